@@ -1,0 +1,33 @@
+# Every target makes .venv first when it is missing or older than the pinned versions.
+PYTHON ?= python3
+BIN := .venv/bin
+OUT ?= demo-out
+
+.PHONY: help demo test lint bench clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: .venv/installed  ## the whole product on a small world with known truths, into demo-out/
+	$(BIN)/twigma demo --out $(OUT)
+
+test: .venv/installed  ## the test suite, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+lint: .venv/installed  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed  ## ours against the peers, one table per comparison
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:  ## remove what demo and test made
+	rm -rf $(OUT) .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
