@@ -267,4 +267,5 @@ def join(table: pa.Table, part: pa.Table) -> pa.Table:
 def _key(table: pa.Table, keys: list[str]) -> pa.Array:
     if len(keys) == 1:
         return table[keys[0]].combine_chunks()
-    return pc.binary_join_element_wise(*[table[key].combine_chunks() for key in keys], "/")
+    parts = [table[key].combine_chunks() for key in keys]  # images added by hand stand on no post: their id is null
+    return pc.binary_join_element_wise(*parts, "/", null_handling="replace", null_replacement="")

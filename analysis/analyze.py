@@ -1,0 +1,172 @@
+"""Every figure and table of the paper from a release: `twigma analyze RELEASE --out report`.
+
+Writes `out/results/<table>.parquet` and `.csv`, and `out/results.json` last, so that its existence means finished.
+An analysis whose columns or reference sets are absent is left out and named, with the way to get what it lacks.
+"""
+
+import importlib.metadata
+import json
+import math
+import platform
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twigma import columns
+from twigma.analysis import inputs
+from twigma.analysis.figures import FIGURES
+from twigma.analysis.needs import Figure, Result, Settings, lacking
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VERSION = 1  # of the analyses: results made by another one are computed again
+LIBRARIES = ("faiss-cpu", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
+RISKY = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes such a cell for a formula
+
+
+def analyze(
+    release: Path,
+    out: Path,
+    *,
+    work: Path | None = None,
+    references: Mapping[str, Path] = {},
+    photographs: str = "photographs",
+    paintings: str = "paintings",
+    prompts: str = "prompts",
+    projection: str = "pca",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Run every analysis whose data is there, and write its tables and numbers to `out`.
+
+    Parameters
+    ----------
+    release : folder with metadata/*.parquet and, for the embeddings, embeddings/*.parquet.
+    work : working folder with the private columns (author_id, follower_count, text).
+    references : working folders of reference sets by name, with embeddings.
+    photographs, paintings, prompts : which reference plays the role of LAION, ArtBench and DiffusionDB.
+    projection : "pca" or "umap" for the map of Fig 2a (UMAP is the paper's, and takes minutes).
+
+    Returns
+    -------
+    The content of results.json. Unchanged data, settings and versions return what is there at once.
+    """
+    settings = Settings(photographs, paintings, prompts, projection, seed)
+    made_from = _made_from(release, work, references, settings)
+    done = _finished(out / "results.json", made_from)
+    if done is not None:
+        return done
+    data = inputs.load(release, work, references)
+    results, skipped = _run(data, settings)
+    for result in results.values():
+        for name, table in result.tables.items():
+            write_table(out / "results" / name, table)
+    found = _document(data, made_from, results, skipped)
+    columns.write_json(out / "results.json", found)
+    return found
+
+
+def _made_from(release: Path, work: Path | None, references: Mapping[str, Path], settings: Settings) -> dict[str, Any]:
+    """All that the results depend on."""
+    files = inputs.file_hashes(release, work, references)
+    versions = {name: importlib.metadata.version(name) for name in ("twigma", *LIBRARIES)}
+    return {
+        "analysis": VERSION,
+        "sha256": columns.fingerprint(files),
+        "files": files,
+        "settings": asdict(settings),
+        "versions": versions | {"python": platform.python_version()},
+    }
+
+
+def _finished(path: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
+    """The results that are there, when they were made from exactly this."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    tables = [name for figure in found.get("figures", {}).values() for name in figure["tables"]]
+    whole = all((path.parent / "results" / f"{name}.parquet").exists() for name in tables)
+    return found if found.get("made_from") == made_from and whole else None
+
+
+def _run(data: inputs.Inputs, settings: Settings) -> tuple[dict[str, Result], list[dict[str, Any]]]:
+    from tqdm import tqdm
+
+    results: dict[str, Result] = {}
+    skipped: list[dict[str, Any]] = []
+    for figure in (bar := tqdm(FIGURES, desc="analyze", unit="figure", mininterval=0.5)):
+        bar.set_postfix_str(figure.name)
+        reasons, result = _attempt(figure, data, settings)
+        skipped += reasons
+        if result is not None:
+            results[figure.name] = result
+    return results, skipped
+
+
+def _attempt(figure: Figure, data: inputs.Inputs, settings: Settings) -> tuple[list[dict[str, Any]], Result | None]:
+    """One figure's result, and what could not be computed of it, with the reason."""
+    if missing := lacking(data, settings, figure.needs):
+        return [_skip(figure.name, missing)], None
+    parts = {part: lacking(data, settings, needs) for part, needs in figure.parts.items()}
+    reasons = [_skip(f"{figure.name}: {part}", missing) for part, missing in parts.items() if missing]
+    try:
+        return reasons, _noted(figure.run, data, settings)
+    except ValueError as error:  # too few rows for this one; the others still run
+        return [{"figure": figure.name, "missing": [], "how": [str(error)]}], None
+
+
+def _noted(run: Callable[..., Result], data: inputs.Inputs, settings: Settings) -> Result:
+    """The result, with what the estimators warned of; warnings of other kinds are passed on."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        result = run(data, settings)
+    notes = [str(w.message) for w in caught if w.category is UserWarning]
+    for other in (w for w in caught if w.category is not UserWarning):
+        warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+    return replace(result, notes=tuple(dict.fromkeys(notes)))
+
+
+def _skip(name: str, missing: Mapping[str, str]) -> dict[str, Any]:
+    return {"figure": name, "missing": list(missing), "how": list(dict.fromkeys(missing.values()))}
+
+
+def _document(
+    data: inputs.Inputs, made_from: dict[str, Any], results: Mapping[str, Result], skipped: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What results.json holds."""
+    figures = {
+        name: {"n": result.n, "tables": list(result.tables), "values": list(result.values), "notes": list(result.notes)}
+        for name, result in results.items()
+    }
+    values = {key: value for result in results.values() for key, value in result.values.items()}
+    content = {"data": inputs.describe(data), "figures": figures, "values": values, "skipped": skipped}
+    plain: dict[str, Any] = _plain(content)
+    return plain | {"made_from": made_from}
+
+
+def _plain(value: Any) -> Any:
+    """NumPy and pandas values as JSON; what is not a finite number becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    item = value.item() if hasattr(value, "item") else value
+    return None if isinstance(item, float) and not math.isfinite(item) else item
+
+
+def write_table(path: Path, table: "pd.DataFrame") -> None:
+    """Write `path`.parquet and `path`.csv; in the CSV no cell of text can be taken for a formula."""
+    import pyarrow as pa
+
+    columns.write_parquet(path.with_suffix(".parquet"), pa.Table.from_pandas(table, preserve_index=False))
+    safe = table.assign(**{name: table[name].map(_inert) for name in table.columns})
+    with columns.atomic(path.with_suffix(".csv")) as partial:
+        safe.rename(columns=_inert).to_csv(partial, index=False, lineterminator="\n")
+
+
+def _inert(cell: Any) -> Any:
+    """Text that a spreadsheet would run, made text again by a leading apostrophe; anything else as it is."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(RISKY) else cell

@@ -1,0 +1,198 @@
+"""Each figure of the paper as one entry of `FIGURES`: what it needs, and the function that computes it.
+
+`twigma analyze` runs those whose needs are met.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from twigma.analysis.figures_likes import eq1, eq1_sensitivity, fig2d
+from twigma.analysis.inputs import OURS, Inputs
+from twigma.analysis.needs import Figure, Result, Settings, entries, lacking
+
+# ------------------------------------------------------------- one function a figure
+
+
+def fig1b(data: Inputs, settings: Settings) -> Result:
+    """Posts per month and their growth."""
+    from twigma.analysis import timeline
+
+    months = timeline.posts_per_month(data.images.table)
+    return Result(int(months["posts"].sum()), {"fig1b": months}, {"growth": dict(timeline.growth(months))})
+
+
+def fig1c(data: Inputs, settings: Settings) -> Result:
+    """Frequent words of the posts."""
+    from twigma.analysis import timeline
+
+    words = timeline.frequent_words(data.images.table)
+    return Result(int(words["count"].sum()), {"fig1c": words})
+
+
+def fig2a(data: Inputs, settings: Settings) -> Result:
+    """All sets on one map."""
+    from twigma.analysis import maps
+
+    points = maps.joint_map(data.sets(), settings.projection, seed=settings.seed)
+    table = maps.overlaps(points)
+    return Result(
+        len(points),
+        {"fig2a": points, "fig2a_overlap": table},
+        entries(table, "overlap", ["set_a", "set_b"], "overlap"),
+    )
+
+
+def fig2b(data: Inputs, settings: Settings) -> Result:
+    """Four clusters of the pooled sets."""
+    from twigma.analysis.distinctiveness import cluster_shares
+
+    sets = data.sets()
+    by = settings.photographs if settings.photographs in sets else None
+    table = cluster_shares(sets, k=4, seed=settings.seed, by=by)
+    return Result(int(table["n"].max()), {"fig2b": table}, entries(table, "share", ["set", "cluster"], "share"))
+
+
+def fig2c(data: Inputs, settings: Settings) -> Result:
+    """Quantised KL between the sets."""
+    from twigma.analysis.distinctiveness import kl_matrix
+
+    table = kl_matrix(data.sets(), seed=settings.seed)
+    return Result(int(table["n"].max()), {"fig2c": table}, entries(table, "kl", ["row", "column"], "kl"))
+
+
+def fig3ab(data: Inputs, settings: Settings) -> Result:
+    """Mean pairwise distance, IEV, PMV, entropy and Vendi score of the sets, and within artists and prompts."""
+    from twigma.analysis.distance import same_different_ratio
+    from twigma.analysis.variation import METRICS, variation_table
+
+    groups = {}
+    for role, label in (("paintings", "same artist"), ("prompts", "same prompt")):
+        if not lacking(data, settings, [f"@{role}", f"@{role}.group"]):
+            images = data.references[getattr(settings, role)]
+            groups[label] = (images.embedding, images.values("group"))
+    table = variation_table(data.sets(), groups, seed=settings.seed, blocks=_blocks(data))
+    found = pd.concat([_metric(table, metric) for metric in METRICS], ignore_index=True)
+    values = entries(found, "", ["metric", "set"], "value")
+    tables = {"fig3a": _metric(table, "distance").drop(columns="metric"), "fig3b": table}
+    if groups:
+        ratios = [same_different_ratio(*given).assign(set=label) for label, given in groups.items()]
+        tables["fig3a_ratio"] = pd.concat(ratios, ignore_index=True)
+        values |= entries(tables["fig3a_ratio"], "ratio", ["set"], "ratio")
+    return Result(int(table["n"].max()), tables, values)
+
+
+def _metric(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One metric of `variation_table` in long form: metric, set, value, low, high, groups, n."""
+    names = {metric: "value", f"{metric}_low": "low", f"{metric}_high": "high"}
+    return table.rename(columns=names)[["set", *names.values(), "groups", "n"]].assign(metric=metric)
+
+
+def _blocks(data: Inputs) -> dict[str, Any]:
+    """What images of a set may depend on together: their author, artist or prompt; an unknown one stands alone."""
+    owners = {}
+    for images in (data.images, *data.references.values()):
+        column = "author_id" if images.name == OURS else "group"
+        if images.has(column) and len(images.rows):
+            names = pd.Series(images.values(column), dtype=object)
+            owners[images.name] = names.where(names.notna(), names.index.astype(str) + " alone").to_numpy()
+    return {name: labels for name, labels in owners.items() if len(set(labels)) > 1}
+
+
+def fig3c(data: Inputs, settings: Settings) -> Result:
+    """Length of a prompt against the distance between its images."""
+    from twigma.analysis import prompts
+
+    images = data.references[settings.prompts]
+    table = prompts.prompt_variation(images.embedding, images.values("group"), seed=settings.seed)
+    return Result(int(table["images"].sum()), {"fig3c": table}, {"prompt_tau": dict(prompts.kendall(table))})
+
+
+def fig4a(data: Inputs, settings: Settings) -> Result:
+    """The map of the images and when they were posted."""
+    from twigma.analysis import timeline
+
+    frame = data.images.table.select(["UMAP_dim_1", "UMAP_dim_2", "created_at"]).to_pandas().dropna()
+    place = frame[["UMAP_dim_1", "UMAP_dim_2"]].to_numpy(float)
+    drift = timeline.drift(place, frame["created_at"].to_numpy(), seed=settings.seed)
+    rows = np.random.default_rng(settings.seed).permutation(len(frame))[:20_000]
+    points = frame.iloc[np.sort(rows)].reset_index(drop=True)
+    return Result(len(frame), {"fig4a": points}, {"drift": dict(drift)})
+
+
+def fig4b(data: Inputs, settings: Settings) -> Result:
+    """Share of each cluster per month, and which rise or fall."""
+    from twigma.analysis.timeline import cluster_share
+    from twigma.analysis.trends import trend_table
+
+    shares = cluster_share(data.images.table)
+    trends = trend_table(shares.rename(columns={"cluster": "group"})[["month", "group", "share"]])
+    values = entries(trends, "trend", ["group"], "tau")
+    return Result(int(shares["n"].sum()), {"fig4b": shares, "fig4b_trends": trends}, values)
+
+
+def fig4c(data: Inputs, settings: Settings) -> Result:
+    """Words of each cluster's captions: the most frequent, and the most telling."""
+    from twigma.analysis.themes import top_words
+
+    frame = data.images.table.select(["all_captions", "label_10_cluster"]).to_pandas()
+    frame = frame.dropna(subset=["label_10_cluster"])
+    captions, labels = frame["all_captions"].tolist(), frame["label_10_cluster"].to_numpy(int)
+    tables = {f"fig4c_{by}": top_words(captions, labels, by=by) for by in ("count", "score")}
+    return Result(int(frame["all_captions"].notna().sum()), tables)
+
+
+def fig4d(data: Inputs, settings: Settings) -> Result:
+    """NSFW scores of every set that has them."""
+    from twigma.analysis.themes import nsfw_density, nsfw_share
+
+    sets = [s for s in (data.images, *data.references.values()) if s.has("nsfw_score")]
+    scores = {s.name: s.table["nsfw_score"].to_pandas().to_numpy(float) for s in sets}
+    share = nsfw_share(scores)
+    tables = {"fig4d": nsfw_density(scores), "fig4d_share": share}
+    return Result(int(share["n"].sum()), tables, entries(share, "nsfw_share", ["set"], "share"))
+
+
+def fig4e(role: str) -> Callable[[Inputs, Settings], Result]:
+    """Images most similar to one role of reference."""
+
+    def run(data: Inputs, settings: Settings) -> Result:
+        from twigma.analysis.themes import neighbour_pairs
+
+        images, reference = data.images, data.references[getattr(settings, role)]
+        names, others = list(images.values("image_name")), list(reference.values("image_name"))
+        table = neighbour_pairs(images.embedding, reference.embedding, names, others, seed=settings.seed)
+        if reference.has("group"):
+            groups = dict(zip(others, reference.values("group"), strict=True))
+            table["group"] = table["reference_name"].map(groups)
+        return Result(len(images.rows), {f"fig4e_{role}": table})
+
+    return run
+
+
+ROLES = ("photographs", "paintings")
+LIKES = ("embedding", "like_count")
+EQ1 = (*LIKES, "follower_count")
+GROUPS = {"same artist": ("@paintings.group",), "same prompt": ("@prompts.group",)}
+AUTHORS = {"intervals by author": ("author_id",)}
+FIGURES = (
+    Figure("fig1b", fig1b, ("created_at",)),
+    Figure("fig1c", fig1c, ("text",)),
+    Figure("fig2a", fig2a, ("embedding", "@")),
+    Figure("fig2b", fig2b, ("embedding", "@")),
+    Figure("fig2c", fig2c, ("embedding", "@")),
+    *(Figure(f"fig2d_{role}", fig2d(role), (*LIKES, f"@{role}")) for role in ROLES),
+    *(Figure(f"eq1_{role}", eq1(role), (*EQ1, f"@{role}"), AUTHORS) for role in ROLES),
+    *(Figure(f"eq1_{role}_sensitivity", eq1_sensitivity(role), (*EQ1, f"@{role}")) for role in ROLES),
+    Figure(
+        "fig3ab", fig3ab, ("embedding",), {"same artist": ("@paintings.group",), "same prompt": ("@prompts.group",)}
+    ),
+    Figure("fig3c", fig3c, ("@prompts", "@prompts.group")),
+    Figure("fig4a", fig4a, ("UMAP_dim_1", "UMAP_dim_2", "created_at")),
+    Figure("fig4b", fig4b, ("label_10_cluster", "created_at")),
+    Figure("fig4c", fig4c, ("all_captions", "label_10_cluster")),
+    Figure("fig4d", fig4d, ("nsfw_score",)),
+    *(Figure(f"fig4e_{role}", fig4e(role), ("embedding", f"@{role}")) for role in ROLES),
+)

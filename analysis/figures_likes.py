@@ -1,0 +1,103 @@
+"""The figures on likes: means by quintile of similarity (Fig 2d), and Eq (1) with its sensitivities.
+
+`twigma analyze` runs them through `figures.FIGURES`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from twigma.analysis.inputs import Images, Inputs
+from twigma.analysis.needs import Result, Settings, entries
+
+
+def fig2d(role: str) -> Callable[[Inputs, Settings], Result]:
+    """Likes against similarity to one role of reference."""
+
+    def run(data: Inputs, settings: Settings) -> Result:
+        from twigma.analysis.neighbours import likes_by_quintile, quintiles
+
+        similarity = _similarity(data, settings, role)
+        table = likes_by_quintile(quintiles(similarity), data.images.values("like_count"))
+        level = {f"similarity/{role}": {"value": float(similarity.mean()), "n": len(similarity)}}
+        values = entries(table, f"likes/{role}", ["quintile"], "mean") | level
+        return Result(int(table["n"].sum()), {f"fig2d_{role}": table}, values)
+
+    return run
+
+
+def eq1(role: str) -> Callable[[Inputs, Settings], Result]:
+    """Eq (1) as the paper prints it, and with standard errors that know about authors."""
+
+    def run(data: Inputs, settings: Settings) -> Result:
+        from twigma.analysis import likes
+
+        given = _regressed(data, settings, role)
+        table = pd.concat([likes.eq1(**given, mode="paper"), likes.eq1(**given, mode="robust")], ignore_index=True)
+        values = entries(table, f"eq1/{role}", ["mode", "term"], "irr")
+        return Result(int(table["n"].max()), {f"eq1_{role}": table}, values)
+
+    return run
+
+
+def eq1_sensitivity(role: str) -> Callable[[Inputs, Settings], Result]:
+    """Eq (1) under other assumptions; the dummies of months and covariates are left out of the table."""
+
+    def run(data: Inputs, settings: Settings) -> Result:
+        from twigma.analysis import likes
+
+        images, similarity = data.images, _similarity(data, settings, role)
+        extra = {"months": _months(images), "similarity": similarity, "covariates": _covariates(images)}
+        table = likes.eq1_sensitivity(**_regressed(data, settings, role), **extra)
+        table = table[table["term"].str.match("followers|quintile|similarity")].reset_index(drop=True)
+        values = entries(table, f"eq1_sensitivity/{role}", ["variant", "term"], "irr")
+        return Result(int(table["n"].max()), {f"eq1_{role}_sensitivity": table}, values)
+
+    return run
+
+
+def _regressed(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
+    """What Eq (1) regresses, one value per image with an embedding."""
+    from twigma.analysis.neighbours import quintiles
+
+    images = data.images
+    return {
+        "likes": images.values("like_count"),
+        "followers": images.values("follower_count"),
+        "quintile": quintiles(_similarity(data, settings, role)),
+        "authors": images.values("author_id") if images.has("author_id") else None,
+        "posts": images.values("id"),
+    }
+
+
+def _similarity(data: Inputs, settings: Settings, role: str) -> Any:
+    """Mean of the five largest similarities to a role's images, computed once for Fig 2d and Eq (1).
+
+    References are cut to the size of the smaller of the two roles, as similarity rises with the size.
+    """
+    if role not in data.similarity:
+        from twigma.analysis.neighbours import mean_top_k
+
+        roles = [data.references.get(name) for name in (settings.photographs, settings.paintings)]
+        size = min(len(images.rows) for images in roles if images is not None and len(images.rows))
+        embedding = data.references[getattr(settings, role)].embedding
+        keep = np.random.default_rng(settings.seed).permutation(len(embedding))[:size]
+        data.similarity[role] = mean_top_k(data.images.embedding, embedding[np.sort(keep)])
+    return data.similarity[role]
+
+
+def _months(images: Images) -> Any:
+    dates = pd.Series(images.values("created_at")) if images.has("created_at") else None
+    return None if dates is None else dates.dt.strftime("%Y-%m")
+
+
+def _covariates(images: Images) -> dict[str, Any] | None:
+    """What else may move likes, as one label so that its parts cannot be collinear: theme, and sensitive or not."""
+    names = [name for name in ("label_10_cluster", "nsfw_score") if images.has(name)]
+    frame = pd.DataFrame({name: images.values(name) for name in names})
+    if "nsfw_score" in frame:
+        frame["nsfw_score"] = (frame["nsfw_score"] > 0.5).where(frame["nsfw_score"].notna())
+    label = frame.astype(str).agg("/".join, axis=1).where(frame.notna().all(axis=1)) if names else None
+    return None if label is None else {"content": label}

@@ -1,0 +1,157 @@
+"""What the analyses read: a release, private columns from its working folder, and reference sets; and their hash.
+
+`twigma analyze RELEASE` loads them. A column counts as present when at least one row has a value.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from twigma import columns
+
+PRIVATE = ("author_id", "follower_count", "text")  # never in a release; taken from the working folder
+OURS = "twigma"  # the name of the studied set in every table
+
+
+@dataclass(frozen=True)
+class Images:
+    """One set of images: its rows, and the embedding of those rows that have one."""
+
+    name: str
+    table: pa.Table
+    embedding: NDArray[np.float32]  # [n, d], rows of L2 norm 1; n = 0 when the set has no embeddings
+    rows: NDArray[np.int64]  # [n], the row of `table` each embedding belongs to
+    dtype: str = ""  # precision the embeddings were stored in
+
+    def has(self, column: str) -> bool:
+        """Whether any row has a value in this column."""
+        if column == "embedding":
+            return len(self.rows) > 0
+        return column in self.table.column_names and self.table[column].null_count < len(self.table)
+
+    def values(self, column: str) -> NDArray[Any]:
+        """A column of the rows that have an embedding, [n]; numbers with nan where unknown, text with None."""
+        picked = self.table[column].take(pa.array(self.rows))
+        if pa.types.is_integer(picked.type) or pa.types.is_floating(picked.type):
+            picked = picked.cast(pa.float64())
+        return np.asarray(picked.to_pandas())
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The studied images and the reference sets, by role."""
+
+    images: Images
+    references: dict[str, Images]
+    similarity: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # by role, kept for the next figure
+
+    def sets(self) -> dict[str, NDArray[np.float32]]:
+        """The embeddings of every set, the studied one first, each [n, d]."""
+        return {s.name: s.embedding for s in (self.images, *self.references.values()) if len(s.rows)}
+
+
+def load(release: Path, work: Path | None, references: Mapping[str, Path]) -> Inputs:
+    """Read a release folder, the private columns of `work`, and the reference sets (working folders)."""
+    table = _read(release, "metadata")
+    if table is None:
+        raise FileNotFoundError(f"no metadata/*.parquet in {release}: `twigma release` writes a release folder")
+    if work is not None:
+        table = _with_private(table, columns.read_images(work))
+    vectors = _read(release, "embeddings")
+    ours = _images(OURS, table, vectors)
+    return Inputs(ours, {name: _reference(name, path) for name, path in references.items()})
+
+
+def _read(release: Path, config: str) -> pa.Table | None:
+    files = sorted((release / config).glob("*.parquet"))
+    return pa.concat_tables([pq.read_table(file) for file in files]).combine_chunks() if files else None
+
+
+def _with_private(table: pa.Table, hydrated: pa.Table) -> pa.Table:
+    """Add the columns a release never carries, by post and image."""
+    names = [name for name in PRIVATE if name in hydrated.column_names and name not in table.column_names]
+    return columns.join(table, hydrated.select([*columns.KEY, *names])) if names else table
+
+
+def _reference(name: str, work: Path) -> Images:
+    """A working folder as a set of images, with those stages that were run on it."""
+    stages = [stage for stage in ("embed", "nsfw") if any((work / "columns" / stage).glob("*.arrow"))]
+    table = columns.read_images(work, *stages)
+    if "embedding" not in table.column_names:
+        return _images(name, table, None)
+    return _images(name, table.drop_columns(["embedding"]), table.select(["image_name", "embedding"]))
+
+
+def _images(name: str, table: pa.Table, vectors: pa.Table | None) -> Images:
+    if vectors is None:
+        return Images(name, table, np.zeros((0, columns.EMBEDDING_DIM), np.float32), np.zeros(0, np.int64))
+    vectors = vectors.filter(pc.is_valid(vectors["embedding"]))
+    found = pc.index_in(table["image_name"], value_set=vectors["image_name"].combine_chunks())
+    place = pc.fill_null(found, -1).to_numpy()
+    stored, dtype = _matrix(vectors["embedding"])
+    unit, usable = _unit(stored)
+    rows = np.flatnonzero((place >= 0) & (usable[place] if len(usable) else False))
+    return Images(name, table, unit[place[rows]], rows, dtype)
+
+
+def _matrix(column: pa.ChunkedArray) -> tuple[NDArray[np.floating], str]:
+    """A column of equally long vectors as a matrix [n, d], and its stored precision."""
+    flat = pc.list_flatten(column).combine_chunks()
+    matrix = flat.to_numpy(zero_copy_only=False)
+    return matrix.reshape(len(column), -1) if len(column) else matrix.reshape(0, 1), str(matrix.dtype)
+
+
+def _unit(matrix: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Rows in float32 at norm 1 again, which half precision had left within 1e-3 of it; and which rows have a norm."""
+    single = matrix.astype(np.float32)
+    norms = np.linalg.norm(single, axis=1, keepdims=True)
+    usable = np.isfinite(norms) & (norms > 0)
+    return np.divide(single, norms, out=single, where=usable), usable[:, 0]
+
+
+def file_hashes(release: Path, work: Path | None, references: Mapping[str, Path]) -> dict[str, str]:
+    """SHA-256 of every file the analyses read, by a name that does not depend on where the folders lie."""
+    files: dict[str, Path] = {f"release/{p.relative_to(release)}": p for p in _parquet(release)}
+    if work is not None:
+        files["work/images.parquet"] = work / "images.parquet"
+    for name, folder in references.items():
+        files[f"references/{name}/images.parquet"] = folder / "images.parquet"
+        parts = [part for stage in ("embed", "nsfw") for part in (folder / "columns" / stage).glob("*.arrow")]
+        files |= {f"references/{name}/{part.relative_to(folder)}": part for part in parts}
+    return {name: _sha256(path) for name, path in sorted(files.items()) if path.exists()}
+
+
+def _parquet(release: Path) -> Iterable[Path]:
+    return [*(release / "metadata").glob("*.parquet"), *(release / "embeddings").glob("*.parquet")]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe(data: Inputs) -> dict[str, Any]:
+    """What the data is, in numbers: rows, posts, period and precision; sizes of the reference sets."""
+    table = data.images.table
+    dates = pc.min_max(table["created_at"]).as_py() if data.images.has("created_at") else {"min": None, "max": None}
+    return {
+        "images": len(pc.unique(table["image_name"])),
+        "posts": len(pc.unique(table["id"])),
+        "rows": len(table),
+        "first": dates["min"] and dates["min"].isoformat(timespec="seconds"),
+        "last": dates["max"] and dates["max"].isoformat(timespec="seconds"),
+        "embeddings": _precision(data.images),
+        "references": {name: _precision(images) for name, images in data.references.items()},
+    }
+
+
+def _precision(images: Images) -> dict[str, Any]:
+    return {"n": len(images.rows), "dim": images.embedding.shape[1], "dtype": images.dtype}

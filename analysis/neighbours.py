@@ -1,0 +1,198 @@
+"""Exact nearest neighbours, the quintiles of similarity, and likes by quintile (Fig 2d, 4e); for `twigma analyze`.
+
+The search is exact: an approximate index changes the quintiles (an IVF index with 8 probes agrees on half of
+them). Where the processor multiplies bfloat16 faster than float32, a bfloat16 product screens the reference and
+only candidates inside its rigorous error bound are computed again in float32.
+"""
+
+import functools
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+if TYPE_CHECKING:
+    import torch
+
+Array = npt.NDArray[Any]
+
+TOP_K = 5  # section 3.2: the mean of the five largest similarities
+BLOCK = 4096  # queries a block; with REFERENCES it bounds the memory: 4096 x 8192 float32 = 128 MiB
+REFERENCES = 8192
+CROWDED = 0.02  # above this share of candidates in a block, computing all of it in float32 is cheaper
+BF16_ULP = 2.0**-8  # largest relative error of rounding to bfloat16
+
+
+def unit_rows(x: Array, name: str = "x") -> npt.NDArray[np.float32]:
+    """Rows of `x` divided by their L2 norm, float32[n, d]; ValueError for empty, non-finite or zero rows."""
+    x = np.asarray(x)
+    if x.ndim != 2 or len(x) == 0:
+        raise ValueError(f"{name}: expected a matrix with at least one row, found shape {x.shape}")
+    rows = x.astype(np.float32)
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))[:, None]
+    if not (np.isfinite(norms).all() and norms.all()):
+        row = int(np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))[0])
+        raise ValueError(f"{name}: row {row} is zero or not finite and has no cosine; drop such rows first")
+    rows /= norms.astype(np.float32)
+    return rows
+
+
+def nearest(
+    query: Array, reference: Array, k: int = TOP_K, *, screen: bool | None = None, device: str = "cpu"
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """The `k` reference rows most similar to each query row, by exact cosine similarity (Fig 2d, 4e).
+
+    Parameters
+    ----------
+    query, reference : arrays [n, d] and [m, d], any float type; rows are normalised.
+    k : neighbours, at most m.
+    screen : screen in bfloat16 and compute candidates again in float32. None: measure which is faster. The
+        neighbours are the same either way.
+    device : where torch computes: "cpu" or "cuda".
+
+    Returns
+    -------
+    (similarity, index) : float32[n, k], falling, and int64[n, k], rows of `reference`.
+    """
+    import torch
+
+    _check(query, reference, k)
+    q = torch.from_numpy(unit_rows(query, "query")).to(device)
+    r = torch.from_numpy(unit_rows(reference, "reference")).to(device)
+    if screen is None:
+        screen = device == "cpu" and len(q) * len(r) > 10**8 and _bfloat16_is_faster()
+    search = _screened if screen else _plain
+    low = r.bfloat16() if screen else r
+    found = [search(block, r, low, k) for block in torch.split(q, BLOCK)]
+    return torch.cat([f[0] for f in found]).cpu().numpy(), torch.cat([f[1] for f in found]).cpu().numpy()
+
+
+def mean_top_k(query: Array, reference: Array, k: int = TOP_K) -> npt.NDArray[np.float32]:
+    """Mean cosine similarity of each query row to its `k` nearest reference rows, float32[n] (section 3.2, Fig 2d).
+
+    A larger reference raises the mean: compare levels only between references of one size.
+    """
+    similarity, _ = nearest(query, reference, k)
+    means: npt.NDArray[np.float32] = similarity.mean(axis=1, dtype=np.float64).astype(np.float32)
+    return means
+
+
+def quintiles(values: Array) -> npt.NDArray[np.int8]:
+    """Quintile of each value, int8[n]: 1 the least similar, 5 the most (section 3.2).
+
+    Intervals are closed on the right at the 20, 40, 60 and 80% quantiles, as in `pandas.qcut`; equal values share
+    a quintile. ValueError for non-finite values, or when ties leave a quintile without a boundary of its own.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 1 or len(values) < 5 or not np.isfinite(values).all():
+        raise ValueError(f"quintiles: expected at least 5 finite values, found {values.size}; drop NaN first")
+    edges = np.quantile(values, [0.2, 0.4, 0.6, 0.8])
+    bounds = np.concatenate([[values.min()], edges, [values.max()]])
+    if (np.diff(bounds) <= 0).any():
+        raise ValueError(f"quintiles: the values have too many ties for five groups, boundaries are {bounds.tolist()}")
+    return (np.searchsorted(edges, values, side="left") + 1).astype(np.int8)
+
+
+def likes_by_quintile(quintile: Array, likes: Any) -> pd.DataFrame:
+    """Mean likes in each quintile of similarity, with mean ± 1.96 sd/√n (Fig 2d right).
+
+    Rows whose likes are null are left out. Columns: quintile, n, mean, low, high; a quintile with fewer than two
+    rows has NaN limits. The interval takes rows as independent, as the paper does; `likes.eq1` does not.
+    """
+    frame = pd.DataFrame({"quintile": np.asarray(quintile), "likes": pd.to_numeric(pd.Series(likes)).to_numpy(float)})
+    frame = frame.dropna()
+    if frame.empty:
+        raise ValueError("likes_by_quintile: every like count is null; hydrate the posts to get them")
+    table = frame.groupby("quintile")["likes"].agg(n="count", mean="mean", sd="std").reset_index()
+    half = 1.96 * table.pop("sd") / np.sqrt(table["n"])
+    return table.assign(low=table["mean"] - half, high=table["mean"] + half)
+
+
+def _check(query: Array, reference: Array, k: int) -> None:
+    if not 1 <= k <= len(reference):
+        raise ValueError(f"nearest: expected 1 <= k <= {len(reference)}, the rows of the reference, found k={k}")
+    if query.ndim != 2 or reference.ndim != 2 or query.shape[1] != reference.shape[1]:
+        raise ValueError(f"nearest: expected matrices of one width, found {query.shape} and {reference.shape}")
+
+
+Found = tuple["torch.Tensor", "torch.Tensor"]
+
+
+def _plain(q: "torch.Tensor", r: "torch.Tensor", low: "torch.Tensor", k: int) -> Found:
+    """Neighbours of one block of queries by float32 products, one block of references at a time."""
+    best: Found | None = None
+    for start in range(0, len(r), REFERENCES):
+        best = _merge(best, q @ r[start : start + REFERENCES].T, start, k)
+    assert best is not None
+    return best
+
+
+def _merge(best: Found | None, similarity: "torch.Tensor", start: int, k: int) -> Found:
+    """The best `k` of those so far and of a dense block of similarities whose first column is row `start`."""
+    import torch
+
+    values, index = similarity.topk(min(k, similarity.shape[1]), dim=1)
+    return (
+        (values, index + start) if best is None else _best(torch.cat([best[0], values], 1), best[1], index + start, k)
+    )
+
+
+def _best(values: "torch.Tensor", old: "torch.Tensor", new: "torch.Tensor", k: int) -> Found:
+    import torch
+
+    values, order = values.topk(min(k, values.shape[1]), dim=1)
+    return values, torch.cat([old, new], 1).gather(1, order)
+
+
+def _screened(q: "torch.Tensor", r: "torch.Tensor", low: "torch.Tensor", k: int) -> Found:
+    """As `_plain`; after the first block a reference is computed in float32 only if it may beat the k-th best.
+
+    With q', r' the rounded rows, |q·r − q'·r'| ≤ ‖q − q'‖ + ‖q'‖‖r − r'‖, and the product is rounded once more:
+    what lies below the k-th best by more than that bound cannot be a neighbour.
+    """
+    best = _plain(q, r[:REFERENCES], r, k)
+    q_low = q.bfloat16()
+    q_error = (q - q_low.float()).norm(dim=1, keepdim=True)
+    for start in range(REFERENCES, len(r), REFERENCES):
+        block, block_low = r[start : start + REFERENCES], low[start : start + REFERENCES]
+        bound = q_error + (1 + q_error) * (block - block_low.float()).norm(dim=1).max() + 2.5 * BF16_ULP
+        hits = ((q_low @ block_low.T) >= (best[0][:, -1:] - bound).bfloat16()).nonzero()
+        if len(hits) > CROWDED * len(q) * len(block) or best[0].shape[1] < k:
+            best = _merge(best, q @ block.T, start, k)
+        elif len(hits):
+            best = _merge_hits(best, hits, q, block, start)
+    return best
+
+
+def _merge_hits(best: Found, hits: "torch.Tensor", q: "torch.Tensor", block: "torch.Tensor", start: int) -> Found:
+    """The best so far and the candidate pairs `hits` (query, reference), sorted by query, in float32."""
+    import torch
+
+    row, column = hits.T
+    exact = torch.cat([(q[part[:, 0]] * block[part[:, 1]]).sum(1) for part in torch.split(hits, BLOCK)])
+    counts = torch.bincount(row, minlength=len(q))
+    place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+    values = torch.full((len(q), int(counts.max())), -torch.inf, device=q.device)
+    index = torch.zeros_like(values, dtype=torch.int64)
+    values[row, place], index[row, place] = exact, column + start
+    return _best(torch.cat([best[0], values], 1), best[1], index, best[0].shape[1])
+
+
+@functools.cache
+def _bfloat16_is_faster() -> bool:
+    """Whether this processor multiplies bfloat16 at least a third faster than float32, by trying both."""
+    import torch
+
+    a = torch.ones(1024, 768)
+    return _seconds(a) > 1.33 * _seconds(a.bfloat16())
+
+
+def _seconds(a: "torch.Tensor") -> float:
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        _ = a @ a.T
+        times.append(time.perf_counter() - start)
+    return min(times)

@@ -1,0 +1,102 @@
+"""The report: one HTML file with every figure and table that `analyze` computed; `twigma report OUT` writes it.
+
+The page asks nobody for anything: charts are pictures inside it, it has no script, and its content security policy
+forbids both. Equal results give equal bytes.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from twigma import columns
+from twigma.analysis import paper, sections_content, sections_likes, sections_sets
+from twigma.analysis.section import Found, Section
+from twigma.analysis.wording import clean, listed, number
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+# The figures a section needs (any of those that start so), in the order of the paper.
+SECTIONS: Mapping[str, Callable[[Found], Section]] = {
+    "fig1b": sections_content.posts,
+    "fig1c": sections_content.words,
+    "fig2a": sections_sets.maps,
+    "fig2b": sections_sets.clusters,
+    "fig2c": sections_sets.divergence,
+    "fig2d_": sections_likes.likes,
+    "eq1_": sections_likes.regression,
+    "fig3a": sections_sets.distance,
+    "fig3ab": sections_sets.variation,
+    "fig3c": sections_sets.prompts,
+    "fig4a": sections_content.drift,
+    "fig4b": sections_content.trends,
+    "fig4c": sections_content.themes,
+    "fig4d": sections_content.nsfw,
+    "fig4e_": sections_content.pairs,
+}
+
+
+def report(out: Path) -> Path:
+    """Write `out/index.html` from `out/results.json` and `out/results/`, and return its path.
+
+    FileNotFoundError when the analyses have not run.
+    """
+    path = out / "results.json"
+    if not path.exists():
+        raise FileNotFoundError(f"no results at {path}: `twigma analyze` computes them")
+    results = json.loads(path.read_text("utf-8"))
+    page = out / "index.html"
+    with columns.atomic(page) as partial:
+        partial.write_text(render(results, _tables(out, results)), "utf-8")
+    return page
+
+
+def render(results: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> str:
+    """The page, from the content of results.json and the tables by file name."""
+    from jinja2 import Environment, StrictUndefined
+
+    found = Found(tables, results["values"], results["figures"])
+    built = [(make(found), _notes(found, name)) for name, make in SECTIONS.items() if found.of(name)]
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(TEMPLATE.read_text("utf-8"))
+    skipped = [{key: _cleaned(value) for key, value in entry.items()} for entry in results["skipped"]]
+    return template.render(
+        summary=_summary(results), sections=built, skipped=skipped, sources=_sources(results["made_from"])
+    )
+
+
+def _tables(out: Path, results: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    names = [name for figure in results["figures"].values() for name in figure["tables"]]
+    return {name: pd.read_parquet(out / "results" / f"{name}.parquet") for name in names}
+
+
+def _notes(found: Found, prefix: str) -> list[str]:
+    """What the estimators of this section warned of."""
+    notes = [clean(note, 400) for name in found.of(prefix) for note in found.figures[name]["notes"]]
+    return list(dict.fromkeys(notes))
+
+
+def _cleaned(value: Any) -> Any:
+    return [clean(item, 400) for item in value] if isinstance(value, list) else clean(value, 400)
+
+
+def _summary(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What the data is: name, ours, the paper's."""
+    data = results["data"]
+    period = f"{data['first'][:10]} to {data['last'][:10]}" if data["first"] else "unknown"
+    sets = [f"{clean(name)} ({number(found['n'])})" for name, found in data["references"].items()]
+    return [
+        ("Images", number(data["images"]), number(paper.IMAGES)),
+        ("Posts", number(data["posts"]), number(paper.POSTS)),
+        ("Period", period, f"{paper.FIRST_MONTH} to {paper.LAST_MONTH}"),
+        ("With embedding", number(data["embeddings"]["n"]), number(paper.IMAGES)),
+        ("Reference sets", listed(sets), "LAION, ArtBench and DiffusionDB"),
+    ]
+
+
+def _sources(made_from: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the results were made from: the hash of the data, settings and versions."""
+    settings = ", ".join(f"{key} {clean(value)}" for key, value in sorted(made_from["settings"].items()))
+    versions = ", ".join(f"{key} {clean(value)}" for key, value in sorted(made_from["versions"].items()))
+    return [("Data (SHA-256)", clean(made_from["sha256"])), ("Settings", settings), ("Versions", versions)]

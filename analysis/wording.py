@@ -1,0 +1,119 @@
+"""Numbers, intervals and strangers' text as the report writes them; `twigma report` uses it.
+
+Text that strangers wrote loses its control, bidirectional and invisible characters here, and only here: tables on
+disk keep it raw. Escaping for HTML is the template's.
+"""
+
+import math
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+NONE = "–"
+INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (bidi, zero width), surrogate, private, unassigned
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table: its text, whether it is a number, and how it stands out ("max", "min" or "")."""
+
+    text: str
+    number: bool = False
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the report; `folded` ones open on a click."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    folded: bool = False
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Which columns hold numbers and nothing else but dashes."""
+        columns = [[row[i] for row in self.rows] for i in range(len(self.header))]
+        return tuple(any(c.number for c in cs) and all(c.number or c.text == NONE for c in cs) for cs in columns)
+
+
+def clean(text: object, most: int = 120) -> str:
+    """Text for the eye: white space single, nothing invisible, at most `most` characters.
+
+    >>> clean("a\\u202eb\\x07\\n c")
+    'ab c'
+    """
+    spaced = " ".join(str(text).split())
+    seen = "".join(c for c in spaced if unicodedata.category(c) not in INVISIBLE)
+    return seen if len(seen) <= most else seen[: most - 1] + "…"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with `digits` significant digits, thousands grouped, a true minus; a dash when there is none.
+
+    >>> number(1234567), number(0.012345), number(-2.5), number(None), number(1.19)
+    ('1,234,567', '0.0123', '−2.5', '–', '1.19')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return NONE
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if float(value).is_integer() and abs(value) < 1e15:
+        text = f"{int(value):,}"
+    elif abs(value) >= 10 ** (digits - 1):
+        text = f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:,.1f}"
+    else:
+        places = digits - 1 - math.floor(math.log10(abs(value)))
+        text = f"{value:.{digits - 1}e}" if abs(value) < 1e-4 else f"{value:.{places}f}"
+    return text.replace("-", "−")
+
+
+def interval(value: float | None, low: float | None = None, high: float | None = None, digits: int = 3) -> str:
+    """A value and its interval: "1.19 [1.18, 1.20]"; without limits the value alone."""
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return number(value, digits)
+    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def percent(value: float | None, digits: int = 3) -> str:
+    """A share as a percentage."""
+    return NONE if value is None or math.isnan(value) else f"{number(100 * value, digits)}%"
+
+
+def percents(value: float | None, low: float | None, high: float | None, digits: int = 3) -> str:
+    """A share and its interval as percentages: "12% [11, 13]"."""
+    if value is None or low is None or high is None:
+        return percent(value, digits)
+    return f"{percent(value, digits)} [{number(100 * low, digits)}, {number(100 * high, digits)}]"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value after a relation sign: "p = 0.03", "p < 0.001"."""
+    if p is None or math.isnan(p):
+        return "p unknown"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names in a sentence: "a, b and c"; "none" for none."""
+    words = [clean(name) for name in names]
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else (words[0] if words else "none")
+
+
+def cell(value: Any, digits: int = 3) -> Cell:
+    """A value as a cell: numbers to the right, text cleaned, true and false as words."""
+    if isinstance(value, Cell):
+        return value
+    if isinstance(value, bool) or type(value).__name__ == "bool_":
+        return Cell("yes" if value else "no")
+    if value is None:
+        return Cell(NONE)
+    return Cell(number(float(value), digits), number=True) if hasattr(value, "__float__") else Cell(clean(value))
+
+
+def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[Any]], folded: bool = False) -> Table:
+    """A table from plain values."""
+    cells = tuple(tuple(cell(value) for value in row) for row in rows)
+    return Table(caption, tuple(header), cells, folded)

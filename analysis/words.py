@@ -1,0 +1,48 @@
+"""Words of posts and captions: what counts as a word, and which words say nothing; used by Fig 1c and Fig 4c.
+
+`twigma analyze` counts them. Words are lower case, letters only, two letters or more.
+"""
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+TOKEN = re.compile(r"[^\W\d_]{2,}")
+# What a post carries beside its words: links, mentions, hashtags, the mark of a retweet, escaped characters.
+NOISE = re.compile(r"https?://\S+|www\.\S+|[@#]\w+|\bRT\b|&\w+;")
+# What BLIP writes whatever it sees ("arafed" is its well-known invented word); themes are what is left.
+BOILERPLATE = frozenset({"araffe", "araffes", "arafed", "araffed", "arafe", "there", "close", "closeup"}) | frozenset(
+    {"image", "images", "picture", "pictures"}
+)
+
+
+@functools.cache
+def stopwords() -> frozenset[str]:
+    """English words with no subject of their own, in the form our tokens have ("don't" gives "don")."""
+    from wordcloud import STOPWORDS
+
+    return frozenset(token for word in STOPWORDS for token in TOKEN.findall(word.lower()))
+
+
+def tokens(text: str, drop: frozenset[str] = frozenset()) -> list[str]:
+    """The words of one text, without links, mentions, hashtags, stopwords and `drop`.
+
+    >>> tokens("RT @ada: New AI art, isn't it? https://t.co/x #aiart 2023")
+    ['new', 'ai', 'art']
+    """
+    found = TOKEN.findall(NOISE.sub(" ", text).lower())
+    return [token for token in found if token not in stopwords() and token not in drop]
+
+
+def count(texts: Iterable[str | None], drop: frozenset[str] = frozenset()) -> Counter[str]:
+    """How often each word occurs over all texts; a missing text has no words."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(tokens(text or "", drop))
+    return counts
+
+
+def ranked(counts: Counter[str], n: int) -> list[tuple[str, int]]:
+    """The `n` most frequent words, ties in alphabetical order, so that equal data gives equal tables."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:n]

@@ -1,0 +1,119 @@
+"""Add a caption written from the pixels (paper, section 2.2: BLIP). Run by `twigma caption WORK`.
+
+Any image-to-text model of transformers works by its Hub name or as a local folder, safetensors only.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from PIL.Image import Image
+
+from twigma import columns
+from twigma.builder import weights
+from twigma.builder.engine import Stage, decode, map_shards
+
+if TYPE_CHECKING:
+    import torch
+
+MODEL = "Salesforce/blip-image-captioning-large"
+WEIGHTS = "model.safetensors"
+NUM_BEAMS = 3  # beam search, no sampling: the same image gets the same words
+MAX_NEW_TOKENS = 20
+BATCH = {"cpu": 8, "cuda": 128}
+
+Inputs = Mapping[str, "torch.Tensor"]
+
+
+@dataclass(frozen=True)
+class Captioner:
+    """An image-to-text model: `caption(list[Image]) -> list[str]`; `prepare` and `forward` are its two halves."""
+
+    name: str
+    prepare: Callable[[Image], Inputs]
+    forward: Callable[[Sequence[Inputs]], list[str]]
+
+    def caption(self, images: Sequence[Image]) -> list[str]:
+        """One caption per RGB image, in order."""
+        return self.forward([self.prepare(image) for image in images])
+
+
+def load_captioner(
+    model: str = MODEL, device: str | None = None, *, revision: str | None = None, work: Path | None = None
+) -> Captioner:
+    """Load an image-to-text model by Hub name or local folder; bf16 on a GPU, fp32 on a CPU.
+
+    OSError where weights cannot be fetched, ValueError where the folder holds no safetensors or no such model.
+    """
+    return _load(*_find(model, revision, work), device)
+
+
+def _find(model: str, revision: str | None, work: Path | None) -> tuple[str, Path | weights.Pin]:
+    """Name of the model, and its folder or the commit to fetch."""
+    folder = Path(model)
+    if folder.is_dir():
+        return folder.resolve().name, folder
+    if model.count("/") != 1 or model.startswith((".", "~")):
+        raise FileNotFoundError(f"no model folder at {model}: expected a folder, or a Hub name like {MODEL}")
+    return model, weights.pin(work, model, model, revision, WEIGHTS)
+
+
+def _load(name: str, where: Path | weights.Pin, device: str | None) -> Captioner:
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    folder = weights.fetch(where, [WEIGHTS]) if isinstance(where, weights.Pin) else where
+    weights.weights_file(folder)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    kind = device.partition(":")[0]
+    dtype = torch.bfloat16 if kind == "cuda" else torch.float32
+    loader: Any = AutoProcessor
+    processor = loader.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    loader = AutoModelForImageTextToText
+    network = loader.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=dtype
+    )
+    network = network.eval().to(device)
+    turn, size = threading.Lock(), BATCH.get(kind, 8)
+
+    def batch(inputs: Sequence[Inputs]) -> list[str]:
+        filled = [*inputs, *[inputs[0]] * (size - len(inputs))]
+        joined = {key: torch.cat([one[key] for one in filled]).to(device) for key in inputs[0]}
+        joined = {key: value.to(dtype) if value.is_floating_point() else value for key, value in joined.items()}
+        with turn, torch.inference_mode():
+            tokens = network.generate(**joined, num_beams=NUM_BEAMS, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
+        texts = processor.batch_decode(tokens[: len(inputs)], skip_special_tokens=True)
+        return [" ".join(text.split()) for text in texts]
+
+    return Captioner(
+        name,
+        prepare=lambda image: dict(processor(images=image, return_tensors="pt")),
+        forward=lambda inputs: [text for at in range(0, len(inputs), size) for text in batch(inputs[at : at + size])],
+    )
+
+
+@columns.stage(reads=("image_name", "image"), adds=("all_captions",))
+def caption(table: pa.Table, captioner: Captioner) -> pa.Table:
+    """Add `all_captions`, a short English text; null where decoding fails."""
+    read = decode(table["image"], captioner.prepare)
+    words = iter(captioner.forward([one for one in read if one is not None]))
+    return columns.add(table, all_captions=[None if one is None else next(words) for one in read])
+
+
+def caption_shards(work: Path, model: str = MODEL, device: str | None = None, *, revision: str | None = None) -> int:
+    """Caption every shard that has no current part in `columns/caption`; the number of images captioned now."""
+    name, where = _find(model, revision, work)
+    settings: dict[str, Any] = {"model": name, "num_beams": NUM_BEAMS, "max_new_tokens": MAX_NEW_TOKENS}
+    if isinstance(where, weights.Pin):
+        settings |= {"revision": where.revision}
+    else:
+        settings |= {"sha256": weights.file_sha256(weights.weights_file(where))}
+
+    def start() -> Stage:
+        captioner = _load(name, where, device)
+        return lambda table: caption(table, captioner)
+
+    return map_shards(work, "caption", settings, start, desc="caption")

@@ -1,0 +1,71 @@
+"""What the commands share: the group and its errors, options, and how counts are printed."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
+class Commands(click.Group):
+    """Commands in the order of the flow; wrong use ends with one sentence on stderr and exit code 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of definition, which is the order of the flow."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a traceback is shown only with TWIGMA_DEBUG=1."""
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.exceptions.Abort):
+            raise
+        except ModuleNotFoundError as error:
+            sentence = f"this command needs {error.name}, which is not installed: pip install 'twigma[all]'"
+        except (ValueError, OSError, RuntimeError) as error:
+            sentence = str(error) or type(error).__name__
+            if os.environ.get("TWIGMA_DEBUG"):
+                raise
+        click.echo(f"twigma: {sentence}", err=True)
+        sys.exit(1)
+
+
+def work_option(command: F) -> F:
+    """`--work`, shared by every stage."""
+    return click.option(
+        "--work", type=FOLDER, default="work", show_default=True, help="Working folder: pages, ledger, tars, columns."
+    )(command)
+
+
+def api_options(command: F) -> F:
+    """Where the X API is, how to speak to it, and what may be spent."""
+    for option in (
+        click.option(
+            "--budget", type=float, metavar="DOLLARS", help="Spend at most this on the folder, over all runs."
+        ),
+        click.option("--followers", is_flag=True, help="Also buy the authors' follower counts, which Eq (1) needs."),
+        click.option("--dialect", type=click.Choice(["legacy", "current"]), default="legacy", show_default=True),
+        click.option("--token-file", type=FILE, help="Bearer token in a file only you can read; else $X_BEARER_TOKEN."),
+        click.option("--base-url", default="https://api.x.com", show_default=True, help="Server that speaks X API v2."),
+    ):
+        command = option(command)
+    return command
+
+
+def device_option(command: F) -> F:
+    """`--device`, for the stages that run a model."""
+    return click.option("--device", help="cpu, cuda, cuda:1 …  [default: the GPU where there is one]")(command)
+
+
+def say(counts: Mapping[str, int], head: str) -> None:
+    """Print counts as an aligned list under a heading."""
+    click.echo(head)
+    for name, count in counts.items():
+        click.echo(f"  {count:>9,}  {name}")

@@ -1,0 +1,107 @@
+"""`twigma release`, `analyze`, `report`, `columns`, `demo`: from a working folder to a dataset and a report."""
+
+from pathlib import Path
+
+import click
+
+from twigma.cli.options import FOLDER, say, work_option
+
+
+@click.command()
+@work_option
+@click.option("--out", type=FOLDER, default="twigma", show_default=True, help="Release folder to write.")
+@click.option("--release-version", default="1.0.0", show_default=True)
+@click.option("--near-duplicates", type=click.Choice(["drop", "keep"]), default="drop", show_default=True)
+@click.option("--nsfw-threshold", type=float, help="Leave out images that score higher than this (0 to 1).")
+@click.option("--without", multiple=True, metavar="STAGE", help="Release without the columns of a stage not run.")
+def release(
+    work: Path,
+    out: Path,
+    release_version: str,
+    near_duplicates: str,
+    nsfw_threshold: float | None,
+    without: tuple[str, ...],
+) -> None:
+    """Write the dataset with its card.
+
+    Ids and derived columns, never pixels, text or user ids. This is the only stage that leaves
+    rows out, and it says how many for which reason.
+    """
+    from twigma.builder.release import release as run
+
+    counts = run(
+        work,
+        out,
+        version=release_version,
+        near_duplicates=near_duplicates,
+        nsfw_threshold=nsfw_threshold,
+        without=without,
+    )
+    say(counts.funnel(), f"rows of {work} in {out}:" if counts.written else f"{out} is up to date:")
+
+
+@click.command()
+@click.argument("release", type=FOLDER, default="twigma")
+@click.option("--out", type=FOLDER, default="report", show_default=True, help="Folder for results.")
+@click.option("--work", type=FOLDER, help="Working folder with the private columns that some figures need.")
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="NAME=FOLDER",
+    help="Embedded working folder to compare with; photographs, paintings and prompts play the paper's roles.",
+)
+@click.option("--seed", default=0, show_default=True)
+def analyze(release: Path, out: Path, work: Path | None, references: tuple[str, ...], seed: int) -> None:
+    """Compute the paper's figures as tables.
+
+    With intervals, wherever the columns they need are there.
+
+    \b
+      twigma analyze twigma --work work --reference photographs=refs/photographs --reference paintings=refs/paintings
+    """
+    from twigma.analysis.analyze import analyze as run
+
+    found = run(release, out, work=work, references=dict(_pair(text) for text in references), seed=seed)
+    click.echo(f"analyze: {len(found['figures'])} figures in {out / 'results'}, {len(found['skipped'])} skipped")
+    for skipped in found["skipped"]:
+        click.echo(f"  {skipped['figure']}: {skipped['reason']}")
+
+
+def _pair(text: str) -> tuple[str, Path]:
+    name, mark, folder = text.partition("=")
+    if not (name and mark and folder):
+        raise ValueError(f"--reference: expected NAME=FOLDER, found {text!r}")
+    return name, Path(folder)
+
+
+@click.command()
+@click.argument("out", type=FOLDER, default="report")
+def report(out: Path) -> None:
+    """Draw the results of analyze as one HTML page."""
+    from twigma.analysis.report import report as run
+
+    click.echo(f"report: {run(out)}")
+
+
+@click.command()
+@click.option("--released", is_flag=True, help="Only the columns a release may carry.")
+def columns(released: bool) -> None:
+    """Print every column: name, type, unit and meaning."""
+    from twigma.columns import COLUMNS, field_table
+
+    click.echo(field_table(name for name, column in COLUMNS.items() if column.public or not released))
+
+
+@click.command()
+@click.option("--out", type=FOLDER, default="demo-out", show_default=True, help="Folder for everything it makes.")
+def demo(out: Path) -> None:
+    """Run the whole flow on a small known world.
+
+    Offline, in about two minutes; ends with what was planted and what was recovered. Stopped at any
+    moment, it goes on where it was when run again. Exit code 1 if a planted truth is not recovered.
+    """
+    from twigma.demo.demo import demo as run
+
+    if not run(out):
+        raise RuntimeError(f"not every planted truth was recovered: see the table above; everything is in {out}")

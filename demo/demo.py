@@ -1,0 +1,72 @@
+"""`twigma demo`: every stage of the product, in order, on the demo's world, through the same functions as its commands.
+
+Reads as the story of a dataset: a world of posts, a platform that serves it, one stage after another, and at the end
+what was planted beside what was recovered. Each stage resumes, so the whole story does.
+"""
+
+import time
+from pathlib import Path
+
+from twigma.analysis.analyze import analyze
+from twigma.analysis.report import report
+from twigma.builder.caption import caption_shards
+from twigma.builder.cluster import cluster
+from twigma.builder.collect import PAPER_HASHTAGS, PAPER_PERIOD, collect
+from twigma.builder.dedupe import dedupe
+from twigma.builder.embed import embed_shards
+from twigma.builder.nsfw import nsfw_parts
+from twigma.builder.release import release
+from twigma.demo.platform import DEMO_FAULTS, Platform
+from twigma.demo.truths import read_truths, summary
+from twigma.demo.world import build_world
+from twigma.rehydrate.add import add_tars
+from twigma.rehydrate.ids import read_ids
+from twigma.rehydrate.images import fetch
+from twigma.rehydrate.lookup import lookup
+from twigma.rehydrate.x_api import XClient
+
+MODELS = Path(__file__).parent / "models"
+CLIP, BLIP, NSFW = MODELS / "clip", MODELS / "blip", MODELS / "nsfw.safetensors"
+REFERENCES = {"photographs": None, "paintings": "artist", "prompts": "prompt"}  # name -> what groups its images
+TOKEN = "loopback"
+
+
+def demo(out: Path) -> bool:
+    """Run everything into `out`; True when every planted truth was recovered within its tolerance."""
+    started = time.monotonic()
+    world, work, dataset, page = out / "world", out / "work", out / "twigma", out / "report"
+    build_world(world)
+    rehydrate(world, work)
+    for name, group in REFERENCES.items():
+        add_tars(out / "references" / name, [world / "references" / f"{name}.tar"], group)
+        embed_shards(out / "references" / name, str(CLIP))
+    add_columns(work)
+    released = release(work, dataset)
+    results = analyze(
+        dataset, page, work=work, references={name: out / "references" / name for name in REFERENCES}
+    )
+    report(page)
+    rows = read_truths(world, work, dataset, results)
+    print(summary(rows))
+    print(f"\n{released.released:,} images of {released.posts:,} posts in {dataset}: in {out}, load_dataset('twigma')")
+    print(f"every figure in {page / 'index.html'}; {time.monotonic() - started:.0f} s")
+    return all(row.ok for row in rows)
+
+
+def rehydrate(world: Path, work: Path) -> None:
+    """Find posts by hashtag, look up a published list of ids, and fetch the photos of both."""
+    with Platform(world, faults=DEMO_FAULTS) as platform:
+        with XClient(platform.api_url, TOKEN, search_pace=0) as client:
+            collect(work, PAPER_HASHTAGS, *PAPER_PERIOD, client, followers=True)
+            ids, _ = read_ids(world / "ids.csv")
+            lookup(work, ids, client, followers=True)
+        fetch(work, image_base_url=platform.image_url)
+
+
+def add_columns(work: Path) -> None:
+    """Every column a release holds, one stage after the other."""
+    embed_shards(work, str(CLIP))
+    caption_shards(work, str(BLIP))
+    nsfw_parts(work, NSFW)
+    dedupe(work)
+    cluster(work)

@@ -1,0 +1,102 @@
+"""Eight everyday subjects for the photographs, which play LAION's part beside the posts.
+
+Look at them with `python -m twigma.demo.pictures sheet.png`.
+"""
+
+from collections.abc import Mapping
+from math import cos, pi, sin
+
+from twigma.demo.pen import Ink, Pen, darker, lighter
+from twigma.demo.subjects import Draw
+
+
+def car(pen: Pen, ink: Ink, detail: float) -> None:
+    """A parked car seen from the side."""
+    pen.polygon([(-0.6, 0.2), (-0.35, -0.2), (0.35, -0.2), (0.62, 0.2)], ink.dark)
+    pen.polygon([(-0.48, 0.18), (-0.3, -0.12), (-0.03, -0.12), (-0.03, 0.18)], (190, 210, 220))
+    pen.polygon([(0.5, 0.18), (0.3, -0.12), (0.03, -0.12), (0.03, 0.18)], (190, 210, 220))
+    pen.box(-1.0, 0.18, 1.0, 0.62, ink.main, 0.12)
+    for x in (-0.55, 0.55):
+        pen.ellipse(x, 0.62, 0.24, 0.24, (28, 28, 30))
+        pen.ellipse(x, 0.62, 0.12, 0.12, (150, 150, 154))
+    pen.ellipse(0.94, 0.36, 0.07, 0.07, (250, 240, 200))
+
+
+def house(pen: Pen, ink: Ink, detail: float) -> None:
+    """A house with a pitched roof, a door and windows."""
+    pen.box(-0.7, -0.1, 0.7, 0.9, ink.pale)
+    pen.polygon([(-0.9, -0.08), (0, -0.85), (0.9, -0.08)], ink.main)
+    pen.box(0.36, -0.8, 0.54, -0.4, ink.dark)
+    pen.box(-0.14, 0.34, 0.14, 0.9, ink.dark)
+    for x in (-0.42, 0.42):
+        pen.box(x - 0.15, 0.16, x + 0.15, 0.44, (176, 200, 214))
+        pen.line([(x, 0.16), (x, 0.44)], ink.pale, 0.03)
+
+
+def mountain(pen: Pen, ink: Ink, detail: float) -> None:
+    """Three peaks with snow."""
+    for x, top, colour in ((-0.8, -0.35, ink.pale), (0.8, -0.2, ink.pale), (0.0, -0.8, ink.main)):
+        pen.polygon([(x - 1.1, 0.95), (x, top), (x + 1.1, 0.95)], colour)
+        pen.polygon([(x + 0.1, 0.95), (x, top), (x + 1.1, 0.95)], darker(colour, 0.25))
+        pen.polygon([(x - 0.2, top + 0.32), (x, top), (x + 0.2, top + 0.32), (x, top + 0.22)], (244, 246, 250))
+
+
+def cup(pen: Pen, ink: Ink, detail: float) -> None:
+    """A steaming cup on a saucer."""
+    pen.ellipse(0, 0.74, 0.85, 0.16, lighter(ink.main, 0.7))
+    pen.arc(0.5, 0.2, 0.28, (-90, 90), ink.main, 0.1)
+    pen.polygon([(-0.55, -0.2), (0.55, -0.2), (0.4, 0.72), (-0.4, 0.72)], ink.main)
+    pen.ellipse(0, -0.2, 0.55, 0.13, ink.pale)
+    pen.ellipse(0, -0.18, 0.47, 0.09, (84, 54, 38))
+    for x in (-0.2, 0.05, 0.28):
+        pen.line([(x, -0.36), (x + 0.07, -0.52), (x - 0.03, -0.66), (x + 0.06, -0.84)], (240, 240, 240), 0.035)
+
+
+def fruit(pen: Pen, ink: Ink, detail: float) -> None:
+    """Round fruit in a bowl."""
+    for x, y in ((-0.38, -0.1), (0.38, -0.1), (0.0, -0.3), (-0.02, 0.02)):
+        pen.ellipse(x, y, 0.32, 0.32, ink.main)
+        pen.ellipse(x - 0.1, y - 0.11, 0.1, 0.08, ink.pale)
+        pen.line([(x, y - 0.3), (x + 0.05, y - 0.42)], (84, 60, 40), 0.04)
+    pen.polygon([(-0.85, 0.1), (0.85, 0.1), (0.45, 0.75), (-0.45, 0.75)], lighter(ink.accent, 0.35))
+
+
+def bicycle(pen: Pen, ink: Ink, detail: float) -> None:
+    """A bicycle seen from the side."""
+    for x in (-0.62, 0.62):
+        pen.arc(x, 0.4, 0.45, (0, 360), (36, 36, 38), 0.07)
+        for step in range(6):
+            angle = step * pi / 3
+            pen.line([(x, 0.4), (x + 0.42 * cos(angle), 0.4 + 0.42 * sin(angle))], (130, 130, 134), 0.02)
+    frame = [(-0.62, 0.4), (-0.22, -0.2), (0.4, -0.2), (0.0, 0.4), (-0.62, 0.4)]
+    pen.line(frame, ink.main, 0.08)
+    pen.line([(0.62, 0.4), (0.36, -0.42), (0.6, -0.5)], ink.main, 0.07)
+    pen.line([(0.0, 0.4), (-0.28, -0.36)], ink.main, 0.07)
+    pen.box(-0.44, -0.44, -0.12, -0.36, (40, 36, 34), 0.03)
+
+
+def chair(pen: Pen, ink: Ink, detail: float) -> None:
+    """A wooden chair."""
+    for x in (-0.42, 0.3):
+        pen.box(x, 0.2, x + 0.11, 0.95, ink.dark)
+    pen.box(-0.42, -0.85, -0.31, 0.2, ink.main)
+    pen.box(0.3, -0.85, 0.41, 0.2, ink.main)
+    for y in (-0.78, -0.48, -0.18):
+        pen.box(-0.36, y, 0.36, y + 0.14, ink.pale)
+    pen.polygon([(-0.42, 0.14), (0.42, 0.14), (0.58, 0.34), (-0.54, 0.34)], ink.main)
+
+
+def bread(pen: Pen, ink: Ink, detail: float) -> None:
+    """A loaf on a board."""
+    pen.box(-1.0, 0.5, 1.0, 0.66, (120, 84, 56), 0.05)
+    pen.box(-0.8, -0.1, 0.8, 0.5, (190, 128, 66), 0.25)
+    pen.ellipse(0, -0.06, 0.8, 0.26, (208, 150, 84))
+    for step in range(4):
+        x = -0.5 + step * 0.32
+        pen.line([(x, -0.2), (x + 0.14, 0.1)], (240, 206, 150), 0.06)
+    pen.polygon([(-1.1, 0.72), (1.1, 0.72), (1.3, 1.1), (-1.3, 1.1)], ink.main)
+
+
+EVERYDAY: Mapping[str, Draw] = {
+    draw.__name__: draw for draw in (car, house, mountain, cup, fruit, bicycle, chair, bread)
+}

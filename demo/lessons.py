@@ -1,0 +1,81 @@
+"""The pictures the tiny models learn from: like the world's, drawn from seeds the world never uses.
+
+`python -m twigma.demo.train` draws them; nothing is kept on disk.
+"""
+
+import io
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from twigma.demo import pictures
+from twigma.demo.pictures import THEMES, Picture
+from twigma.demo.scenery import Rng
+
+PIXELS = 64
+STREAM = 900_000  # the world's own streams are small numbers
+PER_ARTIST = 6
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Pictures, and each one's pixels as two different files of it show them: uint8[n, 2, 64, 64, 3]."""
+
+    pictures: list[Picture]
+    pixels: NDArray[np.uint8]
+
+
+def lessons(count: int, seed: int, everyday: float = 0.1, painted: float = 0.15, processes: int = 2) -> Lessons:
+    """`count` pictures with random attributes, of which these shares are everyday photographs and artists' paintings."""
+    rng = np.random.default_rng([STREAM, seed])
+    shown = [*_posts(rng, count - int(count * everyday) - int(count * painted))]
+    shown += [pictures.sample_photograph(rng) for _ in range(int(count * everyday))]
+    for number in range(-(-int(count * painted) // PER_ARTIST)):
+        artist = pictures.sample_artist(rng, number)
+        shown += [pictures.sample_painting(rng, artist) for _ in range(PER_ARTIST)]
+    order = rng.permutation(len(shown))[:count]
+    chosen = [shown[at] for at in order]
+    with workers(processes) as pool:
+        pixels = list((pool.map(_seen, chosen, chunksize=64) if pool else map(_seen, chosen)))
+    return Lessons(chosen, np.stack(pixels))
+
+
+@contextmanager
+def workers(processes: int) -> Iterator[Executor | None]:
+    """A pool of fresh processes, or None where one process is enough."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context) if processes > 1 else nullcontext() as pool:
+        yield pool
+
+
+def _posts(rng: Rng, count: int) -> Iterator[Picture]:
+    for number in range(count):
+        picture = pictures.sample(rng, THEMES[number % len(THEMES)], veil=bool(rng.random() < 0.2))
+        shape = ((384, 256), (256, 384))[number % 2] if rng.random() < 0.06 else picture.size
+        yield replace(picture, size=shape)
+
+
+def _seen(picture: Picture) -> NDArray[np.uint8]:
+    """One picture as two files show it: the first encoding, and a smaller re-encoded copy. uint8[2, 64, 64, 3]."""
+    image = pictures.draw(picture)
+    rng = np.random.default_rng(picture.seed + 1)
+    side = float(rng.uniform(0.7, 1.0))
+    copy = image.resize((int(image.width * side), int(image.height * side)), Image.Resampling.LANCZOS)
+    files = [pictures.encode(image), pictures.encode(copy, quality=int(rng.integers(60, 90)))]
+    return np.stack([thumbnail(Image.open(io.BytesIO(data))) for data in files])
+
+
+def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
+    """The middle square at 64 pixels, as CLIP's preprocessing cuts it: uint8[64, 64, 3]."""
+    return np.asarray(ImageOps.fit(image, (PIXELS, PIXELS), Image.Resampling.BICUBIC), np.uint8)
+
+
+def captions(shown: Sequence[Picture]) -> list[str]:
+    """The true captions."""
+    return [pictures.caption(picture) for picture in shown]

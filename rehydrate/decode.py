@@ -1,0 +1,215 @@
+"""Safe reading of images posted by strangers: what is refused, what is checked, how pixels come out.
+
+`check` reads an encoded image to its last byte without keeping its pixels; `open_image` gives the pixels.
+Both look at the file's structure before any decoder sees it. Used by `twigma fetch` and every stage with pixels.
+"""
+
+import io
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from PIL import Image, ImageOps
+
+MAX_PIXELS = 50_000_000
+MAX_SCANS = 200  # of a progressive JPEG: each one costs a pass over all pixels
+FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF"}
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PADDING = 16  # stray bytes before a marker that encoders really write; more means missing data
+_NO_SIZE = frozenset([0x01, *range(0xD0, 0xD9)])  # JPEG markers without a length
+_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG markers that carry the size
+
+
+class BadImage(ValueError):  # noqa: N818 - it describes the image, which is a row, not a fault of ours
+    """An image that is refused; `status` is its class: not_an_image, too_large or decode."""
+
+    def __init__(self, status: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the structure of an encoded image says, before decoding: format (a file extension) and size in pixels."""
+
+    format: str
+    width: int
+    height: int
+
+
+def read_header(data: bytes) -> Header:
+    """Format and size from the file's structure alone; raises BadImage if it is no image, broken or over the cap."""
+    for format, (matches, size) in _READERS.items():
+        if matches(data):
+            header = Header(format, *_sized(size, data))
+            break
+    else:
+        raise BadImage("not_an_image", f"expected JPEG, PNG, WebP or GIF, found bytes starting {data[:12]!r}")
+    pixels = header.width * header.height
+    if pixels == 0:
+        raise BadImage("decode", f"{header.format} of {header.width}x{header.height} pixels")
+    if pixels > MAX_PIXELS:
+        raise BadImage("too_large", f"{header.width}x{header.height} pixels, at most {MAX_PIXELS:,} are decoded")
+    return header
+
+
+def check(data: bytes) -> Header:
+    """Check an image to its last byte; width and height are those of the pixels `open_image` gives.
+
+    A JPEG is decoded at an eighth of its size, which still reads every coefficient of every scan.
+    """
+    header = read_header(data)
+    if header.format == "jpg":
+        _decode_jpeg(data, factor=8)
+    with _decoding(header.format), _open(data) as image:
+        if header.format != "jpg":
+            image.load()
+        turned = _orientation(image) >= 5
+    return Header(header.format, header.height, header.width) if turned else header
+
+
+def open_image(data: bytes) -> Image.Image:
+    """Decode to an upright 8-bit RGB image (first frame; 16-bit scaled down; CMYK, palette and alpha converted).
+
+    Raises BadImage, a ValueError whose `status` names the class of failure.
+    """
+    header = read_header(data)
+    with _decoding(header.format), _open(data) as image:
+        turned = _orientation(image) != 1
+        pixels = _decode_jpeg(data) if header.format == "jpg" and image.mode == "RGB" else None
+        if pixels is not None and not turned:
+            return Image.fromarray(pixels)
+        if header.format == "jpg":
+            _decode_jpeg(data, factor=8)  # Pillow fills missing data with gray and says nothing
+        return _to_rgb(ImageOps.exif_transpose(image) if turned else image)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion clips at 255
+        return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("P", "PA", "LA", "RGBA"):
+        image = image.convert("RGBA")
+    image.load()
+    return image.convert("RGB")
+
+
+def _open(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=tuple(FORMATS.values()))
+    if image.width * image.height > MAX_PIXELS:  # a GIF frame may be larger than its header says
+        raise BadImage("too_large", f"{image.width}x{image.height} pixels, at most {MAX_PIXELS:,} are decoded")
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except Exception:  # EXIF is free-form input to a parser with many ways to fail; an unreadable one turns nothing
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+class _decoding:  # noqa: N801 - reads as a statement
+    """Turn whatever a decoder raises on hostile input into BadImage."""
+
+    def __init__(self, format: str) -> None:
+        self.format = format
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+            raise BadImage("too_large", str(error)) from error
+        if isinstance(error, Exception) and not isinstance(error, BadImage):
+            raise BadImage("decode", f"{self.format} cannot be decoded: {error}") from error
+
+
+def _decode_jpeg(data: bytes, factor: int = 1) -> np.ndarray[Any, np.dtype[np.uint8]] | None:
+    """Decode with libjpeg-turbo at 1/factor; its warnings about missing or corrupt data are errors. None for CMYK."""
+    try:
+        colours = simplejpeg.decode_jpeg_header(data, strict=False)[2]
+        if colours in ("CMYK", "YCCK"):
+            simplejpeg.decode_jpeg(data, "CMYK", min_factor=8, strict=True)
+            return None
+        colour = "GRAY" if factor > 1 else "RGB"
+        return np.asarray(simplejpeg.decode_jpeg(data, colour, min_factor=factor, strict=True))
+    except ValueError as error:
+        stray = re.search(r"(\d+) extraneous bytes before marker", str(error))
+        if stray and int(stray[1]) <= _PADDING:
+            return None
+        raise BadImage("decode", f"jpg is damaged or cut short: {error}") from error
+
+
+# ------------------------------------------------------------ structure, before any decoder
+
+
+def _sized(size: Callable[[bytes], tuple[int, int]], data: bytes) -> tuple[int, int]:
+    try:
+        return size(data)
+    except (struct.error, IndexError) as error:
+        raise BadImage("decode", f"file of {len(data)} bytes ends inside its header") from error
+
+
+def _jpg_size(data: bytes) -> tuple[int, int]:
+    if data.count(b"\xff\xda") > MAX_SCANS:
+        raise BadImage("too_large", f"jpg with more than {MAX_SCANS} scans")
+    at = 2
+    while True:
+        if data[at] != 0xFF:
+            raise BadImage("decode", f"jpg has no marker at byte {at}")
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif marker in _NO_SIZE:
+            at += 2
+        elif marker in _FRAME:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return width, height
+        elif marker in (0xD9, 0xDA):
+            raise BadImage("decode", "jpg has no frame header before its data")
+        else:
+            at += 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    at = len(_PNG)
+    kinds: list[bytes] = []
+    while not kinds or kinds[-1] != b"IEND":
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if length > len(data) - at - 12:
+            raise BadImage("decode", f"png chunk {kind!r} says {length} bytes, {max(0, len(data) - at - 12)} are left")
+        kinds.append(kind)
+        at += 12 + length
+    if kinds[0] != b"IHDR" or b"IDAT" not in kinds:
+        raise BadImage("decode", f"png expected to start with IHDR and to have IDAT, found {kinds[:3]}")
+    return struct.unpack_from(">II", data, 16)
+
+
+def _gif_size(data: bytes) -> tuple[int, int]:
+    return struct.unpack_from("<HH", data, 6)
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    length, kind = struct.unpack_from("<I", data, 4)[0], data[12:16]
+    if length + 8 > len(data):
+        raise BadImage("decode", f"webp says {length + 8} bytes, found {len(data)}")
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L":
+        bits = struct.unpack_from("<I", data, 21)[0]
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+_Reader = tuple[Callable[[bytes], bool], Callable[[bytes], tuple[int, int]]]
+_READERS: dict[str, _Reader] = {
+    "jpg": (lambda data: data[:3] == b"\xff\xd8\xff", _jpg_size),
+    "png": (lambda data: data[:8] == _PNG, _png_size),
+    "webp": (lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP", _webp_size),
+    "gif": (lambda data: data[:6] in (b"GIF87a", b"GIF89a"), _gif_size),
+}

@@ -1,0 +1,109 @@
+"""Where a request may go: public addresses, unless a host was allowed by name; and when: never before a host's pause.
+
+The address check stands where sockets are made, so one line covers http, https, redirects, literal addresses in
+every spelling, and names that resolve to something else the second time. Used by `twigma fetch`.
+"""
+
+import asyncio
+import errno
+import fcntl
+import ipaddress
+import mmap
+import socket
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_SLOTS = 1024  # hosts share a slot when their hashes meet: they then pause together, which harms nobody
+PROBE_SECONDS = 10.0  # how long the first request after a pause may take before another is tried
+
+
+def is_public(address: str) -> bool:
+    """Whether a resolved IP address is on the public internet, also where IPv6 carries an IPv4 address."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        teredo = ip.teredo[1] if ip.teredo else None
+        inner = ip.ipv4_mapped or ip.sixtofour or teredo
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+        if int(ip) >> 32 == 0:  # ::a.b.c.d, deprecated
+            return False
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
+
+
+def public_socket(info: tuple[Any, ...]) -> socket.socket:
+    """A socket for one getaddrinfo entry; PermissionError unless its address is public."""
+    family, kind, protocol, _, address = info
+    if not is_public(address[0]):
+        raise PermissionError(errno.EACCES, f"{address[0]} is not a public address")
+    return socket.socket(family, kind, protocol)
+
+
+class Gate:
+    """Pauses that hosts ask for, shared by all worker processes through a small file.
+
+    Two floats per host: the monotonic time before which nobody asks (0 is open), and whether that time is a probe's:
+    after a pause one request goes first, and the others follow when it is answered.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._file = None
+        if path is not None:
+            self._file = path.open("a+b")
+            self._file.truncate(16 * _SLOTS)
+        self._memory = mmap.mmap(-1 if self._file is None else self._file.fileno(), 16 * _SLOTS)
+        floats = memoryview(self._memory).cast("d")
+        self._until, self._probing = floats[:_SLOTS], floats[_SLOTS:]
+
+    async def enter(self, host: str, patience: float) -> str:
+        """Wait until the host may be asked: `go`, or `probe` for the first after a pause, or `closed` for too long."""
+        slot, give_up = _slot(host), time.monotonic() + patience
+        while until := self._until[slot]:
+            now = time.monotonic()
+            if now >= give_up or (until > give_up and not self._probing[slot]):
+                return "closed"
+            if now >= until and self._claim(slot, until):
+                return "probe"
+            await asyncio.sleep(min(max(until - now, 0.01), 0.1 if self._probing[slot] else 0.5))
+        return "go"
+
+    def answered(self, host: str, entered: str, pause: float | None) -> None:
+        """Tell how a request ended: the host asked for `pause` seconds, or (None) for none, which opens the gate."""
+        slot = _slot(host)
+        if entered != "probe" and pause is None:
+            return
+        self._set(slot, 0.0 if pause is None else time.monotonic() + pause, first=entered == "probe")
+
+    def _claim(self, slot: int, seen: float) -> bool:
+        with _locked(self._file):
+            if self._until[slot] != seen:
+                return False
+            self._until[slot], self._probing[slot] = time.monotonic() + PROBE_SECONDS, 1.0
+            return True
+
+    def _set(self, slot: int, until: float, *, first: bool) -> None:
+        with _locked(self._file):
+            self._until[slot] = until if first or self._probing[slot] else max(self._until[slot], until)
+            self._probing[slot] = 0.0
+
+
+@contextmanager
+def _locked(file: BinaryIO | None) -> Iterator[None]:
+    if file is None:
+        yield
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _slot(host: str) -> int:
+    return zlib.crc32(host.encode()) % _SLOTS

@@ -1,0 +1,150 @@
+"""`twigma rehydrate WORK IDS`: look up the posts a working folder does not know yet, then write its images table.
+
+Every page is stored before it is read, every id ends in the ledger, and a second run asks nothing again.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from twigma import columns
+from twigma.rehydrate.answers import missing_fields
+from twigma.rehydrate.budget import POST_PRICE, USER_PRICE, Budget
+from twigma.rehydrate.ledger import NOT_ASKED, Ledger, count_outcomes
+from twigma.rehydrate.pages import KINDS, Page, page_file, read_pages, require_space
+from twigma.rehydrate.posts import in_order, posts
+from twigma.rehydrate.x_api import IDS_PER_CALL, ApiError, XClient
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What a look-up has done: ids by outcome (all of the list), ids asked now, dollars in this folder so far."""
+
+    outcomes: dict[str, int]
+    asked: int
+    dollars: float
+
+    @property
+    def remaining(self) -> int:
+        """Ids of the list that were never asked, because the budget stopped the run."""
+        return self.outcomes[NOT_ASKED]
+
+
+def lookup(
+    work: Path,
+    ids: Sequence[str],
+    client: XClient,
+    followers: bool = False,
+    budget: float | None = None,
+    *,
+    again: bool = False,
+    post_price: float = POST_PRICE,
+    user_price: float = USER_PRICE,
+) -> Lookup:
+    """Look up the ids the ledger of `work` does not know, then write `images.parquet` and `outcomes.csv`.
+
+    `followers` also buys the authors; posts known without them are asked again. `budget` is what may be spent on this
+    folder over all runs, in dollars. `again` asks every id, known or not. Raises ApiError when X ends the run: what
+    was bought is in the table, and the next run goes on from there.
+    """
+    money = Budget(budget, followers, post_price, user_price)
+    with Ledger(work) as ledger:
+        ids = list(dict.fromkeys(ids))
+        todo = ids if again else ledger.unknown(ids, followers)
+        asked, failure = _ask_all(ledger, todo, client, money)
+        outcomes = ledger.outcomes(ids)
+        write_outcomes(work, outcomes)
+        write_images_table(work)
+        if failure:
+            raise failure
+        return Lookup(count_outcomes(outcomes), asked, money.spent(ledger))
+
+
+def _ask_all(ledger: Ledger, todo: list[str], client: XClient, money: Budget) -> tuple[int, Exception | None]:
+    """Ask and store call by call until all is asked or the money spent: the ids asked, and what ended it early."""
+    asked = 0
+    with tqdm(total=len(todo), desc="look up", unit="post", mininterval=0.5) as bar:
+        try:
+            while batch := todo[asked : asked + money.affords(ledger, IDS_PER_CALL)]:
+                require_space(ledger.work)
+                for part, answer in _ask(client, batch, money.followers):
+                    request = {"ids": part, "dialect": client.dialect, "followers": money.followers}
+                    ledger.append("lookup", request, answer)
+                    if asked == 0:
+                        refuse_missing(answer, client)
+                asked += len(batch)
+                bar.update(len(batch))
+        except (ApiError, OSError, ValueError) as failure:
+            return asked, failure
+    return asked, None
+
+
+def refuse_missing(answer: dict[str, Any], client: XClient) -> None:
+    """Raise ValueError when a stored page lacks fields that were asked for, before more such pages are bought."""
+    missing = missing_fields(answer)
+    if missing:
+        raise ValueError(
+            f"X API: no post on the first page has {', '.join(missing)}, asked for in the {client.dialect} dialect; "
+            "stopped before buying more: try the other dialect"
+        )
+
+
+def write_outcomes(work: Path, outcomes: dict[str, str]) -> Path:
+    """Write `WORK/outcomes.csv`: which ids of the list are there, which are missing, and why (id, outcome)."""
+    path = Path(work) / "outcomes.csv"
+    with columns.atomic(path) as partial, partial.open("w", encoding="ascii", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["id", "outcome"])
+        writer.writerows(outcomes.items())
+    return path
+
+
+def write_images_table(work: Path) -> pa.Table:
+    """Rebuild `WORK/images.parquet` from all pages; gives the table (what, reason, count) of what it leaves out.
+
+    Images that were added by hand stay. A table that has not changed is not written again.
+    """
+    work = Path(work)
+    table, skipped = posts(_pages(work))
+    path = work / "images.parquet"
+    if path.exists():
+        old = pq.read_table(path)
+        local = old.filter(pc.field("source") != "x")
+        if len(local):
+            table = in_order(pa.concat_tables([table, local], promote_options="default"))
+        if old.equals(table):
+            return skipped
+    columns.write_parquet(path, table)
+    return skipped
+
+
+def _pages(work: Path) -> Iterator[Page]:
+    """Every stored page that is whole, with a progress bar."""
+    with tqdm(desc="parse pages", unit="page", mininterval=0.5, delay=1) as bar:
+        for kind in KINDS:
+            for _, _, page in read_pages(page_file(work, kind)):
+                bar.update()
+                if page is not None:
+                    yield page
+
+
+def _ask(client: XClient, ids: list[str], followers: bool) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """(ids, answer) of a call; X refuses a whole call for one impossible id, so a refused call is halved to find it."""
+    try:
+        yield ids, client.lookup(ids, followers)
+    except ApiError as error:
+        if error.status != 400:
+            raise
+        if len(ids) == 1:
+            yield ids, {"errors": [{"parameter": "id", "value": ids[0], "detail": str(error)}]}
+            return
+        half = len(ids) // 2
+        yield from _ask(client, ids[:half], followers)
+        yield from _ask(client, ids[half:], followers)

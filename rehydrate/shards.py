@@ -1,0 +1,206 @@
+"""Finished shards of a working folder: a WebDataset tar, its sidecar table, and the manifest written last.
+
+Reading is strict: a shard whose bytes, members or count differ from its manifest is refused by name. Written by
+`twigma fetch` and `twigma add`; read by every stage with pixels.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import mmap
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from twigma import columns
+
+_FIELDS = ("image_name", "url", "status", "error", "width", "height", "sha256", "group")
+SIDECAR = pa.schema([("key", pa.string()), *columns.schema(_FIELDS).remove_metadata(), ("member", pa.string())])
+_BLOCK = tarfile.BLOCKSIZE
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One finished shard: where its tar, its sidecar and its manifest are."""
+
+    name: str
+    tar: Path
+    sidecar: Path
+    manifest: Path
+
+
+def shard_at(work: Path, name: str) -> Shard:
+    """The shard of that name, finished or not, with its tar inside the working folder."""
+    folder = work / "shards"
+    return Shard(name, folder / f"{name}.tar", folder / f"{name}.parquet", folder / f"{name}.json")
+
+
+def read_manifest(shard: Shard) -> dict[str, Any]:
+    """What the manifest says; ValueError when it is damaged."""
+    try:
+        manifest = json.loads(shard.manifest.read_bytes())
+        if isinstance(manifest, dict) and {"sha256", "bytes", "rows", "samples", "tar"} <= set(manifest):
+            return manifest
+    except ValueError:
+        pass
+    raise ValueError(f"the manifest {shard.manifest} is damaged: delete it and run the command that made it again")
+
+
+def list_shards(work: Path) -> list[Shard]:
+    """The finished shards by name; FileNotFoundError when there is none."""
+    shards = []
+    for shard in manifests(work):
+        tar = shard.manifest.parent / read_manifest(shard)["tar"]  # joined to an absolute path, that path wins
+        shards.append(Shard(shard.name, tar, shard.sidecar, shard.manifest))
+    if not shards:
+        raise FileNotFoundError(f"no finished shards in {work / 'shards'}: run `twigma fetch {work}` or `twigma add`")
+    return shards
+
+
+def manifests(work: Path) -> list[Shard]:
+    """Every shard that has a manifest, sound or not, by name."""
+    return [shard_at(work, path.stem) for path in sorted((work / "shards").glob("[0-9]*.json"))]
+
+
+def is_finished(shard: Shard) -> bool:
+    """Whether a sound manifest stands beside a sidecar and a tar of the size it names."""
+    try:
+        manifest = read_manifest(shard)
+        tar = shard.manifest.parent / manifest["tar"]
+        return shard.sidecar.exists() and tar.stat().st_size == int(manifest["bytes"])
+    except (OSError, ValueError):
+        return False
+
+
+def read_sidecars(work: Path) -> pa.Table:
+    """One row per requested photo over all finished shards; a failure that a later shard tried again is left out."""
+    tables = [pq.read_table(shard.sidecar, schema=SIDECAR) for shard in list_shards(work)]
+    table = pa.concat_tables(tables).combine_chunks()
+    if pc.count_distinct(table["image_name"]).as_py() == len(table):
+        return table
+    order = pa.array(range(len(table)))
+    last = table.select(["image_name"]).append_column("at", order).group_by("image_name").aggregate([("at", "max")])
+    latest = pc.is_in(order, value_set=last["at_max"].combine_chunks())
+    return table.filter(pc.or_(latest, pc.equal(table["status"], "success")))
+
+
+def read_images(shard: Shard, rows: int = 256) -> Iterator[pa.Table]:
+    """Blocks of (image_name: string, image: binary), successes only, in sidecar order.
+
+    The whole tar is hashed first, so a flipped byte or a cut anywhere raises ValueError naming the shard.
+    """
+    manifest = read_manifest(shard)
+    if not shard.tar.exists():
+        raise FileNotFoundError(f"shard {shard.name}: its tar {shard.tar} is gone; put it back or make the shard again")
+    found = file_sha256(shard.tar)
+    if found != manifest["sha256"]:
+        raise ValueError(
+            f"shard {shard.name}: {shard.tar} is damaged or was changed: expected sha256 {manifest['sha256']}, "
+            f"found {found}; restore it, or delete {shard.manifest} and run the command that made it again"
+        )
+    wanted = pq.read_table(shard.sidecar, columns=["image_name", "member", "status"])
+    wanted = wanted.filter(pc.equal(wanted["status"], "success"))
+    if len(wanted) != manifest["samples"]:
+        raise ValueError(
+            f"shard {shard.name}: {manifest['samples']} samples in its manifest, {len(wanted)} in its sidecar"
+        )
+    if not len(wanted):
+        return
+    places = {member.name: member for member in tar_members(shard.tar)}
+    with mapped(shard.tar) as data:
+        for start in range(0, len(wanted), rows):
+            block = wanted.slice(start, rows)
+            images = [_slice(data, places[name]) for name in block["member"].to_pylist()]
+            yield pa.table(
+                {
+                    "image_name": block["image_name"].combine_chunks(),
+                    "image": pa.array(images, columns.COLUMNS["image"].type),
+                }
+            )
+
+
+def tar_members(path: Path) -> Iterator[tarfile.TarInfo]:
+    """The regular files of an uncompressed tar; ValueError where damage would make tarfile stop in silence."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            size = path.stat().st_size
+            for member in tar:
+                if member.offset_data + member.size > size:
+                    raise ValueError(f"{path} is cut short inside {member.name!r}")
+                if member.isreg() and not member.issparse():
+                    yield member
+            end = tar.offset
+    except (tarfile.TarError, EOFError) as error:
+        raise ValueError(f"{path} is not a readable tar: {error}") from error
+    with path.open("rb") as file:
+        file.seek(end)
+        if file.read(2 * _BLOCK) != bytes(2 * _BLOCK):
+            raise ValueError(f"{path} is damaged or cut short: no end-of-archive mark at byte {end:,}")
+
+
+@contextlib.contextmanager
+def mapped(path: Path) -> Iterator[mmap.mmap]:
+    """A file as memory, read-only."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield data
+
+
+def _slice(data: mmap.mmap, member: tarfile.TarInfo) -> bytes:
+    return data[member.offset_data : member.offset_data + member.size]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(tar: Path, sidecar: Path) -> dict[str, Any]:
+    """Compare a tar with its sidecar sample by sample; give the manifest's facts, or ValueError saying what differs."""
+    table = pq.read_table(sidecar, schema=SIDECAR)
+    wanted = {row["member"]: row["sha256"] for row in table.to_pylist() if row["status"] == "success"}
+    samples = sum(1 for status in table["status"].to_pylist() if status == "success")
+    with mapped(tar) as data:
+        found = {
+            member.name: hashlib.sha256(_slice(data, member)).hexdigest()
+            for member in tar_members(tar)
+            if member.name in wanted
+        }
+    if len(wanted) != samples or found != wanted:
+        differ = sorted(name for name in wanted if found.get(name) != wanted[name])[:3]
+        raise ValueError(f"{tar}: {samples} samples expected, {len(found)} found, differing: {differ}")
+    return {"sha256": file_sha256(tar), "bytes": tar.stat().st_size, "rows": len(table), "samples": samples}
+
+
+@contextlib.contextmanager
+def lock(work: Path) -> Iterator[None]:
+    """Hold the shards of a working folder alone; RuntimeError at once when another process does."""
+    folder = work / "shards"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RuntimeError(f"another process is writing shards in {work}: wait for it, or stop it first") from error
+        yield
+
+
+def publish(attempt: Path, shard: Shard, made_from: dict[str, Any]) -> dict[str, Any]:
+    """Verify a shard in its private folder, move it into place and write its manifest last."""
+    tar, sidecar = attempt / shard.tar.name, attempt / shard.sidecar.name
+    manifest = {**verify(tar, sidecar), "tar": shard.tar.name, "made_from": made_from}
+    shard.manifest.unlink(missing_ok=True)
+    for source, target in ((tar, shard.tar), (sidecar, shard.sidecar)):
+        with source.open("rb") as file:
+            os.fsync(file.fileno())
+        source.replace(target)
+    columns.write_json(shard.manifest, manifest)
+    return manifest

@@ -1,0 +1,44 @@
+"""Blocked linear algebra against numpy on whole matrices."""
+
+import numpy as np
+import pytest
+
+from twigma.analysis import spectrum
+
+
+@pytest.mark.parametrize("shape", [(9000, 20), (30, 200), (200, 200), (5, 1)])
+def test_equals_numpy(shape, monkeypatch):
+    monkeypatch.setattr(spectrum, "BLOCK", 700)
+    x = np.random.default_rng(1).normal(size=shape) + 3
+    for center in (False, True):
+        whole = x - x.mean(0) if center else x
+        expected = np.linalg.svd(whole, compute_uv=False)
+        assert np.allclose(spectrum.singular_values(x, center), expected, atol=1e-11 * expected[0])
+    assert np.allclose(spectrum.gram(x), x.T @ x, rtol=1e-12)
+    rank = min(shape)
+    expected = np.linalg.svd(x, compute_uv=False) ** 2
+    assert np.allclose(spectrum.eigenvalues(x)[::-1][:rank], expected, atol=1e-11 * expected[0])
+    values, vectors = spectrum.eigenvectors(x)
+    assert np.allclose(vectors * values @ vectors.T, x.T @ x, atol=1e-9 * values[-1])
+    assert np.allclose(spectrum.variances(x), x.var(0, ddof=1), rtol=1e-12)
+
+
+def test_small_singular_values_are_not_lost():
+    """A Gram matrix alone knows nothing of singular values below 1e-8 of the largest."""
+    rng = np.random.default_rng(2)
+    sigma = np.logspace(0, -11, 40)
+    u, v = (np.linalg.qr(rng.normal(size=(n, 40)))[0] for n in (5000, 40))
+    assert np.abs(spectrum.singular_values(u * sigma @ v.T) - sigma).max() < 1e-14
+
+
+def test_constant_columns_have_exactly_no_variance():
+    x = np.full((1000, 3), 0.1)
+    x[:, 1] = np.arange(1000)
+    assert (spectrum.variances(x)[[0, 2]] == 0).all()
+
+
+def test_unit_rows():
+    x = np.random.default_rng(3).normal(size=(10, 4)).astype(np.float32)
+    assert np.allclose(np.linalg.norm(spectrum.unit(x), axis=1), 1, atol=1e-15)
+    with pytest.raises(ValueError, match="1 of 2 rows are zero"):
+        spectrum.unit(np.array([[1.0, 0], [0, 0]]))

@@ -1,0 +1,243 @@
+"""Embeddings: open_clip's own numbers, the same bytes wherever an image stands, names, and what is refused."""
+
+import json
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import open_clip
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+from staging import DIM, encode, make_shard, pixels, tiny_clip
+
+from twigma import columns
+from twigma.builder import embed as stage
+from twigma.builder import models, weights
+from twigma.builder.vectors import as_matrix
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_clip(tmp_path_factory.mktemp("models") / "folder-name")
+
+
+@pytest.fixture(scope="module")
+def encoder(folder):
+    return stage.load_encoder(str(folder), device="cpu")
+
+
+def pictures(n):
+    return [Image.fromarray(pixels(i, 40 + i % 5, 60 + i % 7)) for i in range(n)]
+
+
+def test_equals_open_clip(folder, encoder):
+    """The reference is the library's own loading, preprocessing and tokenizer, one image at a time."""
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    model.eval()
+    tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(["a painting", "the sea"])
+    with torch.inference_mode():
+        images = torch.cat([model.encode_image(preprocess(one)[None], normalize=True) for one in pictures(11)])
+        texts = model.encode_text(tokens, normalize=True)
+    found = encoder.encode(pictures(11))
+    assert found.dtype == np.float16 and found.shape == (11, DIM) == (11, encoder.dim)
+    np.testing.assert_allclose(found, images.numpy(), atol=6e-4)
+    np.testing.assert_allclose(encoder.encode_text(["a painting", "the sea"]), texts.numpy(), atol=6e-4)
+    np.testing.assert_allclose(np.linalg.norm(found.astype(np.float64), axis=1), 1, atol=2e-3)
+    assert encoder.name == "tiny-clip"
+    assert encoder.encode([]).shape == encoder.encode_text([]).shape == (0, DIM)
+
+
+def test_same_bytes_at_every_place(encoder):
+    """One image among others: first, last, alone, in a padded batch, beside any neighbour."""
+    images = pictures(20)
+    alone = encoder.encode(images[:1])[0].tobytes()
+    for place in range(20):
+        others = images[1:]
+        others.insert(place, images[0])
+        for count in (place + 1, 20):
+            assert encoder.encode(others[:count])[place].tobytes() == alone
+
+
+def test_same_bytes_in_every_shard_and_block(tmp_path, folder):
+    data = encode(pixels(0))
+    for shard, place in enumerate((0, 3, 12)):
+        images = {f"{shard}{i:02d}": encode(pixels(100 * shard + i + 1)) for i in range(13)}
+        images[f"{shard}{place:02d}"] = data
+        make_shard(tmp_path, f"{shard:05d}", images)
+    assert stage.embed_shards(tmp_path, str(folder), device="cpu") == 39
+    table = columns.read_parts(tmp_path / "columns" / "embed")
+    same = [table["image_name"].to_pylist().index(name) for name in ("000", "103", "212")]
+    rows = as_matrix(table["embedding"])
+    assert len({rows[i].tobytes() for i in same}) == 1 and len({row.tobytes() for row in rows}) == 37
+    assert len(set(table["pixel_hash"].to_pylist())) == 37
+
+
+def test_undecodable_rows_are_null_and_stay_in_place(encoder):
+    good = encode(pixels(1))
+    table = pa.table({"image_name": list("abcd"), "image": pa.array([good, b"no", good[:300], good], pa.binary())})
+    found = stage.embed(table, encoder)
+    assert found["embedding"].is_valid().to_pylist() == [True, False, False, True]
+    assert found["pixel_hash"].is_valid().to_pylist() == [True, False, False, True]
+    rows = as_matrix(found["embedding"].drop_null())
+    assert rows.tobytes() == np.repeat(encoder.encode([stage_image(good)]), 2, axis=0).tobytes()
+    nothing = stage.embed(table.slice(1, 2), encoder)
+    assert nothing["embedding"].null_count == 2
+
+
+def stage_image(data):
+    from twigma.rehydrate.decode import open_image
+
+    return open_image(data)
+
+
+def test_pixel_hash_sees_pixels_only():
+    image = Image.fromarray(pixels(2))
+    files = [encode(image, "PNG"), encode(image, "PNG", compress_level=0), encode(image, "WEBP", lossless=True)]
+    assert len({stage.pixel_hash(stage_image(data)) for data in files}) == 1
+    assert stage.pixel_hash(Image.new("RGB", (4, 6))) != stage.pixel_hash(Image.new("RGB", (6, 4)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (20_000, 1), (3, 50_000)])
+def test_very_long_images_stay_small(encoder, size):
+    prepared = encoder.prepare(Image.new("RGB", size, (9, 90, 200)))
+    reference = encoder.prepare(Image.new("RGB", (64, 64), (9, 90, 200)))
+    assert torch.equal(prepared, reference)
+
+
+def test_second_run_imports_no_torch(tmp_path, folder):
+    make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
+    code = (
+        "import sys; from pathlib import Path; from twigma.builder.embed import embed_shards\n"
+        "print(embed_shards(Path(sys.argv[1]), sys.argv[2]), 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), str(folder)]
+    first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
+    assert (first.split(), second.split()) == (["1", "True"], ["0", "False"])
+
+
+def test_a_changed_model_or_precision_embeds_again(tmp_path, folder):
+    make_shard(tmp_path / "w", "00000", {"1": encode(pixels(1))})
+    assert stage.embed_shards(tmp_path / "w", str(folder), device="cpu") == 1
+    path = tmp_path / "w" / "columns" / "embed" / "00000.arrow"
+    assert columns.made_from(path)["model"] == "tiny-clip" and columns.made_from(path)["precision"] == "fp32"
+    other = tiny_clip(tmp_path / "other", seed=1)
+    assert stage.embed_shards(tmp_path / "w", str(other), device="cpu") == 1
+    assert stage.embed_shards(tmp_path / "w", str(other), device="cpu") == 0
+    assert stage.embed_shards(tmp_path / "w", str(other), device="cpu", precision="fp32") == 0
+
+
+def test_bf16_is_close(folder, encoder):
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("this CPU has no bf16 arithmetic")
+    coarse = stage.load_encoder(str(folder), device="cpu", precision="bf16").encode(pictures(5))
+    cosine = (coarse.astype(np.float64) * encoder.encode(pictures(5))).sum(axis=1)
+    assert (cosine > 0.999).all()
+
+
+@pytest.mark.parametrize(("device", "precision"), [("cpu", "fp16"), ("cpu", "int3"), ("tpu", None)])
+def test_impossible_placement_is_refused(folder, device, precision):
+    with pytest.raises(ValueError, match=r"(precision|device) .* expected"):
+        stage.load_encoder(str(folder), device=device, precision=precision)
+
+
+def test_names(tmp_path, folder):
+    unnamed = tiny_clip(tmp_path / "plain-folder", name=None)
+    assert models.find_model(str(unnamed)).name == "plain-folder"
+    assert models.find_model(f"local-dir:{folder}").name == "tiny-clip"
+    assert models.find_model("RN50", None).made_from() == {"model": "RN50/none", "seed": models.SEED}
+    with pytest.raises(ValueError, match=r"unknown model 'ViT-L14': open_clip has .*ViT-L-14"):
+        models.find_model("ViT-L14", "openai")
+    with pytest.raises(ValueError, match=r"unknown weights 'open-ai' for ViT-L-14: open_clip has .*openai"):
+        models.find_model("ViT-L-14", "open-ai")
+    with pytest.raises(FileNotFoundError, match="no model folder"):
+        models.find_model("local-dir:/nowhere")
+    with pytest.raises(FileNotFoundError, match=r"open_clip_config\.json"):
+        models.find_model(str(tmp_path))
+
+
+def test_random_weights_are_seeded():
+    torch.manual_seed(1)
+    one = stage.load_encoder("RN50", None, device="cpu")
+    state = torch.random.get_rng_state()
+    two = stage.load_encoder("RN50", "none", device="cpu")
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert one.name == "RN50/none" and one.dim == 1024
+    assert one.encode_text(["a"]).tobytes() == two.encode_text(["a"]).tobytes()
+
+
+class Canary:
+    """Unpickling this writes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def test_pickled_weights_are_never_read(tmp_path):
+    folder = tiny_clip(tmp_path / "model")
+    (folder / "open_clip_pytorch_model.bin").write_bytes(pickle.dumps(Canary(str(tmp_path / "canary"))))
+    (folder / "open_clip_model.safetensors").rename(folder / "model.safetensors")  # open_clip would prefer the .bin
+    assert stage.load_encoder(str(folder), device="cpu").dim == DIM
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match="safetensors"):
+        stage.load_encoder(str(folder), device="cpu")
+    assert not (tmp_path / "canary").exists()
+
+
+def test_pins(tmp_path, monkeypatch, hub):
+    """A commit is asked of the Hub once, then it is the working folder's; a moved branch changes nothing."""
+    url, newest = hub
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+    first = weights.pin(tmp_path, "m", "org/name", None, "open_clip_model.safetensors")
+    assert first == weights.Pin("org/name", "a" * 40, "5" * 64)
+    newest["sha"] = "b" * 40
+    assert weights.pin(tmp_path, "m", "org/name", None, "open_clip_model.safetensors") == first
+    assert models.find_model("hf-hub:org/name", work=tmp_path).pin.revision == "b" * 40
+    assert json.loads((tmp_path / "models" / "pins.json").read_text())["m"]["revision"] == "a" * 40
+    with pytest.raises(ValueError, match="40 hex digits"):
+        weights.pin(tmp_path, "m", "org/name", "main", "open_clip_model.safetensors")
+    with pytest.raises(OSError, match="cannot ask the Hub"):
+        weights.pin(tmp_path, "x", "org/other", None, "open_clip_model.safetensors")
+
+
+@pytest.fixture
+def hub():
+    """A loopback Hub that knows one repository."""
+    import threading
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    newest = {"sha": "a" * 40}
+    file = {"rfilename": "open_clip_model.safetensors", "size": 9, "blobId": "0" * 40}
+    file["lfs"] = {"sha256": "5" * 64, "size": 9, "pointerSize": 130}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):  # noqa: N802
+            known = "/org/name" in self.path
+            body = json.dumps({"id": "org/name", **newest, "siblings": [file]} if known else {}).encode()
+            self.send_response(200 if known else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", newest
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.slow
+def test_the_papers_architecture():
+    """ViT-L/14 with random weights: 768 numbers, equal bytes at two places of a batch."""
+    encoder = stage.load_encoder("ViT-L-14", None, device="cpu")
+    rows = encoder.encode([*pictures(3), pictures(1)[0]])
+    assert rows.shape == (4, 768) and rows[0].tobytes() == rows[3].tobytes()

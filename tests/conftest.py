@@ -1,0 +1,70 @@
+"""A world of sixty posts for the tests of the API client, the collection and the platform."""
+
+import base64
+import datetime
+import io
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+STATES = ["live"] * 10 + ["deleted", "protected", "suspended", "absent", "live"]
+ANSWERS = ["ok"] * 6 + ["404", "410", "html", "truncated", "cut", "slow", "flaky503"]
+START = datetime.datetime(2022, 1, 1)
+
+
+def snowflake(time: datetime.datetime, n: int) -> int:
+    """An id that X could have given at this time (UTC)."""
+    milliseconds = round((time - datetime.datetime(1970, 1, 1)).total_seconds() * 1000)
+    return (milliseconds - 1288834974657) << 22 | (n * 4097 + 11)
+
+
+def file_name(media_id: int) -> str:
+    """The file name of a photo: its first 11 characters spell the media id."""
+    return base64.urlsafe_b64encode(media_id.to_bytes(8, "big")).decode()[:11] + "AbC_"
+
+
+def jpeg(n: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), (n * 4 % 256, 90, 255 - n * 3 % 256)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def tiny_posts() -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Posts, media and users: every state, every answer, a video, a retweet, a shared photo, half an emoji."""
+    posts, media, users = [], [], []
+    for n in range(60):
+        time = START + datetime.timedelta(days=5 * n, seconds=n)
+        kind = "video" if n == 7 else "photo"
+        image = snowflake(time - datetime.timedelta(seconds=9), n)
+        key = f"{7 if kind == 'video' else 3}_{image}"
+        answer, body = ANSWERS[n % len(ANSWERS)], jpeg(n)
+        media.append({"media_key": key, "type": kind, "name": file_name(image), "width": 40, "height": 30})
+        media[-1] |= {"answer": answer, "body": body}
+        keys = [] if n == 8 else [key, media[0]["media_key"]] if n in (20, 40) else [key]
+        text = f"{'RT @a: ' if n == 9 else ''}Post {n} #{('AIart', 'dalle', 'other')[n % 3]} é"
+        post = {"id": str(snowflake(time, n)), "author_id": str(1000 + n % 7), "created_at": time, "text": text}
+        counts = {"like_count": n * 3, "quote_count": n % 4, "reply_count": n % 5, "retweet_count": n % 6}
+        post |= {"lang": "en", **counts, "possibly_sensitive": n % 4 == 0}
+        posts.append(post | {"state": STATES[n % len(STATES)], "media_keys": keys})
+    for n in range(7):
+        users.append({"id": str(1000 + n), "username": f"user{n}", "followers_count": 100 * n, "created_at": START})
+    return posts, media, users
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of that world, as `demo/platform.py` serves it."""
+    folder = tmp_path_factory.mktemp("world")
+    posts, media, users = tiny_posts()
+    for name, rows in (("posts", posts), ("media", media), ("users", users)):
+        table = pa.Table.from_pylist(rows)
+        if "created_at" in table.column_names:
+            index = table.schema.get_field_index("created_at")
+            table = table.set_column(index, "created_at", table["created_at"].cast(pa.timestamp("ms")))
+        pq.write_table(table, folder / f"{name}.parquet")
+    (folder / "ids.csv").write_text("id\n" + "".join(f"{post['id']}\n" for post in posts))
+    return folder

@@ -1,0 +1,82 @@
+"""Our Downloader inside img2dataset's own distributor, and what its worker pool does with a decoder that crashes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from .servers import Host
+from .worlds import name, photo, populate
+
+DISTRIBUTED = """
+import sys
+from twigma.rehydrate.pool import import_sparingly
+import_sparingly()
+from img2dataset.distributor import multiprocessing_distributor
+from img2dataset.reader import Reader
+from twigma.rehydrate.download import Downloader
+
+if __name__ == "__main__":
+    table, out, url, host = sys.argv[1:]
+    reader = Reader(table, "parquet", "url", None, None, None, ["image_name"], 6, set(), out)
+    downloader = Downloader(out, rows_per_shard=6, image_base_url=url, allow=[host])
+    multiprocessing_distributor(1, downloader, reader, None, 0)
+"""
+
+CRASHING = """
+import os, sys
+from pathlib import Path
+from twigma.rehydrate import pool
+pool.import_sparingly()
+from twigma.rehydrate.download import Downloader
+
+class Crashing(Downloader):
+    def _checked(self, data):
+        if data.endswith(b"crash"):
+            os.abort()
+        return super()._checked(data)
+
+table, out, url, host = sys.argv[1:]
+downloader = Crashing("", rows_per_shard=20, image_base_url=url, allow=[host], connections=4)
+pool.Pool(downloader, [pool.Task(0, table, out)], sys.stdout).run(1)
+"""
+
+
+def run(code: str, work: Path, host: Host) -> str:
+    """Run a script that imports img2dataset, so that its warnings stay out of the tests."""
+    script = work / "script.py"
+    script.write_text(code)
+    arguments = [str(work / "images.parquet"), str(work / "out"), host.url, host.url.removeprefix("http://")]
+    (work / "out").mkdir()
+    environment = os.environ | {"NO_ALBUMENTATIONS_UPDATE": "1"}
+    command = [sys.executable, "-W", "ignore", str(script), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_pickles_to_the_workers_of_img2datasets_own_distributor(tmp_path: Path) -> None:
+    with Host() as host:
+        populate(tmp_path, host, 12)
+        host.answers["/media/n10"] = photo(10)
+        run(DISTRIBUTED, tmp_path, host)
+    sidecars = sorted((tmp_path / "out").glob("*.parquet"))
+    assert [path.name for path in sidecars] == ["00000.parquet", "00001.parquet", "00002.parquet"]
+    rows = [row for path in sidecars for row in pq.read_table(path).to_pylist()]
+    assert [row["image_name"] for row in rows] == [name(number) for number in [*range(12), 0]]
+    assert len({row["key"] for row in rows}) == 13
+
+
+def test_an_image_that_crashes_the_decoder_becomes_a_failed_row(tmp_path: Path) -> None:
+    with Host() as host:
+        populate(tmp_path, host, 12)
+        host.answers["/media/n10"] = photo(10)
+        host.answers["/media/n11"] = photo(11) + b"crash"
+        events = run(CRASHING, tmp_path, host)
+    assert '"done": 0' in events
+    rows = {row["image_name"]: row for row in pq.read_table(tmp_path / "out" / "00000.parquet").to_pylist()}
+    assert rows[name(11)]["status"] == "decode"
+    assert "crashed" in rows[name(11)]["error"]
+    assert rows[name(10)]["status"] == "success"

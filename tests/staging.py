@@ -1,0 +1,119 @@
+"""Shards, pictures and tiny real models for the tests of the stages that add columns."""
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from twigma import columns
+from twigma.rehydrate import shards
+
+DIM = 32
+
+
+def pixels(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
+    """A smooth random picture, uint8[height, width, 3]."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def encode(image: Image.Image | np.ndarray, kind: str = "JPEG", **options: Any) -> bytes:
+    """The bytes of an image file."""
+    buffer = io.BytesIO()
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def make_shard(work: Path, name: str, images: dict[str, bytes]) -> shards.Shard:
+    """A finished shard of these images, published by the project's own function."""
+    shard = shards.shard_at(work, name)
+    attempt = work / f"attempt-{name}"
+    attempt.mkdir(parents=True)
+    rows = []
+    with tarfile.open(attempt / shard.tar.name, "w") as tar:
+        for key, data in images.items():
+            member = tarfile.TarInfo(f"{key}.jpg")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+            rows.append({"key": key, "image_name": key, "status": "success", "member": member.name})
+            rows[-1] |= {"sha256": hashlib.sha256(data).hexdigest()}
+    rows.append({"key": f"9{name}", "image_name": f"9{name}", "status": "not_found", "error": "404"})
+    pq.write_table(pa.Table.from_pylist(rows, schema=shards.SIDECAR), attempt / shard.sidecar.name)
+    shard.manifest.parent.mkdir(exist_ok=True)
+    shards.publish(attempt, shard, {})
+    return shard
+
+
+def make_images(work: Path, rows: list[tuple[str, str, int]]) -> pa.Table:
+    """images.parquet with rows (post id, image_name, second of 2022), sorted."""
+    times = np.datetime64("2022-01-01", "ms") + np.array([second for _, _, second in rows], "timedelta64[s]")
+    table = pa.table({"id": [i for i, _, _ in rows], "image_name": [n for _, n, _ in rows], "created_at": times})
+    table = table.sort_by([(name, "ascending") for name in ("created_at", "id", "image_name")])
+    columns.write_parquet(work / "images.parquet", table)
+    return table
+
+
+def tiny_clip(folder: Path, seed: int = 0, name: str | None = "tiny-clip") -> Path:
+    """A real open_clip model of random weights in a local folder; its embeddings have 32 numbers."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    vision = {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8, "head_width": 32}
+    text = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+    config = {"embed_dim": DIM, "vision_cfg": vision, "text_cfg": text}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        weights = open_clip.CLIP(**config).state_dict()
+    folder.mkdir(parents=True)
+    save_file(weights, folder / "open_clip_model.safetensors")
+    described = {"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.25] * 3}}
+    (folder / "open_clip_config.json").write_text(json.dumps(described | ({"name": name} if name else {})))
+    return folder
+
+
+def tiny_blip(folder: Path) -> Path:
+    """A real BLIP of random weights in a local folder, with a vocabulary of a few words."""
+    import torch
+    from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipImageProcessor, BlipProcessor
+
+    folder.mkdir(parents=True)
+    words = "[PAD] [UNK] [CLS] [SEP] [MASK] [DEC] [ENC] a the of painting woman cat sea".split()  # noqa: SIM905
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+    tokens = {"bos_token_id": 5, "eos_token_id": 3, "sep_token_id": 3, "pad_token_id": 0}
+    text = shape | tokens | {"encoder_hidden_size": 32, "max_position_embeddings": 64, "vocab_size": len(words)}
+    vision = shape | {"image_size": 32, "patch_size": 8}
+    config = BlipConfig(text_config=text | {"initializer_range": 0.7}, vision_config=vision, projection_dim=32)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = BlipForConditionalGeneration(config)
+    network.generation_config.suppress_tokens = [0, 1, 2, 4, 5, 6]
+    network.save_pretrained(folder)
+    processor = BlipProcessor(BlipImageProcessor(size={"height": 32, "width": 32}), BertTokenizer(folder / "vocab.txt"))
+    processor.save_pretrained(folder)
+    return folder
+
+
+def write_embeddings(work: Path, rows: np.ndarray, names: list[str], *, parts: int = 2, model: str = "tiny") -> None:
+    """`columns/embed` with these rows in a few parts; a row of NaN stands for an image that was not decoded."""
+    from twigma.builder.vectors import as_column
+
+    for number, chosen in enumerate(np.array_split(np.arange(len(rows)), parts)):
+        missing = np.isnan(rows[chosen]).any(axis=1)
+        column = as_column(rows[chosen].astype(np.float16), missing)
+        table = pa.table({"image_name": [names[i] for i in chosen], "embedding": column})
+        columns.write_part(work / "columns" / "embed" / f"{number:05d}.arrow", table, {"model": model, "n": number})
+
+
+def units(rng: np.random.Generator, n: int, dim: int = DIM) -> np.ndarray:
+    """Random unit rows, float16[n, dim]."""
+    rows = rng.standard_normal((n, dim))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)

@@ -1,0 +1,107 @@
+"""The command line: every command explains itself, and wrong use ends in one sentence and a non-zero exit."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from twigma.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = sorted(main.commands)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("X_BEARER_TOKEN", "TWIGMA_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return lambda *words: CliRunner().invoke(main, words)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_that_explains_its_options(run, name):
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert main.commands[name].get_short_help_str(120)[-1] in ".;"
+    for option in main.commands[name].params:
+        if isinstance(option, click.Option) and option.name not in ("dialect", "size", "near_duplicates"):
+            assert option.help or option.show_default, f"{name}: {option.name} is not explained"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_stands_in_the_readme(name):
+    assert re.search(rf"\btwigma {name}\b", (ROOT / "README.md").read_text("utf-8"))
+
+
+def test_help_lists_the_commands_in_the_order_of_the_flow(run):
+    listed = re.findall(r"^  (\w+) {2,}", run("--help").output, re.MULTILINE)
+    flow = ["collect", "rehydrate", "embed", "caption", "nsfw", "dedupe", "cluster", "release", "analyze", "report"]
+    assert [name for name in listed if name in flow] == flow
+
+
+def test_help_imports_no_heavy_library():
+    code = "import sys, twigma.cli; print(sorted({'torch', 'pyarrow', 'datasets', 'faiss', 'numpy'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rehydrate", "--ids", "none.csv"], "no file of post ids at none.csv"),
+        (["rehydrate"], "no images table"),
+        (["collect"], "no X API token"),
+        (["add", "missing.tar"], "missing.tar"),
+        (["embed", "--model", "ViT-L-41", "--pretrained", "none"], "unknown model 'ViT-L-41'"),
+        (["embed", "--pretrained", "none"], "no finished shards in work/shards"),
+        (["nsfw", "--detector", "none.zip"], "none.zip"),
+        (["dedupe"], "no images table"),
+        (["cluster"], "no columns in work/columns/embed"),
+        (["release"], "no images table"),
+        (["analyze"], "no metadata"),
+        (["analyze", "--reference", "paintings"], "expected NAME=FOLDER"),
+        (["report"], "report"),
+    ],
+)
+def test_wrong_use_ends_with_one_sentence(run, words, said):
+    result = run(*words)
+    assert result.exit_code != 0
+    lines = result.stderr.strip().splitlines()
+    assert said in lines[-1], result.stderr
+    assert "Traceback" not in result.output + result.stderr
+
+
+def test_a_list_without_a_token_is_refused_before_anything_is_sent(run, tmp_path):
+    Path("ids.txt").write_text("1234567890123456789\n")
+    result = run("rehydrate", "--ids", "ids.txt")
+    assert result.exit_code == 1
+    assert "no X API token" in result.stderr
+
+
+def test_the_plan_buys_nothing_and_needs_no_token(run):
+    Path("ids.csv").write_text("id\n" + "\n".join(str(10**18 + 7 * n) for n in range(250)))
+    result = run("rehydrate", "--ids", "ids.csv", "--dry-run")
+    assert result.exit_code == 0
+    assert "250 posts: 3 calls, at most $1.25" in result.output
+
+
+def test_a_release_folder_that_holds_something_else_is_left_alone(run):
+    Path("twigma").mkdir()
+    Path("twigma/thesis.txt").write_text("years of work")
+    result = run("release")
+    assert result.exit_code == 1
+    assert "twigma" in result.stderr
+    assert Path("twigma/thesis.txt").read_text() == "years of work"
+
+
+def test_the_console_script_is_installed():
+    twigma = Path(sys.executable).parent / "twigma"
+    found = subprocess.run([twigma, "--version"], capture_output=True, text=True, check=True, env=dict(os.environ))
+    assert re.fullmatch(r"twigma, version \d+\.\d+\.\d+\n", found.stdout)
