@@ -4,6 +4,7 @@ Writes `out/results/<table>.parquet` and `.csv`, and `out/results.json` last, so
 An analysis whose columns or reference sets are absent is left out and named, with the way to get what it lacks.
 """
 
+import csv
 import importlib.metadata
 import json
 import math
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # of the analyses: results made by another one are computed again
 LIBRARIES = ("faiss-cpu", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
+SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
 RISKY = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes such a cell for a formula
 
 
@@ -37,6 +39,7 @@ def analyze(
     paintings: str = "paintings",
     prompts: str = "prompts",
     projection: str = "pca",
+    thorough: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Run every analysis whose data is there, and write its tables and numbers to `out`.
@@ -48,12 +51,13 @@ def analyze(
     references : working folders of reference sets by name, with embeddings.
     photographs, paintings, prompts : which reference plays the role of LAION, ArtBench and DiffusionDB.
     projection : "pca" or "umap" for the map of Fig 2a (UMAP is the paper's, and takes minutes).
+    thorough : also compare other divergences and estimators in Fig 2c, which takes minutes.
 
     Returns
     -------
     The content of results.json. Unchanged data, settings and versions return what is there at once.
     """
-    settings = Settings(photographs, paintings, prompts, projection, seed)
+    settings = Settings(photographs, paintings, prompts, projection, thorough, seed)
     made_from = _made_from(release, work, references, settings)
     done = _finished(out / "results.json", made_from)
     if done is not None:
@@ -93,16 +97,22 @@ def _finished(path: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _run(data: inputs.Inputs, settings: Settings) -> tuple[dict[str, Result], list[dict[str, Any]]]:
+    import faiss  # noqa: F401 - a limit holds for the libraries that are loaded
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
     from tqdm import tqdm
 
     results: dict[str, Result] = {}
     skipped: list[dict[str, Any]] = []
-    for figure in (bar := tqdm(FIGURES, desc="analyze", unit="figure", mininterval=0.5)):
-        bar.set_postfix_str(figure.name)
-        reasons, result = _attempt(figure, data, settings)
-        skipped += reasons
-        if result is not None:
-            results[figure.name] = result
+    threads = 1 if len(data.images.rows) <= SMALL else None
+    bar = tqdm(FIGURES, desc="analyze", unit="figure", mininterval=0.5)
+    with threadpool_limits(threads, user_api="blas"):
+        for figure in bar:
+            bar.set_postfix_str(figure.name)
+            reasons, result = _attempt(figure, data, settings)
+            skipped += reasons
+            if result is not None:
+                results[figure.name] = result
     return results, skipped
 
 
@@ -164,7 +174,7 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
     columns.write_parquet(path.with_suffix(".parquet"), pa.Table.from_pandas(table, preserve_index=False))
     safe = table.assign(**{name: table[name].map(_inert) for name in table.columns})
     with columns.atomic(path.with_suffix(".csv")) as partial:
-        safe.rename(columns=_inert).to_csv(partial, index=False, lineterminator="\n")
+        safe.rename(columns=_inert).to_csv(partial, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
 
 
 def _inert(cell: Any) -> Any:

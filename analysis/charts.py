@@ -135,7 +135,7 @@ def fig2b(tables: Tables) -> Figure:
 @drawn
 def fig2c(tables: Tables) -> Figure:
     """KL of every ordered pair of sets."""
-    table = tables["fig2c"]
+    table = tables["fig2c"].query("mode == 'robust'")
     names = list(dict.fromkeys([*table["row"], *table["column"]]))
     matrix = table.pivot(index="row", columns="column", values="kl").reindex(index=names, columns=names)
     figure, ax = _axes(width=5.6, height=3.8)

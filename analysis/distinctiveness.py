@@ -260,7 +260,7 @@ def _wilson(count: Array, n: Array) -> tuple[Array, Array]:
     share, z2 = count / n, Z**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n**2))
-    return np.maximum(0, centre - half), np.minimum(1, centre + half)
+    return np.where(count == 0, 0, centre - half), np.where(count == n, 1, centre + half)
 
 
 def _rank(sets: Mapping[str, Array]) -> Any:

@@ -59,8 +59,18 @@ def fig2c(data: Inputs, settings: Settings) -> Result:
     """Quantised KL between the sets."""
     from twigma.analysis.distinctiveness import kl_matrix
 
-    table = kl_matrix(data.sets(), seed=settings.seed)
-    return Result(int(table["n"].max()), {"fig2c": table}, entries(table, "kl", ["row", "column"], "kl"))
+    sets = data.sets()
+    table, paper = (kl_matrix(sets, mode=mode, seed=settings.seed) for mode in ("robust", "paper"))
+    values = entries(table, "kl", ["row", "column"], "kl") | entries(paper, "kl_paper", ["row", "column"], "kl")
+    return Result(int(table["n"].max()), {"fig2c": pd.concat([table, paper], ignore_index=True)}, values)
+
+
+def fig2c_sensitivity(data: Inputs, settings: Settings) -> Result:
+    """Other divergences and estimators of the same pairs."""
+    from twigma.analysis.distinctiveness import kl_sensitivity
+
+    table = kl_sensitivity(data.sets(), seed=settings.seed)
+    return Result(int(table["n"].max()), {"fig2c_sensitivity": table})
 
 
 def fig3ab(data: Inputs, settings: Settings) -> Result:
@@ -183,6 +193,7 @@ FIGURES = (
     Figure("fig2a", fig2a, ("embedding", "@")),
     Figure("fig2b", fig2b, ("embedding", "@")),
     Figure("fig2c", fig2c, ("embedding", "@")),
+    Figure("fig2c_sensitivity", fig2c_sensitivity, ("embedding", "@", "thorough")),
     *(Figure(f"fig2d_{role}", fig2d(role), (*LIKES, f"@{role}")) for role in ROLES),
     *(Figure(f"eq1_{role}", eq1(role), (*EQ1, f"@{role}"), AUTHORS) for role in ROLES),
     *(Figure(f"eq1_{role}_sensitivity", eq1_sensitivity(role), (*EQ1, f"@{role}")) for role in ROLES),

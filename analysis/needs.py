@@ -1,7 +1,7 @@
 """What a figure needs before it can be computed, and what it gives; `twigma analyze` checks the one, writes the other.
 
 A need is a column of the studied images ("like_count"), a reference set by role ("@paintings"), a column of one
-("@paintings.group"), or any reference set at all ("@").
+("@paintings.group"), any reference set at all ("@"), or that slow checks were asked for ("thorough").
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -34,12 +34,13 @@ Entry = dict[str, Any]  # value, low, high, n and whatever else belongs to one n
 
 @dataclass(frozen=True)
 class Settings:
-    """Which reference set plays which role, how Fig 2a is drawn, and the seed."""
+    """Which reference set plays which role, how Fig 2a is drawn, whether slow checks run, and the seed."""
 
     photographs: str = "photographs"
     paintings: str = "paintings"
     prompts: str = "prompts"
     projection: str = "pca"
+    thorough: bool = False
     seed: int = 0
 
 
@@ -69,6 +70,8 @@ def lacking(data: Inputs, settings: Settings, needs: Iterable[str]) -> dict[str,
 
 
 def _lack(data: Inputs, settings: Settings, need: str) -> tuple[str, str] | None:
+    if need == "thorough":
+        return None if settings.thorough else ("not asked for", "run the analysis thoroughly (--thorough): minutes")
     if not need.startswith("@"):
         return None if data.images.has(need) else (f"column {need}", HOW[need])
     role, _, column = need[1:].partition(".")

@@ -51,11 +51,12 @@ def regression(found: Found) -> Section:
         for role, r in robust.items()
     ]
     first = robust[roles[0]]
+    spread = listed([f"{number(r['dispersion'])} ({role})" for role, r in robust.items()])
     return Section(
         "Eq (1)",
         "Likes, given followers",
         f"Compared with the most similar fifth, {listed(claims)}.",
-        f"{number(first['n'])} images; Pearson dispersion {number(first['dispersion'])} (1 for Poisson counts); "
+        f"{number(first['n'])} images; Pearson dispersion {spread}, 1 for Poisson counts; "
         f"intervals {first['se_kind']} over {number(first['clusters'])} clusters.",
         "Printed beside ours in the table; its intervals are naive Poisson ones.",
         "The rate ratios are the paper's Poisson regression. Likes vary far more than Poisson counts and together "

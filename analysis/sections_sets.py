@@ -6,7 +6,7 @@ import pandas as pd
 
 from twigma.analysis import charts, paper
 from twigma.analysis.section import Found, Section, records
-from twigma.analysis.wording import Cell, interval, listed, number, p_value, percent, table
+from twigma.analysis.wording import Cell, Table, interval, listed, number, p_value, percent, table
 
 
 def maps(found: Found) -> Section:
@@ -54,22 +54,24 @@ def clusters(found: Found) -> Section:
 
 def divergence(found: Found) -> Section:
     """Fig 2c."""
-    kl = found.tables["fig2c"]
-    kl = kl[kl["row"] != kl["column"]]
+    kl = found.tables["fig2c"].query("mode == 'robust'")
+    recipe = [found.interval(f"kl_paper/{r.row}/{r.column}") for r in records(kl)]
     ours = kl[kl["row"] == kl["row"].iloc[0]].sort_values("kl")
     stated = {f"{p}‖{q}": value for (p, q), value in paper.KL.items()}
-    header = ("P (row)", "Q (column)", "KL(P‖Q) [95%]", "Unsmoothed", "Empty bins", "Noise floor", "Paper")
+    header = (
+        "P (row)",
+        "Q (column)",
+        "KL(P‖Q) [95%]",
+        "Unsmoothed",
+        "Empty bins",
+        "Noise floor",
+        "Paper's recipe",
+        "Paper",
+    )
     rows = [
-        (
-            r.row,
-            r.column,
-            interval(r.kl, r.low, r.high),
-            r.kl_raw,
-            r.empty_bins,
-            r.noise_floor,
-            stated.get(f"{r.row}‖{r.column}"),
-        )
-        for r in records(kl)
+        [r.row, r.column, interval(r.kl, r.low, r.high), r.kl_raw, r.empty_bins, r.noise_floor, text, stated.get(pair)]
+        for r, text in zip(records(kl), recipe, strict=True)
+        for pair in [f"{r.row}‖{r.column}"]
     ]
     nearest = ours.iloc[0]
     return Section(
@@ -80,12 +82,24 @@ def divergence(found: Found) -> Section:
         f"{number(int(kl['n'].max()))} images of each set, {number(int(kl['k'].max()))} clusters; "
         "95% intervals by the delta method.",
         f"KL(LAION‖ArtBench) = {number(paper.KL['photographs', 'paintings'])}; other entries are only in an image.",
-        "The MAUVE recipe with Krichevsky–Trofimov smoothing; the unsmoothed value stands beside it. A value under "
-        "the noise floor is what two samples of one set would give.",
+        "The MAUVE recipe with Krichevsky–Trofimov smoothing and better k-means starts; the unsmoothed value and the "
+        "paper's own starts stand beside it. A value at the noise floor is what two samples of one set would give.",
         charts.fig2c(found.tables),
         "Heat map of the divergence of every ordered pair of sets; the table below gives the numbers.",
-        (table("KL of every ordered pair, in nats", header, rows),),
+        (table("KL of every ordered pair, in nats", header, rows), *_estimators(found)),
     )
+
+
+def _estimators(found: Found) -> list[Table]:
+    """Other divergences of the same pairs, when the analysis was thorough."""
+    if "fig2c_sensitivity" not in found.tables:
+        return []
+    rows = [
+        (r.row, r.column, r.measure, r.smoothing, r.k or None, r.value)
+        for r in records(found.tables["fig2c_sensitivity"])
+    ]
+    header = ("P (row)", "Q (column)", "Measure", "Smoothing", "Clusters", "Value")
+    return [table("Other divergences and estimators", header, rows, folded=True)]
 
 
 def distance(found: Found) -> Section:
@@ -151,7 +165,7 @@ def prompts(found: Found) -> Section:
         f"Images of longer prompts are {sense} alike{sure}: "
         f"Kendall's τ {interval(tau['value'], tau['low'], tau['high'])} ({p_value(tau['p'])}).",
         f"{number(tau['n'])} prompts with 10 images each; Fieller's 95% interval.",
-        f"τ = {number(paper.PROMPT_TAU)}, p = {number(paper.PROMPT_TAU_P)}.",
+        f"τ = {number(paper.PROMPT_TAU, 1)}, {p_value(paper.PROMPT_TAU_P)}.",
         "Ten images of every prompt: with fewer, noise in the distance hides part of the correlation.",
         charts.fig3c(found.tables),
         "Scatter plot of the mean distance between the images of a prompt against its number of words.",

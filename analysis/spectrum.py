@@ -12,7 +12,7 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
 BLOCK = 4096
-WELL_CONDITIONED = 1e-5  # least/largest eigenvalue above which the Gram matrix gives singular values to 1e-11
+WELL_CONDITIONED = 1e-7  # least/largest eigenvalue above which the Gram matrix gives singular values to 1e-11
 
 
 def gram(x: Array, mean: Floats | None = None) -> Floats:

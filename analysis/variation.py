@@ -240,10 +240,10 @@ def _other_entropies(found: Entropy) -> dict[str, float]:
 
 
 def _pmv_influence(x: Array) -> Floats:
-    """pmv · mean_j ((x_ij − x̄_j)²/s_j² − 1)/2; zeros where a column does not vary."""
+    """pmv · mean_j ((x_ij − x̄_j)²/s_j² − 1)/2; NaN, so no interval, where a column does not vary."""
     spread = variances(x)
     if not spread.all():
-        return np.zeros(len(x))
+        return np.full(len(x), np.nan)
     scale = float(np.exp(np.log(spread).mean() / 2))
     standardised: Floats = ((x - x.mean(axis=0, dtype=np.float64)) ** 2 / spread).mean(axis=1)
     return scale * (standardised - 1) / 2

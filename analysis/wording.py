@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 NONE = "–"
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (bidi, zero width), surrogate, private, unassigned
 
@@ -53,8 +55,8 @@ def clean(text: object, most: int = 120) -> str:
 def number(value: float | None, digits: int = 3) -> str:
     """A number with `digits` significant digits, thousands grouped, a true minus; a dash when there is none.
 
-    >>> number(1234567), number(0.012345), number(-2.5), number(None), number(1.19)
-    ('1,234,567', '0.0123', '−2.5', '–', '1.19')
+    >>> number(1234567), number(0.012345), number(-2.5), number(None), number(7.0)
+    ('1,234,567', '0.0123', '−2.50', '–', '7')
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NONE
@@ -106,7 +108,7 @@ def cell(value: Any, digits: int = 3) -> Cell:
     """A value as a cell: numbers to the right, text cleaned, true and false as words."""
     if isinstance(value, Cell):
         return value
-    if isinstance(value, bool) or type(value).__name__ == "bool_":
+    if isinstance(value, bool | np.bool_):
         return Cell("yes" if value else "no")
     if value is None:
         return Cell(NONE)

@@ -1,4 +1,4 @@
-"""Add a caption written from the pixels (paper, section 2.2: BLIP). Run by `twigma caption WORK`.
+"""Add a caption written from the pixels (paper, section 2.2: BLIP). Run by `twigma caption`.
 
 Any image-to-text model of transformers works by its Hub name or as a local folder, safetensors only.
 """

@@ -1,4 +1,4 @@
-"""Add the k-means cluster and the 2-D UMAP position of every embedded image (Fig 4a, 4b). Run by `twigma cluster WORK`.
+"""Add the k-means cluster and the 2-D UMAP position of every embedded image (Fig 4a, 4b). Run by `twigma cluster`.
 
 Both are fitted on the images that stay after deduplication; repeated images get the nearest centroid and the
 position of the image they repeat. The centroids are kept in `WORK/models/centroids.npy` with a JSON beside them.

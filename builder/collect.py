@@ -1,4 +1,4 @@
-"""`twigma collect WORK`: find posts by hashtag in the full archive of X, then write the images table of the folder.
+"""`twigma collect`: find posts by hashtag in the full archive of X, then write the images table of the folder.
 
 The search is split into queries X accepts; every page is stored before it is read, and a search that was stopped goes
 on from its last stored page.

@@ -1,4 +1,4 @@
-"""Find rows that repeat an earlier one and say why; nothing is dropped here. Run by `twigma dedupe WORK`.
+"""Find rows that repeat an earlier one and say why; nothing is dropped here. Run by `twigma dedupe`.
 
 The paper's two steps (section 2.2), then two more, each its own reason, the first that applies:
 

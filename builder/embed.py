@@ -1,4 +1,4 @@
-"""Add the CLIP embedding of every image (paper, section 2.2). Run by `twigma embed WORK`.
+"""Add the CLIP embedding of every image (paper, section 2.2). Run by `twigma embed`.
 
 A model is a name (see `builder/models.py`): any of open_clip, of the Hub, or a local folder. The default is the
 paper's: ViT-L-14 with OpenAI's weights.

@@ -1,4 +1,4 @@
-"""Score every embedded image with LAION's CLIP-based NSFW detector (paper, Fig 4d). Run by `twigma nsfw WORK`.
+"""Score every embedded image with LAION's CLIP-based NSFW detector (paper, Fig 4d). Run by `twigma nsfw`.
 
 The detector looks five dimensions of the embedding up in a vocabulary of texts, normalises, and runs four dense
 layers. Its published archive is read as plain data (`builder/keras_zip.py`): no TensorFlow, no unpickling.

@@ -105,13 +105,11 @@ def fetch(found: Pin, weights: Sequence[str]) -> Path:
 
     try:
         folder = Path(snapshot_download(found.repo, revision=found.revision, allow_patterns=[*FILES, *weights]))
-        file = weights_file(folder)
-    except ValueError:
-        raise
     except Exception as error:
         raise OSError(
             f"cannot download {found.repo} at {found.revision} ({type(error).__name__}): give a local folder instead"
         ) from error
+    file = weights_file(folder)
     if found.sha256 is not None and (sha256 := file_sha256(file)) != found.sha256:
         raise ValueError(f"{file}: expected sha256 {found.sha256}, found {sha256}: delete it and download again")
     return folder

@@ -71,6 +71,8 @@ def ids(files: tuple[Path, ...], column: str | None) -> None:
 @click.option("--dry-run", is_flag=True, help="Print calls, dollars and minutes, and buy nothing.")
 @api_options
 @click.option("--size", type=click.Choice(["small", "medium", "large", "orig"]), default="small", show_default=True)
+@click.option("--image-size", type=int, metavar="PX", help="Shrink images whose longer side is over this.")
+@click.option("--connections", default=32, show_default=True, help="Most connections to one image host at a time.")
 @click.option("--image-base-url", help="Fetch photos from this host instead of https://pbs.twimg.com.")
 @click.option("--allow-host", multiple=True, metavar="HOST[:PORT]", help="Private address that may be fetched from.")
 @click.option("--retry-failed", is_flag=True, help="Try photos again that failed for a passing reason.")
@@ -84,6 +86,8 @@ def rehydrate(
     followers: bool,
     budget: float | None,
     size: str,
+    image_size: int | None,
+    connections: int,
     image_base_url: str | None,
     allow_host: tuple[str, ...],
     retry_failed: bool,
@@ -112,9 +116,15 @@ def rehydrate(
         return
     stopped = bool(posts) and _look_up(work, posts, _client(**api), followers, budget)
     counts = fetch(
-        work, image_base_url=image_base_url, size=size, allow_hosts=allow_host, retry_failed=retry_failed
+        work,
+        image_base_url=image_base_url,
+        size=size,
+        image_size=image_size,
+        connections=connections,
+        allow_hosts=allow_host,
+        retry_failed=retry_failed,
     ).to_pylist()
-    say({row["status"]: row["count"] for row in counts}, f"photos in {work / 'shards'}:")
+    say({row["status"]: row["images"] for row in counts}, f"photos in {work / 'shards'}:")
     if stopped:
         raise RuntimeError("the budget stopped the look-up: raise --budget and run again to go on")
 
@@ -164,8 +174,8 @@ def add(paths: tuple[Path, ...], work: Path, group_key: str | None) -> None:
     """
     from twigma.rehydrate.add import add_tars
 
-    counts = add_tars(work, paths, group_key)
-    say({row["status"]: row["count"] for row in counts.to_pylist()}, f"images in {work}:")
+    for row in add_tars(work, paths, group_key).to_pylist():
+        click.echo("{path}: {images:,} images, {failed:,} failed, {skipped:,} other members left out".format(**row))
 
 
 def _client(base_url: str, token_file: Path | None, dialect: Any) -> Any:

@@ -18,7 +18,7 @@ from twigma.builder.nsfw import nsfw_parts
 from twigma.builder.release import release
 from twigma.demo.platform import DEMO_FAULTS, Platform
 from twigma.demo.truths import read_truths, summary
-from twigma.demo.world import build_world
+from twigma.demo.world import POSTS, build_world
 from twigma.rehydrate.add import add_tars
 from twigma.rehydrate.ids import read_ids
 from twigma.rehydrate.images import fetch
@@ -31,11 +31,11 @@ REFERENCES = {"photographs": None, "paintings": "artist", "prompts": "prompt"}  
 TOKEN = "loopback"
 
 
-def demo(out: Path) -> bool:
+def demo(out: Path, posts: int = POSTS) -> bool:
     """Run everything into `out`; True when every planted truth was recovered within its tolerance."""
     started = time.monotonic()
     world, work, dataset, page = out / "world", out / "work", out / "twigma", out / "report"
-    build_world(world)
+    build_world(world, posts=posts, references=posts // 4)
     rehydrate(world, work)
     for name, group in REFERENCES.items():
         add_tars(out / "references" / name, [world / "references" / f"{name}.tar"], group)

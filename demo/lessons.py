@@ -32,7 +32,7 @@ class Lessons:
 
 
 def lessons(count: int, seed: int, everyday: float = 0.1, painted: float = 0.15, processes: int = 2) -> Lessons:
-    """`count` pictures with random attributes, of which these shares are everyday photographs and artists' paintings."""
+    """`count` random pictures, of which these shares are everyday photographs and artists' paintings."""
     rng = np.random.default_rng([STREAM, seed])
     shown = [*_posts(rng, count - int(count * everyday) - int(count * painted))]
     shown += [pictures.sample_photograph(rng) for _ in range(int(count * everyday))]
@@ -42,7 +42,7 @@ def lessons(count: int, seed: int, everyday: float = 0.1, painted: float = 0.15,
     order = rng.permutation(len(shown))[:count]
     chosen = [shown[at] for at in order]
     with workers(processes) as pool:
-        pixels = list((pool.map(_seen, chosen, chunksize=64) if pool else map(_seen, chosen)))
+        pixels = list(pool.map(_seen, chosen, chunksize=64) if pool else map(_seen, chosen))
     return Lessons(chosen, np.stack(pixels))
 
 

@@ -87,7 +87,9 @@ class Pen:
         """A filled polygon."""
         self.canvas.polygon([self.at(x, y) for x, y in points], fill=fill)
 
-    def box(self, left: float, top: float, right: float, bottom: float, fill: RGB, radius: float = 0.0) -> None:
+    def box(  # noqa: PLR0917 (drawings read better without names)
+        self, left: float, top: float, right: float, bottom: float, fill: RGB, radius: float = 0.0
+    ) -> None:
         """A filled rectangle with rounded corners."""
         corners = [*self.at(left, top), *self.at(right, bottom)]
         self.canvas.rounded_rectangle(corners, radius=radius * self.scale, fill=fill)
@@ -101,7 +103,9 @@ class Pen:
         pixels = max(1, round(width * self.scale))
         self.canvas.line([self.at(x, y) for x, y in points], fill=fill, width=pixels, joint="curve")
 
-    def arc(self, x: float, y: float, radius: float, span: tuple[float, float], fill: RGB, width: float = 0.03) -> None:
+    def arc(  # noqa: PLR0917
+        self, x: float, y: float, radius: float, span: tuple[float, float], fill: RGB, width: float = 0.03
+    ) -> None:
         """A part of a circle, between two angles in degrees (clockwise from the right)."""
         corners = [*self.at(x - radius, y - radius), *self.at(x + radius, y + radius)]
         self.canvas.arc(corners, span[0], span[1], fill=fill, width=max(1, round(width * self.scale)))

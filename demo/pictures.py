@@ -190,7 +190,8 @@ def contact_sheet(images: Sequence[Image.Image], columns: int, cell: int = 128) 
     rows = -(-len(images) // columns)
     sheet = Image.new("RGB", (columns * cell, rows * cell), (24, 24, 28))
     for number, image in enumerate(images):
-        sheet.paste(ImageOps.fit(image, (cell - 4, cell - 4)), (number % columns * cell + 2, number // columns * cell + 2))
+        place = (number % columns * cell + 2, number // columns * cell + 2)
+        sheet.paste(ImageOps.fit(image, (cell - 4, cell - 4)), place)
     return sheet
 
 

@@ -80,14 +80,14 @@ def month_counts(posts: int) -> list[int]:
     """Posts per month under exponential growth, rounded so that they add up."""
     weight = np.exp(GROWTH * np.arange(len(MONTHS)))
     ends = np.rint(np.cumsum(weight) / weight.sum() * posts).astype(int)
-    return np.diff(ends, prepend=0).tolist()
+    return [int(count) for count in np.diff(ends, prepend=0)]
 
 
 def theme_shares(month: int) -> NDArray[np.float64]:
     """Shares of the themes, in the order of THEMES, in a month counted from 0."""
     x = (month - 13) / 13
     shares = np.array([SHARES[theme][0] * (1 + SHARES[theme][1] * x) for theme in THEMES])
-    return shares / shares.sum()
+    return np.asarray(shares / shares.sum())
 
 
 def draw_themes(month: int, count: int, rng: Rng) -> list[str]:
@@ -147,22 +147,24 @@ def draw_authors(count: int, rng: Rng) -> Authors:
 
 def draw_posts(posts: int, authors: Authors, rng: Rng) -> list[Post]:
     """All posts of the world by time: `posts` with photos in the planted counts a month, and the others."""
-    made = [_post(month, "photo", authors, rng) for month, count in enumerate(month_counts(posts)) for _ in range(count)]
+    months = np.repeat(np.arange(len(MONTHS)), month_counts(posts)).tolist()
+    made = [_post(month, "photo", authors, rng) for month in months]
     made.sort(key=lambda post: post.id)
     _share_out(made, CARRIED, rng)
     for post in made:
         post.wanted = int(rng.choice([2, 3, 4], p=[0.6, 0.25, 0.15])) if post.carries == "several" else 1
     odds = np.array(month_counts(posts)) / posts
     for carries, share in OTHERS.items():
-        months = rng.choice(len(MONTHS), max(1, round(share * posts)), p=odds)
-        made += [_post(int(month), carries, authors, rng) for month in months]
+        others = rng.choice(len(MONTHS), max(1, round(share * posts)), p=odds).tolist()
+        made += [_post(month, carries, authors, rng) for month in others]
     return sorted(made, key=lambda post: (post.created_at, post.id))
 
 
 def _post(month: int, carries: str, authors: Authors, rng: Rng) -> Post:
     start = MONTHS[month]
     seconds = calendar.monthrange(start.year, start.month)[1] * 86_400
-    moment = datetime.datetime.combine(start, datetime.time()) + datetime.timedelta(seconds=int(rng.integers(60, seconds)))
+    passed = datetime.timedelta(seconds=int(rng.integers(60, seconds)))
+    moment = datetime.datetime.combine(start, datetime.time()) + passed
     author = int(rng.choice(len(authors.ids), p=authors.activity / authors.activity.sum()))
     return Post(moment, snowflake.snowflake(moment, rng), author, carries)
 

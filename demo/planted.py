@@ -57,8 +57,9 @@ def searchable(post: Post) -> bool:
 def write(folder: Path, settings: Mapping[str, Any], made: Made) -> None:
     """Write both files."""
     columns.write_parquet(folder / "truth_images.parquet", _images(made))
-    truth = {"settings": dict(settings), **_posts(made), **_photos(made), **_themes(made), **_likes(made), **_geometry(made)}
-    columns.write_json(folder / "truth.json", truth)
+    parts = (_posts(made), _photos(made), _themes(made), _likes(made), _geometry(made))
+    truth = {key: value for part in parts for key, value in part.items()}
+    columns.write_json(folder / "truth.json", {"settings": dict(settings), **truth})
 
 
 def _images(made: Made) -> pa.Table:

@@ -207,7 +207,8 @@ def spaceship(pen: Pen, ink: Ink, detail: float) -> None:
     pen.polygon([(-0.11, 0.62), (0, 0.98), (0.11, 0.62)], (255, 240, 150))
     for side in (-1, 1):
         pen.polygon([(0.24 * side, 0.1), (0.66 * side, 0.62), (0.6 * side, 0.8), (0.2 * side, 0.6)], ink.accent)
-    body = [(0.34 * sin(pi * (0.12 + 0.88 * t)) ** 0.8, -1 + 1.62 * t) for t in (0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92)]
+    along = (0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92)
+    body = [(0.34 * sin(pi * (0.12 + 0.88 * t)) ** 0.8, -1 + 1.62 * t) for t in along]
     pen.polygon([(0, -1.05), *body, (0.2, 0.64), (-0.2, 0.64), *[(-x, y) for x, y in reversed(body)]], ink.main)
     pen.polygon([(0.02, -1.0), *body, (0.2, 0.64), (0.06, 0.64)], ink.dark)
     pen.polygon([(0, -1.05), (0.16, -0.74), (-0.16, -0.74)], ink.accent)

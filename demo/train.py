@@ -41,4 +41,4 @@ def embeddings(clip: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
 
 
 if __name__ == "__main__":
-    train(*[Path(name) for name in sys.argv[1:2]])
+    train(Path(sys.argv[1]) if sys.argv[1:] else MODELS)

@@ -15,6 +15,7 @@ from twigma.demo.pictures import THEMES
 from twigma.demo.train_clip import fit, normalised
 
 PAD, SEP, DEC = (vocabulary.SPECIAL.index(name) for name in ("[PAD]", "[SEP]", "[DEC]"))
+WIDTH = 128
 LONGEST = 24  # tokens of a caption
 HALF = [0.5, 0.5, 0.5]
 
@@ -25,8 +26,8 @@ def train_blip(folder: Path, lesson: Lessons, epochs: int = 14, seed: int = 0) -
 
     torch.manual_seed(seed)
     tokenizer = vocabulary.write_tokenizer(folder)
-    model = BlipForConditionalGeneration(_config(len(tokenizer)))
-    model.subjects = torch.nn.Linear(model.config.vision_config.hidden_size, len(THEMES) + 1)
+    model: Any = BlipForConditionalGeneration(_config(len(tokenizer)))
+    model.subjects = torch.nn.Linear(WIDTH, len(THEMES) + 1)
     texts, shown = _tokens(captions(lesson.pictures), tokenizer), _subjects(lesson)
 
     def loss(at: Any) -> Any:
@@ -44,7 +45,10 @@ def _loss(model: Any, pixels: torch.Tensor, tokens: torch.Tensor, subjects: torc
     longest = int((tokens != PAD).sum(1).max())
     words = tokens[:, :longest]
     answer = model.text_decoder(
-        input_ids=words[:, :-1], attention_mask=(words[:, :-1] != PAD).long(), encoder_hidden_states=seen, use_cache=False
+        input_ids=words[:, :-1],
+        attention_mask=(words[:, :-1] != PAD).long(),
+        encoder_hidden_states=seen,
+        use_cache=False,
     )
     text = functional.cross_entropy(answer.logits.flatten(0, 1), words[:, 1:].flatten(), ignore_index=PAD)
     return text + 0.3 * functional.cross_entropy(model.subjects(seen.mean(1)), subjects)
@@ -65,16 +69,18 @@ def _subjects(lesson: Lessons) -> torch.Tensor:
 def _config(words: int) -> Any:
     from transformers import BlipConfig
 
-    shared = {"hidden_size": 128, "num_attention_heads": 4, "intermediate_size": 320}
+    shared = {"hidden_size": WIDTH, "num_attention_heads": 4, "intermediate_size": 320}
     vision = {"image_size": PIXELS, "patch_size": 16, "num_hidden_layers": 4, **shared}
     marks = {"bos_token_id": DEC, "eos_token_id": SEP, "sep_token_id": SEP, "pad_token_id": PAD}
-    text = {"vocab_size": words, "num_hidden_layers": 2, "encoder_hidden_size": 128, "max_position_embeddings": 64}
-    text |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    text: dict[str, Any] = {"vocab_size": words, "num_hidden_layers": 2, "encoder_hidden_size": WIDTH}
+    text |= {"max_position_embeddings": 64, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     return BlipConfig(vision_config=vision, text_config={**text, **shared, **marks}, projection_dim=64)
 
 
 def _processor(tokenizer: Any) -> Any:
     from transformers import BlipImageProcessor, BlipProcessor
 
+    bundle: Any = BlipProcessor
+
     size = {"height": PIXELS, "width": PIXELS}
-    return BlipProcessor(BlipImageProcessor(size=size, image_mean=HALF, image_std=HALF), tokenizer)
+    return bundle(BlipImageProcessor(size=size, image_mean=HALF, image_std=HALF), tokenizer)

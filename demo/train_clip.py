@@ -34,11 +34,20 @@ def train_clip(folder: Path, lesson: Lessons, epochs: int = 16, seed: int = 0) -
     read = lesson.pixels
     fit(model, lambda at: _image_loss(model, normalised(read[at]), places[at]), len(places), epochs, "CLIP images")
     texts, words = _texts(captions(lesson.pictures[:3000]), tokenizer, seed)
-    fit(model, lambda at: _text_loss(model, texts[at], words[at]), len(texts), max(1, epochs // 4), "CLIP texts", batch=64)
+    fit(
+        model,
+        lambda at: _text_loss(model, texts[at], words[at]),
+        len(texts),
+        max(1, epochs // 4),
+        "CLIP texts",
+        batch=64,
+    )
     _save(folder, model, config)
 
 
-def fit(model: Any, loss_of: Callable[[NDArray[np.int64]], Any], count: int, epochs: int, what: str, batch: int = 128) -> None:
+def fit(
+    model: Any, loss_of: Callable[[NDArray[np.int64]], Any], count: int, epochs: int, what: str, *, batch: int = 128
+) -> None:
     """Minimise `loss_of(rows)` by AdamW over batches of rows in seeded order, with a one-cycle learning rate."""
     steps = max(1, epochs * count // batch)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.05)
@@ -85,7 +94,13 @@ def _texts(shown: list[str], tokenizer: Any, seed: int) -> tuple[torch.Tensor, t
 
 def _config(vocabulary_size: int) -> dict[str, Any]:
     vision = {"image_size": 64, "patch_size": 16, "width": 192, "layers": 4, "head_width": 32, "mlp_ratio": 2.0}
-    text = {"context_length": CONTEXT, "vocab_size": vocabulary_size, "width": 64, "heads": 4, "layers": 2}
+    text: dict[str, Any] = {
+        "context_length": CONTEXT,
+        "vocab_size": vocabulary_size,
+        "width": 64,
+        "heads": 4,
+        "layers": 2,
+    }
     text |= {"hf_tokenizer_name": NAME, "pool_type": "eos", "eos_id": 3}
     return {
         "name": NAME,

@@ -1,10 +1,11 @@
-"""Trains the demo's NSFW head, in the form of LAION's detector, to see the pink veil. `python -m twigma.demo.train` runs it.
+"""Trains the demo's NSFW head, in the form of LAION's detector, to see the pink veil.
 
 The form: five dimensions of the embedding are looked up in a vocabulary, all are normalised, then dense layers of 64,
-512, 256 (ReLU) and 1 (sigmoid). `builder/nsfw.py` reads the file.
+512, 256 (ReLU) and 1 (sigmoid). `builder/nsfw.py` reads the file; `python -m twigma.demo.train` writes it.
 """
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def train_nsfw(path: Path, embeddings: NDArray[np.float16], veiled: NDArray[np.b
     for dim, vocabulary in words.items():
         rows[:, dim] = _place(rows[:, dim], vocabulary)
     mean, var = rows.mean(0), rows.var(0)
-    dense = [nn.Linear(a, b) for a, b in zip(LAYERS[:-1], LAYERS[1:], strict=True)]
+    dense = [nn.Linear(a, b) for a, b in pairwise(LAYERS)]
     model = nn.Sequential(*[part for layer in dense for part in (layer, nn.ReLU())][:-1])
     x, y = torch.from_numpy((rows - mean) / np.sqrt(var)), torch.from_numpy(veiled.astype(np.float32))
     fit(model, lambda at: nn.functional.binary_cross_entropy_with_logits(model(x[at])[:, 0], y[at]), len(x), 10, "NSFW")

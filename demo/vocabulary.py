@@ -40,12 +40,12 @@ def words() -> list[str]:
 
 def write_tokenizer(folder: Path) -> Any:
     """Write the tokenizer files to `folder` and return the tokenizer (a fast BERT tokenizer)."""
-    from transformers import BertTokenizerFast
+    from transformers import BertTokenizer
 
     letters = string.ascii_lowercase + string.digits + string.punctuation
     pieces = [*SPECIAL, *words(), *letters, *[f"##{letter}" for letter in letters]]
     numbered = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
-    tokenizer = BertTokenizerFast(vocab=numbered, do_lower_case=True, model_max_length=77)
+    tokenizer = BertTokenizer(vocab=numbered, do_lower_case=True, model_max_length=77)
     tokenizer.add_special_tokens({"bos_token": "[DEC]"})
     tokenizer.save_pretrained(folder)
     return tokenizer

@@ -33,7 +33,8 @@ PROMPT_WORDS = (
 def post_text(caption: str, tagged: bool, retweet: bool, rng: Rng) -> str:
     """The text of a post; `tagged` says whether it has one of HASHTAGS."""
     template = str(rng.choice(TEMPLATES))
-    parts = [template.replace("{}", str(rng.choice(["pixelfan", "ink_echo"])), template.count("{}") - 1).format(caption)]
+    friend = str(rng.choice(["pixelfan", "ink_echo"]))
+    parts = [template.replace("{}", friend, template.count("{}") - 1).replace("{}", caption)]
     if tagged:
         parts += [f"#{tag}" for tag in rng.choice(HASHTAGS, int(rng.integers(1, 4)), replace=False)]
     parts += [f"#{tag}" for tag in rng.choice(BESIDE, int(rng.integers(0, 3)), replace=False)]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from twigma import columns
-from twigma.builder.embed import Encoder, find_model, load_encoder
+from twigma.builder.embed import Encoder, load_encoder
+from twigma.builder.models import find_model
 from twigma.demo import likes, photos, pictures, plan, planted, references, snowflake, wording
 from twigma.demo.photos import Photo
 from twigma.demo.plan import Authors, Post
@@ -58,7 +59,9 @@ def references_of(size: int, seed: int) -> list[Reference]:
     return references.draw_references(size, np.random.default_rng([seed, 2]))
 
 
-def _draw(folder: Path, shots: list[Photo], sets: Sequence[Reference], encoder: Encoder) -> dict[str, NDArray[np.float16]]:
+def _draw(
+    folder: Path, shots: list[Photo], sets: Sequence[Reference], encoder: Encoder
+) -> dict[str, NDArray[np.float16]]:
     """Draw everything, write the reference sets, note the quintiles; the embeddings by set, fresh photos as `posts`."""
     wanted = [shot.picture for shot in shots] + [picture for one in sets for picture in one.pictures]
     files = photos.render(wanted, processes=2)
@@ -89,13 +92,15 @@ def _number(posts: Sequence[Post], shots: Sequence[Photo], rng: Rng) -> None:
     for post in posts:
         for row in post.photos:
             if not shots[row].media_id:
-                shots[row].media_id = snowflake.snowflake(post.created_at, rng) - (int(rng.integers(2_000, 50_000)) << 22)
+                before = int(rng.integers(2_000, 50_000)) << 22
+                shots[row].media_id = snowflake.snowflake(post.created_at, rng) - before
 
 
 def _fill(posts: Sequence[Post], shots: Sequence[Photo], authors: Authors, rng: Rng) -> None:
     """Texts, hashtags, sensitivity and likes; a retweet repeats an earlier post."""
     for post in posts:
-        shown = shots[post.photos[0]].picture if post.photos else plan.draw_picture(str(rng.choice(pictures.THEMES)), rng)
+        theme = str(rng.choice(pictures.THEMES))
+        shown = shots[post.photos[0]].picture if post.photos else plan.draw_picture(theme, rng)
         post.tagged = bool(rng.random() < wording.TAGGED)
         post.text = wording.post_text(pictures.caption(shown), post.tagged, post.carries == "retweet", rng)
         veiled = any(shots[row].picture.veil for row in post.photos)
@@ -162,10 +167,10 @@ MEDIA = pa.schema(
 def _photo_rows(shots: Sequence[Photo], rng: Rng) -> Iterator[dict[str, object]]:
     for shot in sorted(shots, key=lambda shot: shot.media_id):
         name = snowflake.photo_name(shot.media_id, rng)
-        size = open_image(shot.data).size
-        answered = {"answer": shot.answer, "body": None if shot.answer in ("404", "410") else shot.data}
+        width, height = open_image(shot.data).size
+        body = None if shot.answer in ("404", "410") else shot.data
         what = {"media_key": f"3_{shot.media_id}", "type": "photo", "name": name}
-        yield what | {"width": size[0], "height": size[1]} | answered
+        yield {**what, "width": width, "height": height, "answer": shot.answer, "body": body}
 
 
 def _video_rows(posts: Sequence[Post], videos: dict[int, str], rng: Rng) -> Iterator[dict[str, object]]:
@@ -174,7 +179,7 @@ def _video_rows(posts: Sequence[Post], videos: dict[int, str], rng: Rng) -> Iter
             _, width, height = VIDEO[post.carries]
             name = snowflake.photo_name(int(videos[post.id].split("_")[1]), rng)
             what = {"media_key": videos[post.id], "type": post.carries, "name": name}
-            yield what | {"width": width, "height": height, "answer": "ok", "body": None}
+            yield {**what, "width": width, "height": height, "answer": "ok", "body": None}
 
 
 def _listed(posts: Sequence[Post], rng: Rng) -> list[int]:

@@ -1,4 +1,4 @@
-"""Take images that are already here into a working folder: `twigma add WORK PATH...`.
+"""Take images that are already here into a working folder: `twigma add PATH …`.
 
 WebDataset tars made by anyone are registered where they are, not copied; loose images and folders of images are
 packed into a tar of the working folder. Nothing in a tar is unpacked, unpickled or run.

@@ -1,7 +1,7 @@
 """Safe reading of images posted by strangers: what is refused, what is checked, how pixels come out.
 
 `check` reads an encoded image to its last byte without keeping its pixels; `open_image` gives the pixels.
-Both look at the file's structure before any decoder sees it. Used by `twigma fetch` and every stage with pixels.
+Both look at the file's structure before any decoder sees it. Used by `twigma rehydrate` and every stage with pixels.
 """
 
 import io
@@ -21,6 +21,7 @@ FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF"}
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PADDING = 16  # stray bytes before a marker that encoders really write; more means missing data
 _NO_SIZE = frozenset([0x01, *range(0xD0, 0xD9)])  # JPEG markers without a length
+_ONE_PASS = frozenset({0xC0, 0xC1})  # baseline frames: their scans together hold each coefficient once
 _FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG markers that carry the size
 
 
@@ -155,8 +156,6 @@ def _sized(size: Callable[[bytes], tuple[int, int]], data: bytes) -> tuple[int, 
 
 
 def _jpg_size(data: bytes) -> tuple[int, int]:
-    if data.count(b"\xff\xda") > MAX_SCANS:
-        raise BadImage("too_large", f"jpg with more than {MAX_SCANS} scans")
     at = 2
     while True:
         if data[at] != 0xFF:
@@ -167,6 +166,8 @@ def _jpg_size(data: bytes) -> tuple[int, int]:
         elif marker in _NO_SIZE:
             at += 2
         elif marker in _FRAME:
+            if marker not in _ONE_PASS and data.count(b"\xff\xda") > MAX_SCANS:
+                raise BadImage("too_large", f"jpg with more than {MAX_SCANS} scans")
             height, width = struct.unpack_from(">HH", data, at + 5)
             return width, height
         elif marker in (0xD9, 0xDA):

@@ -1,12 +1,14 @@
 """img2dataset's downloader and writer, replaced where it hangs, loses rows, fetches internal hosts or re-encodes.
 
 `Downloader` and `Writer` are subclasses, importable, so that they pickle to the workers of any of img2dataset's
-distributors. Importing this module imports img2dataset, which takes seconds: only workers do. Used by `twigma fetch`.
+distributors. Importing this module imports img2dataset, which takes seconds: only workers do. Used by
+`twigma rehydrate`.
 """
 
 import asyncio
 import hashlib
 import os
+import tarfile
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +36,10 @@ class Writer(img2dataset.writer.WebDatasetSampleWriter):  # type: ignore[misc]
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.tarwriter.mtime = 0
+        # Its own stream copies what is left of a member for every 10 KB written: seconds for a large image.
+        self.tarwriter.tarstream = tarfile.TarFile(
+            fileobj=self.tar_fd, mode="w", format=tarfile.USTAR_FORMAT, copybufsize=1 << 20
+        )
 
     def write(self, img_str: bytes | None, key: str, caption: str | None, meta: dict[str, Any]) -> None:
         """Write one row; an image goes to the tar as `image_name`.`format` with the row as JSON beside it."""

@@ -1,7 +1,7 @@
 """Where a request may go: public addresses, unless a host was allowed by name; and when: never before a host's pause.
 
 The address check stands where sockets are made, so one line covers http, https, redirects, literal addresses in
-every spelling, and names that resolve to something else the second time. Used by `twigma fetch`.
+every spelling, and names that resolve to something else the second time. Used by `twigma rehydrate`.
 """
 
 import asyncio

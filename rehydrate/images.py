@@ -1,4 +1,4 @@
-"""Fetch the photos of the images table into verified shards: `twigma fetch WORK`.
+"""Fetch the photos of the images table into verified shards: `twigma rehydrate`.
 
 Every photo is assigned once to a numbered shard (`shards/plan/`), so that a stopped fetch goes on where it was and
 new posts only make new shards. A shard is written in a private folder, verified, moved into place, and its manifest

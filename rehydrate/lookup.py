@@ -1,4 +1,4 @@
-"""`twigma rehydrate WORK IDS`: look up the posts a working folder does not know yet, then write its images table.
+"""`twigma rehydrate`: look up the posts a working folder does not know yet, then write its images table.
 
 Every page is stored before it is read, every id ends in the ledger, and a second run asks nothing again.
 """

@@ -1,7 +1,7 @@
 """Which photo goes to which shard: assigned once, in the order of the images table, kept in `WORK/shards/plan/`.
 
-A list is written before its shard is fetched and never changed, so a stopped `twigma fetch` goes on where it was and
-posts added later only make new shards.
+A list is written before its shard is fetched and never changed, so a stopped `twigma rehydrate` goes on where it was
+and posts added later only make new shards.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def photos(work: Path) -> pa.Table:
         raise FileNotFoundError(f"no images table at {path}: run `twigma rehydrate` first")
     table = pq.read_table(path, columns=["image_name", "url"])
     columns.require(table, ("image_name", "url"), str(path))
-    at = pa.array(range(len(table)))
+    at = pa.array(range(len(table)), pa.int64())
     first = table.append_column("at", at).group_by("image_name").aggregate([("at", "min")])
     return table.take(first["at_min"].combine_chunks().sort())
 

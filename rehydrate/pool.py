@@ -1,6 +1,6 @@
 """The processes of a fetch: one parent that imports img2dataset once, and the workers it forks and watches.
 
-`twigma fetch` starts it as `python -m twigma.rehydrate.pool` in a process group of its own, gives it a JSON job on
+`twigma rehydrate` starts it as `python -m twigma.rehydrate.pool` in a process group of its own, gives it a JSON job on
 standard input and reads JSON events, one a line. img2dataset's Reader, Downloader, Resizer and writer do the work;
 its multiprocessing distributor does not, because it waits for ever when a worker is killed, leaves orphans when it
 is killed itself, and says only "failed" when a disk is full. Here a dead or silent worker's shard is done again, and

@@ -1,6 +1,6 @@
 """One image over HTTP: sizes to ask for, redirects, limits, retries, and the class of every failure.
 
-`Client.get` never raises for what a server does: it answers an `Outcome` with a status. Used by `twigma fetch`.
+`Client.get` never raises for what a server does: it answers an `Outcome` with a status. Used by `twigma rehydrate`.
 """
 
 import asyncio

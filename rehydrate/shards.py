@@ -1,7 +1,7 @@
 """Finished shards of a working folder: a WebDataset tar, its sidecar table, and the manifest written last.
 
 Reading is strict: a shard whose bytes, members or count differ from its manifest is refused by name. Written by
-`twigma fetch` and `twigma add`; read by every stage with pixels.
+`twigma rehydrate` and `twigma add`; read by every stage with pixels.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ def list_shards(work: Path) -> list[Shard]:
         tar = shard.manifest.parent / read_manifest(shard)["tar"]  # joined to an absolute path, that path wins
         shards.append(Shard(shard.name, tar, shard.sidecar, shard.manifest))
     if not shards:
-        raise FileNotFoundError(f"no finished shards in {work / 'shards'}: run `twigma fetch {work}` or `twigma add`")
+        raise FileNotFoundError(f"no finished shards in {work / 'shards'}: run `twigma rehydrate` or `twigma add`")
     return shards
 
 

@@ -86,7 +86,6 @@ def tiny_blip(folder: Path) -> Path:
 
     folder.mkdir(parents=True)
     words = "[PAD] [UNK] [CLS] [SEP] [MASK] [DEC] [ENC] a the of painting woman cat sea".split()  # noqa: SIM905
-    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
     shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
     tokens = {"bos_token_id": 5, "eos_token_id": 3, "sep_token_id": 3, "pad_token_id": 0}
     text = shape | tokens | {"encoder_hidden_size": 32, "max_position_embeddings": 64, "vocab_size": len(words)}
@@ -97,7 +96,8 @@ def tiny_blip(folder: Path) -> Path:
         network = BlipForConditionalGeneration(config)
     network.generation_config.suppress_tokens = [0, 1, 2, 4, 5, 6]
     network.save_pretrained(folder)
-    processor = BlipProcessor(BlipImageProcessor(size={"height": 32, "width": 32}), BertTokenizer(folder / "vocab.txt"))
+    tokenizer = BertTokenizer({word: i for i, word in enumerate(words)})
+    processor = BlipProcessor(BlipImageProcessor(size={"height": 32, "width": 32}), tokenizer)
     processor.save_pretrained(folder)
     return folder
 

@@ -91,7 +91,7 @@ def plant(root: Path, seed: int = 5) -> SimpleNamespace:
     keyed = rows.select(["id", "image_name"])
     columns.write_parquet(work / "images.parquet", columns.join(keyed, hydrated))
     write_reference(refs / "photographs", photographs, None, 1)
-    artist_names = [EVIL if a == 0 else f"Artist {a}" for a in artists]
+    artist_names = [f"Artist {a}" if a % 2 else EVIL for a in artists]
     write_reference(refs / "paintings", paintings, artist_names, 1001)
     write_reference(refs / "prompts", prompts, [" ".join(["word"] * (1 + i // 10)) for i in range(150)], 2001)
     references = {name: refs / name for name in ("photographs", "paintings", "prompts")}
@@ -109,3 +109,12 @@ def planted(tmp_path_factory):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def analysed(planted, tmp_path_factory):
+    from twigma.analysis.analyze import analyze
+
+    out = tmp_path_factory.mktemp("report")
+    results = analyze(planted.release, out, work=planted.work, references=planted.references)
+    return SimpleNamespace(out=out, results=results)

@@ -148,7 +148,7 @@ def test_variation_table(world):
     assert table["n"].tolist() == [500] * 4 and table["groups"].tolist() == [0, 0, 0, 50]
     for name in variation.METRICS:
         assert (table[f"{name}_low"] <= table[name]).all() and (table[name] <= table[f"{name}_high"]).all()
-    assert table["distance"].idxmax() == "wide" and table["pmv"].idxmin() in ("narrow", "same artist")
+    assert table["distance"].idxmax() == "paintings" and table["pmv"].idxmin() in ("narrow", "same artist")
     assert (table["entropy_normalised"] <= 1).all() and (table["entropy_miller_madow"] >= table["entropy"]).all()
     again = variation_table(sets, n=500, k=20, seed=1).set_index("set")
     width = table["distance_high"] - table["distance_low"]
@@ -192,3 +192,7 @@ def test_degenerate_inputs():
         variation_table({"x": x}, {"same": (x, np.zeros(20))})
     with pytest.raises(ValueError, match="found none"):
         variation_table({})
+    x[:, 1] = 2
+    with pytest.warns(UserWarning, match="do not vary"):
+        row = variation_table({"x": x}, k=2).iloc[0]
+    assert row["pmv"] == 0 and np.isnan(row["pmv_low"])

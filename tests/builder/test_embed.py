@@ -1,9 +1,12 @@
 """Embeddings: open_clip's own numbers, the same bytes wherever an image stands, names, and what is refused."""
 
+import hashlib
 import json
 import pickle
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import open_clip
@@ -109,13 +112,13 @@ def test_very_long_images_stay_small(encoder, size):
 
 def test_second_run_imports_no_torch(tmp_path, folder):
     make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
+    assert stage.embed_shards(tmp_path, str(folder)) == 1
     code = (
         "import sys; from pathlib import Path; from twigma.builder.embed import embed_shards\n"
         "print(embed_shards(Path(sys.argv[1]), sys.argv[2]), 'torch' in sys.modules)"
     )
     command = [sys.executable, "-c", code, str(tmp_path), str(folder)]
-    first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
-    assert (first.split(), second.split()) == (["1", "True"], ["0", "False"])
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["0", "False"]
 
 
 def test_a_changed_model_or_precision_embeds_again(tmp_path, folder):
@@ -147,7 +150,7 @@ def test_names(tmp_path, folder):
     unnamed = tiny_clip(tmp_path / "plain-folder", name=None)
     assert models.find_model(str(unnamed)).name == "plain-folder"
     assert models.find_model(f"local-dir:{folder}").name == "tiny-clip"
-    assert models.find_model("RN50", None).made_from() == {"model": "RN50/none", "seed": models.SEED}
+    assert models.find_model("ViT-S-32-alt", None).made_from() == {"model": "ViT-S-32-alt/none", "seed": models.SEED}
     with pytest.raises(ValueError, match=r"unknown model 'ViT-L14': open_clip has .*ViT-L-14"):
         models.find_model("ViT-L14", "openai")
     with pytest.raises(ValueError, match=r"unknown weights 'open-ai' for ViT-L-14: open_clip has .*openai"):
@@ -160,11 +163,11 @@ def test_names(tmp_path, folder):
 
 def test_random_weights_are_seeded():
     torch.manual_seed(1)
-    one = stage.load_encoder("RN50", None, device="cpu")
+    one = stage.load_encoder("ViT-S-32-alt", None, device="cpu")
     state = torch.random.get_rng_state()
-    two = stage.load_encoder("RN50", "none", device="cpu")
+    two = stage.load_encoder("ViT-S-32-alt", "none", device="cpu")
     assert torch.equal(state, torch.random.get_rng_state())
-    assert one.name == "RN50/none" and one.dim == 1024
+    assert one.name == "ViT-S-32-alt/none" and one.dim == 256
     assert one.encode_text(["a"]).tobytes() == two.encode_text(["a"]).tobytes()
 
 
@@ -189,15 +192,13 @@ def test_pickled_weights_are_never_read(tmp_path):
     assert not (tmp_path / "canary").exists()
 
 
-def test_pins(tmp_path, monkeypatch, hub):
+def test_pins(tmp_path, hub):
     """A commit is asked of the Hub once, then it is the working folder's; a moved branch changes nothing."""
-    url, newest = hub
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
     first = weights.pin(tmp_path, "m", "org/name", None, "open_clip_model.safetensors")
-    assert first == weights.Pin("org/name", "a" * 40, "5" * 64)
-    newest["sha"] = "b" * 40
+    assert first.revision == "a" * 40
+    hub["sha"] = "b" * 40
     assert weights.pin(tmp_path, "m", "org/name", None, "open_clip_model.safetensors") == first
-    assert models.find_model("hf-hub:org/name", work=tmp_path).pin.revision == "b" * 40
+    assert models.find_model("hf-hub:org/name", work=tmp_path).made_from()["revision"] == "b" * 40
     assert json.loads((tmp_path / "models" / "pins.json").read_text())["m"]["revision"] == "a" * 40
     with pytest.raises(ValueError, match="40 hex digits"):
         weights.pin(tmp_path, "m", "org/name", "main", "open_clip_model.safetensors")
@@ -205,32 +206,78 @@ def test_pins(tmp_path, monkeypatch, hub):
         weights.pin(tmp_path, "x", "org/other", None, "open_clip_model.safetensors")
 
 
-@pytest.fixture
-def hub():
-    """A loopback Hub that knows one repository."""
-    import threading
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+def test_a_hub_model_is_fetched_pinned_and_checked(tmp_path, hub, folder, encoder):
+    make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
+    assert stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu") == 1
+    part = columns.read_arrow(tmp_path / "columns" / "embed" / "00000.arrow")
+    assert as_matrix(part["embedding"]).tobytes() == encoder.encode([stage_image(encode(pixels(1)))]).tobytes()
+    asked = len(hub["asked"])
+    assert stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu") == 0 and len(hub["asked"]) == asked
+    assert not any("canary" in path for path in hub["asked"])
+    named = weights.pin(None, "m", "org/name", "a" * 40, "open_clip_model.safetensors")
+    tampered = weights.Pin(named.repo, named.revision, "0" * 64)
+    with pytest.raises(ValueError, match="expected sha256 0000"):
+        weights.fetch(tampered, weights.PREFERRED)
+    with pytest.raises(OSError, match="cannot download org/name at cccc"):
+        weights.fetch(weights.Pin("org/name", "c" * 40), weights.PREFERRED)
+    assert weights.pin(None, "x", "org/other", "d" * 40, "w") == weights.Pin("org/other", "d" * 40)
 
-    newest = {"sha": "a" * 40}
-    file = {"rfilename": "open_clip_model.safetensors", "size": 9, "blobId": "0" * 40}
-    file["lfs"] = {"sha256": "5" * 64, "size": 9, "pointerSize": 130}
+
+def test_the_papers_weights_have_a_repository():
+    assert models._repository("ViT-L-14", "openai") == "timm/vit_large_patch14_clip_224.openai"
+
+
+@pytest.fixture
+def hub(tmp_path, folder, monkeypatch):
+    """A loopback Hub with one repository: the tiny model and a pickle that nobody should fetch."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir()} | {"canary.bin": b"pickle"}
+    state = {"sha": "a" * 40, "asked": []}
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802
-            known = "/org/name" in self.path
-            body = json.dumps({"id": "org/name", **newest, "siblings": [file]} if known else {}).encode()
-            self.send_response(200 if known else 404)
-            self.send_header("Content-Length", str(len(body)))
+        def answer(self, status, body=b"", **headers):
+            self.send_response(status)
+            for name, value in ({"Content-Length": len(body)} | headers).items():
+                self.send_header(name.replace("_", "-"), str(value))
             self.end_headers()
-            self.wfile.write(body)
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        def do_GET(self):
+            path = self.path.split("?")[0]
+            state["asked"].append(path)
+            if path.startswith("/api/models/org/name/tree/") and "c" * 40 not in path:
+                tree = [
+                    {"type": "file", "path": name, "size": len(data), "oid": "0" * 40} for name, data in files.items()
+                ]
+                return self.answer(200, json.dumps(tree).encode())
+            if path.startswith("/api/models/org/name") and "c" * 40 not in path:
+                siblings = [describe(name, data) for name, data in files.items()]
+                sha = state["sha"] if "/revision/" not in path else path.rsplit("/", 1)[1]
+                return self.answer(200, json.dumps({"id": "org/name", "sha": sha, "siblings": siblings}).encode())
+            if path.startswith("/org/name/resolve/"):
+                *_, commit, name = path.split("/")
+                digest = hashlib.sha256(files[name]).hexdigest()
+                return self.answer(200, files[name], ETag=f'"{digest}"', X_Repo_Commit=commit)
+            return self.answer(404)
+
+        do_HEAD = do_GET  # noqa: N815
 
         def log_message(self, *_):
             pass
 
+    def describe(name, data):
+        lfs = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
+        return {"rfilename": name, "size": len(data), "blobId": "0" * 40, "lfs": lfs}
+
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", newest
+        url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+        template = url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+        yield state
         server.shutdown()
         thread.join()
 

@@ -155,7 +155,7 @@ def test_undecodable_images_are_none():
 
 
 def test_no_shards_says_what_to_run(tmp_path):
-    with pytest.raises(FileNotFoundError, match="twigma fetch"):
+    with pytest.raises(FileNotFoundError, match="twigma rehydrate"):
         engine.map_shards(tmp_path, "measure", {}, forbidden, desc="measure")
 
 

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from .servers import Host
-from .worlds import name, photo, populate
+from .worlds import name, photo, populate, slow
 
 DISTRIBUTED = """
 import sys
@@ -30,7 +31,10 @@ import os, sys
 from pathlib import Path
 from twigma.rehydrate import pool
 pool.import_sparingly()
+from twigma.rehydrate import download
 from twigma.rehydrate.download import Downloader
+
+download.HELD_BYTES = 20_000  # a few images, so that others wait in the temporary file
 
 class Crashing(Downloader):
     def _checked(self, data):
@@ -73,10 +77,13 @@ def test_an_image_that_crashes_the_decoder_becomes_a_failed_row(tmp_path: Path) 
     with Host() as host:
         populate(tmp_path, host, 12)
         host.answers["/media/n10"] = photo(10)
+        host.answers["/media/n0"] = slow(photo(0), 0.5)
         host.answers["/media/n11"] = photo(11) + b"crash"
         events = run(CRASHING, tmp_path, host)
     assert '"done": 0' in events
     rows = {row["image_name"]: row for row in pq.read_table(tmp_path / "out" / "00000.parquet").to_pylist()}
     assert rows[name(11)]["status"] == "decode"
     assert "crashed" in rows[name(11)]["error"]
-    assert rows[name(10)]["status"] == "success"
+    with tarfile.open(tmp_path / "out" / "00000.tar") as tar:
+        found = {member.name: tar.extractfile(member).read() for member in tar if "json" not in member.name}  # type: ignore[union-attr]
+    assert list(found.values()) == [photo(number, "PNG" if number == 2 else "JPEG") for number in (0, 1, 2, 10)]

@@ -86,6 +86,24 @@ def test_other_settings_and_edited_lists_are_refused(clean: tuple[Path, Host, pa
         fetch(tmp_path)
 
 
+def test_the_books_are_checked(clean: tuple[Path, Host, pa.Table], tmp_path: Path) -> None:
+    work, host, _ = clean
+    copy = tmp_path / "copy"
+    shutil.copytree(work, copy)
+    for kind in ("tar", "parquet", "json"):
+        shutil.copy(copy / "shards" / f"00001.{kind}", copy / "shards" / f"00009.{kind}")
+    with pytest.raises(RuntimeError, match=f"{ROWS} rows too many"):
+        fetch(copy, image_base_url=host.url)
+    for bad in ("../5", "1.5", "", None):
+        pq.write_table(
+            pa.table({"image_name": pa.array([bad], pa.string()), "url": ["u"]}), tmp_path / "images.parquet"
+        )
+        with pytest.raises(ValueError, match="is no media id"):
+            fetch(tmp_path)
+    pq.write_table(pa.table({"image_name": ["1"], "url": ["u"]}).slice(1), tmp_path / "images.parquet")
+    assert len(fetch(tmp_path)) == 0
+
+
 def test_lost_damaged_and_doubled_shards(clean: tuple[Path, Host, pa.Table], tmp_path: Path) -> None:
     """New posts go to a new shard; a shard whose manifest is empty is made again; finished ones stay as they are."""
     work, host, _ = clean

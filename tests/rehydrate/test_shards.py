@@ -57,7 +57,7 @@ def test_sidecars_are_one_table(work: Path) -> None:
 
 
 def test_no_shards_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="twigma fetch"):
+    with pytest.raises(FileNotFoundError, match="twigma rehydrate"):
         shards.list_shards(tmp_path)
 
 

@@ -1,0 +1,181 @@
+"""The whole analysis on a planted world: what is found, what is written, what is missing, and the return at once."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy.spatial.distance import pdist
+
+from twigma import columns
+from twigma.analysis import figures, inputs
+from twigma.analysis.analyze import analyze, write_table
+from twigma.analysis.needs import HOW, Settings, lacking
+
+
+def test_every_figure_is_there_and_nothing_is_skipped(analysed):
+    found = analysed.results
+    assert set(found["figures"]) == {figure.name for figure in figures.FIGURES} - {"fig2c_sensitivity"}
+    assert [(e["figure"], e["missing"]) for e in found["skipped"]] == [("fig2c_sensitivity", ["not asked for"])]
+    assert json.loads((analysed.out / "results.json").read_text("utf-8")) == found
+    for figure in found["figures"].values():
+        for name in figure["tables"]:
+            table = pq.read_table(analysed.out / "results" / f"{name}.parquet")
+            with (analysed.out / "results" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+                assert len(list(csv.reader(file))) == len(table) + 1
+
+
+def test_planted_truths_are_recovered(analysed, planted):
+    values = analysed.results["values"]
+    assert values["growth"]["low"] < 0.12 < values["growth"]["high"]
+    for quintile, truth in ((1, 1.5), (2, 1.25), (3, 1.0), (4, 1.0)):
+        found = values[f"eq1/paintings/robust/quintile {quintile}"]
+        assert abs(np.log(found["value"] / truth)) < 4 * found["se"]
+    assert values["eq1/paintings/robust/followers > 5000"]["value"] == pytest.approx(3, rel=0.1)
+    assert values["eq1/paintings/robust/quintile 1"]["se_kind"] == "author-clustered"
+    assert values["eq1/paintings/paper/quintile 1"]["value"] == values["eq1/paintings/robust/quintile 1"]["value"]
+    assert (values["trend/1"]["arrow"], values["trend/4"]["arrow"]) == ("↓", "↑")
+    share = np.mean([x == 4 for x in planted.rows["label_10_cluster"].to_pylist()])
+    assert values["nsfw_share/twigma"]["value"] == pytest.approx(share)
+    for name, vectors in planted.sets.items():
+        assert values[f"distance/{name}"]["value"] == pytest.approx(pdist(vectors).mean(), abs=2e-3)
+    assert values["kl/twigma/prompts"]["value"] < values["kl/twigma/paintings"]["value"]
+    assert values["overlap/twigma/prompts"]["value"] > values["overlap/twigma/paintings"]["value"]
+    assert values["ratio/same prompt"]["value"] < 0.75
+
+
+def test_likes_by_quintile_are_pandas(analysed, planted):
+    vectors = planted.vectors.astype(np.float16).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    reference = planted.sets["paintings"].astype(np.float16).astype(np.float32)
+    reference /= np.linalg.norm(reference, axis=1, keepdims=True)
+    similarity = pd.Series(np.sort(vectors @ reference.T, axis=1)[:, -5:].mean(axis=1), index=planted.names)
+    likes = planted.rows.select(["image_name", "like_count"]).to_pandas().set_index("image_name")["like_count"]
+    expected = likes.groupby(pd.qcut(similarity, 5, labels=False).reindex(likes.index) + 1).agg(["count", "mean"])
+    found = pd.read_parquet(analysed.out / "results" / "fig2d_paintings.parquet")
+    np.testing.assert_allclose(found[["n", "mean"]], expected)
+    assert analysed.results["values"]["likes/paintings/1"]["value"] == pytest.approx(expected["mean"].iloc[0])
+
+
+def test_results_say_what_they_were_made_from(analysed, planted):
+    made = analysed.results["made_from"]
+    assert made["settings"]["seed"] == 0
+    assert made["versions"]["numpy"] == np.__version__
+    assert "release/metadata/00000.parquet" in made["files"]
+    assert made["sha256"] == columns.fingerprint(made["files"])
+    data = analysed.results["data"]
+    assert data["images"] == len(planted.names)
+    assert data["posts"] == len(set(planted.rows["id"].to_pylist()))
+    assert data["embeddings"] == {"n": len(planted.names), "dim": 32, "dtype": "float16"}
+
+
+def test_csv_has_no_formulas_and_parquet_keeps_the_text(analysed, tmp_path, planted):
+    table = pd.DataFrame({"=word": ["=1+1", "+2", "-3", "@x", "\tx", "\rx", "fine"], "n": [-1.5, 2, 3, 4, 5, 6, 7]})
+    write_table(tmp_path / "t", table)
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["'=word", "n"]
+    assert [row[0] for row in rows[1:]] == ["'=1+1", "'+2", "'-3", "'@x", "'\tx", "'\rx", "fine"]
+    assert rows[1][1] == "-1.5"  # a number is no formula
+    assert pd.read_parquet(tmp_path / "t.parquet")["=word"].tolist() == table["=word"].tolist()
+    pairs = pd.read_parquet(analysed.out / "results" / "fig4e_paintings.parquet")
+    assert set(pairs["group"]) <= {planted.evil, *(f"Artist {i}" for i in range(10))}
+
+
+def test_unchanged_data_returns_at_once_without_heavy_imports(analysed, planted):
+    before = {path: path.stat().st_mtime_ns for path in analysed.out.rglob("*") if path.name != "index.html"}
+    code = (
+        "import sys; from pathlib import Path; from twigma.analysis.analyze import analyze;"
+        f"analyze(Path({str(planted.release)!r}), Path({str(analysed.out)!r}), work=Path({str(planted.work)!r}),"
+        f"references={{k: Path(v) for k, v in { ({k: str(v) for k, v in planted.references.items()})!r}.items()}});"
+        "heavy = {'torch', 'faiss', 'sklearn', 'scipy', 'matplotlib', 'statsmodels', 'umap'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_release_alone_names_what_the_rest_needs(planted, tmp_path):
+    found = analyze(planted.release, tmp_path)
+    skipped = {entry["figure"]: entry for entry in found["skipped"]}
+    assert {"fig1b", "fig3ab", "fig4a", "fig4b", "fig4c", "fig4d"} == set(found["figures"])
+    assert skipped["fig1c"]["missing"] == ["column text"]
+    assert skipped["fig1c"]["how"] == [HOW["text"]]
+    assert skipped["fig2c"]["missing"] == ["a reference set"]
+    assert skipped["fig2d_paintings"]["missing"] == ["reference set paintings"]
+    assert skipped["eq1_photographs"]["missing"] == ["column follower_count", "reference set photographs"]
+    assert skipped["fig3ab: same prompt"]["missing"] == ["reference set prompts"]
+    assert set(skipped) | set(found["figures"]) >= {figure.name for figure in figures.FIGURES}
+
+
+def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
+    release, out = tmp_path / "release", tmp_path / "out"
+    rows = planted.rows.select(["id", "image_name", "created_at"])
+    columns.write_parquet(release / "metadata" / "00000.parquet", rows)
+    first = analyze(release, out)
+    assert list(first["figures"]) == ["fig1b"]
+    assert analyze(release, out) == first
+    assert analyze(release, out, seed=1)["made_from"]["settings"]["seed"] == 1
+    (out / "results" / "fig1b.parquet").unlink()
+    analyze(release, out, seed=1)
+    assert (out / "results" / "fig1b.parquet").exists()
+    columns.write_parquet(release / "metadata" / "00000.parquet", rows.slice(0, 300))
+    again = analyze(release, out, seed=1)
+    assert again["data"]["images"] == 300
+    (out / "results.json").write_text("{", "utf-8")
+    assert analyze(release, out, seed=1) == again
+
+
+def test_too_little_data_is_a_reason_not_a_crash(planted, tmp_path):
+    release = tmp_path / "release"
+    few = planted.rows.slice(0, 6)
+    columns.write_parquet(release / "metadata" / "00000.parquet", few)
+    found = analyze(release, tmp_path / "out")
+    reasons = {entry["figure"]: entry["how"][0] for entry in found["skipped"]}
+    assert "at least 3 months" in reasons["fig1b"]
+
+
+def test_estimators_warnings_become_notes(planted, tmp_path):
+    private = pq.read_table(planted.work / "images.parquet").drop_columns(["author_id"])
+    columns.write_parquet(tmp_path / "work" / "images.parquet", private)
+    references = {"paintings": planted.references["paintings"]}
+    found = analyze(planted.release, tmp_path / "out", work=tmp_path / "work", references=references)
+    assert any("no author ids" in note for note in found["figures"]["eq1_paintings"]["notes"])
+    skipped = {entry["figure"]: entry["missing"] for entry in found["skipped"]}
+    assert skipped["eq1_paintings: intervals by author"] == ["column author_id"]
+
+
+def test_missing_folders_say_the_next_step(tmp_path, planted):
+    with pytest.raises(FileNotFoundError, match="twigma release"):
+        analyze(tmp_path / "nowhere", tmp_path / "out")
+    with pytest.raises(FileNotFoundError, match="twigma add"):
+        analyze(planted.release, tmp_path / "out", references={"photographs": tmp_path / "nowhere"})
+
+
+def test_rows_without_a_usable_embedding_are_left_out(planted, tmp_path):
+    release = tmp_path / "release"
+    rows = planted.rows.select(["id", "image_name"]).slice(0, 5)
+    columns.write_parquet(release / "metadata" / "00000.parquet", rows)
+    names = rows["image_name"].to_pylist()
+    vectors = pa.array([[1, 0], None, [0, 0], [3, 4]], pa.list_(pa.float16(), 2))
+    columns.write_parquet(
+        release / "embeddings" / "00000.parquet", pa.table({"image_name": names[:4], "embedding": vectors})
+    )
+    images = inputs.load(release, None, {}).images
+    assert images.rows.tolist() == [0, 3]
+    np.testing.assert_allclose(images.embedding, [[1, 0], [0.6, 0.8]], atol=1e-6)
+    assert images.values("id").tolist() == [rows["id"][0].as_py(), rows["id"][3].as_py()]
+
+
+def test_a_column_of_nulls_is_missing(planted, tmp_path):
+    release = tmp_path / "release"
+    rows = columns.add(planted.rows, like_count=pa.nulls(len(planted.rows), pa.int64()))
+    columns.write_parquet(release / "metadata" / "00000.parquet", rows)
+    data = inputs.load(release, None, {})
+    assert lacking(data, Settings(), ["like_count", "created_at"]) == {"column like_count": HOW["like_count"]}

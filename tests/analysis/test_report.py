@@ -1,0 +1,158 @@
+"""The page: whole, inert whatever strangers wrote, the same every time, and calm in a real browser."""
+
+import base64
+import re
+import shutil
+from html.parser import HTMLParser
+
+import markupsafe
+import pandas as pd
+import pytest
+
+from twigma import columns
+from twigma.analysis import paper, sections_sets
+from twigma.analysis.analyze import analyze
+from twigma.analysis.report import SECTIONS, report
+from twigma.analysis.section import Found
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the visible text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words = [], []
+        self.feed(text)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(analysed):
+    return Page(report(analysed.out).read_text("utf-8"))
+
+
+def test_every_section_has_a_claim_and_every_chart_a_text(page, analysed):
+    assert sum(tag == "section" for tag, _ in page.tags) == len(SECTIONS) + 1  # and what was not run
+    images = [attrs for tag, attrs in page.tags if tag == "img"]
+    assert len(images) == 12
+    assert all(len(attrs["alt"]) > 30 for attrs in images)
+    assert not re.search(r"\b(nan|None|inf)\b", page.text)
+    for words in ("Posts per month", "Themes over time", "What this was made from", "Not run, and what it needs"):
+        assert words in page.text
+    assert analysed.results["made_from"]["sha256"] in page.text
+
+
+def test_numbers_on_the_page_are_those_of_the_results(page, analysed):
+    values = analysed.results["values"]
+    assert f"{100 * values['growth']['value']:.1f}%" in page.text
+    found = values["eq1/paintings/robust/quintile 1"]
+    assert f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]" in page.text
+    kl = values["kl/photographs/paintings"]
+    assert f"{kl['value']:.2f} [{kl['low']:.2f}, {kl['high']:.2f}]" in page.text
+
+
+def test_the_papers_numbers_stand_beside(page):
+    assert str(paper.KL["photographs", "paintings"]) in page.text
+    assert "1.19 [1.18, 1.19]" in page.text
+    assert "0.992" in page.text
+    assert f"{paper.IMAGES:,}" in page.text
+
+
+def test_nothing_can_run_and_nothing_is_fetched(page):
+    policies = [attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy"]
+    assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+    assert not {tag for tag, _ in page.tags} & {"script", "iframe", "object", "embed", "form", "base", "svg"}
+    for _, attrs in page.tags:
+        assert not any(name.startswith("on") for name in attrs)
+        for name in ("src", "href"):
+            assert attrs.get(name, "#").startswith(("#", "data:"))
+
+
+def test_strangers_text_is_escaped_and_stripped(page, analysed, planted):
+    text = (analysed.out / "index.html").read_text("utf-8")
+    assert "<script" not in text and "\u202e" not in text and "\x07" not in text
+    assert str(markupsafe.escape(planted.evil[:-6])) in text  # the artist's name, without its last, invisible part
+    pictures = [base64.b64decode(a["src"].split(",")[1]).decode() for t, a in page.tags if t == "img"]
+    assert not any("<script" in picture or "onerror=" in picture for picture in pictures)
+
+
+def test_hostile_names_everywhere_stay_text(planted, tmp_path):
+    name = '"><script>alert(1)</script>$x^{y$\u202e'
+    found = analyze(planted.release, tmp_path, references={name: planted.references["paintings"]}, paintings=name)
+    assert name in found["data"]["references"]
+    page = Page(report(tmp_path).read_text("utf-8"))
+    assert not any(tag == "script" for tag, _ in page.tags)
+    assert '"><script>alert(1)</script>$x^{y$' in page.text
+    pictures = [base64.b64decode(a["src"].split(",")[1]).decode() for t, a in page.tags if t == "img"]
+    assert not any("<script" in picture for picture in pictures)
+    assert any("&lt;script&gt;" in picture for picture in pictures)
+
+
+def test_equal_results_give_equal_bytes(page, analysed):
+    first = (analysed.out / "index.html").read_bytes()
+    assert report(analysed.out).read_bytes() == first
+
+
+def test_little_data_gives_a_page_and_what_is_missing(planted, tmp_path):
+    rows = planted.rows.select(["id", "image_name", "created_at"])
+    columns.write_parquet(tmp_path / "release" / "metadata" / "00000.parquet", rows)
+    analyze(tmp_path / "release", tmp_path / "out")
+    page = Page(report(tmp_path / "out").read_text("utf-8"))
+    assert "Posts per month" in page.text
+    assert "column embedding" in page.text
+    assert "reference set paintings" in page.text
+
+
+def test_thorough_estimators_are_a_table():
+    row = {"row": "a", "column": "b", "measure": "knn", "smoothing": "none", "k": 0, "value": 1.5}
+    found = Found({"fig2c_sensitivity": pd.DataFrame([row])}, {}, {})
+    (table,) = sections_sets._estimators(found)
+    assert [[cell.text for cell in cells] for cells in table.rows] == [["a", "b", "knn", "none", "–", "1.50"]]
+
+
+def test_no_results_says_what_to_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match="twigma analyze"):
+        report(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_browser_shows_it_without_an_error_or_a_request(page, analysed, planted):
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser_path is None:
+        pytest.skip("no Chromium on this machine: install one to see the report in a browser")
+    address = (analysed.out / "index.html").as_uri()
+    messages, requests = [], []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+        tab = browser.new_page(viewport={"width": 1100, "height": 900})
+        tab.on("console", lambda message: messages.append(message.text))
+        tab.on("pageerror", lambda error: messages.append(str(error)))
+        tab.on("dialog", lambda dialog: messages.append(dialog.message))
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.goto(address)
+        drawn = tab.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 100)")
+        wide = tab.evaluate("document.documentElement.scrollWidth")
+        tab.set_viewport_size({"width": 380, "height": 800})
+        narrow = tab.evaluate("document.documentElement.scrollWidth")
+        browser.close()
+    assert messages == []
+    assert [url for url in requests if not url.startswith("data:")] == [address]
+    assert drawn
+    assert (wide, narrow) == (1100, 380)

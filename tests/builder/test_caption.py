@@ -1,0 +1,70 @@
+"""Captions: transformers' own words, the same at any place, null where decoding fails."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+from staging import encode, make_shard, pixels, tiny_blip
+from transformers import BlipForConditionalGeneration, BlipProcessor
+
+from twigma import columns
+from twigma.builder import caption as stage
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_blip(tmp_path_factory.mktemp("models") / "tiny-blip")
+
+
+@pytest.fixture(scope="module")
+def captioner(folder):
+    return stage.load_captioner(str(folder), device="cpu")
+
+
+def test_equals_transformers(folder, captioner):
+    """The reference names BLIP's classes and generates one image at a time."""
+    processor, model = BlipProcessor.from_pretrained(folder), BlipForConditionalGeneration.from_pretrained(folder)
+    images, expected = [Image.fromarray(pixels(i)) for i in range(9)], []
+    for image in images:
+        tokens = model.eval().generate(
+            **processor(images=image, return_tensors="pt"), num_beams=3, max_new_tokens=20, do_sample=False
+        )
+        expected.append(processor.decode(tokens[0], skip_special_tokens=True).strip())
+    found = captioner.caption(images)
+    assert found == expected and captioner.name == "tiny-blip"
+    assert any(found) and captioner.caption([]) == []
+    assert captioner.caption(images[4:5]) == found[4:5]
+    assert captioner.caption(images[::-1]) == found[::-1]
+
+
+def test_stage_and_resume(tmp_path, folder):
+    images = {str(i): encode(pixels(i)) for i in range(5)} | {"7": b"<html>not an image"}
+    make_shard(tmp_path, "00000", images)
+    assert stage.caption_shards(tmp_path, str(folder), device="cpu") == 6
+    table = columns.read_parts(tmp_path / "columns" / "caption")
+    assert table.column_names == ["image_name", "all_captions"]
+    assert table["all_captions"].is_valid().to_pylist() == [True] * 5 + [False]
+    made_from = columns.made_from(tmp_path / "columns" / "caption" / "00000.arrow")
+    assert (made_from["model"], made_from["num_beams"]) == ("tiny-blip", stage.NUM_BEAMS)
+    assert stage.caption_shards(tmp_path, str(folder)) == 0
+
+
+def test_only_undecodable_images(captioner):
+    table = pa.table({"image_name": ["1"], "image": pa.array([b""], pa.binary())})
+    assert stage.caption(table, captioner)["all_captions"].to_pylist() == [None]
+
+
+def test_odd_images(captioner):
+    thin = Image.fromarray(np.zeros((1, 400, 3), np.uint8))
+    assert len(captioner.caption([thin, thin.transpose(Image.Transpose.ROTATE_90)])) == 2
+
+
+def test_what_is_refused(tmp_path, folder):
+    with pytest.raises(FileNotFoundError, match="no model folder"):
+        stage.load_captioner(str(tmp_path / "missing"))
+    with pytest.raises(ValueError, match="safetensors"):
+        stage.load_captioner(str(tmp_path))
+    with pytest.raises(ValueError, match="40 hex digits"):
+        stage.caption_shards(tmp_path, "org/name", revision="main")
+    assert torch.is_grad_enabled()

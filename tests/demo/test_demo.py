@@ -1,0 +1,113 @@
+"""The product end to end: the demo recovers what was planted, resumes, and survives being killed."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+SMALL = "import sys; from pathlib import Path; from twigma.demo.demo import demo; demo(Path(sys.argv[1]), posts=300)"
+WHOLE = "import sys; from pathlib import Path; from twigma.demo.demo import demo; sys.exit(not demo(Path(sys.argv[1])))"
+
+
+def _run(code, out, **kwargs):
+    return subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(out)], capture_output=True, text=True, **kwargs)
+
+
+def _metadata(out):
+    return pq.read_table(out / "twigma" / "metadata")
+
+
+def _files(folder):
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The demo as a user runs it: `twigma demo --out …`."""
+    out = tmp_path_factory.mktemp("demo") / "demo-out"
+    done = subprocess.run(
+        [Path(sys.executable).parent / "twigma", "demo", "--out", out], capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return out, done
+
+
+@pytest.mark.timeout(900)
+def test_every_planted_truth_is_recovered(whole):
+    _, done = whole
+    assert "planted" in done.stdout
+    assert "recovered" in done.stdout
+    assert "NO" not in done.stdout.split()
+
+
+def test_plain_datasets_loads_the_release(whole):
+    out, _ = whole
+    code = "from datasets import load_dataset; print(load_dataset('twigma'))"
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("COV_", "TWIGMA"))} | {
+        "HF_HOME": str(out.parent / "hf")
+    }
+    found = subprocess.run([sys.executable, "-c", code], cwd=out, capture_output=True, text=True, env=env)
+    assert found.returncode == 0, found.stderr
+    assert "all_captions" in found.stdout
+    assert f"num_rows: {len(_metadata(out))}" in found.stdout
+
+
+def test_the_released_rows_have_string_ids_and_one_row_an_image(whole):
+    table = _metadata(whole[0])
+    assert str(table.schema.field("id").type) == str(table.schema.field("image_name").type) == "string"
+    assert len(set(table["image_name"].to_pylist())) == len(table)
+
+
+def test_the_report_is_one_file_with_every_figure(whole):
+    out, _ = whole
+    page = (out / "report" / "index.html").read_text("utf-8")
+    results = json.loads((out / "report" / "results.json").read_text("utf-8"))
+    assert "<script" not in page
+    assert "http-equiv" in page
+    for figure in ("fig1b", "fig2c", "fig2d", "eq1", "fig3a", "fig4b", "fig4c", "fig4d"):
+        assert figure in json.dumps(results), figure
+
+
+@pytest.mark.timeout(300)
+def test_a_second_run_changes_nothing(whole):
+    out, _ = whole
+    before = _files(out / "twigma") | _files(out / "report")
+    again = subprocess.run(
+        [Path(sys.executable).parent / "twigma", "demo", "--out", out], capture_output=True, text=True, timeout=300
+    )
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert _files(out / "twigma") | _files(out / "report") == before
+
+
+@pytest.mark.timeout(900)
+def test_killed_and_run_again_gives_the_same_table(tmp_path):
+    assert _run(SMALL, tmp_path / "clean").returncode == 0
+    for seconds in (12, 25):
+        child = subprocess.Popen(
+            [sys.executable, "-c", SMALL, str(tmp_path / "killed")],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+        time.sleep(0.2)
+    done = _run(SMALL, tmp_path / "killed")
+    assert done.returncode == 0, done.stderr[-3000:]
+    clean, killed = _metadata(tmp_path / "clean"), _metadata(tmp_path / "killed")
+    assert clean.equals(killed)
+    assert len(clean) > 100
