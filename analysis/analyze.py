@@ -64,9 +64,7 @@ def analyze(
         return done
     data = inputs.load(release, work, references)
     results, skipped = _run(data, settings)
-    for result in results.values():
-        for name, table in result.tables.items():
-            write_table(out / "results" / name, table)
+    _write(out, {name: table for result in results.values() for name, table in result.tables.items()})
     found = _document(data, made_from, results, skipped)
     columns.write_json(out / "results.json", found)
     return found
@@ -99,7 +97,7 @@ def _finished(path: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
 def _run(data: inputs.Inputs, settings: Settings) -> tuple[dict[str, Result], list[dict[str, Any]]]:
     import faiss  # noqa: F401 - a limit holds for the libraries that are loaded
     import scipy.linalg  # noqa: F401
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
     from tqdm import tqdm
 
     results: dict[str, Result] = {}
@@ -165,6 +163,16 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     item = value.item() if hasattr(value, "item") else value
     return None if isinstance(item, float) and not math.isfinite(item) else item
+
+
+def _write(out: Path, tables: Mapping[str, "pd.DataFrame"]) -> None:
+    """Replace all tables of `out`: none of an earlier run stays, as its rows may have been taken down since."""
+    (out / "results.json").unlink(missing_ok=True)
+    for path in (out / "results").glob("*"):
+        if path.suffix in (".csv", ".parquet") and path.stem not in tables:
+            path.unlink()
+    for name, table in tables.items():
+        write_table(out / "results" / name, table)
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:

@@ -261,8 +261,10 @@ def fig4d(tables: Tables) -> Figure:
         )
     ax.axvline(0.5, color=QUIET, lw=1, ls=(0, (3, 3)))
     ax.set_yscale("log")
+    seen = np.log10(table["density"][table["density"] > 0])
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.yaxis.set_minor_formatter(lambda value, _: "")
-    ax.set(xlabel="NSFW score", ylabel="Density (log scale)", xlim=(0, 1))
+    limits = (10.0 ** np.floor(seen.min()), 10.0 ** np.ceil(seen.max() + 0.01))
+    ax.set(xlabel="NSFW score", ylabel="Density (log scale)", xlim=(0, 1), ylim=limits)
     ax.legend(fontsize=9)
     return figure

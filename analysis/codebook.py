@@ -1,7 +1,7 @@
 """Equal samples of several sets, and the k-means codebook they are quantised with; for `twigma analyze`.
 
 FAISS trains on at most 256 points a centroid from a random start, and two seeds then agree poorly. The robust
-recipe starts with k-means++, restarts ten times and uses all points (up to a stated sample).
+recipe starts with k-means++, restarts and uses all points (up to a stated sample).
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,10 @@ Array = npt.NDArray[Any]
 Recipe = Literal["paper", "mauve", "robust"]
 
 SAMPLE = 10_000  # rows per set where sets are compared
-TRAINING = 100_000  # rows the robust recipe trains on at most
-RESTARTS = 10
+RESTARTS, FEW = 10, 3  # of the robust recipe; with many centroids one start is much like another
+MANY = 20  # clusters from which few restarts do
+TRAINING = 1_000_000  # rows times clusters the robust recipe trains on at most, but 256 rows a cluster
+CONVERGED = 1e-5  # relative gain of an iteration below which a restart of the robust recipe ends
 
 
 def size_matched(sets: Mapping[str, Array], n: int = SAMPLE, seed: int = 0) -> dict[str, Array]:
@@ -56,26 +58,28 @@ def codebook(x: Array, k: int, recipe: Recipe = "robust", seed: int = 0) -> npt.
     ----------
     x : array [n, d], n ≥ k.
     k : clusters.
-    recipe : "robust", k-means++ start, 10 restarts, 100 iterations, all rows up to 100,000; "paper", FAISS
-        defaults; "mauve", FAISS defaults but 500 iterations and 5 restarts.
+    recipe : "robust", k-means++ start, 10 restarts (3 above 20 clusters) of at most 100 iterations, all rows up to
+        1,000,000/k (100,000 for k=10) or 256 k; "paper", FAISS defaults; "mauve", FAISS defaults but 500 iterations
+        and 5 restarts.
     seed : of FAISS's generator.
     """
     import faiss
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     if not 1 <= k <= len(x):
         raise ValueError(f"codebook: expected 1 <= k <= {len(x)}, the rows to cluster, found k={k}")
-    options: dict[str, Any] = {
+    recipes: dict[str, dict[str, Any]] = {
         "paper": {},
         "mauve": {"niter": 500, "nredo": 5},
         "robust": {
             "niter": 100,
-            "nredo": RESTARTS,
+            "nredo": RESTARTS if k <= MANY else FEW,
             "init_method": faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
-            "max_points_per_centroid": max(1, TRAINING // k),
+            "max_points_per_centroid": max(256, TRAINING // k**2),
+            "early_stop_threshold": CONVERGED,
         },
-    }[recipe]
-    clustering = faiss.Kmeans(x.shape[1], k, seed=seed, min_points_per_centroid=1, **options)
+    }
+    clustering = faiss.Kmeans(x.shape[1], k, seed=seed, min_points_per_centroid=1, **recipes[recipe])
     with threadpool_limits(1):  # an iteration is so short that threads cost more than they save, threefold
         clustering.train(np.ascontiguousarray(x, dtype=np.float32))
     return np.asarray(clustering.centroids, dtype=np.float32)

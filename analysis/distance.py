@@ -34,12 +34,14 @@ def interval(value: float, influence: Floats, blocks: Array | None = None) -> Es
     """Value ± 1.96 se, where the value is to first order the mean of its rows' influence: se = ‖ψ − ψ̄‖/n.
 
     With `blocks` (an artist, prompt or author per row) the influence of each block is summed first, so that rows
-    of one block may depend on each other. ValueError when all rows are of one block.
+    of one block may depend on each other; a row without a block is its own. ValueError when all rows are of one block.
     """
     n = len(influence)
     centred = influence - influence.mean()
     if blocks is not None:
-        codes = pd.factorize(np.asarray(blocks))[0]
+        codes = pd.factorize(pd.Series(np.asarray(blocks, dtype=object)))[0]
+        alone = codes < 0
+        codes[alone] = codes.max() + 1 + np.arange(alone.sum())
         if codes.max() < 1:
             raise ValueError("interval: all rows are of one block, so there is no interval; leave the blocks out")
         centred = np.bincount(codes, weights=centred)

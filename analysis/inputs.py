@@ -60,6 +60,8 @@ class Inputs:
 
 def load(release: Path, work: Path | None, references: Mapping[str, Path]) -> Inputs:
     """Read a release folder, the private columns of `work`, and the reference sets (working folders)."""
+    if OURS in references:
+        raise ValueError(f"a reference set may not be called {OURS!r}, the name of the studied images: rename it")
     table = _read(release, "metadata")
     if table is None:
         raise FileNotFoundError(f"no metadata/*.parquet in {release}: `twigma release` writes a release folder")

@@ -129,7 +129,7 @@ def _prepare(
         s = _numbers(similarity)
         frame["s"] = (s - np.nanmean(s)) / np.nanstd(s)
     keep = frame.notna().all(axis=1).to_numpy()
-    frame = frame[keep]
+    frame = frame if keep.all() else frame[keep]
     _check(frame)
     cluster, se_kind = _clusters(authors, posts, keep) if mode == "robust" else (np.arange(len(frame)), "naive")
     cell, first = _cells(frame)
@@ -163,11 +163,14 @@ def _cells(frame: pd.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.i
     """The cell of each row, where rows of one cell share every term; and one row of each cell."""
     followers = frame["f"].to_numpy()
     cell = (followers >= FOLLOWER_EDGES[0]).astype(np.int64) + (followers > FOLLOWER_EDGES[1])
-    skipped = {"y", "f", "q"} if "s" in frame else {"y", "f"}
-    for name in frame.columns.drop(list(skipped)):
+    if "s" not in frame:
+        cell = 5 * cell + frame["q"].to_numpy().astype(np.int64) - 1
+    for name in frame.columns.drop(["y", "f", "q"]):
         codes, levels = pd.factorize(frame[name])
         cell = pd.factorize(cell * len(levels) + codes)[0]
-    first = np.zeros(int(cell.max()) + 1, dtype=np.int64)
+    used = np.bincount(cell) > 0
+    cell = (np.cumsum(used) - 1)[cell]
+    first = np.zeros(int(used.sum()), dtype=np.int64)
     first[cell[::-1]] = np.arange(len(cell))[::-1]
     return cell, first
 
@@ -213,8 +216,9 @@ def _clusters(authors: Any, posts: Any, keep: Array) -> tuple[npt.NDArray[np.int
 def _poisson(data: Data, mode: Mode) -> pd.DataFrame:
     """Fit by Newton's method on the cells; the score of row i is (y_i − μ_i) x_i."""
     beta, mu, bread = _fit(data, alpha=0.0)
-    dispersion = float(np.sum((data.y - mu[data.cell]) ** 2 / mu[data.cell])) / max(1, len(data.y) - len(beta))
-    covariance = bread if mode == "paper" else _sandwich(data, data.y - mu[data.cell], bread)
+    residual = data.y - mu[data.cell]
+    dispersion = float(np.sum(np.bincount(data.cell, weights=residual**2) / mu)) / max(1, len(residual) - len(beta))
+    covariance = bread if mode == "paper" else _sandwich(data, residual, bread)
     return _table(data, beta, covariance, dispersion, mode)
 
 

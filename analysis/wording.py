@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 NONE = "–"
+GAP = "\u00a0"  # a space where no line breaks
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (bidi, zero width), surrogate, private, unassigned
 
 
@@ -73,10 +74,10 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def interval(value: float | None, low: float | None = None, high: float | None = None, digits: int = 3) -> str:
-    """A value and its interval: "1.19 [1.18, 1.20]"; without limits the value alone."""
+    """A value and its interval on one line: "1.19 [1.18, 1.20]"; without limits the value alone."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return number(value, digits)
-    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
+    return f"{number(value, digits)}{GAP}[{number(low, digits)},{GAP}{number(high, digits)}]"
 
 
 def percent(value: float | None, digits: int = 3) -> str:
@@ -88,7 +89,7 @@ def percents(value: float | None, low: float | None, high: float | None, digits:
     """A share and its interval as percentages: "12% [11, 13]"."""
     if value is None or low is None or high is None:
         return percent(value, digits)
-    return f"{percent(value, digits)} [{number(100 * low, digits)}, {number(100 * high, digits)}]"
+    return f"{percent(value, digits)}{GAP}[{number(100 * low, digits)},{GAP}{number(100 * high, digits)}]"
 
 
 def p_value(p: float | None) -> str:

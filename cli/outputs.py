@@ -1,6 +1,7 @@
 """`twigma release`, `analyze`, `report`, `columns`, `demo`: from a working folder to a dataset and a report."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -51,8 +52,12 @@ def release(
     metavar="NAME=FOLDER",
     help="Embedded working folder to compare with; photographs, paintings and prompts play the paper's roles.",
 )
-@click.option("--seed", default=0, show_default=True)
-def analyze(release: Path, out: Path, work: Path | None, references: tuple[str, ...], seed: int) -> None:
+@click.option(
+    "--projection", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="Map of Fig 2a."
+)
+@click.option("--thorough", is_flag=True, help="Also the sensitivity checks that take minutes.")
+@click.option("--seed", default=0, show_default=True, help="Seed of every draw.")
+def analyze(release: Path, out: Path, references: tuple[str, ...], **options: Any) -> None:
     """Compute the paper's figures as tables.
 
     With intervals, wherever the columns they need are there.
@@ -62,10 +67,10 @@ def analyze(release: Path, out: Path, work: Path | None, references: tuple[str, 
     """
     from twigma.analysis.analyze import analyze as run
 
-    found = run(release, out, work=work, references=dict(_pair(text) for text in references), seed=seed)
+    found = run(release, out, references=dict(_pair(text) for text in references), **options)
     click.echo(f"analyze: {len(found['figures'])} figures in {out / 'results'}, {len(found['skipped'])} skipped")
     for skipped in found["skipped"]:
-        click.echo(f"  {skipped['figure']}: {skipped['reason']}")
+        click.echo("  {figure} needs {missing}: {how}".format(**skipped))
 
 
 def _pair(text: str) -> tuple[str, Path]:

@@ -87,7 +87,7 @@ def dedupe(work: Path, near: float | None) -> None:
 @click.command()
 @work_option
 @click.option("--clusters", "k", default=10, show_default=True, help="Number of k-means clusters.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Seed of k-means and of the map.")
 def cluster(work: Path, k: int, seed: int) -> None:
     """Group the images and place them on a map.
 

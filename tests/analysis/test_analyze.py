@@ -123,8 +123,9 @@ def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
     assert analyze(release, out) == first
     assert analyze(release, out, seed=1)["made_from"]["settings"]["seed"] == 1
     (out / "results" / "fig1b.parquet").unlink()
+    (out / "results" / "fig9.csv").write_text("of an earlier run", "utf-8")
     analyze(release, out, seed=1)
-    assert (out / "results" / "fig1b.parquet").exists()
+    assert sorted(path.name for path in (out / "results").iterdir()) == ["fig1b.csv", "fig1b.parquet"]
     columns.write_parquet(release / "metadata" / "00000.parquet", rows.slice(0, 300))
     again = analyze(release, out, seed=1)
     assert again["data"]["images"] == 300
@@ -156,6 +157,11 @@ def test_missing_folders_say_the_next_step(tmp_path, planted):
         analyze(tmp_path / "nowhere", tmp_path / "out")
     with pytest.raises(FileNotFoundError, match="twigma add"):
         analyze(planted.release, tmp_path / "out", references={"photographs": tmp_path / "nowhere"})
+
+
+def test_a_reference_may_not_take_our_name(planted, tmp_path):
+    with pytest.raises(ValueError, match="rename it"):
+        analyze(planted.release, tmp_path, references={"twigma": planted.references["paintings"]})
 
 
 def test_rows_without_a_usable_embedding_are_left_out(planted, tmp_path):

@@ -82,6 +82,8 @@ def test_blocks_widen_the_interval_of_dependent_rows():
     influence = rng.normal(size=6)
     alone = interval(1.0, influence, np.arange(6))
     assert alone == pytest.approx(interval(1.0, influence), abs=1e-12)
+    named, coded = ["a", None, "a", "b", None, "c"], np.array([0, 1, 0, 2, 3, 4])
+    assert interval(1.0, influence, named) == pytest.approx(interval(1.0, influence, coded), abs=1e-12)
     with pytest.raises(ValueError, match="one block"):
         interval(1.0, influence, np.zeros(6))
 

@@ -25,9 +25,9 @@ def test_numbers(value, text):
 
 
 def test_intervals_percentages_and_p_values():
-    assert wording.interval(1.19, 1.18, 1.2) == "1.19 [1.18, 1.20]"
+    assert wording.interval(1.19, 1.18, 1.2) == "1.19\u00a0[1.18,\u00a01.20]"
     assert wording.interval(1.19, None, 1.2) == wording.interval(1.19, math.nan, 1.2) == "1.19"
-    assert wording.percents(0.123, 0.1, 0.15) == "12.3% [10, 15]"
+    assert wording.percents(0.123, 0.1, 0.15) == "12.3%\u00a0[10,\u00a015]"
     assert wording.percents(0.5, None, None) == "50%"
     assert (wording.percent(None), wording.percent(math.nan)) == ("–", "–")
     assert (wording.p_value(0.0001), wording.p_value(0.032), wording.p_value(None)) == (

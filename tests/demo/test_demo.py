@@ -13,11 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 SMALL = "import sys; from pathlib import Path; from twigma.demo.demo import demo; demo(Path(sys.argv[1]), posts=300)"
-WHOLE = "import sys; from pathlib import Path; from twigma.demo.demo import demo; sys.exit(not demo(Path(sys.argv[1])))"
 
 
-def _run(code, out, **kwargs):
-    return subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(out)], capture_output=True, text=True, **kwargs)
+def _run(code, out):
+    return subprocess.run([sys.executable, "-c", code, str(out)], capture_output=True, text=True)
 
 
 def _metadata(out):
