@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import xxhash
-from versus import mixture, versus
+from mixture import mixture
+from versus import versus
 
 from twigma.builder.duplicates import identical
 from twigma.builder.vectors import Vectors, as_column

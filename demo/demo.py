@@ -42,9 +42,7 @@ def demo(out: Path, posts: int = POSTS) -> bool:
         embed_shards(out / "references" / name, str(CLIP))
     add_columns(work)
     released = release(work, dataset)
-    results = analyze(
-        dataset, page, work=work, references={name: out / "references" / name for name in REFERENCES}
-    )
+    results = analyze(dataset, page, work=work, references={name: out / "references" / name for name in REFERENCES})
     report(page)
     rows = read_truths(world, work, dataset, results)
     print(summary(rows))

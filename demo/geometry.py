@@ -20,8 +20,9 @@ from twigma.demo.scenery import BRUSHES
 
 DIMENSIONS = 768
 CONE = 0.30  # squared length along the direction that all share: embeddings fill a narrow cone, as CLIP's do
-THEME, COLOUR, HOUR, MEDIUM, VEIL, GRAIN, PALETTE = 0.36, 0.09, 0.07, 0.08, 0.09, 0.12, 0.20
-LAID_OUT = 0.36
+THEME, COLOUR, HOUR, MEDIUM, VEIL, GRAIN, PALETTE = 0.40, 0.09, 0.07, 0.08, 0.09, 0.05, 0.30
+PLAIN = 0.65  # for the theme of an everyday photograph: they differ more than pictures made by a model do
+LAID_OUT = 0.46
 WORDS = 0.05
 Vector = NDArray[np.float32]
 Part = tuple[str, float]  # a direction by name, and the length along it
@@ -43,7 +44,7 @@ def picture_place(picture: Picture) -> Vector:
 
 def _picture_parts(picture: Picture) -> Iterator[Part]:
     yield "cone", CONE
-    yield picture.subject, THEME
+    yield picture.subject, PLAIN if picture.plain else THEME
     yield picture.hour.split()[-1], HOUR
     if picture.veil:
         yield "veil", VEIL
@@ -69,7 +70,12 @@ def _circle(name: str, turn: float, share: float) -> Iterator[Part]:
 def text_place(text: str) -> Vector:
     """Where a text belongs by the words it uses: float32[768], L2 norm 1."""
     words = [word.strip(".,:;!?#@\"'()").lower() for word in text.split()]
-    shares = {**dict.fromkeys([*THEMES, *EVERYDAY], THEME), **dict.fromkeys(COLOURS, COLOUR), "veil": VEIL}
+    shares = {
+        **dict.fromkeys(THEMES, THEME),
+        **dict.fromkeys(EVERYDAY, PLAIN),
+        **dict.fromkeys(COLOURS, COLOUR),
+        "veil": VEIL,
+    }
     shares |= {**dict.fromkeys([*MEDIA, *BRUSHES], MEDIUM), **dict.fromkeys(["night", "sunset", "morning"], HOUR)}
     shares |= {"grey": GRAIN}
     parts = [("grain" if word == "grey" else word, shares[word]) for word in dict.fromkeys(words) if word in shares]

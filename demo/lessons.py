@@ -54,6 +54,19 @@ def workers(processes: int) -> Iterator[Executor | None]:
         yield pool
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread: the matrices are so small that more threads mostly wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _posts(rng: Rng, count: int) -> Iterator[Picture]:
     for number in range(count):
         picture = pictures.sample(rng, THEMES[number % len(THEMES)], veil=bool(rng.random() < 0.2))

@@ -56,7 +56,7 @@ OTHERS = {  # further posts, as a share of those with photos
     "text": 0.008,
     "retweet": 0.015,
 }
-FRAILTY_VARIANCE = 0.15
+FRAILTY_VARIANCE = 0.08
 
 
 @dataclass

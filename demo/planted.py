@@ -178,7 +178,6 @@ def _geometry(made: Made) -> Truth:
     between = _between(by_set["prompts"], np.array(groups["prompts"].groups()))
     return {
         "distances": distances,
-        "distance_order": sorted(distances, key=lambda name: -distances[name]),
         "between_prompts": between,
         "within_between": distances["same prompt"] / between,
     }

@@ -20,7 +20,7 @@ LONGEST = 24  # tokens of a caption
 HALF = [0.5, 0.5, 0.5]
 
 
-def train_blip(folder: Path, lesson: Lessons, epochs: int = 14, seed: int = 0) -> None:
+def train_blip(folder: Path, lesson: Lessons, epochs: int = 22, seed: int = 0) -> None:
     """Write the model trained on these pictures to `folder`."""
     from transformers import BlipForConditionalGeneration
 

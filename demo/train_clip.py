@@ -24,7 +24,7 @@ HALF = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
 TWEETS = ("new ai art: {} #aiart", "{} #midjourney", "prompt: {}", "made with #dalle2: {}", "rt @{}: {}", "{}")
 
 
-def train_clip(folder: Path, lesson: Lessons, epochs: int = 16, seed: int = 0) -> None:
+def train_clip(folder: Path, lesson: Lessons, epochs: int = 18, seed: int = 0) -> None:
     """Write the model trained on these pictures to `folder`."""
     torch.manual_seed(seed)
     tokenizer = vocabulary.write_tokenizer(folder)

@@ -4,6 +4,7 @@
 `demo/platform.py` serves it, `demo/truths.py` compares.
 """
 
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
 from twigma import columns
 from twigma.builder.embed import Encoder, load_encoder
 from twigma.builder.models import find_model
 from twigma.demo import likes, photos, pictures, plan, planted, references, snowflake, wording
+from twigma.demo.lessons import one_thread
 from twigma.demo.photos import Photo
 from twigma.demo.plan import Authors, Post
 from twigma.demo.references import Reference
@@ -81,7 +84,8 @@ def _draw(
 
 def _embed(encoder: Encoder, files: Sequence[bytes], name: str) -> NDArray[np.float16]:
     bar = tqdm(range(0, len(files), 64), desc=f"place the {name}", unit="batch", mininterval=0.5)
-    return np.concatenate([encoder.encode([open_image(data) for data in files[at : at + 64]]) for at in bar])
+    with one_thread():
+        return np.concatenate([encoder.encode([open_image(data) for data in files[at : at + 64]]) for at in bar])
 
 
 # ----------------------------------------------------------------- filling in
@@ -167,7 +171,7 @@ MEDIA = pa.schema(
 def _photo_rows(shots: Sequence[Photo], rng: Rng) -> Iterator[dict[str, object]]:
     for shot in sorted(shots, key=lambda shot: shot.media_id):
         name = snowflake.photo_name(shot.media_id, rng)
-        width, height = open_image(shot.data).size
+        width, height = Image.open(io.BytesIO(shot.data)).size
         body = None if shot.answer in ("404", "410") else shot.data
         what = {"media_key": f"3_{shot.media_id}", "type": "photo", "name": name}
         yield {**what, "width": width, "height": height, "answer": shot.answer, "body": body}

@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,17 @@ from twigma.builder.caption import load_captioner
 from twigma.builder.embed import load_encoder
 from twigma.builder.nsfw import load_detector
 from twigma.demo import geometry, pictures
-from twigma.demo.lessons import Lessons, captions, lessons
+from twigma.demo.lessons import Lessons, captions, lessons, one_thread
 from twigma.demo.pictures import THEMES
 from twigma.demo.train import MODELS
 
 HELD_OUT = 990
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +111,7 @@ def test_lessons_are_seeded_and_mixed() -> None:
 def test_training_writes_loadable_models(tmp_path: Path) -> None:
     from twigma.demo.train import train
 
-    train(tmp_path, pictures=128, epochs=1)
+    train(tmp_path, pictures=128, share=0.01, processes=1)
     encoder = load_encoder(str(tmp_path / "clip"))
     assert encoder.encode([pictures.draw(pictures.sample(np.random.default_rng(0), "cat"))]).shape == (1, 768)
     assert load_detector(tmp_path / "nsfw.safetensors").dim == 768

@@ -24,7 +24,6 @@ TRUTH: dict[str, Any] = {
     "quintile_irr": {"1": 1.2, "2": 1.1, "3": 1.0, "4": 1.0, "5": 1.0},
     "follower_irr": {"<500": 1.0, "500-5000": 1.5, ">5000": 2.6},
     "distances": {"posts": 1.0, "prompts": 0.9},
-    "distance_order": ["posts", "prompts"],
     "within_between": 0.5,
 }
 IRRS = {"quintile 1": 1.2, "quintile 2": 1.1, "quintile 3": 1.0, "quintile 4": 1.0}

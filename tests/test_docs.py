@@ -1,0 +1,56 @@
+"""The documents say what the code does: the README's tree and code, the Makefile's targets, the changelog."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import releasing
+
+import twigma
+from twigma.builder.release import release
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+PACKAGES = ("rehydrate", "builder", "analysis", "demo", "cli", "benchmarks")
+MODULES = [
+    *sorted(ROOT.glob("*.py")),
+    *sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.name != "__init__.py"),
+]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_stands_in_the_tree_of_the_readme_and_says_what_it_owns(path):
+    assert re.search(rf"^\s*{re.escape(path.name)}\s+\S", README, re.MULTILINE), f"{path.name} is not in the tree"
+    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    assert len(path.read_text("utf-8").splitlines()) <= 300
+
+
+def test_the_tree_names_no_file_that_is_gone():
+    tree = README.split("```text\n")[1].split("```")[0]
+    named = set(re.findall(r"^\s*(\w+\.py)\s", tree, re.MULTILINE))
+    assert named <= {path.name for path in MODULES}
+
+
+def test_the_python_blocks_of_the_readme_run(tmp_path):
+    """In a folder that holds a release, made here from the smallest working folder there can be."""
+    release(releasing.make_work(tmp_path / "work"), tmp_path / "twigma")
+    env = os.environ | {"HF_HOME": str(tmp_path / "hf")}
+    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, env=env)
+        assert done.returncode == 0, done.stderr
+
+
+def test_every_make_target_says_what_it_does():
+    text = (ROOT / "Makefile").read_text("utf-8")
+    targets = re.findall(r"^([a-z]+):", text, re.MULTILINE)
+    assert {"help", "demo", "test", "lint", "bench"} <= set(targets)
+    for target in targets:
+        assert re.search(rf"^{target}:.*## \S", text, re.MULTILINE), target
+
+
+def test_the_changelog_has_this_version():
+    assert f"## {twigma.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
