@@ -80,7 +80,6 @@ def compare(folder: Path, url: str, hashes: dict[str, str], count: int, edge: in
         lambda: run(OURS, folder, url, count, edge),
         lambda: run(PEER, folder, url, count, edge),
         rounds=ROUNDS,
-        children=True,
         quality=lambda ours, peer: f"{judge(ours, hashes, count, edge)}; peer {judge(peer, hashes, count, edge)}",
     )
 

@@ -13,16 +13,15 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
-Ours = TypeVar("Ours")
-Peer = TypeVar("Peer")
-Result = TypeVar("Result")
+A = TypeVar("A")
+B = TypeVar("B")
 COLUMNS = ("peer s", "ours s", "ratio", "peer +MB", "ours +MB", "cpu/wall")
 PROCESS = Path("/proc/self")  # Linux; elsewhere the memory is not measured
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one call took: seconds, CPU seconds with those of child processes, MB of peak growth of this process."""
+    """What one call took: seconds, CPU seconds with those of child processes, MB of peak growth (NaN: not measured)."""
 
     wall: float
     cpu: float
@@ -30,18 +29,11 @@ class Cost:
 
 
 def versus(
-    name: str,
-    ours: Callable[[], Ours],
-    peer: Callable[[], Peer],
-    *,
-    rounds: int = 3,
-    quality: Callable[[Ours, Peer], str],
-    children: bool = False,
+    name: str, ours: Callable[[], A], peer: Callable[[], B], *, rounds: int = 3, quality: Callable[[A, B], str]
 ) -> tuple[Cost, Cost]:
     """Call both in turn, print a row, and give the median costs of ours and of the peer.
 
-    The ratio is peer / ours: above 1, ours is faster. `quality` makes a few words of the two last results. Memory is
-    not measured where the work is done by `children`.
+    The ratio is peer / ours: above 1, ours is faster. `quality` makes a few words of the two last results.
     """
     pairs = [(_measure(peer), _measure(ours)) for _ in range(rounds)]
     (_, theirs), (_, mine) = pairs[-1]
@@ -49,7 +41,7 @@ def versus(
     peer_cost, our_cost = _median([pair[0][0] for pair in pairs]), _median([pair[1][0] for pair in pairs])
     costs = (peer_cost, our_cost)
     numbers = [f"{cost.wall:.3f}" for cost in costs] + [f"{peer_cost.wall / our_cost.wall:.2f}x"]
-    numbers += ["-" if children else f"{cost.memory:.0f}" for cost in costs]
+    numbers += [f"{cost.memory:.0f}" for cost in costs]
     numbers += [" ".join(f"{cost.cpu / cost.wall:.1f}" for cost in costs)]
     _print_row(name, numbers, quality(mine, theirs))
     return our_cost, peer_cost
@@ -64,12 +56,12 @@ def _print_row(name: str, cells: Sequence[str], quality: str) -> None:
     print(f"{name:<48} {' '.join(f'{cell:>9}' for cell in cells)}  {quality}", flush=True)
 
 
-def _measure(work: Callable[[], Result]) -> tuple[Cost, Result]:
-    before = _memory("VmRSS", reset=True)
-    wall, cpu = time.perf_counter(), sum(os.times()[:4])
+def _measure(work: Callable[[], A]) -> tuple[Cost, A]:
+    before, times, start = _memory("VmRSS", reset=True), os.times(), time.perf_counter()
     result = work()
-    wall, cpu = time.perf_counter() - wall, sum(os.times()[:4]) - cpu
-    return Cost(wall, cpu, _memory("VmHWM") - before), result
+    wall, spent = time.perf_counter() - start, [now - then for now, then in zip(os.times(), times, strict=True)]
+    memory = float("nan") if any(spent[2:4]) else _memory("VmHWM") - before  # child processes have their own
+    return Cost(wall, sum(spent[:4]), memory), result
 
 
 def _median(costs: list[Cost]) -> Cost:

@@ -70,7 +70,7 @@ def analyze(release: Path, out: Path, references: tuple[str, ...], **options: An
     found = run(release, out, references=dict(_pair(text) for text in references), **options)
     click.echo(f"analyze: {len(found['figures'])} figures in {out / 'results'}, {len(found['skipped'])} skipped")
     for skipped in found["skipped"]:
-        click.echo("  {figure} needs {missing}: {how}".format(**skipped))
+        click.echo(f"  {skipped['figure']}: {'; '.join(skipped['missing'])}: {'; '.join(skipped['how'])}")
 
 
 def _pair(text: str) -> tuple[str, Path]:

@@ -5,6 +5,7 @@
 
 import io
 import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -17,6 +18,7 @@ from PIL import Image, ImageOps
 from twigma.demo import pictures
 from twigma.demo.pictures import THEMES, Picture
 from twigma.demo.scenery import Rng
+from twigma.rehydrate.pool import die_with
 
 PIXELS = 64
 STREAM = 900_000  # the world's own streams are small numbers
@@ -48,9 +50,10 @@ def lessons(count: int, seed: int, everyday: float = 0.1, painted: float = 0.15,
 
 @contextmanager
 def workers(processes: int) -> Iterator[Executor | None]:
-    """A pool of fresh processes, or None where one process is enough."""
+    """A pool of fresh processes that end with this one, or None where one process is enough."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context) if processes > 1 else nullcontext() as pool:
+    fresh = ProcessPoolExecutor(processes, context, die_with, (os.getpid(),)) if processes > 1 else nullcontext()
+    with fresh as pool:
         yield pool
 
 

@@ -132,14 +132,14 @@ NAMES = ("pixel", "dream", "neural", "ink", "lumen", "echo", "paper", "nova", "l
 
 
 def draw_authors(count: int, rng: Rng) -> Authors:
-    """Authors with log-normal followers and activity."""
+    """Authors with log-normal followers and activity; frailties average 1 among those with as many followers."""
     ids = rng.choice(2**40, count, replace=False) + 10_000_000
-    return Authors(
-        [str(number) for number in ids],
-        np.exp(rng.normal(np.log(900), 1.9, count)).astype(np.int64),
-        np.exp(rng.normal(0, 0.7, count)),
-        rng.gamma(1 / FRAILTY_VARIANCE, FRAILTY_VARIANCE, count),
-    )
+    followers = np.exp(rng.normal(np.log(900), 1.9, count)).astype(np.int64)
+    activity = np.exp(rng.normal(0, 0.7, count))
+    frailty = rng.gamma(1 / FRAILTY_VARIANCE, FRAILTY_VARIANCE, count)
+    for some in (followers < 500, (followers >= 500) & (followers <= 5000), followers > 5000):
+        frailty[some] /= np.average(frailty[some], weights=activity[some]) if some.any() else 1
+    return Authors([str(number) for number in ids], followers, activity, frailty)
 
 
 # --------------------------------------------------------------------- posts

@@ -142,7 +142,8 @@ def _themes(made: Made) -> Truth:
     prompts = next(one for one in made.sets if one.name == "prompts")
     asked = Counter(picture.subject for picture in prompts.pictures)
     p, q = ({theme: count[theme] / count.total() for theme in THEMES} for count in (kept, asked))
-    divergence = sum(p[theme] * np.log(p[theme] / q[theme]) for theme in THEMES if p[theme] and q[theme])
+    finite = all(q[theme] for theme in THEMES if p[theme])
+    divergence = sum(p[theme] * np.log(p[theme] / q[theme]) for theme in THEMES if p[theme]) if finite else None
     return {
         "themes": list(THEMES),
         "rising": [theme for theme in THEMES if plan.SHARES[theme][1] > 0],
@@ -151,7 +152,7 @@ def _themes(made: Made) -> Truth:
         "nsfw_themes": sorted(plan.VEILED),
         "p": p,
         "q": q,
-        "kl_posts_prompts": float(divergence),
+        "kl_posts_prompts": None if divergence is None else float(divergence),
     }
 
 

@@ -164,7 +164,8 @@ def _measured(truth: Mapping[str, Any], values: Values) -> Iterator[Row]:
     yield from _ratios(truth, values)
     key = "kl/twigma/prompts"
     four_sd = 4 * (_number(values, key, "high") - _number(values, key, "low")) / (2 * Z)
-    yield _near("KL(posts‖prompts)", truth["kl_posts_prompts"], _number(values, key), four_sd, "4 sd")
+    if truth["kl_posts_prompts"] is not None:  # a world too small for prompts of every theme has no finite one
+        yield _near("KL(posts‖prompts)", truth["kl_posts_prompts"], _number(values, key), four_sd, "4 sd")
     names = {name: f"distance/{OURS if name == 'posts' else name}" for name in truth["distances"]}
     for name, planted in truth["distances"].items():
         yield _near(f"distance, {name}", planted, _number(values, names[name]), 0.02 * planted, "2%")

@@ -68,7 +68,9 @@ def photos(work: Path) -> pa.Table:
     """Each photo once, as (image_name, url), in the order of the images table."""
     path = work / "images.parquet"
     if not path.exists():
-        raise FileNotFoundError(f"no images table at {path}: run `twigma rehydrate` first")
+        raise FileNotFoundError(
+            f"no images table at {path}: give post ids with --ids, or find posts with `twigma collect` first"
+        )
     table = pq.read_table(path, columns=["image_name", "url"])
     columns.require(table, ("image_name", "url"), str(path))
     at = pa.array(range(len(table)), pa.int64())

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,3 +93,8 @@ def test_encode_writes_jpeg_and_png() -> None:
 
 def test_contact_sheet() -> None:
     assert pictures.contact_sheet([pictures.draw(PLAIN)] * 5, 3, 32).size == (96, 64)
+
+
+def test_main_draws_every_theme(tmp_path: Path) -> None:
+    pictures.main(tmp_path / "sheet.png")
+    assert Image.open(tmp_path / "sheet.png").size == (1280, 1536)
