@@ -82,7 +82,7 @@ def test_other_settings_and_edited_lists_are_refused(clean: tuple[Path, Host, pa
     pq.write_table(pq.read_table(listed).slice(1), listed)
     with pytest.raises(ValueError, match="is not the list"):
         fetch(copy, image_base_url=host.url)
-    with pytest.raises(FileNotFoundError, match="twigma rehydrate"):
+    with pytest.raises(FileNotFoundError, match="no images table"):
         fetch(tmp_path)
 
 
