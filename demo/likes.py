@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from twigma.demo.drawing.scenery import Rng
 from twigma.demo.plan import Authors, Post
-from twigma.demo.scenery import Rng
 
 QUINTILE_IRR = (1.19, 1.12, 0.992, 1.02, 1.0)  # the paper's for ArtBench; quintile 1 is the least similar
 FOLLOWER_IRR = (1.0, 1.5, 2.6)  # under 500, 500 to 5,000, over 5,000 followers

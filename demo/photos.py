@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twigma.demo import pictures, plan
-from twigma.demo.lessons import workers
-from twigma.demo.pictures import Picture
+from twigma.demo import plan
+from twigma.demo.drawing import pictures
+from twigma.demo.drawing.pictures import Picture
+from twigma.demo.drawing.scenery import Rng
 from twigma.demo.plan import COPIES, DEAD, Post
-from twigma.demo.scenery import Rng
+from twigma.demo.training.lessons import workers
 
 ORIENTATION = 0x0112
 SHAPES = ((384, 256), (256, 384), (512, 288))

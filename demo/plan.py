@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from twigma.demo import pictures, snowflake
-from twigma.demo.pictures import THEMES, Picture
-from twigma.demo.scenery import Rng
+from twigma.demo import snowflake
+from twigma.demo.drawing import pictures
+from twigma.demo.drawing.pictures import THEMES, Picture
+from twigma.demo.drawing.scenery import Rng
 
 MONTHS = [datetime.date(2021 + month // 12, month % 12 + 1, 1) for month in range(27)]
 GROWTH = 0.09  # per month, on the log scale: ten times as many posts in the last month as in the first

@@ -16,9 +16,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from twigma import columns
-from twigma.demo import likes, pictures, plan
+from twigma.demo import likes, plan
+from twigma.demo.drawing import pictures
+from twigma.demo.drawing.pictures import THEMES
 from twigma.demo.photos import Photo, carries_photo
-from twigma.demo.pictures import THEMES
 from twigma.demo.plan import DEAD, Authors, Post
 from twigma.demo.references import PER_ARTIST, PER_PROMPT, Reference
 

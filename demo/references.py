@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from twigma import columns
-from twigma.demo import pictures, wording
-from twigma.demo.pictures import LAYOUT, THEMES, Picture
-from twigma.demo.scenery import Rng
+from twigma.demo import wording
+from twigma.demo.drawing import pictures
+from twigma.demo.drawing.pictures import LAYOUT, THEMES, Picture
+from twigma.demo.drawing.scenery import Rng
 
 PER_ARTIST, PER_PROMPT = 20, 10
 PROMPT_SHARES = (4, 4, 9, 8, 4, 8, 8, 8, 4, 3)  # prompts of each theme in sixty: the planted q

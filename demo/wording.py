@@ -5,7 +5,7 @@
 
 from collections.abc import Sequence
 
-from twigma.demo.scenery import Rng
+from twigma.demo.drawing.scenery import Rng
 
 HASHTAGS = ("aiart", "generativeart", "midjourney", "dalle", "dalle2", "stablediffusion")
 BESIDE = ("digitalart", "ArtificialIntelligence", "art", "nft", "conceptart", "aiartcommunity")

@@ -7,6 +7,8 @@
 import io
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +20,13 @@ from tqdm import tqdm
 from twigma import columns
 from twigma.builder.embed import Encoder, load_encoder
 from twigma.builder.models import find_model
-from twigma.demo import likes, photos, pictures, plan, planted, references, snowflake, wording
-from twigma.demo.lessons import one_thread
+from twigma.demo import likes, photos, plan, planted, references, snowflake, wording
+from twigma.demo.drawing import pictures
+from twigma.demo.drawing.scenery import Rng
 from twigma.demo.photos import Photo
 from twigma.demo.plan import Authors, Post
 from twigma.demo.references import Reference
-from twigma.demo.scenery import Rng
+from twigma.demo.training.lessons import one_thread
 from twigma.rehydrate.decode import open_image
 
 CLIP = Path(__file__).parent / "models" / "clip"
@@ -83,9 +86,11 @@ def _draw(
 
 
 def _embed(encoder: Encoder, files: Sequence[bytes], name: str) -> NDArray[np.float16]:
-    bar = tqdm(range(0, len(files), 64), desc=f"place the {name}", unit="batch", mininterval=0.5)
-    with one_thread():
-        return np.concatenate([encoder.encode([open_image(data) for data in files[at : at + 64]]) for at in bar])
+    """Embeddings float16[n, 768], as users get them; the model runs while a thread decodes what comes next."""
+    bar = tqdm(files, desc=f"place the {name}", unit="image", mininterval=0.5)
+    with one_thread(), ThreadPoolExecutor(1) as pool:
+        ready = pool.map(lambda data: encoder.prepare(open_image(data)), bar)
+        return np.concatenate([encoder.forward(list(islice(ready, 64))) for _ in range(0, len(files), 64)])
 
 
 # ----------------------------------------------------------------- filling in

@@ -1,6 +1,6 @@
 """The pictures the tiny models learn from: like the world's, drawn from seeds the world never uses.
 
-`python -m twigma.demo.train` draws them; nothing is kept on disk.
+`python -m twigma.demo.training.train` draws them; nothing is kept on disk.
 """
 
 import io
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from twigma.demo import pictures
-from twigma.demo.pictures import THEMES, Picture
-from twigma.demo.scenery import Rng
+from twigma.demo.drawing import pictures
+from twigma.demo.drawing.pictures import THEMES, Picture
+from twigma.demo.drawing.scenery import Rng
 from twigma.rehydrate.pool import die_with
 
 PIXELS = 64

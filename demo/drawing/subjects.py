@@ -1,12 +1,12 @@
 """The ten subjects of the posts, one small drawing each; a subject is a theme of the demo world.
 
-Look at them with `python -m twigma.demo.pictures sheet.png`.
+Look at them with `python -m twigma.demo.drawing.pictures sheet.png`.
 """
 
 from collections.abc import Callable, Mapping
 from math import cos, pi, sin
 
-from twigma.demo.pen import RGB, Ink, Pen, darker, lighter, mix
+from twigma.demo.drawing.pen import RGB, Ink, Pen, darker, lighter, mix
 
 Draw = Callable[[Pen, Ink, float], None]
 SKIN: tuple[RGB, ...] = ((244, 208, 178), (222, 172, 132), (170, 116, 82), (118, 76, 54))

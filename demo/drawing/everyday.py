@@ -1,13 +1,13 @@
 """Eight everyday subjects for the photographs, which play LAION's part beside the posts.
 
-Look at them with `python -m twigma.demo.pictures sheet.png`.
+Look at them with `python -m twigma.demo.drawing.pictures sheet.png`.
 """
 
 from collections.abc import Mapping
 from math import cos, pi, sin
 
-from twigma.demo.pen import Ink, Pen, darker, lighter
-from twigma.demo.subjects import Draw
+from twigma.demo.drawing.pen import Ink, Pen, darker, lighter
+from twigma.demo.drawing.subjects import Draw
 
 
 def car(pen: Pen, ink: Ink, detail: float) -> None:

@@ -4,10 +4,10 @@ import string
 from pathlib import Path
 from typing import Any
 
-from twigma.demo.everyday import EVERYDAY
-from twigma.demo.pen import COLOURS
-from twigma.demo.pictures import MEDIA, THEMES
-from twigma.demo.scenery import BRUSHES
+from twigma.demo.drawing.everyday import EVERYDAY
+from twigma.demo.drawing.pen import COLOURS
+from twigma.demo.drawing.pictures import MEDIA, THEMES
+from twigma.demo.drawing.scenery import BRUSHES
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]"]
 COMMON = """

@@ -1,4 +1,4 @@
-"""Trains the tiny CLIP of the demo to the planted geometry. `python -m twigma.demo.train` runs it.
+"""Trains the tiny CLIP of the demo to the planted geometry. `python -m twigma.demo.training.train` runs it.
 
 The folder it writes loads with `open_clip.create_model_and_transforms("local-dir:<folder>")`.
 """
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 from tqdm import tqdm
 
-from twigma.demo import geometry, vocabulary
-from twigma.demo.lessons import Lessons, captions
+from twigma.demo.training import geometry, vocabulary
+from twigma.demo.training.lessons import Lessons, captions
 
 NAME = "twigma-demo-clip"
 CONTEXT = 77

@@ -1,6 +1,6 @@
 """What lies behind and over a subject: skies by the hour, ground, and the look of a medium.
 
-Look at it with `python -m twigma.demo.pictures sheet.png`.
+Look at it with `python -m twigma.demo.drawing.pictures sheet.png`.
 """
 
 from functools import lru_cache
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
-from twigma.demo.pen import RGB, darker, hue, lighter, mix
+from twigma.demo.drawing.pen import RGB, darker, hue, lighter, mix
 
 Rng = np.random.Generator
 HOURS: dict[str, tuple[RGB, RGB, RGB]] = {  # phrase -> top of the sky, its foot, the light on things

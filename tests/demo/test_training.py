@@ -12,10 +12,11 @@ from PIL import Image
 from twigma.builder.caption import load_captioner
 from twigma.builder.embed import load_encoder
 from twigma.builder.nsfw import load_detector
-from twigma.demo import geometry, pictures
-from twigma.demo.lessons import Lessons, captions, lessons, one_thread
-from twigma.demo.pictures import THEMES
-from twigma.demo.train import MODELS
+from twigma.demo.drawing import pictures
+from twigma.demo.drawing.pictures import THEMES
+from twigma.demo.training import geometry
+from twigma.demo.training.lessons import Lessons, captions, lessons, one_thread
+from twigma.demo.training.train import MODELS
 
 HELD_OUT = 990
 
@@ -109,7 +110,7 @@ def test_lessons_are_seeded_and_mixed() -> None:
 
 
 def test_training_writes_loadable_models(tmp_path: Path) -> None:
-    from twigma.demo.train import train
+    from twigma.demo.training.train import train
 
     train(tmp_path, pictures=128, share=0.01, processes=1)
     encoder = load_encoder(str(tmp_path / "clip"))

@@ -2,8 +2,8 @@
 
 A real CLIP learns its geometry from hundreds of millions of captions. The demo's is planted instead: a picture's place
 is a sum of orthogonal directions for what it shows (theme, colour, hour, medium, veil, a painter's palette and brush)
-and for how it is laid out; a text's place is the sum of the directions its words name. `python -m twigma.demo.train`
-teaches both towers these places.
+and for how it is laid out; a text's place is the sum of the directions its words name.
+`python -m twigma.demo.training.train` teaches both towers these places.
 """
 
 import zlib
@@ -13,10 +13,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from twigma.demo.everyday import EVERYDAY
-from twigma.demo.pen import COLOURS
-from twigma.demo.pictures import LAYOUT, MEDIA, THEMES, Picture
-from twigma.demo.scenery import BRUSHES
+from twigma.demo.drawing.everyday import EVERYDAY
+from twigma.demo.drawing.pen import COLOURS
+from twigma.demo.drawing.pictures import LAYOUT, MEDIA, THEMES, Picture
+from twigma.demo.drawing.scenery import BRUSHES
 
 DIMENSIONS = 768
 CONE = 0.30  # squared length along the direction that all share: embeddings fill a narrow cone, as CLIP's do

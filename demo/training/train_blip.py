@@ -1,4 +1,4 @@
-"""Trains the tiny BLIP of the demo to caption its pictures. `python -m twigma.demo.train` runs it.
+"""Trains the tiny BLIP of the demo to caption its pictures. `python -m twigma.demo.training.train` runs it.
 
 The folder it writes loads with `transformers.BlipForConditionalGeneration` and `AutoProcessor`.
 """
@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from twigma.demo import vocabulary
-from twigma.demo.lessons import PIXELS, Lessons, captions
-from twigma.demo.pictures import THEMES
-from twigma.demo.train_clip import fit, normalised
+from twigma.demo.drawing.pictures import THEMES
+from twigma.demo.training import vocabulary
+from twigma.demo.training.lessons import PIXELS, Lessons, captions
+from twigma.demo.training.train_clip import fit, normalised
 
 PAD, SEP, DEC = (vocabulary.SPECIAL.index(name) for name in ("[PAD]", "[SEP]", "[DEC]"))
 WIDTH = 128

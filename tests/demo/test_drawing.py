@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twigma.demo import everyday, pictures, scenery
-from twigma.demo.pictures import MEDIA, THEMES, Picture
+from twigma.demo.drawing import everyday, pictures, scenery
+from twigma.demo.drawing.pictures import MEDIA, THEMES, Picture
 
 PLAIN = Picture("castle", "red", "at night", "drawing", (0.5,) * 6, 3)
 
@@ -97,4 +97,5 @@ def test_contact_sheet() -> None:
 
 def test_main_draws_every_theme(tmp_path: Path) -> None:
     pictures.main(tmp_path / "sheet.png")
-    assert Image.open(tmp_path / "sheet.png").size == (1280, 1536)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (1280, 1536)

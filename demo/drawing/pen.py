@@ -1,6 +1,6 @@
 """The pen: draws in coordinates centred on the subject, so that one drawing serves every place and scale.
 
-Look at what it draws with `python -m twigma.demo.pictures sheet.png`.
+Look at what it draws with `python -m twigma.demo.drawing.pictures sheet.png`.
 """
 
 import colorsys

@@ -1,6 +1,6 @@
 """The pictures of the demo world: what one shows, its true caption, and its pixels.
 
-`python -m twigma.demo.pictures sheet.png` draws a contact sheet of them.
+`python -m twigma.demo.drawing.pictures sheet.png` draws a contact sheet of them.
 """
 
 import io
@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from twigma.demo import scenery
-from twigma.demo.everyday import EVERYDAY
-from twigma.demo.pen import COLOURS, Ink, Pen, darker, hue, mix
-from twigma.demo.scenery import BRUSHES, HOURS, Rng
-from twigma.demo.subjects import SUBJECTS
+from twigma.demo.drawing import scenery
+from twigma.demo.drawing.everyday import EVERYDAY
+from twigma.demo.drawing.pen import COLOURS, Ink, Pen, darker, hue, mix
+from twigma.demo.drawing.scenery import BRUSHES, HOURS, Rng
+from twigma.demo.drawing.subjects import SUBJECTS
 
 THEMES = tuple(SUBJECTS)
 MEDIA = ("painting", "photo", "drawing")

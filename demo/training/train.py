@@ -1,4 +1,4 @@
-"""Trains the tiny models that the demo ships: `python -m twigma.demo.train [FOLDER]`.
+"""Trains the tiny models that the demo ships: `python -m twigma.demo.training.train [FOLDER]`.
 
 A CLIP, a BLIP and an NSFW head, from pictures like the world's that the world never shows. Seeded; about ten minutes on
 two cores, one for each of the larger models.
@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from twigma.demo.lessons import Lessons, lessons, one_thread, workers
-from twigma.demo.train_blip import train_blip
-from twigma.demo.train_clip import train_clip
-from twigma.demo.train_nsfw import train_nsfw
+from twigma.demo.training.lessons import Lessons, lessons, one_thread, workers
+from twigma.demo.training.train_blip import train_blip
+from twigma.demo.training.train_clip import train_clip
+from twigma.demo.training.train_nsfw import train_nsfw
 
-MODELS = Path(__file__).parent / "models"
+MODELS = Path(__file__).parents[1] / "models"
 PICTURES, SEED = 12_000, 1
 CLIP_EPOCHS, BLIP_EPOCHS = 18, 22
 

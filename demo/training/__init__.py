@@ -1,0 +1,1 @@
+"""Trains the tiny models that the demo ships, on pictures the world never shows."""
