@@ -42,6 +42,7 @@ class Facts:
     models: Mapping[str, Mapping[str, Any]]
     near_duplicates: str
     contact: str
+    content: str  # SHA-256 over the tables of the release
 
 
 def card(facts: Facts) -> str:
@@ -80,12 +81,21 @@ def posts(metadata: pa.Table) -> int:
 
 
 def header(facts: Facts) -> str:
-    """The YAML at the head of the card: what the Hub and `datasets` read. Features only: row counts break `filters`."""
+    """The YAML at the head of the card: what the Hub and `datasets` read. Features only: row counts break `filters`.
+
+    `datasets` names the cache of a local folder after this header alone, so each configuration is described by its
+    content: otherwise a second release would be answered from the cache of the first.
+    """
     fields = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
     if not facts.embeddings:
         del fields["embeddings"]
     configs: list[dict[str, Any]] = [
-        {"config_name": name, "data_files": [{"split": "train", "path": f"{name}/*.parquet"}]} for name in fields
+        {
+            "config_name": name,
+            "description": f"version {facts.version}, content {facts.content[:16]}",
+            "data_files": [{"split": "train", "path": f"{name}/*.parquet"}],
+        }
+        for name in fields
     ]
     configs[0]["default"] = True
     infos = [

@@ -99,6 +99,7 @@ def release(
             models={name: models(work / "columns" / name) for name in stages},
             near_duplicates=near_duplicates,
             contact=contact,
+            content=columns.fingerprint(_files(folder)),
         )
         _write_texts(folder, facts, removals)
         _write_manifest(folder, facts, {"inputs": inputs, "settings": settings, "counts": asdict(counts)})

@@ -71,6 +71,21 @@ print("twigma" in sys.modules)
     assert releasing.run(tmp_path, code, "-W", "error").split() == ["26", "26", "1490000000000000001", "False"]
 
 
+def test_another_release_is_not_answered_from_the_cache_of_the_first(made, tmp_path):
+    """Of equal columns, at another place and then at the same place."""
+    code = "from datasets import load_dataset; print(len(load_dataset('twigma', split='train')))"
+    shutil.copytree(made / "twigma", tmp_path / "one" / "twigma")
+    (tmp_path / "two").mkdir()
+    release(releasing.make_work(tmp_path / "work", posts=12), tmp_path / "two" / "twigma")
+    cache = {"HF_HOME": str(tmp_path / "hf")}
+    first, second = (releasing.run(tmp_path / name, code, **cache).strip() for name in ("one", "two"))
+    assert first == "26"
+    assert second != first
+    shutil.rmtree(tmp_path / "two" / "twigma")
+    shutil.copytree(made / "twigma", tmp_path / "two" / "twigma")
+    assert releasing.run(tmp_path / "two", code, **cache).strip() == first
+
+
 def test_ids_are_exact_in_every_tool(tmp_path):
     releasing.make_work(tmp_path / "work", posts=11, local=True)
     table = pq.read_table(tmp_path / "work/images.parquet")

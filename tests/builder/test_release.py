@@ -386,7 +386,7 @@ def test_months_without_posts_are_zero():
     frame = table.to_pandas().drop_duplicates("id").set_index("created_at").resample("MS")["id"].count()
     assert list(posts_per_month(table).values()) == list(frame)
     assert posts_per_month(table.slice(0, 0)) == {}
-    facts = Facts("1", table, 0, 0, {}, {}, "drop", "me")
+    facts = Facts("1", table, 0, 0, {}, {}, "drop", "me", "0" * 64)
     assert summary(facts).startswith("3 images on 2 posts, 2021-11 to 2022-02")
 
 
