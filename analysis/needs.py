@@ -28,7 +28,7 @@ HOW: Mapping[str, str] = {
     "nsfw_score": "`twigma nsfw` scores the images",
     "group": "a reference set whose images name their artist or prompt: `twigma add --group KEY`",
 }
-MAKE_REFERENCE = "`twigma add` and `twigma embed` make a reference set; pass it to the analysis by name"
+MAKE_REFERENCE = "make one with `twigma add` and `twigma embed`, and pass it with --reference NAME=FOLDER"
 Entry = dict[str, Any]  # value, low, high, n and whatever else belongs to one number
 
 

@@ -69,8 +69,12 @@ def analyze(release: Path, out: Path, references: tuple[str, ...], **options: An
 
     found = run(release, out, references=dict(_pair(text) for text in references), **options)
     click.echo(f"analyze: {len(found['figures'])} figures in {out / 'results'}, {len(found['skipped'])} skipped")
+    lacking: dict[tuple[str, str], list[str]] = {}
     for skipped in found["skipped"]:
-        click.echo(f"  {skipped['figure']}: {'; '.join(skipped['missing'])}: {'; '.join(skipped['how'])}")
+        for need in zip(skipped["missing"], skipped["how"], strict=True):
+            lacking.setdefault(need, []).append(skipped["figure"])
+    for (missing, how), figures in lacking.items():
+        click.echo(f"  {missing} ({how}): {', '.join(figures)}")
 
 
 def _pair(text: str) -> tuple[str, Path]:

@@ -48,6 +48,7 @@ def _story(out: Path, posts: int) -> bool:
     for name, group in REFERENCES.items():
         add_tars(out / "references" / name, [world / "references" / f"{name}.tar"], group)
         embed_shards(out / "references" / name, str(CLIP))
+        nsfw_parts(out / "references" / name, NSFW)
     add_columns(work)
     released = release(work, dataset)
     results = analyze(dataset, page, work=work, references={name: out / "references" / name for name in REFERENCES})
