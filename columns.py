@@ -168,14 +168,15 @@ def atomic(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
-        _fsync(partial)
+        fsync(partial)
         partial.replace(path)
-        _fsync(path.parent)
+        fsync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Have the disk keep what was written to a file, or to the list of names of a folder."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -193,6 +194,12 @@ def write_parquet(path: Path, table: pa.Table) -> None:
     """Write a Parquet file atomically (zstd)."""
     with atomic(path) as partial:
         pq.write_table(table, partial, compression="zstd")
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(value: Any) -> str:

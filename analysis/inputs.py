@@ -3,7 +3,6 @@
 `twigma analyze RELEASE` loads them. A column counts as present when at least one row has a value.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,16 +127,11 @@ def file_hashes(release: Path, work: Path | None, references: Mapping[str, Path]
         files[f"references/{name}/images.parquet"] = folder / "images.parquet"
         parts = [part for stage in ("embed", "nsfw") for part in (folder / "columns" / stage).glob("*.arrow")]
         files |= {f"references/{name}/{part.relative_to(folder)}": part for part in parts}
-    return {name: _sha256(path) for name, path in sorted(files.items()) if path.exists()}
+    return {name: columns.file_sha256(path) for name, path in sorted(files.items()) if path.exists()}
 
 
 def _parquet(release: Path) -> Iterable[Path]:
     return [*(release / "metadata").glob("*.parquet"), *(release / "embeddings").glob("*.parquet")]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def describe(data: Inputs) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def caption_shards(work: Path, model: str = MODEL, device: str | None = None, *,
     if isinstance(where, weights.Pin):
         settings |= {"revision": where.revision}
     else:
-        settings |= {"sha256": weights.file_sha256(weights.weights_file(where))}
+        settings |= {"sha256": columns.file_sha256(weights.weights_file(where))}
 
     def start() -> Stage:
         captioner = _load(name, where, device)

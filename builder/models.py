@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from twigma import columns
 from twigma.builder import weights
 
 MODEL = "ViT-L-14"  # the paper's, with OpenAI's weights
@@ -66,7 +67,7 @@ def _local(folder: Path) -> Model:
     if not path.is_file():
         raise FileNotFoundError(f"no {CONFIG} in {folder}: a model's folder holds it beside its .safetensors weights")
     config = json.loads(path.read_text("utf-8"))
-    hashes = weights.file_sha256(path) + weights.file_sha256(weights.weights_file(folder))
+    hashes = columns.file_sha256(path) + columns.file_sha256(weights.weights_file(folder))
     return Model(
         str(config.get("name", folder.resolve().name)),
         folder=folder,

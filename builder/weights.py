@@ -5,7 +5,6 @@ A commit nobody named is asked of the Hub once and written, with the hashes of i
 and `twigma caption`.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -27,12 +26,6 @@ class Pin:
     repo: str
     revision: str
     sha256: str | None = None
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def weights_file(folder: Path) -> Path:
@@ -110,6 +103,6 @@ def fetch(found: Pin, weights: Sequence[str]) -> Path:
             f"cannot download {found.repo} at {found.revision} ({type(error).__name__}): give a local folder instead"
         ) from error
     file = weights_file(folder)
-    if found.sha256 is not None and (sha256 := file_sha256(file)) != found.sha256:
+    if found.sha256 is not None and (sha256 := columns.file_sha256(file)) != found.sha256:
         raise ValueError(f"{file}: expected sha256 {found.sha256}, found {sha256}: delete it and download again")
     return folder

@@ -46,7 +46,7 @@ def add_tars(work: Path, tars: Sequence[Path], group_key: str | None = None) -> 
         taken = _names(work)
         report = []
         for path in files:
-            sha256 = shards.file_sha256(path)
+            sha256 = columns.file_sha256(path)
             _unchanged(work, path, sha256)
             if sha256 not in known:
                 report.append(_register(work, path, path.stem, taken, group_key))
@@ -215,7 +215,7 @@ def _pack(work: Path, images: list[Path], known: set[str]) -> Path | None:
             _append(tar, f"{name}{image.suffix.lower()}", image.read_bytes())
             if (text := image.with_suffix(".json")).is_file():
                 _append(tar, f"{name}.json", text.read_bytes())
-    if shards.file_sha256(packed) in known:
+    if columns.file_sha256(packed) in known:
         packed.unlink()
         return None
     return packed

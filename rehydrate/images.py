@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
+from twigma import columns
 from twigma.rehydrate import shards
 from twigma.rehydrate.plan import Plan, list_of, photos, plan
 from twigma.rehydrate.request import LIMITS, SIZES, Limits
@@ -108,7 +109,7 @@ def _act(event: dict[str, Any], todo: dict[int, Shard], attempts: Path, settings
         bar.update(event["rows"])
     elif "done" in event:
         shard = todo[event["done"]]
-        made_from = settings | {"list": shards.file_sha256(list_of(shard))}
+        made_from = settings | {"list": columns.file_sha256(list_of(shard))}
         shards.publish(attempts / shard.name, shard, made_from)
         shutil.rmtree(attempts / shard.name)
         del todo[event["done"]]

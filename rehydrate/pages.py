@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from twigma import columns
+
 KINDS = ("lookup", "search")
 FREE_SPACE = 64 << 20  # bytes that must be free before a page is bought
 _HEAD = len('{"crc32":"00000000",')
@@ -50,7 +52,7 @@ def append_page(path: Path, request: Mapping[str, Any], answer: Mapping[str, Any
     finally:
         os.close(handle)
     if made:
-        _sync_folder(path.parent)
+        columns.fsync(path.parent)
     return start, start + len(line), page
 
 
@@ -106,11 +108,3 @@ def _write(handle: int, data: bytes) -> None:
     while view:
         view = view[os.write(handle, view) :]
     os.fsync(handle)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -101,7 +101,7 @@ def _same_settings(shard: Shard, settings: dict[str, Any]) -> None:
     if found != settings:
         raise ValueError(f"shard {shard.name} was fetched with {found}, not {settings}: use another working folder")
     path = list_of(shard)
-    if path.exists() and shards.file_sha256(path) != made_from.get("list"):
+    if path.exists() and columns.file_sha256(path) != made_from.get("list"):
         raise ValueError(
             f"{path} is not the list shard {shard.name} was fetched from: delete {shard.manifest} to redo it"
         )

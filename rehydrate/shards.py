@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import json
 import mmap
-import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -100,7 +99,7 @@ def read_images(shard: Shard, rows: int = 256) -> Iterator[pa.Table]:
     manifest = read_manifest(shard)
     if not shard.tar.exists():
         raise FileNotFoundError(f"shard {shard.name}: its tar {shard.tar} is gone; put it back or make the shard again")
-    found = file_sha256(shard.tar)
+    found = columns.file_sha256(shard.tar)
     if found != manifest["sha256"]:
         raise ValueError(
             f"shard {shard.name}: {shard.tar} is damaged or was changed: expected sha256 {manifest['sha256']}, "
@@ -157,12 +156,6 @@ def _slice(data: mmap.mmap, member: tarfile.TarInfo) -> bytes:
     return data[member.offset_data : member.offset_data + member.size]
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def verify(tar: Path, sidecar: Path) -> dict[str, Any]:
     """Compare a tar with its sidecar sample by sample; give the manifest's facts, or ValueError saying what differs."""
     table = pq.read_table(sidecar, schema=SIDECAR)
@@ -177,7 +170,7 @@ def verify(tar: Path, sidecar: Path) -> dict[str, Any]:
     if len(wanted) != samples or found != wanted:
         differ = sorted(name for name in wanted if found.get(name) != wanted[name])[:3]
         raise ValueError(f"{tar}: {samples} samples expected, {len(found)} found, differing: {differ}")
-    return {"sha256": file_sha256(tar), "bytes": tar.stat().st_size, "rows": len(table), "samples": samples}
+    return {"sha256": columns.file_sha256(tar), "bytes": tar.stat().st_size, "rows": len(table), "samples": samples}
 
 
 @contextlib.contextmanager
@@ -199,8 +192,7 @@ def publish(attempt: Path, shard: Shard, made_from: dict[str, Any]) -> dict[str,
     manifest = {**verify(tar, sidecar), "tar": shard.tar.name, "made_from": made_from}
     shard.manifest.unlink(missing_ok=True)
     for source, target in ((tar, shard.tar), (sidecar, shard.sidecar)):
-        with source.open("rb") as file:
-            os.fsync(file.fileno())
+        columns.fsync(source)
         source.replace(target)
     columns.write_json(shard.manifest, manifest)
     return manifest
