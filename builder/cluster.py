@@ -55,15 +55,16 @@ def cluster(work: Path, k: int = K, *, seed: int = 0, drop: Sequence[str] = REAS
         save_centroids(saved, centroids, {"k": k, "seed": seed, "rows": len(kept), "model": _model(work)})
         labels = nearest(vectors, np.arange(len(vectors)), centroids) + 1
         positions = umap_positions(vectors, kept, seed=seed)[np.searchsorted(kept, stands)]
-        columns.write_part(path, _part(vectors.names, labels, positions), made_from)
+        columns.write_part(path, place(pa.table({"image_name": vectors.names}), labels, positions), made_from)
     found = pc.value_counts(columns.read_arrow(path)["label_10_cluster"]).to_pylist()
     return dict(sorted((pair["values"], pair["counts"]) for pair in found))
 
 
-def _part(names: pa.Array, labels: Indices, positions: Floats) -> pa.Table:
-    table = pa.table({"image_name": names})
+@columns.stage(reads=("image_name",), adds=("label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"))
+def place(images: pa.Table, labels: Indices, positions: Floats) -> pa.Table:
+    """Add to each image its label (1 to k) and its position on the map, float32[n, 2]."""
     return columns.add(
-        table,
+        images,
         label_10_cluster=pa.array(labels, pa.int32()),
         UMAP_dim_1=pa.array(positions[:, 0]),
         UMAP_dim_2=pa.array(positions[:, 1]),

@@ -52,6 +52,7 @@ def counts(table: pa.Table) -> dict[str, int]:
     return {reason: found.get(reason, 0) for reason in REASONS} | {"kept": found.get(None, 0)}
 
 
+@columns.stage(reads=ORDER, adds=("duplicate_of", "duplicate_reason"))
 def mark(images: pa.Table, vectors: Vectors, stored: pa.Table, near: float | None = NEAR) -> pa.Table:
     """`images` with `duplicate_of` and `duplicate_reason`, rows in order.
 
