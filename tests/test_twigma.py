@@ -68,7 +68,7 @@ print(len(load_dataset("twigma", split="train")), len(load_dataset("twigma", "em
 print(next(iter(load_dataset("twigma", split="train", streaming=True)))["id"])
 print("twigma" in sys.modules)
 """
-    assert releasing.run(tmp_path, code, "-W", "error").split() == ["26", "26", "1490000000000000001", "False"]
+    assert releasing.run(tmp_path, code).split() == ["26", "26", "1490000000000000001", "False"]
 
 
 def test_another_release_is_not_answered_from_the_cache_of_the_first(made, tmp_path):
@@ -117,7 +117,7 @@ print(len(datasets.load_dataset("twigma", split="train")), datasets.get_dataset_
 print(len(datasets.load_dataset("csv", data_files="a.csv", split="train")))
 """
     (tmp_path / "a.csv").write_text("x\n1\n2\n")
-    lines = releasing.run(tmp_path, code, "-W", "error", TWIGMA_DATA_DIR=str(made / "twigma")).splitlines()
+    lines = releasing.run(tmp_path, code, TWIGMA_DATA_DIR=str(made / "twigma")).splitlines()
     assert lines == ["26 ['metadata', 'embeddings', 'images']", "2"]
 
 
