@@ -197,9 +197,7 @@ FIGURES = (
     *(Figure(f"fig2d_{role}", fig2d(role), (*LIKES, f"@{role}")) for role in ROLES),
     *(Figure(f"eq1_{role}", eq1(role), (*EQ1, f"@{role}"), AUTHORS) for role in ROLES),
     *(Figure(f"eq1_{role}_sensitivity", eq1_sensitivity(role), (*EQ1, f"@{role}")) for role in ROLES),
-    Figure(
-        "fig3ab", fig3ab, ("embedding",), {"same artist": ("@paintings.group",), "same prompt": ("@prompts.group",)}
-    ),
+    Figure("fig3ab", fig3ab, ("embedding",), GROUPS),
     Figure("fig3c", fig3c, ("@prompts", "@prompts.group")),
     Figure("fig4a", fig4a, ("UMAP_dim_1", "UMAP_dim_2", "created_at")),
     Figure("fig4b", fig4b, ("label_10_cluster", "created_at")),

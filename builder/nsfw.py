@@ -209,4 +209,4 @@ def nsfw_parts(work: Path, detector: Path | None = None) -> int:
 def _sha256(path: Path) -> str:
     if not path.is_file():
         raise FileNotFoundError(f"no NSFW detector at {path}: give LAION's .zip or a .safetensors file")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return columns.file_sha256(path)

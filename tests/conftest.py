@@ -68,3 +68,15 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pq.write_table(table, folder / f"{name}.parquet")
     (folder / "ids.csv").write_text("id\n" + "".join(f"{post['id']}\n" for post in posts))
     return folder
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A folder with a working folder `work` and its release `twigma`; not to be changed."""
+    import releasing
+
+    from twigma.builder.release import release
+
+    folder = tmp_path_factory.mktemp("made")
+    release(releasing.make_work(folder / "work"), folder / "twigma")
+    return folder

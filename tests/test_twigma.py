@@ -31,15 +31,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 IDS = [None] * 6 + ["1490000000000000001", None, "9007199254740993", "18446744073709551615", "7", None]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A folder with `work` and its release `twigma`; not to be changed."""
-    folder = tmp_path_factory.mktemp("made")
-    releasing.make_work(folder / "work")
-    release(folder / "work", folder / "twigma")
-    return folder
-
-
 @pytest.fixture
 def here(made, tmp_path, monkeypatch):
     """A working directory of its own, with a cache of its own, that holds the release as `./twigma`."""

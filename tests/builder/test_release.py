@@ -24,15 +24,6 @@ from twigma.builder.scan import scan
 OUT = {"duplicate: media_id": 1, "duplicate: near": 1, "duplicate: pixels": 1, "not decodable": 1}
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A working folder `work` and its release `twigma`; not to be changed."""
-    folder = tmp_path_factory.mktemp("made")
-    releasing.make_work(folder / "work")
-    release(folder / "work", folder / "twigma")
-    return folder
-
-
 @pytest.fixture
 def work(made, tmp_path):
     """A copy of the working folder, to be changed."""
