@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= demo-out
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test torture lint bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,6 +20,9 @@ demo: .venv/installed  ## the whole product on a small world with known truths, 
 
 test: .venv/installed  ## the test suite, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+torture: .venv/installed  ## hazards on purpose, about 20 minutes; LONG=1 for hours of them, ROWS='2 9' for some
+	$(BIN)/python -m tests.torture $(if $(LONG),--long) $(ROWS)
 
 lint: .venv/installed  ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Scale: many ids on loopback (row 1)."""
