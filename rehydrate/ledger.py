@@ -2,7 +2,7 @@
 
 `WORK/ledger.sqlite` holds nothing that the pages do not: a page is on disk before the ledger hears of it, and opening
 the ledger reads whatever it missed. So a crash between any two steps loses nothing and buys nothing twice.
-`twigma rehydrate` and `twigma collect` keep it.
+`twigma rehydrate`, `collect` and `import` keep it.
 """
 
 import fcntl
@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS ids (
 CREATE TABLE IF NOT EXISTS pages (kind TEXT PRIMARY KEY, seen INTEGER NOT NULL, posts INTEGER, users INTEGER);
 CREATE TABLE IF NOT EXISTS searches (
     key TEXT PRIMARY KEY, pages INTEGER NOT NULL, next_token TEXT, oldest TEXT, done INTEGER NOT NULL, until TEXT);
+CREATE TABLE IF NOT EXISTS imports (file TEXT PRIMARY KEY, pages INTEGER NOT NULL, done INTEGER NOT NULL);
 """
 _UPSERT = """
 INSERT INTO ids VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
@@ -77,9 +78,11 @@ class Ledger:
         """Close the ledger and let the next run in."""
         self._closing.close()
 
-    def append(self, kind: str, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        """Store a page of `kind` (lookup or search), then take it into the ledger."""
-        start, end, page = append_page(page_file(self.work, kind), request, answer)
+    def append(
+        self, kind: str, request: Mapping[str, Any], answer: Mapping[str, Any], received_at: str | None = None
+    ) -> None:
+        """Store a page of `kind` (one of KINDS), then take it into the ledger; `received_at` is now when None."""
+        start, end, page = append_page(page_file(self.work, kind), request, answer, received_at)
         with _errors_told(self._path):
             self._take(kind, start, end, page)
             self._db.commit()
@@ -100,7 +103,7 @@ class Ledger:
         return dict(self._db.execute("SELECT outcome, count(*) FROM ids GROUP BY outcome ORDER BY outcome"))
 
     def spent(self) -> tuple[int, int]:
-        """(posts, users) read in all pages of this folder: what X bills, before its daily deduplication."""
+        """(posts, users) read in all bought pages of this folder: what X bills, before its daily deduplication."""
         row = self._db.execute("SELECT total(posts), total(users) FROM pages").fetchone()
         return int(row[0]), int(row[1])
 
@@ -109,6 +112,11 @@ class Ledger:
         columns = "pages, next_token, oldest, done, until"
         row = self._db.execute(f"SELECT {columns} FROM searches WHERE key = ?", (key,)).fetchone()
         return Cursor(row[0], row[1], row[2], bool(row[3]), row[4]) if row else Cursor()
+
+    def imported(self, file: str) -> tuple[int, bool]:
+        """(pages stored, whether that is all) of an archive, by the SHA-256 of its file."""
+        row = self._db.execute("SELECT pages, done FROM imports WHERE file = ?", (file,)).fetchone()
+        return (row[0], bool(row[1])) if row else (0, False)
 
     def _select(self, sql: str, ids: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         ids = list(ids)
@@ -140,16 +148,21 @@ class Ledger:
         self._db.execute("DELETE FROM pages WHERE kind = ?", (kind,))
         if kind == "search":
             self._db.execute("DELETE FROM searches")
+        if kind == "import":
+            self._db.execute("DELETE FROM imports")
 
     def _take(self, kind: str, start: int, end: int, page: Page) -> None:
         """Note one page; the caller commits."""
         answer, request = page["answer"], page["request"]
         posts, users = dicts(answer.get("data")), dicts(answer.get("includes"), "users")
-        if kind == "lookup":
-            outcome = outcomes(request["ids"], answer)
-        else:
+        if kind == "search":
             outcome = {str(post["id"]): "found" for post in posts if "id" in post}
             self._move(request, answer)
+        else:
+            outcome = outcomes(request["ids"], answer)
+        if kind == "import":
+            self._import(request)
+            posts, users = [], []  # nothing was bought
         mark = (int(bool(request.get("followers"))), page["received_at"], kind, start)
         self._db.executemany(_UPSERT, [(post, what, *mark) for post, what in outcome.items()])
         self._db.execute(
@@ -172,6 +185,13 @@ class Ledger:
         token = meta.get("next_token") if isinstance(meta, dict) else None
         row = (request["key"], was.pages + 1, token, oldest, int(token is None), request.get("end"))
         self._db.execute("INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+    def _import(self, request: Mapping[str, Any]) -> None:
+        """Count the next page of an archive; a page after a lost one does not count, so that it is stored again."""
+        file, page = request["file"], request["page"]
+        if page == self.imported(file)[0]:
+            self._db.execute("INSERT OR REPLACE INTO imports VALUES (?, ?, ?)", (file, page + 1, int(request["last"])))
 
 
 def search_key(query: str, start: str, end: str) -> str:

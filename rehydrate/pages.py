@@ -2,7 +2,7 @@
 
 A line is `{"crc32":"…","request":…,"received_at":…,"answer":…}`. A page costs money, so it is synced to disk before
 it is parsed; a line that a crash left half-written is cut off, and one that has changed since is not used.
-`twigma rehydrate` and `twigma collect` write them; they are never released.
+`twigma rehydrate`, `collect` and `import` write them; they are never released.
 """
 
 import datetime
@@ -16,7 +16,7 @@ from typing import Any
 
 from twigma import columns
 
-KINDS = ("lookup", "search")
+KINDS = ("lookup", "search", "import")
 FREE_SPACE = 64 << 20  # bytes that must be free before a page is bought
 _HEAD = len('{"crc32":"00000000",')
 
@@ -24,7 +24,7 @@ Page = Mapping[str, Any]  # {"request": …, "received_at": …, "answer": …}
 
 
 def page_file(work: Path, kind: str) -> Path:
-    """Where the pages of a kind (lookup or search) are kept."""
+    """Where the pages of a kind (one of KINDS) are kept."""
     return Path(work) / "pages" / f"{kind}.jsonl"
 
 
@@ -35,10 +35,15 @@ def require_space(work: Path) -> None:
         raise OSError(f"{work}: {free >> 20} MB free, expected {FREE_SPACE >> 20}: make room, then run again")
 
 
-def append_page(path: Path, request: Mapping[str, Any], answer: Mapping[str, Any]) -> tuple[int, int, Page]:
-    """Append a page and sync it to disk; gives (first byte, byte after it, page). On failure the file is as before."""
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    page = {"request": dict(request), "received_at": now, "answer": answer}
+def append_page(
+    path: Path, request: Mapping[str, Any], answer: Mapping[str, Any], received_at: str | None = None
+) -> tuple[int, int, Page]:
+    """Append a page and sync it to disk; gives (first byte, byte after it, page). On failure the file is as before.
+
+    `received_at` is when X gave the answer, as `utc_text` writes it; now when None.
+    """
+    received_at = received_at or utc_text(datetime.datetime.now(datetime.UTC))
+    page = {"request": dict(request), "received_at": received_at, "answer": answer}
     line = _line(page)
     made = not path.exists()
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -54,6 +59,11 @@ def append_page(path: Path, request: Mapping[str, Any], answer: Mapping[str, Any
     if made:
         columns.fsync(path.parent)
     return start, start + len(line), page
+
+
+def utc_text(time: datetime.datetime) -> str:
+    """A moment as text that sorts by time: `2022-06-01T00:00:00.000000Z`."""
+    return time.astimezone(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def read_pages(path: Path, start: int = 0) -> Iterator[tuple[int, int, Page | None]]:
