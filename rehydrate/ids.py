@@ -58,18 +58,18 @@ def read_ids(path: Path, column: str | None = None) -> tuple[list[str], list[Bad
     bad: list[BadLine] = []
     for cell in _cells(path, column):
         value = cell.value.strip(" \t\r\n")
-        reason = cell.reason or _why_bad(value)
+        reason = cell.reason or why_bad(value)
         if reason:
             bad.append(BadLine(cell.line, value, reason))
         else:
             ids.append(value)
-    _refuse_damaged(path, ids, bad)
+    refuse_damaged(path, ids, bad)
     return list(dict.fromkeys(ids)), bad
 
 
-def write_quarantine(work: Path, bad: Iterable[BadLine], source: Path) -> Path | None:
-    """Write the lines set aside to `WORK/quarantine.csv` (file, line, reason, value); None when there are none."""
-    target, bad = Path(work) / "quarantine.csv", list(bad)
+def write_quarantine(work: Path, bad: Iterable[BadLine], source: Path, name: str = "quarantine.csv") -> Path | None:
+    """Write the lines set aside to `WORK/NAME` (file, line, reason, value); None when there are none."""
+    target, bad = Path(work) / name, list(bad)
     if not bad:
         target.unlink(missing_ok=True)
         return None
@@ -105,7 +105,8 @@ def _month(post: str) -> int:
     return ((int(post) >> 22) + SNOWFLAKE_EPOCH) // 2_592_000_000 if int(post) >= 1 << 45 else 0
 
 
-def _why_bad(value: str) -> str:
+def why_bad(value: str) -> str:
+    """What is wrong with a text as a post id; empty when nothing is."""
     if ID.fullmatch(value):
         return ""
     if not value:
@@ -119,7 +120,7 @@ def _why_bad(value: str) -> str:
     return "not a number of 1 to 20 digits"
 
 
-def _refuse_damaged(path: Path, ids: list[str], bad: list[BadLine]) -> None:
+def refuse_damaged(path: Path, ids: list[str], bad: list[BadLine]) -> None:
     """Raise ValueError with the numbers when most ids carry the mark of a float or of a spreadsheet."""
     steps = ((FLOAT_STEP, "a float64 column", 0.4), (EXCEL_STEP, "a spreadsheet", 0.001))
     for step, culprit, usual in steps:

@@ -186,7 +186,6 @@ class Ledger:
         row = (request["key"], was.pages + 1, token, oldest, int(token is None), request.get("end"))
         self._db.execute("INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?, ?)", row)
 
-
     def _import(self, request: Mapping[str, Any]) -> None:
         """Count the next page of an archive; a page after a lost one does not count, so that it is stored again."""
         file, page = request["file"], request["page"]
