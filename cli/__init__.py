@@ -6,7 +6,7 @@ Libraries are imported inside the command that needs them, so that `twigma --hel
 import click
 
 import twigma
-from twigma.cli import outputs, posts, stages
+from twigma.cli import outputs, posts, publish, stages
 from twigma.cli.options import Commands
 
 
@@ -37,6 +37,7 @@ for command in (
     stages.dedupe,
     stages.cluster,
     outputs.release,
+    publish.publish,
     outputs.analyze,
     outputs.report,
     outputs.columns,
