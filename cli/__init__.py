@@ -20,7 +20,8 @@ def main() -> None:
 
     \b
       collect ─┐
-      ids ─────┴─ rehydrate ─ embed ─ caption ─ nsfw ─ dedupe ─ cluster ─ release ─ analyze ─ report
+      ids ─────┤
+      import ──┴─ rehydrate ─ embed ─ caption ─ nsfw ─ dedupe ─ cluster ─ release ─ analyze ─ report
 
     Begin with `twigma demo`: the whole flow on a small world with known truths, offline, in about two minutes.
     """
@@ -29,6 +30,7 @@ def main() -> None:
 for command in (
     posts.collect,
     posts.ids,
+    posts.import_,
     posts.rehydrate,
     posts.add,
     stages.embed,

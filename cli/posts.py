@@ -1,4 +1,4 @@
-"""`twigma collect`, `ids`, `rehydrate`, `add`: from hashtags, post ids or files to images in a working folder."""
+"""`twigma collect`, `ids`, `import`, `rehydrate`, `add`: hashtags, post ids or files to images in a working folder."""
 
 from datetime import datetime
 from pathlib import Path
@@ -58,6 +58,32 @@ def ids(files: tuple[Path, ...], column: str | None) -> None:
         click.echo(f"{file}: {len(good):,} distinct ids, {len(bad):,} lines set aside")
         for line, value, reason in bad[:5]:
             click.echo(f"  line {line}: {reason}: {value[:60]!r}")
+
+
+@click.command("import")
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@work_option
+def import_(files: tuple[Path, ...], work: Path) -> None:
+    """Take posts from archives you have.
+
+    By twarc (API v2 or v1.1), Zeeschuimer or 4CAT, in JSON lines, plain or gzip; recognised by content. It costs
+    nothing: `twigma rehydrate` then fetches the photos, and looks up only ids that no archive has. Of a post, what was
+    captured last counts; a file that was imported before adds nothing.
+
+    \b
+      twigma import hashtags.jsonl.gz zeeschuimer-export-x.com.ndjson
+      twigma rehydrate
+    """
+    from twigma.rehydrate.archives import import_archives
+
+    done, table = import_archives(work, files)
+    for file, what in done.items():
+        said = f"{what.records:,} records of posts, {what.new:,} ids new to {work}"
+        click.echo(f"{file}: " + ("imported before, nothing added" if what.before else said))
+        if what.quarantine:
+            click.echo(f"  {what.aside:,} lines set aside: {what.quarantine}")
+    say({f"{row['what']}: {row['reason']}": row["count"] for row in table.to_pylist()}, f"{work / 'images.parquet'}:")
+    click.echo(f"next: twigma rehydrate --work {work}")
 
 
 @click.command()
