@@ -19,6 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from twigma import checksum
+
 if TYPE_CHECKING:
     import datasets
 
@@ -213,21 +215,25 @@ def part_is_current(path: Path, made_from: Any) -> bool:
         return False
     try:
         metadata = read_arrow(path).schema.metadata or {}
-    except (pa.ArrowInvalid, OSError):
+    except (ValueError, OSError):
         return False  # damaged: make it again
     return metadata.get(b"fingerprint") == fingerprint(made_from).encode()
 
 
 def write_part(path: Path, table: pa.Table, made_from: Any) -> None:
-    """Write one part of `columns/NAME/` as uncompressed Arrow IPC, marked with what it was made from."""
+    """Write one part of `columns/NAME/` as uncompressed Arrow IPC, marked with what it was made from and a checksum."""
     marks = {"fingerprint": fingerprint(made_from), "made_from": json.dumps(made_from, sort_keys=True)}
-    schema_marked = table.schema.with_metadata(marks)
-    with atomic(path) as partial, pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, schema_marked) as writer:
-        writer.write_table(table)
+    schema_marked = table.schema.with_metadata(marks | {"crc32": checksum.UNSEALED})
+    with atomic(path) as partial:
+        with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, schema_marked) as writer:
+            writer.write_table(table)
+        checksum.seal(partial)
 
 
 def read_arrow(path: Path) -> pa.Table:
-    """An Arrow IPC file, memory-mapped: columns cost nothing until they are touched."""
+    """A part of `columns/NAME/`, memory-mapped; ValueError when it has changed since it was written."""
+    if not checksum.is_sound(path):
+        raise ValueError(f"{path} is damaged: delete it and run `twigma {path.parent.name}` again, which makes it anew")
     with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
 

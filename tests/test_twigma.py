@@ -116,7 +116,7 @@ def test_importing_ours_is_light_and_works_from_a_checkout(tmp_path):
     code = "import sys, twigma; print(sorted({'datasets', 'torch', 'faiss', 'pyarrow', 'numpy'} & set(sys.modules)))"
     assert releasing.run(tmp_path, code).strip() == "[]"
     (tmp_path / "checkout").mkdir()
-    for name in ("twigma.py", "columns.py", "loader.py", "zenodo.py", "rehydrate"):
+    for name in ("twigma.py", "checksum.py", "columns.py", "loader.py", "zenodo.py", "rehydrate"):
         (tmp_path / "checkout" / name).symlink_to(ROOT / name)
     code = "import twigma, twigma.columns; print(twigma.__file__, twigma.columns.PUBLISHED[0])"
     out = releasing.run(tmp_path / "checkout", code).split()
