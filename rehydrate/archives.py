@@ -21,8 +21,8 @@ from twigma import columns
 from twigma.rehydrate.archived_posts import Record, archived_posts
 from twigma.rehydrate.ids import BadLine, refuse_damaged, write_quarantine
 from twigma.rehydrate.ledger import Ledger
-from twigma.rehydrate.lookup import write_images_table
 from twigma.rehydrate.pages import require_space
+from twigma.rehydrate.parsed import write_images_table
 
 BATCH = 1000  # records that are grouped into pages together
 LONGEST = 256 << 20  # bytes of a record; a longer one is set aside
@@ -160,21 +160,25 @@ def _lines(handle: IO[bytes]) -> Iterator[Line]:
 
     The brackets and commas of a list around the records do not count.
     """
-    number, begun, closing, parts = 0, 0, b"", list[bytes]()
+    number, begun, indent, parts = 0, 0, 0, list[bytes]()
     try:
         while line := handle.readline(LONGEST):
             number += 1
             text = line.strip()
+            depth = len(line) - len(line.lstrip())
+            if parts and depth <= indent and text not in (b"}", b"},"):
+                yield Line(begun, b"".join(parts))  # its end is lost
+                parts = []
             if len(line) == LONGEST and not line.endswith(b"\n"):
                 _skip_line(handle)
                 yield Line(number, line[:200], f"longer than {LONGEST >> 20} MB: write one post a line")
             elif parts:
                 parts.append(line)
-                if line.rstrip(b", \r\n") == closing or len(parts) == MOST_LINES:
+                if depth == indent or len(parts) == MOST_LINES:
                     yield Line(begun, b"".join(parts))
                     parts = []
             elif text == b"{":
-                begun, closing, parts = number, line[: line.index(b"{")] + b"}", [line]
+                begun, indent, parts = number, depth, [line]
             elif text not in (b"", b"[", b"]"):
                 yield Line(number, line)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
