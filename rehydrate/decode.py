@@ -64,10 +64,10 @@ def check(data: bytes) -> Header:
     A JPEG is decoded at an eighth of its size, which still reads every coefficient of every scan.
     """
     header = read_header(data)
-    if header.format == "jpg":
-        _decode_jpeg(data, factor=8)
     with _decoding(header.format), _open(data) as image:
-        if header.format != "jpg":
+        if header.format == "jpg":
+            _decode_jpeg(data, factor=8)
+        else:
             image.load()
         turned = _orientation(image) >= 5
     return Header(header.format, header.height, header.width) if turned else header

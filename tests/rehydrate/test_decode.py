@@ -147,6 +147,14 @@ def test_cut_jpegs_are_flagged(progressive: bool, part: float) -> None:
             assert caught.value.status == "decode"
 
 
+def test_a_jpeg_cut_anywhere_is_flagged() -> None:
+    """Down to its header, where the decoder does not know how many colours there are."""
+    data = encoded(picture((40, 30)))
+    for length in range(2, len(data) - 2):
+        with pytest.raises(BadImage):
+            check(data[:length])
+
+
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "GIF"])
 def test_other_cut_files_are_flagged(format: str) -> None:
     data = encoded(picture((320, 240)), format)
