@@ -136,7 +136,7 @@ def _batches(file: Path) -> Iterator[tuple[list[Record], list[BadLine]]]:
     """What a file says, a thousand records at a time: posts, and what had to be set aside."""
     with (
         _opened(file) as (raw, handle),
-        tqdm(total=file.stat().st_size, desc=file.name, unit="B", unit_scale=True) as bar,
+        tqdm(total=file.stat().st_size, desc=file.name, unit="B", unit_scale=True, mininterval=0.5) as bar,
     ):
         said = (found for line in _lines(handle) for found in _read(line))
         while batch := list(islice(said, BATCH)):
@@ -193,12 +193,11 @@ def _skip_line(handle: IO[bytes]) -> None:
 
 
 def _read(line: Line) -> Iterator[Record | BadLine]:
-    shown = line.data[:200].decode("utf-8", "backslashreplace").strip()
-    if line.reason:
-        yield BadLine(line.number, shown, line.reason)
-        return
+    """The posts of a line; for what is none, the line with the reason."""
+    said: list[Record | str] = [line.reason]
     try:
-        said = list(archived_posts(json.loads(line.data.strip().rstrip(b","), strict=False)))
+        if not line.reason:
+            said = list(archived_posts(json.loads(line.data.strip().rstrip(b","), strict=False)))
     except UnicodeDecodeError:
         said = ["not UTF-8"]
     except ValueError:
@@ -206,4 +205,7 @@ def _read(line: Line) -> Iterator[Record | BadLine]:
     except RecursionError:
         said = ["nested too deeply"]
     for one in said:
-        yield BadLine(line.number, shown, one) if isinstance(one, str) else one
+        if isinstance(one, str):
+            yield BadLine(line.number, line.data[:200].decode("utf-8", "backslashreplace").strip(), one)
+        else:
+            yield one

@@ -11,6 +11,7 @@ from typing import Any
 from twigma.rehydrate.answers import dicts
 
 Row = dict[str, Any]
+SCALAR = str | int  # bool is one of them
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 TIME = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([0-9]{2}) ([0-9:]{8}) ([+-][0-9]{2})([0-9]{2}) ([0-9]{4})")
 RETWEET = ("retweeted_status", "retweeted_status_result", "retweeted_status_id_str")
@@ -31,7 +32,7 @@ def inner(value: Any, *path: str) -> Row:
 
 def scalars(row: Row, names: Iterable[str] | None = None) -> Row:
     """The fields of these names, or all, that are text, whole numbers or flags: nothing nested goes into a page."""
-    return {name: row[name] for name in (row if names is None else names) if isinstance(row.get(name), str | int)}
+    return {name: row[name] for name in (row if names is None else names) if isinstance(row.get(name), SCALAR)}
 
 
 def v1_post(tweet: Row) -> Row:
