@@ -17,8 +17,9 @@ from tqdm import tqdm
 from twigma.rehydrate.answers import dicts
 from twigma.rehydrate.budget import POST_PRICE, USER_PRICE, Budget
 from twigma.rehydrate.ledger import Cursor, Ledger, search_key
-from twigma.rehydrate.lookup import refuse_missing, write_images_table
+from twigma.rehydrate.lookup import refuse_missing
 from twigma.rehydrate.pages import require_space
+from twigma.rehydrate.parsed import write_images_table
 from twigma.rehydrate.x_api import FEWEST_PER_PAGE, POSTS_PER_PAGE, QUERY_LENGTH, ApiError, XClient
 
 # The six the text of the paper names (section 2.1); the full list of 19 stands only in a figure.

@@ -34,21 +34,22 @@ class Platform:
     """Serves a world from a thread, on a free port unless one is given; `api_url` and `image_url` say where.
 
     `faults` plants one fault on the API call of that number, from 1: one of FAULTS. `limits` are the calls a window
-    of 900 seconds by path. `slow_seconds` is how long a slow image takes. `token` is the one bearer token accepted
+    of `window` seconds by path. `slow_seconds` is how long a slow image takes. `token` is the one bearer token accepted
     (any, when None). `hits` counts requests by path, `billed` posts given out by id, and `asked` lists the API calls.
     """
 
     def __init__(
         self,
-        world: Path,
+        world: Path | World,
         port: int = 0,
         *,
         faults: Mapping[int, str] | None = None,
         limits: Mapping[str, int] | None = None,
+        window: int = WINDOW,
         slow_seconds: float = 2.0,
         token: str | None = None,
     ) -> None:
-        self.world = World.read(Path(world))
+        self.world = world if isinstance(world, World) else World.read(Path(world))
         self.images = {one["name"]: one for one in self.world.media.values() if one["type"] == "photo"}
         unknown = {str(one["answer"]) for one in self.images.values() if not _is_answer(str(one["answer"]))}
         unknown |= {fault for fault in (faults or {}).values() if fault not in FAULTS}
@@ -57,6 +58,7 @@ class Platform:
                 f"expected answers of {ANSWERS} or a status, and faults of {FAULTS}; found {sorted(unknown)}"
             )
         self.port, self.faults, self.limits = port, dict(faults or {}), LIMITS | dict(limits or {})
+        self.window = window
         self.slow_seconds, self.token = slow_seconds, token
         self.hits: Counter[str] = Counter()
         self.billed: Counter[str] = Counter()
@@ -145,7 +147,7 @@ class Platform:
         """Count a call in its window, and say how many are left (-1: this one is over the limit)."""
         end, calls = self._windows.get(path, (0, 0))
         if time.time() >= end:
-            end, calls = int(time.time()) + WINDOW, 0
+            end, calls = int(time.time()) + self.window, 0
         left = self.limits[path] - calls - 1
         self._windows[path] = end, calls + (left >= 0)
         return {

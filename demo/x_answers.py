@@ -32,9 +32,9 @@ Row = dict[str, Any]
 class World:
     """The posts, media and users of a world folder, indexed for the API."""
 
-    posts: dict[str, Row]
-    media: dict[str, Row]
-    users: dict[str, Row]
+    posts: Mapping[str, Row]
+    media: Mapping[str, Row]
+    users: Mapping[str, Row]
     live: list[Row] = field(default_factory=list)
 
     @classmethod

@@ -221,7 +221,8 @@ def _open(path: Path) -> sqlite3.Connection:
     """The database; a damaged one is made again, from the pages."""
     db = sqlite3.connect(path)
     try:
-        db.executescript(_SCHEMA)
+        # Written ahead, and synced now and then: what a crash takes from the ledger it reads off the pages again.
+        db.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {_SCHEMA}")
         if db.execute("PRAGMA integrity_check").fetchone() == ("ok",):
             return db
     except sqlite3.OperationalError:  # locked, no space: nothing is wrong with what it holds
@@ -231,8 +232,8 @@ def _open(path: Path) -> sqlite3.Connection:
         pass
     db.close()
     logging.getLogger(__name__).warning("%s is damaged: made again from the pages", path)
-    for name in (path, path.with_name(path.name + "-journal")):
-        name.unlink(missing_ok=True)
+    for ending in ("", "-journal", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
     return _open(path)
 
 

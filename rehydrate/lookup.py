@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from twigma import columns
 from twigma.rehydrate.answers import missing_fields
 from twigma.rehydrate.budget import POST_PRICE, USER_PRICE, Budget
 from twigma.rehydrate.ledger import NOT_ASKED, Ledger, count_outcomes
-from twigma.rehydrate.pages import KINDS, Page, page_file, read_pages, require_space
-from twigma.rehydrate.posts import in_order, posts
+from twigma.rehydrate.pages import require_space
+from twigma.rehydrate.parsed import write_images_table
 from twigma.rehydrate.x_api import IDS_PER_CALL, ApiError, XClient
 
 
@@ -104,35 +101,6 @@ def write_outcomes(work: Path, outcomes: dict[str, str]) -> Path:
         writer.writerow(["id", "outcome"])
         writer.writerows(outcomes.items())
     return path
-
-
-def write_images_table(work: Path) -> pa.Table:
-    """Rebuild `WORK/images.parquet` from all pages; gives the table (what, reason, count) of what it leaves out.
-
-    Images that were added by hand stay. A table that has not changed is not written again.
-    """
-    work = Path(work)
-    table, skipped = posts(_pages(work))
-    path = work / "images.parquet"
-    if path.exists():
-        old = pq.read_table(path)
-        local = old.filter(pc.field("source") != "x")
-        if len(local):
-            table = in_order(pa.concat_tables([table, local], promote_options="default"))
-        if old.equals(table):
-            return skipped
-    columns.write_parquet(path, table)
-    return skipped
-
-
-def _pages(work: Path) -> Iterator[Page]:
-    """Every stored page that is whole, with a progress bar."""
-    with tqdm(desc="parse pages", unit="page", mininterval=0.5, delay=1) as bar:
-        for kind in KINDS:
-            for _, _, page in read_pages(page_file(work, kind)):
-                bar.update()
-                if page is not None:
-                    yield page
 
 
 def _ask(client: XClient, ids: list[str], followers: bool) -> Iterator[tuple[list[str], dict[str, Any]]]:

@@ -1,21 +1,21 @@
 """Raw pages of the X API, in either dialect, to the images table: one row per photo on a post. Pure.
 
-Videos, retweets and posts without a photo are left out and counted. `twigma rehydrate` and `twigma collect` write the
-result as `WORK/images.parquet`.
+Videos, retweets and posts without a photo are left out and counted. `twigma rehydrate` and `twigma collect` read
+their pages through it.
 """
 
 import base64
 import binascii
 import datetime
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
 from twigma import columns
 from twigma.rehydrate.answers import dicts, media_keys, outcomes, versions
+from twigma.rehydrate.latest import latest, ordered
 
 IMAGES = (
     "id",
@@ -33,21 +33,18 @@ IMAGES = (
     "hashtags",
     "url",
 )
-ORDER = ("created_at", "id", "image_name")
-SKIPPED = pa.schema([("what", pa.string()), ("reason", pa.string()), ("count", pa.int64())])
+# What a page says: a row per photo, per thing left out (what, reason) and per author (what = user). `begins` marks the
+# first row of every post and author: the rows up to the next mark are said of the same.
+SAID = columns.schema(IMAGES).remove_metadata()
+for _field in (("received_at", pa.int64()), ("what", pa.string()), ("reason", pa.string()), ("begins", pa.bool_())):
+    SAID = SAID.append(pa.field(*_field))
+BATCH = 2000  # rows held as Python objects at a time
 MEDIA_KEY = re.compile(r"(?:[0-9]+_)?([0-9]{15,19})")
 PHOTO_URL = re.compile(r"https://pbs\.twimg\.com/media/([A-Za-z0-9_-]{15})(?:\.[a-z]+)?(?:\?[^#\s]*)?")
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 HASHTAG = re.compile(r"(?<![\w&])[#＃](\w*[^\W\d]\w*)")
 
 Row = dict[str, Any]
-
-
-class Seen(NamedTuple):
-    """What one page says of one post: its rows, and what was left out as (what, reason)."""
-
-    received_at: str
-    rows: list[Row]
-    skipped: list[tuple[str, str]]
 
 
 def posts(pages: Iterable[Mapping[str, Any]]) -> tuple[pa.Table, pa.Table]:
@@ -56,22 +53,21 @@ def posts(pages: Iterable[Mapping[str, Any]]) -> tuple[pa.Table, pa.Table]:
     A page is a record of `WORK/pages` or a bare answer. Of a post on several pages the one received last counts,
     and a post that was found to be gone since has no row. Rows are sorted by (created_at, id, image_name).
     """
-    latest: dict[str, Seen] = {}
-    followers: dict[str, tuple[str, int | None]] = {}
+    part = said(pages)
+    found = latest([lambda: part])
+    tables = list(ordered([lambda: part], found, columns.schema(IMAGES)))
+    return pa.concat_tables(tables) if tables else columns.schema(IMAGES).empty_table(), found.skipped
+
+
+def said(pages: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Everything that these pages say of posts and their authors, as SAID, in the order of the pages."""
+    tables, rows = [SAID.empty_table()], list[Row]()
     for page in pages:
-        for post, seen in _read_page(page, followers):
-            if post not in latest or seen.received_at >= latest[post].received_at:
-                latest[post] = seen
-    rows = [row for seen in latest.values() for row in seen.rows]
-    for row in rows:
-        row["follower_count"] = followers.get(row["author_id"], ("", None))[1]
-    table = pa.Table.from_pylist(rows, columns.schema(IMAGES))
-    return in_order(table), _count(latest.values(), len(rows))
-
-
-def in_order(table: pa.Table) -> pa.Table:
-    """The rows in the one order that depends on nothing but themselves."""
-    return table.sort_by([(name, "ascending") for name in ORDER])
+        rows += _read_page(page)
+        if len(rows) >= BATCH:
+            tables.append(pa.Table.from_pylist(rows, SAID))
+            rows = []
+    return pa.concat_tables([*tables, pa.Table.from_pylist(rows, SAID)])
 
 
 def media_id(media_key: str) -> str | None:
@@ -98,41 +94,50 @@ def url_shows(url: str, image_name: str) -> bool:
 # ---------------------------------------------------------------- one page
 
 
-def _read_page(page: Mapping[str, Any], followers: dict[str, tuple[str, int | None]]) -> Iterator[tuple[str, Seen]]:
-    """Every post a page speaks of, with what it says; notes the followers of the authors on the way."""
-    answer, received_at = page.get("answer", page), str(page.get("received_at", ""))
+def _read_page(page: Mapping[str, Any]) -> Iterator[Row]:
+    """What a page says of every author and post it speaks of."""
+    answer, received_at = page.get("answer", page), _microseconds(page.get("received_at"))
     asked = page.get("request", {}).get("ids", []) if "answer" in page else []
     for user in dicts(answer.get("includes"), "users"):
-        name, count = str(user.get("id")), _integer(user.get("public_metrics"), "followers_count")
-        if count is not None and received_at >= followers.get(name, ("", 0))[0]:
-            followers[name] = received_at, count
+        count = _integer(user.get("public_metrics"), "followers_count")
+        if count is not None:
+            row = {"author_id": _clean(str(user.get("id"))), "follower_count": count, "what": "user"}
+            yield row | {"received_at": received_at, "begins": True}
+    for name, rows in _read_posts(answer, asked):
+        for at, row in enumerate(rows):
+            yield row | {"id": _clean(name), "received_at": received_at, "begins": at == 0}
+
+
+def _read_posts(answer: Mapping[str, Any], asked: list[str]) -> Iterator[tuple[str, list[Row]]]:
+    """(id, its rows) of every post that an answer speaks of."""
     for gone, outcome in outcomes(asked, answer).items():
         if outcome not in ("found", "absent"):
-            yield gone, Seen(received_at, [], [("post", outcome)])
+            yield gone, [{"what": "post", "reason": outcome}]
     media = {str(one.get("media_key")): one for one in dicts(answer.get("includes"), "media")}
     wanted = set(asked)
     for post in dicts(answer.get("data")):
         # An edit has a new id: keep the id that was asked for, unless the answer's own was asked too.
         name = next((version for version in versions(post) if version in wanted), str(post.get("id")))
-        yield name, _read_post(name, post, media, received_at)
+        yield name, _read_post(name, post, media)
 
 
-def _read_post(name: str, post: Row, media: Mapping[str, Row], received_at: str) -> Seen:
+def _read_post(name: str, post: Row, media: Mapping[str, Row]) -> list[Row]:
     if not re.fullmatch(r"[0-9]{1,20}", name) or not name.isascii():
-        return Seen(received_at, [], [("post", "no id")])
+        return [{"what": "post", "reason": "no id"}]
     if _is_retweet(post):
-        return Seen(received_at, [], [("post", "retweet")])
-    photos, skipped = {}, []
+        return [{"what": "post", "reason": "retweet"}]
+    photos: dict[str, str] = {}
+    skipped: list[Row] = []
     for key in media_keys(post):
         image_name, reason = _photo(key, media.get(key))
         if reason:
-            skipped.append(("media", reason))
+            skipped.append({"what": "media", "reason": reason})
         else:
             photos[image_name] = media[key]["url"]
     if not photos:
-        skipped.append(("post", "no photo" if skipped else "no media"))
-    common = _common(name, post) if photos else {}
-    return Seen(received_at, [{**common, "image_name": image, "url": url} for image, url in photos.items()], skipped)
+        return [*skipped, {"what": "post", "reason": "no photo" if skipped else "no media"}]
+    common = _common(post)
+    return [*skipped, *(common | {"image_name": image, "url": url} for image, url in photos.items())]
 
 
 def _photo(key: str, media: Row | None) -> tuple[str, str]:
@@ -149,13 +154,14 @@ def _photo(key: str, media: Row | None) -> tuple[str, str]:
     return (image_name, "") if url_shows(url, image_name) else ("", "url of another media id")
 
 
-def _common(name: str, post: Row) -> Row:
+def _common(post: Row) -> Row:
     """What all photos of a post share."""
     metrics, text, author = post.get("public_metrics"), _text(post), post.get("author_id")
     reposts = _integer(metrics, "retweet_count")
     sensitive = post.get("possibly_sensitive")
     return {
-        "id": name,
+        "what": "media",
+        "reason": "photo",
         "created_at": _milliseconds(post.get("created_at")),
         "like_count": _integer(metrics, "like_count"),
         "quote_count": _integer(metrics, "quote_count"),
@@ -213,20 +219,19 @@ def _integer(metrics: Any, name: str) -> int | None:
 
 def _milliseconds(text: Any) -> int | None:
     """Milliseconds since 1970 in UTC."""
+    time = _time(text)
+    return None if time is None else (time - _EPOCH) // datetime.timedelta(milliseconds=1)
+
+
+def _microseconds(text: Any) -> int:
+    """Microseconds since 1970 in UTC; long ago where there is no time."""
+    time = _time(text)
+    return -(1 << 62) if time is None else (time - _EPOCH) // datetime.timedelta(microseconds=1)
+
+
+def _time(text: Any) -> datetime.datetime | None:
     try:
         time = datetime.datetime.fromisoformat(text)
     except (TypeError, ValueError):
         return None
-    zoned = time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
-    return (zoned - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) // datetime.timedelta(milliseconds=1)
-
-
-def _count(seen: Iterable[Seen], photos: int) -> pa.Table:
-    counted: Counter[tuple[str, str]] = Counter()
-    for one in seen:
-        counted.update(one.skipped)
-        counted["post", "with photos"] += bool(one.rows)
-    counted["media", "photo"] = photos
-    return pa.Table.from_pylist(
-        [{"what": w, "reason": r, "count": n} for (w, r), n in sorted(counted.items())], SKIPPED
-    )
+    return time if time.tzinfo else time.replace(tzinfo=datetime.UTC)

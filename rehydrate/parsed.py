@@ -1,0 +1,129 @@
+"""Pages parsed once, and `WORK/images.parquet` made of them: `twigma rehydrate`, `twigma collect`, `twigma import`.
+
+The pages of a kind are parsed in ranges of bytes that depend on the file alone, into `WORK/pages/parsed/`. A part is
+made again when its range, or the code that read it, has changed; so the table is the same as one made from nothing.
+"""
+
+import filecmp
+import json
+import zlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from twigma import columns
+from twigma.rehydrate import answers, posts
+from twigma.rehydrate.latest import SKIPPED, Latest, Part, latest, ordered
+from twigma.rehydrate.pages import KINDS, Page, page_file, read_pages
+
+PART_BYTES = 32 << 20  # of pages; the last part, still growing, is parsed anew each time
+Range = tuple[Path, int, int]  # pages from this byte to that
+
+
+def write_images_table(work: Path) -> pa.Table:
+    """Bring `WORK/images.parquet` up to the stored pages; gives the table (what, reason, count) of what it leaves out.
+
+    Images that were added by hand stay. Only new pages are parsed, and a table that would not change is not written.
+    """
+    path, made = Path(work) / "images.parquet", _folder(work) / "made.json"
+    parts = _parse(work)
+    facts = {name: columns.made_from(part) for name, part in parts.items()}
+    known = _read_json(made)
+    if path.exists() and known.get("parts") == facts and known.get("images") == columns.file_sha256(path):
+        return pa.Table.from_pylist(known["skipped"], SKIPPED)
+    opened: list[Part] = [partial(columns.read_arrow, part) for part in parts.values()]
+    schema = columns.schema(posts.IMAGES)
+    if path.exists() and len(local := pq.read_table(path, filters=pc.field("source") != "x")):
+        opened.append(lambda: local)
+        schema = pa.unify_schemas([schema, local.schema])
+    found = latest(opened)
+    _write(path, opened, found, schema)
+    images = columns.file_sha256(path)
+    columns.write_json(made, {"parts": facts, "images": images, "skipped": found.skipped.to_pylist()})
+    return found.skipped
+
+
+def _write(path: Path, parts: list[Part], found: Latest, schema: pa.Schema) -> None:
+    """Write the table slice by slice; a file that would not change stays as it is."""
+    new = _folder(path.parent) / path.name
+    with columns.atomic(new) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for table in tqdm(ordered(parts, found, schema), desc="images table", unit="slice", delay=1):
+            writer.write_table(table)
+    if path.exists() and filecmp.cmp(new, path, shallow=False):
+        new.unlink()
+        return
+    new.replace(path)
+    columns.fsync(path.parent)
+
+
+# ------------------------------------------------------------------ parts
+
+
+def _parse(work: Path) -> dict[str, Path]:
+    """The parts of all pages by name, in order: missing and stale ones are made, and those of no use deleted."""
+    ranges = {
+        _folder(work) / f"{path.stem}-{first:015}.arrow": (path, first, after)
+        for kind in KINDS
+        for path, first, after in _ranges(page_file(work, kind))
+    }
+    facts = {part: _made_from(pages) for part, pages in ranges.items()}
+    stale = [part for part in ranges if not columns.part_is_current(part, facts[part])]
+    size = sum(ranges[part][2] - ranges[part][1] for part in stale)
+    with tqdm(total=size, desc="parse pages", unit="B", unit_scale=True, mininterval=0.5, delay=1) as bar:
+        for part in stale:
+            columns.write_part(part, posts.said(_read(ranges[part], bar)).combine_chunks(), facts[part])
+    for file in set(_folder(work).glob("*.arrow")) - set(ranges):
+        file.unlink()
+    return {part.name: part for part in ranges}
+
+
+def _read(pages: Range, bar: Any) -> Iterator[Page]:
+    """The pages of a range that are whole."""
+    path, first, end = pages
+    for start, after, page in read_pages(path, first):
+        if start >= end:
+            return
+        bar.update(after - start)
+        if page is not None:
+            yield page
+
+
+def _ranges(path: Path) -> Iterator[Range]:
+    """Cut a file of pages into ranges of whole lines, each just over PART_BYTES but for the last."""
+    size, first = path.stat().st_size if path.exists() else 0, 0
+    while first < size:
+        with path.open("rb") as handle:
+            handle.seek(min(first + PART_BYTES, size))
+            handle.readline()
+            after = handle.tell()
+        yield path, first, after
+        first = after
+
+
+def _made_from(pages: Range) -> dict[str, Any]:
+    path, first, after = pages
+    crc = 0
+    with path.open("rb") as handle:
+        handle.seek(first)
+        for step in range(first, after, 1 << 20):
+            crc = zlib.crc32(handle.read(min(1 << 20, after - step)), crc)
+    code = [columns.file_sha256(Path(str(module.__file__))) for module in (posts, answers)]
+    return {"bytes": [first, after], "crc32": crc, "code": code, "schema": str(posts.SAID)}
+
+
+def _folder(work: Path) -> Path:
+    return Path(work) / "pages" / "parsed"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """What was noted; nothing where it is missing or damaged."""
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}
