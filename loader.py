@@ -1,4 +1,4 @@
-"""The `datasets` builder of TWIGMA: metadata, embeddings, and stored images joined to their metadata.
+"""The `datasets` builder of TWIGMA: metadata, embeddings, images with their metadata, liked images with captions.
 
 `datasets.load_dataset("twigma", NAME)` runs it after `import twigma`. Where the files are, and whether they
 are whole, is decided in `twigma.py`: `datasets` patches `open`, `Path` and `read_table` in a builder's module.
@@ -13,6 +13,7 @@ import datasets
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
+import pyarrow.json
 from datasets.builder import Key
 from datasets.data_files import DataFilesDict, DataFilesList
 from datasets.packaged_modules.parquet.parquet import Parquet, ParquetConfig
@@ -21,25 +22,33 @@ from pyarrow.parquet import filters_to_expression
 import twigma
 from twigma.rehydrate.shards import read_images
 
+WITH_PIXELS = ("images", "liked")
+LIKED = pa.schema([("text", pa.string()), ("image_name", pa.string()), ("like_count", pa.int64())])
+LISTED = pa.schema([("file_name", pa.string()), *LIKED])  # as `twigma liked` writes it
+
 
 @dataclass
 class TwigmaConfig(ParquetConfig):  # type: ignore[misc]
-    """The options of Parquet (`columns`, `filters`, `batch_size`), and the working folder that holds the images."""
+    """The options of Parquet (`columns`, `filters`, `batch_size`), and where the images and the liked ones are."""
 
     shards: str = "work"
+    liked: str = "liked"
 
 
 class Twigma(Parquet):  # type: ignore[misc]
     """The rows of a release, in its order; `images`: one row per stored image that the release lists, by shard."""
 
     BUILDER_CONFIG_CLASS = TwigmaConfig
-    BUILDER_CONFIGS = [TwigmaConfig(name=name) for name in ("metadata", "embeddings", "images")]  # noqa: RUF012
+    BUILDER_CONFIGS = [TwigmaConfig(name=name) for name in ("metadata", "embeddings", "images", "liked")]  # noqa: RUF012
     DEFAULT_CONFIG_NAME = "metadata"
 
     def __init__(self, *args: Any, data_files: Any = None, data_dir: str | None = None, **kwargs: Any):
         name = kwargs["config_name"] = kwargs.get("config_name") or self.DEFAULT_CONFIG_NAME
         self.release: Any = None
-        if not data_files:
+        if not data_files and name == "liked":
+            self.folder = os.path.abspath(kwargs.get("liked") or TwigmaConfig.liked)  # noqa: PTH100
+            data_files = _liked_files(self.folder)
+        elif not data_files:
             self.release, self.tables = twigma.find_tables("metadata" if name == "images" else name, data_dir)
             self.shards = twigma.find_shards(kwargs.get("shards") or TwigmaConfig.shards) if name == "images" else {}
             data_files = DataFilesDict({"train": _with_origins(list(self.shards) or self.tables, self.tables)})
@@ -49,24 +58,29 @@ class Twigma(Parquet):  # type: ignore[misc]
         if self.release is not None:
             names = [str(path).removeprefix(f"{self.release}/") for path in self.tables]
             twigma.check_files(self.release, names, contents=not dl_manager.is_streaming)
-        if self.config.name != "images":
+        if self.config.name not in WITH_PIXELS:
             return super()._split_generators(dl_manager)
-        features = datasets.Features.from_arrow_schema(self._metadata().schema)
-        self.info.features = datasets.Features({"image": datasets.Image(), **features})
-        files = list(self.config.data_files["train"])
-        return [datasets.SplitGenerator("train", {"files": files, "row_groups_list": [None] * len(files)})]
+        schema = self._metadata().schema if self.config.name == "images" else LIKED
+        self.info.features = datasets.Features(
+            {"image": datasets.Image()} | datasets.Features.from_arrow_schema(schema)
+        )
+        splits = {split: list(files) for split, files in self.config.data_files.items()}
+        return [datasets.SplitGenerator(s, {"files": f, "row_groups_list": [None] * len(f)}) for s, f in splits.items()]
 
     def _generate_more_gen_kwargs(self, files: list[str], row_groups_list: list[Any]) -> Iterator[dict[str, Any]]:
-        if self.config.name != "images":
+        if self.config.name not in WITH_PIXELS:
             yield from super()._generate_more_gen_kwargs(files, row_groups_list)
         else:
             yield from ({"files": [file], "row_groups_list": [None]} for file in files)
 
     def _generate_tables(self, files: list[str], row_groups_list: list[Any]) -> Iterator[tuple[Key, pa.Table]]:
-        if self.config.name != "images":
-            yield from super()._generate_tables(files, row_groups_list)
-        else:
+        if self.config.name == "images":
             yield from self._generate_images(files)
+        elif self.config.name == "liked":
+            for number, file in enumerate(files):
+                yield Key(number, 0), self._cast_table(_liked_rows(file))
+        else:
+            yield from super()._generate_tables(files, row_groups_list)
 
     def _generate_images(self, files: list[str]) -> Iterator[tuple[Key, pa.Table]]:
         """The images of these shards (their manifests) that the metadata lists, checked against the manifest."""
@@ -91,6 +105,21 @@ def _join(block: pa.Table, metadata: pa.Table) -> pa.Table:
     table = metadata.take(rows.filter(listed))
     parts = [block["image"].combine_chunks().filter(listed), table["image_name"].combine_chunks()]
     return table.add_column(0, "image", pa.StructArray.from_arrays(parts, ["bytes", "path"]))
+
+
+def _liked_files(folder: str) -> DataFilesDict:
+    """The list of every split that has images."""
+    counts = twigma.read_liked(folder)["splits"]
+    paths = {split: f"{folder}/{split}/metadata.jsonl" for split in ("train", "validation", "test") if counts[split]}
+    return DataFilesDict({split: _with_origins([path], []) for split, path in paths.items()})
+
+
+def _liked_rows(file: str) -> pa.Table:
+    """The rows of a list, each picture told by its path."""
+    table = pyarrow.json.read_json(file, parse_options=pyarrow.json.ParseOptions(explicit_schema=LISTED))
+    paths = pc.binary_join_element_wise(os.path.dirname(file), table["file_name"], "/").combine_chunks()  # noqa: PTH120
+    image = pa.StructArray.from_arrays([pa.nulls(len(table), pa.binary()), paths], ["bytes", "path"])
+    return table.drop_columns("file_name").add_column(0, "image", image)
 
 
 def _with_origins(files: Sequence[str], also: Sequence[str]) -> DataFilesList:

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from twigma.rehydrate.shards import Shard
 
 __version__ = "0.1.0"
-__all__ = ["check_files", "find_release", "find_shards", "find_tables", "load_dataset", "read_manifest", "register"]
+__all__ = [
+    "check_files",
+    "find_release",
+    "find_shards",
+    "find_tables",
+    "load_dataset",
+    "read_liked",
+    "read_manifest",
+    "register",
+]
 
 if "__path__" not in globals():  # imported as ./twigma.py from a checkout: make it the package it is once installed
     __path__ = [str(pathlib.Path(__file__).resolve().parent)]
@@ -30,10 +39,11 @@ if "__path__" not in globals():  # imported as ./twigma.py from a checkout: make
 
 
 def load_dataset(name: str = "metadata", **kwargs: Any) -> Any:
-    """Load a configuration: `metadata`, `embeddings` or `images`; the arguments are those of `datasets.load_dataset`.
+    """Load a configuration (metadata, embeddings, images, liked); arguments are those of `datasets.load_dataset`.
 
     Where the data comes from: `data_dir=`, else `$TWIGMA_DATA_DIR`, else the release in `./twigma`, else the
-    authors' Zenodo record. `images` also takes `shards=`, the working folder that holds the images.
+    authors' Zenodo record. `images` also takes `shards=`, the working folder that holds the images; `liked` takes
+    `liked=`, the folder that `twigma liked` wrote, and reads nothing else.
     """
     import datasets
 
@@ -93,6 +103,17 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Any]:
             f"{folder} is not a TWIGMA release (its MANIFEST.json is not ours): `twigma release` makes one"
         )
     return manifest
+
+
+def read_liked(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The MANIFEST.json of a fine-tuning set; ValueError when the folder does not hold one, or lacks files of it."""
+    path = pathlib.Path(folder).expanduser().absolute() / "MANIFEST.json"
+    manifest = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    if manifest.get("dataset") != "twigma-liked":
+        raise ValueError(f"{path.parent} is not a set of liked images: `twigma liked` makes one")
+    if lost := [name for name in manifest["files"] if not (path.parent / name).exists()]:
+        raise ValueError(f"{path.parent} is not whole: {lost[0]} is missing; make it again with `twigma liked`")
+    return dict(manifest)
 
 
 def check_files(folder: pathlib.Path, names: Sequence[str] | None = None, *, contents: bool = True) -> None:

@@ -180,7 +180,7 @@ def _metadata(version: str, creators: Sequence[str]) -> dict[str, Any]:
         "rights": [{"id": "cc-by-4.0"}],
         "creators": people,
         "description": "Ids of AI-generated images posted on Twitter, with counts and columns computed from the "
-        "pixels. No images, no text of posts, no user ids. README.md says how they were made, and how to have one removed.",
+        "pixels. No images, no text of posts, no user ids. README.md says how it was made and how to have one removed.",
         "related_identifiers": [
             {
                 "identifier": PAPER,

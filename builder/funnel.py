@@ -31,7 +31,7 @@ def funnel(
     kept = table.filter(reasons.is_null()).sort_by(ORDER)
     for stage in stages:
         _require_seen(kept["image_name"], work, stage)
-    _refuse_repeated(kept)
+    refuse_repeated(kept)
     counts = reasons.drop_null().value_counts().to_pylist()
     dropped = {str(each["values"]): int(each["counts"]) for each in counts}
     return kept.select([*columns.METADATA, "text"]), {reason: dropped[reason] for reason in sorted(dropped, key=rank)}
@@ -129,8 +129,8 @@ def _require_seen(images: pa.ChunkedArray, work: Path, stage: str) -> None:
         )
 
 
-def _refuse_repeated(kept: pa.Table) -> None:
-    """One image, one row: duplicates by media id are found by `dedupe`, unless it ran on an older images table."""
+def refuse_repeated(kept: pa.Table) -> None:
+    """Raise ValueError unless one image has one row: `dedupe` finds repeats, but not those of a newer images table."""
     again = len(kept) - len(pc.unique(kept["image_name"]))
     if again:
         raise ValueError(f"{again:,} images stand on several rows: run `twigma dedupe` again on this working folder")

@@ -6,7 +6,7 @@ Libraries are imported inside the command that needs them, so that `twigma --hel
 import click
 
 import twigma
-from twigma.cli import outputs, posts, publish, stages
+from twigma.cli import outputs, posts, publish, stages, status
 from twigma.cli.options import Commands
 
 
@@ -40,8 +40,10 @@ for command in (
     stages.cluster,
     outputs.release,
     publish.publish,
+    outputs.liked,
     outputs.analyze,
     outputs.report,
+    status.status,
     outputs.columns,
     outputs.demo,
 ):

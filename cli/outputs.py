@@ -1,4 +1,4 @@
-"""`twigma release`, `analyze`, `report`, `columns`, `demo`: from a working folder to a dataset and a report."""
+"""`twigma release`, `liked`, `analyze`, `report`, `columns`, `demo`: from a working folder to what others use."""
 
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,39 @@ def release(
         without=without,
     )
     say(counts.funnel(), f"rows of {work} in {out}:" if counts.written else f"{out} is up to date:")
+
+
+@click.command()
+@work_option
+@click.option("--out", type=FOLDER, default="liked", show_default=True, help="Folder to write.")
+@click.option("--quantile", default=0.9, show_default=True, help="Share of the images that are liked less.")
+@click.option("--per-author", default=10, show_default=True, help="Most images of one author.")
+@click.option("--nsfw-threshold", default=0.5, show_default=True, help="Leave out images that score higher (0 to 1).")
+@click.option("--acknowledge-x-terms", is_flag=True, help="Your use of content from X is allowed by its terms.")
+@click.option("--webdataset", is_flag=True, help="Also write WebDataset tars.")
+@click.option("--seed", default=0, show_default=True, help="Splits images that have no date.")
+def liked(work: Path, out: Path, **options: Any) -> None:
+    """Write a fine-tuning set of liked images.
+
+    Likes are compared among posts with as many followers in the same month. Duplicates, sensitive images and images
+    without a caption are left out; splits follow each other in time and share no author. diffusers, kohya's trainers
+    and load_dataset("twigma", "liked") read the folder as it is.
+
+    \b
+      twigma liked --acknowledge-x-terms
+      accelerate launch train_text_to_image_lora.py --train_data_dir liked/train …
+    """
+    from twigma.builder.liked import X_TERMS
+    from twigma.builder.liked import liked as run
+
+    found = run(work, out, **options)
+    say(
+        {f"left out: {reason}": count for reason, count in sorted(found.dropped.items())} | dict(found.splits),
+        f"{out}:",
+    )
+    if any(reason.startswith("from X") for reason in found.dropped):
+        click.echo(f"{X_TERMS}: where your use is allowed all the same, pass --acknowledge-x-terms")
+    click.echo(f"the set is named by the SHA-256 of its MANIFEST.json: {found.sha256}")
 
 
 @click.command()

@@ -14,6 +14,7 @@ from twigma.builder.cluster import cluster
 from twigma.builder.collect import PAPER_HASHTAGS, PAPER_PERIOD, collect
 from twigma.builder.dedupe import dedupe
 from twigma.builder.embed import embed_shards
+from twigma.builder.liked import liked
 from twigma.builder.nsfw import nsfw_parts
 from twigma.builder.release import release
 from twigma.demo.platform import DEMO_FAULTS, Platform
@@ -51,6 +52,7 @@ def _story(out: Path, posts: int) -> bool:
         nsfw_parts(out / "references" / name, NSFW)
     add_columns(work)
     released = release(work, dataset)
+    liked(work, out / "liked", acknowledge_x_terms=True)  # a world of our own: nobody's terms bind it
     results = analyze(dataset, page, work=work, references={name: out / "references" / name for name in REFERENCES})
     report(page)
     rows = read_truths(world, work, dataset, results)
