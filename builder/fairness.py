@@ -107,7 +107,8 @@ def _followers(table: pa.Table) -> NDArray[np.float64]:
 def _months(table: pa.Table) -> NDArray[np.float64]:
     """One indicator a month, unknown being one of them; float64[n, months]."""
     month = np.asarray(pc.fill_null(pc.strftime(table["created_at"], format="%Y-%m"), "").to_pylist(), str)
-    return np.equal(month[:, None], np.unique(month)[None, :]).astype(np.float64)
+    indicators: NDArray[np.bool_] = np.equal(month[:, None], np.unique(month)[None, :])
+    return indicators.astype(np.float64)
 
 
 def _rank_within(groups: NDArray[np.str_]) -> NDArray[np.int64]:
