@@ -62,6 +62,8 @@ def import_archives(work: Path, files: Iterable[Path]) -> tuple[dict[Path, Impor
             for file in files:
                 done[file] = _import(ledger, file)
         except (ValueError, OSError) as error:
+            if not done:
+                raise
             failure = error
         skipped = write_images_table(work)
     if failure:

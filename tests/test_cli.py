@@ -57,6 +57,7 @@ def test_help_imports_no_heavy_library():
     ("words", "said"),
     [
         (["rehydrate", "--ids", "none.csv"], "no file of post ids at none.csv"),
+        (["import", "none.jsonl"], "no archive at none.jsonl"),
         (["rehydrate"], "no images table"),
         (["collect"], "no X API token"),
         (["add", "missing.tar"], "missing.tar"),
