@@ -80,7 +80,8 @@ def _import(ledger: Ledger, file: Path) -> Imported:
     known = sum(ledger.counts().values())
     records, number, bad = 0, 0, list[BadLine]()
     for read, aside in _batches(file):
-        records, bad = records + len(read), bad + aside
+        records += len(read)
+        bad += aside
         if not records and len(bad) >= HOPELESS:
             break
         refuse_damaged(file, list(dict.fromkeys(record.id for record in read)), [])
