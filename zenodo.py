@@ -1,17 +1,21 @@
 """The table the authors published (Zenodo record 8031785): fetched, checked, and given our schema.
 
-`load_dataset("twigma")` falls back on it where no release is found. The server can be changed with
-`$TWIGMA_ZENODO_URL`. What was fetched once stays in the cache of `datasets`, and needs no network again.
+`load_dataset("twigma")` falls back on it where no release is found; `twigma ids zenodo` and `twigma rehydrate --ids
+zenodo` read its ids. The server can be changed with `$TWIGMA_ZENODO_URL`. What was fetched once stays in the cache of
+`datasets`, and needs no network again; a download that was cut off goes on where it was.
 """
 
+import fcntl
 import hashlib
+import http
+import http.client
 import json
 import os
 import urllib.request
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -21,12 +25,14 @@ import pyarrow.parquet as pq
 
 import twigma
 from twigma import columns
+from twigma.rehydrate.ids import read_ids, refuse_damaged
+from twigma.rehydrate.lists import column_names
 
 RECORD = "8031785"
 TABLES = (".csv", ".csv.gz", ".parquet", ".zip")
 NULLS = ["", "NaN", "nan", "NaT", "None", "null", "<NA>"]
 TIMEOUT = 60  # seconds of silence
-FLOAT_STEP, EXCEL_STEP = 256, 1000  # what float64 and a spreadsheet round ids of 18 to 19 digits to
+T = TypeVar("T")
 
 
 def fetch(cache: Path | None = None) -> Path:
@@ -35,101 +41,167 @@ def fetch(cache: Path | None = None) -> Path:
     The record was issued again once because its ids had been rounded: when they are, its latest version is taken.
     Raises OSError when the server does not answer, ValueError when a file differs from its MD5 or its ids are damaged.
     """
-    folder = (cache or _cache()) / f"twigma-zenodo-{RECORD}"
+    folder = _folder(cache)
     if (folder / "MANIFEST.json").exists():
         return folder
     try:
-        return _fetch_version(RECORD, folder)
+        return _first_sound(folder, lambda path, source: _write(folder, conform(_read(path), str(path)), source))
+    except OSError as error:
+        raise OSError(
+            f"no TWIGMA release here (data_dir, $TWIGMA_DATA_DIR, ./twigma), and {error}; or make a release with "
+            "`twigma release`"
+        ) from None
+
+
+def fetch_list(cache: Path | None = None) -> Path:
+    """The published file as it is, CSV or zip, its ids checked: a list for `twigma.rehydrate.ids.read_ids`.
+
+    From the cache or from Zenodo, as `fetch`.
+    """
+
+    def check(path: Path, _: object) -> Path:
+        read_ids(path)
+        return path
+
+    return _first_sound(_folder(cache), check)
+
+
+def _folder(cache: Path | None) -> Path:
+    import datasets
+
+    return (cache or Path(datasets.config.HF_DATASETS_CACHE)) / f"twigma-zenodo-{RECORD}"
+
+
+def _first_sound(folder: Path, use: Callable[[Path, Mapping[str, str]], T]) -> T:
+    """What `use` makes of the table in the cache, the record, or else its latest version; it refuses a damaged one."""
+    marker = folder / "downloads" / "source.json"
+    if marker.exists():
+        source = json.loads(marker.read_text("utf-8"))
+        return use(marker.parent / source["file"], source)
+
+    def take(version: str) -> T:
+        path, source = _table(version, folder / "downloads")
+        made = use(path, source)
+        columns.write_json(marker, source)
+        return made
+
+    try:
+        return take(RECORD)
     except ValueError as damaged:
         try:
-            return _fetch_version(f"{RECORD}/versions/latest", folder)
+            return take(f"{RECORD}/versions/latest")
         except (ValueError, OSError):
             raise damaged from None
 
 
-def _cache() -> Path:
-    import datasets
-
-    return Path(datasets.config.HF_DATASETS_CACHE)
-
-
-def _fetch_version(version: str, folder: Path) -> Path:
-    """Download one version of the record, and write its table below `folder`, MANIFEST.json last."""
+def _table(version: str, folder: Path) -> tuple[Path, dict[str, str]]:
+    """Download the file of one version of the record that has the published columns; says where it is from."""
     url = f"{os.environ.get('TWIGMA_ZENODO_URL', 'https://zenodo.org').rstrip('/')}/api/records/{version}"
     with _open(url) as answer:
         record = json.load(answer)
-    found = [entry for entry in record.get("files", []) if str(entry["key"]).endswith(TABLES)]
-    for entry in found:
-        path = _download(entry, folder / "downloads")
-        table = _read(path)
-        if table is not None:
-            return _write(folder, conform(table, str(path)), url, entry)
-    raise ValueError(
-        f"{url} holds no table with the columns {list(columns.PUBLISHED)}: found {[f['key'] for f in found]}"
-    )
+    for entry in record.get("files", []):
+        if str(entry["key"]).endswith(TABLES):
+            path = _download(entry, folder)
+            if _is_table(path):
+                return path, {"url": url, "file": path.name, "checksum": entry["checksum"]}
+    found = [entry["key"] for entry in record.get("files", [])]
+    raise ValueError(f"{url} holds no table with the columns {list(columns.PUBLISHED)}: found {found}")
 
 
-def _write(folder: Path, table: pa.Table, url: str, entry: Mapping[str, Any]) -> Path:
+def _is_table(path: Path) -> bool:
+    try:
+        return set(columns.PUBLISHED) <= set(column_names(path))
+    except ValueError:  # a zip of something else
+        return False
+
+
+def _write(folder: Path, table: pa.Table, source: Mapping[str, str]) -> Path:
+    """The release folder of a table, MANIFEST.json last."""
     name = "metadata/metadata-train-00000-of-00001.parquet"
     path = folder / name
     columns.write_parquet(path, table)
     facts = {"bytes": path.stat().st_size, "rows": len(table), "sha256": twigma.sha256(path)}
-    source = {"url": url, "file": entry["key"], "checksum": entry["checksum"]}
-    columns.write_json(folder / "MANIFEST.json", {"dataset": "twigma", "source": source, "files": {name: facts}})
+    manifest = {"dataset": "twigma", "source": dict(source), "files": {name: facts}}
+    columns.write_json(folder / "MANIFEST.json", manifest)
     return folder
 
 
 # ---------------------------------------------------------------- download
 
 
-def _open(url: str) -> IO[bytes]:
+def _open(url: str, first: int = 0) -> IO[bytes]:
+    """What a server answers, from byte `first` on if it can."""
     if not url.startswith(("https://", "http://")):
         raise ValueError(f"expected an http(s) address, found {url!r}: is TWIGMA_ZENODO_URL right?")
+    request = urllib.request.Request(url, headers={"Range": f"bytes={first}-"} if first else {})
     try:
-        answer: IO[bytes] = urllib.request.urlopen(url, timeout=TIMEOUT)
+        answer: IO[bytes] = urllib.request.urlopen(request, timeout=TIMEOUT)
         return answer
     except OSError as error:
-        raise OSError(
-            f"no TWIGMA release here (data_dir, $TWIGMA_DATA_DIR, ./twigma), and {url} does not answer ({error}): "
-            "make a release with `twigma release`, or try again later"
-        ) from None
+        raise OSError(f"{url} does not answer ({error}): try again later") from None
 
 
 def _download(entry: Mapping[str, Any], folder: Path) -> Path:
-    """One file of the record, checked against the MD5 that the record states."""
-    from tqdm import tqdm
-
+    """One file of the record, checked against the MD5 that the record states; one that was cut off is gone on with."""
     path = folder / Path(str(entry["key"])).name
     method, _, stated = str(entry["checksum"]).partition(":")
-    digest = hashlib.new(method)
-    with columns.atomic(path) as partial, partial.open("wb") as file, _open(entry["links"]["self"]) as answer:
-        with tqdm(total=entry["size"], desc=path.name, unit="B", unit_scale=True, mininterval=0.5) as bar:
+    if path.exists() and _digest(path, method) == stated:
+        return path
+    part = path.with_name(f".{path.name}.{stated}.part")
+    folder.mkdir(parents=True, exist_ok=True)
+    with part.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not part.exists():  # another run has finished it meanwhile
+            return path
+        _fill(file, entry)
+        if (found := _digest(part, method)) != stated:
+            part.unlink()
+            raise ValueError(f"{path.name}: expected {method} {stated}, found {found}: try again")
+        columns.fsync(part)
+        part.replace(path)
+    return path
+
+
+def _digest(path: Path, method: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, method).hexdigest()
+
+
+def _fill(file: IO[bytes], entry: Mapping[str, Any]) -> None:
+    """Append what is missing of a file; OSError when the server stops before its end."""
+    from tqdm import tqdm
+
+    name, size, there = entry["key"], entry["size"], file.tell()
+    if there >= size:
+        return
+    with _open(entry["links"]["self"], there) as answer, tqdm(total=size, desc=name, unit="B", unit_scale=True) as bar:
+        if there and getattr(answer, "status", 0) != http.HTTPStatus.PARTIAL_CONTENT:
+            file.truncate(0)  # it sends the whole again
+        try:
             while block := answer.read(1 << 20):
                 file.write(block)
-                digest.update(block)
                 bar.update(len(block))
-        if digest.hexdigest() != stated:
-            raise ValueError(f"{path.name}: expected {method} {stated}, found {digest.hexdigest()}: try again")
-    return path
+        except (http.client.HTTPException, OSError) as error:
+            raise OSError(f"{name}: the download broke off ({error}): run again to go on") from None
+        finally:
+            file.flush()
+    if (found := os.fstat(file.fileno()).st_size) < size:
+        raise OSError(f"{name}: the download broke off at {found:,} of {size:,} bytes: run again to go on")
 
 
 # -------------------------------------------------------------- conversion
 
 
-def _read(path: Path) -> pa.Table | None:
-    """The table in a file as it stands, every cell of a CSV as text; None when it lacks a published column."""
+def _read(path: Path) -> pa.Table:
+    """The table in a file as it stands, every cell of a CSV as text."""
     if path.suffix == ".parquet":
-        table = pq.read_table(path)
-    elif path.suffix == ".zip":
+        return pq.read_table(path)
+    if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
             inside = [name for name in archive.namelist() if name.endswith(".csv")]
-            if not inside:
-                return None
             with archive.open(inside[0]) as file:
-                table = _read_csv(file)
-    else:
-        table = _read_csv(str(path))
-    return table if set(columns.PUBLISHED) <= set(table.column_names) else None
+                return _read_csv(file)
+    return _read_csv(str(path))
 
 
 def _read_csv(source: Any) -> pa.Table:
@@ -169,7 +241,4 @@ def _refuse_damaged(ids: pa.ChunkedArray, where: str) -> None:
     if not pc.all(good).as_py():
         example = ids.filter(pc.invert(good))[0].as_py()
         raise ValueError(f"{where}: expected post ids of digits, found {example!r}: the file is damaged")
-    numbers = pc.unique(ids).cast(pa.int64()).to_numpy()
-    for step in (FLOAT_STEP, EXCEL_STEP):
-        if len(numbers) >= 50 and (numbers % step == 0).mean() > 0.9:
-            raise ValueError(f"{where}: the post ids were rounded to multiples of {step}: the file is damaged")
+    refuse_damaged(where, pc.unique(ids).to_pylist())

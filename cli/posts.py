@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from twigma.cli.lists import check_list, draw_list, print_plan
 from twigma.cli.options import DAY, FILE, api_options, say, work_option
 
 
@@ -46,18 +47,28 @@ def collect(
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--column", help="Column that holds the ids.  [default: id_str, tweet_id, post_id, id, or the only one]")
 def ids(files: tuple[Path, ...], column: str | None) -> None:
-    """Check lists of post ids.
+    """Check lists of post ids, before they cost anything.
 
-    CSV, TSV, JSON lines, Parquet, text, or a zip of one. Counts what can be used,
-    names the lines that cannot, and refuses lists whose ids were rounded on the way.
+    CSV, TSV, JSON lines, Parquet, text, or a gzip or zip of one. Counts the ids, writes lines that hold none to
+    quarantine.csv beside the list, and refuses a list whose ids were rounded on the way, by a float64 column or a
+    spreadsheet: such ids name other posts, or none. Ends with exit code 1 when a list cannot be used.
+
+    `zenodo` in place of a file is the table the authors of TWIGMA published (record 8031785): it is fetched once,
+    checked by its MD5, and kept in the cache of `datasets`.
+
+    \b
+      twigma ids zenodo
+      twigma ids ids.csv more.jsonl --column tweet_id
     """
-    from twigma.rehydrate.ids import read_ids
-
+    refused = 0
     for file in files:
-        good, bad = read_ids(file, column)
-        click.echo(f"{file}: {len(good):,} distinct ids, {len(bad):,} lines set aside")
-        for line, value, reason in bad[:5]:
-            click.echo(f"  line {line}: {reason}: {value[:60]!r}")
+        try:
+            check_list(file, column)
+        except (ValueError, OSError) as error:
+            click.echo(f"twigma: {error}", err=True)
+            refused += 1
+    if refused:
+        raise RuntimeError(f"{refused} of {len(files)} lists cannot be used")
 
 
 @click.command("import")
@@ -89,24 +100,41 @@ def import_(files: tuple[Path, ...], work: Path) -> None:
 @click.command()
 @work_option
 @click.option(
-    "--ids", "file", type=FILE, help="List of post ids: CSV, TSV, JSON lines, Parquet, text, or a zip of one."
+    "--ids", "file", type=FILE, help="List of post ids, as for `twigma ids`; `zenodo`: the one of the TWIGMA authors."
 )
 @click.option("--column", help="Column of the list that holds the ids.")
-@click.option("--sample", type=int, metavar="N", help="Look up only N of them: by month, the same ones every time.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the sample.")
-@click.option("--dry-run", is_flag=True, help="Print calls, dollars and minutes, and buy nothing.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Look up only N of them, drawn by strata.")
+@click.option("--stratify", default="month", show_default=True, metavar="COLUMN,…", help="Columns of the list.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the sample: the same one draws the same ids.")
+@click.option("--dry-run", is_flag=True, help="Print calls, dollars and minutes; buy nothing, write nothing.")
 @api_options
 @click.option("--size", type=click.Choice(["small", "medium", "large", "orig"]), default="small", show_default=True)
 @click.option("--image-size", type=int, metavar="PX", help="Shrink images whose longer side is over this.")
-@click.option("--connections", default=32, show_default=True, help="Most connections to one image host at a time.")
+@click.option(
+    "--connections", default=32, show_default=True, help="Most connections to one image host, over all machines."
+)
 @click.option("--image-base-url", help="Fetch photos from this host instead of https://pbs.twimg.com.")
 @click.option("--allow-host", multiple=True, metavar="HOST[:PORT]", help="Private address that may be fetched from.")
-@click.option("--retry-failed", is_flag=True, help="Try photos again that failed for a passing reason.")
+@click.option(
+    "--distributor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Fetch photos with processes of this machine, or on a Ray cluster.",
+)
+@click.option("--ray-address", help="The cluster: HOST:PORT, ray://HOST:PORT or auto.  [default: one started here]")
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Try photos again that failed for a passing reason. Posts whose photo is gone (404, 410) are looked up once "
+    "more, which costs as any look-up does: X may know another URL, or that the post is gone too.",
+)
 def rehydrate(
     work: Path,
     file: Path | None,
     column: str | None,
     sample: int | None,
+    stratify: str,
     seed: int,
     dry_run: bool,
     followers: bool,
@@ -116,6 +144,8 @@ def rehydrate(
     connections: int,
     image_base_url: str | None,
     allow_host: tuple[str, ...],
+    distributor: str,
+    ray_address: str | None,
     retry_failed: bool,
     **api: Any,
 ) -> None:
@@ -124,23 +154,27 @@ def rehydrate(
     Without --ids, only the photos of posts that are known already (from `twigma collect`) are fetched. Ids the folder
     knows are never bought twice. Every id ends in outcomes.csv, every photo in shards/ or with the reason it is not.
 
+    A sample is drawn in proportion to its strata, at least one id of each: columns of the list, or `month`, from
+    created_at or the id itself. A post on several rows is in the stratum of the first. ids.parquet in the working
+    folder says how many ids of the list each id stands for. A larger sample with the same seed adds to a smaller one.
+
     \b
-      twigma rehydrate --ids twigma.csv --dry-run
-      twigma rehydrate --ids twigma.csv --sample 10000 --budget 60
+      twigma rehydrate --ids zenodo --dry-run --budget 50
+      twigma rehydrate --ids twigma.csv --sample 10000 --stratify month,label_10_cluster --budget 60
     """
     from twigma.rehydrate.images import fetch
 
-    posts: list[str] = []
+    if file is None and (dry_run or sample):
+        raise click.UsageError("--dry-run and --sample are of a list: name it with --ids")
+    stopped = False
     if file is not None:
-        posts = _read_list(work, file, column)
-        if sample is not None:
-            from twigma.rehydrate.ids import sample_ids
-
-            posts = sample_ids(posts, sample, seed)
-    if dry_run:
-        _print_plan(len(posts), followers)
-        return
-    stopped = bool(posts) and _look_up(work, posts, _client(**api), followers, budget)
+        drawn = draw_list(work, file, column, sample, stratify, seed, keep=not dry_run)
+        if dry_run:
+            print_plan(work, drawn, followers, budget)
+            return
+        stopped = _look_up(work, drawn, _client(**api), followers, budget)
+    if retry_failed:
+        stopped = _renew(work, budget, **api) or stopped
     counts = fetch(
         work,
         image_base_url=image_base_url,
@@ -148,6 +182,8 @@ def rehydrate(
         image_size=image_size,
         connections=connections,
         allow_hosts=allow_host,
+        distributor=distributor,
+        ray_address=ray_address,
         retry_failed=retry_failed,
     ).to_pylist()
     say({row["status"]: row["images"] for row in counts}, f"photos in {work / 'shards'}:")
@@ -155,31 +191,32 @@ def rehydrate(
         raise RuntimeError("the budget stopped the look-up: raise --budget and run again to go on")
 
 
-def _read_list(work: Path, file: Path, column: str | None) -> list[str]:
-    from twigma.rehydrate.ids import read_ids, write_quarantine
-
-    posts, bad = read_ids(file, column)
-    aside = write_quarantine(work, bad, file)
-    click.echo(f"{file}: {len(posts):,} ids" + (f", {len(bad):,} lines set aside in {aside}" if aside else ""))
-    return posts
-
-
-def _print_plan(count: int, followers: bool) -> None:
-    from twigma.rehydrate.budget import plan
-
-    needed = plan(count, followers)
-    click.echo(
-        f"{count:,} posts: {needed.calls:,} calls, at most ${needed.dollars:,.2f}, about {needed.minutes} minutes"
-    )
-
-
-def _look_up(work: Path, posts: list[str], client: Any, followers: bool, budget: float | None) -> bool:
-    """Look the posts up and say what came of it; whether the budget stopped it."""
+def _look_up(work: Path, drawn: Any, client: Any, followers: bool, budget: float | None) -> bool:
+    """Record the posts as given, look them up and say what came of it; whether the budget stopped it."""
     from twigma.rehydrate.lookup import lookup
+    from twigma.rehydrate.sample import record
 
     with client:
-        found = lookup(work, posts, client, followers, budget)
+        record(work, drawn)
+        found = lookup(work, drawn["id"].to_pylist(), client, followers, budget)
     say(found.outcomes, f"posts ({found.asked:,} asked now, ${found.dollars:,.2f} in this folder):")
+    return bool(found.remaining)
+
+
+def _renew(work: Path, budget: float | None, **api: Any) -> bool:
+    """Look posts up again whose photo is gone; whether the budget stopped it. Without a token they are left as is."""
+    from twigma.rehydrate.renew import gone_posts, renew
+
+    if not (posts := gone_posts(work)):
+        return False
+    try:
+        client = _client(**api)
+    except PermissionError as error:
+        click.echo(f"{len(posts):,} posts whose photo is gone are not looked up again: {error}", err=True)
+        return False
+    with client:
+        found = renew(work, client, budget)
+    say(found.outcomes, f"posts whose photo was gone ({found.asked:,} asked now, ${found.dollars:,.2f} in this folder):")
     return bool(found.remaining)
 
 

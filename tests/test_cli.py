@@ -91,7 +91,7 @@ def test_the_plan_buys_nothing_and_needs_no_token(run):
     Path("ids.csv").write_text("id\n" + "\n".join(str(10**18 + 7 * n) for n in range(250)))
     result = run("rehydrate", "--ids", "ids.csv", "--dry-run")
     assert result.exit_code == 0
-    assert "250 posts: 3 calls, at most $1.25" in result.output
+    assert "250 to ask: 3 calls, at most $1.25" in result.output
 
 
 def test_a_release_folder_that_holds_something_else_is_left_alone(run):

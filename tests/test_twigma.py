@@ -22,10 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import releasing
+from click.testing import CliRunner
 
 import twigma
 from twigma import columns, zenodo
 from twigma.builder.release import release
+from twigma.cli import main
+from twigma.rehydrate.ids import read_ids
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 IDS = [None] * 6 + ["1490000000000000001", None, "9007199254740993", "18446744073709551615", "7", None]
@@ -246,21 +249,25 @@ def published(ids=None, rows=80):
 
 @pytest.fixture
 def server(here, monkeypatch):
-    """A loopback Zenodo: `files[version]` maps a file name to (bytes, stated MD5), `log` lists requests."""
+    """A loopback Zenodo: `files[version]` maps a file name to (bytes, stated MD5), `log` lists requests.
+
+    A file breaks off after `cut` bytes; `ranges` says whether the server goes on where a client asks it to.
+    """
     shutil.rmtree(here / "twigma")
 
     class Zenodo(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            self.server.log.append(self.path)
+            first = int(self.headers.get("Range", "bytes=0-")[6:-1]) if self.server.ranges else 0
+            self.server.log.append((self.path, first))
             version, _, name = self.path.removeprefix("/api/records/").partition("/files/")
             files = self.server.files.get(version)
             if files is None or (name and name not in files):
                 self.send_error(404)
                 return
             body = files[name][0] if name else json.dumps({"files": [entry(version, *each) for each in files.items()]})
-            self.send_response(200)
+            self.send_response(206 if first else 200)
             self.end_headers()
-            self.wfile.write(body if isinstance(body, bytes) else body.encode())
+            self.wfile.write(body[first:][: self.server.cut] if isinstance(body, bytes) else body.encode())
 
         def log_message(self, *_):
             pass
@@ -270,7 +277,7 @@ def server(here, monkeypatch):
         return {"key": name, "size": len(content[0]), "checksum": f"md5:{content[1]}", "links": {"self": url}}
 
     host = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Zenodo)
-    host.files, host.log = {}, []
+    host.files, host.log, host.cut, host.ranges = {}, [], None, True
     thread = threading.Thread(target=host.serve_forever)
     thread.start()
     monkeypatch.setenv("TWIGMA_ZENODO_URL", f"http://127.0.0.1:{host.server_port}/")
@@ -335,8 +342,8 @@ def test_a_file_with_another_md5_is_refused(here, server):
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        ([f"{1.49e18 + 512 * i:.0f}" for i in range(80)], "rounded to multiples of 256"),
-        ([f"149{i:013d}000" for i in range(80)], "rounded to multiples of 1000"),
+        ([f"{1.49e18 + 512 * i:.0f}" for i in range(80)], r"80 of 80 ids \(100.0%\) are multiples of 256"),
+        ([f"149{i:013d}000" for i in range(80)], "are multiples of 1000"),
         (["1.49E+18"] * 80, r"digits, found '1\.49E\+18'"),
         (["1490000000000000001.0"] * 3, "digits, found"),
         (["١٤٩"] * 3, "digits, found"),
@@ -363,11 +370,47 @@ def test_a_server_that_does_not_answer_is_named(here, server, monkeypatch):
     with pytest.raises(OSError, match=r"no TWIGMA release here .*404.*`twigma release`"):
         load()
     offer(server, "twigma.p", b"\x80\x04")
-    with pytest.raises(ValueError, match=r"holds no table with the columns .*found \[\]"):
+    with pytest.raises(ValueError, match=r"holds no table with the columns .*found \['twigma.p'\]"):
         load()
     monkeypatch.setenv("TWIGMA_ZENODO_URL", "file:///etc")
     with pytest.raises(ValueError, match=r"expected an http\(s\) address, found 'file:"):
         load()
+
+
+def test_a_download_that_breaks_off_goes_on(here, server):
+    text = published()
+    offer(server, "twigma.csv", text)
+    server.cut = 4000
+    for found in ("4,000", "8,000"):
+        with pytest.raises(OSError, match=rf"twigma\.csv: the download broke off at {found} of {len(text):,} bytes"):
+            zenodo.fetch_list()
+    server.cut = None
+    path = zenodo.fetch_list()
+    assert path.read_text() == text and [first for name, first in server.log if "files" in name] == [0, 4000, 8000]
+    server.log.clear()
+    assert zenodo.fetch_list() == path and len(load()) == 80 and not server.log  # all of it from the cache
+
+
+def test_a_server_that_only_sends_the_whole_is_asked_again(here, server):
+    offer(server, "twigma.zip", packed(published(), "zip"))
+    server.cut, server.ranges = 1000, False
+    with pytest.raises(OSError, match="broke off at 1,000 of"):
+        zenodo.fetch_list()
+    server.cut = None
+    ids, bad = read_ids(zenodo.fetch_list())
+    assert (len(ids), bad) == (80, [])
+
+
+def test_the_list_of_the_authors_is_a_list_of_ids(here, server):
+    """By name in the commands; a published file with rounded ids is passed over for the latest version."""
+    offer(server, "twigma.csv", published([f"{1.49e18 + 512 * i:.0f}" for i in range(80)]))
+    said = CliRunner().invoke(main, ["ids", "zenodo"])
+    assert said.exit_code == 1 and "80 of 80 ids (100.0%) are multiples of 256" in said.stderr
+    offer(server, "other.zip", packed(published(), "zip"), version="8031785/versions/latest")
+    said = CliRunner().invoke(main, ["ids", "zenodo"])
+    assert "other.zip: 80 distinct ids on 80 rows, posts of 2022-01" in said.stdout
+    said = CliRunner().invoke(main, ["rehydrate", "--ids", "zenodo", "--dry-run"])
+    assert "80 ids, 0 known already, 80 to ask: 1 call, at most $0.40" in said.stdout
 
 
 # ------------------------------------------------------------------ wheel

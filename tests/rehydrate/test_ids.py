@@ -1,8 +1,7 @@
+"""What an id is, the lines that hold none, and lists that were damaged on the way."""
+
 import csv
-import io
-import json
-import zipfile
-from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,40 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twigma.rehydrate.ids import BadLine, read_ids, sample_ids, write_quarantine
+from twigma.rehydrate.ids import BadLine, month, read_id_list, read_ids, write_quarantine
 
 POSTS = [str((1_600_000_000_000 + 7_919 * n) << 20 | 1 + n) for n in range(60)]
 POST = st.integers(1, 10**20 - 1).map(str)
 LISTS = st.lists(POST, unique=True, max_size=40)
-
-
-def save(path: Path, ids: list[str]) -> Path:
-    """The same ids in the format the suffix names, written by an independent writer."""
-    match path.suffix:
-        case ".csv" | ".tsv":
-            with path.open("w", newline="") as handle:
-                writer = csv.writer(handle, delimiter="\t" if path.suffix == ".tsv" else ",")
-                writer.writerows([["text", "id"], *([f'a "b",\n{n}\tc', post] for n, post in enumerate(ids))])
-        case ".jsonl":
-            path.write_text("".join(f'{{"lang": "en", "id": {post}}}\n' for post in ids))
-        case ".parquet":
-            pq.write_table(pa.table({"n": range(len(ids)), "tweet_id": pa.array(ids, pa.string())}), path)
-        case ".zip":
-            with zipfile.ZipFile(path, "w") as archive:
-                archive.writestr("ids.csv", "\r\n".join(["id", *ids]))
-        case _:
-            path.write_text("\n".join(ids))
-    return path
-
-
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.zip", "a.txt"])
-@given(ids=LISTS)
-@settings(max_examples=40, deadline=None)
-def test_every_format_gives_the_exact_strings(
-    tmp_path_factory: pytest.TempPathFactory, name: str, ids: list[str]
-) -> None:
-    path = save(tmp_path_factory.mktemp("ids") / name, ids)
-    assert read_ids(path) == (ids, [])
 
 
 @given(
@@ -99,96 +69,42 @@ def test_a_real_float64_round_trip_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="float64"):
         read_ids(tmp_path / "ids.txt")
     (tmp_path / "e.txt").write_text("\n".join(f"{float(post):.5E}" for post in POSTS))
-    with pytest.raises(ValueError, match="60 of 60 ids are in scientific notation"):
+    with pytest.raises(ValueError, match="60 of 60 ids are written as floating-point numbers, such as '1"):
         read_ids(tmp_path / "e.txt")
     pq.write_table(pa.table({"id": [1.5e18]}), tmp_path / "f.parquet")
     with pytest.raises(ValueError, match="double"):
         read_ids(tmp_path / "f.parquet")
 
 
-def test_the_id_column_is_named_found_or_asked_for(tmp_path: Path) -> None:
-    path = tmp_path / "two.csv"
-    path.write_text("\ufefff row,Tweet ID\n1,123\n2,124\n2,123\n".replace("f row", "row"), "utf-8")
-    assert read_ids(path)[0] == ["123", "124"]
-    assert read_ids(path, "row")[0] == ["1", "2"]
-    with pytest.raises(ValueError, match="expected a column 'x', found \\['row', 'Tweet ID'\\]"):
-        read_ids(path, "x")
-    (tmp_path / "none.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="name the id column"):
-        read_ids(tmp_path / "none.csv")
-    (tmp_path / "bare.csv").write_text("123,x\n124,y\n")
-    with pytest.raises(ValueError, match="names the columns"):
-        read_ids(tmp_path / "bare.csv")
-    (tmp_path / "only.csv").write_text("whatever\n5\n")
-    assert read_ids(tmp_path / "only.csv") == (["5"], [])
+def test_quarantine_holds_no_formula_and_keeps_the_lines_of_other_lists(tmp_path: Path) -> None:
+    def rows() -> list[tuple[str, str, str]]:
+        with (tmp_path / "quarantine.csv").open(newline="") as handle:
+            return [(row["file"], row["line"], row["value"]) for row in csv.DictReader(handle)]
 
-
-def test_json_lines_keep_numbers_as_written(tmp_path: Path) -> None:
-    path = tmp_path / "ids.jsonl"
-    rows = [
-        '{"id": 1.0e18, "id_str": "1000000000000000001"}',
-        "7",
-        '"8"',
-        "[9, 10]",
-        '{"id": 1e5}',
-        "{",
-        "null",
-        '{"x": 1, "y": 2}',
-    ]
-    path.write_text("\n".join(rows) + "\n" + "[" * 100_000 + "\n\n")
-    ids, bad = read_ids(path)
-    assert ids == ["1000000000000000001", "7", "8", "9", "10"]
-    assert [line.line for line in bad] == [5, 6, 7, 8, 9]
-
-
-def test_parquet_integers_and_nulls(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"id": pa.array([2**63 - 1, None, 5], pa.int64())}), tmp_path / "a.parquet")
-    assert read_ids(tmp_path / "a.parquet") == ([str(2**63 - 1), "5"], [BadLine(2, "", "empty")])
-
-
-def test_utf16_semicolons_and_what_is_not_there(tmp_path: Path) -> None:
-    (tmp_path / "u.txt").write_text("id\n123\n", "utf-16")
-    assert read_ids(tmp_path / "u.txt") == (["123"], [])
-    (tmp_path / "s.csv").write_text("a;id\n1;123\nx\n")
-    assert read_ids(tmp_path / "s.csv") == (["123"], [BadLine(3, "x", "expected 2 cells, found 1")])
-    (tmp_path / "empty.csv").write_text("")
-    assert read_ids(tmp_path / "empty.csv") == ([], [])
-    with pytest.raises(FileNotFoundError, match="no file of post ids"):
-        read_ids(tmp_path / "none.csv")
-
-
-def test_a_zip_holds_one_file(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
-        archive.writestr("a.csv", "id\n1\n")
-        archive.writestr("b.csv", "id\n1\n")
-    with pytest.raises(ValueError, match="a zip of one file, found 2"):
-        read_ids(tmp_path / "two.zip")
-    (tmp_path / "not.zip").write_text("id\n1\n")
-    with pytest.raises(ValueError, match="expected a zip"):
-        read_ids(tmp_path / "not.zip")
-
-
-def test_quarantine_holds_no_formula(tmp_path: Path) -> None:
     bad = [BadLine(2, "=1+1", "why"), BadLine(3, "\ud800é", "why")]
     path = write_quarantine(tmp_path, bad, Path("list.csv"))
-    assert path is not None
-    rows = list(csv.DictReader(io.StringIO(path.read_text())))
-    assert [(row["file"], row["line"], row["value"]) for row in rows] == [
-        ("list.csv", "2", "'=1+1"),
-        ("list.csv", "3", "\\ud800\\xe9"),
-    ]
-    assert write_quarantine(tmp_path, [], Path("list.csv")) is None
-    assert not path.exists()
+    assert path == tmp_path / "quarantine.csv"
+    first = [("list.csv", "2", "'=1+1"), ("list.csv", "3", "\\ud800\\xe9")]
+    assert rows() == first
+    write_quarantine(tmp_path, [BadLine(9, "x", "why")], Path("other.csv"))
+    assert rows() == [*first, ("other.csv", "9", "x")]
+    assert write_quarantine(tmp_path, bad[:1], Path("list.csv")) == path
+    assert rows() == [("other.csv", "9", "x"), first[0]]
+    assert write_quarantine(tmp_path, [], Path("list.csv")) is None and rows() == [("other.csv", "9", "x")]
+    assert write_quarantine(tmp_path, [], Path("other.csv")) is None and not path.exists()
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="move it away"):
+        write_quarantine(tmp_path, bad, Path("list.csv"))
 
 
-def test_a_sample_keeps_the_share_of_every_month_and_is_the_same_tomorrow() -> None:
-    month = 2_592_000_000
-    times = [(620 + n // 100) * month + n % 100 * month // 100 for n in range(1000)]
-    ids = [str((time - 1288834974657) << 22) for time in times] + ["5", "6"]
-    drawn = sample_ids(ids, 100, seed=3)
-    assert len(drawn) == 100 and drawn == sample_ids(ids, 100, seed=3) != sample_ids(ids, 100, seed=4)
-    assert [post for post in ids if post in set(drawn)] == drawn
-    per_month = Counter(ids.index(post) // 100 for post in drawn)
-    assert max(per_month.values()) - min(per_month[m] for m in range(10)) <= 1
-    assert sample_ids(ids, 5000) == ids
-    assert json.dumps(sample_ids([], 0)) == "[]"
+def test_a_post_on_several_rows_is_one_id_with_the_cells_of_its_first_row(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,label\n17,x\n18,y\n17,z\nq,w\n")
+    found = read_id_list(tmp_path / "a.csv", None, ["label"])
+    assert found == ({"17": ("x",), "18": ("y",)}, 3, [BadLine(5, "q", "not a number of 1 to 20 digits")])
+
+
+@given(st.datetimes(datetime(2010, 11, 5), datetime(2400, 1, 1)))
+def test_the_month_of_an_id(time: datetime) -> None:
+    since = (time - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
+    assert month(str(since - 1288834974657 << 22 | 4095)) == f"{time:%Y-%m}"
+    assert month("29700859247") == ""
