@@ -7,13 +7,12 @@ written last.
 
 import contextlib
 import errno
-import json
-import os
+import functools
 import shutil
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -26,10 +25,12 @@ from tqdm import tqdm
 
 from twigma import columns
 from twigma.rehydrate import shards
+from twigma.rehydrate.local_fetch import Event, local_fetch
 from twigma.rehydrate.plan import Plan, list_of, photos, plan
 from twigma.rehydrate.request import LIMITS, SIZES, Limits
 from twigma.rehydrate.shards import Shard
 
+Workers = AbstractContextManager[Iterator[Event]]  # at work while it is open
 RESTARTS = 5  # of the worker processes as a whole, without one shard done between
 BYTES_A_ROW = 100_000  # free space asked for before a shard is begun
 
@@ -40,6 +41,8 @@ def fetch(
     image_base_url: str | None = None,
     size: str = "small",
     image_size: int | None = None,
+    distributor: str = "local",
+    ray_address: str | None = None,
     processes: int | None = None,
     connections: int = 32,
     rows_per_shard: int = 1000,
@@ -50,15 +53,17 @@ def fetch(
     """Fetch every photo of `work/images.parquet` that is not in a finished shard; give the number of photos per status.
 
     `size` is asked from pbs.twimg.com; `image_base_url` replaces that host. `image_size` shrinks larger images to so
-    many pixels. `connections` is the limit per host over all processes. `allow_hosts` (HOST or HOST:PORT) may be
-    private addresses. `retry_failed` tries rows again that failed for a passing reason; they go to new shards.
+    many pixels. `distributor` is `local` (processes of this machine) or `ray` (the cluster at `ray_address`, or one
+    that is started here); `processes` and `connections` per host are counted over all of its machines. `allow_hosts`
+    (HOST or HOST:PORT) may be private addresses. `retry_failed` tries rows again that failed for a passing reason;
+    they go to new shards.
     Raises RuntimeError when another fetch runs here or workers keep failing, OSError when the disk is full,
     ValueError when finished shards were made with other settings.
     """
     if size not in SIZES:
         raise ValueError(f"size {size!r} is not one that photos come in: choose one of {', '.join(SIZES)}")
+    distribute = _distributor(distributor, ray_address)
     settings = {"kind": "fetch", "size": size, "image_size": image_size}
-    processes = processes or min(os.cpu_count() or 1, 16)
     base_host = [] if image_base_url is None else [urlsplit(image_base_url).netloc.rpartition("@")[2]]
     with shards.lock(work):
         todo = plan(work, settings, rows_per_shard, retry_failed=retry_failed)
@@ -68,19 +73,33 @@ def fetch(
                 "size": size,
                 "image_size": image_size,
                 "image_base_url": image_base_url,
-                "connections": max(1, connections // min(processes, len(todo.shards))),
+                "connections": connections,
                 "limits": asdict(limits),
                 "allow": [*allow_hosts, *base_host],
             }
-            _fetch_shards(work, todo, settings, options, processes)
+            _fetch_shards(work, todo, settings, lambda *what: distribute(*what, options, processes))
         return _reconcile(work)
+
+
+def _distributor(name: str, ray_address: str | None) -> Callable[..., Workers]:
+    if name == "ray":
+        from twigma.rehydrate.ray_fetch import ray_fetch
+
+        return functools.partial(ray_fetch, address=ray_address)
+    if name != "local" or ray_address:
+        raise ValueError(
+            f"distributor {name!r} with ray_address {ray_address!r}: choose local, or ray to use a cluster"
+        )
+    return local_fetch
 
 
 # ------------------------------------------------------------------ fetching, in processes that can die
 
 
-def _fetch_shards(work: Path, plan: Plan, settings: dict[str, Any], options: dict[str, Any], processes: int) -> None:
-    """Run worker processes until every shard of the plan is published; start them again when they are killed."""
+def _fetch_shards(
+    work: Path, plan: Plan, settings: dict[str, Any], start: Callable[[Path, Mapping[int, Shard]], Workers]
+) -> None:
+    """Run workers until every shard of the plan is published; start them again when all of them are killed."""
     attempts = work / "shards" / ".attempts"
     shutil.rmtree(attempts, ignore_errors=True)  # of a run that was killed: we hold the lock
     attempts.mkdir(parents=True)
@@ -91,7 +110,7 @@ def _fetch_shards(work: Path, plan: Plan, settings: dict[str, Any], options: dic
             while todo:
                 _need_space(work, max(plan.rows.values()))
                 before = len(todo)
-                with _processes(_job(attempts, todo, options, processes)) as events:
+                with start(attempts, todo) as events, _signals_raise():
                     for event in events:
                         _act(event, todo, attempts, settings, bar)
                 idle = 0 if len(todo) < before else idle + 1
@@ -104,7 +123,7 @@ def _fetch_shards(work: Path, plan: Plan, settings: dict[str, Any], options: dic
         shutil.rmtree(attempts, ignore_errors=True)
 
 
-def _act(event: dict[str, Any], todo: dict[int, Shard], attempts: Path, settings: dict[str, Any], bar: Any) -> None:
+def _act(event: Event, todo: dict[int, Shard], attempts: Path, settings: dict[str, Any], bar: Any) -> None:
     if "rows" in event:
         bar.update(event["rows"])
     elif "done" in event:
@@ -115,7 +134,8 @@ def _act(event: dict[str, Any], todo: dict[int, Shard], attempts: Path, settings
         del todo[event["done"]]
     elif event.get("errno") in (errno.ENOSPC, errno.EDQUOT):
         raise OSError(
-            event["errno"], f"the disk is full in shard {event['failed']:05}: free some space and fetch again"
+            event["errno"],
+            f"the disk is full in shard {event['failed']:05}{event.get('where', '')}: free some space and fetch again",
         )
     else:
         print(event.get("trace", ""), file=sys.stderr)
@@ -126,41 +146,6 @@ def _need_space(work: Path, rows: int) -> None:
     free, needed = shutil.disk_usage(work).free, rows * BYTES_A_ROW
     if free < needed:
         raise OSError(errno.ENOSPC, f"{free / 1e6:,.0f} MB free at {work}, a shard needs about {needed / 1e6:,.0f} MB")
-
-
-def _job(attempts: Path, todo: dict[int, Shard], options: dict[str, Any], processes: int) -> dict[str, Any]:
-    tasks = [
-        (number, str(list_of(shard).absolute()), str((attempts / shard.name).absolute()))
-        for number, shard in todo.items()
-    ]
-    gate = str((attempts / "gate").absolute())
-    return {"parent": os.getpid(), "processes": processes, "options": options | {"gate": gate}, "tasks": tasks}
-
-
-@contextlib.contextmanager
-def _processes(job: dict[str, Any]) -> Iterator[Iterator[dict[str, Any]]]:
-    """Start the pool in a process group of its own; yield its events; whatever happens, end the group."""
-    environment = os.environ | {
-        "NO_ALBUMENTATIONS_UPDATE": "1",
-        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
-    }
-    command = [sys.executable, "-W", "ignore", "-m", "twigma.rehydrate.pool"]
-    with (
-        _signals_raise(),
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True, text=True
-        ) as process,
-    ):
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(json.dumps(job) + "\n")
-                process.stdin.flush()
-            yield (json.loads(line) for line in process.stdout if line.endswith("\n"))
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager

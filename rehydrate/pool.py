@@ -1,10 +1,10 @@
 """The processes of a fetch: one parent that imports img2dataset once, and the workers it forks and watches.
 
-`twigma rehydrate` starts it as `python -m twigma.rehydrate.pool` in a process group of its own, gives it a JSON job on
-standard input and reads JSON events, one a line. img2dataset's Reader, Downloader, Resizer and writer do the work;
-its multiprocessing distributor does not, because it waits for ever when a worker is killed, leaves orphans when it
-is killed itself, and says only "failed" when a disk is full. Here a dead or silent worker's shard is done again, and
-the kernel ends every process of the group whose parent is gone.
+`twigma rehydrate` starts it as `python -m twigma.rehydrate.pool` in a process group of its own, gives it a job and
+then lists of tasks on standard input, in JSON, one a line, and reads JSON events. img2dataset's Reader, Downloader,
+Resizer and writer do the work; its multiprocessing distributor does not, because it waits for ever when a worker is
+killed, leaves orphans when it is killed itself, and says only "failed" when a disk is full. Here a dead or silent
+worker's shard is done again, and the kernel ends every process of the group whose parent is gone.
 """
 
 import ctypes
@@ -82,7 +82,7 @@ class Worker:
 
 
 def main() -> None:
-    """Read the job, fork workers, and print events until every shard is done."""
+    """Read the job, then lists of tasks; fork workers, and print events until every shard is done."""
     job = json.loads(sys.stdin.readline())
     die_with(job["parent"])
     events = os.fdopen(os.dup(1), "w", buffering=1)
@@ -93,7 +93,9 @@ def main() -> None:
 
     options = job["options"] | {"limits": Limits(**job["options"]["limits"]), "gate": Path(job["options"]["gate"])}
     downloader = Downloader("", **options)
-    Pool(downloader, [Task(*task) for task in job["tasks"]], events).run(job["processes"])
+    pool = Pool(downloader, events)
+    for line in sys.stdin:
+        pool.run([Task(*task) for task in json.loads(line)], job["processes"])
 
 
 def die_with(parent: int) -> None:
@@ -107,14 +109,16 @@ def die_with(parent: int) -> None:
 class Pool:
     """Workers over a queue of shards; every shard ends in a `done` or a `failed` event."""
 
-    def __init__(self, downloader: "Downloader", tasks: list[Task], events: TextIO) -> None:
+    def __init__(self, downloader: "Downloader", events: TextIO) -> None:
         self._downloader, self._events = downloader, events
-        self._waiting = tasks[::-1]
+        self._waiting: list[Task] = []
         self._workers: list[Worker] = []
 
-    def run(self, processes: int) -> None:
-        """Work until nothing waits and nobody works."""
-        self._workers = [self._start() for _ in range(min(processes, len(self._waiting)))]
+    def run(self, tasks: list[Task], processes: int) -> None:
+        """Work until nothing waits and nobody works; the workers stay for the next list."""
+        self._waiting = tasks[::-1]
+        self._workers = [self._look_at(worker) for worker in self._workers]
+        self._workers += [self._start() for _ in range(len(self._workers), min(processes, len(tasks)))]
         while self._assign():
             wait([item for w in self._workers for item in (w.pipe, w.process.sentinel)], timeout=1.0)
             self._workers = [self._look_at(worker) for worker in self._workers]

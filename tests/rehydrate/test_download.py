@@ -44,7 +44,7 @@ class Crashing(Downloader):
 
 table, out, url, host = sys.argv[1:]
 downloader = Crashing("", rows_per_shard=20, image_base_url=url, allow=[host], connections=4)
-pool.Pool(downloader, [pool.Task(0, table, out)], sys.stdout).run(1)
+pool.Pool(downloader, sys.stdout).run([pool.Task(0, table, out)], 1)
 """
 
 

@@ -1,0 +1,197 @@
+"""Fetch shards on a Ray cluster: `twigma rehydrate --distributor ray`.
+
+Each slot of the cluster runs a pool of its own (`pool.py`) with one worker, in a folder of its node, and hands finished
+shards back piece by piece. The driver alone locks, verifies and writes the working folder: nodes share no file system.
+
+img2dataset's own Ray distributor is not used: it starts a task for every shard at once, drops the status each gives
+back, so that failed shards are never done again, waits for all results together, and writes from the nodes into the
+place where finished shards stand.
+"""
+
+import contextlib
+import fcntl
+import importlib.util
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from twigma.rehydrate import ray_slots
+from twigma.rehydrate.local_fetch import Event, PoolProcess
+from twigma.rehydrate.plan import list_of
+from twigma.rehydrate.shards import Shard
+
+PIECE = 16 << 20  # bytes of a shard handed over at once
+NEEDED = ("aiohttp", "img2dataset", "PIL")  # on every node
+
+
+@contextlib.contextmanager
+def ray_fetch(
+    attempts: Path,
+    todo: Mapping[int, Shard],
+    options: dict[str, Any],
+    processes: int | None,
+    address: str | None = None,
+) -> Iterator[Iterator[Event]]:
+    """Yield the events of slots that fetch each shard of `todo` into `attempts/NAME/`; end them, whatever happens.
+
+    There is a slot per CPU of the cluster, and at most one per connection; `processes` limits them further.
+    """
+    with ray_slots.connect(address, processes) as cpus:
+        import ray
+
+        slots = min(processes or max(cpus, 1), len(todo), options["connections"])
+        share = options | {"connections": options["connections"] // slots}
+        actor, name = ray.remote(FetchSlot).options(num_cpus=1), uuid.uuid4().hex
+        results = ray_slots.run(
+            lambda: actor.remote(name, share),
+            list(todo),
+            lambda number: (number, list_of(todo[number]).read_bytes()),
+            slots,
+        )
+        with contextlib.closing(results):
+            yield _events(results, attempts, todo)
+
+
+def _events(results: Iterable[tuple[int, str, Any]], attempts: Path, todo: Mapping[int, Shard]) -> Iterator[Event]:
+    """Write what comes back from the nodes into the private folders, and say how it goes as the local pool does."""
+    rows: Counter[int] = Counter()
+    for number, kind, value in results:
+        folder = attempts / todo[number].name
+        if kind == "piece" and isinstance(value, int):
+            rows[number] += value
+            yield {"rows": value}
+        elif kind == "piece":
+            try:
+                _append(folder, *value)
+            except OSError as error:
+                yield {"failed": number, "errno": error.errno, "error": str(error)}
+        elif kind == "done":
+            yield {"done": number}
+        elif kind == "lost":
+            tqdm.write(f"shard {number:05} is done again: its worker was lost ({value})", file=sys.stderr)
+            shutil.rmtree(folder, ignore_errors=True)
+            yield {"rows": -rows.pop(number, 0)}
+        else:
+            where = f" on {value.filename}" if isinstance(value, OSError) else ""
+            yield {"failed": number, "errno": getattr(value, "errno", None), "error": str(value), "where": where}
+
+
+def _append(folder: Path, name: str, data: bytes) -> None:
+    folder.mkdir(exist_ok=True)
+    with (folder / name).open("ab") as file:
+        file.write(data)
+
+
+class FetchSlot(ray_slots.Slot):
+    """Fetches shards on a node, in a pool process with one worker that stays from shard to shard."""
+
+    def __init__(self, run: str, options: dict[str, Any]) -> None:
+        self._run, self._options = run, options
+
+    def ready(self) -> str:
+        """Start the pool, in a private folder."""
+        missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+        if missing:
+            raise ModuleNotFoundError(
+                f"{socket.gethostname()} has no {missing[0]}: pip install 'twigma[rehydrate]' there"
+            )
+        self._scratch = Scratch(self._run)
+        self._pool = PoolProcess(self._options | {"gate": str(self._scratch.shared / "gate")}, 1)
+        return super().ready()
+
+    def pieces(self, task: tuple[int, bytes]) -> Iterator[int | tuple[str, bytes]]:
+        """Fetch one shard: numbers of rows as it goes on, then its tar and its sidecar as (file name, bytes)."""
+        number, listed = task
+        source, attempt = self._scratch.own / "list.parquet", self._scratch.own / f"{number:05}"
+        source.write_bytes(listed)
+        self._pool.send([(number, str(source), str(attempt))])
+        rows, said = 0, time.monotonic()
+        for event in self._pool.events:
+            if "failed" in event:
+                raise _error(event)
+            rows += event.get("rows", 0)
+            if "done" in event or time.monotonic() - said > 1:
+                yield rows
+                rows, said = 0, time.monotonic()
+            if "done" in event:
+                for path in (attempt / f"{number:05}.tar", attempt / f"{number:05}.parquet"):
+                    yield from _cut(path)
+                shutil.rmtree(attempt)
+                return
+        raise SystemExit(1)  # the pool was killed
+
+    def close(self) -> None:
+        """End the pool and leave nothing on the node."""
+        self._pool.close()
+        self._scratch.close()
+
+
+def _error(event: Event) -> Exception:
+    if event["errno"] is not None:
+        return OSError(event["errno"], event["error"], socket.gethostname())
+    return RuntimeError(f"{event['error']}, on {socket.gethostname()}\n{event.get('trace', '')}".strip())
+
+
+def _cut(path: Path) -> Iterator[tuple[str, bytes]]:
+    with path.open("rb") as file:
+        while data := file.read(PIECE):
+            yield path.name, data
+
+
+class Scratch:
+    """Folders on a node's disk: `shared` by the slots of one run, `own` of this one.
+
+    A slot holds a lock on the shared folder for as long as it lives; folders that nobody holds are removed, by
+    whoever comes or goes next, so that killed runs leave nothing behind.
+    """
+
+    def __init__(self, run: str) -> None:
+        self._root = Path(tempfile.gettempdir(), f"twigma-{os.getuid()}")
+        self._root.mkdir(mode=0o700, exist_ok=True)
+        if self._root.lstat().st_uid != os.getuid():
+            raise PermissionError(f"{self._root} on {socket.gethostname()} belongs to someone else: set TMPDIR there")
+        self._sweep()
+        self.shared = self._root / run
+        self._lock = self._hold()
+        self.own = Path(tempfile.mkdtemp(dir=self.shared))
+
+    def _hold(self) -> int:
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                self.shared.mkdir(mode=0o700, exist_ok=True)
+                lock = os.open(self.shared, os.O_RDONLY)
+                fcntl.flock(lock, fcntl.LOCK_SH)
+                if os.fstat(lock).st_nlink:
+                    return lock
+                os.close(lock)  # it was removed before we held it
+
+    def _sweep(self) -> None:
+        for folder in self._root.iterdir():
+            with contextlib.suppress(OSError), _held_alone(folder):
+                shutil.rmtree(folder)
+
+    def close(self) -> None:
+        """Remove this slot's folder, and the shared one after the last slot."""
+        shutil.rmtree(self.own, ignore_errors=True)
+        os.close(self._lock)
+        self._sweep()
+
+
+@contextlib.contextmanager
+def _held_alone(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
