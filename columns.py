@@ -58,7 +58,7 @@ _DECLARED = [
     Column("source", pa.string(), "name", "Where the post comes from: x, or local for images added by hand.", True),
     Column("width", pa.int32(), "px", "Width of the stored image.", True),
     Column("height", pa.int32(), "px", "Height of the stored image.", True),
-    Column("sample_weight", pa.float64(), "posts", "How many posts of the list it was drawn from it stands for.", True),
+    Column("sample_weight", pa.float64(), "posts", "Posts of the id list this one stands for; 1 if not sampled.", True),
     Column("embedding", pa.list_(pa.float16(), EMBEDDING_DIM), "unit vector", "CLIP image embedding, L2 norm 1.", True),
     # Ours, private: needed by stages and analyses, never released.
     Column("author_id", pa.string(), "user id", "Author of the post."),
