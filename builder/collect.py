@@ -71,7 +71,7 @@ def collect(
 
 def _buy(searches: Sequence["Search"], ledger: Ledger, money: Budget) -> tuple[int, Exception | None]:
     """Buy page after page until every search is done or the money spent; gives the pages, and what ended it early."""
-    bought = 0
+    bought, checked = 0, False
     with tqdm(desc="search", unit="post", mininterval=0.5) as bar:
         try:
             for search in searches:
@@ -80,8 +80,7 @@ def _buy(searches: Sequence["Search"], ledger: Ledger, money: Budget) -> tuple[i
                     answer = search.next_page(size, money.followers)
                     bought += 1
                     bar.update(len(dicts(answer.get("data"))))
-                    if bought == 1:
-                        refuse_missing(answer, search.client)
+                    checked = checked or refuse_missing(answer, search.client, money.followers)
         except (RuntimeError, OSError, ValueError) as failure:
             return bought, failure
     return bought, None

@@ -44,15 +44,21 @@ def media_keys(post: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(key for key in keys if isinstance(key, str))) if isinstance(keys, list) else []
 
 
-def missing_fields(answer: Mapping[str, Any]) -> list[str]:
-    """Fields that no post or photo of a page has, though they were asked for: X drops names it does not know."""
+def missing_fields(answer: Mapping[str, Any], followers: bool = False) -> list[str]:
+    """Fields that no post, photo or author of a page has, though they were asked for: X drops names it does not know.
+
+    `followers` says that the authors were asked for too.
+    """
     found = dicts(answer.get("data"))
     photos = [media for media in dicts(answer.get("includes"), "media") if media.get("type") == "photo"]
-    wanted = ("id", "text", "created_at", "public_metrics", "possibly_sensitive")
+    users = dicts(answer.get("includes"), "users")
+    wanted = ("id", "text", "created_at", "public_metrics", "possibly_sensitive", *["author_id"] * followers)
     missing = [name for name in wanted if found and not any(name in post for post in found)]
     missing += [f"media.{name}" for name in ("media_key", "url") if photos and not any(name in one for one in photos)]
     attached = any(media_keys(post) for post in found)
-    return missing + (["includes.media"] if attached and not dicts(answer.get("includes"), "media") else [])
+    missing += ["includes.media"] if attached and not dicts(answer.get("includes"), "media") else []
+    counted = any("public_metrics" in user for user in users)
+    return missing + (["user.public_metrics"] if followers and found and not counted else [])
 
 
 def _outcome(error: Mapping[str, Any]) -> str:

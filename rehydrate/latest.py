@@ -1,7 +1,7 @@
 """The last word on every post: which rows of all that pages said make the images table, and in which order.
 
-Of what was said the keys are read whole, the rest slice by slice, so that memory does not grow with texts and
-addresses. Pure; `twigma rehydrate` and `twigma collect` write `WORK/images.parquet` with it.
+What was said is read part by part, a few numbers a row are kept, and names are compared a tenth at a time: memory
+hardly grows with the table. Pure; `twigma rehydrate` and `twigma collect` write `WORK/images.parquet` with it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,50 +14,82 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 ORDER = ("created_at", "id", "image_name")
-KEYS = (*ORDER, "author_id", "follower_count", "received_at", "what", "reason", "begins")
 SKIPPED = pa.schema([("what", pa.string()), ("reason", pa.string()), ("count", pa.int64())])
 SLICE = 1 << 15  # rows of the images table made at a time
+LOCAL, USER, PHOTO, LEFT_OUT = range(4)  # kinds of rows: nobody said it, an author, a photo, what is left out
+DIGITS = pa.array([str(digit) for digit in range(10)])
 
-Part = Callable[[], pa.Table]  # opens a table of what pages said (`posts.SAID`), or of images added by hand
+Part = Callable[[], pa.Table]  # opens a table with at least the columns of `posts.SAID`
 Rows = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Latest:
-    """What holds: rows of all parts in the order of the images table, followers by author, what is left out."""
+    """What holds: rows of all parts with their times, by time; followers by author; what is left out."""
 
     rows: Rows
+    times: Rows
     followers: pa.Table
     skipped: pa.Table
 
 
 def latest(parts: Sequence[Part]) -> Latest:
     """Of a post, and of an author's followers, what was said last; rows that nobody said (`what` is null) all stay."""
-    keys = pa.concat_tables([_keys(part()) for part in parts], promote_options="default")
-    what = keys["what"].combine_chunks()
-    statement = np.cumsum(_mask(keys["begins"]))
-    said_at = _moments(keys["received_at"], statement)
-    users = np.flatnonzero(_mask(pc.equal(what, "user")))
-    told = np.flatnonzero(_mask(pc.is_in(what, value_set=pa.array(["post", "media"]))))
-    users = users[_last(keys["author_id"].take(users), said_at[users])]
-    told = told[_last(keys["id"].take(told), said_at[told])]
-    photos = told[_mask(pc.equal(keys["reason"].take(told), "photo"))]
-    skipped = _count(keys.select(["what", "reason"]).take(told), len(photos), len(np.unique(statement[photos])))
-    rows = np.concatenate([photos, np.flatnonzero(_mask(what.is_null()))])
-    order = pc.sort_indices(keys.select(ORDER).take(rows), [(name, "ascending") for name in ORDER])
-    return Latest(rows[order.to_numpy()], keys.select(["author_id", "follower_count"]).take(users), skipped)
+    kind, tenth, time, begins, received_at = _numbers(parts)
+    statement = np.cumsum(begins, dtype=np.int64)
+    moment = np.unique(received_at, return_inverse=True)[1] << 32 | statement  # by time, then by place
+    keep = kind == LOCAL
+    for is_user, name in ((True, "author_id"), (False, "id")):
+        for some in range(len(DIGITS) + 1):
+            rows = np.flatnonzero((tenth == some) & (kind != LOCAL) & ((kind == USER) == is_user))
+            keep[rows] = _last(_take(parts, rows, [name])[name], moment[rows])
+    photos, users, left_out = (np.flatnonzero(keep & (kind == one)) for one in (PHOTO, USER, LEFT_OUT))
+    skipped = _count(_take(parts, left_out, ["what", "reason"]), len(photos), len(np.unique(statement[photos])))
+    rows = np.flatnonzero(keep & ((kind == PHOTO) | (kind == LOCAL)))
+    rows = rows[np.argsort(time[rows], kind="stable")]
+    return Latest(rows, time[rows], _take(parts, users, ["author_id", "follower_count"]), skipped)
 
 
 def ordered(parts: Sequence[Part], found: Latest, schema: pa.Schema) -> Iterator[pa.Table]:
-    """The images table in slices of SLICE rows; a column that a part does not have is null there."""
-    starts = np.cumsum([0, *(len(part()) for part in parts)])
-    for first in range(0, len(found.rows), SLICE):
-        rows = found.rows[first : first + SLICE]
-        of_part = np.searchsorted(starts, rows, side="right") - 1
-        pieces = [parts[at]().take(rows[of_part == at] - starts[at]) for at in np.unique(of_part)]
-        back = np.argsort(np.argsort(of_part, kind="stable"), kind="stable")
-        table = pa.concat_tables(pieces, promote_options="default").take(back)
+    """The images table in slices of SLICE rows or a few more; a column that not every part has is null elsewhere."""
+    first = 0
+    while first < len(found.rows):
+        last = min(first + SLICE, len(found.rows)) - 1
+        end = int(np.searchsorted(found.times, found.times[last], side="right"))  # equal times stay together
+        table = _take(parts, np.sort(found.rows[first:end])).sort_by([(name, "ascending") for name in ORDER])
         yield _with_followers(table, found.followers, schema)
+        first = end
+
+
+def _numbers(parts: Sequence[Part]) -> tuple[Rows, Rows, Rows, Rows, Rows]:
+    """Of every row its kind, the tenth its name is in, its time, whether it begins a statement, and when."""
+    columns = zip(*(_numbers_of(part()) for part in parts), strict=True)
+    kind, tenth, time, begins, received_at = (np.concatenate(column) for column in columns)
+    return kind, tenth, time, begins, received_at
+
+
+def _numbers_of(part: pa.Table) -> tuple[Rows, Rows, Rows, Rows, Rows]:
+    what, time = part["what"], part["created_at"].cast(pa.int64())
+    user, photo = pc.equal(what, "user"), pc.equal(part["reason"], "photo")
+    conditions = [_mask(what.is_null()), _mask(user), _mask(photo)]
+    kind = np.select(conditions, [LOCAL, USER, PHOTO], LEFT_OUT).astype(np.int8)
+    last = pc.utf8_slice_codeunits(pc.if_else(user, part["author_id"], part["id"]), -1)
+    tenth = np.asarray(pc.fill_null(pc.index_in(last, value_set=DIGITS), len(DIGITS))).astype(np.int8)
+    received_at = np.asarray(pc.fill_null(part["received_at"], 0))
+    return kind, tenth, np.asarray(pc.fill_null(time, 1 << 62)), _mask(part["begins"]), received_at
+
+
+def _take(parts: Sequence[Part], rows: Rows, names: list[str] | None = None) -> pa.Table:
+    """Rows of all parts, by rising number; one part is open at a time."""
+    pieces, start = [], 0
+    for part in parts:
+        table = part()
+        first, last = np.searchsorted(rows, [start, start + len(table)])
+        if first < last or not pieces:  # so that there is one piece at least
+            table_of_names = table.select(names) if names else table
+            pieces.append(table_of_names.take(rows[first:last] - start))
+        start += len(table)
+    return pa.concat_tables(pieces, promote_options="default")
 
 
 def _with_followers(table: pa.Table, followers: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -68,32 +100,22 @@ def _with_followers(table: pa.Table, followers: pa.Table, schema: pa.Schema) -> 
     return pa.table([values[field.name].cast(field.type) for field in schema], schema=schema).combine_chunks()
 
 
-def _keys(part: pa.Table) -> pa.Table:
-    return part.select([name for name in KEYS if name in part.column_names])
-
-
-def _mask(flags: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+def _mask(flags: pa.Array | pa.ChunkedArray) -> Rows:
     return np.asarray(pc.fill_null(flags, False))
 
 
-def _moments(received_at: pa.ChunkedArray, statement: Rows) -> npt.NDArray[np.int64]:
-    """Numbers in the order in which things were said: by time, then by place."""
-    _, rank = np.unique(np.asarray(pc.fill_null(received_at, 0)), return_inverse=True)
-    return rank.astype(np.int64) << 32 | statement
-
-
-def _last(names: pa.ChunkedArray, said_at: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def _last(names: pa.ChunkedArray, moment: Rows) -> Rows:
     """Which rows belong to the last statement on their name."""
     encoded = names.combine_chunks().dictionary_encode()
     codes = np.asarray(encoded.indices)
     last = np.zeros(len(encoded.dictionary), np.int64)
-    np.maximum.at(last, codes, said_at)
-    return last[codes] == said_at
+    np.maximum.at(last, codes, moment)
+    return np.asarray(last[codes] == moment)
 
 
-def _count(told: pa.Table, photos: int, posts: int) -> pa.Table:
+def _count(left_out: pa.Table, photos: int, posts: int) -> pa.Table:
     """Things by (what, reason); every photo and every post with photos is one."""
-    groups = told.group_by(["what", "reason"]).aggregate([([], "count_all")]).to_pylist()
+    groups = left_out.group_by(["what", "reason"]).aggregate([([], "count_all")]).to_pylist()
     counted = {(row["what"], row["reason"]): row["count_all"] for row in groups}
     counted |= {("media", "photo"): photos, ("post", "with photos"): posts}
     rows = [{"what": what, "reason": reason, "count": n} for (what, reason), n in sorted(counted.items())]

@@ -12,13 +12,14 @@ import logging
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from twigma.rehydrate.answers import OUTCOMES, dicts, outcomes
 from twigma.rehydrate.pages import KINDS, Page, append_page, check, page_file, read_pages
+from twigma.rehydrate.removed import read_removed, strip_answer
 
 NOT_ASKED = "not_asked"
 _CHUNK = 500
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS ids (
 CREATE TABLE IF NOT EXISTS pages (kind TEXT PRIMARY KEY, seen INTEGER NOT NULL, posts INTEGER, users INTEGER);
 CREATE TABLE IF NOT EXISTS searches (
     key TEXT PRIMARY KEY, pages INTEGER NOT NULL, next_token TEXT, oldest TEXT, done INTEGER NOT NULL, until TEXT);
+CREATE TABLE IF NOT EXISTS renewed (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS imports (file TEXT PRIMARY KEY, pages INTEGER NOT NULL, done INTEGER NOT NULL);
 """
 _UPSERT = """
@@ -62,6 +64,7 @@ class Ledger:
         with ExitStack() as stack:
             self._lock = _lock(self.work)
             stack.callback(os.close, self._lock)
+            self.removed = read_removed(self.work)
             with _errors_told(self._path):
                 self._db = _open(self._path)
                 stack.callback(self._db.close)
@@ -81,7 +84,11 @@ class Ledger:
     def append(
         self, kind: str, request: Mapping[str, Any], answer: Mapping[str, Any], received_at: str | None = None
     ) -> None:
-        """Store a page of `kind` (one of KINDS), then take it into the ledger; `received_at` is now when None."""
+        """Store a page of `kind` (one of KINDS), then take it into the ledger; `received_at` is now when None.
+
+        Posts and photos that were removed on request are not stored.
+        """
+        answer = strip_answer(answer, self.removed)
         start, end, page = append_page(page_file(self.work, kind), request, answer, received_at)
         with _errors_told(self._path):
             self._take(kind, start, end, page)
@@ -93,9 +100,16 @@ class Ledger:
         known = {post for post, outcome, counted in rows if outcome != "found" or counted or not followers}
         return [post for post in ids if post not in known]
 
+    def not_renewed(self, ids: Sequence[str]) -> list[str]:
+        """The ids that were not asked once more because their photo was gone, in order."""
+        renewed = {post for (post,) in self._select("SELECT id FROM renewed WHERE id IN", ids)}
+        return [post for post in ids if post not in renewed]
+
     def outcomes(self, ids: Iterable[str]) -> dict[str, str]:
         """The outcome of each of these ids, in order: one of OUTCOMES, or not_asked."""
-        found = dict(self._select("SELECT id, outcome FROM ids WHERE id IN", ids))
+        ids = list(ids)
+        names = {name: name for name in OUTCOMES}  # one string for all, not one a row
+        found = {post: names[what] for post, what in self._select("SELECT id, outcome FROM ids WHERE id IN", ids)}
         return {post: found.get(post, NOT_ASKED) for post in ids}
 
     def counts(self) -> dict[str, int]:
@@ -146,6 +160,8 @@ class Ledger:
     def _forget(self, kind: str) -> None:
         self._db.execute("DELETE FROM ids WHERE kind = ?", (kind,))
         self._db.execute("DELETE FROM pages WHERE kind = ?", (kind,))
+        if kind == "lookup":
+            self._db.execute("DELETE FROM renewed")
         if kind == "search":
             self._db.execute("DELETE FROM searches")
         if kind == "import":
@@ -163,6 +179,8 @@ class Ledger:
         if kind == "import":
             self._import(request)
             posts, users = [], []  # nothing was bought
+        if request.get("renew"):
+            self._db.executemany("INSERT OR IGNORE INTO renewed VALUES (?)", [(post,) for post in outcome])
         mark = (int(bool(request.get("followers"))), page["received_at"], kind, start)
         self._db.executemany(_UPSERT, [(post, what, *mark) for post, what in outcome.items()])
         self._db.execute(
@@ -202,6 +220,16 @@ def count_outcomes(outcomes: Mapping[str, str]) -> dict[str, int]:
     """Ids by outcome, every class named."""
     counted = Counter(outcomes.values())
     return {name: counted[name] for name in (*OUTCOMES, NOT_ASKED)}
+
+
+@contextmanager
+def lock(work: Path) -> Iterator[None]:
+    """Hold the pages and the ledger of a folder alone; RuntimeError when another run does."""
+    handle = _lock(work)
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _lock(work: Path) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from twigma import columns
-from twigma.rehydrate.answers import missing_fields
+from twigma.rehydrate.answers import dicts, missing_fields
 from twigma.rehydrate.budget import POST_PRICE, USER_PRICE, Budget
 from twigma.rehydrate.ledger import NOT_ASKED, Ledger, count_outcomes
 from twigma.rehydrate.pages import require_space
@@ -53,9 +53,9 @@ def lookup(
     """
     money = Budget(budget, followers, post_price, user_price)
     with Ledger(work) as ledger:
-        ids = list(dict.fromkeys(ids))
+        ids = [post for post in dict.fromkeys(ids) if not ledger.removed.holds(post)]
         todo = ids if again else ledger.unknown(ids, followers)
-        asked, failure = _ask_all(ledger, todo, client, money)
+        asked, failure = ask_all(ledger, todo, client, money)
         outcomes = ledger.outcomes(ids)
         write_outcomes(work, outcomes)
         write_images_table(work)
@@ -64,18 +64,22 @@ def lookup(
         return Lookup(count_outcomes(outcomes), asked, money.spent(ledger))
 
 
-def _ask_all(ledger: Ledger, todo: list[str], client: XClient, money: Budget) -> tuple[int, Exception | None]:
-    """Ask and store call by call until all is asked or the money spent: the ids asked, and what ended it early."""
-    asked = 0
+def ask_all(
+    ledger: Ledger, todo: list[str], client: XClient, money: Budget, *, renew: bool = False
+) -> tuple[int, Exception | None]:
+    """Ask and store call by call until all is asked or the money spent: the ids asked, and what ended it early.
+
+    `renew` marks the pages as those of `twigma.rehydrate.renew`.
+    """
+    asked, checked = 0, False
     with tqdm(total=len(todo), desc="look up", unit="post", mininterval=0.5) as bar:
         try:
             while batch := todo[asked : asked + money.affords(ledger, IDS_PER_CALL)]:
                 require_space(ledger.work)
                 for part, answer in _ask(client, batch, money.followers):
                     request = {"ids": part, "dialect": client.dialect, "followers": money.followers}
-                    ledger.append("lookup", request, answer)
-                    if asked == 0:
-                        refuse_missing(answer, client)
+                    ledger.append("lookup", request | ({"renew": True} if renew else {}), answer)
+                    checked = checked or refuse_missing(answer, client, money.followers)
                 asked += len(batch)
                 bar.update(len(batch))
         except (ApiError, OSError, ValueError) as failure:
@@ -83,14 +87,18 @@ def _ask_all(ledger: Ledger, todo: list[str], client: XClient, money: Budget) ->
     return asked, None
 
 
-def refuse_missing(answer: dict[str, Any], client: XClient) -> None:
-    """Raise ValueError when a stored page lacks fields that were asked for, before more such pages are bought."""
-    missing = missing_fields(answer)
+def refuse_missing(answer: dict[str, Any], client: XClient, followers: bool) -> bool:
+    """Whether a stored page holds posts, and so could be checked.
+
+    Raises ValueError when it lacks fields that were asked for, before more such pages are bought.
+    """
+    missing = missing_fields(answer, followers)
     if missing:
         raise ValueError(
             f"X API: no post on the first page has {', '.join(missing)}, asked for in the {client.dialect} dialect; "
             "stopped before buying more: try the other dialect"
         )
+    return bool(dicts(answer.get("data")))
 
 
 def write_outcomes(work: Path, outcomes: dict[str, str]) -> Path:

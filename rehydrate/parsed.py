@@ -37,11 +37,12 @@ def write_images_table(work: Path) -> pa.Table:
     known = _read_json(made)
     if path.exists() and known.get("parts") == facts and known.get("images") == columns.file_sha256(path):
         return pa.Table.from_pylist(known["skipped"], SKIPPED)
-    opened: list[Part] = [partial(columns.read_arrow, part) for part in parts.values()]
+    opened: list[Part] = [posts.SAID.empty_table, *(partial(columns.read_arrow, part) for part in parts.values())]
     schema = columns.schema(posts.IMAGES)
     if path.exists() and len(local := pq.read_table(path, filters=pc.field("source") != "x")):
-        opened.append(lambda: local)
         schema = pa.unify_schemas([schema, local.schema])
+        by_hand = pa.concat_tables([posts.SAID.empty_table(), local], promote_options="default")
+        opened.append(lambda: by_hand)
     found = latest(opened)
     _write(path, opened, found, schema)
     images = columns.file_sha256(path)

@@ -17,6 +17,8 @@ from twigma.rehydrate import shards
 from twigma.rehydrate.request import RETRYABLE
 from twigma.rehydrate.shards import Shard, is_finished, shard_at
 
+GONE = pa.array(["http_404", "http_410"])  # final for a URL
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -79,10 +81,13 @@ def photos(work: Path) -> pa.Table:
 
 
 def _failed(work: Path, wanted: pa.Table) -> pa.Table:
-    """The photos that failed for a passing reason."""
+    """The photos that failed for a passing reason, or that were gone and have another URL now."""
     sidecars = shards.read_sidecars(work)
-    passing = sidecars.filter(pc.is_in(sidecars["status"], value_set=pa.array(sorted(RETRYABLE))))
-    return wanted.filter(pc.is_in(wanted["image_name"], value_set=passing["image_name"].combine_chunks()))
+    at = pc.index_in(wanted["image_name"], value_set=sidecars["image_name"].combine_chunks())
+    status = sidecars["status"].take(at)
+    moved = pc.not_equal(sidecars["url"].take(at), wanted["url"])
+    gone = pc.and_(pc.is_in(status, value_set=GONE), moved)
+    return wanted.filter(pc.or_(pc.is_in(status, value_set=pa.array(sorted(RETRYABLE))), gone))
 
 
 def _without(wanted: pa.Table, others: list[pa.Table]) -> pa.Table:

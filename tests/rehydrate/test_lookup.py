@@ -11,9 +11,10 @@ import pytest
 from twigma import columns
 from twigma.demo.platform import Platform
 from twigma.rehydrate.budget import plan
-from twigma.rehydrate.lookup import lookup, write_images_table
+from twigma.rehydrate.lookup import lookup
 from twigma.rehydrate.pages import page_file, read_pages
-from twigma.rehydrate.x_api import ApiError, XClient
+from twigma.rehydrate.parsed import write_images_table
+from twigma.rehydrate.x_api import FIELDS, ApiError, XClient
 
 CANARY = "AAAAcanary0123456789token"
 
@@ -151,6 +152,22 @@ def test_dropped_fields_are_noticed_on_the_first_page(
         lookup(tmp_path, ids * 3, x)
     assert len(platform.asked) == 1
     assert len(list(read_pages(page_file(tmp_path, "lookup")))) == 1  # and what was bought is stored
+
+
+def test_the_first_page_that_has_posts_is_checked(
+    tiny_world: Path, ids: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = dict(FIELDS["legacy"])
+    gone = [str(10**18 + n) for n in range(100)]
+    with Platform(tiny_world) as platform, client(platform) as x:
+        monkeypatch.setattr(x, "_fields", lambda _: whole | {"tweet.fields": "attachments,text"})
+        with pytest.raises(ValueError, match="first page has created_at"):
+            lookup(tmp_path / "posts", [*gone, *ids, *ids], x)  # nothing of the first hundred is there
+        assert len(platform.asked) == 2
+        expansions = whole["expansions"] + ",author_id"
+        monkeypatch.setattr(x, "_fields", lambda _: whole | {"expansions": expansions, "user.fields": "id"})
+        with pytest.raises(ValueError, match=r"first page has user.public_metrics, asked"):
+            lookup(tmp_path / "users", ids, x, followers=True)
 
 
 def test_images_added_by_hand_stay(tiny_world: Path, ids: list[str], tmp_path: Path) -> None:

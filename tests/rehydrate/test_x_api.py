@@ -1,6 +1,7 @@
 import email.utils
 import json
 import logging
+import re
 import threading
 import time
 import traceback
@@ -13,34 +14,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from twigma.builder.collect import collect
 from twigma.demo.platform import Platform
+from twigma.rehydrate.lookup import lookup
 from twigma.rehydrate.x_api import ApiError, XClient, read_token
 
 CANARY = "AAAAcanary0123456789token"
 Answer = tuple[int, dict[str, str], str]
-# The official OpenAPI spec, 2.166 (legacy) and 2.167 (current): what each endpoint and field list accepts.
-PARAMETERS = {
-    "/2/tweets": {"ids"},
-    "/2/tweets/search/all": {"query", "start_time", "end_time", "since_id", "until_id", "max_results", "next_token"}
-    | {"pagination_token", "sort_order"},
-}
-ACCEPTED = {
-    "legacy": {
-        "tweet.fields": "attachments author_id conversation_id created_at edit_controls edit_history_tweet_ids "
-        "entities id lang note_tweet possibly_sensitive public_metrics referenced_tweets reply_settings text withheld",
-        "expansions": "attachments.media_keys author_id edit_history_tweet_ids referenced_tweets.id "
-        "referenced_tweets.id.attachments.media_keys referenced_tweets.id.author_id",
-    },
-    "current": {
-        "post.fields": "attachments conversation_id created_at edit_controls entities id lang note_post "
-        "possibly_sensitive public_metrics reply_settings text withheld",
-        "expansions": "attachments.media_keys author_id edit_history_post_ids referenced_posts",
-    },
-}
-BOTH = {
-    "media.fields": "alt_text duration_ms height media_key preview_image_url public_metrics type url variants width",
-    "user.fields": "created_at id protected public_metrics username verified withheld",
-}
+SPEC = json.loads(Path(__file__).with_name("x_spec.json").read_text("utf-8"))
 
 
 @contextmanager
@@ -80,23 +61,44 @@ def ids(tiny_world: Path) -> list[str]:
     return found
 
 
+def faults_by_the_spec(path: str, params: dict[str, str], dialect: str) -> list[str]:
+    """What X's own description of its API does not accept in a call."""
+    fields, parameters = SPEC["fields"][dialect], SPEC["parameters"][path]
+    wrong = [name for name in params if name not in fields and name not in parameters]
+    wrong += [name for name in parameters if name in params and not re.fullmatch(parameters[name], params[name])]
+    return wrong + [
+        f"{name}: {value}"
+        for name in fields.keys() & params.keys()
+        for value in params[name].split(",")
+        if value not in fields[name].split()
+    ]
+
+
+def test_the_spec_refuses_what_the_other_dialect_says() -> None:
+    asked = {"ids": "1,x", "tweet.fields": "author_id,likes", "expansions": "referenced_tweets.id", "limit": "3"}
+    assert faults_by_the_spec("/2/tweets", asked, "legacy") == ["limit", "ids", "tweet.fields: likes"]
+    assert faults_by_the_spec("/2/tweets", {"post.fields": "author_id"}, "current") == ["post.fields: author_id"]
+    assert "tweet.fields" in faults_by_the_spec("/2/tweets", asked, "current")
+    assert faults_by_the_spec("/2/tweets/search/all", {"max_results": "9"}, "legacy") == ["max_results"]
+
+
 @pytest.mark.parametrize("dialect", ["legacy", "current"])
 @pytest.mark.parametrize("followers", [False, True])
-def test_calls_ask_only_what_the_spec_accepts(tiny_world: Path, ids: list[str], dialect: Any, followers: bool) -> None:
+def test_a_look_up_and_a_search_ask_only_what_the_spec_accepts(
+    tiny_world: Path, ids: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: Any, followers: bool
+) -> None:
+    monkeypatch.setattr("twigma.builder.collect.POSTS_PER_PAGE", 10)  # so that there are several pages
+    many = [*ids, *(str(10**18 + n) for n in range(60))]
     with Platform(tiny_world) as platform, client(platform.api_url, dialect=dialect) as x:
-        page = x.lookup(ids, followers)
-        found = x.search_all("#aiart", "2022-01-01T00:00:00Z", "2023-01-01T00:00:00Z", followers=followers)
-        more = x.search_all("#aiart", "2022-01-01T00:00:00Z", "2023-01-01T00:00:00Z", None, max_results=10)
-        x.search_all("#aiart", "2022-01-01T00:00:00Z", "2023-01-01T00:00:00Z", more["meta"]["next_token"])
-    assert len(page["data"]) == 44 and len(found["data"]) > 10
-    assert ("users" in page["includes"]) is followers and ("author_id" in page["data"][0]) >= followers
-    accepted = ACCEPTED[dialect] | BOTH
+        looked = lookup(tmp_path / "ids", many, x, followers, budget=100)
+        found = collect(tmp_path / "tags", ["aiart", "dalle"], "2022-01-01", "2022-12-31", x, followers=followers)
+    assert looked.outcomes["found"] == 44 and found.done and found.pages == 3
+    assert [path for path, _ in platform.asked] == ["/2/tweets"] * 2 + ["/2/tweets/search/all"] * 3
     for path, params in platform.asked:
-        assert set(params) <= PARAMETERS[path] | set(accepted)
-        for name, values in accepted.items():
-            assert set(params.get(name, values.split()[0]).split(",")) <= set(values.split()), name
-        if path.endswith("all"):
-            assert {"start_time", "end_time"} <= set(params)
+        assert faults_by_the_spec(path, params, dialect) == []
+        assert path == "/2/tweets" or {"start_time", "end_time"} <= set(params)  # X would search thirty days
+        assert ("author_id" in params["expansions"]) is ("user.fields" in params) is followers
+    assert "next_token" in platform.asked[-1][1]
 
 
 def test_server_trouble_is_retried_with_jitter(tiny_world: Path, ids: list[str]) -> None:
