@@ -63,7 +63,18 @@ def fetch_list(cache: Path | None = None) -> Path:
         read_ids(path)
         return path
 
-    return _first_sound(_folder(cache), check)
+    folder = _folder(cache)
+    kept = _kept(folder)
+    return kept[0] if kept else _first_sound(folder, check)
+
+
+def _kept(folder: Path) -> tuple[Path, dict[str, str]] | None:
+    """The file that was found sound before, and where it is from."""
+    marker = folder / "downloads" / "source.json"
+    if not marker.exists():
+        return None
+    source = json.loads(marker.read_text("utf-8"))
+    return marker.parent / source["file"], source
 
 
 def _folder(cache: Path | None) -> Path:
@@ -74,15 +85,13 @@ def _folder(cache: Path | None) -> Path:
 
 def _first_sound(folder: Path, use: Callable[[Path, Mapping[str, str]], T]) -> T:
     """What `use` makes of the table in the cache, the record, or else its latest version; it refuses a damaged one."""
-    marker = folder / "downloads" / "source.json"
-    if marker.exists():
-        source = json.loads(marker.read_text("utf-8"))
-        return use(marker.parent / source["file"], source)
+    if kept := _kept(folder):
+        return use(*kept)
 
     def take(version: str) -> T:
         path, source = _table(version, folder / "downloads")
         made = use(path, source)
-        columns.write_json(marker, source)
+        columns.write_json(folder / "downloads" / "source.json", source)
         return made
 
     try:
@@ -176,7 +185,8 @@ def _fill(file: IO[bytes], entry: Mapping[str, Any]) -> None:
         return
     with _open(entry["links"]["self"], there) as answer, tqdm(total=size, desc=name, unit="B", unit_scale=True) as bar:
         if there and getattr(answer, "status", 0) != http.HTTPStatus.PARTIAL_CONTENT:
-            file.truncate(0)  # it sends the whole again
+            there = file.truncate(0)  # it sends the whole again
+        bar.update(there)
         try:
             while block := answer.read(1 << 20):
                 file.write(block)

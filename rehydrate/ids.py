@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from tqdm import tqdm
+
 from twigma import columns
 from twigma.rehydrate.lists import ID, read_rows
 
@@ -54,7 +56,8 @@ def read_id_list(path: Path, column: str | None = None, others: Sequence[str] = 
         raise FileNotFoundError(f"no file of post ids at {path}")
     found = IdList({}, 0, [])
     rows = 0
-    for row in read_rows(path, column, others):
+    bar = tqdm(read_rows(path, column, others), desc=path.name, unit="row", unit_scale=True, delay=1, leave=False)
+    for row in bar:
         value = row.value.strip(" \t\r\n")
         if reason := row.reason or why_bad(value):
             found.bad.append(BadLine(row.line, value, reason))
