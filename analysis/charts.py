@@ -200,7 +200,7 @@ def fig3a(tables: Tables) -> Figure:
     """Mean pairwise distance of each set."""
     table = tables["fig3a"]
     figure, ax = _axes(height=0.4 * len(table) + 1.0)
-    error = [table["value"] - table["low"], table["high"] - table["value"]]
+    error = np.array([table["value"] - table["low"], table["high"] - table["value"]])  # one row may be all there is
     ax.errorbar(table["value"], range(len(table)), xerr=error, fmt="o", color=COLOURS[0], capsize=3)
     ax.set_yticks(range(len(table)), table["set"])
     ax.invert_yaxis()

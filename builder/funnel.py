@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma import columns
+from twigma.rehydrate.removed import Removed
 from twigma.rehydrate.shards import read_sidecars
 
 STAGES = ("embed", "caption", "nsfw", "dedupe", "cluster")
@@ -20,14 +21,14 @@ ORDER = [(name, "ascending") for name in ("created_at", *columns.KEY)]
 
 
 def funnel(
-    work: Path, stages: Collection[str], removals: Collection[str], near_duplicates: str, nsfw_threshold: float | None
+    work: Path, stages: Collection[str], removed: Removed, near_duplicates: str, nsfw_threshold: float | None
 ) -> tuple[pa.Table, dict[str, int]]:
     """The rows to release in their order, with every column of METADATA and `text`; and the rows left out per reason.
 
     Raises FileNotFoundError when a stage has not run, ValueError when it has not seen every image.
     """
     table = gather(work, stages)
-    reasons = why_not(table, removals, near_duplicates, nsfw_threshold)
+    reasons = why_not(table, removed, near_duplicates, nsfw_threshold)
     kept = table.filter(reasons.is_null()).sort_by(ORDER)
     for stage in stages:
         _require_seen(kept["image_name"], work, stage)
@@ -41,18 +42,6 @@ def rank(reason: str) -> tuple[int, str]:
     """The place of a reason in the funnel: reasons are tried in this order."""
     heads = ("removed", "not fetched", "not decodable", "duplicate", "nsfw")
     return next(at for at, head in enumerate(heads) if reason.startswith(head)), reason
-
-
-def read_removals(work: Path) -> list[str]:
-    """The ids of posts and images in `WORK/removals.txt` (if any), sorted: one a line, `#` begins a comment."""
-    path = work / "removals.txt"
-    if not path.exists():
-        return []
-    lines = [line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines()]
-    for number, line in enumerate(lines, 1):
-        if line and not ID.fullmatch(line):
-            raise ValueError(f"{path}, line {number}: expected the id of a post or an image (digits), found {line!r}")
-    return sorted({line for line in lines if line})
 
 
 def gather(work: Path, stages: Collection[str]) -> pa.Table:
@@ -83,18 +72,15 @@ def _outcomes(work: Path) -> pa.Table:
     return pa.concat_tables([table.filter(success), table.filter(pc.invert(success))])
 
 
-def why_not(
-    table: pa.Table, removals: Collection[str], near_duplicates: str, nsfw_threshold: float | None
-) -> pa.ChunkedArray:
+def why_not(table: pa.Table, removed: Removed, near_duplicates: str, nsfw_threshold: float | None) -> pa.ChunkedArray:
     """For each row of `gather`, the reason why it is not released (string), or null."""
-    listed = pa.array(list(removals), pa.string())
-    removed = pc.or_(*[pc.is_in(table[key], value_set=listed, skip_nulls=True) for key in columns.KEY])
+    asked = pc.or_(*[removed.mask(table[key]) for key in columns.KEY])
     status = pc.fill_null(table["status"], "never tried")
     duplicate = table["duplicate_reason"]
     if near_duplicates == "keep":
         duplicate = pc.if_else(pc.equal(duplicate, "near"), pa.scalar(None, pa.string()), duplicate)
     reasons = [
-        _where(removed, "removed on request"),
+        _where(asked, "removed on request"),
         pc.if_else(pc.equal(status, "success"), pa.scalar(None, pa.string()), _join("not fetched: ", status)),
         _where(pc.invert(table["decoded"]), "not decodable"),
         _join("duplicate: ", duplicate),

@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 import twigma
 from twigma import columns
 from twigma.builder.fairness import SPLITS, choose, split
-from twigma.builder.funnel import ORDER, gather, read_removals, refuse_repeated, why_not
+from twigma.builder.funnel import ORDER, gather, refuse_repeated, why_not
 from twigma.builder.liked_files import write_files
+from twigma.rehydrate.removed import read_removed
 
 STAGES = ("embed", "caption", "nsfw", "dedupe")
 QUANTILE, PER_AUTHOR, NSFW = 0.9, 10, 0.5  # the top tenth, images of one author, highest NSFW score
@@ -62,7 +63,7 @@ def liked(
     work, out = Path(work), Path(out).resolve()
     _refuse_foreign(out)
     table = gather(work, STAGES)
-    reasons = _gates(table, why_not(table, read_removals(work), "drop", nsfw_threshold), acknowledge_x_terms)
+    reasons = _gates(table, why_not(table, read_removed(work), "drop", nsfw_threshold), acknowledge_x_terms)
     reasons = choose(table, reasons, quantile, per_author)
     which, reasons = split(table, reasons, seed)
     dropped = {str(each["values"]): int(each["counts"]) for each in reasons.drop_null().value_counts().to_pylist()}

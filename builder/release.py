@@ -25,8 +25,9 @@ import twigma
 from twigma import columns
 from twigma.builder import card
 from twigma.builder.croissant import croissant
-from twigma.builder.funnel import STAGES, funnel, rank, read_removals
+from twigma.builder.funnel import STAGES, funnel, rank
 from twigma.builder.scan import scan
+from twigma.rehydrate.removed import Removed, read_removed
 
 NEAR = ("drop", "keep")
 METADATA_ROWS, EMBEDDING_ROWS, ROW_GROUP = 500_000, 100_000, 50_000  # rows in a file of each, and in a row group
@@ -69,7 +70,7 @@ def release(
 
     `near_duplicates="keep"` keeps images that are nearly, but not exactly, equal to another. `nsfw_threshold` leaves
     out images that score higher (0 to 1). `without` names stages that have not run, whose columns are then null.
-    `WORK/removals.txt` lists ids of posts and images to leave out. Raises FileNotFoundError when a stage has not run,
+    What `twigma removals` took out stays out. Raises FileNotFoundError when a stage has not run,
     ValueError when it is out of date, when `out` holds anything but a release, or something private would be released.
     """
     _check_options(near_duplicates, nsfw_threshold, without)
@@ -81,8 +82,8 @@ def release(
     counts = _unchanged(out, inputs)
     if counts is not None:
         return counts
-    removals = read_removals(work)
-    kept, dropped = funnel(work, stages, removals, near_duplicates, nsfw_threshold)
+    removed = read_removed(work)
+    kept, dropped = funnel(work, stages, removed, near_duplicates, nsfw_threshold)
     if not len(kept):
         raise ValueError(f"no row of {work} is left to release: {dropped}")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +102,7 @@ def release(
             contact=contact,
             content=columns.fingerprint(_files(folder)),
         )
-        _write_texts(folder, facts, removals)
+        _write_texts(folder, facts, removed)
         _write_manifest(folder, facts, {"inputs": inputs, "settings": settings, "counts": asdict(counts)})
         scan(folder, kept["text"])
         _swap(folder, out, Path(private) / "old")
@@ -153,7 +154,7 @@ def _refuse_foreign(out: Path) -> None:
 def _inputs(work: Path, stages: Collection[str], settings: Mapping[str, Any]) -> str:
     """A fingerprint of everything a release is made from: data, settings and code."""
     code = {name: twigma.sha256(Path(twigma.__path__[0]) / name) for name in CODE}
-    paths = [work / "images.parquet", work / "removals.txt", *(work / "shards").glob("*.parquet")]
+    paths = [work / "images.parquet", work / "removed.json", *(work / "shards").glob("*.parquet")]
     paths += [path for stage in stages for path in (work / "columns" / stage).glob("*.arrow")]
     data = {path.relative_to(work).as_posix(): twigma.sha256(path) for path in sorted(paths) if path.exists()}
     return columns.fingerprint([code, data, settings, sorted(stages), twigma.__version__, pa.__version__])
@@ -224,7 +225,7 @@ def _write_file(path: Path, table: pa.Table, dictionary: bool) -> None:
     )
 
 
-def _write_texts(folder: Path, facts: card.Facts, removals: Collection[str]) -> None:
+def _write_texts(folder: Path, facts: card.Facts, removed: Removed) -> None:
     about = {
         "name": "TWIGMA",
         "description": card.summary(facts),
@@ -236,8 +237,9 @@ def _write_texts(folder: Path, facts: card.Facts, removals: Collection[str]) -> 
         "rai:personalSensitiveInformation": "Ids of public posts; no user ids, no text of posts, no images.",
     }
     columns.write_json(folder / "croissant.json", croissant(_files(folder), about))
-    heading = "# Ids of posts and images taken out of this dataset; drop them from copies and derived work too."
-    _write_text(folder / "removals.txt", "\n".join([heading, *removals, ""]))
+    heading = "# What was taken out: SHA-256 of this salt and the id of a post or an image. Drop them from copies too."
+    salt = [f"# salt: {removed.salt}"] if removed.hashes else []
+    _write_text(folder / "removals.txt", "\n".join([heading, *salt, *sorted(removed.hashes), ""]))
     _write_text(folder / "README.md", card.card(facts))
 
 

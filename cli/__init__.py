@@ -43,6 +43,7 @@ for command in (
     outputs.liked,
     outputs.analyze,
     outputs.report,
+    outputs.removals,
     status.status,
     outputs.columns,
     outputs.demo,

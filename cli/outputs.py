@@ -1,11 +1,11 @@
-"""`twigma release`, `liked`, `analyze`, `report`, `columns`, `demo`: from a working folder to what others use."""
+"""`twigma release`, `liked`, `analyze`, `report`, `removals`, `columns`, `demo`: what comes out of a working folder."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from twigma.cli.options import FOLDER, say, work_option
+from twigma.cli.options import FILE, FOLDER, say, work_option
 
 
 @click.command()
@@ -147,3 +147,36 @@ def demo(out: Path) -> None:
 
     if not run(out):
         raise RuntimeError(f"not every planted truth was recovered: see the table above; everything is in {out}")
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@work_option
+@click.option(
+    "--derived",
+    multiple=True,
+    type=FOLDER,
+    help="Release, report or set of liked images made from it: deleted if it names one of them. Repeat for each.",
+)
+def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
+    """Take posts and images out, for good.
+
+    FILE holds one a line: the id of a post or an image, or the address of a post or a photo. With a post go its
+    photos. They disappear from pages, ledger, tables, shards, columns and caches; salted hashes keep look-ups,
+    searches, imports and releases from bringing them back; a receipt in receipts/ says what was done.
+
+    \b
+      twigma removals requests.txt --derived twigma --derived report --derived liked
+    """
+    from twigma.builder.removals import read_names
+    from twigma.builder.removals import removals as run
+
+    receipt = run(work, read_names(file), derived)
+    found = f"{receipt.posts:,} posts and {receipt.images:,} images of {work}"
+    click.echo(f"{file}: {receipt.listed:,} ids, {found}")
+    say(receipt.changed, "taken out of:")
+    for name in receipt.deleted:
+        click.echo(f"deleted: {name}")
+    for name in receipt.left:
+        click.echo(f"left as it is: {name}")
+    click.echo("\n".join(["run next:", *(f"  {command}" for command in receipt.next)] if receipt.next else []))

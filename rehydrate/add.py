@@ -23,6 +23,7 @@ from tqdm import tqdm
 from twigma import columns
 from twigma.rehydrate import shards
 from twigma.rehydrate.decode import BadImage, check
+from twigma.rehydrate.removed import read_removed
 from twigma.rehydrate.shards import SIDECAR, Shard, is_finished, shard_at
 
 IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
@@ -126,7 +127,10 @@ def _register(work: Path, tar: Path, stem: str, taken: set[str], group_key: str 
     samples, skipped = _scan(tar)
     if not samples:
         raise ValueError(f"{tar} holds no images: expected members ending in {', '.join(sorted(IMAGES))}")
+    removed = read_removed(work)
     names = [_unique(sample.key, stem, taken) for sample in samples]
+    kept = [at for at, name in enumerate(names) if not removed.holds(name)]
+    samples, names, skipped = [samples[at] for at in kept], [names[at] for at in kept], skipped + len(names) - len(kept)
     with shards.mapped(tar) as data, ThreadPoolExecutor() as threads:
         made = threads.map(lambda sample, name: _row(data, sample, name, group_key), samples, names)
         rows = list(tqdm(made, desc=f"add {tar.name}", total=len(samples), unit="image", mininterval=0.5))

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,21 @@ def check(path: Path, seen: int = 0) -> tuple[int, int]:
     if path.exists() and whole < path.stat().st_size:
         os.truncate(path, whole)
     return whole, broken + (not at_line)
+
+
+def rewrite_pages(path: Path, change: Callable[[Page], Page]) -> int:
+    """Write a file of pages again with every page as `change` gives it, damaged lines left out; how many differ."""
+    if not path.exists():
+        return 0
+    changed = 0
+    with columns.atomic(path) as partial, partial.open("wb") as file:
+        partial.chmod(0o600)
+        for _, _, line in _whole_lines(path, 0):
+            page = _page(line)
+            new = b"" if page is None else _line(change(page))
+            changed += new != line
+            file.write(new)
+    return changed
 
 
 def _whole_lines(path: Path, start: int) -> Iterator[tuple[int, int, bytes]]:

@@ -76,19 +76,24 @@ def media_id(media_key: str) -> str | None:
     return match[1] if match and match[0].isascii() else None
 
 
-def url_shows(url: str, image_name: str) -> bool:
-    """Whether a photo URL is that of this media id: the first 11 characters of its file name spell the id.
+def photo_id(url: str) -> str | None:
+    """The media id that a photo URL shows: the first 11 characters of its file name spell it; None where there is none.
 
-    >>> url_shows("https://pbs.twimg.com/media/FbqlEjPOoAAxxxx.jpg", "1565745318061842432")
-    True
+    >>> photo_id("https://pbs.twimg.com/media/FbqlEjPOoAAxxxx.jpg")
+    '1565745318061842432'
     """
     match = PHOTO_URL.fullmatch(url)
     if match is None:
-        return False
+        return None
     try:
-        return int.from_bytes(base64.urlsafe_b64decode(match[1][:11] + "="), "big") == int(image_name)
+        return str(int.from_bytes(base64.urlsafe_b64decode(match[1][:11] + "="), "big"))
     except binascii.Error:
-        return False
+        return None
+
+
+def url_shows(url: str, image_name: str) -> bool:
+    """Whether a photo URL is that of this media id."""
+    return photo_id(url) == image_name
 
 
 # ---------------------------------------------------------------- one page

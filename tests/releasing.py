@@ -17,6 +17,7 @@ from PIL import Image
 
 from twigma import columns
 from twigma.rehydrate import shards
+from twigma.rehydrate.removed import hash_of
 
 DIM = 16
 FIRST = 1490000000000000001  # post ids of 19 digits, beyond what a float keeps
@@ -140,6 +141,11 @@ def _write_dedupe(work: Path, rows: list[dict[str, Any]]) -> None:
         }
     )
     columns.write_part(work / "columns/dedupe/part.arrow", table, {"near": 0.05})
+
+
+def remove(work: Path, *names: str) -> None:
+    """Note removals as `twigma removals` does, and leave everything else as it is."""
+    (work / "removed.json").write_text(json.dumps({"salt": "s", "hashes": [hash_of("s", name) for name in names]}))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -71,7 +71,7 @@ def test_publishing_again_sends_no_bytes(hub, publish):
 def test_a_new_version_sends_what_changed_removes_what_is_gone_and_keeps_the_old_tag(hub, publish, twigma, tmp_path):
     publish()
     work = releasing.make_work(tmp_path / "work")
-    (work / "removals.txt").write_text(releasing.media_id(5) + "\n")
+    releasing.remove(work, releasing.media_id(5))
     release(work, twigma, version="1.1.0", without=("embed",))
     found = publish(go=False)
     states = {path.split("/")[0]: state for path, state in found.files.items()}
@@ -85,7 +85,7 @@ def test_a_new_version_sends_what_changed_removes_what_is_gone_and_keeps_the_old
 def test_one_version_has_one_content(publish, twigma, tmp_path):
     publish()
     work = releasing.make_work(tmp_path / "work")
-    (work / "removals.txt").write_text(releasing.media_id(5) + "\n")
+    releasing.remove(work, releasing.media_id(5))
     release(work, twigma)
     with pytest.raises(ValueError, match=r"acme/twigma has v1\.0\.0 already.*new --release-version"):
         publish()
@@ -170,7 +170,7 @@ print(json.dumps({
 def test_what_is_published_loads_by_name_revision_stream_and_in_other_tools(hub, publish, twigma, tmp_path, made):
     publish()
     work = releasing.make_work(tmp_path / "work")
-    (work / "removals.txt").write_text(releasing.media_id(5) + "\n")
+    releasing.remove(work, releasing.media_id(5))
     release(work, twigma, version="1.1.0")
     publish()
     env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}

@@ -45,7 +45,7 @@ def expected(twigma):
 
 def next_release(twigma, tmp_path, version="1.1.0"):
     work = releasing.make_work(tmp_path / "work")
-    (work / "removals.txt").write_text(releasing.media_id(5) + "\n")
+    releasing.remove(work, releasing.media_id(5))
     release(work, twigma, version=version, without=("embed",))
 
 

@@ -158,15 +158,17 @@ def test_options_change_who_is_in(work, tmp_path):
 
 def test_removals_are_left_out_and_listed(work, tmp_path):
     post, image = str(releasing.FIRST + 2), releasing.media_id(20)
-    (work / "removals.txt").write_text(f"# asked on Monday\n{post}\n\n{image}  # and on Tuesday\n77\n")
+    releasing.remove(work, post, image, "77")
     found = release(work, tmp_path / "twigma")
     assert found.dropped["removed on request"] == 2 and found.released == 24
     table = metadata(tmp_path / "twigma")
     assert post not in set(table["id"]) and image not in set(table["image_name"])
     assert image not in pq.read_table(tmp_path / "twigma/embeddings")["image_name"].to_pylist()
-    assert (tmp_path / "twigma/removals.txt").read_text().splitlines()[1:] == sorted([post, image, "77"])
-    (work / "removals.txt").write_text("1.49e18\n")
-    with pytest.raises(ValueError, match=r"removals\.txt, line 1.*'1.49e18'"):
+    _, salt, *listed = (tmp_path / "twigma/removals.txt").read_text().splitlines()
+    assert salt == "# salt: s"
+    assert listed == sorted(hashlib.sha256(f"s{name}".encode()).hexdigest() for name in (post, image, "77"))
+    (work / "removed.json").write_text("{")
+    with pytest.raises(ValueError, match=r"removed\.json is damaged"):
         release(work, tmp_path / "twigma")
 
 
@@ -243,7 +245,7 @@ def test_images_added_by_hand_stand_on_no_post(tmp_path):
 
 
 def test_nothing_left_is_an_error(work, tmp_path):
-    (work / "removals.txt").write_text("\n".join(str(releasing.FIRST + i) for i in range(30)))
+    releasing.remove(work, *(str(releasing.FIRST + i) for i in range(30)))
     with pytest.raises(ValueError, match=r"no row of .* is left"):
         release(work, tmp_path / "twigma")
 

@@ -1,0 +1,167 @@
+"""`twigma removals FILE`: posts and images taken out of a working folder and everything made from it, for good.
+
+Their salted hashes are kept first (`rehydrate/removed.py`), so that nothing brings them back; then pages, tables,
+shards and columns are written again without them (`erase.py`), and derived folders that name them are deleted. Stopped
+at any moment, it goes on when run again with the same file. A receipt, written last, says what was done.
+"""
+
+import datetime
+import json
+import re
+import shutil
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from twigma import columns
+from twigma.builder import erase
+from twigma.rehydrate import ledger, shards
+from twigma.rehydrate.posts import photo_id
+from twigma.rehydrate.removed import add_removed, hash_of
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(?:\.[A-Za-z0-9_.-]{1,80})?")
+MEDIA_KEY = re.compile(r"[0-9]+_([0-9]{15,19})")
+POST_URL = re.compile(r"https?://(?:www\.|mobile\.)?(?:x|twitter)\.com/\S+/status(?:es)?/([0-9]{1,20})\S*")
+NUMBER = re.compile(rb"(?<![0-9A-Za-z])[0-9]{1,20}(?![0-9A-Za-z])")
+MARKS = {"MANIFEST.json": ("twigma", "twigma-liked"), "results.json": None}  # what tells a derived folder of ours
+
+
+@dataclass
+class Receipt:
+    """What a removal did: when, how many ids were listed and known, what changed where, and what to run next.
+
+    `hashes` are those of the ids with the salt of `WORK/removed.json`: whoever has an id can check that it is among
+    them.
+    """
+
+    when: str
+    listed: int
+    posts: int
+    images: int
+    changed: dict[str, int] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    next: list[str] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
+
+
+def removals(work: Path, names: Collection[str], derived: Sequence[Path] = ()) -> Receipt:
+    """Take posts and images (ids of either) out of `work`, and delete those of the `derived` folders that name them.
+
+    With a post go its photos, wherever else they stand. `derived` are releases, reports and sets of liked images: they
+    are made again without what was removed. Raises FileNotFoundError when `work` is no folder, ValueError when a
+    derived folder is none of ours, RuntimeError while another run writes in `work`.
+    """
+    work = Path(work)
+    if not work.is_dir():
+        raise FileNotFoundError(f"no working folder at {work}: --work names it")
+    for folder in derived:
+        _require_ours(folder)
+    with shards.lock(work), ledger.lock(work):
+        receipt, every = _count(work, names)
+        removed = add_removed(work, every)
+        receipt.hashes = sorted(hash_of(removed.salt, name) for name in every)
+        receipt.changed = {
+            "pages": erase.pages(work, removed),
+            "tables": erase.tables(work, removed),
+            **erase.shards_and_columns(work, removed, receipt.left),
+        }
+        receipt.deleted = [*_delete(derived, every), *_drop_caches()]
+        receipt.next = _next(work)
+    with ledger.Ledger(work):
+        pass  # made again from the pages that are left
+    columns.write_json(work / "receipts" / f"removal-{receipt.when.replace(':', '')}.json", asdict(receipt))
+    return receipt
+
+
+def read_names(path: Path) -> list[str]:
+    """The ids in a file, one a line: a post, an image, a media key, or the address of a post or of a photo.
+
+    Raises ValueError naming the first line that is none of these: a request must not be passed over.
+    """
+    found = []
+    for number, line in enumerate(Path(path).read_text("utf-8-sig").splitlines(), 1):
+        text = line.partition("#")[0].strip() if not line.strip().startswith("http") else line.strip()
+        if text:
+            found.append(_name(text, f"{path}, line {number}"))
+    if not found:
+        raise ValueError(f"{path} names nothing: expected ids or addresses of posts or images, one a line")
+    return list(dict.fromkeys(found))
+
+
+def _name(text: str, where: str) -> str:
+    if match := MEDIA_KEY.fullmatch(text) or POST_URL.fullmatch(text):
+        return match[1]
+    if (photo := photo_id(text)) is not None:
+        return photo
+    if NAME.fullmatch(text):
+        return text
+    raise ValueError(f"{where}: expected the id or address of a post or an image, found {text[:80]!r}")
+
+
+def _count(work: Path, names: Collection[str]) -> tuple[Receipt, set[str]]:
+    """The receipt so far, and every id to take out: those listed, and the photos of the posts among them."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    every = set(names)
+    path = work / "images.parquet"
+    if not path.exists():
+        return Receipt(now, len(every), 0, 0), every
+    table = pq.read_table(path, columns=list(columns.KEY))
+    of_posts = table.filter(pc.is_in(table["id"], value_set=pa.array(sorted(every))))
+    every |= set(of_posts["image_name"].to_pylist())
+    images = pc.sum(pc.is_in(pc.unique(table["image_name"]), value_set=pa.array(sorted(every)))).as_py() or 0
+    return Receipt(now, len(names), len(pc.unique(of_posts["id"])), images), every
+
+
+def _require_ours(folder: Path) -> None:
+    """A folder is deleted only when it is a release, a report or a set of liked images."""
+    for name, kinds in MARKS.items():
+        for path in folder.rglob(name):
+            if kinds is None or json.loads(path.read_bytes()).get("dataset") in kinds:
+                return
+    raise ValueError(f"{folder} is no release, report or set of liked images: it would not be deleted; leave it out")
+
+
+def _delete(derived: Sequence[Path], names: set[str]) -> list[str]:
+    """Delete the derived folders that name what was removed; which those were."""
+    found = [folder for folder in derived if _mentions(folder, names)]
+    for folder in found:
+        shutil.rmtree(folder)
+    return list(map(str, found))
+
+
+def _mentions(folder: Path, names: set[str]) -> bool:
+    """Whether any file of a folder is named after, or holds, one of these ids."""
+    wanted = {name.encode() for name in names}
+    for path in folder.rglob("*"):
+        if path.stem in names:
+            return True
+        if path.suffix == ".parquet" and erase.holds(pq.read_table(path), names):
+            return True
+        if path.suffix in (".json", ".jsonl", ".csv", ".html", ".md", ".txt") and path.is_file():
+            with path.open("rb") as file:
+                if any(not wanted.isdisjoint(NUMBER.findall(line)) for line in file):
+                    return True
+    return False
+
+
+def _drop_caches() -> list[str]:
+    """Delete what `load_dataset("twigma")` keeps: it is made again from what is left."""
+    from datasets.config import HF_DATASETS_CACHE
+
+    folder = Path(HF_DATASETS_CACHE) / "twigma"
+    if not folder.exists():
+        return []
+    shutil.rmtree(folder)
+    return [str(folder)]
+
+
+def _next(work: Path) -> list[str]:
+    """What to run so that everything derived stands again, without what was removed."""
+    stages = [name for name in ("dedupe", "cluster") if (work / "columns" / name).exists()]
+    commands = [f"twigma {name} --work {work}" for name in stages]
+    return [*commands, f"twigma release --work {work} --release-version NEXT"] if commands else []
