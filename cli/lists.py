@@ -46,15 +46,28 @@ def draw_list(
     from twigma.rehydrate.sample import draw, read_strata, unite
 
     path = find_list(file)
-    listed, strata = read_strata(path, column, stratify.split(","))
+    listed, strata = read_strata(path, column, [name.strip() for name in stratify.split(",")])
     _require_ids(path, listed)
     click.echo(f"{path}: {len(listed.ids):,} ids")
     _set_aside(work if keep else None, path, listed)
     drawn = draw(list(listed.ids), strata, sample, seed)
     if len(drawn) < len(listed.ids):
         _say_sample(drawn, len(listed.ids), len(set(strata)), stratify, seed)
+    drawn = _without_removed(work, drawn)
     unite(work, drawn)  # refuses what the folder cannot take before anything else happens
     return drawn
+
+
+def _without_removed(work: Path, drawn: "pa.Table") -> "pa.Table":
+    """The ids but for those that `twigma removals` took out of this folder."""
+    import pyarrow.compute as pc
+
+    from twigma.rehydrate.removed import read_removed
+
+    kept = drawn.filter(pc.invert(read_removed(work).mask(drawn["id"])))
+    if len(kept) < len(drawn):
+        click.echo(f"  {len(drawn) - len(kept):,} of them were removed on request and are left out")
+    return kept
 
 
 def _say_sample(drawn: "pa.Table", total: int, strata: int, stratify: str, seed: int) -> None:
