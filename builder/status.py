@@ -120,7 +120,7 @@ def _release(work: Path, rows: int) -> Facts | None:
         return None
     written = manifest.stat().st_mtime_ns
     facts = twigma.read_manifest(folder)
-    sources = [work / "images.parquet", work / "removals.txt", *(work / "columns").glob("*/*.arrow")]
+    sources = [work / "images.parquet", work / "removed.json", *(work / "columns").glob("*/*.arrow")]
     newer = any(path.exists() and path.stat().st_mtime_ns > written for path in sources)
     counts = facts["counts"]
     known = {"folder": str(folder), "version": facts["version"], "images": counts["released"], "posts": counts["posts"]}
@@ -207,4 +207,5 @@ def _open_photos(photos: Facts, shards: Facts) -> Iterator[tuple[str, str]]:
         todo = f"{photos['waiting']:,} photos are waiting" if photos["waiting"] else "a fetch was stopped"
         yield "twigma rehydrate", f"{todo}, {shards['unfinished']:,} shards are begun"
     if again := photos["tried_once"]:
-        yield "twigma rehydrate --retry-failed", f"{again:,} photos failed once for a passing reason"
+        renewed = "with a token it also looks posts up once more whose photo is gone"
+        yield "twigma rehydrate --retry-failed", f"{again:,} photos failed once for a passing reason; {renewed}"

@@ -32,6 +32,7 @@ def status(work: Path, as_json: bool) -> None:
 
     Reads only, and may be asked while a run goes on. Every id of the list is in exactly one class, and
     the classes add up. Exit code 1 when a file is damaged: it is named, with what to do, and the rest is shown.
+    The object of --json is described in twigma.builder.status.
 
     \b
       twigma status
