@@ -56,7 +56,8 @@ def read_id_list(path: Path, column: str | None = None, others: Sequence[str] = 
         raise FileNotFoundError(f"no file of post ids at {path}")
     found = IdList({}, 0, [])
     rows = 0
-    bar = tqdm(read_rows(path, column, others), desc=path.name, unit="row", unit_scale=True, delay=1, leave=False)
+    rows_read = read_rows(path, column, others)
+    bar = tqdm(rows_read, desc=path.name, unit="row", unit_scale=True, mininterval=0.5, delay=1, leave=False)
     for row in bar:
         value = row.value.strip(" \t\r\n")
         if reason := row.reason or why_bad(value):
