@@ -43,14 +43,14 @@ class Facts:
     near_duplicates: str
     contact: str
     content: str  # SHA-256 over the tables of the release
+    history: Sequence[Mapping[str, Any]] = ()  # newest first, as `changes.history` gives it
 
 
 def card(facts: Facts) -> str:
     """The README.md of a release: YAML header for the Hub, then the filled template."""
-    template = string.Template((Path(twigma.__path__[0]) / "dataset_card.md").read_text("utf-8"))
     months = posts_per_month(facts.metadata)
     with_embeddings = facts.embeddings > 0
-    return template.substitute(
+    return _template("dataset_card.md").substitute(
         yaml=header(facts),
         summary=summary(facts),
         version=facts.version,
@@ -63,8 +63,28 @@ def card(facts: Facts) -> str:
         spark=f"`{sparkline(list(months.values()))}`" if months else "No row has a date.",
         months=_table(("month (UTC)", "posts"), months.items()) if months else "",
         models=_models(facts.models),
+        history=_history(facts.history),
         contact=facts.contact,
     )
+
+
+def datasheet(facts: Facts) -> str:
+    """The DATASHEET.md of a release: motivation, composition, collection, uses and maintenance."""
+    months = list(posts_per_month(facts.metadata))
+    return _template("datasheet.md").substitute(
+        version=facts.version,
+        summary=summary(facts),
+        funnel=_funnel(facts),
+        months_span=f"Posts are from {months[0]} to {months[-1]}." if months else "No row has a date.",
+        near=", and nearly equal ones by their embedding" if facts.near_duplicates == "drop" else "",
+        models=_models(facts.models),
+        contact=facts.contact,
+        history=_history(facts.history),
+    )
+
+
+def _template(name: str) -> string.Template:
+    return string.Template((Path(twigma.__path__[0]) / name).read_text("utf-8"))
 
 
 def summary(facts: Facts) -> str:
@@ -169,6 +189,19 @@ def _funnel(facts: Facts) -> str:
     return _table(("", "rows"), [*lines, ("**released**", len(facts.metadata))])
 
 
+def _history(history: Sequence[Mapping[str, Any]]) -> str:
+    """A line a version, newest first."""
+    names = ("version", "rows", "added", "removed", "changed")
+    lines = ["| version | images | added | removed | changed |", "|---|---:|---:|---:|---:|"]
+    for entry in history:
+        lines.append("| " + " | ".join(_cell(entry.get(name, "")) for name in names) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def _duplicates(near: str) -> str:
     if near == "drop":
         return "Of images that are nearly equal (reason `near`), only the earliest is kept."
@@ -187,5 +220,5 @@ def _models(models: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _table(head: tuple[str, str], rows: Any) -> str:
-    lines = [f"| {a} | {f'{b:,}' if isinstance(b, int) else b} |" for a, b in rows]
+    lines = [f"| {a} | {_cell(b)} |" for a, b in rows]
     return "\n".join([f"| {head[0]} | {head[1]} |", "|---|---|" if head[1] != "rows" else "|---|---:|", *lines])

@@ -1,6 +1,6 @@
 """The release of a working folder: ids and derived columns, nothing else; `twigma release` writes it.
 
-    twigma/README.md  croissant.json  MANIFEST.json  removals.txt
+    twigma/README.md  DATASHEET.md  croissant.json  MANIFEST.json  removals.txt
            metadata/metadata-train-00000-of-00002.parquet
            embeddings/embeddings-train-00000-of-00009.parquet
 
@@ -24,6 +24,7 @@ from tqdm import tqdm
 import twigma
 from twigma import columns
 from twigma.builder import card
+from twigma.builder.changes import history
 from twigma.builder.croissant import croissant
 from twigma.builder.funnel import STAGES, funnel, rank
 from twigma.builder.scan import scan
@@ -33,7 +34,12 @@ NEAR = ("drop", "keep")
 METADATA_ROWS, EMBEDDING_ROWS, ROW_GROUP = 500_000, 100_000, 50_000  # rows in a file of each, and in a row group
 WRITERS = 4
 PROVENANCE = ("shard", "part", "of", "embed", "dedupe", "images", "stored")  # of a part: fingerprints of its inputs
-CODE = ("columns.py", "dataset_card.md", *(f"builder/{name}.py" for name in ("card", "croissant", "funnel", "release")))
+CODE = (
+    "columns.py",
+    "dataset_card.md",
+    "datasheet.md",
+    *(f"builder/{name}.py" for name in ("card", "croissant", "funnel", "release")),
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,7 @@ def release(
             near_duplicates=near_duplicates,
             contact=contact,
             content=columns.fingerprint(_files(folder)),
+            history=history(out, kept, version),
         )
         _write_texts(folder, facts, removed)
         _write_manifest(folder, facts, {"inputs": inputs, "settings": settings, "counts": asdict(counts)})
@@ -240,6 +247,7 @@ def _write_texts(folder: Path, facts: card.Facts, removed: Removed) -> None:
     heading = "# What was taken out: SHA-256 of this salt and the id of a post or an image. Drop them from copies too."
     salt = [f"# salt: {removed.salt}"] if removed.hashes else []
     _write_text(folder / "removals.txt", "\n".join([heading, *salt, *sorted(removed.hashes), ""]))
+    _write_text(folder / "DATASHEET.md", card.datasheet(facts))
     _write_text(folder / "README.md", card.card(facts))
 
 
@@ -252,6 +260,7 @@ def _write_manifest(folder: Path, facts: card.Facts, more: Mapping[str, Any]) ->
     """MANIFEST.json, written last; it has no time in it, so that equal input gives equal bytes."""
     code = {"twigma": twigma.__version__, "pyarrow": pa.__version__}
     manifest = {"dataset": "twigma", "version": facts.version, "code": code, "models": facts.models, **more}
+    manifest |= {"history": list(facts.history)}
     columns.write_json(folder / "MANIFEST.json", manifest | {"files": _files(folder)})
 
 

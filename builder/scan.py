@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from twigma import columns
 
 FILES = re.compile(
-    r"README\.md|croissant\.json|MANIFEST\.json|removals\.txt|(metadata|embeddings)/\1-train-\d{5}-of-\d{5}\.parquet"
+    r"README\.md|DATASHEET\.md|croissant\.json|MANIFEST\.json|removals\.txt|(metadata|embeddings)/\1-train-\d{5}-of-\d{5}\.parquet"
 )
 ALLOWED = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
 IDS = r"^[0-9]{1,20}(_[0-9]+)?$"

@@ -340,9 +340,41 @@ def test_the_card_states_every_column_and_count(made):
     assert "26 images on 25 posts, 2021-01 to 2021-04" in card and "halffloat>[16]" in card
 
 
+def test_the_datasheet_has_the_numbers_of_the_release(made):
+    sheet = (made / "twigma/DATASHEET.md").read_text()
+    assert "$" not in sheet and "26 images on 25 posts" in sheet and "Posts are from 2021-01 to 2021-04." in sheet
+    assert "| left out: duplicate: pixels | -1 |" in sheet and "| 1.0.0 | 26 |" in sheet
+    for part in ("Motivation", "Composition", "Collection", "Preprocessing", "Uses", "Distribution", "Maintenance"):
+        assert f"## {part}\n" in sheet
+
+
+def test_a_new_version_says_what_it_changes_and_carries_the_history(work, tmp_path):
+    out = tmp_path / "twigma"
+    release(work, out)
+    table = pq.read_table(work / "images.parquet")
+    likes = [None if i == 3 else n for i, n in enumerate(table["like_count"].to_pylist())]
+    columns.write_parquet(work / "images.parquet", columns.add(table, like_count=pa.array(likes, pa.int64())))
+    releasing.remove(work, releasing.media_id(5), releasing.media_id(6))
+    release(work, out, version="1.1.0")
+    release(work, out, version="1.2.0", near_duplicates="keep")
+    history = json.loads((out / "MANIFEST.json").read_text())["history"]
+    assert history == [
+        {"version": "1.2.0", "rows": 25, "added": 1, "removed": 0, "changed": 0},
+        {"version": "1.1.0", "rows": 24, "added": 0, "removed": 2, "changed": 1},
+        {"version": "1.0.0", "rows": 26},
+    ]
+    for name in ("README.md", "DATASHEET.md"):
+        assert "| 1.1.0 | 24 | 0 | 2 | 1 |" in (out / name).read_text()
+    release(work, out, version="1.2.0")
+    again = json.loads((out / "MANIFEST.json").read_text())["history"]
+    assert again == [{"version": "1.2.0", "rows": 24}, *history[1:]]
+
+
 def test_the_recipes_of_the_card_run(made):
     card = (made / "twigma/README.md").read_text()
     recipes = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    with_ours = [recipe for recipe in recipes if "work" in recipe]
+    recipes = [recipe for recipe in recipes if recipe not in with_ours]
     checks = ["assert len(metadata['train'] if 'train' in metadata else metadata) == 26"]
     checks += ["assert sum(n for _, n in by_month) == 25", "assert vectors.shape == (26, 16)"]
     checks += [
@@ -351,6 +383,13 @@ def test_the_recipes_of_the_card_run(made):
     ]
     assert len(recipes) == 5
     releasing.run(made, "\n".join([*recipes, *checks]))
+    checks = [
+        "assert first['image'].size == (24, 16) and first['id'].startswith('149')",
+        "assert image.size == (24, 16)",
+    ]
+    checks += ["assert row.id.startswith('149') and sample['__key__'] in rows.index"]
+    assert len(with_ours) == 2
+    releasing.run(made, "\n".join([*with_ours, *checks]))
 
 
 def test_croissant_is_valid_and_its_records_load(made):
