@@ -54,6 +54,7 @@ class PoolProcess:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True, text=True
         )
         assert self._process.stdout is not None
+        self.pid = self._process.pid
         self.events: Iterator[Event] = (json.loads(line) for line in self._process.stdout if line.endswith("\n"))
         self.send({"parent": os.getpid(), "processes": processes, "options": options})
 

@@ -68,7 +68,6 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray will do; without it, it warns
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
     logging.getLogger("ray").setLevel(logging.ERROR)
     paths = os.pathsep.join([*(entry for entry in sys.path if entry), "${PYTHONPATH}"])
     own: dict[str, Any] = {"include_dashboard": False, "num_cpus": cpus} if address == "local" else {}

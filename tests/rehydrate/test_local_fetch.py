@@ -1,0 +1,33 @@
+from dataclasses import asdict
+from pathlib import Path
+
+from twigma.rehydrate import plan, shards
+from twigma.rehydrate.local_fetch import PoolProcess
+from twigma.rehydrate.request import LIMITS
+
+from .servers import Host
+from .worlds import ROWS, alive, descendants, populate
+
+
+def test_one_pool_does_one_list_after_the_other_and_ends(tmp_path: Path) -> None:
+    """The same worker does both; a shard's folder holds what the sidecar says."""
+    with Host() as host:
+        populate(tmp_path, host, 2 * ROWS)
+        lists = plan.plan(tmp_path, {}, ROWS).shards
+        options = {"rows_per_shard": ROWS, "image_base_url": host.url, "limits": asdict(LIMITS)}
+        options |= {"allow": [host.url.removeprefix("http://")], "gate": str(tmp_path / "gate")}
+        pool, workers = PoolProcess(options, 1), []
+        for number, shard in enumerate(lists):
+            attempt = tmp_path / shard.name
+            pool.send([(number, str(plan.list_of(shard)), str(attempt))], last=shard is lists[-1])
+            rows = 0
+            for event in pool.events:
+                rows += event.get("rows", 0)
+                if "done" in event:
+                    break
+                workers += descendants(pool.pid)
+            assert (event, rows) == ({"done": number}, ROWS)
+            assert shards.verify(attempt / shard.tar.name, attempt / shard.sidecar.name)["rows"] == ROWS
+        assert list(pool.events) == []
+        pool.close()
+    assert len(set(workers)) == 1 and not alive(workers[0])

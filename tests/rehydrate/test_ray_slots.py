@@ -1,0 +1,68 @@
+"""Slots on a real Ray cluster that fail, end and fall silent; and addresses where there is no cluster."""
+
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from twigma.rehydrate import ray_slots
+
+
+class Doubling(ray_slots.Slot):
+    """Gives a number and its double, unless the number is one that goes wrong."""
+
+    def pieces(self, task: int) -> Iterator[int]:
+        yield task
+        if task == 3:
+            raise ValueError("three is bad")
+        if task == 4:
+            raise SystemExit(1)
+        if task == 5:
+            os.kill(os.getpid(), 19)  # stopped, not ended: nothing but silence tells
+        yield 2 * task
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*:ResourceWarning")  # Ray's own sockets and processes
+def test_every_task_ends_done_or_failed_whatever_its_slot_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_slots, "TRIES", 2)
+    pieces: dict[int, list[int]] = defaultdict(list)
+    ends: dict[int, Any] = {}
+    with ray_slots.connect(cpus=2) as cpus:
+        import ray
+
+        actor = ray.remote(Doubling).options(num_cpus=1)
+        results = ray_slots.run(actor.remote, range(8), lambda key: key, cpus, silence=5)
+        for key, kind, value in results:
+            if kind == "piece":
+                pieces[key].append(value)
+            elif kind == "lost":
+                del pieces[key]
+            else:
+                assert key not in ends
+                ends[key] = value
+        results.close()
+    good = {0, 1, 2, 6, 7}
+    assert {key: pieces[key] for key in good} == {key: [key, 2 * key] for key in good}
+    assert {key for key, value in ends.items() if value is None} == good and set(ends) == set(range(8))
+    assert isinstance(ends[3], ValueError) and "three is bad" in str(ends[3])
+    assert "was lost 2 times" in str(ends[4])
+    assert "was lost 2 times: no word from it for 5 s" in str(ends[5])
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_an_address_without_a_cluster_is_said_at_once(address: str) -> None:
+    with pytest.raises(RuntimeError, match=f"no Ray cluster answers at '{address}'"), ray_slots.connect(address):
+        pass
+
+
+def test_without_ray_it_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['ray'] = None; from twigma.rehydrate import ray_slots\nwith ray_slots.connect(): pass"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.endswith("RuntimeError: Ray is not installed here: pip install 'twigma[ray]'\n")
