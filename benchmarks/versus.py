@@ -57,10 +57,10 @@ def _print_row(name: str, cells: Sequence[str], quality: str) -> None:
 
 
 def _measure(work: Callable[[], A]) -> tuple[Cost, A]:
-    before, times, start = _memory("VmRSS", reset=True), os.times(), time.perf_counter()
+    before, times, start = memory("VmRSS", reset=True), os.times(), time.perf_counter()
     result = work()
     wall, spent = time.perf_counter() - start, [now - then for now, then in zip(os.times(), times, strict=True)]
-    memory = float("nan") if any(spent[2:4]) else _memory("VmHWM") - before  # child processes have their own
+    memory = float("nan") if any(spent[2:4]) else memory("VmHWM") - before  # child processes have their own
     return Cost(wall, sum(spent[:4]), memory), result
 
 
@@ -69,7 +69,7 @@ def _median(costs: list[Cost]) -> Cost:
     return Cost(median(c.wall for c in costs), median(c.cpu for c in costs), max(c.memory for c in costs))
 
 
-def _memory(field: str, reset: bool = False) -> float:
+def memory(field: str, reset: bool = False) -> float:
     """MB of this process: `VmRSS` now, `VmHWM` at its highest since the last reset; NaN where it is not known."""
     try:
         if reset:

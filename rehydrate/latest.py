@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 ORDER = ("created_at", "id", "image_name")
 SKIPPED = pa.schema([("what", pa.string()), ("reason", pa.string()), ("count", pa.int64())])
-SLICE = 1 << 15  # rows of the images table made at a time
+SLICE = 1 << 14  # rows of the images table made at a time
 LOCAL, USER, PHOTO, LEFT_OUT = range(4)  # kinds of rows: nobody said it, an author, a photo, what is left out
 DIGITS = pa.array([str(digit) for digit in range(10)])
 
@@ -35,19 +35,22 @@ class Latest:
 
 def latest(parts: Sequence[Part]) -> Latest:
     """Of a post, and of an author's followers, what was said last; rows that nobody said (`what` is null) all stay."""
-    kind, tenth, time, begins, received_at = _numbers(parts)
-    statement = np.cumsum(begins, dtype=np.int64)
-    moment = np.unique(received_at, return_inverse=True)[1] << 32 | statement  # by time, then by place
+    kind, tenth, moment = _numbers(parts)
     keep = kind == LOCAL
     for is_user, name in ((True, "author_id"), (False, "id")):
         for some in range(len(DIGITS) + 1):
             rows = np.flatnonzero((tenth == some) & (kind != LOCAL) & ((kind == USER) == is_user))
-            keep[rows] = _last(_take(parts, rows, [name])[name], moment[rows])
+            if len(rows):
+                keep[rows] = _last(_take(parts, rows, [name])[name], moment[rows])
+                pa.default_memory_pool().release_unused()
     photos, users, left_out = (np.flatnonzero(keep & (kind == one)) for one in (PHOTO, USER, LEFT_OUT))
-    skipped = _count(_take(parts, left_out, ["what", "reason"]), len(photos), len(np.unique(statement[photos])))
+    posts = len(np.unique(moment[photos]))
+    skipped = _count(_take(parts, left_out, ["what", "reason"]), len(photos), posts)
     rows = np.flatnonzero(keep & ((kind == PHOTO) | (kind == LOCAL)))
-    rows = rows[np.argsort(time[rows], kind="stable")]
-    return Latest(rows, time[rows], _take(parts, users, ["author_id", "follower_count"]), skipped)
+    times = np.asarray(pc.fill_null(_take(parts, rows, ["created_at"])["created_at"].cast(pa.int64()), 1 << 62))
+    by_time = np.argsort(times, kind="stable")
+    followers = _take(parts, users, ["author_id", "follower_count"])
+    return Latest(rows[by_time], times[by_time], followers, skipped)
 
 
 def ordered(parts: Sequence[Part], found: Latest, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -58,30 +61,38 @@ def ordered(parts: Sequence[Part], found: Latest, schema: pa.Schema) -> Iterator
         end = int(np.searchsorted(found.times, found.times[last], side="right"))  # equal times stay together
         table = _take(parts, np.sort(found.rows[first:end])).sort_by([(name, "ascending") for name in ORDER])
         yield _with_followers(table, found.followers, schema)
+        pa.default_memory_pool().release_unused()
         first = end
 
 
-def _numbers(parts: Sequence[Part]) -> tuple[Rows, Rows, Rows, Rows, Rows]:
-    """Of every row its kind, the tenth its name is in, its time, whether it begins a statement, and when."""
-    columns = zip(*(_numbers_of(part()) for part in parts), strict=True)
-    kind, tenth, time, begins, received_at = (np.concatenate(column) for column in columns)
-    return kind, tenth, time, begins, received_at
+def _numbers(parts: Sequence[Part]) -> tuple[Rows, Rows, Rows]:
+    """Of every row its kind, the tenth that its name is in, and its moment, the same for all rows of a statement."""
+    times = np.unique(np.concatenate([pc.unique(part()["received_at"].fill_null(0)) for part in parts]))
+    columns: list[tuple[Rows, Rows, Rows]] = []
+    statements = 0
+    for part in parts:
+        table = part()
+        statement = statements + np.cumsum(_mask(table["begins"]), dtype=np.int64)
+        rank = np.searchsorted(times, np.asarray(table["received_at"].fill_null(0)))
+        columns.append((*_kind_and_tenth(table), rank << 32 | statement))  # by time, then by place
+        statements = int(statement[-1]) if len(table) else statements
+    kind, tenth, moment = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return kind, tenth, moment
 
 
-def _numbers_of(part: pa.Table) -> tuple[Rows, Rows, Rows, Rows, Rows]:
-    what, time = part["what"], part["created_at"].cast(pa.int64())
-    user, photo = pc.equal(what, "user"), pc.equal(part["reason"], "photo")
-    conditions = [_mask(what.is_null()), _mask(user), _mask(photo)]
+def _kind_and_tenth(part: pa.Table) -> tuple[Rows, Rows]:
+    what, user = part["what"], pc.equal(part["what"], "user")
+    conditions = [_mask(what.is_null()), _mask(user), _mask(pc.equal(part["reason"], "photo"))]
     kind = np.select(conditions, [LOCAL, USER, PHOTO], LEFT_OUT).astype(np.int8)
     last = pc.utf8_slice_codeunits(pc.if_else(user, part["author_id"], part["id"]), -1)
-    tenth = np.asarray(pc.fill_null(pc.index_in(last, value_set=DIGITS), len(DIGITS))).astype(np.int8)
-    received_at = np.asarray(pc.fill_null(part["received_at"], 0))
-    return kind, tenth, np.asarray(pc.fill_null(time, 1 << 62)), _mask(part["begins"]), received_at
+    tenth = pc.fill_null(pc.index_in(last, value_set=DIGITS), len(DIGITS))
+    return kind, np.asarray(tenth).astype(np.int8)
 
 
 def _take(parts: Sequence[Part], rows: Rows, names: list[str] | None = None) -> pa.Table:
     """Rows of all parts, by rising number; one part is open at a time."""
-    pieces, start = [], 0
+    pieces: list[pa.Table] = []
+    start = 0
     for part in parts:
         table = part()
         first, last = np.searchsorted(rows, [start, start + len(table)])

@@ -133,7 +133,7 @@ class Ledger:
         return (row[0], bool(row[1])) if row else (0, False)
 
     def _select(self, sql: str, ids: Iterable[str]) -> Iterator[tuple[Any, ...]]:
-        ids = list(ids)
+        ids = sorted(ids)  # neighbours in the database, so that each of its pages is read once
         for first in range(0, len(ids), _CHUNK):
             chunk = ids[first : first + _CHUNK]
             yield from self._db.execute(f"{sql} ({','.join('?' * len(chunk))})", chunk)

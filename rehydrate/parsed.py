@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 from twigma import columns
 from twigma.rehydrate import answers, posts
-from twigma.rehydrate.latest import SKIPPED, Latest, Part, latest, ordered
+from twigma.rehydrate.latest import SKIPPED, Part, latest, ordered
 from twigma.rehydrate.pages import KINDS, Page, page_file, read_pages
+from twigma.rehydrate.sample import read_list
 
 PART_BYTES = 32 << 20  # of pages; the last part, still growing, is parsed anew each time
 Range = tuple[Path, int, int]  # pages from this byte to that
@@ -33,34 +34,56 @@ def write_images_table(work: Path) -> pa.Table:
     """
     path, made = Path(work) / "images.parquet", _folder(work) / "made.json"
     parts = _parse(work)
-    facts = {name: columns.made_from(part) for name, part in parts.items()}
+    listed = Path(work) / "ids.parquet"
+    facts: dict[str, Any] = {name: columns.made_from(part) for name, part in parts.items()}
+    facts["ids.parquet"] = columns.file_sha256(listed) if listed.exists() else None
     known = _read_json(made)
-    if path.exists() and known.get("parts") == facts and known.get("images") == columns.file_sha256(path):
+    if path.exists() and known.get("made_from") == facts and known.get("images") == columns.file_sha256(path):
         return pa.Table.from_pylist(known["skipped"], SKIPPED)
     opened: list[Part] = [posts.SAID.empty_table, *(partial(columns.read_arrow, part) for part in parts.values())]
     schema = columns.schema(posts.IMAGES)
-    if path.exists() and len(local := pq.read_table(path, filters=pc.field("source") != "x")):
+    if path.exists() and len(local := columns.read_parquet(path, filters=pc.field("source") != "x")):
+        local = local.select([name for name in local.column_names if name != "sample_weight"])
         schema = pa.unify_schemas([schema, local.schema])
         by_hand = pa.concat_tables([posts.SAID.empty_table(), local], promote_options="default")
         opened.append(lambda: by_hand)
     found = latest(opened)
-    _write(path, opened, found, schema)
+    weights = _weights(work)
+    tables = (_weighted(table, weights) for table in ordered(opened, found, schema))
+    _write(path, tables, _weighted(schema.empty_table(), weights).schema)
     images = columns.file_sha256(path)
-    columns.write_json(made, {"parts": facts, "images": images, "skipped": found.skipped.to_pylist()})
+    columns.write_json(made, {"made_from": facts, "images": images, "skipped": found.skipped.to_pylist()})
     return found.skipped
 
 
-def _write(path: Path, parts: list[Part], found: Latest, schema: pa.Schema) -> None:
+def _write(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> None:
     """Write the table slice by slice; a file that would not change stays as it is."""
     new = _folder(path.parent) / path.name
-    with columns.atomic(new) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for table in tqdm(ordered(parts, found, schema), desc="images table", unit="slice", delay=1):
+    options = {"compression": "zstd", "write_page_checksum": True}
+    with columns.atomic(new) as file, pq.ParquetWriter(file, schema, **options) as writer:
+        for table in tqdm(tables, desc="images table", unit="slice", delay=1):
             writer.write_table(table)
     if path.exists() and filecmp.cmp(new, path, shallow=False):
         new.unlink()
         return
     new.replace(path)
     columns.fsync(path.parent)
+
+
+def _weights(work: Path) -> pa.Table | None:
+    """The ids of the list and their weights; None where it is no sample, and every weight is 1."""
+    listed = read_list(work)
+    if listed is None or pc.all(pc.equal(listed["weight"], 1.0)).as_py():
+        return None
+    return listed.select(["id", "weight"])
+
+
+def _weighted(table: pa.Table, weights: pa.Table | None) -> pa.Table:
+    """The table with `sample_weight`, null for posts that are not of the list; as it is where there are no weights."""
+    if weights is None:
+        return table
+    at = pc.index_in(table["id"], value_set=weights["id"].combine_chunks())
+    return columns.add(table, sample_weight=weights["weight"].take(at))
 
 
 # ------------------------------------------------------------------ parts

@@ -13,6 +13,7 @@ from twigma.rehydrate import parsed
 from twigma.rehydrate.pages import append_page, page_file, read_pages
 from twigma.rehydrate.parsed import write_images_table
 from twigma.rehydrate.posts import posts
+from twigma.rehydrate.sample import draw, record
 
 from .test_posts import MEDIA, answer, photo, post
 
@@ -110,6 +111,27 @@ def test_changed_pages_damaged_parts_and_other_code_are_noticed(
     file.unlink()
     write_images_table(tmp_path)
     assert parts(tmp_path) == {} and pq.read_metadata(tmp_path / "images.parquet").num_rows == 0
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_the_weights_of_a_sample_stand_beside_its_posts(tmp_path: Path) -> None:
+    store(tmp_path, 0)
+    store(tmp_path, 1)
+    record(tmp_path, draw(["1", "2", "3"], ["a", "b", "b"]))  # a whole list: no weights
+    write_images_table(tmp_path)
+    assert "sample_weight" not in pq.read_schema(tmp_path / "images.parquet").names
+    (tmp_path / "ids.parquet").unlink()
+    drawn = draw(["0", "2", "4", "5", "6", "7"], ["a", "b", "b", "b", "b", "c"], 4)
+    record(tmp_path, drawn)
+    write_images_table(tmp_path)
+    table = pq.read_table(tmp_path / "images.parquet")
+    columns.require(table, ["sample_weight"], "images.parquet")
+    weights = dict(zip(drawn["id"].to_pylist(), drawn["weight"].to_pylist(), strict=True))
+    assert table["sample_weight"].to_pylist() == [weights.get(post) for post in table["id"].to_pylist()]
+    assert table["sample_weight"].null_count < len(table) and max(weights.values()) > 1
+    (tmp_path / "ids.parquet").unlink()
+    write_images_table(tmp_path)
+    assert "sample_weight" not in pq.read_schema(tmp_path / "images.parquet").names
 
 
 def _die_at(work: Path, step: str) -> None:

@@ -82,12 +82,18 @@ def test_the_spec_refuses_what_the_other_dialect_says() -> None:
     assert faults_by_the_spec("/2/tweets/search/all", {"max_results": "9"}, "legacy") == ["max_results"]
 
 
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smallest pages X gives, so that a search has several."""
+    monkeypatch.setattr("twigma.builder.collect.POSTS_PER_PAGE", 10)
+
+
+@pytest.mark.usefixtures("small_pages")
 @pytest.mark.parametrize("dialect", ["legacy", "current"])
 @pytest.mark.parametrize("followers", [False, True])
 def test_a_look_up_and_a_search_ask_only_what_the_spec_accepts(
-    tiny_world: Path, ids: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: Any, followers: bool
+    tiny_world: Path, ids: list[str], tmp_path: Path, dialect: Any, followers: bool
 ) -> None:
-    monkeypatch.setattr("twigma.builder.collect.POSTS_PER_PAGE", 10)  # so that there are several pages
     many = [*ids, *(str(10**18 + n) for n in range(60))]
     with Platform(tiny_world) as platform, client(platform.api_url, dialect=dialect) as x:
         looked = lookup(tmp_path / "ids", many, x, followers, budget=100)
