@@ -53,6 +53,10 @@ class Twigma(Parquet):  # type: ignore[misc]
             self.shards = twigma.find_shards(kwargs.get("shards") or TwigmaConfig.shards) if name == "images" else {}
             data_files = DataFilesDict({"train": _with_origins(list(self.shards) or self.tables, self.tables)})
         super().__init__(*args, data_files=data_files, **kwargs)
+        self._rows: pa.Table | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_rows": None}  # each process reads the metadata once, none is sent them
 
     def _split_generators(self, dl_manager: Any) -> Any:
         if self.release is not None:
@@ -60,7 +64,7 @@ class Twigma(Parquet):  # type: ignore[misc]
             twigma.check_files(self.release, names, contents=not dl_manager.is_streaming)
         if self.config.name not in WITH_PIXELS:
             return super()._split_generators(dl_manager)
-        schema = self._metadata().schema if self.config.name == "images" else LIKED
+        schema = self._schema() if self.config.name == "images" else LIKED
         self.info.features = datasets.Features(
             {"image": datasets.Image()} | datasets.Features.from_arrow_schema(schema)
         )
@@ -86,16 +90,31 @@ class Twigma(Parquet):  # type: ignore[misc]
         """The images of these shards (their manifests) that the metadata lists, checked against the manifest."""
         metadata = self._metadata()
         for number, file in enumerate(files):
-            for block_number, block in enumerate(read_images(self.shards[file])):
-                yield Key(number, block_number), self._cast_table(_join(block, metadata))
+            shard = self.shards[file]
+            rows = _rows_of(shard.sidecar, metadata)
+            for block_number, block in enumerate(read_images(shard)):
+                yield Key(number, block_number), self._cast_table(_join(block, rows))
 
     def _metadata(self) -> pa.Table:
-        """The rows and columns of the metadata that are asked for, `image_name` in any case."""
-        filters = self.config.filters
-        expression = filters_to_expression(filters) if isinstance(filters, list) else filters
-        table = pyarrow.dataset.dataset(self.tables).to_table(filter=expression)
-        wanted = {"image_name", *(self.config.columns or table.column_names)}
-        return table.select([name for name in table.column_names if name in wanted])
+        """The rows and columns of the metadata that are asked for, read once in a process."""
+        if self._rows is None:
+            filters = self.config.filters
+            expression = filters_to_expression(filters) if isinstance(filters, list) else filters
+            files = pyarrow.dataset.dataset(self.tables)
+            self._rows = files.to_table(columns=self._schema().names, filter=expression)
+        return self._rows
+
+    def _schema(self) -> pa.Schema:
+        """The columns that are asked for, and `image_name` in any case."""
+        schema = pyarrow.dataset.dataset(self.tables).schema
+        wanted = {"image_name", *(self.config.columns or schema.names)}
+        return pa.schema([field for field in schema if field.name in wanted])
+
+
+def _rows_of(sidecar: Any, metadata: pa.Table) -> pa.Table:
+    """The metadata of the images of one shard: few rows, so that joining its blocks to them takes no time."""
+    names = pyarrow.dataset.dataset(str(sidecar)).to_table(columns=["image_name"])["image_name"].combine_chunks()
+    return metadata.filter(pc.is_in(metadata["image_name"], value_set=names)).combine_chunks()
 
 
 def _join(block: pa.Table, metadata: pa.Table) -> pa.Table:

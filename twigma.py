@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from twigma.rehydrate.index import Images
     from twigma.rehydrate.shards import Shard
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ __all__ = [
     "find_shards",
     "find_tables",
     "load_dataset",
+    "open_images",
     "read_liked",
     "read_manifest",
     "register",
@@ -48,6 +50,18 @@ def load_dataset(name: str = "metadata", **kwargs: Any) -> Any:
     import datasets
 
     return datasets.load_dataset("twigma", name, **kwargs)
+
+
+def open_images(work: str | os.PathLike[str] = "work") -> "Images":
+    """The stored images of a working folder by `image_name`, read from the tars in any order, nothing unpacked.
+
+    >>> images = twigma.open_images("work")             # doctest: +SKIP
+    >>> images["1480000000000000021"].size              # doctest: +SKIP
+    (512, 512)
+    """
+    from twigma.rehydrate.index import Images
+
+    return Images(work)
 
 
 # ------------------------------------------------------------- where it is

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from twigma import columns
 from twigma.rehydrate import pages as raw
 from twigma.rehydrate import shards
+from twigma.rehydrate.index import index_file
 from twigma.rehydrate.parsed import write_images_table
 from twigma.rehydrate.plan import list_of
 from twigma.rehydrate.removed import Removed, strip_answer
@@ -110,6 +111,7 @@ def shards_and_columns(work: Path, removed: Removed, left: list[str]) -> dict[st
         was = shards.read_manifest(shard)
         images += _erase_shard(shard, was, removed, left)
         marks[str(was["sha256"])] = str(shards.read_manifest(shard)["sha256"])
+    index_file(work).unlink(missing_ok=True)
     for path in sorted((work / "shards" / "plan").glob("*.parquet")):
         _filter_parquet(path, removed)
     return {"images": images, "columns": _erase_columns(work / "columns", removed, marks)}
