@@ -47,6 +47,7 @@ class PoolProcess:
     def __init__(self, options: dict[str, Any], processes: int) -> None:
         environment = os.environ | {
             "NO_ALBUMENTATIONS_UPDATE": "1",
+            "X_BEARER_TOKEN": "",  # of no use to processes that read strangers' images
             "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
         }
         command = [sys.executable, "-W", "ignore", "-m", "twigma.rehydrate.pool"]

@@ -1,9 +1,12 @@
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
 from twigma.rehydrate import plan, shards
 from twigma.rehydrate.local_fetch import PoolProcess
 from twigma.rehydrate.request import LIMITS
+from twigma.rehydrate.x_api import TOKEN_VARIABLE
 
 from .servers import Host
 from .worlds import ROWS, alive, descendants, populate
@@ -31,3 +34,13 @@ def test_one_pool_does_one_list_after_the_other_and_ends(tmp_path: Path) -> None
         assert list(pool.events) == []
         pool.close()
     assert len(set(workers)) == 1 and not alive(workers[0])
+
+
+def test_the_processes_do_not_know_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They read images posted by strangers; whoever takes one of them over finds nothing worth having."""
+    monkeypatch.setenv(TOKEN_VARIABLE, "AAAAcanary0123456789token")
+    monkeypatch.setenv("KEPT", "a")
+    pool = PoolProcess({}, 1)
+    environment = Path(f"/proc/{pool.pid}/environ").read_bytes()
+    pool.close()
+    assert b"KEPT=a\0" in environment and b"canary" not in environment
