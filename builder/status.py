@@ -9,6 +9,8 @@ import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +56,11 @@ def status(work: Path) -> Facts:
     if not work.is_dir():
         raise FileNotFoundError(f"no working folder at {work}: `twigma rehydrate --ids FILE` or `twigma add` makes one")
     damaged: list[str] = []
-    finished = read_finished(work)
+    with ThreadPoolExecutor() as pool:
+        reads = [pool.submit(_or_told, damaged, partial(read, work)) for read in (read_rows, view_ledger)]
+        finished = read_finished(work)
+        rows, ledger = (read.result() for read in reads)
     damaged += finished.damaged
-    rows = _or_told(damaged, lambda: read_rows(work))
-    ledger = _or_told(damaged, lambda: view_ledger(work))
     facts = {
         "work": str(work),
         "running": running(work),

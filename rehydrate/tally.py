@@ -224,9 +224,9 @@ def _post_classes(rows: pa.Table, found: Photos) -> tuple[pa.Array, list[str], I
 
     Of several failures the first by name counts.
     """
-    given = ~rows["local"].to_numpy()
-    ids = rows["id"].filter(pa.array(given)).combine_chunks().dictionary_encode()
-    post, status = ids.indices.to_numpy(), found.status[found.of_row[given]]
+    given = pc.invert(rows["local"])
+    ids = rows["id"].filter(given).combine_chunks().dictionary_encode()
+    post, status = ids.indices.to_numpy(), found.status[found.of_row[given.to_numpy()]]
     photos, good, open_ = (
         np.bincount(post[of], minlength=len(ids.dictionary)) for of in (status >= 0, status == 0, status == 1)
     )

@@ -154,7 +154,7 @@ def test_the_release_beside_it(tmp_path: Path) -> None:
     found = status(work)["release"]
     assert (found["images"], found["posts"], found["out_of_date"]) == (counts.released, counts.posts, False)
     time.sleep(0.01)
-    (work / "removals.txt").touch()
+    (work / "removed.json").touch()
     assert status(work)["release"]["out_of_date"]
 
 
