@@ -196,7 +196,17 @@ def write_json(path: Path, value: Any) -> None:
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Write a Parquet file atomically (zstd)."""
     with atomic(path) as partial:
-        pq.write_table(table, partial, compression="zstd")
+        pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
+
+
+def read_parquet(path: Path, **options: Any) -> pa.Table:
+    """Read a Parquet file, its pages checked by their checksums; ValueError naming it when it is damaged."""
+    try:
+        return pq.read_table(path, page_checksum_verification=True, **options)
+    except (FileNotFoundError, MemoryError):
+        raise
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise ValueError(f"{path} is damaged ({error}): delete it and run the command that made it again") from error
 
 
 def file_sha256(path: Path) -> str:
@@ -262,7 +272,7 @@ def read_images(work: Path, *stages: str) -> pa.Table:
         raise FileNotFoundError(
             f"no images table at {path}: `twigma rehydrate` makes one from post ids, `twigma add` from tars"
         )
-    table = pq.read_table(path)
+    table = read_parquet(path)
     for name in stages:
         table = join(table, read_parts(work / "columns" / name))
     return table

@@ -17,7 +17,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from twigma import columns
@@ -87,10 +86,10 @@ def _finished(work: Path) -> list[Shard]:
 
 def _names(work: Path) -> set[str]:
     """Every image name that is taken, in the images table and in the shards."""
-    tables = [pq.read_table(shard.sidecar, columns=["image_name"]) for shard in _finished(work)]
+    tables = [columns.read_parquet(shard.sidecar, columns=["image_name"]) for shard in _finished(work)]
     images = work / "images.parquet"
     if images.exists():
-        tables.append(pq.read_table(images, columns=["image_name"]))
+        tables.append(columns.read_parquet(images, columns=["image_name"]))
     return {name for table in tables for name in table["image_name"].to_pylist()}
 
 
@@ -238,9 +237,9 @@ def _extend_images_table(work: Path) -> None:
     """Give every image of the added shards its row in `images.parquet`, in the table's order."""
     path = work / "images.parquet"
     added = [shard for shard in _finished(work) if _made_by_add(shard)]
-    new = pa.concat_tables([pq.read_table(shard.sidecar, columns=["image_name", "group"]) for shard in added])
+    new = pa.concat_tables([columns.read_parquet(shard.sidecar, columns=["image_name", "group"]) for shard in added])
     if path.exists():
-        table = pq.read_table(path)
+        table = columns.read_parquet(path)
         known = set(table["image_name"].to_pylist())
         new = new.filter(pa.array([name not in known for name in new["image_name"].to_pylist()], pa.bool_()))
         if not len(new):

@@ -41,8 +41,8 @@ def plan(work: Path, settings: dict[str, Any], rows_per_shard: int, *, retry_fai
         _same_settings(shard, settings)
     done = {shard.name for shard in finished}
     unfinished = [path for path in planned if path.stem not in done]
-    sidecars = [pq.read_table(shard.sidecar, columns=["image_name"]) for shard in finished]
-    waiting = [pq.read_table(path, columns=["image_name"]) for path in unfinished]
+    sidecars = [columns.read_parquet(shard.sidecar, columns=["image_name"]) for shard in finished]
+    waiting = [columns.read_parquet(path, columns=["image_name"]) for path in unfinished]
     new = _without(wanted, [*sidecars, *waiting])
     if retry_failed and sidecars:
         new = pa.concat_tables([new, _without(_failed(work, wanted), waiting)])
@@ -73,7 +73,7 @@ def photos(work: Path) -> pa.Table:
         raise FileNotFoundError(
             f"no images table at {path}: give post ids with --ids, or find posts with `twigma collect` first"
         )
-    table = pq.read_table(path, columns=["image_name", "url"])
+    table = columns.read_parquet(path, columns=["image_name", "url"])
     columns.require(table, ("image_name", "url"), str(path))
     at = pa.array(range(len(table)), pa.int64())
     first = table.append_column("at", at).group_by("image_name").aggregate([("at", "min")])

@@ -8,8 +8,8 @@ import csv
 from pathlib import Path
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from twigma import columns
 from twigma.rehydrate import shards
 from twigma.rehydrate.budget import POST_PRICE, Budget
 from twigma.rehydrate.ledger import NOT_ASKED, Ledger, count_outcomes
@@ -49,7 +49,7 @@ def _gone(work: Path) -> list[str]:
     path = Path(work) / "images.parquet"
     if not path.exists() or not shards.manifests(work):
         return []
-    table = pq.read_table(path, columns=["id", "image_name", "url"], filters=pc.field("source") == "x")
+    table = columns.read_parquet(path, columns=["id", "image_name", "url"], filters=pc.field("source") == "x")
     fetched = shards.read_sidecars(work)
     fetched = fetched.filter(pc.is_in(fetched["status"], value_set=GONE))
     at = pc.index_in(table["image_name"], value_set=fetched["image_name"].combine_chunks())

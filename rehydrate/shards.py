@@ -46,7 +46,7 @@ def read_manifest(shard: Shard) -> dict[str, Any]:
     """What the manifest says; ValueError when it is damaged."""
     try:
         manifest = json.loads(shard.manifest.read_bytes())
-        if isinstance(manifest, dict) and {"sha256", "bytes", "rows", "samples", "tar"} <= set(manifest):
+        if isinstance(manifest, dict) and {"sha256", "bytes", "rows", "samples", "tar", "sidecar"} <= set(manifest):
             return manifest
     except ValueError:
         pass
@@ -70,18 +70,19 @@ def manifests(work: Path) -> list[Shard]:
 
 
 def is_finished(shard: Shard) -> bool:
-    """Whether a sound manifest stands beside a sidecar and a tar of the size it names."""
+    """Whether a sound manifest stands beside the sidecar and a tar of the size it names."""
     try:
         manifest = read_manifest(shard)
         tar = shard.manifest.parent / manifest["tar"]
-        return shard.sidecar.exists() and tar.stat().st_size == int(manifest["bytes"])
+        intact = columns.file_sha256(shard.sidecar) == manifest["sidecar"]
+        return bool(intact and tar.stat().st_size == int(manifest["bytes"]))
     except (OSError, ValueError):
         return False
 
 
 def read_sidecars(work: Path) -> pa.Table:
     """One row per requested photo over all finished shards; a failure that a later shard tried again is left out."""
-    tables = [pq.read_table(shard.sidecar, schema=SIDECAR) for shard in list_shards(work)]
+    tables = [columns.read_parquet(shard.sidecar, schema=SIDECAR) for shard in list_shards(work)]
     table = pa.concat_tables(tables).combine_chunks()
     if pc.count_distinct(table["image_name"]).as_py() == len(table):
         return table
@@ -105,12 +106,13 @@ def read_images(shard: Shard, rows: int = 256) -> Iterator[pa.Table]:
             f"shard {shard.name}: {shard.tar} is damaged or was changed: expected sha256 {manifest['sha256']}, "
             f"found {found}; restore it, or delete {shard.manifest} and run the command that made it again"
         )
+    if columns.file_sha256(shard.sidecar) != manifest["sidecar"]:
+        raise ValueError(
+            f"shard {shard.name}: {shard.sidecar} is damaged or was changed: delete {shard.manifest} and run the "
+            "command that made it again"
+        )
     wanted = pq.read_table(shard.sidecar, columns=["image_name", "member", "status"])
     wanted = wanted.filter(pc.equal(wanted["status"], "success"))
-    if len(wanted) != manifest["samples"]:
-        raise ValueError(
-            f"shard {shard.name}: {manifest['samples']} samples in its manifest, {len(wanted)} in its sidecar"
-        )
     if not len(wanted):
         return
     places = {member.name: member for member in tar_members(shard.tar)}
@@ -170,7 +172,8 @@ def verify(tar: Path, sidecar: Path) -> dict[str, Any]:
     if len(wanted) != samples or found != wanted:
         differ = sorted(name for name in wanted if found.get(name) != wanted[name])[:3]
         raise ValueError(f"{tar}: {samples} samples expected, {len(found)} found, differing: {differ}")
-    return {"sha256": columns.file_sha256(tar), "bytes": tar.stat().st_size, "rows": len(table), "samples": samples}
+    facts = {"sha256": columns.file_sha256(tar), "bytes": tar.stat().st_size, "rows": len(table), "samples": samples}
+    return facts | {"sidecar": columns.file_sha256(sidecar)}
 
 
 @contextlib.contextmanager

@@ -129,6 +129,22 @@ def test_a_damaged_part_is_made_again(tmp_path):
         assert not columns.part_is_current(path, {})
 
 
+def test_a_damaged_table_is_named(tmp_path):
+    path = tmp_path / "images.parquet"
+    columns.write_parquet(path, images(*map(str, range(9000, 9100))))
+    whole = path.read_bytes()
+    for at in range(4, len(whole) - 8, 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        try:
+            found = columns.read_parquet(path)
+            columns.require(found, ["image_name"], str(path))
+            assert found["image_name"].to_pylist() == list(map(str, range(9000, 9100))), at
+        except ValueError as error:  # pages have checksums; the names of columns do not, but are asked for
+            assert "images.parquet is damaged" in str(error) or "expected columns" in str(error)
+    with pytest.raises(FileNotFoundError):
+        columns.read_parquet(tmp_path / "none.parquet")
+
+
 def test_equal_parts_are_equal_bytes(tmp_path):
     for name in ("a", "b"):
         columns.write_part(tmp_path / name, images("1", width=[7]), {"x": 1, "y": [2]})

@@ -14,7 +14,7 @@ from twigma import columns
 from twigma.demo.platform import Platform
 from twigma.rehydrate import shards
 
-from .runs import Town, broken_law, ended, finish, last_words, settle, start, stored_twice, told, wrong, write_ids
+from .runs import Town, broken_law, ended, finish, last_words, settle, start, stored_twice, told, write_ids, wrong
 from .table import Measured, row
 
 POSTS = 60
@@ -145,7 +145,8 @@ def _edited_plan(folder: Path, town: Town) -> bool:
 @row(13, "10k tar flips and cuts", "100% detected", quick=300, default=10_000, long=10_000)
 def damaged_tars(count: int, folder: Path) -> Measured:
     """Read as every stage reads a shard; and cut at every member, read as `twigma add` does, without a manifest."""
-    town, rng, seen = settle(folder, 30), Random(13), 0
+    settle(folder, 30)
+    rng, seen = Random(13), 0
     work = folder / "clean"
     shard = shards.list_shards(work)[0]
     whole, samples = shard.tar.read_bytes(), sum(map(len, shards.read_images(shard)))
