@@ -206,12 +206,9 @@ def first_run(work: Path, ids: list[str], window: int) -> None:
     windows, rest = (calls - 1) // LIMITS[LOOKUP], ((calls - 1) % LIMITS[LOOKUP] + 1) * call
     real = seconds + windows * (X_WINDOW - window)
     print(f"look-up  {len(ids):,} ids in {calls:,} calls, {LIMITS[LOOKUP]:,} a window of {window} s")
-    print(
-        f"         {seconds:.1f} s, {len(ids) / seconds:,.0f} ids/s: {(windows * window + rest) / seconds:.1%} of the"
-    )
-    print(
-        f"         speed allowed: {windows} windows, then {rest:.1f} s, at {1000 * call:.1f} ms a call of the server alone"
-    )
+    allowed = f"{(windows * window + rest) / seconds:.1%} of the speed allowed"
+    print(f"         {seconds:.1f} s, {len(ids) / seconds:,.0f} ids/s: {allowed}:", end=" ")
+    print(f"{windows} windows, then {rest:.1f} s, {1000 * call:.1f} ms a call of the server")
     print(f"         in windows of {X_WINDOW} s these times come to {(windows * X_WINDOW + rest) / real:.1%}")
     report(asking, [sample.asked for sample in asking], len(ids), "ids")
     rows = pq.read_metadata(work / "images.parquet").num_rows
