@@ -39,13 +39,13 @@ def build(folder: Path, posts: int, ballast: int = 0) -> Path:
     media: list[dict[str, Any]] = []
     for n in range(posts):
         moment = START + datetime.timedelta(minutes=11 * n)
-        names = [snowflake(moment, PHOTOS * n + k) for k in range(PHOTOS)]
+        names = [snowflake(moment, k) for k in range(PHOTOS)]
         for at, name in enumerate(names, PHOTOS * n):
             body = jpeg(at) + Random(at).randbytes(ballast)
             kind = {"media_key": f"3_{name}", "type": "photo", "name": file_name(name), "width": 40, "height": 30}
             media.append(kind | {"answer": SPECIAL.get(at % 100, "ok"), "body": body})
         counts = {"like_count": n, "quote_count": 0, "reply_count": 1, "retweet_count": 2}
-        post = {"id": str(snowflake(moment, n)), "author_id": str(1000 + n % 7), "created_at": moment, "lang": "en"}
+        post = {"id": str(snowflake(moment, 9)), "author_id": str(1000 + n % 7), "created_at": moment, "lang": "en"}
         rows.append(post | counts | {"text": f"Post {n} #aiart", "possibly_sensitive": False})
         rows[-1] |= {"state": STATES[n % len(STATES)], "media_keys": [f"3_{name}" for name in names]}
     users = [{"id": str(1000 + n), "username": f"user{n}", "followers_count": n, "created_at": START} for n in range(7)]

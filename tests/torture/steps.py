@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import unittest
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,13 +47,12 @@ class Steps:
 
 
 def chosen(names: dict[int, str], count: int) -> list[int]:
-    """The number of so many steps: the first of every name before the second of any, evenly over the run."""
-    seen: dict[str, int] = {}
-    rank = {number: seen.setdefault(name, 0) for number, name in names.items()}
+    """The numbers of so many steps: spread over the first of every name, then the second of each, and so on."""
+    seen: Counter[str] = Counter()
+    rank = {}
     for number, name in names.items():
         rank[number], seen[name] = seen[name], seen[name] + 1
-    best = sorted(names, key=lambda number: (rank[number], number))
-    first = [number for number in best if rank[number] == 0]
-    if count >= len(first):
-        return sorted(best[:count])
-    return [first[at * len(first) // count] for at in range(count)]
+    first = [number for number in names if rank[number] == 0]
+    if count < len(first):
+        return [first[at * len(first) // count] for at in range(count)]
+    return sorted(sorted(names, key=lambda number: (rank[number], number))[:count])
