@@ -49,8 +49,8 @@ def ray_fetch(
     with ray_slots.connect(address, processes) as cpus:
         import ray
 
-        slots = min(processes or max(cpus, 1), len(todo), options["connections"])
-        share = options | {"connections": options["connections"] // slots}
+        slots = max(1, min(processes or cpus, len(todo), options["connections"]))
+        share = options | {"connections": max(1, options["connections"] // slots)}
         actor, name = ray.remote(FetchSlot).options(num_cpus=1), uuid.uuid4().hex
         results = ray_slots.run(
             lambda: actor.remote(name, share),

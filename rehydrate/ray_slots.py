@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 from twigma import __version__
 
 TRIES = 6  # of one task whose slot is lost
-SILENCE = 120.0  # seconds a slot may take for one piece
-PATIENCE = 300.0  # seconds to wait for a first slot, or for another when all are lost
+SILENCE = 300.0  # seconds a slot may take for one piece
+PATIENCE = 600.0  # seconds to wait for a first slot, or for another when all are lost
 FAREWELL = 5.0  # seconds that slots have to put their things away
 K = TypeVar("K")
 
@@ -76,8 +76,11 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
             _knock(address)
             environment = {"env_vars": {"PYTHONPATH": paths}}
             ray.init(address, runtime_env=environment, log_to_driver=False, configure_logging=False, **own)
-        except (OSError, ValueError, RuntimeError, ImportError) as error:
-            raise RuntimeError(f"no Ray cluster answers at {address!r}: {last_line(error)}") from error
+        except (OSError, ValueError, RuntimeError, ImportError, ray.exceptions.RayError) as error:
+            raise RuntimeError(
+                f"no Ray cluster answers at {address!r}: {last_line(error)}; check the address, "
+                "and set RAY_AUTH_MODE=token if the cluster asks for a token"
+            ) from error
         try:
             yield int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
         except ray.exceptions.RayError as error:
@@ -152,10 +155,11 @@ class Crew(Generic[K]):
 
         slots = [*self._idle, *(call.slot for call in self._calls.values() if call.key is not None)]
         with contextlib.suppress(ray.exceptions.RayError):
-            farewells = [slot.close.remote() for slot in slots]
-            ray.wait(farewells, num_returns=len(farewells), timeout=FAREWELL) if farewells else None
-        for slot in [*slots, *(call.slot for call in self._calls.values())]:
-            ray.kill(slot)
+            if slots:
+                farewells = [slot.close.remote() for slot in slots]
+                ray.wait(farewells, num_returns=len(farewells), timeout=FAREWELL)
+            for slot in [*slots, *(call.slot for call in self._calls.values())]:
+                ray.kill(slot)
 
     def _hire(self) -> None:
         slot = self._start()
@@ -221,10 +225,12 @@ class Crew(Generic[K]):
             yield call.key, "lost", why
 
     def _watch(self) -> Iterator[tuple[K, str, Any]]:
+        """Give up the slots that are silent, unless it was the caller who took long and their answers are here."""
+        import ray
+
         now = time.monotonic()
-        for ref, call in list(self._calls.items()):
-            if call.key is not None and now - call.asked > self._silence:
-                del self._calls[ref]
-                yield from self._lose(call, f"no word from it for {self._silence:g} s")
+        late = [ref for ref, call in self._calls.items() if call.key is not None and now - call.asked > self._silence]
+        for ref in ray.wait(late, num_returns=len(late), timeout=0)[1] if late else []:
+            yield from self._lose(self._calls.pop(ref), f"no word from it for {self._silence:g} s")
         if not self._idle and not self._at_work() and now - self._heard > PATIENCE:
             raise RuntimeError(f"the Ray cluster had no free CPU for {PATIENCE:g} s: run again when it has")

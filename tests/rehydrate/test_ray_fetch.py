@@ -16,13 +16,14 @@ from .servers import Host
 from .worlds import PLANTED, ROWS, alive, content, descendants, name, photo, populate, wait_until
 
 COUNT = 30
+OURS = ("twigma.rehydrate.pool", "ray::FetchSlot", "raylet/raylet", "gcs_server")  # Ray's agents follow in 2 minutes
 FETCH = """
 import sys
 from pathlib import Path
 from twigma.rehydrate.images import fetch
-work, base, rows, address = sys.argv[1:]
+work, base, rows, processes, address = sys.argv[1:]
 options = {"rows_per_shard": int(rows), "connections": 4, "distributor": "ray", "ray_address": address or None}
-fetch(Path(work), image_base_url=base, **options)
+fetch(Path(work), image_base_url=base, processes=int(processes), **options)
 """
 
 
@@ -32,12 +33,12 @@ def host() -> Iterator[Host]:
         yield host
 
 
-def start(work: Path, host: Host, address: str = "") -> subprocess.Popen[str]:
+def start(work: Path, host: Host, processes: int = 2, address: str = "") -> subprocess.Popen[str]:
     """A fetch on Ray in a process of its own, with photos that take a while, so that it can be hit in the middle."""
     populate(work, host, COUNT, pause=0.3)
     host.answers["/media/n10"] = photo(10)
     host.log.clear()
-    command = [sys.executable, "-W", "ignore", "-c", FETCH, str(work), host.url, str(ROWS), address]
+    command = [sys.executable, "-W", "ignore", "-c", FETCH, str(work), host.url, str(ROWS), str(processes), address]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -73,7 +74,7 @@ def ends_like_a_local_fetch(process: subprocess.Popen[str], work: Path, host: Ho
 
 
 def test_same_tars_as_a_local_fetch_though_a_worker_was_killed(tmp_path: Path, host: Host) -> None:
-    process = start(tmp_path / "ray", host)
+    process = start(tmp_path / "ray", host, processes=1)
     wait_until(lambda: len(host.log) >= 5, 150)
     kill_one(process.pid, "twigma.rehydrate.pool")
     err = ends_like_a_local_fetch(process, tmp_path / "ray", host, tmp_path / "local")
@@ -87,7 +88,7 @@ def test_a_node_and_an_actor_are_lost_in_the_middle(tmp_path: Path, host: Host) 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         first, _ = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
-        process = start(tmp_path / "ray", host, cluster.address)
+        process = start(tmp_path / "ray", host, address=cluster.address)
         wait_until(lambda: len(host.log) >= 8, 150)
         cluster.remove_node(first, allow_graceful=False)
         wait_until(lambda: len(host.log) >= 20, 150)
@@ -104,11 +105,12 @@ def test_a_node_and_an_actor_are_lost_in_the_middle(tmp_path: Path, host: Host) 
 def test_ended_it_leaves_nothing_running_and_goes_on(number: signal.Signals, tmp_path: Path, host: Host) -> None:
     process = start(tmp_path / "ray", host)
     wait_until(lambda: len(host.log) >= 5, 150)
-    below = descendants(process.pid)
+    below = [pid for text in OURS for pid in processes(process.pid, text)]
+    assert len(below) >= 6
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode != 0
-    wait_until(lambda: not any(map(alive, below)), 60)  # Ray's own agents look every 30 s whether their node lives
+    wait_until(lambda: not any(map(alive, below)), 15)
     again = start(tmp_path / "ray", host)
     ends_like_a_local_fetch(again, tmp_path / "ray", host, tmp_path / "local")
 

@@ -26,32 +26,70 @@ class Doubling(ray_slots.Slot):
         yield 2 * task
 
 
+class Unborn(Doubling):
+    def __init__(self) -> None:
+        raise ModuleNotFoundError("No module named 'twigma'")
+
+
+class Unfit(Doubling):
+    def ready(self) -> str:
+        raise ModuleNotFoundError("no img2dataset here")
+
+
+class Older(Doubling):
+    def ready(self) -> str:
+        return "0.0.1"
+
+
+@pytest.fixture(scope="module")
+def cpus() -> Iterator[int]:
+    with ray_slots.connect(cpus=2) as cpus:
+        yield cpus
+
+
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*:ResourceWarning")  # Ray's own sockets and processes
-def test_every_task_ends_done_or_failed_whatever_its_slot_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_task_ends_done_or_failed_whatever_its_slot_does(cpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
     monkeypatch.setattr(ray_slots, "TRIES", 2)
     pieces: dict[int, list[int]] = defaultdict(list)
     ends: dict[int, Any] = {}
-    with ray_slots.connect(cpus=2) as cpus:
-        import ray
-
-        actor = ray.remote(Doubling).options(num_cpus=1)
-        results = ray_slots.run(actor.remote, range(8), lambda key: key, cpus, silence=5)
-        for key, kind, value in results:
-            if kind == "piece":
-                pieces[key].append(value)
-            elif kind == "lost":
-                del pieces[key]
-            else:
-                assert key not in ends
-                ends[key] = value
-        results.close()
+    actor = ray.remote(Doubling).options(num_cpus=1)
+    for key, kind, value in ray_slots.run(actor.remote, range(8), lambda key: key, cpus, silence=5):
+        if kind == "piece":
+            pieces[key].append(value)
+        elif kind == "lost":
+            del pieces[key]
+        else:
+            assert key not in ends
+            ends[key] = value
     good = {0, 1, 2, 6, 7}
     assert {key: pieces[key] for key in good} == {key: [key, 2 * key] for key in good}
     assert {key for key, value in ends.items() if value is None} == good and set(ends) == set(range(8))
     assert isinstance(ends[3], ValueError) and "three is bad" in str(ends[3])
     assert "was lost 2 times" in str(ends[4])
     assert "was lost 2 times: no word from it for 5 s" in str(ends[5])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("slot", "needs", "sentence"),
+    [
+        (Unborn, 1, "no worker of the Ray cluster lives until it is ready: .*No module named 'twigma'"),
+        (Unfit, 1, "a node of the Ray cluster cannot work: .*no img2dataset here"),
+        (Older, 1, "a node of the Ray cluster has twigma 0.0.1, this is .*: make them equal"),
+        (Doubling, 99, "the Ray cluster had no free CPU for 3 s"),
+    ],
+)
+def test_slots_that_cannot_work_end_the_run(
+    cpus: int, slot: type, needs: int, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    monkeypatch.setattr(ray_slots, "TRIES", 2)
+    monkeypatch.setattr(ray_slots, "PATIENCE", 3 if needs > cpus else 600)
+    with pytest.raises(RuntimeError, match=sentence):
+        list(ray_slots.run(ray.remote(slot).options(num_cpus=needs).remote, [1], lambda key: key, cpus))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
