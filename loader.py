@@ -54,6 +54,7 @@ class Twigma(Parquet):  # type: ignore[misc]
             data_files = DataFilesDict({"train": _with_origins(list(self.shards) or self.tables, self.tables)})
         super().__init__(*args, data_files=data_files, **kwargs)
         self._rows: pa.Table | None = None
+        self.SLEEP_ON_THREADS_SHUTDOWNS = name not in WITH_PIXELS  # five seconds, for threads that only Parquet has
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_rows": None}  # each process reads the metadata once, none is sent them

@@ -3,6 +3,7 @@
 import base64
 import datetime
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,16 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     release(releasing.make_work(folder / "work"), folder / "twigma")
     return folder
+
+
+@pytest.fixture
+def here(made, tmp_path, monkeypatch):
+    """A working directory of its own, with a cache of its own, that holds the release as `./twigma`."""
+    import datasets
+
+    shutil.copytree(made / "twigma", tmp_path / "twigma")
+    shutil.copytree(made / "work", tmp_path / "work")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TWIGMA_DATA_DIR", raising=False)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    return tmp_path

@@ -10,7 +10,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tarfile
 import threading
 import zipfile
 
@@ -31,18 +30,9 @@ from twigma.cli import main
 from twigma.rehydrate.ids import read_ids
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-IDS = [None] * 6 + ["1490000000000000001", None, "9007199254740993", "18446744073709551615", "7", None]
-
-
-@pytest.fixture
-def here(made, tmp_path, monkeypatch):
-    """A working directory of its own, with a cache of its own, that holds the release as `./twigma`."""
-    shutil.copytree(made / "twigma", tmp_path / "twigma")
-    shutil.copytree(made / "work", tmp_path / "work")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TWIGMA_DATA_DIR", raising=False)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    return tmp_path
+IDS = [None, None, "1490000000000000001", None, "1490000000000000003", "9007199254740993", "1490000000000000002", None]
+IDS += ["18446744073709551615", "7", "0000000000000000001", None]
+LIKES = {each: None if at < 5 else at for at, each in enumerate(sorted(filter(None, IDS)))} | {None: 9}
 
 
 def load(*arguments, **options):
@@ -80,24 +70,43 @@ def test_another_release_is_not_answered_from_the_cache_of_the_first(made, tmp_p
     assert releasing.run(tmp_path / "two", code, **cache).strip() == first
 
 
-def test_ids_are_exact_in_every_tool(tmp_path):
-    releasing.make_work(tmp_path / "work", posts=11, local=True)
-    table = pq.read_table(tmp_path / "work/images.parquet")
-    columns.write_parquet(tmp_path / "work/images.parquet", columns.add(table, id=IDS))
-    part = tmp_path / "work/columns/dedupe/part.arrow"
+@pytest.fixture(scope="module")
+def sparse(tmp_path_factory):
+    """A release of ids that numbers would damage, with nulls around, and no likes known on its first rows."""
+    folder = tmp_path_factory.mktemp("sparse")
+    releasing.make_work(folder / "work", posts=len(IDS) - 1, local=True)
+    table = pq.read_table(folder / "work/images.parquet")
+    columns.write_parquet(
+        folder / "work/images.parquet", columns.add(table, id=IDS, like_count=[LIKES[i] for i in IDS])
+    )
+    part = folder / "work/columns/dedupe/part.arrow"
     columns.write_part(part, columns.add(columns.read_arrow(part).replace_schema_metadata(), id=IDS), {})
-    release(tmp_path / "work", tmp_path / "twigma")
-    folder = str(tmp_path / "twigma")
-    files = f"{folder}/metadata/*.parquet"
-    expected = sorted(filter(None, IDS)) + [None] * 8
-    assert pq.read_table(f"{folder}/metadata")["id"].to_pylist() == expected
-    assert pd.read_parquet(f"{folder}/metadata")["id"].replace({float("nan"): None}).tolist() == expected
-    assert pl.read_parquet(files)["id"].to_list() == expected
-    assert [row[0] for row in duckdb.sql(f"SELECT id FROM '{files}'").fetchall()] == expected
-    found = datasets.load_dataset(folder, split="train", cache_dir=str(tmp_path / "cache"))
-    assert found["id"][:] == expected and found.to_pandas()["id"].tolist()[:4] == expected[:4]
-    stream = datasets.load_dataset(folder, split="train", streaming=True)
-    assert [row["id"] for row in stream] == expected
+    release(folder / "work", folder / "twigma")
+    return folder
+
+
+READERS = {
+    "pyarrow": lambda folder: pq.read_table(f"{folder}/metadata").to_pandas(types_mapper=pd.ArrowDtype),
+    "pandas": lambda folder: pd.read_parquet(f"{folder}/metadata"),
+    "polars": lambda folder: pl.read_parquet(f"{folder}/metadata/*.parquet").to_pandas(),
+    "duckdb": lambda folder: duckdb.sql(f"SELECT * FROM '{folder}/metadata/*.parquet'").df(),
+    "datasets": lambda folder: datasets.load_dataset(folder, split="train").to_pandas(),
+    "datasets, streaming": lambda folder: pd.DataFrame(datasets.load_dataset(folder, split="train", streaming=True)),
+    "twigma": lambda folder: twigma.load_dataset(data_dir=folder, split="train").to_pandas(),
+    "twigma, streaming": lambda folder: pd.DataFrame(
+        twigma.load_dataset(data_dir=folder, split="train", streaming=True)
+    ),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_ids_are_exact_and_nulls_stay_nulls_in_every_tool(sparse, reader, tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    table = READERS[reader](str(sparse / "twigma"))
+    rows = [tuple(None if pd.isna(cell) else cell for cell in row) for row in table[["id", "like_count"]].to_numpy()]
+    known = sorted(filter(None, IDS))
+    assert rows == [(each, LIKES[each]) for each in known] + [(None, LIKES[None])] * (len(IDS) - len(known))
+    assert [likes for _, likes in rows[:6]] == [None] * 5 + [5]
 
 
 # ---------------------------------------------------------------- with ours
@@ -112,7 +121,7 @@ print(len(datasets.load_dataset("csv", data_files="a.csv", split="train")))
 """
     (tmp_path / "a.csv").write_text("x\n1\n2\n")
     lines = releasing.run(tmp_path, code, TWIGMA_DATA_DIR=str(made / "twigma")).splitlines()
-    assert lines == ["26 ['metadata', 'embeddings', 'images']", "2"]
+    assert lines == ["26 ['metadata', 'embeddings', 'images', 'liked']", "2"]
 
 
 def test_importing_ours_is_light_and_works_from_a_checkout(tmp_path):
@@ -183,53 +192,6 @@ def test_a_folder_of_the_same_name_is_passed_over(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TWIGMA_DATA_DIR", raising=False)
     assert twigma.find_release() is None
-
-
-# ----------------------------------------------------------------- images
-
-
-def stored(work):
-    """Every image of the tars by name, read with tarfile."""
-    found = {}
-    for path in (work / "shards").glob("*.tar"):
-        with tarfile.open(path) as tar:
-            found |= {member.name.removesuffix(".jpg"): tar.extractfile(member).read() for member in tar}
-    return found
-
-
-@pytest.mark.parametrize("options", [{}, {"streaming": True}, {"num_proc": 2}])
-def test_images_are_joined_to_their_metadata(here, options):
-    rows = load("images", **options).cast_column("image", datasets.Image(decode=False))
-    rows = {row["image_name"]: row for row in rows}
-    released = pq.read_table(here / "twigma/metadata").to_pylist()
-    assert len(released) == len(rows) == 26
-    images = stored(here / "work")
-    for row in released:
-        image = rows[row["image_name"]].pop("image")
-        assert image == {"bytes": images[row["image_name"]], "path": row["image_name"]}
-        assert rows[row["image_name"]] == row
-
-
-def test_images_of_some_rows_and_columns(here):
-    (here / "work").rename(here / "mine")
-    rows = load("images", shards="mine", columns=["like_count"], filters=[("like_count", ">=", 200)])
-    assert rows.column_names == ["image", "image_name", "like_count"] and min(rows["like_count"]) >= 200
-    assert rows[0]["image"].size == (24, 16)
-    stream = load("images", shards="mine", streaming=True)
-    assert stream.num_shards == stream.reshard().num_shards == 2 and len(list(stream.reshard())) == 26
-    assert len(list(load("embeddings", streaming=True).reshard())) == 26
-
-
-def test_a_damaged_tar_is_refused(here):
-    path = here / "work/shards/00001.tar"
-    data = bytearray(path.read_bytes())
-    data[600] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(datasets.exceptions.DatasetGenerationError) as error:
-        load("images")
-    assert "shard 00001" in str(error.value.__cause__)
-    with pytest.raises(FileNotFoundError, match="no finished shards"):
-        load("images", shards="nowhere")
 
 
 # ----------------------------------------------------------------- zenodo
@@ -323,6 +285,7 @@ def test_the_authors_table_is_the_last_resort(here, server, suffix):
     assert rows[1]["all_captions"] == 'a painting, with "quotes"\nand 1'
     asked = len(server.log)
     assert len(list(load(streaming=True))) == 80 and len(server.log) == asked  # from the cache
+    assert twigma.load_dataset(split="train")["id"][:] == rows["id"][:] and len(server.log) == asked
     with pytest.raises(FileNotFoundError, match="has no embeddings"):
         load("embeddings")
 
