@@ -60,8 +60,8 @@ def _measure(work: Callable[[], A]) -> tuple[Cost, A]:
     before, times, start = memory("VmRSS", reset=True), os.times(), time.perf_counter()
     result = work()
     wall, spent = time.perf_counter() - start, [now - then for now, then in zip(os.times(), times, strict=True)]
-    memory = float("nan") if any(spent[2:4]) else memory("VmHWM") - before  # child processes have their own
-    return Cost(wall, sum(spent[:4]), memory), result
+    grown = float("nan") if any(spent[2:4]) else memory("VmHWM") - before  # child processes have their own
+    return Cost(wall, sum(spent[:4]), grown), result
 
 
 def _median(costs: list[Cost]) -> Cost:
