@@ -138,7 +138,7 @@ def _noted(run: Callable[..., Result], data: inputs.Inputs, settings: Settings) 
 
 
 def _skip(name: str, missing: Mapping[str, str]) -> dict[str, Any]:
-    return {"figure": name, "missing": list(missing), "how": list(dict.fromkeys(missing.values()))}
+    return {"figure": name, "missing": list(missing), "how": list(missing.values())}
 
 
 def _document(

@@ -102,12 +102,12 @@ def analyze(release: Path, out: Path, references: tuple[str, ...], **options: An
 
     found = run(release, out, references=dict(_pair(text) for text in references), **options)
     click.echo(f"analyze: {len(found['figures'])} figures in {out / 'results'}, {len(found['skipped'])} skipped")
-    lacking: dict[tuple[str, str], list[str]] = {}
+    lacking: dict[str, list[str]] = {}
     for skipped in found["skipped"]:
-        for need in zip(skipped["missing"], skipped["how"], strict=True):
-            lacking.setdefault(need, []).append(skipped["figure"])
-    for (missing, how), figures in lacking.items():
-        click.echo(f"  {missing} ({how}): {', '.join(figures)}")
+        for missing, how in zip(skipped["missing"] or [""], skipped["how"], strict=True):
+            lacking.setdefault(f"{missing} ({how})" if missing else how, []).append(skipped["figure"])
+    for reason, figures in lacking.items():
+        click.echo(f"  {reason}: {', '.join(figures)}")
 
 
 def _pair(text: str) -> tuple[str, Path]:
@@ -179,4 +179,5 @@ def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
         click.echo(f"deleted: {name}")
     for name in receipt.left:
         click.echo(f"left as it is: {name}")
-    click.echo("\n".join(["run next:", *(f"  {command}" for command in receipt.next)] if receipt.next else []))
+    if receipt.next:
+        click.echo("\n".join(["run next:", *(f"  {command}" for command in receipt.next)]))

@@ -1,9 +1,7 @@
 """Removal on request: a folder made by the real stages, every file of it searched afterwards, nothing comes back."""
 
 import json
-import re
 import shutil
-import sqlite3
 import tarfile
 from datetime import date
 from pathlib import Path
@@ -13,8 +11,8 @@ import pytest
 import releasing
 import staging
 from click.testing import CliRunner
+from searching import mentioned
 
-from twigma import columns
 from twigma.analysis.analyze import analyze
 from twigma.analysis.report import report
 from twigma.builder import removals as module
@@ -103,31 +101,6 @@ def chosen(made):
     other = table[~table["id"].isin(counts[counts == 2].index)]["image_name"].iloc[5]
     names = {post, *table[table["id"] == post]["image_name"], other}
     return [post, other], names
-
-
-def everything(folder: Path) -> str:
-    """All text in a folder, tables, tars and databases unpacked."""
-    found = []
-    for path in sorted(folder.rglob("*")):
-        found.append(path.name)
-        if path.suffix == ".parquet":
-            found.append(json.dumps(pq.read_table(path).to_pylist(), default=str))
-        elif path.suffix == ".arrow":
-            found.append(json.dumps(columns.read_arrow(path).to_pylist(), default=str))
-        elif path.suffix == ".tar":
-            with tarfile.open(path) as tar:
-                found += [member.name for member in tar]
-        elif path.suffix == ".sqlite":
-            with sqlite3.connect(path) as db:
-                found += list(db.iterdump())
-            db.close()
-        if path.is_file():
-            found.append(path.read_bytes().decode("latin-1"))
-    return "\n".join(found)
-
-
-def mentioned(folder: Path, names: set[str]) -> set[str]:
-    return names & set(re.findall(r"[0-9]{6,20}", everything(folder)))
 
 
 def test_the_chosen_are_everywhere_before(made, chosen):
