@@ -6,6 +6,7 @@ field table of the dataset card all derive from ``COLUMNS``. `twigma columns` pr
 """
 
 import functools
+import glob
 import hashlib
 import json
 import os
@@ -169,6 +170,9 @@ def atomic(path: Path) -> Iterator[Path]:
     """Yield a name beside `path` to write to; on success fsync and rename, so `path` existing means finished."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if not Path("/proc", left.suffixes[-2][1:]).exists():
+            left.unlink(missing_ok=True)  # of a process that was killed
     try:
         yield partial
         fsync(partial)

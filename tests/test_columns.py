@@ -1,6 +1,9 @@
 """The contract every stage relies on: columns declared once, checked stages, atomic parts, exact joins."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -127,6 +130,17 @@ def test_a_damaged_part_is_made_again(tmp_path):
     for damaged in (b"", whole[:20], whole[: len(whole) // 2], whole[:-4]):
         path.write_bytes(damaged)
         assert not columns.part_is_current(path, {})
+
+
+def test_what_a_killed_writer_left_is_put_away_and_what_another_writes_is_not(tmp_path):
+    path = tmp_path / "a[1].json"
+    code = "import os, sys, pathlib; from twigma import columns\nwith columns.atomic(pathlib.Path(sys.argv[1])) as p:\n"
+    done = subprocess.run([sys.executable, "-c", code + " p.write_text('half'); os.kill(os.getpid(), 9)", str(path)])
+    assert done.returncode == -9 and len(list(tmp_path.iterdir())) == 1
+    of_a_living_one = tmp_path / f".a[1].json.{os.getppid()}.partial"
+    of_a_living_one.write_text("half")
+    columns.write_json(path, {})
+    assert set(tmp_path.iterdir()) == {path, of_a_living_one}
 
 
 def test_a_damaged_table_is_named(tmp_path):
