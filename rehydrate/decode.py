@@ -7,7 +7,7 @@ Both look at the file's structure before any decoder sees it. Used by `twigma re
 import io
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,14 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps
 
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 MAX_PIXELS = 50_000_000
 MAX_SCANS = 200  # of a progressive JPEG: each one costs a pass over all pixels
 FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF"}
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PADDING = 16  # stray bytes before a marker that encoders really write; more means missing data
 _NO_SIZE = frozenset([0x01, *range(0xD0, 0xD9)])  # JPEG markers without a length
+_APP1 = 0xE1  # the JPEG marker of EXIF and XMP
 _ONE_PASS = frozenset({0xC0, 0xC1})  # baseline frames: their scans together hold each coefficient once
 _FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG markers that carry the size
 
@@ -35,15 +37,21 @@ class BadImage(ValueError):  # noqa: N818 - it describes the image, which is a r
 
 @dataclass(frozen=True)
 class Header:
-    """What the structure of an encoded image says, before decoding: format (a file extension) and size in pixels."""
+    """What an encoded image is: its format (a file extension), its size in pixels, and what a reader has to do.
+
+    `turned`: its metadata ask for a turn or a flip. `deep`: 16 bits a channel. `animated`: more frames than one.
+    """
 
     format: str
     width: int
     height: int
+    turned: bool = False
+    deep: bool = False
+    animated: bool = False
 
 
 def read_header(data: bytes) -> Header:
-    """Format and size from the file's structure alone; raises BadImage if it is no image, broken or over the cap."""
+    """Format and size from the file's structure alone, before any turn; BadImage if it is none, broken or too large."""
     for format, (matches, size) in _READERS.items():
         if matches(data):
             header = Header(format, *_sized(size, data))
@@ -64,13 +72,15 @@ def check(data: bytes) -> Header:
     A JPEG is decoded at an eighth of its size, which still reads every coefficient of every scan.
     """
     header = read_header(data)
-    with _decoding(header.format), _open(data) as image:
+    with _decoding(header.format):
         if header.format == "jpg":
-            _decode_jpeg(data, factor=8)
-        else:
-            image.load()
-        turned = _orientation(image) >= 5
-    return Header(header.format, header.height, header.width) if turned else header
+            _decode_jpeg(data, "GRAY", (1, 1))
+            if not _has_metadata(data):
+                return header
+        with _open(data) as image:
+            if header.format != "jpg":
+                image.load()
+            return _described(header, image, data)
 
 
 def open_image(data: bytes) -> Image.Image:
@@ -78,24 +88,65 @@ def open_image(data: bytes) -> Image.Image:
 
     Raises BadImage, a ValueError whose `status` names the class of failure.
     """
+    _, found = _decoded(data)
+    return found if isinstance(found, Image.Image) else Image.fromarray(found)
+
+
+def read_pixels(data: bytes, least: tuple[int, int] | None = None) -> tuple[Header, Pixels]:
+    """What `check` says and the pixels of `open_image` (height, width, 3), in one pass.
+
+    A JPEG comes out smaller than it is where that is quicker, but not below `least` (width, height).
+    """
+    header, found = _decoded(data, least)
+    return header, np.asarray(found)
+
+
+def _decoded(data: bytes, least: tuple[int, int] | None = None) -> tuple[Header, Image.Image | Pixels]:
+    header = read_header(data)
+    with _decoding(header.format):
+        pixels = _decode_jpeg(data, "RGB", least) if header.format == "jpg" else None
+        if pixels is not None and not _has_metadata(data):
+            return header, pixels
+        with _open(data) as image:
+            if pixels is None:
+                image.load()
+            header = _described(header, image, data)
+            return header, _to_rgb(_upright(image)) if pixels is None or header.turned else pixels
+
+
+def open_upright(data: bytes) -> Image.Image:
+    """Decode an image that `check` has passed: upright, 8 bits a channel, gray, palette and alpha as they are."""
     header = read_header(data)
     with _decoding(header.format), _open(data) as image:
-        turned = _orientation(image) != 1
-        pixels = _decode_jpeg(data) if header.format == "jpg" and image.mode == "RGB" else None
-        if pixels is not None and not turned:
-            return Image.fromarray(pixels)
-        if header.format == "jpg":
-            _decode_jpeg(data, factor=8)  # Pillow fills missing data with gray and says nothing
-        return _to_rgb(ImageOps.exif_transpose(image) if turned else image)
+        image.load()
+        if header.format == "png" and data[24] == 16:
+            image.info.pop("transparency", None)  # in 16 bits
+        return _eight_bits(_upright(image))
+
+
+def _described(header: Header, image: Image.Image, data: bytes) -> Header:
+    orientation = _orientation(image)
+    size = (header.height, header.width) if orientation >= 5 else (header.width, header.height)
+    deep = header.format == "png" and data[24] == 16
+    return Header(header.format, *size, turned=orientation != 1, deep=deep, animated=_is_animated(image))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion clips at 255
-        return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("P", "PA", "LA", "RGBA"):
         image = image.convert("RGBA")
     image.load()
-    return image.convert("RGB")
+    return _eight_bits(image).convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image).clip(0, 65535)  # Pillow's own conversion clips at 255
+    return Image.fromarray((values >> 8).astype(np.uint8))
 
 
 def _open(data: bytes) -> Image.Image:
@@ -111,6 +162,13 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # EXIF is free-form input to a parser with many ways to fail; an unreadable one turns nothing
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _is_animated(image: Image.Image) -> bool:
+    try:
+        return getattr(image, "is_animated", False)
+    except Exception:  # Pillow looks for the second frame; one that cannot be read is still one
+        return True
 
 
 class _decoding:  # noqa: N801 - reads as a statement
@@ -129,15 +187,17 @@ class _decoding:  # noqa: N801 - reads as a statement
             raise BadImage("decode", f"{self.format} cannot be decoded: {error}") from error
 
 
-def _decode_jpeg(data: bytes, factor: int = 1) -> np.ndarray[Any, np.dtype[np.uint8]] | None:
-    """Decode with libjpeg-turbo at 1/factor; its warnings about missing or corrupt data are errors. None for CMYK."""
+def _decode_jpeg(data: bytes, colour: str, least: tuple[int, int] | None = None) -> Pixels | None:
+    """Decode with libjpeg-turbo, whose warnings about missing or corrupt data are errors here. None for CMYK.
+
+    With `least` (width, height) it is scaled down as far as an eighth while it decodes, but not below that size.
+    """
     try:
-        colours = simplejpeg.decode_jpeg_header(data, strict=False)[2]
-        if colours in ("CMYK", "YCCK"):
-            simplejpeg.decode_jpeg(data, "CMYK", min_factor=8, strict=True)
+        if simplejpeg.decode_jpeg_header(data, strict=False)[2] in ("CMYK", "YCCK"):
+            simplejpeg.decode_jpeg(data, "CMYK", min_width=1, min_height=1, strict=True)
             return None
-        colour = "GRAY" if factor > 1 else "RGB"
-        return np.asarray(simplejpeg.decode_jpeg(data, colour, min_factor=factor, strict=True))
+        width, height = least or (0, 0)
+        return np.asarray(simplejpeg.decode_jpeg(data, colour, min_width=width, min_height=height, strict=True))
     except ValueError as error:
         stray = re.search(r"(\d+) extraneous bytes before marker", str(error))
         if stray and int(stray[1]) <= _PADDING:
@@ -155,7 +215,8 @@ def _sized(size: Callable[[bytes], tuple[int, int]], data: bytes) -> tuple[int, 
         raise BadImage("decode", f"file of {len(data)} bytes ends inside its header") from error
 
 
-def _jpg_size(data: bytes) -> tuple[int, int]:
+def _jpg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Each marker before the coded data, and where it stands."""
     at = 2
     while True:
         if data[at] != 0xFF:
@@ -165,15 +226,29 @@ def _jpg_size(data: bytes) -> tuple[int, int]:
             at += 1
         elif marker in _NO_SIZE:
             at += 2
-        elif marker in _FRAME:
+        elif marker in (0xD9, 0xDA):
+            return
+        else:
+            yield marker, at
+            at += 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])
+
+
+def _jpg_size(data: bytes) -> tuple[int, int]:
+    for marker, at in _jpg_segments(data):
+        if marker in _FRAME:
             if marker not in _ONE_PASS and data.count(b"\xff\xda") > MAX_SCANS:
                 raise BadImage("too_large", f"jpg with more than {MAX_SCANS} scans")
             height, width = struct.unpack_from(">HH", data, at + 5)
             return width, height
-        elif marker in (0xD9, 0xDA):
-            raise BadImage("decode", "jpg has no frame header before its data")
-        else:
-            at += 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])
+    raise BadImage("decode", "jpg has no frame header before its data")
+
+
+def _has_metadata(data: bytes) -> bool:
+    """Whether a JPEG may say how it is turned; True where only Pillow can tell."""
+    try:
+        return any(marker == _APP1 for marker, _ in _jpg_segments(data))
+    except (BadImage, struct.error, IndexError):
+        return True
 
 
 def _png_size(data: bytes) -> tuple[int, int]:

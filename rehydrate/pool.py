@@ -8,6 +8,7 @@ worker's shard is done again, and the kernel ends every process of the group who
 """
 
 import ctypes
+import gc
 import importlib
 import json
 import multiprocessing as mp
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
 SILENCE = 30.0  # seconds without a sign of life after which a worker is ended
 TRIES = 6  # of one shard whose worker dies
 CONDEMNED = 3  # deaths of a worker while it decoded one image, after which that image is a failed row
-NOTES = "decoding"  # in the private folder: images as their check begins (+) and ends (-)
+NOTE, NOTE_BYTES = "decoding", 64  # a file in the private folder: the name of the image whose check has begun
 DATA_BYTES = 4 << 30  # memory one worker may ask for
 ABSENT = ("ray", "torch")  # optional imports of img2dataset and webdataset that no fetch needs
 LATE = ("albumentations", "pandas", "wandb")  # imports of img2dataset that a fetch needs seldom; all five: 8 of 10 s
 _PR_SET_PDEATHSIG = 1
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _fork = mp.get_context("fork")
 
 
@@ -87,15 +89,25 @@ def main() -> None:
     die_with(job["parent"])
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # img2dataset prints
+    keep_memory()
     import_sparingly()
     from twigma.rehydrate.download import Downloader
     from twigma.rehydrate.request import Limits
 
     options = job["options"] | {"limits": Limits(**job["options"]["limits"]), "gate": Path(job["options"]["gate"])}
     downloader = Downloader("", **options)
+    gc.freeze()  # a million objects that stay: workers need neither look through them nor copy their pages
     pool = Pool(downloader, events)
     for line in sys.stdin:
         pool.run([Task(*task) for task in json.loads(line)], job["processes"])
+
+
+def keep_memory() -> None:
+    """Have the C library keep memory that an image needed for the next one: getting it again costs page faults."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # of glibc
+    if mallopt:
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_M_TRIM_THRESHOLD, 64 << 20)
 
 
 def die_with(parent: int) -> None:
@@ -186,13 +198,12 @@ class Pool:
 
 
 def _unfinished(task: Task) -> set[str]:
-    """Images whose check was begun and not ended, from the worker's notes."""
+    """The image whose check was begun and not ended, if there is one, from the worker's note."""
     try:
-        lines = Path(task.attempt, NOTES).read_text("ascii").splitlines()
+        name = Path(task.attempt, NOTE).read_bytes().rstrip(b"\0").decode("ascii")
     except OSError:
         return set()
-    counts = Counter(line[1:] for line in lines)
-    return {name for name, count in counts.items() if count == 1}
+    return {name} if name else set()
 
 
 def _messages(pipe: Connection) -> Iterator[tuple[str, Any]]:

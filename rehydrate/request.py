@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -87,9 +87,10 @@ class Client:
         limits: Limits | None = None,
         allow: Sequence[str] = (),
         gate: Path | None = None,
+        backlog: Callable[[], int] = lambda: 0,
     ) -> None:
         self.limits = limits or Limits()
-        self.unread = 0  # bytes fetched that the caller still works on: above UNREAD_BYTES no request starts
+        self._backlog = backlog  # bytes fetched that the caller has not read: above UNREAD_BYTES no request starts
         self._allow = frozenset(entry.lower() for entry in allow)
         self._gate = Gate(gate)
         self._hosts: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(connections))
@@ -158,7 +159,7 @@ class Client:
             if entered == "closed":
                 return Outcome("http_429", f"{host} asked for a longer pause than this run waits; fetch again later")
             pause: float | None = 0.0
-            while self.unread > UNREAD_BYTES:
+            while self._backlog() > UNREAD_BYTES:
                 await asyncio.sleep(0.01)
             try:
                 async with self._all:

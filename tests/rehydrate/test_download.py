@@ -1,5 +1,6 @@
 """Our Downloader inside img2dataset's own distributor, and what its worker pool does with a decoder that crashes."""
 
+import io
 import os
 import subprocess
 import sys
@@ -31,16 +32,16 @@ import os, sys
 from pathlib import Path
 from twigma.rehydrate import pool
 pool.import_sparingly()
-from twigma.rehydrate import download
+from twigma.rehydrate import finish
 from twigma.rehydrate.download import Downloader
 
-download.HELD_BYTES = 20_000  # a few images, so that others wait in the temporary file
+finish.HELD_BYTES = 20_000  # a few images, so that others wait in the temporary file
 
 class Crashing(Downloader):
-    def _checked(self, data):
+    def keep(self, data):
         if data.endswith(b"crash"):
             os.abort()
-        return super()._checked(data)
+        return super().keep(data)
 
 table, out, url, host = sys.argv[1:]
 downloader = Crashing("", rows_per_shard=20, image_base_url=url, allow=[host], connections=4)
@@ -71,6 +72,31 @@ def test_it_pickles_to_the_workers_of_img2datasets_own_distributor(tmp_path: Pat
     rows = [row for path in sidecars for row in pq.read_table(path).to_pylist()]
     assert [row["image_name"] for row in rows] == [name(number) for number in [*range(12), 0]]
     assert len({row["key"] for row in rows}) == 13
+
+
+TARRED = """
+import sys
+from twigma.rehydrate.pool import import_sparingly
+import_sparingly()
+from twigma.rehydrate.download import _member
+
+for length, size in ((5, 0), (24, 1), (100, 512), (30, 90_000), (30, 20_000_000)):
+    sys.stdout.buffer.write(b"".join(_member("1" * (length - 4) + ".jpg", bytes(size))))
+sys.stdout.buffer.write(bytes(1024))
+"""
+
+
+def test_tar_members_are_those_that_tarfile_writes(tmp_path: Path) -> None:
+    script, ours, theirs = tmp_path / "script.py", tmp_path / "ours.tar", tmp_path / "theirs.tar"
+    script.write_text(TARRED)
+    with ours.open("wb") as file:
+        subprocess.run([sys.executable, "-W", "ignore", str(script)], stdout=file, timeout=120, check=True)
+    with tarfile.open(theirs, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for length, size in ((5, 0), (24, 1), (100, 512), (30, 90_000), (30, 20_000_000)):
+            member = tarfile.TarInfo("1" * (length - 4) + ".jpg")
+            member.size, member.mode = size, 0o444
+            tar.addfile(member, io.BytesIO(bytes(size)))
+    assert ours.read_bytes() == theirs.read_bytes()[: ours.stat().st_size]
 
 
 def test_an_image_that_crashes_the_decoder_becomes_a_failed_row(tmp_path: Path) -> None:
