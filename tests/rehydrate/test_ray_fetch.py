@@ -132,6 +132,18 @@ def test_a_full_disk_of_a_node_is_said(tmp_path: Path, host: Host, monkeypatch: 
         os.system(f"umount {disk}")
 
 
+def test_a_shard_of_many_pieces_is_put_together_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_fetch, "PIECE", 10)
+    (tmp_path / "to").mkdir()
+    for size in (1, 10, 25):
+        (tmp_path / f"{size}.tar").write_bytes(os.urandom(size))
+        results = [(0, "piece", piece) for piece in ray_fetch._cut(tmp_path / f"{size}.tar")]
+        assert len(results) == -(-size // 10)
+        shard = shards.shard_at(tmp_path, "00000")
+        assert list(ray_fetch._events([*results, (0, "done", None)], tmp_path / "to", {0: shard})) == [{"done": 0}]
+        assert (tmp_path / "to" / "00000" / f"{size}.tar").read_bytes() == (tmp_path / f"{size}.tar").read_bytes()
+
+
 def test_scratch_folders_outlive_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_fetch.tempfile, "tempdir", str(tmp_path))
     root = tmp_path / f"twigma-{os.getuid()}"
