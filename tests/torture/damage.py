@@ -17,7 +17,7 @@ from twigma.rehydrate import shards
 from .runs import Town, broken_law, ended, finish, last_words, settle, start, stored_twice, told, write_ids, wrong
 from .table import Measured, row
 
-POSTS = 60
+POSTS = 20
 CHECKPOINTS = (
     "ledger.sqlite",
     "pages/lookup.jsonl",
@@ -45,7 +45,7 @@ def strike(path: Path, rng: Random) -> str:
     return f"{'cut' if cut else 'flip'} at byte {at:,} of {path.name}"
 
 
-@row(11, "each checkpoint truncated or a bit flipped", "detected; 0 rows lost", quick=8, default=64, long=2_000)
+@row(11, "each checkpoint truncated or a bit flipped", "detected; 0 rows lost", quick=8, default=32, long=2_000)
 def damaged_checkpoints(count: int, folder: Path) -> Measured:
     """The same command again: it mends the file, or refuses it by name and is well again once that is deleted."""
     town, rng, ends, faults = settle(folder, POSTS), Random(11), Counter[str](), []

@@ -90,7 +90,7 @@ def _wait_for(requests: int, platform: Platform, process: Process) -> None:
         time.sleep(0.002)
 
 
-@row(10, "EIO / short write", "L or loud", quick=None, default=24, long=2_000)
+@row(10, "EIO / short write", "L or loud", quick=None, default=10, long=2_000)
 def failing_writes(count: int, folder: Path) -> Measured:
     """One step fails with EIO, or one write does half of what it was asked; in whatever process takes it."""
     town, library = settle(folder, 30), compiled(folder)

@@ -24,7 +24,7 @@ POSTS = 400  # 1,173 photos: two shards
 KILLS_A_RUN = 4  # of workers; a shard is given up after six
 
 
-@row(2, "kill -9 main at random times", "L; content equals a clean run", quick=None, default=40, long=200)
+@row(2, "kill -9 main at random times", "L; content equals a clean run", quick=None, default=24, long=200)
 def killed_at_any_time(count: int, folder: Path) -> Measured:
     town, rng = settle(folder, POSTS), Random(2)
     kills, in_fetch, runs, faults = 0, 0, 0, []
@@ -56,7 +56,7 @@ def _killed_after(process: Process, seconds: float) -> bool:
             return True
 
 
-@row(3, "kill -9 at every named write step", "L; content equals a clean run", quick=2, default=30, long=10_000)
+@row(3, "kill -9 at every named write step", "L; content equals a clean run", quick=1, default=12, long=10_000)
 def killed_at_write_steps(count: int, folder: Path) -> Measured:
     """Before the step, and in the middle of it where it is a write; in whatever process takes it."""
     town, library = settle(folder, 30), compiled(folder)
