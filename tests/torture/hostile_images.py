@@ -121,7 +121,7 @@ def mutated(seeds: list[bytes], at: int) -> bytes:
 # ------------------------------------------------------------------ 20: pixels
 
 
-@row(20, "16 bits, EXIF 1 to 8, CMYK, alpha", "within ±3 of Pillow", quick=None, default=1, long=20)
+@row(20, "16 bits, EXIF 1 to 8, CMYK, alpha", "within ±3 of Pillow", quick=1, default=1, long=20)
 def pixels(count: int, folder: Path) -> Measured:
     made = {f"{kind}-{seed}": pair for seed in range(count) for kind, pair in pictures(seed).items()}
     run, left = served(folder, {name: data for name, (data, _) in made.items()})
