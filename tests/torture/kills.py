@@ -12,7 +12,7 @@ from random import Random
 
 import pyarrow.parquet as pq
 
-from twigma.demo.platform import LOOKUP
+from twigma.demo.platform import LOOKUP, Platform
 from twigma.rehydrate import shards
 
 from ..rehydrate.worlds import descendants, wait_until
@@ -26,14 +26,17 @@ KILLS_A_RUN = 4  # of workers; a shard is given up after six
 
 @row(2, "kill -9 main at random times", "L; content equals a clean run", quick=None, default=24, long=200)
 def killed_at_any_time(count: int, folder: Path) -> Measured:
+    """Half of the kills at a random second, half at a random photo."""
     town, rng = settle(folder, POSTS), Random(2)
     kills, in_fetch, runs, faults = 0, 0, 0, []
     with town.platform() as platform:
         while kills < count:
             work, runs = folder / f"work{runs}", runs + 1
-            for pause in iter(lambda: rng.uniform(0.05, 0.9 * town.seconds), None):
+            while kills < count:
                 photos = platform.hits["media"]
-                if kills == count or not _killed_after(start(work, platform, town.ids_file), pause):
+                seconds = rng.uniform(0.05, town.seconds) if kills % 2 else SECONDS
+                last = photos + rng.randrange(town.requests)
+                if not _killed(start(work, platform, town.ids_file), seconds, platform, last):
                     break
                 kills, in_fetch = kills + 1, in_fetch + (platform.hits["media"] > photos)
             faults += wrong(work, platform, town)
@@ -44,19 +47,21 @@ def killed_at_any_time(count: int, folder: Path) -> Measured:
     return Measured(not faults, told(figures, faults))
 
 
-def _killed_after(process: Process, seconds: float) -> bool:
-    """Whether the process was still there to be killed."""
+def _killed(process: Process, seconds: float, platform: Platform, photos: int) -> bool:
+    """Kill a run after so many seconds, or when the server has seen so many photos; False when it ended before."""
+    end = time.monotonic() + seconds
     with ended(process):
-        try:
-            if code := process.wait(seconds):
-                raise RuntimeError(f"a run ended by itself with exit code {code}")
-            return False
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return True
+        while process.poll() is None:
+            if time.monotonic() > end or platform.hits["media"] > photos:
+                process.kill()
+                return True
+            time.sleep(0.002)
+        if process.returncode:
+            raise RuntimeError(f"a run ended by itself with exit code {process.returncode}")
+        return False
 
 
-@row(3, "kill -9 at every named write step", "L; content equals a clean run", quick=1, default=12, long=10_000)
+@row(3, "kill -9 at every named write step", "L; content equals a clean run", quick=1, default=10, long=10_000)
 def killed_at_write_steps(count: int, folder: Path) -> Measured:
     """Before the step, and in the middle of it where it is a write; in whatever process takes it."""
     town, library = settle(folder, 30), compiled(folder)
