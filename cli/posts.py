@@ -216,7 +216,9 @@ def _renew(work: Path, budget: float | None, **api: Any) -> bool:
         return False
     with client:
         found = renew(work, client, budget)
-    say(found.outcomes, f"posts whose photo was gone ({found.asked:,} asked now, ${found.dollars:,.2f} in this folder):")
+    say(
+        found.outcomes, f"posts whose photo was gone ({found.asked:,} asked now, ${found.dollars:,.2f} in this folder):"
+    )
     return bool(found.remaining)
 
 
