@@ -68,6 +68,8 @@ def codebook(x: Array, k: int, recipe: Recipe = "robust", seed: int = 0) -> npt.
 
     if not 1 <= k <= len(x):
         raise ValueError(f"codebook: expected 1 <= k <= {len(x)}, the rows to cluster, found k={k}")
+    if not np.isfinite(x).all():
+        raise ValueError("codebook: expected finite rows, found NaN or infinity; drop rows without an embedding")
     recipes: dict[str, dict[str, Any]] = {
         "paper": {},
         "mauve": {"niter": 500, "nredo": 5},

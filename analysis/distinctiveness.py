@@ -5,6 +5,7 @@ components up to 90% of the variance, k-means, histograms. `mode="robust"` chang
 `twigma analyze`.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Literal
@@ -236,6 +237,9 @@ def _knn_kl(p: Array, q: Array, k: int = 5) -> float:
     rho = NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(p).kneighbors(p)[0][:, -1].astype(float)
     nu = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(q).kneighbors(p)[0][:, -1].astype(float)
     some = (rho > 0) & (nu > 0)  # duplicates have no density
+    if not some.any():
+        warnings.warn("kl_sensitivity: a set of equal rows has no density, so 'knn' is unknown", stacklevel=3)
+        return float("nan")
     return float(p.shape[1] * np.mean(np.log(nu[some] / rho[some])) + np.log(len(q) / (len(p) - 1)))
 
 

@@ -29,6 +29,7 @@ class Images:
     embedding: NDArray[np.float32]  # [n, d], rows of L2 norm 1; n = 0 when the set has no embeddings
     rows: NDArray[np.int64]  # [n], the row of `table` each embedding belongs to
     dtype: str = ""  # precision the embeddings were stored in
+    unusable: int = 0  # embeddings of zero or not finite numbers, left out: they have no direction
 
     def has(self, column: str) -> bool:
         """Whether any row has a value in this column."""
@@ -64,6 +65,10 @@ def load(release: Path, work: Path | None, references: Mapping[str, Path]) -> In
     table = _read(release, "metadata")
     if table is None:
         raise FileNotFoundError(f"no metadata/*.parquet in {release}: `twigma release` writes a release folder")
+    if not len(table):
+        raise ValueError(
+            f"{release} has no rows, so nothing can be analysed; `twigma release` says why rows were left out"
+        )
     if work is not None:
         table = _with_private(table, columns.read_images(work))
     vectors = _read(release, "embeddings")
@@ -99,8 +104,9 @@ def _images(name: str, table: pa.Table, vectors: pa.Table | None) -> Images:
     place = pc.fill_null(found, -1).to_numpy()
     stored, dtype = _matrix(vectors["embedding"])
     unit, usable = _unit(stored)
-    rows = np.flatnonzero((place >= 0) & (usable[place] if len(usable) else False))
-    return Images(name, table, unit[place[rows]], rows, dtype)
+    known = place >= 0
+    rows = np.flatnonzero(known & (usable[place] if len(usable) else False))
+    return Images(name, table, unit[place[rows]], rows, dtype, int(known.sum()) - len(rows))
 
 
 def _matrix(column: pa.ChunkedArray) -> tuple[NDArray[np.floating], str]:
@@ -150,4 +156,5 @@ def describe(data: Inputs) -> dict[str, Any]:
 
 
 def _precision(images: Images) -> dict[str, Any]:
-    return {"n": len(images.rows), "dim": images.embedding.shape[1], "dtype": images.dtype}
+    dim = images.embedding.shape[1]
+    return {"n": len(images.rows), "dim": dim, "dtype": images.dtype, "unusable": images.unusable}

@@ -7,39 +7,21 @@ of each author (the sandwich estimator) and reports the dispersion.
 """
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import optimize, special, stats
 
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
-Mode = Literal["paper", "robust"]
+from twigma.analysis.poisson import Array, Data, Floats, Mode, negative_binomial, poisson
 
 FOLLOWER_EDGES = (500, 5000)  # Eq (1): reference below 500; 500 to 5,000; above 5,000
 FOLLOWERS = ("followers 500-5000", "followers > 5000")
 QUINTILES = ("quintile 1", "quintile 2", "quintile 3", "quintile 4")  # reference 5, the most similar
-Z = 1.959963984540054
 WINSOR = 0.99
 FEW_CLUSTERS = 30
-ITERATIONS = 100
-
-
-@dataclass(frozen=True)
-class Data:
-    """Rows with likes and followers, the cell of the design each row falls in, and its cluster."""
-
-    y: Floats  # [n] likes
-    cell: npt.NDArray[np.int64]  # [n] row of `design`
-    design: Floats  # [cells, terms], first column 1
-    terms: tuple[str, ...]
-    cluster: npt.NDArray[np.int64]  # [n]
-    se_kind: str
-    dropped: int  # rows without likes, followers or quintile
 
 
 def eq1(
@@ -65,7 +47,7 @@ def eq1(
     if mode not in ("paper", "robust"):
         raise ValueError(f"eq1: expected mode 'paper' or 'robust', found {mode!r}")
     data = _prepare(likes, followers, quintile, authors, posts, mode=mode)
-    return _poisson(data, mode)
+    return poisson(data, mode)
 
 
 def eq1_sensitivity(  # noqa: PLR0917
@@ -83,25 +65,39 @@ def eq1_sensitivity(  # noqa: PLR0917
     Variants: "eq1"; "winsorised" (likes cut at their 99% quantile); "nb2" (negative binomial, variance μ + αμ²,
     `dispersion` is α); "post" (the first image of each post, where `posts` is given); "months" (a dummy per month:
     one snapshot means older posts had longer to be liked); "similarity" (the standardised mean similarity in place
-    of the quintiles); "covariates" (a dummy per level of each covariate, such as NSFW or cluster).
+    of the quintiles); "covariates" (a dummy per level of each covariate, such as NSFW or cluster). A variant that
+    the data cannot tell apart (all images of one month, say) is left out, with a warning.
     """
-    data = _prepare(likes, followers, quintile, authors, posts)
-    tables = {
-        "eq1": _poisson(data, "robust"),
-        "winsorised": _poisson(replace(data, y=np.minimum(data.y, np.quantile(data.y, WINSOR))), "robust"),
-        "nb2": _negative_binomial(data),
-    }
     args = (likes, followers, quintile, authors, posts)
+    data = _prepare(*args)
+    variants: dict[str, Callable[[], pd.DataFrame]] = {
+        "eq1": lambda: poisson(data, "robust"),
+        "winsorised": lambda: poisson(replace(data, y=np.minimum(data.y, np.quantile(data.y, WINSOR))), "robust"),
+        "nb2": lambda: negative_binomial(data),
+    }
     if posts is not None:
         first = ~pd.Series(posts).reset_index(drop=True).duplicated().to_numpy()
-        tables["post"] = _poisson(_prepare(*(_take(a, first) for a in args)), "robust")
+        variants["post"] = lambda: poisson(_prepare(*(_take(a, first) for a in args)), "robust")
     if months is not None:
-        tables["months"] = _poisson(_prepare(*args, extra={"month": months}), "robust")
+        variants["months"] = lambda: poisson(_prepare(*args, extra={"month": months}), "robust")
     if covariates:
-        tables["covariates"] = _poisson(_prepare(*args, extra=covariates), "robust")
+        variants["covariates"] = lambda: poisson(_prepare(*args, extra=covariates), "robust")
     if similarity is not None:
-        tables["similarity"] = _poisson(_prepare(*args, similarity=similarity), "robust")
-    return pd.concat([table.assign(variant=name) for name, table in tables.items()], ignore_index=True)
+        variants["similarity"] = lambda: poisson(_prepare(*args, similarity=similarity), "robust")
+    return pd.concat(_estimable(variants), ignore_index=True)
+
+
+def _estimable(variants: Mapping[str, Callable[[], pd.DataFrame]]) -> list[pd.DataFrame]:
+    """The tables of those variants that can be estimated; Eq (1) itself has to be."""
+    tables = []
+    for name, fit in variants.items():
+        try:
+            tables.append(fit().assign(variant=name))
+        except ValueError as error:
+            if name == "eq1":
+                raise
+            warnings.warn(f"variant {name!r} of Eq (1) is left out: {error}", stacklevel=3)
+    return tables
 
 
 # ------------------------------------------------------------------ data
@@ -208,92 +204,3 @@ def _clusters(authors: Any, posts: Any, keep: Array) -> tuple[npt.NDArray[np.int
     if count < FEW_CLUSTERS:
         warnings.warn(f"eq1: only {count} clusters, so intervals may be too narrow", stacklevel=4)
     return codes, kind
-
-
-# ------------------------------------------------------------------ fits
-
-
-def _poisson(data: Data, mode: Mode) -> pd.DataFrame:
-    """Fit by Newton's method on the cells; the score of row i is (y_i − μ_i) x_i."""
-    beta, mu, bread = _fit(data, alpha=0.0)
-    residual = data.y - mu[data.cell]
-    dispersion = float(np.sum(np.bincount(data.cell, weights=residual**2) / mu)) / max(1, len(residual) - len(beta))
-    covariance = bread if mode == "paper" else _sandwich(data, residual, bread)
-    return _table(data, beta, covariance, dispersion, mode)
-
-
-def _negative_binomial(data: Data) -> pd.DataFrame:
-    """NB2 with α by maximum (profile) likelihood; the score of row i is (y_i − μ_i) x_i / (1 + α μ_i)."""
-    pairs, weight = np.unique(np.column_stack([data.cell, data.y]), axis=0, return_counts=True)
-    cell, y = pairs[:, 0].astype(int), pairs[:, 1]
-
-    def loss(log_alpha: float) -> float:
-        shape = np.exp(-log_alpha)
-        mu = _fit(data, alpha=1 / shape)[1][cell]
-        terms = special.gammaln(y + shape) - special.gammaln(shape) + shape * np.log(shape / (shape + mu))
-        return -float(np.sum(weight * (terms + special.xlogy(y, mu / (shape + mu)))))
-
-    alpha = float(np.exp(optimize.minimize_scalar(loss, bounds=(-12, 6), method="bounded").x))
-    beta, mu, bread = _fit(data, alpha)
-    residual = (data.y - mu[data.cell]) / (1 + alpha * mu[data.cell])
-    return _table(data, beta, _sandwich(data, residual, bread), alpha, "robust")
-
-
-def _fit(data: Data, alpha: float) -> tuple[Floats, Floats, Floats]:
-    """Coefficients, the mean of each cell and the inverse observed information, for the variance μ + αμ²."""
-    x = data.design
-    n = np.bincount(data.cell, minlength=len(x)).astype(float)
-    total = np.bincount(data.cell, weights=data.y, minlength=len(x)).astype(float)
-    _check_estimable(data, x, total)
-    beta = np.linalg.lstsq(x * np.sqrt(n)[:, None], np.sqrt(n) * np.log(total / n + 0.1), rcond=None)[0]
-    for _ in range(ITERATIONS):
-        mu = np.exp(x @ beta)
-        weight = 1 / (1 + alpha * mu)
-        information = (x * (n * mu * weight)[:, None]).T @ x
-        step = np.linalg.solve(information, x.T @ (weight * (total - n * mu)))
-        beta = beta + step / max(1.0, np.abs(step).max() / 2)
-        if np.abs(step).max() < 1e-13 * max(1.0, np.abs(beta).max()):
-            break
-    if not np.abs(step).max() < 1e-9 or np.abs(beta).max() > 30:
-        raise ValueError("eq1: the fit did not converge; a combination of groups has no likes at all")
-    mu = np.exp(x @ beta)
-    information = (x * (mu * (n + alpha * total) / (1 + alpha * mu) ** 2)[:, None]).T @ x
-    return beta, mu, np.linalg.inv(information)
-
-
-def _check_estimable(data: Data, x: Floats, total: Floats) -> None:
-    if np.linalg.matrix_rank(x) < x.shape[1]:
-        empty = [term for term, column in zip(data.terms, x.T, strict=True) if not column.any()]
-        what = f"no rows have {empty}" if empty else "one term is a combination of others, or a reference is empty"
-        raise ValueError(f"eq1: the terms cannot be told apart: {what}")
-    for term, column in zip(data.terms, x.T, strict=True):
-        for side, name in ((column == 1, term), (column == 0, f"not {term}")):
-            if side.any() and set(np.unique(column)) <= {0.0, 1.0} and not total[side].sum() > 0:
-                raise ValueError(f"eq1: no row with {name!r} has a like, so its rate ratio is not finite")
-
-
-def _sandwich(data: Data, residual: Floats, bread: Floats) -> Floats:
-    """Cluster-robust covariance bread · Σ_g s_g s_gᵀ · bread, without a small-sample factor."""
-    columns = [np.bincount(data.cluster, weights=residual * column[data.cell]) for column in data.design.T]
-    scores = np.column_stack(columns)
-    return bread @ (scores.T @ scores) @ bread
-
-
-def _table(data: Data, beta: Floats, covariance: Floats, dispersion: float, mode: Mode) -> pd.DataFrame:
-    se = np.sqrt(np.diag(covariance))
-    return pd.DataFrame(
-        {
-            "term": data.terms,
-            "irr": np.exp(beta),
-            "low": np.exp(beta - Z * se),
-            "high": np.exp(beta + Z * se),
-            "p": 2 * stats.norm.sf(np.abs(beta) / se),
-            "se": se,
-            "n": len(data.y),
-            "dispersion": dispersion,
-            "mode": mode,
-            "se_kind": "naive" if mode == "paper" else data.se_kind,
-            "clusters": 0 if mode == "paper" else int(data.cluster.max()) + 1,
-            "dropped": data.dropped,
-        }
-    )

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from twigma.analysis.distance import matrix
+
 MAP_N = 2500  # images of each set on the map
 GRID = 80  # cells per side for the density
 
@@ -32,7 +34,9 @@ def joint_map(
     if method not in ("umap", "pca"):
         raise ValueError(f"joint_map draws with 'umap' or 'pca', got method={method!r}")
     rng = np.random.default_rng(seed)
-    size = min(n, *(len(x) for x in sets.values()))
+    for name, x in sets.items():
+        matrix(x, f"fig2a: set {name!r}")
+    size = min(n, *(len(x) for x in sets.values())) if len(sets) > 1 else min(n, len(next(iter(sets.values()))))
     pooled = np.concatenate([x[rng.choice(len(x), size, replace=False)] for x in sets.values()])
     points = _umap(pooled, seed) if method == "umap" else _pca(pooled)
     return pd.DataFrame({"set": np.repeat(list(sets), size), "x": points[:, 0], "y": points[:, 1]})
@@ -60,7 +64,7 @@ def overlaps(points: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    points : `joint_map`'s (set, x, y).
+    points : `joint_map`'s (set, x, y). ValueError when the points of a set lie on one line, which has no density.
 
     Returns
     -------
@@ -84,5 +88,11 @@ def _grid(points: pd.DataFrame) -> NDArray[np.float64]:
 def _density(group: pd.DataFrame, grid: NDArray[np.float64]) -> NDArray[np.float64]:
     from scipy.stats import gaussian_kde
 
-    density = gaussian_kde(group[["x", "y"]].to_numpy(float).T)(grid)
+    place = group[["x", "y"]].to_numpy(float)
+    if len(place) < 3 or np.linalg.matrix_rank(place - place.mean(axis=0)) < 2:
+        raise ValueError(
+            f"fig2a: the {len(place)} points of set {group['set'].iloc[0]!r} lie on one line of the map and have no "
+            "density; add images to the set"
+        )
+    density = gaussian_kde(place.T)(grid)
     return np.asarray(density / density.sum())

@@ -90,9 +90,15 @@ def _summary(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         ("Images", number(data["images"]), number(paper.IMAGES)),
         ("Posts", number(data["posts"]), number(paper.POSTS)),
         ("Period", period, f"{paper.FIRST_MONTH} to {paper.LAST_MONTH}"),
-        ("With embedding", number(data["embeddings"]["n"]), number(paper.IMAGES)),
+        ("With embedding", _embedded(data["embeddings"]), number(paper.IMAGES)),
         ("Reference sets", listed(sets), "LAION, ArtBench and DiffusionDB"),
     ]
+
+
+def _embedded(found: Mapping[str, Any]) -> str:
+    """How many images have an embedding, and how many of them one that is zero or not finite."""
+    left_out = f" ({number(found['unusable'])} more are zero or not finite)" if found["unusable"] else ""
+    return number(found["n"]) + left_out
 
 
 def _sources(made_from: Mapping[str, Any]) -> list[tuple[str, str]]:

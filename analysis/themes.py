@@ -39,6 +39,8 @@ def top_words(
         raise ValueError(f"top_words ranks by 'count' or 'score', got by={by!r}")
     counts = _counts(captions, labels)
     rows = [row for cluster, counter in counts.items() for row in _scored(cluster, counter, counts)]
+    if not rows:
+        raise ValueError(f"fig4c: {len(captions)} captions have no word but stopwords and boilerplate; caption again")
     frame = pd.DataFrame(rows, columns=["cluster", "word", "count", "score"])
     frame = frame.sort_values(["cluster", by, "word"], ascending=[True, False, True])
     frame["rank"] = frame.groupby("cluster").cumcount() + 1
@@ -72,6 +74,7 @@ def nsfw_density(scores: Mapping[str, NDArray[np.floating]], bins: NDArray[np.fl
     -------
     DataFrame (set, low, high, density, n), one row per set and bin, `n` scores in the bin.
     """
+    _require_scores(scores)
     frames = []
     for name, values in scores.items():
         found = _known(values)
@@ -88,6 +91,7 @@ def nsfw_share(scores: Mapping[str, NDArray[np.floating]], threshold: float = 0.
     -------
     DataFrame (set, share, low, high, n)
     """
+    _require_scores(scores)
     rows = []
     for name, values in scores.items():
         found = _known(values)
@@ -109,6 +113,11 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
     return float(centre - half) if hits else 0.0, float(centre + half) if hits < n else 1.0
+
+
+def _require_scores(scores: Mapping[str, NDArray[np.floating]]) -> None:
+    if not any(len(_known(values)) for values in scores.values()):
+        raise ValueError(f"fig4d: no image of {sorted(scores)} has an NSFW score; `twigma nsfw` makes them")
 
 
 def _known(values: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -99,6 +99,8 @@ def frequent_words(table: pa.Table, n: int = 50) -> pd.DataFrame:
     """
     posts = table.select(["id", "text"]).to_pandas().drop_duplicates("id")
     counts = words.count(posts["text"])
+    if not counts:
+        raise ValueError(f"fig1c: the text of {len(posts)} posts has no word but links, mentions, hashtags, stopwords")
     top = words.ranked(counts, n)
     frame = pd.DataFrame(top, columns=["word", "count"]).astype({"word": object, "count": int})
     frame["share"] = frame["count"] / max(counts.total(), 1)
@@ -121,13 +123,17 @@ def drift(
 
     Returns
     -------
-    value, p, n
+    value, p, n. ValueError when all places, or all dates, are the same: nothing can depend on them.
     """
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(len(points), min(n, len(points)), replace=False))
     if len(rows) < 4:
         raise ValueError(f"drift needs at least 4 images with a place and a date, found {len(rows)}")
+    if not (np.isfinite(points[rows]).all() and np.ptp(points[rows], axis=0).any()):
+        raise ValueError("drift: expected places that are finite and differ, found one place for all images, or NaN")
     days = created_at[rows].astype("datetime64[ms]").astype(np.int64)[:, None] / 86_400_000
+    if not np.ptp(days):
+        raise ValueError("drift: all images have the same date, so place cannot depend on it; collect a longer period")
     a, b = (_centred(squareform(pdist(x.astype(np.float64)))) for x in (points[rows], days))
     norm = np.sqrt((a * a).sum() * (b * b).sum())
     value = float((a * b).sum() / norm) if norm > 0 else 0.0

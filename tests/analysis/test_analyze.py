@@ -71,7 +71,7 @@ def test_results_say_what_they_were_made_from(analysed, planted):
     data = analysed.results["data"]
     assert data["images"] == len(planted.names)
     assert data["posts"] == len(set(planted.rows["id"].to_pylist()))
-    assert data["embeddings"] == {"n": len(planted.names), "dim": 32, "dtype": "float16"}
+    assert data["embeddings"] == {"n": len(planted.names), "dim": 32, "dtype": "float16", "unusable": 0}
 
 
 def test_csv_has_no_formulas_and_parquet_keeps_the_text(analysed, tmp_path, planted):
@@ -175,6 +175,7 @@ def test_rows_without_a_usable_embedding_are_left_out(planted, tmp_path):
     )
     images = inputs.load(release, None, {}).images
     assert images.rows.tolist() == [0, 3]
+    assert images.unusable == 1
     np.testing.assert_allclose(images.embedding, [[1, 0], [0.6, 0.8]], atol=1e-6)
     assert images.values("id").tolist() == [rows["id"][0].as_py(), rows["id"][3].as_py()]
 

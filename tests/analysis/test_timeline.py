@@ -86,8 +86,9 @@ def test_words_of_any_script_and_doctests():
     assert doctest.testmod(words).failed == 0
 
 
-def test_no_words_is_an_empty_table():
-    assert timeline.frequent_words(pa.table({"id": ["1"], "text": ["the 1 2 3"]})).empty
+def test_no_words_are_refused():
+    with pytest.raises(ValueError, match="1 posts"):
+        timeline.frequent_words(pa.table({"id": ["1"], "text": ["the 1 2 3"]}))
 
 
 def dcor_by_sums(x, y):

@@ -1,0 +1,233 @@
+"""Inputs that hold nothing to measure: every estimator says so or gives the one right answer, and so does the whole."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from twigma import columns
+from twigma.analysis import (
+    codebook,
+    distance,
+    distinctiveness,
+    inputs,
+    likes,
+    maps,
+    neighbours,
+    prompts,
+    themes,
+    timeline,
+    trends,
+    variation,
+)
+from twigma.analysis.analyze import analyze
+from twigma.analysis.report import report
+
+N = 40
+X = np.random.default_rng(0).normal(size=(N, 6))
+X /= np.linalg.norm(X, axis=1, keepdims=True)
+GROUPS = np.arange(N) // 4
+
+
+def _with(value, row=3):
+    x = X.copy()
+    x[row] = value
+    return x
+
+
+MATRICES = {
+    "no row": X[:0],
+    "one row": X[:1],
+    "equal rows": np.repeat(X[:1], N, 0),
+    "constant column": X * [0, 1, 1, 1, 1, 1],
+    "nan": _with(np.nan),
+    "infinite": _with(np.inf),
+    "zero row": _with(0),
+    "all zero": np.zeros((N, 6)),
+}
+# Estimators of embeddings, as one number.
+OF_EMBEDDINGS = {
+    "cluster_shares": lambda x: distinctiveness.cluster_shares({"a": x, "b": X}, k=2)["share"].sum(),
+    "kl_matrix": lambda x: distinctiveness.kl_matrix({"a": x, "b": X}, k=2)["kl"][0],
+    "kl_sensitivity": lambda x: distinctiveness.kl_sensitivity({"a": x, "b": X}, ks=(2,))["value"][0],
+    "mean_pairwise_distance": lambda x: distance.mean_pairwise_distance(x).value,
+    "mean_squared_distance": distance.mean_squared_distance,
+    "grouped_distance": lambda x: distance.grouped_distance(x, GROUPS[: len(x)])["value"][0],
+    "same_different_ratio": lambda x: distance.same_different_ratio(x, GROUPS[: len(x)])["ratio"][0],
+    "iev": variation.iev,
+    "iev centred": lambda x: variation.iev(x, center=True),
+    "pmv": variation.pmv,
+    "vendi": variation.vendi,
+    "variation_table": lambda x: variation.variation_table({"a": x, "b": X})["distance"][0],
+    "nearest": lambda x: neighbours.nearest(x, X, 1)[0].sum(),
+    "nearest in it": lambda x: neighbours.nearest(X, x, 1)[0].sum(),
+    "mean_top_k": lambda x: neighbours.mean_top_k(x, X).sum(),
+    "neighbour_pairs": lambda x: themes.neighbour_pairs(x, X, range(len(x)), range(N))["similarity"][0],
+    "neighbour_pairs in it": lambda x: themes.neighbour_pairs(X, x, range(N), range(len(x)))["similarity"][0],
+    "overlaps": lambda x: maps.overlaps(maps.joint_map({"a": x, "b": X}))["overlap"][0],
+    "codebook": lambda x: codebook.codebook(x, 2).sum(),
+}
+FULL = {"equal rows", "constant column", "zero row", "all zero"}  # what has no NaN and more than one row
+SPREAD = {"constant column", "zero row"}
+COSINE = {"equal rows", "constant column"}
+# Which matrices each estimator can answer; every other one is refused.
+ANSWERED = {
+    "cluster_shares": COSINE, "kl_matrix": COSINE, "kl_sensitivity": COSINE, "variation_table": COSINE,
+    "mean_pairwise_distance": FULL, "mean_squared_distance": FULL, "grouped_distance": FULL,
+    "same_different_ratio": SPREAD, "iev": (FULL | {"one row"}) - {"all zero"}, "iev centred": SPREAD, "pmv": FULL,
+    "vendi": COSINE | {"one row"}, "nearest": COSINE | {"one row"}, "nearest in it": COSINE | {"one row"},
+    "mean_top_k": COSINE | {"one row"}, "neighbour_pairs": COSINE | {"one row"}, "neighbour_pairs in it": COSINE,
+    "overlaps": SPREAD, "codebook": FULL,
+}  # fmt: skip
+# The answer, where there is only one.
+ANSWERS = {
+    ("mean_pairwise_distance", "equal rows"): 0, ("mean_pairwise_distance", "all zero"): 0,
+    ("mean_squared_distance", "equal rows"): 0, ("mean_squared_distance", "all zero"): 0,
+    ("grouped_distance", "equal rows"): 0, ("grouped_distance", "all zero"): 0, ("variation_table", "equal rows"): 0,
+    ("iev", "equal rows"): 1, ("iev", "one row"): 1, ("vendi", "equal rows"): 1, ("vendi", "one row"): 1,
+    ("pmv", "equal rows"): 0, ("pmv", "constant column"): 0, ("pmv", "all zero"): 0, ("nearest", "one row"): 1,
+    ("nearest", "equal rows"): N, ("cluster_shares", "equal rows"): 2, ("codebook", "all zero"): 0,
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:pmv:UserWarning", "ignore:kl_sensitivity:UserWarning")
+@pytest.mark.parametrize("kind", MATRICES)
+@pytest.mark.parametrize("name", OF_EMBEDDINGS)
+def test_embeddings_are_measured_or_refused(name, kind):
+    estimate, x = OF_EMBEDDINGS[name], MATRICES[kind].astype(np.float32)
+    if kind not in ANSWERED[name]:
+        with pytest.raises(ValueError, match=r"expected|zero|equal|one line"):
+            estimate(x)
+        return
+    found = float(estimate(x))
+    assert np.isfinite(found)
+    assert found == pytest.approx(ANSWERS.get((name, kind), found), abs=1e-4)
+
+
+DAYS = np.datetime64("2022-01-01", "ms") + np.arange(N).astype("m8[D]")
+NO_DATE = pa.table({"id": ["1"], "image_name": ["1"], "created_at": pa.nulls(1, pa.timestamp("ms"))})
+QUINTILES = np.arange(N) % 5 + 1
+REFUSED = {
+    "posts without a date": lambda: timeline.posts_per_month(NO_DATE),
+    "growth of one month": lambda: timeline.growth(pd.DataFrame({"posts": [40]})),
+    "posts without a word": lambda: timeline.frequent_words(pa.table({"id": ["1"], "text": ["#aiart the"]})),
+    "clusters without a date": lambda: timeline.cluster_share(NO_DATE.append_column("label_10_cluster", [[1]])),
+    "drift of one place": lambda: timeline.drift(np.ones((N, 2)), DAYS),
+    "drift on one day": lambda: timeline.drift(X[:, :2], DAYS[[0] * N]),
+    "drift of nan": lambda: timeline.drift(_with(np.nan)[:, :2], DAYS),
+    "drift of one image": lambda: timeline.drift(X[:1, :2], DAYS[:1]),
+    "trend of one month": lambda: trends.mann_kendall([0.5]),
+    "trend of nan": lambda: trends.mann_kendall([1, 2, np.nan, 4]),
+    "trends of nothing": lambda: trends.trend_table(pd.DataFrame(columns=["month", "group", "share"])),
+    "words of no caption": lambda: themes.top_words([None, "there is the image"], [1, 2]),
+    "density of no score": lambda: themes.nsfw_density({"a": np.array([np.nan])}),
+    "share of no score": lambda: themes.nsfw_share({"a": np.array([])}),
+    "quintiles of equal values": lambda: neighbours.quintiles(np.ones(N)),
+    "quintiles of one value": lambda: neighbours.quintiles(np.ones(1)),
+    "quintiles of nan": lambda: neighbours.quintiles(_with(np.nan)[:, 0]),
+    "likes all null": lambda: neighbours.likes_by_quintile(QUINTILES, [None] * N),
+    "Eq (1), likes all null": lambda: likes.eq1([None] * N, [100] * N, QUINTILES, range(N)),
+    "Eq (1), no like at all": lambda: likes.eq1([0] * N, np.tile([1, 600, 6000, 1], 10), QUINTILES, range(N)),
+    "Eq (1), one kind of author": lambda: likes.eq1(range(N), [100] * N, QUINTILES, range(N)),
+    "Eq (1), one author": lambda: likes.eq1(range(N), np.tile([1, 600, 6000, 1], 10), QUINTILES, [1] * N),
+    "prompts of one length": lambda: prompts.kendall(prompts.prompt_variation(X, GROUPS.astype(str), m=4)),
+    "entropy of nothing": lambda: variation.entropy([]),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_tables_with_nothing_in_them_are_refused(name):
+    with pytest.raises(ValueError, match=r"\w{4}.* \w+"):
+        REFUSED[name]()
+
+
+def test_what_has_one_answer_gives_it():
+    assert variation.entropy([3, 3, 3]).plug_in == 0
+    assert trends.mann_kendall([1, 1, 1, 1])[:3] == (0, 0, 1)
+    month = trends.trend_table(pd.DataFrame({"month": ["2022-01"], "group": [1], "share": [1.0]}))
+    assert month["arrow"][0] == "→" and np.isnan(month["tau"][0]) and month["n"][0] == 1
+    share = themes.nsfw_share({"a": np.array([1.0]), "b": np.array([np.nan])}).set_index("set").loc["b"]
+    assert np.isnan(share["share"]) and share[["low", "high", "n"]].tolist() == [0, 1, 0]
+
+
+def test_a_variant_that_cannot_be_estimated_is_left_out_and_said():
+    months = ["2022-01"] * N
+    followers = np.repeat([1, 600, 6000, 1], 10)
+    with pytest.warns(UserWarning, match="'covariates'"):
+        found = likes.eq1_sensitivity(
+            range(N), followers, QUINTILES, range(N), months=months, covariates={"theme": [None] * N}
+        )
+    assert set(found["variant"]) == {"eq1", "winsorised", "nb2", "months"}
+
+
+# ------------------------------------------------------------------ the whole
+
+EACH = {
+    "created_at": pa.array(np.datetime64("2022-01-05", "ms") + (9 * np.arange(N)).astype("m8[D]")),
+    "like_count": pa.array(np.arange(N) * 7 % 31),
+    "all_captions": [f"a cat and dog {i % 3}" for i in range(N)],
+    "label_10_cluster": pa.array(np.arange(N) % 3 + 1, pa.int32()),
+    "nsfw_score": pa.array(np.linspace(0, 1, N), pa.float32()),
+    "UMAP_dim_1": pa.array(np.arange(N), pa.float32()),
+    "UMAP_dim_2": pa.array(np.arange(N) ** 2 % 7, pa.float32()),
+}
+RELEASES = {
+    "one row": ({}, X[:1]),
+    "two rows": ({}, X[:2]),
+    "one cluster": ({"label_10_cluster": pa.array([1] * N, pa.int32())}, X),
+    "constant column": ({}, MATRICES["constant column"]),
+    "equal vectors": ({}, MATRICES["equal rows"]),
+    "nan and zeros": ({}, np.vstack([_with(np.nan)[:20], np.zeros((20, 6))])),
+    "no likes": ({"like_count": pa.nulls(N, pa.int64())}, X),
+    "one month": ({"created_at": pa.array([np.datetime64("2022-01-05", "ms")] * N)}, X),
+    "one place": ({name: pa.array(np.ones(N, np.float32)) for name in ("UMAP_dim_1", "UMAP_dim_2")}, X),
+    "no words, no scores": ({"all_captions": ["the"] * N, "nsfw_score": pa.array([np.nan] * N, pa.float32())}, X),
+    "ids alone": (dict.fromkeys(EACH), None),
+}
+
+
+def _write(root, changed, vectors):
+    n = N if vectors is None else len(vectors)
+    names = pa.array([str(i) for i in range(n)])
+    given = {name: value[:n] for name, value in (EACH | changed).items() if value is not None}
+    rows = columns.add(pa.table({"id": names, "image_name": names}), **given)
+    columns.write_parquet(root / "release" / "metadata" / "0.parquet", rows)
+    private = {"author_id": [str(i % 7) for i in range(n)], "follower_count": [10 * i for i in range(n)]}
+    private["text"] = ["New AI art"] * n
+    hydrated = columns.add(rows.select(["id", "image_name"]), **private)
+    columns.write_parquet(root / "work" / "images.parquet", hydrated)
+    if vectors is not None:
+        columns.write_parquet(root / "release" / "embeddings" / "0.parquet", _embeddings(vectors))
+    return root / "release"
+
+
+def _embeddings(vectors):
+    column = pa.array(list(vectors.astype(np.float16)), pa.list_(pa.float16(), 6))
+    return pa.table({"image_name": [str(i) for i in range(len(vectors))], "embedding": column})
+
+
+@pytest.mark.parametrize("kind", RELEASES)
+def test_analyze_and_report_end_well_on_little(kind, tmp_path):
+    release = _write(tmp_path, *RELEASES[kind])
+    reference = _write(tmp_path / "other", {}, X)
+    part = reference.parent / "work" / "columns" / "embed" / "0.arrow"
+    columns.write_part(part, _embeddings(X), {"model": "m"})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = analyze(
+            release, tmp_path / "out", work=tmp_path / "work", references={"paintings": reference.parent / "work"}
+        )
+        page = report(tmp_path / "out").read_text("utf-8")
+    assert not [str(w.message) for w in caught if not issubclass(w.category, DeprecationWarning)]
+    assert found["figures"]
+    assert all(entry["missing"] or len(entry["how"][0]) > 30 for entry in found["skipped"])
+    assert not set(page.replace("<", " ").replace(">", " ").split()) & {"nan", "inf", "None"}
+
+
+def test_a_release_without_rows_and_useless_embeddings_are_said(tmp_path):
+    with pytest.raises(ValueError, match="no rows"):
+        inputs.load(_write(tmp_path / "a", {}, X[:0]), None, {})
+    data = inputs.load(_write(tmp_path / "b", *RELEASES["nan and zeros"]), None, {})
+    assert inputs.describe(data)["embeddings"] == {"n": 19, "dim": 6, "dtype": "float16", "unusable": 21}
