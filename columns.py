@@ -49,7 +49,7 @@ _DECLARED = [
     Column("quote_count", pa.int64(), "quotes", "Quotes of the post when it was looked up.", True),
     Column("reply_count", pa.int64(), "replies", "Replies to the post when it was looked up.", True),
     Column("all_captions", pa.string(), "English text", "Caption written by BLIP from the pixels.", True),
-    Column("label_10_cluster", pa.int32(), "1 to k", "k-means cluster of the CLIP embedding, by falling size.", True),
+    Column("label_10_cluster", pa.int32(), "1 to k", "k-means cluster of the CLIP embedding, at first by size.", True),
     Column("possibly_sensitive", pa.bool_(), "flag", "The platform marks the post as possibly sensitive.", True),
     Column("nsfw_score", pa.float32(), "0 to 1", "Score of LAION's CLIP-based NSFW detector.", True),
     Column("UMAP_dim_1", pa.float32(), "map unit", "First coordinate of the 2-D UMAP of the embeddings.", True),

@@ -1,83 +1,209 @@
 """Add the k-means cluster and the 2-D UMAP position of every embedded image (Fig 4a, 4b). Run by `twigma cluster`.
 
 Both are fitted on the images that stay after deduplication; repeated images get the nearest centroid and the
-position of the image they repeat. The centroids are kept in `WORK/models/centroids.npy` with a JSON beside them.
+position of the image they repeat. The fit is kept in `WORK/models/cluster/`, as `centroids.arrow` and `map.arrow`, so
+that `frozen.py` can assign new images to it. A later fit keeps the labels: each new centroid takes that of the old one
+it is matched with, and `crosswalk.csv` counts the images by old and new label.
 """
 
-import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 
 from twigma import columns
 from twigma.builder.dedupe import REASONS
-from twigma.builder.vectors import Indices, Vectors, read_vectors
+from twigma.builder.image_map import ImageMap, image_map, positions
+from twigma.builder.kmeans import Floats, K, kmeans, nearest
+from twigma.builder.vectors import Indices, Vectors, as_matrix, read_vectors
 
-K = 10  # section 4
-RESTARTS = 10  # single k-means runs disagree (ARI .36 to .56); the best of ten is stable
-ITERATIONS = 100
-FIT_ROWS = 100_000  # restarts run on a sample of this size; Lloyd's iterations then use every row
-NEIGHBOURS = 15
-MIN_DIST = 0.1
-EXACT_ROWS = 8_192  # up to here neighbours are found by one matrix product
-MAP_ROWS = 40_000  # UMAP is fitted on a sample of this size and the others are placed in it
-TOLERANCE = 1e-6  # largest squared shift of a centroid at which Lloyd's iterations stop
-
-Floats = npt.NDArray[np.float32]
+OF_IMAGES = ("label_10_cluster", "UMAP_dim_1", "UMAP_dim_2")
 
 
-def cluster(work: Path, k: int = K, *, seed: int = 0, drop: Sequence[str] = REASONS) -> dict[int, int]:
-    """Write `columns/cluster` (label_10_cluster 1..k by falling size, UMAP_dim_1, UMAP_dim_2); images per label.
+@dataclass(frozen=True)
+class Clusters:
+    """What a run left: images per label, and old_label, new_label, images where it was a new fit over an older one."""
 
-    `drop` are the reasons for which `twigma dedupe` marks an image as repeated; the others count as distinct.
-    ValueError when fewer than k + 1 distinct images are embedded. Same input and seed, same bytes.
+    sizes: dict[int, int]
+    crosswalk: pa.Table | None
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The embedded images, the row that stands for each (itself where it stays), and what they were read from."""
+
+    vectors: Vectors
+    stands: Indices
+    model: str
+    marks: dict[str, Any]
+
+    @property
+    def kept(self) -> Indices:
+        """The rows that stay after deduplication."""
+        return np.flatnonzero(self.stands == np.arange(len(self.stands)))
+
+
+def cluster(work: Path, k: int = K, *, seed: int = 0, drop: Sequence[str] = REASONS) -> Clusters:
+    """Write `columns/cluster` (label_10_cluster 1..k, UMAP_dim_1, UMAP_dim_2), the fit and the crosswalk.
+
+    `drop` are the reasons for which `twigma dedupe` marks an image as repeated; the others count as distinct. Labels go
+    by falling size at the first fit. ValueError when fewer than k + 1 distinct images are embedded. Same input, seed
+    and earlier fit: same bytes.
     """
-    vectors, marks = read_vectors(work)
-    repeats = columns.read_parts(work / "columns" / "dedupe")
-    path = work / "columns" / "cluster" / "all.arrow"
-    made_from = {
-        "k": k,
-        "seed": seed,
-        "drop": list(drop),
-        "embed": marks,
-        "dedupe": _mark(work / "columns" / "dedupe" / "all.arrow"),
-    }
-    saved = work / "models" / "centroids.npy"
-    if not (columns.part_is_current(path, made_from) and saved.exists()):
-        stands = stands_for(vectors, repeats, drop)
-        kept = np.flatnonzero(stands == np.arange(len(vectors)))
-        centroids = kmeans(vectors, kept, k, seed=seed)
-        save_centroids(saved, centroids, {"k": k, "seed": seed, "rows": len(kept), "model": _model(work)})
-        labels = nearest(vectors, np.arange(len(vectors)), centroids) + 1
-        positions = umap_positions(vectors, kept, seed=seed)[np.searchsorted(kept, stands)]
-        columns.write_part(path, place(pa.table({"image_name": vectors.names}), labels, positions), made_from)
-    found = pc.value_counts(columns.read_arrow(path)["label_10_cluster"]).to_pylist()
+    images = read_embedded(work, drop)
+    made_from = {"k": k, "seed": seed, **images.marks}
+    path, fit, crosswalk = part(work), columns.fingerprint(made_from), None
+    if not (columns.part_is_current(path, made_from) and is_saved(work, fit)):
+        before = _labels_before(path)
+        labels, places = _fit(work, images, {"fit": fit, "model": images.model, "k": k, "seed": seed})
+        table = place(pa.table({"image_name": images.vectors.names}), labels, places)
+        if before is not None:
+            crosswalk = count_moves(before, table)
+            with columns.atomic(models(work) / "crosswalk.csv") as partial:
+                pa_csv.write_csv(crosswalk, partial)
+        columns.write_part(path, table, made_from)
+    return Clusters(sizes(work), crosswalk)
+
+
+def _fit(work: Path, images: Embedded, of: dict[str, Any]) -> tuple[Indices, Floats]:
+    """Fit centroids and map, save them, and give the label and position of every embedded image."""
+    kept, k, seed = images.kept, of["k"], of["seed"]
+    centroids = numbered(kmeans(images.vectors, kept, k, seed=seed), _centroids_before(work, images))
+    on = image_map(images.vectors, kept, seed=seed)
+    places = positions(on, images.vectors, kept)
+    labels, distances = nearest(images.vectors, np.arange(len(images.vectors)), centroids)
+    columns.write_part(models(work) / "map.arrow", on.table(), of)
+    fitted = summary(labels[kept], distances[kept], k).append_column("centroid", _as_column(centroids))
+    columns.write_part(models(work) / "centroids.arrow", fitted, of)
+    return labels + 1, places[np.searchsorted(kept, images.stands)]
+
+
+@columns.stage(reads=("image_name",), adds=OF_IMAGES)
+def place(images: pa.Table, labels: Indices, places: Floats) -> pa.Table:
+    """Add to each image its label (1 to k) and its position on the map, float32[n, 2]."""
+    one, two = np.ascontiguousarray(places.T)
+    return columns.add(images, label_10_cluster=pa.array(labels, pa.int32()), UMAP_dim_1=one, UMAP_dim_2=two)
+
+
+def sizes(work: Path) -> dict[int, int]:
+    """Images per label."""
+    found = pc.value_counts(columns.read_arrow(part(work))["label_10_cluster"]).to_pylist()
     return dict(sorted((pair["values"], pair["counts"]) for pair in found))
 
 
-@columns.stage(reads=("image_name",), adds=("label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"))
-def place(images: pa.Table, labels: Indices, positions: Floats) -> pa.Table:
-    """Add to each image its label (1 to k) and its position on the map, float32[n, 2]."""
-    return columns.add(
-        images,
-        label_10_cluster=pa.array(labels, pa.int32()),
-        UMAP_dim_1=pa.array(positions[:, 0]),
-        UMAP_dim_2=pa.array(positions[:, 1]),
-    )
+def summary(labels: Indices, distances: Floats, k: int) -> pa.Table:
+    """Per label (1 to k): images, and their mean distance to the centroid (NaN without any)."""
+    counts = np.bincount(labels, minlength=k)
+    sums = np.bincount(labels, distances.astype(np.float64), minlength=k)
+    means = np.divide(sums, counts, out=np.full(k, np.nan), where=counts > 0)
+    return pa.table({"label": np.arange(1, k + 1), "images": counts, "distance": means})
 
 
-def _mark(part: Path) -> str:
-    metadata: dict[bytes, bytes] = columns.read_arrow(part).schema.metadata or {}
+# ------------------------------------------------------------------ labels that stay
+
+
+def numbered(centroids: Floats, before: Floats | None) -> Floats:
+    """The centroids in the order of their labels, given by falling size, and those of the fit before.
+
+    New and old centroids are matched so that the distances add up to the least (Hungarian method); a new one takes the
+    label of its match, and those left over the free labels by falling size. Of a fit of fewer clusters than the one
+    before, only labels 1 to k are matched.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
+    k = len(centroids)
+    if before is None:
+        return centroids
+    new, old = linear_sum_assignment(cdist(centroids, before[:k]))
+    order = np.full(k, -1)
+    order[old] = new
+    order[order < 0] = np.setdiff1d(np.arange(k), new)
+    return np.ascontiguousarray(centroids[order])
+
+
+def count_moves(before: pa.Table, after: pa.Table) -> pa.Table:
+    """old_label, new_label, and the images that both tables hold."""
+    found = pc.index_in(after["image_name"].combine_chunks(), value_set=before["image_name"].combine_chunks())
+    old, new = before["label_10_cluster"].combine_chunks().take(found), after["label_10_cluster"]
+    both = pa.table({"old_label": old, "new_label": new}).filter(found.is_valid())
+    counted = both.group_by(["old_label", "new_label"]).aggregate([([], "count_all")])
+    order = [("old_label", "ascending"), ("new_label", "ascending")]
+    return counted.rename_columns(["old_label", "new_label", "images"]).sort_by(order)
+
+
+# ------------------------------------------------------------------ files
+
+
+def part(work: Path) -> Path:
+    """The one part of `columns/cluster`."""
+    return work / "columns" / "cluster" / "all.arrow"
+
+
+def models(work: Path) -> Path:
+    """Where the fit is kept; without it, the next one gives labels by falling size again."""
+    return work / "models" / "cluster"
+
+
+def is_saved(work: Path, fit: str) -> bool:
+    """Whether the saved centroids and map are those of this fit."""
+    paths = [models(work) / name for name in ("centroids.arrow", "map.arrow")]
+    return all(path.exists() and columns.made_from(path)["fit"] == fit for path in paths)
+
+
+def read_fit(work: Path) -> tuple[dict[str, Any], pa.Table, Floats, ImageMap]:
+    """What the saved fit is of, its summary, centroids and map; an error says what to run where there is none."""
+    paths = [models(work) / name for name in ("centroids.arrow", "map.arrow")]
+    if not all(path.exists() for path in paths):
+        raise FileNotFoundError(f"no clusters in {models(work)}: run `twigma cluster` without --frozen first")
+    of, of_map = map(columns.made_from, paths)
+    if of != of_map:
+        raise ValueError(f"{paths[0]} and {paths[1]} are of two fits: run `twigma cluster` without --frozen")
+    table = columns.read_arrow(paths[0])
+    return of, table, _centroids(table), ImageMap.of(columns.read_arrow(paths[1]))
+
+
+def _as_column(centroids: Floats) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(centroids.reshape(-1)), centroids.shape[1])
+
+
+def _centroids(table: pa.Table) -> Floats:
+    return as_matrix(table["centroid"]).astype(np.float32, copy=False)
+
+
+def _labels_before(path: Path) -> pa.Table | None:
+    try:
+        return columns.read_arrow(path) if path.exists() else None
+    except (ValueError, OSError):
+        return None  # damaged: there is nothing to compare with
+
+
+def _centroids_before(work: Path, images: Embedded) -> Floats | None:
+    """Centroids of the fit before, by label, if it was one of embeddings of the same model."""
+    path = models(work) / "centroids.arrow"
+    if not path.exists() or columns.made_from(path)["model"] != images.model:
+        return None
+    centroids = _centroids(columns.read_arrow(path))
+    return centroids if centroids.shape[1] == images.vectors.dim else None
+
+
+def read_embedded(work: Path, drop: Sequence[str] = REASONS) -> Embedded:
+    """The embedded images of a working folder, after deduplication for the reasons in `drop`."""
+    vectors, marks = read_vectors(work)
+    stands = stands_for(vectors, columns.read_parts(work / "columns" / "dedupe"), drop)
+    model = str(columns.made_from(min((work / "columns" / "embed").glob("*.arrow")))["model"])
+    return Embedded(vectors, stands, model, {"drop": list(drop), "embed": marks, "dedupe": _mark(work)})
+
+
+def _mark(work: Path) -> str:
+    path = work / "columns" / "dedupe" / "all.arrow"
+    metadata: dict[bytes, bytes] = columns.read_arrow(path).schema.metadata or {}
     return metadata[b"fingerprint"].decode()
-
-
-def _model(work: Path) -> str:
-    return str(columns.made_from(min((work / "columns" / "embed").glob("*.arrow")))["model"])
 
 
 def stands_for(vectors: Vectors, repeats: pa.Table, drop: Sequence[str]) -> Indices:
@@ -96,124 +222,3 @@ def stands_for(vectors: Vectors, repeats: pa.Table, drop: Sequence[str]) -> Indi
     while not np.array_equal(further := stands[stands], stands):
         stands = further
     return stands
-
-
-# ------------------------------------------------------------------ k-means
-
-
-def kmeans(vectors: Vectors, rows: Indices, k: int = K, *, seed: int = 0, restarts: int = RESTARTS) -> Floats:
-    """Centroids float32[k, dim] of these rows, by falling cluster size.
-
-    The best of `restarts` k-means++ runs on a sample, then Lloyd's iterations over all rows until they stand still.
-    """
-    import faiss
-
-    if len(rows) <= k or k < 1:
-        raise ValueError(f"expected more distinct embedded images than clusters, found {len(rows)} images for k={k}")
-    rng = np.random.default_rng(seed)
-    sample = np.sort(rng.choice(rows, FIT_ROWS, replace=False)) if len(rows) > FIT_ROWS else rows
-    fit = faiss.Kmeans(
-        vectors.dim,
-        k,
-        niter=ITERATIONS,
-        nredo=restarts,
-        seed=seed,
-        min_points_per_centroid=1,
-        max_points_per_centroid=len(sample),
-        init_method=faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
-    )
-    fit.train(vectors.take(sample).astype(np.float32))
-    centroids: Floats = np.array(fit.centroids, np.float32)
-    for _ in range(ITERATIONS):
-        moved, sizes = _lloyd(vectors, rows, centroids)
-        shift = np.square(moved - centroids).sum(axis=1).max()
-        centroids = moved
-        if shift <= TOLERANCE:
-            break
-    return np.ascontiguousarray(centroids[np.argsort(-sizes, kind="stable")])
-
-
-def _lloyd(vectors: Vectors, rows: Indices, centroids: Floats) -> tuple[Floats, Indices]:
-    """One iteration: the mean of the rows nearest to each centroid (an empty one stays), and their number."""
-    sums = np.zeros(centroids.shape, np.float64)
-    sizes = np.zeros(len(centroids), np.int64)
-    for block, labels in _assigned(vectors, rows, centroids):
-        member = (labels == np.arange(len(centroids))[:, None]).astype(np.float32)
-        sums += member @ block
-        sizes += np.bincount(labels, minlength=len(centroids))
-    moved = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], centroids)
-    return moved.astype(np.float32), sizes
-
-
-def _assigned(vectors: Vectors, rows: Indices, centroids: Floats) -> Any:
-    """Blocks of these rows as float32, and the nearest centroid of each."""
-    half = np.square(centroids).sum(axis=1) / 2
-    for at in range(0, len(rows), 8192):
-        block = vectors.take(rows[at : at + 8192]).astype(np.float32)
-        yield block, (block @ centroids.T - half).argmax(axis=1)
-
-
-def nearest(vectors: Vectors, rows: Indices, centroids: Floats) -> Indices:
-    """Index of the nearest centroid of each of these rows."""
-    found = [labels for _, labels in _assigned(vectors, rows, centroids)]
-    return np.concatenate([np.empty(0, np.int64), *found])
-
-
-def save_centroids(path: Path, centroids: Floats, facts: dict[str, Any]) -> None:
-    """Write the centroids as .npy and what they are in a .json beside it."""
-    with columns.atomic(path) as partial, partial.open("wb") as file:
-        np.save(file, centroids, allow_pickle=False)
-    columns.write_json(path.with_suffix(".json"), facts)
-
-
-# ------------------------------------------------------------------ map
-
-
-def umap_positions(vectors: Vectors, rows: Indices, *, seed: int = 0) -> Floats:
-    """2-D UMAP positions float32[len(rows), 2] (cosine, 15 neighbours, min_dist .1, seeded, so on one thread).
-
-    Starting from principal components instead of the spectral layout takes a quarter of the time and keeps
-    neighbourhoods as well.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ImportWarning)  # it looks for TensorFlow, which only a variant needs
-        import umap
-
-    if len(rows) < 4:
-        raise ValueError(f"expected at least 4 distinct embedded images for a map, found {len(rows)}")
-    rng = np.random.default_rng(seed)
-    fitted = np.zeros(len(rows), bool)
-    fitted[rng.choice(len(rows), min(MAP_ROWS, len(rows)), replace=False)] = True
-    neighbours = min(NEIGHBOURS, int(fitted.sum()) - 1)
-    points = vectors.take(rows[fitted]).astype(np.float32)
-    known = exact_neighbours(points, neighbours) if len(points) == len(rows) <= EXACT_ROWS else (None, None, None)
-    positions = np.empty((len(rows), 2), np.float32)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "precomputed_knn", UserWarning)  # no index: nothing is placed later
-        model = umap.UMAP(
-            n_neighbors=neighbours,
-            min_dist=MIN_DIST,
-            metric="cosine",
-            init="pca",
-            random_state=seed,
-            n_jobs=1,
-            precomputed_knn=known,
-        )
-        positions[fitted] = model.fit_transform(points)
-    for at in range(0, int((~fitted).sum()), MAP_ROWS):
-        others = np.flatnonzero(~fitted)[at : at + MAP_ROWS]
-        positions[others] = model.transform(vectors.take(rows[others]).astype(np.float32))
-    return positions
-
-
-def exact_neighbours(points: Floats, count: int) -> tuple[Indices, Floats, None]:
-    """(indices, cosine distances, None) of the nearest points of each, itself first: what UMAP calls precomputed.
-
-    For few points UMAP itself would call a Python function per pair.
-    """
-    unit = points / np.linalg.norm(points, axis=1, keepdims=True)
-    cosine = unit @ unit.T
-    np.fill_diagonal(cosine, 2)
-    indices = np.argsort(-cosine, axis=1, kind="stable")[:, :count]
-    distances = np.clip(1 - np.take_along_axis(cosine, indices, axis=1), 0, None)
-    return indices, distances.astype(np.float32), None

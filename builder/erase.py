@@ -114,7 +114,7 @@ def shards_and_columns(work: Path, removed: Removed, left: list[str]) -> dict[st
     index_file(work).unlink(missing_ok=True)
     for path in sorted((work / "shards" / "plan").glob("*.parquet")):
         _filter_parquet(path, removed)
-    return {"images": images, "columns": _erase_columns(work / "columns", removed, marks)}
+    return {"images": images, "columns": _erase_columns(work, removed, marks)}
 
 
 def _erase_shard(shard: Shard, manifest: dict[str, Any], removed: Removed, left: list[str]) -> int:
@@ -162,11 +162,15 @@ def _copy_tar(source: Path, target: Path, without: set[str]) -> None:
 # ------------------------------------------------------------------ columns
 
 
-def _erase_columns(folder: Path, removed: Removed, marks: dict[str, str]) -> int:
-    """Take rows out of every part, and tell parts that were made from a shard or a part that it is the same still."""
+def _erase_columns(work: Path, removed: Removed, marks: dict[str, str]) -> int:
+    """Take rows out of every part, and tell parts that were made from a shard or a part that it is the same still.
+
+    Also out of what models keep of images: the map of `twigma cluster` holds embeddings.
+    """
     rows = 0
     marks = {old: new for old, new in marks.items() if old != new}
-    for stage in sorted(folder.glob("*"), key=lambda path: (path.name != "embed", path.name)):
+    folders = [*(work / "columns").glob("*"), *(work / "models").glob("*")]
+    for stage in sorted(folders, key=lambda path: (path.name != "embed", path.name)):
         for path in sorted(stage.glob("*.arrow")):
             rows += _erase_part(path, removed, marks)
     return rows

@@ -86,16 +86,56 @@ def dedupe(work: Path, near: float | None) -> None:
 
 @click.command()
 @work_option
-@click.option("--clusters", "k", default=10, show_default=True, help="Number of k-means clusters.")
-@click.option("--seed", default=0, show_default=True, help="Seed of k-means and of the map.")
-def cluster(work: Path, k: int, seed: int) -> None:
+@click.option("--clusters", "k", type=int, help="Number of k-means clusters.  [default: 10]")
+@click.option("--seed", type=int, help="Seed of k-means and of the map.  [default: 0]")
+@click.option("--frozen", is_flag=True, help="Assign new images to the clusters and the map there are; report drift.")
+def cluster(work: Path, k: int | None, seed: int | None, frozen: bool) -> None:
     """Group the images and place them on a map.
 
-    k-means over the embeddings, and UMAP in two dimensions.
-    """
-    from twigma.builder.cluster import cluster as run
+    k-means over the embeddings, and UMAP in two dimensions. The fit is kept in WORK/models/cluster. Fitted again, a
+    cluster takes the label of the old one it is matched with, and a crosswalk says how many images moved; with --frozen
+    nothing is fitted, and the images before keep label and position.
 
-    say({f"cluster {label}": count for label, count in run(work, k, seed=seed).items()}, f"images of {work}:")
+    \b
+      twigma cluster
+      twigma add more.tar && twigma embed && twigma dedupe && twigma cluster --frozen
+    """
+    if frozen:
+        if k is not None or seed is not None:
+            raise ValueError("--frozen keeps the clusters there are: leave out --clusters and --seed")
+        return _frozen(work)
+    from twigma.builder.cluster import cluster as run
+    from twigma.builder.kmeans import K
+
+    found = run(work, K if k is None else k, seed=seed or 0)
+    say({f"cluster {label}": count for label, count in found.sizes.items()}, f"images of {work}:")
+    if found.crosswalk is not None:
+        _crosswalk(found.crosswalk.to_pylist(), work)
+
+
+def _crosswalk(rows: list[dict[str, int]], work: Path) -> None:
+    moved = [row for row in rows if row["old_label"] != row["new_label"]]
+    total, gone = (sum(row["images"] for row in some) for some in (rows, moved))
+    click.echo(f"{total - gone:,} of {total:,} images kept their label (crosswalk.csv in {work}/models/cluster)")
+    for row in moved:
+        click.echo(f"  {row['images']:>9,}  from {row['old_label']} to {row['new_label']}")
+
+
+def _frozen(work: Path) -> None:
+    from twigma.builder.frozen import frozen as run
+
+    found = run(work)
+    click.echo(f"{found.added:,} images added to {work}; share of images and mean distance to the centroid:")
+    click.echo("  cluster   share: fit      now   distance: fit      now")
+    for row in found.drift.to_pylist():
+        shares = f"{row['share_at_fit']:11.1%}  {row['share_now']:7.1%}"
+        click.echo(f"  {row['label']:>7}  {shares}  {row['distance_at_fit']:14.3f}  {row['distance_now']:7.3f}")
+    if found.is_large:
+        click.echo(
+            f"the images have drifted from those the clusters were fitted on: shares differ by {found.moved:.0%}, the "
+            f"mean distance is {found.farther:.2f} times that of the fit; `twigma cluster` fits them anew and keeps "
+            "the labels that match"
+        )
 
 
 def _done(treated: int, work: Path, name: str) -> None:

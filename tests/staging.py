@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from twigma import columns
+from twigma.builder.vectors import Vectors, as_column
 from twigma.rehydrate import shards
 
 DIM = 32
@@ -104,8 +105,6 @@ def tiny_blip(folder: Path) -> Path:
 
 def write_embeddings(work: Path, rows: np.ndarray, names: list[str], *, parts: int = 2, model: str = "tiny") -> None:
     """`columns/embed` with these rows in a few parts; a row of NaN stands for an image that was not decoded."""
-    from twigma.builder.vectors import as_column
-
     for number, chosen in enumerate(np.array_split(np.arange(len(rows)), parts)):
         missing = np.isnan(rows[chosen]).any(axis=1)
         column = as_column(rows[chosen].astype(np.float16), missing)
@@ -117,3 +116,19 @@ def units(rng: np.random.Generator, n: int, dim: int = DIM) -> np.ndarray:
     """Random unit rows, float16[n, dim]."""
     rows = rng.standard_normal((n, dim))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
+
+
+def planted(
+    rng: np.random.Generator, n: int = 900, groups: int = 5, dim: int = DIM, spread: float = 0.06
+) -> tuple[np.ndarray, np.ndarray]:
+    """Unit rows around well separated centres of falling share, and their groups."""
+    centres = units(rng, groups, dim).astype(np.float32)
+    group = rng.choice(groups, n, p=np.arange(groups, 0, -1) / (groups * (groups + 1) / 2))
+    rows = centres[group] + rng.normal(0, spread, (n, dim))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16), group
+
+
+def vectors_of(rows: np.ndarray, parts: int = 3) -> Vectors:
+    """These rows as the embeddings of images "0", "1", ..."""
+    chunks = [as_column(part) for part in np.array_split(rows, parts)]
+    return Vectors(chunks, pa.array([str(i) for i in range(len(rows))]))

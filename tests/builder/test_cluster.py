@@ -4,32 +4,18 @@ import faiss
 import numpy as np
 import pyarrow as pa
 import pytest
-from sklearn.cluster import KMeans
-from sklearn.manifold import trustworthiness
+from click.testing import CliRunner
+from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
-from sklearn.neighbors import NearestNeighbors
-from staging import DIM, encode, make_images, make_shard, pixels, units, write_embeddings
+from staging import DIM, encode, make_images, make_shard, pixels, planted, units, vectors_of, write_embeddings
 
 from twigma import columns
 from twigma.builder import cluster as stage
 from twigma.builder.dedupe import PAPER, dedupe
-from twigma.builder.vectors import Vectors, as_column
-
-
-def planted(rng, n=900, groups=5, dim=DIM, spread=0.06):
-    """Unit rows around well separated centres of falling share, and their groups."""
-    centres = units(rng, groups, dim).astype(np.float32)
-    group = rng.choice(groups, n, p=np.arange(groups, 0, -1) / (groups * (groups + 1) / 2))
-    rows = centres[group] + rng.normal(0, spread, (n, dim))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16), group
-
-
-def vectors_of(rows):
-    return Vectors([as_column(part) for part in np.array_split(rows, 3)], pa.array([str(i) for i in range(len(rows))]))
-
-
-def inertia(rows, centroids):
-    return np.square(rows.astype(np.float64)[:, None] - centroids[None]).sum(axis=2).min(axis=1).sum()
+from twigma.builder.frozen import frozen
+from twigma.builder.removals import removals
+from twigma.builder.vectors import Vectors
+from twigma.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +33,7 @@ def work(tmp_path_factory):
     make_images(folder, [(str(i), name, i) for i, name in enumerate(names)])
     make_shard(folder, "00000", {"1000": encode(pixels(0))})
     dedupe(folder)
-    return folder, rows, group, stage.cluster(folder, 5)
+    return folder, rows, group, stage.cluster(folder, 5).sizes
 
 
 def test_planted_groups_are_found_by_falling_size(work):
@@ -68,19 +54,24 @@ def test_repeats_share_label_and_position(work):
     assert set(rows[2].values()) == {None}
 
 
-def test_centroids_are_kept(work):
-    folder, rows, _, _ = work
-    centroids = np.load(folder / "models" / "centroids.npy", allow_pickle=False)
+def test_the_fit_is_kept(work):
+    folder, rows, _, sizes = work
+    of, fitted, centroids, on = stage.read_fit(folder)
+    assert of["model"] == "tiny" and of["k"] == 5
     assert centroids.shape == (5, DIM) and centroids.dtype == np.float32
-    labels = columns.read_images(folder, "cluster")["label_10_cluster"].to_pylist()
-    distances = np.square(rows[7] - centroids).sum(axis=1)
-    assert labels[7] == distances.argmin() + 1
+    table = columns.read_images(folder, "cluster")
+    assert table["label_10_cluster"][7].as_py() == np.square(rows[7] - centroids).sum(axis=1).argmin() + 1
+    repeats = 2  # images 1 and 3 are counted with their group, but were not fitted
+    assert sum(fitted["images"].to_pylist()) == sum(sizes.values()) - repeats == len(on.names)
+    places = dict(zip(table["image_name"].to_pylist(), table["UMAP_dim_1"].to_pylist(), strict=True))
+    assert [places[name] for name in on.names.to_pylist()] == on.positions[:, 0].tolist()
 
 
 def test_same_input_same_bytes(work):
     folder, *_ = work
     path = folder / "columns" / "cluster" / "all.arrow"
-    before = path.read_bytes(), (folder / "models" / "centroids.npy").read_bytes()
+    files = [path, *sorted(stage.models(folder).glob("*.arrow"))]
+    before = [file.read_bytes() for file in files]
     stamp = path.stat().st_mtime_ns
     stage.cluster(folder, 5)
     assert path.stat().st_mtime_ns == stamp
@@ -89,7 +80,7 @@ def test_same_input_same_bytes(work):
     faiss.omp_set_num_threads(1)
     stage.cluster(folder, 5)
     faiss.omp_set_num_threads(threads)
-    assert (path.read_bytes(), (folder / "models" / "centroids.npy").read_bytes()) == before
+    assert [file.read_bytes() for file in files] == before
 
 
 def test_other_reasons_to_drop(work):
@@ -111,41 +102,6 @@ def test_chains_are_followed():
     assert stage.stands_for(vectors, table, ("embedding", "near")).tolist() == [0, 0, 2, 2]
 
 
-@pytest.mark.parametrize("sample", [100_000, 400])
-def test_inertia_is_as_low_as_scikit_learns(sample, monkeypatch):
-    monkeypatch.setattr(stage, "FIT_ROWS", sample)
-    rows, _ = planted(np.random.default_rng(1), 1500, groups=12, spread=0.12)
-    found = inertia(rows, stage.kmeans(vectors_of(rows), np.arange(1500), 10))
-    reference = KMeans(10, n_init=10, random_state=0).fit(rows.astype(np.float32)).inertia_
-    assert found <= reference * 1.01
-
-
-def test_the_map_keeps_neighbours():
-    rows, group = planted(np.random.default_rng(2), 500, dim=64)
-    positions = stage.umap_positions(vectors_of(rows), np.arange(500))
-    assert positions.shape == (500, 2) and positions.dtype == np.float32
-    assert trustworthiness(rows, positions, n_neighbors=15, metric="cosine") > 0.85
-    nearest = NearestNeighbors(n_neighbors=2).fit(positions).kneighbors(positions)[1][:, 1]
-    assert (group[nearest] == group).mean() > 0.99
-
-
-def test_rows_beyond_the_sample_are_placed(monkeypatch):
-    monkeypatch.setattr(stage, "MAP_ROWS", 250)
-    rows, group = planted(np.random.default_rng(3), 300)
-    one, two = (stage.umap_positions(vectors_of(rows), np.arange(300)) for _ in range(2))
-    assert one.tobytes() == two.tobytes() and np.isfinite(one).all()
-    nearest = NearestNeighbors(n_neighbors=2).fit(one).kneighbors(one)[1][:, 1]
-    assert (group[nearest] == group).mean() > 0.95
-
-
-def test_exact_neighbours_equal_scikit_learn():
-    rows = units(np.random.default_rng(4), 200).astype(np.float32)
-    indices, distances, _ = stage.exact_neighbours(rows, 15)
-    reference, places = NearestNeighbors(n_neighbors=15, metric="cosine").fit(rows).kneighbors(rows)
-    np.testing.assert_array_equal(indices, places)
-    np.testing.assert_allclose(distances, np.clip(reference, 0, None), atol=1e-6)
-
-
 def test_too_few_images(tmp_path):
     write_embeddings(tmp_path, units(np.random.default_rng(0), 6), list("123456"))
     make_images(tmp_path, [(str(i), str(i), i) for i in range(1, 7)])
@@ -155,5 +111,106 @@ def test_too_few_images(tmp_path):
     dedupe(tmp_path)
     with pytest.raises(ValueError, match="found 6 images for k=10"):
         stage.cluster(tmp_path)
-    with pytest.raises(ValueError, match="at least 4 distinct"):
-        stage.umap_positions(vectors_of(units(np.random.default_rng(0), 3)), np.arange(3))
+
+
+# ------------------------------------------------------------------ labels that stay
+
+
+@pytest.mark.parametrize("k", [4, 6, 8])
+def test_new_centroids_take_the_labels_of_the_old(k):
+    rng = np.random.default_rng(5)
+    before = units(rng, 6).astype(np.float32)
+    fewer = min(k, 6)
+    moved = np.concatenate([before[:fewer], -before[: k - fewer]]) + rng.normal(0, 0.01, (k, DIM)).astype(np.float32)
+    shuffled = moved[rng.permutation(k)]
+    found = stage.numbered(shuffled, before)
+    np.testing.assert_array_equal(found[:fewer], moved[:fewer])
+    left = [row for row in shuffled.tolist() if row not in moved[:fewer].tolist()]
+    assert found[fewer:].tolist() == left
+    np.testing.assert_array_equal(stage.numbered(shuffled, None), shuffled)
+
+
+def test_the_matching_is_the_cheapest():
+    rng = np.random.default_rng(6)
+    new, old = units(rng, 7).astype(np.float32), units(rng, 7).astype(np.float32)
+    cost = np.linalg.norm(new.astype(float)[:, None] - old[None], axis=2)
+    least = cost[linear_sum_assignment(cost)].sum()
+    assert np.linalg.norm(stage.numbered(new, old) - old, axis=1).sum() == pytest.approx(least, rel=1e-5)
+
+
+@pytest.fixture
+def grown(tmp_path):
+    """A function that puts the first n of 200 planted images, and the first groups only, into a working folder."""
+    rows, group = planted(np.random.default_rng(7), 200, groups=4)
+    order = np.concatenate([np.flatnonzero(group > 1), np.flatnonzero(group <= 1)])
+    rows, group = rows[order].astype(np.float32), group[order]
+    make_shard(tmp_path, "00000", {"0": encode(pixels(0))})
+
+    def put(n, model="tiny"):
+        names = [str(i) for i in range(n)]
+        write_embeddings(tmp_path, rows[:n], names, model=model)
+        make_images(tmp_path, [(name, name, i) for i, name in enumerate(names)])
+        dedupe(tmp_path)
+        return tmp_path
+
+    return put, group
+
+
+def test_a_refit_keeps_the_labels_and_counts_what_moved(grown):
+    put, group = grown
+    few = int((group > 1).sum()) + 20
+    folder = put(few)
+    first = stage.cluster(folder, 4)
+    before = columns.read_arrow(stage.part(folder))
+    assert first.crosswalk is None
+    second = stage.cluster(put(200), 4, seed=3)
+    after = columns.read_arrow(stage.part(folder))
+    sizes = list(second.sizes.values())
+    assert sizes != sorted(sizes, reverse=True)  # the groups that came late are larger, and yet keep their labels
+    counted = np.zeros((4, 4), int)
+    for row in second.crosswalk.to_pylist():
+        counted[row["old_label"] - 1, row["new_label"] - 1] = row["images"]
+    labels = [table["label_10_cluster"].to_numpy() for table in (before, after)]
+    expected = np.zeros((4, 4), int)
+    np.add.at(expected, (labels[0] - 1, labels[1][:few] - 1), 1)
+    np.testing.assert_array_equal(counted, expected)
+    assert np.trace(counted) == few
+    printed = CliRunner().invoke(main, ["cluster", "--work", str(folder), "--clusters", "3"])
+    assert printed.exit_code == 0 and "of 200 images kept their label" in printed.output
+    assert "  from 4 to " in printed.output
+    lines = (stage.models(folder) / "crosswalk.csv").read_text().splitlines()
+    assert lines[0].replace('"', "") == "old_label,new_label,images"
+    assert sum(int(line.split(",")[2]) for line in lines[1:]) == 200
+
+
+def test_what_is_removed_leaves_the_map_and_the_fit_still_serves(grown):
+    put, _ = grown
+    folder = put(60)
+    stage.cluster(folder, 4)
+    removals(folder, ["7"])
+    _, _, _, on = stage.read_fit(folder)
+    assert "7" not in on.names.to_pylist() and len(on.names) == 59
+    before = columns.read_arrow(stage.part(folder)).to_pydict()
+    assert frozen(folder).added == 0
+    assert columns.read_arrow(stage.part(folder)).to_pydict() == before
+
+
+def test_another_model_gets_labels_of_its_own(grown):
+    put, _ = grown
+    stage.cluster(put(200), 4)
+    sizes = list(stage.cluster(put(200, model="other"), 4).sizes.values())
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_damaged_fit_says_what_to_do(grown):
+    put, _ = grown
+    folder = put(60)
+    stage.cluster(folder, 4)
+    path = stage.models(folder) / "centroids.arrow"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"centroids.arrow is damaged: delete it and run `twigma cluster` again"):
+        stage.cluster(folder, 4)
+    path.unlink()
+    assert sum(stage.cluster(folder, 4).sizes.values()) == 60
