@@ -123,7 +123,8 @@ def _join(block: pa.Table, metadata: pa.Table) -> pa.Table:
     rows = pc.index_in(block["image_name"].combine_chunks(), value_set=metadata["image_name"].combine_chunks())
     listed = rows.is_valid()
     table = metadata.take(rows.filter(listed))
-    parts = [block["image"].combine_chunks().filter(listed), table["image_name"].combine_chunks()]
+    images = block["image"].combine_chunks()
+    parts = [images.filter(listed) if listed.false_count else images, table["image_name"].combine_chunks()]
     return table.add_column(0, "image", pa.StructArray.from_arrays(parts, ["bytes", "path"]))
 
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma import columns
-from twigma.rehydrate.shards import SIDECAR, Shard, list_shards, tar_members
+from twigma.rehydrate.shards import SIDECAR, Shard, list_shards, tar_places
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -88,8 +88,7 @@ def _places_in(shard: Shard) -> pa.Table:
     """The rows of one shard, from its sidecar and the headers of its tar."""
     table = pq.read_table(shard.sidecar, schema=SIDECAR)
     failed = pc.fill_null(pc.not_equal(table["status"], "success"), True)
-    members: dict[str | None, tuple[int | None, int | None]] = {None: (None, None)}
-    members |= {member.name: (member.offset_data, member.size) for member in tar_members(shard.tar)}
+    members: dict[Any, Any] = {None: (None, None)} | tar_places(shard.tar)
     wanted = [None if bad else name for bad, name in zip(failed.to_pylist(), table["member"].to_pylist(), strict=True)]
     if lost := [name for name in wanted if name not in members]:
         raise ValueError(

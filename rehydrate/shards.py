@@ -24,7 +24,7 @@ from twigma import columns
 _FIELDS = ("image_name", "url", "status", "error", "width", "height", "sha256", "group")
 _OURS = [("member", pa.string()), ("note", pa.string())]  # a note where the bytes are not simply the host's
 SIDECAR = pa.schema([("key", pa.string()), *columns.schema(_FIELDS).remove_metadata(), *_OURS])
-_BLOCK = tarfile.BLOCKSIZE
+_BLOCK, _EMPTY = tarfile.BLOCKSIZE, bytes(tarfile.BLOCKSIZE)
 
 
 @dataclass(frozen=True)
@@ -116,17 +116,13 @@ def read_images(shard: Shard, rows: int = 256) -> Iterator[pa.Table]:
     wanted = wanted.filter(pc.equal(wanted["status"], "success"))
     if not len(wanted):
         return
-    places = {member.name: member for member in tar_members(shard.tar)}
+    places = tar_places(shard.tar)
     with mapped(shard.tar) as data:
         for start in range(0, len(wanted), rows):
             block = wanted.slice(start, rows)
-            images = [_slice(data, places[name]) for name in block["member"].to_pylist()]
-            yield pa.table(
-                {
-                    "image_name": block["image_name"].combine_chunks(),
-                    "image": pa.array(images, columns.COLUMNS["image"].type),
-                }
-            )
+            spans = [places[name] for name in block["member"].to_pylist()]
+            images = pa.array([data[at : at + size] for at, size in spans], columns.COLUMNS["image"].type)
+            yield pa.table({"image_name": block["image_name"].combine_chunks(), "image": images})
 
 
 def tar_members(path: Path) -> Iterator[tarfile.TarInfo]:
@@ -148,15 +144,44 @@ def tar_members(path: Path) -> Iterator[tarfile.TarInfo]:
             raise ValueError(f"{path} is damaged or cut short: no end-of-archive mark at byte {end:,}")
 
 
+def tar_places(path: Path) -> dict[str, tuple[int, int]]:
+    """First byte and size of every regular file of an uncompressed tar, by name; ValueError as `tar_members`.
+
+    Plain headers, as our own shards have, are read here in a fifth of tarfile's time, others by tarfile.
+    """
+    found, at = dict[str, tuple[int, int]](), 0
+    if not path.stat().st_size:
+        raise ValueError(f"{path} is empty")
+    with mapped(path) as data:
+        while (header := data[at : at + _BLOCK]) != _EMPTY:
+            plain = _plain_file(header)
+            if plain is None:
+                break
+            name, size = plain
+            found[name] = (at + _BLOCK, size)
+            at += _BLOCK + size + -size % _BLOCK
+        if data[at : at + 2 * _BLOCK] == 2 * _EMPTY:
+            return found
+    return {member.name: (member.offset_data, member.size) for member in tar_members(path)}
+
+
+def _plain_file(header: bytes) -> tuple[str, int] | None:
+    """Name and size in the header of a regular file; None where it takes more to read it, or it is damaged."""
+    name, size, total = header[:100].rstrip(b"\0"), header[124:136].strip(b"\0 "), header[148:156].strip(b"\0 ")
+    if header[156:157] != tarfile.REGTYPE or header[345] or not (name.isascii() and size.isdigit() and total.isdigit()):
+        return None
+    try:
+        right = int(total, 8) == sum(header) - sum(header[148:156]) + 8 * ord(" ")
+        return (name.decode("ascii"), int(size, 8)) if right else None
+    except ValueError:  # 8 and 9 are no octal digits
+        return None
+
+
 @contextlib.contextmanager
 def mapped(path: Path) -> Iterator[mmap.mmap]:
     """A file as memory, read-only."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         yield data
-
-
-def _slice(data: mmap.mmap, member: tarfile.TarInfo) -> bytes:
-    return data[member.offset_data : member.offset_data + member.size]
 
 
 def verify(tar: Path, sidecar: Path) -> dict[str, Any]:
@@ -166,9 +191,9 @@ def verify(tar: Path, sidecar: Path) -> dict[str, Any]:
     wanted = dict(zip(done["member"].to_pylist(), done["sha256"].to_pylist(), strict=True))
     with mapped(tar) as data, memoryview(data) as view:
         found = {
-            member.name: hashlib.sha256(view[member.offset_data : member.offset_data + member.size]).hexdigest()
-            for member in tar_members(tar)
-            if member.name in wanted
+            name: hashlib.sha256(view[start : start + size]).hexdigest()
+            for name, (start, size) in tar_places(tar).items()
+            if name in wanted
         }
         whole = hashlib.sha256(view)
     samples = len(done)

@@ -96,6 +96,34 @@ def test_cuts_that_tarfile_passes_over_are_refused_without_any_hash(work: Path) 
             list(shards.tar_members(shard.tar))
 
 
+@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("name", ["7.jpg", "deep/" * 30 + "7.jpg", "ä.jpg"])
+def test_places_are_those_that_tarfile_finds(tmp_path: Path, format: int, name: str) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=format) as tar:
+        tar.addfile(tarfile.TarInfo("empty.jpg"))
+        for each, size in (("1.jpg", 511), ("2.jpg", 512), (name, 513)):
+            member = tarfile.TarInfo(each)
+            member.size, member.mtime = size, 1.5
+            tar.addfile(member, io.BytesIO(bytes(size)))
+    expected = {member.name: (member.offset_data, member.size) for member in shards.tar_members(path)}
+    assert shards.tar_places(path) == expected and len(expected) == 4
+
+
+def test_places_in_a_tar_with_any_header_byte_flipped_are_refused_or_right(work: Path) -> None:
+    shard = shards.list_shards(work)[0]
+    good, places = shard.tar.read_bytes(), shards.tar_places(shard.tar)
+    start = list(shards.tar_members(shard.tar))[1].offset
+    refused = 0
+    for at in range(start, start + 512):
+        shard.tar.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        try:
+            assert shards.tar_places(shard.tar) == places  # the space after the checksum says nothing
+        except ValueError:
+            refused += 1
+    assert refused > 500
+
+
 def test_lost_tar_and_changed_sidecar_are_named(work: Path) -> None:
     first, second = shards.list_shards(work)
     first.tar.unlink()
