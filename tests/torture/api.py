@@ -219,10 +219,13 @@ def _echoes(host: Host, work: Path, seen: list[tuple[str, bytes]]) -> list[Run]:
     token.chmod(0o600)
 
     def look(pids: list[int]) -> None:
-        for pid, names in ((pid, ("cmdline", "environ") if pid != pids[0] else ("cmdline",)) for pid in pids):
-            for name in names:
-                with contextlib.suppress(OSError):
-                    seen.append((f"/proc/PID/{name}", Path(f"/proc/{pid}/{name}").read_bytes()))
+        """All arguments, and the environments of the fetch's processes (one just forked still shows its parent's)."""
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
+                seen.append(("/proc/PID/cmdline", arguments))
+                if b"rehydrate.pool" in arguments:
+                    seen.append(("/proc/PID/environ", Path(f"/proc/{pid}/environ").read_bytes()))
 
     def echo(code: int) -> Answer:
         def answer(handler: Handler) -> None:
