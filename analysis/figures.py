@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from twigma.analysis.figures_likes import eq1, eq1_sensitivity, fig2d
+from twigma.analysis.figures_sets import set_metrics
 from twigma.analysis.inputs import OURS, Inputs
 from twigma.analysis.needs import Figure, Result, Settings, entries, lacking
 
@@ -169,11 +170,14 @@ def fig4e(role: str) -> Callable[[Inputs, Settings], Result]:
     """Images most similar to one role of reference."""
 
     def run(data: Inputs, settings: Settings) -> Result:
+        from twigma.analysis.hubness import csls
         from twigma.analysis.themes import neighbour_pairs
 
         images, reference = data.images, data.references[getattr(settings, role)]
         names, others = list(images.values("image_name")), list(reference.values("image_name"))
         table = neighbour_pairs(images.embedding, reference.embedding, names, others, seed=settings.seed)
+        again = csls(images.embedding, reference.embedding, table.pop("row"))
+        table["csls"], table["csls_name"] = again["csls"], [others[row] for row in again["reference"]]
         if reference.has("group"):
             groups = dict(zip(others, reference.values("group"), strict=True))
             table["group"] = table["reference_name"].map(groups)
@@ -199,6 +203,7 @@ FIGURES = (
     *(Figure(f"eq1_{role}_sensitivity", eq1_sensitivity(role), (*EQ1, f"@{role}")) for role in ROLES),
     Figure("fig3ab", fig3ab, ("embedding",), GROUPS),
     Figure("fig3c", fig3c, ("@prompts", "@prompts.group")),
+    Figure("set_metrics", set_metrics, ("embedding", "@")),
     Figure("fig4a", fig4a, ("UMAP_dim_1", "UMAP_dim_2", "created_at")),
     Figure("fig4b", fig4b, ("label_10_cluster", "created_at")),
     Figure("fig4c", fig4c, ("all_captions", "label_10_cluster")),

@@ -29,6 +29,7 @@ SECTIONS: Mapping[str, Callable[[Found], Section]] = {
     "fig3a": sections_sets.distance,
     "fig3ab": sections_sets.variation,
     "fig3c": sections_sets.prompts,
+    "set_metrics": sections_sets.beyond,
     "fig4a": sections_content.drift,
     "fig4b": sections_content.trends,
     "fig4c": sections_content.themes,

@@ -155,14 +155,15 @@ def pairs(found: Found) -> Section:
         f"{number(found.figures[found.of('fig4e_')[0]]['n'])} images; false discovery rate 5% over all of them.",
         "Shown as pairs of pictures, as potential inspiration.",
         "Similar does not mean copied: the null is how close reference images are to one another. “Mutual” pairs are "
-        "each other's nearest; a hub is nearest to many images and says little.",
+        "each other's nearest; a hub is nearest to many images and says little. CSLS ranks each image's ten nearest "
+        "again with hubs held back; where it names another image, the pair is less sure.",
         tables=tuple(_closest(role, top) for role, top in tables.items()),
     )
 
 
 def _closest(role: str, top: pd.DataFrame) -> Table:
-    header = ["Image", "Reference image", "Similarity", "Mutual", "Nearest to", "p, adjusted"]
-    columns = ["image_name", "reference_name", "similarity", "mutual", "hub"]
+    header = ["Image", "Reference image", "Similarity", "Mutual", "Nearest to", "By CSLS", "p, adjusted"]
+    columns = ["image_name", "reference_name", "similarity", "mutual", "hub", "csls_name"]
     rows = [[*cells, p_value(p)] for *cells, p in top[[*columns, "p_adjusted"]].itertuples(index=False)]
     if "group" in top:
         header, rows = [*header, "By or of"], [[*row, group] for row, group in zip(rows, top["group"], strict=True)]

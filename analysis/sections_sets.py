@@ -154,6 +154,49 @@ def _marked(row: Any, name: str, column: pd.Series) -> Cell:
     return Cell(text, mark=extreme.get(value, ""))
 
 
+def beyond(found: Found) -> Section:
+    """Kernel distances, shared manifolds and hubs."""
+    kernel, shared, hubs = (found.tables[f"set_{name}"] for name in ("distance", "manifold", "hubness"))
+    ours = kernel[(kernel["metric"] == "cmmd") & (kernel["set_a"] == kernel["set_a"].iloc[0])].sort_values("value")
+    near, far = ours.iloc[0], ours.iloc[-1]
+    contrast = "" if len(ours) < 2 else f", {far['set_b']} farthest ({interval(far['value'], far['low'], far['high'])})"
+    distances = [
+        (r.set_a, r.set_b, r.metric.upper(), interval(r.value, r.low, r.high), r.noise_95, p_value(r.p))
+        for r in records(kernel)
+    ]
+    wide = shared.assign(text=[interval(r.value, r.low, r.high) for r in records(shared)])
+    wide = wide.pivot(index=["reference", "set", "coverage_same"], columns="metric", values="text").reset_index()
+    lies = wide[["reference", "set", "precision", "recall", "density", "coverage", "coverage_same"]]
+    skew = [(r.reference, interval(r.value, r.low, r.high), r.largest, percent(r.never), r.k) for r in records(hubs)]
+    return Section(
+        "Sets",
+        "Distances between the sets, beyond the paper",
+        f"By CMMD, {near['set_b']} is nearest to {near['set_a']} "
+        f"({interval(near['value'], near['low'], near['high'])}){contrast}; two samples of one set give up to "
+        f"{number(near['noise_95'])}.",
+        f"{number(int(kernel['n'].max()))} images of each set; 95% intervals from blocks of them; "
+        f"p by random division. Balls reach to the {number(int(shared['k'].max()))}th neighbour.",
+        "Not in the paper.",
+        "KID and CMMD (in thousandths) are unbiased and may be below zero. Density is 1, and coverage as in the last "
+        "column, for two samples of one set. Skewness above 1 says that a few reference images are near to very many.",
+        tables=(
+            table("Kernel distances", ("Set", "Other set", "Metric", "Value [95%]", "Noise (95%)", "p"), distances),
+            table(
+                "How much of a set lies where a reference does",
+                ("Reference", "Set", "Precision", "Recall", "Density", "Coverage", "Coverage if the same"),
+                lies.to_numpy(object).tolist(),
+                True,
+            ),
+            table(
+                "Hubs among the reference images",
+                ("Reference", "Skewness [95%]", "Largest hub", "Never near", "Neighbours"),
+                skew,
+                True,
+            ),
+        ),
+    )
+
+
 def prompts(found: Found) -> Section:
     """Fig 3c."""
     tau = found.values["prompt_tau"]

@@ -147,8 +147,8 @@ def neighbour_pairs(
 
     Returns
     -------
-    DataFrame (rank, image_name, reference_name, similarity, mutual, hub, p, p_adjusted): `mutual` when the query is
-    also the reference image's nearest, `hub` the number of queries whose nearest it is.
+    DataFrame (rank, row, image_name, reference_name, similarity, mutual, hub, p, p_adjusted): `row` of the query,
+    `mutual` when the query is also the reference image's nearest, `hub` the number of queries whose nearest it is.
     """
     from twigma.analysis.neighbours import nearest
 
@@ -161,6 +161,7 @@ def neighbour_pairs(
     return pd.DataFrame(
         {
             "rank": np.arange(1, len(order) + 1),
+            "row": order,
             "image_name": [query_names[row] for row in order],
             "reference_name": [reference_names[row] for row in chosen],
             "similarity": similarity[order],

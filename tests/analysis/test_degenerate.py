@@ -12,8 +12,11 @@ from twigma.analysis import (
     codebook,
     distance,
     distinctiveness,
+    hubness,
     inputs,
+    kernel_distance,
     likes,
+    manifold,
     maps,
     neighbours,
     prompts,
@@ -66,6 +69,12 @@ OF_EMBEDDINGS = {
     "mean_top_k": lambda x: neighbours.mean_top_k(x, X).sum(),
     "neighbour_pairs": lambda x: themes.neighbour_pairs(x, X, range(len(x)), range(N))["similarity"][0],
     "neighbour_pairs in it": lambda x: themes.neighbour_pairs(X, x, range(N), range(len(x)))["similarity"][0],
+    "kid": lambda x: kernel_distance.kid(x, X).value,
+    "cmmd": lambda x: kernel_distance.cmmd(x, X).value,
+    "manifold": lambda x: manifold.manifold(x, X).coverage.value,
+    "hubness": lambda x: hubness.hubness(x, X)["value"],
+    "hubness of it": lambda x: hubness.hubness(X, x)["value"],
+    "csls": lambda x: hubness.csls(x, X, [0])["csls"][0],
     "overlaps": lambda x: maps.overlaps(maps.joint_map({"a": x, "b": X}))["overlap"][0],
     "codebook": lambda x: codebook.codebook(x, 2).sum(),
 }
@@ -79,7 +88,8 @@ ANSWERED = {
     "same_different_ratio": SPREAD, "iev": (FULL | {"one row"}) - {"all zero"}, "iev centred": SPREAD, "pmv": FULL,
     "vendi": COSINE | {"one row"}, "nearest": COSINE | {"one row"}, "nearest in it": COSINE | {"one row"},
     "mean_top_k": COSINE | {"one row"}, "neighbour_pairs": COSINE | {"one row"}, "neighbour_pairs in it": COSINE,
-    "overlaps": SPREAD, "codebook": FULL,
+    "kid": FULL, "cmmd": COSINE, "manifold": FULL, "hubness": COSINE | {"one row"}, "hubness of it": COSINE,
+    "csls": COSINE | {"one row"}, "overlaps": SPREAD, "codebook": FULL,
 }  # fmt: skip
 # The answer, where there is only one.
 ANSWERS = {
