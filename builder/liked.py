@@ -86,7 +86,7 @@ def _write(work: Path, out: Path, kept: pa.Table, about: Mapping[str, Any]) -> s
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as private:
         folder = Path(private) / "new"
-        write_files(work, folder, kept, name=out.name, webdataset=about["settings"]["webdataset"])
+        write_files(work, folder, kept, name=out.name, content=inputs[:16], webdataset=about["settings"]["webdataset"])
         files = {
             path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": columns.file_sha256(path)}
             for path in folder.rglob("*")

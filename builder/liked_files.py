@@ -28,6 +28,7 @@ README = """---
 license: other
 configs:
 - config_name: default
+  description: content {content}
   data_files:
 {data_files}
 ---
@@ -46,10 +47,11 @@ Splits follow each other in time and share no author. `MANIFEST.json` has the SH
 """
 
 
-def write_files(work: Path, folder: Path, kept: pa.Table, *, name: str, webdataset: bool) -> None:
+def write_files(work: Path, folder: Path, kept: pa.Table, *, name: str, content: str, webdataset: bool) -> None:
     """Write every picture of `kept` (image_name, split, all_captions, like_count) and what trainers need beside it.
 
-    `name` is what the folder will be called, in the recipes and in `kohya.toml`.
+    `name` is what the folder will be called, in the recipes and in `kohya.toml`; `content` stands in the header of
+    README.md, which is all that `datasets` tells one set from another by.
     """
     rows = _places(kept)
     for split in SPLITS:
@@ -70,7 +72,7 @@ def write_files(work: Path, folder: Path, kept: pa.Table, *, name: str, webdatas
         )
     for split in SPLITS:
         _write_split(folder, split, [row for row in rows.values() if row["split"] == split], webdataset)
-    _write_texts(folder, name, list(rows.values()))
+    _write_texts(folder, name, content, list(rows.values()))
 
 
 def _places(kept: pa.Table) -> dict[str, dict[str, Any]]:
@@ -129,14 +131,16 @@ def _write_tar(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
                 tar.addfile(member, io.BytesIO(data))
 
 
-def _write_texts(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
+def _write_texts(folder: Path, name: str, content: str, rows: list[dict[str, Any]]) -> None:
     present = [split for split in SPLITS if any(row["split"] == split for row in rows)]
     endings = ("metadata.jsonl", *(f"**/*.{format}" for format in TRAINED_ON))
     lines = []
     for split in present:
         lines += [f"  - split: {split}", "    path:", *(f'    - "{split}/{ending}"' for ending in endings)]
     counts = ", ".join(f"{sum(row['split'] == split for row in rows):,} in {split}" for split in present)
-    text = README.format(data_files="\n".join(lines), counts=f"{len(rows):,} images: {counts}.", name=name)
+    text = README.format(
+        data_files="\n".join(lines), counts=f"{len(rows):,} images: {counts}.", name=name, content=content
+    )
     (folder / "README.md").write_text(text, "utf-8")
     places = sorted({row["place"] for row in rows if row["split"] == "train"})
     subsets = [f'  [[datasets.subsets]]\n  image_dir = "{name}/train/{place}"\n  num_repeats = 1\n' for place in places]

@@ -25,9 +25,10 @@ def local_fetch(
 ) -> Iterator[Iterator[Event]]:
     """Yield the events of processes that fetch each shard of `todo` into `attempts/NAME/`; end them, whatever happens.
 
-    `processes` is at most 16 unless it is given. The events end early when the pool itself is killed.
+    `processes` is two a CPU, at most 32, unless it is given: while one waits for slow hosts another works. The events
+    end early when the pool itself is killed.
     """
-    processes = min(processes or min(os.cpu_count() or 1, 16), len(todo))
+    processes = min(processes or min(2 * (os.cpu_count() or 1), 32), options["connections"], len(todo))
     share = options | {
         "connections": max(1, options["connections"] // processes),
         "gate": str((attempts / "gate").absolute()),

@@ -34,7 +34,7 @@ _RULES_WITH_VALUE = {"unavailable_after", "max-snippet", "max-image-preview", "m
 UNREAD_BYTES = 256 << 20
 _NAMED = {403, 404, 410, 429}
 _PAUSE = 5.0  # seconds, when a host says 429 and not for how long
-_SLOW_AFTER = 5.0  # seconds before the least speed is asked for
+_SLOW_AFTER = 3.0  # seconds before the least speed is asked for
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Outcome:
     error: str | None = None
     data: bytes = b""
     pause: float | None = None  # seconds the host asked everyone to wait
+    final: bool = False  # not worth another try in this run
 
 
 def request_urls(url: str | None, size: str = "small", image_base_url: str | None = None) -> list[str]:
@@ -133,7 +134,8 @@ class Client:
         for attempt in range(self.limits.retries + 1):
             outcome = await self._follow(url, end)
             backoff = random.uniform(0, 0.5 * 2**attempt)  # full jitter
-            if outcome.status not in RETRYABLE or attempt == self.limits.retries or time.monotonic() + backoff > end:
+            passing = outcome.status in RETRYABLE and not outcome.final
+            if not passing or attempt == self.limits.retries or time.monotonic() + backoff > end:
                 return outcome
             await asyncio.sleep(backoff)
         return outcome
@@ -199,7 +201,7 @@ class Client:
                 return Outcome("too_large", f"more than {cap:,} bytes")
             if elapsed > _SLOW_AFTER and len(data) < elapsed * self.limits.min_speed:
                 response.close()
-                return Outcome("timeout", f"{len(data):,} bytes in {elapsed:.0f} s is too slow")
+                return Outcome("timeout", f"{len(data):,} bytes in {elapsed:.0f} s is too slow", final=True)
         return Outcome("success", data=bytes(data))
 
 

@@ -73,12 +73,13 @@ def test_pictures_are_the_stored_bytes_with_the_caption_beside(made, folder):
         assert picture.with_suffix(".txt").read_text() == row["text"] + "\n"
 
 
-def test_datasets_reads_it_by_folder_and_by_name_alike(folder, monkeypatch):
+def test_datasets_reads_it_by_folder_and_by_name_alike(folder, monkeypatch, tmp_path):
     monkeypatch.chdir(folder.parent)
-    by_folder = datasets.load_dataset("./liked", split="train")
-    by_name = datasets.load_dataset("twigma", "liked", split="train")
+    cache = {"split": "train", "cache_dir": str(tmp_path)}
+    by_folder = datasets.load_dataset("./liked", **cache)
+    by_name = datasets.load_dataset("twigma", "liked", **cache)
     stream = list(datasets.load_dataset("twigma", "liked", split="train", streaming=True))
-    images = datasets.load_dataset("imagefolder", data_files={"train": str(folder / "train" / "**")}, split="train")
+    images = datasets.load_dataset("imagefolder", data_files={"train": str(folder / "train" / "**")}, **cache)
     key = "image_name"
     expected = {row[key]: row for row in rows(folder)}
     for found in (by_folder, by_name, stream, images):
