@@ -23,7 +23,7 @@ from twigma.analysis.needs import Figure, Result, Settings, lacking
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 2  # of the analyses: results made by another one are computed again
+VERSION = 3  # of the analyses: results made by another one are computed again
 LIBRARIES = ("faiss-cpu", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
 SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
 RISKY = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes such a cell for a formula
@@ -134,7 +134,7 @@ def _noted(run: Callable[..., Result], data: inputs.Inputs, settings: Settings) 
     notes = [str(w.message) for w in caught if w.category is UserWarning]
     for other in (w for w in caught if w.category is not UserWarning):
         warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
-    return replace(result, notes=tuple(dict.fromkeys(notes)))
+    return replace(result, notes=tuple(dict.fromkeys([*result.notes, *notes])))
 
 
 def _skip(name: str, missing: Mapping[str, str]) -> dict[str, Any]:

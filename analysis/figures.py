@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from twigma.analysis.figures_likes import eq1, eq1_sensitivity, fig2d
+from twigma.analysis.figures_likes import eq1, eq1_sensitivity, fig2d, weighted
 from twigma.analysis.figures_sets import set_metrics
 from twigma.analysis.inputs import OURS, Inputs
 from twigma.analysis.needs import Figure, Result, Settings, entries, lacking
@@ -22,7 +22,8 @@ def fig1b(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis import timeline
 
     months = timeline.posts_per_month(data.images.table)
-    return Result(int(months["posts"].sum()), {"fig1b": months}, {"growth": dict(timeline.growth(months))})
+    n = int(months["sampled" if "sampled" in months else "posts"].sum())
+    return Result(n, {"fig1b": months}, {"growth": dict(timeline.growth(months))}, weighted(data.images))
 
 
 def fig1c(data: Inputs, settings: Settings) -> Result:
@@ -141,7 +142,7 @@ def fig4b(data: Inputs, settings: Settings) -> Result:
     shares = cluster_share(data.images.table)
     trends = trend_table(shares.rename(columns={"cluster": "group"})[["month", "group", "share"]])
     values = entries(trends, "trend", ["group"], "tau")
-    return Result(int(shares["n"].sum()), {"fig4b": shares, "fig4b_trends": trends}, values)
+    return Result(int(shares["n"].sum()), {"fig4b": shares, "fig4b_trends": trends}, values, weighted(data.images))
 
 
 def fig4c(data: Inputs, settings: Settings) -> Result:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from twigma.analysis.inputs import Images, Inputs
 from twigma.analysis.needs import Result, Settings, entries
+from twigma.analysis.weights import NOTE, sample_weights
 
 
 def fig2d(role: str) -> Callable[[Inputs, Settings], Result]:
@@ -19,11 +20,11 @@ def fig2d(role: str) -> Callable[[Inputs, Settings], Result]:
     def run(data: Inputs, settings: Settings) -> Result:
         from twigma.analysis.neighbours import likes_by_quintile, quintiles
 
-        similarity = _similarity(data, settings, role)
-        table = likes_by_quintile(quintiles(similarity), data.images.values("like_count"))
+        similarity, weights = _similarity(data, settings, role), data.images.weights()
+        table = likes_by_quintile(quintiles(similarity, weights), data.images.values("like_count"), weights)
         level = {f"similarity/{role}": {"value": float(similarity.mean()), "n": len(similarity)}}
         values = entries(table, f"likes/{role}", ["quintile"], "mean") | level
-        return Result(int(table["n"].sum()), {f"fig2d_{role}": table}, values)
+        return Result(int(table["n"].sum()), {f"fig2d_{role}": table}, values, weighted(data.images))
 
     return run
 
@@ -37,7 +38,7 @@ def eq1(role: str) -> Callable[[Inputs, Settings], Result]:
         given = _regressed(data, settings, role)
         table = pd.concat([likes.eq1(**given, mode="paper"), likes.eq1(**given, mode="robust")], ignore_index=True)
         values = entries(table, f"eq1/{role}", ["mode", "term"], "irr")
-        return Result(int(table["n"].max()), {f"eq1_{role}": table}, values)
+        return Result(int(table["n"].max()), {f"eq1_{role}": table}, values, weighted(data.images))
 
     return run
 
@@ -53,7 +54,7 @@ def eq1_sensitivity(role: str) -> Callable[[Inputs, Settings], Result]:
         table = likes.eq1_sensitivity(**_regressed(data, settings, role), **extra)
         table = table[table["term"].str.match("followers|quintile|similarity")].reset_index(drop=True)
         values = entries(table, f"eq1_sensitivity/{role}", ["variant", "term"], "irr")
-        return Result(int(table["n"].max()), {f"eq1_{role}_sensitivity": table}, values)
+        return Result(int(table["n"].max()), {f"eq1_{role}_sensitivity": table}, values, weighted(data.images))
 
     return run
 
@@ -62,14 +63,20 @@ def _regressed(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
     """What Eq (1) regresses, one value per image with an embedding."""
     from twigma.analysis.neighbours import quintiles
 
-    images = data.images
+    images, weights = data.images, data.images.weights()
     return {
         "likes": images.values("like_count"),
         "followers": images.values("follower_count"),
-        "quintile": quintiles(_similarity(data, settings, role)),
+        "quintile": quintiles(_similarity(data, settings, role), weights),
         "authors": images.values("author_id") if images.has("author_id") else None,
         "posts": images.values("id"),
+        "weights": weights,
     }
+
+
+def weighted(images: Images) -> tuple[str, ...]:
+    """The note that the images are a sample and were weighted, where they are."""
+    return () if sample_weights(images.table) is None else (NOTE,)
 
 
 def _similarity(data: Inputs, settings: Settings, role: str) -> Any:

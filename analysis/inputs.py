@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from twigma import columns
+from twigma.analysis.weights import sample_weights
 
 PRIVATE = ("author_id", "follower_count", "text")  # never in a release; taken from the working folder
 OURS = "twigma"  # the name of the studied set in every table
@@ -36,6 +37,11 @@ class Images:
         if column == "embedding":
             return len(self.rows) > 0
         return column in self.table.column_names and self.table[column].null_count < len(self.table)
+
+    def weights(self) -> NDArray[np.float64] | None:
+        """Weights in a sample of the rows that have an embedding, [n]; None where there are none to use."""
+        weights = sample_weights(self.table)
+        return None if weights is None else weights[self.rows]
 
     def values(self, column: str) -> NDArray[Any]:
         """A column of the rows that have an embedding, [n]; numbers with nan where unknown, text with None."""

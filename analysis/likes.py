@@ -25,7 +25,14 @@ FEW_CLUSTERS = 30
 
 
 def eq1(
-    likes: Any, followers: Any, quintile: Any, authors: Any = None, posts: Any = None, *, mode: Mode = "robust"
+    likes: Any,
+    followers: Any,
+    quintile: Any,
+    authors: Any = None,
+    posts: Any = None,
+    *,
+    weights: Any = None,
+    mode: Mode = "robust",
 ) -> pd.DataFrame:
     """Incidence rate ratios of Eq (1), section 3.2: log E[likes] = b0 + followers + similarity quintile.
 
@@ -36,17 +43,19 @@ def eq1(
     authors : author of each image: the clusters of the robust standard error. A row without an author is a
         cluster of its own.
     posts : post of each image: the clusters when there are no authors (with a warning).
+    weights : of each image in a sample (`weights.sample_weights`): the scores are weighted, and the clustered
+        interval is then that of the design with clusters drawn with replacement, wider than one that knows the strata.
     mode : "paper", naive Poisson intervals; "robust", the same ratios with cluster-robust intervals.
 
     Returns
     -------
-    DataFrame with columns term, irr, low, high, p, se, n, dispersion, mode, se_kind, clusters, dropped: a row per
-    term. `se` is that of log irr, `low` and `high` are exp(log irr ± 1.96 se), `p` is two-sided against irr = 1,
-    `dispersion` is Pearson's χ²/(n − terms), 1 for Poisson counts.
+    DataFrame with columns term, irr, low, high, p, se, n, dispersion, mode, se_kind, clusters, dropped,
+    weighted: a row per term. `se` is that of log irr, `low` and `high` are exp(log irr ± 1.96 se), `p` is two-sided
+    against irr = 1, `dispersion` is Pearson's χ²/(n − terms), 1 for Poisson counts.
     """
     if mode not in ("paper", "robust"):
         raise ValueError(f"eq1: expected mode 'paper' or 'robust', found {mode!r}")
-    data = _prepare(likes, followers, quintile, authors, posts, mode=mode)
+    data = _prepare(likes, followers, quintile, authors, posts, weights, mode=mode)
     return poisson(data, mode)
 
 
@@ -59,6 +68,7 @@ def eq1_sensitivity(  # noqa: PLR0917
     months: Any = None,
     similarity: Any = None,
     covariates: Mapping[str, Any] | None = None,
+    weights: Any = None,
 ) -> pd.DataFrame:
     """Eq (1) refitted under other assumptions, each with cluster-robust intervals; columns of `eq1` and `variant`.
 
@@ -68,7 +78,7 @@ def eq1_sensitivity(  # noqa: PLR0917
     of the quintiles); "covariates" (a dummy per level of each covariate, such as NSFW or cluster). A variant that
     the data cannot tell apart (all images of one month, say) is left out, with a warning.
     """
-    args = (likes, followers, quintile, authors, posts)
+    args = (likes, followers, quintile, authors, posts, weights)
     data = _prepare(*args)
     variants: dict[str, Callable[[], pd.DataFrame]] = {
         "eq1": lambda: poisson(data, "robust"),
@@ -107,12 +117,13 @@ def _take(values: Any, keep: Array) -> Any:
     return None if values is None else pd.Series(values).reset_index(drop=True)[keep]
 
 
-def _prepare(
+def _prepare(  # noqa: PLR0917
     likes: Any,
     followers: Any,
     quintile: Any,
     authors: Any,
     posts: Any,
+    weights: Any,
     *,
     mode: str = "robust",
     extra: Mapping[str, Any] | None = None,
@@ -127,11 +138,13 @@ def _prepare(
     keep = frame.notna().all(axis=1).to_numpy()
     frame = frame if keep.all() else frame[keep]
     _check(frame)
+    weight = np.ones(len(frame)) if weights is None else np.asarray(weights, dtype=np.float64)[keep]
     cluster, se_kind = _clusters(authors, posts, keep) if mode == "robust" else (np.arange(len(frame)), "naive")
     cell, first = _cells(frame)
     columns = _columns(frame.iloc[first])
     return Data(
         y=frame["y"].to_numpy(float),
+        weight=weight / weight.mean(),
         cell=cell,
         design=np.column_stack([np.ones(len(first)), *columns.values()]),
         terms=("intercept", *columns),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from twigma.analysis.codebook import SAMPLE, size_matched
 from twigma.analysis.distance import Array, Estimate, Floats, interval, matrix
+from twigma.analysis.themes import wilson
 
 NEIGHBOURS = 5
 
@@ -38,8 +39,8 @@ def manifold(reference: Array, x: Array, k: int = NEIGHBOURS) -> Manifold:
     -------
     Manifold. With B(r_i) the balls of the reference: precision, share of x inside any of them; density,
     Σ_j #{i: x_j ∈ B(r_i)}/(k m), 1 for one distribution and unbounded; coverage, share of the balls that hold a row
-    of x; recall, share of the reference inside the balls of x. Each with a 95% interval from the rows counted, the
-    balls held fixed. `coverage_same` = 1 − Π_{j=1..k} (n − j)/(n + m − j).
+    of x; recall, share of the reference inside the balls of x. Each with a 95% interval from the rows counted
+    (Wilson's, for the shares), the balls held fixed. `coverage_same` = 1 − Π_{j=1..k} (n − j)/(n + m − j).
     """
     from sklearn.metrics import pairwise_distances_chunked
 
@@ -53,7 +54,8 @@ def manifold(reference: Array, x: Array, k: int = NEIGHBOURS) -> Manifold:
     recall, coverage = (np.concatenate(parts).astype(np.float64) for parts in zip(*seen, strict=True))
     n, m, j = len(reference), len(x), np.arange(1, k + 1)
     same = 1 - float(np.prod((n - j) / (n + m - j)))
-    return Manifold(_mean(balls > 0), _mean(recall), _mean(balls / k), _mean(coverage), same)
+    density = interval(float(balls.mean()) / k, balls / k)
+    return Manifold(_share(balls > 0), _share(recall), density, _share(coverage), same)
 
 
 def manifolds(sets: Mapping[str, Array], *, k: int = NEIGHBOURS, n: int = SAMPLE, seed: int = 0) -> pd.DataFrame:
@@ -83,6 +85,5 @@ def _radii(x: Array, k: int) -> Floats:
     return np.concatenate(list(parts)).astype(np.float64)
 
 
-def _mean(values: Array) -> Estimate:
-    values = values.astype(np.float64)
-    return interval(float(values.mean()), values)
+def _share(values: Array) -> Estimate:
+    return Estimate(float(values.mean()), *wilson(int(values.sum()), len(values)), len(values))

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from twigma.analysis.weights import weighted_mean
+
 if TYPE_CHECKING:
     import torch
 
@@ -79,32 +81,38 @@ def mean_top_k(query: Array, reference: Array, k: int = TOP_K) -> npt.NDArray[np
     return means
 
 
-def quintiles(values: Array) -> npt.NDArray[np.int8]:
+def quintiles(values: Array, weights: Array | None = None) -> npt.NDArray[np.int8]:
     """Quintile of each value, int8[n]: 1 the least similar, 5 the most (section 3.2).
 
     Intervals are closed on the right at the 20, 40, 60 and 80% quantiles, as in `pandas.qcut`; equal values share
-    a quintile. ValueError for non-finite values, or when ties leave a quintile without a boundary of its own.
+    a quintile. With `weights` the quantiles are those of the population a sample stands for. ValueError for non-finite
+    values, or when ties leave a quintile without a boundary of its own.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or len(values) < 5 or not np.isfinite(values).all():
         raise ValueError(f"quintiles: expected at least 5 finite values, found {values.size}; drop NaN first")
-    edges = np.quantile(values, [0.2, 0.4, 0.6, 0.8])
+    method: Any = "linear" if weights is None else "inverted_cdf"
+    edges = np.quantile(values, [0.2, 0.4, 0.6, 0.8], weights=weights, method=method)
     bounds = np.concatenate([[values.min()], edges, [values.max()]])
     if (np.diff(bounds) <= 0).any():
         raise ValueError(f"quintiles: the values have too many ties for five groups, boundaries are {bounds.tolist()}")
     return (np.searchsorted(edges, values, side="left") + 1).astype(np.int8)
 
 
-def likes_by_quintile(quintile: Array, likes: Any) -> pd.DataFrame:
+def likes_by_quintile(quintile: Array, likes: Any, weights: Array | None = None) -> pd.DataFrame:
     """Mean likes in each quintile of similarity, with mean ± 1.96 sd/√n (Fig 2d right).
 
     Rows whose likes are null are left out. Columns: quintile, n, mean, low, high; a quintile with fewer than two
-    rows has NaN limits. The interval takes rows as independent, as the paper does; `likes.eq1` does not.
+    rows has NaN limits. The interval takes rows as independent, as the paper does; `likes.eq1` does not. With
+    `weights` of a sample, mean and interval are those of `weights.weighted_mean`.
     """
     frame = pd.DataFrame({"quintile": np.asarray(quintile), "likes": pd.to_numeric(pd.Series(likes)).to_numpy(float)})
-    frame = frame.dropna()
+    frame = frame.assign(weight=1.0 if weights is None else weights).dropna()
     if frame.empty:
         raise ValueError("likes_by_quintile: every like count is null; hydrate the posts to get them")
+    if weights is not None:
+        groups = [(q, weighted_mean(rows["likes"], rows["weight"])) for q, rows in frame.groupby("quintile")]
+        return pd.DataFrame([(q, e.n, *e[:3]) for q, e in groups], columns=["quintile", "n", "mean", "low", "high"])
     table = frame.groupby("quintile")["likes"].agg(n="count", mean="mean", sd="std").reset_index()
     half = 1.96 * table.pop("sd") / np.sqrt(table["n"])
     return table.assign(low=table["mean"] - half, high=table["mean"] + half)

@@ -25,6 +25,7 @@ class Data:
     """Rows with likes and followers, the cell of the design each row falls in, and its cluster."""
 
     y: Floats  # [n] likes
+    weight: Floats  # [n] of a sample, with mean 1; all 1 where there is none
     cell: npt.NDArray[np.int64]  # [n] row of `design`
     design: Floats  # [cells, terms], first column 1
     terms: tuple[str, ...]
@@ -37,14 +38,16 @@ def poisson(data: Data, mode: Mode) -> pd.DataFrame:
     """Fit by Newton's method on the cells; the score of row i is (y_i − μ_i) x_i."""
     beta, mu, bread = _fit(data, alpha=0.0)
     residual = data.y - mu[data.cell]
-    dispersion = float(np.sum(np.bincount(data.cell, weights=residual**2) / mu)) / max(1, len(residual) - len(beta))
+    squares = np.bincount(data.cell, weights=data.weight * residual**2)
+    dispersion = float(np.sum(squares / mu)) / max(1, len(residual) - len(beta))
     covariance = bread if mode == "paper" else _sandwich(data, residual, bread)
     return _table(data, beta, covariance, dispersion, mode)
 
 
 def negative_binomial(data: Data) -> pd.DataFrame:
     """NB2 with α by maximum (profile) likelihood; the score of row i is (y_i − μ_i) x_i / (1 + α μ_i)."""
-    pairs, weight = np.unique(np.column_stack([data.cell, data.y]), axis=0, return_counts=True)
+    pairs, place = np.unique(np.column_stack([data.cell, data.y]), axis=0, return_inverse=True)
+    weight = np.bincount(place.ravel(), weights=data.weight)
     cell, y = pairs[:, 0].astype(int), pairs[:, 1]
 
     def loss(log_alpha: float) -> float:
@@ -62,8 +65,8 @@ def negative_binomial(data: Data) -> pd.DataFrame:
 def _fit(data: Data, alpha: float) -> tuple[Floats, Floats, Floats]:
     """Coefficients, the mean of each cell and the inverse observed information, for the variance μ + αμ²."""
     x = data.design
-    n = np.bincount(data.cell, minlength=len(x)).astype(float)
-    total = np.bincount(data.cell, weights=data.y, minlength=len(x)).astype(float)
+    n: Floats = np.bincount(data.cell, weights=data.weight, minlength=len(x)).astype(float)
+    total: Floats = np.bincount(data.cell, weights=data.weight * data.y, minlength=len(x)).astype(float)
     _check_estimable(data, x, total)
     beta = np.linalg.lstsq(x * np.sqrt(n)[:, None], np.sqrt(n) * np.log(total / n + 0.1), rcond=None)[0]
     for _ in range(ITERATIONS):
@@ -94,6 +97,7 @@ def _check_estimable(data: Data, x: Floats, total: Floats) -> None:
 
 def _sandwich(data: Data, residual: Floats, bread: Floats) -> Floats:
     """Cluster-robust covariance bread · Σ_g s_g s_gᵀ · bread, without a small-sample factor."""
+    residual = data.weight * residual
     columns = [np.bincount(data.cluster, weights=residual * column[data.cell]) for column in data.design.T]
     scores = np.column_stack(columns)
     return bread @ (scores.T @ scores) @ bread
@@ -115,5 +119,6 @@ def _table(data: Data, beta: Floats, covariance: Floats, dispersion: float, mode
             "se_kind": "naive" if mode == "paper" else data.se_kind,
             "clusters": 0 if mode == "paper" else int(data.cluster.max()) + 1,
             "dropped": data.dropped,
+            "weighted": bool(np.ptp(data.weight) > 0),
         }
     )

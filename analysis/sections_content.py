@@ -11,6 +11,7 @@ ROLES = ("photographs", "paintings")
 
 def posts(found: Found) -> Section:
     """Fig 1b."""
+    header = ("Month", "Posts", "Images", "Posts of the sample")[: len(found.tables["fig1b"].columns)]
     months, rate = found.tables["fig1b"], found.values["growth"]
     sense = "grew" if rate["value"] > 0 else "changed"
     doubling = f", doubling every {number(rate['doubling'])} months" if rate["doubling"] else ""
@@ -26,11 +27,7 @@ def posts(found: Found) -> Section:
         charts.fig1b(found.tables),
         f"Bar chart of posts per month from {months['month'].iloc[0]} to {months['month'].iloc[-1]}, "
         f"between {number(int(months['posts'].min()))} and {number(int(months['posts'].max()))} posts.",
-        (
-            table(
-                "Posts and images of each month", ("Month", "Posts", "Images"), months.to_numpy(object).tolist(), True
-            ),
-        ),
+        (table("Posts and images of each month", header, months.to_numpy(object).tolist(), True),),
     )
 
 

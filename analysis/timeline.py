@@ -12,6 +12,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from twigma import columns
 from twigma.analysis import words
+from twigma.analysis.weights import sample_weights
 
 
 def posts_per_month(table: pa.Table) -> pd.DataFrame:
@@ -19,14 +20,21 @@ def posts_per_month(table: pa.Table) -> pd.DataFrame:
 
     Parameters
     ----------
-    table : id, image_name, created_at; rows without a date are left out.
+    table : id, image_name, created_at; rows without a date are left out. Of a sample (`sample_weight`), posts and
+        images are those of the list it was drawn from: the sums of their weights.
 
     Returns
     -------
-    DataFrame (month, posts, images), one row per UTC month. ValueError when no row has a date.
+    DataFrame (month, posts, images), one row per UTC month; of a sample also `sampled`, its own posts. ValueError
+    when no row has a date.
     """
     frame = _dated(table, "id", "image_name")
-    counts = frame.groupby("month").agg(posts=("id", "nunique"), images=("image_name", "nunique"))
+    by_month = frame.groupby("month")
+    counts = by_month.agg(posts=("id", "nunique"), images=("image_name", "nunique"))
+    if frame["weight"].nunique() > 1:
+        sums = {name: frame.drop_duplicates(["month", name]) for name in ("id", "image_name")}
+        posts, images = (rows.groupby("month")["weight"].sum() for rows in sums.values())
+        counts = pd.DataFrame({"posts": posts, "images": images, "sampled": counts["posts"]})
     return counts.reindex(_months(frame), fill_value=0).rename_axis("month").reset_index()
 
 
@@ -76,17 +84,21 @@ def cluster_share(table: pa.Table) -> pd.DataFrame:
 
     Parameters
     ----------
-    table : created_at, label_10_cluster; rows without either are left out.
+    table : created_at, label_10_cluster; rows without either are left out. Of a sample (`sample_weight`), shares are
+        weighted.
 
     Returns
     -------
-    DataFrame (month, cluster, n, share): every cluster in every month that has images; shares of a month sum to 1.
+    DataFrame (month, cluster, n, share): every cluster in every month that has images, `n` of them; shares of a
+    month sum to 1.
     """
     frame = _dated(table, "label_10_cluster").dropna(subset=["label_10_cluster"])
     counts = pd.crosstab(frame["month"], frame["label_10_cluster"].astype(int))
     long = counts.reset_index().melt(id_vars="month", var_name="cluster", value_name="n")
     long = long.sort_values(["month", "cluster"], ignore_index=True)
-    long["share"] = long["n"] / long.groupby("month")["n"].transform("sum")
+    weight = frame.groupby(["month", frame["label_10_cluster"].astype(int)])["weight"].sum()
+    held = weight.reindex(pd.MultiIndex.from_frame(long[["month", "cluster"]]), fill_value=0).to_numpy()
+    long["share"] = held / long.assign(held=held).groupby("month")["held"].transform("sum")
     return long
 
 
@@ -150,9 +162,11 @@ def _centred(distance: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _dated(table: pa.Table, *names: str) -> pd.DataFrame:
-    """These columns of the rows with a date, and their month."""
+    """These columns of the rows with a date, their month, and their weight in a sample (1 where there is none)."""
     columns.require(table, [*names, "created_at"], "timeline")
-    frame: pd.DataFrame = table.select([*names, "created_at"]).to_pandas().dropna(subset=["created_at"])
+    weights = sample_weights(table)
+    frame: pd.DataFrame = table.select([*names, "created_at"]).to_pandas()
+    frame = frame.assign(weight=1.0 if weights is None else weights).dropna(subset=["created_at"])
     if frame.empty:
         raise ValueError("timeline: no row has a created_at; `twigma rehydrate` looks the posts up")
     return frame.assign(month=frame["created_at"].dt.strftime("%Y-%m"))
