@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -12,20 +13,55 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 SIDE, QUALITY = 680, 85  # square, as most generators draw, and as large as Twitter's `small`
 SMOOTHNESS = 1.5  # amplitude falls with frequency to this power, which makes about 85 KB each
 PICTURES = 50  # with pixels of their own; the others differ from these in a comment
 JFIF_END = 20  # of the start mark and the first segment
+TICK = os.sysconf("SC_CLK_TCK")
 SERVER = """
-import sys; from pathlib import Path; from aiohttp import web
-files = {path.stem: path.read_bytes() for path in Path(sys.argv[1]).glob("*.jpg")}
+import os, sys, time
+from pathlib import Path
+from aiohttp import web
+from photos import cpu_below
+
+files, first, asked = {path.stem: path.read_bytes() for path in Path(sys.argv[1]).iterdir()}, {}, {}
+
 async def answer(request):
-    return web.Response(body=files[request.match_info["name"]], content_type="image/jpeg")
-app = web.Application(); app.router.add_get("/media/{name}", answer)
+    if not first:
+        first.update(cpu=cpu_below(os.getppid(), os.getpid()), at=time.monotonic())
+    name = request.match_info["name"].partition(".")[0]
+    if name.startswith("busy") and time.monotonic() < asked.setdefault(name, time.monotonic()) + 1:
+        return web.Response(status=503, headers={"Retry-After": "1"})
+    return web.Response(body=files[name], content_type="image/jpeg")
+
+async def tell(request):
+    told = dict(first)
+    first.clear(), asked.clear()
+    return web.json_response(told)
+
+app = web.Application()
+app.router.add_get("/media/{name}", answer)
+app.router.add_get("/first", tell)
 web.run_app(app, host="127.0.0.1", port=0, access_log=None, print=lambda text: print(text, flush=True))
 """
+
+
+def cpu_below(pid: int, without: int) -> float:
+    """CPU seconds of the processes below `pid` and of those they waited for, but for one; from /proc."""
+    parents, spent = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            parents[int(path.parent.name)] = int(fields[1])
+            spent[int(path.parent.name)] = sum(map(int, fields[11:15])) / TICK
+    below: list[int] = []
+    fringe = {pid}
+    while fringe:
+        fringe = {child for child, parent in parents.items() if parent in fringe and child != without}
+        below += fringe
+    return sum(spent[child] for child in below)
 
 
 def write_photos(folder: Path, count: int) -> dict[str, str]:
@@ -50,15 +86,53 @@ def _picture(number: int) -> bytes:
     luma, red, blue = np.fft.irfft2(noise / frequency**SMOOTHNESS, (SIDE, SIDE), axes=(1, 2))
     pixels = np.stack([luma + 0.3 * red, luma, luma + 0.3 * blue], axis=-1)
     pixels = 128 + 50 * pixels / pixels.std()
+    return _encoded(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), "JPEG", quality=QUALITY)
+
+
+def write_tricky(folder: Path, each: int) -> dict[str, Image.Image | None]:
+    """Write images that are easily lost or spoilt to a new folder; by name what should be stored, None for nothing."""
+    folder.mkdir()
+    wanted: dict[str, Image.Image | None] = {}
+    for number in range(each):
+        whole = _picture(number)
+        image = Image.open(io.BytesIO(whole))
+        (turned := Image.Exif())[0x0112] = 2 + number % 7
+        deep = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+        for kind, data, right in (
+            ("plain", whole, image),
+            ("turned", encoded := _encoded(image, "JPEG", exif=turned), _upright(encoded)),
+            ("deep", _encoded(deep, "PNG"), image.convert("L")),
+            ("half", whole[: len(whole) // 2] + b"\xff\xd9", None),
+            ("page", b"<html><body>This image is no longer here</body></html>", None),
+            ("busy", whole, image),
+            ("über all", whole, image),
+        ):
+            name = f"{kind}{number}"
+            (folder / f"{name}.jpg").write_bytes(data)
+            wanted[name] = right
+    return wanted
+
+
+def _upright(data: bytes) -> Image.Image:
+    return ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+
+
+def _encoded(image: Image.Image, format: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=QUALITY)
+    image.save(buffer, format, **options)
     return buffer.getvalue()
 
 
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """Serve the photos of a folder as URL/media/NAME from a process of its own; the URL."""
-    server = subprocess.Popen([sys.executable, "-c", SERVER, str(folder)], stdout=subprocess.PIPE, text=True)
+    """Serve the photos of a folder as URL/media/NAME from a process of its own; the URL.
+
+    URL/first tells when the first of them was asked for since that was last read, and what CPU time the processes
+    below this one had taken until then: their start-up.
+    """
+    command = [sys.executable, "-c", SERVER, str(folder)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         assert server.stdout is not None
         line = server.stdout.readline()  # ======== Running on http://127.0.0.1:12345 ========
@@ -73,11 +147,11 @@ def stored(work: Path) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for path in (work / "shards").glob("*.tar"):
         with tarfile.open(path) as tar:
-            files: dict[str, Any] = {member.name: tar.extractfile(member) for member in tar}
-            for name in [name for name in files if name.endswith(".json")]:
-                url = json.loads(files[name].read())["url"]
-                if (image := files.get(f"{Path(name).stem}.jpg")) is not None:
-                    found[Path(url.partition("?")[0]).stem] = image.read()
+            files = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+        for name, data in files.items():
+            if not name.endswith(".json"):
+                url = json.loads(files[f"{Path(name).stem}.json"])["url"]
+                found[Path(url.partition("?")[0]).stem] = data
     return found
 
 

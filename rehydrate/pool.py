@@ -97,6 +97,7 @@ def main() -> None:
     options = job["options"] | {"limits": Limits(**job["options"]["limits"]), "gate": Path(job["options"]["gate"])}
     downloader = Downloader("", **options)
     gc.freeze()  # a million objects that stay: workers need neither look through them nor copy their pages
+    gc.set_threshold(10_000)  # a request is many small objects, and few of them are in cycles
     pool = Pool(downloader, events)
     for line in sys.stdin:
         pool.run([Task(*task) for task in json.loads(line)], job["processes"])
