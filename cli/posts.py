@@ -8,6 +8,7 @@ import click
 
 from twigma.cli.lists import check_list, draw_list, print_plan
 from twigma.cli.options import DAY, FILE, api_options, say, work_option
+from twigma.rehydrate.lock import only_run
 
 
 @click.command()
@@ -162,10 +163,12 @@ def rehydrate(
       twigma rehydrate --ids zenodo --dry-run --budget 50
       twigma rehydrate --ids twigma.csv --sample 10000 --stratify month,label_10_cluster --budget 60
     """
-    from twigma.rehydrate.images import fetch
-
     if file is None and (dry_run or sample):
         raise click.UsageError("--dry-run and --sample are of a list: name it with --ids")
+    if not dry_run:
+        click.get_current_context().with_resource(only_run(work))
+    from twigma.rehydrate.images import fetch
+
     stopped = False
     if file is not None:
         drawn = draw_list(work, file, column, sample, stratify, seed, keep=not dry_run)

@@ -199,7 +199,7 @@ def doubled(count: int, folder: Path) -> Measured:
                 began = time.monotonic()
                 code = start(work, platform, town.ids_file).wait(SECONDS)
                 slowest = max(slowest, time.monotonic() - began)
-                if not code or "another" not in last_words(work):
+                if not code or "another run" not in last_words(work):
                     faults.append(f"in the {stage}: exit code {code}: {last_words(work)}")
                 first.send_signal(signal.SIGCONT)
                 if first.wait(SECONDS) or town.differs(work):
