@@ -1,8 +1,7 @@
-"""k-means with ten restarts: `twigma cluster`'s against two full runs of faiss.Kmeans.
+"""k-means with restarts: `twigma cluster`'s against full runs of faiss.Kmeans, 25 iterations over all rows.
 
-Goal: at most the time of two faiss runs of 25 iterations over all rows, and an inertia no larger than the better one's.
-A scaled copy of the real work: a sixteenth of the 805,650 rows, and of the sample that restarts are fitted on.
-Run: `python benchmarks/kmeans.py`.
+Goal: at most the time of two such runs, and an inertia no larger than the best of five. A quarter of the 805,650 rows:
+ours gains with more, since its restarts take a sample of at most 100,000. Run: `python benchmarks/kmeans.py`.
 """
 
 import faiss
@@ -12,21 +11,20 @@ import pyarrow as pa
 from mixture import mixture
 from versus import versus
 
-from twigma.builder import cluster
+from twigma.builder.kmeans import kmeans
 from twigma.builder.vectors import Vectors, as_column
 
-ROWS, SAMPLE, DIM, K = 50_000, 6_250, 768, 10
-RUNS, ITERATIONS = 2, 25  # of faiss
-ROUNDS = 3
+ROWS, DIM, K = 200_000, 768, 10
+RUNS, MORE, ITERATIONS = 2, 3, 25  # of faiss: those timed, those that only count for the inertia
 
 Floats = npt.NDArray[np.float32]
 
 
-def faiss_full(vectors: Vectors) -> Floats:
-    """Centroids of the better of two faiss runs that train on every row."""
+def faiss_full(vectors: Vectors, seeds: range) -> Floats:
+    """Centroids of the best of some faiss runs that train on every row."""
     x = vectors.take(np.arange(len(vectors))).astype(np.float32)
     best, least = np.empty((K, DIM), np.float32), np.inf
-    for seed in range(RUNS):
+    for seed in seeds:
         fit = faiss.Kmeans(DIM, K, niter=ITERATIONS, seed=seed, max_points_per_centroid=len(x))
         if (found := fit.train(x)) < least:
             best, least = np.array(fit.centroids), found
@@ -43,18 +41,18 @@ def inertia(x: Floats, centroids: Floats) -> float:
 def compare(name: str, x: Floats) -> None:
     """Print the row of one data set."""
     vectors, rows = Vectors([as_column(x.astype(np.float16))], pa.nulls(ROWS, pa.string())), np.arange(ROWS)
+    more = inertia(x, faiss_full(vectors, range(RUNS, RUNS + MORE)))
 
     def quality(ours: Floats, theirs: Floats) -> str:
-        mine, peer = inertia(x, ours), inertia(x, theirs)
-        return f"inertia {mine:.5f}, peer {peer:.5f}, ratio {mine / peer:.5f}"
+        mine, peer = inertia(x, ours), min(more, inertia(x, theirs))
+        return f"inertia {mine:.5f}, best of {RUNS + MORE} faiss runs {peer:.5f}, ratio {mine / peer:.5f}"
 
     name = f"k-means, {ROWS:,} {name} rows | {RUNS} faiss runs"
-    versus(name, lambda: cluster.kmeans(vectors, rows, K), lambda: faiss_full(vectors), rounds=ROUNDS, quality=quality)
+    versus(name, lambda: kmeans(vectors, rows, K), lambda: faiss_full(vectors, range(RUNS)), quality=quality)
 
 
 def main() -> None:
     """Print the rows."""
-    cluster.FIT_ROWS = SAMPLE
     compare("grouped", mixture(ROWS, DIM))
     compare("diffuse", mixture(ROWS, DIM, diffuse=True))
 

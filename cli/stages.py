@@ -89,7 +89,8 @@ def dedupe(work: Path, near: float | None) -> None:
 @click.option("--clusters", "k", type=int, help="Number of k-means clusters.  [default: 10]")
 @click.option("--seed", type=int, help="Seed of k-means and of the map.  [default: 0]")
 @click.option("--frozen", is_flag=True, help="Assign new images to the clusters and the map there are; report drift.")
-def cluster(work: Path, k: int | None, seed: int | None, frozen: bool) -> None:
+@click.option("--choose-k", "ks", metavar="5,8,10,…", help="Compare these numbers of clusters; change nothing.")
+def cluster(work: Path, k: int | None, seed: int | None, frozen: bool, ks: str | None) -> None:
     """Group the images and place them on a map.
 
     k-means over the embeddings, and UMAP in two dimensions. The fit is kept in WORK/models/cluster. Fitted again, a
@@ -99,11 +100,16 @@ def cluster(work: Path, k: int | None, seed: int | None, frozen: bool) -> None:
     \b
       twigma cluster
       twigma add more.tar && twigma embed && twigma dedupe && twigma cluster --frozen
+      twigma cluster --choose-k 5,8,10,15,20
     """
+    if frozen and (k, seed, ks) != (None, None, None):
+        raise ValueError("--frozen keeps the clusters there are: leave out --clusters, --seed and --choose-k")
     if frozen:
-        if k is not None or seed is not None:
-            raise ValueError("--frozen keeps the clusters there are: leave out --clusters and --seed")
         return _frozen(work)
+    if ks is not None:
+        if k is not None:
+            raise ValueError("--choose-k compares numbers of clusters and fits none: leave out --clusters")
+        return _choose_k(work, ks, seed or 0)
     from twigma.builder.cluster import cluster as run
     from twigma.builder.kmeans import K
 
@@ -111,6 +117,24 @@ def cluster(work: Path, k: int | None, seed: int | None, frozen: bool) -> None:
     say({f"cluster {label}": count for label, count in found.sizes.items()}, f"images of {work}:")
     if found.crosswalk is not None:
         _crosswalk(found.crosswalk.to_pylist(), work)
+
+
+def _choose_k(work: Path, ks: str, seed: int) -> None:
+    from twigma.builder.choose_k import FITS, best_k, choose_k
+
+    if not all(k.strip().isdecimal() for k in ks.split(",")):
+        raise ValueError(f"--choose-k: expected numbers of clusters such as 5,8,10, found {ks!r}")
+    table = choose_k(work, [int(k) for k in ks.split(",")], seed=seed)
+    click.echo(f"{FITS} fits for each number of clusters (also in {work}/models/cluster/choose_k.csv):")
+    click.echo("  clusters  silhouette  stability  of the worst pair")
+    for row in table.to_pylist():
+        click.echo(
+            f"  {row['k']:>8}  {row['silhouette']:10.3f}  {row['stability']:9.3f}  {row['least_stability']:17.3f}"
+        )
+    if best := best_k(table):
+        click.echo(f"of the stable ones {best} has the best silhouette: twigma cluster --clusters {best}")
+    else:
+        click.echo("none is stable: another seed would give other clusters, so read little into them")
 
 
 def _crosswalk(rows: list[dict[str, int]], work: Path) -> None:
