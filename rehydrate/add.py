@@ -179,7 +179,7 @@ def _unique(key: str, stem: str, taken: set[str]) -> str:
     return name
 
 
-def _row(data: mmap.mmap, sample: _Sample, name: str, group_key: str | None) -> dict[str, Any]:
+def _row(data: mmap.mmap | bytes, sample: _Sample, name: str, group_key: str | None) -> dict[str, Any]:
     """The sidecar row of one image, checked to its last byte."""
     image = data[sample.image.offset_data : sample.image.offset_data + sample.image.size]
     row = {"image_name": name, "member": sample.image.name, "group": _group(data, sample, group_key)}
@@ -191,7 +191,7 @@ def _row(data: mmap.mmap, sample: _Sample, name: str, group_key: str | None) -> 
     return row | {"status": "success", "width": header.width, "height": header.height, "sha256": sha256}
 
 
-def _group(data: mmap.mmap, sample: _Sample, group_key: str | None) -> str | None:
+def _group(data: mmap.mmap | bytes, sample: _Sample, group_key: str | None) -> str | None:
     if group_key is None or sample.json is None or sample.json.size > MAX_JSON:
         return None
     try:

@@ -101,28 +101,31 @@ def read_images(shard: Shard, rows: int = 256) -> Iterator[pa.Table]:
     manifest = read_manifest(shard)
     if not shard.tar.exists():
         raise FileNotFoundError(f"shard {shard.name}: its tar {shard.tar} is gone; put it back or make the shard again")
-    found = columns.file_sha256(shard.tar)
-    if found != manifest["sha256"]:
-        raise ValueError(
-            f"shard {shard.name}: {shard.tar} is damaged or was changed: expected sha256 {manifest['sha256']}, "
-            f"found {found}; restore it, or delete {shard.manifest} and run the command that made it again"
-        )
-    if columns.file_sha256(shard.sidecar) != manifest["sidecar"]:
-        raise ValueError(
-            f"shard {shard.name}: {shard.sidecar} is damaged or was changed: delete {shard.manifest} and run the "
-            "command that made it again"
-        )
-    wanted = pq.read_table(shard.sidecar, columns=["image_name", "member", "status"])
-    wanted = wanted.filter(pc.equal(wanted["status"], "success"))
-    if not len(wanted):
-        return
-    places = tar_places(shard.tar)
     with mapped(shard.tar) as data:
+        found = hashlib.sha256(data).hexdigest()
+        if found != manifest["sha256"]:
+            raise ValueError(
+                f"shard {shard.name}: {shard.tar} is damaged or was changed: expected sha256 {manifest['sha256']}, "
+                f"found {found}; restore it, or delete {shard.manifest} and run the command that made it again"
+            )
+        wanted = _stored(shard, manifest)
+        places = tar_places(shard.tar) if len(wanted) else {}
         for start in range(0, len(wanted), rows):
             block = wanted.slice(start, rows)
             spans = [places[name] for name in block["member"].to_pylist()]
             images = pa.array([data[at : at + size] for at, size in spans], columns.COLUMNS["image"].type)
             yield pa.table({"image_name": block["image_name"].combine_chunks(), "image": images})
+
+
+def _stored(shard: Shard, manifest: dict[str, Any]) -> pa.Table:
+    """Name and member of every image in the tar."""
+    if columns.file_sha256(shard.sidecar) != manifest["sidecar"]:
+        raise ValueError(
+            f"shard {shard.name}: {shard.sidecar} is damaged or was changed: delete {shard.manifest} and run the "
+            "command that made it again"
+        )
+    table = pq.read_table(shard.sidecar, columns=["image_name", "member", "status"])
+    return table.filter(pc.equal(table["status"], "success"))
 
 
 def tar_members(path: Path) -> Iterator[tarfile.TarInfo]:
@@ -150,8 +153,6 @@ def tar_places(path: Path) -> dict[str, tuple[int, int]]:
     Plain headers, as our own shards have, are read here in a fifth of tarfile's time, others by tarfile.
     """
     found, at = dict[str, tuple[int, int]](), 0
-    if not path.stat().st_size:
-        raise ValueError(f"{path} is empty")
     with mapped(path) as data:
         while (header := data[at : at + _BLOCK]) != _EMPTY:
             plain = _plain_file(header)
@@ -178,8 +179,11 @@ def _plain_file(header: bytes) -> tuple[str, int] | None:
 
 
 @contextlib.contextmanager
-def mapped(path: Path) -> Iterator[mmap.mmap]:
+def mapped(path: Path) -> Iterator[mmap.mmap | bytes]:
     """A file as memory, read-only."""
+    if not path.stat().st_size:  # which cannot be mapped
+        yield b""
+        return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         yield data
 
