@@ -130,7 +130,7 @@ def test_lost_tar_and_changed_sidecar_are_named(work: Path) -> None:
     with pytest.raises(FileNotFoundError, match="shard 00000"):
         images(first)
     pq.write_table(pq.read_table(second.sidecar).slice(1), second.sidecar)
-    with pytest.raises(ValueError, match="00001.parquet is damaged or was changed"):
+    with pytest.raises(ValueError, match=r"00001\.parquet is damaged or was changed"):
         images(second)
 
 
