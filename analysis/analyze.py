@@ -23,7 +23,7 @@ from twigma.analysis.needs import Figure, Result, Settings, lacking
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 3  # of the analyses: results made by another one are computed again
+VERSION = 4  # of the analyses: results made by another one are computed again
 LIBRARIES = ("faiss-cpu", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
 SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
 RISKY = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes such a cell for a formula
@@ -40,6 +40,7 @@ def analyze(
     prompts: str = "prompts",
     projection: str = "pca",
     thorough: bool = False,
+    sheets: Path | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Run every analysis whose data is there, and write its tables and numbers to `out`.
@@ -52,17 +53,19 @@ def analyze(
     photographs, paintings, prompts : which reference plays the role of LAION, ArtBench and DiffusionDB.
     projection : "pca" or "umap" for the map of Fig 2a (UMAP is the paper's, and takes minutes).
     thorough : also compare other divergences and estimators in Fig 2c, which takes minutes.
+    sheets : folder of annotation sheets that were filled in (`sheets.sheets` writes blank ones).
 
     Returns
     -------
     The content of results.json. Unchanged data, settings and versions return what is there at once.
     """
     settings = Settings(photographs, paintings, prompts, projection, thorough, seed)
-    made_from = _made_from(release, work, references, settings)
+    files = inputs.file_hashes(release, work, references, sheets)
+    made_from = _made_from(files, settings)
     done = _finished(out / "results.json", made_from)
     if done is not None:
         return done
-    data = inputs.load(release, work, references)
+    data = inputs.load(release, work, references, sheets)
     results, skipped = _run(data, settings)
     _write(out, {name: table for result in results.values() for name, table in result.tables.items()})
     found = _document(data, made_from, results, skipped)
@@ -70,9 +73,8 @@ def analyze(
     return found
 
 
-def _made_from(release: Path, work: Path | None, references: Mapping[str, Path], settings: Settings) -> dict[str, Any]:
+def _made_from(files: dict[str, str], settings: Settings) -> dict[str, Any]:
     """All that the results depend on."""
-    files = inputs.file_hashes(release, work, references)
     versions = {name: importlib.metadata.version(name) for name in ("twigma", *LIBRARIES)}
     return {
         "analysis": VERSION,

@@ -156,6 +156,20 @@ def fig4c(data: Inputs, settings: Settings) -> Result:
     return Result(int(frame["all_captions"].notna().sum()), tables)
 
 
+def concordance(data: Inputs, settings: Settings) -> Result:
+    """Whether people's groups and keywords follow the clusters, and one another's groups."""
+    from twigma.analysis import concordance as c
+    from twigma.analysis.sheets import read_sheets
+
+    assert data.sheets is not None  # it is needed
+    filled = read_sheets(data.sheets)
+    found, between = c.concordance(filled, seed=settings.seed), c.between_annotators(filled)
+    values = entries(found, "concordance", ["annotator", "measure"], "value")
+    values |= entries(between, "annotators", ["annotator_a", "annotator_b"], "value")
+    tables = {"concordance": found, "concordance_annotators": between}
+    return Result(filled["item"].nunique(), tables, values)
+
+
 def fig4d(data: Inputs, settings: Settings) -> Result:
     """NSFW scores of every set that has them."""
     from twigma.analysis.themes import nsfw_density, nsfw_share
@@ -208,6 +222,7 @@ FIGURES = (
     Figure("fig4a", fig4a, ("UMAP_dim_1", "UMAP_dim_2", "created_at")),
     Figure("fig4b", fig4b, ("label_10_cluster", "created_at")),
     Figure("fig4c", fig4c, ("all_captions", "label_10_cluster")),
+    Figure("concordance", concordance, ("sheets",)),
     Figure("fig4d", fig4d, ("nsfw_score",)),
     *(Figure(f"fig4e_{role}", fig4e(role), ("embedding", f"@{role}")) for role in ROLES),
 )

@@ -58,13 +58,14 @@ class Inputs:
     images: Images
     references: dict[str, Images]
     similarity: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # by role, kept for the next figure
+    sheets: Path | None = None  # folder of annotation sheets
 
     def sets(self) -> dict[str, NDArray[np.float32]]:
         """The embeddings of every set, the studied one first, each [n, d]."""
         return {s.name: s.embedding for s in (self.images, *self.references.values()) if len(s.rows)}
 
 
-def load(release: Path, work: Path | None, references: Mapping[str, Path]) -> Inputs:
+def load(release: Path, work: Path | None, references: Mapping[str, Path], sheets: Path | None = None) -> Inputs:
     """Read a release folder, the private columns of `work`, and the reference sets (working folders)."""
     if OURS in references:
         raise ValueError(f"a reference set may not be called {OURS!r}, the name of the studied images: rename it")
@@ -79,7 +80,7 @@ def load(release: Path, work: Path | None, references: Mapping[str, Path]) -> In
         table = _with_private(table, columns.read_images(work))
     vectors = _read(release, "embeddings")
     ours = _images(OURS, table, vectors)
-    return Inputs(ours, {name: _reference(name, path) for name, path in references.items()})
+    return Inputs(ours, {name: _reference(name, path) for name, path in references.items()}, sheets=sheets)
 
 
 def _read(release: Path, config: str) -> pa.Table | None:
@@ -130,7 +131,9 @@ def _unit(matrix: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np
     return np.divide(single, norms, out=single, where=usable), usable[:, 0]
 
 
-def file_hashes(release: Path, work: Path | None, references: Mapping[str, Path]) -> dict[str, str]:
+def file_hashes(
+    release: Path, work: Path | None, references: Mapping[str, Path], sheets: Path | None = None
+) -> dict[str, str]:
     """SHA-256 of every file the analyses read, by a name that does not depend on where the folders lie."""
     files: dict[str, Path] = {f"release/{p.relative_to(release)}": p for p in _parquet(release)}
     if work is not None:
@@ -139,6 +142,8 @@ def file_hashes(release: Path, work: Path | None, references: Mapping[str, Path]
         files[f"references/{name}/images.parquet"] = folder / "images.parquet"
         parts = [part for stage in ("embed", "nsfw") for part in (folder / "columns" / stage).glob("*.arrow")]
         files |= {f"references/{name}/{part.relative_to(folder)}": part for part in parts}
+    if sheets is not None:
+        files |= {f"sheets/{path.name}": path for path in sheets.glob("*.csv")}
     return {name: columns.file_sha256(path) for name, path in sorted(files.items()) if path.exists()}
 
 

@@ -1,7 +1,8 @@
 """What a figure needs before it can be computed, and what it gives; `twigma analyze` checks the one, writes the other.
 
 A need is a column of the studied images ("like_count"), a reference set by role ("@paintings"), a column of one
-("@paintings.group"), any reference set at all ("@"), or that slow checks were asked for ("thorough").
+("@paintings.group"), any reference set at all ("@"), that slow checks were asked for ("thorough"), or annotation sheets
+("sheets").
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -29,6 +30,7 @@ HOW: Mapping[str, str] = {
     "group": "a reference set whose images name their artist or prompt: `twigma add --group KEY`",
 }
 MAKE_REFERENCE = "make one with `twigma add` and `twigma embed`, and pass it with --reference NAME=FOLDER"
+MAKE_SHEETS = "`twigma sheets` writes blank ones; pass the folder with --sheets once people have filled them in"
 Entry = dict[str, Any]  # value, low, high, n and whatever else belongs to one number
 
 
@@ -72,6 +74,8 @@ def lacking(data: Inputs, settings: Settings, needs: Iterable[str]) -> dict[str,
 def _lack(data: Inputs, settings: Settings, need: str) -> tuple[str, str] | None:
     if need == "thorough":
         return None if settings.thorough else ("not asked for", "run the analysis thoroughly (--thorough): minutes")
+    if need == "sheets":
+        return None if data.sheets else ("annotation sheets", MAKE_SHEETS)
     if not need.startswith("@"):
         return None if data.images.has(need) else (f"column {need}", HOW[need])
     role, _, column = need[1:].partition(".")

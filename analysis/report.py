@@ -33,6 +33,7 @@ SECTIONS: Mapping[str, Callable[[Found], Section]] = {
     "fig4a": sections_content.drift,
     "fig4b": sections_content.trends,
     "fig4c": sections_content.themes,
+    "concordance": sections_content.concordance,
     "fig4d": sections_content.nsfw,
     "fig4e_": sections_content.pairs,
 }

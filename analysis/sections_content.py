@@ -4,7 +4,7 @@ import pandas as pd
 
 from twigma.analysis import charts, paper
 from twigma.analysis.section import Found, Section, records
-from twigma.analysis.wording import Table, listed, number, p_value, percent, percents, table
+from twigma.analysis.wording import Table, interval, listed, number, p_value, percent, percents, table
 
 ROLES = ("photographs", "paintings")
 
@@ -117,6 +117,42 @@ def _joined(words: pd.DataFrame, cluster: int) -> str:
 def _arrows(found: Found) -> dict[int, str]:
     trends_ = found.tables.get("fig4b_trends")
     return {} if trends_ is None else dict(zip(trends_["group"], trends_["arrow"], strict=True))
+
+
+def concordance(found: Found) -> Section:
+    """Fig 4c, the annotators."""
+    scores, between = found.tables["concordance"], found.tables["concordance_annotators"]
+    names = {"ari": "groups (ARI)", "homogeneity": "homogeneity", "completeness": "completeness"}
+    names["keywords"] = "keywords (Jaccard, same less other cluster)"
+    ari = scores[scores["measure"] == "ari"]
+    parts = [f"{interval(r.value, r.low, r.high)} ({r.annotator})" for r in records(ari)]
+    rows = [
+        (r.annotator, names[r.measure], interval(r.value, r.low, r.high), r.noise_975, p_value(r.p), r.n)
+        for r in records(scores)
+    ]
+    return Section(
+        "Fig 4c",
+        "People and the clusters",
+        f"Agreement of people's groups with the clusters, by the adjusted Rand index (0 chance, 1 the same): "
+        f"{listed(parts)}.",
+        f"{number(found.figures['concordance']['n'])} images; 95% intervals by the jackknife over images, "
+        "p by permutation of the clusters.",
+        "Four annotators, ten images of each of ten clusters; agreement is told in words.",
+        "The measures are ours. Keywords are compared in the singular, by their ending alone.",
+        tables=(
+            table(
+                "Annotators against the clusters",
+                ("Annotator", "What", "Value [95%]", "Chance (97.5%)", "p", "n"),
+                rows,
+            ),
+            table(
+                "Annotators against one another (ARI)",
+                ("Annotator", "Other annotator", "Value", "n"),
+                between.to_numpy(object).tolist(),
+                True,
+            ),
+        ),
+    )
 
 
 def nsfw(found: Found) -> Section:

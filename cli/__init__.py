@@ -41,6 +41,7 @@ for command in (
     outputs.release,
     publish.publish,
     outputs.liked,
+    outputs.sheets,
     outputs.analyze,
     outputs.report,
     outputs.removals,

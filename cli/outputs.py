@@ -1,4 +1,4 @@
-"""`twigma release`, `liked`, `analyze`, `report`, `removals`, `columns`, `demo`: what comes out of a working folder."""
+"""`twigma release`, `liked`, `sheets`, `analyze`, `report`, `removals`, `columns`, `demo`: what a folder gives."""
 
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,7 @@ def liked(work: Path, out: Path, **options: Any) -> None:
     "--projection", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="Map of Fig 2a."
 )
 @click.option("--thorough", is_flag=True, help="Also the sensitivity checks that take minutes.")
+@click.option("--sheets", type=FOLDER, help="Folder of sheets by `twigma sheets`, filled in by people.")
 @click.option("--seed", default=0, show_default=True, help="Seed of every draw.")
 def analyze(release: Path, out: Path, references: tuple[str, ...], **options: Any) -> None:
     """Compute the paper's figures as tables.
@@ -115,6 +116,30 @@ def _pair(text: str) -> tuple[str, Path]:
     if not (name and mark and folder):
         raise ValueError(f"--reference: expected NAME=FOLDER, found {text!r}")
     return name, Path(folder)
+
+
+@click.command()
+@click.argument("release", type=FOLDER, default="twigma")
+@click.option("--out", type=FOLDER, default="sheets", show_default=True, help="Folder for the sheets and their key.")
+@click.option("--annotators", type=click.IntRange(1), default=4, show_default=True, help="Sheets to write.")
+@click.option("--images", type=click.IntRange(1), default=10, show_default=True, help="Random images of each cluster.")
+@click.option("--seed", default=0, show_default=True, help="Seed of every draw.")
+def sheets(release: Path, out: Path, **options: Any) -> None:
+    """Write blank sheets for people to annotate.
+
+    A row an image, in random order, without its cluster. Each annotator writes up to three keywords, and a group: any
+    name, the same for images that belong together. Keep key.csv to yourself.
+
+    \b
+      twigma sheets twigma --out sheets
+      twigma analyze twigma --sheets sheets
+    """
+    from twigma.analysis.sheets import sheets as run
+
+    count = run(release, out, **options)
+    click.echo(
+        f"sheets: {count} images on each of {options['annotators']} sheets in {out}; {out / 'key.csv'} is the key"
+    )
 
 
 @click.command()
