@@ -6,8 +6,9 @@ are whole, is decided in `twigma.py`: `datasets` patches `open`, `Path` and `rea
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import datasets
 import pyarrow as pa
@@ -22,6 +23,7 @@ from pyarrow.parquet import filters_to_expression
 import twigma
 from twigma.rehydrate.shards import read_images
 
+T = TypeVar("T")
 WITH_PIXELS = ("images", "liked")
 LIKED = pa.schema([("text", pa.string()), ("image_name", pa.string()), ("like_count", pa.int64())])
 LISTED = pa.schema([("file_name", pa.string()), *LIKED])  # as `twigma liked` writes it
@@ -80,7 +82,7 @@ class Twigma(Parquet):  # type: ignore[misc]
 
     def _generate_tables(self, files: list[str], row_groups_list: list[Any]) -> Iterator[tuple[Key, pa.Table]]:
         if self.config.name == "images":
-            yield from self._generate_images(files)
+            yield from _ahead(self._generate_images(files))
         elif self.config.name == "liked":
             for number, file in enumerate(files):
                 yield Key(number, 0), self._cast_table(_liked_rows(file))
@@ -110,6 +112,15 @@ class Twigma(Parquet):  # type: ignore[misc]
         schema = pyarrow.dataset.dataset(self.tables).schema
         wanted = {"image_name", *(self.config.columns or schema.names)}
         return pa.schema([field for field in schema if field.name in wanted])
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next one made in a thread while the last is used: a tar is hashed without anyone waiting."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 def _rows_of(sidecar: Any, metadata: pa.Table) -> pa.Table:
