@@ -11,7 +11,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from twigma.rehydrate.decode import Header, check, open_image, open_upright, read_header, read_pixels
+from twigma.rehydrate.decode import BadImage, Header, check, open_image, open_upright, read_header, read_pixels
 
 QUALITIES = (95, 98, 100)  # of a JPEG that had to be turned, the first that comes close enough
 CLOSE = 3  # gray levels that any of its pixels may be off
@@ -33,11 +33,16 @@ def keep(data: bytes, image_size: int | None = None) -> Kept:
     With `image_size` an image whose longer side is larger becomes a JPEG of that size.
     """
     header = read_header(data)
-    if image_size is not None and max(header.width, header.height) > image_size:
-        return _shrunk(data, header, image_size)
-    header = check(data)
-    note = "; ".join(_notes(header)) or None
-    return Kept(data, header, note) if not (header.turned or header.deep) else _rewritten(data, header, note)
+    try:
+        if image_size is not None and max(header.width, header.height) > image_size:
+            return _shrunk(data, header, image_size)
+        header = check(data)
+        note = "; ".join(_notes(header)) or None
+        return Kept(data, header, note) if not (header.turned or header.deep) else _rewritten(data, header, note)
+    except BadImage:
+        raise
+    except Exception as error:  # encoders too have many ways to fail on what strangers drew
+        raise BadImage("decode", f"{header.format} cannot be stored: {error}") from error
 
 
 def _notes(header: Header) -> list[str]:

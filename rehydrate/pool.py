@@ -1,10 +1,10 @@
 """The processes of a fetch: one parent that imports img2dataset once, and the workers it forks and watches.
 
 `twigma rehydrate` starts it as `python -m twigma.rehydrate.pool` in a process group of its own, gives it a job and
-then lists of tasks on standard input, in JSON, one a line, and reads JSON events. img2dataset's Reader, Downloader,
-Resizer and writer do the work; its multiprocessing distributor does not, because it waits for ever when a worker is
-killed, leaves orphans when it is killed itself, and says only "failed" when a disk is full. Here a dead or silent
-worker's shard is done again, and the kernel ends every process of the group whose parent is gone.
+then lists of tasks on standard input, in JSON, one a line, and reads JSON events. img2dataset's Reader, and its
+Downloader and writer with ours in them, do the work; its multiprocessing distributor does not, because it waits for
+ever when a worker is killed, leaves orphans when it is killed itself, and says only "failed" when a disk is full. Here
+a dead or silent worker's shard is done again, and the kernel ends every process of the group whose parent is gone.
 """
 
 import ctypes

@@ -121,3 +121,19 @@ def test_bad_images_are_refused_at_every_size() -> None:
         for image_size in (None, 64):
             with pytest.raises(BadImage):
                 keep(data, image_size)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_random_damage_gives_an_image_or_a_named_failure() -> None:
+    rng = np.random.default_rng(2)
+    deep = png(32, 8, 16, 2, b"".join(b"\0" + bytes(192) for _ in range(8)))
+    seeds = [encoded(picture(), format, exif=exif(6)) for format in ("JPEG", "PNG", "WEBP")]
+    for turn in range(300):
+        data = bytearray([*seeds, deep][turn % 4])
+        for at in rng.integers(0, min(len(data), 200 if turn % 3 else len(data)), 1 + turn % 5):
+            data[at] = rng.integers(256)
+        try:
+            kept = keep(bytes(data), 48 if turn % 2 else None)
+            assert opened(kept.data).size == (kept.header.width, kept.header.height)
+        except BadImage as error:
+            assert error.status in ("not_an_image", "too_large", "decode")
