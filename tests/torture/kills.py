@@ -61,7 +61,7 @@ def _killed(process: Process, seconds: float, platform: Platform, photos: int) -
         return False
 
 
-@row(3, "kill -9 at every named write step", "L; content equals a clean run", quick=1, default=10, long=10_000)
+@row(3, "kill -9 at every named write step", "L; content equals a clean run", quick=None, default=10, long=10_000)
 def killed_at_write_steps(count: int, folder: Path) -> Measured:
     """Before the step, and in the middle of it where it is a write; in whatever process takes it."""
     town, library = settle(folder, 30), compiled(folder)

@@ -54,5 +54,5 @@ def chosen(names: dict[int, str], count: int) -> list[int]:
         rank[number], seen[name] = seen[name], seen[name] + 1
     first = [number for number in names if rank[number] == 0]
     if count < len(first):
-        return [first[at * len(first) // count] for at in range(count)]
+        return [first[(2 * at + 1) * len(first) // (2 * count)] for at in range(count)]
     return sorted(sorted(names, key=lambda number: (rank[number], number))[:count])
