@@ -20,7 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma import columns
-from twigma.builder.duplicates import earliest, identical, near_groups
+from twigma.builder.duplicates import earliest, identical
+from twigma.builder.near import near_groups
 from twigma.builder.vectors import Indices, Vectors, read_vectors
 from twigma.rehydrate.shards import read_sidecars
 
