@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from twigma.analysis.codebook import SAMPLE, size_matched
+from twigma.analysis.codebook import size_matched
 from twigma.analysis.distance import Array, Estimate, Floats, interval, matrix
 from twigma.analysis.themes import wilson
 
 NEIGHBOURS = 5
+SAMPLE = 5000  # rows of a set: the cost is their square, for every ordered pair
 
 
 class Manifold(NamedTuple):

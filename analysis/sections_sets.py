@@ -175,7 +175,8 @@ def beyond(found: Found) -> Section:
         f"({interval(near['value'], near['low'], near['high'])}){contrast}; two samples of one set give up to "
         f"{number(near['noise_95'])}.",
         f"{number(int(kernel['n'].max()))} images of each set; 95% intervals from blocks of them; "
-        f"p by random division. Balls reach to the {number(int(shared['k'].max()))}th neighbour.",
+        f"p by random division. Balls reach to the {number(int(shared['k'].max()))}th neighbour, among "
+        f"{number(int(shared['n'].max()))} images of each set.",
         "Not in the paper.",
         "KID and CMMD (in thousandths) are unbiased and may be below zero. Density is 1, and coverage as in the last "
         "column, for two samples of one set. Skewness above 1 says that a few reference images are near to very many.",
