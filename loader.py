@@ -47,6 +47,8 @@ class Twigma(Parquet):  # type: ignore[misc]
     def __init__(self, *args: Any, data_files: Any = None, data_dir: str | None = None, **kwargs: Any):
         name = kwargs["config_name"] = kwargs.get("config_name") or self.DEFAULT_CONFIG_NAME
         self.release: Any = None
+        if not data_files and name not in self.builder_configs:
+            raise ValueError(f"twigma has no configuration {name!r}: expected one of {', '.join(self.builder_configs)}")
         if not data_files and name == "liked":
             self.folder = os.path.abspath(kwargs.get("liked") or TwigmaConfig.liked)  # noqa: PTH100
             data_files = _liked_files(self.folder)

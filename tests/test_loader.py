@@ -109,6 +109,11 @@ def test_images_removed_since_are_in_no_cache(here):
     assert name not in names(load()) and len(load()) == len(list(load(streaming=True))) == 25
 
 
+def test_a_configuration_that_there_is_not_is_named(there):
+    with pytest.raises(ValueError, match="no configuration 'image': expected one of metadata, .*, liked"):
+        load("image")
+
+
 # ----------------------------------------------------------------- streams
 
 
