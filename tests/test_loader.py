@@ -110,7 +110,7 @@ def test_images_removed_since_are_in_no_cache(here):
 
 
 def test_a_configuration_that_there_is_not_is_named(there):
-    with pytest.raises(ValueError, match="no configuration 'image': expected one of metadata, .*, liked"):
+    with pytest.raises(ValueError, match=r"no configuration 'image': expected one of metadata, .*, liked"):
         load("image")
 
 
