@@ -30,7 +30,7 @@ print(len(images), len(twigma.open_images(sys.argv[2])))
 """
 
 
-@row(34, "takedown of 1,000 ids", "absent from every artefact, report, cache", quick=20, default=1000, long=1000)
+@row(34, "takedown of 1,000 ids", "absent from every artefact, report, cache", quick=None, default=1000, long=1000)
 def taken_down(count: int, folder: Path) -> Measured:
     town = settle(folder, count * 2)
     work, out, asked = folder / "clean", folder / "twigma", folder / "requests.txt"
