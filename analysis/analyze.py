@@ -1,6 +1,7 @@
 """Every figure and table of the paper from a release: `twigma analyze RELEASE --out report`.
 
-Writes `out/results/<table>.parquet` and `.csv`, and `out/results.json` last, so that its existence means finished.
+Writes `out/results/<table>.parquet` and `.csv`, and `out/results.json` last, so that its existence means finished. The
+table `paper` holds every number the paper states beside ours, with a verdict.
 An analysis whose columns or reference sets are absent is left out and named, with the way to get what it lacks.
 """
 
@@ -18,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 from twigma import columns
 from twigma.analysis import inputs
 from twigma.analysis.figures import FIGURES
+from twigma.analysis.figures_paper import paper_box
 from twigma.analysis.needs import Figure, Result, Settings, lacking
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 4  # of the analyses: results made by another one are computed again
+VERSION = 5  # of the analyses: results made by another one are computed again
 LIBRARIES = ("faiss-cpu", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
 SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
 RISKY = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes such a cell for a formula
@@ -67,6 +69,7 @@ def analyze(
         return done
     data = inputs.load(release, work, references, sheets)
     results, skipped = _run(data, settings)
+    results["paper"] = paper_box(data, settings, results, skipped)
     _write(out, {name: table for result in results.values() for name, table in result.tables.items()})
     found = _document(data, made_from, results, skipped)
     columns.write_json(out / "results.json", found)

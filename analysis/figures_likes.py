@@ -21,7 +21,8 @@ def fig2d(role: str) -> Callable[[Inputs, Settings], Result]:
         from twigma.analysis.neighbours import likes_by_quintile, quintiles
 
         similarity, weights = _similarity(data, settings, role), data.images.weights()
-        table = likes_by_quintile(quintiles(similarity, weights), data.images.values("like_count"), weights)
+        likes, blocks = data.images.values("like_count"), _owners(data.images)
+        table = likes_by_quintile(quintiles(similarity, weights), likes, weights, blocks)
         level = {f"similarity/{role}": {"value": float(similarity.mean()), "n": len(similarity)}}
         values = entries(table, f"likes/{role}", ["quintile"], "mean") | level
         return Result(int(table["n"].sum()), {f"fig2d_{role}": table}, values, weighted(data.images))
@@ -72,6 +73,11 @@ def _regressed(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
         "posts": images.values("id"),
         "weights": weights,
     }
+
+
+def _owners(images: Images) -> Any:
+    """The author of each image where authors are known, else its post: likes hang together within both."""
+    return images.values("author_id" if images.has("author_id") else "id")
 
 
 def weighted(images: Images) -> tuple[str, ...]:

@@ -99,23 +99,36 @@ def quintiles(values: Array, weights: Array | None = None) -> npt.NDArray[np.int
     return (np.searchsorted(edges, values, side="left") + 1).astype(np.int8)
 
 
-def likes_by_quintile(quintile: Array, likes: Any, weights: Array | None = None) -> pd.DataFrame:
+def likes_by_quintile(quintile: Array, likes: Any, weights: Array | None = None, blocks: Any = None) -> pd.DataFrame:
     """Mean likes in each quintile of similarity, with mean ± 1.96 sd/√n (Fig 2d right).
 
     Rows whose likes are null are left out. Columns: quintile, n, mean, low, high; a quintile with fewer than two
-    rows has NaN limits. The interval takes rows as independent, as the paper does; `likes.eq1` does not. With
-    `weights` of a sample, mean and interval are those of `weights.weighted_mean`.
+    rows has NaN limits. This interval takes rows as independent, as the paper does. With `blocks` (the author or post
+    of each row; None stands alone) robust_low and robust_high do not. With `weights` of a sample, mean and intervals
+    are those of `weights.weighted_mean`.
     """
     frame = pd.DataFrame({"quintile": np.asarray(quintile), "likes": pd.to_numeric(pd.Series(likes)).to_numpy(float)})
-    frame = frame.assign(weight=1.0 if weights is None else weights).dropna()
+    frame = frame.assign(weight=1.0 if weights is None else weights)
+    if blocks is not None:
+        codes = pd.factorize(pd.Series(blocks).to_numpy(object))[0]
+        frame["block"] = np.where(codes < 0, -1 - np.arange(len(codes)), codes)
+    frame = frame.dropna()
     if frame.empty:
         raise ValueError("likes_by_quintile: every like count is null; hydrate the posts to get them")
-    if weights is not None:
-        groups = [(q, weighted_mean(rows["likes"], rows["weight"])) for q, rows in frame.groupby("quintile")]
-        return pd.DataFrame([(q, e.n, *e[:3]) for q, e in groups], columns=["quintile", "n", "mean", "low", "high"])
-    table = frame.groupby("quintile")["likes"].agg(n="count", mean="mean", sd="std").reset_index()
-    half = 1.96 * table.pop("sd") / np.sqrt(table["n"])
-    return table.assign(low=table["mean"] - half, high=table["mean"] + half)
+    return pd.DataFrame([_mean_likes(q, rows, weights is not None) for q, rows in frame.groupby("quintile")])
+
+
+def _mean_likes(quintile: Any, rows: pd.DataFrame, weighted: bool) -> dict[str, Any]:
+    found = weighted_mean(rows["likes"], rows["weight"])
+    if not weighted:
+        half = 1.96 * float(rows["likes"].std()) / np.sqrt(len(rows))  # as the paper: ddof = 1
+        found = found._replace(low=found.value - half, high=found.value + half)
+    row = {"quintile": quintile, "n": found.n, "mean": found.value, "low": found.low, "high": found.high}
+    if "block" not in rows:
+        return row
+    several = rows["block"].nunique() > 1
+    wide = weighted_mean(rows["likes"], rows["weight"], rows["block"]) if several else None
+    return row | {"robust_low": wide.low if wide else np.nan, "robust_high": wide.high if wide else np.nan}
 
 
 def _check(query: Array, reference: Array, k: int) -> None:

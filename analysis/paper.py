@@ -7,6 +7,8 @@ Benchmarks. A number the paper shows only as a picture, or not at all, is None. 
 Interval = tuple[float, float | None, float | None]  # value, low, high
 
 # Section 2.1 and Fig 1b. Table 1 of the paper says January 2020; its text and figure say January 2021.
+HASHTAGS = 19  # their list is only in an image
+POSTS_FOUND, POSTS_WITH_PHOTOS = 2_200_000, 1_300_000  # "about", before and after the photos were fetched
 POSTS = 623_707
 IMAGES = 805_650
 FIRST_MONTH = "2021-01"
@@ -39,6 +41,7 @@ VARIATION: dict[str, float] | None = None  # Fig 3b: IEV, PMV and entropy are on
 # Fig 3c: Kendall's tau between words of a prompt and the distance between its images.
 PROMPT_TAU = -0.1
 PROMPT_TAU_P = 0.01
+PROMPT_TAU_Z = 2.5758293035489004  # the normal quantile of that p: the standard error of τ is its τ over this
 
 # Fig 4b-d, on the released labels.
 FALLING_CLUSTERS = (1, 3, 4)

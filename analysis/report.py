@@ -12,13 +12,14 @@ from typing import Any
 import pandas as pd
 
 from twigma import columns
-from twigma.analysis import paper, sections_content, sections_likes, sections_sets
+from twigma.analysis import paper, sections_content, sections_likes, sections_paper, sections_sets
 from twigma.analysis.section import Found, Section
 from twigma.analysis.wording import clean, listed, number
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 # The figures a section needs (any of those that start so), in the order of the paper.
 SECTIONS: Mapping[str, Callable[[Found], Section]] = {
+    "paper": sections_paper.box,
     "fig1b": sections_content.posts,
     "fig1c": sections_content.words,
     "fig2a": sections_sets.maps,

@@ -7,6 +7,7 @@ from twigma.analysis.section import Found, Section, records
 from twigma.analysis.wording import Table, interval, listed, number, p_value, table
 
 ROLES = ("photographs", "paintings")
+LIKES_HEADER = ("Reference", "Quintile", "n", "Mean likes [95%]", "By author [95%]", "Paper")
 
 
 def likes(found: Found) -> Section:
@@ -18,7 +19,14 @@ def likes(found: Found) -> Section:
         claims.append(f"images least similar to {role} got {ends[0]} likes on average, the most similar {ends[1]}")
         means = records(found.tables[f"fig2d_{role}"])
         rows += [
-            (role, r.quintile, r.n, interval(r.mean, r.low, r.high), _stated(paper.LIKES[role].get(r.quintile)))
+            (
+                role,
+                r.quintile,
+                r.n,
+                interval(r.mean, r.low, r.high),
+                interval(r.mean, r.robust_low, r.robust_high),
+                _stated(paper.LIKES[role].get(r.quintile)),
+            )
             for r in means
         ]
     levels = [f"{role} {found.interval(f'similarity/{role}')}" for role in roles]
@@ -31,10 +39,11 @@ def likes(found: Found) -> Section:
         f"Mean similarity to {listed(levels)}.",
         "The least similar fifth got more likes: 30.1 against 23.8 (LAION), 31.9 against 24.1 (ArtBench).",
         "Similarity is the mean of the five largest cosines, by exact search in references of equal size. "
-        "These intervals take images as independent, as the paper does; Eq (1) below does not.",
+        "The drawn intervals take images as independent, as the paper does; those by author (by post where authors "
+        "are not known) and Eq (1) below do not.",
         charts.fig2d(found.tables),
         "Mean likes with intervals for the five quintiles of similarity, one panel for each reference set.",
-        (table("Mean likes by quintile", ("Reference", "Quintile", "n", "Mean likes [95%]", "Paper"), rows, True),),
+        (table("Mean likes by quintile", LIKES_HEADER, rows, True),),
     )
 
 

@@ -1,5 +1,6 @@
 """`twigma release`, `liked`, `sheets`, `analyze`, `report`, `removals`, `columns`, `demo`: what a folder gives."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,9 @@ def analyze(release: Path, out: Path, references: tuple[str, ...], **options: An
 
     found = run(release, out, references=dict(_pair(text) for text in references), **options)
     click.echo(f"analyze: {len(found['figures'])} figures in {out / 'results'}, {len(found['skipped'])} skipped")
+    said = Counter(entry["verdict"] for key, entry in found["values"].items() if key.startswith("paper/"))
+    told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(said.items()))
+    click.echo(f"  the paper's numbers beside ours: {told} ({out / 'results' / 'paper.csv'})")
     lacking: dict[str, list[str]] = {}
     for skipped in found["skipped"]:
         for missing, how in zip(skipped["missing"] or [""], skipped["how"], strict=True):

@@ -20,7 +20,8 @@ from twigma.analysis.needs import HOW, Settings, lacking
 
 def test_every_figure_is_there_and_nothing_is_skipped(analysed):
     found = analysed.results
-    assert set(found["figures"]) == {figure.name for figure in figures.FIGURES} - {"fig2c_sensitivity", "concordance"}
+    left_out = {"fig2c_sensitivity", "concordance"}
+    assert set(found["figures"]) == {figure.name for figure in figures.FIGURES} - left_out | {"paper"}
     skipped = [(e["figure"], e["missing"]) for e in found["skipped"]]
     assert skipped == [("fig2c_sensitivity", ["not asked for"]), ("concordance", ["annotation sheets"])]
     assert json.loads((analysed.out / "results.json").read_text("utf-8")) == found
@@ -105,7 +106,7 @@ def test_unchanged_data_returns_at_once_without_heavy_imports(analysed, planted)
 def test_a_release_alone_names_what_the_rest_needs(planted, tmp_path):
     found = analyze(planted.release, tmp_path)
     skipped = {entry["figure"]: entry for entry in found["skipped"]}
-    assert {"fig1b", "fig3ab", "fig4a", "fig4b", "fig4c", "fig4d"} == set(found["figures"])
+    assert {"fig1b", "fig3ab", "fig4a", "fig4b", "fig4c", "fig4d", "paper"} == set(found["figures"])
     assert skipped["fig1c"]["missing"] == ["column text"]
     assert skipped["fig1c"]["how"] == [HOW["text"]]
     assert skipped["fig2c"]["missing"] == ["a reference set"]
@@ -120,13 +121,15 @@ def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
     rows = planted.rows.select(["id", "image_name", "created_at"])
     columns.write_parquet(release / "metadata" / "00000.parquet", rows)
     first = analyze(release, out)
-    assert list(first["figures"]) == ["fig1b"]
+    assert list(first["figures"]) == ["fig1b", "paper"]
     assert analyze(release, out) == first
     assert analyze(release, out, seed=1)["made_from"]["settings"]["seed"] == 1
     (out / "results" / "fig1b.parquet").unlink()
     (out / "results" / "fig9.csv").write_text("of an earlier run", "utf-8")
     analyze(release, out, seed=1)
-    assert sorted(path.name for path in (out / "results").iterdir()) == ["fig1b.csv", "fig1b.parquet"]
+    assert sorted(path.name for path in (out / "results").iterdir()) == [
+        *("fig1b.csv", "fig1b.parquet", "paper.csv", "paper.parquet"),
+    ]
     columns.write_parquet(release / "metadata" / "00000.parquet", rows.slice(0, 300))
     again = analyze(release, out, seed=1)
     assert again["data"]["images"] == 300

@@ -100,3 +100,20 @@ def test_degenerate_inputs():
             quintiles(bad)
     with pytest.raises(ValueError, match="every like count is null"):
         likes_by_quintile(np.array([1, 2]), [None, None])
+
+
+def test_likes_by_author_have_the_clustered_interval_of_statsmodels(rng):
+    sm = pytest.importorskip("statsmodels.api")
+    author = rng.integers(0, 40, 900)
+    likes = rng.poisson(20 * rng.gamma(2, 0.5, 40)[author]).astype(float)
+    likes[:7] = np.nan
+    quintile, names = rng.integers(1, 6, 900), [None if a == 0 else f"a{a}" for a in author]
+    alone = np.where(author == 0, 1000 + np.arange(900), author)
+    table = likes_by_quintile(quintile, likes, blocks=names).set_index("quintile")
+    for q in range(1, 6):
+        rows = (quintile == q) & ~np.isnan(likes)
+        kind = {"groups": alone[rows], "use_correction": False}
+        fit = sm.OLS(likes[rows], np.ones(rows.sum())).fit(cov_type="cluster", cov_kwds=kind)
+        assert table.loc[q, ["robust_low", "robust_high"]].to_numpy(float) == pytest.approx(fit.conf_int()[0])
+    pd.testing.assert_frame_equal(table.reset_index()[["quintile", "n", "mean", "low", "high"]],
+                                  likes_by_quintile(quintile, likes))  # fmt: skip
