@@ -25,7 +25,7 @@ from twigma.analysis.needs import Figure, Result, Settings, lacking
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 5  # of the analyses: results made by another one are computed again
+VERSION = 6  # of the analyses: results made by another one are computed again
 LIBRARIES = ("faiss-cpu", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
 SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
 RISKY = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes such a cell for a formula

@@ -4,15 +4,15 @@
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from twigma.analysis import figures_checks
 from twigma.analysis.figures_likes import eq1, eq1_sensitivity, fig2d, weighted
 from twigma.analysis.figures_sets import set_metrics
-from twigma.analysis.inputs import OURS, Inputs
-from twigma.analysis.needs import Figure, Result, Settings, entries, lacking
+from twigma.analysis.inputs import Inputs
+from twigma.analysis.needs import Figure, Result, Settings, entries
 
 # ------------------------------------------------------------- one function a figure
 
@@ -80,12 +80,8 @@ def fig3ab(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.distance import same_different_ratio
     from twigma.analysis.variation import METRICS, variation_table
 
-    groups = {}
-    for role, label in (("paintings", "same artist"), ("prompts", "same prompt")):
-        if not lacking(data, settings, [f"@{role}", f"@{role}.group"]):
-            images = data.references[getattr(settings, role)]
-            groups[label] = (images.embedding, images.values("group"))
-    table = variation_table(data.sets(), groups, seed=settings.seed, blocks=_blocks(data))
+    groups = figures_checks.grouped(data, settings)
+    table = variation_table(data.sets(), groups, seed=settings.seed, blocks=figures_checks.blocks(data))
     found = pd.concat([_metric(table, metric) for metric in METRICS], ignore_index=True)
     values = entries(found, "", ["metric", "set"], "value")
     tables = {"fig3a": _metric(table, "distance").drop(columns="metric"), "fig3b": table}
@@ -100,17 +96,6 @@ def _metric(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One metric of `variation_table` in long form: metric, set, value, low, high, groups, n."""
     names = {metric: "value", f"{metric}_low": "low", f"{metric}_high": "high"}
     return table.rename(columns=names)[["set", *names.values(), "groups", "n"]].assign(metric=metric)
-
-
-def _blocks(data: Inputs) -> dict[str, Any]:
-    """What images of a set may depend on together: their author, artist or prompt; an unknown one stands alone."""
-    owners = {}
-    for images in (data.images, *data.references.values()):
-        column = "author_id" if images.name == OURS else "group"
-        if images.has(column) and len(images.rows):
-            names = pd.Series(images.values(column), dtype=object)
-            owners[images.name] = names.where(names.notna(), names.index.astype(str) + " alone").to_numpy()
-    return {name: labels for name, labels in owners.items() if len(set(labels)) > 1}
 
 
 def fig3c(data: Inputs, settings: Settings) -> Result:
@@ -205,6 +190,7 @@ ROLES = ("photographs", "paintings")
 LIKES = ("embedding", "like_count")
 EQ1 = (*LIKES, "follower_count")
 GROUPS = {"same artist": ("@paintings.group",), "same prompt": ("@prompts.group",)}
+RELEASED = {"agreement with the released labels": ("label_10_cluster",)}
 AUTHORS = {"intervals by author": ("author_id",)}
 FIGURES = (
     Figure("fig1b", fig1b, ("created_at",)),
@@ -217,10 +203,13 @@ FIGURES = (
     *(Figure(f"eq1_{role}", eq1(role), (*EQ1, f"@{role}"), AUTHORS) for role in ROLES),
     *(Figure(f"eq1_{role}_sensitivity", eq1_sensitivity(role), (*EQ1, f"@{role}")) for role in ROLES),
     Figure("fig3ab", fig3ab, ("embedding",), GROUPS),
+    Figure("entropy_k", figures_checks.entropies, ("embedding",)),
+    Figure("near_duplicates", figures_checks.near_duplicates, ("embedding",)),
     Figure("fig3c", fig3c, ("@prompts", "@prompts.group")),
     Figure("set_metrics", set_metrics, ("embedding", "@")),
     Figure("fig4a", fig4a, ("UMAP_dim_1", "UMAP_dim_2", "created_at")),
     Figure("fig4b", fig4b, ("label_10_cluster", "created_at")),
+    Figure("clusters_k", figures_checks.granularity, ("embedding", "created_at"), RELEASED),
     Figure("fig4c", fig4c, ("all_captions", "label_10_cluster")),
     Figure("concordance", concordance, ("sheets",)),
     Figure("fig4d", fig4d, ("nsfw_score",)),

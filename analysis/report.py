@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from twigma import columns
-from twigma.analysis import paper, sections_content, sections_likes, sections_paper, sections_sets
+from twigma.analysis import paper, sections_checks, sections_content, sections_likes, sections_paper, sections_sets
 from twigma.analysis.section import Found, Section
 from twigma.analysis.wording import clean, listed, number
 
@@ -29,10 +29,13 @@ SECTIONS: Mapping[str, Callable[[Found], Section]] = {
     "eq1_": sections_likes.regression,
     "fig3a": sections_sets.distance,
     "fig3ab": sections_sets.variation,
+    "entropy_k": sections_checks.entropies,
+    "near_duplicates": sections_checks.near_duplicates,
     "fig3c": sections_sets.prompts,
     "set_metrics": sections_sets.beyond,
     "fig4a": sections_content.drift,
     "fig4b": sections_content.trends,
+    "clusters_k": sections_checks.granularity,
     "fig4c": sections_content.themes,
     "concordance": sections_content.concordance,
     "fig4d": sections_content.nsfw,

@@ -187,7 +187,7 @@ def _whole(x: Array, labels: npt.NDArray[np.int64], k: int, owner: Array | None)
 
 def _conditional(x: Array, labels: Any, centroids: npt.NDArray[np.float32], n: int, seed: int) -> dict[str, Any]:
     """Every metric within groups, averaged over them, with intervals from the groups."""
-    x, codes = _whole_groups(x, labels, n, seed)
+    x, codes = whole_groups(x, labels, n, seed)
     distance = grouped_distance(x, codes, seed=seed)
     value, low, high = distance[["value", "low", "high"]].to_numpy(float)[0].tolist()
     estimates = {"distance": Estimate(value, low, high, len(x))}
@@ -203,7 +203,7 @@ def _conditional(x: Array, labels: Any, centroids: npt.NDArray[np.float32], n: i
     return _limits(estimates) | extra | {"groups": int(codes.max()) + 1, "n": len(x)}
 
 
-def _whole_groups(x: Array, labels: Any, n: int, seed: int) -> tuple[Array, npt.NDArray[np.int64]]:
+def whole_groups(x: Array, labels: Any, n: int, seed: int) -> tuple[Array, npt.NDArray[np.int64]]:
     """Random whole groups of two or more rows, as many as fit in `n` rows (two at least), recoded from 0."""
     codes = pd.factorize(pd.Series(np.asarray(labels, dtype=object)))[0]
     sizes = np.bincount(codes[codes >= 0], minlength=1)
