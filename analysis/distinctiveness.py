@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from twigma.analysis.codebook import SAMPLE, Recipe, assign, codebook, size_matched
+from twigma.analysis.proportions import wilson
 
 Array = npt.NDArray[Any]
 Mode = Literal["paper", "robust"]
@@ -53,7 +54,7 @@ def cluster_shares(
     order = np.argsort(-counts[by], kind="stable")
     rows = [(c + 1, name, int(counts[name][order[c]]), len(drawn[name])) for c in range(k) for name in drawn]
     table = pd.DataFrame(rows, columns=["cluster", "set", "count", "n"])
-    low, high = _wilson(table["count"].to_numpy(), table["n"].to_numpy())
+    low, high = wilson(table["count"].to_numpy(), table["n"].to_numpy())
     table = table.assign(share=table["count"] / table["n"], low=low, high=high, k=k, mode=mode, seed=seed)
     return table[["cluster", "set", "share", "low", "high", "count", "n", "k", "mode", "seed"]]
 
@@ -259,13 +260,6 @@ def _shares(counts: Array, smoothing: float) -> npt.NDArray[np.float64]:
     counts = np.asarray(counts, dtype=np.float64) + smoothing
     shares: npt.NDArray[np.float64] = counts / counts.sum()
     return shares
-
-
-def _wilson(count: Array, n: Array) -> tuple[Array, Array]:
-    share, z2 = count / n, Z**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n**2))
-    return np.where(count == 0, 0, centre - half), np.where(count == n, 1, centre + half)
 
 
 def _rank(sets: Mapping[str, Array]) -> Any:

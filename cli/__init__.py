@@ -6,7 +6,7 @@ Libraries are imported inside the command that needs them, so that `twigma --hel
 import click
 
 import twigma
-from twigma.cli import outputs, posts, publish, stages, status
+from twigma.cli import hashtags, outputs, posts, publish, stages, status
 from twigma.cli.options import Commands
 
 
@@ -28,6 +28,7 @@ def main() -> None:
 
 
 for command in (
+    hashtags.hashtags,
     posts.collect,
     posts.ids,
     posts.import_,
