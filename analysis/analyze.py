@@ -185,11 +185,11 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
     import pyarrow as pa
 
     columns.write_parquet(path.with_suffix(".parquet"), pa.Table.from_pandas(table, preserve_index=False))
-    safe = table.assign(**{name: table[name].map(_inert) for name in table.columns})
+    safe = table.assign(**{name: table[name].map(inert) for name in table.columns})
     with columns.atomic(path.with_suffix(".csv")) as partial:
-        safe.rename(columns=_inert).to_csv(partial, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        safe.rename(columns=inert).to_csv(partial, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
 
 
-def _inert(cell: Any) -> Any:
+def inert(cell: Any) -> Any:
     """Text that a spreadsheet would run, made text again by a leading apostrophe; anything else as it is."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(RISKY) else cell
