@@ -74,7 +74,7 @@ _DECLARED = [
     Column("pixel_hash", pa.string(), "hex", "Hash of the decoded pixels."),
     Column("image", pa.binary(), "bytes", "The encoded image, while a stage works on it; lives in the tars."),
     Column("duplicate_of", pa.string(), "media id", "image_name of the kept image this row repeats; null if kept."),
-    Column("duplicate_reason", pa.string(), "class", "media_id, embedding, pixels or near; null if kept."),
+    Column("duplicate_reason", pa.string(), "class", "media_id, embedding, pixels, near or generation; else null."),
 ]
 COLUMNS: Mapping[str, Column] = {column.name: column for column in _DECLARED}
 PUBLISHED = tuple(column.name for column in _DECLARED[:12])

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from twigma import columns
+from twigma.analysis.references import ABOUT, about, refuse_other_models
 from twigma.analysis.weights import sample_weights
 
 PRIVATE = ("author_id", "follower_count", "text")  # never in a release; taken from the working folder
 OURS = "twigma"  # the name of the studied set in every table
+TOLD = ("origin", "licence", "model", "note", "repeats", "revisions")  # of a reference set's record, in the results
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Images:
     rows: NDArray[np.int64]  # [n], the row of `table` each embedding belongs to
     dtype: str = ""  # precision the embeddings were stored in
     unusable: int = 0  # embeddings of zero or not finite numbers, left out: they have no direction
+    about: Mapping[str, Any] = field(default_factory=dict)  # of a reference set: origin, licence, model
 
     def has(self, column: str) -> bool:
         """Whether any row has a value in this column."""
@@ -79,8 +82,18 @@ def load(release: Path, work: Path | None, references: Mapping[str, Path], sheet
     if work is not None:
         table = _with_private(table, columns.read_images(work))
     vectors = _read(release, "embeddings")
+    refuse_other_models(release, references)
     ours = _images(OURS, table, vectors)
-    return Inputs(ours, {name: _reference(name, path) for name, path in references.items()}, sheets=sheets)
+    found = {name: _reference(name, path) for name, path in references.items()}
+    _refuse_other_lengths([ours, *found.values()])
+    return Inputs(ours, found, sheets=sheets)
+
+
+def _refuse_other_lengths(sets: Iterable[Images]) -> None:
+    lengths = {images.name: images.embedding.shape[1] for images in sets if len(images.rows)}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} has {length} numbers" for name, length in lengths.items())
+        raise ValueError(f"embeddings of different models cannot be compared ({told}): embed all sets by one model")
 
 
 def _read(release: Path, config: str) -> pa.Table | None:
@@ -98,9 +111,12 @@ def _reference(name: str, work: Path) -> Images:
     """A working folder as a set of images, with those stages that were run on it."""
     stages = [stage for stage in ("embed", "nsfw") if any((work / "columns" / stage).glob("*.arrow"))]
     table = columns.read_images(work, *stages)
-    if "embedding" not in table.column_names:
-        return _images(name, table, None)
-    return _images(name, table.drop_columns(["embedding"]), table.select(["image_name", "embedding"]))
+    if "duplicate_of" in table.column_names:  # repeats that `twigma reference add` marked
+        table = table.filter(pc.is_null(table["duplicate_of"]))
+    vectors = table.select(["image_name", "embedding"]) if "embedding" in table.column_names else None
+    rest = table.drop_columns(["embedding"]) if vectors is not None else table
+    told = {key: value for key, value in about(work).items() if key in TOLD}
+    return replace(_images(name, rest, vectors), about=told)
 
 
 def _images(name: str, table: pa.Table, vectors: pa.Table | None) -> Images:
@@ -139,7 +155,7 @@ def file_hashes(
     if work is not None:
         files["work/images.parquet"] = work / "images.parquet"
     for name, folder in references.items():
-        files[f"references/{name}/images.parquet"] = folder / "images.parquet"
+        files |= {f"references/{name}/{file}": folder / file for file in ("images.parquet", ABOUT)}
         parts = [part for stage in ("embed", "nsfw") for part in (folder / "columns" / stage).glob("*.arrow")]
         files |= {f"references/{name}/{part.relative_to(folder)}": part for part in parts}
     if sheets is not None:
@@ -162,7 +178,7 @@ def describe(data: Inputs) -> dict[str, Any]:
         "first": dates["min"] and dates["min"].isoformat(timespec="seconds"),
         "last": dates["max"] and dates["max"].isoformat(timespec="seconds"),
         "embeddings": _precision(data.images),
-        "references": {name: _precision(images) for name, images in data.references.items()},
+        "references": {name: _precision(images) | dict(images.about) for name, images in data.references.items()},
     }
 
 

@@ -27,9 +27,9 @@ HOW: Mapping[str, str] = {
     "UMAP_dim_1": "`twigma cluster` draws the map",
     "UMAP_dim_2": "`twigma cluster` draws the map",
     "nsfw_score": "`twigma nsfw` scores the images",
-    "group": "a reference set whose images name their artist or prompt: `twigma add --group KEY`",
+    "group": "a reference set whose images name their artist or prompt: `twigma reference add --group COLUMN`",
 }
-MAKE_REFERENCE = "make one with `twigma add` and `twigma embed`, and pass it with --reference NAME=FOLDER"
+MAKE_REFERENCE = "`twigma reference add NAME` makes one (`twigma reference list`); pass it with --reference NAME"
 MAKE_SHEETS = "`twigma sheets` writes blank ones; pass the folder with --sheets once people have filled them in"
 Entry = dict[str, Any]  # value, low, high, n and whatever else belongs to one number
 

@@ -68,7 +68,10 @@ def render(results: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> st
     template = environment.from_string(TEMPLATE.read_text("utf-8"))
     skipped = [{key: _cleaned(value) for key, value in entry.items()} for entry in results["skipped"]]
     return template.render(
-        summary=_summary(results), sections=built, skipped=skipped, sources=_sources(results["made_from"])
+        summary=_summary(results),
+        sections=built,
+        skipped=skipped,
+        sources=[*_sources(results["made_from"]), *_references(results["data"]["references"])],
     )
 
 
@@ -112,3 +115,19 @@ def _sources(made_from: Mapping[str, Any]) -> list[tuple[str, str]]:
     settings = ", ".join(f"{key} {clean(value)}" for key, value in sorted(made_from["settings"].items()))
     versions = ", ".join(f"{key} {clean(value)}" for key, value in sorted(made_from["versions"].items()))
     return [("Data (SHA-256)", clean(made_from["sha256"])), ("Settings", settings), ("Versions", versions)]
+
+
+def _references(sets: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Where each reference set comes from, under which licence, and what embedded it, as far as that is recorded."""
+    found = []
+    for name, facts in sets.items():
+        told = {
+            "from": listed(list(facts.get("origin", ()))),
+            "licence": facts.get("licence", ""),
+            "embedded by": facts.get("model", {}).get("model", ""),
+            "": facts.get("note", ""),
+        }
+        text = "; ".join(f"{key} {value}".strip() for key, value in told.items() if value)
+        if "licence" in facts:
+            found.append((f"Reference set {clean(name)}", clean(text, 600)))
+    return found

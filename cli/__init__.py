@@ -6,7 +6,7 @@ Libraries are imported inside the command that needs them, so that `twigma --hel
 import click
 
 import twigma
-from twigma.cli import hashtags, outputs, posts, publish, stages, status
+from twigma.cli import hashtags, outputs, posts, publish, reference, stages, status
 from twigma.cli.options import Commands
 
 
@@ -43,6 +43,7 @@ for command in (
     publish.publish,
     outputs.liked,
     outputs.sheets,
+    reference.reference,
     outputs.analyze,
     outputs.report,
     outputs.removals,

@@ -83,8 +83,8 @@ def liked(work: Path, out: Path, **options: Any) -> None:
     "--reference",
     "references",
     multiple=True,
-    metavar="NAME=FOLDER",
-    help="Embedded working folder to compare with; photographs, paintings and prompts play the paper's roles.",
+    metavar="NAME[=FOLDER]",
+    help="Set to compare with, in refs/NAME or FOLDER; photographs, paintings and prompts play the paper's roles.",
 )
 @click.option(
     "--projection", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="Map of Fig 2a."
@@ -98,11 +98,13 @@ def analyze(release: Path, out: Path, references: tuple[str, ...], **options: An
     With intervals, wherever the columns they need are there.
 
     \b
-      twigma analyze twigma --work work --reference photographs=refs/photographs --reference paintings=refs/paintings
+      twigma analyze twigma --work work --reference laion --reference artbench --reference mine=elsewhere/mine
     """
     from twigma.analysis.analyze import analyze as run
+    from twigma.analysis.references import find_reference, roles
 
-    found = run(release, out, references=dict(_pair(text) for text in references), **options)
+    folders = dict(find_reference(text) for text in references)
+    found = run(release, out, references=folders, **roles(folders), **options)
     click.echo(f"analyze: {len(found['figures'])} figures in {out / 'results'}, {len(found['skipped'])} skipped")
     said = Counter(entry["verdict"] for key, entry in found["values"].items() if key.startswith("paper/"))
     told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(said.items()))
@@ -113,13 +115,9 @@ def analyze(release: Path, out: Path, references: tuple[str, ...], **options: An
             lacking.setdefault(f"{missing} ({how})" if missing else how, []).append(skipped["figure"])
     for reason, figures in lacking.items():
         click.echo(f"  {reason}: {', '.join(figures)}")
-
-
-def _pair(text: str) -> tuple[str, Path]:
-    name, mark, folder = text.partition("=")
-    if not (name and mark and folder):
-        raise ValueError(f"--reference: expected NAME=FOLDER, found {text!r}")
-    return name, Path(folder)
+    for name, about in found["data"]["references"].items():
+        if "licence" in about:
+            click.echo(f"  {name}: from {', '.join(about['origin'])}; licence: {about['licence']}")
 
 
 @click.command()

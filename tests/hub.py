@@ -29,6 +29,7 @@ class Repo:
     tags: dict[str, str] = field(default_factory=dict)
     gated: Any = False
     private: bool = False
+    card: dict[str, Any] = field(default_factory=dict)
 
     def at(self, revision: str) -> tuple[str, dict[str, bytes]] | None:
         sha = self.commits[-1][0] if revision == "main" else self.tags.get(revision, revision)
@@ -120,6 +121,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             store, (sha, files) = found
             siblings = [{"rfilename": p, "size": len(d), "blobId": git_hash(d)} for p, d in sorted(files.items())]
             about = {"id": repo, "sha": sha, "private": store.private, "gated": store.gated, "disabled": False}
+            about |= {"cardData": store.card}
             self.say(200, about | {"siblings": siblings, "tags": [], "downloads": 0, "likes": 0})
 
     def refs(self, query: dict[str, Any], body: bytes, repo: str) -> None:
@@ -219,8 +221,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
             first, last = int(asked[1]), min(int(asked[2] or len(data) - 1), len(data) - 1)
             headers["Content_Range"] = f"bytes {first}-{last}/{len(data)}"
-            return self.say(206, data[first : last + 1], **headers)
-        return self.say(200, data, **headers)
+            return self.send(path, 206, data[first : last + 1], headers)
+        return self.send(path, 200, data, headers)
+
+    def send(self, path: str, code: int, data: bytes, headers: dict[str, str]) -> None:
+        """A file's bytes; those of a spoilt one with a byte turned, and half of them where the line is to drop."""
+        if self.command == "HEAD":
+            return self.say(code, data, **headers)
+        if path in self.server.spoilt:
+            data = data[:-1] + bytes([data[-1] ^ 1])
+        if self.server.drops > 0 and len(data) > 1:
+            self.server.drops -= 1
+            self.send_response(code)
+            for name, text in (headers | {"Content_Length": str(len(data))}).items():
+                self.send_header(name.replace("_", "-"), text)
+            self.end_headers()
+            data = data[: len(data) // 2]
+            self.wfile.write(data)
+            self.close_connection = True
+        else:
+            self.say(code, data, **headers)
+        return self.server.sent.append((path, len(data)))
 
 
 def _entry(path: str, data: bytes) -> dict[str, Any]:
@@ -246,7 +267,10 @@ ROUTES: list[tuple[str, str, Any]] = [
 
 
 class Hub(http.server.ThreadingHTTPServer):
-    """The server: `with Hub() as hub:`; `token` may write, `cuts` commits lose their connection half-way."""
+    """The server: `with Hub() as hub:`; `token` may write, `cuts` commits lose their connection half-way.
+
+    Of downloads `drops` lose theirs, and those `spoilt` differ in a bit; `sent` has (path, bytes) of each.
+    """
 
     daemon_threads = True
     token = "hf_loopback"
@@ -255,13 +279,20 @@ class Hub(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.repos: dict[str, Repo] = {}
         self.log: list[tuple[str, str, int]] = []
-        self.cuts = 0
+        self.cuts = self.drops = 0
+        self.spoilt: set[str] = set()
+        self.sent: list[tuple[str, int]] = []
         self.before_commit: Callable[[], object] = lambda: None
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def received(self, part: str = "/commit/") -> int:
         """Bytes received so far by requests whose path holds `part`."""
         return sum(size for method, path, size in self.log if part in path)
+
+    def hold(self, repo: str, files: dict[str, bytes], **card: Any) -> str:
+        """Make a repository with these files and this card; its commit."""
+        self.repos[repo] = Repo(card=card)
+        return self.repos[repo].commit(files)
 
     def __enter__(self) -> "Hub":
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

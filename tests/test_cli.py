@@ -68,7 +68,11 @@ def test_help_imports_no_heavy_library():
         (["cluster"], "no columns in work/columns/embed"),
         (["release"], "no images table"),
         (["analyze"], "no metadata"),
-        (["analyze", "--reference", "paintings"], "expected NAME=FOLDER"),
+        (["analyze", "--reference", "paintings"], "no reference set 'paintings' in refs"),
+        (["analyze", "--reference", "=refs"], "expected NAME=FOLDER"),
+        (["reference", "add", "mona"], "no reference set 'mona' is known"),
+        (["reference", "add", "mine", "absent.xyz"], "absent.xyz"),
+        (["reference", "add", "diffusiondb", "--parts", "0"], "expected numbers of parts"),
         (["report"], "report"),
     ],
 )

@@ -1,0 +1,131 @@
+"""What stands in the folder of a reference set: tars of images, given embeddings, or texts; all with the same columns.
+
+Used by `twigma reference add`.
+"""
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twigma import columns
+from twigma.builder.embed import load_encoder
+from twigma.builder.vectors import Half, as_column
+from twigma.rehydrate import shards
+from twigma.rehydrate.add import add_tars
+
+KINDS = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"RI": ".webp", b"GI": ".gif"}
+TEXT_BLOCK = 1024  # texts encoded at once
+Rows = Iterable[tuple[str, bytes | None, dict[str, Any]]]
+
+
+# ------------------------------------------------------------------ images
+
+
+def pack(work: Path, stem: str, rows: Rows) -> tuple[Path, int]:
+    """A tar of images in the set's shards, each with its facts as JSON beside it; and how many rows had no bytes."""
+    path = work.absolute() / "shards" / f"from_{stem}.tar"
+    without, taken = 0, set[str]()
+    with columns.atomic(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data, facts in rows:
+            if data is None:
+                without += 1
+                continue
+            key = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:80]
+            key = key if key not in taken else f"{key}_{len(taken)}"
+            taken.add(key)
+            _append(tar, f"{key}{KINDS.get(data[:2], '.jpg')}", data)
+            _append(tar, f"{key}.json", json.dumps(facts).encode())
+    return path, without
+
+
+def _append(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(data), 0o444
+    tar.addfile(member, io.BytesIO(data))
+
+
+def add_images(work: Path, name: str, paths: Sequence[Path], group: str | None) -> dict[str, int]:
+    """Take tars and images into the set; counts of what was added and of what was not."""
+    report = add_tars(work, paths, group)
+    table = columns.read_parquet(work / "images.parquet")
+    if set(table["source"].to_pylist()) - {name}:
+        columns.write_parquet(work / "images.parquet", columns.add(table, source=[name] * len(table)))
+    return {key: int(pc.sum(report[key]).as_py() or 0) for key in ("images", "failed")}
+
+
+# ------------------------------------------------------------------ rows without images
+
+
+def add_vectors(
+    work: Path, name: str, blocks: Iterable[tuple[list[str] | None, np.ndarray]], made_from: dict[str, Any], first: int
+) -> tuple[int, int]:
+    """Write given vectors as parts of `columns/embed` from number `first` on, at norm 1, and their rows; how many.
+
+    A vector of zeros or not finite numbers is null. `made_from` names the model, the file and its hash.
+    """
+    added: list[str] = []
+    number = first
+    with shards.lock(work):
+        for number, (names, rows) in enumerate(blocks, first):
+            start = len(added)
+            found = names or [f"{made_from['file']}_{start + at:07}" for at in range(len(rows))]
+            unit, unusable = _unit(rows)
+            part = pa.table({"image_name": found, "embedding": as_column(unit, unusable)})
+            path = work / "columns" / "embed" / f"{number:05}.arrow"
+            columns.write_part(path, part, made_from | {"rows": [start, len(rows)]})
+            added += found
+        _extend(work, name, pa.table({"image_name": added}))
+    return len(added), number - first + 1
+
+
+def _unit(rows: np.ndarray) -> tuple[Half, np.ndarray]:
+    """Rows at norm 1 in half precision, and which have no direction."""
+    single = rows.astype(np.float32)
+    norms = np.linalg.norm(single, axis=1, keepdims=True)
+    usable = np.isfinite(norms) & (norms > 0)
+    unit = np.divide(single, norms, out=np.zeros_like(single), where=usable)
+    return unit.astype(np.float16), ~usable[:, 0]
+
+
+def add_texts(work: Path, name: str, texts: Sequence[str], stem: str) -> int:
+    """Write texts as rows of the set; how many."""
+    names = [f"{stem}_{at:06}" for at in range(len(texts))]
+    with shards.lock(work):
+        _extend(work, name, pa.table({"image_name": names, "text": pa.array(texts, pa.string())}))
+    return len(names)
+
+
+def _extend(work: Path, name: str, rows: pa.Table) -> None:
+    """Add rows to images.parquet, every one under a name of its own."""
+    path = work / "images.parquet"
+    table = columns.read_parquet(path) if path.exists() else rows.slice(0, 0)
+    names = pa.concat_tables([table.select(["image_name"]), rows.select(["image_name"])])["image_name"]
+    if len(pc.unique(names)) != len(names):
+        counts = pc.value_counts(names.combine_chunks())
+        twice = counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"]
+        raise ValueError(f"{path}: two rows would have the name {twice}: names must differ within a reference set")
+    made = columns.add(rows, id=rows["image_name"], source=[name] * len(rows))
+    columns.write_parquet(path, pa.concat_tables([table, made], promote_options="default"))
+
+
+def embed_texts(work: Path, made_from: dict[str, Any], *model: Any, revision: str | None) -> int:
+    """Encode the set's texts by CLIP's text half into `columns/embed_text`, unless that is done; how many now."""
+    table = columns.read_parquet(work / "images.parquet", columns=["image_name", "text"])
+    part = work / "columns" / "embed_text" / "00000.arrow"
+    provenance = made_from | {"texts": columns.file_sha256(work / "images.parquet")}
+    if columns.part_is_current(part, provenance):
+        return 0
+    encoder = load_encoder(*model, revision=revision, work=work)
+    texts = table["text"].to_pylist()
+    rows = [encoder.encode_text(texts[at : at + TEXT_BLOCK]) for at in range(0, len(texts), TEXT_BLOCK)]
+    made = pa.table({"image_name": table["image_name"].combine_chunks(), "embedding": as_column(np.concatenate(rows))})
+    columns.write_part(part, made, provenance)
+    return len(made)
