@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from twigma.analysis import figures_checks
-from twigma.analysis.figures_likes import eq1, eq1_sensitivity, fig2d, weighted
+from twigma.analysis.figures_likes import eq1, eq1_sensitivity, fig2d, thinned, weighted
 from twigma.analysis.figures_sets import set_metrics
-from twigma.analysis.inputs import Inputs
+from twigma.analysis.inputs import OURS, Inputs
 from twigma.analysis.needs import Figure, Result, Settings, entries
+from twigma.analysis.weights import sample_weights
 
 # ------------------------------------------------------------- one function a figure
 
@@ -23,7 +24,11 @@ def fig1b(data: Inputs, settings: Settings) -> Result:
 
     months = timeline.posts_per_month(data.images.table)
     n = int(months["sampled" if "sampled" in months else "posts"].sum())
-    return Result(n, {"fig1b": months}, {"growth": dict(timeline.growth(months))}, weighted(data.images))
+    tables, values = {"fig1b": months}, {"growth": dict(timeline.growth(months))}
+    if data.lost is not None:
+        tables["survival"] = data.lost
+        values |= entries(data.lost, "survival", ["stratum"], "share")
+    return Result(n, tables, values, weighted(data.images))
 
 
 def fig1c(data: Inputs, settings: Settings) -> Result:
@@ -44,6 +49,7 @@ def fig2a(data: Inputs, settings: Settings) -> Result:
         len(points),
         {"fig2a": points, "fig2a_overlap": table},
         entries(table, "overlap", ["set_a", "set_b"], "overlap"),
+        thinned(data.images),
     )
 
 
@@ -54,7 +60,8 @@ def fig2b(data: Inputs, settings: Settings) -> Result:
     sets = data.sets()
     by = settings.photographs if settings.photographs in sets else None
     table = cluster_shares(sets, k=4, seed=settings.seed, by=by)
-    return Result(int(table["n"].max()), {"fig2b": table}, entries(table, "share", ["set", "cluster"], "share"))
+    values = entries(table, "share", ["set", "cluster"], "share")
+    return Result(int(table["n"].max()), {"fig2b": table}, values, thinned(data.images))
 
 
 def fig2c(data: Inputs, settings: Settings) -> Result:
@@ -64,7 +71,8 @@ def fig2c(data: Inputs, settings: Settings) -> Result:
     sets = data.sets()
     table, paper = (kl_matrix(sets, mode=mode, seed=settings.seed) for mode in ("robust", "paper"))
     values = entries(table, "kl", ["row", "column"], "kl") | entries(paper, "kl_paper", ["row", "column"], "kl")
-    return Result(int(table["n"].max()), {"fig2c": pd.concat([table, paper], ignore_index=True)}, values)
+    tables = {"fig2c": pd.concat([table, paper], ignore_index=True)}
+    return Result(int(table["n"].max()), tables, values, thinned(data.images))
 
 
 def fig2c_sensitivity(data: Inputs, settings: Settings) -> Result:
@@ -72,7 +80,7 @@ def fig2c_sensitivity(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.distinctiveness import kl_sensitivity
 
     table = kl_sensitivity(data.sets(), seed=settings.seed)
-    return Result(int(table["n"].max()), {"fig2c_sensitivity": table})
+    return Result(int(table["n"].max()), {"fig2c_sensitivity": table}, notes=thinned(data.images))
 
 
 def fig3ab(data: Inputs, settings: Settings) -> Result:
@@ -89,7 +97,7 @@ def fig3ab(data: Inputs, settings: Settings) -> Result:
         ratios = [same_different_ratio(*given).assign(set=label) for label, given in groups.items()]
         tables["fig3a_ratio"] = pd.concat(ratios, ignore_index=True)
         values |= entries(tables["fig3a_ratio"], "ratio", ["set"], "ratio")
-    return Result(int(table["n"].max()), tables, values)
+    return Result(int(table["n"].max()), tables, values, thinned(data.images))
 
 
 def _metric(table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -161,9 +169,11 @@ def fig4d(data: Inputs, settings: Settings) -> Result:
 
     sets = [s for s in (data.images, *data.references.values()) if s.has("nsfw_score")]
     scores = {s.name: s.table["nsfw_score"].to_pandas().to_numpy(float) for s in sets}
-    share = nsfw_share(scores)
-    tables = {"fig4d": nsfw_density(scores), "fig4d_share": share}
-    return Result(int(share["n"].sum()), tables, entries(share, "nsfw_share", ["set"], "share"))
+    weights = {s.name: found for s in sets if (found := sample_weights(s.table)) is not None}
+    share = nsfw_share(scores, weights=weights)
+    tables = {"fig4d": nsfw_density(scores, weights=weights), "fig4d_share": share}
+    values = entries(share, "nsfw_share", ["set"], "share")
+    return Result(int(share["n"].sum()), tables, values, weighted(data.images) if OURS in weights else ())
 
 
 def fig4e(role: str) -> Callable[[Inputs, Settings], Result]:
@@ -175,13 +185,14 @@ def fig4e(role: str) -> Callable[[Inputs, Settings], Result]:
 
         images, reference = data.images, data.references[getattr(settings, role)]
         names, others = list(images.values("image_name")), list(reference.values("image_name"))
-        table = neighbour_pairs(images.embedding, reference.embedding, names, others, seed=settings.seed)
+        given = (images.embedding, reference.embedding, names, others)
+        table = neighbour_pairs(*given, seed=settings.seed, weights=images.weights())
         again = csls(images.embedding, reference.embedding, table.pop("row"))
         table["csls"], table["csls_name"] = again["csls"], [others[row] for row in again["reference"]]
         if reference.has("group"):
             groups = dict(zip(others, reference.values("group"), strict=True))
             table["group"] = table["reference_name"].map(groups)
-        return Result(len(images.rows), {f"fig4e_{role}": table})
+        return Result(len(images.rows), {f"fig4e_{role}": table}, notes=weighted(images))
 
     return run
 

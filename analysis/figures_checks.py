@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from twigma.analysis.figures_likes import weighted
+from twigma.analysis.figures_likes import thinned, weighted
 from twigma.analysis.inputs import OURS, Inputs
 from twigma.analysis.needs import Result, Settings, entries, lacking
 
@@ -34,7 +34,8 @@ def entropies(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.entropies import entropies as measured
 
     table = measured(data.sets(), seed=settings.seed, blocks=blocks(data))
-    return Result(int(table["n"].max()), {"entropy_k": table}, entries(table, "entropy_k", ["k", "set"], "entropy"))
+    values = entries(table, "entropy_k", ["k", "set"], "entropy")
+    return Result(int(table["n"].max()), {"entropy_k": table}, values, thinned(data.images))
 
 
 def near_duplicates(data: Inputs, settings: Settings) -> Result:
@@ -43,7 +44,7 @@ def near_duplicates(data: Inputs, settings: Settings) -> Result:
 
     table = measured(data.sets(), grouped(data, settings), seed=settings.seed, blocks=blocks(data))
     values = entries(table, "near_duplicates", ["metric", "set"], "without")
-    return Result(int(table["drawn"].max()), {"near_duplicates": table}, values)
+    return Result(int(table["drawn"].max()), {"near_duplicates": table}, values, thinned(data.images))
 
 
 # ------------------------------------------------------------------ what the variation of the sets is computed from
@@ -65,6 +66,6 @@ def blocks(data: Inputs) -> dict[str, Any]:
     for images in (data.images, *data.references.values()):
         column = "author_id" if images.name == OURS else "group"
         if images.has(column) and len(images.rows):
-            names = pd.Series(images.values(column), dtype=object)
+            names = pd.Series(images.thinned(images.values(column)), dtype=object)
             owners[images.name] = names.where(names.notna(), names.index.astype(str) + " alone").to_numpy()
     return {name: np.asarray(labels) for name, labels in owners.items() if len(set(labels)) > 1}

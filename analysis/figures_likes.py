@@ -11,7 +11,7 @@ import pandas as pd
 
 from twigma.analysis.inputs import Images, Inputs
 from twigma.analysis.needs import Result, Settings, entries
-from twigma.analysis.weights import NOTE, sample_weights
+from twigma.analysis.weights import notes
 
 
 def fig2d(role: str) -> Callable[[Inputs, Settings], Result]:
@@ -81,8 +81,18 @@ def _owners(images: Images) -> Any:
 
 
 def weighted(images: Images) -> tuple[str, ...]:
-    """The note that the images are a sample and were weighted, where they are."""
-    return () if sample_weights(images.table) is None else (NOTE,)
+    """The notes that the images were weighted, as a sample or for posts that were lost, where they were."""
+    return notes(images.table)
+
+
+def thinned(images: Images) -> tuple[str, ...]:
+    """The same, for measures that have no weights: how many images were drawn by them."""
+    weights = images.weights()
+    if weights is None:
+        return ()
+    kept, all_ = len(images.thinned(images.rows)), len(images.rows)
+    why = " ".join(note.partition(":")[2].strip().capitalize() for note in notes(images.table))
+    return (f"Of {all_:,} images {kept:,} were drawn by their weights, so that all of the list count the same. {why}",)
 
 
 def _similarity(data: Inputs, settings: Settings, role: str) -> Any:

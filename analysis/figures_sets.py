@@ -5,6 +5,7 @@
 
 import pandas as pd
 
+from twigma.analysis.figures_likes import thinned
 from twigma.analysis.inputs import OURS, Inputs
 from twigma.analysis.needs import Result, Settings, entries
 
@@ -24,4 +25,4 @@ def set_metrics(data: Inputs, settings: Settings) -> Result:
     values = entries(kernel, "", ["metric", "set_a", "set_b"], "value")
     values |= entries(shared, "", ["metric", "reference", "set"], "value")
     values |= entries(tables["set_hubness"], "hubness", ["reference"], "value")
-    return Result(int(kernel["n"].max()), tables, values)
+    return Result(int(kernel["n"].max()), tables, values, thinned(data.images))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from twigma import columns
 from twigma.analysis.references import ABOUT, about, refuse_other_models
-from twigma.analysis.weights import sample_weights
+from twigma.analysis.survival import survival, with_survival
+from twigma.analysis.weights import sample_weights, thinned
 
 PRIVATE = ("author_id", "follower_count", "text")  # never in a release; taken from the working folder
 OURS = "twigma"  # the name of the studied set in every table
@@ -46,6 +48,11 @@ class Images:
         weights = sample_weights(self.table)
         return None if weights is None else weights[self.rows]
 
+    def thinned(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Those of the rows that have an embedding which stand for the list as they are (`weights.thinned`), or all."""
+        weights = self.weights()
+        return values if weights is None else values[thinned(weights)]
+
     def values(self, column: str) -> NDArray[Any]:
         """A column of the rows that have an embedding, [n]; numbers with nan where unknown, text with None."""
         picked = self.table[column].take(pa.array(self.rows))
@@ -62,10 +69,11 @@ class Inputs:
     references: dict[str, Images]
     similarity: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # by role, kept for the next figure
     sheets: Path | None = None  # folder of annotation sheets
+    lost: pd.DataFrame | None = None  # what is left of each stratum of the id list, where some of it was lost
 
     def sets(self) -> dict[str, NDArray[np.float32]]:
-        """The embeddings of every set, the studied one first, each [n, d]."""
-        return {s.name: s.embedding for s in (self.images, *self.references.values()) if len(s.rows)}
+        """The embeddings of every set, the studied one first, each [n, d]; of a sample, thinned by its weights."""
+        return {s.name: s.thinned(s.embedding) for s in (self.images, *self.references.values()) if len(s.rows)}
 
 
 def load(release: Path, work: Path | None, references: Mapping[str, Path], sheets: Path | None = None) -> Inputs:
@@ -79,14 +87,17 @@ def load(release: Path, work: Path | None, references: Mapping[str, Path], sheet
         raise ValueError(
             f"{release} has no rows, so nothing can be analysed; `twigma release` says why rows were left out"
         )
+    lost = None if work is None else survival(work)
     if work is not None:
         table = _with_private(table, columns.read_images(work))
+    if lost is not None:
+        table = with_survival(table, lost[1])
     vectors = _read(release, "embeddings")
     refuse_other_models(release, references)
     ours = _images(OURS, table, vectors)
     found = {name: _reference(name, path) for name, path in references.items()}
     _refuse_other_lengths([ours, *found.values()])
-    return Inputs(ours, found, sheets=sheets)
+    return Inputs(ours, found, sheets=sheets, lost=lost[0] if lost else None)
 
 
 def _refuse_other_lengths(sets: Iterable[Images]) -> None:
@@ -153,7 +164,7 @@ def file_hashes(
     """SHA-256 of every file the analyses read, by a name that does not depend on where the folders lie."""
     files: dict[str, Path] = {f"release/{p.relative_to(release)}": p for p in _parquet(release)}
     if work is not None:
-        files["work/images.parquet"] = work / "images.parquet"
+        files |= {f"work/{name}": work / name for name in ("images.parquet", "ids.parquet", "ledger.sqlite")}
     for name, folder in references.items():
         files |= {f"references/{name}/{file}": folder / file for file in ("images.parquet", ABOUT)}
         parts = [part for stage in ("embed", "nsfw") for part in (folder / "columns" / stage).glob("*.arrow")]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from twigma.analysis.codebook import size_matched
 from twigma.analysis.distance import Array, Estimate, Floats, interval, matrix
-from twigma.analysis.themes import wilson
+from twigma.analysis.proportions import wilson
 
 NEIGHBOURS = 5
 SAMPLE = 5000  # rows of a set: the cost is their square, for every ordered pair
@@ -87,4 +87,5 @@ def _radii(x: Array, k: int) -> Floats:
 
 
 def _share(values: Array) -> Estimate:
-    return Estimate(float(values.mean()), *wilson(int(values.sum()), len(values)), len(values))
+    low, high = wilson(values.sum(), len(values))
+    return Estimate(float(values.mean()), float(low), float(high), len(values))

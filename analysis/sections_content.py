@@ -27,8 +27,18 @@ def posts(found: Found) -> Section:
         charts.fig1b(found.tables),
         f"Bar chart of posts per month from {months['month'].iloc[0]} to {months['month'].iloc[-1]}, "
         f"between {number(int(months['posts'].min()))} and {number(int(months['posts'].max()))} posts.",
-        (table("Posts and images of each month", header, months.to_numpy(object).tolist(), True),),
+        (table("Posts and images of each month", header, months.to_numpy(object).tolist(), True), *_survival(found)),
     )
+
+
+def _survival(found: Found) -> list[Table]:
+    """What is left of each stratum of the id list, where posts were lost."""
+    if "survival" not in found.tables:
+        return []
+    strata = records(found.tables["survival"])
+    rows = [(r.stratum, r.listed, r.found, percents(r.share, r.low, r.high), r.weight, r.pooled) for r in strata]
+    header = ("Stratum", "Listed", "Found", "Left [95%]", "Weight", "Of its month")
+    return [table("Posts of the id list that are left, by month or month and cluster", header, rows, True)]
 
 
 def words(found: Found) -> Section:

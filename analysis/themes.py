@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from twigma.analysis import words
+from twigma.analysis.proportions import weighted_share
 
-Z95 = 1.959963984540054
 BINS = np.linspace(0.0, 1.0, 51)  # of the NSFW score
 NULL = 5000  # reference images whose own nearest neighbour is the null of Fig 4e
 
@@ -62,13 +61,18 @@ def _scored(cluster: int, counter: Counter[str], counts: dict[int, Counter[str]]
     return [(cluster, w, c, c / total * float(np.log1p(average / overall[w]))) for w, c in counter.items()]
 
 
-def nsfw_density(scores: Mapping[str, NDArray[np.floating]], bins: NDArray[np.floating] = BINS) -> pd.DataFrame:
+def nsfw_density(
+    scores: Mapping[str, NDArray[np.floating]],
+    bins: NDArray[np.floating] = BINS,
+    weights: Mapping[str, NDArray[np.floating]] = {},
+) -> pd.DataFrame:
     """Histogram of the NSFW score of each set, as a density: it integrates to 1 (Fig 4d).
 
     Parameters
     ----------
     scores : float [n] per set, 0 to 1; nan is left out.
     bins : edges, ascending.
+    weights : float [n] of the sets that are weighted samples.
 
     Returns
     -------
@@ -79,13 +83,20 @@ def nsfw_density(scores: Mapping[str, NDArray[np.floating]], bins: NDArray[np.fl
     for name, values in scores.items():
         found = _known(values)
         count = np.histogram(found, bins)[0]
-        density = count / (max(len(found), 1) * np.diff(bins))
+        held = weights[name][~np.isnan(values)] if name in weights else np.ones(len(found))
+        density = np.histogram(found, bins, weights=held)[0] / (max(held.sum(), 1e-300) * np.diff(bins))
         frames.append(pd.DataFrame({"set": name, "low": bins[:-1], "high": bins[1:], "density": density, "n": count}))
     return pd.concat(frames, ignore_index=True)
 
 
-def nsfw_share(scores: Mapping[str, NDArray[np.floating]], threshold: float = 0.5) -> pd.DataFrame:
+def nsfw_share(
+    scores: Mapping[str, NDArray[np.floating]],
+    threshold: float = 0.5,
+    weights: Mapping[str, NDArray[np.floating]] = {},
+) -> pd.DataFrame:
     """Share of each set whose score exceeds `threshold`, with Wilson's 95% interval (Fig 4d).
+
+    Of sets with `weights` the share is Σ w [above] / Σ w, and the interval that of the effective number of rows.
 
     Returns
     -------
@@ -95,24 +106,9 @@ def nsfw_share(scores: Mapping[str, NDArray[np.floating]], threshold: float = 0.
     rows = []
     for name, values in scores.items():
         found = _known(values)
-        hits = int((found > threshold).sum())
-        low, high = wilson(hits, len(found))
-        rows.append((name, hits / len(found) if len(found) else np.nan, low, high, len(found)))
+        held = weights[name][~np.isnan(values)] if name in weights else None
+        rows.append((name, *weighted_share(found > threshold, held), len(found)))
     return pd.DataFrame(rows, columns=["set", "share", "low", "high", "n"])
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """Wilson's 95% interval of a proportion; (0, 1) when there is nothing to count.
-
-    >>> [round(x, 2) for x in wilson(18, 20)]
-    [0.7, 0.97]
-    """
-    if n == 0:
-        return 0.0, 1.0
-    share, z2 = hits / n, Z95**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return float(centre - half) if hits else 0.0, float(centre + half) if hits < n else 1.0
 
 
 def _require_scores(scores: Mapping[str, NDArray[np.floating]]) -> None:
@@ -133,6 +129,7 @@ def neighbour_pairs(
     *,
     n: int = 20,
     seed: int = 0,
+    weights: NDArray[np.floating] | None = None,
 ) -> pd.DataFrame:
     """The `n` queries most similar to any reference image, with that image (Fig 4e).
 
@@ -144,6 +141,7 @@ def neighbour_pairs(
     ----------
     query, reference : float [N, d] and [M, d], M >= 2.
     query_names, reference_names : one name per row.
+    weights : how many queries each stands for in a weighted sample; the rate is then among those.
 
     Returns
     -------
@@ -168,9 +166,19 @@ def neighbour_pairs(
             "mutual": back == order,
             "hub": np.bincount(index, minlength=len(reference))[chosen],
             "p": p[order],
-            "p_adjusted": stats.false_discovery_control(p)[order],
+            "p_adjusted": _adjusted(p, weights)[order],
         }
     )
+
+
+def _adjusted(p: NDArray[np.float64], weights: NDArray[np.floating] | None) -> NDArray[np.float64]:
+    """Benjamini-Hochberg where row i stands for w_i tests: min over j ≥ i of p_(j) Σw / Σ_{l ≤ j} w_(l), at most 1."""
+    w = np.ones(len(p)) if weights is None else np.asarray(weights, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    share = np.cumsum(w[order]) / w.sum()
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1, np.minimum.accumulate((p[order] / share)[::-1])[::-1])
+    return adjusted
 
 
 def _own_neighbours(reference: NDArray[np.floating], seed: int) -> NDArray[np.float32]:

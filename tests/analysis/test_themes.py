@@ -62,13 +62,6 @@ def test_density_is_numpy_histogram(rng):
         assert rows["n"].sum() == (~np.isnan(values)).sum()
 
 
-@pytest.mark.parametrize(("hits", "n"), [(18, 20), (0, 30), (30, 30), (1, 1000), (123, 456)])
-def test_wilson_is_statsmodels(hits, n):
-    from statsmodels.stats.proportion import proportion_confint
-
-    assert themes.wilson(hits, n) == pytest.approx(proportion_confint(hits, n, method="wilson"), abs=1e-12)
-
-
 def test_share_counts_scores_above_the_threshold():
     found = themes.nsfw_share({"a": np.array([0.2, 0.5, 0.51, np.nan]), "none": np.array([np.nan])})
     assert found["share"].tolist()[0] == pytest.approx(1 / 3)
@@ -99,3 +92,25 @@ def test_pairs_are_found_by_brute_force(rng):
     np.testing.assert_allclose(found["p"], p[order])
     np.testing.assert_allclose(found["p_adjusted"], stats.false_discovery_control(p)[order])
     assert found["image_name"][0] == "q7" and found["reference_name"][0] == "r3"
+
+
+def test_adjusted_p_values_are_scipys_and_those_of_rows_repeated(rng):
+    p = rng.random(200).round(2)
+    assert themes._adjusted(p, None) == pytest.approx(stats.false_discovery_control(p))
+    weights = rng.integers(1, 6, 200)
+    repeated = stats.false_discovery_control(np.repeat(p, weights))
+    last = np.cumsum(weights) - 1
+    assert themes._adjusted(p, weights) == pytest.approx(repeated[last])
+
+
+def test_scores_of_a_weighted_sample_are_those_of_rows_repeated(rng):
+    scores, weights = rng.random(300), rng.integers(1, 6, 300)
+    scores[:5] = np.nan
+    density = themes.nsfw_density({"a": scores}, weights={"a": weights})
+    assert density["density"].to_numpy() == pytest.approx(
+        themes.nsfw_density({"a": np.repeat(scores, weights)})["density"].to_numpy()
+    )
+    share = themes.nsfw_share({"a": scores}, weights={"a": weights}).iloc[0]
+    repeated = themes.nsfw_share({"a": np.repeat(scores, weights)}).iloc[0]
+    assert share["share"] == pytest.approx(repeated["share"]) and share["n"] == 295
+    assert share["high"] - share["low"] > 1.5 * (repeated["high"] - repeated["low"])  # as few rows as there are

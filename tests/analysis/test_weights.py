@@ -8,9 +8,11 @@ import pytest
 from twigma import columns
 from twigma.analysis import inputs, neighbours, timeline
 from twigma.analysis.analyze import analyze
+from twigma.analysis.distance import mean_pairwise_distance
+from twigma.analysis.distinctiveness import kl_matrix
 from twigma.analysis.likes import eq1, eq1_sensitivity
 from twigma.analysis.report import report
-from twigma.analysis.weights import NOTE, sample_weights, weighted_mean
+from twigma.analysis.weights import NOTE, sample_weights, thinned, weighted_mean
 
 MONTHS = np.array(["2022-01", "2022-02", "2022-03", "2022-04", "2022-05"], "M8[M]")
 
@@ -139,3 +141,36 @@ def test_analyze_weighs_and_says_so(rng, tmp_path):
     page = report(tmp_path / "out").read_text("utf-8")
     assert NOTE in page and "Posts of the sample" in page
     assert inputs.load(tmp_path / "release", None, {}).images.weights().shape == (0,)
+
+
+def test_rows_drawn_by_their_weights_need_no_weights(rng):
+    """Each row as often as its weight says, none twice; and means of them are the weighted means."""
+    weights = rng.choice([1.0, 2.0, 5.0], 60)
+    counts = np.zeros(60)
+    for seed in range(4000):
+        rows = thinned(weights, seed)
+        assert len(rows) == int(weights.sum() / 5) and (np.diff(rows) > 0).all()
+        counts[rows] += 1
+    assert counts / 4000 == pytest.approx(weights / 5 * len(rows) * 5 / weights.sum(), abs=0.03)
+    assert thinned(np.full(7, 3.3)).tolist() == list(range(7))
+
+
+def test_sets_of_a_sample_have_the_pairs_of_the_population(rng):
+    """Mean pairwise distance, shares of clusters and KL of a stratified sample, drawn by weights, as of all."""
+    people = population(rng, 6000)
+    place = np.eye(3, 8)[people["stratum"]] + 0.1 * rng.normal(size=(6000, 8))
+    place = (place / np.linalg.norm(place, axis=1, keepdims=True)).astype(np.float32)
+    other = place[rng.permutation(6000)[:900]]
+    truth = mean_pairwise_distance(place).value
+    found, plain, kl = [], [], []
+    for _ in range(12):
+        rows = drawn(people, rng, each=200)
+        images = inputs.Images("x", as_table(rows, sample_weight=rows["weight"].to_numpy()), place[rows.index],
+                               np.arange(len(rows)))  # fmt: skip
+        kept = inputs.Inputs(images, {}).sets()["x"]
+        found.append(mean_pairwise_distance(kept).value)
+        plain.append(mean_pairwise_distance(images.embedding).value)
+        table = kl_matrix({"x": kept, "y": other}, k=3)
+        kl.append((table["kl"] < 4 * table["noise_95"]).all())
+    assert np.mean(found) == pytest.approx(truth, abs=3 * np.std(found) / 12**0.5 + 0.005)
+    assert np.mean(plain) > truth + 0.2 and np.mean(kl) > 0.9
