@@ -54,3 +54,11 @@ def test_every_make_target_says_what_it_does():
 
 def test_the_changelog_has_this_version():
     assert f"## {twigma.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_pages_are_linked_and_their_pictures_small():
+    pages = sorted((ROOT / "docs").glob("*.md"))
+    text = README + "".join(page.read_text("utf-8") for page in pages)
+    for path in [*pages, *(ROOT / "docs").glob("*.png")]:
+        assert f"({path.name})" in text or f"(docs/{path.name})" in text, f"no page links {path.name}"
+        assert path.stat().st_size < 150_000
