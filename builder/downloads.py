@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 import httpx2
-from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
+from huggingface_hub import HfApi, get_hf_file_metadata, get_session, hf_hub_url, hf_raise_for_status
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
-from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 from huggingface_hub.utils.sha import git_hash
 from tqdm import tqdm
 
@@ -32,7 +32,7 @@ def dataset_facts(repo: str, revision: str | None = None, endpoint: str | None =
     """The commit of a dataset that `revision` (a branch, tag or commit; else main) names, and its card's licence."""
     with _told(repo):
         info = HfApi(endpoint=endpoint).dataset_info(repo, revision=revision)
-    licence = (info.card_data or {}).get("license")
+    licence = None if info.card_data is None else info.card_data.get("license")
     return str(info.sha), ", ".join(licence) if isinstance(licence, list) else licence
 
 

@@ -63,8 +63,8 @@ def value_column(schema: pa.Schema, path: Path, column: str | None) -> tuple[str
 def _is_image(field: pa.Field, *, named: bool) -> bool:
     kind = field.type
     if pa.types.is_struct(kind):
-        return kind.get_field_index("bytes") >= 0
-    return pa.types.is_binary(kind) and (named or field.name in ("image", "jpg", "png", "bytes"))
+        return bool(kind.get_field_index("bytes") >= 0)
+    return bool(pa.types.is_binary(kind)) and (named or field.name in ("image", "jpg", "png", "bytes"))
 
 
 def _is_vector(field: pa.Field, *, named: bool) -> bool:

@@ -104,7 +104,7 @@ def analyze(release: Path, out: Path, references: tuple[str, ...], **options: An
     from twigma.analysis.references import find_reference, roles
 
     folders = dict(find_reference(text) for text in references)
-    found = run(release, out, references=folders, **roles(folders), **options)
+    found = run(release, out, references=folders, **(options | roles(folders)))
     click.echo(f"analyze: {len(found['figures'])} figures in {out / 'results'}, {len(found['skipped'])} skipped")
     said = Counter(entry["verdict"] for key, entry in found["values"].items() if key.startswith("paper/"))
     told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(said.items()))
