@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twigma import columns
-from twigma.analysis import inputs
+from twigma.analysis import inputs, written
 from twigma.analysis.figures import FIGURES
 from twigma.analysis.figures_paper import paper_box
 from twigma.analysis.needs import Figure, Result, Settings, lacking
@@ -50,7 +50,7 @@ def analyze(
     Parameters
     ----------
     release : folder with metadata/*.parquet and, for the embeddings, embeddings/*.parquet.
-    work : working folder with the private columns (author_id, follower_count, text).
+    work : working folder with the private columns (author_id, follower_count, text), and embedded texts.
     references : working folders of reference sets by name, with embeddings.
     photographs, paintings, prompts : which reference plays the role of LAION, ArtBench and DiffusionDB.
     projection : "pca" or "umap" for the map of Fig 2a (UMAP is the paper's, and takes minutes).
@@ -62,12 +62,12 @@ def analyze(
     The content of results.json. Unchanged data, settings and versions return what is there at once.
     """
     settings = Settings(photographs, paintings, prompts, projection, thorough, seed)
-    files = inputs.file_hashes(release, work, references, sheets)
+    files = inputs.file_hashes(release, work, references, sheets) | written.file_hashes(work, references)
     made_from = _made_from(files, settings)
     done = _finished(out / "results.json", made_from)
     if done is not None:
         return done
-    data = inputs.load(release, work, references, sheets)
+    data = replace(inputs.load(release, work, references, sheets), texts=written.read_texts(work, references))
     results, skipped = _run(data, settings)
     results["paper"] = paper_box(data, settings, results, skipped)
     _write(out, {name: table for result in results.values() for name, table in result.tables.items()})

@@ -218,6 +218,22 @@ def fig3c(tables: Tables) -> Figure:
 
 
 @drawn
+def fig3d(tables: Tables) -> Figure:
+    """Mean distance of each kind of text, and of prompts of the same lengths."""
+    table = tables["fig3d"].dropna(subset=["distance"])
+    place = np.arange(len(table))
+    figure, ax = _axes(height=0.4 * len(table) + 1.2)
+    error = np.array([table["distance"] - table["low"], table["high"] - table["distance"]])
+    ax.errorbar(table["distance"], place, xerr=error, fmt="o", color=COLOURS[0], capsize=3, label="these texts")
+    ax.plot(table["base_distance"], place, "D", mfc="white", color=QUIET, label="prompts of the same lengths")
+    ax.set_yticks(place, table["set"])
+    ax.invert_yaxis()
+    ax.set(xlabel="Mean distance between two texts (0 same, 2 opposite)")
+    ax.legend(fontsize=9, loc="best")
+    return figure
+
+
+@drawn
 def fig4a(tables: Tables) -> Figure:
     """The map of the images coloured by date."""
     points = tables["fig4a"]

@@ -110,9 +110,27 @@ def fig3c(data: Inputs, settings: Settings) -> Result:
     """Length of a prompt against the distance between its images."""
     from twigma.analysis import prompts
 
-    images = data.references[settings.prompts]
-    table = prompts.prompt_variation(images.embedding, images.values("group"), seed=settings.seed)
-    return Result(int(table["images"].sum()), {"fig3c": table}, {"prompt_tau": dict(prompts.kendall(table))})
+    x, labels, notes = figures_checks.by_prompt(data, settings)
+    table = prompts.prompt_variation(x, labels, seed=settings.seed)
+    return Result(int(table["images"].sum()), {"fig3c": table}, {"prompt_tau": dict(prompts.kendall(table))}, notes)
+
+
+def conditional_vendi(data: Inputs, settings: Settings) -> Result:
+    """The Vendi score of the images by prompt, split in what prompts bring and what the model adds."""
+    from twigma.analysis.conditional_vendi import conditional_vendi as measured
+
+    x, labels, notes = figures_checks.by_prompt(data, settings)
+    table = measured(x, labels, seed=settings.seed)
+    values = entries(table, "prompt_vendi", ["measure"], "value")
+    return Result(int(table["n"].max()), {"prompt_vendi": table}, values, notes)
+
+
+def fig3d(data: Inputs, settings: Settings) -> Result:
+    """How varied prompts are beside other texts of their lengths."""
+    from twigma.analysis.text_variation import text_variation
+
+    table = text_variation(data.texts, settings.prompts, seed=settings.seed)
+    return Result(int(table["n"].sum()), {"fig3d": table}, entries(table, "texts", ["set"], "distance"))
 
 
 def fig4a(data: Inputs, settings: Settings) -> Result:
@@ -217,6 +235,8 @@ FIGURES = (
     Figure("entropy_k", figures_checks.entropies, ("embedding",)),
     Figure("near_duplicates", figures_checks.near_duplicates, ("embedding",)),
     Figure("fig3c", fig3c, ("@prompts", "@prompts.group")),
+    Figure("prompt_vendi", conditional_vendi, ("@prompts", "@prompts.group")),
+    Figure("fig3d", fig3d, ("texts",)),
     Figure("set_metrics", set_metrics, ("embedding", "@")),
     Figure("fig4a", fig4a, ("UMAP_dim_1", "UMAP_dim_2", "created_at")),
     Figure("fig4b", fig4b, ("label_10_cluster", "created_at")),

@@ -60,6 +60,20 @@ def grouped(data: Inputs, settings: Settings) -> dict[str, tuple[Any, Any]]:
     return groups
 
 
+def by_prompt(data: Inputs, settings: Settings) -> tuple[Any, Any, tuple[str, ...]]:
+    """Embeddings and prompts of the images by prompt, without those that were blurred or repeat another; and a note."""
+    import pyarrow as pa
+
+    from twigma.analysis.prompts import left_out
+
+    images = data.references[settings.prompts]
+    gone = left_out(images.table.take(pa.array(images.rows)))
+    keep = ~gone.any(axis=1).to_numpy()
+    counts = {"blurred as NSFW": int(gone["blurred"].sum()), "repeats of one generation": int(gone["repeated"].sum())}
+    notes = [f"{count} images of {images.name} are left out: {reason}." for reason, count in counts.items() if count]
+    return images.embedding[keep], images.values("group")[keep], tuple(notes)
+
+
 def blocks(data: Inputs) -> dict[str, Any]:
     """What images of a set may depend on together: their author, artist or prompt; an unknown one stands alone."""
     owners = {}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from twigma import columns
 from twigma.analysis.references import ABOUT, about, refuse_other_models
 from twigma.analysis.survival import survival, with_survival
+from twigma.analysis.text_variation import Texts
 from twigma.analysis.weights import sample_weights, thinned
 
 PRIVATE = ("author_id", "follower_count", "text")  # never in a release; taken from the working folder
@@ -69,6 +70,7 @@ class Inputs:
     references: dict[str, Images]
     similarity: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # by role, kept for the next figure
     sheets: Path | None = None  # folder of annotation sheets
+    texts: Mapping[str, Texts] = field(default_factory=dict)  # embedded texts by kind
     lost: pd.DataFrame | None = None  # what is left of each stratum of the id list, where some of it was lost
 
     def sets(self) -> dict[str, NDArray[np.float32]]:

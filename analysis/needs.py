@@ -1,8 +1,8 @@
 """What a figure needs before it can be computed, and what it gives; `twigma analyze` checks the one, writes the other.
 
 A need is a column of the studied images ("like_count"), a reference set by role ("@paintings"), a column of one
-("@paintings.group"), any reference set at all ("@"), that slow checks were asked for ("thorough"), or annotation sheets
-("sheets").
+("@paintings.group"), any reference set at all ("@"), that slow checks were asked for ("thorough"), annotation sheets
+("sheets"), or embedded texts ("texts").
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -31,6 +31,8 @@ HOW: Mapping[str, str] = {
 }
 MAKE_REFERENCE = "`twigma reference add NAME` makes one (`twigma reference list`); pass it with --reference NAME"
 MAKE_SHEETS = "`twigma sheets` writes blank ones; pass the folder with --sheets once people have filled them in"
+MAKE_PROMPTS = "`twigma texts --work FOLDER` embeds the prompts of the reference set by prompt"
+MAKE_TEXTS = "`twigma texts` embeds posts and captions of --work; `twigma reference add` makes haiku, news and book"
 Entry = dict[str, Any]  # value, low, high, n and whatever else belongs to one number
 
 
@@ -76,8 +78,13 @@ def _lack(data: Inputs, settings: Settings, need: str) -> tuple[str, str] | None
         return None if settings.thorough else ("not asked for", "run the analysis thoroughly (--thorough): minutes")
     if need == "sheets":
         return None if data.sheets else ("annotation sheets", MAKE_SHEETS)
-    if not need.startswith("@"):
+    if not need.startswith("@") and need != "texts":
         return None if data.images.has(need) else (f"column {need}", HOW[need])
+    return _lack_texts(data, settings) if need == "texts" else _lack_set(data, settings, need)
+
+
+def _lack_set(data: Inputs, settings: Settings, need: str) -> tuple[str, str] | None:
+    """A need that begins with @: a reference set, or a column of one."""
     role, _, column = need[1:].partition(".")
     if not role:
         usable = any(images.has("embedding") for images in data.references.values())
@@ -88,6 +95,13 @@ def _lack(data: Inputs, settings: Settings, need: str) -> tuple[str, str] | None
         return f"reference set {name}", MAKE_REFERENCE
     column = column or "embedding"
     return None if images.has(column) else (f"column {column} of reference set {name}", HOW[column])
+
+
+def _lack_texts(data: Inputs, settings: Settings) -> tuple[str, str] | None:
+    """Fig 3d compares prompts with at least one other kind of text."""
+    if settings.prompts not in data.texts:
+        return "embedded prompts", MAKE_PROMPTS
+    return None if len(data.texts) > 1 else ("other embedded texts", MAKE_TEXTS)
 
 
 def entries(table: "pd.DataFrame", prefix: str, keys: list[str], value: str) -> dict[str, Entry]:

@@ -5,11 +5,15 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.spatial.distance import pdist
 
 IMAGES = 10  # of each prompt: with fewer the noise of the distance hides part of the correlation
+BLURRED = 2.0  # DiffusionDB's `image_nsfw` of an image that was blurred
+GENERATION = ("group", "seed", "cfg", "step", "sampler")  # images equal in all of these are one image
 
 
 def prompt_variation(
@@ -34,6 +38,31 @@ def prompt_variation(
             chosen = embedding[rng.choice(members, m, replace=False)].astype(np.float64)
             rows.append((len(str(prompt).split()), float(pdist(chosen).mean()), m))
     return pd.DataFrame(rows, columns=["words", "distance", "images"])
+
+
+def left_out(table: pa.Table) -> pd.DataFrame:
+    """Which images say nothing of a prompt's variation: blurred ones, and repeats of one generation (section 3.3).
+
+    Parameters
+    ----------
+    table : what it has of `image_nsfw` (2.0: blurred), `duplicate_of` (set on a repeat) and all of group (the prompt),
+        seed, cfg, step and sampler, by which repeats are told; without these columns nothing is left out.
+
+    Returns
+    -------
+    DataFrame of bool (blurred, repeated), a row per image; the first of several repeats, blurred ones aside, is none.
+    """
+    nothing = np.zeros(len(table), bool)
+    frame = pd.DataFrame({"blurred": nothing, "repeated": nothing})
+    if "image_nsfw" in table.column_names:
+        frame["blurred"] = pc.fill_null(pc.equal(table["image_nsfw"], BLURRED), False).to_numpy()
+    if "duplicate_of" in table.column_names:
+        frame["repeated"] = table["duplicate_of"].is_valid().to_numpy()
+    if all(name in table.column_names for name in GENERATION):
+        settings = table.select(list(GENERATION)).to_pandas()
+        whole = settings.notna().all(axis=1) & ~frame["blurred"]
+        frame.loc[whole, "repeated"] |= settings[whole].duplicated()
+    return frame
 
 
 def kendall(prompts: pd.DataFrame) -> dict[str, float]:

@@ -12,7 +12,15 @@ from typing import Any
 import pandas as pd
 
 from twigma import columns
-from twigma.analysis import paper, sections_checks, sections_content, sections_likes, sections_paper, sections_sets
+from twigma.analysis import (
+    paper,
+    sections_checks,
+    sections_content,
+    sections_likes,
+    sections_paper,
+    sections_prompts,
+    sections_sets,
+)
 from twigma.analysis.section import Found, Section
 from twigma.analysis.wording import clean, listed, number
 
@@ -32,6 +40,8 @@ SECTIONS: Mapping[str, Callable[[Found], Section]] = {
     "entropy_k": sections_checks.entropies,
     "near_duplicates": sections_checks.near_duplicates,
     "fig3c": sections_sets.prompts,
+    "prompt_vendi": sections_prompts.vendi,
+    "fig3d": sections_prompts.texts,
     "set_metrics": sections_sets.beyond,
     "fig4a": sections_content.drift,
     "fig4b": sections_content.trends,

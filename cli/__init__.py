@@ -6,7 +6,7 @@ Libraries are imported inside the command that needs them, so that `twigma --hel
 import click
 
 import twigma
-from twigma.cli import hashtags, outputs, posts, publish, reference, stages, status
+from twigma.cli import hashtags, outputs, posts, publish, reference, stages, status, texts
 from twigma.cli.options import Commands
 
 
@@ -36,6 +36,7 @@ for command in (
     posts.add,
     stages.embed,
     stages.caption,
+    texts.texts,
     stages.nsfw,
     stages.dedupe,
     stages.cluster,
