@@ -32,7 +32,9 @@ def test_tau_is_scipy_and_its_interval_covers(rng):
 def test_planted_tau_is_recovered():
     """Three hundred prompts of ten images: their true spread falls with the words, tau -.3 in all."""
     rng = np.random.default_rng(7)
-    words, spread = rng.multivariate_normal([0, 0], [[1, np.sin(-0.3 * np.pi / 2)], [np.sin(-0.3 * np.pi / 2), 1]], 300).T
+    words, spread = rng.multivariate_normal(
+        [0, 0], [[1, np.sin(-0.3 * np.pi / 2)], [np.sin(-0.3 * np.pi / 2), 1]], 300
+    ).T
     words = np.maximum(1, np.rint(20 + 6 * words)).astype(int)
     scale = 0.05 * np.exp(0.3 * spread)
     centres = rng.normal(size=(300, 64))
