@@ -1,28 +1,34 @@
 """Add a caption written from the pixels (paper, section 2.2: BLIP). Run by `twigma caption`.
 
-Any image-to-text model of transformers works by its Hub name or as a local folder, safetensors only.
+Any image-to-text model of transformers works by its Hub name or as a local folder, safetensors only: BLIP, BLIP-2, GIT
+without a prompt, and models for chat (LLaVA, SmolVLM and newer ones), which are asked `QUESTION`.
+
+Beam search with three beams and no sampling, so the same image gets the same words. Only inputs of one length share a
+batch, so none is padded; for BLIP all are.
 """
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from PIL.Image import Image
+from PIL import Image
 
 from twigma import columns
 from twigma.builder import weights
-from twigma.builder.engine import Stage, decode, map_shards
+from twigma.builder.engine import LOCAL, Engine, Stage, map_shards
+from twigma.builder.pixels import decode
 
 if TYPE_CHECKING:
     import torch
 
 MODEL = "Salesforce/blip-image-captioning-large"
-WEIGHTS = "model.safetensors"
-NUM_BEAMS = 3  # beam search, no sampling: the same image gets the same words
+NUM_BEAMS = 3
 MAX_NEW_TOKENS = 20
+QUESTION = "Describe the image in one short sentence."
 BATCH = {"cpu": 8, "cuda": 128}
 
 Inputs = Mapping[str, "torch.Tensor"]
@@ -33,10 +39,10 @@ class Captioner:
     """An image-to-text model: `caption(list[Image]) -> list[str]`; `prepare` and `forward` are its two halves."""
 
     name: str
-    prepare: Callable[[Image], Inputs]
+    prepare: Callable[[Image.Image], Inputs]
     forward: Callable[[Sequence[Inputs]], list[str]]
 
-    def caption(self, images: Sequence[Image]) -> list[str]:
+    def caption(self, images: Sequence[Image.Image]) -> list[str]:
         """One caption per RGB image, in order."""
         return self.forward([self.prepare(image) for image in images])
 
@@ -55,18 +61,18 @@ def _find(model: str, revision: str | None, work: Path | None) -> tuple[str, Pat
     """Name of the model, and its folder or the commit to fetch."""
     folder = Path(model)
     if folder.is_dir():
-        return folder.resolve().name, folder
+        return folder.resolve().name, folder.resolve()
     if model.count("/") != 1 or model.startswith((".", "~")):
         raise FileNotFoundError(f"no model folder at {model}: expected a folder, or a Hub name like {MODEL}")
-    return model, weights.pin(work, model, model, revision, WEIGHTS)
+    return model, weights.pin(work, model, model, revision, weights.TRANSFORMERS)
 
 
 def _load(name: str, where: Path | weights.Pin, device: str | None) -> Captioner:
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    folder = weights.fetch(where, [WEIGHTS]) if isinstance(where, weights.Pin) else where
-    weights.weights_file(folder)
+    folder = weights.fetch(where, weights.TRANSFORMERS) if isinstance(where, weights.Pin) else where
+    weights.weights_files(folder, weights.TRANSFORMERS)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     kind = device.partition(":")[0]
     dtype = torch.bfloat16 if kind == "cuda" else torch.float32
@@ -78,6 +84,7 @@ def _load(name: str, where: Path | weights.Pin, device: str | None) -> Captioner
     )
     network = network.eval().to(device)
     turn, size = threading.Lock(), BATCH.get(kind, 8)
+    prompt = _prompt(processor)
 
     def batch(inputs: Sequence[Inputs]) -> list[str]:
         filled = [*inputs, *[inputs[0]] * (size - len(inputs))]
@@ -85,35 +92,70 @@ def _load(name: str, where: Path | weights.Pin, device: str | None) -> Captioner
         joined = {key: value.to(dtype) if value.is_floating_point() else value for key, value in joined.items()}
         with turn, torch.inference_mode():
             tokens = network.generate(**joined, num_beams=NUM_BEAMS, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
-        texts = processor.batch_decode(tokens[: len(inputs)], skip_special_tokens=True)
+        new = tokens[: len(inputs), 0 if prompt is None else joined["input_ids"].shape[1] :]
+        texts = processor.batch_decode(new, skip_special_tokens=True)
         return [" ".join(text.split()) for text in texts]
 
-    return Captioner(
-        name,
-        prepare=lambda image: dict(processor(images=image, return_tensors="pt")),
-        forward=lambda inputs: [text for at in range(0, len(inputs), size) for text in batch(inputs[at : at + size])],
-    )
+    def forward(inputs: Sequence[Inputs]) -> list[str]:
+        words: dict[int, str] = {}
+        for places in _alike(inputs):
+            for at in range(0, len(places), size):
+                some = places[at : at + size]
+                words.update(zip(some, batch([inputs[place] for place in some]), strict=True))
+        return [words[place] for place in range(len(inputs))]
+
+    return Captioner(name, lambda image: dict(processor(images=image, return_tensors="pt", **_text(prompt))), forward)
+
+
+def _prompt(processor: Any) -> str | None:
+    """The question in the words of a model for chat; None where the model needs none."""
+    if not getattr(processor, "chat_template", None):
+        return None
+    said = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": QUESTION}]}
+    return str(processor.apply_chat_template([said], add_generation_prompt=True))
+
+
+def _text(prompt: str | None) -> dict[str, str]:
+    return {} if prompt is None else {"text": prompt}
+
+
+def _alike(inputs: Sequence[Inputs]) -> list[list[int]]:
+    """The places of inputs of equal shapes, so that each group makes batches without padding."""
+    groups: dict[Any, list[int]] = {}
+    for place, one in enumerate(inputs):
+        groups.setdefault(tuple((key, tuple(value.shape)) for key, value in sorted(one.items())), []).append(place)
+    return list(groups.values())
+
+
+# ------------------------------------------------------------------ the stage
 
 
 @columns.stage(reads=("image_name", "image"), adds=("all_captions",))
 def caption(table: pa.Table, captioner: Captioner) -> pa.Table:
     """Add `all_captions`, a short English text; null where decoding fails."""
-    read = decode(table["image"], captioner.prepare)
+    read = decode(table["image"], lambda pixels: captioner.prepare(Image.fromarray(pixels)))
     words = iter(captioner.forward([one for one in read if one is not None]))
     return columns.add(table, all_captions=[None if one is None else next(words) for one in read])
 
 
-def caption_shards(work: Path, model: str = MODEL, device: str | None = None, *, revision: str | None = None) -> int:
+def caption_shards(
+    work: Path,
+    model: str = MODEL,
+    device: str | None = None,
+    *,
+    revision: str | None = None,
+    engine: Engine = LOCAL,
+) -> int:
     """Caption every shard that has no current part in `columns/caption`; the number of images captioned now."""
     name, where = _find(model, revision, work)
     settings: dict[str, Any] = {"model": name, "num_beams": NUM_BEAMS, "max_new_tokens": MAX_NEW_TOKENS}
     if isinstance(where, weights.Pin):
         settings |= {"revision": where.revision}
     else:
-        settings |= {"sha256": columns.file_sha256(weights.weights_file(where))}
+        settings |= {"sha256": weights.hash_of(weights.weights_files(where, weights.TRANSFORMERS))}
+    start = partial(_start, name, where)
+    return map_shards(work, "caption", settings, start, desc="caption", engine=engine, device=device)
 
-    def start() -> Stage:
-        captioner = _load(name, where, device)
-        return lambda table: caption(table, captioner)
 
-    return map_shards(work, "caption", settings, start, desc="caption")
+def _start(name: str, where: Path | weights.Pin, device: str | None) -> Stage:
+    return partial(caption, captioner=_load(name, where, device))

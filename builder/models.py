@@ -47,19 +47,19 @@ def find_model(
     """
     folder = Path(model.removeprefix("local-dir:"))
     if folder.is_dir():
-        return _local(folder)
+        return _local(folder.resolve())
     if model.startswith("local-dir:"):
         raise FileNotFoundError(f"no model folder at {folder}")
     if model.startswith("hf-hub:"):
         repo = model.removeprefix("hf-hub:")
-        return Model(repo, pin=weights.pin(work, repo, repo, revision, weights.PREFERRED[0]))
+        return Model(repo, pin=weights.pin(work, repo, repo, revision, weights.OPEN_CLIP))
     if pretrained in (None, "none"):
         _known(model)
         return Model(f"{model}/none", architecture=model)
     key = f"{model}/{pretrained}"
     known = weights.read_pin(work, key)
     repo = known.repo if known is not None else _repository(model, str(pretrained))
-    return Model(key, pin=weights.pin(work, key, repo, revision, weights.PREFERRED[0]))
+    return Model(key, pin=weights.pin(work, key, repo, revision, weights.OPEN_CLIP))
 
 
 def _local(folder: Path) -> Model:
@@ -67,9 +67,9 @@ def _local(folder: Path) -> Model:
     if not path.is_file():
         raise FileNotFoundError(f"no {CONFIG} in {folder}: a model's folder holds it beside its .safetensors weights")
     config = json.loads(path.read_text("utf-8"))
-    hashes = columns.file_sha256(path) + columns.file_sha256(weights.weights_file(folder))
+    hashes = columns.file_sha256(path) + columns.file_sha256(weights.weights_files(folder)[0])
     return Model(
-        str(config.get("name", folder.resolve().name)),
+        str(config.get("name", folder.name)),
         folder=folder,
         sha256=hashlib.sha256(hashes.encode()).hexdigest(),
     )

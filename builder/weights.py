@@ -1,55 +1,70 @@
 """Where a model's weights come from: a local folder, or one fixed commit of a Hub repository; safetensors only.
 
-A commit nobody named is asked of the Hub once and written, with the hashes of its files, to
+A commit nobody named is asked of the Hub once and written, with the hashes of its weights, to
 `WORK/models/pins.json`; from then on this working folder uses that commit and no other. Used by `twigma embed`
 and `twigma caption`.
 """
 
+import fnmatch
+import hashlib
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from twigma import columns
 
-PREFERRED = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
-FILES = ("*.json", "*.txt", "*.model")  # configuration and tokenizer; never a pickle
+# Names of weights, the best first; large models come in several files.
+OPEN_CLIP = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
+TRANSFORMERS = ("model.safetensors", "model-?????-of-?????.safetensors")
+FILES = ("*.json", "*.txt", "*.model", "*.jinja")  # configuration and tokenizer; never a pickle
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
 class Pin:
-    """One commit of a Hub repository, and the sha256 of its weights where it is known."""
+    """One commit of a Hub repository, and the sha256 of each of its weights files where they are known."""
 
     repo: str
     revision: str
-    sha256: str | None = None
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
 
-def weights_file(folder: Path) -> Path:
-    """The one safetensors file of a model's folder; ValueError if there is none or the choice is unclear."""
-    found = sorted(folder.glob("*.safetensors"))
-    named = [folder / name for name in PREFERRED if (folder / name) in found]
-    if not named and len(found) != 1:
+def weights_files(folder: Path, wanted: Sequence[str] = OPEN_CLIP) -> list[Path]:
+    """The safetensors files of a model's folder; ValueError if there is none or the choice is unclear."""
+    found = sorted(path.name for path in folder.glob("*.safetensors"))
+    named = _choose(found, wanted) or found
+    if not named or (named is found and len(found) > 1):
         names = sorted(path.name for path in folder.iterdir())
-        raise ValueError(f"expected weights as one .safetensors file in {folder}, found {names}: convert them first")
-    return (named or found)[0]
+        raise ValueError(f"expected weights as {wanted[0]} in {folder}, found {names}: convert them to safetensors")
+    return [folder / name for name in named]
 
 
-def pin(work: Path | None, key: str, repo: str, revision: str | None, weights: str) -> Pin:
+def _choose(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
+    """The names that the first pattern with any of them matches."""
+    return next((matches for pattern in wanted if (matches := sorted(fnmatch.filter(names, pattern)))), [])
+
+
+def hash_of(files: Sequence[Path]) -> str:
+    """One SHA-256 for the weights in these files: that of the file, or of the hashes of several."""
+    hashes = [columns.file_sha256(path) for path in files]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def pin(work: Path | None, key: str, repo: str, revision: str | None, wanted: Sequence[str]) -> Pin:
     """The commit of `repo` to load for the model `key`: the given one, the working folder's, or the newest.
 
-    `weights` is the name of the weights file whose hash the Hub states for that commit. ValueError when
-    `revision` is no full commit hash: a branch or tag can move.
+    `wanted` are names of weights files, whose hashes the Hub states for that commit. ValueError when `revision` is no
+    full commit hash, as a branch or tag can move, and when there are no such weights.
     """
     if revision is not None and not COMMIT.fullmatch(revision):
         raise ValueError(f"expected a commit of {repo} as 40 hex digits, found {revision!r}: branches and tags move")
     known = read_pin(work, key)
     if known is not None and known.repo == repo and revision in (None, known.revision):
         return known
-    found = _ask(repo, revision, weights)
+    found = _ask(repo, revision, wanted)
     if work is not None:
         write_pin(work, key, found)
     return found
@@ -63,7 +78,7 @@ def read_pin(work: Path | None, key: str) -> Pin | None:
 
 def write_pin(work: Path, key: str, found: Pin) -> None:
     """Remember `found` for the model `key` in `WORK/models/pins.json`."""
-    entry = {"repo": found.repo, "revision": found.revision, "sha256": found.sha256}
+    entry = {"repo": found.repo, "revision": found.revision, "sha256": dict(found.sha256)}
     columns.write_json(work / "models" / "pins.json", _pins(work) | {key: entry})
 
 
@@ -72,8 +87,8 @@ def _pins(work: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
 
 
-def _ask(repo: str, revision: str | None, weights: str) -> Pin:
-    """Ask the Hub which commit that is and which hash it states for the weights."""
+def _ask(repo: str, revision: str | None, wanted: Sequence[str]) -> Pin:
+    """Ask the Hub which commit that is and which hashes it states for the weights."""
     from huggingface_hub import HfApi
 
     try:
@@ -86,23 +101,26 @@ def _ask(repo: str, revision: str | None, weights: str) -> Pin:
             "give a local folder, or a revision that is already downloaded"
         ) from error
     hashes = {file.rfilename: file.lfs.sha256 for file in info.siblings or [] if file.lfs is not None}
-    return Pin(repo, str(info.sha), hashes.get(weights))
+    if not (chosen := _choose(hashes, wanted)):
+        raise ValueError(f"{repo} has no weights as {wanted[0]}, only {sorted(hashes)}: convert them in a local folder")
+    return Pin(repo, str(info.sha), {name: hashes[name] for name in chosen})
 
 
-def fetch(found: Pin, weights: Sequence[str]) -> Path:
-    """Local folder of that commit: configuration, tokenizer and these weights files, hash checked.
+def fetch(found: Pin, wanted: Sequence[str]) -> Path:
+    """Local folder of that commit: configuration, tokenizer and its weights, whose hashes are checked.
 
     From the cache where it is complete. OSError when it cannot be downloaded, ValueError on a wrong hash.
     """
     from huggingface_hub import snapshot_download
 
+    weights = list(found.sha256) or list(wanted)
     try:
         folder = Path(snapshot_download(found.repo, revision=found.revision, allow_patterns=[*FILES, *weights]))
     except Exception as error:
         raise OSError(
             f"cannot download {found.repo} at {found.revision} ({type(error).__name__}): give a local folder instead"
         ) from error
-    file = weights_file(folder)
-    if found.sha256 is not None and (sha256 := columns.file_sha256(file)) != found.sha256:
-        raise ValueError(f"{file}: expected sha256 {found.sha256}, found {sha256}: delete it and download again")
+    for name, expected in found.sha256.items():
+        if (sha256 := columns.file_sha256(folder / name)) != expected:
+            raise ValueError(f"{folder / name}: expected sha256 {expected}, found {sha256}: delete it and run again")
     return folder

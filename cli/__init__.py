@@ -22,6 +22,7 @@ def main() -> None:
       collect ─┐
       ids ─────┤
       import ──┴─ rehydrate ─ embed ─ caption ─ nsfw ─ dedupe ─ cluster ─ release ─ analyze ─ report
+                              └────────────── build ─────────────┘
 
     Begin with `twigma demo`: the whole flow on a small world with known truths, offline, in about two minutes.
     """
@@ -40,6 +41,7 @@ for command in (
     stages.nsfw,
     stages.dedupe,
     stages.cluster,
+    stages.build,
     outputs.release,
     publish.publish,
     outputs.liked,

@@ -4,9 +4,12 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from twigma.builder.engine import Engine
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -61,7 +64,28 @@ def api_options(command: F) -> F:
 
 def device_option(command: F) -> F:
     """`--device`, for the stages that run a model."""
-    return click.option("--device", help="cpu, cuda, cuda:1 …  [default: the GPU where there is one]")(command)
+    return click.option(
+        "--device", help="cpu, cuda, cuda:1, or several: cuda:0,cuda:1.  [default: every GPU, else cpu]"
+    )(command)
+
+
+def engine_options(command: F) -> F:
+    """`--engine` and `--ray-address`, for the stages that run a model on images."""
+    for option in (
+        click.option("--ray-address", help="HOST:PORT or ray:// of a cluster.  [default: $RAY_ADDRESS, else one here]"),
+        click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
+    ):
+        command = option(command)
+    return command
+
+
+def engine_of(name: str, address: str | None) -> "Engine":
+    """The engine that `engine_options` describe."""
+    from twigma.builder.engine import Engine
+
+    if address is not None and name != "ray":
+        raise ValueError("--ray-address is where a Ray cluster is: give --engine ray too")
+    return Engine(name, address)
 
 
 def say(counts: Mapping[str, int], head: str) -> None:

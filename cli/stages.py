@@ -1,10 +1,13 @@
-"""`twigma embed`, `caption`, `nsfw`, `dedupe`, `cluster`: each adds columns to the images of a working folder."""
+"""`twigma embed`, `caption`, `nsfw`, `dedupe`, `cluster` add columns to the images of a working folder; `build` all."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from twigma.cli.options import FILE, device_option, say, work_option
+from twigma.cli.options import FILE, device_option, engine_of, engine_options, say, work_option
+
+PRECISION = click.Choice(["fp32", "bf16", "fp16"])
 
 
 @click.command()
@@ -13,10 +16,10 @@ from twigma.cli.options import FILE, device_option, say, work_option
 @click.option("--model", default="ViT-L-14", show_default=True, help="open_clip name, hf-hub:ORG/NAME, or a folder.")
 @click.option("--pretrained", default="openai", show_default=True, help="open_clip tag; none for random weights.")
 @click.option("--revision", help="Commit of the weights' repository.  [default: pinned at first use]")
-@click.option(
-    "--precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="[default: fp32 on a CPU, fp16 on a GPU]"
-)
+@click.option("--precision", type=PRECISION, help="[default: fp16 on a GPU; bf16 on a CPU that has it, else fp32]")
+@click.option("--exact-resize", is_flag=True, help="As open_clip resizes: half as fast, for at most one grey level.")
 @device_option
+@engine_options
 def embed(
     tars: tuple[Path, ...],
     work: Path,
@@ -24,14 +27,19 @@ def embed(
     pretrained: str,
     revision: str | None,
     precision: str | None,
+    exact_resize: bool,
     device: str | None,
+    engine: str,
+    ray_address: str | None,
 ) -> None:
     """Embed every image with CLIP.
 
-    Unit vectors in float16. TARS are WebDataset tars to add to the working folder first (as `twigma add` does).
+    Unit vectors in float16. TARS are WebDataset tars to add to the working folder first (as `twigma add` does). Each
+    GPU gets a process, and each shard goes to one of them; with --engine ray, to the GPUs or CPUs of a cluster.
 
     \b
       twigma embed
+      twigma embed --engine ray --ray-address 10.0.0.5:6379
       twigma embed --work mine --model ViT-B-32 --pretrained laion2b_s34b_b79k shards/*.tar
     """
     from twigma.builder.embed import embed_shards
@@ -40,7 +48,9 @@ def embed(
         from twigma.rehydrate.add import add_tars
 
         add_tars(work, tars)
-    _done(embed_shards(work, model, pretrained, device, precision, revision=revision), work, "embed")
+    options = {"revision": revision, "engine": engine_of(engine, ray_address)}
+    options |= {"resize": "exact"} if exact_resize else {}
+    _done(embed_shards(work, model, pretrained, device, precision, **options), work, "embed")
 
 
 @click.command()
@@ -48,11 +58,18 @@ def embed(
 @click.option("--model", help="transformers name or folder.  [default: Salesforce/blip-image-captioning-large]")
 @click.option("--revision", help="Commit of the weights' repository.  [default: pinned at first use]")
 @device_option
-def caption(work: Path, model: str | None, revision: str | None, device: str | None) -> None:
-    """Write a caption for every image with BLIP."""
+@engine_options
+def caption(
+    work: Path, model: str | None, revision: str | None, device: str | None, engine: str, ray_address: str | None
+) -> None:
+    """Write a caption for every image with BLIP.
+
+    Or with another image-to-text model of transformers: BLIP-2, GIT, or one for chat, such as SmolVLM.
+    """
     from twigma.builder.caption import MODEL, caption_shards
 
-    _done(caption_shards(work, model or MODEL, device, revision=revision), work, "caption")
+    where = engine_of(engine, ray_address)
+    _done(caption_shards(work, model or MODEL, device, revision=revision, engine=where), work, "caption")
 
 
 @click.command()
@@ -160,6 +177,35 @@ def _frozen(work: Path) -> None:
             f"mean distance is {found.farther:.2f} times that of the fit; `twigma cluster` fits them anew and keeps "
             "the labels that match"
         )
+
+
+@click.command()
+@work_option
+@click.option(
+    "--model", default="ViT-L-14", show_default=True, help="CLIP: open_clip name, hf-hub:ORG/NAME, or folder."
+)
+@click.option("--pretrained", default="openai", show_default=True, help="open_clip tag; none for random weights.")
+@click.option("--captioner", help="transformers name or folder.  [default: Salesforce/blip-image-captioning-large]")
+@click.option("--detector", type=FILE, help="NSFW detector.  [default: LAION's, fetched, checked]")
+@click.option("--precision", type=PRECISION, help="Of the embeddings, as in `twigma embed`.")
+@device_option
+@engine_options
+def build(work: Path, captioner: str | None, engine: str, ray_address: str | None, **options: Any) -> None:
+    """Add every column: embed, caption, nsfw, dedupe, cluster.
+
+    What is there already stays; stopped, it goes on where it was. While a GPU or a cluster writes the captions, the
+    stages that need only embeddings run beside it. Name the same models each time; dedupe and cluster keep the settings
+    of their last run.
+
+    \b
+      twigma build && twigma release
+    """
+    from twigma.builder.build import build as run
+    from twigma.builder.caption import MODEL
+
+    done = run(work, captioner=captioner or MODEL, engine=engine_of(engine, ray_address), **options)
+    say(done.treated, f"images of {work} treated now, by stage:")
+    click.echo("duplicates are marked, clusters and map are made; next: twigma release")
 
 
 def _done(treated: int, work: Path, name: str) -> None:

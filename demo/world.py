@@ -27,7 +27,7 @@ from twigma.demo.photos import Photo
 from twigma.demo.plan import Authors, Post
 from twigma.demo.references import Reference
 from twigma.demo.training.lessons import one_thread
-from twigma.rehydrate.decode import open_image
+from twigma.rehydrate.decode import read_pixels
 
 CLIP = Path(__file__).parent / "models" / "clip"
 POSTS, REFERENCES, PER_AUTHOR = 2400, 600, 8
@@ -89,7 +89,7 @@ def _embed(encoder: Encoder, files: Sequence[bytes], name: str) -> NDArray[np.fl
     """Embeddings float16[n, 768], as users get them; the model runs while a thread decodes what comes next."""
     bar = tqdm(files, desc=f"place the {name}", unit="image", mininterval=0.5)
     with one_thread(), ThreadPoolExecutor(1) as pool:
-        ready = pool.map(lambda data: encoder.prepare(open_image(data)), bar)
+        ready = pool.map(lambda data: encoder.prepare(read_pixels(data)[1]), bar)
         return np.concatenate([encoder.forward(list(islice(ready, 64))) for _ in range(0, len(files), 64)])
 
 

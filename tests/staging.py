@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from twigma import columns
+from twigma.builder.engine import Stage
+from twigma.builder.pixels import decode
 from twigma.builder.vectors import Vectors, as_column
 from twigma.rehydrate import shards
 
@@ -132,3 +135,29 @@ def vectors_of(rows: np.ndarray, parts: int = 3) -> Vectors:
     """These rows as the embeddings of images "0", "1", ..."""
     chunks = [as_column(part) for part in np.array_split(rows, parts)]
     return Vectors(chunks, pa.array([str(i) for i in range(len(rows))]))
+
+
+@columns.stage(reads=("image_name", "image"), adds=("width",))
+def measure(table: pa.Table) -> pa.Table:
+    """A real stage without a model: the width of each image, null where it cannot be decoded."""
+    return columns.add(table, width=decode(table["image"], lambda pixels: pixels.shape[1]))
+
+
+def start_measuring(device: str | None = None) -> Stage:
+    """Starts that stage, in any process."""
+    return measure
+
+
+def start_slowly(device: str | None = None) -> Stage:
+    """Starts that stage, with a pause for every block."""
+
+    def slow(table: pa.Table) -> pa.Table:
+        time.sleep(0.3)
+        return measure(table)
+
+    return slow
+
+
+def start_nowhere(device: str | None = None) -> Stage:
+    """What happens where a node lacks the model."""
+    raise FileNotFoundError("no open_clip_config.json in /models/clip")

@@ -99,14 +99,14 @@ def stage_image(data):
 def test_pixel_hash_sees_pixels_only():
     image = Image.fromarray(pixels(2))
     files = [encode(image, "PNG"), encode(image, "PNG", compress_level=0), encode(image, "WEBP", lossless=True)]
-    assert len({stage.pixel_hash(stage_image(data)) for data in files}) == 1
-    assert stage.pixel_hash(Image.new("RGB", (4, 6))) != stage.pixel_hash(Image.new("RGB", (6, 4)))
+    assert len({stage.pixel_hash(np.asarray(stage_image(data))) for data in files}) == 1
+    assert stage.pixel_hash(np.zeros((4, 6, 3), np.uint8)) != stage.pixel_hash(np.zeros((6, 4, 3), np.uint8))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (20_000, 1), (3, 50_000)])
 def test_very_long_images_stay_small(encoder, size):
-    prepared = encoder.prepare(Image.new("RGB", size, (9, 90, 200)))
-    reference = encoder.prepare(Image.new("RGB", (64, 64), (9, 90, 200)))
+    prepared = encoder.prepare(np.asarray(Image.new("RGB", size, (9, 90, 200))))
+    reference = encoder.prepare(np.asarray(Image.new("RGB", (64, 64), (9, 90, 200))))
     assert torch.equal(prepared, reference)
 
 
@@ -194,16 +194,16 @@ def test_pickled_weights_are_never_read(tmp_path):
 
 def test_pins(tmp_path, hub):
     """A commit is asked of the Hub once, then it is the working folder's; a moved branch changes nothing."""
-    first = weights.pin(tmp_path, "m", "org/name", None, "open_clip_model.safetensors")
+    first = weights.pin(tmp_path, "m", "org/name", None, weights.OPEN_CLIP)
     assert first.revision == "a" * 40
     hub["sha"] = "b" * 40
-    assert weights.pin(tmp_path, "m", "org/name", None, "open_clip_model.safetensors") == first
+    assert weights.pin(tmp_path, "m", "org/name", None, weights.OPEN_CLIP) == first
     assert models.find_model("hf-hub:org/name", work=tmp_path).made_from()["revision"] == "b" * 40
     assert json.loads((tmp_path / "models" / "pins.json").read_text())["m"]["revision"] == "a" * 40
     with pytest.raises(ValueError, match="40 hex digits"):
-        weights.pin(tmp_path, "m", "org/name", "main", "open_clip_model.safetensors")
+        weights.pin(tmp_path, "m", "org/name", "main", weights.OPEN_CLIP)
     with pytest.raises(OSError, match="cannot ask the Hub"):
-        weights.pin(tmp_path, "x", "org/other", None, "open_clip_model.safetensors")
+        weights.pin(tmp_path, "x", "org/other", None, weights.OPEN_CLIP)
 
 
 def test_a_hub_model_is_fetched_pinned_and_checked(tmp_path, hub, folder, encoder):
@@ -214,13 +214,13 @@ def test_a_hub_model_is_fetched_pinned_and_checked(tmp_path, hub, folder, encode
     asked = len(hub["asked"])
     assert stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu") == 0 and len(hub["asked"]) == asked
     assert not any("canary" in path for path in hub["asked"])
-    named = weights.pin(None, "m", "org/name", "a" * 40, "open_clip_model.safetensors")
-    tampered = weights.Pin(named.repo, named.revision, "0" * 64)
+    named = weights.pin(None, "m", "org/name", "a" * 40, weights.OPEN_CLIP)
+    tampered = weights.Pin(named.repo, named.revision, dict.fromkeys(named.sha256, "0" * 64))
     with pytest.raises(ValueError, match="expected sha256 0000"):
-        weights.fetch(tampered, weights.PREFERRED)
+        weights.fetch(tampered, weights.OPEN_CLIP)
     with pytest.raises(OSError, match="cannot download org/name at cccc"):
-        weights.fetch(weights.Pin("org/name", "c" * 40), weights.PREFERRED)
-    assert weights.pin(None, "x", "org/other", "d" * 40, "w") == weights.Pin("org/other", "d" * 40)
+        weights.fetch(weights.Pin("org/name", "c" * 40), weights.OPEN_CLIP)
+    assert weights.pin(None, "x", "org/other", "d" * 40, ["w"]) == weights.Pin("org/other", "d" * 40)
 
 
 def test_the_papers_weights_have_a_repository():

@@ -8,17 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
-from staging import encode, make_shard, pixels
+from staging import encode, make_shard, measure, pixels, start_measuring
 
 from twigma import columns
 from twigma.builder import engine
+from twigma.builder import pixels as pixels_of
 from twigma.rehydrate.shards import list_shards
-
-
-@columns.stage(reads=("image_name", "image"), adds=("width",))
-def measure(table):
-    """A real stage: the width of each image, null where it cannot be decoded."""
-    return columns.add(table, width=engine.decode(table["image"], lambda image: image.width))
 
 
 @pytest.fixture
@@ -29,13 +24,7 @@ def work(tmp_path):
     return tmp_path
 
 
-def start_measuring(calls=None):
-    if calls is not None:
-        calls.append(1)
-    return measure
-
-
-def forbidden():
+def forbidden(device=None):
     raise AssertionError("the model must not be loaded when there is nothing to do")
 
 
@@ -44,9 +33,9 @@ def widths(work):
     return dict(zip(table["image_name"].to_pylist(), table["width"].to_pylist(), strict=True))
 
 
-@pytest.mark.parametrize(("rows", "ahead"), [(1, 1), (2, 2), (3, 4), (256, 2)])
-def test_every_image_in_order_whatever_the_blocks(work, rows, ahead):
-    assert engine.map_shards(work, "measure", {}, start_measuring, desc="measure", rows=rows, ahead=ahead) == 21
+@pytest.mark.parametrize("rows", [1, 2, 3, 256])
+def test_every_image_in_order_whatever_the_blocks(work, rows):
+    assert engine.map_shards(work, "measure", {}, start_measuring, desc="measure", rows=rows) == 21
     assert list(widths(work).items()) == [(f"{s}{i:02d}", 40 + s * 10 + i) for s in range(3) for i in range(7)]
 
 
@@ -65,8 +54,9 @@ def test_only_what_is_missing_or_changed_is_made_again(work):
     assert engine.map_shards(work, "measure", {}, start_measuring, desc="measure") == 7
     make_shard(work, "00003", {"300": encode(pixels(1))})
     calls = []
-    assert engine.map_shards(work, "measure", {}, lambda: start_measuring(calls), desc="measure") == 1
-    assert calls == [1]
+    start = lambda device: calls.append(device) or measure  # noqa: E731
+    assert engine.map_shards(work, "measure", {}, start, desc="measure", device="cpu") == 1
+    assert calls == ["cpu"]
     assert engine.map_shards(work, "measure", {"a": 2}, start_measuring, desc="measure") == 22
 
 
@@ -89,7 +79,7 @@ def test_an_error_of_the_stage_stops_the_run(work):
         raise KeyError("a bug")
 
     with pytest.raises(KeyError):
-        engine.map_shards(work, "measure", {}, lambda: broken, desc="measure")
+        engine.map_shards(work, "measure", {}, lambda device: broken, desc="measure")
     assert not (work / "columns").exists()
 
 
@@ -109,7 +99,7 @@ def test_blocks_overlap(tmp_path):
             meet.wait()
         return measure(table)
 
-    assert engine.map_shards(tmp_path, "measure", {}, lambda: both, desc="measure", rows=1) == 4
+    assert engine.map_shards(tmp_path, "measure", {}, lambda device: both, desc="measure", rows=1) == 4
 
 
 def test_parts_of_another_stage(work):
@@ -141,7 +131,7 @@ def test_odd_images_decode_as_pillow_reads_them():
         "line": (encode(rgb[:1], "PNG"), rgb[:1]),
         "column": (encode(rgb[:, :1], "PNG"), rgb[:, :1]),
     }
-    read = engine.decode(pa.chunked_array([pa.array([data for data, _ in odd.values()], pa.binary())]), np.asarray)
+    read = pixels_of.decode(pa.chunked_array([pa.array([data for data, _ in odd.values()], pa.binary())]), np.asarray)
     for found, (data, expected) in zip(read, odd.values(), strict=True):
         assert found.shape == expected.shape
         reference = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) if expected is rgb else expected
@@ -150,8 +140,8 @@ def test_odd_images_decode_as_pillow_reads_them():
 
 def test_undecodable_images_are_none():
     blobs = [b"", b"<html>", encode(pixels(1))[:200], encode(pixels(1))]
-    read = engine.decode(pa.chunked_array([pa.array(blobs, pa.binary())]), lambda image: image.size)
-    assert read == [None, None, None, (64, 48)]
+    read = pixels_of.decode(pa.chunked_array([pa.array(blobs, pa.binary())]), lambda pixels: pixels.shape)
+    assert read == [None, None, None, (48, 64, 3)]
 
 
 def test_no_shards_says_what_to_run(tmp_path):

@@ -27,7 +27,7 @@ def embed(table: pa.Table) -> pa.Table:
 
 
 def run_embed(work: Path, settings: dict[str, str] = MODEL) -> None:
-    map_shards(work, "embed", settings, lambda: embed, desc="embed")
+    map_shards(work, "embed", settings, lambda device: embed, desc="embed")
 
 
 def run_nsfw(work: Path) -> None:

@@ -142,18 +142,3 @@ def test_a_shard_of_many_pieces_is_put_together_again(tmp_path: Path, monkeypatc
         shard = shards.shard_at(tmp_path, "00000")
         assert list(ray_fetch._events([*results, (0, "done", None)], tmp_path / "to", {0: shard})) == [{"done": 0}]
         assert (tmp_path / "to" / "00000" / f"{size}.tar").read_bytes() == (tmp_path / f"{size}.tar").read_bytes()
-
-
-def test_scratch_folders_outlive_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_fetch.tempfile, "tempdir", str(tmp_path))
-    root = tmp_path / f"twigma-{os.getuid()}"
-    (root / "killed" / "half").mkdir(parents=True)
-    one, two, other = (ray_fetch.Scratch(run) for run in ("a", "a", "b"))
-    assert one.shared == two.shared != other.shared and one.own != two.own
-    assert {path.name for path in root.iterdir()} == {"a", "b"}
-    one.close()
-    assert two.own.is_dir() and not one.own.exists()
-    two.close()
-    assert [path.name for path in root.iterdir()] == ["b"]
-    other.close()
-    assert not list(root.iterdir())

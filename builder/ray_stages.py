@@ -1,0 +1,102 @@
+"""Stages on a Ray cluster: `twigma embed --engine ray`, `twigma caption --engine ray`.
+
+There is an actor for each GPU of the cluster, or for every few CPUs where it has none; it loads the model once and
+treats shard after shard. The driver sends the files of a shard and writes the part that comes back, so nodes share no
+file system. A model in a local folder must lie at the same path on every node; one of the Hub is fetched by each.
+"""
+
+import contextlib
+import shutil
+import uuid
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from twigma.builder.engine import Event, Source, Start, treat
+from twigma.rehydrate import ray_slots
+from twigma.rehydrate.scratch import Scratch
+from twigma.rehydrate.shards import Shard
+
+CPUS = 4  # of one actor, where a node has as many: a model uses several
+
+Files = dict[str, bytes]
+
+
+def on_ray(
+    sources: Sequence[Source], start: Start, address: str | None = None, device: str | None = None
+) -> Generator[Event, None, None]:
+    """Treat the sources on the cluster at `address`, else on one started here; `device` limits it to "cpu"."""
+    with ray_slots.connect(address):
+        import ray
+
+        slots, needs = _slots(device)
+        actor, run, by_name = ray.remote(StageSlot).options(**needs), uuid.uuid4().hex, {s.name: s for s in sources}
+        results = ray_slots.run(
+            lambda: actor.remote(run, start, device),
+            list(by_name),
+            lambda name: (by_name[name], _files(by_name[name])),
+            slots,
+        )
+        with contextlib.closing(results):
+            for name, kind, value in results:
+                if kind == "piece":
+                    yield by_name[name], *value
+                elif kind != "done":
+                    yield by_name[name], kind, value
+
+
+def _slots(device: str | None) -> tuple[int, dict[str, float]]:
+    """How many actors the cluster holds, and what each needs."""
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
+    if gpus and device != "cpu":
+        return gpus, {"num_gpus": 1, "num_cpus": 1}
+    cpus = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1]
+    each = min([CPUS, *cpus])
+    return max(1, sum(cpu // each for cpu in cpus)), {"num_cpus": each}
+
+
+def _files(source: Source) -> Files:
+    """The files of a shard by name; the manifest names its tar, which may lie elsewhere."""
+    assert isinstance(source.of, Shard)
+    return {path.name: path.read_bytes() for path in (source.of.tar, source.of.sidecar, source.of.manifest)}
+
+
+class StageSlot(ray_slots.Slot):
+    """Holds the model on a node, and treats one shard after the other."""
+
+    def __init__(self, run: str, start: Start, device: str | None) -> None:
+        self._run, self._start, self._device = run, start, device
+
+    def ready(self) -> str:
+        """Load the model."""
+        self._scratch = Scratch(self._run)
+        self._stage = self._start(self._device)
+        return super().ready()
+
+    def pieces(self, task: tuple[Source, Files]) -> Iterator[tuple[str, Any]]:
+        """Treat one shard: ("rows", number) as it goes on, then ("part", table) or ("failed", error)."""
+        source, files = task
+        folder = self._scratch.own / source.name
+        folder.mkdir()
+        try:
+            for name, data in files.items():
+                (folder / name).write_bytes(data)
+            for _, kind, value in treat([_moved(source, folder)], self._stage):
+                yield kind, value
+        finally:
+            shutil.rmtree(folder)
+
+    def close(self) -> None:
+        """Leave nothing on the node."""
+        self._scratch.close()
+
+
+def _moved(source: Source, folder: Path) -> Source:
+    """The same source, with the files of its shard in another folder."""
+    assert isinstance(source.of, Shard)
+    places = {name: folder / getattr(source.of, name).name for name in ("tar", "sidecar", "manifest")}
+    return replace(source, of=replace(source.of, **places))

@@ -1,0 +1,66 @@
+"""All columns in one go: what the stages would give one by one, again nothing, damage left out and named."""
+
+import pytest
+from click.testing import CliRunner
+from staging import encode, make_images, make_shard, pixels, tiny_blip, tiny_clip
+
+from twigma import columns
+from twigma.builder.build import build
+from twigma.builder.caption import caption_shards
+from twigma.builder.cluster import cluster
+from twigma.builder.dedupe import dedupe
+from twigma.builder.embed import embed_shards
+from twigma.cli import main
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {"model": str(tiny_clip(folder / "clip")), "captioner": str(tiny_blip(folder / "blip")), "device": "cpu"}
+
+
+def populate(work):
+    for shard in range(2):
+        make_shard(work, f"{shard:05d}", {f"{shard}{i:02d}": encode(pixels(20 * shard + i)) for i in range(20)})
+    make_images(work, [(f"9{name}", name, n) for n, name in enumerate(_names())])
+    return work
+
+
+def _names():
+    return [f"{shard}{i:02d}" for shard in range(2) for i in range(20)]
+
+
+def contents(work):
+    return {str(path.relative_to(work)): path.read_bytes() for path in sorted((work / "columns").rglob("*.arrow"))}
+
+
+def test_the_same_as_one_stage_after_the_other(tmp_path, models):
+    done = build(populate(tmp_path / "one"), **models)
+    assert done.treated == {"embed": 40, "caption": 40}
+    assert done.left_out == ["nsfw: the detector reads embeddings of ViT-L-14/openai, these are of tiny-clip"]
+    work = populate(tmp_path / "two")
+    embed_shards(work, models["model"], device="cpu")
+    caption_shards(work, models["captioner"], "cpu")
+    dedupe(work)
+    cluster(work)
+    assert contents(tmp_path / "one") == contents(work)
+    assert build(work, **models).treated == {"embed": 0, "caption": 0}
+    cluster(work, 4, seed=2)
+    before = contents(work)
+    build(work, **models)
+    assert contents(work) == before and columns.made_from(work / "columns" / "cluster" / "all.arrow")["k"] == 4
+
+
+def test_a_damaged_shard_is_left_out_and_the_rest_gets_its_columns(tmp_path, models):
+    work = populate(tmp_path)
+    tar = work / "shards" / "00001.tar"
+    data = tar.read_bytes()
+    tar.write_bytes(data[:700] + bytes([data[700] ^ 1]) + data[701:])
+    command = ["build", "--work", str(work), *(word for name, value in models.items() for word in (f"--{name}", value))]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 1 and "1 of 2 shards could not be treated (00001: " in done.stderr
+    assert len(columns.read_parts(work / "columns" / "cluster")) == 20
+    tar.write_bytes(data)
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0 and "20  embed" in done.output and "20  caption" in done.output, done.output
+    assert len(columns.read_parts(work / "columns" / "cluster")) == 40
