@@ -46,7 +46,8 @@ _TABLE = (
         "diffusiondb", "images", "AI images by prompt (Fig 2, 3a, 3c)", "CC0 1.0",
         "195 MB of metadata, then 0.6 GB for each part of 1,000 images (--parts)",
         repo="poloclub/diffusiondb", role="prompts", group="prompt",
-        note="Images blurred as NSFW are left out; repeats of (prompt, seed, cfg, step, sampler) are marked.",
+        note="Images blurred as NSFW are left out; repeats of (prompt, seed, cfg, step, sampler) are marked. "
+        "`twigma texts --work refs/diffusiondb` embeds the prompts for Fig 3d.",
     ),
     Known(
         "artbench", "images", "paintings by artist (Fig 2, 3a, 4e, Eq 1)",

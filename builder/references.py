@@ -59,6 +59,7 @@ def add_reference(
     known = _known(name, sources, files)
     record = open_record(refs / name, known, role, licence)
     ask = _Ask(group or known.group, column or known.column, model or known.model, like, known.whole_words)
+    _check_model(record, ask, _kinds(known, sources, ask.column))
     if known.name == "diffusiondb" and not sources:
         _diffusiondb(record, known, parts, revision, endpoint)
     for key, path in new_files(record, known, sources, revision, endpoint):
@@ -87,6 +88,21 @@ def _known(name: str, sources: Sequence[str], files: Sequence[str]) -> Known:
     if name not in TABLE:
         raise ValueError(f"no reference set {name!r} is known: give PATH or ORG/NAME too, or one of {', '.join(TABLE)}")
     return TABLE[name]
+
+
+def _kinds(known: Known, sources: Sequence[str], column: str | None) -> set[str]:
+    """What will be taken in, as far as it is known before anything is fetched."""
+    here = [Path(source) for source in sources if Path(source).exists()]
+    return {given.kind_of(path, column) for path in here} | ({known.kind} if known.kind else set())
+
+
+def _check_model(record: Record, ask: _Ask, kinds: set[str]) -> None:
+    """ValueError where the embeddings could not be compared with the studied images', before anything is fetched."""
+    if kinds & {"images", "texts"}:
+        choose(record.folder, ask.like, ask.model)
+    if "embeddings" in kinds and ask.model is not None:
+        folder, ours = studied(ask.like)
+        agree(named(ask.model), ours, folder)
 
 
 # ------------------------------------------------------------------ taking files in

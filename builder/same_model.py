@@ -96,8 +96,8 @@ def agree(theirs: Mapping[str, Any], ours: Mapping[str, Any], folder: Path | Non
     """ValueError unless both embeddings are of one model, as far as each says."""
     if differing := [key for key in IDENTITY if key in ours and key in theirs and ours[key] != theirs[key]]:
         key = differing[0]
+        first, second = (f"{found['model']}" + f" ({key} {found[key]})" * (key != "model") for found in (ours, theirs))
         raise ValueError(
-            f"{folder} was embedded by {ours['model']} ({key} {ours[key]}), this set would be by {theirs['model']} "
-            f"({key} {theirs[key]}): embeddings of two models cannot be compared; embed both by one, or name with "
-            "--like the folder this set is for"
+            f"{folder} was embedded by {first}, this set would be by {second}: embeddings of two models cannot be "
+            "compared; embed both by one, or name with --like the folder this set is for"
         )

@@ -149,6 +149,10 @@ def test_paintings_by_artist_from_parquet(make, hub, tmp_path):
     data = {"image": stored([1, 2, 3]), "artist": artists, "caption": ["a"] * 3}
     files = {"data/train-0.parquet": parquet(**data), "artbench.tar": b"not wanted"}
     hub.hold("alfredplpl/artbench-pd-256x256", files, license="mit")
+    write_embeddings(tmp_path / "other", units(np.random.default_rng(0), 2), ["a", "b"], model="ViT-B-32/openai")
+    with pytest.raises(ValueError, match="two models"):
+        make("artbench", like=tmp_path / "other")
+    assert not hub.log and not (tmp_path / "refs/artbench/images.parquet").exists()  # refused before it was fetched
     done = make("artbench")
     assert done.counts == {"images": 3, "images embedded": 3}
     table = columns.read_images(tmp_path / "refs/artbench")
@@ -183,7 +187,7 @@ def test_given_embeddings_of_another_model_than_the_studied_are_refused(make, tm
     np.save(tmp_path / "v.npy", units(np.random.default_rng(1), 5))
     with pytest.raises(ValueError, match="say with --model"):
         make("theirs", "v.npy", model=None)
-    with pytest.raises(ValueError, match=r"work was embedded by tiny-clip .* would be by ViT-B-32/openai"):
+    with pytest.raises(ValueError, match="work was embedded by tiny-clip, this set would be by ViT-B-32/openai"):
         make("theirs", "v.npy", model="ViT-B-32/openai")
     assert make("theirs", "v.npy", model="tiny-clip").counts == {"embeddings": 5}
     assert make("theirs", "v.npy", model="tiny-clip").counts == {}
