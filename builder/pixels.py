@@ -55,34 +55,33 @@ def pixel_hash(pixels: Pixels) -> str:
 def resizer(transform: Any, config: "PreprocessCfg", *, exact: bool = False) -> Resize:
     """A function from pixels uint8[height, width, 3] to a model's input before it is normalised, uint8[3, h, w].
 
-    `transform` is the one open_clip made of `config`, its preprocessing; it is followed to the byte if `exact`, or if
-    `config` asks for something rare (padding, or an input that is not square).
+    `transform` is the one open_clip made of `config`, its preprocessing; it is followed to the byte if `exact`, and
+    where torch would differ by more than one grey level: images that are enlarged, and tall ones, whose columns
+    Pillow resizes before their rows; also if `config` asks for something rare (padding, an input that is not square).
     """
     import torch
-
-    height, width = config.input_size[1:]
-    squash = config.resize_mode == "squash"
-    if exact or not (squash or (config.resize_mode == "shortest" and height == width)):
-        geometry = transform.transforms[:-2]  # what follows makes a tensor and normalises it
-
-        def slowly(pixels: Pixels) -> "torch.Tensor":
-            image = Image.fromarray(_centre(pixels))
-            for step in geometry:
-                image = step(image)
-            return torch.from_numpy(np.array(image)).permute(2, 0, 1)
-
-        return slowly
-
     from torchvision.transforms.v2 import InterpolationMode
     from torchvision.transforms.v2 import functional as steps
 
-    interpolation, wanted = InterpolationMode(config.interpolation), [height, width] if squash else [height]
+    geometry = transform.transforms[:-2]  # what follows makes a tensor and normalises it
+    height, width = config.input_size[1:]
+    squash = config.resize_mode == "squash"
+    alike = not exact and (squash or (config.resize_mode == "shortest" and height == width))
+    wanted, tallest = ([height, width], 1) if squash else ([height], 2)
+    interpolation = InterpolationMode(config.interpolation)
 
-    def quickly(pixels: Pixels) -> "torch.Tensor":
-        tensor = torch.from_numpy(np.require(_centre(pixels), requirements=["C", "W"])).permute(2, 0, 1)
-        return steps.center_crop(steps.resize(tensor, wanted, interpolation, antialias=True), [height, width])
+    def resize(pixels: Pixels) -> "torch.Tensor":
+        pixels = _centre(pixels)
+        rows, row = pixels.shape[:2]
+        if alike and rows >= height and row >= width and rows <= tallest * row:
+            tensor = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)
+            return steps.center_crop(steps.resize(tensor, wanted, interpolation, antialias=True), [height, width])
+        image = Image.fromarray(pixels)
+        for step in geometry:
+            image = step(image)
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
-    return quickly
+    return resize
 
 
 def _centre(pixels: Pixels) -> Pixels:

@@ -106,6 +106,90 @@ def tiny_blip(folder: Path) -> Path:
     return folder
 
 
+WORDS = "<pad> <unk> <s> </s> <image> a the of painting woman cat sea Describe image in one".split()  # noqa: SIM905
+
+
+def _words() -> Any:
+    """A tokenizer of a few words, with the usual special tokens and one that stands for an image."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    special = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, extra_special_tokens={"image_token": "<image>"}, **special
+    )
+
+
+def tiny_blip2(folder: Path) -> Path:
+    """A real BLIP-2 of random weights, saved in several files."""
+    import torch
+    from transformers import (
+        Blip2Config,
+        Blip2ForConditionalGeneration,
+        Blip2Processor,
+        BlipImageProcessor,
+        OPTConfig,
+    )
+
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = OPTConfig(vocab_size=len(WORDS), hidden_size=32, ffn_dim=48, num_hidden_layers=1, num_attention_heads=2)
+    text.update({"word_embed_proj_dim": 32, "init_std": 0.7, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3})
+    config = Blip2Config(
+        vision_config=shape | {"image_size": 32, "patch_size": 8},
+        qformer_config=shape | {"encoder_hidden_size": 32, "vocab_size": 20, "max_position_embeddings": 16},
+        text_config=text.to_dict(),
+        num_query_tokens=4,
+        image_token_index=4,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        Blip2ForConditionalGeneration(config).save_pretrained(folder, max_shard_size="40KB")
+    images = BlipImageProcessor(size={"height": 32, "width": 32})
+    Blip2Processor(images, _words(), num_query_tokens=4).save_pretrained(folder)
+    return folder
+
+
+def tiny_llava(folder: Path) -> Path:
+    """A real LLaVA of random weights, a model for chat with its template."""
+    import torch
+    from transformers import (
+        CLIPImageProcessor,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+    special = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "initializer_range": 0.7}
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(**shape, image_size=32, patch_size=8, projection_dim=32),
+        text_config=LlamaConfig(**shape, **special, vocab_size=len(WORDS), max_position_embeddings=128),
+        image_token_index=4,
+        vision_feature_layer=-1,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        LlavaForConditionalGeneration(config).save_pretrained(folder)
+    images = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    each = "{{ '<image> ' if part.type == 'image' else part.text }}"
+    template = "{% for said in messages %}{% for part in said.content %}" + each + "{% endfor %}{% endfor %}"
+    LlavaProcessor(
+        images,
+        _words(),
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        chat_template=template,
+        num_additional_image_tokens=1,
+    ).save_pretrained(folder)
+    return folder
+
+
 def write_embeddings(work: Path, rows: np.ndarray, names: list[str], *, parts: int = 2, model: str = "tiny") -> None:
     """`columns/embed` with these rows in a few parts; a row of NaN stands for an image that was not decoded."""
     for number, chosen in enumerate(np.array_split(np.arange(len(rows)), parts)):

@@ -5,8 +5,16 @@ import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
-from staging import encode, make_shard, pixels, tiny_blip
-from transformers import BlipForConditionalGeneration, BlipProcessor
+from safetensors.torch import load_file, save_file
+from staging import encode, make_shard, pixels, tiny_blip, tiny_blip2, tiny_llava
+from transformers import (
+    Blip2ForConditionalGeneration,
+    Blip2Processor,
+    BlipForConditionalGeneration,
+    BlipProcessor,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+)
 
 from twigma import columns
 from twigma.builder import caption as stage
@@ -58,6 +66,42 @@ def test_only_undecodable_images(captioner):
 def test_odd_images(captioner):
     thin = Image.fromarray(np.zeros((1, 400, 3), np.uint8))
     assert len(captioner.caption([thin, thin.transpose(Image.Transpose.ROTATE_90)])) == 2
+
+
+def test_a_model_in_several_files(tmp_path):
+    """BLIP-2, as large models are published: its weights in several safetensors files."""
+    folder = tiny_blip2(tmp_path / "blip2")
+    assert len(list(folder.glob("model-*.safetensors"))) > 1
+    processor, model = Blip2Processor.from_pretrained(folder), Blip2ForConditionalGeneration.from_pretrained(folder)
+    images = [Image.fromarray(pixels(i)) for i in range(3)]
+    expected = []
+    for image in images:
+        tokens = model.eval().generate(**processor(images=image, return_tensors="pt"), num_beams=3, max_new_tokens=20)
+        expected.append(" ".join(processor.decode(tokens[0], skip_special_tokens=True).split()))
+    assert stage.load_captioner(str(folder), device="cpu").caption(images) == expected
+    make_shard(tmp_path / "work", "00000", {"1": encode(pixels(1))})
+    assert stage.caption_shards(tmp_path / "work", str(folder), "cpu") == 1
+    first = columns.made_from(tmp_path / "work" / "columns" / "caption" / "00000.arrow")
+    last = sorted(folder.glob("model-*.safetensors"))[-1]
+    tensors = load_file(last)
+    save_file({name: value + 1 for name, value in tensors.items()}, last, {"format": "pt"})
+    assert stage.caption_shards(tmp_path / "work", str(folder), "cpu") == 1
+    assert columns.made_from(tmp_path / "work" / "columns" / "caption" / "00000.arrow") != first
+
+
+def test_a_model_for_chat_is_asked(tmp_path):
+    folder = tiny_llava(tmp_path / "llava")
+    captioner = stage.load_captioner(str(folder), device="cpu")
+    images = [Image.fromarray(pixels(i)) for i in range(10)]
+    found = captioner.caption(images)
+    processor, model = LlavaProcessor.from_pretrained(folder), LlavaForConditionalGeneration.from_pretrained(folder)
+    for image, words in zip(images, found, strict=True):
+        inputs = processor(images=image, text=f"<image> {stage.QUESTION}", return_tensors="pt")
+        tokens = model.eval().generate(**inputs, num_beams=3, max_new_tokens=20, do_sample=False)
+        said = processor.decode(tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        assert words == " ".join(said.split())
+    assert any(found)
+    assert captioner.caption(images[7:8]) == found[7:8]
 
 
 def test_what_is_refused(tmp_path, folder):
