@@ -167,6 +167,14 @@ def fig4c(data: Inputs, settings: Settings) -> Result:
     return Result(int(frame["all_captions"].notna().sum()), tables)
 
 
+def cluster_images(data: Inputs, settings: Settings) -> Result:
+    """Ten random images of each cluster, for the report to show."""
+    from twigma.analysis.gallery import drawn_images
+
+    table = drawn_images(data.images.table, seed=settings.seed)
+    return Result(len(table), {"cluster_images": table})
+
+
 def concordance(data: Inputs, settings: Settings) -> Result:
     """Whether people's groups and keywords follow the clusters, and one another's groups."""
     from twigma.analysis import concordance as c
@@ -198,6 +206,7 @@ def fig4e(role: str) -> Callable[[Inputs, Settings], Result]:
     """Images most similar to one role of reference."""
 
     def run(data: Inputs, settings: Settings) -> Result:
+        from twigma.analysis.gallery import sensitive
         from twigma.analysis.hubness import csls
         from twigma.analysis.themes import neighbour_pairs
 
@@ -206,6 +215,12 @@ def fig4e(role: str) -> Callable[[Inputs, Settings], Result]:
         given = (images.embedding, reference.embedding, names, others)
         table = neighbour_pairs(*given, seed=settings.seed, weights=images.weights())
         again = csls(images.embedding, reference.embedding, table.pop("row"))
+        for column, name, each in (
+            ("sensitive", "image_name", images),
+            ("reference_sensitive", "reference_name", reference),
+        ):
+            flags = dict(zip(each.values("image_name"), sensitive(each.table)[each.rows], strict=True))
+            table[column] = table[name].map(flags)
         table["csls"], table["csls_name"] = again["csls"], [others[row] for row in again["reference"]]
         if reference.has("group"):
             groups = dict(zip(others, reference.values("group"), strict=True))
@@ -242,6 +257,7 @@ FIGURES = (
     Figure("fig4b", fig4b, ("label_10_cluster", "created_at")),
     Figure("clusters_k", figures_checks.granularity, ("embedding", "created_at"), RELEASED),
     Figure("fig4c", fig4c, ("all_captions", "label_10_cluster")),
+    Figure("cluster_images", cluster_images, ("label_10_cluster",)),
     Figure("concordance", concordance, ("sheets",)),
     Figure("fig4d", fig4d, ("nsfw_score",)),
     *(Figure(f"fig4e_{role}", fig4e(role), ("embedding", f"@{role}")) for role in ROLES),

@@ -16,12 +16,15 @@ from twigma.analysis import (
     paper,
     sections_checks,
     sections_content,
+    sections_gallery,
     sections_likes,
     sections_paper,
     sections_prompts,
     sections_sets,
 )
-from twigma.analysis.section import Found, Section
+from twigma.analysis.inputs import OURS
+from twigma.analysis.references import ROLES
+from twigma.analysis.section import Found, Pictures, Section
 from twigma.analysis.wording import clean, listed, number
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -47,14 +50,20 @@ SECTIONS: Mapping[str, Callable[[Found], Section]] = {
     "fig4b": sections_content.trends,
     "clusters_k": sections_checks.granularity,
     "fig4c": sections_content.themes,
+    "cluster_images": sections_gallery.clusters,
     "concordance": sections_content.concordance,
     "fig4d": sections_content.nsfw,
     "fig4e_": sections_content.pairs,
 }
 
 
-def report(out: Path) -> Path:
+def report(out: Path, pictures: Mapping[str, Pictures] = {}) -> Path:
     """Write `out/index.html` from `out/results.json` and `out/results/`, and return its path.
+
+    Parameters
+    ----------
+    pictures : images by `image_name`, such as `twigma.open_images(WORK)`, of "twigma" and of reference sets by the
+        name they were analysed under; the page then shows small pictures of Fig 4c and 4e.
 
     FileNotFoundError when the analyses have not run.
     """
@@ -64,15 +73,17 @@ def report(out: Path) -> Path:
     results = json.loads(path.read_text("utf-8"))
     page = out / "index.html"
     with columns.atomic(page) as partial:
-        partial.write_text(render(results, _tables(out, results)), "utf-8")
+        partial.write_text(render(results, _tables(out, results), pictures), "utf-8")
     return page
 
 
-def render(results: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> str:
-    """The page, from the content of results.json and the tables by file name."""
+def render(
+    results: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], pictures: Mapping[str, Pictures] = {}
+) -> str:
+    """The page, from the content of results.json, the tables by file name, and pictures as in `report`."""
     from jinja2 import Environment, StrictUndefined
 
-    found = Found(tables, results["values"], results["figures"])
+    found = Found(tables, results["values"], results["figures"], _by_role(results, pictures))
     built = [(make(found), _notes(found, name)) for name, make in SECTIONS.items() if found.of(name)]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(TEMPLATE.read_text("utf-8"))
@@ -83,6 +94,13 @@ def render(results: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> st
         skipped=skipped,
         sources=[*_sources(results["made_from"]), *_references(results["data"]["references"])],
     )
+
+
+def _by_role(results: Mapping[str, Any], pictures: Mapping[str, Pictures]) -> dict[str, Pictures]:
+    """Pictures of ours, and of each role that a given reference set plays."""
+    roles = {role: results["made_from"]["settings"].get(role) for role in ROLES}
+    found = {role: pictures[name] for role, name in roles.items() if name in pictures}
+    return found | ({sections_gallery.OURS: pictures[OURS]} if OURS in pictures else {})
 
 
 def _tables(out: Path, results: Mapping[str, Any]) -> dict[str, pd.DataFrame]:

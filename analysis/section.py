@@ -1,23 +1,32 @@
 """One section of the report in words, and all the results its sentences are written from; `twigma report` uses it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from twigma.analysis.gallery import Gallery
 from twigma.analysis.wording import Table, interval
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 Tables = Mapping[str, pd.DataFrame]
+Pictures = Mapping[str, "Image"]  # by image_name, as `twigma.open_images` gives them
 
 
 @dataclass(frozen=True)
 class Found:
-    """All results: tables by file name, numbers by key, and what each figure was computed on."""
+    """All results: tables by file name, numbers by key, what each figure was computed on, and pictures if given.
+
+    `pictures` are those of the studied images ("ours") and of reference sets by role.
+    """
 
     tables: Tables
     values: Mapping[str, Mapping[str, Any]]
     figures: Mapping[str, Mapping[str, Any]]
+    pictures: Mapping[str, Pictures] = field(default_factory=dict)
 
     def of(self, prefix: str) -> list[str]:
         """The figures with results whose name starts like this."""
@@ -42,6 +51,7 @@ class Section:
     chart: str = ""
     alt: str = ""
     tables: tuple[Table, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
 
 
 def records(table: pd.DataFrame) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from twigma.analysis import charts, paper
+from twigma.analysis import charts, paper, sections_gallery
 from twigma.analysis.section import Found, Section, records
 from twigma.analysis.wording import Table, interval, listed, number, p_value, percent, percents, table
 
@@ -201,6 +201,7 @@ def pairs(found: Found) -> Section:
         "each other's nearest; a hub is nearest to many images and says little. CSLS ranks each image's ten nearest "
         "again with hubs held back; where it names another image, the pair is less sure.",
         tables=tuple(_closest(role, top) for role, top in tables.items()),
+        galleries=tuple(shown for role, top in tables.items() for shown in sections_gallery.pairs(found, role, top)),
     )
 
 

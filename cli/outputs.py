@@ -146,11 +146,23 @@ def sheets(release: Path, out: Path, **options: Any) -> None:
 
 @click.command()
 @click.argument("out", type=FOLDER, default="report")
-def report(out: Path) -> None:
-    """Draw the results of analyze as one HTML page."""
+@click.option("--work", type=FOLDER, help="Working folder with the images, to show some of them.")
+@click.option("--reference", "references", multiple=True, metavar="NAME[=FOLDER]", help="Likewise, of a reference set.")
+def report(out: Path, work: Path | None, references: tuple[str, ...]) -> None:
+    """Draw the results of analyze as one HTML page.
+
+    Given the images, it shows ten of each cluster and the most similar pairs, small and inside the page; those that may
+    be sensitive are a few coarse squares. Keep such a page to yourself: the pictures are other people's.
+
+    \b
+      twigma report report --work work --reference paintings=refs/paintings
+    """
+    from twigma import open_images
+    from twigma.analysis.references import find_reference
     from twigma.analysis.report import report as run
 
-    click.echo(f"report: {run(out)}")
+    folders = dict(find_reference(text) for text in references) | ({"twigma": work} if work else {})
+    click.echo(f"report: {run(out, {name: open_images(folder) for name, folder in folders.items()})}")
 
 
 @click.command()

@@ -7,6 +7,7 @@ what was planted beside what was recovered. Each stage resumes, so the whole sto
 import time
 from pathlib import Path
 
+from twigma import open_images
 from twigma.analysis.analyze import analyze
 from twigma.analysis.report import report
 from twigma.builder.caption import caption_shards
@@ -17,6 +18,7 @@ from twigma.builder.embed import embed_shards
 from twigma.builder.liked import liked
 from twigma.builder.nsfw import nsfw_parts
 from twigma.builder.release import release
+from twigma.builder.texts import embed_texts
 from twigma.demo.platform import DEMO_FAULTS, Platform
 from twigma.demo.training.lessons import one_thread
 from twigma.demo.truths import read_truths, summary
@@ -51,10 +53,12 @@ def _story(out: Path, posts: int) -> bool:
         embed_shards(out / "references" / name, str(CLIP))
         nsfw_parts(out / "references" / name, NSFW)
     add_columns(work)
+    for folder in (work, out / "references" / "prompts"):
+        embed_texts(folder, str(CLIP))
     released = release(work, dataset)
     liked(work, out / "liked", acknowledge_x_terms=True)  # a world of our own: nobody's terms bind it
     results = analyze(dataset, page, work=work, references={name: out / "references" / name for name in REFERENCES})
-    report(page)
+    report(page, {"twigma": open_images(work)} | {name: open_images(out / "references" / name) for name in REFERENCES})
     rows = read_truths(world, work, dataset, results)
     print(summary(rows))
     print(f"\n{released.released:,} images of {released.posts:,} posts in {dataset}: in {out}, load_dataset('twigma')")
