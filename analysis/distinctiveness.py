@@ -87,7 +87,7 @@ def kl_matrix(
     """
     if len(sets) < 2:
         raise ValueError(f"kl_matrix: expected at least 2 sets to compare, found {list(sets)}")
-    drawn = size_matched(sets, n, seed)
+    drawn = {name: _unit(x) for name, x in size_matched(sets, n, seed).items()}
     settings = {"mode": mode, "codebook": codebook, "seed": seed}
     recipe: Recipe = "mauve" if mode == "paper" else "robust"
     rows = []
@@ -113,7 +113,7 @@ def kl_sensitivity(
     swapped pair.
     """
     recipe: Recipe = "mauve" if mode == "paper" else "robust"
-    drawn = size_matched(sets, n, seed)
+    drawn = {name: _unit(x) for name, x in size_matched(sets, n, seed).items()}
     rows = []
     for one, other in combinations(drawn, 2):
         features = _reduce(np.vstack([drawn[other], drawn[one]]))
@@ -169,7 +169,6 @@ def _reduce(x: Array) -> npt.NDArray[np.float32]:
     """Unit rows projected on the principal components up to the first that reaches 90% of the variance."""
     from sklearn.decomposition import PCA
 
-    x = _unit(x)
     if not np.ptp(x, axis=0).any():
         raise ValueError("kl_matrix: all rows of the sets are equal, so there are no clusters to compare")
     pca = PCA(random_state=0).fit(x)
@@ -186,13 +185,18 @@ def _histograms(
         raise ValueError(f"kl_matrix: expected codebook 'pairwise' or 'pooled', found {scope!r}")
     groups = [(*pair,) for pair in combinations(drawn, 2)] if scope == "pairwise" else [tuple(drawn)]
     for names in groups:
-        stacked = names[::-1]
-        features = _reduce(np.vstack([drawn[name] for name in stacked]))
-        labels = assign(features, codebook(features, k, recipe, seed))
-        parts = np.split(labels, np.cumsum([len(drawn[name]) for name in stacked])[:-1])
-        counts = {name: np.bincount(part, minlength=k) for name, part in zip(stacked, parts, strict=True)}
+        counts = pooled_counts({name: drawn[name] for name in names}, k, recipe, seed)
         for one, other in combinations(names, 2):
             yield one, other, counts[one], counts[other]
+
+
+def pooled_counts(units: Mapping[str, Array], k: int, recipe: Recipe, seed: int) -> dict[str, Array]:
+    """Rows of each set in the buckets of all of them together, from unit rows; the later set stacked first."""
+    stacked = list(units)[::-1]
+    features = _reduce(np.vstack([units[name] for name in stacked]))
+    labels = assign(features, codebook(features, k, recipe, seed))
+    parts = np.split(labels, np.cumsum([len(units[name]) for name in stacked])[:-1])
+    return {name: np.bincount(part, minlength=k) for name, part in zip(stacked, parts, strict=True)}
 
 
 def _entry(row: str, column: str, p: Array, q: Array, seed: int) -> dict[str, Any]:
@@ -220,7 +224,8 @@ def _permutation_p(p: Array, q: Array, value: float, seed: int) -> float:
     """How often a division of the pooled rows at random is at least as divergent, the buckets held fixed."""
     rng = np.random.default_rng(seed)
     drawn = rng.multivariate_hypergeometric(p + q, int(p.sum()), size=PERMUTATIONS)
-    null = np.array([kl(a, b) for a, b in zip(drawn, p + q - drawn, strict=True)])
+    one, other = _shares(drawn, KT), _shares(p + q - drawn, KT)
+    null = np.sum(one * np.log(one / other), axis=1)
     return float((1 + (null >= value - 1e-12).sum()) / (1 + PERMUTATIONS))
 
 
@@ -258,7 +263,7 @@ def _classifier_kl(p: Array, q: Array, seed: int) -> float:
 
 def _shares(counts: Array, smoothing: float) -> npt.NDArray[np.float64]:
     counts = np.asarray(counts, dtype=np.float64) + smoothing
-    shares: npt.NDArray[np.float64] = counts / counts.sum()
+    shares: npt.NDArray[np.float64] = counts / counts.sum(axis=-1, keepdims=True)
     return shares
 
 

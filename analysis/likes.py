@@ -18,6 +18,7 @@ import pandas as pd
 from twigma.analysis.poisson import Array, Data, Floats, Mode, negative_binomial, poisson
 
 FOLLOWER_EDGES = (500, 5000)  # Eq (1): reference below 500; 500 to 5,000; above 5,000
+FOLLOWERS_OF = (0, 500, 5001)  # a number of each of the three groups
 FOLLOWERS = ("followers 500-5000", "followers > 5000")
 QUINTILES = ("quintile 1", "quintile 2", "quintile 3", "quintile 4")  # reference 5, the most similar
 WINSOR = 0.99
@@ -130,58 +131,79 @@ def _prepare(  # noqa: PLR0917
     similarity: Any = None,
 ) -> Data:
     """Drop incomplete rows, code the design's cells and the clusters; ValueError if Eq (1) cannot be estimated."""
-    frame = pd.DataFrame({"y": _numbers(likes), "f": _numbers(followers), "q": _numbers(quintile)})
-    frame = frame.assign(**{f"extra {name}": pd.Series(v).to_numpy() for name, v in (extra or {}).items()})
+    y, f, q = (_numbers(values) for values in (likes, followers, quintile))
+    y = y.astype(np.float64)
+    further = {f"extra {name}": pd.Series(v).reset_index(drop=True) for name, v in (extra or {}).items()}
     if similarity is not None:
         s = _numbers(similarity)
-        frame["s"] = (s - np.nanmean(s)) / np.nanstd(s)
-    keep = frame.notna().all(axis=1).to_numpy()
-    frame = frame if keep.all() else frame[keep]
-    _check(frame)
-    weight = np.ones(len(frame)) if weights is None else np.asarray(weights, dtype=np.float64)[keep]
-    cluster, se_kind = _clusters(authors, posts, keep) if mode == "robust" else (np.arange(len(frame)), "naive")
-    cell, first = _cells(frame)
-    columns = _columns(frame.iloc[first])
+        further["s"] = pd.Series((s - np.nanmean(s)) / np.nanstd(s))
+    keep = _complete(y, f, q, further)
+    if not keep.all():
+        y, f, q = y[keep], f[keep], q[keep]
+        further = {name: values[keep].reset_index(drop=True) for name, values in further.items()}
+    _check(y, q)
+    weight = None if weights is None else np.asarray(weights, dtype=np.float64)[keep]
+    cluster, clusters, se_kind = (np.zeros(0, int), 0, "naive")
+    if mode == "robust":
+        cluster, clusters, se_kind = _clusters(authors, posts, keep)
+    cell, cells = _cells(f, q, further)
+    columns = _columns(cells)
     return Data(
-        y=frame["y"].to_numpy(float),
-        weight=weight / weight.mean(),
+        y=y,
+        weight=None if weight is None else weight / weight.mean(),
         cell=cell,
-        design=np.column_stack([np.ones(len(first)), *columns.values()]),
+        design=np.column_stack([np.ones(len(cells)), *columns.values()]),
         terms=("intercept", *columns),
         cluster=cluster,
+        clusters=clusters,
         se_kind=se_kind,
-        dropped=int((~keep).sum()),
+        dropped=int(len(keep) - len(y)),
     )
 
 
-def _numbers(values: Any) -> Floats:
+def _numbers(values: Any) -> Array:
+    """Whole numbers as they are, others as float with NaN where there is none."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
+        return values
     return pd.to_numeric(pd.Series(values)).to_numpy(dtype=float, na_value=np.nan)
 
 
-def _check(frame: pd.DataFrame) -> None:
-    if frame.empty:
+def _complete(y: Floats, f: Array, q: Array, further: Mapping[str, "pd.Series[Any]"]) -> npt.NDArray[np.bool_]:
+    """Which rows have everything the regression needs."""
+    known = not np.isnan(y.sum() + f.sum() + q.sum())  # one NaN makes a sum NaN
+    keep: npt.NDArray[np.bool_] = np.ones(len(y), bool) if known else ~np.isnan(y + f + q)
+    for values in further.values():
+        keep &= values.notna().to_numpy()
+    return keep
+
+
+def _check(y: Floats, q: Array) -> None:
+    if not len(y):
         raise ValueError("eq1: no row has likes, followers and a quintile; hydrate the posts to get them")
-    if (frame["y"] < 0).any() or np.isinf(frame["y"]).any():
+    if y.min() < 0 or np.isinf(y.max()):
         raise ValueError("eq1: expected likes of at least 0 and finite")
-    wrong = ~((frame["q"] >= 1) & (frame["q"] <= 5) & (frame["q"] % 1 == 0))
-    if wrong.any():
-        raise ValueError(f"eq1: expected quintiles 1 to 5, found {sorted(set(frame['q'][wrong]))[:5]}")
+    if q.min() < 1 or q.max() > 5 or (q.astype(np.int8) != q).any():
+        wrong = q[~((q >= 1) & (q <= 5) & (q % 1 == 0))]
+        raise ValueError(f"eq1: expected quintiles 1 to 5, found {sorted(set(wrong))[:5]}")
 
 
-def _cells(frame: pd.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The cell of each row, where rows of one cell share every term; and one row of each cell."""
-    followers = frame["f"].to_numpy()
-    cell = (followers >= FOLLOWER_EDGES[0]).astype(np.int64) + (followers > FOLLOWER_EDGES[1])
-    if "s" not in frame:
-        cell = 5 * cell + frame["q"].to_numpy().astype(np.int64) - 1
-    for name in frame.columns.drop(["y", "f", "q"]):
-        codes, levels = pd.factorize(frame[name])
+def _cells(f: Array, q: Array, further: Mapping[str, "pd.Series[Any]"]) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
+    """The cell of each row, where rows of one cell share every term; and the cells: f, q and what is further."""
+    group = (f >= FOLLOWER_EDGES[0]).view(np.int8) + (f > FOLLOWER_EDGES[1]).view(np.int8)
+    by_quintile = "s" not in further
+    cell = (5 * group + q.astype(np.int8) - 1 if by_quintile else group).astype(np.int64)
+    for values in further.values():
+        codes, levels = pd.factorize(values)
         cell = pd.factorize(cell * len(levels) + codes)[0]
-    used = np.bincount(cell) > 0
-    cell = (np.cumsum(used) - 1)[cell]
-    first = np.zeros(int(used.sum()), dtype=np.int64)
+    used = np.flatnonzero(np.bincount(cell))
+    if len(used) <= cell.max():
+        cell = np.searchsorted(used, cell)
+    if not further:  # what a cell is stands in its number
+        return cell, pd.DataFrame({"f": np.array(FOLLOWERS_OF)[used // 5], "q": used % 5 + 1})
+    first = np.zeros(len(used), dtype=np.int64)
     first[cell[::-1]] = np.arange(len(cell))[::-1]
-    return cell, first
+    rows = {"f": f[first], "q": q[first]} | {name: values.to_numpy()[first] for name, values in further.items()}
+    return cell, pd.DataFrame(rows)
 
 
 def _columns(cells: pd.DataFrame) -> dict[str, Floats]:
@@ -198,9 +220,9 @@ def _columns(cells: pd.DataFrame) -> dict[str, Floats]:
     return {name: values.to_numpy(float) for name, values in columns.items()}
 
 
-def _clusters(authors: Any, posts: Any, keep: Array) -> tuple[npt.NDArray[np.int64], str]:
-    """Cluster codes of the kept rows, and the name of the standard error they give."""
-    if authors is not None and pd.Series(authors).notna().any():
+def _clusters(authors: Any, posts: Any, keep: Array) -> tuple[npt.NDArray[np.int64], int, str]:
+    """Cluster codes of the kept rows, how many clusters, and the name of the standard error they give."""
+    if authors is not None and not _all_null(authors):
         labels, kind = authors, "author-clustered"
     elif posts is not None:
         labels, kind = posts, "post-clustered"
@@ -208,12 +230,29 @@ def _clusters(authors: Any, posts: Any, keep: Array) -> tuple[npt.NDArray[np.int
         labels, kind = np.arange(len(keep)), "heteroskedastic"
     if kind != "author-clustered":
         warnings.warn(f"eq1: no author ids, so intervals are {kind} and may be too narrow", stacklevel=4)
-    codes = pd.factorize(pd.Series(labels).reset_index(drop=True)[keep])[0]
+    codes = _codes(labels)
+    codes = codes if keep.all() else codes[keep]
     alone = codes < 0
-    codes[alone] = codes.max() + 1 + np.arange(alone.sum())
-    count = int(codes.max()) + 1
+    if alone.any():
+        codes[alone] = codes.max() + 1 + np.arange(alone.sum())
+    count = int(np.count_nonzero(np.bincount(codes)))
     if count < 2:
         raise ValueError(f"eq1: a clustered standard error needs at least 2 clusters, found {count}; use mode='paper'")
     if count < FEW_CLUSTERS:
         warnings.warn(f"eq1: only {count} clusters, so intervals may be too narrow", stacklevel=4)
-    return codes, kind
+    return codes, count, kind
+
+
+def _all_null(labels: Any) -> bool:
+    if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu":
+        return False
+    return not pd.Series(labels).notna().any()
+
+
+def _codes(labels: Any) -> npt.NDArray[np.int64]:
+    """A number from 0 for each label, -1 where it is null; whole numbers that lie close together are their own."""
+    if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu" and len(labels):
+        low, high = int(labels.min()), int(labels.max())
+        if high - low < 2 * len(labels):
+            return labels.astype(np.int64) - low
+    return pd.factorize(pd.Series(labels).reset_index(drop=True))[0].astype(np.int64)

@@ -5,12 +5,13 @@ Rows of one cell share every term, so a fit needs only each cell's sums; the spr
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import optimize, special, stats
+from scipy import optimize, sparse, special, stats
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -25,30 +26,47 @@ class Data:
     """Rows with likes and followers, the cell of the design each row falls in, and its cluster."""
 
     y: Floats  # [n] likes
-    weight: Floats  # [n] of a sample, with mean 1; all 1 where there is none
+    weight: Floats | None  # [n] of a sample, with mean 1; None where all count the same
     cell: npt.NDArray[np.int64]  # [n] row of `design`
     design: Floats  # [cells, terms], first column 1
     terms: tuple[str, ...]
-    cluster: npt.NDArray[np.int64]  # [n]
+    cluster: npt.NDArray[np.int64]  # [n] codes from 0, some perhaps unused
+    clusters: int  # how many there are
     se_kind: str
     dropped: int  # rows without likes, followers or quintile
+
+    def sum(self, values: Floats | None = None) -> Floats:
+        """Weighted sum of `values`, or of 1, over the rows of each cell, [cells]."""
+        if self.weight is not None:
+            values = self.weight if values is None else self.weight * values
+        return np.bincount(self.cell, weights=values, minlength=len(self.design)).astype(float)
+
+    @cached_property
+    def rows(self) -> Floats:
+        """Σ w of each cell."""
+        return self.sum()
+
+    @cached_property
+    def total(self) -> Floats:
+        """Σ w y of each cell."""
+        return self.sum(self.y)
 
 
 def poisson(data: Data, mode: Mode) -> pd.DataFrame:
     """Fit by Newton's method on the cells; the score of row i is (y_i − μ_i) x_i."""
     beta, mu, bread = _fit(data, alpha=0.0)
-    residual = data.y - mu[data.cell]
-    squares = np.bincount(data.cell, weights=data.weight * residual**2)
-    dispersion = float(np.sum(squares / mu)) / max(1, len(residual) - len(beta))
-    covariance = bread if mode == "paper" else _sandwich(data, residual, bread)
+    squares = data.sum(data.y * data.y) - 2 * mu * data.total + mu**2 * data.rows  # Σ w (y − μ)²
+    dispersion = float(np.sum(squares / mu)) / max(1, len(data.y) - len(beta))
+    covariance = bread if mode == "paper" else _sandwich(data, data.y - mu[data.cell], bread)
     return _table(data, beta, covariance, dispersion, mode)
 
 
 def negative_binomial(data: Data) -> pd.DataFrame:
     """NB2 with α by maximum (profile) likelihood; the score of row i is (y_i − μ_i) x_i / (1 + α μ_i)."""
-    pairs, place = np.unique(np.column_stack([data.cell, data.y]), axis=0, return_inverse=True)
-    weight = np.bincount(place.ravel(), weights=data.weight)
-    cell, y = pairs[:, 0].astype(int), pairs[:, 1]
+    codes, counts = pd.factorize(data.y)
+    pairs, place = np.unique(data.cell * len(counts) + codes, return_inverse=True)
+    weight = np.bincount(place, weights=data.weight)
+    cell, y = pairs // len(counts), counts[pairs % len(counts)]
 
     def loss(log_alpha: float) -> float:
         shape = np.exp(-log_alpha)
@@ -64,9 +82,7 @@ def negative_binomial(data: Data) -> pd.DataFrame:
 
 def _fit(data: Data, alpha: float) -> tuple[Floats, Floats, Floats]:
     """Coefficients, the mean of each cell and the inverse observed information, for the variance μ + αμ²."""
-    x = data.design
-    n: Floats = np.bincount(data.cell, weights=data.weight, minlength=len(x)).astype(float)
-    total: Floats = np.bincount(data.cell, weights=data.weight * data.y, minlength=len(x)).astype(float)
+    x, n, total = data.design, data.rows, data.total
     _check_estimable(data, x, total)
     beta = np.linalg.lstsq(x * np.sqrt(n)[:, None], np.sqrt(n) * np.log(total / n + 0.1), rcond=None)[0]
     for _ in range(ITERATIONS):
@@ -97,9 +113,10 @@ def _check_estimable(data: Data, x: Floats, total: Floats) -> None:
 
 def _sandwich(data: Data, residual: Floats, bread: Floats) -> Floats:
     """Cluster-robust covariance bread · Σ_g s_g s_gᵀ · bread, without a small-sample factor."""
-    residual = data.weight * residual
-    columns = [np.bincount(data.cluster, weights=residual * column[data.cell]) for column in data.design.T]
-    scores = np.column_stack(columns)
+    residual = residual if data.weight is None else data.weight * residual
+    place = data.cluster.astype(np.int32), data.cell.astype(np.int32)
+    shape = int(data.cluster.max()) + 1, len(data.design)
+    scores = sparse.coo_array((residual, place), shape=shape) @ data.design  # in one pass, adding up as it goes
     return bread @ (scores.T @ scores) @ bread
 
 
@@ -117,8 +134,8 @@ def _table(data: Data, beta: Floats, covariance: Floats, dispersion: float, mode
             "dispersion": dispersion,
             "mode": mode,
             "se_kind": "naive" if mode == "paper" else data.se_kind,
-            "clusters": 0 if mode == "paper" else int(data.cluster.max()) + 1,
+            "clusters": 0 if mode == "paper" else data.clusters,
             "dropped": data.dropped,
-            "weighted": bool(np.ptp(data.weight) > 0),
+            "weighted": data.weight is not None and bool(np.ptp(data.weight) > 0),
         }
     )

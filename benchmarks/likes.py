@@ -15,7 +15,7 @@ from versus import versus
 
 from twigma.analysis.likes import Mode, eq1
 
-ROWS, AUTHORS = 200_000, 20_000
+ROWS, AUTHORS = 805_650, 80_000
 RATES = np.log([1.19, 1.12, 0.992, 1.02, 1.0])  # of the quintiles, as in the paper
 
 Floats = npt.NDArray[np.float64]

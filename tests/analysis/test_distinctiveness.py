@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from twigma.analysis.codebook import assign, codebook
-from twigma.analysis.distinctiveness import cluster_shares, kl, kl_matrix, kl_sd, kl_sensitivity, mauve
+from twigma.analysis.distinctiveness import cluster_shares, kl, kl_matrix, kl_sd, kl_sensitivity, mauve, pooled_counts
 
 P = np.array([0.25, 0.2, 0.15, 0.1, 0.08, 0.07, 0.05, 0.04, 0.03, 0.03])
 Q = P[[3, 1, 4, 0, 2, 9, 5, 7, 8, 6]]
@@ -40,6 +40,21 @@ def test_paper_mode_equals_mauve_text(clouds, dtype):
         assert abs(mauve(peer.p_hist * 1500, peer.q_hist * 1500) - peer.mauve) < 1e-10
         found = kl_sensitivity({n: sets[n] for n in (one, other)}, ks=(10,), mode="paper", seed=27)
         assert abs(found.query("measure == 'mauve'")["value"].iloc[0] - peer.mauve) < 1e-10
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_common_codebook_is_mauves_of_one_set_against_the_others(clouds):
+    from mauve import compute_mauve
+
+    a, b, c = clouds.values()
+    peer = compute_mauve(p_features=a, q_features=np.vstack([c, b]), num_buckets=10, seed=25, verbose=False)
+    unit = {name: x / np.linalg.norm(x, axis=1, keepdims=True) for name, x in clouds.items()}
+    counts = pooled_counts(unit, 10, "mauve", 27)
+    assert np.allclose(counts["a"], peer.p_hist * 1500) and np.allclose(counts["b"] + counts["c"], peer.q_hist * 3000)
+    table = kl_matrix(clouds, mode="paper", codebook="pooled", seed=27).set_index(["row", "column"])
+    for (row, column), entry in table["kl"].items():
+        expected = stats.entropy(*((counts[name] + 0.5) / 1505 for name in (row, column)))
+        assert entry == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("scope", ["pairwise", "pooled"])
