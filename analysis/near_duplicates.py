@@ -13,7 +13,7 @@ import pandas as pd
 
 from twigma.analysis.codebook import SAMPLE, Recipe, sampled_rows, size_matched
 from twigma.analysis.distance import Array, grouped_distance
-from twigma.analysis.variation import CODES, METRICS, variation_table, whole_groups
+from twigma.analysis.variation import CODES, METRICS, pooled_codebook, variation_table, whole_groups
 
 NEAR = 0.995  # cosine above which `twigma dedupe` calls two images near duplicates
 BLOCK = 2048
@@ -81,7 +81,8 @@ def near_duplicates(
     size = min(map(len, kept.values()))
     if size < 2:
         raise ValueError(f"near_duplicates: a set has {size} different images of {len(next(iter(drawn.values())))}")
-    options: dict[str, Any] = {"n": size, "k": k, "seed": seed, "mode": mode}
+    codes = pooled_codebook(drawn, k, mode, seed)  # one for both, or the entropy would change with the codebook
+    options: dict[str, Any] = {"n": size, "seed": seed, "mode": mode, "centroids": codes}
     before = variation_table(drawn, blocks=_usable(owners), **options)
     after = before
     if any(len(rows) < len(drawn[name]) for name, rows in kept.items()):

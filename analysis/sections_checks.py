@@ -95,6 +95,7 @@ def near_duplicates(found: Found) -> Section:
     lost = table_.drop_duplicates("set")
     parts = [f"{percent(r.removed / r.drawn)} of {r.set}" for r in records(lost) if r.removed]
     apart = table_[(table_["value"] < table_["without_low"]) | (table_["value"] > table_["without_high"])]
+    apart = apart[apart["removed"] > 0]  # a set that lost none differs by the draw alone
     moved = [f"{r.metric} of {r.set}" for r in records(apart)]
     tell = f"; without them these leave the interval: {listed(moved)}" if moved else "; no number leaves its interval"
     claim = (

@@ -118,6 +118,14 @@ def pooled_labels(
     return {name: assign(x, centroids) for name, x in sets.items()}
 
 
+def pooled_codebook(
+    sets: Mapping[str, Array], k: int = CODES, mode: Recipe = "robust", seed: int = 0
+) -> npt.NDArray[np.float32]:
+    """Centroids of all sets together, of at most a tenth of their rows: float32[k, d]."""
+    pooled = np.vstack(list(sets.values()))
+    return codebook(pooled, max(2, min(k, len(pooled) // 10)), mode, seed)
+
+
 def vendi(x: Array) -> float:
     """Vendi score exp(−Σ λ ln λ), λ the eigenvalues of the cosine kernel over n: the effective number of images."""
     values = eigenvalues(unit(matrix(x, "vendi", 1)))
@@ -134,6 +142,7 @@ def variation_table(
     seed: int = 0,
     mode: Recipe = "robust",
     blocks: Mapping[str, Any] | None = None,
+    centroids: npt.NDArray[np.float32] | None = None,
 ) -> pd.DataFrame:
     """All metrics of all sets in equal samples, and within the groups of some (Fig 3a, 3b).
 
@@ -145,6 +154,7 @@ def variation_table(
         the distance, since groups are small.
     k : clusters of the pooled codebook of the entropy, at most a tenth of the pooled rows.
     blocks : set → label per row of what may depend on each other (artist, prompt, author) in the intervals.
+    centroids : a codebook to take instead, of which k is the number.
 
     Returns
     -------
@@ -153,9 +163,8 @@ def variation_table(
     entropy_normalised; groups (0 for a whole set), n, k, mode, seed.
     """
     drawn = size_matched(sets, n, seed)
-    pooled = np.vstack(list(drawn.values()))
-    k = max(2, min(k, len(pooled) // 10))
-    centroids = codebook(pooled, k, mode, seed)
+    centroids = pooled_codebook(drawn, k, mode, seed) if centroids is None else centroids
+    k = len(centroids)
     rows = []
     for name, x in drawn.items():
         owner = None

@@ -110,7 +110,7 @@ def test_unchanged_data_returns_at_once_without_heavy_imports(analysed, planted)
 def test_a_release_alone_names_what_the_rest_needs(planted, tmp_path):
     found = analyze(planted.release, tmp_path)
     skipped = {entry["figure"]: entry for entry in found["skipped"]}
-    checks = {"entropy_k", "near_duplicates", "clusters_k"}
+    checks = {"entropy_k", "near_duplicates", "clusters_k", "cluster_images"}
     assert {"fig1b", "fig3ab", "fig4a", "fig4b", "fig4c", "fig4d", "paper"} | checks == set(found["figures"])
     assert skipped["fig1c"]["missing"] == ["column text"]
     assert skipped["fig1c"]["how"] == [HOW["text"]]
