@@ -132,7 +132,6 @@ def _prepare(  # noqa: PLR0917
 ) -> Data:
     """Drop incomplete rows, code the design's cells and the clusters; ValueError if Eq (1) cannot be estimated."""
     y, f, q = (_numbers(values) for values in (likes, followers, quintile))
-    y = y.astype(np.float64)
     further = {f"extra {name}": pd.Series(v).reset_index(drop=True) for name, v in (extra or {}).items()}
     if similarity is not None:
         s = _numbers(similarity)
@@ -143,7 +142,7 @@ def _prepare(  # noqa: PLR0917
         further = {name: values[keep].reset_index(drop=True) for name, values in further.items()}
     _check(y, q)
     weight = None if weights is None else np.asarray(weights, dtype=np.float64)[keep]
-    cluster, clusters, se_kind = (np.zeros(0, int), 0, "naive")
+    cluster, clusters, se_kind = (np.zeros(0, np.int32), 0, "naive")
     if mode == "robust":
         cluster, clusters, se_kind = _clusters(authors, posts, keep)
     cell, cells = _cells(f, q, further)
@@ -187,16 +186,16 @@ def _check(y: Floats, q: Array) -> None:
         raise ValueError(f"eq1: expected quintiles 1 to 5, found {sorted(set(wrong))[:5]}")
 
 
-def _cells(f: Array, q: Array, further: Mapping[str, "pd.Series[Any]"]) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
+def _cells(f: Array, q: Array, further: Mapping[str, "pd.Series[Any]"]) -> tuple[Array, pd.DataFrame]:
     """The cell of each row, where rows of one cell share every term; and the cells: f, q and what is further."""
     group = (f >= FOLLOWER_EDGES[0]).view(np.int8) + (f > FOLLOWER_EDGES[1]).view(np.int8)
     by_quintile = "s" not in further
-    cell = (5 * group + q.astype(np.int8) - 1 if by_quintile else group).astype(np.int64)
+    cell: Array = 5 * group + q.astype(np.int8) - np.int8(1) if by_quintile else group
     for values in further.values():
         codes, levels = pd.factorize(values)
-        cell = pd.factorize(cell * len(levels) + codes)[0]
-    used = np.flatnonzero(np.bincount(cell))
-    if len(used) <= cell.max():
+        cell = pd.factorize(cell.astype(np.int64) * len(levels) + codes)[0]
+    used = np.flatnonzero(_seen(cell))
+    if len(used) <= used[-1]:
         cell = np.searchsorted(used, cell)
     if not further:  # what a cell is stands in its number
         return cell, pd.DataFrame({"f": np.array(FOLLOWERS_OF)[used // 5], "q": used % 5 + 1})
@@ -220,7 +219,7 @@ def _columns(cells: pd.DataFrame) -> dict[str, Floats]:
     return {name: values.to_numpy(float) for name, values in columns.items()}
 
 
-def _clusters(authors: Any, posts: Any, keep: Array) -> tuple[npt.NDArray[np.int64], int, str]:
+def _clusters(authors: Any, posts: Any, keep: Array) -> tuple[npt.NDArray[np.int32], int, str]:
     """Cluster codes of the kept rows, how many clusters, and the name of the standard error they give."""
     if authors is not None and not _all_null(authors):
         labels, kind = authors, "author-clustered"
@@ -235,12 +234,19 @@ def _clusters(authors: Any, posts: Any, keep: Array) -> tuple[npt.NDArray[np.int
     alone = codes < 0
     if alone.any():
         codes[alone] = codes.max() + 1 + np.arange(alone.sum())
-    count = int(np.count_nonzero(np.bincount(codes)))
+    count = int(np.count_nonzero(_seen(codes)))
     if count < 2:
         raise ValueError(f"eq1: a clustered standard error needs at least 2 clusters, found {count}; use mode='paper'")
     if count < FEW_CLUSTERS:
         warnings.warn(f"eq1: only {count} clusters, so intervals may be too narrow", stacklevel=4)
     return codes, count, kind
+
+
+def _seen(codes: Array) -> npt.NDArray[np.bool_]:
+    """Which numbers from 0 to the largest are among the codes."""
+    seen = np.zeros(int(codes.max()) + 1, bool)
+    seen[codes] = True
+    return seen
 
 
 def _all_null(labels: Any) -> bool:
@@ -249,10 +255,10 @@ def _all_null(labels: Any) -> bool:
     return not pd.Series(labels).notna().any()
 
 
-def _codes(labels: Any) -> npt.NDArray[np.int64]:
+def _codes(labels: Any) -> npt.NDArray[np.int32]:
     """A number from 0 for each label, -1 where it is null; whole numbers that lie close together are their own."""
     if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu" and len(labels):
         low, high = int(labels.min()), int(labels.max())
         if high - low < 2 * len(labels):
-            return labels.astype(np.int64) - low
-    return pd.factorize(pd.Series(labels).reset_index(drop=True))[0].astype(np.int64)
+            return np.subtract(labels, low, dtype=np.int32, casting="unsafe")
+    return pd.factorize(pd.Series(labels).reset_index(drop=True))[0].astype(np.int32)

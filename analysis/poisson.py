@@ -4,6 +4,7 @@ Rows of one cell share every term, so a fit needs only each cell's sums; the spr
 `twigma analyze` runs it through `likes`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -19,52 +20,69 @@ Mode = Literal["paper", "robust"]
 
 Z = 1.959963984540054
 ITERATIONS = 100
+BLOCK = 2**16  # rows: half a megabyte of float64
 
 
 @dataclass(frozen=True)
 class Data:
     """Rows with likes and followers, the cell of the design each row falls in, and its cluster."""
 
-    y: Floats  # [n] likes
+    y: Array  # [n] likes
     weight: Floats | None  # [n] of a sample, with mean 1; None where all count the same
-    cell: npt.NDArray[np.int64]  # [n] row of `design`
+    cell: Array  # [n] row of `design`, whole numbers of any width
     design: Floats  # [cells, terms], first column 1
     terms: tuple[str, ...]
-    cluster: npt.NDArray[np.int64]  # [n] codes from 0, some perhaps unused
+    cluster: npt.NDArray[np.int32]  # [n] codes from 0, some perhaps unused
     clusters: int  # how many there are
     se_kind: str
     dropped: int  # rows without likes, followers or quintile
 
-    def sum(self, values: Floats | None = None) -> Floats:
-        """Weighted sum of `values`, or of 1, over the rows of each cell, [cells]."""
-        if self.weight is not None:
-            values = self.weight if values is None else self.weight * values
-        return np.bincount(self.cell, weights=values, minlength=len(self.design)).astype(float)
+    def sums(self, power: int) -> Floats:
+        """Weighted sum of y to a power over the rows of each cell, [cells]; a block of rows at a time."""
+        total = np.zeros(len(self.design))
+        for rows in blocks(len(self.y)):
+            values = None if power == 0 else self.y[rows].astype(np.float64) ** power
+            if self.weight is not None:
+                values = self.weight[rows] if values is None else self.weight[rows] * values
+            total += np.bincount(self.cell[rows], weights=values, minlength=len(total))
+        return total
 
     @cached_property
     def rows(self) -> Floats:
         """Σ w of each cell."""
-        return self.sum()
+        return self.sums(0)
 
     @cached_property
     def total(self) -> Floats:
         """Σ w y of each cell."""
-        return self.sum(self.y)
+        return self.sums(1)
+
+    def residual(self, mu: Floats) -> Floats:
+        """Each row's y less the mean of its cell, [n]."""
+        found = np.empty(len(self.y))
+        for rows in blocks(len(self.y)):
+            np.subtract(self.y[rows], mu[self.cell[rows]], out=found[rows])
+        return found
+
+
+def blocks(n: int) -> Iterator[slice]:
+    """Slices of rows whose numbers stay in the cache, so that no array as long as the data is made on the way."""
+    return (slice(start, start + BLOCK) for start in range(0, n, BLOCK))
 
 
 def poisson(data: Data, mode: Mode) -> pd.DataFrame:
     """Fit by Newton's method on the cells; the score of row i is (y_i − μ_i) x_i."""
     beta, mu, bread = _fit(data, alpha=0.0)
-    squares = data.sum(data.y * data.y) - 2 * mu * data.total + mu**2 * data.rows  # Σ w (y − μ)²
+    squares = data.sums(2) - 2 * mu * data.total + mu**2 * data.rows  # Σ w (y − μ)²
     dispersion = float(np.sum(squares / mu)) / max(1, len(data.y) - len(beta))
-    covariance = bread if mode == "paper" else _sandwich(data, data.y - mu[data.cell], bread)
+    covariance = bread if mode == "paper" else _sandwich(data, data.residual(mu), bread)
     return _table(data, beta, covariance, dispersion, mode)
 
 
 def negative_binomial(data: Data) -> pd.DataFrame:
     """NB2 with α by maximum (profile) likelihood; the score of row i is (y_i − μ_i) x_i / (1 + α μ_i)."""
     codes, counts = pd.factorize(data.y)
-    pairs, place = np.unique(data.cell * len(counts) + codes, return_inverse=True)
+    pairs, place = np.unique(data.cell.astype(np.int64) * len(counts) + codes, return_inverse=True)
     weight = np.bincount(place, weights=data.weight)
     cell, y = pairs // len(counts), counts[pairs % len(counts)]
 
@@ -76,7 +94,7 @@ def negative_binomial(data: Data) -> pd.DataFrame:
 
     alpha = float(np.exp(optimize.minimize_scalar(loss, bounds=(-12, 6), method="bounded").x))
     beta, mu, bread = _fit(data, alpha)
-    residual = (data.y - mu[data.cell]) / (1 + alpha * mu[data.cell])
+    residual = data.residual(mu) / (1 + alpha * mu)[data.cell]
     return _table(data, beta, _sandwich(data, residual, bread), alpha, "robust")
 
 
@@ -114,7 +132,7 @@ def _check_estimable(data: Data, x: Floats, total: Floats) -> None:
 def _sandwich(data: Data, residual: Floats, bread: Floats) -> Floats:
     """Cluster-robust covariance bread · Σ_g s_g s_gᵀ · bread, without a small-sample factor."""
     residual = residual if data.weight is None else data.weight * residual
-    place = data.cluster.astype(np.int32), data.cell.astype(np.int32)
+    place = data.cluster, data.cell.astype(np.int32)
     shape = int(data.cluster.max()) + 1, len(data.design)
     scores = sparse.coo_array((residual, place), shape=shape) @ data.design  # in one pass, adding up as it goes
     return bread @ (scores.T @ scores) @ bread
