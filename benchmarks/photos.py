@@ -1,4 +1,4 @@
-"""JPEGs, a server on 127.0.0.1 that gives them, and what a fetch stored of them; `fetch.py` uses it."""
+"""JPEGs, a server on 127.0.0.1 that gives them, and what a fetch stored of them; alone it does nothing."""
 
 import contextlib
 import hashlib
@@ -77,13 +77,19 @@ def write_photos(folder: Path, count: int) -> dict[str, str]:
     return found
 
 
-def _picture(number: int) -> bytes:
+def jpegs(count: int, width: int = SIDE, height: int = SIDE) -> list[bytes]:
+    """Photos of one size; at most `PICTURES` of them differ."""
+    pictures = [_picture(number, width, height) for number in range(min(count, PICTURES))]
+    return [pictures[number % PICTURES] for number in range(count)]
+
+
+def _picture(number: int, width: int = SIDE, height: int = SIDE) -> bytes:
     """Detail of every size, less of the fine than of the coarse, and channels that mostly agree, as in photographs."""
     rng = np.random.default_rng(number)
-    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None])
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     frequency[0, 0] = np.inf
     noise = rng.normal(size=(3, *frequency.shape, 2)) @ np.array([1, 1j])
-    luma, red, blue = np.fft.irfft2(noise / frequency**SMOOTHNESS, (SIDE, SIDE), axes=(1, 2))
+    luma, red, blue = np.fft.irfft2(noise / frequency**SMOOTHNESS, (height, width), axes=(1, 2))
     pixels = np.stack([luma + 0.3 * red, luma, luma + 0.3 * blue], axis=-1)
     pixels = 128 + 50 * pixels / pixels.std()
     return _encoded(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), "JPEG", quality=QUALITY)

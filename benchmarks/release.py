@@ -52,7 +52,7 @@ def write_work(work: Path, rows: int, *, embeddings: bool) -> None:
     failed = rng.random(rows) < FAILED
     for number, at in enumerate(range(0, rows, PER_SHARD)):
         part = slice(at, at + PER_SHARD)
-        _write_shard(work, f"{number:05d}", table["image_name"][at : at + PER_SHARD], failed[part])
+        write_shard(work, f"{number:05d}", table["image_name"][at : at + PER_SHARD], failed[part])
         stored = table.slice(at, PER_SHARD).filter(pa.array(~failed[part]))
         made = {"caption": ["all_captions"], "nsfw": ["nsfw_score"]} if not embeddings else {}
         for stage, names in made.items():
@@ -67,7 +67,7 @@ def write_work(work: Path, rows: int, *, embeddings: bool) -> None:
     _write_part(work, "dedupe", "part", _duplicates(table, rng))
 
 
-def _write_shard(work: Path, name: str, images: pa.ChunkedArray, failed: npt.NDArray[np.bool_]) -> None:
+def write_shard(work: Path, name: str, images: pa.ChunkedArray, failed: npt.NDArray[np.bool_]) -> None:
     """Sidecar and manifest; `release` opens no tar."""
     shard = shards.shard_at(work, name)
     shard.sidecar.parent.mkdir(parents=True, exist_ok=True)
