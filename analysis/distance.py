@@ -155,8 +155,8 @@ def each_group(x: Array, codes: npt.NDArray[np.int64], statistic: Callable[[Arra
 # ------------------------------------------------------------------ parts
 
 
-def _distances(a: Floats, b: Floats) -> Floats:
-    """Euclidean distances of the rows of two blocks, [len(a), len(b)]."""
+def distances(a: Floats, b: Floats) -> Floats:
+    """Euclidean distances of the rows of two blocks, [len(a), len(b)], by a product: 1e-7 of their norm may be lost."""
     squares = a @ b.T
     squares *= -2
     squares += np.einsum("ij,ij->i", a, a)[:, None]
@@ -172,12 +172,12 @@ def _weighted_rows(x: Array, weight: Floats) -> Floats:
     for i in range(0, len(x), BLOCK):
         for j in range(i, len(x), BLOCK):
             a, b = slice(i, i + BLOCK), slice(j, j + BLOCK)
-            distances = _distances(x[a], x[b])
+            apart = distances(x[a], x[b])
             if i == j:
-                np.fill_diagonal(distances, 0)
+                np.fill_diagonal(apart, 0)
             else:
-                sums[b] += weight[a] @ distances
-            sums[a] += distances @ weight[b]
+                sums[b] += weight[a] @ apart
+            sums[a] += apart @ weight[b]
     return sums
 
 

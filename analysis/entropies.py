@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from twigma.analysis.codebook import SAMPLE, Recipe, assign, codebook, sampled_rows, size_matched
+from twigma.analysis.codebook import SAMPLE, assign, sampled_rows, size_matched
 from twigma.analysis.distance import Array, interval
+from twigma.analysis.quick_codebook import principal, quick_codebook
 from twigma.analysis.variation import entropy
 
 KS = (10, 50, 100, 500)
@@ -22,7 +23,6 @@ def entropies(
     *,
     n: int = SAMPLE,
     seed: int = 0,
-    mode: Recipe = "robust",
     blocks: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Shannon entropy of equal samples of each set in one pooled codebook of k clusters, for several k (section 3.3).
@@ -37,23 +37,23 @@ def entropies(
     -------
     DataFrame, a row per k and set: k, set, entropy (plug-in, nats, biased by about −(K − 1)/2N), low, high,
     miller_madow and chao_shen (which correct the bias), normalised (plug-in/ln k), rank (1: most varied, by
-    Miller-Madow), n, mode, seed. ValueError when no k is small enough.
+    Miller-Madow), n, seed. ValueError when no k is small enough.
     """
     drawn = size_matched(sets, n, seed)
     pooled = np.vstack(list(drawn.values()))
     possible = [k for k in sorted(set(ks)) if 2 <= k <= len(pooled) // 10]
     if not possible:
         raise ValueError(f"entropies: expected ten rows a cluster for one of {list(ks)}, found {len(pooled)} rows")
-    rows = []
+    rows, directions = [], principal(pooled, seed)
     for k in possible:
-        centroids = codebook(pooled, k, mode, seed)
+        centroids = quick_codebook(pooled, k, directions, seed)
         for name, x in drawn.items():
             owner = (blocks or {}).get(name)
             picked = None if owner is None else np.asarray(owner)[sampled_rows(len(sets[name]), len(x), seed)]
             rows.append({"k": k, "set": name, **_row(assign(x, centroids), k, picked)})
     table = pd.DataFrame(rows)
     rank = table.groupby("k")["miller_madow"].rank(ascending=False, method="min").astype(int)
-    return table.assign(rank=rank, mode=mode, seed=seed)
+    return table.assign(rank=rank, seed=seed)
 
 
 def _row(labels: Array, k: int, owner: Array | None) -> dict[str, Any]:

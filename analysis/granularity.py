@@ -14,19 +14,18 @@ import pandas as pd
 import pyarrow as pa
 
 from twigma import columns
-from twigma.analysis.codebook import assign, codebook
-from twigma.analysis.distance import Array, Estimate, Floats, interval
+from twigma.analysis.codebook import assign
+from twigma.analysis.distance import Array, Estimate, Floats, distances, interval
+from twigma.analysis.quick_codebook import Directions, principal, quick_codebook
 from twigma.analysis.timeline import cluster_share
 from twigma.analysis.trends import trend_table
 
 KS = (5, 8, 10, 15, 20)
 FITS = 10
-FIT_ROWS = 20_000  # images of each of these fits
-ROWS = 100_000  # images of the fit whose labels give the trends
+FIT_ROWS = 10_000  # images of each of these fits
+ROWS = 50_000  # images of the fit whose labels give the trends
 JUDGED = 5_000  # images that silhouette and stability are of
 STABLE = 0.95  # agreement from which on another seed tells the same story
-DIRECTIONS = 64  # principal ones, among which the starts are tried: k centroids span at most k - 1
-POLISH = 25  # iterations over all dimensions, from the best start
 
 Labels = npt.NDArray[np.int64]
 
@@ -61,19 +60,20 @@ def granularity(
     """
     columns.require(table, ["created_at"], "fig4b_k")
     dated = np.flatnonzero(table["created_at"].is_valid().to_numpy())
-    x, rows = embedding[dated], table.take(pa.array(dated))
+    whole = len(dated) == len(table)  # then nothing is copied
+    x, rows = (embedding, table) if whole else (embedding[dated], table.take(pa.array(dated)))
     possible = [k for k in sorted(set(ks)) if 2 <= k <= len(x) // 10]
     if not possible:
         raise ValueError(f"fig4b_k: expected ten dated images with an embedding a cluster, found {len(x)}: add images")
     released = _released(rows)
     owners = None if authors is None else np.asarray(authors, dtype=object)[dated]
-    space = _Space.of(x, seed)
+    directions = principal(x, seed)
     judged = _sample(len(x), JUDGED, np.random.default_rng(seed))
-    away = _distances(x[judged].astype(np.float64))
+    away = _apart(x[judged].astype(np.float64))
     scores, trends = [], []
     for k in possible:
-        fits = [assign(x[judged], space.fit(k, FIT_ROWS, seed + fit)) for fit in range(FITS)]
-        labels = by_size(assign(x, space.fit(k, ROWS, seed)))
+        fits = [assign(x[judged], _fit(x, directions, k, FIT_ROWS, seed + fit)) for fit in range(FITS)]
+        labels = by_size(assign(x, _fit(x, directions, k, ROWS, seed)))
         trend = _trends(rows, labels)
         found = _stability(fits, away) | _agreement(labels, released, owners) | _directions(trend)
         moved = _same_trend(trend, labels, rows, released)
@@ -126,35 +126,9 @@ def adjusted_rand(one: Labels, other: Labels, owners: Array | None = None) -> Es
 # ------------------------------------------------------------------ parts
 
 
-class _Space(NamedTuple):
-    """The images, and their leading principal directions."""
-
-    x: Array
-    mean: Floats
-    directions: Floats  # [d, r]
-
-    @classmethod
-    def of(cls, x: Array, seed: int) -> "_Space":
-        some = x[_sample(len(x), FIT_ROWS, np.random.default_rng(seed))].astype(np.float64)
-        mean = some.mean(axis=0)
-        some -= mean
-        return cls(x, mean, np.linalg.eigh(some.T @ some)[1][:, -DIRECTIONS:])
-
-    def fit(self, k: int, size: int, seed: int) -> npt.NDArray[np.float32]:
-        """Centroids from a sample of `size` images: the best of ten starts among the directions, then in full."""
-        import faiss
-        from threadpoolctl import threadpool_limits
-
-        part = self.x[_sample(len(self.x), size, np.random.default_rng((seed, k)))].astype(np.float32)
-        start = codebook((part - self.mean) @ self.directions, k, "robust", seed)
-        begin = np.ascontiguousarray(start @ self.directions.T + self.mean, dtype=np.float32)
-        most = len(part) // k + 1
-        full = faiss.Kmeans(
-            part.shape[1], k, niter=POLISH, seed=seed, min_points_per_centroid=1, max_points_per_centroid=most
-        )
-        with threadpool_limits(1):
-            full.train(np.ascontiguousarray(part), init_centroids=begin)
-        return np.asarray(full.centroids, np.float32)
+def _fit(x: Array, directions: Directions, k: int, size: int, seed: int) -> npt.NDArray[np.float32]:
+    """Centroids from a random sample of `size` images."""
+    return quick_codebook(x[_sample(len(x), size, np.random.default_rng((seed, k)))], k, directions, seed)
 
 
 def by_size(labels: Labels) -> Labels:
@@ -169,10 +143,10 @@ def _sample(total: int, size: int, rng: np.random.Generator) -> Labels:
     return np.sort(rng.choice(total, min(size, total), replace=False))
 
 
-def _distances(x: Floats) -> Floats:
-    from scipy.spatial.distance import cdist
-
-    return np.asarray(cdist(x, x))
+def _apart(x: Floats) -> Floats:
+    found = distances(x, x)
+    np.fill_diagonal(found, 0)
+    return found
 
 
 def _released(rows: pa.Table) -> npt.NDArray[np.float64] | None:

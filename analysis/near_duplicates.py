@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twigma.analysis.codebook import SAMPLE, Recipe, sampled_rows, size_matched
+from twigma.analysis.codebook import SAMPLE, sampled_rows, size_matched
 from twigma.analysis.distance import Array, grouped_distance
-from twigma.analysis.variation import CODES, METRICS, pooled_codebook, variation_table, whole_groups
+from twigma.analysis.quick_codebook import principal, quick_codebook
+from twigma.analysis.variation import CODES, METRICS, variation_table, whole_groups
 
 NEAR = 0.995  # cosine above which `twigma dedupe` calls two images near duplicates
 BLOCK = 2048
+CELLS = ("value", "low", "high", "without", "without_low", "without_high")
 
 Rows = npt.NDArray[np.int64]
 
@@ -54,7 +56,6 @@ def near_duplicates(
     n: int = SAMPLE,
     k: int = CODES,
     seed: int = 0,
-    mode: Recipe = "robust",
     blocks: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Every metric of Fig 3a and 3b in equal samples, and in the same samples without near duplicates.
@@ -64,13 +65,13 @@ def near_duplicates(
     sets : embeddings by name, rows of norm 1; near duplicates are looked for in min(n, smallest set) rows of each.
     groups : label → (embeddings, group of each row), such as "same artist"; of these the distance alone, since the
         others depend on the size of a group.
-    k, seed, mode, blocks : as in `variation.variation_table`.
+    k, seed, blocks : as in `variation.variation_table`.
 
     Returns
     -------
     DataFrame, a row per set or label and metric: set, metric; value, low, high with near duplicates; without,
     without_low, without_high; removed (images dropped), drawn (images looked at), n (images of both estimates: what is
-    left in the set that loses most), near, seed. Without any near duplicates the two are equal.
+    left of the set), near, seed. A set without near duplicates has NaN: its numbers are those of Fig 3a and 3b.
     """
     drawn = size_matched(sets, n, seed)
     owners = {
@@ -78,33 +79,32 @@ def near_duplicates(
         for name, labels in (blocks or {}).items()
     }
     kept = {name: kept_rows(x, near) for name, x in drawn.items()}
-    size = min(map(len, kept.values()))
-    if size < 2:
-        raise ValueError(f"near_duplicates: a set has {size} different images of {len(next(iter(drawn.values())))}")
-    codes = pooled_codebook(drawn, k, mode, seed)  # one for both, or the entropy would change with the codebook
-    options: dict[str, Any] = {"n": size, "seed": seed, "mode": mode, "centroids": codes}
-    before = variation_table(drawn, blocks=_usable(owners), **options)
-    after = before
-    if any(len(rows) < len(drawn[name]) for name, rows in kept.items()):
-        left = {name: drawn[name][rows] for name, rows in kept.items()}
-        owned = {name: labels[kept[name]] for name, labels in owners.items()}
-        after = variation_table(left, blocks=_usable(owned), **options)
-    found = [
-        {"set": name, "metric": metric, **_both(one, other, metric), "removed": len(drawn[name]) - len(kept[name])}
-        | {"drawn": len(drawn[name]), "n": size}
-        for name, one, other in zip(before["set"], _records(before), _records(after), strict=True)
-        for metric in METRICS
-    ]
+    pooled = np.vstack(list(drawn.values()))
+    codes = None
+    found = []
+    for name, x in drawn.items():
+        rows = kept[name]
+        counts = {"removed": len(x) - len(rows), "drawn": len(x), "n": len(rows)}
+        if len(rows) < 2:
+            raise ValueError(f"near_duplicates: set {name!r} has {len(rows)} different images of {len(x)}")
+        if len(rows) == len(x):
+            found += [{"set": name, "metric": metric, **dict.fromkeys(CELLS, np.nan), **counts} for metric in METRICS]
+            continue
+        if codes is None:  # one codebook for all, or the entropy would change with it
+            codes = quick_codebook(pooled, max(2, min(k, len(pooled) // 10)), principal(pooled, seed), seed)
+        before, after = (
+            variation_table({name: x[at]}, n=len(rows), seed=seed, blocks=_owners(owners, name, at), centroids=codes)
+            for at in (np.arange(len(x)), rows)
+        )
+        both = [table.to_dict("records")[0] for table in (before, after)]
+        found += [{"set": name, "metric": metric, **_both(*both, metric), **counts} for metric in METRICS]
     found += [_within(name, group, near, n, seed) for name, group in (groups or {}).items()]
     return pd.DataFrame(found).assign(near=near, seed=seed)
 
 
-def _usable(owners: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: labels for name, labels in owners.items() if len(set(labels)) > 1}
-
-
-def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
-    return table.to_dict("records")
+def _owners(owners: Mapping[str, Array], name: str, rows: Rows) -> dict[str, Array] | None:
+    labels = owners[name][rows] if name in owners else ()
+    return {name: np.asarray(labels)} if len(set(labels)) > 1 else None
 
 
 def _both(one: Mapping[Any, Any], other: Mapping[Any, Any], metric: str) -> dict[str, float]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twigma.analysis.distance import Array, Floats
+from twigma.analysis.distance import Array, Floats, distances
 
 WIDTH = 5  # words a bin: 1 to 5, 6 to 10, …
 MOST = 2000  # texts of a kind that are compared: all pairs are held
@@ -59,7 +59,7 @@ def text_variation(texts: Mapping[str, Texts], base: str = "prompts", *, seed: i
         raise ValueError(f"fig3d: expected the texts {base!r} to compare with, found {sorted(texts)}")
     rng = np.random.default_rng(seed)
     drawn = {name: _drawn(texts[name], rng) for name in [base, *(name for name in texts if name != base)]}
-    apart = {name: _distances(found.embedding) for name, found in drawn.items()}
+    apart = {name: _apart(found.embedding) for name, found in drawn.items()}
     bins = {name: (found.words - 1) // WIDTH for name, found in drawn.items()}
     counts = {name: _resampled(found.blocks, rng) for name, found in drawn.items()}
     rows = []
@@ -87,11 +87,11 @@ def _drawn(texts: Texts, rng: np.random.Generator) -> Texts:
     return Texts(texts.name, texts.embedding[rows], texts.words[rows], tokens, np.asarray(texts.blocks)[rows])
 
 
-def _distances(x: Array) -> Floats:
-    from scipy.spatial.distance import cdist
-
+def _apart(x: Array) -> Floats:
     rows = x.astype(np.float64)
-    return np.asarray(cdist(rows, rows))
+    found = distances(rows, rows)
+    np.fill_diagonal(found, 0)
+    return found
 
 
 def _resampled(blocks: Array, rng: np.random.Generator) -> Floats:

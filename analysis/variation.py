@@ -118,14 +118,6 @@ def pooled_labels(
     return {name: assign(x, centroids) for name, x in sets.items()}
 
 
-def pooled_codebook(
-    sets: Mapping[str, Array], k: int = CODES, mode: Recipe = "robust", seed: int = 0
-) -> npt.NDArray[np.float32]:
-    """Centroids of all sets together, of at most a tenth of their rows: float32[k, d]."""
-    pooled = np.vstack(list(sets.values()))
-    return codebook(pooled, max(2, min(k, len(pooled) // 10)), mode, seed)
-
-
 def vendi(x: Array) -> float:
     """Vendi score exp(−Σ λ ln λ), λ the eigenvalues of the cosine kernel over n: the effective number of images."""
     values = eigenvalues(unit(matrix(x, "vendi", 1)))
@@ -163,7 +155,9 @@ def variation_table(
     entropy_normalised; groups (0 for a whole set), n, k, mode, seed.
     """
     drawn = size_matched(sets, n, seed)
-    centroids = pooled_codebook(drawn, k, mode, seed) if centroids is None else centroids
+    if centroids is None:
+        pooled = np.vstack(list(drawn.values()))
+        centroids = codebook(pooled, max(2, min(k, len(pooled) // 10)), mode, seed)
     k = len(centroids)
     rows = []
     for name, x in drawn.items():
