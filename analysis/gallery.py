@@ -69,9 +69,10 @@ def drawn_images(table: pa.Table, n: int = PER_CLUSTER, seed: int = 0) -> pd.Dat
     if frame.empty:
         raise ValueError("gallery: no image is in a cluster; `twigma cluster` finds them")
     order = np.random.default_rng(seed).permutation(len(frame))
-    chosen = frame.iloc[order].groupby("label_10_cluster").head(n)
+    chosen: pd.DataFrame = frame.iloc[order].groupby("label_10_cluster").head(n)
     chosen = chosen.rename(columns={"label_10_cluster": "cluster"}).astype({"cluster": int})
-    return chosen.sort_values("cluster", kind="stable")[["cluster", "image_name", "sensitive"]].reset_index(drop=True)
+    ordered: pd.DataFrame = chosen.sort_values("cluster", kind="stable")[["cluster", "image_name", "sensitive"]]
+    return ordered.reset_index(drop=True)
 
 
 def sensitive(table: pa.Table) -> npt.NDArray[np.bool_]:

@@ -96,8 +96,8 @@ def near_duplicates(
             variation_table({name: x[at]}, n=len(rows), seed=seed, blocks=_owners(owners, name, at), centroids=codes)
             for at in (np.arange(len(x)), rows)
         )
-        both = [table.to_dict("records")[0] for table in (before, after)]
-        found += [{"set": name, "metric": metric, **_both(*both, metric), **counts} for metric in METRICS]
+        one, other = (table.to_dict("records")[0] for table in (before, after))
+        found += [{"set": name, "metric": metric, **_both(one, other, metric), **counts} for metric in METRICS]
     found += [_within(name, group, near, n, seed) for name, group in (groups or {}).items()]
     return pd.DataFrame(found).assign(near=near, seed=seed)
 

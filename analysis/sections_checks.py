@@ -61,7 +61,9 @@ def _trend(row: Any) -> list[Any]:
 def entropies(found: Found) -> Section:
     """Fig 3b with other codebooks."""
     table_ = found.tables["entropy_k"]
-    orders = {k: rows.sort_values("rank", kind="stable")["set"].tolist() for k, rows in table_.groupby("k")}
+    orders: dict[Any, list[str]] = {
+        k: rows.sort_values("rank", kind="stable")["set"].tolist() for k, rows in table_.groupby("k")
+    }
     same = len({tuple(order) for order in orders.values()}) == 1
     first = next(iter(orders.values()))
     claim = (

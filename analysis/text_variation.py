@@ -122,7 +122,8 @@ def _weighted(apart: Floats, weights: Floats) -> Floats:
     """Σ_{i≠j} v_i v_j D_ij / Σ_{i≠j} v_i v_j for each row of weights; NaN where no pair has any."""
     pairs = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
     total = np.einsum("ij,ij->i", weights @ apart, weights)
-    return np.divide(total, pairs, out=np.full(len(weights), np.nan), where=pairs > 1e-12)
+    means: Floats = np.divide(total, pairs, out=np.full(len(weights), np.nan), where=pairs > 1e-12)
+    return means
 
 
 def _limits(draws: Floats) -> tuple[float, float]:
