@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 
 from twigma.analysis import paper
-from twigma.analysis.verdicts import Claim, Z
+from twigma.analysis.verdicts import Claim, Kind, Z
 
 NAMES = {"photographs": "LAION", "paintings": "ArtBench", "prompts": "DiffusionDB", "twigma": "TWIGMA"}
 SEARCH = "a release holds what was kept; how many posts a search finds and how many have photos, `twigma status` counts"
@@ -117,10 +117,11 @@ def _variation(names: dict[str, str]) -> Iterator[Claim]:
 
 def _trends(published: bool) -> Iterator[Claim]:
     why = "cluster numbers mean the same only on the labels of the published table, which this data does not have"
-    for kind, text, clusters in (
+    signs: tuple[tuple[Kind, str, tuple[int, ...]], ...] = (
         ("negative", "falls", paper.FALLING_CLUSTERS),
         ("positive", "rises", paper.RISING_CLUSTERS),
-    ):
+    )
+    for kind, text, clusters in signs:
         for cluster in clusters:
             quantity, key = f"share of cluster {cluster} over the months", f"trend/{cluster}"
             if published:

@@ -58,7 +58,8 @@ def curate(posts: pd.DataFrame, seeds: Sequence[str], sheet: pd.DataFrame) -> pd
     """
     tags = _tags(posts)
     answers = judged(sheet)
-    chosen, tables, round_ = [_plain(tag) for tag in seeds], [], 0
+    chosen, round_ = [_plain(tag) for tag in seeds], 0
+    tables: list[pd.DataFrame] = []
     while True:
         round_ += 1
         known = {tag for table in tables for tag in table["hashtag"]}

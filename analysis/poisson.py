@@ -135,7 +135,7 @@ def _sandwich(data: Data, residual: Floats, bread: Floats) -> Floats:
     place = data.cluster, data.cell.astype(np.int32)
     shape = int(data.cluster.max()) + 1, len(data.design)
     scores = sparse.coo_array((residual, place), shape=shape) @ data.design  # in one pass, adding up as it goes
-    return bread @ (scores.T @ scores) @ bread
+    return np.asarray(bread @ (scores.T @ scores) @ bread)
 
 
 def _table(data: Data, beta: Floats, covariance: Floats, dispersion: float, mode: Mode) -> pd.DataFrame:

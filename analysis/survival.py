@@ -50,10 +50,10 @@ def survival_weights(listed: pd.DataFrame) -> pd.DataFrame:
     table["low"], table["high"] = wilson(table["found"], table["listed"])
     month = table["stratum"].str.split("/").str[0]
     wider = table.groupby(month)[["listed", "found"]].transform("sum")
-    wider = wider.where(wider["found"] >= FEWEST, table[["listed", "found"]].sum(), axis=1)
+    every = len(listed) / listed["found"].sum()
     table["pooled"] = table["found"] < FEWEST
-    counts = table[["listed", "found"]].where(~table["pooled"], wider)
-    table["weight"] = counts["listed"] / counts["found"]
+    by_month = np.where(wider["found"] >= FEWEST, wider["listed"] / wider["found"].clip(lower=1), every)
+    table["weight"] = np.where(table["pooled"], by_month, table["listed"] / table["found"].clip(lower=1))
     return table
 
 
