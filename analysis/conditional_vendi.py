@@ -12,6 +12,7 @@ import pandas as pd
 
 from twigma.analysis.codebook import SAMPLE
 from twigma.analysis.distance import Array, Floats, group_rows, interval
+from twigma.analysis.neighbours import unit_rows
 from twigma.analysis.prompts import IMAGES
 from twigma.analysis.spectrum import eigenvalues, eigenvectors, unit
 
@@ -66,7 +67,7 @@ def conditional_vendi(x: Array, prompts: Any, *, m: int = IMAGES, n: int = SAMPL
     are low. ValueError for fewer than two prompts with `m` images.
     """
     rows, codes = _drawn(prompts, m, n, seed)
-    x = unit(x[rows])
+    x = unit(unit_rows(x, "conditional_vendi")[rows])
     found = matrix_entropies(x, codes)
     influence = {"vendi": _influence(x), "conditional": found.within[codes]}
     influence["information"] = influence["vendi"] - influence["conditional"]

@@ -86,7 +86,9 @@ def near_duplicates(
         rows = kept[name]
         counts = {"removed": len(x) - len(rows), "drawn": len(x), "n": len(rows)}
         if len(rows) < 2:
-            raise ValueError(f"near_duplicates: set {name!r} has {len(rows)} different images of {len(x)}")
+            raise ValueError(
+                f"near_duplicates: expected at least 2 different images in set {name!r}, found {len(rows)} of {len(x)}"
+            )
         if len(rows) == len(x):
             found += [{"set": name, "metric": metric, **dict.fromkeys(CELLS, np.nan), **counts} for metric in METRICS]
             continue

@@ -33,9 +33,9 @@ def test_the_scores_are_the_definitions_and_multiply_to_vendi(rng):
     found = conditional_vendi(x, labels).set_index("measure")
     kernel, same = x @ x.T, (labels[:, None] == labels[None]).astype(float)
     joint = brute(kernel * same)
-    assert found.loc["conditional", "value"] == pytest.approx(np.exp(joint - brute(same)), rel=1e-9)
-    assert found.loc["information", "value"] == pytest.approx(np.exp(brute(kernel) + brute(same) - joint), rel=1e-9)
-    assert found.loc["vendi", "value"] == pytest.approx(vendi(x), rel=1e-9)
+    assert found.loc["conditional", "value"] == pytest.approx(np.exp(joint - brute(same)), rel=1e-6)
+    assert found.loc["information", "value"] == pytest.approx(np.exp(brute(kernel) + brute(same) - joint), rel=1e-6)
+    assert found.loc["vendi", "value"] == pytest.approx(vendi(x), rel=1e-6)
     product = found.loc["conditional", "value"] * found.loc["information", "value"]
     assert product == pytest.approx(found.loc["vendi", "value"], rel=1e-12)
     assert (found["low"] < found["value"]).all() and (found["value"] < found["high"]).all()
@@ -46,7 +46,7 @@ def test_planted_orthogonal_images():
     axes = np.eye(64)
     labels = np.repeat(np.arange(8), 10)
     prompts_alone = conditional_vendi(axes[labels], labels).set_index("measure")["value"]
-    assert prompts_alone.to_dict() == pytest.approx({"vendi": 8, "conditional": 1, "information": 8}, abs=1e-9)
+    assert prompts_alone.to_dict() == pytest.approx({"vendi": 8, "conditional": 1, "information": 8}, abs=1e-6)
     model_alone = conditional_vendi(axes[np.tile(np.arange(10), 8)], labels).set_index("measure")["value"]
     assert model_alone.to_dict() == pytest.approx({"vendi": 10, "conditional": 10, "information": 1}, abs=1e-9)
 

@@ -10,14 +10,17 @@ import pytest
 from twigma import columns
 from twigma.analysis import (
     codebook,
+    conditional_vendi,
     distance,
     distinctiveness,
+    entropies,
     hubness,
     inputs,
     kernel_distance,
     likes,
     manifold,
     maps,
+    near_duplicates,
     neighbours,
     prompts,
     themes,
@@ -77,6 +80,9 @@ OF_EMBEDDINGS = {
     "csls": lambda x: hubness.csls(x, X, [0])["csls"][0],
     "overlaps": lambda x: maps.overlaps(maps.joint_map({"a": x, "b": X}))["overlap"][0],
     "codebook": lambda x: codebook.codebook(x, 2).sum(),
+    "entropies": lambda x: entropies.entropies({"a": x, "b": X}, (2,))["entropy"].sum(),
+    "near_duplicates": lambda x: near_duplicates.near_duplicates({"a": x, "b": X})["removed"].sum(),
+    "conditional_vendi": lambda x: conditional_vendi.conditional_vendi(x, GROUPS[: len(x)], m=2)["value"][0],
 }
 FULL = {"equal rows", "constant column", "zero row", "all zero"}  # what has no NaN and more than one row
 SPREAD = {"constant column", "zero row"}
@@ -89,7 +95,8 @@ ANSWERED = {
     "vendi": COSINE | {"one row"}, "nearest": COSINE | {"one row"}, "nearest in it": COSINE | {"one row"},
     "mean_top_k": COSINE | {"one row"}, "neighbour_pairs": COSINE | {"one row"}, "neighbour_pairs in it": COSINE,
     "kid": FULL, "cmmd": COSINE, "manifold": FULL, "hubness": COSINE | {"one row"}, "hubness of it": COSINE,
-    "csls": COSINE | {"one row"}, "overlaps": SPREAD, "codebook": FULL,
+    "csls": COSINE | {"one row"}, "overlaps": SPREAD, "codebook": FULL, "entropies": COSINE,
+    "near_duplicates": {"constant column"}, "conditional_vendi": COSINE,
 }  # fmt: skip
 # The answer, where there is only one.
 ANSWERS = {
