@@ -159,7 +159,7 @@ def _run(
     due = [source for source in sources if not columns.part_is_current(paths[source.name], source.made_from)]
     if not due:
         return 0
-    damaged, treated = [], 0
+    damaged, treated = list[str](), dict[str, int]()
     with (
         contextlib.closing(spread(due)) as events,
         tqdm(total=sum(source.rows for source in due), desc=desc, unit="image", mininterval=0.5) as bar,
@@ -171,7 +171,7 @@ def _run(
                 bar.update(value)
             elif kind == "part":
                 columns.write_part(paths[source.name], value, source.made_from)
-                treated += len(value)
+                treated[source.name] = len(value)  # again where a worker was lost right after
             elif kind == "lost":
                 bar.update(-said.pop(source.name))
                 said[source.name] = 0
@@ -182,7 +182,7 @@ def _run(
     if damaged:
         found = "; ".join(damaged)
         raise RuntimeError(f"{desc}: {len(damaged)} of {len(due)} shards could not be treated ({found})")
-    return treated
+    return sum(treated.values())
 
 
 # ------------------------------------------------------------------ in one process

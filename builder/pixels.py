@@ -48,7 +48,7 @@ def decode(images: pa.ChunkedArray, treat: Callable[[Pixels], T], threads: int |
 def pixel_hash(pixels: Pixels) -> str:
     """SHA-256 of the size and the decoded RGB pixels: equal for files that differ in encoding or metadata only."""
     digest = hashlib.sha256(f"RGB {pixels.shape[1::-1]}".encode())
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
 
 
@@ -75,7 +75,9 @@ def resizer(transform: Any, config: "PreprocessCfg", *, exact: bool = False) -> 
         rows, row = pixels.shape[:2]
         if alike and rows >= height and row >= width and rows <= tallest * row:
             tensor = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)
-            return steps.center_crop(steps.resize(tensor, wanted, interpolation, antialias=True), [height, width])
+            smaller = steps.resize(tensor, wanted, interpolation, antialias=True)
+            cropped: torch.Tensor = steps.center_crop(smaller, [height, width])
+            return cropped
         image = Image.fromarray(pixels)
         for step in geometry:
             image = step(image)

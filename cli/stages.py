@@ -48,9 +48,9 @@ def embed(
         from twigma.rehydrate.add import add_tars
 
         add_tars(work, tars)
-    options = {"revision": revision, "engine": engine_of(engine, ray_address)}
-    options |= {"resize": "exact"} if exact_resize else {}
-    _done(embed_shards(work, model, pretrained, device, precision, **options), work, "embed")
+    where, resize = engine_of(engine, ray_address), "exact" if exact_resize else None
+    done = embed_shards(work, model, pretrained, device, precision, resize=resize, revision=revision, engine=where)
+    _done(done, work, "embed")
 
 
 @click.command()

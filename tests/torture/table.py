@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-MODULES = ("scale", "kills", "disks", "damage", "hostile_hosts", "hostile_images", "api", "id_lists", "releases")
+MODULES = (
+    "scale",
+    "kills",
+    "disks",
+    "damage",
+    "hostile_hosts",
+    "hostile_images",
+    "api",
+    "id_lists",
+    "stages",
+    "releases",
+)
 
 
 class Measured(NamedTuple):
