@@ -3,6 +3,7 @@
 import tarfile
 
 import numpy as np
+import open_clip
 import pytest
 from staging import encode, pixels, tiny_clip
 
@@ -55,3 +56,5 @@ def test_of_many_texts_whole_passages_are_embedded(tmp_path):
     assert (np.diff(numbers, axis=1) == 1).all() and (np.diff(numbers[:, 0]) > 0).all()
     expected = load_encoder(str(clip)).encode_text([words[numbers[-1, -1]]])
     np.testing.assert_array_equal(np.array(part["embedding"][-1].as_py(), np.float16), expected[0])
+    pieces = open_clip.tokenizer.SimpleTokenizer().encode(words[numbers[-1, -1]])
+    assert part["tokens"][-1].as_py() == len(pieces) + 2
