@@ -74,7 +74,7 @@ def load_encoder(
     `resize` is "fast", or "exact" for open_clip's own transform, from which it differs by at most one grey level.
     ValueError for an unknown model, device or precision, OSError where weights cannot be fetched.
     """
-    return _load(find_model(model, pretrained, revision, work), *_placement(device, precision), resize)
+    return _load(find_model(model, pretrained, revision, work), *_placement(devices(device)[0], precision), resize)
 
 
 def _placement(device: str | None, precision: str | None) -> tuple[str, str]:
