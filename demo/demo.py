@@ -54,7 +54,7 @@ def _story(out: Path, posts: int) -> bool:
         nsfw_parts(out / "references" / name, NSFW)
     add_columns(work)
     for folder in (work, out / "references" / "prompts"):
-        embed_texts(folder, str(CLIP))
+        embed_texts(folder, str(CLIP), most=500)
     released = release(work, dataset)
     liked(work, out / "liked", acknowledge_x_terms=True)  # a world of our own: nobody's terms bind it
     results = analyze(dataset, page, work=work, references={name: out / "references" / name for name in REFERENCES})
