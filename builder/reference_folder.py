@@ -137,7 +137,7 @@ def embed_texts(work: Path, made_from: dict[str, Any], *model: Any, revision: st
         range(0, len(texts), TEXT_BLOCK), desc=f"texts {work.name}", unit_scale=TEXT_BLOCK, unit="text", delay=1
     )
     rows = np.concatenate([encode(texts[at : at + TEXT_BLOCK]) for at in starts])
-    tokens = token_counter(find_model(*model[:2], revision, work), model[0])
+    tokens = token_counter(find_model(model[0], model[1], revision, work), model[0])
     made = pa.table({"image_name": table["image_name"].combine_chunks(), "embedding": as_column(rows)})
     made = made.append_column("tokens", pa.array(map(tokens, texts), pa.int32()))
     columns.write_part(part, made, provenance)
