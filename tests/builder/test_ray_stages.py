@@ -84,6 +84,7 @@ def test_a_worker_and_a_node_are_lost_in_the_middle(work, capfd):
     assert parts(work, "measure") == found and len(columns.read_parts(work / "columns" / "measure")) == 25
 
 
+@pytest.mark.slow
 def test_a_model_that_a_node_lacks_is_said(work):
     with pytest.raises(RuntimeError, match=r"a node of the Ray cluster cannot work: .*no open_clip_config"):
         map_shards(work, "embed", {}, start_nowhere, desc="embed", engine=Engine("ray"), device="cpu")
