@@ -12,7 +12,21 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-SMALL = "import sys; from pathlib import Path; from twigma.demo.demo import demo; demo(Path(sys.argv[1]), posts=300)"
+SMALL = """
+import sys
+from pathlib import Path
+from twigma.builder.release import release
+from twigma.demo.demo import add_columns, rehydrate
+from twigma.demo.training.lessons import one_thread
+from twigma.demo.world import build_world
+
+out = Path(sys.argv[1])
+with one_thread():
+    build_world(out / "world", posts=300, references=75)
+    rehydrate(out / "world", out / "work")
+    add_columns(out / "work")
+    release(out / "work", out / "twigma")
+"""  # the demo of a small world up to its release
 
 
 def _run(code, out):
@@ -89,6 +103,7 @@ def test_a_second_run_changes_nothing(whole):
     assert _files(out / "twigma") | _files(out / "report") == before
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_and_run_again_gives_the_same_table(tmp_path):
     assert _run(SMALL, tmp_path / "clean").returncode == 0
