@@ -63,14 +63,18 @@ def embedded_by(folder: Path) -> dict[str, Any]:
     return dict(columns.made_from(parts[0])) if parts else {}
 
 
+def differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | None:
+    """What first tells two embedding models apart, as far as both say; None where nothing does."""
+    return next((key for key in IDENTITY if key in ours and key in theirs and ours[key] != theirs[key]), None)
+
+
 def refuse_other_models(release: Path, references: Mapping[str, Path]) -> None:
     """ValueError when two sets to be compared were embedded by different models, as far as that is known."""
     models = {"the studied images": embedded_by(release)}
     models |= {f"the reference set {name}": embedded_by(folder) for name, folder in references.items()}
     known = [(name, found) for name, found in models.items() if found]
     for (first, ours), (name, theirs) in ((known[0], other) for other in known[1:]):
-        if differing := [key for key in IDENTITY if key in ours and key in theirs and ours[key] != theirs[key]]:
-            key = differing[0]
+        if key := differing(theirs, ours):
             raise ValueError(
                 f"{name} was embedded by another model than {first}: {_told(theirs, key)} and {_told(ours, key)} "
                 "cannot be compared; embed both by one: `twigma embed --work FOLDER --model …`, `twigma reference add`"

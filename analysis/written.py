@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma import columns
+from twigma.analysis.references import differing
 from twigma.analysis.text_variation import Texts
 
 KINDS = {"text": "posts", "all_captions": "captions of our images"}  # of the studied images: column -> name
 PROMPTS = "group"  # of a reference set by prompt
 PASSAGE = 10  # texts in a row of a text set that are resampled together: sentences of a page, news of a day
-IDENTITY = ("model", "revision", "sha256", "seed")  # what tells one embedding model from another
 
 
 def text_files(work: Path | None, references: Mapping[str, Path]) -> dict[str, Path]:
@@ -49,8 +49,7 @@ def _part(folder: Path, kind: str) -> Path:
 def _refuse_other_models(files: Mapping[str, Path]) -> None:
     made: list[tuple[str, Any]] = [(name, columns.made_from(path)) for name, path in files.items()]
     for (first, ours), (name, theirs) in ((made[0], other) for other in made[1:]):
-        if differing := [key for key in IDENTITY if key in ours and key in theirs and ours[key] != theirs[key]]:
-            key = differing[0]
+        if key := differing(theirs, ours):
             raise ValueError(
                 f"the texts {name!r} and {first!r} were embedded by different models ({key} {theirs[key]} and "
                 f"{ours[key]}): embed both by one with `twigma texts --model …`"

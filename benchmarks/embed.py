@@ -4,11 +4,9 @@ The model is tiny, so that reading, decoding and resizing dominate, as they do b
 tar and every picture; the peer does neither. Run: `python benchmarks/embed.py`.
 """
 
-import io
 import json
 import os
 import shutil
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -17,7 +15,7 @@ import numpy.typing as npt
 import open_clip
 import torch
 import webdataset
-from photos import jpegs
+from photos import write_tars
 from safetensors.torch import save_file
 from versus import versus
 
@@ -29,19 +27,6 @@ from twigma.rehydrate.add import add_tars
 IMAGES, PER_TAR, BATCH, SIDE = 2_000, 500, 64, 512
 
 Half = npt.NDArray[np.float16]
-
-
-def write_tars(folder: Path) -> list[Path]:
-    """Tars with the photos as NAME.jpg."""
-    files, paths = jpegs(IMAGES, SIDE, SIDE), []
-    for first in range(0, IMAGES, PER_TAR):
-        paths.append(folder / f"{first // PER_TAR:05}.tar")
-        with tarfile.open(paths[-1], "w") as tar:
-            for number in range(first, first + PER_TAR):
-                member = tarfile.TarInfo(f"{number:09}.jpg")
-                member.size = len(files[number])
-                tar.addfile(member, io.BytesIO(files[number]))
-    return paths
 
 
 def write_model(folder: Path) -> str:
@@ -87,7 +72,7 @@ def main() -> None:
     """Print the row."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        tars, model = write_tars(home), write_model(home / "model")
+        tars, model = write_tars(home, IMAGES, PER_TAR, SIDE), write_model(home / "model")
         add_tars(home / "work", tars)
         name = f"embed {IMAGES:,} images, {SIDE} px | webdataset"
         versus(name, lambda: ours(tars, model, home / "work"), lambda: peer(tars, model, home), quality=quality)

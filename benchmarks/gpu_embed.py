@@ -9,7 +9,6 @@ Run: `python benchmarks/gpu_embed.py`; `--device cpu --tiny` runs all of it in a
 
 import argparse
 import io
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from photos import jpegs
+from photos import jpegs, write_tars
 from PIL import Image
 
 from twigma.builder.caption import load_captioner
@@ -57,19 +56,6 @@ def seconds(work: Callable[[], object], device: str) -> float:
     if device.startswith("cuda"):
         torch.cuda.synchronize()
     return time.perf_counter() - start
-
-
-def write_tars(folder: Path, images: int, per_tar: int) -> list[Path]:
-    """Tars of photos of 512 pixels, as many images as asked for."""
-    files, paths = jpegs(images, SIDE, SIDE), []
-    for first in range(0, images, per_tar):
-        paths.append(folder / f"{first // per_tar:05}.tar")
-        with tarfile.open(paths[-1], "w") as tar:
-            for number in range(first, min(first + per_tar, images)):
-                member = tarfile.TarInfo(f"{number:09}.jpg")
-                member.size = len(files[number])
-                tar.addfile(member, io.BytesIO(files[number]))
-    return paths
 
 
 def write_blip(folder: Path, shape: dict[str, dict[str, int]]) -> str:
@@ -136,7 +122,7 @@ def main() -> None:
     pictures = [Image.open(io.BytesIO(data)).convert("RGB") for data in jpegs(8 if options.tiny else 64, SIDE, SIDE)]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        add_tars(home / "work", write_tars(home, images, per_tar))
+        add_tars(home / "work", write_tars(home, images, per_tar, SIDE))
         encoder = load_encoder(model, None, device)
         halves(encoder, home / "work", device, 256 if on_gpu else 8)
         embed_shards(home / "work", model, None, device)  # the first run compiles and warms up

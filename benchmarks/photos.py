@@ -83,6 +83,19 @@ def jpegs(count: int, width: int = SIDE, height: int = SIDE) -> list[bytes]:
     return [pictures[number % PICTURES] for number in range(count)]
 
 
+def write_tars(folder: Path, images: int, per_tar: int, side: int) -> list[Path]:
+    """Tars of square photos as NUMBER.jpg, so many a tar."""
+    files, paths = jpegs(images, side, side), []
+    for first in range(0, images, per_tar):
+        paths.append(folder / f"{first // per_tar:05}.tar")
+        with tarfile.open(paths[-1], "w") as tar:
+            for number in range(first, min(first + per_tar, images)):
+                member = tarfile.TarInfo(f"{number:09}.jpg")
+                member.size = len(files[number])
+                tar.addfile(member, io.BytesIO(files[number]))
+    return paths
+
+
 def _picture(number: int, width: int = SIDE, height: int = SIDE) -> bytes:
     """Detail of every size, less of the fine than of the coarse, and channels that mostly agree, as in photographs."""
     rng = np.random.default_rng(number)

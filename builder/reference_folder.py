@@ -14,18 +14,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from twigma import columns
 from twigma.builder.embed import load_encoder
 from twigma.builder.models import find_model
-from twigma.builder.texts import token_counter
+from twigma.builder.texts import encode_all, token_counter
 from twigma.builder.vectors import Half, as_column
 from twigma.rehydrate import shards
 from twigma.rehydrate.add import add_tars
 
 KINDS = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"RI": ".webp", b"GI": ".gif"}
-TEXT_BLOCK = 256  # texts encoded at once, between two steps of the bar
 MOST_TEXTS, PASSAGE = 2000, 10
 Rows = Iterable[tuple[str, bytes | None, dict[str, Any]]]
 
@@ -133,10 +131,7 @@ def embed_texts(work: Path, made_from: dict[str, Any], *model: Any, revision: st
         return 0
     encode = load_encoder(*model, revision=revision, work=work).encode_text
     texts = table["text"].to_pylist()
-    starts = tqdm(
-        range(0, len(texts), TEXT_BLOCK), desc=f"texts {work.name}", unit_scale=TEXT_BLOCK, unit="text", delay=1
-    )
-    rows = np.concatenate([encode(texts[at : at + TEXT_BLOCK]) for at in starts])
+    rows = encode_all(texts, encode, work.name)
     tokens = token_counter(find_model(model[0], model[1], revision, work), model[0])
     made = pa.table({"image_name": table["image_name"].combine_chunks(), "embedding": as_column(rows)})
     made = made.append_column("tokens", pa.array(map(tokens, texts), pa.int32()))

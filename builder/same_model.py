@@ -13,7 +13,7 @@ from twigma import columns
 from twigma.builder.models import MODEL, PRETRAINED, find_model
 from twigma.builder.weights import read_pin, write_pin
 
-IDENTITY = ("model", "revision", "sha256", "seed")
+IDENTITY = ("model", "revision", "sha256", "seed")  # what tells one embedding model from another
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,14 @@ def _keys(choice: Choice) -> tuple[str, ...]:
     return (choice.model.removeprefix("hf-hub:"), f"{choice.model}/{choice.pretrained}")
 
 
+def differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | None:
+    """What first tells two embedding models apart, as far as both say; None where nothing does."""
+    return next((key for key in IDENTITY if key in ours and key in theirs and ours[key] != theirs[key]), None)
+
+
 def agree(theirs: Mapping[str, Any], ours: Mapping[str, Any], folder: Path | None) -> None:
     """ValueError unless both embeddings are of one model, as far as each says."""
-    if differing := [key for key in IDENTITY if key in ours and key in theirs and ours[key] != theirs[key]]:
-        key = differing[0]
+    if key := differing(theirs, ours):
         first, second = (f"{found['model']}" + f" ({key} {found[key]})" * (key != "model") for found in (ours, theirs))
         raise ValueError(
             f"{folder} was embedded by {first}, this set would be by {second}: embeddings of two models cannot be "

@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 from twigma import columns
 from twigma.builder.embed import load_encoder
 from twigma.builder.models import MODEL, PRETRAINED, Model, find_model
-from twigma.builder.vectors import as_column
+from twigma.builder.same_model import differing
+from twigma.builder.vectors import Half, as_column
 
 KINDS = ("text", "all_captions", "group")  # posts, captions, prompts
 MOST = 2000  # texts of a kind
 BLOCK = 256  # encoded at once, between two steps of the bar
-IDENTITY = ("model", "revision", "sha256", "seed")  # what tells one embedding model from another
 LINKS_AND_TAGS = re.compile(r"https?://\S+|www\.\S+|#\w+")
 
 
@@ -106,8 +106,7 @@ def _require_same(work: Path, ours: Mapping[str, Any]) -> None:
     if not parts:
         return
     images = columns.made_from(parts[0])
-    if differing := [key for key in IDENTITY if key in images and key in ours and images[key] != ours[key]]:
-        key = differing[0]
+    if key := differing(images, ours):
         raise ValueError(
             f"the images of {work} were embedded by {images['model']} ({key} {images[key]}), the texts would be by "
             f"{ours['model']} ({key} {ours[key]}): name the images' model with --model"
@@ -135,14 +134,19 @@ def _different(table: pa.Table, kind: str) -> pa.Table:
     return table.take(pa.array(sorted(first.values()), pa.int64()))
 
 
+def encode_all(texts: Sequence[str], encode: Callable[[Sequence[str]], Any], name: str) -> Half:
+    """float16[n, dim]: the texts encoded block by block, under a bar."""
+    from tqdm import tqdm
+
+    starts = tqdm(range(0, len(texts), BLOCK), desc=f"texts {name}", unit_scale=BLOCK, unit="text", delay=1)
+    return np.concatenate([encode(texts[at : at + BLOCK]) for at in starts])
+
+
 def _embedded(
     chosen: pa.Table, encode: Callable[[Sequence[str]], Any], tokens: Callable[[str], int], kind: str
 ) -> pa.Table:
-    from tqdm import tqdm
-
     texts = chosen["text"].to_pylist()
-    starts = tqdm(range(0, len(texts), BLOCK), desc=f"texts {kind}", unit_scale=BLOCK, unit="text", delay=1)
-    rows = np.concatenate([encode(texts[at : at + BLOCK]) for at in starts])
+    rows = encode_all(texts, encode, kind)
     words = pc.list_value_length(pc.utf8_split_whitespace(chosen["text"]))
     made = {
         "embedding": as_column(rows, np.zeros(len(rows), bool)),

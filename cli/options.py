@@ -69,6 +69,20 @@ def device_option(command: F) -> F:
     )(command)
 
 
+def clip_options(command: F) -> F:
+    """`--model` and `--pretrained`: which CLIP."""
+    for option in (
+        click.option(
+            "--pretrained", default="openai", show_default=True, help="open_clip tag; none for random weights."
+        ),
+        click.option(
+            "--model", default="ViT-L-14", show_default=True, help="CLIP: open_clip name, hf-hub:ORG/NAME, or a folder."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def engine_options(command: F) -> F:
     """`--engine` and `--ray-address`, for the stages that run a model on images."""
     for option in (

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from twigma.cli.options import FILE, device_option, engine_of, engine_options, say, work_option
+from twigma.cli.options import FILE, clip_options, device_option, engine_of, engine_options, say, work_option
 
 PRECISION = click.Choice(["fp32", "bf16", "fp16"])
 
@@ -13,8 +13,7 @@ PRECISION = click.Choice(["fp32", "bf16", "fp16"])
 @click.command()
 @click.argument("tars", nargs=-1, type=FILE)
 @work_option
-@click.option("--model", default="ViT-L-14", show_default=True, help="open_clip name, hf-hub:ORG/NAME, or a folder.")
-@click.option("--pretrained", default="openai", show_default=True, help="open_clip tag; none for random weights.")
+@clip_options
 @click.option("--revision", help="Commit of the weights' repository.  [default: pinned at first use]")
 @click.option("--precision", type=PRECISION, help="[default: fp16 on a GPU; bf16 on a CPU that has it, else fp32]")
 @click.option("--exact-resize", is_flag=True, help="As open_clip resizes: half as fast, for at most one grey level.")
@@ -181,10 +180,7 @@ def _frozen(work: Path) -> None:
 
 @click.command()
 @work_option
-@click.option(
-    "--model", default="ViT-L-14", show_default=True, help="CLIP: open_clip name, hf-hub:ORG/NAME, or folder."
-)
-@click.option("--pretrained", default="openai", show_default=True, help="open_clip tag; none for random weights.")
+@clip_options
 @click.option("--captioner", help="transformers name or folder.  [default: Salesforce/blip-image-captioning-large]")
 @click.option("--detector", type=FILE, help="NSFW detector.  [default: LAION's, fetched, checked]")
 @click.option("--precision", type=PRECISION, help="Of the embeddings, as in `twigma embed`.")

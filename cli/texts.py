@@ -4,13 +4,12 @@ from pathlib import Path
 
 import click
 
-from twigma.cli.options import device_option, say, work_option
+from twigma.cli.options import clip_options, device_option, say, work_option
 
 
 @click.command()
 @work_option
-@click.option("--model", default="ViT-L-14", show_default=True, help="open_clip name, hf-hub:ORG/NAME, or a folder.")
-@click.option("--pretrained", default="openai", show_default=True, help="open_clip tag; none for random weights.")
+@clip_options
 @click.option("--revision", help="Commit of the weights' repository.  [default: pinned at first use]")
 @click.option("--most", type=click.IntRange(2), default=2000, show_default=True, help="Random texts of each kind.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
