@@ -24,7 +24,7 @@ def main() -> None:
       import ──┴─ rehydrate ─ embed ─ caption ─ nsfw ─ dedupe ─ cluster ─ release ─ analyze ─ report
                               └────────────── build ─────────────┘
 
-    Begin with `twigma demo`: the whole flow on a small world with known truths, offline, in about two minutes.
+    Begin with `twigma demo`: the whole flow on a small world with known truths, offline, in two to four minutes.
     """
 
 
