@@ -179,7 +179,7 @@ def columns(released: bool) -> None:
 def demo(out: Path) -> None:
     """Run the whole flow on a small known world.
 
-    Offline, in about two minutes; ends with what was planted and what was recovered. Stopped at any
+    Offline, in two to four minutes; ends with what was planted and what was recovered. Stopped at any
     moment, it goes on where it was when run again. Exit code 1 if a planted truth is not recovered.
     """
     from twigma.demo.demo import demo as run
