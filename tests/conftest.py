@@ -73,14 +73,16 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
-    """A folder with a working folder `work` and its release `twigma`; not to be changed."""
+    """A folder with a working folder `work` and its release `twigma`; that no test changes it is checked at the end."""
     import releasing
 
     from twigma.builder.release import release
 
     folder = tmp_path_factory.mktemp("made")
     release(releasing.make_work(folder / "work"), folder / "twigma")
-    return folder
+    before = releasing.contents(folder)
+    yield folder
+    assert not {name for name, _ in releasing.contents(folder).items() ^ before.items()}
 
 
 @pytest.fixture

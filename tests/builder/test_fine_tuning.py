@@ -1,5 +1,7 @@
 """What the liked set is for: LoRA training on it with the real diffusers and peft, on a tiny Stable Diffusion."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -45,7 +47,8 @@ def test_lora_trains_on_the_set_as_diffusers_own_script_does(made, tmp_path, mon
     from peft import LoraConfig
     from peft.utils import get_peft_model_state_dict
 
-    liked(made / "work", tmp_path / "liked", quantile=0.0, nsfw_threshold=1.0, acknowledge_x_terms=True)
+    work = shutil.copytree(made / "work", tmp_path / "work")
+    liked(work, tmp_path / "liked", quantile=0.0, nsfw_threshold=1.0, acknowledge_x_terms=True)
     files = {"train": str(tmp_path / "liked" / "train" / "**")}
     data = datasets.load_dataset("imagefolder", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
     assert {"image", "text"} <= set(data.column_names)

@@ -213,10 +213,12 @@ def test_texts_and_their_embeddings(make, hub, tmp_path, clip):
     hub.hold("statworx/haiku", {"train.parquet": parquet(text=haiku, source=["a", "b", "c", "d"])})
     done = make("haiku")
     assert done.counts == {"texts": 1, "texts embedded": 1}
-    table = columns.read_images(tmp_path / "refs/haiku", "embed_text")
+    table = columns.read_images(tmp_path / "refs/haiku")
     assert table["text"].to_pylist() == haiku[:1] and table["source"].to_pylist() == ["haiku"]
+    part = columns.read_parts(tmp_path / "refs/haiku/columns/embed_text")
+    assert part["image_name"].to_pylist() == table["image_name"].to_pylist() and part["tokens"].to_pylist() == [6]
     expected = load_encoder(str(clip)).encode_text(haiku[:1])
-    np.testing.assert_array_equal(np.array(table["embedding"].to_pylist(), np.float16), expected)
+    np.testing.assert_array_equal(np.array(part["embedding"].to_pylist(), np.float16), expected)
     assert make("haiku").counts == {}
 
 
