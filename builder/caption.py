@@ -29,7 +29,7 @@ MODEL = "Salesforce/blip-image-captioning-large"
 NUM_BEAMS = 3
 MAX_NEW_TOKENS = 20
 QUESTION = "Describe the image in one short sentence."
-BATCH = {"cpu": 8, "cuda": 128}
+BATCH = {"cpu": 32, "cuda": 128}
 
 Inputs = Mapping[str, "torch.Tensor"]
 
@@ -83,7 +83,7 @@ def _load(name: str, where: Path | weights.Pin, device: str | None) -> Captioner
         folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=dtype
     )
     network = network.eval().to(device)
-    turn, size = threading.Lock(), BATCH.get(kind, 8)
+    turn, size = threading.Lock(), BATCH.get(kind, 32)
     prompt = _prompt(processor)
 
     def batch(inputs: Sequence[Inputs]) -> list[str]:

@@ -80,9 +80,10 @@ def made(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("made")
     release(releasing.make_work(folder / "work"), folder / "twigma")
-    before = releasing.contents(folder)
+    before = [releasing.contents(folder / name) for name in ("work", "twigma")]
     yield folder
-    assert not {name for name, _ in releasing.contents(folder).items() ^ before.items()}
+    after = [releasing.contents(folder / name) for name in ("work", "twigma")]
+    assert not [name for old, new in zip(before, after, strict=True) for name, _ in old.items() ^ new.items()]
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def test_real_foreign_tars_and_photographs(tmp_path: Path) -> None:
     assert report["images"].to_pylist() == [4, 3, 2]
     assert {"123_456", "456_123", "webdataset_3.123_456", "webdataset_3.208_495"} < set(names(tmp_path))
     for shard, tar in zip(shards.list_shards(tmp_path), tars, strict=True):
-        assert shard.tar == tar  # not copied
+        assert shard.tar == tar.resolve()  # not copied
         with tarfile.open(tar) as members:
             assert list(images(shard).values()) == [members.extractfile(m).read() for m in members]  # type: ignore[union-attr]
     assert len(add_tars(tmp_path, tars)) == 0
