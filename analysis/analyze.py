@@ -21,6 +21,8 @@ from twigma.analysis import inputs, written
 from twigma.analysis.figures import FIGURES
 from twigma.analysis.figures_paper import paper_box
 from twigma.analysis.needs import Figure, Result, Settings, lacking
+from twigma.analysis.ray_neighbours import search_on
+from twigma.ray_slots import LOCAL, Engine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +46,7 @@ def analyze(
     thorough: bool = False,
     sheets: Path | None = None,
     seed: int = 0,
+    engine: Engine = LOCAL,
 ) -> dict[str, Any]:
     """Run every analysis whose data is there, and write its tables and numbers to `out`.
 
@@ -56,6 +59,7 @@ def analyze(
     projection : "pca" or "umap" for the map of Fig 2a (UMAP is the paper's, and takes minutes).
     thorough : also compare other divergences and estimators in Fig 2c, which takes minutes.
     sheets : folder of annotation sheets that were filled in (`sheets.sheets` writes blank ones).
+    engine : where nearest neighbours are searched, which at the paper's size is most of the work (Fig 2d, 4e).
 
     Returns
     -------
@@ -68,7 +72,8 @@ def analyze(
     if done is not None:
         return done
     data = replace(inputs.load(release, work, references, sheets), texts=written.read_texts(work, references))
-    results, skipped = _run(data, settings)
+    with search_on(engine) as search:
+        results, skipped = _run(replace(data, search=search), settings)
     results["paper"] = paper_box(data, settings, results, skipped)
     _write(out, {name: table for result in results.values() for name, table in result.tables.items()})
     found = _document(data, made_from, results, skipped)

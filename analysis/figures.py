@@ -206,6 +206,7 @@ def fig4e(role: str) -> Callable[[Inputs, Settings], Result]:
     """Images most similar to one role of reference."""
 
     def run(data: Inputs, settings: Settings) -> Result:
+        from twigma.analysis.closest import closest
         from twigma.analysis.gallery import sensitive
         from twigma.analysis.hubness import csls
         from twigma.analysis.themes import neighbour_pairs
@@ -213,7 +214,9 @@ def fig4e(role: str) -> Callable[[Inputs, Settings], Result]:
         images, reference = data.images, data.references[getattr(settings, role)]
         names, others = list(images.values("image_name")), list(reference.values("image_name"))
         given = (images.embedding, reference.embedding, names, others)
-        table = neighbour_pairs(*given, seed=settings.seed, weights=images.weights())
+        near = closest(data, settings, role)
+        found = near.similarity, near.row
+        table = neighbour_pairs(*given, seed=settings.seed, weights=images.weights(), found=found)
         again = csls(images.embedding, reference.embedding, table.pop("row"))
         for column, name, each in (
             ("sensitive", "image_name", images),

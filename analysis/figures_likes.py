@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from twigma.analysis.closest import closest
 from twigma.analysis.inputs import Images, Inputs
 from twigma.analysis.needs import Result, Settings, entries
+from twigma.analysis.neighbours import TOP_K
 from twigma.analysis.weights import notes
 
 
@@ -95,20 +98,14 @@ def thinned(images: Images) -> tuple[str, ...]:
     return (f"Of {all_:,} images {kept:,} were drawn by their weights, so that all of the list count the same. {why}",)
 
 
-def _similarity(data: Inputs, settings: Settings, role: str) -> Any:
-    """Mean of the five largest similarities to a role's images, computed once for Fig 2d and Eq (1).
-
-    References are cut to the size of the smaller of the two roles, as similarity rises with the size.
-    """
-    if role not in data.similarity:
-        from twigma.analysis.neighbours import mean_top_k
-
-        roles = [data.references.get(name) for name in (settings.photographs, settings.paintings)]
-        size = min(len(images.rows) for images in roles if images is not None and len(images.rows))
-        embedding = data.references[getattr(settings, role)].embedding
-        keep = np.random.default_rng(settings.seed).permutation(len(embedding))[:size]
-        data.similarity[role] = mean_top_k(data.images.embedding, embedding[np.sort(keep)])
-    return data.similarity[role]
+def _similarity(data: Inputs, settings: Settings, role: str) -> NDArray[np.float32]:
+    """Mean of the five largest similarities to a role's images, [n]."""
+    found = closest(data, settings, role)
+    if found.size < TOP_K:
+        raise ValueError(
+            f"expected at least {TOP_K} images of {getattr(settings, role)} to compare with, found {found.size}"
+        )
+    return found.mean
 
 
 def _months(images: Images) -> Any:

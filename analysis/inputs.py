@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,17 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from twigma import columns
+from twigma.analysis.neighbours import Search, nearest
 from twigma.analysis.references import ABOUT, about, refuse_other_models
 from twigma.analysis.survival import survival, with_survival
 from twigma.analysis.text_variation import Texts
 from twigma.analysis.weights import sample_weights, thinned
 
+if TYPE_CHECKING:
+    from twigma.analysis.closest import Closest
+
 PRIVATE = ("author_id", "follower_count", "text")  # never in a release; taken from the working folder
+BLOCK = 16_384  # embeddings normalised at a time
 OURS = "twigma"  # the name of the studied set in every table
 TOLD = ("origin", "licence", "model", "note", "repeats", "revisions")  # of a reference set's record, in the results
 
@@ -68,7 +73,8 @@ class Inputs:
 
     images: Images
     references: dict[str, Images]
-    similarity: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # by role, kept for the next figure
+    search: Search = nearest  # where nearest neighbours are looked for
+    closest: dict[str, "Closest"] = field(default_factory=dict)  # by role, kept for the next figure
     sheets: Path | None = None  # folder of annotation sheets
     texts: Mapping[str, Texts] = field(default_factory=dict)  # embedded texts by kind
     lost: pd.DataFrame | None = None  # what is left of each stratum of the id list, where some of it was lost
@@ -83,6 +89,7 @@ def load(release: Path, work: Path | None, references: Mapping[str, Path], sheet
     if OURS in references:
         raise ValueError(f"a reference set may not be called {OURS!r}, the name of the studied images: rename it")
     table = _read(release, "metadata")
+    table = table and table.combine_chunks()
     if table is None:
         raise FileNotFoundError(f"no metadata/*.parquet in {release}: `twigma release` writes a release folder")
     if not len(table):
@@ -111,7 +118,7 @@ def _refuse_other_lengths(sets: Iterable[Images]) -> None:
 
 def _read(release: Path, config: str) -> pa.Table | None:
     files = sorted((release / config).glob("*.parquet"))
-    return pa.concat_tables([pq.read_table(file) for file in files]).combine_chunks() if files else None
+    return pa.concat_tables([pq.read_table(file) for file in files]) if files else None
 
 
 def _with_private(table: pa.Table, hydrated: pa.Table) -> pa.Table:
@@ -135,14 +142,17 @@ def _reference(name: str, work: Path) -> Images:
 def _images(name: str, table: pa.Table, vectors: pa.Table | None) -> Images:
     if vectors is None:
         return Images(name, table, np.zeros((0, columns.EMBEDDING_DIM), np.float32), np.zeros(0, np.int64))
-    vectors = vectors.filter(pc.is_valid(vectors["embedding"]))
+    if vectors["embedding"].null_count:
+        vectors = vectors.filter(pc.is_valid(vectors["embedding"]))
     found = pc.index_in(table["image_name"], value_set=vectors["image_name"].combine_chunks())
     place = pc.fill_null(found, -1).to_numpy()
     stored, dtype = _matrix(vectors["embedding"])
-    unit, usable = _unit(stored)
-    known = place >= 0
-    rows = np.flatnonzero(known & (usable[place] if len(usable) else False))
-    return Images(name, table, unit[place[rows]], rows, dtype, int(known.sum()) - len(rows))
+    rows = np.flatnonzero(place >= 0)
+    unit, usable = _unit(stored, place[rows])
+    unusable = len(rows) - int(usable.sum())
+    if unusable:
+        unit, rows = unit[usable], rows[usable]
+    return Images(name, table, unit, rows, dtype, unusable)
 
 
 def _matrix(column: pa.ChunkedArray) -> tuple[NDArray[np.floating], str]:
@@ -152,12 +162,17 @@ def _matrix(column: pa.ChunkedArray) -> tuple[NDArray[np.floating], str]:
     return matrix.reshape(len(column), -1) if len(column) else matrix.reshape(0, 1), str(matrix.dtype)
 
 
-def _unit(matrix: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Rows in float32 at norm 1 again, which half precision had left within 1e-3 of it; and which rows have a norm."""
-    single = matrix.astype(np.float32)
-    norms = np.linalg.norm(single, axis=1, keepdims=True)
-    usable = np.isfinite(norms) & (norms > 0)
-    return np.divide(single, norms, out=single, where=usable), usable[:, 0]
+def _unit(stored: NDArray[np.floating], rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """These rows in float32 at norm 1 again, which half precision had left within 1e-3 of it; and which have a norm."""
+    unit = np.empty((len(rows), stored.shape[1]), np.float32)
+    usable = np.empty(len(rows), bool)
+    for start in range(0, len(rows), BLOCK):  # or there would be more than one copy of all
+        block = stored[rows[start : start + BLOCK]].astype(np.float32)
+        norms = np.linalg.norm(block, axis=1, keepdims=True)
+        good = np.isfinite(norms) & (norms > 0)
+        unit[start : start + BLOCK] = np.divide(block, norms, out=block, where=good)
+        usable[start : start + BLOCK] = good[:, 0]
+    return unit, usable
 
 
 def file_hashes(

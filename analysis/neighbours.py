@@ -7,6 +7,7 @@ only candidates inside its rigorous error bound are computed again in float32.
 
 import functools
 import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,31 +24,36 @@ Array = npt.NDArray[Any]
 TOP_K = 5  # section 3.2: the mean of the five largest similarities
 BLOCK = 4096  # queries a block; with REFERENCES it bounds the memory: 4096 x 8192 float32 = 128 MiB
 REFERENCES = 8192
-QUERIES = 65_536  # that are normalised at a time: 200 MB at 768 dimensions
+QUERIES = 16_384  # searched for at a time: 50 MB at 768 dimensions
+FEW = 10**8  # products up to which no time is lost on finding a faster way
 CROWDED = 0.02  # above this share of candidates in a block, computing all of it in float32 is cheaper
+UNIT = 2e-7  # a norm this near to 1 is 1 in float32
 BF16_ULP = 2.0**-8  # largest relative error of rounding to bfloat16
 
 
 def unit_rows(x: Array, name: str = "x", first: int = 0) -> npt.NDArray[np.float32]:
     """Rows of `x` divided by their L2 norm, float32[n, d]; ValueError for empty, non-finite or zero rows.
 
-    `first` is the number of the first row, for the error.
+    `first` is the number of the first row, for the error. What is float32 and of norm 1 already is not copied.
     """
     x = np.asarray(x)
     if x.ndim != 2 or len(x) == 0:
         raise ValueError(f"{name}: expected a matrix with at least one row, found shape {x.shape}")
-    rows = x.astype(np.float32)
+    rows = x.astype(np.float32, copy=False)
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))[:, None]
     if not (np.isfinite(norms).all() and norms.all()):
         row = first + int(np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))[0])
         raise ValueError(f"{name}: row {row} is zero or not finite and has no cosine; drop such rows first")
-    rows /= norms.astype(np.float32)
-    return rows
+    return rows if np.abs(norms - 1).max() < UNIT else rows / norms.astype(np.float32)
+
+
+Found = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
+Search = Callable[[Array, Array, int], Found]  # as `nearest`; `ray_neighbours.search_on` gives one on a cluster
 
 
 def nearest(
-    query: Array, reference: Array, k: int = TOP_K, *, screen: bool | None = None, device: str = "cpu"
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    query: Array, reference: Array, k: int = TOP_K, *, screen: bool | None = None, device: str | None = None
+) -> Found:
     """The `k` reference rows most similar to each query row, by exact cosine similarity (Fig 2d, 4e).
 
     Parameters
@@ -56,25 +62,67 @@ def nearest(
     k : neighbours, at most m.
     screen : screen in bfloat16 and compute candidates again in float32. None: measure which is faster. The
         neighbours are the same either way.
-    device : where torch computes: "cpu" or "cuda".
+    device : "cpu" or "cuda"; None takes a GPU where there is one, for what is not done in a moment.
 
     Returns
     -------
     (similarity, index) : float32[n, k], falling, and int64[n, k], rows of `reference`.
     """
-    _check(query, reference, k)
+    from tqdm import tqdm
+
+    check(query, reference, k)
+    search, found = searcher(reference, k, len(query), screen, device), []
+    with tqdm(total=len(query), desc="neighbours", unit="image", unit_scale=True, delay=1, leave=False) as bar:
+        for first, block in blocks(query):
+            found.append(search(block, first))
+            bar.update(len(block))
+    return joined(found)
+
+
+def check(query: Array, reference: Array, k: int) -> None:
+    """ValueError unless the matrices have one width, and the reference `k` rows."""
+    if not 1 <= k <= len(reference):
+        raise ValueError(f"nearest: expected 1 <= k <= {len(reference)}, the rows of the reference, found k={k}")
+    if query.ndim != 2 or reference.ndim != 2 or query.shape[1] != reference.shape[1]:
+        raise ValueError(f"nearest: expected matrices of one width, found {query.shape} and {reference.shape}")
+
+
+def blocks(query: Array) -> Iterator[tuple[int, Array]]:
+    """The queries that are searched for at a time, each block with the number of its first row."""
+    return ((start, query[start : start + QUERIES]) for start in range(0, max(1, len(query)), QUERIES))
+
+
+def joined(found: Iterable[Found]) -> Found:
+    """What was found for block after block."""
+    similarity, index = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return similarity, index
+
+
+def searcher(
+    reference: Array, k: int, queries: int, screen: bool | None = None, device: str | None = None
+) -> Callable[[Array, int], Found]:
+    """The search in one reference: a function of a block of queries and the number of its first row."""
+    rows = unit_rows(reference, "reference")
+    many = queries * len(rows) > FEW
+    if device is None:
+        device = "cuda" if many and _has_gpu() else "cpu"
     if screen is None:
-        screen = device == "cpu" and len(query) * len(reference) > 10**8 and _bfloat16_is_faster()
+        screen = device == "cpu" and many and _bfloat16_is_faster()
     if device == "cpu" and not screen:
-        return _by_faiss(query, unit_rows(reference, "reference"), k)
+        import faiss
+
+        return lambda query, first: faiss.knn(unit_rows(query, "query", first), rows, k, faiss.METRIC_INNER_PRODUCT)
     import torch
 
-    q = torch.from_numpy(unit_rows(query, "query")).to(device)
-    r = torch.from_numpy(unit_rows(reference, "reference")).to(device)
-    search = _screened if screen else _plain
-    low = r.bfloat16() if screen else r
-    found = [search(block, r, low, k) for block in torch.split(q, BLOCK)]
-    return torch.cat([f[0] for f in found]).cpu().numpy(), torch.cat([f[1] for f in found]).cpu().numpy()
+    r = torch.tensor(rows, device=device)
+    one, low = _screened if screen else _plain, r.bfloat16() if screen else r
+
+    def search(query: Array, first: int) -> Found:
+        q = torch.tensor(unit_rows(query, "query", first), device=device)
+        found = [one(block, r, low, k) for block in torch.split(q, BLOCK)]
+        return torch.cat([f[0] for f in found]).cpu().numpy(), torch.cat([f[1] for f in found]).cpu().numpy()
+
+    return search
 
 
 def mean_top_k(query: Array, reference: Array, k: int = TOP_K) -> npt.NDArray[np.float32]:
@@ -137,40 +185,19 @@ def _mean_likes(quintile: Any, rows: pd.DataFrame, weighted: bool) -> dict[str, 
     return row | {"robust_low": wide.low if wide else np.nan, "robust_high": wide.high if wide else np.nan}
 
 
-def _check(query: Array, reference: Array, k: int) -> None:
-    if not 1 <= k <= len(reference):
-        raise ValueError(f"nearest: expected 1 <= k <= {len(reference)}, the rows of the reference, found k={k}")
-    if query.ndim != 2 or reference.ndim != 2 or query.shape[1] != reference.shape[1]:
-        raise ValueError(f"nearest: expected matrices of one width, found {query.shape} and {reference.shape}")
+Best = tuple["torch.Tensor", "torch.Tensor"]
 
 
-Found = tuple["torch.Tensor", "torch.Tensor"]
-
-
-def _by_faiss(
-    query: Array, reference: npt.NDArray[np.float32], k: int
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Neighbours by faiss's exact search, as fast as float32 products are; a share of the queries at a time."""
-    import faiss
-
-    parts = [
-        faiss.knn(unit_rows(query[start : start + QUERIES], "query", start), reference, k, faiss.METRIC_INNER_PRODUCT)
-        for start in range(0, max(1, len(query)), QUERIES)
-    ]
-    similarity, index = (np.concatenate(found) for found in zip(*parts, strict=True))
-    return similarity, index
-
-
-def _plain(q: "torch.Tensor", r: "torch.Tensor", low: "torch.Tensor", k: int) -> Found:
+def _plain(q: "torch.Tensor", r: "torch.Tensor", low: "torch.Tensor", k: int) -> Best:
     """Neighbours of one block of queries by float32 products, one block of references at a time."""
-    best: Found | None = None
+    best: Best | None = None
     for start in range(0, len(r), REFERENCES):
         best = _merge(best, q @ r[start : start + REFERENCES].T, start, k)
     assert best is not None
     return best
 
 
-def _merge(best: Found | None, similarity: "torch.Tensor", start: int, k: int) -> Found:
+def _merge(best: Best | None, similarity: "torch.Tensor", start: int, k: int) -> Best:
     """The best `k` of those so far and of a dense block of similarities whose first column is row `start`."""
     import torch
 
@@ -180,14 +207,14 @@ def _merge(best: Found | None, similarity: "torch.Tensor", start: int, k: int) -
     )
 
 
-def _best(values: "torch.Tensor", old: "torch.Tensor", new: "torch.Tensor", k: int) -> Found:
+def _best(values: "torch.Tensor", old: "torch.Tensor", new: "torch.Tensor", k: int) -> Best:
     import torch
 
     values, order = values.topk(min(k, values.shape[1]), dim=1)
     return values, torch.cat([old, new], 1).gather(1, order)
 
 
-def _screened(q: "torch.Tensor", r: "torch.Tensor", low: "torch.Tensor", k: int) -> Found:
+def _screened(q: "torch.Tensor", r: "torch.Tensor", low: "torch.Tensor", k: int) -> Best:
     """As `_plain`; after the first block a reference is computed in float32 only if it may beat the k-th best.
 
     With q', r' the rounded rows, |q·r − q'·r'| ≤ ‖q − q'‖ + ‖q'‖‖r − r'‖, and the product is rounded once more:
@@ -207,7 +234,7 @@ def _screened(q: "torch.Tensor", r: "torch.Tensor", low: "torch.Tensor", k: int)
     return best
 
 
-def _merge_hits(best: Found, hits: "torch.Tensor", q: "torch.Tensor", block: "torch.Tensor", start: int) -> Found:
+def _merge_hits(best: Best, hits: "torch.Tensor", q: "torch.Tensor", block: "torch.Tensor", start: int) -> Best:
     """The best so far and the candidate pairs `hits` (query, reference), sorted by query, in float32."""
     import torch
 
@@ -219,6 +246,12 @@ def _merge_hits(best: Found, hits: "torch.Tensor", q: "torch.Tensor", block: "to
     index = torch.zeros_like(values, dtype=torch.int64)
     values[row, place], index[row, place] = exact, column + start
     return _best(torch.cat([best[0], values], 1), best[1], index, best[0].shape[1])
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 @functools.cache

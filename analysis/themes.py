@@ -130,6 +130,7 @@ def neighbour_pairs(
     n: int = 20,
     seed: int = 0,
     weights: NDArray[np.floating] | None = None,
+    found: tuple[NDArray[np.floating], NDArray[np.int64]] | None = None,
 ) -> pd.DataFrame:
     """The `n` queries most similar to any reference image, with that image (Fig 4e).
 
@@ -142,6 +143,7 @@ def neighbour_pairs(
     query, reference : float [N, d] and [M, d], M >= 2.
     query_names, reference_names : one name per row.
     weights : how many queries each stands for in a weighted sample; the rate is then among those.
+    found : the similarity of each query to its nearest reference row, and which one that is, [N] each, where known.
 
     Returns
     -------
@@ -150,8 +152,10 @@ def neighbour_pairs(
     """
     from twigma.analysis.neighbours import nearest
 
-    found = nearest(query, reference, 1)
-    similarity, index = found[0][:, 0], found[1][:, 0]
+    if found is None:
+        similarities, rows = nearest(query, reference, 1)
+        found = similarities[:, 0], rows[:, 0]
+    similarity, index = found
     order = np.argsort(-similarity, kind="stable")[:n]
     p = _as_close(similarity, _own_neighbours(reference, seed))
     chosen = index[order]

@@ -17,7 +17,7 @@ from twigma.builder import caption, models, nsfw
 from twigma.builder.cluster import cluster
 from twigma.builder.dedupe import dedupe
 from twigma.builder.embed import embed_shards
-from twigma.builder.engine import LOCAL, Engine
+from twigma.ray_slots import LOCAL, Engine
 
 
 @dataclass

@@ -19,8 +19,9 @@ from PIL import Image
 
 from twigma import columns
 from twigma.builder import weights
-from twigma.builder.engine import LOCAL, Engine, Stage, map_shards
+from twigma.builder.engine import Stage, map_shards
 from twigma.builder.pixels import decode
+from twigma.ray_slots import LOCAL, Engine
 
 if TYPE_CHECKING:
     import torch

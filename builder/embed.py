@@ -23,10 +23,11 @@ from PIL.Image import Image
 
 from twigma import columns
 from twigma.builder import weights
-from twigma.builder.engine import LOCAL, Engine, Stage, devices, map_shards
+from twigma.builder.engine import Stage, devices, map_shards
 from twigma.builder.models import MODEL, PRETRAINED, SEED, Model, find_model
 from twigma.builder.pixels import Resize, decode, pixel_hash, resizer
 from twigma.builder.vectors import Half, as_column
+from twigma.ray_slots import LOCAL, Engine
 
 if TYPE_CHECKING:
     import torch

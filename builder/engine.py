@@ -22,6 +22,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from twigma import columns
+from twigma.ray_slots import LOCAL, Engine
 from twigma.rehydrate.shards import Shard, list_shards, read_images
 
 Stage = Callable[[pa.Table], pa.Table]
@@ -32,17 +33,6 @@ T = TypeVar("T")
 SHARD_ROWS = 256  # encoded images held per block
 PART_ROWS = 16_384
 AHEAD = 2  # blocks under way at once: one is decoded while the model works on the other
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Where stages with a model run: `local`, or `ray` on the cluster at `address` (by default one started here)."""
-
-    name: str = "local"
-    address: str | None = None
-
-
-LOCAL = Engine()
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from twigma import ray_slots
 from twigma.builder.engine import Event, Source, Start, treat
-from twigma.rehydrate import ray_slots
 from twigma.rehydrate.scratch import Scratch
 from twigma.rehydrate.shards import Shard
-
-CPUS = 4  # of one actor, where a node has as many: a model uses several
 
 Files = dict[str, bytes]
 
@@ -30,7 +28,7 @@ def on_ray(
     with ray_slots.connect(address):
         import ray
 
-        slots, needs = _slots(device)
+        slots, needs = ray_slots.shares(device)
         actor, run, by_name = ray.remote(StageSlot).options(**needs), uuid.uuid4().hex, {s.name: s for s in sources}
         results = ray_slots.run(
             lambda: actor.remote(run, start, device),
@@ -44,19 +42,6 @@ def on_ray(
                     yield by_name[name], *value
                 elif kind != "done":
                     yield by_name[name], kind, value
-
-
-def _slots(device: str | None) -> tuple[int, dict[str, float]]:
-    """How many actors the cluster holds, and what each needs."""
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
-    if gpus and device != "cpu":
-        return gpus, {"num_gpus": 1, "num_cpus": 1}
-    cpus = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1]
-    each = min([CPUS, *cpus])
-    return max(1, sum(cpu // each for cpu in cpus)), {"num_cpus": each}
 
 
 def _files(source: Source) -> Files:

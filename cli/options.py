@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from twigma.builder.engine import Engine
+    from twigma.ray_slots import Engine
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -84,10 +84,16 @@ def clip_options(command: F) -> F:
 
 
 def engine_options(command: F) -> F:
-    """`--engine` and `--ray-address`, for the stages that run a model on images."""
+    """`--engine` and `--ray-address`, for what is worth a cluster."""
     for option in (
         click.option("--ray-address", help="HOST:PORT or ray:// of a cluster.  [default: $RAY_ADDRESS, else one here]"),
-        click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="This machine, or a Ray cluster.",
+        ),
     ):
         command = option(command)
     return command
@@ -95,7 +101,7 @@ def engine_options(command: F) -> F:
 
 def engine_of(name: str, address: str | None) -> "Engine":
     """The engine that `engine_options` describe."""
-    from twigma.builder.engine import Engine
+    from twigma.ray_slots import Engine
 
     if address is not None and name != "ray":
         raise ValueError("--ray-address is where a Ray cluster is: give --engine ray too")

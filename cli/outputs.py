@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from twigma.cli.options import FILE, FOLDER, say, work_option
+from twigma.cli.options import FILE, FOLDER, engine_of, engine_options, say, work_option
 
 
 @click.command()
@@ -92,10 +92,15 @@ def liked(work: Path, out: Path, **options: Any) -> None:
 @click.option("--thorough", is_flag=True, help="Also the sensitivity checks that take minutes.")
 @click.option("--sheets", type=FOLDER, help="Folder of sheets by `twigma sheets`, filled in by people.")
 @click.option("--seed", default=0, show_default=True, help="Seed of every draw.")
-def analyze(release: Path, out: Path, references: tuple[str, ...], **options: Any) -> None:
+@engine_options
+def analyze(
+    release: Path, out: Path, references: tuple[str, ...], engine: str, ray_address: str | None, **options: Any
+) -> None:
     """Compute the paper's figures as tables.
 
-    With intervals, wherever the columns they need are there.
+    With intervals, wherever the columns they need are there. At the paper's size most of the time goes into the exact
+    search for nearest neighbours (Fig 2d, 4e), which uses a GPU where there is one; --engine ray spreads it over a
+    cluster.
 
     \b
       twigma analyze twigma --work work --reference laion --reference artbench --reference mine=elsewhere/mine
@@ -104,7 +109,8 @@ def analyze(release: Path, out: Path, references: tuple[str, ...], **options: An
     from twigma.analysis.references import find_reference, roles
 
     folders = dict(find_reference(text) for text in references)
-    found = run(release, out, references=folders, **(options | roles(folders)))
+    where = engine_of(engine, ray_address)
+    found = run(release, out, references=folders, engine=where, **(options | roles(folders)))
     click.echo(f"analyze: {len(found['figures'])} figures in {out / 'results'}, {len(found['skipped'])} skipped")
     said = Counter(entry["verdict"] for key, entry in found["values"].items() if key.startswith("paper/"))
     told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(said.items()))

@@ -22,7 +22,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from twigma.rehydrate import ray_slots
+from twigma import ray_slots
 from twigma.rehydrate.local_fetch import Event, PoolProcess
 from twigma.rehydrate.plan import list_of
 from twigma.rehydrate.scratch import Scratch

@@ -23,6 +23,12 @@ ALL = {"quantile": 0.0, "nsfw_threshold": 1.0, "acknowledge_x_terms": True}
 
 
 @pytest.fixture(scope="module")
+def made(made, tmp_path_factory):
+    """The shared folder, copied, since its images are read here and so get their index."""
+    return shutil.copytree(made, tmp_path_factory.mktemp("own") / "made")
+
+
+@pytest.fixture(scope="module")
 def folder(made, tmp_path_factory):
     """A set of liked images with tars; not to be changed."""
     out = tmp_path_factory.mktemp("set") / "liked"

@@ -13,7 +13,8 @@ from staging import encode, make_shard, pixels, start_measuring, start_nowhere, 
 
 from twigma import columns
 from twigma.builder.embed import embed_shards
-from twigma.builder.engine import Engine, map_shards
+from twigma.builder.engine import map_shards
+from twigma.ray_slots import Engine
 
 SHARDS, IMAGES = 6, 5
 

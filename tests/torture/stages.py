@@ -18,7 +18,8 @@ from random import Random
 
 from twigma import columns
 from twigma.builder.embed import embed_shards
-from twigma.builder.engine import Engine, map_shards
+from twigma.builder.engine import map_shards
+from twigma.ray_slots import Engine
 from twigma.rehydrate.add import add_tars
 
 from .. import staging

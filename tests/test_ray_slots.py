@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from twigma.rehydrate import ray_slots
+from twigma import ray_slots
 
 
 class Doubling(ray_slots.Slot):
@@ -99,8 +99,6 @@ def test_an_address_without_a_cluster_is_said_at_once(address: str) -> None:
 
 
 def test_without_ray_it_says_what_to_install() -> None:
-    code = (
-        "import sys; sys.modules['ray'] = None; from twigma.rehydrate import ray_slots\nwith ray_slots.connect(): pass"
-    )
+    code = "import sys; sys.modules['ray'] = None; from twigma import ray_slots\nwith ray_slots.connect(): pass"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.endswith("RuntimeError: Ray is not installed here: pip install 'twigma[ray]'\n")

@@ -1,4 +1,4 @@
-"""Work on a Ray cluster in slots: actors that do one task after the other. `twigma rehydrate --distributor ray`.
+"""Work on a Ray cluster in slots: actors that do one task after the other. `--engine ray`, `--distributor ray`.
 
 The driver asks each slot for its task's pieces one by one, so a slow driver holds the cluster back instead of filling
 its memory, and it may stand outside the cluster (`ray://`). A slot that is lost, alone or with its node, costs its
@@ -25,7 +25,19 @@ TRIES = 6  # of one task whose slot is lost
 SILENCE = 300.0  # seconds a slot may take for one piece
 PATIENCE = 600.0  # seconds to wait for a first slot, or for another when all are lost
 FAREWELL = 5.0  # seconds that slots have to put their things away
+CPUS = 4  # of one slot, where a node has as many: a model uses several
 K = TypeVar("K")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where what is heavy runs: `local`, or `ray` on the cluster at `address` (by default one started here)."""
+
+    name: str = "local"
+    address: str | None = None
+
+
+LOCAL = Engine()
 
 
 class Slot:
@@ -87,6 +99,19 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
             raise RuntimeError(f"the Ray cluster at {address!r} failed: {last_line(error)}") from error
         finally:
             ray.shutdown()
+
+
+def shares(device: str | None) -> tuple[int, dict[str, float]]:
+    """How many slots with a GPU, or else with a few CPUs, the cluster holds; and what each asks of Ray."""
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
+    if gpus and device != "cpu":
+        return gpus, {"num_gpus": 1, "num_cpus": 1}
+    cpus = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1]
+    each = min([CPUS, *cpus])
+    return max(1, sum(cpu // each for cpu in cpus)), {"num_cpus": each}
 
 
 def _knock(address: str) -> None:
