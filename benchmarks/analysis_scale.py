@@ -5,6 +5,7 @@ Goal: at most 8 GB on 2 cores; no peer. The columns are those of the released fi
 a tenth of all rows.
 """
 
+import multiprocessing
 import sys
 import tempfile
 import time
@@ -39,7 +40,7 @@ def write_embeddings(work: Path, names: list[str], home: int) -> None:
         columns.write_part(work / "columns" / "embed" / f"{number:05}.arrow", table, MODEL | {"n": number})
 
 
-def write_reference(folder: Path, name: str, rows: int, home: int) -> Path:
+def write_reference(folder: Path, name: str, rows: int, home: int) -> None:
     """A working folder of one set, in groups of twenty."""
     work, names = folder / name, [f"{name}{number}" for number in range(rows)]
     groups = [f"{name} {number // 20}" for number in range(rows)]
@@ -47,7 +48,17 @@ def write_reference(folder: Path, name: str, rows: int, home: int) -> Path:
     columns.write_parquet(work / "images.parquet", columns.add(table, group=groups, source=[name] * rows))
     write_shard(work, "00000", pa.chunked_array([pa.array(names)]), np.zeros(rows, bool))
     write_embeddings(work, names, home)
-    return work
+
+
+def write_world(folder: Path, rows: int) -> None:
+    """The release, its working folder, and the reference sets."""
+    write_work(folder / "work", rows, embeddings=False)
+    stored = shards.read_sidecars(folder / "work")
+    stored = stored.filter(pc.equal(stored["status"], "success"))["image_name"].to_pylist()
+    write_embeddings(folder / "work", stored, 0)
+    release(folder / "work", folder / "twigma")
+    for home, (name, n) in enumerate(REFERENCES.items(), 1):
+        write_reference(folder, name, min(n, rows), home)
 
 
 def main() -> None:
@@ -56,15 +67,10 @@ def main() -> None:
     rows = int(sys.argv[1].replace(",", "")) if len(sys.argv) > 1 else ROWS
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_work(folder / "work", rows, embeddings=False)
-        stored = shards.read_sidecars(folder / "work")
-        stored = stored.filter(pc.equal(stored["status"], "success"))["image_name"].to_pylist()
-        write_embeddings(folder / "work", stored, 0)
-        release(folder / "work", folder / "twigma")
-        references = {
-            set_: write_reference(folder, set_, min(n, rows), home)
-            for home, (set_, n) in enumerate(REFERENCES.items(), 1)
-        }
+        writer = multiprocessing.get_context("spawn").Process(target=write_world, args=(folder, rows))
+        writer.start()  # in a process of its own, whose memory is not counted
+        writer.join()
+        references = {set_: folder / set_ for set_ in REFERENCES}
         began = time.perf_counter()
         memory("VmHWM", reset=True)
         data = inputs.load(folder / "twigma", folder / "work", references)

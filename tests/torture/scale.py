@@ -15,7 +15,7 @@ WARM = 0.25  # of the rows, before memory is measured
 EVERY = 0.25  # seconds between two measurements
 
 
-@row(1, "many rows on loopback", "L; RSS slope <= 1 MB/10k rows", quick=None, default=40_000, long=800_000)
+@row(1, "many rows on loopback", "L; RSS slope <= 1 MB/10k rows", quick=None, default=100_000, long=800_000)
 def many_rows(count: int, folder: Path) -> Measured:
     """So many photos, four on a post; the memory of the run and all its processes while photos come."""
     world, work = build(folder / "world", count // PHOTOS), folder / "work"
