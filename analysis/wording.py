@@ -42,7 +42,7 @@ class Table:
         return tuple(any(c.number for c in cs) and all(c.number or c.text == NONE for c in cs) for cs in columns)
 
 
-def clean(text: object, most: int = 120) -> str:
+def clean(text: object, most: int = 200) -> str:
     """Text for the eye: white space single, nothing invisible, at most `most` characters.
 
     >>> clean("a\\u202eb\\x07\\n c")

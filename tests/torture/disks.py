@@ -52,12 +52,12 @@ def filled(disk: Path) -> Iterator[None]:
         ballast.unlink()
 
 
-@row(8, "disk full, permanent", "non-zero, clear message, resumable", quick=None, default=6, long=40)
+@row(8, "disk full, permanent", "non-zero, clear message, resumable", quick=None, default=3, long=40)
 def full_for_good(count: int, folder: Path) -> Measured:
     return _full(count, folder, brief=False)
 
 
-@row(9, "disk full, brief, at 20 offsets", "L", quick=None, default=10, long=20)
+@row(9, "disk full, brief, at 20 offsets", "L", quick=None, default=4, long=20)
 def full_for_a_moment(count: int, folder: Path) -> Measured:
     """Full for a moment while the run goes on."""
     return _full(count, folder, brief=True)
@@ -90,7 +90,7 @@ def _wait_for(requests: int, platform: Platform, process: Process) -> None:
         time.sleep(0.002)
 
 
-@row(10, "EIO / short write", "L or loud", quick=None, default=10, long=2_000)
+@row(10, "EIO / short write", "L or loud", quick=None, default=4, long=2_000)
 def failing_writes(count: int, folder: Path) -> Measured:
     """One step fails with EIO, or one write does half of what it was asked; in whatever process takes it."""
     town, library = settle(folder, 30), compiled(folder)

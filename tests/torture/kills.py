@@ -24,7 +24,7 @@ POSTS = 400  # 1,173 photos: two shards
 KILLS_A_RUN = 4  # of workers; a shard is given up after six
 
 
-@row(2, "kill -9 main at random times", "L; content equals a clean run", quick=None, default=24, long=200)
+@row(2, "kill -9 main at random times", "L; content equals a clean run", quick=None, default=10, long=200)
 def killed_at_any_time(count: int, folder: Path) -> Measured:
     """Half of the kills at a random second, half at a random photo."""
     town, rng = settle(folder, POSTS), Random(2)
@@ -61,7 +61,7 @@ def _killed(process: Process, seconds: float, platform: Platform, photos: int) -
         return False
 
 
-@row(3, "kill -9 at every named write step", "L; content equals a clean run", quick=None, default=10, long=10_000)
+@row(3, "kill -9 at every named write step", "L; content equals a clean run", quick=None, default=5, long=10_000)
 def killed_at_write_steps(count: int, folder: Path) -> Measured:
     """Before the step, and in the middle of it where it is a write; in whatever process takes it."""
     town, library = settle(folder, 30), compiled(folder)
@@ -122,7 +122,7 @@ def _workers(main: int) -> list[int]:
     return []
 
 
-@row(5, "SIGINT / SIGTERM", "non-zero; 0 orphans in 5 s", quick=None, default=10, long=100)
+@row(5, "SIGINT / SIGTERM", "non-zero; 0 orphans in 5 s", quick=None, default=4, long=100)
 def signals(count: int, folder: Path) -> Measured:
     town, rng = settle(folder, POSTS), Random(5)
     sent: Counter[str] = Counter()
@@ -149,7 +149,7 @@ def signals(count: int, folder: Path) -> Measured:
     return Measured(not faults, told(figures, faults))
 
 
-@row(6, "restart 0 s after kill", "0 corrupt files", quick=None, default=20, long=200)
+@row(6, "restart 0 s after kill", "0 corrupt files", quick=None, default=6, long=200)
 def restarted_at_once(count: int, folder: Path) -> Measured:
     """The next run begins before the killed one is even reaped; every file is read after each kill."""
     town, rng, faults = settle(folder, POSTS), Random(6), []
