@@ -45,7 +45,7 @@ def strike(path: Path, rng: Random) -> str:
     return f"{'cut' if cut else 'flip'} at byte {at:,} of {path.name}"
 
 
-@row(11, "each checkpoint truncated or a bit flipped", "detected; 0 rows lost", quick=2, default=32, long=2_000)
+@row(11, "each checkpoint truncated or a bit flipped", "detected; 0 rows lost", quick=2, default=10, long=2_000)
 def damaged_checkpoints(count: int, folder: Path) -> Measured:
     """The same command again: it mends the file, or refuses it by name and is well again once that is deleted."""
     town, rng, ends, faults = settle(folder, POSTS), Random(11), Counter[str](), []
@@ -102,7 +102,7 @@ def _column_part(folder: Path, count: int, rng: Random) -> int:
     return count - seen
 
 
-@row(12, "list edited before resume", "refused, or L", quick=None, default=8, long=80)
+@row(12, "list edited before resume", "refused, or L", quick=None, default=4, long=80)
 def edited_lists(count: int, folder: Path) -> Measured:
     """Runs are killed in the middle; then ids are taken out, added, shuffled and doubled, and the run goes on."""
     town, rng, faults = settle(folder, 400), Random(12), []

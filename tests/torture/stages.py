@@ -106,7 +106,7 @@ print(refused)
 COMMIT = "a" * 40
 
 
-@row(31, "tampered or unpinned weights", "refused before they are loaded", quick=None, default=50, long=1000)
+@row(31, "tampered or unpinned weights", "refused before they are loaded", quick=None, default=20, long=1000)
 def tampered_weights(count: int, folder: Path) -> Measured:
     clip = staging.tiny_clip(folder / "clip")
     staging.make_shard(folder / "work", "00000", {"1": staging.encode(staging.pixels(1))})
