@@ -12,16 +12,15 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
 BLOCK = 4096
-WELL_CONDITIONED = 1e-7  # least/largest eigenvalue above which the Gram matrix gives singular values to 1e-11
+# Least/largest eigenvalue above which the Gram matrix gives singular values to 1e-6 and 1e-11, by type of the products.
+WELL_CONDITIONED: dict[type[np.float32] | type[np.float64], float] = {np.float32: 1e-5, np.float64: 1e-7}
 
 
-def gram(x: Array, mean: Floats | None = None) -> Floats:
-    """XᵀX, float64[d, d]; of x − mean where a mean is given."""
-    total = np.zeros((x.shape[1], x.shape[1]))
+def gram(x: Array, mean: Floats | None = None, dtype: type[np.float32] | type[np.float64] = np.float64) -> Floats:
+    """XᵀX, float64[d, d]; of x − mean where a mean is given. Products within a block are made in `dtype`."""
+    total: Floats = np.zeros((x.shape[1], x.shape[1]))
     for i in range(0, len(x), BLOCK):
-        block = x[i : i + BLOCK].astype(np.float64)
-        if mean is not None:
-            block -= mean
+        block: Array = (x[i : i + BLOCK] if mean is None else x[i : i + BLOCK] - mean).astype(dtype, copy=False)
         total += block.T @ block
     return total
 
@@ -42,12 +41,15 @@ def eigenvectors(x: Array) -> tuple[Floats, Floats]:
 def singular_values(x: Array, center: bool = False) -> Floats:
     """Singular values of `x`, or of its centred rows, falling.
 
-    From the Gram matrix; where that is ill-conditioned, and would lose the small ones, by QR a block at a time.
+    From the Gram matrix, of products in float32 where `x` has no more digits; where that is ill-conditioned, and would
+    lose the small ones, in float64, and then by QR a block at a time.
     """
     mean = x.mean(axis=0, dtype=np.float64) if center else None
-    if len(x) > x.shape[1]:
-        values = np.linalg.eigvalsh(gram(x, mean))
-        if values[0] > WELL_CONDITIONED * values[-1]:
+    for dtype, least in WELL_CONDITIONED.items():
+        if len(x) <= x.shape[1] or np.promote_types(x.dtype, dtype) != dtype:
+            continue
+        values = np.linalg.eigvalsh(gram(x, mean, dtype))
+        if values[0] > least * values[-1]:
             return np.asarray(np.sqrt(values[::-1]))
     triangle: Floats = np.empty((0, x.shape[1]))
     step = max(BLOCK, 4 * x.shape[1])

@@ -31,6 +31,18 @@ def test_small_singular_values_are_not_lost():
     assert np.abs(spectrum.singular_values(u * sigma @ v.T) - sigma).max() < 1e-14
 
 
+@pytest.mark.parametrize(("lowest", "error"), [(-1, 1e-6), (-4, 1e-9)])
+def test_what_has_few_digits_is_multiplied_in_few_unless_that_loses_the_small_ones(lowest, error):
+    rng = np.random.default_rng(3)
+    sigma = np.logspace(0, lowest, 40)
+    u, v = (np.linalg.qr(rng.normal(size=(n, 40)))[0] for n in (9000, 40))
+    x = (u * sigma @ v.T).astype(np.float32)
+    for center in (False, True):
+        whole = x - x.mean(0, dtype=float) if center else x.astype(float)
+        expected = np.linalg.svd(whole, compute_uv=False)
+        assert np.abs(spectrum.singular_values(x, center) / expected - 1).max() < error
+
+
 def test_constant_columns_have_exactly_no_variance():
     x = np.full((1000, 3), 0.1)
     x[:, 1] = np.arange(1000)
