@@ -146,7 +146,7 @@ def opened(path: Path) -> Iterator:
 # ------------------------------------------------------------------ 16: drips
 
 
-@row(16, "64 drip servers, 16 threads", "good images ≥ 50% of the clean rate", quick=None, default=6000, long=60_000)
+@row(16, "64 drip servers, 16 threads", "good images ≥ 50% of the clean rate", quick=None, default=3000, long=60_000)
 def drips(count: int, folder: Path) -> Measured:
     rates, counts = [], ""
     with ExitStack() as stack:
