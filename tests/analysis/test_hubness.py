@@ -47,3 +47,9 @@ def test_equal_rows_have_no_skewness_and_two_are_too_few():
     assert hubness(np.eye(4), np.ones((5, 4)), 4)["k"] == 4
     with pytest.raises(ValueError, match="at least 3"):
         hubness(np.eye(3), np.eye(3)[:2])
+
+
+def test_of_many_queries_some_are_drawn(rng):
+    query, reference = rng.normal(size=(400, 8)), rng.normal(size=(50, 8))
+    some, all_ = hubness(query, reference, 3, n=100), hubness(query, reference, 3)
+    assert (some["n"], all_["n"]) == (100, 400) and abs(some["value"] - all_["value"]) < 1
