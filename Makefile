@@ -19,7 +19,8 @@ demo: .venv/installed  ## the whole product on a small world with known truths, 
 	$(BIN)/twigma demo --out $(OUT)
 
 test: .venv/installed  ## the test suite, with coverage
-	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder \
+		--cov --cov-report=term:skip-covered --cov-fail-under=90
 
 torture: .venv/installed  ## hazards on purpose, about 20 minutes; LONG=1 for hours of them, ROWS='2 9' for some
 	$(BIN)/python -m tests.torture $(if $(LONG),--long) $(ROWS)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twigma.analysis.inputs import Inputs
 from twigma.analysis.needs import Settings
-from twigma.analysis.neighbours import TOP_K
+from twigma.analysis.neighbours import TOP_K, row_means
 
 
 class Closest(NamedTuple):
@@ -40,8 +40,7 @@ def _search(data: Inputs, settings: Settings, role: str) -> Closest:
     order = np.random.default_rng(settings.seed).permutation(len(reference))
     kept, rest = np.sort(order[:size]), np.sort(order[size:])
     found, index = data.search(query, reference[kept], min(TOP_K, size))
-    mean = found.mean(axis=1, dtype=np.float64).astype(np.float32)
-    similarity, row = found[:, 0], kept[index[:, 0]]
+    mean, similarity, row = row_means(found), found[:, 0], kept[index[:, 0]]
     if len(rest):
         found, index = data.search(query, reference[rest], 1)
         nearer = found[:, 0] > similarity

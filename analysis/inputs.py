@@ -89,14 +89,13 @@ def load(release: Path, work: Path | None, references: Mapping[str, Path], sheet
     if OURS in references:
         raise ValueError(f"a reference set may not be called {OURS!r}, the name of the studied images: rename it")
     table = _read(release, "metadata")
-    table = table and table.combine_chunks()
     if table is None:
         raise FileNotFoundError(f"no metadata/*.parquet in {release}: `twigma release` writes a release folder")
     if not len(table):
         raise ValueError(
             f"{release} has no rows, so nothing can be analysed; `twigma release` says why rows were left out"
         )
-    lost = None if work is None else survival(work)
+    table, lost = table.combine_chunks(), None if work is None else survival(work)
     if work is not None:
         table = _with_private(table, columns.read_images(work))
     if lost is not None:

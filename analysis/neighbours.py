@@ -68,11 +68,9 @@ def nearest(
     -------
     (similarity, index) : float32[n, k], falling, and int64[n, k], rows of `reference`.
     """
-    from tqdm import tqdm
-
     check(query, reference, k)
     search, found = searcher(reference, k, len(query), screen, device), []
-    with tqdm(total=len(query), desc="neighbours", unit="image", unit_scale=True, delay=1, leave=False) as bar:
+    with progress(query) as bar:
         for first, block in blocks(query):
             found.append(search(block, first))
             bar.update(len(block))
@@ -90,6 +88,13 @@ def check(query: Array, reference: Array, k: int) -> None:
 def blocks(query: Array) -> Iterator[tuple[int, Array]]:
     """The queries that are searched for at a time, each block with the number of its first row."""
     return ((start, query[start : start + QUERIES]) for start in range(0, max(1, len(query)), QUERIES))
+
+
+def progress(query: Array) -> Any:
+    """A bar over the queries, for searches of over a second."""
+    from tqdm import tqdm
+
+    return tqdm(total=len(query), desc="neighbours", unit="image", unit_scale=True, delay=1, leave=False)
 
 
 def joined(found: Iterable[Found]) -> Found:
@@ -130,7 +135,11 @@ def mean_top_k(query: Array, reference: Array, k: int = TOP_K) -> npt.NDArray[np
 
     A larger reference raises the mean: compare levels only between references of one size.
     """
-    similarity, _ = nearest(query, reference, k)
+    return row_means(nearest(query, reference, k)[0])
+
+
+def row_means(similarity: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Mean of each row, float32[n], summed in float64."""
     means: npt.NDArray[np.float32] = similarity.mean(axis=1, dtype=np.float64).astype(np.float32)
     return means
 

@@ -7,8 +7,6 @@ depend on the number of slots, and a slot that is lost costs its block.
 import contextlib
 from collections.abc import Iterator
 
-from tqdm import tqdm
-
 from twigma import ray_slots
 from twigma.analysis import neighbours
 from twigma.analysis.neighbours import Array, Found, Search
@@ -36,8 +34,7 @@ def _nearest(query: Array, reference: Array, k: int = neighbours.TOP_K) -> Found
         lambda: actor.remote(held, k, len(query)), list(blocks), lambda first: (first, blocks[first]), slots
     )
     found: dict[int, Found] = {}
-    bar = tqdm(total=len(query), desc="neighbours", unit="image", unit_scale=True, delay=1, leave=False)
-    with bar, contextlib.closing(results):
+    with neighbours.progress(query) as bar, contextlib.closing(results):
         for first, kind, value in results:
             if kind == "failed":
                 raise value

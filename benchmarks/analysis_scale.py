@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -67,9 +68,8 @@ def main() -> None:
     rows = int(sys.argv[1].replace(",", "")) if len(sys.argv) > 1 else ROWS
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        writer = multiprocessing.get_context("spawn").Process(target=write_world, args=(folder, rows))
-        writer.start()  # in a process of its own, whose memory is not counted
-        writer.join()
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as writer:  # whose memory is not counted
+            writer.submit(write_world, folder, rows).result()
         references = {set_: folder / set_ for set_ in REFERENCES}
         began = time.perf_counter()
         memory("VmHWM", reset=True)

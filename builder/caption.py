@@ -84,7 +84,7 @@ def _load(name: str, where: Path | weights.Pin, device: str | None) -> Captioner
         folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=dtype
     )
     network = network.eval().to(device)
-    turn, size = threading.Lock(), BATCH.get(kind, 32)
+    turn, size = threading.Lock(), BATCH.get(kind, BATCH["cpu"])
     prompt = _prompt(processor)
 
     def batch(inputs: Sequence[Inputs]) -> list[str]:

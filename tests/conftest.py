@@ -87,12 +87,17 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def here(made, tmp_path, monkeypatch):
+def work(made, tmp_path):
+    """A copy of the working folder of `made`, to be changed."""
+    return shutil.copytree(made / "work", tmp_path / "work")
+
+
+@pytest.fixture
+def here(made, work, tmp_path, monkeypatch):
     """A working directory of its own, with a cache of its own, that holds the release as `./twigma`."""
     import datasets
 
     shutil.copytree(made / "twigma", tmp_path / "twigma")
-    shutil.copytree(made / "work", tmp_path / "work")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TWIGMA_DATA_DIR", raising=False)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))

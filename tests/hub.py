@@ -5,42 +5,19 @@ Every file is "regular", so that neither LFS nor Xet is needed. `log` holds (met
 
 import base64
 import contextlib
-import hashlib
 import http.server
 import json
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from hub_repo import Repo, entry
 from huggingface_hub.utils.sha import git_hash
 
 REPO = r"/api/datasets/(?P<repo>[^/]+/[^/]+)"
-
-
-@dataclass
-class Repo:
-    """Commits (sha and files), newest last; tags by name; settings."""
-
-    commits: list[tuple[str, dict[str, bytes]]] = field(default_factory=lambda: [("0" * 40, {})])
-    tags: dict[str, str] = field(default_factory=dict)
-    gated: Any = False
-    private: bool = False
-    card: dict[str, Any] = field(default_factory=dict)
-
-    def at(self, revision: str) -> tuple[str, dict[str, bytes]] | None:
-        sha = self.commits[-1][0] if revision == "main" else self.tags.get(revision, revision)
-        return next((commit for commit in self.commits if commit[0] == sha), None)
-
-    def commit(self, files: dict[str, bytes]) -> str:
-        sha = hashlib.sha1(
-            f"{len(self.commits)}{sorted((p, git_hash(d)) for p, d in files.items())}".encode()
-        ).hexdigest()
-        self.commits.append((sha, files))
-        return sha
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -194,7 +171,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             entries = [{"type": "directory", "path": one, "oid": "0" * 40, "size": 0} for one in sorted(folders)]
             deep = query.get("recursive") in (["true"], ["True"])
             shown = [name for name in names if deep or "/" not in name[len(head) :]]
-            entries += [_entry(name, found[1][1][name]) for name in shown]
+            entries += [entry(name, found[1][1][name]) for name in shown]
             if path and not names:
                 return self.say(404, {"error": "no such entry"})
             return self.say(200, entries)
@@ -205,7 +182,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             text = body.decode()
             paths = json.loads(text)["paths"] if text.startswith("{") else parse_qs(text).get("paths", [])
             files = found[1][1]
-            entries = [_entry(path, files[path]) for path in paths if path in files]
+            entries = [entry(path, files[path]) for path in paths if path in files]
             folders = [path for path in paths if any(name.startswith(f"{path}/") for name in files)]
             self.say(200, entries + [{"type": "directory", "path": p, "oid": "0" * 40, "size": 0} for p in folders])
 
@@ -242,10 +219,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.say(code, data, **headers)
         return self.server.sent.append((path, len(data)))
-
-
-def _entry(path: str, data: bytes) -> dict[str, Any]:
-    return {"type": "file", "path": path, "oid": git_hash(data), "size": len(data)}
 
 
 ROUTES: list[tuple[str, str, Any]] = [

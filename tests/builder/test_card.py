@@ -10,19 +10,12 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 import releasing
 import yaml
 
 from twigma import columns
 from twigma.builder.card import Facts, posts_per_month, size_category, sparkline, summary
 from twigma.builder.release import release
-
-
-@pytest.fixture
-def work(made, tmp_path):
-    """A copy of the working folder, to be changed."""
-    return shutil.copytree(made / "work", tmp_path / "work")
 
 
 def test_the_header_is_the_schema(made):

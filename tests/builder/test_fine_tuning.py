@@ -1,7 +1,5 @@
 """What the liked set is for: LoRA training on it with the real diffusers and peft, on a tiny Stable Diffusion."""
 
-import shutil
-
 import numpy as np
 import pytest
 import torch
@@ -41,13 +39,12 @@ def stable_diffusion():
     return unet, vae, text, DDPMScheduler()
 
 
-def test_lora_trains_on_the_set_as_diffusers_own_script_does(made, tmp_path, monkeypatch, stable_diffusion):
+def test_lora_trains_on_the_set_as_diffusers_own_script_does(work, tmp_path, monkeypatch, stable_diffusion):
     """imagefolder with the default columns `image` and `text`, latents, noise, mean squared error, AdamW: two steps."""
     import datasets
     from peft import LoraConfig
     from peft.utils import get_peft_model_state_dict
 
-    work = shutil.copytree(made / "work", tmp_path / "work")
     liked(work, tmp_path / "liked", quantile=0.0, nsfw_threshold=1.0, acknowledge_x_terms=True)
     files = {"train": str(tmp_path / "liked" / "train" / "**")}
     data = datasets.load_dataset("imagefolder", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))

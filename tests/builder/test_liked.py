@@ -137,11 +137,10 @@ def test_a_set_that_stands_there_is_left_and_one_from_other_settings_replaced(ma
     assert liked(made / "work", out, **ALL | {"quantile": 0.5}).sha256 != first.sha256
 
 
-def test_a_picture_no_trainer_opens_becomes_png(made, tmp_path):
+def test_a_picture_no_trainer_opens_becomes_png(work, tmp_path):
     from PIL import Image
     from staging import encode, make_shard
 
-    work = shutil.copytree(made / "work", tmp_path / "work")
     shutil.rmtree(work / "shards")
     names = set(pq.read_table(work / "images.parquet")["image_name"].to_pylist()) - {releasing.media_id(7)}
     make_shard(work, "00000", {name: encode(Image.new("RGB", (8, 8), (9, 99, 199)), "GIF") for name in names})

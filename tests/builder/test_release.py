@@ -20,12 +20,6 @@ from twigma.builder.release import models, release
 OUT = {"duplicate: media_id": 1, "duplicate: near": 1, "duplicate: pixels": 1, "not decodable": 1}
 
 
-@pytest.fixture
-def work(made, tmp_path):
-    """A copy of the working folder, to be changed."""
-    return shutil.copytree(made / "work", tmp_path / "work")
-
-
 def metadata(folder: Path) -> pd.DataFrame:
     return pq.read_table(folder / "metadata").to_pandas()
 

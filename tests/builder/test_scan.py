@@ -13,12 +13,6 @@ from twigma.builder.release import release
 from twigma.builder.scan import scan
 
 
-@pytest.fixture
-def work(made, tmp_path):
-    """A copy of the working folder, to be changed."""
-    return shutil.copytree(made / "work", tmp_path / "work")
-
-
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [

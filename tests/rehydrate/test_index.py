@@ -4,7 +4,6 @@ import io
 import multiprocessing
 import os
 import pickle
-import shutil
 import tarfile
 
 import numpy as np
@@ -20,11 +19,6 @@ from twigma import columns
 from twigma.builder.removals import removals
 from twigma.rehydrate import index as module
 from twigma.rehydrate.index import index, index_file
-
-
-@pytest.fixture
-def work(made, tmp_path):
-    return shutil.copytree(made / "work", tmp_path / "work")
 
 
 def stored(work):
