@@ -1,7 +1,7 @@
 """The exact search for nearest neighbours on a Ray cluster: `twigma analyze --engine ray`.
 
-Each slot of the cluster holds the reference, and gets one block of queries after the other; a slot that is lost costs its
-block. The neighbours are those found here; with another number of threads a similarity may differ in its last digit.
+Each slot of the cluster holds the reference, and gets one block of queries after the other; a slot that is lost costs
+its block. The neighbours are those found here; the last digit of a similarity can differ with the threads.
 """
 
 import contextlib
