@@ -16,6 +16,7 @@ Recipe = Literal["paper", "mauve", "robust"]
 SAMPLE = 10_000  # rows per set where sets are compared
 RESTARTS, FEW = 10, 3  # of the robust recipe; with many centroids one start is much like another
 MANY = 20  # clusters from which few restarts do
+TRAINED = 256  # rows a centroid that FAISS trains on by default
 TRAINING = 1_000_000  # rows times clusters the robust recipe trains on at most, but 256 rows a cluster
 CONVERGED = 1e-5  # relative gain of an iteration below which a restart of the robust recipe ends
 
@@ -70,21 +71,37 @@ def codebook(x: Array, k: int, recipe: Recipe = "robust", seed: int = 0) -> npt.
         raise ValueError(f"codebook: expected 1 <= k <= {len(x)}, the rows to cluster, found k={k}")
     if not np.isfinite(x).all():
         raise ValueError("codebook: expected finite rows, found NaN or infinity; drop rows without an embedding")
-    recipes: dict[str, dict[str, Any]] = {
-        "paper": {},
-        "mauve": {"niter": 500, "nredo": 5},
-        "robust": {
-            "niter": 100,
-            "nredo": RESTARTS if k <= MANY else FEW,
-            "init_method": faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
-            "max_points_per_centroid": max(256, TRAINING // k**2),
-            "early_stop_threshold": CONVERGED,
-        },
-    }
-    clustering = faiss.Kmeans(x.shape[1], k, seed=seed, min_points_per_centroid=1, **recipes[recipe])
+    clustering = faiss.Kmeans(x.shape[1], k, seed=seed, min_points_per_centroid=1, **_options(recipe, k))
     with threadpool_limits(1):  # an iteration is so short that threads cost more than they save, threefold
         clustering.train(np.ascontiguousarray(x, dtype=np.float32))
     return np.asarray(clustering.centroids, dtype=np.float32)
+
+
+def _options(recipe: Recipe, k: int) -> dict[str, Any]:
+    """Of `faiss.Kmeans`."""
+    import faiss
+
+    if recipe == "robust":
+        return {
+            "niter": 100,
+            "nredo": RESTARTS if k <= MANY else FEW,
+            "init_method": faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
+            "max_points_per_centroid": max(TRAINED, TRAINING // k**2),
+            "early_stop_threshold": CONVERGED,
+        }
+    return {"niter": 500, "nredo": 5} if recipe == "mauve" else {}
+
+
+def training_rows(n: int, k: int, recipe: Recipe, seed: int = 0) -> npt.NDArray[np.int64]:
+    """The rows of `n` that `codebook` trains on; given these alone, in this order, it finds the same centroids."""
+    import faiss
+
+    most = k * _options(recipe, k).get("max_points_per_centroid", TRAINED)
+    if n <= most:
+        return np.arange(n)
+    order = np.empty(n, dtype=np.int32)
+    faiss.rand_perm(faiss.swig_ptr(order), n, seed)  # type: ignore[attr-defined]  # missing in its stubs
+    return order[:most].astype(np.int64)
 
 
 def assign(x: Array, centroids: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:

@@ -7,7 +7,7 @@ components up to 90% of the variance, k-means, histograms. `mode="robust"` chang
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from twigma.analysis.codebook import SAMPLE, Recipe, assign, codebook, size_matched
+from twigma.analysis.codebook import SAMPLE, Recipe, assign, codebook, size_matched, training_rows
+from twigma.analysis.components import Components, Moments, components, moments
 from twigma.analysis.proportions import wilson
 
 Array = npt.NDArray[Any]
@@ -114,10 +115,11 @@ def kl_sensitivity(
     """
     recipe: Recipe = "mauve" if mode == "paper" else "robust"
     drawn = {name: _unit(x) for name, x in size_matched(sets, n, seed).items()}
-    rows = []
+    sums, rows = {name: moments(x) for name, x in drawn.items()}, []
     for one, other in combinations(drawn, 2):
-        features = _reduce(np.vstack([drawn[other], drawn[one]]))
-        q, p = features[: len(drawn[other])], features[len(drawn[other]) :]
+        within = _components({name: drawn[name] for name in (one, other)}, sums)
+        q, p = within.project(drawn[other]), within.project(drawn[one])
+        features = np.vstack([q, p])
         for k in [k for k in ks if 10 * k <= len(features)]:
             centroids = codebook(features, k, recipe, seed)
             a, b = (np.bincount(assign(x, centroids), minlength=k) for x in (p, q))
@@ -165,16 +167,12 @@ def _unit(x: Array) -> Array:
     return np.asarray(normalize(x))
 
 
-def _reduce(x: Array) -> npt.NDArray[np.float32]:
-    """Unit rows projected on the principal components up to the first that reaches 90% of the variance."""
-    from sklearn.decomposition import PCA
-
-    if not np.ptp(x, axis=0).any():
+def _components(units: Mapping[str, Array], sums: Mapping[str, Moments]) -> Components:
+    """Principal components of the unit rows of all sets, up to the first that reaches 90% of the variance."""
+    first = next(iter(units.values()))[0]
+    if all((x == first).all() for x in units.values()):
         raise ValueError("kl_matrix: all rows of the sets are equal, so there are no clusters to compare")
-    pca = PCA(random_state=0).fit(x)
-    reached = np.cumsum(pca.explained_variance_ratio_)
-    kept = pca.components_[: int(np.argmax(reached >= VARIANCE)) + 1]
-    return np.asarray(x @ kept.T - pca.mean_ @ kept.T, dtype=np.float32)
+    return components(*(sums[name] for name in units)).reaching(VARIANCE)
 
 
 def _histograms(
@@ -183,20 +181,41 @@ def _histograms(
     """(one, other, counts of one, counts of other) for each pair of sets."""
     if scope not in ("pairwise", "pooled"):
         raise ValueError(f"kl_matrix: expected codebook 'pairwise' or 'pooled', found {scope!r}")
+    sums = {name: moments(x) for name, x in drawn.items()}
     groups = [(*pair,) for pair in combinations(drawn, 2)] if scope == "pairwise" else [tuple(drawn)]
     for names in groups:
-        counts = pooled_counts({name: drawn[name] for name in names}, k, recipe, seed)
+        counts = pooled_counts({name: drawn[name] for name in names}, k, recipe, seed, sums)
         for one, other in combinations(names, 2):
             yield one, other, counts[one], counts[other]
 
 
-def pooled_counts(units: Mapping[str, Array], k: int, recipe: Recipe, seed: int) -> dict[str, Array]:
-    """Rows of each set in the buckets of all of them together, from unit rows; the later set stacked first."""
+def pooled_counts(
+    units: Mapping[str, Array], k: int, recipe: Recipe, seed: int, sums: Mapping[str, Moments] | None = None
+) -> dict[str, Array]:
+    """Rows of each set in the buckets of all of them together, from unit rows; the later set stacked first.
+
+    Only the rows that k-means trains on are projected on the components. `sums` are the sets' `moments`, if known.
+    """
+    within = _components(units, sums or {name: moments(x) for name, x in units.items()})
     stacked = list(units)[::-1]
-    features = _reduce(np.vstack([units[name] for name in stacked]))
-    labels = assign(features, codebook(features, k, recipe, seed))
-    parts = np.split(labels, np.cumsum([len(units[name]) for name in stacked])[:-1])
-    return {name: np.bincount(part, minlength=k) for name, part in zip(stacked, parts, strict=True)}
+    starts = np.cumsum([0, *(len(units[name]) for name in stacked)])
+    rows = training_rows(int(starts[-1]), k, recipe, seed)
+    features = np.empty((len(rows), within.axes.shape[1]), dtype=np.float32)
+    for name, (start, end) in zip(stacked, pairwise(starts), strict=True):
+        mine = (start <= rows) & (rows < end)
+        features[mine] = within.project(units[name][rows[mine] - start])
+    centroids = codebook(features, k, recipe, seed)
+    return {name: np.bincount(_nearest(x, centroids, within), minlength=k) for name, x in units.items()}
+
+
+def _nearest(x: Array, centroids: npt.NDArray[np.float32], within: Components) -> npt.NDArray[np.int64]:
+    """Index of the nearest centroid of each row among the components, without projecting it.
+
+    |Aᵀ(x − m) − c|² is least where (x − m)·Ac − |c|²/2 is largest.
+    """
+    wide = within.axes @ centroids.T.astype(np.float64)
+    offset = within.mean @ wide + (centroids.astype(np.float64) ** 2).sum(axis=1) / 2
+    return np.asarray(np.argmax(x @ wide.astype(x.dtype) - offset.astype(x.dtype), axis=1))
 
 
 def _entry(row: str, column: str, p: Array, q: Array, seed: int) -> dict[str, Any]:

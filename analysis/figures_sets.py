@@ -20,7 +20,7 @@ def set_metrics(data: Inputs, settings: Settings) -> Result:
     kernel = kernel_distances(sets, seed=settings.seed)
     shared = manifolds(sets, seed=settings.seed)
     ours = sets.pop(OURS)
-    hubs = [{"reference": name, **hubness(ours, x, seed=settings.seed)} for name, x in sets.items()]
+    hubs = [{"reference": name, **hubness(ours, x, seed=settings.seed, search=data.search)} for name, x in sets.items()]
     tables = {"set_distance": kernel, "set_manifold": shared, "set_hubness": pd.DataFrame(hubs)}
     values = entries(kernel, "", ["metric", "set_a", "set_b"], "value")
     values |= entries(shared, "", ["metric", "reference", "set"], "value")

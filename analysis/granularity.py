@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from twigma import columns
 from twigma.analysis.codebook import assign
+from twigma.analysis.components import Components
 from twigma.analysis.distance import Array, Estimate, Floats, distances, interval
-from twigma.analysis.quick_codebook import Directions, principal, quick_codebook
+from twigma.analysis.quick_codebook import principal, quick_codebook
 from twigma.analysis.timeline import cluster_share
 from twigma.analysis.trends import trend_table
 
@@ -126,7 +127,7 @@ def adjusted_rand(one: Labels, other: Labels, owners: Array | None = None) -> Es
 # ------------------------------------------------------------------ parts
 
 
-def _fit(x: Array, directions: Directions, k: int, size: int, seed: int) -> npt.NDArray[np.float32]:
+def _fit(x: Array, directions: Components, k: int, size: int, seed: int) -> npt.NDArray[np.float32]:
     """Centroids from a random sample of `size` images."""
     return quick_codebook(x[_sample(len(x), size, np.random.default_rng((seed, k)))], k, directions, seed)
 

@@ -13,18 +13,27 @@ from scipy import stats
 
 from twigma.analysis.codebook import sampled_rows
 from twigma.analysis.distance import Array
-from twigma.analysis.neighbours import nearest
+from twigma.analysis.neighbours import Search, nearest
 
 NEIGHBOURS = 10
 QUERIES = 50_000  # that are looked up at most
 DRAWS = 200  # bootstrap draws of queries
 
 
-def hubness(query: Array, reference: Array, k: int = NEIGHBOURS, *, n: int = QUERIES, seed: int = 0) -> dict[str, Any]:
+def hubness(
+    query: Array,
+    reference: Array,
+    k: int = NEIGHBOURS,
+    *,
+    n: int = QUERIES,
+    seed: int = 0,
+    search: Search = nearest,
+) -> dict[str, Any]:
     """Skewness of the k-occurrence N_k of the reference rows (Radovanović et al. 2010).
 
     N_k(r) is the number of queries with r among their `k` nearest; skewness E(N_k − μ)³/σ³ is near 0 to 1 without
     hubs. Of more than `n` queries so many are drawn at random. The interval is the percentile bootstrap over queries.
+    `search` finds the nearest: here, or on a cluster.
 
     Returns
     -------
@@ -36,7 +45,7 @@ def hubness(query: Array, reference: Array, k: int = NEIGHBOURS, *, n: int = QUE
         raise ValueError(f"hubness: expected at least 3 reference rows to compare, found {m}")
     k = min(k, m - 1)
     asked = sampled_rows(len(query), min(n, len(query)), seed)
-    index = nearest(query[asked], reference, k)[1]
+    index = search(query[asked], reference, k)[1]
     count = np.bincount(index.ravel(), minlength=m)
     rng = np.random.default_rng(seed)
     drawn = [_skewness(index[rng.integers(len(index), size=len(index))], m) for _ in range(DRAWS)]

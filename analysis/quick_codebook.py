@@ -4,43 +4,30 @@ k centroids span at most k − 1 directions, and those of the largest variance f
 costs a twelfth. For the checks of `twigma analyze` on Fig 3b and 4b; the figures themselves use `codebook`.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
 from twigma.analysis.codebook import Array, codebook
-from twigma.analysis.distance import Floats
+from twigma.analysis.components import Components, components, moments
 
 DIRECTIONS = 64
 ROWS = 20_000  # of which the directions are found
 ITERATIONS = 10  # over all dimensions, from the best start
 
 
-class Directions(NamedTuple):
-    """The mean of some rows and their leading principal directions, as columns: float64[d], float64[d, r]."""
-
-    mean: Floats
-    axes: Floats
-
-
-def principal(x: Array, seed: int = 0) -> Directions:
+def principal(x: Array, seed: int = 0) -> Components:
     """The 64 principal directions of the largest variance (all, if there are fewer), of at most 20,000 random rows."""
     rows = np.random.default_rng(seed).permutation(len(x))[:ROWS]
-    some = x[np.sort(rows)].astype(np.float64)
-    mean = some.mean(axis=0)
-    some -= mean
-    return Directions(mean, np.linalg.eigh(some.T @ some)[1][:, -DIRECTIONS:])
+    return components(moments(x[np.sort(rows)].astype(np.float64))).leading(DIRECTIONS)
 
 
-def quick_codebook(x: Array, k: int, directions: Directions, seed: int = 0) -> npt.NDArray[np.float32]:
+def quick_codebook(x: Array, k: int, directions: Components, seed: int = 0) -> npt.NDArray[np.float32]:
     """Centroids float32[k, d] of `x`, n ≥ k rows: `codebook`'s robust recipe among the directions, then in full."""
     import faiss
     from threadpoolctl import threadpool_limits
 
     rows = np.ascontiguousarray(x, dtype=np.float32)
-    low = (rows - directions.mean.astype(np.float32)) @ directions.axes.astype(np.float32)
-    start = codebook(low, k, "robust", seed) @ directions.axes.T + directions.mean
+    start = codebook(directions.project(rows), k, "robust", seed) @ directions.axes.T + directions.mean
     full = faiss.Kmeans(
         rows.shape[1],
         k,

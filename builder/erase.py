@@ -5,6 +5,7 @@ Each file is written beside the old one and renamed, so a stopped run has erased
 
 import contextlib
 import csv
+import io
 import shutil
 import tarfile
 from collections.abc import Collection
@@ -26,6 +27,7 @@ from twigma.rehydrate.removed import Removed, strip_answer
 from twigma.rehydrate.shards import Shard
 
 NAMING = (*columns.KEY, "duplicate_of")  # columns that hold ids
+SHEETS_KEY = "key.csv"  # of `twigma sheets`
 LISTS = ("outcomes.csv", "quarantine.csv")
 
 
@@ -54,6 +56,38 @@ def tables(work: Path, removed: Removed) -> int:
     if any(raw.page_file(work, kind).exists() for kind in raw.KINDS):
         write_images_table(work)
     return changed
+
+
+def sheets(folder: Path, removed: Removed) -> int:
+    """Take images out of a folder of annotation sheets, filled in or not; the number of rows.
+
+    The key names images as we wrote them, sheets have been through a spreadsheet: there the item number tells. The key
+    comes last, so that a stopped run finds the items again.
+    """
+    key = folder / SHEETS_KEY
+    items = {row["item"] for row in _read_sheet(key) if removed.holds(row["image_name"])}
+    return sum(_strike(path, items) for path in (*sorted(folder.glob("annotator-*.csv")), key))
+
+
+def _strike(path: Path, items: set[str]) -> int:
+    rows = _read_sheet(path)
+    kept = [row for row in rows if row["item"] not in items]
+    if len(kept) < len(rows):
+        with columns.atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(kept)
+    return len(rows) - len(kept)
+
+
+def _read_sheet(path: Path) -> list[dict[str, str]]:
+    """The rows of a sheet that a spreadsheet may have saved with semicolons or tabs."""
+    text = path.read_text("utf-8-sig")
+    dialect = csv.Sniffer().sniff(text.partition("\n")[0], ",;\t")
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), dialect=dialect))
+    if rows and "item" not in rows[0]:
+        raise ValueError(f"{path}: expected the column item, found {list(rows[0])}; name the columns as they were")
+    return rows
 
 
 def holds(table: pa.Table, names: Collection[str]) -> bool:

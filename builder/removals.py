@@ -52,9 +52,10 @@ class Receipt:
 def removals(work: Path, names: Collection[str], derived: Sequence[Path] = ()) -> Receipt:
     """Take posts and images (ids of either) out of `work`, and delete those of the `derived` folders that name them.
 
-    With a post go its photos, wherever else they stand. `derived` are releases, reports and sets of liked images: they
-    are made again without what was removed. Raises FileNotFoundError when `work` is no folder, ValueError when a
-    derived folder is none of ours, RuntimeError while another run writes in `work`.
+    With a post go its photos, wherever else they stand. `derived` are releases, reports and sets of liked images, which
+    are made again without what was removed, and annotation sheets, which people filled in: they lose its rows alone.
+    Raises FileNotFoundError when `work` is no folder, ValueError when a derived folder is none of ours, RuntimeError
+    while another run writes in `work`.
     """
     work = Path(work)
     if not work.is_dir():
@@ -69,8 +70,9 @@ def removals(work: Path, names: Collection[str], derived: Sequence[Path] = ()) -
             "pages": erase.pages(work, removed),
             "tables": erase.tables(work, removed),
             **erase.shards_and_columns(work, removed, receipt.left),
+            "sheets": sum(erase.sheets(folder, removed) for folder in derived if _has_sheets(folder)),
         }
-        receipt.deleted = [*_delete(derived, every), *_drop_caches()]
+        receipt.deleted = [*_delete([folder for folder in derived if not _has_sheets(folder)], every), *_drop_caches()]
         receipt.next = _next(work)
     with ledger.Ledger(work):
         pass  # made again from the pages that are left
@@ -117,13 +119,20 @@ def _count(work: Path, names: Collection[str]) -> tuple[Receipt, set[str]]:
     return Receipt(now, len(names), len(pc.unique(of_posts["id"])), images), every
 
 
+def _has_sheets(folder: Path) -> bool:
+    return (folder / erase.SHEETS_KEY).exists()
+
+
 def _require_ours(folder: Path) -> None:
-    """A folder is deleted only when it is a release, a report or a set of liked images."""
+    """A folder is deleted only when it is a release, a report or a set of liked images; sheets are changed."""
+    if _has_sheets(folder):
+        return
     for name, kinds in MARKS.items():
         for path in folder.rglob(name):
             if kinds is None or json.loads(path.read_bytes()).get("dataset") in kinds:
                 return
-    raise ValueError(f"{folder} is no release, report or set of liked images: it would not be deleted; leave it out")
+    ours = "release, report, set of liked images or folder of sheets"
+    raise ValueError(f"{folder} is no {ours}: it would not be touched; leave it out")
 
 
 def _delete(derived: Sequence[Path], names: set[str]) -> list[str]:

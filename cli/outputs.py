@@ -201,7 +201,8 @@ def demo(out: Path) -> None:
     "--derived",
     multiple=True,
     type=FOLDER,
-    help="Release, report or set of liked images made from it: deleted if it names one of them. Repeat for each.",
+    help="Release, report or set of liked images made from it: deleted if it names one of them. Annotation sheets lose "
+    "their rows. Repeat for each.",
 )
 def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
     """Take posts and images out, for good.

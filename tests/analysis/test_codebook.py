@@ -5,7 +5,7 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
-from twigma.analysis.codebook import assign, codebook, size_matched
+from twigma.analysis.codebook import assign, codebook, size_matched, training_rows
 
 
 def mixture(rng, n=6000, d=16, k=10, spread=1.6):
@@ -33,6 +33,15 @@ def test_assign_is_the_nearest_centroid(recipe):
     distance = ((x[:, None] - centroids[None]) ** 2).sum(2)
     assert centroids.dtype == np.float32 and centroids.shape == (7, 16)
     assert (assign(x, centroids) == distance.argmin(1)).all()
+
+
+@pytest.mark.parametrize(("recipe", "n", "k"), [("paper", 3000, 7), ("mauve", 3000, 7), ("robust", 30_000, 40)])
+def test_the_training_rows_alone_give_the_same_centroids(recipe, n, k):
+    x = mixture(np.random.default_rng(4), n=n, d=8).astype(np.float32)
+    rows = training_rows(n, k, recipe, seed=5)
+    assert k <= len(rows) < n and len(set(rows)) == len(rows)
+    assert np.array_equal(codebook(x[rows], k, recipe, 5), codebook(x, k, recipe, 5))
+    assert np.array_equal(training_rows(100, k, recipe), np.arange(100))
 
 
 def test_size_matched():

@@ -6,6 +6,7 @@ import pytest
 from twigma.analysis.analyze import analyze
 from twigma.analysis.report import report
 from twigma.analysis.sheets import lemma, read_sheets, sheets
+from twigma.builder.removals import removals
 
 
 @pytest.fixture
@@ -84,3 +85,18 @@ def test_nothing_filled_in_is_overwritten_or_taken_for_an_answer(blank, planted)
 )
 def test_lemmas(word, single):
     assert lemma(word) == single
+
+
+def test_a_removed_image_leaves_the_sheets_and_what_people_wrote_stays(blank, tmp_path):
+    for number, group in ((1, str), (2, lambda _: "same")):
+        fill(blank, number, group)
+    frame = pd.read_csv(blank / "annotator-2.csv", dtype=str)
+    frame.to_csv(blank / "annotator-2.csv", index=False, sep=";", encoding="utf-8-sig")  # as some spreadsheets save
+    before, key = read_sheets(blank), pd.read_csv(blank / "key.csv", dtype=str)
+    (tmp_path / "work").mkdir()
+    receipt = removals(tmp_path / "work", [key["image_name"][0]], [blank])
+    assert receipt.changed["sheets"] == 4 and receipt.deleted == []
+    expected = before[before["item"] != key["item"][0]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(read_sheets(blank), expected)
+    assert not any(key["image_name"][0] in path.read_text("utf-8-sig") for path in blank.iterdir())
+    assert removals(tmp_path / "work", [key["image_name"][0]], [blank]).changed["sheets"] == 0

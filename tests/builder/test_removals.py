@@ -186,7 +186,7 @@ def test_the_receipt_proves_it_without_naming_anyone(made, chosen):
 def test_only_folders_of_ours_are_deleted_and_only_if_they_name_it(made, chosen):
     (made / "thesis").mkdir()
     (made / "thesis/notes.txt").write_text(chosen[0][0])
-    with pytest.raises(ValueError, match="no release, report or set of liked images"):
+    with pytest.raises(ValueError, match="no release, report, set of liked images or folder of sheets"):
         removals(made / "work", chosen[0], [made / "thesis"])
     receipt = removals(made / "work", ["1234567890123456789"], [made / "twigma"])
     assert receipt.deleted == [] and (receipt.posts, receipt.images) == (0, 0)
