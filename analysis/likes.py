@@ -169,7 +169,7 @@ def _numbers(values: Any) -> Array:
 
 def _complete(y: Floats, f: Array, q: Array, further: Mapping[str, "pd.Series[Any]"]) -> npt.NDArray[np.bool_]:
     """Which rows have everything the regression needs."""
-    known = not np.isnan(y.sum() + f.sum() + q.sum())  # one NaN makes a sum NaN
+    known = not any(values.dtype.kind == "f" and np.isnan(values.sum()) for values in (y, f, q))  # one NaN suffices
     keep: npt.NDArray[np.bool_] = np.ones(len(y), bool) if known else ~np.isnan(y + f + q)
     for values in further.values():
         keep &= values.notna().to_numpy()
@@ -244,9 +244,7 @@ def _clusters(authors: Any, posts: Any, keep: Array) -> tuple[npt.NDArray[np.int
 
 def _seen(codes: Array) -> npt.NDArray[np.bool_]:
     """Which numbers from 0 to the largest are among the codes."""
-    seen = np.zeros(int(codes.max()) + 1, bool)
-    seen[codes] = True
-    return seen
+    return np.bincount(codes) > 0
 
 
 def _all_null(labels: Any) -> bool:
