@@ -121,12 +121,15 @@ def grouped_distance(x: Array, groups: Any, *, seed: int = 0) -> pd.DataFrame:
     return table.assign(groups=len(sizes), pairs=int(pairs.sum()), n=len(x), seed=seed)
 
 
-def same_different_ratio(x: Array, groups: Any) -> pd.DataFrame:
+def same_different_ratio(x: Array, groups: Any, *, n: int = EXACT, seed: int = 0) -> pd.DataFrame:
     """Mean distance within a group over that between groups, about 0.5 for prompts (section 3.3).
 
-    Groups count the same, whatever their size. One row with columns ratio, low, high, same, different, r2 (share of
-    the variance that the groups explain), groups, n; the interval takes the groups as the sample (delta method).
+    Groups count the same, whatever their size. Of more than `n` rows random whole groups are taken, as many as fit.
+    One row with columns ratio, low, high, same, different, r2 (share of the variance that the groups explain), groups,
+    n; the interval takes the groups as the sample (delta method).
     """
+    if len(x) > n:  # every pair of rows is looked at
+        x, groups = whole_groups(x, groups, n, seed)
     x, codes, sizes = _grouped(x, groups)
     count = len(sizes)
     within = _within(x, codes, count)
@@ -140,6 +143,18 @@ def same_different_ratio(x: Array, groups: Any) -> pd.DataFrame:
     found = interval(ratio, (within - same) / different - ratio * 2 * (between - different) / different)
     values = {"ratio": ratio, "low": found.low, "high": found.high, "same": same, "different": different}
     return pd.DataFrame([{**values, "r2": _explained(x, codes, sizes), "groups": count, "n": len(x)}])
+
+
+def whole_groups(x: Array, groups: Any, n: int, seed: int) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Random whole groups of two or more rows, as many as fit in `n` rows (two at least), recoded from 0."""
+    codes = _codes(x, groups)
+    sizes = np.bincount(codes[codes >= 0], minlength=1)
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(sizes >= 2))
+    if len(order) < 2:
+        raise ValueError(f"groups: expected at least two groups of two or more rows, found {len(order)}")
+    chosen = order[: max(2, int((np.cumsum(sizes[order]) <= n).sum()))]
+    keep = np.flatnonzero(np.isin(codes, chosen))
+    return matrix(x[keep], "groups"), pd.factorize(codes[keep])[0]
 
 
 def group_rows(codes: npt.NDArray[np.int64], count: int) -> Iterator[npt.NDArray[np.int64]]:
@@ -204,16 +219,21 @@ def _pair_distances(x: Array, i: Array, j: Array) -> Floats:
 
 def _grouped(x: Array, groups: Any) -> tuple[Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The rows in groups of two or more, their group codes 0 … G − 1, and the sizes."""
-    labels = pd.Series(np.asarray(groups, dtype=object))
-    if len(labels) != len(x):
-        raise ValueError(f"groups: expected a label for each of {len(x)} rows, found {len(labels)}")
-    codes = pd.factorize(labels)[0]
+    codes = _codes(x, groups)
     sizes = np.bincount(codes[codes >= 0], minlength=1)
     keep = (codes >= 0) & (sizes[codes] >= 2)
     if len(np.unique(codes[keep])) < 2:
         raise ValueError(f"groups: expected at least two groups of two or more rows, found sizes {sizes[:10].tolist()}")
     codes = pd.factorize(codes[keep])[0]
     return matrix(np.asarray(x)[keep], "groups"), codes, np.bincount(codes)
+
+
+def _codes(x: Array, groups: Any) -> npt.NDArray[np.int64]:
+    """A number for each row's group, -1 where it has none."""
+    labels = pd.Series(np.asarray(groups, dtype=object))
+    if len(labels) != len(x):
+        raise ValueError(f"groups: expected a label for each of {len(x)} rows, found {len(labels)}")
+    return pd.factorize(labels)[0]
 
 
 def _within(x: Array, codes: npt.NDArray[np.int64], count: int) -> Floats:

@@ -94,7 +94,7 @@ def fig3ab(data: Inputs, settings: Settings) -> Result:
     values = entries(found, "", ["metric", "set"], "value")
     tables = {"fig3a": _metric(table, "distance").drop(columns="metric"), "fig3b": table}
     if groups:
-        ratios = [same_different_ratio(*given).assign(set=label) for label, given in groups.items()]
+        ratios = [same_different_ratio(*given, seed=settings.seed).assign(set=label) for label, given in groups.items()]
         tables["fig3a_ratio"] = pd.concat(ratios, ignore_index=True)
         values |= entries(tables["fig3a_ratio"], "ratio", ["set"], "ratio")
     return Result(int(table["n"].max()), tables, values, thinned(data.images))

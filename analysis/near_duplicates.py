@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.codebook import SAMPLE, sampled_rows, size_matched
-from twigma.analysis.distance import Array, grouped_distance
+from twigma.analysis.distance import Array, grouped_distance, whole_groups
 from twigma.analysis.quick_codebook import principal, quick_codebook
-from twigma.analysis.variation import CODES, METRICS, variation_table, whole_groups
+from twigma.analysis.variation import CODES, METRICS, variation_table
 
 NEAR = 0.995  # cosine above which `twigma dedupe` calls two images near duplicates
 BLOCK = 2048

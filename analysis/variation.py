@@ -25,6 +25,7 @@ from twigma.analysis.distance import (
     mean_pairwise_distance,
     mean_squared_distance,
     same_different_ratio,
+    whole_groups,
 )
 from twigma.analysis.spectrum import eigenvalues, eigenvectors, singular_values, unit, variances
 
@@ -204,18 +205,6 @@ def _conditional(x: Array, labels: Any, centroids: npt.NDArray[np.float32], n: i
     average = Entropy(*np.mean(found, axis=0))
     extra = {"distance_pairs": distance["value"].iloc[1], **_other_entropies(average)}
     return _limits(estimates) | extra | {"groups": int(codes.max()) + 1, "n": len(x)}
-
-
-def whole_groups(x: Array, labels: Any, n: int, seed: int) -> tuple[Array, npt.NDArray[np.int64]]:
-    """Random whole groups of two or more rows, as many as fit in `n` rows (two at least), recoded from 0."""
-    codes = pd.factorize(pd.Series(np.asarray(labels, dtype=object)))[0]
-    sizes = np.bincount(codes[codes >= 0], minlength=1)
-    order = np.random.default_rng(seed).permutation(np.flatnonzero(sizes >= 2))
-    if len(order) < 2:
-        raise ValueError(f"groups: expected at least two groups of two or more rows, found {len(order)}")
-    chosen = order[: max(2, int((np.cumsum(sizes[order]) <= n).sum()))]
-    keep = np.flatnonzero(np.isin(codes, chosen))
-    return matrix(x[keep], "groups"), pd.factorize(codes[keep])[0]
 
 
 def _mean_over_groups(values: Floats, n: int) -> Estimate:

@@ -129,6 +129,18 @@ def test_ratio_interval_covers():
     assert 0.90 <= np.mean([row["low"] <= big <= row["high"] for row in found]) <= 0.99
 
 
+def test_ratio_of_many_rows_is_that_of_some_whole_groups():
+    x, labels = planted_prompts(np.random.default_rng(12), groups=1000, m=5, d=8)
+    every, some = same_different_ratio(x, labels).iloc[0], same_different_ratio(x, labels, n=1002, seed=1).iloc[0]
+    assert (every["groups"], some["groups"], some["n"]) == (1000, 200, 1000)
+    assert some["low"] <= every["ratio"] <= some["high"]
+    assert some["high"] - some["low"] == pytest.approx(np.sqrt(5) * (every["high"] - every["low"]), rel=0.25)
+    again, other = (same_different_ratio(x, labels, n=1002, seed=seed).iloc[0] for seed in (1, 2))
+    assert again["ratio"] == some["ratio"] != other["ratio"]
+    with pytest.raises(ValueError, match="a label for each of 5000 rows"):
+        same_different_ratio(x, labels[:-1], n=1000)
+
+
 def test_degenerate_inputs():
     x = np.random.default_rng(11).normal(size=(10, 3))
     with pytest.raises(ValueError, match="at least 2 rows"):
