@@ -83,8 +83,8 @@ def _strike(path: Path, items: set[str]) -> int:
 def _read_sheet(path: Path) -> list[dict[str, str]]:
     """The rows of a sheet that a spreadsheet may have saved with semicolons or tabs."""
     text = path.read_text("utf-8-sig")
-    dialect = csv.Sniffer().sniff(text.partition("\n")[0], ",;\t")
-    rows = list(csv.DictReader(io.StringIO(text, newline=""), dialect=dialect))
+    delimiter = csv.Sniffer().sniff(text.partition("\n")[0], ",;\t").delimiter
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
     if rows and "item" not in rows[0]:
         raise ValueError(f"{path}: expected the column item, found {list(rows[0])}; name the columns as they were")
     return rows

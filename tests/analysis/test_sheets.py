@@ -88,15 +88,28 @@ def test_lemmas(word, single):
 
 
 def test_a_removed_image_leaves_the_sheets_and_what_people_wrote_stays(blank, tmp_path):
+    one, other = blank / "annotator-1.csv", blank / "annotator-2.csv"
     for number, group in ((1, str), (2, lambda _: "same")):
-        fill(blank, number, group)
-    frame = pd.read_csv(blank / "annotator-2.csv", dtype=str)
-    frame.to_csv(blank / "annotator-2.csv", index=False, sep=";", encoding="utf-8-sig")  # as some spreadsheets save
-    before, key = read_sheets(blank), pd.read_csv(blank / "key.csv", dtype=str)
+        fill(blank, number, group, ('a "big" tree; old, ', "", ""))
+    pd.read_csv(other, dtype=str).to_csv(other, index=False, sep=";", encoding="utf-8-sig")  # as some spreadsheets do
+    written = {one: pd.read_csv(one, dtype=str), other: pd.read_csv(other, dtype=str, sep=";", encoding="utf-8-sig")}
+    name = pd.read_csv(blank / "key.csv", dtype=str)["image_name"][0]  # of item 1
     (tmp_path / "work").mkdir()
-    receipt = removals(tmp_path / "work", [key["image_name"][0]], [blank])
+    receipt = removals(tmp_path / "work", [name], [blank])
     assert receipt.changed["sheets"] == 4 and receipt.deleted == []
-    expected = before[before["item"] != key["item"][0]].reset_index(drop=True)
-    pd.testing.assert_frame_equal(read_sheets(blank), expected)
-    assert not any(key["image_name"][0] in path.read_text("utf-8-sig") for path in blank.iterdir())
-    assert removals(tmp_path / "work", [key["image_name"][0]], [blank]).changed["sheets"] == 0
+    for path, before in written.items():
+        left = pd.read_csv(path, dtype=str)
+        pd.testing.assert_frame_equal(left, before[before["item"] != "1"].reset_index(drop=True))
+    assert len(read_sheets(blank)) == 2 * 23
+    assert not any(name in path.read_text("utf-8-sig") for path in blank.iterdir())
+    assert removals(tmp_path / "work", [name], [blank]).changed["sheets"] == 0
+
+
+def test_a_sheet_without_its_columns_is_named_and_nothing_is_lost(blank, tmp_path):
+    (blank / "annotator-2.csv").write_text("a,b,c\n1,2,3\n")
+    name = pd.read_csv(blank / "key.csv", dtype=str)["image_name"][0]
+    (tmp_path / "work").mkdir()
+    with pytest.raises(ValueError, match=r"annotator-2\.csv: expected the column item"):
+        removals(tmp_path / "work", [name], [blank])
+    (blank / "annotator-2.csv").unlink()
+    assert removals(tmp_path / "work", [name], [blank]).changed["sheets"] == 2
