@@ -110,7 +110,8 @@ def grouped_distance(x: Array, groups: Any, *, seed: int = 0) -> pd.DataFrame:
     DataFrame of two rows, weighting "group" (every group counts the same) and "pair" (every pair does), with
     columns weighting, value, low, high, groups, pairs, n, seed. ValueError with fewer than two groups.
     """
-    x, codes, sizes = _grouped(x, groups)
+    x, codes = whole_groups(x, groups, len(x), seed)
+    sizes = np.bincount(codes)
     within, pairs = _within(x, codes, len(sizes)), sizes * (sizes - 1) / 2
     rng = np.random.default_rng(seed)
     drawn = (rng.integers(len(sizes), size=len(sizes)) for _ in range(DRAWS))
@@ -128,9 +129,8 @@ def same_different_ratio(x: Array, groups: Any, *, n: int = EXACT, seed: int = 0
     One row with columns ratio, low, high, same, different, r2 (share of the variance that the groups explain), groups,
     n; the interval takes the groups as the sample (delta method).
     """
-    if len(x) > n:  # every pair of rows is looked at
-        x, groups = whole_groups(x, groups, n, seed)
-    x, codes, sizes = _grouped(x, groups)
+    x, codes = whole_groups(x, groups, n, seed)  # not all, for every pair of rows is looked at
+    sizes = np.bincount(codes)
     count = len(sizes)
     within = _within(x, codes, count)
     weight = 1 / sizes[codes]
@@ -147,14 +147,17 @@ def same_different_ratio(x: Array, groups: Any, *, n: int = EXACT, seed: int = 0
 
 def whole_groups(x: Array, groups: Any, n: int, seed: int) -> tuple[Array, npt.NDArray[np.int64]]:
     """Random whole groups of two or more rows, as many as fit in `n` rows (two at least), recoded from 0."""
-    codes = _codes(x, groups)
+    labels = pd.Series(np.asarray(groups, dtype=object))
+    if len(labels) != len(x):
+        raise ValueError(f"groups: expected a label for each of {len(x)} rows, found {len(labels)}")
+    codes = pd.factorize(labels)[0]
     sizes = np.bincount(codes[codes >= 0], minlength=1)
     order = np.random.default_rng(seed).permutation(np.flatnonzero(sizes >= 2))
     if len(order) < 2:
         raise ValueError(f"groups: expected at least two groups of two or more rows, found {len(order)}")
     chosen = order[: max(2, int((np.cumsum(sizes[order]) <= n).sum()))]
     keep = np.flatnonzero(np.isin(codes, chosen))
-    return matrix(x[keep], "groups"), pd.factorize(codes[keep])[0]
+    return matrix(np.asarray(x)[keep], "groups"), pd.factorize(codes[keep])[0]
 
 
 def group_rows(codes: npt.NDArray[np.int64], count: int) -> Iterator[npt.NDArray[np.int64]]:
@@ -215,25 +218,6 @@ def _sampled(x: Array, seed: int) -> Estimate:
 def _pair_distances(x: Array, i: Array, j: Array) -> Floats:
     parts = [slice(start, start + BLOCK) for start in range(0, len(i), BLOCK)]
     return np.concatenate([np.linalg.norm(x[i[p]].astype(np.float64) - x[j[p]], axis=1) for p in parts])
-
-
-def _grouped(x: Array, groups: Any) -> tuple[Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The rows in groups of two or more, their group codes 0 … G − 1, and the sizes."""
-    codes = _codes(x, groups)
-    sizes = np.bincount(codes[codes >= 0], minlength=1)
-    keep = (codes >= 0) & (sizes[codes] >= 2)
-    if len(np.unique(codes[keep])) < 2:
-        raise ValueError(f"groups: expected at least two groups of two or more rows, found sizes {sizes[:10].tolist()}")
-    codes = pd.factorize(codes[keep])[0]
-    return matrix(np.asarray(x)[keep], "groups"), codes, np.bincount(codes)
-
-
-def _codes(x: Array, groups: Any) -> npt.NDArray[np.int64]:
-    """A number for each row's group, -1 where it has none."""
-    labels = pd.Series(np.asarray(groups, dtype=object))
-    if len(labels) != len(x):
-        raise ValueError(f"groups: expected a label for each of {len(x)} rows, found {len(labels)}")
-    return pd.factorize(labels)[0]
 
 
 def _within(x: Array, codes: npt.NDArray[np.int64], count: int) -> Floats:

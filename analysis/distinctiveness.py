@@ -162,13 +162,15 @@ def mauve(p_counts: Array, q_counts: Array) -> float:
 
 
 def _unit(x: Array) -> Array:
-    return np.asarray(x / np.sqrt(np.einsum("ij,ij->i", x, x))[:, None])
+    from sklearn.preprocessing import normalize
+
+    return np.asarray(normalize(x))
 
 
 def _components(units: Mapping[str, Array], sums: Mapping[str, Moments]) -> Components:
     """Principal components of the unit rows of all sets, up to the first that reaches 90% of the variance."""
     first = next(iter(units.values()))[0]
-    if all((x[:9] == first).all() and (x == first).all() for x in units.values()):
+    if all((x[:9] == first).all() and (x == first).all() for x in units.values()):  # a few rows tell, as a rule
         raise ValueError("kl_matrix: all rows of the sets are equal, so there are no clusters to compare")
     return components(*(sums[name] for name in units)).reaching(VARIANCE)
 
