@@ -24,7 +24,7 @@ CONVERGED = 1e-5  # relative gain of an iteration below which a restart of the r
 def size_matched(sets: Mapping[str, Array], n: int = SAMPLE, seed: int = 0) -> dict[str, Array]:
     """The same number of rows of every set: min(n, the smallest set), drawn without replacement.
 
-    A set of just that size is returned whole and in order; float16 becomes float32. ValueError unless there are
+    Copies, of a set of just that size too, whole and in order; float16 becomes float32. ValueError unless there are
     sets, matrices of one width, with at least two rows, all finite and none zero.
     """
     if not sets:

@@ -49,6 +49,7 @@ def test_size_matched():
     sets = {"a": rng.normal(size=(50, 4)), "b": rng.normal(size=(80, 4)).astype(np.float16)}
     drawn = size_matched(sets, 60, seed=1)
     assert np.array_equal(drawn["a"], sets["a"]) and drawn["a"].dtype == np.float64
+    assert not np.shares_memory(drawn["a"], sets["a"])
     assert drawn["b"].shape == (50, 4) and drawn["b"].dtype == np.float32
     assert len({row.tobytes() for row in drawn["b"]} & {r.tobytes() for r in sets["b"].astype("f4")}) == 50
     assert np.array_equal(size_matched(sets, 60, seed=1)["b"], drawn["b"])
