@@ -36,6 +36,13 @@ def size_matched(sets: Mapping[str, Array], n: int = SAMPLE, seed: int = 0) -> d
     return {name: _checked(x[sampled_rows(len(x), size, seed)], name) for name, x in sets.items()}
 
 
+def unit_samples(sets: Mapping[str, Array], n: int = SAMPLE, seed: int = 0) -> dict[str, Array]:
+    """The samples of `size_matched`, each row scaled to norm 1."""
+    from sklearn.preprocessing import normalize
+
+    return {name: normalize(x, copy=False) for name, x in size_matched(sets, n, seed).items()}
+
+
 def sampled_rows(total: int, size: int, seed: int) -> npt.NDArray[np.int64]:
     """The rows, rising, that `size_matched` takes of a set of `total` rows."""
     if size == total:

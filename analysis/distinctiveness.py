@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from twigma.analysis.codebook import SAMPLE, Recipe, assign, codebook, size_matched, training_rows
+from twigma.analysis.codebook import SAMPLE, Recipe, assign, codebook, training_rows, unit_samples
 from twigma.analysis.components import Components, Moments, components, moments
 from twigma.analysis.proportions import wilson
 
@@ -46,7 +46,7 @@ def cluster_shares(
     Clusters are numbered from 1 by falling share of the set `by` (default: the first). Columns: cluster, set,
     share, low, high (Wilson, 95%), count, n, k, mode, seed.
     """
-    drawn = _units(sets, n, seed)
+    drawn = unit_samples(sets, n, seed)
     by = next(iter(drawn)) if by is None else by
     if by not in drawn:
         raise ValueError(f"cluster_shares: expected by to be one of {list(drawn)}, found {by!r}")
@@ -88,7 +88,7 @@ def kl_matrix(
     """
     if len(sets) < 2:
         raise ValueError(f"kl_matrix: expected at least 2 sets to compare, found {list(sets)}")
-    drawn = _units(sets, n, seed)
+    drawn = unit_samples(sets, n, seed)
     settings = {"mode": mode, "codebook": codebook, "seed": seed}
     recipe: Recipe = "mauve" if mode == "paper" else "robust"
     rows = []
@@ -114,7 +114,7 @@ def kl_sensitivity(
     swapped pair.
     """
     recipe: Recipe = "mauve" if mode == "paper" else "robust"
-    drawn = _units(sets, n, seed)
+    drawn = unit_samples(sets, n, seed)
     sums, rows = {name: moments(x) for name, x in drawn.items()}, []
     for one, other in combinations(drawn, 2):
         within = _components({name: drawn[name] for name in (one, other)}, sums)
@@ -159,13 +159,6 @@ def mauve(p_counts: Array, q_counts: Array) -> float:
 
 
 # ------------------------------------------------------------------ parts
-
-
-def _units(sets: Mapping[str, Array], n: int, seed: int) -> dict[str, Array]:
-    """Equal samples of the sets, their rows scaled to length 1; in place, since the samples are copies."""
-    from sklearn.preprocessing import normalize
-
-    return {name: normalize(x, copy=False) for name, x in size_matched(sets, n, seed).items()}
 
 
 def _components(units: Mapping[str, Array], sums: Mapping[str, Moments]) -> Components:

@@ -14,6 +14,7 @@ from scipy import stats
 
 from twigma.analysis.codebook import SAMPLE, size_matched
 from twigma.analysis.distance import Array, Floats, matrix
+from twigma.analysis.spectrum import unit
 
 BLOCK = 1000  # rows of a set in a block, as in KID
 BLOCKS = 10  # at least, where a set has fewer than 10,000 rows: the interval comes from them
@@ -58,7 +59,8 @@ def cmmd(x: Array, y: Array, *, seed: int = 0) -> Discrepancy:
 
     Parameters, blocks, interval and permutations are those of `kid`.
     """
-    found = _discrepancy(_unit(x), _unit(y), lambda a, b: np.exp((a @ b.T - 1) / SIGMA**2), seed)
+    x, y = unit(matrix(x, "cmmd")), unit(matrix(y, "cmmd"))
+    found = _discrepancy(x, y, lambda a, b: np.exp((a @ b.T - 1) / SIGMA**2), seed)
     scaled = {name: SCALE * getattr(found, name) for name in ("value", "low", "high", "noise_95")}
     return found._replace(**scaled)
 
@@ -81,12 +83,6 @@ def kernel_distances(sets: Mapping[str, Array], *, n: int = SAMPLE, seed: int = 
 
 
 # ------------------------------------------------------------------ parts
-
-
-def _unit(x: Array) -> Floats:
-    from twigma.analysis.spectrum import unit
-
-    return unit(matrix(x, "cmmd"))
 
 
 def _discrepancy(x: Array, y: Array, kernel: Kernel, seed: int) -> Discrepancy:

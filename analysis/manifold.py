@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from twigma.analysis.codebook import size_matched
+from twigma.analysis.codebook import unit_samples
 from twigma.analysis.distance import Array, Estimate, Floats, interval, matrix
 from twigma.analysis.proportions import wilson
 
@@ -66,9 +66,7 @@ def manifolds(sets: Mapping[str, Array], *, k: int = NEIGHBOURS, n: int = SAMPLE
     -------
     DataFrame, a row per pair and metric: reference, set, metric, value, low, high, coverage_same, k, n, seed.
     """
-    from sklearn.preprocessing import normalize
-
-    drawn = {name: normalize(x) for name, x in size_matched(sets, n, seed).items()}
+    drawn = unit_samples(sets, n, seed)
     rows = []
     for reference, name in permutations(drawn, 2):
         found = manifold(drawn[reference], drawn[name], k)
