@@ -60,7 +60,9 @@ def removals(work: Path, names: Collection[str], derived: Sequence[Path] = ()) -
     work = Path(work)
     if not work.is_dir():
         raise FileNotFoundError(f"no working folder at {work}: --work names it")
-    for folder in derived:
+    sheets = [folder for folder in derived if (folder / erase.SHEETS_KEY).exists()]
+    made = [folder for folder in derived if folder not in sheets]
+    for folder in made:
         _require_ours(folder)
     with shards.lock(work), ledger.lock(work):
         receipt, every = _count(work, names)
@@ -70,9 +72,9 @@ def removals(work: Path, names: Collection[str], derived: Sequence[Path] = ()) -
             "pages": erase.pages(work, removed),
             "tables": erase.tables(work, removed),
             **erase.shards_and_columns(work, removed, receipt.left),
-            "sheets": sum(erase.sheets(folder, removed) for folder in derived if _has_sheets(folder)),
+            "sheets": sum(erase.sheets(folder, removed) for folder in sheets),
         }
-        receipt.deleted = [*_delete([folder for folder in derived if not _has_sheets(folder)], every), *_drop_caches()]
+        receipt.deleted = [*_delete(made, every), *_drop_caches()]
         receipt.next = _next(work)
     with ledger.Ledger(work):
         pass  # made again from the pages that are left
@@ -119,14 +121,8 @@ def _count(work: Path, names: Collection[str]) -> tuple[Receipt, set[str]]:
     return Receipt(now, len(names), len(pc.unique(of_posts["id"])), images), every
 
 
-def _has_sheets(folder: Path) -> bool:
-    return (folder / erase.SHEETS_KEY).exists()
-
-
 def _require_ours(folder: Path) -> None:
-    """A folder is deleted only when it is a release, a report or a set of liked images; sheets are changed."""
-    if _has_sheets(folder):
-        return
+    """A folder is deleted only when it is a release, a report or a set of liked images."""
     for name, kinds in MARKS.items():
         for path in folder.rglob(name):
             if kinds is None or json.loads(path.read_bytes()).get("dataset") in kinds:
