@@ -9,6 +9,7 @@ and no silence.
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -83,7 +84,7 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
     logging.getLogger("ray").setLevel(logging.ERROR)
     paths = os.pathsep.join([*(entry for entry in sys.path if entry), "${PYTHONPATH}"])
     own: dict[str, Any] = {"include_dashboard": False, "num_cpus": cpus} if address == "local" else {}
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere), _sigterm_put_back():
         try:
             _knock(address)
             environment = {"env_vars": {"PYTHONPATH": paths}}
@@ -99,6 +100,17 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
             raise RuntimeError(f"the Ray cluster at {address!r} failed: {last_line(error)}") from error
         finally:
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _sigterm_put_back() -> Iterator[None]:
+    """Put back what handled SIGTERM: Ray's handler would pass to later forks, and can keep a pool from ending."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # not the main thread: Ray has set no handler
+            signal.signal(signal.SIGTERM, before)
 
 
 def shares(device: str | None) -> tuple[int, dict[str, float]]:

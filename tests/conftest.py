@@ -4,6 +4,8 @@ import base64
 import datetime
 import io
 import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,14 @@ def tiny_posts() -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[
     for n in range(7):
         users.append({"id": str(1000 + n), "username": f"user{n}", "followers_count": 100 * n, "created_at": START})
     return posts, media, users
+
+
+@pytest.fixture(autouse=True)
+def _sigterm_as_before() -> Iterator[None]:
+    """A handler that a test left would pass to the pools that later tests fork, and could keep them from ending."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.fixture(scope="session")
