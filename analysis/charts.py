@@ -60,19 +60,14 @@ def _colour(names: Sequence[str]) -> dict[str, str]:
     return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
 
 
-def _months(ax: Axes, months: Sequence[str], most: int = 9) -> None:
-    """Label some of the months under an axis whose positions count them."""
-    step = max(1, -(-len(months) // most))
-    ax.set_xticks(range(0, len(months), step), list(months)[::step])
-
-
 @drawn
 def fig1b(tables: Tables) -> Figure:
     """Posts per month."""
     months = tables["fig1b"]
     figure, ax = _axes()
     ax.bar(range(len(months)), months["posts"], color=COLOURS[0], width=0.8)
-    _months(ax, months["month"].tolist())
+    step = max(1, -(-len(months) // 9))
+    ax.set_xticks(range(0, len(months), step), months["month"][::step])
     ax.grid(axis="x", visible=False)
     ax.set(xlabel="Month (UTC)", ylabel="Posts")
     return figure
@@ -255,9 +250,12 @@ def fig4b(tables: Tables) -> Figure:
     rows = -(-shares.shape[1] // columns)
     figure, axes = _axes(rows, columns, height=1.7 * rows + 0.5, squeeze=False, sharex=True, sharey=True)
     for ax, cluster in zip(axes.flat, shares, strict=False):
-        ax.plot(range(len(shares)), 100 * shares[cluster], color=COLOURS[0], lw=1.6)
+        ax.plot(range(len(shares)), 100 * shares[cluster], color=COLOURS[0], lw=1.6, marker=".", ms=4)
         ax.set(title=f"cluster {cluster}", ylim=(0, None))
-        _months(ax, shares.index.tolist(), most=2)
+        ends = sorted({0, len(shares) - 1})
+        ax.set_xticks(ends, shares.index[ends])
+        for label, side in zip(ax.get_xticklabels(), ("left", "right"), strict=False):
+            label.set_horizontalalignment(side)  # within the panel, or neighbours' labels would touch
     for ax in axes.flat[shares.shape[1] :]:
         ax.axis("off")
     figure.supylabel("Share (%)", fontsize=10)

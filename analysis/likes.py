@@ -183,7 +183,7 @@ def _check(y: Floats, q: Array) -> None:
         raise ValueError("eq1: expected likes of at least 0 and finite")
     if q.min() < 1 or q.max() > 5 or (q.astype(np.int8) != q).any():
         wrong = q[~((q >= 1) & (q <= 5) & (q % 1 == 0))]
-        raise ValueError(f"eq1: expected quintiles 1 to 5, found {sorted(set(wrong))[:5]}")
+        raise ValueError(f"eq1: expected quintiles 1 to 5, found {sorted(set(wrong.tolist()))[:5]}")
 
 
 def _cells(f: Array, q: Array, further: Mapping[str, "pd.Series[Any]"]) -> tuple[Array, pd.DataFrame]:

@@ -130,7 +130,7 @@ def test_degenerate_inputs():
         ("a reference is empty", {"quintile": np.where(quintile == 5, 3, quintile)}),
         ("no row with 'quintile 3' has a like", {"likes": np.where(quintile == 3, 0, likes)}),
         ("no row with 'intercept' has a like", {"likes": np.zeros(1000)}),
-        ("expected quintiles 1 to 5", {"quintile": quintile + 1}),
+        (r"expected quintiles 1 to 5, found \[6.0\]", {"quintile": quintile + 1.0}),
         ("at least 0", {"likes": likes - 1000}),
         ("at least 2 clusters, found 1", {"authors": np.zeros(1000)}),
         ("expected mode", {"mode": "naive"}),
