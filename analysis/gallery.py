@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PER_CLUSTER = 10  # the paper's
-SIDE = 112  # pixels of the longer side
+SIDE = 160  # pixels of the longer side, as wide as the page shows it
 SQUARES = 6  # along the longer side of a picture that may be sensitive
 QUALITY = 75
 THRESHOLD = 0.5  # of the NSFW score
