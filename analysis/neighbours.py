@@ -1,14 +1,12 @@
 """Exact nearest neighbours, the quintiles of similarity, and likes by quintile (Fig 2d, 4e); for `twigma analyze`.
 
 The search is exact: an approximate index changes the quintiles (an IVF index with 8 probes agrees on half of
-them). Where the processor multiplies bfloat16 faster than float32, a bfloat16 product screens the reference and
-only candidates inside its rigorous error bound are computed again in float32.
+them). On a processor, `screening` spares it most of the work where bounds are close enough, and faiss does it all where
+they are not; a GPU computes every product.
 """
 
-import functools
-import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,19 +14,13 @@ import pandas as pd
 
 from twigma.analysis.weights import weighted_mean
 
-if TYPE_CHECKING:
-    import torch
-
 Array = npt.NDArray[Any]
 
 TOP_K = 5  # section 3.2: the mean of the five largest similarities
-BLOCK = 4096  # queries a block; with REFERENCES it bounds the memory: 4096 x 8192 float32 = 128 MiB
-REFERENCES = 8192
+FAR = 100  # neighbours up to which a bound can spare work
 QUERIES = 16_384  # searched for at a time: 50 MB at 768 dimensions
-FEW = 10**8  # products up to which no time is lost on finding a faster way
-CROWDED = 0.02  # above this share of candidates in a block, computing all of it in float32 is cheaper
+FEW, MANY = 10**8, 10**9  # products from which a GPU is worth its start, and a processor's faster way a few trials
 UNIT = 2e-7  # a norm this near to 1 is 1 in float32
-BF16_ULP = 2.0**-8  # largest relative error of rounding to bfloat16
 
 
 def unit_rows(x: Array, name: str = "x", first: int = 0) -> npt.NDArray[np.float32]:
@@ -51,17 +43,13 @@ Found = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 Search = Callable[[Array, Array, int], Found]  # as `nearest`; `ray_neighbours.search_on` gives one on a cluster
 
 
-def nearest(
-    query: Array, reference: Array, k: int = TOP_K, *, screen: bool | None = None, device: str | None = None
-) -> Found:
+def nearest(query: Array, reference: Array, k: int = TOP_K, *, device: str | None = None) -> Found:
     """The `k` reference rows most similar to each query row, by exact cosine similarity (Fig 2d, 4e).
 
     Parameters
     ----------
     query, reference : arrays [n, d] and [m, d], any float type; rows are normalised.
     k : neighbours, at most m.
-    screen : screen in bfloat16 and compute candidates again in float32. None: measure which is faster. The
-        neighbours are the same either way.
     device : "cpu" or "cuda"; None takes a GPU where there is one, for what is not done in a moment.
 
     Returns
@@ -69,7 +57,7 @@ def nearest(
     (similarity, index) : float32[n, k], falling, and int64[n, k], rows of `reference`.
     """
     check(query, reference, k)
-    search, found = searcher(reference, k, len(query), screen, device), []
+    search, found = searcher(reference, k, len(query), device), []
     with progress(query) as bar:
         for first, block in blocks(query):
             found.append(search(block, first))
@@ -103,31 +91,48 @@ def joined(found: Iterable[Found]) -> Found:
     return similarity, index
 
 
-def searcher(
-    reference: Array, k: int, queries: int, screen: bool | None = None, device: str | None = None
-) -> Callable[[Array, int], Found]:
+def searcher(reference: Array, k: int, queries: int, device: str | None = None) -> Callable[[Array, int], Found]:
     """The search in one reference: a function of a block of queries and the number of its first row."""
     rows = unit_rows(reference, "reference")
-    many = queries * len(rows) > FEW
+    products = queries * len(rows)
     if device is None:
-        device = "cuda" if many and _has_gpu() else "cpu"
-    if screen is None:
-        screen = device == "cpu" and many and _bfloat16_is_faster()
-    if device == "cpu" and not screen:
-        import faiss
+        device = "cuda" if products > FEW and _has_gpu() else "cpu"
+    if device != "cpu":
+        search = _on_gpu(rows, k, device)
+    elif products > MANY and k <= FAR:
+        search = _screened(rows, k)
+    else:
+        search = _in_full(rows, k)
+    return lambda query, first: search(unit_rows(query, "query", first))
 
-        return lambda query, first: faiss.knn(unit_rows(query, "query", first), rows, k, faiss.METRIC_INNER_PRODUCT)
-    import torch
 
-    r = torch.tensor(rows, device=device)
-    one, low = _screened if screen else _plain, r.bfloat16() if screen else r
+def _in_full(rows: Array, k: int) -> Callable[[Array], Found]:
+    import faiss
 
-    def search(query: Array, first: int) -> Found:
-        q = torch.tensor(unit_rows(query, "query", first), device=device)
-        found = [one(block, r, low, k) for block in torch.split(q, BLOCK)]
-        return torch.cat([f[0] for f in found]).cpu().numpy(), torch.cat([f[1] for f in found]).cpu().numpy()
+    return lambda q: faiss.knn(q, rows, k, faiss.METRIC_INNER_PRODUCT)
+
+
+def _screened(rows: Array, k: int) -> Callable[[Array], Found]:
+    """The way that the first queries show to be the fastest; the similarities do not depend on it."""
+    from twigma.analysis.screening import fastest, in_float64
+
+    chosen: list[Callable[[Array], Found]] = []
+
+    def search(q: Array) -> Found:
+        if not chosen:
+            chosen.append(fastest(rows, q, k, _in_full))
+        return in_float64(q, rows, chosen[0](q)[1])
 
     return search
+
+
+def _on_gpu(rows: Array, k: int, device: str) -> Callable[[Array], Found]:
+    import torch
+
+    from twigma.analysis.screening import IN_FULL, by_blocks, in_full
+
+    r = torch.tensor(rows, device=device)
+    return lambda q: by_blocks(lambda block: in_full(block, r, k), q, device, IN_FULL)
 
 
 def mean_top_k(query: Array, reference: Array, k: int = TOP_K) -> npt.NDArray[np.float32]:
@@ -194,88 +199,7 @@ def _mean_likes(quintile: Any, rows: pd.DataFrame, weighted: bool) -> dict[str, 
     return row | {"robust_low": wide.low if wide else np.nan, "robust_high": wide.high if wide else np.nan}
 
 
-Best = tuple["torch.Tensor", "torch.Tensor"]
-
-
-def _plain(q: "torch.Tensor", r: "torch.Tensor", low: "torch.Tensor", k: int) -> Best:
-    """Neighbours of one block of queries by float32 products, one block of references at a time."""
-    best: Best | None = None
-    for start in range(0, len(r), REFERENCES):
-        best = _merge(best, q @ r[start : start + REFERENCES].T, start, k)
-    assert best is not None
-    return best
-
-
-def _merge(best: Best | None, similarity: "torch.Tensor", start: int, k: int) -> Best:
-    """The best `k` of those so far and of a dense block of similarities whose first column is row `start`."""
-    import torch
-
-    values, index = similarity.topk(min(k, similarity.shape[1]), dim=1)
-    return (
-        (values, index + start) if best is None else _best(torch.cat([best[0], values], 1), best[1], index + start, k)
-    )
-
-
-def _best(values: "torch.Tensor", old: "torch.Tensor", new: "torch.Tensor", k: int) -> Best:
-    import torch
-
-    values, order = values.topk(min(k, values.shape[1]), dim=1)
-    return values, torch.cat([old, new], 1).gather(1, order)
-
-
-def _screened(q: "torch.Tensor", r: "torch.Tensor", low: "torch.Tensor", k: int) -> Best:
-    """As `_plain`; after the first block a reference is computed in float32 only if it may beat the k-th best.
-
-    With q', r' the rounded rows, |q·r − q'·r'| ≤ ‖q − q'‖ + ‖q'‖‖r − r'‖, and the product is rounded once more:
-    what lies below the k-th best by more than that bound cannot be a neighbour.
-    """
-    best = _plain(q, r[:REFERENCES], r, k)
-    q_low = q.bfloat16()
-    q_error = (q - q_low.float()).norm(dim=1, keepdim=True)
-    for start in range(REFERENCES, len(r), REFERENCES):
-        block, block_low = r[start : start + REFERENCES], low[start : start + REFERENCES]
-        bound = q_error + (1 + q_error) * (block - block_low.float()).norm(dim=1).max() + 2.5 * BF16_ULP
-        hits = ((q_low @ block_low.T) >= (best[0][:, -1:] - bound).bfloat16()).nonzero()
-        if len(hits) > CROWDED * len(q) * len(block) or best[0].shape[1] < k:
-            best = _merge(best, q @ block.T, start, k)
-        elif len(hits):
-            best = _merge_hits(best, hits, q, block, start)
-    return best
-
-
-def _merge_hits(best: Best, hits: "torch.Tensor", q: "torch.Tensor", block: "torch.Tensor", start: int) -> Best:
-    """The best so far and the candidate pairs `hits` (query, reference), sorted by query, in float32."""
-    import torch
-
-    row, column = hits.T
-    exact = torch.cat([(q[part[:, 0]] * block[part[:, 1]]).sum(1) for part in torch.split(hits, BLOCK)])
-    counts = torch.bincount(row, minlength=len(q))
-    place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
-    values = torch.full((len(q), int(counts.max())), -torch.inf, device=q.device)
-    index = torch.zeros_like(values, dtype=torch.int64)
-    values[row, place], index[row, place] = exact, column + start
-    return _best(torch.cat([best[0], values], 1), best[1], index, best[0].shape[1])
-
-
 def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-@functools.cache
-def _bfloat16_is_faster() -> bool:
-    """Whether this processor multiplies bfloat16 at least a third faster than float32, by trying both."""
-    import torch
-
-    a = torch.ones(1024, 768)
-    return _seconds(a) > 1.33 * _seconds(a.bfloat16())
-
-
-def _seconds(a: "torch.Tensor") -> float:
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        _ = a @ a.T
-        times.append(time.perf_counter() - start)
-    return min(times)
