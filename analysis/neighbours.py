@@ -40,6 +40,7 @@ def unit_rows(x: Array, name: str = "x", first: int = 0) -> npt.NDArray[np.float
 
 
 Found = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
+Find = Callable[[Array], Found]  # the nearest of each unit row, in one reference
 Search = Callable[[Array, Array, int], Found]  # as `nearest`; `ray_neighbours.search_on` gives one on a cluster
 
 
@@ -106,17 +107,17 @@ def searcher(reference: Array, k: int, queries: int, device: str | None = None) 
     return lambda query, first: search(unit_rows(query, "query", first))
 
 
-def _in_full(rows: Array, k: int) -> Callable[[Array], Found]:
+def _in_full(rows: Array, k: int) -> Find:
     import faiss
 
     return lambda q: faiss.knn(q, rows, k, faiss.METRIC_INNER_PRODUCT)
 
 
-def _screened(rows: Array, k: int) -> Callable[[Array], Found]:
+def _screened(rows: Array, k: int) -> Find:
     """The way that the first queries show to be the fastest; the similarities do not depend on it."""
     from twigma.analysis.screening import fastest, in_float64
 
-    chosen: list[Callable[[Array], Found]] = []
+    chosen: list[Find] = []
 
     def search(q: Array) -> Found:
         if not chosen:
@@ -126,7 +127,7 @@ def _screened(rows: Array, k: int) -> Callable[[Array], Found]:
     return search
 
 
-def _on_gpu(rows: Array, k: int, device: str) -> Callable[[Array], Found]:
+def _on_gpu(rows: Array, k: int, device: str) -> Find:
     import torch
 
     from twigma.analysis.screening import IN_FULL, by_blocks, in_full

@@ -12,8 +12,9 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import torch
+
+from twigma.analysis.neighbours import Array, Find, Found
 
 BLOCK = REFERENCES = 2048  # queries and reference rows a block: 16 MiB of float32, which stay in the cache
 IN_FULL = 8192  # queries and reference rows a block on a GPU, for which those are few
@@ -25,10 +26,7 @@ BF16_ULP = 2.0**-8  # largest relative error of rounding to bfloat16
 CROWDED = 0.05  # above this share of candidates in a block, computing all of it in float32 is cheaper
 
 Best = tuple[torch.Tensor, torch.Tensor]  # similarity and row, [queries, k] each, falling
-Rows = npt.NDArray[np.float32]
-Found = tuple[Rows, npt.NDArray[np.int64]]  # the same
-Search = Callable[[Rows], Found]
-Way = Callable[[Rows, int], Search]  # to search these rows for so many neighbours
+Way = Callable[[Array, int], Find]  # to search these rows for so many neighbours
 
 
 class Screened:
@@ -77,14 +75,14 @@ class Screened:
         return best
 
 
-def fastest(rows: Rows, query: Rows, k: int, otherwise: Way) -> Search:
+def fastest(rows: Array, query: Array, k: int, otherwise: Way) -> Find:
     """The search of `rows` that is fastest when tried on some of them and of the queries: screening, or `otherwise`."""
     some, few, half = rows[:: -(-len(rows) // SAMPLE)], query[:TRIED], bfloat16_is_faster()
     leading = np.linalg.eigh(some.T @ some)[1][:, ::-1]
     widths = [width for width in WIDTHS if width <= rows.shape[1] // 2]
     directions = [*([None] if half else []), *(torch.tensor(leading[:, : width - 1].copy()) for width in widths)]
 
-    def screening(each: torch.Tensor | None, rows: Rows, k: int) -> Search:
+    def screening(each: torch.Tensor | None, rows: Array, k: int) -> Find:
         reference = Screened(torch.tensor(rows), each, half)
         return lambda q: by_blocks(lambda block: reference.search(block, k), q, "cpu", BLOCK)
 
@@ -96,7 +94,7 @@ def fastest(rows: Rows, query: Rows, k: int, otherwise: Way) -> Search:
     return min(ways, key=seconds)(rows, k)
 
 
-def in_float64(q: Rows, rows: Rows, index: npt.NDArray[np.int64]) -> Found:
+def in_float64(q: Array, rows: Array, index: Array) -> Found:
     """The similarities of these pairs to the last digit, whichever way they were found, falling; and their rows."""
     blocks = [slice(at, at + BLOCK) for at in range(0, len(q), BLOCK)]
     products = [np.einsum("nd,nkd->nk", q[block], rows[index[block]], dtype=np.float64) for block in blocks]
@@ -105,7 +103,7 @@ def in_float64(q: Rows, rows: Rows, index: npt.NDArray[np.int64]) -> Found:
     return np.take_along_axis(similarity, order, 1), np.take_along_axis(index, order, 1)
 
 
-def by_blocks(search: Callable[[torch.Tensor], Best], query: Rows, device: str, size: int) -> Found:
+def by_blocks(search: Callable[[torch.Tensor], Best], query: Array, device: str, size: int) -> Found:
     """Search for a block of queries at a time."""
     found = [search(block) for block in torch.split(torch.tensor(query, device=device), size)]
     similarity, index = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))

@@ -1,7 +1,7 @@
 """The five nearest reference images of every image, exactly: `analysis/neighbours.py` against faiss's IndexFlatIP.
 
-Goal: at least 1.5 times faiss, and recall at least .9999. Run: `python benchmarks/neighbours.py [ROWS]`; below 16,667
-rows `nearest` leaves the smaller reference to faiss, since trying out ways would take longer than it saves.
+Goal: at least 1.5 times faiss, and recall at least .9999. Run: `python benchmarks/neighbours.py [ROWS]`; few rows
+are left to faiss, since trying out other ways would take longer than it saves.
 """
 
 import sys

@@ -58,22 +58,26 @@ def test_a_product_of_shorter_rows_is_a_bound(rest, rng):
 @pytest.mark.parametrize(("shortened", "half"), KINDS)
 def test_crowds_and_duplicates(shortened, half, rng):
     """All rows nearly alike: every one is a candidate, so blocks are computed in full."""
-    r = neighbours.unit_rows(np.ones((5000, 128)) + 1e-4 * rng.normal(size=(5000, 128)))
+    r = neighbours.unit_rows(np.ones((5000, 32)) + 1e-4 * rng.normal(size=(5000, 32)))
     r[4000:4010] = r[3]
-    reference = Screened(torch.tensor(r), leading(r) if shortened else None, half)
-    similarity, _ = by_blocks(lambda block: reference.search(block, 11), r[:500], "cpu", BLOCK)
+    reference = Screened(torch.tensor(r), leading(r, 15) if shortened else None, half)
+    similarity, index = by_blocks(lambda block: reference.search(block, 11), r[:500], "cpu", BLOCK)
+    plain, _ = by_blocks(lambda block: in_full(block, torch.tensor(r), 11), r[:500], "cpu", 500)
+    assert np.abs(similarity - plain).max() < 3e-7
     assert np.abs(similarity - brute(r[:500], r, 11)[0]).max() < 1e-6
+    assert set(index[3]) == {3, *range(4000, 4010)} or plain[3, 0] > 1 - 1e-6
 
 
 @pytest.mark.parametrize("rest", [0.1, 3.0])
 def test_the_way_that_is_chosen_finds_the_same(rest, rng, monkeypatch):
-    """Close rows are screened for, scattered ones are not, and either is found."""
+    """Whichever way that is, of rows that lie close and of scattered ones."""
     q, r = unit(rng, 3000, rest=rest), unit(rng, 9000, rest=rest)
     monkeypatch.setattr(neighbours, "MANY", 10**6)
     similarity, index = neighbours.nearest(q, r, 5, device="cpu")
     expected, product = brute(q, r, 5)
     assert np.abs(similarity - expected).max() < 7e-8 and (np.diff(similarity) <= 0).all()
     assert np.abs(np.take_along_axis(product, index, 1) - expected).max() < 5e-7
+    assert isinstance(screening.bfloat16_is_faster(), bool)
 
 
 def test_a_way_that_is_slow_is_not_chosen(rng):
