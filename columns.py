@@ -171,7 +171,8 @@ def atomic(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        if not Path("/proc", left.suffixes[-2][1:]).exists():
+        process = left.suffixes[-2][1:]
+        if process.isdecimal() and not Path("/proc", process).exists():
             left.unlink(missing_ok=True)  # of a process that was killed
     try:
         yield partial

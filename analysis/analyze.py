@@ -1,6 +1,7 @@
 """Every figure and table of the paper from a release: `twigma analyze RELEASE --out report`.
 
-Writes `out/results/<table>.parquet` and `.csv`, and `out/results.json` last, so that its existence means finished. The
+Writes `out/results/<table>.parquet` and `.csv`, and `out/results.json`, which names them, beside `out`, and puts them
+there when they are whole. Files of an earlier run go, as their rows may have been taken down since; others stay. The
 table `paper` holds every number the paper states beside ours, with a verdict.
 An analysis whose columns or reference sets are absent is left out and named, with the way to get what it lacks.
 """
@@ -16,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twigma import columns
+from twigma import columns, folders
 from twigma.analysis import inputs, written
 from twigma.analysis.figures import FIGURES
 from twigma.analysis.figures_paper import paper_box
@@ -63,8 +64,12 @@ def analyze(
 
     Returns
     -------
-    The content of results.json. Unchanged data, settings and versions return what is there at once.
+    The content of results.json. Unchanged data, settings and versions return what is there at once. ValueError, before
+    any work, when `out` is not empty and no report of ours, or not apart from the working folder.
     """
+    folders.require_free(out, "report")
+    if work is not None:
+        folders.require_apart(out, work)
     settings = Settings(photographs, paintings, prompts, projection, thorough, seed)
     files = inputs.file_hashes(release, work, references, sheets) | written.file_hashes(work, references)
     made_from = _made_from(files, settings)
@@ -75,9 +80,12 @@ def analyze(
     with search_on(engine) as search:
         results, skipped = _run(replace(data, search=search), settings)
     results["paper"] = paper_box(data, settings, results, skipped)
-    _write(out, {name: table for result in results.values() for name, table in result.tables.items()})
     found = _document(data, made_from, results, skipped)
-    columns.write_json(out / "results.json", found)
+    with folders.replacing(out.resolve()) as new:
+        for result in results.values():
+            for name, table in result.tables.items():
+                write_table(new / "results" / name, table)
+        columns.write_json(new / "results.json", found)
     return found
 
 
@@ -173,16 +181,6 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     item = value.item() if hasattr(value, "item") else value
     return None if isinstance(item, float) and not math.isfinite(item) else item
-
-
-def _write(out: Path, tables: Mapping[str, "pd.DataFrame"]) -> None:
-    """Replace all tables of `out`: none of an earlier run stays, as its rows may have been taken down since."""
-    (out / "results.json").unlink(missing_ok=True)
-    for path in (out / "results").glob("*"):
-        if path.suffix in (".csv", ".parquet") and path.stem not in tables:
-            path.unlink()
-    for name, table in tables.items():
-        write_table(out / "results" / name, table)
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from twigma import columns
+from twigma import columns, inventory
 from twigma.analysis.proportions import wilson
 
 SEEDS = ("aiart", "dalle", "stablediffusion")  # section 2.1
@@ -18,9 +18,9 @@ FIRST = 20  # posts a candidate is judged on
 LEAST, MOST = 5, 40  # posts together with a seed below which a hashtag is no candidate; candidates a round
 PASSED = 0.5  # a candidate passes when the whole interval of its precision is above: 15 of 20
 TAG = re.compile(r"[#＃](\w*[^\W\d_]\w*)")  # at least one letter, as X has it
-SHEET = "hashtags.csv"
+SHEET = inventory.HASHTAG_SHEET
 ANSWERS = {"yes": True, "y": True, "1": True, "true": True, "no": False, "n": False, "0": False, "false": False}
-SHEET_COLUMNS = ["hashtag", "item", "id", "created_at", "text", "about_ai_images"]
+SHEET_COLUMNS = list(inventory.HASHTAG_COLUMNS)
 
 
 def hashtags(work: Path, out: Path, *, seeds: Sequence[str] = SEEDS) -> pd.DataFrame:
@@ -31,6 +31,7 @@ def hashtags(work: Path, out: Path, *, seeds: Sequence[str] = SEEDS) -> pd.DataF
     The table of `curate`. Answers that are there stay as they are; posts of a candidate once listed stay listed.
     """
     posts = read_posts(work)
+    _require_ours(out / "candidates.csv")
     sheet = read_sheet(out / SHEET)
     table = curate(posts, seeds, sheet)
     open_ = [tag for tag, judged in zip(table["hashtag"], table["judged"], strict=True) if judged == 0]
@@ -149,6 +150,12 @@ def read_sheet(path: Path) -> pd.DataFrame:
             f"{path}: expected the columns {SHEET_COLUMNS}, found no {lacking}; `twigma hashtags` wrote it"
         )
     return sheet
+
+
+def _require_ours(path: Path) -> None:
+    """FileExistsError when a file of the name of our table is something else: it is not written over."""
+    if path.exists() and not path.read_bytes()[:200].decode("utf-8-sig", "replace").startswith("hashtag,round"):
+        raise FileExistsError(f"{path} is no table of `twigma hashtags`: move it away, or name another folder")
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:

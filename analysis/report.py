@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from twigma import columns
+from twigma import columns, folders
 from twigma.analysis import (
     paper,
     sections_checks,
@@ -65,12 +65,14 @@ def report(out: Path, pictures: Mapping[str, Pictures] = {}) -> Path:
     pictures : images by `image_name`, such as `twigma.open_images(WORK)`, of "twigma" and of reference sets by the
         name they were analysed under; the page then shows small pictures of Fig 4c and 4e.
 
-    FileNotFoundError when the analyses have not run.
+    FileNotFoundError when the analyses have not run, ValueError when results.json is not theirs.
     """
     path = out / "results.json"
     if not path.exists():
         raise FileNotFoundError(f"no results at {path}: `twigma analyze` computes them")
     results = json.loads(path.read_text("utf-8"))
+    if not folders.is_report(results):
+        raise ValueError(f"{path} is not of `twigma analyze`: nothing is written there; name a report")
     page = out / "index.html"
     with columns.atomic(page) as partial:
         partial.write_text(render(results, _tables(out, results), pictures), "utf-8")

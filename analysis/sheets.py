@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from twigma import columns
+from twigma import columns, inventory
 from twigma.analysis import inputs
 from twigma.analysis.words import TOKEN
 
 KEYWORDS = ("keyword_1", "keyword_2", "keyword_3")
 BLANK = (*KEYWORDS, "group")
-KEY = "key.csv"
+KEY = inventory.SHEETS_KEY
 
 
 def sheets(release: Path, out: Path, *, annotators: int = 4, images: int = 10, seed: int = 0) -> int:
@@ -29,8 +29,7 @@ def sheets(release: Path, out: Path, *, annotators: int = 4, images: int = 10, s
     -------
     Images on a sheet. ValueError when there are fewer than two clusters; FileExistsError when sheets are there.
     """
-    if (out / KEY).exists():
-        raise FileExistsError(f"{out} has sheets already, which may be filled in: name another folder with --out")
+    _require_free(out, annotators)
     rows = inputs.load(release, None, {}).images.table
     columns.require(rows, ["image_name", "id", "label_10_cluster"], "sheets")
     frame = rows.select(["image_name", "id", "label_10_cluster"]).to_pandas().dropna().drop_duplicates("image_name")
@@ -43,8 +42,17 @@ def sheets(release: Path, out: Path, *, annotators: int = 4, images: int = 10, s
     for number in range(1, annotators + 1):
         blank = key.drop(columns="label_10_cluster").assign(**dict.fromkeys(BLANK, ""))
         _write(out / f"annotator-{number}.csv", blank.iloc[rng.permutation(len(blank))])
-    _write(out / KEY, key[["item", "image_name", "label_10_cluster"]].astype({"label_10_cluster": int}))
+    _write(out / KEY, key[list(inventory.SHEETS_KEY_COLUMNS)].astype({"label_10_cluster": int}))
     return len(key)
+
+
+def _require_free(out: Path, annotators: int) -> None:
+    """FileExistsError before any work when a file that would be written is there."""
+    if (out / KEY).exists():
+        raise FileExistsError(f"{out} has sheets already, which may be filled in: name another folder with --out")
+    for number in range(1, annotators + 1):
+        if (out / f"annotator-{number}.csv").exists():
+            raise FileExistsError(f"{out} has an annotator-{number}.csv already: name another folder with --out")
 
 
 def read_sheets(folder: Path) -> pd.DataFrame:

@@ -4,8 +4,6 @@ Each file is written beside the old one and renamed, so a stopped run has erased
 """
 
 import contextlib
-import csv
-import io
 import shutil
 import tarfile
 from collections.abc import Collection
@@ -17,7 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from twigma import columns
+from twigma import columns, inventory
+from twigma.builder import erase_lists
 from twigma.rehydrate import pages as raw
 from twigma.rehydrate import shards
 from twigma.rehydrate.index import index_file
@@ -27,19 +26,33 @@ from twigma.rehydrate.removed import Removed, strip_answer
 from twigma.rehydrate.shards import Shard
 
 NAMING = (*columns.KEY, "duplicate_of")  # columns that hold ids
-SHEETS_KEY = "key.csv"  # of `twigma sheets`
-LISTS = ("outcomes.csv", "quarantine.csv")
+OWN_TARS = "from_"  # how the names of tars begin that `twigma reference add` packed or fetched
 
 
 def pages(work: Path, removed: Removed) -> int:
-    """Strip the stored pages; the number of pages changed. What was made of them is deleted: it can be made again."""
+    """Strip the stored pages; the number of pages changed. What was made of them is deleted: it can be made again.
+
+    It is deleted whether or not a page changes: a run that was stopped may have stripped the pages already.
+    """
     files = [raw.page_file(work, kind) for kind in raw.KINDS]
     changed = sum(raw.rewrite_pages(file, lambda page: _strip(page, removed)) for file in files)
-    if changed:
-        shutil.rmtree(work / "pages" / "parsed", ignore_errors=True)
-        for path in work.glob("ledger.sqlite*"):
-            path.unlink()
+    for path in inventory.files(work, "deleted"):
+        path.unlink()
     return changed
+
+
+def unfinished(work: Path) -> int:
+    """Delete what killed runs left of files that hold ids or images; how many files.
+
+    The caller holds the locks, so no other run is writing them.
+    """
+    for folder in (work / "shards" / ".attempts", work / "shards" / ".erasing"):
+        if not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
+    left = list(inventory.unfinished(work))
+    for path in left:
+        path.unlink()
+    return len(left)
 
 
 def _strip(page: raw.Page, removed: Removed) -> raw.Page:
@@ -49,45 +62,16 @@ def _strip(page: raw.Page, removed: Removed) -> raw.Page:
     return {**page, "request": request, "answer": strip_answer(page["answer"], removed)}
 
 
-def tables(work: Path, removed: Removed) -> int:
-    """Take rows out of the tables and lists of the folder; the number of rows."""
-    changed = sum(_filter_parquet(work / name, removed) for name in ("images.parquet", "ids.parquet"))
-    changed += sum(_filter_csv(work / name, removed) for name in LISTS)
+def tables(work: Path, removed: Removed, names: Collection[str]) -> int:
+    """Take rows out of the tables, lists and hashtag sheets of the folder; the number of rows."""
+    sheets = [path for path in inventory.files(work, "hashtag sheet") if erase_lists.is_hashtag_sheet(path)]
+    changed = sum(erase_lists.hashtag_sheet(path, removed, names) for path in sheets)
+    changed += sum(erase_lists.outcomes(path, removed) for path in inventory.files(work, "cells"))
+    changed += sum(erase_lists.quarantine(path, removed) for path in inventory.files(work, "lines"))
+    changed += sum(_filter_parquet(path, removed) for path in inventory.files(work, "rows"))
     if any(raw.page_file(work, kind).exists() for kind in raw.KINDS):
         write_images_table(work)
     return changed
-
-
-def sheets(folder: Path, removed: Removed) -> int:
-    """Take images out of a folder of annotation sheets, filled in or not; the number of rows.
-
-    The key names images as we wrote them, sheets have been through a spreadsheet: there the item number tells. The key
-    comes last, so that a stopped run finds the items again.
-    """
-    key = folder / SHEETS_KEY
-    items = {row["item"] for row in _read_sheet(key) if removed.holds(row["image_name"])}
-    return sum(_strike(path, items) for path in (*sorted(folder.glob("annotator-*.csv")), key))
-
-
-def _strike(path: Path, items: set[str]) -> int:
-    rows = _read_sheet(path)
-    kept = [row for row in rows if row["item"] not in items]
-    if len(kept) < len(rows):
-        with columns.atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(kept)
-    return len(rows) - len(kept)
-
-
-def _read_sheet(path: Path) -> list[dict[str, str]]:
-    """The rows of a sheet that a spreadsheet may have saved with semicolons or tabs."""
-    text = path.read_text("utf-8-sig")
-    delimiter = csv.Sniffer().sniff(text.partition("\n")[0], ",;\t").delimiter
-    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
-    if rows and "item" not in rows[0]:
-        raise ValueError(f"{path}: expected the column item, found {list(rows[0])}; name the columns as they were")
-    return rows
 
 
 def holds(table: pa.Table, names: Collection[str]) -> bool:
@@ -122,32 +106,20 @@ def _filter_parquet(path: Path, removed: Removed) -> int:
     return len(table) - len(kept)
 
 
-def _filter_csv(path: Path, removed: Removed) -> int:
-    if not path.exists():
-        return 0
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
-    kept = [row for row in rows if not any(removed.holds(cell.strip("' ")) for cell in row)]
-    if len(kept) < len(rows):
-        with columns.atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(kept)
-    return len(rows) - len(kept)
-
-
 # ------------------------------------------------------------------ shards
 
 
 def shards_and_columns(work: Path, removed: Removed, left: list[str]) -> dict[str, int]:
     """Take images out of shards and columns; counts of both. A tar that is not ours is named in `left`, not changed."""
     images, marks = 0, dict[str, str]()
-    shutil.rmtree(work / "shards" / ".erasing", ignore_errors=True)
     for shard in tqdm(shards.manifests(work), desc="erase", unit="shard", delay=1):
         was = shards.read_manifest(shard)
         images += _erase_shard(shard, was, removed, left)
         marks[str(was["sha256"])] = str(shards.read_manifest(shard)["sha256"])
     index_file(work).unlink(missing_ok=True)
-    for path in sorted((work / "shards" / "plan").glob("*.parquet")):
+    for path in inventory.files(work, "plan"):
         _filter_parquet(path, removed)
+    _drop_packed(work)
     return {"images": images, "columns": _erase_columns(work, removed, marks)}
 
 
@@ -164,7 +136,7 @@ def _erase_shard(shard: Shard, manifest: dict[str, Any], removed: Removed, left:
     attempt.mkdir(parents=True)
     columns.write_parquet(attempt / shard.sidecar.name, sidecar.filter(pc.invert(gone)))
     made_from = dict(manifest["made_from"])
-    if tar.parent != shard.manifest.parent.absolute() and Path(manifest["tar"]).is_absolute():
+    if not _is_own_tar(shard, tar):
         _leave_tar(shard, attempt, tar, manifest)
         left.append(f"{tar}: your own tar, still holds {count:,} of the images")
     else:
@@ -174,6 +146,20 @@ def _erase_shard(shard: Shard, manifest: dict[str, Any], removed: Removed, left:
         shards.publish(attempt, shard, made_from)
     shutil.rmtree(attempt)
     return int(count)
+
+
+def _is_own_tar(shard: Shard, tar: Path) -> bool:
+    """Whether a command wrote this tar: any other, wherever it lies, is the user's."""
+    inside = tar.parent.absolute() == shard.manifest.parent.absolute()
+    return inside and (tar.name == shard.tar.name or tar.name.startswith(OWN_TARS))
+
+
+def _drop_packed(work: Path) -> None:
+    """Delete tars packed by `twigma reference add` that no shard names any more: theirs was written again."""
+    named = {Path(str(shards.read_manifest(shard)["tar"])).name for shard in shards.manifests(work)}
+    for path in (work / "shards").glob(f"{OWN_TARS}*.tar"):
+        if path.name not in named:
+            path.unlink()
 
 
 def _leave_tar(shard: Shard, attempt: Path, tar: Path, manifest: dict[str, Any]) -> None:
@@ -203,10 +189,9 @@ def _erase_columns(work: Path, removed: Removed, marks: dict[str, str]) -> int:
     """
     rows = 0
     marks = {old: new for old, new in marks.items() if old != new}
-    folders = [*(work / "columns").glob("*"), *(work / "models").glob("*")]
-    for stage in sorted(folders, key=lambda path: (path.name != "embed", path.name)):
-        for path in sorted(stage.glob("*.arrow")):
-            rows += _erase_part(path, removed, marks)
+    parts = inventory.files(work, "parts")
+    for path in sorted(parts, key=lambda path: (path.parent.name != "embed", path)):
+        rows += _erase_part(path, removed, marks)
     return rows
 
 

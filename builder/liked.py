@@ -7,7 +7,6 @@ Which images are liked is decided in `fairness.py`; this file applies the gates,
 the same bytes, and the SHA-256 of MANIFEST.json names the set.
 """
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import twigma
-from twigma import columns
+from twigma import columns, folders
 from twigma.builder.fairness import SPLITS, choose, split
 from twigma.builder.funnel import ORDER, gather, refuse_repeated, why_not
 from twigma.builder.liked_files import write_files
@@ -61,7 +60,7 @@ def liked(
     """
     _check_options(quantile, per_author, nsfw_threshold)
     work, out = Path(work), Path(out).resolve()
-    _refuse_foreign(out)
+    _refuse_foreign(out, work)
     table = gather(work, STAGES)
     reasons = _gates(table, why_not(table, read_removed(work), "drop", nsfw_threshold), acknowledge_x_terms)
     reasons = choose(table, reasons, quantile, per_author)
@@ -83,9 +82,7 @@ def _write(work: Path, out: Path, kept: pa.Table, about: Mapping[str, Any]) -> s
     inputs = columns.fingerprint([rows, about, twigma.__version__])
     if (out / "MANIFEST.json").exists() and twigma.read_liked(out)["inputs"] == inputs:
         return columns.file_sha256(out / "MANIFEST.json")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as private:
-        folder = Path(private) / "new"
+    with folders.replacing(out) as folder:
         write_files(work, folder, kept, name=out.name, content=inputs[:16], webdataset=about["settings"]["webdataset"])
         files = {
             path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": columns.file_sha256(path)}
@@ -94,9 +91,6 @@ def _write(work: Path, out: Path, kept: pa.Table, about: Mapping[str, Any]) -> s
         }
         manifest = {"dataset": "twigma-liked", "inputs": inputs, **about, "files": files}
         columns.write_json(folder / "MANIFEST.json", manifest)
-        if out.exists():
-            out.rename(Path(private) / "old")
-        folder.rename(out)
     return columns.file_sha256(out / "MANIFEST.json")
 
 
@@ -133,7 +127,12 @@ def _check_options(quantile: float, per_author: int, nsfw_threshold: float) -> N
         raise ValueError(f"nsfw_threshold: expected a score from 0 to 1, found {nsfw_threshold}")
 
 
-def _refuse_foreign(out: Path) -> None:
-    """`out` may be missing, empty, or a set of ours: anything else stays as it is."""
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        twigma.read_liked(out)
+def _refuse_foreign(out: Path, work: Path) -> None:
+    """`out` may be missing, empty, or a set of ours with nothing beside it: anything else stays as it is."""
+    folders.require_apart(out, work)
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    twigma.read_liked(out)
+    made = folders.recognize(out)
+    if made is not None and (others := folders.foreign(made)):
+        raise ValueError(f"{out} holds {folders.listed(others)}, which is not part of the set: move it away first")

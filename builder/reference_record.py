@@ -87,6 +87,8 @@ def _read(folder: Path) -> dict[str, Any]:
     if not path.exists():
         if (folder / "images.parquet").exists():
             raise ValueError(f"{folder} is a working folder that `twigma reference add` did not make: use another name")
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ValueError(f"{folder} holds files, and no {NAME} of `twigma reference add`: use another name")
         return {}
     try:
         return dict(json.loads(path.read_text("utf-8")))

@@ -28,6 +28,8 @@ def new_files(
     for source in sources:
         path = Path(source)
         if path.exists() or not REPO.fullmatch(source):
+            if path.absolute().parent == record.downloads.absolute():
+                raise ValueError(f"{path} is where downloads are deleted once they are taken in: move it elsewhere")
             record.came_from(path.name)
             yield str(path.absolute()), path
         else:

@@ -9,7 +9,6 @@ beside the old one, looked through (`scan.py`), and put in its place when it is 
 """
 
 import os
-import tempfile
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -22,13 +21,13 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 import twigma
-from twigma import columns
+from twigma import columns, folders
 from twigma.builder import card
 from twigma.builder.changes import history
 from twigma.builder.croissant import croissant
 from twigma.builder.funnel import STAGES, funnel, rank
 from twigma.builder.scan import scan
-from twigma.rehydrate.removed import Removed, read_removed
+from twigma.rehydrate.removed import Removed, public_list, read_removed
 
 NEAR = ("drop", "keep")
 METADATA_ROWS, EMBEDDING_ROWS, ROW_GROUP = 500_000, 100_000, 50_000  # rows in a file of each, and in a row group
@@ -38,6 +37,7 @@ CODE = (
     "columns.py",
     "dataset_card.md",
     "datasheet.md",
+    "rehydrate/removed.py",
     *(f"builder/{name}.py" for name in ("card", "croissant", "funnel", "release")),
 )
 
@@ -81,6 +81,7 @@ def release(
     """
     _check_options(near_duplicates, nsfw_threshold, without)
     work, out = Path(work), Path(out).resolve()
+    folders.require_apart(out, work)
     _refuse_foreign(out)
     stages = [name for name in STAGES if name not in without]
     settings = {"version": version, "near_duplicates": near_duplicates, "nsfw_threshold": nsfw_threshold}
@@ -92,9 +93,7 @@ def release(
     kept, dropped = funnel(work, stages, removed, near_duplicates, nsfw_threshold)
     if not len(kept):
         raise ValueError(f"no row of {work} is left to release: {dropped}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as private:
-        folder = Path(private) / "new"
+    with folders.replacing(out) as folder:
         dimension = _write_tables(folder, kept, work if "embed" in stages else None)
         counts = _count(kept, dropped, dimension)
         facts = card.Facts(
@@ -112,7 +111,6 @@ def release(
         _write_texts(folder, facts, removed)
         _write_manifest(folder, facts, {"inputs": inputs, "settings": settings, "counts": asdict(counts)})
         scan(folder, kept["text"])
-        _swap(folder, out, Path(private) / "old")
     return counts
 
 
@@ -150,12 +148,12 @@ def _refuse_foreign(out: Path) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     try:
-        known = {"MANIFEST.json", *twigma.read_manifest(out)["files"]}
+        twigma.read_manifest(out)
     except ValueError as error:
         raise ValueError(f"{error}; it is left as it is: release to another folder") from None
-    found = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()}
-    if foreign := sorted(found - known):
-        raise ValueError(f"{out} holds {foreign[0]!r}, which is not part of the release: move it away first")
+    made = folders.recognize(out)
+    if made is not None and (others := folders.foreign(made)):
+        raise ValueError(f"{out} holds {folders.listed(others)}, which is not part of the release: move it away first")
 
 
 def _inputs(work: Path, stages: Collection[str], settings: Mapping[str, Any]) -> str:
@@ -244,9 +242,7 @@ def _write_texts(folder: Path, facts: card.Facts, removed: Removed) -> None:
         "rai:personalSensitiveInformation": "Ids of public posts; no user ids, no text of posts, no images.",
     }
     columns.write_json(folder / "croissant.json", croissant(_files(folder), about))
-    heading = "# What was taken out: SHA-256 of this salt and the id of a post or an image. Drop them from copies too."
-    salt = [f"# salt: {removed.salt}"] if removed.hashes else []
-    _write_text(folder / "removals.txt", "\n".join([heading, *salt, *sorted(removed.hashes), ""]))
+    _write_text(folder / "removals.txt", public_list(removed))
     _write_text(folder / "DATASHEET.md", card.datasheet(facts))
     _write_text(folder / "README.md", card.card(facts))
 
@@ -281,10 +277,3 @@ def _count(kept: pa.Table, dropped: Mapping[str, int], dimension: int) -> Counts
         posts=card.posts(kept),
         embeddings=len(kept) if dimension else 0,
     )
-
-
-def _swap(folder: Path, out: Path, old: Path) -> None:
-    """Put the new folder where `out` is; the old one goes with the private folder it is moved to."""
-    if out.exists():
-        out.rename(old)
-    folder.rename(out)

@@ -6,9 +6,7 @@ at any moment, it goes on when run again with the same file. A receipt, written 
 """
 
 import datetime
-import json
 import re
-import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twigma import columns
+from twigma import columns, inventory
 from twigma.builder import erase
+from twigma.builder.derived import beside_sheets, check, delete_made, drop_caches, erase_sheets, still_named
 from twigma.rehydrate import ledger, shards
 from twigma.rehydrate.posts import photo_id
 from twigma.rehydrate.removed import add_removed, hash_of
@@ -26,8 +25,6 @@ from twigma.rehydrate.removed import add_removed, hash_of
 NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(?:\.[A-Za-z0-9_.-]{1,80})?")
 MEDIA_KEY = re.compile(r"[0-9]+_([0-9]{15,19})")
 POST_URL = re.compile(r"https?://(?:www\.|mobile\.)?(?:x|twitter)\.com/\S+/status(?:es)?/([0-9]{1,20})\S*")
-NUMBER = re.compile(rb"(?<![0-9A-Za-z])[0-9]{1,20}(?![0-9A-Za-z])")
-MARKS = {"MANIFEST.json": ("twigma", "twigma-liked"), "results.json": None}  # what tells a derived folder of ours
 
 
 @dataclass
@@ -45,6 +42,7 @@ class Receipt:
     changed: dict[str, int] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     next: list[str] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
 
@@ -53,33 +51,47 @@ def removals(work: Path, names: Collection[str], derived: Sequence[Path] = ()) -
     """Take posts and images (ids of either) out of `work`, and delete those of the `derived` folders that name them.
 
     With a post go its photos, wherever else they stand. `derived` are releases, reports and sets of liked images, which
-    are made again without what was removed, and annotation sheets, which people filled in: they lose its rows alone.
-    Raises FileNotFoundError when `work` is no folder, ValueError when a derived folder is none of ours, RuntimeError
-    while another run writes in `work`.
+    are made again without what was removed, and sheets that people filled in, which lose its rows alone.
+    Everything is checked before anything is erased: FileNotFoundError when `work` is no folder, ValueError when it is
+    no working folder, or a derived folder is none of ours, holds other files too, or is not apart from `work`;
+    RuntimeError while another run writes in `work`. What cannot be erased, or is not ours and names what was removed,
+    is in the receipt's `left`; OSError, after the receipt is written, when a derived folder cannot be deleted.
     """
     work = Path(work)
-    if not work.is_dir():
-        raise FileNotFoundError(f"no working folder at {work}: --work names it")
-    sheets = [folder for folder in derived if (folder / erase.SHEETS_KEY).exists()]
-    made = [folder for folder in derived if folder not in sheets]
-    for folder in made:
-        _require_ours(folder)
+    _require_work(work)
+    found = check(derived, work)
     with shards.lock(work), ledger.lock(work):
+        for shard in shards.manifests(work):
+            shards.read_manifest(shard)  # a damaged one is named before anything is erased
         receipt, every = _count(work, names)
         removed = add_removed(work, every)
         receipt.hashes = sorted(hash_of(removed.salt, name) for name in every)
+        erase.unfinished(work)
         receipt.changed = {
             "pages": erase.pages(work, removed),
-            "tables": erase.tables(work, removed),
+            "tables": erase.tables(work, removed, every),
             **erase.shards_and_columns(work, removed, receipt.left),
-            "sheets": sum(erase.sheets(folder, removed) for folder in sheets),
+            "sheets": erase_sheets(found, removed, every),
         }
-        receipt.deleted = [*_delete(made, every), *_drop_caches()]
+        done = delete_made(found, every)
+        receipt.deleted, receipt.failed = done.deleted, done.failed
+        receipt.left += done.left
+        receipt.deleted += drop_caches()
+        receipt.left += still_named([*inventory.unlisted(work), *beside_sheets(found)], every)
         receipt.next = _next(work)
     with ledger.Ledger(work):
         pass  # made again from the pages that are left
     columns.write_json(work / "receipts" / f"removal-{receipt.when.replace(':', '')}.json", asdict(receipt))
+    if receipt.failed:
+        raise OSError(f"everything else is done, but {'; '.join(receipt.failed)}: delete it, or run this again")
     return receipt
+
+
+def _require_work(work: Path) -> None:
+    if not work.is_dir():
+        raise FileNotFoundError(f"no working folder at {work}: --work names it")
+    if not inventory.is_work(work):
+        raise ValueError(f"{work} is no working folder: expected {', '.join(inventory.MARKS)} or one of them; --work")
 
 
 def read_names(path: Path) -> list[str]:
@@ -119,50 +131,6 @@ def _count(work: Path, names: Collection[str]) -> tuple[Receipt, set[str]]:
     every |= set(of_posts["image_name"].to_pylist())
     images = pc.sum(pc.is_in(pc.unique(table["image_name"]), value_set=pa.array(sorted(every)))).as_py() or 0
     return Receipt(now, len(names), len(pc.unique(of_posts["id"])), images), every
-
-
-def _require_ours(folder: Path) -> None:
-    """A folder is deleted only when it is a release, a report or a set of liked images."""
-    for name, kinds in MARKS.items():
-        for path in folder.rglob(name):
-            if kinds is None or json.loads(path.read_bytes()).get("dataset") in kinds:
-                return
-    ours = "release, report, set of liked images or folder of sheets"
-    raise ValueError(f"{folder} is no {ours}: it would not be touched; leave it out")
-
-
-def _delete(derived: Sequence[Path], names: set[str]) -> list[str]:
-    """Delete the derived folders that name what was removed; which those were."""
-    found = [folder for folder in derived if _mentions(folder, names)]
-    for folder in found:
-        shutil.rmtree(folder)
-    return list(map(str, found))
-
-
-def _mentions(folder: Path, names: set[str]) -> bool:
-    """Whether any file of a folder is named after, or holds, one of these ids."""
-    wanted = {name.encode() for name in names}
-    for path in folder.rglob("*"):
-        if path.stem in names:
-            return True
-        if path.suffix == ".parquet" and erase.holds(pq.read_table(path), names):
-            return True
-        if path.suffix in (".json", ".jsonl", ".csv", ".html", ".md", ".txt") and path.is_file():
-            with path.open("rb") as file:
-                if any(not wanted.isdisjoint(NUMBER.findall(line)) for line in file):
-                    return True
-    return False
-
-
-def _drop_caches() -> list[str]:
-    """Delete what `load_dataset("twigma")` keeps: it is made again from what is left."""
-    from datasets.config import HF_DATASETS_CACHE
-
-    folder = Path(HF_DATASETS_CACHE) / "twigma"
-    if not folder.exists():
-        return []
-    shutil.rmtree(folder)
-    return [str(folder)]
 
 
 def _next(work: Path) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 import twigma
+from twigma import inventory
 from twigma.builder.progress import progress
 from twigma.rehydrate.budget import Budget, plan
 from twigma.rehydrate.ledger_view import LedgerView, view_ledger
@@ -105,7 +106,7 @@ def _counts(
 
 def lines_set_aside(work: Path) -> int:
     """Lines of input lists that held no usable id: the rows of `quarantine.csv`."""
-    path = work / "quarantine.csv"
+    path = work / inventory.QUARANTINE
     if not path.exists():
         return 0
     with path.open(encoding="utf-8", errors="replace", newline="") as file:

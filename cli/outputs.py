@@ -77,7 +77,7 @@ def liked(work: Path, out: Path, **options: Any) -> None:
 
 @click.command()
 @click.argument("release", type=FOLDER, default="twigma")
-@click.option("--out", type=FOLDER, default="report", show_default=True, help="Folder for results.")
+@click.option("--out", type=FOLDER, default="report", show_default=True, help="Report to write: a new folder, or one of before.")
 @click.option("--work", type=FOLDER, help="Working folder with the private columns that some figures need.")
 @click.option(
     "--reference",
@@ -201,15 +201,16 @@ def demo(out: Path) -> None:
     "--derived",
     multiple=True,
     type=FOLDER,
-    help="Release, report or set of liked images made from it: deleted if it names one of them. Annotation sheets lose "
-    "their rows. Repeat for each.",
+    help="Release, report or set of liked images made from it: deleted if it names one of them, file by file as it "
+    "lists them. Sheets of `sheets` and `hashtags` lose rows. Repeat for each.",
 )
 def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
     """Take posts and images out, for good.
 
     FILE holds one a line: the id of a post or an image, or the address of a post or a photo. With a post go its
-    photos. They disappear from pages, ledger, tables, shards, columns and caches; salted hashes keep look-ups,
-    searches, imports and releases from bringing them back; a receipt in receipts/ says what was done.
+    photos. They disappear from pages, ledger, tables, lists, shards, columns and caches; salted hashes keep look-ups,
+    searches, imports and releases from bringing them back; a receipt in receipts/ says what was done. Folders are
+    checked before anything is erased: one that is not ours, or holds other files too, is refused.
 
     \b
       twigma removals requests.txt --derived twigma --derived report --derived liked

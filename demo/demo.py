@@ -46,6 +46,7 @@ def demo(out: Path, posts: int = POSTS) -> bool:
 
 def _story(out: Path, posts: int) -> bool:
     world, work, dataset, page = out / "world", out / "work", out / "twigma", out / "report"
+    _refuse_foreign(out)
     build_world(world, posts=posts, references=posts // 4)
     rehydrate(world, work)
     for name, group in REFERENCES.items():
@@ -64,6 +65,15 @@ def _story(out: Path, posts: int) -> bool:
     print(f"\n{released.released:,} images of {released.posts:,} posts in {dataset}: in {out}, load_dataset('twigma')")
     print(f"every figure in {page / 'index.html'}")
     return all(row.ok for row in rows)
+
+
+def _refuse_foreign(out: Path) -> None:
+    """ValueError when folders of these names are somebody's: the demo adds posts of its own to a working folder."""
+    if (out / "world" / "truth.json").exists():
+        return
+    for name in ("work", "twigma", "liked", "report", "references"):
+        if (out / name).exists():
+            raise ValueError(f"{out / name} is not of an earlier demo: it is left as it is; name another folder")
 
 
 def rehydrate(world: Path, work: Path) -> None:

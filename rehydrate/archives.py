@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple
 import pyarrow as pa
 from tqdm import tqdm
 
-from twigma import columns
+from twigma import columns, inventory
 from twigma.rehydrate.archived_posts import Record, archived_posts
 from twigma.rehydrate.ids import BadLine, refuse_damaged, write_quarantine
 from twigma.rehydrate.ledger import Ledger
@@ -94,7 +94,7 @@ def _import(ledger: Ledger, file: Path) -> Imported:
     if not records and (bad or not file.stat().st_size):
         found = f"line {bad[0].line}: {bad[0].reason}" if bad else "an empty file"
         raise ValueError(f"{file}: expected {FORMATS}; found {found}")
-    listed = write_quarantine(ledger.work, bad, file, f"quarantine-{name[:8]}.csv")
+    listed = write_quarantine(ledger.work, bad, file, inventory.quarantine_of(name))
     end = {"ids": [], "followers": False, "file": name, "name": file.name, "page": number, "last": True}
     ledger.append("import", end, {"data": []})
     return Imported(records, sum(ledger.counts().values()) - known, len(bad), listed)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from twigma import columns
+from twigma import columns, inventory
 from twigma.rehydrate.lists import ID, read_rows
 
 SNOWFLAKE_EPOCH = 1288834974657  # ms; ids made since November 2010 carry their time in the bits above 22
@@ -69,7 +69,9 @@ def read_id_list(path: Path, column: str | None = None, others: Sequence[str] = 
     return found._replace(rows=rows)
 
 
-def write_quarantine(folder: Path, bad: Sequence[BadLine], source: Path, name: str = "quarantine.csv") -> Path | None:
+def write_quarantine(
+    folder: Path, bad: Sequence[BadLine], source: Path, name: str = inventory.QUARANTINE
+) -> Path | None:
     """Write the lines set aside to a CSV in a folder (file, line, reason, value), beside those of other lists.
 
     Gives None when this list has none. Raises ValueError when the file there is something else.

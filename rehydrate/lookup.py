@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from twigma import columns
+from twigma import columns, inventory
 from twigma.rehydrate.answers import dicts, missing_fields
 from twigma.rehydrate.budget import POST_PRICE, USER_PRICE, Budget
 from twigma.rehydrate.ledger import NOT_ASKED, Ledger, count_outcomes
@@ -103,7 +103,7 @@ def refuse_missing(answer: dict[str, Any], client: XClient, followers: bool) -> 
 
 def write_outcomes(work: Path, outcomes: dict[str, str]) -> Path:
     """Write `WORK/outcomes.csv`: which ids of the list are there, which are missing, and why (id, outcome)."""
-    path = Path(work) / "outcomes.csv"
+    path = Path(work) / inventory.OUTCOMES
     with columns.atomic(path) as partial, partial.open("w", encoding="ascii", newline="") as handle:
         writer = csv.writer(handle)
         writer.writerow(["id", "outcome"])

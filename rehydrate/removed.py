@@ -6,8 +6,10 @@ used, so that look-ups, searches, imports and added images cannot bring any of i
 
 import hashlib
 import json
+import os
 import secrets
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,20 @@ from twigma import columns
 from twigma.rehydrate.answers import dicts, media_keys, versions
 
 POSTS = ("tweets", "posts")  # of `includes`, in either dialect
+SCRYPT = {"n": 1 << 15, "r": 8, "p": 1}
+HEADING = """\
+# What was taken out on request. To find what to drop from a copy, try the ids that this release no longer holds.
+# In Python: private = sha256((salt + id).encode()).hexdigest()
+#            scrypt(private.encode(), salt=salt.encode(), n=2**15, r=8, p=1, maxmem=2**26, dklen=32).hex()
+# Each id tried costs about 0.1 s of a core and 32 MiB. That keeps people from trying every id of a month. It does not
+# hide which ids of a list that somebody has were taken out: whoever has an earlier release compares the two.
+"""
 REFERENCES = ("referenced_tweets", "referenced_posts")
 
 
 @dataclass(frozen=True)
 class Removed:
-    """Salted SHA-256 hashes of ids: tells whether an id was removed, and not which ids were."""
+    """Salted SHA-256 hashes of ids, for a private file: fast to check, and so fast to try ids of a known month on."""
 
     salt: str = ""
     hashes: frozenset[str] = frozenset()
@@ -46,6 +56,24 @@ def hash_of(salt: str, name: str) -> str:
     True
     """
     return hashlib.sha256(f"{salt}{name}".encode()).hexdigest()
+
+
+def public_hash(salt: str, private: str) -> str:
+    """The hash that a release may carry, made of the salt and the hash that `hash_of` gives, in hex.
+
+    It is slow on purpose: about 0.1 s of a core and 32 MiB for every id that somebody tries.
+    """
+    made = hashlib.scrypt(private.encode(), salt=salt.encode(), maxmem=64 << 20, dklen=32, **SCRYPT)
+    return made.hex()
+
+
+def public_list(removed: Removed) -> str:
+    """The text of a release's `removals.txt`: how its hashes are made, what they hide and what not, and the hashes."""
+    if not removed.hashes:
+        return f"{HEADING}# Nothing was taken out.\n"
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        slow = sorted(threads.map(lambda private: public_hash(removed.salt, private), removed.hashes))
+    return "\n".join([f"{HEADING}# salt: {removed.salt}", *slow, ""])
 
 
 def read_removed(work: Path) -> Removed:

@@ -1,5 +1,6 @@
 """Looks for ids in everything a folder holds: names, text, tables, tars and databases."""
 
+import gzip
 import json
 import re
 import sqlite3
@@ -26,6 +27,8 @@ def everything(folder: Path) -> str:
             with sqlite3.connect(path) as db:
                 found += list(db.iterdump())
             db.close()
+        elif path.suffix == ".gz":
+            found.append(gzip.decompress(path.read_bytes()).decode("latin-1"))
         if path.is_file():
             found.append(path.read_bytes().decode("latin-1"))
     return "\n".join(found)

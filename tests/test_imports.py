@@ -10,10 +10,12 @@ ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {
     "checksum.py": set(),
     "columns.py": {"checksum"},
+    "folders.py": set(),
+    "inventory.py": set(),
     "ray_slots.py": set(),
-    "rehydrate": {"columns", "ray_slots", "rehydrate"},
-    "builder": {"columns", "ray_slots", "rehydrate", "builder", "twigma"},
-    "analysis": {"columns", "ray_slots", "analysis"},
+    "rehydrate": {"columns", "inventory", "ray_slots", "rehydrate"},
+    "builder": {"columns", "folders", "inventory", "ray_slots", "rehydrate", "builder", "twigma"},
+    "analysis": {"columns", "folders", "inventory", "ray_slots", "analysis"},
     "loader.py": {"columns", "zenodo", "rehydrate"},
     "zenodo.py": {"columns", "rehydrate"},  # its list of ids is checked as any other
     "twigma.py": {"loader", "rehydrate", "zenodo"},

@@ -1,0 +1,223 @@
+"""Folders that commands write whole and may replace or delete: releases, sets of liked images, reports.
+
+Each is told by a mark at its top, which lists its files (`recognize`). It is replaced (`replacing`) and deleted
+(`delete`) file by file: what the mark does not list is somebody else's, stays, and is named.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+KINDS = {"twigma": "release", "twigma-liked": "set of liked images"}  # by `dataset` in MANIFEST.json
+RESULTS = {"data", "figures", "values", "skipped", "made_from"}  # keys of a results.json of `twigma analyze`
+PROVENANCE = {"analysis", "sha256", "settings", "versions"}  # keys of its `made_from`
+TABLE = re.compile(r"[\w-][\w.-]*")
+PARTIAL = re.compile(r"\.(.+)\.[0-9]+\.partial")  # of a process that was killed; `columns.atomic` writes them
+NAMED = 3  # how many files a message names
+
+
+@dataclass(frozen=True)
+class Made:
+    """A folder of ours: its real path, what it is, its mark, and every file it lists, the mark among them."""
+
+    folder: Path
+    kind: str
+    mark: str
+    files: frozenset[str]
+
+
+def recognize(folder: Path) -> Made | None:
+    """What of ours a folder is; None when no mark of ours stands at its top.
+
+    ValueError when the mark lists a file outside the folder: then it is damaged, or made to harm.
+    """
+    folder = folder.resolve()
+    manifest = _read_json(folder / "MANIFEST.json")
+    kind = KINDS.get(str(manifest.get("dataset")))
+    if kind is not None and isinstance(manifest.get("files"), dict):
+        return _made(folder, kind, "MANIFEST.json", set(manifest["files"]))
+    results = _read_json(folder / "results.json")
+    if is_report(results):
+        return _made(folder, "report", "results.json", {*_tables(results), "index.html"})
+    return None
+
+
+def is_report(results: Any) -> bool:
+    """Whether the content of a results.json is that of `twigma analyze`."""
+    if not isinstance(results, dict) or not set(results) >= RESULTS:
+        return False
+    made_from, figures = results["made_from"], results["figures"]
+    return isinstance(made_from, dict) and set(made_from) >= PROVENANCE and isinstance(figures, dict)
+
+
+def foreign(made: Made) -> list[str]:
+    """Files and links in a folder of ours that its mark does not list. We write no links, so a link is foreign."""
+    return [name for name in _entries(made.folder) if not _is_listed(made, name)]
+
+
+def require_free(out: Path, *kinds: str) -> Made | None:
+    """The folder of ours at `out`, which may be replaced; None when `out` is missing or empty.
+
+    ValueError for anything else, so that a command refuses it before any work.
+    """
+    if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
+        return None
+    made = recognize(out) if out.is_dir() else None
+    if made is None or made.kind not in kinds:
+        ours = " or ".join(kinds)
+        raise ValueError(f"{out} is not empty and no {ours} of ours: it is left as it is; name another folder")
+    return made
+
+
+def require_apart(folder: Path, work: Path) -> None:
+    """ValueError when a folder is the working folder, lies in it, or holds it, links followed."""
+    ours, theirs = work.resolve(), folder.resolve()
+    if ours.is_relative_to(theirs) or theirs.is_relative_to(ours):
+        raise ValueError(f"{folder} is, holds or lies in the working folder {work}: name a folder apart from it")
+
+
+def listed(names: Collection[str]) -> str:
+    """The first few of these names, for a message.
+
+    >>> listed(["a", "b", "c", "d"])
+    "'a', 'b', 'c' and 1 more"
+    """
+    first = ", ".join(repr(name) for name in list(names)[:NAMED])
+    more = len(names) - NAMED
+    return f"{first} and {more} more" if more > 0 else first
+
+
+# ------------------------------------------------------------------ replacing, deleting
+
+
+@contextlib.contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `out` to write to; when the block ends well, it is put in the place of `out`.
+
+    Of the folder of ours that stood there, the listed files are deleted. Whatever else is found in it then, such as a
+    file saved while the new one was made, moves into the new folder, and a warning names it.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    private = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    new, old = private / "new", private / "old"
+    try:
+        new.mkdir()
+        yield new
+        _swap(new, out, old)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)  # nobody but this run writes there
+        with contextlib.suppress(OSError):
+            private.rmdir()  # unless something of the old folder could not be moved
+
+
+def delete(made: Made) -> list[str]:
+    """Delete the listed files of a folder of ours and the folders they leave empty; what is left in it.
+
+    The mark goes last, so that a stopped deletion is recognized and finished by the next.
+    """
+    _delete_listed(made)
+    return list(_entries(made.folder)) if made.folder.exists() else []
+
+
+def _swap(new: Path, out: Path, old: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"{out} has become a file meanwhile: it is left as it is; name another folder")
+    if not out.exists():
+        new.rename(out)
+        return
+    made = recognize(out)  # now: a listed file may have come or gone since the run began
+    out.rename(old)
+    try:
+        new.rename(out)
+    except OSError as error:
+        raise FileExistsError(f"{out} was written by another program ({error}): what stood there is in {old}") from None
+    if made is not None:
+        _delete_listed(Made(old, made.kind, made.mark, made.files))
+    if kept := _move_rest(old, out):
+        logging.getLogger(__name__).warning("%s: kept what is not ours: %s", out, listed(kept))
+
+
+def _delete_listed(made: Made) -> None:
+    """Delete the files listed, the mark last, and then the folders that held them, where these are empty now."""
+    names = [name for name in _entries(made.folder) if _is_listed(made, name) and name != made.mark]
+    for name in (*names, made.mark):
+        (made.folder / name).unlink(missing_ok=True)
+    parents = {parent for name in made.files for parent in PurePosixPath(name).parents}
+    for parent in sorted(parents, key=lambda path: -len(path.parts)):
+        with contextlib.suppress(OSError):  # not empty, or gone
+            (made.folder / parent).rmdir()
+
+
+def _move_rest(old: Path, out: Path) -> list[str]:
+    """Move everything in `old` to the same place in `out`; a name that is taken there gets `.kept` appended."""
+    if not old.exists():
+        return []
+    kept = list(_entries(old))
+    empty = [Path(place) for place, folders, files in os.walk(old) if not folders and not files]
+    for name in kept:
+        target = out / name
+        while os.path.lexists(target):
+            target = target.with_name(f"{target.name}.kept")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (old / name).rename(target)
+    for folder in empty:
+        (out / folder.relative_to(old)).mkdir(parents=True, exist_ok=True)
+    for place, _, _ in os.walk(old, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(place).rmdir()
+    return kept
+
+
+# ------------------------------------------------------------------ marks
+
+
+def _made(folder: Path, kind: str, mark: str, files: set[str]) -> Made:
+    for name in files:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or path.as_posix() != name:
+            raise ValueError(f"{folder / mark} lists {name!r}, which is no file below it: it is not touched")
+    return Made(folder, kind, mark, frozenset({*files, mark}))
+
+
+def _tables(results: dict[str, Any]) -> Iterator[str]:
+    """The files of the tables that a results.json names."""
+    for figure in results["figures"].values():
+        for name in figure.get("tables", []) if isinstance(figure, dict) else []:
+            if isinstance(name, str) and TABLE.fullmatch(name):
+                yield from (f"results/{name}.parquet", f"results/{name}.csv")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """An object in a JSON file; empty when there is none."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _is_listed(made: Made, name: str) -> bool:
+    """Whether a file is listed, or is what a killed process left of one that is."""
+    path = PurePosixPath(name)
+    if (made.folder / name).is_symlink():
+        return False
+    partial = PARTIAL.fullmatch(path.name)
+    whole = path.with_name(partial[1]).as_posix() if partial else name
+    return name in made.files or whole in made.files
+
+
+def _entries(folder: Path) -> Iterator[str]:
+    """Every file and link below a folder, in order; links are not followed."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        found += [Path(place, name).relative_to(folder).as_posix() for name in (*files, *links)]
+    yield from sorted(found)
