@@ -87,7 +87,7 @@ def _placement(device: str | None, precision: str | None) -> tuple[str, str]:
     kind = device.partition(":")[0]
     if kind not in BATCH or (kind == "cuda" and not gpu):
         raise ValueError(f"device {device!r} is not available: expected cpu{' or cuda' if gpu else ''}")
-    precision = precision or _best_precision(kind)
+    precision = precision or best_precision(kind)
     possible = {"fp32": True, "bf16": _has_bf16(kind), "fp16": kind == "cuda"}
     if not possible.get(precision, False):
         allowed = ", ".join(name for name, able in possible.items() if able)
@@ -95,8 +95,8 @@ def _placement(device: str | None, precision: str | None) -> tuple[str, str]:
     return device, precision
 
 
-def _best_precision(kind: str) -> str:
-    """Half precision where it is quick: on a CPU without instructions for bf16 it is slower than fp32."""
+def best_precision(kind: str) -> str:
+    """The default on this machine's "cpu" or "cuda": bf16 on a CPU without instructions for it is slower than fp32."""
     import torch
 
     if kind == "cuda":

@@ -10,9 +10,10 @@ ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {
     "checksum.py": set(),
     "columns.py": {"checksum"},
-    "ray_slots.py": set(),
-    "rehydrate": {"columns", "ray_slots", "rehydrate"},
-    "builder": {"columns", "ray_slots", "rehydrate", "builder", "twigma"},
+    "environment.py": set(),
+    "ray_slots.py": {"environment"},
+    "rehydrate": {"columns", "environment", "ray_slots", "rehydrate"},
+    "builder": {"columns", "environment", "ray_slots", "rehydrate", "builder", "twigma"},
     "analysis": {"columns", "ray_slots", "analysis"},
     "loader.py": {"columns", "zenodo", "rehydrate"},
     "zenodo.py": {"columns", "rehydrate"},  # its list of ids is checked as any other

@@ -29,7 +29,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoder(folder):
-    return stage.load_encoder(str(folder), device="cpu")
+    """In full precision, as the numbers it is compared with are."""
+    return stage.load_encoder(str(folder), device="cpu", precision="fp32")
 
 
 def pictures(n):
@@ -125,11 +126,26 @@ def test_a_changed_model_or_precision_embeds_again(tmp_path, folder):
     make_shard(tmp_path / "w", "00000", {"1": encode(pixels(1))})
     assert stage.embed_shards(tmp_path / "w", str(folder), device="cpu") == 1
     path = tmp_path / "w" / "columns" / "embed" / "00000.arrow"
-    assert columns.made_from(path)["model"] == "tiny-clip" and columns.made_from(path)["precision"] == "fp32"
+    assert columns.made_from(path)["model"] == "tiny-clip"
+    assert columns.made_from(path)["precision"] == stage.best_precision("cpu")
     other = tiny_clip(tmp_path / "other", seed=1)
     assert stage.embed_shards(tmp_path / "w", str(other), device="cpu") == 1
     assert stage.embed_shards(tmp_path / "w", str(other), device="cpu") == 0
-    assert stage.embed_shards(tmp_path / "w", str(other), device="cpu", precision="fp32") == 0
+    assert stage.embed_shards(tmp_path / "w", str(other), device="cpu", precision=stage.best_precision("cpu")) == 0
+
+
+@pytest.mark.parametrize(("first", "second"), [("fp32", "bf16"), ("bf16", "fp32")])
+def test_a_folder_keeps_the_precision_it_was_begun_with_until_another_is_named(tmp_path, folder, first, second):
+    """Whatever the machine's own default is."""
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("this CPU has no bf16 arithmetic")
+    path = tmp_path / "columns" / "embed" / "00000.arrow"
+    make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
+    assert stage.embed_shards(tmp_path, str(folder), device="cpu", precision=first) == 1
+    assert stage.embed_shards(tmp_path, str(folder), device="cpu") == 0
+    assert columns.made_from(path)["precision"] == first
+    assert stage.embed_shards(tmp_path, str(folder), device="cpu", precision=second) == 1
+    assert columns.made_from(path)["precision"] == second
 
 
 def test_bf16_is_close(folder, encoder):
@@ -208,7 +224,7 @@ def test_pins(tmp_path, hub):
 
 def test_a_hub_model_is_fetched_pinned_and_checked(tmp_path, hub, folder, encoder):
     make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
-    assert stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu") == 1
+    assert stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu", precision="fp32") == 1
     part = columns.read_arrow(tmp_path / "columns" / "embed" / "00000.arrow")
     assert as_matrix(part["embedding"]).tobytes() == encoder.encode([stage_image(encode(pixels(1)))]).tobytes()
     asked = len(hub["asked"])
