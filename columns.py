@@ -166,8 +166,8 @@ def add(table: pa.Table, **values: Any) -> pa.Table:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Yield a name beside `path` to write to; on success fsync and rename, so `path` existing means finished."""
+def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
+    """Yield a name beside `path`; then fsync and rename: `path` existing means finished. What was private stays so."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
@@ -175,6 +175,8 @@ def atomic(path: Path) -> Iterator[Path]:
         if process.isdecimal() and not Path("/proc", process).exists():
             left.unlink(missing_ok=True)  # of a process that was killed
     try:
+        if private or (path.exists() and not path.stat().st_mode & 0o077):
+            partial.touch(0o600)
         yield partial
         fsync(partial)
         partial.replace(path)
@@ -192,15 +194,15 @@ def fsync(path: Path) -> None:
         os.close(handle)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, private: bool = False) -> None:
     """Write JSON atomically, keys sorted, so that equal content is equal bytes."""
-    with atomic(path) as partial:
+    with atomic(path, private=private) as partial:
         partial.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")
 
 
-def write_parquet(path: Path, table: pa.Table) -> None:
+def write_parquet(path: Path, table: pa.Table, *, private: bool = False) -> None:
     """Write a Parquet file atomically (zstd)."""
-    with atomic(path) as partial:
+    with atomic(path, private=private) as partial:
         pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
 
 
@@ -239,9 +241,9 @@ def part_is_current(path: Path, made_from: Any) -> bool:
 def write_part(path: Path, table: pa.Table, made_from: Any) -> None:
     """Write one part of `columns/NAME/` as uncompressed Arrow IPC, marked with what it was made from and a checksum."""
     marks = {"fingerprint": fingerprint(made_from), "made_from": json.dumps(made_from, sort_keys=True)}
-    schema_marked = table.schema.with_metadata(marks | {"crc32": checksum.UNSEALED})
-    with atomic(path) as partial:
-        with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, schema_marked) as writer:
+    marked = table.schema.with_metadata(marks | {"crc32": checksum.UNSEALED})
+    with atomic(path, private=True) as partial:
+        with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, marked) as writer:
             writer.write_table(table)
         checksum.seal(partial)
 

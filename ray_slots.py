@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from twigma import __version__
+from twigma import __version__, environment
 
 TRIES = 6  # of one task whose slot is lost
 SILENCE = 300.0  # seconds a slot may take for one piece
@@ -66,19 +66,29 @@ class Slot:
         """Put away what would outlive the actor."""
 
 
+def starts_here(address: str | None = None) -> bool:
+    """Whether `connect` starts a cluster on this machine."""
+    return _address(address) == "local"
+
+
+def _address(address: str | None) -> str:
+    return address or os.environ.get("RAY_ADDRESS") or "local"
+
+
 @contextlib.contextmanager
 def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int]:
     """Join the Ray cluster at `address` (or $RAY_ADDRESS), else start one here with `cpus`; yield its number of CPUs.
 
-    Nodes import this package from where the driver does, else from what is installed there. While connected, what is
-    printed to standard output is dropped: Ray tells there of every worker that ends.
+    Nodes import this package from where the driver does, else from what is installed there; no token of the driver
+    goes to them. One started here listens on loopback only and asks for the token in ~/.ray/auth_token. While
+    connected, what is printed to standard output is dropped: Ray tells there of every worker that ends.
     """
     try:
         import ray
     except ModuleNotFoundError as error:
         raise RuntimeError("Ray is not installed here: pip install 'twigma[ray]'") from error
 
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    address = _address(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray will do; without it, it warns
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -87,8 +97,15 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere), _sigterm_put_back():
         try:
             _knock(address)
-            environment = {"env_vars": {"PYTHONPATH": paths}}
-            ray.init(address, runtime_env=environment, log_to_driver=False, configure_logging=False, **own)
+            variables = {"PYTHONPATH": paths} | ({} if address == "local" else environment.ON_NODES)
+            with environment.private_cluster() if address == "local" else contextlib.nullcontext():
+                ray.init(
+                    address,
+                    runtime_env={"env_vars": variables},
+                    log_to_driver=False,
+                    configure_logging=False,
+                    **own,
+                )
         except (OSError, ValueError, RuntimeError, ImportError, ray.exceptions.RayError) as error:
             raise RuntimeError(
                 f"no Ray cluster answers at {address!r}: {last_line(error)}; check the address, "

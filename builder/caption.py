@@ -19,7 +19,7 @@ from PIL import Image
 
 from twigma import columns
 from twigma.builder import weights
-from twigma.builder.engine import Stage, map_shards
+from twigma.builder.engine import Prepare, Stage, map_shards
 from twigma.builder.pixels import decode
 from twigma.ray_slots import LOCAL, Engine
 
@@ -30,6 +30,7 @@ MODEL = "Salesforce/blip-image-captioning-large"
 NUM_BEAMS = 3
 MAX_NEW_TOKENS = 20
 QUESTION = "Describe the image in one short sentence."
+ADAPTER = "adapter_config.json"
 BATCH = {"cpu": 32, "cuda": 128}
 
 Inputs = Mapping[str, "torch.Tensor"]
@@ -68,21 +69,33 @@ def _find(model: str, revision: str | None, work: Path | None) -> tuple[str, Pat
     return model, weights.pin(work, model, model, revision, weights.TRANSFORMERS)
 
 
+def _fetched(where: Path | weights.Pin) -> Path:
+    """The folder with the model's files, fetched if they are not here."""
+    folder = weights.fetch(where, weights.TRANSFORMERS) if isinstance(where, weights.Pin) else where
+    weights.weights_files(folder, weights.TRANSFORMERS)
+    _is_whole(folder)
+    return folder
+
+
+def _is_whole(folder: Path) -> None:
+    if (folder / ADAPTER).exists():
+        raise ValueError(f"{folder / ADAPTER} takes the weights of another model: give one they are merged into")
+
+
 def _load(name: str, where: Path | weights.Pin, device: str | None) -> Captioner:
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    folder = weights.fetch(where, weights.TRANSFORMERS) if isinstance(where, weights.Pin) else where
-    weights.weights_files(folder, weights.TRANSFORMERS)
+    folder = _fetched(where)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     kind = device.partition(":")[0]
     dtype = torch.bfloat16 if kind == "cuda" else torch.float32
-    loader: Any = AutoProcessor
-    processor = loader.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    loader = AutoModelForImageTextToText
-    network = loader.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=dtype
-    )
+    own: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    with weights.loading(f"the model {name} in {folder}"):
+        loader: Any = AutoProcessor
+        processor = loader.from_pretrained(folder, **own)
+        loader = AutoModelForImageTextToText
+        network = loader.from_pretrained(folder, **own, use_safetensors=True, dtype=dtype)
     network = network.eval().to(device)
     turn, size = threading.Lock(), BATCH.get(kind, BATCH["cpu"])
     prompt = _prompt(processor)
@@ -155,7 +168,8 @@ def caption_shards(
     else:
         settings |= {"sha256": weights.hash_of(weights.weights_files(where, weights.TRANSFORMERS))}
     start = partial(_start, name, where)
-    return map_shards(work, "caption", settings, start, desc="caption", engine=engine, device=device)
+    prepare = Prepare(partial(_fetched, where), lambda: None)
+    return map_shards(work, "caption", settings, start, desc="caption", engine=engine, device=device, prepare=prepare)
 
 
 def _start(name: str, where: Path | weights.Pin, device: str | None) -> Stage:

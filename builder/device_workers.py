@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from twigma import environment
 from twigma.builder.engine import Event, Source, Start, treat
 
 TRIES = 3  # of a source whose process is lost
@@ -25,7 +26,8 @@ class Worker:
         self.pipe, theirs = context.Pipe()
         self.sources: dict[str, Source] = {}
         self.process = context.Process(target=_work, args=(theirs, start, device), daemon=True)
-        self.process.start()
+        with environment.inherited():
+            self.process.start()
         theirs.close()
 
     def give(self, source: Source) -> None:

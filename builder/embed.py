@@ -23,8 +23,8 @@ from PIL.Image import Image
 
 from twigma import columns
 from twigma.builder import weights
-from twigma.builder.engine import Stage, devices, map_shards
-from twigma.builder.models import MODEL, PRETRAINED, SEED, Model, find_model
+from twigma.builder.engine import Prepare, Stage, devices, map_shards
+from twigma.builder.models import MODEL, PRETRAINED, SEED, Model, checked, fetched, find_model, load_tokenizer
 from twigma.builder.pixels import Resize, decode, pixel_hash, resizer
 from twigma.builder.vectors import Half, as_column
 from twigma.ray_slots import LOCAL, Engine
@@ -87,7 +87,7 @@ def _placement(device: str | None, precision: str | None) -> tuple[str, str]:
     kind = device.partition(":")[0]
     if kind not in BATCH or (kind == "cuda" and not gpu):
         raise ValueError(f"device {device!r} is not available: expected cpu{' or cuda' if gpu else ''}")
-    precision = precision or _best_precision(kind)
+    precision = precision or best_precision(kind)
     possible = {"fp32": True, "bf16": _has_bf16(kind), "fp16": kind == "cuda"}
     if not possible.get(precision, False):
         allowed = ", ".join(name for name, able in possible.items() if able)
@@ -95,8 +95,8 @@ def _placement(device: str | None, precision: str | None) -> tuple[str, str]:
     return device, precision
 
 
-def _best_precision(kind: str) -> str:
-    """Half precision where it is quick: on a CPU without instructions for bf16 it is slower than fp32."""
+def best_precision(kind: str) -> str:
+    """The default on this machine's "cpu" or "cuda": bf16 on a CPU without instructions for it is slower than fp32."""
     import torch
 
     if kind == "cuda":
@@ -117,9 +117,9 @@ def _load(model: Model, device: str, precision: str, resize: str = RESIZES[0]) -
     import torch
     from open_clip.transform import PreprocessCfg
 
-    folder = weights.fetch(model.pin, weights.OPEN_CLIP) if model.pin else model.folder
+    folder = fetched(model)
     identifier = str(model.architecture) if folder is None else f"local-dir:{folder}"
-    with _quiet(), torch.random.fork_rng():
+    with weights.loading(f"the model {model.name}"), _quiet(), torch.random.fork_rng():
         torch.manual_seed(SEED)
         network, _, transform = open_clip.create_model_and_transforms(identifier, load_weights=False)
     if folder is not None:
@@ -131,7 +131,7 @@ def _load(model: Model, device: str, precision: str, resize: str = RESIZES[0]) -
     mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (config.mean, config.std))
     encode_image = _batched(lambda x: network.encode_image(((x / 255 - mean) / std).to(dtype)), size, device)
     encode_tokens = _batched(network.encode_text, size, device)
-    tokenizer = open_clip.get_tokenizer(identifier)
+    tokenizer = load_tokenizer(model)
     dim = encode_tokens(list(tokenizer(["a"]))).shape[1]
     nothing = np.empty((0, dim), np.float16)
     return Encoder(
@@ -209,7 +209,8 @@ def embed_shards(
     resize = resize or before.get("resize") or RESIZES[0]
     settings = found.made_from() | {"precision": precision, "resize": resize}
     start = partial(_start, found, precision, resize)
-    return map_shards(work, "embed", settings, start, desc="embed", engine=engine, device=device)
+    prepare = Prepare(partial(fetched, found), partial(checked, found))
+    return map_shards(work, "embed", settings, start, desc="embed", engine=engine, device=device, prepare=prepare)
 
 
 def _start(model: Model, precision: str, resize: str, device: str | None) -> Stage:

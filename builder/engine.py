@@ -22,13 +22,23 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from twigma import columns
-from twigma.ray_slots import LOCAL, Engine
+from twigma.ray_slots import LOCAL, Engine, starts_here
 from twigma.rehydrate.shards import Shard, list_shards, read_images
 
 Stage = Callable[[pa.Table], pa.Table]
 Start = Callable[[str | None], Stage]  # loads the model onto a device; None leaves the choice to the stage
 Settings = dict[str, Any]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """What the driver does before workers start, which know no token and do not ask the Hub: `fetch` their model; or
+    only `check` it, where nodes of a cluster fetch it themselves."""
+
+    fetch: Callable[[], object]
+    check: Callable[[], object]
+
 
 SHARD_ROWS = 256  # encoded images held per block
 PART_ROWS = 16_384
@@ -70,6 +80,7 @@ def map_shards(
     rows: int = SHARD_ROWS,
     engine: Engine = LOCAL,
     device: str | None = None,
+    prepare: Prepare | None = None,
 ) -> int:
     """Run a stage over the images of every finished shard; the number of images treated now.
 
@@ -82,7 +93,7 @@ def map_shards(
         manifest = json.loads(shard.manifest.read_text("utf-8"))
         provenance = settings | {"shard": manifest["sha256"]}
         sources.append(Source(shard.name, manifest["samples"], provenance, shard, rows))
-    return _run(work / "columns" / name, sources, lambda due: _spread(due, start, engine, device), desc=desc)
+    return _run(work / "columns" / name, sources, lambda due: _spread(due, start, engine, device, prepare), desc=desc)
 
 
 def map_parts(
@@ -113,15 +124,21 @@ def map_parts(
     return _run(work / "columns" / name, sources, lambda due: here(due, lambda device: start()), desc=desc)
 
 
-def _spread(due: Sequence[Source], start: Start, engine: Engine, device: str | None) -> Generator[Event, None, None]:
+def _spread(
+    due: Sequence[Source], start: Start, engine: Engine, device: str | None, prepare: Prepare | None
+) -> Generator[Event, None, None]:
     """The events of whoever treats these sources."""
     if engine.name == "ray":
+        if prepare is not None:
+            (prepare.fetch if starts_here(engine.address) else prepare.check)()
         from twigma.builder.ray_stages import on_ray
 
         return on_ray(due, start, engine.address, device)
     if len(places := devices(device)[: len(due)]) > 1:
         from twigma.builder.device_workers import on_devices
 
+        if prepare is not None:
+            prepare.fetch()
         return on_devices(due, start, places)
     return here(due, start, places[0])
 

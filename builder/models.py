@@ -6,17 +6,16 @@ A name is an open_clip architecture with a pretrained tag, `hf-hub:org/name`, or
 
 import difflib
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from twigma import columns
-from twigma.builder import weights
+from twigma.builder import model_config, weights
+from twigma.builder.model_config import CONFIG
 
 MODEL = "ViT-L-14"  # the paper's, with OpenAI's weights
 PRETRAINED = "openai"
-CONFIG = "open_clip_config.json"
 SEED = 0  # of randomly initialised weights
 
 
@@ -55,6 +54,7 @@ def find_model(
         return Model(repo, pin=weights.pin(work, repo, repo, revision, weights.OPEN_CLIP))
     if pretrained in (None, "none"):
         _known(model)
+        _is_whole(model, "hf_tokenizer_name")
         return Model(f"{model}/none", architecture=model)
     key = f"{model}/{pretrained}"
     known = weights.read_pin(work, key)
@@ -62,12 +62,42 @@ def find_model(
     return Model(key, pin=weights.pin(work, key, repo, revision, weights.OPEN_CLIP))
 
 
+def fetched(model: Model) -> Path | None:
+    """The folder with a model's files, which are fetched if they are not here; None for random weights.
+
+    Its configuration is checked before anything else is fetched: ValueError where it would load anything but itself.
+    """
+    if model.pin is not None:
+        model_config.read_config(weights.fetch(model.pin, ()))
+        return weights.fetch(model.pin, weights.OPEN_CLIP)
+    if model.folder is not None:
+        model_config.read_config(model.folder)
+    return model.folder
+
+
+def checked(model: Model) -> None:
+    """Check a model's configuration, for those who leave it to others to fetch the weights."""
+    if model.pin is not None:
+        model_config.read_config(weights.fetch(model.pin, ()))
+
+
+def load_tokenizer(model: Model) -> Any:
+    """The tokenizer of open_clip, or that in the model's folder; nothing else is read, asked or run."""
+    import open_clip
+
+    folder = fetched(model)
+    if folder is None:
+        return open_clip.get_tokenizer(str(model.architecture))
+    options: dict[str, Any] = {}
+    if model_config.has_tokenizer(model_config.read_config(folder)):
+        options = {"trust_remote_code": False, "local_files_only": True}
+    with weights.loading(f"the tokenizer in {folder}"):
+        return open_clip.get_tokenizer(f"local-dir:{folder}", **options)
+
+
 def _local(folder: Path) -> Model:
-    path = folder / CONFIG
-    if not path.is_file():
-        raise FileNotFoundError(f"no {CONFIG} in {folder}: a model's folder holds it beside its .safetensors weights")
-    config = json.loads(path.read_text("utf-8"))
-    hashes = columns.file_sha256(path) + columns.file_sha256(weights.weights_files(folder)[0])
+    config = model_config.read_config(folder)
+    hashes = columns.file_sha256(folder / CONFIG) + columns.file_sha256(weights.weights_files(folder)[0])
     return Model(
         str(config.get("name", folder.name)),
         folder=folder,
@@ -84,11 +114,25 @@ def _known(model: str) -> None:
         raise ValueError(f"unknown model {model!r}: open_clip has {', '.join(near)}, …; a folder or hf-hub: works too")
 
 
+def _is_whole(model: str, *needs: str) -> None:
+    """ValueError where an architecture of open_clip needs files of another repository than that of its weights."""
+    import open_clip
+
+    text = open_clip.get_model_config(model)["text_cfg"]
+    for name in ("hf_model_name", *needs):
+        if other := text.get(name):
+            raise ValueError(
+                f"{model} needs files of another repository too ({name} {other}), which no commit fixes: "
+                "choose other weights, or another model"
+            )
+
+
 def _repository(model: str, pretrained: str) -> str:
     """The Hub repository that holds the weights of an open_clip tag."""
     import open_clip
 
     _known(model)
+    _is_whole(model)
     tags = open_clip.list_pretrained_tags_by_model(model)
     if pretrained not in tags:
         near = difflib.get_close_matches(pretrained, tags, cutoff=0.4) or tags

@@ -2,7 +2,8 @@
 
 There is an actor for each GPU of the cluster, or for every few CPUs where it has none; it loads the model once and
 treats shard after shard. The driver sends the files of a shard and writes the part that comes back, so nodes share no
-file system. A model in a local folder must lie at the same path on every node; one of the Hub is fetched by each.
+file system. A model in a local folder must lie at the same path on every node. One of the Hub is fetched by the driver
+for a cluster that it starts on its machine, and else by each node, with the Hub token that the node was started with.
 """
 
 import contextlib

@@ -59,7 +59,7 @@ def add_images(work: Path, name: str, paths: Sequence[Path], group: str | None) 
     report = add_tars(work, paths, group)
     table = columns.read_parquet(work / "images.parquet")
     if set(table["source"].to_pylist()) - {name}:
-        columns.write_parquet(work / "images.parquet", columns.add(table, source=[name] * len(table)))
+        columns.write_parquet(work / "images.parquet", columns.add(table, source=[name] * len(table)), private=True)
     return {key: int(pc.sum(report[key]).as_py() or 0) for key in ("images", "failed")}
 
 
@@ -115,7 +115,7 @@ def _extend(work: Path, name: str, rows: pa.Table) -> None:
         twice = counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"]
         raise ValueError(f"{path}: two rows would have the name {twice}: names must differ within a reference set")
     made = columns.add(rows, id=rows["image_name"], source=[name] * len(rows))
-    columns.write_parquet(path, pa.concat_tables([table, made], promote_options="default"))
+    columns.write_parquet(path, pa.concat_tables([table, made], promote_options="default"), private=True)
 
 
 def embed_texts(work: Path, made_from: dict[str, Any], *model: Any, revision: str | None) -> int:
@@ -132,7 +132,7 @@ def embed_texts(work: Path, made_from: dict[str, Any], *model: Any, revision: st
     encode = load_encoder(*model, revision=revision, work=work).encode_text
     texts = table["text"].to_pylist()
     rows = encode_all(texts, encode, work.name)
-    tokens = token_counter(find_model(model[0], model[1], revision, work), model[0])
+    tokens = token_counter(find_model(model[0], model[1], revision, work))
     made = pa.table({"image_name": table["image_name"].combine_chunks(), "embedding": as_column(rows)})
     made = made.append_column("tokens", pa.array(map(tokens, texts), pa.int32()))
     columns.write_part(part, made, provenance)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from twigma import columns
 from twigma.builder.embed import load_encoder
-from twigma.builder.models import MODEL, PRETRAINED, Model, find_model
+from twigma.builder.models import MODEL, PRETRAINED, Model, find_model, load_tokenizer
 from twigma.builder.same_model import differing
 from twigma.builder.vectors import Half, as_column
 
@@ -72,7 +72,7 @@ def embed_texts(
             continue
         if not encoders:
             encoders.append(load_encoder(model, pretrained, device, revision=revision, work=work).encode_text)
-        columns.write_part(path, _embedded(chosen, encoders[0], token_counter(found, model), kind), made_from)
+        columns.write_part(path, _embedded(chosen, encoders[0], token_counter(found), kind), made_from)
         counts[kind] = len(chosen)
     return counts
 
@@ -86,12 +86,9 @@ def without_links(text: str) -> str:
     return " ".join(LINKS_AND_TAGS.sub(" ", html.unescape(text)).split())
 
 
-def token_counter(found: Model, model: str = MODEL) -> Callable[[str], int]:
+def token_counter(found: Model) -> Callable[[str], int]:
     """Tokens of a text as the model counts them, its marks of start and end included, nothing cut off."""
-    import open_clip
-
-    name = f"local-dir:{found.folder}" if found.folder is not None else model.removeprefix("local-dir:")
-    tokenizer = open_clip.get_tokenizer(name)
+    tokenizer = load_tokenizer(found)
     if hasattr(tokenizer, "tokenizer"):  # of transformers
         return lambda text: len(tokenizer.tokenizer(text, verbose=False)["input_ids"])
     return lambda text: len(tokenizer.encode(text)) + 2

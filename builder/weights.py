@@ -9,7 +9,9 @@ import fnmatch
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from twigma import columns
 OPEN_CLIP = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
 TRANSFORMERS = ("model.safetensors", "model-?????-of-?????.safetensors")
 FILES = ("*.json", "*.txt", "*.model", "*.jinja")  # configuration and tokenizer; never a pickle
+_hub = threading.RLock()  # held while something is fetched, and while nothing may be
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -109,18 +112,39 @@ def _ask(repo: str, revision: str | None, wanted: Sequence[str]) -> Pin:
 def fetch(found: Pin, wanted: Sequence[str]) -> Path:
     """Local folder of that commit: configuration, tokenizer and its weights, whose hashes are checked.
 
-    From the cache where it is complete. OSError when it cannot be downloaded, ValueError on a wrong hash.
+    Only configuration and tokenizer if no weights are `wanted`. From the cache where it is complete. OSError when it
+    cannot be downloaded, ValueError on a wrong hash.
     """
     from huggingface_hub import snapshot_download
 
-    weights = list(found.sha256) or list(wanted)
+    names = (list(found.sha256) or list(wanted)) if wanted else []
     try:
-        folder = Path(snapshot_download(found.repo, revision=found.revision, allow_patterns=[*FILES, *weights]))
+        with _hub:
+            folder = Path(snapshot_download(found.repo, revision=found.revision, allow_patterns=[*FILES, *names]))
     except Exception as error:
         raise OSError(
             f"cannot download {found.repo} at {found.revision} ({type(error).__name__}): give a local folder instead"
         ) from error
-    for name, expected in found.sha256.items():
-        if (sha256 := columns.file_sha256(folder / name)) != expected:
+    for name in names and found.sha256:
+        sha256, expected = columns.file_sha256(folder / name), found.sha256[name]
+        if sha256 != expected:
             raise ValueError(f"{folder / name}: expected sha256 {expected}, found {sha256}: delete it and run again")
     return folder
+
+
+@contextmanager
+def loading(what: str) -> Iterator[None]:
+    """Ask nothing of the Hub meanwhile, whatever the files say; what is wrong with them becomes one sentence."""
+    from huggingface_hub import constants
+
+    with _hub:
+        before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+        try:
+            yield
+        except ModuleNotFoundError:
+            raise
+        except (ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError, OSError) as error:
+            lines = str(error).split("\n")
+            raise ValueError(f"{what} cannot be loaded: {lines[0].strip() or type(error).__name__}") from error
+        finally:
+            constants.HF_HUB_OFFLINE = before

@@ -134,7 +134,7 @@ def _register(work: Path, tar: Path, stem: str, taken: set[str], group_key: str 
         made = threads.map(lambda sample, name: _row(data, sample, name, group_key), samples, names)
         rows = list(tqdm(made, desc=f"add {tar.name}", total=len(samples), unit="image", mininterval=0.5))
     rows = [row | {"key": f"{at:09}"} for at, row in enumerate(rows)]
-    columns.write_parquet(shard.sidecar, pa.Table.from_pylist(rows, SIDECAR))
+    columns.write_parquet(shard.sidecar, pa.Table.from_pylist(rows, SIDECAR), private=True)
     inside = tar.parent == shard.manifest.parent.absolute()
     facts = shards.verify(tar, shard.sidecar)
     place = {"tar": tar.name if inside else str(tar), "made_from": {"kind": "add", "group_key": group_key}}
@@ -250,7 +250,7 @@ def _extend_images_table(work: Path) -> None:
     rows = columns.add(rows, source=["local"] * len(rows))
     merged = pa.concat_tables([table, rows.replace_schema_metadata()], promote_options="default")
     order = [(name, "ascending") for name in ("created_at", "id", "image_name") if name in merged.column_names]
-    columns.write_parquet(path, merged.sort_by(order))
+    columns.write_parquet(path, merged.sort_by(order), private=True)
 
 
 def _made_by_add(shard: Shard) -> bool:

@@ -88,7 +88,7 @@ def write_quarantine(
     if not rows:
         target.unlink(missing_ok=True)
         return None
-    with columns.atomic(target) as partial, partial.open("w", encoding="ascii", newline="") as handle:
+    with columns.atomic(target, private=True) as partial, partial.open("w", encoding="ascii", newline="") as handle:
         csv.writer(handle).writerows([QUARANTINE, *rows])
     return target if bad else None
 

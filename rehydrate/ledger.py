@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from twigma.rehydrate.answers import OUTCOMES, dicts, outcomes
+from twigma.rehydrate.lock import make_private
 from twigma.rehydrate.pages import KINDS, Page, append_page, check, page_file, read_pages
 from twigma.rehydrate.removed import read_removed, strip_answer
 
@@ -59,7 +60,8 @@ class Ledger:
 
     def __init__(self, work: Path) -> None:
         self.work = Path(work)
-        (self.work / "pages").mkdir(parents=True, exist_ok=True)
+        make_private(self.work)
+        (self.work / "pages").mkdir(exist_ok=True)
         self._path = self.work / "ledger.sqlite"
         with ExitStack() as stack:
             self._lock = _lock(self.work)
@@ -247,6 +249,7 @@ def _lock(work: Path) -> int:
 
 def _open(path: Path) -> sqlite3.Connection:
     """The database; a damaged one is made again, from the pages."""
+    path.touch(0o600)  # what SQLite writes beside it has the same permissions
     db = sqlite3.connect(path)
     try:
         # Written ahead, and synced now and then: what a crash takes from the ledger it reads off the pages again.

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from twigma.environment import for_worker
 from twigma.rehydrate.plan import list_of
 from twigma.rehydrate.shards import Shard
 
@@ -46,11 +47,7 @@ class PoolProcess:
     """A pool in a process group of its own: lists of tasks go in, `events` come out until the pool ends."""
 
     def __init__(self, options: dict[str, Any], processes: int) -> None:
-        environment = os.environ | {
-            "NO_ALBUMENTATIONS_UPDATE": "1",
-            "X_BEARER_TOKEN": "",  # of no use to processes that read strangers' images
-            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
-        }
+        environment = for_worker() | {"NO_ALBUMENTATIONS_UPDATE": "1"}
         command = [sys.executable, "-W", "ignore", "-m", "twigma.rehydrate.pool"]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True, text=True

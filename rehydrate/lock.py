@@ -10,10 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+def make_private(work: Path) -> None:
+    """Make a working folder, for this user alone; the permissions of one that is there are the user's."""
+    work.parent.mkdir(parents=True, exist_ok=True)
+    work.mkdir(mode=0o700, exist_ok=True)
+
+
 @contextlib.contextmanager
 def only_run(work: Path) -> Iterator[None]:
     """Hold a working folder alone; RuntimeError at once when another run does. A kill frees it too."""
-    work.mkdir(parents=True, exist_ok=True)
+    make_private(work)
     with (work / ".rehydrate.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

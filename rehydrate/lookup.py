@@ -104,7 +104,7 @@ def refuse_missing(answer: dict[str, Any], client: XClient, followers: bool) -> 
 def write_outcomes(work: Path, outcomes: dict[str, str]) -> Path:
     """Write `WORK/outcomes.csv`: which ids of the list are there, which are missing, and why (id, outcome)."""
     path = Path(work) / inventory.OUTCOMES
-    with columns.atomic(path) as partial, partial.open("w", encoding="ascii", newline="") as handle:
+    with columns.atomic(path, private=True) as partial, partial.open("w", encoding="ascii", newline="") as handle:
         writer = csv.writer(handle)
         writer.writerow(["id", "outcome"])
         writer.writerows(outcomes.items())

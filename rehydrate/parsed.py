@@ -52,7 +52,7 @@ def write_images_table(work: Path) -> pa.Table:
     tables = (_weighted(table, weights) for table in ordered(opened, found, schema))
     _write(path, tables, _weighted(schema.empty_table(), weights).schema)
     images = columns.file_sha256(path)
-    columns.write_json(made, {"made_from": facts, "images": images, "skipped": found.skipped.to_pylist()})
+    columns.write_json(made, {"made_from": facts, "images": images, "skipped": found.skipped.to_pylist()}, private=True)
     return found.skipped
 
 
@@ -60,7 +60,7 @@ def _write(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> None:
     """Write the table slice by slice; a file that would not change stays as it is."""
     new = _folder(path.parent) / path.name
     options = {"compression": "zstd", "write_page_checksum": True}
-    with columns.atomic(new) as file, pq.ParquetWriter(file, schema, **options) as writer:
+    with columns.atomic(new, private=True) as file, pq.ParquetWriter(file, schema, **options) as writer:
         for table in tqdm(tables, desc="images table", unit="slice", delay=1):
             writer.write_table(table)
     if path.exists() and filecmp.cmp(new, path, shallow=False):

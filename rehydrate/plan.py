@@ -61,7 +61,7 @@ def _write_lists(work: Path, new: pa.Table, rows_per_shard: int, first: int) -> 
     paths = []
     for number, start in enumerate(range(0, len(new), rows_per_shard), first):
         path = work / "shards" / "plan" / f"{number:05}.parquet"
-        columns.write_parquet(path, new.slice(start, rows_per_shard))
+        columns.write_parquet(path, new.slice(start, rows_per_shard), private=True)
         paths.append(path)
     return paths
 

@@ -93,7 +93,7 @@ def add_removed(work: Path, names: Iterable[str]) -> Removed:
     known = read_removed(work)
     salt = known.salt or secrets.token_hex(16)
     found = Removed(salt, known.hashes | {hash_of(salt, name) for name in names})
-    columns.write_json(Path(work) / "removed.json", {"salt": salt, "hashes": sorted(found.hashes)})
+    columns.write_json(Path(work) / "removed.json", {"salt": salt, "hashes": sorted(found.hashes)}, private=True)
     return found
 
 

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from twigma import columns
 from twigma.rehydrate.ids import IdList, month, read_id_list
 from twigma.rehydrate.lists import column_names
+from twigma.rehydrate.lock import make_private
 
 STRATIFY = ("month",)
 UNKNOWN = "unknown"  # the stratum of rows with an empty cell
@@ -120,11 +121,11 @@ def read_list(work: Path) -> pa.Table | None:
 def record(work: Path, drawn: pa.Table) -> None:
     """Add a list, or a sample of one, to `WORK/ids.parquet`; raises ValueError, and changes nothing, as `unite`."""
     path = Path(work) / "ids.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     with _alone(path.parent):
         united = unite(work, drawn)
         if not united.equals(read_list(work)):
-            columns.write_parquet(path, united)
+            columns.write_parquet(path, united, private=True)
 
 
 def unite(work: Path, drawn: pa.Table) -> pa.Table:

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma import columns
+from twigma.rehydrate.lock import make_private
 
 _FIELDS = ("image_name", "url", "status", "error", "width", "height", "sha256", "group")
 _OURS = [("member", pa.string()), ("note", pa.string())]  # a note where the bytes are not simply the host's
@@ -229,8 +230,9 @@ def verify(tar: Path, sidecar: Path) -> dict[str, Any]:
 @contextlib.contextmanager
 def lock(work: Path) -> Iterator[None]:
     """Hold the shards of a working folder alone; RuntimeError at once when another process does."""
+    make_private(work)
     folder = work / "shards"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     with (folder / ".lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

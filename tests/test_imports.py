@@ -12,9 +12,10 @@ ALLOWED = {
     "columns.py": {"checksum"},
     "folders.py": set(),
     "inventory.py": set(),
-    "ray_slots.py": set(),
-    "rehydrate": {"columns", "inventory", "ray_slots", "rehydrate"},
-    "builder": {"columns", "folders", "inventory", "ray_slots", "rehydrate", "builder", "twigma"},
+    "environment.py": set(),
+    "ray_slots.py": {"environment"},
+    "rehydrate": {"columns", "environment", "inventory", "ray_slots", "rehydrate"},
+    "builder": {"columns", "environment", "folders", "inventory", "ray_slots", "rehydrate", "builder", "twigma"},
     "analysis": {"columns", "folders", "inventory", "ray_slots", "analysis"},
     "loader.py": {"columns", "zenodo", "rehydrate"},
     "zenodo.py": {"columns", "rehydrate"},  # its list of ids is checked as any other

@@ -1,9 +1,12 @@
 """Captions: transformers' own words, the same at any place, null where decoding fails."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from model_hub import evil_code, serving
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from staging import encode, make_shard, pixels, tiny_blip, tiny_blip2, tiny_llava
@@ -112,3 +115,34 @@ def test_what_is_refused(tmp_path, folder):
     with pytest.raises(ValueError, match="40 hex digits"):
         stage.caption_shards(tmp_path, "org/name", revision="main")
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "processor_config.json"])
+@pytest.mark.parametrize("where", ["evil", "org/second--evil"])
+@pytest.mark.parametrize("kind", ["known", "unknown"])
+def test_no_model_runs_code_or_asks_another_repository(tmp_path, monkeypatch, name, where, kind):
+    """Whatever its files name; a kind of model that transformers knows is loaded by its own code."""
+    canary, folder = tmp_path / "canary", tiny_blip(tmp_path / "evilblip")
+    (folder / "evil.py").write_bytes(evil_code(canary))
+    path = folder / name
+    found = json.loads(path.read_text("utf-8"))
+    classes = ("AutoConfig", "AutoModelForImageTextToText", "AutoProcessor", "AutoImageProcessor")
+    found["auto_map"] = dict.fromkeys(classes, f"{where}.Evil") | {"AutoTokenizer": [f"{where}.Evil", None]}
+    found |= {"trust_remote_code": True}
+    if kind == "unknown":
+        found |= {key: "evil" for key in ("model_type", "tokenizer_class", "processor_class") if key in found}
+    path.write_text(json.dumps(found), "utf-8")
+    with serving(second={"evil.py": evil_code(canary)}) as hub:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        try:
+            stage.load_captioner(str(folder), device="cpu")
+        except ValueError as error:
+            assert "\n" not in str(error) and "cannot be loaded" in str(error)
+    assert not canary.exists() and hub.asked == []
+
+
+def test_an_adapter_is_no_whole_model(tmp_path):
+    folder = tiny_blip(tmp_path / "adapter")
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "org/second"}')
+    with pytest.raises(ValueError, match=r"adapter_config\.json takes the weights of another model"):
+        stage.load_captioner(str(folder), device="cpu")

@@ -1,18 +1,16 @@
 """Embeddings: open_clip's own numbers, the same bytes wherever an image stands, names, and what is refused."""
 
-import hashlib
 import json
 import pickle
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import open_clip
 import pyarrow as pa
 import pytest
 import torch
+from model_hub import contents, serving
 from PIL import Image
 from staging import DIM, encode, make_shard, pixels, tiny_clip
 
@@ -29,7 +27,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoder(folder):
-    return stage.load_encoder(str(folder), device="cpu")
+    """In full precision, as the numbers it is compared with are."""
+    return stage.load_encoder(str(folder), device="cpu", precision="fp32")
 
 
 def pictures(n):
@@ -125,11 +124,26 @@ def test_a_changed_model_or_precision_embeds_again(tmp_path, folder):
     make_shard(tmp_path / "w", "00000", {"1": encode(pixels(1))})
     assert stage.embed_shards(tmp_path / "w", str(folder), device="cpu") == 1
     path = tmp_path / "w" / "columns" / "embed" / "00000.arrow"
-    assert columns.made_from(path)["model"] == "tiny-clip" and columns.made_from(path)["precision"] == "fp32"
+    assert columns.made_from(path)["model"] == "tiny-clip"
+    assert columns.made_from(path)["precision"] == stage.best_precision("cpu")
     other = tiny_clip(tmp_path / "other", seed=1)
     assert stage.embed_shards(tmp_path / "w", str(other), device="cpu") == 1
     assert stage.embed_shards(tmp_path / "w", str(other), device="cpu") == 0
-    assert stage.embed_shards(tmp_path / "w", str(other), device="cpu", precision="fp32") == 0
+    assert stage.embed_shards(tmp_path / "w", str(other), device="cpu", precision=stage.best_precision("cpu")) == 0
+
+
+@pytest.mark.parametrize(("first", "second"), [("fp32", "bf16"), ("bf16", "fp32")])
+def test_a_folder_keeps_the_precision_it_was_begun_with_until_another_is_named(tmp_path, folder, first, second):
+    """Whatever the machine's own default is."""
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("this CPU has no bf16 arithmetic")
+    path = tmp_path / "columns" / "embed" / "00000.arrow"
+    make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
+    assert stage.embed_shards(tmp_path, str(folder), device="cpu", precision=first) == 1
+    assert stage.embed_shards(tmp_path, str(folder), device="cpu") == 0
+    assert columns.made_from(path)["precision"] == first
+    assert stage.embed_shards(tmp_path, str(folder), device="cpu", precision=second) == 1
+    assert columns.made_from(path)["precision"] == second
 
 
 def test_bf16_is_close(folder, encoder):
@@ -196,7 +210,7 @@ def test_pins(tmp_path, hub):
     """A commit is asked of the Hub once, then it is the working folder's; a moved branch changes nothing."""
     first = weights.pin(tmp_path, "m", "org/name", None, weights.OPEN_CLIP)
     assert first.revision == "a" * 40
-    hub["sha"] = "b" * 40
+    hub.sha = "b" * 40
     assert weights.pin(tmp_path, "m", "org/name", None, weights.OPEN_CLIP) == first
     assert models.find_model("hf-hub:org/name", work=tmp_path).made_from()["revision"] == "b" * 40
     assert json.loads((tmp_path / "models" / "pins.json").read_text())["m"]["revision"] == "a" * 40
@@ -208,12 +222,12 @@ def test_pins(tmp_path, hub):
 
 def test_a_hub_model_is_fetched_pinned_and_checked(tmp_path, hub, folder, encoder):
     make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
-    assert stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu") == 1
+    assert stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu", precision="fp32") == 1
     part = columns.read_arrow(tmp_path / "columns" / "embed" / "00000.arrow")
     assert as_matrix(part["embedding"]).tobytes() == encoder.encode([stage_image(encode(pixels(1)))]).tobytes()
-    asked = len(hub["asked"])
-    assert stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu") == 0 and len(hub["asked"]) == asked
-    assert not any("canary" in path for path in hub["asked"])
+    asked = len(hub.asked)
+    assert stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu") == 0 and len(hub.asked) == asked
+    assert not any("canary" in path for path in hub.asked)
     named = weights.pin(None, "m", "org/name", "a" * 40, weights.OPEN_CLIP)
     tampered = weights.Pin(named.repo, named.revision, dict.fromkeys(named.sha256, "0" * 64))
     with pytest.raises(ValueError, match="expected sha256 0000"):
@@ -230,56 +244,12 @@ def test_the_papers_weights_have_a_repository():
 @pytest.fixture
 def hub(tmp_path, folder, monkeypatch):
     """A loopback Hub with one repository: the tiny model and a pickle that nobody should fetch."""
-    files = {path.name: path.read_bytes() for path in folder.iterdir()} | {"canary.bin": b"pickle"}
-    state = {"sha": "a" * 40, "asked": []}
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self, status, body=b"", **headers):
-            self.send_response(status)
-            for name, value in ({"Content-Length": len(body)} | headers).items():
-                self.send_header(name.replace("_", "-"), str(value))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        def do_GET(self):
-            path = self.path.split("?")[0]
-            state["asked"].append(path)
-            if path.startswith("/api/models/org/name/tree/") and "c" * 40 not in path:
-                tree = [
-                    {"type": "file", "path": name, "size": len(data), "oid": "0" * 40} for name, data in files.items()
-                ]
-                return self.answer(200, json.dumps(tree).encode())
-            if path.startswith("/api/models/org/name") and "c" * 40 not in path:
-                siblings = [describe(name, data) for name, data in files.items()]
-                sha = state["sha"] if "/revision/" not in path else path.rsplit("/", 1)[1]
-                return self.answer(200, json.dumps({"id": "org/name", "sha": sha, "siblings": siblings}).encode())
-            if path.startswith("/org/name/resolve/"):
-                *_, commit, name = path.split("/")
-                digest = hashlib.sha256(files[name]).hexdigest()
-                return self.answer(200, files[name], ETag=f'"{digest}"', X_Repo_Commit=commit)
-            return self.answer(404)
-
-        do_HEAD = do_GET  # noqa: N815
-
-        def log_message(self, *_):
-            pass
-
-    def describe(name, data):
-        lfs = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
-        return {"rfilename": name, "size": len(data), "blobId": "0" * 40, "lfs": lfs}
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
-        template = url + "/{repo_id}/resolve/{revision}/{filename}"
+    with serving(name=contents(folder) | {"canary.bin": b"pickle"}) as hub:
+        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
         monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-        yield state
-        server.shutdown()
-        thread.join()
+        yield hub
 
 
 @pytest.mark.slow

@@ -1,0 +1,66 @@
+"""What of this process's environment its workers get: everything but the tokens that only the driver uses.
+
+Workers read strangers' images and load strangers' models; whoever takes one of them over finds no token there. What
+needs a token (the X API, Zenodo, models behind a login) is asked by the driver, before workers start.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+TOKENS = ("X_BEARER_TOKEN", "ZENODO_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+# A worker loads what the driver fetched; nor does it send the token that `hf auth login` wrote.
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
+# On machines of a cluster, which fetch models themselves and may have a token for that.
+ON_NODES = {"X_BEARER_TOKEN": "", "ZENODO_TOKEN": ""}
+
+
+def for_worker() -> dict[str, str]:
+    """The environment of a worker on this machine: no token, no Hub, and this process's import path."""
+    kept = {name: value for name, value in os.environ.items() if name not in TOKENS}
+    return kept | OFFLINE | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+
+
+@contextlib.contextmanager
+def inherited() -> Iterator[None]:
+    """Have processes that start meanwhile inherit the same, where they can only inherit."""
+    changes = dict.fromkeys(TOKENS) | OFFLINE
+    before = {name: os.environ.get(name) for name in changes}
+    _set(changes)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@contextlib.contextmanager
+def private_cluster() -> Iterator[None]:
+    """Have a Ray cluster that starts meanwhile listen on loopback only, know no token, and write for this user."""
+    from ray._private import ray_constants
+
+    _only_ours(Path.home() / ".ray" / "auth_token")
+    clusters, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False  # one node: its IP is loopback
+    umask = os.umask(0o077)
+    try:
+        with inherited():
+            yield
+    finally:
+        os.umask(umask)
+        ray_constants.ENABLE_RAY_CLUSTER = clusters
+
+
+def _only_ours(token: Path) -> None:
+    """Let nobody else read a token that Ray wrote earlier."""
+    with contextlib.suppress(OSError):  # none yet, or not ours
+        if token.stat().st_mode & 0o077:
+            token.chmod(0o600)
