@@ -84,16 +84,16 @@ def _say_sample(drawn: "pa.Table", total: int, strata: int, stratify: str, seed:
 def _require_ids(path: Path, listed: "IdList") -> None:
     if not listed.ids:
         first = f"; line {listed.bad[0].line}: {listed.bad[0].reason}" if listed.bad else ": it is empty"
-        raise ValueError(f"{path}: expected post ids, found none on {len(listed.bad):,} lines{first}")
+        raise ValueError(f"{path}: expected post ids, found none on {listed.bad.total:,} lines{first}")
 
 
 def _set_aside(folder: Path | None, path: Path, listed: "IdList") -> None:
     """Name the first lines without a usable id, and write all of them to the quarantine of the folder."""
     from twigma.rehydrate.ids import write_quarantine
 
-    target = write_quarantine(folder, listed.bad, path) if folder else None
+    target = write_quarantine(folder, listed.bad.rows(), path) if folder else None
     if listed.bad:
-        click.echo(f"  {len(listed.bad):,} lines set aside" + (f", all in {target}" if target else ""))
+        click.echo(f"  {listed.bad.total:,} lines set aside" + (f", all in {target}" if target else ""))
     for line, value, reason in listed.bad[:5]:
         click.echo(f"  line {line}: {reason}: {value[:60]!r}")
 

@@ -36,6 +36,10 @@ class Commands(click.Group):
             sentence = str(error) or type(error).__name__
             if os.environ.get("TWIGMA_DEBUG"):
                 raise
+        except MemoryError:
+            sentence = "out of memory: close other programs, or give this machine smaller files"
+            if os.environ.get("TWIGMA_DEBUG"):
+                raise
         click.echo(f"twigma: {sentence}", err=True)
         sys.exit(1)
 

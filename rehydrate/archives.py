@@ -6,7 +6,6 @@ one stored, and importing a file again adds nothing.
 """
 
 import gzip
-import json
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,16 +17,18 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from twigma import columns, inventory
+from twigma.rehydrate import bounded
 from twigma.rehydrate.archived_posts import Record, archived_posts
-from twigma.rehydrate.ids import BadLine, refuse_damaged, write_quarantine
+from twigma.rehydrate.ids import BadLine, SetAside, refuse_damaged, write_quarantine
 from twigma.rehydrate.ledger import Ledger
 from twigma.rehydrate.pages import require_space
 from twigma.rehydrate.parsed import write_images_table
 
 BATCH = 1000  # records that are grouped into pages together
-LONGEST = 256 << 20  # bytes of a record; a longer one is set aside
-MOST_LINES = 1_000_000  # of an indented record; a lost end must not swallow the rest
+LONGEST = 16 << 20  # bytes of a record, on one line or indented; a longer one is set aside
 HOPELESS = 10_000  # unreadable lines at the head of a file, after which the rest is not tried
+SHOWN = 200  # bytes of a line that is set aside
+TOO_LONG = "longer than {} MB: write one post a line"
 FORMATS = "an archive of X posts by twarc (API v2 or v1.1), Zeeschuimer or 4CAT, in JSON lines, plain or gzip"
 
 Page = tuple[str, dict[str, Any], dict[str, Any]]  # when captured, request, answer
@@ -49,26 +50,37 @@ def import_archives(work: Path, files: Iterable[Path]) -> tuple[dict[Path, Impor
     Gives what came of each file, and the table (what, reason, count) of what the images table of the folder holds and
     leaves out. Nothing is bought. Of a post the record captured last counts; one that does not say when it was
     captured replaces none that does. Raises FileNotFoundError, and ValueError when nothing in a file can be read or
-    its ids were rounded on the way; the files before it are imported.
+    its ids were rounded on the way; the other files are imported.
     """
     files = list(dict.fromkeys(Path(file) for file in files))
     for file in files:
         if not file.is_file():
             raise FileNotFoundError(f"no archive at {file}")
     done: dict[Path, Imported] = {}
-    failure: Exception | None = None
+    failures: list[Exception] = []
     with Ledger(work) as ledger:
-        try:
-            for file in files:
+        for file in files:
+            try:
                 done[file] = _import(ledger, file)
-        except (ValueError, OSError) as error:
-            if not done:
-                raise
-            failure = error
+            except ValueError as error:
+                failures.append(error)
+            except OSError as error:  # a full disk: the files after it would fail too
+                failures.append(error)
+                break
+        if failures and not done:
+            raise _first_of(failures)
         skipped = write_images_table(work)
-    if failure:
-        raise failure
+    if failures:
+        raise _first_of(failures)
     return done, skipped
+
+
+def _first_of(failures: list[Exception]) -> Exception:
+    """The failure of one file, or of several in one."""
+    if len(failures) == 1:
+        return failures[0]
+    kind = OSError if isinstance(failures[-1], OSError) else ValueError
+    return kind("; ".join(map(str, failures)))
 
 
 def _import(ledger: Ledger, file: Path) -> Imported:
@@ -78,11 +90,12 @@ def _import(ledger: Ledger, file: Path) -> Imported:
     if complete:
         return Imported(0, 0, 0, None, before=True)
     known = sum(ledger.counts().values())
-    records, number, bad = 0, 0, list[BadLine]()
+    records, number, bad = 0, 0, SetAside()
     for read, aside in _batches(file):
         records += len(read)
-        bad += aside
-        if not records and len(bad) >= HOPELESS:
+        for line in aside:
+            bad.note(*line)
+        if not records and bad.total >= HOPELESS:
             break
         refuse_damaged(file, list(dict.fromkeys(record.id for record in read)), [])
         for captured, request, answer in _pages(read):
@@ -94,10 +107,10 @@ def _import(ledger: Ledger, file: Path) -> Imported:
     if not records and (bad or not file.stat().st_size):
         found = f"line {bad[0].line}: {bad[0].reason}" if bad else "an empty file"
         raise ValueError(f"{file}: expected {FORMATS}; found {found}")
-    listed = write_quarantine(ledger.work, bad, file, inventory.quarantine_of(name))
+    listed = write_quarantine(ledger.work, bad.rows(), file, inventory.quarantine_of(name))
     end = {"ids": [], "followers": False, "file": name, "name": file.name, "page": number, "last": True}
     ledger.append("import", end, {"data": []})
-    return Imported(records, sum(ledger.counts().values()) - known, len(bad), listed)
+    return Imported(records, sum(ledger.counts().values()) - known, bad.total, listed)
 
 
 def _pages(records: Iterable[Record]) -> Iterator[Page]:
@@ -153,7 +166,7 @@ def _opened(file: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     with file.open("rb") as raw:
         if raw.peek(2)[:2] == b"\x1f\x8b":
             with gzip.GzipFile(fileobj=raw) as handle:
-                yield raw, handle  # type: ignore[misc]
+                yield raw, bounded.unpacked(handle, file.stat().st_size, str(file))
         else:
             yield raw, raw
 
@@ -163,31 +176,53 @@ def _lines(handle: IO[bytes]) -> Iterator[Line]:
 
     The brackets and commas of a list around the records do not count.
     """
-    number, begun, indent, parts = 0, 0, 0, list[bytes]()
+    number, record = 0, None
     try:
         while line := handle.readline(LONGEST):
             number += 1
             text = line.strip()
             depth = len(line) - len(line.lstrip())
-            if parts and depth <= indent and text not in (b"}", b"},"):
-                yield Line(begun, b"".join(parts))  # its end is lost
-                parts = []
-            if len(line) == LONGEST and not line.endswith(b"\n"):
+            whole = line.endswith(b"\n") or len(line) < LONGEST
+            if not whole:
                 _skip_line(handle)
-                yield Line(number, line[:200], f"longer than {LONGEST >> 20} MB: write one post a line")
-            elif parts:
-                parts.append(line)
-                if depth == indent or len(parts) == MOST_LINES:
-                    yield Line(begun, b"".join(parts))
-                    parts = []
+            if record and depth <= record.indent and text not in (b"}", b"},"):
+                yield record.line()  # its end is lost
+                record = None
+            if record:
+                record.add(line)
+                if depth == record.indent:
+                    yield record.line()
+                    record = None
+            elif not whole:
+                yield Line(number, line[:SHOWN], TOO_LONG.format(LONGEST >> 20))
             elif text == b"{":
-                begun, indent, parts = number, depth, [line]
+                record = _Indented(number, depth, line)
             elif text not in (b"", b"[", b"]"):
                 yield Line(number, line)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         yield Line(number + 1, b"", f"the compressed file is cut off or damaged here ({error}): get it again")
-    if parts:
-        yield Line(begun, b"".join(parts))
+    if record:
+        yield record.line()
+
+
+class _Indented:
+    """A record over several lines, kept while it is not too long."""
+
+    def __init__(self, begun: int, indent: int, first: bytes) -> None:
+        self.indent, self._begun, self._parts, self._size = indent, begun, [first], len(first)
+
+    def add(self, line: bytes) -> None:
+        """Take its next line."""
+        self._size += len(line)
+        if self._size >= LONGEST:
+            self._parts = [self._parts[0]]
+        else:
+            self._parts.append(line)
+
+    def line(self) -> Line:
+        """The record as one line."""
+        reason = TOO_LONG.format(LONGEST >> 20) if self._size >= LONGEST else ""
+        return Line(self._begun, b"".join(self._parts), reason)
 
 
 def _skip_line(handle: IO[bytes]) -> None:
@@ -196,19 +231,23 @@ def _skip_line(handle: IO[bytes]) -> None:
 
 
 def _read(line: Line) -> Iterator[Record | BadLine]:
-    """The posts of a line; for what is none, the line with the reason."""
-    said: list[Record | str] = [line.reason]
+    """The posts of a line, one by one; for what is none, the line with the reason."""
     try:
-        if not line.reason:
-            said = list(archived_posts(json.loads(line.data.strip().rstrip(b","), strict=False)))
+        if line.reason:
+            yield _aside(line, line.reason)
+            return
+        value = bounded.load_json(line.data.strip().rstrip(b","), strict=False)
+        for one in archived_posts(value):
+            yield _aside(line, one) if isinstance(one, str) else one
     except UnicodeDecodeError:
-        said = ["not UTF-8"]
+        yield _aside(line, "not UTF-8")
+    except bounded.TooManyValues as error:
+        yield _aside(line, f"{error}: write one post a line")
     except ValueError:
-        said = ["not JSON"]
+        yield _aside(line, "not JSON")
     except RecursionError:
-        said = ["nested too deeply"]
-    for one in said:
-        if isinstance(one, str):
-            yield BadLine(line.number, line.data[:200].decode("utf-8", "backslashreplace").strip(), one)
-        else:
-            yield one
+        yield _aside(line, "nested too deeply")
+
+
+def _aside(line: Line, reason: str) -> BadLine:
+    return BadLine(line.number, line.data[:SHOWN].decode("utf-8", "backslashreplace").strip(), reason)

@@ -18,6 +18,22 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})  # the bits before the IPv4 address in an interface of RFC 5214
+_BLOCKS = (  # whatever the Python at hand knows of them: its lists grew from version to version
+    "100.64.0.0/10",  # shared by the customers of a provider
+    "168.63.129.16/32",  # the host of a virtual machine of Azure
+    "192.0.0.0/24",
+    "192.88.99.0/24",  # relays from IPv6 to IPv4, deprecated
+    "198.18.0.0/15",
+    "64:ff9b:1::/48",
+    "100::/64",
+    "2001::/23",  # protocols, but for the tunnels of Teredo, which are told by the address inside
+    "2001:db8::/32",
+    "3fff::/20",  # documentation
+    "5f00::/16",  # segment routing
+    "fec0::/10",  # site-local, deprecated
+)
+_NOT_PUBLIC = tuple(map(ipaddress.ip_network, _BLOCKS))
 _SLOTS = 1024  # hosts share a slot when their hashes meet: they then pause together, which harms nobody
 PROBE_SECONDS = 10.0  # how long the first request after a pause may take before another is tried
 
@@ -34,6 +50,11 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if int(ip) >> 32 == 0:  # ::a.b.c.d, deprecated
             return False
+        last = str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+        if int(ip) >> 32 & 0xFFFFFFFF in _ISATAP and not is_public(last):
+            return False  # a tunnel into a network of this site
+    if any(ip.version == block.version and ip in block for block in _NOT_PUBLIC):
+        return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 

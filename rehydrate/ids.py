@@ -19,6 +19,9 @@ from twigma.rehydrate.lists import ID, read_rows
 SNOWFLAKE_EPOCH = 1288834974657  # ms; ids made since November 2010 carry their time in the bits above 22
 FLOAT_STEP, EXCEL_STEP = 256, 1000  # what float64 and a spreadsheet's 15 digits round ids of 18 to 19 digits to
 DAMAGED, ENOUGH = 0.9, 50
+LISTED = 100_000  # lines set aside that are kept one by one; of more only the number is
+HOPELESS, USABLE = 300_000, 0.01  # lines set aside after which a list of fewer usable ones is read no further
+CELL = 200  # characters of a line set aside that are kept
 QUARANTINE = ["file", "line", "reason", "value"]
 
 
@@ -30,15 +33,39 @@ class BadLine(NamedTuple):
     reason: str
 
 
+class SetAside(list[BadLine]):
+    """Lines set aside: the first ones, and how many there are `more`, from line `beyond` on."""
+
+    more = beyond = 0
+
+    @property
+    def total(self) -> int:
+        """How many lines were set aside."""
+        return len(self) + self.more
+
+    def note(self, line: int, value: str, reason: str) -> None:
+        """Set one more line aside."""
+        if len(self) < LISTED:
+            self.append(BadLine(line, value[:CELL], reason[:CELL]))
+        else:
+            self.beyond = self.beyond or line
+            self.more += 1
+
+    def rows(self) -> list[BadLine]:
+        """The lines, and one for those beyond."""
+        rest = BadLine(self.beyond, "", f"this line and those after it: {self.more:,} more were set aside")
+        return [*self, rest] if self.more else list(self)
+
+
 class IdList(NamedTuple):
     """A list: each distinct id, in file order, with the cells of its first row; rows with an id; lines set aside."""
 
     ids: dict[str, tuple[str, ...]]
     rows: int
-    bad: list[BadLine]
+    bad: SetAside
 
 
-def read_ids(path: Path, column: str | None = None) -> tuple[list[str], list[BadLine]]:
+def read_ids(path: Path, column: str | None = None) -> tuple[list[str], SetAside]:
     """The distinct ids of a file in file order, and the lines set aside; see `read_id_list`."""
     found = read_id_list(path, column)
     return list(found.ids), found.bad
@@ -54,19 +81,31 @@ def read_id_list(path: Path, column: str | None = None, others: Sequence[str] = 
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file of post ids at {path}")
-    found = IdList({}, 0, [])
+    found, shared = IdList({}, 0, SetAside()), dict[tuple[str, ...], tuple[str, ...]]()
     rows = 0
     rows_read = read_rows(path, column, others)
     bar = tqdm(rows_read, desc=path.name, unit="row", unit_scale=True, mininterval=0.5, delay=1, leave=False)
     for row in bar:
         value = row.value.strip(" \t\r\n")
         if reason := row.reason or why_bad(value):
-            found.bad.append(BadLine(row.line, value, reason))
+            found.bad.note(row.line, value, reason)
+            _refuse_hopeless(path, found)
+        elif value not in found.ids:
+            found.ids[value] = shared.setdefault(row.others, row.others)  # few strata, on many rows
+            rows += 1
         else:
             rows += 1
-            found.ids.setdefault(value, row.others)
     refuse_damaged(path, found.ids, found.bad)
     return found._replace(rows=rows)
+
+
+def _refuse_hopeless(path: Path, found: IdList) -> None:
+    if found.bad.total >= HOPELESS and len(found.ids) < USABLE * found.bad.total:
+        first = found.bad[0]
+        raise ValueError(
+            f"{path}: expected post ids, found {len(found.ids):,} on the first {found.bad.total:,} lines; line "
+            f"{first.line}: {first.reason}; is it a list of ids, and the id column the right one?"
+        )
 
 
 def write_quarantine(

@@ -7,7 +7,6 @@ is parsed. A record that cannot be read is a row with its line number and the re
 import csv
 import gzip
 import io
-import json
 import re
 import zipfile
 import zlib
@@ -20,12 +19,20 @@ from typing import IO, Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from twigma.rehydrate import bounded
+from twigma.rehydrate.bounded import Cut
+
 ID = re.compile(r"[0-9]{1,20}")
 NAMES = ("id_str", "tweet_id", "post_id", "id")  # the specific names first: `id` may be a row number beside them
 JSON = (".jsonl", ".ndjson", ".json")
 TABLES = (".csv", ".tsv", ".parquet", *JSON)
 MOST_JOINED = 100  # a quoted cell may run over this many lines; a stray quote must not swallow more
-BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, pa.ArrowInvalid)
+MOST_VAIN = 1000  # stray quotes, beyond ten times the right ones, after which no lines are joined: each costs a hundred
+LONGEST_LINE = 1 << 20  # characters of a line of a table, and of all lines that are joined
+LONGEST_JSON = 32 << 20  # of JSON, where all ids may stand on one line
+WIDEST = 100  # bytes of a Parquet value that is no text
+SHOWN = 20  # names of columns in a message
+BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, pa.ArrowException, RuntimeError)
 
 
 class Row(NamedTuple):
@@ -67,7 +74,7 @@ def read_rows(path: Path, column: str | None = None, others: Sequence[str] = ())
         if kind == ".parquet":
             yield from _parquet_rows(raw, wanted, where)
         else:
-            yield from (_json_rows if kind in JSON else _csv_rows)(_lines(raw), wanted, where)
+            yield from (_json_rows if kind in JSON else _csv_rows)(_lines(raw, kind), wanted, where)
 
 
 def column_names(path: Path) -> list[str]:
@@ -76,12 +83,12 @@ def column_names(path: Path) -> list[str]:
         if kind == ".parquet":
             with pq.ParquetFile(raw) as file:
                 return list(file.schema_arrow.names)
-        first = next(_lines(raw), "")
+        first = next(_lines(raw, kind), "")
     if kind not in JSON:
         head = _header(first)[1]
         return [] if any(ID.fullmatch(cell) for cell in head) else head
     try:
-        item = json.loads(first)
+        item = bounded.load_json(first)
     except (ValueError, RecursionError):
         return []
     return list(item) if isinstance(item, dict) else []
@@ -90,21 +97,39 @@ def column_names(path: Path) -> list[str]:
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[IO[bytes], str, str]]:
     """The bytes of a list, unpacked, with the suffix that names its format and a name for messages."""
-    suffix = path.suffix.lower()
+    suffix, packed = path.suffix.lower(), path.stat().st_size
     try:
         if suffix == ".zip":
             with zipfile.ZipFile(path) as archive:
                 member = _only_member(path, archive)
-                with archive.open(member) as raw:
-                    yield raw, Path(member).suffix.lower(), f"{path}/{member}"
+                where = f"{path}/{member}"
+                info = bounded.safe_member(archive, member, where)
+                with archive.open(info) as raw, _unpacked(raw, packed, Path(member), where) as (source, kind):
+                    yield source, kind, where
         elif suffix == ".gz":
-            with gzip.open(path) as unpacked:
-                yield io.BufferedReader(unpacked), Path(path.stem).suffix.lower(), str(path)
+            where = str(path)
+            with gzip.open(path) as gz, _unpacked(gz, packed, Path(path.stem), where) as (source, kind):
+                yield source, kind, where
         else:
             with path.open("rb") as plain:
                 yield plain, suffix, str(path)
     except BROKEN as error:
         raise ValueError(f"{path}: expected a whole {suffix[1:]} file, found {error}; get it again") from None
+
+
+@contextmanager
+def _unpacked(raw: Any, packed: int, inner: Path, where: str) -> Iterator[tuple[IO[bytes], str]]:
+    """What is packed, up to a multiple of its size; Parquet, which is read from its end, in a temporary file."""
+    kind, source = inner.suffix.lower(), bounded.unpacked(raw, packed, where)
+    if kind == ".parquet":
+        with bounded.spooled(source) as file:
+            yield file, kind
+    else:
+        yield source, kind
+
+
+def _lines(raw: IO[bytes], kind: str) -> Iterator[str]:
+    return bounded.text_lines(raw, LONGEST_JSON if kind in JSON else LONGEST_LINE)
 
 
 def _only_member(path: Path, archive: zipfile.ZipFile) -> str:
@@ -115,21 +140,11 @@ def _only_member(path: Path, archive: zipfile.ZipFile) -> str:
     return tables[0]
 
 
-def _lines(raw: IO[bytes]) -> Iterator[str]:
-    r"""Lines ended by \n, \r\n or \r only; bytes that are not UTF-8 stay visible and fail as ids."""
-    buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[type-var]
-    wide = buffered.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
-    encoding, errors = ("utf-16", "replace") if wide else ("utf-8-sig", "surrogateescape")
-    with io.TextIOWrapper(buffered, encoding, errors) as text:
-        for line in text:
-            yield line.removesuffix("\n")
-
-
 def _pick(found: Sequence[str], column: str | None, where: str) -> int:
     """Which of these columns holds the ids."""
     if column is not None:
         if column not in found:
-            raise ValueError(f"{where}: expected a column {column!r}, found {list(found)}")
+            raise ValueError(f"{where}: expected a column {column!r}, found {list(found)[:SHOWN]}")
         return found.index(column)
     names = [text.strip().lower().replace(" ", "_") for text in found]
     for name in NAMES:
@@ -137,7 +152,8 @@ def _pick(found: Sequence[str], column: str | None, where: str) -> int:
             return names.index(name)
     if len(found) == 1:
         return 0
-    raise ValueError(f"{where}: expected a column named {', '.join(NAMES)}, found {list(found)}; name the id column")
+    shown = list(found)[:SHOWN]
+    raise ValueError(f"{where}: expected a column named {', '.join(NAMES)}, found {shown}; name the id column")
 
 
 # ------------------------------------------------------------------ CSV, text
@@ -151,6 +167,8 @@ def _header(first: str) -> tuple[str, list[str]]:
 
 def _csv_rows(lines: Iterator[str], wanted: Wanted, where: str) -> Iterator[Row]:
     first = next(lines, "")
+    if isinstance(first, Cut):
+        raise ValueError(f"{where}: expected a first line that names the columns, found one of over {LONGEST_LINE:,}")
     delimiter, head = _header(first)
     if len(head) == 1 and wanted.column is None and not re.match(r"[^\W\d]", head[0]):
         layout = Layout(delimiter, 1, 0, (None,) * len(wanted.others))
@@ -165,11 +183,16 @@ def _csv_rows(lines: Iterator[str], wanted: Wanted, where: str) -> Iterator[Row]
 def _records(lines: Iterator[str], layout: Layout, number: int) -> Iterator[Row]:
     """One row a record. A record is a line, or more while a quote is open, if that makes it whole."""
     ahead: deque[str] = deque()
+    vain = 0
     while (line := ahead.popleft() if ahead else next(lines, None)) is not None:
         number += 1
+        if isinstance(line, Cut):
+            yield Row(number, line, f"longer than {LONGEST_LINE:,} characters")
+            continue
         taken, cells = 0, _split(line, layout.delimiter)
-        if cells is None:
+        if cells is None and vain < MOST_VAIN:
             taken, cells = _join(line, ahead, lines, layout)
+            vain += -10 if cells else 1
         if not cells:
             yield Row(number, line, "a quote is open or stray")
         elif len(cells) != layout.width and line.strip():
@@ -200,6 +223,8 @@ def _join(line: str, ahead: deque[str], lines: Iterator[str], layout: Layout) ->
             if following is None:
                 break
             ahead.append(following)
+        if isinstance(ahead[taken - 1], Cut) or len(line) + len(ahead[taken - 1]) > LONGEST_LINE:
+            break
         line += "\n" + ahead[taken - 1]
         cells = _split(line, layout.delimiter) if '"' in ahead[taken - 1] else None
         if cells == []:
@@ -214,10 +239,15 @@ def _join(line: str, ahead: deque[str], lines: Iterator[str], layout: Layout) ->
 
 def _json_rows(lines: Iterator[str], wanted: Wanted, where: str) -> Iterator[Row]:
     for number, line in enumerate(lines, 1):
-        if not line.strip():
+        if isinstance(line, Cut):
+            yield Row(number, line, f"longer than {LONGEST_JSON:,} characters")
+        if isinstance(line, Cut) or not line.strip():
             continue
         try:
-            value = json.loads(line, parse_int=str, parse_float=str)  # numbers stay as they are written
+            value = bounded.load_json(line, parse_int=str, parse_float=str)  # numbers stay as they are written
+        except bounded.TooManyValues as error:
+            yield Row(number, line, str(error))
+            continue
         except (ValueError, RecursionError):
             yield Row(number, line, "not JSON")
             continue
@@ -239,14 +269,16 @@ def _json_id(item: Any, wanted: Wanted, where: str) -> tuple[str, str, tuple[str
 
 
 def _parquet_rows(raw: IO[bytes], wanted: Wanted, where: str) -> Iterator[Row]:
-    with pq.ParquetFile(raw) as file:
-        schema = file.schema_arrow
-        field = schema.field(_pick(schema.names, wanted.column, where))
-        if pa.types.is_floating(field.type) or pa.types.is_nested(field.type):
-            raise ValueError(f"{where}: expected ids as string or integer, found column {field.name!r} of {field.type}")
-        row, there = 0, [name for name in wanted.others if name in schema.names]
-        for batch in file.iter_batches(columns=list(dict.fromkeys([field.name, *there]))):
-            for value, *others in zip(*(_texts(batch, name) for name in (field.name, *wanted.others)), strict=True):
+    names = pq.read_schema(raw).names
+    size = raw.seek(0, io.SEEK_END)
+    key = names[_pick(names, wanted.column, where)]
+    there = [name for name in dict.fromkeys([key, *wanted.others]) if name in names]
+    with bounded.open_parquet(raw, size, where, there) as file:
+        kind, row = file.schema_arrow.field(key).type, 0
+        if pa.types.is_floating(kind) or pa.types.is_nested(kind):
+            raise ValueError(f"{where}: expected ids as string or integer, found column {key!r} of {kind}")
+        for batch in file.iter_batches(bounded.CELLS, columns=there):
+            for value, *others in zip(*(_texts(batch, name) for name in (key, *wanted.others)), strict=True):
                 row += 1
                 yield Row(row, value, "", tuple(others))
 
@@ -255,4 +287,13 @@ def _texts(batch: pa.RecordBatch, name: str) -> list[str]:
     """A column as text; empty where it is null or absent."""
     if name not in batch.schema.names:
         return [""] * len(batch)
-    return [cell or "" for cell in batch.column(name).cast(pa.string()).to_pylist()]
+    column = batch.column(name)
+    if not pa.types.is_dictionary(column.type):
+        if getattr(column.type, "byte_width", 0) > WIDEST:
+            raise ValueError(f"column {name!r}: expected text or numbers, found {column.type}")
+        column = column.cast(pa.string())
+    return [_as_text(cell) for cell in bounded.cells(column)]
+
+
+def _as_text(cell: str | bytes | None) -> str:
+    return cell.decode("utf-8", "surrogateescape") if isinstance(cell, bytes) else cell or ""

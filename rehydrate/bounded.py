@@ -1,0 +1,191 @@
+"""What a stranger's file may cost: bytes it unpacks to, bytes of a line, values of a JSON text, cells in Parquet.
+
+A limit on one of them is none: a few megabytes of gzip are gigabytes of one line. Used by all that read lists, archives
+and given files.
+"""
+
+import io
+import json
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+FREE = 64 << 20  # bytes that any file may unpack to
+RATIO = 50  # beyond that, how many times its own size: text of posts shrinks to a tenth, ids to a third
+MOST_VALUES = 1_000_000  # of a JSON text; each takes about a hundred bytes in memory
+LONGEST_CELL = 1 << 20  # bytes of a cell in Parquet
+CELLS = 16_384  # rows of Parquet read at once
+PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # zipfile unpacks others without a limit
+
+
+def ceiling(packed: int) -> int:
+    """How many bytes a file of so many may unpack to."""
+    return max(FREE, RATIO * packed)
+
+
+class Unpacked(io.RawIOBase):
+    """What an unpacker gives, up to `ceiling(packed)` bytes; ValueError beyond."""
+
+    def __init__(self, source: Any, packed: int, where: str) -> None:
+        self._source, self._most, self._where = source, ceiling(packed), where
+        self._given = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with what comes next."""
+        data = self._source.read(len(buffer))
+        self._given += len(data)
+        if self._given > self._most:
+            raise ValueError(
+                f"{self._where}: unpacks to over {self._most:,} bytes, {RATIO} times its size: if it is what you "
+                "expect, unpack it yourself and pass the file that comes out"
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def unpacked(source: Any, packed: int, where: str) -> io.BufferedReader:
+    """A buffered reader of what an unpacker gives, bounded as `Unpacked`."""
+    return io.BufferedReader(Unpacked(source, packed, where), 1 << 16)
+
+
+class Cut(str):
+    """The beginning of a line that is too long to be read whole."""
+
+
+def text_lines(raw: IO[bytes], longest: int) -> Iterator[str]:
+    r"""Lines ended by \n, \r\n or \r only; bytes that are not UTF-8 or UTF-16 stay visible and fail as ids.
+
+    Of a line of `longest` characters or more its beginning is given, as `Cut`; the rest is read past in pieces.
+    """
+    buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[type-var]
+    wide = buffered.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
+    encoding, errors = ("utf-16", "replace") if wide else ("utf-8-sig", "surrogateescape")
+    with io.TextIOWrapper(buffered, encoding, errors) as text:
+        while line := text.readline(longest):
+            if len(line) < longest or line.endswith("\n"):
+                yield line.removesuffix("\n")
+                continue
+            begins = Cut(line[:200])
+            while line and not line.endswith("\n"):
+                line = text.readline(1 << 20)
+            yield begins
+
+
+def spooled(source: IO[bytes]) -> IO[bytes]:
+    """A temporary file of what a reader gives, for formats that are read from their end."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    while block := source.read(1 << 20):
+        file.write(block)
+    file.seek(0)
+    return file
+
+
+def safe_member(archive: zipfile.ZipFile, name: str, where: str) -> zipfile.ZipInfo:
+    """The entry of a zip, packed in a way that is unpacked piece by piece; ValueError otherwise."""
+    info = archive.getinfo(name)
+    if info.compress_type not in PACKINGS:
+        raise ValueError(f"{where}: expected a zip packed by deflate, found method {info.compress_type}; pack it again")
+    return info
+
+
+def load_json(data: bytes | str, **options: Any) -> Any:
+    """A JSON text of at most a million values; ValueError beyond, or when it is none."""
+    marks: Sequence[Any] = (b",", b"[", b"{") if isinstance(data, bytes) else (",", "[", "{")
+    values = sum(data.count(mark) for mark in marks)
+    if values > MOST_VALUES:
+        raise TooManyValues(f"JSON of over {MOST_VALUES:,} values")
+    return json.loads(data, **options)
+
+
+class TooManyValues(ValueError):  # noqa: N818 - it describes the text, as BadImage does an image
+    """A JSON text that would fill the memory."""
+
+
+def inflated(parts: Iterator[bytes], encoding: str, most: int) -> Iterator[bytes]:
+    """The bytes of an HTTP body sent as it is or by gzip, in pieces of bounded size; ValueError beyond `most`."""
+    encoding = encoding.strip().lower()
+    if encoding not in ("", "identity", "gzip"):
+        raise ValueError(f"an answer packed by {encoding[:40]!r}, which was not asked for")
+    unpacker = zlib.decompressobj(31) if encoding == "gzip" else None
+    total = 0
+    for part in parts:
+        left = part
+        while left:
+            data = unpacker.decompress(left, 1 << 20) if unpacker else left
+            left = unpacker.unconsumed_tail if unpacker else b""
+            total += len(data)
+            if total > most:
+                raise ValueError(f"an answer of over {most:,} bytes")
+            yield data
+    if unpacker is not None and not unpacker.eof:
+        raise ValueError("an answer that ends inside its gzip")
+
+
+# ------------------------------------------------------------------ Parquet
+
+
+def open_parquet(source: Any, size: int, where: str, names: Sequence[str] | None = None) -> pq.ParquetFile:
+    """A Parquet file of `size` bytes whose columns (all, or those of `names`) do not say they unpack to far more.
+
+    Text stays in dictionaries, so that a long cell on many rows is in memory once. ValueError where it is too much.
+    """
+    schema = pq.read_schema(source)
+    if hasattr(source, "seek"):
+        source.seek(0)
+    wanted = schema.names if names is None else [name for name in names if name in schema.names]
+    file = pq.ParquetFile(source, read_dictionary=_long_leaves(schema, wanted))
+    stated = _stated(file.metadata, set(wanted))
+    if stated > ceiling(size):
+        raise ValueError(
+            f"{where}: {size:,} bytes of Parquet that unpack to {stated:,}, at most {ceiling(size):,} are read: if it "
+            "is what you expect, write it again in several files"
+        )
+    return file
+
+
+def _long_leaves(schema: pa.Schema, names: Sequence[str]) -> list[str]:
+    """Paths of the columns of text or bytes, also those in a struct."""
+    found = []
+    for name in names:
+        kind = schema.field(name).type
+        inner = list(kind) if pa.types.is_struct(kind) else []
+        found += [name] if _is_long(kind) else [f"{name}.{field.name}" for field in inner if _is_long(field.type)]
+    return found
+
+
+def _is_long(kind: pa.DataType) -> bool:
+    tests = ("is_string", "is_large_string", "is_string_view", "is_binary", "is_large_binary", "is_binary_view")
+    return any(getattr(pa.types, test)(kind) for test in tests)
+
+
+def _stated(metadata: pq.FileMetaData, names: set[str]) -> int:
+    """Bytes that the columns say they unpack to, with eight for each of their values, however often one repeats."""
+    total = 0
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        for at in range(row_group.num_columns):
+            chunk = row_group.column(at)
+            if chunk.path_in_schema.partition(".")[0] in names:
+                total += max(chunk.total_uncompressed_size, 0) + 8 * max(chunk.num_values, row_group.num_rows)
+    return total
+
+
+def cells(column: pa.Array) -> list[Any]:
+    """The values of an array, equal ones of a dictionary as one object; ValueError for a cell of over a megabyte."""
+    if not pa.types.is_dictionary(column.type):
+        return list(column.to_pylist())
+    longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+    if longest > LONGEST_CELL:
+        raise ValueError(f"a cell of {longest:,} bytes, at most {LONGEST_CELL:,} are read")
+    values = column.dictionary.to_pylist()
+    return [None if at is None else values[at] for at in column.indices.to_pylist()]
