@@ -76,7 +76,7 @@ def implied_se(role: str) -> float:
     picture says of its precision: 54 to 97 times the naive Poisson standard error.
 
     >>> round(implied_se("photographs"), 3)
-    0.049
+    0.047
     """
     parts = [(high - low) / 2 / Z / mean for mean, low, high in paper.LIKES[role].values() if low and high]
     return math.hypot(*parts)

@@ -4,7 +4,6 @@
 yes or no in it; run again, what passes joins the seeds and brings its own candidates, until none is left to judge.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -17,7 +16,6 @@ SEEDS = ("aiart", "dalle", "stablediffusion")  # section 2.1
 FIRST = 20  # posts a candidate is judged on
 LEAST, MOST = 5, 40  # posts together with a seed below which a hashtag is no candidate; candidates a round
 PASSED = 0.5  # a candidate passes when the whole interval of its precision is above: 15 of 20
-TAG = re.compile(r"[#＃](\w*[^\W\d_]\w*)")  # at least one letter, as X has it
 SHEET = inventory.HASHTAG_SHEET
 ANSWERS = {"yes": True, "y": True, "1": True, "true": True, "no": False, "n": False, "0": False, "false": False}
 SHEET_COLUMNS = list(inventory.HASHTAG_COLUMNS)
@@ -47,7 +45,7 @@ def curate(posts: pd.DataFrame, seeds: Sequence[str], sheet: pd.DataFrame) -> pd
 
     Parameters
     ----------
-    posts : id, text, created_at, a row a post.
+    posts : id, hashtags (lists in lower case, without #), a row a post.
     sheet : hashtag and about_ai_images (yes, no or empty), from `review_sheet`.
 
     Returns
@@ -132,8 +130,9 @@ def judged(sheet: pd.DataFrame) -> pd.DataFrame:
 def read_posts(work: Path) -> pd.DataFrame:
     """The posts of a working folder with their text, a row a post. ValueError where no post has a text."""
     table = columns.read_images(work)
-    columns.require(table, ["id", "text", "created_at"], "hashtags")
-    posts: pd.DataFrame = table.select(["id", "text", "created_at"]).to_pandas().drop_duplicates("id")
+    names = ["id", "text", "created_at", "hashtags"]
+    columns.require(table, names, f"{work}/images.parquet")
+    posts: pd.DataFrame = table.select(names).to_pandas().drop_duplicates("id")
     posts = posts.dropna(subset=["text"])
     if posts.empty:
         raise ValueError(f"hashtags: no post of {work} has a text; `twigma collect` or `twigma rehydrate` gets them")
@@ -167,9 +166,9 @@ def _write(path: Path, table: pd.DataFrame) -> None:
 
 
 def _tags(posts: pd.DataFrame) -> pd.DataFrame:
-    """(id, hashtag), one row for each hashtag of a post, in lower case."""
-    found = posts["text"].str.lower().str.findall(TAG.pattern)
-    return pd.DataFrame({"id": posts["id"], "hashtag": found}).explode("hashtag").dropna().drop_duplicates()
+    """(id, hashtag), one row for each hashtag of a post, as X marked it: a # in a link or a word is none."""
+    tags = posts[["id", "hashtags"]].rename(columns={"hashtags": "hashtag"})
+    return tags.explode("hashtag").dropna().drop_duplicates()
 
 
 def _plain(tag: str) -> str:

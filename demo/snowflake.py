@@ -33,7 +33,7 @@ def photo_name(media_id: int, rng: np.random.Generator) -> str:
     """A photo's file name: 15 url-safe characters, of which the first eleven are the media id in base64url.
 
     >>> photo_name(1348000000000000000, np.random.default_rng(0))[:11]
-    'ErURzM3YAAA'
+    'ErUO26U6AAA'
     """
     start = base64.urlsafe_b64encode(media_id.to_bytes(8, "big")).decode()[:11]
     return start + "".join(rng.choice(LETTERS, NAME_LENGTH - len(start)))

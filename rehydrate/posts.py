@@ -43,6 +43,7 @@ MEDIA_KEY = re.compile(r"(?:[0-9]+_)?([0-9]{15,19})")
 PHOTO_URL = re.compile(r"https://pbs\.twimg\.com/media/([A-Za-z0-9_-]{15})(?:\.[a-z]+)?(?:\?[^#\s]*)?")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 HASHTAG = re.compile(r"(?<![\w&])[#＃](\w*[^\W\d]\w*)")
+LINK = re.compile(r"https?://\S+")  # what follows a # in it is no hashtag
 
 Row = dict[str, Any]
 
@@ -204,7 +205,7 @@ def _text(post: Row) -> str | None:
 def _hashtags(post: Row, text: str | None) -> list[str]:
     """Lower case, without #, each once, in order: from the entities, or from the text where there are none."""
     entities = _long(post).get("entities") or post.get("entities")
-    tags = [tag.get("tag") for tag in dicts(entities, "hashtags")] or HASHTAG.findall(text or "")
+    tags = [tag.get("tag") for tag in dicts(entities, "hashtags")] or HASHTAG.findall(LINK.sub(" ", text or ""))
     return list(dict.fromkeys(_clean(tag).lower() for tag in tags if isinstance(tag, str)))
 
 

@@ -17,6 +17,8 @@ from twigma.analysis import figures, inputs
 from twigma.analysis.analyze import analyze, write_table
 from twigma.analysis.needs import HOW, Settings, lacking
 
+EQ1_VARIANTS = ["eq1", "winsorised", "nb2", "post", "months", "covariates", "similarity"]
+
 
 def test_every_figure_is_there_and_nothing_is_skipped(analysed):
     found = analysed.results
@@ -66,6 +68,60 @@ def test_likes_by_quintile_are_pandas(analysed, planted):
     found = pd.read_parquet(analysed.out / "results" / "fig2d_paintings.parquet")
     np.testing.assert_allclose(found[["n", "mean"]], expected)
     assert analysed.results["values"]["likes/paintings/1"]["value"] == pytest.approx(expected["mean"].iloc[0])
+
+
+def test_every_other_assumption_of_eq_1_is_tried(analysed):
+    keys = [key.split("/") for key in analysed.results["values"] if key.startswith("eq1_sensitivity/paintings/")]
+    variants = list(dict.fromkeys(key[2] for key in keys))
+    assert variants == EQ1_VARIANTS
+    table = pd.read_parquet(analysed.out / "results" / "eq1_paintings_sensitivity.parquet")
+    n = table.groupby("variant")["n"].max()
+    assert n["post"] < n["eq1"]  # posts with several images count once
+
+
+def test_the_map_over_time_shows_every_image_there_is_room_for(analysed, planted):
+    points = pd.read_parquet(analysed.out / "results" / "fig4a.parquet")
+    expected = planted.rows.select(["UMAP_dim_1", "UMAP_dim_2", "created_at"]).to_pandas()
+    assert len(points) == len(expected) == analysed.results["figures"]["fig4a"]["n"]
+    order = list(points.columns)
+    pd.testing.assert_frame_equal(
+        points.sort_values(order, ignore_index=True),
+        expected.sort_values(order, ignore_index=True),
+        check_dtype=False,
+    )
+
+
+def test_blurred_and_repeated_images_say_nothing_of_a_prompt(analysed, planted, tmp_path):
+    """Fig 3c is the same without them: four more of each prompt, far from its others, would spread them all."""
+    release, prompts = tmp_path / "release", tmp_path / "prompts"
+    few = planted.rows.select(["id", "image_name", "created_at"])
+    columns.write_parquet(release / "metadata" / "00000.parquet", few)
+    _with_outliers(planted.references["prompts"], prompts)
+    results = analyze(release, tmp_path / "out", references={"prompts": prompts})
+    found, clean = (pd.read_parquet(out / "results" / "fig3c.parquet") for out in (tmp_path / "out", analysed.out))
+    pd.testing.assert_frame_equal(found, clean)
+    notes = ["30 images of prompts are left out: blurred as NSFW.",
+             "30 images of prompts are left out: repeats of one generation."]  # fmt: skip
+    assert [results["figures"][name]["notes"] for name in ("fig3c", "prompt_vendi")] == [notes, notes]
+
+
+def _with_outliers(prompts, out):
+    """The prompts' images, then two blurred ones of each prompt, then two repeats of an image of each prompt."""
+    images = pq.read_table(prompts / "images.parquet")
+    vectors = np.stack(columns.read_parts(prompts / "columns" / "embed")["embedding"].to_numpy())
+    texts = images["group"].to_pylist()
+    more = [text for text in dict.fromkeys(texts) for _ in range(2)]
+    names = [str(2001 + i) for i in range(len(texts) + 2 * len(more))]
+    far = np.eye(vectors.shape[1], dtype=np.float16)[np.arange(2 * len(more)) % vectors.shape[1]]
+    seeds = [*range(len(texts)), *range(1000, 1000 + len(more)), *(texts.index(text) for text in more)]
+    given = {name: pa.array([7] * len(names)) for name in ("cfg", "step", "sampler")}
+    table = pa.table({"image_name": names, "id": names, "group": [*texts, *more, *more], "seed": seeds, **given})
+    blurred = [0.1] * len(texts) + [2.0] * len(more) + [0.1] * len(more)
+    columns.write_parquet(out / "images.parquet", table.append_column("image_nsfw", pa.array(blurred)))
+    both = np.concatenate([vectors, far])
+    column = pa.FixedSizeListArray.from_arrays(pa.array(both.ravel()), both.shape[1])
+    part = pa.table({"image_name": names, "embedding": column})
+    columns.write_part(out / "columns" / "embed" / "00000.arrow", part, {"model": "planted"})
 
 
 def test_results_say_what_they_were_made_from(analysed, planted):

@@ -49,9 +49,16 @@ def test_the_page_says_what_was_found(analysed):
         for path in [analysed.out / "results" / f"{name}.parquet"]
     }
     found = Found(tables, {}, {})
-    assert sections_checks.granularity(found).claim.startswith(("Of 5, 8", "No number of clusters"))
-    assert "bins" in sections_checks.entropies(found).claim
-    assert sections_checks.near_duplicates(found).claim.startswith(("Near duplicates are", "No set has"))
+    stable = sections_checks.granularity(found).claim
+    assert stable.startswith("No number of clusters is stable among 5, 8, 10, 15 and 20: ")
+    scores = tables["clusters_k"].set_index("k")
+    assert f"{scores['rising'][5]} rise and {scores['falling'][5]} fall with 5" in stable
+    order = tables["entropy_k"].set_index(["k", "rank"])["set"]
+    orders = ["{}, {}, {} and {} with {}".format(*order[k].sort_index(), k) for k in (10, 50)]
+    said = f"The order of the sets by entropy depends on the number of bins: {'; '.join(orders)}."
+    assert sections_checks.entropies(found).claim == said
+    nothing = "No set has near duplicates among its images here."
+    assert sections_checks.near_duplicates(found).claim == nothing
 
 
 def test_words_for_every_outcome():

@@ -11,6 +11,8 @@ from twigma import columns
 from twigma.analysis.hashtags import FIRST, SHEET, curate, hashtags, judged, read_sheet, review_sheet
 from twigma.cli import main
 
+NO_TAGS = "a#notatag https://example.org/page/#fragment"  # in every text, and in no list of hashtags
+
 
 @pytest.fixture(scope="module")
 def posts():
@@ -25,8 +27,10 @@ def posts():
             carried.append("MidJourney")
         elif "aiart" not in carried and i % 6 == 0:
             carried += ["midjourney", "disco"]
-        rows.append((str(10**18 + i), " ".join(words + [f"#{tag}" for tag in carried])))
-    frame = pd.DataFrame(rows, columns=["id", "text"])
+        text = " ".join(words + [f"#{tag}" for tag in carried])
+        tags = [tag.lower() for tag in carried if not tag.isdecimal()]  # #2022 is no hashtag to X
+        rows.append((str(10**18 + i), f"{text} {NO_TAGS}", tags))
+    frame = pd.DataFrame(rows, columns=["id", "text", "hashtags"])
     frame["created_at"] = pd.Timestamp("2022-01-01") + pd.to_timedelta(rng.permutation(600), unit="h")
     return frame
 
@@ -70,7 +74,7 @@ def test_precision_is_wilsons():
 
 @pytest.fixture
 def work(posts, tmp_path):
-    rows = {name: posts[name].tolist() for name in ("id", "text")} | {
+    rows = {name: posts[name].tolist() for name in ("id", "text", "hashtags")} | {
         "created_at": posts["created_at"].to_numpy("M8[ms]")
     }
     table = columns.add(pa.table({"image_name": posts["id"].tolist()}), **rows)

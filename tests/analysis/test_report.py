@@ -1,6 +1,7 @@
 """The page: whole, inert whatever strangers wrote, the same every time, and calm in a real browser."""
 
 import base64
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -67,6 +68,57 @@ def test_numbers_on_the_page_are_those_of_the_results(page, analysed):
     assert f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]" in page.text
     kl = values["kl/photographs/paintings"]
     assert f"{kl['value']:.2f} [{kl['low']:.2f}, {kl['high']:.2f}]" in page.text
+
+
+def test_the_map_says_what_overlaps_most_and_least(again, analysed):
+    overlaps = _table(analysed, "fig2a_overlap")
+    ours = overlaps[overlaps["set_a"] == "twigma"].set_index("set_b")["overlap"]
+    most, least = ours.idxmax(), ours.idxmin()
+    said = r"On the map, twigma overlaps most with (\w+) \([^)]+\), least with (\w+) \("
+    assert re.search(said, again("fig2a")).groups() == (most, least)
+    turned = again("fig2a", fig2a_overlap=overlaps.assign(overlap=1 - overlaps["overlap"]))
+    assert re.search(said, turned).groups() == (least, most)
+
+
+def test_longer_prompts_give_images_more_or_less_alike(again, analysed):
+    """Negative τ: the longer the prompt, the smaller the distance."""
+    tau = dict(analysed.results["values"]["prompt_tau"], p=0.001)
+    for value, p, words in ((-0.3, 0.001, "more alike: "), (0.3, 0.2, "less alike, but not beyond chance: ")):
+        given = {"prompt_tau": tau | {"value": value, "p": p}}
+        assert f"Images of longer prompts are {words}" in again("fig3c", given)
+
+
+def test_sets_are_called_nearest_and_farthest_by_their_distance(again, analysed):
+    kl = _table(analysed, "fig2c").query("mode == 'robust' and row == 'twigma'").set_index("column")["kl"]
+    assert f"Of the reference sets, {kl.idxmin()} is nearest to twigma: KL" in again("fig2c")
+    kernel = _table(analysed, "set_distance")
+    ours = kernel[(kernel["metric"] == "cmmd") & (kernel["set_a"] == "twigma")].set_index("set_b")["value"]
+    near, far = ours.idxmin(), ours.idxmax()
+    said = r"By CMMD, (\w+) is nearest to twigma \([^)]+\), (\w+) farthest \("
+    assert re.search(said, again("set_metrics")).groups() == (near, far)
+    turned = again("set_metrics", set_distance=kernel.assign(value=-kernel["value"]))
+    assert re.search(said, turned).groups() == (far, near)
+
+
+def _table(analysed, name):
+    return pd.read_parquet(analysed.out / "results" / f"{name}.parquet")
+
+
+@pytest.fixture
+def again(analysed, tmp_path):
+    """The text of a page with one figure, with some of its numbers or tables changed."""
+
+    def make(figure, values=None, **tables):
+        shutil.copytree(analysed.out / "results", tmp_path / "results", dirs_exist_ok=True)
+        results = dict(analysed.results)
+        results["figures"] = {figure: results["figures"][figure]}
+        results["values"] = results["values"] | (values or {})
+        (tmp_path / "results.json").write_text(json.dumps(results), "utf-8")
+        for name, table in tables.items():
+            table.to_parquet(tmp_path / "results" / f"{name}.parquet")
+        return Page(report(tmp_path).read_text("utf-8")).text
+
+    return make
 
 
 def test_the_papers_numbers_stand_beside(page):

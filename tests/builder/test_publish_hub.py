@@ -59,6 +59,12 @@ def test_a_release_is_there_byte_for_byte_tagged_and_gated_before_its_first_file
     assert "not-for-all-audiences" in store.commits[-1][1]["README.md"].decode()
 
 
+@pytest.mark.parametrize("private", [True, False])
+def test_a_new_repository_is_as_private_as_asked(hub, publish, private):
+    publish(private=private)
+    assert hub.repos[REPO].private is private
+
+
 def test_publishing_again_sends_no_bytes(hub, publish):
     publish()
     before = hub.received()

@@ -146,6 +146,49 @@ def test_options_change_who_is_in(work, tmp_path):
     assert strict.released + sum(strict.dropped.values()) == 31 and strict.dropped["nsfw_score above 0.5"] > 3
 
 
+def test_of_several_reasons_the_first_counts(work, tmp_path):
+    """Photo 7 was not fetched, 8 has no embedding, 9 and 10 repeat others, and each has all later reasons as well."""
+    several = [releasing.media_id(i) for i in (7, 8, 9, 10)]
+    part = work / "columns/dedupe/part.arrow"
+    table = columns.read_arrow(part).replace_schema_metadata()
+    pairs = zip(table["image_name"].to_pylist(), table["duplicate_reason"].to_pylist(), strict=True)
+    reasons = ["near" if name in several else reason for name, reason in pairs]
+    columns.write_part(part, columns.add(table, duplicate_reason=pa.array(reasons, pa.string())), {})
+    sensitive = {*several, releasing.media_id(12)}
+    for part in (work / "columns/nsfw").glob("*.arrow"):
+        names = columns.read_arrow(part)["image_name"].to_pylist()
+        scores = pa.array([0.9 if name in sensitive else 0.1 for name in names], pa.float32())
+        columns.write_part(part, pa.table({"image_name": names, "nsfw_score": scores}), {"model": "detector"})
+    releasing.remove(work, several[0])
+    assert release(work, tmp_path / "first", nsfw_threshold=0.5).dropped == {
+        "removed on request": 1, "not decodable": 1, "duplicate: media_id": 1, "duplicate: near": 2,
+        "nsfw_score above 0.5": 1,
+    }  # fmt: skip
+    releasing.remove(work, several[2])
+    found = release(work, tmp_path / "second", nsfw_threshold=0.5).dropped
+    assert list(found.items()) == [
+        ("removed on request", 1), ("not fetched: gone", 1), ("not decodable", 1), ("duplicate: media_id", 1),
+        ("duplicate: near", 1), ("nsfw_score above 0.5", 1),
+    ]  # fmt: skip
+
+
+def test_a_removed_row_leaves_most_bytes_as_they_were(tmp_path, monkeypatch):
+    """So the Hub sends little: content-defined chunks begin and end where the values say, not where rows count."""
+    monkeypatch.setattr(releasing, "DIM", 768)
+    work = releasing.make_work(tmp_path / "work", posts=3000)
+    release(work, tmp_path / "before")
+    releasing.remove(work, releasing.media_id(20))
+    release(work, tmp_path / "after")
+    before, after = (_bytes(tmp_path / name / "embeddings") for name in ("before", "after"))
+    blocks = [before[at : at + 4096] for at in range(0, len(before), 4096)]
+    kept = sum(block in after for block in blocks)
+    assert kept > 0.5 * len(blocks)
+
+
+def _bytes(folder):
+    return next(folder.glob("*.parquet")).read_bytes()
+
+
 def test_removals_are_left_out_and_listed(work, tmp_path):
     post, image = str(releasing.FIRST + 2), releasing.media_id(20)
     releasing.remove(work, post, image, "77")

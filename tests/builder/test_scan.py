@@ -66,6 +66,22 @@ def test_captions_that_are_the_posts_text_are_not_released(made, work, tmp_path)
     assert releasing.contents(out) == before and len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize(("copied", "refused"), [(2, False), (3, True)])
+def test_one_caption_in_a_hundred_may_be_the_text_of_its_post(tmp_path, copied, refused):
+    work = releasing.make_work(tmp_path / "work", posts=250)
+    images = pq.read_table(work / "images.parquet", columns=["image_name", "text"]).to_pylist()
+    texts = {row["image_name"]: row["text"] for row in images[20 : 20 + copied]}
+    for part in (work / "columns/caption").glob("*.arrow"):
+        names = columns.read_arrow(part)["image_name"].to_pylist()
+        captions = [texts.get(name, "a picture") for name in names]
+        columns.write_part(part, pa.table({"image_name": names, "all_captions": captions}), {"model": "blip"})
+    if refused:
+        with pytest.raises(ValueError, match="3 of 246 captions are the text of their post"):
+            release(work, tmp_path / "twigma")
+    else:
+        release(work, tmp_path / "twigma")
+
+
 def test_no_private_value_is_in_any_byte_of_the_release(made):
     for name, data in releasing.contents(made / "twigma").items():
         assert not re.search(rb"secret words|pbs\.twimg\.com|\xff\xd8\xff", data), name

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from golden.canonical import canonical
+from golden.compare import difference
+from golden.run import run_demo
 
+FOLDER = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = ("results.json", "tables.json", "page.txt", "card.txt", "release.json", "printed.txt")
+PARTS = ("1b", "1c", "2a", "2b", "2c", "2d", "3a", "3a, b", "3b", "3c", "3d", "4a", "4b", "4c", "4d", "4e")
+FIGURES = sorted(["Eq (1)", "Sets", "The paper", *(f"Fig {part}" for part in PARTS)])
 SMALL = """
 import sys
 from pathlib import Path
@@ -33,13 +41,6 @@ def _run(code, out):
     return subprocess.run([sys.executable, "-c", code, str(out)], capture_output=True, text=True)
 
 
-def _demo(out):
-    """The demo as a user runs it, so without measuring coverage, which would take half as long again."""
-    command = [Path(sys.executable).parent / "twigma", "demo", "--out", out]
-    env = {key: value for key, value in os.environ.items() if not key.startswith("COV")}
-    return subprocess.run(command, capture_output=True, text=True, timeout=900, env=env)
-
-
 def _metadata(out):
     return pq.read_table(out / "twigma" / "metadata")
 
@@ -55,7 +56,7 @@ def _files(folder):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo") / "demo-out"
-    done = _demo(out)
+    done = run_demo(out)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return out, done
 
@@ -92,17 +93,38 @@ def test_the_report_is_one_file_with_every_figure(whole):
     results = json.loads((out / "report" / "results.json").read_text("utf-8"))
     assert "<script" not in page
     assert "http-equiv" in page
-    for figure in ("fig1b", "fig2c", "fig2d", "eq1", "fig3a", "fig4b", "fig4c", "fig4d"):
-        assert figure in json.dumps(results), figure
+    sections = re.findall(r'<section id="s\d+">\n<h2><span>(.*?)</span>', page)
+    assert sorted(set(sections)) == FIGURES
+    assert page.count('<img src="data:image/svg+xml') == 13
+    assert len(results["figures"]) == 27
+    assert [entry["figure"] for entry in results["skipped"]] == ["fig2c_sensitivity", "concordance"]
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_what_is_made_is_what_was_made_before(whole, name):
+    """After a change on purpose: `python -m tests.golden --update`, and review the diff."""
+    out, done = whole
+    text = canonical(out, done.stdout)[name]
+    differs = difference((FOLDER / name).read_text("utf-8"), text, name)
+    if differs:
+        pytest.fail(f"{differs}\n\nif this is on purpose: python -m tests.golden --update", pytrace=False)
 
 
 @pytest.mark.timeout(300)
 def test_a_second_run_changes_nothing(whole):
     out, _ = whole
     before = _files(out / "twigma") | _files(out / "report")
-    again = _demo(out)
+    again = run_demo(out)
     assert again.returncode == 0, again.stderr[-3000:]
     assert _files(out / "twigma") | _files(out / "report") == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_truths_are_recovered_with_what_this_cpu_has(tmp_path):
+    """With bf16, where it has that: other embeddings, so another world."""
+    done = run_demo(tmp_path / "demo-out", arithmetic={})
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
 
 
 @pytest.mark.slow

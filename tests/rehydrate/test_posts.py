@@ -157,7 +157,9 @@ def test_an_edited_post_answers_for_the_id_that_was_asked() -> None:
 
 
 def test_hostile_text_and_numbers() -> None:
-    odd = post("1", MEDIA, text="half \ud83d #Tag＃é_1 #123 &#39; a#b ☺ #ÄB", author_id=5, created_at="soon")
+    odd = post(
+        "1", MEDIA, text="half \ud83d #Tag＃é_1 #123 &#39; a#b ☺ #ÄB https://a.org/#c", author_id=5, created_at="soon"
+    )
     odd |= {"public_metrics": {"like_count": 2**63, "reply_count": "3", "quote_count": -1, "retweet_count": True}}
     (row,) = posts([answer(odd | {"possibly_sensitive": "yes"})])[0].to_pylist()
     assert row["text"].startswith("half � #Tag") and row["hashtags"] == ["tag", "äb"]

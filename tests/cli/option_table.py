@@ -1,0 +1,244 @@
+"""One case for every option of every command, with another value than its default."""
+
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from .looks import DIFFERENT, Case, Look, leaves, prints, to
+
+HASHTAGS = to("twigma.analysis.hashtags.hashtags")
+COLLECT, LOOKUP = to("twigma.builder.collect.collect"), to("twigma.rehydrate.lookup.lookup")
+CLIENT, FETCH = to("twigma.rehydrate.x_api.XClient"), to("twigma.rehydrate.images.fetch")
+IMPORT, ADD = to("twigma.rehydrate.archives.import_archives"), to("twigma.rehydrate.add.add_tars")
+EMBED, CAPTION = to("twigma.builder.embed.embed_shards"), to("twigma.builder.caption.caption_shards")
+TEXTS, NSFW = to("twigma.builder.texts.embed_texts"), to("twigma.builder.nsfw.nsfw_parts")
+DEDUPE, BUILD = to("twigma.builder.dedupe.dedupe"), to("twigma.builder.build.build")
+FIT, HUB = "twigma.builder.cluster.cluster", to("twigma.builder.publish_hub.publish_hub")
+CLUSTER, FROZEN, CHOOSE_K = to(FIT), to("twigma.builder.frozen.frozen"), to("twigma.builder.choose_k.choose_k")
+ZENODO, LIKED = to("twigma.builder.publish_zenodo.publish_zenodo"), to("twigma.builder.liked.liked")
+RECORDS, REFERENCE = (
+    to("twigma.builder.reference_record.read_records"),
+    to("twigma.builder.references.add_reference"),
+)
+ANALYZE, REPORT = to("twigma.analysis.analyze.analyze"), to("twigma.analysis.report.report")
+REMOVALS, STATUS = to("twigma.builder.removals.removals"), to("twigma.builder.status.status")
+DEMO = to("twigma.demo.demo.demo")
+OTHER = Path("other")
+
+
+def _engine(function: Callable[..., Look]) -> tuple[Case, ...]:
+    """`--engine` and `--ray-address`."""
+    from twigma.ray_slots import Engine
+
+    ray = Engine("ray", "ray://h:1")
+    return (
+        Case("--engine ray", function("engine"), Engine("ray")),
+        Case("--ray-address ray://h:1", function("engine"), ray, "--engine ray"),
+    )
+
+
+def _api(function: Callable[..., Look], base: str = "") -> tuple[Case, ...]:
+    """What `collect` and `rehydrate` share."""
+    return (
+        Case("--base-url http://h", CLIENT("base_url"), "http://h", base),
+        Case("--token-file token", CLIENT("token"), "of-a-file", base),
+        Case("--dialect current", CLIENT("dialect"), "current", base),
+        Case("--followers", function("followers"), True, base),
+        Case("--budget 7.5", function("budget"), 7.5, base),
+    )
+
+
+def _clip(function: Callable[..., Look]) -> tuple[Case, ...]:
+    return (
+        Case("--model ViT-B-32", function("model"), "ViT-B-32"),
+        Case("--pretrained laion2b", function("pretrained"), "laion2b"),
+    )
+
+
+def metadata() -> Any:
+    return pq.read_table("twigma/metadata").to_pandas()
+
+
+def sheet_rows() -> tuple[int, int]:
+    """Sheets, and rows of the first of them."""
+    sheets = sorted(path for path in Path("sheets").glob("*.csv") if path.name != "key.csv")
+    return len(sheets), len(sheets[0].read_text("utf-8-sig").splitlines()) - 1
+
+
+LISTED = "--ids ids.csv"
+SAMPLED = f"{LISTED} --sample 3 --dry-run"
+TABLE: dict[str, tuple[Case, ...]] = {
+    "": (Case("--version", prints("twigma, version"), True),),
+    "hashtags": (
+        Case("--work other", HASHTAGS("work"), OTHER),
+        Case("--out other", HASHTAGS("out"), OTHER),
+        Case("--seed-hashtag art", HASHTAGS("seeds"), ("art",)),
+    ),
+    "collect": (
+        Case("--work other", COLLECT("work"), OTHER),
+        Case("--hashtag art", COLLECT("hashtags"), ("art",)),
+        Case("--start 2022-06-01", COLLECT("start"), date(2022, 6, 1)),
+        Case("--end 2022-06-30", COLLECT("end"), date(2022, 6, 30)),
+        *_api(COLLECT),
+    ),
+    "ids": (Case("--column other", prints("ids.csv: 2 distinct ids"), True, "ids.csv"),),
+    "import": (Case("--work other", IMPORT("work"), OTHER, "archive.jsonl"),),
+    "rehydrate": (
+        Case("--work other", FETCH("work"), OTHER),
+        Case("--ids ids.csv", LOOKUP("ids"), [str(10**18 + 7 * n) for n in range(9)]),
+        Case("--column other", LOOKUP("ids"), [str(10**17), str(10**17 + 7)], LISTED),
+        Case("--sample 3", prints("sample: 3 of 9 ids"), True, f"{LISTED} --dry-run"),
+        Case("--stratify kind", prints("3 strata of kind"), True, SAMPLED),
+        Case("--seed 5", LOOKUP("ids"), DIFFERENT, f"{LISTED} --sample 3"),
+        Case("--dry-run", prints("9 to ask: 1 call", "twigma.rehydrate.lookup.lookup"), True, LISTED),
+        *_api(LOOKUP, LISTED),
+        Case("--size large", FETCH("size"), "large"),
+        Case("--image-size 256", FETCH("image_size"), 256),
+        Case("--connections 5", FETCH("connections"), 5),
+        Case("--image-base-url http://h", FETCH("image_base_url"), "http://h"),
+        Case("--allow-host 127.0.0.1:80", FETCH("allow_hosts"), ("127.0.0.1:80",)),
+        Case("--distributor ray", FETCH("distributor"), "ray"),
+        Case("--ray-address auto", FETCH("ray_address"), "auto", "--distributor ray"),
+        Case("--retry-failed", FETCH("retry_failed"), True),
+    ),
+    "add": (
+        Case("--work other", ADD("work"), OTHER, "ids.csv"),
+        Case("--group artist", ADD("group_key"), "artist", "ids.csv"),
+    ),
+    "embed": (
+        Case("--work other", EMBED("work"), OTHER),
+        *_clip(EMBED),
+        Case("--revision abc", EMBED("revision"), "abc"),
+        Case("--precision bf16", EMBED("precision"), "bf16"),
+        Case("--exact-resize", EMBED("resize"), "exact"),
+        Case("--device cuda:1", EMBED("device"), "cuda:1"),
+        *_engine(EMBED),
+    ),
+    "caption": (
+        Case("--work other", CAPTION("work"), OTHER),
+        Case("--model git", CAPTION("model"), "git"),
+        Case("--revision abc", CAPTION("revision"), "abc"),
+        Case("--device cuda:1", CAPTION("device"), "cuda:1"),
+        *_engine(CAPTION),
+    ),
+    "texts": (
+        Case("--work other", TEXTS("work"), OTHER),
+        *_clip(TEXTS),
+        Case("--revision abc", TEXTS("revision"), "abc"),
+        Case("--most 50", TEXTS("most"), 50),
+        Case("--seed 5", TEXTS("seed"), 5),
+        Case("--device cuda:1", TEXTS("device"), "cuda:1"),
+    ),
+    "nsfw": (
+        Case("--work other", NSFW("work"), OTHER),
+        Case("--detector head.zip", NSFW("detector"), Path("head.zip")),
+    ),
+    "dedupe": (
+        Case("--work other", DEDUPE("work"), OTHER),
+        Case("--near 0.9", DEDUPE("near"), 0.9),
+    ),
+    "cluster": (
+        Case("--work other", CLUSTER("work"), OTHER),
+        Case("--clusters 7", CLUSTER("k"), 7),
+        Case("--seed 5", CLUSTER("seed"), 5),
+        Case("--frozen", FROZEN("work", FIT), Path("work")),
+        Case("--choose-k 5,8", CHOOSE_K("ks", FIT), [5, 8]),
+        Case("--seed 6", CHOOSE_K("seed", FIT), 6, "--choose-k 5,8"),
+    ),
+    "build": (
+        Case("--work other", BUILD("work"), OTHER),
+        *_clip(BUILD),
+        Case("--captioner git", BUILD("captioner"), "git"),
+        Case("--detector head.zip", BUILD("detector"), Path("head.zip")),
+        Case("--precision bf16", BUILD("precision"), "bf16"),
+        Case("--device cuda:1", BUILD("device"), "cuda:1"),
+        *_engine(BUILD),
+    ),
+    "release": (
+        Case("--work other", leaves(lambda: len(metadata())), 25),
+        Case("--out elsewhere", leaves(Path("elsewhere/MANIFEST.json").exists), True),
+        Case(
+            "--release-version 2.0.0",
+            leaves(lambda: json.loads(Path("twigma/MANIFEST.json").read_text("utf-8"))["version"]),
+            "2.0.0",
+        ),
+        Case("--near-duplicates keep", leaves(lambda: len(metadata())), 27),
+        Case("--nsfw-threshold 0.5", leaves(lambda: bool((metadata()["nsfw_score"] <= 0.5).all())), True),
+        Case("--without cluster", leaves(lambda: bool(metadata()["label_10_cluster"].isna().all())), True),
+    ),
+    "publish hub": (
+        Case("--release other", HUB("release"), OTHER, "acme/twigma"),
+        Case("--go", HUB("go"), True, "acme/twigma"),
+        Case("--gated manual", HUB("gated"), "manual", "acme/twigma"),
+        Case("--private", HUB("private"), True, "acme/twigma"),
+        Case("--endpoint http://h", HUB("endpoint"), "http://h", "acme/twigma"),
+    ),
+    "publish zenodo": (
+        Case("--release other", ZENODO("release"), OTHER),
+        Case("--go", ZENODO("go"), True),
+        Case("--record 12", ZENODO("record"), "12"),
+        Case("--creator 'Lovelace, Ada'", ZENODO("creators"), ("Lovelace, Ada",)),
+        Case("--sandbox", ZENODO("url"), "https://sandbox.zenodo.org"),
+        Case("--endpoint http://h", ZENODO("url"), "http://h"),
+    ),
+    "liked": (
+        Case("--work other", LIKED("work"), OTHER),
+        Case("--out other", LIKED("out"), OTHER),
+        Case("--quantile 0.5", LIKED("quantile"), 0.5),
+        Case("--per-author 3", LIKED("per_author"), 3),
+        Case("--nsfw-threshold 0.2", LIKED("nsfw_threshold"), 0.2),
+        Case("--acknowledge-x-terms", LIKED("acknowledge_x_terms"), True),
+        Case("--webdataset", LIKED("webdataset"), True),
+        Case("--seed 5", LIKED("seed"), 5),
+    ),
+    "sheets": (
+        Case("--out elsewhere", leaves(Path("elsewhere/key.csv").exists), True),
+        Case("--annotators 2", leaves(lambda: sheet_rows()[0]), 2),
+        Case("--images 3", leaves(lambda: sheet_rows()[1]), 9),
+        Case("--seed 5", leaves(lambda: Path("sheets/key.csv").read_text("utf-8-sig"))),
+    ),
+    "reference list": (Case("--refs other", RECORDS("refs"), OTHER),),
+    "reference add": (
+        Case("--refs other", REFERENCE("refs"), OTHER, "mine"),
+        Case("--like other", REFERENCE("like"), OTHER, "mine"),
+        Case("--model ViT-B-32/laion2b", REFERENCE("model"), "ViT-B-32/laion2b", "mine"),
+        Case("--group artist", REFERENCE("group"), "artist", "mine"),
+        Case("--column picture", REFERENCE("column"), "picture", "mine"),
+        Case("--role paintings", REFERENCE("role"), "paintings", "mine"),
+        Case("--licence CC0", REFERENCE("licence"), "CC0", "mine"),
+        Case("--files *.zip", REFERENCE("files"), ("*.zip",), "mine"),
+        Case("--parts 2,4-5", REFERENCE("parts"), [2, 4, 5], "mine"),
+        Case("--revision abc", REFERENCE("revision"), "abc", "mine"),
+        Case("--endpoint http://h", REFERENCE("endpoint"), "http://h", "mine"),
+        Case("--device cuda:1", REFERENCE("device"), "cuda:1", "mine"),
+    ),
+    "analyze": (
+        Case("--out other", ANALYZE("out"), OTHER),
+        Case("--work other", ANALYZE("work"), OTHER),
+        Case("--reference mine=other", ANALYZE("references"), {"mine": OTHER}),
+        Case("--projection umap", ANALYZE("projection"), "umap"),
+        Case("--thorough", ANALYZE("thorough"), True),
+        Case("--sheets other", ANALYZE("sheets"), OTHER),
+        Case("--seed 5", ANALYZE("seed"), 5),
+        *_engine(ANALYZE),
+    ),
+    "report": (
+        Case("--work work", REPORT("pictures"), DIFFERENT),
+        Case("--reference mine=work", REPORT("pictures"), DIFFERENT),
+    ),
+    "removals": (
+        Case("--work other", REMOVALS("work"), OTHER, "requests.txt"),
+        Case("--derived other", REMOVALS("derived"), (OTHER,), "requests.txt"),
+    ),
+    "status": (
+        Case("--work other", STATUS("work"), OTHER),
+        Case("--json", prints('\n "ids": {'), True),
+    ),
+    "columns": (Case("--released", prints("author_id"), False),),
+    "demo": (Case("--out other", DEMO("out"), OTHER),),
+}
+ALL = [(command, case) for command, cases in TABLE.items() for case in cases]
