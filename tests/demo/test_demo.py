@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import releasing
+
+from twigma.demo.demo import demo
 
 SMALL = """
 import sys
@@ -107,6 +110,14 @@ def test_a_second_run_changes_nothing(whole):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_a_working_folder_of_yours_is_not_taken_for_the_demos(tmp_path):
+    releasing.make_work(tmp_path / "work")
+    before = releasing.contents(tmp_path)
+    with pytest.raises(ValueError, match="is not of an earlier demo: it is left as it is"):
+        demo(tmp_path)
+    assert releasing.contents(tmp_path) == before
+
+
 def test_killed_and_run_again_gives_the_same_table(tmp_path):
     assert _run(SMALL, tmp_path / "clean").returncode == 0
     for seconds in (12, 25):
