@@ -5,6 +5,7 @@ Each is told by a mark at its top, which lists its files (`recognize`). It is re
 """
 
 import contextlib
+import glob
 import json
 import logging
 import os
@@ -106,7 +107,8 @@ def replacing(out: Path) -> Iterator[Path]:
     file saved while the new one was made, moves into the new folder, and a warning names it.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    private = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    sweep(out)
+    private = Path(tempfile.mkdtemp(prefix=f".{out.name}.{os.getpid()}.", dir=out.parent))
     new, old = private / "new", private / "old"
     try:
         new.mkdir()
@@ -116,6 +118,25 @@ def replacing(out: Path) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)  # nobody but this run writes there
         with contextlib.suppress(OSError):
             private.rmdir()  # unless something of the old folder could not be moved
+
+
+def sweep(out: Path) -> None:
+    """Clear up what runs that were killed left beside `out`: half a new folder goes, the old one is put back.
+
+    Where both are there, the run was killed after the swap: what is not ours of the old one moves to `out`.
+    """
+    for private in out.parent.glob(f".{glob.escape(out.name)}.*.*"):
+        process = private.name.rpartition(".")[0].rpartition(".")[2]
+        if not process.isdecimal() or Path("/proc", process).exists() or private.is_symlink():
+            continue
+        shutil.rmtree(private / "new", ignore_errors=True)
+        old = private / "old"
+        if old.is_dir() and not os.path.lexists(out):
+            old.rename(out)
+        elif old.is_dir() and out.is_dir():
+            _retire(old, recognize(old), out)
+        with contextlib.suppress(OSError):
+            private.rmdir()
 
 
 def delete(made: Made) -> list[str]:
@@ -139,6 +160,11 @@ def _swap(new: Path, out: Path, old: Path) -> None:
         new.rename(out)
     except OSError as error:
         raise FileExistsError(f"{out} was written by another program ({error}): what stood there is in {old}") from None
+    _retire(old, made, out)
+
+
+def _retire(old: Path, made: Made | None, out: Path) -> None:
+    """Delete the listed files of a folder that was replaced, and move the rest to its successor, with a warning."""
     if made is not None:
         _delete_listed(Made(old, made.kind, made.mark, made.files))
     if kept := _move_rest(old, out):

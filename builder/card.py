@@ -17,7 +17,8 @@ CONTACT = "write in the Community tab, or to the address, of the page this datas
 GATE = (
     "The images behind these ids include nudity and other content that is not for all audiences, and belong to the "
     "people who made them. By asking for access you agree to use the index for research, to follow the platform's "
-    "terms when you look posts up, not to identify or profile people, and to drop what removals.txt names."
+    "terms when you look posts up, not to identify or profile people, and to drop what newer versions "
+    "no longer hold."
 )
 EMBEDDING_RECIPE = """
 ```python

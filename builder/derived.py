@@ -82,6 +82,7 @@ def delete_made(derived: Derived, names: Collection[str]) -> Deleted:
     """Delete the listed files of the folders that name what was removed."""
     found = Deleted([], [], [])
     for made in derived.made:
+        folders.sweep(made.folder)  # a run that was killed may have left tables beside it
         if not any(mentions(path, names) for path in made.folder.rglob("*")):
             continue
         try:

@@ -60,6 +60,7 @@ def add_reference(
     record = open_record(refs / name, known, role, licence)
     ask = _Ask(group or known.group, column or known.column, model or known.model, like, known.whole_words)
     _check_model(record, ask, _kinds(known, sources, ask.column))
+    record.write()  # before anything else is there, so that a stopped run finds its folder again
     if known.name == "diffusiondb" and not sources:
         _diffusiondb(record, known, parts, revision, endpoint)
     for key, path in new_files(record, known, sources, revision, endpoint):

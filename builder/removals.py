@@ -31,8 +31,8 @@ POST_URL = re.compile(r"https?://(?:www\.|mobile\.)?(?:x|twitter)\.com/\S+/statu
 class Receipt:
     """What a removal did: when, how many ids were listed and known, what changed where, and what to run next.
 
-    `hashes` are those of the ids with the salt of `WORK/removed.json`: whoever has an id can check that it is among
-    them.
+    `left` names what is not ours to change, `failed` what could not be deleted. `hashes` are those of the ids with the
+    salt of `WORK/removed.json`: whoever has an id can check that it is among them. They are fast ones: keep it private.
     """
 
     when: str
@@ -90,8 +90,8 @@ def removals(work: Path, names: Collection[str], derived: Sequence[Path] = ()) -
 def _require_work(work: Path) -> None:
     if not work.is_dir():
         raise FileNotFoundError(f"no working folder at {work}: --work names it")
-    if not inventory.is_work(work):
-        raise ValueError(f"{work} is no working folder: expected {', '.join(inventory.MARKS)} or one of them; --work")
+    if any(work.iterdir()) and not inventory.is_work(work):
+        raise ValueError(f"{work} is no working folder: it holds none of {', '.join(inventory.MARKS)}; --work names it")
 
 
 def read_names(path: Path) -> list[str]:

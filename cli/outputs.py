@@ -77,7 +77,9 @@ def liked(work: Path, out: Path, **options: Any) -> None:
 
 @click.command()
 @click.argument("release", type=FOLDER, default="twigma")
-@click.option("--out", type=FOLDER, default="report", show_default=True, help="Report to write: a new folder, or one of before.")
+@click.option(
+    "--out", type=FOLDER, default="report", show_default=True, help="Report to write: a new folder, or one of before."
+)
 @click.option("--work", type=FOLDER, help="Working folder with the private columns that some figures need.")
 @click.option(
     "--reference",

@@ -68,7 +68,7 @@ def _story(out: Path, posts: int) -> bool:
 
 
 def _refuse_foreign(out: Path) -> None:
-    """ValueError when folders of these names are somebody's: the demo adds posts of its own to a working folder."""
+    """ValueError when folders of these names are somebody's: the demo would add its invented posts to theirs."""
     if (out / "world" / "truth.json").exists():
         return
     for name in ("work", "twigma", "liked", "report", "references"):

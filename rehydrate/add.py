@@ -53,7 +53,8 @@ def add_tars(work: Path, tars: Sequence[Path], group_key: str | None = None) -> 
                 known.add(sha256)
         packed = _pack(work, loose, known)
         if packed is not None:
-            report.append(_register(work, packed, loose[0].absolute().parent.name, taken, group_key))
+            stem = loose[0].absolute().parent.name
+            report.append(_register(work, packed, stem, taken, group_key, name=packed.stem))
         _extend_images_table(work)
     return pa.Table.from_pylist(report, REPORT)
 
@@ -104,8 +105,7 @@ def _unchanged(work: Path, path: Path, sha256: str) -> None:
 
 
 def _next_name(work: Path) -> str:
-    plan = (work / "shards" / "plan").glob("*.parquet")
-    return f"{1 + max([-1, *(int(shard.name) for shard in shards.manifests(work)), *(int(p.stem) for p in plan)]):05}"
+    return f"{shards.next_number(work):05}"
 
 
 # ------------------------------------------------------------------ one tar
@@ -120,9 +120,14 @@ class _Sample:
     json: tarfile.TarInfo | None = None
 
 
-def _register(work: Path, tar: Path, stem: str, taken: set[str], group_key: str | None) -> dict[str, Any]:
-    """Write sidecar and manifest of one tar; `stem` tells its images from others of the same key."""
-    shard = shard_at(work, _next_name(work))
+def _register(
+    work: Path, tar: Path, stem: str, taken: set[str], group_key: str | None, *, name: str | None = None
+) -> dict[str, Any]:
+    """Write sidecar and manifest of one tar; `stem` tells its images from others of the same key.
+
+    `name` is that of the shard, the next one by default.
+    """
+    shard = shard_at(work, name or _next_name(work))
     samples, skipped = _scan(tar)
     if not samples:
         raise ValueError(f"{tar} holds no images: expected members ending in {', '.join(sorted(IMAGES))}")

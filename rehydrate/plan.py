@@ -46,8 +46,7 @@ def plan(work: Path, settings: dict[str, Any], rows_per_shard: int, *, retry_fai
     new = _without(wanted, [*sidecars, *waiting])
     if retry_failed and sidecars:
         new = pa.concat_tables([new, _without(_failed(work, wanted), waiting)])
-    taken = [int(path.stem) for path in planned] + [int(shard.name) for shard in shards.manifests(work)]
-    unfinished += _write_lists(work, new, rows_per_shard, first=1 + max(taken, default=-1))
+    unfinished += _write_lists(work, new, rows_per_shard, first=shards.next_number(work))
     rows = {path.stem: pq.read_metadata(path).num_rows for path in unfinished}
     return Plan([shard_at(work, path.stem) for path in unfinished], rows, sum(map(len, sidecars)))
 

@@ -74,6 +74,17 @@ def manifests(work: Path) -> list[Shard]:
     return [shard_at(work, path.stem) for path in sorted((work / "shards").glob("[0-9]*.json"))]
 
 
+def next_number(work: Path) -> int:
+    """The number of the next new shard: above every shard, every list of one, and every numbered tar.
+
+    A tar may be the user's, who put it there before it was added: a shard of its name would be written over it.
+    """
+    folder = work / "shards"
+    names = [path.stem for pattern in ("*.tar", "plan/*.parquet") for path in folder.glob(pattern)]
+    names += [shard.name for shard in manifests(work)]
+    return 1 + max((int(name) for name in names if name.isdecimal()), default=-1)
+
+
 def is_finished(shard: Shard) -> bool:
     """Whether a sound manifest stands beside the sidecar and a tar of the size it names."""
     try:

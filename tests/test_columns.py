@@ -139,8 +139,10 @@ def test_what_a_killed_writer_left_is_put_away_and_what_another_writes_is_not(tm
     assert done.returncode == -9 and len(list(tmp_path.iterdir())) == 1
     of_a_living_one = tmp_path / f".a[1].json.{os.getppid()}.partial"
     of_a_living_one.write_text("half")
+    of_nobody = tmp_path / ".a[1].json.mine.partial"
+    of_nobody.write_text("mine")
     columns.write_json(path, {})
-    assert set(tmp_path.iterdir()) == {path, of_a_living_one}
+    assert set(tmp_path.iterdir()) == {path, of_a_living_one, of_nobody}
 
 
 def test_a_damaged_table_is_named(tmp_path):

@@ -1,6 +1,7 @@
 """Folders of ours are told by their mark, and lose only what it lists, whatever is saved into them at any moment."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,24 @@ def test_a_failed_run_leaves_everything_as_it_was(tmp_path):
         raise OSError("full")
     assert releasing.contents(tmp_path) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("swapped", [False, True], ids=["before the new one was there", "after it was there"])
+def test_a_run_that_was_killed_leaves_nothing_and_loses_nothing(tmp_path, swapped):
+    private = tmp_path / f".out.{2**22 + 1}.abcdefgh"
+    private.mkdir()
+    fill(release(private / "old", "a", "b"), {"thesis.txt": "mine"})
+    if swapped:
+        (release(tmp_path / "out", "a") / "a").write_text("new")
+    else:
+        fill(private / "new", {"a": "half"})
+    running = tmp_path / f".out.{os.getpid()}.abcdefgh"
+    fill(running, {"new/a": "of a run that goes on"})
+    folders.sweep(tmp_path / "out")
+    assert (tmp_path / "out/thesis.txt").read_text() == "mine"
+    assert (tmp_path / "out/a").read_text() == ("new" if swapped else "ours")
+    assert (tmp_path / "out/b").exists() is not swapped
+    assert not private.exists() and (running / "new/a").exists()
 
 
 def test_apart_means_apart_through_links_too(tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -163,6 +164,29 @@ def test_unchanged_data_returns_at_once_without_heavy_imports(analysed, planted)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_only_its_own_old_files_go(analysed, planted, tmp_path):
+    out = shutil.copytree(analysed.out, tmp_path / "out")
+    mine = {"results/mine.csv": "a\n1\n", "results/mine.parquet": "mine", "notes.txt": "mine"}
+    for name, text in mine.items():
+        (out / name).write_text(text)
+    (out / "index.html").write_text("a page of results that are gone")
+    found = analyze(planted.release, out)  # without the working folder: fewer tables
+    assert {name: (out / name).read_text() for name in mine} == mine
+    tables = {name for figure in found["figures"].values() for name in figure["tables"]}
+    assert {path.stem for path in (out / "results").iterdir()} == tables | {"mine"}
+    assert "fig1c" not in found["figures"] and "fig1c" in analysed.results["figures"]
+    assert not (out / "index.html").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+@pytest.mark.parametrize("content", ['{"acc": 0.9}', "{", "[]"])
+def test_results_of_somebody_else_are_refused_before_any_work(planted, tmp_path, content):
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(ValueError, match="is not empty and no report of ours: it is left as it is"):
+        analyze(tmp_path / "nowhere", tmp_path)
+    assert (tmp_path / "results.json").read_text() == content
+
+
 def test_a_release_alone_names_what_the_rest_needs(planted, tmp_path):
     found = analyze(planted.release, tmp_path)
     skipped = {entry["figure"]: entry for entry in found["skipped"]}
@@ -186,7 +210,6 @@ def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
     assert analyze(release, out) == first
     assert analyze(release, out, seed=1)["made_from"]["settings"]["seed"] == 1
     (out / "results" / "fig1b.parquet").unlink()
-    (out / "results" / "fig9.csv").write_text("of an earlier run", "utf-8")
     analyze(release, out, seed=1)
     assert sorted(path.name for path in (out / "results").iterdir()) == [
         *("fig1b.csv", "fig1b.parquet", "paper.csv", "paper.parquet"),
@@ -194,8 +217,9 @@ def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
     columns.write_parquet(release / "metadata" / "00000.parquet", rows.slice(0, 300))
     again = analyze(release, out, seed=1)
     assert again["data"]["images"] == 300
-    (out / "results.json").write_text("{", "utf-8")
-    assert analyze(release, out, seed=1) == again
+    (out / "results.json").write_text("{", "utf-8")  # damaged: nobody can tell whose it is
+    with pytest.raises(ValueError, match="no report of ours: it is left as it is"):
+        analyze(release, out, seed=1)
 
 
 def test_too_little_data_is_a_reason_not_a_crash(planted, tmp_path):

@@ -111,5 +111,6 @@ def test_a_sheet_without_its_columns_is_named_and_nothing_is_lost(blank, tmp_pat
     (tmp_path / "work").mkdir()
     with pytest.raises(ValueError, match=r"annotator-2\.csv: expected the column item"):
         removals(tmp_path / "work", [name], [blank])
+    assert name in (blank / "annotator-1.csv").read_text()  # refused before anything was erased
     (blank / "annotator-2.csv").unlink()
-    assert removals(tmp_path / "work", [name], [blank]).changed["sheets"] == 2
+    assert removals(tmp_path / "work", [name], [blank]).changed["sheets"] == 3

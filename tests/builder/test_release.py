@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shutil
+import threading
 from pathlib import Path
 
 import datasets
@@ -128,6 +129,29 @@ def test_what_is_not_a_release_stays_as_it_is(work, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ValueError, match="not a TWIGMA release"):
         release(work, tmp_path / "file")
+
+
+def test_a_file_saved_while_the_release_is_made_stays(work, tmp_path):
+    out = tmp_path / "twigma"
+    release(work, out)
+    done = threading.Event()
+
+    def save():
+        """Wait for the new folder that is made beside, then save into the old one."""
+        while not list(tmp_path.glob(".twigma.*/new/*")):
+            if done.wait(0.0005):
+                return
+        (out / "thesis.txt").write_text("mine")
+
+    saver = threading.Thread(target=save)
+    saver.start()
+    release(work, out, version="1.1.0")
+    done.set()
+    saver.join()
+    assert (out / "thesis.txt").read_text() == "mine"
+    assert "Version 1.1.0" in (out / "README.md").read_text()
+    (out / "thesis.txt").unlink()
+    assert release(work, out, version="1.2.0").written
 
 
 def test_an_empty_folder_is_taken(work, tmp_path):

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import releasing
 from golden.canonical import canonical
 from golden.compare import difference
 from golden.run import run_demo
+
+from twigma.demo.demo import demo
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
 GOLDEN = ("results.json", "tables.json", "page.txt", "card.txt", "release.json", "printed.txt")
@@ -125,6 +128,14 @@ def test_the_truths_are_recovered_with_what_this_cpu_has(tmp_path):
     """With bf16, where it has that: other embeddings, so another world."""
     done = run_demo(tmp_path / "demo-out", arithmetic={})
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+
+
+def test_a_working_folder_of_yours_is_not_taken_for_the_demos(tmp_path):
+    releasing.make_work(tmp_path / "work")
+    before = releasing.contents(tmp_path)
+    with pytest.raises(ValueError, match="is not of an earlier demo: it is left as it is"):
+        demo(tmp_path)
+    assert releasing.contents(tmp_path) == before
 
 
 @pytest.mark.slow

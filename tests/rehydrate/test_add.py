@@ -61,6 +61,17 @@ def test_groups_come_from_the_json_members_in_either_order(tmp_path: Path) -> No
     assert shards.read_sidecars(tmp_path / "w")["group"].to_pylist() == ["Monet", "7", None, None, None]
 
 
+def test_a_tar_of_yours_among_the_shards_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "w" / "shards").mkdir(parents=True)
+    mine = tar_of(tmp_path / "w" / "shards" / "00001.tar", {"1.jpg": photo(1)})
+    before = mine.read_bytes()
+    add_tars(tmp_path / "w", [mine])
+    (tmp_path / "2.jpg").write_bytes(photo(2))
+    add_tars(tmp_path / "w", [tmp_path / "2.jpg"])
+    assert mine.read_bytes() == before
+    assert names(tmp_path / "w") == ["1", "2"] and len(shards.list_shards(tmp_path / "w")) == 2
+
+
 class Bomb:
     """Leaves a trace when it is unpickled."""
 
