@@ -1,6 +1,6 @@
 """Every column of the images table, declared once; the contract of a stage; atomic, resumable writes.
 
-The images table has one row per photo on a post, keyed by ``image_name`` (and ``id`` where one is on several posts). The
+The images table has one row per photo on a post, keyed by ``image_name`` (and ``id`` where one is on several). The
 Parquet schema, ``datasets.Features`` and the card's field table derive from ``COLUMNS``. `twigma columns` prints it.
 """
 
