@@ -1,8 +1,7 @@
 """Every column of the images table, declared once; the contract of a stage; atomic, resumable writes.
 
-The images table has one row per photo on a post, keyed by ``image_name`` (and ``id`` while the same photo
-still stands on several posts). Stages add columns to it; the Parquet schema, ``datasets.Features`` and the
-field table of the dataset card all derive from ``COLUMNS``. `twigma columns` prints it.
+The images table has one row per photo on a post, keyed by ``image_name`` (and ``id`` where one is on several). The
+Parquet schema, ``datasets.Features`` and the card's field table derive from ``COLUMNS``. `twigma columns` prints it.
 """
 
 import functools

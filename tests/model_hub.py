@@ -33,7 +33,7 @@ class ModelHub:
         if files is None or MISSING in path:
             return 404, b"", {}
         if parts[:2] != ["api", "models"]:
-            commit, file = parts[3], "/".join(parts[4:])
+            commit, file = self.sha if parts[3] == "main" else parts[3], "/".join(parts[4:])
             if file not in files:
                 return 404, b"", {"X-Error-Code": "EntryNotFound"}
             digest = hashlib.sha256(files[file]).hexdigest()
