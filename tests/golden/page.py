@@ -82,7 +82,7 @@ def _chart(svg: str) -> Iterator[str]:
 
 
 def _places(root: ElementTree.Element) -> str:
-    """Where the shapes lie, in points of the picture: mean and spread of their coordinates, and how x and y correlate."""
+    """Where the shapes lie, in points of the picture: mean, spread and correlation of x and y."""
     found = []
     for node in root.iter():
         if node.tag == f"{SVG}path":
