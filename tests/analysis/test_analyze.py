@@ -18,6 +18,8 @@ from twigma.analysis import figures, inputs
 from twigma.analysis.analyze import analyze, write_table
 from twigma.analysis.needs import HOW, Settings, lacking
 
+DRAWN = ("fig2a", "fig2b", "fig2c", "fig3a", "fig3b", "entropy_k", "near_duplicates", "prompt_vendi", "set_distance",
+         "set_manifold", "set_hubness", "clusters_k", "cluster_images")  # fmt: skip
 EQ1_VARIANTS = ["eq1", "winsorised", "nb2", "post", "months", "covariates", "similarity"]
 
 
@@ -123,6 +125,15 @@ def _with_outliers(prompts, out):
     column = pa.FixedSizeListArray.from_arrays(pa.array(both.ravel()), both.shape[1])
     part = pa.table({"image_name": names, "embedding": column})
     columns.write_part(out / "columns" / "embed" / "00000.arrow", part, {"model": "planted"})
+
+
+def test_the_seed_reaches_every_figure_that_draws(analysed, planted, tmp_path):
+    again = analyze(planted.release, tmp_path, work=planted.work, references=planted.references, seed=1)
+    assert again["made_from"]["settings"]["seed"] == 1
+    for name in DRAWN:
+        first, other = (pd.read_parquet(out / "results" / f"{name}.parquet") for out in (analysed.out, tmp_path))
+        columns_ = first.columns.drop("seed", errors="ignore")
+        assert not first[columns_].equals(other[columns_]), name
 
 
 def test_results_say_what_they_were_made_from(analysed, planted):

@@ -100,6 +100,12 @@ def test_sets_are_called_nearest_and_farthest_by_their_distance(again, analysed)
     assert re.search(said, turned).groups() == (far, near)
 
 
+def test_what_an_estimator_warned_of_is_a_note(again, monkeypatch, analysed):
+    figure = analysed.results["figures"]["fig3c"]
+    monkeypatch.setitem(figure, "notes", ["Seven images were left out."])
+    assert "Seven images were left out." in again("fig3c")
+
+
 def _table(analysed, name):
     return pd.read_parquet(analysed.out / "results" / f"{name}.parquet")
 

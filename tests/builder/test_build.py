@@ -11,6 +11,7 @@ from twigma.builder.cluster import cluster
 from twigma.builder.dedupe import dedupe
 from twigma.builder.embed import embed_shards
 from twigma.cli import main
+from twigma.demo.demo import CLIP, NSFW
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,16 @@ def test_the_same_as_one_stage_after_the_other(tmp_path, models):
     assert {name: data for name, data in before.items() if "cluster" not in name}.items() <= contents(one).items()
     assert build(work, **models).treated == {"embed": 0, "caption": 0}
     assert contents(work) == before and columns.made_from(work / "columns" / "cluster" / "all.arrow")["k"] == 4
+
+
+def test_detector_and_precision_reach_their_stages(tmp_path, models):
+    work = populate(tmp_path)
+    done = build(work, **models | {"model": str(CLIP)}, detector=NSFW)
+    assert done.treated == {"embed": 40, "caption": 40, "nsfw": 40} and done.left_out == []
+    scores = columns.read_parts(work / "columns" / "nsfw")["nsfw_score"]
+    assert scores.null_count == 0
+    with pytest.raises(ValueError, match="fp16"):  # which no CPU has
+        build(work, **models, precision="fp16")
 
 
 def test_a_damaged_shard_is_left_out_and_the_rest_gets_its_columns(tmp_path, models):

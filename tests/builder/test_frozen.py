@@ -84,10 +84,14 @@ def test_drift_is_that_of_the_shares(fitted):
 
 
 def test_the_command_says_it(fitted):
-    folder, *_ = fitted
+    folder, _, _, _, found, *_ = fitted
     done = CliRunner().invoke(main, ["cluster", "--frozen", "--work", str(folder)])
     assert done.exit_code == 0 and done.output.startswith(f"0 images added to {folder}")
     assert "the images have drifted" in done.output and len(done.output.splitlines()) == 7
+    for line, row in zip(done.output.splitlines()[2:6], found.drift.to_pylist(), strict=True):
+        shares = [f"{row[name]:.1%}" for name in ("share_at_fit", "share_now")]
+        distances = [f"{row[name]:.3f}" for name in ("distance_at_fit", "distance_now")]
+        assert line.split() == [str(row["label"]), *shares, *distances]
     refused = CliRunner().invoke(main, ["cluster", "--frozen", "--clusters", "4", "--work", str(folder)])
     assert refused.exit_code == 1 and "leave out --clusters" in refused.output
 

@@ -85,6 +85,14 @@ def test_a_folder_from_the_budget_to_the_photos(tiny_world: Path, tmp_path: Path
     counts = page.split("\n\n")[0].splitlines()[1:]
     numbers = [int(found[1].replace(",", "")) for line in counts if (found := re.match(r" +([\d,]+)  \w", line))]
     assert sum(numbers) == 60
+    words = [" ".join(line.split()) for line in counts]
+    for said in (
+        "4 not_found deleted, or never there",
+        "4 unauthorized of a protected account",
+        "4 suspended of a suspended account",
+        "4 absent X answered without them",
+    ):
+        assert said in words
     assert "the outcome of every id of the last look-up" in page
     assert status(tmp_path)["next"]["command"] == f"twigma rehydrate --work {tmp_path}"
 

@@ -82,7 +82,7 @@ def _chart(svg: str) -> Iterator[str]:
 
 
 def _places(root: ElementTree.Element) -> str:
-    """Where the shapes lie, in points of the picture: the mean and the spread of their coordinates."""
+    """Where the shapes lie, in points of the picture: mean, spread and correlation of x and y."""
     found = []
     for node in root.iter():
         if node.tag == f"{SVG}path":
@@ -91,4 +91,5 @@ def _places(root: ElementTree.Element) -> str:
         elif node.tag == f"{SVG}use":
             found.append((float(node.get("x", 0)), float(node.get("y", 0))))
     (x, y), (wide, high) = np.mean(found, axis=0), np.std(found, axis=0)
-    return f"[places: {x:.1f} and {y:.1f} on average, spread {wide:.1f} and {high:.1f}]"
+    leaning = np.corrcoef(np.transpose(found))[0, 1]
+    return f"[places: {x:.1f} and {y:.1f} on average, spread {wide:.1f} and {high:.1f}, correlation {leaning:.3f}]"
