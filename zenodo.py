@@ -6,6 +6,7 @@ zenodo` read its ids. The server can be changed with `$TWIGMA_ZENODO_URL`. What 
 """
 
 import fcntl
+import gzip
 import hashlib
 import http
 import http.client
@@ -25,6 +26,8 @@ import pyarrow.parquet as pq
 
 import twigma
 from twigma import columns
+from twigma.rehydrate.bounded import load_json, open_parquet, safe_member, unpacked
+from twigma.rehydrate.deadline import ANSWER_SECONDS, Pace, read_answer, within
 from twigma.rehydrate.ids import read_ids, refuse_damaged
 from twigma.rehydrate.lists import column_names
 
@@ -32,6 +35,8 @@ RECORD = "8031785"
 TABLES = (".csv", ".csv.gz", ".parquet", ".zip")
 NULLS = ["", "NaN", "nan", "NaT", "None", "null", "<NA>"]
 TIMEOUT = 60  # seconds of silence
+MOST_BYTES = 20 << 30  # of a file of the record
+BLOCK = 1 << 16
 T = TypeVar("T")
 
 
@@ -107,7 +112,7 @@ def _table(version: str, folder: Path) -> tuple[Path, dict[str, str]]:
     """Download the file of one version of the record that has the published columns; says where it is from."""
     url = f"{os.environ.get('TWIGMA_ZENODO_URL', 'https://zenodo.org').rstrip('/')}/api/records/{version}"
     with _open(url) as answer:
-        record = json.load(answer)
+        record = load_json(read_answer(iter(lambda: _some(answer), b""), "", url, seconds=ANSWER_SECONDS))
     for entry in record.get("files", []):
         if str(entry["key"]).endswith(TABLES):
             path = _download(entry, folder)
@@ -144,10 +149,16 @@ def _open(url: str, first: int = 0) -> IO[bytes]:
         raise ValueError(f"expected an http(s) address, found {url!r}: is TWIGMA_ZENODO_URL right?")
     request = urllib.request.Request(url, headers={"Range": f"bytes={first}-"} if first else {})
     try:
-        answer: IO[bytes] = urllib.request.urlopen(request, timeout=TIMEOUT)
+        answer: IO[bytes] = within(ANSWER_SECONDS, lambda: urllib.request.urlopen(request, timeout=TIMEOUT), url)
         return answer
     except OSError as error:
         raise OSError(f"{url} does not answer ({error}): try again later") from None
+
+
+def _some(answer: IO[bytes]) -> bytes:
+    """What has arrived, without waiting for more."""
+    read: bytes = answer.read1(BLOCK) if hasattr(answer, "read1") else answer.read(BLOCK)
+    return read
 
 
 def _download(entry: Mapping[str, Any], folder: Path) -> Path:
@@ -183,14 +194,21 @@ def _fill(file: IO[bytes], entry: Mapping[str, Any]) -> None:
     name, size, there = entry["key"], entry["size"], file.tell()
     if there >= size:
         return
+    if size > MOST_BYTES:
+        raise ValueError(f"{name}: the record says {size:,} bytes, at most {MOST_BYTES:,} are fetched")
+    pace = Pace(name)
     with _open(entry["links"]["self"], there) as answer, tqdm(total=size, desc=name, unit="B", unit_scale=True) as bar:
         if there and getattr(answer, "status", 0) != http.HTTPStatus.PARTIAL_CONTENT:
             there = file.truncate(0)  # it sends the whole again
         bar.update(there)
         try:
-            while block := answer.read(1 << 20):
+            while block := _some(answer):
+                pace.at(len(block))
                 file.write(block)
                 bar.update(len(block))
+                if file.tell() > size:
+                    file.truncate(0)
+                    raise OSError(f"more than the {size:,} bytes that the record says")
         except (http.client.HTTPException, OSError) as error:
             raise OSError(f"{name}: the download broke off ({error}): run again to go on") from None
         finally:
@@ -204,14 +222,19 @@ def _fill(file: IO[bytes], entry: Mapping[str, Any]) -> None:
 
 def _read(path: Path) -> pa.Table:
     """The table in a file as it stands, every cell of a CSV as text."""
+    packed, where = path.stat().st_size, str(path)
     if path.suffix == ".parquet":
+        open_parquet(path, packed, where).close()  # refuses one that unpacks to far more
         return pq.read_table(path)
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
             inside = [name for name in archive.namelist() if name.endswith(".csv")]
-            with archive.open(inside[0]) as file:
-                return _read_csv(file)
-    return _read_csv(str(path))
+            with archive.open(safe_member(archive, inside[0], where)) as file:
+                return _read_csv(unpacked(file, packed, where))
+    if path.suffix == ".gz":
+        with gzip.open(path) as file:
+            return _read_csv(unpacked(file, packed, where))
+    return _read_csv(where)
 
 
 def _read_csv(source: Any) -> pa.Table:

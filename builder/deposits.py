@@ -7,6 +7,7 @@ error.
 import datetime
 import os
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ import httpx2
 from tqdm import tqdm
 
 import twigma
+from twigma.rehydrate.bounded import load_json
+from twigma.rehydrate.deadline import ANSWER_SECONDS, LEAST_SPEED, TooSlow, read_answer, within
 
 TITLE = "TWIGMA: AI-generated images posted on Twitter"
 PAPER = "arXiv:2306.08310"
@@ -32,6 +35,7 @@ class Zenodo:
             raise PermissionError(f"no Zenodo token: set ${TOKEN_VARIABLE} to one with the scope deposit:write")
         self._token = token
         headers = {"Accept": "application/vnd.inveniordm.v1+json", "User-Agent": f"twigma/{twigma.__version__}"}
+        headers |= {"Accept-Encoding": "gzip"}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx2.Client(base_url=f"{url.rstrip('/')}/api", headers=headers, timeout=60, trust_env=False)
 
@@ -97,7 +101,8 @@ class Zenodo:
         with self._told():
             content = _blocks(path, bar)
             headers = {"Content-Type": "application/octet-stream", "Content-Length": str(path.stat().st_size)}
-            self._check(self._http.put(f"{files}/{name}/content", content=content, headers=headers))
+            seconds = ANSWER_SECONDS + path.stat().st_size / LEAST_SPEED
+            self._check(*self._ask("PUT", f"{files}/{name}/content", seconds, content=content, headers=headers))
         self._call("POST", f"{files}/{name}/commit")
 
     def remove(self, draft: dict[str, Any], name: str) -> None:
@@ -119,31 +124,42 @@ class Zenodo:
         """One call, tried again where Zenodo asks for it: it allows 100 a minute."""
         for left in reversed(range(TRIES)):
             with self._told():
-                response = self._http.request(method, path, json=body)
+                response, text = self._ask(method, path, ANSWER_SECONDS, json=body)
             if left and (response.status_code == 429 or response.status_code >= 500):
                 asked = response.headers.get("retry-after", "")
                 time.sleep(min(float(asked) if asked.isdigit() else PAUSE, LONGEST))
                 continue
             break
-        self._check(response)
-        value: dict[str, Any] = response.json() if response.content else {}
+        self._check(response, text)
+        value: dict[str, Any] = load_json(text) if text else {}
         return value
 
-    def _check(self, response: httpx2.Response) -> None:
+    def _ask(self, method: str, path: str, seconds: float, **body: Any) -> tuple[httpx2.Response, str]:
+        """One answer and its text, which ends in time and is no larger than any of Zenodo's."""
+
+        def ask() -> tuple[httpx2.Response, str]:
+            with self._http.stream(method, path, **body) as response:
+                encoding = response.headers.get("content-encoding", "")
+                data = read_answer(response.iter_raw(), encoding, "Zenodo", seconds=seconds)
+            return response, data.decode("utf-8", "replace")
+
+        return within(seconds, ask, "Zenodo")
+
+    def _check(self, response: httpx2.Response, text: str) -> None:
         if response.status_code in (401, 403):
             raise PermissionError(
                 f"Zenodo refuses the token (HTTP {response.status_code}): ${TOKEN_VARIABLE} needs the scopes "
                 "deposit:write and deposit:actions; zenodo.org and the sandbox have tokens of their own"
             )
         if response.is_error:
-            said = response.text[:300].replace(self._token or "\0", "***")
+            said = text[:300].replace(self._token or "\0", "***")
             raise OSError(f"Zenodo answers HTTP {response.status_code} for {response.request.url.path}: {said}")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, TooSlow, ValueError, zlib.error) as error:
             what = f"{type(error).__name__}: {error}"
             raise OSError(f"no connection to Zenodo ({what}); run again to go on") from None
 

@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 
 from twigma import columns
 from twigma.rehydrate import shards
+from twigma.rehydrate.bounded import RATIO, ceiling, load_json, safe_member
 
 METADATA = "metadata.parquet"
 PARTS = 2000
 BLURRED = 2.0
 SETTINGS = {"p": "prompt", "se": "seed", "c": "cfg", "st": "step", "sa": "sampler"}
 IMAGES = 10  # of a prompt that Fig 3c can use
-MAX_JSON, MAX_IMAGE = 50_000_000, 100_000_000  # bytes, unpacked
+MAX_JSON, MAX_IMAGE = 8_000_000, 100_000_000  # bytes, unpacked; the prompts of a thousand images are about one million
 
 
 def parts_of(text: str) -> list[int]:
@@ -64,8 +65,12 @@ def images(path: Path, left_out: set[str]) -> Iterator[tuple[str, bytes | None, 
     try:
         with zipfile.ZipFile(path) as archive:
             settings = _settings(archive, path)
+            total, most = 0, ceiling(path.stat().st_size)
             for info in archive.infolist():
                 name = PurePosixPath(info.filename).name
+                total += info.file_size
+                if total > most:
+                    raise ValueError(f"{path.name} would unpack to over {most:,} bytes, {RATIO} times its size")
                 if name in settings:
                     data = None if name in left_out else _read(archive, info, MAX_IMAGE)
                     yield Path(name).stem, data, settings[name]
@@ -79,14 +84,16 @@ def _settings(archive: zipfile.ZipFile, path: Path) -> dict[str, dict[str, Any]]
     found = [info for info in archive.infolist() if info.filename.endswith(".json")]
     if len(found) != 1:
         raise ValueError(f"{path.name}: expected one .json with the prompts, found {[i.filename for i in found]}")
-    texts = json.loads(_read(archive, found[0], MAX_JSON))
+    texts = load_json(_read(archive, found[0], MAX_JSON))
+    if not isinstance(texts, dict) or not all(isinstance(text, dict) for text in texts.values()):
+        raise ValueError(f"{path.name}: expected the settings of each image in {found[0].filename}, found other JSON")
     return {name: {long: text.get(short) for short, long in SETTINGS.items()} for name, text in texts.items()}
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
     if info.file_size > limit:
         raise ValueError(f"{info.filename} would unpack to {info.file_size:,} bytes: more than {limit:,}")
-    return archive.read(info)
+    return archive.read(safe_member(archive, info.filename, info.filename))
 
 
 # ------------------------------------------------------------------ repeats

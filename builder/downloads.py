@@ -4,6 +4,7 @@ The Hub's own client forgets what it has of a file when it is stopped, so the by
 and its session is asked for the rest. Used by `twigma reference add`.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import time
@@ -22,16 +23,19 @@ from huggingface_hub.utils.sha import git_hash
 from tqdm import tqdm
 
 from twigma import columns
+from twigma.rehydrate.deadline import ANSWER_SECONDS, Pace, TooSlow, within
 
-RETRIES = 5  # in a row without a byte
+RETRIES = 5  # in a row without a byte, or too slow
 WAIT = 1.0  # seconds before the first of them, twice as long before each further one
 TIMEOUT = 60.0  # seconds of silence
+MOST_BYTES = 64 << 30  # of a file
 
 
 def dataset_facts(repo: str, revision: str | None = None, endpoint: str | None = None) -> tuple[str, str | None]:
     """The commit of a dataset that `revision` (a branch, tag or commit; else main) names, and its card's licence."""
     with _told(repo):
-        info = HfApi(endpoint=endpoint).dataset_info(repo, revision=revision)
+        api = HfApi(endpoint=endpoint)
+        info = within(ANSWER_SECONDS, lambda: api.dataset_info(repo, revision=revision), repo)
     licence = None if info.card_data is None else info.card_data.get("license")
     return str(info.sha), ", ".join(licence) if isinstance(licence, list) else licence
 
@@ -39,7 +43,9 @@ def dataset_facts(repo: str, revision: str | None = None, endpoint: str | None =
 def hub_files(repo: str, revision: str, patterns: tuple[str, ...], endpoint: str | None = None) -> list[str]:
     """The files of a dataset repository that match one of `patterns`, sorted; FileNotFoundError when none does."""
     with _told(repo):
-        found = HfApi(endpoint=endpoint).list_repo_files(repo, repo_type="dataset", revision=revision)
+        api = HfApi(endpoint=endpoint)
+        listing = ANSWER_SECONDS * 5  # of large repositories, in pages
+        found = within(listing, lambda: api.list_repo_files(repo, repo_type="dataset", revision=revision), repo)
     files = sorted(path for path in found if any(fnmatchcase(path, pattern) for pattern in patterns))
     if not files:
         raise FileNotFoundError(f"{repo} at {revision} has no file like {' or '.join(patterns)}: found {found[:5]} …")
@@ -54,7 +60,7 @@ def hub_file(repo: str, path: str, revision: str, folder: Path, endpoint: str | 
     headers = build_hf_headers(library_name="twigma")
     url = hf_hub_url(repo, path, repo_type="dataset", revision=revision, endpoint=endpoint)
     with _told(f"{repo}/{path}"):
-        facts = get_hf_file_metadata(url, endpoint=endpoint)
+        facts = within(ANSWER_SECONDS, lambda: get_hf_file_metadata(url, endpoint=endpoint), f"{repo}/{path}")
         if httpx2.URL(facts.location).host != httpx2.URL(url).host:
             headers.pop("authorization", None)  # the store of large files is another server
         goal = folder / path.replace("/", "_")
@@ -84,17 +90,21 @@ def _fetch(url: str, goal: Path, headers: dict[str, str], size: int | None, chec
 
 
 def _fill(file: IO[bytes], url: str, headers: Mapping[str, str], size: int | None, name: str) -> None:
-    """Append what is missing of a file; httpx2.HTTPError when the server stays silent, OSError when it says less."""
-    failures = 0
+    """Append what is missing of a file; httpx2.HTTPError when the server stays silent, OSError when it says less.
+
+    A server that is too slow is asked again as one that is silent. ValueError where it has more than it said.
+    """
+    failures, stated = 0, size
     with tqdm(desc=name, total=size, initial=file.tell(), unit="B", unit_scale=True, mininterval=0.5) as bar:
         while size is None or file.tell() < size:
             before = file.tell()
             try:
-                size = _rest(file, url, headers, bar)
+                size = _rest(file, url, headers, bar, stated)
                 if file.tell() == before < size:
                     raise OSError(f"{name}: the server ends at {before:,} of {size:,} bytes: run again to go on")
-            except httpx2.TransportError:
-                failures = 0 if file.tell() > before else failures + 1
+            except (httpx2.TransportError, TooSlow) as error:
+                got_on = file.tell() > before and not isinstance(error, TooSlow)
+                failures = 0 if got_on else failures + 1
                 if failures > RETRIES:
                     raise
                 time.sleep(WAIT * 2**failures)
@@ -102,22 +112,41 @@ def _fill(file: IO[bytes], url: str, headers: Mapping[str, str], size: int | Non
                 file.flush()
 
 
-def _rest(file: IO[bytes], url: str, headers: Mapping[str, str], bar: "tqdm[NoReturn]") -> int:
+def _rest(file: IO[bytes], url: str, headers: Mapping[str, str], bar: "tqdm[NoReturn]", stated: int | None) -> int:
     """Ask for a file from where it ends here on, or anew of a server that cannot; its whole size."""
     there = file.tell()
     asked = {**headers, "Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
-    with get_session().stream("GET", url, headers=asked, timeout=TIMEOUT, follow_redirects=True) as answer:
+    name = str(bar.desc).rstrip(": ")
+    stream = get_session().stream("GET", url, headers=asked, timeout=TIMEOUT, follow_redirects=True)
+    answer = within(ANSWER_SECONDS, stream.__enter__, name)
+    with contextlib.closing(answer):
         if there and answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return there  # nothing is missing
         hf_raise_for_status(answer)
         if there and answer.status_code != HTTPStatus.PARTIAL_CONTENT:
             there = file.truncate(0)
             bar.reset()
-        bar.total = there + int(answer.headers["Content-Length"])
+        size = _size(answer.headers.get("Content-Length"), there, stated, name)
+        bar.total, pace = size, Pace(name)
         for block in answer.iter_raw():
+            pace.at(len(block))
+            if file.tell() + len(block) > size:
+                file.truncate(0)
+                raise ValueError(f"{name}: the server sends more than the {size:,} bytes it said: run again later")
             file.write(block)
             bar.update(len(block))
-        return int(bar.total)
+        return size
+
+
+def _size(length: str | None, there: int, stated: int | None, name: str) -> int:
+    """The whole size of a file: as the Hub stated it, or as the server says; ValueError where they differ."""
+    if length is None and stated is None:
+        raise ValueError(f"{name}: the server does not say how large it is, so it is not fetched")
+    size = stated if length is None or not length.isdigit() else there + int(length)
+    if size is None or (stated is not None and size != stated) or size > MOST_BYTES:
+        expected = f"{stated:,}" if stated is not None else f"at most {MOST_BYTES:,}"
+        raise ValueError(f"{name}: expected {expected} bytes, the server has {size or 0:,}: is it the right file?")
+    return size
 
 
 def _check(part: Path, name: str, checksum: str | None) -> None:

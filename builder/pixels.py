@@ -16,6 +16,7 @@ import pyarrow as pa
 from PIL import Image
 
 from twigma.rehydrate.decode import Pixels, read_pixels
+from twigma.rehydrate.memory import room
 
 if TYPE_CHECKING:
     import torch
@@ -31,15 +32,17 @@ def decode(images: pa.ChunkedArray, treat: Callable[[Pixels], T], threads: int |
     """`treat(pixels)` of every encoded image, in order, in a thread per CPU; None where it cannot be decoded.
 
     Pixels are uint8[height, width, 3], upright RGB. `treat` should return something small: they are dropped at once,
-    so only a few pictures are ever held.
+    so only a few pictures are ever held, and of large ones as many as the memory has room for.
     """
 
     def one(data: pa.Scalar) -> T | None:
-        try:
-            pixels = read_pixels(data.as_py())[1]
-        except (ValueError, OSError):
-            return None
-        return treat(pixels)
+        encoded = data.as_py()
+        with room(encoded):
+            try:
+                pixels = read_pixels(encoded)[1]
+            except (ValueError, OSError):
+                return None
+            return treat(pixels)
 
     with ThreadPoolExecutor(threads or max(2, os.cpu_count() or 1)) as pool:
         return list(pool.map(one, images))

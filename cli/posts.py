@@ -240,9 +240,12 @@ def add(paths: tuple[Path, ...], work: Path, group_key: str | None) -> None:
       twigma add --work mine photos/ shards/*.tar
       twigma add --work refs/paintings --group artist paintings.tar
     """
-    from twigma.rehydrate.add import add_tars
+    from twigma.rehydrate.add import LINK, add_tars
 
     for row in add_tars(work, paths, group_key).to_pylist():
+        if row["links"]:
+            click.echo(f"  {row['links']:,} {LINK}, such as {row['path']}")
+            continue
         click.echo("{path}: {images:,} images, {failed:,} failed, {skipped:,} other members left out".format(**row))
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from twigma import columns
-from twigma.rehydrate import shards
+from twigma.rehydrate import memory, shards
 from twigma.rehydrate.decode import BadImage, check
 from twigma.rehydrate.removed import read_removed
 from twigma.rehydrate.shards import SIDECAR, Shard, is_finished, shard_at
@@ -28,8 +28,10 @@ from twigma.rehydrate.shards import SIDECAR, Shard, is_finished, shard_at
 IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
 BESIDE = {".json", ".txt", ".cls"}  # members that belong to an image; any other is skipped and counted
 MAX_JSON = 1_000_000
+MAX_IMAGE = 200_000_000  # bytes of an image, encoded
+LINK = "links out of the folder, not followed"
 REPORT = pa.schema([("path", pa.string()), ("shard", pa.string()), ("images", pa.int64()), ("failed", pa.int64()),
-                    ("skipped", pa.int64())])  # fmt: skip
+                    ("skipped", pa.int64()), ("links", pa.int64())])  # fmt: skip
 
 
 def add_tars(work: Path, tars: Sequence[Path], group_key: str | None = None) -> pa.Table:
@@ -37,10 +39,11 @@ def add_tars(work: Path, tars: Sequence[Path], group_key: str | None = None) -> 
 
     An image is named by its key where no other image of `work` has that name, otherwise `<tar stem>.<key>`. A row of
     `images.parquet` is made for each (source `local`, `id` = `image_name`; `group` from the field `group_key` of its
-    JSON member). A tar that is already registered adds nothing. Raises ValueError for damaged or changed tars and
+    JSON member). A tar that is already registered adds nothing. Links in a folder that lead out of it are not followed;
+    the last row counts them (`links`); one that is given itself is. Raises ValueError for damaged or changed tars and
     for addresses such as `pipe:`.
     """
-    files, loose = _sort_out(tars)
+    files, loose, links = _sort_out(tars)
     with shards.lock(work):
         known = {str(shards.read_manifest(shard)["sha256"]) for shard in _finished(work)}
         taken = _names(work)
@@ -56,13 +59,16 @@ def add_tars(work: Path, tars: Sequence[Path], group_key: str | None = None) -> 
             stem = loose[0].absolute().parent.name
             report.append(_register(work, packed, stem, taken, group_key, name=packed.stem))
         _extend_images_table(work)
+    if links:
+        report.append({"path": str(links[0]), "images": 0, "failed": 0, "skipped": 0, "links": len(links)})
     return pa.Table.from_pylist(report, REPORT)
 
 
-def _sort_out(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """Tars, and loose images, from files and folders; in the order given, folders sorted."""
+def _sort_out(paths: Iterable[Path]) -> tuple[list[Path], list[Path], list[Path]]:
+    """Tars, loose images, and links not followed, from files and folders; in the order given, folders sorted."""
     tars: list[Path] = []
     loose: list[Path] = []
+    links: list[Path] = []
     for path in paths:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", str(path)):
             raise ValueError(f"{path} is an address or a command, not a file: only local tars and images are added")
@@ -70,15 +76,27 @@ def _sort_out(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
             raise FileNotFoundError(f"no file or folder {path}")
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             kind = file.suffix.lower()
-            if kind == ".tar":
+            wanted = kind in IMAGES or kind == ".tar"
+            if path.is_dir() and leads_out(file, path) and (wanted or file.is_dir()):
+                links.append(file)
+            elif kind == ".tar" and file.is_file():
                 tars.append(file.resolve())
             elif kind in IMAGES and file.is_file():
                 loose.append(file)
             elif not path.is_dir():
                 raise ValueError(f"{path} is neither an uncompressed .tar nor an image ({', '.join(sorted(IMAGES))})")
     if not tars and not loose:
-        raise ValueError(f"no tars or images in {', '.join(map(str, paths))}")
-    return tars, loose
+        left = f"; {len(links)} {LINK}" if links else ""
+        raise ValueError(f"no tars or images in {', '.join(map(str, paths))}{left}")
+    return tars, loose, links
+
+
+def leads_out(file: Path, folder: Path) -> bool:
+    """Whether a file below a folder is in truth elsewhere: by a link on the way to it, or as one itself."""
+    try:
+        return not file.resolve(strict=True).is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a link to nothing, or in a circle
+        return True
 
 
 def _finished(work: Path) -> list[Shard]:
@@ -145,7 +163,14 @@ def _register(
     place = {"tar": tar.name if inside else str(tar), "made_from": {"kind": "add", "group_key": group_key}}
     columns.write_json(shard.manifest, facts | place)
     failed = sum(row["status"] != "success" for row in rows)
-    return {"path": str(tar), "shard": shard.name, "images": len(rows) - failed, "failed": failed, "skipped": skipped}
+    return {
+        "path": str(tar),
+        "shard": shard.name,
+        "images": len(rows) - failed,
+        "failed": failed,
+        "skipped": skipped,
+        "links": 0,
+    }
 
 
 def _scan(tar: Path) -> tuple[list[_Sample], int]:
@@ -186,10 +211,13 @@ def _unique(key: str, stem: str, taken: set[str]) -> str:
 
 def _row(data: mmap.mmap | bytes, sample: _Sample, name: str, group_key: str | None) -> dict[str, Any]:
     """The sidecar row of one image, checked to its last byte."""
-    image = data[sample.image.offset_data : sample.image.offset_data + sample.image.size]
     row = {"image_name": name, "member": sample.image.name, "group": _group(data, sample, group_key)}
+    if sample.image.size > MAX_IMAGE:
+        return row | {"status": "too_large", "error": f"{sample.image.size:,} bytes, at most {MAX_IMAGE:,} are read"}
+    image = data[sample.image.offset_data : sample.image.offset_data + sample.image.size]
     try:
-        header = check(image)
+        with memory.room(image):
+            header = check(image)
     except BadImage as error:
         return row | {"status": error.status, "error": str(error)}
     sha256 = hashlib.sha256(image).hexdigest()
@@ -220,8 +248,10 @@ def _pack(work: Path, images: list[Path], known: set[str]) -> Path | None:
     with columns.atomic(packed) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
         for image in images:
             name = _unique(image.stem, image.absolute().parent.name, taken).replace(".", "_")
-            _append(tar, f"{name}{image.suffix.lower()}", image.read_bytes())
-            if (text := image.with_suffix(".json")).is_file():
+            with image.open("rb") as file:
+                _append(tar, f"{name}{image.suffix.lower()}", file.read(MAX_IMAGE + 1))
+            text = image.with_suffix(".json")
+            if text.is_file() and not leads_out(text, image.parent) and text.stat().st_size <= MAX_JSON:
                 _append(tar, f"{name}.json", text.read_bytes())
     if columns.file_sha256(packed) in known:
         packed.unlink()

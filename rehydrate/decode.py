@@ -15,8 +15,11 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps
 
+from twigma.rehydrate.depth import bytes_a_pixel
+
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 MAX_PIXELS = 50_000_000
+MAX_DECODED = 3 * MAX_PIXELS  # bytes of the pixels as the file has them: fewer pixels with alpha or 16 bits
 MAX_SCANS = 200  # of a progressive JPEG: each one costs a pass over all pixels
 FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF"}
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -63,6 +66,10 @@ def read_header(data: bytes) -> Header:
         raise BadImage("decode", f"{header.format} of {header.width}x{header.height} pixels")
     if pixels > MAX_PIXELS:
         raise BadImage("too_large", f"{header.width}x{header.height} pixels, at most {MAX_PIXELS:,} are decoded")
+    depth = bytes_a_pixel(format, data)
+    if pixels * depth > MAX_DECODED:
+        said = f"{header.width}x{header.height} pixels of {depth} bytes"
+        raise BadImage("too_large", f"{said}, at most {MAX_DECODED:,} bytes are decoded")
     return header
 
 

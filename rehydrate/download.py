@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from twigma.rehydrate.finish import Finisher, Row
 from twigma.rehydrate.keep import Kept, keep
+from twigma.rehydrate.memory import MOST_BUFFER, Places, places
 from twigma.rehydrate.request import LIMITS, OPT_OUT, ROBOT, Client, Limits, request_urls
 from twigma.rehydrate.shards import SIDECAR
 
@@ -78,6 +79,7 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
         limits: Limits = LIMITS,
         allow: Sequence[str] = (),
         gate: Path | None = None,
+        buffer: int = MOST_BUFFER,
     ) -> None:
         super().__init__(
             sample_writer_class=Writer,
@@ -98,7 +100,7 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
             disallowed_header_directives=list(OPT_OUT),
         )
         self.size, self.image_size, self.image_base_url, self.limits = size, image_size, image_base_url, limits
-        self.allow, self.gate = tuple(allow), gate
+        self.allow, self.gate, self.buffer = tuple(allow), gate, buffer
         self.on_rows: Callable[[int], None] = _nothing
         self.condemned: set[str] = set()
 
@@ -120,10 +122,16 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
         def write(data: bytes | None, meta: Row) -> None:
             writer.write(data, meta["key"], None, meta)
 
-        with Finisher(rows, Path(self.output_folder), self.keep, write, self.condemned) as finisher:
+        folder, places = Path(self.output_folder), self._places()
+        finishing = Finisher(rows, folder, self.keep, write, self.condemned, held=self.buffer, places=places)
+        with finishing as finisher:
             asyncio.run(self._fetch(rows, finisher))
         writer.close()
         Path(path).unlink()
+
+    def _places(self) -> Places | None:
+        """Places for large images, shared with the other workers of this machine."""
+        return None if self.gate is None else Places(places(), self.gate.with_name("places"))
 
     async def _fetch(self, rows: list[Row], finisher: Finisher) -> None:
         client = Client(
@@ -132,6 +140,7 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
             allow=self.allow,
             gate=self.gate,
             backlog=finisher.backlog,
+            unread=self.buffer,
         )
 
         async def one(at: int, url: str | None) -> None:

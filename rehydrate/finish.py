@@ -12,13 +12,14 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
+from twigma.rehydrate import memory
 from twigma.rehydrate.decode import BadImage
 from twigma.rehydrate.keep import Kept
+from twigma.rehydrate.memory import MOST_BUFFER, Places
 from twigma.rehydrate.pool import NOTE, NOTE_BYTES
 from twigma.rehydrate.request import Outcome
 from twigma.rehydrate.shards import SIDECAR
 
-HELD_BYTES = 256 << 20  # finished images that may wait in memory for an earlier one; more go to a temporary file
 Row = dict[str, Any]
 
 
@@ -32,7 +33,12 @@ class Finisher:
         keep: Callable[[bytes], Kept],
         write: Callable[[bytes | None, Row], None],
         condemned: Collection[str] = (),
+        *,
+        held: int = MOST_BUFFER,
+        places: Places | None = None,
     ) -> None:
+        """`held` bytes of finished images wait in memory for an earlier one; more go to a temporary file."""
+        self._held, self._room = held, memory.room if places is None else places.room
         self._done = self._said = 0  # rows
         self._rows, self._folder, self._keep, self._condemned = rows, folder, keep, condemned
         self._write = write
@@ -73,10 +79,12 @@ class Finisher:
 
     def run(self) -> None:
         """Finish rows until all are done; OSError when the disk is full."""
-        ordered = _InOrder(self._write, self._spool)
+        ordered = _InOrder(self._write, self._spool, self._held)
         while self._done < len(self._rows) and (item := self._queue.get()) is not None:
             at, outcome = item
-            ordered.put(at, *self._finished(self._rows[at], outcome))
+            with self._room(outcome.data):  # before the note, so that waiting is not held against the image
+                finished = self._finished(self._rows[at], outcome)
+            ordered.put(at, *finished)
             self._taken += len(outcome.data)
             self._done += 1
 
@@ -103,15 +111,15 @@ class Finisher:
 class _InOrder:
     """Hands rows on in order of their number, however they arrive."""
 
-    def __init__(self, write: Callable[[bytes | None, Row], None], spool: Any) -> None:
-        self._write, self._spool = write, spool
+    def __init__(self, write: Callable[[bytes | None, Row], None], spool: Any, most: int) -> None:
+        self._write, self._spool, self._most = write, spool, most
         self._waiting: dict[int, tuple[Row, bytes | tuple[int, int] | None]] = {}
         self._next = self._held = 0
 
     def put(self, at: int, row: Row, data: bytes | None) -> None:
         """Take row number `at`; write it and all that follow it when it is the next."""
         held: bytes | tuple[int, int] | None = data
-        if data is not None and at != self._next and self._held + len(data) > HELD_BYTES:
+        if data is not None and at != self._next and self._held + len(data) > self._most:
             held = (self._spool.seek(0, 2), len(data))
             self._spool.write(data)
         elif data is not None:

@@ -34,7 +34,6 @@ SILENCE = 30.0  # seconds without a sign of life after which a worker is ended
 TRIES = 6  # of one shard whose worker dies
 CONDEMNED = 3  # deaths of a worker while it decoded one image, after which that image is a failed row
 NOTE, NOTE_BYTES = "decoding", 64  # a file in the private folder: the name of the image whose check has begun
-DATA_BYTES = 4 << 30  # memory one worker may ask for
 ABSENT = ("ray", "torch")  # optional imports of img2dataset and webdataset that no fetch needs
 LATE = ("albumentations", "pandas", "wandb")  # imports of img2dataset that a fetch needs seldom; all five: 8 of 10 s
 _PR_SET_PDEATHSIG = 1
@@ -92,13 +91,14 @@ def main() -> None:
     keep_memory()
     import_sparingly()
     from twigma.rehydrate.download import Downloader
+    from twigma.rehydrate.memory import buffer, share
     from twigma.rehydrate.request import Limits
 
     options = job["options"] | {"limits": Limits(**job["options"]["limits"]), "gate": Path(job["options"]["gate"])}
-    downloader = Downloader("", **options)
+    downloader = Downloader("", **options, buffer=buffer(job["processes"]))
     gc.freeze()  # a million objects that stay: workers need neither look through them nor copy their pages
     gc.set_threshold(10_000)  # a request is many small objects, and few of them are in cycles
-    pool = Pool(downloader, events)
+    pool = Pool(downloader, events, share(job["processes"]))
     for line in sys.stdin:
         pool.run([Task(*task) for task in json.loads(line)], job["processes"])
 
@@ -122,8 +122,8 @@ def die_with(parent: int) -> None:
 class Pool:
     """Workers over a queue of shards; every shard ends in a `done` or a `failed` event."""
 
-    def __init__(self, downloader: "Downloader", events: TextIO) -> None:
-        self._downloader, self._events = downloader, events
+    def __init__(self, downloader: "Downloader", events: TextIO, memory: int) -> None:
+        self._downloader, self._events, self._memory = downloader, events, memory
         self._waiting: list[Task] = []
         self._workers: list[Worker] = []
 
@@ -146,7 +146,7 @@ class Pool:
 
     def _start(self) -> Worker:
         ours, theirs = _fork.Pipe()
-        process = _fork.Process(target=work, args=(theirs, self._downloader, os.getpid()), daemon=True)
+        process = _fork.Process(target=work, args=(theirs, self._downloader, os.getpid(), self._memory), daemon=True)
         process.start()
         theirs.close()
         return Worker(process, ours, heard=time.monotonic())
@@ -215,10 +215,10 @@ def _messages(pipe: Connection) -> Iterator[tuple[str, Any]]:
         return
 
 
-def work(pipe: Connection, downloader: "Downloader", parent: int) -> None:
-    """A worker: fetch the shards it is sent, one after the other."""
+def work(pipe: Connection, downloader: "Downloader", parent: int, memory: int) -> None:
+    """A worker: fetch the shards it is sent, one after the other, in at most so many bytes of memory."""
     die_with(parent)
-    resource.setrlimit(resource.RLIMIT_DATA, (DATA_BYTES, DATA_BYTES))
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     while True:
         task: Task = pipe.recv()
         report = _Report(pipe)

@@ -19,6 +19,7 @@ import aiohttp
 from yarl import URL
 
 from twigma.rehydrate.guard import Gate, public_socket
+from twigma.rehydrate.memory import MOST_BUFFER
 
 SIZES: dict[str, tuple[str, ...]] = {name: (name,) for name in ("thumb", "small", "medium", "large", "4096x4096")}
 SIZES["orig"] = ("orig", "4096x4096", "large")
@@ -31,7 +32,6 @@ HEADERS = {
 }
 OPT_OUT = frozenset({"noai", "noimageai", "noindex", "noimageindex"})  # img2dataset's default list
 _RULES_WITH_VALUE = {"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"}
-UNREAD_BYTES = 256 << 20
 _NAMED = {403, 404, 410, 429}
 _PAUSE = 5.0  # seconds, when a host says 429 and not for how long
 _SLOW_AFTER = 3.0  # seconds before the least speed is asked for
@@ -89,9 +89,10 @@ class Client:
         allow: Sequence[str] = (),
         gate: Path | None = None,
         backlog: Callable[[], int] = lambda: 0,
+        unread: int = MOST_BUFFER,
     ) -> None:
         self.limits = limits or Limits()
-        self._backlog = backlog  # bytes fetched that the caller has not read: above UNREAD_BYTES no request starts
+        self._backlog, self._unread = backlog, unread  # bytes that the caller has not read: no request above so many
         self._allow = frozenset(entry.lower() for entry in allow)
         self._gate = Gate(gate)
         self._hosts: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(connections))
@@ -161,7 +162,7 @@ class Client:
             if entered == "closed":
                 return Outcome("http_429", f"{host} asked for a longer pause than this run waits; fetch again later")
             pause: float | None = 0.0
-            while self._backlog() > UNREAD_BYTES:
+            while self._backlog() > self._unread:
                 await asyncio.sleep(0.01)
             try:
                 async with self._all:

@@ -28,6 +28,7 @@ _FIELDS = ("image_name", "url", "status", "error", "width", "height", "sha256", 
 _OURS = [("member", pa.string()), ("note", pa.string())]  # a note where the bytes are not simply the host's
 SIDECAR = pa.schema([("key", pa.string()), *columns.schema(_FIELDS).remove_metadata(), *_OURS])
 _OCTAL = re.compile(rb"[0-7]+")
+BLOCK_BYTES = 256 << 20  # of encoded images held at once
 _BLOCK, _EMPTY = tarfile.BLOCKSIZE, bytes(tarfile.BLOCKSIZE)
 
 
@@ -125,10 +126,22 @@ def read_images(shard: Shard, rows: int = 256) -> Iterator[pa.Table]:
             )
         wanted = _stored(shard, manifest)
         places = _places(shard.tar, data, sound=True) if len(wanted) else {}
-        for start in range(0, len(wanted), rows):
-            block = wanted.slice(start, rows)
-            spans = [places[name] for name in block["member"].to_pylist()]
+        spans_of_all = [places[name] for name in wanted["member"].to_pylist()]
+        for start, end in _blocks([size for _, size in spans_of_all], rows):
+            block, spans = wanted.slice(start, end - start), spans_of_all[start:end]
             yield pa.table({"image_name": block["image_name"].combine_chunks(), "image": _images(view, spans)})
+
+
+def _blocks(sizes: list[int], rows: int) -> Iterator[tuple[int, int]]:
+    """First row and end of blocks of so many rows, fewer where they would take more than BLOCK_BYTES."""
+    start = held = 0
+    for at, size in enumerate(sizes):
+        if at > start and (at - start == rows or held + size > BLOCK_BYTES):
+            yield start, at
+            start, held = at, 0
+        held += size
+    if sizes:
+        yield start, len(sizes)
 
 
 def _images(view: memoryview, spans: list[tuple[int, int]]) -> pa.Array:

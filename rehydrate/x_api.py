@@ -5,18 +5,21 @@ credits, the spend cap or the usage cap are gone. The token appears in no log, e
 """
 
 import email.utils
-import json
 import logging
 import os
 import random
 import re
 import stat
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import httpx
+
+from twigma.rehydrate.bounded import load_json
+from twigma.rehydrate.deadline import ANSWER_SECONDS, TooSlow, read_answer, within
 
 API_URL = "https://api.x.com"
 TOKEN_VARIABLE = "X_BEARER_TOKEN"
@@ -90,7 +93,8 @@ class XClient:
     """Calls to the X API, one at a time. Use as a context manager, or close it.
 
     `dialect` is the vocabulary asked for and answered in. `search_pace` is the least time between two searches, in
-    seconds. A call is tried up to `attempts` times, and backs off for up to `patience` seconds in all.
+    seconds. `timeout` is for a read, `deadline` for a whole answer, in seconds. A call is tried up to `attempts` times,
+    and backs off for up to `patience` seconds in all, with what answers took that were too slow.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class XClient:
         *,
         search_pace: float = 1.0,
         timeout: float = 30.0,
+        deadline: float = ANSWER_SECONDS,
         attempts: int = 8,
         patience: float = 300.0,
         sleep: Callable[[float], None] = time.sleep,
@@ -111,13 +116,12 @@ class XClient:
         self.search_pace, self.attempts, self.patience, self._sleep = search_pace, attempts, patience, sleep
         self._token = _checked(token, "token")
         self._not_before: dict[str, float] = {}
-        self._http = httpx.Client(
-            base_url=self.base_url,
-            headers={"Authorization": f"Bearer {self._token}", "User-Agent": "twigma"},
-            timeout=timeout,
-            trust_env=False,
-            follow_redirects=False,
-        )
+        self._timeout, self._deadline = timeout, deadline
+        self._http = self._connect()
+
+    def _connect(self) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {self._token}", "User-Agent": "twigma", "Accept-Encoding": "gzip"}
+        return httpx.Client(base_url=self.base_url, headers=headers, timeout=self._timeout, trust_env=False)
 
     def __repr__(self) -> str:
         return f"XClient({self.base_url!r}, dialect={self.dialect!r})"
@@ -175,12 +179,17 @@ class XClient:
         waited, unexplained, problem = 0.0, 0, ""
         for attempt in range(self.attempts):
             self._wait_for_turn(path, pace)
+            started = time.monotonic()
             try:
-                response = self._http.get(path, params=params)
-            except httpx.RequestError as error:
+                response, text = within(self._deadline, lambda: self._ask(path, params), "X API")
+            except TooSlow as error:
+                self.close()  # which ends the thread that waits for the rest
+                self._http = self._connect()
+                waited, status, problem, pause = waited + time.monotonic() - started, 0, str(error), 0.0
+            except (httpx.RequestError, ValueError, zlib.error) as error:
                 status, problem, pause = 0, f"{type(error).__name__}: {self._scrub(str(error))}", 0.0
             else:
-                page = self._page(response)
+                page = self._page(response, text)
                 if page is not None:
                     return page
                 status, problem = response.status_code, f"HTTP {response.status_code} without a page"
@@ -202,6 +211,15 @@ class XClient:
             "RetriesExhausted",
         )
 
+    def _ask(self, path: str, params: dict[str, str]) -> tuple[httpx.Response, str]:
+        """One answer and its text, without the token; ValueError where it is larger than any page."""
+        with self._http.stream("GET", path, params=params) as response:
+            encoding = response.headers.get("content-encoding", "")
+            text = read_answer(response.iter_raw(), encoding, "X API", seconds=self._deadline).decode(
+                "utf-8", "replace"
+            )
+        return response, text if response.status_code == 200 and len(self._token) < SECRET else self._scrub(text)
+
     def _wait_for_turn(self, path: str, pace: float) -> None:
         pause = self._not_before.get(path, 0.0) - time.monotonic()
         if pause > 0:
@@ -213,11 +231,10 @@ class XClient:
             logging.getLogger(__name__).warning("X API: waiting %.0f s, as it asks", seconds)
         self._sleep(seconds)
 
-    def _page(self, response: httpx.Response) -> dict[str, Any] | None:
+    def _page(self, response: httpx.Response, text: str) -> dict[str, Any] | None:
         """The page, or None where the call may be tried again; raises where it may not."""
         self._heed_limits(response)
         status = response.status_code
-        text = response.text if status == 200 and len(self._token) < SECRET else self._scrub(response.text)
         if status == 200:
             page = _json(text)
             return page if isinstance(page, dict) else None
@@ -266,7 +283,7 @@ def _stop_reason(status: int, text: str) -> str | None:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return load_json(text)
     except (ValueError, RecursionError):
         return None
 

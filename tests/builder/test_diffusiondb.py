@@ -53,3 +53,22 @@ def test_damaged_zips_are_refused_and_deleted(tmp_path):
         archive.writestr("a.png", b"picture")
     with pytest.raises(ValueError, match=r"expected one \.json"):
         list(diffusiondb.images(path, set()))
+
+
+def test_zips_that_unpack_to_far_more_are_refused(tmp_path):
+    path = tmp_path / "part-000001.zip"
+    settings = json.dumps({f"{n}.png": {"p": "x"} for n in range(3)})
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("part-000001.json", settings)
+        for n in range(3):
+            archive.writestr(f"{n}.png", bytes(30_000_000))
+    with pytest.raises(ValueError, match=r"part-000001\.zip would unpack to over 67,108,864 bytes"):
+        list(diffusiondb.images(path, set()))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("part-000001.json", settings)
+    with pytest.raises(ValueError, match="expected a zip packed by deflate"):
+        list(diffusiondb.images(path, set()))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("part-000001.json", "[1]")
+    with pytest.raises(ValueError, match="expected the settings of each image"):
+        list(diffusiondb.images(path, set()))

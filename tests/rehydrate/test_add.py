@@ -7,8 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from twigma import columns
+from twigma.cli import main
 from twigma.rehydrate import shards
 from twigma.rehydrate.add import add_tars
 
@@ -135,7 +137,7 @@ def test_nothing_to_add_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no file"):
         add_tars(tmp_path / "w", [tmp_path / "absent.tar"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="no tars or images"):
+    with pytest.raises(ValueError, match=r"no tars or images"):
         add_tars(tmp_path / "w", [tmp_path / "empty"])
     with pytest.raises(ValueError, match="holds no images"):
         add_tars(tmp_path / "w", [tar_of(tmp_path / "a.tar", {"a.txt": b"x"})])
@@ -161,3 +163,54 @@ def test_loose_images_keep_their_json_and_posts_keep_their_rows(tmp_path: Path) 
     assert rows["a"]["group"] == "a cat"
     assert len(rows) == 3
     columns.require(table, ("id", "image_name", "group", "source", "like_count"), "images.parquet")
+
+
+def test_links_out_of_a_folder_are_not_followed(tmp_path: Path) -> None:
+    private, folder = tmp_path / "private", tmp_path / "photos"
+    (private / "deep").mkdir(parents=True)
+    folder.mkdir()
+    (private / "passport.jpg").write_bytes(photo(1))
+    (private / "deep" / "letter.png").write_bytes(photo(2, "PNG"))
+    (private / "b.json").write_text('{"secret": 1}')
+    tar_of(private / "diary.tar", {"9.jpg": photo(9)})
+    (folder / "a.jpg").write_bytes(photo(3))
+    (folder / "b.jpg").write_bytes(photo(4))
+    (folder / "again.jpg").symlink_to("a.jpg")
+    (folder / "b.json").symlink_to(private / "b.json")
+    (folder / "x.jpg").symlink_to(private / "passport.jpg")
+    (folder / "x.tar").symlink_to(private / "diary.tar")
+    (folder / "album").symlink_to(private, target_is_directory=True)
+    (folder / "nothing.jpg").symlink_to(tmp_path / "nothing.jpg")
+    (folder / "pipe.tar").mkdir()
+    report = add_tars(tmp_path / "w", [folder]).to_pylist()
+    assert [(row["images"], row["links"]) for row in report] == [(3, 0), (0, 4)]
+    assert sorted(names(tmp_path / "w")) == ["a", "again", "b"]
+    with tarfile.open(shards.list_shards(tmp_path / "w")[0].tar) as tar:
+        assert sorted(tar.getnames()) == ["a.jpg", "again.jpg", "b.jpg"]
+    said = CliRunner().invoke(main, ["add", "--work", str(tmp_path / "v"), str(folder)])
+    assert f"4 links out of the folder, not followed, such as {folder / 'album'}" in said.output
+
+
+def test_a_link_that_is_given_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.jpg").write_bytes(photo(1))
+    (tmp_path / "folder").symlink_to(tmp_path / "real", target_is_directory=True)
+    (tmp_path / "b.jpg").symlink_to(tmp_path / "real" / "a.jpg")
+    assert add_tars(tmp_path / "v", [tmp_path / "folder"])["images"].to_pylist() == [1]
+    assert add_tars(tmp_path / "w", [tmp_path / "b.jpg"])["images"].to_pylist() == [1]
+
+
+def test_only_links_are_said(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "a.jpg").write_bytes(photo(1))
+    (tmp_path / "folder" / "a.jpg").symlink_to(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match=r"no tars or images in .*; 1 links out of the folder, not followed"):
+        add_tars(tmp_path / "w", [tmp_path / "folder"])
+
+
+def test_a_member_larger_than_any_image_is_a_failed_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twigma.rehydrate.add.MAX_IMAGE", 100_000)
+    tar = tar_of(tmp_path / "a.tar", {"1.jpg": photo(1), "2.jpg": photo(1) + bytes(100_000)})
+    assert add_tars(tmp_path / "w", [tar]).to_pylist()[0]["failed"] == 1
+    rows = {row["image_name"]: row["status"] for row in shards.read_sidecars(tmp_path / "w").to_pylist()}
+    assert rows == {"1": "success", "2": "too_large"}

@@ -32,10 +32,7 @@ import os, sys
 from pathlib import Path
 from twigma.rehydrate import pool
 pool.import_sparingly()
-from twigma.rehydrate import finish
 from twigma.rehydrate.download import Downloader
-
-finish.HELD_BYTES = 20_000  # a few images, so that others wait in the temporary file
 
 class Crashing(Downloader):
     def keep(self, data):
@@ -44,8 +41,8 @@ class Crashing(Downloader):
         return super().keep(data)
 
 table, out, url, host = sys.argv[1:]
-downloader = Crashing("", rows_per_shard=20, image_base_url=url, allow=[host], connections=4)
-pool.Pool(downloader, sys.stdout).run([pool.Task(0, table, out)], 1)
+downloader = Crashing("", rows_per_shard=20, image_base_url=url, allow=[host], connections=4, buffer=20_000)
+pool.Pool(downloader, sys.stdout, 4 << 30).run([pool.Task(0, table, out)], 1)
 """
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from twigma.rehydrate import finish
 from twigma.rehydrate.finish import Finisher
 from twigma.rehydrate.keep import keep
 from twigma.rehydrate.pool import NOTE
@@ -43,14 +42,13 @@ def test_rows_are_written_in_the_order_given(tmp_path: Path) -> None:
     assert written[0][0] == OUTCOMES[0].data
 
 
-def test_however_they_come_and_wherever_they_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_however_they_come_and_wherever_they_wait(tmp_path: Path) -> None:
     wanted = finished(tmp_path, list(range(COUNT)))
     for held in (0, 5_000, 1 << 20):
-        monkeypatch.setattr(finish, "HELD_BYTES", held)
         order = list(range(COUNT))
         random.Random(held).shuffle(order)
-        assert finished(tmp_path, order) == wanted
-        assert finished(tmp_path, order[::-1]) == wanted
+        assert finished(tmp_path, order, held=held) == wanted
+        assert finished(tmp_path, order[::-1], held=held) == wanted
 
 
 def test_condemned_images_are_not_touched(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Twenty images made to exhaust a decoder: a few bytes that say, or unpack to, gigabytes (row 18)."""
+"""Images made to exhaust a decoder: a few bytes that say, or unpack to, gigabytes (row 18)."""
 
 import io
 import struct
@@ -48,6 +48,7 @@ def bombs() -> dict[str, bytes]:
         "png-gray-30000": flat((30_000, 30_000), 1),
         "png-rgb-30000": flat((30_000, 30_000), 3),
         "png-rgba-8000": flat((8_000, 8_000), 4),
+        "png-rgba16-7000": png((7_000, 7_000), 16, 6, zeros(7_000 * 56_001)),
         "png-interlaced": png((20_000, 20_000), 8, 2, zeros(1_200_100_000), interlace=1),
         "png-1-bit": png((60_000, 60_000), 1, 0, zeros(60_000 * 7_501)),
         "png-wide": png((2**31 - 1, 1), 8, 0, zeros(1 << 24)),

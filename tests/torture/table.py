@@ -17,6 +17,7 @@ MODULES = (
     "damage",
     "hostile_hosts",
     "hostile_images",
+    "limits",
     "api",
     "id_lists",
     "stages",
