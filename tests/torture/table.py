@@ -17,6 +17,7 @@ MODULES = (
     "damage",
     "hostile_hosts",
     "hostile_images",
+    "cut_images",
     "api",
     "id_lists",
     "stages",
