@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from twigma import columns
+from twigma import columns, spreadsheet
 from twigma.analysis.proportions import wilson
 
 SEEDS = ("aiart", "dalle", "stablediffusion")  # section 2.1
@@ -19,6 +19,7 @@ LEAST, MOST = 5, 40  # posts together with a seed below which a hashtag is no ca
 PASSED = 0.5  # a candidate passes when the whole interval of its precision is above: 15 of 20
 TAG = re.compile(r"[#＃](\w*[^\W\d_]\w*)")  # at least one letter, as X has it
 SHEET = "hashtags.csv"
+SHEET_ENCODING = "utf-8-sig"  # with a mark by which spreadsheets know it
 ANSWERS = {"yes": True, "y": True, "1": True, "true": True, "no": False, "n": False, "0": False, "false": False}
 SHEET_COLUMNS = ["hashtag", "item", "id", "created_at", "text", "about_ai_images"]
 
@@ -36,8 +37,8 @@ def hashtags(work: Path, out: Path, *, seeds: Sequence[str] = SEEDS) -> pd.DataF
     open_ = [tag for tag, judged in zip(table["hashtag"], table["judged"], strict=True) if judged == 0]
     listed = set(sheet["hashtag"])
     fresh = review_sheet(posts, [tag for tag in open_ if tag not in listed])
-    _write(out / SHEET, pd.concat([sheet, fresh], ignore_index=True))
-    _write(out / "candidates.csv", table)
+    spreadsheet.write_frame(out / SHEET, pd.concat([sheet, fresh], ignore_index=True), SHEET_ENCODING)
+    spreadsheet.write_frame(out / "candidates.csv", table, SHEET_ENCODING)
     return table
 
 
@@ -143,20 +144,12 @@ def read_sheet(path: Path) -> pd.DataFrame:
     """The sheet as people left it, every cell text; empty where there is none."""
     if not path.exists():
         return pd.DataFrame(columns=SHEET_COLUMNS, dtype=object)
-    sheet = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    sheet = pd.read_csv(path, dtype=str, keep_default_na=False, encoding=SHEET_ENCODING)
     if lacking := [name for name in ("hashtag", "item", "about_ai_images") if name not in sheet]:
         raise ValueError(
             f"{path}: expected the columns {SHEET_COLUMNS}, found no {lacking}; `twigma hashtags` wrote it"
         )
-    return sheet
-
-
-def _write(path: Path, table: pd.DataFrame) -> None:
-    from twigma.analysis.analyze import inert
-
-    safe = table.assign(**{name: table[name].map(inert) for name in table.columns})
-    with columns.atomic(path) as partial:
-        safe.to_csv(partial, index=False, lineterminator="\n", encoding="utf-8-sig")
+    return sheet.map(spreadsheet.original)
 
 
 def _tags(posts: pd.DataFrame) -> pd.DataFrame:

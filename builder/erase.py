@@ -5,10 +5,10 @@ Each file is written beside the old one and renamed, so a stopped run has erased
 
 import contextlib
 import csv
-import io
 import shutil
 import tarfile
 from collections.abc import Collection
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from twigma import columns
+from twigma import columns, spreadsheet
 from twigma.rehydrate import pages as raw
 from twigma.rehydrate import shards
 from twigma.rehydrate.index import index_file
@@ -73,10 +73,7 @@ def _strike(path: Path, items: set[str]) -> int:
     rows = _read_sheet(path)
     kept = [row for row in rows if row["item"] not in items]
     if len(kept) < len(rows):
-        with columns.atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(kept)
+        spreadsheet.write_rows(path, list(rows[0]), (row.values() for row in kept))
     return len(rows) - len(kept)
 
 
@@ -84,7 +81,8 @@ def _read_sheet(path: Path) -> list[dict[str, str]]:
     """The rows of a sheet that a spreadsheet may have saved with semicolons or tabs."""
     text = path.read_text("utf-8-sig")
     delimiter = csv.Sniffer().sniff(text.partition("\n")[0], ",;\t").delimiter
-    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+    cells = spreadsheet.read_rows(path, delimiter)
+    rows = [dict(zip_longest(cells[0], row[: len(cells[0])], fillvalue="")) for row in cells[1:] if row]
     if rows and "item" not in rows[0]:
         raise ValueError(f"{path}: expected the column item, found {list(rows[0])}; name the columns as they were")
     return rows
@@ -125,12 +123,10 @@ def _filter_parquet(path: Path, removed: Removed) -> int:
 def _filter_csv(path: Path, removed: Removed) -> int:
     if not path.exists():
         return 0
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
+    rows = spreadsheet.read_rows(path)
     kept = [row for row in rows if not any(removed.holds(cell.strip("' ")) for cell in row)]
     if len(kept) < len(rows):
-        with columns.atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(kept)
+        spreadsheet.write_rows(path, kept[0], kept[1:])
     return len(rows) - len(kept)
 
 
