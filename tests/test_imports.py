@@ -12,12 +12,13 @@ ALLOWED = {
     "columns.py": {"checksum"},
     "ray_slots.py": set(),
     "spreadsheet.py": {"columns"},
-    "rehydrate": {"columns", "ray_slots", "rehydrate", "spreadsheet"},
-    "builder": {"columns", "ray_slots", "rehydrate", "builder", "spreadsheet", "twigma"},
-    "analysis": {"columns", "ray_slots", "analysis", "spreadsheet"},
-    "loader.py": {"columns", "zenodo", "rehydrate"},
+    "untrusted.py": set(),
+    "rehydrate": {"columns", "ray_slots", "rehydrate", "spreadsheet", "untrusted"},
+    "builder": {"columns", "ray_slots", "rehydrate", "builder", "spreadsheet", "twigma", "untrusted"},
+    "analysis": {"columns", "ray_slots", "analysis", "spreadsheet", "untrusted"},
+    "loader.py": {"columns", "zenodo", "rehydrate", "untrusted"},
     "zenodo.py": {"columns", "rehydrate"},  # its list of ids is checked as any other
-    "twigma.py": {"loader", "rehydrate", "zenodo"},
+    "twigma.py": {"loader", "rehydrate", "untrusted", "zenodo"},
 }
 
 
