@@ -4,7 +4,9 @@
 are whole, is decided in `twigma.py`: `datasets` patches `open`, `Path` and `read_table` in a builder's module.
 """
 
+import contextlib
 import os
+import pathlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,10 +19,12 @@ import pyarrow.dataset
 import pyarrow.json
 from datasets.builder import Key
 from datasets.data_files import DataFilesDict, DataFilesList
+from datasets.exceptions import DatasetGenerationError
 from datasets.packaged_modules.parquet.parquet import Parquet, ParquetConfig
 from pyarrow.parquet import filters_to_expression
 
 import twigma
+from twigma import untrusted
 from twigma.rehydrate.shards import read_images
 
 T = TypeVar("T")
@@ -89,7 +93,9 @@ class Twigma(Parquet):  # type: ignore[misc]
             for number, file in enumerate(files):
                 yield Key(number, 0), self._cast_table(_liked_rows(file))
         else:
-            yield from super()._generate_tables(files, row_groups_list)
+            for key, table in super()._generate_tables(files, row_groups_list):
+                _refuse_names(table, self.release)
+                yield key, table
 
     def _generate_images(self, files: list[str]) -> Iterator[tuple[Key, pa.Table]]:
         """The images of these shards (their manifests) that the metadata lists, checked against the manifest."""
@@ -107,6 +113,7 @@ class Twigma(Parquet):  # type: ignore[misc]
             expression = filters_to_expression(filters) if isinstance(filters, list) else filters
             files = pyarrow.dataset.dataset(self.tables)
             self._rows = files.to_table(columns=self._schema().names, filter=expression)
+            _refuse_names(self._rows, self.release)
         return self._rows
 
     def _schema(self) -> pa.Schema:
@@ -114,6 +121,20 @@ class Twigma(Parquet):  # type: ignore[misc]
         schema = pyarrow.dataset.dataset(self.tables).schema
         wanted = {"image_name", *(self.config.columns or schema.names)}
         return pa.schema([field for field in schema if field.name in wanted])
+
+
+@contextlib.contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Whatever else a builder raises, `datasets` hides behind a sentence of its own."""
+    try:
+        yield
+    except ValueError as error:
+        raise DatasetGenerationError(str(error)) from None
+
+
+def _refuse_names(table: pa.Table, where: Any) -> None:
+    with _one_sentence():
+        untrusted.refuse_names(table, str(where))
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:
@@ -151,6 +172,10 @@ def _liked_files(folder: str) -> DataFilesDict:
 def _liked_rows(file: str) -> pa.Table:
     """The rows of a list, each picture told by its path."""
     table = pyarrow.json.read_json(file, parse_options=pyarrow.json.ParseOptions(explicit_schema=LISTED))
+    _refuse_names(table, file)
+    with _one_sentence():
+        untrusted.refuse_paths(table["file_name"].to_pylist(), file)
+        untrusted.refuse_links(pathlib.Path(os.path.dirname(file)), table["file_name"].to_pylist())  # noqa: PTH120
     paths = pc.binary_join_element_wise(os.path.dirname(file), table["file_name"], "/").combine_chunks()  # noqa: PTH120
     image = pa.StructArray.from_arrays([pa.nulls(len(table), pa.binary()), paths], ["bytes", "path"])
     return table.drop_columns("file_name").add_column(0, "image", image)

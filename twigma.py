@@ -105,7 +105,12 @@ def find_shards(work: str | os.PathLike[str]) -> "dict[str, Shard]":
 
 
 def read_manifest(folder: pathlib.Path) -> dict[str, Any]:
-    """The MANIFEST.json of a release; ValueError when the folder does not hold a release of this dataset."""
+    """The MANIFEST.json of a release; ValueError when the folder does not hold a release of this dataset.
+
+    Also when it names a file outside the folder.
+    """
+    from twigma import untrusted
+
     path = folder / "MANIFEST.json"
     try:
         manifest = json.loads(path.read_text("utf-8"))
@@ -116,30 +121,41 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Any]:
         raise ValueError(
             f"{folder} is not a TWIGMA release (its MANIFEST.json is not ours): `twigma release` makes one"
         )
+    untrusted.refuse_paths(manifest["files"], str(path))
     return manifest
 
 
 def read_liked(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The MANIFEST.json of a fine-tuning set; ValueError when the folder does not hold one, or lacks files of it."""
+    """The MANIFEST.json of a fine-tuning set; ValueError when the folder does not hold one, or lacks files of it.
+
+    Also when it names a file outside the folder, or one is a link that leads there.
+    """
+    from twigma import untrusted
+
     path = pathlib.Path(folder).expanduser().absolute() / "MANIFEST.json"
     manifest = json.loads(path.read_text("utf-8")) if path.exists() else {}
     if manifest.get("dataset") != "twigma-liked":
         raise ValueError(f"{path.parent} is not a set of liked images: `twigma liked` makes one")
+    untrusted.refuse_paths(manifest["files"], str(path))
     if lost := [name for name in manifest["files"] if not (path.parent / name).exists()]:
         raise ValueError(f"{path.parent} is not whole: {lost[0]} is missing; make it again with `twigma liked`")
+    untrusted.refuse_links(path.parent, manifest["files"])
     return dict(manifest)
 
 
 def check_files(folder: pathlib.Path, names: Sequence[str] | None = None, *, contents: bool = True) -> None:
     """Raise ValueError unless these files of a release (all by default) are as its MANIFEST.json says.
 
-    With `contents` the SHA-256 is compared, else only the size.
+    With `contents` the SHA-256 is compared, else only the size. A link that leads out of the folder is refused.
     """
+    from twigma import untrusted
+
     files = read_manifest(folder)["files"]
     for name in files if names is None else names:
         path = folder / name
         if not path.exists():
             raise ValueError(f"{folder} is not whole: {name} is missing; copy or download the release again")
+        untrusted.refuse_links(folder, [name])
         if path.stat().st_size != files[name]["bytes"] or (contents and sha256(path) != files[name]["sha256"]):
             raise ValueError(f"{path} is damaged: it differs from MANIFEST.json; copy or download the release again")
 

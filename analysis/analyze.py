@@ -6,7 +6,6 @@ table `paper` holds every number the paper states beside ours, with a verdict.
 An analysis whose columns or reference sets are absent is left out and named, with the way to get what it lacks.
 """
 
-import csv
 import importlib.metadata
 import json
 import math
@@ -17,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twigma import columns, folders
+from twigma import columns, folders, spreadsheet
 from twigma.analysis import inputs, written
 from twigma.analysis.figures import FIGURES
 from twigma.analysis.figures_paper import paper_box
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 VERSION = 6  # of the analyses: results made by another one are computed again
 LIBRARIES = ("faiss-cpu", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
 SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
-RISKY = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes such a cell for a formula
 
 
 def analyze(
@@ -184,15 +182,8 @@ def _plain(value: Any) -> Any:
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
-    """Write `path`.parquet and `path`.csv; in the CSV no cell of text can be taken for a formula."""
+    """Write `path`.parquet and `path`.csv."""
     import pyarrow as pa
 
     columns.write_parquet(path.with_suffix(".parquet"), pa.Table.from_pandas(table, preserve_index=False))
-    safe = table.assign(**{name: table[name].map(inert) for name in table.columns})
-    with columns.atomic(path.with_suffix(".csv")) as partial:
-        safe.rename(columns=inert).to_csv(partial, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-
-
-def inert(cell: Any) -> Any:
-    """Text that a spreadsheet would run, made text again by a leading apostrophe; anything else as it is."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(RISKY) else cell
+    spreadsheet.write_frame(path.with_suffix(".csv"), table)

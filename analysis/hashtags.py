@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from twigma import columns, inventory
+from twigma import columns, inventory, spreadsheet
 from twigma.analysis.proportions import wilson
 
 SEEDS = ("aiart", "dalle", "stablediffusion")  # section 2.1
@@ -17,6 +17,7 @@ FIRST = 20  # posts a candidate is judged on
 LEAST, MOST = 5, 40  # posts together with a seed below which a hashtag is no candidate; candidates a round
 PASSED = 0.5  # a candidate passes when the whole interval of its precision is above: 15 of 20
 SHEET = inventory.HASHTAG_SHEET
+SHEET_ENCODING = "utf-8-sig"  # with a mark by which spreadsheets know it
 ANSWERS = {"yes": True, "y": True, "1": True, "true": True, "no": False, "n": False, "0": False, "false": False}
 SHEET_COLUMNS = list(inventory.HASHTAG_COLUMNS)
 
@@ -35,8 +36,8 @@ def hashtags(work: Path, out: Path, *, seeds: Sequence[str] = SEEDS) -> pd.DataF
     open_ = [tag for tag, judged in zip(table["hashtag"], table["judged"], strict=True) if judged == 0]
     listed = set(sheet["hashtag"])
     fresh = review_sheet(posts, [tag for tag in open_ if tag not in listed])
-    _write(out / SHEET, pd.concat([sheet, fresh], ignore_index=True))
-    _write(out / "candidates.csv", table)
+    spreadsheet.write_frame(out / SHEET, pd.concat([sheet, fresh], ignore_index=True), SHEET_ENCODING)
+    spreadsheet.write_frame(out / "candidates.csv", table, SHEET_ENCODING)
     return table
 
 
@@ -143,26 +144,21 @@ def read_sheet(path: Path) -> pd.DataFrame:
     """The sheet as people left it, every cell text; empty where there is none."""
     if not path.exists():
         return pd.DataFrame(columns=SHEET_COLUMNS, dtype=object)
-    sheet = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    sheet = pd.read_csv(path, dtype=str, keep_default_na=False, encoding=SHEET_ENCODING)
     if lacking := [name for name in ("hashtag", "item", "about_ai_images") if name not in sheet]:
         raise ValueError(
             f"{path}: expected the columns {SHEET_COLUMNS}, found no {lacking}; `twigma hashtags` wrote it"
         )
-    return sheet
+    return sheet.map(spreadsheet.original)
 
 
 def _require_ours(path: Path) -> None:
     """FileExistsError when a file of the name of our table is something else: it is not written over."""
-    if path.exists() and not path.read_bytes()[:200].decode("utf-8-sig", "replace").startswith("hashtag,round"):
+    if not path.exists():
+        return
+    first = path.read_bytes()[:200].decode("utf-8-sig", "replace").replace('"', "")
+    if not first.startswith("hashtag,round"):
         raise FileExistsError(f"{path} is no table of `twigma hashtags`: move it away, or name another folder")
-
-
-def _write(path: Path, table: pd.DataFrame) -> None:
-    from twigma.analysis.analyze import inert
-
-    safe = table.assign(**{name: table[name].map(inert) for name in table.columns})
-    with columns.atomic(path) as partial:
-        safe.to_csv(partial, index=False, lineterminator="\n", encoding="utf-8-sig")
 
 
 def _tags(posts: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from twigma import columns
+from twigma import columns, untrusted
 from twigma.analysis.neighbours import Search, nearest
 from twigma.analysis.references import ABOUT, about, refuse_other_models
 from twigma.analysis.survival import survival, with_survival
@@ -117,7 +117,11 @@ def _refuse_other_lengths(sets: Iterable[Images]) -> None:
 
 def _read(release: Path, config: str) -> pa.Table | None:
     files = sorted((release / config).glob("*.parquet"))
-    return pa.concat_tables([pq.read_table(file) for file in files]) if files else None
+    untrusted.refuse_links(release, [f"{config}/{file.name}" for file in files])
+    tables = [pq.read_table(file) for file in files]
+    for file, table in zip(files, tables, strict=True):
+        untrusted.refuse_names(table, str(file))
+    return pa.concat_tables(tables) if tables else None
 
 
 def _with_private(table: pa.Table, hydrated: pa.Table) -> pa.Table:

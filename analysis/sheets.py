@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from twigma import columns, inventory
+from twigma import columns, inventory, spreadsheet
 from twigma.analysis import inputs
 from twigma.analysis.words import TOKEN
 
@@ -41,8 +41,9 @@ def sheets(release: Path, out: Path, *, annotators: int = 4, images: int = 10, s
     key.insert(0, "item", np.arange(1, len(key) + 1))
     for number in range(1, annotators + 1):
         blank = key.drop(columns="label_10_cluster").assign(**dict.fromkeys(BLANK, ""))
-        _write(out / f"annotator-{number}.csv", blank.iloc[rng.permutation(len(blank))])
-    _write(out / KEY, key[list(inventory.SHEETS_KEY_COLUMNS)].astype({"label_10_cluster": int}))
+        spreadsheet.write_frame(out / f"annotator-{number}.csv", blank.iloc[rng.permutation(len(blank))])
+    key_columns = key[list(inventory.SHEETS_KEY_COLUMNS)]
+    spreadsheet.write_frame(out / KEY, key_columns.astype({"label_10_cluster": int}))
     return len(key)
 
 
@@ -107,9 +108,4 @@ def _read(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
         raise FileNotFoundError(f"no {path.name} in {path.parent}: `twigma sheets` writes blank sheets") from None
     if missing := [name for name in names if name not in frame.columns]:
         raise ValueError(f"{path}: expected the columns {list(names)}, missing {missing}; fill in a sheet as it is")
-    return frame
-
-
-def _write(path: Path, frame: pd.DataFrame) -> None:
-    with columns.atomic(path) as partial:
-        frame.to_csv(partial, index=False, lineterminator="\n")
+    return frame.map(spreadsheet.original)

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 from tqdm import tqdm
 
-from twigma import columns
+from twigma import spreadsheet
 from twigma.builder.cluster import models, read_embedded
 from twigma.builder.dedupe import REASONS
 from twigma.builder.kmeans import kmeans, nearest
@@ -45,8 +44,7 @@ def choose_k(work: Path, ks: Sequence[int], *, seed: int = 0, drop: Sequence[str
     steps = tqdm(sorted(set(ks)), desc="fits", unit="k", delay=1)
     fits = {k: _fits(vectors, kept, judged, k, seed) for k in steps}
     table = pa.Table.from_pylist([{"k": k} | _scores(labels, away) for k, labels in fits.items()])
-    with columns.atomic(models(work) / "choose_k.csv") as partial:
-        pa_csv.write_csv(table, partial)
+    spreadsheet.write_table(models(work) / "choose_k.csv", table)
     return table
 
 

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 
-from twigma import columns
+from twigma import columns, spreadsheet
 from twigma.builder.dedupe import REASONS
 from twigma.builder.image_map import ImageMap, image_map, positions
 from twigma.builder.kmeans import Floats, K, kmeans, nearest
@@ -64,8 +63,7 @@ def cluster(work: Path, k: int = K, *, seed: int = 0, drop: Sequence[str] = REAS
         table = place(pa.table({"image_name": images.vectors.names}), labels, places)
         if before is not None:
             crosswalk = count_moves(before, table)
-            with columns.atomic(models(work) / "crosswalk.csv") as partial:
-                pa_csv.write_csv(crosswalk, partial)
+            spreadsheet.write_table(models(work) / "crosswalk.csv", crosswalk)
         columns.write_part(path, table, made_from)
     return Clusters(sizes(work), crosswalk)
 

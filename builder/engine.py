@@ -166,7 +166,7 @@ def _run(
     due = [source for source in sources if not columns.part_is_current(paths[source.name], source.made_from)]
     if not due:
         return 0
-    damaged, treated = list[str](), dict[str, int]()
+    damaged, treated, empty = list[str](), dict[str, int](), dict[str, int]()
     with (
         contextlib.closing(spread(due)) as events,
         tqdm(total=sum(source.rows for source in due), desc=desc, unit="image", mininterval=0.5) as bar,
@@ -179,6 +179,7 @@ def _run(
             elif kind == "part":
                 columns.write_part(paths[source.name], value, source.made_from)
                 treated[source.name] = len(value)  # again where a worker was lost right after
+                empty[source.name] = count_empty(value)
             elif kind == "lost":
                 bar.update(-said.pop(source.name))
                 said[source.name] = 0
@@ -186,10 +187,23 @@ def _run(
             else:
                 damaged.append(f"{source.name}: {value}")
                 bar.write(f"{desc}: {source.name} is left out: {value}", file=sys.stderr)
+    _warn_of_empty(desc, sum(empty.values()), sum(treated.values()))
     if damaged:
         found = "; ".join(damaged)
         raise RuntimeError(f"{desc}: {len(damaged)} of {len(due)} shards could not be treated ({found})")
     return sum(treated.values())
+
+
+def count_empty(part: pa.Table) -> int:
+    """Rows of a part without a value: images that could not be decoded when the stage ran."""
+    added = [name for name in part.column_names if name not in columns.KEY]
+    return max((part[name].null_count for name in added), default=0)
+
+
+def _warn_of_empty(desc: str, empty: int, treated: int) -> None:
+    if empty:
+        told = "cannot be decoded and have no value; `twigma status` counts them, `twigma release` leaves them out"
+        print(f"{desc}: {empty:,} of {treated:,} images {told}", file=sys.stderr)
 
 
 # ------------------------------------------------------------------ in one process

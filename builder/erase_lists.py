@@ -5,13 +5,12 @@ Used by `twigma removals`. Each file is written beside the old one and renamed.
 
 import codecs
 import csv
-import io
 import re
 from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from twigma import columns, inventory
+from twigma import inventory, spreadsheet
 from twigma.rehydrate.ids import QUARANTINE
 from twigma.rehydrate.removed import Removed
 
@@ -131,9 +130,9 @@ def _strike(path: Path, gone: Callable[[Row], bool]) -> int:
 
 def _read_sheet(path: Path) -> list[Row]:
     """The rows of a sheet that a spreadsheet may have saved with semicolons or tabs."""
-    text = path.read_text("utf-8-sig")
-    delimiter = csv.Sniffer().sniff(text.partition("\n")[0], ",;\t").delimiter
-    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+    first = path.read_text("utf-8-sig").partition("\n")[0]
+    delimiter = csv.Sniffer().sniff(first, ",;\t").delimiter
+    _, rows = _rows(path, delimiter)
     if rows and "item" not in rows[0]:
         raise ValueError(f"{path}: expected the column item, found {list(rows[0])}; name the columns as they were")
     return rows
@@ -144,9 +143,7 @@ def _read_sheet(path: Path) -> list[Row]:
 
 def _rewrite(path: Path, change: Callable[[Row], Row | None]) -> int:
     """Write a list again with what `change` makes of each row, None for none; how many rows changed or went."""
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, restkey="more", restval="")
-        rows, head = [_plain(row) for row in reader], list(reader.fieldnames or [])
+    head, rows = _rows(path)
     found = [change(row) for row in rows]
     changed = sum(new != old for new, old in zip(found, rows, strict=True))
     if changed:
@@ -154,13 +151,22 @@ def _rewrite(path: Path, change: Callable[[Row], Row | None]) -> int:
     return changed
 
 
-def _plain(row: dict[str, str]) -> Row:
-    """A row without cells beyond the header."""
-    return {name: value for name, value in row.items() if name != "more"}
+def _rows(path: Path, delimiter: str = ",") -> tuple[list[str], list[Row]]:
+    """The header of a CSV, and its rows by column: short ones filled with empty cells, cells beyond it left out."""
+    head, *lines = spreadsheet.read_rows(path, delimiter) or [[]]
+    rows = []
+    for cells in lines:
+        if cells:
+            padded = [*cells, *[""] * len(head)]
+            rows.append(dict(zip(head, padded, strict=False)))
+    return head, rows
 
 
 def _write(path: Path, head: list[str], rows: list[Row], encoding: str = "utf-8") -> None:
-    with columns.atomic(path) as partial, partial.open("w", encoding=encoding, newline="") as file:
-        writer = csv.DictWriter(file, head, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    cells = ([row[name] for name in head] for row in rows)
+    spreadsheet.write_rows(path, head, cells, encoding, private=_is_private(path))
+
+
+def _is_private(path: Path) -> bool:
+    """Whether only its owner may read a file: written again, it stays so."""
+    return not path.stat().st_mode & 0o077

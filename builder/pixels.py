@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from twigma.rehydrate.decode import Pixels, read_pixels
+from twigma.rehydrate.decode import read_pixels
+from twigma.rehydrate.jpeg import Pixels
 from twigma.rehydrate.memory import room
 
 if TYPE_CHECKING:

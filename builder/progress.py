@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from twigma.builder.engine import count_empty
 from twigma.builder.funnel import STAGES
 from twigma.rehydrate.tally import Finished
 
@@ -23,9 +24,11 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class Part:
-    """One file of `columns/NAME/`: rows, what it was made from, its fingerprint, and when it was written."""
+    """One file of `columns/NAME/`: rows, how many of them have no value, what it was made from, its fingerprint, and
+    when it was written."""
 
     rows: int
+    empty: int
     made_from: Mapping[str, Any]
     mark: str
     written: int
@@ -64,16 +67,21 @@ def _parts(folder: Path, damaged: list[str]) -> Iterator[tuple[str, Part | None]
 def _read_marks(path: Path) -> Part:
     with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
         marks = reader.schema.metadata or {}
-        rows = sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
+        table = reader.read_all()
+        rows, empty = len(table), count_empty(table)
     made_from = json.loads(marks[b"made_from"])
-    return Part(rows, made_from, marks[b"fingerprint"].decode(), path.stat().st_mtime_ns)
+    return Part(rows, empty, made_from, marks[b"fingerprint"].decode(), path.stat().st_mtime_ns)
 
 
 def _by_shard(
     parts: Mapping[str, Part | None], samples: Mapping[str, int], inputs: Mapping[str, Mapping[str, str]]
 ) -> Facts:
-    """For a stage with one part a shard: `samples` and the `inputs` a current part names, by shard."""
-    counts, newest = Counter({"done": 0, "out_of_date": 0, "to_do": 0}), _model(_newest(parts))
+    """For a stage with one part a shard: `samples` and the `inputs` a current part names, by shard.
+
+    `not_decodable` counts images that are done but have no value.
+    """
+    counts = Counter({"done": 0, "out_of_date": 0, "to_do": 0, "not_decodable": 0})
+    newest = _model(_newest(parts))
     for name, images in samples.items():
         if name not in parts:
             counts["to_do"] += images
@@ -81,6 +89,8 @@ def _by_shard(
         part = parts[name]
         current = part is not None and name in inputs and _holds(part, inputs[name]) and _model(part) == newest
         counts["done" if current else "out_of_date"] += images
+        if part is not None and current:
+            counts["not_decodable"] += part.empty
     return dict(counts)
 
 

@@ -12,13 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma import columns
+from twigma.untrusted import IDS, NAMES
 
 FILES = re.compile(
     r"README\.md|DATASHEET\.md|croissant\.json|MANIFEST\.json|removals\.txt|(metadata|embeddings)/\1-train-\d{5}-of-\d{5}\.parquet"
 )
 ALLOWED = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
-IDS = r"^[0-9]{1,20}(_[0-9]+)?$"
-NAMES = r"^[A-Za-z0-9_.-]{1,180}$"  # of images added by hand, which are on no post
 LINK = r"https?://|\bt\.co/|data:image/"
 MOST_EQUAL = 0.01  # a caption may be the words of the post by chance, not one in a hundred
 

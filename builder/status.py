@@ -45,7 +45,8 @@ def status(work: Path) -> Facts:
                           `tried_once`: failed once for a passing reason; `without_row`: in shards, not in the table
     `shards`              finished, unfinished (planned, or damaged)
     `searches`            searches and archives that are done, and open
-    `stages`              {stage: images `done`, `out_of_date`, `to_do`; `models` they were made with}
+    `stages`              {stage: images `done`, `out_of_date`, `to_do`; `models` they were made with; of embed, caption
+                          and nsfw how many of `done` are `not_decodable`, and so have no value}
     `release`             folder, version, images, posts, out_of_date; null when none stands beside the folder
     `bytes`               pages, ledger, shards, columns, other; `total` of these; `free` on the disk
     `spent`               posts and users bought, dollars at most

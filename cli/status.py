@@ -114,6 +114,8 @@ def _stages(facts: dict[str, Any]) -> Iterator[str]:
     for name, stage in facts["stages"].items():
         numbers = f"{stage['done']:>12,}{stage['out_of_date']:>14,}{stage['to_do']:>12,}"
         yield f"{name:<9}{numbers}  {', '.join(stage['models'])}".rstrip()
+        if empty := stage.get("not_decodable"):
+            yield _line(empty, "not decodable", "done, but without a value")
     release = facts["release"]
     if release:
         state = "older than the working folder" if release["out_of_date"] else "up to date"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from twigma import columns
+from twigma import columns, spreadsheet
 from twigma.builder.embed import Encoder, load_encoder
 from twigma.builder.models import find_model
 from twigma.demo import likes, photos, plan, planted, references, snowflake, wording
@@ -132,8 +132,7 @@ def _write(folder: Path, posts: list[Post], shots: list[Photo], authors: Authors
     media = [*_photo_rows(shots, rng), *_video_rows(posts, videos, rng)]
     columns.write_parquet(folder / "media.parquet", pa.Table.from_pylist(media, MEDIA))
     listed = _listed(posts, rng)
-    with columns.atomic(folder / "ids.csv") as partial:
-        partial.write_text("id\n" + "".join(f"{number}\n" for number in listed), "utf-8")
+    spreadsheet.write_rows(folder / "ids.csv", ["id"], ([number] for number in listed))
     return set(listed)
 
 

@@ -221,7 +221,8 @@ def _row(data: mmap.mmap | bytes, sample: _Sample, name: str, group_key: str | N
     except BadImage as error:
         return row | {"status": error.status, "error": str(error)}
     sha256 = hashlib.sha256(image).hexdigest()
-    return row | {"status": "success", "width": header.width, "height": header.height, "sha256": sha256}
+    size = {"width": header.width, "height": header.height}
+    return row | size | {"status": "success", "sha256": sha256, "note": header.warning}
 
 
 def _group(data: mmap.mmap | bytes, sample: _Sample, group_key: str | None) -> str | None:

@@ -5,29 +5,21 @@ Both look at the file's structure before any decoder sees it. Used by `twigma re
 """
 
 import io
-import re
 import struct
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-import simplejpeg
 from PIL import Image, ImageOps
 
+from twigma.rehydrate import jpeg
 from twigma.rehydrate.depth import bytes_a_pixel
+from twigma.rehydrate.jpeg import Decoded, Pixels
 
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 MAX_PIXELS = 50_000_000
 MAX_DECODED = 3 * MAX_PIXELS  # bytes of the pixels as the file has them: fewer pixels with alpha or 16 bits
-MAX_SCANS = 200  # of a progressive JPEG: each one costs a pass over all pixels
 FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF"}
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PADDING = 16  # stray bytes before a marker that encoders really write; more means missing data
-_NO_SIZE = frozenset([0x01, *range(0xD0, 0xD9)])  # JPEG markers without a length
-_APP1 = 0xE1  # the JPEG marker of EXIF and XMP
-_ONE_PASS = frozenset({0xC0, 0xC1})  # baseline frames: their scans together hold each coefficient once
-_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG markers that carry the size
 
 
 class BadImage(ValueError):  # noqa: N818 - it describes the image, which is a row, not a fault of ours
@@ -43,6 +35,7 @@ class Header:
     """What an encoded image is: its format (a file extension), its size in pixels, and what a reader has to do.
 
     `turned`: its metadata ask for a turn or a flip. `deep`: 16 bits a channel. `animated`: more frames than one.
+    `warning`: a sentence where the decoder complained, though every pixel is there.
     """
 
     format: str
@@ -51,6 +44,7 @@ class Header:
     turned: bool = False
     deep: bool = False
     animated: bool = False
+    warning: str | None = None
 
 
 def read_header(data: bytes) -> Header:
@@ -61,16 +55,19 @@ def read_header(data: bytes) -> Header:
             break
     else:
         raise BadImage("not_an_image", f"expected JPEG, PNG, WebP or GIF, found bytes starting {data[:12]!r}")
-    pixels = header.width * header.height
-    if pixels == 0:
-        raise BadImage("decode", f"{header.format} of {header.width}x{header.height} pixels")
-    if pixels > MAX_PIXELS:
-        raise BadImage("too_large", f"{header.width}x{header.height} pixels, at most {MAX_PIXELS:,} are decoded")
-    depth = bytes_a_pixel(format, data)
+    _refuse_size(header.format, header.width, header.height)
+    pixels, depth = header.width * header.height, bytes_a_pixel(format, data)
     if pixels * depth > MAX_DECODED:
         said = f"{header.width}x{header.height} pixels of {depth} bytes"
         raise BadImage("too_large", f"{said}, at most {MAX_DECODED:,} bytes are decoded")
     return header
+
+
+def _refuse_size(format: str, width: int, height: int) -> None:
+    if width * height == 0:
+        raise BadImage("decode", f"{format} of {width}x{height} pixels")
+    if width * height > MAX_PIXELS:
+        raise BadImage("too_large", f"{width}x{height} pixels, at most {MAX_PIXELS:,} are decoded")
 
 
 def check(data: bytes) -> Header:
@@ -80,12 +77,13 @@ def check(data: bytes) -> Header:
     """
     header = read_header(data)
     with _decoding(header.format):
-        if header.format == "jpg":
-            _decode_jpeg(data, "GRAY", (1, 1))
-            if not _has_metadata(data):
+        decoded = _decode_jpeg(header, data, "GRAY", (1, 1))
+        if decoded is not None:
+            header, data = replace(header, warning=_sentence(decoded)), decoded.data
+            if not jpeg.has_metadata(data):
                 return header
-        with _open(data) as image:
-            if header.format != "jpg":
+        with _open(data, header) as image:
+            if decoded is None or _is_cmyk(decoded):
                 image.load()
             return _described(header, image, data)
 
@@ -111,20 +109,25 @@ def read_pixels(data: bytes, least: tuple[int, int] | None = None) -> tuple[Head
 def _decoded(data: bytes, least: tuple[int, int] | None = None) -> tuple[Header, Image.Image | Pixels]:
     header = read_header(data)
     with _decoding(header.format):
-        pixels = _decode_jpeg(data, "RGB", least) if header.format == "jpg" else None
-        if pixels is not None and not _has_metadata(data):
-            return header, pixels
-        with _open(data) as image:
-            if pixels is None:
+        decoded = _decode_jpeg(header, data, "RGB", least or (0, 0))
+        by_pillow = decoded is None or _is_cmyk(decoded)
+        if decoded is not None:
+            header, data = replace(header, warning=_sentence(decoded)), decoded.data
+            if not by_pillow and not jpeg.has_metadata(data):
+                return header, decoded.pixels
+        with _open(data, header) as image:
+            if by_pillow:
                 image.load()
             header = _described(header, image, data)
-            return header, _to_rgb(_upright(image)) if pixels is None or header.turned else pixels
+            if decoded is not None and not by_pillow and not header.turned:
+                return header, decoded.pixels
+            return header, _to_rgb(_upright(image))
 
 
 def open_upright(data: bytes) -> Image.Image:
     """Decode an image that `check` has passed: upright, 8 bits a channel, gray, palette and alpha as they are."""
     header = read_header(data)
-    with _decoding(header.format), _open(data) as image:
+    with _decoding(header.format), _open(data, header) as image:
         image.load()
         if header.format == "png" and data[24] == 16:
             image.info.pop("transparency", None)  # in 16 bits
@@ -133,9 +136,12 @@ def open_upright(data: bytes) -> Image.Image:
 
 def _described(header: Header, image: Image.Image, data: bytes) -> Header:
     orientation = _orientation(image)
-    size = (header.height, header.width) if orientation >= 5 else (header.width, header.height)
+    width, height = image.size
+    if orientation >= 5:
+        width, height = height, width
     deep = header.format == "png" and data[24] == 16
-    return Header(header.format, *size, turned=orientation != 1, deep=deep, animated=_is_animated(image))
+    turned, animated = orientation != 1, _is_animated(image)
+    return replace(header, width=width, height=height, turned=turned, deep=deep, animated=animated)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -156,11 +162,17 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray((values >> 8).astype(np.uint8))
 
 
-def _open(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data), formats=tuple(FORMATS.values()))
-    if image.width * image.height > MAX_PIXELS:  # a GIF frame may be larger than its header says
-        raise BadImage("too_large", f"{image.width}x{image.height} pixels, at most {MAX_PIXELS:,} are decoded")
+def _open(data: bytes, header: Header) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=(FORMATS[header.format],))
+    _refuse_size(header.format, *image.size)
+    if header.format != "gif":  # whose frame may be larger than its screen
+        _refuse_other_size(header.format, (header.width, header.height), image.size)
     return image
+
+
+def _refuse_other_size(format: str, stated: tuple[int, int], found: tuple[int, int]) -> None:
+    if found != stated:
+        raise BadImage("decode", f"{format} states {stated[0]}x{stated[1]} pixels, its decoder {found[0]}x{found[1]}")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -194,22 +206,24 @@ class _decoding:  # noqa: N801 - reads as a statement
             raise BadImage("decode", f"{self.format} cannot be decoded: {error}") from error
 
 
-def _decode_jpeg(data: bytes, colour: str, least: tuple[int, int] | None = None) -> Pixels | None:
-    """Decode with libjpeg-turbo, whose warnings about missing or corrupt data are errors here. None for CMYK.
-
-    With `least` (width, height) it is scaled down as far as an eighth while it decodes, but not below that size.
-    """
+def _decode_jpeg(header: Header, data: bytes, colour: str, least: tuple[int, int]) -> Decoded | None:
+    """Decode a JPEG to its last scan, as CMYK where it is; None for other formats."""
+    if header.format != "jpg":
+        return None
     try:
-        if simplejpeg.decode_jpeg_header(data, strict=False)[2] in ("CMYK", "YCCK"):
-            simplejpeg.decode_jpeg(data, "CMYK", min_width=1, min_height=1, strict=True)
-            return None
-        width, height = least or (0, 0)
-        return np.asarray(simplejpeg.decode_jpeg(data, colour, min_width=width, min_height=height, strict=True))
+        if jpeg.read_header(data)[2] in ("CMYK", "YCCK"):
+            colour, least = "CMYK", (1, 1)  # its colours are Pillow's, and this says whether it is whole
+        return jpeg.decode(data, colour, least)
     except ValueError as error:
-        stray = re.search(r"(\d+) extraneous bytes before marker", str(error))
-        if stray and int(stray[1]) <= _PADDING:
-            return None
         raise BadImage("decode", f"jpg is damaged or cut short: {error}") from error
+
+
+def _sentence(decoded: Decoded) -> str | None:
+    return decoded.warning and f"every pixel is there, with a warning of the decoder: {decoded.warning}"
+
+
+def _is_cmyk(decoded: Decoded) -> bool:
+    return bool(decoded.pixels.shape[2] == 4)
 
 
 # ------------------------------------------------------------ structure, before any decoder
@@ -222,40 +236,20 @@ def _sized(size: Callable[[bytes], tuple[int, int]], data: bytes) -> tuple[int, 
         raise BadImage("decode", f"file of {len(data)} bytes ends inside its header") from error
 
 
-def _jpg_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Each marker before the coded data, and where it stands."""
-    at = 2
-    while True:
-        if data[at] != 0xFF:
-            raise BadImage("decode", f"jpg has no marker at byte {at}")
-        marker = data[at + 1]
-        if marker == 0xFF:
-            at += 1
-        elif marker in _NO_SIZE:
-            at += 2
-        elif marker in (0xD9, 0xDA):
-            return
-        else:
-            yield marker, at
-            at += 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])
-
-
 def _jpg_size(data: bytes) -> tuple[int, int]:
-    for marker, at in _jpg_segments(data):
-        if marker in _FRAME:
-            if marker not in _ONE_PASS and data.count(b"\xff\xda") > MAX_SCANS:
-                raise BadImage("too_large", f"jpg with more than {MAX_SCANS} scans")
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
-    raise BadImage("decode", "jpg has no frame header before its data")
-
-
-def _has_metadata(data: bytes) -> bool:
-    """Whether a JPEG may say how it is turned; True where only Pillow can tell."""
+    """The size that libjpeg reads, where no frame header says another one."""
+    sizes = jpeg.read_sizes(data)
+    for width, height in sizes:
+        _refuse_size("jpg", width, height)
+    if jpeg.has_too_many_scans(data):
+        raise BadImage("too_large", f"jpg with more than {jpeg.MAX_SCANS} scans")
     try:
-        return any(marker == _APP1 for marker, _ in _jpg_segments(data))
-    except (BadImage, struct.error, IndexError):
-        return True
+        width, height, _ = jpeg.read_header(data)
+    except ValueError as error:
+        raise BadImage("decode", f"jpg has no header that can be read: {error}") from error
+    for size in sizes or [(0, 0)]:
+        _refuse_other_size("jpg", size, (width, height))
+    return width, height
 
 
 def _png_size(data: bytes) -> tuple[int, int]:

@@ -4,7 +4,6 @@
 without a usable id is set aside with its number and the reason.
 """
 
-import csv
 import re
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from twigma import columns, inventory
+from twigma import inventory, spreadsheet
 from twigma.rehydrate.lists import ID, read_rows
 
 SNOWFLAKE_EPOCH = 1288834974657  # ms; ids made since November 2010 carry their time in the bits above 22
@@ -115,20 +114,18 @@ def write_quarantine(
 
     Gives None when this list has none. Raises ValueError when the file there is something else.
     """
-    target, shown = Path(folder) / name, _safe_cell(Path(source).name)
+    target, shown = Path(folder) / name, _shown(Path(source).name)
     rows = []
     if target.exists():
-        with target.open(encoding="utf-8", newline="") as handle:
-            head, *rows = csv.reader(handle)
+        head, *rows = spreadsheet.read_rows(target) or [[]]
         if head != QUARANTINE:
             raise ValueError(f"{target}: expected a list of lines set aside ({', '.join(QUARANTINE)}): move it away")
     rows = [row for row in rows if row[0] != shown]
-    rows += [[shown, str(line), reason, _safe_cell(value)] for line, value, reason in bad]
+    rows += [[shown, str(line), reason, _shown(value)] for line, value, reason in bad]
     if not rows:
         target.unlink(missing_ok=True)
         return None
-    with columns.atomic(target, private=True) as partial, partial.open("w", encoding="ascii", newline="") as handle:
-        csv.writer(handle).writerows([QUARANTINE, *rows])
+    spreadsheet.write_rows(target, QUARANTINE, rows, "ascii", private=True)
     return target if bad else None
 
 
@@ -177,7 +174,6 @@ def refuse_damaged(path: Path | str, ids: Collection[str], bad: Sequence[BadLine
         )
 
 
-def _safe_cell(value: str) -> str:
-    """A cell no spreadsheet runs as a formula, in ASCII."""
-    shown = value[:200].encode("ascii", "backslashreplace").decode()
-    return "'" + shown if shown.startswith(("=", "+", "-", "@", "\t", "\r")) else shown
+def _shown(value: str) -> str:
+    """The beginning of a line, in ASCII."""
+    return value[:200].encode("ascii", "backslashreplace").decode()

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twigma import columns
+from twigma import columns, untrusted
 from twigma.rehydrate.shards import SIDECAR, Shard, list_shards, tar_places
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def _places(shards: list[Shard], known: pa.Table, same: set[str]) -> pa.Table:
 def _places_in(shard: Shard) -> pa.Table:
     """The rows of one shard, from its sidecar and the headers of its tar."""
     table = pq.read_table(shard.sidecar, schema=SIDECAR)
+    untrusted.refuse_names(table.select(["image_name"]), str(shard.sidecar), untrusted.LONG_NAMES)
     failed = pc.fill_null(pc.not_equal(table["status"], "success"), True)
     members: dict[Any, Any] = {None: (None, None)} | tar_places(shard.tar)
     wanted = [None if bad else name for bad, name in zip(failed.to_pylist(), table["member"].to_pylist(), strict=True)]

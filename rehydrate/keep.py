@@ -52,7 +52,8 @@ def _notes(header: Header) -> list[str]:
         "turned as its EXIF says": header.turned,
         "16 bits a channel made 8": header.deep,
     }
-    return [words for words, true in said.items() if true]
+    told = [words for words, true in said.items() if true]
+    return [header.warning, *told] if header.warning else told
 
 
 # ------------------------------------------------------------------ upright, 8 bits

@@ -3,7 +3,6 @@
 Every page is stored before it is read, every id ends in the ledger, and a second run asks nothing again.
 """
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from twigma import columns, inventory
+from twigma import inventory, spreadsheet
 from twigma.rehydrate.answers import dicts, missing_fields
 from twigma.rehydrate.budget import POST_PRICE, USER_PRICE, Budget
 from twigma.rehydrate.ledger import NOT_ASKED, Ledger, count_outcomes
@@ -104,10 +103,7 @@ def refuse_missing(answer: dict[str, Any], client: XClient, followers: bool) -> 
 def write_outcomes(work: Path, outcomes: dict[str, str]) -> Path:
     """Write `WORK/outcomes.csv`: which ids of the list are there, which are missing, and why (id, outcome)."""
     path = Path(work) / inventory.OUTCOMES
-    with columns.atomic(path, private=True) as partial, partial.open("w", encoding="ascii", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(["id", "outcome"])
-        writer.writerows(outcomes.items())
+    spreadsheet.write_rows(path, ["id", "outcome"], outcomes.items(), "ascii", private=True)
     return path
 
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twigma import columns
+from twigma import columns, untrusted
 from twigma.rehydrate.lock import make_private
 
 _FIELDS = ("image_name", "url", "status", "error", "width", "height", "sha256", "group")
@@ -52,11 +52,23 @@ def read_manifest(shard: Shard) -> dict[str, Any]:
     """What the manifest says; ValueError when it is damaged."""
     try:
         manifest = json.loads(shard.manifest.read_bytes())
-        if isinstance(manifest, dict) and {"sha256", "bytes", "rows", "samples", "tar", "sidecar"} <= set(manifest):
-            return manifest
     except ValueError:
-        pass
+        manifest = None
+    if isinstance(manifest, dict) and {"sha256", "bytes", "rows", "samples", "tar", "sidecar"} <= set(manifest):
+        _refuse_place(shard, manifest)
+        return manifest
     raise ValueError(f"the manifest {shard.manifest} is damaged: delete it and run the command that made it again")
+
+
+def _refuse_place(shard: Shard, manifest: dict[str, Any]) -> None:
+    """ValueError unless the tar is beside the manifest, or one of the user's own that `twigma add` registered."""
+    tar = manifest["tar"]
+    own = isinstance(tar, str) and Path(tar).is_absolute() and manifest.get("made_from", {}).get("kind") == "add"
+    if own and ".." not in Path(tar).parts:
+        return
+    untrusted.refuse_paths([tar], str(shard.manifest))
+    if "/" in tar:
+        raise ValueError(f"{shard.manifest} names the tar {tar!r}: expected one beside it, or one you added yourself")
 
 
 def list_shards(work: Path) -> list[Shard]:

@@ -66,3 +66,11 @@ def test_pages_are_linked_and_their_pictures_small():
     for path in [*pages, *(ROOT / "docs").glob("*.png")]:
         assert f"({path.name})" in text or f"(docs/{path.name})" in text, f"no page links {path.name}"
         assert path.stat().st_size < 150_000
+
+
+def test_every_pinned_version_has_the_hashes_of_its_files():
+    lines = (ROOT / "constraints.txt").read_text("utf-8").replace("\\\n", "").splitlines()
+    pinned = [line for line in lines if not line.startswith("#")]
+    assert len(pinned) > 150
+    for line in pinned:
+        assert re.fullmatch(r"[a-z0-9][a-z0-9.-]*==\S+( +--hash=sha256:[0-9a-f]{64})+", line), line[:80]

@@ -14,12 +14,25 @@ ALLOWED = {
     "inventory.py": set(),
     "environment.py": set(),
     "ray_slots.py": {"environment"},
-    "rehydrate": {"columns", "environment", "inventory", "ray_slots", "rehydrate"},
-    "builder": {"columns", "environment", "folders", "inventory", "ray_slots", "rehydrate", "builder", "twigma"},
-    "analysis": {"columns", "folders", "inventory", "ray_slots", "analysis"},
-    "loader.py": {"columns", "zenodo", "rehydrate"},
+    "spreadsheet.py": {"columns"},
+    "untrusted.py": set(),
+    "rehydrate": {"columns", "environment", "inventory", "ray_slots", "rehydrate", "spreadsheet", "untrusted"},
+    "builder": {
+        "columns",
+        "environment",
+        "folders",
+        "inventory",
+        "ray_slots",
+        "rehydrate",
+        "builder",
+        "spreadsheet",
+        "twigma",
+        "untrusted",
+    },
+    "analysis": {"columns", "folders", "inventory", "ray_slots", "analysis", "spreadsheet", "untrusted"},
+    "loader.py": {"columns", "zenodo", "rehydrate", "untrusted"},
     "zenodo.py": {"columns", "rehydrate"},  # its list of ids is checked as any other
-    "twigma.py": {"loader", "rehydrate", "zenodo"},
+    "twigma.py": {"loader", "rehydrate", "untrusted", "zenodo"},
 }
 
 

@@ -154,3 +154,19 @@ def test_provenance_is_written(work):
     found = columns.made_from(work / "columns" / "measure" / "00000.arrow")
     sha256 = json.loads((work / "shards" / "00000.json").read_text())["sha256"]
     assert found == {"model": "m", "shard": sha256}
+
+
+def test_images_without_a_value_are_told(work, capfd):
+    """What no longer can be decoded is not done in silence."""
+    make_shard(work, "00003", {"300": b"<html>", "301": encode(pixels(1))[:200], "302": encode(pixels(1))})
+
+    def shapes(table):
+        read = pixels_of.decode(table["image"], lambda pixels: pixels.shape[1])
+        return columns.add(table, width=pa.array(read, pa.int32()))
+
+    assert engine.map_shards(work, "shapes", {}, lambda device: shapes, desc="shapes") == 24
+    told = capfd.readouterr().err
+    assert "shapes: 2 of 24 images cannot be decoded and have no value; `twigma status` counts them" in told
+    (work / "shards" / "00003.json").unlink()
+    assert engine.map_shards(work, "measure", {}, start_measuring, desc="measure") == 21
+    assert "cannot be decoded" not in capfd.readouterr().err

@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from staging import DIM, encode, make_images, make_shard, pixels
@@ -19,8 +20,6 @@ MODEL = {"model": "one", "revision": "a"}
 
 def embed(table: pa.Table) -> pa.Table:
     """Unit vectors made from the bytes; the engine around it is the real one."""
-    import numpy as np
-
     rows = [np.random.default_rng(len(data)).standard_normal(DIM) for data in table["image"].to_pylist()]
     units = [row / np.linalg.norm(row) for row in rows]
     return columns.add(table, embedding=as_column(np.array(units, np.float16).reshape(-1, DIM)))
@@ -102,6 +101,22 @@ def test_parts_of_another_model_are_out_of_date(work: Path) -> None:
     (folder / "00000.arrow").write_bytes(kept)
     os.utime(folder / "00000.arrow", (1, 1))
     assert states(work)["embed"] == (2, 3, 0)
+
+
+def test_images_without_a_value_are_counted_among_those_done(work: Path) -> None:
+    """An image that was stored and that a stage cannot decode."""
+
+    def embed_but_one(table: pa.Table) -> pa.Table:
+        found = embed(table)
+        empty = np.array([name == "2" for name in table["image_name"].to_pylist()], bool)
+        rows = np.full((len(table), DIM), 0.1, np.float16)
+        return columns.add(found, embedding=as_column(rows, empty))
+
+    map_shards(work, "embed", MODEL, lambda device: embed_but_one, desc="embed")
+    found = progress(work, read_finished(work), 5, [])["embed"]
+    assert (found["done"], found["not_decodable"]) == (5, 1)
+    run_embed(work, MODEL | {"revision": "b"})
+    assert progress(work, read_finished(work), 5, [])["embed"]["not_decodable"] == 0
 
 
 def test_a_damaged_part_is_named_and_out_of_date(work: Path) -> None:

@@ -18,6 +18,7 @@ MODULES = (
     "hostile_hosts",
     "hostile_images",
     "limits",
+    "cut_images",
     "api",
     "id_lists",
     "stages",

@@ -1,0 +1,208 @@
+"""JPEG files as libjpeg reads them: their markers, and decoding in which every warning counts. Part of `decode.py`.
+
+libjpeg fills missing data with grey and only warns, and its first warning is the only one it reports. So a file with a
+harmless warning is decoded once more without its cause, in memory: what then has no warning holds every pixel.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import simplejpeg
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+MAX_SCANS = 200
+MAX_REPAIRS = 3  # each repair costs another decoding
+MAX_STRAY = 16  # bytes of any kind after a scan; in place of missing data they could pass for it
+
+_SOS, _EOI, _APP0, _APP1, _APP2 = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers that carry the size
+_SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
+_PROGRESSIVE = frozenset({0xC2, 0xCA})
+_WITHOUT_LENGTH = frozenset([0x01, *range(0xD0, 0xDA)])
+_MARKER = re.compile(rb"\xff[\x01-\xfe]")
+_AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # restart markers belong to the coded data
+_STRAY = re.compile(r"(\d+) extraneous bytes before marker 0x(\w\w)")
+_HARMLESS = re.compile(f"{_STRAY.pattern}|unknown JFIF revision|Invalid SOS parameters for sequential|bad ICC marker")
+
+
+class Segment(NamedTuple):
+    """A marker with its header, `data[start:end]`; of a scan, the coded data follow up to `rest`."""
+
+    marker: int
+    start: int
+    end: int
+    rest: int
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Pixels (height, width, channels), the file they are of, and the warning for which that had to be repaired."""
+
+    pixels: Pixels
+    data: bytes
+    warning: str | None = None
+
+
+# ------------------------------------------------------------------ structure
+
+
+def segments(data: bytes) -> Iterator[Segment]:
+    """Each marker of the image, where libjpeg finds it: bytes in front of a marker, and FF 00, are passed over.
+
+    Ends after the end marker, or where the file ends.
+    """
+    found = _MARKER.search(data, 2)
+    while found is not None:
+        marker, start = data[found.start() + 1], found.start()
+        end = start + 2
+        if marker not in _WITHOUT_LENGTH:
+            end += max(2, int.from_bytes(data[start + 2 : start + 4], "big"))
+        pattern = _AFTER_SCAN if marker == _SOS else _MARKER
+        following = None if marker == _EOI else pattern.search(data, end)
+        rest = end
+        if marker == _SOS:
+            rest = following.start() if following else len(data)
+        yield Segment(marker, start, end, rest)
+        found = following
+
+
+def _head(data: bytes) -> Iterator[Segment]:
+    """The segments before the first scan."""
+    for segment in segments(data):
+        if segment.marker == _SOS:
+            return
+        yield segment
+
+
+def read_sizes(data: bytes) -> list[tuple[int, int]]:
+    """(width, height) in every frame header before the first scan; struct.error where the file ends inside one."""
+    sizes = []
+    for segment in _head(data):
+        if segment.marker in _FRAMES:
+            height, width = struct.unpack_from(">HH", data, segment.start + 5)
+            sizes.append((width, height))
+    return sizes
+
+
+def has_metadata(data: bytes) -> bool:
+    """Whether the file may say how its image is turned, in EXIF or XMP."""
+    return any(segment.marker == _APP1 for segment in _head(data))
+
+
+def read_header(data: bytes) -> tuple[int, int, str]:
+    """Width, height and colours (Gray, YCbCr, RGB, CMYK, YCCK) as libjpeg reads them; ValueError where it cannot."""
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    except KeyError:
+        raise ValueError("its colours are none that a JPEG can have") from None
+    return width, height, colours
+
+
+def has_too_many_scans(data: bytes) -> bool:
+    """Whether decoding could take for ever, as each scan costs a pass over all pixels."""
+    if data.count(b"\xff\xda") <= MAX_SCANS:
+        return False
+    if any(segment.marker in _PROGRESSIVE for segment in _head(data)):
+        return True
+    return sum(segment.marker == _SOS for segment in segments(data)) > MAX_SCANS  # without those of previews
+
+
+def is_complete(data: bytes) -> bool:
+    """Whether the scans together hold every coefficient in full precision.
+
+    A file that lost its last scans and got an end marker has no other sign of it: libjpeg does not warn.
+    """
+    missing: dict[int, set[int]] = {}
+    progressive = False
+    for segment in segments(data):
+        body = data[segment.start + 4 : segment.end]
+        if segment.marker in _FRAMES:
+            progressive = segment.marker in _PROGRESSIVE
+            coefficients = range(64) if progressive else range(1)
+            missing = {component: set(coefficients) for component in body[6 : 6 + 3 * body[5] : 3]}
+        elif segment.marker == _SOS:
+            parts = body[0]
+            first, last, bits = body[1 + 2 * parts :][:3]
+            whole = set(range(first, last + 1)) if progressive else {0}
+            for component in body[1 : 1 + 2 * parts : 2]:
+                if not progressive or bits & 15 == 0:
+                    missing.get(component, set()).difference_update(whole)
+    return not any(missing.values())
+
+
+# ------------------------------------------------------------------ decoding
+
+
+def decode(data: bytes, colour: str, least: tuple[int, int] = (0, 0)) -> Decoded:
+    """Decode a whole JPEG; ValueError where data are missing or damaged.
+
+    It comes out smaller, down to an eighth, where it is larger than `least` (width, height); (0, 0) keeps its size.
+    """
+    repaired, warning = data, None
+    for repairs in range(MAX_REPAIRS + 1):
+        try:
+            pixels = _decode_strictly(repaired, colour, least)
+            break
+        except ValueError as error:
+            if repairs == MAX_REPAIRS or not _HARMLESS.search(str(error)):
+                raise
+            warning = warning or str(error)
+            repaired = _without_stray(repaired, str(error)) if repairs else _normalized(data)
+    if not is_complete(repaired):
+        raise ValueError("its last scans are missing")
+    return Decoded(pixels, repaired, warning)
+
+
+def _decode_strictly(data: bytes, colour: str, least: tuple[int, int]) -> Pixels:
+    width, height = least
+    return np.asarray(simplejpeg.decode_jpeg(data, colour, min_width=width, min_height=height, strict=True))
+
+
+def _normalized(data: bytes) -> bytes:
+    """The same image without what warnings are about but no pixel depends on: stray bytes before markers, an odd
+    version of JFIF, numbers of colour profile chunks, parameters of a scan that a sequential JPEG does not use."""
+    parts, sequential = [data[:2]], False
+    for segment in segments(data):
+        head = bytearray(data[segment.start : segment.end])
+        if segment.marker in _FRAMES:
+            sequential = segment.marker in _SEQUENTIAL
+        if segment.marker == _APP0 and head[4:9] == b"JFIF\0":
+            head[9:10] = b"\1"
+        elif segment.marker == _SOS and sequential:
+            head[-3:] = b"\0\x3f\0"
+        if segment.marker != _APP2 or head[4:16] != b"ICC_PROFILE\0":
+            parts += [bytes(head), data[segment.end : segment.rest]]
+    return b"".join(parts)
+
+
+def _without_stray(data: bytes, warning: str) -> bytes:
+    """The file without the stray bytes after a scan that libjpeg warns of; ValueError where they may hide a gap.
+
+    Where coded data are missing, bytes put in their place are decoded as if they were data. A run of equal bytes is
+    taken out whole, so that a gap it filled shows; of other bytes only a few are accepted.
+    """
+    found = _STRAY.search(warning)
+    if found is None:
+        raise ValueError(warning)
+    count, marker = int(found[1]), int(found[2], 16)
+    ends = [segment.rest for segment in segments(data) if segment.marker == _SOS]
+    ends = [end for end in ends if data[end + 1 : end + 2] == bytes([marker])]
+    runs = {end: _run_before(data, end) for end in ends}
+    for end, run in runs.items():
+        if run >= max(2, count):
+            return data[: end - run] + data[end:]
+    if len(ends) == 1 and count <= MAX_STRAY:
+        return data[: ends[0] - count] + data[ends[0] :]
+    raise ValueError(warning)
+
+
+def _run_before(data: bytes, end: int) -> int:
+    """How many bytes before `end` are the same; 00 after FF is no byte of its own."""
+    start = len(data[:end].rstrip(data[end - 1 : end]))
+    if data[start - 1 : start + 1] == b"\xff\0":
+        start += 1
+    return end - start

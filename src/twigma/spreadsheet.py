@@ -1,0 +1,1 @@
+../../spreadsheet.py
