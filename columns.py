@@ -106,8 +106,7 @@ def field_table(names: Iterable[str]) -> str:
 def require(table: pa.Table, names: Iterable[str], where: str) -> None:
     """Raise ValueError unless `table` has these columns with their declared types."""
     names = list(names)
-    missing = [name for name in names if name not in table.column_names]
-    if missing:
+    if missing := [name for name in names if name not in table.column_names]:
         raise ValueError(f"{where}: expected columns {missing}, found {table.column_names}")
     for name in names:
         found, declared = table.schema.field(name).type, COLUMNS[name].type
