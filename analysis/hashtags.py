@@ -11,6 +11,7 @@ import pandas as pd
 
 from twigma import columns, inventory, spreadsheet
 from twigma.analysis.proportions import wilson
+from twigma.analysis.sheets import require_sheet
 
 SEEDS = ("aiart", "dalle", "stablediffusion")  # section 2.1
 FIRST = 20  # posts a candidate is judged on
@@ -144,6 +145,7 @@ def read_sheet(path: Path) -> pd.DataFrame:
     """The sheet as people left it, every cell text; empty where there is none."""
     if not path.exists():
         return pd.DataFrame(columns=SHEET_COLUMNS, dtype=object)
+    require_sheet(path)
     sheet = pd.read_csv(path, dtype=str, keep_default_na=False, encoding=SHEET_ENCODING)
     if lacking := [name for name in ("hashtag", "item", "about_ai_images") if name not in sheet]:
         raise ValueError(

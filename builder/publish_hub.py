@@ -17,6 +17,7 @@ from huggingface_hub.utils.sha import git_hash
 
 import twigma
 from twigma.builder.scan import FILES, scan
+from twigma.rehydrate.deadline import ANSWER_SECONDS, within
 
 GATES = ("auto", "manual", "none")
 OF_THE_HUB = {".gitattributes"}
@@ -78,14 +79,15 @@ def compare(api: HfApi, release: Path, repo: str) -> tuple[Publication, str | No
     local = {"MANIFEST.json", *twigma.read_manifest(release)["files"]}
     tag = f"v{twigma.read_manifest(release)['version']}"
     try:
-        head = api.repo_info(repo, repo_type="dataset", files_metadata=True)
+        head = within(ANSWER_SECONDS, lambda: api.repo_info(repo, repo_type="dataset", files_metadata=True), repo)
     except RepositoryNotFoundError:
         sending = sum((release / path).stat().st_size for path in local)
         return Publication(repo, tag, False, False, dict.fromkeys(sorted(local), "new"), sending), None
     files = _states(release, local, head)
     if foreign := [path for path in files if path not in local and not FILES.fullmatch(path)]:
         raise ValueError(f"{repo} holds {foreign[0]!r}, which is of no release: publish to another repository")
-    tagged = tag in {ref.name for ref in api.list_repo_refs(repo, repo_type="dataset").tags}
+    refs = within(ANSWER_SECONDS, lambda: api.list_repo_refs(repo, repo_type="dataset"), repo)
+    tagged = tag in {ref.name for ref in refs.tags}
     if tagged:
         at_tag = api.repo_info(repo, repo_type="dataset", revision=tag, files_metadata=True)
         if differing := [path for path, state in _states(release, local, at_tag).items() if state != "unchanged"]:

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from twigma.analysis.analyze import analyze
+from twigma.analysis.hashtags import read_sheet
 from twigma.analysis.report import report
 from twigma.analysis.sheets import lemma, read_sheets, sheets
 from twigma.builder.removals import removals
@@ -114,3 +115,14 @@ def test_a_sheet_without_its_columns_is_named_and_nothing_is_lost(blank, tmp_pat
     assert name in (blank / "annotator-1.csv").read_text()  # refused before anything was erased
     (blank / "annotator-2.csv").unlink()
     assert removals(tmp_path / "work", [name], [blank]).changed["sheets"] == 3
+
+
+def test_what_is_no_sheet_by_its_size_is_refused(tmp_path):
+    path = tmp_path / "annotator-1.csv"
+    for data in (b"," * 100_000, b"item,group\n" + b"1,a\n" * 5_000_000):
+        path.write_bytes(data)
+        (tmp_path / "key.csv").write_text("item,label_10_cluster\n1,1\n")
+        with pytest.raises(ValueError, match="expected a sheet of at most 16 MB"):
+            read_sheets(tmp_path)
+        with pytest.raises(ValueError, match="expected a sheet of at most 16 MB"):
+            read_sheet(path)
