@@ -46,9 +46,13 @@ def refuse_names(table: "pa.Table", where: str, names: str = NAMES) -> None:
     import pyarrow.compute as pc
 
     for key in ("id", "image_name"):
-        if key not in table.column_names or _are_digits(table[key]):
+        if key not in table.column_names:
             continue
         values, by_hand = table[key], pa.scalar(True)
+        if not pa.types.is_string(values.type):
+            values = values.cast(pa.string())
+        if _are_digits(values):
+            continue
         if "source" in table.column_names:
             by_hand = pc.fill_null(pc.equal(table["source"], "local"), False)
         good = pc.or_(pc.match_substring_regex(values, IDS), pc.and_(by_hand, pc.match_substring_regex(values, names)))

@@ -65,6 +65,12 @@ def test_names_of_images_added_by_hand() -> None:
         untrusted.refuse_names(table("my-photo", source=["x", "x", "x"]), "metadata")
 
 
+def test_columns_of_other_types() -> None:
+    untrusted.refuse_names(pa.table({"id": pa.nulls(2), "image_name": pa.array([1, 2])}), "x")
+    with pytest.raises(ValueError, match="'=1' is not an id"):
+        untrusted.refuse_names(pa.table({"id": pa.array(["=1"]).dictionary_encode()}), "x")
+
+
 # ------------------------------------------------------------------ releases
 
 
