@@ -1,7 +1,7 @@
 """The TWIGMA dataset, by name: `import twigma`, then `datasets.load_dataset("twigma")` works in any folder.
 
 This module owns where the data is found (`find_release`), whether it is whole (`check_files`), and the
-registration of the name with `datasets`; the rows are read by the builder in `loader.py`. It imports the
+registration of the name with `datasets`; the rows are read by the builder in `dataset/loader.py`. It imports the
 standard library only, so that `twigma --help` answers at once: `datasets` takes seconds.
 """
 
@@ -18,8 +18,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from twigma.rehydrate.index import Images
-    from twigma.rehydrate.shards import Shard
+    from twigma.rehydrate.images.image_index import Images
+    from twigma.rehydrate.images.shards import Shard
 
 __version__ = "0.1.0"
 __all__ = [
@@ -59,7 +59,7 @@ def open_images(work: str | os.PathLike[str] = "work") -> "Images":
     >>> images["1480000000000000021"].size              # doctest: +SKIP
     (512, 512)
     """
-    from twigma.rehydrate.index import Images
+    from twigma.rehydrate.images.image_index import Images
 
     return Images(work)
 
@@ -86,9 +86,9 @@ def find_tables(name: str, data_dir: str | os.PathLike[str] | None = None) -> tu
     Raises FileNotFoundError when the release has no such files, as the authors' table has no embeddings; ValueError
     when one of them is missing or has another size than MANIFEST.json says.
     """
-    from twigma import zenodo
+    from twigma.dataset import published_table
 
-    folder = find_release(data_dir) or zenodo.fetch()
+    folder = find_release(data_dir) or published_table.fetch()
     names = [path for path in sorted(read_manifest(folder)["files"]) if path.startswith(f"{name}/")]
     if not names:
         raise FileNotFoundError(f"{folder} has no {name}: `twigma embed`, then `twigma release` makes them")
@@ -98,7 +98,7 @@ def find_tables(name: str, data_dir: str | os.PathLike[str] | None = None) -> tu
 
 def find_shards(work: str | os.PathLike[str]) -> "dict[str, Shard]":
     """The finished shards of a working folder by the path of their manifest; FileNotFoundError when there is none."""
-    from twigma.rehydrate.shards import list_shards
+    from twigma.rehydrate.images.shards import list_shards
 
     folder = pathlib.Path(work).expanduser().absolute()
     return {str(shard.manifest): shard for shard in list_shards(folder)}
@@ -109,7 +109,7 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Any]:
 
     Also when it names a file outside the folder.
     """
-    from twigma import untrusted
+    from twigma.core.safety import untrusted_names
 
     path = folder / "MANIFEST.json"
     try:
@@ -121,7 +121,7 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Any]:
         raise ValueError(
             f"{folder} is not a TWIGMA release (its MANIFEST.json is not ours): `twigma release` makes one"
         )
-    untrusted.refuse_paths(manifest["files"], str(path))
+    untrusted_names.refuse_paths(manifest["files"], str(path))
     return manifest
 
 
@@ -130,16 +130,16 @@ def read_liked(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
     Also when it names a file outside the folder, or one is a link that leads there.
     """
-    from twigma import untrusted
+    from twigma.core.safety import untrusted_names
 
     path = pathlib.Path(folder).expanduser().absolute() / "MANIFEST.json"
     manifest = json.loads(path.read_text("utf-8")) if path.exists() else {}
     if manifest.get("dataset") != "twigma-liked":
         raise ValueError(f"{path.parent} is not a set of liked images: `twigma liked` makes one")
-    untrusted.refuse_paths(manifest["files"], str(path))
+    untrusted_names.refuse_paths(manifest["files"], str(path))
     if lost := [name for name in manifest["files"] if not (path.parent / name).exists()]:
         raise ValueError(f"{path.parent} is not whole: {lost[0]} is missing; make it again with `twigma liked`")
-    untrusted.refuse_links(path.parent, manifest["files"])
+    untrusted_names.refuse_links(path.parent, manifest["files"])
     return dict(manifest)
 
 
@@ -148,14 +148,14 @@ def check_files(folder: pathlib.Path, names: Sequence[str] | None = None, *, con
 
     With `contents` the SHA-256 is compared, else only the size. A link that leads out of the folder is refused.
     """
-    from twigma import untrusted
+    from twigma.core.safety import untrusted_names
 
     files = read_manifest(folder)["files"]
     for name in files if names is None else names:
         path = folder / name
         if not path.exists():
             raise ValueError(f"{folder} is not whole: {name} is missing; copy or download the release again")
-        untrusted.refuse_links(folder, [name])
+        untrusted_names.refuse_links(folder, [name])
         if path.stat().st_size != files[name]["bytes"] or (contents and sha256(path) != files[name]["sha256"]):
             raise ValueError(f"{path} is damaged: it differs from MANIFEST.json; copy or download the release again")
 
@@ -181,8 +181,8 @@ def register() -> None:
 
     if "twigma" in _PACKAGED_DATASETS_MODULES:
         return
-    builder = pathlib.Path(__path__[0]) / "loader.py"
-    _PACKAGED_DATASETS_MODULES["twigma"] = ("twigma.loader", sha256(builder))
+    builder = pathlib.Path(__path__[0], "dataset", "loader.py")
+    _PACKAGED_DATASETS_MODULES["twigma"] = ("twigma.dataset.loader", sha256(builder))
     stock: Any = datasets.load.PackagedDatasetModuleFactory
 
     class Factory(stock):  # type: ignore[misc]

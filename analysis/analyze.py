@@ -16,13 +16,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twigma import columns, folders, spreadsheet
-from twigma.analysis import inputs, written
-from twigma.analysis.figures import FIGURES
-from twigma.analysis.figures_paper import paper_box
-from twigma.analysis.needs import Figure, Result, Settings, lacking
-from twigma.analysis.ray_neighbours import search_on
-from twigma.ray_slots import LOCAL, Engine
+from twigma.analysis.figures.figures import FIGURES
+from twigma.analysis.inputs import load, text_embeddings
+from twigma.analysis.inputs.requirements import Figure, Result, Settings, lacking
+from twigma.analysis.neighbours.ray_search import search_on
+from twigma.analysis.paper.comparison import paper_box
+from twigma.core import columns
+from twigma.core.pools.ray_pool import LOCAL, Engine
+from twigma.core.safety import owned_folders, spreadsheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,21 +66,21 @@ def analyze(
     The content of results.json. Unchanged data, settings and versions return what is there at once. ValueError, before
     any work, when `out` is not empty and no report of ours, or not apart from the working folder.
     """
-    folders.require_free(out, "report")
+    owned_folders.require_free(out, "report")
     if work is not None:
-        folders.require_apart(out, work)
+        owned_folders.require_apart(out, work)
     settings = Settings(photographs, paintings, prompts, projection, thorough, seed)
-    files = inputs.file_hashes(release, work, references, sheets) | written.file_hashes(work, references)
+    files = load.file_hashes(release, work, references, sheets) | text_embeddings.file_hashes(work, references)
     made_from = _made_from(files, settings)
     done = _finished(out / "results.json", made_from)
     if done is not None:
         return done
-    data = replace(inputs.load(release, work, references, sheets), texts=written.read_texts(work, references))
+    data = replace(load.load(release, work, references, sheets), texts=text_embeddings.read_texts(work, references))
     with search_on(engine) as search:
         results, skipped = _run(replace(data, search=search), settings)
     results["paper"] = paper_box(data, settings, results, skipped)
     found = _document(data, made_from, results, skipped)
-    with folders.replacing(out.resolve()) as new:
+    with owned_folders.replacing(out.resolve()) as new:
         for result in results.values():
             for name, table in result.tables.items():
                 write_table(new / "results" / name, table)
@@ -110,7 +111,7 @@ def _finished(path: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
     return found if found.get("made_from") == made_from and whole else None
 
 
-def _run(data: inputs.Inputs, settings: Settings) -> tuple[dict[str, Result], list[dict[str, Any]]]:
+def _run(data: load.Inputs, settings: Settings) -> tuple[dict[str, Result], list[dict[str, Any]]]:
     import faiss  # noqa: F401 - a limit holds for the libraries that are loaded
     import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits
@@ -130,7 +131,7 @@ def _run(data: inputs.Inputs, settings: Settings) -> tuple[dict[str, Result], li
     return results, skipped
 
 
-def _attempt(figure: Figure, data: inputs.Inputs, settings: Settings) -> tuple[list[dict[str, Any]], Result | None]:
+def _attempt(figure: Figure, data: load.Inputs, settings: Settings) -> tuple[list[dict[str, Any]], Result | None]:
     """One figure's result, and what could not be computed of it, with the reason."""
     if missing := lacking(data, settings, figure.needs):
         return [_skip(figure.name, missing)], None
@@ -142,7 +143,7 @@ def _attempt(figure: Figure, data: inputs.Inputs, settings: Settings) -> tuple[l
         return [{"figure": figure.name, "missing": [], "how": [str(error)]}], None
 
 
-def _noted(run: Callable[..., Result], data: inputs.Inputs, settings: Settings) -> Result:
+def _noted(run: Callable[..., Result], data: load.Inputs, settings: Settings) -> Result:
     """The result, with what the estimators warned of; warnings of other kinds are passed on."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -158,7 +159,7 @@ def _skip(name: str, missing: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _document(
-    data: inputs.Inputs, made_from: dict[str, Any], results: Mapping[str, Result], skipped: list[dict[str, Any]]
+    data: load.Inputs, made_from: dict[str, Any], results: Mapping[str, Result], skipped: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """What results.json holds."""
     figures = {
@@ -166,7 +167,7 @@ def _document(
         for name, result in results.items()
     }
     values = {key: value for result in results.values() for key, value in result.values.items()}
-    content = {"data": inputs.describe(data), "figures": figures, "values": values, "skipped": skipped}
+    content = {"data": load.describe(data), "figures": figures, "values": values, "skipped": skipped}
     plain: dict[str, Any] = _plain(content)
     return plain | {"made_from": made_from}
 

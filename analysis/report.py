@@ -11,26 +11,26 @@ from typing import Any
 
 import pandas as pd
 
-from twigma import columns, folders
-from twigma.analysis import (
-    paper,
+from twigma.analysis.figures import (
     sections_checks,
     sections_content,
     sections_gallery,
     sections_likes,
-    sections_paper,
     sections_prompts,
     sections_sets,
 )
-from twigma.analysis.inputs import OURS
-from twigma.analysis.references import ROLES
-from twigma.analysis.section import Found, Pictures, Section
-from twigma.analysis.wording import clean, listed, number
+from twigma.analysis.inputs.load import OURS
+from twigma.analysis.inputs.reference_sets import ROLES
+from twigma.analysis.page.formatting import clean, listed, number
+from twigma.analysis.page.section import Found, Pictures, Section
+from twigma.analysis.paper import comparison_section, stated
+from twigma.core import columns
+from twigma.core.safety import owned_folders
 
-TEMPLATE = Path(__file__).with_name("report.html.j2")
+TEMPLATE = Path(__file__).parent / "page" / "report.html.j2"
 # The figures a section needs (any of those that start so), in the order of the paper.
 SECTIONS: Mapping[str, Callable[[Found], Section]] = {
-    "paper": sections_paper.box,
+    "paper": comparison_section.box,
     "fig1b": sections_content.posts,
     "fig1c": sections_content.words,
     "fig2a": sections_sets.maps,
@@ -71,7 +71,7 @@ def report(out: Path, pictures: Mapping[str, Pictures] = {}) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"no results at {path}: `twigma analyze` computes them")
     results = json.loads(path.read_text("utf-8"))
-    if not folders.is_report(results):
+    if not owned_folders.is_report(results):
         raise ValueError(f"{path} is not of `twigma analyze`: nothing is written there; name a report")
     page = out / "index.html"
     with columns.atomic(page) as partial:
@@ -126,10 +126,10 @@ def _summary(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     period = f"{data['first'][:10]} to {data['last'][:10]}" if data["first"] else "unknown"
     sets = [f"{clean(name)} ({number(found['n'])})" for name, found in data["references"].items()]
     return [
-        ("Images", number(data["images"]), number(paper.IMAGES)),
-        ("Posts", number(data["posts"]), number(paper.POSTS)),
-        ("Period", period, f"{paper.FIRST_MONTH} to {paper.LAST_MONTH}"),
-        ("With embedding", _embedded(data["embeddings"]), number(paper.IMAGES)),
+        ("Images", number(data["images"]), number(stated.IMAGES)),
+        ("Posts", number(data["posts"]), number(stated.POSTS)),
+        ("Period", period, f"{stated.FIRST_MONTH} to {stated.LAST_MONTH}"),
+        ("With embedding", _embedded(data["embeddings"]), number(stated.IMAGES)),
         ("Reference sets", listed(sets), "LAION, ArtBench and DiffusionDB"),
     ]
 

@@ -12,12 +12,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from twigma import columns
-from twigma.builder import caption, models, nsfw
-from twigma.builder.cluster import cluster
-from twigma.builder.dedupe import dedupe
-from twigma.builder.embed import embed_shards
-from twigma.ray_slots import LOCAL, Engine
+from twigma.builder.clusters.cluster import cluster
+from twigma.builder.models import clip_names
+from twigma.builder.stages import caption, nsfw
+from twigma.builder.stages.dedupe import dedupe
+from twigma.builder.stages.embed import embed_shards
+from twigma.core import columns
+from twigma.core.pools.ray_pool import LOCAL, Engine
 
 
 @dataclass
@@ -31,8 +32,8 @@ class Built:
 def build(
     work: Path,
     *,
-    model: str = models.MODEL,
-    pretrained: str | None = models.PRETRAINED,
+    model: str = clip_names.MODEL,
+    pretrained: str | None = clip_names.PRETRAINED,
     captioner: str = caption.MODEL,
     detector: Path | None = None,
     device: str | None = None,

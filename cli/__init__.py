@@ -6,7 +6,7 @@ Libraries are imported inside the command that needs them, so that `twigma --hel
 import click
 
 import twigma
-from twigma.cli import hashtags, outputs, posts, publish, reference, stages, status, texts
+from twigma.cli import hashtags, outputs, publish, reference, rehydrate, stages, status, texts
 from twigma.cli.options import Commands
 
 
@@ -30,11 +30,11 @@ def main() -> None:
 
 for command in (
     hashtags.hashtags,
-    posts.collect,
-    posts.ids,
-    posts.import_,
-    posts.rehydrate,
-    posts.add,
+    rehydrate.collect,
+    rehydrate.ids,
+    rehydrate.import_,
+    rehydrate.rehydrate,
+    rehydrate.add,
     stages.embed,
     stages.caption,
     texts.texts,

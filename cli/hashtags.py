@@ -20,8 +20,8 @@ def hashtags(work: Path, out: Path, seeds: tuple[str, ...]) -> None:
     \b
       twigma hashtags --work work
     """
-    from twigma.analysis.hashtags import SEEDS, SHEET
-    from twigma.analysis.hashtags import hashtags as run
+    from twigma.builder.collect.hashtag_curation import SEEDS, SHEET
+    from twigma.builder.collect.hashtag_curation import hashtags as run
 
     table = run(work, out, seeds=seeds or SEEDS)
     passed = table.loc[table["passed"], "hashtag"].tolist()

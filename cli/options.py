@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from twigma.ray_slots import Engine
+    from twigma.core.pools.ray_pool import Engine
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -105,7 +105,7 @@ def engine_options(command: F) -> F:
 
 def engine_of(name: str, address: str | None) -> "Engine":
     """The engine that `engine_options` describe."""
-    from twigma.ray_slots import Engine
+    from twigma.core.pools.ray_pool import Engine
 
     if address is not None and name != "ray":
         raise ValueError("--ray-address is where a Ray cluster is: give --engine ray too")

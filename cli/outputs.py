@@ -29,7 +29,7 @@ def release(
     Ids and derived columns, never pixels, text or user ids. This is the only stage that leaves
     rows out, and it says how many for which reason.
     """
-    from twigma.builder.release import release as run
+    from twigma.builder.release.release import release as run
 
     counts = run(
         work,
@@ -62,8 +62,8 @@ def liked(work: Path, out: Path, **options: Any) -> None:
       twigma liked --acknowledge-x-terms
       accelerate launch train_text_to_image_lora.py --train_data_dir liked/train …
     """
-    from twigma.builder.liked import X_TERMS
-    from twigma.builder.liked import liked as run
+    from twigma.builder.finetuning.liked import X_TERMS
+    from twigma.builder.finetuning.liked import liked as run
 
     found = run(work, out, **options)
     say(
@@ -108,7 +108,7 @@ def analyze(
       twigma analyze twigma --work work --reference laion --reference artbench --reference mine=elsewhere/mine
     """
     from twigma.analysis.analyze import analyze as run
-    from twigma.analysis.references import find_reference, roles
+    from twigma.analysis.inputs.reference_sets import find_reference, roles
 
     folders = dict(find_reference(text) for text in references)
     where = engine_of(engine, ray_address)
@@ -144,7 +144,7 @@ def sheets(release: Path, out: Path, **options: Any) -> None:
       twigma sheets twigma --out sheets
       twigma analyze twigma --sheets sheets
     """
-    from twigma.analysis.sheets import sheets as run
+    from twigma.analysis.inputs.annotation_sheets import sheets as run
 
     count = run(release, out, **options)
     click.echo(
@@ -166,7 +166,7 @@ def report(out: Path, work: Path | None, references: tuple[str, ...]) -> None:
       twigma report report --work work --reference paintings=refs/paintings
     """
     from twigma import open_images
-    from twigma.analysis.references import find_reference
+    from twigma.analysis.inputs.reference_sets import find_reference
     from twigma.analysis.report import report as run
 
     folders = dict(find_reference(text) for text in references) | ({"twigma": work} if work else {})
@@ -177,7 +177,7 @@ def report(out: Path, work: Path | None, references: tuple[str, ...]) -> None:
 @click.option("--released", is_flag=True, help="Only the columns a release may carry.")
 def columns(released: bool) -> None:
     """Print every column: name, type, unit and meaning."""
-    from twigma.columns import COLUMNS, field_table
+    from twigma.core.columns import COLUMNS, field_table
 
     click.echo(field_table(name for name, column in COLUMNS.items() if column.public or not released))
 
@@ -217,8 +217,8 @@ def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
     \b
       twigma removals requests.txt --derived twigma --derived report --derived liked
     """
-    from twigma.builder.removals import read_names
-    from twigma.builder.removals import removals as run
+    from twigma.builder.removals.removals import read_names
+    from twigma.builder.removals.removals import removals as run
 
     receipt = run(work, read_names(file), derived)
     found = f"{receipt.posts:,} posts and {receipt.images:,} images of {work}"

@@ -42,7 +42,7 @@ def hub(repo: str, release: Path, go: bool, gated: str, private: bool, endpoint:
       twigma publish hub acme/twigma
       twigma publish hub acme/twigma --go
     """
-    from twigma.builder.publish_hub import publish_hub
+    from twigma.builder.publish.hub import publish_hub
 
     found = publish_hub(release, repo, go=go, gated=gated, private=private, endpoint=endpoint)
     for path, state in found.files.items():
@@ -75,7 +75,7 @@ def zenodo(
       twigma publish zenodo --creator "Chen, Yiqun T." --creator "Zou, James" --sandbox
       twigma publish zenodo --record 8031785 --go
     """
-    from twigma.builder.publish_zenodo import SANDBOX, ZENODO, publish_zenodo
+    from twigma.builder.publish.zenodo import SANDBOX, ZENODO, publish_zenodo
 
     url = endpoint or (SANDBOX if sandbox else ZENODO)
     found = publish_zenodo(release, go=go, record=record, creators=creators, url=url)

@@ -23,8 +23,8 @@ def reference() -> None:
 @refs_option
 def list_(refs: Path) -> None:
     """Print the sets that are known by name, and those that are here."""
-    from twigma.builder.reference_record import read_records
-    from twigma.builder.reference_table import TABLE
+    from twigma.builder.references.catalogue import TABLE
+    from twigma.builder.references.record import read_records
 
     for known in TABLE.values():
         click.echo(f"{known.name}: {known.use}")
@@ -70,8 +70,8 @@ def add(name: str, sources: tuple[str, ...], parts: str, **options: Any) -> None
       twigma reference add mine photos/ --role photographs
       twigma reference add theirs vectors.npy --model ViT-L-14/openai
     """
-    from twigma.builder.diffusiondb import parts_of
-    from twigma.builder.references import add_reference
+    from twigma.builder.references.add_reference import add_reference
+    from twigma.builder.references.diffusiondb import parts_of
 
     record = add_reference(name, sources, parts=parts_of(parts), **options)
     if record.counts:

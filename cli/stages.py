@@ -41,10 +41,10 @@ def embed(
       twigma embed --engine ray --ray-address 10.0.0.5:6379
       twigma embed --work mine --model ViT-B-32 --pretrained laion2b_s34b_b79k shards/*.tar
     """
-    from twigma.builder.embed import embed_shards
+    from twigma.builder.stages.embed import embed_shards
 
     if tars:
-        from twigma.rehydrate.add import add_tars
+        from twigma.rehydrate.sources.own_files.add_images import add_tars
 
         add_tars(work, tars)
     where, resize = engine_of(engine, ray_address), "exact" if exact_resize else None
@@ -65,7 +65,7 @@ def caption(
 
     Or with another image-to-text model of transformers: BLIP-2, GIT, or one for chat, such as SmolVLM.
     """
-    from twigma.builder.caption import MODEL, caption_shards
+    from twigma.builder.stages.caption import MODEL, caption_shards
 
     where = engine_of(engine, ray_address)
     _done(caption_shards(work, model or MODEL, device, revision=revision, engine=where), work, "caption")
@@ -81,7 +81,7 @@ def nsfw(work: Path, detector: Path | None) -> None:
 
     LAION's detector, which reads ViT-L-14/openai embeddings.
     """
-    from twigma.builder.nsfw import nsfw_parts
+    from twigma.builder.stages.nsfw import nsfw_parts
 
     _done(nsfw_parts(work, detector), work, "nsfw")
 
@@ -94,8 +94,8 @@ def dedupe(work: Path, near: float | None) -> None:
 
     Same media id, same embedding, same pixels, or nearly the same; the earliest is kept.
     """
-    from twigma.builder.dedupe import NEAR
-    from twigma.builder.dedupe import dedupe as run
+    from twigma.builder.stages.dedupe import NEAR
+    from twigma.builder.stages.dedupe import dedupe as run
 
     say(run(work, NEAR if near is None else near), f"rows of {work} by reason:")
 
@@ -126,8 +126,8 @@ def cluster(work: Path, k: int | None, seed: int | None, frozen: bool, ks: str |
         if k is not None:
             raise ValueError("--choose-k compares numbers of clusters and fits none: leave out --clusters")
         return _choose_k(work, ks, seed or 0)
-    from twigma.builder.cluster import cluster as run
-    from twigma.builder.kmeans import K
+    from twigma.builder.clusters.cluster import cluster as run
+    from twigma.builder.clusters.kmeans import K
 
     found = run(work, K if k is None else k, seed=seed or 0)
     say({f"cluster {label}": count for label, count in found.sizes.items()}, f"images of {work}:")
@@ -136,7 +136,7 @@ def cluster(work: Path, k: int | None, seed: int | None, frozen: bool, ks: str |
 
 
 def _choose_k(work: Path, ks: str, seed: int) -> None:
-    from twigma.builder.choose_k import FITS, best_k, choose_k
+    from twigma.builder.clusters.choose_k import FITS, best_k, choose_k
 
     if not all(k.strip().isdecimal() for k in ks.split(",")):
         raise ValueError(f"--choose-k: expected numbers of clusters such as 5,8,10, found {ks!r}")
@@ -162,7 +162,7 @@ def _crosswalk(rows: list[dict[str, int]], work: Path) -> None:
 
 
 def _frozen(work: Path) -> None:
-    from twigma.builder.frozen import frozen as run
+    from twigma.builder.clusters.assign import frozen as run
 
     found = run(work)
     click.echo(f"{found.added:,} images added to {work}; share of images and mean distance to the centroid:")
@@ -197,7 +197,7 @@ def build(work: Path, captioner: str | None, engine: str, ray_address: str | Non
       twigma build && twigma release
     """
     from twigma.builder.build import build as run
-    from twigma.builder.caption import MODEL
+    from twigma.builder.stages.caption import MODEL
 
     done = run(work, captioner=captioner or MODEL, engine=engine_of(engine, ray_address), **options)
     say(done.treated, f"images of {work} treated now, by stage:")

@@ -32,13 +32,13 @@ def status(work: Path, as_json: bool) -> None:
 
     Reads only, and may be asked while a run goes on. Every id of the list is in exactly one class, and
     the classes add up. Exit code 1 when a file is damaged: it is named, with what to do, and the rest is shown.
-    The object of --json is described in twigma.builder.status.
+    The object of --json is described in twigma.builder.status.status.
 
     \b
       twigma status
       twigma status --json | jq .ids.not_asked
     """
-    from twigma.builder.status import status as read
+    from twigma.builder.status.status import status as read
 
     facts = read(work)
     click.echo(json.dumps(facts, indent=1) if as_json else "\n".join(_page(facts)))

@@ -33,7 +33,7 @@ def texts(
       twigma texts --work refs/prompts              # the prompts of a reference set
       twigma analyze twigma --work work --reference prompts=refs/prompts
     """
-    from twigma.builder.texts import embed_texts
+    from twigma.builder.stages.embed_texts import embed_texts
 
     counts = embed_texts(work, model, pretrained, device, revision=revision, most=most, seed=seed)
     names = {"text": "posts", "all_captions": "captions", "group": "prompts"}

@@ -10,24 +10,24 @@ from pathlib import Path
 from twigma import open_images
 from twigma.analysis.analyze import analyze
 from twigma.analysis.report import report
-from twigma.builder.caption import caption_shards
-from twigma.builder.cluster import cluster
-from twigma.builder.collect import PAPER_HASHTAGS, PAPER_PERIOD, collect
-from twigma.builder.dedupe import dedupe
-from twigma.builder.embed import embed_shards
-from twigma.builder.liked import liked
-from twigma.builder.nsfw import nsfw_parts
-from twigma.builder.release import release
-from twigma.builder.texts import embed_texts
-from twigma.demo.platform import DEMO_FAULTS, Platform
+from twigma.builder.clusters.cluster import cluster
+from twigma.builder.collect.collect import PAPER_HASHTAGS, PAPER_PERIOD, collect
+from twigma.builder.finetuning.liked import liked
+from twigma.builder.release.release import release
+from twigma.builder.stages.caption import caption_shards
+from twigma.builder.stages.dedupe import dedupe
+from twigma.builder.stages.embed import embed_shards
+from twigma.builder.stages.embed_texts import embed_texts
+from twigma.builder.stages.nsfw import nsfw_parts
+from twigma.demo.platform.server import DEMO_FAULTS, Platform
 from twigma.demo.training.lessons import one_thread
-from twigma.demo.truths import read_truths, summary
-from twigma.demo.world import POSTS, build_world
-from twigma.rehydrate.add import add_tars
-from twigma.rehydrate.ids import read_ids
-from twigma.rehydrate.images import fetch
-from twigma.rehydrate.lookup import lookup
-from twigma.rehydrate.x_api import XClient
+from twigma.demo.truths.compare import read_truths, summary
+from twigma.demo.world.build import POSTS, build_world
+from twigma.rehydrate.fetch.fetch import fetch
+from twigma.rehydrate.ids.post_ids import read_ids
+from twigma.rehydrate.sources.own_files.add_images import add_tars
+from twigma.rehydrate.sources.x.client import XClient
+from twigma.rehydrate.sources.x.lookup import lookup
 
 MODELS = Path(__file__).parent / "models"
 CLIP, BLIP, NSFW = MODELS / "clip", MODELS / "blip", MODELS / "nsfw.safetensors"

@@ -68,7 +68,7 @@ def _sigterm_as_before() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of that world, as `demo/platform.py` serves it."""
+    """The folder of that world, as `demo/platform/server.py` serves it."""
     folder = tmp_path_factory.mktemp("world")
     posts, media, users = tiny_posts()
     for name, rows in (("posts", posts), ("media", media), ("users", users)):
@@ -84,9 +84,9 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
     """A folder with a working folder `work` and its release `twigma`; that no test changes it is checked at the end."""
-    import releasing
+    from support import releasing
 
-    from twigma.builder.release import release
+    from twigma.builder.release.release import release
 
     folder = tmp_path_factory.mktemp("made")
     release(releasing.make_work(folder / "work"), folder / "twigma")

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import releasing
+from support import releasing
 
 import twigma
-from twigma.builder.release import release
+from twigma.builder.release.release import release
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

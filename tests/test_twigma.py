@@ -13,11 +13,11 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-import releasing
+from support import releasing
 
 import twigma
-from twigma import columns
-from twigma.builder.release import release
+from twigma.builder.release.release import release
+from twigma.core import columns
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 IDS = [None, None, "1490000000000000001", None, "1490000000000000003", "9007199254740993", "1490000000000000002", None]
@@ -120,7 +120,7 @@ def test_importing_ours_is_light_and_works_from_a_checkout(tmp_path):
     (tmp_path / "checkout").mkdir()
     for name in ("twigma.py", "checksum.py", "columns.py", "loader.py", "zenodo.py", "rehydrate"):
         (tmp_path / "checkout" / name).symlink_to(ROOT / name)
-    code = "import twigma, twigma.columns; print(twigma.__file__, twigma.columns.PUBLISHED[0])"
+    code = "import twigma, twigma.core.columns; print(twigma.__file__, twigma.core.columns.PUBLISHED[0])"
     out = releasing.run(tmp_path / "checkout", code).split()
     assert out == [str(tmp_path / "checkout/twigma.py"), "id"]
 
@@ -198,6 +198,11 @@ def test_the_wheel_holds_the_package_and_its_data_only(tmp_path):
         if "__pycache__" not in folder:
             inside = pathlib.Path("twigma") / pathlib.Path(folder).relative_to(package)
             assert {str(inside / name) for name in files} <= names
-    assert {"twigma/__init__.py", "twigma/loader.py", "twigma/dataset_card.md", "twigma/columns.py"} <= names
+    assert {
+        "twigma/__init__.py",
+        "twigma/dataset/loader.py",
+        "twigma/dataset_card.md",
+        "twigma/core/columns.py",
+    } <= names
     entry = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).read(f"{version}/entry_points.txt").decode()
     assert "twigma = twigma.cli:main" in entry

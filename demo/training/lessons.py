@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from twigma.demo.drawing import pictures
 from twigma.demo.drawing.pictures import THEMES, Picture
 from twigma.demo.drawing.scenery import Rng
-from twigma.rehydrate.pool import die_with
+from twigma.rehydrate.fetch.worker_pool import die_with
 
 PIXELS = 64
 STREAM = 900_000  # the world's own streams are small numbers

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from twigma import columns
+from twigma.core import columns
 
 EVIL = '=1+1<script>alert("x")</script><img src=http://evil.invalid/x onerror=alert(1)>\u202egnp.\x07'
 DIM, CENTRES = 32, 4

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.spatial.distance import pdist
 
-from twigma import columns
-from twigma.analysis import figures, inputs
 from twigma.analysis.analyze import analyze, write_table
-from twigma.analysis.needs import HOW, Settings, lacking
+from twigma.analysis.figures import figures
+from twigma.analysis.inputs import load
+from twigma.analysis.inputs.requirements import HOW, Settings, lacking
+from twigma.core import columns
 
 DRAWN = ("fig2a", "fig2b", "fig2c", "fig3a", "fig3b", "entropy_k", "near_duplicates", "prompt_vendi", "set_distance",
          "set_manifold", "set_hubness", "clusters_k", "cluster_images")  # fmt: skip
@@ -273,7 +274,7 @@ def test_rows_without_a_usable_embedding_are_left_out(planted, tmp_path):
     columns.write_parquet(
         release / "embeddings" / "00000.parquet", pa.table({"image_name": names[:4], "embedding": vectors})
     )
-    images = inputs.load(release, None, {}).images
+    images = load.load(release, None, {}).images
     assert images.rows.tolist() == [0, 3]
     assert images.unusable == 1
     np.testing.assert_allclose(images.embedding, [[1, 0], [0.6, 0.8]], atol=1e-6)
@@ -284,5 +285,5 @@ def test_a_column_of_nulls_is_missing(planted, tmp_path):
     release = tmp_path / "release"
     rows = columns.add(planted.rows, like_count=pa.nulls(len(planted.rows), pa.int64()))
     columns.write_parquet(release / "metadata" / "00000.parquet", rows)
-    data = inputs.load(release, None, {})
+    data = load.load(release, None, {})
     assert lacking(data, Settings(), ["like_count", "created_at"]) == {"column like_count": HOW["like_count"]}

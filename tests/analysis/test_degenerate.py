@@ -7,29 +7,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from twigma import columns
-from twigma.analysis import (
-    codebook,
-    conditional_vendi,
-    distance,
-    distinctiveness,
-    entropies,
-    hubness,
-    inputs,
-    kernel_distance,
-    likes,
-    manifold,
-    maps,
-    near_duplicates,
-    neighbours,
-    prompts,
-    themes,
-    timeline,
-    trends,
-    variation,
-)
 from twigma.analysis.analyze import analyze
+from twigma.analysis.comparison import divergence, hubness, joint_map, kernel_distance, manifold
+from twigma.analysis.inputs import load
+from twigma.analysis.likes import eq1
+from twigma.analysis.neighbours import search
 from twigma.analysis.report import report
+from twigma.analysis.themes import captions_and_nsfw, timeline, trends
+from twigma.analysis.variation import conditional_vendi, distance, duplicate_sensitivity, entropy_bins, prompts, spread
+from twigma.analysis.vectors import codebook
+from twigma.core import columns
 
 N = 40
 X = np.random.default_rng(0).normal(size=(N, 6))
@@ -55,33 +42,35 @@ MATRICES = {
 }
 # Estimators of embeddings, as one number.
 OF_EMBEDDINGS = {
-    "cluster_shares": lambda x: distinctiveness.cluster_shares({"a": x, "b": X}, k=2)["share"].sum(),
-    "kl_matrix": lambda x: distinctiveness.kl_matrix({"a": x, "b": X}, k=2)["kl"][0],
-    "kl_sensitivity": lambda x: distinctiveness.kl_sensitivity({"a": x, "b": X}, ks=(2,))["value"][0],
+    "cluster_shares": lambda x: divergence.cluster_shares({"a": x, "b": X}, k=2)["share"].sum(),
+    "kl_matrix": lambda x: divergence.kl_matrix({"a": x, "b": X}, k=2)["kl"][0],
+    "kl_sensitivity": lambda x: divergence.kl_sensitivity({"a": x, "b": X}, ks=(2,))["value"][0],
     "mean_pairwise_distance": lambda x: distance.mean_pairwise_distance(x).value,
     "mean_squared_distance": distance.mean_squared_distance,
     "grouped_distance": lambda x: distance.grouped_distance(x, GROUPS[: len(x)])["value"][0],
     "same_different_ratio": lambda x: distance.same_different_ratio(x, GROUPS[: len(x)])["ratio"][0],
-    "iev": variation.iev,
-    "iev centred": lambda x: variation.iev(x, center=True),
-    "pmv": variation.pmv,
-    "vendi": variation.vendi,
-    "variation_table": lambda x: variation.variation_table({"a": x, "b": X})["distance"][0],
-    "nearest": lambda x: neighbours.nearest(x, X, 1)[0].sum(),
-    "nearest in it": lambda x: neighbours.nearest(X, x, 1)[0].sum(),
-    "mean_top_k": lambda x: neighbours.mean_top_k(x, X).sum(),
-    "neighbour_pairs": lambda x: themes.neighbour_pairs(x, X, range(len(x)), range(N))["similarity"][0],
-    "neighbour_pairs in it": lambda x: themes.neighbour_pairs(X, x, range(N), range(len(x)))["similarity"][0],
+    "iev": spread.iev,
+    "iev centred": lambda x: spread.iev(x, center=True),
+    "pmv": spread.pmv,
+    "vendi": spread.vendi,
+    "variation_table": lambda x: spread.variation_table({"a": x, "b": X})["distance"][0],
+    "nearest": lambda x: search.nearest(x, X, 1)[0].sum(),
+    "nearest in it": lambda x: search.nearest(X, x, 1)[0].sum(),
+    "mean_top_k": lambda x: search.mean_top_k(x, X).sum(),
+    "neighbour_pairs": lambda x: captions_and_nsfw.neighbour_pairs(x, X, range(len(x)), range(N))["similarity"][0],
+    "neighbour_pairs in it": lambda x: captions_and_nsfw.neighbour_pairs(X, x, range(N), range(len(x)))["similarity"][
+        0
+    ],
     "kid": lambda x: kernel_distance.kid(x, X).value,
     "cmmd": lambda x: kernel_distance.cmmd(x, X).value,
     "manifold": lambda x: manifold.manifold(x, X).coverage.value,
     "hubness": lambda x: hubness.hubness(x, X)["value"],
     "hubness of it": lambda x: hubness.hubness(X, x)["value"],
     "csls": lambda x: hubness.csls(x, X, [0])["csls"][0],
-    "overlaps": lambda x: maps.overlaps(maps.joint_map({"a": x, "b": X}))["overlap"][0],
+    "overlaps": lambda x: joint_map.overlaps(joint_map.joint_map({"a": x, "b": X}))["overlap"][0],
     "codebook": lambda x: codebook.codebook(x, 2).sum(),
-    "entropies": lambda x: entropies.entropies({"a": x, "b": X}, (2,))["entropy"].sum(),
-    "near_duplicates": lambda x: near_duplicates.near_duplicates({"a": x, "b": X})["removed"].sum(),
+    "entropies": lambda x: entropy_bins.entropies({"a": x, "b": X}, (2,))["entropy"].sum(),
+    "near_duplicates": lambda x: duplicate_sensitivity.near_duplicates({"a": x, "b": X})["removed"].sum(),
     "conditional_vendi": lambda x: conditional_vendi.conditional_vendi(x, GROUPS[: len(x)], m=2)["value"][0],
 }
 FULL = {"equal rows", "constant column", "zero row", "all zero"}  # what has no NaN and more than one row
@@ -138,19 +127,19 @@ REFUSED = {
     "trend of one month": lambda: trends.mann_kendall([0.5]),
     "trend of nan": lambda: trends.mann_kendall([1, 2, np.nan, 4]),
     "trends of nothing": lambda: trends.trend_table(pd.DataFrame(columns=["month", "group", "share"])),
-    "words of no caption": lambda: themes.top_words([None, "there is the image"], [1, 2]),
-    "density of no score": lambda: themes.nsfw_density({"a": np.array([np.nan])}),
-    "share of no score": lambda: themes.nsfw_share({"a": np.array([])}),
-    "quintiles of equal values": lambda: neighbours.quintiles(np.ones(N)),
-    "quintiles of one value": lambda: neighbours.quintiles(np.ones(1)),
-    "quintiles of nan": lambda: neighbours.quintiles(_with(np.nan)[:, 0]),
-    "likes all null": lambda: neighbours.likes_by_quintile(QUINTILES, [None] * N),
-    "Eq (1), likes all null": lambda: likes.eq1([None] * N, [100] * N, QUINTILES, range(N)),
-    "Eq (1), no like at all": lambda: likes.eq1([0] * N, np.tile([1, 600, 6000, 1], 10), QUINTILES, range(N)),
-    "Eq (1), one kind of author": lambda: likes.eq1(range(N), [100] * N, QUINTILES, range(N)),
-    "Eq (1), one author": lambda: likes.eq1(range(N), np.tile([1, 600, 6000, 1], 10), QUINTILES, [1] * N),
+    "words of no caption": lambda: captions_and_nsfw.top_words([None, "there is the image"], [1, 2]),
+    "density of no score": lambda: captions_and_nsfw.nsfw_density({"a": np.array([np.nan])}),
+    "share of no score": lambda: captions_and_nsfw.nsfw_share({"a": np.array([])}),
+    "quintiles of equal values": lambda: search.quintiles(np.ones(N)),
+    "quintiles of one value": lambda: search.quintiles(np.ones(1)),
+    "quintiles of nan": lambda: search.quintiles(_with(np.nan)[:, 0]),
+    "likes all null": lambda: search.likes_by_quintile(QUINTILES, [None] * N),
+    "Eq (1), likes all null": lambda: eq1.eq1([None] * N, [100] * N, QUINTILES, range(N)),
+    "Eq (1), no like at all": lambda: eq1.eq1([0] * N, np.tile([1, 600, 6000, 1], 10), QUINTILES, range(N)),
+    "Eq (1), one kind of author": lambda: eq1.eq1(range(N), [100] * N, QUINTILES, range(N)),
+    "Eq (1), one author": lambda: eq1.eq1(range(N), np.tile([1, 600, 6000, 1], 10), QUINTILES, [1] * N),
     "prompts of one length": lambda: prompts.kendall(prompts.prompt_variation(X, GROUPS.astype(str), m=4)),
-    "entropy of nothing": lambda: variation.entropy([]),
+    "entropy of nothing": lambda: spread.entropy([]),
 }
 
 
@@ -161,11 +150,11 @@ def test_tables_with_nothing_in_them_are_refused(name):
 
 
 def test_what_has_one_answer_gives_it():
-    assert variation.entropy([3, 3, 3]).plug_in == 0
+    assert spread.entropy([3, 3, 3]).plug_in == 0
     assert trends.mann_kendall([1, 1, 1, 1])[:3] == (0, 0, 1)
     month = trends.trend_table(pd.DataFrame({"month": ["2022-01"], "group": [1], "share": [1.0]}))
     assert month["arrow"][0] == "→" and np.isnan(month["tau"][0]) and month["n"][0] == 1
-    share = themes.nsfw_share({"a": np.array([1.0]), "b": np.array([np.nan])}).set_index("set").loc["b"]
+    share = captions_and_nsfw.nsfw_share({"a": np.array([1.0]), "b": np.array([np.nan])}).set_index("set").loc["b"]
     assert np.isnan(share["share"]) and share[["low", "high", "n"]].tolist() == [0, 1, 0]
 
 
@@ -173,7 +162,7 @@ def test_a_variant_that_cannot_be_estimated_is_left_out_and_said():
     months = ["2022-01"] * N
     followers = np.repeat([1, 600, 6000, 1], 10)
     with pytest.warns(UserWarning, match="'covariates'"):
-        found = likes.eq1_sensitivity(
+        found = eq1.eq1_sensitivity(
             range(N), followers, QUINTILES, range(N), months=months, covariates={"theme": [None] * N}
         )
     assert set(found["variant"]) == {"eq1", "winsorised", "nb2", "months"}
@@ -245,6 +234,6 @@ def test_analyze_and_report_end_well_on_little(kind, tmp_path):
 
 def test_a_release_without_rows_and_useless_embeddings_are_said(tmp_path):
     with pytest.raises(ValueError, match="no rows"):
-        inputs.load(_write(tmp_path / "a", {}, X[:0]), None, {})
-    data = inputs.load(_write(tmp_path / "b", *RELEASES["nan and zeros"]), None, {})
-    assert inputs.describe(data)["embeddings"] == {"n": 19, "dim": 6, "dtype": "float16", "unusable": 21}
+        load.load(_write(tmp_path / "a", {}, X[:0]), None, {})
+    data = load.load(_write(tmp_path / "b", *RELEASES["nan and zeros"]), None, {})
+    assert load.describe(data)["embeddings"] == {"n": 19, "dim": 6, "dtype": "float16", "unusable": 21}

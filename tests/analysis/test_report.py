@@ -10,11 +10,12 @@ import markupsafe
 import pandas as pd
 import pytest
 
-from twigma import columns
-from twigma.analysis import paper, sections_sets
 from twigma.analysis.analyze import analyze
+from twigma.analysis.figures import sections_sets
+from twigma.analysis.page.section import Found
+from twigma.analysis.paper import stated
 from twigma.analysis.report import SECTIONS, report
-from twigma.analysis.section import Found
+from twigma.core import columns
 
 FLAGS = [
     "--headless",
@@ -128,10 +129,10 @@ def again(analysed, tmp_path):
 
 
 def test_the_papers_numbers_stand_beside(page):
-    assert str(paper.KL["photographs", "paintings"]) in page.text
+    assert str(stated.KL["photographs", "paintings"]) in page.text
     assert "1.19 [1.18, 1.19]" in page.text
     assert "0.992" in page.text
-    assert f"{paper.IMAGES:,}" in page.text
+    assert f"{stated.IMAGES:,}" in page.text
 
 
 def test_nothing_can_run_and_nothing_is_fetched(page):

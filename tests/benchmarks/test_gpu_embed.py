@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_every_figure_is_printed(monkeypatch, capsys):
-    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.syspath_prepend(ROOT)
     monkeypatch.setattr(sys, "argv", ["gpu_embed.py", "--device", "cpu", "--tiny"])
-    import gpu_embed
+    from benchmarks.builder import gpu_embed
 
     gpu_embed.main()
     printed = capsys.readouterr().out

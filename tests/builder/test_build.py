@@ -2,15 +2,15 @@
 
 import pytest
 from click.testing import CliRunner
-from staging import encode, make_images, make_shard, pixels, tiny_blip, tiny_clip
+from support.staging import encode, make_images, make_shard, pixels, tiny_blip, tiny_clip
 
-from twigma import columns
 from twigma.builder.build import build
-from twigma.builder.caption import caption_shards
-from twigma.builder.cluster import cluster
-from twigma.builder.dedupe import dedupe
-from twigma.builder.embed import embed_shards
+from twigma.builder.clusters.cluster import cluster
+from twigma.builder.stages.caption import caption_shards
+from twigma.builder.stages.dedupe import dedupe
+from twigma.builder.stages.embed import embed_shards
 from twigma.cli import main
+from twigma.core import columns
 from twigma.demo.demo import CLIP, NSFW
 
 

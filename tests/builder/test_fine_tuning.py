@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from twigma.builder.liked import liked
+from twigma.builder.finetuning.liked import liked
 
 SIDE, WORDS = 32, 200
 

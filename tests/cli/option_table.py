@@ -10,29 +10,36 @@ import pyarrow.parquet as pq
 
 from .looks import DIFFERENT, Case, Look, leaves, prints, to
 
-HASHTAGS = to("twigma.analysis.hashtags.hashtags")
-COLLECT, LOOKUP = to("twigma.builder.collect.collect"), to("twigma.rehydrate.lookup.lookup")
-CLIENT, FETCH = to("twigma.rehydrate.x_api.XClient"), to("twigma.rehydrate.images.fetch")
-IMPORT, ADD = to("twigma.rehydrate.archives.import_archives"), to("twigma.rehydrate.add.add_tars")
-EMBED, CAPTION = to("twigma.builder.embed.embed_shards"), to("twigma.builder.caption.caption_shards")
-TEXTS, NSFW = to("twigma.builder.texts.embed_texts"), to("twigma.builder.nsfw.nsfw_parts")
-DEDUPE, BUILD = to("twigma.builder.dedupe.dedupe"), to("twigma.builder.build.build")
-FIT, HUB = "twigma.builder.cluster.cluster", to("twigma.builder.publish_hub.publish_hub")
-CLUSTER, FROZEN, CHOOSE_K = to(FIT), to("twigma.builder.frozen.frozen"), to("twigma.builder.choose_k.choose_k")
-ZENODO, LIKED = to("twigma.builder.publish_zenodo.publish_zenodo"), to("twigma.builder.liked.liked")
+HASHTAGS = to("twigma.builder.collect.hashtag_curation.hashtags")
+COLLECT, LOOKUP = to("twigma.builder.collect.collect.collect"), to("twigma.rehydrate.sources.x.lookup.lookup")
+CLIENT, FETCH = to("twigma.rehydrate.sources.x.client.XClient"), to("twigma.rehydrate.fetch.fetch.fetch")
+IMPORT, ADD = (
+    to("twigma.rehydrate.sources.archives.import_archives.import_archives"),
+    to("twigma.rehydrate.sources.own_files.add_images.add_tars"),
+)
+EMBED, CAPTION = to("twigma.builder.stages.embed.embed_shards"), to("twigma.builder.stages.caption.caption_shards")
+TEXTS, NSFW = to("twigma.builder.stages.embed_texts.embed_texts"), to("twigma.builder.stages.nsfw.nsfw_parts")
+DEDUPE, BUILD = to("twigma.builder.stages.dedupe.dedupe"), to("twigma.builder.build.build")
+FIT, HUB = "twigma.builder.clusters.cluster.cluster", to("twigma.builder.publish.hub.publish_hub")
+CLUSTER, FROZEN, CHOOSE_K = (
+    to(FIT),
+    to("twigma.builder.clusters.assign.frozen"),
+    to("twigma.builder.clusters.choose_k.choose_k"),
+)
+ZENODO, LIKED = to("twigma.builder.publish.zenodo.publish_zenodo"), to("twigma.builder.finetuning.liked.liked")
 RECORDS, REFERENCE = (
-    to("twigma.builder.reference_record.read_records"),
-    to("twigma.builder.references.add_reference"),
+    to("twigma.builder.references.record.read_records"),
+    to("twigma.builder.references.add_reference.add_reference"),
 )
 ANALYZE, REPORT = to("twigma.analysis.analyze.analyze"), to("twigma.analysis.report.report")
-REMOVALS, STATUS = to("twigma.builder.removals.removals"), to("twigma.builder.status.status")
+REMOVALS, STATUS = to("twigma.builder.removals.removals.removals"), to("twigma.builder.status.status.status")
 DEMO = to("twigma.demo.demo.demo")
 OTHER = Path("other")
 
 
 def _engine(function: Callable[..., Look]) -> tuple[Case, ...]:
     """`--engine` and `--ray-address`."""
-    from twigma.ray_slots import Engine
+    from twigma.core.pools.ray_pool import Engine
 
     ray = Engine("ray", "ray://h:1")
     return (
@@ -94,7 +101,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--sample 3", prints("sample: 3 of 9 ids"), True, f"{LISTED} --dry-run"),
         Case("--stratify kind", prints("3 strata of kind"), True, SAMPLED),
         Case("--seed 5", LOOKUP("ids"), DIFFERENT, f"{LISTED} --sample 3"),
-        Case("--dry-run", prints("9 to ask: 1 call", "twigma.rehydrate.lookup.lookup"), True, LISTED),
+        Case("--dry-run", prints("9 to ask: 1 call", "twigma.rehydrate.sources.x.lookup.lookup"), True, LISTED),
         *_api(LOOKUP, LISTED),
         Case("--size large", FETCH("size"), "large"),
         Case("--image-size 256", FETCH("image_size"), 256),

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 import pytest
-import releasing
 from click.testing import CliRunner
+from support import releasing
 
 from twigma.cli import main
 

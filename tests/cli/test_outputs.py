@@ -5,10 +5,10 @@ import shutil
 
 import numpy as np
 import pytest
-import releasing
 from click.testing import CliRunner
+from support import releasing
 
-from twigma.builder.liked import liked
+from twigma.builder.finetuning.liked import liked
 from twigma.cli import main
 
 FOLDERS = {
@@ -110,12 +110,12 @@ def test_what_is_ours_goes_and_a_link_to_it_is_followed_first(place):
 
 
 def test_a_folder_that_cannot_be_deleted_ends_with_a_receipt_and_code_1(place, monkeypatch):
-    from twigma import folders
+    from twigma.core.safety import owned_folders
 
     def refuse(made):
         raise PermissionError(13, "Permission denied", str(made.folder))
 
-    monkeypatch.setattr(folders, "delete", refuse)  # root may delete anything: the refusal is the system's
+    monkeypatch.setattr(owned_folders, "delete", refuse)  # root may delete anything: the refusal is the system's
     done = run(place, "removals", "twigma")
     assert done.exit_code == 1
     assert f"{place / 'twigma'} cannot be deleted (Permission denied)" in done.stderr

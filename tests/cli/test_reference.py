@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from twigma.builder.reference_table import TABLE
+from twigma.builder.references.catalogue import TABLE
 from twigma.cli import main
 
 

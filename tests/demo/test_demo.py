@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import releasing
 from golden.canonical import canonical
 from golden.compare import difference
 from golden.run import run_demo
+from support import releasing
 
 from twigma.demo.demo import demo
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twigma.builder.caption import load_captioner
-from twigma.builder.embed import load_encoder
-from twigma.builder.nsfw import load_detector
+from twigma.builder.stages.caption import load_captioner
+from twigma.builder.stages.embed import load_encoder
+from twigma.builder.stages.nsfw import load_detector
 from twigma.demo.drawing import pictures
 from twigma.demo.drawing.pictures import THEMES
 from twigma.demo.training import geometry

@@ -6,22 +6,21 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-import releasing
-from staging import encode, make_shard, pixels, tiny_clip
+from support import releasing
+from support.archived import archive, post, write
+from support.servers import Host
+from support.staging import encode, make_shard, pixels, tiny_clip
 
-from twigma import columns
-from twigma.builder.embed import embed_shards
-from twigma.builder.release import release
-from twigma.rehydrate.add import add_tars
-from twigma.rehydrate.archives import import_archives
-from twigma.rehydrate.images import fetch
-from twigma.rehydrate.ledger import Ledger
-from twigma.rehydrate.lookup import write_outcomes
-from twigma.rehydrate.removed import add_removed
-from twigma.rehydrate.sample import record
-
-from .archived import archive, post, write
-from .servers import Host
+from twigma.builder.release.release import release
+from twigma.builder.stages.embed import embed_shards
+from twigma.core import columns
+from twigma.rehydrate.fetch.fetch import fetch
+from twigma.rehydrate.ids.sampling import record
+from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.posts.removed_ids import add_removed
+from twigma.rehydrate.sources.archives.import_archives import import_archives
+from twigma.rehydrate.sources.own_files.add_images import add_tars
+from twigma.rehydrate.sources.x.lookup import write_outcomes
 
 
 @pytest.fixture(autouse=True)

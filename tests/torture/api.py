@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from ..rehydrate.servers import Answer, Handler, Host
-from ..rehydrate.worlds import photo, slow
+from ..support.servers import Answer, Handler, Host
+from ..support.worlds import photo, slow
 from .fetching import Run, left_by, twigma
 from .table import Measured, row
 from .x_pages import (

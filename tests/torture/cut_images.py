@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..rehydrate.servers import Answer
-from ..rehydrate.worlds import photo
+from ..support.servers import Answer
+from ..support.worlds import photo
 from .bombs import saved
 from .hostile_images import encoded, measured, served
 from .table import Measured, row

@@ -10,9 +10,9 @@ from random import Random
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twigma import columns
-from twigma.demo.platform import Platform
-from twigma.rehydrate import shards
+from twigma.core import columns
+from twigma.demo.platform.server import Platform
+from twigma.rehydrate.images import shards
 
 from .runs import Town, broken_law, ended, finish, last_words, settle, start, stored_twice, told, write_ids, wrong
 from .table import Measured, row

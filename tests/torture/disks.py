@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from twigma.demo.platform import LOOKUP, Platform
+from twigma.demo.platform.server import LOOKUP, Platform
 
 from .kills import POSTS
 from .runs import SECONDS, Process, ended, last_words, settle, start, told, wrong

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..rehydrate.worlds import descendants
+from ..support.worlds import descendants
 
 TWIGMA = str(Path(sys.executable).with_name("twigma"))
 MB = 1 << 20

@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from ..rehydrate.servers import Answer, Handler, Host
-from ..rehydrate.worlds import photo
+from ..support.servers import Answer, Handler, Host
+from ..support.worlds import photo
 from .fetching import MB, Left, fetch, left_by, names, write_table
 from .table import Measured, row
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..rehydrate.servers import Answer, Host
-from ..rehydrate.worlds import photo
+from ..support.servers import Answer, Host
+from ..support.worlds import photo
 from .bombs import bombs, png
 from .fetching import Left, Run, fetch, left_by, names, write_table
 from .table import Measured, row

@@ -17,9 +17,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twigma import columns
-from twigma.rehydrate.ids import read_ids
-from twigma.rehydrate.lookup import write_outcomes
+from twigma.core import columns
+from twigma.rehydrate.ids.post_ids import read_ids
+from twigma.rehydrate.sources.x.lookup import write_outcomes
 
 from .fetching import twigma
 from .table import Measured, row

@@ -12,10 +12,10 @@ from random import Random
 
 import pyarrow.parquet as pq
 
-from twigma.demo.platform import LOOKUP, Platform
-from twigma.rehydrate import shards
+from twigma.demo.platform.server import LOOKUP, Platform
+from twigma.rehydrate.images import shards
 
-from ..rehydrate.worlds import descendants, wait_until
+from ..support.worlds import descendants, wait_until
 from .runs import SECONDS, Process, ended, last_words, left, settle, start, told, wrong
 from .steps import Steps, chosen, compiled
 from .table import Measured, row

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import h5py
 
-from twigma.builder import given
-from twigma.rehydrate import shards
-from twigma.rehydrate.add import add_tars
-from twigma.rehydrate.x_api import ApiError, XClient
+from twigma.builder.references import file_readers
+from twigma.rehydrate.images import shards
+from twigma.rehydrate.sources.own_files.add_images import add_tars
+from twigma.rehydrate.sources.x.client import ApiError, XClient
 
 from ..builder import test_hdf5
-from ..peaks import run_commands
-from ..rehydrate.test_deadline import answering
-from ..rehydrate.worlds import photo
-from ..unpacking import archive_bombs, gzip_bomb, list_bombs
+from ..core.services.test_deadline import answering
+from ..support.peaks import run_commands
+from ..support.unpacking import archive_bombs, gzip_bomb, list_bombs
+from ..support.worlds import photo
 from .table import Measured, row
 
 MOST = 400  # MB
@@ -50,7 +50,7 @@ def pointing_files(count: int, folder: Path) -> Measured:
         with h5py.File(path, "w") as file:
             made[at % len(made)](file)
         try:
-            taken.append(sum(len(block) for _, block in given.vectors(path)))
+            taken.append(sum(len(block) for _, block in file_readers.vectors(path)))
         except ValueError:
             continue
     return Measured(not taken, f"{count} files, {len(taken)} of them read")

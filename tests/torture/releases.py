@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twigma.builder.dedupe import dedupe
-from twigma.builder.embed import embed_shards
-from twigma.builder.release import release
-from twigma.builder.scan import scan
+from twigma.builder.release.privacy_check import scan
+from twigma.builder.release.release import release
+from twigma.builder.stages.dedupe import dedupe
+from twigma.builder.stages.embed import embed_shards
 
-from .. import releasing, staging
-from ..searching import mentioned
+from ..support import releasing, staging
+from ..support.searching import mentioned
 from .runs import finish, last_words, settle
 from .table import Measured, row
 

@@ -18,12 +18,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twigma.demo.platform import Platform
-from twigma.rehydrate import shards
-from twigma.rehydrate.pages import page_file, read_pages
+from twigma.demo.platform.server import Platform
+from twigma.rehydrate.images import shards
+from twigma.rehydrate.posts.page_store import page_file, read_pages
 
 from ..conftest import STATES, file_name, jpeg, snowflake
-from ..rehydrate.worlds import alive, descendants
+from ..support.worlds import alive, descendants
 
 START = datetime.datetime(2022, 1, 1)
 PHOTOS = 4  # on a post

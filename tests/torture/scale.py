@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from twigma.demo.platform import LOOKUP, Platform
+from twigma.demo.platform.server import LOOKUP, Platform
 
-from ..rehydrate.worlds import descendants
+from ..support.worlds import descendants
 from .runs import PHOTOS, broken_law, build, ended, last_words, start
 from .table import Measured, row
 

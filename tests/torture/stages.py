@@ -16,13 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from twigma import columns
-from twigma.builder.embed import embed_shards
-from twigma.builder.engine import map_shards
-from twigma.ray_slots import Engine
-from twigma.rehydrate.add import add_tars
+from twigma.builder.engine.engine import map_shards
+from twigma.builder.stages.embed import embed_shards
+from twigma.core import columns
+from twigma.core.pools.ray_pool import Engine
+from twigma.rehydrate.sources.own_files.add_images import add_tars
 
-from .. import staging
+from ..support import staging
 from .table import Measured, row
 
 
@@ -135,7 +135,7 @@ def tampered_weights(count: int, folder: Path) -> Measured:
 
 def embed_cached(folder: Path, environment: dict[str, str]) -> int:
     """The images embedded with the weights as they were pinned: the attacks were refused for what they are."""
-    code = "import sys; from pathlib import Path; from twigma.builder.embed import embed_shards\n"
+    code = "import sys; from pathlib import Path; from twigma.builder.stages.embed import embed_shards\n"
     code += "print(embed_shards(Path(sys.argv[1]), 'hf-hub:org/name', device='cpu'))"
     command = [sys.executable, "-W", "ignore", "-c", code, str(folder / "work")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -144,7 +144,7 @@ def embed_cached(folder: Path, environment: dict[str, str]) -> int:
 
 def attack(kind: int, rng: Random, folder: Path) -> Callable[[], object]:
     """One way to have weights loaded that should not be."""
-    from twigma.builder.nsfw import load_detector
+    from twigma.builder.stages.nsfw import load_detector
 
     work, held = folder / "work", folder / "hub" / "hub" / "models--org--name" / "snapshots" / COMMIT
     weights = held / "open_clip_model.safetensors"

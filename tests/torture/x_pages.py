@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ..conftest import file_name, snowflake
-from ..rehydrate.servers import Handler
+from ..support.servers import Handler
 from .fetching import Run, Watch, twigma
 
 LOOKUP, SEARCH = "/2/tweets", "/2/tweets/search/all"

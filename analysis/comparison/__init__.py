@@ -1,0 +1,1 @@
+"""How sets of images differ: divergences, kernel distances, precision and recall, a joint map."""

@@ -1,0 +1,1 @@
+"""The figures of the paper: what each needs, computes, draws and says."""

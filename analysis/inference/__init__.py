@@ -1,0 +1,1 @@
+"""Intervals, sample weights, survival, proportions."""

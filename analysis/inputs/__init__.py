@@ -1,0 +1,1 @@
+"""What an analysis reads: a release, its private columns, reference sets, annotation sheets."""

@@ -1,0 +1,125 @@
+"""Annotation sheets for Fig 4c: `twigma sheets RELEASE` writes blank ones; filled, they are read here.
+
+A sheet lists random images of every cluster in random order, without the cluster, which stands in `key.csv` alone.
+Rows are known by their item number: a spreadsheet rounds ids of 19 digits when it saves a sheet.
+"""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from twigma.analysis.inputs import load
+from twigma.analysis.themes.words import TOKEN
+from twigma.core import columns, inventory
+from twigma.core.safety import spreadsheet
+
+KEYWORDS = ("keyword_1", "keyword_2", "keyword_3")
+BLANK = (*KEYWORDS, "group")
+KEY = inventory.SHEETS_KEY
+MOST_BYTES, LONGEST_HEAD = 16 << 20, 10_000  # of a sheet, and of the line that names its columns
+
+
+def sheets(release: Path, out: Path, *, annotators: int = 4, images: int = 10, seed: int = 0) -> int:
+    """Write `annotators` blank sheets of `images` random images of each cluster, and the key to them.
+
+    Each annotator fills in up to three keywords an image, and a group: any name, the same for images that belong
+    together. Sheets differ in order alone.
+
+    Returns
+    -------
+    Images on a sheet. ValueError when there are fewer than two clusters; FileExistsError when sheets are there.
+    """
+    _require_free(out, annotators)
+    rows = load.load(release, None, {}).images.table
+    columns.require(rows, ["image_name", "id", "label_10_cluster"], "sheets")
+    frame = rows.select(["image_name", "id", "label_10_cluster"]).to_pandas().dropna().drop_duplicates("image_name")
+    if frame["label_10_cluster"].nunique() < 2:
+        raise ValueError(f"sheets: expected images of at least 2 clusters in {release}, found fewer; `twigma cluster`")
+    rng = np.random.default_rng(seed)
+    order = frame.iloc[rng.permutation(len(frame))].groupby("label_10_cluster").head(images)
+    key = order.iloc[rng.permutation(len(order))].reset_index(drop=True)
+    key.insert(0, "item", np.arange(1, len(key) + 1))
+    for number in range(1, annotators + 1):
+        blank = key.drop(columns="label_10_cluster").assign(**dict.fromkeys(BLANK, ""))
+        spreadsheet.write_frame(out / f"annotator-{number}.csv", blank.iloc[rng.permutation(len(blank))])
+    key_columns = key[list(inventory.SHEETS_KEY_COLUMNS)]
+    spreadsheet.write_frame(out / KEY, key_columns.astype({"label_10_cluster": int}))
+    return len(key)
+
+
+def _require_free(out: Path, annotators: int) -> None:
+    """FileExistsError before any work when a file that would be written is there."""
+    if (out / KEY).exists():
+        raise FileExistsError(f"{out} has sheets already, which may be filled in: name another folder with --out")
+    for number in range(1, annotators + 1):
+        if (out / f"annotator-{number}.csv").exists():
+            raise FileExistsError(f"{out} has an annotator-{number}.csv already: name another folder with --out")
+
+
+def read_sheets(folder: Path) -> pd.DataFrame:
+    """Filled sheets of a folder and their key, as one table.
+
+    Returns
+    -------
+    DataFrame (annotator, item, cluster, group, keywords), a row per image that an annotator put in a group;
+    `keywords` is a frozenset of lemmas. ValueError naming the file where a sheet is not one of ours.
+    """
+    key = _read(folder / KEY, ("item", "label_10_cluster")).set_index("item")["label_10_cluster"].astype(int)
+    frames = [_sheet(path, key) for path in sorted(folder.glob("annotator-*.csv"))]
+    filled = [frame for frame in frames if len(frame)]
+    if not filled:
+        raise ValueError(f"no sheet in {folder} is filled in: give each image a group in the column of that name")
+    return pd.concat(filled, ignore_index=True)
+
+
+def lemma(word: str) -> str:
+    """A word in the singular, by its ending alone; it knows no irregular words.
+
+    >>> [lemma(word) for word in ("paintings", "ladies", "boxes", "glass", "art")]
+    ['painting', 'lady', 'box', 'glass', 'art']
+    """
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("xes", "ches", "shes", "sses")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3 else word
+
+
+def _sheet(path: Path, key: "pd.Series[int]") -> pd.DataFrame:
+    """The rows of one sheet that have a group; a sheet with none was not filled in."""
+    frame = _read(path, ("item", *BLANK))
+    unknown = sorted(set(frame["item"]) - set(key.index))
+    if unknown or frame["item"].duplicated().any():
+        raise ValueError(f"{path}: expected each item of {KEY} at most once, found unknown or repeated {unknown[:5]}")
+    group = frame["group"].str.strip().str.lower()
+    if 0 < (group == "").sum() < len(frame):
+        warnings.warn(f"{path.name}: {(group == '').sum()} images without a group are left out", stacklevel=2)
+    words = [" ".join(row) for row in frame[list(KEYWORDS)].to_numpy()]
+    keywords = [frozenset(lemma(word) for word in TOKEN.findall(text.lower())) for text in words]
+    cluster = key.loc[frame["item"]].to_numpy()
+    found = pd.DataFrame({"item": frame["item"], "cluster": cluster, "group": group, "keywords": keywords})
+    return found.assign(annotator=path.stem)[group != ""]
+
+
+def require_sheet(path: Path) -> None:
+    """ValueError where a file is far larger than a sheet, or has columns without end."""
+    with path.open("rb") as file:
+        head = file.readline(LONGEST_HEAD)
+    if path.stat().st_size > MOST_BYTES or len(head) == LONGEST_HEAD:
+        raise ValueError(
+            f"{path}: expected a sheet of at most {MOST_BYTES >> 20} MB with a short first line, found "
+            f"{path.stat().st_size:,} bytes: is it the sheet that was handed out?"
+        )
+
+
+def _read(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
+    try:
+        require_sheet(path)
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python", encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no {path.name} in {path.parent}: `twigma sheets` writes blank sheets") from None
+    if missing := [name for name in names if name not in frame.columns]:
+        raise ValueError(f"{path}: expected the columns {list(names)}, missing {missing}; fill in a sheet as it is")
+    return frame.map(spreadsheet.original)

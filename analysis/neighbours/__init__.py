@@ -1,0 +1,1 @@
+"""Exact nearest neighbours by cosine, screened by short products; here or on Ray."""

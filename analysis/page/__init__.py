@@ -1,0 +1,1 @@
+"""The parts of the report: formatting, drawing, gallery, the page itself."""

@@ -1,0 +1,119 @@
+"""Pictures for the report: ten random images of each cluster (Fig 4c), the most similar pairs (Fig 4e).
+
+`twigma analyze` draws which ones; `twigma report --work FOLDER` shows them, small, inside the page, and those that may
+be sensitive as a few coarse squares.
+"""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from twigma.core import columns
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PER_CLUSTER = 10  # the paper's
+SIDE = 160  # pixels of the longer side, as wide as the page shows it
+SQUARES = 6  # along the longer side of a picture that may be sensitive
+QUALITY = 75
+THRESHOLD = 0.5  # of the NSFW score
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture: its `data:` address (empty when it is not stored), what it is, and whether it is made coarse."""
+
+    src: str
+    alt: str
+    coarse: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """Pictures that belong together, and what they are called."""
+
+    label: str
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Rows of pictures under a heading."""
+
+    caption: str
+    rows: tuple[Row, ...]
+
+
+def drawn_images(table: pa.Table, n: int = PER_CLUSTER, seed: int = 0) -> pd.DataFrame:
+    """`n` random different images of every cluster.
+
+    Parameters
+    ----------
+    table : image_name, label_10_cluster and what there is of nsfw_score and possibly_sensitive.
+
+    Returns
+    -------
+    DataFrame (cluster, image_name, sensitive), clusters rising.
+    """
+    columns.require(table, ["image_name", "label_10_cluster"], "gallery")
+    frame = table.select(["image_name", "label_10_cluster"]).to_pandas().assign(sensitive=sensitive(table))
+    frame = frame.dropna(subset=["label_10_cluster"]).drop_duplicates("image_name")
+    if frame.empty:
+        raise ValueError("gallery: no image is in a cluster; `twigma cluster` finds them")
+    order = np.random.default_rng(seed).permutation(len(frame))
+    chosen: pd.DataFrame = frame.iloc[order].groupby("label_10_cluster").head(n)
+    chosen = chosen.rename(columns={"label_10_cluster": "cluster"}).astype({"cluster": int})
+    ordered: pd.DataFrame = chosen.sort_values("cluster", kind="stable")[["cluster", "image_name", "sensitive"]]
+    return ordered.reset_index(drop=True)
+
+
+def sensitive(table: pa.Table) -> npt.NDArray[np.bool_]:
+    """Whether each image may be sensitive: by its score (above one half) or its post, or because neither is known."""
+    known, flagged = np.zeros(len(table), bool), np.zeros(len(table), bool)
+    for name in ("nsfw_score", "possibly_sensitive"):
+        if name in table.column_names:
+            values = table[name].cast(pa.float64()).to_numpy()
+            known |= ~np.isnan(values)
+            flagged |= values > THRESHOLD
+    return np.asarray(flagged | ~known)
+
+
+def tile(images: "Mapping[str, Image]", name: str, alt: str, *, coarse: bool = False) -> Tile:
+    """A small picture of the image of this name; none when it is not stored or cannot be read."""
+    try:
+        image = images[name].convert("RGB")
+    except (KeyError, ValueError, OSError):
+        return Tile("", f"{alt}: not stored")
+    return Tile(_address(_coarse(image) if coarse else _small(image, SIDE)), alt, coarse)
+
+
+def _small(image: "Image", side: int) -> "Image":
+    from PIL.Image import Resampling
+
+    scale = side / max(image.size)
+    size = tuple(max(1, round(length * scale)) for length in image.size)
+    return image.resize((size[0], size[1]), Resampling.BOX if side <= SQUARES else Resampling.LANCZOS)
+
+
+def _coarse(image: "Image") -> "Image":
+    """A few squares, each of the mean colour: what they were cannot be told, nor computed back."""
+    from PIL.Image import Resampling
+
+    few = _small(image, SQUARES)
+    step = SIDE // SQUARES
+    return few.resize((few.width * step, few.height * step), Resampling.NEAREST)
+
+
+def _address(image: "Image") -> str:
+    """A JPEG without any metadata, as a `data:` address; equal pixels give equal bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

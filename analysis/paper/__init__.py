@@ -1,0 +1,1 @@
+"""What the paper states, and verdicts on its claims."""

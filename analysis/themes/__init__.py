@@ -1,0 +1,1 @@
+"""What the images show: clusters over time, captions, words, NSFW scores, similar pairs."""

@@ -1,0 +1,1 @@
+"""How much the images of a set vary: distances, entropies, prompts, texts."""

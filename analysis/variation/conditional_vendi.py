@@ -1,0 +1,111 @@
+"""How much variation the prompts bring and how much the model adds by itself; beside Fig 3c, in `twigma analyze`.
+
+Jalali et al. 2024 (arXiv:2411.02817) split the Vendi score of generated images in two factors: Information-Vendi, what
+the images tell of their prompts, and Conditional-Vendi, the variation that is left once the prompt is known.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from twigma.analysis.neighbours.search import unit_rows
+from twigma.analysis.variation.distance import Array, Floats, group_rows, interval
+from twigma.analysis.variation.prompts import IMAGES
+from twigma.analysis.vectors.codebook import SAMPLE
+from twigma.analysis.vectors.spectra import eigenvalues, eigenvectors, unit
+
+Codes = npt.NDArray[np.int64]
+
+
+class Entropies(NamedTuple):
+    """Matrix entropies in nats: of the images, of the prompts, of both, and of the images within each prompt [G]."""
+
+    images: float
+    prompts: float
+    both: float
+    within: Floats
+
+
+def matrix_entropies(x: Array, codes: Codes) -> Entropies:
+    """H(K) = −Σ λ ln λ over the eigenvalues of K/n, for three kernels of n images.
+
+    K_X is the cosine of two images, K_T is 1 for images of one prompt and else 0, and the joint kernel is their product
+    element by element. That one falls apart into a block for each prompt, of share w_g of the images and entropy H_g:
+    H(X, T) = −Σ w_g ln w_g + Σ w_g H_g.
+
+    Parameters
+    ----------
+    x : float [n, d]. codes : prompt of each row, 0 … G − 1.
+    """
+    x = unit(x)
+    groups = list(group_rows(codes, int(codes.max()) + 1))
+    share = np.array([len(rows) for rows in groups]) / len(x)
+    within = np.array([_entropy(eigenvalues(x[rows])) for rows in groups])
+    prompts = -float(share @ np.log(share))
+    return Entropies(_entropy(eigenvalues(x)), prompts, prompts + float(share @ within), within)
+
+
+def conditional_vendi(x: Array, prompts: Any, *, m: int = IMAGES, n: int = SAMPLE, seed: int = 0) -> pd.DataFrame:
+    """Vendi score, Conditional-Vendi and Information-Vendi of images by prompt.
+
+    conditional = exp(H(X, T) − H(T)), the mean over prompts of the entropy within one: between 1 (all images of a
+    prompt alike) and m. information = exp(H(X) + H(T) − H(X, T)): between 1 (prompts change nothing) and the number of
+    prompts. Their product is the Vendi score exp(H(X)).
+
+    Parameters
+    ----------
+    x : float [N, d]. prompts : text or None [N].
+    m : images of each prompt, drawn among those with as many: the entropy within a prompt grows with their number.
+    n : images at most, in whole prompts.
+
+    Returns
+    -------
+    DataFrame (measure, value, low, high, prompts, n, m, seed); measure is vendi, conditional or information, and the
+    95% intervals take the prompts as the sample. All three are plug-in values: with few prompts vendi and information
+    are low. ValueError for fewer than two prompts with `m` images.
+    """
+    rows, codes = _drawn(prompts, m, n, seed)
+    x = unit(unit_rows(x, "conditional_vendi")[rows])
+    found = matrix_entropies(x, codes)
+    influence = {"vendi": _influence(x), "conditional": found.within[codes]}
+    influence["information"] = influence["vendi"] - influence["conditional"]
+    left = found.both - found.prompts
+    values = {"vendi": found.images, "conditional": left, "information": found.images - left}
+    table = []
+    for measure, value in values.items():
+        score = float(np.exp(value))
+        limits = interval(score, score * influence[measure], codes)
+        table.append({"measure": measure, "value": score, "low": limits.low, "high": limits.high})
+    return pd.DataFrame(table).assign(prompts=len(found.within), n=len(rows), m=m, seed=seed)
+
+
+def _drawn(prompts: Any, m: int, n: int, seed: int) -> tuple[Codes, Codes]:
+    """Rows of `m` random images of as many random prompts as fit in `n`, and the prompt of each."""
+    rng = np.random.default_rng(seed)
+    codes = pd.factorize(pd.Series(np.asarray(prompts, dtype=object)), sort=True)[0]
+    groups = pd.Series(np.arange(len(codes)))[codes >= 0].groupby(codes[codes >= 0]).indices
+    rows = np.flatnonzero(codes >= 0)
+    many = [rows[members] for members in groups.values() if len(members) >= m]
+    if len(many) < 2 or m < 2:
+        raise ValueError(
+            f"conditional_vendi: expected at least two prompts with {m} images each, found {len(many)}; add more "
+            "images per prompt to the reference set"
+        )
+    order = rng.permutation(len(many))[: max(2, n // m)]
+    chosen = [np.sort(rng.choice(many[at], m, replace=False)) for at in order]
+    return np.concatenate(chosen), np.repeat(np.arange(len(chosen)), m)
+
+
+def _entropy(values: Floats) -> float:
+    share = values[values > 0] / values.sum()
+    return -float(share @ np.log(share))
+
+
+def _influence(x: Floats) -> Floats:
+    """−Σ_i ln(λ_i) (v_i · x)² of each row: its mean is H(X)."""
+    values, vectors = eigenvectors(x)
+    values = values / len(x)
+    some = values > 1e-12
+    return -((x @ vectors[:, some]) ** 2 @ np.log(values[some]))

@@ -1,0 +1,1 @@
+"""Unit rows, codebooks, spectra."""

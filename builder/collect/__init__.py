@@ -1,0 +1,1 @@
+"""Which hashtags to search for, and the search."""

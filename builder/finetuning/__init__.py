@@ -1,0 +1,1 @@
+"""The fine-tuning set of liked images."""

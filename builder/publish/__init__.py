@@ -1,0 +1,1 @@
+"""A release sent to the Hugging Face Hub or to Zenodo."""

@@ -1,0 +1,1 @@
+"""Reference sets to compare with: photographs, paintings, prompts, given embeddings."""

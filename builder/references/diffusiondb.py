@@ -1,0 +1,127 @@
+"""DiffusionDB (Wang et al. 2022): zips of a thousand images, their prompts and settings, and what to leave out.
+
+Images that were blurred as NSFW (`image_nsfw` 2.0 in the metadata) are left out, and an image of the same prompt, seed,
+cfg, step and sampler as one before it is marked (paper, Fig 3c). Used by `twigma reference add diffusiondb`.
+"""
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from twigma.core import columns
+from twigma.core.safety.bounded import RATIO, ceiling, load_json, safe_member
+from twigma.rehydrate.images import shards
+
+METADATA = "metadata.parquet"
+PARTS = 2000
+BLURRED = 2.0
+SETTINGS = {"p": "prompt", "se": "seed", "c": "cfg", "st": "step", "sa": "sampler"}
+IMAGES = 10  # of a prompt that Fig 3c can use
+MAX_JSON, MAX_IMAGE = 8_000_000, 100_000_000  # bytes, unpacked; the prompts of a thousand images are about one million
+
+
+def parts_of(text: str) -> list[int]:
+    """Numbers of parts from text such as 1,4-6; ValueError unless all are 1 to 2000."""
+    numbers: set[int] = set()
+    for piece in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", piece)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+        if not 1 <= first <= last <= PARTS:
+            raise ValueError(f"--parts: expected numbers of parts from 1 to {PARTS} such as 1,4-6, found {text!r}")
+        numbers |= set(range(first, last + 1))
+    return sorted(numbers)
+
+
+def part_file(part: int) -> str:
+    """Where a part is in the repository."""
+    return f"images/part-{part:06}.zip"
+
+
+def blurred(metadata: Path, part: int) -> set[str]:
+    """File names of the images of a part that were blurred as NSFW."""
+    chosen = [("part_id", "==", part), ("image_nsfw", "==", BLURRED)]
+    return set(pq.read_table(metadata, columns=["image_name"], filters=chosen)["image_name"].to_pylist())
+
+
+def prompts_by_part(metadata: Path) -> dict[int, int]:
+    """How many prompts have ten images or more in a part, by part, the richest first; without blurred images."""
+    table = pq.read_table(metadata, columns=["part_id", "prompt", "image_nsfw"])
+    table = table.filter(pc.not_equal(pc.fill_null(table["image_nsfw"], 0), BLURRED))
+    counted = table.group_by(["part_id", "prompt"]).aggregate([([], "count_all")])
+    many = counted.filter(pc.greater_equal(counted["count_all"], IMAGES))
+    found = many.group_by("part_id").aggregate([([], "count_all")]).sort_by([("count_all", "descending")])
+    return dict(zip(found["part_id"].to_pylist(), found["count_all"].to_pylist(), strict=True))
+
+
+def images(path: Path, left_out: set[str]) -> Iterator[tuple[str, bytes | None, dict[str, Any]]]:
+    """Name, bytes (None for those `left_out`) and settings of every image of a zipped part; ValueError when damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            settings = _settings(archive, path)
+            total, most = 0, ceiling(path.stat().st_size)
+            for info in archive.infolist():
+                name = PurePosixPath(info.filename).name
+                total += info.file_size
+                if total > most:
+                    raise ValueError(f"{path.name} would unpack to over {most:,} bytes, {RATIO} times its size")
+                if name in settings:
+                    data = None if name in left_out else _read(archive, info, MAX_IMAGE)
+                    yield Path(name).stem, data, settings[name]
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        path.unlink()
+        raise ValueError(f"{path.name} is damaged ({error}): it is deleted, run again to fetch it anew") from None
+
+
+def _settings(archive: zipfile.ZipFile, path: Path) -> dict[str, dict[str, Any]]:
+    """Prompt and settings by file name, from the part's JSON."""
+    found = [info for info in archive.infolist() if info.filename.endswith(".json")]
+    if len(found) != 1:
+        raise ValueError(f"{path.name}: expected one .json with the prompts, found {[i.filename for i in found]}")
+    texts = load_json(_read(archive, found[0], MAX_JSON))
+    if not isinstance(texts, dict) or not all(isinstance(text, dict) for text in texts.values()):
+        raise ValueError(f"{path.name}: expected the settings of each image in {found[0].filename}, found other JSON")
+    return {name: {long: text.get(short) for short, long in SETTINGS.items()} for name, text in texts.items()}
+
+
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
+    if info.file_size > limit:
+        raise ValueError(f"{info.filename} would unpack to {info.file_size:,} bytes: more than {limit:,}")
+    return archive.read(safe_member(archive, info.filename, info.filename))
+
+
+# ------------------------------------------------------------------ repeats
+
+
+def mark_repeats(work: Path) -> int:
+    """Write `duplicate_of` and `duplicate_reason` into images.parquet for repeated generations; how many there are."""
+    first: dict[str, str] = {}
+    repeats: dict[str, str] = {}
+    for shard in shards.list_shards(work):
+        for name, settings in _generations(shard):
+            kept = first.setdefault(settings, name)
+            if kept != name:
+                repeats[name] = kept
+    table = columns.read_parquet(work / "images.parquet")
+    marks = [repeats.get(name) for name in table["image_name"].to_pylist()]
+    reasons = [None if mark is None else "generation" for mark in marks]
+    marked = columns.add(table, duplicate_of=marks, duplicate_reason=reasons)
+    if not marked.equals(table):
+        columns.write_parquet(work / "images.parquet", marked)
+    return len(repeats)
+
+
+def _generations(shard: shards.Shard) -> Iterator[tuple[str, str]]:
+    """Name and settings, as JSON, of the images of a shard, read from its tar."""
+    places = shards.tar_places(shard.tar)
+    rows = columns.read_parquet(shard.sidecar, columns=["image_name", "member", "status"])
+    with shards.mapped(shard.tar) as data:
+        for row in rows.filter(pc.equal(rows["status"], pa.scalar("success"))).to_pylist():
+            at, size = places[str(PurePosixPath(row["member"]).with_suffix(".json"))]
+            yield row["image_name"], json.dumps(json.loads(data[at : at + size]), sort_keys=True)

@@ -1,0 +1,81 @@
+"""The last look at a release before it is public: it holds no image, no text of a post, and no user.
+
+`twigma release` runs it on what it has written and `twigma publish` on what it is about to send; it knows only
+the files, not how they were made.
+"""
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from twigma.core import columns
+from twigma.core.safety.untrusted_names import IDS, NAMES
+
+FILES = re.compile(
+    r"README\.md|DATASHEET\.md|croissant\.json|MANIFEST\.json|removals\.txt|(metadata|embeddings)/\1-train-\d{5}-of-\d{5}\.parquet"
+)
+ALLOWED = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
+LINK = r"https?://|\bt\.co/|data:image/"
+MOST_EQUAL = 0.01  # a caption may be the words of the post by chance, not one in a hundred
+
+
+def scan(folder: Path, texts: pa.ChunkedArray | None = None) -> None:
+    """Raise ValueError when a folder holds what a release must not: foreign files, private columns, bytes, text.
+
+    `texts` are the posts' texts, in the order of the rows: captions are compared with them.
+    """
+    for path in sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not FILES.fullmatch(name):
+            raise ValueError(f"{path} has no place in a release: take it away")
+        if path.suffix == ".parquet":
+            _scan_columns(path, path.parent.name)
+        else:
+            _scan_text(path)
+    if texts is not None:
+        _scan_captions(folder, texts)
+
+
+def _scan_columns(path: Path, config: str) -> None:
+    schema = pq.read_schema(path)
+    if list(schema.names) != list(ALLOWED[config]):
+        raise ValueError(f"{path}: only the columns {list(ALLOWED[config])} are public, found {schema.names}")
+    columns.require(schema.empty_table(), ALLOWED[config], str(path))
+    table = pq.read_table(path, columns=[name for name in schema.names if pa.types.is_string(schema.field(name).type)])
+    by_hand = pc.equal(table["source"], "local") if "source" in table.column_names else pa.scalar(True)
+    for name in set(columns.KEY) & set(table.column_names):
+        good = pc.or_(_matches(table[name], IDS), pc.and_(by_hand, _matches(table[name], NAMES)))
+        _refuse(table[name], pc.invert(good), f"{path}: {name} is not an id")
+    if "all_captions" in table.column_names:
+        captions = table["all_captions"]
+        _refuse(captions, pc.match_substring_regex(captions, LINK), f"{path}: a caption holds a link")
+
+
+def _matches(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
+    return pc.match_substring_regex(values, pattern)
+
+
+def _refuse(values: pa.ChunkedArray, bad: pa.ChunkedArray, what: str) -> None:
+    found = values.filter(pc.fill_null(bad, False))
+    if len(found):
+        raise ValueError(f"{what}: {found[0].as_py()!r} and {len(found) - 1:,} more; nothing was released")
+
+
+def _scan_text(path: Path) -> None:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not text: a release holds no images") from None
+    if "data:image/" in text:
+        raise ValueError(f"{path} holds an embedded image: a release holds none")
+
+
+def _scan_captions(folder: Path, texts: pa.ChunkedArray) -> None:
+    files = sorted((folder / "metadata").glob("*.parquet"))
+    captions = pa.concat_tables(pq.read_table(path, columns=["all_captions"]) for path in files)["all_captions"]
+    equal = pc.sum(pc.equal(captions, texts)).as_py() or 0
+    if equal > MOST_EQUAL * len(captions):
+        raise ValueError(f"{equal:,} of {len(captions):,} captions are the text of their post: nothing was released")

@@ -1,0 +1,168 @@
+"""What is made from a working folder and named to `twigma removals --derived`: checked first, erased afterwards.
+
+Releases, reports and sets of liked images are deleted when they name what was removed: they can be made again. Sheets
+that people filled in lose rows. Also what `load_dataset("twigma")` keeps.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from twigma.builder.removals import erase, erase_lists
+from twigma.core import inventory
+from twigma.core.safety import owned_folders
+from twigma.rehydrate.posts.removed_ids import Removed
+
+NUMBER = re.compile(rb"(?<![0-9A-Za-z])[0-9]{1,20}(?![0-9A-Za-z])")
+TEXTS = (".json", ".jsonl", ".csv", ".html", ".md", ".txt", ".toml")
+EXPECTED = "release, report, set of liked images or folder of sheets"
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The folders named, by what is done with them; nothing in them has been touched."""
+
+    made: tuple[owned_folders.Made, ...]
+    sheets: tuple[Path, ...]
+    hashtags: tuple[Path, ...]
+
+
+class Deleted(NamedTuple):
+    """Folders deleted, files in them that are not ours, which stay, and folders that could not be deleted."""
+
+    deleted: list[str]
+    left: list[str]
+    failed: list[str]
+
+
+def check(derived: Sequence[Path], work: Path) -> Derived:
+    """Tell what each folder is, links followed, before anything is erased.
+
+    ValueError for a folder that is none of ours, that holds files its mark does not list, or that is, holds or lies in
+    the working folder.
+    """
+    made, sheets, hashtags = list[owned_folders.Made](), list[Path](), list[Path]()
+    for named in dict.fromkeys(derived):
+        owned_folders.require_apart(named, work)
+        folder = named.resolve()
+        found = owned_folders.recognize(folder)
+        if found is not None:
+            _refuse_foreign(named, found)
+            made.append(found)
+        elif erase_lists.is_sheets(folder):
+            sheets.append(folder)
+        elif erase_lists.is_hashtag_sheet(folder / inventory.HASHTAG_SHEET):
+            hashtags.append(folder)
+        else:
+            raise ValueError(f"{named} is no {EXPECTED}: nothing was erased; leave it out, or name the right folder")
+    return Derived(tuple(dict.fromkeys(made)), tuple(sheets), tuple(hashtags))
+
+
+def _refuse_foreign(named: Path, made: owned_folders.Made) -> None:
+    if others := owned_folders.foreign(made):
+        raise ValueError(
+            f"{named} holds files that are not part of the {made.kind}: {owned_folders.listed(others)}; "
+            "nothing was erased: move them away first"
+        )
+
+
+def erase_sheets(derived: Derived, removed: Removed, names: Collection[str]) -> int:
+    """Take rows out of the sheets that people filled in; the number of rows."""
+    rows = sum(erase_lists.sheets(folder, removed) for folder in derived.sheets)
+    sheets = [folder / inventory.HASHTAG_SHEET for folder in derived.hashtags]
+    return rows + sum(erase_lists.hashtag_sheet(path, removed, names) for path in sheets)
+
+
+def delete_made(derived: Derived, names: Collection[str]) -> Deleted:
+    """Delete the listed files of the folders that name what was removed."""
+    found = Deleted([], [], [])
+    for made in derived.made:
+        owned_folders.sweep(made.folder)  # a run that was killed may have left tables beside it
+        if not any(mentions(path, names) for path in made.folder.rglob("*")):
+            continue
+        try:
+            others = owned_folders.delete(made)
+        except OSError as error:
+            found.failed.append(f"{made.folder} cannot be deleted ({error.strerror})")
+            continue
+        found.deleted.append(str(made.folder))
+        found.left.extend(f"{made.folder / name}: not part of the {made.kind}" for name in others)
+    return found
+
+
+def beside_sheets(derived: Derived) -> Iterator[Path]:
+    """Every file of the folders of sheets, to be searched: people keep other files beside them."""
+    for folder in (*derived.sheets, *derived.hashtags):
+        yield from folder.rglob("*")
+
+
+def still_named(paths: Iterable[Path], names: Collection[str]) -> list[str]:
+    """Which of these files name what was removed; they are not ours to change."""
+    return [f"{path}: not ours, names what was removed" for path in sorted(paths) if mentions(path, names)]
+
+
+def mentions(path: Path, names: Collection[str]) -> bool:
+    """Whether a file is named after, or holds, one of these ids."""
+    if not path.is_file():
+        return False
+    if path.stem in names:
+        return True
+    if path.suffix == ".parquet":
+        return _parquet_holds(path, names)
+    if path.suffix not in TEXTS:
+        return False
+    wanted = {name.encode() for name in names}
+    with path.open("rb") as file:
+        return any(not wanted.isdisjoint(NUMBER.findall(line)) for line in file)
+
+
+def _parquet_holds(path: Path, names: Collection[str]) -> bool:
+    try:
+        return erase.holds(pq.read_table(path), names)
+    except (pa.ArrowException, OSError):
+        return True  # damaged: nobody knows what it holds
+
+
+# ------------------------------------------------------------------ the cache of `datasets`
+
+
+def drop_caches() -> list[str]:
+    """Delete what `load_dataset("twigma")` keeps: it is made again from what is left.
+
+    Whatever else lies under that name, such as a folder of yours where the cache was set to, stays.
+    """
+    from datasets.config import HF_DATASETS_CACHE
+
+    cache = Path(HF_DATASETS_CACHE) / "twigma"
+    described = [path for path in cache.glob("*/*/*/dataset_info.json") if _is_ours(path)]
+    for path in described:
+        for part in (*path.parent.glob("*.arrow"), path):
+            part.unlink(missing_ok=True)
+        folder = path.parent
+        for lock in folder.parent.glob(f"{folder.name}*.lock"):
+            lock.unlink(missing_ok=True)
+        _prune(folder, cache)
+    return [str(cache)] if described else []
+
+
+def _is_ours(info: Path) -> bool:
+    try:
+        return bool(json.loads(info.read_bytes()).get("dataset_name") == "twigma")
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _prune(folder: Path, last: Path) -> None:
+    """Remove a folder and those above it up to `last`, as far as they are empty."""
+    while folder.is_relative_to(last):
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent

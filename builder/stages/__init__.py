@@ -1,0 +1,1 @@
+"""The stages that add columns to images: embed, texts, caption, nsfw, dedupe."""

@@ -1,0 +1,1 @@
+"""What a working folder holds, what is missing, and what to run next."""

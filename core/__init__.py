@@ -1,0 +1,1 @@
+"""What every room stands on: the columns, the working folder, atomic files, column parts and locks."""

@@ -1,0 +1,1 @@
+"""Work spread over a Ray cluster, and scratch folders on its nodes."""

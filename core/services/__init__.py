@@ -1,0 +1,1 @@
+"""HTTP services: answers of bounded size and time."""

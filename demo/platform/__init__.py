@@ -1,0 +1,1 @@
+"""The loopback platform that serves a world as X does."""

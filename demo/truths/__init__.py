@@ -1,0 +1,1 @@
+"""What was planted in the world, and whether the report recovers it."""

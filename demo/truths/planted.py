@@ -1,0 +1,207 @@
+"""Writes down what was planted in a demo world: `truth.json`, and `truth_images.parquet` with a row per photo.
+
+`truth.json` is written last: it marks the world as finished. What depends upon the embedding is measured here by
+brute force, independently of the product's own analyses.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from twigma.core import columns
+from twigma.demo.drawing import pictures
+from twigma.demo.drawing.pictures import THEMES
+from twigma.demo.world import likes
+from twigma.demo.world import posts as plan
+from twigma.demo.world.photos import Photo, carries_photo
+from twigma.demo.world.posts import DEAD, Authors, Post
+from twigma.demo.world.references import PER_ARTIST, PER_PROMPT, Reference
+
+GONE = {"deleted": "not_found", "protected": "unauthorized", "suspended": "suspended", "absent": "absent"}
+Truth = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A world as made: posts by time, photos, authors, reference sets, embeddings by set, and the listed ids."""
+
+    posts: Sequence[Post]
+    shots: Sequence[Photo]
+    authors: Authors
+    sets: Sequence[Reference]
+    embedded: Mapping[str, NDArray[np.float16]]
+    listed: set[int]
+
+
+def finished(folder: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether `folder` holds the world of these settings; ValueError when it holds another one."""
+    path = folder / "truth.json"
+    if not path.exists():
+        return False
+    found = json.loads(path.read_text("utf-8"))["settings"]
+    if found != settings:
+        raise ValueError(f"{folder} holds a world made with {found}, expected {dict(settings)}: choose a new folder")
+    return True
+
+
+def searchable(post: Post) -> bool:
+    """Whether a search for the hashtags finds the post."""
+    return carries_photo(post) and post.tagged
+
+
+def write(folder: Path, settings: Mapping[str, Any], made: Made) -> None:
+    """Write both files."""
+    columns.write_parquet(folder / "truth_images.parquet", _images(made))
+    parts = (_posts(made), _photos(made), _themes(made), _likes(made), _geometry(made))
+    truth = {key: value for part in parts for key, value in part.items()}
+    columns.write_json(folder / "truth.json", {"settings": dict(settings), **truth})
+
+
+def _images(made: Made) -> pa.Table:
+    first: dict[int, Post] = {}
+    for post in made.posts:
+        for row in post.photos if post.carries != "retweet" else []:
+            first.setdefault(row, post)
+    rows = []
+    for row, shot in enumerate(made.shots):
+        of = shot.duplicate_of
+        rows.append(
+            {
+                "image_name": str(shot.media_id),
+                "id": str(first[row].id),
+                "theme": shot.picture.subject,
+                "subject": shot.picture.subject,
+                "caption": pictures.caption(shot.picture),
+                "nsfw": shot.picture.veil,
+                "duplicate_of": None if of is None else str(made.shots[of].media_id),
+                "duplicate_kind": shot.duplicate_kind,
+                "answer": shot.answer,
+                "similarity": None if np.isnan(shot.similarity) else shot.similarity,
+                "quintile": shot.quintile or None,
+            }
+        )
+    return pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["image_name"])))
+
+
+# ------------------------------------------------------------- posts and photos
+
+
+def _posts(made: Made) -> Truth:
+    with_photos = [post for post in made.posts if carries_photo(post)]
+    reached = [post for post in made.posts if searchable(post) or post.id in made.listed]
+    by_month = Counter(f"{post.created_at:%Y-%m}" for post in with_photos)
+    return {
+        "growth_per_month": plan.GROWTH,
+        "posts_per_month": {f"{month:%Y-%m}": by_month[f"{month:%Y-%m}"] for month in plan.MONTHS},
+        "posts": len(with_photos),
+        "carried": dict(Counter(post.carries for post in made.posts)),
+        "listed": len(made.listed),
+        "found_by_search": sum(searchable(post) for post in made.posts),
+        "found_both_ways": sum(searchable(post) and post.id in made.listed for post in made.posts),
+        "outcomes": _outcomes(reached),
+        "outcomes_listed": _outcomes([post for post in made.posts if post.id in made.listed]),
+        "rows": sum(len(post.photos) for post in with_photos),
+    }
+
+
+def _outcomes(posts: Sequence[Post]) -> dict[str, int]:
+    """Posts per outcome of a look-up."""
+    return dict(Counter(GONE.get(post.carries, "found") for post in posts))
+
+
+def _photos(made: Made) -> Truth:
+    kinds = Counter(shot.duplicate_kind for shot in made.shots if shot.duplicate_kind)
+    shared = [
+        [str(post.id), str(made.shots[post.photos[0]].media_id)] for post in made.posts if post.carries == "media_id"
+    ]
+    kept = [shot for shot in made.shots if shot.fresh]
+    pairs = [
+        [str(shot.media_id), str(made.shots[shot.duplicate_of].media_id), shot.duplicate_kind]
+        for shot in made.shots
+        if shot.duplicate_of is not None
+    ]
+    return {
+        "photos": len(made.shots),
+        "answers": dict(Counter(shot.answer for shot in made.shots)),
+        "fetched": sum(shot.answer not in DEAD for shot in made.shots),
+        "kept": len(kept),
+        "duplicates": {"media_id": len(shared), **kinds},
+        "duplicate_pairs": pairs,
+        "shared_photos": shared,
+        "nsfw_share": float(np.mean([shot.picture.veil for shot in kept])),
+    }
+
+
+def _themes(made: Made) -> Truth:
+    kept = Counter(shot.picture.subject for shot in made.shots if shot.fresh)
+    prompts = next(one for one in made.sets if one.name == "prompts")
+    asked = Counter(picture.subject for picture in prompts.pictures)
+    p, q = ({theme: count[theme] / count.total() for theme in THEMES} for count in (kept, asked))
+    finite = all(q[theme] for theme in THEMES if p[theme])
+    divergence = sum(p[theme] * np.log(p[theme] / q[theme]) for theme in THEMES if p[theme]) if finite else None
+    return {
+        "themes": list(THEMES),
+        "rising": [theme for theme in THEMES if plan.SHARES[theme][1] > 0],
+        "falling": [theme for theme in THEMES if plan.SHARES[theme][1] < 0],
+        "flat": [theme for theme in THEMES if plan.SHARES[theme][1] == 0],
+        "nsfw_themes": sorted(plan.VEILED),
+        "p": p,
+        "q": q,
+        "kl_posts_prompts": None if divergence is None else float(divergence),
+    }
+
+
+def _likes(made: Made) -> Truth:
+    live = [post.likes for post in made.posts if carries_photo(post)]
+    return {
+        "quintile_irr": {str(row + 1): irr for row, irr in enumerate(likes.QUINTILE_IRR)},
+        "follower_irr": dict(zip(("<500", "500-5000", ">5000"), likes.FOLLOWER_IRR, strict=True)),
+        "frailty_variance": plan.FRAILTY_VARIANCE,
+        "mean_likes": float(np.mean(live)),
+        "authors": len(made.authors.ids),
+    }
+
+
+# ------------------------------------------------------------------- geometry
+
+
+def _geometry(made: Made) -> Truth:
+    by_set = dict(made.embedded)
+    groups = {one.name: one for one in made.sets}
+    distances = {name: mean_distance(rows) for name, rows in by_set.items()}
+    distances["same artist"] = _within(by_set["paintings"], PER_ARTIST)
+    distances["same prompt"] = _within(by_set["prompts"], PER_PROMPT)
+    between = _between(by_set["prompts"], np.array(groups["prompts"].groups()))
+    return {
+        "distances": distances,
+        "between_prompts": between,
+        "within_between": distances["same prompt"] / between,
+    }
+
+
+def mean_distance(rows: NDArray[np.float16]) -> float:
+    """Mean Euclidean distance over all pairs of different rows (paper, Fig 3a)."""
+    return float(_pairwise(rows)[np.triu_indices(len(rows), 1)].mean())
+
+
+def _pairwise(rows: NDArray[np.float16]) -> NDArray[np.float64]:
+    """Distances between all rows, float64[n, n]."""
+    exact = rows.astype(np.float64)
+    square = (exact**2).sum(1)
+    return np.asarray(np.sqrt(np.maximum(square[:, None] + square[None] - 2 * exact @ exact.T, 0)))
+
+
+def _within(rows: NDArray[np.float16], size: int) -> float:
+    """Mean distance in each group of `size` consecutive rows, groups weighted equally."""
+    return float(np.mean([mean_distance(rows[at : at + size]) for at in range(0, len(rows), size)]))
+
+
+def _between(rows: NDArray[np.float16], groups: NDArray[np.str_]) -> float:
+    return float(_pairwise(rows)[groups[:, None] != groups[None]].mean())

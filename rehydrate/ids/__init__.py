@@ -1,0 +1,1 @@
+"""What a post id is, the list files people bring, and samples of them."""

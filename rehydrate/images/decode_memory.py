@@ -1,0 +1,113 @@
+"""Room for large images: how many are decoded at once, over all threads and worker processes of this machine.
+
+An image of 50 million pixels takes half a gigabyte while it is decoded, whatever its file weighs. Small ones go ahead;
+large ones wait for one of as many places as the machine's free memory has. Used by `twigma rehydrate`, `twigma add` and
+every stage with pixels.
+"""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO
+
+from twigma.rehydrate.images.decode import BadImage, read_header
+
+LARGE_PIXELS = 4_000_000  # an image below takes less than 50 MB
+LARGE_BYTES = 700 << 20  # what the largest one takes, with its copies
+MOST_PLACES = 64
+LEAST_SHARE, MOST_SHARE = 2 << 30, 4 << 30  # bytes that one worker process may ask for, its libraries included
+LEAST_BUFFER, MOST_BUFFER = 32 << 20, 256 << 20  # bytes of images that one holds while others are fetched
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def available() -> int:
+    """Bytes of memory that this process may still take: the machine's, or its container's if that is less."""
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        pass
+    try:
+        limit, used = ((_CGROUP / name).read_text("ascii").strip() for name in ("memory.max", "memory.current"))
+        return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
+    except (OSError, ValueError):
+        return free
+
+
+def places(free: int | None = None) -> int:
+    """How many large images may be decoded at once: what half of the free memory has room for, at least one."""
+    half = (available() if free is None else free) // 2
+    return min(MOST_PLACES, max(1, half // LARGE_BYTES))
+
+
+def share(workers: int, free: int | None = None) -> int:
+    """Bytes that each of so many worker processes may ask for: its part of half the free memory, within bounds."""
+    half = (available() if free is None else free) // 2
+    return min(MOST_SHARE, max(LEAST_SHARE, half // max(1, workers)))
+
+
+def buffer(workers: int, free: int | None = None) -> int:
+    """Bytes of images that each of so many workers may hold before and after decoding: an eighth of the free memory."""
+    eighth = (available() if free is None else free) // 8
+    return min(MOST_BUFFER, max(LEAST_BUFFER, eighth // max(1, workers)))
+
+
+class Places:
+    """Places for large images, shared by threads, and by the processes that name the same file.
+
+    A place is a lock on one byte of the file: the kernel gives it back when its process is killed.
+    """
+
+    def __init__(self, count: int, file: Path | None = None) -> None:
+        self._count, self._path = count, file
+        self._threads = threading.BoundedSemaphore(count if file is None else 1)
+
+    @contextmanager
+    def room(self, data: bytes) -> Iterator[None]:
+        """Wait until an encoded image may be decoded."""
+        if not _is_large(data):
+            yield
+            return
+        with self._threads:
+            if self._path is None:
+                yield
+                return
+            with self._path.open("a+b") as file:  # closing it gives the place back
+                self._take(file)
+                yield
+
+    def _take(self, file: IO[bytes]) -> None:
+        """Lock the first free place; they are asked in turn, as one of several cannot be waited for."""
+        while True:
+            for at in range(self._count):
+                try:
+                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)
+                except OSError:
+                    continue
+                return
+            time.sleep(0.05)
+
+
+def _is_large(data: bytes) -> bool:
+    try:
+        header = read_header(data)
+    except BadImage:
+        return False
+    return header.width * header.height > LARGE_PIXELS
+
+
+_ours: list[Places] = []
+_making = threading.Lock()
+
+
+def room(data: bytes) -> AbstractContextManager[None]:
+    """Wait until an encoded image may be decoded in this process, beside its other threads."""
+    with _making:
+        if not _ours:  # measured when the first image comes
+            _ours.append(Places(places()))
+    return _ours[0].room(data)

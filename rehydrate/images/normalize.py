@@ -1,0 +1,111 @@
+"""What is stored of an image: its own bytes where nothing has to change, else upright 8-bit pixels or a smaller copy.
+
+So any reader of the tars sees the right pixels, also one that knows nothing of EXIF. Used by `twigma rehydrate`.
+"""
+
+import io
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from twigma.rehydrate.images.decode import BadImage, Header, check, open_image, open_upright, read_header, read_pixels
+
+QUALITIES = (95, 98, 100)  # of a JPEG that had to be turned, the first that comes close enough
+BAND = 256  # rows compared at once
+CLOSE = 3  # gray levels that any of its pixels may be off
+SMALLER = (95, 85, 75)  # of a shrunk JPEG, the first with which the file does not grow
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An image as it is stored: its bytes, what they are, and a note where they are not simply the original's."""
+
+    data: bytes
+    header: Header
+    note: str | None = None
+
+
+def keep(data: bytes, image_size: int | None = None) -> Kept:
+    """Check an image to its last byte and give what to store; BadImage if it is refused.
+
+    With `image_size` an image whose longer side is larger becomes a JPEG of that size.
+    """
+    header = read_header(data)
+    try:
+        if image_size is not None and max(header.width, header.height) > image_size:
+            return _shrunk(data, header, image_size)
+        header = check(data)
+        note = "; ".join(_notes(header)) or None
+        return Kept(data, header, note) if not (header.turned or header.deep) else _rewritten(data, header, note)
+    except BadImage:
+        raise
+    except Exception as error:  # encoders too have many ways to fail on what strangers drew
+        raise BadImage("decode", f"{header.format} cannot be stored: {error}") from error
+
+
+def _notes(header: Header) -> list[str]:
+    said = {
+        "first of several frames is used": header.animated,
+        "turned as its EXIF says": header.turned,
+        "16 bits a channel made 8": header.deep,
+    }
+    told = [words for words, true in said.items() if true]
+    return [header.warning, *told] if header.warning else told
+
+
+# ------------------------------------------------------------------ upright, 8 bits
+
+
+def _rewritten(data: bytes, header: Header, note: str | None) -> Kept:
+    """The upright 8-bit pixels: a JPEG as good as the eye can tell, anything else without loss."""
+    image = open_upright(data)
+    plain = replace(header, turned=False, deep=False)
+    if header.format == "jpg":
+        image = image if image.mode in ("L", "RGB") else image.convert("RGB")
+        for quality in QUALITIES:
+            stored = _encoded(image, "JPEG", quality=quality, subsampling=0)
+            if _off_by(stored, image) <= CLOSE:
+                return Kept(stored, plain, note)
+    if header.format == "webp":
+        return Kept(_encoded(image, "WEBP", lossless=True), plain, note)
+    return Kept(_encoded(image, "PNG"), replace(plain, format="png"), note)
+
+
+def _encoded(image: Image.Image, format: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, icc_profile=image.info.get("icc_profile"), **options)
+    return buffer.getvalue()
+
+
+def _off_by(stored: bytes, image: Image.Image) -> int:
+    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    other = np.asarray(open_image(stored))
+    bands = (slice(top, top + BAND) for top in range(0, len(pixels), BAND))
+    return max(int(np.abs(other[band].astype(np.int16) - pixels[band]).max()) for band in bands)
+
+
+# ------------------------------------------------------------------ smaller
+
+
+def _shrunk(data: bytes, header: Header, image_size: int) -> Kept:
+    """Shrink, from a JPEG decoded at no more than the size needed."""
+    header, pixels = read_pixels(data, _fitted(header.width, header.height, image_size))
+    width, height = _fitted(header.width, header.height, image_size)
+    halves = 2 * width >= pixels.shape[1] and 2 * height >= pixels.shape[0]  # linear then leaves no pixel out
+    cv2.setNumThreads(1)
+    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR if halves else cv2.INTER_AREA)
+    for quality in SMALLER:
+        stored = simplejpeg.encode_jpeg(small, quality, colorsubsampling="420")
+        if len(stored) <= len(data):
+            break
+    note = "; ".join([*_notes(header), f"shrunk from {header.width}x{header.height}"])
+    return Kept(stored, Header("jpg", width, height), note)
+
+
+def _fitted(width: int, height: int, image_size: int) -> tuple[int, int]:
+    """Width and height at which the longer side is `image_size`."""
+    scale = image_size / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))

@@ -1,0 +1,189 @@
+"""What a line of an archive says of posts, whatever tool wrote it, in the shape of API v2. Pure.
+
+Recognised by content: pages of API v2 and flattened posts (twarc, 4CAT), posts of API v1.1 and of its streams, and what
+Zeeschuimer records of X's website, alone or as 4CAT keeps it. `twigma import` reads archives with it.
+"""
+
+import datetime
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from twigma.rehydrate.ids.post_ids import why_bad
+from twigma.rehydrate.posts.page_content import dicts, media_keys
+from twigma.rehydrate.posts.page_store import utc_text
+from twigma.rehydrate.sources.archives.legacy_formats import (
+    Row,
+    author_of,
+    id_text,
+    inner,
+    scalars,
+    v1_media,
+    v1_post,
+    v1_user,
+    web_post,
+    web_user,
+)
+
+UNDATED = "0001-01-01T00:00:00.000000Z"  # of a record that does not say when it was captured: older than any other
+SITES = ("twitter.com", "x.com")
+GONE = {"title": "Not Found Error", "type": "https://api.x.com/2/problems/resource-not-found", "parameter": "ids"}
+POST = ("text", "author_id", "created_at", "possibly_sensitive")
+HISTORY = ("edit_history_tweet_ids", "edit_history_post_ids")
+NOTES = ("note_tweet", "note_post")
+REFERENCES = ("referenced_tweets", "referenced_posts")
+MEDIA = ("media_key", "type", "url", "width", "height")
+ERROR = ("title", "type", "detail", "parameter", "value", "resource_id")
+PAGE_MARKS = ("data", "errors", "includes", "meta")
+V1_MARKS = ("id_str", "full_text", "favorite_count", "user", "extended_tweet")
+
+
+class Record(NamedTuple):
+    """One post as captured at a time: in the shape of v2 with its media and author, or the error that it is gone."""
+
+    id: str
+    captured: str
+    post: Row | None
+    media: Sequence[Row] = ()
+    user: Row | None = None
+    error: Row | None = None
+
+    @property
+    def counts_followers(self) -> bool:
+        """Whether it says how many followers the author has."""
+        return self.user is not None
+
+
+def archived_posts(value: Any, captured: str = UNDATED) -> Iterator[Record | str]:
+    """Every post of a JSON value from an archive; for what is not a post, a text that says why.
+
+    `captured` is when the value around it was captured; to the hour, so that many posts share a page.
+    """
+    if isinstance(value, list):
+        for item in value:
+            yield from archived_posts(item, captured)
+    elif not isinstance(value, dict):
+        yield f"expected a JSON object, found {type(value).__name__}"
+    else:
+        yield from _object(value, max(captured, _captured(value)))
+
+
+def _object(value: Row, captured: str) -> Iterator[Record | str]:
+    site = value.get("source_platform", inner(value, "__import_meta").get("source_platform", SITES[0]))
+    if site not in SITES:
+        yield f"from {str(site)[:40]}, not from X"
+    elif "source_platform" in value:  # Zeeschuimer; 4CAT unwraps it
+        yield from archived_posts(value.get("data"), captured)
+    elif isinstance(value.get("delete"), dict):
+        yield _gone(inner(value, "delete", "status"), captured)
+    elif "legacy" in value:
+        yield _web(value, captured)
+    elif isinstance(value.get("tweet"), dict):  # shown with a warning, or in an account's own archive
+        yield from archived_posts(value["tweet"], captured)
+    elif isinstance(value.get("statuses"), list):
+        yield from archived_posts(value["statuses"], captured)
+    elif any(mark in value for mark in PAGE_MARKS):
+        yield from _page(value, captured)
+    elif any(mark in value for mark in V1_MARKS):
+        yield _v1(value, captured)
+    else:
+        yield _v2(value, captured, _expanded(value), value.get("author") or value.get("author_user"))
+
+
+def _captured(value: Row) -> str:
+    """When a record says it was captured, to the hour."""
+    stamp = inner(value, "__twarc").get("retrieved_at")
+    milliseconds = value.get("timestamp_collected", inner(value, "__import_meta").get("timestamp_collected"))
+    try:
+        if isinstance(stamp, str):
+            time = datetime.datetime.fromisoformat(stamp)
+            time = time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
+        elif isinstance(milliseconds, int):
+            time = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
+        else:
+            return UNDATED
+        return utc_text(time.replace(minute=0, second=0, microsecond=0))
+    except (ValueError, OverflowError, OSError):
+        return UNDATED
+
+
+# ------------------------------------------------------------------- shapes
+
+
+def _page(page: Row, captured: str) -> Iterator[Record | str]:
+    """A page of API v2; a stream has one post a page."""
+    media = {str(one.get("media_key")): one for one in dicts(page.get("includes"), "media")}
+    users = {str(one.get("id")): one for one in dicts(page.get("includes"), "users")}
+    data = page.get("data", [])
+    for error in dicts(page.get("errors")):
+        name = str(error.get("value", error.get("resource_id")))
+        if error.get("parameter", "ids") == "ids" and not why_bad(name):
+            yield Record(name, captured, None, error=scalars(error, ERROR))
+    for post in data if isinstance(data, list) else [data]:
+        if isinstance(post, dict):
+            attached = [media[key] for key in media_keys(post) if key in media]
+            yield _v2(post, captured, attached, users.get(str(post.get("author_id"))))
+        else:
+            yield f"expected a post, found {type(post).__name__}"
+
+
+def _v2(post: Row, captured: str, media: list[Row], author: Any) -> Record | str:
+    if "text" not in post:
+        return _no_post(post)
+    chosen = scalars(post, POST)
+    chosen["public_metrics"] = scalars(inner(post, "public_metrics"))
+    chosen["entities"] = _tags(post)
+    chosen["attachments"] = {"media_keys": media_keys(post) or [one["media_key"] for one in media]}
+    chosen |= {name: [str(one) for one in post[name]] for name in HISTORY if isinstance(post.get(name), list)}
+    chosen |= {
+        name: scalars(post[name], ("text",)) | {"entities": _tags(post[name])} for name in NOTES if inner(post, name)
+    }
+    chosen |= {name: [scalars(one, ("type", "id")) for one in dicts(post, name)] for name in REFERENCES if name in post}
+    user = author_of(inner(author).get("id"), inner(author, "public_metrics").get("followers_count"))
+    return _record(post.get("id"), captured, chosen, [scalars(one, MEDIA) for one in media], user)
+
+
+def _expanded(post: Row) -> list[Row]:
+    """The media in a flattened post: objects beside the keys (twarc) or in their place (4CAT)."""
+    attachments = post.get("attachments")
+    found = dicts(attachments, "media") or dicts(attachments, "media_keys")
+    return [one for one in found if isinstance(one.get("media_key"), str)]
+
+
+def _v1(tweet: Row, captured: str) -> Record | str:
+    if not ("text" in tweet or "full_text" in tweet):
+        return _no_post(tweet)
+    return _record(
+        id_text(tweet) or tweet.get("id"), captured, v1_post(tweet), v1_media(tweet), v1_user(inner(tweet, "user"))
+    )
+
+
+def _web(result: Row, captured: str) -> Record | str:
+    """A post of X's website; `id` and `item_id` went through a float there, `rest_id` did not."""
+    legacy = inner(result, "legacy")
+    if "full_text" not in legacy:
+        return _no_post(legacy or result)
+    name = result.get("rest_id") or legacy.get("id_str")
+    return _record(name, captured, web_post(result), v1_media(legacy), web_user(result))
+
+
+def _gone(status: Row, captured: str) -> Record | str:
+    """A notice in a stream that a post was deleted."""
+    name = id_text(status) or ""
+    return Record(name, captured, None, error=GONE | {"value": name}) if not why_bad(name) else "a deletion without id"
+
+
+def _record(name: Any, captured: str, post: Row, media: list[Row], user: Row | None) -> Record | str:
+    name = str(name) if isinstance(name, str | int | float) else ""
+    if reason := why_bad(name):
+        return f"post id {name[:40]!r}: {reason}"
+    post = {"id": name, "attachments": {"media_keys": [one["media_key"] for one in media]}} | post
+    return Record(name, captured, post, media, user)
+
+
+def _tags(row: Row) -> Row:
+    return {"hashtags": [scalars(tag, ("tag",)) for tag in dicts(row.get("entities"), "hashtags")]}
+
+
+def _no_post(value: Row) -> str:
+    fields = ", ".join(str(name)[:20] for name in list(value)[:6])
+    return f"no post: expected an id and a text, found {f'fields {fields}' if fields else 'nothing'}"

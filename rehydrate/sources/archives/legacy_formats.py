@@ -1,0 +1,138 @@
+"""Posts as X's API v1.1 and its website wrote them, in the shape of API v2. Pure.
+
+The website's GraphQL answers (what Zeeschuimer records) hold the v1.1 post under `legacy`, with the author beside it.
+`twigma import` uses it for archives of either kind.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from twigma.rehydrate.posts.page_content import dicts
+
+Row = dict[str, Any]
+SCALAR = str | int  # bool is one of them
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+TIME = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([0-9]{2}) ([0-9:]{8}) ([+-][0-9]{2})([0-9]{2}) ([0-9]{4})")
+RETWEET = ("retweeted_status", "retweeted_status_result", "retweeted_status_id_str")
+METRICS = {  # theirs -> ours
+    "favorite_count": "like_count",
+    "retweet_count": "retweet_count",
+    "quote_count": "quote_count",
+    "reply_count": "reply_count",
+}
+
+
+def inner(value: Any, *path: str) -> Row:
+    """The object at this path of keys; empty where there is none."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def scalars(row: Row, names: Iterable[str] | None = None) -> Row:
+    """The fields of these names, or all, that are text, whole numbers or flags: nothing nested goes into a page."""
+    return {name: row[name] for name in (row if names is None else names) if isinstance(row.get(name), SCALAR)}
+
+
+def v1_post(tweet: Row) -> Row:
+    """A v1.1 post in the shape of v2, without id and media. A streamed one is whole only in `extended_tweet`."""
+    whole = tweet | inner(tweet, "extended_tweet")
+    sensitive = tweet.get("possibly_sensitive")
+    said = {
+        "text": whole.get("full_text", whole.get("text")),
+        "created_at": iso_time(tweet.get("created_at")),
+        "author_id": id_text(inner(tweet, "user")) or tweet.get("user_id_str"),
+    }
+    metrics = {ours: number(tweet.get(theirs)) for theirs, ours in METRICS.items()}
+    post = {**scalars(said), "public_metrics": scalars(metrics), "entities": _hashtags(inner(whole, "entities"))}
+    if isinstance(sensitive, bool):
+        post["possibly_sensitive"] = sensitive
+    if any(tweet.get(name) for name in RETWEET):
+        post["referenced_tweets"] = [{"type": "retweeted"}]
+    return post
+
+
+def v1_media(tweet: Row) -> list[Row]:
+    """Its media in the shape of v2. `entities` has only the first photo, and calls the still of a video a photo."""
+    whole = tweet | inner(tweet, "extended_tweet")
+    found = dicts(whole.get("extended_entities"), "media") or dicts(whole.get("entities"), "media")
+    return [
+        scalars({"media_key": key, "type": media.get("type"), "url": media.get("media_url_https")})
+        for media in found
+        if isinstance(key := media.get("media_key") or id_text(media), str)
+    ]
+
+
+def v1_user(user: Row) -> Row | None:
+    """A v1.1 author with the number of followers; None where either is missing."""
+    return author_of(id_text(user), user.get("followers_count"))
+
+
+def web_post(result: Row) -> Row:
+    """A post of the website's GraphQL answers in the shape of v2, without id and media."""
+    legacy = inner(result, "legacy")
+    post = v1_post(legacy if "user" not in result else legacy | {"user": result["user"]})
+    if "author_id" not in post:
+        post |= scalars({"author_id": _web_author(result).get("rest_id")})
+    note = inner(result, "note_tweet", "note_tweet_results", "result")
+    if isinstance(note.get("text"), str):
+        post["note_tweet"] = {"text": note["text"], "entities": _hashtags(inner(note, "entity_set"))}
+    control = inner(result, "edit_control")
+    edits = control.get("edit_tweet_ids") or inner(control, "edit_control_initial").get("edit_tweet_ids")
+    if isinstance(edits, list):
+        post["edit_history_tweet_ids"] = [str(edit) for edit in edits]
+    if "possibly_sensitive" not in post and isinstance(result.get("possibly_sensitive"), bool):
+        post["possibly_sensitive"] = result["possibly_sensitive"]
+    return post
+
+
+def web_user(result: Row) -> Row | None:
+    """The author of such a post, where X did not leave him out: its followers moved in 2026."""
+    if inner(result, "user"):
+        return v1_user(inner(result, "user"))
+    author = _web_author(result)
+    counts = inner(author, "relationship_counts")
+    return author_of(author.get("rest_id"), counts.get("followers", inner(author, "legacy").get("followers_count")))
+
+
+def author_of(name: Any, followers: Any) -> Row | None:
+    """An author in the shape of v2; None where the id or the number of followers is missing."""
+    followers = number(followers)
+    if not isinstance(name, str) or not isinstance(followers, int):
+        return None
+    return {"id": name, "public_metrics": {"followers_count": followers}}
+
+
+def id_text(record: Row) -> str | None:
+    """The id of a v1.1 object, exact: `id_str`, or `id` where it is a whole number or text."""
+    for value in (record.get("id_str"), record.get("id")):
+        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+            return str(value)
+    return None
+
+
+def iso_time(text: Any) -> Any:
+    """`Wed Oct 10 20:19:24 +0000 2018` as ISO 8601; anything else as it is.
+
+    >>> iso_time("Wed Oct 10 20:19:24 +0000 2018")
+    '2018-10-10T20:19:24+00:00'
+    """
+    match = TIME.fullmatch(text) if isinstance(text, str) else None
+    if match is None or match[1] not in MONTHS:
+        return text
+    return f"{match[6]}-{MONTHS.index(match[1]) + 1:02}-{match[2]}T{match[3]}{match[4]}:{match[5]}"
+
+
+def number(value: Any) -> Any:
+    """A count, which X's own account archives write as text."""
+    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value) else value
+
+
+def _web_author(result: Row) -> Row:
+    return inner(result, "core", "user_results", "result")
+
+
+def _hashtags(entities: Row) -> Row:
+    texts = [tag.get("text") for tag in dicts(entities, "hashtags")]
+    return {"hashtags": [{"tag": text} for text in texts if isinstance(text, str)]}

@@ -1,1 +1,0 @@
-../../untrusted.py

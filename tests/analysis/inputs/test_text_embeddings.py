@@ -1,0 +1,135 @@
+"""Embedded texts as they are read: lengths, authors, passages, other models; and Fig 3d of the whole analysis."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from support.staging import units
+
+from twigma.analysis.analyze import analyze
+from twigma.analysis.figures import sections_prompts
+from twigma.analysis.inputs.text_embeddings import read_texts, text_files
+from twigma.analysis.page.section import Found
+from twigma.analysis.report import report
+from twigma.builder.engine.vectors import as_column
+from twigma.core import columns
+
+MODEL = {"model": "tiny", "sha256": "a"}
+
+
+def write_texts(folder, kind, names, words, *, rng):
+    """A part as `twigma texts` writes it."""
+    part = pa.table(
+        {
+            "id": [f"9{name}" for name in names],
+            "image_name": names,
+            "embedding": as_column(units(rng, len(names))),
+            "words": pa.array(words, pa.int32()),
+            "tokens": pa.array(np.asarray(words) + 2, pa.int32()),
+        }
+    )
+    columns.write_part(folder / "columns" / "texts" / f"{kind}.arrow", part, MODEL)
+
+
+def write_images(folder, names, **values):
+    table = columns.add(pa.table({"image_name": names}), id=[f"9{name}" for name in names], **values)
+    columns.write_parquet(folder / "images.parquet", table)
+
+
+def write_set(folder, texts, rng, made_from=MODEL):
+    """A reference set of texts as `twigma reference add` writes it."""
+    names = [f"t{i}" for i in range(len(texts))]
+    write_images(folder, names, text=texts)
+    part = pa.table({"image_name": names, "embedding": as_column(units(rng, len(names)))})
+    columns.write_part(folder / "columns" / "embed_text" / "00000.arrow", part, made_from)
+
+
+@pytest.fixture
+def folders(tmp_path, rng):
+    work, prompts, haiku = (tmp_path / name for name in ("work", "prompts", "haiku"))
+    names = [str(i) for i in range(12)]
+    write_images(work, names, author_id=["a"] * 6 + ["b"] * 5 + [None])
+    write_texts(work, "text", names, [5] * 12, rng=rng)
+    write_images(prompts, names)
+    write_texts(prompts, "group", names, np.arange(1, 13), rng=rng)
+    write_set(haiku, ["old pond frog leaps in"] * 25 + [None], rng)
+    return work, {"prompts": prompts, "haiku": haiku, "empty": tmp_path / "nowhere"}
+
+
+def test_posts_prompts_and_sets_of_texts_are_read(folders):
+    found = read_texts(*folders)
+    assert list(found) == ["posts", "prompts", "haiku"]
+    assert found["posts"].blocks.tolist() == ["a"] * 6 + ["b"] * 5 + ["alone 11"]
+    assert found["prompts"].words.tolist() == list(range(1, 13))
+    assert found["prompts"].tokens.tolist() == list(range(3, 15))
+    assert len(set(found["prompts"].blocks)) == 12
+    assert found["haiku"].words.tolist() == [5] * 25 and found["haiku"].tokens is None
+    assert np.bincount(found["haiku"].blocks).tolist() == [10, 10, 5]
+    np.testing.assert_allclose(np.linalg.norm(found["haiku"].embedding, axis=1), 1, atol=1e-6)
+    assert read_texts(None, {}) == {}
+
+
+def test_texts_of_another_model_are_refused(folders, rng):
+    work, references = folders
+    write_set(references["haiku"], ["a b"], rng, {"model": "tiny", "sha256": "b"})
+    with pytest.raises(ValueError, match=r"'haiku' and 'posts' were embedded by different models .sha256"):
+        read_texts(work, references)
+
+
+@pytest.fixture(scope="module")
+def with_texts(planted, tmp_path_factory):
+    """The planted world with texts: posts as varied as prompts, haiku all alike."""
+    root, rng = tmp_path_factory.mktemp("texts"), np.random.default_rng(0)
+    names = [str(i) for i in range(60)]
+    write_images(root / "prompts", names, group=["a b"] * 60)
+    write_texts(root / "prompts", "group", names, rng.integers(2, 20, 60), rng=rng)
+    write_set(root / "haiku", ["old pond frog leaps in"] * 40, rng)
+    part = pa.table(
+        {"image_name": [f"t{i}" for i in range(40)], "embedding": as_column(np.repeat(units(rng, 1), 40, 0))}
+    )
+    columns.write_part(root / "haiku" / "columns" / "embed_text" / "00000.arrow", part, MODEL)
+    write_images(root / "work", names)
+    write_texts(root / "work", "text", names, rng.integers(2, 20, 60), rng=rng)
+    references = {"prompts": root / "prompts", "haiku": root / "haiku"}
+    found = analyze(planted.release, root / "out", work=root / "work", references=references)
+    return root, found, planted, references
+
+
+def test_fig_3d_of_the_whole_analysis(with_texts):
+    root, found, planted, references = with_texts
+    values = found["values"]
+    assert values["texts/haiku"]["value"] < 1e-3 and values["texts/haiku"]["difference_high"] < 0
+    assert values["texts/posts"]["difference_low"] < 0 < values["texts/posts"]["difference_high"]
+    assert {f"texts/{name}" for name in text_files(root / "work", references)} <= set(found["made_from"]["files"])
+    page = report(root / "out").read_text("utf-8")
+    assert "less varied than prompts of their lengths: haiku; not told from them: posts" in page
+    alone = analyze(planted.release, root / "out2", references={"prompts": references["prompts"]})
+    assert {"figure": "fig3d", "missing": ["other embedded texts"]}.items() <= _skipped(alone, "fig3d").items()
+    without = analyze(planted.release, root / "out3")
+    assert _skipped(without, "fig3d")["missing"] == ["embedded prompts"]
+
+
+def _skipped(found, figure):
+    return next(entry for entry in found["skipped"] if entry["figure"] == figure)
+
+
+def test_words_for_every_outcome():
+    row = {"set": "prompts", "distance": 1.0, "low": 0.9, "high": 1.1, "base_distance": 1.0, "difference": 0.0}
+    row |= {"difference_low": np.nan, "difference_high": np.nan, "unmatched": 1.0, "support": 1.0, "effective": 9.0}
+    row |= {"median_words": 9.0, "long": 0.1, "blocks": 9, "n": 9}
+    more = row | {"set": "posts", "difference_low": 0.1, "difference_high": 0.2}
+    gone = row | dict.fromkeys(("distance", "low", "high", "base_distance", "difference"), np.nan)
+    gone |= {"set": "essay", "support": 0.0, "long": np.nan}
+    found = Found({"fig3d": pd.DataFrame([row, more, gone])}, {}, {"fig3d": {"n": 27}})
+    section = sections_prompts.texts(found)
+    assert section.claim == "By the mean distance of two texts, more varied: posts; of other lengths altogether: essay."
+    assert [cell.text for cell in section.tables[0].rows[2]][:4] == ["essay", "–", "–", "–"]
+    scores = pd.DataFrame(
+        [(name, value, value - 0.1, value + 0.1) for name, value in (("vendi", 8.0), ("conditional", 2.0),
+         ("information", 4.0))], columns=["measure", "value", "low", "high"],
+    ).assign(n=80, prompts=8, m=10)  # fmt: skip
+    said = sections_prompts.vendi(Found({"prompt_vendi": scores}, {}, {})).claim
+    assert said.startswith(
+        "Of 8 effectively different images, a prompt by itself gives 2 and the prompts multiply them"
+    )
+    assert "33.3% of the entropy is the model's own" in said

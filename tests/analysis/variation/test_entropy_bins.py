@@ -1,0 +1,59 @@
+"""Entropy at several k: planted shares of separated clusters, scipy's formula, and the order of the sets."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from twigma.analysis.variation.entropy_bins import entropies
+
+CENTRES, DIM, N = 50, 40, 4000
+
+
+@pytest.fixture(scope="module")
+def sets():
+    """Two sets on the same fifty separated centres: one uses them all alike, the other a few for the most part."""
+    rng = np.random.default_rng(1)
+    centres = rng.normal(size=(CENTRES, DIM))
+    shares = {
+        "even": np.full(CENTRES, 1 / CENTRES),
+        "uneven": np.random.default_rng(2).dirichlet(np.full(CENTRES, 0.3)),
+    }
+    made = {}
+    for name, p in shares.items():
+        x = centres[rng.choice(CENTRES, N, p=p)] + 0.02 * rng.normal(size=(N, DIM))
+        made[name] = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+    return made, shares
+
+
+def test_planted_entropy_is_recovered_at_the_true_k(sets):
+    made, shares = sets
+    found = entropies(made, (10, 50)).query("k == 50").set_index("set")
+    for name, p in shares.items():
+        assert found.loc[name, "miller_madow"] == pytest.approx(stats.entropy(p), abs=0.03)
+        assert found.loc[name, "low"] < found.loc[name, "entropy"] < found.loc[name, "high"]
+        assert found.loc[name, "normalised"] == pytest.approx(found.loc[name, "entropy"] / np.log(50))
+    assert found.loc["uneven", "low"] < stats.entropy(shares["uneven"]) < found.loc["uneven", "high"]
+    assert found["n"].tolist() == [N, N]
+
+
+def test_the_order_of_the_sets_is_told_at_every_k(sets):
+    found = entropies(sets[0], (10, 50, 500), n=3000)
+    assert found.groupby("set")["rank"].unique().map(list).to_dict() == {"even": [1], "uneven": [2]}
+    assert found["k"].unique().tolist() == [10, 50, 500]
+    higher = found.pivot(index="k", columns="set", values="entropy")
+    assert (higher.diff().dropna() > 0).all(axis=None)  # a finer codebook never tells less
+
+
+def test_blocks_widen_the_interval(sets):
+    x = sets[0]["uneven"][:400]
+    copied = {"a": np.repeat(x, 5, axis=0)}
+    alone = entropies(copied, (10,)).iloc[0]
+    together = entropies(copied, (10,), blocks={"a": np.repeat(np.arange(400), 5)}).iloc[0]
+    assert together["high"] - together["low"] == pytest.approx(5**0.5 * (alone["high"] - alone["low"]), rel=1e-6)
+
+
+def test_a_codebook_larger_than_the_data_is_left_out(sets):
+    x = sets[0]["even"][:100]
+    assert entropies({"a": x, "b": x})["k"].unique().tolist() == [10]
+    with pytest.raises(ValueError, match="ten rows a cluster"):
+        entropies({"a": x[:20], "b": x[:20]})

@@ -1,0 +1,219 @@
+"""Clusters against scikit-learn and planted groups; the map keeps neighbours; equal bytes on equal input."""
+
+import faiss
+import numpy as np
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score
+from support.staging import DIM, encode, make_images, make_shard, pixels, planted, units, vectors_of, write_embeddings
+
+from twigma.builder.clusters import cluster as stage
+from twigma.builder.clusters.assign import frozen
+from twigma.builder.engine.vectors import Vectors
+from twigma.builder.removals.removals import removals
+from twigma.builder.stages.dedupe import PAPER, dedupe
+from twigma.cli import main
+from twigma.core import columns
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """300 planted images in a working folder; image 1 repeats 0, 2 is not decoded, 3 is near 0."""
+    folder = tmp_path_factory.mktemp("clustered")
+    rows, group = planted(np.random.default_rng(0), 300)
+    rows = rows.astype(np.float32)
+    rows[1] = rows[0]
+    rows[3] = rows[0] + 0.002
+    rows[2] = np.nan
+    group[[1, 3]] = group[0]
+    names = [str(1000 + i) for i in range(300)]
+    write_embeddings(folder, rows, names)
+    make_images(folder, [(str(i), name, i) for i, name in enumerate(names)])
+    make_shard(folder, "00000", {"1000": encode(pixels(0))})
+    dedupe(folder)
+    return folder, rows, group, stage.cluster(folder, 5).sizes
+
+
+def test_planted_groups_are_found_by_falling_size(work):
+    folder, _, group, counts = work
+    table = columns.read_images(folder, "cluster")
+    kept = table["label_10_cluster"].is_valid().to_numpy()
+    labels = table["label_10_cluster"].fill_null(0).to_numpy()
+    assert kept.tolist() == [i != 2 for i in range(300)]
+    assert adjusted_rand_score(group[kept], labels[kept]) == 1
+    assert list(counts) == [1, 2, 3, 4, 5] and sum(counts.values()) == 299
+    assert sorted(counts.values(), reverse=True) == list(counts.values())
+
+
+def test_repeats_share_label_and_position(work):
+    folder, *_ = work
+    rows = columns.read_images(folder, "cluster").select(["label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"]).to_pylist()
+    assert rows[0] == rows[1] == rows[3] != rows[4]
+    assert set(rows[2].values()) == {None}
+
+
+def test_the_fit_is_kept(work):
+    folder, rows, _, sizes = work
+    of, fitted, centroids, on = stage.read_fit(folder)
+    assert of["model"] == "tiny" and of["k"] == 5
+    assert centroids.shape == (5, DIM) and centroids.dtype == np.float32
+    table = columns.read_images(folder, "cluster")
+    assert table["label_10_cluster"][7].as_py() == np.square(rows[7] - centroids).sum(axis=1).argmin() + 1
+    repeats = 2  # images 1 and 3 are counted with their group, but were not fitted
+    assert sum(fitted["images"].to_pylist()) == sum(sizes.values()) - repeats == len(on.names)
+    places = dict(zip(table["image_name"].to_pylist(), table["UMAP_dim_1"].to_pylist(), strict=True))
+    assert [places[name] for name in on.names.to_pylist()] == on.positions[:, 0].tolist()
+
+
+def test_same_input_same_bytes(work):
+    folder, *_ = work
+    path = folder / "columns" / "cluster" / "all.arrow"
+    files = [path, *sorted(stage.models(folder).glob("*.arrow"))]
+    before = [file.read_bytes() for file in files]
+    stamp = path.stat().st_mtime_ns
+    stage.cluster(folder, 5)
+    assert path.stat().st_mtime_ns == stamp
+    path.unlink()
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    stage.cluster(folder, 5)
+    faiss.omp_set_num_threads(threads)
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_other_reasons_to_drop(work):
+    folder, *_ = work
+    links = columns.read_parts(folder / "columns" / "dedupe")
+    vectors = Vectors([], pa.array([str(1000 + i) for i in range(300)]))
+    vectors.starts = np.array([0, 300])
+    paper, everything = (stage.stands_for(vectors, links, drop) for drop in (PAPER, ("embedding", "near")))
+    assert np.flatnonzero(paper != np.arange(300)).tolist() == [1]
+    assert everything[[1, 3]].tolist() == [0, 0]
+
+
+def test_chains_are_followed():
+    vectors = vectors_of(units(np.random.default_rng(0), 4))
+    links = {"image_name": ["1", "2", "3", "0", "3"], "duplicate_of": ["0", "1", "2", None, "3"]}
+    reasons = ["embedding", "pixels", "near", None, "media_id"]
+    table = pa.table(links | {"duplicate_reason": reasons})
+    assert stage.stands_for(vectors, table, ("embedding", "pixels", "near", "media_id")).tolist() == [0, 0, 0, 0]
+    assert stage.stands_for(vectors, table, ("embedding", "near")).tolist() == [0, 0, 2, 2]
+
+
+def test_too_few_images(tmp_path):
+    write_embeddings(tmp_path, units(np.random.default_rng(0), 6), list("123456"))
+    make_images(tmp_path, [(str(i), str(i), i) for i in range(1, 7)])
+    make_shard(tmp_path, "00000", {"1": encode(pixels(0))})
+    with pytest.raises(FileNotFoundError, match="twigma dedupe"):
+        stage.cluster(tmp_path)
+    dedupe(tmp_path)
+    with pytest.raises(ValueError, match="found 6 images for k=10"):
+        stage.cluster(tmp_path)
+
+
+# ------------------------------------------------------------------ labels that stay
+
+
+@pytest.mark.parametrize("k", [4, 6, 8])
+def test_new_centroids_take_the_labels_of_the_old(k):
+    rng = np.random.default_rng(5)
+    before = units(rng, 6).astype(np.float32)
+    fewer = min(k, 6)
+    moved = np.concatenate([before[:fewer], -before[: k - fewer]]) + rng.normal(0, 0.01, (k, DIM)).astype(np.float32)
+    shuffled = moved[rng.permutation(k)]
+    found = stage.numbered(shuffled, before)
+    np.testing.assert_array_equal(found[:fewer], moved[:fewer])
+    left = [row for row in shuffled.tolist() if row not in moved[:fewer].tolist()]
+    assert found[fewer:].tolist() == left
+    np.testing.assert_array_equal(stage.numbered(shuffled, None), shuffled)
+
+
+def test_the_matching_is_the_cheapest():
+    rng = np.random.default_rng(6)
+    new, old = units(rng, 7).astype(np.float32), units(rng, 7).astype(np.float32)
+    cost = np.linalg.norm(new.astype(float)[:, None] - old[None], axis=2)
+    least = cost[linear_sum_assignment(cost)].sum()
+    assert np.linalg.norm(stage.numbered(new, old) - old, axis=1).sum() == pytest.approx(least, rel=1e-5)
+
+
+@pytest.fixture
+def grown(tmp_path):
+    """A function that puts the first n of 200 planted images, and the first groups only, into a working folder."""
+    rows, group = planted(np.random.default_rng(7), 200, groups=4)
+    order = np.concatenate([np.flatnonzero(group > 1), np.flatnonzero(group <= 1)])
+    rows, group = rows[order].astype(np.float32), group[order]
+    make_shard(tmp_path, "00000", {"0": encode(pixels(0))})
+
+    def put(n, model="tiny"):
+        names = [str(i) for i in range(n)]
+        write_embeddings(tmp_path, rows[:n], names, model=model)
+        make_images(tmp_path, [(name, name, i) for i, name in enumerate(names)])
+        dedupe(tmp_path)
+        return tmp_path
+
+    return put, group
+
+
+def test_a_refit_keeps_the_labels_and_counts_what_moved(grown):
+    put, group = grown
+    few = int((group > 1).sum()) + 20
+    folder = put(few)
+    first = stage.cluster(folder, 4)
+    before = columns.read_arrow(stage.part(folder))
+    assert first.crosswalk is None
+    second = stage.cluster(put(200), 4, seed=3)
+    after = columns.read_arrow(stage.part(folder))
+    sizes = list(second.sizes.values())
+    assert sizes != sorted(sizes, reverse=True)  # the groups that came late are larger, and yet keep their labels
+    counted = np.zeros((4, 4), int)
+    for row in second.crosswalk.to_pylist():
+        counted[row["old_label"] - 1, row["new_label"] - 1] = row["images"]
+    labels = [table["label_10_cluster"].to_numpy() for table in (before, after)]
+    expected = np.zeros((4, 4), int)
+    np.add.at(expected, (labels[0] - 1, labels[1][:few] - 1), 1)
+    np.testing.assert_array_equal(counted, expected)
+    assert np.trace(counted) == few
+    printed = CliRunner().invoke(main, ["cluster", "--work", str(folder), "--clusters", "3"])
+    assert printed.exit_code == 0 and "of 200 images kept their label" in printed.output
+    assert "  from 4 to " in printed.output
+    lines = (stage.models(folder) / "crosswalk.csv").read_text().splitlines()
+    assert lines[0].replace('"', "") == "old_label,new_label,images"
+    moves = [[int(cell) for cell in line.split(",")] for line in lines[1:]]
+    assert sum(images for _, _, images in moves) == 200
+    stayed = sum(images for old, new, images in moves if old == new)
+    assert f"\n{stayed} of 200 images kept their label" in printed.output
+
+
+def test_what_is_removed_leaves_the_map_and_the_fit_still_serves(grown):
+    put, _ = grown
+    folder = put(60)
+    stage.cluster(folder, 4)
+    removals(folder, ["7"])
+    _, _, _, on = stage.read_fit(folder)
+    assert "7" not in on.names.to_pylist() and len(on.names) == 59
+    before = columns.read_arrow(stage.part(folder)).to_pydict()
+    assert frozen(folder).added == 0
+    assert columns.read_arrow(stage.part(folder)).to_pydict() == before
+
+
+def test_another_model_gets_labels_of_its_own(grown):
+    put, _ = grown
+    stage.cluster(put(200), 4)
+    sizes = list(stage.cluster(put(200, model="other"), 4).sizes.values())
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_damaged_fit_says_what_to_do(grown):
+    put, _ = grown
+    folder = put(60)
+    stage.cluster(folder, 4)
+    path = stage.models(folder) / "centroids.arrow"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"centroids.arrow is damaged: delete it and run `twigma cluster` again"):
+        stage.cluster(folder, 4)
+    path.unlink()
+    assert sum(stage.cluster(folder, 4).sizes.values()) == 60

@@ -1,0 +1,84 @@
+"""A process per device: the same parts as in one process, whatever is killed; damage and bad devices are said."""
+
+import os
+import signal
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from support.staging import encode, make_shard, pixels, start_measuring, start_nowhere, tiny_clip
+
+from twigma.builder.engine import device_workers, engine
+from twigma.builder.stages.embed import embed_shards
+from twigma.core import columns
+
+
+@pytest.fixture
+def work(tmp_path):
+    for shard in range(5):
+        make_shard(tmp_path, f"{shard:05d}", {f"{shard}{i}": encode(pixels(10 * shard + i)) for i in range(6)})
+    return tmp_path
+
+
+def parts(work, name):
+    return {path.name: path.read_bytes() for path in sorted((work / "columns" / name).glob("*.arrow"))}
+
+
+def test_the_same_bytes_as_in_one_process(work, tmp_path_factory):
+    folder = str(tiny_clip(tmp_path_factory.mktemp("models") / "clip"))
+    assert embed_shards(work, folder, device="cpu,cpu") == 30
+    two = parts(work, "embed")
+    for path in (work / "columns" / "embed").iterdir():
+        path.unlink()
+    assert embed_shards(work, folder, device="cpu") == 30
+    assert parts(work, "embed") == two and len(two) == 5
+
+
+def kill_one(marker: Path, device: str | None) -> engine.Stage:
+    """A stage whose process is killed in its first shard, once."""
+    stage = start_measuring(device)
+
+    def treat(table):
+        if len(table) and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.02)  # so that both processes get something
+        return stage(table)
+
+    return treat
+
+
+def test_a_killed_process_costs_its_shards_only(work, tmp_path, capfd):
+    run = {"desc": "measure", "rows": 2, "device": "one,two"}
+    assert engine.map_shards(work, "measure", {}, partial(kill_one, tmp_path / "marker"), **run) == 30
+    assert "is done again: its worker was lost" in capfd.readouterr().err
+    assert len(columns.read_parts(work / "columns" / "measure")) == 30
+
+
+def killed(device: str | None) -> engine.Stage:
+    """A stage that is killed at one image."""
+    stage = start_measuring(device)
+
+    def treat(table):
+        if "30" in table["image_name"].to_pylist():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return stage(table)
+
+    return treat
+
+
+def test_a_shard_that_kills_every_process_is_given_up(work, monkeypatch):
+    monkeypatch.setattr(device_workers, "EACH", 1)
+    with pytest.raises(RuntimeError, match=r"1 of 5 shards could not be treated \(00003: .* exit code -9, 3 times"):
+        engine.map_shards(work, "measure", {}, killed, desc="measure", device="one,two")
+    assert len(columns.read_parts(work / "columns" / "measure")) == 24
+
+
+def test_a_damaged_shard_and_a_stage_that_cannot_start_are_said(work):
+    tar = work / "shards" / "00001.tar"
+    tar.write_bytes(tar.read_bytes()[:-600])
+    with pytest.raises(RuntimeError, match=r"1 of 5 shards could not be treated \(00001: .*sha256"):
+        engine.map_shards(work, "measure", {}, start_measuring, desc="measure", device="one,two")
+    with pytest.raises(FileNotFoundError, match=r"no open_clip_config"):
+        engine.map_shards(work, "measure", {}, start_nowhere, desc="measure", device="one,two")

@@ -1,0 +1,82 @@
+"""Downloads by the real client from a loopback Hub: whole, cut off, gone on with, damaged, not there."""
+
+import hashlib
+import random
+
+import pytest
+from huggingface_hub.utils.sha import git_hash
+from support.hub import Hub
+
+from twigma.builder.references.hub_files import dataset_facts, hub_file, hub_files, web_file
+
+REPO, PATH = "acme/pictures", "data/train-0.parquet"
+DATA = random.Random(0).randbytes(200_000)
+
+
+@pytest.fixture
+def hub():
+    with Hub() as server:
+        server.commit = server.hold(REPO, {PATH: DATA, "README.md": b"# Pictures"}, license="cc0-1.0")
+        yield server
+
+
+def fetch(hub, folder):
+    return hub_file(REPO, PATH, hub.commit, folder, hub.url)
+
+
+def test_a_file_is_fetched_once(hub, tmp_path):
+    path = fetch(hub, tmp_path)
+    assert path == tmp_path / "data_train-0.parquet"
+    assert path.read_bytes() == DATA
+    assert fetch(hub, tmp_path) == path
+    assert hub.sent == [(PATH, len(DATA))]
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_cut_line_is_gone_on_with(hub, tmp_path):
+    hub.drops = 1
+    assert fetch(hub, tmp_path).read_bytes() == DATA
+    assert sum(size for _, size in hub.sent) == len(DATA)
+    assert len(hub.sent) == 2
+
+
+def test_what_a_stopped_run_left_is_gone_on_with(hub, tmp_path):
+    (tmp_path / f".data_train-0.parquet.{git_hash(DATA)}.part").write_bytes(DATA[:150_000])
+    assert fetch(hub, tmp_path).read_bytes() == DATA
+    assert hub.sent == [(PATH, 50_000)]
+
+
+def test_damaged_bytes_are_refused_and_not_kept(hub, tmp_path):
+    hub.spoilt.add(PATH)
+    with pytest.raises(ValueError, match="is damaged: expected the hash"):
+        fetch(hub, tmp_path)
+    assert not list(tmp_path.iterdir())
+    hub.spoilt.clear()
+    assert fetch(hub, tmp_path).read_bytes() == DATA
+
+
+def test_what_a_dataset_is_and_holds(hub):
+    assert dataset_facts(REPO, None, hub.url) == (hub.commit, "cc0-1.0")
+    assert hub_files(REPO, hub.commit, ("data/*.parquet",), hub.url) == [PATH]
+    with pytest.raises(FileNotFoundError, match=r"no file like \*.tar"):
+        hub_files(REPO, hub.commit, ("*.tar",), hub.url)
+    with pytest.raises(FileNotFoundError, match="the Hub has no dataset acme/absent"):
+        dataset_facts("acme/absent", None, hub.url)
+
+
+def test_no_server_is_said(tmp_path):
+    with Hub() as server:
+        url = server.url
+    with pytest.raises(OSError, match="run again to go on"):
+        dataset_facts(REPO, None, url)
+
+
+def test_a_file_of_the_web_is_checked_where_its_hash_is_known(hub, tmp_path):
+    url = f"{hub.url}/datasets/{REPO}/resolve/main/{PATH}"
+    md5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
+    assert web_file(url, tmp_path / "a", md5).read_bytes() == DATA
+    assert web_file(url, tmp_path / "b").read_bytes() == DATA
+    with pytest.raises(ValueError, match="is damaged"):
+        web_file(url, tmp_path / "c", md5[::-1])
+    with pytest.raises(FileNotFoundError, match="no file"):
+        web_file(url + "x", tmp_path / "d")

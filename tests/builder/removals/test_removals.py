@@ -1,0 +1,228 @@
+"""Removal on request: a folder made by the real stages, every file of it searched afterwards, nothing comes back."""
+
+import json
+import shutil
+import tarfile
+from datetime import date
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from support import releasing, staging
+from support.searching import mentioned
+
+from twigma.analysis.analyze import analyze
+from twigma.analysis.report import report
+from twigma.builder.collect.collect import collect
+from twigma.builder.release.release import release
+from twigma.builder.removals import removals as module
+from twigma.builder.removals.removals import read_names, removals
+from twigma.builder.stages.caption import caption_shards
+from twigma.builder.stages.dedupe import dedupe
+from twigma.builder.stages.embed import embed_shards
+from twigma.cli import main
+from twigma.demo.platform.server import Platform
+from twigma.rehydrate.fetch.fetch import fetch
+from twigma.rehydrate.images import shards
+from twigma.rehydrate.sources.own_files.add_images import add_tars
+from twigma.rehydrate.sources.x.client import XClient
+from twigma.rehydrate.sources.x.lookup import lookup
+
+SPAN = (date(2022, 1, 1), date(2022, 12, 31))
+
+
+def rehydrate(world: Path, work: Path, ids: list[str]) -> None:
+    with Platform(world, slow_seconds=0.1) as platform:
+        with XClient(platform.api_url, "loopback", search_pace=0, sleep=lambda _: None) as x:
+            collect(work, ["aiart"], *SPAN, x, followers=True)
+            lookup(work, ids, x, followers=True)
+        fetch(work, image_base_url=platform.image_url, processes=1, rows_per_shard=20)
+
+
+def stages(work: Path, clip: Path, blip: Path) -> int:
+    done = embed_shards(work, str(clip)) + caption_shards(work, str(blip))
+    dedupe(work)
+    return done
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return staging.tiny_clip(folder / "clip"), staging.tiny_blip(folder / "blip")
+
+
+@pytest.fixture(scope="module")
+def ids(tiny_world):
+    return pq.read_table(tiny_world / "posts.parquet")["id"].to_pylist()
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_world, ids, models, tmp_path_factory):
+    """A working folder after every stage, its release and its report; not to be changed."""
+    out = tmp_path_factory.mktemp("whole")
+    rehydrate(tiny_world, out / "work", ids)
+    mine = out / "mine.tar"
+    with tarfile.open(mine, "w") as tar:
+        for name in ("private-1", "private-2"):
+            staging_add(tar, name)
+    add_tars(out / "work", [mine])
+    stages(out / "work", *models)
+    release(out / "work", out / "twigma", without=("nsfw", "cluster"))
+    analyze(out / "twigma", out / "report", work=out / "work", references={})
+    report(out / "report")
+    return out
+
+
+def staging_add(tar: tarfile.TarFile, name: str) -> None:
+    import io
+
+    data = staging.encode(staging.pixels(len(name) + ord(name[-1])))
+    member = tarfile.TarInfo(f"{name}.jpg")
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))
+
+
+@pytest.fixture
+def made(whole, tmp_path):
+    for part in ("work", "twigma", "report"):
+        shutil.copytree(whole / part, tmp_path / part)
+    return tmp_path
+
+
+@pytest.fixture
+def chosen(made):
+    """A post with two photos, one of them on another post too; and a photo of its own."""
+    table = pq.read_table(made / "work/images.parquet").to_pandas()
+    table = table[table["source"] == "x"]
+    counts = table.groupby("id")["image_name"].size()
+    post = counts[counts == 2].index[0]
+    other = table[~table["id"].isin(counts[counts == 2].index)]["image_name"].iloc[5]
+    names = {post, *table[table["id"] == post]["image_name"], other}
+    return [post, other], names
+
+
+def test_the_chosen_are_everywhere_before(made, chosen):
+    assert mentioned(made / "work", chosen[1]) == chosen[1]
+    assert mentioned(made / "twigma", chosen[1])
+
+
+def test_what_is_removed_is_in_no_file_and_does_not_come_back(made, chosen, tiny_world, ids, models):
+    listed, names = chosen
+    work = made / "work"
+    rows = set(
+        zip(*pq.read_table(work / "images.parquet").select(["id", "image_name"]).to_pydict().values(), strict=True)
+    )
+    receipt = removals(work, listed, [made / "twigma", made / "report"])
+    assert (receipt.listed, receipt.posts, receipt.images) == (2, 1, 3)
+    assert mentioned(made, names) == set()
+    rehydrate(tiny_world, work, ids)
+    assert stages(work, *models) == 0  # every embedding and caption of the others still counts
+    release(work, made / "twigma", without=("nsfw", "cluster"))
+    analyze(made / "twigma", made / "report", work=work, references={})
+    report(made / "report")
+    assert mentioned(made, names) == set()
+    left = set(
+        zip(*pq.read_table(work / "images.parquet").select(["id", "image_name"]).to_pydict().values(), strict=True)
+    )
+    assert left == {(post, image) for post, image in rows if not {post, image} & names}
+
+
+def stored(work: Path) -> dict[str, bytes]:
+    blocks = [block for shard in shards.list_shards(work) for block in shards.read_images(shard)]
+    return {row["image_name"]: row["image"] for block in blocks for row in block.to_pylist()}
+
+
+def test_shards_stay_whole_and_keep_their_other_images(made, chosen):
+    before = stored(made / "work")
+    removals(made / "work", chosen[0])
+    assert stored(made / "work") == {name: data for name, data in before.items() if name not in chosen[1]}
+
+
+def test_twice_is_as_once_and_a_stopped_run_is_finished(made, chosen, monkeypatch):
+    work = made / "work"
+    monkeypatch.setattr(module.erase, "shards_and_columns", lambda *_: (_ for _ in ()).throw(OSError("stopped")))
+    with pytest.raises(OSError, match="stopped"):
+        removals(work, chosen[0])
+    assert not (work / "receipts").exists()
+    monkeypatch.undo()
+    removals(work, sorted(chosen[1]))
+    first = releasing.contents(work / "columns") | releasing.contents(work / "shards")
+    assert mentioned(work, chosen[1]) == set()
+    again = removals(work, sorted(chosen[1]))
+    assert set(again.changed.values()) == {0}
+    assert releasing.contents(work / "columns") | releasing.contents(work / "shards") == first
+
+
+def test_a_tar_of_yours_is_not_changed_but_named(made, whole):
+    work, mine = made / "work", whole / "mine.tar"
+    before = mine.read_bytes()
+    receipt = removals(work, ["private-1"])
+    assert receipt.images == 1 and receipt.left == [f"{mine}: your own tar, still holds 1 of the images"]
+    assert mine.read_bytes() == before
+    assert add_tars(work, [mine])["images"].to_pylist() == []
+    with tarfile.open(made / "again.tar", "w") as tar:
+        for name in ("private-1", "private-3"):
+            staging_add(tar, name)
+    assert add_tars(work, [made / "again.tar"])["images"].to_pylist() == [1]
+    assert "private-1" not in pq.read_table(work / "images.parquet")["image_name"].to_pylist()
+    assert "private-2" in pq.read_table(work / "images.parquet")["image_name"].to_pylist()
+
+
+def test_the_receipt_proves_it_without_naming_anyone(made, chosen):
+    from twigma.rehydrate.posts.removed_ids import hash_of, read_removed
+
+    work = made / "work"
+    removals(work, chosen[0])
+    (path,) = (work / "receipts").iterdir()
+    receipt = json.loads(path.read_text())
+    salt = read_removed(work).salt
+    assert receipt["hashes"] == sorted(hash_of(salt, name) for name in chosen[1])
+    assert receipt["changed"]["pages"] > 0 and receipt["changed"]["images"] > 0
+    assert receipt["next"][0].startswith("twigma dedupe")
+
+
+def test_only_folders_of_ours_are_deleted_and_only_if_they_name_it(made, chosen):
+    (made / "thesis").mkdir()
+    (made / "thesis/notes.txt").write_text(chosen[0][0])
+    with pytest.raises(ValueError, match="no release, report, set of liked images or folder of sheets"):
+        removals(made / "work", chosen[0], [made / "thesis"])
+    receipt = removals(made / "work", ["1234567890123456789"], [made / "twigma"])
+    assert receipt.deleted == [] and (receipt.posts, receipt.images) == (0, 0)
+    assert (made / "twigma").exists() and (made / "thesis/notes.txt").exists()
+
+
+def test_requests_come_as_ids_keys_and_addresses(tmp_path):
+    file = tmp_path / "requests.txt"
+    file.write_text(
+        "# asked on Monday\n1565745318061842433\n3_1565745318061842434  # a media key\n\n"
+        "https://x.com/somebody/status/1565745318061842435?s=20\n"
+        "https://twitter.com/somebody/status/1565745318061842436/photo/1\n"
+        "https://pbs.twimg.com/media/FbqlEjPOoAAxxxx?format=jpg&name=small\nprivate-1\n"
+    )
+    assert read_names(file) == [
+        "1565745318061842433", "1565745318061842434", "1565745318061842435", "1565745318061842436",
+        "1565745318061842432", "private-1",
+    ]  # fmt: skip
+    file.write_text("1565745318061842433\nhttps://example.org/page\n")
+    with pytest.raises(ValueError, match=r"requests\.txt, line 2: expected the id or address"):
+        read_names(file)
+    file.write_text("\n")
+    with pytest.raises(ValueError, match="names nothing"):
+        read_names(file)
+
+
+def test_the_command_says_what_it_did_and_what_to_run_next(made, chosen):
+    file = made / "requests.txt"
+    file.write_text("\n".join(chosen[0]))
+    words = ["removals", str(file), "--work", str(made / "work"), "--derived", str(made / "report")]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    assert "1 posts and 3 images" in done.output and "twigma dedupe" in done.output
+    missing = CliRunner().invoke(main, ["removals", str(file), "--work", str(made / "nowhere")])
+    assert missing.exit_code == 1 and "no working folder" in missing.stderr
+
+
+def test_a_running_fetch_is_not_disturbed(made):
+    with shards.lock(made / "work"), pytest.raises(RuntimeError, match="another process"):
+        removals(made / "work", ["1"])

@@ -1,0 +1,129 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from support.staging import DIM, encode, make_images, make_shard, pixels
+
+from twigma.builder.clusters.cluster import cluster
+from twigma.builder.engine.engine import map_parts, map_shards
+from twigma.builder.engine.vectors import as_column
+from twigma.builder.stages.dedupe import dedupe
+from twigma.builder.status.stage_progress import progress
+from twigma.core import columns
+from twigma.rehydrate.accounting import read_finished
+
+MODEL = {"model": "one", "revision": "a"}
+
+
+def embed(table: pa.Table) -> pa.Table:
+    """Unit vectors made from the bytes; the engine around it is the real one."""
+    rows = [np.random.default_rng(len(data)).standard_normal(DIM) for data in table["image"].to_pylist()]
+    units = [row / np.linalg.norm(row) for row in rows]
+    return columns.add(table, embedding=as_column(np.array(units, np.float16).reshape(-1, DIM)))
+
+
+def run_embed(work: Path, settings: dict[str, str] = MODEL) -> None:
+    map_shards(work, "embed", settings, lambda device: embed, desc="embed")
+
+
+def run_nsfw(work: Path) -> None:
+    def start() -> Any:
+        return lambda table: columns.add(table, nsfw_score=[0.5] * len(table))
+
+    map_parts(work, "nsfw", {"model": "one"}, start, of="embed", desc="nsfw")
+
+
+def states(work: Path, rows: int = 5) -> dict[str, tuple[int, int, int]]:
+    damaged: list[str] = []
+    found = progress(work, read_finished(work), rows, damaged)
+    assert not damaged
+    return {name: (one["done"], one["out_of_date"], one["to_do"]) for name, one in found.items()}
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """Two shards of three and two images; each has a row that failed."""
+    names = [f"{number}" for number in range(1, 6)]
+    images = {name: encode(pixels(int(name)), quality=60 + 5 * int(name)) for name in names}
+    make_shard(tmp_path, "00000", {name: images[name] for name in names[:3]})
+    make_shard(tmp_path, "00001", {name: images[name] for name in names[3:]})
+    make_images(tmp_path, [(f"1{name}", name, int(name)) for name in names])
+    return tmp_path
+
+
+def test_a_stage_is_to_do_then_done_then_out_of_date_as_its_inputs_change(work: Path) -> None:
+    assert set(states(work).values()) == {(0, 0, 5)}
+    run_embed(work)
+    assert states(work)["embed"] == (5, 0, 0) and states(work)["nsfw"] == (0, 0, 5)
+    run_nsfw(work)
+    assert dedupe(work)["kept"] == 5
+    assert states(work) == dict.fromkeys(("embed", "nsfw", "dedupe"), (5, 0, 0)) | dict.fromkeys(
+        ("caption", "cluster"), (0, 0, 5)
+    )
+
+    (work / "shards" / "00001.json").unlink()
+    make_shard(work / "again", "00001", {"4": encode(pixels(44)), "5": encode(pixels(55))})
+    for file in (work / "again" / "shards").iterdir():
+        file.rename(work / "shards" / file.name)
+    assert states(work)["embed"] == (3, 2, 0)
+    assert states(work)["nsfw"] == (5, 0, 0)  # until its embeddings are made again
+    run_embed(work)
+    found = states(work)
+    assert (found["embed"], found["nsfw"], found["dedupe"]) == ((5, 0, 0), (3, 2, 0), (0, 5, 0))
+
+
+@pytest.mark.slow  # UMAP is compiled
+def test_clusters_are_out_of_date_after_the_next_dedupe(work: Path) -> None:
+    run_embed(work)
+    dedupe(work)
+    cluster(work, 2)
+    assert states(work)["cluster"] == (5, 0, 0)
+    dedupe(work, 0.5)
+    assert states(work)["cluster"] == (0, 5, 0)
+
+
+def test_new_shards_and_new_rows_are_to_do(work: Path) -> None:
+    run_embed(work)
+    dedupe(work)
+    make_shard(work, "00002", {"6": encode(pixels(6))})
+    assert states(work, rows=6)["embed"] == (5, 0, 1)
+    assert states(work, rows=6)["dedupe"] == (0, 6, 0)
+
+
+def test_parts_of_another_model_are_out_of_date(work: Path) -> None:
+    run_embed(work)
+    folder = work / "columns" / "embed"
+    kept = (folder / "00000.arrow").read_bytes()
+    run_embed(work, MODEL | {"revision": "b"})
+    (folder / "00000.arrow").write_bytes(kept)
+    os.utime(folder / "00000.arrow", (1, 1))
+    assert states(work)["embed"] == (2, 3, 0)
+
+
+def test_images_without_a_value_are_counted_among_those_done(work: Path) -> None:
+    """An image that was stored and that a stage cannot decode."""
+
+    def embed_but_one(table: pa.Table) -> pa.Table:
+        found = embed(table)
+        empty = np.array([name == "2" for name in table["image_name"].to_pylist()], bool)
+        rows = np.full((len(table), DIM), 0.1, np.float16)
+        return columns.add(found, embedding=as_column(rows, empty))
+
+    map_shards(work, "embed", MODEL, lambda device: embed_but_one, desc="embed")
+    found = progress(work, read_finished(work), 5, [])["embed"]
+    assert (found["done"], found["not_decodable"]) == (5, 1)
+    run_embed(work, MODEL | {"revision": "b"})
+    assert progress(work, read_finished(work), 5, [])["embed"]["not_decodable"] == 0
+
+
+def test_a_damaged_part_is_named_and_out_of_date(work: Path) -> None:
+    run_embed(work)
+    part = work / "columns" / "embed" / "00000.arrow"
+    part.write_bytes(part.read_bytes()[:100])
+    damaged: list[str] = []
+    found = progress(work, read_finished(work), 5, damaged)
+    assert (found["embed"]["done"], found["embed"]["out_of_date"]) == (2, 3)
+    assert len(damaged) == 1 and "00000.arrow is damaged" in damaged[0] and "`twigma embed`" in damaged[0]

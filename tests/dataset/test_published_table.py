@@ -1,0 +1,206 @@
+"""The authors' record as the last resort: fetched whole, checked, converted, or refused."""
+
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import shutil
+import threading
+import zipfile
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from support import releasing
+
+import twigma
+from twigma.cli import main
+from twigma.core import columns
+from twigma.dataset import published_table
+from twigma.rehydrate.ids.post_ids import read_ids
+
+
+def load(*arguments, **options):
+    return datasets.load_dataset("twigma", *arguments, split="train", **options)
+
+
+def published(ids=None, rows=80):
+    """A table like the one the authors published, as CSV text; every third count is missing and every id is text."""
+    ids = ids or [str(releasing.FIRST + 3 * i) for i in range(rows)]
+    lines = [",".join(["", *columns.PUBLISHED])]
+    for i, post in enumerate(ids):
+        counts = ["" if i % 3 == 0 else f"{i}.0", "0", "1"]
+        caption = f'"a painting, with ""quotes""\nand {i}"'
+        rest = [caption, str(i % 10 + 1), str(i % 2 == 0), "0.25", "1.5", "nan"]
+        lines.append(",".join([str(i), post, str(post)[::-1], f"2022-01-0{i % 9 + 1} 10:00:00+00:00", *counts, *rest]))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def server(here, monkeypatch):
+    """A loopback Zenodo: `files[version]` maps a file name to (bytes, stated MD5), `log` lists requests.
+
+    A file breaks off after `cut` bytes; `ranges` says whether the server goes on where a client asks it to.
+    """
+    shutil.rmtree(here / "twigma")
+
+    class Zenodo(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            first = int(self.headers.get("Range", "bytes=0-")[6:-1]) if self.server.ranges else 0
+            self.server.log.append((self.path, first))
+            version, _, name = self.path.removeprefix("/api/records/").partition("/files/")
+            files = self.server.files.get(version)
+            if files is None or (name and name not in files):
+                self.send_error(404)
+                return
+            body = files[name][0] if name else json.dumps({"files": [entry(version, *each) for each in files.items()]})
+            self.send_response(206 if first else 200)
+            self.end_headers()
+            self.wfile.write(body[first:][: self.server.cut] if isinstance(body, bytes) else body.encode())
+
+        def log_message(self, *_):
+            pass
+
+    def entry(version, name, content):
+        url = f"http://127.0.0.1:{host.server_port}/api/records/{version}/files/{name}"
+        return {"key": name, "size": len(content[0]), "checksum": f"md5:{content[1]}", "links": {"self": url}}
+
+    host = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Zenodo)
+    host.files, host.log, host.cut, host.ranges = {}, [], None, True
+    thread = threading.Thread(target=host.serve_forever)
+    thread.start()
+    monkeypatch.setenv("TWIGMA_ZENODO_URL", f"http://127.0.0.1:{host.server_port}/")
+    yield host
+    host.shutdown()
+    thread.join()
+    host.server_close()
+
+
+def offer(server, name, data, version="8031785", md5=None):
+    data = data.encode() if isinstance(data, str) else data
+    server.files.setdefault(version, {})[name] = (data, md5 or hashlib.md5(data).hexdigest())
+
+
+def packed(text, suffix):
+    if suffix == "csv":
+        return text
+    if suffix == "csv.gz":
+        return gzip.compress(text.encode())
+    buffer = io.BytesIO()
+    if suffix == "parquet":
+        pq.write_table(zenodo_table(), buffer)
+    else:
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("readme.txt", "hello")
+            archive.writestr("data/twigma.csv", text)
+    return buffer.getvalue()
+
+
+def zenodo_table():
+    return published_table.conform(published_table._read_csv(io.BytesIO(published().encode())), "here")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz", "zip", "parquet"])
+def test_the_authors_table_is_the_last_resort(here, server, suffix):
+    offer(server, "notes.csv", "a,b\n1,2\n")
+    offer(server, f"twigma.{suffix}", packed(published(), suffix))
+    rows = load()
+    assert rows.features == columns.features(columns.PUBLISHED)
+    assert rows["id"][:] == [str(releasing.FIRST + 3 * i) for i in range(80)]
+    assert rows["like_count"][:4] == [None, 1, 2, None] and rows["possibly_sensitive"][:2] == [True, False]
+    assert rows[9]["created_at"].isoformat() == "2022-01-01T10:00:00" and rows[1]["UMAP_dim_2"] is None
+    assert rows[1]["all_captions"] == 'a painting, with "quotes"\nand 1'
+    asked = len(server.log)
+    assert len(list(load(streaming=True))) == 80 and len(server.log) == asked  # from the cache
+    assert twigma.load_dataset(split="train")["id"][:] == rows["id"][:] and len(server.log) == asked
+    with pytest.raises(FileNotFoundError, match="has no embeddings"):
+        load("embeddings")
+
+
+def test_a_local_release_comes_first(here, server, made):
+    shutil.copytree(made / "twigma", here / "twigma")
+    assert len(load()) == 26 and not server.log
+
+
+def test_a_file_with_another_md5_is_refused(here, server):
+    offer(server, "twigma.csv", published(), md5="0" * 32)
+    with pytest.raises(ValueError, match=r"twigma\.csv: expected md5 0{32}, found"):
+        load()
+    assert not list(here.rglob("*.csv")) and not list(here.rglob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([f"{1.49e18 + 512 * i:.0f}" for i in range(80)], r"80 of 80 ids \(100.0%\) are multiples of 256"),
+        ([f"149{i:013d}000" for i in range(80)], "are multiples of 1000"),
+        (["1.49E+18"] * 80, r"digits, found '1\.49E\+18'"),
+        (["1490000000000000001.0"] * 3, "digits, found"),
+        (["١٤٩"] * 3, "digits, found"),
+    ],
+)
+def test_damaged_ids_are_refused_and_the_latest_version_is_tried(here, server, ids, message):
+    offer(server, "twigma.csv", published(ids))
+    with pytest.raises(ValueError, match=message):
+        load()
+    offer(server, "twigma.csv", published(), version="8031785/versions/latest")
+    assert load()["id"][0] == str(releasing.FIRST)
+
+
+def test_other_values_that_do_not_fit_are_named(here, server):
+    offer(server, "twigma.csv", published().replace("2022-01-02 10", "yesterday 10"))
+    with pytest.raises(ValueError, match="created_at is not timestamp"):
+        load()
+    table = zenodo_table()
+    with pytest.raises(ValueError, match="expected post ids as text, found int64"):
+        published_table.conform(table.set_column(0, "id", table["id"].cast(pa.int64())), "here")
+
+
+def test_a_server_that_does_not_answer_is_named(here, server, monkeypatch):
+    with pytest.raises(OSError, match=r"no TWIGMA release here .*404.*`twigma release`"):
+        load()
+    offer(server, "twigma.p", b"\x80\x04")
+    with pytest.raises(ValueError, match=r"holds no table with the columns .*found \['twigma.p'\]"):
+        load()
+    monkeypatch.setenv("TWIGMA_ZENODO_URL", "file:///etc")
+    with pytest.raises(ValueError, match=r"expected an http\(s\) address, found 'file:"):
+        load()
+
+
+def test_a_download_that_breaks_off_goes_on(here, server):
+    text = published()
+    offer(server, "twigma.csv", text)
+    server.cut = 4000
+    for found in ("4,000", "8,000"):
+        with pytest.raises(OSError, match=rf"twigma\.csv: the download broke off at {found} of {len(text):,} bytes"):
+            published_table.fetch_list()
+    server.cut = None
+    path = published_table.fetch_list()
+    assert path.read_text() == text and [first for name, first in server.log if "files" in name] == [0, 4000, 8000]
+    server.log.clear()
+    assert published_table.fetch_list() == path and len(load()) == 80 and not server.log  # all of it from the cache
+
+
+def test_a_server_that_only_sends_the_whole_is_asked_again(here, server):
+    offer(server, "twigma.zip", packed(published(), "zip"))
+    server.cut, server.ranges = 1000, False
+    with pytest.raises(OSError, match="broke off at 1,000 of"):
+        published_table.fetch_list()
+    server.cut = None
+    ids, bad = read_ids(published_table.fetch_list())
+    assert (len(ids), bad) == (80, [])
+
+
+def test_the_list_of_the_authors_is_a_list_of_ids(here, server):
+    """By name in the commands; a published file with rounded ids is passed over for the latest version."""
+    offer(server, "twigma.csv", published([f"{1.49e18 + 512 * i:.0f}" for i in range(80)]))
+    said = CliRunner().invoke(main, ["ids", "zenodo"])
+    assert said.exit_code == 1 and "80 of 80 ids (100.0%) are multiples of 256" in said.stderr
+    offer(server, "other.zip", packed(published(), "zip"), version="8031785/versions/latest")
+    said = CliRunner().invoke(main, ["ids", "zenodo"])
+    assert "other.zip: 80 distinct ids on 80 rows, posts of 2022-01" in said.stdout
+    said = CliRunner().invoke(main, ["rehydrate", "--ids", "zenodo", "--dry-run"])
+    assert "80 ids, 0 known already, 80 to ask: 1 call, at most $0.40" in said.stdout

@@ -1,0 +1,46 @@
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from support.servers import Host
+from support.worlds import ROWS, alive, descendants, populate
+
+from twigma.rehydrate.fetch import shard_plan
+from twigma.rehydrate.fetch.http_client import LIMITS
+from twigma.rehydrate.fetch.local_pool import PoolProcess
+from twigma.rehydrate.images import shards
+from twigma.rehydrate.sources.x.client import TOKEN_VARIABLE
+
+
+def test_one_pool_does_one_list_after_the_other_and_ends(tmp_path: Path) -> None:
+    """The same worker does both; a shard's folder holds what the sidecar says."""
+    with Host() as host:
+        populate(tmp_path, host, 2 * ROWS)
+        lists = shard_plan.plan(tmp_path, {}, ROWS).shards
+        options = {"rows_per_shard": ROWS, "image_base_url": host.url, "limits": asdict(LIMITS)}
+        options |= {"allow": [host.url.removeprefix("http://")], "gate": str(tmp_path / "gate")}
+        pool, workers = PoolProcess(options, 1), []
+        for number, shard in enumerate(lists):
+            attempt = tmp_path / shard.name
+            pool.send([(number, str(shard_plan.list_of(shard)), str(attempt))], last=shard is lists[-1])
+            rows = 0
+            for event in pool.events:
+                rows += event.get("rows", 0)
+                if "done" in event:
+                    break
+                workers += descendants(pool.pid)
+            assert (event, rows) == ({"done": number}, ROWS)
+            assert shards.verify(attempt / shard.tar.name, attempt / shard.sidecar.name)["rows"] == ROWS
+        assert list(pool.events) == []
+        pool.close()
+    assert len(set(workers)) == 1 and not alive(workers[0])
+
+
+def test_the_processes_do_not_know_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They read images posted by strangers; whoever takes one of them over finds nothing worth having."""
+    monkeypatch.setenv(TOKEN_VARIABLE, "AAAAcanary0123456789token")
+    monkeypatch.setenv("KEPT", "a")
+    pool = PoolProcess({}, 1)
+    environment = Path(f"/proc/{pool.pid}/environ").read_bytes()
+    pool.close()
+    assert b"KEPT=a\0" in environment and b"canary" not in environment

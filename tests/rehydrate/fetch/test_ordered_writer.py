@@ -1,0 +1,84 @@
+import concurrent.futures
+import hashlib
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.worlds import name, photo
+
+from twigma.rehydrate.fetch.http_client import Outcome
+from twigma.rehydrate.fetch.ordered_writer import Finisher
+from twigma.rehydrate.fetch.worker_pool import NOTE
+from twigma.rehydrate.images.normalize import keep
+
+COUNT = 12
+OUTCOMES = [Outcome("success", data=photo(number)) for number in range(COUNT)]
+OUTCOMES[3], OUTCOMES[5] = Outcome("http_404", "HTTP 404"), Outcome("success", data=b"<html>")
+Written = list[tuple[bytes | None, dict[str, Any]]]
+
+
+def finished(folder: Path, order: list[int], **options: Any) -> Written:
+    """What is written when outcomes come in this order."""
+    written: Written = []
+    rows = [{"key": str(number), "image_name": name(number), "url": "u"} for number in range(COUNT)]
+    with Finisher(rows, folder, keep, lambda *row: written.append(row), **options) as finisher:
+        for at in order:
+            finisher.put(at, OUTCOMES[at])
+        assert finisher.backlog() == sum(len(outcome.data) for outcome in OUTCOMES)
+        finisher.run()
+        assert (finisher.backlog(), finisher.news(), finisher.news()) == (0, COUNT, 0)
+    return written
+
+
+def test_rows_are_written_in_the_order_given(tmp_path: Path) -> None:
+    written = finished(tmp_path, list(range(COUNT)))
+    assert [row["image_name"] for _, row in written] == [name(number) for number in range(COUNT)]
+    assert [row["status"] for _, row in written if row["status"] != "success"] == ["http_404", "not_an_image"]
+    for data, row in written:
+        assert (data is not None) == (row["status"] == "success") == (row["error"] is None)
+        assert row["sha256"] == (hashlib.sha256(data).hexdigest() if data else None)
+    assert written[0][0] == OUTCOMES[0].data
+
+
+def test_however_they_come_and_wherever_they_wait(tmp_path: Path) -> None:
+    wanted = finished(tmp_path, list(range(COUNT)))
+    for held in (0, 5_000, 1 << 20):
+        order = list(range(COUNT))
+        random.Random(held).shuffle(order)
+        assert finished(tmp_path, order, held=held) == wanted
+        assert finished(tmp_path, order[::-1], held=held) == wanted
+
+
+def test_condemned_images_are_not_touched(tmp_path: Path) -> None:
+    row = finished(tmp_path, list(range(COUNT)), condemned={name(2)})[2][1]
+    assert (row["status"], row["error"]) == ("decode", "the decoder crashed on it")
+
+
+def test_the_note_names_the_image_that_is_being_checked(tmp_path: Path) -> None:
+    seen = []
+
+    def looking(data: bytes) -> Any:
+        seen.append((tmp_path / NOTE).read_bytes().rstrip(b"\0").decode())
+        return keep(data)
+
+    rows = [{"key": "0", "image_name": name(0), "url": "u"}]
+    with Finisher(rows, tmp_path, looking, lambda *_: None) as finisher:
+        finisher.put(0, OUTCOMES[0])
+        finisher.run()
+        assert seen == [name(0)]
+        assert not (tmp_path / NOTE).read_bytes().strip(b"\0")
+
+
+def test_it_can_be_stopped_and_what_fails_is_raised(tmp_path: Path) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "no space")
+
+    rows = [{"key": str(number), "image_name": name(number), "url": "u"} for number in range(2)]
+    with concurrent.futures.ThreadPoolExecutor(1) as thread, Finisher(rows, tmp_path, keep, full) as finisher:
+        running = thread.submit(finisher.run)
+        finisher.stop()
+        running.result(10)
+        finisher.put(0, OUTCOMES[0])
+        with pytest.raises(OSError, match="no space"):
+            finisher.run()

@@ -1,0 +1,71 @@
+"""Likes of a known Eq (1), and how often the 95% intervals of its rate ratios hold what was planted.
+
+The slow test of `analysis/likes/eq1.py` asserts it; `docs/coverage.py` draws it.
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from twigma.analysis.likes.eq1 import eq1
+
+PLANTED = {"quintile 1": 1.19, "quintile 2": 1.12, "quintile 3": 0.992, "quintile 4": 1.02}
+RATES = np.log([*PLANTED.values(), 1.0])
+KINDS = ("Poisson", "negative binomial", "author and post frailty")
+INTERVALS = ("naive", "quasi", "HC0", "by post", "by author")
+
+
+def world(rng, n=21_000, authors=2000, frailty=0.0, base=2.5):
+    """Likes of an Eq (1) with the planted ratios; authors share a quintile more often than chance."""
+    author = rng.integers(authors, size=n)
+    followers = np.exp(rng.normal(6.5, 2, size=authors)).astype(int)[author]
+    lean = rng.integers(1, 6, size=authors)
+    quintile = np.where(rng.random(n) < 0.5, lean[author], rng.integers(1, 6, size=n))
+    eta = base + RATES[quintile - 1] + 0.3 * (followers >= 500) + 0.4 * (followers > 5000)
+    if frailty:
+        shape = 1 / frailty
+        eta = eta + np.log(rng.gamma(shape, frailty, size=authors))[author] + np.log(rng.gamma(shape, frailty, size=n))
+    return rng.poisson(np.exp(eta)), followers, quintile, author
+
+
+def posted(rng, kind, posts=7700, authors=2000):
+    """(likes, followers, quintile, author, post) of about 10,000 images: 1.3 a post, 26 likes on average, as the paper.
+
+    "Poisson"; "negative binomial", each image on its own with θ = 0.3; "author and post frailty", gamma factors of
+    variance 1.5 each, shared by the images of an author and of a post.
+    """
+    post = np.repeat(np.arange(posts), 1 + rng.poisson(0.3, posts))
+    n, of_post = len(post), rng.integers(authors, size=posts)
+    author = of_post[post]
+    followers = np.exp(rng.normal(6.5, 2, size=authors)).astype(int)[author]
+    lean = rng.integers(1, 6, size=authors)
+    quintile = np.where(rng.random(n) < 0.5, lean[author], rng.integers(1, 6, size=n))
+    mean = np.exp(2.95 + RATES[quintile - 1] + 0.3 * (followers >= 500) + 0.4 * (followers > 5000))
+    if kind == "negative binomial":
+        mean = mean * rng.gamma(0.3, 1 / 0.3, n)
+    elif kind == "author and post frailty":
+        mean = mean * rng.gamma(1 / 1.5, 1.5, authors)[author] * rng.gamma(1 / 1.5, 1.5, posts)[post]
+    return rng.poisson(mean), followers, quintile, author, post
+
+
+def coverage(kind, repetitions=200, seed=9):
+    """How often each interval holds each planted ratio: DataFrame (kind, interval, term, coverage, dispersion, n)."""
+    rng, truth = np.random.default_rng(seed), np.log(list(PLANTED.values()))
+    rows = []
+    for _ in range(repetitions):
+        likes, followers, quintile, author, post = posted(rng, kind)
+        given = (likes, followers, quintile)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that there are no authors
+            fits = {
+                "naive": eq1(*given, mode="paper"), "HC0": eq1(*given), "by post": eq1(*given, posts=post),
+                "by author": eq1(*given, author),
+            }  # fmt: skip
+        fits["quasi"] = fits["naive"].assign(se=lambda table: table["se"] * np.sqrt(table["dispersion"]))
+        for name in INTERVALS:
+            table = fits[name].set_index("term").loc[list(PLANTED)]
+            held = np.abs(np.log(table["irr"]) - truth) <= 1.96 * table["se"]
+            rows += [(kind, name, term, hit, table["dispersion"].iloc[0], len(likes)) for term, hit in held.items()]
+    frame = pd.DataFrame(rows, columns=["kind", "interval", "term", "coverage", "dispersion", "n"])
+    return frame.groupby(["kind", "interval", "term"], sort=False).mean().reset_index()
