@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from twigma.analysis.figures.figures import FIGURES
 from twigma.analysis.inputs import load, text_embeddings
-from twigma.analysis.inputs.requirements import Figure, Result, Settings, lacking
+from twigma.analysis.inputs.requirements import Figure, Result, Settings, missing_requirements
 from twigma.analysis.neighbours.ray_search import search_on
 from twigma.analysis.paper.comparison import paper_box
-from twigma.core import columns
+from twigma.core.files import write_json, write_parquet
+from twigma.core.parts import fingerprint
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.safety import owned_folders, spreadsheet
 
@@ -84,7 +85,7 @@ def analyze(
         for result in results.values():
             for name, table in result.tables.items():
                 write_table(new / "results" / name, table)
-        columns.write_json(new / "results.json", found)
+        write_json(new / "results.json", found)
     return found
 
 
@@ -93,7 +94,7 @@ def _made_from(files: dict[str, str], settings: Settings) -> dict[str, Any]:
     versions = {name: importlib.metadata.version(name) for name in ("twigma", *LIBRARIES)}
     return {
         "analysis": VERSION,
-        "sha256": columns.fingerprint(files),
+        "sha256": fingerprint(files),
         "files": files,
         "settings": asdict(settings),
         "versions": versions | {"python": platform.python_version()},
@@ -133,9 +134,9 @@ def _run(data: load.Inputs, settings: Settings) -> tuple[dict[str, Result], list
 
 def _attempt(figure: Figure, data: load.Inputs, settings: Settings) -> tuple[list[dict[str, Any]], Result | None]:
     """One figure's result, and what could not be computed of it, with the reason."""
-    if missing := lacking(data, settings, figure.needs):
+    if missing := missing_requirements(data, settings, figure.needs):
         return [_skip(figure.name, missing)], None
-    parts = {part: lacking(data, settings, needs) for part, needs in figure.parts.items()}
+    parts = {part: missing_requirements(data, settings, needs) for part, needs in figure.parts.items()}
     reasons = [_skip(f"{figure.name}: {part}", missing) for part, missing in parts.items() if missing]
     try:
         return reasons, _noted(figure.run, data, settings)
@@ -186,5 +187,5 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write `path`.parquet and `path`.csv."""
     import pyarrow as pa
 
-    columns.write_parquet(path.with_suffix(".parquet"), pa.Table.from_pandas(table, preserve_index=False))
+    write_parquet(path.with_suffix(".parquet"), pa.Table.from_pandas(table, preserve_index=False))
     spreadsheet.write_frame(path.with_suffix(".csv"), table)

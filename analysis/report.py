@@ -22,14 +22,14 @@ from twigma.analysis.figures import (
 from twigma.analysis.inputs.load import OURS
 from twigma.analysis.inputs.reference_sets import ROLES
 from twigma.analysis.page.formatting import clean, listed, number
-from twigma.analysis.page.section import Found, Pictures, Section
+from twigma.analysis.page.section import Pictures, Results, Section
 from twigma.analysis.paper import comparison_section, stated
-from twigma.core import columns
+from twigma.core.files import atomic
 from twigma.core.safety import owned_folders
 
 TEMPLATE = Path(__file__).parent / "page" / "report.html.j2"
 # The figures a section needs (any of those that start so), in the order of the paper.
-SECTIONS: Mapping[str, Callable[[Found], Section]] = {
+SECTIONS: Mapping[str, Callable[[Results], Section]] = {
     "paper": comparison_section.box,
     "fig1b": sections_content.posts,
     "fig1c": sections_content.words,
@@ -74,7 +74,7 @@ def report(out: Path, pictures: Mapping[str, Pictures] = {}) -> Path:
     if not owned_folders.is_report(results):
         raise ValueError(f"{path} is not of `twigma analyze`: nothing is written there; name a report")
     page = out / "index.html"
-    with columns.atomic(page) as partial:
+    with atomic(page) as partial:
         partial.write_text(render(results, _tables(out, results), pictures), "utf-8")
     return page
 
@@ -85,7 +85,7 @@ def render(
     """The page, from the content of results.json, the tables by file name, and pictures as in `report`."""
     from jinja2 import Environment, StrictUndefined
 
-    found = Found(tables, results["values"], results["figures"], _by_role(results, pictures))
+    found = Results(tables, results["values"], results["figures"], _by_role(results, pictures))
     built = [(make(found), _notes(found, name)) for name, make in SECTIONS.items() if found.of(name)]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(TEMPLATE.read_text("utf-8"))
@@ -110,7 +110,7 @@ def _tables(out: Path, results: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     return {name: pd.read_parquet(out / "results" / f"{name}.parquet") for name in names}
 
 
-def _notes(found: Found, prefix: str) -> list[str]:
+def _notes(found: Results, prefix: str) -> list[str]:
     """What the estimators of this section warned of."""
     notes = [clean(note, 400) for name in found.of(prefix) for note in found.figures[name]["notes"]]
     return list(dict.fromkeys(notes))

@@ -17,7 +17,7 @@ from twigma.builder.models import clip_names
 from twigma.builder.stages import caption, nsfw
 from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
-from twigma.core import columns
+from twigma.core.parts import read_provenance
 from twigma.core.pools.ray_pool import LOCAL, Engine
 
 
@@ -81,7 +81,7 @@ def _elsewhere(device: str | None, engine: Engine) -> bool:
 
 
 def _from_embeddings(work: Path, detector: Path | None, done: Built) -> None:
-    found = str(columns.made_from(min((work / "columns" / "embed").glob("*.arrow")))["model"])
+    found = str(read_provenance(min((work / "columns" / "embed").glob("*.arrow")))["model"])
     reads = nsfw.model_of(detector)
     if found == reads:
         done.treated["nsfw"] = nsfw.nsfw_parts(work, detector)
@@ -96,7 +96,7 @@ def _kept(work: Path, name: str, *settings: str) -> dict[str, Any]:
     """The settings of the last run of a stage; nothing before the first."""
     path = work / "columns" / name / "all.arrow"
     try:
-        before = columns.made_from(path)
+        before = read_provenance(path)
     except (ValueError, OSError):
         return {}  # damaged or not there: made anew
     return {name: before[name] for name in settings if name in before}

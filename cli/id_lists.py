@@ -100,11 +100,11 @@ def _set_aside(folder: Path | None, path: Path, listed: "IdList") -> None:
 
 def print_plan(work: Path, drawn: "pa.Table", followers: bool, budget: float | None) -> None:
     """Calls, dollars and minutes for what the folder does not know, and how far a budget reaches."""
-    from twigma.rehydrate.sources.x.budget import Budget, look, plan
+    from twigma.rehydrate.sources.x.budget import Budget, look, plan_lookup
 
     seen = look(work, followers)
     todo = sum(post not in seen.known for post in drawn["id"].to_pylist())
-    needed = plan(todo, followers)
+    needed = plan_lookup(todo, followers)
     time = f"about {needed.minutes:,.0f} minutes" if needed.minutes > 1.5 else "about a minute"
     click.echo(
         f"{len(drawn):,} ids, {len(drawn) - todo:,} known already, {todo:,} to ask: "

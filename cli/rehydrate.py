@@ -208,7 +208,7 @@ def _look_up(work: Path, drawn: Any, client: Any, followers: bool, budget: float
 
 def _renew(work: Path, budget: float | None, **api: Any) -> bool:
     """Look posts up again whose photo is gone; whether the budget stopped it. Without a token they are left as is."""
-    from twigma.rehydrate.retry_missing import gone_posts, renew
+    from twigma.rehydrate.retry_missing import gone_posts, retry_missing
 
     if not (posts := gone_posts(work)):
         return False
@@ -218,7 +218,7 @@ def _renew(work: Path, budget: float | None, **api: Any) -> bool:
         click.echo(f"{len(posts):,} posts whose photo is gone are not looked up again: {error}", err=True)
         return False
     with client:
-        found = renew(work, client, budget)
+        found = retry_missing(work, client, budget)
     say(
         found.outcomes, f"posts whose photo was gone ({found.asked:,} asked now, ${found.dollars:,.2f} in this folder):"
     )

@@ -162,7 +162,7 @@ def _crosswalk(rows: list[dict[str, int]], work: Path) -> None:
 
 
 def _frozen(work: Path) -> None:
-    from twigma.builder.clusters.assign import frozen as run
+    from twigma.builder.clusters.assign import assign_new_images as run
 
     found = run(work)
     click.echo(f"{found.added:,} images added to {work}; share of images and mean distance to the centroid:")

@@ -1,30 +1,19 @@
-"""Every column of the images table, declared once; the contract of a stage; atomic, resumable writes.
+"""Every column of the images table, declared once: name, type, unit and sentence.
 
 The images table has one row per photo on a post, keyed by ``image_name`` (and ``id`` where one is on several). The
 Parquet schema, ``datasets.Features`` and the card's field table derive from ``COLUMNS``. `twigma columns` prints it.
 """
 
-import functools
-import glob
-import hashlib
-import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from twigma.core import checksum
 
 if TYPE_CHECKING:
     import datasets
 
-P = ParamSpec("P")
 EMBEDDING_DIM = 768  # CLIP ViT-L/14, the paper's embedding (section 2.2)
 
 
@@ -100,9 +89,6 @@ def field_table(names: Iterable[str]) -> str:
     return "\n".join(["| column | type | unit | meaning |", "|---|---|---|---|", *rows])
 
 
-# ------------------------------------------------------------------ contract
-
-
 def require(table: pa.Table, names: Iterable[str], where: str) -> None:
     """Raise ValueError unless `table` has these columns with their declared types."""
     names = list(names)
@@ -121,33 +107,6 @@ def _same_type(found: pa.DataType, declared: pa.DataType) -> bool:
     return bool(found == declared)
 
 
-StageFunction = Callable[Concatenate[pa.Table, P], pa.Table]
-
-
-def stage(*, reads: tuple[str, ...], adds: tuple[str, ...]) -> Callable[[StageFunction[P]], StageFunction[P]]:
-    """Declare a stage `Table -> Table`: checked to find `reads`, add exactly `adds`, and keep every row in order."""
-
-    def declare(function: StageFunction[P]) -> StageFunction[P]:
-        name = f"stage {function.__name__!r}"
-
-        @functools.wraps(function)
-        def checked(table: pa.Table, /, *args: P.args, **kwargs: P.kwargs) -> pa.Table:
-            require(table, reads, f"{name}, on entry")
-            result = function(table, *args, **kwargs)
-            require(result, adds, f"{name}, on exit")
-            extra = set(result.column_names) - set(table.column_names) - set(adds)
-            lost = set(table.column_names) - set(result.column_names)
-            if extra or lost:
-                raise ValueError(f"{name} adds {sorted(adds)}, but it added {sorted(extra)} and lost {sorted(lost)}")
-            if not result["image_name"].equals(table["image_name"]):
-                raise ValueError(f"{name} must keep rows and order: {len(table)} rows in, {len(result)} out")
-            return result
-
-        return checked
-
-    return declare
-
-
 def add(table: pa.Table, **values: Any) -> pa.Table:
     """`table` with these columns added or replaced, cast to their declared types (an embedding keeps its length)."""
     for name, value in values.items():
@@ -157,129 +116,6 @@ def add(table: pa.Table, **values: Any) -> pa.Table:
         field = schema([name]).field(0).with_type(array.type)
         index = table.schema.get_field_index(name)
         table = table.append_column(field, array) if index < 0 else table.set_column(index, field, array)
-    return table
-
-
-# ------------------------------------------------------- atomic writes, resume
-
-
-@contextmanager
-def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
-    """Yield a name beside `path`; then fsync and rename: `path` existing means finished. What was private stays so."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        process = left.suffixes[-2][1:]
-        if process.isdecimal() and not Path("/proc", process).exists():
-            left.unlink(missing_ok=True)  # of a process that was killed
-    try:
-        if private or (path.exists() and not path.stat().st_mode & 0o077):
-            partial.touch(0o600)
-        yield partial
-        fsync(partial)
-        partial.replace(path)
-        fsync(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def fsync(path: Path) -> None:
-    """Have the disk keep what was written to a file, or to the list of names of a folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_json(path: Path, value: Any, *, private: bool = False) -> None:
-    """Write JSON atomically, keys sorted, so that equal content is equal bytes."""
-    with atomic(path, private=private) as partial:
-        partial.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")
-
-
-def write_parquet(path: Path, table: pa.Table, *, private: bool = False) -> None:
-    """Write a Parquet file atomically (zstd)."""
-    with atomic(path, private=private) as partial:
-        pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
-
-
-def read_parquet(path: Path, **options: Any) -> pa.Table:
-    """Read a Parquet file, its pages checked by their checksums; ValueError naming it when it is damaged."""
-    try:
-        return pq.read_table(path, page_checksum_verification=True, **options)
-    except (FileNotFoundError, MemoryError):
-        raise
-    except (pa.ArrowException, ValueError, OSError) as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it and run the command that made it again") from error
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fingerprint(value: Any) -> str:
-    """SHA-256 of a JSON value: names the settings and inputs that a part was made from."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def part_is_current(path: Path, made_from: Any) -> bool:
-    """Whether `path` is a finished part made from exactly these settings and inputs."""
-    if not path.exists():
-        return False
-    try:
-        metadata = read_arrow(path).schema.metadata or {}
-    except (ValueError, OSError):
-        return False  # damaged: make it again
-    return metadata.get(b"fingerprint") == fingerprint(made_from).encode()
-
-
-def write_part(path: Path, table: pa.Table, made_from: Any) -> None:
-    """Write one part of `columns/NAME/` as uncompressed Arrow IPC, marked with what it was made from and a checksum."""
-    marks = {"fingerprint": fingerprint(made_from), "made_from": json.dumps(made_from, sort_keys=True)}
-    marked = table.schema.with_metadata(marks | {"crc32": checksum.UNSEALED})
-    with atomic(path, private=True) as partial:
-        with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, marked) as writer:
-            writer.write_table(table)
-        checksum.seal(partial)
-
-
-def read_arrow(path: Path) -> pa.Table:
-    """A part of `columns/NAME/`, memory-mapped; ValueError when it has changed since it was written."""
-    if not checksum.is_sound(path):
-        raise ValueError(f"{path} is damaged: delete it and run `twigma {path.parent.name}` again, which makes it anew")
-    with pa.memory_map(str(path)) as source:
-        return pa.ipc.open_file(source).read_all()
-
-
-def made_from(path: Path) -> Any:
-    """What `write_part` was told the part was made from."""
-    return json.loads((read_arrow(path).schema.metadata or {})[b"made_from"])
-
-
-def read_parts(folder: Path) -> pa.Table:
-    """All parts of one `columns/NAME/` folder, in name order; FileNotFoundError when the stage has not run."""
-    parts = sorted(folder.glob("*.arrow"))
-    if not parts:
-        raise FileNotFoundError(f"no columns in {folder}: run `twigma {folder.name}` on this working folder first")
-    return pa.concat_tables([read_arrow(path).replace_schema_metadata() for path in parts])
-
-
-def read_images(work: Path, *stages: str) -> pa.Table:
-    """The images table of a working folder, with the columns of these stages joined to it by their key.
-
-    Rows keep the order of `images.parquet`; a row that a stage could not treat has nulls.
-    """
-    path = work / "images.parquet"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"no images table at {path}: `twigma rehydrate` makes one from post ids, `twigma add` from tars"
-        )
-    table = read_parquet(path)
-    for name in stages:
-        table = join(table, read_parts(work / "columns" / name))
     return table
 
 

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 import twigma
 from twigma.core import columns
+from twigma.core.files import fsync, write_json, write_parquet
 from twigma.core.safety.bounded import load_json, open_parquet, safe_member, unpacked
 from twigma.core.services.deadline import ANSWER_SECONDS, Pace, read_answer, within
 from twigma.rehydrate.ids.id_files import column_names
@@ -96,7 +97,7 @@ def _first_sound(folder: Path, use: Callable[[Path, Mapping[str, str]], T]) -> T
     def take(version: str) -> T:
         path, source = _table(version, folder / "downloads")
         made = use(path, source)
-        columns.write_json(folder / "downloads" / "source.json", source)
+        write_json(folder / "downloads" / "source.json", source)
         return made
 
     try:
@@ -133,10 +134,10 @@ def _write(folder: Path, table: pa.Table, source: Mapping[str, str]) -> Path:
     """The release folder of a table, MANIFEST.json last."""
     name = "metadata/metadata-train-00000-of-00001.parquet"
     path = folder / name
-    columns.write_parquet(path, table)
+    write_parquet(path, table)
     facts = {"bytes": path.stat().st_size, "rows": len(table), "sha256": twigma.sha256(path)}
     manifest = {"dataset": "twigma", "source": dict(source), "files": {name: facts}}
-    columns.write_json(folder / "MANIFEST.json", manifest)
+    write_json(folder / "MANIFEST.json", manifest)
     return folder
 
 
@@ -177,7 +178,7 @@ def _download(entry: Mapping[str, Any], folder: Path) -> Path:
         if (found := _digest(part, method)) != stated:
             part.unlink()
             raise ValueError(f"{path.name}: expected {method} {stated}, found {found}: try again")
-        columns.fsync(part)
+        fsync(part)
         part.replace(path)
     return path
 

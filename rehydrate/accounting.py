@@ -167,7 +167,7 @@ def count_photos(found: Photos) -> Counts:
 # --------------------------------------------------------------------- ids
 
 
-def read_list(work: Path) -> tuple[pa.Array, str | None]:
+def read_listed_ids(work: Path) -> tuple[pa.Array, str | None]:
     """The distinct ids to account for, and the file that lists them; None where no list was given."""
     for name in ("ids.parquet", "outcomes.csv"):
         path = work / name
@@ -198,7 +198,7 @@ def count_ids(work: Path, rows: pa.Table, found: Photos, ledger: LedgerView) -> 
     without a row in the images table has the outcome of its look-up; one that was found has `no_photo`, or is
     `unlisted` as long as the table does not know of the page.
     """
-    ids, source = read_list(work)
+    ids, source = read_listed_ids(work)
     known = ledger.ids["id"].combine_chunks()
     if source is None:
         ids = known

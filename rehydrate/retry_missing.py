@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from twigma.core import columns
+from twigma.core.files import read_parquet
 from twigma.rehydrate.fetch.shard_plan import GONE
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.posts.images_table import write_images_table
@@ -19,7 +19,9 @@ from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import Lookup, ask_all, write_outcomes
 
 
-def renew(work: Path, client: XClient, budget: float | None = None, *, post_price: float = POST_PRICE) -> Lookup:
+def retry_missing(
+    work: Path, client: XClient, budget: float | None = None, *, post_price: float = POST_PRICE
+) -> Lookup:
     """Ask again for the posts of `gone_posts`, within the `budget` of the folder, and bring its tables up to date.
 
     Gives the outcomes of these posts. Raises ApiError when X ends the run, as `lookup` does.
@@ -49,7 +51,7 @@ def _gone(work: Path) -> list[str]:
     path = Path(work) / "images.parquet"
     if not path.exists() or not shards.manifests(work):
         return []
-    table = columns.read_parquet(path, columns=["id", "image_name", "url"], filters=pc.field("source") == "x")
+    table = read_parquet(path, columns=["id", "image_name", "url"], filters=pc.field("source") == "x")
     fetched = shards.read_sidecars(work)
     fetched = fetched.filter(pc.is_in(fetched["status"], value_set=GONE))
     at = pc.index_in(table["image_name"], value_set=fetched["image_name"].combine_chunks())

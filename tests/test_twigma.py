@@ -18,6 +18,8 @@ from support import releasing
 import twigma
 from twigma.builder.release.release import release
 from twigma.core import columns
+from twigma.core.files import write_parquet
+from twigma.core.parts import read_part, write_part
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 IDS = [None, None, "1490000000000000001", None, "1490000000000000003", "9007199254740993", "1490000000000000002", None]
@@ -66,11 +68,9 @@ def sparse(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sparse")
     releasing.make_work(folder / "work", posts=len(IDS) - 1, local=True)
     table = pq.read_table(folder / "work/images.parquet")
-    columns.write_parquet(
-        folder / "work/images.parquet", columns.add(table, id=IDS, like_count=[LIKES[i] for i in IDS])
-    )
+    write_parquet(folder / "work/images.parquet", columns.add(table, id=IDS, like_count=[LIKES[i] for i in IDS]))
     part = folder / "work/columns/dedupe/part.arrow"
-    columns.write_part(part, columns.add(columns.read_arrow(part).replace_schema_metadata(), id=IDS), {})
+    write_part(part, columns.add(read_part(part).replace_schema_metadata(), id=IDS), {})
     release(folder / "work", folder / "twigma")
     return folder
 

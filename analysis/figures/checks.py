@@ -10,7 +10,7 @@ import pandas as pd
 
 from twigma.analysis.figures.fig2d_eq1 import thinned, weighted
 from twigma.analysis.inputs.load import OURS, Inputs
-from twigma.analysis.inputs.requirements import Result, Settings, entries, lacking
+from twigma.analysis.inputs.requirements import Result, Settings, entries, missing_requirements
 
 
 def granularity(data: Inputs, settings: Settings) -> Result:
@@ -54,7 +54,7 @@ def grouped(data: Inputs, settings: Settings) -> dict[str, tuple[Any, Any]]:
     """Paintings by artist and images by prompt, where there are any: embedding and group of each image."""
     groups = {}
     for role, label in (("paintings", "same artist"), ("prompts", "same prompt")):
-        if not lacking(data, settings, [f"@{role}", f"@{role}.group"]):
+        if not missing_requirements(data, settings, [f"@{role}", f"@{role}.group"]):
             images = data.references[getattr(settings, role)]
             groups[label] = (images.embedding, images.values("group"))
     return groups

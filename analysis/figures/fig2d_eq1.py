@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from twigma.analysis.inference.sample_weights import notes
 from twigma.analysis.inputs.load import Images, Inputs
-from twigma.analysis.inputs.reference_similarity import closest
+from twigma.analysis.inputs.reference_similarity import reference_similarity
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.neighbours.search import TOP_K
 
@@ -100,7 +100,7 @@ def thinned(images: Images) -> tuple[str, ...]:
 
 def _similarity(data: Inputs, settings: Settings, role: str) -> NDArray[np.float32]:
     """Mean of the five largest similarities to a role's images, [n]."""
-    found = closest(data, settings, role)
+    found = reference_similarity(data, settings, role)
     if found.size < TOP_K:
         raise ValueError(
             f"expected at least {TOP_K} images of {getattr(settings, role)} to compare with, found {found.size}"

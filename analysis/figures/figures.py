@@ -207,14 +207,14 @@ def fig4e(role: str) -> Callable[[Inputs, Settings], Result]:
 
     def run(data: Inputs, settings: Settings) -> Result:
         from twigma.analysis.comparison.hubness import csls
-        from twigma.analysis.inputs.reference_similarity import closest
+        from twigma.analysis.inputs.reference_similarity import reference_similarity
         from twigma.analysis.page.gallery import sensitive
         from twigma.analysis.themes.captions_and_nsfw import neighbour_pairs
 
         images, reference = data.images, data.references[getattr(settings, role)]
         names, others = list(images.values("image_name")), list(reference.values("image_name"))
         given = (images.embedding, reference.embedding, names, others)
-        near = closest(data, settings, role)
+        near = reference_similarity(data, settings, role)
         found = near.similarity, near.row
         table = neighbour_pairs(*given, seed=settings.seed, weights=images.weights(), found=found)
         again = csls(images.embedding, reference.embedding, table.pop("row"))

@@ -5,12 +5,12 @@ from typing import Any
 import pandas as pd
 
 from twigma.analysis.page.formatting import interval, listed, number, percent, table
-from twigma.analysis.page.section import Found, Section, records
+from twigma.analysis.page.section import Results, Section, records
 
 PAPER_K = 10
 
 
-def granularity(found: Found) -> Section:
+def granularity(found: Results) -> Section:
     """Fig 4b at other numbers of clusters."""
     scores, trends = found.tables["clusters_k"], found.tables["clusters_k_trends"]
     stable = scores[scores["stable"]].sort_values("silhouette", ascending=False, kind="stable")
@@ -58,7 +58,7 @@ def _trend(row: Any) -> list[Any]:
     return [row.k, row.group, row.arrow, row.tau, row.p_adjusted, released, percent(row.of_it)]
 
 
-def entropies(found: Found) -> Section:
+def entropies(found: Results) -> Section:
     """Fig 3b with other codebooks."""
     table_ = found.tables["entropy_k"]
     orders: dict[Any, list[str]] = {
@@ -91,7 +91,7 @@ def entropies(found: Found) -> Section:
     )
 
 
-def near_duplicates(found: Found) -> Section:
+def near_duplicates(found: Results) -> Section:
     """Fig 3a and 3b without near duplicates."""
     table_ = found.tables["near_duplicates"]
     lost = table_.drop_duplicates("set")

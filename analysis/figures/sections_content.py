@@ -5,13 +5,13 @@ import pandas as pd
 from twigma.analysis.figures import sections_gallery
 from twigma.analysis.page import drawing
 from twigma.analysis.page.formatting import Table, interval, listed, number, p_value, percent, percents, table
-from twigma.analysis.page.section import Found, Section, records
+from twigma.analysis.page.section import Results, Section, records
 from twigma.analysis.paper import stated
 
 ROLES = ("photographs", "paintings")
 
 
-def posts(found: Found) -> Section:
+def posts(found: Results) -> Section:
     """Fig 1b."""
     header = ("Month", "Posts", "Images", "Posts of the sample")[: len(found.tables["fig1b"].columns)]
     months, rate = found.tables["fig1b"], found.values["growth"]
@@ -33,7 +33,7 @@ def posts(found: Found) -> Section:
     )
 
 
-def _survival(found: Found) -> list[Table]:
+def _survival(found: Results) -> list[Table]:
     """What is left of each stratum of the id list, where posts were lost."""
     if "survival" not in found.tables:
         return []
@@ -43,7 +43,7 @@ def _survival(found: Found) -> list[Table]:
     return [table("Posts of the id list that are left, by month or month and cluster", header, rows, True)]
 
 
-def words(found: Found) -> Section:
+def words(found: Results) -> Section:
     """Fig 1c."""
     top = found.tables["fig1c"]
     rows = [(row.word, row.count_, percent(row.share)) for row in records(top.rename(columns={"count": "count_"}))]
@@ -61,7 +61,7 @@ def words(found: Found) -> Section:
     )
 
 
-def drift(found: Found) -> Section:
+def drift(found: Results) -> Section:
     """Fig 4a."""
     value = found.values["drift"]
     related = value["p"] < 0.05
@@ -79,7 +79,7 @@ def drift(found: Found) -> Section:
     )
 
 
-def trends(found: Found) -> Section:
+def trends(found: Results) -> Section:
     """Fig 4b."""
     table_ = found.tables["fig4b_trends"]
     ways = {arrow: table_.loc[table_["arrow"] == arrow, "group"].tolist() for arrow in ("↑", "↓")}
@@ -105,7 +105,7 @@ def trends(found: Found) -> Section:
     )
 
 
-def themes(found: Found) -> Section:
+def themes(found: Results) -> Section:
     """Fig 4c."""
     count, score = found.tables["fig4c_count"], found.tables["fig4c_score"]
     arrows = _arrows(found)
@@ -126,12 +126,12 @@ def _joined(words: pd.DataFrame, cluster: int) -> str:
     return ", ".join(words.loc[words["cluster"] == cluster, "word"].head(8))
 
 
-def _arrows(found: Found) -> dict[int, str]:
+def _arrows(found: Results) -> dict[int, str]:
     trends_ = found.tables.get("fig4b_trends")
     return {} if trends_ is None else dict(zip(trends_["group"], trends_["arrow"], strict=True))
 
 
-def concordance(found: Found) -> Section:
+def concordance(found: Results) -> Section:
     """Fig 4c, the annotators."""
     scores, between = found.tables["concordance"], found.tables["concordance_annotators"]
     names = {"ari": "groups (ARI)", "homogeneity": "homogeneity", "completeness": "completeness"}
@@ -167,7 +167,7 @@ def concordance(found: Found) -> Section:
     )
 
 
-def nsfw(found: Found) -> Section:
+def nsfw(found: Results) -> Section:
     """Fig 4d."""
     share = found.tables["fig4d_share"]
     parts = [f"{percents(r.share, r.low, r.high)} of {r.set}" for r in records(share)]
@@ -185,7 +185,7 @@ def nsfw(found: Found) -> Section:
     )
 
 
-def pairs(found: Found) -> Section:
+def pairs(found: Results) -> Section:
     """Fig 4e."""
     tables = {role: found.tables[f"fig4e_{role}"] for role in ROLES if f"fig4e_{role}" in found.figures}
     claims = [

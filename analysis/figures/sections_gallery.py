@@ -6,7 +6,7 @@ import pandas as pd
 
 from twigma.analysis.page.formatting import clean, listed, number, table
 from twigma.analysis.page.gallery import Gallery, Row, tile
-from twigma.analysis.page.section import Found, Pictures, Section, records
+from twigma.analysis.page.section import Pictures, Results, Section, records
 
 OURS = "ours"
 PAIRS = 10  # pairs shown of each reference set
@@ -14,7 +14,7 @@ SHOW = "`twigma report --work FOLDER` shows them from a working folder that hold
 RIGHTS = "The pictures are other people's: this page is for your own eyes."
 
 
-def clusters(found: Found) -> Section:
+def clusters(found: Results) -> Section:
     """Fig 4c, ten images of each cluster."""
     drawn = found.tables["cluster_images"]
     images = found.pictures.get(OURS)
@@ -41,7 +41,7 @@ def clusters(found: Found) -> Section:
     )
 
 
-def pairs(found: Found, role: str, top: pd.DataFrame) -> tuple[Gallery, ...]:
+def pairs(found: Results, role: str, top: pd.DataFrame) -> tuple[Gallery, ...]:
     """Fig 4e, the most similar pairs side by side; nothing when the images were not given."""
     ours, theirs = found.pictures.get(OURS), found.pictures.get(role)
     if ours is None or theirs is None or "sensitive" not in top:

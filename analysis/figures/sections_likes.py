@@ -4,14 +4,14 @@ import pandas as pd
 
 from twigma.analysis.page import drawing
 from twigma.analysis.page.formatting import Table, interval, listed, number, p_value, table
-from twigma.analysis.page.section import Found, Section, records
+from twigma.analysis.page.section import Results, Section, records
 from twigma.analysis.paper import stated
 
 ROLES = ("photographs", "paintings")
 LIKES_HEADER = ("Reference", "Quintile", "n", "Mean likes [95%]", "By author [95%]", "Paper")
 
 
-def likes(found: Found) -> Section:
+def likes(found: Results) -> Section:
     """Fig 2d."""
     roles = [role for role in ROLES if f"fig2d_{role}" in found.figures]
     claims, rows = [], []
@@ -52,7 +52,7 @@ def _stated(known: tuple[float, float | None, float | None] | None) -> str | Non
     return None if known is None else interval(*known)
 
 
-def regression(found: Found) -> Section:
+def regression(found: Results) -> Section:
     """Eq (1)."""
     roles = [role for role in ROLES if f"eq1_{role}" in found.figures]
     robust = {role: found.values[f"eq1/{role}/robust/quintile 1"] for role in roles}
@@ -98,7 +98,7 @@ def _quintile(term: str) -> int:
     return int(term.removeprefix("quintile ")) if term.startswith("quintile ") else 0
 
 
-def _sensitivity(found: Found) -> list[Table]:
+def _sensitivity(found: Results) -> list[Table]:
     """Eq (1) under other assumptions, one folded table a reference."""
     tables = []
     for role in ROLES:

@@ -5,10 +5,10 @@ from typing import Any
 
 from twigma.analysis.page import drawing
 from twigma.analysis.page.formatting import interval, listed, number, percent, table
-from twigma.analysis.page.section import Found, Section, records
+from twigma.analysis.page.section import Results, Section, records
 
 
-def vendi(found: Found) -> Section:
+def vendi(found: Results) -> Section:
     """Fig 3c, the split of the Vendi score."""
     scores = {row.measure: row for row in records(found.tables["prompt_vendi"])}
     whole, own, prompts = (scores[name] for name in ("vendi", "conditional", "information"))
@@ -38,7 +38,7 @@ def _part(own: float, whole: float) -> float:
     return math.log(own) / math.log(whole) if whole > 1 else 0.0
 
 
-def texts(found: Found) -> Section:
+def texts(found: Results) -> Section:
     """Fig 3d."""
     all_ = records(found.tables["fig3d"])
     base, others = all_[0], all_[1:]

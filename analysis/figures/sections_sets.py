@@ -6,11 +6,11 @@ import pandas as pd
 
 from twigma.analysis.page import drawing
 from twigma.analysis.page.formatting import Cell, Table, interval, listed, number, p_value, percent, table
-from twigma.analysis.page.section import Found, Section, records
+from twigma.analysis.page.section import Results, Section, records
 from twigma.analysis.paper import stated as paper
 
 
-def maps(found: Found) -> Section:
+def maps(found: Results) -> Section:
     """Fig 2a."""
     overlaps = found.tables["fig2a_overlap"]
     ours = overlaps[overlaps["set_a"] == overlaps["set_a"].iloc[0]].sort_values("overlap", ascending=False)
@@ -32,7 +32,7 @@ def maps(found: Found) -> Section:
     )
 
 
-def clusters(found: Found) -> Section:
+def clusters(found: Results) -> Section:
     """Fig 2b."""
     shares = found.tables["fig2b"]
     wide = shares.pivot(index="set", columns="cluster", values="share").loc[list(dict.fromkeys(shares["set"]))]
@@ -53,7 +53,7 @@ def clusters(found: Found) -> Section:
     )
 
 
-def divergence(found: Found) -> Section:
+def divergence(found: Results) -> Section:
     """Fig 2c."""
     kl = found.tables["fig2c"].query("mode == 'robust'")
     recipe = [found.interval(f"kl_paper/{r.row}/{r.column}") for r in records(kl)]
@@ -91,7 +91,7 @@ def divergence(found: Found) -> Section:
     )
 
 
-def _estimators(found: Found) -> list[Table]:
+def _estimators(found: Results) -> list[Table]:
     """Other divergences of the same pairs, when the analysis was thorough."""
     if "fig2c_sensitivity" not in found.tables:
         return []
@@ -103,7 +103,7 @@ def _estimators(found: Found) -> list[Table]:
     return [table("Other divergences and estimators", header, rows, folded=True)]
 
 
-def distance(found: Found) -> Section:
+def distance(found: Results) -> Section:
     """Fig 3a."""
     means = records(found.tables["fig3a"].sort_values("value", ascending=False))
     ratios = records(found.tables["fig3a_ratio"]) if "fig3a_ratio" in found.tables else []
@@ -126,7 +126,7 @@ def distance(found: Found) -> Section:
     )
 
 
-def variation(found: Found) -> Section:
+def variation(found: Results) -> Section:
     """Fig 3b."""
     measures = {"iev": "IEV", "pmv": "PMV", "entropy": "Entropy (nats)", "vendi": "Vendi score"}
     table_ = found.tables["fig3b"]
@@ -155,7 +155,7 @@ def _marked(row: Any, name: str, column: pd.Series) -> Cell:
     return Cell(text, mark=extreme.get(value, ""))
 
 
-def beyond(found: Found) -> Section:
+def beyond(found: Results) -> Section:
     """Kernel distances, shared manifolds and hubs."""
     kernel, shared, hubs = (found.tables[f"set_{name}"] for name in ("distance", "manifold", "hubness"))
     ours = kernel[(kernel["metric"] == "cmmd") & (kernel["set_a"] == kernel["set_a"].iloc[0])].sort_values("value")
@@ -199,7 +199,7 @@ def beyond(found: Found) -> Section:
     )
 
 
-def prompts(found: Found) -> Section:
+def prompts(found: Results) -> Section:
     """Fig 3c."""
     tau = found.values["prompt_tau"]
     sense = "more" if tau["value"] < 0 else "less"

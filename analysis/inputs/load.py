@@ -21,10 +21,12 @@ from twigma.analysis.inputs.reference_sets import ABOUT, about, refuse_other_mod
 from twigma.analysis.neighbours.search import Search, nearest
 from twigma.analysis.variation.text_variation import Texts
 from twigma.core import columns
+from twigma.core.files import file_sha256
 from twigma.core.safety import untrusted_names
+from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
-    from twigma.analysis.inputs.reference_similarity import Closest
+    from twigma.analysis.inputs.reference_similarity import ReferenceSimilarity
 
 PRIVATE = ("author_id", "follower_count", "text")  # never in a release; taken from the working folder
 BLOCK = 16_384  # embeddings normalised at a time
@@ -75,7 +77,7 @@ class Inputs:
     images: Images
     references: dict[str, Images]
     search: Search = nearest  # where nearest neighbours are looked for
-    closest: dict[str, "Closest"] = field(default_factory=dict)  # by role, kept for the next figure
+    closest: dict[str, "ReferenceSimilarity"] = field(default_factory=dict)  # by role, kept for the next figure
     sheets: Path | None = None  # folder of annotation sheets
     texts: Mapping[str, Texts] = field(default_factory=dict)  # embedded texts by kind
     lost: pd.DataFrame | None = None  # what is left of each stratum of the id list, where some of it was lost
@@ -98,7 +100,7 @@ def load(release: Path, work: Path | None, references: Mapping[str, Path], sheet
         )
     table, lost = table.combine_chunks(), None if work is None else survival(work)
     if work is not None:
-        table = _with_private(table, columns.read_images(work))
+        table = _with_private(table, Workspace(work).table())
     if lost is not None:
         table = with_survival(table, lost[1])
     vectors = _read(release, "embeddings")
@@ -134,7 +136,7 @@ def _with_private(table: pa.Table, hydrated: pa.Table) -> pa.Table:
 def _reference(name: str, work: Path) -> Images:
     """A working folder as a set of images, with those stages that were run on it."""
     stages = [stage for stage in ("embed", "nsfw") if any((work / "columns" / stage).glob("*.arrow"))]
-    table = columns.read_images(work, *stages)
+    table = Workspace(work).table(*stages)
     if "duplicate_of" in table.column_names:  # repeats that `twigma reference add` marked
         table = table.filter(pc.is_null(table["duplicate_of"]))
     vectors = table.select(["image_name", "embedding"]) if "embedding" in table.column_names else None
@@ -192,7 +194,7 @@ def file_hashes(
         files |= {f"references/{name}/{part.relative_to(folder)}": part for part in parts}
     if sheets is not None:
         files |= {f"sheets/{path.name}": path for path in sheets.glob("*.csv")}
-    return {name: columns.file_sha256(path) for name, path in sorted(files.items()) if path.exists()}
+    return {name: file_sha256(path) for name, path in sorted(files.items()) if path.exists()}
 
 
 def _parquet(release: Path) -> Iterable[Path]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from twigma.core import columns
+from twigma.core.parts import read_provenance
 
 REFERENCES = Path("refs")
 ABOUT = "reference.json"
@@ -60,7 +60,7 @@ def embedded_by(folder: Path) -> dict[str, Any]:
     if manifest.exists():
         return dict(json.loads(manifest.read_text("utf-8")).get("models", {}).get("embed", {}))
     parts = sorted((folder / "columns" / "embed").glob("*.arrow"))
-    return dict(columns.made_from(parts[0])) if parts else {}
+    return dict(read_provenance(parts[0])) if parts else {}
 
 
 def differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ from twigma.analysis.inputs.requirements import Settings
 from twigma.analysis.neighbours.search import TOP_K, row_means
 
 
-class Closest(NamedTuple):
+class ReferenceSimilarity(NamedTuple):
     """What is known of each studied image, [n]."""
 
     mean: NDArray[np.float32]  # of its five largest similarities to `size` rows of the reference (section 3.2)
@@ -22,7 +22,7 @@ class Closest(NamedTuple):
     size: int  # with fewer than five, the mean is of so many
 
 
-def closest(data: Inputs, settings: Settings, role: str) -> Closest:
+def reference_similarity(data: Inputs, settings: Settings, role: str) -> ReferenceSimilarity:
     """The studied images against a role, "photographs" or "paintings"; searched once.
 
     The mean is over as many rows of the reference, drawn at random, as the smaller of the two roles has, since it rises
@@ -33,7 +33,7 @@ def closest(data: Inputs, settings: Settings, role: str) -> Closest:
     return data.closest[role]
 
 
-def _search(data: Inputs, settings: Settings, role: str) -> Closest:
+def _search(data: Inputs, settings: Settings, role: str) -> ReferenceSimilarity:
     query, reference = data.images.embedding, data.references[getattr(settings, role)].embedding
     roles = [data.references.get(name) for name in (settings.photographs, settings.paintings)]
     size = min(len(images.rows) for images in roles if images is not None and len(images.rows))
@@ -45,4 +45,4 @@ def _search(data: Inputs, settings: Settings, role: str) -> Closest:
         found, index = data.search(query, reference[rest], 1)
         nearer = found[:, 0] > similarity
         similarity, row = np.where(nearer, found[:, 0], similarity), np.where(nearer, rest[index[:, 0]], row)
-    return Closest(mean, similarity, row, size)
+    return ReferenceSimilarity(mean, similarity, row, size)

@@ -68,7 +68,7 @@ class Figure:
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def lacking(data: Inputs, settings: Settings, needs: Iterable[str]) -> dict[str, str]:
+def missing_requirements(data: Inputs, settings: Settings, needs: Iterable[str]) -> dict[str, str]:
     """Which of `needs` are not there, each with the way to get it."""
     return dict(found for need in needs if (found := _lack(data, settings, need)))
 

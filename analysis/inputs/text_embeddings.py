@@ -15,6 +15,9 @@ import pyarrow.compute as pc
 from twigma.analysis.inputs.reference_sets import differing
 from twigma.analysis.variation.text_variation import Texts
 from twigma.core import columns
+from twigma.core.files import file_sha256
+from twigma.core.parts import read_part, read_provenance
+from twigma.core.workspace import Workspace
 
 KINDS = {"text": "posts", "all_captions": "captions of our images"}  # of the studied images: column -> name
 PROMPTS = "group"  # of a reference set by prompt
@@ -39,7 +42,7 @@ def read_texts(work: Path | None, references: Mapping[str, Path]) -> dict[str, T
 
 def file_hashes(work: Path | None, references: Mapping[str, Path]) -> dict[str, str]:
     """SHA-256 of the parts that `read_texts` reads."""
-    return {f"texts/{name}": columns.file_sha256(path) for name, path in text_files(work, references).items()}
+    return {f"texts/{name}": file_sha256(path) for name, path in text_files(work, references).items()}
 
 
 def _part(folder: Path, kind: str) -> Path:
@@ -47,7 +50,7 @@ def _part(folder: Path, kind: str) -> Path:
 
 
 def _refuse_other_models(files: Mapping[str, Path]) -> None:
-    made: list[tuple[str, Any]] = [(name, columns.made_from(path)) for name, path in files.items()]
+    made: list[tuple[str, Any]] = [(name, read_provenance(path)) for name, path in files.items()]
     for (first, ours), (name, theirs) in ((made[0], other) for other in made[1:]):
         if key := differing(theirs, ours):
             raise ValueError(
@@ -57,10 +60,10 @@ def _refuse_other_models(files: Mapping[str, Path]) -> None:
 
 
 def _read(name: str, path: Path) -> Texts:
-    table = columns.read_arrow(path)
+    table = read_part(path)
     folder = path.parent.parent.parent
     if "words" not in table.column_names:  # a set of texts: they stand in its images table
-        table = columns.join(table, columns.read_images(folder).select(["image_name", "text"]))
+        table = columns.join(table, Workspace(folder).table().select(["image_name", "text"]))
         words = pc.list_value_length(pc.utf8_split_whitespace(table["text"]))
         table = table.append_column("words", words.cast(pa.int32()))
         blocks = np.arange(len(table)) // PASSAGE
@@ -78,7 +81,7 @@ def _read(name: str, path: Path) -> Texts:
 def _authors(table: pa.Table, folder: Path) -> np.ndarray:
     """The author of each post, where authors are known; a text without one stands alone."""
     alone = pd.Series([f"alone {row}" for row in range(len(table))], dtype=object)
-    images = columns.read_images(folder)
+    images = Workspace(folder).table()
     if "author_id" not in images.column_names or "id" not in table.column_names:
         return alone.to_numpy()
     keyed = images.select([*columns.KEY, "author_id"])

@@ -28,9 +28,9 @@ def _nearest(query: Array, reference: Array, k: int = search.TOP_K) -> Found:
 
     search.check(query, reference, k)
     held, blocks = ray.put(search.unit_rows(reference, "reference")), dict(search.blocks(query))
-    slots, needs = ray_pool.shares(None)
-    actor = ray.remote(SearchSlot).options(**needs)
-    results = ray_pool.run(
+    slots, needs = ray_pool.actor_resources(None)
+    actor = ray.remote(SearchActor).options(**needs)
+    results = ray_pool.run_tasks(
         lambda: actor.remote(held, k, len(query)), list(blocks), lambda first: (first, blocks[first]), slots
     )
     found: dict[int, Found] = {}
@@ -44,7 +44,7 @@ def _nearest(query: Array, reference: Array, k: int = search.TOP_K) -> Found:
     return search.joined(found[first] for first in blocks)
 
 
-class SearchSlot(ray_pool.Slot):
+class SearchActor(ray_pool.Actor):
     """Holds a reference, and searches it for one block of queries after the other."""
 
     def __init__(self, reference: Array, k: int, queries: int) -> None:

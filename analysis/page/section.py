@@ -17,7 +17,7 @@ Pictures = Mapping[str, "Image"]  # by image_name, as `twigma.open_images` gives
 
 
 @dataclass(frozen=True)
-class Found:
+class Results:
     """All results: tables by file name, numbers by key, what each figure was computed on, and pictures if given.
 
     `pictures` are those of the studied images ("ours") and of reference sets by role.

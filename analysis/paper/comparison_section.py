@@ -3,11 +3,11 @@
 from typing import Any
 
 from twigma.analysis.page.formatting import interval, listed, number, table
-from twigma.analysis.page.section import Found, Section, records
+from twigma.analysis.page.section import Results, Section, records
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
 
 
-def box(found: Found) -> Section:
+def box(found: Results) -> Section:
     """Paper-in-a-box."""
     rows = records(found.tables["paper"])
     count = {verdict: sum(r.verdict == verdict for r in rows) for verdict in (AGREES, DIFFERS, UNKNOWN)}

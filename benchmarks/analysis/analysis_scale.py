@@ -1,8 +1,8 @@
 """`twigma analyze` of 805,650 images and two reference sets of 60,000 and 100,000: time of each figure, peak memory.
 
 Goal: at most 8 GB on 2 cores; no peer. The columns are those of the released file with private ones and embeddings of
-`mixture.py`; likes, captions and times are random. Run: `python -m benchmarks.analysis.analysis_scale 805650`; without a number
-a tenth of all rows.
+`mixture.py`; likes, captions and times are random. Run: `python -m benchmarks.analysis.analysis_scale 805650`; without
+a number a tenth of all rows.
 """
 
 import multiprocessing
@@ -27,6 +27,8 @@ from twigma.analysis.inputs.requirements import Settings
 from twigma.builder.engine.vectors import as_column
 from twigma.builder.release.release import release
 from twigma.core import columns
+from twigma.core.files import write_parquet
+from twigma.core.parts import write_part
 from twigma.rehydrate.images import shards
 
 ROWS, REFERENCES, PART = 80_565, {"photographs": 60_000, "paintings": 100_000}, 20_000
@@ -39,7 +41,7 @@ def write_embeddings(work: Path, names: list[str], home: int) -> None:
         mine = names[first : first + PART]
         x = mixture(len(mine), seed=number, home=home).astype(np.float16)
         table = pa.table({"image_name": mine, "embedding": as_column(x)})
-        columns.write_part(work / "columns" / "embed" / f"{number:05}.arrow", table, MODEL | {"n": number})
+        write_part(work / "columns" / "embed" / f"{number:05}.arrow", table, MODEL | {"n": number})
 
 
 def write_reference(folder: Path, name: str, rows: int, home: int) -> None:
@@ -47,7 +49,7 @@ def write_reference(folder: Path, name: str, rows: int, home: int) -> None:
     work, names = folder / name, [f"{name}{number}" for number in range(rows)]
     groups = [f"{name} {number // 20}" for number in range(rows)]
     table = pa.table({"id": names, "image_name": names})
-    columns.write_parquet(work / "images.parquet", columns.add(table, group=groups, source=[name] * rows))
+    write_parquet(work / "images.parquet", columns.add(table, group=groups, source=[name] * rows))
     write_shard(work, "00000", pa.chunked_array([pa.array(names)]), np.zeros(rows, bool))
     write_embeddings(work, names, home)
 

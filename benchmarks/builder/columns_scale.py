@@ -1,7 +1,7 @@
 """Deduplication and clusters of 805,650 embedded images, with memory above the matrix and wall time; no peer.
 
-Goal: at most 3 GB above the matrix of 1.24 GB, which stays mapped. The embeddings are those of `mixture.py` with
-exact and near copies among them. Run: `python -m benchmarks.builder.columns_scale 805650`; about 20 minutes, most of which is
+Goal: at most 3 GB above the matrix of 1.24 GB, which stays mapped. The embeddings are those of `mixture.py` with exact
+and near copies among them. Run: `python -m benchmarks.builder.columns_scale 805650`; about 20 minutes, most of which is
 UMAP, and without a number a tenth of the rows.
 """
 
@@ -22,6 +22,8 @@ from twigma.builder.clusters.cluster import cluster
 from twigma.builder.engine.vectors import as_column
 from twigma.builder.stages.dedupe import dedupe
 from twigma.core import columns
+from twigma.core.files import write_parquet
+from twigma.core.parts import write_part
 
 ROWS, SHARD, EXACT, NEAR = 80_565, 10_000, 0.02, 0.01
 
@@ -40,11 +42,11 @@ def populate(work: Path, rows: int) -> None:
         mine = [f"{first + at:019}" for at in range(len(x))]
         table = pa.table({"image_name": mine, "embedding": as_column(x.astype(np.float16))})
         table = columns.add(table, pixel_hash=mine)
-        columns.write_part(work / "columns" / "embed" / f"{number:05}.arrow", table, {"model": "mixture", "n": number})
+        write_part(work / "columns" / "embed" / f"{number:05}.arrow", table, {"model": "mixture", "n": number})
         write_shard(work, f"{number:05}", pa.chunked_array([pa.array(mine)]), np.zeros(len(mine), bool))
         names += mine
     times = np.datetime64("2022-01-01", "ms") + np.arange(rows).astype("timedelta64[s]")
-    columns.write_parquet(work / "images.parquet", pa.table({"id": names, "image_name": names, "created_at": times}))
+    write_parquet(work / "images.parquet", pa.table({"id": names, "image_name": names, "created_at": times}))
 
 
 def measured(name: str, work: Callable[[], object]) -> None:

@@ -1,4 +1,5 @@
-"""From a JPEG to a model's input of 224 pixels: `builder/engine/pixels.py` against open_clip's own transform, one thread each.
+"""From a JPEG to a model's input of 224 pixels: `builder/engine/pixels.py` against open_clip's own transform, one
+thread each.
 
 Goal: at least 2x per core, at most one grey level apart. The first rows end in 8-bit levels on both sides, like for
 like; the last is open_clip's transform as its users call it, normalised, against ours, which the device normalises.

@@ -21,7 +21,7 @@ from benchmarks.harness.interleaved import versus
 from benchmarks.harness.photos import write_tars
 from twigma.builder.engine.vectors import as_matrix
 from twigma.builder.stages.embed import embed_shards
-from twigma.core import columns
+from twigma.core.parts import read_parts
 from twigma.rehydrate.sources.own_files.add_images import add_tars
 
 IMAGES, PER_TAR, BATCH, SIDE = 2_000, 500, 64, 512
@@ -46,7 +46,7 @@ def ours(tars: list[Path], model: str, work: Path) -> Half:
     """`twigma embed` of the folder, from nothing."""
     shutil.rmtree(work / "columns", ignore_errors=True)
     embed_shards(work, model, device="cpu")
-    return as_matrix(columns.read_parts(work / "columns" / "embed")["embedding"])
+    return as_matrix(read_parts(work / "columns" / "embed")["embedding"])
 
 
 def peer(tars: list[Path], model: str, out: Path) -> Half:

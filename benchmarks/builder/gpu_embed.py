@@ -4,7 +4,8 @@ Prints the measured matrix product limit, the images a second that it allows, wh
 parts, and what each half of it would reach alone; the cosine of half precision with fp32; BLIP's captions a second.
 Goal: at least half of the limit. Weights are random, which changes no time; BLIP then writes captions of full length.
 
-Run: `python -m benchmarks.builder.gpu_embed`; `--device cpu --tiny` runs all of it in a minute, with figures that say nothing.
+Run: `python -m benchmarks.builder.gpu_embed`; `--device cpu --tiny` runs all of it in a minute, with figures that say
+nothing.
 """
 
 import argparse

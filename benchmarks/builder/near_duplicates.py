@@ -1,6 +1,7 @@
 """Near duplicates: `twigma dedupe`'s search against faiss's range search over all pairs, and how its time grows.
 
-Both are exact. One row in a hundred is a noisy copy of an earlier one. Run: `python -m benchmarks.builder.near_duplicates`.
+Both are exact. One row in a hundred is a noisy copy of an earlier one. Run: `python -m
+benchmarks.builder.near_duplicates`.
 """
 
 import time

@@ -24,6 +24,8 @@ from load import ROWS, synthetic
 
 from twigma.builder.release.release import release
 from twigma.core import columns
+from twigma.core.files import file_sha256, write_parquet
+from twigma.core.parts import write_part
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.posts.removed_ids import add_removed
 
@@ -46,7 +48,7 @@ def write_work(work: Path, rows: int, *, embeddings: bool) -> None:
         "url": [f"https://pbs.twimg.com/media/{i}.jpg" for i in range(rows)],
     }
     shown = ["id", "image_name", "created_at", "like_count", "quote_count", "reply_count", "retweet_count"]
-    columns.write_parquet(
+    write_parquet(
         work / "images.parquet", columns.add(table.select([*shown, "possibly_sensitive", "source"]), **private)
     )
     failed = rng.random(rows) < FAILED
@@ -78,13 +80,13 @@ def write_shard(work: Path, name: str, images: pa.ChunkedArray, failed: npt.NDAr
         pa.array(values[f.name], f.type) if f.name in values else pa.nulls(len(images), f.type) for f in shards.SIDECAR
     ]
     pq.write_table(pa.table(made, schema=shards.SIDECAR), shard.sidecar)
-    facts = {"sha256": name, "sidecar": columns.file_sha256(shard.sidecar), "bytes": 0, "tar": shard.tar.name}
+    facts = {"sha256": name, "sidecar": file_sha256(shard.sidecar), "bytes": 0, "tar": shard.tar.name}
     facts |= {"rows": len(images), "samples": int((~failed).sum()), "made_from": {}}
     shard.manifest.write_text(json.dumps(facts), "utf-8")
 
 
 def _write_part(work: Path, stage: str, name: str, table: pa.Table) -> None:
-    columns.write_part(work / "columns" / stage / f"{name}.arrow", table, {"model": "a model", "part": name})
+    write_part(work / "columns" / stage / f"{name}.arrow", table, {"model": "a model", "part": name})
 
 
 def _vectors(images: pa.ChunkedArray, rng: np.random.Generator) -> pa.Table:

@@ -22,6 +22,7 @@ from PIL import Image
 import twigma
 from benchmarks.harness.interleaved import versus
 from twigma.core import columns
+from twigma.core.files import write_json
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.image_index import Images, index_file
 
@@ -64,7 +65,7 @@ def write_release(folder: Path, table: pa.Table) -> list[str]:
         paths[-1].parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table.slice(at, FILE_ROWS), paths[-1], compression="zstd", row_group_size=ROW_GROUP)
     files = {f"metadata/{p.name}": {"bytes": p.stat().st_size, "sha256": twigma.sha256(p)} for p in paths}
-    columns.write_json(folder / "MANIFEST.json", {"dataset": "twigma", "version": "1.0.0", "files": files})
+    write_json(folder / "MANIFEST.json", {"dataset": "twigma", "version": "1.0.0", "files": files})
     return [str(path) for path in paths]
 
 

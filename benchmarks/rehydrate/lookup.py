@@ -1,7 +1,8 @@
 """Looking up 800,000 ids at the speed that the server allows, and making the images table: `twigma rehydrate --ids`.
 
 The demo's platform answers from a process of its own, for posts that are made from their ids. It allows X's 3,500 calls
-a window, and the window is shortened so that the run takes minutes. `python -m benchmarks.rehydrate.lookup [IDS [WINDOW]]`.
+a window, and the window is shortened so that the run takes minutes. `python -m benchmarks.rehydrate.lookup [IDS
+[WINDOW]]`.
 """
 
 import base64

@@ -18,7 +18,7 @@ from twigma.builder.clusters.kmeans import Floats, nearest
 from twigma.builder.clusters.umap_map import ImageMap, positions
 from twigma.builder.engine.vectors import Indices
 from twigma.builder.stages.dedupe import REASONS
-from twigma.core import columns
+from twigma.core.parts import fingerprint, read_part, read_provenance, write_part
 
 MOVED = 0.1  # total variation of the shares, and
 FARTHER = 1.1  # ratio of the mean distances, at which drift is called large
@@ -26,7 +26,7 @@ NOTHING = pa.table({"image_name": pa.array([], pa.string()), "UMAP_dim_1": [0.0]
 
 
 @dataclass(frozen=True)
-class Frozen:
+class Assigned:
     """What a run left: images added now, and the distinct images per label at the fit and now.
 
     `drift` has label, share_at_fit, share_now, distance_at_fit, distance_now (mean distance to the centroid).
@@ -45,7 +45,7 @@ class Frozen:
         return self.moved > MOVED or self.farther > FARTHER
 
 
-def frozen(work: Path, drop: Sequence[str] = REASONS) -> Frozen:
+def assign_new_images(work: Path, drop: Sequence[str] = REASONS) -> Assigned:
     """Write `columns/cluster` for all images by the saved fit: nearest centroid, place on the saved map.
 
     Raises FileNotFoundError when there is no fit, ValueError when it is one of another model's embeddings.
@@ -72,7 +72,7 @@ def _write(work: Path, images: Embedded, of: dict[str, Any], labels: Indices, on
     known = NOTHING if before is None else before[1]
     places = _places(images, known, on)[np.searchsorted(images.kept, images.stands)]
     table = place(pa.table({"image_name": names}), labels + 1, places)
-    columns.write_part(part(work), table, {name: of[name] for name in ("fit", "k", "seed")} | images.marks)
+    write_part(part(work), table, {name: of[name] for name in ("fit", "k", "seed")} | images.marks)
     return int(np.sum(~np.asarray(pc.is_in(names, value_set=known["image_name"].combine_chunks()))))
 
 
@@ -81,9 +81,9 @@ def _part_of(work: Path, fit: str) -> tuple[dict[str, Any], pa.Table] | None:
     path = part(work)
     if not path.exists():
         return None
-    made_from = columns.made_from(path)
-    is_of_fit = fit in (columns.fingerprint(made_from), made_from.get("fit"))
-    return (made_from, columns.read_arrow(path)) if is_of_fit else None
+    made_from = read_provenance(path)
+    is_of_fit = fit in (fingerprint(made_from), made_from.get("fit"))
+    return (made_from, read_part(path)) if is_of_fit else None
 
 
 def _places(images: Embedded, known: pa.Table, on: ImageMap) -> Floats:
@@ -97,12 +97,12 @@ def _places(images: Embedded, known: pa.Table, on: ImageMap) -> Floats:
     return result
 
 
-def _drift(added: int, fitted: pa.Table, now: pa.Table) -> Frozen:
+def _drift(added: int, fitted: pa.Table, now: pa.Table) -> Assigned:
     (share_then, then), (share_now, distance_now) = ((_shares(t), t["distance"].to_numpy()) for t in (fitted, now))
     values = {"share_at_fit": share_then, "share_now": share_now, "distance_at_fit": then, "distance_now": distance_now}
     moved, overall = np.abs(share_then - share_now).sum() / 2, np.nansum(share_then * then)
     farther = np.nansum(share_now * distance_now) / overall if overall > 0 else 1.0
-    return Frozen(added, pa.table({"label": fitted["label"], **values}), float(moved), float(farther))
+    return Assigned(added, pa.table({"label": fitted["label"], **values}), float(moved), float(farther))
 
 
 def _shares(table: pa.Table) -> npt.NDArray[np.float64]:

@@ -20,7 +20,9 @@ from twigma.builder.clusters.umap_map import ImageMap, image_map, positions
 from twigma.builder.engine.vectors import Indices, Vectors, as_matrix, read_vectors
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core import columns
+from twigma.core.parts import fingerprint, part_is_current, read_part, read_parts, read_provenance, write_part
 from twigma.core.safety import spreadsheet
+from twigma.core.stage import stage
 
 OF_IMAGES = ("label_10_cluster", "UMAP_dim_1", "UMAP_dim_2")
 
@@ -57,15 +59,15 @@ def cluster(work: Path, k: int = K, *, seed: int = 0, drop: Sequence[str] = REAS
     """
     images = read_embedded(work, drop)
     made_from = {"k": k, "seed": seed, **images.marks}
-    path, fit, crosswalk = part(work), columns.fingerprint(made_from), None
-    if not (columns.part_is_current(path, made_from) and is_saved(work, fit)):
+    path, fit, crosswalk = part(work), fingerprint(made_from), None
+    if not (part_is_current(path, made_from) and is_saved(work, fit)):
         before = _labels_before(path)
         labels, places = _fit(work, images, {"fit": fit, "model": images.model, "k": k, "seed": seed})
         table = place(pa.table({"image_name": images.vectors.names}), labels, places)
         if before is not None:
             crosswalk = count_moves(before, table)
             spreadsheet.write_table(models(work) / "crosswalk.csv", crosswalk)
-        columns.write_part(path, table, made_from)
+        write_part(path, table, made_from)
     return Clusters(sizes(work), crosswalk)
 
 
@@ -76,13 +78,13 @@ def _fit(work: Path, images: Embedded, of: dict[str, Any]) -> tuple[Indices, Flo
     on = image_map(images.vectors, kept, seed=seed)
     places = positions(on, images.vectors, kept)
     labels, distances = nearest(images.vectors, np.arange(len(images.vectors)), centroids)
-    columns.write_part(models(work) / "map.arrow", on.table(), of)
+    write_part(models(work) / "map.arrow", on.table(), of)
     fitted = summary(labels[kept], distances[kept], k).append_column("centroid", _as_column(centroids))
-    columns.write_part(models(work) / "centroids.arrow", fitted, of)
+    write_part(models(work) / "centroids.arrow", fitted, of)
     return labels + 1, places[np.searchsorted(kept, images.stands)]
 
 
-@columns.stage(reads=("image_name",), adds=OF_IMAGES)
+@stage(reads=("image_name",), adds=OF_IMAGES)
 def place(images: pa.Table, labels: Indices, places: Floats) -> pa.Table:
     """Add to each image its label (1 to k) and its position on the map, float32[n, 2]."""
     one, two = np.ascontiguousarray(places.T)
@@ -91,7 +93,7 @@ def place(images: pa.Table, labels: Indices, places: Floats) -> pa.Table:
 
 def sizes(work: Path) -> dict[int, int]:
     """Images per label."""
-    found = pc.value_counts(columns.read_arrow(part(work))["label_10_cluster"]).to_pylist()
+    found = pc.value_counts(read_part(part(work))["label_10_cluster"]).to_pylist()
     return dict(sorted((pair["values"], pair["counts"]) for pair in found))
 
 
@@ -152,7 +154,7 @@ def models(work: Path) -> Path:
 def is_saved(work: Path, fit: str) -> bool:
     """Whether the saved centroids and map are those of this fit."""
     paths = [models(work) / name for name in ("centroids.arrow", "map.arrow")]
-    return all(path.exists() and columns.made_from(path)["fit"] == fit for path in paths)
+    return all(path.exists() and read_provenance(path)["fit"] == fit for path in paths)
 
 
 def read_fit(work: Path) -> tuple[dict[str, Any], pa.Table, Floats, ImageMap]:
@@ -160,11 +162,11 @@ def read_fit(work: Path) -> tuple[dict[str, Any], pa.Table, Floats, ImageMap]:
     paths = [models(work) / name for name in ("centroids.arrow", "map.arrow")]
     if not all(path.exists() for path in paths):
         raise FileNotFoundError(f"no clusters in {models(work)}: run `twigma cluster` without --frozen first")
-    of, of_map = map(columns.made_from, paths)
+    of, of_map = map(read_provenance, paths)
     if of != of_map:
         raise ValueError(f"{paths[0]} and {paths[1]} are of two fits: run `twigma cluster` without --frozen")
-    table = columns.read_arrow(paths[0])
-    return of, table, _centroids(table), ImageMap.of(columns.read_arrow(paths[1]))
+    table = read_part(paths[0])
+    return of, table, _centroids(table), ImageMap.of(read_part(paths[1]))
 
 
 def _as_column(centroids: Floats) -> pa.Array:
@@ -177,7 +179,7 @@ def _centroids(table: pa.Table) -> Floats:
 
 def _labels_before(path: Path) -> pa.Table | None:
     try:
-        return columns.read_arrow(path) if path.exists() else None
+        return read_part(path) if path.exists() else None
     except (ValueError, OSError):
         return None  # damaged: there is nothing to compare with
 
@@ -185,27 +187,27 @@ def _labels_before(path: Path) -> pa.Table | None:
 def _centroids_before(work: Path, images: Embedded) -> Floats | None:
     """Centroids of the fit before, by label, if it was one of embeddings of the same model."""
     path = models(work) / "centroids.arrow"
-    if not path.exists() or columns.made_from(path)["model"] != images.model:
+    if not path.exists() or read_provenance(path)["model"] != images.model:
         return None
-    centroids = _centroids(columns.read_arrow(path))
+    centroids = _centroids(read_part(path))
     return centroids if centroids.shape[1] == images.vectors.dim else None
 
 
 def read_embedded(work: Path, drop: Sequence[str] = REASONS) -> Embedded:
     """The embedded images of a working folder, after deduplication for the reasons in `drop`."""
     vectors, marks = read_vectors(work)
-    stands = stands_for(vectors, columns.read_parts(work / "columns" / "dedupe"), drop)
-    model = str(columns.made_from(min((work / "columns" / "embed").glob("*.arrow")))["model"])
+    stands = representatives(vectors, read_parts(work / "columns" / "dedupe"), drop)
+    model = str(read_provenance(min((work / "columns" / "embed").glob("*.arrow")))["model"])
     return Embedded(vectors, stands, model, {"drop": list(drop), "embed": marks, "dedupe": _mark(work)})
 
 
 def _mark(work: Path) -> str:
     path = work / "columns" / "dedupe" / "all.arrow"
-    metadata: dict[bytes, bytes] = columns.read_arrow(path).schema.metadata or {}
+    metadata: dict[bytes, bytes] = read_part(path).schema.metadata or {}
     return metadata[b"fingerprint"].decode()
 
 
-def stands_for(vectors: Vectors, repeats: pa.Table, drop: Sequence[str]) -> Indices:
+def representatives(vectors: Vectors, repeats: pa.Table, drop: Sequence[str]) -> Indices:
     """For each embedded image the row of the image that stays in its place; itself where it stays.
 
     `repeats` is the table of `twigma dedupe`; only its reasons in `drop` count, and chains are followed to their end.

@@ -13,6 +13,7 @@ from twigma.analysis.inference.proportions import wilson
 from twigma.analysis.inputs.annotation_sheets import require_sheet
 from twigma.core import columns, inventory
 from twigma.core.safety import spreadsheet
+from twigma.core.workspace import Workspace
 
 SEEDS = ("aiart", "dalle", "stablediffusion")  # section 2.1
 FIRST = 20  # posts a candidate is judged on
@@ -132,7 +133,7 @@ def judged(sheet: pd.DataFrame) -> pd.DataFrame:
 
 def read_posts(work: Path) -> pd.DataFrame:
     """The posts of a working folder with their text, a row a post. ValueError where no post has a text."""
-    table = columns.read_images(work)
+    table = Workspace(work).table()
     names = ["id", "text", "created_at", "hashtags"]
     columns.require(table, names, f"{work}/images.parquet")
     posts: pd.DataFrame = table.select(names).to_pandas().drop_duplicates("id")

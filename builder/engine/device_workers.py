@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from twigma.builder.engine.engine import Event, Source, Start, treat
+from twigma.builder.engine.engine import Event, Source, Start, process
 from twigma.core.safety import worker_environment
 
 TRIES = 3  # of a source whose process is lost
@@ -103,7 +103,7 @@ def _work(pipe: Connection, start: Start, device: str | None) -> None:
         return
     with contextlib.suppress(EOFError, BrokenPipeError):  # the driver is gone
         while True:
-            for source, kind, value in treat(_at_hand(pipe), stage):
+            for source, kind, value in process(_at_hand(pipe), stage):
                 pipe.send((source.name, kind, value))
 
 

@@ -22,6 +22,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from twigma.core import columns
+from twigma.core.parts import part_is_current, read_part, write_part
 from twigma.core.pools.ray_pool import LOCAL, Engine, starts_here
 from twigma.rehydrate.images.shards import Shard, list_shards, read_images
 
@@ -61,7 +62,7 @@ class Source:
             yield columns.schema(["image_name", "image"]).empty_table()
             yield from read_images(self.of, self.block)
         else:
-            table = columns.read_arrow(self.of).replace_schema_metadata()
+            table = read_part(self.of).replace_schema_metadata()
             yield from (table.slice(at, self.block) for at in range(0, max(1, len(table)), self.block))
 
 
@@ -118,10 +119,10 @@ def map_parts(
     sources = []
     for part in parts:
         check(part)
-        table = columns.read_arrow(part)
+        table = read_part(part)
         mark = (table.schema.metadata or {})[b"fingerprint"].decode()
         sources.append(Source(part.stem, len(table), settings | {"part": mark}, part, rows))
-    return _run(work / "columns" / name, sources, lambda due: here(due, lambda device: start()), desc=desc)
+    return _run(work / "columns" / name, sources, lambda due: in_this_process(due, lambda device: start()), desc=desc)
 
 
 def _spread(
@@ -140,7 +141,7 @@ def _spread(
         if prepare is not None:
             prepare.fetch()
         return on_devices(due, start, places)
-    return here(due, start, places[0])
+    return in_this_process(due, start, places[0])
 
 
 def devices(device: str | None) -> list[str | None]:
@@ -163,7 +164,7 @@ def _run(
 ) -> int:
     """Make every part in `folder` that is missing or out of date; the number of rows treated now."""
     paths = {source.name: folder / f"{source.name}.arrow" for source in sources}
-    due = [source for source in sources if not columns.part_is_current(paths[source.name], source.made_from)]
+    due = [source for source in sources if not part_is_current(paths[source.name], source.made_from)]
     if not due:
         return 0
     damaged, treated, empty = list[str](), dict[str, int](), dict[str, int]()
@@ -177,7 +178,7 @@ def _run(
                 said[source.name] += value
                 bar.update(value)
             elif kind == "part":
-                columns.write_part(paths[source.name], value, source.made_from)
+                write_part(paths[source.name], value, source.made_from)
                 treated[source.name] = len(value)  # again where a worker was lost right after
                 empty[source.name] = count_empty(value)
             elif kind == "lost":
@@ -209,12 +210,12 @@ def _warn_of_empty(desc: str, empty: int, treated: int) -> None:
 # ------------------------------------------------------------------ in one process
 
 
-def here(sources: Iterable[Source], start: Start, device: str | None = None) -> Generator[Event, None, None]:
+def in_this_process(sources: Iterable[Source], start: Start, device: str | None = None) -> Generator[Event, None, None]:
     """Treat the sources in this process."""
-    yield from treat(sources, start(device))
+    yield from process(sources, start(device))
 
 
-def treat(sources: Iterable[Source], stage: Stage, ahead: int = AHEAD) -> Generator[Event, None, None]:
+def process(sources: Iterable[Source], stage: Stage, ahead: int = AHEAD) -> Generator[Event, None, None]:
     """Read blocks here while a few threads run the stage on those before, beyond the end of a source too."""
     pool = ThreadPoolExecutor(ahead)
     try:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from twigma.builder.engine.engine import Event, Source, Start, treat
+from twigma.builder.engine.engine import Event, Source, Start, process
 from twigma.core.pools import ray_pool
 from twigma.core.pools.scratch import Scratch
 from twigma.rehydrate.images.shards import Shard
@@ -29,9 +29,9 @@ def on_ray(
     with ray_pool.connect(address):
         import ray
 
-        slots, needs = ray_pool.shares(device)
-        actor, run, by_name = ray.remote(StageSlot).options(**needs), uuid.uuid4().hex, {s.name: s for s in sources}
-        results = ray_pool.run(
+        slots, needs = ray_pool.actor_resources(device)
+        actor, run, by_name = ray.remote(StageActor).options(**needs), uuid.uuid4().hex, {s.name: s for s in sources}
+        results = ray_pool.run_tasks(
             lambda: actor.remote(run, start, device),
             list(by_name),
             lambda name: (by_name[name], _files(by_name[name])),
@@ -51,7 +51,7 @@ def _files(source: Source) -> Files:
     return {path.name: path.read_bytes() for path in (source.of.tar, source.of.sidecar, source.of.manifest)}
 
 
-class StageSlot(ray_pool.Slot):
+class StageActor(ray_pool.Actor):
     """Holds the model on a node, and treats one shard after the other."""
 
     def __init__(self, run: str, start: Start, device: str | None) -> None:
@@ -71,7 +71,7 @@ class StageSlot(ray_pool.Slot):
         try:
             for name, data in files.items():
                 (folder / name).write_bytes(data)
-            for _, kind, value in treat([_moved(source, folder)], self._stage):
+            for _, kind, value in process([_moved(source, folder)], self._stage):
                 yield kind, value
         finally:
             shutil.rmtree(folder)

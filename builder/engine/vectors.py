@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from twigma.core import columns
+from twigma.core.parts import read_part, read_parts, read_provenance
 
 BLOCK = 16_384  # rows: 24 MB of float16 at 768
 
@@ -72,12 +72,12 @@ def read_vectors(work: Path) -> tuple[Vectors, dict[str, str]]:
     An image that several parts hold is read once. ValueError when parts were made by different models or lengths.
     """
     folder = work / "columns" / "embed"
-    columns.read_parts(folder)  # says what to run when there is none
+    read_parts(folder)  # says what to run when there is none
     chunks, names, marks, models = [], [], {}, {}
     for path in sorted(folder.glob("*.arrow")):
-        table = columns.read_arrow(path)
+        table = read_part(path)
         marks[path.stem] = (table.schema.metadata or {})[b"fingerprint"].decode()
-        models[columns.made_from(path)["model"], table.schema.field("embedding").type.list_size] = path
+        models[read_provenance(path)["model"], table.schema.field("embedding").type.list_size] = path
         table = table.select(["image_name", "embedding"])
         if table["embedding"].null_count:
             table = table.filter(table["embedding"].is_valid())

@@ -16,7 +16,7 @@ SPLITS = ("train", "validation", "test")
 SHARES = (0.8, 0.9)  # of the images in order of time: where validation begins, and where test does
 
 
-def choose(table: pa.Table, reasons: pa.ChunkedArray, quantile: float, per_author: int) -> pa.ChunkedArray:
+def select_liked(table: pa.Table, reasons: pa.ChunkedArray, quantile: float, per_author: int) -> pa.ChunkedArray:
     """Add to `reasons` (null: still in) why an image is not among the liked: its likes, or its author's other images.
 
     Of the images still in, those at or above the `quantile` of `residual_likes` are liked; of one author's the

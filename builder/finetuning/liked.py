@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import twigma
-from twigma.builder.finetuning.like_residuals import SPLITS, choose, split
+from twigma.builder.finetuning.like_residuals import SPLITS, select_liked, split
 from twigma.builder.finetuning.trainer_files import write_files
-from twigma.builder.release.row_filter import ORDER, gather, refuse_repeated, why_not
-from twigma.core import columns
+from twigma.builder.release.row_filter import ORDER, exclusion_reasons, join_stages, refuse_repeated
+from twigma.core.files import file_sha256, write_json
+from twigma.core.parts import fingerprint
 from twigma.core.safety import owned_folders
 from twigma.rehydrate.posts.removed_ids import read_removed
 
@@ -62,9 +63,9 @@ def liked(
     _check_options(quantile, per_author, nsfw_threshold)
     work, out = Path(work), Path(out).resolve()
     _refuse_foreign(out, work)
-    table = gather(work, STAGES)
-    reasons = _gates(table, why_not(table, read_removed(work), "drop", nsfw_threshold), acknowledge_x_terms)
-    reasons = choose(table, reasons, quantile, per_author)
+    table = join_stages(work, STAGES)
+    reasons = _gates(table, exclusion_reasons(table, read_removed(work), "drop", nsfw_threshold), acknowledge_x_terms)
+    reasons = select_liked(table, reasons, quantile, per_author)
     which, reasons = split(table, reasons, seed)
     dropped = {str(each["values"]): int(each["counts"]) for each in reasons.drop_null().value_counts().to_pylist()}
     if not which.count("train"):
@@ -80,19 +81,19 @@ def liked(
 def _write(work: Path, out: Path, kept: pa.Table, about: Mapping[str, Any]) -> str:
     """Write beside `out`, then swap; the SHA-256 of MANIFEST.json."""
     rows = kept.select(["image_name", "split", "all_captions", "like_count"]).to_pylist()
-    inputs = columns.fingerprint([rows, about, twigma.__version__])
+    inputs = fingerprint([rows, about, twigma.__version__])
     if (out / "MANIFEST.json").exists() and twigma.read_liked(out)["inputs"] == inputs:
-        return columns.file_sha256(out / "MANIFEST.json")
+        return file_sha256(out / "MANIFEST.json")
     with owned_folders.replacing(out) as folder:
         write_files(work, folder, kept, name=out.name, content=inputs[:16], webdataset=about["settings"]["webdataset"])
         files = {
-            path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": columns.file_sha256(path)}
+            path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
             for path in folder.rglob("*")
             if path.is_file()
         }
         manifest = {"dataset": "twigma-liked", "inputs": inputs, **about, "files": files}
-        columns.write_json(folder / "MANIFEST.json", manifest)
-    return columns.file_sha256(out / "MANIFEST.json")
+        write_json(folder / "MANIFEST.json", manifest)
+    return file_sha256(out / "MANIFEST.json")
 
 
 def _gates(table: pa.Table, reasons: pa.ChunkedArray, acknowledge_x_terms: bool) -> pa.ChunkedArray:

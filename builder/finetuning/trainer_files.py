@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from twigma.builder.finetuning.like_residuals import SPLITS
-from twigma.core import columns
+from twigma.core.files import atomic
 from twigma.rehydrate.images.decode import open_image, read_header
 from twigma.rehydrate.images.shards import list_shards, read_images
 
@@ -119,7 +119,7 @@ def _write_split(folder: Path, split: str, rows: list[dict[str, Any]], webdatase
 
 def _write_tar(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
     with ExitStack() as stack:
-        partial = stack.enter_context(columns.atomic(folder / name))
+        partial = stack.enter_context(atomic(folder / name))
         tar = stack.enter_context(tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT))
         for row in rows:
             picture = folder / row["split"] / row["file_name"]

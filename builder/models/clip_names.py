@@ -12,7 +12,7 @@ from typing import Any
 
 from twigma.builder.models import model_config, pinned_weights
 from twigma.builder.models.model_config import CONFIG
-from twigma.core import columns
+from twigma.core.files import file_sha256
 
 MODEL = "ViT-L-14"  # the paper's, with OpenAI's weights
 PRETRAINED = "openai"
@@ -68,8 +68,8 @@ def fetched(model: Model) -> Path | None:
     Its configuration is checked before anything else is fetched: ValueError where it would load anything but itself.
     """
     if model.pin is not None:
-        model_config.read_config(pinned_weights.fetch(model.pin, ()))
-        return pinned_weights.fetch(model.pin, pinned_weights.OPEN_CLIP)
+        model_config.read_config(pinned_weights.fetch_weights(model.pin, ()))
+        return pinned_weights.fetch_weights(model.pin, pinned_weights.OPEN_CLIP)
     if model.folder is not None:
         model_config.read_config(model.folder)
     return model.folder
@@ -78,7 +78,7 @@ def fetched(model: Model) -> Path | None:
 def checked(model: Model) -> None:
     """Check a model's configuration, for those who leave it to others to fetch the weights."""
     if model.pin is not None:
-        model_config.read_config(pinned_weights.fetch(model.pin, ()))
+        model_config.read_config(pinned_weights.fetch_weights(model.pin, ()))
 
 
 def load_tokenizer(model: Model) -> Any:
@@ -97,7 +97,7 @@ def load_tokenizer(model: Model) -> Any:
 
 def _local(folder: Path) -> Model:
     config = model_config.read_config(folder)
-    hashes = columns.file_sha256(folder / CONFIG) + columns.file_sha256(pinned_weights.weights_files(folder)[0])
+    hashes = file_sha256(folder / CONFIG) + file_sha256(pinned_weights.weights_files(folder)[0])
     return Model(
         str(config.get("name", folder.name)),
         folder=folder,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from twigma.core import columns
+from twigma.core.files import file_sha256, write_json
 
 # Names of weights, the best first; large models come in several files.
 OPEN_CLIP = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
@@ -52,7 +52,7 @@ def _choose(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
 
 def hash_of(files: Sequence[Path]) -> str:
     """One SHA-256 for the weights in these files: that of the file, or of the hashes of several."""
-    hashes = [columns.file_sha256(path) for path in files]
+    hashes = [file_sha256(path) for path in files]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
@@ -82,7 +82,7 @@ def read_pin(work: Path | None, key: str) -> Pin | None:
 def write_pin(work: Path, key: str, found: Pin) -> None:
     """Remember `found` for the model `key` in `WORK/models/pins.json`."""
     entry = {"repo": found.repo, "revision": found.revision, "sha256": dict(found.sha256)}
-    columns.write_json(work / "models" / "pins.json", _pins(work) | {key: entry})
+    write_json(work / "models" / "pins.json", _pins(work) | {key: entry})
 
 
 def _pins(work: Path) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _ask(repo: str, revision: str | None, wanted: Sequence[str]) -> Pin:
     return Pin(repo, str(info.sha), {name: hashes[name] for name in chosen})
 
 
-def fetch(found: Pin, wanted: Sequence[str]) -> Path:
+def fetch_weights(found: Pin, wanted: Sequence[str]) -> Path:
     """Local folder of that commit: configuration, tokenizer and its weights, whose hashes are checked.
 
     Only configuration and tokenizer if no weights are `wanted`. From the cache where it is complete. OSError when it
@@ -126,7 +126,7 @@ def fetch(found: Pin, wanted: Sequence[str]) -> Path:
             f"cannot download {found.repo} at {found.revision} ({type(error).__name__}): give a local folder instead"
         ) from error
     for name in names and found.sha256:
-        sha256, expected = columns.file_sha256(folder / name), found.sha256[name]
+        sha256, expected = file_sha256(folder / name), found.sha256[name]
         if sha256 != expected:
             raise ValueError(f"{folder / name}: expected sha256 {expected}, found {sha256}: delete it and run again")
     return folder

@@ -16,7 +16,7 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.utils.sha import git_hash
 
 import twigma
-from twigma.builder.release.privacy_check import FILES, scan
+from twigma.builder.release.privacy_check import FILES, check_privacy
 from twigma.core.services.deadline import ANSWER_SECONDS, within
 
 GATES = ("auto", "manual", "none")
@@ -67,9 +67,9 @@ def publish_hub(
     if repo.count("/") != 1:
         raise ValueError(f"expected a repository as NAMESPACE/NAME, found {repo!r}")
     twigma.check_files(release)
-    scan(release)
+    check_privacy(release)
     api = HfApi(endpoint=endpoint, token=token, library_name="twigma", library_version=twigma.__version__)
-    with _told(repo):
+    with _translate_errors(repo):
         found, head = compare(api, release, repo)
         return _carry_out(api, release, found, head, gated=gated, private=private) if go else found
 
@@ -142,7 +142,7 @@ def _carry_out(
 
 
 @contextmanager
-def _told(repo: str) -> Iterator[None]:
+def _translate_errors(repo: str) -> Iterator[None]:
     """What the Hub refuses, in a sentence that says what to do."""
     try:
         yield

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 import twigma
 from twigma.builder.publish.zenodo_client import Zenodo
-from twigma.builder.release.privacy_check import scan
-from twigma.core import columns
+from twigma.builder.release.privacy_check import check_privacy
+from twigma.core.files import atomic, write_json
 
 ZENODO, SANDBOX = "https://zenodo.org", "https://sandbox.zenodo.org"
 DOI = re.compile(r"^DOI: .*$", re.MULTILINE)  # the line of the card that holds it
@@ -57,7 +57,7 @@ def publish_zenodo(
     """
     release = Path(release)
     twigma.check_files(release)
-    scan(release)
+    check_privacy(release)
     version = str(twigma.read_manifest(release)["version"])
     with Zenodo(url, token, needs_token=go) as zenodo:
         published = zenodo.published(record, version)
@@ -96,11 +96,11 @@ def write_doi(release: Path, doi: str) -> None:
     text = DOI.sub(f"DOI: [{doi}](https://doi.org/{doi})", card.read_text("utf-8"), count=1)
     if text == card.read_text("utf-8"):
         return
-    with columns.atomic(card) as partial:
+    with atomic(card) as partial:
         partial.write_text(text, "utf-8")
     manifest = twigma.read_manifest(release)
     manifest["files"]["README.md"] = {"bytes": card.stat().st_size, "sha256": twigma.sha256(card)}
-    columns.write_json(release / "MANIFEST.json", manifest)
+    write_json(release / "MANIFEST.json", manifest)
 
 
 def _local(release: Path) -> dict[str, Path]:

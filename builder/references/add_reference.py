@@ -13,11 +13,11 @@ from twigma.builder.references import diffusiondb, file_readers
 from twigma.builder.references.catalogue import TABLE, Known
 from twigma.builder.references.folder import add_images, add_texts, add_vectors, embed_texts, pack
 from twigma.builder.references.hub_files import hub_file
-from twigma.builder.references.model_choice import agree, choose, named, studied
+from twigma.builder.references.model_choice import choose_model, require_same_model, stated_model, studied_model
 from twigma.builder.references.record import Record, open_record
 from twigma.builder.references.sources import commit_of, new_files
 from twigma.builder.stages.embed import embed_shards
-from twigma.core import columns
+from twigma.core.files import file_sha256
 
 
 def add_reference(
@@ -100,10 +100,10 @@ def _kinds(known: Known, sources: Sequence[str], column: str | None) -> set[str]
 def _check_model(record: Record, ask: _Ask, kinds: set[str]) -> None:
     """ValueError where the embeddings could not be compared with the studied images', before anything is fetched."""
     if kinds & {"images", "texts"}:
-        choose(record.folder, ask.like, ask.model)
+        choose_model(record.folder, ask.like, ask.model)
     if "embeddings" in kinds and ask.model is not None:
-        folder, ours = studied(ask.like)
-        agree(named(ask.model), ours, folder)
+        folder, ours = studied_model(ask.like)
+        require_same_model(stated_model(ask.model), ours, folder)
 
 
 # ------------------------------------------------------------------ taking files in
@@ -113,7 +113,7 @@ def _take(record: Record, ask: _Ask, key: str, path: Path) -> None:
     """Take one file or folder into the set, unless it was taken before; a download is deleted then."""
     kind = file_readers.kind_of(path, ask.column)
     record.is_of(kind, path)
-    facts = {"sha256": columns.file_sha256(path)} if path.is_file() else {}
+    facts = {"sha256": file_sha256(path)} if path.is_file() else {}
     if facts and record.files.get(key, {}).get("sha256") == facts["sha256"]:
         return
     take = {"images": _take_images, "embeddings": _take_vectors, "texts": _take_texts}[kind]
@@ -141,11 +141,11 @@ def _take_images(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
 def _take_vectors(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
     if ask.model is None:
         raise ValueError(f"{path} holds embeddings: say with --model which model made them, such as ViT-L-14/openai")
-    folder, ours = studied(ask.like)
-    made_by = named(ask.model)
-    agree(made_by, ours, folder)
-    agree(made_by, record.about.setdefault("model", made_by), record.folder)
-    made_from = made_by | {"file": path.stem, "sha256_of_file": columns.file_sha256(path)}
+    folder, ours = studied_model(ask.like)
+    made_by = stated_model(ask.model)
+    require_same_model(made_by, ours, folder)
+    require_same_model(made_by, record.about.setdefault("model", made_by), record.folder)
+    made_from = made_by | {"file": path.stem, "sha256_of_file": file_sha256(path)}
     first = sum(int(facts.get("parts", 0)) for facts in record.files.values())
     blocks = file_readers.vectors(path, ask.column)
     rows, parts = add_vectors(record.folder, record.name, blocks, made_from, first)
@@ -194,7 +194,7 @@ def _diffusiondb(
 
 def _embed(record: Record, ask: _Ask, device: str | None) -> None:
     """Embed images or texts that are not, by the model of the studied images."""
-    chosen, made_from = choose(record.folder, ask.like, ask.model)
+    chosen, made_from = choose_model(record.folder, ask.like, ask.model)
     record.about["model"] = made_from
     record.write()
     spelt = (chosen.model, chosen.pretrained, device, None)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core import columns
+from twigma.core.files import read_parquet, write_parquet
 from twigma.core.safety.bounded import RATIO, ceiling, load_json, safe_member
 from twigma.rehydrate.images import shards
 
@@ -108,19 +109,19 @@ def mark_repeats(work: Path) -> int:
             kept = first.setdefault(settings, name)
             if kept != name:
                 repeats[name] = kept
-    table = columns.read_parquet(work / "images.parquet")
+    table = read_parquet(work / "images.parquet")
     marks = [repeats.get(name) for name in table["image_name"].to_pylist()]
     reasons = [None if mark is None else "generation" for mark in marks]
     marked = columns.add(table, duplicate_of=marks, duplicate_reason=reasons)
     if not marked.equals(table):
-        columns.write_parquet(work / "images.parquet", marked)
+        write_parquet(work / "images.parquet", marked)
     return len(repeats)
 
 
 def _generations(shard: shards.Shard) -> Iterator[tuple[str, str]]:
     """Name and settings, as JSON, of the images of a shard, read from its tar."""
     places = shards.tar_places(shard.tar)
-    rows = columns.read_parquet(shard.sidecar, columns=["image_name", "member", "status"])
+    rows = read_parquet(shard.sidecar, columns=["image_name", "member", "status"])
     with shards.mapped(shard.tar) as data:
         for row in rows.filter(pc.equal(rows["status"], pa.scalar("success"))).to_pylist():
             at, size = places[str(PurePosixPath(row["member"]).with_suffix(".json"))]

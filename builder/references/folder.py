@@ -20,6 +20,8 @@ from twigma.builder.models.clip_names import find_model
 from twigma.builder.stages.embed import load_encoder
 from twigma.builder.stages.embed_texts import encode_all, token_counter
 from twigma.core import columns
+from twigma.core.files import atomic, read_parquet, write_parquet
+from twigma.core.parts import fingerprint, part_is_current, write_part
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.sources.own_files.add_images import add_tars
 
@@ -35,7 +37,7 @@ def pack(work: Path, stem: str, rows: Rows) -> tuple[Path, int]:
     """A tar of images in the set's shards, each with its facts as JSON beside it; and how many rows had no bytes."""
     path = work.absolute() / "shards" / f"from_{stem}.tar"
     without, taken = 0, set[str]()
-    with columns.atomic(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with atomic(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data, facts in rows:
             if data is None:
                 without += 1
@@ -57,9 +59,9 @@ def _append(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 def add_images(work: Path, name: str, paths: Sequence[Path], group: str | None) -> dict[str, int]:
     """Take tars and images into the set; counts of what was added and of what was not."""
     report = add_tars(work, paths, group)
-    table = columns.read_parquet(work / "images.parquet")
+    table = read_parquet(work / "images.parquet")
     if set(table["source"].to_pylist()) - {name}:
-        columns.write_parquet(work / "images.parquet", columns.add(table, source=[name] * len(table)), private=True)
+        write_parquet(work / "images.parquet", columns.add(table, source=[name] * len(table)), private=True)
     return {key: int(pc.sum(report[key]).as_py() or 0) for key in ("images", "failed")}
 
 
@@ -82,7 +84,7 @@ def add_vectors(
             unit, unusable = _unit(rows)
             part = pa.table({"image_name": found, "embedding": as_column(unit, unusable)})
             path = work / "columns" / "embed" / f"{number:05}.arrow"
-            columns.write_part(path, part, made_from | {"rows": [start, len(rows)]})
+            write_part(path, part, made_from | {"rows": [start, len(rows)]})
             added += found
         _extend(work, name, pa.table({"image_name": added}))
     return len(added), number - first + 1
@@ -108,14 +110,14 @@ def add_texts(work: Path, name: str, texts: Sequence[str], stem: str) -> int:
 def _extend(work: Path, name: str, rows: pa.Table) -> None:
     """Add rows to images.parquet, every one under a name of its own."""
     path = work / "images.parquet"
-    table = columns.read_parquet(path) if path.exists() else rows.slice(0, 0)
+    table = read_parquet(path) if path.exists() else rows.slice(0, 0)
     names = pa.concat_tables([table.select(["image_name"]), rows.select(["image_name"])])["image_name"]
     if len(pc.unique(names)) != len(names):
         counts = pc.value_counts(names.combine_chunks())
         twice = counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"]
         raise ValueError(f"{path}: two rows would have the name {twice}: names must differ within a reference set")
     made = columns.add(rows, id=rows["image_name"], source=[name] * len(rows))
-    columns.write_parquet(path, pa.concat_tables([table, made], promote_options="default"), private=True)
+    write_parquet(path, pa.concat_tables([table, made], promote_options="default"), private=True)
 
 
 def embed_texts(work: Path, made_from: dict[str, Any], *model: Any, revision: str | None) -> int:
@@ -123,11 +125,11 @@ def embed_texts(work: Path, made_from: dict[str, Any], *model: Any, revision: st
 
     Of more than 2,000 texts, passages of ten in a row are drawn: Fig 3d compares no more, and resamples by passages.
     """
-    table = columns.read_parquet(work / "images.parquet", columns=["image_name", "text"])
+    table = read_parquet(work / "images.parquet", columns=["image_name", "text"])
     part = work / "columns" / "embed_text" / "00000.arrow"
     table = table.take(pa.array(_passages(len(table))))
-    provenance = made_from | {"texts": columns.fingerprint(table.to_pylist())}
-    if columns.part_is_current(part, provenance):
+    provenance = made_from | {"texts": fingerprint(table.to_pylist())}
+    if part_is_current(part, provenance):
         return 0
     encode = load_encoder(*model, revision=revision, work=work).encode_text
     texts = table["text"].to_pylist()
@@ -135,7 +137,7 @@ def embed_texts(work: Path, made_from: dict[str, Any], *model: Any, revision: st
     tokens = token_counter(find_model(model[0], model[1], revision, work))
     made = pa.table({"image_name": table["image_name"].combine_chunks(), "embedding": as_column(rows)})
     made = made.append_column("tokens", pa.array(map(tokens, texts), pa.int32()))
-    columns.write_part(part, made, provenance)
+    write_part(part, made, provenance)
     return len(made)
 
 

@@ -22,7 +22,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 from huggingface_hub.utils.sha import git_hash
 from tqdm import tqdm
 
-from twigma.core import columns
+from twigma.core.files import fsync
 from twigma.core.services.deadline import ANSWER_SECONDS, Pace, TooSlow, within
 
 RETRIES = 5  # in a row without a byte, or too slow
@@ -33,7 +33,7 @@ MOST_BYTES = 64 << 30  # of a file
 
 def dataset_facts(repo: str, revision: str | None = None, endpoint: str | None = None) -> tuple[str, str | None]:
     """The commit of a dataset that `revision` (a branch, tag or commit; else main) names, and its card's licence."""
-    with _told(repo):
+    with _translate_errors(repo):
         api = HfApi(endpoint=endpoint)
         info = within(ANSWER_SECONDS, lambda: api.dataset_info(repo, revision=revision), repo)
     licence = None if info.card_data is None else info.card_data.get("license")
@@ -42,7 +42,7 @@ def dataset_facts(repo: str, revision: str | None = None, endpoint: str | None =
 
 def hub_files(repo: str, revision: str, patterns: tuple[str, ...], endpoint: str | None = None) -> list[str]:
     """The files of a dataset repository that match one of `patterns`, sorted; FileNotFoundError when none does."""
-    with _told(repo):
+    with _translate_errors(repo):
         api = HfApi(endpoint=endpoint)
         listing = ANSWER_SECONDS * 5  # of large repositories, in pages
         found = within(listing, lambda: api.list_repo_files(repo, repo_type="dataset", revision=revision), repo)
@@ -59,7 +59,7 @@ def hub_file(repo: str, path: str, revision: str, folder: Path, endpoint: str | 
     """
     headers = build_hf_headers(library_name="twigma")
     url = hf_hub_url(repo, path, repo_type="dataset", revision=revision, endpoint=endpoint)
-    with _told(f"{repo}/{path}"):
+    with _translate_errors(f"{repo}/{path}"):
         facts = within(ANSWER_SECONDS, lambda: get_hf_file_metadata(url, endpoint=endpoint), f"{repo}/{path}")
         if httpx2.URL(facts.location).host != httpx2.URL(url).host:
             headers.pop("authorization", None)  # the store of large files is another server
@@ -69,7 +69,7 @@ def hub_file(repo: str, path: str, revision: str, folder: Path, endpoint: str | 
 
 def web_file(url: str, folder: Path, checksum: str | None = None) -> Path:
     """Fetch a file from its address into `folder`; `checksum` is its MD5, SHA-1 or SHA-256 where one is known."""
-    with _told(url):
+    with _translate_errors(url):
         return _fetch(url, folder / Path(httpx2.URL(url).path).name, {}, None, checksum)
 
 
@@ -84,7 +84,7 @@ def _fetch(url: str, goal: Path, headers: dict[str, str], size: int | None, chec
             return goal
         _fill(file, url, headers, size, goal.name)
         _check(part, goal.name, checksum)
-        columns.fsync(part)
+        fsync(part)
         part.replace(goal)
     return goal
 
@@ -165,7 +165,7 @@ def _check(part: Path, name: str, checksum: str | None) -> None:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _translate_errors(what: str) -> Iterator[None]:
     """What a server refuses, in a sentence that says what to do."""
     try:
         yield

@@ -11,7 +11,7 @@ from typing import Any
 
 from twigma.builder.models.clip_names import MODEL, PRETRAINED, find_model
 from twigma.builder.models.pinned_weights import read_pin, write_pin
-from twigma.core import columns
+from twigma.core.parts import read_provenance
 
 IDENTITY = ("model", "revision", "sha256", "seed")  # what tells one embedding model from another
 
@@ -25,7 +25,7 @@ class Choice:
     revision: str | None = None
 
 
-def studied(like: Path | None) -> tuple[Path | None, dict[str, Any]]:
+def studied_model(like: Path | None) -> tuple[Path | None, dict[str, Any]]:
     """The folder of the studied images (`like`; else ./work or ./twigma, if embedded) and what embedded them."""
     folders = [like] if like is not None else [Path("work"), Path("twigma")]
     for folder in folders:
@@ -41,32 +41,32 @@ def studied(like: Path | None) -> tuple[Path | None, dict[str, Any]]:
 def _embedded_by(folder: Path) -> dict[str, Any]:
     parts = sorted((folder / "columns" / "embed").glob("*.arrow"))
     if parts:
-        return dict(columns.made_from(parts[0]))
+        return dict(read_provenance(parts[0]))
     manifest = folder / "MANIFEST.json"
     if not manifest.exists():
         return {}
     return dict(json.loads(manifest.read_text("utf-8")).get("models", {}).get("embed", {}))
 
 
-def choose(work: Path, like: Path | None, model: str | None) -> tuple[Choice, dict[str, Any]]:
+def choose_model(work: Path, like: Path | None, model: str | None) -> tuple[Choice, dict[str, Any]]:
     """The model to embed the set in `work` by, and its provenance; ValueError where it is not that of `like`."""
-    folder, ours = studied(like)
-    choice = _spelt(ours, folder) if model is None else _by_hand(model)
+    folder, ours = studied_model(like)
+    choice = _choice_of(ours, folder) if model is None else _parse_choice(model)
     for key in _keys(choice):
         pinned = None if folder is None else read_pin(folder, key)
         if pinned is not None and read_pin(work, key) is None:
             write_pin(work, key, pinned)
     made_from = find_model(choice.model, choice.pretrained, choice.revision, work).made_from()
-    agree(made_from, ours, folder)
+    require_same_model(made_from, ours, folder)
     return choice, made_from
 
 
-def named(model: str) -> dict[str, Any]:
+def stated_model(model: str) -> dict[str, Any]:
     """The provenance of embeddings that somebody says were made by this model: a name, or the model's folder."""
     return find_model(model).made_from() if Path(model).is_dir() else {"model": model}
 
 
-def _by_hand(model: str) -> Choice:
+def _parse_choice(model: str) -> Choice:
     """A model as ARCHITECTURE/TAG, hf-hub:ORG/NAME or a folder."""
     if Path(model).is_dir() or model.startswith(("hf-hub:", "local-dir:")):
         return Choice(model, None)
@@ -74,7 +74,7 @@ def _by_hand(model: str) -> Choice:
     return Choice(architecture, tag or PRETRAINED)
 
 
-def _spelt(ours: Mapping[str, Any], folder: Path | None) -> Choice:
+def _choice_of(ours: Mapping[str, Any], folder: Path | None) -> Choice:
     """The name under which a model is found again, from what its embeddings say."""
     if not ours:
         return Choice()
@@ -97,7 +97,7 @@ def differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | None:
     return next((key for key in IDENTITY if key in ours and key in theirs and ours[key] != theirs[key]), None)
 
 
-def agree(theirs: Mapping[str, Any], ours: Mapping[str, Any], folder: Path | None) -> None:
+def require_same_model(theirs: Mapping[str, Any], ours: Mapping[str, Any], folder: Path | None) -> None:
     """ValueError unless both embeddings are of one model, as far as each says."""
     if key := differing(theirs, ours):
         first, second = (f"{found['model']}" + f" ({key} {found[key]})" * (key != "model") for found in (ours, theirs))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twigma.builder.references.catalogue import Known
-from twigma.core import columns
+from twigma.core.files import write_json
 
 NAME = "reference.json"
 
@@ -65,7 +65,7 @@ class Record:
         """Write the record, unless it stands there."""
         path = self.folder / NAME
         if not path.exists() or json.loads(path.read_text("utf-8")) != self.about:
-            columns.write_json(path, self.about)
+            write_json(path, self.about)
 
 
 def open_record(folder: Path, known: Known, role: str | None = None, licence: str | None = None) -> Record:

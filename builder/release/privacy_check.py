@@ -19,10 +19,10 @@ FILES = re.compile(
 )
 ALLOWED = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
 LINK = r"https?://|\bt\.co/|data:image/"
-MOST_EQUAL = 0.01  # a caption may be the words of the post by chance, not one in a hundred
+MAX_EQUAL_CAPTIONS = 0.01  # a caption may be the words of the post by chance, not one in a hundred
 
 
-def scan(folder: Path, texts: pa.ChunkedArray | None = None) -> None:
+def check_privacy(folder: Path, texts: pa.ChunkedArray | None = None) -> None:
     """Raise ValueError when a folder holds what a release must not: foreign files, private columns, bytes, text.
 
     `texts` are the posts' texts, in the order of the rows: captions are compared with them.
@@ -32,14 +32,14 @@ def scan(folder: Path, texts: pa.ChunkedArray | None = None) -> None:
         if path.is_symlink() or not FILES.fullmatch(name):
             raise ValueError(f"{path} has no place in a release: take it away")
         if path.suffix == ".parquet":
-            _scan_columns(path, path.parent.name)
+            _check_columns(path, path.parent.name)
         else:
-            _scan_text(path)
+            _check_text(path)
     if texts is not None:
-        _scan_captions(folder, texts)
+        _check_captions(folder, texts)
 
 
-def _scan_columns(path: Path, config: str) -> None:
+def _check_columns(path: Path, config: str) -> None:
     schema = pq.read_schema(path)
     if list(schema.names) != list(ALLOWED[config]):
         raise ValueError(f"{path}: only the columns {list(ALLOWED[config])} are public, found {schema.names}")
@@ -64,7 +64,7 @@ def _refuse(values: pa.ChunkedArray, bad: pa.ChunkedArray, what: str) -> None:
         raise ValueError(f"{what}: {found[0].as_py()!r} and {len(found) - 1:,} more; nothing was released")
 
 
-def _scan_text(path: Path) -> None:
+def _check_text(path: Path) -> None:
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
@@ -73,9 +73,9 @@ def _scan_text(path: Path) -> None:
         raise ValueError(f"{path} holds an embedded image: a release holds none")
 
 
-def _scan_captions(folder: Path, texts: pa.ChunkedArray) -> None:
+def _check_captions(folder: Path, texts: pa.ChunkedArray) -> None:
     files = sorted((folder / "metadata").glob("*.parquet"))
     captions = pa.concat_tables(pq.read_table(path, columns=["all_captions"]) for path in files)["all_captions"]
     equal = pc.sum(pc.equal(captions, texts)).as_py() or 0
-    if equal > MOST_EQUAL * len(captions):
+    if equal > MAX_EQUAL_CAPTIONS * len(captions):
         raise ValueError(f"{equal:,} of {len(captions):,} captions are the text of their post: nothing was released")

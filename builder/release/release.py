@@ -23,10 +23,12 @@ from tqdm import tqdm
 import twigma
 from twigma.builder.release import card
 from twigma.builder.release.croissant import croissant
-from twigma.builder.release.privacy_check import scan
-from twigma.builder.release.row_filter import STAGES, funnel, rank
+from twigma.builder.release.privacy_check import check_privacy
+from twigma.builder.release.row_filter import STAGES, reason_order, select_rows
 from twigma.builder.release.version_history import history
 from twigma.core import columns
+from twigma.core.files import atomic, write_json
+from twigma.core.parts import fingerprint, read_parts, read_provenance
 from twigma.core.safety import owned_folders
 from twigma.rehydrate.posts.removed_ids import Removed, public_list, read_removed
 
@@ -58,7 +60,7 @@ class Counts:
         """Rows found, left out for each reason, and released: the first is the sum of the others."""
         return {
             "found": self.rows,
-            **{r: self.dropped[r] for r in sorted(self.dropped, key=rank)},
+            **{r: self.dropped[r] for r in sorted(self.dropped, key=reason_order)},
             "released": self.released,
         }
 
@@ -91,7 +93,7 @@ def release(
     if counts is not None:
         return counts
     removed = read_removed(work)
-    kept, dropped = funnel(work, stages, removed, near_duplicates, nsfw_threshold)
+    kept, dropped = select_rows(work, stages, removed, near_duplicates, nsfw_threshold)
     if not len(kept):
         raise ValueError(f"no row of {work} is left to release: {dropped}")
     with owned_folders.replacing(out) as folder:
@@ -106,18 +108,18 @@ def release(
             models={name: models(work / "columns" / name) for name in stages},
             near_duplicates=near_duplicates,
             contact=contact,
-            content=columns.fingerprint(_files(folder)),
+            content=fingerprint(_files(folder)),
             history=history(out, kept, version),
         )
         _write_texts(folder, facts, removed)
         _write_manifest(folder, facts, {"inputs": inputs, "settings": settings, "counts": asdict(counts)})
-        scan(folder, kept["text"])
+        check_privacy(folder, kept["text"])
     return counts
 
 
 def models(folder: Path) -> dict[str, Any]:
     """The settings that every part of `columns/NAME/` was made with; ValueError when the model is not the same."""
-    parts = [dict(columns.made_from(path)) for path in sorted(folder.glob("*.arrow"))]
+    parts = [dict(read_provenance(path)) for path in sorted(folder.glob("*.arrow"))]
     common = {key: value for key, value in parts[0].items() if all(part.get(key) == value for part in parts)}
     if differing := [key for key in ("model", "revision") if any(key in part and key not in common for part in parts)]:
         raise ValueError(f"{folder} was made with more than one {differing[0]}: run `twigma {folder.name}` again")
@@ -165,7 +167,7 @@ def _inputs(work: Path, stages: Collection[str], settings: Mapping[str, Any]) ->
     paths = [work / "images.parquet", work / "removed.json", *(work / "shards").glob("*.parquet")]
     paths += [path for stage in stages for path in (work / "columns" / stage).glob("*.arrow")]
     data = {path.relative_to(work).as_posix(): twigma.sha256(path) for path in sorted(paths) if path.exists()}
-    return columns.fingerprint([code, data, settings, sorted(stages), twigma.__version__, pa.__version__])
+    return fingerprint([code, data, settings, sorted(stages), twigma.__version__, pa.__version__])
 
 
 def _unchanged(out: Path, inputs: str) -> Counts | None:
@@ -189,7 +191,7 @@ def _write_tables(folder: Path, kept: pa.Table, work: Path | None) -> int:
     _write_files(folder / "metadata", len(kept), METADATA_ROWS, metadata.slice, dictionary=True)
     if work is None:
         return 0
-    part = columns.read_parts(work / "columns" / "embed")
+    part = read_parts(work / "columns" / "embed")
     rows = pc.index_in(kept["image_name"].combine_chunks(), value_set=part["image_name"].combine_chunks())
     vectors = part["embedding"].combine_chunks()
     field = columns.schema(["embedding"]).field(0).with_type(vectors.type)
@@ -210,7 +212,7 @@ def _write_files(
     count = -(-rows // step)
 
     def write(number: int) -> None:
-        with columns.atomic(folder / f"{folder.name}-train-{number:05d}-of-{count:05d}.parquet") as path:
+        with atomic(folder / f"{folder.name}-train-{number:05d}-of-{count:05d}.parquet") as path:
             _write_file(path, piece(number * step, step), dictionary)
 
     with ThreadPoolExecutor(min(WRITERS, os.cpu_count() or 1)) as pool:
@@ -244,14 +246,14 @@ def _write_texts(folder: Path, facts: card.Facts, removed: Removed) -> None:
         "citeAs": "Chen & Zou, TWIGMA: A dataset of AI-Generated Images with Metadata From Twitter, NeurIPS 2023",
         "rai:personalSensitiveInformation": "Ids of public posts; no user ids, no text of posts, no images.",
     }
-    columns.write_json(folder / "croissant.json", croissant(_files(folder), about))
+    write_json(folder / "croissant.json", croissant(_files(folder), about))
     _write_text(folder / "removals.txt", public_list(removed))
     _write_text(folder / "DATASHEET.md", card.datasheet(facts))
     _write_text(folder / "README.md", card.card(facts))
 
 
 def _write_text(path: Path, text: str) -> None:
-    with columns.atomic(path) as partial:
+    with atomic(path) as partial:
         partial.write_text(text, "utf-8")
 
 
@@ -260,7 +262,7 @@ def _write_manifest(folder: Path, facts: card.Facts, more: Mapping[str, Any]) ->
     code = {"twigma": twigma.__version__, "pyarrow": pa.__version__}
     manifest = {"dataset": "twigma", "version": facts.version, "code": code, "models": facts.models, **more}
     manifest |= {"history": list(facts.history)}
-    columns.write_json(folder / "MANIFEST.json", manifest | {"files": _files(folder)})
+    write_json(folder / "MANIFEST.json", manifest | {"files": _files(folder)})
 
 
 def _files(folder: Path) -> dict[str, dict[str, Any]]:

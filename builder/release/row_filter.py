@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.core import columns
+from twigma.core.parts import read_parts
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.images.shards import read_sidecars
 from twigma.rehydrate.posts.removed_ids import Removed
 
@@ -20,45 +22,47 @@ ID = re.compile(r"[0-9]{1,20}(_[0-9]+)?")
 ORDER = [(name, "ascending") for name in ("created_at", *columns.KEY)]
 
 
-def funnel(
+def select_rows(
     work: Path, stages: Collection[str], removed: Removed, near_duplicates: str, nsfw_threshold: float | None
 ) -> tuple[pa.Table, dict[str, int]]:
     """The rows to release in their order, with every column of METADATA and `text`; and the rows left out per reason.
 
     Raises FileNotFoundError when a stage has not run, ValueError when it has not seen every image.
     """
-    table = gather(work, stages)
-    reasons = why_not(table, removed, near_duplicates, nsfw_threshold)
+    table = join_stages(work, stages)
+    reasons = exclusion_reasons(table, removed, near_duplicates, nsfw_threshold)
     kept = table.filter(reasons.is_null()).sort_by(ORDER)
     for stage in stages:
         _require_seen(kept["image_name"], work, stage)
     refuse_repeated(kept)
     counts = reasons.drop_null().value_counts().to_pylist()
     dropped = {str(each["values"]): int(each["counts"]) for each in counts}
-    return kept.select([*columns.METADATA, "text"]), {reason: dropped[reason] for reason in sorted(dropped, key=rank)}
+    return kept.select([*columns.METADATA, "text"]), {
+        reason: dropped[reason] for reason in sorted(dropped, key=reason_order)
+    }
 
 
-def rank(reason: str) -> tuple[int, str]:
+def reason_order(reason: str) -> tuple[int, str]:
     """The place of a reason in the funnel: reasons are tried in this order."""
     heads = ("removed", "not fetched", "not decodable", "duplicate", "nsfw")
     return next(at for at, head in enumerate(heads) if reason.startswith(head)), reason
 
 
-def gather(work: Path, stages: Collection[str]) -> pa.Table:
+def join_stages(work: Path, stages: Collection[str]) -> pa.Table:
     """The images table with what the fetch and the stages add; columns nobody has made are null.
 
     `decoded` stands for the embedding: whether the image has one (null without `embed`).
     """
-    table = columns.join(columns.read_images(work), _outcomes(work))
+    table = columns.join(Workspace(work).table(), _outcomes(work))
     fetched = table["image_name"].filter(pc.fill_null(pc.equal(table["status"], "success"), False))
     decoded = pa.nulls(len(table), pa.bool_())
     if "embed" in stages:
-        part = columns.read_parts(work / "columns" / "embed")
+        part = read_parts(work / "columns" / "embed")
         _require_seen(fetched, work, "embed")
         decoded = pc.is_in(table["image_name"], value_set=_column(part.filter(part["embedding"].is_valid())))
     for stage in stages:
         if stage != "embed":
-            table = columns.join(table, columns.read_parts(work / "columns" / stage))
+            table = columns.join(table, read_parts(work / "columns" / stage))
     for name in (*columns.METADATA, "text", "duplicate_reason"):
         if name not in table.column_names:
             table = columns.add(table, **{name: pa.nulls(len(table), columns.COLUMNS[name].type)})
@@ -72,7 +76,9 @@ def _outcomes(work: Path) -> pa.Table:
     return pa.concat_tables([table.filter(success), table.filter(pc.invert(success))])
 
 
-def why_not(table: pa.Table, removed: Removed, near_duplicates: str, nsfw_threshold: float | None) -> pa.ChunkedArray:
+def exclusion_reasons(
+    table: pa.Table, removed: Removed, near_duplicates: str, nsfw_threshold: float | None
+) -> pa.ChunkedArray:
     """For each row of `gather`, the reason why it is not released (string), or null."""
     asked = pc.or_(*[removed.mask(table[key]) for key in columns.KEY])
     status = pc.fill_null(table["status"], "never tried")
@@ -106,7 +112,7 @@ def _column(part: pa.Table) -> pa.Array:
 
 def _require_seen(images: pa.ChunkedArray, work: Path, stage: str) -> None:
     """Raise ValueError when a stage has not seen all these images: they were fetched after it ran."""
-    seen = _column(columns.read_parts(work / "columns" / stage))
+    seen = _column(read_parts(work / "columns" / stage))
     missing = images.filter(pc.invert(pc.is_in(images, value_set=seen)))
     if len(missing):
         raise ValueError(

@@ -17,7 +17,9 @@ from tqdm import tqdm
 
 from twigma.builder.removals import erase_lists
 from twigma.core import columns, inventory
-from twigma.rehydrate.fetch.shard_plan import list_of
+from twigma.core.files import file_sha256, write_json, write_parquet
+from twigma.core.parts import fingerprint, read_part, read_provenance, write_part
+from twigma.rehydrate.fetch.shard_plan import list_file
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.image_index import index_file
 from twigma.rehydrate.images.shards import Shard
@@ -81,7 +83,7 @@ def holds(table: pa.Table, names: Collection[str]) -> bool:
     return any(pc.any(pc.is_in(table[name], value_set=wanted)).as_py() for name in there)
 
 
-def _keep(table: pa.Table, removed: Removed) -> pa.Table:
+def _without_removed(table: pa.Table, removed: Removed) -> pa.Table:
     """The rows whose ids were not removed; a row that repeated a removed image repeats none."""
     gone = pa.repeat(pa.scalar(False), len(table))
     for name in columns.KEY:
@@ -100,9 +102,9 @@ def _filter_parquet(path: Path, removed: Removed) -> int:
     if not path.exists():
         return 0
     table = pq.read_table(path)
-    kept = _keep(table, removed)
+    kept = _without_removed(table, removed)
     if len(kept) < len(table):
-        columns.write_parquet(path, kept)
+        write_parquet(path, kept)
     return len(table) - len(kept)
 
 
@@ -134,15 +136,15 @@ def _erase_shard(shard: Shard, manifest: dict[str, Any], removed: Removed, left:
     tar = shard.manifest.parent / manifest["tar"]
     attempt = shard.manifest.parent / ".erasing" / shard.name
     attempt.mkdir(parents=True)
-    columns.write_parquet(attempt / shard.sidecar.name, sidecar.filter(pc.invert(gone)))
+    write_parquet(attempt / shard.sidecar.name, sidecar.filter(pc.invert(gone)))
     made_from = dict(manifest["made_from"])
     if not _is_own_tar(shard, tar):
         _leave_tar(shard, attempt, tar, manifest)
         left.append(f"{tar}: your own tar, still holds {count:,} of the images")
     else:
         _copy_tar(tar, attempt / shard.tar.name, members)
-        if _filter_parquet(list_of(shard), removed):
-            made_from["list"] = columns.file_sha256(list_of(shard))
+        if _filter_parquet(list_file(shard), removed):
+            made_from["list"] = file_sha256(list_file(shard))
         shards.publish(attempt, shard, made_from)
     shutil.rmtree(attempt)
     return int(count)
@@ -166,7 +168,7 @@ def _leave_tar(shard: Shard, attempt: Path, tar: Path, manifest: dict[str, Any])
     """Take rows out of a sidecar whose tar stays as it is."""
     facts = shards.verify(tar, attempt / shard.sidecar.name)
     (attempt / shard.sidecar.name).replace(shard.sidecar)
-    columns.write_json(shard.manifest, manifest | facts)
+    write_json(shard.manifest, manifest | facts)
 
 
 def _copy_tar(source: Path, target: Path, without: set[str]) -> None:
@@ -196,10 +198,10 @@ def _erase_columns(work: Path, removed: Removed, marks: dict[str, str]) -> int:
 
 
 def _erase_part(path: Path, removed: Removed, marks: dict[str, str]) -> int:
-    table, made_from = columns.read_arrow(path), columns.made_from(path)
-    kept = _keep(table, removed)
+    table, made_from = read_part(path), read_provenance(path)
+    kept = _without_removed(table, removed)
     told = {key: marks.get(value, value) if isinstance(value, str) else value for key, value in made_from.items()}
     if len(kept) < len(table) or told != made_from or not kept.equals(table):
-        columns.write_part(path, kept.replace_schema_metadata().combine_chunks(), told)
-        marks[columns.fingerprint(made_from)] = columns.fingerprint(told)
+        write_part(path, kept.replace_schema_metadata().combine_chunks(), told)
+        marks[fingerprint(made_from)] = fingerprint(told)
     return len(table) - len(kept)

@@ -1,8 +1,8 @@
 """`twigma removals FILE`: posts and images taken out of a working folder and everything made from it, for good.
 
-Their salted hashes are kept first (`rehydrate/posts/removed_ids.py`), so that nothing brings them back; then pages, tables,
-shards and columns are written again without them (`erase.py`), and derived folders that name them are deleted. Stopped
-at any moment, it goes on when run again with the same file. A receipt, written last, says what was done.
+Their salted hashes are kept first (`rehydrate/posts/removed_ids.py`), so that nothing brings them back; then pages,
+tables, shards and columns are written again without them (`erase.py`), and derived folders that name them are deleted.
+Stopped at any moment, it goes on when run again with the same file. A receipt, written last, says what was done.
 """
 
 import datetime
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from twigma.builder.removals import erase
 from twigma.builder.removals.derived import beside_sheets, check, delete_made, drop_caches, erase_sheets, still_named
 from twigma.core import columns, inventory
+from twigma.core.files import write_json
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.posts import ledger
 from twigma.rehydrate.posts.parse_pages import photo_id
@@ -82,7 +83,7 @@ def removals(work: Path, names: Collection[str], derived: Sequence[Path] = ()) -
         receipt.next = _next(work)
     with ledger.Ledger(work):
         pass  # made again from the pages that are left
-    columns.write_json(work / "receipts" / f"removal-{receipt.when.replace(':', '')}.json", asdict(receipt))
+    write_json(work / "receipts" / f"removal-{receipt.when.replace(':', '')}.json", asdict(receipt))
     if receipt.failed:
         raise OSError(f"everything else is done, but {'; '.join(receipt.failed)}: delete it, or run this again")
     return receipt

@@ -22,6 +22,7 @@ from twigma.builder.engine.pixels import decode
 from twigma.builder.models import pinned_weights
 from twigma.core import columns
 from twigma.core.pools.ray_pool import LOCAL, Engine
+from twigma.core.stage import stage
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +73,9 @@ def _find(model: str, revision: str | None, work: Path | None) -> tuple[str, Pat
 def _fetched(where: Path | pinned_weights.Pin) -> Path:
     """The folder with the model's files, fetched if they are not here."""
     folder = (
-        pinned_weights.fetch(where, pinned_weights.TRANSFORMERS) if isinstance(where, pinned_weights.Pin) else where
+        pinned_weights.fetch_weights(where, pinned_weights.TRANSFORMERS)
+        if isinstance(where, pinned_weights.Pin)
+        else where
     )
     pinned_weights.weights_files(folder, pinned_weights.TRANSFORMERS)
     _is_whole(folder)
@@ -146,7 +149,7 @@ def _alike(inputs: Sequence[Inputs]) -> list[list[int]]:
 # ------------------------------------------------------------------ the stage
 
 
-@columns.stage(reads=("image_name", "image"), adds=("all_captions",))
+@stage(reads=("image_name", "image"), adds=("all_captions",))
 def caption(table: pa.Table, captioner: Captioner) -> pa.Table:
     """Add `all_captions`, a short English text; null where decoding fails."""
     read = decode(table["image"], lambda pixels: captioner.prepare(Image.fromarray(pixels)))

@@ -23,6 +23,9 @@ from twigma.builder.engine.vectors import Indices, Vectors, read_vectors
 from twigma.builder.stages.identical_rows import earliest, identical
 from twigma.builder.stages.near_duplicates import near_groups
 from twigma.core import columns
+from twigma.core.parts import part_is_current, read_part, read_parts, write_part
+from twigma.core.stage import stage
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.images.shards import read_sidecars
 
 PAPER = ("media_id", "embedding")  # what the paper removes
@@ -36,15 +39,15 @@ def dedupe(work: Path, near: float | None = NEAR) -> dict[str, int]:
 
     `near=None` leaves near duplicates unsearched. Done again only when images, embeddings, shards or `near` changed.
     """
-    images = columns.read_images(work).select(list(ORDER))
+    images = Workspace(work).table().select(list(ORDER))
     vectors, marks = read_vectors(work)
     stored = _stored(work)
     made_from = {"near": near, "embed": marks, "images": _digest(images), "stored": _digest(stored)}
     path = work / "columns" / "dedupe" / "all.arrow"
-    if not columns.part_is_current(path, made_from):
+    if not part_is_current(path, made_from):
         marked = mark(images, vectors, stored, near)
-        columns.write_part(path, marked.select([*columns.KEY, "duplicate_of", "duplicate_reason"]), made_from)
-    return counts(columns.read_arrow(path))
+        write_part(path, marked.select([*columns.KEY, "duplicate_of", "duplicate_reason"]), made_from)
+    return counts(read_part(path))
 
 
 def counts(table: pa.Table) -> dict[str, int]:
@@ -53,7 +56,7 @@ def counts(table: pa.Table) -> dict[str, int]:
     return {reason: found.get(reason, 0) for reason in REASONS} | {"kept": found.get(None, 0)}
 
 
-@columns.stage(reads=ORDER, adds=("duplicate_of", "duplicate_reason"))
+@stage(reads=ORDER, adds=("duplicate_of", "duplicate_reason"))
 def mark(images: pa.Table, vectors: Vectors, stored: pa.Table, near: float | None = NEAR) -> pa.Table:
     """`images` with `duplicate_of` and `duplicate_reason`, rows in order.
 
@@ -126,7 +129,7 @@ def _stored(work: Path) -> pa.Table:
     """image_name and `digest`: the pixel hash where an image was decoded, else the hash of its stored bytes."""
     table = read_sidecars(work).select(["image_name", "sha256"])
     table = table.filter(table["sha256"].is_valid())
-    pixels = columns.read_parts(work / "columns" / "embed")
+    pixels = read_parts(work / "columns" / "embed")
     if "pixel_hash" in pixels.column_names:
         table = columns.join(table, pixels.select(["image_name", "pixel_hash"]))
         table = table.set_column(1, "sha256", pc.coalesce(table["pixel_hash"], table["sha256"]))

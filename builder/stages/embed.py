@@ -1,7 +1,7 @@
 """Add the CLIP embedding of every image (paper, section 2.2). Run by `twigma embed`.
 
-A model is a name (see `builder/models/clip_names.py`): any of open_clip, of the Hub, or a local folder. The default is the
-paper's: ViT-L-14 with OpenAI's weights.
+A model is a name (see `builder/models/clip_names.py`): any of open_clip, of the Hub, or a local folder. The default is
+the paper's: ViT-L-14 with OpenAI's weights.
 
 Identical files must get identical embedding bytes, since exact deduplication compares bytes. A matrix product may
 round differently at another batch size, so every batch is padded to one size.
@@ -36,7 +36,9 @@ from twigma.builder.models.clip_names import (
     load_tokenizer,
 )
 from twigma.core import columns
+from twigma.core.parts import read_provenance
 from twigma.core.pools.ray_pool import LOCAL, Engine
+from twigma.core.stage import stage
 
 if TYPE_CHECKING:
     import torch
@@ -185,7 +187,7 @@ def _batched(
 # ------------------------------------------------------------------ the stage
 
 
-@columns.stage(reads=("image_name", "image"), adds=("embedding", "pixel_hash"))
+@stage(reads=("image_name", "image"), adds=("embedding", "pixel_hash"))
 def embed(table: pa.Table, encoder: Encoder) -> pa.Table:
     """Add `embedding` (float16[dim], L2 norm 1) and `pixel_hash`, for deduplication; null where decoding fails."""
     read = decode(table["image"], lambda pixels: (encoder.prepare(pixels), pixel_hash(pixels)))
@@ -213,7 +215,7 @@ def embed_shards(
     of them embeds again. Unless they are given, a folder keeps the precision and resizing it was begun with.
     """
     found = find_model(model, pretrained, revision, work)
-    before = _begun_with(work, found)
+    before = _first_provenance(work, found)
     precision = precision or before.get("precision") or _placement(devices(device)[0], None)[1]
     resize = resize or before.get("resize") or RESIZES[0]
     settings = found.made_from() | {"precision": precision, "resize": resize}
@@ -226,10 +228,10 @@ def _start(model: Model, precision: str, resize: str, device: str | None) -> Sta
     return partial(embed, encoder=_load(model, *_placement(device, precision), resize))
 
 
-def _begun_with(work: Path, model: Model) -> dict[str, Any]:
+def _first_provenance(work: Path, model: Model) -> dict[str, Any]:
     """What the first part that this model made in the folder was made from; nothing if there is none."""
     for part in sorted((work / "columns" / "embed").glob("*.arrow")):
-        made_from: dict[str, Any] = columns.made_from(part)
+        made_from: dict[str, Any] = read_provenance(part)
         if made_from["model"] == model.name:
             return made_from
     return {}

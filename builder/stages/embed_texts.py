@@ -19,6 +19,8 @@ from twigma.builder.models.clip_names import MODEL, PRETRAINED, Model, find_mode
 from twigma.builder.references.model_choice import differing
 from twigma.builder.stages.embed import load_encoder
 from twigma.core import columns
+from twigma.core.parts import fingerprint, part_is_current, read_provenance, write_part
+from twigma.core.workspace import Workspace
 
 KINDS = ("text", "all_captions", "group")  # posts, captions, prompts
 MOST = 2000  # texts of a kind
@@ -65,14 +67,14 @@ def embed_texts(
     for kind, table in texts.items():
         rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:most])
         chosen = table.take(pa.array(rows))
-        made_from = found.made_from() | {"texts": columns.fingerprint(chosen.to_pylist())}
+        made_from = found.made_from() | {"texts": fingerprint(chosen.to_pylist())}
         path = part_of(work, kind)
         counts[kind] = 0
-        if not len(chosen) or columns.part_is_current(path, made_from):
+        if not len(chosen) or part_is_current(path, made_from):
             continue
         if not encoders:
             encoders.append(load_encoder(model, pretrained, device, revision=revision, work=work).encode_text)
-        columns.write_part(path, _embedded(chosen, encoders[0], token_counter(found), kind), made_from)
+        write_part(path, _embedded(chosen, encoders[0], token_counter(found), kind), made_from)
         counts[kind] = len(chosen)
     return counts
 
@@ -102,7 +104,7 @@ def _require_same(work: Path, ours: Mapping[str, Any]) -> None:
     parts = sorted((work / "columns" / "embed").glob("*.arrow"))
     if not parts:
         return
-    images = columns.made_from(parts[0])
+    images = read_provenance(parts[0])
     if key := differing(images, ours):
         raise ValueError(
             f"the images of {work} were embedded by {images['model']} ({key} {images[key]}), the texts would be by "
@@ -113,7 +115,7 @@ def _require_same(work: Path, ours: Mapping[str, Any]) -> None:
 def _tables(work: Path) -> dict[str, pa.Table]:
     """The rows that may have a text of each kind."""
     stages = ["caption"] if any((work / "columns" / "caption").glob("*.arrow")) else []
-    images = columns.read_images(work, *stages)
+    images = Workspace(work).table(*stages)
     if "id" not in images.column_names:
         images = columns.add(images, id=images["image_name"])
     return {kind: images.select([*columns.KEY, kind]) for kind in KINDS if kind in images.column_names}

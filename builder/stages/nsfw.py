@@ -19,6 +19,9 @@ from twigma.builder.engine.engine import Stage, map_parts
 from twigma.builder.engine.vectors import as_matrix
 from twigma.builder.stages.keras_zip import read_keras_zip
 from twigma.core import columns
+from twigma.core.files import atomic, file_sha256
+from twigma.core.parts import read_provenance
+from twigma.core.stage import stage
 
 DETECTOR_URL = "https://raw.githubusercontent.com/LAION-AI/CLIP-based-NSFW-Detector/main/clip_autokeras_binary_nsfw.zip"
 DETECTOR_SHA256 = "905520bb0336accc73ee282c605d926aef90cf14248889d44b9cee50eef71f8a"
@@ -139,7 +142,7 @@ def download_detector(url: str = DETECTOR_URL, sha256: str = DETECTOR_SHA256, ca
     if not path.exists():
         data = _get(url)
         _check(data, url, sha256)
-        with columns.atomic(path) as partial:
+        with atomic(path) as partial:
             partial.write_bytes(data)
     _check(path.read_bytes(), str(path), sha256)
     return path
@@ -173,7 +176,7 @@ def _check(data: bytes, where: str, sha256: str = DETECTOR_SHA256) -> None:
 # ------------------------------------------------------------------ the stage
 
 
-@columns.stage(reads=("image_name", "embedding"), adds=("nsfw_score",))
+@stage(reads=("image_name", "embedding"), adds=("nsfw_score",))
 def nsfw(table: pa.Table, detector: Callable[[npt.NDArray[np.floating]], Floats]) -> pa.Table:
     """Add `nsfw_score` (float32, 0 to 1); null where there is no embedding."""
     embedded = np.asarray(table["embedding"].is_valid())
@@ -196,7 +199,7 @@ def nsfw_parts(work: Path, detector: Path | None = None) -> int:
         return lambda table: nsfw(table, loaded)
 
     def refuse(part: Path) -> None:
-        found = columns.made_from(part)["model"]
+        found = read_provenance(part)["model"]
         if found != model:
             raise ValueError(
                 f"{part} holds embeddings of {found}, but this NSFW detector reads those of {model}: "
@@ -209,4 +212,4 @@ def nsfw_parts(work: Path, detector: Path | None = None) -> int:
 def _sha256(path: Path) -> str:
     if not path.is_file():
         raise FileNotFoundError(f"no NSFW detector at {path}: give LAION's .zip or a .safetensors file")
-    return columns.file_sha256(path)
+    return file_sha256(path)

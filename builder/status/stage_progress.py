@@ -34,7 +34,7 @@ class Part:
     written: int
 
 
-def progress(work: Path, finished: Finished, rows: int, damaged: list[str]) -> dict[str, Facts]:
+def stage_progress(work: Path, finished: Finished, rows: int, damaged: list[str]) -> dict[str, Facts]:
     """Images done, out of date and to do, by stage; what a part was made from says whether it is current."""
     parts = {name: dict(_parts(work / "columns" / name, damaged)) for name in STAGES}
     samples = {name: int(manifest["samples"]) for name, manifest in finished.manifests.items()}

@@ -17,11 +17,11 @@ from typing import Any
 import pyarrow as pa
 
 import twigma
-from twigma.builder.status.stage_progress import progress
+from twigma.builder.status.stage_progress import stage_progress
 from twigma.core import inventory
 from twigma.rehydrate.accounting import Finished, count_ids, count_photos, photos, read_finished, read_rows
 from twigma.rehydrate.posts.ledger_reader import LedgerView, view_ledger
-from twigma.rehydrate.sources.x.budget import Budget, plan
+from twigma.rehydrate.sources.x.budget import Budget, plan_lookup
 
 LOCKS = {"fetch": "shards/.lock", "look-up": ".ledger.lock"}
 PLACES = {"pages": "pages", "ledger.sqlite": "ledger", "shards": "shards", "columns": "columns"}
@@ -59,7 +59,7 @@ def status(work: Path) -> Facts:
         raise FileNotFoundError(f"no working folder at {work}: `twigma rehydrate --ids FILE` or `twigma add` makes one")
     damaged: list[str] = []
     with ThreadPoolExecutor() as pool:
-        reads = [pool.submit(_or_told, damaged, partial(read, work)) for read in (read_rows, view_ledger)]
+        reads = [pool.submit(_or_report, damaged, partial(read, work)) for read in (read_rows, view_ledger)]
         finished = read_finished(work)
         rows, ledger = (read.result() for read in reads)
     damaged += finished.damaged
@@ -68,14 +68,14 @@ def status(work: Path) -> Facts:
         "running": running(work),
         "damaged": damaged,
         **_counts(work, finished, rows, ledger, damaged),
-        "stages": progress(work, finished, len(rows or ()), damaged),
-        "release": _or_told(damaged, lambda: _release(work, len(rows or ()))),
+        "stages": stage_progress(work, finished, len(rows or ()), damaged),
+        "release": _or_report(damaged, lambda: _release(work, len(rows or ()))),
         "bytes": _bytes(work),
     }
     return facts | {"next": _next(work, facts)}
 
 
-def _or_told(damaged: list[str], read: Callable[[], Any]) -> Any:
+def _or_report(damaged: list[str], read: Callable[[], Any]) -> Any:
     """What `read` gives; None where it finds damage, which is told."""
     try:
         return read()
@@ -100,7 +100,7 @@ def _counts(
         found = photos(rows, finished.tries)
         facts["photos"] = count_photos(found)
         if ledger is not None:
-            facts["ids"] = _or_told(damaged, lambda: count_ids(work, rows, found, ledger))
+            facts["ids"] = _or_report(damaged, lambda: count_ids(work, rows, found, ledger))
     shards = {"finished": len(finished.manifests), "unfinished": finished.unfinished}
     return facts | {"set_aside": lines_set_aside(work), "shards": shards}
 
@@ -198,7 +198,7 @@ def _open_posts(ids: Facts, searches: Facts, photos: Facts) -> Iterator[tuple[st
     if not ids.get("total") and not photos["total"]:
         yield begin, "the folder is empty: begin with a list of post ids, or with `twigma collect`, `import` or `add`"
     if left := ids.get("not_asked"):
-        cost = plan(left)
+        cost = plan_lookup(left)
         more = f"at most ${cost.dollars:,.2f}, about {cost.minutes} minutes"
         yield begin, f"{left:,} ids were never asked: {more}; repeat with the same list and options"
     if unlisted := ids.get("unlisted"):

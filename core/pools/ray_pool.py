@@ -23,11 +23,11 @@ from urllib.parse import urlsplit
 from twigma import __version__
 from twigma.core.safety import worker_environment
 
-TRIES = 6  # of one task whose slot is lost
-SILENCE = 300.0  # seconds a slot may take for one piece
-PATIENCE = 600.0  # seconds to wait for a first slot, or for another when all are lost
-FAREWELL = 5.0  # seconds that slots have to put their things away
-CPUS = 4  # of one slot, where a node has as many: a model uses several
+MAX_ATTEMPTS = 6  # of one task whose slot is lost
+REPLY_TIMEOUT = 300.0  # seconds a slot may take for one piece
+START_TIMEOUT = 600.0  # seconds to wait for a first slot, or for another when all are lost
+SHUTDOWN_TIMEOUT = 5.0  # seconds that slots have to put their things away
+CPUS_PER_ACTOR = 4  # of one slot, where a node has as many: a model uses several
 K = TypeVar("K")
 
 
@@ -42,7 +42,7 @@ class Engine:
 LOCAL = Engine()
 
 
-class Slot:
+class Actor:
     """What an actor does; a subclass says in `pieces` what one task gives. None ends a task and is no piece."""
 
     _pieces: Iterator[Any]
@@ -95,9 +95,9 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
     logging.getLogger("ray").setLevel(logging.ERROR)
     paths = os.pathsep.join([*(entry for entry in sys.path if entry), "${PYTHONPATH}"])
     own: dict[str, Any] = {"include_dashboard": False, "num_cpus": cpus} if address == "local" else {}
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere), _sigterm_put_back():
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere), _restore_sigterm():
         try:
-            _knock(address)
+            _check_port(address)
             variables = {"PYTHONPATH": paths} | ({} if address == "local" else worker_environment.ON_NODES)
             with worker_environment.private_cluster() if address == "local" else contextlib.nullcontext():
                 ray.init(
@@ -121,7 +121,7 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
 
 
 @contextlib.contextmanager
-def _sigterm_put_back() -> Iterator[None]:
+def _restore_sigterm() -> Iterator[None]:
     """Put back what handled SIGTERM: Ray's handler would pass to later forks, and can keep a pool from ending."""
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -131,7 +131,7 @@ def _sigterm_put_back() -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
-def shares(device: str | None) -> tuple[int, dict[str, float]]:
+def actor_resources(device: str | None) -> tuple[int, dict[str, float]]:
     """How many slots with a GPU, or else with a few CPUs, the cluster holds; and what each asks of Ray."""
     import ray
 
@@ -140,26 +140,26 @@ def shares(device: str | None) -> tuple[int, dict[str, float]]:
     if gpus and device != "cpu":
         return gpus, {"num_gpus": 1, "num_cpus": 1}
     cpus = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1]
-    each = min([CPUS, *cpus])
+    each = min([CPUS_PER_ACTOR, *cpus])
     return max(1, sum(cpu // each for cpu in cpus)), {"num_cpus": each}
 
 
-def _knock(address: str) -> None:
+def _check_port(address: str) -> None:
     """Raise OSError unless something listens at HOST:PORT: Ray itself would try for minutes."""
     place = urlsplit(address if "://" in address else f"//{address}")
     if place.port:
         socket.create_connection((place.hostname, place.port), timeout=10).close()
 
 
-def run(
-    start: Callable[[], Any], keys: Sequence[K], task: Callable[[K], Any], slots: int, *, silence: float = SILENCE
+def run_tasks(
+    start: Callable[[], Any], keys: Sequence[K], task: Callable[[K], Any], slots: int, *, silence: float = REPLY_TIMEOUT
 ) -> Generator[tuple[K, str, Any], None, None]:
     """Do the task of every key in at most `slots` actors that `start` makes of a `Slot`; to be closed after use.
 
     Yields (key, "piece", value), then (key, "done", None) or (key, "failed", exception). After (key, "lost", why) the
     key begins again, and the pieces it gave are void.
     """
-    crew = Crew(start, keys, task, silence)
+    crew = ActorPool(start, keys, task, silence)
     try:
         yield from crew.run(slots)
     finally:
@@ -181,7 +181,7 @@ class Call(Generic[K]):
     asked: float
 
 
-class Crew(Generic[K]):
+class ActorPool(Generic[K]):
     """The slots of one run, the calls that wait for an answer, and the keys that wait for a slot."""
 
     def __init__(self, start: Callable[[], Any], keys: Sequence[K], task: Callable[[K], Any], silence: float) -> None:
@@ -212,7 +212,7 @@ class Crew(Generic[K]):
         with contextlib.suppress(ray.exceptions.RayError):
             if slots:
                 farewells = [slot.close.remote() for slot in slots]
-                ray.wait(farewells, num_returns=len(farewells), timeout=FAREWELL)
+                ray.wait(farewells, num_returns=len(farewells), timeout=SHUTDOWN_TIMEOUT)
             for slot in [*slots, *(call.slot for call in self._calls.values())]:
                 ray.kill(slot)
 
@@ -270,11 +270,11 @@ class Crew(Generic[K]):
 
         ray.kill(call.slot)
         self._lost[call.key] += 1
-        if call.key is None and self._lost[None] >= TRIES:
+        if call.key is None and self._lost[None] >= MAX_ATTEMPTS:
             raise RuntimeError(f"no worker of the Ray cluster lives until it is ready: {why}")
         self._hire()
-        if call.key is not None and self._lost[call.key] >= TRIES:
-            yield call.key, "failed", RuntimeError(f"its worker was lost {TRIES} times: {why}")
+        if call.key is not None and self._lost[call.key] >= MAX_ATTEMPTS:
+            yield call.key, "failed", RuntimeError(f"its worker was lost {MAX_ATTEMPTS} times: {why}")
         elif call.key is not None:
             self._waiting.append(call.key)
             yield call.key, "lost", why
@@ -287,5 +287,5 @@ class Crew(Generic[K]):
         late = [ref for ref, call in self._calls.items() if call.key is not None and now - call.asked > self._silence]
         for ref in ray.wait(late, num_returns=len(late), timeout=0)[1] if late else []:
             yield from self._lose(self._calls.pop(ref), f"no word from it for {self._silence:g} s")
-        if not self._idle and not self._at_work() and now - self._heard > PATIENCE:
-            raise RuntimeError(f"the Ray cluster had no free CPU for {PATIENCE:g} s: run again when it has")
+        if not self._idle and not self._at_work() and now - self._heard > START_TIMEOUT:
+            raise RuntimeError(f"the Ray cluster had no free CPU for {START_TIMEOUT:g} s: run again when it has")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from twigma.core import columns
+from twigma.core.files import atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ def write_rows(
     private: bool = False,
 ) -> None:
     """Write a CSV atomically, a line per row; None is an empty cell. A `private` one is for its owner only."""
-    with columns.atomic(path, private=private) as partial, partial.open("w", encoding=encoding, newline="") as file:
+    with atomic(path, private=private) as partial, partial.open("w", encoding=encoding, newline="") as file:
         for row in (header, *rows):
             file.write(",".join(map(_cell, row)) + "\n")
 
@@ -72,7 +72,7 @@ def write_table(path: Path, table: pa.Table) -> None:
 def write_frame(path: Path, frame: "pd.DataFrame", encoding: str = "utf-8") -> None:
     """Write a DataFrame as CSV, without its index, atomically; text is quoted, numbers are not."""
     safe = frame.assign(**{name: frame[name].map(inert) for name in frame.columns}).rename(columns=inert)
-    with columns.atomic(path) as partial:
+    with atomic(path) as partial:
         safe.to_csv(partial, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC, encoding=encoding)
 
 

@@ -1,6 +1,7 @@
 """The demo's platform on 127.0.0.1: an X API and an image host over a world folder.
 
-`python -m twigma.demo.platform.server WORLD` serves one by hand; tests and the demo use `with Platform(world) as platform:`.
+`python -m twigma.demo.platform.server WORLD` serves one by hand; tests and the demo use `with Platform(world) as
+platform:`.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""What the X API v2 answers about the posts of a demo world, in either dialect; `twigma.demo.platform.server` serves it.
+"""What the X API v2 answers about the posts of a demo world, in either dialect; `twigma.demo.platform.server` serves
+it.
 
 Shapes, titles and types are those of the real service: partial errors inside a 200, `data` and `includes` absent
 when nothing was found, and only the fields asked for. A call the API refuses with status 400 raises ValueError.

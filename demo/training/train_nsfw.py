@@ -1,7 +1,8 @@
 """Trains the demo's NSFW head, in the form of LAION's detector, to see the pink veil.
 
 The form: five dimensions of the embedding are looked up in a vocabulary, all are normalised, then dense layers of 64,
-512, 256 (ReLU) and 1 (sigmoid). `builder/stages/nsfw.py` reads the file; `python -m twigma.demo.training.train` writes it.
+512, 256 (ReLU) and 1 (sigmoid). `builder/stages/nsfw.py` reads the file; `python -m twigma.demo.training.train` writes
+it.
 """
 
 from collections import Counter

@@ -68,13 +68,13 @@ def read_truths(world: Path, work: Path, dataset: Path, results: Mapping[str, An
 
     import pyarrow.parquet as pq
 
-    from twigma.core import columns
+    from twigma.core.workspace import Workspace
     from twigma.rehydrate.images.shards import read_sidecars
     from twigma.rehydrate.posts.ledger import Ledger
 
     truth = json.loads((world / "truth.json").read_text("utf-8"))
     photos = pq.read_table(world / "truth_images.parquet").to_pandas()
-    images = columns.read_images(work, "caption", "nsfw", "dedupe", "cluster").to_pandas()
+    images = Workspace(work).table("caption", "nsfw", "dedupe", "cluster").to_pandas()
     status = read_sidecars(work).select(["image_name", "status"]).to_pandas().drop_duplicates("image_name")
     with Ledger(work) as ledger:
         outcomes = ledger.counts()

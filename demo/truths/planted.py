@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from twigma.core import columns
+from twigma.core.files import write_json, write_parquet
 from twigma.demo.drawing import pictures
 from twigma.demo.drawing.pictures import THEMES
 from twigma.demo.world import likes
@@ -58,10 +58,10 @@ def searchable(post: Post) -> bool:
 
 def write(folder: Path, settings: Mapping[str, Any], made: Made) -> None:
     """Write both files."""
-    columns.write_parquet(folder / "truth_images.parquet", _images(made))
+    write_parquet(folder / "truth_images.parquet", _images(made))
     parts = (_posts(made), _photos(made), _themes(made), _likes(made), _geometry(made))
     truth = {key: value for part in parts for key, value in part.items()}
-    columns.write_json(folder / "truth.json", {"settings": dict(settings), **truth})
+    write_json(folder / "truth.json", {"settings": dict(settings), **truth})
 
 
 def _images(made: Made) -> pa.Table:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from twigma.builder.models.clip_names import find_model
 from twigma.builder.stages.embed import Encoder, load_encoder
-from twigma.core import columns
+from twigma.core.files import write_parquet
 from twigma.core.safety import spreadsheet
 from twigma.demo.drawing import pictures
 from twigma.demo.drawing.scenery import Rng
@@ -129,11 +129,11 @@ def _fill(posts: Sequence[Post], shots: Sequence[Photo], authors: Authors, rng: 
 
 def _write(folder: Path, posts: list[Post], shots: list[Photo], authors: Authors, rng: Rng) -> set[int]:
     """The tables and the published list of ids, which is returned."""
-    columns.write_parquet(folder / "users.parquet", authors.table(rng))
+    write_parquet(folder / "users.parquet", authors.table(rng))
     videos = {post.id: f"{VIDEO[post.carries][0]}_{post.id - (9_000 << 22)}" for post in posts if post.carries in VIDEO}
-    columns.write_parquet(folder / "posts.parquet", _posts_table(posts, shots, authors, videos, rng))
+    write_parquet(folder / "posts.parquet", _posts_table(posts, shots, authors, videos, rng))
     media = [*_photo_rows(shots, rng), *_video_rows(posts, videos, rng)]
-    columns.write_parquet(folder / "media.parquet", pa.Table.from_pylist(media, MEDIA))
+    write_parquet(folder / "media.parquet", pa.Table.from_pylist(media, MEDIA))
     listed = _listed(posts, rng)
     spreadsheet.write_rows(folder / "ids.csv", ["id"], ([number] for number in listed))
     return set(listed)

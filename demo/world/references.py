@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twigma.core import columns
+from twigma.core.files import atomic
 from twigma.demo.drawing import pictures
 from twigma.demo.drawing.pictures import LAYOUT, THEMES, Picture
 from twigma.demo.drawing.scenery import Rng
@@ -36,7 +36,7 @@ class Reference:
 
     def write(self, path: Path, files: list[bytes]) -> None:
         """Write the tar; equal content is equal bytes."""
-        with columns.atomic(path) as partial, tarfile.open(partial, "w") as tar:
+        with atomic(path) as partial, tarfile.open(partial, "w") as tar:
             for row, (data, note) in enumerate(zip(files, self.notes, strict=True)):
                 key = FIRST_KEY[self.name] + row
                 _member(tar, f"{key}.jpg", data)

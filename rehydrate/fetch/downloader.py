@@ -18,9 +18,9 @@ import img2dataset.writer
 import pyarrow as pa
 
 from twigma.rehydrate.fetch.http_client import LIMITS, OPT_OUT, ROBOT, Client, Limits, request_urls
-from twigma.rehydrate.fetch.ordered_writer import Finisher, Row
+from twigma.rehydrate.fetch.ordered_writer import OrderedWriter, Row
 from twigma.rehydrate.images.decode_memory import MOST_BUFFER, Places, places
-from twigma.rehydrate.images.normalize import Kept, keep
+from twigma.rehydrate.images.normalize import StoredImage, normalize_image
 from twigma.rehydrate.images.shards import SIDECAR
 
 BEAT_SECONDS = 0.2  # between two signs of life
@@ -104,9 +104,9 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
         self.on_rows: Callable[[int], None] = _nothing
         self.condemned: set[str] = set()
 
-    def keep(self, data: bytes) -> Kept:
+    def keep(self, data: bytes) -> StoredImage:
         """What is stored of an image; BadImage if it is refused."""
-        return keep(data, self.image_size)
+        return normalize_image(data, self.image_size)
 
     def download_shard(self, row: tuple[int, str]) -> None:
         """Fetch a shard (number, Arrow file of image_name and url) into a tar and a sidecar; OSError on a full disk."""
@@ -123,7 +123,7 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
             writer.write(data, meta["key"], None, meta)
 
         folder, places = Path(self.output_folder), self._places()
-        finishing = Finisher(rows, folder, self.keep, write, self.condemned, held=self.buffer, places=places)
+        finishing = OrderedWriter(rows, folder, self.keep, write, self.condemned, held=self.buffer, places=places)
         with finishing as finisher:
             asyncio.run(self._fetch(rows, finisher))
         writer.close()
@@ -133,7 +133,7 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
         """Places for large images, shared with the other workers of this machine."""
         return None if self.gate is None else Places(places(), self.gate.with_name("places"))
 
-    async def _fetch(self, rows: list[Row], finisher: Finisher) -> None:
+    async def _fetch(self, rows: list[Row], finisher: OrderedWriter) -> None:
         client = Client(
             connections=self.thread_count,
             limits=self.limits,
@@ -159,7 +159,7 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
                         task.cancel()
         self.on_rows(finisher.news())
 
-    async def _beat(self, finisher: Finisher) -> None:
+    async def _beat(self, finisher: OrderedWriter) -> None:
         """Say again and again how many more rows are done, if only to show that the loop still turns."""
         while True:
             self.on_rows(finisher.news())

@@ -23,10 +23,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from twigma.core import columns
+from twigma.core.files import file_sha256
 from twigma.rehydrate.fetch.http_client import LIMITS, SIZES, Limits
 from twigma.rehydrate.fetch.local_pool import Event, local_fetch
-from twigma.rehydrate.fetch.shard_plan import Plan, list_of, photos, plan
+from twigma.rehydrate.fetch.shard_plan import ShardPlan, list_file, photos_to_fetch, plan_shards
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import Shard
 
@@ -66,7 +66,7 @@ def fetch(
     settings = {"kind": "fetch", "size": size, "image_size": image_size}
     base_host = [] if image_base_url is None else [urlsplit(image_base_url).netloc.rpartition("@")[2]]
     with shards.lock(work):
-        todo = plan(work, settings, rows_per_shard, retry_failed=retry_failed)
+        todo = plan_shards(work, settings, rows_per_shard, retry_failed=retry_failed)
         if todo.shards:
             options = {
                 "rows_per_shard": max(todo.rows.values()),
@@ -97,7 +97,7 @@ def _distributor(name: str, ray_address: str | None) -> Callable[..., Workers]:
 
 
 def _fetch_shards(
-    work: Path, plan: Plan, settings: dict[str, Any], start: Callable[[Path, Mapping[int, Shard]], Workers]
+    work: Path, plan: ShardPlan, settings: dict[str, Any], start: Callable[[Path, Mapping[int, Shard]], Workers]
 ) -> None:
     """Run workers until every shard of the plan is published; start them again when all of them are killed."""
     attempts = work / "shards" / ".attempts"
@@ -108,11 +108,11 @@ def _fetch_shards(
     try:
         with tqdm(total=total, initial=plan.done, desc="fetch", unit="image", mininterval=0.5) as bar:
             while todo:
-                _need_space(work, max(plan.rows.values()))
+                _require_space(work, max(plan.rows.values()))
                 before = len(todo)
                 with start(attempts, todo) as events, _signals_raise():
                     for event in events:
-                        _act(event, todo, attempts, settings, bar)
+                        _handle_event(event, todo, attempts, settings, bar)
                 idle = 0 if len(todo) < before else idle + 1
                 if idle >= RESTARTS:
                     raise RuntimeError(
@@ -123,12 +123,12 @@ def _fetch_shards(
         shutil.rmtree(attempts, ignore_errors=True)
 
 
-def _act(event: Event, todo: dict[int, Shard], attempts: Path, settings: dict[str, Any], bar: Any) -> None:
+def _handle_event(event: Event, todo: dict[int, Shard], attempts: Path, settings: dict[str, Any], bar: Any) -> None:
     if "rows" in event:
         bar.update(event["rows"])
     elif "done" in event:
         shard = todo[event["done"]]
-        made_from = settings | {"list": columns.file_sha256(list_of(shard))}
+        made_from = settings | {"list": file_sha256(list_file(shard))}
         shards.publish(attempts / shard.name, shard, made_from)
         shutil.rmtree(attempts / shard.name)
         del todo[event["done"]]
@@ -142,7 +142,7 @@ def _act(event: Event, todo: dict[int, Shard], attempts: Path, settings: dict[st
         raise RuntimeError(f"shard {event['failed']:05} cannot be fetched: {event['error']}")
 
 
-def _need_space(work: Path, rows: int) -> None:
+def _require_space(work: Path, rows: int) -> None:
     free, needed = shutil.disk_usage(work).free, rows * BYTES_A_ROW
     if free < needed:
         raise OSError(errno.ENOSPC, f"{free / 1e6:,.0f} MB free at {work}, a shard needs about {needed / 1e6:,.0f} MB")
@@ -172,7 +172,7 @@ def _signals_raise() -> Iterator[None]:
 
 def _reconcile(work: Path) -> pa.Table:
     """Check that every photo of the images table has exactly one row in the shards; count photos per status."""
-    names = photos(work)["image_name"].combine_chunks()
+    names = photos_to_fetch(work)["image_name"].combine_chunks()
     if not len(names):
         return pa.table({"status": pa.array([], pa.string()), "images": pa.array([], pa.int64())})
     rows = shards.read_sidecars(work)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from twigma.core.safety.worker_environment import for_worker
-from twigma.rehydrate.fetch.shard_plan import list_of
+from twigma.rehydrate.fetch.shard_plan import list_file
 from twigma.rehydrate.images.shards import Shard
 
 Event = dict[str, Any]
@@ -35,7 +35,7 @@ def local_fetch(
         "gate": str((attempts / "gate").absolute()),
     }
     tasks = [
-        (number, str(list_of(shard).absolute()), str((attempts / shard.name).absolute()))
+        (number, str(list_file(shard).absolute()), str((attempts / shard.name).absolute()))
         for number, shard in todo.items()
     ]
     with contextlib.closing(PoolProcess(share, processes)) as pool:

@@ -17,20 +17,20 @@ from twigma.rehydrate.fetch.worker_pool import NOTE, NOTE_BYTES
 from twigma.rehydrate.images import decode_memory
 from twigma.rehydrate.images.decode import BadImage
 from twigma.rehydrate.images.decode_memory import MOST_BUFFER, Places
-from twigma.rehydrate.images.normalize import Kept
+from twigma.rehydrate.images.normalize import StoredImage
 from twigma.rehydrate.images.shards import SIDECAR
 
 Row = dict[str, Any]
 
 
-class Finisher:
+class OrderedWriter:
     """Takes the outcome of each row, in any order; `run` checks and writes them. A context manager: its files."""
 
     def __init__(
         self,
         rows: list[Row],
         folder: Path,
-        keep: Callable[[bytes], Kept],
+        keep: Callable[[bytes], StoredImage],
         write: Callable[[bytes | None, Row], None],
         condemned: Collection[str] = (),
         *,
@@ -45,7 +45,7 @@ class Finisher:
         self._queue: SimpleQueue[tuple[int, Outcome] | None] = SimpleQueue()
         self._put = self._taken = 0  # bytes; one counter a thread, so that none needs a lock
 
-    def __enter__(self) -> "Finisher":
+    def __enter__(self) -> "OrderedWriter":
         self._spool = tempfile.TemporaryFile(dir=self._folder)
         note = self._folder / NOTE
         note.write_bytes(bytes(NOTE_BYTES))  # a full disk says so here and not at the first use of the memory

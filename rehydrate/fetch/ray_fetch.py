@@ -25,7 +25,7 @@ from tqdm import tqdm
 from twigma.core.pools import ray_pool
 from twigma.core.pools.scratch import Scratch
 from twigma.rehydrate.fetch.local_pool import Event, PoolProcess
-from twigma.rehydrate.fetch.shard_plan import list_of
+from twigma.rehydrate.fetch.shard_plan import list_file
 from twigma.rehydrate.images.shards import Shard
 
 PIECE = 16 << 20  # bytes of a shard handed over at once
@@ -49,11 +49,11 @@ def ray_fetch(
 
         slots = max(1, min(processes or cpus, len(todo), options["connections"]))
         share = options | {"connections": max(1, options["connections"] // slots)}
-        actor, name = ray.remote(FetchSlot).options(num_cpus=1), uuid.uuid4().hex
-        results = ray_pool.run(
+        actor, name = ray.remote(FetchActor).options(num_cpus=1), uuid.uuid4().hex
+        results = ray_pool.run_tasks(
             lambda: actor.remote(name, share),
             list(todo),
-            lambda number: (number, list_of(todo[number]).read_bytes()),
+            lambda number: (number, list_file(todo[number]).read_bytes()),
             slots,
         )
         with contextlib.closing(results):
@@ -90,7 +90,7 @@ def _append(folder: Path, name: str, data: bytes) -> None:
         file.write(data)
 
 
-class FetchSlot(ray_pool.Slot):
+class FetchActor(ray_pool.Actor):
     """Fetches shards on a node, in a pool process with one worker that stays from shard to shard."""
 
     def __init__(self, run: str, options: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core import columns
+from twigma.core.files import file_sha256, read_parquet, write_parquet
 from twigma.rehydrate.fetch.http_client import RETRYABLE
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import Shard, is_finished, shard_at
@@ -21,7 +22,7 @@ GONE = pa.array(["http_404", "http_410"])  # final for a URL
 
 
 @dataclass(frozen=True)
-class Plan:
+class ShardPlan:
     """The shards to fetch in order, rows of each, and how many rows are done."""
 
     shards: list[Shard]
@@ -29,26 +30,26 @@ class Plan:
     done: int
 
 
-def plan(work: Path, settings: dict[str, Any], rows_per_shard: int, *, retry_failed: bool = False) -> Plan:
+def plan_shards(work: Path, settings: dict[str, Any], rows_per_shard: int, *, retry_failed: bool = False) -> ShardPlan:
     """Assign photos without a shard to new shards, in the order of the images table; list unfinished shards.
 
     Raises ValueError when finished shards were fetched with other settings or from other lists.
     """
-    wanted = photos(work)
+    wanted = photos_to_fetch(work)
     planned = sorted((work / "shards" / "plan").glob("*.parquet"))
-    finished = [shard for shard in shards.manifests(work) if is_finished(shard) or not list_of(shard).exists()]
+    finished = [shard for shard in shards.manifests(work) if is_finished(shard) or not list_file(shard).exists()]
     for shard in finished:
         _same_settings(shard, settings)
     done = {shard.name for shard in finished}
     unfinished = [path for path in planned if path.stem not in done]
-    sidecars = [columns.read_parquet(shard.sidecar, columns=["image_name"]) for shard in finished]
-    waiting = [columns.read_parquet(path, columns=["image_name"]) for path in unfinished]
+    sidecars = [read_parquet(shard.sidecar, columns=["image_name"]) for shard in finished]
+    waiting = [read_parquet(path, columns=["image_name"]) for path in unfinished]
     new = _without(wanted, [*sidecars, *waiting])
     if retry_failed and sidecars:
         new = pa.concat_tables([new, _without(_failed(work, wanted), waiting)])
     unfinished += _write_lists(work, new, rows_per_shard, first=shards.next_number(work))
     rows = {path.stem: pq.read_metadata(path).num_rows for path in unfinished}
-    return Plan([shard_at(work, path.stem) for path in unfinished], rows, sum(map(len, sidecars)))
+    return ShardPlan([shard_at(work, path.stem) for path in unfinished], rows, sum(map(len, sidecars)))
 
 
 def _write_lists(work: Path, new: pa.Table, rows_per_shard: int, first: int) -> list[Path]:
@@ -60,19 +61,19 @@ def _write_lists(work: Path, new: pa.Table, rows_per_shard: int, first: int) -> 
     paths = []
     for number, start in enumerate(range(0, len(new), rows_per_shard), first):
         path = work / "shards" / "plan" / f"{number:05}.parquet"
-        columns.write_parquet(path, new.slice(start, rows_per_shard), private=True)
+        write_parquet(path, new.slice(start, rows_per_shard), private=True)
         paths.append(path)
     return paths
 
 
-def photos(work: Path) -> pa.Table:
+def photos_to_fetch(work: Path) -> pa.Table:
     """Each photo once, as (image_name, url), in the order of the images table."""
     path = work / "images.parquet"
     if not path.exists():
         raise FileNotFoundError(
             f"no images table at {path}: give post ids with --ids, or find posts with `twigma collect` first"
         )
-    table = columns.read_parquet(path, columns=["image_name", "url"])
+    table = read_parquet(path, columns=["image_name", "url"])
     columns.require(table, ("image_name", "url"), str(path))
     at = pa.array(range(len(table)), pa.int64())
     first = table.append_column("at", at).group_by("image_name").aggregate([("at", "min")])
@@ -104,13 +105,13 @@ def _same_settings(shard: Shard, settings: dict[str, Any]) -> None:
     found = {name: made_from.get(name) for name in settings}
     if found != settings:
         raise ValueError(f"shard {shard.name} was fetched with {found}, not {settings}: use another working folder")
-    path = list_of(shard)
-    if path.exists() and columns.file_sha256(path) != made_from.get("list"):
+    path = list_file(shard)
+    if path.exists() and file_sha256(path) != made_from.get("list"):
         raise ValueError(
             f"{path} is not the list shard {shard.name} was fetched from: delete {shard.manifest} to redo it"
         )
 
 
-def list_of(shard: Shard) -> Path:
+def list_file(shard: Shard) -> Path:
     """Where the list of photos of a shard is: Parquet of image_name and url."""
     return shard.manifest.parent / "plan" / f"{shard.name}.parquet"

@@ -1,7 +1,7 @@
 """The processes of a fetch: one parent that imports img2dataset once, and the workers it forks and watches.
 
-`twigma rehydrate` starts it as `python -m twigma.rehydrate.fetch.worker_pool` in a process group of its own, gives it a job and
-then lists of tasks on standard input, in JSON, one a line, and reads JSON events. img2dataset's Reader, and its
+`twigma rehydrate` starts it as `python -m twigma.rehydrate.fetch.worker_pool` in a process group of its own, gives it a
+job and then lists of tasks on standard input, in JSON, one a line, and reads JSON events. img2dataset's Reader, and its
 Downloader and writer with ours in them, do the work; its multiprocessing distributor does not, because it waits for
 ever when a worker is killed, leaves orphans when it is killed itself, and says only "failed" when a disk is full. Here
 a dead or silent worker's shard is done again, and the kernel ends every process of the group whose parent is gone.
@@ -30,9 +30,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from twigma.rehydrate.fetch.downloader import Downloader
 
-SILENCE = 30.0  # seconds without a sign of life after which a worker is ended
-TRIES = 6  # of one shard whose worker dies
-CONDEMNED = 3  # deaths of a worker while it decoded one image, after which that image is a failed row
+HEARTBEAT_TIMEOUT = 30.0  # seconds without a sign of life after which a worker is ended
+MAX_ATTEMPTS = 6  # of one shard whose worker dies
+MAX_CRASHES = 3  # deaths of a worker while it decoded one image, after which that image is a failed row
 NOTE, NOTE_BYTES = "decoding", 64  # a file in the private folder: the name of the image whose check has begun
 ABSENT = ("ray", "torch")  # optional imports of img2dataset and webdataset that no fetch needs
 LATE = ("albumentations", "pandas", "wandb")  # imports of img2dataset that a fetch needs seldom; all five: 8 of 10 s
@@ -41,14 +41,14 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _fork = mp.get_context("fork")
 
 
-def import_sparingly() -> None:
+def skip_unused_imports() -> None:
     """Spare this process what img2dataset imports and a fetch does not use."""
     sys.modules.update(dict.fromkeys(ABSENT))  # type: ignore[arg-type]
-    sys.modules.update({name: Late(name) for name in LATE})
+    sys.modules.update({name: LazyModule(name) for name in LATE})
     sys.modules["pandas"].__dict__["__version__"] = "0"  # too old for pyarrow, which would import it to look for frames
 
 
-class Late(ModuleType):
+class LazyModule(ModuleType):
     """A module that is imported when something in it is first used."""
 
     def __getattr__(self, name: str) -> Any:
@@ -89,7 +89,7 @@ def main() -> None:
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # img2dataset prints
     keep_memory()
-    import_sparingly()
+    skip_unused_imports()
     from twigma.rehydrate.fetch.downloader import Downloader
     from twigma.rehydrate.fetch.http_client import Limits
     from twigma.rehydrate.images.decode_memory import buffer, share
@@ -172,8 +172,8 @@ class Pool:
     def _is_silent(self, worker: Worker) -> bool:
         """No sign of life, or no row finished for longer than any row may take: stopped, or a decoder that hangs."""
         limits, now = self._downloader.limits, time.monotonic()
-        longest = limits.patience + limits.deadline + 2 * SILENCE
-        return now - worker.heard > SILENCE or now - worker.advanced > longest
+        longest = limits.patience + limits.deadline + 2 * HEARTBEAT_TIMEOUT
+        return now - worker.heard > HEARTBEAT_TIMEOUT or now - worker.advanced > longest
 
     def _again(self, worker: Worker, why: str) -> None:
         if worker.task is None:
@@ -182,8 +182,8 @@ class Pool:
         worker.task.blamed.update(_unfinished(worker.task))
         if worker.rows:
             self._say(rows=-worker.rows)
-        if worker.task.tries >= TRIES:
-            message = f"its worker {why}, {TRIES} times"
+        if worker.task.tries >= MAX_ATTEMPTS:
+            message = f"its worker {why}, {MAX_ATTEMPTS} times"
             self._end(worker, "failed", {"errno": None, "error": message})
         else:
             self._waiting.append(worker.task)
@@ -240,7 +240,7 @@ def fetch_shard(downloader: "Downloader", task: Task) -> None:
     shutil.rmtree(task.attempt, ignore_errors=True)
     Path(task.attempt).mkdir(parents=True)
     downloader.output_folder = task.attempt
-    downloader.condemned = {name for name, deaths in task.blamed.items() if deaths >= CONDEMNED}
+    downloader.condemned = {name for name, deaths in task.blamed.items() if deaths >= MAX_CRASHES}
     rows = downloader.number_sample_per_shard
     reader = Reader(
         task.path, "parquet", "url", None, None, None, ["image_name"], rows, set(), task.attempt, task.number

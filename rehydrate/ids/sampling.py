@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twigma.core import columns
+from twigma.core.files import write_parquet
 from twigma.core.locks import make_private
 from twigma.rehydrate.ids.id_files import column_names
 from twigma.rehydrate.ids.post_ids import IdList, month, read_id_list
@@ -125,7 +125,7 @@ def record(work: Path, drawn: pa.Table) -> None:
     with _alone(path.parent):
         united = unite(work, drawn)
         if not united.equals(read_list(work)):
-            columns.write_parquet(path, united, private=True)
+            write_parquet(path, united, private=True)
 
 
 def unite(work: Path, drawn: pa.Table) -> pa.Table:

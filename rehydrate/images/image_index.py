@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twigma.core import columns
+from twigma.core.files import file_sha256
+from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
 from twigma.core.safety import untrusted_names
 from twigma.rehydrate.images.shards import SIDECAR, Shard, list_shards, tar_places
 
@@ -43,7 +44,7 @@ def index_file(work: Path) -> Path:
     return work / "shards" / "index.arrow"
 
 
-def index(work: Path) -> pa.Table:
+def read_index(work: Path) -> pa.Table:
     """Where every photo that was asked for stands (PLACES): the stored ones by name, then those that failed by name.
 
     Raises FileNotFoundError when there is no finished shard, ValueError when a shard is damaged.
@@ -51,24 +52,24 @@ def index(work: Path) -> pa.Table:
     path, shards = index_file(work), list_shards(work)
     marks = _marks(shards)
     made_from = {"columns": PLACES.names, "shards": marks}
-    if columns.part_is_current(path, made_from):
-        return columns.read_arrow(path)
+    if part_is_current(path, made_from):
+        return read_part(path)
     table = _in_order(_places(shards, *_known(path, marks)))
     with contextlib.suppress(OSError):  # a folder that is not ours to write in: the index is made anew each time
-        columns.write_part(path, table, made_from)
+        write_part(path, table, made_from)
         if _marks(list_shards(work)) != marks:  # a removal meanwhile: what it took out must not stand here
             path.unlink()
     return table
 
 
 def _marks(shards: list[Shard]) -> dict[str, str]:
-    return {shard.name: columns.file_sha256(shard.manifest) for shard in shards}
+    return {shard.name: file_sha256(shard.manifest) for shard in shards}
 
 
 def _known(path: Path, marks: Mapping[str, str]) -> tuple[pa.Table, set[str]]:
     """The rows of an older index that still hold, and their shards."""
     try:
-        table, made_from = columns.read_arrow(path), columns.made_from(path)
+        table, made_from = read_part(path), read_provenance(path)
     except (ValueError, OSError):  # none, or damaged
         return PLACES.empty_table(), set()
     if made_from["columns"] != PLACES.names:
@@ -123,7 +124,7 @@ class Images(Mapping[str, "Image"]):
     def __init__(self, work: str | os.PathLike[str]) -> None:
         self.work = Path(work).expanduser().absolute()
         self._tars = {shard.name: shard.tar for shard in list_shards(self.work)}
-        table = index(self.work)
+        table = read_index(self.work)
         self._columns = {name: table[name].combine_chunks() for name in table.column_names}
         self._stored = len(table) - (pc.sum(table["failed"]).as_py() or 0)
 

@@ -15,12 +15,12 @@ from twigma.rehydrate.images.decode import BadImage, Header, check, open_image, 
 
 QUALITIES = (95, 98, 100)  # of a JPEG that had to be turned, the first that comes close enough
 BAND = 256  # rows compared at once
-CLOSE = 3  # gray levels that any of its pixels may be off
-SMALLER = (95, 85, 75)  # of a shrunk JPEG, the first with which the file does not grow
+MAX_DIFFERENCE = 3  # gray levels that any of its pixels may be off
+SHRUNK_QUALITIES = (95, 85, 75)  # of a shrunk JPEG, the first with which the file does not grow
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredImage:
     """An image as it is stored: its bytes, what they are, and a note where they are not simply the original's."""
 
     data: bytes
@@ -28,7 +28,7 @@ class Kept:
     note: str | None = None
 
 
-def keep(data: bytes, image_size: int | None = None) -> Kept:
+def normalize_image(data: bytes, image_size: int | None = None) -> StoredImage:
     """Check an image to its last byte and give what to store; BadImage if it is refused.
 
     With `image_size` an image whose longer side is larger becomes a JPEG of that size.
@@ -39,7 +39,7 @@ def keep(data: bytes, image_size: int | None = None) -> Kept:
             return _shrunk(data, header, image_size)
         header = check(data)
         note = "; ".join(_notes(header)) or None
-        return Kept(data, header, note) if not (header.turned or header.deep) else _rewritten(data, header, note)
+        return StoredImage(data, header, note) if not (header.turned or header.deep) else _rewritten(data, header, note)
     except BadImage:
         raise
     except Exception as error:  # encoders too have many ways to fail on what strangers drew
@@ -59,7 +59,7 @@ def _notes(header: Header) -> list[str]:
 # ------------------------------------------------------------------ upright, 8 bits
 
 
-def _rewritten(data: bytes, header: Header, note: str | None) -> Kept:
+def _rewritten(data: bytes, header: Header, note: str | None) -> StoredImage:
     """The upright 8-bit pixels: a JPEG as good as the eye can tell, anything else without loss."""
     image = open_upright(data)
     plain = replace(header, turned=False, deep=False)
@@ -67,11 +67,11 @@ def _rewritten(data: bytes, header: Header, note: str | None) -> Kept:
         image = image if image.mode in ("L", "RGB") else image.convert("RGB")
         for quality in QUALITIES:
             stored = _encoded(image, "JPEG", quality=quality, subsampling=0)
-            if _off_by(stored, image) <= CLOSE:
-                return Kept(stored, plain, note)
+            if _largest_difference(stored, image) <= MAX_DIFFERENCE:
+                return StoredImage(stored, plain, note)
     if header.format == "webp":
-        return Kept(_encoded(image, "WEBP", lossless=True), plain, note)
-    return Kept(_encoded(image, "PNG"), replace(plain, format="png"), note)
+        return StoredImage(_encoded(image, "WEBP", lossless=True), plain, note)
+    return StoredImage(_encoded(image, "PNG"), replace(plain, format="png"), note)
 
 
 def _encoded(image: Image.Image, format: str, **options: object) -> bytes:
@@ -80,7 +80,7 @@ def _encoded(image: Image.Image, format: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def _off_by(stored: bytes, image: Image.Image) -> int:
+def _largest_difference(stored: bytes, image: Image.Image) -> int:
     pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     other = np.asarray(open_image(stored))
     bands = (slice(top, top + BAND) for top in range(0, len(pixels), BAND))
@@ -90,19 +90,19 @@ def _off_by(stored: bytes, image: Image.Image) -> int:
 # ------------------------------------------------------------------ smaller
 
 
-def _shrunk(data: bytes, header: Header, image_size: int) -> Kept:
+def _shrunk(data: bytes, header: Header, image_size: int) -> StoredImage:
     """Shrink, from a JPEG decoded at no more than the size needed."""
     header, pixels = read_pixels(data, _fitted(header.width, header.height, image_size))
     width, height = _fitted(header.width, header.height, image_size)
     halves = 2 * width >= pixels.shape[1] and 2 * height >= pixels.shape[0]  # linear then leaves no pixel out
     cv2.setNumThreads(1)
     small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR if halves else cv2.INTER_AREA)
-    for quality in SMALLER:
+    for quality in SHRUNK_QUALITIES:
         stored = simplejpeg.encode_jpeg(small, quality, colorsubsampling="420")
         if len(stored) <= len(data):
             break
     note = "; ".join([*_notes(header), f"shrunk from {header.width}x{header.height}"])
-    return Kept(stored, Header("jpg", width, height), note)
+    return StoredImage(stored, Header("jpg", width, height), note)
 
 
 def _fitted(width: int, height: int, image_size: int) -> tuple[int, int]:

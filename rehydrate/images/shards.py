@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core import columns
+from twigma.core.files import file_sha256, fsync, read_parquet, write_json
 from twigma.core.locks import make_private
 from twigma.core.safety import untrusted_names
 
@@ -104,7 +105,7 @@ def is_finished(shard: Shard) -> bool:
     try:
         manifest = read_manifest(shard)
         tar = shard.manifest.parent / manifest["tar"]
-        intact = columns.file_sha256(shard.sidecar) == manifest["sidecar"]
+        intact = file_sha256(shard.sidecar) == manifest["sidecar"]
         return bool(intact and tar.stat().st_size == int(manifest["bytes"]))
     except (OSError, ValueError):
         return False
@@ -112,7 +113,7 @@ def is_finished(shard: Shard) -> bool:
 
 def read_sidecars(work: Path) -> pa.Table:
     """One row per requested photo over all finished shards; a failure that a later shard tried again is left out."""
-    tables = [columns.read_parquet(shard.sidecar, schema=SIDECAR) for shard in list_shards(work)]
+    tables = [read_parquet(shard.sidecar, schema=SIDECAR) for shard in list_shards(work)]
     table = pa.concat_tables(tables).combine_chunks()
     if pc.count_distinct(table["image_name"]).as_py() == len(table):
         return table
@@ -169,7 +170,7 @@ def _images(view: memoryview, spans: list[tuple[int, int]]) -> pa.Array:
 
 def _stored(shard: Shard, manifest: dict[str, Any]) -> pa.Table:
     """Name and member of every image in the tar."""
-    if columns.file_sha256(shard.sidecar) != manifest["sidecar"]:
+    if file_sha256(shard.sidecar) != manifest["sidecar"]:
         raise ValueError(
             f"shard {shard.name}: {shard.sidecar} is damaged or was changed: delete {shard.manifest} and run the "
             "command that made it again"
@@ -261,7 +262,7 @@ def verify(tar: Path, sidecar: Path) -> dict[str, Any]:
         differ = sorted(name for name in wanted if found.get(name) != wanted[name])[:3]
         raise ValueError(f"{tar}: {samples} samples expected, {len(found)} found, differing: {differ}")
     facts = {"sha256": whole.hexdigest(), "bytes": tar.stat().st_size, "rows": len(table), "samples": samples}
-    return facts | {"sidecar": columns.file_sha256(sidecar)}
+    return facts | {"sidecar": file_sha256(sidecar)}
 
 
 @contextlib.contextmanager
@@ -284,7 +285,7 @@ def publish(attempt: Path, shard: Shard, made_from: dict[str, Any]) -> dict[str,
     manifest = {**verify(tar, sidecar), "tar": shard.tar.name, "made_from": made_from}
     shard.manifest.unlink(missing_ok=True)
     for source, target in ((tar, shard.tar), (sidecar, shard.sidecar)):
-        columns.fsync(source)
+        fsync(source)
         source.replace(target)
-    columns.write_json(shard.manifest, manifest)
+    write_json(shard.manifest, manifest)
     return manifest

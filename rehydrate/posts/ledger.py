@@ -67,7 +67,7 @@ class Ledger:
             self._lock = _lock(self.work)
             stack.callback(os.close, self._lock)
             self.removed = read_removed(self.work)
-            with _errors_told(self._path):
+            with _translate_errors(self._path):
                 self._db = _open(self._path)
                 stack.callback(self._db.close)
                 self.damaged = sum(self._catch_up(kind) for kind in KINDS)
@@ -92,7 +92,7 @@ class Ledger:
         """
         answer = strip_answer(answer, self.removed)
         start, end, page = append_page(page_file(self.work, kind), request, answer, received_at)
-        with _errors_told(self._path):
+        with _translate_errors(self._path):
             self._take(kind, start, end, page)
             self._db.commit()
 
@@ -269,7 +269,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def _errors_told(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path) -> Iterator[None]:
     """Database trouble as OSError in a sentence."""
     try:
         yield

@@ -24,7 +24,7 @@ Rows = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Latest:
+class Merged:
     """What holds: rows of all parts with their times, by time; followers by author; what is left out."""
 
     rows: Rows
@@ -33,7 +33,7 @@ class Latest:
     skipped: pa.Table
 
 
-def latest(parts: Sequence[Part]) -> Latest:
+def merge_snapshots(parts: Sequence[Part]) -> Merged:
     """Of a post, and of an author's followers, what was said last; rows that nobody said (`what` is null) all stay."""
     kind, tenth, moment = _numbers(parts)
     keep = kind == LOCAL
@@ -50,10 +50,10 @@ def latest(parts: Sequence[Part]) -> Latest:
     times = np.asarray(pc.fill_null(_take(parts, rows, ["created_at"])["created_at"].cast(pa.int64()), 1 << 62))
     by_time = np.argsort(times, kind="stable")
     followers = _take(parts, users, ["author_id", "follower_count"])
-    return Latest(rows[by_time], times[by_time], followers, skipped)
+    return Merged(rows[by_time], times[by_time], followers, skipped)
 
 
-def ordered(parts: Sequence[Part], found: Latest, schema: pa.Schema) -> Iterator[pa.Table]:
+def ordered(parts: Sequence[Part], found: Merged, schema: pa.Schema) -> Iterator[pa.Table]:
     """The images table in slices of SLICE rows or a few more; a column that not every part has is null elsewhere."""
     first = 0
     while first < len(found.rows):

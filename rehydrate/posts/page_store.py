@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from twigma.core import columns
+from twigma.core.files import atomic, fsync
 
 KINDS = ("lookup", "search", "import")
 FREE_SPACE = 64 << 20  # bytes that must be free before a page is bought
@@ -57,7 +57,7 @@ def append_page(
     finally:
         os.close(handle)
     if made:
-        columns.fsync(path.parent)
+        fsync(path.parent)
     return start, start + len(line), page
 
 
@@ -90,7 +90,7 @@ def rewrite_pages(path: Path, change: Callable[[Page], Page]) -> int:
     if not path.exists():
         return 0
     changed = 0
-    with columns.atomic(path) as partial, partial.open("wb") as file:
+    with atomic(path) as partial, partial.open("wb") as file:
         partial.chmod(0o600)
         for _, _, line in _whole_lines(path, 0):
             page = _page(line)

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from twigma.core import columns
-from twigma.rehydrate.posts.merge_snapshots import latest, ordered
+from twigma.rehydrate.posts.merge_snapshots import merge_snapshots, ordered
 from twigma.rehydrate.posts.page_content import dicts, media_keys, outcomes, versions
 
 IMAGES = (
@@ -55,7 +55,7 @@ def posts(pages: Iterable[Mapping[str, Any]]) -> tuple[pa.Table, pa.Table]:
     and a post that was found to be gone since has no row. Rows are sorted by (created_at, id, image_name).
     """
     part = said(pages)
-    found = latest([lambda: part])
+    found = merge_snapshots([lambda: part])
     tables = list(ordered([lambda: part], found, columns.schema(IMAGES)))
     return pa.concat_tables(tables) if tables else columns.schema(IMAGES).empty_table(), found.skipped
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from twigma.core import columns
+from twigma.core.files import write_json
 from twigma.rehydrate.posts.page_content import dicts, media_keys, versions
 
 POSTS = ("tweets", "posts")  # of `includes`, in either dialect
@@ -93,7 +93,7 @@ def add_removed(work: Path, names: Iterable[str]) -> Removed:
     known = read_removed(work)
     salt = known.salt or secrets.token_hex(16)
     found = Removed(salt, known.hashes | {hash_of(salt, name) for name in names})
-    columns.write_json(Path(work) / "removed.json", {"salt": salt, "hashes": sorted(found.hashes)}, private=True)
+    write_json(Path(work) / "removed.json", {"salt": salt, "hashes": sorted(found.hashes)}, private=True)
     return found
 
 

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pytest
 
 from twigma.core import columns
+from twigma.core.files import write_parquet
+from twigma.core.parts import write_part
 
 EVIL = '=1+1<script>alert("x")</script><img src=http://evil.invalid/x onerror=alert(1)>\u202egnp.\x07'
 DIM, CENTRES = 32, 4
@@ -31,11 +33,11 @@ def table(**values):
 def write_reference(folder: Path, vectors, groups, first):
     names = pa.array([str(first + i) for i in range(len(vectors))])
     rows = table(image_name=names, id=names, group=groups) if groups is not None else table(image_name=names, id=names)
-    columns.write_parquet(folder / "images.parquet", rows)
+    write_parquet(folder / "images.parquet", rows)
     part = pa.table({"image_name": names, "embedding": embedding_column(vectors)})
-    columns.write_part(folder / "columns" / "embed" / "00000.arrow", part, {"model": "planted"})
+    write_part(folder / "columns" / "embed" / "00000.arrow", part, {"model": "planted"})
     scores = pa.table({"image_name": names, "nsfw_score": pa.array(np.full(len(names), 0.1, np.float32))})
-    columns.write_part(folder / "columns" / "nsfw" / "00000.arrow", scores, {"model": "planted"})
+    write_part(folder / "columns" / "nsfw" / "00000.arrow", scores, {"model": "planted"})
 
 
 def plant(root: Path, seed: int = 5) -> SimpleNamespace:
@@ -83,13 +85,13 @@ def plant(root: Path, seed: int = 5) -> SimpleNamespace:
         UMAP_dim_2=rng.normal(size=n).tolist(),
     ).take(pa.array(order))
     release, work, refs = root / "release", root / "work", root / "refs"
-    columns.write_parquet(release / "metadata" / "00000.parquet", rows)
+    write_parquet(release / "metadata" / "00000.parquet", rows)
     vector_rows = pa.table({"image_name": names, "embedding": embedding_column(vectors)})
-    columns.write_parquet(release / "embeddings" / "00000.parquet", vector_rows)
+    write_parquet(release / "embeddings" / "00000.parquet", vector_rows)
     private = {"author_id": author.astype(str).tolist(), "follower_count": followers.tolist(), "text": text}
     hydrated = columns.add(pa.table({"image_name": names}), **private)
     keyed = rows.select(["id", "image_name"])
-    columns.write_parquet(work / "images.parquet", columns.join(keyed, hydrated))
+    write_parquet(work / "images.parquet", columns.join(keyed, hydrated))
     write_reference(refs / "photographs", photographs, None, 1)
     artist_names = [f"Artist {a}" if a % 2 else EVIL for a in artists]
     write_reference(refs / "paintings", paintings, artist_names, 1001)

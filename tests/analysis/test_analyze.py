@@ -16,8 +16,10 @@ from scipy.spatial.distance import pdist
 from twigma.analysis.analyze import analyze, write_table
 from twigma.analysis.figures import figures
 from twigma.analysis.inputs import load
-from twigma.analysis.inputs.requirements import HOW, Settings, lacking
+from twigma.analysis.inputs.requirements import HOW, Settings, missing_requirements
 from twigma.core import columns
+from twigma.core.files import write_parquet
+from twigma.core.parts import fingerprint, read_parts, write_part
 
 DRAWN = ("fig2a", "fig2b", "fig2c", "fig3a", "fig3b", "entropy_k", "near_duplicates", "prompt_vendi", "set_distance",
          "set_manifold", "set_hubness", "clusters_k", "cluster_images")  # fmt: skip
@@ -99,7 +101,7 @@ def test_blurred_and_repeated_images_say_nothing_of_a_prompt(analysed, planted, 
     """Fig 3c is the same without them: four more of each prompt, far from its others, would spread them all."""
     release, prompts = tmp_path / "release", tmp_path / "prompts"
     few = planted.rows.select(["id", "image_name", "created_at"])
-    columns.write_parquet(release / "metadata" / "00000.parquet", few)
+    write_parquet(release / "metadata" / "00000.parquet", few)
     _with_outliers(planted.references["prompts"], prompts)
     results = analyze(release, tmp_path / "out", references={"prompts": prompts})
     found, clean = (pd.read_parquet(out / "results" / "fig3c.parquet") for out in (tmp_path / "out", analysed.out))
@@ -112,7 +114,7 @@ def test_blurred_and_repeated_images_say_nothing_of_a_prompt(analysed, planted, 
 def _with_outliers(prompts, out):
     """The prompts' images, then two blurred ones of each prompt, then two repeats of an image of each prompt."""
     images = pq.read_table(prompts / "images.parquet")
-    vectors = np.stack(columns.read_parts(prompts / "columns" / "embed")["embedding"].to_numpy())
+    vectors = np.stack(read_parts(prompts / "columns" / "embed")["embedding"].to_numpy())
     texts = images["group"].to_pylist()
     more = [text for text in dict.fromkeys(texts) for _ in range(2)]
     names = [str(2001 + i) for i in range(len(texts) + 2 * len(more))]
@@ -121,11 +123,11 @@ def _with_outliers(prompts, out):
     given = {name: pa.array([7] * len(names)) for name in ("cfg", "step", "sampler")}
     table = pa.table({"image_name": names, "id": names, "group": [*texts, *more, *more], "seed": seeds, **given})
     blurred = [0.1] * len(texts) + [2.0] * len(more) + [0.1] * len(more)
-    columns.write_parquet(out / "images.parquet", table.append_column("image_nsfw", pa.array(blurred)))
+    write_parquet(out / "images.parquet", table.append_column("image_nsfw", pa.array(blurred)))
     both = np.concatenate([vectors, far])
     column = pa.FixedSizeListArray.from_arrays(pa.array(both.ravel()), both.shape[1])
     part = pa.table({"image_name": names, "embedding": column})
-    columns.write_part(out / "columns" / "embed" / "00000.arrow", part, {"model": "planted"})
+    write_part(out / "columns" / "embed" / "00000.arrow", part, {"model": "planted"})
 
 
 def test_the_seed_reaches_every_figure_that_draws(analysed, planted, tmp_path):
@@ -142,7 +144,7 @@ def test_results_say_what_they_were_made_from(analysed, planted):
     assert made["settings"]["seed"] == 0
     assert made["versions"]["numpy"] == np.__version__
     assert "release/metadata/00000.parquet" in made["files"]
-    assert made["sha256"] == columns.fingerprint(made["files"])
+    assert made["sha256"] == fingerprint(made["files"])
     data = analysed.results["data"]
     assert data["images"] == len(planted.names)
     assert data["posts"] == len(set(planted.rows["id"].to_pylist()))
@@ -216,7 +218,7 @@ def test_a_release_alone_names_what_the_rest_needs(planted, tmp_path):
 def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
     release, out = tmp_path / "release", tmp_path / "out"
     rows = planted.rows.select(["id", "image_name", "created_at"])
-    columns.write_parquet(release / "metadata" / "00000.parquet", rows)
+    write_parquet(release / "metadata" / "00000.parquet", rows)
     first = analyze(release, out)
     assert list(first["figures"]) == ["fig1b", "paper"]
     assert analyze(release, out) == first
@@ -226,7 +228,7 @@ def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
     assert sorted(path.name for path in (out / "results").iterdir()) == [
         *("fig1b.csv", "fig1b.parquet", "paper.csv", "paper.parquet"),
     ]
-    columns.write_parquet(release / "metadata" / "00000.parquet", rows.slice(0, 300))
+    write_parquet(release / "metadata" / "00000.parquet", rows.slice(0, 300))
     again = analyze(release, out, seed=1)
     assert again["data"]["images"] == 300
     (out / "results.json").write_text("{", "utf-8")  # damaged: nobody can tell whose it is
@@ -237,7 +239,7 @@ def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
 def test_too_little_data_is_a_reason_not_a_crash(planted, tmp_path):
     release = tmp_path / "release"
     few = planted.rows.slice(0, 6)
-    columns.write_parquet(release / "metadata" / "00000.parquet", few)
+    write_parquet(release / "metadata" / "00000.parquet", few)
     found = analyze(release, tmp_path / "out")
     reasons = {entry["figure"]: entry["how"][0] for entry in found["skipped"]}
     assert "at least 3 months" in reasons["fig1b"]
@@ -245,7 +247,7 @@ def test_too_little_data_is_a_reason_not_a_crash(planted, tmp_path):
 
 def test_estimators_warnings_become_notes(planted, tmp_path):
     private = pq.read_table(planted.work / "images.parquet").drop_columns(["author_id"])
-    columns.write_parquet(tmp_path / "work" / "images.parquet", private)
+    write_parquet(tmp_path / "work" / "images.parquet", private)
     references = {"paintings": planted.references["paintings"]}
     found = analyze(planted.release, tmp_path / "out", work=tmp_path / "work", references=references)
     assert any("no author ids" in note for note in found["figures"]["eq1_paintings"]["notes"])
@@ -268,12 +270,10 @@ def test_a_reference_may_not_take_our_name(planted, tmp_path):
 def test_rows_without_a_usable_embedding_are_left_out(planted, tmp_path):
     release = tmp_path / "release"
     rows = planted.rows.select(["id", "image_name"]).slice(0, 5)
-    columns.write_parquet(release / "metadata" / "00000.parquet", rows)
+    write_parquet(release / "metadata" / "00000.parquet", rows)
     names = rows["image_name"].to_pylist()
     vectors = pa.array([[1, 0], None, [0, 0], [3, 4]], pa.list_(pa.float16(), 2))
-    columns.write_parquet(
-        release / "embeddings" / "00000.parquet", pa.table({"image_name": names[:4], "embedding": vectors})
-    )
+    write_parquet(release / "embeddings" / "00000.parquet", pa.table({"image_name": names[:4], "embedding": vectors}))
     images = load.load(release, None, {}).images
     assert images.rows.tolist() == [0, 3]
     assert images.unusable == 1
@@ -284,6 +284,8 @@ def test_rows_without_a_usable_embedding_are_left_out(planted, tmp_path):
 def test_a_column_of_nulls_is_missing(planted, tmp_path):
     release = tmp_path / "release"
     rows = columns.add(planted.rows, like_count=pa.nulls(len(planted.rows), pa.int64()))
-    columns.write_parquet(release / "metadata" / "00000.parquet", rows)
+    write_parquet(release / "metadata" / "00000.parquet", rows)
     data = load.load(release, None, {})
-    assert lacking(data, Settings(), ["like_count", "created_at"]) == {"column like_count": HOW["like_count"]}
+    assert missing_requirements(data, Settings(), ["like_count", "created_at"]) == {
+        "column like_count": HOW["like_count"]
+    }

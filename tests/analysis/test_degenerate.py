@@ -17,6 +17,8 @@ from twigma.analysis.themes import captions_and_nsfw, timeline, trends
 from twigma.analysis.variation import conditional_vendi, distance, duplicate_sensitivity, entropy_bins, prompts, spread
 from twigma.analysis.vectors import codebook
 from twigma.core import columns
+from twigma.core.files import write_parquet
+from twigma.core.parts import write_part
 
 N = 40
 X = np.random.default_rng(0).normal(size=(N, 6))
@@ -199,13 +201,13 @@ def _write(root, changed, vectors):
     names = pa.array([str(i) for i in range(n)])
     given = {name: value[:n] for name, value in (EACH | changed).items() if value is not None}
     rows = columns.add(pa.table({"id": names, "image_name": names}), **given)
-    columns.write_parquet(root / "release" / "metadata" / "0.parquet", rows)
+    write_parquet(root / "release" / "metadata" / "0.parquet", rows)
     private = {"author_id": [str(i % 7) for i in range(n)], "follower_count": [10 * i for i in range(n)]}
     private["text"] = ["New AI art"] * n
     hydrated = columns.add(rows.select(["id", "image_name"]), **private)
-    columns.write_parquet(root / "work" / "images.parquet", hydrated)
+    write_parquet(root / "work" / "images.parquet", hydrated)
     if vectors is not None:
-        columns.write_parquet(root / "release" / "embeddings" / "0.parquet", _embeddings(vectors))
+        write_parquet(root / "release" / "embeddings" / "0.parquet", _embeddings(vectors))
     return root / "release"
 
 
@@ -219,7 +221,7 @@ def test_analyze_and_report_end_well_on_little(kind, tmp_path):
     release = _write(tmp_path, *RELEASES[kind])
     reference = _write(tmp_path / "other", {}, X)
     part = reference.parent / "work" / "columns" / "embed" / "0.arrow"
-    columns.write_part(part, _embeddings(X), {"model": "m"})
+    write_part(part, _embeddings(X), {"model": "m"})
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = analyze(

@@ -12,10 +12,10 @@ import pytest
 
 from twigma.analysis.analyze import analyze
 from twigma.analysis.figures import sections_sets
-from twigma.analysis.page.section import Found
+from twigma.analysis.page.section import Results
 from twigma.analysis.paper import stated
 from twigma.analysis.report import SECTIONS, report
-from twigma.core import columns
+from twigma.core.files import write_parquet
 
 FLAGS = [
     "--headless",
@@ -172,7 +172,7 @@ def test_equal_results_give_equal_bytes(page, analysed):
 
 def test_little_data_gives_a_page_and_what_is_missing(planted, tmp_path):
     rows = planted.rows.select(["id", "image_name", "created_at"])
-    columns.write_parquet(tmp_path / "release" / "metadata" / "00000.parquet", rows)
+    write_parquet(tmp_path / "release" / "metadata" / "00000.parquet", rows)
     analyze(tmp_path / "release", tmp_path / "out")
     page = Page(report(tmp_path / "out").read_text("utf-8"))
     assert "Posts per month" in page.text
@@ -182,7 +182,7 @@ def test_little_data_gives_a_page_and_what_is_missing(planted, tmp_path):
 
 def test_thorough_estimators_are_a_table():
     row = {"row": "a", "column": "b", "measure": "knn", "smoothing": "none", "k": 0, "value": 1.5}
-    found = Found({"fig2c_sensitivity": pd.DataFrame([row])}, {}, {})
+    found = Results({"fig2c_sensitivity": pd.DataFrame([row])}, {}, {})
     (table,) = sections_sets._estimators(found)
     assert [[cell.text for cell in cells] for cells in table.rows] == [["a", "b", "knn", "none", "–", "1.50"]]
 

@@ -10,7 +10,7 @@ from twigma.builder.stages.caption import caption_shards
 from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
 from twigma.cli import main
-from twigma.core import columns
+from twigma.core.parts import read_parts, read_provenance
 from twigma.demo.demo import CLIP, NSFW
 
 
@@ -48,14 +48,14 @@ def test_the_same_as_one_stage_after_the_other(tmp_path, models):
     before = contents(work)
     assert {name: data for name, data in before.items() if "cluster" not in name}.items() <= contents(one).items()
     assert build(work, **models).treated == {"embed": 0, "caption": 0}
-    assert contents(work) == before and columns.made_from(work / "columns" / "cluster" / "all.arrow")["k"] == 4
+    assert contents(work) == before and read_provenance(work / "columns" / "cluster" / "all.arrow")["k"] == 4
 
 
 def test_detector_and_precision_reach_their_stages(tmp_path, models):
     work = populate(tmp_path)
     done = build(work, **models | {"model": str(CLIP)}, detector=NSFW)
     assert done.treated == {"embed": 40, "caption": 40, "nsfw": 40} and done.left_out == []
-    scores = columns.read_parts(work / "columns" / "nsfw")["nsfw_score"]
+    scores = read_parts(work / "columns" / "nsfw")["nsfw_score"]
     assert scores.null_count == 0
     with pytest.raises(ValueError, match="fp16"):  # which no CPU has
         build(work, **models, precision="fp16")
@@ -69,8 +69,8 @@ def test_a_damaged_shard_is_left_out_and_the_rest_gets_its_columns(tmp_path, mod
     command = ["build", "--work", str(work), *(word for name, value in models.items() for word in (f"--{name}", value))]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 1 and "1 of 2 shards could not be treated (00001: " in done.stderr
-    assert len(columns.read_parts(work / "columns" / "cluster")) == 20
+    assert len(read_parts(work / "columns" / "cluster")) == 20
     tar.write_bytes(data)
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0 and "20  embed" in done.output and "20  caption" in done.output, done.output
-    assert len(columns.read_parts(work / "columns" / "cluster")) == 40
+    assert len(read_parts(work / "columns" / "cluster")) == 40

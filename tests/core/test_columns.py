@@ -13,6 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twigma.core import columns
+from twigma.core.files import atomic, read_parquet, write_json, write_parquet
+from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
+from twigma.core.stage import stage
+from twigma.core.workspace import Workspace
 
 NINETEEN = "1489999999999999999"
 
@@ -52,7 +56,7 @@ def test_require_names_what_is_wrong():
 
 
 def a_stage(result):
-    @columns.stage(reads=("image_name",), adds=("width",))
+    @stage(reads=("image_name",), adds=("width",))
     def treat(table):
         return result(table)
 
@@ -101,13 +105,13 @@ def test_add_casts_and_replaces_in_place():
 
 def test_atomic_leaves_the_old_file_when_writing_fails(tmp_path):
     path = tmp_path / "deep/file.json"
-    columns.write_json(path, {"b": 1, "a": "é"})
+    write_json(path, {"b": 1, "a": "é"})
     assert json.loads(path.read_text()) == {"a": "é", "b": 1}
-    with pytest.raises(RuntimeError, match="disk"), columns.atomic(path) as partial:
+    with pytest.raises(RuntimeError, match="disk"), atomic(path) as partial:
         partial.write_text("half")
         raise RuntimeError("disk")
     with pytest.raises(ValueError, match="JSON compliant"):
-        columns.write_json(path, float("nan"))
+        write_json(path, float("nan"))
     assert json.loads(path.read_text()) == {"a": "é", "b": 1}
     assert list(path.parent.iterdir()) == [path]
 
@@ -115,21 +119,21 @@ def test_atomic_leaves_the_old_file_when_writing_fails(tmp_path):
 def test_parts_know_what_they_were_made_from(tmp_path):
     path = tmp_path / "columns/embed/00000.arrow"
     made = {"model": "tiny", "seed": 1}
-    assert not columns.part_is_current(path, made)
-    columns.write_part(path, images("1"), made)
-    assert columns.part_is_current(path, {"seed": 1, "model": "tiny"})
-    assert not columns.part_is_current(path, made | {"seed": 2})
-    assert columns.made_from(path) == made
-    assert columns.read_arrow(path).equals(images("1"))
+    assert not part_is_current(path, made)
+    write_part(path, images("1"), made)
+    assert part_is_current(path, {"seed": 1, "model": "tiny"})
+    assert not part_is_current(path, made | {"seed": 2})
+    assert read_provenance(path) == made
+    assert read_part(path).equals(images("1"))
 
 
 def test_a_damaged_part_is_made_again(tmp_path):
     path = tmp_path / "00000.arrow"
-    columns.write_part(path, images("1", "2"), {})
+    write_part(path, images("1", "2"), {})
     whole = path.read_bytes()
     for damaged in (b"", whole[:20], whole[: len(whole) // 2], whole[:-4]):
         path.write_bytes(damaged)
-        assert not columns.part_is_current(path, {})
+        assert not part_is_current(path, {})
 
 
 def test_what_a_killed_writer_left_is_put_away_and_what_another_writes_is_not(tmp_path):
@@ -141,38 +145,38 @@ def test_what_a_killed_writer_left_is_put_away_and_what_another_writes_is_not(tm
     of_a_living_one.write_text("half")
     of_nobody = tmp_path / ".a[1].json.mine.partial"
     of_nobody.write_text("mine")
-    columns.write_json(path, {})
+    write_json(path, {})
     assert set(tmp_path.iterdir()) == {path, of_a_living_one, of_nobody}
 
 
 def test_a_damaged_table_is_named(tmp_path):
     path = tmp_path / "images.parquet"
-    columns.write_parquet(path, images(*map(str, range(9000, 9100))))
+    write_parquet(path, images(*map(str, range(9000, 9100))))
     whole = path.read_bytes()
     for at in range(4, len(whole) - 8, 7):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
         try:
-            found = columns.read_parquet(path)
+            found = read_parquet(path)
             columns.require(found, ["image_name"], str(path))
             assert found["image_name"].to_pylist() == list(map(str, range(9000, 9100))), at
         except ValueError as error:  # pages have checksums; the names of columns do not, but are asked for
             assert "images.parquet is damaged" in str(error) or "expected columns" in str(error)
     with pytest.raises(FileNotFoundError):
-        columns.read_parquet(tmp_path / "none.parquet")
+        read_parquet(tmp_path / "none.parquet")
 
 
 def test_equal_parts_are_equal_bytes(tmp_path):
     for name in ("a", "b"):
-        columns.write_part(tmp_path / name, images("1", width=[7]), {"x": 1, "y": [2]})
+        write_part(tmp_path / name, images("1", width=[7]), {"x": 1, "y": [2]})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_missing_tables_say_which_command_makes_them(tmp_path):
     with pytest.raises(FileNotFoundError, match="`twigma rehydrate` makes one from post ids, `twigma add`"):
-        columns.read_images(tmp_path)
-    columns.write_parquet(tmp_path / "images.parquet", images("1"))
+        Workspace(tmp_path).table()
+    write_parquet(tmp_path / "images.parquet", images("1"))
     with pytest.raises(FileNotFoundError, match="run `twigma embed`"):
-        columns.read_images(tmp_path, "embed")
+        Workspace(tmp_path).table("embed")
 
 
 # ------------------------------------------------------------------- joins
@@ -180,13 +184,13 @@ def test_missing_tables_say_which_command_makes_them(tmp_path):
 
 def test_stages_are_joined_by_their_key(tmp_path):
     rows = images("30", "10", "10", "20", id=["1", NINETEEN, "1490000000000000000", None])
-    columns.write_parquet(tmp_path / "images.parquet", rows)
+    write_parquet(tmp_path / "images.parquet", rows)
     folder = tmp_path / "columns"
-    columns.write_part(folder / "embed/0.arrow", images("10", width=[1]), {"part": 0})
-    columns.write_part(folder / "embed/1.arrow", images("40", "30", width=[4, 3]), {"part": 1})
+    write_part(folder / "embed/0.arrow", images("10", width=[1]), {"part": 0})
+    write_part(folder / "embed/1.arrow", images("40", "30", width=[4, 3]), {"part": 1})
     by_row = images("10", "20", "10", id=["1490000000000000000", None, NINETEEN], duplicate_of=["x", "y", None])
-    columns.write_part(folder / "dedupe/part.arrow", by_row, {})
-    table = columns.read_images(tmp_path, "embed", "dedupe")
+    write_part(folder / "dedupe/part.arrow", by_row, {})
+    table = Workspace(tmp_path).table("embed", "dedupe")
     assert table["width"].to_pylist() == [3, 1, 1, None]
     assert table["duplicate_of"].to_pylist() == [None, None, "x", "y"]
     assert table["id"].to_pylist() == ["1", NINETEEN, "1490000000000000000", None]
@@ -209,17 +213,17 @@ def test_a_join_is_a_dictionary_look_up(left, right):
 def test_ids_go_through_parquet_and_arrow_unchanged(tmp_path_factory, ids):
     folder = tmp_path_factory.mktemp("ids")
     table = columns.add(pa.table({"image_name": pa.array([str(i) for i in range(len(ids))], pa.string())}), id=ids)
-    columns.write_parquet(folder / "a.parquet", table)
-    columns.write_part(folder / "a.arrow", table, {})
+    write_parquet(folder / "a.parquet", table)
+    write_part(folder / "a.arrow", table, {})
     assert pq.read_table(folder / "a.parquet")["id"].to_pylist() == ids
-    assert columns.read_arrow(folder / "a.arrow")["id"].to_pylist() == ids
+    assert read_part(folder / "a.arrow")["id"].to_pylist() == ids
 
 
 def test_embeddings_are_memory_mapped_and_bit_equal(tmp_path):
     vectors = np.random.default_rng(0).normal(size=(50, columns.EMBEDDING_DIM)).astype(np.float16)
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), columns.EMBEDDING_DIM)
-    columns.write_part(tmp_path / "a.arrow", images(*map(str, range(50)), embedding=column), {})
+    write_part(tmp_path / "a.arrow", images(*map(str, range(50)), embedding=column), {})
     before = pa.total_allocated_bytes()
-    table = columns.read_arrow(tmp_path / "a.arrow")
+    table = read_part(tmp_path / "a.arrow")
     assert pa.total_allocated_bytes() - before < vectors.nbytes / 10
     assert (table["embedding"].chunk(0).flatten().to_numpy().reshape(50, -1) == vectors).all()

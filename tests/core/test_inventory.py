@@ -31,7 +31,7 @@ from twigma.demo.platform.server import Platform
 from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.ids.post_ids import BadLine, write_quarantine
 from twigma.rehydrate.ids.sampling import draw, record
-from twigma.rehydrate.images.image_index import index
+from twigma.rehydrate.images.image_index import read_index
 from twigma.rehydrate.sources.archives.import_archives import import_archives
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
@@ -88,7 +88,7 @@ def populated(tiny_world, tmp_path_factory):
     dedupe(work)
     cluster(work, 2)
     embed_texts(work, str(clip))
-    index(work)
+    read_index(work)
     hashtags(work, work / "hashtags", seeds=("aiart",))
     hashtags(work, out / "hashtags", seeds=("aiart",))
     release(work, out / "twigma", without=("nsfw",))

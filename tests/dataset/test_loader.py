@@ -15,6 +15,7 @@ from twigma.builder.finetuning.liked import liked
 from twigma.builder.release.release import release
 from twigma.builder.removals.removals import removals
 from twigma.core import columns
+from twigma.core.files import write_parquet
 
 IN_FORKS = pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 
@@ -26,7 +27,7 @@ def five(tmp_path_factory):
     releasing.make_work(folder / "work", posts=60)
     table = pq.read_table(folder / "work/images.parquet")
     authors = [str(i) for i in range(len(table))]  # one each, so that no split takes all
-    columns.write_parquet(folder / "work/images.parquet", columns.add(table, author_id=authors))
+    write_parquet(folder / "work/images.parquet", columns.add(table, author_id=authors))
     for path in (folder / "work/shards").iterdir():
         path.unlink()
     media = [releasing.media_id(i) for i in range(61) if i != 11]  # post 11 repeats image 3

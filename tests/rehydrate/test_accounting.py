@@ -10,7 +10,16 @@ import pytest
 
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate import accounting
-from twigma.rehydrate.accounting import CLASSES, FOUND, PHOTO, count_ids, count_photos, photos, read_list, read_rows
+from twigma.rehydrate.accounting import (
+    CLASSES,
+    FOUND,
+    PHOTO,
+    count_ids,
+    count_photos,
+    photos,
+    read_listed_ids,
+    read_rows,
+)
 from twigma.rehydrate.fetch.http_client import RETRYABLE
 from twigma.rehydrate.posts.ledger import Ledger
 from twigma.rehydrate.posts.ledger_reader import LedgerView, view_ledger
@@ -76,14 +85,14 @@ def test_a_post_is_unlisted_until_the_table_knows_its_page(tiny_world: Path, ids
 
 
 def test_the_list_given_comes_before_that_of_the_last_look_up(tmp_path: Path) -> None:
-    assert read_list(tmp_path) == (pa.array([], pa.string()), None)
+    assert read_listed_ids(tmp_path) == (pa.array([], pa.string()), None)
     (tmp_path / "outcomes.csv").write_text("id,outcome\n1000000000000000001,found\n")
-    assert read_list(tmp_path) == (pa.array(["1000000000000000001"]), "outcomes.csv")
+    assert read_listed_ids(tmp_path) == (pa.array(["1000000000000000001"]), "outcomes.csv")
     pq.write_table(pa.table({"id": ["5", "5", "6"], "weight": [1.0, 1.0, 1.0]}), tmp_path / "ids.parquet")
-    assert read_list(tmp_path) == (pa.array(["5", "6"]), "ids.parquet")
+    assert read_listed_ids(tmp_path) == (pa.array(["5", "6"]), "ids.parquet")
     (tmp_path / "ids.parquet").write_bytes(b"PAR1 and nothing else PAR1")
     with pytest.raises(ValueError, match=r"ids\.parquet is damaged .* --ids FILE"):
-        read_list(tmp_path)
+        read_listed_ids(tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(5))

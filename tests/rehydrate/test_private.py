@@ -13,7 +13,7 @@ from support.staging import encode, make_shard, pixels, tiny_clip
 
 from twigma.builder.release.release import release
 from twigma.builder.stages.embed import embed_shards
-from twigma.core import columns
+from twigma.core.files import write_json
 from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.ids.sampling import record
 from twigma.rehydrate.posts.ledger import Ledger
@@ -76,10 +76,10 @@ def test_a_folder_of_the_users_keeps_its_permissions_and_the_rows_are_private_al
 
 
 def test_what_replaces_a_private_file_is_private(tmp_path: Path) -> None:
-    columns.write_json(tmp_path / "private", 1, private=True)
-    columns.write_json(tmp_path / "public", 1)
+    write_json(tmp_path / "private", 1, private=True)
+    write_json(tmp_path / "public", 1)
     for name, expected in (("private", 0o600), ("public", 0o644)):
-        columns.write_json(tmp_path / name, 2)
+        write_json(tmp_path / name, 2)
         assert mode(tmp_path / name) == expected
 
 

@@ -13,7 +13,7 @@ from twigma.demo.platform.server import Platform
 from twigma.demo.platform.x_responses import World
 from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.posts.ledger import Ledger
-from twigma.rehydrate.retry_missing import gone_posts, renew
+from twigma.rehydrate.retry_missing import gone_posts, retry_missing
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
 
@@ -74,14 +74,14 @@ def test_a_post_whose_photo_is_gone_is_asked_once_more_and_never_again(
         moved, deleted = gone[0], gone[1]
         rename(world, platform, moved)
         world.posts[deleted]["state"] = "deleted"
-        done = renew(work, x)
+        done = retry_missing(work, x)
         assert (done.asked, done.outcomes["found"], done.outcomes["not_found"]) == (GONE, GONE - 1, 1)
         assert set(platform.asked[-1][1]["ids"].split(",")) == set(gone)
         after = get(work, platform, retry_failed=True)
         assert after["success"] == before["success"] + 1
         assert after["http_404"] + after["http_410"] == GONE - 2
         calls = len(platform.asked)
-        assert gone_posts(work) == [] and renew(work, x).asked == 0
+        assert gone_posts(work) == [] and retry_missing(work, x).asked == 0
         (work / "ledger.sqlite").unlink()  # it is on the pages too
         assert gone_posts(work) == [] and len(platform.asked) == calls
     with (work / "outcomes.csv").open() as handle:
@@ -92,10 +92,10 @@ def test_a_post_whose_photo_is_gone_is_asked_once_more_and_never_again(
 
 def test_the_budget_of_the_folder_holds_and_the_rest_is_asked_later(world: World, work: Path) -> None:
     with Platform(world) as platform, client(platform) as x:
-        done = renew(work, x, budget=44 * 0.005 + 0.0151)
+        done = retry_missing(work, x, budget=44 * 0.005 + 0.0151)
         assert (done.asked, done.remaining) == (3, GONE - 3)
         assert gone_posts(work) == gone_in(world)[3:]
-        assert renew(work, x).asked == GONE - 3
+        assert retry_missing(work, x).asked == GONE - 3
         with Ledger(work) as ledger:
             assert ledger.spent()[0] == 44 + GONE
 

@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from twigma.core import columns
+from twigma.core.files import write_parquet
+from twigma.core.parts import write_part
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.posts.removed_ids import hash_of
 
@@ -38,7 +40,7 @@ def make_work(work: Path, posts: int = 30, local: bool = False) -> Path:
     names = ["id", "image_name", "created_at", "like_count", "quote_count", "reply_count", "retweet_count"]
     names += ["possibly_sensitive", "source", "author_id", "follower_count", "text", "hashtags", "url"]
     table = pa.table({n: pa.array([r[n] for r in rows], columns.COLUMNS[n].type) for n in names})
-    columns.write_parquet(work / "images.parquet", table)
+    write_parquet(work / "images.parquet", table)
     media = list(dict.fromkeys(r["image_name"] for r in rows))
     for number, part in enumerate((media[::2], media[1::2])):
         write_shard(work, f"{number:05d}", part)
@@ -115,17 +117,17 @@ def write_stages(work: Path, rows: list[dict[str, Any]], media: list[str]) -> No
         names = pa.array(stored[at])
         made = {"model": "tiny", "revision": "abc", "shard": str(number)}
         table = pa.table({"image_name": names, "embedding": pa.array(vectors[at], pa.list_(pa.float16(), DIM))})
-        columns.write_part(work / f"columns/embed/{number:05d}.arrow", table, made)
+        write_part(work / f"columns/embed/{number:05d}.arrow", table, made)
         captions = pa.table({"image_name": names, "all_captions": [f"a picture of {name}" for name in stored[at]]})
-        columns.write_part(work / f"columns/caption/{number:05d}.arrow", captions, {"model": "blip"})
+        write_part(work / f"columns/caption/{number:05d}.arrow", captions, {"model": "blip"})
         score = pa.array([int(n[-2:]) / 100 for n in stored[at]], pa.float32())
         scores = pa.table({"image_name": names, "nsfw_score": score})
-        columns.write_part(work / f"columns/nsfw/{number:05d}.arrow", scores, {"model": "detector", "part": "x"})
+        write_part(work / f"columns/nsfw/{number:05d}.arrow", scores, {"model": "detector", "part": "x"})
     _write_dedupe(work, rows)
     n = len(stored)
     cluster = {"image_name": stored, "label_10_cluster": pa.array([i % 3 + 1 for i in range(n)], pa.int32())}
     cluster |= {f"UMAP_dim_{d}": pa.array(np.arange(n) / 10 * d, pa.float32()) for d in (1, 2)}
-    columns.write_part(work / "columns/cluster/part.arrow", pa.table(cluster), {"k": 3, "seed": 0})
+    write_part(work / "columns/cluster/part.arrow", pa.table(cluster), {"k": 3, "seed": 0})
 
 
 def _write_dedupe(work: Path, rows: list[dict[str, Any]]) -> None:
@@ -140,7 +142,7 @@ def _write_dedupe(work: Path, rows: list[dict[str, Any]]) -> None:
             "duplicate_reason": pa.array([each and each[1] for each in found], pa.string()),
         }
     )
-    columns.write_part(work / "columns/dedupe/part.arrow", table, {"near": 0.05})
+    write_part(work / "columns/dedupe/part.arrow", table, {"near": 0.05})
 
 
 def remove(work: Path, *names: str) -> None:

@@ -17,6 +17,9 @@ from twigma.builder.engine.engine import Stage
 from twigma.builder.engine.pixels import decode
 from twigma.builder.engine.vectors import Vectors, as_column
 from twigma.core import columns
+from twigma.core.files import write_parquet
+from twigma.core.parts import write_part
+from twigma.core.stage import stage
 from twigma.rehydrate.images import shards
 
 DIM = 32
@@ -60,7 +63,7 @@ def make_images(work: Path, rows: list[tuple[str, str, int]]) -> pa.Table:
     times = np.datetime64("2022-01-01", "ms") + np.array([second for _, _, second in rows], "timedelta64[s]")
     table = pa.table({"id": [i for i, _, _ in rows], "image_name": [n for _, n, _ in rows], "created_at": times})
     table = table.sort_by([(name, "ascending") for name in ("created_at", "id", "image_name")])
-    columns.write_parquet(work / "images.parquet", table)
+    write_parquet(work / "images.parquet", table)
     return table
 
 
@@ -196,7 +199,7 @@ def write_embeddings(work: Path, rows: np.ndarray, names: list[str], *, parts: i
         missing = np.isnan(rows[chosen]).any(axis=1)
         column = as_column(rows[chosen].astype(np.float16), missing)
         table = pa.table({"image_name": [names[i] for i in chosen], "embedding": column})
-        columns.write_part(work / "columns" / "embed" / f"{number:05d}.arrow", table, {"model": model, "n": number})
+        write_part(work / "columns" / "embed" / f"{number:05d}.arrow", table, {"model": model, "n": number})
 
 
 def units(rng: np.random.Generator, n: int, dim: int = DIM) -> np.ndarray:
@@ -221,7 +224,7 @@ def vectors_of(rows: np.ndarray, parts: int = 3) -> Vectors:
     return Vectors(chunks, pa.array([str(i) for i in range(len(rows))]))
 
 
-@columns.stage(reads=("image_name", "image"), adds=("width",))
+@stage(reads=("image_name", "image"), adds=("width",))
 def measure(table: pa.Table) -> pa.Table:
     """A real stage without a model: the width of each image, null where it cannot be decoded."""
     return columns.add(table, width=decode(table["image"], lambda pixels: pixels.shape[1]))

@@ -10,7 +10,7 @@ from random import Random
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twigma.core import columns
+from twigma.core.parts import part_is_current, read_parts, write_part
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.images import shards
 
@@ -90,15 +90,15 @@ def _column_part(folder: Path, count: int, rng: Random) -> int:
     path, seen = folder / "columns" / "nsfw" / "00000.arrow", 0
     names = [str(rng.randrange(10**18, 10**19)) for _ in range(500)]
     scores = pa.array([rng.random() for _ in names], pa.float32())
-    columns.write_part(path, pa.table({"image_name": names, "nsfw_score": scores}), {"seed": 1})
+    write_part(path, pa.table({"image_name": names, "nsfw_score": scores}), {"seed": 1})
     whole = path.read_bytes()
     for _ in range(count):
         path.write_bytes(whole)
         strike(path, rng)
         try:
-            columns.read_parts(path.parent)
+            read_parts(path.parent)
         except ValueError:
-            seen += not columns.part_is_current(path, {"seed": 1})
+            seen += not part_is_current(path, {"seed": 1})
     return count - seen
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from twigma.core import columns
+from twigma.core.files import write_parquet
 from twigma.rehydrate.ids.post_ids import read_ids
 from twigma.rehydrate.sources.x.lookup import write_outcomes
 
@@ -94,7 +95,7 @@ def _what_we_write(folder: Path, ids: list[str]) -> Iterator[Check]:
     """Our table and our outcomes, read by other libraries."""
     edged = [*EDGES, *ids]
     path, schema = str(folder / "images.parquet"), columns.schema(("id", "image_name"))
-    columns.write_parquet(folder / "images.parquet", pa.table([edged, edged[::-1]], schema=schema))
+    write_parquet(folder / "images.parquet", pa.table([edged, edged[::-1]], schema=schema))
     yield "images.parquet by pandas", pd.read_parquet(path)["id"].tolist(), edged
     yield "images.parquet by polars", pl.read_parquet(path)["id"].to_list(), edged
     yield "images.parquet by duckdb", [post for (post,) in duckdb.sql(f"SELECT id FROM '{path}'").fetchall()], edged

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twigma.builder.release.privacy_check import scan
+from twigma.builder.release.privacy_check import check_privacy
 from twigma.builder.release.release import release
 from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
@@ -91,14 +91,14 @@ def scanned(count: int, folder: Path) -> Measured:
     work = releasing.make_work(folder / "work")
     release(work, folder / "twigma")
     texts = pa.chunked_array([pq.read_table(folder / "twigma/metadata")["image_name"]])
-    scan(folder / "twigma", texts)  # as it is, nothing is wrong with it
+    check_privacy(folder / "twigma", texts)  # as it is, nothing is wrong with it
     rng, passed = Random(35), []
     for at in range(count):
         plant = PLANTS[at % len(PLANTS)]
         spoilt = shutil.copytree(folder / "twigma", folder / f"spoilt{at}")
         plant(spoilt, rng)
         try:
-            scan(spoilt, texts)
+            check_privacy(spoilt, texts)
             passed.append(plant.__name__.lstrip("_"))
         except ValueError:
             pass

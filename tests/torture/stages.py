@@ -18,7 +18,8 @@ from random import Random
 
 from twigma.builder.engine.engine import map_shards
 from twigma.builder.stages.embed import embed_shards
-from twigma.core import columns
+from twigma.core.files import file_sha256, write_json
+from twigma.core.parts import read_parts
 from twigma.core.pools.ray_pool import Engine
 from twigma.rehydrate.sources.own_files.add_images import add_tars
 
@@ -56,7 +57,7 @@ def hostile_tars(count: int, folder: Path) -> Measured:
     done = embed_shards(work, clip, device="cpu")
     known = {work, traps, aside, folder / "clip"}
     found = [*traps.iterdir(), *(path for path in folder.iterdir() if path not in known), *Path.cwd().glob("canary*")]
-    names = columns.read_parts(work / "columns" / "embed")["image_name"].to_pylist()
+    names = read_parts(work / "columns" / "embed")["image_name"].to_pylist()
     lost = good - sum(name.startswith("good") for name in names)
     figures = f"{count} tars, {refused} refused, {done} images embedded, {lost} good ones lost, {len(found)} canaries"
     return Measured(not found and not lost and good + refused == count, f"{figures} {found[:3] or ''}")
@@ -114,8 +115,8 @@ def tampered_weights(count: int, folder: Path) -> Measured:
     held.parent.mkdir(parents=True)
     clip.rename(held)
     weights = held / "open_clip_model.safetensors"
-    pin = {"repo": "org/name", "revision": COMMIT, "sha256": {weights.name: columns.file_sha256(weights)}}
-    columns.write_json(folder / "work" / "models" / "pins.json", {"org/name": pin})
+    pin = {"repo": "org/name", "revision": COMMIT, "sha256": {weights.name: file_sha256(weights)}}
+    write_json(folder / "work" / "models" / "pins.json", {"org/name": pin})
     environment = os.environ | {
         "HF_HOME": str(folder / "hub"),
         "HF_HUB_OFFLINE": "1",

@@ -16,7 +16,8 @@ from typing import IO, Any, NamedTuple
 import pyarrow as pa
 from tqdm import tqdm
 
-from twigma.core import columns, inventory
+from twigma.core import inventory
+from twigma.core.files import file_sha256
 from twigma.core.safety import bounded
 from twigma.rehydrate.ids.post_ids import BadLine, SetAside, refuse_damaged, write_quarantine
 from twigma.rehydrate.posts.images_table import write_images_table
@@ -85,7 +86,7 @@ def _first_of(failures: list[Exception]) -> Exception:
 
 def _import(ledger: Ledger, file: Path) -> Imported:
     """Store one archive: page after page, then the list of lines set aside, then a page that says it was the last."""
-    name = columns.file_sha256(file)
+    name = file_sha256(file)
     stored, complete = ledger.imported(name)
     if complete:
         return Imported(0, 0, 0, None, before=True)

@@ -20,6 +20,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from twigma.core import columns
+from twigma.core.files import atomic, file_sha256, read_parquet, write_json, write_parquet
 from twigma.rehydrate.images import decode_memory, shards
 from twigma.rehydrate.images.decode import BadImage, check
 from twigma.rehydrate.images.shards import SIDECAR, Shard, is_finished, shard_at
@@ -49,7 +50,7 @@ def add_tars(work: Path, tars: Sequence[Path], group_key: str | None = None) -> 
         taken = _names(work)
         report = []
         for path in files:
-            sha256 = columns.file_sha256(path)
+            sha256 = file_sha256(path)
             _unchanged(work, path, sha256)
             if sha256 not in known:
                 report.append(_register(work, path, path.stem, taken, group_key))
@@ -105,10 +106,10 @@ def _finished(work: Path) -> list[Shard]:
 
 def _names(work: Path) -> set[str]:
     """Every image name that is taken, in the images table and in the shards."""
-    tables = [columns.read_parquet(shard.sidecar, columns=["image_name"]) for shard in _finished(work)]
+    tables = [read_parquet(shard.sidecar, columns=["image_name"]) for shard in _finished(work)]
     images = work / "images.parquet"
     if images.exists():
-        tables.append(columns.read_parquet(images, columns=["image_name"]))
+        tables.append(read_parquet(images, columns=["image_name"]))
     return {name for table in tables for name in table["image_name"].to_pylist()}
 
 
@@ -157,11 +158,11 @@ def _register(
         made = threads.map(lambda sample, name: _row(data, sample, name, group_key), samples, names)
         rows = list(tqdm(made, desc=f"add {tar.name}", total=len(samples), unit="image", mininterval=0.5))
     rows = [row | {"key": f"{at:09}"} for at, row in enumerate(rows)]
-    columns.write_parquet(shard.sidecar, pa.Table.from_pylist(rows, SIDECAR), private=True)
+    write_parquet(shard.sidecar, pa.Table.from_pylist(rows, SIDECAR), private=True)
     inside = tar.parent == shard.manifest.parent.absolute()
     facts = shards.verify(tar, shard.sidecar)
     place = {"tar": tar.name if inside else str(tar), "made_from": {"kind": "add", "group_key": group_key}}
-    columns.write_json(shard.manifest, facts | place)
+    write_json(shard.manifest, facts | place)
     failed = sum(row["status"] != "success" for row in rows)
     return {
         "path": str(tar),
@@ -246,7 +247,7 @@ def _pack(work: Path, images: list[Path], known: set[str]) -> Path | None:
         return None
     packed = work.absolute() / "shards" / f"{_next_name(work)}.tar"
     taken: set[str] = set()
-    with columns.atomic(packed) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with atomic(packed) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
         for image in images:
             name = _unique(image.stem, image.absolute().parent.name, taken).replace(".", "_")
             with image.open("rb") as file:
@@ -254,7 +255,7 @@ def _pack(work: Path, images: list[Path], known: set[str]) -> Path | None:
             text = image.with_suffix(".json")
             if text.is_file() and not leads_out(text, image.parent) and text.stat().st_size <= MAX_JSON:
                 _append(tar, f"{name}.json", text.read_bytes())
-    if columns.file_sha256(packed) in known:
+    if file_sha256(packed) in known:
         packed.unlink()
         return None
     return packed
@@ -273,9 +274,9 @@ def _extend_images_table(work: Path) -> None:
     """Give every image of the added shards its row in `images.parquet`, in the table's order."""
     path = work / "images.parquet"
     added = [shard for shard in _finished(work) if _made_by_add(shard)]
-    new = pa.concat_tables([columns.read_parquet(shard.sidecar, columns=["image_name", "group"]) for shard in added])
+    new = pa.concat_tables([read_parquet(shard.sidecar, columns=["image_name", "group"]) for shard in added])
     if path.exists():
-        table = columns.read_parquet(path)
+        table = read_parquet(path)
         known = set(table["image_name"].to_pylist())
         new = new.filter(pa.array([name not in known for name in new["image_name"].to_pylist()], pa.bool_()))
         if not len(new):
@@ -286,7 +287,7 @@ def _extend_images_table(work: Path) -> None:
     rows = columns.add(rows, source=["local"] * len(rows))
     merged = pa.concat_tables([table, rows.replace_schema_metadata()], promote_options="default")
     order = [(name, "ascending") for name in ("created_at", "id", "image_name") if name in merged.column_names]
-    columns.write_parquet(path, merged.sort_by(order), private=True)
+    write_parquet(path, merged.sort_by(order), private=True)
 
 
 def _made_by_add(shard: Shard) -> bool:

@@ -17,7 +17,7 @@ CALL_SECONDS, CALLS_PER_WINDOW, WINDOW_MINUTES = 0.29, 3500, 15
 
 
 @dataclass(frozen=True)
-class Plan:
+class LookupPlan:
     """What a look-up takes at most: calls, dollars, minutes."""
 
     calls: int
@@ -25,7 +25,9 @@ class Plan:
     minutes: float
 
 
-def plan(n_ids: int, followers: bool = False, post_price: float = POST_PRICE, user_price: float = USER_PRICE) -> Plan:
+def plan_lookup(
+    n_ids: int, followers: bool = False, post_price: float = POST_PRICE, user_price: float = USER_PRICE
+) -> LookupPlan:
     """The calls, dollars and minutes that looking up `n_ids` posts takes, at one author a post.
 
     >>> plan(623_707)
@@ -34,7 +36,7 @@ def plan(n_ids: int, followers: bool = False, post_price: float = POST_PRICE, us
     calls = math.ceil(n_ids / IDS_PER_CALL)
     dollars = n_ids * (post_price + followers * user_price)
     waits = max(0, calls - 1) // CALLS_PER_WINDOW * WINDOW_MINUTES
-    return Plan(calls, math.ceil(dollars * 100 - 1e-6) / 100, round(max(calls * CALL_SECONDS / 60, waits), 1))
+    return LookupPlan(calls, math.ceil(dollars * 100 - 1e-6) / 100, round(max(calls * CALL_SECONDS / 60, waits), 1))
 
 
 class Spending(Protocol):

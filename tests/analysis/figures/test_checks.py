@@ -7,7 +7,7 @@ import pytest
 from twigma.analysis.figures import checks, sections_checks
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.requirements import Settings
-from twigma.analysis.page.section import Found
+from twigma.analysis.page.section import Results
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_the_page_says_what_was_found(analysed):
         for name in ("clusters_k", "clusters_k_trends", "entropy_k", "near_duplicates")
         for path in [analysed.out / "results" / f"{name}.parquet"]
     }
-    found = Found(tables, {}, {})
+    found = Results(tables, {}, {})
     stable = sections_checks.granularity(found).claim
     assert stable.startswith("No number of clusters is stable among 5, 8, 10, 15 and 20: ")
     scores = tables["clusters_k"].set_index("k")
@@ -68,19 +68,19 @@ def test_words_for_every_outcome():
     scores = pd.DataFrame([{"k": k, "stability": s, "stable": s > 0.9, **clusters} for k, s in ((5, 0.99), (8, 0.5))])
     columns = ["k", "group", "arrow", "tau", "p_adjusted", "released", "of_it"]
     trends = pd.DataFrame([(5, 1, "→", 0.1, 0.9, pd.NA, np.nan)], columns=columns)
-    found = Found({"clusters_k": scores, "clusters_k_trends": trends}, {}, {})
+    found = Results({"clusters_k": scores, "clusters_k_trends": trends}, {}, {})
     section = sections_checks.granularity(found)
     assert section.claim.startswith("Of 5 and 8 clusters, 5 are stable") and "1 rise and 2 fall with 5" in section.claim
-    none = Found({"clusters_k": scores.assign(stable=False), "clusters_k_trends": trends}, {}, {})
+    none = Results({"clusters_k": scores.assign(stable=False), "clusters_k_trends": trends}, {}, {})
     assert "No number of clusters is stable among 5 and 8:" in sections_checks.granularity(none).claim
     row = {"set": "a", "metric": "vendi", "value": 1.0, "low": 0.5, "high": 1.5, "without": 3.0, "without_low": 2.0}
     row |= {"without_high": 4.0, "removed": 10, "drawn": 100, "n": 90, "near": 0.995}
-    moved = sections_checks.near_duplicates(Found({"near_duplicates": pd.DataFrame([row])}, {}, {}))
+    moved = sections_checks.near_duplicates(Results({"near_duplicates": pd.DataFrame([row])}, {}, {}))
     assert moved.claim == "Near duplicates are 10% of a; without them these leave the interval: vendi of a."
     calm = pd.DataFrame([row | {"without_low": 0.5}])
-    assert "no number leaves" in sections_checks.near_duplicates(Found({"near_duplicates": calm}, {}, {})).claim
+    assert "no number leaves" in sections_checks.near_duplicates(Results({"near_duplicates": calm}, {}, {})).claim
     rank = {"entropy": 1.0, "low": 0.9, "high": 1.1, "miller_madow": 1.0, "chao_shen": 1.0, "normalised": 0.5, "n": 9}
     orders = pd.DataFrame([{"k": k, "set": s, "rank": i, **rank} for k, pair in ((10, "ab"), (50, "ba"))
                            for i, s in enumerate(pair, 1)])  # fmt: skip
-    said = sections_checks.entropies(Found({"entropy_k": orders}, {}, {})).claim
+    said = sections_checks.entropies(Results({"entropy_k": orders}, {}, {})).claim
     assert said.endswith("depends on the number of bins: a and b with 10; b and a with 50.")

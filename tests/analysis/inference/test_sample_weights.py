@@ -15,6 +15,7 @@ from twigma.analysis.report import report
 from twigma.analysis.themes import timeline
 from twigma.analysis.variation.distance import mean_pairwise_distance
 from twigma.core import columns
+from twigma.core.files import write_parquet
 
 MONTHS = np.array(["2022-01", "2022-02", "2022-03", "2022-04", "2022-05"], "M8[M]")
 
@@ -134,7 +135,7 @@ def test_analyze_weighs_and_says_so(rng, tmp_path):
     people = population(rng, 5000)
     rows = drawn(people, rng, each=150)
     table = as_table(rows, sample_weight=rows["weight"].to_numpy())
-    columns.write_parquet(tmp_path / "release" / "metadata" / "0.parquet", table)
+    write_parquet(tmp_path / "release" / "metadata" / "0.parquet", table)
     found = analyze(tmp_path / "release", tmp_path / "out")
     assert found["figures"]["fig1b"]["notes"] == [NOTE] == found["figures"]["fig4b"]["notes"]
     months = pd.read_parquet(tmp_path / "out" / "results" / "fig1b.parquet")

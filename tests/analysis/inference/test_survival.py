@@ -14,6 +14,7 @@ from twigma.analysis.inference.survival import survival, survival_weights, with_
 from twigma.analysis.inputs import load
 from twigma.analysis.report import report
 from twigma.core import columns
+from twigma.core.files import write_parquet
 
 
 def listing(rng, n=8000):
@@ -27,7 +28,7 @@ def listing(rng, n=8000):
 
 
 def write_work(work, rows):
-    columns.write_parquet(work / "ids.parquet", pa.table(
+    write_parquet(work / "ids.parquet", pa.table(
         {"id": rows["id"], "stratum": rows["stratum"], "weight": np.ones(len(rows))}))  # fmt: skip
     with sqlite3.connect(work / "ledger.sqlite") as db:
         db.execute("CREATE TABLE ids (id TEXT PRIMARY KEY, outcome TEXT)")
@@ -111,9 +112,9 @@ def test_analyze_weighs_what_is_left_and_says_so(rng, tmp_path):
         pa.table({"image_name": left["id"].tolist()}),
         **names, label_10_cluster=pa.array(left["theme"], pa.int32()), nsfw_score=(left["theme"] == 3).to_numpy(float),
     )  # fmt: skip
-    columns.write_parquet(tmp_path / "release" / "metadata" / "0.parquet", table)
+    write_parquet(tmp_path / "release" / "metadata" / "0.parquet", table)
     work = write_work(tmp_path / "work", rows)
-    columns.write_parquet(work / "images.parquet", table.select(["image_name", "id"]))
+    write_parquet(work / "images.parquet", table.select(["image_name", "id"]))
     found = analyze(tmp_path / "release", tmp_path / "out", work=work)
     share = found["values"]["nsfw_share/twigma"]
     assert share["low"] < (rows["theme"] == 3).mean() < share["high"]

@@ -12,7 +12,8 @@ from twigma.analysis.inputs import load
 from twigma.analysis.inputs.reference_sets import about, find_reference, refuse_other_models, roles
 from twigma.analysis.report import report
 from twigma.cli import main
-from twigma.core import columns
+from twigma.core.files import write_json, write_parquet
+from twigma.core.parts import read_part, write_part
 
 from ..conftest import write_reference
 
@@ -24,7 +25,7 @@ ABOUT |= {"model": {"model": "planted"}, "note": "Not made here."}
 def laion(planted, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(planted.references["photographs"], tmp_path / "refs/laion")
-    columns.write_json(tmp_path / "refs/laion/reference.json", ABOUT)
+    write_json(tmp_path / "refs/laion/reference.json", ABOUT)
     return tmp_path / "refs/laion"
 
 
@@ -47,15 +48,15 @@ def test_roles_go_to_the_set_of_that_name_or_the_one_made_for_it(laion, planted)
 def test_another_model_is_refused_before_anything_is_computed(laion, planted, tmp_path):
     release = tmp_path / "release"
     shutil.copytree(planted.release, release)
-    columns.write_json(release / "MANIFEST.json", {"models": {"embed": {"model": "ViT-L-14/openai"}}})
+    write_json(release / "MANIFEST.json", {"models": {"embed": {"model": "ViT-L-14/openai"}}})
     with pytest.raises(ValueError, match=r"reference set laion was embedded by another .* planted and ViT-L-14/openai"):
         analyze(release, tmp_path / "out", references={"laion": laion})
-    columns.write_json(release / "MANIFEST.json", {"models": {"embed": {"model": "planted", "revision": "a" * 40}}})
+    write_json(release / "MANIFEST.json", {"models": {"embed": {"model": "planted", "revision": "a" * 40}}})
     refuse_other_models(release, {"laion": laion})  # which says no revision
     one, two = ({"model": "m", "sha256": letter * 64} for letter in "ab")
     for name, made_from in (("one", one), ("two", two)):
-        part = columns.read_arrow(next((laion / "columns/embed").glob("*.arrow"))).replace_schema_metadata()
-        columns.write_part(tmp_path / name / "columns/embed/00000.arrow", part, made_from)
+        part = read_part(next((laion / "columns/embed").glob("*.arrow"))).replace_schema_metadata()
+        write_part(tmp_path / name / "columns/embed/00000.arrow", part, made_from)
     with pytest.raises(ValueError, match=r"m \(sha256 bbbbbbbbbbbb\) and m \(sha256 aaaaaaaaaaaa\)"):
         refuse_other_models(tmp_path, {"one": tmp_path / "one", "two": tmp_path / "two"})
 
@@ -74,7 +75,7 @@ def test_a_damaged_record_is_said(laion):
 
 def test_origin_and_licence_stand_in_command_results_and_report(laion, planted, tmp_path):
     few = planted.rows.select(["id", "image_name", "created_at"])
-    columns.write_parquet(tmp_path / "few/metadata/0.parquet", few)
+    write_parquet(tmp_path / "few/metadata/0.parquet", few)
     words = ["analyze", str(tmp_path / "few"), "--out", str(tmp_path / "out"), "--reference", "laion"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output

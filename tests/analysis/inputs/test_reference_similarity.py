@@ -6,7 +6,7 @@ import pytest
 
 from twigma.analysis.figures.fig2d_eq1 import fig2d
 from twigma.analysis.inputs.load import Images, Inputs
-from twigma.analysis.inputs.reference_similarity import closest
+from twigma.analysis.inputs.reference_similarity import reference_similarity
 from twigma.analysis.inputs.requirements import Settings
 from twigma.analysis.neighbours import search as neighbours
 from twigma.analysis.neighbours.ray_search import search_on
@@ -28,18 +28,18 @@ def data(rng):
 
 @pytest.mark.parametrize("role", ["photographs", "paintings"])
 def test_equals_every_pair(data, role):
-    found = closest(data, Settings(), role)
+    found = reference_similarity(data, Settings(), role)
     every = data.images.embedding.astype(float) @ data.references[role].embedding.T.astype(float)
     assert (found.row == every.argmax(1)).all() and found.size == 40
     np.testing.assert_allclose(found.similarity, every.max(1), atol=3e-7)
     kept = np.random.default_rng(0).permutation(every.shape[1])[:40]  # the larger role is cut to the smaller's size
     np.testing.assert_allclose(found.mean, np.sort(every[:, kept], 1)[:, -5:].mean(1), atol=3e-7)
-    assert closest(data, Settings(), role) is found
+    assert reference_similarity(data, Settings(), role) is found
 
 
 def test_a_role_of_few_images_has_a_nearest_one_and_no_quintiles(data, rng):
     few = Inputs(data.images, data.references | {"paintings": images("paintings", rng.normal(size=(3, 16)))})
-    assert set(closest(few, Settings(), "paintings").row) == {0, 1, 2}
+    assert set(reference_similarity(few, Settings(), "paintings").row) == {0, 1, 2}
     with pytest.raises(ValueError, match="at least 5 images of paintings to compare with, found 3"):
         fig2d("paintings")(few, Settings())
 

@@ -9,10 +9,12 @@ from support.staging import units
 from twigma.analysis.analyze import analyze
 from twigma.analysis.figures import sections_prompts
 from twigma.analysis.inputs.text_embeddings import read_texts, text_files
-from twigma.analysis.page.section import Found
+from twigma.analysis.page.section import Results
 from twigma.analysis.report import report
 from twigma.builder.engine.vectors import as_column
 from twigma.core import columns
+from twigma.core.files import write_parquet
+from twigma.core.parts import write_part
 
 MODEL = {"model": "tiny", "sha256": "a"}
 
@@ -28,12 +30,12 @@ def write_texts(folder, kind, names, words, *, rng):
             "tokens": pa.array(np.asarray(words) + 2, pa.int32()),
         }
     )
-    columns.write_part(folder / "columns" / "texts" / f"{kind}.arrow", part, MODEL)
+    write_part(folder / "columns" / "texts" / f"{kind}.arrow", part, MODEL)
 
 
 def write_images(folder, names, **values):
     table = columns.add(pa.table({"image_name": names}), id=[f"9{name}" for name in names], **values)
-    columns.write_parquet(folder / "images.parquet", table)
+    write_parquet(folder / "images.parquet", table)
 
 
 def write_set(folder, texts, rng, made_from=MODEL):
@@ -41,7 +43,7 @@ def write_set(folder, texts, rng, made_from=MODEL):
     names = [f"t{i}" for i in range(len(texts))]
     write_images(folder, names, text=texts)
     part = pa.table({"image_name": names, "embedding": as_column(units(rng, len(names)))})
-    columns.write_part(folder / "columns" / "embed_text" / "00000.arrow", part, made_from)
+    write_part(folder / "columns" / "embed_text" / "00000.arrow", part, made_from)
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def with_texts(planted, tmp_path_factory):
     part = pa.table(
         {"image_name": [f"t{i}" for i in range(40)], "embedding": as_column(np.repeat(units(rng, 1), 40, 0))}
     )
-    columns.write_part(root / "haiku" / "columns" / "embed_text" / "00000.arrow", part, MODEL)
+    write_part(root / "haiku" / "columns" / "embed_text" / "00000.arrow", part, MODEL)
     write_images(root / "work", names)
     write_texts(root / "work", "text", names, rng.integers(2, 20, 60), rng=rng)
     references = {"prompts": root / "prompts", "haiku": root / "haiku"}
@@ -120,7 +122,7 @@ def test_words_for_every_outcome():
     more = row | {"set": "posts", "difference_low": 0.1, "difference_high": 0.2}
     gone = row | dict.fromkeys(("distance", "low", "high", "base_distance", "difference"), np.nan)
     gone |= {"set": "essay", "support": 0.0, "long": np.nan}
-    found = Found({"fig3d": pd.DataFrame([row, more, gone])}, {}, {"fig3d": {"n": 27}})
+    found = Results({"fig3d": pd.DataFrame([row, more, gone])}, {}, {"fig3d": {"n": 27}})
     section = sections_prompts.texts(found)
     assert section.claim == "By the mean distance of two texts, more varied: posts; of other lengths altogether: essay."
     assert [cell.text for cell in section.tables[0].rows[2]][:4] == ["essay", "–", "–", "–"]
@@ -128,7 +130,7 @@ def test_words_for_every_outcome():
         [(name, value, value - 0.1, value + 0.1) for name, value in (("vendi", 8.0), ("conditional", 2.0),
          ("information", 4.0))], columns=["measure", "value", "low", "high"],
     ).assign(n=80, prompts=8, m=10)  # fmt: skip
-    said = sections_prompts.vendi(Found({"prompt_vendi": scores}, {}, {})).claim
+    said = sections_prompts.vendi(Results({"prompt_vendi": scores}, {}, {})).claim
     assert said.startswith(
         "Of 8 effectively different images, a prompt by itself gives 2 and the prompts multiply them"
     )

@@ -9,7 +9,7 @@ from twigma.builder.clusters import assign as stage
 from twigma.builder.clusters.cluster import cluster, models, part, read_fit
 from twigma.builder.stages.dedupe import dedupe
 from twigma.cli import main
-from twigma.core import columns
+from twigma.core.parts import read_part
 
 OLD, ALL = 160, 240
 
@@ -33,13 +33,13 @@ def fitted(tmp_path_factory):
     make_shard(folder, "00000", {"0": encode(pixels(0))})
     put(folder, rows, OLD)
     cluster(folder, 4)
-    before = columns.read_arrow(part(folder)).to_pydict()
+    before = read_part(part(folder)).to_pydict()
     stamp = part(folder).stat().st_mtime_ns
-    at_once = stage.frozen(folder)
+    at_once = stage.assign_new_images(folder)
     assert part(folder).stat().st_mtime_ns == stamp
     put(folder, rows, ALL)
     saved = {path.name: path.read_bytes() for path in models(folder).glob("*")}
-    found = stage.frozen(folder)
+    found = stage.assign_new_images(folder)
     return folder, rows, before, at_once, found, saved, group
 
 
@@ -47,13 +47,13 @@ def test_with_nothing_new_nothing_is_written(fitted):
     folder, _, _, at_once, *_ = fitted
     assert at_once.added == 0 and at_once.moved == 0 and at_once.farther == pytest.approx(1) and not at_once.is_large
     stamp = part(folder).stat().st_mtime_ns
-    assert stage.frozen(folder).added == 0
+    assert stage.assign_new_images(folder).added == 0
     assert part(folder).stat().st_mtime_ns == stamp
 
 
 def test_labels_stay_and_new_images_get_the_nearest_centroid(fitted):
     folder, rows, before, _, found, saved, _ = fitted
-    after = columns.read_arrow(part(folder)).to_pydict()
+    after = read_part(part(folder)).to_pydict()
     assert found.added == ALL - OLD
     assert {name: values[:OLD] for name, values in after.items()} == before
     _, _, centroids, _ = read_fit(folder)
@@ -64,7 +64,7 @@ def test_labels_stay_and_new_images_get_the_nearest_centroid(fitted):
 
 def test_new_images_lie_beside_their_group(fitted):
     folder, *_, group = fitted
-    table = columns.read_arrow(part(folder))
+    table = read_part(part(folder))
     places = np.column_stack([table["UMAP_dim_1"], table["UMAP_dim_2"]])
     away = np.linalg.norm(places[OLD:, None] - places[None, :OLD], axis=2)
     assert (group[:OLD][away.argmin(axis=1)] == group[OLD:]).mean() > 0.95
@@ -73,7 +73,7 @@ def test_new_images_lie_beside_their_group(fitted):
 
 def test_drift_is_that_of_the_shares(fitted):
     folder, *_, found, _, _ = fitted
-    labels = columns.read_arrow(part(folder))["label_10_cluster"].to_numpy()
+    labels = read_part(part(folder))["label_10_cluster"].to_numpy()
     distinct = np.arange(ALL) != 200
     now = np.bincount(labels[distinct], minlength=5)[1:] / distinct.sum()
     then = np.bincount(labels[:OLD], minlength=5)[1:] / OLD
@@ -101,14 +101,14 @@ def test_bad_folders(tmp_path):
     make_shard(tmp_path, "00000", {"0": encode(pixels(0))})
     put(tmp_path, rows, 50)
     with pytest.raises(FileNotFoundError, match="without --frozen first"):
-        stage.frozen(tmp_path)
+        stage.assign_new_images(tmp_path)
     cluster(tmp_path, 3)
     put(tmp_path, rows, 60, model="other")
     with pytest.raises(ValueError, match=r"embeddings by tiny \(length 32\), found those of other"):
-        stage.frozen(tmp_path)
+        stage.assign_new_images(tmp_path)
     old = (models(tmp_path) / "map.arrow").read_bytes()
     put(tmp_path, rows, 60)
     cluster(tmp_path, 3)
     (models(tmp_path) / "map.arrow").write_bytes(old)
     with pytest.raises(ValueError, match="are of two fits"):
-        stage.frozen(tmp_path)
+        stage.assign_new_images(tmp_path)

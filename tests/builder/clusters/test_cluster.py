@@ -10,12 +10,13 @@ from sklearn.metrics import adjusted_rand_score
 from support.staging import DIM, encode, make_images, make_shard, pixels, planted, units, vectors_of, write_embeddings
 
 from twigma.builder.clusters import cluster as stage
-from twigma.builder.clusters.assign import frozen
+from twigma.builder.clusters.assign import assign_new_images
 from twigma.builder.engine.vectors import Vectors
 from twigma.builder.removals.removals import removals
 from twigma.builder.stages.dedupe import PAPER, dedupe
 from twigma.cli import main
-from twigma.core import columns
+from twigma.core.parts import read_part, read_parts
+from twigma.core.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def work(tmp_path_factory):
 
 def test_planted_groups_are_found_by_falling_size(work):
     folder, _, group, counts = work
-    table = columns.read_images(folder, "cluster")
+    table = Workspace(folder).table("cluster")
     kept = table["label_10_cluster"].is_valid().to_numpy()
     labels = table["label_10_cluster"].fill_null(0).to_numpy()
     assert kept.tolist() == [i != 2 for i in range(300)]
@@ -49,7 +50,7 @@ def test_planted_groups_are_found_by_falling_size(work):
 
 def test_repeats_share_label_and_position(work):
     folder, *_ = work
-    rows = columns.read_images(folder, "cluster").select(["label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"]).to_pylist()
+    rows = Workspace(folder).table("cluster").select(["label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"]).to_pylist()
     assert rows[0] == rows[1] == rows[3] != rows[4]
     assert set(rows[2].values()) == {None}
 
@@ -59,7 +60,7 @@ def test_the_fit_is_kept(work):
     of, fitted, centroids, on = stage.read_fit(folder)
     assert of["model"] == "tiny" and of["k"] == 5
     assert centroids.shape == (5, DIM) and centroids.dtype == np.float32
-    table = columns.read_images(folder, "cluster")
+    table = Workspace(folder).table("cluster")
     assert table["label_10_cluster"][7].as_py() == np.square(rows[7] - centroids).sum(axis=1).argmin() + 1
     repeats = 2  # images 1 and 3 are counted with their group, but were not fitted
     assert sum(fitted["images"].to_pylist()) == sum(sizes.values()) - repeats == len(on.names)
@@ -85,10 +86,10 @@ def test_same_input_same_bytes(work):
 
 def test_other_reasons_to_drop(work):
     folder, *_ = work
-    links = columns.read_parts(folder / "columns" / "dedupe")
+    links = read_parts(folder / "columns" / "dedupe")
     vectors = Vectors([], pa.array([str(1000 + i) for i in range(300)]))
     vectors.starts = np.array([0, 300])
-    paper, everything = (stage.stands_for(vectors, links, drop) for drop in (PAPER, ("embedding", "near")))
+    paper, everything = (stage.representatives(vectors, links, drop) for drop in (PAPER, ("embedding", "near")))
     assert np.flatnonzero(paper != np.arange(300)).tolist() == [1]
     assert everything[[1, 3]].tolist() == [0, 0]
 
@@ -98,8 +99,8 @@ def test_chains_are_followed():
     links = {"image_name": ["1", "2", "3", "0", "3"], "duplicate_of": ["0", "1", "2", None, "3"]}
     reasons = ["embedding", "pixels", "near", None, "media_id"]
     table = pa.table(links | {"duplicate_reason": reasons})
-    assert stage.stands_for(vectors, table, ("embedding", "pixels", "near", "media_id")).tolist() == [0, 0, 0, 0]
-    assert stage.stands_for(vectors, table, ("embedding", "near")).tolist() == [0, 0, 2, 2]
+    assert stage.representatives(vectors, table, ("embedding", "pixels", "near", "media_id")).tolist() == [0, 0, 0, 0]
+    assert stage.representatives(vectors, table, ("embedding", "near")).tolist() == [0, 0, 2, 2]
 
 
 def test_too_few_images(tmp_path):
@@ -161,10 +162,10 @@ def test_a_refit_keeps_the_labels_and_counts_what_moved(grown):
     few = int((group > 1).sum()) + 20
     folder = put(few)
     first = stage.cluster(folder, 4)
-    before = columns.read_arrow(stage.part(folder))
+    before = read_part(stage.part(folder))
     assert first.crosswalk is None
     second = stage.cluster(put(200), 4, seed=3)
-    after = columns.read_arrow(stage.part(folder))
+    after = read_part(stage.part(folder))
     sizes = list(second.sizes.values())
     assert sizes != sorted(sizes, reverse=True)  # the groups that came late are larger, and yet keep their labels
     counted = np.zeros((4, 4), int)
@@ -193,9 +194,9 @@ def test_what_is_removed_leaves_the_map_and_the_fit_still_serves(grown):
     removals(folder, ["7"])
     _, _, _, on = stage.read_fit(folder)
     assert "7" not in on.names.to_pylist() and len(on.names) == 59
-    before = columns.read_arrow(stage.part(folder)).to_pydict()
-    assert frozen(folder).added == 0
-    assert columns.read_arrow(stage.part(folder)).to_pydict() == before
+    before = read_part(stage.part(folder)).to_pydict()
+    assert assign_new_images(folder).added == 0
+    assert read_part(stage.part(folder)).to_pydict() == before
 
 
 def test_another_model_gets_labels_of_its_own(grown):

@@ -10,6 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 from twigma.builder.collect.hashtag_curation import FIRST, SHEET, curate, hashtags, judged, read_sheet, review_sheet
 from twigma.cli import main
 from twigma.core import columns
+from twigma.core.files import write_parquet
 
 NO_TAGS = "a#notatag https://example.org/page/#fragment"  # in every text, and in no list of hashtags
 
@@ -78,7 +79,7 @@ def work(posts, tmp_path):
         "created_at": posts["created_at"].to_numpy("M8[ms]")
     }
     table = columns.add(pa.table({"image_name": posts["id"].tolist()}), **rows)
-    columns.write_parquet(tmp_path / "work" / "images.parquet", table)
+    write_parquet(tmp_path / "work" / "images.parquet", table)
     return tmp_path / "work"
 
 

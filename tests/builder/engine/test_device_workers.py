@@ -11,7 +11,7 @@ from support.staging import encode, make_shard, pixels, start_measuring, start_n
 
 from twigma.builder.engine import device_workers, engine
 from twigma.builder.stages.embed import embed_shards
-from twigma.core import columns
+from twigma.core.parts import read_parts
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_killed_process_costs_its_shards_only(work, tmp_path, capfd):
     run = {"desc": "measure", "rows": 2, "device": "one,two"}
     assert engine.map_shards(work, "measure", {}, partial(kill_one, tmp_path / "marker"), **run) == 30
     assert "is done again: its worker was lost" in capfd.readouterr().err
-    assert len(columns.read_parts(work / "columns" / "measure")) == 30
+    assert len(read_parts(work / "columns" / "measure")) == 30
 
 
 def killed(device: str | None) -> engine.Stage:
@@ -72,7 +72,7 @@ def test_a_shard_that_kills_every_process_is_given_up(work, monkeypatch):
     monkeypatch.setattr(device_workers, "EACH", 1)
     with pytest.raises(RuntimeError, match=r"1 of 5 shards could not be treated \(00003: .* exit code -9, 3 times"):
         engine.map_shards(work, "measure", {}, killed, desc="measure", device="one,two")
-    assert len(columns.read_parts(work / "columns" / "measure")) == 24
+    assert len(read_parts(work / "columns" / "measure")) == 24
 
 
 def test_a_damaged_shard_and_a_stage_that_cannot_start_are_said(work):

@@ -13,6 +13,7 @@ from support.staging import encode, make_shard, measure, pixels, start_measuring
 from twigma.builder.engine import engine
 from twigma.builder.engine import pixels as pixels_of
 from twigma.core import columns
+from twigma.core.parts import read_part, read_parts, read_provenance
 from twigma.rehydrate.images.shards import list_shards
 
 
@@ -29,7 +30,7 @@ def forbidden(device=None):
 
 
 def widths(work):
-    table = columns.read_parts(work / "columns" / "measure")
+    table = read_parts(work / "columns" / "measure")
     return dict(zip(table["image_name"].to_pylist(), table["width"].to_pylist(), strict=True))
 
 
@@ -86,7 +87,7 @@ def test_an_error_of_the_stage_stops_the_run(work):
 def test_a_shard_without_images_gives_an_empty_part(tmp_path):
     make_shard(tmp_path, "00000", {})
     assert engine.map_shards(tmp_path, "measure", {}, start_measuring, desc="measure") == 0
-    part = columns.read_arrow(tmp_path / "columns" / "measure" / "00000.arrow")
+    part = read_part(tmp_path / "columns" / "measure" / "00000.arrow")
     assert part.schema.field("width").type == pa.int32() and len(part) == 0
 
 
@@ -111,7 +112,7 @@ def test_parts_of_another_stage(work):
 
     run = {"of": "measure", "desc": "double", "rows": 3, "check": lambda part: seen.append(part.name)}
     assert engine.map_parts(work, "double", {}, lambda: double, **run) == 21
-    table = columns.read_parts(work / "columns" / "double")
+    table = read_parts(work / "columns" / "double")
     assert table.column_names == ["image_name", "height"]
     assert table["height"].to_pylist() == [2 * width for width in widths(work).values()]
     assert seen == ["00000.arrow", "00001.arrow", "00002.arrow"]
@@ -151,7 +152,7 @@ def test_no_shards_says_what_to_run(tmp_path):
 
 def test_provenance_is_written(work):
     engine.map_shards(work, "measure", {"model": "m"}, start_measuring, desc="measure")
-    found = columns.made_from(work / "columns" / "measure" / "00000.arrow")
+    found = read_provenance(work / "columns" / "measure" / "00000.arrow")
     sha256 = json.loads((work / "shards" / "00000.json").read_text())["sha256"]
     assert found == {"model": "m", "shard": sha256}
 

@@ -13,7 +13,7 @@ from support.staging import encode, make_shard, pixels, start_measuring, start_n
 
 from twigma.builder.engine.engine import map_shards
 from twigma.builder.stages.embed import embed_shards
-from twigma.core import columns
+from twigma.core.parts import read_parts
 from twigma.core.pools.ray_pool import Engine
 
 SHARDS, IMAGES = 6, 5
@@ -82,7 +82,7 @@ def test_a_worker_and_a_node_are_lost_in_the_middle(work, capfd):
     clear(work, "measure")
     with pytest.raises(RuntimeError, match="00002"):
         map_shards(work, "measure", {}, start_measuring, desc="measure", device="cpu")
-    assert parts(work, "measure") == found and len(columns.read_parts(work / "columns" / "measure")) == 25
+    assert parts(work, "measure") == found and len(read_parts(work / "columns" / "measure")) == 25
 
 
 @pytest.mark.slow

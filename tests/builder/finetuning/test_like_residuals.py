@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import statsmodels.api as sm
 
-from twigma.builder.finetuning.like_residuals import choose, residual_likes, split
+from twigma.builder.finetuning.like_residuals import residual_likes, select_liked, split
 from twigma.core import columns
 
 START = datetime.datetime(2022, 1, 1)
@@ -60,7 +60,7 @@ def test_followers_and_month_say_nothing_about_the_residual():
 
 def test_the_top_is_taken_and_no_author_has_more_than_the_cap():
     table = make()
-    found = choose(table, open_rows(table), 0.8, 2).to_pylist()
+    found = select_liked(table, open_rows(table), 0.8, 2).to_pylist()
     residual = residual_likes(table)
     liked = residual >= np.quantile(residual, 0.8)
     assert [reason is None or reason.startswith("over") for reason in found] == liked.tolist()
@@ -75,12 +75,12 @@ def test_the_top_is_taken_and_no_author_has_more_than_the_cap():
 def test_rows_that_are_out_stay_out_and_do_not_count():
     table = make()
     first = pa.chunked_array([pa.array(["duplicate: near"] * 200 + [None] * 200, pa.string())])
-    found = choose(table, first, 0.5, 1000)
+    found = select_liked(table, first, 0.5, 1000)
     assert found[:200].to_pylist() == ["duplicate: near"] * 200
-    alone = choose(table.slice(200), open_rows(table.slice(200)), 0.5, 1000)
+    alone = select_liked(table.slice(200), open_rows(table.slice(200)), 0.5, 1000)
     assert found[200:].to_pylist() == alone.to_pylist()
     nobody = pa.chunked_array([pa.array(["no caption"] * 400)])
-    assert choose(table, nobody, 0.5, 1).to_pylist() == nobody.to_pylist()
+    assert select_liked(table, nobody, 0.5, 1).to_pylist() == nobody.to_pylist()
 
 
 def test_splits_follow_in_time_and_share_no_author():

@@ -18,6 +18,8 @@ import twigma
 from twigma.builder.finetuning.liked import liked
 from twigma.cli import main
 from twigma.core import columns
+from twigma.core.files import file_sha256, write_parquet
+from twigma.core.workspace import Workspace
 
 ALL = {"quantile": 0.0, "nsfw_threshold": 1.0, "acknowledge_x_terms": True}
 
@@ -50,7 +52,7 @@ def test_every_row_is_in_a_split_or_has_one_reason(made, tmp_path):
 
 def test_the_gates_hold_for_every_image(made, folder):
     work = made / "work"
-    table = columns.read_images(work, "caption", "nsfw", "dedupe").to_pandas().set_index("image_name")
+    table = Workspace(work).table("caption", "nsfw", "dedupe").to_pandas().set_index("image_name")
     for row in rows(folder):
         source = table.loc[[row["image_name"]]].iloc[0]
         assert not source["possibly_sensitive"] and source["duplicate_of"] is None
@@ -67,7 +69,7 @@ def test_images_of_your_own_need_no_acknowledgement(tmp_path):
     work = releasing.make_work(tmp_path / "work", local=True)
     table = pq.read_table(work / "images.parquet")
     likes = pa.array(range(len(table)), pa.int64())
-    columns.write_parquet(work / "images.parquet", columns.add(table, like_count=likes))
+    write_parquet(work / "images.parquet", columns.add(table, like_count=likes))
     found = liked(work, tmp_path / "liked", **ALL | {"acknowledge_x_terms": False})
     assert sum(found.splits.values()) > 20
 
@@ -121,10 +123,10 @@ def test_the_manifest_names_every_file_and_equal_input_gives_equal_bytes(made, f
     manifest = twigma.read_liked(folder)
     files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {"MANIFEST.json"}
     assert {name: facts["sha256"] for name, facts in manifest["files"].items()} == {
-        name: columns.file_sha256(folder / name) for name in files
+        name: file_sha256(folder / name) for name in files
     }
     again = liked(made / "work", tmp_path / "liked", **ALL, webdataset=True)
-    assert again.sha256 == columns.file_sha256(folder / "MANIFEST.json")
+    assert again.sha256 == file_sha256(folder / "MANIFEST.json")
     assert releasing.contents(tmp_path / "liked") == releasing.contents(folder)
 
 

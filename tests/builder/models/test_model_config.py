@@ -17,6 +17,7 @@ from twigma.builder.engine.engine import map_shards
 from twigma.builder.models import clip_names, model_config
 from twigma.builder.stages import embed
 from twigma.core import columns
+from twigma.core.files import write_json, write_parquet
 from twigma.core.pools.ray_pool import Engine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -74,7 +75,7 @@ def test_models_of_open_clip_pass_unless_they_need_a_second_repository(tmp_path)
     refused = set()
     for name in open_clip.list_models():
         folder = tmp_path / name
-        columns.write_json(folder / "open_clip_config.json", {"model_cfg": open_clip.get_model_config(name)})
+        write_json(folder / "open_clip_config.json", {"model_cfg": open_clip.get_model_config(name)})
         try:
             model_config.read_config(folder)
         except ValueError:
@@ -103,7 +104,7 @@ def work(tmp_path_factory):
     for shard in range(2):
         make_shard(work, f"{shard:05d}", {f"{shard}{i}": encode(pixels(10 * shard + i)) for i in range(2)})
     table = columns.add(pa.table({"image_name": ["00"]}), id=["1"], text=["a cat"])
-    columns.write_parquet(work / "images.parquet", table)
+    write_parquet(work / "images.parquet", table)
     (work.parent / "haiku.txt").write_text("an old silent pond\n")
     return work
 

@@ -18,9 +18,11 @@ from twigma.analysis.inputs import load
 from twigma.builder.engine.vectors import read_vectors
 from twigma.builder.references import catalogue
 from twigma.builder.references.add_reference import add_reference
-from twigma.builder.references.model_choice import named
+from twigma.builder.references.model_choice import stated_model
 from twigma.builder.stages.embed import load_encoder
-from twigma.core import columns
+from twigma.core.files import write_parquet
+from twigma.core.parts import read_parts
+from twigma.core.workspace import Workspace
 
 SIZE = 8  # images in a part
 
@@ -91,7 +93,7 @@ def test_parts_of_diffusiondb(make, hub, clip, tmp_path):
         "repeated generations, marked": 2,
         "images embedded": 7,
     }
-    table = columns.read_images(tmp_path / "refs/diffusiondb", "embed")
+    table = Workspace(tmp_path / "refs/diffusiondb").table("embed")
     rows = {row["image_name"]: row for row in table.to_pylist()}
     assert set(rows) == {f"0001-{at}" for at in range(SIZE)} - {"0001-1"}
     assert {row["source"] for row in rows.values()} == {"diffusiondb"}
@@ -132,7 +134,7 @@ def test_a_stop_between_download_and_record_costs_no_byte_twice(make, hub, tmp_p
     record.write_text(json.dumps(about | {"files": {}}))
     done = make("diffusiondb")
     assert "images" not in done.counts and "images embedded" not in done.counts
-    assert len(columns.read_images(tmp_path / "refs/diffusiondb")) == 7
+    assert len(Workspace(tmp_path / "refs/diffusiondb").table()) == 7
 
 
 def test_a_damaged_part_is_refused_and_fetched_again(make, hub, tmp_path):
@@ -155,7 +157,7 @@ def test_paintings_by_artist_from_parquet(make, hub, tmp_path):
     assert not hub.log and not (tmp_path / "refs/artbench/images.parquet").exists()  # refused before it was fetched
     done = make("artbench")
     assert done.counts == {"images": 3, "images embedded": 3}
-    table = columns.read_images(tmp_path / "refs/artbench")
+    table = Workspace(tmp_path / "refs/artbench").table()
     assert sorted(map(str, table["group"].to_pylist())) == ["None", "monet", "monet"]
     assert [path for path, _ in hub.sent] == ["data/train-0.parquet"]
     assert not list((tmp_path / "refs/artbench/downloads").iterdir())
@@ -205,7 +207,10 @@ def test_images_are_embedded_by_the_model_of_the_studied_images_only(make, tmp_p
         make("mine", "photos", like=tmp_path / "other")
     assert make("mine", "photos", role="photographs").counts["images embedded"] == 1
     assert make("mine", "photos").counts == {}
-    assert named(str(clip)).items() <= json.loads((tmp_path / "refs/mine/reference.json").read_text())["model"].items()
+    assert (
+        stated_model(str(clip)).items()
+        <= json.loads((tmp_path / "refs/mine/reference.json").read_text())["model"].items()
+    )
 
 
 def test_texts_and_their_embeddings(make, hub, tmp_path, clip):
@@ -213,9 +218,9 @@ def test_texts_and_their_embeddings(make, hub, tmp_path, clip):
     hub.hold("statworx/haiku", {"train.parquet": parquet(text=haiku, source=["a", "b", "c", "d"])})
     done = make("haiku")
     assert done.counts == {"texts": 1, "texts embedded": 1}
-    table = columns.read_images(tmp_path / "refs/haiku")
+    table = Workspace(tmp_path / "refs/haiku").table()
     assert table["text"].to_pylist() == haiku[:1] and table["source"].to_pylist() == ["haiku"]
-    part = columns.read_parts(tmp_path / "refs/haiku/columns/embed_text")
+    part = read_parts(tmp_path / "refs/haiku/columns/embed_text")
     assert part["image_name"].to_pylist() == table["image_name"].to_pylist() and part["tokens"].to_pylist() == [6]
     expected = load_encoder(str(clip)).encode_text(haiku[:1])
     np.testing.assert_array_equal(np.array(part["embedding"].to_pylist(), np.float16), expected)
@@ -251,7 +256,7 @@ def test_repeats_are_left_out_of_the_analyses(make, hub, tmp_path):
     diffusiondb(hub, (1,))
     make("diffusiondb")
     names = pa.array(["1", "2"])
-    columns.write_parquet(tmp_path / "twigma/metadata/0.parquet", pa.table({"id": names, "image_name": names}))
+    write_parquet(tmp_path / "twigma/metadata/0.parquet", pa.table({"id": names, "image_name": names}))
     images = load.load(tmp_path / "twigma", None, {"diffusiondb": tmp_path / "refs/diffusiondb"}).references
     assert len(images["diffusiondb"].rows) == 5
     assert images["diffusiondb"].about["licence"] == "CC0 1.0"

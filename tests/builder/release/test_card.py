@@ -16,6 +16,7 @@ from support import releasing
 from twigma.builder.release.card import Facts, posts_per_month, size_category, sparkline, summary
 from twigma.builder.release.release import release
 from twigma.core import columns
+from twigma.core.files import write_parquet
 
 
 def test_the_header_is_the_schema(made):
@@ -53,7 +54,7 @@ def test_a_new_version_says_what_it_changes_and_carries_the_history(work, tmp_pa
     release(work, out)
     table = pq.read_table(work / "images.parquet")
     likes = [None if i == 3 else n for i, n in enumerate(table["like_count"].to_pylist())]
-    columns.write_parquet(work / "images.parquet", columns.add(table, like_count=pa.array(likes, pa.int64())))
+    write_parquet(work / "images.parquet", columns.add(table, like_count=pa.array(likes, pa.int64())))
     releasing.remove(work, releasing.media_id(5), releasing.media_id(6))
     release(work, out, version="1.1.0")
     release(work, out, version="1.2.0", near_duplicates="keep")

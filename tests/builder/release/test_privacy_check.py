@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from support import releasing
 
-from twigma.builder.release.privacy_check import scan
+from twigma.builder.release.privacy_check import check_privacy
 from twigma.builder.release.release import release
 from twigma.core import columns
+from twigma.core.parts import read_part, write_part
 
 
 @pytest.mark.parametrize(
@@ -25,11 +26,11 @@ from twigma.core import columns
 )
 def test_the_scan_refuses_what_is_private(made, tmp_path, name, change, message):
     folder = shutil.copytree(made / "twigma", tmp_path / "twigma")
-    scan(folder)
+    check_privacy(folder)
     path = next((folder / "metadata").glob("*.parquet"))
     pq.write_table(change(pq.read_table(path)), path)
     with pytest.raises(ValueError, match=message):
-        scan(folder)
+        check_privacy(folder)
 
 
 def test_the_scan_refuses_files_that_have_no_place(made, tmp_path):
@@ -39,18 +40,18 @@ def test_the_scan_refuses_files_that_have_no_place(made, tmp_path):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(image)
         with pytest.raises(ValueError, match="has no place in a release"):
-            scan(folder)
+            check_privacy(folder)
         (folder / name).unlink()
     (folder / "link").symlink_to(made)
     with pytest.raises(ValueError, match="has no place in a release"):
-        scan(folder)
+        check_privacy(folder)
     (folder / "link").unlink()
     (folder / "README.md").write_bytes(image)
     with pytest.raises(ValueError, match="is not text"):
-        scan(folder)
+        check_privacy(folder)
     (folder / "README.md").write_text("![x](data:image/png;base64,AAAA)")
     with pytest.raises(ValueError, match="embedded image"):
-        scan(folder)
+        check_privacy(folder)
 
 
 def test_captions_that_are_the_posts_text_are_not_released(made, work, tmp_path):
@@ -58,9 +59,9 @@ def test_captions_that_are_the_posts_text_are_not_released(made, work, tmp_path)
     before = releasing.contents(out)
     texts = pq.read_table(work / "images.parquet", columns=["image_name", "text"]).to_pandas().set_index("image_name")
     for part in (work / "columns/caption").glob("*.arrow"):
-        names = columns.read_arrow(part)["image_name"].to_pylist()
+        names = read_part(part)["image_name"].to_pylist()
         copied = [texts["text"].groupby(level=0).first()[name] for name in names]
-        columns.write_part(part, pa.table({"image_name": names, "all_captions": copied}), {"model": "leak"})
+        write_part(part, pa.table({"image_name": names, "all_captions": copied}), {"model": "leak"})
     with pytest.raises(ValueError, match="captions are the text of their post"):
         release(work, out)
     assert releasing.contents(out) == before and len(list(tmp_path.iterdir())) == 2
@@ -72,9 +73,9 @@ def test_one_caption_in_a_hundred_may_be_the_text_of_its_post(tmp_path, copied, 
     images = pq.read_table(work / "images.parquet", columns=["image_name", "text"]).to_pylist()
     texts = {row["image_name"]: row["text"] for row in images[20 : 20 + copied]}
     for part in (work / "columns/caption").glob("*.arrow"):
-        names = columns.read_arrow(part)["image_name"].to_pylist()
+        names = read_part(part)["image_name"].to_pylist()
         captions = [texts.get(name, "a picture") for name in names]
-        columns.write_part(part, pa.table({"image_name": names, "all_captions": captions}), {"model": "blip"})
+        write_part(part, pa.table({"image_name": names, "all_captions": captions}), {"model": "blip"})
     if refused:
         with pytest.raises(ValueError, match="3 of 246 captions are the text of their post"):
             release(work, tmp_path / "twigma")

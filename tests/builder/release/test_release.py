@@ -17,6 +17,7 @@ from support import releasing
 
 from twigma.builder.release.release import models, release
 from twigma.core import columns
+from twigma.core.parts import read_part, read_provenance, write_part
 
 OUT = {"duplicate: media_id": 1, "duplicate: near": 1, "duplicate: pixels": 1, "not decodable": 1}
 
@@ -50,7 +51,7 @@ def test_rows_are_as_they_were_and_in_order(made):
 
 
 def test_embeddings_are_bit_equal_and_in_the_same_order(made):
-    parts = pa.concat_tables([columns.read_arrow(p) for p in sorted((made / "work/columns/embed").glob("*"))])
+    parts = pa.concat_tables([read_part(p) for p in sorted((made / "work/columns/embed").glob("*"))])
     of = dict(zip(parts["image_name"].to_pylist(), parts["embedding"].to_pylist(), strict=True))
     found = pq.read_table(made / "twigma/embeddings")
     assert found["image_name"].to_pylist() == list(metadata(made / "twigma")["image_name"])
@@ -174,15 +175,15 @@ def test_of_several_reasons_the_first_counts(work, tmp_path):
     """Photo 7 was not fetched, 8 has no embedding, 9 and 10 repeat others, and each has all later reasons as well."""
     several = [releasing.media_id(i) for i in (7, 8, 9, 10)]
     part = work / "columns/dedupe/part.arrow"
-    table = columns.read_arrow(part).replace_schema_metadata()
+    table = read_part(part).replace_schema_metadata()
     pairs = zip(table["image_name"].to_pylist(), table["duplicate_reason"].to_pylist(), strict=True)
     reasons = ["near" if name in several else reason for name, reason in pairs]
-    columns.write_part(part, columns.add(table, duplicate_reason=pa.array(reasons, pa.string())), {})
+    write_part(part, columns.add(table, duplicate_reason=pa.array(reasons, pa.string())), {})
     sensitive = {*several, releasing.media_id(12)}
     for part in (work / "columns/nsfw").glob("*.arrow"):
-        names = columns.read_arrow(part)["image_name"].to_pylist()
+        names = read_part(part)["image_name"].to_pylist()
         scores = pa.array([0.9 if name in sensitive else 0.1 for name in names], pa.float32())
-        columns.write_part(part, pa.table({"image_name": names, "nsfw_score": scores}), {"model": "detector"})
+        write_part(part, pa.table({"image_name": names, "nsfw_score": scores}), {"model": "detector"})
     releasing.remove(work, several[0])
     assert release(work, tmp_path / "first", nsfw_threshold=0.5).dropped == {
         "removed on request": 1, "not decodable": 1, "duplicate: media_id": 1, "duplicate: near": 2,
@@ -263,12 +264,12 @@ def test_wrong_options_are_named(made, tmp_path, options, message):
 def test_a_stage_that_has_not_seen_every_image_is_named(work, tmp_path):
     for stage in ("embed", "caption"):
         part = sorted((work / "columns" / stage).glob("*"))[0]
-        table, mark = columns.read_arrow(part).replace_schema_metadata(), columns.made_from(part)
-        columns.write_part(part, table.slice(3), mark)
+        table, mark = read_part(part).replace_schema_metadata(), read_provenance(part)
+        write_part(part, table.slice(3), mark)
         with pytest.raises(ValueError, match=f"columns/{stage} lacks 3 of .*run `twigma {stage}` again"):
             release(work, tmp_path / "twigma")
-        columns.write_part(part, table, mark)
-    columns.write_part(part, table, {"model": "another"})
+        write_part(part, table, mark)
+    write_part(part, table, {"model": "another"})
     with pytest.raises(ValueError, match="more than one model"):
         release(work, tmp_path / "twigma")
     assert not (tmp_path / "twigma").exists()
@@ -276,15 +277,15 @@ def test_a_stage_that_has_not_seen_every_image_is_named(work, tmp_path):
 
 def test_an_image_on_two_rows_asks_for_dedupe(work, tmp_path):
     part = work / "columns/dedupe/part.arrow"
-    table = columns.read_arrow(part).replace_schema_metadata()
+    table = read_part(part).replace_schema_metadata()
     clean = columns.add(table, duplicate_reason=pa.nulls(len(table), pa.string()))
-    columns.write_part(part, clean, {})
+    write_part(part, clean, {})
     with pytest.raises(ValueError, match="stand on several rows: run `twigma dedupe`"):
         release(work, tmp_path / "twigma")
 
 
 def test_a_model_in_a_folder_is_told_without_its_path(tmp_path):
-    columns.write_part(
+    write_part(
         tmp_path / "embed/a.arrow", pa.table({}), {"model": "/home/ada/tiny-clip", "shard": "1", "images": "f00d"}
     )
     assert models(tmp_path / "embed") == {"model": "tiny-clip"}

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from twigma.builder.stages import caption as stage
-from twigma.core import columns
+from twigma.core.parts import read_parts, read_provenance
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +53,10 @@ def test_stage_and_resume(tmp_path, folder):
     images = {str(i): encode(pixels(i)) for i in range(5)} | {"7": b"<html>not an image"}
     make_shard(tmp_path, "00000", images)
     assert stage.caption_shards(tmp_path, str(folder), device="cpu") == 6
-    table = columns.read_parts(tmp_path / "columns" / "caption")
+    table = read_parts(tmp_path / "columns" / "caption")
     assert table.column_names == ["image_name", "all_captions"]
     assert table["all_captions"].is_valid().to_pylist() == [True] * 5 + [False]
-    made_from = columns.made_from(tmp_path / "columns" / "caption" / "00000.arrow")
+    made_from = read_provenance(tmp_path / "columns" / "caption" / "00000.arrow")
     assert (made_from["model"], made_from["num_beams"]) == ("tiny-blip", stage.NUM_BEAMS)
     assert stage.caption_shards(tmp_path, str(folder)) == 0
 
@@ -84,12 +84,12 @@ def test_a_model_in_several_files(tmp_path):
     assert stage.load_captioner(str(folder), device="cpu").caption(images) == expected
     make_shard(tmp_path / "work", "00000", {"1": encode(pixels(1))})
     assert stage.caption_shards(tmp_path / "work", str(folder), "cpu") == 1
-    first = columns.made_from(tmp_path / "work" / "columns" / "caption" / "00000.arrow")
+    first = read_provenance(tmp_path / "work" / "columns" / "caption" / "00000.arrow")
     last = sorted(folder.glob("model-*.safetensors"))[-1]
     tensors = load_file(last)
     save_file({name: value + 1 for name, value in tensors.items()}, last, {"format": "pt"})
     assert stage.caption_shards(tmp_path / "work", str(folder), "cpu") == 1
-    assert columns.made_from(tmp_path / "work" / "columns" / "caption" / "00000.arrow") != first
+    assert read_provenance(tmp_path / "work" / "columns" / "caption" / "00000.arrow") != first
 
 
 def test_a_model_for_chat_is_asked(tmp_path):

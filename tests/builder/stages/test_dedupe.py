@@ -12,6 +12,8 @@ from support.staging import DIM, encode, make_images, make_shard, pixels, units,
 from twigma.builder.engine.vectors import Vectors, as_column, read_vectors
 from twigma.builder.stages import dedupe as stage
 from twigma.core import columns
+from twigma.core.parts import read_part, read_provenance, write_part
+from twigma.core.workspace import Workspace
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ EXPECTED = {
 
 
 def marks(work):
-    table = columns.read_images(work, "dedupe")
+    table = Workspace(work).table("dedupe")
     names = ("id", "image_name", "duplicate_of", "duplicate_reason")
     return {row[:2]: row[2:] for row in zip(*(table[name].to_pylist() for name in names), strict=True)}
 
@@ -69,9 +71,9 @@ def test_pixels_have_their_own_reason(work):
 
 def test_pixel_hash_is_preferred(work):
     for path in sorted((work / "columns" / "embed").iterdir()):
-        table, made_from = columns.read_arrow(path).replace_schema_metadata(), columns.made_from(path)
+        table, made_from = read_part(path).replace_schema_metadata(), read_provenance(path)
         hashes = ["same" if name in ("11", "17") else name for name in table["image_name"].to_pylist()]
-        columns.write_part(path, columns.add(table, pixel_hash=hashes), made_from | {"hashed": True})
+        write_part(path, columns.add(table, pixel_hash=hashes), made_from | {"hashed": True})
     make_images(work, [("1", "11", 5), ("2", "17", 6), ("3", "10", 7), ("4", "12", 8)])
     stage.dedupe(work)
     assert marks(work)["2", "17"] == ("11", "pixels") and marks(work)["4", "12"] == (None, None)
@@ -122,7 +124,7 @@ def test_the_order_of_rows_does_not_matter(order):
 def test_mixed_models_are_refused(work):
     part = work / "columns" / "embed" / "00009.arrow"
     table = pa.table({"image_name": ["9"], "embedding": as_column(units(np.random.default_rng(0), 1))})
-    columns.write_part(part, table, {"model": "another"})
+    write_part(part, table, {"model": "another"})
     with pytest.raises(ValueError, match=r"several models .*another of length 32 in 00009.arrow"):
         stage.dedupe(work)
 

@@ -17,7 +17,7 @@ from support.staging import DIM, encode, make_shard, pixels, tiny_clip
 from twigma.builder.engine.vectors import as_matrix
 from twigma.builder.models import clip_names, pinned_weights
 from twigma.builder.stages import embed as stage
-from twigma.core import columns
+from twigma.core.parts import read_part, read_parts, read_provenance
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_same_bytes_in_every_shard_and_block(tmp_path, folder):
         images[f"{shard}{place:02d}"] = data
         make_shard(tmp_path, f"{shard:05d}", images)
     assert stage.embed_shards(tmp_path, str(folder), device="cpu") == 39
-    table = columns.read_parts(tmp_path / "columns" / "embed")
+    table = read_parts(tmp_path / "columns" / "embed")
     same = [table["image_name"].to_pylist().index(name) for name in ("000", "103", "212")]
     rows = as_matrix(table["embedding"])
     assert len({rows[i].tobytes() for i in same}) == 1 and len({row.tobytes() for row in rows}) == 37
@@ -124,8 +124,8 @@ def test_a_changed_model_or_precision_embeds_again(tmp_path, folder):
     make_shard(tmp_path / "w", "00000", {"1": encode(pixels(1))})
     assert stage.embed_shards(tmp_path / "w", str(folder), device="cpu") == 1
     path = tmp_path / "w" / "columns" / "embed" / "00000.arrow"
-    assert columns.made_from(path)["model"] == "tiny-clip"
-    assert columns.made_from(path)["precision"] == stage.best_precision("cpu")
+    assert read_provenance(path)["model"] == "tiny-clip"
+    assert read_provenance(path)["precision"] == stage.best_precision("cpu")
     other = tiny_clip(tmp_path / "other", seed=1)
     assert stage.embed_shards(tmp_path / "w", str(other), device="cpu") == 1
     assert stage.embed_shards(tmp_path / "w", str(other), device="cpu") == 0
@@ -141,9 +141,9 @@ def test_a_folder_keeps_the_precision_it_was_begun_with_until_another_is_named(t
     make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
     assert stage.embed_shards(tmp_path, str(folder), device="cpu", precision=first) == 1
     assert stage.embed_shards(tmp_path, str(folder), device="cpu") == 0
-    assert columns.made_from(path)["precision"] == first
+    assert read_provenance(path)["precision"] == first
     assert stage.embed_shards(tmp_path, str(folder), device="cpu", precision=second) == 1
-    assert columns.made_from(path)["precision"] == second
+    assert read_provenance(path)["precision"] == second
 
 
 def test_bf16_is_close(folder, encoder):
@@ -226,7 +226,7 @@ def test_pins(tmp_path, hub):
 def test_a_hub_model_is_fetched_pinned_and_checked(tmp_path, hub, folder, encoder):
     make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
     assert stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu", precision="fp32") == 1
-    part = columns.read_arrow(tmp_path / "columns" / "embed" / "00000.arrow")
+    part = read_part(tmp_path / "columns" / "embed" / "00000.arrow")
     assert as_matrix(part["embedding"]).tobytes() == encoder.encode([stage_image(encode(pixels(1)))]).tobytes()
     asked = len(hub.asked)
     assert stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu") == 0 and len(hub.asked) == asked
@@ -234,9 +234,9 @@ def test_a_hub_model_is_fetched_pinned_and_checked(tmp_path, hub, folder, encode
     named = pinned_weights.pin(None, "m", "org/name", "a" * 40, pinned_weights.OPEN_CLIP)
     tampered = pinned_weights.Pin(named.repo, named.revision, dict.fromkeys(named.sha256, "0" * 64))
     with pytest.raises(ValueError, match="expected sha256 0000"):
-        pinned_weights.fetch(tampered, pinned_weights.OPEN_CLIP)
+        pinned_weights.fetch_weights(tampered, pinned_weights.OPEN_CLIP)
     with pytest.raises(OSError, match="cannot download org/name at cccc"):
-        pinned_weights.fetch(pinned_weights.Pin("org/name", "c" * 40), pinned_weights.OPEN_CLIP)
+        pinned_weights.fetch_weights(pinned_weights.Pin("org/name", "c" * 40), pinned_weights.OPEN_CLIP)
     assert pinned_weights.pin(None, "x", "org/other", "d" * 40, ["w"]) == pinned_weights.Pin("org/other", "d" * 40)
 
 

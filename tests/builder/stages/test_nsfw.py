@@ -14,7 +14,7 @@ from support.staging import units, write_embeddings
 
 from twigma.builder.stages import keras_zip
 from twigma.builder.stages import nsfw as stage
-from twigma.core import columns
+from twigma.core.parts import read_parts
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "nsfw"
 ZIP = SHARED / "clip_autokeras_binary_nsfw.zip"
@@ -109,7 +109,7 @@ def test_parts_and_resume(tmp_path, tiny):
     rows[4] = np.nan
     write_embeddings(tmp_path, rows, [str(i) for i in range(30)])
     assert stage.nsfw_parts(tmp_path, tiny) == 30
-    table = columns.read_parts(tmp_path / "columns" / "nsfw")
+    table = read_parts(tmp_path / "columns" / "nsfw")
     assert table.column_names == ["image_name", "nsfw_score"] and table["nsfw_score"].type == pa.float32()
     assert table["nsfw_score"].is_valid().to_pylist() == [i != 4 for i in range(30)]
     expected = stage.load_detector(tiny)(np.delete(rows, 4, axis=0).astype(np.float16))

@@ -12,7 +12,7 @@ import pytest
 from twigma.core.pools import ray_pool
 
 
-class Doubling(ray_pool.Slot):
+class Doubling(ray_pool.Actor):
     """Gives a number and its double, unless the number is one that goes wrong."""
 
     def pieces(self, task: int) -> Iterator[int]:
@@ -55,7 +55,7 @@ def test_every_task_ends_done_or_failed_whatever_its_slot_does(cpus: int, monkey
     pieces: dict[int, list[int]] = defaultdict(list)
     ends: dict[int, Any] = {}
     actor = ray.remote(Doubling).options(num_cpus=1)
-    for key, kind, value in ray_pool.run(actor.remote, range(8), lambda key: key, cpus, silence=5):
+    for key, kind, value in ray_pool.run_tasks(actor.remote, range(8), lambda key: key, cpus, silence=5):
         if kind == "piece":
             pieces[key].append(value)
         elif kind == "lost":
@@ -89,7 +89,7 @@ def test_slots_that_cannot_work_end_the_run(
     monkeypatch.setattr(ray_pool, "TRIES", 2)
     monkeypatch.setattr(ray_pool, "PATIENCE", 3 if needs > cpus else 600)
     with pytest.raises(RuntimeError, match=sentence):
-        list(ray_pool.run(ray.remote(slot).options(num_cpus=needs).remote, [1], lambda key: key, cpus))
+        list(ray_pool.run_tasks(ray.remote(slot).options(num_cpus=needs).remote, [1], lambda key: key, cpus))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])

@@ -14,7 +14,7 @@ from support.staging import encode, make_shard, pixels
 import twigma
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.annotation_sheets import sheets
-from twigma.core import columns
+from twigma.core.files import write_json
 from twigma.core.safety import untrusted_names
 from twigma.rehydrate.images.shards import list_shards
 
@@ -91,7 +91,7 @@ def rename(release: Path, name: str, config: str = "metadata", column: str = "im
     manifest = json.loads((release / "MANIFEST.json").read_text())
     facts = {"bytes": path.stat().st_size, "sha256": twigma.sha256(path)}
     manifest["files"][path.relative_to(release).as_posix()] |= facts
-    columns.write_json(release / "MANIFEST.json", manifest)
+    write_json(release / "MANIFEST.json", manifest)
 
 
 @pytest.mark.parametrize("column", ["id", "image_name"])
@@ -121,7 +121,7 @@ def test_a_manifest_that_names_a_file_outside_is_refused(theirs: Path, name: str
     (theirs.parent / "secret.parquet").write_bytes(b"secret")
     manifest = json.loads((theirs / "MANIFEST.json").read_text())
     manifest["files"][name] = {"bytes": 6, "sha256": twigma.sha256(theirs.parent / "secret.parquet")}
-    columns.write_json(theirs / "MANIFEST.json", manifest)
+    write_json(theirs / "MANIFEST.json", manifest)
     for read in (twigma.read_manifest, twigma.check_files, twigma.find_release):
         with pytest.raises(ValueError, match="stays in its folder"):
             read(theirs)
@@ -157,7 +157,7 @@ def liked(folder: Path, file_name: str = "a.jpg") -> Path:
     (folder / "train" / "metadata.jsonl").write_text(json.dumps(row) + "\n")
     splits = {"train": 1, "validation": 0, "test": 0}
     manifest = {"dataset": "twigma-liked", "splits": splits, "files": {"train/a.jpg": {}, "train/metadata.jsonl": {}}}
-    columns.write_json(folder / "MANIFEST.json", manifest)
+    write_json(folder / "MANIFEST.json", manifest)
     return folder
 
 
@@ -181,7 +181,7 @@ def test_a_linked_picture_and_a_manifest_with_a_way_out_are_refused(tmp_path: Pa
         twigma.read_liked(folder)
     folder = liked(tmp_path / "out")
     manifest = json.loads((folder / "MANIFEST.json").read_text())
-    columns.write_json(folder / "MANIFEST.json", manifest | {"files": {"../secret.jpg": {}}})
+    write_json(folder / "MANIFEST.json", manifest | {"files": {"../secret.jpg": {}}})
     with pytest.raises(ValueError, match="stays in its folder"):
         twigma.read_liked(folder)
 
@@ -202,6 +202,6 @@ def test_images_of_a_working_folder_have_names_of_images(tmp_path: Path) -> None
 def test_a_shard_names_a_tar_beside_it_or_one_that_was_added(tmp_path: Path, tar: Any) -> None:
     make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
     path = tmp_path / "shards" / "00000.json"
-    columns.write_json(path, json.loads(path.read_text()) | {"tar": tar})
+    write_json(path, json.loads(path.read_text()) | {"tar": tar})
     with pytest.raises(ValueError, match="names the"):
         list_shards(tmp_path)

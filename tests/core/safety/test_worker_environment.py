@@ -126,7 +126,7 @@ def test_nodes_of_another_cluster_keep_their_own_hub_token_and_get_none_of_ours(
 
     for name in worker_environment.TOKENS:
         monkeypatch.setenv(name, "of-the-node")
-    with ray_pool._sigterm_put_back():
+    with ray_pool._restore_sigterm():
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         try:
             for name in worker_environment.TOKENS:

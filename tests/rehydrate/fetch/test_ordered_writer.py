@@ -8,9 +8,9 @@ import pytest
 from support.worlds import name, photo
 
 from twigma.rehydrate.fetch.http_client import Outcome
-from twigma.rehydrate.fetch.ordered_writer import Finisher
+from twigma.rehydrate.fetch.ordered_writer import OrderedWriter
 from twigma.rehydrate.fetch.worker_pool import NOTE
-from twigma.rehydrate.images.normalize import keep
+from twigma.rehydrate.images.normalize import normalize_image
 
 COUNT = 12
 OUTCOMES = [Outcome("success", data=photo(number)) for number in range(COUNT)]
@@ -22,7 +22,7 @@ def finished(folder: Path, order: list[int], **options: Any) -> Written:
     """What is written when outcomes come in this order."""
     written: Written = []
     rows = [{"key": str(number), "image_name": name(number), "url": "u"} for number in range(COUNT)]
-    with Finisher(rows, folder, keep, lambda *row: written.append(row), **options) as finisher:
+    with OrderedWriter(rows, folder, normalize_image, lambda *row: written.append(row), **options) as finisher:
         for at in order:
             finisher.put(at, OUTCOMES[at])
         assert finisher.backlog() == sum(len(outcome.data) for outcome in OUTCOMES)
@@ -60,10 +60,10 @@ def test_the_note_names_the_image_that_is_being_checked(tmp_path: Path) -> None:
 
     def looking(data: bytes) -> Any:
         seen.append((tmp_path / NOTE).read_bytes().rstrip(b"\0").decode())
-        return keep(data)
+        return normalize_image(data)
 
     rows = [{"key": "0", "image_name": name(0), "url": "u"}]
-    with Finisher(rows, tmp_path, looking, lambda *_: None) as finisher:
+    with OrderedWriter(rows, tmp_path, looking, lambda *_: None) as finisher:
         finisher.put(0, OUTCOMES[0])
         finisher.run()
         assert seen == [name(0)]
@@ -75,7 +75,10 @@ def test_it_can_be_stopped_and_what_fails_is_raised(tmp_path: Path) -> None:
         raise OSError(28, "no space")
 
     rows = [{"key": str(number), "image_name": name(number), "url": "u"} for number in range(2)]
-    with concurrent.futures.ThreadPoolExecutor(1) as thread, Finisher(rows, tmp_path, keep, full) as finisher:
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as thread,
+        OrderedWriter(rows, tmp_path, normalize_image, full) as finisher,
+    ):
         running = thread.submit(finisher.run)
         finisher.stop()
         running.result(10)

@@ -15,9 +15,9 @@ from support import releasing, staging
 
 import twigma
 from twigma.builder.removals.removals import removals
-from twigma.core import columns
+from twigma.core.parts import write_part
 from twigma.rehydrate.images import image_index as module
-from twigma.rehydrate.images.image_index import index, index_file
+from twigma.rehydrate.images.image_index import index_file, read_index
 
 
 def stored(work):
@@ -137,14 +137,14 @@ def test_a_removal_deletes_the_index_and_no_other_image_is_given_for_one_that_mo
 
 
 def test_an_index_made_while_images_are_removed_is_not_kept(work, monkeypatch):
-    real = columns.write_part
+    real = write_part
 
     def write_late(path, *rest):
         monkeypatch.undo()
         removals(work, [releasing.media_id(4)])
         real(path, *rest)
 
-    monkeypatch.setattr(columns, "write_part", write_late)
+    monkeypatch.setattr(module, "write_part", write_late)
     twigma.open_images(work)
     assert not index_file(work).exists() and releasing.media_id(4) not in twigma.open_images(work)
 
@@ -162,9 +162,9 @@ def test_a_damaged_index_is_made_again(work, damage):
 
 
 def test_an_index_of_other_columns_is_made_again(work):
-    before = index(work)
-    columns.write_part(index_file(work), before.drop_columns("sha256"), {"columns": ["at"], "shards": {}})
-    assert index(work).equals(before)
+    before = read_index(work)
+    write_part(index_file(work), before.drop_columns("sha256"), {"columns": ["at"], "shards": {}})
+    assert read_index(work).equals(before)
 
 
 def test_a_flipped_bit_in_an_image_is_refused_by_the_name_of_its_shard(work):
@@ -205,7 +205,7 @@ def test_a_folder_that_cannot_be_written_in_is_read_all_the_same(work, monkeypat
     def refuse(*_):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(columns, "write_part", refuse)  # root may write anywhere, so a mode of the folder says nothing
+    monkeypatch.setattr(module, "write_part", refuse)  # root may write anywhere, so a mode of the folder says nothing
     assert read_all(twigma.open_images(work)) == stored(work) and not index_file(work).exists()
 
 

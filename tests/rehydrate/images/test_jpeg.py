@@ -12,7 +12,7 @@ from PIL import Image
 
 from twigma.rehydrate.images import jpeg
 from twigma.rehydrate.images.decode import BadImage, Pixels, check, open_image, read_header, read_pixels
-from twigma.rehydrate.images.normalize import keep
+from twigma.rehydrate.images.normalize import normalize_image
 from twigma.rehydrate.images.shards import read_sidecars
 from twigma.rehydrate.sources.own_files.add_images import add_tars
 
@@ -41,7 +41,7 @@ def frame(side: int, marker: int = 0xC0) -> bytes:
 def off_by(data: bytes, reference: Pixels) -> int:
     """Grey levels between what every way of reading gives and the reference; the header tells their size."""
     header = check(data)
-    found = [np.asarray(open_image(data)), read_pixels(data)[1], np.asarray(open_image(keep(data).data))]
+    found = [np.asarray(open_image(data)), read_pixels(data)[1], np.asarray(open_image(normalize_image(data).data))]
     assert {pixels.shape for pixels in found} == {reference.shape}
     assert (header.height, header.width) == reference.shape[:2]
     return max(int(np.abs(pixels.astype(int) - reference).max()) for pixels in found)
@@ -50,7 +50,7 @@ def off_by(data: bytes, reference: Pixels) -> int:
 def refused(data: bytes) -> str:
     """The status with which an image is refused, by everything that reads one."""
     statuses = set()
-    for read in (check, open_image, read_pixels, keep):
+    for read in (check, open_image, read_pixels, normalize_image):
         with pytest.raises(BadImage) as caught:
             read(data)
         statuses.add(caught.value.status)
@@ -181,10 +181,10 @@ def odd(data: bytes) -> dict[str, bytes]:
 def test_a_file_with_a_warning_and_every_pixel_is_taken_and_noted(kind: str) -> None:
     data = odd(written())[kind]
     assert off_by(data, np.asarray(open_image(written())).astype(int)) == 0
-    kept = keep(data)
+    kept = normalize_image(data)
     assert kept.data == data
     assert kept.note is not None and kept.note.startswith("every pixel is there, with a warning of the decoder: ")
-    assert "shrunk" in str(keep(data, 48).note) and "warning" in str(keep(data, 48).note)
+    assert "shrunk" in str(normalize_image(data, 48).note) and "warning" in str(normalize_image(data, 48).note)
 
 
 @pytest.mark.parametrize("kind", odd(written()))

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from twigma.core import columns
+from twigma.core.files import write_json
 from twigma.rehydrate.ids.sampling import draw, record
 from twigma.rehydrate.posts import images_table
 from twigma.rehydrate.posts.images_table import write_images_table
@@ -77,7 +78,7 @@ def test_with_nothing_new_nothing_is_parsed_or_written(tmp_path: Path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr("twigma.rehydrate.posts.images_table.latest", lambda _: pytest.fail("made again"))
         assert write_images_table(tmp_path).equals(first)
-    columns.write_json(tmp_path / "pages" / "parsed" / "made.json", {"parts": "other"})
+    write_json(tmp_path / "pages" / "parsed" / "made.json", {"parts": "other"})
     assert write_images_table(tmp_path).equals(first)  # made again, and the same: not written
     assert {**parts(tmp_path), "table": table.stat().st_mtime_ns} == before
     assert not (tmp_path / "pages" / "parsed" / "images.parquet").exists()

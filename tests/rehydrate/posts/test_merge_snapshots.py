@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twigma.core import columns
-from twigma.rehydrate.posts.merge_snapshots import latest, ordered
+from twigma.rehydrate.posts.merge_snapshots import merge_snapshots, ordered
 from twigma.rehydrate.posts.parse_pages import IMAGES, SAID
 
 STATEMENTS = st.lists(
@@ -33,7 +33,7 @@ def test_the_last_statement_counts_as_a_dictionary_would_have_it(
 ) -> None:
     parts = [said(one, 0), said(two, 1)]
     opened = [lambda: parts[0], lambda: parts[1]]
-    found = latest(opened)
+    found = merge_snapshots(opened)
     table = pa.concat_tables([columns.schema(IMAGES).empty_table(), *ordered(opened, found, columns.schema(IMAGES))])
     last: dict[str, tuple[int, list[str], str]] = {}
     followers: dict[str, tuple[int, int]] = {}
@@ -58,6 +58,6 @@ def test_rows_that_nobody_said_stay_and_take_their_place() -> None:
     part = said([("a", 1, 2, "x")], 0)
     opened = [lambda: part, lambda: pa.concat_tables([SAID.empty_table(), local], promote_options="default")]
     schema = pa.unify_schemas([columns.schema(IMAGES), columns.schema(["group"])])
-    (table,) = ordered(opened, latest(opened), schema)
+    (table,) = ordered(opened, merge_snapshots(opened), schema)
     assert table["image_name"].to_pylist() == ["0.0.0", "0.0.1", *map(str, range(9))]
     assert table["group"].to_pylist() == [None] * 2 + ["Monet"] * 9 and table.schema.equals(schema)

@@ -12,6 +12,7 @@ from support.worlds import photo
 
 from twigma.cli import main
 from twigma.core import columns
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.sources.own_files.add_images import add_tars
 
@@ -21,7 +22,7 @@ SHARED = Path(__file__).resolve().parents[5] / "shared" / "data" / "real"
 
 
 def names(work: Path) -> list[str]:
-    table = columns.read_images(work)
+    table = Workspace(work).table()
     assert table["id"].equals(table["image_name"])
     assert set(table["source"].to_pylist()) == {"local"}
     return list(table["image_name"].to_pylist())
@@ -58,7 +59,7 @@ def test_groups_come_from_the_json_members_in_either_order(tmp_path: Path) -> No
     }
     tar = tar_of(tmp_path / "paintings.tar", members)
     add_tars(tmp_path / "w", [tar], group_key="artist")
-    table = columns.read_images(tmp_path / "w")
+    table = Workspace(tmp_path / "w").table()
     assert table["group"].to_pylist() == ["Monet", "7", None, None, None]
     assert shards.read_sidecars(tmp_path / "w")["group"].to_pylist() == ["Monet", "7", None, None, None]
 
@@ -157,7 +158,7 @@ def test_loose_images_keep_their_json_and_posts_keep_their_rows(tmp_path: Path) 
     post = pa.table({"id": ["9"], "image_name": ["8"], "like_count": pa.array([3], pa.int64()), "source": ["x"]})
     pq.write_table(post, work / "images.parquet")
     add_tars(work, [folder], group_key="prompt")
-    table = columns.read_images(work)
+    table = Workspace(work).table()
     rows = {row["image_name"]: row for row in table.to_pylist()}
     assert rows["8"]["like_count"] == 3
     assert rows["a"]["group"] == "a cat"

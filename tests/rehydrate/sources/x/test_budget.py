@@ -6,13 +6,13 @@ import pytest
 
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.posts.ledger import Ledger
-from twigma.rehydrate.sources.x.budget import look, plan
+from twigma.rehydrate.sources.x.budget import look, plan_lookup
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
 
 
 def test_the_plan_of_the_issue() -> None:
-    needed = plan(611_707)
+    needed = plan_lookup(611_707)
     assert (needed.calls, needed.dollars, round(needed.minutes)) == (6118, 3058.54, 30)
 
 

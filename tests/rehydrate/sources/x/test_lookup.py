@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from twigma.core import columns
+from twigma.core.files import write_parquet
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.page_store import page_file, read_pages
-from twigma.rehydrate.sources.x.budget import plan
+from twigma.rehydrate.sources.x.budget import plan_lookup
 from twigma.rehydrate.sources.x.client import FIELDS, ApiError, XClient
 from twigma.rehydrate.sources.x.lookup import lookup
 
@@ -173,7 +174,7 @@ def test_the_first_page_that_has_posts_is_checked(
 def test_images_added_by_hand_stay(tiny_world: Path, ids: list[str], tmp_path: Path) -> None:
     local = {"id": ["5"], "image_name": ["5"], "source": ["local"], "group": ["Monet"]}
     table = pa.table({name: pa.array(value, columns.COLUMNS[name].type) for name, value in local.items()})
-    columns.write_parquet(tmp_path / "images.parquet", table)
+    write_parquet(tmp_path / "images.parquet", table)
     with Platform(tiny_world) as platform, client(platform) as x:
         lookup(tmp_path, ids[:10], x)
     found = pq.read_table(tmp_path / "images.parquet")
@@ -192,8 +193,13 @@ def test_no_file_of_the_folder_holds_the_token(tiny_world: Path, ids: list[str],
 
 
 def test_the_plan_is_what_the_price_list_says() -> None:
-    assert plan(623_707).calls == 6238
-    assert plan(623_707).dollars == pytest.approx(3119, abs=0.5)
-    assert plan(623_707, followers=True).dollars == pytest.approx(3 * 3119, abs=2)
-    assert 25 <= plan(623_707).minutes <= 35
-    assert (plan(0).calls, plan(0).dollars, plan(100).calls, plan(101).calls) == (0, 0, 1, 2)
+    assert plan_lookup(623_707).calls == 6238
+    assert plan_lookup(623_707).dollars == pytest.approx(3119, abs=0.5)
+    assert plan_lookup(623_707, followers=True).dollars == pytest.approx(3 * 3119, abs=2)
+    assert 25 <= plan_lookup(623_707).minutes <= 35
+    assert (plan_lookup(0).calls, plan_lookup(0).dollars, plan_lookup(100).calls, plan_lookup(101).calls) == (
+        0,
+        0,
+        1,
+        2,
+    )

@@ -1,0 +1,223 @@
+"""A working folder as one object: the name of every path, column part and lock in it, spelt once.
+
+    work/pages/KIND.jsonl        raw pages of a source, append-only
+         ledger.sqlite           every id asked for, and its outcome
+         images.parquet          one row per photo on a post
+         shards/00000.tar        images; with 00000.parquet (sidecar) and 00000.json (manifest)
+         columns/NAME/00000.arrow  what stage NAME adds
+         models/                 pinned commits, the map of `twigma cluster`
+
+Functions take a `Workspace`, a `str` or a `Path`: `work = Workspace(work)` converts any of them. Importing this module
+takes no time: a command can hold the lock of a folder before it imports what reads tables.
+"""
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twigma.core import inventory, locks
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+AnyWorkspace = str | os.PathLike[str]  # a `Workspace` is a PathLike too
+WHOLE = "all"  # the name of the only part of a stage that looks at all images together
+PRIVATE = 0o700  # a working folder holds texts and user ids: it is nobody else's to read
+
+
+class Workspace(os.PathLike[str]):
+    """A working folder; it need not exist yet."""
+
+    def __init__(self, path: AnyWorkspace = "work") -> None:
+        self.path = Path(path)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Workspace) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def create(self) -> None:
+        """Make the folder, readable by its owner only; the permissions of one that exists are the user's choice."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=PRIVATE, exist_ok=True)
+
+    # ------------------------------------------------------------------ posts
+
+    @property
+    def pages(self) -> Path:
+        """Folder of the raw pages."""
+        return self.path / "pages"
+
+    @property
+    def parsed_pages(self) -> Path:
+        """Folder of what was parsed from the pages; it can be deleted at any time."""
+        return self.pages / "parsed"
+
+    def page_file(self, kind: str) -> Path:
+        """The pages of one kind: lookup, search or import."""
+        return self.pages / f"{kind}.jsonl"
+
+    @property
+    def ledger_file(self) -> Path:
+        """The database of every id asked for; it is rebuilt from the pages when it is lost."""
+        return self.path / "ledger.sqlite"
+
+    @property
+    def ids_file(self) -> Path:
+        """The list of ids that the folder is for, with their sample weights."""
+        return self.path / "ids.parquet"
+
+    @property
+    def images_file(self) -> Path:
+        """The images table."""
+        return self.path / "images.parquet"
+
+    @property
+    def removed_file(self) -> Path:
+        """Salted hashes of what was removed on request."""
+        return self.path / "removed.json"
+
+    @property
+    def outcomes_file(self) -> Path:
+        """One row per id, with what became of it."""
+        return self.path / inventory.OUTCOMES
+
+    @property
+    def quarantine_file(self) -> Path:
+        """Lines of input lists that held no usable id."""
+        return self.path / inventory.QUARANTINE
+
+    @property
+    def receipts(self) -> Path:
+        """Folder of the receipts of removals."""
+        return self.path / "receipts"
+
+    # ------------------------------------------------------------------ images
+
+    @property
+    def shards(self) -> Path:
+        """Folder of the tars, their sidecars and manifests."""
+        return self.path / "shards"
+
+    @property
+    def shard_lists(self) -> Path:
+        """Folder of the lists of photos, one a planned shard."""
+        return self.shards / "plan"
+
+    @property
+    def shard_attempts(self) -> Path:
+        """Folder in which shards are written before they are verified and moved into place."""
+        return self.shards / ".attempts"
+
+    @property
+    def image_index(self) -> Path:
+        """Where every image stands in the tars; it can be deleted at any time."""
+        return self.shards / "index.arrow"
+
+    # ------------------------------------------------------------------ columns and models
+
+    @property
+    def columns(self) -> Path:
+        """Folder of the columns, one folder a stage."""
+        return self.path / "columns"
+
+    def stage_folder(self, stage: str) -> Path:
+        """Folder of the parts of a stage."""
+        return self.columns / stage
+
+    def part(self, stage: str, name: str = WHOLE) -> Path:
+        """One part of a stage: of a shard, or the only one."""
+        return self.stage_folder(stage) / f"{name}.arrow"
+
+    def part_files(self, stage: str) -> list[Path]:
+        """The finished parts of a stage, in name order."""
+        return sorted(self.stage_folder(stage).glob("*.arrow"))
+
+    def has(self, stage: str) -> bool:
+        """Whether a stage has written any part."""
+        return any(self.stage_folder(stage).glob("*.arrow"))
+
+    @property
+    def models(self) -> Path:
+        """Folder of what stages keep of models."""
+        return self.path / "models"
+
+    @property
+    def model_pins(self) -> Path:
+        """The commit and hashes of every model that was taken from the Hub."""
+        return self.models / "pins.json"
+
+    def embedding_model(self) -> dict[str, Any]:
+        """The provenance of the embeddings: model, commit or hash, precision; empty before `twigma embed`."""
+        from twigma.core.parts import read_provenance
+
+        files = self.part_files("embed")
+        return dict(read_provenance(files[0])) if files else {}
+
+    # ------------------------------------------------------------------ reading
+
+    def read(self, stage: str) -> "pa.Table":
+        """All parts of a stage, in name order; FileNotFoundError when it has not run."""
+        from twigma.core.parts import read_parts
+
+        return read_parts(self.stage_folder(stage))
+
+    def table(self, *stages: str) -> "pa.Table":
+        """The images table with the columns of these stages joined to it by their key.
+
+        Rows keep the order of `images.parquet`; a row that a stage could not process has nulls. Raises
+        FileNotFoundError when there is no images table, or a stage has not run.
+        """
+        from twigma.core.columns import join
+        from twigma.core.files import read_parquet
+
+        if not self.images_file.exists():
+            raise FileNotFoundError(
+                f"no images table at {self.images_file}: "
+                "`twigma rehydrate` makes one from post ids, `twigma add` from tars"
+            )
+        table = read_parquet(self.images_file)
+        for stage in stages:
+            table = join(table, self.read(stage))
+        return table
+
+    # ------------------------------------------------------------------ locks
+
+    @property
+    def shards_lock_file(self) -> Path:
+        """Locked by whoever writes shards."""
+        return self.shards / ".lock"
+
+    @property
+    def ledger_lock_file(self) -> Path:
+        """Locked by whoever writes pages and the ledger."""
+        return self.path / ".ledger.lock"
+
+    def lock_run(self) -> AbstractContextManager[None]:
+        """Hold the folder from the list of ids to the last photo; RuntimeError when another run does."""
+        self.create()
+        busy = f"another run is at work in {self}: wait for it, or stop it first"
+        return locks.alone(self.path / ".rehydrate.lock", busy)
+
+    def lock_shards(self) -> AbstractContextManager[None]:
+        """Hold the shards; RuntimeError when another process writes them."""
+        self.create()
+        self.shards.mkdir(exist_ok=True)
+        busy = f"another process is writing shards in {self}: wait for it, or stop it first"
+        return locks.alone(self.shards_lock_file, busy)
+
+    def lock_ledger(self) -> AbstractContextManager[None]:
+        """Hold the pages and the ledger; RuntimeError when another run asks X for this folder."""
+        busy = f"{self}: another run is asking the X API for this folder: wait for it, or stop it"
+        return locks.alone(self.ledger_lock_file, busy)
