@@ -8,7 +8,7 @@ import click
 
 from twigma.cli.id_lists import check_list, draw_list, print_plan
 from twigma.cli.options import DAY, FILE, api_options, say, work_option
-from twigma.core.locks import only_run
+from twigma.core.workspace import Workspace
 
 
 @click.command()
@@ -166,7 +166,7 @@ def rehydrate(
     if file is None and (dry_run or sample):
         raise click.UsageError("--dry-run and --sample are of a list: name it with --ids")
     if not dry_run:
-        click.get_current_context().with_resource(only_run(work))
+        click.get_current_context().with_resource(Workspace(work).lock_run())
     from twigma.rehydrate.fetch.fetch import fetch
 
     stopped = False

@@ -1,28 +1,49 @@
-"""One `twigma rehydrate` at a time in a working folder: the second is refused before it reads or writes anything.
+"""Files and folders that one process uses at a time, by `flock`: a process that is killed frees them too.
 
-The ledger and the shards have locks of their own; this one is held from the list of ids to the last photo. Imports
-nothing that takes time.
+Imports nothing that takes time: a second run is refused before it reads anything.
 """
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 
-def make_private(work: Path) -> None:
-    """Make a working folder, for this user alone; the permissions of one that is there are the user's."""
-    work.parent.mkdir(parents=True, exist_ok=True)
-    work.mkdir(mode=0o700, exist_ok=True)
+def acquire(path: Path, *, shared: bool = False, wait: bool = True) -> int:
+    """Lock a file (created when it is missing) or a folder; the handle, which frees the lock when it is closed.
+
+    `shared` locks let each other in. Raises BlockingIOError when somebody else holds it and `wait` is false.
+    """
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    handle = os.open(path, flags, 0o600)
+    operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(handle, operation if wait else operation | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
 
 
 @contextlib.contextmanager
-def only_run(work: Path) -> Iterator[None]:
-    """Hold a working folder alone; RuntimeError at once when another run does. A kill frees it too."""
-    make_private(work)
-    with (work / ".rehydrate.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RuntimeError(f"another run is at work in {work}: wait for it, or stop it first") from error
+def in_turn(path: Path) -> Iterator[None]:
+    """Hold a file or folder alone, after whoever holds it now."""
+    handle = acquire(path)
+    try:
         yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def alone(path: Path, busy: str) -> Iterator[None]:
+    """Hold a file or folder alone; RuntimeError with the sentence `busy` at once when somebody else holds it."""
+    try:
+        handle = acquire(path, wait=False)
+    except BlockingIOError as error:
+        raise RuntimeError(busy) from error
+    try:
+        yield
+    finally:
+        os.close(handle)

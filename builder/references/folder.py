@@ -22,7 +22,7 @@ from twigma.builder.stages.embed_texts import encode_all, token_counter
 from twigma.core import columns
 from twigma.core.files import atomic, read_parquet, write_parquet
 from twigma.core.parts import fingerprint, part_is_current, write_part
-from twigma.rehydrate.images import shards
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.sources.own_files.add_images import add_tars
 
 KINDS = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"RI": ".webp", b"GI": ".gif"}
@@ -77,7 +77,7 @@ def add_vectors(
     """
     added: list[str] = []
     number = first
-    with shards.lock(work):
+    with Workspace(work).lock_shards():
         for number, (names, rows) in enumerate(blocks, first):
             start = len(added)
             found = names or [f"{made_from['file']}_{start + at:07}" for at in range(len(rows))]
@@ -102,7 +102,7 @@ def _unit(rows: np.ndarray) -> tuple[Half, np.ndarray]:
 def add_texts(work: Path, name: str, texts: Sequence[str], stem: str) -> int:
     """Write texts as rows of the set; how many."""
     names = [f"{stem}_{at:06}" for at in range(len(texts))]
-    with shards.lock(work):
+    with Workspace(work).lock_shards():
         _extend(work, name, pa.table({"image_name": names, "text": pa.array(texts, pa.string())}))
     return len(names)
 

@@ -19,6 +19,7 @@ from twigma.builder.removals import erase
 from twigma.builder.removals.derived import beside_sheets, check, delete_made, drop_caches, erase_sheets, still_named
 from twigma.core import columns, inventory
 from twigma.core.files import write_json
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.posts import ledger
 from twigma.rehydrate.posts.parse_pages import photo_id
@@ -62,7 +63,8 @@ def removals(work: Path, names: Collection[str], derived: Sequence[Path] = ()) -
     work = Path(work)
     _require_work(work)
     found = check(derived, work)
-    with shards.lock(work), ledger.lock(work):
+    workspace = Workspace(work)
+    with workspace.lock_shards(), workspace.lock_ledger():
         for shard in shards.manifests(work):
             shards.read_manifest(shard)  # a damaged one is named before anything is erased
         receipt, every = _count(work, names)

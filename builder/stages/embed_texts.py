@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 
 from twigma.builder.engine.vectors import Half, as_column
 from twigma.builder.models.clip_names import MODEL, PRETRAINED, Model, find_model, load_tokenizer
-from twigma.builder.references.model_choice import differing
 from twigma.builder.stages.embed import load_encoder
 from twigma.core import columns
+from twigma.core.embedding_model import differing
 from twigma.core.parts import fingerprint, part_is_current, read_provenance, write_part
 from twigma.core.workspace import Workspace
 

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from twigma.core.files import file_sha256
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.fetch.http_client import LIMITS, SIZES, Limits
 from twigma.rehydrate.fetch.local_pool import Event, local_fetch
 from twigma.rehydrate.fetch.shard_plan import ShardPlan, list_file, photos_to_fetch, plan_shards
@@ -65,7 +66,7 @@ def fetch(
     distribute = _distributor(distributor, ray_address)
     settings = {"kind": "fetch", "size": size, "image_size": image_size}
     base_host = [] if image_base_url is None else [urlsplit(image_base_url).netloc.rpartition("@")[2]]
-    with shards.lock(work):
+    with Workspace(work).lock_shards():
         todo = plan_shards(work, settings, rows_per_shard, retry_failed=retry_failed)
         if todo.shards:
             options = {

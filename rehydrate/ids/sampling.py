@@ -4,13 +4,10 @@
 before anything is bought; its weights let estimates on the sample speak for the whole list.
 """
 
-import fcntl
 import hashlib
 import heapq
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from twigma.core import locks
 from twigma.core.files import write_parquet
-from twigma.core.locks import make_private
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.ids.id_files import column_names
 from twigma.rehydrate.ids.post_ids import IdList, month, read_id_list
 
@@ -121,8 +119,8 @@ def read_list(work: Path) -> pa.Table | None:
 def record(work: Path, drawn: pa.Table) -> None:
     """Add a list, or a sample of one, to `WORK/ids.parquet`; raises ValueError, and changes nothing, as `unite`."""
     path = Path(work) / "ids.parquet"
-    make_private(path.parent)
-    with _alone(path.parent):
+    Workspace(path.parent).create()
+    with locks.in_turn(path.parent):
         united = unite(work, drawn)
         if not united.equals(read_list(work)):
             write_parquet(path, united, private=True)
@@ -158,14 +156,3 @@ def _whole(table: pa.Table) -> bool:
 
 def _what(table: pa.Table) -> str:
     return f"{'list' if _whole(table) else 'sample'} of {len(table):,} ids"
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """No other run reads and writes the record of a folder at the same time."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

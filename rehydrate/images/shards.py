@@ -5,7 +5,6 @@ Reading is strict: a shard whose bytes, members or count differ from its manifes
 """
 
 import contextlib
-import fcntl
 import hashlib
 import itertools
 import json
@@ -23,7 +22,6 @@ import pyarrow.parquet as pq
 
 from twigma.core import columns
 from twigma.core.files import file_sha256, fsync, read_parquet, write_json
-from twigma.core.locks import make_private
 from twigma.core.safety import untrusted_names
 
 _FIELDS = ("image_name", "url", "status", "error", "width", "height", "sha256", "group")
@@ -263,20 +261,6 @@ def verify(tar: Path, sidecar: Path) -> dict[str, Any]:
         raise ValueError(f"{tar}: {samples} samples expected, {len(found)} found, differing: {differ}")
     facts = {"sha256": whole.hexdigest(), "bytes": tar.stat().st_size, "rows": len(table), "samples": samples}
     return facts | {"sidecar": file_sha256(sidecar)}
-
-
-@contextlib.contextmanager
-def lock(work: Path) -> Iterator[None]:
-    """Hold the shards of a working folder alone; RuntimeError at once when another process does."""
-    make_private(work)
-    folder = work / "shards"
-    folder.mkdir(exist_ok=True)
-    with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RuntimeError(f"another process is writing shards in {work}: wait for it, or stop it first") from error
-        yield
 
 
 def publish(attempt: Path, shard: Shard, made_from: dict[str, Any]) -> dict[str, Any]:

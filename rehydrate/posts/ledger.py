@@ -5,11 +5,9 @@ the ledger reads whatever it missed. So a crash between any two steps loses noth
 `twigma rehydrate`, `collect` and `import` keep it.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
-import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from twigma.core.locks import make_private
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.posts.page_content import OUTCOMES, dicts, outcomes
 from twigma.rehydrate.posts.page_store import KINDS, Page, append_page, check, page_file, read_pages
 from twigma.rehydrate.posts.removed_ids import read_removed, strip_answer
@@ -60,12 +58,12 @@ class Ledger:
 
     def __init__(self, work: Path) -> None:
         self.work = Path(work)
-        make_private(self.work)
-        (self.work / "pages").mkdir(exist_ok=True)
-        self._path = self.work / "ledger.sqlite"
+        workspace = Workspace(work)
+        workspace.create()
+        workspace.pages.mkdir(exist_ok=True)
+        self._path = workspace.ledger_file
         with ExitStack() as stack:
-            self._lock = _lock(self.work)
-            stack.callback(os.close, self._lock)
+            stack.enter_context(workspace.lock_ledger())
             self.removed = read_removed(self.work)
             with _translate_errors(self._path):
                 self._db = _open(self._path)
@@ -222,29 +220,6 @@ def count_outcomes(outcomes: Mapping[str, str]) -> dict[str, int]:
     """Ids by outcome, every class named."""
     counted = Counter(outcomes.values())
     return {name: counted[name] for name in (*OUTCOMES, NOT_ASKED)}
-
-
-@contextmanager
-def lock(work: Path) -> Iterator[None]:
-    """Hold the pages and the ledger of a folder alone; RuntimeError when another run does."""
-    handle = _lock(work)
-    try:
-        yield
-    finally:
-        os.close(handle)
-
-
-def _lock(work: Path) -> int:
-    """Hold the folder until closed; a kill frees it too."""
-    handle = os.open(work / ".ledger.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise RuntimeError(
-            f"{work}: another run is asking the X API for this folder: wait for it, or stop it"
-        ) from None
-    return handle
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -4,21 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from twigma.core.locks import only_run
+from twigma.core.workspace import Workspace
 
 
 def test_the_second_run_is_refused_until_the_first_is_over_or_killed(tmp_path: Path) -> None:
     work, refused = tmp_path / "work", pytest.raises(RuntimeError, match="another run is at work")
-    with only_run(work), refused, only_run(work):
+    with Workspace(work).lock_run(), refused, Workspace(work).lock_run():
         pass
-    code = "import sys, time, pathlib; from twigma.core.locks import only_run\n"
-    code += "with only_run(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    code = "import sys, time, pathlib; from twigma.core.workspace import Workspace\n"
+    code += "with Workspace(pathlib.Path(sys.argv[1])).lock_run(): print('held', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code, work], stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None and first.stdout.readline() == "held\n"
-        with pytest.raises(RuntimeError), only_run(work):
+        with pytest.raises(RuntimeError), Workspace(work).lock_run():
             pass
         first.kill()
-    with only_run(work):
+    with Workspace(work).lock_run():
         pass
 
 
@@ -27,7 +27,7 @@ def test_a_refused_command_has_written_nothing(tmp_path: Path) -> None:
     command = ["rehydrate", "--work", str(tmp_path / "work"), "--ids", str(tmp_path / "ids.csv")]
     code = "import sys; from twigma.cli import main; sys.argv[0] = 'twigma'\ntry: main()\n"
     code += "finally: print(sorted({'pyarrow', 'pandas', 'httpx', 'aiohttp'} & set(sys.modules)))"
-    with only_run(tmp_path / "work"):
+    with Workspace(tmp_path / "work").lock_run():
         done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
     assert done.returncode == 1 and "another run is at work" in done.stderr
     assert done.stdout == "[]\n"

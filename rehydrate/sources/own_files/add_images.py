@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from twigma.core import columns
 from twigma.core.files import atomic, file_sha256, read_parquet, write_json, write_parquet
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import decode_memory, shards
 from twigma.rehydrate.images.decode import BadImage, check
 from twigma.rehydrate.images.shards import SIDECAR, Shard, is_finished, shard_at
@@ -45,7 +46,7 @@ def add_tars(work: Path, tars: Sequence[Path], group_key: str | None = None) -> 
     for addresses such as `pipe:`.
     """
     files, loose, links = _sort_out(tars)
-    with shards.lock(work):
+    with Workspace(work).lock_shards():
         known = {str(shards.read_manifest(shard)["sha256"]) for shard in _finished(work)}
         taken = _names(work)
         report = []

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from twigma.analysis.neighbours import screening  # noqa: E402
-from twigma.analysis.neighbours import search as neighbours
+from twigma.analysis.neighbours import search as neighbours  # noqa: E402
 from twigma.analysis.neighbours.screening import BLOCK, Screened, by_blocks, fastest, in_full  # noqa: E402
 
 

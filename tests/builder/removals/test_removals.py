@@ -22,6 +22,7 @@ from twigma.builder.stages.caption import caption_shards
 from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
 from twigma.cli import main
+from twigma.core.workspace import Workspace
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.images import shards
@@ -224,5 +225,5 @@ def test_the_command_says_what_it_did_and_what_to_run_next(made, chosen):
 
 
 def test_a_running_fetch_is_not_disturbed(made):
-    with shards.lock(made / "work"), pytest.raises(RuntimeError, match="another process"):
+    with Workspace(made / "work").lock_shards(), pytest.raises(RuntimeError, match="another process"):
         removals(made / "work", ["1"])

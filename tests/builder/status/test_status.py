@@ -16,6 +16,7 @@ from support.worlds import PLANTED, populate, start, wait_until
 from twigma.builder.release.release import release
 from twigma.builder.status.status import running, status
 from twigma.cli import main
+from twigma.core.workspace import Workspace
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.fetch.http_client import Limits
@@ -167,6 +168,6 @@ def test_the_release_beside_it(tmp_path: Path) -> None:
 
 def test_locks_are_read_from_the_list_of_the_kernel(tmp_path: Path) -> None:
     assert running(tmp_path, tmp_path / "no such list") is None
-    with shards.lock(tmp_path):
+    with Workspace(tmp_path).lock_shards():
         assert list(running(tmp_path) or {}) == ["fetch"]
     assert running(tmp_path) == {}

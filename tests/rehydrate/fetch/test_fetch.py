@@ -13,6 +13,7 @@ import pytest
 from support.servers import Host
 from support.worlds import PLANTED, ROWS, alive, content, descendants, name, photo, populate, start, wait_until
 
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.fetch.http_client import Limits
 from twigma.rehydrate.images import shards
@@ -193,7 +194,7 @@ def test_killed_workers_and_a_killed_pool_are_replaced(clean: tuple[Path, Host, 
 
 def test_a_second_run_on_one_folder_ends_at_once(clean: tuple[Path, Host, pa.Table]) -> None:
     work, host, _ = clean
-    with shards.lock(work), pytest.raises(RuntimeError, match="another process"):
+    with Workspace(work).lock_shards(), pytest.raises(RuntimeError, match="another process"):
         fetch(work, image_base_url=host.url)
 
 
