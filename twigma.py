@@ -34,7 +34,9 @@ __all__ = [
     "register",
 ]
 
-if "__path__" not in globals():  # imported as ./twigma.py from a checkout: make it the package it is once installed
+if (
+    "__path__" not in globals()
+):  # imported as ./twigma.py from a checkout: make it the package it is once installed
     __path__ = [str(pathlib.Path(__file__).resolve().parent)]
     if __spec__ is not None:
         __spec__.submodule_search_locations = __path__
@@ -80,7 +82,9 @@ def find_release(data_dir: str | os.PathLike[str] | None = None) -> pathlib.Path
     return folder
 
 
-def find_tables(name: str, data_dir: str | os.PathLike[str] | None = None) -> tuple[pathlib.Path, list[str]]:
+def find_tables(
+    name: str, data_dir: str | os.PathLike[str] | None = None
+) -> tuple[pathlib.Path, list[str]]:
     """The release to load (the authors' table when there is none), and the Parquet files of `metadata` or `embeddings`.
 
     Raises FileNotFoundError when the release has no such files, as the authors' table has no embeddings; ValueError
@@ -89,9 +93,15 @@ def find_tables(name: str, data_dir: str | os.PathLike[str] | None = None) -> tu
     from twigma.dataset import published_table
 
     folder = find_release(data_dir) or published_table.fetch()
-    names = [path for path in sorted(read_manifest(folder)["files"]) if path.startswith(f"{name}/")]
+    names = [
+        path
+        for path in sorted(read_manifest(folder)["files"])
+        if path.startswith(f"{name}/")
+    ]
     if not names:
-        raise FileNotFoundError(f"{folder} has no {name}: `twigma embed`, then `twigma release` makes them")
+        raise FileNotFoundError(
+            f"{folder} has no {name}: `twigma embed`, then `twigma release` makes them"
+        )
     check_files(folder, names, contents=False)
     return folder, [str(folder / name) for name in names]
 
@@ -115,9 +125,19 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        reason = "no MANIFEST.json there" if isinstance(error, FileNotFoundError) else f"its MANIFEST.json: {error}"
-        raise ValueError(f"{folder} is not a TWIGMA release ({reason}): `twigma release` makes one") from None
-    if not isinstance(manifest, dict) or manifest.get("dataset") != "twigma" or "files" not in manifest:
+        reason = (
+            "no MANIFEST.json there"
+            if isinstance(error, FileNotFoundError)
+            else f"its MANIFEST.json: {error}"
+        )
+        raise ValueError(
+            f"{folder} is not a TWIGMA release ({reason}): `twigma release` makes one"
+        ) from None
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("dataset") != "twigma"
+        or "files" not in manifest
+    ):
         raise ValueError(
             f"{folder} is not a TWIGMA release (its MANIFEST.json is not ours): `twigma release` makes one"
         )
@@ -135,15 +155,23 @@ def read_liked(folder: str | os.PathLike[str]) -> dict[str, Any]:
     path = pathlib.Path(folder).expanduser().absolute() / "MANIFEST.json"
     manifest = json.loads(path.read_text("utf-8")) if path.exists() else {}
     if manifest.get("dataset") != "twigma-liked":
-        raise ValueError(f"{path.parent} is not a set of liked images: `twigma liked` makes one")
+        raise ValueError(
+            f"{path.parent} is not a set of liked images: `twigma liked` makes one"
+        )
     untrusted_names.refuse_paths(manifest["files"], str(path))
-    if lost := [name for name in manifest["files"] if not (path.parent / name).exists()]:
-        raise ValueError(f"{path.parent} is not whole: {lost[0]} is missing; make it again with `twigma liked`")
+    if lost := [
+        name for name in manifest["files"] if not (path.parent / name).exists()
+    ]:
+        raise ValueError(
+            f"{path.parent} is not whole: {lost[0]} is missing; make it again with `twigma liked`"
+        )
     untrusted_names.refuse_links(path.parent, manifest["files"])
     return dict(manifest)
 
 
-def check_files(folder: pathlib.Path, names: Sequence[str] | None = None, *, contents: bool = True) -> None:
+def check_files(
+    folder: pathlib.Path, names: Sequence[str] | None = None, *, contents: bool = True
+) -> None:
     """Raise ValueError unless these files of a release (all by default) are as its MANIFEST.json says.
 
     With `contents` the SHA-256 is compared, else only the size. A link that leads out of the folder is refused.
@@ -154,10 +182,16 @@ def check_files(folder: pathlib.Path, names: Sequence[str] | None = None, *, con
     for name in files if names is None else names:
         path = folder / name
         if not path.exists():
-            raise ValueError(f"{folder} is not whole: {name} is missing; copy or download the release again")
+            raise ValueError(
+                f"{folder} is not whole: {name} is missing; copy or download the release again"
+            )
         untrusted_names.refuse_links(folder, [name])
-        if path.stat().st_size != files[name]["bytes"] or (contents and sha256(path) != files[name]["sha256"]):
-            raise ValueError(f"{path} is damaged: it differs from MANIFEST.json; copy or download the release again")
+        if path.stat().st_size != files[name]["bytes"] or (
+            contents and sha256(path) != files[name]["sha256"]
+        ):
+            raise ValueError(
+                f"{path} is damaged: it differs from MANIFEST.json; copy or download the release again"
+            )
 
 
 def sha256(path: pathlib.Path) -> str:
@@ -191,7 +225,13 @@ def register() -> None:
                 return super().get_module()
             module, code = _PACKAGED_DATASETS_MODULES["twigma"]
             return datasets.load.DatasetModule(
-                module, code, {"dataset_name": "twigma", "data_files": DataFilesDict(), "data_dir": self.data_dir}
+                module,
+                code,
+                {
+                    "dataset_name": "twigma",
+                    "data_files": DataFilesDict(),
+                    "data_dir": self.data_dir,
+                },
             )
 
     datasets.load.PackagedDatasetModuleFactory = Factory
@@ -201,7 +241,10 @@ class _WhenImported(importlib.abc.MetaPathFinder):
     """Calls `register` right after `datasets` has been imported, once."""
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """Find `datasets` as the other finders do, and wrap its execution."""
         if fullname != "datasets":

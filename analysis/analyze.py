@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from twigma.analysis.figures.figures import FIGURES
 from twigma.analysis.inputs import load, text_embeddings
-from twigma.analysis.inputs.requirements import Figure, Result, Settings, missing_requirements
+from twigma.analysis.inputs.requirements import (
+    Figure,
+    Result,
+    Settings,
+    missing_requirements,
+)
 from twigma.analysis.neighbours.ray_search import search_on
 from twigma.analysis.paper.comparison import paper_box
 from twigma.core.files import write_json, write_parquet
@@ -30,7 +35,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VERSION = 6  # of the analyses: results made by another one are computed again
-LIBRARIES = ("faiss-cpu", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
+LIBRARIES = (
+    "faiss-cpu",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "torch",
+)
 SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
 
 
@@ -71,12 +84,17 @@ def analyze(
     if work is not None:
         owned_folders.require_apart(out, work)
     settings = Settings(photographs, paintings, prompts, projection, thorough, seed)
-    files = load.file_hashes(release, work, references, sheets) | text_embeddings.file_hashes(work, references)
+    files = load.file_hashes(
+        release, work, references, sheets
+    ) | text_embeddings.file_hashes(work, references)
     made_from = _made_from(files, settings)
     done = _finished(out / "results.json", made_from)
     if done is not None:
         return done
-    data = replace(load.load(release, work, references, sheets), texts=text_embeddings.read_texts(work, references))
+    data = replace(
+        load.load(release, work, references, sheets),
+        texts=text_embeddings.read_texts(work, references),
+    )
     with search_on(engine) as search:
         results, skipped = _run(replace(data, search=search), settings)
     results["paper"] = paper_box(data, settings, results, skipped)
@@ -91,7 +109,9 @@ def analyze(
 
 def _made_from(files: dict[str, str], settings: Settings) -> dict[str, Any]:
     """All that the results depend on."""
-    versions = {name: importlib.metadata.version(name) for name in ("twigma", *LIBRARIES)}
+    versions = {
+        name: importlib.metadata.version(name) for name in ("twigma", *LIBRARIES)
+    }
     return {
         "analysis": VERSION,
         "sha256": fingerprint(files),
@@ -107,12 +127,20 @@ def _finished(path: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    tables = [name for figure in found.get("figures", {}).values() for name in figure["tables"]]
-    whole = all((path.parent / "results" / f"{name}.parquet").exists() for name in tables)
+    tables = [
+        name
+        for figure in found.get("figures", {}).values()
+        for name in figure["tables"]
+    ]
+    whole = all(
+        (path.parent / "results" / f"{name}.parquet").exists() for name in tables
+    )
     return found if found.get("made_from") == made_from and whole else None
 
 
-def _run(data: load.Inputs, settings: Settings) -> tuple[dict[str, Result], list[dict[str, Any]]]:
+def _run(
+    data: load.Inputs, settings: Settings
+) -> tuple[dict[str, Result], list[dict[str, Any]]]:
     import faiss  # noqa: F401 - a limit holds for the libraries that are loaded
     import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits
@@ -132,12 +160,21 @@ def _run(data: load.Inputs, settings: Settings) -> tuple[dict[str, Result], list
     return results, skipped
 
 
-def _attempt(figure: Figure, data: load.Inputs, settings: Settings) -> tuple[list[dict[str, Any]], Result | None]:
+def _attempt(
+    figure: Figure, data: load.Inputs, settings: Settings
+) -> tuple[list[dict[str, Any]], Result | None]:
     """One figure's result, and what could not be computed of it, with the reason."""
     if missing := missing_requirements(data, settings, figure.needs):
         return [_skip(figure.name, missing)], None
-    parts = {part: missing_requirements(data, settings, needs) for part, needs in figure.parts.items()}
-    reasons = [_skip(f"{figure.name}: {part}", missing) for part, missing in parts.items() if missing]
+    parts = {
+        part: missing_requirements(data, settings, needs)
+        for part, needs in figure.parts.items()
+    }
+    reasons = [
+        _skip(f"{figure.name}: {part}", missing)
+        for part, missing in parts.items()
+        if missing
+    ]
     try:
         return reasons, _noted(figure.run, data, settings)
     except ValueError as error:  # too few rows for this one; the others still run
@@ -151,7 +188,9 @@ def _noted(run: Callable[..., Result], data: load.Inputs, settings: Settings) ->
         result = run(data, settings)
     notes = [str(w.message) for w in caught if w.category is UserWarning]
     for other in (w for w in caught if w.category is not UserWarning):
-        warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+        warnings.warn_explicit(
+            other.message, other.category, other.filename, other.lineno
+        )
     return replace(result, notes=tuple(dict.fromkeys([*result.notes, *notes])))
 
 
@@ -160,15 +199,32 @@ def _skip(name: str, missing: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _document(
-    data: load.Inputs, made_from: dict[str, Any], results: Mapping[str, Result], skipped: list[dict[str, Any]]
+    data: load.Inputs,
+    made_from: dict[str, Any],
+    results: Mapping[str, Result],
+    skipped: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """What results.json holds."""
     figures = {
-        name: {"n": result.n, "tables": list(result.tables), "values": list(result.values), "notes": list(result.notes)}
+        name: {
+            "n": result.n,
+            "tables": list(result.tables),
+            "values": list(result.values),
+            "notes": list(result.notes),
+        }
         for name, result in results.items()
     }
-    values = {key: value for result in results.values() for key, value in result.values.items()}
-    content = {"data": load.describe(data), "figures": figures, "values": values, "skipped": skipped}
+    values = {
+        key: value
+        for result in results.values()
+        for key, value in result.values.items()
+    }
+    content = {
+        "data": load.describe(data),
+        "figures": figures,
+        "values": values,
+        "skipped": skipped,
+    }
     plain: dict[str, Any] = _plain(content)
     return plain | {"made_from": made_from}
 
@@ -187,5 +243,7 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write `path`.parquet and `path`.csv."""
     import pyarrow as pa
 
-    write_parquet(path.with_suffix(".parquet"), pa.Table.from_pandas(table, preserve_index=False))
+    write_parquet(
+        path.with_suffix(".parquet"), pa.Table.from_pandas(table, preserve_index=False)
+    )
     spreadsheet.write_frame(path.with_suffix(".csv"), table)

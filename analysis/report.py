@@ -72,7 +72,9 @@ def report(out: Path, pictures: Mapping[str, Pictures] = {}) -> Path:
         raise FileNotFoundError(f"no results at {path}: `twigma analyze` computes them")
     results = json.loads(path.read_text("utf-8"))
     if not owned_folders.is_report(results):
-        raise ValueError(f"{path} is not of `twigma analyze`: nothing is written there; name a report")
+        raise ValueError(
+            f"{path} is not of `twigma analyze`: nothing is written there; name a report"
+        )
     page = out / "index.html"
     with atomic(page) as partial:
         partial.write_text(render(results, _tables(out, results), pictures), "utf-8")
@@ -80,25 +82,43 @@ def report(out: Path, pictures: Mapping[str, Pictures] = {}) -> Path:
 
 
 def render(
-    results: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], pictures: Mapping[str, Pictures] = {}
+    results: Mapping[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+    pictures: Mapping[str, Pictures] = {},
 ) -> str:
     """The page, from the content of results.json, the tables by file name, and pictures as in `report`."""
     from jinja2 import Environment, StrictUndefined
 
-    found = Results(tables, results["values"], results["figures"], _by_role(results, pictures))
-    built = [(make(found), _notes(found, name)) for name, make in SECTIONS.items() if found.of(name)]
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found = Results(
+        tables, results["values"], results["figures"], _by_role(results, pictures)
+    )
+    built = [
+        (make(found), _notes(found, name))
+        for name, make in SECTIONS.items()
+        if found.of(name)
+    ]
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     template = environment.from_string(TEMPLATE.read_text("utf-8"))
-    skipped = [{key: _cleaned(value) for key, value in entry.items()} for entry in results["skipped"]]
+    skipped = [
+        {key: _cleaned(value) for key, value in entry.items()}
+        for entry in results["skipped"]
+    ]
     return template.render(
         summary=_summary(results),
         sections=built,
         skipped=skipped,
-        sources=[*_sources(results["made_from"]), *_references(results["data"]["references"])],
+        sources=[
+            *_sources(results["made_from"]),
+            *_references(results["data"]["references"]),
+        ],
     )
 
 
-def _by_role(results: Mapping[str, Any], pictures: Mapping[str, Pictures]) -> dict[str, Pictures]:
+def _by_role(
+    results: Mapping[str, Any], pictures: Mapping[str, Pictures]
+) -> dict[str, Pictures]:
     """Pictures of ours, and of each role that a given reference set plays."""
     roles = {role: results["made_from"]["settings"].get(role) for role in ROLES}
     found = {role: pictures[name] for role, name in roles.items() if name in pictures}
@@ -106,25 +126,42 @@ def _by_role(results: Mapping[str, Any], pictures: Mapping[str, Pictures]) -> di
 
 
 def _tables(out: Path, results: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
-    names = [name for figure in results["figures"].values() for name in figure["tables"]]
-    return {name: pd.read_parquet(out / "results" / f"{name}.parquet") for name in names}
+    names = [
+        name for figure in results["figures"].values() for name in figure["tables"]
+    ]
+    return {
+        name: pd.read_parquet(out / "results" / f"{name}.parquet") for name in names
+    }
 
 
 def _notes(found: Results, prefix: str) -> list[str]:
     """What the estimators of this section warned of."""
-    notes = [clean(note, 400) for name in found.of(prefix) for note in found.figures[name]["notes"]]
+    notes = [
+        clean(note, 400)
+        for name in found.of(prefix)
+        for note in found.figures[name]["notes"]
+    ]
     return list(dict.fromkeys(notes))
 
 
 def _cleaned(value: Any) -> Any:
-    return [clean(item, 400) for item in value] if isinstance(value, list) else clean(value, 400)
+    return (
+        [clean(item, 400) for item in value]
+        if isinstance(value, list)
+        else clean(value, 400)
+    )
 
 
 def _summary(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What the data is: name, ours, the paper's."""
     data = results["data"]
-    period = f"{data['first'][:10]} to {data['last'][:10]}" if data["first"] else "unknown"
-    sets = [f"{clean(name)} ({number(found['n'])})" for name, found in data["references"].items()]
+    period = (
+        f"{data['first'][:10]} to {data['last'][:10]}" if data["first"] else "unknown"
+    )
+    sets = [
+        f"{clean(name)} ({number(found['n'])})"
+        for name, found in data["references"].items()
+    ]
     return [
         ("Images", number(data["images"]), number(stated.IMAGES)),
         ("Posts", number(data["posts"]), number(stated.POSTS)),
@@ -136,15 +173,27 @@ def _summary(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def _embedded(found: Mapping[str, Any]) -> str:
     """How many images have an embedding, and how many of them one that is zero or not finite."""
-    left_out = f" ({number(found['unusable'])} more are zero or not finite)" if found["unusable"] else ""
+    left_out = (
+        f" ({number(found['unusable'])} more are zero or not finite)"
+        if found["unusable"]
+        else ""
+    )
     return number(found["n"]) + left_out
 
 
 def _sources(made_from: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the results were made from: the hash of the data, settings and versions."""
-    settings = ", ".join(f"{key} {clean(value)}" for key, value in sorted(made_from["settings"].items()))
-    versions = ", ".join(f"{key} {clean(value)}" for key, value in sorted(made_from["versions"].items()))
-    return [("Data (SHA-256)", clean(made_from["sha256"])), ("Settings", settings), ("Versions", versions)]
+    settings = ", ".join(
+        f"{key} {clean(value)}" for key, value in sorted(made_from["settings"].items())
+    )
+    versions = ", ".join(
+        f"{key} {clean(value)}" for key, value in sorted(made_from["versions"].items())
+    )
+    return [
+        ("Data (SHA-256)", clean(made_from["sha256"])),
+        ("Settings", settings),
+        ("Versions", versions),
+    ]
 
 
 def _references(sets: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -157,7 +206,9 @@ def _references(sets: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
             "embedded by": facts.get("model", {}).get("model", ""),
             "": facts.get("note", ""),
         }
-        text = "; ".join(f"{key} {value}".strip() for key, value in told.items() if value)
+        text = "; ".join(
+            f"{key} {value}".strip() for key, value in told.items() if value
+        )
         if "licence" in facts:
             found.append((f"Reference set {clean(name)}", clean(text, 600)))
     return found

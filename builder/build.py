@@ -55,9 +55,15 @@ def build(
             failed.append(str(error))
 
     def captions() -> None:
-        attempt("caption", lambda: caption.caption_shards(work, captioner, device, engine=engine))
+        attempt(
+            "caption",
+            lambda: caption.caption_shards(work, captioner, device, engine=engine),
+        )
 
-    attempt("embed", lambda: embed_shards(work, model, pretrained, device, precision, engine=engine))
+    attempt(
+        "embed",
+        lambda: embed_shards(work, model, pretrained, device, precision, engine=engine),
+    )
     if _elsewhere(device, engine):
         with ThreadPoolExecutor(1) as beside:
             others: Future[None] = beside.submit(_from_embeddings, work, detector, done)
@@ -81,12 +87,16 @@ def _elsewhere(device: str | None, engine: Engine) -> bool:
 
 
 def _from_embeddings(work: Path, detector: Path | None, done: Built) -> None:
-    found = str(read_provenance(min((work / "columns" / "embed").glob("*.arrow")))["model"])
+    found = str(
+        read_provenance(min((work / "columns" / "embed").glob("*.arrow")))["model"]
+    )
     reads = nsfw.model_of(detector)
     if found == reads:
         done.treated["nsfw"] = nsfw.nsfw_parts(work, detector)
     else:
-        done.left_out.append(f"nsfw: the detector reads embeddings of {reads}, these are of {found}")
+        done.left_out.append(
+            f"nsfw: the detector reads embeddings of {reads}, these are of {found}"
+        )
         tqdm.write(done.left_out[-1])
     dedupe(work, **_kept(work, "dedupe", "near"))
     cluster(work, **_kept(work, "cluster", "k", "seed", "drop"))

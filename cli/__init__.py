@@ -6,11 +6,23 @@ Libraries are imported inside the command that needs them, so that `twigma --hel
 import click
 
 import twigma
-from twigma.cli import hashtags, outputs, publish, reference, rehydrate, stages, status, texts
+from twigma.cli import (
+    hashtags,
+    outputs,
+    publish,
+    reference,
+    rehydrate,
+    stages,
+    status,
+    texts,
+)
 from twigma.cli.options import Commands
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(twigma.__version__, prog_name="twigma")
 def main() -> None:
     """Build, rehydrate, release, load and analyse datasets of AI-generated images.

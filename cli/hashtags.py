@@ -9,8 +9,19 @@ from twigma.cli.options import FOLDER, work_option
 
 @click.command()
 @work_option
-@click.option("--out", type=FOLDER, default="hashtags", show_default=True, help="Folder for the table and the sheet.")
-@click.option("--seed-hashtag", "seeds", multiple=True, help="Repeat for each.  [default: the paper's three]")
+@click.option(
+    "--out",
+    type=FOLDER,
+    default="hashtags",
+    show_default=True,
+    help="Folder for the table and the sheet.",
+)
+@click.option(
+    "--seed-hashtag",
+    "seeds",
+    multiple=True,
+    help="Repeat for each.  [default: the paper's three]",
+)
 def hashtags(work: Path, out: Path, seeds: tuple[str, ...]) -> None:
     """Find hashtags to search by, and judge them.
 
@@ -25,6 +36,10 @@ def hashtags(work: Path, out: Path, seeds: tuple[str, ...]) -> None:
 
     table = run(work, out, seeds=seeds or SEEDS)
     passed = table.loc[table["passed"], "hashtag"].tolist()
-    click.echo(f"hashtags: {len(table)} candidates in {out / 'candidates.csv'}; passed: {', '.join(passed) or 'none'}")
+    click.echo(
+        f"hashtags: {len(table)} candidates in {out / 'candidates.csv'}; passed: {', '.join(passed) or 'none'}"
+    )
     if waiting := int((table["judged"] == 0).sum()):
-        click.echo(f"  {waiting} wait for answers in {out / SHEET}; then run this again")
+        click.echo(
+            f"  {waiting} wait for answers in {out / SHEET}; then run this again"
+        )

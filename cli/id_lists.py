@@ -35,18 +35,28 @@ def check_list(file: Path, column: str | None) -> None:
     period = f", posts of {known[0]}" if known else ""
     period += f" to {known[-1]} ({len(known)} months)" if len(known) > 1 else ""
     _require_ids(path, listed)
-    click.echo(f"{path}: {len(listed.ids):,} distinct ids on {listed.rows:,} rows{period}")
+    click.echo(
+        f"{path}: {len(listed.ids):,} distinct ids on {listed.rows:,} rows{period}"
+    )
     _set_aside(path.parent, path, listed)
 
 
 def draw_list(
-    work: Path, file: Path, column: str | None, sample: int | None, stratify: str, seed: int, keep: bool
+    work: Path,
+    file: Path,
+    column: str | None,
+    sample: int | None,
+    stratify: str,
+    seed: int,
+    keep: bool,
 ) -> "pa.Table":
     """The ids to look up, with their strata and weights; with `keep` lines set aside are written to the folder."""
     from twigma.rehydrate.ids.sampling import draw, read_strata, unite
 
     path = find_list(file)
-    listed, strata = read_strata(path, column, [name.strip() for name in stratify.split(",")])
+    listed, strata = read_strata(
+        path, column, [name.strip() for name in stratify.split(",")]
+    )
     _require_ids(path, listed)
     click.echo(f"{path}: {len(listed.ids):,} ids")
     _set_aside(work if keep else None, path, listed)
@@ -54,7 +64,9 @@ def draw_list(
     if len(drawn) < len(listed.ids):
         _say_sample(drawn, len(listed.ids), len(set(strata)), stratify, seed)
     drawn = _without_removed(work, drawn)
-    unite(work, drawn)  # refuses what the folder cannot take before anything else happens
+    unite(
+        work, drawn
+    )  # refuses what the folder cannot take before anything else happens
     return drawn
 
 
@@ -66,15 +78,21 @@ def _without_removed(work: Path, drawn: "pa.Table") -> "pa.Table":
 
     kept = drawn.filter(pc.invert(read_removed(work).mask(drawn["id"])))
     if len(kept) < len(drawn):
-        click.echo(f"  {len(drawn) - len(kept):,} of them were removed on request and are left out")
+        click.echo(
+            f"  {len(drawn) - len(kept):,} of them were removed on request and are left out"
+        )
     return kept
 
 
-def _say_sample(drawn: "pa.Table", total: int, strata: int, stratify: str, seed: int) -> None:
+def _say_sample(
+    drawn: "pa.Table", total: int, strata: int, stratify: str, seed: int
+) -> None:
     weights = drawn["weight"].to_pylist()
     used = f"{strata:,} strata of {stratify}, at least one of each"
     if len(drawn) < strata:
-        used = f"not stratified: {strata:,} strata of {stratify} need at least {strata:,}"
+        used = (
+            f"not stratified: {strata:,} strata of {stratify} need at least {strata:,}"
+        )
     click.echo(
         f"sample: {len(drawn):,} of {total:,} ids (seed {seed}; {used}); "
         f"each stands for {min(weights):,.2f} to {max(weights):,.2f}"
@@ -83,8 +101,14 @@ def _say_sample(drawn: "pa.Table", total: int, strata: int, stratify: str, seed:
 
 def _require_ids(path: Path, listed: "IdList") -> None:
     if not listed.ids:
-        first = f"; line {listed.bad[0].line}: {listed.bad[0].reason}" if listed.bad else ": it is empty"
-        raise ValueError(f"{path}: expected post ids, found none on {listed.bad.total:,} lines{first}")
+        first = (
+            f"; line {listed.bad[0].line}: {listed.bad[0].reason}"
+            if listed.bad
+            else ": it is empty"
+        )
+        raise ValueError(
+            f"{path}: expected post ids, found none on {listed.bad.total:,} lines{first}"
+        )
 
 
 def _set_aside(folder: Path | None, path: Path, listed: "IdList") -> None:
@@ -93,19 +117,28 @@ def _set_aside(folder: Path | None, path: Path, listed: "IdList") -> None:
 
     target = write_quarantine(folder, listed.bad.rows(), path) if folder else None
     if listed.bad:
-        click.echo(f"  {listed.bad.total:,} lines set aside" + (f", all in {target}" if target else ""))
+        click.echo(
+            f"  {listed.bad.total:,} lines set aside"
+            + (f", all in {target}" if target else "")
+        )
     for line, value, reason in listed.bad[:5]:
         click.echo(f"  line {line}: {reason}: {value[:60]!r}")
 
 
-def print_plan(work: Path, drawn: "pa.Table", followers: bool, budget: float | None) -> None:
+def print_plan(
+    work: Path, drawn: "pa.Table", followers: bool, budget: float | None
+) -> None:
     """Calls, dollars and minutes for what the folder does not know, and how far a budget reaches."""
     from twigma.rehydrate.sources.x.budget import Budget, look, plan_lookup
 
     seen = look(work, followers)
     todo = sum(post not in seen.known for post in drawn["id"].to_pylist())
     needed = plan_lookup(todo, followers)
-    time = f"about {needed.minutes:,.0f} minutes" if needed.minutes > 1.5 else "about a minute"
+    time = (
+        f"about {needed.minutes:,.0f} minutes"
+        if needed.minutes > 1.5
+        else "about a minute"
+    )
     click.echo(
         f"{len(drawn):,} ids, {len(drawn) - todo:,} known already, {todo:,} to ask: "
         f"{needed.calls:,} call{'s' * (needed.calls != 1)}, at most ${needed.dollars:,.2f}, {time}"

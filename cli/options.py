@@ -47,7 +47,11 @@ class Commands(click.Group):
 def work_option(command: F) -> F:
     """`--work`, shared by every stage."""
     return click.option(
-        "--work", type=FOLDER, default="work", show_default=True, help="Working folder: pages, ledger, tars, columns."
+        "--work",
+        type=FOLDER,
+        default="work",
+        show_default=True,
+        help="Working folder: pages, ledger, tars, columns.",
     )(command)
 
 
@@ -55,12 +59,33 @@ def api_options(command: F) -> F:
     """Where the X API is, how to speak to it, and what may be spent."""
     for option in (
         click.option(
-            "--budget", type=float, metavar="DOLLARS", help="Spend at most this on the folder, over all runs."
+            "--budget",
+            type=float,
+            metavar="DOLLARS",
+            help="Spend at most this on the folder, over all runs.",
         ),
-        click.option("--followers", is_flag=True, help="Also buy the authors' follower counts, which Eq (1) needs."),
-        click.option("--dialect", type=click.Choice(["legacy", "current"]), default="legacy", show_default=True),
-        click.option("--token-file", type=FILE, help="Bearer token in a file only you can read; else $X_BEARER_TOKEN."),
-        click.option("--base-url", default="https://api.x.com", show_default=True, help="Server that speaks X API v2."),
+        click.option(
+            "--followers",
+            is_flag=True,
+            help="Also buy the authors' follower counts, which Eq (1) needs.",
+        ),
+        click.option(
+            "--dialect",
+            type=click.Choice(["legacy", "current"]),
+            default="legacy",
+            show_default=True,
+        ),
+        click.option(
+            "--token-file",
+            type=FILE,
+            help="Bearer token in a file only you can read; else $X_BEARER_TOKEN.",
+        ),
+        click.option(
+            "--base-url",
+            default="https://api.x.com",
+            show_default=True,
+            help="Server that speaks X API v2.",
+        ),
     ):
         command = option(command)
     return command
@@ -69,7 +94,8 @@ def api_options(command: F) -> F:
 def device_option(command: F) -> F:
     """`--device`, for the stages that run a model."""
     return click.option(
-        "--device", help="cpu, cuda, cuda:1, or several: cuda:0,cuda:1.  [default: every GPU, else cpu]"
+        "--device",
+        help="cpu, cuda, cuda:1, or several: cuda:0,cuda:1.  [default: every GPU, else cpu]",
     )(command)
 
 
@@ -77,10 +103,16 @@ def clip_options(command: F) -> F:
     """`--model` and `--pretrained`: which CLIP."""
     for option in (
         click.option(
-            "--pretrained", default="openai", show_default=True, help="open_clip tag; none for random weights."
+            "--pretrained",
+            default="openai",
+            show_default=True,
+            help="open_clip tag; none for random weights.",
         ),
         click.option(
-            "--model", default="ViT-L-14", show_default=True, help="CLIP: open_clip name, hf-hub:ORG/NAME, or a folder."
+            "--model",
+            default="ViT-L-14",
+            show_default=True,
+            help="CLIP: open_clip name, hf-hub:ORG/NAME, or a folder.",
         ),
     ):
         command = option(command)
@@ -90,7 +122,10 @@ def clip_options(command: F) -> F:
 def engine_options(command: F) -> F:
     """`--engine` and `--ray-address`, for what is worth a cluster."""
     for option in (
-        click.option("--ray-address", help="HOST:PORT or ray:// of a cluster.  [default: $RAY_ADDRESS, else one here]"),
+        click.option(
+            "--ray-address",
+            help="HOST:PORT or ray:// of a cluster.  [default: $RAY_ADDRESS, else one here]",
+        ),
         click.option(
             "--engine",
             type=click.Choice(["local", "ray"]),
@@ -108,7 +143,9 @@ def engine_of(name: str, address: str | None) -> "Engine":
     from twigma.core.pools.ray_pool import Engine
 
     if address is not None and name != "ray":
-        raise ValueError("--ray-address is where a Ray cluster is: give --engine ray too")
+        raise ValueError(
+            "--ray-address is where a Ray cluster is: give --engine ray too"
+        )
     return Engine(name, address)
 
 

@@ -11,11 +11,31 @@ from twigma.cli.options import FILE, FOLDER, engine_of, engine_options, say, wor
 
 @click.command()
 @work_option
-@click.option("--out", type=FOLDER, default="twigma", show_default=True, help="Release folder to write.")
+@click.option(
+    "--out",
+    type=FOLDER,
+    default="twigma",
+    show_default=True,
+    help="Release folder to write.",
+)
 @click.option("--release-version", default="1.0.0", show_default=True)
-@click.option("--near-duplicates", type=click.Choice(["drop", "keep"]), default="drop", show_default=True)
-@click.option("--nsfw-threshold", type=float, help="Leave out images that score higher than this (0 to 1).")
-@click.option("--without", multiple=True, metavar="STAGE", help="Release without the columns of a stage not run.")
+@click.option(
+    "--near-duplicates",
+    type=click.Choice(["drop", "keep"]),
+    default="drop",
+    show_default=True,
+)
+@click.option(
+    "--nsfw-threshold",
+    type=float,
+    help="Leave out images that score higher than this (0 to 1).",
+)
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="STAGE",
+    help="Release without the columns of a stage not run.",
+)
 def release(
     work: Path,
     out: Path,
@@ -39,18 +59,41 @@ def release(
         nsfw_threshold=nsfw_threshold,
         without=without,
     )
-    say(counts.funnel(), f"rows of {work} in {out}:" if counts.written else f"{out} is up to date:")
+    say(
+        counts.funnel(),
+        f"rows of {work} in {out}:" if counts.written else f"{out} is up to date:",
+    )
 
 
 @click.command()
 @work_option
-@click.option("--out", type=FOLDER, default="liked", show_default=True, help="Folder to write.")
-@click.option("--quantile", default=0.9, show_default=True, help="Share of the images that are liked less.")
-@click.option("--per-author", default=10, show_default=True, help="Most images of one author.")
-@click.option("--nsfw-threshold", default=0.5, show_default=True, help="Leave out images that score higher (0 to 1).")
-@click.option("--acknowledge-x-terms", is_flag=True, help="Your use of content from X is allowed by its terms.")
+@click.option(
+    "--out", type=FOLDER, default="liked", show_default=True, help="Folder to write."
+)
+@click.option(
+    "--quantile",
+    default=0.9,
+    show_default=True,
+    help="Share of the images that are liked less.",
+)
+@click.option(
+    "--per-author", default=10, show_default=True, help="Most images of one author."
+)
+@click.option(
+    "--nsfw-threshold",
+    default=0.5,
+    show_default=True,
+    help="Leave out images that score higher (0 to 1).",
+)
+@click.option(
+    "--acknowledge-x-terms",
+    is_flag=True,
+    help="Your use of content from X is allowed by its terms.",
+)
 @click.option("--webdataset", is_flag=True, help="Also write WebDataset tars.")
-@click.option("--seed", default=0, show_default=True, help="Splits images that have no date.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Splits images that have no date."
+)
 def liked(work: Path, out: Path, **options: Any) -> None:
     """Write a fine-tuning set of liked images.
 
@@ -67,20 +110,34 @@ def liked(work: Path, out: Path, **options: Any) -> None:
 
     found = run(work, out, **options)
     say(
-        {f"left out: {reason}": count for reason, count in sorted(found.dropped.items())} | dict(found.splits),
+        {
+            f"left out: {reason}": count
+            for reason, count in sorted(found.dropped.items())
+        }
+        | dict(found.splits),
         f"{out}:",
     )
     if any(reason.startswith("from X") for reason in found.dropped):
-        click.echo(f"{X_TERMS}: where your use is allowed all the same, pass --acknowledge-x-terms")
+        click.echo(
+            f"{X_TERMS}: where your use is allowed all the same, pass --acknowledge-x-terms"
+        )
     click.echo(f"the set is named by the SHA-256 of its MANIFEST.json: {found.sha256}")
 
 
 @click.command()
 @click.argument("release", type=FOLDER, default="twigma")
 @click.option(
-    "--out", type=FOLDER, default="report", show_default=True, help="Report to write: a new folder, or one of before."
+    "--out",
+    type=FOLDER,
+    default="report",
+    show_default=True,
+    help="Report to write: a new folder, or one of before.",
 )
-@click.option("--work", type=FOLDER, help="Working folder with the private columns that some figures need.")
+@click.option(
+    "--work",
+    type=FOLDER,
+    help="Working folder with the private columns that some figures need.",
+)
 @click.option(
     "--reference",
     "references",
@@ -89,14 +146,29 @@ def liked(work: Path, out: Path, **options: Any) -> None:
     help="Set to compare with, in refs/NAME or FOLDER; photographs, paintings and prompts play the paper's roles.",
 )
 @click.option(
-    "--projection", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="Map of Fig 2a."
+    "--projection",
+    type=click.Choice(["pca", "umap"]),
+    default="pca",
+    show_default=True,
+    help="Map of Fig 2a.",
 )
-@click.option("--thorough", is_flag=True, help="Also the sensitivity checks that take minutes.")
-@click.option("--sheets", type=FOLDER, help="Folder of sheets by `twigma sheets`, filled in by people.")
+@click.option(
+    "--thorough", is_flag=True, help="Also the sensitivity checks that take minutes."
+)
+@click.option(
+    "--sheets",
+    type=FOLDER,
+    help="Folder of sheets by `twigma sheets`, filled in by people.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of every draw.")
 @engine_options
 def analyze(
-    release: Path, out: Path, references: tuple[str, ...], engine: str, ray_address: str | None, **options: Any
+    release: Path,
+    out: Path,
+    references: tuple[str, ...],
+    engine: str,
+    ray_address: str | None,
+    **options: Any,
 ) -> None:
     """Compute the paper's figures as tables.
 
@@ -112,27 +184,61 @@ def analyze(
 
     folders = dict(find_reference(text) for text in references)
     where = engine_of(engine, ray_address)
-    found = run(release, out, references=folders, engine=where, **(options | roles(folders)))
-    click.echo(f"analyze: {len(found['figures'])} figures in {out / 'results'}, {len(found['skipped'])} skipped")
-    said = Counter(entry["verdict"] for key, entry in found["values"].items() if key.startswith("paper/"))
+    found = run(
+        release, out, references=folders, engine=where, **(options | roles(folders))
+    )
+    click.echo(
+        f"analyze: {len(found['figures'])} figures in {out / 'results'}, {len(found['skipped'])} skipped"
+    )
+    said = Counter(
+        entry["verdict"]
+        for key, entry in found["values"].items()
+        if key.startswith("paper/")
+    )
     told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(said.items()))
-    click.echo(f"  the paper's numbers beside ours: {told} ({out / 'results' / 'paper.csv'})")
+    click.echo(
+        f"  the paper's numbers beside ours: {told} ({out / 'results' / 'paper.csv'})"
+    )
     lacking: dict[str, list[str]] = {}
     for skipped in found["skipped"]:
-        for missing, how in zip(skipped["missing"] or [""], skipped["how"], strict=True):
-            lacking.setdefault(f"{missing} ({how})" if missing else how, []).append(skipped["figure"])
+        for missing, how in zip(
+            skipped["missing"] or [""], skipped["how"], strict=True
+        ):
+            lacking.setdefault(f"{missing} ({how})" if missing else how, []).append(
+                skipped["figure"]
+            )
     for reason, figures in lacking.items():
         click.echo(f"  {reason}: {', '.join(figures)}")
     for name, about in found["data"]["references"].items():
         if "licence" in about:
-            click.echo(f"  {name}: from {', '.join(about['origin'])}; licence: {about['licence']}")
+            click.echo(
+                f"  {name}: from {', '.join(about['origin'])}; licence: {about['licence']}"
+            )
 
 
 @click.command()
 @click.argument("release", type=FOLDER, default="twigma")
-@click.option("--out", type=FOLDER, default="sheets", show_default=True, help="Folder for the sheets and their key.")
-@click.option("--annotators", type=click.IntRange(1), default=4, show_default=True, help="Sheets to write.")
-@click.option("--images", type=click.IntRange(1), default=10, show_default=True, help="Random images of each cluster.")
+@click.option(
+    "--out",
+    type=FOLDER,
+    default="sheets",
+    show_default=True,
+    help="Folder for the sheets and their key.",
+)
+@click.option(
+    "--annotators",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Sheets to write.",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Random images of each cluster.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of every draw.")
 def sheets(release: Path, out: Path, **options: Any) -> None:
     """Write blank sheets for people to annotate.
@@ -154,8 +260,16 @@ def sheets(release: Path, out: Path, **options: Any) -> None:
 
 @click.command()
 @click.argument("out", type=FOLDER, default="report")
-@click.option("--work", type=FOLDER, help="Working folder with the images, to show some of them.")
-@click.option("--reference", "references", multiple=True, metavar="NAME[=FOLDER]", help="Likewise, of a reference set.")
+@click.option(
+    "--work", type=FOLDER, help="Working folder with the images, to show some of them."
+)
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="NAME[=FOLDER]",
+    help="Likewise, of a reference set.",
+)
 def report(out: Path, work: Path | None, references: tuple[str, ...]) -> None:
     """Draw the results of analyze as one HTML page.
 
@@ -169,8 +283,12 @@ def report(out: Path, work: Path | None, references: tuple[str, ...]) -> None:
     from twigma.analysis.inputs.reference_sets import find_reference
     from twigma.analysis.report import report as run
 
-    folders = dict(find_reference(text) for text in references) | ({"twigma": work} if work else {})
-    click.echo(f"report: {run(out, {name: open_images(folder) for name, folder in folders.items()})}")
+    folders = dict(find_reference(text) for text in references) | (
+        {"twigma": work} if work else {}
+    )
+    click.echo(
+        f"report: {run(out, {name: open_images(folder) for name, folder in folders.items()})}"
+    )
 
 
 @click.command()
@@ -179,11 +297,21 @@ def columns(released: bool) -> None:
     """Print every column: name, type, unit and meaning."""
     from twigma.core.columns import COLUMNS, field_table
 
-    click.echo(field_table(name for name, column in COLUMNS.items() if column.public or not released))
+    click.echo(
+        field_table(
+            name for name, column in COLUMNS.items() if column.public or not released
+        )
+    )
 
 
 @click.command()
-@click.option("--out", type=FOLDER, default="demo-out", show_default=True, help="Folder for everything it makes.")
+@click.option(
+    "--out",
+    type=FOLDER,
+    default="demo-out",
+    show_default=True,
+    help="Folder for everything it makes.",
+)
 def demo(out: Path) -> None:
     """Run the whole flow on a small known world.
 
@@ -193,7 +321,9 @@ def demo(out: Path) -> None:
     from twigma.demo.demo import demo as run
 
     if not run(out):
-        raise RuntimeError(f"not every planted truth was recovered: see the table above; everything is in {out}")
+        raise RuntimeError(
+            f"not every planted truth was recovered: see the table above; everything is in {out}"
+        )
 
 
 @click.command()
@@ -229,4 +359,6 @@ def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
     for name in receipt.left:
         click.echo(f"left as it is: {name}")
     if receipt.next:
-        click.echo("\n".join(["run next:", *(f"  {command}" for command in receipt.next)]))
+        click.echo(
+            "\n".join(["run next:", *(f"  {command}" for command in receipt.next)])
+        )

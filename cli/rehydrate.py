@@ -13,9 +13,22 @@ from twigma.core.workspace import Workspace
 
 @click.command()
 @work_option
-@click.option("--hashtag", "hashtags", multiple=True, help="Repeat for each.  [default: the six of the paper's text]")
-@click.option("--start", type=DAY, default="2021-01-01", show_default=True, help="First day, UTC.")
-@click.option("--end", type=DAY, default="2023-03-31", show_default=True, help="Last day, UTC, included.")
+@click.option(
+    "--hashtag",
+    "hashtags",
+    multiple=True,
+    help="Repeat for each.  [default: the six of the paper's text]",
+)
+@click.option(
+    "--start", type=DAY, default="2021-01-01", show_default=True, help="First day, UTC."
+)
+@click.option(
+    "--end",
+    type=DAY,
+    default="2023-03-31",
+    show_default=True,
+    help="Last day, UTC, included.",
+)
 @api_options
 def collect(
     work: Path,
@@ -39,14 +52,21 @@ def collect(
     with _client(**api) as client:
         tags, first, last = hashtags or PAPER_HASHTAGS, start.date(), end.date()
         found = run(work, tags, first, last, client, followers=followers, budget=budget)
-    click.echo(f"collect: {found.pages:,} pages bought now, ${found.dollars:,.2f} in this folder; table in {work}")
+    click.echo(
+        f"collect: {found.pages:,} pages bought now, ${found.dollars:,.2f} in this folder; table in {work}"
+    )
     if not found.done:
-        raise RuntimeError("the budget stopped the search: raise --budget and run again to go on")
+        raise RuntimeError(
+            "the budget stopped the search: raise --budget and run again to go on"
+        )
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=FILE)
-@click.option("--column", help="Column that holds the ids.  [default: id_str, tweet_id, post_id, id, or the only one]")
+@click.option(
+    "--column",
+    help="Column that holds the ids.  [default: id_str, tweet_id, post_id, id, or the only one]",
+)
 def ids(files: tuple[Path, ...], column: str | None) -> None:
     """Check lists of post ids, before they cost anything.
 
@@ -91,31 +111,80 @@ def import_(files: tuple[Path, ...], work: Path) -> None:
     done, table = import_archives(work, files)
     for file, what in done.items():
         said = f"{what.records:,} records of posts, {what.new:,} ids new to {work}"
-        click.echo(f"{file}: " + ("imported before, nothing added" if what.before else said))
+        click.echo(
+            f"{file}: " + ("imported before, nothing added" if what.before else said)
+        )
         if what.quarantine:
             click.echo(f"  {what.aside:,} lines set aside: {what.quarantine}")
-    say({f"{row['what']}: {row['reason']}": row["count"] for row in table.to_pylist()}, f"{work / 'images.parquet'}:")
+    say(
+        {f"{row['what']}: {row['reason']}": row["count"] for row in table.to_pylist()},
+        f"{work / 'images.parquet'}:",
+    )
     click.echo(f"next: twigma rehydrate --work {work}")
 
 
 @click.command()
 @work_option
 @click.option(
-    "--ids", "file", type=FILE, help="List of post ids, as for `twigma ids`; `zenodo`: the one of the TWIGMA authors."
+    "--ids",
+    "file",
+    type=FILE,
+    help="List of post ids, as for `twigma ids`; `zenodo`: the one of the TWIGMA authors.",
 )
 @click.option("--column", help="Column of the list that holds the ids.")
-@click.option("--sample", type=click.IntRange(1), metavar="N", help="Look up only N of them, drawn by strata.")
-@click.option("--stratify", default="month", show_default=True, metavar="COLUMN,…", help="Columns of the list.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the sample: the same one draws the same ids.")
-@click.option("--dry-run", is_flag=True, help="Print calls, dollars and minutes; buy nothing, write nothing.")
-@api_options
-@click.option("--size", type=click.Choice(["small", "medium", "large", "orig"]), default="small", show_default=True)
-@click.option("--image-size", type=int, metavar="PX", help="Shrink images whose longer side is over this.")
 @click.option(
-    "--connections", default=32, show_default=True, help="Most connections to one image host, over all machines."
+    "--sample",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Look up only N of them, drawn by strata.",
 )
-@click.option("--image-base-url", help="Fetch photos from this host instead of https://pbs.twimg.com.")
-@click.option("--allow-host", multiple=True, metavar="HOST[:PORT]", help="Private address that may be fetched from.")
+@click.option(
+    "--stratify",
+    default="month",
+    show_default=True,
+    metavar="COLUMN,…",
+    help="Columns of the list.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    help="Seed of the sample: the same one draws the same ids.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print calls, dollars and minutes; buy nothing, write nothing.",
+)
+@api_options
+@click.option(
+    "--size",
+    type=click.Choice(["small", "medium", "large", "orig"]),
+    default="small",
+    show_default=True,
+)
+@click.option(
+    "--image-size",
+    type=int,
+    metavar="PX",
+    help="Shrink images whose longer side is over this.",
+)
+@click.option(
+    "--connections",
+    default=32,
+    show_default=True,
+    help="Most connections to one image host, over all machines.",
+)
+@click.option(
+    "--image-base-url",
+    help="Fetch photos from this host instead of https://pbs.twimg.com.",
+)
+@click.option(
+    "--allow-host",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="Private address that may be fetched from.",
+)
 @click.option(
     "--distributor",
     type=click.Choice(["local", "ray"]),
@@ -123,7 +192,10 @@ def import_(files: tuple[Path, ...], work: Path) -> None:
     show_default=True,
     help="Fetch photos with processes of this machine, or on a Ray cluster.",
 )
-@click.option("--ray-address", help="The cluster: HOST:PORT, ray://HOST:PORT or auto.  [default: one started here]")
+@click.option(
+    "--ray-address",
+    help="The cluster: HOST:PORT, ray://HOST:PORT or auto.  [default: one started here]",
+)
 @click.option(
     "--retry-failed",
     is_flag=True,
@@ -164,7 +236,9 @@ def rehydrate(
       twigma rehydrate --ids twigma.csv --sample 10000 --stratify month,label_10_cluster --budget 60
     """
     if file is None and (dry_run or sample):
-        raise click.UsageError("--dry-run and --sample are of a list: name it with --ids")
+        raise click.UsageError(
+            "--dry-run and --sample are of a list: name it with --ids"
+        )
     if not dry_run:
         click.get_current_context().with_resource(Workspace(work).lock_run())
     from twigma.rehydrate.fetch.fetch import fetch
@@ -189,12 +263,19 @@ def rehydrate(
         ray_address=ray_address,
         retry_failed=retry_failed,
     ).to_pylist()
-    say({row["status"]: row["images"] for row in counts}, f"photos in {work / 'shards'}:")
+    say(
+        {row["status"]: row["images"] for row in counts},
+        f"photos in {work / 'shards'}:",
+    )
     if stopped:
-        raise RuntimeError("the budget stopped the look-up: raise --budget and run again to go on")
+        raise RuntimeError(
+            "the budget stopped the look-up: raise --budget and run again to go on"
+        )
 
 
-def _look_up(work: Path, drawn: Any, client: Any, followers: bool, budget: float | None) -> bool:
+def _look_up(
+    work: Path, drawn: Any, client: Any, followers: bool, budget: float | None
+) -> bool:
     """Record the posts as given, look them up and say what came of it; whether the budget stopped it."""
     from twigma.rehydrate.ids.sampling import record
     from twigma.rehydrate.sources.x.lookup import lookup
@@ -202,7 +283,10 @@ def _look_up(work: Path, drawn: Any, client: Any, followers: bool, budget: float
     with client:
         record(work, drawn)
         found = lookup(work, drawn["id"].to_pylist(), client, followers, budget)
-    say(found.outcomes, f"posts ({found.asked:,} asked now, ${found.dollars:,.2f} in this folder):")
+    say(
+        found.outcomes,
+        f"posts ({found.asked:,} asked now, ${found.dollars:,.2f} in this folder):",
+    )
     return bool(found.remaining)
 
 
@@ -215,21 +299,30 @@ def _renew(work: Path, budget: float | None, **api: Any) -> bool:
     try:
         client = _client(**api)
     except PermissionError as error:
-        click.echo(f"{len(posts):,} posts whose photo is gone are not looked up again: {error}", err=True)
+        click.echo(
+            f"{len(posts):,} posts whose photo is gone are not looked up again: {error}",
+            err=True,
+        )
         return False
     with client:
         found = retry_missing(work, client, budget)
     say(
-        found.outcomes, f"posts whose photo was gone ({found.asked:,} asked now, ${found.dollars:,.2f} in this folder):"
+        found.outcomes,
+        f"posts whose photo was gone ({found.asked:,} asked now, ${found.dollars:,.2f} in this folder):",
     )
     return bool(found.remaining)
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True)
+)
 @work_option
 @click.option(
-    "--group", "group_key", metavar="KEY", help="Field of the JSON members to keep as group: artist, prompt …"
+    "--group",
+    "group_key",
+    metavar="KEY",
+    help="Field of the JSON members to keep as group: artist, prompt …",
 )
 def add(paths: tuple[Path, ...], work: Path, group_key: str | None) -> None:
     """Add images you already have.
@@ -246,7 +339,11 @@ def add(paths: tuple[Path, ...], work: Path, group_key: str | None) -> None:
         if row["links"]:
             click.echo(f"  {row['links']:,} {LINK}, such as {row['path']}")
             continue
-        click.echo("{path}: {images:,} images, {failed:,} failed, {skipped:,} other members left out".format(**row))
+        click.echo(
+            "{path}: {images:,} images, {failed:,} failed, {skipped:,} other members left out".format(
+                **row
+            )
+        )
 
 
 def _client(base_url: str, token_file: Path | None, dialect: Any) -> Any:

@@ -26,7 +26,12 @@ WORDS = {
 
 @click.command()
 @work_option
-@click.option("--json", "as_json", is_flag=True, help="The same facts as one JSON object, numbers as numbers.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="The same facts as one JSON object, numbers as numbers.",
+)
 def status(work: Path, as_json: bool) -> None:
     """Show where every id and photo stands, and what to run next.
 
@@ -43,7 +48,9 @@ def status(work: Path, as_json: bool) -> None:
     facts = read(work)
     click.echo(json.dumps(facts, indent=1) if as_json else "\n".join(_page(facts)))
     if facts["damaged"]:
-        raise RuntimeError(f"{work} is damaged: the lines that begin with `damaged` say where, and what to do")
+        raise RuntimeError(
+            f"{work} is damaged: the lines that begin with `damaged` say where, and what to do"
+        )
 
 
 def _page(facts: dict[str, Any]) -> Iterator[str]:
@@ -58,7 +65,11 @@ def _page(facts: dict[str, Any]) -> Iterator[str]:
     if (more := len(facts["damaged"]) - MOST_NAMED) > 0:
         yield f"damaged: {more:,} more, which --json lists"
     step = facts["next"]
-    yield f"next: {step['command']}\n      {step['why']}" if step["command"] else f"next: {step['why']}"
+    yield (
+        f"next: {step['command']}\n      {step['why']}"
+        if step["command"]
+        else f"next: {step['why']}"
+    )
 
 
 def _line(count: int, name: str, about: str = "") -> str:
@@ -75,8 +86,16 @@ def _ids(facts: dict[str, Any]) -> Iterator[str]:
     if ids is None:
         yield "ids: not known, see what is damaged below\n"
         return
-    source = f"ids in {work / ids['list']}" if ids["list"] else f"ids known to {work / 'ledger.sqlite'}"
-    yield f"{ids['total']:,} {source} =" if ids["total"] or ids["list"] else "no ids were given yet"
+    source = (
+        f"ids in {work / ids['list']}"
+        if ids["list"]
+        else f"ids known to {work / 'ledger.sqlite'}"
+    )
+    yield (
+        f"{ids['total']:,} {source} ="
+        if ids["total"] or ids["list"]
+        else "no ids were given yet"
+    )
     for name, count in ids.items():
         if name == "failed":
             yield from _failed(count)
@@ -96,7 +115,9 @@ def _photos(facts: dict[str, Any]) -> Iterator[str]:
     if photos is None:
         yield "photos: not known, see what is damaged below\n"
         return
-    yield f"{photos['total']:,} photos on {photos['rows']:,} rows" + (" =" if photos["total"] else "")
+    yield f"{photos['total']:,} photos on {photos['rows']:,} rows" + (
+        " =" if photos["total"] else ""
+    )
     for name in ("stored", "waiting"):
         if photos[name]:
             yield _line(photos[name], name)
@@ -112,13 +133,17 @@ def _photos(facts: dict[str, Any]) -> Iterator[str]:
 def _stages(facts: dict[str, Any]) -> Iterator[str]:
     yield f"{'stage':<9}{'done':>12}{'out of date':>14}{'to do':>12}  images"
     for name, stage in facts["stages"].items():
-        numbers = f"{stage['done']:>12,}{stage['out_of_date']:>14,}{stage['to_do']:>12,}"
+        numbers = (
+            f"{stage['done']:>12,}{stage['out_of_date']:>14,}{stage['to_do']:>12,}"
+        )
         yield f"{name:<9}{numbers}  {', '.join(stage['models'])}".rstrip()
         if empty := stage.get("not_decodable"):
             yield _line(empty, "not decodable", "done, but without a value")
     release = facts["release"]
     if release:
-        state = "older than the working folder" if release["out_of_date"] else "up to date"
+        state = (
+            "older than the working folder" if release["out_of_date"] else "up to date"
+        )
         about = f"{release['images']:,} images of {release['posts']:,} posts, {state}"
         yield f"release  {release['version']} in {release['folder']}: {about}"
     yield ""
@@ -130,10 +155,21 @@ def _money_and_disk(facts: dict[str, Any]) -> Iterator[str]:
         yield f"searches and archives: {searches['done']:,} done, {searches['open']:,} open"
     if spent:
         yield f"spent: at most ${spent['dollars']:,.2f} ({spent['posts']:,} posts, {spent['users']:,} authors)"
-    sizes = ", ".join(f"{name} {_size(size)}" for name, size in facts["bytes"].items() if name not in ("total", "free"))
+    sizes = ", ".join(
+        f"{name} {_size(size)}"
+        for name, size in facts["bytes"].items()
+        if name not in ("total", "free")
+    )
     yield f"disk:  {_size(facts['bytes']['total'])} ({sizes}); {_size(facts['bytes']['free'])} free"
 
 
 def _size(count: int) -> str:
-    unit = next((unit for unit in ("GB", "MB", "kB") if count >= {"GB": 1e9, "MB": 1e6, "kB": 1e3}[unit]), "B")
+    unit = next(
+        (
+            unit
+            for unit in ("GB", "MB", "kB")
+            if count >= {"GB": 1e9, "MB": 1e6, "kB": 1e3}[unit]
+        ),
+        "B",
+    )
     return f"{count / {'GB': 1e9, 'MB': 1e6, 'kB': 1e3, 'B': 1}[unit]:,.{0 if unit == 'B' else 1}f} {unit}"

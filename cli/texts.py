@@ -10,8 +10,17 @@ from twigma.cli.options import clip_options, device_option, say, work_option
 @click.command()
 @work_option
 @clip_options
-@click.option("--revision", help="Commit of the weights' repository.  [default: pinned at first use]")
-@click.option("--most", type=click.IntRange(2), default=2000, show_default=True, help="Random texts of each kind.")
+@click.option(
+    "--revision",
+    help="Commit of the weights' repository.  [default: pinned at first use]",
+)
+@click.option(
+    "--most",
+    type=click.IntRange(2),
+    default=2000,
+    show_default=True,
+    help="Random texts of each kind.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
 @device_option
 def texts(
@@ -35,6 +44,11 @@ def texts(
     """
     from twigma.builder.stages.embed_texts import embed_texts
 
-    counts = embed_texts(work, model, pretrained, device, revision=revision, most=most, seed=seed)
+    counts = embed_texts(
+        work, model, pretrained, device, revision=revision, most=most, seed=seed
+    )
     names = {"text": "posts", "all_captions": "captions", "group": "prompts"}
-    say({names[kind]: count for kind, count in counts.items()}, f"texts of {work} embedded now:")
+    say(
+        {names[kind]: count for kind, count in counts.items()},
+        f"texts of {work} embedded now:",
+    )

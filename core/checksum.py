@@ -24,12 +24,17 @@ def seal(path: Path) -> None:
 def is_sound(path: Path) -> bool:
     """Whether a file is as it was sealed: read through once in a process (a gigabyte takes 0.3 s)."""
     state = path.stat()
-    return state.st_size > 0 and _is_sound(path, state.st_ino, state.st_mtime_ns, state.st_size)
+    return state.st_size > 0 and _is_sound(
+        path, state.st_ino, state.st_mtime_ns, state.st_size
+    )
 
 
 @functools.cache
 def _is_sound(path: Path, *state: int) -> bool:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
         try:
             mark, *places = _mark(data)
         except ValueError:

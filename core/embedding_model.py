@@ -10,9 +10,16 @@ from typing import Any
 
 from twigma.core.workspace import Workspace
 
-IDENTITY = ("model", "revision", "sha256", "seed")  # what tells one embedding model from another
+IDENTITY = (
+    "model",
+    "revision",
+    "sha256",
+    "seed",
+)  # what tells one embedding model from another
 
-Provenance = Mapping[str, Any]  # of an embedding: `model`, and the commit, hash or seed of its weights
+Provenance = Mapping[
+    str, Any
+]  # of an embedding: `model`, and the commit, hash or seed of its weights
 
 
 def embedded_by(folder: Path) -> dict[str, Any]:

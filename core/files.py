@@ -48,7 +48,9 @@ def fsync(path: Path) -> None:
 def write_json(path: Path, value: Any, *, private: bool = False) -> None:
     """Write JSON atomically, keys sorted, so that equal content is equal bytes."""
     with atomic(path, private=private) as partial:
-        partial.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")
+        partial.write_text(
+            json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8"
+        )
 
 
 def write_parquet(path: Path, table: pa.Table, *, private: bool = False) -> None:
@@ -64,7 +66,9 @@ def read_parquet(path: Path, **options: Any) -> pa.Table:
     except (FileNotFoundError, MemoryError):
         raise
     except (pa.ArrowException, ValueError, OSError) as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it and run the command that made it again") from error
+        raise ValueError(
+            f"{path} is damaged ({error}): delete it and run the command that made it again"
+        ) from error
 
 
 def file_sha256(path: Path) -> str:

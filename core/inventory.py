@@ -17,7 +17,12 @@ SHEETS_KEY = "key.csv"  # of `twigma sheets`
 SHEETS_KEY_COLUMNS = ("item", "image_name", "label_10_cluster")
 HASHTAG_COLUMNS = ("hashtag", "item", "id", "created_at", "text", "about_ai_images")
 PARTIAL = re.compile(r"\.(.+)\.([0-9]+)\.partial")
-LEDGER = ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite-journal")
+LEDGER = (
+    "ledger.sqlite",
+    "ledger.sqlite-wal",
+    "ledger.sqlite-shm",
+    "ledger.sqlite-journal",
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,9 @@ HOLDINGS = (
     Holding("ids.parquet", "ids", "rows"),
     Holding("shards/plan/*.parquet", "ids, addresses of photos", "plan"),
     Holding(OUTCOMES, "ids", "cells"),
-    Holding("quarantine*.csv", "lines of lists and archives: ids, authors, texts", "lines"),
+    Holding(
+        "quarantine*.csv", "lines of lists and archives: ids, authors, texts", "lines"
+    ),
     Holding(HASHTAG_SHEET, "ids and texts", "hashtag sheet"),
     Holding(f"*/{HASHTAG_SHEET}", "ids and texts", "hashtag sheet"),
     Holding("shards/[0-9]*.tar", "images by id", "shards"),
@@ -59,7 +66,14 @@ HOLDINGS = (
     Holding(".*lock", "nothing", "nothing"),
     Holding("shards/.lock", "nothing", "nothing"),
 )
-MARKS = ("images.parquet", "ids.parquet", "removed.json", "ledger.sqlite", "pages", "shards")  # of a working folder
+MARKS = (
+    "images.parquet",
+    "ids.parquet",
+    "removed.json",
+    "ledger.sqlite",
+    "pages",
+    "shards",
+)  # of a working folder
 
 
 def quarantine_of(name: str) -> str:
@@ -86,7 +100,9 @@ def holding_of(name: PurePath) -> Holding | None:
     'parts'
     """
     for holding in HOLDINGS:
-        if len(PurePath(holding.pattern).parts) == len(name.parts) and name.match(holding.pattern):
+        if len(PurePath(holding.pattern).parts) == len(name.parts) and name.match(
+            holding.pattern
+        ):
             return holding
     return None
 

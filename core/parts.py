@@ -33,10 +33,16 @@ def part_is_current(path: Path, provenance: Any) -> bool:
 
 def write_part(path: Path, table: pa.Table, provenance: Any) -> None:
     """Write one part of `columns/NAME/` as uncompressed Arrow IPC, marked with what it was made from and a checksum."""
-    marks = {"fingerprint": fingerprint(provenance), "provenance": json.dumps(provenance, sort_keys=True)}
+    marks = {
+        "fingerprint": fingerprint(provenance),
+        "provenance": json.dumps(provenance, sort_keys=True),
+    }
     marked = table.schema.with_metadata(marks | {"crc32": checksum.UNSEALED})
     with atomic(path, private=True) as partial:
-        with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, marked) as writer:
+        with (
+            pa.OSFile(str(partial), "wb") as sink,
+            pa.ipc.new_file(sink, marked) as writer,
+        ):
             writer.write_table(table)
         checksum.seal(partial)
 
@@ -44,7 +50,9 @@ def write_part(path: Path, table: pa.Table, provenance: Any) -> None:
 def read_part(path: Path) -> pa.Table:
     """A part of `columns/NAME/`, memory-mapped; ValueError when it has changed since it was written."""
     if not checksum.is_sound(path):
-        raise ValueError(f"{path} is damaged: delete it and run `twigma {path.parent.name}` again, which makes it anew")
+        raise ValueError(
+            f"{path} is damaged: delete it and run `twigma {path.parent.name}` again, which makes it anew"
+        )
     with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
 
@@ -58,5 +66,9 @@ def read_parts(folder: Path) -> pa.Table:
     """All parts of one `columns/NAME/` folder, in name order; FileNotFoundError when the stage has not run."""
     parts = sorted(folder.glob("*.arrow"))
     if not parts:
-        raise FileNotFoundError(f"no columns in {folder}: run `twigma {folder.name}` on this working folder first")
-    return pa.concat_tables([read_part(path).replace_schema_metadata() for path in parts])
+        raise FileNotFoundError(
+            f"no columns in {folder}: run `twigma {folder.name}` on this working folder first"
+        )
+    return pa.concat_tables(
+        [read_part(path).replace_schema_metadata() for path in parts]
+    )

@@ -14,7 +14,9 @@ P = ParamSpec("P")
 StageFunction = Callable[Concatenate[pa.Table, P], pa.Table]
 
 
-def stage(*, reads: tuple[str, ...], adds: tuple[str, ...]) -> Callable[[StageFunction[P]], StageFunction[P]]:
+def stage(
+    *, reads: tuple[str, ...], adds: tuple[str, ...]
+) -> Callable[[StageFunction[P]], StageFunction[P]]:
     """Declare a stage `Table -> Table`: checked to find `reads`, add exactly `adds`, and keep every row in order."""
 
     def declare(function: StageFunction[P]) -> StageFunction[P]:
@@ -28,9 +30,13 @@ def stage(*, reads: tuple[str, ...], adds: tuple[str, ...]) -> Callable[[StageFu
             extra = set(result.column_names) - set(table.column_names) - set(adds)
             lost = set(table.column_names) - set(result.column_names)
             if extra or lost:
-                raise ValueError(f"{name} adds {sorted(adds)}, but it added {sorted(extra)} and lost {sorted(lost)}")
+                raise ValueError(
+                    f"{name} adds {sorted(adds)}, but it added {sorted(extra)} and lost {sorted(lost)}"
+                )
             if not result["image_name"].equals(table["image_name"]):
-                raise ValueError(f"{name} must keep rows and order: {len(table)} rows in, {len(result)} out")
+                raise ValueError(
+                    f"{name} must keep rows and order: {len(table)} rows in, {len(result)} out"
+                )
             return result
 
         return checked

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 AnyWorkspace = str | os.PathLike[str]  # a `Workspace` is a PathLike too
 WHOLE = "all"  # the name of the only part of a stage that looks at all images together
-PRIVATE = 0o700  # a working folder holds texts and user ids: it is nobody else's to read
+PRIVATE = (
+    0o700  # a working folder holds texts and user ids: it is nobody else's to read
+)
 
 
 class Workspace(os.PathLike[str]):

@@ -29,7 +29,9 @@ from twigma.rehydrate.images.shards import read_images
 
 T = TypeVar("T")
 WITH_PIXELS = ("images", "liked")
-LIKED = pa.schema([("text", pa.string()), ("image_name", pa.string()), ("like_count", pa.int64())])
+LIKED = pa.schema(
+    [("text", pa.string()), ("image_name", pa.string()), ("like_count", pa.int64())]
+)
 LISTED = pa.schema([("file_name", pa.string()), *LIKED])  # as `twigma liked` writes it
 
 
@@ -45,32 +47,59 @@ class Twigma(Parquet):  # type: ignore[misc]
     """The rows of a release, in its order; `images`: one row per stored image that the release lists, by shard."""
 
     BUILDER_CONFIG_CLASS = TwigmaConfig
-    BUILDER_CONFIGS = [TwigmaConfig(name=name) for name in ("metadata", "embeddings", "images", "liked")]  # noqa: RUF012
+    BUILDER_CONFIGS = [
+        TwigmaConfig(name=name)
+        for name in ("metadata", "embeddings", "images", "liked")
+    ]  # noqa: RUF012
     DEFAULT_CONFIG_NAME = "metadata"
 
-    def __init__(self, *args: Any, data_files: Any = None, data_dir: str | None = None, **kwargs: Any):
-        name = kwargs["config_name"] = kwargs.get("config_name") or self.DEFAULT_CONFIG_NAME
+    def __init__(
+        self,
+        *args: Any,
+        data_files: Any = None,
+        data_dir: str | None = None,
+        **kwargs: Any,
+    ):
+        name = kwargs["config_name"] = (
+            kwargs.get("config_name") or self.DEFAULT_CONFIG_NAME
+        )
         self.release: Any = None
         if not data_files and name not in self.builder_configs:
-            raise ValueError(f"twigma has no configuration {name!r}: expected one of {', '.join(self.builder_configs)}")
+            raise ValueError(
+                f"twigma has no configuration {name!r}: expected one of {', '.join(self.builder_configs)}"
+            )
         if not data_files and name == "liked":
             self.folder = os.path.abspath(kwargs.get("liked") or TwigmaConfig.liked)  # noqa: PTH100
             data_files = _liked_files(self.folder)
         elif not data_files:
-            self.release, self.tables = twigma.find_tables("metadata" if name == "images" else name, data_dir)
-            self.shards = twigma.find_shards(kwargs.get("shards") or TwigmaConfig.shards) if name == "images" else {}
-            data_files = DataFilesDict({"train": _with_origins(list(self.shards) or self.tables, self.tables)})
+            self.release, self.tables = twigma.find_tables(
+                "metadata" if name == "images" else name, data_dir
+            )
+            self.shards = (
+                twigma.find_shards(kwargs.get("shards") or TwigmaConfig.shards)
+                if name == "images"
+                else {}
+            )
+            data_files = DataFilesDict(
+                {"train": _with_origins(list(self.shards) or self.tables, self.tables)}
+            )
         super().__init__(*args, data_files=data_files, **kwargs)
         self._rows: pa.Table | None = None
-        self.SLEEP_ON_THREADS_SHUTDOWNS = name not in WITH_PIXELS  # five seconds, for threads that only Parquet has
+        self.SLEEP_ON_THREADS_SHUTDOWNS = (
+            name not in WITH_PIXELS
+        )  # five seconds, for threads that only Parquet has
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_rows": None}  # each process reads the metadata once, none is sent them
+        return self.__dict__ | {
+            "_rows": None
+        }  # each process reads the metadata once, none is sent them
 
     def _split_generators(self, dl_manager: Any) -> Any:
         if self.release is not None:
             names = [str(path).removeprefix(f"{self.release}/") for path in self.tables]
-            twigma.check_files(self.release, names, contents=not dl_manager.is_streaming)
+            twigma.check_files(
+                self.release, names, contents=not dl_manager.is_streaming
+            )
         if self.config.name not in WITH_PIXELS:
             return super()._split_generators(dl_manager)
         schema = self._schema() if self.config.name == "images" else LIKED
@@ -78,15 +107,22 @@ class Twigma(Parquet):  # type: ignore[misc]
             {"image": datasets.Image()} | datasets.Features.from_arrow_schema(schema)
         )
         splits = {split: list(files) for split, files in self.config.data_files.items()}
-        return [datasets.SplitGenerator(s, {"files": f, "row_groups_list": [None] * len(f)}) for s, f in splits.items()]
+        return [
+            datasets.SplitGenerator(s, {"files": f, "row_groups_list": [None] * len(f)})
+            for s, f in splits.items()
+        ]
 
-    def _generate_more_gen_kwargs(self, files: list[str], row_groups_list: list[Any]) -> Iterator[dict[str, Any]]:
+    def _generate_more_gen_kwargs(
+        self, files: list[str], row_groups_list: list[Any]
+    ) -> Iterator[dict[str, Any]]:
         if self.config.name not in WITH_PIXELS:
             yield from super()._generate_more_gen_kwargs(files, row_groups_list)
         else:
             yield from ({"files": [file], "row_groups_list": [None]} for file in files)
 
-    def _generate_tables(self, files: list[str], row_groups_list: list[Any]) -> Iterator[tuple[Key, pa.Table]]:
+    def _generate_tables(
+        self, files: list[str], row_groups_list: list[Any]
+    ) -> Iterator[tuple[Key, pa.Table]]:
         if self.config.name == "images":
             yield from _ahead(self._generate_images(files))
         elif self.config.name == "liked":
@@ -110,7 +146,9 @@ class Twigma(Parquet):  # type: ignore[misc]
         """The rows and columns of the metadata that are asked for, read once in a process."""
         if self._rows is None:
             filters = self.config.filters
-            expression = filters_to_expression(filters) if isinstance(filters, list) else filters
+            expression = (
+                filters_to_expression(filters) if isinstance(filters, list) else filters
+            )
             files = pyarrow.dataset.dataset(self.tables)
             self._rows = files.to_table(columns=self._schema().names, filter=expression)
             _refuse_names(self._rows, self.release)
@@ -148,40 +186,71 @@ def _ahead(items: Iterator[T]) -> Iterator[T]:
 
 def _rows_of(sidecar: Any, metadata: pa.Table) -> pa.Table:
     """The metadata of the images of one shard: few rows, so that joining its blocks to them takes no time."""
-    names = pyarrow.dataset.dataset(str(sidecar)).to_table(columns=["image_name"])["image_name"].combine_chunks()
-    return metadata.filter(pc.is_in(metadata["image_name"], value_set=names)).combine_chunks()
+    names = (
+        pyarrow.dataset.dataset(str(sidecar))
+        .to_table(columns=["image_name"])["image_name"]
+        .combine_chunks()
+    )
+    return metadata.filter(
+        pc.is_in(metadata["image_name"], value_set=names)
+    ).combine_chunks()
 
 
 def _join(block: pa.Table, metadata: pa.Table) -> pa.Table:
     """The images of a block that the metadata lists, with its columns; `path` is the name of the image."""
-    rows = pc.index_in(block["image_name"].combine_chunks(), value_set=metadata["image_name"].combine_chunks())
+    rows = pc.index_in(
+        block["image_name"].combine_chunks(),
+        value_set=metadata["image_name"].combine_chunks(),
+    )
     listed = rows.is_valid()
     table = metadata.take(rows.filter(listed))
     images = block["image"].combine_chunks()
-    parts = [images.filter(listed) if listed.false_count else images, table["image_name"].combine_chunks()]
-    return table.add_column(0, "image", pa.StructArray.from_arrays(parts, ["bytes", "path"]))
+    parts = [
+        images.filter(listed) if listed.false_count else images,
+        table["image_name"].combine_chunks(),
+    ]
+    return table.add_column(
+        0, "image", pa.StructArray.from_arrays(parts, ["bytes", "path"])
+    )
 
 
 def _liked_files(folder: str) -> DataFilesDict:
     """The list of every split that has images."""
     counts = twigma.read_liked(folder)["splits"]
-    paths = {split: f"{folder}/{split}/metadata.jsonl" for split in ("train", "validation", "test") if counts[split]}
-    return DataFilesDict({split: _with_origins([path], []) for split, path in paths.items()})
+    paths = {
+        split: f"{folder}/{split}/metadata.jsonl"
+        for split in ("train", "validation", "test")
+        if counts[split]
+    }
+    return DataFilesDict(
+        {split: _with_origins([path], []) for split, path in paths.items()}
+    )
 
 
 def _liked_rows(file: str) -> pa.Table:
     """The rows of a list, each picture told by its path."""
-    table = pyarrow.json.read_json(file, parse_options=pyarrow.json.ParseOptions(explicit_schema=LISTED))
+    table = pyarrow.json.read_json(
+        file, parse_options=pyarrow.json.ParseOptions(explicit_schema=LISTED)
+    )
     _refuse_names(table, file)
     with _one_sentence():
         untrusted_names.refuse_paths(table["file_name"].to_pylist(), file)
-        untrusted_names.refuse_links(pathlib.Path(os.path.dirname(file)), table["file_name"].to_pylist())  # noqa: PTH120
-    paths = pc.binary_join_element_wise(os.path.dirname(file), table["file_name"], "/").combine_chunks()  # noqa: PTH120
-    image = pa.StructArray.from_arrays([pa.nulls(len(table), pa.binary()), paths], ["bytes", "path"])
+        untrusted_names.refuse_links(
+            pathlib.Path(os.path.dirname(file)), table["file_name"].to_pylist()
+        )  # noqa: PTH120
+    paths = pc.binary_join_element_wise(
+        os.path.dirname(file), table["file_name"], "/"
+    ).combine_chunks()  # noqa: PTH120
+    image = pa.StructArray.from_arrays(
+        [pa.nulls(len(table), pa.binary()), paths], ["bytes", "path"]
+    )
     return table.drop_columns("file_name").add_column(0, "image", image)
 
 
 def _with_origins(files: Sequence[str], also: Sequence[str]) -> DataFilesList:
     """Data files whose cache is made again when one of them, or of the tables they are joined to, has changed."""
     stats = [(path, os.stat(path)) for path in dict.fromkeys([*files, *also])]  # noqa: PTH116
-    return DataFilesList(list(files), [(path, f"{stat.st_mtime_ns}-{stat.st_size}") for path, stat in stats])
+    return DataFilesList(
+        list(files),
+        [(path, f"{stat.st_mtime_ns}-{stat.st_size}") for path, stat in stats],
+    )

@@ -51,7 +51,12 @@ def fetch(cache: Path | None = None) -> Path:
     if (folder / "MANIFEST.json").exists():
         return folder
     try:
-        return _first_sound(folder, lambda path, source: _write(folder, conform(_read(path), str(path)), source))
+        return _first_sound(
+            folder,
+            lambda path, source: _write(
+                folder, conform(_read(path), str(path)), source
+            ),
+        )
     except OSError as error:
         raise OSError(
             f"no TWIGMA release here (data_dir, $TWIGMA_DATA_DIR, ./twigma), and {error}; or make a release with "
@@ -86,7 +91,9 @@ def _kept(folder: Path) -> tuple[Path, dict[str, str]] | None:
 def _folder(cache: Path | None) -> Path:
     import datasets
 
-    return (cache or Path(datasets.config.HF_DATASETS_CACHE)) / f"twigma-zenodo-{RECORD}"
+    return (
+        cache or Path(datasets.config.HF_DATASETS_CACHE)
+    ) / f"twigma-zenodo-{RECORD}"
 
 
 def _first_sound(folder: Path, use: Callable[[Path, Mapping[str, str]], T]) -> T:
@@ -113,14 +120,24 @@ def _table(version: str, folder: Path) -> tuple[Path, dict[str, str]]:
     """Download the file of one version of the record that has the published columns; says where it is from."""
     url = f"{os.environ.get('TWIGMA_ZENODO_URL', 'https://zenodo.org').rstrip('/')}/api/records/{version}"
     with _open(url) as answer:
-        record = load_json(read_answer(iter(lambda: _some(answer), b""), "", url, seconds=ANSWER_SECONDS))
+        record = load_json(
+            read_answer(
+                iter(lambda: _some(answer), b""), "", url, seconds=ANSWER_SECONDS
+            )
+        )
     for entry in record.get("files", []):
         if str(entry["key"]).endswith(TABLES):
             path = _download(entry, folder)
             if _is_table(path):
-                return path, {"url": url, "file": path.name, "checksum": entry["checksum"]}
+                return path, {
+                    "url": url,
+                    "file": path.name,
+                    "checksum": entry["checksum"],
+                }
     found = [entry["key"] for entry in record.get("files", [])]
-    raise ValueError(f"{url} holds no table with the columns {list(columns.PUBLISHED)}: found {found}")
+    raise ValueError(
+        f"{url} holds no table with the columns {list(columns.PUBLISHED)}: found {found}"
+    )
 
 
 def _is_table(path: Path) -> bool:
@@ -135,7 +152,11 @@ def _write(folder: Path, table: pa.Table, source: Mapping[str, str]) -> Path:
     name = "metadata/metadata-train-00000-of-00001.parquet"
     path = folder / name
     write_parquet(path, table)
-    facts = {"bytes": path.stat().st_size, "rows": len(table), "sha256": twigma.sha256(path)}
+    facts = {
+        "bytes": path.stat().st_size,
+        "rows": len(table),
+        "sha256": twigma.sha256(path),
+    }
     manifest = {"dataset": "twigma", "source": dict(source), "files": {name: facts}}
     write_json(folder / "MANIFEST.json", manifest)
     return folder
@@ -147,10 +168,18 @@ def _write(folder: Path, table: pa.Table, source: Mapping[str, str]) -> Path:
 def _open(url: str, first: int = 0) -> IO[bytes]:
     """What a server answers, from byte `first` on if it can."""
     if not url.startswith(("https://", "http://")):
-        raise ValueError(f"expected an http(s) address, found {url!r}: is TWIGMA_ZENODO_URL right?")
-    request = urllib.request.Request(url, headers={"Range": f"bytes={first}-"} if first else {})
+        raise ValueError(
+            f"expected an http(s) address, found {url!r}: is TWIGMA_ZENODO_URL right?"
+        )
+    request = urllib.request.Request(
+        url, headers={"Range": f"bytes={first}-"} if first else {}
+    )
     try:
-        answer: IO[bytes] = within(ANSWER_SECONDS, lambda: urllib.request.urlopen(request, timeout=TIMEOUT), url)
+        answer: IO[bytes] = within(
+            ANSWER_SECONDS,
+            lambda: urllib.request.urlopen(request, timeout=TIMEOUT),
+            url,
+        )
         return answer
     except OSError as error:
         raise OSError(f"{url} does not answer ({error}): try again later") from None
@@ -158,7 +187,9 @@ def _open(url: str, first: int = 0) -> IO[bytes]:
 
 def _some(answer: IO[bytes]) -> bytes:
     """What has arrived, without waiting for more."""
-    read: bytes = answer.read1(BLOCK) if hasattr(answer, "read1") else answer.read(BLOCK)
+    read: bytes = (
+        answer.read1(BLOCK) if hasattr(answer, "read1") else answer.read(BLOCK)
+    )
     return read
 
 
@@ -177,7 +208,9 @@ def _download(entry: Mapping[str, Any], folder: Path) -> Path:
         _fill(file, entry)
         if (found := _digest(part, method)) != stated:
             part.unlink()
-            raise ValueError(f"{path.name}: expected {method} {stated}, found {found}: try again")
+            raise ValueError(
+                f"{path.name}: expected {method} {stated}, found {found}: try again"
+            )
         fsync(part)
         part.replace(path)
     return path
@@ -196,9 +229,14 @@ def _fill(file: IO[bytes], entry: Mapping[str, Any]) -> None:
     if there >= size:
         return
     if size > MOST_BYTES:
-        raise ValueError(f"{name}: the record says {size:,} bytes, at most {MOST_BYTES:,} are fetched")
+        raise ValueError(
+            f"{name}: the record says {size:,} bytes, at most {MOST_BYTES:,} are fetched"
+        )
     pace = Pace(name)
-    with _open(entry["links"]["self"], there) as answer, tqdm(total=size, desc=name, unit="B", unit_scale=True) as bar:
+    with (
+        _open(entry["links"]["self"], there) as answer,
+        tqdm(total=size, desc=name, unit="B", unit_scale=True) as bar,
+    ):
         if there and getattr(answer, "status", 0) != http.HTTPStatus.PARTIAL_CONTENT:
             there = file.truncate(0)  # it sends the whole again
         bar.update(there)
@@ -211,11 +249,15 @@ def _fill(file: IO[bytes], entry: Mapping[str, Any]) -> None:
                     file.truncate(0)
                     raise OSError(f"more than the {size:,} bytes that the record says")
         except (http.client.HTTPException, OSError) as error:
-            raise OSError(f"{name}: the download broke off ({error}): run again to go on") from None
+            raise OSError(
+                f"{name}: the download broke off ({error}): run again to go on"
+            ) from None
         finally:
             file.flush()
     if (found := os.fstat(file.fileno()).st_size) < size:
-        raise OSError(f"{name}: the download broke off at {found:,} of {size:,} bytes: run again to go on")
+        raise OSError(
+            f"{name}: the download broke off at {found:,} of {size:,} bytes: run again to go on"
+        )
 
 
 # -------------------------------------------------------------- conversion
@@ -225,7 +267,9 @@ def _read(path: Path) -> pa.Table:
     """The table in a file as it stands, every cell of a CSV as text."""
     packed, where = path.stat().st_size, str(path)
     if path.suffix == ".parquet":
-        open_parquet(path, packed, where).close()  # refuses one that unpacks to far more
+        open_parquet(
+            path, packed, where
+        ).close()  # refuses one that unpacks to far more
         return pq.read_table(path)
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
@@ -241,25 +285,36 @@ def _read(path: Path) -> pa.Table:
 def _read_csv(source: Any) -> pa.Table:
     """Every cell as text: type inference is what damages ids."""
     options = pyarrow.csv.ConvertOptions(
-        column_types={name: pa.string() for name in columns.PUBLISHED}, null_values=NULLS, strings_can_be_null=True
+        column_types={name: pa.string() for name in columns.PUBLISHED},
+        null_values=NULLS,
+        strings_can_be_null=True,
     )
     return pyarrow.csv.read_csv(
-        source, parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True), convert_options=options
+        source,
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=options,
     )
 
 
 def conform(table: pa.Table, where: str) -> pa.Table:
     """The twelve published columns in their declared types and order; ValueError when the ids are damaged."""
     _refuse_damaged(table["id"], where)
-    arrays = [_cast(table[name], columns.COLUMNS[name].type, f"{where}: {name}") for name in columns.PUBLISHED]
+    arrays = [
+        _cast(table[name], columns.COLUMNS[name].type, f"{where}: {name}")
+        for name in columns.PUBLISHED
+    ]
     return pa.table(arrays, schema=columns.schema(columns.PUBLISHED))
 
 
 def _cast(values: pa.ChunkedArray, to: pa.DataType, where: str) -> pa.ChunkedArray:
     try:
         if pa.types.is_timestamp(to) and pa.types.is_string(values.type):
-            times = pd.to_datetime(values.to_pandas(), utc=True, format="ISO8601").dt.tz_localize(None)
-            return pa.chunked_array([pa.Array.from_pandas(times.dt.floor("ms"), type=to)])
+            times = pd.to_datetime(
+                values.to_pandas(), utc=True, format="ISO8601"
+            ).dt.tz_localize(None)
+            return pa.chunked_array(
+                [pa.Array.from_pandas(times.dt.floor("ms"), type=to)]
+            )
         if pa.types.is_integer(to):  # pandas writes integers beside nulls as 3.0
             return values.cast(pa.float64()).cast(to)
         return values.cast(to)
@@ -274,5 +329,7 @@ def _refuse_damaged(ids: pa.ChunkedArray, where: str) -> None:
     good = pc.fill_null(pc.match_substring_regex(ids, r"^[0-9]{1,19}$"), False)
     if not pc.all(good).as_py():
         example = ids.filter(pc.invert(good))[0].as_py()
-        raise ValueError(f"{where}: expected post ids of digits, found {example!r}: the file is damaged")
+        raise ValueError(
+            f"{where}: expected post ids of digits, found {example!r}: the file is damaged"
+        )
     refuse_damaged(where, pc.unique(ids).to_pylist())

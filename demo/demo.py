@@ -31,7 +31,11 @@ from twigma.rehydrate.sources.x.lookup import lookup
 
 MODELS = Path(__file__).parent / "models"
 CLIP, BLIP, NSFW = MODELS / "clip", MODELS / "blip", MODELS / "nsfw.safetensors"
-REFERENCES = {"photographs": None, "paintings": "artist", "prompts": "prompt"}  # name -> what groups its images
+REFERENCES = {
+    "photographs": None,
+    "paintings": "artist",
+    "prompts": "prompt",
+}  # name -> what groups its images
 TOKEN = "loopback"
 
 
@@ -45,24 +49,44 @@ def demo(out: Path, posts: int = POSTS) -> bool:
 
 
 def _story(out: Path, posts: int) -> bool:
-    world, work, dataset, page = out / "world", out / "work", out / "twigma", out / "report"
+    world, work, dataset, page = (
+        out / "world",
+        out / "work",
+        out / "twigma",
+        out / "report",
+    )
     _refuse_foreign(out)
     build_world(world, posts=posts, references=posts // 4)
     rehydrate(world, work)
     for name, group in REFERENCES.items():
-        add_tars(out / "references" / name, [world / "references" / f"{name}.tar"], group)
+        add_tars(
+            out / "references" / name, [world / "references" / f"{name}.tar"], group
+        )
         embed_shards(out / "references" / name, str(CLIP))
         nsfw_parts(out / "references" / name, NSFW)
     add_columns(work)
     for folder in (work, out / "references" / "prompts"):
         embed_texts(folder, str(CLIP), most=500)
     released = release(work, dataset)
-    liked(work, out / "liked", acknowledge_x_terms=True)  # a world of our own: nobody's terms bind it
-    results = analyze(dataset, page, work=work, references={name: out / "references" / name for name in REFERENCES})
-    report(page, {"twigma": open_images(work)} | {name: open_images(out / "references" / name) for name in REFERENCES})
+    liked(
+        work, out / "liked", acknowledge_x_terms=True
+    )  # a world of our own: nobody's terms bind it
+    results = analyze(
+        dataset,
+        page,
+        work=work,
+        references={name: out / "references" / name for name in REFERENCES},
+    )
+    report(
+        page,
+        {"twigma": open_images(work)}
+        | {name: open_images(out / "references" / name) for name in REFERENCES},
+    )
     rows = read_truths(world, work, dataset, results)
     print(summary(rows))
-    print(f"\n{released.released:,} images of {released.posts:,} posts in {dataset}: in {out}, load_dataset('twigma')")
+    print(
+        f"\n{released.released:,} images of {released.posts:,} posts in {dataset}: in {out}, load_dataset('twigma')"
+    )
     print(f"every figure in {page / 'index.html'}")
     return all(row.ok for row in rows)
 
@@ -73,7 +97,9 @@ def _refuse_foreign(out: Path) -> None:
         return
     for name in ("work", "twigma", "liked", "report", "references"):
         if (out / name).exists():
-            raise ValueError(f"{out / name} is not of an earlier demo: it is left as it is; name another folder")
+            raise ValueError(
+                f"{out / name} is not of an earlier demo: it is left as it is; name another folder"
+            )
 
 
 def rehydrate(world: Path, work: Path) -> None:

@@ -20,7 +20,11 @@ from twigma.rehydrate.sources.x.lookup import Lookup, ask_all, write_outcomes
 
 
 def retry_missing(
-    work: Path, client: XClient, budget: float | None = None, *, post_price: float = POST_PRICE
+    work: Path,
+    client: XClient,
+    budget: float | None = None,
+    *,
+    post_price: float = POST_PRICE,
 ) -> Lookup:
     """Ask again for the posts of `gone_posts`, within the `budget` of the folder, and bring its tables up to date.
 
@@ -34,7 +38,9 @@ def retry_missing(
         write_images_table(work)
         if failure:
             raise failure
-        outcomes = ledger.outcomes(posts[:asked]) | dict.fromkeys(posts[asked:], NOT_ASKED)
+        outcomes = ledger.outcomes(posts[:asked]) | dict.fromkeys(
+            posts[asked:], NOT_ASKED
+        )
         return Lookup(count_outcomes(outcomes), asked, money.spent(ledger))
 
 
@@ -51,10 +57,14 @@ def _gone(work: Path) -> list[str]:
     path = Path(work) / "images.parquet"
     if not path.exists() or not shards.manifests(work):
         return []
-    table = read_parquet(path, columns=["id", "image_name", "url"], filters=pc.field("source") == "x")
+    table = read_parquet(
+        path, columns=["id", "image_name", "url"], filters=pc.field("source") == "x"
+    )
     fetched = shards.read_sidecars(work)
     fetched = fetched.filter(pc.is_in(fetched["status"], value_set=GONE))
-    at = pc.index_in(table["image_name"], value_set=fetched["image_name"].combine_chunks())
+    at = pc.index_in(
+        table["image_name"], value_set=fetched["image_name"].combine_chunks()
+    )
     same = pc.fill_null(pc.equal(table["url"], fetched["url"].take(at)), False)
     return list(dict.fromkeys(table.filter(same)["id"].to_pylist()))
 

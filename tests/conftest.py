@@ -32,11 +32,15 @@ def file_name(media_id: int) -> str:
 
 def jpeg(n: int) -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (40, 30), (n * 4 % 256, 90, 255 - n * 3 % 256)).save(buffer, "JPEG", quality=90)
+    Image.new("RGB", (40, 30), (n * 4 % 256, 90, 255 - n * 3 % 256)).save(
+        buffer, "JPEG", quality=90
+    )
     return buffer.getvalue()
 
 
-def tiny_posts() -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+def tiny_posts() -> tuple[
+    list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]
+]:
     """Posts, media and users: every state, every answer, a video, a retweet, a shared photo, half an emoji."""
     posts, media, users = [], [], []
     for n in range(60):
@@ -45,16 +49,43 @@ def tiny_posts() -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[
         image = snowflake(time - datetime.timedelta(seconds=9), n)
         key = f"{7 if kind == 'video' else 3}_{image}"
         answer, body = ANSWERS[n % len(ANSWERS)], jpeg(n)
-        media.append({"media_key": key, "type": kind, "name": file_name(image), "width": 40, "height": 30})
+        media.append(
+            {
+                "media_key": key,
+                "type": kind,
+                "name": file_name(image),
+                "width": 40,
+                "height": 30,
+            }
+        )
         media[-1] |= {"answer": answer, "body": body}
-        keys = [] if n == 8 else [key, media[0]["media_key"]] if n in (20, 40) else [key]
+        keys = (
+            [] if n == 8 else [key, media[0]["media_key"]] if n in (20, 40) else [key]
+        )
         text = f"{'RT @a: ' if n == 9 else ''}Post {n} #{('AIart', 'dalle', 'other')[n % 3]} é"
-        post = {"id": str(snowflake(time, n)), "author_id": str(1000 + n % 7), "created_at": time, "text": text}
-        counts = {"like_count": n * 3, "quote_count": n % 4, "reply_count": n % 5, "retweet_count": n % 6}
+        post = {
+            "id": str(snowflake(time, n)),
+            "author_id": str(1000 + n % 7),
+            "created_at": time,
+            "text": text,
+        }
+        counts = {
+            "like_count": n * 3,
+            "quote_count": n % 4,
+            "reply_count": n % 5,
+            "retweet_count": n % 6,
+        }
         post |= {"lang": "en", **counts, "possibly_sensitive": n % 4 == 0}
         posts.append(post | {"state": STATES[n % len(STATES)], "media_keys": keys})
     for n in range(7):
-        users.append({"id": str(1000 + n), "username": f"user{n}", "followers_count": 100 * n, "created_at": START})
+        users.append(
+            {
+                "id": str(1000 + n),
+                "username": f"user{n}",
+                "followers_count": 100 * n,
+                "created_at": START,
+            }
+        )
     return posts, media, users
 
 
@@ -75,9 +106,13 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table = pa.Table.from_pylist(rows)
         if "created_at" in table.column_names:
             index = table.schema.get_field_index("created_at")
-            table = table.set_column(index, "created_at", table["created_at"].cast(pa.timestamp("ms")))
+            table = table.set_column(
+                index, "created_at", table["created_at"].cast(pa.timestamp("ms"))
+            )
         pq.write_table(table, folder / f"{name}.parquet")
-    (folder / "ids.csv").write_text("id\n" + "".join(f"{post['id']}\n" for post in posts))
+    (folder / "ids.csv").write_text(
+        "id\n" + "".join(f"{post['id']}\n" for post in posts)
+    )
     return folder
 
 
@@ -93,7 +128,11 @@ def made(tmp_path_factory):
     before = [releasing.contents(folder / name) for name in ("work", "twigma")]
     yield folder
     after = [releasing.contents(folder / name) for name in ("work", "twigma")]
-    assert not [name for old, new in zip(before, after, strict=True) for name, _ in old.items() ^ new.items()]
+    assert not [
+        name
+        for old, new in zip(before, after, strict=True)
+        for name, _ in old.items() ^ new.items()
+    ]
 
 
 @pytest.fixture

@@ -53,7 +53,11 @@ ORDER = [
     "cli",
 ]
 MOST_FILES = 12
-PENDING = {"builder/collect", "analysis/inference", "analysis/page"}  # one import each that runs backwards
+PENDING = {
+    "builder/collect",
+    "analysis/inference",
+    "analysis/page",
+}  # one import each that runs backwards
 FOLDERS = ("core", "rehydrate", "dataset", "builder", "analysis", "cli", "demo")
 FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 
@@ -100,11 +104,17 @@ def test_a_room_imports_only_rooms_before_it(room):
     for path in files:
         for name in imported(path):
             target = room_of(name) if name in MODULES else None
-            assert target is None or target in allowed, f"{path.relative_to(ROOT)} imports {name}, of a later room"
+            assert target is None or target in allowed, (
+                f"{path.relative_to(ROOT)} imports {name}, of a later room"
+            )
 
 
 def test_every_module_is_in_a_room():
-    homeless = [name for name, path in MODULES.items() if room_of(name) is None and path.name != "__init__.py"]
+    homeless = [
+        name
+        for name, path in MODULES.items()
+        if room_of(name) is None and path.name != "__init__.py"
+    ]
     assert [name for name in homeless if not name.startswith("twigma.demo.")] == []
 
 
@@ -112,7 +122,9 @@ def test_every_module_is_in_a_room():
 def test_no_import_runs_in_a_circle():
     graph = defaultdict(set)
     for name, path in MODULES.items():
-        graph[name] = {other for other in imported(path) if other in MODULES and other != name}
+        graph[name] = {
+            other for other in imported(path) if other in MODULES and other != name
+        }
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -123,9 +135,15 @@ def test_no_folder_holds_over_a_dozen_files():
     counts = defaultdict(int)
     for path in FILES:
         counts[path.parent.relative_to(ROOT).as_posix()] += 1
-    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
+    assert {
+        folder: count for folder, count in counts.items() if count > MOST_FILES
+    } == {}
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "folder",
+    sorted({path.parent for path in FILES}),
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_every_room_says_what_it_owns(folder):
     assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8")))

@@ -31,8 +31,14 @@ def test_every_command_has_help_that_explains_its_options(run, name):
     assert result.exit_code == 0
     assert main.commands[name].get_short_help_str(120)[-1] in ".;"
     for option in main.commands[name].params:
-        if isinstance(option, click.Option) and option.name not in ("dialect", "size", "near_duplicates"):
-            assert option.help or option.show_default, f"{name}: {option.name} is not explained"
+        if isinstance(option, click.Option) and option.name not in (
+            "dialect",
+            "size",
+            "near_duplicates",
+        ):
+            assert option.help or option.show_default, (
+                f"{name}: {option.name} is not explained"
+            )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -42,14 +48,27 @@ def test_every_command_stands_in_the_readme(name):
 
 def test_help_lists_the_commands_in_the_order_of_the_flow(run):
     listed = re.findall(r"^  (\w+) {2,}", run("--help").output, re.MULTILINE)
-    flow = ["collect", "rehydrate", "embed", "caption", "nsfw", "dedupe", "cluster", "release", "analyze", "report"]
+    flow = [
+        "collect",
+        "rehydrate",
+        "embed",
+        "caption",
+        "nsfw",
+        "dedupe",
+        "cluster",
+        "release",
+        "analyze",
+        "report",
+    ]
     assert [name for name in listed if name in flow] == flow
 
 
 def test_help_imports_no_heavy_library():
     heavy = {"torch", "pyarrow", "datasets", "faiss", "numpy"}
     code = f"import sys, twigma.cli; print(sorted({heavy} & set(sys.modules)))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert found.stdout.strip() == "[]"
 
 
@@ -61,18 +80,27 @@ def test_help_imports_no_heavy_library():
         (["rehydrate"], "no images table"),
         (["collect"], "no X API token"),
         (["add", "missing.tar"], "missing.tar"),
-        (["embed", "--model", "ViT-L-41", "--pretrained", "none"], "unknown model 'ViT-L-41'"),
+        (
+            ["embed", "--model", "ViT-L-41", "--pretrained", "none"],
+            "unknown model 'ViT-L-41'",
+        ),
         (["embed", "--pretrained", "none"], "no finished shards in work/shards"),
         (["nsfw", "--detector", "none.zip"], "none.zip"),
         (["dedupe"], "no images table"),
         (["cluster"], "no columns in work/columns/embed"),
         (["release"], "no images table"),
         (["analyze"], "no metadata"),
-        (["analyze", "--reference", "paintings"], "no reference set 'paintings' in refs"),
+        (
+            ["analyze", "--reference", "paintings"],
+            "no reference set 'paintings' in refs",
+        ),
         (["analyze", "--reference", "=refs"], "expected NAME=FOLDER"),
         (["reference", "add", "mona"], "no reference set 'mona' is known"),
         (["reference", "add", "mine", "absent.xyz"], "absent.xyz"),
-        (["reference", "add", "diffusiondb", "--parts", "0"], "expected numbers of parts"),
+        (
+            ["reference", "add", "diffusiondb", "--parts", "0"],
+            "expected numbers of parts",
+        ),
         (["report"], "report"),
     ],
 )
@@ -92,7 +120,9 @@ def test_a_list_without_a_token_is_refused_before_anything_is_sent(run, tmp_path
 
 
 def test_the_plan_buys_nothing_and_needs_no_token(run):
-    Path("ids.csv").write_text("id\n" + "\n".join(str(10**18 + 7 * n) for n in range(250)))
+    Path("ids.csv").write_text(
+        "id\n" + "\n".join(str(10**18 + 7 * n) for n in range(250))
+    )
     result = run("rehydrate", "--ids", "ids.csv", "--dry-run")
     assert result.exit_code == 0
     assert "250 to ask: 3 calls, at most $1.25" in result.output
@@ -109,5 +139,11 @@ def test_a_release_folder_that_holds_something_else_is_left_alone(run):
 
 def test_the_console_script_is_installed():
     twigma = Path(sys.executable).parent / "twigma"
-    found = subprocess.run([twigma, "--version"], capture_output=True, text=True, check=True, env=dict(os.environ))
+    found = subprocess.run(
+        [twigma, "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=dict(os.environ),
+    )
     assert re.fullmatch(r"twigma, version \d+\.\d+\.\d+\n", found.stdout)

@@ -18,7 +18,12 @@ README = (ROOT / "README.md").read_text("utf-8")
 PACKAGES = ("rehydrate", "builder", "analysis", "demo", "cli", "benchmarks")
 MODULES = [
     *sorted(ROOT.glob("*.py")),
-    *sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.name != "__init__.py"),
+    *sorted(
+        path
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "__init__.py"
+    ),
 ]
 
 
@@ -44,7 +49,13 @@ def test_the_python_blocks_of_the_readme_run(tmp_path):
     release(releasing.make_work(tmp_path / "work"), tmp_path / "twigma")
     env = os.environ | {"HF_HOME": str(tmp_path / "hf")}
     for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
-        done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, env=env)
+        done = subprocess.run(
+            [sys.executable, "-c", block],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env=env,
+        )
         assert done.returncode == 0, done.stderr
 
 
@@ -64,13 +75,19 @@ def test_pages_are_linked_and_their_pictures_small():
     pages = sorted((ROOT / "docs").glob("*.md"))
     text = README + "".join(page.read_text("utf-8") for page in pages)
     for path in [*pages, *(ROOT / "docs").glob("*.png")]:
-        assert f"({path.name})" in text or f"(docs/{path.name})" in text, f"no page links {path.name}"
+        assert f"({path.name})" in text or f"(docs/{path.name})" in text, (
+            f"no page links {path.name}"
+        )
         assert path.stat().st_size < 150_000
 
 
 def test_every_pinned_version_has_the_hashes_of_its_files():
-    lines = (ROOT / "constraints.txt").read_text("utf-8").replace("\\\n", "").splitlines()
+    lines = (
+        (ROOT / "constraints.txt").read_text("utf-8").replace("\\\n", "").splitlines()
+    )
     pinned = [line for line in lines if not line.startswith("#")]
     assert len(pinned) > 150
     for line in pinned:
-        assert re.fullmatch(r"[a-z0-9][a-z0-9.-]*==\S+( +--hash=sha256:[0-9a-f]{64})+", line), line[:80]
+        assert re.fullmatch(
+            r"[a-z0-9][a-z0-9.-]*==\S+( +--hash=sha256:[0-9a-f]{64})+", line
+        ), line[:80]

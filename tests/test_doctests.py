@@ -10,7 +10,10 @@ import twigma
 
 
 def _modules_with_examples():
-    names = ["twigma", *(found.name for found in pkgutil.walk_packages(twigma.__path__, "twigma."))]
+    names = [
+        "twigma",
+        *(found.name for found in pkgutil.walk_packages(twigma.__path__, "twigma.")),
+    ]
     for name in names:
         spec = importlib.util.find_spec(name)
         if ">>>" in spec.loader.get_source(name):

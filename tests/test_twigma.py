@@ -22,9 +22,20 @@ from twigma.core.files import write_parquet
 from twigma.core.parts import read_part, write_part
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-IDS = [None, None, "1490000000000000001", None, "1490000000000000003", "9007199254740993", "1490000000000000002", None]
+IDS = [
+    None,
+    None,
+    "1490000000000000001",
+    None,
+    "1490000000000000003",
+    "9007199254740993",
+    "1490000000000000002",
+    None,
+]
 IDS += ["18446744073709551615", "7", "0000000000000000001", None]
-LIKES = {each: None if at < 5 else at for at, each in enumerate(sorted(filter(None, IDS)))} | {None: 9}
+LIKES = {
+    each: None if at < 5 else at for at, each in enumerate(sorted(filter(None, IDS)))
+} | {None: 9}
 
 
 def load(*arguments, **options):
@@ -44,7 +55,12 @@ print(len(load_dataset("twigma", split="train")), len(load_dataset("twigma", "em
 print(next(iter(load_dataset("twigma", split="train", streaming=True)))["id"])
 print("twigma" in sys.modules)
 """
-    assert releasing.run(tmp_path, code).split() == ["26", "26", "1490000000000000001", "False"]
+    assert releasing.run(tmp_path, code).split() == [
+        "26",
+        "26",
+        "1490000000000000001",
+        "False",
+    ]
 
 
 def test_another_release_is_not_answered_from_the_cache_of_the_first(made, tmp_path):
@@ -52,9 +68,13 @@ def test_another_release_is_not_answered_from_the_cache_of_the_first(made, tmp_p
     code = "from datasets import load_dataset; print(len(load_dataset('twigma', split='train')))"
     shutil.copytree(made / "twigma", tmp_path / "one" / "twigma")
     (tmp_path / "two").mkdir()
-    release(releasing.make_work(tmp_path / "work", posts=12), tmp_path / "two" / "twigma")
+    release(
+        releasing.make_work(tmp_path / "work", posts=12), tmp_path / "two" / "twigma"
+    )
     cache = {"HF_HOME": str(tmp_path / "hf")}
-    first, second = (releasing.run(tmp_path / name, code, **cache).strip() for name in ("one", "two"))
+    first, second = (
+        releasing.run(tmp_path / name, code, **cache).strip() for name in ("one", "two")
+    )
     assert first == "26"
     assert second != first
     shutil.rmtree(tmp_path / "two" / "twigma")
@@ -68,7 +88,10 @@ def sparse(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sparse")
     releasing.make_work(folder / "work", posts=len(IDS) - 1, local=True)
     table = pq.read_table(folder / "work/images.parquet")
-    write_parquet(folder / "work/images.parquet", columns.add(table, id=IDS, like_count=[LIKES[i] for i in IDS]))
+    write_parquet(
+        folder / "work/images.parquet",
+        columns.add(table, id=IDS, like_count=[LIKES[i] for i in IDS]),
+    )
     part = folder / "work/columns/dedupe/part.arrow"
     write_part(part, columns.add(read_part(part).replace_schema_metadata(), id=IDS), {})
     release(folder / "work", folder / "twigma")
@@ -76,13 +99,23 @@ def sparse(tmp_path_factory):
 
 
 READERS = {
-    "pyarrow": lambda folder: pq.read_table(f"{folder}/metadata").to_pandas(types_mapper=pd.ArrowDtype),
+    "pyarrow": lambda folder: pq.read_table(f"{folder}/metadata").to_pandas(
+        types_mapper=pd.ArrowDtype
+    ),
     "pandas": lambda folder: pd.read_parquet(f"{folder}/metadata"),
-    "polars": lambda folder: pl.read_parquet(f"{folder}/metadata/*.parquet").to_pandas(),
-    "duckdb": lambda folder: duckdb.sql(f"SELECT * FROM '{folder}/metadata/*.parquet'").df(),
+    "polars": lambda folder: pl.read_parquet(
+        f"{folder}/metadata/*.parquet"
+    ).to_pandas(),
+    "duckdb": lambda folder: duckdb.sql(
+        f"SELECT * FROM '{folder}/metadata/*.parquet'"
+    ).df(),
     "datasets": lambda folder: datasets.load_dataset(folder, split="train").to_pandas(),
-    "datasets, streaming": lambda folder: pd.DataFrame(datasets.load_dataset(folder, split="train", streaming=True)),
-    "twigma": lambda folder: twigma.load_dataset(data_dir=folder, split="train").to_pandas(),
+    "datasets, streaming": lambda folder: pd.DataFrame(
+        datasets.load_dataset(folder, split="train", streaming=True)
+    ),
+    "twigma": lambda folder: twigma.load_dataset(
+        data_dir=folder, split="train"
+    ).to_pandas(),
     "twigma, streaming": lambda folder: pd.DataFrame(
         twigma.load_dataset(data_dir=folder, split="train", streaming=True)
     ),
@@ -90,19 +123,28 @@ READERS = {
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_ids_are_exact_and_nulls_stay_nulls_in_every_tool(sparse, reader, tmp_path, monkeypatch):
+def test_ids_are_exact_and_nulls_stay_nulls_in_every_tool(
+    sparse, reader, tmp_path, monkeypatch
+):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
     table = READERS[reader](str(sparse / "twigma"))
-    rows = [tuple(None if pd.isna(cell) else cell for cell in row) for row in table[["id", "like_count"]].to_numpy()]
+    rows = [
+        tuple(None if pd.isna(cell) else cell for cell in row)
+        for row in table[["id", "like_count"]].to_numpy()
+    ]
     known = sorted(filter(None, IDS))
-    assert rows == [(each, LIKES[each]) for each in known] + [(None, LIKES[None])] * (len(IDS) - len(known))
+    assert rows == [(each, LIKES[each]) for each in known] + [(None, LIKES[None])] * (
+        len(IDS) - len(known)
+    )
     assert [likes for _, likes in rows[:6]] == [None] * 5 + [5]
 
 
 # ---------------------------------------------------------------- with ours
 
 
-@pytest.mark.parametrize("first", ["import twigma; import datasets", "import datasets; import twigma"])
+@pytest.mark.parametrize(
+    "first", ["import twigma; import datasets", "import datasets; import twigma"]
+)
 def test_the_name_is_known_in_any_folder_after_import(made, tmp_path, first):
     code = f"""
 {first}
@@ -110,7 +152,9 @@ print(len(datasets.load_dataset("twigma", split="train")), datasets.get_dataset_
 print(len(datasets.load_dataset("csv", data_files="a.csv", split="train")))
 """
     (tmp_path / "a.csv").write_text("x\n1\n2\n")
-    lines = releasing.run(tmp_path, code, TWIGMA_DATA_DIR=str(made / "twigma")).splitlines()
+    lines = releasing.run(
+        tmp_path, code, TWIGMA_DATA_DIR=str(made / "twigma")
+    ).splitlines()
     assert lines == ["26 ['metadata', 'embeddings', 'images', 'liked']", "2"]
 
 
@@ -118,7 +162,14 @@ def test_importing_ours_is_light_and_works_from_a_checkout(tmp_path):
     code = "import sys, twigma; print(sorted({'datasets', 'torch', 'faiss', 'pyarrow', 'numpy'} & set(sys.modules)))"
     assert releasing.run(tmp_path, code).strip() == "[]"
     (tmp_path / "checkout").mkdir()
-    for name in ("twigma.py", "checksum.py", "columns.py", "loader.py", "zenodo.py", "rehydrate"):
+    for name in (
+        "twigma.py",
+        "checksum.py",
+        "columns.py",
+        "loader.py",
+        "zenodo.py",
+        "rehydrate",
+    ):
         (tmp_path / "checkout" / name).symlink_to(ROOT / name)
     code = "import twigma, twigma.core.columns; print(twigma.__file__, twigma.core.columns.PUBLISHED[0])"
     out = releasing.run(tmp_path / "checkout", code).split()
@@ -126,13 +177,23 @@ def test_importing_ours_is_light_and_works_from_a_checkout(tmp_path):
 
 
 def test_the_local_release_is_found(here):
-    assert load().num_rows == len(load(data_dir="twigma")) == len(twigma.load_dataset(split="train")) == 26
+    assert (
+        load().num_rows
+        == len(load(data_dir="twigma"))
+        == len(twigma.load_dataset(split="train"))
+        == 26
+    )
     found = load("embeddings")
-    assert found.features["embedding"] == datasets.List(datasets.Value("float16"), length=releasing.DIM)
+    assert found.features["embedding"] == datasets.List(
+        datasets.Value("float16"), length=releasing.DIM
+    )
     assert found.with_format("numpy")["embedding"][:].shape == (26, releasing.DIM)
     assert load().features == columns.features(columns.METADATA)
     popular = load(columns=["id", "like_count"], filters=[("like_count", ">=", 200)])
-    assert popular.column_names == ["id", "like_count"] and min(popular["like_count"]) >= 200
+    assert (
+        popular.column_names == ["id", "like_count"]
+        and min(popular["like_count"]) >= 200
+    )
     assert len(list(load(streaming=True))) == 26
     explicit = load(data_files={"train": "twigma/metadata/*.parquet"})
     assert explicit["id"][:] == load()["id"][:]
@@ -158,7 +219,9 @@ def test_a_damaged_release_is_refused(here, damage):
     path.write_bytes(data if damage == "flipped" else data[:-9])
     if damage == "missing":
         path.unlink()
-    with pytest.raises(ValueError, match="is missing" if damage == "missing" else "is damaged"):
+    with pytest.raises(
+        ValueError, match="is missing" if damage == "missing" else "is damaged"
+    ):
         load()
 
 
@@ -168,7 +231,10 @@ def test_a_parquet_file_that_is_not_of_the_release_is_not_read(here):
     assert len(load()) == 26
 
 
-@pytest.mark.parametrize("manifest", [None, "{", "[]", '{"dataset": "other", "files": {}}', '{"dataset": "twigma"}'])
+@pytest.mark.parametrize(
+    "manifest",
+    [None, "{", "[]", '{"dataset": "other", "files": {}}', '{"dataset": "twigma"}'],
+)
 def test_a_folder_that_is_not_a_release_is_refused(tmp_path, manifest):
     if manifest is not None:
         (tmp_path / "MANIFEST.json").write_text(manifest)
@@ -188,8 +254,23 @@ def test_a_folder_of_the_same_name_is_passed_over(tmp_path, monkeypatch):
 
 
 def test_the_wheel_holds_the_package_and_its_data_only(tmp_path):
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, env=os.environ | {"SOURCE_DATE_EPOCH": "0"})
+    command = [
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "-t",
+        "wheel",
+        "-d",
+        str(tmp_path),
+    ]
+    subprocess.run(
+        command,
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        env=os.environ | {"SOURCE_DATE_EPOCH": "0"},
+    )
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
     version = f"twigma-{twigma.__version__}.dist-info"
     assert {name.split("/")[0] for name in names} == {"twigma", version}
@@ -204,5 +285,9 @@ def test_the_wheel_holds_the_package_and_its_data_only(tmp_path):
         "twigma/dataset_card.md",
         "twigma/core/columns.py",
     } <= names
-    entry = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).read(f"{version}/entry_points.txt").decode()
+    entry = (
+        zipfile.ZipFile(next(tmp_path.glob("*.whl")))
+        .read(f"{version}/entry_points.txt")
+        .decode()
+    )
     assert "twigma = twigma.cli:main" in entry

@@ -16,7 +16,14 @@ import pandas as pd
 from scipy import stats
 
 from twigma.analysis.inference.proportions import wilson
-from twigma.analysis.vectors.codebook import SAMPLE, Recipe, assign, codebook, training_rows, unit_samples
+from twigma.analysis.vectors.codebook import (
+    SAMPLE,
+    Recipe,
+    assign,
+    codebook,
+    training_rows,
+    unit_samples,
+)
 from twigma.analysis.vectors.components import Components, Moments, components, moments
 
 Array = npt.NDArray[Any]
@@ -49,15 +56,28 @@ def cluster_shares(
     drawn = unit_samples(sets, n, seed)
     by = next(iter(drawn)) if by is None else by
     if by not in drawn:
-        raise ValueError(f"cluster_shares: expected by to be one of {list(drawn)}, found {by!r}")
+        raise ValueError(
+            f"cluster_shares: expected by to be one of {list(drawn)}, found {by!r}"
+        )
     centroids = codebook(np.vstack(list(drawn.values())), k, mode, seed)
-    counts = {name: np.bincount(assign(x, centroids), minlength=k) for name, x in drawn.items()}
+    counts = {
+        name: np.bincount(assign(x, centroids), minlength=k)
+        for name, x in drawn.items()
+    }
     order = np.argsort(-counts[by], kind="stable")
-    rows = [(c + 1, name, int(counts[name][order[c]]), len(drawn[name])) for c in range(k) for name in drawn]
+    rows = [
+        (c + 1, name, int(counts[name][order[c]]), len(drawn[name]))
+        for c in range(k)
+        for name in drawn
+    ]
     table = pd.DataFrame(rows, columns=["cluster", "set", "count", "n"])
     low, high = wilson(table["count"].to_numpy(), table["n"].to_numpy())
-    table = table.assign(share=table["count"] / table["n"], low=low, high=high, k=k, mode=mode, seed=seed)
-    return table[["cluster", "set", "share", "low", "high", "count", "n", "k", "mode", "seed"]]
+    table = table.assign(
+        share=table["count"] / table["n"], low=low, high=high, k=k, mode=mode, seed=seed
+    )
+    return table[
+        ["cluster", "set", "share", "low", "high", "count", "n", "k", "mode", "seed"]
+    ]
 
 
 def kl_matrix(
@@ -87,14 +107,20 @@ def kl_matrix(
     how often a random division of the two samples is at least as divergent; n, m, k, mode, codebook, seed.
     """
     if len(sets) < 2:
-        raise ValueError(f"kl_matrix: expected at least 2 sets to compare, found {list(sets)}")
+        raise ValueError(
+            f"kl_matrix: expected at least 2 sets to compare, found {list(sets)}"
+        )
     drawn = unit_samples(sets, n, seed)
     settings = {"mode": mode, "codebook": codebook, "seed": seed}
     recipe: Recipe = "mauve" if mode == "paper" else "robust"
     rows = []
     for one, other, p, q in _histograms(drawn, k, recipe, codebook, seed):
         rows += [_entry(one, other, p, q, seed), _entry(other, one, q, p, seed)]
-    return pd.DataFrame(rows).assign(**settings).sort_values(["row", "column"], key=_rank(sets), ignore_index=True)
+    return (
+        pd.DataFrame(rows)
+        .assign(**settings)
+        .sort_values(["row", "column"], key=_rank(sets), ignore_index=True)
+    )
 
 
 def kl_sensitivity(
@@ -123,11 +149,24 @@ def kl_sensitivity(
         for k in [k for k in ks if 10 * k <= len(features)]:
             centroids = codebook(features, k, recipe, seed)
             a, b = (np.bincount(assign(x, centroids), minlength=k) for x in (p, q))
-            rows += [(one, other, *r) for r in _quantised(a, b)] + [(other, one, *r) for r in _quantised(b, a)]
+            rows += [(one, other, *r) for r in _quantised(a, b)] + [
+                (other, one, *r) for r in _quantised(b, a)
+            ]
         for row, column, left, right in ((one, other, p, q), (other, one, q, p)):
             rows.append((row, column, "knn", "none", 0, _knn_kl(left, right)))
-            rows.append((row, column, "classifier", "none", 0, _classifier_kl(left, right, seed)))
-    table = pd.DataFrame(rows, columns=["row", "column", "measure", "smoothing", "k", "value"])
+            rows.append(
+                (
+                    row,
+                    column,
+                    "classifier",
+                    "none",
+                    0,
+                    _classifier_kl(left, right, seed),
+                )
+            )
+    table = pd.DataFrame(
+        rows, columns=["row", "column", "measure", "smoothing", "k", "value"]
+    )
     return table.assign(n=len(next(iter(drawn.values()))), mode=mode, seed=seed)
 
 
@@ -146,7 +185,11 @@ def kl_sd(p_counts: Array, q_counts: Array, smoothing: float = KT) -> float:
     ratio = np.log(p / q)
     first = np.sum(p * ratio**2) - np.sum(p * ratio) ** 2
     second = np.sum(p**2 / q) - 1
-    return float(np.sqrt(max(0.0, first) / np.sum(p_counts) + max(0.0, second) / np.sum(q_counts)))
+    return float(
+        np.sqrt(
+            max(0.0, first) / np.sum(p_counts) + max(0.0, second) / np.sum(q_counts)
+        )
+    )
 
 
 def mauve(p_counts: Array, q_counts: Array) -> float:
@@ -164,8 +207,12 @@ def mauve(p_counts: Array, q_counts: Array) -> float:
 def _components(units: Mapping[str, Array], sums: Mapping[str, Moments]) -> Components:
     """Principal components of the unit rows of all sets, up to the first that reaches 90% of the variance."""
     first = next(iter(units.values()))[0]
-    if all((x[:9] == first).all() and (x == first).all() for x in units.values()):  # a few rows tell, as a rule
-        raise ValueError("kl_matrix: all rows of the sets are equal, so there are no clusters to compare")
+    if all(
+        (x[:9] == first).all() and (x == first).all() for x in units.values()
+    ):  # a few rows tell, as a rule
+        raise ValueError(
+            "kl_matrix: all rows of the sets are equal, so there are no clusters to compare"
+        )
     return components(*(sums[name] for name in units)).reaching(VARIANCE)
 
 
@@ -174,17 +221,29 @@ def _histograms(
 ) -> Iterator[tuple[str, str, Array, Array]]:
     """(one, other, counts of one, counts of other) for each pair of sets."""
     if scope not in ("pairwise", "pooled"):
-        raise ValueError(f"kl_matrix: expected codebook 'pairwise' or 'pooled', found {scope!r}")
+        raise ValueError(
+            f"kl_matrix: expected codebook 'pairwise' or 'pooled', found {scope!r}"
+        )
     sums = {name: moments(x) for name, x in drawn.items()}
-    groups = [(*pair,) for pair in combinations(drawn, 2)] if scope == "pairwise" else [tuple(drawn)]
+    groups = (
+        [(*pair,) for pair in combinations(drawn, 2)]
+        if scope == "pairwise"
+        else [tuple(drawn)]
+    )
     for names in groups:
-        counts = pooled_counts({name: drawn[name] for name in names}, k, recipe, seed, sums)
+        counts = pooled_counts(
+            {name: drawn[name] for name in names}, k, recipe, seed, sums
+        )
         for one, other in combinations(names, 2):
             yield one, other, counts[one], counts[other]
 
 
 def pooled_counts(
-    units: Mapping[str, Array], k: int, recipe: Recipe, seed: int, sums: Mapping[str, Moments] | None = None
+    units: Mapping[str, Array],
+    k: int,
+    recipe: Recipe,
+    seed: int,
+    sums: Mapping[str, Moments] | None = None,
 ) -> dict[str, Array]:
     """Rows of each set in the buckets of all of them together, from unit rows; the later set stacked first.
 
@@ -199,17 +258,24 @@ def pooled_counts(
         mine = (start <= rows) & (rows < end)
         features[mine] = within.project(units[name][rows[mine] - start])
     centroids = codebook(features, k, recipe, seed)
-    return {name: np.bincount(_nearest(x, centroids, within), minlength=k) for name, x in units.items()}
+    return {
+        name: np.bincount(_nearest(x, centroids, within), minlength=k)
+        for name, x in units.items()
+    }
 
 
-def _nearest(x: Array, centroids: npt.NDArray[np.float32], within: Components) -> npt.NDArray[np.int64]:
+def _nearest(
+    x: Array, centroids: npt.NDArray[np.float32], within: Components
+) -> npt.NDArray[np.int64]:
     """Index of the nearest centroid of each row among the components, without projecting it.
 
     |Aᵀ(x − m) − c|² is least where (x − m)·Ac − |c|²/2 is largest.
     """
     wide = within.axes @ centroids.T.astype(np.float64)
     offset = within.mean @ wide + (centroids.astype(np.float64) ** 2).sum(axis=1) / 2
-    return np.asarray(np.argmax(x @ wide.astype(x.dtype) - offset.astype(x.dtype), axis=1))
+    return np.asarray(
+        np.argmax(x @ wide.astype(x.dtype) - offset.astype(x.dtype), axis=1)
+    )
 
 
 def _entry(row: str, column: str, p: Array, q: Array, seed: int) -> dict[str, Any]:
@@ -245,7 +311,10 @@ def _permutation_p(p: Array, q: Array, value: float, seed: int) -> float:
 def _quantised(p: Array, q: Array) -> list[tuple[str, str, int, float]]:
     k, mean = len(p), (_shares(p, 0) + _shares(q, 0)) / 2
     js = (kl(_shares(p, 0), mean, 0) + kl(_shares(q, 0), mean, 0)) / 2
-    smoothed = [("kl", name, k, kl(p, q, add)) for name, add in (("none", 0.0), ("kt", KT), ("laplace", 1.0))]
+    smoothed = [
+        ("kl", name, k, kl(p, q, add))
+        for name, add in (("none", 0.0), ("kt", KT), ("laplace", 1.0))
+    ]
     return [*smoothed, ("js", "none", k, js), ("mauve", "none", k, mauve(p, q))]
 
 
@@ -253,13 +322,29 @@ def _knn_kl(p: Array, q: Array, k: int = 5) -> float:
     """d/n Σ ln(ν_i/ρ_i) + ln(m/(n−1)): ν, ρ the distances to the k-th neighbour in q and in the rest of p."""
     from sklearn.neighbors import NearestNeighbors
 
-    rho = NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(p).kneighbors(p)[0][:, -1].astype(float)
-    nu = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(q).kneighbors(p)[0][:, -1].astype(float)
+    rho = (
+        NearestNeighbors(n_neighbors=k + 1, algorithm="brute")
+        .fit(p)
+        .kneighbors(p)[0][:, -1]
+        .astype(float)
+    )
+    nu = (
+        NearestNeighbors(n_neighbors=k, algorithm="brute")
+        .fit(q)
+        .kneighbors(p)[0][:, -1]
+        .astype(float)
+    )
     some = (rho > 0) & (nu > 0)  # duplicates have no density
     if not some.any():
-        warnings.warn("kl_sensitivity: a set of equal rows has no density, so 'knn' is unknown", stacklevel=3)
+        warnings.warn(
+            "kl_sensitivity: a set of equal rows has no density, so 'knn' is unknown",
+            stacklevel=3,
+        )
         return float("nan")
-    return float(p.shape[1] * np.mean(np.log(nu[some] / rho[some])) + np.log(len(q) / (len(p) - 1)))
+    return float(
+        p.shape[1] * np.mean(np.log(nu[some] / rho[some]))
+        + np.log(len(q) / (len(p) - 1))
+    )
 
 
 def _classifier_kl(p: Array, q: Array, seed: int) -> float:
@@ -270,7 +355,9 @@ def _classifier_kl(p: Array, q: Array, seed: int) -> float:
     x, y = np.vstack([p, q]).astype(float), np.r_[np.ones(len(p)), np.zeros(len(q))]
     x = (x - x.mean(0)) / x.std(0).max()
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    odds = cross_val_predict(LogisticRegression(max_iter=2000), x, y, cv=folds, method="decision_function")
+    odds = cross_val_predict(
+        LogisticRegression(max_iter=2000), x, y, cv=folds, method="decision_function"
+    )
     return float(odds[: len(p)].mean() - np.log(len(p) / len(q)))
 
 

@@ -42,19 +42,37 @@ def hubness(
     """
     m = len(reference)
     if m < 3:
-        raise ValueError(f"hubness: expected at least 3 reference rows to compare, found {m}")
+        raise ValueError(
+            f"hubness: expected at least 3 reference rows to compare, found {m}"
+        )
     k = min(k, m - 1)
     asked = sampled_rows(len(query), min(n, len(query)), seed)
     index = search(query[asked], reference, k)[1]
     count = np.bincount(index.ravel(), minlength=m)
     rng = np.random.default_rng(seed)
-    drawn = [_skewness(index[rng.integers(len(index), size=len(index))], m) for _ in range(DRAWS)]
+    drawn = [
+        _skewness(index[rng.integers(len(index), size=len(index))], m)
+        for _ in range(DRAWS)
+    ]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    found = {"value": _skewness(index, m), "low": float(low), "high": float(high), "largest": int(count.max())}
-    return found | {"never": float((count == 0).mean()), "k": k, "n": len(index), "m": m, "seed": seed}
+    found = {
+        "value": _skewness(index, m),
+        "low": float(low),
+        "high": float(high),
+        "largest": int(count.max()),
+    }
+    return found | {
+        "never": float((count == 0).mean()),
+        "k": k,
+        "n": len(index),
+        "m": m,
+        "seed": seed,
+    }
 
 
-def csls(query: Array, reference: Array, rows: Any, k: int = NEIGHBOURS) -> pd.DataFrame:
+def csls(
+    query: Array, reference: Array, rows: Any, k: int = NEIGHBOURS
+) -> pd.DataFrame:
     """Nearest reference row of some queries by CSLS(x, y) = 2 cos(x, y) − r(x) − r(y) (Conneau et al. 2018).
 
     r(x) is the mean cosine of x to its `k` nearest reference rows, r(y) that of y to its `k` nearest queries, so that
@@ -70,14 +88,26 @@ def csls(query: Array, reference: Array, rows: Any, k: int = NEIGHBOURS) -> pd.D
     """
     rows = np.asarray(rows)
     if not len(rows) or rows.max() >= len(query):
-        raise ValueError(f"csls: expected rows of the {len(query)} queries, found {rows.tolist()[:10]}")
+        raise ValueError(
+            f"csls: expected rows of the {len(query)} queries, found {rows.tolist()[:10]}"
+        )
     similarity, index = nearest(query[rows], reference, min(k, len(reference)))
     candidates, place = np.unique(index, return_inverse=True)
-    crowd = nearest(reference[candidates], query, min(k, len(query)))[0].mean(axis=1, dtype=np.float64)
-    score = 2.0 * similarity - similarity.mean(axis=1, dtype=np.float64)[:, None] - crowd[place.reshape(index.shape)]
+    crowd = nearest(reference[candidates], query, min(k, len(query)))[0].mean(
+        axis=1, dtype=np.float64
+    )
+    score = (
+        2.0 * similarity
+        - similarity.mean(axis=1, dtype=np.float64)[:, None]
+        - crowd[place.reshape(index.shape)]
+    )
     best = score.argmax(axis=1)[:, None]
-    taken = (np.take_along_axis(x, best, axis=1)[:, 0] for x in (index, score, similarity))
-    return pd.DataFrame(dict(zip(("reference", "csls", "similarity"), taken, strict=True))).assign(row=rows)
+    taken = (
+        np.take_along_axis(x, best, axis=1)[:, 0] for x in (index, score, similarity)
+    )
+    return pd.DataFrame(
+        dict(zip(("reference", "csls", "similarity"), taken, strict=True))
+    ).assign(row=rows)
 
 
 def _skewness(index: npt.NDArray[np.int64], m: int) -> float:

@@ -18,7 +18,10 @@ GRID = 80  # cells per side for the density
 
 
 def joint_map(
-    sets: Mapping[str, NDArray[np.floating]], method: str = "pca", n: int = MAP_N, seed: int = 0
+    sets: Mapping[str, NDArray[np.floating]],
+    method: str = "pca",
+    n: int = MAP_N,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Equally many images of every set, mapped together to the plane (Fig 2a).
 
@@ -36,10 +39,18 @@ def joint_map(
     rng = np.random.default_rng(seed)
     for name, x in sets.items():
         matrix(x, f"fig2a: set {name!r}")
-    size = min(n, *(len(x) for x in sets.values())) if len(sets) > 1 else min(n, len(next(iter(sets.values()))))
-    pooled = np.concatenate([x[rng.choice(len(x), size, replace=False)] for x in sets.values()])
+    size = (
+        min(n, *(len(x) for x in sets.values()))
+        if len(sets) > 1
+        else min(n, len(next(iter(sets.values()))))
+    )
+    pooled = np.concatenate(
+        [x[rng.choice(len(x), size, replace=False)] for x in sets.values()]
+    )
     points = _umap(pooled, seed) if method == "umap" else _pca(pooled)
-    return pd.DataFrame({"set": np.repeat(list(sets), size), "x": points[:, 0], "y": points[:, 1]})
+    return pd.DataFrame(
+        {"set": np.repeat(list(sets), size), "x": points[:, 0], "y": points[:, 1]}
+    )
 
 
 def _pca(pooled: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -53,7 +64,13 @@ def _pca(pooled: NDArray[np.floating]) -> NDArray[np.floating]:
 def _umap(pooled: NDArray[np.floating], seed: int) -> NDArray[np.floating]:
     from umap import UMAP
 
-    mapper = UMAP(n_neighbors=min(15, len(pooled) - 1), min_dist=0.1, metric="cosine", random_state=seed, n_jobs=1)
+    mapper = UMAP(
+        n_neighbors=min(15, len(pooled) - 1),
+        min_dist=0.1,
+        metric="cosine",
+        random_state=seed,
+        n_jobs=1,
+    )
     return np.asarray(mapper.fit_transform(pooled))
 
 
@@ -71,9 +88,15 @@ def overlaps(points: pd.DataFrame) -> pd.DataFrame:
     DataFrame (set_a, set_b, overlap, n), `n` images of each set.
     """
     grid = _grid(points)
-    density = {str(name): _density(group, grid) for name, group in points.groupby("set", sort=False)}
+    density = {
+        str(name): _density(group, grid)
+        for name, group in points.groupby("set", sort=False)
+    }
     n = len(points) // len(density)
-    rows = [(a, b, float(np.minimum(density[a], density[b]).sum()), n) for a, b in combinations(density, 2)]
+    rows = [
+        (a, b, float(np.minimum(density[a], density[b]).sum()), n)
+        for a, b in combinations(density, 2)
+    ]
     return pd.DataFrame(rows, columns=["set_a", "set_b", "overlap", "n"])
 
 
@@ -81,7 +104,9 @@ def _grid(points: pd.DataFrame) -> NDArray[np.float64]:
     axes = []
     for name in ("x", "y"):
         low, high = points[name].min(), points[name].max()
-        axes.append(np.linspace(low - 0.15 * (high - low), high + 0.15 * (high - low), GRID))
+        axes.append(
+            np.linspace(low - 0.15 * (high - low), high + 0.15 * (high - low), GRID)
+        )
     return np.stack([axis.ravel() for axis in np.meshgrid(*axes)])
 
 

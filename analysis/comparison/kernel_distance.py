@@ -17,7 +17,9 @@ from twigma.analysis.vectors.codebook import SAMPLE, size_matched
 from twigma.analysis.vectors.spectra import unit
 
 BLOCK = 1000  # rows of a set in a block, as in KID
-BLOCKS = 10  # at least, where a set has fewer than 10,000 rows: the interval comes from them
+BLOCKS = (
+    10  # at least, where a set has fewer than 10,000 rows: the interval comes from them
+)
 PERMUTATIONS = 499
 SIGMA = 10.0  # of the kernel of CMMD
 SCALE = 1000.0  # CMMD is stated in thousandths
@@ -61,11 +63,16 @@ def cmmd(x: Array, y: Array, *, seed: int = 0) -> Discrepancy:
     """
     x, y = unit(matrix(x, "cmmd")), unit(matrix(y, "cmmd"))
     found = _discrepancy(x, y, lambda a, b: np.exp((a @ b.T - 1) / SIGMA**2), seed)
-    scaled = {name: SCALE * getattr(found, name) for name in ("value", "low", "high", "noise_95")}
+    scaled = {
+        name: SCALE * getattr(found, name)
+        for name in ("value", "low", "high", "noise_95")
+    }
     return found._replace(**scaled)
 
 
-def kernel_distances(sets: Mapping[str, Array], *, n: int = SAMPLE, seed: int = 0) -> pd.DataFrame:
+def kernel_distances(
+    sets: Mapping[str, Array], *, n: int = SAMPLE, seed: int = 0
+) -> pd.DataFrame:
     """KID and CMMD of every two sets, in equal samples.
 
     Returns
@@ -75,7 +82,12 @@ def kernel_distances(sets: Mapping[str, Array], *, n: int = SAMPLE, seed: int = 
     """
     drawn = size_matched(sets, n, seed)
     rows = [
-        {"set_a": a, "set_b": b, "metric": metric, **measure(drawn[a], drawn[b], seed=seed)._asdict()}
+        {
+            "set_a": a,
+            "set_b": b,
+            "metric": metric,
+            **measure(drawn[a], drawn[b], seed=seed)._asdict(),
+        }
         for a, b in combinations(drawn, 2)
         for metric, measure in (("kid", kid), ("cmmd", cmmd))
     ]
@@ -87,7 +99,12 @@ def kernel_distances(sets: Mapping[str, Array], *, n: int = SAMPLE, seed: int = 
 
 def _discrepancy(x: Array, y: Array, kernel: Kernel, seed: int) -> Discrepancy:
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if x.ndim != 2 or x.shape != y.shape or len(x) < SMALLEST or not (np.isfinite(x).all() and np.isfinite(y).all()):
+    if (
+        x.ndim != 2
+        or x.shape != y.shape
+        or len(x) < SMALLEST
+        or not (np.isfinite(x).all() and np.isfinite(y).all())
+    ):
         raise ValueError(
             f"kernel distance: expected two finite matrices of one shape with at least {SMALLEST} rows, "
             f"found {x.shape} and {y.shape}; draw equal samples of rows that have an embedding"
@@ -95,7 +112,9 @@ def _discrepancy(x: Array, y: Array, kernel: Kernel, seed: int) -> Discrepancy:
     rng = np.random.default_rng(seed)
     size = min(BLOCK, len(x) // BLOCKS)
     count = len(x) // size
-    rows = [rng.permutation(len(x))[: count * size].reshape(count, size) for _ in range(2)]
+    rows = [
+        rng.permutation(len(x))[: count * size].reshape(count, size) for _ in range(2)
+    ]
     values, null = np.empty(count), np.zeros(PERMUTATIONS)
     for i, (a, b) in enumerate(zip(*rows, strict=True)):
         pooled = np.vstack([x[a], y[b]])
@@ -105,7 +124,15 @@ def _discrepancy(x: Array, y: Array, kernel: Kernel, seed: int) -> Discrepancy:
     value = float(values.mean())
     half = float(stats.t.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count))
     p = float((1 + (null >= value).sum()) / (1 + PERMUTATIONS))
-    return Discrepancy(value, value - half, value + half, p, float(np.quantile(null, 0.95)), count * size, count)
+    return Discrepancy(
+        value,
+        value - half,
+        value + half,
+        p,
+        float(np.quantile(null, 0.95)),
+        count * size,
+        count,
+    )
 
 
 def _divisions(kernel: Floats, rng: np.random.Generator) -> Floats:
@@ -117,5 +144,7 @@ def _divisions(kernel: Floats, rng: np.random.Generator) -> Floats:
     inside = np.einsum("ij,ij->j", first, kernel @ first)
     towards = kernel.sum(axis=1) @ first
     outside = kernel.sum() - 2 * towards + inside
-    result: Floats = (inside + outside) / (size * (size - 1)) - 2 * (towards - inside) / size**2
+    result: Floats = (inside + outside) / (size * (size - 1)) - 2 * (
+        towards - inside
+    ) / size**2
     return result

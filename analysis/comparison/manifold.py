@@ -45,21 +45,35 @@ def manifold(reference: Array, x: Array, k: int = NEIGHBOURS) -> Manifold:
     """
     from sklearn.metrics import pairwise_distances_chunked
 
-    reference, x = matrix(reference, "manifold: reference", k + 1), matrix(x, "manifold: x", k + 1)
+    reference, x = (
+        matrix(reference, "manifold: reference", k + 1),
+        matrix(x, "manifold: x", k + 1),
+    )
     radius, own = _radii(reference, k), _radii(x, k)
-    inside = pairwise_distances_chunked(x, reference, reduce_func=lambda d, _: (d <= radius).sum(axis=1))
+    inside = pairwise_distances_chunked(
+        x, reference, reduce_func=lambda d, _: (d <= radius).sum(axis=1)
+    )
     balls = np.concatenate(list(inside)).astype(np.float64)
     seen = pairwise_distances_chunked(
-        reference, x, reduce_func=lambda d, at: ((d <= own).any(axis=1), d.min(axis=1) <= radius[at : at + len(d)])
+        reference,
+        x,
+        reduce_func=lambda d, at: (
+            (d <= own).any(axis=1),
+            d.min(axis=1) <= radius[at : at + len(d)],
+        ),
     )
-    recall, coverage = (np.concatenate(parts).astype(np.float64) for parts in zip(*seen, strict=True))
+    recall, coverage = (
+        np.concatenate(parts).astype(np.float64) for parts in zip(*seen, strict=True)
+    )
     n, m, j = len(reference), len(x), np.arange(1, k + 1)
     same = 1 - float(np.prod((n - j) / (n + m - j)))
     density = interval(float(balls.mean()) / k, balls / k)
     return Manifold(_share(balls > 0), _share(recall), density, _share(coverage), same)
 
 
-def manifolds(sets: Mapping[str, Array], *, k: int = NEIGHBOURS, n: int = SAMPLE, seed: int = 0) -> pd.DataFrame:
+def manifolds(
+    sets: Mapping[str, Array], *, k: int = NEIGHBOURS, n: int = SAMPLE, seed: int = 0
+) -> pd.DataFrame:
     """`manifold` of every ordered pair of sets, in equal samples of unit rows.
 
     Returns
@@ -71,8 +85,12 @@ def manifolds(sets: Mapping[str, Array], *, k: int = NEIGHBOURS, n: int = SAMPLE
     for reference, name in permutations(drawn, 2):
         found = manifold(drawn[reference], drawn[name], k)
         for metric in Manifold._fields[:4]:
-            given = getattr(found, metric)._asdict() | {"coverage_same": found.coverage_same}
-            rows.append({"reference": reference, "set": name, "metric": metric, **given})
+            given = getattr(found, metric)._asdict() | {
+                "coverage_same": found.coverage_same
+            }
+            rows.append(
+                {"reference": reference, "set": name, "metric": metric, **given}
+            )
     return pd.DataFrame(rows).assign(k=k, seed=seed)
 
 
@@ -80,7 +98,9 @@ def _radii(x: Array, k: int) -> Floats:
     """Distance of each row to its k-th nearest other row."""
     from sklearn.metrics import pairwise_distances_chunked
 
-    parts = pairwise_distances_chunked(x, x, reduce_func=lambda d, _: np.partition(d, k, axis=1)[:, k])
+    parts = pairwise_distances_chunked(
+        x, x, reduce_func=lambda d, _: np.partition(d, k, axis=1)[:, k]
+    )
     return np.concatenate(list(parts)).astype(np.float64)
 
 

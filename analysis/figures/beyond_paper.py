@@ -20,8 +20,15 @@ def set_metrics(data: Inputs, settings: Settings) -> Result:
     kernel = kernel_distances(sets, seed=settings.seed)
     shared = manifolds(sets, seed=settings.seed)
     ours = sets.pop(OURS)
-    hubs = [{"reference": name, **hubness(ours, x, seed=settings.seed, search=data.search)} for name, x in sets.items()]
-    tables = {"set_distance": kernel, "set_manifold": shared, "set_hubness": pd.DataFrame(hubs)}
+    hubs = [
+        {"reference": name, **hubness(ours, x, seed=settings.seed, search=data.search)}
+        for name, x in sets.items()
+    ]
+    tables = {
+        "set_distance": kernel,
+        "set_manifold": shared,
+        "set_hubness": pd.DataFrame(hubs),
+    }
     values = entries(kernel, "", ["metric", "set_a", "set_b"], "value")
     values |= entries(shared, "", ["metric", "reference", "set"], "value")
     values |= entries(tables["set_hubness"], "hubness", ["reference"], "value")

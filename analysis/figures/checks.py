@@ -10,7 +10,12 @@ import pandas as pd
 
 from twigma.analysis.figures.fig2d_eq1 import thinned, weighted
 from twigma.analysis.inputs.load import OURS, Inputs
-from twigma.analysis.inputs.requirements import Result, Settings, entries, missing_requirements
+from twigma.analysis.inputs.requirements import (
+    Result,
+    Settings,
+    entries,
+    missing_requirements,
+)
 
 
 def granularity(data: Inputs, settings: Settings) -> Result:
@@ -35,16 +40,27 @@ def entropies(data: Inputs, settings: Settings) -> Result:
 
     table = measured(data.sets(), seed=settings.seed, blocks=blocks(data))
     values = entries(table, "entropy_k", ["k", "set"], "entropy")
-    return Result(int(table["n"].max()), {"entropy_k": table}, values, thinned(data.images))
+    return Result(
+        int(table["n"].max()), {"entropy_k": table}, values, thinned(data.images)
+    )
 
 
 def near_duplicates(data: Inputs, settings: Settings) -> Result:
     """The numbers of Fig 3a and 3b with and without near duplicates."""
-    from twigma.analysis.variation.duplicate_sensitivity import near_duplicates as measured
+    from twigma.analysis.variation.duplicate_sensitivity import (
+        near_duplicates as measured,
+    )
 
-    table = measured(data.sets(), grouped(data, settings), seed=settings.seed, blocks=blocks(data))
+    table = measured(
+        data.sets(), grouped(data, settings), seed=settings.seed, blocks=blocks(data)
+    )
     values = entries(table, "near_duplicates", ["metric", "set"], "without")
-    return Result(int(table["drawn"].max()), {"near_duplicates": table}, values, thinned(data.images))
+    return Result(
+        int(table["drawn"].max()),
+        {"near_duplicates": table},
+        values,
+        thinned(data.images),
+    )
 
 
 # ------------------------------------------------------------------ what the variation of the sets is computed from
@@ -69,8 +85,15 @@ def by_prompt(data: Inputs, settings: Settings) -> tuple[Any, Any, tuple[str, ..
     images = data.references[settings.prompts]
     gone = left_out(images.table.take(pa.array(images.rows)))
     keep = ~gone.any(axis=1).to_numpy()
-    counts = {"blurred as NSFW": int(gone["blurred"].sum()), "repeats of one generation": int(gone["repeated"].sum())}
-    notes = [f"{count} images of {images.name} are left out: {reason}." for reason, count in counts.items() if count]
+    counts = {
+        "blurred as NSFW": int(gone["blurred"].sum()),
+        "repeats of one generation": int(gone["repeated"].sum()),
+    }
+    notes = [
+        f"{count} images of {images.name} are left out: {reason}."
+        for reason, count in counts.items()
+        if count
+    ]
     return images.embedding[keep], images.values("group")[keep], tuple(notes)
 
 
@@ -81,5 +104,11 @@ def blocks(data: Inputs) -> dict[str, Any]:
         column = "author_id" if images.name == OURS else "group"
         if images.has(column) and len(images.rows):
             names = pd.Series(images.thinned(images.values(column)), dtype=object)
-            owners[images.name] = names.where(names.notna(), names.index.astype(str) + " alone").to_numpy()
-    return {name: np.asarray(labels) for name, labels in owners.items() if len(set(labels)) > 1}
+            owners[images.name] = names.where(
+                names.notna(), names.index.astype(str) + " alone"
+            ).to_numpy()
+    return {
+        name: np.asarray(labels)
+        for name, labels in owners.items()
+        if len(set(labels)) > 1
+    }

@@ -25,10 +25,22 @@ def fig2d(role: str) -> Callable[[Inputs, Settings], Result]:
 
         similarity, weights = _similarity(data, settings, role), data.images.weights()
         likes, blocks = data.images.values("like_count"), _owners(data.images)
-        table = likes_by_quintile(quintiles(similarity, weights), likes, weights, blocks)
-        level = {f"similarity/{role}": {"value": float(similarity.mean()), "n": len(similarity)}}
+        table = likes_by_quintile(
+            quintiles(similarity, weights), likes, weights, blocks
+        )
+        level = {
+            f"similarity/{role}": {
+                "value": float(similarity.mean()),
+                "n": len(similarity),
+            }
+        }
         values = entries(table, f"likes/{role}", ["quintile"], "mean") | level
-        return Result(int(table["n"].sum()), {f"fig2d_{role}": table}, values, weighted(data.images))
+        return Result(
+            int(table["n"].sum()),
+            {f"fig2d_{role}": table},
+            values,
+            weighted(data.images),
+        )
 
     return run
 
@@ -40,9 +52,14 @@ def eq1(role: str) -> Callable[[Inputs, Settings], Result]:
         from twigma.analysis.likes import eq1 as likes
 
         given = _regressed(data, settings, role)
-        table = pd.concat([likes.eq1(**given, mode="paper"), likes.eq1(**given, mode="robust")], ignore_index=True)
+        table = pd.concat(
+            [likes.eq1(**given, mode="paper"), likes.eq1(**given, mode="robust")],
+            ignore_index=True,
+        )
         values = entries(table, f"eq1/{role}", ["mode", "term"], "irr")
-        return Result(int(table["n"].max()), {f"eq1_{role}": table}, values, weighted(data.images))
+        return Result(
+            int(table["n"].max()), {f"eq1_{role}": table}, values, weighted(data.images)
+        )
 
     return run
 
@@ -54,11 +71,22 @@ def eq1_sensitivity(role: str) -> Callable[[Inputs, Settings], Result]:
         from twigma.analysis.likes import eq1 as likes
 
         images, similarity = data.images, _similarity(data, settings, role)
-        extra = {"months": _months(images), "similarity": similarity, "covariates": _covariates(images)}
+        extra = {
+            "months": _months(images),
+            "similarity": similarity,
+            "covariates": _covariates(images),
+        }
         table = likes.eq1_sensitivity(**_regressed(data, settings, role), **extra)
-        table = table[table["term"].str.match("followers|quintile|similarity")].reset_index(drop=True)
+        table = table[
+            table["term"].str.match("followers|quintile|similarity")
+        ].reset_index(drop=True)
         values = entries(table, f"eq1_sensitivity/{role}", ["variant", "term"], "irr")
-        return Result(int(table["n"].max()), {f"eq1_{role}_sensitivity": table}, values, weighted(data.images))
+        return Result(
+            int(table["n"].max()),
+            {f"eq1_{role}_sensitivity": table},
+            values,
+            weighted(data.images),
+        )
 
     return run
 
@@ -94,8 +122,12 @@ def thinned(images: Images) -> tuple[str, ...]:
     if weights is None:
         return ()
     kept, all_ = len(images.thinned(images.rows)), len(images.rows)
-    why = " ".join(note.partition(":")[2].strip().capitalize() for note in notes(images.table))
-    return (f"Of {all_:,} images {kept:,} were drawn by their weights, so that all of the list count the same. {why}",)
+    why = " ".join(
+        note.partition(":")[2].strip().capitalize() for note in notes(images.table)
+    )
+    return (
+        f"Of {all_:,} images {kept:,} were drawn by their weights, so that all of the list count the same. {why}",
+    )
 
 
 def _similarity(data: Inputs, settings: Settings, role: str) -> NDArray[np.float32]:
@@ -118,6 +150,12 @@ def _covariates(images: Images) -> dict[str, Any] | None:
     names = [name for name in ("label_10_cluster", "nsfw_score") if images.has(name)]
     frame = pd.DataFrame({name: images.values(name) for name in names})
     if "nsfw_score" in frame:
-        frame["nsfw_score"] = (frame["nsfw_score"] > 0.5).where(frame["nsfw_score"].notna())
-    label = frame.astype(str).agg("/".join, axis=1).where(frame.notna().all(axis=1)) if names else None
+        frame["nsfw_score"] = (frame["nsfw_score"] > 0.5).where(
+            frame["nsfw_score"].notna()
+        )
+    label = (
+        frame.astype(str).agg("/".join, axis=1).where(frame.notna().all(axis=1))
+        if names
+        else None
+    )
     return None if label is None else {"content": label}

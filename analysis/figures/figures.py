@@ -10,7 +10,13 @@ import pandas as pd
 
 from twigma.analysis.figures import checks
 from twigma.analysis.figures.beyond_paper import set_metrics
-from twigma.analysis.figures.fig2d_eq1 import eq1, eq1_sensitivity, fig2d, thinned, weighted
+from twigma.analysis.figures.fig2d_eq1 import (
+    eq1,
+    eq1_sensitivity,
+    fig2d,
+    thinned,
+    weighted,
+)
 from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.inputs.load import OURS, Inputs
 from twigma.analysis.inputs.requirements import Figure, Result, Settings, entries
@@ -69,8 +75,12 @@ def fig2c(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.comparison.divergence import kl_matrix
 
     sets = data.sets()
-    table, paper = (kl_matrix(sets, mode=mode, seed=settings.seed) for mode in ("robust", "paper"))
-    values = entries(table, "kl", ["row", "column"], "kl") | entries(paper, "kl_paper", ["row", "column"], "kl")
+    table, paper = (
+        kl_matrix(sets, mode=mode, seed=settings.seed) for mode in ("robust", "paper")
+    )
+    values = entries(table, "kl", ["row", "column"], "kl") | entries(
+        paper, "kl_paper", ["row", "column"], "kl"
+    )
     tables = {"fig2c": pd.concat([table, paper], ignore_index=True)}
     return Result(int(table["n"].max()), tables, values, thinned(data.images))
 
@@ -80,7 +90,9 @@ def fig2c_sensitivity(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.comparison.divergence import kl_sensitivity
 
     table = kl_sensitivity(data.sets(), seed=settings.seed)
-    return Result(int(table["n"].max()), {"fig2c_sensitivity": table}, notes=thinned(data.images))
+    return Result(
+        int(table["n"].max()), {"fig2c_sensitivity": table}, notes=thinned(data.images)
+    )
 
 
 def fig3ab(data: Inputs, settings: Settings) -> Result:
@@ -89,12 +101,20 @@ def fig3ab(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.variation.spread import METRICS, variation_table
 
     groups = checks.grouped(data, settings)
-    table = variation_table(data.sets(), groups, seed=settings.seed, blocks=checks.blocks(data))
+    table = variation_table(
+        data.sets(), groups, seed=settings.seed, blocks=checks.blocks(data)
+    )
     found = pd.concat([_metric(table, metric) for metric in METRICS], ignore_index=True)
     values = entries(found, "", ["metric", "set"], "value")
-    tables = {"fig3a": _metric(table, "distance").drop(columns="metric"), "fig3b": table}
+    tables = {
+        "fig3a": _metric(table, "distance").drop(columns="metric"),
+        "fig3b": table,
+    }
     if groups:
-        ratios = [same_different_ratio(*given, seed=settings.seed).assign(set=label) for label, given in groups.items()]
+        ratios = [
+            same_different_ratio(*given, seed=settings.seed).assign(set=label)
+            for label, given in groups.items()
+        ]
         tables["fig3a_ratio"] = pd.concat(ratios, ignore_index=True)
         values |= entries(tables["fig3a_ratio"], "ratio", ["set"], "ratio")
     return Result(int(table["n"].max()), tables, values, thinned(data.images))
@@ -103,7 +123,9 @@ def fig3ab(data: Inputs, settings: Settings) -> Result:
 def _metric(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One metric of `variation_table` in long form: metric, set, value, low, high, groups, n."""
     names = {metric: "value", f"{metric}_low": "low", f"{metric}_high": "high"}
-    return table.rename(columns=names)[["set", *names.values(), "groups", "n"]].assign(metric=metric)
+    return table.rename(columns=names)[["set", *names.values(), "groups", "n"]].assign(
+        metric=metric
+    )
 
 
 def fig3c(data: Inputs, settings: Settings) -> Result:
@@ -112,12 +134,19 @@ def fig3c(data: Inputs, settings: Settings) -> Result:
 
     x, labels, notes = checks.by_prompt(data, settings)
     table = prompts.prompt_variation(x, labels, seed=settings.seed)
-    return Result(int(table["images"].sum()), {"fig3c": table}, {"prompt_tau": dict(prompts.kendall(table))}, notes)
+    return Result(
+        int(table["images"].sum()),
+        {"fig3c": table},
+        {"prompt_tau": dict(prompts.kendall(table))},
+        notes,
+    )
 
 
 def conditional_vendi(data: Inputs, settings: Settings) -> Result:
     """The Vendi score of the images by prompt, split in what prompts bring and what the model adds."""
-    from twigma.analysis.variation.conditional_vendi import conditional_vendi as measured
+    from twigma.analysis.variation.conditional_vendi import (
+        conditional_vendi as measured,
+    )
 
     x, labels, notes = checks.by_prompt(data, settings)
     table = measured(x, labels, seed=settings.seed)
@@ -130,14 +159,22 @@ def fig3d(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.variation.text_variation import text_variation
 
     table = text_variation(data.texts, settings.prompts, seed=settings.seed)
-    return Result(int(table["n"].sum()), {"fig3d": table}, entries(table, "texts", ["set"], "distance"))
+    return Result(
+        int(table["n"].sum()),
+        {"fig3d": table},
+        entries(table, "texts", ["set"], "distance"),
+    )
 
 
 def fig4a(data: Inputs, settings: Settings) -> Result:
     """The map of the images and when they were posted."""
     from twigma.analysis.themes import timeline
 
-    frame = data.images.table.select(["UMAP_dim_1", "UMAP_dim_2", "created_at"]).to_pandas().dropna()
+    frame = (
+        data.images.table.select(["UMAP_dim_1", "UMAP_dim_2", "created_at"])
+        .to_pandas()
+        .dropna()
+    )
     place = frame[["UMAP_dim_1", "UMAP_dim_2"]].to_numpy(float)
     drift = timeline.drift(place, frame["created_at"].to_numpy(), seed=settings.seed)
     rows = np.random.default_rng(settings.seed).permutation(len(frame))[:20_000]
@@ -151,9 +188,16 @@ def fig4b(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.themes.trends import trend_table
 
     shares = cluster_share(data.images.table)
-    trends = trend_table(shares.rename(columns={"cluster": "group"})[["month", "group", "share"]])
+    trends = trend_table(
+        shares.rename(columns={"cluster": "group"})[["month", "group", "share"]]
+    )
     values = entries(trends, "trend", ["group"], "tau")
-    return Result(int(shares["n"].sum()), {"fig4b": shares, "fig4b_trends": trends}, values, weighted(data.images))
+    return Result(
+        int(shares["n"].sum()),
+        {"fig4b": shares, "fig4b_trends": trends},
+        values,
+        weighted(data.images),
+    )
 
 
 def fig4c(data: Inputs, settings: Settings) -> Result:
@@ -162,8 +206,13 @@ def fig4c(data: Inputs, settings: Settings) -> Result:
 
     frame = data.images.table.select(["all_captions", "label_10_cluster"]).to_pandas()
     frame = frame.dropna(subset=["label_10_cluster"])
-    captions, labels = frame["all_captions"].tolist(), frame["label_10_cluster"].to_numpy(int)
-    tables = {f"fig4c_{by}": top_words(captions, labels, by=by) for by in ("count", "score")}
+    captions, labels = (
+        frame["all_captions"].tolist(),
+        frame["label_10_cluster"].to_numpy(int),
+    )
+    tables = {
+        f"fig4c_{by}": top_words(captions, labels, by=by) for by in ("count", "score")
+    }
     return Result(int(frame["all_captions"].notna().sum()), tables)
 
 
@@ -182,7 +231,10 @@ def concordance(data: Inputs, settings: Settings) -> Result:
 
     assert data.sheets is not None  # it is needed
     filled = read_sheets(data.sheets)
-    found, between = c.concordance(filled, seed=settings.seed), c.between_annotators(filled)
+    found, between = (
+        c.concordance(filled, seed=settings.seed),
+        c.between_annotators(filled),
+    )
     values = entries(found, "concordance", ["annotator", "measure"], "value")
     values |= entries(between, "annotators", ["annotator_a", "annotator_b"], "value")
     tables = {"concordance": found, "concordance_annotators": between}
@@ -195,11 +247,18 @@ def fig4d(data: Inputs, settings: Settings) -> Result:
 
     sets = [s for s in (data.images, *data.references.values()) if s.has("nsfw_score")]
     scores = {s.name: s.table["nsfw_score"].to_pandas().to_numpy(float) for s in sets}
-    weights = {s.name: found for s in sets if (found := sample_weights(s.table)) is not None}
+    weights = {
+        s.name: found for s in sets if (found := sample_weights(s.table)) is not None
+    }
     share = nsfw_share(scores, weights=weights)
     tables = {"fig4d": nsfw_density(scores, weights=weights), "fig4d_share": share}
     values = entries(share, "nsfw_share", ["set"], "share")
-    return Result(int(share["n"].sum()), tables, values, weighted(data.images) if OURS in weights else ())
+    return Result(
+        int(share["n"].sum()),
+        tables,
+        values,
+        weighted(data.images) if OURS in weights else (),
+    )
 
 
 def fig4e(role: str) -> Callable[[Inputs, Settings], Result]:
@@ -212,23 +271,39 @@ def fig4e(role: str) -> Callable[[Inputs, Settings], Result]:
         from twigma.analysis.themes.captions_and_nsfw import neighbour_pairs
 
         images, reference = data.images, data.references[getattr(settings, role)]
-        names, others = list(images.values("image_name")), list(reference.values("image_name"))
+        names, others = (
+            list(images.values("image_name")),
+            list(reference.values("image_name")),
+        )
         given = (images.embedding, reference.embedding, names, others)
         near = reference_similarity(data, settings, role)
         found = near.similarity, near.row
-        table = neighbour_pairs(*given, seed=settings.seed, weights=images.weights(), found=found)
+        table = neighbour_pairs(
+            *given, seed=settings.seed, weights=images.weights(), found=found
+        )
         again = csls(images.embedding, reference.embedding, table.pop("row"))
         for column, name, each in (
             ("sensitive", "image_name", images),
             ("reference_sensitive", "reference_name", reference),
         ):
-            flags = dict(zip(each.values("image_name"), sensitive(each.table)[each.rows], strict=True))
+            flags = dict(
+                zip(
+                    each.values("image_name"),
+                    sensitive(each.table)[each.rows],
+                    strict=True,
+                )
+            )
             table[column] = table[name].map(flags)
-        table["csls"], table["csls_name"] = again["csls"], [others[row] for row in again["reference"]]
+        table["csls"], table["csls_name"] = (
+            again["csls"],
+            [others[row] for row in again["reference"]],
+        )
         if reference.has("group"):
             groups = dict(zip(others, reference.values("group"), strict=True))
             table["group"] = table["reference_name"].map(groups)
-        return Result(len(images.rows), {f"fig4e_{role}": table}, notes=weighted(images))
+        return Result(
+            len(images.rows), {f"fig4e_{role}": table}, notes=weighted(images)
+        )
 
     return run
 
@@ -248,7 +323,10 @@ FIGURES = (
     Figure("fig2c_sensitivity", fig2c_sensitivity, ("embedding", "@", "thorough")),
     *(Figure(f"fig2d_{role}", fig2d(role), (*LIKES, f"@{role}")) for role in ROLES),
     *(Figure(f"eq1_{role}", eq1(role), (*EQ1, f"@{role}"), AUTHORS) for role in ROLES),
-    *(Figure(f"eq1_{role}_sensitivity", eq1_sensitivity(role), (*EQ1, f"@{role}")) for role in ROLES),
+    *(
+        Figure(f"eq1_{role}_sensitivity", eq1_sensitivity(role), (*EQ1, f"@{role}"))
+        for role in ROLES
+    ),
     Figure("fig3ab", fig3ab, ("embedding",), GROUPS),
     Figure("entropy_k", checks.entropies, ("embedding",)),
     Figure("near_duplicates", checks.near_duplicates, ("embedding",)),
@@ -263,5 +341,8 @@ FIGURES = (
     Figure("cluster_images", cluster_images, ("label_10_cluster",)),
     Figure("concordance", concordance, ("sheets",)),
     Figure("fig4d", fig4d, ("nsfw_score",)),
-    *(Figure(f"fig4e_{role}", fig4e(role), ("embedding", f"@{role}")) for role in ROLES),
+    *(
+        Figure(f"fig4e_{role}", fig4e(role), ("embedding", f"@{role}"))
+        for role in ROLES
+    ),
 )

@@ -4,7 +4,16 @@ import pandas as pd
 
 from twigma.analysis.figures import sections_gallery
 from twigma.analysis.page import drawing
-from twigma.analysis.page.formatting import Table, interval, listed, number, p_value, percent, percents, table
+from twigma.analysis.page.formatting import (
+    Table,
+    interval,
+    listed,
+    number,
+    p_value,
+    percent,
+    percents,
+    table,
+)
 from twigma.analysis.page.section import Results, Section, records
 from twigma.analysis.paper import stated
 
@@ -13,10 +22,16 @@ ROLES = ("photographs", "paintings")
 
 def posts(found: Results) -> Section:
     """Fig 1b."""
-    header = ("Month", "Posts", "Images", "Posts of the sample")[: len(found.tables["fig1b"].columns)]
+    header = ("Month", "Posts", "Images", "Posts of the sample")[
+        : len(found.tables["fig1b"].columns)
+    ]
     months, rate = found.tables["fig1b"], found.values["growth"]
     sense = "grew" if rate["value"] > 0 else "changed"
-    doubling = f", doubling every {number(rate['doubling'])} months" if rate["doubling"] else ""
+    doubling = (
+        f", doubling every {number(rate['doubling'])} months"
+        if rate["doubling"]
+        else ""
+    )
     return Section(
         "Fig 1b",
         "Posts per month",
@@ -29,7 +44,15 @@ def posts(found: Results) -> Section:
         drawing.fig1b(found.tables),
         f"Bar chart of posts per month from {months['month'].iloc[0]} to {months['month'].iloc[-1]}, "
         f"between {number(int(months['posts'].min()))} and {number(int(months['posts'].max()))} posts.",
-        (table("Posts and images of each month", header, months.to_numpy(object).tolist(), True), *_survival(found)),
+        (
+            table(
+                "Posts and images of each month",
+                header,
+                months.to_numpy(object).tolist(),
+                True,
+            ),
+            *_survival(found),
+        ),
     )
 
 
@@ -38,15 +61,35 @@ def _survival(found: Results) -> list[Table]:
     if "survival" not in found.tables:
         return []
     strata = records(found.tables["survival"])
-    rows = [(r.stratum, r.listed, r.found, percents(r.share, r.low, r.high), r.weight, r.pooled) for r in strata]
+    rows = [
+        (
+            r.stratum,
+            r.listed,
+            r.found,
+            percents(r.share, r.low, r.high),
+            r.weight,
+            r.pooled,
+        )
+        for r in strata
+    ]
     header = ("Stratum", "Listed", "Found", "Left [95%]", "Weight", "Of its month")
-    return [table("Posts of the id list that are left, by month or month and cluster", header, rows, True)]
+    return [
+        table(
+            "Posts of the id list that are left, by month or month and cluster",
+            header,
+            rows,
+            True,
+        )
+    ]
 
 
 def words(found: Results) -> Section:
     """Fig 1c."""
     top = found.tables["fig1c"]
-    rows = [(row.word, row.count_, percent(row.share)) for row in records(top.rename(columns={"count": "count_"}))]
+    rows = [
+        (row.word, row.count_, percent(row.share))
+        for row in records(top.rename(columns={"count": "count_"}))
+    ]
     return Section(
         "Fig 1c",
         "Words of the posts",
@@ -57,7 +100,14 @@ def words(found: Results) -> Section:
         "",
         drawing.fig1c(found.tables),
         f"Bar chart and word cloud of the most frequent words: {listed(top['word'].head(15))}.",
-        (table("Most frequent words", ("Word", "Times", "Share of all words"), rows, True),),
+        (
+            table(
+                "Most frequent words",
+                ("Word", "Times", "Share of all words"),
+                rows,
+                True,
+            ),
+        ),
     )
 
 
@@ -82,8 +132,14 @@ def drift(found: Results) -> Section:
 def trends(found: Results) -> Section:
     """Fig 4b."""
     table_ = found.tables["fig4b_trends"]
-    ways = {arrow: table_.loc[table_["arrow"] == arrow, "group"].tolist() for arrow in ("↑", "↓")}
-    rows = [(r.group, r.arrow, r.tau, p_value(r.p_adjusted), f"{number(100 * r.slope, 2)}") for r in records(table_)]
+    ways = {
+        arrow: table_.loc[table_["arrow"] == arrow, "group"].tolist()
+        for arrow in ("↑", "↓")
+    }
+    rows = [
+        (r.group, r.arrow, r.tau, p_value(r.p_adjusted), f"{number(100 * r.slope, 2)}")
+        for r in records(table_)
+    ]
     return Section(
         "Fig 4b",
         "Themes over time",
@@ -109,8 +165,13 @@ def themes(found: Results) -> Section:
     """Fig 4c."""
     count, score = found.tables["fig4c_count"], found.tables["fig4c_score"]
     arrows = _arrows(found)
-    rows = [(c, arrows.get(c, ""), _joined(count, c), _joined(score, c)) for c in sorted(set(count["cluster"]))]
-    overall = count.groupby("word")["count"].sum().sort_values(ascending=False, kind="stable")
+    rows = [
+        (c, arrows.get(c, ""), _joined(count, c), _joined(score, c))
+        for c in sorted(set(count["cluster"]))
+    ]
+    overall = (
+        count.groupby("word")["count"].sum().sort_values(ascending=False, kind="stable")
+    )
     return Section(
         "Fig 4c",
         "What the clusters show",
@@ -118,7 +179,13 @@ def themes(found: Results) -> Section:
         f"{number(found.figures['fig4c']['n'])} captions; stopwords and caption boilerplate left out.",
         f"Prominent: {listed(stated.THEME_WORDS)}; clusters {listed(stated.NSFW_CLUSTERS)} are NSFW.",
         "Beside the most frequent words stand the most telling ones (c-TF-IDF). Arrows are Fig 4b's tests.",
-        tables=(table("Words of each cluster", ("Cluster", "Trend", "Most frequent", "Most telling"), rows),),
+        tables=(
+            table(
+                "Words of each cluster",
+                ("Cluster", "Trend", "Most frequent", "Most telling"),
+                rows,
+            ),
+        ),
     )
 
 
@@ -128,18 +195,38 @@ def _joined(words: pd.DataFrame, cluster: int) -> str:
 
 def _arrows(found: Results) -> dict[int, str]:
     trends_ = found.tables.get("fig4b_trends")
-    return {} if trends_ is None else dict(zip(trends_["group"], trends_["arrow"], strict=True))
+    return (
+        {}
+        if trends_ is None
+        else dict(zip(trends_["group"], trends_["arrow"], strict=True))
+    )
 
 
 def concordance(found: Results) -> Section:
     """Fig 4c, the annotators."""
-    scores, between = found.tables["concordance"], found.tables["concordance_annotators"]
-    names = {"ari": "groups (ARI)", "homogeneity": "homogeneity", "completeness": "completeness"}
+    scores, between = (
+        found.tables["concordance"],
+        found.tables["concordance_annotators"],
+    )
+    names = {
+        "ari": "groups (ARI)",
+        "homogeneity": "homogeneity",
+        "completeness": "completeness",
+    }
     names["keywords"] = "keywords (Jaccard, same less other cluster)"
     ari = scores[scores["measure"] == "ari"]
-    parts = [f"{interval(r.value, r.low, r.high)} ({r.annotator})" for r in records(ari)]
+    parts = [
+        f"{interval(r.value, r.low, r.high)} ({r.annotator})" for r in records(ari)
+    ]
     rows = [
-        (r.annotator, names[r.measure], interval(r.value, r.low, r.high), r.noise_975, p_value(r.p), r.n)
+        (
+            r.annotator,
+            names[r.measure],
+            interval(r.value, r.low, r.high),
+            r.noise_975,
+            p_value(r.p),
+            r.n,
+        )
         for r in records(scores)
     ]
     return Section(
@@ -181,13 +268,21 @@ def nsfw(found: Results) -> Section:
         "The detector errs, so this is the share it flags, not the share that is sensitive.",
         drawing.fig4d(found.tables),
         "Densities of the NSFW score of each set on a logarithmic axis, with a line at one half.",
-        (table("Share scored above one half", ("Set", "Share [95%]", "n"), rows, True),),
+        (
+            table(
+                "Share scored above one half", ("Set", "Share [95%]", "n"), rows, True
+            ),
+        ),
     )
 
 
 def pairs(found: Results) -> Section:
     """Fig 4e."""
-    tables = {role: found.tables[f"fig4e_{role}"] for role in ROLES if f"fig4e_{role}" in found.figures}
+    tables = {
+        role: found.tables[f"fig4e_{role}"]
+        for role in ROLES
+        if f"fig4e_{role}" in found.figures
+    }
     claims = [
         f"to {role} is {number(float(top['similarity'].iloc[0]))}, and {int((top['p_adjusted'] < 0.05).sum())} of the "
         f"{len(top)} closest pairs are closer than {role} are to one another"
@@ -203,14 +298,39 @@ def pairs(found: Results) -> Section:
         "each other's nearest; a hub is nearest to many images and says little. CSLS ranks each image's ten nearest "
         "again with hubs held back; where it names another image, the pair is less sure.",
         tables=tuple(_closest(role, top) for role, top in tables.items()),
-        galleries=tuple(shown for role, top in tables.items() for shown in sections_gallery.pairs(found, role, top)),
+        galleries=tuple(
+            shown
+            for role, top in tables.items()
+            for shown in sections_gallery.pairs(found, role, top)
+        ),
     )
 
 
 def _closest(role: str, top: pd.DataFrame) -> Table:
-    header = ["Image", "Reference image", "Similarity", "Mutual", "Nearest to", "By CSLS", "p, adjusted"]
-    columns = ["image_name", "reference_name", "similarity", "mutual", "hub", "csls_name"]
-    rows = [[*cells, p_value(p)] for *cells, p in top[[*columns, "p_adjusted"]].itertuples(index=False)]
+    header = [
+        "Image",
+        "Reference image",
+        "Similarity",
+        "Mutual",
+        "Nearest to",
+        "By CSLS",
+        "p, adjusted",
+    ]
+    columns = [
+        "image_name",
+        "reference_name",
+        "similarity",
+        "mutual",
+        "hub",
+        "csls_name",
+    ]
+    rows = [
+        [*cells, p_value(p)]
+        for *cells, p in top[[*columns, "p_adjusted"]].itertuples(index=False)
+    ]
     if "group" in top:
-        header, rows = [*header, "By or of"], [[*row, group] for row, group in zip(rows, top["group"], strict=True)]
+        header, rows = (
+            [*header, "By or of"],
+            [[*row, group] for row, group in zip(rows, top["group"], strict=True)],
+        )
     return table(f"Images most similar to {role}", header, rows, folded=True)

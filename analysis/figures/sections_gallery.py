@@ -36,7 +36,14 @@ def clusters(found: Results) -> Section:
         f"{number(len(drawn))} images of {number(drawn['cluster'].nunique())} clusters, drawn at random.",
         "Ten random images of each cluster.",
         "Images that the detector or the platform flags, or that neither has seen, are shown as coarse squares.",
-        tables=(table("Which images were drawn", ("Cluster", "Image", "May be sensitive"), rows, True),),
+        tables=(
+            table(
+                "Which images were drawn",
+                ("Cluster", "Image", "May be sensitive"),
+                rows,
+                True,
+            ),
+        ),
         galleries=galleries,
     )
 
@@ -48,18 +55,30 @@ def pairs(found: Results, role: str, top: pd.DataFrame) -> tuple[Gallery, ...]:
         return ()
     rows = [_pair(ours, theirs, row) for row in records(top.head(PAIRS))]
     return (
-        Gallery(f"Most similar to {role}: ours left, the similar {role} right; potential inspiration", tuple(rows)),
+        Gallery(
+            f"Most similar to {role}: ours left, the similar {role} right; potential inspiration",
+            tuple(rows),
+        ),
     )
 
 
 def _pair(ours: Pictures, theirs: Pictures, row: Any) -> Row:
     label = [f"similarity {number(row.similarity)}"]
     label += ["each other's nearest"] if row.mutual else []
-    label += [f"by or of {clean(row.group, 40)}"] if getattr(row, "group", None) is not None else []
+    label += (
+        [f"by or of {clean(row.group, 40)}"]
+        if getattr(row, "group", None) is not None
+        else []
+    )
     return Row(
         listed(label),
         (
             tile(ours, row.image_name, f"Image {row.image_name}", coarse=row.sensitive),
-            tile(theirs, row.reference_name, f"Reference {row.reference_name}", coarse=row.reference_sensitive),
+            tile(
+                theirs,
+                row.reference_name,
+                f"Reference {row.reference_name}",
+                coarse=row.reference_sensitive,
+            ),
         ),
     )

@@ -3,12 +3,26 @@
 import pandas as pd
 
 from twigma.analysis.page import drawing
-from twigma.analysis.page.formatting import Table, interval, listed, number, p_value, table
+from twigma.analysis.page.formatting import (
+    Table,
+    interval,
+    listed,
+    number,
+    p_value,
+    table,
+)
 from twigma.analysis.page.section import Results, Section, records
 from twigma.analysis.paper import stated
 
 ROLES = ("photographs", "paintings")
-LIKES_HEADER = ("Reference", "Quintile", "n", "Mean likes [95%]", "By author [95%]", "Paper")
+LIKES_HEADER = (
+    "Reference",
+    "Quintile",
+    "n",
+    "Mean likes [95%]",
+    "By author [95%]",
+    "Paper",
+)
 
 
 def likes(found: Results) -> Section:
@@ -17,7 +31,9 @@ def likes(found: Results) -> Section:
     claims, rows = [], []
     for role in roles:
         ends = [found.interval(f"likes/{role}/{q}") for q in (1, 5)]
-        claims.append(f"images least similar to {role} got {ends[0]} likes on average, the most similar {ends[1]}")
+        claims.append(
+            f"images least similar to {role} got {ends[0]} likes on average, the most similar {ends[1]}"
+        )
         means = records(found.tables[f"fig2d_{role}"])
         rows += [
             (
@@ -61,7 +77,9 @@ def regression(found: Results) -> Section:
         for role, r in robust.items()
     ]
     first = robust[roles[0]]
-    spread = listed([f"{number(r['dispersion'])} ({role})" for role, r in robust.items()])
+    spread = listed(
+        [f"{number(r['dispersion'])} ({role})" for role, r in robust.items()]
+    )
     return Section(
         "Eq (1)",
         "Likes, given followers",
@@ -73,7 +91,10 @@ def regression(found: Results) -> Section:
         "within an author, so the naive interval is too narrow; the robust one sums the scores of each author.",
         drawing.eq1(found.tables),
         "Rate ratios of likes for quintiles 1 to 4 with naive and robust intervals, and the paper's values.",
-        (*(_rates(found.tables[f"eq1_{role}"], role) for role in roles), *_sensitivity(found)),
+        (
+            *(_rates(found.tables[f"eq1_{role}"], role) for role in roles),
+            *_sensitivity(found),
+        ),
     )
 
 
@@ -91,7 +112,11 @@ def _rates(rates: pd.DataFrame, role: str) -> Table:
         for term, r in ((term, robust.loc[term]) for term in robust.index)
     ]
     header = ("Term", "Rate ratio [95%, robust]", "Naive [95%]", "p (robust)", "Paper")
-    return table(f"Eq (1) with similarity to {role}; the reference is quintile 5 and under 500 followers", header, rows)
+    return table(
+        f"Eq (1) with similarity to {role}; the reference is quintile 5 and under 500 followers",
+        header,
+        rows,
+    )
 
 
 def _quintile(term: str) -> int:
@@ -103,11 +128,18 @@ def _sensitivity(found: Results) -> list[Table]:
     tables = []
     for role in ROLES:
         if (rates := found.tables.get(f"eq1_{role}_sensitivity")) is not None:
-            rates = rates.assign(text=[interval(r.irr, r.low, r.high) for r in records(rates)])
+            rates = rates.assign(
+                text=[interval(r.irr, r.low, r.high) for r in records(rates)]
+            )
             wide = rates.pivot(index="variant", columns="term", values="text").loc[
                 list(dict.fromkeys(rates["variant"]))
             ]
-            rows = [[name, *(None if pd.isna(x) else x for x in row)] for name, *row in records(wide.reset_index())]
+            rows = [
+                [name, *(None if pd.isna(x) else x for x in row)]
+                for name, *row in records(wide.reset_index())
+            ]
             caption = f"Eq (1) under other assumptions, similarity to {role}"
-            tables.append(table(caption, ("Variant", *map(str, wide.columns)), rows, folded=True))
+            tables.append(
+                table(caption, ("Variant", *map(str, wide.columns)), rows, folded=True)
+            )
     return tables

@@ -11,14 +11,19 @@ from twigma.analysis.page.section import Results, Section, records
 def vendi(found: Results) -> Section:
     """Fig 3c, the split of the Vendi score."""
     scores = {row.measure: row for row in records(found.tables["prompt_vendi"])}
-    whole, own, prompts = (scores[name] for name in ("vendi", "conditional", "information"))
+    whole, own, prompts = (
+        scores[name] for name in ("vendi", "conditional", "information")
+    )
     share = number(100 * _part(own.value, whole.value))
     names = {
         "vendi": "Vendi score: effective number of different images",
         "conditional": "Conditional-Vendi: of different images of one prompt",
         "information": "Information-Vendi: of different prompts that the images tell apart",
     }
-    rows = [(names[name], interval(row.value, row.low, row.high)) for name, row in scores.items()]
+    rows = [
+        (names[name], interval(row.value, row.low, row.high))
+        for name, row in scores.items()
+    ]
     return Section(
         "Fig 3c",
         "What prompts bring, and what the model adds",
@@ -29,7 +34,9 @@ def vendi(found: Results) -> Section:
         "Not in the paper.",
         "Jalali et al. (2024): the Vendi score is the product of the two. The kernel of images is their cosine; two "
         "prompts are the same or not. The values grow with the number of images of a prompt and of prompts.",
-        tables=(table("Vendi score of images by prompt", ("Measure", "Value [95%]"), rows),),
+        tables=(
+            table("Vendi score of images by prompt", ("Measure", "Value [95%]"), rows),
+        ),
     )
 
 
@@ -44,7 +51,9 @@ def texts(found: Results) -> Section:
     base, others = all_[0], all_[1:]
     less = [row.set for row in others if row.difference_high < 0]
     more = [row.set for row in others if row.difference_low > 0]
-    alike = [row.set for row in others if row.difference_low <= 0 <= row.difference_high]
+    alike = [
+        row.set for row in others if row.difference_low <= 0 <= row.difference_high
+    ]
     apart = [row.set for row in others if row.support == 0]
     parts = [
         f"{words} {listed(names)}"
@@ -77,7 +86,11 @@ def texts(found: Results) -> Section:
 
 
 def _row(row: Any, is_base: bool) -> list[Any]:
-    difference = None if is_base else interval(row.difference, row.difference_low, row.difference_high)
+    difference = (
+        None
+        if is_base
+        else interval(row.difference, row.difference_low, row.difference_high)
+    )
     return [
         row.set, interval(row.distance, row.low, row.high), row.base_distance, difference, row.unmatched,
         percent(row.support), row.median_words, percent(row.long), row.n, round(row.effective),

@@ -5,7 +5,16 @@ from typing import Any
 import pandas as pd
 
 from twigma.analysis.page import drawing
-from twigma.analysis.page.formatting import Cell, Table, interval, listed, number, p_value, percent, table
+from twigma.analysis.page.formatting import (
+    Cell,
+    Table,
+    interval,
+    listed,
+    number,
+    p_value,
+    percent,
+    table,
+)
 from twigma.analysis.page.section import Results, Section, records
 from twigma.analysis.paper import stated as paper
 
@@ -13,10 +22,16 @@ from twigma.analysis.paper import stated as paper
 def maps(found: Results) -> Section:
     """Fig 2a."""
     overlaps = found.tables["fig2a_overlap"]
-    ours = overlaps[overlaps["set_a"] == overlaps["set_a"].iloc[0]].sort_values("overlap", ascending=False)
+    ours = overlaps[overlaps["set_a"] == overlaps["set_a"].iloc[0]].sort_values(
+        "overlap", ascending=False
+    )
     rows = [(r.set_a, r.set_b, r.overlap) for r in records(overlaps)]
     most, least = ours.iloc[0], ours.iloc[-1]
-    contrast = "" if len(ours) < 2 else f", least with {least['set_b']} ({number(least['overlap'], 2)})"
+    contrast = (
+        ""
+        if len(ours) < 2
+        else f", least with {least['set_b']} ({number(least['overlap'], 2)})"
+    )
     return Section(
         "Fig 2a",
         "All sets on one map",
@@ -28,17 +43,26 @@ def maps(found: Results) -> Section:
         "unless UMAP was asked for.",
         drawing.fig2a(found.tables),
         "Scatter plots of the shared map, one panel for each set with the other sets in grey.",
-        (table("Overlap of every two sets", ("Set", "Other set", "Overlap"), rows, True),),
+        (
+            table(
+                "Overlap of every two sets", ("Set", "Other set", "Overlap"), rows, True
+            ),
+        ),
     )
 
 
 def clusters(found: Results) -> Section:
     """Fig 2b."""
     shares = found.tables["fig2b"]
-    wide = shares.pivot(index="set", columns="cluster", values="share").loc[list(dict.fromkeys(shares["set"]))]
+    wide = shares.pivot(index="set", columns="cluster", values="share").loc[
+        list(dict.fromkeys(shares["set"]))
+    ]
     first = wide[wide.columns[0]].sort_values(ascending=False)
     parts = [f"{percent(share)} of {name}" for name, share in first.items()]
-    rows = [(name, *(percent(float(share)) for share in row)) for name, *row in records(wide.reset_index())]
+    rows = [
+        (name, *(percent(float(share)) for share in row))
+        for name, *row in records(wide.reset_index())
+    ]
     return Section(
         "Fig 2b",
         "Four clusters of all images",
@@ -49,7 +73,14 @@ def clusters(found: Results) -> Section:
         "a sample and from one random start.",
         drawing.fig2b(found.tables),
         "Stacked bars: the share of each set's images in each of four clusters.",
-        (table("Share of each set in each cluster", ("Set", *(f"Cluster {c}" for c in wide.columns)), rows, True),),
+        (
+            table(
+                "Share of each set in each cluster",
+                ("Set", *(f"Cluster {c}" for c in wide.columns)),
+                rows,
+                True,
+            ),
+        ),
     )
 
 
@@ -70,7 +101,16 @@ def divergence(found: Results) -> Section:
         "Paper",
     )
     rows = [
-        [r.row, r.column, interval(r.kl, r.low, r.high), r.kl_raw, r.empty_bins, r.noise_floor, text, stated.get(pair)]
+        [
+            r.row,
+            r.column,
+            interval(r.kl, r.low, r.high),
+            r.kl_raw,
+            r.empty_bins,
+            r.noise_floor,
+            text,
+            stated.get(pair),
+        ]
         for r, text in zip(records(kl), recipe, strict=True)
         for pair in [f"{r.row}‖{r.column}"]
     ]
@@ -106,11 +146,19 @@ def _estimators(found: Results) -> list[Table]:
 def distance(found: Results) -> Section:
     """Fig 3a."""
     means = records(found.tables["fig3a"].sort_values("value", ascending=False))
-    ratios = records(found.tables["fig3a_ratio"]) if "fig3a_ratio" in found.tables else []
+    ratios = (
+        records(found.tables["fig3a_ratio"]) if "fig3a_ratio" in found.tables else []
+    )
     held = [f"{r.set}: {interval(r.ratio, r.low, r.high)}" for r in ratios]
-    within = f" Distance within a group over that between groups: {'; '.join(held)}." if held else ""
+    within = (
+        f" Distance within a group over that between groups: {'; '.join(held)}."
+        if held
+        else ""
+    )
     order = listed([f"{r.set} ({number(r.value)})" for r in means])
-    rows = [(r.set, interval(r.value, r.low, r.high), r.groups or None, r.n) for r in means]
+    rows = [
+        (r.set, interval(r.value, r.low, r.high), r.groups or None, r.n) for r in means
+    ]
     return Section(
         "Fig 3a",
         "Variation within each set",
@@ -122,17 +170,32 @@ def distance(found: Results) -> Section:
         "independent, and the intervals allow for it.",
         drawing.fig3a(found.tables),
         "Mean distance between two images of each set, with intervals.",
-        (table("Mean pairwise distance", ("Set", "Distance [95%]", "Groups", "n"), rows, True),),
+        (
+            table(
+                "Mean pairwise distance",
+                ("Set", "Distance [95%]", "Groups", "n"),
+                rows,
+                True,
+            ),
+        ),
     )
 
 
 def variation(found: Results) -> Section:
     """Fig 3b."""
-    measures = {"iev": "IEV", "pmv": "PMV", "entropy": "Entropy (nats)", "vendi": "Vendi score"}
+    measures = {
+        "iev": "IEV",
+        "pmv": "PMV",
+        "entropy": "Entropy (nats)",
+        "vendi": "Vendi score",
+    }
     table_ = found.tables["fig3b"]
     sets = table_[table_["groups"] == 0]
     most = {name: sets.sort_values(name)["set"].iloc[-1] for name in measures}
-    rows = [[r.set, *(_marked(r, name, sets[name]) for name in measures)] for r in records(table_)]
+    rows = [
+        [r.set, *(_marked(r, name, sets[name]) for name in measures)]
+        for r in records(table_)
+    ]
     return Section(
         "Fig 3b",
         "Other measures of variation",
@@ -151,24 +214,66 @@ def _marked(row: Any, name: str, column: pd.Series) -> Cell:
     """A measure with its interval, bold or italic when it is the extreme of the whole sets."""
     value = getattr(row, name)
     text = interval(value, getattr(row, f"{name}_low"), getattr(row, f"{name}_high"))
-    extreme = {column.max(): "max", column.min(): "min"} if row.groups == 0 and len(column) > 1 else {}
+    extreme = (
+        {column.max(): "max", column.min(): "min"}
+        if row.groups == 0 and len(column) > 1
+        else {}
+    )
     return Cell(text, mark=extreme.get(value, ""))
 
 
 def beyond(found: Results) -> Section:
     """Kernel distances, shared manifolds and hubs."""
-    kernel, shared, hubs = (found.tables[f"set_{name}"] for name in ("distance", "manifold", "hubness"))
-    ours = kernel[(kernel["metric"] == "cmmd") & (kernel["set_a"] == kernel["set_a"].iloc[0])].sort_values("value")
+    kernel, shared, hubs = (
+        found.tables[f"set_{name}"] for name in ("distance", "manifold", "hubness")
+    )
+    ours = kernel[
+        (kernel["metric"] == "cmmd") & (kernel["set_a"] == kernel["set_a"].iloc[0])
+    ].sort_values("value")
     near, far = ours.iloc[0], ours.iloc[-1]
-    contrast = "" if len(ours) < 2 else f", {far['set_b']} farthest ({interval(far['value'], far['low'], far['high'])})"
+    contrast = (
+        ""
+        if len(ours) < 2
+        else f", {far['set_b']} farthest ({interval(far['value'], far['low'], far['high'])})"
+    )
     distances = [
-        (r.set_a, r.set_b, r.metric.upper(), interval(r.value, r.low, r.high), r.noise_95, p_value(r.p))
+        (
+            r.set_a,
+            r.set_b,
+            r.metric.upper(),
+            interval(r.value, r.low, r.high),
+            r.noise_95,
+            p_value(r.p),
+        )
         for r in records(kernel)
     ]
-    wide = shared.assign(text=[interval(r.value, r.low, r.high) for r in records(shared)])
-    wide = wide.pivot(index=["reference", "set", "coverage_same"], columns="metric", values="text").reset_index()
-    lies = wide[["reference", "set", "precision", "recall", "density", "coverage", "coverage_same"]]
-    skew = [(r.reference, interval(r.value, r.low, r.high), r.largest, percent(r.never), r.k) for r in records(hubs)]
+    wide = shared.assign(
+        text=[interval(r.value, r.low, r.high) for r in records(shared)]
+    )
+    wide = wide.pivot(
+        index=["reference", "set", "coverage_same"], columns="metric", values="text"
+    ).reset_index()
+    lies = wide[
+        [
+            "reference",
+            "set",
+            "precision",
+            "recall",
+            "density",
+            "coverage",
+            "coverage_same",
+        ]
+    ]
+    skew = [
+        (
+            r.reference,
+            interval(r.value, r.low, r.high),
+            r.largest,
+            percent(r.never),
+            r.k,
+        )
+        for r in records(hubs)
+    ]
     return Section(
         "Sets",
         "Distances between the sets, beyond the paper",
@@ -182,16 +287,34 @@ def beyond(found: Results) -> Section:
         "KID and CMMD (in thousandths) are unbiased and may be below zero. Density is 1, and coverage as in the last "
         "column, for two samples of one set. Skewness above 1 says that a few reference images are near to very many.",
         tables=(
-            table("Kernel distances", ("Set", "Other set", "Metric", "Value [95%]", "Noise (95%)", "p"), distances),
+            table(
+                "Kernel distances",
+                ("Set", "Other set", "Metric", "Value [95%]", "Noise (95%)", "p"),
+                distances,
+            ),
             table(
                 "How much of a set lies where a reference does",
-                ("Reference", "Set", "Precision", "Recall", "Density", "Coverage", "Coverage if the same"),
+                (
+                    "Reference",
+                    "Set",
+                    "Precision",
+                    "Recall",
+                    "Density",
+                    "Coverage",
+                    "Coverage if the same",
+                ),
                 lies.to_numpy(object).tolist(),
                 True,
             ),
             table(
                 "Hubs among the reference images",
-                ("Reference", "Skewness [95%]", "Largest hub", "Never near", "Neighbours"),
+                (
+                    "Reference",
+                    "Skewness [95%]",
+                    "Largest hub",
+                    "Never near",
+                    "Neighbours",
+                ),
                 skew,
                 True,
             ),

@@ -23,7 +23,9 @@ def wilson(hits: Any, n: Any) -> tuple[Floats, Floats]:
     rows = np.where(n > 0, n, 1.0)
     share, z2 = hits / rows, Z**2
     centre = (share + z2 / (2 * rows)) / (1 + z2 / rows)
-    half = Z * np.sqrt(share * (1 - share) / rows + z2 / (4 * rows**2)) / (1 + z2 / rows)
+    half = (
+        Z * np.sqrt(share * (1 - share) / rows + z2 / (4 * rows**2)) / (1 + z2 / rows)
+    )
     low = np.where((hits <= 0) | (n <= 0), 0.0, centre - half)
     high = np.where((hits >= n) | (n <= 0), 1.0, centre + half)
     return low, high
@@ -48,7 +50,11 @@ def weighted_share(inside: Any, weights: Any = None) -> tuple[float, float, floa
     0.75
     """
     inside = np.asarray(inside, dtype=bool)
-    w = np.ones(len(inside)) if weights is None else np.asarray(weights, dtype=np.float64)
+    w = (
+        np.ones(len(inside))
+        if weights is None
+        else np.asarray(weights, dtype=np.float64)
+    )
     if not len(inside):
         return float("nan"), 0.0, 1.0
     n = effective(w)

@@ -29,7 +29,11 @@ def sample_weights(table: pa.Table) -> Floats | None:
     A row without a weight among others with one was not drawn, and stands for itself (1), with a warning.
     ValueError for a weight that is not finite or not above 0.
     """
-    found = [weights for name in (COLUMN, SURVIVAL) if (weights := _column(table, name)) is not None]
+    found = [
+        weights
+        for name in (COLUMN, SURVIVAL)
+        if (weights := _column(table, name)) is not None
+    ]
     product = np.prod(found, axis=0) if found else np.ones(1)
     return product if np.ptp(product) > 0 else None
 
@@ -37,7 +41,9 @@ def sample_weights(table: pa.Table) -> Floats | None:
 def notes(table: pa.Table) -> tuple[str, ...]:
     """What the weights of this table are, for the reader; nothing where there are none."""
     said = ((COLUMN, NOTE), (SURVIVAL, LOST))
-    return tuple(note for name, note in said if _column(table, name, quiet=True) is not None)
+    return tuple(
+        note for name, note in said if _column(table, name, quiet=True) is not None
+    )
 
 
 def _column(table: pa.Table, name: str, quiet: bool = False) -> Floats | None:
@@ -48,11 +54,16 @@ def _column(table: pa.Table, name: str, quiet: bool = False) -> Floats | None:
     missing = np.isnan(given)
     weights = np.where(missing, 1.0, given)
     if not (np.isfinite(weights) & (weights > 0)).all():
-        raise ValueError(f"{name}: expected finite weights above 0, found {weights.min()}; draw the sample again")
+        raise ValueError(
+            f"{name}: expected finite weights above 0, found {weights.min()}; draw the sample again"
+        )
     if np.ptp(weights) == 0:
         return None
     if missing.any() and not quiet:
-        warnings.warn(f"{int(missing.sum())} rows without a {name} count as one each", stacklevel=3)
+        warnings.warn(
+            f"{int(missing.sum())} rows without a {name} count as one each",
+            stacklevel=3,
+        )
     return weights
 
 
@@ -70,7 +81,9 @@ def thinned(weights: Floats, seed: int = 0) -> npt.NDArray[np.int64]:
     size = int(weights.sum() / weights.max() * (1 + 1e-12))
     order = rng.permutation(len(weights))
     ends = np.cumsum(weights[order]) * (size / weights.sum())
-    hits = np.searchsorted(ends, np.arange(size) + rng.random() * (1 - 1e-9), side="right")
+    hits = np.searchsorted(
+        ends, np.arange(size) + rng.random() * (1 - 1e-9), side="right"
+    )
     return np.sort(order[np.minimum(hits, len(order) - 1)])
 
 
@@ -85,7 +98,9 @@ def weighted_mean(values: Any, weights: Any, clusters: Any = None) -> Estimate:
     """
     y, w = np.asarray(values, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     if not len(y) or len(y) != len(w):
-        raise ValueError(f"weighted_mean: expected a weight for each of at least one value, found {len(y)}, {len(w)}")
+        raise ValueError(
+            f"weighted_mean: expected a weight for each of at least one value, found {len(y)}, {len(w)}"
+        )
     value = float(np.average(y, weights=w))
     if len(y) == 1:
         return Estimate(value, np.nan, np.nan, 1)

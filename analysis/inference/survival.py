@@ -39,35 +39,49 @@ def survival(work: Path) -> tuple[pd.DataFrame, pa.Table] | None:
         return None
     strata = survival_weights(listed)
     weight = listed["stratum"].map(strata.set_index("stratum")["weight"])
-    posts = pa.table({"id": listed["id"], COLUMN: weight}).filter(pa.array(listed["found"]))
+    posts = pa.table({"id": listed["id"], COLUMN: weight}).filter(
+        pa.array(listed["found"])
+    )
     return strata, posts
 
 
 def survival_weights(listed: pd.DataFrame) -> pd.DataFrame:
     """The strata of `survival`, from a row an id of the list: stratum and found, true or false."""
-    table = listed.groupby("stratum")["found"].agg(listed="size", found="sum").reset_index()
+    table = (
+        listed.groupby("stratum")["found"].agg(listed="size", found="sum").reset_index()
+    )
     table["share"] = table["found"] / table["listed"]
     table["low"], table["high"] = wilson(table["found"], table["listed"])
     month = table["stratum"].str.split("/").str[0]
     wider = table.groupby(month)[["listed", "found"]].transform("sum")
     every = len(listed) / listed["found"].sum()
     table["pooled"] = table["found"] < FEWEST
-    by_month = np.where(wider["found"] >= FEWEST, wider["listed"] / wider["found"].clip(lower=1), every)
-    table["weight"] = np.where(table["pooled"], by_month, table["listed"] / table["found"].clip(lower=1))
+    by_month = np.where(
+        wider["found"] >= FEWEST, wider["listed"] / wider["found"].clip(lower=1), every
+    )
+    table["weight"] = np.where(
+        table["pooled"], by_month, table["listed"] / table["found"].clip(lower=1)
+    )
     return table
 
 
 def with_survival(table: pa.Table, posts: pa.Table) -> pa.Table:
     """The table with each row's survival weight; 1 for posts that are not of the list."""
     place = pc.index_in(table["id"], value_set=posts["id"].combine_chunks())
-    weight = pc.fill_null(posts[COLUMN].combine_chunks().take(pc.fill_null(place, 0)), 1.0)
+    weight = pc.fill_null(
+        posts[COLUMN].combine_chunks().take(pc.fill_null(place, 0)), 1.0
+    )
     known = np.asarray(place.is_valid())
     return table.append_column(COLUMN, pa.array(np.where(known, weight, 1.0)))
 
 
 def _listed(work: Path) -> pd.DataFrame | None:
     path = work / "ids.parquet"
-    return pq.read_table(path, columns=["id", "stratum"]).to_pandas() if path.exists() else None
+    return (
+        pq.read_table(path, columns=["id", "stratum"]).to_pandas()
+        if path.exists()
+        else None
+    )
 
 
 def _found(work: Path) -> Set[str] | None:
@@ -76,7 +90,14 @@ def _found(work: Path) -> Set[str] | None:
     if not path.exists() or not path.stat().st_size:
         return None
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as db:
-            return {post for (post,) in db.execute("SELECT id FROM ids WHERE outcome = 'found'")}
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
+        ) as db:
+            return {
+                post
+                for (post,) in db.execute("SELECT id FROM ids WHERE outcome = 'found'")
+            }
     except sqlite3.Error as error:
-        raise ValueError(f"{path} cannot be read ({error}): `twigma status --work {work}` says what to do") from None
+        raise ValueError(
+            f"{path} cannot be read ({error}): `twigma status --work {work}` says what to do"
+        ) from None

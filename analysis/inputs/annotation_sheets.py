@@ -18,10 +18,15 @@ from twigma.core.safety import spreadsheet
 KEYWORDS = ("keyword_1", "keyword_2", "keyword_3")
 BLANK = (*KEYWORDS, "group")
 KEY = inventory.SHEETS_KEY
-MOST_BYTES, LONGEST_HEAD = 16 << 20, 10_000  # of a sheet, and of the line that names its columns
+MOST_BYTES, LONGEST_HEAD = (
+    16 << 20,
+    10_000,
+)  # of a sheet, and of the line that names its columns
 
 
-def sheets(release: Path, out: Path, *, annotators: int = 4, images: int = 10, seed: int = 0) -> int:
+def sheets(
+    release: Path, out: Path, *, annotators: int = 4, images: int = 10, seed: int = 0
+) -> int:
     """Write `annotators` blank sheets of `images` random images of each cluster, and the key to them.
 
     Each annotator fills in up to three keywords an image, and a group: any name, the same for images that belong
@@ -34,16 +39,27 @@ def sheets(release: Path, out: Path, *, annotators: int = 4, images: int = 10, s
     _require_free(out, annotators)
     rows = load.load(release, None, {}).images.table
     columns.require(rows, ["image_name", "id", "label_10_cluster"], "sheets")
-    frame = rows.select(["image_name", "id", "label_10_cluster"]).to_pandas().dropna().drop_duplicates("image_name")
+    frame = (
+        rows.select(["image_name", "id", "label_10_cluster"])
+        .to_pandas()
+        .dropna()
+        .drop_duplicates("image_name")
+    )
     if frame["label_10_cluster"].nunique() < 2:
-        raise ValueError(f"sheets: expected images of at least 2 clusters in {release}, found fewer; `twigma cluster`")
+        raise ValueError(
+            f"sheets: expected images of at least 2 clusters in {release}, found fewer; `twigma cluster`"
+        )
     rng = np.random.default_rng(seed)
-    order = frame.iloc[rng.permutation(len(frame))].groupby("label_10_cluster").head(images)
+    order = (
+        frame.iloc[rng.permutation(len(frame))].groupby("label_10_cluster").head(images)
+    )
     key = order.iloc[rng.permutation(len(order))].reset_index(drop=True)
     key.insert(0, "item", np.arange(1, len(key) + 1))
     for number in range(1, annotators + 1):
         blank = key.drop(columns="label_10_cluster").assign(**dict.fromkeys(BLANK, ""))
-        spreadsheet.write_frame(out / f"annotator-{number}.csv", blank.iloc[rng.permutation(len(blank))])
+        spreadsheet.write_frame(
+            out / f"annotator-{number}.csv", blank.iloc[rng.permutation(len(blank))]
+        )
     key_columns = key[list(inventory.SHEETS_KEY_COLUMNS)]
     spreadsheet.write_frame(out / KEY, key_columns.astype({"label_10_cluster": int}))
     return len(key)
@@ -52,10 +68,14 @@ def sheets(release: Path, out: Path, *, annotators: int = 4, images: int = 10, s
 def _require_free(out: Path, annotators: int) -> None:
     """FileExistsError before any work when a file that would be written is there."""
     if (out / KEY).exists():
-        raise FileExistsError(f"{out} has sheets already, which may be filled in: name another folder with --out")
+        raise FileExistsError(
+            f"{out} has sheets already, which may be filled in: name another folder with --out"
+        )
     for number in range(1, annotators + 1):
         if (out / f"annotator-{number}.csv").exists():
-            raise FileExistsError(f"{out} has an annotator-{number}.csv already: name another folder with --out")
+            raise FileExistsError(
+                f"{out} has an annotator-{number}.csv already: name another folder with --out"
+            )
 
 
 def read_sheets(folder: Path) -> pd.DataFrame:
@@ -66,11 +86,17 @@ def read_sheets(folder: Path) -> pd.DataFrame:
     DataFrame (annotator, item, cluster, group, keywords), a row per image that an annotator put in a group;
     `keywords` is a frozenset of lemmas. ValueError naming the file where a sheet is not one of ours.
     """
-    key = _read(folder / KEY, ("item", "label_10_cluster")).set_index("item")["label_10_cluster"].astype(int)
+    key = (
+        _read(folder / KEY, ("item", "label_10_cluster"))
+        .set_index("item")["label_10_cluster"]
+        .astype(int)
+    )
     frames = [_sheet(path, key) for path in sorted(folder.glob("annotator-*.csv"))]
     filled = [frame for frame in frames if len(frame)]
     if not filled:
-        raise ValueError(f"no sheet in {folder} is filled in: give each image a group in the column of that name")
+        raise ValueError(
+            f"no sheet in {folder} is filled in: give each image a group in the column of that name"
+        )
     return pd.concat(filled, ignore_index=True)
 
 
@@ -84,7 +110,13 @@ def lemma(word: str) -> str:
         return word[:-3] + "y"
     if word.endswith(("xes", "ches", "shes", "sses")):
         return word[:-2]
-    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3 else word
+    return (
+        word[:-1]
+        if word.endswith("s")
+        and not word.endswith(("ss", "us", "is"))
+        and len(word) > 3
+        else word
+    )
 
 
 def _sheet(path: Path, key: "pd.Series[int]") -> pd.DataFrame:
@@ -92,14 +124,28 @@ def _sheet(path: Path, key: "pd.Series[int]") -> pd.DataFrame:
     frame = _read(path, ("item", *BLANK))
     unknown = sorted(set(frame["item"]) - set(key.index))
     if unknown or frame["item"].duplicated().any():
-        raise ValueError(f"{path}: expected each item of {KEY} at most once, found unknown or repeated {unknown[:5]}")
+        raise ValueError(
+            f"{path}: expected each item of {KEY} at most once, found unknown or repeated {unknown[:5]}"
+        )
     group = frame["group"].str.strip().str.lower()
     if 0 < (group == "").sum() < len(frame):
-        warnings.warn(f"{path.name}: {(group == '').sum()} images without a group are left out", stacklevel=2)
+        warnings.warn(
+            f"{path.name}: {(group == '').sum()} images without a group are left out",
+            stacklevel=2,
+        )
     words = [" ".join(row) for row in frame[list(KEYWORDS)].to_numpy()]
-    keywords = [frozenset(lemma(word) for word in TOKEN.findall(text.lower())) for text in words]
+    keywords = [
+        frozenset(lemma(word) for word in TOKEN.findall(text.lower())) for text in words
+    ]
     cluster = key.loc[frame["item"]].to_numpy()
-    found = pd.DataFrame({"item": frame["item"], "cluster": cluster, "group": group, "keywords": keywords})
+    found = pd.DataFrame(
+        {
+            "item": frame["item"],
+            "cluster": cluster,
+            "group": group,
+            "keywords": keywords,
+        }
+    )
     return found.assign(annotator=path.stem)[group != ""]
 
 
@@ -117,9 +163,20 @@ def require_sheet(path: Path) -> None:
 def _read(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
     try:
         require_sheet(path)
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python", encoding="utf-8-sig")
+        frame = pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            sep=None,
+            engine="python",
+            encoding="utf-8-sig",
+        )
     except FileNotFoundError:
-        raise FileNotFoundError(f"no {path.name} in {path.parent}: `twigma sheets` writes blank sheets") from None
+        raise FileNotFoundError(
+            f"no {path.name} in {path.parent}: `twigma sheets` writes blank sheets"
+        ) from None
     if missing := [name for name in names if name not in frame.columns]:
-        raise ValueError(f"{path}: expected the columns {list(names)}, missing {missing}; fill in a sheet as it is")
+        raise ValueError(
+            f"{path}: expected the columns {list(names)}, missing {missing}; fill in a sheet as it is"
+        )
     return frame.map(spreadsheet.original)

@@ -13,19 +13,33 @@ from twigma.core.parts import read_provenance
 
 REFERENCES = Path("refs")
 ABOUT = "reference.json"
-ROLES = ("photographs", "paintings", "prompts")  # of LAION, ArtBench and DiffusionDB in the paper
-IDENTITY = ("model", "revision", "sha256", "seed")  # what tells one embedding model from another
+ROLES = (
+    "photographs",
+    "paintings",
+    "prompts",
+)  # of LAION, ArtBench and DiffusionDB in the paper
+IDENTITY = (
+    "model",
+    "revision",
+    "sha256",
+    "seed",
+)  # what tells one embedding model from another
 
 
 def find_reference(text: str, folder: Path = REFERENCES) -> tuple[str, Path]:
     """Name and folder of a reference set given as NAME=FOLDER, or as NAME for `refs/NAME`."""
     name, mark, place = text.partition("=")
     if not name or (mark and not place):
-        raise ValueError(f"--reference: expected NAME=FOLDER, or NAME for {folder}/NAME; found {text!r}")
+        raise ValueError(
+            f"--reference: expected NAME=FOLDER, or NAME for {folder}/NAME; found {text!r}"
+        )
     if mark:
         return name, Path(place)
     if not (folder / name).is_dir():
-        known = ", ".join(sorted(path.name for path in folder.glob("*") if path.is_dir())) or "none"
+        known = (
+            ", ".join(sorted(path.name for path in folder.glob("*") if path.is_dir()))
+            or "none"
+        )
         raise FileNotFoundError(
             f"no reference set {name!r} in {folder} (there: {known}): `twigma reference add {name}` makes it, and "
             "--reference NAME=FOLDER takes one from elsewhere"
@@ -41,15 +55,25 @@ def about(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise ValueError(f"{folder / ABOUT} is damaged ({error}): delete it and run `twigma reference add`") from None
+        raise ValueError(
+            f"{folder / ABOUT} is damaged ({error}): delete it and run `twigma reference add`"
+        ) from None
 
 
 def roles(references: Mapping[str, Path]) -> dict[str, str]:
     """Which set plays which role of the paper: the one of that name, or the first that was made for it."""
-    played = {name: about(folder).get("role") for name, folder in references.items() if folder.is_dir()}
+    played = {
+        name: about(folder).get("role")
+        for name, folder in references.items()
+        if folder.is_dir()
+    }
     found = {}
     for role in ROLES:
-        named = [role] if role in references else [name for name, part in played.items() if part == role]
+        named = (
+            [role]
+            if role in references
+            else [name for name, part in played.items() if part == role]
+        )
         found[role] = named[0] if named else role
     return found
 
@@ -58,20 +82,32 @@ def embedded_by(folder: Path) -> dict[str, Any]:
     """Which model made the embeddings of a release or a working folder; nothing where that is not known."""
     manifest = folder / "MANIFEST.json"
     if manifest.exists():
-        return dict(json.loads(manifest.read_text("utf-8")).get("models", {}).get("embed", {}))
+        return dict(
+            json.loads(manifest.read_text("utf-8")).get("models", {}).get("embed", {})
+        )
     parts = sorted((folder / "columns" / "embed").glob("*.arrow"))
     return dict(read_provenance(parts[0])) if parts else {}
 
 
 def differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | None:
     """What first tells two embedding models apart, as far as both say; None where nothing does."""
-    return next((key for key in IDENTITY if key in ours and key in theirs and ours[key] != theirs[key]), None)
+    return next(
+        (
+            key
+            for key in IDENTITY
+            if key in ours and key in theirs and ours[key] != theirs[key]
+        ),
+        None,
+    )
 
 
 def refuse_other_models(release: Path, references: Mapping[str, Path]) -> None:
     """ValueError when two sets to be compared were embedded by different models, as far as that is known."""
     models = {"the studied images": embedded_by(release)}
-    models |= {f"the reference set {name}": embedded_by(folder) for name, folder in references.items()}
+    models |= {
+        f"the reference set {name}": embedded_by(folder)
+        for name, folder in references.items()
+    }
     known = [(name, found) for name, found in models.items() if found]
     for (first, ours), (name, theirs) in ((known[0], other) for other in known[1:]):
         if key := differing(theirs, ours):
@@ -82,4 +118,6 @@ def refuse_other_models(release: Path, references: Mapping[str, Path]) -> None:
 
 
 def _told(found: Mapping[str, Any], key: str) -> str:
-    return str(found["model"]) + ("" if key == "model" else f" ({key} {str(found[key])[:12]})")
+    return str(found["model"]) + (
+        "" if key == "model" else f" ({key} {str(found[key])[:12]})"
+    )

@@ -16,13 +16,17 @@ from twigma.analysis.neighbours.search import TOP_K, row_means
 class ReferenceSimilarity(NamedTuple):
     """What is known of each studied image, [n]."""
 
-    mean: NDArray[np.float32]  # of its five largest similarities to `size` rows of the reference (section 3.2)
+    mean: NDArray[
+        np.float32
+    ]  # of its five largest similarities to `size` rows of the reference (section 3.2)
     similarity: NDArray[np.float32]  # to the most similar one of all rows
     row: NDArray[np.int64]  # which one that is
     size: int  # with fewer than five, the mean is of so many
 
 
-def reference_similarity(data: Inputs, settings: Settings, role: str) -> ReferenceSimilarity:
+def reference_similarity(
+    data: Inputs, settings: Settings, role: str
+) -> ReferenceSimilarity:
     """The studied images against a role, "photographs" or "paintings"; searched once.
 
     The mean is over as many rows of the reference, drawn at random, as the smaller of the two roles has, since it rises
@@ -34,9 +38,16 @@ def reference_similarity(data: Inputs, settings: Settings, role: str) -> Referen
 
 
 def _search(data: Inputs, settings: Settings, role: str) -> ReferenceSimilarity:
-    query, reference = data.images.embedding, data.references[getattr(settings, role)].embedding
-    roles = [data.references.get(name) for name in (settings.photographs, settings.paintings)]
-    size = min(len(images.rows) for images in roles if images is not None and len(images.rows))
+    query, reference = (
+        data.images.embedding,
+        data.references[getattr(settings, role)].embedding,
+    )
+    roles = [
+        data.references.get(name) for name in (settings.photographs, settings.paintings)
+    ]
+    size = min(
+        len(images.rows) for images in roles if images is not None and len(images.rows)
+    )
     order = np.random.default_rng(settings.seed).permutation(len(reference))
     kept, rest = np.sort(order[:size]), np.sort(order[size:])
     found, index = data.search(query, reference[kept], min(TOP_K, size))
@@ -44,5 +55,8 @@ def _search(data: Inputs, settings: Settings, role: str) -> ReferenceSimilarity:
     if len(rest):
         found, index = data.search(query, reference[rest], 1)
         nearer = found[:, 0] > similarity
-        similarity, row = np.where(nearer, found[:, 0], similarity), np.where(nearer, rest[index[:, 0]], row)
+        similarity, row = (
+            np.where(nearer, found[:, 0], similarity),
+            np.where(nearer, rest[index[:, 0]], row),
+        )
     return ReferenceSimilarity(mean, similarity, row, size)

@@ -31,7 +31,9 @@ HOW: Mapping[str, str] = {
 }
 MAKE_REFERENCE = "`twigma reference add NAME` makes one (`twigma reference list`); pass it with --reference NAME"
 MAKE_SHEETS = "`twigma sheets` writes blank ones; pass the folder with --sheets once people have filled them in"
-MAKE_PROMPTS = "`twigma texts --work FOLDER` embeds the prompts of the reference set by prompt"
+MAKE_PROMPTS = (
+    "`twigma texts --work FOLDER` embeds the prompts of the reference set by prompt"
+)
 MAKE_TEXTS = "`twigma texts` embeds posts and captions of --work; `twigma reference add` makes haiku, news and book"
 Entry = dict[str, Any]  # value, low, high, n and whatever else belongs to one number
 
@@ -68,19 +70,29 @@ class Figure:
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def missing_requirements(data: Inputs, settings: Settings, needs: Iterable[str]) -> dict[str, str]:
+def missing_requirements(
+    data: Inputs, settings: Settings, needs: Iterable[str]
+) -> dict[str, str]:
     """Which of `needs` are not there, each with the way to get it."""
     return dict(found for need in needs if (found := _lack(data, settings, need)))
 
 
 def _lack(data: Inputs, settings: Settings, need: str) -> tuple[str, str] | None:
     if need == "thorough":
-        return None if settings.thorough else ("not asked for", "run the analysis thoroughly (--thorough): minutes")
+        return (
+            None
+            if settings.thorough
+            else ("not asked for", "run the analysis thoroughly (--thorough): minutes")
+        )
     if need == "sheets":
         return None if data.sheets else ("annotation sheets", MAKE_SHEETS)
     if not need.startswith("@") and need != "texts":
         return None if data.images.has(need) else (f"column {need}", HOW[need])
-    return _lack_texts(data, settings) if need == "texts" else _lack_set(data, settings, need)
+    return (
+        _lack_texts(data, settings)
+        if need == "texts"
+        else _lack_set(data, settings, need)
+    )
 
 
 def _lack_set(data: Inputs, settings: Settings, need: str) -> tuple[str, str] | None:
@@ -94,7 +106,11 @@ def _lack_set(data: Inputs, settings: Settings, need: str) -> tuple[str, str] | 
     if images is None:
         return f"reference set {name}", MAKE_REFERENCE
     column = column or "embedding"
-    return None if images.has(column) else (f"column {column} of reference set {name}", HOW[column])
+    return (
+        None
+        if images.has(column)
+        else (f"column {column} of reference set {name}", HOW[column])
+    )
 
 
 def _lack_texts(data: Inputs, settings: Settings) -> tuple[str, str] | None:
@@ -104,11 +120,22 @@ def _lack_texts(data: Inputs, settings: Settings) -> tuple[str, str] | None:
     return None if len(data.texts) > 1 else ("other embedded texts", MAKE_TEXTS)
 
 
-def entries(table: "pd.DataFrame", prefix: str, keys: list[str], value: str) -> dict[str, Entry]:
+def entries(
+    table: "pd.DataFrame", prefix: str, keys: list[str], value: str
+) -> dict[str, Entry]:
     """Rows of a tidy table as numbers by key: prefix/key/…: {value, and every other column}."""
     found = {}
     for row in table.to_dict("records"):
-        key = "/".join([*([prefix] if prefix else []), *(str(row[name]) for name in keys)])
-        rest: dict[Hashable, Any] = {name: cell for name, cell in row.items() if name not in keys and name != value}
-        found[key] = {"value": row[value], **{str(name): cell for name, cell in rest.items()}}
+        key = "/".join(
+            [*([prefix] if prefix else []), *(str(row[name]) for name in keys)]
+        )
+        rest: dict[Hashable, Any] = {
+            name: cell
+            for name, cell in row.items()
+            if name not in keys and name != value
+        }
+        found[key] = {
+            "value": row[value],
+            **{str(name): cell for name, cell in rest.items()},
+        }
     return found

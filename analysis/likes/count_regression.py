@@ -43,7 +43,9 @@ class Data:
         for rows in blocks(len(self.y)):
             values = None if power == 0 else self.y[rows].astype(np.float64) ** power
             if self.weight is not None:
-                values = self.weight[rows] if values is None else self.weight[rows] * values
+                values = (
+                    self.weight[rows] if values is None else self.weight[rows] * values
+                )
             total += np.bincount(self.cell[rows], weights=values, minlength=len(total))
         return total
 
@@ -82,17 +84,25 @@ def poisson(data: Data, mode: Mode) -> pd.DataFrame:
 def negative_binomial(data: Data) -> pd.DataFrame:
     """NB2 with α by maximum (profile) likelihood; the score of row i is (y_i − μ_i) x_i / (1 + α μ_i)."""
     codes, counts = pd.factorize(data.y)
-    pairs, place = np.unique(data.cell.astype(np.int64) * len(counts) + codes, return_inverse=True)
+    pairs, place = np.unique(
+        data.cell.astype(np.int64) * len(counts) + codes, return_inverse=True
+    )
     weight = np.bincount(place, weights=data.weight)
     cell, y = pairs // len(counts), counts[pairs % len(counts)]
 
     def loss(log_alpha: float) -> float:
         shape = np.exp(-log_alpha)
         mu = _fit(data, alpha=1 / shape)[1][cell]
-        terms = special.gammaln(y + shape) - special.gammaln(shape) + shape * np.log(shape / (shape + mu))
+        terms = (
+            special.gammaln(y + shape)
+            - special.gammaln(shape)
+            + shape * np.log(shape / (shape + mu))
+        )
         return -float(np.sum(weight * (terms + special.xlogy(y, mu / (shape + mu)))))
 
-    alpha = float(np.exp(optimize.minimize_scalar(loss, bounds=(-12, 6), method="bounded").x))
+    alpha = float(
+        np.exp(optimize.minimize_scalar(loss, bounds=(-12, 6), method="bounded").x)
+    )
     beta, mu, bread = _fit(data, alpha)
     residual = data.residual(mu) / (1 + alpha * mu)[data.cell]
     return _table(data, beta, _sandwich(data, residual, bread), alpha, "robust")
@@ -102,7 +112,9 @@ def _fit(data: Data, alpha: float) -> tuple[Floats, Floats, Floats]:
     """Coefficients, the mean of each cell and the inverse observed information, for the variance μ + αμ²."""
     x, n, total = data.design, data.rows, data.total
     _check_estimable(data, x, total)
-    beta = np.linalg.lstsq(x * np.sqrt(n)[:, None], np.sqrt(n) * np.log(total / n + 0.1), rcond=None)[0]
+    beta = np.linalg.lstsq(
+        x * np.sqrt(n)[:, None], np.sqrt(n) * np.log(total / n + 0.1), rcond=None
+    )[0]
     for _ in range(ITERATIONS):
         mu = np.exp(x @ beta)
         weight = 1 / (1 + alpha * mu)
@@ -112,21 +124,39 @@ def _fit(data: Data, alpha: float) -> tuple[Floats, Floats, Floats]:
         if np.abs(step).max() < 1e-13 * max(1.0, np.abs(beta).max()):
             break
     if not np.abs(step).max() < 1e-9 or np.abs(beta).max() > 30:
-        raise ValueError("eq1: the fit did not converge; a combination of groups has no likes at all")
+        raise ValueError(
+            "eq1: the fit did not converge; a combination of groups has no likes at all"
+        )
     mu = np.exp(x @ beta)
-    information = (x * (mu * (n + alpha * total) / (1 + alpha * mu) ** 2)[:, None]).T @ x
+    information = (
+        x * (mu * (n + alpha * total) / (1 + alpha * mu) ** 2)[:, None]
+    ).T @ x
     return beta, mu, np.linalg.inv(information)
 
 
 def _check_estimable(data: Data, x: Floats, total: Floats) -> None:
     if np.linalg.matrix_rank(x) < x.shape[1]:
-        empty = [term for term, column in zip(data.terms, x.T, strict=True) if not column.any()]
-        what = f"no rows have {empty}" if empty else "one term is a combination of others, or a reference is empty"
+        empty = [
+            term
+            for term, column in zip(data.terms, x.T, strict=True)
+            if not column.any()
+        ]
+        what = (
+            f"no rows have {empty}"
+            if empty
+            else "one term is a combination of others, or a reference is empty"
+        )
         raise ValueError(f"eq1: the terms cannot be told apart: {what}")
     for term, column in zip(data.terms, x.T, strict=True):
         for side, name in ((column == 1, term), (column == 0, f"not {term}")):
-            if side.any() and set(np.unique(column)) <= {0.0, 1.0} and not total[side].sum() > 0:
-                raise ValueError(f"eq1: no row with {name!r} has a like, so its rate ratio is not finite")
+            if (
+                side.any()
+                and set(np.unique(column)) <= {0.0, 1.0}
+                and not total[side].sum() > 0
+            ):
+                raise ValueError(
+                    f"eq1: no row with {name!r} has a like, so its rate ratio is not finite"
+                )
 
 
 def _sandwich(data: Data, residual: Floats, bread: Floats) -> Floats:
@@ -134,11 +164,15 @@ def _sandwich(data: Data, residual: Floats, bread: Floats) -> Floats:
     residual = residual if data.weight is None else data.weight * residual
     place = data.cluster, data.cell.astype(np.int32)
     shape = int(data.cluster.max()) + 1, len(data.design)
-    scores = sparse.coo_array((residual, place), shape=shape) @ data.design  # in one pass, adding up as it goes
+    scores = (
+        sparse.coo_array((residual, place), shape=shape) @ data.design
+    )  # in one pass, adding up as it goes
     return np.asarray(bread @ (scores.T @ scores) @ bread)
 
 
-def _table(data: Data, beta: Floats, covariance: Floats, dispersion: float, mode: Mode) -> pd.DataFrame:
+def _table(
+    data: Data, beta: Floats, covariance: Floats, dispersion: float, mode: Mode
+) -> pd.DataFrame:
     se = np.sqrt(np.diag(covariance))
     return pd.DataFrame(
         {

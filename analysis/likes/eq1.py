@@ -15,12 +15,24 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twigma.analysis.likes.count_regression import Array, Data, Floats, Mode, negative_binomial, poisson
+from twigma.analysis.likes.count_regression import (
+    Array,
+    Data,
+    Floats,
+    Mode,
+    negative_binomial,
+    poisson,
+)
 
 FOLLOWER_EDGES = (500, 5000)  # Eq (1): reference below 500; 500 to 5,000; above 5,000
 FOLLOWERS_OF = (0, 500, 5001)  # a number of each of the three groups
 FOLLOWERS = ("followers 500-5000", "followers > 5000")
-QUINTILES = ("quintile 1", "quintile 2", "quintile 3", "quintile 4")  # reference 5, the most similar
+QUINTILES = (
+    "quintile 1",
+    "quintile 2",
+    "quintile 3",
+    "quintile 4",
+)  # reference 5, the most similar
 WINSOR = 0.99
 FEW_CLUSTERS = 30
 
@@ -83,22 +95,34 @@ def eq1_sensitivity(  # noqa: PLR0917
     data = _prepare(*args)
     variants: dict[str, Callable[[], pd.DataFrame]] = {
         "eq1": lambda: poisson(data, "robust"),
-        "winsorised": lambda: poisson(replace(data, y=np.minimum(data.y, np.quantile(data.y, WINSOR))), "robust"),
+        "winsorised": lambda: poisson(
+            replace(data, y=np.minimum(data.y, np.quantile(data.y, WINSOR))), "robust"
+        ),
         "nb2": lambda: negative_binomial(data),
     }
     if posts is not None:
         first = ~pd.Series(posts).reset_index(drop=True).duplicated().to_numpy()
-        variants["post"] = lambda: poisson(_prepare(*(_take(a, first) for a in args)), "robust")
+        variants["post"] = lambda: poisson(
+            _prepare(*(_take(a, first) for a in args)), "robust"
+        )
     if months is not None:
-        variants["months"] = lambda: poisson(_prepare(*args, extra={"month": months}), "robust")
+        variants["months"] = lambda: poisson(
+            _prepare(*args, extra={"month": months}), "robust"
+        )
     if covariates:
-        variants["covariates"] = lambda: poisson(_prepare(*args, extra=covariates), "robust")
+        variants["covariates"] = lambda: poisson(
+            _prepare(*args, extra=covariates), "robust"
+        )
     if similarity is not None:
-        variants["similarity"] = lambda: poisson(_prepare(*args, similarity=similarity), "robust")
+        variants["similarity"] = lambda: poisson(
+            _prepare(*args, similarity=similarity), "robust"
+        )
     return pd.concat(_estimable(variants), ignore_index=True)
 
 
-def _estimable(variants: Mapping[str, Callable[[], pd.DataFrame]]) -> list[pd.DataFrame]:
+def _estimable(
+    variants: Mapping[str, Callable[[], pd.DataFrame]],
+) -> list[pd.DataFrame]:
     """The tables of those variants that can be estimated; Eq (1) itself has to be."""
     tables = []
     for name, fit in variants.items():
@@ -107,7 +131,9 @@ def _estimable(variants: Mapping[str, Callable[[], pd.DataFrame]]) -> list[pd.Da
         except ValueError as error:
             if name == "eq1":
                 raise
-            warnings.warn(f"variant {name!r} of Eq (1) is left out: {error}", stacklevel=3)
+            warnings.warn(
+                f"variant {name!r} of Eq (1) is left out: {error}", stacklevel=3
+            )
     return tables
 
 
@@ -132,14 +158,20 @@ def _prepare(  # noqa: PLR0917
 ) -> Data:
     """Drop incomplete rows, code the design's cells and the clusters; ValueError if Eq (1) cannot be estimated."""
     y, f, q = (_numbers(values) for values in (likes, followers, quintile))
-    further = {f"extra {name}": pd.Series(v).reset_index(drop=True) for name, v in (extra or {}).items()}
+    further = {
+        f"extra {name}": pd.Series(v).reset_index(drop=True)
+        for name, v in (extra or {}).items()
+    }
     if similarity is not None:
         s = _numbers(similarity)
         further["s"] = pd.Series((s - np.nanmean(s)) / np.nanstd(s))
     keep = _complete(y, f, q, further)
     if not keep.all():
         y, f, q = y[keep], f[keep], q[keep]
-        further = {name: values[keep].reset_index(drop=True) for name, values in further.items()}
+        further = {
+            name: values[keep].reset_index(drop=True)
+            for name, values in further.items()
+        }
     _check(y, q)
     weight = None if weights is None else np.asarray(weights, dtype=np.float64)[keep]
     cluster, clusters, se_kind = (np.zeros(0, np.int32), 0, "naive")
@@ -167,10 +199,16 @@ def _numbers(values: Any) -> Array:
     return pd.to_numeric(pd.Series(values)).to_numpy(dtype=float, na_value=np.nan)
 
 
-def _complete(y: Floats, f: Array, q: Array, further: Mapping[str, "pd.Series[Any]"]) -> npt.NDArray[np.bool_]:
+def _complete(
+    y: Floats, f: Array, q: Array, further: Mapping[str, "pd.Series[Any]"]
+) -> npt.NDArray[np.bool_]:
     """Which rows have everything the regression needs."""
-    known = not any(values.dtype.kind == "f" and np.isnan(values.sum()) for values in (y, f, q))  # one NaN suffices
-    keep: npt.NDArray[np.bool_] = np.ones(len(y), bool) if known else ~np.isnan(y + f + q)
+    known = not any(
+        values.dtype.kind == "f" and np.isnan(values.sum()) for values in (y, f, q)
+    )  # one NaN suffices
+    keep: npt.NDArray[np.bool_] = (
+        np.ones(len(y), bool) if known else ~np.isnan(y + f + q)
+    )
     for values in further.values():
         keep &= values.notna().to_numpy()
     return keep
@@ -178,17 +216,25 @@ def _complete(y: Floats, f: Array, q: Array, further: Mapping[str, "pd.Series[An
 
 def _check(y: Floats, q: Array) -> None:
     if not len(y):
-        raise ValueError("eq1: no row has likes, followers and a quintile; hydrate the posts to get them")
+        raise ValueError(
+            "eq1: no row has likes, followers and a quintile; hydrate the posts to get them"
+        )
     if y.min() < 0 or np.isinf(y.max()):
         raise ValueError("eq1: expected likes of at least 0 and finite")
     if q.min() < 1 or q.max() > 5 or (q.astype(np.int8) != q).any():
         wrong = q[~((q >= 1) & (q <= 5) & (q % 1 == 0))]
-        raise ValueError(f"eq1: expected quintiles 1 to 5, found {sorted(set(wrong.tolist()))[:5]}")
+        raise ValueError(
+            f"eq1: expected quintiles 1 to 5, found {sorted(set(wrong.tolist()))[:5]}"
+        )
 
 
-def _cells(f: Array, q: Array, further: Mapping[str, "pd.Series[Any]"]) -> tuple[Array, pd.DataFrame]:
+def _cells(
+    f: Array, q: Array, further: Mapping[str, "pd.Series[Any]"]
+) -> tuple[Array, pd.DataFrame]:
     """The cell of each row, where rows of one cell share every term; and the cells: f, q and what is further."""
-    group = (f >= FOLLOWER_EDGES[0]).view(np.int8) + (f > FOLLOWER_EDGES[1]).view(np.int8)
+    group = (f >= FOLLOWER_EDGES[0]).view(np.int8) + (f > FOLLOWER_EDGES[1]).view(
+        np.int8
+    )
     by_quintile = "s" not in further
     cell: Array = 5 * group + q.astype(np.int8) - np.int8(1) if by_quintile else group
     for values in further.values():
@@ -198,28 +244,40 @@ def _cells(f: Array, q: Array, further: Mapping[str, "pd.Series[Any]"]) -> tuple
     if len(used) <= used[-1]:
         cell = np.searchsorted(used, cell)
     if not further:  # what a cell is stands in its number
-        return cell, pd.DataFrame({"f": np.array(FOLLOWERS_OF)[used // 5], "q": used % 5 + 1})
+        return cell, pd.DataFrame(
+            {"f": np.array(FOLLOWERS_OF)[used // 5], "q": used % 5 + 1}
+        )
     first = np.zeros(len(used), dtype=np.int64)
     first[cell[::-1]] = np.arange(len(cell))[::-1]
-    rows = {"f": f[first], "q": q[first]} | {name: values.to_numpy()[first] for name, values in further.items()}
+    rows = {"f": f[first], "q": q[first]} | {
+        name: values.to_numpy()[first] for name, values in further.items()
+    }
     return cell, pd.DataFrame(rows)
 
 
 def _columns(cells: pd.DataFrame) -> dict[str, Floats]:
     """The terms but the intercept, as columns of the design, from one row of each cell."""
     low, high = FOLLOWER_EDGES
-    columns: dict[str, pd.Series] = {FOLLOWERS[0]: cells["f"].between(low, high), FOLLOWERS[1]: cells["f"] > high}
+    columns: dict[str, pd.Series] = {
+        FOLLOWERS[0]: cells["f"].between(low, high),
+        FOLLOWERS[1]: cells["f"] > high,
+    }
     if "s" in cells:
         columns["similarity (per sd)"] = cells["s"]
     else:
         columns |= {name: cells["q"] == i for i, name in enumerate(QUINTILES, 1)}
     for name in cells.columns[cells.columns.str.startswith("extra ")]:
         levels = sorted(cells[name].unique())
-        columns |= {f"{name.removeprefix('extra ')} {level}": cells[name] == level for level in levels[1:]}
+        columns |= {
+            f"{name.removeprefix('extra ')} {level}": cells[name] == level
+            for level in levels[1:]
+        }
     return {name: values.to_numpy(float) for name, values in columns.items()}
 
 
-def _clusters(authors: Any, posts: Any, keep: Array) -> tuple[npt.NDArray[np.int32], int, str]:
+def _clusters(
+    authors: Any, posts: Any, keep: Array
+) -> tuple[npt.NDArray[np.int32], int, str]:
     """Cluster codes of the kept rows, how many clusters, and the name of the standard error they give."""
     if authors is not None and not _all_null(authors):
         labels, kind = authors, "author-clustered"
@@ -228,7 +286,10 @@ def _clusters(authors: Any, posts: Any, keep: Array) -> tuple[npt.NDArray[np.int
     else:
         labels, kind = np.arange(len(keep)), "heteroskedastic"
     if kind != "author-clustered":
-        warnings.warn(f"eq1: no author ids, so intervals are {kind} and may be too narrow", stacklevel=4)
+        warnings.warn(
+            f"eq1: no author ids, so intervals are {kind} and may be too narrow",
+            stacklevel=4,
+        )
     codes = _codes(labels)
     codes = codes if keep.all() else codes[keep]
     alone = codes < 0
@@ -236,9 +297,13 @@ def _clusters(authors: Any, posts: Any, keep: Array) -> tuple[npt.NDArray[np.int
         codes[alone] = codes.max() + 1 + np.arange(alone.sum())
     count = int(np.count_nonzero(_seen(codes)))
     if count < 2:
-        raise ValueError(f"eq1: a clustered standard error needs at least 2 clusters, found {count}; use mode='paper'")
+        raise ValueError(
+            f"eq1: a clustered standard error needs at least 2 clusters, found {count}; use mode='paper'"
+        )
     if count < FEW_CLUSTERS:
-        warnings.warn(f"eq1: only {count} clusters, so intervals may be too narrow", stacklevel=4)
+        warnings.warn(
+            f"eq1: only {count} clusters, so intervals may be too narrow", stacklevel=4
+        )
     return codes, count, kind
 
 

@@ -27,11 +27,17 @@ def _nearest(query: Array, reference: Array, k: int = search.TOP_K) -> Found:
     import ray
 
     search.check(query, reference, k)
-    held, blocks = ray.put(search.unit_rows(reference, "reference")), dict(search.blocks(query))
+    held, blocks = (
+        ray.put(search.unit_rows(reference, "reference")),
+        dict(search.blocks(query)),
+    )
     slots, needs = ray_pool.actor_resources(None)
     actor = ray.remote(SearchActor).options(**needs)
     results = ray_pool.run_tasks(
-        lambda: actor.remote(held, k, len(query)), list(blocks), lambda first: (first, blocks[first]), slots
+        lambda: actor.remote(held, k, len(query)),
+        list(blocks),
+        lambda first: (first, blocks[first]),
+        slots,
     )
     found: dict[int, Found] = {}
     with search.progress(query) as bar, contextlib.closing(results):

@@ -16,7 +16,9 @@ import torch
 
 from twigma.analysis.neighbours.search import Array, Find, Found
 
-BLOCK = REFERENCES = 2048  # queries and reference rows a block: 16 MiB of float32, which stay in the cache
+BLOCK = REFERENCES = (
+    2048  # queries and reference rows a block: 16 MiB of float32, which stay in the cache
+)
 IN_FULL = 8192  # queries and reference rows a block on a GPU, for which those are few
 WIDTHS = (128, 192, 256)  # numbers of a shorter row that are tried
 SAMPLE = 8 * REFERENCES  # reference rows they are tried on
@@ -25,20 +27,27 @@ SLACK = 1e-5  # float32 rounding of a length or a product, some ten times over
 BF16_ULP = 2.0**-8  # largest relative error of rounding to bfloat16
 CROWDED = 0.05  # above this share of candidates in a block, computing all of it in float32 is cheaper
 
-Best = tuple[torch.Tensor, torch.Tensor]  # similarity and row, [queries, k] each, falling
+Best = tuple[
+    torch.Tensor, torch.Tensor
+]  # similarity and row, [queries, k] each, falling
 Way = Callable[[Array, int], Find]  # to search these rows for so many neighbours
 
 
 class Screened:
     """A reference whose pairs with a query are bounded before they are computed."""
 
-    def __init__(self, rows: torch.Tensor, directions: torch.Tensor | None, half: bool) -> None:
+    def __init__(
+        self, rows: torch.Tensor, directions: torch.Tensor | None, half: bool
+    ) -> None:
         """Unit `rows` [m, d] float32; shorten them to `directions` [d, w] unless None; round to bfloat16 if `half`."""
         self.rows, self.directions = rows, directions
         self.dtype = torch.bfloat16 if half else torch.float32
         short = self.shortened(rows)
         self.low = short.to(self.dtype)
-        self.errors = [_error(*blocks).max() for blocks in zip(_split(short), _split(self.low), strict=True)]
+        self.errors = [
+            _error(*blocks).max()
+            for blocks in zip(_split(short), _split(self.low), strict=True)
+        ]
 
     def shortened(self, x: torch.Tensor) -> torch.Tensor:
         """Rows [n, w + 1] whose products with one another are at least those of the unit rows `x`."""
@@ -58,7 +67,9 @@ class Screened:
         low = short.to(self.dtype)
         off = _error(short, low)[:, None]
         rounding = SLACK if low is short else SLACK + 2.5 * BF16_ULP
-        for i, (block, block_low) in enumerate(zip(_split(self.rows), _split(self.low), strict=True)):
+        for i, (block, block_low) in enumerate(
+            zip(_split(self.rows), _split(self.low), strict=True)
+        ):
             bound = low @ block_low.T
             kth = _reached(bound, q, block, k) if best is None else best[0][:, -1:]
             least = kth - off - (1 + off) * self.errors[i] - rounding
@@ -77,36 +88,57 @@ class Screened:
 
 def fastest(rows: Array, query: Array, k: int, otherwise: Way) -> Find:
     """The search of `rows` that is fastest when tried on some of them and of the queries: screening, or `otherwise`."""
-    some, few, half = rows[:: -(-len(rows) // SAMPLE)], query[:TRIED], bfloat16_is_faster()
+    some, few, half = (
+        rows[:: -(-len(rows) // SAMPLE)],
+        query[:TRIED],
+        bfloat16_is_faster(),
+    )
     leading = np.linalg.eigh(some.T @ some)[1][:, ::-1]
     widths = [width for width in WIDTHS if width <= rows.shape[1] // 2]
-    directions = [*([None] if half else []), *(torch.tensor(leading[:, : width - 1].copy()) for width in widths)]
+    directions = [
+        *([None] if half else []),
+        *(torch.tensor(leading[:, : width - 1].copy()) for width in widths),
+    ]
 
     def screening(each: torch.Tensor | None, rows: Array, k: int) -> Find:
         reference = Screened(torch.tensor(rows), each, half)
-        return lambda q: by_blocks(lambda block: reference.search(block, k), q, "cpu", BLOCK)
+        return lambda q: by_blocks(
+            lambda block: reference.search(block, k), q, "cpu", BLOCK
+        )
 
     def seconds(way: Way) -> float:
         search = way(some, k)
         return _seconds(lambda: search(few), times=2)
 
-    ways: list[Way] = [otherwise, *(functools.partial(screening, each) for each in directions)]
+    ways: list[Way] = [
+        otherwise,
+        *(functools.partial(screening, each) for each in directions),
+    ]
     return min(ways, key=seconds)(rows, k)
 
 
 def in_float64(q: Array, rows: Array, index: Array) -> Found:
     """The similarities of these pairs to the last digit, whichever way they were found, falling; and their rows."""
     blocks = [slice(at, at + BLOCK) for at in range(0, len(q), BLOCK)]
-    products = [np.einsum("nd,nkd->nk", q[block], rows[index[block]], dtype=np.float64) for block in blocks]
+    products = [
+        np.einsum("nd,nkd->nk", q[block], rows[index[block]], dtype=np.float64)
+        for block in blocks
+    ]
     similarity = np.concatenate(products).astype(np.float32)
     order = np.argsort(-similarity, axis=1, kind="stable")
     return np.take_along_axis(similarity, order, 1), np.take_along_axis(index, order, 1)
 
 
-def by_blocks(search: Callable[[torch.Tensor], Best], query: Array, device: str, size: int) -> Found:
+def by_blocks(
+    search: Callable[[torch.Tensor], Best], query: Array, device: str, size: int
+) -> Found:
     """Search for a block of queries at a time."""
-    found = [search(block) for block in torch.split(torch.tensor(query, device=device), size)]
-    similarity, index = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
+    found = [
+        search(block) for block in torch.split(torch.tensor(query, device=device), size)
+    ]
+    similarity, index = (
+        torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True)
+    )
     return similarity, index
 
 
@@ -145,7 +177,9 @@ def _error(x: torch.Tensor, rounded: torch.Tensor) -> torch.Tensor:
     return error
 
 
-def _reached(bound: torch.Tensor, q: torch.Tensor, block: torch.Tensor, k: int) -> torch.Tensor:
+def _reached(
+    bound: torch.Tensor, q: torch.Tensor, block: torch.Tensor, k: int
+) -> torch.Tensor:
     """What the k-th best similarity reaches, [n, 1]: the least of the `k` pairs with the largest bounds."""
     column = bound.topk(k, dim=1).indices.sort(dim=1).values
     row = torch.arange(len(q))[:, None].expand_as(column)
@@ -153,15 +187,25 @@ def _reached(bound: torch.Tensor, q: torch.Tensor, block: torch.Tensor, k: int) 
     return _products(pairs, q, block).reshape(len(q), k).amin(dim=1, keepdim=True)
 
 
-def _products(pairs: torch.Tensor, q: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
+def _products(
+    pairs: torch.Tensor, q: torch.Tensor, block: torch.Tensor
+) -> torch.Tensor:
     """The float32 products of pairs (query, reference) [2, n], sorted."""
     ends = torch.searchsorted(pairs[0].contiguous(), torch.arange(len(q) + 1))
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        where = torch.sparse_csr_tensor(
-            ends, pairs[1].contiguous(), q.new_zeros(pairs.shape[1]), (len(q), len(block)), check_invariants=False
+        warnings.filterwarnings(
+            "ignore", message="Sparse CSR tensor support is in beta"
         )
-    products: torch.Tensor = torch.sparse.sampled_addmm(where, q, block.T, beta=0.0).values()
+        where = torch.sparse_csr_tensor(
+            ends,
+            pairs[1].contiguous(),
+            q.new_zeros(pairs.shape[1]),
+            (len(q), len(block)),
+            check_invariants=False,
+        )
+    products: torch.Tensor = torch.sparse.sampled_addmm(
+        where, q, block.T, beta=0.0
+    ).values()
     return products
 
 
@@ -171,7 +215,9 @@ def _merge(best: Best | None, similarity: torch.Tensor, start: int, k: int) -> B
     return _best(best, values, index + start, k)
 
 
-def _merge_pairs(best: Best | None, n: int, pairs: torch.Tensor, exact: torch.Tensor, k: int) -> Best:
+def _merge_pairs(
+    best: Best | None, n: int, pairs: torch.Tensor, exact: torch.Tensor, k: int
+) -> Best:
     """The best `k` of those so far and of pairs of `n` queries, some of which have few or none."""
     counts = torch.bincount(pairs[0], minlength=n)
     place = torch.arange(len(exact)) - (counts.cumsum(0) - counts)[pairs[0]]

@@ -19,7 +19,10 @@ Array = npt.NDArray[Any]
 TOP_K = 5  # section 3.2: the mean of the five largest similarities
 FAR = 100  # neighbours up to which a bound can spare work
 QUERIES = 16_384  # searched for at a time: 50 MB at 768 dimensions
-FEW, MANY = 10**8, 10**9  # products from which a GPU is worth its start, and a processor's faster way a few trials
+FEW, MANY = (
+    10**8,
+    10**9,
+)  # products from which a GPU is worth its start, and a processor's faster way a few trials
 UNIT = 2e-7  # a norm this near to 1 is 1 in float32
 
 
@@ -30,21 +33,29 @@ def unit_rows(x: Array, name: str = "x", first: int = 0) -> npt.NDArray[np.float
     """
     x = np.asarray(x)
     if x.ndim != 2 or len(x) == 0:
-        raise ValueError(f"{name}: expected a matrix with at least one row, found shape {x.shape}")
+        raise ValueError(
+            f"{name}: expected a matrix with at least one row, found shape {x.shape}"
+        )
     rows = x.astype(np.float32, copy=False)
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))[:, None]
     if not (np.isfinite(norms).all() and norms.all()):
         row = first + int(np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))[0])
-        raise ValueError(f"{name}: row {row} is zero or not finite and has no cosine; drop such rows first")
+        raise ValueError(
+            f"{name}: row {row} is zero or not finite and has no cosine; drop such rows first"
+        )
     return rows if np.abs(norms - 1).max() < UNIT else rows / norms.astype(np.float32)
 
 
 Found = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 Find = Callable[[Array], Found]  # the nearest of each unit row, in one reference
-Search = Callable[[Array, Array, int], Found]  # as `nearest`; `ray_neighbours.search_on` gives one on a cluster
+Search = Callable[
+    [Array, Array, int], Found
+]  # as `nearest`; `ray_neighbours.search_on` gives one on a cluster
 
 
-def nearest(query: Array, reference: Array, k: int = TOP_K, *, device: str | None = None) -> Found:
+def nearest(
+    query: Array, reference: Array, k: int = TOP_K, *, device: str | None = None
+) -> Found:
     """The `k` reference rows most similar to each query row, by exact cosine similarity (Fig 2d, 4e).
 
     Parameters
@@ -69,21 +80,35 @@ def nearest(query: Array, reference: Array, k: int = TOP_K, *, device: str | Non
 def check(query: Array, reference: Array, k: int) -> None:
     """ValueError unless the matrices have one width, and the reference `k` rows."""
     if not 1 <= k <= len(reference):
-        raise ValueError(f"nearest: expected 1 <= k <= {len(reference)}, the rows of the reference, found k={k}")
+        raise ValueError(
+            f"nearest: expected 1 <= k <= {len(reference)}, the rows of the reference, found k={k}"
+        )
     if query.ndim != 2 or reference.ndim != 2 or query.shape[1] != reference.shape[1]:
-        raise ValueError(f"nearest: expected matrices of one width, found {query.shape} and {reference.shape}")
+        raise ValueError(
+            f"nearest: expected matrices of one width, found {query.shape} and {reference.shape}"
+        )
 
 
 def blocks(query: Array) -> Iterator[tuple[int, Array]]:
     """The queries that are searched for at a time, each block with the number of its first row."""
-    return ((start, query[start : start + QUERIES]) for start in range(0, max(1, len(query)), QUERIES))
+    return (
+        (start, query[start : start + QUERIES])
+        for start in range(0, max(1, len(query)), QUERIES)
+    )
 
 
 def progress(query: Array) -> Any:
     """A bar over the queries, for searches of over a second."""
     from tqdm import tqdm
 
-    return tqdm(total=len(query), desc="neighbours", unit="image", unit_scale=True, delay=1, leave=False)
+    return tqdm(
+        total=len(query),
+        desc="neighbours",
+        unit="image",
+        unit_scale=True,
+        delay=1,
+        leave=False,
+    )
 
 
 def joined(found: Iterable[Found]) -> Found:
@@ -92,7 +117,9 @@ def joined(found: Iterable[Found]) -> Found:
     return similarity, index
 
 
-def searcher(reference: Array, k: int, queries: int, device: str | None = None) -> Callable[[Array, int], Found]:
+def searcher(
+    reference: Array, k: int, queries: int, device: str | None = None
+) -> Callable[[Array, int], Found]:
     """The search in one reference: a function of a block of queries and the number of its first row."""
     rows = unit_rows(reference, "reference")
     products = queries * len(rows)
@@ -136,7 +163,9 @@ def _on_gpu(rows: Array, k: int, device: str) -> Find:
     return lambda q: by_blocks(lambda block: in_full(block, r, k), q, device, IN_FULL)
 
 
-def mean_top_k(query: Array, reference: Array, k: int = TOP_K) -> npt.NDArray[np.float32]:
+def mean_top_k(
+    query: Array, reference: Array, k: int = TOP_K
+) -> npt.NDArray[np.float32]:
     """Mean cosine similarity of each query row to its `k` nearest reference rows, float32[n] (section 3.2, Fig 2d).
 
     A larger reference raises the mean: compare levels only between references of one size.
@@ -146,7 +175,9 @@ def mean_top_k(query: Array, reference: Array, k: int = TOP_K) -> npt.NDArray[np
 
 def row_means(similarity: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Mean of each row, float32[n], summed in float64."""
-    means: npt.NDArray[np.float32] = similarity.mean(axis=1, dtype=np.float64).astype(np.float32)
+    means: npt.NDArray[np.float32] = similarity.mean(axis=1, dtype=np.float64).astype(
+        np.float32
+    )
     return means
 
 
@@ -159,16 +190,22 @@ def quintiles(values: Array, weights: Array | None = None) -> npt.NDArray[np.int
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or len(values) < 5 or not np.isfinite(values).all():
-        raise ValueError(f"quintiles: expected at least 5 finite values, found {values.size}; drop NaN first")
+        raise ValueError(
+            f"quintiles: expected at least 5 finite values, found {values.size}; drop NaN first"
+        )
     method: Any = "linear" if weights is None else "inverted_cdf"
     edges = np.quantile(values, [0.2, 0.4, 0.6, 0.8], weights=weights, method=method)
     bounds = np.concatenate([[values.min()], edges, [values.max()]])
     if (np.diff(bounds) <= 0).any():
-        raise ValueError(f"quintiles: the values have too many ties for five groups, boundaries are {bounds.tolist()}")
+        raise ValueError(
+            f"quintiles: the values have too many ties for five groups, boundaries are {bounds.tolist()}"
+        )
     return (np.searchsorted(edges, values, side="left") + 1).astype(np.int8)
 
 
-def likes_by_quintile(quintile: Array, likes: Any, weights: Array | None = None, blocks: Any = None) -> pd.DataFrame:
+def likes_by_quintile(
+    quintile: Array, likes: Any, weights: Array | None = None, blocks: Any = None
+) -> pd.DataFrame:
     """Mean likes in each quintile of similarity, with mean ± 1.96 sd/√n (Fig 2d right).
 
     Rows whose likes are null are left out. Columns: quintile, n, mean, low, high; a quintile with fewer than two
@@ -176,28 +213,53 @@ def likes_by_quintile(quintile: Array, likes: Any, weights: Array | None = None,
     of each row; None stands alone) robust_low and robust_high do not. With `weights` of a sample, mean and intervals
     are those of `weights.weighted_mean`.
     """
-    frame = pd.DataFrame({"quintile": np.asarray(quintile), "likes": pd.to_numeric(pd.Series(likes)).to_numpy(float)})
+    frame = pd.DataFrame(
+        {
+            "quintile": np.asarray(quintile),
+            "likes": pd.to_numeric(pd.Series(likes)).to_numpy(float),
+        }
+    )
     frame = frame.assign(weight=1.0 if weights is None else weights)
     if blocks is not None:
         codes = pd.factorize(pd.Series(blocks).to_numpy(object))[0]
         frame["block"] = np.where(codes < 0, -1 - np.arange(len(codes)), codes)
     frame = frame.dropna()
     if frame.empty:
-        raise ValueError("likes_by_quintile: every like count is null; hydrate the posts to get them")
-    return pd.DataFrame([_mean_likes(q, rows, weights is not None) for q, rows in frame.groupby("quintile")])
+        raise ValueError(
+            "likes_by_quintile: every like count is null; hydrate the posts to get them"
+        )
+    return pd.DataFrame(
+        [
+            _mean_likes(q, rows, weights is not None)
+            for q, rows in frame.groupby("quintile")
+        ]
+    )
 
 
 def _mean_likes(quintile: Any, rows: pd.DataFrame, weighted: bool) -> dict[str, Any]:
     found = weighted_mean(rows["likes"], rows["weight"])
     if not weighted:
-        half = 1.96 * float(rows["likes"].std()) / np.sqrt(len(rows))  # as the paper: ddof = 1
+        half = (
+            1.96 * float(rows["likes"].std()) / np.sqrt(len(rows))
+        )  # as the paper: ddof = 1
         found = found._replace(low=found.value - half, high=found.value + half)
-    row = {"quintile": quintile, "n": found.n, "mean": found.value, "low": found.low, "high": found.high}
+    row = {
+        "quintile": quintile,
+        "n": found.n,
+        "mean": found.value,
+        "low": found.low,
+        "high": found.high,
+    }
     if "block" not in rows:
         return row
     several = rows["block"].nunique() > 1
-    wide = weighted_mean(rows["likes"], rows["weight"], rows["block"]) if several else None
-    return row | {"robust_low": wide.low if wide else np.nan, "robust_high": wide.high if wide else np.nan}
+    wide = (
+        weighted_mean(rows["likes"], rows["weight"], rows["block"]) if several else None
+    )
+    return row | {
+        "robust_low": wide.low if wide else np.nan,
+        "robust_high": wide.high if wide else np.nan,
+    }
 
 
 def _has_gpu() -> bool:

@@ -39,16 +39,30 @@ def drawn(draw: Callable[[Tables], Figure]) -> Callable[[Tables], str]:
     def picture(tables: Tables) -> str:
         buffer = io.BytesIO()
         with mpl.rc_context(STYLE), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the reader's font draws the text
-            draw(tables).savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-        text = buffer.getvalue().decode().replace("'DejaVu Sans'", "system-ui, 'Segoe UI', 'Helvetica Neue', Arial")
+            warnings.filterwarnings(
+                "ignore", "Glyph .* missing from font"
+            )  # the reader's font draws the text
+            draw(tables).savefig(
+                buffer,
+                format="svg",
+                metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")),
+            )
+        text = (
+            buffer.getvalue()
+            .decode()
+            .replace("'DejaVu Sans'", "system-ui, 'Segoe UI', 'Helvetica Neue', Arial")
+        )
         return "data:image/svg+xml;base64," + base64.b64encode(text.encode()).decode()
 
     return picture
 
 
 def _axes(
-    rows: int = 1, columns: int = 1, width: float = 8.0, height: float = 3.4, **kwargs: Any
+    rows: int = 1,
+    columns: int = 1,
+    width: float = 8.0,
+    height: float = 3.4,
+    **kwargs: Any,
 ) -> tuple[Figure, Any]:
     """An empty figure of this size in inches, and its axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -86,8 +100,18 @@ def fig1c(tables: Tables) -> Figure:
     bars.invert_yaxis()
     bars.grid(axis="y", visible=False)
     bars.set(xlabel="Times written")
-    drawn = WordCloud(width=900, height=620, background_color="white", random_state=0, color_func=lambda *_, **__: INK)
-    cloud.imshow(drawn.generate_from_frequencies(dict(zip(words["word"], words["count"], strict=True))).to_array())
+    drawn = WordCloud(
+        width=900,
+        height=620,
+        background_color="white",
+        random_state=0,
+        color_func=lambda *_, **__: INK,
+    )
+    cloud.imshow(
+        drawn.generate_from_frequencies(
+            dict(zip(words["word"], words["count"], strict=True))
+        ).to_array()
+    )
     cloud.axis("off")
     return figure
 
@@ -97,11 +121,27 @@ def fig2a(tables: Tables) -> Figure:
     """One panel a set, the others in grey behind it."""
     points = tables["fig2a"]
     names = list(dict.fromkeys(points["set"]))
-    figure, axes = _axes(1, len(names), height=2.6, squeeze=False, sharex=True, sharey=True)
+    figure, axes = _axes(
+        1, len(names), height=2.6, squeeze=False, sharex=True, sharey=True
+    )
     for ax, (name, colour) in zip(axes[0], _colour(names).items(), strict=True):
         chosen = points["set"] == name
-        ax.scatter(points["x"][~chosen], points["y"][~chosen], s=2, c=RULE, linewidths=0, rasterized=True)
-        ax.scatter(points["x"][chosen], points["y"][chosen], s=3, c=colour, linewidths=0, rasterized=True)
+        ax.scatter(
+            points["x"][~chosen],
+            points["y"][~chosen],
+            s=2,
+            c=RULE,
+            linewidths=0,
+            rasterized=True,
+        )
+        ax.scatter(
+            points["x"][chosen],
+            points["y"][chosen],
+            s=3,
+            c=colour,
+            linewidths=0,
+            rasterized=True,
+        )
         ax.set(title=name, xticks=[], yticks=[])
     figure.supxlabel("first map coordinate", fontsize=9)
     figure.supylabel("second", fontsize=9)
@@ -115,9 +155,18 @@ def fig2b(tables: Tables) -> Figure:
     shares = shares.loc[list(dict.fromkeys(tables["fig2b"]["set"]))]
     figure, ax = _axes(height=0.5 * len(shares) + 1.4)
     left = np.zeros(len(shares))
-    for cluster, colour in zip(shares, ("#08519c", "#4292c6", "#9ecae1", "#deebf7"), strict=False):
+    for cluster, colour in zip(
+        shares, ("#08519c", "#4292c6", "#9ecae1", "#deebf7"), strict=False
+    ):
         width = shares[cluster].to_numpy()
-        ax.barh(range(len(shares)), width, left=left, color=colour, edgecolor="white", label=f"cluster {cluster}")
+        ax.barh(
+            range(len(shares)),
+            width,
+            left=left,
+            color=colour,
+            edgecolor="white",
+            label=f"cluster {cluster}",
+        )
         left = left + width
     ax.set_yticks(range(len(shares)), shares.index)
     ax.invert_yaxis()
@@ -132,13 +181,27 @@ def fig2c(tables: Tables) -> Figure:
     """KL of every ordered pair of sets."""
     table = tables["fig2c"].query("mode == 'robust'")
     names = list(dict.fromkeys([*table["row"], *table["column"]]))
-    matrix = table.pivot(index="row", columns="column", values="kl").reindex(index=names, columns=names)
+    matrix = table.pivot(index="row", columns="column", values="kl").reindex(
+        index=names, columns=names
+    )
     figure, ax = _axes(width=5.6, height=3.8)
-    ax.imshow(np.ma.masked_invalid(matrix.to_numpy(float)), cmap="Blues", vmin=0, aspect="auto")
+    ax.imshow(
+        np.ma.masked_invalid(matrix.to_numpy(float)),
+        cmap="Blues",
+        vmin=0,
+        aspect="auto",
+    )
     largest = np.nanmax(matrix.to_numpy(float))
     for (i, j), value in np.ndenumerate(matrix.to_numpy(float)):
         shade = "white" if value > 0.55 * largest else INK
-        ax.text(j, i, "–" if np.isnan(value) or i == j else f"{value:.2f}", ha="center", va="center", color=shade)
+        ax.text(
+            j,
+            i,
+            "–" if np.isnan(value) or i == j else f"{value:.2f}",
+            ha="center",
+            va="center",
+            color=shade,
+        )
     ax.set_xticks(range(len(names)), names)
     ax.set_yticks(range(len(names)), names)
     ax.grid(visible=False)
@@ -154,8 +217,20 @@ def fig2d(tables: Tables) -> Figure:
     for ax, role in zip(axes[0], roles, strict=True):
         table = tables[f"fig2d_{role}"]
         error = [table["mean"] - table["low"], table["high"] - table["mean"]]
-        ax.errorbar(table["quintile"], table["mean"], yerr=error, fmt="o-", color=COLOURS[0], capsize=3, lw=1.2)
-        ax.set(title=f"Similarity to {role}", xlabel="Quintile (1 least, 5 most similar)", xticks=range(1, 6))
+        ax.errorbar(
+            table["quintile"],
+            table["mean"],
+            yerr=error,
+            fmt="o-",
+            color=COLOURS[0],
+            capsize=3,
+            lw=1.2,
+        )
+        ax.set(
+            title=f"Similarity to {role}",
+            xlabel="Quintile (1 least, 5 most similar)",
+            xticks=range(1, 6),
+        )
     axes[0][0].set(ylabel="Mean likes per image")
     return figure
 
@@ -176,12 +251,27 @@ def _forest(ax: Axes, table: pd.DataFrame, role: str) -> None:
     """The quintiles' rate ratios of one reference."""
     chosen = table[table["term"].str.startswith("quintile")]
     place = np.arange(4)
-    for mode, colour, shift, label in (("robust", COLOURS[0], 0, "robust"), ("paper", COLOURS[4], 0.16, "naive")):
+    for mode, colour, shift, label in (
+        ("robust", COLOURS[0], 0, "robust"),
+        ("paper", COLOURS[4], 0.16, "naive"),
+    ):
         rows = chosen[chosen["mode"] == mode]
         error = [rows["irr"] - rows["low"], rows["high"] - rows["irr"]]
-        ax.errorbar(place + shift, rows["irr"], yerr=error, fmt="o", color=colour, capsize=3, label=f"ours, {label}")
-    known = {q - 1.16: found[0] for q, found in stated.EQ1[role].items() if found is not None}
-    ax.plot(list(known), list(known.values()), "D", mfc="white", color=QUIET, label="paper")
+        ax.errorbar(
+            place + shift,
+            rows["irr"],
+            yerr=error,
+            fmt="o",
+            color=colour,
+            capsize=3,
+            label=f"ours, {label}",
+        )
+    known = {
+        q - 1.16: found[0] for q, found in stated.EQ1[role].items() if found is not None
+    }
+    ax.plot(
+        list(known), list(known.values()), "D", mfc="white", color=QUIET, label="paper"
+    )
     ax.axhline(1, color=QUIET, lw=1)
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:.2f}")
@@ -195,8 +285,17 @@ def fig3a(tables: Tables) -> Figure:
     """Mean pairwise distance of each set."""
     table = tables["fig3a"]
     figure, ax = _axes(height=0.4 * len(table) + 1.0)
-    error = np.array([table["value"] - table["low"], table["high"] - table["value"]])  # one row may be all there is
-    ax.errorbar(table["value"], range(len(table)), xerr=error, fmt="o", color=COLOURS[0], capsize=3)
+    error = np.array(
+        [table["value"] - table["low"], table["high"] - table["value"]]
+    )  # one row may be all there is
+    ax.errorbar(
+        table["value"],
+        range(len(table)),
+        xerr=error,
+        fmt="o",
+        color=COLOURS[0],
+        capsize=3,
+    )
     ax.set_yticks(range(len(table)), table["set"])
     ax.invert_yaxis()
     ax.set(xlabel="Mean distance between two images (0 same, 2 opposite)")
@@ -207,7 +306,14 @@ def fig3a(tables: Tables) -> Figure:
 def fig3c(tables: Tables) -> Figure:
     """Distance between the images of a prompt against its length."""
     figure, ax = _axes(width=6.4)
-    ax.plot(tables["fig3c"]["words"], tables["fig3c"]["distance"], "o", color=COLOURS[0], alpha=0.5, mew=0)
+    ax.plot(
+        tables["fig3c"]["words"],
+        tables["fig3c"]["distance"],
+        "o",
+        color=COLOURS[0],
+        alpha=0.5,
+        mew=0,
+    )
     ax.set(xlabel="Words of the prompt", ylabel="Mean pairwise distance of its images")
     return figure
 
@@ -218,9 +324,26 @@ def fig3d(tables: Tables) -> Figure:
     table = tables["fig3d"].dropna(subset=["distance"])
     place = np.arange(len(table))
     figure, ax = _axes(height=0.4 * len(table) + 1.2)
-    error = np.array([table["distance"] - table["low"], table["high"] - table["distance"]])
-    ax.errorbar(table["distance"], place, xerr=error, fmt="o", color=COLOURS[0], capsize=3, label="these texts")
-    ax.plot(table["base_distance"], place, "D", mfc="white", color=QUIET, label="prompts of the same lengths")
+    error = np.array(
+        [table["distance"] - table["low"], table["high"] - table["distance"]]
+    )
+    ax.errorbar(
+        table["distance"],
+        place,
+        xerr=error,
+        fmt="o",
+        color=COLOURS[0],
+        capsize=3,
+        label="these texts",
+    )
+    ax.plot(
+        table["base_distance"],
+        place,
+        "D",
+        mfc="white",
+        color=QUIET,
+        label="prompts of the same lengths",
+    )
     ax.set_yticks(place, table["set"])
     ax.invert_yaxis()
     ax.set(xlabel="Mean distance between two texts (0 same, 2 opposite)")
@@ -232,12 +355,25 @@ def fig3d(tables: Tables) -> Figure:
 def fig4a(tables: Tables) -> Figure:
     """The map of the images coloured by date."""
     points = tables["fig4a"]
-    days = points["created_at"].astype("datetime64[ms]").astype("int64").to_numpy() / 86_400_000
+    days = (
+        points["created_at"].astype("datetime64[ms]").astype("int64").to_numpy()
+        / 86_400_000
+    )
     figure, ax = _axes(width=6.4, height=4.4)
-    drawn = ax.scatter(points["UMAP_dim_1"], points["UMAP_dim_2"], c=days, s=4, cmap="cividis", lw=0, rasterized=True)
+    drawn = ax.scatter(
+        points["UMAP_dim_1"],
+        points["UMAP_dim_2"],
+        c=days,
+        s=4,
+        cmap="cividis",
+        lw=0,
+        rasterized=True,
+    )
     bar = figure.colorbar(drawn, ax=ax, label="Date of the post (UTC)")
     ticks = np.linspace(days.min(), days.max(), 5)
-    bar.set_ticks(list(ticks), labels=[str(np.datetime64(int(t), "D"))[:7] for t in ticks])
+    bar.set_ticks(
+        list(ticks), labels=[str(np.datetime64(int(t), "D"))[:7] for t in ticks]
+    )
     ax.set(xlabel="UMAP dimension 1", ylabel="UMAP dimension 2", xticks=[], yticks=[])
     return figure
 
@@ -248,14 +384,25 @@ def fig4b(tables: Tables) -> Figure:
     shares = tables["fig4b"].pivot(index="month", columns="cluster", values="share")
     columns = min(5, shares.shape[1])
     rows = -(-shares.shape[1] // columns)
-    figure, axes = _axes(rows, columns, height=1.7 * rows + 0.5, squeeze=False, sharex=True, sharey=True)
+    figure, axes = _axes(
+        rows, columns, height=1.7 * rows + 0.5, squeeze=False, sharex=True, sharey=True
+    )
     for ax, cluster in zip(axes.flat, shares, strict=False):
-        ax.plot(range(len(shares)), 100 * shares[cluster], color=COLOURS[0], lw=1.6, marker=".", ms=4)
+        ax.plot(
+            range(len(shares)),
+            100 * shares[cluster],
+            color=COLOURS[0],
+            lw=1.6,
+            marker=".",
+            ms=4,
+        )
         ax.set(title=f"cluster {cluster}", ylim=(0, None))
         ends = sorted({0, len(shares) - 1})
         ax.set_xticks(ends, shares.index[ends])
         for label, side in zip(ax.get_xticklabels(), ("left", "right"), strict=False):
-            label.set_horizontalalignment(side)  # within the panel, or neighbours' labels would touch
+            label.set_horizontalalignment(
+                side
+            )  # within the panel, or neighbours' labels would touch
     for ax in axes.flat[shares.shape[1] :]:
         ax.axis("off")
     figure.supylabel("Share (%)", fontsize=10)
@@ -271,7 +418,11 @@ def fig4d(tables: Tables) -> Figure:
     for name, colour in _colour(names).items():
         rows = table[table["set"] == name]
         ax.stairs(
-            rows["density"].replace(0, np.nan), [*rows["low"], rows["high"].iloc[-1]], color=colour, label=name, lw=1.6
+            rows["density"].replace(0, np.nan),
+            [*rows["low"], rows["high"].iloc[-1]],
+            color=colour,
+            label=name,
+            lw=1.6,
         )
     ax.axvline(0.5, color=QUIET, lw=1, ls=(0, (3, 3)))
     ax.set_yscale("log")

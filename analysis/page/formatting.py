@@ -14,7 +14,13 @@ import numpy as np
 
 NONE = "–"
 GAP = "\u00a0"  # a space where no line breaks
-INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (bidi, zero width), surrogate, private, unassigned
+INVISIBLE = {
+    "Cc",
+    "Cf",
+    "Cs",
+    "Co",
+    "Cn",
+}  # control, format (bidi, zero width), surrogate, private, unassigned
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,10 @@ class Table:
     def numeric(self) -> tuple[bool, ...]:
         """Which columns hold numbers and nothing else but dashes."""
         columns = [[row[i] for row in self.rows] for i in range(len(self.header))]
-        return tuple(any(c.number for c in cs) and all(c.number or c.text == NONE for c in cs) for cs in columns)
+        return tuple(
+            any(c.number for c in cs) and all(c.number or c.text == NONE for c in cs)
+            for cs in columns
+        )
 
 
 def clean(text: object, most: int = 200) -> str:
@@ -73,7 +82,12 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
-def interval(value: float | None, low: float | None = None, high: float | None = None, digits: int = 3) -> str:
+def interval(
+    value: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    digits: int = 3,
+) -> str:
     """A value and its interval on one line: "1.19 [1.18, 1.20]"; without limits the value alone."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return number(value, digits)
@@ -82,10 +96,16 @@ def interval(value: float | None, low: float | None = None, high: float | None =
 
 def percent(value: float | None, digits: int = 3) -> str:
     """A share as a percentage."""
-    return NONE if value is None or math.isnan(value) else f"{number(100 * value, digits)}%"
+    return (
+        NONE
+        if value is None or math.isnan(value)
+        else f"{number(100 * value, digits)}%"
+    )
 
 
-def percents(value: float | None, low: float | None, high: float | None, digits: int = 3) -> str:
+def percents(
+    value: float | None, low: float | None, high: float | None, digits: int = 3
+) -> str:
     """A share and its interval as percentages: "12% [11, 13]"."""
     if value is None or low is None or high is None:
         return percent(value, digits)
@@ -102,7 +122,11 @@ def p_value(p: float | None) -> str:
 def listed(names: Iterable[object]) -> str:
     """Names in a sentence: "a, b and c"; "none" for none."""
     words = [clean(name) for name in names]
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else (words[0] if words else "none")
+    return (
+        " and ".join([", ".join(words[:-1]), words[-1]])
+        if len(words) > 1
+        else (words[0] if words else "none")
+    )
 
 
 def cell(value: Any, digits: int = 3) -> Cell:
@@ -113,10 +137,19 @@ def cell(value: Any, digits: int = 3) -> Cell:
         return Cell("yes" if value else "no")
     if value is None:
         return Cell(NONE)
-    return Cell(number(float(value), digits), number=True) if hasattr(value, "__float__") else Cell(clean(value))
+    return (
+        Cell(number(float(value), digits), number=True)
+        if hasattr(value, "__float__")
+        else Cell(clean(value))
+    )
 
 
-def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[Any]], folded: bool = False) -> Table:
+def table(
+    caption: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    folded: bool = False,
+) -> Table:
     """A table from plain values."""
     cells = tuple(tuple(cell(value) for value in row) for row in rows)
     return Table(caption, tuple(header), cells, folded)

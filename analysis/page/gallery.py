@@ -64,14 +64,24 @@ def drawn_images(table: pa.Table, n: int = PER_CLUSTER, seed: int = 0) -> pd.Dat
     DataFrame (cluster, image_name, sensitive), clusters rising.
     """
     columns.require(table, ["image_name", "label_10_cluster"], "gallery")
-    frame = table.select(["image_name", "label_10_cluster"]).to_pandas().assign(sensitive=sensitive(table))
+    frame = (
+        table.select(["image_name", "label_10_cluster"])
+        .to_pandas()
+        .assign(sensitive=sensitive(table))
+    )
     frame = frame.dropna(subset=["label_10_cluster"]).drop_duplicates("image_name")
     if frame.empty:
-        raise ValueError("gallery: no image is in a cluster; `twigma cluster` finds them")
+        raise ValueError(
+            "gallery: no image is in a cluster; `twigma cluster` finds them"
+        )
     order = np.random.default_rng(seed).permutation(len(frame))
     chosen: pd.DataFrame = frame.iloc[order].groupby("label_10_cluster").head(n)
-    chosen = chosen.rename(columns={"label_10_cluster": "cluster"}).astype({"cluster": int})
-    ordered: pd.DataFrame = chosen.sort_values("cluster", kind="stable")[["cluster", "image_name", "sensitive"]]
+    chosen = chosen.rename(columns={"label_10_cluster": "cluster"}).astype(
+        {"cluster": int}
+    )
+    ordered: pd.DataFrame = chosen.sort_values("cluster", kind="stable")[
+        ["cluster", "image_name", "sensitive"]
+    ]
     return ordered.reset_index(drop=True)
 
 
@@ -86,13 +96,17 @@ def sensitive(table: pa.Table) -> npt.NDArray[np.bool_]:
     return np.asarray(flagged | ~known)
 
 
-def tile(images: "Mapping[str, Image]", name: str, alt: str, *, coarse: bool = False) -> Tile:
+def tile(
+    images: "Mapping[str, Image]", name: str, alt: str, *, coarse: bool = False
+) -> Tile:
     """A small picture of the image of this name; none when it is not stored or cannot be read."""
     try:
         image = images[name].convert("RGB")
     except (KeyError, ValueError, OSError):
         return Tile("", f"{alt}: not stored")
-    return Tile(_address(_coarse(image) if coarse else _small(image, SIDE)), alt, coarse)
+    return Tile(
+        _address(_coarse(image) if coarse else _small(image, SIDE)), alt, coarse
+    )
 
 
 def _small(image: "Image", side: int) -> "Image":
@@ -100,7 +114,9 @@ def _small(image: "Image", side: int) -> "Image":
 
     scale = side / max(image.size)
     size = tuple(max(1, round(length * scale)) for length in image.size)
-    return image.resize((size[0], size[1]), Resampling.BOX if side <= SQUARES else Resampling.LANCZOS)
+    return image.resize(
+        (size[0], size[1]), Resampling.BOX if side <= SQUARES else Resampling.LANCZOS
+    )
 
 
 def _coarse(image: "Image") -> "Image":

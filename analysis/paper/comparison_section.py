@@ -10,7 +10,10 @@ from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
 def box(found: Results) -> Section:
     """Paper-in-a-box."""
     rows = records(found.tables["paper"])
-    count = {verdict: sum(r.verdict == verdict for r in rows) for verdict in (AGREES, DIFFERS, UNKNOWN)}
+    count = {
+        verdict: sum(r.verdict == verdict for r in rows)
+        for verdict in (AGREES, DIFFERS, UNKNOWN)
+    }
     apart = listed([f"{r.figure} {r.quantity}" for r in rows if r.verdict == DIFFERS])
     which = f" Apart: {apart}." if count[DIFFERS] else ""
     header = ("Figure", "Quantity", "Paper", "Ours [95%]", "n", "Verdict", "Why")
@@ -25,10 +28,20 @@ def box(found: Results) -> Section:
         "“Agrees”: apart by no more than rounding and both 95% intervals allow, or of the stated sign beyond chance. "
         "“Differs”: by more, even with the standard error that the paper's own figures imply. Else this data cannot "
         "say: something is missing, or the paper's interval, which takes images as independent, is too narrow.",
-        tables=(table("Every number the paper states", header, [_cells(r) for r in rows]),),
+        tables=(
+            table("Every number the paper states", header, [_cells(r) for r in rows]),
+        ),
     )
 
 
 def _cells(row: Any) -> list[Any]:
     n = None if row.n is None or row.n != row.n else number(int(row.n))
-    return [row.figure, row.quantity, row.stated, interval(row.ours, row.low, row.high), n, row.verdict, row.reason]
+    return [
+        row.figure,
+        row.quantity,
+        row.stated,
+        interval(row.ours, row.low, row.high),
+        n,
+        row.verdict,
+        row.reason,
+    ]

@@ -41,7 +41,9 @@ class Claim:
     low: float | None = None
     high: float | None = None
     rounding: float = 0.0  # half a unit of the last digit the paper gives
-    se: float | None = None  # what its own figures imply, on the log scale for a ratio; its interval may be narrower
+    se: float | None = (
+        None  # what its own figures imply, on the log scale for a ratio; its interval may be narrower
+    )
     result: str = ""  # the figure of ours that gives it
     why: str = ""
 
@@ -58,7 +60,9 @@ class Measured:
     p: float | None = None  # of a test that gives no interval
 
 
-def verdicts(claims: Iterable[Claim], values: Mapping[str, Entry], lacking: Mapping[str, str]) -> pd.DataFrame:
+def verdicts(
+    claims: Iterable[Claim], values: Mapping[str, Entry], lacking: Mapping[str, str]
+) -> pd.DataFrame:
     """Every number the paper states beside ours.
 
     Parameters
@@ -83,17 +87,28 @@ def judge(claim: Claim, ours: Measured) -> tuple[str, str]:
     wider as ours is by author than by image: if d² ≤ h² + H² then, the data cannot tell.
     """
     if claim.kind == "count":
-        return (AGREES, "equal") if ours.value == claim.value else (DIFFERS, "another number of rows")
+        return (
+            (AGREES, "equal")
+            if ours.value == claim.value
+            else (DIFFERS, "another number of rows")
+        )
     if claim.kind in ("positive", "negative"):
         return _by_sign(claim, ours)
     if math.isnan(ours.low) or math.isnan(ours.high):
         return UNKNOWN, "ours has no interval"
     scale = math.log if claim.kind == "ratio" else float
     gap = _gap(claim, ours, scale)
-    half = abs(scale(ours.value) - scale(ours.low if ours.value > claim.value else ours.high))
+    half = abs(
+        scale(ours.value) - scale(ours.low if ours.value > claim.value else ours.high)
+    )
     stated = _stated_half(claim, ours, scale)
     if gap <= math.hypot(half, stated):
-        return AGREES, "within the intervals" if stated else "the paper's number is inside our interval"
+        return (
+            AGREES,
+            "within the intervals"
+            if stated
+            else "the paper's number is inside our interval",
+        )
     implied = max(stated * ours.wider, Z * (claim.se or 0.0))
     if gap <= math.hypot(half, implied):
         return UNKNOWN, (
@@ -107,7 +122,9 @@ def judge(claim: Claim, ours: Measured) -> tuple[str, str]:
 
 def _gap(claim: Claim, ours: Measured, scale: Any) -> float:
     """How far ours is from every number that the paper's digits may stand for."""
-    nearest = min(max(ours.value, claim.value - claim.rounding), claim.value + claim.rounding)
+    nearest = min(
+        max(ours.value, claim.value - claim.rounding), claim.value + claim.rounding
+    )
     return abs(float(scale(ours.value) - scale(nearest)))
 
 
@@ -119,21 +136,41 @@ def _stated_half(claim: Claim, ours: Measured, scale: Any) -> float:
 
 def _by_sign(claim: Claim, ours: Measured) -> tuple[str, str]:
     if not (ours.p < LEVEL if ours.p is not None else ours.low > 0 or ours.high < 0):
-        return UNKNOWN, "our interval holds both signs" if ours.p is None else "our test finds no trend"
+        return (
+            UNKNOWN,
+            "our interval holds both signs"
+            if ours.p is None
+            else "our test finds no trend",
+        )
     positive = ours.value > 0
-    return (AGREES, "the same sign") if positive == (claim.kind == "positive") else (DIFFERS, "the other sign")
+    return (
+        (AGREES, "the same sign")
+        if positive == (claim.kind == "positive")
+        else (DIFFERS, "the other sign")
+    )
 
 
 # ------------------------------------------------------------------ the table
 
 
-def _row(claim: Claim, values: Mapping[str, Entry], lacking: Mapping[str, str]) -> dict[str, Any]:
-    entries = [values[key] for key in claim.keys if key in values and values[key].get("value") is not None]
-    ours = _measured(entries) if claim.keys and len(entries) == len(claim.keys) else None
+def _row(
+    claim: Claim, values: Mapping[str, Entry], lacking: Mapping[str, str]
+) -> dict[str, Any]:
+    entries = [
+        values[key]
+        for key in claim.keys
+        if key in values and values[key].get("value") is not None
+    ]
+    ours = (
+        _measured(entries) if claim.keys and len(entries) == len(claim.keys) else None
+    )
     if claim.kind == "unstated":
         verdict, reason = UNKNOWN, claim.why
     elif ours is None or math.isnan(ours.value):
-        verdict, reason = UNKNOWN, lacking.get(claim.result, "the figure does not give this number here")
+        verdict, reason = (
+            UNKNOWN,
+            lacking.get(claim.result, "the figure does not give this number here"),
+        )
     else:
         verdict, reason = judge(claim, ours)
     return {
@@ -159,7 +196,12 @@ def _measured(entries: list[Entry]) -> Measured:
     value = first.value - second.value
     low = value - math.hypot(first.value - first.low, second.high - second.value)
     high = value + math.hypot(first.high - first.value, second.value - second.low)
-    return Measured(value, low, high, min((m.n for m in (first, second) if m.n is not None), default=None))
+    return Measured(
+        value,
+        low,
+        high,
+        min((m.n for m in (first, second) if m.n is not None), default=None),
+    )
 
 
 def _one(entry: Entry) -> Measured:
@@ -170,7 +212,9 @@ def _one(entry: Entry) -> Measured:
         naive = value - low
         wider = (value - wide) / naive if naive > 0 else 1.0
         return Measured(value, wide, _number(entry["robust_high"]), n, max(1.0, wider))
-    return Measured(value, low, high, n, p=entry.get("p_adjusted") if math.isnan(low) else None)
+    return Measured(
+        value, low, high, n, p=entry.get("p_adjusted") if math.isnan(low) else None
+    )
 
 
 def _number(value: Any) -> float:

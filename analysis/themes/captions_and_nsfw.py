@@ -18,7 +18,10 @@ NULL = 5000  # reference images whose own nearest neighbour is the null of Fig 4
 
 
 def top_words(
-    captions: Sequence[str | None], labels: Sequence[int] | NDArray[np.integer], n: int = 10, by: str = "count"
+    captions: Sequence[str | None],
+    labels: Sequence[int] | NDArray[np.integer],
+    n: int = 10,
+    by: str = "count",
 ) -> pd.DataFrame:
     """The `n` first words of each cluster's captions, after stopwords and caption boilerplate (Fig 4c).
 
@@ -37,9 +40,15 @@ def top_words(
     if by not in ("count", "score"):
         raise ValueError(f"top_words ranks by 'count' or 'score', got by={by!r}")
     counts = _counts(captions, labels)
-    rows = [row for cluster, counter in counts.items() for row in _scored(cluster, counter, counts)]
+    rows = [
+        row
+        for cluster, counter in counts.items()
+        for row in _scored(cluster, counter, counts)
+    ]
     if not rows:
-        raise ValueError(f"fig4c: {len(captions)} captions have no word but stopwords and boilerplate; caption again")
+        raise ValueError(
+            f"fig4c: {len(captions)} captions have no word but stopwords and boilerplate; caption again"
+        )
     frame = pd.DataFrame(rows, columns=["cluster", "word", "count", "score"])
     frame = frame.sort_values(["cluster", by, "word"], ascending=[True, False, True])
     frame["rank"] = frame.groupby("cluster").cumcount() + 1
@@ -47,18 +56,32 @@ def top_words(
     return chosen[["cluster", "rank", "word", "count", "score"]]
 
 
-def _counts(captions: Sequence[str | None], labels: Sequence[int] | NDArray[np.integer]) -> dict[int, Counter[str]]:
+def _counts(
+    captions: Sequence[str | None], labels: Sequence[int] | NDArray[np.integer]
+) -> dict[int, Counter[str]]:
     if len(captions) != len(labels):
-        raise ValueError(f"top_words: {len(captions)} captions but {len(labels)} labels; give one label per caption")
-    frame = pd.DataFrame({"caption": list(captions), "label": np.asarray(labels, dtype=int)})
+        raise ValueError(
+            f"top_words: {len(captions)} captions but {len(labels)} labels; give one label per caption"
+        )
+    frame = pd.DataFrame(
+        {"caption": list(captions), "label": np.asarray(labels, dtype=int)}
+    )
     groups = frame.groupby("label")["caption"]
-    return {int(str(label)): words.count(texts.dropna(), words.BOILERPLATE) for label, texts in groups}
+    return {
+        int(str(label)): words.count(texts.dropna(), words.BOILERPLATE)
+        for label, texts in groups
+    }
 
 
-def _scored(cluster: int, counter: Counter[str], counts: dict[int, Counter[str]]) -> list[tuple[int, str, int, float]]:
+def _scored(
+    cluster: int, counter: Counter[str], counts: dict[int, Counter[str]]
+) -> list[tuple[int, str, int, float]]:
     overall: Counter[str] = sum(counts.values(), Counter())
     average, total = overall.total() / len(counts), counter.total()
-    return [(cluster, w, c, c / total * float(np.log1p(average / overall[w]))) for w, c in counter.items()]
+    return [
+        (cluster, w, c, c / total * float(np.log1p(average / overall[w])))
+        for w, c in counter.items()
+    ]
 
 
 def nsfw_density(
@@ -83,9 +106,23 @@ def nsfw_density(
     for name, values in scores.items():
         found = _known(values)
         count = np.histogram(found, bins)[0]
-        held = weights[name][~np.isnan(values)] if name in weights else np.ones(len(found))
-        density = np.histogram(found, bins, weights=held)[0] / (max(held.sum(), 1e-300) * np.diff(bins))
-        frames.append(pd.DataFrame({"set": name, "low": bins[:-1], "high": bins[1:], "density": density, "n": count}))
+        held = (
+            weights[name][~np.isnan(values)] if name in weights else np.ones(len(found))
+        )
+        density = np.histogram(found, bins, weights=held)[0] / (
+            max(held.sum(), 1e-300) * np.diff(bins)
+        )
+        frames.append(
+            pd.DataFrame(
+                {
+                    "set": name,
+                    "low": bins[:-1],
+                    "high": bins[1:],
+                    "density": density,
+                    "n": count,
+                }
+            )
+        )
     return pd.concat(frames, ignore_index=True)
 
 
@@ -113,7 +150,9 @@ def nsfw_share(
 
 def _require_scores(scores: Mapping[str, NDArray[np.floating]]) -> None:
     if not any(len(_known(values)) for values in scores.values()):
-        raise ValueError(f"fig4d: no image of {sorted(scores)} has an NSFW score; `twigma nsfw` makes them")
+        raise ValueError(
+            f"fig4d: no image of {sorted(scores)} has an NSFW score; `twigma nsfw` makes them"
+        )
 
 
 def _known(values: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -175,13 +214,17 @@ def neighbour_pairs(
     )
 
 
-def _adjusted(p: NDArray[np.float64], weights: NDArray[np.floating] | None) -> NDArray[np.float64]:
+def _adjusted(
+    p: NDArray[np.float64], weights: NDArray[np.floating] | None
+) -> NDArray[np.float64]:
     """Benjamini-Hochberg where row i stands for w_i tests: min over j ≥ i of p_(j) Σw / Σ_{l ≤ j} w_(l), at most 1."""
     w = np.ones(len(p)) if weights is None else np.asarray(weights, dtype=np.float64)
     order = np.argsort(p, kind="stable")
     share = np.cumsum(w[order]) / w.sum()
     adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(1, np.minimum.accumulate((p[order] / share)[::-1])[::-1])
+    adjusted[order] = np.minimum(
+        1, np.minimum.accumulate((p[order] / share)[::-1])[::-1]
+    )
     return adjusted
 
 
@@ -193,6 +236,8 @@ def _own_neighbours(reference: NDArray[np.floating], seed: int) -> NDArray[np.fl
     return np.sort(nearest(reference[rows], reference, 2)[0][:, 1])
 
 
-def _as_close(similarity: NDArray[np.floating], null: NDArray[np.floating]) -> NDArray[np.float64]:
+def _as_close(
+    similarity: NDArray[np.floating], null: NDArray[np.floating]
+) -> NDArray[np.float64]:
     above = len(null) - np.searchsorted(null, similarity, side="left")
     return np.asarray((1 + above) / (1 + len(null)))

@@ -15,7 +15,13 @@ import pyarrow as pa
 
 from twigma.analysis.themes.timeline import cluster_share
 from twigma.analysis.themes.trends import trend_table
-from twigma.analysis.variation.distance import Array, Estimate, Floats, distances, interval
+from twigma.analysis.variation.distance import (
+    Array,
+    Estimate,
+    Floats,
+    distances,
+    interval,
+)
 from twigma.analysis.vectors.codebook import assign
 from twigma.analysis.vectors.components import Components
 from twigma.analysis.vectors.quick_codebook import principal, quick_codebook
@@ -39,7 +45,12 @@ class Granularity(NamedTuple):
 
 
 def granularity(
-    embedding: Array, table: pa.Table, ks: Sequence[int] = KS, *, authors: Array | None = None, seed: int = 0
+    embedding: Array,
+    table: pa.Table,
+    ks: Sequence[int] = KS,
+    *,
+    authors: Array | None = None,
+    seed: int = 0,
 ) -> Granularity:
     """Trends, silhouette, stability and agreement with the released labels at several numbers of clusters (Fig 4b).
 
@@ -62,10 +73,14 @@ def granularity(
     columns.require(table, ["created_at"], "fig4b_k")
     dated = np.flatnonzero(table["created_at"].is_valid().to_numpy())
     whole = len(dated) == len(table)  # then nothing is copied
-    x, rows = (embedding, table) if whole else (embedding[dated], table.take(pa.array(dated)))
+    x, rows = (
+        (embedding, table) if whole else (embedding[dated], table.take(pa.array(dated)))
+    )
     possible = [k for k in sorted(set(ks)) if 2 <= k <= len(x) // 10]
     if not possible:
-        raise ValueError(f"fig4b_k: expected ten dated images with an embedding a cluster, found {len(x)}: add images")
+        raise ValueError(
+            f"fig4b_k: expected ten dated images with an embedding a cluster, found {len(x)}: add images"
+        )
     released = _released(rows)
     owners = None if authors is None else np.asarray(authors, dtype=object)[dated]
     directions = principal(x, seed)
@@ -73,13 +88,29 @@ def granularity(
     away = _apart(x[judged].astype(np.float64))
     scores, trends = [], []
     for k in possible:
-        fits = [assign(x[judged], _fit(x, directions, k, FIT_ROWS, seed + fit)) for fit in range(FITS)]
+        fits = [
+            assign(x[judged], _fit(x, directions, k, FIT_ROWS, seed + fit))
+            for fit in range(FITS)
+        ]
         labels = by_size(assign(x, _fit(x, directions, k, ROWS, seed)))
         trend = _trends(rows, labels)
-        found = _stability(fits, away) | _agreement(labels, released, owners) | _directions(trend)
+        found = (
+            _stability(fits, away)
+            | _agreement(labels, released, owners)
+            | _directions(trend)
+        )
         moved = _same_trend(trend, labels, rows, released)
         months = int(trend["n"].max())
-        scores.append({"k": k, **found, "same_trend": moved, "months": months, "n": len(x), "seed": seed})
+        scores.append(
+            {
+                "k": k,
+                **found,
+                "same_trend": moved,
+                "months": months,
+                "n": len(x),
+                "seed": seed,
+            }
+        )
         trends.append(_matched(trend, labels, released).assign(k=k))
     return Granularity(pd.DataFrame(scores), pd.concat(trends, ignore_index=True))
 
@@ -98,7 +129,12 @@ def silhouette(away: Floats, labels: Labels) -> float:
     own = sums[np.arange(len(codes)), codes] / np.maximum(sizes[codes] - 1, 1)
     other = np.where(member > 0, np.inf, sums / sizes).min(axis=1)
     widest = np.maximum(own, other)
-    width = np.divide(other - own, widest, out=np.zeros(len(codes)), where=(widest > 0) & (sizes[codes] > 1))
+    width = np.divide(
+        other - own,
+        widest,
+        out=np.zeros(len(codes)),
+        where=(widest > 0) & (sizes[codes] > 1),
+    )
     return float(width.mean())
 
 
@@ -127,9 +163,13 @@ def adjusted_rand(one: Labels, other: Labels, owners: Array | None = None) -> Es
 # ------------------------------------------------------------------ parts
 
 
-def _fit(x: Array, directions: Components, k: int, size: int, seed: int) -> npt.NDArray[np.float32]:
+def _fit(
+    x: Array, directions: Components, k: int, size: int, seed: int
+) -> npt.NDArray[np.float32]:
     """Centroids from a random sample of `size` images."""
-    return quick_codebook(x[_sample(len(x), size, np.random.default_rng((seed, k)))], k, directions, seed)
+    return quick_codebook(
+        x[_sample(len(x), size, np.random.default_rng((seed, k)))], k, directions, seed
+    )
 
 
 def by_size(labels: Labels) -> Labels:
@@ -151,20 +191,26 @@ def _apart(x: Floats) -> Floats:
 
 
 def _released(rows: pa.Table) -> npt.NDArray[np.float64] | None:
-    if "label_10_cluster" not in rows.column_names or rows["label_10_cluster"].null_count == len(rows):
+    if "label_10_cluster" not in rows.column_names or rows[
+        "label_10_cluster"
+    ].null_count == len(rows):
         return None
     return np.asarray(rows["label_10_cluster"].cast(pa.float64()).to_numpy())
 
 
 def _trends(rows: pa.Table, labels: Labels) -> pd.DataFrame:
     shares = cluster_share(columns.add(rows, label_10_cluster=labels))
-    return trend_table(shares.rename(columns={"cluster": "group"})[["month", "group", "share"]])
+    return trend_table(
+        shares.rename(columns={"cluster": "group"})[["month", "group", "share"]]
+    )
 
 
 def _stability(fits: list[Labels], away: Floats) -> dict[str, Any]:
     from sklearn.metrics import adjusted_rand_score
 
-    agreement = [adjusted_rand_score(one, other) for one, other in combinations(fits, 2)]
+    agreement = [
+        adjusted_rand_score(one, other) for one, other in combinations(fits, 2)
+    ]
     stability = float(np.mean(agreement))
     return {
         "silhouette": float(np.mean([silhouette(away, labels) for labels in fits])),
@@ -174,7 +220,9 @@ def _stability(fits: list[Labels], away: Floats) -> dict[str, Any]:
     }
 
 
-def _agreement(labels: Labels, released: Array | None, owners: Array | None) -> dict[str, float]:
+def _agreement(
+    labels: Labels, released: Array | None, owners: Array | None
+) -> dict[str, float]:
     if released is None:
         return dict.fromkeys(("ari", "ari_low", "ari_high"), np.nan)
     known = ~np.isnan(released)
@@ -185,10 +233,15 @@ def _agreement(labels: Labels, released: Array | None, owners: Array | None) -> 
 
 
 def _directions(trend: pd.DataFrame) -> dict[str, int]:
-    return {name: int((trend["arrow"] == arrow).sum()) for name, arrow in (("rising", "↑"), ("falling", "↓"))}
+    return {
+        name: int((trend["arrow"] == arrow).sum())
+        for name, arrow in (("rising", "↑"), ("falling", "↓"))
+    }
 
 
-def _same_trend(trend: pd.DataFrame, labels: Labels, rows: pa.Table, released: Array | None) -> float:
+def _same_trend(
+    trend: pd.DataFrame, labels: Labels, rows: pa.Table, released: Array | None
+) -> float:
     """Share of the images whose cluster rises, falls or does neither just as their released cluster does."""
     if released is None:
         return float("nan")
@@ -196,15 +249,22 @@ def _same_trend(trend: pd.DataFrame, labels: Labels, rows: pa.Table, released: A
     theirs = released[known].astype(np.int64)
     before = _trends(rows.take(pa.array(np.flatnonzero(known))), theirs)
     arrows = (table.set_index("group")["arrow"] for table in (trend, before))
-    now, then = (found.reindex(of).to_numpy() for found, of in zip(arrows, (labels[known], theirs), strict=True))
+    now, then = (
+        found.reindex(of).to_numpy()
+        for found, of in zip(arrows, (labels[known], theirs), strict=True)
+    )
     return float(np.mean(now == then))
 
 
-def _matched(trend: pd.DataFrame, labels: Labels, released: Array | None) -> pd.DataFrame:
+def _matched(
+    trend: pd.DataFrame, labels: Labels, released: Array | None
+) -> pd.DataFrame:
     """The trends, each with the released cluster it shares most images with, every one used once at most."""
     from scipy.optimize import linear_sum_assignment
 
-    trend = trend.assign(released=pd.array([None] * len(trend), dtype="Int64"), of_it=np.nan)
+    trend = trend.assign(
+        released=pd.array([None] * len(trend), dtype="Int64"), of_it=np.nan
+    )
     if released is None:
         return trend
     known = ~np.isnan(released)
@@ -212,5 +272,8 @@ def _matched(trend: pd.DataFrame, labels: Labels, released: Array | None) -> pd.
     held = crossed.div(crossed.sum(axis=1), axis=0)
     for one, other in zip(*linear_sum_assignment(-crossed.to_numpy()), strict=True):
         row = trend["group"] == crossed.index[one]
-        trend.loc[row, "released"], trend.loc[row, "of_it"] = int(crossed.columns[other]), held.iloc[one, other]
+        trend.loc[row, "released"], trend.loc[row, "of_it"] = (
+            int(crossed.columns[other]),
+            held.iloc[one, other],
+        )
     return trend

@@ -40,12 +40,22 @@ def concordance(filled: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
             raise ValueError(
                 f"{annotator}: expected at least {FEWEST} images of 2 clusters in groups, found {len(found)}"
             )
-        given = _tested(_groups(pd.factorize(found["group"])[0]), found["cluster"].to_numpy(int), rng)
-        rows.append(given.assign(annotator=annotator, measure=["ari", "homogeneity", "completeness"]))
+        given = _tested(
+            _groups(pd.factorize(found["group"])[0]),
+            found["cluster"].to_numpy(int),
+            rng,
+        )
+        rows.append(
+            given.assign(
+                annotator=annotator, measure=["ari", "homogeneity", "completeness"]
+            )
+        )
         some = found[found["keywords"].map(len) > 0]
         sizes = some["cluster"].value_counts()
         if len(sizes) > 1 and sizes.max() > 2:  # the jackknife leaves one out
-            given = _tested(_keywords(some["keywords"].tolist()), some["cluster"].to_numpy(int), rng)
+            given = _tested(
+                _keywords(some["keywords"].tolist()), some["cluster"].to_numpy(int), rng
+            )
             rows.append(given.assign(annotator=annotator, measure="keywords"))
     names = ["annotator", "measure", "value", "low", "high", "p", "noise_975", "n"]
     return pd.concat(rows, ignore_index=True)[names].assign(seed=seed)
@@ -64,25 +74,46 @@ def between_annotators(filled: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for a, b in combinations(wide.columns, 2):
         both = wide[[a, b]].dropna()
-        value = float(adjusted_rand_score(both[a], both[b])) if len(both) > 1 else np.nan
+        value = (
+            float(adjusted_rand_score(both[a], both[b])) if len(both) > 1 else np.nan
+        )
         rows.append((a, b, value, len(both)))
     return pd.DataFrame(rows, columns=["annotator_a", "annotator_b", "value", "n"])
 
 
-Statistic = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], Floats]  # of clusters, and the rows they are of
+Statistic = Callable[
+    [npt.NDArray[np.int64], npt.NDArray[np.int64]], Floats
+]  # of clusters, and the rows they are of
 
 
-def _tested(statistic: Statistic, cluster: npt.NDArray[np.int64], rng: np.random.Generator) -> pd.DataFrame:
+def _tested(
+    statistic: Statistic, cluster: npt.NDArray[np.int64], rng: np.random.Generator
+) -> pd.DataFrame:
     """Statistics of the clusters, their jackknife intervals, and how they are when clusters are dealt at random."""
     n = len(cluster)
     rows = np.arange(n)
     value = statistic(cluster, rows)
-    without = np.array([statistic(np.delete(cluster, i), np.delete(rows, i)) for i in rows])
-    half = Z * np.sqrt((n - 1) / n * np.sum((without - without.mean(axis=0)) ** 2, axis=0))
-    null = np.array([statistic(rng.permutation(cluster), rows) for _ in range(PERMUTATIONS)])
+    without = np.array(
+        [statistic(np.delete(cluster, i), np.delete(rows, i)) for i in rows]
+    )
+    half = Z * np.sqrt(
+        (n - 1) / n * np.sum((without - without.mean(axis=0)) ** 2, axis=0)
+    )
+    null = np.array(
+        [statistic(rng.permutation(cluster), rows) for _ in range(PERMUTATIONS)]
+    )
     p = (1 + (null >= value - 1e-12).sum(axis=0)) / (1 + PERMUTATIONS)
     noise = np.quantile(null, 0.975, axis=0)
-    return pd.DataFrame({"value": value, "low": value - half, "high": value + half, "p": p, "noise_975": noise, "n": n})
+    return pd.DataFrame(
+        {
+            "value": value,
+            "low": value - half,
+            "high": value + half,
+            "p": p,
+            "noise_975": noise,
+            "n": n,
+        }
+    )
 
 
 def _groups(group: npt.NDArray[np.int64]) -> Statistic:
@@ -93,7 +124,9 @@ def _groups(group: npt.NDArray[np.int64]) -> Statistic:
         counts = np.zeros((int(cluster.max()) + 1, int(own.max()) + 1))
         np.add.at(counts, (cluster, own), 1)
         n, by_cluster, by_group = len(rows), counts.sum(axis=1), counts.sum(axis=0)
-        both, one, other = (float(np.sum(c * (c - 1) / 2)) for c in (counts, by_cluster, by_group))
+        both, one, other = (
+            float(np.sum(c * (c - 1) / 2)) for c in (counts, by_cluster, by_group)
+        )
         expected, most = one * other / (n * (n - 1) / 2), (one + other) / 2
         ari = (both - expected) / (most - expected) if most != expected else 1.0
         entropies = [_entropy(c / n) for c in (by_cluster, by_group)]
@@ -114,7 +147,10 @@ def _keywords(keywords: list[frozenset[str]]) -> Statistic:
 
     def contrast(cluster: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Floats:
         first, second = np.triu_indices(len(rows), 1)
-        index, same = jaccard[rows[first], rows[second]], cluster[first] == cluster[second]
+        index, same = (
+            jaccard[rows[first], rows[second]],
+            cluster[first] == cluster[second],
+        )
         return np.array([index[same].mean() - index[~same].mean()])
 
     return contrast

@@ -32,10 +32,19 @@ def posts_per_month(table: pa.Table) -> pd.DataFrame:
     by_month = frame.groupby("month")
     counts = by_month.agg(posts=("id", "nunique"), images=("image_name", "nunique"))
     if frame["weight"].nunique() > 1:
-        sums = {name: frame.drop_duplicates(["month", name]) for name in ("id", "image_name")}
-        posts, images = (rows.groupby("month")["weight"].sum() for rows in sums.values())
-        counts = pd.DataFrame({"posts": posts, "images": images, "sampled": counts["posts"]})
-    return counts.reindex(_months(frame), fill_value=0).rename_axis("month").reset_index()
+        sums = {
+            name: frame.drop_duplicates(["month", name])
+            for name in ("id", "image_name")
+        }
+        posts, images = (
+            rows.groupby("month")["weight"].sum() for rows in sums.values()
+        )
+        counts = pd.DataFrame(
+            {"posts": posts, "images": images, "sampled": counts["posts"]}
+        )
+    return (
+        counts.reindex(_months(frame), fill_value=0).rename_axis("month").reset_index()
+    )
 
 
 def growth(months: pd.DataFrame) -> dict[str, float]:
@@ -50,7 +59,9 @@ def growth(months: pd.DataFrame) -> dict[str, float]:
     """
     posts = months["posts"].to_numpy(float)
     if np.count_nonzero(posts) < 3:
-        raise ValueError(f"growth needs at least 3 months with posts, found {np.count_nonzero(posts)}: collect more")
+        raise ValueError(
+            f"growth needs at least 3 months with posts, found {np.count_nonzero(posts)}: collect more"
+        )
     coefficient, se, dispersion = _log_linear(posts)
     df = len(posts) - 2
     half = stats.t.ppf(0.975, df) * se
@@ -94,11 +105,19 @@ def cluster_share(table: pa.Table) -> pd.DataFrame:
     """
     frame = _dated(table, "label_10_cluster").dropna(subset=["label_10_cluster"])
     counts = pd.crosstab(frame["month"], frame["label_10_cluster"].astype(int))
-    long = counts.reset_index().melt(id_vars="month", var_name="cluster", value_name="n")
+    long = counts.reset_index().melt(
+        id_vars="month", var_name="cluster", value_name="n"
+    )
     long = long.sort_values(["month", "cluster"], ignore_index=True)
-    weight = frame.groupby(["month", frame["label_10_cluster"].astype(int)])["weight"].sum()
-    held = weight.reindex(pd.MultiIndex.from_frame(long[["month", "cluster"]]), fill_value=0).to_numpy()
-    long["share"] = held / long.assign(held=held).groupby("month")["held"].transform("sum")
+    weight = frame.groupby(["month", frame["label_10_cluster"].astype(int)])[
+        "weight"
+    ].sum()
+    held = weight.reindex(
+        pd.MultiIndex.from_frame(long[["month", "cluster"]]), fill_value=0
+    ).to_numpy()
+    long["share"] = held / long.assign(held=held).groupby("month")["held"].transform(
+        "sum"
+    )
     return long
 
 
@@ -112,15 +131,22 @@ def frequent_words(table: pa.Table, n: int = 50) -> pd.DataFrame:
     posts = table.select(["id", "text"]).to_pandas().drop_duplicates("id")
     counts = words.count(posts["text"])
     if not counts:
-        raise ValueError(f"fig1c: the text of {len(posts)} posts has no word but links, mentions, hashtags, stopwords")
+        raise ValueError(
+            f"fig1c: the text of {len(posts)} posts has no word but links, mentions, hashtags, stopwords"
+        )
     top = words.ranked(counts, n)
-    frame = pd.DataFrame(top, columns=["word", "count"]).astype({"word": object, "count": int})
+    frame = pd.DataFrame(top, columns=["word", "count"]).astype(
+        {"word": object, "count": int}
+    )
     frame["share"] = frame["count"] / max(counts.total(), 1)
     return frame
 
 
 def drift(
-    points: NDArray[np.floating], created_at: NDArray[np.datetime64], n: int = 2000, seed: int = 0
+    points: NDArray[np.floating],
+    created_at: NDArray[np.datetime64],
+    n: int = 2000,
+    seed: int = 0,
 ) -> dict[str, float]:
     """How far the images' place depends on when they were posted: bias-corrected distance correlation (Fig 4a).
 
@@ -140,23 +166,39 @@ def drift(
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(len(points), min(n, len(points)), replace=False))
     if len(rows) < 4:
-        raise ValueError(f"drift needs at least 4 images with a place and a date, found {len(rows)}")
+        raise ValueError(
+            f"drift needs at least 4 images with a place and a date, found {len(rows)}"
+        )
     if not (np.isfinite(points[rows]).all() and np.ptp(points[rows], axis=0).any()):
-        raise ValueError("drift: expected places that are finite and differ, found one place for all images, or NaN")
-    days = created_at[rows].astype("datetime64[ms]").astype(np.int64)[:, None] / 86_400_000
+        raise ValueError(
+            "drift: expected places that are finite and differ, found one place for all images, or NaN"
+        )
+    days = (
+        created_at[rows].astype("datetime64[ms]").astype(np.int64)[:, None] / 86_400_000
+    )
     if not np.ptp(days):
-        raise ValueError("drift: all images have the same date, so place cannot depend on it; collect a longer period")
-    a, b = (_centred(squareform(pdist(x.astype(np.float64)))) for x in (points[rows], days))
+        raise ValueError(
+            "drift: all images have the same date, so place cannot depend on it; collect a longer period"
+        )
+    a, b = (
+        _centred(squareform(pdist(x.astype(np.float64)))) for x in (points[rows], days)
+    )
     norm = np.sqrt((a * a).sum() * (b * b).sum())
     value = float((a * b).sum() / norm) if norm > 0 else 0.0
-    return {"value": value, "p": float(stats.chi2.sf(len(rows) * value + 1, 1)), "n": len(rows)}
+    return {
+        "value": value,
+        "p": float(stats.chi2.sf(len(rows) * value + 1, 1)),
+        "n": len(rows),
+    }
 
 
 def _centred(distance: NDArray[np.float64]) -> NDArray[np.float64]:
     """U-centred distance matrix: row and column means removed so that the product has no bias."""
     n = len(distance)
     rows = distance.sum(axis=1) / (n - 2)
-    centred = distance - rows[:, None] - rows[None, :] + distance.sum() / ((n - 1) * (n - 2))
+    centred = (
+        distance - rows[:, None] - rows[None, :] + distance.sum() / ((n - 1) * (n - 2))
+    )
     np.fill_diagonal(centred, 0)
     return np.asarray(centred)
 
@@ -166,9 +208,13 @@ def _dated(table: pa.Table, *names: str) -> pd.DataFrame:
     columns.require(table, [*names, "created_at"], "timeline")
     weights = sample_weights(table)
     frame: pd.DataFrame = table.select([*names, "created_at"]).to_pandas()
-    frame = frame.assign(weight=1.0 if weights is None else weights).dropna(subset=["created_at"])
+    frame = frame.assign(weight=1.0 if weights is None else weights).dropna(
+        subset=["created_at"]
+    )
     if frame.empty:
-        raise ValueError("timeline: no row has a created_at; `twigma rehydrate` looks the posts up")
+        raise ValueError(
+            "timeline: no row has a created_at; `twigma rehydrate` looks the posts up"
+        )
     return frame.assign(month=frame["created_at"].dt.strftime("%Y-%m"))
 
 

@@ -39,18 +39,29 @@ def mann_kendall(series: Any) -> Trend:
     """
     x = np.asarray(series, dtype=np.float64)
     if x.ndim != 1 or len(x) < SHORTEST or not np.isfinite(x).all():
-        raise ValueError(f"mann_kendall: expected at least {SHORTEST} finite values, found {x.tolist()[:10]}")
+        raise ValueError(
+            f"mann_kendall: expected at least {SHORTEST} finite values, found {x.tolist()[:10]}"
+        )
     n = len(x)
     early, late = np.triu_indices(n, 1)
     s = int(np.sign(x[late] - x[early]).sum())
     ties = np.unique(x, return_counts=True)[1]
     pairs, tied = n * (n - 1) / 2, float((ties * (ties - 1) / 2).sum())
-    variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18
+    variance = (
+        n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())
+    ) / 18
     slope = float(np.median((x[late] - x[early]) / (late - early)))
     if variance == 0:
         return Trend(0, 0.0, 1.0, 0.0, 0.0, n)
     p = min(1.0, 2 * float(stats.norm.sf(max(0, abs(s) - 1) / np.sqrt(variance))))
-    return Trend(s, s / float(np.sqrt(pairs * (pairs - tied))), p, slope, _lag_one(x - slope * np.arange(n)), n)
+    return Trend(
+        s,
+        s / float(np.sqrt(pairs * (pairs - tied))),
+        p,
+        slope,
+        _lag_one(x - slope * np.arange(n)),
+        n,
+    )
 
 
 def benjamini_hochberg(p: Any) -> npt.NDArray[np.float64]:
@@ -82,19 +93,44 @@ def trend_table(shares: pd.DataFrame) -> pd.DataFrame:
     """
     missing = {"month", "group", "share"} - set(shares.columns)
     if missing or shares.empty:
-        raise ValueError(f"trend_table: expected rows with month, group and share, missing {sorted(missing)}")
+        raise ValueError(
+            f"trend_table: expected rows with month, group and share, missing {sorted(missing)}"
+        )
     if shares.duplicated(["month", "group"]).any():
-        raise ValueError("trend_table: expected one row per month and group, found several")
+        raise ValueError(
+            "trend_table: expected one row per month and group, found several"
+        )
     per_group = shares.groupby("group")["month"].nunique()
     if per_group.nunique() > 1:
-        raise ValueError(f"trend_table: groups have different numbers of months, {per_group.to_dict()}: fill with 0")
-    table = pd.DataFrame([_row(group, rows) for group, rows in shares.sort_values("month").groupby("group")])
+        raise ValueError(
+            f"trend_table: groups have different numbers of months, {per_group.to_dict()}: fill with 0"
+        )
+    table = pd.DataFrame(
+        [
+            _row(group, rows)
+            for group, rows in shares.sort_values("month").groupby("group")
+        ]
+    )
     table["p_adjusted"] = benjamini_hochberg(table["p"])
     sure = table["p_adjusted"] < LEVEL
-    table["arrow"] = np.select([sure & (table["tau"] > 0), sure & (table["tau"] < 0)], ["↑", "↓"], "→")
-    table["autocorrelated"] = table["autocorrelation"] > 2 / np.sqrt(table["n"].clip(lower=1))
+    table["arrow"] = np.select(
+        [sure & (table["tau"] > 0), sure & (table["tau"] < 0)], ["↑", "↓"], "→"
+    )
+    table["autocorrelated"] = table["autocorrelation"] > 2 / np.sqrt(
+        table["n"].clip(lower=1)
+    )
     return table[
-        ["group", "tau", "slope", "p", "p_adjusted", "arrow", "autocorrelation", "autocorrelated", "n"]
+        [
+            "group",
+            "tau",
+            "slope",
+            "p",
+            "p_adjusted",
+            "arrow",
+            "autocorrelation",
+            "autocorrelated",
+            "n",
+        ]
     ].reset_index(drop=True)
 
 
@@ -104,7 +140,10 @@ def _row(group: Any, rows: pd.DataFrame) -> dict[str, Any]:
         nothing = dict.fromkeys(("tau", "slope", "p", "autocorrelation"), np.nan)
         return {"group": group, **nothing, "n": len(series)}
     trend = mann_kendall(series)._asdict()
-    return {"group": group, **{name: value for name, value in trend.items() if name != "s"}}
+    return {
+        "group": group,
+        **{name: value for name, value in trend.items() if name != "s"},
+    }
 
 
 def _lag_one(x: Array) -> float:

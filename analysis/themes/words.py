@@ -12,9 +12,9 @@ TOKEN = re.compile(r"[^\W\d_]{2,}")
 # What a post carries beside its words: links, mentions, hashtags, the mark of a retweet, escaped characters.
 NOISE = re.compile(r"https?://\S+|www\.\S+|[@#]\w+|\bRT\b|&\w+;")
 # What BLIP writes whatever it sees ("arafed" is its well-known invented word); themes are what is left.
-BOILERPLATE = frozenset({"araffe", "araffes", "arafed", "araffed", "arafe", "there", "close", "closeup"}) | frozenset(
-    {"image", "images", "picture", "pictures"}
-)
+BOILERPLATE = frozenset(
+    {"araffe", "araffes", "arafed", "araffed", "arafe", "there", "close", "closeup"}
+) | frozenset({"image", "images", "picture", "pictures"})
 
 
 @functools.cache
@@ -22,7 +22,9 @@ def stopwords() -> frozenset[str]:
     """English words with no subject of their own, in the form our tokens have ("don't" gives "don")."""
     from wordcloud import STOPWORDS
 
-    return frozenset(token for word in STOPWORDS for token in TOKEN.findall(word.lower()))
+    return frozenset(
+        token for word in STOPWORDS for token in TOKEN.findall(word.lower())
+    )
 
 
 def tokens(text: str, drop: frozenset[str] = frozenset()) -> list[str]:
@@ -35,7 +37,9 @@ def tokens(text: str, drop: frozenset[str] = frozenset()) -> list[str]:
     return [token for token in found if token not in stopwords() and token not in drop]
 
 
-def count(texts: Iterable[str | None], drop: frozenset[str] = frozenset()) -> Counter[str]:
+def count(
+    texts: Iterable[str | None], drop: frozenset[str] = frozenset()
+) -> Counter[str]:
     """How often each word occurs over all texts; a missing text has no words."""
     counts: Counter[str] = Counter()
     for text in texts:

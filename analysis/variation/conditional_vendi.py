@@ -44,10 +44,14 @@ def matrix_entropies(x: Array, codes: Codes) -> Entropies:
     share = np.array([len(rows) for rows in groups]) / len(x)
     within = np.array([_entropy(eigenvalues(x[rows])) for rows in groups])
     prompts = -float(share @ np.log(share))
-    return Entropies(_entropy(eigenvalues(x)), prompts, prompts + float(share @ within), within)
+    return Entropies(
+        _entropy(eigenvalues(x)), prompts, prompts + float(share @ within), within
+    )
 
 
-def conditional_vendi(x: Array, prompts: Any, *, m: int = IMAGES, n: int = SAMPLE, seed: int = 0) -> pd.DataFrame:
+def conditional_vendi(
+    x: Array, prompts: Any, *, m: int = IMAGES, n: int = SAMPLE, seed: int = 0
+) -> pd.DataFrame:
     """Vendi score, Conditional-Vendi and Information-Vendi of images by prompt.
 
     conditional = exp(H(X, T) − H(T)), the mean over prompts of the entropy within one: between 1 (all images of a
@@ -72,20 +76,30 @@ def conditional_vendi(x: Array, prompts: Any, *, m: int = IMAGES, n: int = SAMPL
     influence = {"vendi": _influence(x), "conditional": found.within[codes]}
     influence["information"] = influence["vendi"] - influence["conditional"]
     left = found.both - found.prompts
-    values = {"vendi": found.images, "conditional": left, "information": found.images - left}
+    values = {
+        "vendi": found.images,
+        "conditional": left,
+        "information": found.images - left,
+    }
     table = []
     for measure, value in values.items():
         score = float(np.exp(value))
         limits = interval(score, score * influence[measure], codes)
-        table.append({"measure": measure, "value": score, "low": limits.low, "high": limits.high})
-    return pd.DataFrame(table).assign(prompts=len(found.within), n=len(rows), m=m, seed=seed)
+        table.append(
+            {"measure": measure, "value": score, "low": limits.low, "high": limits.high}
+        )
+    return pd.DataFrame(table).assign(
+        prompts=len(found.within), n=len(rows), m=m, seed=seed
+    )
 
 
 def _drawn(prompts: Any, m: int, n: int, seed: int) -> tuple[Codes, Codes]:
     """Rows of `m` random images of as many random prompts as fit in `n`, and the prompt of each."""
     rng = np.random.default_rng(seed)
     codes = pd.factorize(pd.Series(np.asarray(prompts, dtype=object)), sort=True)[0]
-    groups = pd.Series(np.arange(len(codes)))[codes >= 0].groupby(codes[codes >= 0]).indices
+    groups = (
+        pd.Series(np.arange(len(codes)))[codes >= 0].groupby(codes[codes >= 0]).indices
+    )
     rows = np.flatnonzero(codes >= 0)
     many = [rows[members] for members in groups.values() if len(members) >= m]
     if len(many) < 2 or m < 2:

@@ -75,7 +75,9 @@ def near_duplicates(
     """
     drawn = size_matched(sets, n, seed)
     owners = {
-        name: np.asarray(labels, dtype=object)[sampled_rows(len(sets[name]), len(drawn[name]), seed)]
+        name: np.asarray(labels, dtype=object)[
+            sampled_rows(len(sets[name]), len(drawn[name]), seed)
+        ]
         for name, labels in (blocks or {}).items()
     }
     kept = {name: kept_rows(x, near) for name, x in drawn.items()}
@@ -90,37 +92,74 @@ def near_duplicates(
                 f"near_duplicates: expected at least 2 different images in set {name!r}, found {len(rows)} of {len(x)}"
             )
         if len(rows) == len(x):
-            found += [{"set": name, "metric": metric, **dict.fromkeys(CELLS, np.nan), **counts} for metric in METRICS]
+            found += [
+                {
+                    "set": name,
+                    "metric": metric,
+                    **dict.fromkeys(CELLS, np.nan),
+                    **counts,
+                }
+                for metric in METRICS
+            ]
             continue
         if codes is None:  # one codebook for all, or the entropy would change with it
-            codes = quick_codebook(pooled, max(2, min(k, len(pooled) // 10)), principal(pooled, seed), seed)
+            codes = quick_codebook(
+                pooled, max(2, min(k, len(pooled) // 10)), principal(pooled, seed), seed
+            )
         before, after = (
-            variation_table({name: x[at]}, n=len(rows), seed=seed, blocks=_owners(owners, name, at), centroids=codes)
+            variation_table(
+                {name: x[at]},
+                n=len(rows),
+                seed=seed,
+                blocks=_owners(owners, name, at),
+                centroids=codes,
+            )
             for at in (np.arange(len(x)), rows)
         )
         one, other = (table.to_dict("records")[0] for table in (before, after))
-        found += [{"set": name, "metric": metric, **_both(one, other, metric), **counts} for metric in METRICS]
-    found += [_within(name, group, near, n, seed) for name, group in (groups or {}).items()]
+        found += [
+            {"set": name, "metric": metric, **_both(one, other, metric), **counts}
+            for metric in METRICS
+        ]
+    found += [
+        _within(name, group, near, n, seed) for name, group in (groups or {}).items()
+    ]
     return pd.DataFrame(found).assign(near=near, seed=seed)
 
 
-def _owners(owners: Mapping[str, Array], name: str, rows: Rows) -> dict[str, Array] | None:
+def _owners(
+    owners: Mapping[str, Array], name: str, rows: Rows
+) -> dict[str, Array] | None:
     labels = owners[name][rows] if name in owners else ()
     return {name: np.asarray(labels)} if len(set(labels)) > 1 else None
 
 
-def _both(one: Mapping[Any, Any], other: Mapping[Any, Any], metric: str) -> dict[str, float]:
-    cells = {end: one[f"{metric}_{end}" if end != "value" else metric] for end in ("value", "low", "high")}
+def _both(
+    one: Mapping[Any, Any], other: Mapping[Any, Any], metric: str
+) -> dict[str, float]:
+    cells = {
+        end: one[f"{metric}_{end}" if end != "value" else metric]
+        for end in ("value", "low", "high")
+    }
     cells |= {f"without_{end}": other[f"{metric}_{end}"] for end in ("low", "high")}
     return cells | {"without": other[metric]}
 
 
-def _within(name: str, group: tuple[Array, Any], near: float, n: int, seed: int) -> dict[str, Any]:
+def _within(
+    name: str, group: tuple[Array, Any], near: float, n: int, seed: int
+) -> dict[str, Any]:
     """The mean distance within groups, with and without near duplicates; groups left with one image are left out."""
     x, codes = whole_groups(*group, n, seed)
     rows = kept_rows(x, near)
-    one, other = (grouped_distance(x[at], codes[at], seed=seed).iloc[0] for at in (np.arange(len(x)), rows))
+    one, other = (
+        grouped_distance(x[at], codes[at], seed=seed).iloc[0]
+        for at in (np.arange(len(x)), rows)
+    )
     cells = {"value": one["value"], "low": one["low"], "high": one["high"]}
-    cells |= {"without": other["value"], "without_low": other["low"], "without_high": other["high"]}
+    cells |= {
+        "without": other["value"],
+        "without_low": other["low"],
+        "without_high": other["high"],
+    }
     removed = {"removed": len(x) - len(rows), "drawn": len(x), "n": int(other["n"])}
     return {"set": name, "metric": "distance", **cells, **removed}

@@ -43,16 +43,26 @@ def entropies(
     pooled = np.vstack(list(drawn.values()))
     possible = [k for k in sorted(set(ks)) if 2 <= k <= len(pooled) // 10]
     if not possible:
-        raise ValueError(f"entropies: expected ten rows a cluster for one of {list(ks)}, found {len(pooled)} rows")
+        raise ValueError(
+            f"entropies: expected ten rows a cluster for one of {list(ks)}, found {len(pooled)} rows"
+        )
     rows, directions = [], principal(pooled, seed)
     for k in possible:
         centroids = quick_codebook(pooled, k, directions, seed)
         for name, x in drawn.items():
             owner = (blocks or {}).get(name)
-            picked = None if owner is None else np.asarray(owner)[sampled_rows(len(sets[name]), len(x), seed)]
+            picked = (
+                None
+                if owner is None
+                else np.asarray(owner)[sampled_rows(len(sets[name]), len(x), seed)]
+            )
             rows.append({"k": k, "set": name, **_row(assign(x, centroids), k, picked)})
     table = pd.DataFrame(rows)
-    rank = table.groupby("k")["miller_madow"].rank(ascending=False, method="min").astype(int)
+    rank = (
+        table.groupby("k")["miller_madow"]
+        .rank(ascending=False, method="min")
+        .astype(int)
+    )
     return table.assign(rank=rank, seed=seed)
 
 
@@ -60,5 +70,14 @@ def _row(labels: Array, k: int, owner: Array | None) -> dict[str, Any]:
     found = entropy(labels, k)
     share = np.bincount(labels) / len(labels)
     limits = interval(found.plug_in, -np.log(share[labels]), owner)
-    others = {name: getattr(found, name) for name in ("miller_madow", "chao_shen", "normalised")}
-    return {"entropy": found.plug_in, "low": limits.low, "high": limits.high, **others, "n": len(labels)}
+    others = {
+        name: getattr(found, name)
+        for name in ("miller_madow", "chao_shen", "normalised")
+    }
+    return {
+        "entropy": found.plug_in,
+        "low": limits.low,
+        "high": limits.high,
+        **others,
+        "n": len(labels),
+    }

@@ -13,11 +13,20 @@ from scipy.spatial.distance import pdist
 
 IMAGES = 10  # of each prompt: with fewer the noise of the distance hides part of the correlation
 BLURRED = 2.0  # DiffusionDB's `image_nsfw` of an image that was blurred
-GENERATION = ("group", "seed", "cfg", "step", "sampler")  # images equal in all of these are one image
+GENERATION = (
+    "group",
+    "seed",
+    "cfg",
+    "step",
+    "sampler",
+)  # images equal in all of these are one image
 
 
 def prompt_variation(
-    embedding: NDArray[np.floating], prompts: NDArray[np.object_], m: int = IMAGES, seed: int = 0
+    embedding: NDArray[np.floating],
+    prompts: NDArray[np.object_],
+    m: int = IMAGES,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Words (split at white space) and mean pairwise distance of `m` images of every prompt that has as many.
 
@@ -55,7 +64,9 @@ def left_out(table: pa.Table) -> pd.DataFrame:
     nothing = np.zeros(len(table), bool)
     frame = pd.DataFrame({"blurred": nothing, "repeated": nothing})
     if "image_nsfw" in table.column_names:
-        frame["blurred"] = pc.fill_null(pc.equal(table["image_nsfw"], BLURRED), False).to_numpy()
+        frame["blurred"] = pc.fill_null(
+            pc.equal(table["image_nsfw"], BLURRED), False
+        ).to_numpy()
     if "duplicate_of" in table.column_names:
         frame["repeated"] = table["duplicate_of"].is_valid().to_numpy()
     if all(name in table.column_names for name in GENERATION):
@@ -84,4 +95,10 @@ def kendall(prompts: pd.DataFrame) -> dict[str, float]:
         stats.norm.ppf(0.975) * np.sqrt(0.437 / (n - 4)),
     )
     low, high = np.tanh([centre - half, centre + half])
-    return {"value": float(found.statistic), "low": float(low), "high": float(high), "p": float(found.pvalue), "n": n}
+    return {
+        "value": float(found.statistic),
+        "low": float(low),
+        "high": float(high),
+        "p": float(found.pvalue),
+        "n": n,
+    }

@@ -26,8 +26,21 @@ from twigma.analysis.variation.distance import (
     same_different_ratio,
     whole_groups,
 )
-from twigma.analysis.vectors.codebook import SAMPLE, Recipe, assign, codebook, sampled_rows, size_matched
-from twigma.analysis.vectors.spectra import eigenvalues, eigenvectors, singular_values, unit, variances
+from twigma.analysis.vectors.codebook import (
+    SAMPLE,
+    Recipe,
+    assign,
+    codebook,
+    sampled_rows,
+    size_matched,
+)
+from twigma.analysis.vectors.spectra import (
+    eigenvalues,
+    eigenvectors,
+    singular_values,
+    unit,
+    variances,
+)
 
 __all__ = [
     "Entropy",
@@ -70,7 +83,9 @@ def iev(x: Array, *, center: bool = False, power: int = 1) -> float:
     """
     sigma = singular_values(matrix(x, "iev", 1), center)
     if sigma[0] == 0:
-        raise ValueError("iev: all rows are zero (or equal, when centred), so there is no variance to explain")
+        raise ValueError(
+            "iev: all rows are zero (or equal, when centred), so there is no variance to explain"
+        )
     return float(((sigma / sigma[0]) ** power).sum())
 
 
@@ -82,7 +97,10 @@ def pmv(x: Array) -> float:
     """
     deviation = np.sqrt(variances(matrix(x, "pmv")))
     if not deviation.all():
-        warnings.warn(f"pmv: {int((deviation == 0).sum())} columns do not vary, so the result is 0", stacklevel=2)
+        warnings.warn(
+            f"pmv: {int((deviation == 0).sum())} columns do not vary, so the result is 0",
+            stacklevel=2,
+        )
         return 0.0
     return float(np.exp(np.log(deviation).mean()))
 
@@ -100,7 +118,9 @@ def entropy(labels: Any, k: int | None = None) -> Entropy:
     counts = np.unique(np.asarray(labels), return_counts=True)[1]
     k = len(counts) if k is None else k
     if not len(counts) or len(counts) > k:
-        raise ValueError(f"entropy: expected labels of at most k={k} clusters, found {len(counts)}")
+        raise ValueError(
+            f"entropy: expected labels of at most k={k} clusters, found {len(counts)}"
+        )
     n = int(counts.sum())
     p = counts / n
     plug_in = max(0.0, -float(np.sum(p * np.log(p))))
@@ -108,7 +128,14 @@ def entropy(labels: Any, k: int | None = None) -> Entropy:
     seen = p * (1 - once / n)
     chao_shen = max(0.0, -float(np.sum(seen * np.log(seen) / (1 - (1 - seen) ** n))))
     normalised = plug_in / np.log(k) if k > 1 else float("nan")
-    return Entropy(plug_in, plug_in + (len(counts) - 1) / (2 * n), chao_shen, float(normalised), n, k)
+    return Entropy(
+        plug_in,
+        plug_in + (len(counts) - 1) / (2 * n),
+        chao_shen,
+        float(normalised),
+        n,
+        k,
+    )
 
 
 def pooled_labels(
@@ -164,7 +191,9 @@ def variation_table(
     for name, x in drawn.items():
         owner = None
         if blocks is not None and name in blocks:
-            owner = np.asarray(blocks[name])[sampled_rows(len(sets[name]), len(x), seed)]
+            owner = np.asarray(blocks[name])[
+                sampled_rows(len(sets[name]), len(x), seed)
+            ]
         rows.append({"set": name, **_whole(x, assign(x, centroids), k, owner)})
     for name, (x, labels) in (groups or {}).items():
         rows.append({"set": name, **_conditional(x, labels, centroids, n, seed)})
@@ -174,7 +203,9 @@ def variation_table(
 # ------------------------------------------------------------------ tables
 
 
-def _whole(x: Array, labels: npt.NDArray[np.int64], k: int, owner: Array | None) -> dict[str, Any]:
+def _whole(
+    x: Array, labels: npt.NDArray[np.int64], k: int, owner: Array | None
+) -> dict[str, Any]:
     """Every metric of one set, with intervals from the rows or their owners."""
     found = entropy(labels, k)
     influences = {
@@ -184,24 +215,37 @@ def _whole(x: Array, labels: npt.NDArray[np.int64], k: int, owner: Array | None)
         "vendi": (vendi(x), _vendi_influence(x)),
     }
     estimates = {"distance": mean_pairwise_distance(x, exact=True, blocks=owner)}
-    estimates |= {name: interval(value, psi, owner) for name, (value, psi) in influences.items()}
-    extra = {"distance_pairs": np.nan, **_other_entropies(found), "groups": 0, "n": len(x)}
+    estimates |= {
+        name: interval(value, psi, owner) for name, (value, psi) in influences.items()
+    }
+    extra = {
+        "distance_pairs": np.nan,
+        **_other_entropies(found),
+        "groups": 0,
+        "n": len(x),
+    }
     return _limits(estimates) | extra
 
 
-def _conditional(x: Array, labels: Any, centroids: npt.NDArray[np.float32], n: int, seed: int) -> dict[str, Any]:
+def _conditional(
+    x: Array, labels: Any, centroids: npt.NDArray[np.float32], n: int, seed: int
+) -> dict[str, Any]:
     """Every metric within groups, averaged over them, with intervals from the groups."""
     x, codes = whole_groups(x, labels, n, seed)
     distance = grouped_distance(x, codes, seed=seed)
     value, low, high = distance[["value", "low", "high"]].to_numpy(float)[0].tolist()
     estimates = {"distance": Estimate(value, low, high, len(x))}
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "pmv: ")  # equal images in a small group are no surprise
+        warnings.filterwarnings(
+            "ignore", "pmv: "
+        )  # equal images in a small group are no surprise
         for name, statistic in (("iev", iev), ("pmv", pmv), ("vendi", vendi)):
             estimates[name] = _mean_over_groups(each_group(x, codes, statistic), len(x))
     clusters = assign(x, centroids)
     found = [entropy(rows, len(centroids)) for rows in _split(clusters, codes)]
-    estimates["entropy"] = _mean_over_groups(np.array([e.plug_in for e in found]), len(x))
+    estimates["entropy"] = _mean_over_groups(
+        np.array([e.plug_in for e in found]), len(x)
+    )
     average = Entropy(*np.mean(found, axis=0))
     extra = {"distance_pairs": distance["value"].iloc[1], **_other_entropies(average)}
     return _limits(estimates) | extra | {"groups": int(codes.max()) + 1, "n": len(x)}
@@ -211,7 +255,9 @@ def _mean_over_groups(values: Floats, n: int) -> Estimate:
     return interval(float(values.mean()), values)._replace(n=n)
 
 
-def _split(labels: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+def _split(
+    labels: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]
+) -> list[npt.NDArray[np.int64]]:
     order = np.argsort(codes, kind="stable")
     return np.split(labels[order], np.cumsum(np.bincount(codes))[:-1])
 
@@ -225,7 +271,10 @@ def _limits(estimates: Mapping[str, Estimate]) -> dict[str, float]:
 
 
 def _other_entropies(found: Entropy) -> dict[str, float]:
-    return {f"entropy_{name}": getattr(found, name) for name in ("miller_madow", "chao_shen", "normalised")}
+    return {
+        f"entropy_{name}": getattr(found, name)
+        for name in ("miller_madow", "chao_shen", "normalised")
+    }
 
 
 # ------------------------------------------------------------------ influence of each row
@@ -237,7 +286,9 @@ def _pmv_influence(x: Array) -> Floats:
     if not spread.all():
         return np.full(len(x), np.nan)
     scale = float(np.exp(np.log(spread).mean() / 2))
-    standardised: Floats = ((x - x.mean(axis=0, dtype=np.float64)) ** 2 / spread).mean(axis=1)
+    standardised: Floats = ((x - x.mean(axis=0, dtype=np.float64)) ** 2 / spread).mean(
+        axis=1
+    )
     return scale * (standardised - 1) / 2
 
 
@@ -267,5 +318,7 @@ def _vendi_influence(x: Array) -> Floats:
 
 def _quadratic(x: Array, vectors: Floats, weight: Floats) -> Floats:
     """Σ_i weight_i (v_i · x)² of each row."""
-    parts: list[Floats] = [(x[i : i + BLOCK] @ vectors) ** 2 @ weight for i in range(0, len(x), BLOCK)]
+    parts: list[Floats] = [
+        (x[i : i + BLOCK] @ vectors) ** 2 @ weight for i in range(0, len(x), BLOCK)
+    ]
     return np.concatenate(parts)

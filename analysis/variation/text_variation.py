@@ -35,7 +35,9 @@ class Texts:
     blocks: Array
 
 
-def text_variation(texts: Mapping[str, Texts], base: str = "prompts", *, seed: int = 0) -> pd.DataFrame:
+def text_variation(
+    texts: Mapping[str, Texts], base: str = "prompts", *, seed: int = 0
+) -> pd.DataFrame:
     """Mean distance of two texts of each kind, at the lengths of the prompts (section 3.3, Fig 3d).
 
     With D the Euclidean distances and v the weights, Σ_{i≠j} v_i v_j D_ij / Σ_{i≠j} v_i v_j. The weights make the
@@ -56,9 +58,14 @@ def text_variation(texts: Mapping[str, Texts], base: str = "prompts", *, seed: i
     unknown), blocks, n, seed. A kind with fewer than two texts of such a length has NaN.
     """
     if base not in texts:
-        raise ValueError(f"fig3d: expected the texts {base!r} to compare with, found {sorted(texts)}")
+        raise ValueError(
+            f"fig3d: expected the texts {base!r} to compare with, found {sorted(texts)}"
+        )
     rng = np.random.default_rng(seed)
-    drawn = {name: _drawn(texts[name], rng) for name in [base, *(name for name in texts if name != base)]}
+    drawn = {
+        name: _drawn(texts[name], rng)
+        for name in [base, *(name for name in texts if name != base)]
+    }
     apart = {name: _apart(found.embedding) for name, found in drawn.items()}
     bins = {name: (found.words - 1) // WIDTH for name, found in drawn.items()}
     counts = {name: _resampled(found.blocks, rng) for name, found in drawn.items()}
@@ -66,7 +73,10 @@ def text_variation(texts: Mapping[str, Texts], base: str = "prompts", *, seed: i
     for name, found in drawn.items():
         share = pd.Series(bins[base]).value_counts(normalize=True)
         share = share[share.index.isin(bins[name])]
-        both = [_scores(apart[each], bins[each], share, counts[each]) for each in (name, base)]
+        both = [
+            _scores(apart[each], bins[each], share, counts[each])
+            for each in (name, base)
+        ]
         (value, draws), (other, other_draws) = both
         low, high = _limits(draws)
         less, more = _limits(draws - other_draws) if name != base else (np.nan, np.nan)
@@ -81,10 +91,18 @@ def text_variation(texts: Mapping[str, Texts], base: str = "prompts", *, seed: i
 
 def _drawn(texts: Texts, rng: np.random.Generator) -> Texts:
     if len(texts.embedding) < 2:
-        raise ValueError(f"fig3d: expected at least two texts of {texts.name!r}, found {len(texts.embedding)}")
+        raise ValueError(
+            f"fig3d: expected at least two texts of {texts.name!r}, found {len(texts.embedding)}"
+        )
     rows = np.sort(rng.permutation(len(texts.embedding))[:MOST])
     tokens = None if texts.tokens is None else texts.tokens[rows]
-    return Texts(texts.name, texts.embedding[rows], texts.words[rows], tokens, np.asarray(texts.blocks)[rows])
+    return Texts(
+        texts.name,
+        texts.embedding[rows],
+        texts.words[rows],
+        tokens,
+        np.asarray(texts.blocks)[rows],
+    )
 
 
 def _apart(x: Array) -> Floats:
@@ -102,7 +120,9 @@ def _resampled(blocks: Array, rng: np.random.Generator) -> Floats:
     return np.concatenate([np.ones((1, len(codes))), times[:, codes]])
 
 
-def _scores(apart: Floats, bins: Array, share: "pd.Series[float]", counts: Floats) -> tuple[float, Floats]:
+def _scores(
+    apart: Floats, bins: Array, share: "pd.Series[float]", counts: Floats
+) -> tuple[float, Floats]:
     """The matched mean distance, and that of each draw."""
     found = _weighted(apart, _matched(bins, share, counts))
     return float(found[0]), found[1:]
@@ -122,7 +142,9 @@ def _weighted(apart: Floats, weights: Floats) -> Floats:
     """Σ_{i≠j} v_i v_j D_ij / Σ_{i≠j} v_i v_j for each row of weights; NaN where no pair has any."""
     pairs = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
     total = np.einsum("ij,ij->i", weights @ apart, weights)
-    means: Floats = np.divide(total, pairs, out=np.full(len(weights), np.nan), where=pairs > 1e-12)
+    means: Floats = np.divide(
+        total, pairs, out=np.full(len(weights), np.nan), where=pairs > 1e-12
+    )
     return means
 
 
@@ -141,7 +163,9 @@ def _effective(bins: Array, share: "pd.Series[float]") -> float:
 def _facts(texts: Texts) -> dict[str, Any]:
     return {
         "median_words": float(np.median(texts.words)),
-        "long": np.nan if texts.tokens is None else float((texts.tokens > CONTEXT).mean()),
+        "long": np.nan
+        if texts.tokens is None
+        else float((texts.tokens > CONTEXT).mean()),
         "blocks": int(pd.Series(texts.blocks, dtype=object).nunique()),
         "n": len(texts.words),
     }

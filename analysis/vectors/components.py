@@ -32,11 +32,16 @@ class Components(NamedTuple):
 
     def reaching(self, share: float) -> "Components":
         """The first ones, up to that which reaches a share of the variance."""
-        return self.leading(int(np.argmax(np.cumsum(self.variances) >= share * self.variances.sum())) + 1)
+        return self.leading(
+            int(np.argmax(np.cumsum(self.variances) >= share * self.variances.sum()))
+            + 1
+        )
 
     def project(self, x: Array) -> npt.NDArray[np.float32]:
         """Coordinates of each row along the directions, float32[n, r]; products in the type of `x`."""
-        axes, offset = (a.astype(x.dtype, copy=False) for a in (self.axes, self.mean @ self.axes))
+        axes, offset = (
+            a.astype(x.dtype, copy=False) for a in (self.axes, self.mean @ self.axes)
+        )
         return np.asarray(x @ axes - offset, dtype=np.float32)
 
 
@@ -50,6 +55,8 @@ def components(*sets: Moments) -> Components:
     """The principal components of the rows of all sets together."""
     rows = sum(one.rows for one in sets)
     mean = np.sum([one.total for one in sets], axis=0) / rows
-    squares = np.sum([one.squares for one in sets], axis=0) - rows * np.outer(mean, mean)
+    squares = np.sum([one.squares for one in sets], axis=0) - rows * np.outer(
+        mean, mean
+    )
     variances, axes = np.linalg.eigh(squares / (rows - 1))
     return Components(mean, axes[:, ::-1], variances[::-1])

@@ -21,13 +21,18 @@ def principal(x: Array, seed: int = 0) -> Components:
     return components(moments(x[np.sort(rows)].astype(np.float64))).leading(DIRECTIONS)
 
 
-def quick_codebook(x: Array, k: int, directions: Components, seed: int = 0) -> npt.NDArray[np.float32]:
+def quick_codebook(
+    x: Array, k: int, directions: Components, seed: int = 0
+) -> npt.NDArray[np.float32]:
     """Centroids float32[k, d] of `x`, n ≥ k rows: `codebook`'s robust recipe among the directions, then in full."""
     import faiss
     from threadpoolctl import threadpool_limits
 
     rows = np.ascontiguousarray(x, dtype=np.float32)
-    start = codebook(directions.project(rows), k, "robust", seed) @ directions.axes.T + directions.mean
+    start = (
+        codebook(directions.project(rows), k, "robust", seed) @ directions.axes.T
+        + directions.mean
+    )
     full = faiss.Kmeans(
         rows.shape[1],
         k,

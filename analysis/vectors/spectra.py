@@ -13,14 +13,23 @@ Floats = npt.NDArray[np.float64]
 
 BLOCK = 4096
 # Least/largest eigenvalue above which the Gram matrix gives singular values to 1e-6 and 1e-11, by type of the products.
-WELL_CONDITIONED: dict[type[np.float32] | type[np.float64], float] = {np.float32: 1e-5, np.float64: 1e-7}
+WELL_CONDITIONED: dict[type[np.float32] | type[np.float64], float] = {
+    np.float32: 1e-5,
+    np.float64: 1e-7,
+}
 
 
-def gram(x: Array, mean: Floats | None = None, dtype: type[np.float32] | type[np.float64] = np.float64) -> Floats:
+def gram(
+    x: Array,
+    mean: Floats | None = None,
+    dtype: type[np.float32] | type[np.float64] = np.float64,
+) -> Floats:
     """XᵀX, float64[d, d]; of x − mean where a mean is given. Products within a block are made in `dtype`."""
     total: Floats = np.zeros((x.shape[1], x.shape[1]))
     for i in range(0, len(x), BLOCK):
-        block: Array = (x[i : i + BLOCK] if mean is None else x[i : i + BLOCK] - mean).astype(dtype, copy=False)
+        block: Array = (
+            x[i : i + BLOCK] if mean is None else x[i : i + BLOCK] - mean
+        ).astype(dtype, copy=False)
         total += block.T @ block
     return total
 
@@ -74,5 +83,7 @@ def unit(x: Array) -> Floats:
     rows = x.astype(np.float64)
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     if not norms.all():
-        raise ValueError(f"unit: {int((norms == 0).sum())} of {len(x)} rows are zero and have no cosine; drop them")
+        raise ValueError(
+            f"unit: {int((norms == 0).sum())} of {len(x)} rows are zero and have no cosine; drop them"
+        )
     return np.asarray(rows / norms)

@@ -41,7 +41,11 @@ def write_embeddings(work: Path, names: list[str], home: int) -> None:
         mine = names[first : first + PART]
         x = mixture(len(mine), seed=number, home=home).astype(np.float16)
         table = pa.table({"image_name": mine, "embedding": as_column(x)})
-        write_part(work / "columns" / "embed" / f"{number:05}.arrow", table, MODEL | {"n": number})
+        write_part(
+            work / "columns" / "embed" / f"{number:05}.arrow",
+            table,
+            MODEL | {"n": number},
+        )
 
 
 def write_reference(folder: Path, name: str, rows: int, home: int) -> None:
@@ -49,8 +53,12 @@ def write_reference(folder: Path, name: str, rows: int, home: int) -> None:
     work, names = folder / name, [f"{name}{number}" for number in range(rows)]
     groups = [f"{name} {number // 20}" for number in range(rows)]
     table = pa.table({"id": names, "image_name": names})
-    write_parquet(work / "images.parquet", columns.add(table, group=groups, source=[name] * rows))
-    write_shard(work, "00000", pa.chunked_array([pa.array(names)]), np.zeros(rows, bool))
+    write_parquet(
+        work / "images.parquet", columns.add(table, group=groups, source=[name] * rows)
+    )
+    write_shard(
+        work, "00000", pa.chunked_array([pa.array(names)]), np.zeros(rows, bool)
+    )
     write_embeddings(work, names, home)
 
 
@@ -58,7 +66,9 @@ def write_world(folder: Path, rows: int) -> None:
     """The release, its working folder, and the reference sets."""
     write_work(folder / "work", rows, embeddings=False)
     stored = shards.read_sidecars(folder / "work")
-    stored = stored.filter(pc.equal(stored["status"], "success"))["image_name"].to_pylist()
+    stored = stored.filter(pc.equal(stored["status"], "success"))[
+        "image_name"
+    ].to_pylist()
     write_embeddings(folder / "work", stored, 0)
     release(folder / "work", folder / "twigma")
     for home, (name, n) in enumerate(REFERENCES.items(), 1):
@@ -71,7 +81,9 @@ def main() -> None:
     rows = int(sys.argv[1].replace(",", "")) if len(sys.argv) > 1 else ROWS
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as writer:  # whose memory is not counted
+        with ProcessPoolExecutor(
+            1, multiprocessing.get_context("spawn")
+        ) as writer:  # whose memory is not counted
             writer.submit(write_world, folder, rows).result()
         references = {set_: folder / set_ for set_ in REFERENCES}
         began = time.perf_counter()
@@ -84,14 +96,21 @@ def main() -> None:
             start = time.perf_counter()
             memory("VmHWM", reset=True)
             reasons, result = analyze._attempt(figure, data, Settings())
-            lacks = "; ".join(reason["how"][0] for reason in reasons)[:60] if result is None else ""
+            lacks = (
+                "; ".join(reason["how"][0] for reason in reasons)[:60]
+                if result is None
+                else ""
+            )
             report(figure.name, start, lacks)
         report("all", began)
 
 
 def report(name: str, start: float, note: str = "") -> None:
     """One line: seconds, and the most memory of the process meanwhile."""
-    print(f"{name:<28} {time.perf_counter() - start:8.1f} s  {memory('VmHWM') / 1024:5.1f} GB  {note}", flush=True)
+    print(
+        f"{name:<28} {time.perf_counter() - start:8.1f} s  {memory('VmHWM') / 1024:5.1f} GB  {note}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

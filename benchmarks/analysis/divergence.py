@@ -22,7 +22,9 @@ SETS, DIM, BUCKETS = 4, 768, 10
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
 SEED = 25  # of mauve, which adds 2 to it
 
-Histograms = dict[tuple[str, str], tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
+Histograms = dict[
+    tuple[str, str], tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+]
 ROWS_OF: tuple[tuple[Mode, Scope, int], ...] = (
     ("paper", "pooled", 3),  # one codebook for all sets
     ("paper", "pairwise", 3),  # the same buckets as mauve
@@ -38,7 +40,11 @@ def by_mauve(sets: dict[str, Any]) -> Histograms:
     found = {}
     for one, other in combinations(sets, 2):
         result = compute_mauve(
-            p_features=sets[one], q_features=sets[other], num_buckets=BUCKETS, seed=SEED, verbose=False
+            p_features=sets[one],
+            q_features=sets[other],
+            num_buckets=BUCKETS,
+            seed=SEED,
+            verbose=False,
         )
         found[one, other] = (result.p_hist, result.q_hist)
     return found
@@ -64,11 +70,22 @@ def pooled_difference(sets: dict[str, Any]) -> str:
 
     first, *others = sets
     rest = np.vstack([sets[name] for name in others[::-1]])
-    peer = compute_mauve(p_features=sets[first], q_features=rest, num_buckets=BUCKETS, seed=SEED, verbose=False)
-    unit = {name: x / np.linalg.norm(x, axis=1, keepdims=True) for name, x in sets.items()}
+    peer = compute_mauve(
+        p_features=sets[first],
+        q_features=rest,
+        num_buckets=BUCKETS,
+        seed=SEED,
+        verbose=False,
+    )
+    unit = {
+        name: x / np.linalg.norm(x, axis=1, keepdims=True) for name, x in sets.items()
+    }
     counts = pooled_counts(unit, BUCKETS, "mauve", SEED + 2)
     gap = np.abs(counts[first] - peer.p_hist * ROWS).max()
-    gap = max(gap, np.abs(sum(counts[name] for name in others) - peer.q_hist * len(rest)).max())
+    gap = max(
+        gap,
+        np.abs(sum(counts[name] for name in others) - peer.q_hist * len(rest)).max(),
+    )
     return f"largest difference of a bucket from mauve's on the same pool: {gap:.0f} of {SETS * ROWS:,} rows"
 
 
@@ -82,10 +99,20 @@ def main() -> None:
         pooled = (mode, scope) == ("paper", "pooled")
         versus(
             f"KL, {SETS} sets x {ROWS:,}, {mode} {scope} | mauve",
-            functools.partial(kl_matrix, sets, BUCKETS, mode=mode, codebook=scope, n=ROWS, seed=SEED + 2),
+            functools.partial(
+                kl_matrix,
+                sets,
+                BUCKETS,
+                mode=mode,
+                codebook=scope,
+                n=ROWS,
+                seed=SEED + 2,
+            ),
             lambda: by_mauve(sets),
             rounds=rounds,
-            quality=(lambda ours, theirs: pooled_difference(sets)) if pooled else difference,
+            quality=(lambda ours, theirs: pooled_difference(sets))
+            if pooled
+            else difference,
         )
 
 

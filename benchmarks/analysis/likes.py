@@ -27,8 +27,15 @@ def world() -> tuple[Any, Any, Any, Any]:
     author = rng.integers(AUTHORS, size=ROWS)
     followers = np.exp(rng.normal(6.5, 2, size=AUTHORS)).astype(int)[author]
     quintile = rng.integers(1, 6, size=ROWS)
-    eta = 2.5 + RATES[quintile - 1] + 0.3 * (followers >= 500) + 0.4 * (followers > 5000)
-    return rng.poisson(np.exp(eta) * rng.gamma(1, 1, size=AUTHORS)[author]), followers, quintile, author
+    eta = (
+        2.5 + RATES[quintile - 1] + 0.3 * (followers >= 500) + 0.4 * (followers > 5000)
+    )
+    return (
+        rng.poisson(np.exp(eta) * rng.gamma(1, 1, size=AUTHORS)[author]),
+        followers,
+        quintile,
+        author,
+    )
 
 
 def main() -> None:
@@ -37,9 +44,16 @@ def main() -> None:
 
     def peer(mode: Mode) -> tuple[Floats, Floats]:
         groups = [(followers >= 500) & (followers <= 5000), followers > 5000]
-        design = np.column_stack([np.ones(ROWS), *groups, *(quintile == q for q in (1, 2, 3, 4))]).astype(float)
-        clustered = {"cov_type": "cluster", "cov_kwds": {"groups": author, "use_correction": False}}
-        fit = sm.GLM(likes, design, family=sm.families.Poisson()).fit(**(clustered if mode == "robust" else {}))
+        design = np.column_stack(
+            [np.ones(ROWS), *groups, *(quintile == q for q in (1, 2, 3, 4))]
+        ).astype(float)
+        clustered = {
+            "cov_type": "cluster",
+            "cov_kwds": {"groups": author, "use_correction": False},
+        }
+        fit = sm.GLM(likes, design, family=sm.families.Poisson()).fit(
+            **(clustered if mode == "robust" else {})
+        )
         return fit.params, fit.bse
 
     def difference(ours: pd.DataFrame, theirs: tuple[Floats, Floats]) -> str:

@@ -23,7 +23,9 @@ DIM = 768
 Found = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 
-def by_faiss(query: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]) -> Found:
+def by_faiss(
+    query: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]
+) -> Found:
     """Similarities and rows of an exact inner-product index."""
     index = faiss.IndexFlatIP(DIM)
     index.add(reference)

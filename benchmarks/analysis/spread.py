@@ -74,7 +74,9 @@ def main() -> None:
         f"PMV, {name} | np.std in float32",
         lambda: pmv(x),
         lambda: by_numpy(x),
-        quality=lambda ours, theirs: f"off by {abs(ours / exact - 1):.0e}, the peer by {abs(theirs / exact - 1):.0e}",
+        quality=lambda ours, theirs: (
+            f"off by {abs(ours / exact - 1):.0e}, the peer by {abs(theirs / exact - 1):.0e}"
+        ),
     )
     versus(
         f"mean distance, {name} | every pair by products",

@@ -37,16 +37,32 @@ def populate(work: Path, rows: int) -> None:
         kinds[0] = 0
         same, near = np.flatnonzero(kinds == 1), np.flatnonzero(kinds == 2)
         x[same] = x[same - 1]
-        x[near] = x[near - 1] + rng.normal(scale=0.0005, size=(len(near), x.shape[1])).astype(np.float32)
+        x[near] = x[near - 1] + rng.normal(
+            scale=0.0005, size=(len(near), x.shape[1])
+        ).astype(np.float32)
         x /= np.linalg.norm(x, axis=1, keepdims=True)
         mine = [f"{first + at:019}" for at in range(len(x))]
-        table = pa.table({"image_name": mine, "embedding": as_column(x.astype(np.float16))})
+        table = pa.table(
+            {"image_name": mine, "embedding": as_column(x.astype(np.float16))}
+        )
         table = columns.add(table, pixel_hash=mine)
-        write_part(work / "columns" / "embed" / f"{number:05}.arrow", table, {"model": "mixture", "n": number})
-        write_shard(work, f"{number:05}", pa.chunked_array([pa.array(mine)]), np.zeros(len(mine), bool))
+        write_part(
+            work / "columns" / "embed" / f"{number:05}.arrow",
+            table,
+            {"model": "mixture", "n": number},
+        )
+        write_shard(
+            work,
+            f"{number:05}",
+            pa.chunked_array([pa.array(mine)]),
+            np.zeros(len(mine), bool),
+        )
         names += mine
     times = np.datetime64("2022-01-01", "ms") + np.arange(rows).astype("timedelta64[s]")
-    write_parquet(work / "images.parquet", pa.table({"id": names, "image_name": names, "created_at": times}))
+    write_parquet(
+        work / "images.parquet",
+        pa.table({"id": names, "image_name": names, "created_at": times}),
+    )
 
 
 def measured(name: str, work: Callable[[], object]) -> None:
@@ -58,7 +74,11 @@ def measured(name: str, work: Callable[[], object]) -> None:
             most[0] = max(most[0], private())
             time.sleep(0.05)
 
-    before, start, watcher = private(), time.perf_counter(), threading.Thread(target=watch)
+    before, start, watcher = (
+        private(),
+        time.perf_counter(),
+        threading.Thread(target=watch),
+    )
     cpu = sum(os.times()[:2])
     watcher.start()
     try:
@@ -67,12 +87,18 @@ def measured(name: str, work: Callable[[], object]) -> None:
         running = False
         watcher.join()
     wall = time.perf_counter() - start
-    print(f"{name:<10} {wall:8.1f} s, {sum(os.times()[:2]) - cpu:8.1f} s CPU, +{most[0] - before:6.0f} MB", flush=True)
+    print(
+        f"{name:<10} {wall:8.1f} s, {sum(os.times()[:2]) - cpu:8.1f} s CPU, +{most[0] - before:6.0f} MB",
+        flush=True,
+    )
 
 
 def private() -> float:
     """MB of this process's memory that no file stands behind."""
-    return float(Path("/proc/self/status").read_text().partition("RssAnon:")[2].split()[0]) / 1024
+    return (
+        float(Path("/proc/self/status").read_text().partition("RssAnon:")[2].split()[0])
+        / 1024
+    )
 
 
 def main() -> None:
@@ -81,8 +107,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         populate(work, rows)
-        print(f"{rows:,} rows, a matrix of {rows * 768 * 2 / 2**20:,.0f} MB, {os.cpu_count()} CPUs")
-        measured("dedupe", lambda: print({reason: int(n) for reason, n in dedupe(work).items()}))
+        print(
+            f"{rows:,} rows, a matrix of {rows * 768 * 2 / 2**20:,.0f} MB, {os.cpu_count()} CPUs"
+        )
+        measured(
+            "dedupe",
+            lambda: print({reason: int(n) for reason, n in dedupe(work).items()}),
+        )
         measured("cluster", lambda: print(cluster(work).sizes))
 
 

@@ -34,7 +34,9 @@ def main() -> None:
 
     def levels(files: list[bytes]) -> list[torch.Tensor]:
         resize, crop = transform.transforms[:2]
-        images = (crop(resize(Image.open(io.BytesIO(data)))).convert("RGB") for data in files)
+        images = (
+            crop(resize(Image.open(io.BytesIO(data)))).convert("RGB") for data in files
+        )
         return [torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in images]
 
     def whole(files: list[bytes]) -> list[torch.Tensor]:
@@ -42,15 +44,28 @@ def main() -> None:
 
     def quality(mine: list[torch.Tensor], theirs: list[torch.Tensor]) -> str:
         apart = [(a.int() - b.int()).abs() for a, b in zip(mine, theirs, strict=True)]
-        largest, mean = max(int(one.max()) for one in apart), float(torch.stack(apart).float().mean())
+        largest, mean = (
+            max(int(one.max()) for one in apart),
+            float(torch.stack(apart).float().mean()),
+        )
         return f"at most {largest} grey level apart, {mean:.4f} on average"
 
     for width, height in SIZES:
         files = jpegs(COUNT, width, height)
         name = f"{COUNT} JPEGs of {width} x {height} to 224"
-        versus(f"{name} | PIL, 8 bits", lambda: fast(files), lambda: levels(files), quality=quality)  # noqa: B023
+        versus(
+            f"{name} | PIL, 8 bits",
+            lambda: fast(files),
+            lambda: levels(files),
+            quality=quality,
+        )  # noqa: B023
         if (width, height) == SIZES[0]:
-            versus(f"{name} | open_clip", lambda: fast(files), lambda: whole(files), quality=lambda *_: "")  # noqa: B023
+            versus(
+                f"{name} | open_clip",
+                lambda: fast(files),
+                lambda: whole(files),
+                quality=lambda *_: "",
+            )  # noqa: B023
 
 
 if __name__ == "__main__":

@@ -31,12 +31,26 @@ Half = npt.NDArray[np.float16]
 
 def write_model(folder: Path) -> str:
     """A CLIP of one narrow layer with an input of 224 pixels."""
-    vision = {"image_size": 224, "layers": 1, "width": 64, "patch_size": 32, "head_width": 32}
-    text = {"context_length": 8, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+    vision = {
+        "image_size": 224,
+        "layers": 1,
+        "width": 64,
+        "patch_size": 32,
+        "head_width": 32,
+    }
+    text = {
+        "context_length": 8,
+        "vocab_size": 49408,
+        "width": 32,
+        "heads": 2,
+        "layers": 1,
+    }
     config = {"embed_dim": 64, "vision_cfg": vision, "text_cfg": text}
     folder.mkdir()
     torch.manual_seed(0)
-    save_file(open_clip.CLIP(**config).state_dict(), folder / "open_clip_model.safetensors")
+    save_file(
+        open_clip.CLIP(**config).state_dict(), folder / "open_clip_model.safetensors"
+    )
     described = {"model_cfg": config, "preprocess_cfg": {}, "name": "narrow"}
     (folder / "open_clip_config.json").write_text(json.dumps(described))
     return str(folder)
@@ -53,10 +67,20 @@ def peer(tars: list[Path], model: str, out: Path) -> Half:
     """open_clip's model and transform, webdataset, a DataLoader with a worker per CPU, and one .npy at the end."""
     network, _, transform = open_clip.create_model_and_transforms(f"local-dir:{model}")
     paths = [str(path) for path in tars]
-    dataset = webdataset.WebDataset(paths, shardshuffle=False).decode("pil").to_tuple("jpg").map_tuple(transform)
-    loader = torch.utils.data.DataLoader(dataset, batch_size=BATCH, num_workers=os.cpu_count() or 1)
+    dataset = (
+        webdataset.WebDataset(paths, shardshuffle=False)
+        .decode("pil")
+        .to_tuple("jpg")
+        .map_tuple(transform)
+    )
+    loader = torch.utils.data.DataLoader(
+        dataset, batch_size=BATCH, num_workers=os.cpu_count() or 1
+    )
     with torch.inference_mode():
-        rows = [network.eval().encode_image(images, normalize=True).half().numpy() for (images,) in loader]
+        rows = [
+            network.eval().encode_image(images, normalize=True).half().numpy()
+            for (images,) in loader
+        ]
     found = np.concatenate(rows)
     np.save(out / "peer.npy", found)
     return found
@@ -72,10 +96,18 @@ def main() -> None:
     """Print the row."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        tars, model = write_tars(home, IMAGES, PER_TAR, SIDE), write_model(home / "model")
+        tars, model = (
+            write_tars(home, IMAGES, PER_TAR, SIDE),
+            write_model(home / "model"),
+        )
         add_tars(home / "work", tars)
         name = f"embed {IMAGES:,} images, {SIDE} px | webdataset"
-        versus(name, lambda: ours(tars, model, home / "work"), lambda: peer(tars, model, home), quality=quality)
+        versus(
+            name,
+            lambda: ours(tars, model, home / "work"),
+            lambda: peer(tars, model, home),
+            quality=quality,
+        )
 
 
 if __name__ == "__main__":

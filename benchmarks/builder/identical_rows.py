@@ -26,7 +26,9 @@ def planted(rows: int) -> tuple[Half, Labels]:
     """float16 rows of which one in a hundred copies an earlier one, and the first row equal to each."""
     rng = np.random.default_rng(1)
     x = mixture(rows, DIM).astype(np.float16)
-    copies = np.sort(rng.choice(np.arange(rows // 2, rows), int(rows * COPIES), replace=False))
+    copies = np.sort(
+        rng.choice(np.arange(rows // 2, rows), int(rows * COPIES), replace=False)
+    )
     truth = np.arange(rows)
     truth[copies] = rng.choice(rows // 2, len(copies))
     return x[truth], truth
@@ -40,7 +42,9 @@ def by_unique(x: Half) -> Labels:
 
 def by_xxh3(x: Half) -> Labels:
     """Label the rows by one xxh3 each, unchecked."""
-    hashes = np.fromiter((xxhash.xxh3_64_intdigest(row) for row in x), np.uint64, len(x))
+    hashes = np.fromiter(
+        (xxhash.xxh3_64_intdigest(row) for row in x), np.uint64, len(x)
+    )
     _, first, back = np.unique(hashes, return_index=True, return_inverse=True)
     return np.asarray(first[back], np.int64)
 
@@ -52,12 +56,17 @@ def main() -> None:
     copies = truth != np.arange(ROWS)
 
     def found(ours: Labels, theirs: Labels) -> str:
-        ours_found, wrong = int((ours == truth)[copies].sum()), int((ours != truth)[~copies].sum())
+        ours_found, wrong = (
+            int((ours == truth)[copies].sum()),
+            int((ours != truth)[~copies].sum()),
+        )
         return f"{ours_found:,} of {copies.sum():,} copies, {wrong} wrong, {(ours != theirs).sum()} unlike the peer"
 
     for peer, label in (("np.unique", by_unique), ("xxh3, unchecked", by_xxh3)):
         name = f"identical, {ROWS:,} rows f16 | {peer}"
-        versus(name, lambda: identical(vectors), functools.partial(label, x), quality=found)
+        versus(
+            name, lambda: identical(vectors), functools.partial(label, x), quality=found
+        )
 
 
 if __name__ == "__main__":

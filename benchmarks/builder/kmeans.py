@@ -15,7 +15,11 @@ from twigma.builder.clusters.kmeans import kmeans
 from twigma.builder.engine.vectors import Vectors, as_column
 
 ROWS, DIM, K = 200_000, 768, 10
-RUNS, MORE, ITERATIONS = 2, 3, 25  # of faiss: those timed, those that only count for the inertia
+RUNS, MORE, ITERATIONS = (
+    2,
+    3,
+    25,
+)  # of faiss: those timed, those that only count for the inertia
 
 Floats = npt.NDArray[np.float32]
 
@@ -25,7 +29,9 @@ def faiss_full(vectors: Vectors, seeds: range) -> Floats:
     x = vectors.take(np.arange(len(vectors))).astype(np.float32)
     best, least = np.empty((K, DIM), np.float32), np.inf
     for seed in seeds:
-        fit = faiss.Kmeans(DIM, K, niter=ITERATIONS, seed=seed, max_points_per_centroid=len(x))
+        fit = faiss.Kmeans(
+            DIM, K, niter=ITERATIONS, seed=seed, max_points_per_centroid=len(x)
+        )
         if (found := fit.train(x)) < least:
             best, least = np.array(fit.centroids), found
     return best
@@ -40,7 +46,10 @@ def inertia(x: Floats, centroids: Floats) -> float:
 
 def compare(name: str, x: Floats) -> None:
     """Print the row of one data set."""
-    vectors, rows = Vectors([as_column(x.astype(np.float16))], pa.nulls(ROWS, pa.string())), np.arange(ROWS)
+    vectors, rows = (
+        Vectors([as_column(x.astype(np.float16))], pa.nulls(ROWS, pa.string())),
+        np.arange(ROWS),
+    )
     more = inertia(x, faiss_full(vectors, range(RUNS, RUNS + MORE)))
 
     def quality(ours: Floats, theirs: Floats) -> str:
@@ -48,7 +57,12 @@ def compare(name: str, x: Floats) -> None:
         return f"inertia {mine:.5f}, best of {RUNS + MORE} faiss runs {peer:.5f}, ratio {mine / peer:.5f}"
 
     name = f"k-means, {ROWS:,} {name} rows | {RUNS} faiss runs"
-    versus(name, lambda: kmeans(vectors, rows, K), lambda: faiss_full(vectors, range(RUNS)), quality=quality)
+    versus(
+        name,
+        lambda: kmeans(vectors, rows, K),
+        lambda: faiss_full(vectors, range(RUNS)),
+        quality=quality,
+    )
 
 
 def main() -> None:

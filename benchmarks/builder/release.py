@@ -29,7 +29,11 @@ from twigma.core.parts import write_part
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.posts.removed_ids import add_removed
 
-PER_SHARD, FAILED, REPEATED = 1000, 0.05, 0.03  # rows in a shard; shares of photos not fetched and of duplicates
+PER_SHARD, FAILED, REPEATED = (
+    1000,
+    0.05,
+    0.03,
+)  # rows in a shard; shares of photos not fetched and of duplicates
 VECTORS, DIM = 200_000, 768  # two files
 FIRST, LAST = 8 << 10, 128 << 10  # the shortest and the longest chunk
 WINDOW_BITS, CUT = 6, np.uint64(0xFFFF << 48)
@@ -47,53 +51,104 @@ def write_work(work: Path, rows: int, *, embeddings: bool) -> None:
         "text": [f"words of post {i} #aiart #midjourney" for i in range(rows)],
         "url": [f"https://pbs.twimg.com/media/{i}.jpg" for i in range(rows)],
     }
-    shown = ["id", "image_name", "created_at", "like_count", "quote_count", "reply_count", "retweet_count"]
+    shown = [
+        "id",
+        "image_name",
+        "created_at",
+        "like_count",
+        "quote_count",
+        "reply_count",
+        "retweet_count",
+    ]
     write_parquet(
-        work / "images.parquet", columns.add(table.select([*shown, "possibly_sensitive", "source"]), **private)
+        work / "images.parquet",
+        columns.add(table.select([*shown, "possibly_sensitive", "source"]), **private),
     )
     failed = rng.random(rows) < FAILED
     for number, at in enumerate(range(0, rows, PER_SHARD)):
         part = slice(at, at + PER_SHARD)
-        write_shard(work, f"{number:05d}", table["image_name"][at : at + PER_SHARD], failed[part])
+        write_shard(
+            work,
+            f"{number:05d}",
+            table["image_name"][at : at + PER_SHARD],
+            failed[part],
+        )
         stored = table.slice(at, PER_SHARD).filter(pa.array(~failed[part]))
-        made = {"caption": ["all_captions"], "nsfw": ["nsfw_score"]} if not embeddings else {}
+        made = (
+            {"caption": ["all_captions"], "nsfw": ["nsfw_score"]}
+            if not embeddings
+            else {}
+        )
         for stage, names in made.items():
-            _write_part(work, stage, f"{number:05d}", stored.select(["image_name", *names]))
+            _write_part(
+                work, stage, f"{number:05d}", stored.select(["image_name", *names])
+            )
         if embeddings:
-            _write_part(work, "embed", f"{number:05d}", _vectors(stored["image_name"], rng))
+            _write_part(
+                work, "embed", f"{number:05d}", _vectors(stored["image_name"], rng)
+            )
     stored = table.filter(pa.array(~failed))
     if not embeddings:
         _write_part(
-            work, "cluster", "part", stored.select(["image_name", "label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"])
+            work,
+            "cluster",
+            "part",
+            stored.select(
+                ["image_name", "label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"]
+            ),
         )
     _write_part(work, "dedupe", "part", _duplicates(table, rng))
 
 
-def write_shard(work: Path, name: str, images: pa.ChunkedArray, failed: npt.NDArray[np.bool_]) -> None:
+def write_shard(
+    work: Path, name: str, images: pa.ChunkedArray, failed: npt.NDArray[np.bool_]
+) -> None:
     """Sidecar and manifest; `release` opens no tar."""
     shard = shards.shard_at(work, name)
     shard.sidecar.parent.mkdir(parents=True, exist_ok=True)
     status = np.where(failed, "not_found", "success")
-    values = {"key": images, "image_name": images, "status": status, "width": [512] * len(images)}
+    values = {
+        "key": images,
+        "image_name": images,
+        "status": status,
+        "width": [512] * len(images),
+    }
     values["height"] = values["width"]
     made = [
-        pa.array(values[f.name], f.type) if f.name in values else pa.nulls(len(images), f.type) for f in shards.SIDECAR
+        pa.array(values[f.name], f.type)
+        if f.name in values
+        else pa.nulls(len(images), f.type)
+        for f in shards.SIDECAR
     ]
     pq.write_table(pa.table(made, schema=shards.SIDECAR), shard.sidecar)
-    facts = {"sha256": name, "sidecar": file_sha256(shard.sidecar), "bytes": 0, "tar": shard.tar.name}
+    facts = {
+        "sha256": name,
+        "sidecar": file_sha256(shard.sidecar),
+        "bytes": 0,
+        "tar": shard.tar.name,
+    }
     facts |= {"rows": len(images), "samples": int((~failed).sum()), "made_from": {}}
     shard.manifest.write_text(json.dumps(facts), "utf-8")
 
 
 def _write_part(work: Path, stage: str, name: str, table: pa.Table) -> None:
-    write_part(work / "columns" / stage / f"{name}.arrow", table, {"model": "a model", "part": name})
+    write_part(
+        work / "columns" / stage / f"{name}.arrow",
+        table,
+        {"model": "a model", "part": name},
+    )
 
 
 def _vectors(images: pa.ChunkedArray, rng: np.random.Generator) -> pa.Table:
     rows = rng.standard_normal((len(images), DIM), np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     flat = pa.array(rows.astype(np.float16).ravel())
-    return pa.table({"image_name": images, "embedding": pa.FixedSizeListArray.from_arrays(flat, DIM)})
+    return pa.table(
+        {
+            "image_name": images,
+            "embedding": pa.FixedSizeListArray.from_arrays(flat, DIM),
+        }
+    )
 
 
 def _duplicates(table: pa.Table, rng: np.random.Generator) -> pa.Table:
@@ -102,7 +157,9 @@ def _duplicates(table: pa.Table, rng: np.random.Generator) -> pa.Table:
     of = pa.array([names[0] if each else None for each in repeats], pa.string())
     reason = pa.array(["pixels" if each else None for each in repeats], pa.string())
     return (
-        table.select(["id", "image_name"]).append_column("duplicate_of", of).append_column("duplicate_reason", reason)
+        table.select(["id", "image_name"])
+        .append_column("duplicate_of", of)
+        .append_column("duplicate_reason", reason)
     )
 
 
@@ -121,7 +178,10 @@ def chunks(path: Path) -> dict[bytes, int]:
             ends.append(end)
             start = end
     starts = [0, *ends[:-1]]
-    return {hashlib.sha256(data[a:b]).digest(): b - a for a, b in zip(starts, ends, strict=True)}
+    return {
+        hashlib.sha256(data[a:b]).digest(): b - a
+        for a, b in zip(starts, ends, strict=True)
+    }
 
 
 def _candidates(data: bytes) -> list[int]:
@@ -142,11 +202,17 @@ def _candidates(data: bytes) -> list[int]:
 def changed(old: Path, new: Path) -> tuple[int, int]:
     """Bytes of the new embeddings that are in no chunk of the old ones, and all bytes."""
     before, after = (_all_chunks(folder / "embeddings") for folder in (old, new))
-    return sum(size for chunk, size in after.items() if chunk not in before), sum(after.values())
+    return sum(size for chunk, size in after.items() if chunk not in before), sum(
+        after.values()
+    )
 
 
 def _all_chunks(folder: Path) -> dict[bytes, int]:
-    return {chunk: size for path in sorted(folder.iterdir()) for chunk, size in chunks(path).items()}
+    return {
+        chunk: size
+        for path in sorted(folder.iterdir())
+        for chunk, size in chunks(path).items()
+    }
 
 
 # ------------------------------------------------------------------- rows
@@ -155,16 +221,31 @@ def _all_chunks(folder: Path) -> dict[bytes, int]:
 def measure_release(folder: Path) -> None:
     """Wall time and peak memory of the command, in a process of its own."""
     write_work(folder / "work", ROWS, embeddings=False)
-    options = ["release", "--work", str(folder / "work"), "--out", str(folder / "twigma"), "--without", "embed"]
+    options = [
+        "release",
+        "--work",
+        str(folder / "work"),
+        "--out",
+        str(folder / "twigma"),
+        "--without",
+        "embed",
+    ]
     start = time.perf_counter()
-    with subprocess.Popen([sys.executable, "-c", COMMAND, *options], stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *options], stdout=subprocess.DEVNULL
+    ) as process:
         _, code, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(code)
     wall, cpu = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
     if process.returncode:
         raise RuntimeError(f"twigma release ended with {process.returncode}")
-    size = sum(path.stat().st_size for path in (folder / "twigma").rglob("*") if path.is_file())
-    rows = sum(pq.read_metadata(path).num_rows for path in (folder / "twigma" / "metadata").iterdir())
+    size = sum(
+        path.stat().st_size for path in (folder / "twigma").rglob("*") if path.is_file()
+    )
+    rows = sum(
+        pq.read_metadata(path).num_rows
+        for path in (folder / "twigma" / "metadata").iterdir()
+    )
     print(
         f"release of {ROWS:,} photos, no embeddings: {wall:.1f} s ({cpu:.1f} s of CPU), "
         f"peak {usage.ru_maxrss / 1e6:.2f} GB; {rows:,} rows, {size / 1e6:.0f} MB",
@@ -177,7 +258,9 @@ def measure_removal(folder: Path) -> None:
     write_work(folder / "work", VECTORS, embeddings=True)
     without: Any = ("caption", "nsfw", "cluster")
     release(folder / "work", folder / "v0", without=without)
-    kept = pq.read_table(folder / "v0/metadata", columns=["image_name"])["image_name"].to_pylist()
+    kept = pq.read_table(folder / "v0/metadata", columns=["image_name"])[
+        "image_name"
+    ].to_pylist()
     for number, at in enumerate((len(kept) // 3, [5, len(kept) // 2]), 1):
         names = [kept[i] for i in np.atleast_1d(at)]
         add_removed(folder / "work", names)

@@ -29,14 +29,31 @@ from twigma.rehydrate.images.image_index import Images, index_file
 ROWS, FILE_ROWS, ROW_GROUP = 805_650, 500_000, 50_000
 METADATA_ROWS, IMAGES, BY_NAME = 50_000, 5_000, 2_000
 FIRST_ID = 1_350_000_000_000_000_000
-WORDS = ("a", "the", "of", "with", "in", "painting", "woman", "man", "hair", "robot", "castle", "cat", "forest")
+WORDS = (
+    "a",
+    "the",
+    "of",
+    "with",
+    "in",
+    "painting",
+    "woman",
+    "man",
+    "hair",
+    "robot",
+    "castle",
+    "cat",
+    "forest",
+)
 
 
 def synthetic(rows: int) -> pa.Table:
     """Metadata of so many images: ids and counts like the published ones, captions of eight words, a tenth null."""
     rng = np.random.default_rng(0)
     ids = FIRST_ID + np.cumsum(rng.integers(1, 2**38, rows))
-    captions = [" ".join(words) for words in np.array(WORDS)[rng.integers(len(WORDS), size=(rows, 8))]]
+    captions = [
+        " ".join(words)
+        for words in np.array(WORDS)[rng.integers(len(WORDS), size=(rows, 8))]
+    ]
     values: dict[str, Any] = {
         "id": ids.astype(str),
         "image_name": (ids - rng.integers(1, 2**30, rows)).astype(str),
@@ -46,7 +63,9 @@ def synthetic(rows: int) -> pa.Table:
         "possibly_sensitive": rng.random(rows) < 0.1,
         "source": np.full(rows, "x"),
     }
-    made = {name: values.get(name, rng.lognormal(1, 1.5, rows)) for name in columns.METADATA}
+    made = {
+        name: values.get(name, rng.lognormal(1, 1.5, rows)) for name in columns.METADATA
+    }
     unknown = rng.random(rows) < 0.1
     arrays = [_column(name, column, unknown) for name, column in made.items()]
     return pa.table(arrays, schema=columns.schema(columns.METADATA))
@@ -61,11 +80,24 @@ def write_release(folder: Path, table: pa.Table) -> list[str]:
     """The files of a release that the loader reads: metadata and MANIFEST.json."""
     paths = []
     for number, at in enumerate(range(0, len(table), FILE_ROWS)):
-        paths.append(folder / "metadata" / f"metadata-train-{number:05d}-of-00002.parquet")
+        paths.append(
+            folder / "metadata" / f"metadata-train-{number:05d}-of-00002.parquet"
+        )
         paths[-1].parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table.slice(at, FILE_ROWS), paths[-1], compression="zstd", row_group_size=ROW_GROUP)
-    files = {f"metadata/{p.name}": {"bytes": p.stat().st_size, "sha256": twigma.sha256(p)} for p in paths}
-    write_json(folder / "MANIFEST.json", {"dataset": "twigma", "version": "1.0.0", "files": files})
+        pq.write_table(
+            table.slice(at, FILE_ROWS),
+            paths[-1],
+            compression="zstd",
+            row_group_size=ROW_GROUP,
+        )
+    files = {
+        f"metadata/{p.name}": {"bytes": p.stat().st_size, "sha256": twigma.sha256(p)}
+        for p in paths
+    }
+    write_json(
+        folder / "MANIFEST.json",
+        {"dataset": "twigma", "version": "1.0.0", "files": files},
+    )
     return [str(path) for path in paths]
 
 
@@ -77,14 +109,26 @@ def write_shards(work: Path, names: list[str]) -> list[str]:
         attempt.mkdir(parents=True)
         shard.tar.parent.mkdir(exist_ok=True)
         rows = []
-        with tarfile.open(attempt / shard.tar.name, "w", format=tarfile.USTAR_FORMAT) as tar:
+        with tarfile.open(
+            attempt / shard.tar.name, "w", format=tarfile.USTAR_FORMAT
+        ) as tar:
             for name in names[number::5]:
                 data, member = picture + name.encode(), tarfile.TarInfo(f"{name}.jpg")
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
-                rows.append({"key": name, "image_name": name, "status": "success", "member": member.name})
+                rows.append(
+                    {
+                        "key": name,
+                        "image_name": name,
+                        "status": "success",
+                        "member": member.name,
+                    }
+                )
                 rows[-1] |= {"sha256": hashlib.sha256(data).hexdigest()}
-        pq.write_table(pa.Table.from_pylist(rows, schema=shards.SIDECAR), attempt / shard.sidecar.name)
+        pq.write_table(
+            pa.Table.from_pylist(rows, schema=shards.SIDECAR),
+            attempt / shard.sidecar.name,
+        )
         shards.publish(attempt, shard, {})
         attempt.rmdir()
         tars.append(str(shard.tar))
@@ -92,8 +136,13 @@ def write_shards(work: Path, names: list[str]) -> list[str]:
 
 
 def _picture() -> bytes:
-    coarse, buffer = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), io.BytesIO()
-    Image.fromarray(coarse).resize((256, 256), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=80)
+    coarse, buffer = (
+        np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8),
+        io.BytesIO(),
+    )
+    Image.fromarray(coarse).resize((256, 256), Image.Resampling.BICUBIC).save(
+        buffer, "JPEG", quality=80
+    )
     return buffer.getvalue()
 
 
@@ -117,9 +166,17 @@ def compare_images(folder: Path) -> None:
     """Images joined to their metadata, against images alone: all of them into a cache, streamed, and by name."""
     table = synthetic(METADATA_ROWS)
     write_release(folder / "twigma", table)
-    names = np.random.default_rng(1).permutation(table["image_name"].to_pylist())[:IMAGES].tolist()
+    names = (
+        np.random.default_rng(1)
+        .permutation(table["image_name"].to_pylist())[:IMAGES]
+        .tolist()
+    )
     tars = write_shards(folder / "work", names)
-    ours = {"name": "images", "data_dir": str(folder / "twigma"), "shards": str(folder / "work")}
+    ours = {
+        "name": "images",
+        "data_dir": str(folder / "twigma"),
+        "shards": str(folder / "work"),
+    }
 
     def quality(joined: Any, alone: Any) -> str:
         found = {row["image_name"]: row["image"]["bytes"] for row in joined}
@@ -140,7 +197,9 @@ def compare_images(folder: Path) -> None:
     versus(
         f'images with metadata, {IMAGES:,}, stream | "webdataset"',
         lambda: list(raw(_load(folder, "twigma", streaming=True, **ours), "image")),
-        lambda: list(raw(_load(folder, "webdataset", streaming=True, data_files=tars), "jpg")),
+        lambda: list(
+            raw(_load(folder, "webdataset", streaming=True, data_files=tars), "jpg")
+        ),
         quality=quality,
     )
     compare_by_name(folder, names, tars)
@@ -162,20 +221,30 @@ def compare_by_name(folder: Path, names: list[str], tars: list[str]) -> None:
         return twigma.open_images(folder / "work")
 
     versus(
-        f"index of {IMAGES:,} images | unpacking", index, unpack, quality=lambda images, _: f"{len(images):,} of them"
+        f"index of {IMAGES:,} images | unpacking",
+        index,
+        unpack,
+        quality=lambda images, _: f"{len(images):,} of them",
     )
     images, files = index(), unpack()
     picked = np.random.default_rng(2).permutation(names)[:BY_NAME].tolist()
     versus(
         f"{BY_NAME:,} images by name, decoded | files, Pillow",
         lambda: [np.asarray(images[name]) for name in picked],
-        lambda: [np.asarray(Image.open(files / f"{name}.jpg").convert("RGB")) for name in picked],
-        quality=lambda ours, theirs: f"largest difference {_difference(ours, theirs)} of 255",
+        lambda: [
+            np.asarray(Image.open(files / f"{name}.jpg").convert("RGB"))
+            for name in picked
+        ],
+        quality=lambda ours, theirs: (
+            f"largest difference {_difference(ours, theirs)} of 255"
+        ),
     )
 
 
 def _difference(ours: list[Any], theirs: list[Any]) -> int:
-    return max(int(np.abs(a - b.astype(int)).max()) for a, b in zip(ours, theirs, strict=True))
+    return max(
+        int(np.abs(a - b.astype(int)).max()) for a, b in zip(ours, theirs, strict=True)
+    )
 
 
 def _load(folder: Path, builder: str, **where: Any) -> Any:
@@ -188,7 +257,10 @@ def _load(folder: Path, builder: str, **where: Any) -> Any:
 def main() -> None:
     """Write what is loaded to temporary folders, then print the rows."""
     with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"HF_HOME": f"{folder}/hf", "HF_HUB_OFFLINE": "1"}  # before `datasets` is imported
+        os.environ |= {
+            "HF_HOME": f"{folder}/hf",
+            "HF_HUB_OFFLINE": "1",
+        }  # before `datasets` is imported
         import datasets
 
         datasets.disable_progress_bars()

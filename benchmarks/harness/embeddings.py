@@ -17,9 +17,13 @@ def mixture(
     fixed, rng = np.random.default_rng(7), np.random.default_rng((seed, home))
     centres = fixed.normal(size=(COMPONENTS, dim))
     if not diffuse:
-        centres += fixed.normal(size=(TOPICS, dim))[np.arange(COMPONENTS) % TOPICS] + fixed.normal(size=dim)
+        centres += fixed.normal(size=(TOPICS, dim))[
+            np.arange(COMPONENTS) % TOPICS
+        ] + fixed.normal(size=dim)
     directions = fixed.normal(size=(LATENT, dim)).astype(np.float32)
-    scales = fixed.gamma(1.0, 0.25 if diffuse else 0.1, size=(COMPONENTS, LATENT)).astype(np.float32)
+    scales = fixed.gamma(
+        1.0, 0.25 if diffuse else 0.1, size=(COMPONENTS, LATENT)
+    ).astype(np.float32)
     weights = np.random.default_rng(home).dirichlet(np.full(COMPONENTS, 0.5))
     label = rng.choice(COMPONENTS, rows, p=weights)
     x = rng.standard_normal((rows, dim), np.float32)

@@ -29,7 +29,12 @@ class Cost:
 
 
 def versus(
-    name: str, ours: Callable[[], A], peer: Callable[[], B], *, rounds: int = 3, quality: Callable[[A, B], str]
+    name: str,
+    ours: Callable[[], A],
+    peer: Callable[[], B],
+    *,
+    rounds: int = 3,
+    quality: Callable[[A, B], str],
 ) -> tuple[Cost, Cost]:
     """Call both in turn, print a row, and give the median costs of ours and of the peer.
 
@@ -38,9 +43,14 @@ def versus(
     pairs = [(_measure(peer), _measure(ours)) for _ in range(rounds)]
     (_, theirs), (_, mine) = pairs[-1]
     _heading()
-    peer_cost, our_cost = _median([pair[0][0] for pair in pairs]), _median([pair[1][0] for pair in pairs])
+    peer_cost, our_cost = (
+        _median([pair[0][0] for pair in pairs]),
+        _median([pair[1][0] for pair in pairs]),
+    )
     costs = (peer_cost, our_cost)
-    numbers = [f"{cost.wall:.3f}" for cost in costs] + [f"{peer_cost.wall / our_cost.wall:.2f}x"]
+    numbers = [f"{cost.wall:.3f}" for cost in costs] + [
+        f"{peer_cost.wall / our_cost.wall:.2f}x"
+    ]
     numbers += [f"{cost.memory:.0f}" for cost in costs]
     numbers += [" ".join(f"{cost.cpu / cost.wall:.1f}" for cost in costs)]
     _print_row(name, numbers, quality(mine, theirs))
@@ -53,20 +63,31 @@ def _heading() -> None:
 
 
 def _print_row(name: str, cells: Sequence[str], quality: str) -> None:
-    print(f"{name:<48} {' '.join(f'{cell:>9}' for cell in cells)}  {quality}", flush=True)
+    print(
+        f"{name:<48} {' '.join(f'{cell:>9}' for cell in cells)}  {quality}", flush=True
+    )
 
 
 def _measure(work: Callable[[], A]) -> tuple[Cost, A]:
     before, times, start = memory("VmRSS", reset=True), os.times(), time.perf_counter()
     result = work()
-    wall, spent = time.perf_counter() - start, [now - then for now, then in zip(os.times(), times, strict=True)]
-    grown = float("nan") if any(spent[2:4]) else memory("VmHWM") - before  # child processes have their own
+    wall, spent = (
+        time.perf_counter() - start,
+        [now - then for now, then in zip(os.times(), times, strict=True)],
+    )
+    grown = (
+        float("nan") if any(spent[2:4]) else memory("VmHWM") - before
+    )  # child processes have their own
     return Cost(wall, sum(spent[:4]), grown), result
 
 
 def _median(costs: list[Cost]) -> Cost:
     """Medians, but of memory the most: a later round may reuse what an earlier one left with the allocator."""
-    return Cost(median(c.wall for c in costs), median(c.cpu for c in costs), max(c.memory for c in costs))
+    return Cost(
+        median(c.wall for c in costs),
+        median(c.cpu for c in costs),
+        max(c.memory for c in costs),
+    )
 
 
 def memory(field: str, reset: bool = False) -> float:
@@ -74,7 +95,10 @@ def memory(field: str, reset: bool = False) -> float:
     try:
         if reset:
             (PROCESS / "clear_refs").write_text("5")
-        return float((PROCESS / "status").read_text().partition(f"{field}:")[2].split()[0]) / 1024
+        return (
+            float((PROCESS / "status").read_text().partition(f"{field}:")[2].split()[0])
+            / 1024
+        )
     except (OSError, IndexError):
         return float("nan")
 

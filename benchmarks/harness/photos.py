@@ -15,8 +15,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-SIDE, QUALITY = 680, 85  # square, as most generators draw, and as large as Twitter's `small`
-SMOOTHNESS = 1.5  # amplitude falls with frequency to this power, which makes about 85 KB each
+SIDE, QUALITY = (
+    680,
+    85,
+)  # square, as most generators draw, and as large as Twitter's `small`
+SMOOTHNESS = (
+    1.5  # amplitude falls with frequency to this power, which makes about 85 KB each
+)
 PICTURES = 50  # with pixels of their own; the others differ from these in a comment
 JFIF_END = 20  # of the start mark and the first segment
 TICK = os.sysconf("SC_CLK_TCK")
@@ -59,7 +64,11 @@ def cpu_below(pid: int, without: int) -> float:
     below: list[int] = []
     fringe = {pid}
     while fringe:
-        fringe = {child for child, parent in parents.items() if parent in fringe and child != without}
+        fringe = {
+            child
+            for child, parent in parents.items()
+            if parent in fringe and child != without
+        }
         below += fringe
     return sum(spent[child] for child in below)
 
@@ -70,7 +79,10 @@ def write_photos(folder: Path, count: int) -> dict[str, str]:
     pictures = [_picture(number) for number in range(PICTURES)]
     found = {}
     for number in range(count):
-        picture, comment = pictures[number % PICTURES], b"\xff\xfe\x00\x0a" + f"{number:08}".encode()
+        picture, comment = (
+            pictures[number % PICTURES],
+            b"\xff\xfe\x00\x0a" + f"{number:08}".encode(),
+        )
         data = picture[:JFIF_END] + comment + picture[JFIF_END:]
         (folder / f"n{number}.jpg").write_bytes(data)
         found[f"n{number}"] = hashlib.sha256(data).hexdigest()
@@ -79,7 +91,9 @@ def write_photos(folder: Path, count: int) -> dict[str, str]:
 
 def jpegs(count: int, width: int = SIDE, height: int = SIDE) -> list[bytes]:
     """Photos of one size; at most `PICTURES` of them differ."""
-    pictures = [_picture(number, width, height) for number in range(min(count, PICTURES))]
+    pictures = [
+        _picture(number, width, height) for number in range(min(count, PICTURES))
+    ]
     return [pictures[number % PICTURES] for number in range(count)]
 
 
@@ -102,10 +116,14 @@ def _picture(number: int, width: int = SIDE, height: int = SIDE) -> bytes:
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     frequency[0, 0] = np.inf
     noise = rng.normal(size=(3, *frequency.shape, 2)) @ np.array([1, 1j])
-    luma, red, blue = np.fft.irfft2(noise / frequency**SMOOTHNESS, (height, width), axes=(1, 2))
+    luma, red, blue = np.fft.irfft2(
+        noise / frequency**SMOOTHNESS, (height, width), axes=(1, 2)
+    )
     pixels = np.stack([luma + 0.3 * red, luma, luma + 0.3 * blue], axis=-1)
     pixels = 128 + 50 * pixels / pixels.std()
-    return _encoded(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), "JPEG", quality=QUALITY)
+    return _encoded(
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), "JPEG", quality=QUALITY
+    )
 
 
 def write_tricky(folder: Path, each: int) -> dict[str, Image.Image | None]:
@@ -119,7 +137,11 @@ def write_tricky(folder: Path, each: int) -> dict[str, Image.Image | None]:
         deep = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
         for kind, data, right in (
             ("plain", whole, image),
-            ("turned", encoded := _encoded(image, "JPEG", exif=turned), _upright(encoded)),
+            (
+                "turned",
+                encoded := _encoded(image, "JPEG", exif=turned),
+                _upright(encoded),
+            ),
             ("deep", _encoded(deep, "PNG"), image.convert("L")),
             ("half", whole[: len(whole) // 2] + b"\xff\xd9", None),
             ("page", b"<html><body>This image is no longer here</body></html>", None),
@@ -151,10 +173,14 @@ def serving(folder: Path) -> Iterator[str]:
     """
     command = [sys.executable, "-c", SERVER, str(folder)]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    server = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment
+    )
     try:
         assert server.stdout is not None
-        line = server.stdout.readline()  # ======== Running on http://127.0.0.1:12345 ========
+        line = (
+            server.stdout.readline()
+        )  # ======== Running on http://127.0.0.1:12345 ========
         yield line.split()[3]
     finally:
         server.terminate()

@@ -61,19 +61,32 @@ def run(code: str, folder: Path, url: str, names: Sequence[str], edge: int) -> R
     work = Path(tempfile.mkdtemp(dir=folder))
     ids = [str(10**18 + number) for number in range(len(names))]
     urls = [f"https://pbs.twimg.com/media/{name}.jpg" for name in names]
-    pq.write_table(pa.table({"id": ids, "image_name": ids, "url": urls}), work / "images.parquet")
+    pq.write_table(
+        pa.table({"id": ids, "image_name": ids, "url": urls}), work / "images.parquet"
+    )
     asked = [f"{url}/media/{name}.jpg?format=jpg&name=small" for name in names]
     pq.write_table(pa.table({"url": asked}), work / "urls.parquet")
     (script := work / "fetch.py").write_text(code)
-    environment = os.environ | {"NO_ALBUMENTATIONS_UPDATE": "1", "TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
+    environment = os.environ | {
+        "NO_ALBUMENTATIONS_UPDATE": "1",
+        "TQDM_DISABLE": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
     command = [sys.executable, str(script), str(work), url, str(edge), str(CONNECTIONS)]
     before, start = os.times(), time.monotonic()
     subprocess.run(command, env=environment, check=True, capture_output=True)
     after, end = os.times(), time.monotonic()
     with urllib.request.urlopen(f"{url}/first") as answer:
         first = json.load(answer)
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Run(work, first["at"] - start, first["cpu"], end - first["at"], cpu - first["cpu"])
+    cpu = (
+        after.children_user
+        + after.children_system
+        - before.children_user
+        - before.children_system
+    )
+    return Run(
+        work, first["at"] - start, first["cpu"], end - first["at"], cpu - first["cpu"]
+    )
 
 
 def main() -> None:
@@ -83,13 +96,27 @@ def main() -> None:
         hashes = write_photos(folder / "photos", IMAGES)
         with serving(folder / "photos") as url:
             for edge in (0, SMALL):
-                compare(folder, url, list(hashes), edge, lambda work, edge=edge: judge(work, hashes, edge))
+                compare(
+                    folder,
+                    url,
+                    list(hashes),
+                    edge,
+                    lambda work, edge=edge: judge(work, hashes, edge),
+                )
         wanted = write_tricky(folder / "tricky", TRICKY)
         with serving(folder / "tricky") as url:
-            compare(folder, url, list(wanted), 0, lambda work: judge_tricky(work, wanted))
+            compare(
+                folder, url, list(wanted), 0, lambda work: judge_tricky(work, wanted)
+            )
 
 
-def compare(folder: Path, url: str, names: Sequence[str], edge: int, judge: Callable[[Path], str]) -> None:
+def compare(
+    folder: Path,
+    url: str,
+    names: Sequence[str],
+    edge: int,
+    judge: Callable[[Path], str],
+) -> None:
     """Print the row of one setting, then start-up, rate and CPU time an image of ours and of the peer."""
     runs: dict[str, list[Run]] = {OURS: [], PEER: []}
 
@@ -114,9 +141,15 @@ def report(ours: Sequence[Run], peer: Sequence[Run], count: int) -> None:
     """Print the start-up, until the first request, and the rest; ratios are medians over rounds of peer / ours."""
 
     def line(what: str, measure: Callable[[Run], float], unit: str) -> None:
-        ratio = median(measure(theirs) / measure(mine) for mine, theirs in zip(ours, peer, strict=True))
+        ratio = median(
+            measure(theirs) / measure(mine)
+            for mine, theirs in zip(ours, peer, strict=True)
+        )
         values = [median(map(measure, runs)) for runs in (ours, peer)]
-        print(f"    {what}: ours {values[0]:.2f} {unit}, peer {values[1]:.2f} {unit}, ratio {ratio:.2f}", flush=True)
+        print(
+            f"    {what}: ours {values[0]:.2f} {unit}, peer {values[1]:.2f} {unit}, ratio {ratio:.2f}",
+            flush=True,
+        )
 
     line("start-up, wall", lambda run: run.start_wall, "s")
     line("start-up, CPU", lambda run: run.start_cpu, "s")
@@ -128,17 +161,28 @@ def judge(work: Path, hashes: dict[str, str], edge: int) -> str:
     """Lost and wrong rows: bytes that are not the server's or, where images are shrunk, another size than asked."""
     images = stored(work)
     if edge:
-        wrong = sum(max(Image.open(io.BytesIO(data)).size) != edge for data in images.values())
+        wrong = sum(
+            max(Image.open(io.BytesIO(data)).size) != edge for data in images.values()
+        )
     else:
-        wrong = sum(hashlib.sha256(data).hexdigest() != hashes[name] for name, data in images.items())
+        wrong = sum(
+            hashlib.sha256(data).hexdigest() != hashes[name]
+            for name, data in images.items()
+        )
     return f"{len(hashes) - len(images)} lost {wrong} wrong {sum(map(len, images.values())) / 1e6:.0f} MB"
 
 
 def judge_tricky(work: Path, wanted: dict[str, Image.Image | None]) -> str:
     """Lost: good images that are not stored. Wrong: broken ones that are, and pixels that are not the image's."""
     images = stored(work)
-    lost = sum(image is not None and name not in images for name, image in wanted.items())
-    wrong = [name.rstrip("0123456789") for name, data in images.items() if not is_right(data, wanted[name])]
+    lost = sum(
+        image is not None and name not in images for name, image in wanted.items()
+    )
+    wrong = [
+        name.rstrip("0123456789")
+        for name, data in images.items()
+        if not is_right(data, wanted[name])
+    ]
     kinds = ", ".join(sorted(set(wrong)))
     return f"{lost} lost {len(wrong)} wrong" + (f" ({kinds})" if kinds else "")
 

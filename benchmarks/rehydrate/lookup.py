@@ -34,8 +34,18 @@ IDS, WINDOW = 800_000, 100  # posts, seconds
 X_WINDOW = 900
 PROBE = 200  # calls that tell how long the server itself takes
 WARM = 0.1  # of the rows; memory is counted from there
-FIRST, STEP = 1_300_000_000_000_000_000 >> 22, 70_000  # ms of the first post's id, and from one to the next
-STATES = {3: "deleted", 17: "deleted", 31: "deleted", 45: "protected", 59: "suspended", 73: "absent"}
+FIRST, STEP = (
+    1_300_000_000_000_000_000 >> 22,
+    70_000,
+)  # ms of the first post's id, and from one to the next
+STATES = {
+    3: "deleted",
+    17: "deleted",
+    31: "deleted",
+    45: "protected",
+    59: "suspended",
+    73: "absent",
+}
 TEXT = "A portrait of the sea at dusk, oil on canvas, number {} #AIart #midjourney https://t.co/abcdefghij"
 
 
@@ -57,20 +67,41 @@ class Posts(Made):
 
     def __getitem__(self, post: str) -> dict[str, Any]:
         n = number(post)
-        counts = dict.fromkeys(("like_count", "quote_count", "reply_count", "retweet_count"), n % 1000)
+        counts = dict.fromkeys(
+            ("like_count", "quote_count", "reply_count", "retweet_count"), n % 1000
+        )
         made = datetime.datetime(2021, 1, 1) + datetime.timedelta(seconds=70 * n)
         text = ("RT @someone: " if is_retweet(n) else "") + TEXT.format(n)
         keys = [f"3_{post}"] + ([f"3_{int(post) + 1}"] if n % 7 == 0 else [])
-        row = {"id": post, "author_id": str(n % 90_000), "created_at": made, "text": text, "lang": "en"}
-        return row | counts | {"possibly_sensitive": n % 9 == 0, "state": state(n), "media_keys": keys}
+        row = {
+            "id": post,
+            "author_id": str(n % 90_000),
+            "created_at": made,
+            "text": text,
+            "lang": "en",
+        }
+        return (
+            row
+            | counts
+            | {"possibly_sensitive": n % 9 == 0, "state": state(n), "media_keys": keys}
+        )
 
 
 class Media(Made):
     """The photo of a media key."""
 
     def __getitem__(self, key: str) -> dict[str, Any]:
-        name = base64.urlsafe_b64encode(int(key[2:]).to_bytes(8, "big")).decode()[:11] + "AbCd"
-        return {"media_key": key, "type": "photo", "name": name, "width": 1024, "height": 1024}
+        name = (
+            base64.urlsafe_b64encode(int(key[2:]).to_bytes(8, "big")).decode()[:11]
+            + "AbCd"
+        )
+        return {
+            "media_key": key,
+            "type": "photo",
+            "name": name,
+            "width": 1024,
+            "height": 1024,
+        }
 
 
 def name_post(n: int) -> str:
@@ -97,7 +128,11 @@ def truth(count: int) -> tuple[Counter[str], int]:
     """Outcomes of the first `count` posts, and how many photos they have, counted off the rules."""
     names = {"live": "found", "deleted": "not_found", "protected": "unauthorized"}
     outcomes = Counter(names.get(state(n), state(n)) for n in range(count))
-    photos = sum(1 + (n % 7 == 0) for n in range(count) if state(n) == "live" and not is_retweet(n))
+    photos = sum(
+        1 + (n % 7 == 0)
+        for n in range(count)
+        if state(n) == "live" and not is_retweet(n)
+    )
     return outcomes, photos
 
 
@@ -112,7 +147,9 @@ def serve(window: int) -> None:
 def serving(window: int) -> Iterator[str]:
     """The address of a platform in a process of its own."""
     command = [sys.executable, __file__, "serve", str(window)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         yield process.stdout.readline().strip()
@@ -154,7 +191,13 @@ class Watch:
     def _run(self) -> None:
         while True:
             parts = len(list((self.work / "pages" / "parsed").glob("[a-z]*.arrow")))
-            now = Sample(time.perf_counter(), time.process_time(), memory("VmRSS"), self.client.asked, parts)
+            now = Sample(
+                time.perf_counter(),
+                time.process_time(),
+                memory("VmRSS"),
+                self.client.asked,
+                parts,
+            )
             self.samples.append(now)
             if self._end.wait(0.2):
                 return
@@ -163,7 +206,9 @@ class Watch:
     def switch(self) -> int:
         """The first sample after the last call."""
         last = self.samples[-1].asked
-        return next(at for at, sample in enumerate(self.samples) if sample.asked == last)
+        return next(
+            at for at, sample in enumerate(self.samples) if sample.asked == last
+        )
 
 
 class CountingClient(XClient):
@@ -181,16 +226,25 @@ class CountingClient(XClient):
 def growth(samples: list[Sample], done: list[int], rows: int) -> float:
     """MB of memory per 10,000 rows: from the first tenth to the highest point after it."""
     warm = next(at for at, n in enumerate(done) if n >= WARM * done[-1])
-    return (max(sample.memory for sample in samples[warm:]) - samples[warm].memory) / (rows * (1 - WARM)) * 10_000
+    return (
+        (max(sample.memory for sample in samples[warm:]) - samples[warm].memory)
+        / (rows * (1 - WARM))
+        * 10_000
+    )
 
 
 def server_seconds() -> float:
     """How long the server itself takes for a call, by a client that throws the answer away."""
-    with serving(X_WINDOW) as url, httpx.Client(headers={"Authorization": "Bearer token"}) as bare:
+    with (
+        serving(X_WINDOW) as url,
+        httpx.Client(headers={"Authorization": "Bearer token"}) as bare,
+    ):
         ids = [name_post(n) for n in range(IDS_PER_CALL)]
         start = time.perf_counter()
         for _ in range(PROBE):
-            bare.get(url + LOOKUP, params={"ids": ",".join(ids), **FIELDS["legacy"]}).raise_for_status()
+            bare.get(
+                url + LOOKUP, params={"ids": ",".join(ids), **FIELDS["legacy"]}
+            ).raise_for_status()
         return (time.perf_counter() - start) / PROBE
 
 
@@ -200,17 +254,33 @@ def server_seconds() -> float:
 def first_run(work: Path, ids: list[str], window: int) -> None:
     """Everything is asked; print what it took."""
     calls, call = -(-len(ids) // IDS_PER_CALL), server_seconds()
-    with serving(window) as url, CountingClient(url, "token") as client, Watch(work, client) as watch:
+    with (
+        serving(window) as url,
+        CountingClient(url, "token") as client,
+        Watch(work, client) as watch,
+    ):
         found = lookup(work, ids, client)
     asking, parsing = watch.samples[: watch.switch + 1], watch.samples[watch.switch :]
     seconds = asking[-1].time - asking[0].time
-    windows, rest = (calls - 1) // LIMITS[LOOKUP], ((calls - 1) % LIMITS[LOOKUP] + 1) * call
+    windows, rest = (
+        (calls - 1) // LIMITS[LOOKUP],
+        ((calls - 1) % LIMITS[LOOKUP] + 1) * call,
+    )
     real = seconds + windows * (X_WINDOW - window)
-    print(f"look-up  {len(ids):,} ids in {calls:,} calls, {LIMITS[LOOKUP]:,} a window of {window} s")
+    print(
+        f"look-up  {len(ids):,} ids in {calls:,} calls, {LIMITS[LOOKUP]:,} a window of {window} s"
+    )
     allowed = f"{(windows * window + rest) / seconds:.1%} of the speed allowed"
-    print(f"         {seconds:.1f} s, {len(ids) / seconds:,.0f} ids/s: {allowed}:", end=" ")
-    print(f"{windows} windows, then {rest:.1f} s, {1000 * call:.1f} ms a call of the server")
-    print(f"         in windows of {X_WINDOW} s these times come to {(windows * X_WINDOW + rest) / real:.1%}")
+    print(
+        f"         {seconds:.1f} s, {len(ids) / seconds:,.0f} ids/s: {allowed}:",
+        end=" ",
+    )
+    print(
+        f"{windows} windows, then {rest:.1f} s, {1000 * call:.1f} ms a call of the server"
+    )
+    print(
+        f"         in windows of {X_WINDOW} s these times come to {(windows * X_WINDOW + rest) / real:.1%}"
+    )
     report(asking, [sample.asked for sample in asking], len(ids), "ids")
     rows = pq.read_metadata(work / "images.parquet").num_rows
     print(f"parsing  {rows:,} photos in {parsing[-1].time - parsing[0].time:.1f} s")
@@ -220,9 +290,14 @@ def first_run(work: Path, ids: list[str], window: int) -> None:
 
 def report(samples: list[Sample], done: list[int], rows: int, what: str) -> None:
     """Print CPU and memory of one part of a run."""
-    cpu, top = samples[-1].cpu - samples[0].cpu, max(sample.memory for sample in samples)
+    cpu, top = (
+        samples[-1].cpu - samples[0].cpu,
+        max(sample.memory for sample in samples),
+    )
     grown = growth(samples, done, rows)
-    print(f"         {cpu:.1f} s CPU, {top:,.0f} MB at most, {grown:+.2f} MB per 10,000 {what} after the first tenth")
+    print(
+        f"         {cpu:.1f} s CPU, {top:,.0f} MB at most, {grown:+.2f} MB per 10,000 {what} after the first tenth"
+    )
 
 
 def judge(found: Lookup, count: int, rows: int) -> None:
@@ -230,18 +305,26 @@ def judge(found: Lookup, count: int, rows: int) -> None:
     outcomes, photos = truth(count)
     given = {name: n for name, n in found.outcomes.items() if n}
     right = given == dict(outcomes) and rows == photos
-    print(f"counts   {given}, sum {sum(given.values()):,}; {rows:,} photos: {'as planted' if right else 'WRONG'}")
+    print(
+        f"counts   {given}, sum {sum(given.values()):,}; {rows:,} photos: {'as planted' if right else 'WRONG'}"
+    )
     assert right, f"expected {outcomes} and {photos:,} photos"
 
 
 def second_run(work: Path, ids: list[str]) -> None:
     """Nothing is left to do; print what that takes."""
-    before, start, cpu = (work / "images.parquet").read_bytes(), time.perf_counter(), time.process_time()
+    before, start, cpu = (
+        (work / "images.parquet").read_bytes(),
+        time.perf_counter(),
+        time.process_time(),
+    )
     with XClient("http://127.0.0.1:9", "token") as nowhere:
         assert lookup(work, ids, nowhere).asked == 0
     seconds, spent = time.perf_counter() - start, time.process_time() - cpu
     same = (work / "images.parquet").read_bytes() == before
-    print(f"again    nothing to ask or parse: {seconds:.1f} s, {spent:.1f} s CPU; the table unchanged: {same}")
+    print(
+        f"again    nothing to ask or parse: {seconds:.1f} s, {spent:.1f} s CPU; the table unchanged: {same}"
+    )
 
 
 def main(count: int = IDS, window: int = WINDOW) -> None:
@@ -250,8 +333,13 @@ def main(count: int = IDS, window: int = WINDOW) -> None:
     random.Random(0).shuffle(ids)
     with tempfile.TemporaryDirectory() as folder:
         first_run(Path(folder), ids, window)
-        sizes = [Path(folder, name).stat().st_size / 1e6 for name in ("pages/lookup.jsonl", "images.parquet")]
-        print(f"disk     {sizes[0]:,.0f} MB of pages, {sizes[1]:,.0f} MB of images table")
+        sizes = [
+            Path(folder, name).stat().st_size / 1e6
+            for name in ("pages/lookup.jsonl", "images.parquet")
+        ]
+        print(
+            f"disk     {sizes[0]:,.0f} MB of pages, {sizes[1]:,.0f} MB of images table"
+        )
         second_run(Path(folder), ids)
 
 

@@ -26,7 +26,9 @@ JUDGED = 5_000  # images that silhouette and stability are of
 STABLE = 0.95  # agreement from which on another seed tells the same story
 
 
-def choose_k(work: Path, ks: Sequence[int], *, seed: int = 0, drop: Sequence[str] = REASONS) -> pa.Table:
+def choose_k(
+    work: Path, ks: Sequence[int], *, seed: int = 0, drop: Sequence[str] = REASONS
+) -> pa.Table:
     """Per k: silhouette (mean over the fits), stability (mean ARI over the 45 pairs), least_stability (their minimum).
 
     Also written to `WORK/models/cluster/choose_k.csv`; the clusters there are stay as they are. ValueError for a k
@@ -37,13 +39,17 @@ def choose_k(work: Path, ks: Sequence[int], *, seed: int = 0, drop: Sequence[str
     images = read_embedded(work, drop)
     vectors, kept = images.vectors, images.kept
     if bad := [k for k in ks if not 2 <= k < min(len(kept), FIT_ROWS)]:
-        raise ValueError(f"expected numbers of clusters from 2 to below the {len(kept):,} distinct images, found {bad}")
+        raise ValueError(
+            f"expected numbers of clusters from 2 to below the {len(kept):,} distinct images, found {bad}"
+        )
     judged = _sample(kept, JUDGED, np.random.default_rng(seed))
     away = pairwise_distances(vectors.take(judged).astype(np.float32))
     np.fill_diagonal(away, 0)
     steps = tqdm(sorted(set(ks)), desc="fits", unit="k", delay=1)
     fits = {k: _fits(vectors, kept, judged, k, seed) for k in steps}
-    table = pa.Table.from_pylist([{"k": k} | _scores(labels, away) for k, labels in fits.items()])
+    table = pa.Table.from_pylist(
+        [{"k": k} | _scores(labels, away) for k, labels in fits.items()]
+    )
     spreadsheet.write_table(models(work) / "choose_k.csv", table)
     return table
 
@@ -51,10 +57,14 @@ def choose_k(work: Path, ks: Sequence[int], *, seed: int = 0, drop: Sequence[str
 def best_k(table: pa.Table) -> int | None:
     """The k of the highest silhouette among those that are stable; None when none is."""
     stable = [row for row in table.to_pylist() if row["stability"] >= STABLE]
-    return max(stable, key=lambda row: float(row["silhouette"]))["k"] if stable else None
+    return (
+        max(stable, key=lambda row: float(row["silhouette"]))["k"] if stable else None
+    )
 
 
-def _fits(vectors: Vectors, kept: Indices, judged: Indices, k: int, seed: int) -> list[Indices]:
+def _fits(
+    vectors: Vectors, kept: Indices, judged: Indices, k: int, seed: int
+) -> list[Indices]:
     """Labels of the judged images by each fit."""
     found = []
     for fit in range(seed, seed + FITS):
@@ -66,7 +76,9 @@ def _fits(vectors: Vectors, kept: Indices, judged: Indices, k: int, seed: int) -
 def _scores(fits: list[Indices], away: Any) -> dict[str, float]:
     from sklearn.metrics import adjusted_rand_score
 
-    agreement = [adjusted_rand_score(one, other) for one, other in combinations(fits, 2)]
+    agreement = [
+        adjusted_rand_score(one, other) for one, other in combinations(fits, 2)
+    ]
     return {
         "silhouette": float(np.mean([_silhouette(away, labels) for labels in fits])),
         "stability": float(np.mean(agreement)),
@@ -78,7 +90,11 @@ def _silhouette(away: Any, labels: Indices) -> float:
     from sklearn.metrics import silhouette_score
 
     found = len(np.unique(labels))
-    return float(silhouette_score(away, labels, metric="precomputed")) if 1 < found < len(labels) else float("nan")
+    return (
+        float(silhouette_score(away, labels, metric="precomputed"))
+        if 1 < found < len(labels)
+        else float("nan")
+    )
 
 
 def _sample(rows: Indices, size: int, rng: np.random.Generator) -> Indices:

@@ -20,7 +20,14 @@ from twigma.builder.clusters.umap_map import ImageMap, image_map, positions
 from twigma.builder.engine.vectors import Indices, Vectors, as_matrix, read_vectors
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core import columns
-from twigma.core.parts import fingerprint, part_is_current, read_part, read_parts, read_provenance, write_part
+from twigma.core.parts import (
+    fingerprint,
+    part_is_current,
+    read_part,
+    read_parts,
+    read_provenance,
+    write_part,
+)
 from twigma.core.safety import spreadsheet
 from twigma.core.stage import stage
 
@@ -50,7 +57,9 @@ class Embedded:
         return np.flatnonzero(self.stands == np.arange(len(self.stands)))
 
 
-def cluster(work: Path, k: int = K, *, seed: int = 0, drop: Sequence[str] = REASONS) -> Clusters:
+def cluster(
+    work: Path, k: int = K, *, seed: int = 0, drop: Sequence[str] = REASONS
+) -> Clusters:
     """Write `columns/cluster` (label_10_cluster 1..k, UMAP_dim_1, UMAP_dim_2), the fit and the crosswalk.
 
     `drop` are the reasons for which `twigma dedupe` marks an image as repeated; the others count as distinct. Labels go
@@ -62,7 +71,9 @@ def cluster(work: Path, k: int = K, *, seed: int = 0, drop: Sequence[str] = REAS
     path, fit, crosswalk = part(work), fingerprint(made_from), None
     if not (part_is_current(path, made_from) and is_saved(work, fit)):
         before = _labels_before(path)
-        labels, places = _fit(work, images, {"fit": fit, "model": images.model, "k": k, "seed": seed})
+        labels, places = _fit(
+            work, images, {"fit": fit, "model": images.model, "k": k, "seed": seed}
+        )
         table = place(pa.table({"image_name": images.vectors.names}), labels, places)
         if before is not None:
             crosswalk = count_moves(before, table)
@@ -74,12 +85,18 @@ def cluster(work: Path, k: int = K, *, seed: int = 0, drop: Sequence[str] = REAS
 def _fit(work: Path, images: Embedded, of: dict[str, Any]) -> tuple[Indices, Floats]:
     """Fit centroids and map, save them, and give the label and position of every embedded image."""
     kept, k, seed = images.kept, of["k"], of["seed"]
-    centroids = numbered(kmeans(images.vectors, kept, k, seed=seed), _centroids_before(work, images))
+    centroids = numbered(
+        kmeans(images.vectors, kept, k, seed=seed), _centroids_before(work, images)
+    )
     on = image_map(images.vectors, kept, seed=seed)
     places = positions(on, images.vectors, kept)
-    labels, distances = nearest(images.vectors, np.arange(len(images.vectors)), centroids)
+    labels, distances = nearest(
+        images.vectors, np.arange(len(images.vectors)), centroids
+    )
     write_part(models(work) / "map.arrow", on.table(), of)
-    fitted = summary(labels[kept], distances[kept], k).append_column("centroid", _as_column(centroids))
+    fitted = summary(labels[kept], distances[kept], k).append_column(
+        "centroid", _as_column(centroids)
+    )
     write_part(models(work) / "centroids.arrow", fitted, of)
     return labels + 1, places[np.searchsorted(kept, images.stands)]
 
@@ -88,7 +105,12 @@ def _fit(work: Path, images: Embedded, of: dict[str, Any]) -> tuple[Indices, Flo
 def place(images: pa.Table, labels: Indices, places: Floats) -> pa.Table:
     """Add to each image its label (1 to k) and its position on the map, float32[n, 2]."""
     one, two = np.ascontiguousarray(places.T)
-    return columns.add(images, label_10_cluster=pa.array(labels, pa.int32()), UMAP_dim_1=one, UMAP_dim_2=two)
+    return columns.add(
+        images,
+        label_10_cluster=pa.array(labels, pa.int32()),
+        UMAP_dim_1=one,
+        UMAP_dim_2=two,
+    )
 
 
 def sizes(work: Path) -> dict[int, int]:
@@ -130,8 +152,14 @@ def numbered(centroids: Floats, before: Floats | None) -> Floats:
 
 def count_moves(before: pa.Table, after: pa.Table) -> pa.Table:
     """old_label, new_label, and the images that both tables hold."""
-    found = pc.index_in(after["image_name"].combine_chunks(), value_set=before["image_name"].combine_chunks())
-    old, new = before["label_10_cluster"].combine_chunks().take(found), after["label_10_cluster"]
+    found = pc.index_in(
+        after["image_name"].combine_chunks(),
+        value_set=before["image_name"].combine_chunks(),
+    )
+    old, new = (
+        before["label_10_cluster"].combine_chunks().take(found),
+        after["label_10_cluster"],
+    )
     both = pa.table({"old_label": old, "new_label": new}).filter(found.is_valid())
     counted = both.group_by(["old_label", "new_label"]).aggregate([([], "count_all")])
     order = [("old_label", "ascending"), ("new_label", "ascending")]
@@ -161,16 +189,22 @@ def read_fit(work: Path) -> tuple[dict[str, Any], pa.Table, Floats, ImageMap]:
     """What the saved fit is of, its summary, centroids and map; an error says what to run where there is none."""
     paths = [models(work) / name for name in ("centroids.arrow", "map.arrow")]
     if not all(path.exists() for path in paths):
-        raise FileNotFoundError(f"no clusters in {models(work)}: run `twigma cluster` without --frozen first")
+        raise FileNotFoundError(
+            f"no clusters in {models(work)}: run `twigma cluster` without --frozen first"
+        )
     of, of_map = map(read_provenance, paths)
     if of != of_map:
-        raise ValueError(f"{paths[0]} and {paths[1]} are of two fits: run `twigma cluster` without --frozen")
+        raise ValueError(
+            f"{paths[0]} and {paths[1]} are of two fits: run `twigma cluster` without --frozen"
+        )
     table = read_part(paths[0])
     return of, table, _centroids(table), ImageMap.of(read_part(paths[1]))
 
 
 def _as_column(centroids: Floats) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(centroids.reshape(-1)), centroids.shape[1])
+    return pa.FixedSizeListArray.from_arrays(
+        pa.array(centroids.reshape(-1)), centroids.shape[1]
+    )
 
 
 def _centroids(table: pa.Table) -> Floats:
@@ -197,8 +231,15 @@ def read_embedded(work: Path, drop: Sequence[str] = REASONS) -> Embedded:
     """The embedded images of a working folder, after deduplication for the reasons in `drop`."""
     vectors, marks = read_vectors(work)
     stands = representatives(vectors, read_parts(work / "columns" / "dedupe"), drop)
-    model = str(read_provenance(min((work / "columns" / "embed").glob("*.arrow")))["model"])
-    return Embedded(vectors, stands, model, {"drop": list(drop), "embed": marks, "dedupe": _mark(work)})
+    model = str(
+        read_provenance(min((work / "columns" / "embed").glob("*.arrow")))["model"]
+    )
+    return Embedded(
+        vectors,
+        stands,
+        model,
+        {"drop": list(drop), "embed": marks, "dedupe": _mark(work)},
+    )
 
 
 def _mark(work: Path) -> str:
@@ -207,15 +248,22 @@ def _mark(work: Path) -> str:
     return metadata[b"fingerprint"].decode()
 
 
-def representatives(vectors: Vectors, repeats: pa.Table, drop: Sequence[str]) -> Indices:
+def representatives(
+    vectors: Vectors, repeats: pa.Table, drop: Sequence[str]
+) -> Indices:
     """For each embedded image the row of the image that stays in its place; itself where it stays.
 
     `repeats` is the table of `twigma dedupe`; only its reasons in `drop` count, and chains are followed to their end.
     """
-    dropped = pc.is_in(repeats["duplicate_reason"], value_set=pa.array(drop, pa.string()))
-    links = repeats.filter(pc.and_(dropped, pc.not_equal(repeats["duplicate_of"], repeats["image_name"])))
+    dropped = pc.is_in(
+        repeats["duplicate_reason"], value_set=pa.array(drop, pa.string())
+    )
+    links = repeats.filter(
+        pc.and_(dropped, pc.not_equal(repeats["duplicate_of"], repeats["image_name"]))
+    )
     image, other = (
-        pc.index_in(links[name].combine_chunks(), value_set=vectors.names) for name in ("image_name", "duplicate_of")
+        pc.index_in(links[name].combine_chunks(), value_set=vectors.names)
+        for name in ("image_name", "duplicate_of")
     )
     both = np.asarray(pc.and_(image.is_valid(), other.is_valid()))
     stands = np.arange(len(vectors))

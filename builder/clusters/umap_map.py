@@ -24,7 +24,9 @@ MIN_DIST = 0.1
 EXACT_ROWS = 8_192  # up to here the neighbours of the training images are found by one matrix product
 MAP_ROWS = 40_000  # UMAP is fitted on a sample of this size
 EPOCHS, RATE, SEED = 100, 0.25, 42  # of UMAP.transform's gradient descent
-SAME = 1e-6  # cosine distance up to which an image is a training image: float32 rounding
+SAME = (
+    1e-6  # cosine distance up to which an image is a training image: float32 rounding
+)
 BLOCK = 4_096
 
 Floats = npt.NDArray[np.float32]
@@ -42,13 +44,26 @@ class ImageMap:
         """What is saved."""
         one, two = self.positions.T
         rows = as_column(self.rows)
-        return pa.table({"image_name": self.names, "embedding": rows, "UMAP_dim_1": one, "UMAP_dim_2": two})
+        return pa.table(
+            {
+                "image_name": self.names,
+                "embedding": rows,
+                "UMAP_dim_1": one,
+                "UMAP_dim_2": two,
+            }
+        )
 
     @classmethod
     def of(cls, table: pa.Table) -> "ImageMap":
         """The map that was saved."""
-        positions = np.column_stack([table[name].to_numpy() for name in ("UMAP_dim_1", "UMAP_dim_2")])
-        return cls(table["image_name"].combine_chunks(), as_matrix(table["embedding"]), positions)
+        positions = np.column_stack(
+            [table[name].to_numpy() for name in ("UMAP_dim_1", "UMAP_dim_2")]
+        )
+        return cls(
+            table["image_name"].combine_chunks(),
+            as_matrix(table["embedding"]),
+            positions,
+        )
 
 
 def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
@@ -58,14 +73,22 @@ def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
     neighbourhoods as well.
     """
     if len(rows) < 4:
-        raise ValueError(f"expected at least 4 distinct embedded images for a map, found {len(rows)}")
+        raise ValueError(
+            f"expected at least 4 distinct embedded images for a map, found {len(rows)}"
+        )
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(rows, min(MAP_ROWS, len(rows)), replace=False))
     half = vectors.take(rows)
     points, neighbours = half.astype(np.float32), min(NEIGHBOURS, len(rows) - 1)
-    known = exact_neighbours(points, neighbours) if len(points) <= EXACT_ROWS else (None, None, None)
+    known = (
+        exact_neighbours(points, neighbours)
+        if len(points) <= EXACT_ROWS
+        else (None, None, None)
+    )
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "precomputed_knn", UserWarning)  # no index: UMAP places nothing later
+        warnings.filterwarnings(
+            "ignore", "precomputed_knn", UserWarning
+        )  # no index: UMAP places nothing later
         model = _umap().UMAP(
             n_neighbors=neighbours,
             min_dist=MIN_DIST,
@@ -75,12 +98,18 @@ def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
             n_jobs=1,
             precomputed_knn=known,
         )
-        return ImageMap(vectors.names.take(pa.array(rows)), half, model.fit_transform(points).astype(np.float32))
+        return ImageMap(
+            vectors.names.take(pa.array(rows)),
+            half,
+            model.fit_transform(points).astype(np.float32),
+        )
 
 
 def _umap() -> ModuleType:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ImportWarning)  # it looks for TensorFlow, which only a variant needs
+        warnings.simplefilter(
+            "ignore", ImportWarning
+        )  # it looks for TensorFlow, which only a variant needs
         return import_module("umap")
 
 
@@ -98,7 +127,9 @@ def exact_neighbours(points: Floats, count: int) -> tuple[Indices, Floats, None]
 
 
 def _unit(points: Floats) -> Floats:
-    unit: Floats = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    unit: Floats = points / np.maximum(
+        np.linalg.norm(points, axis=1, keepdims=True), np.finfo(np.float32).tiny
+    )
     return unit
 
 
@@ -122,15 +153,24 @@ def placed(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
     if not len(rows):
         return result
     if not len(on.rows):
-        raise ValueError("no image of the map is left: run `twigma cluster` without --frozen, which fits a new one")
+        raise ValueError(
+            "no image of the map is left: run `twigma cluster` without --frozen, which fits a new one"
+        )
     training = _unit(on.rows.astype(np.float32))
     index, count = faiss.IndexFlatIP(vectors.dim), min(NEIGHBOURS, len(training))
     index.add(training)
-    for at in tqdm(range(0, len(rows), BLOCK), desc="place on the map", unit="block", delay=1):
+    for at in tqdm(
+        range(0, len(rows), BLOCK), desc="place on the map", unit="block", delay=1
+    ):
         points = _unit(vectors.take(rows[at : at + BLOCK]).astype(np.float32))
         _, near = index.search(points, count)
-        cosine = np.stack([np.einsum("ij,ij->i", points, training[column]) for column in near.T], axis=1)  # to the bit
-        result[at : at + BLOCK] = _settled(on.positions, near, np.clip(1 - cosine, 0, None))
+        cosine = np.stack(
+            [np.einsum("ij,ij->i", points, training[column]) for column in near.T],
+            axis=1,
+        )  # to the bit
+        result[at : at + BLOCK] = _settled(
+            on.positions, near, np.clip(1 - cosine, 0, None)
+        )
     return result
 
 
@@ -145,7 +185,16 @@ def _settled(positions: Floats, near: Indices, distances: Floats) -> Floats:
     state = np.random.default_rng(SEED).integers(-(2**31), 2**31, 3)
     curve = umap_.find_ab_params(1.0, MIN_DIST)
     umap_.optimize_layout_euclidean(
-        result, positions, head, tail, EPOCHS, len(positions), every, *curve, state, initial_alpha=RATE
+        result,
+        positions,
+        head,
+        tail,
+        EPOCHS,
+        len(positions),
+        every,
+        *curve,
+        state,
+        initial_alpha=RATE,
     )
     same = distances[:, 0] <= SAME
     result[same] = positions[near[same, 0]]
@@ -161,7 +210,9 @@ def strengths(distances: Floats) -> npt.NDArray[np.float64]:
     low, high = np.full(len(d), -15.0), np.full(len(d), 15.0)  # log s
     for _ in range(50):
         middle = (low + high) / 2
-        wide = np.exp(-d[:, 1:] / np.exp(middle)[:, None]).sum(axis=1) > np.log2(d.shape[1])
+        wide = np.exp(-d[:, 1:] / np.exp(middle)[:, None]).sum(axis=1) > np.log2(
+            d.shape[1]
+        )
         low, high = np.where(wide, low, middle), np.where(wide, middle, high)
     weights: npt.NDArray[np.float64] = np.exp(-d / np.exp(low)[:, None])
     return weights

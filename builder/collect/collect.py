@@ -19,11 +19,24 @@ from twigma.rehydrate.posts.ledger import Cursor, Ledger, search_key
 from twigma.rehydrate.posts.page_content import dicts
 from twigma.rehydrate.posts.page_store import require_space
 from twigma.rehydrate.sources.x.budget import POST_PRICE, USER_PRICE, Budget
-from twigma.rehydrate.sources.x.client import FEWEST_PER_PAGE, POSTS_PER_PAGE, QUERY_LENGTH, ApiError, XClient
+from twigma.rehydrate.sources.x.client import (
+    FEWEST_PER_PAGE,
+    POSTS_PER_PAGE,
+    QUERY_LENGTH,
+    ApiError,
+    XClient,
+)
 from twigma.rehydrate.sources.x.lookup import refuse_missing
 
 # The six the text of the paper names (section 2.1); the full list of 19 stands only in a figure.
-PAPER_HASHTAGS = ("aiart", "generativeart", "midjourney", "dalle", "dalle2", "stablediffusion")
+PAPER_HASHTAGS = (
+    "aiart",
+    "generativeart",
+    "midjourney",
+    "dalle",
+    "dalle2",
+    "stablediffusion",
+)
 PAPER_PERIOD = (datetime.date(2021, 1, 1), datetime.date(2023, 3, 31))
 FILTERS = " has:images -is:retweet"
 
@@ -66,21 +79,31 @@ def collect(
         write_images_table(work)
         if failure:
             raise failure
-        return Collected(bought, money.spent(ledger), all(search.cursor.done for search in searches))
+        return Collected(
+            bought, money.spent(ledger), all(search.cursor.done for search in searches)
+        )
 
 
-def _buy(searches: Sequence["Search"], ledger: Ledger, money: Budget) -> tuple[int, Exception | None]:
+def _buy(
+    searches: Sequence["Search"], ledger: Ledger, money: Budget
+) -> tuple[int, Exception | None]:
     """Buy page after page until every search is done or the money spent; gives the pages, and what ended it early."""
     bought, checked = 0, False
     with tqdm(desc="search", unit="post", mininterval=0.5) as bar:
         try:
             for search in searches:
-                while not search.cursor.done and (size := money.affords(ledger, POSTS_PER_PAGE)) >= FEWEST_PER_PAGE:
+                while (
+                    not search.cursor.done
+                    and (size := money.affords(ledger, POSTS_PER_PAGE))
+                    >= FEWEST_PER_PAGE
+                ):
                     require_space(ledger.work)
                     answer = search.next_page(size, money.followers)
                     bought += 1
                     bar.update(len(dicts(answer.get("data"))))
-                    checked = checked or refuse_missing(answer, search.client, money.followers)
+                    checked = checked or refuse_missing(
+                        answer, search.client, money.followers
+                    )
         except (RuntimeError, OSError, ValueError) as failure:
             return bought, failure
     return bought, None
@@ -111,8 +134,16 @@ class Search:
         """Buy the next page and store it; where X no longer takes the token, go on below the oldest post stored."""
         cursor = self.cursor
         if cursor.next_token in self.tokens:
-            raise RuntimeError(f"X API: the search {self.query!r} goes round in circles after {cursor.pages} pages")
-        ask = partial(self.client.search_all, self.query, self.start, followers=followers, max_results=size)
+            raise RuntimeError(
+                f"X API: the search {self.query!r} goes round in circles after {cursor.pages} pages"
+            )
+        ask = partial(
+            self.client.search_all,
+            self.query,
+            self.start,
+            followers=followers,
+            max_results=size,
+        )
         token, end, restart = cursor.next_token, cursor.end or self.end, None
         try:
             answer = ask(end, token)
@@ -124,8 +155,18 @@ class Search:
             answer = ask(end, token)
         if token is not None:
             self.tokens.add(token)
-        request = {"key": self.key, "query": self.query, "start": self.start, "end": end, "next_token": token}
-        asked = {"restart": restart, "dialect": self.client.dialect, "followers": followers}
+        request = {
+            "key": self.key,
+            "query": self.query,
+            "start": self.start,
+            "end": end,
+            "next_token": token,
+        }
+        asked = {
+            "restart": restart,
+            "dialect": self.client.dialect,
+            "followers": followers,
+        }
         self.ledger.append("search", request | asked, answer)
         return answer
 
@@ -139,7 +180,10 @@ def queries(hashtags: Sequence[str]) -> list[str]:
     tags = list(dict.fromkeys(_tag(tag) for tag in hashtags))
     if not tags:
         raise ValueError("expected at least one hashtag to search for")
-    return [f"({' OR '.join(group)}){FILTERS}" for group in _groups(tags, QUERY_LENGTH - len(FILTERS) - 2)]
+    return [
+        f"({' OR '.join(group)}){FILTERS}"
+        for group in _groups(tags, QUERY_LENGTH - len(FILTERS) - 2)
+    ]
 
 
 def period(start: Moment, end: Moment) -> tuple[str, str]:
@@ -149,7 +193,9 @@ def period(start: Moment, end: Moment) -> tuple[str, str]:
     if not first < last:
         raise ValueError(f"expected a start before the end, found {start} and {end}")
     if last > now:
-        raise ValueError(f"expected a period that has passed, found one that ends {last:%Y-%m-%d %H:%M} UTC")
+        raise ValueError(
+            f"expected a period that has passed, found one that ends {last:%Y-%m-%d %H:%M} UTC"
+        )
     return f"{first:%Y-%m-%dT%H:%M:%SZ}", f"{last:%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -159,8 +205,14 @@ def _moment(value: Moment, days: int) -> datetime.datetime:
         value = datetime.datetime.fromisoformat(text)
         value = value.date() if len(text) <= 10 else value
     if not isinstance(value, datetime.datetime):
-        value = datetime.datetime.combine(value, datetime.time(), datetime.UTC) + datetime.timedelta(days=days)
-    return value.astimezone(datetime.UTC) if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+        value = datetime.datetime.combine(
+            value, datetime.time(), datetime.UTC
+        ) + datetime.timedelta(days=days)
+    return (
+        value.astimezone(datetime.UTC)
+        if value.tzinfo
+        else value.replace(tzinfo=datetime.UTC)
+    )
 
 
 def _tag(text: str) -> str:

@@ -17,11 +17,23 @@ from twigma.core.workspace import Workspace
 
 SEEDS = ("aiart", "dalle", "stablediffusion")  # section 2.1
 FIRST = 20  # posts a candidate is judged on
-LEAST, MOST = 5, 40  # posts together with a seed below which a hashtag is no candidate; candidates a round
+LEAST, MOST = (
+    5,
+    40,
+)  # posts together with a seed below which a hashtag is no candidate; candidates a round
 PASSED = 0.5  # a candidate passes when the whole interval of its precision is above: 15 of 20
 SHEET = inventory.HASHTAG_SHEET
 SHEET_ENCODING = "utf-8-sig"  # with a mark by which spreadsheets know it
-ANSWERS = {"yes": True, "y": True, "1": True, "true": True, "no": False, "n": False, "0": False, "false": False}
+ANSWERS = {
+    "yes": True,
+    "y": True,
+    "1": True,
+    "true": True,
+    "no": False,
+    "n": False,
+    "0": False,
+    "false": False,
+}
 SHEET_COLUMNS = list(inventory.HASHTAG_COLUMNS)
 
 
@@ -36,15 +48,23 @@ def hashtags(work: Path, out: Path, *, seeds: Sequence[str] = SEEDS) -> pd.DataF
     _require_ours(out / "candidates.csv")
     sheet = read_sheet(out / SHEET)
     table = curate(posts, seeds, sheet)
-    open_ = [tag for tag, judged in zip(table["hashtag"], table["judged"], strict=True) if judged == 0]
+    open_ = [
+        tag
+        for tag, judged in zip(table["hashtag"], table["judged"], strict=True)
+        if judged == 0
+    ]
     listed = set(sheet["hashtag"])
     fresh = review_sheet(posts, [tag for tag in open_ if tag not in listed])
-    spreadsheet.write_frame(out / SHEET, pd.concat([sheet, fresh], ignore_index=True), SHEET_ENCODING)
+    spreadsheet.write_frame(
+        out / SHEET, pd.concat([sheet, fresh], ignore_index=True), SHEET_ENCODING
+    )
     spreadsheet.write_frame(out / "candidates.csv", table, SHEET_ENCODING)
     return table
 
 
-def curate(posts: pd.DataFrame, seeds: Sequence[str], sheet: pd.DataFrame) -> pd.DataFrame:
+def curate(
+    posts: pd.DataFrame, seeds: Sequence[str], sheet: pd.DataFrame
+) -> pd.DataFrame:
     """Candidates of the seeds and of all that passed, each with its numbers, until no more pass.
 
     Parameters
@@ -67,14 +87,20 @@ def curate(posts: pd.DataFrame, seeds: Sequence[str], sheet: pd.DataFrame) -> pd
         round_ += 1
         known = {tag for table in tables for tag in table["hashtag"]}
         table = candidates(tags, len(posts), chosen)
-        table = table[~table["hashtag"].isin(known)].assign(round=round_).merge(answers, how="left", on="hashtag")
+        table = (
+            table[~table["hashtag"].isin(known)]
+            .assign(round=round_)
+            .merge(answers, how="left", on="hashtag")
+        )
         tables.append(table)
         passed = table.loc[table["low"] > PASSED, "hashtag"].tolist()
         if not passed:
             break
         chosen += passed
     found = pd.concat(tables, ignore_index=True)
-    found = found.astype({"judged": "Int64", "related": "Int64"}).fillna({"judged": 0, "related": 0})
+    found = found.astype({"judged": "Int64", "related": "Int64"}).fillna(
+        {"judged": 0, "related": 0}
+    )
     found["passed"] = found["low"] > PASSED
     first = ["hashtag", "round"]
     return found[[*first, *found.columns.drop(first)]]
@@ -88,12 +114,23 @@ def candidates(tags: pd.DataFrame, posts: int, seeds: Sequence[str]) -> pd.DataF
     seeded = tags.loc[tags["hashtag"].isin(list(seeds)), "id"].unique()
     others = tags[~tags["hashtag"].isin(list(seeds))]
     carry = others.groupby("hashtag")["id"].nunique().rename("posts")
-    together = others[others["id"].isin(seeded)].groupby("hashtag")["id"].nunique().rename("together")
+    together = (
+        others[others["id"].isin(seeded)]
+        .groupby("hashtag")["id"]
+        .nunique()
+        .rename("together")
+    )
     table = pd.concat([carry, together], axis=1).dropna().astype(int).reset_index()
-    table = table[table["together"] >= LEAST].sort_values(["together", "hashtag"], ascending=[False, True]).head(MOST)
+    table = (
+        table[table["together"] >= LEAST]
+        .sort_values(["together", "hashtag"], ascending=[False, True])
+        .head(MOST)
+    )
     table["p_seed"] = table["together"] / table["posts"]
     table["p_low"], table["p_high"] = wilson(table["together"], table["posts"])
-    table["lift"] = table["p_seed"] / (len(seeded) / posts) if len(seeded) else float("nan")
+    table["lift"] = (
+        table["p_seed"] / (len(seeded) / posts) if len(seeded) else float("nan")
+    )
     return table.reset_index(drop=True)
 
 
@@ -102,9 +139,16 @@ def review_sheet(posts: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     tags, order = _tags(posts), posts.sort_values(["created_at", "id"], kind="stable")
     frames = [pd.DataFrame(columns=SHEET_COLUMNS, dtype=object)]
     for name in names:
-        rows = order[order["id"].isin(tags.loc[tags["hashtag"] == name, "id"])].head(FIRST)
+        rows = order[order["id"].isin(tags.loc[tags["hashtag"] == name, "id"])].head(
+            FIRST
+        )
         times = rows["created_at"].dt.strftime("%Y-%m-%d %H:%M:%S")
-        rows = rows.assign(hashtag=name, item=range(1, len(rows) + 1), created_at=times, about_ai_images="")
+        rows = rows.assign(
+            hashtag=name,
+            item=range(1, len(rows) + 1),
+            created_at=times,
+            about_ai_images="",
+        )
         frames.append(rows[SHEET_COLUMNS].astype(object))
     return pd.concat(frames, ignore_index=True)
 
@@ -122,10 +166,19 @@ def judged(sheet: pd.DataFrame) -> pd.DataFrame:
             f"{SHEET}: expected yes, no or nothing in about_ai_images, found {wrong[row]!r} for "
             f"#{sheet['hashtag'][row]}, item {sheet['item'][row]}; correct that cell"
         )
-    rows = pd.DataFrame({"hashtag": sheet["hashtag"], "related": said.map(ANSWERS)}).dropna()
-    table = rows.astype({"related": int}).groupby("hashtag")["related"].agg(judged="size", related="sum").reset_index()
+    rows = pd.DataFrame(
+        {"hashtag": sheet["hashtag"], "related": said.map(ANSWERS)}
+    ).dropna()
+    table = (
+        rows.astype({"related": int})
+        .groupby("hashtag")["related"]
+        .agg(judged="size", related="sum")
+        .reset_index()
+    )
     low, high = wilson(table["related"], table["judged"])
-    return table.assign(precision=table["related"] / table["judged"], low=low, high=high)
+    return table.assign(
+        precision=table["related"] / table["judged"], low=low, high=high
+    )
 
 
 # ------------------------------------------------------------------ files
@@ -139,7 +192,9 @@ def read_posts(work: Path) -> pd.DataFrame:
     posts: pd.DataFrame = table.select(names).to_pandas().drop_duplicates("id")
     posts = posts.dropna(subset=["text"])
     if posts.empty:
-        raise ValueError(f"hashtags: no post of {work} has a text; `twigma collect` or `twigma rehydrate` gets them")
+        raise ValueError(
+            f"hashtags: no post of {work} has a text; `twigma collect` or `twigma rehydrate` gets them"
+        )
     return posts.reset_index(drop=True)
 
 
@@ -149,7 +204,9 @@ def read_sheet(path: Path) -> pd.DataFrame:
         return pd.DataFrame(columns=SHEET_COLUMNS, dtype=object)
     require_sheet(path)
     sheet = pd.read_csv(path, dtype=str, keep_default_na=False, encoding=SHEET_ENCODING)
-    if lacking := [name for name in ("hashtag", "item", "about_ai_images") if name not in sheet]:
+    if lacking := [
+        name for name in ("hashtag", "item", "about_ai_images") if name not in sheet
+    ]:
         raise ValueError(
             f"{path}: expected the columns {SHEET_COLUMNS}, found no {lacking}; `twigma hashtags` wrote it"
         )
@@ -162,7 +219,9 @@ def _require_ours(path: Path) -> None:
         return
     first = path.read_bytes()[:200].decode("utf-8-sig", "replace").replace('"', "")
     if not first.startswith("hashtag,round"):
-        raise FileExistsError(f"{path} is no table of `twigma hashtags`: move it away, or name another folder")
+        raise FileExistsError(
+            f"{path} is no table of `twigma hashtags`: move it away, or name another folder"
+        )
 
 
 def _tags(posts: pd.DataFrame) -> pd.DataFrame:

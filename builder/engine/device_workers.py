@@ -21,11 +21,15 @@ class Worker:
     """A process with the model on one device, and the sources it was given."""
 
     def __init__(self, start: Start, device: str | None) -> None:
-        context = multiprocessing.get_context("spawn")  # a forked process cannot use a GPU
+        context = multiprocessing.get_context(
+            "spawn"
+        )  # a forked process cannot use a GPU
         self.device = device
         self.pipe, theirs = context.Pipe()
         self.sources: dict[str, Source] = {}
-        self.process = context.Process(target=_work, args=(theirs, start, device), daemon=True)
+        self.process = context.Process(
+            target=_work, args=(theirs, start, device), daemon=True
+        )
         with worker_environment.inherited():
             self.process.start()
         theirs.close()
@@ -42,7 +46,9 @@ class Worker:
         self.pipe.close()
 
 
-def on_devices(sources: Sequence[Source], start: Start, devices: Sequence[str | None]) -> Generator[Event, None, None]:
+def on_devices(
+    sources: Sequence[Source], start: Start, devices: Sequence[str | None]
+) -> Generator[Event, None, None]:
     """Treat the sources in a process for each device."""
     waiting, lost = deque(sources), Counter[str]()
     workers = [Worker(start, device) for device in devices]
@@ -56,7 +62,9 @@ def on_devices(sources: Sequence[Source], start: Start, devices: Sequence[str | 
                     event: tuple[str, str, Any] = worker.pipe.recv()
                 except (EOFError, ConnectionError):
                     yield from _lose(worker, waiting, lost)
-                    workers[workers.index(worker)] = fresh = Worker(start, worker.device)
+                    workers[workers.index(worker)] = fresh = Worker(
+                        start, worker.device
+                    )
                     for _ in range(EACH):
                         _give(fresh, waiting)
                     continue
@@ -81,7 +89,9 @@ def _hear(worker: Worker, name: str, kind: str, value: Any) -> Iterator[Event]:
     yield source, kind, value
 
 
-def _lose(worker: Worker, waiting: deque[Source], lost: Counter[str]) -> Iterator[Event]:
+def _lose(
+    worker: Worker, waiting: deque[Source], lost: Counter[str]
+) -> Iterator[Event]:
     """Put the sources of a lost process back, or give those up that were lost too often."""
     worker.end()
     why = f"its process on {worker.device or 'this machine'} ended with exit code {worker.process.exitcode}"

@@ -27,7 +27,9 @@ from twigma.core.pools.ray_pool import LOCAL, Engine, starts_here
 from twigma.rehydrate.images.shards import Shard, list_shards, read_images
 
 Stage = Callable[[pa.Table], pa.Table]
-Start = Callable[[str | None], Stage]  # loads the model onto a device; None leaves the choice to the stage
+Start = Callable[
+    [str | None], Stage
+]  # loads the model onto a device; None leaves the choice to the stage
 Settings = dict[str, Any]
 T = TypeVar("T")
 
@@ -63,7 +65,10 @@ class Source:
             yield from read_images(self.of, self.block)
         else:
             table = read_part(self.of).replace_schema_metadata()
-            yield from (table.slice(at, self.block) for at in range(0, max(1, len(table)), self.block))
+            yield from (
+                table.slice(at, self.block)
+                for at in range(0, max(1, len(table)), self.block)
+            )
 
 
 Event = tuple[Source, str, Any]
@@ -94,7 +99,12 @@ def map_shards(
         manifest = json.loads(shard.manifest.read_text("utf-8"))
         provenance = settings | {"shard": manifest["sha256"]}
         sources.append(Source(shard.name, manifest["samples"], provenance, shard, rows))
-    return _run(work / "columns" / name, sources, lambda due: _spread(due, start, engine, device, prepare), desc=desc)
+    return _run(
+        work / "columns" / name,
+        sources,
+        lambda due: _spread(due, start, engine, device, prepare),
+        desc=desc,
+    )
 
 
 def map_parts(
@@ -115,18 +125,31 @@ def map_parts(
     folder = work / "columns" / of
     parts = sorted(folder.glob("*.arrow"))
     if not parts:
-        raise FileNotFoundError(f"no columns in {folder}: run `twigma {of}` on this working folder first")
+        raise FileNotFoundError(
+            f"no columns in {folder}: run `twigma {of}` on this working folder first"
+        )
     sources = []
     for part in parts:
         check(part)
         table = read_part(part)
         mark = (table.schema.metadata or {})[b"fingerprint"].decode()
-        sources.append(Source(part.stem, len(table), settings | {"part": mark}, part, rows))
-    return _run(work / "columns" / name, sources, lambda due: in_this_process(due, lambda device: start()), desc=desc)
+        sources.append(
+            Source(part.stem, len(table), settings | {"part": mark}, part, rows)
+        )
+    return _run(
+        work / "columns" / name,
+        sources,
+        lambda due: in_this_process(due, lambda device: start()),
+        desc=desc,
+    )
 
 
 def _spread(
-    due: Sequence[Source], start: Start, engine: Engine, device: str | None, prepare: Prepare | None
+    due: Sequence[Source],
+    start: Start,
+    engine: Engine,
+    device: str | None,
+    prepare: Prepare | None,
 ) -> Generator[Event, None, None]:
     """The events of whoever treats these sources."""
     if engine.name == "ray":
@@ -151,7 +174,9 @@ def devices(device: str | None) -> list[str | None]:
     import torch
 
     return (
-        [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.device_count() > 1 else [None]
+        [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+        if torch.cuda.device_count() > 1
+        else [None]
     )
 
 
@@ -164,13 +189,22 @@ def _run(
 ) -> int:
     """Make every part in `folder` that is missing or out of date; the number of rows treated now."""
     paths = {source.name: folder / f"{source.name}.arrow" for source in sources}
-    due = [source for source in sources if not part_is_current(paths[source.name], source.made_from)]
+    due = [
+        source
+        for source in sources
+        if not part_is_current(paths[source.name], source.made_from)
+    ]
     if not due:
         return 0
     damaged, treated, empty = list[str](), dict[str, int](), dict[str, int]()
     with (
         contextlib.closing(spread(due)) as events,
-        tqdm(total=sum(source.rows for source in due), desc=desc, unit="image", mininterval=0.5) as bar,
+        tqdm(
+            total=sum(source.rows for source in due),
+            desc=desc,
+            unit="image",
+            mininterval=0.5,
+        ) as bar,
     ):
         said = dict.fromkeys(paths, 0)
         for source, kind, value in events:
@@ -179,19 +213,28 @@ def _run(
                 bar.update(value)
             elif kind == "part":
                 write_part(paths[source.name], value, source.made_from)
-                treated[source.name] = len(value)  # again where a worker was lost right after
+                treated[source.name] = len(
+                    value
+                )  # again where a worker was lost right after
                 empty[source.name] = count_empty(value)
             elif kind == "lost":
                 bar.update(-said.pop(source.name))
                 said[source.name] = 0
-                bar.write(f"{desc}: {source.name} is done again: its worker was lost ({value})", file=sys.stderr)
+                bar.write(
+                    f"{desc}: {source.name} is done again: its worker was lost ({value})",
+                    file=sys.stderr,
+                )
             else:
                 damaged.append(f"{source.name}: {value}")
-                bar.write(f"{desc}: {source.name} is left out: {value}", file=sys.stderr)
+                bar.write(
+                    f"{desc}: {source.name} is left out: {value}", file=sys.stderr
+                )
     _warn_of_empty(desc, sum(empty.values()), sum(treated.values()))
     if damaged:
         found = "; ".join(damaged)
-        raise RuntimeError(f"{desc}: {len(damaged)} of {len(due)} shards could not be treated ({found})")
+        raise RuntimeError(
+            f"{desc}: {len(damaged)} of {len(due)} shards could not be treated ({found})"
+        )
     return sum(treated.values())
 
 
@@ -210,17 +253,26 @@ def _warn_of_empty(desc: str, empty: int, treated: int) -> None:
 # ------------------------------------------------------------------ in one process
 
 
-def in_this_process(sources: Iterable[Source], start: Start, device: str | None = None) -> Generator[Event, None, None]:
+def in_this_process(
+    sources: Iterable[Source], start: Start, device: str | None = None
+) -> Generator[Event, None, None]:
     """Treat the sources in this process."""
     yield from process(sources, start(device))
 
 
-def process(sources: Iterable[Source], stage: Stage, ahead: int = AHEAD) -> Generator[Event, None, None]:
+def process(
+    sources: Iterable[Source], stage: Stage, ahead: int = AHEAD
+) -> Generator[Event, None, None]:
     """Read blocks here while a few threads run the stage on those before, beyond the end of a source too."""
     pool = ThreadPoolExecutor(ahead)
     try:
         steps = (
-            (source, pool.submit(_added, step, stage) if isinstance(step, pa.Table) else step)
+            (
+                source,
+                pool.submit(_added, step, stage)
+                if isinstance(step, pa.Table)
+                else step,
+            )
             for source, step in _steps(sources)
         )
         yield from _in_order(_read_ahead(steps, ahead))
@@ -228,7 +280,9 @@ def process(sources: Iterable[Source], stage: Stage, ahead: int = AHEAD) -> Gene
         pool.shutdown(cancel_futures=True)
 
 
-def _steps(sources: Iterable[Source]) -> Iterator[tuple[Source, pa.Table | ValueError | None]]:
+def _steps(
+    sources: Iterable[Source],
+) -> Iterator[tuple[Source, pa.Table | ValueError | None]]:
     """The blocks of every source, each followed by what it ended with: nothing, or its damage."""
     for source in sources:
         try:
@@ -249,7 +303,9 @@ def _read_ahead(steps: Iterator[T], ahead: int) -> Iterator[T]:
     yield from waiting
 
 
-def _in_order(steps: Iterator[tuple[Source, "Future[pa.Table] | ValueError | None"]]) -> Iterator[Event]:
+def _in_order(
+    steps: Iterator[tuple[Source, "Future[pa.Table] | ValueError | None"]],
+) -> Iterator[Event]:
     done: list[pa.Table] = []
     error: ValueError | None = None
     for source, step in steps:

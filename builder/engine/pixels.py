@@ -29,7 +29,9 @@ Resize = Callable[[Pixels], "torch.Tensor"]
 MAX_RATIO = 50  # of the long to the short side; models look at the central square
 
 
-def decode(images: pa.ChunkedArray, treat: Callable[[Pixels], T], threads: int | None = None) -> list[T | None]:
+def decode(
+    images: pa.ChunkedArray, treat: Callable[[Pixels], T], threads: int | None = None
+) -> list[T | None]:
     """`treat(pixels)` of every encoded image, in order, in a thread per CPU; None where it cannot be decoded.
 
     Pixels are uint8[height, width, 3], upright RGB. `treat` should return something small: they are dropped at once,
@@ -67,10 +69,14 @@ def resizer(transform: Any, config: "PreprocessCfg", *, exact: bool = False) -> 
     from torchvision.transforms.v2 import InterpolationMode
     from torchvision.transforms.v2 import functional as steps
 
-    geometry = transform.transforms[:-2]  # what follows makes a tensor and normalises it
+    geometry = transform.transforms[
+        :-2
+    ]  # what follows makes a tensor and normalises it
     height, width = config.input_size[1:]
     squash = config.resize_mode == "squash"
-    alike = not exact and (squash or (config.resize_mode == "shortest" and height == width))
+    alike = not exact and (
+        squash or (config.resize_mode == "shortest" and height == width)
+    )
     wanted, tallest = ([height, width], 1) if squash else ([height], 2)
     interpolation = InterpolationMode(config.interpolation)
 
@@ -78,7 +84,9 @@ def resizer(transform: Any, config: "PreprocessCfg", *, exact: bool = False) -> 
         pixels = _centre(pixels)
         rows, row = pixels.shape[:2]
         if alike and rows >= height and row >= width and rows <= tallest * row:
-            tensor = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)
+            tensor = torch.from_numpy(
+                np.require(pixels, requirements=["C", "W"])
+            ).permute(2, 0, 1)
             smaller = steps.resize(tensor, wanted, interpolation, antialias=True)
             cropped: torch.Tensor = steps.center_crop(smaller, [height, width])
             return cropped

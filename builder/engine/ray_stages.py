@@ -23,14 +23,21 @@ Files = dict[str, bytes]
 
 
 def on_ray(
-    sources: Sequence[Source], start: Start, address: str | None = None, device: str | None = None
+    sources: Sequence[Source],
+    start: Start,
+    address: str | None = None,
+    device: str | None = None,
 ) -> Generator[Event, None, None]:
     """Treat the sources on the cluster at `address`, else on one started here; `device` limits it to "cpu"."""
     with ray_pool.connect(address):
         import ray
 
         slots, needs = ray_pool.actor_resources(device)
-        actor, run, by_name = ray.remote(StageActor).options(**needs), uuid.uuid4().hex, {s.name: s for s in sources}
+        actor, run, by_name = (
+            ray.remote(StageActor).options(**needs),
+            uuid.uuid4().hex,
+            {s.name: s for s in sources},
+        )
         results = ray_pool.run_tasks(
             lambda: actor.remote(run, start, device),
             list(by_name),
@@ -48,7 +55,10 @@ def on_ray(
 def _files(source: Source) -> Files:
     """The files of a shard by name; the manifest names its tar, which may lie elsewhere."""
     assert isinstance(source.of, Shard)
-    return {path.name: path.read_bytes() for path in (source.of.tar, source.of.sidecar, source.of.manifest)}
+    return {
+        path.name: path.read_bytes()
+        for path in (source.of.tar, source.of.sidecar, source.of.manifest)
+    }
 
 
 class StageActor(ray_pool.Actor):
@@ -84,5 +94,8 @@ class StageActor(ray_pool.Actor):
 def _moved(source: Source, folder: Path) -> Source:
     """The same source, with the files of its shard in another folder."""
     assert isinstance(source.of, Shard)
-    places = {name: folder / getattr(source.of, name).name for name in ("tar", "sidecar", "manifest")}
+    places = {
+        name: folder / getattr(source.of, name).name
+        for name in ("tar", "sidecar", "manifest")
+    }
     return replace(source, of=replace(source.of, **places))

@@ -22,7 +22,11 @@ def as_matrix(column: pa.ChunkedArray | pa.Array) -> Half:
     """An embedding column without nulls as float16[n, dim]; a view where the column is one chunk."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    rows: Half = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
+    rows: Half = (
+        column.flatten()
+        .to_numpy(zero_copy_only=False)
+        .reshape(len(column), column.type.list_size)
+    )
     return rows
 
 
@@ -77,14 +81,25 @@ def read_vectors(work: Path) -> tuple[Vectors, dict[str, str]]:
     for path in sorted(folder.glob("*.arrow")):
         table = read_part(path)
         marks[path.stem] = (table.schema.metadata or {})[b"fingerprint"].decode()
-        models[read_provenance(path)["model"], table.schema.field("embedding").type.list_size] = path
+        models[
+            read_provenance(path)["model"],
+            table.schema.field("embedding").type.list_size,
+        ] = path
         table = table.select(["image_name", "embedding"])
         if table["embedding"].null_count:
             table = table.filter(table["embedding"].is_valid())
         chunks += table["embedding"].chunks
         names += table["image_name"].chunks
     if len(models) > 1:
-        found = ", ".join(f"{model} of length {size} in {path.name}" for (model, size), path in models.items())
-        raise ValueError(f"{folder} mixes embeddings of several models ({found}): run `twigma embed` again")
+        found = ", ".join(
+            f"{model} of length {size} in {path.name}"
+            for (model, size), path in models.items()
+        )
+        raise ValueError(
+            f"{folder} mixes embeddings of several models ({found}): run `twigma embed` again"
+        )
     joined = pa.chunked_array(names, pa.string()).combine_chunks()
-    return Vectors(chunks, joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)), marks
+    return Vectors(
+        chunks,
+        joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks),
+    ), marks

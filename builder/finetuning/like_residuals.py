@@ -13,10 +13,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 SPLITS = ("train", "validation", "test")
-SHARES = (0.8, 0.9)  # of the images in order of time: where validation begins, and where test does
+SHARES = (
+    0.8,
+    0.9,
+)  # of the images in order of time: where validation begins, and where test does
 
 
-def select_liked(table: pa.Table, reasons: pa.ChunkedArray, quantile: float, per_author: int) -> pa.ChunkedArray:
+def select_liked(
+    table: pa.Table, reasons: pa.ChunkedArray, quantile: float, per_author: int
+) -> pa.ChunkedArray:
     """Add to `reasons` (null: still in) why an image is not among the liked: its likes, or its author's other images.
 
     Of the images still in, those at or above the `quantile` of `residual_likes` are liked; of one author's the
@@ -28,11 +33,17 @@ def select_liked(table: pa.Table, reasons: pa.ChunkedArray, quantile: float, per
         return reasons
     residual = residual_likes(table.take(pa.array(rows)))
     low = residual < np.quantile(residual, quantile)
-    found[rows[low]] = "likes not in the top of posts with as many followers in that month"
+    found[rows[low]] = (
+        "likes not in the top of posts with as many followers in that month"
+    )
     rows, residual = rows[~low], residual[~low]
     authors = _authors(table.take(pa.array(rows)))
-    best = np.lexsort((np.asarray(table["image_name"].take(pa.array(rows)), str), -residual))
-    found[rows[best[_rank_within(authors[best]) >= per_author]]] = "over the number of images of one author"
+    best = np.lexsort(
+        (np.asarray(table["image_name"].take(pa.array(rows)), str), -residual)
+    )
+    found[rows[best[_rank_within(authors[best]) >= per_author]]] = (
+        "over the number of images of one author"
+    )
     return pa.chunked_array([pa.array(found, pa.string())])
 
 
@@ -49,7 +60,9 @@ def residual_likes(table: pa.Table) -> NDArray[np.float64]:
     return np.asarray(likes - design @ weights)
 
 
-def split(table: pa.Table, reasons: pa.ChunkedArray, seed: int) -> tuple[list[str | None], pa.ChunkedArray]:
+def split(
+    table: pa.Table, reasons: pa.ChunkedArray, seed: int
+) -> tuple[list[str | None], pa.ChunkedArray]:
     """The split of every row that is in, and `reasons` with the rows that would tie two splits together taken out.
 
     Splits follow each other in time (80 %, 10 %, 10 % of the images), and an author's images are all in the split of
@@ -76,7 +89,10 @@ def _windows(table: pa.Table, seed: int) -> NDArray[np.int64]:
     """0, 1 or 2 for every image: by time where it has one, by its author otherwise."""
     times = table["created_at"].cast(pa.int64()).fill_null(-1).to_numpy()
     dated = times >= 0
-    hashed = [hashlib.sha256(f"{seed}/{author}".encode()).digest()[:8] for author in _authors(table)]
+    hashed = [
+        hashlib.sha256(f"{seed}/{author}".encode()).digest()[:8]
+        for author in _authors(table)
+    ]
     position = np.array([int.from_bytes(digest, "big") / 2**64 for digest in hashed])
     window = np.searchsorted(SHARES, position, side="right")
     if dated.any():
@@ -87,26 +103,42 @@ def _windows(table: pa.Table, seed: int) -> NDArray[np.int64]:
 
 def _authors(table: pa.Table) -> NDArray[np.str_]:
     """The author of every image; an unknown one is nobody else's."""
-    unknown = pc.binary_join_element_wise("post ", table["id"].fill_null(""), table["image_name"], "")
-    known = table["author_id"] if "author_id" in table.column_names else pa.nulls(len(table), pa.string())
+    unknown = pc.binary_join_element_wise(
+        "post ", table["id"].fill_null(""), table["image_name"], ""
+    )
+    known = (
+        table["author_id"]
+        if "author_id" in table.column_names
+        else pa.nulls(len(table), pa.string())
+    )
     return np.asarray(pc.coalesce(known, unknown).to_numpy(zero_copy_only=False), str)
 
 
 def _posts(table: pa.Table) -> NDArray[np.str_]:
-    return np.asarray(pc.coalesce(table["id"], table["image_name"]).to_numpy(zero_copy_only=False), str)
+    return np.asarray(
+        pc.coalesce(table["id"], table["image_name"]).to_numpy(zero_copy_only=False),
+        str,
+    )
 
 
 def _followers(table: pa.Table) -> NDArray[np.float64]:
     """log(1 + followers), 0 where unknown, and an indicator of where it is known; float64[n, 2]."""
     known = "follower_count" in table.column_names
     column = table["follower_count"] if known else pa.nulls(len(table), pa.int64())
-    count: NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return np.column_stack([np.log1p(np.nan_to_num(count)), (~np.isnan(count)).astype(float)])
+    count: NDArray[np.float64] = column.cast(pa.float64()).to_numpy(
+        zero_copy_only=False
+    )
+    return np.column_stack(
+        [np.log1p(np.nan_to_num(count)), (~np.isnan(count)).astype(float)]
+    )
 
 
 def _months(table: pa.Table) -> NDArray[np.float64]:
     """One indicator a month, unknown being one of them; float64[n, months]."""
-    month = np.asarray(pc.fill_null(pc.strftime(table["created_at"], format="%Y-%m"), "").to_pylist(), str)
+    month = np.asarray(
+        pc.fill_null(pc.strftime(table["created_at"], format="%Y-%m"), "").to_pylist(),
+        str,
+    )
     indicators: NDArray[np.bool_] = np.equal(month[:, None], np.unique(month)[None, :])
     return indicators.astype(np.float64)
 

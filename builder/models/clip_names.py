@@ -32,12 +32,21 @@ class Model:
     def made_from(self) -> dict[str, Any]:
         """The provenance of an embedding: the model's name, and the commit, hash or seed of its weights."""
         if self.pin is not None:
-            return {"model": self.name, "repo": self.pin.repo, "revision": self.pin.revision}
-        return {"model": self.name} | ({"seed": SEED} if self.folder is None else {"sha256": self.sha256})
+            return {
+                "model": self.name,
+                "repo": self.pin.repo,
+                "revision": self.pin.revision,
+            }
+        return {"model": self.name} | (
+            {"seed": SEED} if self.folder is None else {"sha256": self.sha256}
+        )
 
 
 def find_model(
-    model: str = MODEL, pretrained: str | None = PRETRAINED, revision: str | None = None, work: Path | None = None
+    model: str = MODEL,
+    pretrained: str | None = PRETRAINED,
+    revision: str | None = None,
+    work: Path | None = None,
 ) -> Model:
     """Resolve a model's name; ValueError naming near matches when there is no such model or tag.
 
@@ -51,7 +60,12 @@ def find_model(
         raise FileNotFoundError(f"no model folder at {folder}")
     if model.startswith("hf-hub:"):
         repo = model.removeprefix("hf-hub:")
-        return Model(repo, pin=pinned_weights.pin(work, repo, repo, revision, pinned_weights.OPEN_CLIP))
+        return Model(
+            repo,
+            pin=pinned_weights.pin(
+                work, repo, repo, revision, pinned_weights.OPEN_CLIP
+            ),
+        )
     if pretrained in (None, "none"):
         _known(model)
         _is_whole(model, "hf_tokenizer_name")
@@ -59,7 +73,9 @@ def find_model(
     key = f"{model}/{pretrained}"
     known = pinned_weights.read_pin(work, key)
     repo = known.repo if known is not None else _repository(model, str(pretrained))
-    return Model(key, pin=pinned_weights.pin(work, key, repo, revision, pinned_weights.OPEN_CLIP))
+    return Model(
+        key, pin=pinned_weights.pin(work, key, repo, revision, pinned_weights.OPEN_CLIP)
+    )
 
 
 def fetched(model: Model) -> Path | None:
@@ -97,7 +113,9 @@ def load_tokenizer(model: Model) -> Any:
 
 def _local(folder: Path) -> Model:
     config = model_config.read_config(folder)
-    hashes = file_sha256(folder / CONFIG) + file_sha256(pinned_weights.weights_files(folder)[0])
+    hashes = file_sha256(folder / CONFIG) + file_sha256(
+        pinned_weights.weights_files(folder)[0]
+    )
     return Model(
         str(config.get("name", folder.name)),
         folder=folder,
@@ -111,7 +129,9 @@ def _known(model: str) -> None:
     names = open_clip.list_models()
     if model not in names:
         near = difflib.get_close_matches(model, names, cutoff=0.4) or names[:5]
-        raise ValueError(f"unknown model {model!r}: open_clip has {', '.join(near)}, …; a folder or hf-hub: works too")
+        raise ValueError(
+            f"unknown model {model!r}: open_clip has {', '.join(near)}, …; a folder or hf-hub: works too"
+        )
 
 
 def _is_whole(model: str, *needs: str) -> None:
@@ -136,8 +156,12 @@ def _repository(model: str, pretrained: str) -> str:
     tags = open_clip.list_pretrained_tags_by_model(model)
     if pretrained not in tags:
         near = difflib.get_close_matches(pretrained, tags, cutoff=0.4) or tags
-        raise ValueError(f"unknown weights {pretrained!r} for {model}: open_clip has {', '.join(near) or 'none'}")
+        raise ValueError(
+            f"unknown weights {pretrained!r} for {model}: open_clip has {', '.join(near) or 'none'}"
+        )
     repo = str(open_clip.get_pretrained_cfg(model, pretrained).get("hf_hub", ""))
     if not repo:
-        raise ValueError(f"{model}/{pretrained} is published only as a pickle: convert it to safetensors in a folder")
+        raise ValueError(
+            f"{model}/{pretrained} is published only as a pickle: convert it to safetensors in a folder"
+        )
     return "/".join(repo.split("/")[:2])

@@ -14,7 +14,9 @@ from typing import Any
 CONFIG = "open_clip_config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 TOKENIZER_OPTIONS = {"clean": str, "strip_sep_token": bool, "language": str}
-NAME = re.compile(r"[\w.+-]*")  # of an architecture, an activation, …; no repository, path or address
+NAME = re.compile(
+    r"[\w.+-]*"
+)  # of an architecture, an activation, …; no repository, path or address
 FURTHER = ("hf_model_name", "timm_model_name")  # models that a tower is made from
 TOWERS = ("vision_cfg", "text_cfg")
 
@@ -23,11 +25,17 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The checked configuration of a model's folder; ValueError where it would load anything else."""
     path = folder / CONFIG
     if not path.is_file():
-        raise FileNotFoundError(f"no {CONFIG} in {folder}: a model's folder holds it beside its .safetensors weights")
+        raise FileNotFoundError(
+            f"no {CONFIG} in {folder}: a model's folder holds it beside its .safetensors weights"
+        )
     config = _read(path)
     model = config.get("model_cfg")
-    if not isinstance(model, dict) or not all(isinstance(model.get(tower), dict) for tower in TOWERS):
-        raise ValueError(f"{path}: expected model_cfg with vision_cfg and text_cfg, found {_short(model)}")
+    if not isinstance(model, dict) or not all(
+        isinstance(model.get(tower), dict) for tower in TOWERS
+    ):
+        raise ValueError(
+            f"{path}: expected model_cfg with vision_cfg and text_cfg, found {_short(model)}"
+        )
     _check_tokenizer_options(path, model["text_cfg"])
     for key, value in _strings(model):
         _check_name(path, key, value)
@@ -46,7 +54,9 @@ def _check_tokenizer_options(path: Path, text: dict[str, Any]) -> None:
     options = text.get("tokenizer_kwargs") or {}
     wanted = ", ".join(TOKENIZER_OPTIONS)
     if not isinstance(options, dict):
-        raise ValueError(f"{path}: expected text_cfg.tokenizer_kwargs with {wanted}, found {_short(options)}")
+        raise ValueError(
+            f"{path}: expected text_cfg.tokenizer_kwargs with {wanted}, found {_short(options)}"
+        )
     for name, value in options.items():
         if not isinstance(value, TOKENIZER_OPTIONS.get(name, ())):
             raise ValueError(
@@ -64,7 +74,9 @@ def _check_name(path: Path, key: str, value: str) -> None:
             "whole in one folder or repository"
         )
     if not NAME.fullmatch(value):
-        found = "a repository, a path or an address" if key in FURTHER else "something else"
+        found = (
+            "a repository, a path or an address" if key in FURTHER else "something else"
+        )
         raise ValueError(
             f"{path}: expected a name as {key}, found {found}: {_short(value)}; use a model that is whole in one "
             "folder or repository"
@@ -106,9 +118,13 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected JSON ({error}): get the model's files again") from None
+        raise ValueError(
+            f"{path}: expected JSON ({error}): get the model's files again"
+        ) from None
     if not isinstance(found, dict):
-        raise ValueError(f"{path}: expected a JSON object, found {_short(found)}: get the model's files again")
+        raise ValueError(
+            f"{path}: expected a JSON object, found {_short(found)}: get the model's files again"
+        )
     return found
 
 

@@ -68,10 +68,19 @@ def publish_hub(
         raise ValueError(f"expected a repository as NAMESPACE/NAME, found {repo!r}")
     twigma.check_files(release)
     check_privacy(release)
-    api = HfApi(endpoint=endpoint, token=token, library_name="twigma", library_version=twigma.__version__)
+    api = HfApi(
+        endpoint=endpoint,
+        token=token,
+        library_name="twigma",
+        library_version=twigma.__version__,
+    )
     with _translate_errors(repo):
         found, head = compare(api, release, repo)
-        return _carry_out(api, release, found, head, gated=gated, private=private) if go else found
+        return (
+            _carry_out(api, release, found, head, gated=gated, private=private)
+            if go
+            else found
+        )
 
 
 def compare(api: HfApi, release: Path, repo: str) -> tuple[Publication, str | None]:
@@ -79,29 +88,57 @@ def compare(api: HfApi, release: Path, repo: str) -> tuple[Publication, str | No
     local = {"MANIFEST.json", *twigma.read_manifest(release)["files"]}
     tag = f"v{twigma.read_manifest(release)['version']}"
     try:
-        head = within(ANSWER_SECONDS, lambda: api.repo_info(repo, repo_type="dataset", files_metadata=True), repo)
+        head = within(
+            ANSWER_SECONDS,
+            lambda: api.repo_info(repo, repo_type="dataset", files_metadata=True),
+            repo,
+        )
     except RepositoryNotFoundError:
         sending = sum((release / path).stat().st_size for path in local)
-        return Publication(repo, tag, False, False, dict.fromkeys(sorted(local), "new"), sending), None
+        return Publication(
+            repo, tag, False, False, dict.fromkeys(sorted(local), "new"), sending
+        ), None
     files = _states(release, local, head)
-    if foreign := [path for path in files if path not in local and not FILES.fullmatch(path)]:
-        raise ValueError(f"{repo} holds {foreign[0]!r}, which is of no release: publish to another repository")
-    refs = within(ANSWER_SECONDS, lambda: api.list_repo_refs(repo, repo_type="dataset"), repo)
+    if foreign := [
+        path for path in files if path not in local and not FILES.fullmatch(path)
+    ]:
+        raise ValueError(
+            f"{repo} holds {foreign[0]!r}, which is of no release: publish to another repository"
+        )
+    refs = within(
+        ANSWER_SECONDS, lambda: api.list_repo_refs(repo, repo_type="dataset"), repo
+    )
     tagged = tag in {ref.name for ref in refs.tags}
     if tagged:
-        at_tag = api.repo_info(repo, repo_type="dataset", revision=tag, files_metadata=True)
-        if differing := [path for path, state in _states(release, local, at_tag).items() if state != "unchanged"]:
+        at_tag = api.repo_info(
+            repo, repo_type="dataset", revision=tag, files_metadata=True
+        )
+        if differing := [
+            path
+            for path, state in _states(release, local, at_tag).items()
+            if state != "unchanged"
+        ]:
             raise ValueError(
                 f"{repo} has {tag} already, with another {differing[0]}: make the release again under a new "
                 "--release-version"
             )
-        files = dict.fromkeys(sorted(local), "unchanged")  # a later version may stand at the head: it stays
-    sending = sum((release / path).stat().st_size for path, state in files.items() if state in ("new", "changed"))
+        files = dict.fromkeys(
+            sorted(local), "unchanged"
+        )  # a later version may stand at the head: it stays
+    sending = sum(
+        (release / path).stat().st_size
+        for path, state in files.items()
+        if state in ("new", "changed")
+    )
     return Publication(repo, tag, True, tagged, files, sending), head.sha
 
 
 def _states(release: Path, local: set[str], remote: Any) -> dict[str, str]:
-    there = {file.rfilename: file for file in remote.siblings if file.rfilename not in OF_THE_HUB}
+    there = {
+        file.rfilename: file
+        for file in remote.siblings
+        if file.rfilename not in OF_THE_HUB
+    }
     states = {path: _state(release / path, there.get(path)) for path in sorted(local)}
     return states | dict.fromkeys(sorted(set(there) - local), "removed")
 
@@ -112,18 +149,28 @@ def _state(path: Path, remote: Any) -> str:
         return "new"
     if remote.lfs is not None:
         return "unchanged" if remote.lfs.sha256 == twigma.sha256(path) else "changed"
-    same = remote.size == path.stat().st_size and remote.blob_id == git_hash(path.read_bytes())
+    same = remote.size == path.stat().st_size and remote.blob_id == git_hash(
+        path.read_bytes()
+    )
     return "unchanged" if same else "changed"
 
 
 def _carry_out(
-    api: HfApi, release: Path, found: Publication, head: str | None, *, gated: str, private: bool
+    api: HfApi,
+    release: Path,
+    found: Publication,
+    head: str | None,
+    *,
+    gated: str,
+    private: bool,
 ) -> Publication:
     repo = found.repo
     if not found.exists:
         api.create_repo(repo, repo_type="dataset", private=private)
         head = api.repo_info(repo, repo_type="dataset").sha
-    api.update_repo_settings(repo, repo_type="dataset", gated=False if gated == "none" else gated)  # type: ignore[arg-type]
+    api.update_repo_settings(
+        repo, repo_type="dataset", gated=False if gated == "none" else gated
+    )  # type: ignore[arg-type]
     if found.changes:
         api.upload_folder(
             repo_id=repo,
@@ -131,13 +178,20 @@ def _carry_out(
             folder_path=release,
             commit_message=f"Release {found.tag}",
             parent_commit=head,
-            delete_patterns=[path for path, state in found.files.items() if state == "removed"] or None,
+            delete_patterns=[
+                path for path, state in found.files.items() if state == "removed"
+            ]
+            or None,
         )
     if not found.tagged:
         now, _ = compare(api, release, repo)
         if now.changes:
-            raise RuntimeError(f"{repo}: {now.changes[0]} is not what was sent: somebody else writes there; run again")
-        api.create_tag(repo, repo_type="dataset", tag=found.tag, tag_message=f"Release {found.tag}")
+            raise RuntimeError(
+                f"{repo}: {now.changes[0]} is not what was sent: somebody else writes there; run again"
+            )
+        api.create_tag(
+            repo, repo_type="dataset", tag=found.tag, tag_message=f"Release {found.tag}"
+        )
     return replace(found, done=True)
 
 
@@ -147,7 +201,10 @@ def _translate_errors(repo: str) -> Iterator[None]:
     try:
         yield
     except HfHubHTTPError as error:
-        status, said = error.response.status_code, error.server_message or str(error).splitlines()[0]
+        status, said = (
+            error.response.status_code,
+            error.server_message or str(error).splitlines()[0],
+        )
         if status in (401, 403):
             raise PermissionError(
                 f"the Hub does not let this token write to {repo} (HTTP {status}: {said}): `hf auth login` with a "
@@ -157,6 +214,10 @@ def _translate_errors(repo: str) -> Iterator[None]:
             raise RuntimeError(
                 f"{repo} was changed meanwhile (HTTP {status}: {said}): look at it, then run again"
             ) from None
-        raise OSError(f"the Hub answers HTTP {status} for {repo}: {said}; run again to go on") from None
+        raise OSError(
+            f"the Hub answers HTTP {status} for {repo}: {said}; run again to go on"
+        ) from None
     except httpx2.HTTPError as error:
-        raise OSError(f"no connection to the Hub ({type(error).__name__}: {error}); run again to go on") from None
+        raise OSError(
+            f"no connection to the Hub ({type(error).__name__}: {error}); run again to go on"
+        ) from None

@@ -72,20 +72,32 @@ def publish_zenodo(
         return _carry_out(zenodo, release, version, record, creators)
 
 
-def _carry_out(zenodo: "Zenodo", release: Path, version: str, record: str | None, creators: Sequence[str]) -> Deposit:
+def _carry_out(
+    zenodo: "Zenodo",
+    release: Path,
+    version: str,
+    record: str | None,
+    creators: Sequence[str],
+) -> Deposit:
     draft = zenodo.draft(record, version, creators)
     doi = zenodo.reserve_doi(draft)
     write_doi(release, doi)
     found = _compare(release, version, draft | {"files": zenodo.files(draft)})
     zenodo.describe(draft, version)
-    with tqdm(total=found.sending, desc="send", unit="B", unit_scale=True, mininterval=0.5) as bar:
+    with tqdm(
+        total=found.sending, desc="send", unit="B", unit_scale=True, mininterval=0.5
+    ) as bar:
         for name, path in _local(release).items():
             if found.files[name] != "unchanged":
                 zenodo.send(draft, name, path, bar)
     for name in (name for name, state in found.files.items() if state == "removed"):
         zenodo.remove(draft, name)
-    if left := _compare(release, version, draft | {"files": zenodo.files(draft)}).changes:
-        raise OSError(f"{left[0]} is not in record {draft['id']} as it was sent: run again to send it once more")
+    if left := _compare(
+        release, version, draft | {"files": zenodo.files(draft)}
+    ).changes:
+        raise OSError(
+            f"{left[0]} is not in record {draft['id']} as it was sent: run again to send it once more"
+        )
     zenodo.publish(draft)
     return replace(found, doi=doi, published=True)
 
@@ -93,13 +105,18 @@ def _carry_out(zenodo: "Zenodo", release: Path, version: str, record: str | None
 def write_doi(release: Path, doi: str) -> None:
     """Write the DOI into the card of a release, and the card's new hash into MANIFEST.json."""
     card = release / "README.md"
-    text = DOI.sub(f"DOI: [{doi}](https://doi.org/{doi})", card.read_text("utf-8"), count=1)
+    text = DOI.sub(
+        f"DOI: [{doi}](https://doi.org/{doi})", card.read_text("utf-8"), count=1
+    )
     if text == card.read_text("utf-8"):
         return
     with atomic(card) as partial:
         partial.write_text(text, "utf-8")
     manifest = twigma.read_manifest(release)
-    manifest["files"]["README.md"] = {"bytes": card.stat().st_size, "sha256": twigma.sha256(card)}
+    manifest["files"]["README.md"] = {
+        "bytes": card.stat().st_size,
+        "sha256": twigma.sha256(card),
+    }
     write_json(release / "MANIFEST.json", manifest)
 
 
@@ -111,17 +128,34 @@ def _local(release: Path) -> dict[str, Path]:
 
 def _compare(release: Path, version: str, remote: dict[str, Any] | None) -> Deposit:
     local = _local(release)
-    there = {str(file["key"]): str(file.get("checksum")) for file in (remote or {}).get("files", [])}
+    there = {
+        str(file["key"]): str(file.get("checksum"))
+        for file in (remote or {}).get("files", [])
+    }
     states = {name: _state(path, there.get(name)) for name, path in local.items()}
-    sending = sum(local[name].stat().st_size for name, state in states.items() if state != "unchanged")
+    sending = sum(
+        local[name].stat().st_size
+        for name, state in states.items()
+        if state != "unchanged"
+    )
     states |= dict.fromkeys(sorted(set(there) - set(local)), "removed")
     doi = str(((remote or {}).get("pids") or {}).get("doi", {}).get("identifier", ""))
-    done = bool(remote and remote["is_published"] and remote["metadata"].get("version") == version)
-    return Deposit(version, str(remote["id"]) if remote else "", doi, states, sending, done)
+    done = bool(
+        remote
+        and remote["is_published"]
+        and remote["metadata"].get("version") == version
+    )
+    return Deposit(
+        version, str(remote["id"]) if remote else "", doi, states, sending, done
+    )
 
 
 def _state(path: Path, checksum: str | None) -> str:
     if checksum is None:
         return "new"
     with path.open("rb") as file:
-        return "unchanged" if checksum == f"md5:{hashlib.file_digest(file, 'md5').hexdigest()}" else "changed"
+        return (
+            "unchanged"
+            if checksum == f"md5:{hashlib.file_digest(file, 'md5').hexdigest()}"
+            else "changed"
+        )

@@ -11,9 +11,20 @@ from typing import Any
 
 from twigma.builder.references import diffusiondb, file_readers
 from twigma.builder.references.catalogue import TABLE, Known
-from twigma.builder.references.folder import add_images, add_texts, add_vectors, embed_texts, pack
+from twigma.builder.references.folder import (
+    add_images,
+    add_texts,
+    add_vectors,
+    embed_texts,
+    pack,
+)
 from twigma.builder.references.hub_files import hub_file
-from twigma.builder.references.model_choice import choose_model, require_same_model, stated_model, studied_model
+from twigma.builder.references.model_choice import (
+    choose_model,
+    require_same_model,
+    stated_model,
+    studied_model,
+)
 from twigma.builder.references.record import Record, open_record
 from twigma.builder.references.sources import commit_of, new_files
 from twigma.builder.stages.embed import embed_shards
@@ -55,10 +66,18 @@ def add_reference(
     another model than that of `like`.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name) or name == "twigma":
-        raise ValueError(f"expected a name of letters, digits, - and _ other than twigma, found {name!r}")
+        raise ValueError(
+            f"expected a name of letters, digits, - and _ other than twigma, found {name!r}"
+        )
     known = _known(name, sources, files)
     record = open_record(refs / name, known, role, licence)
-    ask = _Ask(group or known.group, column or known.column, model or known.model, like, known.whole_words)
+    ask = _Ask(
+        group or known.group,
+        column or known.column,
+        model or known.model,
+        like,
+        known.whole_words,
+    )
     _check_model(record, ask, _kinds(known, sources, ask.column))
     record.write()  # before anything else is there, so that a stopped run finds its folder again
     if known.name == "diffusiondb" and not sources:
@@ -87,14 +106,18 @@ def _known(name: str, sources: Sequence[str], files: Sequence[str]) -> Known:
     if sources:
         return Known(name, "", "", "not stated", "", files=tuple(files))
     if name not in TABLE:
-        raise ValueError(f"no reference set {name!r} is known: give PATH or ORG/NAME too, or one of {', '.join(TABLE)}")
+        raise ValueError(
+            f"no reference set {name!r} is known: give PATH or ORG/NAME too, or one of {', '.join(TABLE)}"
+        )
     return TABLE[name]
 
 
 def _kinds(known: Known, sources: Sequence[str], column: str | None) -> set[str]:
     """What will be taken in, as far as it is known before anything is fetched."""
     here = [Path(source) for source in sources if Path(source).exists()]
-    return {file_readers.kind_of(path, column) for path in here} | ({known.kind} if known.kind else set())
+    return {file_readers.kind_of(path, column) for path in here} | (
+        {known.kind} if known.kind else set()
+    )
 
 
 def _check_model(record: Record, ask: _Ask, kinds: set[str]) -> None:
@@ -116,7 +139,9 @@ def _take(record: Record, ask: _Ask, key: str, path: Path) -> None:
     facts = {"sha256": file_sha256(path)} if path.is_file() else {}
     if facts and record.files.get(key, {}).get("sha256") == facts["sha256"]:
         return
-    take = {"images": _take_images, "embeddings": _take_vectors, "texts": _take_texts}[kind]
+    take = {"images": _take_images, "embeddings": _take_vectors, "texts": _take_texts}[
+        kind
+    ]
     record.took(key, take(record, ask, path) | facts)
     if path.parent == record.downloads:
         path.unlink(missing_ok=True)
@@ -126,7 +151,11 @@ def _take_images(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
     label = ask.group or "group"
     if path.suffix.lower() == ".parquet":
         rows = file_readers.image_rows(path, ask.column, ask.group)
-        path, without = pack(record.folder, path.stem, ((name, data, {label: text}) for name, data, text in rows))
+        path, without = pack(
+            record.folder,
+            path.stem,
+            ((name, data, {label: text}) for name, data, text in rows),
+        )
         record.count("rows without an image", without)
     elif path.parent == record.downloads:
         goal = record.folder.absolute() / "shards" / f"from_{path.name}"
@@ -140,11 +169,15 @@ def _take_images(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
 
 def _take_vectors(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
     if ask.model is None:
-        raise ValueError(f"{path} holds embeddings: say with --model which model made them, such as ViT-L-14/openai")
+        raise ValueError(
+            f"{path} holds embeddings: say with --model which model made them, such as ViT-L-14/openai"
+        )
     folder, ours = studied_model(ask.like)
     made_by = stated_model(ask.model)
     require_same_model(made_by, ours, folder)
-    require_same_model(made_by, record.about.setdefault("model", made_by), record.folder)
+    require_same_model(
+        made_by, record.about.setdefault("model", made_by), record.folder
+    )
     made_from = made_by | {"file": path.stem, "sha256_of_file": file_sha256(path)}
     first = sum(int(facts.get("parts", 0)) for facts in record.files.values())
     blocks = file_readers.vectors(path, ask.column)
@@ -162,19 +195,33 @@ def _take_texts(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
 
 
 def _diffusiondb(
-    record: Record, known: Known, parts: Sequence[int], revision: str | None, endpoint: str | None
+    record: Record,
+    known: Known,
+    parts: Sequence[int],
+    revision: str | None,
+    endpoint: str | None,
 ) -> None:
     """Take parts that are not there; the metadata stays, as it says what to leave out of further ones."""
     commit = commit_of(record, known.repo, revision, endpoint)
     record.is_of("images", record.folder)
-    keys = {part: f"{known.repo}@{commit}/{diffusiondb.part_file(part)}" for part in parts}
+    keys = {
+        part: f"{known.repo}@{commit}/{diffusiondb.part_file(part)}" for part in parts
+    }
     due = [part for part in parts if keys[part] not in record.files]
     if not due:
         return
-    metadata = hub_file(known.repo, diffusiondb.METADATA, commit, record.downloads, endpoint)
+    metadata = hub_file(
+        known.repo, diffusiondb.METADATA, commit, record.downloads, endpoint
+    )
     for part in due:
-        path = hub_file(known.repo, diffusiondb.part_file(part), commit, record.downloads, endpoint)
-        tar, left_out = pack(record.folder, path.stem, diffusiondb.images(path, diffusiondb.blurred(metadata, part)))
+        path = hub_file(
+            known.repo, diffusiondb.part_file(part), commit, record.downloads, endpoint
+        )
+        tar, left_out = pack(
+            record.folder,
+            path.stem,
+            diffusiondb.images(path, diffusiondb.blurred(metadata, part)),
+        )
         added = add_images(record.folder, record.name, [tar], known.group)
         record.count("images", added["images"])
         record.count("images that cannot be read", added["failed"])
@@ -186,7 +233,9 @@ def _diffusiondb(
     richest = diffusiondb.prompts_by_part(metadata)
     best = ", ".join(f"{part} ({count})" for part, count in list(richest.items())[:5])
     have = sum(richest.get(part, 0) for part in parts)
-    record.notes.append(f"prompts with ten images, which Fig 3c needs: {have} in these parts; most in {best}")
+    record.notes.append(
+        f"prompts with ten images, which Fig 3c needs: {have} in these parts; most in {best}"
+    )
 
 
 # ------------------------------------------------------------------ embedding
@@ -199,6 +248,12 @@ def _embed(record: Record, ask: _Ask, device: str | None) -> None:
     record.write()
     spelt = (chosen.model, chosen.pretrained, device, None)
     if record.about["kind"] == "images":
-        record.count("images embedded", embed_shards(record.folder, *spelt, revision=chosen.revision))
+        record.count(
+            "images embedded",
+            embed_shards(record.folder, *spelt, revision=chosen.revision),
+        )
     else:
-        record.count("texts embedded", embed_texts(record.folder, made_from, *spelt, revision=chosen.revision))
+        record.count(
+            "texts embedded",
+            embed_texts(record.folder, made_from, *spelt, revision=chosen.revision),
+        )

@@ -25,7 +25,10 @@ PARTS = 2000
 BLURRED = 2.0
 SETTINGS = {"p": "prompt", "se": "seed", "c": "cfg", "st": "step", "sa": "sampler"}
 IMAGES = 10  # of a prompt that Fig 3c can use
-MAX_JSON, MAX_IMAGE = 8_000_000, 100_000_000  # bytes, unpacked; the prompts of a thousand images are about one million
+MAX_JSON, MAX_IMAGE = (
+    8_000_000,
+    100_000_000,
+)  # bytes, unpacked; the prompts of a thousand images are about one million
 
 
 def parts_of(text: str) -> list[int]:
@@ -35,7 +38,9 @@ def parts_of(text: str) -> list[int]:
         found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", piece)
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
         if not 1 <= first <= last <= PARTS:
-            raise ValueError(f"--parts: expected numbers of parts from 1 to {PARTS} such as 1,4-6, found {text!r}")
+            raise ValueError(
+                f"--parts: expected numbers of parts from 1 to {PARTS} such as 1,4-6, found {text!r}"
+            )
         numbers |= set(range(first, last + 1))
     return sorted(numbers)
 
@@ -48,7 +53,11 @@ def part_file(part: int) -> str:
 def blurred(metadata: Path, part: int) -> set[str]:
     """File names of the images of a part that were blurred as NSFW."""
     chosen = [("part_id", "==", part), ("image_nsfw", "==", BLURRED)]
-    return set(pq.read_table(metadata, columns=["image_name"], filters=chosen)["image_name"].to_pylist())
+    return set(
+        pq.read_table(metadata, columns=["image_name"], filters=chosen)[
+            "image_name"
+        ].to_pylist()
+    )
 
 
 def prompts_by_part(metadata: Path) -> dict[int, int]:
@@ -57,11 +66,19 @@ def prompts_by_part(metadata: Path) -> dict[int, int]:
     table = table.filter(pc.not_equal(pc.fill_null(table["image_nsfw"], 0), BLURRED))
     counted = table.group_by(["part_id", "prompt"]).aggregate([([], "count_all")])
     many = counted.filter(pc.greater_equal(counted["count_all"], IMAGES))
-    found = many.group_by("part_id").aggregate([([], "count_all")]).sort_by([("count_all", "descending")])
-    return dict(zip(found["part_id"].to_pylist(), found["count_all"].to_pylist(), strict=True))
+    found = (
+        many.group_by("part_id")
+        .aggregate([([], "count_all")])
+        .sort_by([("count_all", "descending")])
+    )
+    return dict(
+        zip(found["part_id"].to_pylist(), found["count_all"].to_pylist(), strict=True)
+    )
 
 
-def images(path: Path, left_out: set[str]) -> Iterator[tuple[str, bytes | None, dict[str, Any]]]:
+def images(
+    path: Path, left_out: set[str]
+) -> Iterator[tuple[str, bytes | None, dict[str, Any]]]:
     """Name, bytes (None for those `left_out`) and settings of every image of a zipped part; ValueError when damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -71,29 +88,44 @@ def images(path: Path, left_out: set[str]) -> Iterator[tuple[str, bytes | None, 
                 name = PurePosixPath(info.filename).name
                 total += info.file_size
                 if total > most:
-                    raise ValueError(f"{path.name} would unpack to over {most:,} bytes, {RATIO} times its size")
+                    raise ValueError(
+                        f"{path.name} would unpack to over {most:,} bytes, {RATIO} times its size"
+                    )
                 if name in settings:
                     data = None if name in left_out else _read(archive, info, MAX_IMAGE)
                     yield Path(name).stem, data, settings[name]
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         path.unlink()
-        raise ValueError(f"{path.name} is damaged ({error}): it is deleted, run again to fetch it anew") from None
+        raise ValueError(
+            f"{path.name} is damaged ({error}): it is deleted, run again to fetch it anew"
+        ) from None
 
 
 def _settings(archive: zipfile.ZipFile, path: Path) -> dict[str, dict[str, Any]]:
     """Prompt and settings by file name, from the part's JSON."""
     found = [info for info in archive.infolist() if info.filename.endswith(".json")]
     if len(found) != 1:
-        raise ValueError(f"{path.name}: expected one .json with the prompts, found {[i.filename for i in found]}")
+        raise ValueError(
+            f"{path.name}: expected one .json with the prompts, found {[i.filename for i in found]}"
+        )
     texts = load_json(_read(archive, found[0], MAX_JSON))
-    if not isinstance(texts, dict) or not all(isinstance(text, dict) for text in texts.values()):
-        raise ValueError(f"{path.name}: expected the settings of each image in {found[0].filename}, found other JSON")
-    return {name: {long: text.get(short) for short, long in SETTINGS.items()} for name, text in texts.items()}
+    if not isinstance(texts, dict) or not all(
+        isinstance(text, dict) for text in texts.values()
+    ):
+        raise ValueError(
+            f"{path.name}: expected the settings of each image in {found[0].filename}, found other JSON"
+        )
+    return {
+        name: {long: text.get(short) for short, long in SETTINGS.items()}
+        for name, text in texts.items()
+    }
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
     if info.file_size > limit:
-        raise ValueError(f"{info.filename} would unpack to {info.file_size:,} bytes: more than {limit:,}")
+        raise ValueError(
+            f"{info.filename} would unpack to {info.file_size:,} bytes: more than {limit:,}"
+        )
     return archive.read(safe_member(archive, info.filename, info.filename))
 
 
@@ -123,6 +155,11 @@ def _generations(shard: shards.Shard) -> Iterator[tuple[str, str]]:
     places = shards.tar_places(shard.tar)
     rows = read_parquet(shard.sidecar, columns=["image_name", "member", "status"])
     with shards.mapped(shard.tar) as data:
-        for row in rows.filter(pc.equal(rows["status"], pa.scalar("success"))).to_pylist():
+        for row in rows.filter(
+            pc.equal(rows["status"], pa.scalar("success"))
+        ).to_pylist():
             at, size = places[str(PurePosixPath(row["member"]).with_suffix(".json"))]
-            yield row["image_name"], json.dumps(json.loads(data[at : at + size]), sort_keys=True)
+            yield (
+                row["image_name"],
+                json.dumps(json.loads(data[at : at + size]), sort_keys=True),
+            )

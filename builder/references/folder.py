@@ -37,7 +37,10 @@ def pack(work: Path, stem: str, rows: Rows) -> tuple[Path, int]:
     """A tar of images in the set's shards, each with its facts as JSON beside it; and how many rows had no bytes."""
     path = work.absolute() / "shards" / f"from_{stem}.tar"
     without, taken = 0, set[str]()
-    with atomic(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with (
+        atomic(path) as partial,
+        tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
         for name, data, facts in rows:
             if data is None:
                 without += 1
@@ -56,12 +59,18 @@ def _append(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(member, io.BytesIO(data))
 
 
-def add_images(work: Path, name: str, paths: Sequence[Path], group: str | None) -> dict[str, int]:
+def add_images(
+    work: Path, name: str, paths: Sequence[Path], group: str | None
+) -> dict[str, int]:
     """Take tars and images into the set; counts of what was added and of what was not."""
     report = add_tars(work, paths, group)
     table = read_parquet(work / "images.parquet")
     if set(table["source"].to_pylist()) - {name}:
-        write_parquet(work / "images.parquet", columns.add(table, source=[name] * len(table)), private=True)
+        write_parquet(
+            work / "images.parquet",
+            columns.add(table, source=[name] * len(table)),
+            private=True,
+        )
     return {key: int(pc.sum(report[key]).as_py() or 0) for key in ("images", "failed")}
 
 
@@ -69,7 +78,11 @@ def add_images(work: Path, name: str, paths: Sequence[Path], group: str | None) 
 
 
 def add_vectors(
-    work: Path, name: str, blocks: Iterable[tuple[list[str] | None, np.ndarray]], made_from: dict[str, Any], first: int
+    work: Path,
+    name: str,
+    blocks: Iterable[tuple[list[str] | None, np.ndarray]],
+    made_from: dict[str, Any],
+    first: int,
 ) -> tuple[int, int]:
     """Write given vectors as parts of `columns/embed` from number `first` on, at norm 1, and their rows; how many.
 
@@ -80,9 +93,13 @@ def add_vectors(
     with Workspace(work).lock_shards():
         for number, (names, rows) in enumerate(blocks, first):
             start = len(added)
-            found = names or [f"{made_from['file']}_{start + at:07}" for at in range(len(rows))]
+            found = names or [
+                f"{made_from['file']}_{start + at:07}" for at in range(len(rows))
+            ]
             unit, unusable = _unit(rows)
-            part = pa.table({"image_name": found, "embedding": as_column(unit, unusable)})
+            part = pa.table(
+                {"image_name": found, "embedding": as_column(unit, unusable)}
+            )
             path = work / "columns" / "embed" / f"{number:05}.arrow"
             write_part(path, part, made_from | {"rows": [start, len(rows)]})
             added += found
@@ -103,7 +120,11 @@ def add_texts(work: Path, name: str, texts: Sequence[str], stem: str) -> int:
     """Write texts as rows of the set; how many."""
     names = [f"{stem}_{at:06}" for at in range(len(texts))]
     with Workspace(work).lock_shards():
-        _extend(work, name, pa.table({"image_name": names, "text": pa.array(texts, pa.string())}))
+        _extend(
+            work,
+            name,
+            pa.table({"image_name": names, "text": pa.array(texts, pa.string())}),
+        )
     return len(names)
 
 
@@ -111,16 +132,24 @@ def _extend(work: Path, name: str, rows: pa.Table) -> None:
     """Add rows to images.parquet, every one under a name of its own."""
     path = work / "images.parquet"
     table = read_parquet(path) if path.exists() else rows.slice(0, 0)
-    names = pa.concat_tables([table.select(["image_name"]), rows.select(["image_name"])])["image_name"]
+    names = pa.concat_tables(
+        [table.select(["image_name"]), rows.select(["image_name"])]
+    )["image_name"]
     if len(pc.unique(names)) != len(names):
         counts = pc.value_counts(names.combine_chunks())
         twice = counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"]
-        raise ValueError(f"{path}: two rows would have the name {twice}: names must differ within a reference set")
+        raise ValueError(
+            f"{path}: two rows would have the name {twice}: names must differ within a reference set"
+        )
     made = columns.add(rows, id=rows["image_name"], source=[name] * len(rows))
-    write_parquet(path, pa.concat_tables([table, made], promote_options="default"), private=True)
+    write_parquet(
+        path, pa.concat_tables([table, made], promote_options="default"), private=True
+    )
 
 
-def embed_texts(work: Path, made_from: dict[str, Any], *model: Any, revision: str | None) -> int:
+def embed_texts(
+    work: Path, made_from: dict[str, Any], *model: Any, revision: str | None
+) -> int:
     """Encode texts of the set by CLIP's text half into `columns/embed_text`, unless that is done; how many now.
 
     Of more than 2,000 texts, passages of ten in a row are drawn: Fig 3d compares no more, and resamples by passages.
@@ -135,7 +164,12 @@ def embed_texts(work: Path, made_from: dict[str, Any], *model: Any, revision: st
     texts = table["text"].to_pylist()
     rows = encode_all(texts, encode, work.name)
     tokens = token_counter(find_model(model[0], model[1], revision, work))
-    made = pa.table({"image_name": table["image_name"].combine_chunks(), "embedding": as_column(rows)})
+    made = pa.table(
+        {
+            "image_name": table["image_name"].combine_chunks(),
+            "embedding": as_column(rows),
+        }
+    )
     made = made.append_column("tokens", pa.array(map(tokens, texts), pa.int32()))
     write_part(part, made, provenance)
     return len(made)
@@ -145,5 +179,8 @@ def _passages(n: int) -> np.ndarray:
     """Rows of the texts to embed: all, or those of random passages, in order."""
     if n <= MOST_TEXTS:
         return np.arange(n)
-    starts = np.random.default_rng(0).permutation(n // PASSAGE)[: MOST_TEXTS // PASSAGE] * PASSAGE
+    starts = (
+        np.random.default_rng(0).permutation(n // PASSAGE)[: MOST_TEXTS // PASSAGE]
+        * PASSAGE
+    )
     return (np.sort(starts)[:, None] + np.arange(PASSAGE)).ravel()

@@ -26,13 +26,23 @@ def matrix(file: "h5py.File", path: Path, column: str | None) -> "h5py.Dataset":
     """The matrix of floats of a file, or the one of that name; ValueError unless it lies in the file itself."""
     import h5py
 
-    names = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
+    names = [
+        name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)
+    ]
     pointing = [name for name in file if name not in names]
-    found = [name for name in names if isinstance(file[name], h5py.Dataset) and file[name].ndim == 2]
+    found = [
+        name
+        for name in names
+        if isinstance(file[name], h5py.Dataset) and file[name].ndim == 2
+    ]
     floats = [name for name in found if file[name].dtype.kind == "f"]
     if (column or "") not in floats and (column or len(floats) != 1):
-        links = f"; {pointing[:5]} are links, which are not followed" if pointing else ""
-        raise ValueError(f"{path}: expected one matrix of floats, found {floats[:20]}{links}; --column says which")
+        links = (
+            f"; {pointing[:5]} are links, which are not followed" if pointing else ""
+        )
+        raise ValueError(
+            f"{path}: expected one matrix of floats, found {floats[:20]}{links}; --column says which"
+        )
     chosen = file[column or floats[0]]
     _check_storage(chosen, path)
     return chosen
@@ -41,12 +51,21 @@ def matrix(file: "h5py.File", path: Path, column: str | None) -> "h5py.Dataset":
 def _check_storage(data: "h5py.Dataset", path: Path) -> None:
     """ValueError where the numbers are not in the file, or far fewer than it says."""
     if data.external or data.is_virtual:
-        raise ValueError(f"{path}: {data.name} takes its numbers from other files, which are not read: copy them in")
-    stored, stated = data.id.get_storage_size(), data.shape[0] * data.shape[1] * data.dtype.itemsize
+        raise ValueError(
+            f"{path}: {data.name} takes its numbers from other files, which are not read: copy them in"
+        )
+    stored, stated = (
+        data.id.get_storage_size(),
+        data.shape[0] * data.shape[1] * data.dtype.itemsize,
+    )
     if not 0 < data.shape[1] <= WIDEST:
-        raise ValueError(f"{path}: expected vectors of 1 to {WIDEST:,} numbers, found {data.shape[1]:,}")
+        raise ValueError(
+            f"{path}: expected vectors of 1 to {WIDEST:,} numbers, found {data.shape[1]:,}"
+        )
     if stated > ceiling(stored) or (stated and not stored):
-        raise ValueError(f"{path}: {data.name} says {stated:,} bytes, {stored:,} are stored: write the file again")
+        raise ValueError(
+            f"{path}: {data.name} says {stated:,} bytes, {stored:,} are stored: write the file again"
+        )
     _check_chunks(data, path)
 
 
@@ -56,14 +75,20 @@ def _check_chunks(data: "h5py.Dataset", path: Path) -> None:
     numbers = [properties.get_filter(at)[0] for at in range(properties.get_nfilters())]
     filters = [NAMES.get(number, str(number)) for number in numbers]
     if others := set(filters) - FILTERS:
-        raise ValueError(f"{path}: {data.name} is packed by {sorted(others)}, expected gzip, lzf or none: write it so")
+        raise ValueError(
+            f"{path}: {data.name} is packed by {sorted(others)}, expected gzip, lzf or none: write it so"
+        )
     size = int(np.prod(data.chunks or (1, 1))) * data.dtype.itemsize
     if size > LARGEST_CHUNK:
-        raise ValueError(f"{path}: {data.name} is in chunks of {size:,} bytes, at most {LARGEST_CHUNK:,} are read")
+        raise ValueError(
+            f"{path}: {data.name} is in chunks of {size:,} bytes, at most {LARGEST_CHUNK:,} are read"
+        )
     for at in range(data.id.get_num_chunks() if data.chunks else 0):
         chunk = data.id.get_chunk_info(at)
         if "gzip" in filters and _inflates_beyond(data, chunk.chunk_offset, size):
-            raise ValueError(f"{path}: {data.name} has a damaged chunk that unpacks to over {size:,} bytes")
+            raise ValueError(
+                f"{path}: {data.name} has a damaged chunk that unpacks to over {size:,} bytes"
+            )
 
 
 def _inflates_beyond(data: "h5py.Dataset", offset: tuple[int, ...], size: int) -> bool:

@@ -13,7 +13,12 @@ from twigma.builder.models.clip_names import MODEL, PRETRAINED, find_model
 from twigma.builder.models.pinned_weights import read_pin, write_pin
 from twigma.core.parts import read_provenance
 
-IDENTITY = ("model", "revision", "sha256", "seed")  # what tells one embedding model from another
+IDENTITY = (
+    "model",
+    "revision",
+    "sha256",
+    "seed",
+)  # what tells one embedding model from another
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,14 @@ def _embedded_by(folder: Path) -> dict[str, Any]:
     manifest = folder / "MANIFEST.json"
     if not manifest.exists():
         return {}
-    return dict(json.loads(manifest.read_text("utf-8")).get("models", {}).get("embed", {}))
+    return dict(
+        json.loads(manifest.read_text("utf-8")).get("models", {}).get("embed", {})
+    )
 
 
-def choose_model(work: Path, like: Path | None, model: str | None) -> tuple[Choice, dict[str, Any]]:
+def choose_model(
+    work: Path, like: Path | None, model: str | None
+) -> tuple[Choice, dict[str, Any]]:
     """The model to embed the set in `work` by, and its provenance; ValueError where it is not that of `like`."""
     folder, ours = studied_model(like)
     choice = _choice_of(ours, folder) if model is None else _parse_choice(model)
@@ -56,7 +65,9 @@ def choose_model(work: Path, like: Path | None, model: str | None) -> tuple[Choi
         pinned = None if folder is None else read_pin(folder, key)
         if pinned is not None and read_pin(work, key) is None:
             write_pin(work, key, pinned)
-    made_from = find_model(choice.model, choice.pretrained, choice.revision, work).made_from()
+    made_from = find_model(
+        choice.model, choice.pretrained, choice.revision, work
+    ).made_from()
     require_same_model(made_from, ours, folder)
     return choice, made_from
 
@@ -80,7 +91,9 @@ def _choice_of(ours: Mapping[str, Any], folder: Path | None) -> Choice:
         return Choice()
     name = str(ours["model"])
     if "sha256" in ours:
-        raise ValueError(f"{folder} was embedded by the model {name} from a local folder: say where it is with --model")
+        raise ValueError(
+            f"{folder} was embedded by the model {name} from a local folder: say where it is with --model"
+        )
     if "revision" in ours and ours.get("repo") == name:
         return Choice(f"hf-hub:{name}", None, str(ours["revision"]))
     architecture, _, tag = name.partition("/")
@@ -94,13 +107,25 @@ def _keys(choice: Choice) -> tuple[str, ...]:
 
 def differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | None:
     """What first tells two embedding models apart, as far as both say; None where nothing does."""
-    return next((key for key in IDENTITY if key in ours and key in theirs and ours[key] != theirs[key]), None)
+    return next(
+        (
+            key
+            for key in IDENTITY
+            if key in ours and key in theirs and ours[key] != theirs[key]
+        ),
+        None,
+    )
 
 
-def require_same_model(theirs: Mapping[str, Any], ours: Mapping[str, Any], folder: Path | None) -> None:
+def require_same_model(
+    theirs: Mapping[str, Any], ours: Mapping[str, Any], folder: Path | None
+) -> None:
     """ValueError unless both embeddings are of one model, as far as each says."""
     if key := differing(theirs, ours):
-        first, second = (f"{found['model']}" + f" ({key} {found[key]})" * (key != "model") for found in (ours, theirs))
+        first, second = (
+            f"{found['model']}" + f" ({key} {found[key]})" * (key != "model")
+            for found in (ours, theirs)
+        )
         raise ValueError(
             f"{folder} was embedded by {first}, this set would be by {second}: embeddings of two models cannot be "
             "compared; embed both by one, or name with --like the folder this set is for"

@@ -54,7 +54,9 @@ class Record:
     def is_of(self, kind: str, path: Path) -> None:
         """ValueError when the set holds another kind of thing than `path` does."""
         if self.about.setdefault("kind", kind) != kind:
-            raise ValueError(f"{path} holds {kind}, but {self.folder} holds {self.about['kind']}: use another name")
+            raise ValueError(
+                f"{path} holds {kind}, but {self.folder} holds {self.about['kind']}: use another name"
+            )
 
     def took(self, key: str, facts: dict[str, Any]) -> None:
         """A file is in the set from now on."""
@@ -68,12 +70,27 @@ class Record:
             write_json(path, self.about)
 
 
-def open_record(folder: Path, known: Known, role: str | None = None, licence: str | None = None) -> Record:
+def open_record(
+    folder: Path, known: Known, role: str | None = None, licence: str | None = None
+) -> Record:
     """The record of a set, or a new one; what the user says of role and licence wins over what is known."""
-    about = {"name": folder.name, "files": {}, "origin": [], "revisions": {}, "listed": {}} | _read(folder)
-    told = {"licence": known.licence, "role": known.role, "note": known.note, "use": known.use}
+    about = {
+        "name": folder.name,
+        "files": {},
+        "origin": [],
+        "revisions": {},
+        "listed": {},
+    } | _read(folder)
+    told = {
+        "licence": known.licence,
+        "role": known.role,
+        "note": known.note,
+        "use": known.use,
+    }
     about = {key: value for key, value in told.items() if value} | about
-    about |= {key: value for key, value in {"role": role, "licence": licence}.items() if value}
+    about |= {
+        key: value for key, value in {"role": role, "licence": licence}.items() if value
+    }
     return Record(folder, about)
 
 
@@ -86,11 +103,17 @@ def _read(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     if not path.exists():
         if (folder / "images.parquet").exists():
-            raise ValueError(f"{folder} is a working folder that `twigma reference add` did not make: use another name")
+            raise ValueError(
+                f"{folder} is a working folder that `twigma reference add` did not make: use another name"
+            )
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ValueError(f"{folder} holds files, and no {NAME} of `twigma reference add`: use another name")
+            raise ValueError(
+                f"{folder} holds files, and no {NAME} of `twigma reference add`: use another name"
+            )
         return {}
     try:
         return dict(json.loads(path.read_text("utf-8")))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): delete {folder} and run again") from None
+        raise ValueError(
+            f"{path} is damaged ({error}): delete {folder} and run again"
+        ) from None

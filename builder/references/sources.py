@@ -8,7 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from twigma.builder.references.catalogue import Known
-from twigma.builder.references.hub_files import dataset_facts, hub_file, hub_files, web_file
+from twigma.builder.references.hub_files import (
+    dataset_facts,
+    hub_file,
+    hub_files,
+    web_file,
+)
 from twigma.builder.references.record import Record
 
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -16,7 +21,11 @@ FILES = ("*.parquet", "*.tar")  # taken of a dataset that is not in the table
 
 
 def new_files(
-    record: Record, known: Known, sources: Sequence[str], revision: str | None, endpoint: str | None
+    record: Record,
+    known: Known,
+    sources: Sequence[str],
+    revision: str | None,
+    endpoint: str | None,
 ) -> Iterator[tuple[str, Path]]:
     """Every file that may be new: what it is called in the record, and where it lies, fetched only now."""
     if known.url:
@@ -29,7 +38,9 @@ def new_files(
         path = Path(source)
         if path.exists() or not REPO.fullmatch(source):
             if path.absolute().parent == record.downloads.absolute():
-                raise ValueError(f"{path} is where downloads are deleted once they are taken in: move it elsewhere")
+                raise ValueError(
+                    f"{path} is where downloads are deleted once they are taken in: move it elsewhere"
+                )
             record.came_from(path.name)
             yield str(path.absolute()), path
         else:
@@ -37,7 +48,11 @@ def new_files(
 
 
 def _of_hub(
-    record: Record, repo: str, patterns: tuple[str, ...], revision: str | None, endpoint: str | None
+    record: Record,
+    repo: str,
+    patterns: tuple[str, ...],
+    revision: str | None,
+    endpoint: str | None,
 ) -> Iterator[tuple[str, Path]]:
     at = f"{repo}@{commit_of(record, repo, revision, endpoint)}"
     listed: dict[str, list[str]] = record.about["listed"]
@@ -46,10 +61,15 @@ def _of_hub(
         listed[asked] = hub_files(repo, at.partition("@")[2], patterns, endpoint)
     for path in listed[asked]:
         if f"{at}/{path}" not in record.files:
-            yield f"{at}/{path}", hub_file(repo, path, at.partition("@")[2], record.downloads, endpoint)
+            yield (
+                f"{at}/{path}",
+                hub_file(repo, path, at.partition("@")[2], record.downloads, endpoint),
+            )
 
 
-def commit_of(record: Record, repo: str, revision: str | None, endpoint: str | None) -> str:
+def commit_of(
+    record: Record, repo: str, revision: str | None, endpoint: str | None
+) -> str:
     """The commit of a dataset this set is made of: the one asked for, the one of before, or the newest."""
     kept: dict[str, str] = record.about["revisions"]
     if repo not in kept or revision not in (None, kept[repo]):

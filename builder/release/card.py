@@ -44,7 +44,9 @@ class Facts:
     near_duplicates: str
     contact: str
     content: str  # SHA-256 over the tables of the release
-    history: Sequence[Mapping[str, Any]] = ()  # newest first, as `changes.history` gives it
+    history: Sequence[
+        Mapping[str, Any]
+    ] = ()  # newest first, as `changes.history` gives it
 
 
 def card(facts: Facts) -> str:
@@ -61,7 +63,9 @@ def card(facts: Facts) -> str:
         embedding_fields=_embedding_fields(facts) if with_embeddings else "",
         funnel=_funnel(facts),
         duplicates=_duplicates(facts.near_duplicates),
-        spark=f"`{sparkline(list(months.values()))}`" if months else "No row has a date.",
+        spark=f"`{sparkline(list(months.values()))}`"
+        if months
+        else "No row has a date.",
         months=_table(("month (UTC)", "posts"), months.items()) if months else "",
         models=_models(facts.models),
         history=_history(facts.history),
@@ -76,8 +80,12 @@ def datasheet(facts: Facts) -> str:
         version=facts.version,
         summary=summary(facts),
         funnel=_funnel(facts),
-        months_span=f"Posts are from {months[0]} to {months[-1]}." if months else "No row has a date.",
-        near=", and nearly equal ones by their embedding" if facts.near_duplicates == "drop" else "",
+        months_span=f"Posts are from {months[0]} to {months[-1]}."
+        if months
+        else "No row has a date.",
+        near=", and nearly equal ones by their embedding"
+        if facts.near_duplicates == "drop"
+        else "",
         models=_models(facts.models),
         contact=facts.contact,
         history=_history(facts.history),
@@ -120,7 +128,10 @@ def header(facts: Facts) -> str:
     ]
     configs[0]["default"] = True
     infos = [
-        {"config_name": name, "features": [_feature(column, facts.dimension) for column in names]}
+        {
+            "config_name": name,
+            "features": [_feature(column, facts.dimension) for column in names],
+        }
         for name, names in fields.items()
     ]
     values = {
@@ -130,7 +141,13 @@ def header(facts: Facts) -> str:
         "annotations_creators": ["machine-generated"],
         "source_datasets": ["original"],
         "task_categories": ["image-feature-extraction", "image-classification"],
-        "tags": ["ai-generated-images", "twitter", "social-media", "clip", "not-for-all-audiences"],
+        "tags": [
+            "ai-generated-images",
+            "twitter",
+            "social-media",
+            "clip",
+            "not-for-all-audiences",
+        ],
         "size_categories": [size_category(len(facts.metadata))],
         "configs": configs,
         "dataset_info": infos,
@@ -160,10 +177,14 @@ def size_category(rows: int) -> str:
 
 def posts_per_month(metadata: pa.Table) -> dict[str, int]:
     """Distinct posts in each UTC month from the first to the last, months without posts included (Figure 1b)."""
-    dated = metadata.select(["id", "created_at"]).filter(metadata["created_at"].is_valid())
+    dated = metadata.select(["id", "created_at"]).filter(
+        metadata["created_at"].is_valid()
+    )
     if not len(dated):
         return {}
-    table = pa.table({"month": pc.strftime(dated["created_at"], format="%Y-%m"), "id": dated["id"]})
+    table = pa.table(
+        {"month": pc.strftime(dated["created_at"], format="%Y-%m"), "id": dated["id"]}
+    )
     counts = table.group_by("month").aggregate([("id", "count_distinct")]).to_pylist()
     found = {row["month"]: row["id_count_distinct"] for row in counts}
     return {month: found.get(month, 0) for month in _months(min(found), max(found))}
@@ -171,7 +192,9 @@ def posts_per_month(metadata: pa.Table) -> dict[str, int]:
 
 def _months(first: str, last: str) -> list[str]:
     start, end = (int(month[:4]) * 12 + int(month[5:]) - 1 for month in (first, last))
-    return [f"{number // 12:04d}-{number % 12 + 1:02d}" for number in range(start, end + 1)]
+    return [
+        f"{number // 12:04d}-{number % 12 + 1:02d}" for number in range(start, end + 1)
+    ]
 
 
 def sparkline(counts: Sequence[int]) -> str:
@@ -186,16 +209,24 @@ def sparkline(counts: Sequence[int]) -> str:
 
 def _funnel(facts: Facts) -> str:
     rows = len(facts.metadata) + sum(facts.dropped.values())
-    lines = [("found: photos on posts", rows), *((f"left out: {name}", -n) for name, n in facts.dropped.items())]
+    lines = [
+        ("found: photos on posts", rows),
+        *((f"left out: {name}", -n) for name, n in facts.dropped.items()),
+    ]
     return _table(("", "rows"), [*lines, ("**released**", len(facts.metadata))])
 
 
 def _history(history: Sequence[Mapping[str, Any]]) -> str:
     """A line a version, newest first."""
     names = ("version", "rows", "added", "removed", "changed")
-    lines = ["| version | images | added | removed | changed |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| version | images | added | removed | changed |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for entry in history:
-        lines.append("| " + " | ".join(_cell(entry.get(name, "")) for name in names) + " |")
+        lines.append(
+            "| " + " | ".join(_cell(entry.get(name, "")) for name in names) + " |"
+        )
     return "\n".join(lines)
 
 
@@ -216,10 +247,19 @@ def _embedding_fields(facts: Facts) -> str:
 
 
 def _models(models: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = [(name, ", ".join(f"{k} `{v}`" for k, v in sorted(facts.items()))) for name, facts in models.items()]
+    rows = [
+        (name, ", ".join(f"{k} `{v}`" for k, v in sorted(facts.items())))
+        for name, facts in models.items()
+    ]
     return _table(("stage", "made with"), rows)
 
 
 def _table(head: tuple[str, str], rows: Any) -> str:
     lines = [f"| {a} | {_cell(b)} |" for a, b in rows]
-    return "\n".join([f"| {head[0]} | {head[1]} |", "|---|---|" if head[1] != "rows" else "|---|---:|", *lines])
+    return "\n".join(
+        [
+            f"| {head[0]} | {head[1]} |",
+            "|---|---|" if head[1] != "rows" else "|---|---:|",
+            *lines,
+        ]
+    )

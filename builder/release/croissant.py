@@ -51,14 +51,18 @@ CONTEXT: dict[str, Any] = {
 }
 
 
-def croissant(files: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> dict[str, Any]:
+def croissant(
+    files: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]
+) -> dict[str, Any]:
     """The JSON-LD of a release: `files` as in MANIFEST.json (path to bytes and sha256), `facts` its name, text, …
 
     One record set per folder of Parquet files, named like the configuration that loads it.
     """
     configs = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
     present = {name: fields for name, fields in configs.items() if _of(name, files)}
-    distribution = [_file(path, files[path]) for name in present for path in _of(name, files)]
+    distribution = [
+        _file(path, files[path]) for name in present for path in _of(name, files)
+    ]
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -97,7 +101,11 @@ def _file_set(config: str) -> dict[str, Any]:
 
 
 def _record_set(config: str, fields: Sequence[str]) -> dict[str, Any]:
-    record_set: dict[str, Any] = {"@type": "cr:RecordSet", "@id": config, "name": config}
+    record_set: dict[str, Any] = {
+        "@type": "cr:RecordSet",
+        "@id": config,
+        "name": config,
+    }
     record_set["field"] = [_field(config, columns.COLUMNS[name]) for name in fields]
     return record_set
 
@@ -109,9 +117,14 @@ def _field(config: str, column: columns.Column) -> dict[str, Any]:
         "name": f"{config}/{column.name}",
         "description": f"{column.doc} ({column.unit})",
         "dataType": _data_type(column.type),
-        "source": {"fileSet": {"@id": f"{config}-files"}, "extract": {"column": column.name}},
+        "source": {
+            "fileSet": {"@id": f"{config}-files"},
+            "extract": {"column": column.name},
+        },
     }
-    return field | ({"repeated": True} if pa.types.is_fixed_size_list(column.type) else {})
+    return field | (
+        {"repeated": True} if pa.types.is_fixed_size_list(column.type) else {}
+    )
 
 
 def _data_type(found: pa.DataType) -> str:

@@ -19,7 +19,9 @@ FILES = re.compile(
 )
 ALLOWED = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
 LINK = r"https?://|\bt\.co/|data:image/"
-MAX_EQUAL_CAPTIONS = 0.01  # a caption may be the words of the post by chance, not one in a hundred
+MAX_EQUAL_CAPTIONS = (
+    0.01  # a caption may be the words of the post by chance, not one in a hundred
+)
 
 
 def check_privacy(folder: Path, texts: pa.ChunkedArray | None = None) -> None:
@@ -27,7 +29,9 @@ def check_privacy(folder: Path, texts: pa.ChunkedArray | None = None) -> None:
 
     `texts` are the posts' texts, in the order of the rows: captions are compared with them.
     """
-    for path in sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()):
+    for path in sorted(
+        path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()
+    ):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() or not FILES.fullmatch(name):
             raise ValueError(f"{path} has no place in a release: take it away")
@@ -42,16 +46,33 @@ def check_privacy(folder: Path, texts: pa.ChunkedArray | None = None) -> None:
 def _check_columns(path: Path, config: str) -> None:
     schema = pq.read_schema(path)
     if list(schema.names) != list(ALLOWED[config]):
-        raise ValueError(f"{path}: only the columns {list(ALLOWED[config])} are public, found {schema.names}")
+        raise ValueError(
+            f"{path}: only the columns {list(ALLOWED[config])} are public, found {schema.names}"
+        )
     columns.require(schema.empty_table(), ALLOWED[config], str(path))
-    table = pq.read_table(path, columns=[name for name in schema.names if pa.types.is_string(schema.field(name).type)])
-    by_hand = pc.equal(table["source"], "local") if "source" in table.column_names else pa.scalar(True)
+    table = pq.read_table(
+        path,
+        columns=[
+            name for name in schema.names if pa.types.is_string(schema.field(name).type)
+        ],
+    )
+    by_hand = (
+        pc.equal(table["source"], "local")
+        if "source" in table.column_names
+        else pa.scalar(True)
+    )
     for name in set(columns.KEY) & set(table.column_names):
-        good = pc.or_(_matches(table[name], IDS), pc.and_(by_hand, _matches(table[name], NAMES)))
+        good = pc.or_(
+            _matches(table[name], IDS), pc.and_(by_hand, _matches(table[name], NAMES))
+        )
         _refuse(table[name], pc.invert(good), f"{path}: {name} is not an id")
     if "all_captions" in table.column_names:
         captions = table["all_captions"]
-        _refuse(captions, pc.match_substring_regex(captions, LINK), f"{path}: a caption holds a link")
+        _refuse(
+            captions,
+            pc.match_substring_regex(captions, LINK),
+            f"{path}: a caption holds a link",
+        )
 
 
 def _matches(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
@@ -61,7 +82,9 @@ def _matches(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
 def _refuse(values: pa.ChunkedArray, bad: pa.ChunkedArray, what: str) -> None:
     found = values.filter(pc.fill_null(bad, False))
     if len(found):
-        raise ValueError(f"{what}: {found[0].as_py()!r} and {len(found) - 1:,} more; nothing was released")
+        raise ValueError(
+            f"{what}: {found[0].as_py()!r} and {len(found) - 1:,} more; nothing was released"
+        )
 
 
 def _check_text(path: Path) -> None:
@@ -75,7 +98,11 @@ def _check_text(path: Path) -> None:
 
 def _check_captions(folder: Path, texts: pa.ChunkedArray) -> None:
     files = sorted((folder / "metadata").glob("*.parquet"))
-    captions = pa.concat_tables(pq.read_table(path, columns=["all_captions"]) for path in files)["all_captions"]
+    captions = pa.concat_tables(
+        pq.read_table(path, columns=["all_captions"]) for path in files
+    )["all_captions"]
     equal = pc.sum(pc.equal(captions, texts)).as_py() or 0
     if equal > MAX_EQUAL_CAPTIONS * len(captions):
-        raise ValueError(f"{equal:,} of {len(captions):,} captions are the text of their post: nothing was released")
+        raise ValueError(
+            f"{equal:,} of {len(captions):,} captions are the text of their post: nothing was released"
+        )

@@ -33,15 +33,30 @@ from twigma.core.safety import owned_folders
 from twigma.rehydrate.posts.removed_ids import Removed, public_list, read_removed
 
 NEAR = ("drop", "keep")
-METADATA_ROWS, EMBEDDING_ROWS, ROW_GROUP = 500_000, 100_000, 50_000  # rows in a file of each, and in a row group
+METADATA_ROWS, EMBEDDING_ROWS, ROW_GROUP = (
+    500_000,
+    100_000,
+    50_000,
+)  # rows in a file of each, and in a row group
 WRITERS = 4
-PROVENANCE = ("shard", "part", "of", "embed", "dedupe", "images", "stored")  # of a part: fingerprints of its inputs
+PROVENANCE = (
+    "shard",
+    "part",
+    "of",
+    "embed",
+    "dedupe",
+    "images",
+    "stored",
+)  # of a part: fingerprints of its inputs
 CODE = (
     "core/columns.py",
     "dataset_card.md",
     "builder/release/datasheet.md",
     "rehydrate/posts/removed_ids.py",
-    *(f"builder/release/{name}.py" for name in ("card", "croissant", "row_filter", "release")),
+    *(
+        f"builder/release/{name}.py"
+        for name in ("card", "croissant", "row_filter", "release")
+    ),
 )
 
 
@@ -87,7 +102,11 @@ def release(
     owned_folders.require_apart(out, work)
     _refuse_foreign(out)
     stages = [name for name in STAGES if name not in without]
-    settings = {"version": version, "near_duplicates": near_duplicates, "nsfw_threshold": nsfw_threshold}
+    settings = {
+        "version": version,
+        "near_duplicates": near_duplicates,
+        "nsfw_threshold": nsfw_threshold,
+    }
     inputs = _inputs(work, stages, settings | {"contact": contact})
     counts = _unchanged(out, inputs)
     if counts is not None:
@@ -112,7 +131,11 @@ def release(
             history=history(out, kept, version),
         )
         _write_texts(folder, facts, removed)
-        _write_manifest(folder, facts, {"inputs": inputs, "settings": settings, "counts": asdict(counts)})
+        _write_manifest(
+            folder,
+            facts,
+            {"inputs": inputs, "settings": settings, "counts": asdict(counts)},
+        )
         check_privacy(folder, kept["text"])
     return counts
 
@@ -120,27 +143,51 @@ def release(
 def models(folder: Path) -> dict[str, Any]:
     """The settings that every part of `columns/NAME/` was made with; ValueError when the model is not the same."""
     parts = [dict(read_provenance(path)) for path in sorted(folder.glob("*.arrow"))]
-    common = {key: value for key, value in parts[0].items() if all(part.get(key) == value for part in parts)}
-    if differing := [key for key in ("model", "revision") if any(key in part and key not in common for part in parts)]:
-        raise ValueError(f"{folder} was made with more than one {differing[0]}: run `twigma {folder.name}` again")
-    return {key: _base_name(value) for key, value in common.items() if key not in PROVENANCE}
+    common = {
+        key: value
+        for key, value in parts[0].items()
+        if all(part.get(key) == value for part in parts)
+    }
+    if differing := [
+        key
+        for key in ("model", "revision")
+        if any(key in part and key not in common for part in parts)
+    ]:
+        raise ValueError(
+            f"{folder} was made with more than one {differing[0]}: run `twigma {folder.name}` again"
+        )
+    return {
+        key: _base_name(value) for key, value in common.items() if key not in PROVENANCE
+    }
 
 
 def _base_name(value: Any) -> Any:
     """A model in a local folder is told by the folder's name: the path is nobody's business."""
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+    return (
+        Path(value).name
+        if isinstance(value, str) and Path(value).is_absolute()
+        else value
+    )
 
 
-def _check_options(near_duplicates: str, nsfw_threshold: float | None, without: Collection[str]) -> None:
+def _check_options(
+    near_duplicates: str, nsfw_threshold: float | None, without: Collection[str]
+) -> None:
     optional = [name for name in STAGES if name != "dedupe"]
     if near_duplicates not in NEAR:
-        raise ValueError(f"near_duplicates: expected one of {NEAR}, found {near_duplicates!r}")
+        raise ValueError(
+            f"near_duplicates: expected one of {NEAR}, found {near_duplicates!r}"
+        )
     if nsfw_threshold is not None and not 0 <= nsfw_threshold <= 1:
-        raise ValueError(f"nsfw_threshold: expected a score from 0 to 1, found {nsfw_threshold}")
+        raise ValueError(
+            f"nsfw_threshold: expected a score from 0 to 1, found {nsfw_threshold}"
+        )
     if unknown := sorted(set(without) - set(optional)):
         raise ValueError(f"without: expected stages among {optional}, found {unknown}")
     if nsfw_threshold is not None and "nsfw" in without:
-        raise ValueError("nsfw_threshold needs the scores of `twigma nsfw`, but the release is to go without them")
+        raise ValueError(
+            "nsfw_threshold needs the scores of `twigma nsfw`, but the release is to go without them"
+        )
 
 
 # ------------------------------------------------------------------ before
@@ -153,7 +200,9 @@ def _refuse_foreign(out: Path) -> None:
     try:
         twigma.read_manifest(out)
     except ValueError as error:
-        raise ValueError(f"{error}; it is left as it is: release to another folder") from None
+        raise ValueError(
+            f"{error}; it is left as it is: release to another folder"
+        ) from None
     made = owned_folders.recognize(out)
     if made is not None and (others := owned_folders.foreign(made)):
         raise ValueError(
@@ -164,10 +213,22 @@ def _refuse_foreign(out: Path) -> None:
 def _inputs(work: Path, stages: Collection[str], settings: Mapping[str, Any]) -> str:
     """A fingerprint of everything a release is made from: data, settings and code."""
     code = {name: twigma.sha256(Path(twigma.__path__[0]) / name) for name in CODE}
-    paths = [work / "images.parquet", work / "removed.json", *(work / "shards").glob("*.parquet")]
-    paths += [path for stage in stages for path in (work / "columns" / stage).glob("*.arrow")]
-    data = {path.relative_to(work).as_posix(): twigma.sha256(path) for path in sorted(paths) if path.exists()}
-    return fingerprint([code, data, settings, sorted(stages), twigma.__version__, pa.__version__])
+    paths = [
+        work / "images.parquet",
+        work / "removed.json",
+        *(work / "shards").glob("*.parquet"),
+    ]
+    paths += [
+        path for stage in stages for path in (work / "columns" / stage).glob("*.arrow")
+    ]
+    data = {
+        path.relative_to(work).as_posix(): twigma.sha256(path)
+        for path in sorted(paths)
+        if path.exists()
+    }
+    return fingerprint(
+        [code, data, settings, sorted(stages), twigma.__version__, pa.__version__]
+    )
 
 
 def _unchanged(out: Path, inputs: str) -> Counts | None:
@@ -179,7 +240,11 @@ def _unchanged(out: Path, inputs: str) -> Counts | None:
         twigma.check_files(out)
     except ValueError:
         return None  # damaged: write it again
-    return Counts(**manifest["counts"] | {"written": False}) if manifest.get("inputs") == inputs else None
+    return (
+        Counts(**manifest["counts"] | {"written": False})
+        if manifest.get("inputs") == inputs
+        else None
+    )
 
 
 # ------------------------------------------------------------------- files
@@ -188,11 +253,16 @@ def _unchanged(out: Path, inputs: str) -> Counts | None:
 def _write_tables(folder: Path, kept: pa.Table, work: Path | None) -> int:
     """Write `metadata/`, and `embeddings/` in the same order; the length of an embedding, 0 without."""
     metadata = kept.select(columns.METADATA).cast(columns.schema(columns.METADATA))
-    _write_files(folder / "metadata", len(kept), METADATA_ROWS, metadata.slice, dictionary=True)
+    _write_files(
+        folder / "metadata", len(kept), METADATA_ROWS, metadata.slice, dictionary=True
+    )
     if work is None:
         return 0
     part = read_parts(work / "columns" / "embed")
-    rows = pc.index_in(kept["image_name"].combine_chunks(), value_set=part["image_name"].combine_chunks())
+    rows = pc.index_in(
+        kept["image_name"].combine_chunks(),
+        value_set=part["image_name"].combine_chunks(),
+    )
     vectors = part["embedding"].combine_chunks()
     field = columns.schema(["embedding"]).field(0).with_type(vectors.type)
     schema = pa.schema([columns.schema(["image_name"]).field(0), field])
@@ -201,22 +271,37 @@ def _write_tables(folder: Path, kept: pa.Table, work: Path | None) -> int:
         names = kept["image_name"].slice(at, count).combine_chunks()
         return pa.table([names, vectors.take(rows.slice(at, count))], schema=schema)
 
-    _write_files(folder / "embeddings", len(kept), EMBEDDING_ROWS, piece, dictionary=False)
+    _write_files(
+        folder / "embeddings", len(kept), EMBEDDING_ROWS, piece, dictionary=False
+    )
     return int(vectors.type.list_size)
 
 
 def _write_files(
-    folder: Path, rows: int, step: int, piece: Callable[[int, int], pa.Table], *, dictionary: bool
+    folder: Path,
+    rows: int,
+    step: int,
+    piece: Callable[[int, int], pa.Table],
+    *,
+    dictionary: bool,
 ) -> None:
     """Write `piece(at, step)` of every file of a configuration, a few files at once: cutting into chunks takes time."""
     count = -(-rows // step)
 
     def write(number: int) -> None:
-        with atomic(folder / f"{folder.name}-train-{number:05d}-of-{count:05d}.parquet") as path:
+        with atomic(
+            folder / f"{folder.name}-train-{number:05d}-of-{count:05d}.parquet"
+        ) as path:
             _write_file(path, piece(number * step, step), dictionary)
 
     with ThreadPoolExecutor(min(WRITERS, os.cpu_count() or 1)) as pool:
-        for _ in tqdm(pool.map(write, range(count)), total=count, desc=folder.name, unit="file", mininterval=0.5):
+        for _ in tqdm(
+            pool.map(write, range(count)),
+            total=count,
+            desc=folder.name,
+            unit="file",
+            mininterval=0.5,
+        ):
             pass
 
 
@@ -260,18 +345,33 @@ def _write_text(path: Path, text: str) -> None:
 def _write_manifest(folder: Path, facts: card.Facts, more: Mapping[str, Any]) -> None:
     """MANIFEST.json, written last; it has no time in it, so that equal input gives equal bytes."""
     code = {"twigma": twigma.__version__, "pyarrow": pa.__version__}
-    manifest = {"dataset": "twigma", "version": facts.version, "code": code, "models": facts.models, **more}
+    manifest = {
+        "dataset": "twigma",
+        "version": facts.version,
+        "code": code,
+        "models": facts.models,
+        **more,
+    }
     manifest |= {"history": list(facts.history)}
     write_json(folder / "MANIFEST.json", manifest | {"files": _files(folder)})
 
 
 def _files(folder: Path) -> dict[str, dict[str, Any]]:
-    return {path.relative_to(folder).as_posix(): _file(path) for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): _file(path)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def _file(path: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = {"bytes": path.stat().st_size, "sha256": twigma.sha256(path)}
-    return facts | ({"rows": pq.read_metadata(path).num_rows} if path.suffix == ".parquet" else {})
+    facts: dict[str, Any] = {
+        "bytes": path.stat().st_size,
+        "sha256": twigma.sha256(path),
+    }
+    return facts | (
+        {"rows": pq.read_metadata(path).num_rows} if path.suffix == ".parquet" else {}
+    )
 
 
 def _count(kept: pa.Table, dropped: Mapping[str, int], dimension: int) -> Counts:

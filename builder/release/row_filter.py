@@ -23,7 +23,11 @@ ORDER = [(name, "ascending") for name in ("created_at", *columns.KEY)]
 
 
 def select_rows(
-    work: Path, stages: Collection[str], removed: Removed, near_duplicates: str, nsfw_threshold: float | None
+    work: Path,
+    stages: Collection[str],
+    removed: Removed,
+    near_duplicates: str,
+    nsfw_threshold: float | None,
 ) -> tuple[pa.Table, dict[str, int]]:
     """The rows to release in their order, with every column of METADATA and `text`; and the rows left out per reason.
 
@@ -54,18 +58,25 @@ def join_stages(work: Path, stages: Collection[str]) -> pa.Table:
     `decoded` stands for the embedding: whether the image has one (null without `embed`).
     """
     table = columns.join(Workspace(work).table(), _outcomes(work))
-    fetched = table["image_name"].filter(pc.fill_null(pc.equal(table["status"], "success"), False))
+    fetched = table["image_name"].filter(
+        pc.fill_null(pc.equal(table["status"], "success"), False)
+    )
     decoded = pa.nulls(len(table), pa.bool_())
     if "embed" in stages:
         part = read_parts(work / "columns" / "embed")
         _require_seen(fetched, work, "embed")
-        decoded = pc.is_in(table["image_name"], value_set=_column(part.filter(part["embedding"].is_valid())))
+        decoded = pc.is_in(
+            table["image_name"],
+            value_set=_column(part.filter(part["embedding"].is_valid())),
+        )
     for stage in stages:
         if stage != "embed":
             table = columns.join(table, read_parts(work / "columns" / stage))
     for name in (*columns.METADATA, "text", "duplicate_reason"):
         if name not in table.column_names:
-            table = columns.add(table, **{name: pa.nulls(len(table), columns.COLUMNS[name].type)})
+            table = columns.add(
+                table, **{name: pa.nulls(len(table), columns.COLUMNS[name].type)}
+            )
     return table.append_column("decoded", decoded)
 
 
@@ -77,17 +88,26 @@ def _outcomes(work: Path) -> pa.Table:
 
 
 def exclusion_reasons(
-    table: pa.Table, removed: Removed, near_duplicates: str, nsfw_threshold: float | None
+    table: pa.Table,
+    removed: Removed,
+    near_duplicates: str,
+    nsfw_threshold: float | None,
 ) -> pa.ChunkedArray:
     """For each row of `gather`, the reason why it is not released (string), or null."""
     asked = pc.or_(*[removed.mask(table[key]) for key in columns.KEY])
     status = pc.fill_null(table["status"], "never tried")
     duplicate = table["duplicate_reason"]
     if near_duplicates == "keep":
-        duplicate = pc.if_else(pc.equal(duplicate, "near"), pa.scalar(None, pa.string()), duplicate)
+        duplicate = pc.if_else(
+            pc.equal(duplicate, "near"), pa.scalar(None, pa.string()), duplicate
+        )
     reasons = [
         _where(asked, "removed on request"),
-        pc.if_else(pc.equal(status, "success"), pa.scalar(None, pa.string()), _join("not fetched: ", status)),
+        pc.if_else(
+            pc.equal(status, "success"),
+            pa.scalar(None, pa.string()),
+            _join("not fetched: ", status),
+        ),
         _where(pc.invert(table["decoded"]), "not decodable"),
         _join("duplicate: ", duplicate),
     ]
@@ -99,7 +119,9 @@ def exclusion_reasons(
 
 
 def _where(mask: pa.Array, reason: str) -> pa.Array:
-    return pc.if_else(pc.fill_null(mask, False), pa.scalar(reason), pa.scalar(None, pa.string()))
+    return pc.if_else(
+        pc.fill_null(mask, False), pa.scalar(reason), pa.scalar(None, pa.string())
+    )
 
 
 def _join(head: str, values: pa.Array) -> pa.Array:
@@ -125,4 +147,6 @@ def refuse_repeated(kept: pa.Table) -> None:
     """Raise ValueError unless one image has one row: `dedupe` finds repeats, but not those of a newer images table."""
     again = len(kept) - len(pc.unique(kept["image_name"]))
     if again:
-        raise ValueError(f"{again:,} images stand on several rows: run `twigma dedupe` again on this working folder")
+        raise ValueError(
+            f"{again:,} images stand on several rows: run `twigma dedupe` again on this working folder"
+        )

@@ -28,21 +28,36 @@ def history(before: Path, metadata: pa.Table, version: str) -> list[Entry]:
     earlier = manifest.get("history", [])
     if manifest.get("version") == version:
         return [{"version": version, "rows": len(metadata)}, *earlier[1:]]
-    old = pyarrow.dataset.dataset(sorted((before / "metadata").glob("*.parquet"))).to_table()
-    return [{"version": version, "rows": len(metadata), **compare(old, metadata)}, *earlier]
+    old = pyarrow.dataset.dataset(
+        sorted((before / "metadata").glob("*.parquet"))
+    ).to_table()
+    return [
+        {"version": version, "rows": len(metadata), **compare(old, metadata)},
+        *earlier,
+    ]
 
 
 def compare(old: pa.Table, new: pa.Table) -> dict[str, int]:
     """Images added, removed, and changed in any column that both tables have, matched by `image_name`."""
-    names = [name for name in columns.METADATA if name in old.column_names and name in new.column_names]
-    at = pc.index_in(new["image_name"].combine_chunks(), value_set=old["image_name"].combine_chunks())
+    names = [
+        name
+        for name in columns.METADATA
+        if name in old.column_names and name in new.column_names
+    ]
+    at = pc.index_in(
+        new["image_name"].combine_chunks(), value_set=old["image_name"].combine_chunks()
+    )
     both = at.is_valid()
     then, now = old.select(names).take(at.drop_null()), new.select(names).filter(both)
     differs = pa.repeat(pa.scalar(False), len(now))
     for name in names:
         differs = pc.or_(differs, _differ(then[name].cast(now[name].type), now[name]))
     kept = len(now)
-    return {"added": len(new) - kept, "removed": len(old) - kept, "changed": pc.sum(differs).as_py() or 0}
+    return {
+        "added": len(new) - kept,
+        "removed": len(old) - kept,
+        "changed": pc.sum(differs).as_py() or 0,
+    }
 
 
 def _differ(then: pa.ChunkedArray, now: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -60,7 +60,9 @@ def check(derived: Sequence[Path], work: Path) -> Derived:
         elif erase_lists.is_hashtag_sheet(folder / inventory.HASHTAG_SHEET):
             hashtags.append(folder)
         else:
-            raise ValueError(f"{named} is no {EXPECTED}: nothing was erased; leave it out, or name the right folder")
+            raise ValueError(
+                f"{named} is no {EXPECTED}: nothing was erased; leave it out, or name the right folder"
+            )
     return Derived(tuple(dict.fromkeys(made)), tuple(sheets), tuple(hashtags))
 
 
@@ -76,14 +78,18 @@ def erase_sheets(derived: Derived, removed: Removed, names: Collection[str]) -> 
     """Take rows out of the sheets that people filled in; the number of rows."""
     rows = sum(erase_lists.sheets(folder, removed) for folder in derived.sheets)
     sheets = [folder / inventory.HASHTAG_SHEET for folder in derived.hashtags]
-    return rows + sum(erase_lists.hashtag_sheet(path, removed, names) for path in sheets)
+    return rows + sum(
+        erase_lists.hashtag_sheet(path, removed, names) for path in sheets
+    )
 
 
 def delete_made(derived: Derived, names: Collection[str]) -> Deleted:
     """Delete the listed files of the folders that name what was removed."""
     found = Deleted([], [], [])
     for made in derived.made:
-        owned_folders.sweep(made.folder)  # a run that was killed may have left tables beside it
+        owned_folders.sweep(
+            made.folder
+        )  # a run that was killed may have left tables beside it
         if not any(mentions(path, names) for path in made.folder.rglob("*")):
             continue
         try:
@@ -92,7 +98,9 @@ def delete_made(derived: Derived, names: Collection[str]) -> Deleted:
             found.failed.append(f"{made.folder} cannot be deleted ({error.strerror})")
             continue
         found.deleted.append(str(made.folder))
-        found.left.extend(f"{made.folder / name}: not part of the {made.kind}" for name in others)
+        found.left.extend(
+            f"{made.folder / name}: not part of the {made.kind}" for name in others
+        )
     return found
 
 
@@ -104,7 +112,11 @@ def beside_sheets(derived: Derived) -> Iterator[Path]:
 
 def still_named(paths: Iterable[Path], names: Collection[str]) -> list[str]:
     """Which of these files name what was removed; they are not ours to change."""
-    return [f"{path}: not ours, names what was removed" for path in sorted(paths) if mentions(path, names)]
+    return [
+        f"{path}: not ours, names what was removed"
+        for path in sorted(paths)
+        if mentions(path, names)
+    ]
 
 
 def mentions(path: Path, names: Collection[str]) -> bool:
@@ -140,7 +152,9 @@ def drop_caches() -> list[str]:
     from datasets.config import HF_DATASETS_CACHE
 
     cache = Path(HF_DATASETS_CACHE) / "twigma"
-    described = [path for path in cache.glob("*/*/*/dataset_info.json") if _is_ours(path)]
+    described = [
+        path for path in cache.glob("*/*/*/dataset_info.json") if _is_ours(path)
+    ]
     for path in described:
         for part in (*path.parent.glob("*.arrow"), path):
             part.unlink(missing_ok=True)

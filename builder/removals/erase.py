@@ -28,7 +28,9 @@ from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.removed_ids import Removed, strip_answer
 
 NAMING = (*columns.KEY, "duplicate_of")  # columns that hold ids
-OWN_TARS = "from_"  # how the names of tars begin that `twigma reference add` packed or fetched
+OWN_TARS = (
+    "from_"  # how the names of tars begin that `twigma reference add` packed or fetched
+)
 
 
 def pages(work: Path, removed: Removed) -> int:
@@ -37,7 +39,9 @@ def pages(work: Path, removed: Removed) -> int:
     It is deleted whether or not a page changes: a run that was stopped may have stripped the pages already.
     """
     files = [raw.page_file(work, kind) for kind in raw.KINDS]
-    changed = sum(raw.rewrite_pages(file, lambda page: _strip(page, removed)) for file in files)
+    changed = sum(
+        raw.rewrite_pages(file, lambda page: _strip(page, removed)) for file in files
+    )
     for path in inventory.files(work, "deleted"):
         path.unlink()
     return changed
@@ -66,11 +70,21 @@ def _strip(page: raw.Page, removed: Removed) -> raw.Page:
 
 def tables(work: Path, removed: Removed, names: Collection[str]) -> int:
     """Take rows out of the tables, lists and hashtag sheets of the folder; the number of rows."""
-    sheets = [path for path in inventory.files(work, "hashtag sheet") if erase_lists.is_hashtag_sheet(path)]
+    sheets = [
+        path
+        for path in inventory.files(work, "hashtag sheet")
+        if erase_lists.is_hashtag_sheet(path)
+    ]
     changed = sum(erase_lists.hashtag_sheet(path, removed, names) for path in sheets)
-    changed += sum(erase_lists.outcomes(path, removed) for path in inventory.files(work, "cells"))
-    changed += sum(erase_lists.quarantine(path, removed) for path in inventory.files(work, "lines"))
-    changed += sum(_filter_parquet(path, removed) for path in inventory.files(work, "rows"))
+    changed += sum(
+        erase_lists.outcomes(path, removed) for path in inventory.files(work, "cells")
+    )
+    changed += sum(
+        erase_lists.quarantine(path, removed) for path in inventory.files(work, "lines")
+    )
+    changed += sum(
+        _filter_parquet(path, removed) for path in inventory.files(work, "rows")
+    )
     if any(raw.page_file(work, kind).exists() for kind in raw.KINDS):
         write_images_table(work)
     return changed
@@ -80,7 +94,9 @@ def holds(table: pa.Table, names: Collection[str]) -> bool:
     """Whether a column of ids of this table holds one of these."""
     wanted = pa.array(sorted(names), pa.string())
     there = [name for name in NAMING if name in table.column_names]
-    return any(pc.any(pc.is_in(table[name], value_set=wanted)).as_py() for name in there)
+    return any(
+        pc.any(pc.is_in(table[name], value_set=wanted)).as_py() for name in there
+    )
 
 
 def _without_removed(table: pa.Table, removed: Removed) -> pa.Table:
@@ -94,7 +110,10 @@ def _without_removed(table: pa.Table, removed: Removed) -> pa.Table:
         return table
     lost = removed.mask(table["duplicate_of"])
     nothing = pa.nulls(len(table), pa.string())
-    freed = {name: pc.if_else(lost, nothing, table[name]) for name in ("duplicate_of", "duplicate_reason")}
+    freed = {
+        name: pc.if_else(lost, nothing, table[name])
+        for name in ("duplicate_of", "duplicate_reason")
+    }
     return columns.add(table, **freed)
 
 
@@ -125,14 +144,20 @@ def shards_and_columns(work: Path, removed: Removed, left: list[str]) -> dict[st
     return {"images": images, "columns": _erase_columns(work, removed, marks)}
 
 
-def _erase_shard(shard: Shard, manifest: dict[str, Any], removed: Removed, left: list[str]) -> int:
+def _erase_shard(
+    shard: Shard, manifest: dict[str, Any], removed: Removed, left: list[str]
+) -> int:
     """Write one shard again without the images removed; how many those were."""
     sidecar = pq.read_table(shard.sidecar, schema=shards.SIDECAR)
     gone = removed.mask(sidecar["image_name"])
     count = pc.sum(gone).as_py() or 0
     if not count:
         return 0
-    members = {PurePosixPath(name).stem for name in sidecar.filter(gone)["member"].to_pylist() if name}
+    members = {
+        PurePosixPath(name).stem
+        for name in sidecar.filter(gone)["member"].to_pylist()
+        if name
+    }
     tar = shard.manifest.parent / manifest["tar"]
     attempt = shard.manifest.parent / ".erasing" / shard.name
     attempt.mkdir(parents=True)
@@ -158,13 +183,18 @@ def _is_own_tar(shard: Shard, tar: Path) -> bool:
 
 def _drop_packed(work: Path) -> None:
     """Delete tars packed by `twigma reference add` that no shard names any more: theirs was written again."""
-    named = {Path(str(shards.read_manifest(shard)["tar"])).name for shard in shards.manifests(work)}
+    named = {
+        Path(str(shards.read_manifest(shard)["tar"])).name
+        for shard in shards.manifests(work)
+    }
     for path in (work / "shards").glob(f"{OWN_TARS}*.tar"):
         if path.name not in named:
             path.unlink()
 
 
-def _leave_tar(shard: Shard, attempt: Path, tar: Path, manifest: dict[str, Any]) -> None:
+def _leave_tar(
+    shard: Shard, attempt: Path, tar: Path, manifest: dict[str, Any]
+) -> None:
     """Take rows out of a sidecar whose tar stays as it is."""
     facts = shards.verify(tar, attempt / shard.sidecar.name)
     (attempt / shard.sidecar.name).replace(shard.sidecar)
@@ -175,7 +205,9 @@ def _copy_tar(source: Path, target: Path, without: set[str]) -> None:
     """The members of a tar as they are, but for those of these samples."""
     with contextlib.ExitStack() as stack:
         old = stack.enter_context(tarfile.open(source, "r:"))
-        new = stack.enter_context(tarfile.open(target, "w", format=tarfile.USTAR_FORMAT))
+        new = stack.enter_context(
+            tarfile.open(target, "w", format=tarfile.USTAR_FORMAT)
+        )
         for member in shards.tar_members(source):
             if PurePosixPath(member.name).stem not in without:
                 new.addfile(member, old.extractfile(member))
@@ -200,7 +232,10 @@ def _erase_columns(work: Path, removed: Removed, marks: dict[str, str]) -> int:
 def _erase_part(path: Path, removed: Removed, marks: dict[str, str]) -> int:
     table, made_from = read_part(path), read_provenance(path)
     kept = _without_removed(table, removed)
-    told = {key: marks.get(value, value) if isinstance(value, str) else value for key, value in made_from.items()}
+    told = {
+        key: marks.get(value, value) if isinstance(value, str) else value
+        for key, value in made_from.items()
+    }
     if len(kept) < len(table) or told != made_from or not kept.equals(table):
         write_part(path, kept.replace_schema_metadata().combine_chunks(), told)
         marks[fingerprint(made_from)] = fingerprint(told)

@@ -16,13 +16,17 @@ from twigma.rehydrate.ids.post_ids import QUARANTINE
 from twigma.rehydrate.posts.removed_ids import Removed
 
 NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{1,20}(?![0-9A-Za-z])")
-HARMLESS = re.compile(r"[0-9.,eE+' -]{0,30}")  # a number gone wrong, and no text of anybody
+HARMLESS = re.compile(
+    r"[0-9.,eE+' -]{0,30}"
+)  # a number gone wrong, and no text of anybody
 Row = dict[str, str]
 
 
 def outcomes(path: Path, removed: Removed) -> int:
     """Take rows out of a list of ids; the number of rows."""
-    return _rewrite(path, lambda row: None if any(map(removed.holds, row.values())) else row)
+    return _rewrite(
+        path, lambda row: None if any(map(removed.holds, row.values())) else row
+    )
 
 
 def quarantine(path: Path, removed: Removed) -> int:
@@ -43,7 +47,9 @@ def quarantine(path: Path, removed: Removed) -> int:
 
 
 def _names(cell: str, removed: Removed) -> bool:
-    return removed.holds(cell.strip("' ")) or any(map(removed.holds, NUMBER.findall(cell)))
+    return removed.holds(cell.strip("' ")) or any(
+        map(removed.holds, NUMBER.findall(cell))
+    )
 
 
 # ------------------------------------------------------------------ sheets that people fill in
@@ -70,8 +76,13 @@ def sheets(folder: Path, removed: Removed) -> int:
     comes last, so that a stopped run finds the items again.
     """
     key = folder / inventory.SHEETS_KEY
-    items = {row["item"] for row in _read_sheet(key) if removed.holds(row["image_name"])}
-    return sum(_strike(path, lambda row: row["item"] in items) for path in (*_annotated(folder), key))
+    items = {
+        row["item"] for row in _read_sheet(key) if removed.holds(row["image_name"])
+    }
+    return sum(
+        _strike(path, lambda row: row["item"] in items)
+        for path in (*_annotated(folder), key)
+    )
 
 
 def hashtag_sheet(path: Path, removed: Removed, names: Collection[str]) -> int:
@@ -82,7 +93,9 @@ def hashtag_sheet(path: Path, removed: Removed, names: Collection[str]) -> int:
     numbers = [Decimal(name) for name in names if name.isdecimal()]
 
     def gone(row: Row) -> bool:
-        return removed.holds(row["id"].strip("' ")) or _may_be_rounded(row["id"], numbers)
+        return removed.holds(row["id"].strip("' ")) or _may_be_rounded(
+            row["id"], numbers
+        )
 
     return _strike(path, gone)
 
@@ -124,7 +137,9 @@ def _strike(path: Path, gone: Callable[[Row], bool]) -> int:
     rows = _read_sheet(path)
     kept = [row for row in rows if not gone(row)]
     if len(kept) < len(rows):
-        marked = path.read_bytes().startswith(codecs.BOM_UTF8)  # by which spreadsheets know the encoding
+        marked = path.read_bytes().startswith(
+            codecs.BOM_UTF8
+        )  # by which spreadsheets know the encoding
         _write(path, list(rows[0]), kept, "utf-8-sig" if marked else "utf-8")
     return len(rows) - len(kept)
 
@@ -135,7 +150,9 @@ def _read_sheet(path: Path) -> list[Row]:
     delimiter = csv.Sniffer().sniff(first, ",;\t").delimiter
     _, rows = _rows(path, delimiter)
     if rows and "item" not in rows[0]:
-        raise ValueError(f"{path}: expected the column item, found {list(rows[0])}; name the columns as they were")
+        raise ValueError(
+            f"{path}: expected the column item, found {list(rows[0])}; name the columns as they were"
+        )
     return rows
 
 
@@ -163,7 +180,9 @@ def _rows(path: Path, delimiter: str = ",") -> tuple[list[str], list[Row]]:
     return head, rows
 
 
-def _write(path: Path, head: list[str], rows: list[Row], encoding: str = "utf-8") -> None:
+def _write(
+    path: Path, head: list[str], rows: list[Row], encoding: str = "utf-8"
+) -> None:
     cells = ([row[name] for name in head] for row in rows)
     spreadsheet.write_rows(path, head, cells, encoding, private=_is_private(path))
 

@@ -16,7 +16,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.builder.removals import erase
-from twigma.builder.removals.derived import beside_sheets, check, delete_made, drop_caches, erase_sheets, still_named
+from twigma.builder.removals.derived import (
+    beside_sheets,
+    check,
+    delete_made,
+    drop_caches,
+    erase_sheets,
+    still_named,
+)
 from twigma.core import columns, inventory
 from twigma.core.files import write_json
 from twigma.core.workspace import Workspace
@@ -27,7 +34,9 @@ from twigma.rehydrate.posts.removed_ids import add_removed, hash_of
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(?:\.[A-Za-z0-9_.-]{1,80})?")
 MEDIA_KEY = re.compile(r"[0-9]+_([0-9]{15,19})")
-POST_URL = re.compile(r"https?://(?:www\.|mobile\.)?(?:x|twitter)\.com/\S+/status(?:es)?/([0-9]{1,20})\S*")
+POST_URL = re.compile(
+    r"https?://(?:www\.|mobile\.)?(?:x|twitter)\.com/\S+/status(?:es)?/([0-9]{1,20})\S*"
+)
 
 
 @dataclass
@@ -50,7 +59,9 @@ class Receipt:
     hashes: list[str] = field(default_factory=list)
 
 
-def removals(work: Path, names: Collection[str], derived: Sequence[Path] = ()) -> Receipt:
+def removals(
+    work: Path, names: Collection[str], derived: Sequence[Path] = ()
+) -> Receipt:
     """Take posts and images (ids of either) out of `work`, and delete those of the `derived` folders that name them.
 
     With a post go its photos, wherever else they stand. `derived` are releases, reports and sets of liked images, which
@@ -66,7 +77,9 @@ def removals(work: Path, names: Collection[str], derived: Sequence[Path] = ()) -
     workspace = Workspace(work)
     with workspace.lock_shards(), workspace.lock_ledger():
         for shard in shards.manifests(work):
-            shards.read_manifest(shard)  # a damaged one is named before anything is erased
+            shards.read_manifest(
+                shard
+            )  # a damaged one is named before anything is erased
         receipt, every = _count(work, names)
         removed = add_removed(work, every)
         receipt.hashes = sorted(hash_of(removed.salt, name) for name in every)
@@ -81,13 +94,20 @@ def removals(work: Path, names: Collection[str], derived: Sequence[Path] = ()) -
         receipt.deleted, receipt.failed = done.deleted, done.failed
         receipt.left += done.left
         receipt.deleted += drop_caches()
-        receipt.left += still_named([*inventory.unlisted(work), *beside_sheets(found)], every)
+        receipt.left += still_named(
+            [*inventory.unlisted(work), *beside_sheets(found)], every
+        )
         receipt.next = _next(work)
     with ledger.Ledger(work):
         pass  # made again from the pages that are left
-    write_json(work / "receipts" / f"removal-{receipt.when.replace(':', '')}.json", asdict(receipt))
+    write_json(
+        work / "receipts" / f"removal-{receipt.when.replace(':', '')}.json",
+        asdict(receipt),
+    )
     if receipt.failed:
-        raise OSError(f"everything else is done, but {'; '.join(receipt.failed)}: delete it, or run this again")
+        raise OSError(
+            f"everything else is done, but {'; '.join(receipt.failed)}: delete it, or run this again"
+        )
     return receipt
 
 
@@ -95,7 +115,9 @@ def _require_work(work: Path) -> None:
     if not work.is_dir():
         raise FileNotFoundError(f"no working folder at {work}: --work names it")
     if any(work.iterdir()) and not inventory.is_work(work):
-        raise ValueError(f"{work} is no working folder: it holds none of {', '.join(inventory.MARKS)}; --work names it")
+        raise ValueError(
+            f"{work} is no working folder: it holds none of {', '.join(inventory.MARKS)}; --work names it"
+        )
 
 
 def read_names(path: Path) -> list[str]:
@@ -105,11 +127,17 @@ def read_names(path: Path) -> list[str]:
     """
     found = []
     for number, line in enumerate(Path(path).read_text("utf-8-sig").splitlines(), 1):
-        text = line.partition("#")[0].strip() if not line.strip().startswith("http") else line.strip()
+        text = (
+            line.partition("#")[0].strip()
+            if not line.strip().startswith("http")
+            else line.strip()
+        )
         if text:
             found.append(_name(text, f"{path}, line {number}"))
     if not found:
-        raise ValueError(f"{path} names nothing: expected ids or addresses of posts or images, one a line")
+        raise ValueError(
+            f"{path} names nothing: expected ids or addresses of posts or images, one a line"
+        )
     return list(dict.fromkeys(found))
 
 
@@ -120,12 +148,18 @@ def _name(text: str, where: str) -> str:
         return photo
     if NAME.fullmatch(text):
         return text
-    raise ValueError(f"{where}: expected the id or address of a post or an image, found {text[:80]!r}")
+    raise ValueError(
+        f"{where}: expected the id or address of a post or an image, found {text[:80]!r}"
+    )
 
 
 def _count(work: Path, names: Collection[str]) -> tuple[Receipt, set[str]]:
     """The receipt so far, and every id to take out: those listed, and the photos of the posts among them."""
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    now = (
+        datetime.datetime.now(datetime.UTC)
+        .isoformat(timespec="seconds")
+        .replace("+00:00", "Z")
+    )
     every = set(names)
     path = work / "images.parquet"
     if not path.exists():
@@ -133,12 +167,23 @@ def _count(work: Path, names: Collection[str]) -> tuple[Receipt, set[str]]:
     table = pq.read_table(path, columns=list(columns.KEY))
     of_posts = table.filter(pc.is_in(table["id"], value_set=pa.array(sorted(every))))
     every |= set(of_posts["image_name"].to_pylist())
-    images = pc.sum(pc.is_in(pc.unique(table["image_name"]), value_set=pa.array(sorted(every)))).as_py() or 0
+    images = (
+        pc.sum(
+            pc.is_in(pc.unique(table["image_name"]), value_set=pa.array(sorted(every)))
+        ).as_py()
+        or 0
+    )
     return Receipt(now, len(names), len(pc.unique(of_posts["id"])), images), every
 
 
 def _next(work: Path) -> list[str]:
     """What to run so that everything derived stands again, without what was removed."""
-    stages = [name for name in ("dedupe", "cluster") if (work / "columns" / name).exists()]
+    stages = [
+        name for name in ("dedupe", "cluster") if (work / "columns" / name).exists()
+    ]
     commands = [f"twigma {name} --work {work}" for name in stages]
-    return [*commands, f"twigma release --work {work} --release-version NEXT"] if commands else []
+    return (
+        [*commands, f"twigma release --work {work} --release-version NEXT"]
+        if commands
+        else []
+    )

@@ -51,7 +51,11 @@ class Captioner:
 
 
 def load_captioner(
-    model: str = MODEL, device: str | None = None, *, revision: str | None = None, work: Path | None = None
+    model: str = MODEL,
+    device: str | None = None,
+    *,
+    revision: str | None = None,
+    work: Path | None = None,
 ) -> Captioner:
     """Load an image-to-text model by Hub name or local folder; bf16 on a GPU, fp32 on a CPU.
 
@@ -60,14 +64,20 @@ def load_captioner(
     return _load(*_find(model, revision, work), device)
 
 
-def _find(model: str, revision: str | None, work: Path | None) -> tuple[str, Path | pinned_weights.Pin]:
+def _find(
+    model: str, revision: str | None, work: Path | None
+) -> tuple[str, Path | pinned_weights.Pin]:
     """Name of the model, and its folder or the commit to fetch."""
     folder = Path(model)
     if folder.is_dir():
         return folder.resolve().name, folder.resolve()
     if model.count("/") != 1 or model.startswith((".", "~")):
-        raise FileNotFoundError(f"no model folder at {model}: expected a folder, or a Hub name like {MODEL}")
-    return model, pinned_weights.pin(work, model, model, revision, pinned_weights.TRANSFORMERS)
+        raise FileNotFoundError(
+            f"no model folder at {model}: expected a folder, or a Hub name like {MODEL}"
+        )
+    return model, pinned_weights.pin(
+        work, model, model, revision, pinned_weights.TRANSFORMERS
+    )
 
 
 def _fetched(where: Path | pinned_weights.Pin) -> Path:
@@ -84,7 +94,9 @@ def _fetched(where: Path | pinned_weights.Pin) -> Path:
 
 def _is_whole(folder: Path) -> None:
     if (folder / ADAPTER).exists():
-        raise ValueError(f"{folder / ADAPTER} takes the weights of another model: give one they are merged into")
+        raise ValueError(
+            f"{folder / ADAPTER} takes the weights of another model: give one they are merged into"
+        )
 
 
 def _load(name: str, where: Path | pinned_weights.Pin, device: str | None) -> Captioner:
@@ -100,18 +112,32 @@ def _load(name: str, where: Path | pinned_weights.Pin, device: str | None) -> Ca
         loader: Any = AutoProcessor
         processor = loader.from_pretrained(folder, **own)
         loader = AutoModelForImageTextToText
-        network = loader.from_pretrained(folder, **own, use_safetensors=True, dtype=dtype)
+        network = loader.from_pretrained(
+            folder, **own, use_safetensors=True, dtype=dtype
+        )
     network = network.eval().to(device)
     turn, size = threading.Lock(), BATCH.get(kind, BATCH["cpu"])
     prompt = _prompt(processor)
 
     def batch(inputs: Sequence[Inputs]) -> list[str]:
         filled = [*inputs, *[inputs[0]] * (size - len(inputs))]
-        joined = {key: torch.cat([one[key] for one in filled]).to(device) for key in inputs[0]}
-        joined = {key: value.to(dtype) if value.is_floating_point() else value for key, value in joined.items()}
+        joined = {
+            key: torch.cat([one[key] for one in filled]).to(device) for key in inputs[0]
+        }
+        joined = {
+            key: value.to(dtype) if value.is_floating_point() else value
+            for key, value in joined.items()
+        }
         with turn, torch.inference_mode():
-            tokens = network.generate(**joined, num_beams=NUM_BEAMS, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
-        new = tokens[: len(inputs), 0 if prompt is None else joined["input_ids"].shape[1] :]
+            tokens = network.generate(
+                **joined,
+                num_beams=NUM_BEAMS,
+                max_new_tokens=MAX_NEW_TOKENS,
+                do_sample=False,
+            )
+        new = tokens[
+            : len(inputs), 0 if prompt is None else joined["input_ids"].shape[1] :
+        ]
         texts = processor.batch_decode(new, skip_special_tokens=True)
         return [" ".join(text.split()) for text in texts]
 
@@ -120,17 +146,28 @@ def _load(name: str, where: Path | pinned_weights.Pin, device: str | None) -> Ca
         for places in _alike(inputs):
             for at in range(0, len(places), size):
                 some = places[at : at + size]
-                words.update(zip(some, batch([inputs[place] for place in some]), strict=True))
+                words.update(
+                    zip(some, batch([inputs[place] for place in some]), strict=True)
+                )
         return [words[place] for place in range(len(inputs))]
 
-    return Captioner(name, lambda image: dict(processor(images=image, return_tensors="pt", **_text(prompt))), forward)
+    return Captioner(
+        name,
+        lambda image: dict(
+            processor(images=image, return_tensors="pt", **_text(prompt))
+        ),
+        forward,
+    )
 
 
 def _prompt(processor: Any) -> str | None:
     """The question in the words of a model for chat; None where the model needs none."""
     if not getattr(processor, "chat_template", None):
         return None
-    said = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": QUESTION}]}
+    said = {
+        "role": "user",
+        "content": [{"type": "image"}, {"type": "text", "text": QUESTION}],
+    }
     return str(processor.apply_chat_template([said], add_generation_prompt=True))
 
 
@@ -142,7 +179,9 @@ def _alike(inputs: Sequence[Inputs]) -> list[list[int]]:
     """The places of inputs of equal shapes, so that each group makes batches without padding."""
     groups: dict[Any, list[int]] = {}
     for place, one in enumerate(inputs):
-        groups.setdefault(tuple((key, tuple(value.shape)) for key, value in sorted(one.items())), []).append(place)
+        groups.setdefault(
+            tuple((key, tuple(value.shape)) for key, value in sorted(one.items())), []
+        ).append(place)
     return list(groups.values())
 
 
@@ -152,9 +191,13 @@ def _alike(inputs: Sequence[Inputs]) -> list[list[int]]:
 @stage(reads=("image_name", "image"), adds=("all_captions",))
 def caption(table: pa.Table, captioner: Captioner) -> pa.Table:
     """Add `all_captions`, a short English text; null where decoding fails."""
-    read = decode(table["image"], lambda pixels: captioner.prepare(Image.fromarray(pixels)))
+    read = decode(
+        table["image"], lambda pixels: captioner.prepare(Image.fromarray(pixels))
+    )
     words = iter(captioner.forward([one for one in read if one is not None]))
-    return columns.add(table, all_captions=[None if one is None else next(words) for one in read])
+    return columns.add(
+        table, all_captions=[None if one is None else next(words) for one in read]
+    )
 
 
 def caption_shards(
@@ -167,14 +210,31 @@ def caption_shards(
 ) -> int:
     """Caption every shard that has no current part in `columns/caption`; the number of images captioned now."""
     name, where = _find(model, revision, work)
-    settings: dict[str, Any] = {"model": name, "num_beams": NUM_BEAMS, "max_new_tokens": MAX_NEW_TOKENS}
+    settings: dict[str, Any] = {
+        "model": name,
+        "num_beams": NUM_BEAMS,
+        "max_new_tokens": MAX_NEW_TOKENS,
+    }
     if isinstance(where, pinned_weights.Pin):
         settings |= {"revision": where.revision}
     else:
-        settings |= {"sha256": pinned_weights.hash_of(pinned_weights.weights_files(where, pinned_weights.TRANSFORMERS))}
+        settings |= {
+            "sha256": pinned_weights.hash_of(
+                pinned_weights.weights_files(where, pinned_weights.TRANSFORMERS)
+            )
+        }
     start = partial(_start, name, where)
     prepare = Prepare(partial(_fetched, where), lambda: None)
-    return map_shards(work, "caption", settings, start, desc="caption", engine=engine, device=device, prepare=prepare)
+    return map_shards(
+        work,
+        "caption",
+        settings,
+        start,
+        desc="caption",
+        engine=engine,
+        device=device,
+        prepare=prepare,
+    )
 
 
 def _start(name: str, where: Path | pinned_weights.Pin, device: str | None) -> Stage:

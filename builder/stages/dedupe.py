@@ -42,22 +42,38 @@ def dedupe(work: Path, near: float | None = NEAR) -> dict[str, int]:
     images = Workspace(work).table().select(list(ORDER))
     vectors, marks = read_vectors(work)
     stored = _stored(work)
-    made_from = {"near": near, "embed": marks, "images": _digest(images), "stored": _digest(stored)}
+    made_from = {
+        "near": near,
+        "embed": marks,
+        "images": _digest(images),
+        "stored": _digest(stored),
+    }
     path = work / "columns" / "dedupe" / "all.arrow"
     if not part_is_current(path, made_from):
         marked = mark(images, vectors, stored, near)
-        write_part(path, marked.select([*columns.KEY, "duplicate_of", "duplicate_reason"]), made_from)
+        write_part(
+            path,
+            marked.select([*columns.KEY, "duplicate_of", "duplicate_reason"]),
+            made_from,
+        )
     return counts(read_part(path))
 
 
 def counts(table: pa.Table) -> dict[str, int]:
     """Rows per reason in order, then `kept`."""
-    found = {pair["values"]: pair["counts"] for pair in pc.value_counts(table["duplicate_reason"]).to_pylist()}
-    return {reason: found.get(reason, 0) for reason in REASONS} | {"kept": found.get(None, 0)}
+    found = {
+        pair["values"]: pair["counts"]
+        for pair in pc.value_counts(table["duplicate_reason"]).to_pylist()
+    }
+    return {reason: found.get(reason, 0) for reason in REASONS} | {
+        "kept": found.get(None, 0)
+    }
 
 
 @stage(reads=ORDER, adds=("duplicate_of", "duplicate_reason"))
-def mark(images: pa.Table, vectors: Vectors, stored: pa.Table, near: float | None = NEAR) -> pa.Table:
+def mark(
+    images: pa.Table, vectors: Vectors, stored: pa.Table, near: float | None = NEAR
+) -> pa.Table:
     """`images` with `duplicate_of` and `duplicate_reason`, rows in order.
 
     `stored` holds image_name and a `digest` that equal pixels share. `duplicate_of` names the image that stays at
@@ -82,7 +98,11 @@ def mark(images: pa.Table, vectors: Vectors, stored: pa.Table, near: float | Non
 
 
 def _images(
-    names: pa.Array, rank: Indices, vectors: Vectors, stored: pa.Table, near: float | None
+    names: pa.Array,
+    rank: Indices,
+    vectors: Vectors,
+    stored: pa.Table,
+    near: float | None,
 ) -> tuple[Indices, Indices]:
     """For each image the one it repeats and the place of the reason in REASONS; itself and -1 where it stays."""
     target, reason = np.arange(len(names)), np.full(len(names), -1)
@@ -116,7 +136,9 @@ def _find(names: pa.Array, among: pa.Array) -> tuple[npt.NDArray[np.bool_], Indi
 
 def _rank(images: pa.Table) -> Indices:
     """Place of each row in the order of (created_at, id, image_name); rows without a date come last."""
-    order = pc.sort_indices(images, sort_keys=[(name, "ascending") for name in ORDER]).to_numpy()
+    order = pc.sort_indices(
+        images, sort_keys=[(name, "ascending") for name in ORDER]
+    ).to_numpy()
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     return rank
@@ -132,8 +154,12 @@ def _stored(work: Path) -> pa.Table:
     pixels = read_parts(work / "columns" / "embed")
     if "pixel_hash" in pixels.column_names:
         table = columns.join(table, pixels.select(["image_name", "pixel_hash"]))
-        table = table.set_column(1, "sha256", pc.coalesce(table["pixel_hash"], table["sha256"]))
-    return table.select(["image_name", "sha256"]).rename_columns(["image_name", "digest"])
+        table = table.set_column(
+            1, "sha256", pc.coalesce(table["pixel_hash"], table["sha256"])
+        )
+    return table.select(["image_name", "sha256"]).rename_columns(
+        ["image_name", "digest"]
+    )
 
 
 def _digest(table: pa.Table) -> str:

@@ -64,7 +64,9 @@ class Encoder:
 
     def encode(self, images: Sequence[Image]) -> Half:
         """float16[n, dim], unit rows, of RGB images."""
-        return self.forward([self.prepare(np.asarray(image.convert("RGB"))) for image in images])
+        return self.forward(
+            [self.prepare(np.asarray(image.convert("RGB"))) for image in images]
+        )
 
 
 # ------------------------------------------------------------------ loading
@@ -86,7 +88,11 @@ def load_encoder(
     `resize` is "fast", or "exact" for open_clip's own transform, from which it differs by at most one grey level.
     ValueError for an unknown model, device or precision, OSError where weights cannot be fetched.
     """
-    return _load(find_model(model, pretrained, revision, work), *_placement(devices(device)[0], precision), resize)
+    return _load(
+        find_model(model, pretrained, revision, work),
+        *_placement(devices(device)[0], precision),
+        resize,
+    )
 
 
 def _placement(device: str | None, precision: str | None) -> tuple[str, str]:
@@ -97,12 +103,16 @@ def _placement(device: str | None, precision: str | None) -> tuple[str, str]:
     device = device or ("cuda" if gpu else "cpu")
     kind = device.partition(":")[0]
     if kind not in BATCH or (kind == "cuda" and not gpu):
-        raise ValueError(f"device {device!r} is not available: expected cpu{' or cuda' if gpu else ''}")
+        raise ValueError(
+            f"device {device!r} is not available: expected cpu{' or cuda' if gpu else ''}"
+        )
     precision = precision or best_precision(kind)
     possible = {"fp32": True, "bf16": _has_bf16(kind), "fp16": kind == "cuda"}
     if not possible.get(precision, False):
         allowed = ", ".join(name for name, able in possible.items() if able)
-        raise ValueError(f"precision {precision!r} is not possible on {device}: expected one of {allowed}")
+        raise ValueError(
+            f"precision {precision!r} is not possible on {device}: expected one of {allowed}"
+        )
     return device, precision
 
 
@@ -112,7 +122,9 @@ def best_precision(kind: str) -> str:
 
     if kind == "cuda":
         return "fp16"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() and _has_bf16(kind) else "fp32"
+    return (
+        "bf16" if torch.cpu._is_avx512_bf16_supported() and _has_bf16(kind) else "fp32"
+    )
 
 
 def _has_bf16(kind: str) -> bool:
@@ -123,24 +135,39 @@ def _has_bf16(kind: str) -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _load(model: Model, device: str, precision: str, resize: str = RESIZES[0]) -> Encoder:
+def _load(
+    model: Model, device: str, precision: str, resize: str = RESIZES[0]
+) -> Encoder:
     import open_clip
     import torch
     from open_clip.transform import PreprocessCfg
 
     folder = fetched(model)
     identifier = str(model.architecture) if folder is None else f"local-dir:{folder}"
-    with pinned_weights.loading(f"the model {model.name}"), _quiet(), torch.random.fork_rng():
+    with (
+        pinned_weights.loading(f"the model {model.name}"),
+        _quiet(),
+        torch.random.fork_rng(),
+    ):
         torch.manual_seed(SEED)
-        network, _, transform = open_clip.create_model_and_transforms(identifier, load_weights=False)
+        network, _, transform = open_clip.create_model_and_transforms(
+            identifier, load_weights=False
+        )
     if folder is not None:
         open_clip.load_checkpoint(network, str(pinned_weights.weights_files(folder)[0]))
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[
+        precision
+    ]
     network = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
     size = BATCH[device.partition(":")[0]]
     config = PreprocessCfg(**open_clip.get_model_preprocess_cfg(network))
-    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (config.mean, config.std))
-    encode_image = _batched(lambda x: network.encode_image(((x / 255 - mean) / std).to(dtype)), size, device)
+    mean, std = (
+        torch.tensor(values, device=device).view(3, 1, 1)
+        for values in (config.mean, config.std)
+    )
+    encode_image = _batched(
+        lambda x: network.encode_image(((x / 255 - mean) / std).to(dtype)), size, device
+    )
     encode_tokens = _batched(network.encode_text, size, device)
     tokenizer = load_tokenizer(model)
     dim = encode_tokens(list(tokenizer(["a"]))).shape[1]
@@ -150,7 +177,9 @@ def _load(model: Model, device: str, precision: str, resize: str = RESIZES[0]) -
         dim,
         prepare=resizer(transform, config, exact=resize == "exact"),
         forward=lambda inputs: encode_image(inputs) if inputs else nothing,
-        encode_text=lambda texts: encode_tokens(list(tokenizer(list(texts)))) if texts else nothing,
+        encode_text=lambda texts: (
+            encode_tokens(list(tokenizer(list(texts)))) if texts else nothing
+        ),
     )
 
 
@@ -178,10 +207,14 @@ def _batched(
         filled = torch.stack([*inputs, *[inputs[0]] * (size - len(inputs))])
         with turn, torch.inference_mode():
             rows = encode(filled.to(device)).float()
-            unit: npt.NDArray[np.float16] = torch.nn.functional.normalize(rows, dim=-1).half().cpu().numpy()
+            unit: npt.NDArray[np.float16] = (
+                torch.nn.functional.normalize(rows, dim=-1).half().cpu().numpy()
+            )
         return unit[: len(inputs)]
 
-    return lambda inputs: np.concatenate([batch(inputs[at : at + size]) for at in range(0, len(inputs), size)])
+    return lambda inputs: np.concatenate(
+        [batch(inputs[at : at + size]) for at in range(0, len(inputs), size)]
+    )
 
 
 # ------------------------------------------------------------------ the stage
@@ -190,7 +223,9 @@ def _batched(
 @stage(reads=("image_name", "image"), adds=("embedding", "pixel_hash"))
 def embed(table: pa.Table, encoder: Encoder) -> pa.Table:
     """Add `embedding` (float16[dim], L2 norm 1) and `pixel_hash`, for deduplication; null where decoding fails."""
-    read = decode(table["image"], lambda pixels: (encoder.prepare(pixels), pixel_hash(pixels)))
+    read = decode(
+        table["image"], lambda pixels: (encoder.prepare(pixels), pixel_hash(pixels))
+    )
     failed = np.array([one is None for one in read], bool)
     rows = np.zeros((len(read), encoder.dim), np.float16)
     rows[~failed] = encoder.forward([one[0] for one in read if one is not None])
@@ -216,12 +251,23 @@ def embed_shards(
     """
     found = find_model(model, pretrained, revision, work)
     before = _first_provenance(work, found)
-    precision = precision or before.get("precision") or _placement(devices(device)[0], None)[1]
+    precision = (
+        precision or before.get("precision") or _placement(devices(device)[0], None)[1]
+    )
     resize = resize or before.get("resize") or RESIZES[0]
     settings = found.made_from() | {"precision": precision, "resize": resize}
     start = partial(_start, found, precision, resize)
     prepare = Prepare(partial(fetched, found), partial(checked, found))
-    return map_shards(work, "embed", settings, start, desc="embed", engine=engine, device=device, prepare=prepare)
+    return map_shards(
+        work,
+        "embed",
+        settings,
+        start,
+        desc="embed",
+        engine=engine,
+        device=device,
+        prepare=prepare,
+    )
 
 
 def _start(model: Model, precision: str, resize: str, device: str | None) -> Stage:

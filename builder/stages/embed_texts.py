@@ -15,7 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.builder.engine.vectors import Half, as_column
-from twigma.builder.models.clip_names import MODEL, PRETRAINED, Model, find_model, load_tokenizer
+from twigma.builder.models.clip_names import (
+    MODEL,
+    PRETRAINED,
+    Model,
+    find_model,
+    load_tokenizer,
+)
 from twigma.builder.stages.embed import load_encoder
 from twigma.core import columns
 from twigma.core.embedding_model import differing
@@ -73,8 +79,14 @@ def embed_texts(
         if not len(chosen) or part_is_current(path, made_from):
             continue
         if not encoders:
-            encoders.append(load_encoder(model, pretrained, device, revision=revision, work=work).encode_text)
-        write_part(path, _embedded(chosen, encoders[0], token_counter(found), kind), made_from)
+            encoders.append(
+                load_encoder(
+                    model, pretrained, device, revision=revision, work=work
+                ).encode_text
+            )
+        write_part(
+            path, _embedded(chosen, encoders[0], token_counter(found), kind), made_from
+        )
         counts[kind] = len(chosen)
     return counts
 
@@ -118,31 +130,56 @@ def _tables(work: Path) -> dict[str, pa.Table]:
     images = Workspace(work).table(*stages)
     if "id" not in images.column_names:
         images = columns.add(images, id=images["image_name"])
-    return {kind: images.select([*columns.KEY, kind]) for kind in KINDS if kind in images.column_names}
+    return {
+        kind: images.select([*columns.KEY, kind])
+        for kind in KINDS
+        if kind in images.column_names
+    }
 
 
 def _different(table: pa.Table, kind: str) -> pa.Table:
     """id, image_name and text of the first row with each text that is not empty."""
     cleaned = [
-        None if text is None else without_links(text) if kind == "text" else " ".join(text.split())
+        None
+        if text is None
+        else without_links(text)
+        if kind == "text"
+        else " ".join(text.split())
         for text in table[kind].to_pylist()
     ]
     texts = pa.array([text or None for text in cleaned], pa.string())
-    table = table.select(list(columns.KEY)).append_column("text", texts).filter(texts.is_valid())
-    first = {text: row for row, text in reversed(list(enumerate(table["text"].to_pylist())))}
+    table = (
+        table.select(list(columns.KEY))
+        .append_column("text", texts)
+        .filter(texts.is_valid())
+    )
+    first = {
+        text: row for row, text in reversed(list(enumerate(table["text"].to_pylist())))
+    }
     return table.take(pa.array(sorted(first.values()), pa.int64()))
 
 
-def encode_all(texts: Sequence[str], encode: Callable[[Sequence[str]], Any], name: str) -> Half:
+def encode_all(
+    texts: Sequence[str], encode: Callable[[Sequence[str]], Any], name: str
+) -> Half:
     """float16[n, dim]: the texts encoded block by block, under a bar."""
     from tqdm import tqdm
 
-    starts = tqdm(range(0, len(texts), BLOCK), desc=f"texts {name}", unit_scale=BLOCK, unit="text", delay=1)
+    starts = tqdm(
+        range(0, len(texts), BLOCK),
+        desc=f"texts {name}",
+        unit_scale=BLOCK,
+        unit="text",
+        delay=1,
+    )
     return np.concatenate([encode(texts[at : at + BLOCK]) for at in starts])
 
 
 def _embedded(
-    chosen: pa.Table, encode: Callable[[Sequence[str]], Any], tokens: Callable[[str], int], kind: str
+    chosen: pa.Table,
+    encode: Callable[[Sequence[str]], Any],
+    tokens: Callable[[str], int],
+    kind: str,
 ) -> pa.Table:
     texts = chosen["text"].to_pylist()
     rows = encode_all(texts, encode, kind)

@@ -34,19 +34,30 @@ def identical(vectors: Vectors) -> Indices:
     labels = np.arange(len(vectors))
     heads = [_hashes(block[:, :HEAD]) for _, block in vectors.blocks()]
     suspects = _repeated(np.concatenate([np.empty(0, np.uint64), *heads]))
-    whole = [_hashes(vectors.take(suspects[at : at + CHECK])) for at in range(0, len(suspects), CHECK)]
-    _, first, group = np.unique(np.concatenate([heads[0][:0], *whole]) if heads else suspects, True, True)
+    whole = [
+        _hashes(vectors.take(suspects[at : at + CHECK]))
+        for at in range(0, len(suspects), CHECK)
+    ]
+    _, first, group = np.unique(
+        np.concatenate([heads[0][:0], *whole]) if heads else suspects, True, True
+    )
     labels[suspects] = suspects[first[group]]
     copies = suspects[labels[suspects] != suspects]
-    differ = np.concatenate([np.empty(0, np.int64), *_differing(vectors, copies, labels)])
+    differ = np.concatenate(
+        [np.empty(0, np.int64), *_differing(vectors, copies, labels)]
+    )
     return _split(vectors, labels, np.unique(labels[differ])) if len(differ) else labels
 
 
 def _hashes(rows: Half) -> npt.NDArray[np.uint64]:
     """One 64-bit hash per row: a sum of its 64-bit words by random odd multipliers."""
     words = rows.shape[1] * 2 // 8
-    multipliers = np.random.default_rng(HASH_SEED).integers(0, 2**64, words + 1, np.uint64) | np.uint64(1)
-    hashes: npt.NDArray[np.uint64] = np.ascontiguousarray(rows[:, : words * 4]).view(np.uint64) @ multipliers[:words]
+    multipliers = np.random.default_rng(HASH_SEED).integers(
+        0, 2**64, words + 1, np.uint64
+    ) | np.uint64(1)
+    hashes: npt.NDArray[np.uint64] = (
+        np.ascontiguousarray(rows[:, : words * 4]).view(np.uint64) @ multipliers[:words]
+    )
     for column in rows[:, words * 4 :].T:  # a length that is no multiple of four
         hashes = (hashes + column.view(np.uint16)) * multipliers[words]
     return hashes
@@ -62,11 +73,15 @@ def _repeated(hashes: npt.NDArray[np.uint64]) -> Indices:
     return np.flatnonzero(found)
 
 
-def _differing(vectors: Vectors, suspects: Indices, labels: Indices) -> Iterator[Indices]:
+def _differing(
+    vectors: Vectors, suspects: Indices, labels: Indices
+) -> Iterator[Indices]:
     """Rows that share the hash of their label's row but not its bytes."""
     for at in range(0, len(suspects), CHECK):
         rows = suspects[at : at + CHECK]
-        one, other = (vectors.take(indices).view(np.uint16) for indices in (rows, labels[rows]))
+        one, other = (
+            vectors.take(indices).view(np.uint16) for indices in (rows, labels[rows])
+        )
         yield rows[(one != other).any(axis=1)]
 
 

@@ -21,7 +21,9 @@ VOCABULARIES = {  # embedding dimension: the constant of the graph that holds it
     644: ("Const_20", 2241),
 }
 VARIABLES = {"norm.mean": "1/mean", "norm.var": "1/variance"} | {
-    f"dense.{i}.{name}": f"{i + 2}/{name}" for i in range(4) for name in ("kernel", "bias")
+    f"dense.{i}.{name}": f"{i + 2}/{name}"
+    for i in range(4)
+    for name in ("kernel", "bias")
 }
 TABLE_MAGIC = 0xDB4775248B80FB57
 DT_FLOAT = 1
@@ -68,7 +70,9 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
             if kind == 2:
                 size, at = _varint(data, at)
             if size < 0 or at + size > len(data):
-                raise ValueError(f"damaged protocol buffer: field kind {kind} at byte {at}")
+                raise ValueError(
+                    f"damaged protocol buffer: field kind {kind} at byte {at}"
+                )
             value, at = data[at : at + size], at + size
         yield key >> 3, value
 
@@ -82,7 +86,10 @@ def _all(data: bytes, *path: int) -> Iterator[bytes]:
 
 def _vocabularies(saved_model: bytes) -> Tensors:
     """SavedModel.meta_graphs(2).graph_def(2).node(1): name(1), attr(5) "value".tensor(8).string_val(8)."""
-    wanted = {constant.encode(): (dimension, count) for dimension, (constant, count) in VOCABULARIES.items()}
+    wanted = {
+        constant.encode(): (dimension, count)
+        for dimension, (constant, count) in VOCABULARIES.items()
+    }
     found: Tensors = {}
     for node in _all(saved_model, 2, 2, 1):
         name = next(_all(node, 1))
@@ -90,10 +97,16 @@ def _vocabularies(saved_model: bytes) -> Tensors:
             dimension, count = wanted[name]
             texts = list(_all(node, 5, 2, 8, 8))
             if len(texts) != count:
-                raise ValueError(f"vocabulary of dimension {dimension}: expected {count} texts, found {len(texts)}")
-            found[f"vocab.{dimension}"] = np.rint(np.array([float(text) for text in texts]) * 1e6).astype(np.int64)
+                raise ValueError(
+                    f"vocabulary of dimension {dimension}: expected {count} texts, found {len(texts)}"
+                )
+            found[f"vocab.{dimension}"] = np.rint(
+                np.array([float(text) for text in texts]) * 1e6
+            ).astype(np.int64)
     if len(found) != len(wanted):
-        raise ValueError(f"expected the vocabularies of {sorted(VOCABULARIES)}, found {sorted(found)}")
+        raise ValueError(
+            f"expected the vocabularies of {sorted(VOCABULARIES)}, found {sorted(found)}"
+        )
     return found
 
 
@@ -104,7 +117,9 @@ def _variables(index: bytes, data: bytes) -> Tensors:
     entries = dict(_table(index))
     found: Tensors = {}
     for name, variable in VARIABLES.items():
-        entry = entries.get(f"layer_with_weights-{variable}/.ATTRIBUTES/VARIABLE_VALUE".encode())
+        entry = entries.get(
+            f"layer_with_weights-{variable}/.ATTRIBUTES/VARIABLE_VALUE".encode()
+        )
         if entry is None:
             raise ValueError(f"the NSFW archive lacks the variable {variable}")
         found[name] = _tensor(entry, data)
@@ -113,12 +128,18 @@ def _variables(index: bytes, data: bytes) -> Tensors:
 
 def _tensor(entry: bytes, data: bytes) -> npt.NDArray[np.float32]:
     """BundleEntryProto: dtype(1), shape(2).dim(2).size(1), offset(4), size(5)."""
-    numbers = {number: value for number, value in _fields(entry) if isinstance(value, int)}
+    numbers = {
+        number: value for number, value in _fields(entry) if isinstance(value, int)
+    }
     shape = [dict(_fields(dim)).get(1, 0) for dim in _all(entry, 2, 2)]
     offset, size = numbers.get(4, 0), numbers[5]
     if numbers[1] != DT_FLOAT or offset + size > len(data):
-        raise ValueError(f"damaged NSFW archive: variable of type {numbers[1]}, bytes {offset} to {offset + size}")
-    return np.frombuffer(data[offset : offset + size], "<f4").reshape([int(n) for n in shape])
+        raise ValueError(
+            f"damaged NSFW archive: variable of type {numbers[1]}, bytes {offset} to {offset + size}"
+        )
+    return np.frombuffer(data[offset : offset + size], "<f4").reshape(
+        [int(n) for n in shape]
+    )
 
 
 def _table(index: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -138,7 +159,9 @@ def _block(index: bytes, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
     size, _ = _varint(handle, at)
     block = index[offset : offset + size]
     if index[offset + size] != 0:
-        raise ValueError("variables.index is compressed: not the published NSFW archive")
+        raise ValueError(
+            "variables.index is compressed: not the published NSFW archive"
+        )
     end = size - 4 * (1 + int.from_bytes(block[-4:], "little"))
     key, at = b"", 0
     while at < end:

@@ -32,14 +32,22 @@ Pairs = tuple[Indices, Indices]
 def near_groups(vectors: Vectors, rows: Indices, threshold: float) -> Indices:
     """Group label per row of `rows`: connected components of the pairs with cosine >= `threshold`."""
     if not 0 < threshold <= 1:
-        raise ValueError(f"expected a cosine above 0 and at most 1 as the near-duplicate threshold, found {threshold}")
+        raise ValueError(
+            f"expected a cosine above 0 and at most 1 as the near-duplicate threshold, found {threshold}"
+        )
     groups = Groups(len(rows))
     left, right = list[Indices](), list[Indices]()
     for one, other in candidates(vectors, rows, threshold):
         left.append(one)
         right.append(other)
         if sum(map(len, left)) > HELD:
-            _settle(groups, left, right, lambda places: _unit(vectors, rows[places]), threshold)
+            _settle(
+                groups,
+                left,
+                right,
+                lambda places: _unit(vectors, rows[places]),
+                threshold,
+            )
     _settle(groups, left, right, lambda places: _unit(vectors, rows[places]), threshold)
     return groups.of(np.arange(len(rows)))
 
@@ -62,19 +70,29 @@ class Groups:
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
-        firsts, places = np.unique(np.concatenate([self.of(left), self.of(right)]), return_inverse=True)
+        firsts, places = np.unique(
+            np.concatenate([self.of(left), self.of(right)]), return_inverse=True
+        )
         one, other = np.split(places, 2)
-        graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(len(firsts), len(firsts)))
+        graph = coo_array(
+            (np.ones(len(one), bool), (one, other)), shape=(len(firsts), len(firsts))
+        )
         parts = connected_components(graph, directed=False)[1]
         _, first = np.unique(parts, return_index=True)
         self.to[firsts] = firsts[first[parts]]
 
 
 def _settle(
-    groups: Groups, left: list[Indices], right: list[Indices], unit: Callable[[Indices], Floats], threshold: float
+    groups: Groups,
+    left: list[Indices],
+    right: list[Indices],
+    unit: Callable[[Indices], Floats],
+    threshold: float,
 ) -> None:
     """Compute the pairs held in full, join those that reach the threshold, and hold none. Joined ones are skipped."""
-    one, other = (np.concatenate([np.empty(0, np.int64), *side]) for side in (left, right))
+    one, other = (
+        np.concatenate([np.empty(0, np.int64), *side]) for side in (left, right)
+    )
     left.clear()
     right.clear()
     while len(one):
@@ -99,7 +117,9 @@ def candidates(vectors: Vectors, rows: Indices, threshold: float) -> Iterator[Pa
     x = _coordinates(vectors, rows)
     reach = 2 - 2 * threshold + SLACK  # squared
     swapped = [*range(x.shape[1] - 2), -1, -2]
-    with tqdm(total=len(rows), desc="near duplicates", unit="image", mininterval=0.5) as bar:
+    with tqdm(
+        total=len(rows), desc="near duplicates", unit="image", mininterval=0.5
+    ) as bar:
         for a, b in _small_sets(x[:, :-2], float(np.sqrt(reach))):
             near = np.flatnonzero(x[a][:, swapped] @ x[b].T >= -reach / 2)
             left, right = a[near // len(b)], b[near % len(b)]
@@ -125,7 +145,9 @@ def _coordinates(vectors: Vectors, rows: Indices) -> Floats:
         leading = block @ directions
         block -= leading @ directions.T
         near = np.column_stack([leading, np.linalg.norm(block, axis=1)])
-        result[at : at + CHECK, :-1] = np.column_stack([near, -np.square(near).sum(axis=1) / 2])
+        result[at : at + CHECK, :-1] = np.column_stack(
+            [near, -np.square(near).sum(axis=1) / 2]
+        )
     return result
 
 
@@ -154,7 +176,9 @@ def _widest(x: Floats, rows: Indices) -> tuple[int, np.float32, float]:
     return axis, some[:, axis].mean(), float(deviation[axis])
 
 
-def _cut(heights: Floats, cut: np.float32, a: Indices, b: Indices, reach: float) -> list[Pairs]:
+def _cut(
+    heights: Floats, cut: np.float32, a: Indices, b: Indices, reach: float
+) -> list[Pairs]:
     """The two sides of a cut, and across it the rows within reach of it."""
     low_a, high_a, under_a, over_a = _sides(heights[a] - cut, a, reach)
     if a is b:
@@ -163,7 +187,9 @@ def _cut(heights: Floats, cut: np.float32, a: Indices, b: Indices, reach: float)
     return [(low_a, low_b), (high_a, high_b), (under_a, over_b), (over_a, under_b)]
 
 
-def _sides(height: Floats, rows: Indices, reach: float) -> tuple[Indices, Indices, Indices, Indices]:
+def _sides(
+    height: Floats, rows: Indices, reach: float
+) -> tuple[Indices, Indices, Indices, Indices]:
     low, close = height < 0, np.abs(height) <= reach
     return rows[low], rows[~low], rows[low & close], rows[~low & close]
 

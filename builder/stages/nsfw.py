@@ -27,7 +27,9 @@ DETECTOR_URL = "https://raw.githubusercontent.com/LAION-AI/CLIP-based-NSFW-Detec
 DETECTOR_SHA256 = "905520bb0336accc73ee282c605d926aef90cf14248889d44b9cee50eef71f8a"
 DETECTOR_MODEL = "ViT-L-14/openai"  # the embedding LAION trained it on
 MAX_BYTES = 50_000_000  # the archive has 1.1 MB
-EPSILON = 1e-7  # Keras: the smallest standard deviation its Normalization layer divides by
+EPSILON = (
+    1e-7  # Keras: the smallest standard deviation its Normalization layer divides by
+)
 
 Floats = npt.NDArray[np.float32]
 
@@ -61,7 +63,9 @@ class Detector:
         """
         x: Floats = np.asarray(embeddings, np.float16).astype(np.float32)
         if x.ndim != 2 or x.shape[1] != self.dim:
-            raise ValueError(f"the NSFW detector for {self.model} reads embeddings of {self.dim}, found {x.shape}")
+            raise ValueError(
+                f"the NSFW detector for {self.model} reads embeddings of {self.dim}, found {x.shape}"
+            )
         for dimension, vocabulary in self.vocabularies.items():
             x[:, dimension] = _lookup(x[:, dimension], vocabulary)
         x = (x - self.mean) / self.deviation
@@ -69,14 +73,18 @@ class Detector:
             x = np.maximum(x @ kernel + bias, 0)
         kernel, bias = self.layers[-1]
         logit = (x @ kernel + bias)[:, 0].astype(np.float64)
-        return (0.5 * (1 + np.tanh(logit / 2))).astype(np.float32)  # a sigmoid that cannot overflow
+        return (0.5 * (1 + np.tanh(logit / 2))).astype(
+            np.float32
+        )  # a sigmoid that cannot overflow
 
 
 def _lookup(values: Floats, vocabulary: npt.NDArray[np.int64]) -> Floats:
     """Place in the vocabulary counted from 1, 0 where unseen; values are compared as `"%f" % value` would print."""
     micro = np.rint(values.astype(np.float64) * 1e6).astype(np.int64)
     order = np.argsort(vocabulary, kind="stable")
-    place = np.searchsorted(vocabulary, micro, sorter=order).clip(max=len(vocabulary) - 1)
+    place = np.searchsorted(vocabulary, micro, sorter=order).clip(
+        max=len(vocabulary) - 1
+    )
     found = order[place]
     return np.where(vocabulary[found] == micro, found + 1, 0).astype(np.float32)
 
@@ -110,11 +118,18 @@ def _from_safetensors(path: Path) -> Detector:
 def _detector(model: str, tensors: Mapping[str, npt.NDArray[np.generic]]) -> Detector:
     names = sorted(name for name in tensors if name.startswith("vocab."))
     try:
-        layers = tuple((_f32(tensors[f"dense.{i}.kernel"]), _f32(tensors[f"dense.{i}.bias"])) for i in range(4))
+        layers = tuple(
+            (_f32(tensors[f"dense.{i}.kernel"]), _f32(tensors[f"dense.{i}.bias"]))
+            for i in range(4)
+        )
         mean, var = _f32(tensors["norm.mean"]), _f32(tensors["norm.var"])
     except KeyError as error:
-        raise ValueError(f"the NSFW detector lacks the tensor {error}; found {sorted(tensors)}") from None
-    vocabularies = {int(name.split(".")[1]): tensors[name].astype(np.int64) for name in names}
+        raise ValueError(
+            f"the NSFW detector lacks the tensor {error}; found {sorted(tensors)}"
+        ) from None
+    vocabularies = {
+        int(name.split(".")[1]): tensors[name].astype(np.int64) for name in names
+    }
     return Detector(model, vocabularies, mean, var, layers)
 
 
@@ -131,13 +146,20 @@ def model_of(path: Path | None) -> str:
     with safe_open(path, "np") as file:
         metadata = file.metadata() or {}
     if "model" not in metadata:
-        raise ValueError(f'{path} does not say which CLIP model it fits: its metadata needs {{"model": name}}')
+        raise ValueError(
+            f'{path} does not say which CLIP model it fits: its metadata needs {{"model": name}}'
+        )
     return str(metadata["model"])
 
 
-def download_detector(url: str = DETECTOR_URL, sha256: str = DETECTOR_SHA256, cache: Path | None = None) -> Path:
+def download_detector(
+    url: str = DETECTOR_URL, sha256: str = DETECTOR_SHA256, cache: Path | None = None
+) -> Path:
     """Path of the published archive in the user's cache, downloaded the first time; refused if its hash differs."""
-    folder = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "twigma"
+    folder = (
+        cache
+        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "twigma"
+    )
     path = folder / "clip_autokeras_binary_nsfw.zip"
     if not path.exists():
         data = _get(url)
@@ -156,28 +178,42 @@ def _get(url: str) -> bytes:
         with httpx.stream("GET", url, follow_redirects=True, timeout=30) as answer:
             answer.raise_for_status()
             size = int(answer.headers.get("content-length", 0)) or None
-            with tqdm(total=size, desc="NSFW detector", unit="B", unit_scale=True, mininterval=0.5) as bar:
+            with tqdm(
+                total=size,
+                desc="NSFW detector",
+                unit="B",
+                unit_scale=True,
+                mininterval=0.5,
+            ) as bar:
                 for piece in answer.iter_bytes():
                     data += piece
                     bar.update(len(piece))
                     if len(data) > MAX_BYTES:
-                        raise ValueError(f"{url} sends more than {MAX_BYTES:,} bytes: not the NSFW detector")
+                        raise ValueError(
+                            f"{url} sends more than {MAX_BYTES:,} bytes: not the NSFW detector"
+                        )
     except httpx.HTTPError as error:
-        raise OSError(f"cannot fetch the NSFW detector from {url} ({error}): download it and give its path") from error
+        raise OSError(
+            f"cannot fetch the NSFW detector from {url} ({error}): download it and give its path"
+        ) from error
     return bytes(data)
 
 
 def _check(data: bytes, where: str, sha256: str = DETECTOR_SHA256) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
-        raise ValueError(f"{where} is not LAION's NSFW detector: expected sha256 {sha256}, found {found}; delete it")
+        raise ValueError(
+            f"{where} is not LAION's NSFW detector: expected sha256 {sha256}, found {found}; delete it"
+        )
 
 
 # ------------------------------------------------------------------ the stage
 
 
 @stage(reads=("image_name", "embedding"), adds=("nsfw_score",))
-def nsfw(table: pa.Table, detector: Callable[[npt.NDArray[np.floating]], Floats]) -> pa.Table:
+def nsfw(
+    table: pa.Table, detector: Callable[[npt.NDArray[np.floating]], Floats]
+) -> pa.Table:
     """Add `nsfw_score` (float32, 0 to 1); null where there is no embedding."""
     embedded = np.asarray(table["embedding"].is_valid())
     scores = np.zeros(len(table), np.float32)
@@ -192,7 +228,10 @@ def nsfw_parts(work: Path, detector: Path | None = None) -> int:
     made by another CLIP model than the one the detector reads.
     """
     model = model_of(detector)
-    settings = {"model": model, "detector": DETECTOR_SHA256 if detector is None else _sha256(detector)}
+    settings = {
+        "model": model,
+        "detector": DETECTOR_SHA256 if detector is None else _sha256(detector),
+    }
 
     def start() -> Stage:
         loaded = load_detector(detector)
@@ -206,10 +245,14 @@ def nsfw_parts(work: Path, detector: Path | None = None) -> int:
                 f"give the detector that fits, or run `twigma embed` with {model}"
             )
 
-    return map_parts(work, "nsfw", settings, start, of="embed", desc="nsfw", check=refuse)
+    return map_parts(
+        work, "nsfw", settings, start, of="embed", desc="nsfw", check=refuse
+    )
 
 
 def _sha256(path: Path) -> str:
     if not path.is_file():
-        raise FileNotFoundError(f"no NSFW detector at {path}: give LAION's .zip or a .safetensors file")
+        raise FileNotFoundError(
+            f"no NSFW detector at {path}: give LAION's .zip or a .safetensors file"
+        )
     return file_sha256(path)

@@ -17,7 +17,10 @@ from twigma.builder.engine.engine import count_empty
 from twigma.builder.release.row_filter import STAGES
 from twigma.rehydrate.accounting import Finished
 
-MODEL = ("model", "revision")  # parts that differ in these do not go together: `twigma release` refuses them
+MODEL = (
+    "model",
+    "revision",
+)  # parts that differ in these do not go together: `twigma release` refuses them
 
 Facts = dict[str, Any]
 
@@ -34,11 +37,18 @@ class Part:
     written: int
 
 
-def stage_progress(work: Path, finished: Finished, rows: int, damaged: list[str]) -> dict[str, Facts]:
+def stage_progress(
+    work: Path, finished: Finished, rows: int, damaged: list[str]
+) -> dict[str, Facts]:
     """Images done, out of date and to do, by stage; what a part was made from says whether it is current."""
     parts = {name: dict(_parts(work / "columns" / name, damaged)) for name in STAGES}
-    samples = {name: int(manifest["samples"]) for name, manifest in finished.manifests.items()}
-    hashes = {name: {"shard": manifest["sha256"]} for name, manifest in finished.manifests.items()}
+    samples = {
+        name: int(manifest["samples"]) for name, manifest in finished.manifests.items()
+    }
+    hashes = {
+        name: {"shard": manifest["sha256"]}
+        for name, manifest in finished.manifests.items()
+    }
     marks = {name: part.mark for name, part in parts["embed"].items() if part}
     of_parts = {name: {"part": mark} for name, mark in marks.items()}
     dedupe = next((part.mark for part in parts["dedupe"].values() if part), None)
@@ -47,7 +57,9 @@ def stage_progress(work: Path, finished: Finished, rows: int, damaged: list[str]
         "caption": _by_shard(parts["caption"], samples, hashes),
         "nsfw": _by_shard(parts["nsfw"], samples, of_parts),
         "dedupe": _whole(parts["dedupe"], rows, {"embed": marks}, rows),
-        "cluster": _whole(parts["cluster"], sum(samples.values()), {"embed": marks, "dedupe": dedupe}),
+        "cluster": _whole(
+            parts["cluster"], sum(samples.values()), {"embed": marks, "dedupe": dedupe}
+        ),
     }
     return {name: made[name] | {"models": _models(parts[name])} for name in STAGES}
 
@@ -60,7 +72,9 @@ def _parts(folder: Path, damaged: list[str]) -> Iterator[tuple[str, Part | None]
         except FileNotFoundError:
             continue
         except (ValueError, KeyError, OSError) as error:
-            damaged.append(f"{path} is damaged ({str(error)[:60]}): delete it and run `twigma {folder.name}` again")
+            damaged.append(
+                f"{path} is damaged ({str(error)[:60]}): delete it and run `twigma {folder.name}` again"
+            )
             yield path.stem, None
 
 
@@ -70,11 +84,15 @@ def _read_marks(path: Path) -> Part:
         table = reader.read_all()
         rows, empty = len(table), count_empty(table)
     made_from = json.loads(marks[b"made_from"])
-    return Part(rows, empty, made_from, marks[b"fingerprint"].decode(), path.stat().st_mtime_ns)
+    return Part(
+        rows, empty, made_from, marks[b"fingerprint"].decode(), path.stat().st_mtime_ns
+    )
 
 
 def _by_shard(
-    parts: Mapping[str, Part | None], samples: Mapping[str, int], inputs: Mapping[str, Mapping[str, str]]
+    parts: Mapping[str, Part | None],
+    samples: Mapping[str, int],
+    inputs: Mapping[str, Mapping[str, str]],
 ) -> Facts:
     """For a stage with one part a shard: `samples` and the `inputs` a current part names, by shard.
 
@@ -87,7 +105,12 @@ def _by_shard(
             counts["to_do"] += images
             continue
         part = parts[name]
-        current = part is not None and name in inputs and _holds(part, inputs[name]) and _model(part) == newest
+        current = (
+            part is not None
+            and name in inputs
+            and _holds(part, inputs[name])
+            and _model(part) == newest
+        )
         counts["done" if current else "out_of_date"] += images
         if part is not None and current:
             counts["not_decodable"] += part.empty
@@ -95,13 +118,18 @@ def _by_shard(
 
 
 def _whole(
-    parts: Mapping[str, Part | None], images: int, inputs: Mapping[str, Any], expected: int | None = None
+    parts: Mapping[str, Part | None],
+    images: int,
+    inputs: Mapping[str, Any],
+    expected: int | None = None,
 ) -> Facts:
     """For a stage with one part for everything; `expected` is how many rows a current one has, if that is known."""
     state = "to_do"
     if parts:
         part = _newest(parts)
-        current = part is not None and _holds(part, inputs) and expected in (None, part.rows)
+        current = (
+            part is not None and _holds(part, inputs) and expected in (None, part.rows)
+        )
         state = "done" if current else "out_of_date"
     return {"done": 0, "out_of_date": 0, "to_do": 0} | {state: images}
 
@@ -111,7 +139,11 @@ def _holds(part: Part, inputs: Mapping[str, Any]) -> bool:
 
 
 def _newest(parts: Mapping[str, Part | None]) -> Part | None:
-    return max((part for part in parts.values() if part), key=lambda part: part.written, default=None)
+    return max(
+        (part for part in parts.values() if part),
+        key=lambda part: part.written,
+        default=None,
+    )
 
 
 def _model(part: Part | None) -> tuple[Any, ...]:
@@ -119,4 +151,10 @@ def _model(part: Part | None) -> tuple[Any, ...]:
 
 
 def _models(parts: Mapping[str, Part | None]) -> list[str]:
-    return sorted({str(part.made_from["model"]) for part in parts.values() if part and "model" in part.made_from})
+    return sorted(
+        {
+            str(part.made_from["model"])
+            for part in parts.values()
+            if part and "model" in part.made_from
+        }
+    )

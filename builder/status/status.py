@@ -19,12 +19,24 @@ import pyarrow as pa
 import twigma
 from twigma.builder.status.stage_progress import stage_progress
 from twigma.core import inventory
-from twigma.rehydrate.accounting import Finished, count_ids, count_photos, photos, read_finished, read_rows
+from twigma.rehydrate.accounting import (
+    Finished,
+    count_ids,
+    count_photos,
+    photos,
+    read_finished,
+    read_rows,
+)
 from twigma.rehydrate.posts.ledger_reader import LedgerView, view_ledger
 from twigma.rehydrate.sources.x.budget import Budget, plan_lookup
 
 LOCKS = {"fetch": "shards/.lock", "look-up": ".ledger.lock"}
-PLACES = {"pages": "pages", "ledger.sqlite": "ledger", "shards": "shards", "columns": "columns"}
+PLACES = {
+    "pages": "pages",
+    "ledger.sqlite": "ledger",
+    "shards": "shards",
+    "columns": "columns",
+}
 
 Facts = dict[str, Any]
 
@@ -56,10 +68,15 @@ def status(work: Path) -> Facts:
     What a damaged file would tell is null. Raises FileNotFoundError where there is no such folder.
     """
     if not work.is_dir():
-        raise FileNotFoundError(f"no working folder at {work}: `twigma rehydrate --ids FILE` or `twigma add` makes one")
+        raise FileNotFoundError(
+            f"no working folder at {work}: `twigma rehydrate --ids FILE` or `twigma add` makes one"
+        )
     damaged: list[str] = []
     with ThreadPoolExecutor() as pool:
-        reads = [pool.submit(_or_report, damaged, partial(read, work)) for read in (read_rows, view_ledger)]
+        reads = [
+            pool.submit(_or_report, damaged, partial(read, work))
+            for read in (read_rows, view_ledger)
+        ]
         finished = read_finished(work)
         rows, ledger = (read.result() for read in reads)
     damaged += finished.damaged
@@ -88,19 +105,29 @@ def _or_report(damaged: list[str], read: Callable[[], Any]) -> Any:
 
 
 def _counts(
-    work: Path, finished: Finished, rows: pa.Table | None, ledger: LedgerView | None, damaged: list[str]
+    work: Path,
+    finished: Finished,
+    rows: pa.Table | None,
+    ledger: LedgerView | None,
+    damaged: list[str],
 ) -> Facts:
     facts: Facts = {"ids": None, "photos": None, "searches": None, "spent": None}
     if ledger is not None:
         posts, users = ledger.spent()
         damaged += ledger.lost_pages()
         facts["searches"] = {"done": ledger.done, "open": ledger.open}
-        facts["spent"] = {"posts": posts, "users": users, "dollars": Budget().spent(ledger)}
+        facts["spent"] = {
+            "posts": posts,
+            "users": users,
+            "dollars": Budget().spent(ledger),
+        }
     if rows is not None:
         found = photos(rows, finished.tries)
         facts["photos"] = count_photos(found)
         if ledger is not None:
-            facts["ids"] = _or_report(damaged, lambda: count_ids(work, rows, found, ledger))
+            facts["ids"] = _or_report(
+                damaged, lambda: count_ids(work, rows, found, ledger)
+            )
     shards = {"finished": len(finished.manifests), "unfinished": finished.unfinished}
     return facts | {"set_aside": lines_set_aside(work), "shards": shards}
 
@@ -125,10 +152,19 @@ def _release(work: Path, rows: int) -> Facts | None:
         return None
     written = manifest.stat().st_mtime_ns
     facts = twigma.read_manifest(folder)
-    sources = [work / "images.parquet", work / "removed.json", *(work / "columns").glob("*/*.arrow")]
+    sources = [
+        work / "images.parquet",
+        work / "removed.json",
+        *(work / "columns").glob("*/*.arrow"),
+    ]
     newer = any(path.exists() and path.stat().st_mtime_ns > written for path in sources)
     counts = facts["counts"]
-    known = {"folder": str(folder), "version": facts["version"], "images": counts["released"], "posts": counts["posts"]}
+    known = {
+        "folder": str(folder),
+        "version": facts["version"],
+        "images": counts["released"],
+        "posts": counts["posts"],
+    }
     return known | {"out_of_date": newer or counts["rows"] != rows}
 
 
@@ -151,7 +187,11 @@ def running(work: Path, table: Path = Path("/proc/locks")) -> dict[str, int] | N
         lines = [line.split() for line in table.read_text().splitlines()]
     except OSError:
         return None
-    held = {fields[5]: int(fields[4]) for fields in lines if len(fields) > 5 and fields[1] == "FLOCK"}
+    held = {
+        fields[5]: int(fields[4])
+        for fields in lines
+        if len(fields) > 5 and fields[1] == "FLOCK"
+    }
     places = {what: work / name for what, name in LOCKS.items()}
     names = {what: _lock_name(path) for what, path in places.items() if path.exists()}
     return {what: held[name] for what, name in names.items() if name in held}
@@ -184,33 +224,59 @@ def _steps(facts: Facts) -> Iterator[tuple[str | None, str]]:
     yield from _open_photos(facts["photos"], facts["shards"])
     for name, stage in facts["stages"].items():
         if due := stage["to_do"] + stage["out_of_date"]:
-            so_far = f"; so far with {', '.join(stage['models'])}" if stage["models"] else ""
+            so_far = (
+                f"; so far with {', '.join(stage['models'])}" if stage["models"] else ""
+            )
             yield f"twigma {name}", f"{due:,} images are to do or out of date{so_far}"
     if facts["release"] is None:
         yield "twigma release", "every stage is done"
     elif facts["release"]["out_of_date"]:
         yield "twigma release", "the release is older than the working folder"
-    yield f"twigma analyze {shlex.quote(facts['release']['folder'])}", "every stage is done, and so is the release"
+    yield (
+        f"twigma analyze {shlex.quote(facts['release']['folder'])}",
+        "every stage is done, and so is the release",
+    )
 
 
-def _open_posts(ids: Facts, searches: Facts, photos: Facts) -> Iterator[tuple[str, str]]:
+def _open_posts(
+    ids: Facts, searches: Facts, photos: Facts
+) -> Iterator[tuple[str, str]]:
     begin = "twigma rehydrate --ids FILE"
     if not ids.get("total") and not photos["total"]:
-        yield begin, "the folder is empty: begin with a list of post ids, or with `twigma collect`, `import` or `add`"
+        yield (
+            begin,
+            "the folder is empty: begin with a list of post ids, or with `twigma collect`, `import` or `add`",
+        )
     if left := ids.get("not_asked"):
         cost = plan_lookup(left)
         more = f"at most ${cost.dollars:,.2f}, about {cost.minutes} minutes"
-        yield begin, f"{left:,} ids were never asked: {more}; repeat with the same list and options"
+        yield (
+            begin,
+            f"{left:,} ids were never asked: {more}; repeat with the same list and options",
+        )
     if unlisted := ids.get("unlisted"):
-        yield begin, f"{unlisted:,} posts were found by a run that ended early: repeat it to list their photos"
+        yield (
+            begin,
+            f"{unlisted:,} posts were found by a run that ended early: repeat it to list their photos",
+        )
     if left := searches.get("open"):
-        yield "twigma collect", f"{left:,} searches are not at their end: repeat with the same hashtags and period"
+        yield (
+            "twigma collect",
+            f"{left:,} searches are not at their end: repeat with the same hashtags and period",
+        )
 
 
 def _open_photos(photos: Facts, shards: Facts) -> Iterator[tuple[str, str]]:
     if photos["waiting"] or shards["unfinished"]:
-        todo = f"{photos['waiting']:,} photos are waiting" if photos["waiting"] else "a fetch was stopped"
+        todo = (
+            f"{photos['waiting']:,} photos are waiting"
+            if photos["waiting"]
+            else "a fetch was stopped"
+        )
         yield "twigma rehydrate", f"{todo}, {shards['unfinished']:,} shards are begun"
     if again := photos["tried_once"]:
         renewed = "with a token it also looks posts up once more whose photo is gone"
-        yield "twigma rehydrate --retry-failed", f"{again:,} photos failed once for a passing reason; {renewed}"
+        yield (
+            "twigma rehydrate --retry-failed",
+            f"{again:,} photos failed once for a passing reason; {renewed}",
+        )

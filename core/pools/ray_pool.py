@@ -25,7 +25,9 @@ from twigma.core.safety import worker_environment
 
 MAX_ATTEMPTS = 6  # of one task whose slot is lost
 REPLY_TIMEOUT = 300.0  # seconds a slot may take for one piece
-START_TIMEOUT = 600.0  # seconds to wait for a first slot, or for another when all are lost
+START_TIMEOUT = (
+    600.0  # seconds to wait for a first slot, or for another when all are lost
+)
 SHUTDOWN_TIMEOUT = 5.0  # seconds that slots have to put their things away
 CPUS_PER_ACTOR = 4  # of one slot, where a node has as many: a model uses several
 K = TypeVar("K")
@@ -87,19 +89,35 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
     try:
         import ray
     except ModuleNotFoundError as error:
-        raise RuntimeError("Ray is not installed here: pip install 'twigma[ray]'") from error
+        raise RuntimeError(
+            "Ray is not installed here: pip install 'twigma[ray]'"
+        ) from error
 
     address = _address(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray will do; without it, it warns
+    os.environ.setdefault(
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
+    )  # what Ray will do; without it, it warns
     logging.getLogger("ray").setLevel(logging.ERROR)
     paths = os.pathsep.join([*(entry for entry in sys.path if entry), "${PYTHONPATH}"])
-    own: dict[str, Any] = {"include_dashboard": False, "num_cpus": cpus} if address == "local" else {}
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere), _restore_sigterm():
+    own: dict[str, Any] = (
+        {"include_dashboard": False, "num_cpus": cpus} if address == "local" else {}
+    )
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        _restore_sigterm(),
+    ):
         try:
             _check_port(address)
-            variables = {"PYTHONPATH": paths} | ({} if address == "local" else worker_environment.ON_NODES)
-            with worker_environment.private_cluster() if address == "local" else contextlib.nullcontext():
+            variables = {"PYTHONPATH": paths} | (
+                {} if address == "local" else worker_environment.ON_NODES
+            )
+            with (
+                worker_environment.private_cluster()
+                if address == "local"
+                else contextlib.nullcontext()
+            ):
                 ray.init(
                     address,
                     runtime_env={"env_vars": variables},
@@ -107,7 +125,13 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
                     configure_logging=False,
                     **own,
                 )
-        except (OSError, ValueError, RuntimeError, ImportError, ray.exceptions.RayError) as error:
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+            ImportError,
+            ray.exceptions.RayError,
+        ) as error:
             raise RuntimeError(
                 f"no Ray cluster answers at {address!r}: {last_line(error)}; check the address, "
                 "and set RAY_AUTH_MODE=token if the cluster asks for a token"
@@ -115,7 +139,9 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
         try:
             yield int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
         except ray.exceptions.RayError as error:
-            raise RuntimeError(f"the Ray cluster at {address!r} failed: {last_line(error)}") from error
+            raise RuntimeError(
+                f"the Ray cluster at {address!r} failed: {last_line(error)}"
+            ) from error
         finally:
             ray.shutdown()
 
@@ -127,7 +153,9 @@ def _restore_sigterm() -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(ValueError):  # not the main thread: Ray has set no handler
+        with contextlib.suppress(
+            ValueError
+        ):  # not the main thread: Ray has set no handler
             signal.signal(signal.SIGTERM, before)
 
 
@@ -152,7 +180,12 @@ def _check_port(address: str) -> None:
 
 
 def run_tasks(
-    start: Callable[[], Any], keys: Sequence[K], task: Callable[[K], Any], slots: int, *, silence: float = REPLY_TIMEOUT
+    start: Callable[[], Any],
+    keys: Sequence[K],
+    task: Callable[[K], Any],
+    slots: int,
+    *,
+    silence: float = REPLY_TIMEOUT,
 ) -> Generator[tuple[K, str, Any], None, None]:
     """Do the task of every key in at most `slots` actors that `start` makes of a `Slot`; to be closed after use.
 
@@ -184,7 +217,13 @@ class Call(Generic[K]):
 class ActorPool(Generic[K]):
     """The slots of one run, the calls that wait for an answer, and the keys that wait for a slot."""
 
-    def __init__(self, start: Callable[[], Any], keys: Sequence[K], task: Callable[[K], Any], silence: float) -> None:
+    def __init__(
+        self,
+        start: Callable[[], Any],
+        keys: Sequence[K],
+        task: Callable[[K], Any],
+        silence: float,
+    ) -> None:
         self._start, self._task, self._silence = start, task, silence
         self._waiting = list(keys)[::-1]
         self._idle: list[Any] = []
@@ -208,11 +247,16 @@ class ActorPool(Generic[K]):
         """Let the slots put their things away, and end them."""
         import ray
 
-        slots = [*self._idle, *(call.slot for call in self._calls.values() if call.key is not None)]
+        slots = [
+            *self._idle,
+            *(call.slot for call in self._calls.values() if call.key is not None),
+        ]
         with contextlib.suppress(ray.exceptions.RayError):
             if slots:
                 farewells = [slot.close.remote() for slot in slots]
-                ray.wait(farewells, num_returns=len(farewells), timeout=SHUTDOWN_TIMEOUT)
+                ray.wait(
+                    farewells, num_returns=len(farewells), timeout=SHUTDOWN_TIMEOUT
+                )
             for slot in [*slots, *(call.slot for call in self._calls.values())]:
                 ray.kill(slot)
 
@@ -241,7 +285,9 @@ class ActorPool(Generic[K]):
             value = ray.get(ref)
         except ray.exceptions.RayTaskError as error:
             if call.key is None:
-                raise RuntimeError(f"a node of the Ray cluster cannot work: {last_line(error)}") from error
+                raise RuntimeError(
+                    f"a node of the Ray cluster cannot work: {last_line(error)}"
+                ) from error
             self._idle.append(call.slot)
             yield call.key, "failed", error.cause
         except ray.exceptions.RayError as error:
@@ -271,10 +317,16 @@ class ActorPool(Generic[K]):
         ray.kill(call.slot)
         self._lost[call.key] += 1
         if call.key is None and self._lost[None] >= MAX_ATTEMPTS:
-            raise RuntimeError(f"no worker of the Ray cluster lives until it is ready: {why}")
+            raise RuntimeError(
+                f"no worker of the Ray cluster lives until it is ready: {why}"
+            )
         self._hire()
         if call.key is not None and self._lost[call.key] >= MAX_ATTEMPTS:
-            yield call.key, "failed", RuntimeError(f"its worker was lost {MAX_ATTEMPTS} times: {why}")
+            yield (
+                call.key,
+                "failed",
+                RuntimeError(f"its worker was lost {MAX_ATTEMPTS} times: {why}"),
+            )
         elif call.key is not None:
             self._waiting.append(call.key)
             yield call.key, "lost", why
@@ -284,8 +336,16 @@ class ActorPool(Generic[K]):
         import ray
 
         now = time.monotonic()
-        late = [ref for ref, call in self._calls.items() if call.key is not None and now - call.asked > self._silence]
+        late = [
+            ref
+            for ref, call in self._calls.items()
+            if call.key is not None and now - call.asked > self._silence
+        ]
         for ref in ray.wait(late, num_returns=len(late), timeout=0)[1] if late else []:
-            yield from self._lose(self._calls.pop(ref), f"no word from it for {self._silence:g} s")
+            yield from self._lose(
+                self._calls.pop(ref), f"no word from it for {self._silence:g} s"
+            )
         if not self._idle and not self._at_work() and now - self._heard > START_TIMEOUT:
-            raise RuntimeError(f"the Ray cluster had no free CPU for {START_TIMEOUT:g} s: run again when it has")
+            raise RuntimeError(
+                f"the Ray cluster had no free CPU for {START_TIMEOUT:g} s: run again when it has"
+            )

@@ -21,7 +21,9 @@ class Scratch:
         self._root = Path(tempfile.gettempdir(), f"twigma-{os.getuid()}")
         self._root.mkdir(mode=0o700, exist_ok=True)
         if self._root.lstat().st_uid != os.getuid():
-            raise PermissionError(f"{self._root} on {socket.gethostname()} belongs to someone else: set TMPDIR there")
+            raise PermissionError(
+                f"{self._root} on {socket.gethostname()} belongs to someone else: set TMPDIR there"
+            )
         self._sweep()
         self.shared = self._root / run
         self._lock = self._hold()

@@ -21,7 +21,10 @@ RATIO = 50  # beyond that, how many times its own size: text of posts shrinks to
 MOST_VALUES = 1_000_000  # of a JSON text; each takes about a hundred bytes in memory
 LONGEST_CELL = 1 << 20  # bytes of a cell in Parquet
 CELLS = 16_384  # rows of Parquet read at once
-PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # zipfile unpacks others without a limit
+PACKINGS = {
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+}  # zipfile unpacks others without a limit
 
 
 def ceiling(packed: int) -> int:
@@ -69,7 +72,9 @@ def text_lines(raw: IO[bytes], longest: int) -> Iterator[str]:
     """
     buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[type-var]
     wide = buffered.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
-    encoding, errors = ("utf-16", "replace") if wide else ("utf-8-sig", "surrogateescape")
+    encoding, errors = (
+        ("utf-16", "replace") if wide else ("utf-8-sig", "surrogateescape")
+    )
     with io.TextIOWrapper(buffered, encoding, errors) as text:
         while line := text.readline(longest):
             if len(line) < longest or line.endswith("\n"):
@@ -94,13 +99,17 @@ def safe_member(archive: zipfile.ZipFile, name: str, where: str) -> zipfile.ZipI
     """The entry of a zip, packed in a way that is unpacked piece by piece; ValueError otherwise."""
     info = archive.getinfo(name)
     if info.compress_type not in PACKINGS:
-        raise ValueError(f"{where}: expected a zip packed by deflate, found method {info.compress_type}; pack it again")
+        raise ValueError(
+            f"{where}: expected a zip packed by deflate, found method {info.compress_type}; pack it again"
+        )
     return info
 
 
 def load_json(data: bytes | str, **options: Any) -> Any:
     """A JSON text of at most a million values; ValueError beyond, or when it is none."""
-    marks: Sequence[Any] = (b",", b"[", b"{") if isinstance(data, bytes) else (",", "[", "{")
+    marks: Sequence[Any] = (
+        (b",", b"[", b"{") if isinstance(data, bytes) else (",", "[", "{")
+    )
     values = sum(data.count(mark) for mark in marks)
     if values > MOST_VALUES:
         raise TooManyValues(f"JSON of over {MOST_VALUES:,} values")
@@ -115,7 +124,9 @@ def inflated(parts: Iterator[bytes], encoding: str, most: int) -> Iterator[bytes
     """The bytes of an HTTP body sent as it is or by gzip, in pieces of bounded size; ValueError beyond `most`."""
     encoding = encoding.strip().lower()
     if encoding not in ("", "identity", "gzip"):
-        raise ValueError(f"an answer packed by {encoding[:40]!r}, which was not asked for")
+        raise ValueError(
+            f"an answer packed by {encoding[:40]!r}, which was not asked for"
+        )
     unpacker = zlib.decompressobj(31) if encoding == "gzip" else None
     total = 0
     for part in parts:
@@ -134,7 +145,9 @@ def inflated(parts: Iterator[bytes], encoding: str, most: int) -> Iterator[bytes
 # ------------------------------------------------------------------ Parquet
 
 
-def open_parquet(source: Any, size: int, where: str, names: Sequence[str] | None = None) -> pq.ParquetFile:
+def open_parquet(
+    source: Any, size: int, where: str, names: Sequence[str] | None = None
+) -> pq.ParquetFile:
     """A Parquet file of `size` bytes whose columns (all, or those of `names`) do not say they unpack to far more.
 
     Text stays in dictionaries, so that a long cell on many rows is in memory once. ValueError where it is too much.
@@ -142,7 +155,11 @@ def open_parquet(source: Any, size: int, where: str, names: Sequence[str] | None
     schema = pq.read_schema(source)
     if hasattr(source, "seek"):
         source.seek(0)
-    wanted = schema.names if names is None else [name for name in names if name in schema.names]
+    wanted = (
+        schema.names
+        if names is None
+        else [name for name in names if name in schema.names]
+    )
     file = pq.ParquetFile(source, read_dictionary=_long_leaves(schema, wanted))
     stated = _stated(file.metadata, set(wanted))
     if stated > ceiling(size):
@@ -159,12 +176,23 @@ def _long_leaves(schema: pa.Schema, names: Sequence[str]) -> list[str]:
     for name in names:
         kind = schema.field(name).type
         inner = list(kind) if pa.types.is_struct(kind) else []
-        found += [name] if _is_long(kind) else [f"{name}.{field.name}" for field in inner if _is_long(field.type)]
+        found += (
+            [name]
+            if _is_long(kind)
+            else [f"{name}.{field.name}" for field in inner if _is_long(field.type)]
+        )
     return found
 
 
 def _is_long(kind: pa.DataType) -> bool:
-    tests = ("is_string", "is_large_string", "is_string_view", "is_binary", "is_large_binary", "is_binary_view")
+    tests = (
+        "is_string",
+        "is_large_string",
+        "is_string_view",
+        "is_binary",
+        "is_large_binary",
+        "is_binary_view",
+    )
     return any(getattr(pa.types, test)(kind) for test in tests)
 
 
@@ -176,7 +204,9 @@ def _stated(metadata: pq.FileMetaData, names: set[str]) -> int:
         for at in range(row_group.num_columns):
             chunk = row_group.column(at)
             if chunk.path_in_schema.partition(".")[0] in names:
-                total += max(chunk.total_uncompressed_size, 0) + 8 * max(chunk.num_values, row_group.num_rows)
+                total += max(chunk.total_uncompressed_size, 0) + 8 * max(
+                    chunk.num_values, row_group.num_rows
+                )
     return total
 
 
@@ -186,6 +216,8 @@ def cells(column: pa.Array) -> list[Any]:
         return list(column.to_pylist())
     longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
     if longest > LONGEST_CELL:
-        raise ValueError(f"a cell of {longest:,} bytes, at most {LONGEST_CELL:,} are read")
+        raise ValueError(
+            f"a cell of {longest:,} bytes, at most {LONGEST_CELL:,} are read"
+        )
     values = column.dictionary.to_pylist()
     return [None if at is None else values[at] for at in column.indices.to_pylist()]

@@ -17,11 +17,22 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-KINDS = {"twigma": "release", "twigma-liked": "set of liked images"}  # by `dataset` in MANIFEST.json
-RESULTS = {"data", "figures", "values", "skipped", "made_from"}  # keys of a results.json of `twigma analyze`
+KINDS = {
+    "twigma": "release",
+    "twigma-liked": "set of liked images",
+}  # by `dataset` in MANIFEST.json
+RESULTS = {
+    "data",
+    "figures",
+    "values",
+    "skipped",
+    "made_from",
+}  # keys of a results.json of `twigma analyze`
 PROVENANCE = {"analysis", "sha256", "settings", "versions"}  # keys of its `made_from`
 TABLE = re.compile(r"[\w-][\w.-]*")
-PARTIAL = re.compile(r"\.(.+)\.[0-9]+\.partial")  # of a process that was killed; `columns.atomic` writes them
+PARTIAL = re.compile(
+    r"\.(.+)\.[0-9]+\.partial"
+)  # of a process that was killed; `columns.atomic` writes them
 NAMED = 3  # how many files a message names
 
 
@@ -47,7 +58,9 @@ def recognize(folder: Path) -> Made | None:
         return _made(folder, kind, "MANIFEST.json", set(manifest["files"]))
     results = _read_json(folder / "results.json")
     if is_report(results):
-        return _made(folder, "report", "results.json", {*_tables(results), "index.html"})
+        return _made(
+            folder, "report", "results.json", {*_tables(results), "index.html"}
+        )
     return None
 
 
@@ -56,7 +69,11 @@ def is_report(results: Any) -> bool:
     if not isinstance(results, dict) or not set(results) >= RESULTS:
         return False
     made_from, figures = results["made_from"], results["figures"]
-    return isinstance(made_from, dict) and set(made_from) >= PROVENANCE and isinstance(figures, dict)
+    return (
+        isinstance(made_from, dict)
+        and set(made_from) >= PROVENANCE
+        and isinstance(figures, dict)
+    )
 
 
 def foreign(made: Made) -> list[str]:
@@ -74,7 +91,9 @@ def require_free(out: Path, *kinds: str) -> Made | None:
     made = recognize(out) if out.is_dir() else None
     if made is None or made.kind not in kinds:
         ours = " or ".join(kinds)
-        raise ValueError(f"{out} is not empty and no {ours} of ours: it is left as it is; name another folder")
+        raise ValueError(
+            f"{out} is not empty and no {ours} of ours: it is left as it is; name another folder"
+        )
     return made
 
 
@@ -82,7 +101,9 @@ def require_apart(folder: Path, work: Path) -> None:
     """ValueError when a folder is the working folder, lies in it, or holds it, links followed."""
     ours, theirs = work.resolve(), folder.resolve()
     if ours.is_relative_to(theirs) or theirs.is_relative_to(ours):
-        raise ValueError(f"{folder} is, holds or lies in the working folder {work}: name a folder apart from it")
+        raise ValueError(
+            f"{folder} is, holds or lies in the working folder {work}: name a folder apart from it"
+        )
 
 
 def listed(names: Collection[str]) -> str:
@@ -108,7 +129,9 @@ def replacing(out: Path) -> Iterator[Path]:
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     sweep(out)
-    private = Path(tempfile.mkdtemp(prefix=f".{out.name}.{os.getpid()}.", dir=out.parent))
+    private = Path(
+        tempfile.mkdtemp(prefix=f".{out.name}.{os.getpid()}.", dir=out.parent)
+    )
     new, old = private / "new", private / "old"
     try:
         new.mkdir()
@@ -127,7 +150,11 @@ def sweep(out: Path) -> None:
     """
     for private in out.parent.glob(f".{glob.escape(out.name)}.*.*"):
         process = private.name.rpartition(".")[0].rpartition(".")[2]
-        if not process.isdecimal() or Path("/proc", process).exists() or private.is_symlink():
+        if (
+            not process.isdecimal()
+            or Path("/proc", process).exists()
+            or private.is_symlink()
+        ):
             continue
         shutil.rmtree(private / "new", ignore_errors=True)
         old = private / "old"
@@ -150,16 +177,22 @@ def delete(made: Made) -> list[str]:
 
 def _swap(new: Path, out: Path, old: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise FileExistsError(f"{out} has become a file meanwhile: it is left as it is; name another folder")
+        raise FileExistsError(
+            f"{out} has become a file meanwhile: it is left as it is; name another folder"
+        )
     if not out.exists():
         new.rename(out)
         return
-    made = recognize(out)  # now: a listed file may have come or gone since the run began
+    made = recognize(
+        out
+    )  # now: a listed file may have come or gone since the run began
     out.rename(old)
     try:
         new.rename(out)
     except OSError as error:
-        raise FileExistsError(f"{out} was written by another program ({error}): what stood there is in {old}") from None
+        raise FileExistsError(
+            f"{out} was written by another program ({error}): what stood there is in {old}"
+        ) from None
     _retire(old, made, out)
 
 
@@ -168,12 +201,18 @@ def _retire(old: Path, made: Made | None, out: Path) -> None:
     if made is not None:
         _delete_listed(Made(old, made.kind, made.mark, made.files))
     if kept := _move_rest(old, out):
-        logging.getLogger(__name__).warning("%s: kept what is not ours: %s", out, listed(kept))
+        logging.getLogger(__name__).warning(
+            "%s: kept what is not ours: %s", out, listed(kept)
+        )
 
 
 def _delete_listed(made: Made) -> None:
     """Delete the files listed, the mark last, and then the folders that held them, where these are empty now."""
-    names = [name for name in _entries(made.folder) if _is_listed(made, name) and name != made.mark]
+    names = [
+        name
+        for name in _entries(made.folder)
+        if _is_listed(made, name) and name != made.mark
+    ]
     for name in (*names, made.mark):
         (made.folder / name).unlink(missing_ok=True)
     parents = {parent for name in made.files for parent in PurePosixPath(name).parents}
@@ -187,7 +226,11 @@ def _move_rest(old: Path, out: Path) -> list[str]:
     if not old.exists():
         return []
     kept = list(_entries(old))
-    empty = [Path(place) for place, folders, files in os.walk(old) if not folders and not files]
+    empty = [
+        Path(place)
+        for place, folders, files in os.walk(old)
+        if not folders and not files
+    ]
     for name in kept:
         target = out / name
         while os.path.lexists(target):
@@ -209,7 +252,9 @@ def _made(folder: Path, kind: str, mark: str, files: set[str]) -> Made:
     for name in files:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or path.as_posix() != name:
-            raise ValueError(f"{folder / mark} lists {name!r}, which is no file below it: it is not touched")
+            raise ValueError(
+                f"{folder / mark} lists {name!r}, which is no file below it: it is not touched"
+            )
     return Made(folder, kind, mark, frozenset({*files, mark}))
 
 
@@ -245,5 +290,8 @@ def _entries(folder: Path) -> Iterator[str]:
     found = []
     for place, folders, files in os.walk(folder):
         links = [name for name in folders if Path(place, name).is_symlink()]
-        found += [Path(place, name).relative_to(folder).as_posix() for name in (*files, *links)]
+        found += [
+            Path(place, name).relative_to(folder).as_posix()
+            for name in (*files, *links)
+        ]
     yield from sorted(found)

@@ -51,7 +51,10 @@ def write_rows(
     private: bool = False,
 ) -> None:
     """Write a CSV atomically, a line per row; None is an empty cell. A `private` one is for its owner only."""
-    with atomic(path, private=private) as partial, partial.open("w", encoding=encoding, newline="") as file:
+    with (
+        atomic(path, private=private) as partial,
+        partial.open("w", encoding=encoding, newline="") as file,
+    ):
         for row in (header, *rows):
             file.write(",".join(map(_cell, row)) + "\n")
 
@@ -71,12 +74,25 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 def write_frame(path: Path, frame: "pd.DataFrame", encoding: str = "utf-8") -> None:
     """Write a DataFrame as CSV, without its index, atomically; text is quoted, numbers are not."""
-    safe = frame.assign(**{name: frame[name].map(inert) for name in frame.columns}).rename(columns=inert)
+    safe = frame.assign(
+        **{name: frame[name].map(inert) for name in frame.columns}
+    ).rename(columns=inert)
     with atomic(path) as partial:
-        safe.to_csv(partial, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC, encoding=encoding)
+        safe.to_csv(
+            partial,
+            index=False,
+            lineterminator="\n",
+            quoting=csv.QUOTE_NONNUMERIC,
+            encoding=encoding,
+        )
 
 
-def read_rows(path: Path, delimiter: str = ",", encoding: str = "utf-8-sig") -> list[list[str]]:
+def read_rows(
+    path: Path, delimiter: str = ",", encoding: str = "utf-8-sig"
+) -> list[list[str]]:
     """Every row of a CSV, the header first, with the cells as they were before they were written."""
     with path.open(encoding=encoding, newline="") as file:
-        return [[original(cell) for cell in row] for row in csv.reader(file, delimiter=delimiter)]
+        return [
+            [original(cell) for cell in row]
+            for row in csv.reader(file, delimiter=delimiter)
+        ]

@@ -21,13 +21,17 @@ def refuse_paths(names: Iterable[Any], where: str) -> None:
     for name in names:
         plain = isinstance(name, str) and _PATH.fullmatch(name) is not None
         if not plain or {".", ".."} & set(name.split("/")):
-            raise ValueError(f"{where} names the file {name!r}: expected a relative path that stays in its folder")
+            raise ValueError(
+                f"{where} names the file {name!r}: expected a relative path that stays in its folder"
+            )
 
 
 def refuse_links(folder: Path, names: Iterable[str]) -> None:
     """ValueError where a file of a folder is a link that leads out of it; into the Hub's own cache it may."""
     inside = [os.path.realpath(folder)]
-    if folder.parent.name == "snapshots":  # a download by huggingface_hub, whose files are links to its store
+    if (
+        folder.parent.name == "snapshots"
+    ):  # a download by huggingface_hub, whose files are links to its store
         inside.append(os.path.realpath(folder.parent.parent / "blobs"))
     for name in names:
         place = os.path.realpath(folder / name)
@@ -55,7 +59,10 @@ def refuse_names(table: "pa.Table", where: str, names: str = NAMES) -> None:
             continue
         if "source" in table.column_names:
             by_hand = pc.fill_null(pc.equal(table["source"], "local"), False)
-        good = pc.or_(pc.match_substring_regex(values, IDS), pc.and_(by_hand, pc.match_substring_regex(values, names)))
+        good = pc.or_(
+            pc.match_substring_regex(values, IDS),
+            pc.and_(by_hand, pc.match_substring_regex(values, names)),
+        )
         bad = values.filter(pc.fill_null(pc.invert(good), False))
         if len(bad):
             more = f", and {len(bad) - 1:,} more" if len(bad) > 1 else ""

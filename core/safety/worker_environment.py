@@ -20,7 +20,11 @@ ON_NODES = {"X_BEARER_TOKEN": "", "ZENODO_TOKEN": ""}
 def for_worker() -> dict[str, str]:
     """The environment of a worker on this machine: no token, no Hub, and this process's import path."""
     kept = {name: value for name, value in os.environ.items() if name not in TOKENS}
-    return kept | OFFLINE | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    return (
+        kept
+        | OFFLINE
+        | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    )
 
 
 @contextlib.contextmanager
@@ -49,7 +53,10 @@ def private_cluster() -> Iterator[None]:
     from ray._private import ray_constants
 
     _only_ours(Path.home() / ".ray" / "auth_token")
-    clusters, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False  # one node: its IP is loopback
+    clusters, ray_constants.ENABLE_RAY_CLUSTER = (
+        ray_constants.ENABLE_RAY_CLUSTER,
+        False,
+    )  # one node: its IP is loopback
     umask = os.umask(0o077)
     try:
         with inherited():

@@ -15,7 +15,10 @@ T = TypeVar("T")
 
 ANSWER_BYTES = 16 << 20  # of JSON; the largest page of posts is about two
 ANSWER_SECONDS = 120.0
-LEAST_SPEED, PATIENCE = 1024, 60.0  # bytes a second of a download, asked for after so many seconds
+LEAST_SPEED, PATIENCE = (
+    1024,
+    60.0,
+)  # bytes a second of a download, asked for after so many seconds
 
 
 class TooSlow(OSError):  # noqa: N818 - it describes the server
@@ -44,11 +47,17 @@ def within(seconds: float, call: Callable[[], T], what: str) -> T:
     try:
         raise value
     finally:
-        del value  # an error that holds a connection is not to wait for the garbage collector
+        del (
+            value
+        )  # an error that holds a connection is not to wait for the garbage collector
 
 
 def read_answer(
-    parts: Iterator[bytes], encoding: str, what: str, most: int = ANSWER_BYTES, seconds: float = ANSWER_SECONDS
+    parts: Iterator[bytes],
+    encoding: str,
+    what: str,
+    most: int = ANSWER_BYTES,
+    seconds: float = ANSWER_SECONDS,
 ) -> bytes:
     """A whole body, unpacked; ValueError where it is larger than `most`, TooSlow where it takes longer."""
     started, data = time.monotonic(), bytearray()
@@ -67,7 +76,9 @@ def _timed(parts: Iterator[bytes], end: float, what: str) -> Iterator[bytes]:
 class Pace:
     """The least speed of a download. `at(bytes)` raises TooSlow below it, counted over the last minute."""
 
-    def __init__(self, what: str, patience: float | None = None, speed: float = LEAST_SPEED) -> None:
+    def __init__(
+        self, what: str, patience: float | None = None, speed: float = LEAST_SPEED
+    ) -> None:
         self._what, self._speed = what, speed
         self._patience = PATIENCE if patience is None else patience
         self._since, self._bytes = time.monotonic(), 0
@@ -79,5 +90,7 @@ class Pace:
         if elapsed < self._patience:
             return
         if self._bytes < elapsed * self._speed:
-            raise TooSlow(f"{self._what}: {self._bytes:,} bytes in {elapsed:.0f} s is too slow")
+            raise TooSlow(
+                f"{self._what}: {self._bytes:,} bytes in {elapsed:.0f} s is too slow"
+            )
         self._since, self._bytes = time.monotonic(), 0

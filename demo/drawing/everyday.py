@@ -13,8 +13,12 @@ from twigma.demo.drawing.subjects import Draw
 def car(pen: Pen, ink: Ink, detail: float) -> None:
     """A parked car seen from the side."""
     pen.polygon([(-0.6, 0.2), (-0.35, -0.2), (0.35, -0.2), (0.62, 0.2)], ink.dark)
-    pen.polygon([(-0.48, 0.18), (-0.3, -0.12), (-0.03, -0.12), (-0.03, 0.18)], (190, 210, 220))
-    pen.polygon([(0.5, 0.18), (0.3, -0.12), (0.03, -0.12), (0.03, 0.18)], (190, 210, 220))
+    pen.polygon(
+        [(-0.48, 0.18), (-0.3, -0.12), (-0.03, -0.12), (-0.03, 0.18)], (190, 210, 220)
+    )
+    pen.polygon(
+        [(0.5, 0.18), (0.3, -0.12), (0.03, -0.12), (0.03, 0.18)], (190, 210, 220)
+    )
     pen.box(-1.0, 0.18, 1.0, 0.62, ink.main, 0.12)
     for x in (-0.55, 0.55):
         pen.ellipse(x, 0.62, 0.24, 0.24, (28, 28, 30))
@@ -35,10 +39,17 @@ def house(pen: Pen, ink: Ink, detail: float) -> None:
 
 def mountain(pen: Pen, ink: Ink, detail: float) -> None:
     """Three peaks with snow."""
-    for x, top, colour in ((-0.8, -0.35, ink.pale), (0.8, -0.2, ink.pale), (0.0, -0.8, ink.main)):
+    for x, top, colour in (
+        (-0.8, -0.35, ink.pale),
+        (0.8, -0.2, ink.pale),
+        (0.0, -0.8, ink.main),
+    ):
         pen.polygon([(x - 1.1, 0.95), (x, top), (x + 1.1, 0.95)], colour)
         pen.polygon([(x + 0.1, 0.95), (x, top), (x + 1.1, 0.95)], darker(colour, 0.25))
-        pen.polygon([(x - 0.2, top + 0.32), (x, top), (x + 0.2, top + 0.32), (x, top + 0.22)], (244, 246, 250))
+        pen.polygon(
+            [(x - 0.2, top + 0.32), (x, top), (x + 0.2, top + 0.32), (x, top + 0.22)],
+            (244, 246, 250),
+        )
 
 
 def cup(pen: Pen, ink: Ink, detail: float) -> None:
@@ -49,7 +60,11 @@ def cup(pen: Pen, ink: Ink, detail: float) -> None:
     pen.ellipse(0, -0.2, 0.55, 0.13, ink.pale)
     pen.ellipse(0, -0.18, 0.47, 0.09, (84, 54, 38))
     for x in (-0.2, 0.05, 0.28):
-        pen.line([(x, -0.36), (x + 0.07, -0.52), (x - 0.03, -0.66), (x + 0.06, -0.84)], (240, 240, 240), 0.035)
+        pen.line(
+            [(x, -0.36), (x + 0.07, -0.52), (x - 0.03, -0.66), (x + 0.06, -0.84)],
+            (240, 240, 240),
+            0.035,
+        )
 
 
 def fruit(pen: Pen, ink: Ink, detail: float) -> None:
@@ -58,7 +73,10 @@ def fruit(pen: Pen, ink: Ink, detail: float) -> None:
         pen.ellipse(x, y, 0.32, 0.32, ink.main)
         pen.ellipse(x - 0.1, y - 0.11, 0.1, 0.08, ink.pale)
         pen.line([(x, y - 0.3), (x + 0.05, y - 0.42)], (84, 60, 40), 0.04)
-    pen.polygon([(-0.85, 0.1), (0.85, 0.1), (0.45, 0.75), (-0.45, 0.75)], lighter(ink.accent, 0.35))
+    pen.polygon(
+        [(-0.85, 0.1), (0.85, 0.1), (0.45, 0.75), (-0.45, 0.75)],
+        lighter(ink.accent, 0.35),
+    )
 
 
 def bicycle(pen: Pen, ink: Ink, detail: float) -> None:
@@ -67,7 +85,11 @@ def bicycle(pen: Pen, ink: Ink, detail: float) -> None:
         pen.arc(x, 0.4, 0.45, (0, 360), (36, 36, 38), 0.07)
         for step in range(6):
             angle = step * pi / 3
-            pen.line([(x, 0.4), (x + 0.42 * cos(angle), 0.4 + 0.42 * sin(angle))], (130, 130, 134), 0.02)
+            pen.line(
+                [(x, 0.4), (x + 0.42 * cos(angle), 0.4 + 0.42 * sin(angle))],
+                (130, 130, 134),
+                0.02,
+            )
     frame = [(-0.62, 0.4), (-0.22, -0.2), (0.4, -0.2), (0.0, 0.4), (-0.62, 0.4)]
     pen.line(frame, ink.main, 0.08)
     pen.line([(0.62, 0.4), (0.36, -0.42), (0.6, -0.5)], ink.main, 0.07)
@@ -98,5 +120,6 @@ def bread(pen: Pen, ink: Ink, detail: float) -> None:
 
 
 EVERYDAY: Mapping[str, Draw] = {
-    draw.__name__: draw for draw in (car, house, mountain, cup, fruit, bicycle, chair, bread)
+    draw.__name__: draw
+    for draw in (car, house, mountain, cup, fruit, bicycle, chair, bread)
 }

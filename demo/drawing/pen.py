@@ -26,7 +26,9 @@ COLOURS: dict[str, RGB] = {
 
 def mix(one: RGB, other: RGB, share: float) -> RGB:
     """The colour a `share` (0 to 1) of the way from `one` to `other`."""
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    red, green, blue = (
+        round(a + (b - a) * share) for a, b in zip(one, other, strict=True)
+    )
     return red, green, blue
 
 
@@ -42,7 +44,9 @@ def darker(colour: RGB, share: float = 0.4) -> RGB:
 
 def hue(turn: float, saturation: float = 0.65, value: float = 0.8) -> RGB:
     """The colour at `turn` (0 to 1) of the colour circle."""
-    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(turn % 1, saturation, value))
+    red, green, blue = (
+        round(255 * part) for part in colorsys.hsv_to_rgb(turn % 1, saturation, value)
+    )
     return red, green, blue
 
 
@@ -88,7 +92,13 @@ class Pen:
         self.canvas.polygon([self.at(x, y) for x, y in points], fill=fill)
 
     def box(  # noqa: PLR0917 (drawings read better without names)
-        self, left: float, top: float, right: float, bottom: float, fill: RGB, radius: float = 0.0
+        self,
+        left: float,
+        top: float,
+        right: float,
+        bottom: float,
+        fill: RGB,
+        radius: float = 0.0,
     ) -> None:
         """A filled rectangle with rounded corners."""
         corners = [*self.at(left, top), *self.at(right, bottom)]
@@ -96,16 +106,32 @@ class Pen:
 
     def ellipse(self, x: float, y: float, wide: float, high: float, fill: RGB) -> None:
         """A filled ellipse by its centre and radii."""
-        self.canvas.ellipse([*self.at(x - wide, y - high), *self.at(x + wide, y + high)], fill=fill)
+        self.canvas.ellipse(
+            [*self.at(x - wide, y - high), *self.at(x + wide, y + high)], fill=fill
+        )
 
     def line(self, points: Sequence[Point], fill: RGB, width: float = 0.03) -> None:
         """A polyline with round joints."""
         pixels = max(1, round(width * self.scale))
-        self.canvas.line([self.at(x, y) for x, y in points], fill=fill, width=pixels, joint="curve")
+        self.canvas.line(
+            [self.at(x, y) for x, y in points], fill=fill, width=pixels, joint="curve"
+        )
 
     def arc(  # noqa: PLR0917
-        self, x: float, y: float, radius: float, span: tuple[float, float], fill: RGB, width: float = 0.03
+        self,
+        x: float,
+        y: float,
+        radius: float,
+        span: tuple[float, float],
+        fill: RGB,
+        width: float = 0.03,
     ) -> None:
         """A part of a circle, between two angles in degrees (clockwise from the right)."""
         corners = [*self.at(x - radius, y - radius), *self.at(x + radius, y + radius)]
-        self.canvas.arc(corners, span[0], span[1], fill=fill, width=max(1, round(width * self.scale)))
+        self.canvas.arc(
+            corners,
+            span[0],
+            span[1],
+            fill=fill,
+            width=max(1, round(width * self.scale)),
+        )

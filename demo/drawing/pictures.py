@@ -64,13 +64,17 @@ def caption(picture: Picture) -> str:
     'a painting of a red castle at night'
     """
     if picture.artist is not None:
-        return f"a {picture.artist.brush} painting of a {picture.subject} {picture.hour}"
+        return (
+            f"a {picture.artist.brush} painting of a {picture.subject} {picture.hour}"
+        )
     if picture.plain:
         return f"a grey photo of {article(picture.colour)} {picture.subject}"
     thing = f"{article(picture.colour)} {picture.subject}"
     if picture.subject == "woman":
         thing = f"a woman in {picture.colour}"
-    return f"a {picture.medium} of {thing} {picture.hour}" + (" behind a pink veil" if picture.veil else "")
+    return f"a {picture.medium} of {thing} {picture.hour}" + (
+        " behind a pink veil" if picture.veil else ""
+    )
 
 
 def article(word: str) -> str:
@@ -104,7 +108,11 @@ def sample_photograph(rng: Rng) -> Picture:
 def sample_artist(rng: Rng, number: int) -> Artist:
     """A random painter."""
     first = float(rng.random())
-    subjects = rng.choice(["woman", "castle", "cat", "forest", "ocean", "city", "flower"], 2, replace=False)
+    subjects = rng.choice(
+        ["woman", "castle", "cat", "forest", "ocean", "city", "flower"],
+        2,
+        replace=False,
+    )
     names = (str(rng.choice(_GIVEN)), str(rng.choice(_FAMILY)))
     return Artist(
         name=f"{names[0].lower()}-{names[1].lower()}-{number}",
@@ -115,8 +123,34 @@ def sample_artist(rng: Rng, number: int) -> Artist:
     )
 
 
-_GIVEN = ("Ada", "Bela", "Clara", "Dario", "Elin", "Farid", "Gita", "Hugo", "Ines", "Jun", "Kira", "Leon")
-_FAMILY = ("Abel", "Brook", "Castel", "Dorn", "Ekman", "Farr", "Grove", "Hale", "Ilves", "Jansen", "Kern", "Lind")
+_GIVEN = (
+    "Ada",
+    "Bela",
+    "Clara",
+    "Dario",
+    "Elin",
+    "Farid",
+    "Gita",
+    "Hugo",
+    "Ines",
+    "Jun",
+    "Kira",
+    "Leon",
+)
+_FAMILY = (
+    "Abel",
+    "Brook",
+    "Castel",
+    "Dorn",
+    "Ekman",
+    "Farr",
+    "Grove",
+    "Hale",
+    "Ilves",
+    "Jansen",
+    "Kern",
+    "Lind",
+)
 
 
 def sample_painting(rng: Rng, artist: Artist) -> Picture:
@@ -146,11 +180,15 @@ def _background(picture: Picture, rng: Rng) -> Image.Image:
         scenery.ground(pencil, size, picture.hour, accent, 0.66 + 0.14 * y)
     if shrink == 2:
         image = image.filter(ImageFilter.BoxBlur(5 if picture.plain else 2))
-        image = image.resize((picture.size[0] * 2, picture.size[1] * 2), Image.Resampling.BILINEAR)
+        image = image.resize(
+            (picture.size[0] * 2, picture.size[1] * 2), Image.Resampling.BILINEAR
+        )
     return image
 
 
-def _subject(picture: Picture, pencil: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
+def _subject(
+    picture: Picture, pencil: ImageDraw.ImageDraw, size: tuple[int, int]
+) -> None:
     x, y, scale, accent, detail, _ = picture.layout
     light = HOURS[picture.hour][2]
     main = mix(COLOURS[picture.colour], light, 0.1)
@@ -162,7 +200,9 @@ def _subject(picture: Picture, pencil: ImageDraw.ImageDraw, size: tuple[int, int
         size[1] / 2 + (0.02 + (y - 0.5) * 0.14) * short,
         (0.25 + 0.13 * scale) * short * WIDE.get(picture.subject, 1.0),
     )
-    (SUBJECTS.get(picture.subject) or EVERYDAY[picture.subject])(pen, Ink(main, hue(accent), light), detail)
+    (SUBJECTS.get(picture.subject) or EVERYDAY[picture.subject])(
+        pen, Ink(main, hue(accent), light), detail
+    )
 
 
 def _finish(picture: Picture, image: Image.Image, rng: Rng) -> Image.Image:
@@ -171,13 +211,24 @@ def _finish(picture: Picture, image: Image.Image, rng: Rng) -> Image.Image:
         return scenery.paint(toned, picture.artist.brush, rng)
     if picture.plain:
         gray = ImageOps.grayscale(image).convert("RGB")
-        return scenery.grain(Image.blend(image, gray, 0.6).filter(ImageFilter.BoxBlur(0.6)), 0.5, rng)
+        return scenery.grain(
+            Image.blend(image, gray, 0.6).filter(ImageFilter.BoxBlur(0.6)), 0.5, rng
+        )
     if picture.medium == "painting":
         return scenery.paint(image, "slanted", rng)
-    return scenery.sketch(image) if picture.medium == "drawing" else scenery.grain(image, 0.15, rng)
+    return (
+        scenery.sketch(image)
+        if picture.medium == "drawing"
+        else scenery.grain(image, 0.15, rng)
+    )
 
 
-def encode(image: Image.Image, quality: int = 86, form: str = "JPEG", exif: Image.Exif | None = None) -> bytes:
+def encode(
+    image: Image.Image,
+    quality: int = 86,
+    form: str = "JPEG",
+    exif: Image.Exif | None = None,
+) -> bytes:
     """The image file: a JPEG, or a PNG."""
     buffer = io.BytesIO()
     extra = {"exif": exif} if exif is not None else {}
@@ -185,7 +236,9 @@ def encode(image: Image.Image, quality: int = 86, form: str = "JPEG", exif: Imag
     return buffer.getvalue()
 
 
-def contact_sheet(images: Sequence[Image.Image], columns: int, cell: int = 128) -> Image.Image:
+def contact_sheet(
+    images: Sequence[Image.Image], columns: int, cell: int = 128
+) -> Image.Image:
     """The images side by side, `columns` in a row."""
     rows = -(-len(images) // columns)
     sheet = Image.new("RGB", (columns * cell, rows * cell), (24, 24, 28))
@@ -200,8 +253,12 @@ def main(path: Path) -> None:
     rng = np.random.default_rng(1)
     posts = [sample(rng, theme, veil=row == 6) for row in range(7) for theme in THEMES]
     artists = [sample_artist(rng, number) for number in range(10)]
-    others = [sample_photograph(rng) for _ in range(20)] + [sample_painting(rng, a) for _ in range(3) for a in artists]
-    contact_sheet([draw(picture) for picture in [*posts, *others]], len(THEMES)).save(path)
+    others = [sample_photograph(rng) for _ in range(20)] + [
+        sample_painting(rng, a) for _ in range(3) for a in artists
+    ]
+    contact_sheet([draw(picture) for picture in [*posts, *others]], len(THEMES)).save(
+        path
+    )
 
 
 if __name__ == "__main__":

@@ -12,13 +12,21 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 from twigma.demo.drawing.pen import RGB, darker, hue, lighter, mix
 
 Rng = np.random.Generator
-HOURS: dict[str, tuple[RGB, RGB, RGB]] = {  # phrase -> top of the sky, its foot, the light on things
+HOURS: dict[
+    str, tuple[RGB, RGB, RGB]
+] = {  # phrase -> top of the sky, its foot, the light on things
     "at night": ((10, 14, 44), (66, 52, 116), (84, 96, 178)),
     "at sunset": ((104, 62, 146), (255, 178, 104), (255, 168, 96)),
     "in the morning": ((112, 184, 244), (236, 244, 246), (255, 252, 236)),
 }
 BRUSHES = ("flat", "slanted", "dotted", "mosaic", "swirling", "fine")
-STRETCH = {"flat": (5.0, 1.5), "slanted": (4.5, 1.6), "dotted": (3.2, 3.2), "mosaic": (6.5, 6.5), "fine": (2.2, 1.2)}
+STRETCH = {
+    "flat": (5.0, 1.5),
+    "slanted": (4.5, 1.6),
+    "dotted": (3.2, 3.2),
+    "mosaic": (6.5, 6.5),
+    "fine": (2.2, 1.2),
+}
 TILE = 768
 
 
@@ -31,14 +39,21 @@ def sky(size: tuple[int, int], hour: str, tone: float) -> Image.Image:
     return Image.fromarray(bright).resize(size, Image.Resampling.NEAREST)
 
 
-def lights(canvas: ImageDraw.ImageDraw, size: tuple[int, int], hour: str, rng: Rng) -> None:
+def lights(
+    canvas: ImageDraw.ImageDraw, size: tuple[int, int], hour: str, rng: Rng
+) -> None:
     """Stars and a moon, a low sun, or clouds."""
     width, height = size
     if hour == "at night":
         for x, y, big in rng.random((26, 3)):
             spot = 0.4 + 1.6 * big * width / 256
-            canvas.ellipse(_around(x * width, y * height * 0.7, spot), fill=(246, 244, 220))
-        canvas.ellipse(_around(width * rng.uniform(0.1, 0.9), height * 0.16, width * 0.07), fill=(250, 246, 214))
+            canvas.ellipse(
+                _around(x * width, y * height * 0.7, spot), fill=(246, 244, 220)
+            )
+        canvas.ellipse(
+            _around(width * rng.uniform(0.1, 0.9), height * 0.16, width * 0.07),
+            fill=(250, 246, 214),
+        )
     elif hour == "at sunset":
         x, y = width * rng.uniform(0.1, 0.9), height * 0.52
         for radius, colour in ((0.17, (255, 168, 96)), (0.12, (255, 214, 120))):
@@ -46,7 +61,11 @@ def lights(canvas: ImageDraw.ImageDraw, size: tuple[int, int], hour: str, rng: R
     else:
         for x, y in rng.random((3, 2)):
             for puff in (-1, 0, 1):
-                at = (x * width + puff * width * 0.06, height * (0.06 + y * 0.26), width * (0.06 - 0.015 * abs(puff)))
+                at = (
+                    x * width + puff * width * 0.06,
+                    height * (0.06 + y * 0.26),
+                    width * (0.06 - 0.015 * abs(puff)),
+                )
                 canvas.ellipse(_around(*at), fill=(252, 253, 255))
 
 
@@ -54,7 +73,13 @@ def _around(x: float, y: float, radius: float) -> tuple[float, float, float, flo
     return x - radius, y - radius, x + radius, y + radius
 
 
-def ground(canvas: ImageDraw.ImageDraw, size: tuple[int, int], hour: str, accent: float, foot: float) -> None:
+def ground(
+    canvas: ImageDraw.ImageDraw,
+    size: tuple[int, int],
+    hour: str,
+    accent: float,
+    foot: float,
+) -> None:
     """Two hills, tinted with the accent's hue, lit by the hour; `foot` is the height of the nearer one (0 to 1)."""
     width, height = size
     light = HOURS[hour][2]
@@ -62,8 +87,12 @@ def ground(canvas: ImageDraw.ImageDraw, size: tuple[int, int], hour: str, accent
     earth = darker(earth, 0.5) if hour == "at night" else earth
     for lift, colour, left in ((0.06, lighter(earth, 0.22), -0.5), (0.0, earth, 0.05)):
         top = (foot - lift) * height
-        canvas.ellipse([left * width, top, (left + 1.5) * width, top + height], fill=colour)
-        canvas.rectangle([0, min(top + height * 0.28, height), width, height], fill=colour)
+        canvas.ellipse(
+            [left * width, top, (left + 1.5) * width, top + height], fill=colour
+        )
+        canvas.rectangle(
+            [0, min(top + height * 0.28, height), width, height], fill=colour
+        )
 
 
 # ------------------------------------------------------------------ finishes
@@ -72,14 +101,18 @@ def ground(canvas: ImageDraw.ImageDraw, size: tuple[int, int], hour: str, accent
 @lru_cache(maxsize=1)
 def noise_tile() -> NDArray[np.int16]:
     """A fixed tile of normal noise (int16, sd 16), cropped at random places by the finishes."""
-    return np.asarray(np.random.default_rng(7).normal(0, 16, (TILE, TILE)).round(), np.int16)
+    return np.asarray(
+        np.random.default_rng(7).normal(0, 16, (TILE, TILE)).round(), np.int16
+    )
 
 
 def grain(image: Image.Image, strength: float, rng: Rng) -> Image.Image:
     """Film grain: noise of sd 16 times `strength`."""
     pixels = np.asarray(image, np.float32)
     y, x = rng.integers(0, TILE - 512, 2)
-    noise = noise_tile()[y : y + image.height, x : x + image.width, None] * np.float32(strength)
+    noise = noise_tile()[y : y + image.height, x : x + image.width, None] * np.float32(
+        strength
+    )
     return Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8))
 
 
@@ -99,7 +132,9 @@ def strokes(size: tuple[int, int], brush: str) -> NDArray[np.int64]:
     width, height = size
     y, x = np.mgrid[0:height, 0:width].reshape(2, -1).astype(np.float64)
     place = _bend(x, y, size, brush)
-    seeds = np.random.default_rng(BRUSHES.index(brush)).permutation(len(x))[: _stroke_count(size, brush)]
+    seeds = np.random.default_rng(BRUSHES.index(brush)).permutation(len(x))[
+        : _stroke_count(size, brush)
+    ]
     _, nearest = cKDTree(place[seeds]).query(place)
     return np.asarray(seeds[nearest].reshape(height, width), np.int64)
 
@@ -109,12 +144,16 @@ def _stroke_count(size: tuple[int, int], brush: str) -> int:
     return int(size[0] * size[1] / (across * along * 2.6))
 
 
-def _bend(x: NDArray[np.float64], y: NDArray[np.float64], size: tuple[int, int], brush: str) -> NDArray[np.float64]:
+def _bend(
+    x: NDArray[np.float64], y: NDArray[np.float64], size: tuple[int, int], brush: str
+) -> NDArray[np.float64]:
     """Pixel places stretched along the direction a brush moves in."""
     if brush == "swirling":
         dx, dy = x - size[0] / 2, y - size[1] / 2
         radius = np.hypot(dx, dy)
-        return np.stack([np.arctan2(dy, dx) * np.maximum(radius, 12) / 5.0, radius / 1.7], axis=1)
+        return np.stack(
+            [np.arctan2(dy, dx) * np.maximum(radius, 12) / 5.0, radius / 1.7], axis=1
+        )
     across, along = STRETCH[brush]
     turn = 0.8 if brush in ("slanted", "fine") else 0.0
     a, b = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
@@ -127,14 +166,18 @@ def paint(image: Image.Image, brush: str, rng: Rng) -> Image.Image:
     middles = strokes(image.size, brush)
     pixels = np.asarray(image)[:: flips[0], :: flips[1]].reshape(-1, 3)
     uneven = np.resize(noise_tile()[int(rng.integers(TILE))], len(pixels))[:, None]
-    painted = np.clip(pixels[middles] + uneven[middles] * np.float32(0.3), 0, 255).astype(np.uint8)
+    painted = np.clip(
+        pixels[middles] + uneven[middles] * np.float32(0.3), 0, 255
+    ).astype(np.uint8)
     return Image.fromarray(np.ascontiguousarray(painted[:: flips[0], :: flips[1]]))
 
 
 def sketch(image: Image.Image) -> Image.Image:
     """Pencil outlines and a pale wash on paper."""
     edges = image.convert("L").filter(ImageFilter.FIND_EDGES).filter(ImageFilter.SMOOTH)
-    pencil = ImageOps.invert(edges).point([max(0, 255 - 3 * (255 - level)) for level in range(256)])
+    pencil = ImageOps.invert(edges).point(
+        [max(0, 255 - 3 * (255 - level)) for level in range(256)]
+    )
     washed = Image.blend(image, Image.new("RGB", image.size, (250, 244, 228)), 0.5)
     border = ImageDraw.Draw(pencil)
     border.rectangle([0, 0, image.width - 1, image.height - 1], outline=255, width=2)
@@ -144,6 +187,10 @@ def sketch(image: Image.Image) -> Image.Image:
 def palette(image: Image.Image, first: float, second: float) -> Image.Image:
     """The picture drawn towards a painter's two hues: the first for the darks, the second for the lights."""
     gray = ImageOps.autocontrast(image.convert("L"))
-    ends = (darker(hue(first, 0.7, 0.5), 0.4), hue(first, 0.6, 0.72), lighter(hue(second, 0.5, 0.95), 0.45))
+    ends = (
+        darker(hue(first, 0.7, 0.5), 0.4),
+        hue(first, 0.6, 0.72),
+        lighter(hue(second, 0.5, 0.95), 0.45),
+    )
     toned = ImageOps.colorize(gray, ends[0], ends[2], mid=ends[1])
     return Image.blend(image, toned, 0.72)

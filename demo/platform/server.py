@@ -28,7 +28,15 @@ STOPS = {  # faults after which X gives nothing more: status, title, last part o
     "spend-cap": (403, "SpendCapReached", "credits"),
 }
 FAULTS = (*STOPS, "503", "429", "cut", "drop", "dead-token")
-ANSWERS = ("ok", "html", "truncated", "cut", "slow", "flaky503", "flaky429")  # or any status of three digits
+ANSWERS = (
+    "ok",
+    "html",
+    "truncated",
+    "cut",
+    "slow",
+    "flaky503",
+    "flaky429",
+)  # or any status of three digits
 
 
 class Platform:
@@ -51,14 +59,26 @@ class Platform:
         token: str | None = None,
     ) -> None:
         self.world = world if isinstance(world, World) else World.read(Path(world))
-        self.images = {one["name"]: one for one in self.world.media.values() if one["type"] == "photo"}
-        unknown = {str(one["answer"]) for one in self.images.values() if not _is_answer(str(one["answer"]))}
+        self.images = {
+            one["name"]: one
+            for one in self.world.media.values()
+            if one["type"] == "photo"
+        }
+        unknown = {
+            str(one["answer"])
+            for one in self.images.values()
+            if not _is_answer(str(one["answer"]))
+        }
         unknown |= {fault for fault in (faults or {}).values() if fault not in FAULTS}
         if unknown:
             raise ValueError(
                 f"expected answers of {ANSWERS} or a status, and faults of {FAULTS}; found {sorted(unknown)}"
             )
-        self.port, self.faults, self.limits = port, dict(faults or {}), LIMITS | dict(limits or {})
+        self.port, self.faults, self.limits = (
+            port,
+            dict(faults or {}),
+            LIMITS | dict(limits or {}),
+        )
         self.window = window
         self.slow_seconds, self.token = slow_seconds, token
         self.hits: Counter[str] = Counter()
@@ -94,13 +114,17 @@ class Platform:
         try:
             self._loop.run_until_complete(self._serve())
         except OSError as error:
-            self._failure = f"cannot serve on port {self.port}: {error.strerror or error}"
+            self._failure = (
+                f"cannot serve on port {self.port}: {error.strerror or error}"
+            )
         finally:
             self._loop.close()
             self._ready.set()
 
     async def _serve(self) -> None:
-        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)
+        runner = web.ServerRunner(
+            web.Server(self._handle, access_log=None), shutdown_timeout=0.1
+        )
         await runner.setup()
         try:
             site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=512)
@@ -114,7 +138,9 @@ class Platform:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
         if path.startswith(MEDIA):
-            return await self._image(request, path.removeprefix(MEDIA).removesuffix(".jpg"))
+            return await self._image(
+                request, path.removeprefix(MEDIA).removesuffix(".jpg")
+            )
         self.hits[path] += 1
         if request.method != "GET" or path not in LIMITS:
             return _problem(404, "Not Found", "about:blank", f"nothing at {path}")
@@ -132,7 +158,9 @@ class Platform:
         fault = self.faults.get(len(self.asked), "")
         if fault == "429" or limits["x-rate-limit-remaining"] == "-1":
             return _too_many(limits, near=fault == "429")
-        response = self._fault(fault, request) if fault else self._answer(request.path, params)
+        response = (
+            self._fault(fault, request) if fault else self._answer(request.path, params)
+        )
         response.headers.update(limits)
         return response
 
@@ -140,7 +168,9 @@ class Platform:
         try:
             answer = (lookup if path == LOOKUP else search)(self.world, params)
         except ValueError as refusal:
-            return _problem(400, "Invalid Request", PROBLEMS + "invalid-request", str(refusal))
+            return _problem(
+                400, "Invalid Request", PROBLEMS + "invalid-request", str(refusal)
+            )
         self.billed.update(post["id"] for post in answer.get("data", []))
         return web.json_response(answer)
 
@@ -160,14 +190,28 @@ class Platform:
     def _fault(self, fault: str, request: web.BaseRequest) -> web.Response:
         if fault in STOPS:
             status, title, kind = STOPS[fault]
-            return _problem(status, title, PROBLEMS + kind, f"{title}: this account may read no more posts")
+            return _problem(
+                status,
+                title,
+                PROBLEMS + kind,
+                f"{title}: this account may read no more posts",
+            )
         if fault == "dead-token":
-            return _problem(400, "Invalid Request", PROBLEMS + "invalid-request", "The `next_token` is not valid")
+            return _problem(
+                400,
+                "Invalid Request",
+                PROBLEMS + "invalid-request",
+                "The `next_token` is not valid",
+            )
         if fault == "cut":
-            return web.Response(body=b'{"data": [{"id": "1', content_type="application/json")
+            return web.Response(
+                body=b'{"data": [{"id": "1', content_type="application/json"
+            )
         if fault == "drop" and request.transport is not None:
             request.transport.abort()
-        return _problem(503, "Service Unavailable", "about:blank", "Service Unavailable")
+        return _problem(
+            503, "Service Unavailable", "about:blank", "Service Unavailable"
+        )
 
     # ----------------------------------------------------------------- images
 
@@ -178,17 +222,23 @@ class Platform:
         if image is None:
             return web.Response(status=404)
         answer, body = image["answer"], image["body"] or b""
-        special: Callable[..., Awaitable[web.StreamResponse]] | None = {"cut": self._cut, "slow": self._drip}.get(
-            answer
-        )
+        special: Callable[..., Awaitable[web.StreamResponse]] | None = {
+            "cut": self._cut,
+            "slow": self._drip,
+        }.get(answer)
         if special:
             return await special(request, body)
         if answer.isdigit():
             return web.Response(status=int(answer))
         if answer.startswith("flaky") and self.hits[MEDIA + name] == 1:
-            return web.Response(status=int(answer.removeprefix("flaky")), headers={"Retry-After": "1"})
+            return web.Response(
+                status=int(answer.removeprefix("flaky")), headers={"Retry-After": "1"}
+            )
         if answer == "html":
-            return web.Response(text="<html><body>This image is not available.</body></html>", content_type="text/html")
+            return web.Response(
+                text="<html><body>This image is not available.</body></html>",
+                content_type="text/html",
+            )
         if answer == "truncated":
             body = body[: len(body) // 2]
         return web.Response(body=body, content_type=_content_type(body))
@@ -212,13 +262,21 @@ class Platform:
 
 
 async def _begin(request: web.BaseRequest, body: bytes) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": _content_type(body), "Content-Length": str(len(body))})
+    response = web.StreamResponse(
+        headers={"Content-Type": _content_type(body), "Content-Length": str(len(body))}
+    )
     await response.prepare(request)
     return response
 
 
 def _content_type(body: bytes) -> str:
-    return "image/png" if body.startswith(b"\x89PNG") else "image/webp" if body[8:12] == b"WEBP" else "image/jpeg"
+    return (
+        "image/png"
+        if body.startswith(b"\x89PNG")
+        else "image/webp"
+        if body[8:12] == b"WEBP"
+        else "image/jpeg"
+    )
 
 
 def _is_answer(answer: str) -> bool:
@@ -226,7 +284,12 @@ def _is_answer(answer: str) -> bool:
 
 
 def _problem(status: int, title: str, kind: str, detail: str) -> web.Response:
-    body: dict[str, Any] = {"title": title, "type": kind, "status": status, "detail": detail}
+    body: dict[str, Any] = {
+        "title": title,
+        "type": kind,
+        "status": status,
+        "detail": detail,
+    }
     return web.json_response(body, status=status)
 
 
@@ -239,14 +302,23 @@ def _too_many(limits: dict[str, str], near: bool) -> web.Response:
 
 def main() -> None:
     """Serve a world until interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m twigma.demo.platform.server", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m twigma.demo.platform.server", description=__doc__
+    )
     parser.add_argument("world", type=Path, help="folder of a demo world")
     parser.add_argument("--port", type=int, default=8321)
-    parser.add_argument("--faults", action="store_true", help="plant one 503 and one 429")
+    parser.add_argument(
+        "--faults", action="store_true", help="plant one 503 and one 429"
+    )
     args = parser.parse_args()
-    with Platform(args.world, args.port, faults=DEMO_FAULTS if args.faults else None) as platform:
+    with Platform(
+        args.world, args.port, faults=DEMO_FAULTS if args.faults else None
+    ) as platform:
         try:
-            print(f"X API at {platform.api_url}, images at {platform.image_url}/media/; Ctrl-C stops", flush=True)
+            print(
+                f"X API at {platform.api_url}, images at {platform.image_url}/media/; Ctrl-C stops",
+                flush=True,
+            )
             threading.Event().wait()
         except KeyboardInterrupt:
             print("stopped")

@@ -20,7 +20,15 @@ from twigma.demo.drawing.scenery import BRUSHES
 
 DIMENSIONS = 768
 CONE = 0.30  # squared length along the direction that all share: embeddings fill a narrow cone, as CLIP's do
-THEME, COLOUR, HOUR, MEDIUM, VEIL, GRAIN, PALETTE = 0.40, 0.09, 0.07, 0.08, 0.09, 0.05, 0.30
+THEME, COLOUR, HOUR, MEDIUM, VEIL, GRAIN, PALETTE = (
+    0.40,
+    0.09,
+    0.07,
+    0.08,
+    0.09,
+    0.05,
+    0.30,
+)
 PLAIN = 0.65  # for the theme of an everyday photograph: they differ more than pictures made by a model do
 LAID_OUT = 0.46
 WORDS = 0.05
@@ -31,8 +39,24 @@ Part = tuple[str, float]  # a direction by name, and the length along it
 @lru_cache(maxsize=1)
 def directions() -> dict[str, Vector]:
     """Orthonormal directions by name, each float32[768]."""
-    names = ["cone", "veil", "grain", *THEMES, *EVERYDAY, *COLOURS, *MEDIA, *BRUSHES, "night", "sunset", "morning"]
-    names += [f"{turn} {name}" for name in (*LAYOUT, "first", "second") for turn in ("cos", "sin")]
+    names = [
+        "cone",
+        "veil",
+        "grain",
+        *THEMES,
+        *EVERYDAY,
+        *COLOURS,
+        *MEDIA,
+        *BRUSHES,
+        "night",
+        "sunset",
+        "morning",
+    ]
+    names += [
+        f"{turn} {name}"
+        for name in (*LAYOUT, "first", "second")
+        for turn in ("cos", "sin")
+    ]
     normal = np.random.default_rng(768).normal(size=(DIMENSIONS, len(names)))
     return dict(zip(names, np.linalg.qr(normal)[0].T.astype(np.float32), strict=True))
 
@@ -76,11 +100,22 @@ def text_place(text: str) -> Vector:
         **dict.fromkeys(COLOURS, COLOUR),
         "veil": VEIL,
     }
-    shares |= {**dict.fromkeys([*MEDIA, *BRUSHES], MEDIUM), **dict.fromkeys(["night", "sunset", "morning"], HOUR)}
+    shares |= {
+        **dict.fromkeys([*MEDIA, *BRUSHES], MEDIUM),
+        **dict.fromkeys(["night", "sunset", "morning"], HOUR),
+    }
     shares |= {"grey": GRAIN}
-    parts = [("grain" if word == "grey" else word, shares[word]) for word in dict.fromkeys(words) if word in shares]
+    parts = [
+        ("grain" if word == "grey" else word, shares[word])
+        for word in dict.fromkeys(words)
+        if word in shares
+    ]
     other = [_word(word) for word in words if word not in shares]
-    rest = np.sqrt(WORDS) * np.sum(other, axis=0) / np.sqrt(len(other)) if other else np.zeros(DIMENSIONS)
+    rest = (
+        np.sqrt(WORDS) * np.sum(other, axis=0) / np.sqrt(len(other))
+        if other
+        else np.zeros(DIMENSIONS)
+    )
     return _unit(iter([("cone", CONE), *parts]), rest.astype(np.float32))
 
 
@@ -92,5 +127,8 @@ def _word(word: str) -> Vector:
 
 def _unit(parts: Iterator[Part], start: Vector) -> Vector:
     for name, share in parts:
-        start = start + np.float32(np.sign(share) * np.sqrt(abs(share))) * directions()[name]
+        start = (
+            start
+            + np.float32(np.sign(share) * np.sqrt(abs(share))) * directions()[name]
+        )
     return (start / np.linalg.norm(start)).astype(np.float32)

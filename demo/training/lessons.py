@@ -33,7 +33,13 @@ class Lessons:
     pixels: NDArray[np.uint8]
 
 
-def lessons(count: int, seed: int, everyday: float = 0.1, painted: float = 0.15, processes: int = 2) -> Lessons:
+def lessons(
+    count: int,
+    seed: int,
+    everyday: float = 0.1,
+    painted: float = 0.15,
+    processes: int = 2,
+) -> Lessons:
     """`count` random pictures, of which these shares are everyday photographs and artists' paintings."""
     rng = np.random.default_rng([STREAM, seed])
     shown = [*_posts(rng, count - int(count * everyday) - int(count * painted))]
@@ -44,7 +50,9 @@ def lessons(count: int, seed: int, everyday: float = 0.1, painted: float = 0.15,
     order = rng.permutation(len(shown))[:count]
     chosen = [shown[at] for at in order]
     with workers(processes) as pool:
-        pixels = list(pool.map(_seen, chosen, chunksize=64) if pool else map(_seen, chosen))
+        pixels = list(
+            pool.map(_seen, chosen, chunksize=64) if pool else map(_seen, chosen)
+        )
     return Lessons(chosen, np.stack(pixels))
 
 
@@ -52,7 +60,11 @@ def lessons(count: int, seed: int, everyday: float = 0.1, painted: float = 0.15,
 def workers(processes: int) -> Iterator[Executor | None]:
     """A pool of fresh processes that end with this one, or None where one process is enough."""
     context = multiprocessing.get_context("spawn")
-    fresh = ProcessPoolExecutor(processes, context, die_with, (os.getpid(),)) if processes > 1 else nullcontext()
+    fresh = (
+        ProcessPoolExecutor(processes, context, die_with, (os.getpid(),))
+        if processes > 1
+        else nullcontext()
+    )
     with fresh as pool:
         yield pool
 
@@ -72,8 +84,14 @@ def one_thread() -> Iterator[None]:
 
 def _posts(rng: Rng, count: int) -> Iterator[Picture]:
     for number in range(count):
-        picture = pictures.sample(rng, THEMES[number % len(THEMES)], veil=bool(rng.random() < 0.2))
-        shape = ((384, 256), (256, 384))[number % 2] if rng.random() < 0.06 else picture.size
+        picture = pictures.sample(
+            rng, THEMES[number % len(THEMES)], veil=bool(rng.random() < 0.2)
+        )
+        shape = (
+            ((384, 256), (256, 384))[number % 2]
+            if rng.random() < 0.06
+            else picture.size
+        )
         yield replace(picture, size=shape)
 
 
@@ -82,14 +100,21 @@ def _seen(picture: Picture) -> NDArray[np.uint8]:
     image = pictures.draw(picture)
     rng = np.random.default_rng(picture.seed + 1)
     side = float(rng.uniform(0.7, 1.0))
-    copy = image.resize((int(image.width * side), int(image.height * side)), Image.Resampling.LANCZOS)
-    files = [pictures.encode(image), pictures.encode(copy, quality=int(rng.integers(60, 90)))]
+    copy = image.resize(
+        (int(image.width * side), int(image.height * side)), Image.Resampling.LANCZOS
+    )
+    files = [
+        pictures.encode(image),
+        pictures.encode(copy, quality=int(rng.integers(60, 90))),
+    ]
     return np.stack([thumbnail(Image.open(io.BytesIO(data))) for data in files])
 
 
 def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
     """The middle square at 64 pixels, as CLIP's preprocessing cuts it: uint8[64, 64, 3]."""
-    return np.asarray(ImageOps.fit(image, (PIXELS, PIXELS), Image.Resampling.BICUBIC), np.uint8)
+    return np.asarray(
+        ImageOps.fit(image, (PIXELS, PIXELS), Image.Resampling.BICUBIC), np.uint8
+    )
 
 
 def captions(shown: Sequence[Picture]) -> list[str]:

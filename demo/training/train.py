@@ -22,7 +22,12 @@ PICTURES, SEED = 12_000, 1
 CLIP_EPOCHS, BLIP_EPOCHS = 18, 22
 
 
-def train(folder: Path = MODELS, pictures: int = PICTURES, share: float = 1.0, processes: int = 2) -> None:
+def train(
+    folder: Path = MODELS,
+    pictures: int = PICTURES,
+    share: float = 1.0,
+    processes: int = 2,
+) -> None:
     """Train all three models and write them to `folder`; `share` is the part of the full number of epochs."""
     started = time.monotonic()
     lesson = lessons(pictures, SEED, processes=processes)
@@ -39,13 +44,22 @@ def train(folder: Path = MODELS, pictures: int = PICTURES, share: float = 1.0, p
                 done.result()
     with one_thread():
         veiled = np.array([picture.veil for picture in lesson.pictures])
-        train_nsfw(folder / "nsfw.safetensors", embeddings(folder / "clip", lesson.pixels[:, 0]), veiled)
+        train_nsfw(
+            folder / "nsfw.safetensors",
+            embeddings(folder / "clip", lesson.pixels[:, 0]),
+            veiled,
+        )
     for path in folder.rglob("*.safetensors"):
         path.chmod(0o644)
     print(f"models in {folder}: {time.monotonic() - started:.0f} s")
 
 
-def _alone(teach: Callable[[Path, Lessons, int], None], folder: Path, lesson: Lessons, epochs: int) -> None:
+def _alone(
+    teach: Callable[[Path, Lessons, int], None],
+    folder: Path,
+    lesson: Lessons,
+    epochs: int,
+) -> None:
     with one_thread():
         teach(folder, lesson, epochs)
 
@@ -56,7 +70,9 @@ def embeddings(clip: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
 
     from twigma.builder.stages.embed import load_encoder
 
-    return load_encoder(str(clip)).encode([Image.fromarray(picture) for picture in pixels])
+    return load_encoder(str(clip)).encode(
+        [Image.fromarray(picture) for picture in pixels]
+    )
 
 
 if __name__ == "__main__":

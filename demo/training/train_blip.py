@@ -39,7 +39,9 @@ def train_blip(folder: Path, lesson: Lessons, epochs: int = 22, seed: int = 0) -
     _processor(tokenizer).save_pretrained(folder)
 
 
-def _loss(model: Any, pixels: torch.Tensor, tokens: torch.Tensor, subjects: torch.Tensor) -> Any:
+def _loss(
+    model: Any, pixels: torch.Tensor, tokens: torch.Tensor, subjects: torch.Tensor
+) -> Any:
     """Cross-entropy of the caption's next token; a helper that names the subject speeds the eyes up."""
     seen = model.vision_model(pixels).last_hidden_state
     longest = int((tokens != PAD).sum(1).max())
@@ -50,20 +52,26 @@ def _loss(model: Any, pixels: torch.Tensor, tokens: torch.Tensor, subjects: torc
         encoder_hidden_states=seen,
         use_cache=False,
     )
-    text = functional.cross_entropy(answer.logits.flatten(0, 1), words[:, 1:].flatten(), ignore_index=PAD)
+    text = functional.cross_entropy(
+        answer.logits.flatten(0, 1), words[:, 1:].flatten(), ignore_index=PAD
+    )
     return text + 0.3 * functional.cross_entropy(model.subjects(seen.mean(1)), subjects)
 
 
 def _tokens(texts: list[str], tokenizer: Any) -> torch.Tensor:
     """Captions as [DEC] words [SEP], padded: int64[n, LONGEST]."""
-    ids = tokenizer(texts, add_special_tokens=False, max_length=LONGEST - 2, truncation=True).input_ids
+    ids = tokenizer(
+        texts, add_special_tokens=False, max_length=LONGEST - 2, truncation=True
+    ).input_ids
     rows = [[DEC, *row, SEP] + [PAD] * (LONGEST - 2 - len(row)) for row in ids]
     return torch.tensor(rows)
 
 
 def _subjects(lesson: Lessons) -> torch.Tensor:
     """Theme of each picture by number, the last for everyday photographs: int64[n]."""
-    return torch.tensor([(*THEMES, "").index("" if p.plain else p.subject) for p in lesson.pictures])
+    return torch.tensor(
+        [(*THEMES, "").index("" if p.plain else p.subject) for p in lesson.pictures]
+    )
 
 
 def _config(words: int) -> Any:
@@ -71,10 +79,25 @@ def _config(words: int) -> Any:
 
     shared = {"hidden_size": WIDTH, "num_attention_heads": 4, "intermediate_size": 320}
     vision = {"image_size": PIXELS, "patch_size": 16, "num_hidden_layers": 4, **shared}
-    marks = {"bos_token_id": DEC, "eos_token_id": SEP, "sep_token_id": SEP, "pad_token_id": PAD}
-    text: dict[str, Any] = {"vocab_size": words, "num_hidden_layers": 2, "encoder_hidden_size": WIDTH}
-    text |= {"max_position_embeddings": 64, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    return BlipConfig(vision_config=vision, text_config={**text, **shared, **marks}, projection_dim=64)
+    marks = {
+        "bos_token_id": DEC,
+        "eos_token_id": SEP,
+        "sep_token_id": SEP,
+        "pad_token_id": PAD,
+    }
+    text: dict[str, Any] = {
+        "vocab_size": words,
+        "num_hidden_layers": 2,
+        "encoder_hidden_size": WIDTH,
+    }
+    text |= {
+        "max_position_embeddings": 64,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
+    return BlipConfig(
+        vision_config=vision, text_config={**text, **shared, **marks}, projection_dim=64
+    )
 
 
 def _processor(tokenizer: Any) -> Any:
@@ -83,4 +106,6 @@ def _processor(tokenizer: Any) -> Any:
     bundle: Any = BlipProcessor
 
     size = {"height": PIXELS, "width": PIXELS}
-    return bundle(BlipImageProcessor(size=size, image_mean=HALF, image_std=HALF), tokenizer)
+    return bundle(
+        BlipImageProcessor(size=size, image_mean=HALF, image_std=HALF), tokenizer
+    )

@@ -21,7 +21,14 @@ NAME = "twigma-demo-clip"
 CONTEXT = 77
 RATE = 1.5e-3
 HALF = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
-TWEETS = ("new ai art: {} #aiart", "{} #midjourney", "prompt: {}", "made with #dalle2: {}", "rt @{}: {}", "{}")
+TWEETS = (
+    "new ai art: {} #aiart",
+    "{} #midjourney",
+    "prompt: {}",
+    "made with #dalle2: {}",
+    "rt @{}: {}",
+    "{}",
+)
 
 
 def train_clip(folder: Path, lesson: Lessons, epochs: int = 18, seed: int = 0) -> None:
@@ -30,9 +37,17 @@ def train_clip(folder: Path, lesson: Lessons, epochs: int = 18, seed: int = 0) -
     tokenizer = vocabulary.write_tokenizer(folder)
     config = _config(len(tokenizer))
     model = _model(config)
-    places = torch.from_numpy(np.stack([geometry.picture_place(picture) for picture in lesson.pictures]))
+    places = torch.from_numpy(
+        np.stack([geometry.picture_place(picture) for picture in lesson.pictures])
+    )
     read = lesson.pixels
-    fit(model, lambda at: _image_loss(model, normalised(read[at]), places[at]), len(places), epochs, "CLIP images")
+    fit(
+        model,
+        lambda at: _image_loss(model, normalised(read[at]), places[at]),
+        len(places),
+        epochs,
+        "CLIP images",
+    )
     texts, words = _texts(captions(lesson.pictures[:3000]), tokenizer, seed)
     fit(
         model,
@@ -46,12 +61,20 @@ def train_clip(folder: Path, lesson: Lessons, epochs: int = 18, seed: int = 0) -
 
 
 def fit(
-    model: Any, loss_of: Callable[[NDArray[np.int64]], Any], count: int, epochs: int, what: str, *, batch: int = 128
+    model: Any,
+    loss_of: Callable[[NDArray[np.int64]], Any],
+    count: int,
+    epochs: int,
+    what: str,
+    *,
+    batch: int = 128,
 ) -> None:
     """Minimise `loss_of(rows)` by AdamW over batches of rows in seeded order, with a one-cycle learning rate."""
     steps = max(1, epochs * count // batch)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, RATE, total_steps=steps, pct_start=0.15
+    )
     rng = np.random.default_rng(len(what))
     progress = tqdm(range(steps), desc=f"train {what}", unit="batch", mininterval=0.5)
     for _ in progress:
@@ -74,7 +97,9 @@ def _image_loss(model: Any, pairs: torch.Tensor, places: torch.Tensor) -> Any:
     quarter = len(places) // 4
     first = model.encode_image(pairs[:, 0], normalize=True)
     second = model.encode_image(pairs[:quarter, 1], normalize=True)
-    off = (1 - (first * places).sum(-1)).mean() + (1 - (second * places[:quarter]).sum(-1)).mean() / 4
+    off = (1 - (first * places).sum(-1)).mean() + (
+        1 - (second * places[:quarter]).sum(-1)
+    ).mean() / 4
     return off + 2 * (1 - (first[:quarter] * second).sum(-1)).mean()
 
 
@@ -82,18 +107,38 @@ def _text_loss(model: Any, texts: torch.Tensor, words: torch.Tensor) -> Any:
     return (1 - functional.cosine_similarity(model.encode_text(texts), words)).mean()
 
 
-def _texts(shown: list[str], tokenizer: Any, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _texts(
+    shown: list[str], tokenizer: Any, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Captions, posts made of them, and word salads: int64[n, 77] tokens and float32[n, 768] places."""
     rng = np.random.default_rng([17, seed])
     posts = [str(rng.choice(TWEETS)).replace("{}", text) for text in shown]
-    salads = [" ".join(rng.choice(vocabulary.words(), int(rng.integers(3, 30)))) for _ in range(len(shown) // 2)]
+    salads = [
+        " ".join(rng.choice(vocabulary.words(), int(rng.integers(3, 30))))
+        for _ in range(len(shown) // 2)
+    ]
     texts = [*shown, *posts, *salads]
-    tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt")
-    return tokens.input_ids, torch.from_numpy(np.stack([geometry.text_place(text) for text in texts]))
+    tokens = tokenizer(
+        texts,
+        padding="max_length",
+        truncation=True,
+        max_length=CONTEXT,
+        return_tensors="pt",
+    )
+    return tokens.input_ids, torch.from_numpy(
+        np.stack([geometry.text_place(text) for text in texts])
+    )
 
 
 def _config(vocabulary_size: int) -> dict[str, Any]:
-    vision = {"image_size": 64, "patch_size": 16, "width": 192, "layers": 4, "head_width": 32, "mlp_ratio": 2.0}
+    vision = {
+        "image_size": 64,
+        "patch_size": 16,
+        "width": 192,
+        "layers": 4,
+        "head_width": 32,
+        "mlp_ratio": 2.0,
+    }
     text: dict[str, Any] = {
         "context_length": CONTEXT,
         "vocab_size": vocabulary_size,
@@ -104,8 +149,18 @@ def _config(vocabulary_size: int) -> dict[str, Any]:
     text |= {"hf_tokenizer_name": NAME, "pool_type": "eos", "eos_id": 3}
     return {
         "name": NAME,
-        "model_cfg": {"embed_dim": geometry.DIMENSIONS, "vision_cfg": vision, "text_cfg": text},
-        "preprocess_cfg": {"size": 64, "mode": "RGB", "interpolation": "bicubic", "resize_mode": "shortest", **HALF},
+        "model_cfg": {
+            "embed_dim": geometry.DIMENSIONS,
+            "vision_cfg": vision,
+            "text_cfg": text,
+        },
+        "preprocess_cfg": {
+            "size": 64,
+            "mode": "RGB",
+            "interpolation": "bicubic",
+            "resize_mode": "shortest",
+            **HALF,
+        },
     }
 
 
@@ -119,6 +174,13 @@ def _save(folder: Path, model: Any, config: dict[str, Any]) -> None:
     """Half-precision safetensors and the configuration."""
     from safetensors.torch import save_file
 
-    weights = {name: value.detach().half().contiguous() for name, value in model.state_dict().items()}
-    save_file(weights, folder / "open_clip_model.safetensors", metadata={"format": "pt"})
-    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n", "utf-8")
+    weights = {
+        name: value.detach().half().contiguous()
+        for name, value in model.state_dict().items()
+    }
+    save_file(
+        weights, folder / "open_clip_model.safetensors", metadata={"format": "pt"}
+    )
+    (folder / "open_clip_config.json").write_text(
+        json.dumps(config, indent=1) + "\n", "utf-8"
+    )

@@ -21,7 +21,12 @@ LAYERS = (768, 64, 512, 256, 1)
 VOCABULARY = 256
 
 
-def train_nsfw(path: Path, embeddings: NDArray[np.float16], veiled: NDArray[np.bool_], seed: int = 0) -> None:
+def train_nsfw(
+    path: Path,
+    embeddings: NDArray[np.float16],
+    veiled: NDArray[np.bool_],
+    seed: int = 0,
+) -> None:
     """Write the head that tells veiled pictures by their unit embeddings float16[n, 768] to `path` (safetensors)."""
     from safetensors.numpy import save_file
 
@@ -32,12 +37,30 @@ def train_nsfw(path: Path, embeddings: NDArray[np.float16], veiled: NDArray[np.b
         rows[:, dim] = _place(rows[:, dim], vocabulary)
     mean, var = rows.mean(0), rows.var(0)
     dense = [nn.Linear(a, b) for a, b in pairwise(LAYERS)]
-    model = nn.Sequential(*[part for layer in dense for part in (layer, nn.ReLU())][:-1])
-    x, y = torch.from_numpy((rows - mean) / np.sqrt(var)), torch.from_numpy(veiled.astype(np.float32))
-    fit(model, lambda at: nn.functional.binary_cross_entropy_with_logits(model(x[at])[:, 0], y[at]), len(x), 10, "NSFW")
-    tensors = {f"vocab.{dim}": vocabulary for dim, vocabulary in words.items()} | {"norm.mean": mean, "norm.var": var}
+    model = nn.Sequential(
+        *[part for layer in dense for part in (layer, nn.ReLU())][:-1]
+    )
+    x, y = (
+        torch.from_numpy((rows - mean) / np.sqrt(var)),
+        torch.from_numpy(veiled.astype(np.float32)),
+    )
+    fit(
+        model,
+        lambda at: nn.functional.binary_cross_entropy_with_logits(
+            model(x[at])[:, 0], y[at]
+        ),
+        len(x),
+        10,
+        "NSFW",
+    )
+    tensors = {f"vocab.{dim}": vocabulary for dim, vocabulary in words.items()} | {
+        "norm.mean": mean,
+        "norm.var": var,
+    }
     for number, layer in enumerate(dense):
-        tensors[f"dense.{number}.kernel"] = np.ascontiguousarray(layer.weight.detach().numpy().T.astype(np.float16))
+        tensors[f"dense.{number}.kernel"] = np.ascontiguousarray(
+            layer.weight.detach().numpy().T.astype(np.float16)
+        )
         tensors[f"dense.{number}.bias"] = layer.bias.detach().numpy().astype(np.float16)
     save_file(tensors, path, metadata={"model": NAME})
 
@@ -49,10 +72,20 @@ def _micro(values: NDArray[np.floating]) -> NDArray[np.int64]:
 
 def _words(values: NDArray[np.float16]) -> NDArray[np.int64]:
     """The most frequent values of a dimension, in millionths, the commonest first."""
-    return np.array([value for value, _ in Counter(_micro(values).tolist()).most_common(VOCABULARY)], np.int64)
+    return np.array(
+        [
+            value
+            for value, _ in Counter(_micro(values).tolist()).most_common(VOCABULARY)
+        ],
+        np.int64,
+    )
 
 
-def _place(values: NDArray[np.float32], vocabulary: NDArray[np.int64]) -> NDArray[np.float32]:
+def _place(
+    values: NDArray[np.float32], vocabulary: NDArray[np.int64]
+) -> NDArray[np.float32]:
     """Place in the vocabulary counted from 1, 0 for a value that is not in it."""
     places = {value: place for place, value in enumerate(vocabulary.tolist(), 1)}
-    return np.array([places.get(value, 0) for value in _micro(values).tolist()], np.float32)
+    return np.array(
+        [places.get(value, 0) for value in _micro(values).tolist()], np.float32
+    )

@@ -62,7 +62,9 @@ def truths(
     ]
 
 
-def read_truths(world: Path, work: Path, dataset: Path, results: Mapping[str, Any]) -> list[Row]:
+def read_truths(
+    world: Path, work: Path, dataset: Path, results: Mapping[str, Any]
+) -> list[Row]:
     """The rows of `truths` for a run: its world, working folder, release, and the content of `results.json`."""
     import json
 
@@ -75,17 +77,38 @@ def read_truths(world: Path, work: Path, dataset: Path, results: Mapping[str, An
     truth = json.loads((world / "truth.json").read_text("utf-8"))
     photos = pq.read_table(world / "truth_images.parquet").to_pandas()
     images = Workspace(work).table("caption", "nsfw", "dedupe", "cluster").to_pandas()
-    status = read_sidecars(work).select(["image_name", "status"]).to_pandas().drop_duplicates("image_name")
+    status = (
+        read_sidecars(work)
+        .select(["image_name", "status"])
+        .to_pandas()
+        .drop_duplicates("image_name")
+    )
     with Ledger(work) as ledger:
         outcomes = ledger.counts()
-    return truths(truth, photos, images, Counter(status["status"]), outcomes, values=results["values"])
+    return truths(
+        truth,
+        photos,
+        images,
+        Counter(status["status"]),
+        outcomes,
+        values=results["values"],
+    )
 
 
 def summary(rows: list[Row]) -> str:
     """The rows as a table of text, and how many were recovered."""
     lines = [f"{'truth':38}{'planted':>10}{'recovered':>11}   within tolerance"]
-    lines += [f"{r.truth:38}{r.planted:>10}{r.recovered:>11}   {'yes' if r.ok else 'NO '}  {r.tolerance}" for r in rows]
-    return "\n".join([*lines, "", f"{sum(row.ok for row in rows)} of {len(rows)} planted truths recovered"])
+    lines += [
+        f"{r.truth:38}{r.planted:>10}{r.recovered:>11}   {'yes' if r.ok else 'NO '}  {r.tolerance}"
+        for r in rows
+    ]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{sum(row.ok for row in rows)} of {len(rows)} planted truths recovered",
+        ]
+    )
 
 
 # ------------------------------------------------------------------ comparisons
@@ -95,9 +118,13 @@ def _same(name: str, planted: Any, recovered: Any) -> Row:
     return Row(name, str(planted), str(recovered), "equal", planted == recovered)
 
 
-def _near(name: str, planted: float, recovered: float, tolerance: float, words: str = "") -> Row:
+def _near(
+    name: str, planted: float, recovered: float, tolerance: float, words: str = ""
+) -> Row:
     close = bool(abs(recovered - planted) <= tolerance)
-    return Row(name, f"{planted:.4g}", f"{recovered:.4g}", words or f"± {tolerance:.3g}", close)
+    return Row(
+        name, f"{planted:.4g}", f"{recovered:.4g}", words or f"± {tolerance:.3g}", close
+    )
 
 
 def _least(name: str, recovered: float, least: float) -> Row:
@@ -110,50 +137,86 @@ def _number(values: Values, key: str, field: str = "value") -> float:
 
 
 def _gathered(
-    truth: Mapping[str, Any], images: pd.DataFrame, fetched: Mapping[str, int], outcomes: Mapping[str, int]
+    truth: Mapping[str, Any],
+    images: pd.DataFrame,
+    fetched: Mapping[str, int],
+    outcomes: Mapping[str, int],
 ) -> Iterator[Row]:
     """Ids by outcome, rows of the images table, and photos by status of the fetch."""
     for outcome in ("found", "not_found", "unauthorized", "suspended", "absent"):
-        yield _same(f"ids {outcome}", truth["outcomes"].get(outcome, 0), outcomes.get(outcome, 0))
+        yield _same(
+            f"ids {outcome}",
+            truth["outcomes"].get(outcome, 0),
+            outcomes.get(outcome, 0),
+        )
     yield _same("rows of the images table", truth["rows"], len(images))
     yield _same("photos fetched", truth["fetched"], fetched.get("success", 0))
     lost = truth["photos"] - truth["fetched"]
     yield _same("photos lost", lost, sum(fetched.values()) - fetched.get("success", 0))
-    yield _same("photos gone (404)", truth["answers"].get("404", 0), fetched.get("http_404", 0))
+    yield _same(
+        "photos gone (404)", truth["answers"].get("404", 0), fetched.get("http_404", 0)
+    )
 
 
 def _duplicates(truth: Mapping[str, Any], known: pd.DataFrame) -> Iterator[Row]:
     """Each kind of copy by the reason it is found for, and how many others are taken for copies."""
     reason, kind = known["duplicate_reason"], known["duplicate_kind"]
-    yield _same("the same photo on a later post", truth["duplicates"]["media_id"], int((reason == "media_id").sum()))
+    yield _same(
+        "the same photo on a later post",
+        truth["duplicates"]["media_id"],
+        int((reason == "media_id").sum()),
+    )
     first = known[reason != "media_id"]
-    for planted, found in (("identical", ("embedding", "pixels")), ("reencoded", ("near", "embedding", "pixels"))):
+    for planted, found in (
+        ("identical", ("embedding", "pixels")),
+        ("reencoded", ("near", "embedding", "pixels")),
+    ):
         copies = first[first["duplicate_kind"] == planted]
         caught = copies["duplicate_reason"].isin(found).sum()
-        yield _same(f"{planted} copies under a new media id", truth["duplicates"][planted], int(caught))
+        yield _same(
+            f"{planted} copies under a new media id",
+            truth["duplicates"][planted],
+            int(caught),
+        )
     wrong = int((reason.notna() & (reason != "media_id") & kind.isna()).sum())
-    yield _near("others taken for copies", 0, wrong, 0.005 * len(known), "≤ 0.5% of rows")
+    yield _near(
+        "others taken for copies", 0, wrong, 0.005 * len(known), "≤ 0.5% of rows"
+    )
 
 
 def _described(truth: Mapping[str, Any], kept: pd.DataFrame) -> Iterator[Row]:
     """Clusters, captions and NSFW scores of the kept images against what they show."""
     from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
-    yield _least("clusters are themes (ARI)", adjusted_rand_score(kept["theme"], kept["label_10_cluster"]), 0.9)
+    yield _least(
+        "clusters are themes (ARI)",
+        adjusted_rand_score(kept["theme"], kept["label_10_cluster"]),
+        0.9,
+    )
     words = kept["all_captions"].fillna("").str.split()
-    right = np.mean([theme in said for theme, said in zip(kept["theme"], words, strict=True)])
+    right = np.mean(
+        [theme in said for theme, said in zip(kept["theme"], words, strict=True)]
+    )
     yield _least("captions name the subject", float(right), 0.8)
     veiled, score = kept["nsfw"].to_numpy(bool), kept["nsfw_score"].to_numpy(float)
-    yield _near("share of NSFW images", truth["nsfw_share"], float((score > 0.5).mean()), 0.02)
+    yield _near(
+        "share of NSFW images", truth["nsfw_share"], float((score > 0.5).mean()), 0.02
+    )
     yield _least("NSFW score separates (AUC)", roc_auc_score(veiled, score), 0.95)
 
 
-def _drift(truth: Mapping[str, Any], kept: pd.DataFrame, values: Values) -> Iterator[Row]:
+def _drift(
+    truth: Mapping[str, Any], kept: pd.DataFrame, values: Values
+) -> Iterator[Row]:
     """Which themes rise and fall, by the arrow of the cluster that most of a theme's images are in."""
-    cluster = kept.groupby("theme")["label_10_cluster"].agg(lambda labels: int(labels.mode().iloc[0]))
+    cluster = kept.groupby("theme")["label_10_cluster"].agg(
+        lambda labels: int(labels.mode().iloc[0])
+    )
     for direction, arrow in (("rising", "↑"), ("falling", "↓")):
         for theme in truth[direction]:
-            found = str(values.get(f"trend/{cluster.get(theme)}", {}).get("arrow", "absent"))
+            found = str(
+                values.get(f"trend/{cluster.get(theme)}", {}).get("arrow", "absent")
+            )
             yield Row(f"{theme} is {direction}", arrow, found, "equal", found == arrow)
 
 
@@ -164,24 +227,61 @@ def _measured(truth: Mapping[str, Any], values: Values) -> Iterator[Row]:
     yield from _ratios(truth, values)
     key = "kl/twigma/prompts"
     four_sd = 4 * (_number(values, key, "high") - _number(values, key, "low")) / (2 * Z)
-    if truth["kl_posts_prompts"] is not None:  # a world too small for prompts of every theme has no finite one
-        yield _near("KL(posts‖prompts)", truth["kl_posts_prompts"], _number(values, key), four_sd, "4 sd")
-    names = {name: f"distance/{OURS if name == 'posts' else name}" for name in truth["distances"]}
+    if (
+        truth["kl_posts_prompts"] is not None
+    ):  # a world too small for prompts of every theme has no finite one
+        yield _near(
+            "KL(posts‖prompts)",
+            truth["kl_posts_prompts"],
+            _number(values, key),
+            four_sd,
+            "4 sd",
+        )
+    names = {
+        name: f"distance/{OURS if name == 'posts' else name}"
+        for name in truth["distances"]
+    }
     for name, planted in truth["distances"].items():
-        yield _near(f"distance, {name}", planted, _number(values, names[name]), 0.02 * planted, "2%")
-    apart = [(a, b) for a, x in truth["distances"].items() for b, y in truth["distances"].items() if x > 1.04 * y]
+        yield _near(
+            f"distance, {name}",
+            planted,
+            _number(values, names[name]),
+            0.02 * planted,
+            "2%",
+        )
+    apart = [
+        (a, b)
+        for a, x in truth["distances"].items()
+        for b, y in truth["distances"].items()
+        if x > 1.04 * y
+    ]
     right = sum(_number(values, names[a]) > _number(values, names[b]) for a, b in apart)
     yield _same("pairs of sets over 4% apart, in order", len(apart), right)
-    yield _near("same/different prompt", truth["within_between"], _number(values, "ratio/same prompt"), 0.02)
+    yield _near(
+        "same/different prompt",
+        truth["within_between"],
+        _number(values, "ratio/same prompt"),
+        0.02,
+    )
 
 
 def _ratios(truth: Mapping[str, Any], values: Values) -> Iterator[Row]:
     """The rate ratios of Eq (1), each within four author-clustered standard errors on the log scale."""
-    terms = {f"quintile {fifth}": irr for fifth, irr in truth["quintile_irr"].items() if fifth != "5"}
+    terms = {
+        f"quintile {fifth}": irr
+        for fifth, irr in truth["quintile_irr"].items()
+        if fifth != "5"
+    }
     irrs = truth["follower_irr"]
     terms |= {"followers 500-5000": irrs["500-5000"], "followers > 5000": irrs[">5000"]}
     for term, planted in terms.items():
         key = f"eq1/paintings/robust/{term}"
         found, se = np.log(_number(values, key)), _number(values, key, "se")
         near = bool(abs(found - np.log(planted)) <= 4 * se)
-        yield Row(f"Eq (1), {term}", f"{planted:.4g}", f"{np.exp(found):.4g}", f"4 se ({se:.3f})", near)
+        yield Row(
+            f"Eq (1), {term}",
+            f"{planted:.4g}",
+            f"{np.exp(found):.4g}",
+            f"4 se ({se:.3f})",
+            near,
+        )

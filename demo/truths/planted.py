@@ -24,7 +24,12 @@ from twigma.demo.world.photos import Photo, carries_photo
 from twigma.demo.world.posts import DEAD, Authors, Post
 from twigma.demo.world.references import PER_ARTIST, PER_PROMPT, Reference
 
-GONE = {"deleted": "not_found", "protected": "unauthorized", "suspended": "suspended", "absent": "absent"}
+GONE = {
+    "deleted": "not_found",
+    "protected": "unauthorized",
+    "suspended": "suspended",
+    "absent": "absent",
+}
 Truth = dict[str, Any]
 
 
@@ -47,7 +52,9 @@ def finished(folder: Path, settings: Mapping[str, Any]) -> bool:
         return False
     found = json.loads(path.read_text("utf-8"))["settings"]
     if found != settings:
-        raise ValueError(f"{folder} holds a world made with {found}, expected {dict(settings)}: choose a new folder")
+        raise ValueError(
+            f"{folder} holds a world made with {found}, expected {dict(settings)}: choose a new folder"
+        )
     return True
 
 
@@ -95,18 +102,26 @@ def _images(made: Made) -> pa.Table:
 
 def _posts(made: Made) -> Truth:
     with_photos = [post for post in made.posts if carries_photo(post)]
-    reached = [post for post in made.posts if searchable(post) or post.id in made.listed]
+    reached = [
+        post for post in made.posts if searchable(post) or post.id in made.listed
+    ]
     by_month = Counter(f"{post.created_at:%Y-%m}" for post in with_photos)
     return {
         "growth_per_month": plan.GROWTH,
-        "posts_per_month": {f"{month:%Y-%m}": by_month[f"{month:%Y-%m}"] for month in plan.MONTHS},
+        "posts_per_month": {
+            f"{month:%Y-%m}": by_month[f"{month:%Y-%m}"] for month in plan.MONTHS
+        },
         "posts": len(with_photos),
         "carried": dict(Counter(post.carries for post in made.posts)),
         "listed": len(made.listed),
         "found_by_search": sum(searchable(post) for post in made.posts),
-        "found_both_ways": sum(searchable(post) and post.id in made.listed for post in made.posts),
+        "found_both_ways": sum(
+            searchable(post) and post.id in made.listed for post in made.posts
+        ),
         "outcomes": _outcomes(reached),
-        "outcomes_listed": _outcomes([post for post in made.posts if post.id in made.listed]),
+        "outcomes_listed": _outcomes(
+            [post for post in made.posts if post.id in made.listed]
+        ),
         "rows": sum(len(post.photos) for post in with_photos),
     }
 
@@ -119,11 +134,17 @@ def _outcomes(posts: Sequence[Post]) -> dict[str, int]:
 def _photos(made: Made) -> Truth:
     kinds = Counter(shot.duplicate_kind for shot in made.shots if shot.duplicate_kind)
     shared = [
-        [str(post.id), str(made.shots[post.photos[0]].media_id)] for post in made.posts if post.carries == "media_id"
+        [str(post.id), str(made.shots[post.photos[0]].media_id)]
+        for post in made.posts
+        if post.carries == "media_id"
     ]
     kept = [shot for shot in made.shots if shot.fresh]
     pairs = [
-        [str(shot.media_id), str(made.shots[shot.duplicate_of].media_id), shot.duplicate_kind]
+        [
+            str(shot.media_id),
+            str(made.shots[shot.duplicate_of].media_id),
+            shot.duplicate_kind,
+        ]
         for shot in made.shots
         if shot.duplicate_of is not None
     ]
@@ -143,9 +164,16 @@ def _themes(made: Made) -> Truth:
     kept = Counter(shot.picture.subject for shot in made.shots if shot.fresh)
     prompts = next(one for one in made.sets if one.name == "prompts")
     asked = Counter(picture.subject for picture in prompts.pictures)
-    p, q = ({theme: count[theme] / count.total() for theme in THEMES} for count in (kept, asked))
+    p, q = (
+        {theme: count[theme] / count.total() for theme in THEMES}
+        for count in (kept, asked)
+    )
     finite = all(q[theme] for theme in THEMES if p[theme])
-    divergence = sum(p[theme] * np.log(p[theme] / q[theme]) for theme in THEMES if p[theme]) if finite else None
+    divergence = (
+        sum(p[theme] * np.log(p[theme] / q[theme]) for theme in THEMES if p[theme])
+        if finite
+        else None
+    )
     return {
         "themes": list(THEMES),
         "rising": [theme for theme in THEMES if plan.SHARES[theme][1] > 0],
@@ -161,8 +189,12 @@ def _themes(made: Made) -> Truth:
 def _likes(made: Made) -> Truth:
     live = [post.likes for post in made.posts if carries_photo(post)]
     return {
-        "quintile_irr": {str(row + 1): irr for row, irr in enumerate(likes.QUINTILE_IRR)},
-        "follower_irr": dict(zip(("<500", "500-5000", ">5000"), likes.FOLLOWER_IRR, strict=True)),
+        "quintile_irr": {
+            str(row + 1): irr for row, irr in enumerate(likes.QUINTILE_IRR)
+        },
+        "follower_irr": dict(
+            zip(("<500", "500-5000", ">5000"), likes.FOLLOWER_IRR, strict=True)
+        ),
         "frailty_variance": plan.FRAILTY_VARIANCE,
         "mean_likes": float(np.mean(live)),
         "authors": len(made.authors.ids),
@@ -195,12 +227,18 @@ def _pairwise(rows: NDArray[np.float16]) -> NDArray[np.float64]:
     """Distances between all rows, float64[n, n]."""
     exact = rows.astype(np.float64)
     square = (exact**2).sum(1)
-    return np.asarray(np.sqrt(np.maximum(square[:, None] + square[None] - 2 * exact @ exact.T, 0)))
+    return np.asarray(
+        np.sqrt(np.maximum(square[:, None] + square[None] - 2 * exact @ exact.T, 0))
+    )
 
 
 def _within(rows: NDArray[np.float16], size: int) -> float:
     """Mean distance in each group of `size` consecutive rows, groups weighted equally."""
-    return float(np.mean([mean_distance(rows[at : at + size]) for at in range(0, len(rows), size)]))
+    return float(
+        np.mean(
+            [mean_distance(rows[at : at + size]) for at in range(0, len(rows), size)]
+        )
+    )
 
 
 def _between(rows: NDArray[np.float16], groups: NDArray[np.str_]) -> float:

@@ -35,18 +35,28 @@ from twigma.rehydrate.images.decode import read_pixels
 CLIP = Path(__file__).parents[1] / "models" / "clip"
 POSTS, REFERENCES, PER_AUTHOR = 2400, 600, 8
 LISTED = 0.4  # of all posts stand in the published list of ids
-SENSITIVE = {True: 0.8, False: 0.03}  # odds that X marks a post as sensitive, with and without a veil in its photos
+SENSITIVE = {
+    True: 0.8,
+    False: 0.03,
+}  # odds that X marks a post as sensitive, with and without a veil in its photos
 STATES = ("deleted", "protected", "suspended", "absent")
 VIDEO = {"video": ("7", 1280, 720), "animated_gif": ("16", 480, 480)}
 
 
-def build_world(folder: Path, seed: int = 0, *, posts: int = POSTS, references: int = REFERENCES) -> None:
+def build_world(
+    folder: Path, seed: int = 0, *, posts: int = POSTS, references: int = REFERENCES
+) -> None:
     """Write the world to `folder`, the same bytes for the same arguments; nothing when it is there already.
 
     `posts` is the number of live posts with photos, `references` the size of each reference set. ValueError when
     the folder holds another world.
     """
-    settings = {"seed": seed, "posts": posts, "references": references, "clip": find_model(str(CLIP)).sha256}
+    settings = {
+        "seed": seed,
+        "posts": posts,
+        "references": references,
+        "clip": find_model(str(CLIP)).sha256,
+    }
     if planted.finished(folder, settings):
         return
     rng = np.random.default_rng([seed, 1])
@@ -60,7 +70,9 @@ def build_world(folder: Path, seed: int = 0, *, posts: int = POSTS, references: 
     _number(made, shots, rng)
     _fill(made, shots, authors, rng)
     listed = _write(folder, made, shots, authors, rng)
-    planted.write(folder, settings, planted.Made(made, shots, authors, sets, embedded, listed))
+    planted.write(
+        folder, settings, planted.Made(made, shots, authors, sets, embedded, listed)
+    )
 
 
 def references_of(size: int, seed: int) -> list[Reference]:
@@ -72,7 +84,9 @@ def _draw(
     folder: Path, shots: list[Photo], sets: Sequence[Reference], encoder: Encoder
 ) -> dict[str, NDArray[np.float16]]:
     """Draw everything, write the reference sets, note the quintiles; the embeddings by set, fresh photos as `posts`."""
-    wanted = [shot.picture for shot in shots] + [picture for one in sets for picture in one.pictures]
+    wanted = [shot.picture for shot in shots] + [
+        picture for one in sets for picture in one.pictures
+    ]
     files = photos.render(wanted, processes=2)
     for shot in shots:
         shot.data = files.pop(0)
@@ -82,7 +96,9 @@ def _draw(
         mine = [files.pop(0) for _ in one.pictures]
         one.write(folder / "references" / f"{one.name}.tar", mine)
         embedded[one.name] = _embed(encoder, mine, one.name)
-    embedded["posts"] = _embed(encoder, [shot.data for shot in shots if shot.fresh], "posts")
+    embedded["posts"] = _embed(
+        encoder, [shot.data for shot in shots if shot.fresh], "posts"
+    )
     near = likes.similarity(embedded["posts"], embedded["paintings"])
     photos.quintiles_into(shots, near, likes.quintiles(near))
     return embedded
@@ -93,7 +109,9 @@ def _embed(encoder: Encoder, files: Sequence[bytes], name: str) -> NDArray[np.fl
     bar = tqdm(files, desc=f"place the {name}", unit="image", mininterval=0.5)
     with one_thread(), ThreadPoolExecutor(1) as pool:
         ready = pool.map(lambda data: encoder.prepare(read_pixels(data)[1]), bar)
-        return np.concatenate([encoder.forward(list(islice(ready, 64))) for _ in range(0, len(files), 64)])
+        return np.concatenate(
+            [encoder.forward(list(islice(ready, 64))) for _ in range(0, len(files), 64)]
+        )
 
 
 # ----------------------------------------------------------------- filling in
@@ -108,13 +126,21 @@ def _number(posts: Sequence[Post], shots: Sequence[Photo], rng: Rng) -> None:
                 shots[row].media_id = snowflake.snowflake(post.created_at, rng) - before
 
 
-def _fill(posts: Sequence[Post], shots: Sequence[Photo], authors: Authors, rng: Rng) -> None:
+def _fill(
+    posts: Sequence[Post], shots: Sequence[Photo], authors: Authors, rng: Rng
+) -> None:
     """Texts, hashtags, sensitivity and likes; a retweet repeats an earlier post."""
     for post in posts:
         theme = str(rng.choice(pictures.THEMES))
-        shown = shots[post.photos[0]].picture if post.photos else plan.draw_picture(theme, rng)
+        shown = (
+            shots[post.photos[0]].picture
+            if post.photos
+            else plan.draw_picture(theme, rng)
+        )
         post.tagged = bool(rng.random() < texts.TAGGED)
-        post.text = texts.post_text(pictures.caption(shown), post.tagged, post.carries == "retweet", rng)
+        post.text = texts.post_text(
+            pictures.caption(shown), post.tagged, post.carries == "retweet", rng
+        )
         veiled = any(shots[row].picture.veil for row in post.photos)
         post.sensitive = bool(rng.random() < SENSITIVE[veiled])
     likes.draw_likes(posts, authors, rng)
@@ -127,11 +153,19 @@ def _fill(posts: Sequence[Post], shots: Sequence[Photo], authors: Authors, rng: 
 # -------------------------------------------------------------------- writing
 
 
-def _write(folder: Path, posts: list[Post], shots: list[Photo], authors: Authors, rng: Rng) -> set[int]:
+def _write(
+    folder: Path, posts: list[Post], shots: list[Photo], authors: Authors, rng: Rng
+) -> set[int]:
     """The tables and the published list of ids, which is returned."""
     write_parquet(folder / "users.parquet", authors.table(rng))
-    videos = {post.id: f"{VIDEO[post.carries][0]}_{post.id - (9_000 << 22)}" for post in posts if post.carries in VIDEO}
-    write_parquet(folder / "posts.parquet", _posts_table(posts, shots, authors, videos, rng))
+    videos = {
+        post.id: f"{VIDEO[post.carries][0]}_{post.id - (9_000 << 22)}"
+        for post in posts
+        if post.carries in VIDEO
+    }
+    write_parquet(
+        folder / "posts.parquet", _posts_table(posts, shots, authors, videos, rng)
+    )
     media = [*_photo_rows(shots, rng), *_video_rows(posts, videos, rng)]
     write_parquet(folder / "media.parquet", pa.Table.from_pylist(media, MEDIA))
     listed = _listed(posts, rng)
@@ -140,24 +174,38 @@ def _write(folder: Path, posts: list[Post], shots: list[Photo], authors: Authors
 
 
 def _posts_table(
-    posts: Sequence[Post], shots: Sequence[Photo], authors: Authors, videos: dict[int, str], rng: Rng
+    posts: Sequence[Post],
+    shots: Sequence[Photo],
+    authors: Authors,
+    videos: dict[int, str],
+    rng: Rng,
 ) -> pa.Table:
     passed_on = rng.poisson([0.18 * post.likes + 0.2 for post in posts])
     return pa.table(
         {
             "id": [str(post.id) for post in posts],
             "author_id": [authors.ids[post.author] for post in posts],
-            "created_at": pa.array([post.created_at for post in posts], pa.timestamp("ms")),
+            "created_at": pa.array(
+                [post.created_at for post in posts], pa.timestamp("ms")
+            ),
             "text": [post.text for post in posts],
-            "lang": rng.choice(["en", "ja", "es", "qme"], len(posts), p=[0.86, 0.06, 0.04, 0.04]).tolist(),
+            "lang": rng.choice(
+                ["en", "ja", "es", "qme"], len(posts), p=[0.86, 0.06, 0.04, 0.04]
+            ).tolist(),
             "like_count": pa.array([post.likes for post in posts], pa.int64()),
             "quote_count": rng.poisson(passed_on * 0.1),
             "reply_count": rng.poisson([0.06 * post.likes + 0.1 for post in posts]),
             "retweet_count": passed_on,
             "possibly_sensitive": [post.sensitive for post in posts],
-            "state": [post.carries if post.carries in STATES else "live" for post in posts],
+            "state": [
+                post.carries if post.carries in STATES else "live" for post in posts
+            ],
             "media_keys": pa.array(
-                [[f"3_{shots[row].media_id}" for row in post.photos] or list(_video(post, videos)) for post in posts],
+                [
+                    [f"3_{shots[row].media_id}" for row in post.photos]
+                    or list(_video(post, videos))
+                    for post in posts
+                ],
                 pa.list_(pa.string()),
             ),
         }
@@ -171,7 +219,12 @@ def _video(post: Post, videos: dict[int, str]) -> Iterator[str]:
 
 MEDIA = pa.schema(
     [(name, pa.string()) for name in ("media_key", "type", "name")]
-    + [("width", pa.int32()), ("height", pa.int32()), ("answer", pa.string()), ("body", pa.binary())]
+    + [
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("answer", pa.string()),
+        ("body", pa.binary()),
+    ]
 )
 
 
@@ -181,16 +234,30 @@ def _photo_rows(shots: Sequence[Photo], rng: Rng) -> Iterator[dict[str, object]]
         width, height = Image.open(io.BytesIO(shot.data)).size
         body = None if shot.answer in ("404", "410") else shot.data
         what = {"media_key": f"3_{shot.media_id}", "type": "photo", "name": name}
-        yield {**what, "width": width, "height": height, "answer": shot.answer, "body": body}
+        yield {
+            **what,
+            "width": width,
+            "height": height,
+            "answer": shot.answer,
+            "body": body,
+        }
 
 
-def _video_rows(posts: Sequence[Post], videos: dict[int, str], rng: Rng) -> Iterator[dict[str, object]]:
+def _video_rows(
+    posts: Sequence[Post], videos: dict[int, str], rng: Rng
+) -> Iterator[dict[str, object]]:
     for post in posts:
         if post.id in videos:
             _, width, height = VIDEO[post.carries]
             name = snowflake.photo_name(int(videos[post.id].split("_")[1]), rng)
             what = {"media_key": videos[post.id], "type": post.carries, "name": name}
-            yield {**what, "width": width, "height": height, "answer": "ok", "body": None}
+            yield {
+                **what,
+                "width": width,
+                "height": height,
+                "answer": "ok",
+                "body": None,
+            }
 
 
 def _listed(posts: Sequence[Post], rng: Rng) -> list[int]:
@@ -198,7 +265,12 @@ def _listed(posts: Sequence[Post], rng: Rng) -> list[int]:
     hidden = [post.id for post in posts if not planted.searchable(post)]
     found = [post.id for post in posts if planted.searchable(post)]
     more = max(0, round(LISTED * len(posts)) - len(hidden))
-    return [int(number) for number in rng.permutation([*hidden, *rng.choice(found, more, replace=False)])]
+    return [
+        int(number)
+        for number in rng.permutation(
+            [*hidden, *rng.choice(found, more, replace=False)]
+        )
+    ]
 
 
 if __name__ == "__main__":

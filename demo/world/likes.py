@@ -11,16 +11,26 @@ from numpy.typing import NDArray
 from twigma.demo.drawing.scenery import Rng
 from twigma.demo.world.posts import Authors, Post
 
-QUINTILE_IRR = (1.19, 1.12, 0.992, 1.02, 1.0)  # the paper's for ArtBench; quintile 1 is the least similar
+QUINTILE_IRR = (
+    1.19,
+    1.12,
+    0.992,
+    1.02,
+    1.0,
+)  # the paper's for ArtBench; quintile 1 is the least similar
 FOLLOWER_IRR = (1.0, 1.5, 2.6)  # under 500, 500 to 5,000, over 5,000 followers
 MEAN_LIKES = 30.0
 NEIGHBOURS = 5
 
 
-def similarity(images: NDArray[np.float16], references: NDArray[np.float16]) -> NDArray[np.float64]:
+def similarity(
+    images: NDArray[np.float16], references: NDArray[np.float16]
+) -> NDArray[np.float64]:
     """Mean cosine similarity to the five nearest references, by brute force: float64[n] (paper, Fig 2d)."""
     cosine = images.astype(np.float32) @ references.astype(np.float32).T
-    nearest: NDArray[np.float64] = np.sort(cosine, axis=1)[:, -NEIGHBOURS:].mean(axis=1, dtype=np.float64)
+    nearest: NDArray[np.float64] = np.sort(cosine, axis=1)[:, -NEIGHBOURS:].mean(
+        axis=1, dtype=np.float64
+    )
     return nearest
 
 
@@ -41,5 +51,7 @@ def draw_likes(posts: Sequence[Post], authors: Authors, rng: Rng) -> None:
     quintile = np.array([post.quintile for post in posts])
     rate = np.array(FOLLOWER_IRR)[bracket(authors.followers[author])]
     rate = rate * np.array(QUINTILE_IRR)[quintile - 1] * authors.frailty[author]
-    for post, likes in zip(posts, rng.poisson(rate / rate.mean() * MEAN_LIKES), strict=True):
+    for post, likes in zip(
+        posts, rng.poisson(rate / rate.mean() * MEAN_LIKES), strict=True
+    ):
         post.likes = 0 if post.carries == "retweet" else int(likes)

@@ -47,10 +47,22 @@ def draw_photos(posts: Sequence[Post], rng: Rng) -> list[Photo]:
     """A photo for every picture the posts need, month by month; nothing is drawn yet."""
     photos: list[Photo] = []
     for month, start in enumerate(plan.MONTHS):
-        mine = [post for post in posts if _month(post) == (start.year, start.month) and carries_photo(post)]
-        answers = [_answer(post) for post in mine if post.carries not in COPIES for _ in range(post.wanted)]
+        mine = [
+            post
+            for post in posts
+            if _month(post) == (start.year, start.month) and carries_photo(post)
+        ]
+        answers = [
+            _answer(post)
+            for post in mine
+            if post.carries not in COPIES
+            for _ in range(post.wanted)
+        ]
         themes = plan.draw_themes(month, len(answers), rng)
-        photos += [Photo(plan.draw_picture(t, rng), month, answer) for t, answer in zip(themes, answers, strict=True)]
+        photos += [
+            Photo(plan.draw_picture(t, rng), month, answer)
+            for t, answer in zip(themes, answers, strict=True)
+        ]
     for row in rng.choice(len(photos), len(photos) // 25, replace=False):
         shape = SHAPES[int(row) % len(SHAPES)]
         photos[row].picture = replace(photos[row].picture, size=shape)
@@ -76,7 +88,9 @@ def _answer(post: Post) -> str:
 def render(shown: Sequence[Picture], processes: int) -> list[bytes]:
     """The image files of these pictures, in order."""
     with workers(processes if len(shown) > 500 else 1) as pool:
-        return list(pool.map(_file, shown, chunksize=CHUNK) if pool else map(_file, shown))
+        return list(
+            pool.map(_file, shown, chunksize=CHUNK) if pool else map(_file, shown)
+        )
 
 
 def _file(picture: Picture) -> bytes:
@@ -90,14 +104,19 @@ def odd_files(photos: Sequence[Photo]) -> None:
     png.data = pictures.encode(pictures.draw(png.picture), form="PNG")
     exif = Image.Exif()
     exif[ORIENTATION] = 6
-    turned.data = pictures.encode(pictures.draw(turned.picture).transpose(Image.Transpose.ROTATE_90), exif=exif)
+    turned.data = pictures.encode(
+        pictures.draw(turned.picture).transpose(Image.Transpose.ROTATE_90), exif=exif
+    )
 
 
 def reencoded(data: bytes, rng: Rng) -> bytes:
     """The same picture a little smaller, saved again at a lower quality."""
     image = Image.open(io.BytesIO(data)).convert("RGB")
     side = rng.uniform(0.82, 0.96)
-    small = image.resize((round(image.width * side), round(image.height * side)), Image.Resampling.LANCZOS)
+    small = image.resize(
+        (round(image.width * side), round(image.height * side)),
+        Image.Resampling.LANCZOS,
+    )
     return pictures.encode(small, quality=int(rng.integers(70, 82)))
 
 
@@ -110,21 +129,36 @@ def give(posts: Sequence[Post], photos: list[Photo], rng: Rng) -> None:
     Copies whose file is another one are appended to `photos`.
     """
     for month, start in enumerate(plan.MONTHS):
-        mine = [post for post in posts if _month(post) == (start.year, start.month) and carries_photo(post)]
+        mine = [
+            post
+            for post in posts
+            if _month(post) == (start.year, start.month) and carries_photo(post)
+        ]
         rows = [row for row, photo in enumerate(photos) if photo.month == month]
         _give_month(mine, rows, photos, rng)
     given: list[tuple[Post, int]] = []
     for post in posts:
         if post.carries in COPIES:
             _copy(post, given, photos, rng)
-        given += [(post, row) for row in post.photos if photos[row].fresh and photos[row].answer == "ok"]
+        given += [
+            (post, row)
+            for row in post.photos
+            if photos[row].fresh and photos[row].answer == "ok"
+        ]
 
 
-def _give_month(posts: Sequence[Post], rows: Sequence[int], photos: Sequence[Photo], rng: Rng) -> None:
+def _give_month(
+    posts: Sequence[Post], rows: Sequence[int], photos: Sequence[Photo], rng: Rng
+) -> None:
     left: dict[str, dict[int, list[int]]] = {}
     for row in rng.permutation(rows).tolist():
-        left.setdefault(photos[row].answer, {}).setdefault(photos[row].quintile, []).append(row)
-    for post in sorted((post for post in posts if post.carries not in COPIES), key=lambda post: -post.wanted):
+        left.setdefault(photos[row].answer, {}).setdefault(
+            photos[row].quintile, []
+        ).append(row)
+    for post in sorted(
+        (post for post in posts if post.carries not in COPIES),
+        key=lambda post: -post.wanted,
+    ):
         by_quintile = left[_answer(post)]
         post.photos = list(_take(by_quintile, post.wanted, rng))
         post.quintile = photos[post.photos[0]].quintile or int(rng.integers(1, 6))
@@ -135,7 +169,11 @@ def _take(by_quintile: dict[int, list[int]], wanted: int, rng: Rng) -> Iterator[
     while wanted:
         enough = [key for key, rows in by_quintile.items() if len(rows) >= wanted]
         odds = np.array([len(by_quintile[key]) for key in enough], float)
-        key = int(rng.choice(enough, p=odds / odds.sum())) if enough else max(by_quintile, key=_filled(by_quintile))
+        key = (
+            int(rng.choice(enough, p=odds / odds.sum()))
+            if enough
+            else max(by_quintile, key=_filled(by_quintile))
+        )
         rows = by_quintile[key]
         some = rows[-wanted:]
         del rows[-wanted:]
@@ -147,21 +185,45 @@ def _filled(by_quintile: dict[int, list[int]]) -> Callable[[int], int]:
     return lambda key: len(by_quintile[key])
 
 
-def _copy(post: Post, given: Sequence[tuple[Post, int]], photos: list[Photo], rng: Rng) -> None:
+def _copy(
+    post: Post, given: Sequence[tuple[Post, int]], photos: list[Photo], rng: Rng
+) -> None:
     """Let the post carry a photo of an earlier post: the same media id, or a copy under a new one."""
-    earlier = [row for other, row in given if other.created_at < post.created_at and photos[row].picture.size[0] == 256]
+    earlier = [
+        row
+        for other, row in given
+        if other.created_at < post.created_at and photos[row].picture.size[0] == 256
+    ]
     row = int(rng.choice(earlier))
     original = photos[row]
     post.quintile = original.quintile
     if post.carries != "media_id":
-        data = original.data if post.carries == "identical" else reencoded(original.data, rng)
-        photos.append(replace(original, data=data, media_id=0, duplicate_of=row, duplicate_kind=post.carries))
+        data = (
+            original.data
+            if post.carries == "identical"
+            else reencoded(original.data, rng)
+        )
+        photos.append(
+            replace(
+                original,
+                data=data,
+                media_id=0,
+                duplicate_of=row,
+                duplicate_kind=post.carries,
+            )
+        )
         row = len(photos) - 1
     post.photos = [row]
 
 
-def quintiles_into(photos: Sequence[Photo], similarity: NDArray[np.float64], quintile: NDArray[np.int64]) -> None:
+def quintiles_into(
+    photos: Sequence[Photo],
+    similarity: NDArray[np.float64],
+    quintile: NDArray[np.int64],
+) -> None:
     """Note the similarity and quintile of the fresh photos, given in their order."""
     fresh = [photo for photo in photos if photo.fresh]
-    for photo, value, fifth in zip(fresh, similarity.tolist(), quintile.tolist(), strict=True):
+    for photo, value, fifth in zip(
+        fresh, similarity.tolist(), quintile.tolist(), strict=True
+    ):
         photo.similarity, photo.quintile = value, fifth

@@ -87,20 +87,26 @@ def month_counts(posts: int) -> list[int]:
 def theme_shares(month: int) -> NDArray[np.float64]:
     """Shares of the themes, in the order of THEMES, in a month counted from 0."""
     x = (month - 13) / 13
-    shares = np.array([SHARES[theme][0] * (1 + SHARES[theme][1] * x) for theme in THEMES])
+    shares = np.array(
+        [SHARES[theme][0] * (1 + SHARES[theme][1] * x) for theme in THEMES]
+    )
     return np.asarray(shares / shares.sum())
 
 
 def draw_themes(month: int, count: int, rng: Rng) -> list[str]:
     """Themes of the pictures of a month: systematic sampling, so that a month's shares differ little from its odds."""
     ends = np.cumsum(theme_shares(month))
-    at = np.searchsorted(ends, (np.arange(count) + rng.random()) / count).clip(max=len(THEMES) - 1)
+    at = np.searchsorted(ends, (np.arange(count) + rng.random()) / count).clip(
+        max=len(THEMES) - 1
+    )
     return [THEMES[theme] for theme in rng.permutation(at)]
 
 
 def draw_picture(theme: str, rng: Rng) -> Picture:
     """A picture of a post."""
-    return pictures.sample(rng, theme, veil=bool(rng.random() < VEILED.get(theme, VEILED_ELSEWHERE)))
+    return pictures.sample(
+        rng, theme, veil=bool(rng.random() < VEILED.get(theme, VEILED_ELSEWHERE))
+    )
 
 
 # ------------------------------------------------------------------- authors
@@ -118,18 +124,37 @@ class Authors:
     def table(self, rng: Rng) -> pa.Table:
         """`users.parquet`."""
         start = datetime.datetime(2008, 1, 1)
-        since = [start + datetime.timedelta(days=int(day), seconds=7) for day in rng.integers(0, 4700, len(self.ids))]
+        since = [
+            start + datetime.timedelta(days=int(day), seconds=7)
+            for day in rng.integers(0, 4700, len(self.ids))
+        ]
         return pa.table(
             {
                 "id": self.ids,
-                "username": [f"{'_'.join(rng.choice(NAMES, 2))}{number}" for number in range(len(self.ids))],
+                "username": [
+                    f"{'_'.join(rng.choice(NAMES, 2))}{number}"
+                    for number in range(len(self.ids))
+                ],
                 "followers_count": self.followers,
                 "created_at": pa.array(since, pa.timestamp("ms")),
             }
         )
 
 
-NAMES = ("pixel", "dream", "neural", "ink", "lumen", "echo", "paper", "nova", "loop", "velvet", "quiet", "salt")
+NAMES = (
+    "pixel",
+    "dream",
+    "neural",
+    "ink",
+    "lumen",
+    "echo",
+    "paper",
+    "nova",
+    "loop",
+    "velvet",
+    "quiet",
+    "salt",
+)
 
 
 def draw_authors(count: int, rng: Rng) -> Authors:
@@ -138,8 +163,14 @@ def draw_authors(count: int, rng: Rng) -> Authors:
     followers = np.exp(rng.normal(np.log(900), 1.9, count)).astype(np.int64)
     activity = np.exp(rng.normal(0, 0.7, count))
     frailty = rng.gamma(1 / FRAILTY_VARIANCE, FRAILTY_VARIANCE, count)
-    for some in (followers < 500, (followers >= 500) & (followers <= 5000), followers > 5000):
-        frailty[some] /= np.average(frailty[some], weights=activity[some]) if some.any() else 1
+    for some in (
+        followers < 500,
+        (followers >= 500) & (followers <= 5000),
+        followers > 5000,
+    ):
+        frailty[some] /= (
+            np.average(frailty[some], weights=activity[some]) if some.any() else 1
+        )
     return Authors([str(number) for number in ids], followers, activity, frailty)
 
 
@@ -153,7 +184,11 @@ def draw_posts(posts: int, authors: Authors, rng: Rng) -> list[Post]:
     made.sort(key=lambda post: post.id)
     _share_out(made, CARRIED, rng)
     for post in made:
-        post.wanted = int(rng.choice([2, 3, 4], p=[0.6, 0.25, 0.15])) if post.carries == "several" else 1
+        post.wanted = (
+            int(rng.choice([2, 3, 4], p=[0.6, 0.25, 0.15]))
+            if post.carries == "several"
+            else 1
+        )
     odds = np.array(month_counts(posts)) / posts
     for carries, share in OTHERS.items():
         others = rng.choice(len(MONTHS), max(1, round(share * posts)), p=odds).tolist()
@@ -166,7 +201,9 @@ def _post(month: int, carries: str, authors: Authors, rng: Rng) -> Post:
     seconds = calendar.monthrange(start.year, start.month)[1] * 86_400
     passed = datetime.timedelta(seconds=int(rng.integers(60, seconds)))
     moment = datetime.datetime.combine(start, datetime.time()) + passed
-    author = int(rng.choice(len(authors.ids), p=authors.activity / authors.activity.sum()))
+    author = int(
+        rng.choice(len(authors.ids), p=authors.activity / authors.activity.sum())
+    )
     return Post(moment, snowflake.snowflake(moment, rng), author, carries)
 
 

@@ -18,8 +18,23 @@ from twigma.demo.drawing.scenery import Rng
 from twigma.demo.world import texts
 
 PER_ARTIST, PER_PROMPT = 20, 10
-PROMPT_SHARES = (4, 4, 9, 8, 4, 8, 8, 8, 4, 3)  # prompts of each theme in sixty: the planted q
-FIRST_KEY = {"photographs": 100_000_001, "paintings": 200_000_001, "prompts": 300_000_001}
+PROMPT_SHARES = (
+    4,
+    4,
+    9,
+    8,
+    4,
+    8,
+    8,
+    8,
+    4,
+    3,
+)  # prompts of each theme in sixty: the planted q
+FIRST_KEY = {
+    "photographs": 100_000_001,
+    "paintings": 200_000_001,
+    "prompts": 300_000_001,
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +47,10 @@ class Reference:
 
     def groups(self) -> list[str]:
         """The artist or prompt of each picture; its key where it has none."""
-        return [note.get("artist") or note.get("prompt") or str(row) for row, note in enumerate(self.notes)]
+        return [
+            note.get("artist") or note.get("prompt") or str(row)
+            for row, note in enumerate(self.notes)
+        ]
 
     def write(self, path: Path, files: list[bytes]) -> None:
         """Write the tar; equal content is equal bytes."""
@@ -56,13 +74,25 @@ def draw_references(size: int, rng: Rng) -> list[Reference]:
 
 def _photographs(size: int, rng: Rng) -> Reference:
     shown = [pictures.sample_photograph(rng) for _ in range(size)]
-    return Reference("photographs", shown, [{"caption": pictures.caption(picture)} for picture in shown])
+    return Reference(
+        "photographs",
+        shown,
+        [{"caption": pictures.caption(picture)} for picture in shown],
+    )
 
 
 def _paintings(size: int, rng: Rng) -> Reference:
-    artists = [pictures.sample_artist(rng, number) for number in range(size // PER_ARTIST)]
-    shown = [pictures.sample_painting(rng, artist) for artist in artists for _ in range(PER_ARTIST)]
-    names = [str(picture.artist.name) for picture in shown if picture.artist is not None]
+    artists = [
+        pictures.sample_artist(rng, number) for number in range(size // PER_ARTIST)
+    ]
+    shown = [
+        pictures.sample_painting(rng, artist)
+        for artist in artists
+        for _ in range(PER_ARTIST)
+    ]
+    names = [
+        str(picture.artist.name) for picture in shown if picture.artist is not None
+    ]
     return Reference("paintings", shown, [{"artist": name} for name in names])
 
 
@@ -74,7 +104,9 @@ def _prompts(size: int, rng: Rng) -> Reference:
     notes: list[dict[str, str]] = []
     for theme in themes.tolist():
         first = pictures.sample(rng, theme)
-        extras = rng.choice(texts.PROMPT_WORDS, int(rng.integers(0, 9)), replace=False).tolist()
+        extras = rng.choice(
+            texts.PROMPT_WORDS, int(rng.integers(0, 9)), replace=False
+        ).tolist()
         prompt = texts.prompt_text(pictures.caption(first), extras)
         shown += [_again(first, len(extras), rng) for _ in range(PER_PROMPT)]
         notes += [{"prompt": prompt}] * PER_PROMPT

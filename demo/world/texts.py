@@ -7,8 +7,22 @@ from collections.abc import Sequence
 
 from twigma.demo.drawing.scenery import Rng
 
-HASHTAGS = ("aiart", "generativeart", "midjourney", "dalle", "dalle2", "stablediffusion")
-BESIDE = ("digitalart", "ArtificialIntelligence", "art", "nft", "conceptart", "aiartcommunity")
+HASHTAGS = (
+    "aiart",
+    "generativeart",
+    "midjourney",
+    "dalle",
+    "dalle2",
+    "stablediffusion",
+)
+BESIDE = (
+    "digitalart",
+    "ArtificialIntelligence",
+    "art",
+    "nft",
+    "conceptart",
+    "aiartcommunity",
+)
 TAGGED = 0.85  # of live posts; the others are reachable through their ids only
 TEMPLATES = (
     "new AI art: {}",
@@ -34,11 +48,21 @@ def post_text(caption: str, tagged: bool, retweet: bool, rng: Rng) -> str:
     """The text of a post; `tagged` says whether it has one of HASHTAGS."""
     template = str(rng.choice(TEMPLATES))
     friend = str(rng.choice(["pixelfan", "ink_echo"]))
-    parts = [template.replace("{}", friend, template.count("{}") - 1).replace("{}", caption)]
+    parts = [
+        template.replace("{}", friend, template.count("{}") - 1).replace("{}", caption)
+    ]
     if tagged:
-        parts += [f"#{tag}" for tag in rng.choice(HASHTAGS, int(rng.integers(1, 4)), replace=False)]
-    parts += [f"#{tag}" for tag in rng.choice(BESIDE, int(rng.integers(0, 3)), replace=False)]
-    parts.append("https://t.co/" + "".join(rng.choice(list("abcdefghkmnpqrstuvwxyz23456789"), 10)))
+        parts += [
+            f"#{tag}"
+            for tag in rng.choice(HASHTAGS, int(rng.integers(1, 4)), replace=False)
+        ]
+    parts += [
+        f"#{tag}" for tag in rng.choice(BESIDE, int(rng.integers(0, 3)), replace=False)
+    ]
+    parts.append(
+        "https://t.co/"
+        + "".join(rng.choice(list("abcdefghkmnpqrstuvwxyz23456789"), 10))
+    )
     return ("RT @pixelfan: " if retweet else "") + " ".join(parts)
 
 

@@ -16,7 +16,9 @@ def main() -> None:
     """Simulate, draw, and replace what stands between the marks in the page."""
     from support.simulated_likes import INTERVALS, KINDS, coverage
 
-    found = pd.concat([coverage(kind, REPETITIONS) for kind in KINDS], ignore_index=True)
+    found = pd.concat(
+        [coverage(kind, REPETITIONS) for kind in KINDS], ignore_index=True
+    )
     draw(found, KINDS, INTERVALS).savefig(HERE / "coverage.png", dpi=110)
     page = HERE / "coverage.md"
     marked = re.sub(
@@ -28,7 +30,9 @@ def main() -> None:
     page.write_text(marked, "utf-8")
 
 
-def draw(found: pd.DataFrame, kinds: tuple[str, ...], intervals: tuple[str, ...]) -> Figure:
+def draw(
+    found: pd.DataFrame, kinds: tuple[str, ...], intervals: tuple[str, ...]
+) -> Figure:
     """A panel a kind of likes; a point a rate ratio, and the nominal 95%."""
     figure = Figure(figsize=(9, 2.9), layout="constrained")
     axes = figure.subplots(1, len(kinds), sharey=True)
@@ -37,7 +41,15 @@ def draw(found: pd.DataFrame, kinds: tuple[str, ...], intervals: tuple[str, ...]
         for place, name in enumerate(intervals):
             points = rows.loc[rows["interval"] == name, "coverage"]
             colour = "#0072B2" if name == "by author" else "#E69F00"
-            ax.plot(points, [place] * len(points), "o", color=colour, alpha=0.7, clip_on=False, zorder=3)
+            ax.plot(
+                points,
+                [place] * len(points),
+                "o",
+                color=colour,
+                alpha=0.7,
+                clip_on=False,
+                zorder=3,
+            )
         ax.axvline(0.95, color="#6b7785", lw=1)
         ax.set(title=kind, xlim=(0, 1), xlabel="coverage of the 95% interval")
         ax.set_yticks(range(len(intervals)), intervals)
@@ -47,14 +59,24 @@ def draw(found: pd.DataFrame, kinds: tuple[str, ...], intervals: tuple[str, ...]
     return figure
 
 
-def table(found: pd.DataFrame, kinds: tuple[str, ...], intervals: tuple[str, ...]) -> str:
+def table(
+    found: pd.DataFrame, kinds: tuple[str, ...], intervals: tuple[str, ...]
+) -> str:
     """The lowest and highest coverage of the four ratios, as Markdown."""
-    lines = ["| likes | φ | " + " | ".join(intervals) + " |", "|---" * (len(intervals) + 2) + "|"]
+    lines = [
+        "| likes | φ | " + " | ".join(intervals) + " |",
+        "|---" * (len(intervals) + 2) + "|",
+    ]
     for kind in kinds:
         rows = found[found["kind"] == kind]
         spread = rows.groupby("interval")["coverage"].agg(["min", "max"])
-        cells = [f"{spread['min'][name]:.2f} to {spread['max'][name]:.2f}" for name in intervals]
-        lines.append(f"| {kind} | {rows['dispersion'].mean():.0f} | " + " | ".join(cells) + " |")
+        cells = [
+            f"{spread['min'][name]:.2f} to {spread['max'][name]:.2f}"
+            for name in intervals
+        ]
+        lines.append(
+            f"| {kind} | {rows['dispersion'].mean():.0f} | " + " | ".join(cells) + " |"
+        )
     return "\n".join(lines) + "\n"
 
 

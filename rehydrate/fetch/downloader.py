@@ -17,7 +17,14 @@ import img2dataset.downloader
 import img2dataset.writer
 import pyarrow as pa
 
-from twigma.rehydrate.fetch.http_client import LIMITS, OPT_OUT, ROBOT, Client, Limits, request_urls
+from twigma.rehydrate.fetch.http_client import (
+    LIMITS,
+    OPT_OUT,
+    ROBOT,
+    Client,
+    Limits,
+    request_urls,
+)
 from twigma.rehydrate.fetch.ordered_writer import OrderedWriter, Row
 from twigma.rehydrate.images.decode_memory import MOST_BUFFER, Places, places
 from twigma.rehydrate.images.normalize import StoredImage, normalize_image
@@ -33,11 +40,16 @@ class Writer(img2dataset.writer.WebDatasetSampleWriter):  # type: ignore[misc]
         super().__init__(*args)
         self.buffered_parquet_writer.buffer_size = 1000
 
-    def write(self, img_str: bytes | None, key: str, caption: str | None, meta: dict[str, Any]) -> None:
+    def write(
+        self, img_str: bytes | None, key: str, caption: str | None, meta: dict[str, Any]
+    ) -> None:
         """Write one row; an image goes to the tar as its `member`, with the row as JSON beside it."""
         if img_str is not None:
             described = json.dumps(meta).encode()
-            parts = [*_member(meta["member"], img_str), *_member(f"{meta['image_name']}.json", described)]
+            parts = [
+                *_member(meta["member"], img_str),
+                *_member(f"{meta['image_name']}.json", described),
+            ]
             self.tar_fd.write(b"".join(parts))
         self.buffered_parquet_writer.write(meta)
 
@@ -46,7 +58,9 @@ def _member(name: str, data: bytes) -> tuple[bytes, bytes, bytes]:
     """Header, bytes and padding of a tar member: what tarfile writes, in a tenth of its time."""
     named, size = name.encode("ascii"), b"%011o" % len(data)
     if len(named) > NAME_BYTES:
-        raise ValueError(f"expected a name of at most {NAME_BYTES} bytes, found {name!r}")
+        raise ValueError(
+            f"expected a name of at most {NAME_BYTES} bytes, found {name!r}"
+        )
     header = bytearray(_HEADER)
     header[: len(named)], header[124:135] = named, size
     header[148:154] = b"%06o" % (_SUM + sum(named) + sum(size))
@@ -99,7 +113,12 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
             user_agent_token=ROBOT,
             disallowed_header_directives=list(OPT_OUT),
         )
-        self.size, self.image_size, self.image_base_url, self.limits = size, image_size, image_base_url, limits
+        self.size, self.image_size, self.image_base_url, self.limits = (
+            size,
+            image_size,
+            image_base_url,
+            limits,
+        )
         self.allow, self.gate, self.buffer = tuple(allow), gate, buffer
         self.on_rows: Callable[[int], None] = _nothing
         self.condemned: set[str] = set()
@@ -112,18 +131,35 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
         """Fetch a shard (number, Arrow file of image_name and url) into a tar and a sidecar; OSError on a full disk."""
         number, path = row
         with pa.memory_map(path) as source:
-            rows = pa.ipc.open_file(source).read_all().select(self.column_list).to_pylist()
+            rows = (
+                pa.ipc.open_file(source).read_all().select(self.column_list).to_pylist()
+            )
         for at, each in enumerate(rows):
-            each["key"] = img2dataset.downloader.compute_key(at, number, 6, self.oom_shard_count)
+            each["key"] = img2dataset.downloader.compute_key(
+                at, number, 6, self.oom_shard_count
+            )
         writer = self.sample_writer_class(
-            number, self.output_folder, self.save_caption, self.oom_shard_count, SIDECAR, self.encode_format
+            number,
+            self.output_folder,
+            self.save_caption,
+            self.oom_shard_count,
+            SIDECAR,
+            self.encode_format,
         )
 
         def write(data: bytes | None, meta: Row) -> None:
             writer.write(data, meta["key"], None, meta)
 
         folder, places = Path(self.output_folder), self._places()
-        finishing = OrderedWriter(rows, folder, self.keep, write, self.condemned, held=self.buffer, places=places)
+        finishing = OrderedWriter(
+            rows,
+            folder,
+            self.keep,
+            write,
+            self.condemned,
+            held=self.buffer,
+            places=places,
+        )
         with finishing as finisher:
             asyncio.run(self._fetch(rows, finisher))
         writer.close()
@@ -131,7 +167,11 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
 
     def _places(self) -> Places | None:
         """Places for large images, shared with the other workers of this machine."""
-        return None if self.gate is None else Places(places(), self.gate.with_name("places"))
+        return (
+            None
+            if self.gate is None
+            else Places(places(), self.gate.with_name("places"))
+        )
 
     async def _fetch(self, rows: list[Row], finisher: OrderedWriter) -> None:
         client = Client(
@@ -144,12 +184,19 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
         )
 
         async def one(at: int, url: str | None) -> None:
-            finisher.put(at, await client.get(request_urls(url, self.size, self.image_base_url)))
+            finisher.put(
+                at, await client.get(request_urls(url, self.size, self.image_base_url))
+            )
 
         with ThreadPoolExecutor(1) as thread:
             async with client:
-                finishing = asyncio.get_running_loop().run_in_executor(thread, finisher.run)
-                tasks = [asyncio.create_task(one(at, row["url"])) for at, row in enumerate(rows)]
+                finishing = asyncio.get_running_loop().run_in_executor(
+                    thread, finisher.run
+                )
+                tasks = [
+                    asyncio.create_task(one(at, row["url"]))
+                    for at, row in enumerate(rows)
+                ]
                 beat = asyncio.create_task(self._beat(finisher))
                 try:
                     await asyncio.gather(finishing, *tasks)

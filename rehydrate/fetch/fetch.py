@@ -27,7 +27,12 @@ from twigma.core.files import file_sha256
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.fetch.http_client import LIMITS, SIZES, Limits
 from twigma.rehydrate.fetch.local_pool import Event, local_fetch
-from twigma.rehydrate.fetch.shard_plan import ShardPlan, list_file, photos_to_fetch, plan_shards
+from twigma.rehydrate.fetch.shard_plan import (
+    ShardPlan,
+    list_file,
+    photos_to_fetch,
+    plan_shards,
+)
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import Shard
 
@@ -62,10 +67,16 @@ def fetch(
     ValueError when finished shards were made with other settings.
     """
     if size not in SIZES:
-        raise ValueError(f"size {size!r} is not one that photos come in: choose one of {', '.join(SIZES)}")
+        raise ValueError(
+            f"size {size!r} is not one that photos come in: choose one of {', '.join(SIZES)}"
+        )
     distribute = _distributor(distributor, ray_address)
     settings = {"kind": "fetch", "size": size, "image_size": image_size}
-    base_host = [] if image_base_url is None else [urlsplit(image_base_url).netloc.rpartition("@")[2]]
+    base_host = (
+        []
+        if image_base_url is None
+        else [urlsplit(image_base_url).netloc.rpartition("@")[2]]
+    )
     with Workspace(work).lock_shards():
         todo = plan_shards(work, settings, rows_per_shard, retry_failed=retry_failed)
         if todo.shards:
@@ -78,7 +89,12 @@ def fetch(
                 "limits": asdict(limits),
                 "allow": [*allow_hosts, *base_host],
             }
-            _fetch_shards(work, todo, settings, lambda *what: distribute(*what, options, processes))
+            _fetch_shards(
+                work,
+                todo,
+                settings,
+                lambda *what: distribute(*what, options, processes),
+            )
         return _reconcile(work)
 
 
@@ -98,16 +114,23 @@ def _distributor(name: str, ray_address: str | None) -> Callable[..., Workers]:
 
 
 def _fetch_shards(
-    work: Path, plan: ShardPlan, settings: dict[str, Any], start: Callable[[Path, Mapping[int, Shard]], Workers]
+    work: Path,
+    plan: ShardPlan,
+    settings: dict[str, Any],
+    start: Callable[[Path, Mapping[int, Shard]], Workers],
 ) -> None:
     """Run workers until every shard of the plan is published; start them again when all of them are killed."""
     attempts = work / "shards" / ".attempts"
-    shutil.rmtree(attempts, ignore_errors=True)  # of a run that was killed: we hold the lock
+    shutil.rmtree(
+        attempts, ignore_errors=True
+    )  # of a run that was killed: we hold the lock
     attempts.mkdir(parents=True)
     todo, idle = {int(shard.name): shard for shard in plan.shards}, 0
     total = plan.done + sum(plan.rows.values())
     try:
-        with tqdm(total=total, initial=plan.done, desc="fetch", unit="image", mininterval=0.5) as bar:
+        with tqdm(
+            total=total, initial=plan.done, desc="fetch", unit="image", mininterval=0.5
+        ) as bar:
             while todo:
                 _require_space(work, max(plan.rows.values()))
                 before = len(todo)
@@ -124,7 +147,13 @@ def _fetch_shards(
         shutil.rmtree(attempts, ignore_errors=True)
 
 
-def _handle_event(event: Event, todo: dict[int, Shard], attempts: Path, settings: dict[str, Any], bar: Any) -> None:
+def _handle_event(
+    event: Event,
+    todo: dict[int, Shard],
+    attempts: Path,
+    settings: dict[str, Any],
+    bar: Any,
+) -> None:
     if "rows" in event:
         bar.update(event["rows"])
     elif "done" in event:
@@ -140,13 +169,18 @@ def _handle_event(event: Event, todo: dict[int, Shard], attempts: Path, settings
         )
     else:
         print(event.get("trace", ""), file=sys.stderr)
-        raise RuntimeError(f"shard {event['failed']:05} cannot be fetched: {event['error']}")
+        raise RuntimeError(
+            f"shard {event['failed']:05} cannot be fetched: {event['error']}"
+        )
 
 
 def _require_space(work: Path, rows: int) -> None:
     free, needed = shutil.disk_usage(work).free, rows * BYTES_A_ROW
     if free < needed:
-        raise OSError(errno.ENOSPC, f"{free / 1e6:,.0f} MB free at {work}, a shard needs about {needed / 1e6:,.0f} MB")
+        raise OSError(
+            errno.ENOSPC,
+            f"{free / 1e6:,.0f} MB free at {work}, a shard needs about {needed / 1e6:,.0f} MB",
+        )
 
 
 @contextlib.contextmanager
@@ -157,7 +191,10 @@ def _signals_raise() -> Iterator[None]:
         raise SystemExit(128 + number)
 
     try:
-        before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+        before = {
+            number: signal.signal(number, leave)
+            for number in (signal.SIGTERM, signal.SIGHUP)
+        }
     except ValueError:  # not the main thread: signals are someone else's
         yield
         return
@@ -175,15 +212,24 @@ def _reconcile(work: Path) -> pa.Table:
     """Check that every photo of the images table has exactly one row in the shards; count photos per status."""
     names = photos_to_fetch(work)["image_name"].combine_chunks()
     if not len(names):
-        return pa.table({"status": pa.array([], pa.string()), "images": pa.array([], pa.int64())})
+        return pa.table(
+            {"status": pa.array([], pa.string()), "images": pa.array([], pa.int64())}
+        )
     rows = shards.read_sidecars(work)
     twice = len(rows) - pc.count_distinct(rows["image_name"]).as_py()
-    missing = len(names) - pc.sum(pc.is_in(names, value_set=rows["image_name"].combine_chunks())).as_py()
+    missing = (
+        len(names)
+        - pc.sum(pc.is_in(names, value_set=rows["image_name"].combine_chunks())).as_py()
+    )
     if twice or missing:
         raise RuntimeError(
             f"{work}: each of {len(names):,} photos should have one row in the shards, found {missing:,} without and "
             f"{twice:,} rows too many; delete the manifests of the shards concerned and fetch again"
         )
     wanted = rows.filter(pc.is_in(rows["image_name"], value_set=names))
-    counts = wanted.group_by("status").aggregate([([], "count_all")]).sort_by([("count_all", "descending")])
+    counts = (
+        wanted.group_by("status")
+        .aggregate([([], "count_all")])
+        .sort_by([("count_all", "descending")])
+    )
     return pa.table({"status": counts["status"], "images": counts["count_all"]})

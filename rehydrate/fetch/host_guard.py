@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_ISATAP = frozenset({0x00005EFE, 0x02005EFE})  # the bits before the IPv4 address in an interface of RFC 5214
+_ISATAP = frozenset(
+    {0x00005EFE, 0x02005EFE}
+)  # the bits before the IPv4 address in an interface of RFC 5214
 _BLOCKS = (  # whatever the Python at hand knows of them: its lists grew from version to version
     "100.64.0.0/10",  # shared by the customers of a provider
     "168.63.129.16/32",  # the host of a virtual machine of Azure
@@ -35,7 +37,9 @@ _BLOCKS = (  # whatever the Python at hand knows of them: its lists grew from ve
 )
 _NOT_PUBLIC = tuple(map(ipaddress.ip_network, _BLOCKS))
 _SLOTS = 1024  # hosts share a slot when their hashes meet: they then pause together, which harms nobody
-PROBE_SECONDS = 10.0  # how long the first request after a pause may take before another is tried
+PROBE_SECONDS = (
+    10.0  # how long the first request after a pause may take before another is tried
+)
 
 
 def is_public(address: str) -> bool:
@@ -78,7 +82,9 @@ class Gate:
         if path is not None:
             self._file = path.open("a+b")
             self._file.truncate(16 * _SLOTS)
-        self._memory = mmap.mmap(-1 if self._file is None else self._file.fileno(), 16 * _SLOTS)
+        self._memory = mmap.mmap(
+            -1 if self._file is None else self._file.fileno(), 16 * _SLOTS
+        )
         floats = memoryview(self._memory).cast("d")
         self._until, self._probing = floats[:_SLOTS], floats[_SLOTS:]
 
@@ -91,7 +97,9 @@ class Gate:
                 return "closed"
             if now >= until and self._claim(slot, until):
                 return "probe"
-            await asyncio.sleep(min(max(until - now, 0.01), 0.1 if self._probing[slot] else 0.5))
+            await asyncio.sleep(
+                min(max(until - now, 0.01), 0.1 if self._probing[slot] else 0.5)
+            )
         return "go"
 
     def answered(self, host: str, entered: str, pause: float | None) -> None:
@@ -99,18 +107,27 @@ class Gate:
         slot = _slot(host)
         if entered != "probe" and pause is None:
             return
-        self._set(slot, 0.0 if pause is None else time.monotonic() + pause, first=entered == "probe")
+        self._set(
+            slot,
+            0.0 if pause is None else time.monotonic() + pause,
+            first=entered == "probe",
+        )
 
     def _claim(self, slot: int, seen: float) -> bool:
         with _locked(self._file):
             if self._until[slot] != seen:
                 return False
-            self._until[slot], self._probing[slot] = time.monotonic() + PROBE_SECONDS, 1.0
+            self._until[slot], self._probing[slot] = (
+                time.monotonic() + PROBE_SECONDS,
+                1.0,
+            )
             return True
 
     def _set(self, slot: int, until: float, *, first: bool) -> None:
         with _locked(self._file):
-            self._until[slot] = until if first or self._probing[slot] else max(self._until[slot], until)
+            self._until[slot] = (
+                until if first or self._probing[slot] else max(self._until[slot], until)
+            )
             self._probing[slot] = 0.0
 
 

@@ -21,7 +21,9 @@ from yarl import URL
 from twigma.rehydrate.fetch.host_guard import Gate, public_socket
 from twigma.rehydrate.images.decode_memory import MOST_BUFFER
 
-SIZES: dict[str, tuple[str, ...]] = {name: (name,) for name in ("thumb", "small", "medium", "large", "4096x4096")}
+SIZES: dict[str, tuple[str, ...]] = {
+    name: (name,) for name in ("thumb", "small", "medium", "large", "4096x4096")
+}
 SIZES["orig"] = ("orig", "4096x4096", "large")
 RETRYABLE = frozenset({"http_5xx", "http_429", "timeout", "connection", "dns"})
 ROBOT = "twigma"
@@ -30,8 +32,15 @@ HEADERS = {
     "Accept": "image/*",
     "Accept-Encoding": "identity",  # a compressed answer could unpack to any size
 }
-OPT_OUT = frozenset({"noai", "noimageai", "noindex", "noimageindex"})  # img2dataset's default list
-_RULES_WITH_VALUE = {"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"}
+OPT_OUT = frozenset(
+    {"noai", "noimageai", "noindex", "noimageindex"}
+)  # img2dataset's default list
+_RULES_WITH_VALUE = {
+    "unavailable_after",
+    "max-snippet",
+    "max-image-preview",
+    "max-video-preview",
+}
 _NAMED = {403, 404, 410, 429}
 _PAUSE = 5.0  # seconds, when a host says 429 and not for how long
 _SLOW_AFTER = 3.0  # seconds before the least speed is asked for
@@ -62,20 +71,26 @@ class Outcome:
     final: bool = False  # not worth another try in this run
 
 
-def request_urls(url: str | None, size: str = "small", image_base_url: str | None = None) -> list[str]:
+def request_urls(
+    url: str | None, size: str = "small", image_base_url: str | None = None
+) -> list[str]:
     """The addresses to ask for one photo, best first: media on pbs.twimg.com by name and size, others as they are.
 
     >>> request_urls("https://pbs.twimg.com/media/Abc.jpg", "small")
     ['https://pbs.twimg.com/media/Abc?format=jpg&name=small']
     """
-    match = re.fullmatch(r"https?://pbs\.twimg\.com/(?:media/([\w-]+)\.(\w+)|(.+))", url or "")
+    match = re.fullmatch(
+        r"https?://pbs\.twimg\.com/(?:media/([\w-]+)\.(\w+)|(.+))", url or ""
+    )
     if not match:
         return [url or ""]
     base = (image_base_url or "https://pbs.twimg.com").rstrip("/")
     name, extension, other = match.groups()
     if other:
         return [f"{base}/{other}"]
-    return [f"{base}/media/{name}?format={extension}&name={asked}" for asked in SIZES[size]]
+    return [
+        f"{base}/media/{name}?format={extension}&name={asked}" for asked in SIZES[size]
+    ]
 
 
 class Client:
@@ -92,10 +107,15 @@ class Client:
         unread: int = MOST_BUFFER,
     ) -> None:
         self.limits = limits or Limits()
-        self._backlog, self._unread = backlog, unread  # bytes that the caller has not read: no request above so many
+        self._backlog, self._unread = (
+            backlog,
+            unread,
+        )  # bytes that the caller has not read: no request above so many
         self._allow = frozenset(entry.lower() for entry in allow)
         self._gate = Gate(gate)
-        self._hosts: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(connections))
+        self._hosts: dict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(connections)
+        )
         self._all = asyncio.Semaphore(8 * connections)
 
     async def __aenter__(self) -> "Client":
@@ -104,13 +124,18 @@ class Client:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self._guarded.close()
         await self._allowed.close()
 
     def _session(self, factory: object) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, socket_factory=factory)  # type: ignore[arg-type]
+        connector = aiohttp.TCPConnector(
+            limit=0, ttl_dns_cache=300, socket_factory=factory
+        )  # type: ignore[arg-type]
         return aiohttp.ClientSession(
             connector=connector,
             headers=HEADERS,
@@ -122,7 +147,10 @@ class Client:
     async def get(self, urls: Sequence[str]) -> Outcome:
         """The first of these addresses that exists; at most patience + deadline seconds."""
         end = time.monotonic() + self.limits.patience
-        outcome = Outcome("timeout", f"no answer within {self.limits.patience + self.limits.deadline:g} s of tries")
+        outcome = Outcome(
+            "timeout",
+            f"no answer within {self.limits.patience + self.limits.deadline:g} s of tries",
+        )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.limits.patience + self.limits.deadline):
                 for url in urls:
@@ -136,7 +164,11 @@ class Client:
             outcome = await self._follow(url, end)
             backoff = random.uniform(0, 0.5 * 2**attempt)  # full jitter
             passing = outcome.status in RETRYABLE and not outcome.final
-            if not passing or attempt == self.limits.retries or time.monotonic() + backoff > end:
+            if (
+                not passing
+                or attempt == self.limits.retries
+                or time.monotonic() + backoff > end
+            ):
                 return outcome
             await asyncio.sleep(backoff)
         return outcome
@@ -156,11 +188,16 @@ class Client:
         except ValueError as error:
             return Outcome("refused", f"not an address: {error}")
         if target.scheme not in ("http", "https") or not target.host:
-            return Outcome("refused", f"only http and https are fetched, found {url[:80]!r}")
+            return Outcome(
+                "refused", f"only http and https are fetched, found {url[:80]!r}"
+            )
         async with self._hosts[host]:
             entered = await self._gate.enter(host, end - time.monotonic())
             if entered == "closed":
-                return Outcome("http_429", f"{host} asked for a longer pause than this run waits; fetch again later")
+                return Outcome(
+                    "http_429",
+                    f"{host} asked for a longer pause than this run waits; fetch again later",
+                )
             pause: float | None = 0.0
             while self._backlog() > self._unread:
                 await asyncio.sleep(0.01)
@@ -180,19 +217,27 @@ class Client:
             async with session.get(target, allow_redirects=False) as response:
                 return _refusal(response) or await self._read(response)
         except TimeoutError:
-            return Outcome("timeout", f"no complete answer within {self.limits.deadline:g} s")
+            return Outcome(
+                "timeout", f"no complete answer within {self.limits.deadline:g} s"
+            )
         except aiohttp.ClientConnectorDNSError as error:
             return Outcome("dns", str(error))
         except aiohttp.InvalidURL as error:
             return Outcome("refused", f"not an address: {error}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             policy = "is not a public address" in str(error)
-            return Outcome("refused" if policy else "connection", str(error) or type(error).__name__)
+            return Outcome(
+                "refused" if policy else "connection",
+                str(error) or type(error).__name__,
+            )
 
     async def _read(self, response: aiohttp.ClientResponse) -> Outcome:
         cap, started = self.limits.max_bytes, time.monotonic()
         if (response.content_length or 0) > cap:
-            return Outcome("too_large", f"{response.content_length:,} bytes announced, at most {cap:,} are fetched")
+            return Outcome(
+                "too_large",
+                f"{response.content_length:,} bytes announced, at most {cap:,} are fetched",
+            )
         data = bytearray()
         async for part in response.content.iter_any():
             data += part
@@ -202,7 +247,11 @@ class Client:
                 return Outcome("too_large", f"more than {cap:,} bytes")
             if elapsed > _SLOW_AFTER and len(data) < elapsed * self.limits.min_speed:
                 response.close()
-                return Outcome("timeout", f"{len(data):,} bytes in {elapsed:.0f} s is too slow", final=True)
+                return Outcome(
+                    "timeout",
+                    f"{len(data):,} bytes in {elapsed:.0f} s is too slow",
+                    final=True,
+                )
         return Outcome("success", data=bytes(data))
 
 
@@ -210,11 +259,23 @@ def _refusal(response: aiohttp.ClientResponse) -> Outcome | None:
     """What the status line and headers already decide; None when the body is wanted."""
     code = response.status
     if code in (301, 302, 303, 307, 308) and "Location" in response.headers:
-        return Outcome("redirect", str(response.url.join(URL(response.headers["Location"]))))
+        return Outcome(
+            "redirect", str(response.url.join(URL(response.headers["Location"])))
+        )
     if code in (429, 503):
-        return Outcome("http_429" if code == 429 else "http_5xx", f"HTTP {code}", pause=_retry_after(response))
+        return Outcome(
+            "http_429" if code == 429 else "http_5xx",
+            f"HTTP {code}",
+            pause=_retry_after(response),
+        )
     if code != 200:
-        status = f"http_{code}" if code in _NAMED else "http_5xx" if code >= 500 else "http_4xx"
+        status = (
+            f"http_{code}"
+            if code in _NAMED
+            else "http_5xx"
+            if code >= 500
+            else "http_4xx"
+        )
         return Outcome(status, f"HTTP {code}")
     rules = opted_out(response.headers.getall("X-Robots-Tag", []))
     return Outcome("noai", f"X-Robots-Tag says {rules}") if rules else None
@@ -224,7 +285,12 @@ def opted_out(values: Sequence[str]) -> str | None:
     """The first X-Robots-Tag value that forbids use by this robot or by all; a value for another robot is not ours."""
     for value in values:
         robot, colon, _ = (part.strip().lower() for part in value.partition(":"))
-        for_other = colon and "," not in robot and robot not in _RULES_WITH_VALUE and robot not in (ROBOT, "*")
+        for_other = (
+            colon
+            and "," not in robot
+            and robot not in _RULES_WITH_VALUE
+            and robot not in (ROBOT, "*")
+        )
         if not for_other and OPT_OUT & set(re.split(r"[\s,:]+", value.lower())):
             return value
     return None
@@ -237,6 +303,8 @@ def _retry_after(response: aiohttp.ClientResponse) -> float | None:
         return float(value)
     try:
         now = email.utils.parsedate_to_datetime(response.headers["Date"])
-        return max(0.0, (email.utils.parsedate_to_datetime(value) - now).total_seconds())
+        return max(
+            0.0, (email.utils.parsedate_to_datetime(value) - now).total_seconds()
+        )
     except (KeyError, ValueError, TypeError):
         return _PAUSE if response.status == 429 else None

@@ -22,20 +22,31 @@ Event = dict[str, Any]
 
 @contextlib.contextmanager
 def local_fetch(
-    attempts: Path, todo: Mapping[int, Shard], options: dict[str, Any], processes: int | None
+    attempts: Path,
+    todo: Mapping[int, Shard],
+    options: dict[str, Any],
+    processes: int | None,
 ) -> Iterator[Iterator[Event]]:
     """Yield the events of processes that fetch each shard of `todo` into `attempts/NAME/`; end them, whatever happens.
 
     `processes` is two a CPU, at most 32, unless it is given: while one waits for slow hosts another works. The events
     end early when the pool itself is killed.
     """
-    processes = min(processes or min(2 * (os.cpu_count() or 1), 32), options["connections"], len(todo))
+    processes = min(
+        processes or min(2 * (os.cpu_count() or 1), 32),
+        options["connections"],
+        len(todo),
+    )
     share = options | {
         "connections": max(1, options["connections"] // processes),
         "gate": str((attempts / "gate").absolute()),
     }
     tasks = [
-        (number, str(list_file(shard).absolute()), str((attempts / shard.name).absolute()))
+        (
+            number,
+            str(list_file(shard).absolute()),
+            str((attempts / shard.name).absolute()),
+        )
         for number, shard in todo.items()
     ]
     with contextlib.closing(PoolProcess(share, processes)) as pool:
@@ -48,13 +59,26 @@ class PoolProcess:
 
     def __init__(self, options: dict[str, Any], processes: int) -> None:
         environment = for_worker() | {"NO_ALBUMENTATIONS_UPDATE": "1"}
-        command = [sys.executable, "-W", "ignore", "-m", "twigma.rehydrate.fetch.worker_pool"]
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "twigma.rehydrate.fetch.worker_pool",
+        ]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+            text=True,
         )
         assert self._process.stdout is not None
         self.pid = self._process.pid
-        self.events: Iterator[Event] = (json.loads(line) for line in self._process.stdout if line.endswith("\n"))
+        self.events: Iterator[Event] = (
+            json.loads(line) for line in self._process.stdout if line.endswith("\n")
+        )
         self.send({"parent": os.getpid(), "processes": processes, "options": options})
 
     def send(self, message: Any, *, last: bool = False) -> None:
@@ -70,5 +94,8 @@ class PoolProcess:
         """End every process of the group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        with contextlib.suppress(BrokenPipeError), self._process:  # closes the pipes and waits
+        with (
+            contextlib.suppress(BrokenPipeError),
+            self._process,
+        ):  # closes the pipes and waits
             pass

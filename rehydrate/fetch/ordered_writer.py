@@ -38,23 +38,38 @@ class OrderedWriter:
         places: Places | None = None,
     ) -> None:
         """`held` bytes of finished images wait in memory for an earlier one; more go to a temporary file."""
-        self._held, self._room = held, decode_memory.room if places is None else places.room
+        self._held, self._room = (
+            held,
+            decode_memory.room if places is None else places.room,
+        )
         self._done = self._said = 0  # rows
-        self._rows, self._folder, self._keep, self._condemned = rows, folder, keep, condemned
+        self._rows, self._folder, self._keep, self._condemned = (
+            rows,
+            folder,
+            keep,
+            condemned,
+        )
         self._write = write
         self._queue: SimpleQueue[tuple[int, Outcome] | None] = SimpleQueue()
-        self._put = self._taken = 0  # bytes; one counter a thread, so that none needs a lock
+        self._put = self._taken = (
+            0  # bytes; one counter a thread, so that none needs a lock
+        )
 
     def __enter__(self) -> "OrderedWriter":
         self._spool = tempfile.TemporaryFile(dir=self._folder)
         note = self._folder / NOTE
-        note.write_bytes(bytes(NOTE_BYTES))  # a full disk says so here and not at the first use of the memory
+        note.write_bytes(
+            bytes(NOTE_BYTES)
+        )  # a full disk says so here and not at the first use of the memory
         with note.open("r+b") as file:
             self._note = mmap.mmap(file.fileno(), NOTE_BYTES)
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._note.close()
         self._spool.close()
@@ -82,7 +97,9 @@ class OrderedWriter:
         ordered = _InOrder(self._write, self._spool, self._held)
         while self._done < len(self._rows) and (item := self._queue.get()) is not None:
             at, outcome = item
-            with self._room(outcome.data):  # before the note, so that waiting is not held against the image
+            with self._room(
+                outcome.data
+            ):  # before the note, so that waiting is not held against the image
                 finished = self._finished(self._rows[at], outcome)
             ordered.put(at, *finished)
             self._taken += len(outcome.data)
@@ -90,13 +107,22 @@ class OrderedWriter:
 
     def _finished(self, row: Row, outcome: Outcome) -> tuple[Row, bytes | None]:
         """The row of the sidecar, and the bytes to store."""
-        row = dict.fromkeys(SIDECAR.names) | row | {"status": outcome.status, "error": outcome.error}
+        row = (
+            dict.fromkeys(SIDECAR.names)
+            | row
+            | {"status": outcome.status, "error": outcome.error}
+        )
         if outcome.status != "success":
             return row, None
         name = row["image_name"]
         if name in self._condemned:
-            return row | {"status": "decode", "error": "the decoder crashed on it"}, None
-        self._note[:] = name.encode("ascii", "replace")[:NOTE_BYTES].ljust(NOTE_BYTES, b"\0")
+            return row | {
+                "status": "decode",
+                "error": "the decoder crashed on it",
+            }, None
+        self._note[:] = name.encode("ascii", "replace")[:NOTE_BYTES].ljust(
+            NOTE_BYTES, b"\0"
+        )
         try:
             kept = self._keep(outcome.data)
         except BadImage as error:
@@ -104,14 +130,21 @@ class OrderedWriter:
         finally:
             self._note[:] = bytes(NOTE_BYTES)
         header = kept.header
-        row |= {"width": header.width, "height": header.height, "member": f"{name}.{header.format}", "note": kept.note}
+        row |= {
+            "width": header.width,
+            "height": header.height,
+            "member": f"{name}.{header.format}",
+            "note": kept.note,
+        }
         return row | {"sha256": hashlib.sha256(kept.data).hexdigest()}, kept.data
 
 
 class _InOrder:
     """Hands rows on in order of their number, however they arrive."""
 
-    def __init__(self, write: Callable[[bytes | None, Row], None], spool: Any, most: int) -> None:
+    def __init__(
+        self, write: Callable[[bytes | None, Row], None], spool: Any, most: int
+    ) -> None:
         self._write, self._spool, self._most = write, spool, most
         self._waiting: dict[int, tuple[Row, bytes | tuple[int, int] | None]] = {}
         self._next = self._held = 0
@@ -119,7 +152,11 @@ class _InOrder:
     def put(self, at: int, row: Row, data: bytes | None) -> None:
         """Take row number `at`; write it and all that follow it when it is the next."""
         held: bytes | tuple[int, int] | None = data
-        if data is not None and at != self._next and self._held + len(data) > self._most:
+        if (
+            data is not None
+            and at != self._next
+            and self._held + len(data) > self._most
+        ):
             held = (self._spool.seek(0, 2), len(data))
             self._spool.write(data)
         elif data is not None:

@@ -60,7 +60,9 @@ def ray_fetch(
             yield _events(results, attempts, todo)
 
 
-def _events(results: Iterable[tuple[int, str, Any]], attempts: Path, todo: Mapping[int, Shard]) -> Iterator[Event]:
+def _events(
+    results: Iterable[tuple[int, str, Any]], attempts: Path, todo: Mapping[int, Shard]
+) -> Iterator[Event]:
     """Write what comes back from the nodes into the private folders, and say how it goes as the local pool does."""
     rows: Counter[int] = Counter()
     for number, kind, value in results:
@@ -76,12 +78,20 @@ def _events(results: Iterable[tuple[int, str, Any]], attempts: Path, todo: Mappi
         elif kind == "done":
             yield {"done": number}
         elif kind == "lost":
-            tqdm.write(f"shard {number:05} is done again: its worker was lost ({value})", file=sys.stderr)
+            tqdm.write(
+                f"shard {number:05} is done again: its worker was lost ({value})",
+                file=sys.stderr,
+            )
             shutil.rmtree(folder, ignore_errors=True)
             yield {"rows": -rows.pop(number, 0)}
         else:
             where = f" on {value.filename}" if isinstance(value, OSError) else ""
-            yield {"failed": number, "errno": getattr(value, "errno", None), "error": str(value), "where": where}
+            yield {
+                "failed": number,
+                "errno": getattr(value, "errno", None),
+                "error": str(value),
+                "where": where,
+            }
 
 
 def _append(folder: Path, name: str, data: bytes) -> None:
@@ -104,13 +114,18 @@ class FetchActor(ray_pool.Actor):
                 f"{socket.gethostname()} has no {missing[0]}: pip install 'twigma[rehydrate]' there"
             )
         self._scratch = Scratch(self._run)
-        self._pool = PoolProcess(self._options | {"gate": str(self._scratch.shared / "gate")}, 1)
+        self._pool = PoolProcess(
+            self._options | {"gate": str(self._scratch.shared / "gate")}, 1
+        )
         return super().ready()
 
     def pieces(self, task: tuple[int, bytes]) -> Iterator[int | tuple[str, bytes]]:
         """Fetch one shard: numbers of rows as it goes on, then its tar and its sidecar as (file name, bytes)."""
         number, listed = task
-        source, attempt = self._scratch.own / "list.parquet", self._scratch.own / f"{number:05}"
+        source, attempt = (
+            self._scratch.own / "list.parquet",
+            self._scratch.own / f"{number:05}",
+        )
         source.write_bytes(listed)
         self._pool.send([(number, str(source), str(attempt))])
         rows, said = 0, time.monotonic()
@@ -122,7 +137,10 @@ class FetchActor(ray_pool.Actor):
                 yield rows
                 rows, said = 0, time.monotonic()
             if "done" in event:
-                for path in (attempt / f"{number:05}.tar", attempt / f"{number:05}.parquet"):
+                for path in (
+                    attempt / f"{number:05}.tar",
+                    attempt / f"{number:05}.parquet",
+                ):
                     yield from _cut(path)
                 shutil.rmtree(attempt)
                 return
@@ -137,7 +155,9 @@ class FetchActor(ray_pool.Actor):
 def _error(event: Event) -> Exception:
     if event["errno"] is not None:
         return OSError(event["errno"], event["error"], socket.gethostname())
-    return RuntimeError(f"{event['error']}, on {socket.gethostname()}\n{event.get('trace', '')}".strip())
+    return RuntimeError(
+        f"{event['error']}, on {socket.gethostname()}\n{event.get('trace', '')}".strip()
+    )
 
 
 def _cut(path: Path) -> Iterator[tuple[str, bytes]]:

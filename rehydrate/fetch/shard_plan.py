@@ -30,34 +30,59 @@ class ShardPlan:
     done: int
 
 
-def plan_shards(work: Path, settings: dict[str, Any], rows_per_shard: int, *, retry_failed: bool = False) -> ShardPlan:
+def plan_shards(
+    work: Path,
+    settings: dict[str, Any],
+    rows_per_shard: int,
+    *,
+    retry_failed: bool = False,
+) -> ShardPlan:
     """Assign photos without a shard to new shards, in the order of the images table; list unfinished shards.
 
     Raises ValueError when finished shards were fetched with other settings or from other lists.
     """
     wanted = photos_to_fetch(work)
     planned = sorted((work / "shards" / "plan").glob("*.parquet"))
-    finished = [shard for shard in shards.manifests(work) if is_finished(shard) or not list_file(shard).exists()]
+    finished = [
+        shard
+        for shard in shards.manifests(work)
+        if is_finished(shard) or not list_file(shard).exists()
+    ]
     for shard in finished:
         _same_settings(shard, settings)
     done = {shard.name for shard in finished}
     unfinished = [path for path in planned if path.stem not in done]
-    sidecars = [read_parquet(shard.sidecar, columns=["image_name"]) for shard in finished]
+    sidecars = [
+        read_parquet(shard.sidecar, columns=["image_name"]) for shard in finished
+    ]
     waiting = [read_parquet(path, columns=["image_name"]) for path in unfinished]
     new = _without(wanted, [*sidecars, *waiting])
     if retry_failed and sidecars:
         new = pa.concat_tables([new, _without(_failed(work, wanted), waiting)])
-    unfinished += _write_lists(work, new, rows_per_shard, first=shards.next_number(work))
+    unfinished += _write_lists(
+        work, new, rows_per_shard, first=shards.next_number(work)
+    )
     rows = {path.stem: pq.read_metadata(path).num_rows for path in unfinished}
-    return ShardPlan([shard_at(work, path.stem) for path in unfinished], rows, sum(map(len, sidecars)))
+    return ShardPlan(
+        [shard_at(work, path.stem) for path in unfinished],
+        rows,
+        sum(map(len, sidecars)),
+    )
 
 
-def _write_lists(work: Path, new: pa.Table, rows_per_shard: int, first: int) -> list[Path]:
+def _write_lists(
+    work: Path, new: pa.Table, rows_per_shard: int, first: int
+) -> list[Path]:
     """Cut photos into lists of new shards; names that could not name a member of a tar are refused."""
-    good = pc.fill_null(pc.match_substring_regex(new["image_name"], r"\A[A-Za-z0-9_-]{1,80}\z"), fill_value=False)
+    good = pc.fill_null(
+        pc.match_substring_regex(new["image_name"], r"\A[A-Za-z0-9_-]{1,80}\z"),
+        fill_value=False,
+    )
     if not pc.all(good).as_py() and len(new):
         bad = new.filter(pc.invert(good))["image_name"][0].as_py()
-        raise ValueError(f"image_name {bad!r} in {work / 'images.parquet'} is no media id: correct that row")
+        raise ValueError(
+            f"image_name {bad!r} in {work / 'images.parquet'} is no media id: correct that row"
+        )
     paths = []
     for number, start in enumerate(range(0, len(new), rows_per_shard), first):
         path = work / "shards" / "plan" / f"{number:05}.parquet"
@@ -76,18 +101,24 @@ def photos_to_fetch(work: Path) -> pa.Table:
     table = read_parquet(path, columns=["image_name", "url"])
     columns.require(table, ("image_name", "url"), str(path))
     at = pa.array(range(len(table)), pa.int64())
-    first = table.append_column("at", at).group_by("image_name").aggregate([("at", "min")])
+    first = (
+        table.append_column("at", at).group_by("image_name").aggregate([("at", "min")])
+    )
     return table.take(first["at_min"].combine_chunks().sort())
 
 
 def _failed(work: Path, wanted: pa.Table) -> pa.Table:
     """The photos that failed for a passing reason, or that were gone and have another URL now."""
     sidecars = shards.read_sidecars(work)
-    at = pc.index_in(wanted["image_name"], value_set=sidecars["image_name"].combine_chunks())
+    at = pc.index_in(
+        wanted["image_name"], value_set=sidecars["image_name"].combine_chunks()
+    )
     status = sidecars["status"].take(at)
     moved = pc.not_equal(sidecars["url"].take(at), wanted["url"])
     gone = pc.and_(pc.is_in(status, value_set=GONE), moved)
-    return wanted.filter(pc.or_(pc.is_in(status, value_set=pa.array(sorted(RETRYABLE))), gone))
+    return wanted.filter(
+        pc.or_(pc.is_in(status, value_set=pa.array(sorted(RETRYABLE))), gone)
+    )
 
 
 def _without(wanted: pa.Table, others: list[pa.Table]) -> pa.Table:
@@ -104,7 +135,9 @@ def _same_settings(shard: Shard, settings: dict[str, Any]) -> None:
         return
     found = {name: made_from.get(name) for name in settings}
     if found != settings:
-        raise ValueError(f"shard {shard.name} was fetched with {found}, not {settings}: use another working folder")
+        raise ValueError(
+            f"shard {shard.name} was fetched with {found}, not {settings}: use another working folder"
+        )
     path = list_file(shard)
     if path.exists() and file_sha256(path) != made_from.get("list"):
         raise ValueError(

@@ -33,9 +33,19 @@ if TYPE_CHECKING:
 HEARTBEAT_TIMEOUT = 30.0  # seconds without a sign of life after which a worker is ended
 MAX_ATTEMPTS = 6  # of one shard whose worker dies
 MAX_CRASHES = 3  # deaths of a worker while it decoded one image, after which that image is a failed row
-NOTE, NOTE_BYTES = "decoding", 64  # a file in the private folder: the name of the image whose check has begun
-ABSENT = ("ray", "torch")  # optional imports of img2dataset and webdataset that no fetch needs
-LATE = ("albumentations", "pandas", "wandb")  # imports of img2dataset that a fetch needs seldom; all five: 8 of 10 s
+NOTE, NOTE_BYTES = (
+    "decoding",
+    64,
+)  # a file in the private folder: the name of the image whose check has begun
+ABSENT = (
+    "ray",
+    "torch",
+)  # optional imports of img2dataset and webdataset that no fetch needs
+LATE = (
+    "albumentations",
+    "pandas",
+    "wandb",
+)  # imports of img2dataset that a fetch needs seldom; all five: 8 of 10 s
 _PR_SET_PDEATHSIG = 1
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _fork = mp.get_context("fork")
@@ -45,7 +55,9 @@ def skip_unused_imports() -> None:
     """Spare this process what img2dataset imports and a fetch does not use."""
     sys.modules.update(dict.fromkeys(ABSENT))  # type: ignore[arg-type]
     sys.modules.update({name: LazyModule(name) for name in LATE})
-    sys.modules["pandas"].__dict__["__version__"] = "0"  # too old for pyarrow, which would import it to look for frames
+    sys.modules["pandas"].__dict__["__version__"] = (
+        "0"  # too old for pyarrow, which would import it to look for frames
+    )
 
 
 class LazyModule(ModuleType):
@@ -67,7 +79,9 @@ class Task:
     path: str
     attempt: str
     tries: int = 0
-    blamed: Counter[str] = field(default_factory=Counter)  # images that were being decoded when its worker ended
+    blamed: Counter[str] = field(
+        default_factory=Counter
+    )  # images that were being decoded when its worker ended
 
 
 @dataclass
@@ -94,10 +108,15 @@ def main() -> None:
     from twigma.rehydrate.fetch.http_client import Limits
     from twigma.rehydrate.images.decode_memory import buffer, share
 
-    options = job["options"] | {"limits": Limits(**job["options"]["limits"]), "gate": Path(job["options"]["gate"])}
+    options = job["options"] | {
+        "limits": Limits(**job["options"]["limits"]),
+        "gate": Path(job["options"]["gate"]),
+    }
     downloader = Downloader("", **options, buffer=buffer(job["processes"]))
     gc.freeze()  # a million objects that stay: workers need neither look through them nor copy their pages
-    gc.set_threshold(10_000)  # a request is many small objects, and few of them are in cycles
+    gc.set_threshold(
+        10_000
+    )  # a request is many small objects, and few of them are in cycles
     pool = Pool(downloader, events, share(job["processes"]))
     for line in sys.stdin:
         pool.run([Task(*task) for task in json.loads(line)], job["processes"])
@@ -116,7 +135,9 @@ def die_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)  # it ended before the line above
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends the group
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the parent, which ends the group
 
 
 class Pool:
@@ -131,9 +152,14 @@ class Pool:
         """Work until nothing waits and nobody works; the workers stay for the next list."""
         self._waiting = tasks[::-1]
         self._workers = [self._look_at(worker) for worker in self._workers]
-        self._workers += [self._start() for _ in range(len(self._workers), min(processes, len(tasks)))]
+        self._workers += [
+            self._start() for _ in range(len(self._workers), min(processes, len(tasks)))
+        ]
         while self._assign():
-            wait([item for w in self._workers for item in (w.pipe, w.process.sentinel)], timeout=1.0)
+            wait(
+                [item for w in self._workers for item in (w.pipe, w.process.sentinel)],
+                timeout=1.0,
+            )
             self._workers = [self._look_at(worker) for worker in self._workers]
 
     def _assign(self) -> bool:
@@ -146,7 +172,11 @@ class Pool:
 
     def _start(self) -> Worker:
         ours, theirs = _fork.Pipe()
-        process = _fork.Process(target=work, args=(theirs, self._downloader, os.getpid(), self._memory), daemon=True)
+        process = _fork.Process(
+            target=work,
+            args=(theirs, self._downloader, os.getpid(), self._memory),
+            daemon=True,
+        )
         process.start()
         theirs.close()
         return Worker(process, ours, heard=time.monotonic())
@@ -166,7 +196,12 @@ class Pool:
             return worker
         worker.process.kill()
         worker.process.join()
-        self._again(worker, "was silent" if silent else f"ended with exit code {worker.process.exitcode}")
+        self._again(
+            worker,
+            "was silent"
+            if silent
+            else f"ended with exit code {worker.process.exitcode}",
+        )
         return self._start()
 
     def _is_silent(self, worker: Worker) -> bool:
@@ -230,7 +265,16 @@ def work(pipe: Connection, downloader: "Downloader", parent: int, memory: int) -
         except Exception as error:
             report.flush()
             trace = "".join(traceback.format_exception(error))[-2000:]
-            pipe.send(("failed", {"errno": getattr(error, "errno", None), "error": str(error), "trace": trace}))
+            pipe.send(
+                (
+                    "failed",
+                    {
+                        "errno": getattr(error, "errno", None),
+                        "error": str(error),
+                        "trace": trace,
+                    },
+                )
+            )
 
 
 def fetch_shard(downloader: "Downloader", task: Task) -> None:
@@ -240,10 +284,22 @@ def fetch_shard(downloader: "Downloader", task: Task) -> None:
     shutil.rmtree(task.attempt, ignore_errors=True)
     Path(task.attempt).mkdir(parents=True)
     downloader.output_folder = task.attempt
-    downloader.condemned = {name for name, deaths in task.blamed.items() if deaths >= MAX_CRASHES}
+    downloader.condemned = {
+        name for name, deaths in task.blamed.items() if deaths >= MAX_CRASHES
+    }
     rows = downloader.number_sample_per_shard
     reader = Reader(
-        task.path, "parquet", "url", None, None, None, ["image_name"], rows, set(), task.attempt, task.number
+        task.path,
+        "parquet",
+        "url",
+        None,
+        None,
+        None,
+        ["image_name"],
+        rows,
+        set(),
+        task.attempt,
+        task.number,
     )
     for shard in reader:
         downloader.download_shard(shard)

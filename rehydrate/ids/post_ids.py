@@ -17,10 +17,16 @@ from twigma.core.safety import spreadsheet
 from twigma.rehydrate.ids.id_files import ID, read_rows
 
 SNOWFLAKE_EPOCH = 1288834974657  # ms; ids made since November 2010 carry their time in the bits above 22
-FLOAT_STEP, EXCEL_STEP = 256, 1000  # what float64 and a spreadsheet's 15 digits round ids of 18 to 19 digits to
+FLOAT_STEP, EXCEL_STEP = (
+    256,
+    1000,
+)  # what float64 and a spreadsheet's 15 digits round ids of 18 to 19 digits to
 DAMAGED, ENOUGH = 0.9, 50
 LISTED = 100_000  # lines set aside that are kept one by one; of more only the number is
-HOPELESS, USABLE = 300_000, 0.01  # lines set aside after which a list of fewer usable ones is read no further
+HOPELESS, USABLE = (
+    300_000,
+    0.01,
+)  # lines set aside after which a list of fewer usable ones is read no further
 CELL = 200  # characters of a line set aside that are kept
 QUARANTINE = ["file", "line", "reason", "value"]
 
@@ -53,7 +59,11 @@ class SetAside(list[BadLine]):
 
     def rows(self) -> list[BadLine]:
         """The lines, and one for those beyond."""
-        rest = BadLine(self.beyond, "", f"this line and those after it: {self.more:,} more were set aside")
+        rest = BadLine(
+            self.beyond,
+            "",
+            f"this line and those after it: {self.more:,} more were set aside",
+        )
         return [*self, rest] if self.more else list(self)
 
 
@@ -71,7 +81,9 @@ def read_ids(path: Path, column: str | None = None) -> tuple[list[str], SetAside
     return list(found.ids), found.bad
 
 
-def read_id_list(path: Path, column: str | None = None, others: Sequence[str] = ()) -> IdList:
+def read_id_list(
+    path: Path, column: str | None = None, others: Sequence[str] = ()
+) -> IdList:
     """The ids of a file, with the cells its rows have in `others`: empty where a column is missing.
 
     `column` names the id column; otherwise it is `id_str`, `tweet_id`, `post_id`, `id`, or the only column there is.
@@ -84,14 +96,24 @@ def read_id_list(path: Path, column: str | None = None, others: Sequence[str] = 
     found, shared = IdList({}, 0, SetAside()), dict[tuple[str, ...], tuple[str, ...]]()
     rows = 0
     rows_read = read_rows(path, column, others)
-    bar = tqdm(rows_read, desc=path.name, unit="row", unit_scale=True, mininterval=0.5, delay=1, leave=False)
+    bar = tqdm(
+        rows_read,
+        desc=path.name,
+        unit="row",
+        unit_scale=True,
+        mininterval=0.5,
+        delay=1,
+        leave=False,
+    )
     for row in bar:
         value = row.value.strip(" \t\r\n")
         if reason := row.reason or why_bad(value):
             found.bad.note(row.line, value, reason)
             _refuse_hopeless(path, found)
         elif value not in found.ids:
-            found.ids[value] = shared.setdefault(row.others, row.others)  # few strata, on many rows
+            found.ids[value] = shared.setdefault(
+                row.others, row.others
+            )  # few strata, on many rows
             rows += 1
         else:
             rows += 1
@@ -120,7 +142,9 @@ def write_quarantine(
     if target.exists():
         head, *rows = spreadsheet.read_rows(target) or [[]]
         if head != QUARANTINE:
-            raise ValueError(f"{target}: expected a list of lines set aside ({', '.join(QUARANTINE)}): move it away")
+            raise ValueError(
+                f"{target}: expected a list of lines set aside ({', '.join(QUARANTINE)}): move it away"
+            )
     rows = [row for row in rows if row[0] != shown]
     rows += [[shown, str(line), reason, _shown(value)] for line, value, reason in bad]
     if not rows:
@@ -157,9 +181,14 @@ def why_bad(value: str) -> str:
     return "not a number of 1 to 20 digits"
 
 
-def refuse_damaged(path: Path | str, ids: Collection[str], bad: Sequence[BadLine] = ()) -> None:
+def refuse_damaged(
+    path: Path | str, ids: Collection[str], bad: Sequence[BadLine] = ()
+) -> None:
     """Raise ValueError with the numbers when most ids carry the mark of a float or of a spreadsheet."""
-    steps = ((FLOAT_STEP, "a float64 column", 0.4), (EXCEL_STEP, "a spreadsheet", 0.001))
+    steps = (
+        (FLOAT_STEP, "a float64 column", 0.4),
+        (EXCEL_STEP, "a spreadsheet", 0.001),
+    )
     for step, culprit, usual in steps:
         marked = sum(int(post) % step == 0 for post in ids)
         if len(ids) >= ENOUGH and marked > DAMAGED * len(ids):
@@ -167,7 +196,10 @@ def refuse_damaged(path: Path | str, ids: Collection[str], bad: Sequence[BadLine
                 f"{path}: {marked:,} of {len(ids):,} ids ({marked / len(ids):.1%}) are multiples of {step}, as at most "
                 f"{usual:.1%} of real ids are: they were rounded by {culprit}; get the list again as text"
             )
-    floats, total = [line.value for line in bad if "digits are lost" in line.reason], len(ids) + len(bad)
+    floats, total = (
+        [line.value for line in bad if "digits are lost" in line.reason],
+        len(ids) + len(bad),
+    )
     if total >= ENOUGH and len(floats) > DAMAGED * total:
         raise ValueError(
             f"{path}: {len(floats):,} of {total:,} ids are written as floating-point numbers, such as {floats[0]!r}: "

@@ -23,10 +23,14 @@ from twigma.rehydrate.ids.post_ids import IdList, month, read_id_list
 
 STRATIFY = ("month",)
 UNKNOWN = "unknown"  # the stratum of rows with an empty cell
-SCHEMA = pa.schema([("id", pa.string()), ("stratum", pa.string()), ("weight", pa.float64())])
+SCHEMA = pa.schema(
+    [("id", pa.string()), ("stratum", pa.string()), ("weight", pa.float64())]
+)
 
 
-def read_strata(path: Path, column: str | None = None, stratify: Sequence[str] = STRATIFY) -> tuple[IdList, list[str]]:
+def read_strata(
+    path: Path, column: str | None = None, stratify: Sequence[str] = STRATIFY
+) -> tuple[IdList, list[str]]:
     """A list of ids, and the stratum of each: its cells in the `stratify` columns, such as `2022-07/3`.
 
     `month`, where the file has no such column, is that of `created_at` (UTC), or else the month the id was made in.
@@ -35,10 +39,14 @@ def read_strata(path: Path, column: str | None = None, stratify: Sequence[str] =
     """
     needed = tuple(dict.fromkeys([*stratify, "month", "created_at"]))
     listed = read_id_list(path, column, needed)
-    cells = dict(zip(needed, zip(*listed.ids.values(), strict=True), strict=bool(listed.ids)))
+    cells = dict(
+        zip(needed, zip(*listed.ids.values(), strict=True), strict=bool(listed.ids))
+    )
     for name in cells.keys() & set(stratify) - {"month"}:
         if not any(cells[name]):
-            raise ValueError(f"{path}: expected a column {name!r} to stratify by, found {column_names(path)}")
+            raise ValueError(
+                f"{path}: expected a column {name!r} to stratify by, found {column_names(path)}"
+            )
     if not any(cells.get("month", ())):
         times = zip(listed.ids, cells.get("created_at", ()), strict=True)
         cells["month"] = tuple(_utc_month(time) or month(post) for post, time in times)
@@ -60,7 +68,9 @@ def _utc_month(time: str) -> str:
     return str(when.astimezone(UTC) if when.utcoffset() else when)[:7]
 
 
-def draw(ids: Sequence[str], strata: Sequence[str], count: int | None = None, seed: int = 0) -> pa.Table:
+def draw(
+    ids: Sequence[str], strata: Sequence[str], count: int | None = None, seed: int = 0
+) -> pa.Table:
     """A stratified sample: (id, stratum, weight), the weight being how many ids of the list each stands for.
 
     Every stratum gets at least one, and the rest in proportion (Webster's method); its weight is N_h / n_h. When
@@ -87,7 +97,9 @@ def draw(ids: Sequence[str], strata: Sequence[str], count: int | None = None, se
     taken = Counter(order)
     posts = {stratum: iter(queue) for stratum, queue in queues.items()}
     weights = [sizes[stratum] / taken[stratum] for stratum in order]
-    return pa.table([[next(posts[stratum]) for stratum in order], order, weights], schema=SCHEMA)
+    return pa.table(
+        [[next(posts[stratum]) for stratum in order], order, weights], schema=SCHEMA
+    )
 
 
 def _seats(sizes: Mapping[str, int], count: int) -> Iterator[str]:
@@ -99,7 +111,9 @@ def _seats(sizes: Mapping[str, int], count: int) -> Iterator[str]:
     for _ in range(count - len(firsts)):
         _, stratum, taken = waiting[0]
         yield stratum
-        heapq.heapreplace(waiting, (-sizes[stratum] / (2 * taken + 3), stratum, taken + 1))
+        heapq.heapreplace(
+            waiting, (-sizes[stratum] / (2 * taken + 3), stratum, taken + 1)
+        )
 
 
 # ------------------------------------------------------------- WORK/ids.parquet
@@ -113,7 +127,9 @@ def read_list(work: Path) -> pa.Table | None:
     try:
         return pq.read_table(path, schema=SCHEMA)
     except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it and give the same lists again") from None
+        raise ValueError(
+            f"{path} is damaged ({error}): delete it and give the same lists again"
+        ) from None
 
 
 def record(work: Path, drawn: pa.Table) -> None:
@@ -136,7 +152,9 @@ def unite(work: Path, drawn: pa.Table) -> pa.Table:
     given = read_list(work)
     if given is None:
         return drawn
-    fresh = drawn.filter(pc.invert(pc.is_in(drawn["id"], value_set=given["id"].combine_chunks())))
+    fresh = drawn.filter(
+        pc.invert(pc.is_in(drawn["id"], value_set=given["id"].combine_chunks()))
+    )
     lacking = len(given) - (len(drawn) - len(fresh))
     if not lacking:
         return drawn

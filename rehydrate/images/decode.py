@@ -17,7 +17,9 @@ from twigma.rehydrate.images.jpeg import Decoded, Pixels
 from twigma.rehydrate.images.pixel_depth import bytes_a_pixel
 
 MAX_PIXELS = 50_000_000
-MAX_DECODED = 3 * MAX_PIXELS  # bytes of the pixels as the file has them: fewer pixels with alpha or 16 bits
+MAX_DECODED = (
+    3 * MAX_PIXELS
+)  # bytes of the pixels as the file has them: fewer pixels with alpha or 16 bits
 FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF"}
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -54,12 +56,17 @@ def read_header(data: bytes) -> Header:
             header = Header(format, *_sized(size, data))
             break
     else:
-        raise BadImage("not_an_image", f"expected JPEG, PNG, WebP or GIF, found bytes starting {data[:12]!r}")
+        raise BadImage(
+            "not_an_image",
+            f"expected JPEG, PNG, WebP or GIF, found bytes starting {data[:12]!r}",
+        )
     _refuse_size(header.format, header.width, header.height)
     pixels, depth = header.width * header.height, bytes_a_pixel(format, data)
     if pixels * depth > MAX_DECODED:
         said = f"{header.width}x{header.height} pixels of {depth} bytes"
-        raise BadImage("too_large", f"{said}, at most {MAX_DECODED:,} bytes are decoded")
+        raise BadImage(
+            "too_large", f"{said}, at most {MAX_DECODED:,} bytes are decoded"
+        )
     return header
 
 
@@ -67,7 +74,9 @@ def _refuse_size(format: str, width: int, height: int) -> None:
     if width * height == 0:
         raise BadImage("decode", f"{format} of {width}x{height} pixels")
     if width * height > MAX_PIXELS:
-        raise BadImage("too_large", f"{width}x{height} pixels, at most {MAX_PIXELS:,} are decoded")
+        raise BadImage(
+            "too_large", f"{width}x{height} pixels, at most {MAX_PIXELS:,} are decoded"
+        )
 
 
 def check(data: bytes) -> Header:
@@ -97,7 +106,9 @@ def open_image(data: bytes) -> Image.Image:
     return found if isinstance(found, Image.Image) else Image.fromarray(found)
 
 
-def read_pixels(data: bytes, least: tuple[int, int] | None = None) -> tuple[Header, Pixels]:
+def read_pixels(
+    data: bytes, least: tuple[int, int] | None = None
+) -> tuple[Header, Pixels]:
     """What `check` says and the pixels of `open_image` (height, width, 3), in one pass.
 
     A JPEG comes out smaller than it is where that is quicker, but not below `least` (width, height).
@@ -106,7 +117,9 @@ def read_pixels(data: bytes, least: tuple[int, int] | None = None) -> tuple[Head
     return header, np.asarray(found)
 
 
-def _decoded(data: bytes, least: tuple[int, int] | None = None) -> tuple[Header, Image.Image | Pixels]:
+def _decoded(
+    data: bytes, least: tuple[int, int] | None = None
+) -> tuple[Header, Image.Image | Pixels]:
     header = read_header(data)
     with _decoding(header.format):
         decoded = _decode_jpeg(header, data, "RGB", least or (0, 0))
@@ -141,7 +154,9 @@ def _described(header: Header, image: Image.Image, data: bytes) -> Header:
         width, height = height, width
     deep = header.format == "png" and data[24] == 16
     turned, animated = orientation != 1, _is_animated(image)
-    return replace(header, width=width, height=height, turned=turned, deep=deep, animated=animated)
+    return replace(
+        header, width=width, height=height, turned=turned, deep=deep, animated=animated
+    )
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -170,9 +185,14 @@ def _open(data: bytes, header: Header) -> Image.Image:
     return image
 
 
-def _refuse_other_size(format: str, stated: tuple[int, int], found: tuple[int, int]) -> None:
+def _refuse_other_size(
+    format: str, stated: tuple[int, int], found: tuple[int, int]
+) -> None:
     if found != stated:
-        raise BadImage("decode", f"{format} states {stated[0]}x{stated[1]} pixels, its decoder {found[0]}x{found[1]}")
+        raise BadImage(
+            "decode",
+            f"{format} states {stated[0]}x{stated[1]} pixels, its decoder {found[0]}x{found[1]}",
+        )
 
 
 def _orientation(image: Image.Image) -> int:
@@ -186,7 +206,9 @@ def _orientation(image: Image.Image) -> int:
 def _is_animated(image: Image.Image) -> bool:
     try:
         return getattr(image, "is_animated", False)
-    except Exception:  # Pillow looks for the second frame; one that cannot be read is still one
+    except (
+        Exception
+    ):  # Pillow looks for the second frame; one that cannot be read is still one
         return True
 
 
@@ -199,27 +221,41 @@ class _decoding:  # noqa: N801 - reads as a statement
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+    def __exit__(
+        self, kind: object, error: BaseException | None, trace: object
+    ) -> None:
+        if isinstance(
+            error, Image.DecompressionBombError | Image.DecompressionBombWarning
+        ):
             raise BadImage("too_large", str(error)) from error
         if isinstance(error, Exception) and not isinstance(error, BadImage):
-            raise BadImage("decode", f"{self.format} cannot be decoded: {error}") from error
+            raise BadImage(
+                "decode", f"{self.format} cannot be decoded: {error}"
+            ) from error
 
 
-def _decode_jpeg(header: Header, data: bytes, colour: str, least: tuple[int, int]) -> Decoded | None:
+def _decode_jpeg(
+    header: Header, data: bytes, colour: str, least: tuple[int, int]
+) -> Decoded | None:
     """Decode a JPEG to its last scan, as CMYK where it is; None for other formats."""
     if header.format != "jpg":
         return None
     try:
         if jpeg.read_header(data)[2] in ("CMYK", "YCCK"):
-            colour, least = "CMYK", (1, 1)  # its colours are Pillow's, and this says whether it is whole
+            colour, least = (
+                "CMYK",
+                (1, 1),
+            )  # its colours are Pillow's, and this says whether it is whole
         return jpeg.decode(data, colour, least)
     except ValueError as error:
         raise BadImage("decode", f"jpg is damaged or cut short: {error}") from error
 
 
 def _sentence(decoded: Decoded) -> str | None:
-    return decoded.warning and f"every pixel is there, with a warning of the decoder: {decoded.warning}"
+    return (
+        decoded.warning
+        and f"every pixel is there, with a warning of the decoder: {decoded.warning}"
+    )
 
 
 def _is_cmyk(decoded: Decoded) -> bool:
@@ -233,7 +269,9 @@ def _sized(size: Callable[[bytes], tuple[int, int]], data: bytes) -> tuple[int, 
     try:
         return size(data)
     except (struct.error, IndexError) as error:
-        raise BadImage("decode", f"file of {len(data)} bytes ends inside its header") from error
+        raise BadImage(
+            "decode", f"file of {len(data)} bytes ends inside its header"
+        ) from error
 
 
 def _jpg_size(data: bytes) -> tuple[int, int]:
@@ -246,7 +284,9 @@ def _jpg_size(data: bytes) -> tuple[int, int]:
     try:
         width, height, _ = jpeg.read_header(data)
     except ValueError as error:
-        raise BadImage("decode", f"jpg has no header that can be read: {error}") from error
+        raise BadImage(
+            "decode", f"jpg has no header that can be read: {error}"
+        ) from error
     for size in sizes or [(0, 0)]:
         _refuse_other_size("jpg", size, (width, height))
     return width, height
@@ -258,11 +298,17 @@ def _png_size(data: bytes) -> tuple[int, int]:
     while not kinds or kinds[-1] != b"IEND":
         length, kind = struct.unpack_from(">I4s", data, at)
         if length > len(data) - at - 12:
-            raise BadImage("decode", f"png chunk {kind!r} says {length} bytes, {max(0, len(data) - at - 12)} are left")
+            raise BadImage(
+                "decode",
+                f"png chunk {kind!r} says {length} bytes, {max(0, len(data) - at - 12)} are left",
+            )
         kinds.append(kind)
         at += 12 + length
     if kinds[0] != b"IHDR" or b"IDAT" not in kinds:
-        raise BadImage("decode", f"png expected to start with IHDR and to have IDAT, found {kinds[:3]}")
+        raise BadImage(
+            "decode",
+            f"png expected to start with IHDR and to have IDAT, found {kinds[:3]}",
+        )
     return struct.unpack_from(">II", data, 16)
 
 
@@ -275,7 +321,9 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     if length + 8 > len(data):
         raise BadImage("decode", f"webp says {length + 8} bytes, found {len(data)}")
     if kind == b"VP8X":
-        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(
+            data[27:30], "little"
+        )
     if kind == b"VP8L":
         bits = struct.unpack_from("<I", data, 21)[0]
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)

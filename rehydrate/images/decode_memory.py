@@ -19,8 +19,14 @@ from twigma.rehydrate.images.decode import BadImage, read_header
 LARGE_PIXELS = 4_000_000  # an image below takes less than 50 MB
 LARGE_BYTES = 700 << 20  # what the largest one takes, with its copies
 MOST_PLACES = 64
-LEAST_SHARE, MOST_SHARE = 2 << 30, 4 << 30  # bytes that one worker process may ask for, its libraries included
-LEAST_BUFFER, MOST_BUFFER = 32 << 20, 256 << 20  # bytes of images that one holds while others are fetched
+LEAST_SHARE, MOST_SHARE = (
+    2 << 30,
+    4 << 30,
+)  # bytes that one worker process may ask for, its libraries included
+LEAST_BUFFER, MOST_BUFFER = (
+    32 << 20,
+    256 << 20,
+)  # bytes of images that one holds while others are fetched
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -29,11 +35,18 @@ def available() -> int:
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     try:
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+        free = next(
+            int(line.split()[1]) << 10
+            for line in lines
+            if line.startswith("MemAvailable:")
+        )
     except (OSError, StopIteration):
         pass
     try:
-        limit, used = ((_CGROUP / name).read_text("ascii").strip() for name in ("memory.max", "memory.current"))
+        limit, used = (
+            (_CGROUP / name).read_text("ascii").strip()
+            for name in ("memory.max", "memory.current")
+        )
         return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
     except (OSError, ValueError):
         return free

@@ -36,7 +36,11 @@ PLACES = pa.schema(
         ("sha256", pa.string()),
     ]
 )
-ORDER = [("failed", "ascending"), ("image_name", "ascending"), ("shard", "descending")]  # the last attempt first
+ORDER = [
+    ("failed", "ascending"),
+    ("image_name", "ascending"),
+    ("shard", "descending"),
+]  # the last attempt first
 
 
 def index_file(work: Path) -> Path:
@@ -55,9 +59,13 @@ def read_index(work: Path) -> pa.Table:
     if part_is_current(path, made_from):
         return read_part(path)
     table = _in_order(_places(shards, *_known(path, marks)))
-    with contextlib.suppress(OSError):  # a folder that is not ours to write in: the index is made anew each time
+    with contextlib.suppress(
+        OSError
+    ):  # a folder that is not ours to write in: the index is made anew each time
         write_part(path, table, made_from)
-        if _marks(list_shards(work)) != marks:  # a removal meanwhile: what it took out must not stand here
+        if (
+            _marks(list_shards(work)) != marks
+        ):  # a removal meanwhile: what it took out must not stand here
             path.unlink()
     return table
 
@@ -74,8 +82,12 @@ def _known(path: Path, marks: Mapping[str, str]) -> tuple[pa.Table, set[str]]:
         return PLACES.empty_table(), set()
     if made_from["columns"] != PLACES.names:
         return PLACES.empty_table(), set()
-    same = {name for name, mark in made_from["shards"].items() if marks.get(name) == mark}
-    kept = table.filter(pc.is_in(table["shard"], value_set=pa.array(sorted(same), pa.string())))
+    same = {
+        name for name, mark in made_from["shards"].items() if marks.get(name) == mark
+    }
+    kept = table.filter(
+        pc.is_in(table["shard"], value_set=pa.array(sorted(same), pa.string()))
+    )
     return kept.replace_schema_metadata(), same
 
 
@@ -83,24 +95,43 @@ def _places(shards: list[Shard], known: pa.Table, same: set[str]) -> pa.Table:
     from tqdm import tqdm
 
     new = [shard for shard in shards if shard.name not in same]
-    return pa.concat_tables([known, *map(_places_in, tqdm(new, desc="index", unit="shard", delay=1))])
+    return pa.concat_tables(
+        [known, *map(_places_in, tqdm(new, desc="index", unit="shard", delay=1))]
+    )
 
 
 def _places_in(shard: Shard) -> pa.Table:
     """The rows of one shard, from its sidecar and the headers of its tar."""
     table = pq.read_table(shard.sidecar, schema=SIDECAR)
-    untrusted_names.refuse_names(table.select(["image_name"]), str(shard.sidecar), untrusted_names.LONG_NAMES)
+    untrusted_names.refuse_names(
+        table.select(["image_name"]), str(shard.sidecar), untrusted_names.LONG_NAMES
+    )
     failed = pc.fill_null(pc.not_equal(table["status"], "success"), True)
     members: dict[Any, Any] = {None: (None, None)} | tar_places(shard.tar)
-    wanted = [None if bad else name for bad, name in zip(failed.to_pylist(), table["member"].to_pylist(), strict=True)]
+    wanted = [
+        None if bad else name
+        for bad, name in zip(
+            failed.to_pylist(), table["member"].to_pylist(), strict=True
+        )
+    ]
     if lost := [name for name in wanted if name not in members]:
         raise ValueError(
             f"shard {shard.name}: {shard.tar} lacks {lost[0]!r}, which its sidecar names; restore it, or delete "
             f"{shard.manifest} and run the command that made it again"
         )
-    at, size = zip(*(members[name] for name in wanted), strict=True) if wanted else ((), ())
-    values = {"failed": failed, "shard": [shard.name] * len(table), "at": at, "size": size}
-    made = {name: values.get(name) if name in values else table[name] for name in PLACES.names}
+    at, size = (
+        zip(*(members[name] for name in wanted), strict=True) if wanted else ((), ())
+    )
+    values = {
+        "failed": failed,
+        "shard": [shard.name] * len(table),
+        "at": at,
+        "size": size,
+    }
+    made = {
+        name: values.get(name) if name in values else table[name]
+        for name in PLACES.names
+    }
     return pa.table(made, schema=PLACES)
 
 
@@ -110,8 +141,12 @@ def _in_order(table: pa.Table) -> pa.Table:
     names, failed = table["image_name"], table["failed"]
     if len(table) < 2:
         return table
-    new = pc.or_(pc.not_equal(names[1:], names[:-1]), pc.not_equal(failed[1:], failed[:-1]))
-    return table.filter(pa.concat_arrays([pa.array([True]), new.combine_chunks()])).combine_chunks()
+    new = pc.or_(
+        pc.not_equal(names[1:], names[:-1]), pc.not_equal(failed[1:], failed[:-1])
+    )
+    return table.filter(
+        pa.concat_arrays([pa.array([True]), new.combine_chunks()])
+    ).combine_chunks()
 
 
 class Images(Mapping[str, "Image"]):
@@ -125,7 +160,9 @@ class Images(Mapping[str, "Image"]):
         self.work = Path(work).expanduser().absolute()
         self._tars = {shard.name: shard.tar for shard in list_shards(self.work)}
         table = read_index(self.work)
-        self._columns = {name: table[name].combine_chunks() for name in table.column_names}
+        self._columns = {
+            name: table[name].combine_chunks() for name in table.column_names
+        }
         self._stored = len(table) - (pc.sum(table["failed"]).as_py() or 0)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -138,7 +175,9 @@ class Images(Mapping[str, "Image"]):
         return int(self._stored)
 
     def __iter__(self) -> Iterator[str]:
-        return (name.as_py() for name in self._columns["image_name"].slice(0, self._stored))
+        return (
+            name.as_py() for name in self._columns["image_name"].slice(0, self._stored)
+        )
 
     def __contains__(self, name: object) -> bool:
         return self._row(name, 0, self._stored) is not None
@@ -154,7 +193,10 @@ class Images(Mapping[str, "Image"]):
         row = self._row(name, 0, self._stored)
         if row is None:
             raise KeyError(self._why_not(name))
-        shard, at, size, sha256 = (self._columns[each][row].as_py() for each in ("shard", "at", "size", "sha256"))
+        shard, at, size, sha256 = (
+            self._columns[each][row].as_py()
+            for each in ("shard", "at", "size", "sha256")
+        )
         with self._tars[shard].open("rb", buffering=0) as file:
             data = os.pread(file.fileno(), size, at)
         if hashlib.sha256(data).hexdigest() != sha256:

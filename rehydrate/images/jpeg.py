@@ -19,14 +19,22 @@ MAX_REPAIRS = 3  # each repair costs another decoding
 MAX_STRAY = 16  # bytes of any kind after a scan; in place of missing data they could pass for it
 
 _SOS, _EOI, _APP0, _APP1, _APP2 = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers that carry the size
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {
+    0xC4,
+    0xC8,
+    0xCC,
+}  # markers that carry the size
 _SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
 _WITHOUT_LENGTH = frozenset([0x01, *range(0xD0, 0xDA)])
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
-_AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # restart markers belong to the coded data
+_AFTER_SCAN = re.compile(
+    rb"\xff[\x01-\xcf\xd8-\xfe]"
+)  # restart markers belong to the coded data
 _STRAY = re.compile(r"(\d+) extraneous bytes before marker 0x(\w\w)")
-_HARMLESS = re.compile(f"{_STRAY.pattern}|unknown JFIF revision|Invalid SOS parameters for sequential|bad ICC marker")
+_HARMLESS = re.compile(
+    f"{_STRAY.pattern}|unknown JFIF revision|Invalid SOS parameters for sequential|bad ICC marker"
+)
 
 
 class Segment(NamedTuple):
@@ -108,7 +116,9 @@ def has_too_many_scans(data: bytes) -> bool:
         return False
     if any(segment.marker in _PROGRESSIVE for segment in _head(data)):
         return True
-    return sum(segment.marker == _SOS for segment in segments(data)) > MAX_SCANS  # without those of previews
+    return (
+        sum(segment.marker == _SOS for segment in segments(data)) > MAX_SCANS
+    )  # without those of previews
 
 
 def is_complete(data: bytes) -> bool:
@@ -123,7 +133,10 @@ def is_complete(data: bytes) -> bool:
         if segment.marker in _FRAMES:
             progressive = segment.marker in _PROGRESSIVE
             coefficients = range(64) if progressive else range(1)
-            missing = {component: set(coefficients) for component in body[6 : 6 + 3 * body[5] : 3]}
+            missing = {
+                component: set(coefficients)
+                for component in body[6 : 6 + 3 * body[5] : 3]
+            }
         elif segment.marker == _SOS:
             parts = body[0]
             first, last, bits = body[1 + 2 * parts :][:3]
@@ -151,7 +164,9 @@ def decode(data: bytes, colour: str, least: tuple[int, int] = (0, 0)) -> Decoded
             if repairs == MAX_REPAIRS or not _HARMLESS.search(str(error)):
                 raise
             warning = warning or str(error)
-            repaired = _without_stray(repaired, str(error)) if repairs else _normalized(data)
+            repaired = (
+                _without_stray(repaired, str(error)) if repairs else _normalized(data)
+            )
     if not is_complete(repaired):
         raise ValueError("its last scans are missing")
     return Decoded(pixels, repaired, warning)
@@ -159,7 +174,11 @@ def decode(data: bytes, colour: str, least: tuple[int, int] = (0, 0)) -> Decoded
 
 def _decode_strictly(data: bytes, colour: str, least: tuple[int, int]) -> Pixels:
     width, height = least
-    return np.asarray(simplejpeg.decode_jpeg(data, colour, min_width=width, min_height=height, strict=True))
+    return np.asarray(
+        simplejpeg.decode_jpeg(
+            data, colour, min_width=width, min_height=height, strict=True
+        )
+    )
 
 
 def _normalized(data: bytes) -> bytes:

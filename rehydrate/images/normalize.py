@@ -11,12 +11,28 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from twigma.rehydrate.images.decode import BadImage, Header, check, open_image, open_upright, read_header, read_pixels
+from twigma.rehydrate.images.decode import (
+    BadImage,
+    Header,
+    check,
+    open_image,
+    open_upright,
+    read_header,
+    read_pixels,
+)
 
-QUALITIES = (95, 98, 100)  # of a JPEG that had to be turned, the first that comes close enough
+QUALITIES = (
+    95,
+    98,
+    100,
+)  # of a JPEG that had to be turned, the first that comes close enough
 BAND = 256  # rows compared at once
 MAX_DIFFERENCE = 3  # gray levels that any of its pixels may be off
-SHRUNK_QUALITIES = (95, 85, 75)  # of a shrunk JPEG, the first with which the file does not grow
+SHRUNK_QUALITIES = (
+    95,
+    85,
+    75,
+)  # of a shrunk JPEG, the first with which the file does not grow
 
 
 @dataclass(frozen=True)
@@ -39,11 +55,19 @@ def normalize_image(data: bytes, image_size: int | None = None) -> StoredImage:
             return _shrunk(data, header, image_size)
         header = check(data)
         note = "; ".join(_notes(header)) or None
-        return StoredImage(data, header, note) if not (header.turned or header.deep) else _rewritten(data, header, note)
+        return (
+            StoredImage(data, header, note)
+            if not (header.turned or header.deep)
+            else _rewritten(data, header, note)
+        )
     except BadImage:
         raise
-    except Exception as error:  # encoders too have many ways to fail on what strangers drew
-        raise BadImage("decode", f"{header.format} cannot be stored: {error}") from error
+    except (
+        Exception
+    ) as error:  # encoders too have many ways to fail on what strangers drew
+        raise BadImage(
+            "decode", f"{header.format} cannot be stored: {error}"
+        ) from error
 
 
 def _notes(header: Header) -> list[str]:
@@ -84,7 +108,9 @@ def _largest_difference(stored: bytes, image: Image.Image) -> int:
     pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     other = np.asarray(open_image(stored))
     bands = (slice(top, top + BAND) for top in range(0, len(pixels), BAND))
-    return max(int(np.abs(other[band].astype(np.int16) - pixels[band]).max()) for band in bands)
+    return max(
+        int(np.abs(other[band].astype(np.int16) - pixels[band]).max()) for band in bands
+    )
 
 
 # ------------------------------------------------------------------ smaller
@@ -94,9 +120,15 @@ def _shrunk(data: bytes, header: Header, image_size: int) -> StoredImage:
     """Shrink, from a JPEG decoded at no more than the size needed."""
     header, pixels = read_pixels(data, _fitted(header.width, header.height, image_size))
     width, height = _fitted(header.width, header.height, image_size)
-    halves = 2 * width >= pixels.shape[1] and 2 * height >= pixels.shape[0]  # linear then leaves no pixel out
+    halves = (
+        2 * width >= pixels.shape[1] and 2 * height >= pixels.shape[0]
+    )  # linear then leaves no pixel out
     cv2.setNumThreads(1)
-    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR if halves else cv2.INTER_AREA)
+    small = cv2.resize(
+        pixels,
+        (width, height),
+        interpolation=cv2.INTER_LINEAR if halves else cv2.INTER_AREA,
+    )
     for quality in SHRUNK_QUALITIES:
         stored = simplejpeg.encode_jpeg(small, quality, colorsubsampling="420")
         if len(stored) <= len(data):

@@ -1,7 +1,15 @@
 """How many bytes a pixel of an encoded image takes, by the file's own account. Used by `decode.py`."""
 
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type; a palette's pixels become three bytes
-_ALPHA = 0x10  # of a WebP, in the flags of its canvas and in the fourth byte of its size
+_PNG_CHANNELS = {
+    0: 1,
+    2: 3,
+    3: 3,
+    4: 2,
+    6: 4,
+}  # by colour type; a palette's pixels become three bytes
+_ALPHA = (
+    0x10  # of a WebP, in the flags of its canvas and in the fourth byte of its size
+)
 
 
 def bytes_a_pixel(format: str, data: bytes) -> int:

@@ -22,10 +22,17 @@ from twigma.core.files import atomic, file_sha256, fsync, read_parquet, write_js
 from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
 from twigma.rehydrate.ids.sampling import read_list
 from twigma.rehydrate.posts import page_content, parse_pages
-from twigma.rehydrate.posts.merge_snapshots import SKIPPED, Part, merge_snapshots, ordered
+from twigma.rehydrate.posts.merge_snapshots import (
+    SKIPPED,
+    Part,
+    merge_snapshots,
+    ordered,
+)
 from twigma.rehydrate.posts.page_store import KINDS, Page, page_file, read_pages
 
-PART_BYTES = 32 << 20  # of pages; the last part, still growing, is parsed anew each time
+PART_BYTES = (
+    32 << 20
+)  # of pages; the last part, still growing, is parsed anew each time
 Range = tuple[Path, int, int]  # pages from this byte to that
 
 
@@ -37,24 +44,43 @@ def write_images_table(work: Path) -> pa.Table:
     path, made = Path(work) / "images.parquet", _folder(work) / "made.json"
     parts = _parse(work)
     listed = Path(work) / "ids.parquet"
-    facts: dict[str, Any] = {name: read_provenance(part) for name, part in parts.items()}
+    facts: dict[str, Any] = {
+        name: read_provenance(part) for name, part in parts.items()
+    }
     facts["ids.parquet"] = file_sha256(listed) if listed.exists() else None
     known = _read_json(made)
-    if path.exists() and known.get("made_from") == facts and known.get("images") == file_sha256(path):
+    if (
+        path.exists()
+        and known.get("made_from") == facts
+        and known.get("images") == file_sha256(path)
+    ):
         return pa.Table.from_pylist(known["skipped"], SKIPPED)
-    opened: list[Part] = [parse_pages.SAID.empty_table, *(partial(read_part, part) for part in parts.values())]
+    opened: list[Part] = [
+        parse_pages.SAID.empty_table,
+        *(partial(read_part, part) for part in parts.values()),
+    ]
     schema = columns.schema(parse_pages.IMAGES)
-    if path.exists() and len(local := read_parquet(path, filters=pc.field("source") != "x")):
-        local = local.select([name for name in local.column_names if name != "sample_weight"])
+    if path.exists() and len(
+        local := read_parquet(path, filters=pc.field("source") != "x")
+    ):
+        local = local.select(
+            [name for name in local.column_names if name != "sample_weight"]
+        )
         schema = pa.unify_schemas([schema, local.schema])
-        by_hand = pa.concat_tables([parse_pages.SAID.empty_table(), local], promote_options="default")
+        by_hand = pa.concat_tables(
+            [parse_pages.SAID.empty_table(), local], promote_options="default"
+        )
         opened.append(lambda: by_hand)
     found = merge_snapshots(opened)
     weights = _weights(work)
     tables = (_weighted(table, weights) for table in ordered(opened, found, schema))
     _write(path, tables, _weighted(schema.empty_table(), weights).schema)
     images = file_sha256(path)
-    write_json(made, {"made_from": facts, "images": images, "skipped": found.skipped.to_pylist()}, private=True)
+    write_json(
+        made,
+        {"made_from": facts, "images": images, "skipped": found.skipped.to_pylist()},
+        private=True,
+    )
     return found.skipped
 
 
@@ -62,7 +88,10 @@ def _write(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> None:
     """Write the table slice by slice; a file that would not change stays as it is."""
     new = _folder(path.parent) / path.name
     options = {"compression": "zstd", "write_page_checksum": True}
-    with atomic(new, private=True) as file, pq.ParquetWriter(file, schema, **options) as writer:
+    with (
+        atomic(new, private=True) as file,
+        pq.ParquetWriter(file, schema, **options) as writer,
+    ):
         for table in tqdm(tables, desc="images table", unit="slice", delay=1):
             writer.write_table(table)
     if path.exists() and filecmp.cmp(new, path, shallow=False):
@@ -101,9 +130,20 @@ def _parse(work: Path) -> dict[str, Path]:
     facts = {part: _made_from(pages) for part, pages in ranges.items()}
     stale = [part for part in ranges if not part_is_current(part, facts[part])]
     size = sum(ranges[part][2] - ranges[part][1] for part in stale)
-    with tqdm(total=size, desc="parse pages", unit="B", unit_scale=True, mininterval=0.5, delay=1) as bar:
+    with tqdm(
+        total=size,
+        desc="parse pages",
+        unit="B",
+        unit_scale=True,
+        mininterval=0.5,
+        delay=1,
+    ) as bar:
         for part in stale:
-            write_part(part, parse_pages.said(_read(ranges[part], bar)).combine_chunks(), facts[part])
+            write_part(
+                part,
+                parse_pages.said(_read(ranges[part], bar)).combine_chunks(),
+                facts[part],
+            )
     for file in set(_folder(work).glob("*.arrow")) - set(ranges):
         file.unlink()
     return {part.name: part for part in ranges}
@@ -139,8 +179,16 @@ def _made_from(pages: Range) -> dict[str, Any]:
         handle.seek(first)
         for step in range(first, after, 1 << 20):
             crc = zlib.crc32(handle.read(min(1 << 20, after - step)), crc)
-    code = [file_sha256(Path(str(module.__file__))) for module in (parse_pages, page_content)]
-    return {"bytes": [first, after], "crc32": crc, "code": code, "schema": str(parse_pages.SAID)}
+    code = [
+        file_sha256(Path(str(module.__file__)))
+        for module in (parse_pages, page_content)
+    ]
+    return {
+        "bytes": [first, after],
+        "crc32": crc,
+        "code": code,
+        "schema": str(parse_pages.SAID),
+    }
 
 
 def _folder(work: Path) -> Path:

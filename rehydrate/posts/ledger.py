@@ -17,7 +17,14 @@ from typing import Any, NamedTuple, Self
 
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.posts.page_content import OUTCOMES, dicts, outcomes
-from twigma.rehydrate.posts.page_store import KINDS, Page, append_page, check, page_file, read_pages
+from twigma.rehydrate.posts.page_store import (
+    KINDS,
+    Page,
+    append_page,
+    check,
+    page_file,
+    read_pages,
+)
 from twigma.rehydrate.posts.removed_ids import read_removed, strip_answer
 
 NOT_ASKED = "not_asked"
@@ -82,14 +89,20 @@ class Ledger:
         self._closing.close()
 
     def append(
-        self, kind: str, request: Mapping[str, Any], answer: Mapping[str, Any], received_at: str | None = None
+        self,
+        kind: str,
+        request: Mapping[str, Any],
+        answer: Mapping[str, Any],
+        received_at: str | None = None,
     ) -> None:
         """Store a page of `kind` (one of KINDS), then take it into the ledger; `received_at` is now when None.
 
         Posts and photos that were removed on request are not stored.
         """
         answer = strip_answer(answer, self.removed)
-        start, end, page = append_page(page_file(self.work, kind), request, answer, received_at)
+        start, end, page = append_page(
+            page_file(self.work, kind), request, answer, received_at
+        )
         with _translate_errors(self._path):
             self._take(kind, start, end, page)
             self._db.commit()
@@ -97,43 +110,66 @@ class Ledger:
     def unknown(self, ids: Iterable[str], followers: bool = False) -> list[str]:
         """The ids that need asking, in order; with `followers` also posts found without their author's followers."""
         rows = self._select("SELECT id, outcome, followers FROM ids WHERE id IN", ids)
-        known = {post for post, outcome, counted in rows if outcome != "found" or counted or not followers}
+        known = {
+            post
+            for post, outcome, counted in rows
+            if outcome != "found" or counted or not followers
+        }
         return [post for post in ids if post not in known]
 
     def not_renewed(self, ids: Sequence[str]) -> list[str]:
         """The ids that were not asked once more because their photo was gone, in order."""
-        renewed = {post for (post,) in self._select("SELECT id FROM renewed WHERE id IN", ids)}
+        renewed = {
+            post for (post,) in self._select("SELECT id FROM renewed WHERE id IN", ids)
+        }
         return [post for post in ids if post not in renewed]
 
     def outcomes(self, ids: Iterable[str]) -> dict[str, str]:
         """The outcome of each of these ids, in order: one of OUTCOMES, or not_asked."""
         ids = list(ids)
         names = {name: name for name in OUTCOMES}  # one string for all, not one a row
-        found = {post: names[what] for post, what in self._select("SELECT id, outcome FROM ids WHERE id IN", ids)}
+        found = {
+            post: names[what]
+            for post, what in self._select(
+                "SELECT id, outcome FROM ids WHERE id IN", ids
+            )
+        }
         return {post: found.get(post, NOT_ASKED) for post in ids}
 
     def counts(self) -> dict[str, int]:
         """How many ids the ledger knows, by outcome."""
-        return dict(self._db.execute("SELECT outcome, count(*) FROM ids GROUP BY outcome ORDER BY outcome"))
+        return dict(
+            self._db.execute(
+                "SELECT outcome, count(*) FROM ids GROUP BY outcome ORDER BY outcome"
+            )
+        )
 
     def spent(self) -> tuple[int, int]:
         """(posts, users) read in all bought pages of this folder: what X bills, before its daily deduplication."""
-        row = self._db.execute("SELECT total(posts), total(users) FROM pages").fetchone()
+        row = self._db.execute(
+            "SELECT total(posts), total(users) FROM pages"
+        ).fetchone()
         return int(row[0]), int(row[1])
 
     def cursor(self, key: str) -> Cursor:
         """Where the search of this key stands; Cursor() when it has not begun."""
         columns = "pages, next_token, oldest, done, until"
-        row = self._db.execute(f"SELECT {columns} FROM searches WHERE key = ?", (key,)).fetchone()
+        row = self._db.execute(
+            f"SELECT {columns} FROM searches WHERE key = ?", (key,)
+        ).fetchone()
         return Cursor(row[0], row[1], row[2], bool(row[3]), row[4]) if row else Cursor()
 
     def imported(self, file: str) -> tuple[int, bool]:
         """(pages stored, whether that is all) of an archive, by the SHA-256 of its file."""
-        row = self._db.execute("SELECT pages, done FROM imports WHERE file = ?", (file,)).fetchone()
+        row = self._db.execute(
+            "SELECT pages, done FROM imports WHERE file = ?", (file,)
+        ).fetchone()
         return (row[0], bool(row[1])) if row else (0, False)
 
     def _select(self, sql: str, ids: Iterable[str]) -> Iterator[tuple[Any, ...]]:
-        ids = sorted(ids)  # neighbours in the database, so that each of its pages is read once
+        ids = sorted(
+            ids
+        )  # neighbours in the database, so that each of its pages is read once
         for first in range(0, len(ids), _CHUNK):
             chunk = ids[first : first + _CHUNK]
             yield from self._db.execute(f"{sql} ({','.join('?' * len(chunk))})", chunk)
@@ -143,17 +179,26 @@ class Ledger:
     def _catch_up(self, kind: str) -> int:
         """Take in the pages the ledger has not seen; all of them again if the file changed. Gives damaged lines."""
         path = page_file(self.work, kind)
-        seen = (self._db.execute("SELECT seen FROM pages WHERE kind = ?", (kind,)).fetchone() or (0,))[0]
+        seen = (
+            self._db.execute(
+                "SELECT seen FROM pages WHERE kind = ?", (kind,)
+            ).fetchone()
+            or (0,)
+        )[0]
         _, broken = check(path, seen)
         if broken:
-            logging.getLogger(__name__).warning("%s: %d damaged pages; their posts will be asked again", path, broken)
+            logging.getLogger(__name__).warning(
+                "%s: %d damaged pages; their posts will be asked again", path, broken
+            )
             self._forget(kind)
             seen = 0
         for start, end, page in read_pages(path, seen):
             if page is not None:
                 self._take(kind, start, end, page)
         if broken:
-            self._db.execute("UPDATE pages SET seen = -1 WHERE kind = ?", (kind,))  # once mended, read it all again
+            self._db.execute(
+                "UPDATE pages SET seen = -1 WHERE kind = ?", (kind,)
+            )  # once mended, read it all again
         self._db.commit()
         return broken
 
@@ -180,9 +225,14 @@ class Ledger:
             self._import(request)
             posts, users = [], []  # nothing was bought
         if request.get("renew"):
-            self._db.executemany("INSERT OR IGNORE INTO renewed VALUES (?)", [(post,) for post in outcome])
+            self._db.executemany(
+                "INSERT OR IGNORE INTO renewed VALUES (?)",
+                [(post,) for post in outcome],
+            )
         mark = (int(bool(request.get("followers"))), page["received_at"], kind, start)
-        self._db.executemany(_UPSERT, [(post, what, *mark) for post, what in outcome.items()])
+        self._db.executemany(
+            _UPSERT, [(post, what, *mark) for post, what in outcome.items()]
+        )
         self._db.execute(
             "INSERT INTO pages VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET"
             " seen = iif(seen < 0, seen, excluded.seen),"
@@ -193,22 +243,44 @@ class Ledger:
     def _move(self, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """Move the cursor of a search past its next page; a page after a lost one does not move it."""
         was = self.cursor(request["key"])
-        restart = request.get("restart")  # the oldest post before, where X no longer took the token
-        follows = request["next_token"] == was.next_token if restart is None else restart == was.oldest
+        restart = request.get(
+            "restart"
+        )  # the oldest post before, where X no longer took the token
+        follows = (
+            request["next_token"] == was.next_token
+            if restart is None
+            else restart == was.oldest
+        )
         if was.done or not follows:
             return
-        times = [str(post["created_at"]) for post in dicts(answer.get("data")) if "created_at" in post]
+        times = [
+            str(post["created_at"])
+            for post in dicts(answer.get("data"))
+            if "created_at" in post
+        ]
         oldest = min([*times, was.oldest] if was.oldest else times, default=None)
         meta = answer.get("meta")
         token = meta.get("next_token") if isinstance(meta, dict) else None
-        row = (request["key"], was.pages + 1, token, oldest, int(token is None), request.get("end"))
-        self._db.execute("INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?, ?)", row)
+        row = (
+            request["key"],
+            was.pages + 1,
+            token,
+            oldest,
+            int(token is None),
+            request.get("end"),
+        )
+        self._db.execute(
+            "INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?, ?)", row
+        )
 
     def _import(self, request: Mapping[str, Any]) -> None:
         """Count the next page of an archive; a page after a lost one does not count, so that it is stored again."""
         file, page = request["file"], request["page"]
         if page == self.imported(file)[0]:
-            self._db.execute("INSERT OR REPLACE INTO imports VALUES (?, ?, ?)", (file, page + 1, int(request["last"])))
+            self._db.execute(
+                "INSERT OR REPLACE INTO imports VALUES (?, ?, ?)",
+                (file, page + 1, int(request["last"])),
+            )
 
 
 def search_key(query: str, start: str, end: str) -> str:
@@ -228,16 +300,22 @@ def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path)
     try:
         # Written ahead, and synced now and then: what a crash takes from the ledger it reads off the pages again.
-        db.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {_SCHEMA}")
+        db.executescript(
+            f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {_SCHEMA}"
+        )
         if db.execute("PRAGMA integrity_check").fetchone() == ("ok",):
             return db
-    except sqlite3.OperationalError:  # locked, no space: nothing is wrong with what it holds
+    except (
+        sqlite3.OperationalError
+    ):  # locked, no space: nothing is wrong with what it holds
         db.close()
         raise
     except sqlite3.DatabaseError:
         pass
     db.close()
-    logging.getLogger(__name__).warning("%s is damaged: made again from the pages", path)
+    logging.getLogger(__name__).warning(
+        "%s is damaged: made again from the pages", path
+    )
     for ending in ("", "-journal", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
     return _open(path)
@@ -249,4 +327,6 @@ def _translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise OSError(f"{path}: {error}; the pages are safe: check the disk, then run again") from error
+        raise OSError(
+            f"{path}: {error}; the pages are safe: check the disk, then run again"
+        ) from error

@@ -47,7 +47,9 @@ class LedgerView:
 
     def lost_pages(self) -> list[str]:
         """A sentence for every file of pages that is shorter than what the ledger has read of it."""
-        sizes = {page_file(self.path.parent, kind): seen for kind, seen in self.pages.items()}
+        sizes = {
+            page_file(self.path.parent, kind): seen for kind, seen in self.pages.items()
+        }
         return [
             f"{path} should have at least {seen:,} bytes, found {found:,}: pages were lost, their posts are asked again"
             for path, seen in sizes.items()
@@ -66,19 +68,26 @@ def view_ledger(work: Path) -> LedgerView:
         with closing(_connect(path)) as db:
             return _read(db, path)
     except (sqlite3.Error, pa.ArrowInvalid) as error:
-        raise ValueError(f"{path} is damaged or was left half-written ({error}): {_REMEDY}") from None
+        raise ValueError(
+            f"{path} is damaged or was left half-written ({error}): {_REMEDY}"
+        ) from None
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     """Read-only; on a disk that cannot be written SQLite must be told that nobody else writes."""
     alone = "" if os.access(path.parent, os.W_OK) else "&immutable=1"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True, timeout=2)
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True, timeout=2
+    )
 
 
 def _read(db: sqlite3.Connection, path: Path) -> LedgerView:
     pages = dict(db.execute("SELECT kind, seen FROM pages ORDER BY kind"))
     posts, users = db.execute("SELECT total(posts), total(users) FROM pages").fetchone()
-    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    tables = {
+        name
+        for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
     runs: list[tuple[int, int]] = [
         db.execute(f"SELECT count(*), total(done) FROM {name}").fetchone()
         for name in ("searches", "imports")
@@ -97,5 +106,7 @@ def _batches(db: sqlite3.Connection) -> Iterator[pa.RecordBatch]:
     text = pa.csv.ConvertOptions(column_types=_IDS)
     last, lines = db.execute(sql, ("", STEP)).fetchone()
     while last is not None:
-        yield from pa.csv.read_csv(pa.py_buffer(lines.encode()), names, convert_options=text).to_batches()
+        yield from pa.csv.read_csv(
+            pa.py_buffer(lines.encode()), names, convert_options=text
+        ).to_batches()
         last, lines = db.execute(sql, (last, STEP)).fetchone()

@@ -32,11 +32,16 @@ def require_space(work: Path) -> None:
     """Raise OSError while there is still money to lose: when the disk could not take the next page."""
     free = shutil.disk_usage(work).free
     if free < FREE_SPACE:
-        raise OSError(f"{work}: {free >> 20} MB free, expected {FREE_SPACE >> 20}: make room, then run again")
+        raise OSError(
+            f"{work}: {free >> 20} MB free, expected {FREE_SPACE >> 20}: make room, then run again"
+        )
 
 
 def append_page(
-    path: Path, request: Mapping[str, Any], answer: Mapping[str, Any], received_at: str | None = None
+    path: Path,
+    request: Mapping[str, Any],
+    answer: Mapping[str, Any],
+    received_at: str | None = None,
 ) -> tuple[int, int, Page]:
     """Append a page and sync it to disk; gives (first byte, byte after it, page). On failure the file is as before.
 
@@ -63,7 +68,11 @@ def append_page(
 
 def utc_text(time: datetime.datetime) -> str:
     """A moment as text that sorts by time: `2022-06-01T00:00:00.000000Z`."""
-    return time.astimezone(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (
+        time.astimezone(datetime.UTC)
+        .isoformat(timespec="microseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def read_pages(path: Path, start: int = 0) -> Iterator[tuple[int, int, Page | None]]:
@@ -79,7 +88,11 @@ def check(path: Path, seen: int = 0) -> tuple[int, int]:
     """
     whole, broken, at_line = 0, 0, seen == 0
     for _, after, line in _whole_lines(path, 0):
-        whole, broken, at_line = after, broken + (not _intact(line)), at_line or after == seen
+        whole, broken, at_line = (
+            after,
+            broken + (not _intact(line)),
+            at_line or after == seen,
+        )
     if path.exists() and whole < path.stat().st_size:
         os.truncate(path, whole)
     return whole, broken + (not at_line)

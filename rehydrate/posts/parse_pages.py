@@ -36,11 +36,18 @@ IMAGES = (
 # What a page says: a row per photo, per thing left out (what, reason) and per author (what = user). `begins` marks the
 # first row of every post and author: the rows up to the next mark are said of the same.
 SAID = columns.schema(IMAGES).remove_metadata()
-for _field in (("received_at", pa.int64()), ("what", pa.string()), ("reason", pa.string()), ("begins", pa.bool_())):
+for _field in (
+    ("received_at", pa.int64()),
+    ("what", pa.string()),
+    ("reason", pa.string()),
+    ("begins", pa.bool_()),
+):
     SAID = SAID.append(pa.field(*_field))
 BATCH = 2000  # rows held as Python objects at a time
 MEDIA_KEY = re.compile(r"(?:[0-9]+_)?([0-9]{15,19})")
-PHOTO_URL = re.compile(r"https://pbs\.twimg\.com/media/([A-Za-z0-9_-]{15})(?:\.[a-z]+)?(?:\?[^#\s]*)?")
+PHOTO_URL = re.compile(
+    r"https://pbs\.twimg\.com/media/([A-Za-z0-9_-]{15})(?:\.[a-z]+)?(?:\?[^#\s]*)?"
+)
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 HASHTAG = re.compile(r"(?<![\w&])[#＃](\w*[^\W\d]\w*)")
 LINK = re.compile(r"https?://\S+")  # what follows a # in it is no hashtag
@@ -57,7 +64,9 @@ def posts(pages: Iterable[Mapping[str, Any]]) -> tuple[pa.Table, pa.Table]:
     part = said(pages)
     found = merge_snapshots([lambda: part])
     tables = list(ordered([lambda: part], found, columns.schema(IMAGES)))
-    return pa.concat_tables(tables) if tables else columns.schema(IMAGES).empty_table(), found.skipped
+    return pa.concat_tables(tables) if tables else columns.schema(
+        IMAGES
+    ).empty_table(), found.skipped
 
 
 def said(pages: Iterable[Mapping[str, Any]]) -> pa.Table:
@@ -102,28 +111,46 @@ def url_shows(url: str, image_name: str) -> bool:
 
 def _read_page(page: Mapping[str, Any]) -> Iterator[Row]:
     """What a page says of every author and post it speaks of."""
-    answer, received_at = page.get("answer", page), _microseconds(page.get("received_at"))
+    answer, received_at = (
+        page.get("answer", page),
+        _microseconds(page.get("received_at")),
+    )
     asked = page.get("request", {}).get("ids", []) if "answer" in page else []
     for user in dicts(answer.get("includes"), "users"):
         count = _integer(user.get("public_metrics"), "followers_count")
         if count is not None:
-            row = {"author_id": _clean(str(user.get("id"))), "follower_count": count, "what": "user"}
+            row = {
+                "author_id": _clean(str(user.get("id"))),
+                "follower_count": count,
+                "what": "user",
+            }
             yield row | {"received_at": received_at, "begins": True}
     for name, rows in _read_posts(answer, asked):
         for at, row in enumerate(rows):
-            yield row | {"id": _clean(name), "received_at": received_at, "begins": at == 0}
+            yield row | {
+                "id": _clean(name),
+                "received_at": received_at,
+                "begins": at == 0,
+            }
 
 
-def _read_posts(answer: Mapping[str, Any], asked: list[str]) -> Iterator[tuple[str, list[Row]]]:
+def _read_posts(
+    answer: Mapping[str, Any], asked: list[str]
+) -> Iterator[tuple[str, list[Row]]]:
     """(id, its rows) of every post that an answer speaks of."""
     for gone, outcome in outcomes(asked, answer).items():
         if outcome not in ("found", "absent"):
             yield gone, [{"what": "post", "reason": outcome}]
-    media = {str(one.get("media_key")): one for one in dicts(answer.get("includes"), "media")}
+    media = {
+        str(one.get("media_key")): one for one in dicts(answer.get("includes"), "media")
+    }
     wanted = set(asked)
     for post in dicts(answer.get("data")):
         # An edit has a new id: keep the id that was asked for, unless the answer's own was asked too.
-        name = next((version for version in versions(post) if version in wanted), str(post.get("id")))
+        name = next(
+            (version for version in versions(post) if version in wanted),
+            str(post.get("id")),
+        )
         yield name, _read_post(name, post, media)
 
 
@@ -141,9 +168,15 @@ def _read_post(name: str, post: Row, media: Mapping[str, Row]) -> list[Row]:
         else:
             photos[image_name] = media[key]["url"]
     if not photos:
-        return [*skipped, {"what": "post", "reason": "no photo" if skipped else "no media"}]
+        return [
+            *skipped,
+            {"what": "post", "reason": "no photo" if skipped else "no media"},
+        ]
     common = _common(post)
-    return [*skipped, *(common | {"image_name": image, "url": url} for image, url in photos.items())]
+    return [
+        *skipped,
+        *(common | {"image_name": image, "url": url} for image, url in photos.items()),
+    ]
 
 
 def _photo(key: str, media: Row | None) -> tuple[str, str]:
@@ -157,12 +190,20 @@ def _photo(key: str, media: Row | None) -> tuple[str, str]:
         return "", "no media id"
     if not isinstance(url, str):
         return "", "no url"
-    return (image_name, "") if url_shows(url, image_name) else ("", "url of another media id")
+    return (
+        (image_name, "")
+        if url_shows(url, image_name)
+        else ("", "url of another media id")
+    )
 
 
 def _common(post: Row) -> Row:
     """What all photos of a post share."""
-    metrics, text, author = post.get("public_metrics"), _text(post), post.get("author_id")
+    metrics, text, author = (
+        post.get("public_metrics"),
+        _text(post),
+        post.get("author_id"),
+    )
     reposts = _integer(metrics, "retweet_count")
     sensitive = post.get("possibly_sensitive")
     return {
@@ -172,7 +213,9 @@ def _common(post: Row) -> Row:
         "like_count": _integer(metrics, "like_count"),
         "quote_count": _integer(metrics, "quote_count"),
         "reply_count": _integer(metrics, "reply_count"),
-        "retweet_count": _integer(metrics, "repost_count") if reposts is None else reposts,
+        "retweet_count": _integer(metrics, "repost_count")
+        if reposts is None
+        else reposts,
         "possibly_sensitive": sensitive if isinstance(sensitive, bool) else None,
         "source": "x",
         "author_id": _clean(author) if isinstance(author, str) else None,
@@ -183,12 +226,18 @@ def _common(post: Row) -> Row:
 
 def _is_retweet(post: Row) -> bool:
     """By its references; the current dialect gives none unasked, and there by the text a retweet always has."""
-    references = dicts(post.get("referenced_tweets")) + dicts(post.get("referenced_posts"))
+    references = dicts(post.get("referenced_tweets")) + dicts(
+        post.get("referenced_posts")
+    )
     if any(one.get("type") in ("retweeted", "reposted") for one in references):
         return True
     metrics = post.get("public_metrics")
     current = isinstance(metrics, dict) and "repost_count" in metrics
-    return current and "referenced_posts" not in post and bool(re.match(r"RT @\w+: ", str(post.get("text"))))
+    return (
+        current
+        and "referenced_posts" not in post
+        and bool(re.match(r"RT @\w+: ", str(post.get("text"))))
+    )
 
 
 def _long(post: Row) -> Row:
@@ -205,8 +254,12 @@ def _text(post: Row) -> str | None:
 def _hashtags(post: Row, text: str | None) -> list[str]:
     """Lower case, without #, each once, in order: from the entities, or from the text where there are none."""
     entities = _long(post).get("entities") or post.get("entities")
-    tags = [tag.get("tag") for tag in dicts(entities, "hashtags")] or HASHTAG.findall(LINK.sub(" ", text or ""))
-    return list(dict.fromkeys(_clean(tag).lower() for tag in tags if isinstance(tag, str)))
+    tags = [tag.get("tag") for tag in dicts(entities, "hashtags")] or HASHTAG.findall(
+        LINK.sub(" ", text or "")
+    )
+    return list(
+        dict.fromkeys(_clean(tag).lower() for tag in tags if isinstance(tag, str))
+    )
 
 
 def _clean(text: str) -> str:
@@ -220,19 +273,31 @@ def _clean(text: str) -> str:
 
 def _integer(metrics: Any, name: str) -> int | None:
     value = metrics.get(name) if isinstance(metrics, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63 else None
+    return (
+        value
+        if isinstance(value, int)
+        and not isinstance(value, bool)
+        and 0 <= value < 1 << 63
+        else None
+    )
 
 
 def _milliseconds(text: Any) -> int | None:
     """Milliseconds since 1970 in UTC."""
     time = _time(text)
-    return None if time is None else (time - _EPOCH) // datetime.timedelta(milliseconds=1)
+    return (
+        None if time is None else (time - _EPOCH) // datetime.timedelta(milliseconds=1)
+    )
 
 
 def _microseconds(text: Any) -> int:
     """Microseconds since 1970 in UTC; long ago where there is no time."""
     time = _time(text)
-    return -(1 << 62) if time is None else (time - _EPOCH) // datetime.timedelta(microseconds=1)
+    return (
+        -(1 << 62)
+        if time is None
+        else (time - _EPOCH) // datetime.timedelta(microseconds=1)
+    )
 
 
 def _time(text: Any) -> datetime.datetime | None:

@@ -40,7 +40,11 @@ class Removed:
 
     def holds(self, name: Any) -> bool:
         """Whether this id of a post or an image was removed."""
-        return bool(self.hashes) and isinstance(name, str) and hash_of(self.salt, name) in self.hashes
+        return (
+            bool(self.hashes)
+            and isinstance(name, str)
+            and hash_of(self.salt, name) in self.hashes
+        )
 
     def mask(self, names: pa.Array | pa.ChunkedArray) -> pa.Array:
         """Which of these ids were removed, bool[n]; null ids were not."""
@@ -63,7 +67,9 @@ def public_hash(salt: str, private: str) -> str:
 
     It is slow on purpose: about 0.1 s of a core and 32 MiB for every id that somebody tries.
     """
-    made = hashlib.scrypt(private.encode(), salt=salt.encode(), maxmem=64 << 20, dklen=32, **SCRYPT)
+    made = hashlib.scrypt(
+        private.encode(), salt=salt.encode(), maxmem=64 << 20, dklen=32, **SCRYPT
+    )
     return made.hex()
 
 
@@ -72,7 +78,11 @@ def public_list(removed: Removed) -> str:
     if not removed.hashes:
         return f"{HEADING}# Nothing was taken out.\n"
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        slow = sorted(threads.map(lambda private: public_hash(removed.salt, private), removed.hashes))
+        slow = sorted(
+            threads.map(
+                lambda private: public_hash(removed.salt, private), removed.hashes
+            )
+        )
     return "\n".join([f"{HEADING}# salt: {removed.salt}", *slow, ""])
 
 
@@ -85,7 +95,9 @@ def read_removed(work: Path) -> Removed:
         value = json.loads(path.read_bytes())
         return Removed(str(value["salt"]), frozenset(map(str, value["hashes"])))
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error!r}): restore it before anything else is done here") from None
+        raise ValueError(
+            f"{path} is damaged ({error!r}): restore it before anything else is done here"
+        ) from None
 
 
 def add_removed(work: Path, names: Iterable[str]) -> Removed:
@@ -93,7 +105,11 @@ def add_removed(work: Path, names: Iterable[str]) -> Removed:
     known = read_removed(work)
     salt = known.salt or secrets.token_hex(16)
     found = Removed(salt, known.hashes | {hash_of(salt, name) for name in names})
-    write_json(Path(work) / "removed.json", {"salt": salt, "hashes": sorted(found.hashes)}, private=True)
+    write_json(
+        Path(work) / "removed.json",
+        {"salt": salt, "hashes": sorted(found.hashes)},
+        private=True,
+    )
     return found
 
 
@@ -104,16 +120,28 @@ def strip_answer(answer: Mapping[str, Any], removed: Removed) -> dict[str, Any]:
     """An answer of the API without the posts and photos that were removed, and without authors of nothing else."""
     if not removed.hashes:
         return dict(answer)
-    kept = [post for post in dicts(answer.get("data")) if not any(removed.holds(v) for v in versions(post))]
+    kept = [
+        post
+        for post in dicts(answer.get("data"))
+        if not any(removed.holds(v) for v in versions(post))
+    ]
     found = dict(answer)
     if "data" in answer:
         found["data"] = [_strip_post(post, removed) for post in kept]
     if "errors" in answer:
-        found["errors"] = [error for error in dicts(answer["errors"]) if not _names(error, removed)]
+        found["errors"] = [
+            error for error in dicts(answer["errors"]) if not _names(error, removed)
+        ]
     if isinstance(answer.get("includes"), dict):
-        found["includes"] = _strip_includes(answer["includes"], found.get("data", []), removed)
+        found["includes"] = _strip_includes(
+            answer["includes"], found.get("data", []), removed
+        )
     if isinstance(answer.get("meta"), dict):
-        found["meta"] = {key: value for key, value in answer["meta"].items() if not removed.holds(value)}
+        found["meta"] = {
+            key: value
+            for key, value in answer["meta"].items()
+            if not removed.holds(value)
+        }
     return found
 
 
@@ -124,22 +152,32 @@ def _strip_post(post: Mapping[str, Any], removed: Removed) -> dict[str, Any]:
         found["attachments"] = found["attachments"] | {"media_keys": keys}
     for name in REFERENCES:
         if name in found:
-            found[name] = [one for one in dicts(found[name]) if not removed.holds(one.get("id"))]
+            found[name] = [
+                one for one in dicts(found[name]) if not removed.holds(one.get("id"))
+            ]
     return found
 
 
-def _strip_includes(includes: Mapping[str, Any], data: list[dict[str, Any]], removed: Removed) -> dict[str, Any]:
+def _strip_includes(
+    includes: Mapping[str, Any], data: list[dict[str, Any]], removed: Removed
+) -> dict[str, Any]:
     found = dict(includes)
     wanted = {key for post in data for key in media_keys(post)}
     authors = {post.get("author_id") for post in data}
     if "media" in found:
-        found["media"] = [media for media in dicts(found["media"]) if media.get("media_key") in wanted]
+        found["media"] = [
+            media for media in dicts(found["media"]) if media.get("media_key") in wanted
+        ]
     for name in POSTS:
         if name in found:
-            found[name] = [post for post in dicts(found[name]) if not removed.holds(post.get("id"))]
+            found[name] = [
+                post for post in dicts(found[name]) if not removed.holds(post.get("id"))
+            ]
             authors |= {post.get("author_id") for post in found[name]}
     if "users" in found:
-        found["users"] = [user for user in dicts(found["users"]) if user.get("id") in authors]
+        found["users"] = [
+            user for user in dicts(found["users"]) if user.get("id") in authors
+        ]
     return found
 
 
@@ -148,4 +186,6 @@ def _is_removed_media(key: str, removed: Removed) -> bool:
 
 
 def _names(error: Mapping[str, Any], removed: Removed) -> bool:
-    return any(removed.holds(str(error.get(field))) for field in ("value", "resource_id"))
+    return any(
+        removed.holds(str(error.get(field))) for field in ("value", "resource_id")
+    )

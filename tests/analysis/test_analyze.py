@@ -23,13 +23,23 @@ from twigma.core.parts import fingerprint, read_parts, write_part
 
 DRAWN = ("fig2a", "fig2b", "fig2c", "fig3a", "fig3b", "entropy_k", "near_duplicates", "prompt_vendi", "set_distance",
          "set_manifold", "set_hubness", "clusters_k", "cluster_images")  # fmt: skip
-EQ1_VARIANTS = ["eq1", "winsorised", "nb2", "post", "months", "covariates", "similarity"]
+EQ1_VARIANTS = [
+    "eq1",
+    "winsorised",
+    "nb2",
+    "post",
+    "months",
+    "covariates",
+    "similarity",
+]
 
 
 def test_every_figure_is_there_and_nothing_is_skipped(analysed):
     found = analysed.results
     left_out = {"fig2c_sensitivity", "fig3d", "concordance"}
-    assert set(found["figures"]) == {figure.name for figure in figures.FIGURES} - left_out | {"paper"}
+    assert set(found["figures"]) == {
+        figure.name for figure in figures.FIGURES
+    } - left_out | {"paper"}
     skipped = [(e["figure"], e["missing"]) for e in found["skipped"]]
     assert skipped == [
         ("fig2c_sensitivity", ["not asked for"]),
@@ -40,7 +50,9 @@ def test_every_figure_is_there_and_nothing_is_skipped(analysed):
     for figure in found["figures"].values():
         for name in figure["tables"]:
             table = pq.read_table(analysed.out / "results" / f"{name}.parquet")
-            with (analysed.out / "results" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            with (analysed.out / "results" / f"{name}.csv").open(
+                encoding="utf-8", newline=""
+            ) as file:
                 assert len(list(csv.reader(file))) == len(table) + 1
 
 
@@ -50,16 +62,26 @@ def test_planted_truths_are_recovered(analysed, planted):
     for quintile, truth in ((1, 1.5), (2, 1.25), (3, 1.0), (4, 1.0)):
         found = values[f"eq1/paintings/robust/quintile {quintile}"]
         assert abs(np.log(found["value"] / truth)) < 4 * found["se"]
-    assert values["eq1/paintings/robust/followers > 5000"]["value"] == pytest.approx(3, rel=0.1)
+    assert values["eq1/paintings/robust/followers > 5000"]["value"] == pytest.approx(
+        3, rel=0.1
+    )
     assert values["eq1/paintings/robust/quintile 1"]["se_kind"] == "author-clustered"
-    assert values["eq1/paintings/paper/quintile 1"]["value"] == values["eq1/paintings/robust/quintile 1"]["value"]
+    assert (
+        values["eq1/paintings/paper/quintile 1"]["value"]
+        == values["eq1/paintings/robust/quintile 1"]["value"]
+    )
     assert (values["trend/1"]["arrow"], values["trend/4"]["arrow"]) == ("↓", "↑")
     share = np.mean([x == 4 for x in planted.rows["label_10_cluster"].to_pylist()])
     assert values["nsfw_share/twigma"]["value"] == pytest.approx(share)
     for name, vectors in planted.sets.items():
-        assert values[f"distance/{name}"]["value"] == pytest.approx(pdist(vectors).mean(), abs=2e-3)
+        assert values[f"distance/{name}"]["value"] == pytest.approx(
+            pdist(vectors).mean(), abs=2e-3
+        )
     assert values["kl/twigma/prompts"]["value"] < values["kl/twigma/paintings"]["value"]
-    assert values["overlap/twigma/prompts"]["value"] > values["overlap/twigma/paintings"]["value"]
+    assert (
+        values["overlap/twigma/prompts"]["value"]
+        > values["overlap/twigma/paintings"]["value"]
+    )
     assert values["ratio/same prompt"]["value"] < 0.75
 
 
@@ -68,26 +90,44 @@ def test_likes_by_quintile_are_pandas(analysed, planted):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     reference = planted.sets["paintings"].astype(np.float16).astype(np.float32)
     reference /= np.linalg.norm(reference, axis=1, keepdims=True)
-    similarity = pd.Series(np.sort(vectors @ reference.T, axis=1)[:, -5:].mean(axis=1), index=planted.names)
-    likes = planted.rows.select(["image_name", "like_count"]).to_pandas().set_index("image_name")["like_count"]
-    expected = likes.groupby(pd.qcut(similarity, 5, labels=False).reindex(likes.index) + 1).agg(["count", "mean"])
+    similarity = pd.Series(
+        np.sort(vectors @ reference.T, axis=1)[:, -5:].mean(axis=1), index=planted.names
+    )
+    likes = (
+        planted.rows.select(["image_name", "like_count"])
+        .to_pandas()
+        .set_index("image_name")["like_count"]
+    )
+    expected = likes.groupby(
+        pd.qcut(similarity, 5, labels=False).reindex(likes.index) + 1
+    ).agg(["count", "mean"])
     found = pd.read_parquet(analysed.out / "results" / "fig2d_paintings.parquet")
     np.testing.assert_allclose(found[["n", "mean"]], expected)
-    assert analysed.results["values"]["likes/paintings/1"]["value"] == pytest.approx(expected["mean"].iloc[0])
+    assert analysed.results["values"]["likes/paintings/1"]["value"] == pytest.approx(
+        expected["mean"].iloc[0]
+    )
 
 
 def test_every_other_assumption_of_eq_1_is_tried(analysed):
-    keys = [key.split("/") for key in analysed.results["values"] if key.startswith("eq1_sensitivity/paintings/")]
+    keys = [
+        key.split("/")
+        for key in analysed.results["values"]
+        if key.startswith("eq1_sensitivity/paintings/")
+    ]
     variants = list(dict.fromkeys(key[2] for key in keys))
     assert variants == EQ1_VARIANTS
-    table = pd.read_parquet(analysed.out / "results" / "eq1_paintings_sensitivity.parquet")
+    table = pd.read_parquet(
+        analysed.out / "results" / "eq1_paintings_sensitivity.parquet"
+    )
     n = table.groupby("variant")["n"].max()
     assert n["post"] < n["eq1"]  # posts with several images count once
 
 
 def test_the_map_over_time_shows_every_image_there_is_room_for(analysed, planted):
     points = pd.read_parquet(analysed.out / "results" / "fig4a.parquet")
-    expected = planted.rows.select(["UMAP_dim_1", "UMAP_dim_2", "created_at"]).to_pandas()
+    expected = planted.rows.select(
+        ["UMAP_dim_1", "UMAP_dim_2", "created_at"]
+    ).to_pandas()
     assert len(points) == len(expected) == analysed.results["figures"]["fig4a"]["n"]
     order = list(points.columns)
     pd.testing.assert_frame_equal(
@@ -97,33 +137,58 @@ def test_the_map_over_time_shows_every_image_there_is_room_for(analysed, planted
     )
 
 
-def test_blurred_and_repeated_images_say_nothing_of_a_prompt(analysed, planted, tmp_path):
+def test_blurred_and_repeated_images_say_nothing_of_a_prompt(
+    analysed, planted, tmp_path
+):
     """Fig 3c is the same without them: four more of each prompt, far from its others, would spread them all."""
     release, prompts = tmp_path / "release", tmp_path / "prompts"
     few = planted.rows.select(["id", "image_name", "created_at"])
     write_parquet(release / "metadata" / "00000.parquet", few)
     _with_outliers(planted.references["prompts"], prompts)
     results = analyze(release, tmp_path / "out", references={"prompts": prompts})
-    found, clean = (pd.read_parquet(out / "results" / "fig3c.parquet") for out in (tmp_path / "out", analysed.out))
+    found, clean = (
+        pd.read_parquet(out / "results" / "fig3c.parquet")
+        for out in (tmp_path / "out", analysed.out)
+    )
     pd.testing.assert_frame_equal(found, clean)
     notes = ["30 images of prompts are left out: blurred as NSFW.",
              "30 images of prompts are left out: repeats of one generation."]  # fmt: skip
-    assert [results["figures"][name]["notes"] for name in ("fig3c", "prompt_vendi")] == [notes, notes]
+    assert [
+        results["figures"][name]["notes"] for name in ("fig3c", "prompt_vendi")
+    ] == [notes, notes]
 
 
 def _with_outliers(prompts, out):
     """The prompts' images, then two blurred ones of each prompt, then two repeats of an image of each prompt."""
     images = pq.read_table(prompts / "images.parquet")
-    vectors = np.stack(read_parts(prompts / "columns" / "embed")["embedding"].to_numpy())
+    vectors = np.stack(
+        read_parts(prompts / "columns" / "embed")["embedding"].to_numpy()
+    )
     texts = images["group"].to_pylist()
     more = [text for text in dict.fromkeys(texts) for _ in range(2)]
     names = [str(2001 + i) for i in range(len(texts) + 2 * len(more))]
-    far = np.eye(vectors.shape[1], dtype=np.float16)[np.arange(2 * len(more)) % vectors.shape[1]]
-    seeds = [*range(len(texts)), *range(1000, 1000 + len(more)), *(texts.index(text) for text in more)]
+    far = np.eye(vectors.shape[1], dtype=np.float16)[
+        np.arange(2 * len(more)) % vectors.shape[1]
+    ]
+    seeds = [
+        *range(len(texts)),
+        *range(1000, 1000 + len(more)),
+        *(texts.index(text) for text in more),
+    ]
     given = {name: pa.array([7] * len(names)) for name in ("cfg", "step", "sampler")}
-    table = pa.table({"image_name": names, "id": names, "group": [*texts, *more, *more], "seed": seeds, **given})
+    table = pa.table(
+        {
+            "image_name": names,
+            "id": names,
+            "group": [*texts, *more, *more],
+            "seed": seeds,
+            **given,
+        }
+    )
     blurred = [0.1] * len(texts) + [2.0] * len(more) + [0.1] * len(more)
-    write_parquet(out / "images.parquet", table.append_column("image_nsfw", pa.array(blurred)))
+    write_parquet(
+        out / "images.parquet", table.append_column("image_nsfw", pa.array(blurred))
+    )
     both = np.concatenate([vectors, far])
     column = pa.FixedSizeListArray.from_arrays(pa.array(both.ravel()), both.shape[1])
     part = pa.table({"image_name": names, "embedding": column})
@@ -131,10 +196,19 @@ def _with_outliers(prompts, out):
 
 
 def test_the_seed_reaches_every_figure_that_draws(analysed, planted, tmp_path):
-    again = analyze(planted.release, tmp_path, work=planted.work, references=planted.references, seed=1)
+    again = analyze(
+        planted.release,
+        tmp_path,
+        work=planted.work,
+        references=planted.references,
+        seed=1,
+    )
     assert again["made_from"]["settings"]["seed"] == 1
     for name in DRAWN:
-        first, other = (pd.read_parquet(out / "results" / f"{name}.parquet") for out in (analysed.out, tmp_path))
+        first, other = (
+            pd.read_parquet(out / "results" / f"{name}.parquet")
+            for out in (analysed.out, tmp_path)
+        )
         columns_ = first.columns.drop("seed", errors="ignore")
         assert not first[columns_].equals(other[columns_]), name
 
@@ -148,24 +222,49 @@ def test_results_say_what_they_were_made_from(analysed, planted):
     data = analysed.results["data"]
     assert data["images"] == len(planted.names)
     assert data["posts"] == len(set(planted.rows["id"].to_pylist()))
-    assert data["embeddings"] == {"n": len(planted.names), "dim": 32, "dtype": "float16", "unusable": 0}
+    assert data["embeddings"] == {
+        "n": len(planted.names),
+        "dim": 32,
+        "dtype": "float16",
+        "unusable": 0,
+    }
 
 
 def test_csv_has_no_formulas_and_parquet_keeps_the_text(analysed, tmp_path, planted):
-    table = pd.DataFrame({"=word": ["=1+1", "+2", "-3", "@x", "\tx", "\rx", "fine"], "n": [-1.5, 2, 3, 4, 5, 6, 7]})
+    table = pd.DataFrame(
+        {
+            "=word": ["=1+1", "+2", "-3", "@x", "\tx", "\rx", "fine"],
+            "n": [-1.5, 2, 3, 4, 5, 6, 7],
+        }
+    )
     write_table(tmp_path / "t", table)
     with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["'=word", "n"]
-    assert [row[0] for row in rows[1:]] == ["'=1+1", "'+2", "'-3", "'@x", "'\tx", "'\rx", "fine"]
+    assert [row[0] for row in rows[1:]] == [
+        "'=1+1",
+        "'+2",
+        "'-3",
+        "'@x",
+        "'\tx",
+        "'\rx",
+        "fine",
+    ]
     assert rows[1][1] == "-1.5"  # a number is no formula
-    assert pd.read_parquet(tmp_path / "t.parquet")["=word"].tolist() == table["=word"].tolist()
+    assert (
+        pd.read_parquet(tmp_path / "t.parquet")["=word"].tolist()
+        == table["=word"].tolist()
+    )
     pairs = pd.read_parquet(analysed.out / "results" / "fig4e_paintings.parquet")
     assert set(pairs["group"]) <= {planted.evil, *(f"Artist {i}" for i in range(10))}
 
 
 def test_unchanged_data_returns_at_once_without_heavy_imports(analysed, planted):
-    before = {path: path.stat().st_mtime_ns for path in analysed.out.rglob("*") if path.name != "index.html"}
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in analysed.out.rglob("*")
+        if path.name != "index.html"
+    }
     code = (
         "import sys; from pathlib import Path; from twigma.analysis.analyze import analyze;"
         f"analyze(Path({str(planted.release)!r}), Path({str(analysed.out)!r}), work=Path({str(planted.work)!r}),"
@@ -173,14 +272,24 @@ def test_unchanged_data_returns_at_once_without_heavy_imports(analysed, planted)
         "heavy = {'torch', 'faiss', 'sklearn', 'scipy', 'matplotlib', 'statsmodels', 'umap'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_only_its_own_old_files_go(analysed, planted, tmp_path):
     out = shutil.copytree(analysed.out, tmp_path / "out")
-    mine = {"results/mine.csv": "a\n1\n", "results/mine.parquet": "mine", "notes.txt": "mine"}
+    mine = {
+        "results/mine.csv": "a\n1\n",
+        "results/mine.parquet": "mine",
+        "notes.txt": "mine",
+    }
     for name, text in mine.items():
         (out / name).write_text(text)
     (out / "index.html").write_text("a page of results that are gone")
@@ -194,9 +303,13 @@ def test_only_its_own_old_files_go(analysed, planted, tmp_path):
 
 
 @pytest.mark.parametrize("content", ['{"acc": 0.9}', "{", "[]"])
-def test_results_of_somebody_else_are_refused_before_any_work(planted, tmp_path, content):
+def test_results_of_somebody_else_are_refused_before_any_work(
+    planted, tmp_path, content
+):
     (tmp_path / "results.json").write_text(content)
-    with pytest.raises(ValueError, match="is not empty and no report of ours: it is left as it is"):
+    with pytest.raises(
+        ValueError, match="is not empty and no report of ours: it is left as it is"
+    ):
         analyze(tmp_path / "nowhere", tmp_path)
     assert (tmp_path / "results.json").read_text() == content
 
@@ -205,14 +318,27 @@ def test_a_release_alone_names_what_the_rest_needs(planted, tmp_path):
     found = analyze(planted.release, tmp_path)
     skipped = {entry["figure"]: entry for entry in found["skipped"]}
     checks = {"entropy_k", "near_duplicates", "clusters_k", "cluster_images"}
-    assert {"fig1b", "fig3ab", "fig4a", "fig4b", "fig4c", "fig4d", "paper"} | checks == set(found["figures"])
+    assert {
+        "fig1b",
+        "fig3ab",
+        "fig4a",
+        "fig4b",
+        "fig4c",
+        "fig4d",
+        "paper",
+    } | checks == set(found["figures"])
     assert skipped["fig1c"]["missing"] == ["column text"]
     assert skipped["fig1c"]["how"] == [HOW["text"]]
     assert skipped["fig2c"]["missing"] == ["a reference set"]
     assert skipped["fig2d_paintings"]["missing"] == ["reference set paintings"]
-    assert skipped["eq1_photographs"]["missing"] == ["column follower_count", "reference set photographs"]
+    assert skipped["eq1_photographs"]["missing"] == [
+        "column follower_count",
+        "reference set photographs",
+    ]
     assert skipped["fig3ab: same prompt"]["missing"] == ["reference set prompts"]
-    assert set(skipped) | set(found["figures"]) >= {figure.name for figure in figures.FIGURES}
+    assert set(skipped) | set(found["figures"]) >= {
+        figure.name for figure in figures.FIGURES
+    }
 
 
 def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
@@ -231,7 +357,9 @@ def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
     write_parquet(release / "metadata" / "00000.parquet", rows.slice(0, 300))
     again = analyze(release, out, seed=1)
     assert again["data"]["images"] == 300
-    (out / "results.json").write_text("{", "utf-8")  # damaged: nobody can tell whose it is
+    (out / "results.json").write_text(
+        "{", "utf-8"
+    )  # damaged: nobody can tell whose it is
     with pytest.raises(ValueError, match="no report of ours: it is left as it is"):
         analyze(release, out, seed=1)
 
@@ -249,8 +377,12 @@ def test_estimators_warnings_become_notes(planted, tmp_path):
     private = pq.read_table(planted.work / "images.parquet").drop_columns(["author_id"])
     write_parquet(tmp_path / "work" / "images.parquet", private)
     references = {"paintings": planted.references["paintings"]}
-    found = analyze(planted.release, tmp_path / "out", work=tmp_path / "work", references=references)
-    assert any("no author ids" in note for note in found["figures"]["eq1_paintings"]["notes"])
+    found = analyze(
+        planted.release, tmp_path / "out", work=tmp_path / "work", references=references
+    )
+    assert any(
+        "no author ids" in note for note in found["figures"]["eq1_paintings"]["notes"]
+    )
     skipped = {entry["figure"]: entry["missing"] for entry in found["skipped"]}
     assert skipped["eq1_paintings: intervals by author"] == ["column author_id"]
 
@@ -259,12 +391,20 @@ def test_missing_folders_say_the_next_step(tmp_path, planted):
     with pytest.raises(FileNotFoundError, match="twigma release"):
         analyze(tmp_path / "nowhere", tmp_path / "out")
     with pytest.raises(FileNotFoundError, match="twigma add"):
-        analyze(planted.release, tmp_path / "out", references={"photographs": tmp_path / "nowhere"})
+        analyze(
+            planted.release,
+            tmp_path / "out",
+            references={"photographs": tmp_path / "nowhere"},
+        )
 
 
 def test_a_reference_may_not_take_our_name(planted, tmp_path):
     with pytest.raises(ValueError, match="rename it"):
-        analyze(planted.release, tmp_path, references={"twigma": planted.references["paintings"]})
+        analyze(
+            planted.release,
+            tmp_path,
+            references={"twigma": planted.references["paintings"]},
+        )
 
 
 def test_rows_without_a_usable_embedding_are_left_out(planted, tmp_path):
@@ -273,12 +413,18 @@ def test_rows_without_a_usable_embedding_are_left_out(planted, tmp_path):
     write_parquet(release / "metadata" / "00000.parquet", rows)
     names = rows["image_name"].to_pylist()
     vectors = pa.array([[1, 0], None, [0, 0], [3, 4]], pa.list_(pa.float16(), 2))
-    write_parquet(release / "embeddings" / "00000.parquet", pa.table({"image_name": names[:4], "embedding": vectors}))
+    write_parquet(
+        release / "embeddings" / "00000.parquet",
+        pa.table({"image_name": names[:4], "embedding": vectors}),
+    )
     images = load.load(release, None, {}).images
     assert images.rows.tolist() == [0, 3]
     assert images.unusable == 1
     np.testing.assert_allclose(images.embedding, [[1, 0], [0.6, 0.8]], atol=1e-6)
-    assert images.values("id").tolist() == [rows["id"][0].as_py(), rows["id"][3].as_py()]
+    assert images.values("id").tolist() == [
+        rows["id"][0].as_py(),
+        rows["id"][3].as_py(),
+    ]
 
 
 def test_a_column_of_nulls_is_missing(planted, tmp_path):

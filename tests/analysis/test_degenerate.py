@@ -8,13 +8,26 @@ import pyarrow as pa
 import pytest
 
 from twigma.analysis.analyze import analyze
-from twigma.analysis.comparison import divergence, hubness, joint_map, kernel_distance, manifold
+from twigma.analysis.comparison import (
+    divergence,
+    hubness,
+    joint_map,
+    kernel_distance,
+    manifold,
+)
 from twigma.analysis.inputs import load
 from twigma.analysis.likes import eq1
 from twigma.analysis.neighbours import search
 from twigma.analysis.report import report
 from twigma.analysis.themes import captions_and_nsfw, timeline, trends
-from twigma.analysis.variation import conditional_vendi, distance, duplicate_sensitivity, entropy_bins, prompts, spread
+from twigma.analysis.variation import (
+    conditional_vendi,
+    distance,
+    duplicate_sensitivity,
+    entropy_bins,
+    prompts,
+    spread,
+)
 from twigma.analysis.vectors import codebook
 from twigma.core import columns
 from twigma.core.files import write_parquet
@@ -44,38 +57,63 @@ MATRICES = {
 }
 # Estimators of embeddings, as one number.
 OF_EMBEDDINGS = {
-    "cluster_shares": lambda x: divergence.cluster_shares({"a": x, "b": X}, k=2)["share"].sum(),
+    "cluster_shares": lambda x: divergence.cluster_shares({"a": x, "b": X}, k=2)[
+        "share"
+    ].sum(),
     "kl_matrix": lambda x: divergence.kl_matrix({"a": x, "b": X}, k=2)["kl"][0],
-    "kl_sensitivity": lambda x: divergence.kl_sensitivity({"a": x, "b": X}, ks=(2,))["value"][0],
+    "kl_sensitivity": lambda x: divergence.kl_sensitivity({"a": x, "b": X}, ks=(2,))[
+        "value"
+    ][0],
     "mean_pairwise_distance": lambda x: distance.mean_pairwise_distance(x).value,
     "mean_squared_distance": distance.mean_squared_distance,
-    "grouped_distance": lambda x: distance.grouped_distance(x, GROUPS[: len(x)])["value"][0],
-    "same_different_ratio": lambda x: distance.same_different_ratio(x, GROUPS[: len(x)])["ratio"][0],
+    "grouped_distance": lambda x: distance.grouped_distance(x, GROUPS[: len(x)])[
+        "value"
+    ][0],
+    "same_different_ratio": lambda x: distance.same_different_ratio(
+        x, GROUPS[: len(x)]
+    )["ratio"][0],
     "iev": spread.iev,
     "iev centred": lambda x: spread.iev(x, center=True),
     "pmv": spread.pmv,
     "vendi": spread.vendi,
-    "variation_table": lambda x: spread.variation_table({"a": x, "b": X})["distance"][0],
+    "variation_table": lambda x: spread.variation_table({"a": x, "b": X})["distance"][
+        0
+    ],
     "nearest": lambda x: search.nearest(x, X, 1)[0].sum(),
     "nearest in it": lambda x: search.nearest(X, x, 1)[0].sum(),
     "mean_top_k": lambda x: search.mean_top_k(x, X).sum(),
-    "neighbour_pairs": lambda x: captions_and_nsfw.neighbour_pairs(x, X, range(len(x)), range(N))["similarity"][0],
-    "neighbour_pairs in it": lambda x: captions_and_nsfw.neighbour_pairs(X, x, range(N), range(len(x)))["similarity"][
-        0
-    ],
+    "neighbour_pairs": lambda x: captions_and_nsfw.neighbour_pairs(
+        x, X, range(len(x)), range(N)
+    )["similarity"][0],
+    "neighbour_pairs in it": lambda x: captions_and_nsfw.neighbour_pairs(
+        X, x, range(N), range(len(x))
+    )["similarity"][0],
     "kid": lambda x: kernel_distance.kid(x, X).value,
     "cmmd": lambda x: kernel_distance.cmmd(x, X).value,
     "manifold": lambda x: manifold.manifold(x, X).coverage.value,
     "hubness": lambda x: hubness.hubness(x, X)["value"],
     "hubness of it": lambda x: hubness.hubness(X, x)["value"],
     "csls": lambda x: hubness.csls(x, X, [0])["csls"][0],
-    "overlaps": lambda x: joint_map.overlaps(joint_map.joint_map({"a": x, "b": X}))["overlap"][0],
+    "overlaps": lambda x: joint_map.overlaps(joint_map.joint_map({"a": x, "b": X}))[
+        "overlap"
+    ][0],
     "codebook": lambda x: codebook.codebook(x, 2).sum(),
-    "entropies": lambda x: entropy_bins.entropies({"a": x, "b": X}, (2,))["entropy"].sum(),
-    "near_duplicates": lambda x: duplicate_sensitivity.near_duplicates({"a": x, "b": X})["removed"].sum(),
-    "conditional_vendi": lambda x: conditional_vendi.conditional_vendi(x, GROUPS[: len(x)], m=2)["value"][0],
+    "entropies": lambda x: entropy_bins.entropies({"a": x, "b": X}, (2,))[
+        "entropy"
+    ].sum(),
+    "near_duplicates": lambda x: duplicate_sensitivity.near_duplicates(
+        {"a": x, "b": X}
+    )["removed"].sum(),
+    "conditional_vendi": lambda x: conditional_vendi.conditional_vendi(
+        x, GROUPS[: len(x)], m=2
+    )["value"][0],
 }
-FULL = {"equal rows", "constant column", "zero row", "all zero"}  # what has no NaN and more than one row
+FULL = {
+    "equal rows",
+    "constant column",
+    "zero row",
+    "all zero",
+}  # what has no NaN and more than one row
 SPREAD = {"constant column", "zero row"}
 COSINE = {"equal rows", "constant column"}
 # Which matrices each estimator can answer; every other one is refused.
@@ -100,7 +138,9 @@ ANSWERS = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:pmv:UserWarning", "ignore:kl_sensitivity:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:pmv:UserWarning", "ignore:kl_sensitivity:UserWarning"
+)
 @pytest.mark.parametrize("kind", MATRICES)
 @pytest.mark.parametrize("name", OF_EMBEDDINGS)
 def test_embeddings_are_measured_or_refused(name, kind):
@@ -115,32 +155,54 @@ def test_embeddings_are_measured_or_refused(name, kind):
 
 
 DAYS = np.datetime64("2022-01-01", "ms") + np.arange(N).astype("m8[D]")
-NO_DATE = pa.table({"id": ["1"], "image_name": ["1"], "created_at": pa.nulls(1, pa.timestamp("ms"))})
+NO_DATE = pa.table(
+    {"id": ["1"], "image_name": ["1"], "created_at": pa.nulls(1, pa.timestamp("ms"))}
+)
 QUINTILES = np.arange(N) % 5 + 1
 REFUSED = {
     "posts without a date": lambda: timeline.posts_per_month(NO_DATE),
     "growth of one month": lambda: timeline.growth(pd.DataFrame({"posts": [40]})),
-    "posts without a word": lambda: timeline.frequent_words(pa.table({"id": ["1"], "text": ["#aiart the"]})),
-    "clusters without a date": lambda: timeline.cluster_share(NO_DATE.append_column("label_10_cluster", [[1]])),
+    "posts without a word": lambda: timeline.frequent_words(
+        pa.table({"id": ["1"], "text": ["#aiart the"]})
+    ),
+    "clusters without a date": lambda: timeline.cluster_share(
+        NO_DATE.append_column("label_10_cluster", [[1]])
+    ),
     "drift of one place": lambda: timeline.drift(np.ones((N, 2)), DAYS),
     "drift on one day": lambda: timeline.drift(X[:, :2], DAYS[[0] * N]),
     "drift of nan": lambda: timeline.drift(_with(np.nan)[:, :2], DAYS),
     "drift of one image": lambda: timeline.drift(X[:1, :2], DAYS[:1]),
     "trend of one month": lambda: trends.mann_kendall([0.5]),
     "trend of nan": lambda: trends.mann_kendall([1, 2, np.nan, 4]),
-    "trends of nothing": lambda: trends.trend_table(pd.DataFrame(columns=["month", "group", "share"])),
-    "words of no caption": lambda: captions_and_nsfw.top_words([None, "there is the image"], [1, 2]),
-    "density of no score": lambda: captions_and_nsfw.nsfw_density({"a": np.array([np.nan])}),
+    "trends of nothing": lambda: trends.trend_table(
+        pd.DataFrame(columns=["month", "group", "share"])
+    ),
+    "words of no caption": lambda: captions_and_nsfw.top_words(
+        [None, "there is the image"], [1, 2]
+    ),
+    "density of no score": lambda: captions_and_nsfw.nsfw_density(
+        {"a": np.array([np.nan])}
+    ),
     "share of no score": lambda: captions_and_nsfw.nsfw_share({"a": np.array([])}),
     "quintiles of equal values": lambda: search.quintiles(np.ones(N)),
     "quintiles of one value": lambda: search.quintiles(np.ones(1)),
     "quintiles of nan": lambda: search.quintiles(_with(np.nan)[:, 0]),
     "likes all null": lambda: search.likes_by_quintile(QUINTILES, [None] * N),
-    "Eq (1), likes all null": lambda: eq1.eq1([None] * N, [100] * N, QUINTILES, range(N)),
-    "Eq (1), no like at all": lambda: eq1.eq1([0] * N, np.tile([1, 600, 6000, 1], 10), QUINTILES, range(N)),
-    "Eq (1), one kind of author": lambda: eq1.eq1(range(N), [100] * N, QUINTILES, range(N)),
-    "Eq (1), one author": lambda: eq1.eq1(range(N), np.tile([1, 600, 6000, 1], 10), QUINTILES, [1] * N),
-    "prompts of one length": lambda: prompts.kendall(prompts.prompt_variation(X, GROUPS.astype(str), m=4)),
+    "Eq (1), likes all null": lambda: eq1.eq1(
+        [None] * N, [100] * N, QUINTILES, range(N)
+    ),
+    "Eq (1), no like at all": lambda: eq1.eq1(
+        [0] * N, np.tile([1, 600, 6000, 1], 10), QUINTILES, range(N)
+    ),
+    "Eq (1), one kind of author": lambda: eq1.eq1(
+        range(N), [100] * N, QUINTILES, range(N)
+    ),
+    "Eq (1), one author": lambda: eq1.eq1(
+        range(N), np.tile([1, 600, 6000, 1], 10), QUINTILES, [1] * N
+    ),
+    "prompts of one length": lambda: prompts.kendall(
+        prompts.prompt_variation(X, GROUPS.astype(str), m=4)
+    ),
     "entropy of nothing": lambda: spread.entropy([]),
 }
 
@@ -154,10 +216,20 @@ def test_tables_with_nothing_in_them_are_refused(name):
 def test_what_has_one_answer_gives_it():
     assert spread.entropy([3, 3, 3]).plug_in == 0
     assert trends.mann_kendall([1, 1, 1, 1])[:3] == (0, 0, 1)
-    month = trends.trend_table(pd.DataFrame({"month": ["2022-01"], "group": [1], "share": [1.0]}))
+    month = trends.trend_table(
+        pd.DataFrame({"month": ["2022-01"], "group": [1], "share": [1.0]})
+    )
     assert month["arrow"][0] == "→" and np.isnan(month["tau"][0]) and month["n"][0] == 1
-    share = captions_and_nsfw.nsfw_share({"a": np.array([1.0]), "b": np.array([np.nan])}).set_index("set").loc["b"]
-    assert np.isnan(share["share"]) and share[["low", "high", "n"]].tolist() == [0, 1, 0]
+    share = (
+        captions_and_nsfw.nsfw_share({"a": np.array([1.0]), "b": np.array([np.nan])})
+        .set_index("set")
+        .loc["b"]
+    )
+    assert np.isnan(share["share"]) and share[["low", "high", "n"]].tolist() == [
+        0,
+        1,
+        0,
+    ]
 
 
 def test_a_variant_that_cannot_be_estimated_is_left_out_and_said():
@@ -165,7 +237,12 @@ def test_a_variant_that_cannot_be_estimated_is_left_out_and_said():
     followers = np.repeat([1, 600, 6000, 1], 10)
     with pytest.warns(UserWarning, match="'covariates'"):
         found = eq1.eq1_sensitivity(
-            range(N), followers, QUINTILES, range(N), months=months, covariates={"theme": [None] * N}
+            range(N),
+            followers,
+            QUINTILES,
+            range(N),
+            months=months,
+            covariates={"theme": [None] * N},
         )
     assert set(found["variant"]) == {"eq1", "winsorised", "nb2", "months"}
 
@@ -173,7 +250,9 @@ def test_a_variant_that_cannot_be_estimated_is_left_out_and_said():
 # ------------------------------------------------------------------ the whole
 
 EACH = {
-    "created_at": pa.array(np.datetime64("2022-01-05", "ms") + (9 * np.arange(N)).astype("m8[D]")),
+    "created_at": pa.array(
+        np.datetime64("2022-01-05", "ms") + (9 * np.arange(N)).astype("m8[D]")
+    ),
     "like_count": pa.array(np.arange(N) * 7 % 31),
     "all_captions": [f"a cat and dog {i % 3}" for i in range(N)],
     "label_10_cluster": pa.array(np.arange(N) % 3 + 1, pa.int32()),
@@ -190,8 +269,20 @@ RELEASES = {
     "nan and zeros": ({}, np.vstack([_with(np.nan)[:20], np.zeros((20, 6))])),
     "no likes": ({"like_count": pa.nulls(N, pa.int64())}, X),
     "one month": ({"created_at": pa.array([np.datetime64("2022-01-05", "ms")] * N)}, X),
-    "one place": ({name: pa.array(np.ones(N, np.float32)) for name in ("UMAP_dim_1", "UMAP_dim_2")}, X),
-    "no words, no scores": ({"all_captions": ["the"] * N, "nsfw_score": pa.array([np.nan] * N, pa.float32())}, X),
+    "one place": (
+        {
+            name: pa.array(np.ones(N, np.float32))
+            for name in ("UMAP_dim_1", "UMAP_dim_2")
+        },
+        X,
+    ),
+    "no words, no scores": (
+        {
+            "all_captions": ["the"] * N,
+            "nsfw_score": pa.array([np.nan] * N, pa.float32()),
+        },
+        X,
+    ),
     "ids alone": (dict.fromkeys(EACH), None),
 }
 
@@ -199,21 +290,30 @@ RELEASES = {
 def _write(root, changed, vectors):
     n = N if vectors is None else len(vectors)
     names = pa.array([str(i) for i in range(n)])
-    given = {name: value[:n] for name, value in (EACH | changed).items() if value is not None}
+    given = {
+        name: value[:n] for name, value in (EACH | changed).items() if value is not None
+    }
     rows = columns.add(pa.table({"id": names, "image_name": names}), **given)
     write_parquet(root / "release" / "metadata" / "0.parquet", rows)
-    private = {"author_id": [str(i % 7) for i in range(n)], "follower_count": [10 * i for i in range(n)]}
+    private = {
+        "author_id": [str(i % 7) for i in range(n)],
+        "follower_count": [10 * i for i in range(n)],
+    }
     private["text"] = ["New AI art"] * n
     hydrated = columns.add(rows.select(["id", "image_name"]), **private)
     write_parquet(root / "work" / "images.parquet", hydrated)
     if vectors is not None:
-        write_parquet(root / "release" / "embeddings" / "0.parquet", _embeddings(vectors))
+        write_parquet(
+            root / "release" / "embeddings" / "0.parquet", _embeddings(vectors)
+        )
     return root / "release"
 
 
 def _embeddings(vectors):
     column = pa.array(list(vectors.astype(np.float16)), pa.list_(pa.float16(), 6))
-    return pa.table({"image_name": [str(i) for i in range(len(vectors))], "embedding": column})
+    return pa.table(
+        {"image_name": [str(i) for i in range(len(vectors))], "embedding": column}
+    )
 
 
 @pytest.mark.parametrize("kind", RELEASES)
@@ -225,17 +325,33 @@ def test_analyze_and_report_end_well_on_little(kind, tmp_path):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = analyze(
-            release, tmp_path / "out", work=tmp_path / "work", references={"paintings": reference.parent / "work"}
+            release,
+            tmp_path / "out",
+            work=tmp_path / "work",
+            references={"paintings": reference.parent / "work"},
         )
         page = report(tmp_path / "out").read_text("utf-8")
-    assert not [str(w.message) for w in caught if not issubclass(w.category, DeprecationWarning)]
+    assert not [
+        str(w.message) for w in caught if not issubclass(w.category, DeprecationWarning)
+    ]
     assert found["figures"]
-    assert all(entry["missing"] or len(entry["how"][0]) > 30 for entry in found["skipped"])
-    assert not set(page.replace("<", " ").replace(">", " ").split()) & {"nan", "inf", "None"}
+    assert all(
+        entry["missing"] or len(entry["how"][0]) > 30 for entry in found["skipped"]
+    )
+    assert not set(page.replace("<", " ").replace(">", " ").split()) & {
+        "nan",
+        "inf",
+        "None",
+    }
 
 
 def test_a_release_without_rows_and_useless_embeddings_are_said(tmp_path):
     with pytest.raises(ValueError, match="no rows"):
         load.load(_write(tmp_path / "a", {}, X[:0]), None, {})
     data = load.load(_write(tmp_path / "b", *RELEASES["nan and zeros"]), None, {})
-    assert load.describe(data)["embeddings"] == {"n": 19, "dim": 6, "dtype": "float16", "unusable": 21}
+    assert load.describe(data)["embeddings"] == {
+        "n": 19,
+        "dim": 6,
+        "dtype": "float16",
+        "unusable": 21,
+    }

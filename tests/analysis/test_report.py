@@ -56,7 +56,12 @@ def test_every_section_has_a_claim_and_every_chart_a_text(page, analysed):
     assert len(images) == 12
     assert all(len(attrs["alt"]) > 30 for attrs in images)
     assert not re.search(r"\b(nan|None|inf)\b", page.text)
-    titles = ("Posts per month", "Images of the clusters", "Themes over time", "What this was made from")
+    titles = (
+        "Posts per month",
+        "Images of the clusters",
+        "Themes over time",
+        "What this was made from",
+    )
     for words in (*titles, "Not run, and what it needs"):
         assert words in page.text
     assert analysed.results["made_from"]["sha256"] in page.text
@@ -66,7 +71,9 @@ def test_numbers_on_the_page_are_those_of_the_results(page, analysed):
     values = analysed.results["values"]
     assert f"{100 * values['growth']['value']:.1f}%" in page.text
     found = values["eq1/paintings/robust/quintile 1"]
-    assert f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]" in page.text
+    assert (
+        f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]" in page.text
+    )
     kl = values["kl/photographs/paintings"]
     assert f"{kl['value']:.2f} [{kl['low']:.2f}, {kl['high']:.2f}]" in page.text
 
@@ -77,23 +84,36 @@ def test_the_map_says_what_overlaps_most_and_least(again, analysed):
     most, least = ours.idxmax(), ours.idxmin()
     said = r"On the map, twigma overlaps most with (\w+) \([^)]+\), least with (\w+) \("
     assert re.search(said, again("fig2a")).groups() == (most, least)
-    turned = again("fig2a", fig2a_overlap=overlaps.assign(overlap=1 - overlaps["overlap"]))
+    turned = again(
+        "fig2a", fig2a_overlap=overlaps.assign(overlap=1 - overlaps["overlap"])
+    )
     assert re.search(said, turned).groups() == (least, most)
 
 
 def test_longer_prompts_give_images_more_or_less_alike(again, analysed):
     """Negative τ: the longer the prompt, the smaller the distance."""
     tau = dict(analysed.results["values"]["prompt_tau"], p=0.001)
-    for value, p, words in ((-0.3, 0.001, "more alike: "), (0.3, 0.2, "less alike, but not beyond chance: ")):
+    for value, p, words in (
+        (-0.3, 0.001, "more alike: "),
+        (0.3, 0.2, "less alike, but not beyond chance: "),
+    ):
         given = {"prompt_tau": tau | {"value": value, "p": p}}
         assert f"Images of longer prompts are {words}" in again("fig3c", given)
 
 
 def test_sets_are_called_nearest_and_farthest_by_their_distance(again, analysed):
-    kl = _table(analysed, "fig2c").query("mode == 'robust' and row == 'twigma'").set_index("column")["kl"]
-    assert f"Of the reference sets, {kl.idxmin()} is nearest to twigma: KL" in again("fig2c")
+    kl = (
+        _table(analysed, "fig2c")
+        .query("mode == 'robust' and row == 'twigma'")
+        .set_index("column")["kl"]
+    )
+    assert f"Of the reference sets, {kl.idxmin()} is nearest to twigma: KL" in again(
+        "fig2c"
+    )
     kernel = _table(analysed, "set_distance")
-    ours = kernel[(kernel["metric"] == "cmmd") & (kernel["set_a"] == "twigma")].set_index("set_b")["value"]
+    ours = kernel[
+        (kernel["metric"] == "cmmd") & (kernel["set_a"] == "twigma")
+    ].set_index("set_b")["value"]
     near, far = ours.idxmin(), ours.idxmax()
     said = r"By CMMD, (\w+) is nearest to twigma \([^)]+\), (\w+) farthest \("
     assert re.search(said, again("set_metrics")).groups() == (near, far)
@@ -116,7 +136,9 @@ def again(analysed, tmp_path):
     """The text of a page with one figure, with some of its numbers or tables changed."""
 
     def make(figure, values=None, **tables):
-        shutil.copytree(analysed.out / "results", tmp_path / "results", dirs_exist_ok=True)
+        shutil.copytree(
+            analysed.out / "results", tmp_path / "results", dirs_exist_ok=True
+        )
         results = dict(analysed.results)
         results["figures"] = {figure: results["figures"][figure]}
         results["values"] = results["values"] | (values or {})
@@ -136,9 +158,21 @@ def test_the_papers_numbers_stand_beside(page):
 
 
 def test_nothing_can_run_and_nothing_is_fetched(page):
-    policies = [attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy"]
+    policies = [
+        attrs["content"]
+        for tag, attrs in page.tags
+        if attrs.get("http-equiv") == "Content-Security-Policy"
+    ]
     assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
-    assert not {tag for tag, _ in page.tags} & {"script", "iframe", "object", "embed", "form", "base", "svg"}
+    assert not {tag for tag, _ in page.tags} & {
+        "script",
+        "iframe",
+        "object",
+        "embed",
+        "form",
+        "base",
+        "svg",
+    }
     for _, attrs in page.tags:
         assert not any(name.startswith("on") for name in attrs)
         for name in ("src", "href"):
@@ -148,19 +182,36 @@ def test_nothing_can_run_and_nothing_is_fetched(page):
 def test_strangers_text_is_escaped_and_stripped(page, analysed, planted):
     text = (analysed.out / "index.html").read_text("utf-8")
     assert "<script" not in text and "\u202e" not in text and "\x07" not in text
-    assert str(markupsafe.escape(planted.evil[:-6])) in text  # the artist's name, without its last, invisible part
-    pictures = [base64.b64decode(a["src"].split(",")[1]).decode() for t, a in page.tags if t == "img"]
-    assert not any("<script" in picture or "onerror=" in picture for picture in pictures)
+    assert (
+        str(markupsafe.escape(planted.evil[:-6])) in text
+    )  # the artist's name, without its last, invisible part
+    pictures = [
+        base64.b64decode(a["src"].split(",")[1]).decode()
+        for t, a in page.tags
+        if t == "img"
+    ]
+    assert not any(
+        "<script" in picture or "onerror=" in picture for picture in pictures
+    )
 
 
 def test_hostile_names_everywhere_stay_text(planted, tmp_path):
     name = '"><script>alert(1)</script>$x^{y$\u202e'
-    found = analyze(planted.release, tmp_path, references={name: planted.references["paintings"]}, paintings=name)
+    found = analyze(
+        planted.release,
+        tmp_path,
+        references={name: planted.references["paintings"]},
+        paintings=name,
+    )
     assert name in found["data"]["references"]
     page = Page(report(tmp_path).read_text("utf-8"))
     assert not any(tag == "script" for tag, _ in page.tags)
     assert '"><script>alert(1)</script>$x^{y$' in page.text
-    pictures = [base64.b64decode(a["src"].split(",")[1]).decode() for t, a in page.tags if t == "img"]
+    pictures = [
+        base64.b64decode(a["src"].split(",")[1]).decode()
+        for t, a in page.tags
+        if t == "img"
+    ]
     assert not any("<script" in picture for picture in pictures)
     assert any("&lt;script&gt;" in picture for picture in pictures)
 
@@ -181,10 +232,19 @@ def test_little_data_gives_a_page_and_what_is_missing(planted, tmp_path):
 
 
 def test_thorough_estimators_are_a_table():
-    row = {"row": "a", "column": "b", "measure": "knn", "smoothing": "none", "k": 0, "value": 1.5}
+    row = {
+        "row": "a",
+        "column": "b",
+        "measure": "knn",
+        "smoothing": "none",
+        "k": 0,
+        "value": 1.5,
+    }
     found = Results({"fig2c_sensitivity": pd.DataFrame([row])}, {}, {})
     (table,) = sections_sets._estimators(found)
-    assert [[cell.text for cell in cells] for cells in table.rows] == [["a", "b", "knn", "none", "–", "1.50"]]
+    assert [[cell.text for cell in cells] for cells in table.rows] == [
+        ["a", "b", "knn", "none", "–", "1.50"]
+    ]
 
 
 def test_no_results_says_what_to_run(tmp_path):
@@ -194,10 +254,18 @@ def test_no_results_says_what_to_run(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_browser_shows_it_without_an_error_or_a_request(page, analysed, planted):
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed"
+    )
+    browser_path = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if browser_path is None:
-        pytest.skip("no Chromium on this machine: install one to see the report in a browser")
+        pytest.skip(
+            "no Chromium on this machine: install one to see the report in a browser"
+        )
     address = (analysed.out / "index.html").as_uri()
     messages, requests = [], []
     with sync_api.sync_playwright() as playwright:
@@ -208,7 +276,9 @@ def test_a_browser_shows_it_without_an_error_or_a_request(page, analysed, plante
         tab.on("dialog", lambda dialog: messages.append(dialog.message))
         tab.on("request", lambda request: requests.append(request.url))
         tab.goto(address)
-        drawn = tab.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 100)")
+        drawn = tab.evaluate(
+            "[...document.images].every(i => i.complete && i.naturalWidth > 100)"
+        )
         wide = tab.evaluate("document.documentElement.scrollWidth")
         tab.set_viewport_size({"width": 380, "height": 800})
         narrow = tab.evaluate("document.documentElement.scrollWidth")

@@ -16,6 +16,13 @@ def test_every_figure_is_printed(monkeypatch, capsys):
 
     gpu_embed.main()
     printed = capsys.readouterr().out
-    for name in ("matrix product", "reading alone", "decoding alone", "model alone", "twigma embed", "BLIP large"):
+    for name in (
+        "matrix product",
+        "reading alone",
+        "decoding alone",
+        "model alone",
+        "twigma embed",
+        "BLIP large",
+    ):
         assert f"\n{name}" in printed
     assert "images/s with start-up" in printed

@@ -27,7 +27,10 @@ def impatient(monkeypatch):
 def test_a_download_that_drips_is_given_up(impatient, raw, tmp_path):
     started = time.monotonic()
     with (
-        answering(b"x", head="Content-Length: 1000000\r\n", drip=b" ", raw=raw) as (url, asked),
+        answering(b"x", head="Content-Length: 1000000\r\n", drip=b" ", raw=raw) as (
+            url,
+            asked,
+        ),
         pytest.raises(OSError, match=SLOW),
     ):
         web_file(f"{url}/a.tar", tmp_path)
@@ -36,10 +39,16 @@ def test_a_download_that_drips_is_given_up(impatient, raw, tmp_path):
 
 
 def test_a_download_has_a_stated_size(tmp_path, monkeypatch):
-    with answering(b"x", drip=b"x") as (url, _), pytest.raises(ValueError, match="does not say how large it is"):
+    with (
+        answering(b"x", drip=b"x") as (url, _),
+        pytest.raises(ValueError, match="does not say how large it is"),
+    ):
         web_file(f"{url}/a.tar", tmp_path)
     monkeypatch.setattr(hub_files, "MOST_BYTES", 1000)
-    with answering(bytes(2000)) as (url, _), pytest.raises(ValueError, match="expected at most 1,000 bytes"):
+    with (
+        answering(bytes(2000)) as (url, _),
+        pytest.raises(ValueError, match="expected at most 1,000 bytes"),
+    ):
         web_file(f"{url}/b.tar", tmp_path)
 
 
@@ -60,11 +69,16 @@ def test_a_record_that_drips_is_given_up(impatient, raw, monkeypatch, tmp_path):
 
 
 def test_a_file_of_a_record_has_its_size_and_speed(impatient, tmp_path):
-    with answering(b"x", drip=b"y" * 40) as (url, _), (tmp_path / "a").open("ab") as file:
+    with (
+        answering(b"x", drip=b"y" * 40) as (url, _),
+        (tmp_path / "a").open("ab") as file,
+    ):
         entry = {"key": "a.csv", "size": 10**6, "links": {"self": url}}
         with pytest.raises(OSError, match="too slow"):
             published_table._fill(file, entry)
-        with pytest.raises(OSError, match=r"more than the \d+ bytes that the record says"):
+        with pytest.raises(
+            OSError, match=r"more than the \d+ bytes that the record says"
+        ):
             published_table._fill(file, entry | {"size": 50 + file.tell()})
         with pytest.raises(ValueError, match="at most 21,474,836,480 are fetched"):
             published_table._fill(file, entry | {"size": 10**15})

@@ -63,7 +63,9 @@ def prints(text: str, *ends: str) -> Look:
             for path in ends:
                 patch.setattr(path, _recorder(path))
             result = run(*words)
-        assert result.exit_code == 0 or isinstance(result.exception, ArrivedError), result.output
+        assert result.exit_code == 0 or isinstance(result.exception, ArrivedError), (
+            result.output
+        )
         return text in result.output
 
     return look

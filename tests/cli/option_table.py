@@ -11,28 +11,55 @@ import pyarrow.parquet as pq
 from .looks import DIFFERENT, Case, Look, leaves, prints, to
 
 HASHTAGS = to("twigma.builder.collect.hashtag_curation.hashtags")
-COLLECT, LOOKUP = to("twigma.builder.collect.collect.collect"), to("twigma.rehydrate.sources.x.lookup.lookup")
-CLIENT, FETCH = to("twigma.rehydrate.sources.x.client.XClient"), to("twigma.rehydrate.fetch.fetch.fetch")
+COLLECT, LOOKUP = (
+    to("twigma.builder.collect.collect.collect"),
+    to("twigma.rehydrate.sources.x.lookup.lookup"),
+)
+CLIENT, FETCH = (
+    to("twigma.rehydrate.sources.x.client.XClient"),
+    to("twigma.rehydrate.fetch.fetch.fetch"),
+)
 IMPORT, ADD = (
     to("twigma.rehydrate.sources.archives.import_archives.import_archives"),
     to("twigma.rehydrate.sources.own_files.add_images.add_tars"),
 )
-EMBED, CAPTION = to("twigma.builder.stages.embed.embed_shards"), to("twigma.builder.stages.caption.caption_shards")
-TEXTS, NSFW = to("twigma.builder.stages.embed_texts.embed_texts"), to("twigma.builder.stages.nsfw.nsfw_parts")
-DEDUPE, BUILD = to("twigma.builder.stages.dedupe.dedupe"), to("twigma.builder.build.build")
-FIT, HUB = "twigma.builder.clusters.cluster.cluster", to("twigma.builder.publish.hub.publish_hub")
+EMBED, CAPTION = (
+    to("twigma.builder.stages.embed.embed_shards"),
+    to("twigma.builder.stages.caption.caption_shards"),
+)
+TEXTS, NSFW = (
+    to("twigma.builder.stages.embed_texts.embed_texts"),
+    to("twigma.builder.stages.nsfw.nsfw_parts"),
+)
+DEDUPE, BUILD = (
+    to("twigma.builder.stages.dedupe.dedupe"),
+    to("twigma.builder.build.build"),
+)
+FIT, HUB = (
+    "twigma.builder.clusters.cluster.cluster",
+    to("twigma.builder.publish.hub.publish_hub"),
+)
 CLUSTER, FROZEN, CHOOSE_K = (
     to(FIT),
     to("twigma.builder.clusters.assign.frozen"),
     to("twigma.builder.clusters.choose_k.choose_k"),
 )
-ZENODO, LIKED = to("twigma.builder.publish.zenodo.publish_zenodo"), to("twigma.builder.finetuning.liked.liked")
+ZENODO, LIKED = (
+    to("twigma.builder.publish.zenodo.publish_zenodo"),
+    to("twigma.builder.finetuning.liked.liked"),
+)
 RECORDS, REFERENCE = (
     to("twigma.builder.references.record.read_records"),
     to("twigma.builder.references.add_reference.add_reference"),
 )
-ANALYZE, REPORT = to("twigma.analysis.analyze.analyze"), to("twigma.analysis.report.report")
-REMOVALS, STATUS = to("twigma.builder.removals.removals.removals"), to("twigma.builder.status.status.status")
+ANALYZE, REPORT = (
+    to("twigma.analysis.analyze.analyze"),
+    to("twigma.analysis.report.report"),
+)
+REMOVALS, STATUS = (
+    to("twigma.builder.removals.removals.removals"),
+    to("twigma.builder.status.status.status"),
+)
 DEMO = to("twigma.demo.demo.demo")
 OTHER = Path("other")
 
@@ -72,7 +99,9 @@ def metadata() -> Any:
 
 def sheet_rows() -> tuple[int, int]:
     """Sheets, and rows of the first of them."""
-    sheets = sorted(path for path in Path("sheets").glob("*.csv") if path.name != "key.csv")
+    sheets = sorted(
+        path for path in Path("sheets").glob("*.csv") if path.name != "key.csv"
+    )
     return len(sheets), len(sheets[0].read_text("utf-8-sig").splitlines()) - 1
 
 
@@ -92,7 +121,9 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--end 2022-06-30", COLLECT("end"), date(2022, 6, 30)),
         *_api(COLLECT),
     ),
-    "ids": (Case("--column other", prints("ids.csv: 2 distinct ids"), True, "ids.csv"),),
+    "ids": (
+        Case("--column other", prints("ids.csv: 2 distinct ids"), True, "ids.csv"),
+    ),
     "import": (Case("--work other", IMPORT("work"), OTHER, "archive.jsonl"),),
     "rehydrate": (
         Case("--work other", FETCH("work"), OTHER),
@@ -101,7 +132,12 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--sample 3", prints("sample: 3 of 9 ids"), True, f"{LISTED} --dry-run"),
         Case("--stratify kind", prints("3 strata of kind"), True, SAMPLED),
         Case("--seed 5", LOOKUP("ids"), DIFFERENT, f"{LISTED} --sample 3"),
-        Case("--dry-run", prints("9 to ask: 1 call", "twigma.rehydrate.sources.x.lookup.lookup"), True, LISTED),
+        Case(
+            "--dry-run",
+            prints("9 to ask: 1 call", "twigma.rehydrate.sources.x.lookup.lookup"),
+            True,
+            LISTED,
+        ),
         *_api(LOOKUP, LISTED),
         Case("--size large", FETCH("size"), "large"),
         Case("--image-size 256", FETCH("image_size"), 256),
@@ -170,12 +206,24 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--out elsewhere", leaves(Path("elsewhere/MANIFEST.json").exists), True),
         Case(
             "--release-version 2.0.0",
-            leaves(lambda: json.loads(Path("twigma/MANIFEST.json").read_text("utf-8"))["version"]),
+            leaves(
+                lambda: json.loads(Path("twigma/MANIFEST.json").read_text("utf-8"))[
+                    "version"
+                ]
+            ),
             "2.0.0",
         ),
         Case("--near-duplicates keep", leaves(lambda: len(metadata())), 27),
-        Case("--nsfw-threshold 0.5", leaves(lambda: bool((metadata()["nsfw_score"] <= 0.5).all())), True),
-        Case("--without cluster", leaves(lambda: bool(metadata()["label_10_cluster"].isna().all())), True),
+        Case(
+            "--nsfw-threshold 0.5",
+            leaves(lambda: bool((metadata()["nsfw_score"] <= 0.5).all())),
+            True,
+        ),
+        Case(
+            "--without cluster",
+            leaves(lambda: bool(metadata()["label_10_cluster"].isna().all())),
+            True,
+        ),
     ),
     "publish hub": (
         Case("--release other", HUB("release"), OTHER, "acme/twigma"),
@@ -212,7 +260,9 @@ TABLE: dict[str, tuple[Case, ...]] = {
     "reference add": (
         Case("--refs other", REFERENCE("refs"), OTHER, "mine"),
         Case("--like other", REFERENCE("like"), OTHER, "mine"),
-        Case("--model ViT-B-32/laion2b", REFERENCE("model"), "ViT-B-32/laion2b", "mine"),
+        Case(
+            "--model ViT-B-32/laion2b", REFERENCE("model"), "ViT-B-32/laion2b", "mine"
+        ),
         Case("--group artist", REFERENCE("group"), "artist", "mine"),
         Case("--column picture", REFERENCE("column"), "picture", "mine"),
         Case("--role paintings", REFERENCE("role"), "paintings", "mine"),

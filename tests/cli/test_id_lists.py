@@ -12,49 +12,102 @@ from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
 
 
-def test_a_budget_leaves_the_sample_it_paid_for_and_the_plan_knows_it(tiny_world: Path, tmp_path: Path) -> None:
+def test_a_budget_leaves_the_sample_it_paid_for_and_the_plan_knows_it(
+    tiny_world: Path, tmp_path: Path
+) -> None:
     """Asked in the order of the draw; the plan reads the ledger while a run holds it, and makes no file."""
     work, file = tmp_path / "work", tiny_world / "ids.csv"
-    words = ["rehydrate", "--work", str(work), "--ids", str(file), "--sample", "40", "--budget", "0.1", "--dry-run"]
+    words = [
+        "rehydrate",
+        "--work",
+        str(work),
+        "--ids",
+        str(file),
+        "--sample",
+        "40",
+        "--budget",
+        "0.1",
+        "--dry-run",
+    ]
     first = CliRunner().invoke(main, words)
-    assert "40 ids, 0 known already, 40 to ask: 1 call, at most $0.20, about a minute" in first.stdout
-    assert "a budget of $0.10, $0.00 of it spent" in first.stdout and "reaches 20 of them" in first.stdout
+    assert (
+        "40 ids, 0 known already, 40 to ask: 1 call, at most $0.20, about a minute"
+        in first.stdout
+    )
+    assert (
+        "a budget of $0.10, $0.00 of it spent" in first.stdout
+        and "reaches 20 of them" in first.stdout
+    )
     assert not work.exists()
     ids, strata = read_strata(file)
     drawn = draw(list(ids.ids), strata, 40)
     record(work, drawn)
-    with Platform(tiny_world) as platform, XClient(platform.api_url, "token", sleep=lambda _: None) as client:
+    with (
+        Platform(tiny_world) as platform,
+        XClient(platform.api_url, "token", sleep=lambda _: None) as client,
+    ):
         done = lookup(work, drawn["id"].to_pylist(), client, budget=0.1)
     assert 0 < done.remaining < 40
     with Ledger(work) as ledger:
         asked = sum(ledger.counts().values())
-        assert ledger.unknown(drawn["id"].to_pylist()) == drawn["id"].to_pylist()[asked:]
+        assert (
+            ledger.unknown(drawn["id"].to_pylist()) == drawn["id"].to_pylist()[asked:]
+        )
         smaller = draw(list(ids.ids), strata, asked)["id"].to_pylist()
         assert smaller == drawn["id"].to_pylist()[:asked]
         before = sorted(path.name for path in work.iterdir())
         second = CliRunner().invoke(main, words)
-        assert f"40 ids, {asked} known already, {40 - asked} to ask: 1 call" in second.stdout
+        assert (
+            f"40 ids, {asked} known already, {40 - asked} to ask: 1 call"
+            in second.stdout
+        )
         assert f"${done.dollars:.2f} of it spent" in second.stdout
         assert sorted(path.name for path in work.iterdir()) == before
     words[words.index("40")] = "30"
     refused = CliRunner().invoke(main, words)
-    assert refused.exit_code == 1 and "holds a sample of 40 ids, 10 of which are not in this sample" in refused.stderr
+    assert (
+        refused.exit_code == 1
+        and "holds a sample of 40 ids, 10 of which are not in this sample"
+        in refused.stderr
+    )
 
 
-def test_a_list_without_ids_and_options_without_a_list_are_refused(tmp_path: Path) -> None:
+def test_a_list_without_ids_and_options_without_a_list_are_refused(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "a.csv").write_text("id\nx\n")
-    said = CliRunner().invoke(main, ["rehydrate", "--work", str(tmp_path), "--ids", str(tmp_path / "a.csv")])
-    assert said.exit_code == 1 and "found none on 1 lines; line 2: not a number" in said.stderr
+    said = CliRunner().invoke(
+        main, ["rehydrate", "--work", str(tmp_path), "--ids", str(tmp_path / "a.csv")]
+    )
+    assert (
+        said.exit_code == 1
+        and "found none on 1 lines; line 2: not a number" in said.stderr
+    )
     assert CliRunner().invoke(main, ["rehydrate", "--sample", "5"]).exit_code == 2
 
 
 def test_every_list_is_checked_and_the_exit_code_tells(tmp_path: Path) -> None:
-    (tmp_path / "bad.csv").write_text("id\n" + "".join(f"{10**18 + 256 * n}\n" for n in range(99)))
+    (tmp_path / "bad.csv").write_text(
+        "id\n" + "".join(f"{10**18 + 256 * n}\n" for n in range(99))
+    )
     (tmp_path / "good.csv").write_text("id\n1547770898463771828\nx\n")
     names = [str(tmp_path / name) for name in ("none.csv", "bad.csv", "good.csv")]
     said = CliRunner().invoke(main, ["ids", *names])
-    assert said.exit_code == 1 and said.stderr.endswith("twigma: 2 of 3 lists cannot be used\n")
-    assert "no file of post ids at" in said.stderr and "99 of 99 ids (100.0%) are multiples of 256" in said.stderr
-    assert "good.csv: 1 distinct ids on 1 rows, posts of 2022-07\n  1 lines set aside, all in" in said.stdout
-    assert (tmp_path / "quarantine.csv").read_text().splitlines()[1].startswith("good.csv,3,not a number")
+    assert said.exit_code == 1 and said.stderr.endswith(
+        "twigma: 2 of 3 lists cannot be used\n"
+    )
+    assert (
+        "no file of post ids at" in said.stderr
+        and "99 of 99 ids (100.0%) are multiples of 256" in said.stderr
+    )
+    assert (
+        "good.csv: 1 distinct ids on 1 rows, posts of 2022-07\n  1 lines set aside, all in"
+        in said.stdout
+    )
+    assert (
+        (tmp_path / "quarantine.csv")
+        .read_text()
+        .splitlines()[1]
+        .startswith("good.csv,3,not a number")
+    )
     assert CliRunner().invoke(main, ["ids", names[2]]).exit_code == 0

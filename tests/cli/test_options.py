@@ -34,7 +34,9 @@ def run(here, monkeypatch):
     return lambda *words: CliRunner().invoke(main, words)
 
 
-@pytest.mark.parametrize(("command", "case"), ALL, ids=lambda each: getattr(each, "words", each))
+@pytest.mark.parametrize(
+    ("command", "case"), ALL, ids=lambda each: getattr(each, "words", each)
+)
 def test_an_option_reaches_what_it_controls(run, command, case, tmp_path, monkeypatch):
     start = [*command.split(), *shlex.split(case.base)]
     twin = shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name}-without"))
@@ -49,11 +51,15 @@ def test_an_option_reaches_what_it_controls(run, command, case, tmp_path, monkey
 
 def test_every_option_has_a_case():
     covered = {(command, case.option) for command, case in ALL}
-    options = {(command, name) for command, option in _options(main) for name in option.opts}
+    options = {
+        (command, name) for command, option in _options(main) for name in option.opts
+    }
     assert covered == options
 
 
-def _options(command: click.Command, name: str = "") -> Iterator[tuple[str, click.Option]]:
+def _options(
+    command: click.Command, name: str = ""
+) -> Iterator[tuple[str, click.Option]]:
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             yield name, parameter
@@ -63,7 +69,11 @@ def _options(command: click.Command, name: str = "") -> Iterator[tuple[str, clic
 
 
 def test_pictures_are_of_the_folders_that_were_named(run):
-    found = REPORT("pictures")(run, ["report", "--work", "work", "--reference", "mine=other"])
+    found = REPORT("pictures")(
+        run, ["report", "--work", "work", "--reference", "mine=other"]
+    )
     name = releasing.media_id(1)
     assert set(found) == {"twigma", "mine"}
-    assert found["twigma"].read(name) == found["mine"].read(name) == releasing.jpeg(name)
+    assert (
+        found["twigma"].read(name) == found["mine"].read(name) == releasing.jpeg(name)
+    )

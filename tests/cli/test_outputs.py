@@ -25,23 +25,63 @@ FOLDERS = {
     "release with a thesis in it": "home/release",
 }
 COMMANDS = {
-    "removals": ["removals", "requests.txt", "--work", "{work}", "--derived", "{folder}"],
+    "removals": [
+        "removals",
+        "requests.txt",
+        "--work",
+        "{work}",
+        "--derived",
+        "{folder}",
+    ],
     "analyze": ["analyze", "{release}", "--work", "{work}", "--out", "{folder}"],
     "report": ["report", "{folder}"],
     "release": ["release", "--work", "{work}", "--out", "{folder}"],
-    "liked": ["liked", "--work", "{work}", "--acknowledge-x-terms", "--quantile", "0", "--out", "{folder}"],
+    "liked": [
+        "liked",
+        "--work",
+        "{work}",
+        "--acknowledge-x-terms",
+        "--quantile",
+        "0",
+        "--out",
+        "{folder}",
+    ],
     "sheets": ["sheets", "{release}", "--out", "{folder}"],
-    "hashtags": ["hashtags", "--work", "{work}", "--seed-hashtag", "aiart", "--out", "{folder}"],
-    "reference": ["reference", "add", "{name}", "v.npy", "--model", "ViT-L-14/openai", "--refs", "{parent}"],
+    "hashtags": [
+        "hashtags",
+        "--work",
+        "{work}",
+        "--seed-hashtag",
+        "aiart",
+        "--out",
+        "{folder}",
+    ],
+    "reference": [
+        "reference",
+        "add",
+        "{name}",
+        "v.npy",
+        "--model",
+        "ViT-L-14/openai",
+        "--refs",
+        "{parent}",
+    ],
 }
-ADDING = {"sheets", "hashtags", "reference"}  # may write new files beside those of others; they say so, or where
+ADDING = {
+    "sheets",
+    "hashtags",
+    "reference",
+}  # may write new files beside those of others; they say so, or where
 
 
 @pytest.fixture
 def place(made, work, tmp_path, monkeypatch):
     """A home with a thesis, an ssh key and a project whose working folder is ours, and folders of strangers."""
     home = tmp_path / "home"
-    elsewhere = {"dataset": "twigma", "files": {"../thesis.tex": {}, "../.ssh/id_ed25519": {}}}
+    elsewhere = {
+        "dataset": "twigma",
+        "files": {"../thesis.tex": {}, "../.ssh/id_ed25519": {}},
+    }
     files = {
         "thesis.tex": "six years", ".ssh/id_ed25519": "secret", "index.html": "my page", "hashtags.csv": "a,b\n1,2\n",
         "candidates.csv": "name\nAda\n", "annotator-1.csv": "name\nAda\n", "results/posts.csv": "mine\n",
@@ -74,13 +114,19 @@ def run(place, command, folder):
         "work": place / "home/project/work", "release": place / "twigma", "folder": place / folder,
         "name": (place / folder).name, "parent": (place / folder).parent,
     }  # fmt: skip
-    return CliRunner().invoke(main, [word.format_map(words) for word in COMMANDS[command]])
+    return CliRunner().invoke(
+        main, [word.format_map(words) for word in COMMANDS[command]]
+    )
 
 
 def files(folder):
     """Every file by its real path, so that a link put in the place of a file shows."""
     found = releasing.contents(folder)
-    links = {path.name: str(path.readlink()) for path in folder.rglob("*") if path.is_symlink()}
+    links = {
+        path.name: str(path.readlink())
+        for path in folder.rglob("*")
+        if path.is_symlink()
+    }
     return found | links
 
 
@@ -104,18 +150,25 @@ def test_what_is_ours_goes_and_a_link_to_it_is_followed_first(place):
     (place / "out").symlink_to(place / "twigma")
     done = run(place, "removals", "out")
     assert done.exit_code == 0, done.output
-    assert not (place / "twigma").exists() and f"deleted: {place / 'twigma'}" in done.output
+    assert (
+        not (place / "twigma").exists()
+        and f"deleted: {place / 'twigma'}" in done.output
+    )
     receipts = list((place / "home/project/work/receipts").iterdir())
     assert json.loads(receipts[0].read_text())["deleted"] == [str(place / "twigma")]
 
 
-def test_a_folder_that_cannot_be_deleted_ends_with_a_receipt_and_code_1(place, monkeypatch):
+def test_a_folder_that_cannot_be_deleted_ends_with_a_receipt_and_code_1(
+    place, monkeypatch
+):
     from twigma.core.safety import owned_folders
 
     def refuse(made):
         raise PermissionError(13, "Permission denied", str(made.folder))
 
-    monkeypatch.setattr(owned_folders, "delete", refuse)  # root may delete anything: the refusal is the system's
+    monkeypatch.setattr(
+        owned_folders, "delete", refuse
+    )  # root may delete anything: the refusal is the system's
     done = run(place, "removals", "twigma")
     assert done.exit_code == 1
     assert f"{place / 'twigma'} cannot be deleted (Permission denied)" in done.stderr
@@ -164,6 +217,8 @@ def test_a_set_with_a_file_of_yours_is_not_replaced(place):
     liked(place / "home/project/work", out, **options)
     (out / "train/notes.txt").write_text("mine")
     before = files(out)
-    with pytest.raises(ValueError, match=r"holds 'train/notes\.txt', which is not part of the set"):
+    with pytest.raises(
+        ValueError, match=r"holds 'train/notes\.txt', which is not part of the set"
+    ):
         liked(place / "home/project/work", out, **options | {"seed": 1})
     assert files(out) == before

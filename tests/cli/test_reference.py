@@ -24,16 +24,34 @@ def test_the_list_has_use_origin_licence_and_size_of_every_known_set(run):
 
 def test_what_was_added_is_said_and_listed(run, tmp_path):
     np.save("v.npy", np.eye(4, dtype=np.float32))
-    done = run("add", "theirs", "v.npy", "--model", "ViT-L-14/openai", "--licence", "CC0 1.0", "--role", "paintings")
+    done = run(
+        "add",
+        "theirs",
+        "v.npy",
+        "--model",
+        "ViT-L-14/openai",
+        "--licence",
+        "CC0 1.0",
+        "--role",
+        "paintings",
+    )
     assert done.exit_code == 0, done.output
     assert "4  embeddings" in done.output
     assert "from v.npy; licence: CC0 1.0; model: ViT-L-14/openai" in done.output
     assert "next: twigma analyze --reference theirs" in done.output
-    assert "nothing to do" in run("add", "theirs", "v.npy", "--model", "ViT-L-14/openai").output
-    assert "refs/theirs: embeddings from v.npy; CC0 1.0; ViT-L-14/openai" in run("list").output
+    assert (
+        "nothing to do"
+        in run("add", "theirs", "v.npy", "--model", "ViT-L-14/openai").output
+    )
+    assert (
+        "refs/theirs: embeddings from v.npy; CC0 1.0; ViT-L-14/openai"
+        in run("list").output
+    )
 
 
 def test_a_working_folder_is_not_taken_for_a_set(run, here):
-    done = CliRunner().invoke(main, ["reference", "add", "work", "x.npy", "--refs", "."])
+    done = CliRunner().invoke(
+        main, ["reference", "add", "work", "x.npy", "--refs", "."]
+    )
     assert done.exit_code == 1
     assert "did not make: use another name" in done.stderr

@@ -28,7 +28,15 @@ def images(*names, **values):
 def test_the_published_columns_are_the_first_twelve():
     assert len(columns.PUBLISHED) == 12 and columns.METADATA[:12] == columns.PUBLISHED
     assert columns.PUBLISHED[:3] == ("id", "image_name", "created_at")
-    private = {"author_id", "text", "image", "url", "hashtags", "follower_count", "embedding"}
+    private = {
+        "author_id",
+        "text",
+        "image",
+        "url",
+        "hashtags",
+        "follower_count",
+        "embedding",
+    }
     assert not private & set(columns.METADATA)
 
 
@@ -44,7 +52,10 @@ def test_features_schema_and_table_agree():
 def test_require_names_what_is_wrong():
     table = pa.table({"image_name": ["1"], "width": pa.array([1], pa.int64())})
     columns.require(table, ["image_name"], "here")
-    with pytest.raises(ValueError, match=r"here: expected columns \['id'\], found \['image_name', 'width'\]"):
+    with pytest.raises(
+        ValueError,
+        match=r"here: expected columns \['id'\], found \['image_name', 'width'\]",
+    ):
         columns.require(table, ["image_name", "id"], "here")
     with pytest.raises(ValueError, match="'width' is declared int32, found int64"):
         columns.require(table, ["width"], "here")
@@ -65,18 +76,27 @@ def a_stage(result):
 
 def test_a_stage_adds_what_it_declares():
     added = a_stage(lambda t: columns.add(t, width=[1, 2]))(images("a", "b"))
-    assert added["width"].to_pylist() == [1, 2] and added.schema.field("width").type == pa.int32()
+    assert (
+        added["width"].to_pylist() == [1, 2]
+        and added.schema.field("width").type == pa.int32()
+    )
 
 
 @pytest.mark.parametrize(
     ("result", "message"),
     [
         (lambda t: t, r"on exit: expected columns \['width'\]"),
-        (lambda t: columns.add(t, width=[1, 2], height=[1, 2]), r"adds \['width'\], but it added \['height'\]"),
+        (
+            lambda t: columns.add(t, width=[1, 2], height=[1, 2]),
+            r"adds \['width'\], but it added \['height'\]",
+        ),
         (lambda t: images("a", "b", width=[1, 2]).drop(["image_name"]), "lost"),
         (lambda t: columns.add(t, width=[1, 2]).slice(1), "2 rows in, 1 out"),
         (lambda t: columns.add(t, width=[1, 2]).take([1, 0]), "keep rows and order"),
-        (lambda t: t.append_column("width", pa.array([1.0, 2.0])), "declared int32, found double"),
+        (
+            lambda t: t.append_column("width", pa.array([1.0, 2.0])),
+            "declared int32, found double",
+        ),
     ],
 )
 def test_a_stage_that_breaks_its_contract_is_named(result, message):
@@ -86,14 +106,19 @@ def test_a_stage_that_breaks_its_contract_is_named(result, message):
 
 
 def test_a_stage_without_its_input_is_named():
-    with pytest.raises(ValueError, match=r"stage 'treat', on entry: expected columns \['image_name'\]"):
+    with pytest.raises(
+        ValueError, match=r"stage 'treat', on entry: expected columns \['image_name'\]"
+    ):
         a_stage(lambda t: t)(pa.table({"id": ["1"]}))
 
 
 def test_add_casts_and_replaces_in_place():
     table = images("a", "b", width=[1, 2])
     again = columns.add(table, width=pa.array([3, None], pa.int64()))
-    assert again.column_names == table.column_names and again["width"].to_pylist() == [3, None]
+    assert again.column_names == table.column_names and again["width"].to_pylist() == [
+        3,
+        None,
+    ]
     with pytest.raises(pa.ArrowInvalid):
         columns.add(table, width=pa.array([2**40, 1]))
     with pytest.raises(KeyError):
@@ -139,7 +164,14 @@ def test_a_damaged_part_is_made_again(tmp_path):
 def test_what_a_killed_writer_left_is_put_away_and_what_another_writes_is_not(tmp_path):
     path = tmp_path / "a[1].json"
     code = "import os, sys, pathlib; from twigma import columns\nwith columns.atomic(pathlib.Path(sys.argv[1])) as p:\n"
-    done = subprocess.run([sys.executable, "-c", code + " p.write_text('half'); os.kill(os.getpid(), 9)", str(path)])
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            code + " p.write_text('half'); os.kill(os.getpid(), 9)",
+            str(path),
+        ]
+    )
     assert done.returncode == -9 and len(list(tmp_path.iterdir())) == 1
     of_a_living_one = tmp_path / f".a[1].json.{os.getppid()}.partial"
     of_a_living_one.write_text("half")
@@ -158,9 +190,13 @@ def test_a_damaged_table_is_named(tmp_path):
         try:
             found = read_parquet(path)
             columns.require(found, ["image_name"], str(path))
-            assert found["image_name"].to_pylist() == list(map(str, range(9000, 9100))), at
+            assert found["image_name"].to_pylist() == list(
+                map(str, range(9000, 9100))
+            ), at
         except ValueError as error:  # pages have checksums; the names of columns do not, but are asked for
-            assert "images.parquet is damaged" in str(error) or "expected columns" in str(error)
+            assert "images.parquet is damaged" in str(
+                error
+            ) or "expected columns" in str(error)
     with pytest.raises(FileNotFoundError):
         read_parquet(tmp_path / "none.parquet")
 
@@ -172,7 +208,10 @@ def test_equal_parts_are_equal_bytes(tmp_path):
 
 
 def test_missing_tables_say_which_command_makes_them(tmp_path):
-    with pytest.raises(FileNotFoundError, match="`twigma rehydrate` makes one from post ids, `twigma add`"):
+    with pytest.raises(
+        FileNotFoundError,
+        match="`twigma rehydrate` makes one from post ids, `twigma add`",
+    ):
         Workspace(tmp_path).table()
     write_parquet(tmp_path / "images.parquet", images("1"))
     with pytest.raises(FileNotFoundError, match="run `twigma embed`"):
@@ -183,12 +222,20 @@ def test_missing_tables_say_which_command_makes_them(tmp_path):
 
 
 def test_stages_are_joined_by_their_key(tmp_path):
-    rows = images("30", "10", "10", "20", id=["1", NINETEEN, "1490000000000000000", None])
+    rows = images(
+        "30", "10", "10", "20", id=["1", NINETEEN, "1490000000000000000", None]
+    )
     write_parquet(tmp_path / "images.parquet", rows)
     folder = tmp_path / "columns"
     write_part(folder / "embed/0.arrow", images("10", width=[1]), {"part": 0})
     write_part(folder / "embed/1.arrow", images("40", "30", width=[4, 3]), {"part": 1})
-    by_row = images("10", "20", "10", id=["1490000000000000000", None, NINETEEN], duplicate_of=["x", "y", None])
+    by_row = images(
+        "10",
+        "20",
+        "10",
+        id=["1490000000000000000", None, NINETEEN],
+        duplicate_of=["x", "y", None],
+    )
     write_part(folder / "dedupe/part.arrow", by_row, {})
     table = Workspace(tmp_path).table("embed", "dedupe")
     assert table["width"].to_pylist() == [3, 1, 1, None]
@@ -199,10 +246,17 @@ def test_stages_are_joined_by_their_key(tmp_path):
 def test_images_without_a_post_are_told_apart():
     table = images("1", "2", "3", id=[None, None, None])
     part = images("3", "1", id=[None, None], duplicate_reason=["near", None])
-    assert columns.join(table, part)["duplicate_reason"].to_pylist() == [None, None, "near"]
+    assert columns.join(table, part)["duplicate_reason"].to_pylist() == [
+        None,
+        None,
+        "near",
+    ]
 
 
-@given(st.lists(st.integers(0, 30), max_size=30), st.lists(st.integers(0, 30), unique=True, max_size=30))
+@given(
+    st.lists(st.integers(0, 30), max_size=30),
+    st.lists(st.integers(0, 30), unique=True, max_size=30),
+)
 def test_a_join_is_a_dictionary_look_up(left, right):
     part = images(*map(str, right), width=right)
     found = columns.join(images(*map(str, left)), part)["width"].to_pylist()
@@ -212,7 +266,12 @@ def test_a_join_is_a_dictionary_look_up(left, right):
 @given(st.lists(st.from_regex(r"[0-9]{1,20}", fullmatch=True) | st.none(), max_size=60))
 def test_ids_go_through_parquet_and_arrow_unchanged(tmp_path_factory, ids):
     folder = tmp_path_factory.mktemp("ids")
-    table = columns.add(pa.table({"image_name": pa.array([str(i) for i in range(len(ids))], pa.string())}), id=ids)
+    table = columns.add(
+        pa.table(
+            {"image_name": pa.array([str(i) for i in range(len(ids))], pa.string())}
+        ),
+        id=ids,
+    )
     write_parquet(folder / "a.parquet", table)
     write_part(folder / "a.arrow", table, {})
     assert pq.read_table(folder / "a.parquet")["id"].to_pylist() == ids
@@ -220,10 +279,18 @@ def test_ids_go_through_parquet_and_arrow_unchanged(tmp_path_factory, ids):
 
 
 def test_embeddings_are_memory_mapped_and_bit_equal(tmp_path):
-    vectors = np.random.default_rng(0).normal(size=(50, columns.EMBEDDING_DIM)).astype(np.float16)
-    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), columns.EMBEDDING_DIM)
+    vectors = (
+        np.random.default_rng(0)
+        .normal(size=(50, columns.EMBEDDING_DIM))
+        .astype(np.float16)
+    )
+    column = pa.FixedSizeListArray.from_arrays(
+        pa.array(vectors.ravel()), columns.EMBEDDING_DIM
+    )
     write_part(tmp_path / "a.arrow", images(*map(str, range(50)), embedding=column), {})
     before = pa.total_allocated_bytes()
     table = read_part(tmp_path / "a.arrow")
     assert pa.total_allocated_bytes() - before < vectors.nbytes / 10
-    assert (table["embedding"].chunk(0).flatten().to_numpy().reshape(50, -1) == vectors).all()
+    assert (
+        table["embedding"].chunk(0).flatten().to_numpy().reshape(50, -1) == vectors
+    ).all()

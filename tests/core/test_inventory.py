@@ -36,34 +36,74 @@ from twigma.rehydrate.sources.archives.import_archives import import_archives
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
 
-TEXT, AUTHOR = "a very private castle", "55512345678"  # of the one post that this author has
+TEXT, AUTHOR = (
+    "a very private castle",
+    "55512345678",
+)  # of the one post that this author has
 DERIVED = ("twigma", "report", "sheets", "hashtags")
 
 
 def post(n: int, text: str, author: str) -> dict[str, Any]:
     """A post with a photo, and beside it its author and media, in the shape of API v2."""
-    image, name = 1565745318061842432 + n * 4_194_304_011, f"3_{1565745318061842432 + n * 4_194_304_011}"
+    image, name = (
+        1565745318061842432 + n * 4_194_304_011,
+        f"3_{1565745318061842432 + n * 4_194_304_011}",
+    )
     spelt = base64.urlsafe_b64encode(image.to_bytes(8, "big")).decode()[:11]
     number = str(1561783901234567001 + n)
-    counts = dict.fromkeys(("like_count", "quote_count", "reply_count", "retweet_count"), n)
-    found = {"id": number, "text": text, "created_at": f"2022-08-22T18:14:{n:02}.000Z", "author_id": author}
-    found |= {"possibly_sensitive": False, "public_metrics": counts, "attachments": {"media_keys": [name]}}
+    counts = dict.fromkeys(
+        ("like_count", "quote_count", "reply_count", "retweet_count"), n
+    )
+    found = {
+        "id": number,
+        "text": text,
+        "created_at": f"2022-08-22T18:14:{n:02}.000Z",
+        "author_id": author,
+    }
+    found |= {
+        "possibly_sensitive": False,
+        "public_metrics": counts,
+        "attachments": {"media_keys": [name]},
+    }
     url = f"https://pbs.twimg.com/media/{spelt}AbCd.jpg"
     media = {"media_key": name, "type": "photo", "width": 40, "height": 30, "url": url}
-    user = {"id": author, "username": f"painter{author}", "public_metrics": {"followers_count": 7}}
-    return {"post": found | {"edit_history_tweet_ids": [number], "lang": "en"}, "media": media, "user": user}
+    user = {
+        "id": author,
+        "username": f"painter{author}",
+        "public_metrics": {"followers_count": 7},
+    }
+    return {
+        "post": found | {"edit_history_tweet_ids": [number], "lang": "en"},
+        "media": media,
+        "user": user,
+    }
 
 
 def archive(folder: Path) -> tuple[Path, str]:
     """An archive of posts with a hashtag of their own, and damaged lines of the one to remove; that one's id."""
-    posts = [post(n, f"{TEXT if n == 3 else n} #AIart #newart", AUTHOR if n == 3 else "44196000") for n in range(8)]
+    posts = [
+        post(
+            n,
+            f"{TEXT if n == 3 else n} #AIart #newart",
+            AUTHOR if n == 3 else "44196000",
+        )
+        for n in range(8)
+    ]
     gone = posts[3]["post"]
-    page = {"data": [one["post"] for one in posts], "__twarc": {"retrieved_at": "2023-03-15T15:53:19+00:00"}}
-    page["includes"] = {"media": [one["media"] for one in posts], "users": [posts[0]["user"], posts[3]["user"]]}
+    page = {
+        "data": [one["post"] for one in posts],
+        "__twarc": {"retrieved_at": "2023-03-15T15:53:19+00:00"},
+    }
+    page["includes"] = {
+        "media": [one["media"] for one in posts],
+        "users": [posts[0]["user"], posts[3]["user"]],
+    }
     line = json.dumps({"id": gone["id"], "text": TEXT, "author_id": AUTHOR})
     cut = line[line.index('"text"') : -1]
     path = folder / "a.jsonl.gz"
-    path.write_bytes(gzip.compress("\n".join([json.dumps(page), line[:-1], cut, ""]).encode()))
+    path.write_bytes(
+        gzip.compress("\n".join([json.dumps(page), line[:-1], cut, ""]).encode())
+    )
     return path, gone["id"]
 
 
@@ -73,16 +113,25 @@ def populated(tiny_world, tmp_path_factory):
     out = tmp_path_factory.mktemp("populated")
     work = out / "work"
     ids = pq.read_table(tiny_world / "posts.parquet")["id"].to_pylist()
-    clip, blip = staging.tiny_clip(out / "models/clip"), staging.tiny_blip(out / "models/blip")
+    clip, blip = (
+        staging.tiny_clip(out / "models/clip"),
+        staging.tiny_blip(out / "models/blip"),
+    )
     record(work, draw(ids, [""] * len(ids)))
     file, removed = archive(out)
     import_archives(work, [file])
     with Platform(tiny_world, slow_seconds=0.1) as platform:
-        with XClient(platform.api_url, "loopback", search_pace=0, sleep=lambda _: None) as x:
+        with XClient(
+            platform.api_url, "loopback", search_pace=0, sleep=lambda _: None
+        ) as x:
             lookup(work, [*ids, removed], x, followers=True)
         fetch(work, image_base_url=platform.image_url, processes=1, rows_per_shard=20)
     file.unlink()  # the user's own
-    write_quarantine(work, [BadLine(1, f"{removed}x", "not a number of 1 to 20 digits")], Path("list.csv"))
+    write_quarantine(
+        work,
+        [BadLine(1, f"{removed}x", "not a number of 1 to 20 digits")],
+        Path("list.csv"),
+    )
     embed_shards(work, str(clip))
     caption_shards(work, str(blip))
     dedupe(work)
@@ -102,10 +151,22 @@ def test_every_file_of_a_working_folder_is_in_the_inventory(populated):
     out, _ = populated
     assert list(inventory.unlisted(out / "work")) == []
     found = {
-        inventory.holding_of(path.relative_to(out / "work")) for path in (out / "work").rglob("*") if path.is_file()
+        inventory.holding_of(path.relative_to(out / "work"))
+        for path in (out / "work").rglob("*")
+        if path.is_file()
     }
     ways = {holding.removal for holding in found}
-    assert ways >= {"pages", "deleted", "rows", "plan", "cells", "lines", "hashtag sheet", "shards", "parts"}
+    assert ways >= {
+        "pages",
+        "deleted",
+        "rows",
+        "plan",
+        "cells",
+        "lines",
+        "hashtag sheet",
+        "shards",
+        "parts",
+    }
 
 
 def test_nothing_of_a_removed_post_is_left_anywhere(populated):
@@ -117,7 +178,9 @@ def test_nothing_of_a_removed_post_is_left_anywhere(populated):
     gone = {removed, image, shown}
     before = everything(out)
     assert before.count(TEXT) > 5 and before.count(AUTHOR) > 3
-    (work / f".images.parquet.{2**22 + 1}.partial").write_text(f"{removed} {AUTHOR} {TEXT}")
+    (work / f".images.parquet.{2**22 + 1}.partial").write_text(
+        f"{removed} {AUTHOR} {TEXT}"
+    )
     (work / "ledger.sqlite.mine").write_text("my own copy")
     (work / "notes.txt").write_text(f"asked about {removed}")
     receipt = removals(work, [removed, shown], [out / name for name in DERIVED])
@@ -127,7 +190,9 @@ def test_nothing_of_a_removed_post_is_left_anywhere(populated):
     after = everything(out)
     assert gone & set(re.findall(r"[0-9]{6,20}", after)) == set()
     assert TEXT not in after and AUTHOR not in after
-    assert (out / "sheets/annotator-1.csv").exists() and (out / "hashtags/hashtags.csv").exists()
+    assert (out / "sheets/annotator-1.csv").exists() and (
+        out / "hashtags/hashtags.csv"
+    ).exists()
     assert len(pd.read_csv(work / "hashtags/hashtags.csv")) == 7
 
 
@@ -135,7 +200,10 @@ def test_a_packed_tar_goes_when_its_shard_is_written_again(tmp_path):
     from twigma.builder.references.folder import add_images, pack
 
     work = tmp_path / "refs"
-    rows = [(f"picture{n}", staging.encode(staging.pixels(n)), {"prompt": f"p{n}"}) for n in range(3)]
+    rows = [
+        (f"picture{n}", staging.encode(staging.pixels(n)), {"prompt": f"p{n}"})
+        for n in range(3)
+    ]
     tar, _ = pack(work, "part", rows)
     add_images(work, "refs", [tar], "prompt")
     (name, *others) = pq.read_table(work / "images.parquet")["image_name"].to_pylist()
@@ -148,7 +216,16 @@ def test_a_packed_tar_goes_when_its_shard_is_written_again(tmp_path):
 
 def test_a_liked_set_goes_too(tmp_path):
     work = releasing.make_work(tmp_path / "work")
-    liked(work, tmp_path / "liked", quantile=0.0, nsfw_threshold=1.0, acknowledge_x_terms=True)
+    liked(
+        work,
+        tmp_path / "liked",
+        quantile=0.0,
+        nsfw_threshold=1.0,
+        acknowledge_x_terms=True,
+    )
     names = {path.stem for path in (tmp_path / "liked/train").rglob("*.jpg")}
     receipt = removals(work, [min(names)], [tmp_path / "liked"])
-    assert receipt.deleted[0] == str(tmp_path / "liked") and not (tmp_path / "liked").exists()
+    assert (
+        receipt.deleted[0] == str(tmp_path / "liked")
+        and not (tmp_path / "liked").exists()
+    )

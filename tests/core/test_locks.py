@@ -7,13 +7,20 @@ import pytest
 from twigma.core.workspace import Workspace
 
 
-def test_the_second_run_is_refused_until_the_first_is_over_or_killed(tmp_path: Path) -> None:
-    work, refused = tmp_path / "work", pytest.raises(RuntimeError, match="another run is at work")
+def test_the_second_run_is_refused_until_the_first_is_over_or_killed(
+    tmp_path: Path,
+) -> None:
+    work, refused = (
+        tmp_path / "work",
+        pytest.raises(RuntimeError, match="another run is at work"),
+    )
     with Workspace(work).lock_run(), refused, Workspace(work).lock_run():
         pass
     code = "import sys, time, pathlib; from twigma.core.workspace import Workspace\n"
     code += "with Workspace(pathlib.Path(sys.argv[1])).lock_run(): print('held', flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", code, work], stdout=subprocess.PIPE, text=True) as first:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, work], stdout=subprocess.PIPE, text=True
+    ) as first:
         assert first.stdout is not None and first.stdout.readline() == "held\n"
         with pytest.raises(RuntimeError), Workspace(work).lock_run():
             pass
@@ -24,11 +31,21 @@ def test_the_second_run_is_refused_until_the_first_is_over_or_killed(tmp_path: P
 
 def test_a_refused_command_has_written_nothing(tmp_path: Path) -> None:
     (tmp_path / "ids.csv").write_text("id\n1\n")
-    command = ["rehydrate", "--work", str(tmp_path / "work"), "--ids", str(tmp_path / "ids.csv")]
-    code = "import sys; from twigma.cli import main; sys.argv[0] = 'twigma'\ntry: main()\n"
+    command = [
+        "rehydrate",
+        "--work",
+        str(tmp_path / "work"),
+        "--ids",
+        str(tmp_path / "ids.csv"),
+    ]
+    code = (
+        "import sys; from twigma.cli import main; sys.argv[0] = 'twigma'\ntry: main()\n"
+    )
     code += "finally: print(sorted({'pyarrow', 'pandas', 'httpx', 'aiohttp'} & set(sys.modules)))"
     with Workspace(tmp_path / "work").lock_run():
-        done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *command], capture_output=True, text=True
+        )
     assert done.returncode == 1 and "another run is at work" in done.stderr
     assert done.stdout == "[]\n"
     assert [path.name for path in (tmp_path / "work").iterdir()] == [".rehydrate.lock"]

@@ -17,7 +17,9 @@ from twigma.builder.removals.removals import removals
 from twigma.core import columns
 from twigma.core.files import write_parquet
 
-IN_FORKS = pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+IN_FORKS = pytest.mark.filterwarnings(
+    "ignore:This process.*is multi-threaded:DeprecationWarning"
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +28,25 @@ def five(tmp_path_factory):
     folder = tmp_path_factory.mktemp("five")
     releasing.make_work(folder / "work", posts=60)
     table = pq.read_table(folder / "work/images.parquet")
-    authors = [str(i) for i in range(len(table))]  # one each, so that no split takes all
+    authors = [
+        str(i) for i in range(len(table))
+    ]  # one each, so that no split takes all
     write_parquet(folder / "work/images.parquet", columns.add(table, author_id=authors))
     for path in (folder / "work/shards").iterdir():
         path.unlink()
-    media = [releasing.media_id(i) for i in range(61) if i != 11]  # post 11 repeats image 3
+    media = [
+        releasing.media_id(i) for i in range(61) if i != 11
+    ]  # post 11 repeats image 3
     for number in range(5):
         releasing.write_shard(folder / "work", f"{number:05d}", media[number::5])
     release(folder / "work", folder / "twigma")
-    liked(folder / "work", folder / "liked", quantile=0.0, nsfw_threshold=1.0, acknowledge_x_terms=True)
+    liked(
+        folder / "work",
+        folder / "liked",
+        quantile=0.0,
+        nsfw_threshold=1.0,
+        acknowledge_x_terms=True,
+    )
     return folder
 
 
@@ -60,7 +72,10 @@ def stored(work):
     found = {}
     for path in (work / "shards").glob("*.tar"):
         with tarfile.open(path) as tar:
-            found |= {member.name.removesuffix(".jpg"): tar.extractfile(member).read() for member in tar}
+            found |= {
+                member.name.removesuffix(".jpg"): tar.extractfile(member).read()
+                for member in tar
+            }
     return found
 
 
@@ -82,11 +97,20 @@ def test_images_of_some_rows_and_columns_of_a_release_elsewhere(here):
     (here / "twigma").rename(here / "elsewhere")
     where = {"shards": "mine", "data_dir": "elsewhere"}
     rows = load(**where, columns=["like_count"], filters=[("like_count", ">=", 200)])
-    assert rows.column_names == ["image", "image_name", "like_count"] and min(rows["like_count"]) >= 200
+    assert (
+        rows.column_names == ["image", "image_name", "like_count"]
+        and min(rows["like_count"]) >= 200
+    )
     assert rows[0]["image"].size == (24, 16)
     stream = load(**where, streaming=True)
-    assert stream.num_shards == stream.reshard().num_shards == 2 and len(list(stream.reshard())) == 26
-    assert len(list(load("embeddings", data_dir="elsewhere", streaming=True).reshard())) == 26
+    assert (
+        stream.num_shards == stream.reshard().num_shards == 2
+        and len(list(stream.reshard())) == 26
+    )
+    assert (
+        len(list(load("embeddings", data_dir="elsewhere", streaming=True).reshard()))
+        == 26
+    )
 
 
 def test_a_damaged_tar_is_refused(here):
@@ -107,11 +131,17 @@ def test_images_removed_since_are_in_no_cache(here):
     name = names(load())[3]
     assert name in names(load())
     removals(here / "work", [name])
-    assert name not in names(load()) and len(load()) == len(list(load(streaming=True))) == 25
+    assert (
+        name not in names(load())
+        and len(load()) == len(list(load(streaming=True))) == 25
+    )
 
 
 def test_a_configuration_that_there_is_not_is_named(there):
-    with pytest.raises(ValueError, match=r"no configuration 'image': expected one of metadata, .*, liked"):
+    with pytest.raises(
+        ValueError,
+        match=r"no configuration 'image': expected one of metadata, .*, liked",
+    ):
         load("image")
 
 
@@ -125,13 +155,20 @@ def test_a_stream_has_the_order_of_the_rows_and_can_be_shuffled(there):
     assert shuffled != rows and sorted(shuffled) == sorted(rows)
     tables = list(stream.with_format("arrow").iter(16))
     assert [len(table) for table in tables] == [16, 16, 16, 8]
-    assert [name for table in tables for name in table["image_name"].to_pylist()] == rows
+    assert [
+        name for table in tables for name in table["image_name"].to_pylist()
+    ] == rows
 
 
-@pytest.mark.parametrize(("name", "stop"), [("images", 1), ("images", 13), ("images", 30), ("liked", 13)])
+@pytest.mark.parametrize(
+    ("name", "stop"), [("images", 1), ("images", 13), ("images", 30), ("liked", 13)]
+)
 def test_a_stream_goes_on_where_it_was(there, name, stop):
     """In the middle of a shard and in another; shuffled by shards, so that no buffer is lost."""
-    for make in (lambda: load(name, streaming=True), lambda: load(name, streaming=True).shuffle(3, buffer_size=1)):
+    for make in (
+        lambda: load(name, streaming=True),
+        lambda: load(name, streaming=True).shuffle(3, buffer_size=1),
+    ):
         whole, stream = names(make()), make()
         rows = iter(stream)
         before = [next(rows)["image_name"] for _ in range(stop)]
@@ -145,7 +182,11 @@ def test_a_stream_of_tables_goes_on_where_it_was(there):
     tables = stream.iter(16)
     before = [next(tables) for _ in range(2)]
     again.load_state_dict(stream.state_dict())
-    found = [name for table in [*before, *again.iter(16)] for name in table["image_name"].to_pylist()]
+    found = [
+        name
+        for table in [*before, *again.iter(16)]
+        for name in table["image_name"].to_pylist()
+    ]
     assert found == names(load())
 
 
@@ -154,8 +195,14 @@ def test_a_stream_of_tables_goes_on_where_it_was(there):
 def test_the_workers_of_a_data_loader_share_the_rows(there, name):
     rows = names(load(name))
     stream = load(name, streaming=True).shuffle(seed=0, buffer_size=4)
-    assert sorted(names(DataLoader(stream, batch_size=None, num_workers=2))) == sorted(rows)
-    batches = DataLoader(load(name).select_columns(["image", "image_name"]).with_format("torch"), 4, num_workers=2)
+    assert sorted(names(DataLoader(stream, batch_size=None, num_workers=2))) == sorted(
+        rows
+    )
+    batches = DataLoader(
+        load(name).select_columns(["image", "image_name"]).with_format("torch"),
+        4,
+        num_workers=2,
+    )
     found = list(batches)
     assert [each for batch in found for each in batch["image_name"]] == rows
     assert found[0]["image"].shape == (4, 3, 16, 24)
@@ -163,7 +210,10 @@ def test_the_workers_of_a_data_loader_share_the_rows(there, name):
 
 def test_a_process_is_not_sent_the_metadata(there):
     builder = datasets.load_dataset_builder("twigma", "images")
-    assert len(list(builder.as_streaming_dataset("train"))) == 56 and builder._rows is not None
+    assert (
+        len(list(builder.as_streaming_dataset("train"))) == 56
+        and builder._rows is not None
+    )
     sent = pickle.loads(pickle.dumps(builder))
     assert sent._rows is None and len(list(sent.as_streaming_dataset("train"))) == 56
 
@@ -179,16 +229,26 @@ def test_metadata_rows_take_their_images_from_the_tars_and_nothing_is_copied(the
     def with_image(batch):
         return batch | {"image": [images[name] for name in batch["image_name"]]}
 
-    rows = load("metadata").filter(lambda name: name in images, input_columns="image_name").with_transform(with_image)
+    rows = (
+        load("metadata")
+        .filter(lambda name: name in images, input_columns="image_name")
+        .with_transform(with_image)
+    )
     found = list(DataLoader(rows, batch_size=None, shuffle=True, num_workers=2))
-    assert sorted(names(found)) == sorted(load("metadata")["image_name"][:]) and found[0]["image"].size == (24, 16)
+    assert sorted(names(found)) == sorted(load("metadata")["image_name"][:]) and found[
+        0
+    ]["image"].size == (24, 16)
 
 
 # ------------------------------------------------------------------ liked
 
 
 def test_liked_images_have_the_splits_of_their_set(there):
-    counts = {split: count for split, count in twigma.read_liked("liked")["splits"].items() if count}
+    counts = {
+        split: count
+        for split, count in twigma.read_liked("liked")["splits"].items()
+        if count
+    }
     rows = datasets.load_dataset("twigma", "liked")
     assert {split: len(rows[split]) for split in rows} == counts and len(counts) > 1
     assert rows["train"].column_names == ["image", "text", "image_name", "like_count"]
@@ -200,5 +260,7 @@ def test_a_liked_set_that_lost_a_picture_is_refused(there, tmp_path):
     copy = shutil.copytree(there / "liked", tmp_path / "liked")
     lost = next((copy / "train").rglob("*.jpg"))
     lost.unlink()
-    with pytest.raises(ValueError, match=rf"is not whole: .*{lost.name} is missing; .*`twigma liked`"):
+    with pytest.raises(
+        ValueError, match=rf"is not whole: .*{lost.name} is missing; .*`twigma liked`"
+    ):
         load("liked", liked=str(copy))

@@ -35,7 +35,18 @@ def published(ids=None, rows=80):
         counts = ["" if i % 3 == 0 else f"{i}.0", "0", "1"]
         caption = f'"a painting, with ""quotes""\nand {i}"'
         rest = [caption, str(i % 10 + 1), str(i % 2 == 0), "0.25", "1.5", "nan"]
-        lines.append(",".join([str(i), post, str(post)[::-1], f"2022-01-0{i % 9 + 1} 10:00:00+00:00", *counts, *rest]))
+        lines.append(
+            ",".join(
+                [
+                    str(i),
+                    post,
+                    str(post)[::-1],
+                    f"2022-01-0{i % 9 + 1} 10:00:00+00:00",
+                    *counts,
+                    *rest,
+                ]
+            )
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -49,24 +60,45 @@ def server(here, monkeypatch):
 
     class Zenodo(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            first = int(self.headers.get("Range", "bytes=0-")[6:-1]) if self.server.ranges else 0
+            first = (
+                int(self.headers.get("Range", "bytes=0-")[6:-1])
+                if self.server.ranges
+                else 0
+            )
             self.server.log.append((self.path, first))
-            version, _, name = self.path.removeprefix("/api/records/").partition("/files/")
+            version, _, name = self.path.removeprefix("/api/records/").partition(
+                "/files/"
+            )
             files = self.server.files.get(version)
             if files is None or (name and name not in files):
                 self.send_error(404)
                 return
-            body = files[name][0] if name else json.dumps({"files": [entry(version, *each) for each in files.items()]})
+            body = (
+                files[name][0]
+                if name
+                else json.dumps(
+                    {"files": [entry(version, *each) for each in files.items()]}
+                )
+            )
             self.send_response(206 if first else 200)
             self.end_headers()
-            self.wfile.write(body[first:][: self.server.cut] if isinstance(body, bytes) else body.encode())
+            self.wfile.write(
+                body[first:][: self.server.cut]
+                if isinstance(body, bytes)
+                else body.encode()
+            )
 
         def log_message(self, *_):
             pass
 
     def entry(version, name, content):
         url = f"http://127.0.0.1:{host.server_port}/api/records/{version}/files/{name}"
-        return {"key": name, "size": len(content[0]), "checksum": f"md5:{content[1]}", "links": {"self": url}}
+        return {
+            "key": name,
+            "size": len(content[0]),
+            "checksum": f"md5:{content[1]}",
+            "links": {"self": url},
+        }
 
     host = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Zenodo)
     host.files, host.log, host.cut, host.ranges = {}, [], None, True
@@ -81,7 +113,10 @@ def server(here, monkeypatch):
 
 def offer(server, name, data, version="8031785", md5=None):
     data = data.encode() if isinstance(data, str) else data
-    server.files.setdefault(version, {})[name] = (data, md5 or hashlib.md5(data).hexdigest())
+    server.files.setdefault(version, {})[name] = (
+        data,
+        md5 or hashlib.md5(data).hexdigest(),
+    )
 
 
 def packed(text, suffix):
@@ -100,7 +135,9 @@ def packed(text, suffix):
 
 
 def zenodo_table():
-    return published_table.conform(published_table._read_csv(io.BytesIO(published().encode())), "here")
+    return published_table.conform(
+        published_table._read_csv(io.BytesIO(published().encode())), "here"
+    )
 
 
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz", "zip", "parquet"])
@@ -110,12 +147,22 @@ def test_the_authors_table_is_the_last_resort(here, server, suffix):
     rows = load()
     assert rows.features == columns.features(columns.PUBLISHED)
     assert rows["id"][:] == [str(releasing.FIRST + 3 * i) for i in range(80)]
-    assert rows["like_count"][:4] == [None, 1, 2, None] and rows["possibly_sensitive"][:2] == [True, False]
-    assert rows[9]["created_at"].isoformat() == "2022-01-01T10:00:00" and rows[1]["UMAP_dim_2"] is None
+    assert rows["like_count"][:4] == [None, 1, 2, None] and rows["possibly_sensitive"][
+        :2
+    ] == [True, False]
+    assert (
+        rows[9]["created_at"].isoformat() == "2022-01-01T10:00:00"
+        and rows[1]["UMAP_dim_2"] is None
+    )
     assert rows[1]["all_captions"] == 'a painting, with "quotes"\nand 1'
     asked = len(server.log)
-    assert len(list(load(streaming=True))) == 80 and len(server.log) == asked  # from the cache
-    assert twigma.load_dataset(split="train")["id"][:] == rows["id"][:] and len(server.log) == asked
+    assert (
+        len(list(load(streaming=True))) == 80 and len(server.log) == asked
+    )  # from the cache
+    assert (
+        twigma.load_dataset(split="train")["id"][:] == rows["id"][:]
+        and len(server.log) == asked
+    )
     with pytest.raises(FileNotFoundError, match="has no embeddings"):
         load("embeddings")
 
@@ -135,14 +182,19 @@ def test_a_file_with_another_md5_is_refused(here, server):
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        ([f"{1.49e18 + 512 * i:.0f}" for i in range(80)], r"80 of 80 ids \(100.0%\) are multiples of 256"),
+        (
+            [f"{1.49e18 + 512 * i:.0f}" for i in range(80)],
+            r"80 of 80 ids \(100.0%\) are multiples of 256",
+        ),
         ([f"149{i:013d}000" for i in range(80)], "are multiples of 1000"),
         (["1.49E+18"] * 80, r"digits, found '1\.49E\+18'"),
         (["1490000000000000001.0"] * 3, "digits, found"),
         (["١٤٩"] * 3, "digits, found"),
     ],
 )
-def test_damaged_ids_are_refused_and_the_latest_version_is_tried(here, server, ids, message):
+def test_damaged_ids_are_refused_and_the_latest_version_is_tried(
+    here, server, ids, message
+):
     offer(server, "twigma.csv", published(ids))
     with pytest.raises(ValueError, match=message):
         load()
@@ -156,17 +208,25 @@ def test_other_values_that_do_not_fit_are_named(here, server):
         load()
     table = zenodo_table()
     with pytest.raises(ValueError, match="expected post ids as text, found int64"):
-        published_table.conform(table.set_column(0, "id", table["id"].cast(pa.int64())), "here")
+        published_table.conform(
+            table.set_column(0, "id", table["id"].cast(pa.int64())), "here"
+        )
 
 
 def test_a_server_that_does_not_answer_is_named(here, server, monkeypatch):
-    with pytest.raises(OSError, match=r"no TWIGMA release here .*404.*`twigma release`"):
+    with pytest.raises(
+        OSError, match=r"no TWIGMA release here .*404.*`twigma release`"
+    ):
         load()
     offer(server, "twigma.p", b"\x80\x04")
-    with pytest.raises(ValueError, match=r"holds no table with the columns .*found \['twigma.p'\]"):
+    with pytest.raises(
+        ValueError, match=r"holds no table with the columns .*found \['twigma.p'\]"
+    ):
         load()
     monkeypatch.setenv("TWIGMA_ZENODO_URL", "file:///etc")
-    with pytest.raises(ValueError, match=r"expected an http\(s\) address, found 'file:"):
+    with pytest.raises(
+        ValueError, match=r"expected an http\(s\) address, found 'file:"
+    ):
         load()
 
 
@@ -175,13 +235,20 @@ def test_a_download_that_breaks_off_goes_on(here, server):
     offer(server, "twigma.csv", text)
     server.cut = 4000
     for found in ("4,000", "8,000"):
-        with pytest.raises(OSError, match=rf"twigma\.csv: the download broke off at {found} of {len(text):,} bytes"):
+        with pytest.raises(
+            OSError,
+            match=rf"twigma\.csv: the download broke off at {found} of {len(text):,} bytes",
+        ):
             published_table.fetch_list()
     server.cut = None
     path = published_table.fetch_list()
-    assert path.read_text() == text and [first for name, first in server.log if "files" in name] == [0, 4000, 8000]
+    assert path.read_text() == text and [
+        first for name, first in server.log if "files" in name
+    ] == [0, 4000, 8000]
     server.log.clear()
-    assert published_table.fetch_list() == path and len(load()) == 80 and not server.log  # all of it from the cache
+    assert (
+        published_table.fetch_list() == path and len(load()) == 80 and not server.log
+    )  # all of it from the cache
 
 
 def test_a_server_that_only_sends_the_whole_is_asked_again(here, server):
@@ -196,10 +263,20 @@ def test_a_server_that_only_sends_the_whole_is_asked_again(here, server):
 
 def test_the_list_of_the_authors_is_a_list_of_ids(here, server):
     """By name in the commands; a published file with rounded ids is passed over for the latest version."""
-    offer(server, "twigma.csv", published([f"{1.49e18 + 512 * i:.0f}" for i in range(80)]))
+    offer(
+        server, "twigma.csv", published([f"{1.49e18 + 512 * i:.0f}" for i in range(80)])
+    )
     said = CliRunner().invoke(main, ["ids", "zenodo"])
-    assert said.exit_code == 1 and "80 of 80 ids (100.0%) are multiples of 256" in said.stderr
-    offer(server, "other.zip", packed(published(), "zip"), version="8031785/versions/latest")
+    assert (
+        said.exit_code == 1
+        and "80 of 80 ids (100.0%) are multiples of 256" in said.stderr
+    )
+    offer(
+        server,
+        "other.zip",
+        packed(published(), "zip"),
+        version="8031785/versions/latest",
+    )
     said = CliRunner().invoke(main, ["ids", "zenodo"])
     assert "other.zip: 80 distinct ids on 80 rows, posts of 2022-01" in said.stdout
     said = CliRunner().invoke(main, ["rehydrate", "--ids", "zenodo", "--dry-run"])

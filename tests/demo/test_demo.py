@@ -20,8 +20,32 @@ from support import releasing
 from twigma.demo.demo import demo
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
-GOLDEN = ("results.json", "tables.json", "page.txt", "card.txt", "release.json", "printed.txt")
-PARTS = ("1b", "1c", "2a", "2b", "2c", "2d", "3a", "3a, b", "3b", "3c", "3d", "4a", "4b", "4c", "4d", "4e")
+GOLDEN = (
+    "results.json",
+    "tables.json",
+    "page.txt",
+    "card.txt",
+    "release.json",
+    "printed.txt",
+)
+PARTS = (
+    "1b",
+    "1c",
+    "2a",
+    "2b",
+    "2c",
+    "2d",
+    "3a",
+    "3a, b",
+    "3b",
+    "3c",
+    "3d",
+    "4a",
+    "4b",
+    "4c",
+    "4d",
+    "4e",
+)
 FIGURES = sorted(["Eq (1)", "Sets", "The paper", *(f"Fig {part}" for part in PARTS)])
 SMALL = """
 import sys
@@ -41,7 +65,9 @@ with one_thread():
 
 
 def _run(code, out):
-    return subprocess.run([sys.executable, "-c", code, str(out)], capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-c", code, str(out)], capture_output=True, text=True
+    )
 
 
 def _metadata(out):
@@ -75,10 +101,12 @@ def test_every_planted_truth_is_recovered(whole):
 def test_plain_datasets_loads_the_release(whole):
     out, _ = whole
     code = "from datasets import load_dataset; print(load_dataset('twigma'))"
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("COV_", "TWIGMA"))} | {
-        "HF_HOME": str(out.parent / "hf")
-    }
-    found = subprocess.run([sys.executable, "-c", code], cwd=out, capture_output=True, text=True, env=env)
+    env = {
+        k: v for k, v in os.environ.items() if not k.startswith(("COV_", "TWIGMA"))
+    } | {"HF_HOME": str(out.parent / "hf")}
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=out, capture_output=True, text=True, env=env
+    )
     assert found.returncode == 0, found.stderr
     assert "all_captions" in found.stdout
     assert f"num_rows: {len(_metadata(out))}" in found.stdout
@@ -86,7 +114,11 @@ def test_plain_datasets_loads_the_release(whole):
 
 def test_the_released_rows_have_string_ids_and_one_row_an_image(whole):
     table = _metadata(whole[0])
-    assert str(table.schema.field("id").type) == str(table.schema.field("image_name").type) == "string"
+    assert (
+        str(table.schema.field("id").type)
+        == str(table.schema.field("image_name").type)
+        == "string"
+    )
     assert len(set(table["image_name"].to_pylist())) == len(table)
 
 
@@ -100,7 +132,10 @@ def test_the_report_is_one_file_with_every_figure(whole):
     assert sorted(set(sections)) == FIGURES
     assert page.count('<img src="data:image/svg+xml') == 13
     assert len(results["figures"]) == 27
-    assert [entry["figure"] for entry in results["skipped"]] == ["fig2c_sensitivity", "concordance"]
+    assert [entry["figure"] for entry in results["skipped"]] == [
+        "fig2c_sensitivity",
+        "concordance",
+    ]
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -110,7 +145,10 @@ def test_what_is_made_is_what_was_made_before(whole, name):
     text = canonical(out, done.stdout)[name]
     differs = difference((FOLDER / name).read_text("utf-8"), text, name)
     if differs:
-        pytest.fail(f"{differs}\n\nif this is on purpose: python -m tests.golden --update", pytrace=False)
+        pytest.fail(
+            f"{differs}\n\nif this is on purpose: python -m tests.golden --update",
+            pytrace=False,
+        )
 
 
 @pytest.mark.timeout(300)
@@ -133,7 +171,9 @@ def test_the_truths_are_recovered_with_what_this_cpu_has(tmp_path):
 def test_a_working_folder_of_yours_is_not_taken_for_the_demos(tmp_path):
     releasing.make_work(tmp_path / "work")
     before = releasing.contents(tmp_path)
-    with pytest.raises(ValueError, match="is not of an earlier demo: it is left as it is"):
+    with pytest.raises(
+        ValueError, match="is not of an earlier demo: it is left as it is"
+    ):
         demo(tmp_path)
     assert releasing.contents(tmp_path) == before
 

@@ -41,12 +41,20 @@ def encoder():  # type: ignore[no-untyped-def]
 def embedded(held_out: Lessons, encoder) -> np.ndarray:  # type: ignore[no-untyped-def]
     """float32[n, 2, 768]: both files of every picture."""
     files = [Image.fromarray(picture) for pair in held_out.pixels for picture in pair]
-    return encoder.encode(files).astype(np.float32).reshape(len(held_out.pictures), 2, -1)
+    return (
+        encoder.encode(files).astype(np.float32).reshape(len(held_out.pictures), 2, -1)
+    )
 
 
 def test_weights_are_small_and_name_their_encoder(encoder) -> None:  # type: ignore[no-untyped-def]
-    assert sum(path.stat().st_size for path in MODELS.rglob("*.safetensors")) <= 8_000_000
-    assert encoder.name == load_detector(MODELS / "nsfw.safetensors").model == "twigma-demo-clip"
+    assert (
+        sum(path.stat().st_size for path in MODELS.rglob("*.safetensors")) <= 8_000_000
+    )
+    assert (
+        encoder.name
+        == load_detector(MODELS / "nsfw.safetensors").model
+        == "twigma-demo-clip"
+    )
     assert encoder.dim == 768
 
 
@@ -55,7 +63,10 @@ def test_clusters_are_themes(held_out: Lessons, embedded: np.ndarray) -> None:
     from sklearn.metrics import adjusted_rand_score
 
     labels = KMeans(10, n_init=10, random_state=0).fit_predict(embedded[:, 0])
-    assert adjusted_rand_score([picture.subject for picture in held_out.pictures], labels) >= 0.9
+    assert (
+        adjusted_rand_score([picture.subject for picture in held_out.pictures], labels)
+        >= 0.9
+    )
 
 
 def test_copies_are_nearer_than_any_other_picture(embedded: np.ndarray) -> None:
@@ -76,20 +87,43 @@ def test_the_veil_is_scored(held_out: Lessons, embedded: np.ndarray) -> None:
     assert np.mean((scores > 0.5) == veiled) > 0.95
 
 
-def test_texts_lie_beside_what_they_say(held_out: Lessons, embedded: np.ndarray, encoder) -> None:  # type: ignore[no-untyped-def]
-    texts = encoder.encode_text([f"a painting of a {theme}" for theme in THEMES]).astype(np.float32)
+def test_texts_lie_beside_what_they_say(
+    held_out: Lessons, embedded: np.ndarray, encoder
+) -> None:  # type: ignore[no-untyped-def]
+    texts = encoder.encode_text(
+        [f"a painting of a {theme}" for theme in THEMES]
+    ).astype(np.float32)
     guess = (embedded[:, 0] @ texts.T).argmax(1)
-    assert np.mean([THEMES[at] == p.subject for at, p in zip(guess, held_out.pictures, strict=True)]) > 0.9
+    assert (
+        np.mean(
+            [
+                THEMES[at] == p.subject
+                for at, p in zip(guess, held_out.pictures, strict=True)
+            ]
+        )
+        > 0.9
+    )
 
 
 def test_captions_name_the_subject(held_out: Lessons) -> None:
     captioner = load_captioner(str(MODELS / "blip"))
     shown = held_out.pictures[:120]
-    images = [Image.open(io.BytesIO(pictures.encode(pictures.draw(picture)))) for picture in shown]
+    images = [
+        Image.open(io.BytesIO(pictures.encode(pictures.draw(picture))))
+        for picture in shown
+    ]
     said = captioner.caption(images)
-    right = [picture.subject in text.split() for picture, text in zip(shown, said, strict=True)]
+    right = [
+        picture.subject in text.split()
+        for picture, text in zip(shown, said, strict=True)
+    ]
     assert np.mean(right) >= 0.8
-    assert np.mean([said == true for said, true in zip(said, captions(shown), strict=True)]) > 0.3
+    assert (
+        np.mean(
+            [said == true for said, true in zip(said, captions(shown), strict=True)]
+        )
+        > 0.3
+    )
 
 
 def test_geometry_is_orthonormal_and_unit() -> None:
@@ -97,7 +131,9 @@ def test_geometry_is_orthonormal_and_unit() -> None:
     assert np.allclose(matrix @ matrix.T, np.eye(len(matrix)), atol=1e-5)
     rng = np.random.default_rng(0)
     shown = [pictures.sample(rng, theme) for theme in THEMES]
-    places = [geometry.picture_place(picture) for picture in shown] + [geometry.text_place("two old ships")]
+    places = [geometry.picture_place(picture) for picture in shown] + [
+        geometry.text_place("two old ships")
+    ]
     assert np.allclose(np.linalg.norm(places, axis=1), 1, atol=1e-5)
 
 
@@ -105,7 +141,10 @@ def test_lessons_are_seeded_and_mixed() -> None:
     one, again = (lessons(40, 7, processes=1) for _ in range(2))
     assert one.pictures == again.pictures
     assert np.array_equal(one.pixels, again.pixels)
-    kinds = Counter("everyday" if p.plain else "painted" if p.artist else "post" for p in one.pictures)
+    kinds = Counter(
+        "everyday" if p.plain else "painted" if p.artist else "post"
+        for p in one.pictures
+    )
     assert kinds["post"] == 30
 
 
@@ -114,6 +153,8 @@ def test_training_writes_loadable_models(tmp_path: Path) -> None:
 
     train(tmp_path, pictures=128, share=0.01, processes=1)
     encoder = load_encoder(str(tmp_path / "clip"))
-    assert encoder.encode([pictures.draw(pictures.sample(np.random.default_rng(0), "cat"))]).shape == (1, 768)
+    assert encoder.encode(
+        [pictures.draw(pictures.sample(np.random.default_rng(0), "cat"))]
+    ).shape == (1, 768)
     assert load_detector(tmp_path / "nsfw.safetensors").dim == 768
     assert (tmp_path / "blip" / "model.safetensors").exists()

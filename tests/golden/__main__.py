@@ -19,8 +19,16 @@ FOLDER = Path(__file__).parent
 def main() -> None:
     """Run the demo, print what differs, and with --update write it; exit 1 when something differs."""
     parser = argparse.ArgumentParser(prog="python -m tests.golden", description=__doc__)
-    parser.add_argument("--update", action="store_true", help="write tests/golden/ from what the demo makes now")
-    parser.add_argument("--out", type=Path, help="where a demo is or goes  [default: a folder that is deleted]")
+    parser.add_argument(
+        "--update",
+        action="store_true",
+        help="write tests/golden/ from what the demo makes now",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="where a demo is or goes  [default: a folder that is deleted]",
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = _made(args.out or Path(folder) / "demo-out")

@@ -19,8 +19,16 @@ from .page import page_text
 
 DIGITS = 5  # significant
 P_VALUES = ("p", "p_adjusted")
-DRIFT = re.compile(r"(distance correlation 0\.[01])\d+")  # of a UMAP, of which every kind of CPU makes another one
-OF_MODELS = ("all_captions", "nsfw_score", "label_10_cluster", "UMAP_dim_1", "UMAP_dim_2")  # not the same on every CPU
+DRIFT = re.compile(
+    r"(distance correlation 0\.[01])\d+"
+)  # of a UMAP, of which every kind of CPU makes another one
+OF_MODELS = (
+    "all_captions",
+    "nsfw_score",
+    "label_10_cluster",
+    "UMAP_dim_1",
+    "UMAP_dim_2",
+)  # not the same on every CPU
 
 
 def canonical(out: Path, printed: str) -> dict[str, str]:
@@ -30,7 +38,9 @@ def canonical(out: Path, printed: str) -> dict[str, str]:
     return {
         "results.json": _json(_results(results)),
         "tables.json": _json(_tables(out / "report" / "results")),
-        "page.txt": _masked("\n".join(page_text(page)) + "\n", results["made_from"]["versions"]),
+        "page.txt": _masked(
+            "\n".join(page_text(page)) + "\n", results["made_from"]["versions"]
+        ),
         "card.txt": _masked((out / "twigma" / "README.md").read_text("utf-8"), {}),
         "release.json": _json(_release(out)),
         "printed.txt": _masked("\n".join(_printed(printed, out)) + "\n", {}),
@@ -38,7 +48,9 @@ def canonical(out: Path, printed: str) -> dict[str, str]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(_rounded(value), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(_rounded(value), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    )
 
 
 def _rounded(value: Any, name: str = "") -> Any:
@@ -101,26 +113,47 @@ def _release(out: Path) -> dict[str, Any]:
         "embeddings": _embeddings(folder / "embeddings"),
         "croissant": _shape(croissant),
         "removals": (folder / "removals.txt").read_text("utf-8").splitlines(),
-        "liked": {"files": _names(out / "liked"), "dropped": liked["dropped"], "manifest": sorted(liked)},
+        "liked": {
+            "files": _names(out / "liked"),
+            "dropped": liked["dropped"],
+            "manifest": sorted(liked),
+        },
     }
 
 
 def _names(folder: Path) -> list[str]:
     """The files of a folder; pictures and the captions beside them only by their number."""
-    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    found = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file()
+    )
     numbered = [name for name in found if re.search(r"/\d{3}/", name)]
     kinds = sorted({Path(name).suffix for name in numbered})
-    counts = [f"{sum(name.endswith(kind) for name in numbered)} numbered {kind}" for kind in kinds]
+    counts = [
+        f"{sum(name.endswith(kind) for name in numbered)} numbered {kind}"
+        for kind in kinds
+    ]
     return [*(name for name in found if name not in numbered), *counts]
 
 
 def _metadata(folder: Path) -> dict[str, Any]:
     table = pq.read_table(folder)
     group = pq.ParquetFile(next(folder.glob("*.parquet"))).metadata.row_group(0)
-    found: dict[str, Any] = {"rows": len(table), "compression": group.column(0).compression}
+    found: dict[str, Any] = {
+        "rows": len(table),
+        "compression": group.column(0).compression,
+    }
     for field in table.schema:
-        metadata = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-        about = {"type": str(field.type), "nulls": table[field.name].null_count, **metadata}
+        metadata = {
+            key.decode(): value.decode()
+            for key, value in (field.metadata or {}).items()
+        }
+        about = {
+            "type": str(field.type),
+            "nulls": table[field.name].null_count,
+            **metadata,
+        }
         found[field.name] = about | _content(field.name, table[field.name])
     return found
 
@@ -135,10 +168,16 @@ def _content(name: str, column: pa.ChunkedArray) -> dict[str, Any]:
         return {"words": len(words), "different_words": len(set(words))}
     values = column.to_numpy().astype(float)
     if pa.types.is_integer(column.type):
-        return {"counts": {int(each): int((values == each).sum()) for each in np.unique(values)}}
+        return {
+            "counts": {
+                int(each): int((values == each).sum()) for each in np.unique(values)
+            }
+        }
     if name == "nsfw_score":
         return {"mean": float(values.mean()), "above_half": int((values > 0.5).sum())}
-    return {"finite": int(np.isfinite(values).sum())}  # a UMAP is another one on every kind of CPU
+    return {
+        "finite": int(np.isfinite(values).sum())
+    }  # a UMAP is another one on every kind of CPU
 
 
 def _embeddings(folder: Path) -> dict[str, Any]:
@@ -150,7 +189,9 @@ def _embeddings(folder: Path) -> dict[str, Any]:
         "shape": list(vectors.shape),
         "names_sha256": hashlib.sha256(names.encode()).hexdigest(),
         "mean_norm": float(np.linalg.norm(vectors, axis=1).mean()),
-        "mean_of_the_first_dimensions": [float(mean) for mean in vectors[:, :6].mean(axis=0)],
+        "mean_of_the_first_dimensions": [
+            float(mean) for mean in vectors[:, :6].mean(axis=0)
+        ],
     }
 
 

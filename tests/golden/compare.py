@@ -12,7 +12,9 @@ def difference(golden: str, found: str, name: str) -> str:
     """A unified diff of what really differs; empty when nothing does."""
     old = golden.splitlines()
     new = settle(old, found.splitlines())
-    lines = difflib.unified_diff(old, new, f"tests/golden/{name}", f"{name} as it is now", lineterm="", n=2)
+    lines = difflib.unified_diff(
+        old, new, f"tests/golden/{name}", f"{name} as it is now", lineterm="", n=2
+    )
     return "\n".join(lines)
 
 

@@ -11,7 +11,21 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
-BLOCKS = {"p", "h1", "h2", "h3", "tr", "dt", "dd", "caption", "summary", "a", "li", "section", "div"}
+BLOCKS = {
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "tr",
+    "dt",
+    "dd",
+    "caption",
+    "summary",
+    "a",
+    "li",
+    "section",
+    "div",
+}
 SVG, LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 
 
@@ -67,7 +81,9 @@ class _Lines(HTMLParser):
 def _chart(svg: str) -> Iterator[str]:
     """What a chart says, its colours, and how many shapes it is made of; of points drawn as pixels, how many are."""
     root = ElementTree.fromstring(svg)
-    texts = [" ".join("".join(node.itertext()).split()) for node in root.iter(f"{SVG}text")]
+    texts = [
+        " ".join("".join(node.itertext()).split()) for node in root.iter(f"{SVG}text")
+    ]
     yield f"[texts: {' · '.join(text for text in texts if text)}]"
     shapes = Counter(node.tag.removeprefix(SVG) for node in root.iter())
     drawn = {name: shapes[name] for name in ("path", "use", "image") if shapes[name]}
@@ -87,7 +103,9 @@ def _places(root: ElementTree.Element) -> str:
     for node in root.iter():
         if node.tag == f"{SVG}path":
             numbers = re.findall(r"-?\d+(?:\.\d+)?", node.get("d", ""))
-            found += zip(map(float, numbers[::2]), map(float, numbers[1::2]), strict=False)
+            found += zip(
+                map(float, numbers[::2]), map(float, numbers[1::2]), strict=False
+            )
         elif node.tag == f"{SVG}use":
             found.append((float(node.get("x", 0)), float(node.get("y", 0))))
     (x, y), (wide, high) = np.mean(found, axis=0), np.std(found, axis=0)

@@ -41,7 +41,9 @@ def count(work: Path) -> dict[str, Any]:
 
 def flat(counts: dict[str, Any]) -> Counter[str]:
     named = {name: counts[name] for name in CLASSES if name != "failed"}
-    return Counter(named | {f"failed: {name}": number for name, number in counts["failed"].items()})
+    return Counter(
+        named | {f"failed: {name}": number for name, number in counts["failed"].items()}
+    )
 
 
 @pytest.fixture
@@ -59,7 +61,11 @@ def test_a_look_up_that_the_budget_stopped_adds_up_with_its_outcomes(
     with (tmp_path / "outcomes.csv").open() as handle:
         said = Counter(row["outcome"] for row in csv.DictReader(handle))
     with_photo = set(pq.read_table(tmp_path / "images.parquet")["id"].to_pylist())
-    assert counts["list"] == "outcomes.csv" and counts["total"] == 61 and counts["beyond_list"] == 0
+    assert (
+        counts["list"] == "outcomes.csv"
+        and counts["total"] == 61
+        and counts["beyond_list"] == 0
+    )
     assert said["not_asked"] == counts["not_asked"] > 0
     for outcome in OUTCOMES[1:]:
         assert counts[outcome] == said[outcome]
@@ -68,15 +74,25 @@ def test_a_look_up_that_the_budget_stopped_adds_up_with_its_outcomes(
     assert sum(flat(counts).values()) == 61
 
 
-def test_a_post_is_unlisted_until_the_table_knows_its_page(tiny_world: Path, ids: list[str], tmp_path: Path) -> None:
+def test_a_post_is_unlisted_until_the_table_knows_its_page(
+    tiny_world: Path, ids: list[str], tmp_path: Path
+) -> None:
     with Platform(tiny_world) as platform, client(platform) as x:
         lookup(tmp_path, ids[:12], x)
         before = count(tmp_path)
-        assert before["unlisted"] == 0 and before["no_photo"] == 3  # a video, a text, a repost
-        with Ledger(tmp_path) as ledger:  # a run that was killed before it wrote the table
-            ledger.append("lookup", {"ids": ids[12:20], "followers": False}, x.lookup(ids[12:20]))
+        assert (
+            before["unlisted"] == 0 and before["no_photo"] == 3
+        )  # a video, a text, a repost
+        with Ledger(
+            tmp_path
+        ) as ledger:  # a run that was killed before it wrote the table
+            ledger.append(
+                "lookup", {"ids": ids[12:20], "followers": False}, x.lookup(ids[12:20])
+            )
         (tmp_path / "outcomes.csv").unlink()
-        found = sum(name == "found" for name in view_ledger(tmp_path).ids["outcome"].to_pylist())
+        found = sum(
+            name == "found" for name in view_ledger(tmp_path).ids["outcome"].to_pylist()
+        )
         after = count(tmp_path)
         assert after["list"] is None and after["total"] == 20 and after["no_photo"] == 3
         assert after["unlisted"] == found - after["waiting"] - 3 > 0
@@ -87,8 +103,14 @@ def test_a_post_is_unlisted_until_the_table_knows_its_page(tiny_world: Path, ids
 def test_the_list_given_comes_before_that_of_the_last_look_up(tmp_path: Path) -> None:
     assert read_listed_ids(tmp_path) == (pa.array([], pa.string()), None)
     (tmp_path / "outcomes.csv").write_text("id,outcome\n1000000000000000001,found\n")
-    assert read_listed_ids(tmp_path) == (pa.array(["1000000000000000001"]), "outcomes.csv")
-    pq.write_table(pa.table({"id": ["5", "5", "6"], "weight": [1.0, 1.0, 1.0]}), tmp_path / "ids.parquet")
+    assert read_listed_ids(tmp_path) == (
+        pa.array(["1000000000000000001"]),
+        "outcomes.csv",
+    )
+    pq.write_table(
+        pa.table({"id": ["5", "5", "6"], "weight": [1.0, 1.0, 1.0]}),
+        tmp_path / "ids.parquet",
+    )
     assert read_listed_ids(tmp_path) == (pa.array(["5", "6"]), "ids.parquet")
     (tmp_path / "ids.parquet").write_bytes(b"PAR1 and nothing else PAR1")
     with pytest.raises(ValueError, match=r"ids\.parquet is damaged .* --ids FILE"):
@@ -102,7 +124,10 @@ def test_classes_agree_with_a_count_post_by_post(seed: int, tmp_path: Path) -> N
     names = [f"m{n}" for n in range(40)]
     statuses = ["success", "success", "http_404", "timeout", "decode", None]
     tries = [(draw.choice(names[5:]), draw.choice(statuses)) for _ in range(60)]
-    rows = [(f"p{draw.randrange(30)}", name, draw.random() < 0.1) for name in draw.choices(names, k=70)]
+    rows = [
+        (f"p{draw.randrange(30)}", name, draw.random() < 0.1)
+        for name in draw.choices(names, k=70)
+    ]
     known = {f"p{n}": draw.choice(OUTCOMES) for n in range(10, 45)}
     listed = [f"p{n}" for n in range(5, 50)]
     pq.write_table(pa.table({"id": listed}), tmp_path / "ids.parquet")
@@ -113,7 +138,11 @@ def test_classes_agree_with_a_count_post_by_post(seed: int, tmp_path: Path) -> N
             standing[name] = status or "unknown"
     expected: Counter[str] = Counter()
     for post in listed:
-        of_post = sorted(standing.get(name, "waiting") for owner, name, local in rows if owner == post and not local)
+        of_post = sorted(
+            standing.get(name, "waiting")
+            for owner, name, local in rows
+            if owner == post and not local
+        )
         if not of_post:
             outcome = known.get(post, "not_asked")
             expected["no_photo" if outcome == "found" else outcome] += 1
@@ -122,11 +151,18 @@ def test_classes_agree_with_a_count_post_by_post(seed: int, tmp_path: Path) -> N
         elif "waiting" in of_post:
             expected["waiting"] += 1
         else:
-            expected["partly_stored" if "success" in of_post else f"failed: {of_post[0]}"] += 1
+            expected[
+                "partly_stored" if "success" in of_post else f"failed: {of_post[0]}"
+            ] += 1
 
-    table = pa.table(dict(zip(("id", "image_name", "local"), zip(*rows, strict=True), strict=True)))
+    table = pa.table(
+        dict(zip(("id", "image_name", "local"), zip(*rows, strict=True), strict=True))
+    )
     found = photos(table, pa.table(list(zip(*tries, strict=True)), schema=PHOTO))
-    ledger = LedgerView(tmp_path / "ledger.sqlite", pa.table([list(known), list(known.values())], schema=IDS))
+    ledger = LedgerView(
+        tmp_path / "ledger.sqlite",
+        pa.table([list(known), list(known.values())], schema=IDS),
+    )
     counts = count_ids(tmp_path, table, found, ledger)
     assert +flat(counts) == +expected
     everything = {owner for owner, _, local in rows if not local} | set(known)
@@ -136,9 +172,14 @@ def test_classes_agree_with_a_count_post_by_post(seed: int, tmp_path: Path) -> N
     outcome = Counter(standing.get(name, "waiting") for name in in_table)
     of_photos = count_photos(found)
     assert (of_photos["rows"], of_photos["total"]) == (70, len(in_table))
-    assert (of_photos["stored"], of_photos["waiting"]) == (outcome.pop("success", 0), outcome.pop("waiting", 0))
+    assert (of_photos["stored"], of_photos["waiting"]) == (
+        outcome.pop("success", 0),
+        outcome.pop("waiting", 0),
+    )
     assert of_photos["failed"] == outcome
-    once = [name for name in in_table if tried[name] == 1 and standing[name] in RETRYABLE]
+    once = [
+        name for name in in_table if tried[name] == 1 and standing[name] in RETRYABLE
+    ]
     assert of_photos["tried_once"] == len(once)
     assert of_photos["without_row"] == len(set(tried) - in_table)
 

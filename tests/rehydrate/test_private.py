@@ -34,9 +34,14 @@ def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
-def test_a_working_folder_and_what_it_knows_of_posts_is_for_its_user_alone(tmp_path: Path) -> None:
+def test_a_working_folder_and_what_it_knows_of_posts_is_for_its_user_alone(
+    tmp_path: Path,
+) -> None:
     work = tmp_path / "new" / "work"
-    broken = write(tmp_path / "a.jsonl", ["{", *archive("twarc pages", [post(n) for n in range(3)])])
+    broken = write(
+        tmp_path / "a.jsonl",
+        ["{", *archive("twarc pages", [post(n) for n in range(3)])],
+    )
     import_archives(work, [broken])
     with Ledger(work):
         assert {mode(path) for path in work.glob("ledger.sqlite*")} == {0o600}
@@ -47,7 +52,11 @@ def test_a_working_folder_and_what_it_knows_of_posts_is_for_its_user_alone(tmp_p
     make_shard(work, "00007", {"7": encode(pixels(7))})
     embed_shards(work, str(tiny_clip(tmp_path / "clip")), device="cpu")
     assert mode(work) == 0o700 and mode(work.parent) == 0o755
-    files = [path for path in work.rglob("*") if path.is_file() and path.stat().st_size and "shards" not in path.parts]
+    files = [
+        path
+        for path in work.rglob("*")
+        if path.is_file() and path.stat().st_size and "shards" not in path.parts
+    ]
     names = {path.relative_to(work).as_posix() for path in files}
     assert names > {"images.parquet", "ledger.sqlite", "outcomes.csv", "removed.json"}
     assert {path.parent.name for path in files} >= {"pages", "parsed", "embed"}
@@ -68,11 +77,18 @@ def test_whatever_makes_the_folder(tmp_path: Path, first: str) -> None:
     assert mode(work) == 0o700
 
 
-def test_a_folder_of_the_users_keeps_its_permissions_and_the_rows_are_private_all_the_same(tmp_path: Path) -> None:
+def test_a_folder_of_the_users_keeps_its_permissions_and_the_rows_are_private_all_the_same(
+    tmp_path: Path,
+) -> None:
     work = tmp_path / "work"
     work.mkdir(mode=0o755)
-    import_archives(work, [write(tmp_path / "a.jsonl", archive("twarc pages", [post(1)]))])
-    assert mode(work) == 0o755 and mode(work / "images.parquet") == mode(work / "ledger.sqlite") == 0o600
+    import_archives(
+        work, [write(tmp_path / "a.jsonl", archive("twarc pages", [post(1)]))]
+    )
+    assert (
+        mode(work) == 0o755
+        and mode(work / "images.parquet") == mode(work / "ledger.sqlite") == 0o600
+    )
 
 
 def test_what_replaces_a_private_file_is_private(tmp_path: Path) -> None:
@@ -90,4 +106,6 @@ def test_a_release_is_for_everybody(tmp_path: Path) -> None:
         path.chmod(0o600)
     release(work, tmp_path / "twigma")
     assert mode(tmp_path / "twigma") == 0o755
-    assert {mode(path) for path in (tmp_path / "twigma").rglob("*") if path.is_file()} == {0o644}
+    assert {
+        mode(path) for path in (tmp_path / "twigma").rglob("*") if path.is_file()
+    } == {0o644}

@@ -17,7 +17,9 @@ from twigma.rehydrate.retry_missing import gone_posts, retry_missing
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
 
-GONE = 8  # posts of the tiny world that are found and have a photo that answers 404 or 410
+GONE = (
+    8  # posts of the tiny world that are found and have a photo that answers 404 or 410
+)
 
 
 @pytest.fixture
@@ -27,8 +29,14 @@ def world(tiny_world: Path) -> World:
 
 def gone_in(world: World) -> list[str]:
     """Found posts with a photo that is gone, oldest first: read off the world."""
-    names = {key for key, one in world.media.items() if one["type"] == "photo" and one["answer"] in ("404", "410")}
-    live = [post for post in reversed(world.live) if not post["text"].startswith("RT @")]
+    names = {
+        key
+        for key, one in world.media.items()
+        if one["type"] == "photo" and one["answer"] in ("404", "410")
+    }
+    live = [
+        post for post in reversed(world.live) if not post["text"].startswith("RT @")
+    ]
     return [post["id"] for post in live if names & set(post["media_keys"])]
 
 
@@ -37,7 +45,9 @@ def client(platform: Platform) -> XClient:
 
 
 @pytest.fixture(scope="module")
-def fetched(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+def fetched(
+    tiny_world: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, int]]:
     """A working folder of the world with its photos fetched, not to be changed; photos per status."""
     work = tmp_path_factory.mktemp("fetched")
     world = World.read(tiny_world)
@@ -54,14 +64,18 @@ def work(fetched: tuple[Path, dict[str, int]], tmp_path: Path) -> Path:
 
 def get(work: Path, platform: Platform, **more: Any) -> dict[str, int]:
     counts = fetch(work, image_base_url=platform.image_url, processes=1, **more)
-    return dict(zip(counts["status"].to_pylist(), counts["images"].to_pylist(), strict=True))
+    return dict(
+        zip(counts["status"].to_pylist(), counts["images"].to_pylist(), strict=True)
+    )
 
 
 def rename(world: World, platform: Platform, post: str) -> None:
     """Let X name another URL for the photo of a post, which answers with the image."""
     photo = world.media[world.posts[post]["media_keys"][0]]
     photo |= {"name": photo["name"][:11] + "NEW_", "answer": "ok"}
-    assert int.from_bytes(base64.urlsafe_b64decode(photo["name"][:11] + "="), "big") == int(photo["media_key"][2:])
+    assert int.from_bytes(
+        base64.urlsafe_b64decode(photo["name"][:11] + "="), "big"
+    ) == int(photo["media_key"][2:])
     platform.images[photo["name"]] = photo
 
 
@@ -70,12 +84,19 @@ def test_a_post_whose_photo_is_gone_is_asked_once_more_and_never_again(
 ) -> None:
     gone, before = gone_in(world), fetched[1]
     with Platform(world, slow_seconds=0.1) as platform, client(platform) as x:
-        assert gone_posts(work) == gone and len(gone) == before["http_404"] + before["http_410"] == GONE
+        assert (
+            gone_posts(work) == gone
+            and len(gone) == before["http_404"] + before["http_410"] == GONE
+        )
         moved, deleted = gone[0], gone[1]
         rename(world, platform, moved)
         world.posts[deleted]["state"] = "deleted"
         done = retry_missing(work, x)
-        assert (done.asked, done.outcomes["found"], done.outcomes["not_found"]) == (GONE, GONE - 1, 1)
+        assert (done.asked, done.outcomes["found"], done.outcomes["not_found"]) == (
+            GONE,
+            GONE - 1,
+            1,
+        )
         assert set(platform.asked[-1][1]["ids"].split(",")) == set(gone)
         after = get(work, platform, retry_failed=True)
         assert after["success"] == before["success"] + 1
@@ -86,11 +107,17 @@ def test_a_post_whose_photo_is_gone_is_asked_once_more_and_never_again(
         assert gone_posts(work) == [] and len(platform.asked) == calls
     with (work / "outcomes.csv").open() as handle:
         outcomes = {row["id"]: row["outcome"] for row in csv.DictReader(handle)}
-    assert outcomes[deleted] == "not_found" and outcomes[moved] == "found" and len(outcomes) == 60
+    assert (
+        outcomes[deleted] == "not_found"
+        and outcomes[moved] == "found"
+        and len(outcomes) == 60
+    )
     assert deleted not in pq.read_table(work / "images.parquet")["id"].to_pylist()
 
 
-def test_the_budget_of_the_folder_holds_and_the_rest_is_asked_later(world: World, work: Path) -> None:
+def test_the_budget_of_the_folder_holds_and_the_rest_is_asked_later(
+    world: World, work: Path
+) -> None:
     with Platform(world) as platform, client(platform) as x:
         done = retry_missing(work, x, budget=44 * 0.005 + 0.0151)
         assert (done.asked, done.remaining) == (3, GONE - 3)
@@ -111,6 +138,9 @@ def test_the_command_says_what_it_does_and_needs_no_token_for_the_rest(
         without = CliRunner().invoke(rehydrate, command)
         monkeypatch.setenv("X_BEARER_TOKEN", "token")
         given = CliRunner().invoke(rehydrate, command)
-    assert "8 posts whose photo is gone are not looked up again: no X API token" in without.stderr
+    assert (
+        "8 posts whose photo is gone are not looked up again: no X API token"
+        in without.stderr
+    )
     assert (without.exit_code, given.exit_code) == (0, 0)
     assert "posts whose photo was gone (8 asked now" in given.stdout

@@ -12,7 +12,20 @@ Row = dict[str, Any]
 CAPTURED = "2023-03-15T15:53:19+00:00"
 HOUR = "2023-03-15T15:00:00.000000Z"
 KINDS = ("twarc pages", "twarc flattened", "4CAT v2", "v1.1", "Zeeschuimer", "4CAT")
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS = (
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+)
 
 
 def image(n: int) -> int:
@@ -27,12 +40,29 @@ def url(media: int) -> str:
 def post(n: int, *, photos: int = 1, kind: str = "photo") -> Row:
     """An invented post, in the shape of API v2 with `media` and `author` beside it."""
     time = datetime.datetime(2022, 8, 22, 18, 14, 5) + datetime.timedelta(hours=n)
-    tags = [{"start": 23, "end": 29, "tag": "AIart"}, {"start": 30, "end": 46, "tag": "StableDiffusion"}]
-    followers = {"followers_count": 100 + n % 3, "following_count": 5, "tweet_count": 9, "listed_count": 0}
+    tags = [
+        {"start": 23, "end": 29, "tag": "AIart"},
+        {"start": 30, "end": 46, "tag": "StableDiffusion"},
+    ]
+    followers = {
+        "followers_count": 100 + n % 3,
+        "following_count": 5,
+        "tweet_count": 9,
+        "listed_count": 0,
+    }
     prefix = {"photo": 3, "video": 7, "animated_gif": 16}[kind]
     media = [
-        {"media_key": f"{prefix}_{image(10 * n + at)}", "type": kind, "width": 1024, "height": 1024}
-        | ({"url": url(image(10 * n + at))} if kind == "photo" else {"preview_image_url": url(image(10 * n + at))})
+        {
+            "media_key": f"{prefix}_{image(10 * n + at)}",
+            "type": kind,
+            "width": 1024,
+            "height": 1024,
+        }
+        | (
+            {"url": url(image(10 * n + at))}
+            if kind == "photo"
+            else {"preview_image_url": url(image(10 * n + at))}
+        )
         for at in range(photos)
     ]
     return {
@@ -41,7 +71,12 @@ def post(n: int, *, photos: int = 1, kind: str = "photo") -> Row:
         "created_at": f"{time.isoformat()}.000Z",
         "author_id": str(44196000 + n % 3),
         "possibly_sensitive": n % 2 == 1,
-        "public_metrics": {"like_count": 3 * n, "quote_count": n % 4, "reply_count": n % 5, "retweet_count": n % 7},
+        "public_metrics": {
+            "like_count": 3 * n,
+            "quote_count": n % 4,
+            "reply_count": n % 5,
+            "retweet_count": n % 7,
+        },
         "entities": {"hashtags": tags},
         "attachments": {"media_keys": [one["media_key"] for one in media]},
         "edit_history_tweet_ids": [str(1561783901234567001 + n)],
@@ -79,7 +114,9 @@ def flattened(one: Row) -> Row:
     """A line of `twarc2 flatten`."""
     one = copy.deepcopy(one)
     one["attachments"]["media"] = one.pop("media")
-    return one | {"__twarc": {"url": "x", "version": "2.13.0", "retrieved_at": CAPTURED}}
+    return one | {
+        "__twarc": {"url": "x", "version": "2.13.0", "retrieved_at": CAPTURED}
+    }
 
 
 def fourcat_v2(one: Row) -> Row:
@@ -92,8 +129,14 @@ def fourcat_v2(one: Row) -> Row:
 
 def v1(one: Row) -> Row:
     """A line of `twarc hydrate`: API v1.1 in extended mode."""
-    time, metrics = datetime.datetime.fromisoformat(one["created_at"]), one["public_metrics"]
-    tags = [{"text": tag["tag"], "indices": [tag["start"], tag["end"]]} for tag in one["entities"]["hashtags"]]
+    time, metrics = (
+        datetime.datetime.fromisoformat(one["created_at"]),
+        one["public_metrics"],
+    )
+    tags = [
+        {"text": tag["tag"], "indices": [tag["start"], tag["end"]]}
+        for tag in one["entities"]["hashtags"]
+    ]
     media = [
         {"id": int(each["media_key"].split("_")[1]), "id_str": each["media_key"].split("_")[1], "type": each["type"],
          "media_url": url(int(each["media_key"].split("_")[1])).replace("https", "http"),
@@ -101,7 +144,9 @@ def v1(one: Row) -> Row:
          "display_url": "pic.twitter.com/aBcDeFgHiJ", "sizes": {"large": {"w": 1024, "h": 1024, "resize": "fit"}}}
         for each in one["media"]
     ]  # fmt: skip
-    stills = [each | {"type": "photo"} for each in media[:1]]  # entities has the first only, and calls it a photo
+    stills = [
+        each | {"type": "photo"} for each in media[:1]
+    ]  # entities has the first only, and calls it a photo
     return {
         "created_at": f"{time:%a} {MONTHS[time.month - 1]} {time:%d %H:%M:%S} +0000 {time.year}",
         "id": int(one["id"]),
@@ -127,7 +172,11 @@ def web(one: Row) -> Row:
     legacy = v1(one)
     user = legacy.pop("user")
     del legacy["id"]
-    legacy |= {"user_id_str": one["author_id"], "conversation_id_str": one["id"], "bookmark_count": 0}
+    legacy |= {
+        "user_id_str": one["author_id"],
+        "conversation_id_str": one["id"],
+        "bookmark_count": 0,
+    }
     result = {
         "__typename": "User",
         "id": "VXNlcjo0NDE5NjAwMA==",
@@ -187,7 +236,9 @@ def archive(kind: str, posts: list[Row]) -> list[Row]:
 def write(path: Path, lines: list[Any]) -> Path:
     """JSON lines, compressed where the name says so; text and bytes as they are."""
     data = b"".join(
-        line if isinstance(line, bytes) else (line if isinstance(line, str) else json.dumps(line)).encode() + b"\n"
+        line
+        if isinstance(line, bytes)
+        else (line if isinstance(line, str) else json.dumps(line)).encode() + b"\n"
         for line in lines
     )
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)

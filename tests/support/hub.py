@@ -46,10 +46,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         parts = urlsplit(self.path)
         self.server.log.append((method, parts.path, len(body)))
-        if method in ("POST", "PUT") and self.headers.get("Authorization") != f"Bearer {self.server.token}":
+        if (
+            method in ("POST", "PUT")
+            and self.headers.get("Authorization") != f"Bearer {self.server.token}"
+        ):
             return self.say(401, {"error": "Invalid username or password."})
         for verb, pattern, action in ROUTES:
-            if verb == method.replace("HEAD", "GET") and (match := re.fullmatch(pattern, unquote(parts.path))):
+            if verb == method.replace("HEAD", "GET") and (
+                match := re.fullmatch(pattern, unquote(parts.path))
+            ):
                 return action(self, parse_qs(parts.query), body, **match.groupdict())
         return self.say(404, {"error": f"no {method} {parts.path} here"})
 
@@ -78,13 +83,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if code >= 400:
             self.send_header("X-Error-Message", value["error"])
             if code == 404:
-                self.send_header("X-Error-Code", "RepoNotFound" if "repository" in value["error"] else "EntryNotFound")
+                self.send_header(
+                    "X-Error-Code",
+                    "RepoNotFound"
+                    if "repository" in value["error"]
+                    else "EntryNotFound",
+                )
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
 
-    def find(self, repo: str, revision: str = "main") -> tuple[Repo, tuple[str, dict[str, bytes]]] | None:
+    def find(
+        self, repo: str, revision: str = "main"
+    ) -> tuple[Repo, tuple[str, dict[str, bytes]]] | None:
         found = self.server.repos.get(repo)
         commit = found and found.at(revision)
         if not found or not commit:
@@ -94,18 +106,39 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     # ------------------------------------------------------------------ answers
 
-    def info(self, query: dict[str, Any], body: bytes, repo: str, revision: str = "main") -> None:
+    def info(
+        self, query: dict[str, Any], body: bytes, repo: str, revision: str = "main"
+    ) -> None:
         if found := self.find(repo, revision):
             store, (sha, files) = found
-            siblings = [{"rfilename": p, "size": len(d), "blobId": git_hash(d)} for p, d in sorted(files.items())]
-            about = {"id": repo, "sha": sha, "private": store.private, "gated": store.gated, "disabled": False}
+            siblings = [
+                {"rfilename": p, "size": len(d), "blobId": git_hash(d)}
+                for p, d in sorted(files.items())
+            ]
+            about = {
+                "id": repo,
+                "sha": sha,
+                "private": store.private,
+                "gated": store.gated,
+                "disabled": False,
+            }
             about |= {"cardData": store.card}
-            self.say(200, about | {"siblings": siblings, "tags": [], "downloads": 0, "likes": 0})
+            self.say(
+                200,
+                about | {"siblings": siblings, "tags": [], "downloads": 0, "likes": 0},
+            )
 
     def refs(self, query: dict[str, Any], body: bytes, repo: str) -> None:
         if found := self.find(repo):
-            head = {"name": "main", "ref": "refs/heads/main", "targetCommit": found[1][0]}
-            tags = [{"name": t, "ref": f"refs/tags/{t}", "targetCommit": s} for t, s in found[0].tags.items()]
+            head = {
+                "name": "main",
+                "ref": "refs/heads/main",
+                "targetCommit": found[1][0],
+            }
+            tags = [
+                {"name": t, "ref": f"refs/tags/{t}", "targetCommit": s}
+                for t, s in found[0].tags.items()
+            ]
             self.say(200, {"branches": [head], "converts": [], "tags": tags})
 
     def create(self, query: dict[str, Any], body: bytes) -> None:
@@ -113,8 +146,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         name = f"{asked.get('organization') or 'me'}/{asked['name']}"
         if name in self.server.repos:
             return self.say(409, {"error": "You already created this dataset repo"})
-        self.server.repos[name] = Repo(private=bool(asked.get("private")) or asked.get("visibility") == "private")
-        return self.say(200, {"url": f"{self.server.url}/datasets/{name}", "name": name})
+        self.server.repos[name] = Repo(
+            private=bool(asked.get("private")) or asked.get("visibility") == "private"
+        )
+        return self.say(
+            200, {"url": f"{self.server.url}/datasets/{name}", "name": name}
+        )
 
     def settings(self, query: dict[str, Any], body: bytes, repo: str) -> None:
         if found := self.find(repo):
@@ -125,16 +162,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         assert json.loads(body)["repoType"] == "dataset"
         self.say(200, {"errors": [], "warnings": []})
 
-    def preupload(self, query: dict[str, Any], body: bytes, repo: str, revision: str) -> None:
+    def preupload(
+        self, query: dict[str, Any], body: bytes, repo: str, revision: str
+    ) -> None:
         if found := self.find(repo, revision):
             there = {path: git_hash(data) for path, data in found[1][1].items()}
             files = [
-                {"path": one["path"], "uploadMode": "regular", "shouldIgnore": False, "oid": there.get(one["path"])}
+                {
+                    "path": one["path"],
+                    "uploadMode": "regular",
+                    "shouldIgnore": False,
+                    "oid": there.get(one["path"]),
+                }
                 for one in json.loads(body)["files"]
             ]
             self.say(200, {"files": files})
 
-    def commit(self, query: dict[str, Any], body: bytes, repo: str, revision: str) -> None:
+    def commit(
+        self, query: dict[str, Any], body: bytes, repo: str, revision: str
+    ) -> None:
         found = self.find(repo, revision)
         if not found:
             return None
@@ -143,7 +189,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         lines = [json.loads(line) for line in body.splitlines()]
         parent = lines[0]["value"].get("parentCommit")
         if parent not in (None, sha):
-            return self.say(412, {"error": "A commit has happened since. Please refresh and try again."})
+            return self.say(
+                412,
+                {"error": "A commit has happened since. Please refresh and try again."},
+            )
         files = dict(files)
         for line in lines[1:]:
             value = line["value"]
@@ -153,7 +202,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 del files[value["path"]]
         sha = store.commit(files)
         return self.say(
-            200, {"success": True, "commitOid": sha, "commitUrl": f"{self.server.url}/datasets/{repo}/commit/{sha}"}
+            200,
+            {
+                "success": True,
+                "commitOid": sha,
+                "commitUrl": f"{self.server.url}/datasets/{repo}/commit/{sha}",
+            },
         )
 
     def tag(self, query: dict[str, Any], body: bytes, repo: str, revision: str) -> None:
@@ -164,12 +218,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
             found[0].tags[asked["tag"]] = found[1][0]
             self.say(200, {})
 
-    def tree(self, query: dict[str, Any], body: bytes, repo: str, revision: str, path: str = "") -> None:
+    def tree(
+        self,
+        query: dict[str, Any],
+        body: bytes,
+        repo: str,
+        revision: str,
+        path: str = "",
+    ) -> None:
         if found := self.find(repo, revision):
             head = f"{path}/" if path else ""
             names = [name for name in sorted(found[1][1]) if name.startswith(head)]
-            folders = {head + name[len(head) :].split("/")[0] for name in names if "/" in name[len(head) :]}
-            entries = [{"type": "directory", "path": one, "oid": "0" * 40, "size": 0} for one in sorted(folders)]
+            folders = {
+                head + name[len(head) :].split("/")[0]
+                for name in names
+                if "/" in name[len(head) :]
+            }
+            entries = [
+                {"type": "directory", "path": one, "oid": "0" * 40, "size": 0}
+                for one in sorted(folders)
+            ]
             deep = query.get("recursive") in (["true"], ["True"])
             shown = [name for name in names if deep or "/" not in name[len(head) :]]
             entries += [entry(name, found[1][1][name]) for name in shown]
@@ -178,16 +246,35 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.say(200, entries)
         return None
 
-    def paths_info(self, query: dict[str, Any], body: bytes, repo: str, revision: str) -> None:
+    def paths_info(
+        self, query: dict[str, Any], body: bytes, repo: str, revision: str
+    ) -> None:
         if found := self.find(repo, revision):
             text = body.decode()
-            paths = json.loads(text)["paths"] if text.startswith("{") else parse_qs(text).get("paths", [])
+            paths = (
+                json.loads(text)["paths"]
+                if text.startswith("{")
+                else parse_qs(text).get("paths", [])
+            )
             files = found[1][1]
             entries = [entry(path, files[path]) for path in paths if path in files]
-            folders = [path for path in paths if any(name.startswith(f"{path}/") for name in files)]
-            self.say(200, entries + [{"type": "directory", "path": p, "oid": "0" * 40, "size": 0} for p in folders])
+            folders = [
+                path
+                for path in paths
+                if any(name.startswith(f"{path}/") for name in files)
+            ]
+            self.say(
+                200,
+                entries
+                + [
+                    {"type": "directory", "path": p, "oid": "0" * 40, "size": 0}
+                    for p in folders
+                ],
+            )
 
-    def resolve(self, query: dict[str, Any], body: bytes, repo: str, revision: str, path: str) -> None:
+    def resolve(
+        self, query: dict[str, Any], body: bytes, repo: str, revision: str, path: str
+    ) -> None:
         found = self.find(repo, revision)
         if not found:
             return None
@@ -195,9 +282,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path not in files:
             return self.say(404, {"error": "no such entry"})
         data = files[path]
-        headers = {"ETag": f'"{git_hash(data)}"', "X_Repo_Commit": sha, "Accept_Ranges": "bytes"}
+        headers = {
+            "ETag": f'"{git_hash(data)}"',
+            "X_Repo_Commit": sha,
+            "Accept_Ranges": "bytes",
+        }
         if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
-            first, last = int(asked[1]), min(int(asked[2] or len(data) - 1), len(data) - 1)
+            first, last = (
+                int(asked[1]),
+                min(int(asked[2] or len(data) - 1), len(data) - 1),
+            )
             headers["Content_Range"] = f"bytes {first}-{last}/{len(data)}"
             return self.send(path, 206, data[first : last + 1], headers)
         return self.send(path, 200, data, headers)
@@ -235,8 +329,16 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("POST", REPO + "/paths-info/(?P<revision>[^/]+)", Handler.paths_info),
     ("GET", REPO + "/revision/(?P<revision>[^/]+)", Handler.info),
     ("GET", REPO, Handler.info),
-    ("GET", r"/datasets/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)", Handler.resolve),
-    ("GET", r"/api/resolve-cache/datasets/(?P<repo>[^/]+/[^/]+)/(?P<revision>[^/]+)/(?P<path>.+)", Handler.resolve),
+    (
+        "GET",
+        r"/datasets/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)",
+        Handler.resolve,
+    ),
+    (
+        "GET",
+        r"/api/resolve-cache/datasets/(?P<repo>[^/]+/[^/]+)/(?P<revision>[^/]+)/(?P<path>.+)",
+        Handler.resolve,
+    ),
 ]
 
 
@@ -269,12 +371,17 @@ class Hub(http.server.ThreadingHTTPServer):
         return self.repos[repo].commit(files)
 
     def __enter__(self) -> "Hub":
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
         self._thread.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         with contextlib.suppress(OSError):
             self.shutdown()

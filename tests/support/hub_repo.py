@@ -11,14 +11,20 @@ from huggingface_hub.utils.sha import git_hash
 class Repo:
     """Commits (sha and files), newest last; tags by name; settings."""
 
-    commits: list[tuple[str, dict[str, bytes]]] = field(default_factory=lambda: [("0" * 40, {})])
+    commits: list[tuple[str, dict[str, bytes]]] = field(
+        default_factory=lambda: [("0" * 40, {})]
+    )
     tags: dict[str, str] = field(default_factory=dict)
     gated: Any = False
     private: bool = False
     card: dict[str, Any] = field(default_factory=dict)
 
     def at(self, revision: str) -> tuple[str, dict[str, bytes]] | None:
-        sha = self.commits[-1][0] if revision == "main" else self.tags.get(revision, revision)
+        sha = (
+            self.commits[-1][0]
+            if revision == "main"
+            else self.tags.get(revision, revision)
+        )
         return next((commit for commit in self.commits if commit[0] == sha), None)
 
     def commit(self, files: dict[str, bytes]) -> str:

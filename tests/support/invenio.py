@@ -46,7 +46,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.busy -= 1
             return self.say(429, {"message": "slow down"}, Retry_After="0")
         public = self.command == "GET" and not re.search(r"/draft|/user/", path)
-        if not public and self.headers.get("Authorization") != f"Bearer {self.server.token}":
+        if (
+            not public
+            and self.headers.get("Authorization") != f"Bearer {self.server.token}"
+        ):
             return self.say(403, {"message": "Permission denied."})
         for method, pattern, action in ROUTES:
             if method == self.command and (match := re.fullmatch(pattern, path)):
@@ -63,7 +66,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def shown(self, record: Record) -> Record:
-        return {key: value for key, value in record.items() if key not in ("content", "chain")}
+        return {
+            key: value
+            for key, value in record.items()
+            if key not in ("content", "chain")
+        }
 
     def of(self, number: str, draft: bool) -> Record | None:
         record = self.server.records.get(number)
@@ -84,7 +91,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def latest(self, body: bytes, number: str) -> None:
         if record := self.of(number, draft=False):
-            chain = [one for one in self.server.records.values() if one["chain"] == record["chain"]]
+            chain = [
+                one
+                for one in self.server.records.values()
+                if one["chain"] == record["chain"]
+            ]
             self.say(200, self.shown([one for one in chain if one["is_published"]][-1]))
 
     def published_files(self, body: bytes, number: str) -> None:
@@ -93,10 +104,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def new_version(self, body: bytes, number: str) -> None:
         if record := self.of(number, draft=False):
-            chain = [one for one in self.server.records.values() if one["chain"] == record["chain"]]
+            chain = [
+                one
+                for one in self.server.records.values()
+                if one["chain"] == record["chain"]
+            ]
             waiting = [one for one in chain if not one["is_published"]]
             made = (
-                waiting[0]["id"] if waiting else self.server.new(record["metadata"], record["chain"], chain[-1]["id"])
+                waiting[0]["id"]
+                if waiting
+                else self.server.new(
+                    record["metadata"], record["chain"], chain[-1]["id"]
+                )
             )
             self.say(201, self.shown(self.server.records[made]))
 
@@ -107,7 +126,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def reserve(self, body: bytes, number: str) -> None:
         if record := self.of(number, draft=True):
-            record["pids"] = {"doi": {"identifier": f"10.5281/zenodo.{number}", "provider": "datacite"}}
+            record["pids"] = {
+                "doi": {
+                    "identifier": f"10.5281/zenodo.{number}",
+                    "provider": "datacite",
+                }
+            }
             self.say(201, self.shown(record))
 
     def describe(self, body: bytes, number: str) -> None:
@@ -154,7 +178,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if not record["metadata"].get(key)
             ]
             if missing or None in record["content"].values() or not record["content"]:
-                return self.say(400, {"message": f"A validation error occurred: {missing}"})
+                return self.say(
+                    400, {"message": f"A validation error occurred: {missing}"}
+                )
             record["is_published"] = True
             return self.say(202, self.shown(record))
         return None
@@ -164,7 +190,12 @@ def _entries(record: Record) -> list[dict[str, Any]]:
     return [
         {"key": name, "status": "pending"}
         if data is None
-        else {"key": name, "status": "completed", "size": len(data), "checksum": f"md5:{hashlib.md5(data).hexdigest()}"}
+        else {
+            "key": name,
+            "status": "completed",
+            "size": len(data),
+            "checksum": f"md5:{hashlib.md5(data).hexdigest()}",
+        }
         for name, data in record["content"].items()
     ]
 
@@ -203,17 +234,31 @@ class Invenio(http.server.ThreadingHTTPServer):
 
     def new(self, metadata: dict[str, Any], chain: str | None, after: str = "") -> str:
         number = str(9_000_001 + len(self.records))
-        record = {"id": number, "chain": chain or number, "after": after, "is_published": False, "pids": {}}
-        self.records[number] = record | {"metadata": copy.deepcopy(metadata), "content": {}}
+        record = {
+            "id": number,
+            "chain": chain or number,
+            "after": after,
+            "is_published": False,
+            "pids": {},
+        }
+        self.records[number] = record | {
+            "metadata": copy.deepcopy(metadata),
+            "content": {},
+        }
         return number
 
     def __enter__(self) -> "Invenio":
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
         self._thread.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.shutdown()
         self._thread.join()

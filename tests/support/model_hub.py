@@ -33,16 +33,31 @@ class ModelHub:
         if files is None or MISSING in path:
             return 404, b"", {}
         if parts[:2] != ["api", "models"]:
-            commit, file = self.sha if parts[3] == "main" else parts[3], "/".join(parts[4:])
+            commit, file = (
+                self.sha if parts[3] == "main" else parts[3],
+                "/".join(parts[4:]),
+            )
             if file not in files:
                 return 404, b"", {"X-Error-Code": "EntryNotFound"}
             digest = hashlib.sha256(files[file]).hexdigest()
             return 200, files[file], {"ETag": f'"{digest}"', "X-Repo-Commit": commit}
         if parts[4:5] == ["tree"]:
-            return 200, json.dumps([_entry(file, data) for file, data in files.items()]).encode(), {}
-        sha = parts[5] if parts[4:5] == ["revision"] and parts[5] != "main" else self.sha
+            return (
+                200,
+                json.dumps(
+                    [_entry(file, data) for file, data in files.items()]
+                ).encode(),
+                {},
+            )
+        sha = (
+            parts[5] if parts[4:5] == ["revision"] and parts[5] != "main" else self.sha
+        )
         siblings = [_described(file, data) for file, data in files.items()]
-        return 200, json.dumps({"id": name, "sha": sha, "siblings": siblings}).encode(), {}
+        return (
+            200,
+            json.dumps({"id": name, "sha": sha, "siblings": siblings}).encode(),
+            {},
+        )
 
 
 def _entry(name: str, data: bytes) -> dict[str, Any]:
@@ -50,7 +65,11 @@ def _entry(name: str, data: bytes) -> dict[str, Any]:
 
 
 def _described(name: str, data: bytes) -> dict[str, Any]:
-    lfs = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
+    lfs = {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size": len(data),
+        "pointerSize": 130,
+    }
     return {"rfilename": name, "size": len(data), "blobId": "0" * 40, "lfs": lfs}
 
 
@@ -105,10 +124,20 @@ class Evil(PreTrainedTokenizer):
 ALLOWED_CODE = {"tokenizer_kwargs": {"trust_remote_code": True}}
 EVIL = {  # changes of text_cfg, of vision_cfg, the tokenizer's class; what the sentence names
     "own code": (ALLOWED_CODE, {}, "evil.Evil", "tokenizer_kwargs"),
-    "code of a second repository": (ALLOWED_CODE, {}, "org/second--evil.Evil", "tokenizer_kwargs"),
+    "code of a second repository": (
+        ALLOWED_CODE,
+        {},
+        "org/second--evil.Evil",
+        "tokenizer_kwargs",
+    ),
     "code that is only named": ({}, {}, "evil.Evil", "auto_map"),
     "a second repository's code, named": ({}, {}, "org/second--evil.Evil", "auto_map"),
-    "another tokenizer": ({"tokenizer_kwargs": {"subfolder": "../second"}}, {}, None, "tokenizer_kwargs"),
+    "another tokenizer": (
+        {"tokenizer_kwargs": {"subfolder": "../second"}},
+        {},
+        None,
+        "tokenizer_kwargs",
+    ),
     "another vocabulary": (
         {"tokenizer_kwargs": {"bpe_path": "/etc/passwd"}, "hf_tokenizer_name": None},
         {},
@@ -116,8 +145,18 @@ EVIL = {  # changes of text_cfg, of vision_cfg, the tokenizer's class; what the 
         "tokenizer_kwargs",
     ),
     "another text tower": ({"hf_model_name": "org/second"}, {}, None, "hf_model_name"),
-    "another image tower": ({}, {"timm_model_name": "hf-hub:org/second"}, None, "timm_model_name"),
-    "an image tower elsewhere": ({}, {"timm_model_name": "local-dir:/tmp/second"}, None, "timm_model_name"),
+    "another image tower": (
+        {},
+        {"timm_model_name": "hf-hub:org/second"},
+        None,
+        "timm_model_name",
+    ),
+    "an image tower elsewhere": (
+        {},
+        {"timm_model_name": "local-dir:/tmp/second"},
+        None,
+        "timm_model_name",
+    ),
 }
 
 
@@ -130,7 +169,10 @@ def evil_clip(folder: Path, kind: str, canary: Path, *, code: bool = True) -> Pa
     config["model_cfg"]["vision_cfg"] |= vision
     path.write_text(json.dumps(config), "utf-8")
     if tokenizer is not None:
-        named = {"tokenizer_class": "Evil", "auto_map": {"AutoTokenizer": [tokenizer, None]}}
+        named = {
+            "tokenizer_class": "Evil",
+            "auto_map": {"AutoTokenizer": [tokenizer, None]},
+        }
         (folder / "tokenizer_config.json").write_text(json.dumps(named), "utf-8")
     if code:
         (folder / "evil.py").write_bytes(evil_code(canary))

@@ -50,19 +50,26 @@ class Host(http.server.ThreadingHTTPServer):
 
     def __init__(self, answers: dict[str, bytes | int | Answer] | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.answers: dict[str, bytes | int | Answer] = answers if answers is not None else {}
+        self.answers: dict[str, bytes | int | Answer] = (
+            answers if answers is not None else {}
+        )
         self.log: list[tuple[float, str]] = []
         self.hits: Counter[str] = Counter()
         self.guard = threading.Lock()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def __enter__(self) -> "Host":
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
         self._thread.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.shutdown()
         self._thread.join()

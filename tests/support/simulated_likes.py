@@ -10,7 +10,12 @@ import pandas as pd
 
 from twigma.analysis.likes.eq1 import eq1
 
-PLANTED = {"quintile 1": 1.19, "quintile 2": 1.12, "quintile 3": 0.992, "quintile 4": 1.02}
+PLANTED = {
+    "quintile 1": 1.19,
+    "quintile 2": 1.12,
+    "quintile 3": 0.992,
+    "quintile 4": 1.02,
+}
 RATES = np.log([*PLANTED.values(), 1.0])
 KINDS = ("Poisson", "negative binomial", "author and post frailty")
 INTERVALS = ("naive", "quasi", "HC0", "by post", "by author")
@@ -22,10 +27,16 @@ def world(rng, n=21_000, authors=2000, frailty=0.0, base=2.5):
     followers = np.exp(rng.normal(6.5, 2, size=authors)).astype(int)[author]
     lean = rng.integers(1, 6, size=authors)
     quintile = np.where(rng.random(n) < 0.5, lean[author], rng.integers(1, 6, size=n))
-    eta = base + RATES[quintile - 1] + 0.3 * (followers >= 500) + 0.4 * (followers > 5000)
+    eta = (
+        base + RATES[quintile - 1] + 0.3 * (followers >= 500) + 0.4 * (followers > 5000)
+    )
     if frailty:
         shape = 1 / frailty
-        eta = eta + np.log(rng.gamma(shape, frailty, size=authors))[author] + np.log(rng.gamma(shape, frailty, size=n))
+        eta = (
+            eta
+            + np.log(rng.gamma(shape, frailty, size=authors))[author]
+            + np.log(rng.gamma(shape, frailty, size=n))
+        )
     return rng.poisson(np.exp(eta)), followers, quintile, author
 
 
@@ -41,11 +52,17 @@ def posted(rng, kind, posts=7700, authors=2000):
     followers = np.exp(rng.normal(6.5, 2, size=authors)).astype(int)[author]
     lean = rng.integers(1, 6, size=authors)
     quintile = np.where(rng.random(n) < 0.5, lean[author], rng.integers(1, 6, size=n))
-    mean = np.exp(2.95 + RATES[quintile - 1] + 0.3 * (followers >= 500) + 0.4 * (followers > 5000))
+    mean = np.exp(
+        2.95 + RATES[quintile - 1] + 0.3 * (followers >= 500) + 0.4 * (followers > 5000)
+    )
     if kind == "negative binomial":
         mean = mean * rng.gamma(0.3, 1 / 0.3, n)
     elif kind == "author and post frailty":
-        mean = mean * rng.gamma(1 / 1.5, 1.5, authors)[author] * rng.gamma(1 / 1.5, 1.5, posts)[post]
+        mean = (
+            mean
+            * rng.gamma(1 / 1.5, 1.5, authors)[author]
+            * rng.gamma(1 / 1.5, 1.5, posts)[post]
+        )
     return rng.poisson(mean), followers, quintile, author, post
 
 
@@ -62,10 +79,17 @@ def coverage(kind, repetitions=200, seed=9):
                 "naive": eq1(*given, mode="paper"), "HC0": eq1(*given), "by post": eq1(*given, posts=post),
                 "by author": eq1(*given, author),
             }  # fmt: skip
-        fits["quasi"] = fits["naive"].assign(se=lambda table: table["se"] * np.sqrt(table["dispersion"]))
+        fits["quasi"] = fits["naive"].assign(
+            se=lambda table: table["se"] * np.sqrt(table["dispersion"])
+        )
         for name in INTERVALS:
             table = fits[name].set_index("term").loc[list(PLANTED)]
             held = np.abs(np.log(table["irr"]) - truth) <= 1.96 * table["se"]
-            rows += [(kind, name, term, hit, table["dispersion"].iloc[0], len(likes)) for term, hit in held.items()]
-    frame = pd.DataFrame(rows, columns=["kind", "interval", "term", "coverage", "dispersion", "n"])
+            rows += [
+                (kind, name, term, hit, table["dispersion"].iloc[0], len(likes))
+                for term, hit in held.items()
+            ]
+    frame = pd.DataFrame(
+        rows, columns=["kind", "interval", "term", "coverage", "dispersion", "n"]
+    )
     return frame.groupby(["kind", "interval", "term"], sort=False).mean().reset_index()

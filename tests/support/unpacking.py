@@ -49,11 +49,19 @@ def list_bombs(folder: Path) -> list[Path]:
 
 def parquet_bombs(folder: Path) -> list[Path]:
     """One long cell on two hundred thousand rows, and a packed column of nothing but one letter."""
-    dictionary, packed, inside = folder / "cell.parquet", folder / "packed.parquet", folder / "inside.parquet.gz"
-    long = pa.DictionaryArray.from_arrays(pa.array(np.zeros(200_000, np.int32)), pa.array(["1" * (2 << 20)]))
+    dictionary, packed, inside = (
+        folder / "cell.parquet",
+        folder / "packed.parquet",
+        folder / "inside.parquet.gz",
+    )
+    long = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(200_000, np.int32)), pa.array(["1" * (2 << 20)])
+    )
     pq.write_table(pa.table({"id": long}), dictionary, row_group_size=200_000)
     values = pa.array(["1" * (1 << 20)] * 80)
-    pq.write_table(pa.table({"id": values}), packed, compression="zstd", use_dictionary=False)
+    pq.write_table(
+        pa.table({"id": values}), packed, compression="zstd", use_dictionary=False
+    )
     inside.write_bytes(gzip.compress(dictionary.read_bytes()))
     return [dictionary, packed, inside]
 
@@ -66,7 +74,9 @@ def archive_bombs(folder: Path) -> list[Path]:
         "lists.jsonl.gz": gzip_bomb(b"[", b"[],", 100_000),
         "objects.jsonl": b"[" + b'{"a":{}},' * 1_700_000 + b"1]",
         "indented.json.gz": gzip_bomb(b"{\n", b' "' + b"a" * 200 + b'",\n', 100_000),
-        "posts.jsonl": b"[" + b'{"id":"1","text":""},' * 700_000 + b'{"id":"1","text":""}]',
+        "posts.jsonl": b"["
+        + b'{"id":"1","text":""},' * 700_000
+        + b'{"id":"1","text":""}]',
     }
     for name, data in made.items():
         (folder / name).write_bytes(data)

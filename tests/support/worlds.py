@@ -15,14 +15,24 @@ from PIL import Image
 from .servers import Answer, Handler, Host
 
 ROWS = 10  # a shard
-PLANTED = {3: "http_404", 4: "http_410", 5: "not_an_image", 6: "decode", 7: "refused", 8: "noai", 9: "http_403"}
+PLANTED = {
+    3: "http_404",
+    4: "http_410",
+    5: "not_an_image",
+    6: "decode",
+    7: "refused",
+    8: "noai",
+    9: "http_403",
+}
 
 
 def photo(number: int, format: str = "JPEG") -> bytes:
     """A picture that differs with its number."""
     pixels = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).resize((160, 120), Image.Resampling.BICUBIC).save(buffer, format)
+    Image.fromarray(pixels).resize((160, 120), Image.Resampling.BICUBIC).save(
+        buffer, format
+    )
     return buffer.getvalue()
 
 
@@ -61,26 +71,37 @@ def populate(work: Path, host: Host, count: int, pause: float = 0.0) -> None:
     if count > 7:
         urls[7] = "http://127.0.0.1:9/internal.jpg"
     ids = [str(10**18 + at) for at in range(len(numbers))]
-    table = pa.table({"id": ids, "image_name": [name(number) for number in numbers], "url": urls})
+    table = pa.table(
+        {"id": ids, "image_name": [name(number) for number in numbers], "url": urls}
+    )
     work.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, work / "images.parquet")
     for number in range(count):
         data = photo(number, "PNG" if number % 7 == 2 else "JPEG")
         host.answers[f"/media/n{number}"] = slow(data, pause) if pause else data
-    host.answers["/media/n3"], host.answers["/media/n4"], host.answers["/media/n9"] = 404, 410, 403
+    host.answers["/media/n3"], host.answers["/media/n4"], host.answers["/media/n9"] = (
+        404,
+        410,
+        403,
+    )
     host.answers["/media/n5"] = b"<html><body>This page does not exist</body></html>"
     host.answers["/media/n6"] = photo(6)[:1500] + b"\xff\xd9"
-    host.answers["/media/n8"] = lambda handler: handler.reply(200, photo(8), X_Robots_Tag="noai")
+    host.answers["/media/n8"] = lambda handler: handler.reply(
+        200, photo(8), X_Robots_Tag="noai"
+    )
     host.answers["/media/n10"] = flaky(photo(10))
 
 
 def content(work: Path) -> dict[str, str]:
     """SHA-256 of every tar and of every sidecar's rows: what two equal fetches must agree on."""
     found = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted((work / "shards").glob("*.tar"))
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((work / "shards").glob("*.tar"))
     }
     for path in sorted((work / "shards").glob("*.parquet")):
-        found[path.name] = hashlib.sha256(repr(pq.read_table(path).to_pylist()).encode()).hexdigest()
+        found[path.name] = hashlib.sha256(
+            repr(pq.read_table(path).to_pylist()).encode()
+        ).hexdigest()
     return found
 
 
@@ -90,7 +111,9 @@ def start(work: Path, host: Host) -> subprocess.Popen[bytes]:
         "import sys; from pathlib import Path; from twigma.rehydrate.fetch.fetch import fetch; "
         f"fetch(Path(sys.argv[1]), image_base_url=sys.argv[2], rows_per_shard={ROWS}, processes=2, connections=4)"
     )
-    return subprocess.Popen([sys.executable, "-c", code, str(work), host.url], stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(work), host.url], stderr=subprocess.DEVNULL
+    )
 
 
 def descendants(pid: int) -> list[int]:
@@ -122,6 +145,8 @@ def wait_until(condition: object, seconds: float = 60.0) -> None:
 def alive(pid: int) -> bool:
     """Whether a process runs (a zombie does not)."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        )
     except OSError:
         return False

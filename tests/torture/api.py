@@ -43,15 +43,28 @@ def write_list(path: Path, ids: Sequence[str]) -> Path:
 # ------------------------------------------------------------------ 23: clocks
 
 
-@row(23, "server clock off by ±1 h, ±1 day", "sleep ≤ real reset + 10 s", quick=None, default=6, long=60)
+@row(
+    23,
+    "server clock off by ±1 h, ±1 day",
+    "sleep ≤ real reset + 10 s",
+    quick=None,
+    default=6,
+    long=60,
+)
 def clocks(count: int, folder: Path) -> Measured:
     offsets = [0, HOUR, -HOUR, DAY, -DAY]
     with ThreadPoolExecutor() as threads:
-        both = list(threads.map(lambda off: _clock(count, off, folder / str(off)), offsets))
+        both = list(
+            threads.map(lambda off: _clock(count, off, folder / str(off)), offsets)
+        )
     waits = [wait for pair in both for wait in pair]
     ok = all(count - 1.5 <= wait <= count + 10 for wait in waits)
-    figures = f"a reset in {count} s waited out in {min(waits):.1f} to {max(waits):.1f} s"
-    return Measured(ok, f"{figures}, by the API's clock and the image host's, {len(offsets)} clocks")
+    figures = (
+        f"a reset in {count} s waited out in {min(waits):.1f} to {max(waits):.1f} s"
+    )
+    return Measured(
+        ok, f"{figures}, by the API's clock and the image host's, {len(offsets)} clocks"
+    )
 
 
 def _clock(seconds: int, off: int, folder: Path) -> tuple[float, float]:
@@ -59,15 +72,27 @@ def _clock(seconds: int, off: int, folder: Path) -> tuple[float, float]:
     ids = post_ids(101)
 
     def lookup(handler: Handler) -> None:
-        reset = {"x-rate-limit-remaining": "0", "x-rate-limit-reset": str(int(time.time() + off + seconds))}
+        reset = {
+            "x-rate-limit-remaining": "0",
+            "x-rate-limit-reset": str(int(time.time() + off + seconds)),
+        }
         some = asked(handler)["ids"].split(",")
-        answer = page(some) if ids[0] not in some else page(some) | {"includes": page([ids[0]])["includes"]}
+        answer = (
+            page(some)
+            if ids[0] not in some
+            else page(some) | {"includes": page([ids[0]])["includes"]}
+        )
         give(handler, 200, answer, reset | {"Date": http_date(off)})
 
     def image(handler: Handler) -> None:
         if handler.server.hits[path] > 1:
             return handler.reply(200, photo(1))
-        return give(handler, 429, "", {"Date": http_date(off), "Retry-After": http_date(off + seconds)})
+        return give(
+            handler,
+            429,
+            "",
+            {"Date": http_date(off), "Retry-After": http_date(off + seconds)},
+        )
 
     path = media_path(ids[0])
     with Host({LOOKUP: lookup, path: image}) as host:
@@ -75,7 +100,9 @@ def _clock(seconds: int, off: int, folder: Path) -> tuple[float, float]:
         calls = [at for at, asked in host.log if asked.startswith(LOOKUP)]
         images = [at for at, asked in host.log if asked.startswith(path)]
     if run.code or len(calls) != 2 or len(images) != 2:
-        raise RuntimeError(f"{len(calls)} calls, {len(images)} image requests, exit code {run.code}: {run.text[-300:]}")
+        raise RuntimeError(
+            f"{len(calls)} calls, {len(images)} image requests, exit code {run.code}: {run.text[-300:]}"
+        )
     return calls[1] - calls[0], images[1] - images[0]
 
 
@@ -83,42 +110,82 @@ def _clock(seconds: int, off: int, folder: Path) -> tuple[float, float]:
 
 STOPS: dict[str, tuple[Answer, str]] = {
     "usage-capped": (
-        lambda handler: give(handler, 429, problem("UsageCapExceeded", "usage-capped", 429), LEFT),
+        lambda handler: give(
+            handler, 429, problem("UsageCapExceeded", "usage-capped", 429), LEFT
+        ),
         "UsageCapExceeded",
     ),
     "usage-capped, no headers": (
-        lambda handler: give(handler, 429, problem("Too Many Requests", "usage-capped", 429)),
+        lambda handler: give(
+            handler, 429, problem("Too Many Requests", "usage-capped", 429)
+        ),
         "UsageCapExceeded",
     ),
-    "credits": (lambda handler: give(handler, 402, problem("CreditsDepleted", "credits", 402)), "CreditsDepleted"),
-    "spend cap": (lambda handler: give(handler, 403, problem("SpendCapReached", "credits", 403)), "SpendCapReached"),
-    "plain 429": (lambda handler: give(handler, 429, "Rate limit exceeded\n"), "HTTP 429"),
-    "429, reset only": (lambda handler: give(handler, 429, "", {"x-rate-limit-reset": "soon"}), "HTTP 429"),
+    "credits": (
+        lambda handler: give(handler, 402, problem("CreditsDepleted", "credits", 402)),
+        "CreditsDepleted",
+    ),
+    "spend cap": (
+        lambda handler: give(handler, 403, problem("SpendCapReached", "credits", 403)),
+        "SpendCapReached",
+    ),
+    "plain 429": (
+        lambda handler: give(handler, 429, "Rate limit exceeded\n"),
+        "HTTP 429",
+    ),
+    "429, reset only": (
+        lambda handler: give(handler, 429, "", {"x-rate-limit-reset": "soon"}),
+        "HTTP 429",
+    ),
     "dead token": (lambda handler: give(handler, 401, ""), "refused the token"),
 }
 LEFT = {"x-rate-limit-remaining": "3000", "x-rate-limit-reset": "9999999999"}
 
 
-@row(24, "usage caps, missing headers", "stops with the reason ≤ 30 s", quick=None, default=1, long=20)
+@row(
+    24,
+    "usage caps, missing headers",
+    "stops with the reason ≤ 30 s",
+    quick=None,
+    default=1,
+    long=20,
+)
 def used_up(count: int, folder: Path) -> Measured:
     faults, slowest, calls = [], 0.0, 0
-    cases = [(name, *case, folder / f"{name}-{turn}") for turn in range(count) for name, case in STOPS.items()]
+    cases = [
+        (name, *case, folder / f"{name}-{turn}")
+        for turn in range(count)
+        for name, case in STOPS.items()
+    ]
     with ThreadPoolExecutor(3) as threads:
-        for name, reason, run, seconds, requests in threads.map(lambda case: _stop(*case), cases):
+        for name, reason, run, seconds, requests in threads.map(
+            lambda case: _stop(*case), cases
+        ):
             slowest, calls = max(slowest, seconds), max(calls, requests)
             if run.code != 1 or reason not in run.text or seconds > 30:
-                faults.append(f"{name}: exit code {run.code} after {seconds:.0f} s: {run.text[-200:]}")
+                faults.append(
+                    f"{name}: exit code {run.code} after {seconds:.0f} s: {run.text[-200:]}"
+                )
     figures = f"{len(cases)} runs stopped with exit code 1 and the reason, the slowest after {slowest:.1f} s"
-    return Measured(not faults, "; ".join(faults) or f"{figures} and at most {calls} calls")
+    return Measured(
+        not faults, "; ".join(faults) or f"{figures} and at most {calls} calls"
+    )
 
 
-def _stop(name: str, answer: Answer, reason: str, folder: Path) -> tuple[str, str, Run, float, int]:
+def _stop(
+    name: str, answer: Answer, reason: str, folder: Path
+) -> tuple[str, str, Run, float, int]:
     """Look up two calls' worth of ids where the second call is answered so; how it ended, how soon, and calls made."""
     ids = post_ids(150)
 
     def lookup(handler: Handler) -> None:
         if handler.server.hits[LOOKUP] == 1:
-            give(handler, 200, page(asked(handler)["ids"].split(",")), {"Date": http_date(0)})
+            give(
+                handler,
+                200,
+                page(asked(handler)["ids"].split(",")),
+                {"Date": http_date(0)},
+            )
         else:
             answer(handler)
 
@@ -126,13 +193,26 @@ def _stop(name: str, answer: Answer, reason: str, folder: Path) -> tuple[str, st
         run = rehydrate(folder / "work", write_list(folder / "ids.csv", ids), host.url)
         seconds = time.monotonic() - host.log[1][0]
     kept = pq.read_metadata(folder / "work" / "images.parquet").num_rows
-    return name, reason if kept == 100 else f"100 posts kept, not {kept}", run, seconds, len(host.log)
+    return (
+        name,
+        reason if kept == 100 else f"100 posts kept, not {kept}",
+        run,
+        seconds,
+        len(host.log),
+    )
 
 
 # ------------------------------------------------------------------ 25: broken pages
 
 
-@row(25, "duplicate and empty pages, dead cursors", "L; 0 duplicates", quick=None, default=2000, long=50_000)
+@row(
+    25,
+    "duplicate and empty pages, dead cursors",
+    "L; 0 duplicates",
+    quick=None,
+    default=2000,
+    long=50_000,
+)
 def broken_pages(count: int, folder: Path) -> Measured:
     with ThreadPoolExecutor() as threads:
         search = threads.submit(_search, folder / "search", count)
@@ -142,20 +222,39 @@ def broken_pages(count: int, folder: Path) -> Measured:
     circled, circle, run = round_and_round.result()
     looked_up, left = look_up.result()
     faults = [f"search: {fault}" for fault in _differences(found, post_ids(count))]
-    faults += [f"in circles: exit code {run.code}, {circle.calls} calls"] * (run.code != 1 or circle.calls > 20)
-    faults += [f"look-up: {fault}" for fault in [*_differences(looked_up, post_ids(count // 4)), *left]]
-    faults += [f"search ended with {searched.code}: {searched.text[-200:]}"] * bool(searched.code)
+    faults += [f"in circles: exit code {run.code}, {circle.calls} calls"] * (
+        run.code != 1 or circle.calls > 20
+    )
+    faults += [
+        f"look-up: {fault}"
+        for fault in [*_differences(looked_up, post_ids(count // 4)), *left]
+    ]
+    faults += [f"search ended with {searched.code}: {searched.text[-200:]}"] * bool(
+        searched.code
+    )
     figures = f"{len(found):,} of {count:,} posts by {archive.calls} tricked pages, {len(looked_up):,} looked up"
     told = f"a search in circles stopped after {circle.calls} calls with {len(circled)} posts"
-    return Measured(not faults, "; ".join(faults[:3]) or f"{figures}, 0 duplicates; {told}")
+    return Measured(
+        not faults, "; ".join(faults[:3]) or f"{figures}, 0 duplicates; {told}"
+    )
 
 
-def _search(work: Path, count: int, circle: int | None = None) -> tuple[list[str], Archive, Run]:
+def _search(
+    work: Path, count: int, circle: int | None = None
+) -> tuple[list[str], Archive, Run]:
     archive = Archive(post_ids(count), circle=circle)
     with Host({SEARCH: archive.answer}) as host:
         period = ("--start", "2022-06-01", "--end", "2022-12-31")
         more = ("--work", work, "--base-url", host.url)
-        run = twigma("collect", "--hashtag", "aiart", *period, *more, env={"X_BEARER_TOKEN": CANARY}, timeout=3600)
+        run = twigma(
+            "collect",
+            "--hashtag",
+            "aiart",
+            *period,
+            *more,
+            env={"X_BEARER_TOKEN": CANARY},
+            timeout=3600,
+        )
     return pq.read_table(work / "images.parquet")["id"].to_pylist(), archive, run
 
 
@@ -170,26 +269,47 @@ def _look_up(folder: Path, count: int) -> tuple[list[str], list[str]]:
         give(handler, 200, page([*some, *some, *stranger]))
 
     with Host({LOOKUP: lookup}) as host:
-        host.answers |= {media_path(post): photo(at % 50) for at, post in enumerate(ids)}
-        run = rehydrate(folder / "work", write_list(folder / "ids.csv", [*gone, *ids, *ids[:50]]), host.url)
+        host.answers |= {
+            media_path(post): photo(at % 50) for at, post in enumerate(ids)
+        }
+        run = rehydrate(
+            folder / "work",
+            write_list(folder / "ids.csv", [*gone, *ids, *ids[:50]]),
+            host.url,
+        )
     with (folder / "work" / "outcomes.csv").open() as file:
         outcomes = [(line["id"], line["outcome"]) for line in csv.DictReader(file)]
     faults = [] if run.code == 0 else [f"exit code {run.code}: {run.text[-200:]}"]
-    if sorted(outcomes) != sorted([(post, "absent") for post in gone] + [(post, "found") for post in ids]):
+    if sorted(outcomes) != sorted(
+        [(post, "absent") for post in gone] + [(post, "found") for post in ids]
+    ):
         faults.append(f"{len(outcomes)} outcomes of {len(gone) + len(ids)} ids")
     names = pq.read_table(folder / "work" / "images.parquet")["image_name"].to_pylist()
-    return [name for name in names if name in set(ids)], faults + left_by(folder / "work", names).faults
+    return [name for name in names if name in set(ids)], faults + left_by(
+        folder / "work", names
+    ).faults
 
 
 def _differences(found: list[str], wanted: list[str]) -> list[str]:
     missing, extra = Counter(wanted) - Counter(found), Counter(found) - Counter(wanted)
-    return [f"{missing.total()} missing, {extra.total()} too many"] if missing or extra else []
+    return (
+        [f"{missing.total()} missing, {extra.total()} too many"]
+        if missing or extra
+        else []
+    )
 
 
 # ------------------------------------------------------------------ 28: the token
 
 
-@row(28, "a token echoed, refused, misspelt, killed", "0 found outside its own file", quick=None, default=1, long=10)
+@row(
+    28,
+    "a token echoed, refused, misspelt, killed",
+    "0 found outside its own file",
+    quick=None,
+    default=1,
+    long=10,
+)
 def token_canary(count: int, folder: Path) -> Measured:
     seen: list[tuple[str, bytes]] = []
     runs = []
@@ -199,13 +319,26 @@ def token_canary(count: int, folder: Path) -> Measured:
             runs += _bad_tokens(host, folder / str(turn))
     token_files = set(folder.rglob("token"))
     seen += [(run.text[:60], run.text.encode()) for run in runs]
-    seen += [(path.name, path.read_bytes()) for path in folder.rglob("*") if path.is_file() and path not in token_files]
-    leaks = sorted({where for where, text in seen if any(form in text for form in FORMS)})
+    seen += [
+        (path.name, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file() and path not in token_files
+    ]
+    leaks = sorted(
+        {where for where, text in seen if any(form in text for form in FORMS)}
+    )
     traces = sum("Traceback" in run.text for run in runs)
     looks = Counter(where for where, _ in seen if where.startswith("/proc"))
     figures = f"{len(leaks)} of {len(seen):,} places hold it: what {len(runs)} runs said ({traces} tracebacks), files"
-    ok = not leaks and traces == sum(run.code == 1 for run in runs) == 9 * count and len(looks) == 2
-    return Measured(ok, f"{figures}, {looks.total()} looks at arguments and workers' environments {leaks[:5] or ''}")
+    ok = (
+        not leaks
+        and traces == sum(run.code == 1 for run in runs) == 9 * count
+        and len(looks) == 2
+    )
+    return Measured(
+        ok,
+        f"{figures}, {looks.total()} looks at arguments and workers' environments {leaks[:5] or ''}",
+    )
 
 
 FORMS = (CANARY.encode(), CANARY[25:].encode(), base64.b64encode(CANARY.encode())[:40])
@@ -225,23 +358,46 @@ def _echoes(host: Host, work: Path, seen: list[tuple[str, bytes]]) -> list[Run]:
                 arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
                 seen.append(("/proc/PID/cmdline", arguments))
                 if b"rehydrate.pool" in arguments:
-                    seen.append(("/proc/PID/environ", Path(f"/proc/{pid}/environ").read_bytes()))
+                    seen.append(
+                        ("/proc/PID/environ", Path(f"/proc/{pid}/environ").read_bytes())
+                    )
 
     def echo(code: int) -> Answer:
         def answer(handler: Handler) -> None:
             said = handler.headers["Authorization"]
-            body = page(asked(handler)["ids"].split(",")) if code == 200 else problem("Refused", said, code, said)
+            body = (
+                page(asked(handler)["ids"].split(","))
+                if code == 200
+                else problem("Refused", said, code, said)
+            )
             headers = {"X-Echo": said, "Location": f"/{said}", "Retry-After": "1000"}
-            give(handler, code, body | {"errors": [{"detail": said, "title": said}]}, headers)
+            give(
+                handler,
+                code,
+                body | {"errors": [{"detail": said, "title": said}]},
+                headers,
+            )
 
         return answer
 
     runs = []
     for code in (400, 401, 402, 403, 302, 503, 200):
-        host.answers = {LOOKUP: echo(code)} | {media_path(post): slow(photo(1), 1.5) for post in post_ids(3)}
+        host.answers = {LOOKUP: echo(code)} | {
+            media_path(post): slow(photo(1), 1.5) for post in post_ids(3)
+        }
         by_file = {"X_BEARER_TOKEN": ""} if code % 2 else {}
         options = ("--token-file", token) if by_file else ()
-        runs.append(rehydrate(work / str(code), ids, host.url, *options, watch=look, TWIGMA_DEBUG="1", **by_file))
+        runs.append(
+            rehydrate(
+                work / str(code),
+                ids,
+                host.url,
+                *options,
+                watch=look,
+                TWIGMA_DEBUG="1",
+                **by_file,
+            )
+        )
     return runs
 
 
@@ -256,4 +412,9 @@ def _bad_tokens(host: Host, folder: Path) -> list[Run]:
     open_file.parent.mkdir()
     open_file.write_text(CANARY)
     open_file.chmod(0o644)
-    return [*runs, rehydrate(folder / "bad", ids, host.url, "--token-file", open_file, TWIGMA_DEBUG="1")]
+    return [
+        *runs,
+        rehydrate(
+            folder / "bad", ids, host.url, "--token-file", open_file, TWIGMA_DEBUG="1"
+        ),
+    ]

@@ -12,13 +12,33 @@ Size = tuple[int, int]
 
 def chunk(kind: bytes, body: bytes) -> bytes:
     """A PNG chunk."""
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return (
+        struct.pack(">I", len(body))
+        + kind
+        + body
+        + struct.pack(">I", zlib.crc32(kind + body))
+    )
 
 
-def png(size: Size, depth: int, colour: int, packed: bytes, *extra: bytes, interlace: int = 0) -> bytes:
+def png(
+    size: Size,
+    depth: int,
+    colour: int,
+    packed: bytes,
+    *extra: bytes,
+    interlace: int = 0,
+) -> bytes:
     """A PNG of packed rows; `extra` chunks stand before them."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, interlace))
-    return SIGNATURE + header + b"".join(extra) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    header = chunk(
+        b"IHDR", struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, interlace)
+    )
+    return (
+        SIGNATURE
+        + header
+        + b"".join(extra)
+        + chunk(b"IDAT", packed)
+        + chunk(b"IEND", b"")
+    )
 
 
 def zeros(count: int) -> bytes:
@@ -34,7 +54,9 @@ def zeros(count: int) -> bytes:
 
 def flat(size: Size, channels: int) -> bytes:
     """A black PNG, whole and valid."""
-    return png(size, 8, {1: 0, 3: 2, 4: 6}[channels], zeros(size[1] * (1 + size[0] * channels)))
+    return png(
+        size, 8, {1: 0, 3: 2, 4: 6}[channels], zeros(size[1] * (1 + size[0] * channels))
+    )
 
 
 def bombs() -> dict[str, bytes]:
@@ -43,17 +65,29 @@ def bombs() -> dict[str, bytes]:
     tiny = png((4, 4), 8, 0, small)
     at = tiny.index(b"IDAT") - 4
     return {
-        "png-86-bytes": (tiny[:at] + struct.pack(">I", 0xFFFFFFF0) + tiny[at + 4 :]).ljust(86, b"\0")[:86],
-        "png-text-length": SIGNATURE + tiny[8:33] + struct.pack(">I", 0x7FFFFFFF) + b"tEXt" + tiny[33:],
+        "png-86-bytes": (
+            tiny[:at] + struct.pack(">I", 0xFFFFFFF0) + tiny[at + 4 :]
+        ).ljust(86, b"\0")[:86],
+        "png-text-length": SIGNATURE
+        + tiny[8:33]
+        + struct.pack(">I", 0x7FFFFFFF)
+        + b"tEXt"
+        + tiny[33:],
         "png-gray-30000": flat((30_000, 30_000), 1),
         "png-rgb-30000": flat((30_000, 30_000), 3),
         "png-rgba-8000": flat((8_000, 8_000), 4),
         "png-rgba16-7000": png((7_000, 7_000), 16, 6, zeros(7_000 * 56_001)),
-        "png-interlaced": png((20_000, 20_000), 8, 2, zeros(1_200_100_000), interlace=1),
+        "png-interlaced": png(
+            (20_000, 20_000), 8, 2, zeros(1_200_100_000), interlace=1
+        ),
         "png-1-bit": png((60_000, 60_000), 1, 0, zeros(60_000 * 7_501)),
         "png-wide": png((2**31 - 1, 1), 8, 0, zeros(1 << 24)),
-        "png-text": png((4, 4), 8, 0, small, chunk(b"zTXt", b"Comment\0\0" + zeros(1 << 30))),
-        "png-profile": png((4, 4), 8, 0, small, chunk(b"iCCP", b"icc\0\0" + zeros(1 << 30))),
+        "png-text": png(
+            (4, 4), 8, 0, small, chunk(b"zTXt", b"Comment\0\0" + zeros(1 << 30))
+        ),
+        "png-profile": png(
+            (4, 4), 8, 0, small, chunk(b"iCCP", b"icc\0\0" + zeros(1 << 30))
+        ),
         **jpegs(),
         **gifs(),
         **webps(),
@@ -63,14 +97,18 @@ def bombs() -> dict[str, bytes]:
 def saved(format: str, size: Size = (64, 64), **options: object) -> bytes:
     """A small picture by Pillow."""
     buffer = io.BytesIO()
-    Image.linear_gradient("L").resize(size).convert("RGB").save(buffer, format, **options)
+    Image.linear_gradient("L").resize(size).convert("RGB").save(
+        buffer, format, **options
+    )
     return buffer.getvalue()
 
 
 def jpegs() -> dict[str, bytes]:
     """Sizes in the frame header that no picture has, and scans without end."""
     plain, progressive = saved("JPEG"), saved("JPEG", progressive=True)
-    large = saved("JPEG", (7_000, 7_000), progressive=True)  # 49 million pixels: allowed, if it were not for its scans
+    large = saved(
+        "JPEG", (7_000, 7_000), progressive=True
+    )  # 49 million pixels: allowed, if it were not for its scans
     return {
         "jpeg-65500": _resized(plain, 0xC0, 65_500),
         "jpeg-progressive-65500": _resized(progressive, 0xC2, 65_500),
@@ -88,7 +126,11 @@ def _rescanned(data: bytes, times: int) -> bytes:
 def _segment(data: bytes, marker: int, side: int) -> bytes:
     at = data.index(bytes([0xFF, marker]))
     length = struct.unpack_from(">H", data, at + 2)[0]
-    return data[at : at + 5] + struct.pack(">HH", side, side) + data[at + 9 : at + 2 + length]
+    return (
+        data[at : at + 5]
+        + struct.pack(">HH", side, side)
+        + data[at + 9 : at + 2 + length]
+    )
 
 
 def _resized(data: bytes, marker: int, side: int) -> bytes:
@@ -101,7 +143,10 @@ def gifs() -> dict[str, bytes]:
     data = saved("GIF")
     at = data.index(b"\x2c", 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0))
     frame = data[: at + 5] + struct.pack("<HH", 60_000, 60_000) + data[at + 9 :]
-    return {"gif-screen": data[:6] + struct.pack("<HH", 60_000, 60_000) + data[10:], "gif-frame": frame}
+    return {
+        "gif-screen": data[:6] + struct.pack("<HH", 60_000, 60_000) + data[10:],
+        "gif-frame": frame,
+    }
 
 
 def webps() -> dict[str, bytes]:
@@ -111,7 +156,11 @@ def webps() -> dict[str, bytes]:
     bits = struct.unpack_from("<I", lossless, 21)[0] | 0xFFFFFFF
     at = lossy.index(b"\x9d\x01\x2a") + 3
     return {
-        "webp-canvas": b"RIFF" + struct.pack("<I", 4 + len(canvas) + len(lossy) - 12) + b"WEBP" + canvas + lossy[12:],
+        "webp-canvas": b"RIFF"
+        + struct.pack("<I", 4 + len(canvas) + len(lossy) - 12)
+        + b"WEBP"
+        + canvas
+        + lossy[12:],
         "webp-lossless": lossless[:21] + struct.pack("<I", bits) + lossless[25:],
         "webp-lossy": lossy[:at] + struct.pack("<HH", 0x3FFF, 0x3FFF) + lossy[at + 4 :],
     }

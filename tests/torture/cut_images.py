@@ -18,19 +18,38 @@ EOI = b"\xff\xd9"
 PARTS = (0.25, 1 / 3, 0.7, 0.95)
 
 
-@row(38, "cut JPEGs with stray bytes, hidden sizes", "only whole ones, within ±3", quick=1, default=5, long=200)
+@row(
+    38,
+    "cut JPEGs with stray bytes, hidden sizes",
+    "only whole ones, within ±3",
+    quick=1,
+    default=5,
+    long=200,
+)
 def cut_images(count: int, folder: Path) -> Measured:
     bodies: dict[str, bytes | Answer] = {}
     wanted: dict[str, np.ndarray] = {}
     for turn in range(count):
         for name, (data, pixels) in _whole(turn).items():
-            bodies[f"whole-{name}-{turn}"], wanted[f"whole-{name}-{turn}"] = data, pixels
-        bodies |= {f"bad-{name}-{turn}": data for name, data in {**_cut(turn), **_hidden()}.items()}
+            bodies[f"whole-{name}-{turn}"], wanted[f"whole-{name}-{turn}"] = (
+                data,
+                pixels,
+            )
+        bodies |= {
+            f"bad-{name}-{turn}": data
+            for name, data in {**_cut(turn), **_hidden()}.items()
+        }
     run, left = served(folder, bodies)
     inside = [name for name in left.members if name not in wanted]
-    far = [name for name in wanted if name not in left.members or _off_by(left.members[name], wanted[name]) > 3]
+    far = [
+        name
+        for name in wanted
+        if name not in left.members or _off_by(left.members[name], wanted[name]) > 3
+    ]
     figures = f"{len(inside)} of {len(bodies) - len(wanted)} bad ones in the tars {inside[:3] or ''}"
-    figures += f", {len(far)} of {len(wanted)} whole ones missing or wrong {far[:3] or ''}"
+    figures += (
+        f", {len(far)} of {len(wanted)} whole ones missing or wrong {far[:3] or ''}"
+    )
     return measured(not inside and not far, run, left, figures)
 
 
@@ -39,7 +58,9 @@ def _variants(seed: int) -> dict[str, bytes]:
     made = {}
     for mode, progressive in itertools.product(("RGB", "L", "CMYK"), (False, True)):
         options = {"quality": 90, "progressive": progressive}
-        made[f"{mode}{int(progressive)}"] = encoded(image.convert(mode), "JPEG", options)
+        made[f"{mode}{int(progressive)}"] = encoded(
+            image.convert(mode), "JPEG", options
+        )
     return made
 
 
@@ -74,9 +95,16 @@ def _hidden() -> dict[str, bytes]:
     """A frame of 65,500 x 65,500 pixels where a walk over the segments that trusts FF 00 does not look."""
     plain = saved("JPEG")
     rest = plain[plain.index(b"\xff\xc4") :]
-    small, large = (b"\xff\xc0\0\x0b\x08" + struct.pack(">HHB", side, side, 1) + b"\1\x11\0" for side in (16, 65_500))
+    small, large = (
+        b"\xff\xc0\0\x0b\x08" + struct.pack(">HHB", side, side, 1) + b"\1\x11\0"
+        for side in (16, 65_500)
+    )
     return {
-        "ff00": b"\xff\xd8\xff\x00" + struct.pack(">H", 2 + len(large)) + large + small + rest,
+        "ff00": b"\xff\xd8\xff\x00"
+        + struct.pack(">H", 2 + len(large))
+        + large
+        + small
+        + rest,
         "first-of-two": b"\xff\xd8" + small + large + rest,
         "second-of-two": b"\xff\xd8" + large + small + rest,
     }

@@ -14,7 +14,19 @@ from twigma.core.parts import part_is_current, read_parts, write_part
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.images import shards
 
-from .runs import Town, broken_law, ended, finish, last_words, settle, start, stored_twice, told, write_ids, wrong
+from .runs import (
+    Town,
+    broken_law,
+    ended,
+    finish,
+    last_words,
+    settle,
+    start,
+    stored_twice,
+    told,
+    write_ids,
+    wrong,
+)
 from .table import Measured, row
 
 POSTS = 20
@@ -45,7 +57,14 @@ def strike(path: Path, rng: Random) -> str:
     return f"{'cut' if cut else 'flip'} at byte {at:,} of {path.name}"
 
 
-@row(11, "each checkpoint truncated or a bit flipped", "detected; 0 rows lost", quick=2, default=10, long=2_000)
+@row(
+    11,
+    "each checkpoint truncated or a bit flipped",
+    "detected; 0 rows lost",
+    quick=2,
+    default=10,
+    long=2_000,
+)
 def damaged_checkpoints(count: int, folder: Path) -> Measured:
     """The same command again: it mends the file, or refuses it by name and is well again once that is deleted."""
     town, rng, ends, faults = settle(folder, POSTS), Random(11), Counter[str](), []
@@ -63,7 +82,10 @@ def damaged_checkpoints(count: int, folder: Path) -> Measured:
     if unseen:
         faults.append(f"{unseen} damaged column parts were read")
     figures = ", ".join(f"{number} {end}" for end, number in ends.items())
-    return Measured(not faults, told(f"{figures}; {count * PART_STRIKES} times a column part", faults))
+    return Measured(
+        not faults,
+        told(f"{figures}; {count * PART_STRIKES} times a column part", faults),
+    )
 
 
 def _again(work: Path, path: Path, platform: Platform, town: Town) -> str:
@@ -82,7 +104,11 @@ def _again(work: Path, path: Path, platform: Platform, town: Town) -> str:
         if str(name) in said:
             name.unlink(missing_ok=True)
     fault = "; ".join(wrong(work, platform, town))
-    return f"not well after the file was deleted as told: {fault}" if fault else "refused by name"
+    return (
+        f"not well after the file was deleted as told: {fault}"
+        if fault
+        else "refused by name"
+    )
 
 
 def _column_part(folder: Path, count: int, rng: Random) -> int:
@@ -131,7 +157,10 @@ def edited_lists(count: int, folder: Path) -> Measured:
             elif stored_twice(work):
                 faults.append(f"{at}: {stored_twice(work)} posts were bought twice")
     refused = _edited_plan(folder, town)
-    return Measured(not faults and refused, told(f"{count} edited lists; an edited plan is refused: {refused}", faults))
+    return Measured(
+        not faults and refused,
+        told(f"{count} edited lists; an edited plan is refused: {refused}", faults),
+    )
 
 
 def _edited_plan(folder: Path, town: Town) -> bool:
@@ -139,10 +168,19 @@ def _edited_plan(folder: Path, town: Town) -> bool:
     plan = folder / "clean" / "shards" / "plan" / "00000.parquet"
     pq.write_table(pq.read_table(plan).slice(1), plan)
     with town.platform() as platform:
-        return finish(folder / "clean", platform, town.ids_file) != 0 and plan.name in last_words(folder / "clean")
+        return finish(
+            folder / "clean", platform, town.ids_file
+        ) != 0 and plan.name in last_words(folder / "clean")
 
 
-@row(13, "10k tar flips and cuts", "100% detected", quick=300, default=10_000, long=10_000)
+@row(
+    13,
+    "10k tar flips and cuts",
+    "100% detected",
+    quick=300,
+    default=10_000,
+    long=10_000,
+)
 def damaged_tars(count: int, folder: Path) -> Measured:
     """Read as every stage reads a shard; and cut at every member, read as `twigma add` does, without a manifest."""
     settle(folder, 30)

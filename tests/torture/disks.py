@@ -18,7 +18,9 @@ from .runs import SECONDS, Process, ended, last_words, settle, start, told, wron
 from .steps import Steps, chosen, compiled
 from .table import Measured, row
 
-SIZE = 256 << 20  # of the small file system: the look-up wants 64 MB free, a shard of 1,000 photos 100 MB
+SIZE = (
+    256 << 20
+)  # of the small file system: the look-up wants 64 MB free, a shard of 1,000 photos 100 MB
 PHOTO = 20_000  # bytes added to every photo, so that a tar does not fit into what a buffer holds back
 MOMENT = 0.4  # seconds that a brief lack of space lasts
 
@@ -31,7 +33,9 @@ def small_disk(folder: Path) -> Iterator[Path]:
     try:
         subprocess.run(command, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise unittest.SkipTest("mounting a small file system needs root here") from error
+        raise unittest.SkipTest(
+            "mounting a small file system needs root here"
+        ) from error
     try:
         yield folder
     finally:
@@ -52,7 +56,14 @@ def filled(disk: Path) -> Iterator[None]:
         ballast.unlink()
 
 
-@row(8, "disk full, permanent", "non-zero, clear message, resumable", quick=None, default=3, long=40)
+@row(
+    8,
+    "disk full, permanent",
+    "non-zero, clear message, resumable",
+    quick=None,
+    default=3,
+    long=40,
+)
 def full_for_good(count: int, folder: Path) -> Measured:
     return _full(count, folder, brief=False)
 
@@ -69,11 +80,17 @@ def _full(count: int, folder: Path, brief: bool) -> Measured:
     for at in range(count):
         with small_disk(folder / f"work{at}") as work, town.platform() as platform:
             with ended(start(work, platform, town.ids_file)) as process:
-                _wait_for(1 + at * (town.requests - 1) // max(1, count - 1), platform, process)
+                _wait_for(
+                    1 + at * (town.requests - 1) // max(1, count - 1), platform, process
+                )
                 with filled(work), contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(MOMENT if brief else SECONDS)
                 code = process.wait(SECONDS)
-            end = "finished" if code == 0 else re.sub(r"[0-9,]+|/\S+", "#", last_words(work))
+            end = (
+                "finished"
+                if code == 0
+                else re.sub(r"[0-9,]+|/\S+", "#", last_words(work))
+            )
             ends[end] += 1
             if code and not re.search("space|full|free", end):
                 faults.append(f"{at}: {last_words(work)}")
@@ -86,7 +103,10 @@ def _full(count: int, folder: Path, brief: bool) -> Measured:
 
 def _wait_for(requests: int, platform: Platform, process: Process) -> None:
     """Until the server has seen so many requests, or the run is over."""
-    while platform.hits[LOOKUP] + platform.hits["media"] < requests and process.poll() is None:
+    while (
+        platform.hits[LOOKUP] + platform.hits["media"] < requests
+        and process.poll() is None
+    ):
         time.sleep(0.002)
 
 
@@ -97,22 +117,28 @@ def failing_writes(count: int, folder: Path) -> Measured:
     ends, names, faults = Counter[str](), set(), []
     with town.platform() as platform:
         counted = Steps(library, folder / "counted")
-        with ended(start(counted.work, platform, town.ids_file, **counted.environment())) as process:
+        with ended(
+            start(counted.work, platform, town.ids_file, **counted.environment())
+        ) as process:
             process.wait(SECONDS)
         steps = counted.names()
         for at in chosen(steps, count):
             for how in ("eio", "short") if "write" in steps[at] else ("eio",):
                 run = Steps(library, folder / f"{how}{at}")
-                with ended(start(run.work, platform, town.ids_file, **run.environment(at, how))) as process:
+                with ended(
+                    start(run.work, platform, town.ids_file, **run.environment(at, how))
+                ) as process:
                     code = process.wait(SECONDS)
                 names.add(run.names().get(at))
                 ends[f"{how} {'finished' if code == 0 else 'loud'}"] += 1
                 if code == 0 and (fault := town.differs(run.work)):
-                    faults.append(f"{run.work.name} of {steps[at]}: exit code 0, but {fault}")
+                    faults.append(
+                        f"{run.work.name} of {steps[at]}: exit code 0, but {fault}"
+                    )
                 elif code and not last_words(run.work).startswith("twigma: "):
-                    faults.append(f"{run.work.name} of {steps[at]}: {last_words(run.work)}")
+                    faults.append(
+                        f"{run.work.name} of {steps[at]}: {last_words(run.work)}"
+                    )
                 faults += wrong(run.work, platform, town)
-    figures = (
-        f"{ends.total()} at {len(names)} named steps: {', '.join(f'{number} {end}' for end, number in ends.items())}"
-    )
+    figures = f"{ends.total()} at {len(names)} named steps: {', '.join(f'{number} {end}' for end, number in ends.items())}"
     return Measured(not faults, told(figures, faults))

@@ -35,7 +35,10 @@ class Run(NamedTuple):
 
 
 def twigma(
-    *arguments: object, env: Mapping[str, str] | None = None, watch: Watch | None = None, timeout: float = 600
+    *arguments: object,
+    env: Mapping[str, str] | None = None,
+    watch: Watch | None = None,
+    timeout: float = 600,
 ) -> Run:
     """Run the command to its end (-9 where it had to be ended); `watch` is shown its processes ten times a second."""
     began, peaks = time.monotonic(), [0]
@@ -46,8 +49,16 @@ def twigma(
             watch(pids)
 
     command, env = [TWIGMA, *map(str, arguments)], os.environ | dict(env or {})
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-    with subprocess.Popen(command, env=env, **pipes) as process, _shown(process.pid, look):
+    pipes = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "text": True,
+        "errors": "replace",
+    }
+    with (
+        subprocess.Popen(command, env=env, **pipes) as process,
+        _shown(process.pid, look),
+    ):
         try:
             text = process.communicate(timeout=timeout)[0]
         except subprocess.TimeoutExpired:
@@ -58,8 +69,16 @@ def twigma(
 
 def fetch(work: Path, *allowed: str, timeout: float = 600, **options: object) -> Run:
     """`twigma rehydrate` over the images table of `work`; `allowed` are URLs of private hosts."""
-    hosts = [part for url in allowed for part in ("--allow-host", url.removeprefix("http://"))]
-    given = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
+    hosts = [
+        part
+        for url in allowed
+        for part in ("--allow-host", url.removeprefix("http://"))
+    ]
+    given = [
+        part
+        for name, value in options.items()
+        for part in (f"--{name.replace('_', '-')}", value)
+    ]
     return twigma("rehydrate", "--work", work, *hosts, *given, timeout=timeout)
 
 
@@ -67,7 +86,10 @@ def write_table(work: Path, urls: Mapping[str, str]) -> None:
     """The images table of photos given as `image_name` -> URL."""
     work.mkdir(parents=True, exist_ok=True)
     ids = [str(10**18 + at) for at in range(len(urls))]
-    pq.write_table(pa.table({"id": ids, "image_name": list(urls), "url": list(urls.values())}), work / "images.parquet")
+    pq.write_table(
+        pa.table({"id": ids, "image_name": list(urls), "url": list(urls.values())}),
+        work / "images.parquet",
+    )
 
 
 def names(count: int) -> list[str]:
@@ -85,7 +107,10 @@ class Left(NamedTuple):
     @property
     def counts(self) -> str:
         """Photos per status, as a phrase."""
-        return ", ".join(f"{n:,} {status}" for status, n in Counter(self.statuses.values()).most_common())
+        return ", ".join(
+            f"{n:,} {status}"
+            for status, n in Counter(self.statuses.values()).most_common()
+        )
 
 
 def left_by(work: Path, wanted: Iterable[str]) -> Left:
@@ -102,8 +127,12 @@ def left_by(work: Path, wanted: Iterable[str]) -> Left:
     said = Counter(row["image_name"] for row in rows)
     faults += [f"{name} has {said[name]} rows" for name in wanted if said[name] != 1]
     faults += [f"{name} was not asked for" for name in said.keys() - set(wanted)]
-    hashes = {row["member"]: row["sha256"] for row in rows if row["status"] == "success"}
-    if hashes != {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}:
+    hashes = {
+        row["member"]: row["sha256"] for row in rows if row["status"] == "success"
+    }
+    if hashes != {
+        name: hashlib.sha256(data).hexdigest() for name, data in members.items()
+    }:
         faults.append("the tars do not hold the successes")
     images = {name.partition(".")[0]: data for name, data in members.items()}
     return Left({row["image_name"]: row["status"] for row in rows}, images, faults[:5])
@@ -111,7 +140,11 @@ def left_by(work: Path, wanted: Iterable[str]) -> Left:
 
 def _images(path: Path) -> dict[str, bytes]:
     with tarfile.open(path) as tar:
-        return {m.name: tar.extractfile(m).read() for m in tar if not m.name.endswith(".json")}  # type: ignore[union-attr]
+        return {
+            m.name: tar.extractfile(m).read()
+            for m in tar
+            if not m.name.endswith(".json")
+        }  # type: ignore[union-attr]
 
 
 @contextmanager

@@ -28,7 +28,9 @@ class Canary:
 
     def __init__(self) -> None:
         self.hits = 0
-        self._socket = socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True, backlog=128)
+        self._socket = socket.create_server(
+            ("", 0), family=socket.AF_INET6, dualstack_ipv6=True, backlog=128
+        )
         self.port = self._socket.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -62,18 +64,35 @@ def spellings() -> list[str]:
         "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[::ffff:0:127.0.0.1]",
         "user:pass@127.0.0.1", "pbs.twimg.com@127.0.0.1", "pbs.twimg.com%40x@127.0.0.1",
     ]  # fmt: skip
-    private = ["10.0.0.1", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1", "[fd00::1]", "[fe80::1]"]
+    private = [
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.0.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "[fd00::1]",
+        "[fe80::1]",
+    ]
     return [*loopback, *private, *_own_addresses()]
 
 
 def _own_addresses() -> list[str]:
     """This machine's name and the addresses it has in its network, where the canary listens too."""
     name = socket.gethostname()
-    found = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False).stdout.split()
+    found = subprocess.run(
+        ["hostname", "-I"], capture_output=True, text=True, check=False
+    ).stdout.split()
     return [name, *(f"[{address}]" if ":" in address else address for address in found)]
 
 
-@row(14, "internal addresses, spelt and redirected to", "0 hits on the canary", quick=1, default=1, long=10)
+@row(
+    14,
+    "internal addresses, spelt and redirected to",
+    "0 hits on the canary",
+    quick=1,
+    default=1,
+    long=10,
+)
 def internal_addresses(count: int, folder: Path) -> Measured:
     canary = Canary()
     hosts = spellings()
@@ -82,15 +101,25 @@ def internal_addresses(count: int, folder: Path) -> Measured:
         for at, spelling in enumerate(hosts * 3 * count):
             scheme = ("http", "https", "redirect")[at // len(hosts) % 3]
             target = f"{'http' if scheme == 'redirect' else scheme}://{spelling}:{canary.port}/{at}.jpg"
-            urls[names(at + 1)[-1]] = target if scheme != "redirect" else f"{host.url}/{at}"
+            urls[names(at + 1)[-1]] = (
+                target if scheme != "redirect" else f"{host.url}/{at}"
+            )
             location = quote(target, safe=":/@[]%")
-            host.answers[f"/{at}"] = lambda handler, to=location: handler.reply(302, b"", Location=to)
+            host.answers[f"/{at}"] = lambda handler, to=location: handler.reply(
+                302, b"", Location=to
+            )
         awake = canary.is_alive()
         write_table(folder, urls)
         run = fetch(folder, host.url)
         left = left_by(folder, urls)
     canary.close()
-    ok = awake and canary.hits == 0 and run.code == 0 and not left.faults and not left.members
+    ok = (
+        awake
+        and canary.hits == 0
+        and run.code == 0
+        and not left.faults
+        and not left.members
+    )
     figures = f"{canary.hits} hits by {len(urls)} requests, {len(hosts)} spellings over http, https, redirect"
     return Measured(ok, f"{figures}; {left.counts}{_told(left)}")
 
@@ -115,13 +144,24 @@ def other_schemes(count: int, folder: Path) -> Measured:
         for at, target in enumerate(targets * 2 * count):
             redirected = at // len(targets) % 2
             urls[names(at + 1)[-1]] = f"{host.url}/{at}" if redirected else target
-            host.answers[f"/{at}"] = lambda handler, to=target: handler.reply(302, b"", Location=to)
+            host.answers[f"/{at}"] = lambda handler, to=target: handler.reply(
+                302, b"", Location=to
+            )
         write_table(folder / "work", urls)
         run = fetch(folder / "work", host.url)
         left, found = left_by(folder / "work", urls), opens()
     ftp.close()
-    ok = awake and found == ftp.hits == 0 and run.code == 0 and not left.faults and not left.members
-    return Measured(ok, f"{found} opens, {ftp.hits} connections by {len(urls)} addresses; {left.counts}{_told(left)}")
+    ok = (
+        awake
+        and found == ftp.hits == 0
+        and run.code == 0
+        and not left.faults
+        and not left.members
+    )
+    return Measured(
+        ok,
+        f"{found} opens, {ftp.hits} connections by {len(urls)} addresses; {left.counts}{_told(left)}",
+    )
 
 
 @contextmanager
@@ -133,7 +173,9 @@ def opened(path: Path) -> Iterator:
 
     def count() -> int:
         try:
-            return len(os.read(handle, 1 << 16)) // 16  # an event without a name has 16 bytes
+            return (
+                len(os.read(handle, 1 << 16)) // 16
+            )  # an event without a name has 16 bytes
         except BlockingIOError:
             return 0
 
@@ -146,13 +188,22 @@ def opened(path: Path) -> Iterator:
 # ------------------------------------------------------------------ 16: drips
 
 
-@row(16, "64 drip servers, 16 threads", "good images ≥ 50% of the clean rate", quick=None, default=3000, long=60_000)
+@row(
+    16,
+    "64 drip servers, 16 threads",
+    "good images ≥ 50% of the clean rate",
+    quick=None,
+    default=3000,
+    long=60_000,
+)
 def drips(count: int, folder: Path) -> Measured:
     rates, counts = [], ""
     with ExitStack() as stack:
         host = stack.enter_context(Host({f"/{at}": photo(at) for at in range(50)}))
         servers = [stack.enter_context(Host({"/drip": _drip})) for _ in range(64)]
-        good = {name: f"{host.url}/{at % 50}?{at}" for at, name in enumerate(names(count))}
+        good = {
+            name: f"{host.url}/{at % 50}?{at}" for at, name in enumerate(names(count))
+        }
         for work, bad in ((folder / "clean", []), (folder / "drips", servers)):
             every = count // 64
             urls = {}
@@ -167,10 +218,20 @@ def drips(count: int, folder: Path) -> Measured:
             served = sorted(at for at, _ in host.log)
             rates.append(len(served) / (served[-1] - served[0]))
             counts = left.counts
-            if run.code or left.faults or sum(s == "success" for s in left.statuses.values()) != count:
-                return Measured(False, f"{work.name}: exit code {run.code}, {left.counts}{_told(left)}")
+            if (
+                run.code
+                or left.faults
+                or sum(s == "success" for s in left.statuses.values()) != count
+            ):
+                return Measured(
+                    False,
+                    f"{work.name}: exit code {run.code}, {left.counts}{_told(left)}",
+                )
     share = rates[1] / rates[0]
-    return Measured(share >= 0.5, f"{rates[1]:.0f} good images/s, {rates[0]:.0f} clean: {share:.0%}; {counts}")
+    return Measured(
+        share >= 0.5,
+        f"{rates[1]:.0f} good images/s, {rates[0]:.0f} clean: {share:.0%}; {counts}",
+    )
 
 
 def _drip(handler: Handler) -> None:
@@ -187,21 +248,37 @@ def _drip(handler: Handler) -> None:
 # ------------------------------------------------------------------ 17: endless bodies
 
 
-@row(17, "endless bodies", "≤ the cap of 20 MB each, one request each", quick=None, default=20, long=200)
+@row(
+    17,
+    "endless bodies",
+    "≤ the cap of 20 MB each, one request each",
+    quick=None,
+    default=20,
+    long=200,
+)
 def endless_bodies(count: int, folder: Path) -> Measured:
     sent: dict[str, list[int]] = {}
-    with Host({f"/{at}": _endless(sent, chunked=bool(at % 2)) for at in range(count)}) as host:
+    with Host(
+        {f"/{at}": _endless(sent, chunked=bool(at % 2)) for at in range(count)}
+    ) as host:
         urls = {name: f"{host.url}/{at}" for at, name in enumerate(names(count))}
         write_table(folder, urls)
         run = fetch(folder, host.url)
         left = left_by(folder, urls)
         time.sleep(0.5)  # the last servers notice that nobody listens
-    most, requests = max(max(sizes) for sizes in sent.values()), max(len(sizes) for sizes in sent.values())
-    refused = set(left.statuses.values()) == {"too_large"}
-    ok = run.code == 0 and refused and not left.faults and most <= CAP + BUFFERS and requests == 1
-    figures = (
-        f"{len(sent)} bodies, at most {most / 1e6:.1f} MB taken by the client's kernel and {requests} request each"
+    most, requests = (
+        max(max(sizes) for sizes in sent.values()),
+        max(len(sizes) for sizes in sent.values()),
     )
+    refused = set(left.statuses.values()) == {"too_large"}
+    ok = (
+        run.code == 0
+        and refused
+        and not left.faults
+        and most <= CAP + BUFFERS
+        and requests == 1
+    )
+    figures = f"{len(sent)} bodies, at most {most / 1e6:.1f} MB taken by the client's kernel and {requests} request each"
     return Measured(ok, f"{figures}; peak {run.peak} MB; {left.counts}{_told(left)}")
 
 
@@ -231,7 +308,14 @@ def _endless(sent: dict[str, list[int]], *, chunked: bool) -> Answer:
 # ------------------------------------------------------------------ 22: storms
 
 
-@row(22, "storms of 429 and 503 with Retry-After", "≤ 1 request a window; L", quick=None, default=300, long=5000)
+@row(
+    22,
+    "storms of 429 and 503 with Retry-After",
+    "≤ 1 request a window; L",
+    quick=None,
+    default=300,
+    long=5000,
+)
 def storms(count: int, folder: Path) -> Measured:
     window, windows = 3, 5
     asked: list[list[int]] = [[0] * windows, [0] * windows]
@@ -239,15 +323,28 @@ def storms(count: int, folder: Path) -> Measured:
         for host, code, seen in ((first, 429, asked[0]), (second, 503, asked[1])):
             answer = _storm(code, window, seen)
             host.answers.update({f"/{at}": answer for at in range(count)})
-        urls = {name: f"{(first, second)[at % 2].url}/{at}" for at, name in enumerate(names(count))}
+        urls = {
+            name: f"{(first, second)[at % 2].url}/{at}"
+            for at, name in enumerate(names(count))
+        }
         write_table(folder, urls)
         run = fetch(folder, first.url, second.url)
         left = left_by(folder, urls)
     later = [n for seen in asked for n in seen[1:]]
-    ok = run.code == 0 and not left.faults and max(later) <= 1 and set(left.statuses.values()) == {"success"}
-    figures = f"at most {max(later)} requests in each of {len(later)} windows of {window} s"
+    ok = (
+        run.code == 0
+        and not left.faults
+        and max(later) <= 1
+        and set(left.statuses.values()) == {"success"}
+    )
+    figures = (
+        f"at most {max(later)} requests in each of {len(later)} windows of {window} s"
+    )
     begun = " and ".join(str(seen[0]) for seen in asked)
-    return Measured(ok, f"{figures} ({begun} under way as the first began); {left.counts}{_told(left)}")
+    return Measured(
+        ok,
+        f"{figures} ({begun} under way as the first began); {left.counts}{_told(left)}",
+    )
 
 
 def _storm(code: int, window: int, seen: list[int]) -> Answer:

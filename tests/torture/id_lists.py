@@ -25,12 +25,27 @@ from twigma.rehydrate.sources.x.lookup import write_outcomes
 from .fetching import twigma
 from .table import Measured, row
 
-EDGES = ["1", "20", "9007199254740993", "9223372036854775807", "18446744073709551615", "99999999999999999999", "007"]
+EDGES = [
+    "1",
+    "20",
+    "9007199254740993",
+    "9223372036854775807",
+    "18446744073709551615",
+    "99999999999999999999",
+    "007",
+]
 
 # ------------------------------------------------------------------ 26: exact strings
 
 
-@row(26, "ids through every format", "100% exact strings", quick=20_000, default=200_000, long=1_000_000)
+@row(
+    26,
+    "ids through every format",
+    "100% exact strings",
+    quick=20_000,
+    default=200_000,
+    long=1_000_000,
+)
 def every_format(count: int, folder: Path) -> Measured:
     ids = snowflakes(count)
     checks, wrong = 0, []
@@ -38,14 +53,21 @@ def every_format(count: int, folder: Path) -> Measured:
         checks += 1
         if found != wanted:
             wrong.append(name)
-    figures = f"{checks - len(wrong)} of {checks} formats and readers exact for {count:,} ids"
+    figures = (
+        f"{checks - len(wrong)} of {checks} formats and readers exact for {count:,} ids"
+    )
     return Measured(not wrong, f"{figures} {wrong or ''}")
 
 
 def snowflakes(count: int) -> list[str]:
     """Distinct ids of 10 to 19 digits, as many odd as even."""
     rng = np.random.default_rng(26)
-    made = np.concatenate([rng.integers(10**9, 10**10, count // 10), rng.integers(10**18, 2 * 10**18, count)])
+    made = np.concatenate(
+        [
+            rng.integers(10**9, 10**10, count // 10),
+            rng.integers(10**18, 2 * 10**18, count),
+        ]
+    )
     return [str(post) for post in dict.fromkeys(made.tolist())][:count]
 
 
@@ -55,25 +77,55 @@ Check = tuple[str, list[str], list[str]]  # its name, the ids found, the ids wan
 def _lists(folder: Path, ids: list[str]) -> Iterator[Check]:
     """Lists written by the libraries people use, read by us."""
     edged = [*EDGES, *ids]
-    frame, numbers = pd.DataFrame({"likes": range(len(edged)), "id": edged}), pd.DataFrame({"id": map(int, ids)})
+    frame, numbers = (
+        pd.DataFrame({"likes": range(len(edged)), "id": edged}),
+        pd.DataFrame({"id": map(int, ids)}),
+    )
     writers: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         "pandas.csv": (lambda path: frame.to_csv(path, index=False), edged),
         "pandas.tsv": (lambda path: frame.to_csv(path, index=False, sep="\t"), edged),
-        "excel.csv": (lambda path: frame.to_csv(path, index=False, sep=";", encoding="utf-8-sig", quoting=1), edged),
-        "utf16.txt": (lambda path: path.write_text("\r\n".join(edged), "utf-16"), edged),
-        "plain.txt": (lambda path: path.write_text("\n".join(edged)), edged),
-        "zipped.zip": (lambda path: _zipped(path, edged), edged),
-        "strings.jsonl": (lambda path: frame.to_json(path, orient="records", lines=True), edged),
-        "numbers.jsonl": (lambda path: numbers.to_json(path, orient="records", lines=True), ids),
-        "twarc.json": (lambda path: path.write_text(json.dumps([{"id": int(post)} for post in ids])), ids),
-        "pandas.parquet": (frame.to_parquet, edged),
-        "int64.parquet": (numbers.to_parquet, ids),
-        "polars.parquet": (lambda path: pl.DataFrame({"id": edged}).write_parquet(path), edged),
-        "dictionary.parquet": (
-            lambda path: pq.write_table(pa.table({"id": pa.array(edged).dictionary_encode()}), path),
+        "excel.csv": (
+            lambda path: frame.to_csv(
+                path, index=False, sep=";", encoding="utf-8-sig", quoting=1
+            ),
             edged,
         ),
-        "duckdb.parquet": (lambda path: duckdb.from_df(frame).write_parquet(str(path)), edged),
+        "utf16.txt": (
+            lambda path: path.write_text("\r\n".join(edged), "utf-16"),
+            edged,
+        ),
+        "plain.txt": (lambda path: path.write_text("\n".join(edged)), edged),
+        "zipped.zip": (lambda path: _zipped(path, edged), edged),
+        "strings.jsonl": (
+            lambda path: frame.to_json(path, orient="records", lines=True),
+            edged,
+        ),
+        "numbers.jsonl": (
+            lambda path: numbers.to_json(path, orient="records", lines=True),
+            ids,
+        ),
+        "twarc.json": (
+            lambda path: path.write_text(
+                json.dumps([{"id": int(post)} for post in ids])
+            ),
+            ids,
+        ),
+        "pandas.parquet": (frame.to_parquet, edged),
+        "int64.parquet": (numbers.to_parquet, ids),
+        "polars.parquet": (
+            lambda path: pl.DataFrame({"id": edged}).write_parquet(path),
+            edged,
+        ),
+        "dictionary.parquet": (
+            lambda path: pq.write_table(
+                pa.table({"id": pa.array(edged).dictionary_encode()}), path
+            ),
+            edged,
+        ),
+        "duckdb.parquet": (
+            lambda path: duckdb.from_df(frame).write_parquet(str(path)),
+            edged,
+        ),
     }
     for name, (write, wanted) in writers.items():
         write(folder / name)
@@ -95,19 +147,39 @@ def _what_we_write(folder: Path, ids: list[str]) -> Iterator[Check]:
     """Our table and our outcomes, read by other libraries."""
     edged = [*EDGES, *ids]
     path, schema = str(folder / "images.parquet"), columns.schema(("id", "image_name"))
-    write_parquet(folder / "images.parquet", pa.table([edged, edged[::-1]], schema=schema))
+    write_parquet(
+        folder / "images.parquet", pa.table([edged, edged[::-1]], schema=schema)
+    )
     yield "images.parquet by pandas", pd.read_parquet(path)["id"].tolist(), edged
     yield "images.parquet by polars", pl.read_parquet(path)["id"].to_list(), edged
-    yield "images.parquet by duckdb", [post for (post,) in duckdb.sql(f"SELECT id FROM '{path}'").fetchall()], edged
+    yield (
+        "images.parquet by duckdb",
+        [post for (post,) in duckdb.sql(f"SELECT id FROM '{path}'").fetchall()],
+        edged,
+    )
     datasets.disable_progress_bars()
-    loaded = datasets.load_dataset("parquet", data_files=path, split="train", cache_dir=str(folder / "cache"))
+    loaded = datasets.load_dataset(
+        "parquet", data_files=path, split="train", cache_dir=str(folder / "cache")
+    )
     datasets.enable_progress_bars()
     yield "images.parquet by datasets", list(loaded["id"]), edged
     outcomes = write_outcomes(folder, dict.fromkeys(edged, "found"))
-    yield "outcomes.csv by pandas", pd.read_csv(outcomes, dtype=str)["id"].tolist(), edged
-    yield "outcomes.csv by polars", pl.read_csv(outcomes, infer_schema=False)["id"].to_list(), edged
+    yield (
+        "outcomes.csv by pandas",
+        pd.read_csv(outcomes, dtype=str)["id"].tolist(),
+        edged,
+    )
+    yield (
+        "outcomes.csv by polars",
+        pl.read_csv(outcomes, infer_schema=False)["id"].to_list(),
+        edged,
+    )
     with outcomes.open() as file:
-        yield "outcomes.csv by csv", [line["id"] for line in csv.DictReader(file)], edged
+        yield (
+            "outcomes.csv by csv",
+            [line["id"] for line in csv.DictReader(file)],
+            edged,
+        )
     yield "outcomes.csv by us", _read(outcomes), edged
 
 
@@ -120,14 +192,23 @@ BROKEN = (
 )  # fmt: skip
 
 
-@row(27, "broken CSV rows", "each set aside with its line number", quick=2000, default=10_000, long=1_000_000)
+@row(
+    27,
+    "broken CSV rows",
+    "each set aside with its line number",
+    quick=2000,
+    default=10_000,
+    long=1_000_000,
+)
 def broken_rows(count: int, folder: Path) -> Measured:
     rng = np.random.default_rng(27)
     good, lines, broken = snowflakes(count), [b"id,likes"], []
     for at, post in enumerate(good):
         lines.append(f"{post},{at}".encode())
         broken.append(len(lines) + 1)
-        lines.append(BROKEN[rng.integers(len(BROKEN))] if at >= len(BROKEN) else BROKEN[at])
+        lines.append(
+            BROKEN[rng.integers(len(BROKEN))] if at >= len(BROKEN) else BROKEN[at]
+        )
     path = folder / "list.csv"
     path.write_bytes(b"\n".join(lines) + b"\n")
     run = twigma("ids", path)

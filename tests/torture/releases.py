@@ -30,7 +30,14 @@ print(len(images), len(twigma.open_images(sys.argv[2])))
 """
 
 
-@row(34, "takedown of 1,000 ids", "absent from every artefact, report, cache", quick=None, default=1000, long=1000)
+@row(
+    34,
+    "takedown of 1,000 ids",
+    "absent from every artefact, report, cache",
+    quick=None,
+    default=1000,
+    long=1000,
+)
 def taken_down(count: int, folder: Path) -> Measured:
     town = settle(folder, count * 2)
     work, out, asked = folder / "clean", folder / "twigma", folder / "requests.txt"
@@ -40,10 +47,28 @@ def taken_down(count: int, folder: Path) -> Measured:
     rng = Random(34)
     posts = set(rng.sample(sorted(set(table["id"])), count // 2))
     photos = set(rng.sample(sorted(set(table["image_name"])), count - len(posts)))
-    gone = posts | photos | {name for post, name in zip(table["id"], table["image_name"], strict=True) if post in posts}
+    gone = (
+        posts
+        | photos
+        | {
+            name
+            for post, name in zip(table["id"], table["image_name"], strict=True)
+            if post in posts
+        }
+    )
     asked.write_text("\n".join(posts | photos))
     before = len(mentioned(folder / "clean", gone))
-    _twigma(folder, "removals", asked, "--work", work, "--derived", out, "--derived", folder / "report")
+    _twigma(
+        folder,
+        "removals",
+        asked,
+        "--work",
+        work,
+        "--derived",
+        out,
+        "--derived",
+        folder / "report",
+    )
     asked.unlink()
     faults = [f"{name} is still named" for name in sorted(_named(folder, gone))[:3]]
     with town.platform() as platform:
@@ -62,31 +87,51 @@ def _derive(work: Path, out: Path, folder: Path, clip: Path) -> None:
     release(work, out, without=LEFT_OUT)
     _twigma(folder, "analyze", out, "--out", folder / "report", "--work", work)
     _twigma(folder, "report", folder / "report")
-    subprocess.run([sys.executable, "-c", READ, out, work], check=True, capture_output=True, env=_environment(folder))
+    subprocess.run(
+        [sys.executable, "-c", READ, out, work],
+        check=True,
+        capture_output=True,
+        env=_environment(folder),
+    )
 
 
 def _twigma(folder: Path, *words: Any) -> None:
     code = "from twigma.cli import main; main()"
     command = [sys.executable, "-c", code, *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, env=_environment(folder))
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=_environment(folder)
+    )
     if done.returncode:
         raise RuntimeError(f"twigma {words[0]}: {done.stderr.strip().splitlines()[-1]}")
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    return os.environ | {"HF_HOME": str(folder / "cache"), "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1"}
+    return os.environ | {
+        "HF_HOME": str(folder / "cache"),
+        "TQDM_DISABLE": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
 
 
 def _named(folder: Path, gone: set[str]) -> set[str]:
     """Those that any file names: the world itself and its list apart, which are not ours to change."""
     places = [folder / name for name in ("clean", "twigma", "report", "cache")]
-    return {name for place in places if place.exists() for name in mentioned(place, gone)}
+    return {
+        name for place in places if place.exists() for name in mentioned(place, gone)
+    }
 
 
 # ------------------------------------------------------------------ row 35
 
 
-@row(35, "release scan", "0 image bytes, post text, user ids", quick=16, default=200, long=1000)
+@row(
+    35,
+    "release scan",
+    "0 image bytes, post text, user ids",
+    quick=16,
+    default=200,
+    long=1000,
+)
 def scanned(count: int, folder: Path) -> Measured:
     work = releasing.make_work(folder / "work")
     release(work, folder / "twigma")
@@ -104,7 +149,8 @@ def scanned(count: int, folder: Path) -> Measured:
             pass
         shutil.rmtree(spoilt)
     return Measured(
-        not passed, f"{count - len(passed)} of {count} refused, in {len(PLANTS)} kinds; passed: {passed[:3]}"
+        not passed,
+        f"{count - len(passed)} of {count} refused, in {len(PLANTS)} kinds; passed: {passed[:3]}",
     )
 
 
@@ -118,7 +164,11 @@ def _change(folder: Path, **values: Any) -> None:
     for name, value in values.items():
         column = pa.array(value(table), pa.binary() if name == "image" else None)
         at = table.schema.get_field_index(name)
-        table = table.append_column(name, column) if at < 0 else table.set_column(at, name, column)
+        table = (
+            table.append_column(name, column)
+            if at < 0
+            else table.set_column(at, name, column)
+        )
     pq.write_table(table, path)
 
 
@@ -127,11 +177,15 @@ def _picture(folder: Path, rng: Random) -> None:
 
 
 def _picture_among_tables(folder: Path, rng: Random) -> None:
-    (folder / "metadata" / f"{rng.getrandbits(60)}.png").write_bytes(staging.encode(staging.pixels(1), "PNG"))
+    (folder / "metadata" / f"{rng.getrandbits(60)}.png").write_bytes(
+        staging.encode(staging.pixels(1), "PNG")
+    )
 
 
 def _picture_under_a_known_name(folder: Path, rng: Random) -> None:
-    (folder / rng.choice(["README.md", "removals.txt", "croissant.json"])).write_bytes(releasing.jpeg("1000"))
+    (folder / rng.choice(["README.md", "removals.txt", "croissant.json"])).write_bytes(
+        releasing.jpeg("1000")
+    )
 
 
 def _picture_in_the_card(folder: Path, rng: Random) -> None:
@@ -144,7 +198,14 @@ def _picture_column(folder: Path, rng: Random) -> None:
 
 
 def _private_column(folder: Path, rng: Random) -> None:
-    _change(folder, **{rng.choice(["author_id", "text", "url", "username"]): lambda table: ["1001"] * len(table)})
+    _change(
+        folder,
+        **{
+            rng.choice(["author_id", "text", "url", "username"]): lambda table: (
+                ["1001"] * len(table)
+            )
+        },
+    )
 
 
 def _handle_for_an_id(folder: Path, rng: Random) -> None:
@@ -152,11 +213,19 @@ def _handle_for_an_id(folder: Path, rng: Random) -> None:
 
 
 def _text_for_a_caption(folder: Path, rng: Random) -> None:
-    _change(folder, all_captions=lambda table: table["image_name"].to_pylist())  # what the row passes as texts
+    _change(
+        folder, all_captions=lambda table: table["image_name"].to_pylist()
+    )  # what the row passes as texts
 
 
 def _link_in_a_caption(folder: Path, rng: Random) -> None:
-    _change(folder, all_captions=lambda table: ["see https://t.co/abc", *table["all_captions"].to_pylist()[1:]])
+    _change(
+        folder,
+        all_captions=lambda table: [
+            "see https://t.co/abc",
+            *table["all_captions"].to_pylist()[1:],
+        ],
+    )
 
 
 def _foreign_file(folder: Path, rng: Random) -> None:
@@ -164,7 +233,9 @@ def _foreign_file(folder: Path, rng: Random) -> None:
 
 
 def _link_to_elsewhere(folder: Path, rng: Random) -> None:
-    (folder / "metadata" / "metadata-train-00009-of-00010.parquet").symlink_to(_metadata(folder))
+    (folder / "metadata" / "metadata-train-00009-of-00010.parquet").symlink_to(
+        _metadata(folder)
+    )
 
 
 PLANTS = (

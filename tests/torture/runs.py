@@ -27,7 +27,13 @@ from ..support.worlds import alive, descendants
 
 START = datetime.datetime(2022, 1, 1)
 PHOTOS = 4  # on a post
-SPECIAL = {5: "404", 17: "410", 29: "html", 41: "truncated", 65: "403"}  # of every hundred photos
+SPECIAL = {
+    5: "404",
+    17: "410",
+    29: "html",
+    41: "truncated",
+    65: "403",
+}  # of every hundred photos
 SECONDS = 120.0  # after which a run is taken to hang
 
 Process = subprocess.Popen[bytes]
@@ -42,19 +48,50 @@ def build(folder: Path, posts: int, ballast: int = 0) -> Path:
         names = [snowflake(moment, k) for k in range(PHOTOS)]
         for at, name in enumerate(names, PHOTOS * n):
             body = jpeg(at) + Random(at).randbytes(ballast)
-            kind = {"media_key": f"3_{name}", "type": "photo", "name": file_name(name), "width": 40, "height": 30}
+            kind = {
+                "media_key": f"3_{name}",
+                "type": "photo",
+                "name": file_name(name),
+                "width": 40,
+                "height": 30,
+            }
             media.append(kind | {"answer": SPECIAL.get(at % 100, "ok"), "body": body})
-        counts = {"like_count": n, "quote_count": 0, "reply_count": 1, "retweet_count": 2}
-        post = {"id": str(snowflake(moment, 9)), "author_id": str(1000 + n % 7), "created_at": moment, "lang": "en"}
-        rows.append(post | counts | {"text": f"Post {n} #aiart", "possibly_sensitive": False})
-        rows[-1] |= {"state": STATES[n % len(STATES)], "media_keys": [f"3_{name}" for name in names]}
-    users = [{"id": str(1000 + n), "username": f"user{n}", "followers_count": n, "created_at": START} for n in range(7)]
+        counts = {
+            "like_count": n,
+            "quote_count": 0,
+            "reply_count": 1,
+            "retweet_count": 2,
+        }
+        post = {
+            "id": str(snowflake(moment, 9)),
+            "author_id": str(1000 + n % 7),
+            "created_at": moment,
+            "lang": "en",
+        }
+        rows.append(
+            post | counts | {"text": f"Post {n} #aiart", "possibly_sensitive": False}
+        )
+        rows[-1] |= {
+            "state": STATES[n % len(STATES)],
+            "media_keys": [f"3_{name}" for name in names],
+        }
+    users = [
+        {
+            "id": str(1000 + n),
+            "username": f"user{n}",
+            "followers_count": n,
+            "created_at": START,
+        }
+        for n in range(7)
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     for table, content in (("posts", rows), ("media", media), ("users", users)):
         made = pa.Table.from_pylist(content)
         if "created_at" in made.column_names:
             at = made.schema.get_field_index("created_at")
-            made = made.set_column(at, "created_at", made["created_at"].cast(pa.timestamp("ms")))
+            made = made.set_column(
+                at, "created_at", made["created_at"].cast(pa.timestamp("ms"))
+            )
         pq.write_table(made, folder / f"{table}.parquet")
     write_ids(folder / "ids.csv", [row["id"] for row in rows])
     return folder
@@ -82,7 +119,13 @@ def log_of(work: Path) -> Path:
 
 def last_words(work: Path) -> str:
     """The last line a run said."""
-    lines = log_of(work).read_text("utf-8", "replace").strip().replace("\r", "\n").splitlines()
+    lines = (
+        log_of(work)
+        .read_text("utf-8", "replace")
+        .strip()
+        .replace("\r", "\n")
+        .splitlines()
+    )
     return lines[-1] if lines else ""
 
 
@@ -113,9 +156,13 @@ def ended(process: Process) -> Iterator[Process]:
 
 def content(work: Path) -> dict[str, str]:
     """What two equal runs agree on: rows of the images table and the sidecars, outcomes, and every byte of the tars."""
-    found = {"outcomes.csv": hashlib.sha256((work / "outcomes.csv").read_bytes()).hexdigest()}
+    found = {
+        "outcomes.csv": hashlib.sha256((work / "outcomes.csv").read_bytes()).hexdigest()
+    }
     for path in (work / "images.parquet", *sorted((work / "shards").glob("*.parquet"))):
-        found[path.name] = hashlib.sha256(repr(pq.read_table(path).to_pylist()).encode()).hexdigest()
+        found[path.name] = hashlib.sha256(
+            repr(pq.read_table(path).to_pylist()).encode()
+        ).hexdigest()
     for path in sorted((work / "shards").glob("*.tar")):
         found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
@@ -129,15 +176,25 @@ def broken_law(work: Path, ids: list[str]) -> str:
         return f"{len(ids)} ids in, {len(rows)} rows in outcomes.csv"
     if "not_asked" in (outcome for _, outcome in rows):
         return "ids were not asked"
-    wanted = Counter(dict.fromkeys(pq.read_table(work / "images.parquet")["image_name"].to_pylist(), 1))
+    wanted = Counter(
+        dict.fromkeys(
+            pq.read_table(work / "images.parquet")["image_name"].to_pylist(), 1
+        )
+    )
     found = Counter(shards.read_sidecars(work)["image_name"].to_pylist())
     if found != wanted:
         return f"{len(wanted)} photos, {len(wanted - found)} without a row, {len(found - wanted)} rows too many"
     for shard in shards.list_shards(work):
-        samples = sum(len(block) for block in shards.read_images(shard))  # checks the sha256 of the tar
+        samples = sum(
+            len(block) for block in shards.read_images(shard)
+        )  # checks the sha256 of the tar
         if samples != shards.read_manifest(shard)["samples"]:
             return f"{shard.name}: {samples} samples read"
-    litter = [path.name for path in work.rglob("*") if path.suffix == ".partial" or path.name == ".attempts"]
+    litter = [
+        path.name
+        for path in work.rglob("*")
+        if path.suffix == ".partial" or path.name == ".attempts"
+    ]
     return f"left behind: {litter}" if litter else ""
 
 
@@ -145,7 +202,9 @@ def stored_twice(work: Path) -> int:
     """Posts that were bought although a page on disk had them."""
     bought: Counter[str] = Counter()
     for _, _, page in read_pages(page_file(work, "lookup")):
-        bought.update(post["id"] for post in (page or {"answer": {}})["answer"].get("data", []))
+        bought.update(
+            post["id"] for post in (page or {"answer": {}})["answer"].get("data", [])
+        )
     return sum(bought.values()) - len(bought)
 
 
@@ -178,7 +237,11 @@ class Town:
         if broken := broken_law(work, self.ids):
             return broken
         found = content(work)
-        names = sorted(name for name in found.keys() | self.clean.keys() if found.get(name) != self.clean.get(name))
+        names = sorted(
+            name
+            for name in found.keys() | self.clean.keys()
+            if found.get(name) != self.clean.get(name)
+        )
         return f"differs from the clean run in {names}" if names else ""
 
 
@@ -189,7 +252,10 @@ def settle(folder: Path, posts: int, ballast: int = 0) -> Town:
         began = time.monotonic()
         code = finish(folder / "clean", platform, town.ids_file)
         town.seconds = time.monotonic() - began
-        town.calls, town.requests = len(platform.asked), len(platform.asked) + platform.hits["media"]
+        town.calls, town.requests = (
+            len(platform.asked),
+            len(platform.asked) + platform.hits["media"],
+        )
     if code:
         raise RuntimeError(f"the clean run failed: {last_words(folder / 'clean')}")
     town.clean = content(folder / "clean")

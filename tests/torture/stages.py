@@ -40,7 +40,14 @@ class Canary:
 # ------------------------------------------------------------------ 30: hostile tars
 
 
-@row(30, "pickle, pipe, link and traversal tars", "0 canary files", quick=12, default=150, long=1000)
+@row(
+    30,
+    "pickle, pipe, link and traversal tars",
+    "0 canary files",
+    quick=12,
+    default=150,
+    long=1000,
+)
 def hostile_tars(count: int, folder: Path) -> Measured:
     work, traps, aside = folder / "work", folder / "traps", folder / "tars"
     traps.mkdir()
@@ -56,23 +63,39 @@ def hostile_tars(count: int, folder: Path) -> Measured:
             refused += 1
     done = embed_shards(work, clip, device="cpu")
     known = {work, traps, aside, folder / "clip"}
-    found = [*traps.iterdir(), *(path for path in folder.iterdir() if path not in known), *Path.cwd().glob("canary*")]
+    found = [
+        *traps.iterdir(),
+        *(path for path in folder.iterdir() if path not in known),
+        *Path.cwd().glob("canary*"),
+    ]
     names = read_parts(work / "columns" / "embed")["image_name"].to_pylist()
     lost = good - sum(name.startswith("good") for name in names)
     figures = f"{count} tars, {refused} refused, {done} images embedded, {lost} good ones lost, {len(found)} canaries"
-    return Measured(not found and not lost and good + refused == count, f"{figures} {found[:3] or ''}")
+    return Measured(
+        not found and not lost and good + refused == count,
+        f"{figures} {found[:3] or ''}",
+    )
 
 
 def _write_hostile(path: Path, number: int, traps: Path) -> None:
     """A tar with a good image among members that would write a file if they were trusted."""
-    image, trap = staging.encode(staging.pixels(number)), pickle.dumps(Canary(traps / f"pickle{number}"))
+    image, trap = (
+        staging.encode(staging.pixels(number)),
+        pickle.dumps(Canary(traps / f"pickle{number}")),
+    )
     up = "../" * 12
     members: list[tuple[str, bytes]] = [(f"good{number}.jpg", image)]
     kind = number % 5
     if kind == 0:
-        members += [(f"good{number}.{end}", trap) for end in ("pyd", "pickle", "pkl", "pth", "npy", "cls")]
+        members += [
+            (f"good{number}.{end}", trap)
+            for end in ("pyd", "pickle", "pkl", "pth", "npy", "cls")
+        ]
     elif kind == 1:
-        members += [(f"{up}{traps}/up{number}.jpg", image), (f"{traps}/absolute{number}.jpg", image)]
+        members += [
+            (f"{up}{traps}/up{number}.jpg", image),
+            (f"{traps}/absolute{number}.jpg", image),
+        ]
     elif kind == 2:
         members += [(f"bad{number}.jpg", trap), (f"bad{number}.json", trap)]
     with tarfile.open(path, "w") as tar:
@@ -81,7 +104,11 @@ def _write_hostile(path: Path, number: int, traps: Path) -> None:
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
         if kind == 3:
-            for kind_of, end in ((tarfile.SYMTYPE, "link"), (tarfile.LNKTYPE, "hard"), (tarfile.FIFOTYPE, "pipe")):
+            for kind_of, end in (
+                (tarfile.SYMTYPE, "link"),
+                (tarfile.LNKTYPE, "hard"),
+                (tarfile.FIFOTYPE, "pipe"),
+            ):
                 member = tarfile.TarInfo(f"{end}{number}.jpg")
                 member.type, member.linkname = kind_of, str(traps / f"{end}{number}")
                 tar.addfile(member)
@@ -107,15 +134,28 @@ print(refused)
 COMMIT = "a" * 40
 
 
-@row(31, "tampered or unpinned weights", "refused before they are loaded", quick=None, default=20, long=1000)
+@row(
+    31,
+    "tampered or unpinned weights",
+    "refused before they are loaded",
+    quick=None,
+    default=20,
+    long=1000,
+)
 def tampered_weights(count: int, folder: Path) -> Measured:
     clip = staging.tiny_clip(folder / "clip")
-    staging.make_shard(folder / "work", "00000", {"1": staging.encode(staging.pixels(1))})
+    staging.make_shard(
+        folder / "work", "00000", {"1": staging.encode(staging.pixels(1))}
+    )
     held = folder / "hub" / "hub" / "models--org--name" / "snapshots" / COMMIT
     held.parent.mkdir(parents=True)
     clip.rename(held)
     weights = held / "open_clip_model.safetensors"
-    pin = {"repo": "org/name", "revision": COMMIT, "sha256": {weights.name: file_sha256(weights)}}
+    pin = {
+        "repo": "org/name",
+        "revision": COMMIT,
+        "sha256": {weights.name: file_sha256(weights)},
+    }
     write_json(folder / "work" / "models" / "pins.json", {"org/name": pin})
     environment = os.environ | {
         "HF_HOME": str(folder / "hub"),
@@ -124,14 +164,22 @@ def tampered_weights(count: int, folder: Path) -> Measured:
     }
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     command = [sys.executable, "-W", "ignore", "-c", ATTACKS, str(folder), str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=False
+    )
     if done.returncode:
         return Measured(False, done.stderr[-300:])
     refused = int(done.stdout.split()[-1])
     loaded = len(list((folder / "work" / "columns").rglob("*.arrow")))
     sound = embed_cached(folder, environment)
     figures = f"{refused} of {count} refused, {loaded} parts written; the sound weights embed {sound} image"
-    return Measured(refused == count and not loaded and sound == 1 and not (folder / "canary").exists(), figures)
+    return Measured(
+        refused == count
+        and not loaded
+        and sound == 1
+        and not (folder / "canary").exists(),
+        figures,
+    )
 
 
 def embed_cached(folder: Path, environment: dict[str, str]) -> int:
@@ -139,7 +187,9 @@ def embed_cached(folder: Path, environment: dict[str, str]) -> int:
     code = "import sys; from pathlib import Path; from twigma.builder.stages.embed import embed_shards\n"
     code += "print(embed_shards(Path(sys.argv[1]), 'hf-hub:org/name', device='cpu'))"
     command = [sys.executable, "-W", "ignore", "-c", code, str(folder / "work")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=False
+    )
     return int(done.stdout) if done.returncode == 0 else 0
 
 
@@ -147,7 +197,10 @@ def attack(kind: int, rng: Random, folder: Path) -> Callable[[], object]:
     """One way to have weights loaded that should not be."""
     from twigma.builder.stages.nsfw import load_detector
 
-    work, held = folder / "work", folder / "hub" / "hub" / "models--org--name" / "snapshots" / COMMIT
+    work, held = (
+        folder / "work",
+        folder / "hub" / "hub" / "models--org--name" / "snapshots" / COMMIT,
+    )
     weights = held / "open_clip_model.safetensors"
     if kind == 0:  # a changed byte in the cached file of a pinned commit
 
@@ -164,17 +217,28 @@ def attack(kind: int, rng: Random, folder: Path) -> Callable[[], object]:
         return flipped
     if kind == 1:  # a branch, which can move
         return lambda: embed_shards(
-            work, "hf-hub:org/name", device="cpu", revision=rng.choice(["main", "v1", "abc123"])
+            work,
+            "hf-hub:org/name",
+            device="cpu",
+            revision=rng.choice(["main", "v1", "abc123"]),
         )
     if kind == 2:  # a pickle beside a configuration
         pickled = folder / "pickled"
         pickled.mkdir(exist_ok=True)
-        (pickled / "open_clip_config.json").write_bytes((held / "open_clip_config.json").read_bytes())
-        (pickled / "open_clip_pytorch_model.bin").write_bytes(pickle.dumps(Canary(folder / "canary")))
+        (pickled / "open_clip_config.json").write_bytes(
+            (held / "open_clip_config.json").read_bytes()
+        )
+        (pickled / "open_clip_pytorch_model.bin").write_bytes(
+            pickle.dumps(Canary(folder / "canary"))
+        )
         return lambda: embed_shards(work, str(pickled), device="cpu")
     if kind == 3:  # an archive that is not LAION's detector
         archive = folder / "detector.zip"
-        archive.write_bytes(b"PK\x03\x04" + rng.randbytes(1000) + pickle.dumps(Canary(folder / "canary")))
+        archive.write_bytes(
+            b"PK\x03\x04"
+            + rng.randbytes(1000)
+            + pickle.dumps(Canary(folder / "canary"))
+        )
         return lambda: load_detector(archive)
     return lambda: embed_shards(work, "hf-hub:org/other", device="cpu")  # never pinned
 
@@ -182,7 +246,14 @@ def attack(kind: int, rng: Random, folder: Path) -> Callable[[], object]:
 # ------------------------------------------------------------------ 33: a cluster
 
 
-@row(33, "Ray: worker and node killed mid-shard", "nothing lost, as in one process", quick=None, default=1, long=10)
+@row(
+    33,
+    "Ray: worker and node killed mid-shard",
+    "nothing lost, as in one process",
+    quick=None,
+    default=1,
+    long=10,
+)
 def killed_on_a_cluster(count: int, folder: Path) -> Measured:
     from ray.cluster_utils import Cluster
 
@@ -190,15 +261,29 @@ def killed_on_a_cluster(count: int, folder: Path) -> Measured:
     for turn in range(count):
         work = folder / f"work{turn}"
         for shard in range(6):
-            images = {f"{shard}{i}": staging.encode(staging.pixels(10 * shard + i)) for i in range(5)}
+            images = {
+                f"{shard}{i}": staging.encode(staging.pixels(10 * shard + i))
+                for i in range(5)
+            }
             staging.make_shard(work, f"{shard:05d}", images)
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        cluster = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 0, "include_dashboard": False},
+        )
         try:
             node, _ = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
-            hand = threading.Thread(target=_disturb, args=(cluster, node, work / "columns" / "measure"))
+            hand = threading.Thread(
+                target=_disturb, args=(cluster, node, work / "columns" / "measure")
+            )
             hand.start()
             done = map_shards(
-                work, "measure", {}, staging.start_slowly, desc="measure", rows=1, engine=Engine("ray", cluster.address)
+                work,
+                "measure",
+                {},
+                staging.start_slowly,
+                desc="measure",
+                rows=1,
+                engine=Engine("ray", cluster.address),
             )
             hand.join()
         finally:
@@ -206,12 +291,15 @@ def killed_on_a_cluster(count: int, folder: Path) -> Measured:
         found = _parts(work)
         for path in (work / "columns" / "measure").iterdir():
             path.unlink()
-        map_shards(work, "measure", {}, staging.start_measuring, desc="measure", device="cpu")
+        map_shards(
+            work, "measure", {}, staging.start_measuring, desc="measure", device="cpu"
+        )
         if _parts(work) != found:
             faults.append(f"turn {turn}: not as in one process")
         again += done
     return Measured(
-        not faults and again == 30 * count, f"{again} of {30 * count} images in {count} runs {faults[:3] or ''}"
+        not faults and again == 30 * count,
+        f"{again} of {30 * count} images in {count} runs {faults[:3] or ''}",
     )
 
 
@@ -220,7 +308,9 @@ def _disturb(cluster: object, node: object, done: Path) -> None:
     _wait_for(done, 1)
     cluster.remove_node(node, allow_graceful=False)  # type: ignore[attr-defined]
     _wait_for(done, 3)
-    found = subprocess.run(["pgrep", "-f", "ray::StageSlot"], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["pgrep", "-f", "ray::StageSlot"], capture_output=True, text=True, check=False
+    )
     for pid in found.stdout.split()[-1:]:
         os.kill(int(pid), signal.SIGKILL)
 
@@ -231,4 +321,7 @@ def _wait_for(folder: Path, parts: int) -> None:
 
 
 def _parts(work: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((work / "columns" / "measure").glob("*.arrow"))}
+    return {
+        path.name: path.read_bytes()
+        for path in sorted((work / "columns" / "measure").glob("*.arrow"))
+    }

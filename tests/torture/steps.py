@@ -15,8 +15,12 @@ def compiled(folder: Path) -> Path:
     """The library, built in this folder; SkipTest where there is no C compiler."""
     compiler, library = shutil.which("cc") or shutil.which("gcc"), folder / "steps.so"
     if compiler is None:
-        raise unittest.SkipTest("no C compiler here to build the counter of write steps")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, SOURCE, "-ldl"], check=True)
+        raise unittest.SkipTest(
+            "no C compiler here to build the counter of write steps"
+        )
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-O2", "-o", library, SOURCE, "-ldl"], check=True
+    )
     return library
 
 
@@ -36,13 +40,24 @@ class Steps:
         counter = self.work.with_name(self.work.name + ".counter")
         counter.write_bytes(bytes(8))
         self._log.unlink(missing_ok=True)
-        found = {"FOLDER": f"{self.work}/", "LOG": str(self._log), "COUNTER": str(counter), "AT": str(at), "DO": how}
-        return {"LD_PRELOAD": str(self.library)} | {f"TORTURE_{name}": value for name, value in found.items()}
+        found = {
+            "FOLDER": f"{self.work}/",
+            "LOG": str(self._log),
+            "COUNTER": str(counter),
+            "AT": str(at),
+            "DO": how,
+        }
+        return {"LD_PRELOAD": str(self.library)} | {
+            f"TORTURE_{name}": value for name, value in found.items()
+        }
 
     def names(self) -> dict[int, str]:
         """What each step was: its call and its file, digits left out, as process ids and shard numbers differ."""
         lines = self._log.read_text("utf-8").splitlines() if self._log.exists() else []
-        steps = {int(number): f"{call} {path}" for number, call, path in (line.split(" ", 2) for line in lines)}
+        steps = {
+            int(number): f"{call} {path}"
+            for number, call, path in (line.split(" ", 2) for line in lines)
+        }
         return {number: re.sub(r"\d+", "#", steps[number]) for number in sorted(steps)}
 
 

@@ -55,7 +55,9 @@ def row(
 ) -> Callable[[Callable[[int, Path], Measured]], Callable[[int, Path], Measured]]:
     """Enter a function into the table under this number."""
 
-    def enter(function: Callable[[int, Path], Measured]) -> Callable[[int, Path], Measured]:
+    def enter(
+        function: Callable[[int, Path], Measured],
+    ) -> Callable[[int, Path], Measured]:
         ROWS[number] = Row(number, check, passes, function, quick, default, long)
         return function
 

@@ -18,20 +18,39 @@ START = datetime.datetime(2022, 6, 1)
 Page = dict[str, Any]
 
 
-def rehydrate(work: object, ids: object, url: str, *more: object, watch: Watch | None = None, **env: str) -> Run:
+def rehydrate(
+    work: object,
+    ids: object,
+    url: str,
+    *more: object,
+    watch: Watch | None = None,
+    **env: str,
+) -> Run:
     """`twigma rehydrate` of a list, all of it from one host."""
     options = ("--work", work, "--ids", ids, "--base-url", url, "--image-base-url", url)
-    return twigma("rehydrate", *options, *more, env={"X_BEARER_TOKEN": CANARY} | env, watch=watch, timeout=200)
+    return twigma(
+        "rehydrate",
+        *options,
+        *more,
+        env={"X_BEARER_TOKEN": CANARY} | env,
+        watch=watch,
+        timeout=200,
+    )
 
 
 def post_ids(count: int) -> list[str]:
     """Ids of posts, the oldest first, four minutes apart."""
-    return [str(snowflake(START + datetime.timedelta(minutes=4 * n), n)) for n in range(count)]
+    return [
+        str(snowflake(START + datetime.timedelta(minutes=4 * n), n))
+        for n in range(count)
+    ]
 
 
 def created(post: str) -> str:
     """When a post was made, to the second, read off its id."""
-    moment = datetime.datetime.fromtimestamp(((int(post) >> 22) + 1288834974657) / 1000, datetime.UTC)
+    moment = datetime.datetime.fromtimestamp(
+        ((int(post) >> 22) + 1288834974657) / 1000, datetime.UTC
+    )
     return f"{moment:%Y-%m-%dT%H:%M:%S}.000Z"
 
 
@@ -46,16 +65,29 @@ def page(ids: Sequence[str], **meta: object) -> Page:
             "possibly_sensitive": False,
             "author_id": "1",
             "attachments": {"media_keys": [f"3_{post}"]},
-            "public_metrics": {"like_count": 1, "quote_count": 0, "reply_count": 0, "retweet_count": 0},
+            "public_metrics": {
+                "like_count": 1,
+                "quote_count": 0,
+                "reply_count": 0,
+                "retweet_count": 0,
+            },
         }
         for post in ids
     ]
     photo = {"type": "photo", "width": 160, "height": 120}
     media = [
-        photo | {"media_key": f"3_{post}", "url": f"https://pbs.twimg.com{media_path(post)}.jpg"}
+        photo
+        | {
+            "media_key": f"3_{post}",
+            "url": f"https://pbs.twimg.com{media_path(post)}.jpg",
+        }
         for post in dict.fromkeys(ids)
     ]
-    return {"data": data, "includes": {"media": media}} | ({"meta": meta} if meta else {}) if ids else {"meta": meta}
+    return (
+        {"data": data, "includes": {"media": media}} | ({"meta": meta} if meta else {})
+        if ids
+        else {"meta": meta}
+    )
 
 
 def media_path(post: str) -> str:
@@ -65,14 +97,26 @@ def media_path(post: str) -> str:
 
 def problem(title: str, kind: str, status: int, detail: str = "") -> Page:
     """A refusal."""
-    return {"title": title, "type": f"https://api.twitter.com/2/problems/{kind}", "status": status, "detail": detail}
+    return {
+        "title": title,
+        "type": f"https://api.twitter.com/2/problems/{kind}",
+        "status": status,
+        "detail": detail,
+    }
 
 
-def give(handler: Handler, code: int, body: Page | str, headers: Mapping[str, str] | None = None) -> None:
+def give(
+    handler: Handler,
+    code: int,
+    body: Page | str,
+    headers: Mapping[str, str] | None = None,
+) -> None:
     """Send an answer with these headers and no others, so that Date may be wrong or missing."""
     data = (body if isinstance(body, str) else json.dumps(body)).encode()
     handler.send_response_only(code)
-    for name, value in ({"Content-Length": str(len(data))} | dict(headers or {})).items():
+    for name, value in (
+        {"Content-Length": str(len(data))} | dict(headers or {})
+    ).items():
         handler.send_header(name, value)
     handler.end_headers()
     handler.wfile.write(data)
@@ -80,7 +124,10 @@ def give(handler: Handler, code: int, body: Page | str, headers: Mapping[str, st
 
 def asked(handler: Handler) -> dict[str, str]:
     """The parameters of a request."""
-    return {name: values[0] for name, values in parse_qs(urlsplit(handler.path).query).items()}
+    return {
+        name: values[0]
+        for name, values in parse_qs(urlsplit(handler.path).query).items()
+    }
 
 
 def http_date(offset: float) -> str:
@@ -91,7 +138,20 @@ def http_date(offset: float) -> str:
 class Archive:
     """A search over posts, newest first, a hundred a page, that plays a trick on every call."""
 
-    TRICKS = ("", "twice", "", "empty", "again", "dead", "", "overlap", "dead", "empty", "empty", "dead")
+    TRICKS = (
+        "",
+        "twice",
+        "",
+        "empty",
+        "again",
+        "dead",
+        "",
+        "overlap",
+        "dead",
+        "empty",
+        "empty",
+        "dead",
+    )
     SIZE = 100
 
     def __init__(self, ids: Sequence[str], *, circle: int | None = None) -> None:
@@ -102,13 +162,31 @@ class Archive:
         params = asked(handler)
         trick = self.TRICKS[self.calls % len(self.TRICKS)]
         self.calls += 1
-        token, end = params.get("next_token"), params["end_time"].removesuffix("Z") + ".000Z"
-        at = int(token.split("x")[1]) if token else sum(created(post) >= end for post in self.ids)
+        token, end = (
+            params.get("next_token"),
+            params["end_time"].removesuffix("Z") + ".000Z",
+        )
+        at = (
+            int(token.split("x")[1])
+            if token
+            else sum(created(post) >= end for post in self.ids)
+        )
         if token and trick == "dead":
-            give(handler, 400, problem("Invalid Request", "invalid-request", 400, "The `next_token` is not valid"))
+            give(
+                handler,
+                400,
+                problem(
+                    "Invalid Request",
+                    "invalid-request",
+                    400,
+                    "The `next_token` is not valid",
+                ),
+            )
             return
         if self.circle is not None and at >= self.circle:
-            give(handler, 200, page(self.ids[at : at + self.SIZE], next_token=f"0x{at}"))
+            give(
+                handler, 200, page(self.ids[at : at + self.SIZE], next_token=f"0x{at}")
+            )
             return
         give(handler, 200, self._page(trick, at))
 
@@ -117,7 +195,11 @@ class Archive:
         if trick == "empty":
             return page([], result_count=0, next_token=f"{self.calls}x{at}")
         if trick == "again":
-            return page(self.ids[max(0, at - self.SIZE) : at], result_count=0, next_token=f"{self.calls}x{at}")
+            return page(
+                self.ids[max(0, at - self.SIZE) : at],
+                result_count=0,
+                next_token=f"{self.calls}x{at}",
+            )
         first = max(0, at - 10) if trick == "overlap" else at
         some = self.ids[first:after] * (2 if trick == "twice" else 1)
         more = {"next_token": f"{self.calls}x{after}"} if after < len(self.ids) else {}

@@ -26,7 +26,11 @@ from twigma.rehydrate.sources.archives.legacy_formats import (
 
 UNDATED = "0001-01-01T00:00:00.000000Z"  # of a record that does not say when it was captured: older than any other
 SITES = ("twitter.com", "x.com")
-GONE = {"title": "Not Found Error", "type": "https://api.x.com/2/problems/resource-not-found", "parameter": "ids"}
+GONE = {
+    "title": "Not Found Error",
+    "type": "https://api.x.com/2/problems/resource-not-found",
+    "parameter": "ids",
+}
 POST = ("text", "author_id", "created_at", "possibly_sensitive")
 HISTORY = ("edit_history_tweet_ids", "edit_history_post_ids")
 NOTES = ("note_tweet", "note_post")
@@ -68,7 +72,10 @@ def archived_posts(value: Any, captured: str = UNDATED) -> Iterator[Record | str
 
 
 def _object(value: Row, captured: str) -> Iterator[Record | str]:
-    site = value.get("source_platform", inner(value, "__import_meta").get("source_platform", SITES[0]))
+    site = value.get(
+        "source_platform",
+        inner(value, "__import_meta").get("source_platform", SITES[0]),
+    )
     if site not in SITES:
         yield f"from {str(site)[:40]}, not from X"
     elif "source_platform" in value:  # Zeeschuimer; 4CAT unwraps it
@@ -77,7 +84,9 @@ def _object(value: Row, captured: str) -> Iterator[Record | str]:
         yield _gone(inner(value, "delete", "status"), captured)
     elif "legacy" in value:
         yield _web(value, captured)
-    elif isinstance(value.get("tweet"), dict):  # shown with a warning, or in an account's own archive
+    elif isinstance(
+        value.get("tweet"), dict
+    ):  # shown with a warning, or in an account's own archive
         yield from archived_posts(value["tweet"], captured)
     elif isinstance(value.get("statuses"), list):
         yield from archived_posts(value["statuses"], captured)
@@ -86,13 +95,20 @@ def _object(value: Row, captured: str) -> Iterator[Record | str]:
     elif any(mark in value for mark in V1_MARKS):
         yield _v1(value, captured)
     else:
-        yield _v2(value, captured, _expanded(value), value.get("author") or value.get("author_user"))
+        yield _v2(
+            value,
+            captured,
+            _expanded(value),
+            value.get("author") or value.get("author_user"),
+        )
 
 
 def _captured(value: Row) -> str:
     """When a record says it was captured, to the hour."""
     stamp = inner(value, "__twarc").get("retrieved_at")
-    milliseconds = value.get("timestamp_collected", inner(value, "__import_meta").get("timestamp_collected"))
+    milliseconds = value.get(
+        "timestamp_collected", inner(value, "__import_meta").get("timestamp_collected")
+    )
     try:
         if isinstance(stamp, str):
             time = datetime.datetime.fromisoformat(stamp)
@@ -111,7 +127,9 @@ def _captured(value: Row) -> str:
 
 def _page(page: Row, captured: str) -> Iterator[Record | str]:
     """A page of API v2; a stream has one post a page."""
-    media = {str(one.get("media_key")): one for one in dicts(page.get("includes"), "media")}
+    media = {
+        str(one.get("media_key")): one for one in dicts(page.get("includes"), "media")
+    }
     users = {str(one.get("id")): one for one in dicts(page.get("includes"), "users")}
     data = page.get("data", [])
     for error in dicts(page.get("errors")):
@@ -132,14 +150,30 @@ def _v2(post: Row, captured: str, media: list[Row], author: Any) -> Record | str
     chosen = scalars(post, POST)
     chosen["public_metrics"] = scalars(inner(post, "public_metrics"))
     chosen["entities"] = _tags(post)
-    chosen["attachments"] = {"media_keys": media_keys(post) or [one["media_key"] for one in media]}
-    chosen |= {name: [str(one) for one in post[name]] for name in HISTORY if isinstance(post.get(name), list)}
-    chosen |= {
-        name: scalars(post[name], ("text",)) | {"entities": _tags(post[name])} for name in NOTES if inner(post, name)
+    chosen["attachments"] = {
+        "media_keys": media_keys(post) or [one["media_key"] for one in media]
     }
-    chosen |= {name: [scalars(one, ("type", "id")) for one in dicts(post, name)] for name in REFERENCES if name in post}
-    user = author_of(inner(author).get("id"), inner(author, "public_metrics").get("followers_count"))
-    return _record(post.get("id"), captured, chosen, [scalars(one, MEDIA) for one in media], user)
+    chosen |= {
+        name: [str(one) for one in post[name]]
+        for name in HISTORY
+        if isinstance(post.get(name), list)
+    }
+    chosen |= {
+        name: scalars(post[name], ("text",)) | {"entities": _tags(post[name])}
+        for name in NOTES
+        if inner(post, name)
+    }
+    chosen |= {
+        name: [scalars(one, ("type", "id")) for one in dicts(post, name)]
+        for name in REFERENCES
+        if name in post
+    }
+    user = author_of(
+        inner(author).get("id"), inner(author, "public_metrics").get("followers_count")
+    )
+    return _record(
+        post.get("id"), captured, chosen, [scalars(one, MEDIA) for one in media], user
+    )
 
 
 def _expanded(post: Row) -> list[Row]:
@@ -153,7 +187,11 @@ def _v1(tweet: Row, captured: str) -> Record | str:
     if not ("text" in tweet or "full_text" in tweet):
         return _no_post(tweet)
     return _record(
-        id_text(tweet) or tweet.get("id"), captured, v1_post(tweet), v1_media(tweet), v1_user(inner(tweet, "user"))
+        id_text(tweet) or tweet.get("id"),
+        captured,
+        v1_post(tweet),
+        v1_media(tweet),
+        v1_user(inner(tweet, "user")),
     )
 
 
@@ -169,19 +207,32 @@ def _web(result: Row, captured: str) -> Record | str:
 def _gone(status: Row, captured: str) -> Record | str:
     """A notice in a stream that a post was deleted."""
     name = id_text(status) or ""
-    return Record(name, captured, None, error=GONE | {"value": name}) if not why_bad(name) else "a deletion without id"
+    return (
+        Record(name, captured, None, error=GONE | {"value": name})
+        if not why_bad(name)
+        else "a deletion without id"
+    )
 
 
-def _record(name: Any, captured: str, post: Row, media: list[Row], user: Row | None) -> Record | str:
+def _record(
+    name: Any, captured: str, post: Row, media: list[Row], user: Row | None
+) -> Record | str:
     name = str(name) if isinstance(name, str | int | float) else ""
     if reason := why_bad(name):
         return f"post id {name[:40]!r}: {reason}"
-    post = {"id": name, "attachments": {"media_keys": [one["media_key"] for one in media]}} | post
+    post = {
+        "id": name,
+        "attachments": {"media_keys": [one["media_key"] for one in media]},
+    } | post
     return Record(name, captured, post, media, user)
 
 
 def _tags(row: Row) -> Row:
-    return {"hashtags": [scalars(tag, ("tag",)) for tag in dicts(row.get("entities"), "hashtags")]}
+    return {
+        "hashtags": [
+            scalars(tag, ("tag",)) for tag in dicts(row.get("entities"), "hashtags")
+        ]
+    }
 
 
 def _no_post(value: Row) -> str:

@@ -19,15 +19,24 @@ from tqdm import tqdm
 from twigma.core import inventory
 from twigma.core.files import file_sha256
 from twigma.core.safety import bounded
-from twigma.rehydrate.ids.post_ids import BadLine, SetAside, refuse_damaged, write_quarantine
+from twigma.rehydrate.ids.post_ids import (
+    BadLine,
+    SetAside,
+    refuse_damaged,
+    write_quarantine,
+)
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.ledger import Ledger
 from twigma.rehydrate.posts.page_store import require_space
 from twigma.rehydrate.sources.archives.formats import Record, archived_posts
 
 BATCH = 1000  # records that are grouped into pages together
-LONGEST = 16 << 20  # bytes of a record, on one line or indented; a longer one is set aside
-HOPELESS = 10_000  # unreadable lines at the head of a file, after which the rest is not tried
+LONGEST = (
+    16 << 20
+)  # bytes of a record, on one line or indented; a longer one is set aside
+HOPELESS = (
+    10_000  # unreadable lines at the head of a file, after which the rest is not tried
+)
 SHOWN = 200  # bytes of a line that is set aside
 TOO_LONG = "longer than {} MB: write one post a line"
 FORMATS = "an archive of X posts by twarc (API v2 or v1.1), Zeeschuimer or 4CAT, in JSON lines, plain or gzip"
@@ -45,7 +54,9 @@ class Imported(NamedTuple):
     before: bool = False  # it was imported before
 
 
-def import_archives(work: Path, files: Iterable[Path]) -> tuple[dict[Path, Imported], pa.Table]:
+def import_archives(
+    work: Path, files: Iterable[Path]
+) -> tuple[dict[Path, Imported], pa.Table]:
     """Store the posts of archives, then write `images.parquet`.
 
     Gives what came of each file, and the table (what, reason, count) of what the images table of the folder holds and
@@ -102,14 +113,28 @@ def _import(ledger: Ledger, file: Path) -> Imported:
         for captured, request, answer in _pages(read):
             if number >= stored:
                 require_space(ledger.work)
-                request |= {"file": name, "name": file.name, "page": number, "last": False}
+                request |= {
+                    "file": name,
+                    "name": file.name,
+                    "page": number,
+                    "last": False,
+                }
                 ledger.append("import", request, answer, captured)
             number += 1
     if not records and (bad or not file.stat().st_size):
         found = f"line {bad[0].line}: {bad[0].reason}" if bad else "an empty file"
         raise ValueError(f"{file}: expected {FORMATS}; found {found}")
-    listed = write_quarantine(ledger.work, bad.rows(), file, inventory.quarantine_of(name))
-    end = {"ids": [], "followers": False, "file": name, "name": file.name, "page": number, "last": True}
+    listed = write_quarantine(
+        ledger.work, bad.rows(), file, inventory.quarantine_of(name)
+    )
+    end = {
+        "ids": [],
+        "followers": False,
+        "file": name,
+        "name": file.name,
+        "page": number,
+        "last": True,
+    }
     ledger.append("import", end, {"data": []})
     return Imported(records, sum(ledger.counts().values()) - known, bad.total, listed)
 
@@ -124,7 +149,11 @@ def _pages(records: Iterable[Record]) -> Iterator[Page]:
     for record in latest.values():
         groups.setdefault((record.captured, record.counts_followers), []).append(record)
     for (captured, followers), group in groups.items():
-        yield captured, {"ids": [record.id for record in group], "followers": followers}, _answer(group)
+        yield (
+            captured,
+            {"ids": [record.id for record in group], "followers": followers},
+            _answer(group),
+        )
 
 
 def _answer(records: list[Record]) -> dict[str, Any]:
@@ -153,11 +182,20 @@ def _batches(file: Path) -> Iterator[tuple[list[Record], list[BadLine]]]:
     """What a file says, a thousand records at a time: posts, and what had to be set aside."""
     with (
         _opened(file) as (raw, handle),
-        tqdm(total=file.stat().st_size, desc=file.name, unit="B", unit_scale=True, mininterval=0.5) as bar,
+        tqdm(
+            total=file.stat().st_size,
+            desc=file.name,
+            unit="B",
+            unit_scale=True,
+            mininterval=0.5,
+        ) as bar,
     ):
         said = (found for line in _lines(handle) for found in _read(line))
         while batch := list(islice(said, BATCH)):
-            yield [one for one in batch if isinstance(one, Record)], [one for one in batch if isinstance(one, BadLine)]
+            yield (
+                [one for one in batch if isinstance(one, Record)],
+                [one for one in batch if isinstance(one, BadLine)],
+            )
             bar.update(raw.tell() - bar.n)
 
 
@@ -201,7 +239,11 @@ def _lines(handle: IO[bytes]) -> Iterator[Line]:
             elif text not in (b"", b"[", b"]"):
                 yield Line(number, line)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        yield Line(number + 1, b"", f"the compressed file is cut off or damaged here ({error}): get it again")
+        yield Line(
+            number + 1,
+            b"",
+            f"the compressed file is cut off or damaged here ({error}): get it again",
+        )
     if record:
         yield record.line()
 
@@ -210,7 +252,12 @@ class _Indented:
     """A record over several lines, kept while it is not too long."""
 
     def __init__(self, begun: int, indent: int, first: bytes) -> None:
-        self.indent, self._begun, self._parts, self._size = indent, begun, [first], len(first)
+        self.indent, self._begun, self._parts, self._size = (
+            indent,
+            begun,
+            [first],
+            len(first),
+        )
 
     def add(self, line: bytes) -> None:
         """Take its next line."""
@@ -251,4 +298,8 @@ def _read(line: Line) -> Iterator[Record | BadLine]:
 
 
 def _aside(line: Line, reason: str) -> BadLine:
-    return BadLine(line.number, line.data[:SHOWN].decode("utf-8", "backslashreplace").strip(), reason)
+    return BadLine(
+        line.number,
+        line.data[:SHOWN].decode("utf-8", "backslashreplace").strip(),
+        reason,
+    )

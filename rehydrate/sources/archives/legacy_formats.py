@@ -12,8 +12,23 @@ from twigma.rehydrate.posts.page_content import dicts
 
 Row = dict[str, Any]
 SCALAR = str | int  # bool is one of them
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-TIME = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([0-9]{2}) ([0-9:]{8}) ([+-][0-9]{2})([0-9]{2}) ([0-9]{4})")
+MONTHS = (
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+)
+TIME = re.compile(
+    r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([0-9]{2}) ([0-9:]{8}) ([+-][0-9]{2})([0-9]{2}) ([0-9]{4})"
+)
 RETWEET = ("retweeted_status", "retweeted_status_result", "retweeted_status_id_str")
 METRICS = {  # theirs -> ours
     "favorite_count": "like_count",
@@ -32,7 +47,11 @@ def inner(value: Any, *path: str) -> Row:
 
 def scalars(row: Row, names: Iterable[str] | None = None) -> Row:
     """The fields of these names, or all, that are text, whole numbers or flags: nothing nested goes into a page."""
-    return {name: row[name] for name in (row if names is None else names) if isinstance(row.get(name), SCALAR)}
+    return {
+        name: row[name]
+        for name in (row if names is None else names)
+        if isinstance(row.get(name), SCALAR)
+    }
 
 
 def v1_post(tweet: Row) -> Row:
@@ -45,7 +64,11 @@ def v1_post(tweet: Row) -> Row:
         "author_id": id_text(inner(tweet, "user")) or tweet.get("user_id_str"),
     }
     metrics = {ours: number(tweet.get(theirs)) for theirs, ours in METRICS.items()}
-    post = {**scalars(said), "public_metrics": scalars(metrics), "entities": _hashtags(inner(whole, "entities"))}
+    post = {
+        **scalars(said),
+        "public_metrics": scalars(metrics),
+        "entities": _hashtags(inner(whole, "entities")),
+    }
     if isinstance(sensitive, bool):
         post["possibly_sensitive"] = sensitive
     if any(tweet.get(name) for name in RETWEET):
@@ -56,9 +79,17 @@ def v1_post(tweet: Row) -> Row:
 def v1_media(tweet: Row) -> list[Row]:
     """Its media in the shape of v2. `entities` has only the first photo, and calls the still of a video a photo."""
     whole = tweet | inner(tweet, "extended_tweet")
-    found = dicts(whole.get("extended_entities"), "media") or dicts(whole.get("entities"), "media")
+    found = dicts(whole.get("extended_entities"), "media") or dicts(
+        whole.get("entities"), "media"
+    )
     return [
-        scalars({"media_key": key, "type": media.get("type"), "url": media.get("media_url_https")})
+        scalars(
+            {
+                "media_key": key,
+                "type": media.get("type"),
+                "url": media.get("media_url_https"),
+            }
+        )
         for media in found
         if isinstance(key := media.get("media_key") or id_text(media), str)
     ]
@@ -72,17 +103,26 @@ def v1_user(user: Row) -> Row | None:
 def web_post(result: Row) -> Row:
     """A post of the website's GraphQL answers in the shape of v2, without id and media."""
     legacy = inner(result, "legacy")
-    post = v1_post(legacy if "user" not in result else legacy | {"user": result["user"]})
+    post = v1_post(
+        legacy if "user" not in result else legacy | {"user": result["user"]}
+    )
     if "author_id" not in post:
         post |= scalars({"author_id": _web_author(result).get("rest_id")})
     note = inner(result, "note_tweet", "note_tweet_results", "result")
     if isinstance(note.get("text"), str):
-        post["note_tweet"] = {"text": note["text"], "entities": _hashtags(inner(note, "entity_set"))}
+        post["note_tweet"] = {
+            "text": note["text"],
+            "entities": _hashtags(inner(note, "entity_set")),
+        }
     control = inner(result, "edit_control")
-    edits = control.get("edit_tweet_ids") or inner(control, "edit_control_initial").get("edit_tweet_ids")
+    edits = control.get("edit_tweet_ids") or inner(control, "edit_control_initial").get(
+        "edit_tweet_ids"
+    )
     if isinstance(edits, list):
         post["edit_history_tweet_ids"] = [str(edit) for edit in edits]
-    if "possibly_sensitive" not in post and isinstance(result.get("possibly_sensitive"), bool):
+    if "possibly_sensitive" not in post and isinstance(
+        result.get("possibly_sensitive"), bool
+    ):
         post["possibly_sensitive"] = result["possibly_sensitive"]
     return post
 
@@ -93,7 +133,10 @@ def web_user(result: Row) -> Row | None:
         return v1_user(inner(result, "user"))
     author = _web_author(result)
     counts = inner(author, "relationship_counts")
-    return author_of(author.get("rest_id"), counts.get("followers", inner(author, "legacy").get("followers_count")))
+    return author_of(
+        author.get("rest_id"),
+        counts.get("followers", inner(author, "legacy").get("followers_count")),
+    )
 
 
 def author_of(name: Any, followers: Any) -> Row | None:
@@ -107,7 +150,9 @@ def author_of(name: Any, followers: Any) -> Row | None:
 def id_text(record: Row) -> str | None:
     """The id of a v1.1 object, exact: `id_str`, or `id` where it is a whole number or text."""
     for value in (record.get("id_str"), record.get("id")):
-        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        if isinstance(value, str) or (
+            isinstance(value, int) and not isinstance(value, bool)
+        ):
             return str(value)
     return None
 
@@ -126,7 +171,11 @@ def iso_time(text: Any) -> Any:
 
 def number(value: Any) -> Any:
     """A count, which X's own account archives write as text."""
-    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value) else value
+    return (
+        int(value)
+        if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value)
+        else value
+    )
 
 
 def _web_author(result: Row) -> Row:

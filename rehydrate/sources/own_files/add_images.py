@@ -20,7 +20,13 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from twigma.core import columns
-from twigma.core.files import atomic, file_sha256, read_parquet, write_json, write_parquet
+from twigma.core.files import (
+    atomic,
+    file_sha256,
+    read_parquet,
+    write_json,
+    write_parquet,
+)
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import decode_memory, shards
 from twigma.rehydrate.images.decode import BadImage, check
@@ -28,7 +34,11 @@ from twigma.rehydrate.images.shards import SIDECAR, Shard, is_finished, shard_at
 from twigma.rehydrate.posts.removed_ids import read_removed
 
 IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
-BESIDE = {".json", ".txt", ".cls"}  # members that belong to an image; any other is skipped and counted
+BESIDE = {
+    ".json",
+    ".txt",
+    ".cls",
+}  # members that belong to an image; any other is skipped and counted
 MAX_JSON = 1_000_000
 MAX_IMAGE = 200_000_000  # bytes of an image, encoded
 LINK = "links out of the folder, not followed"
@@ -36,7 +46,9 @@ REPORT = pa.schema([("path", pa.string()), ("shard", pa.string()), ("images", pa
                     ("skipped", pa.int64()), ("links", pa.int64())])  # fmt: skip
 
 
-def add_tars(work: Path, tars: Sequence[Path], group_key: str | None = None) -> pa.Table:
+def add_tars(
+    work: Path, tars: Sequence[Path], group_key: str | None = None
+) -> pa.Table:
     """Register WebDataset tars, and pack loose images or folders of them; one row per shard says what was taken.
 
     An image is named by its key where no other image of `work` has that name, otherwise `<tar stem>.<key>`. A row of
@@ -47,7 +59,9 @@ def add_tars(work: Path, tars: Sequence[Path], group_key: str | None = None) -> 
     """
     files, loose, links = _sort_out(tars)
     with Workspace(work).lock_shards():
-        known = {str(shards.read_manifest(shard)["sha256"]) for shard in _finished(work)}
+        known = {
+            str(shards.read_manifest(shard)["sha256"]) for shard in _finished(work)
+        }
         taken = _names(work)
         report = []
         for path in files:
@@ -59,10 +73,20 @@ def add_tars(work: Path, tars: Sequence[Path], group_key: str | None = None) -> 
         packed = _pack(work, loose, known)
         if packed is not None:
             stem = loose[0].absolute().parent.name
-            report.append(_register(work, packed, stem, taken, group_key, name=packed.stem))
+            report.append(
+                _register(work, packed, stem, taken, group_key, name=packed.stem)
+            )
         _extend_images_table(work)
     if links:
-        report.append({"path": str(links[0]), "images": 0, "failed": 0, "skipped": 0, "links": len(links)})
+        report.append(
+            {
+                "path": str(links[0]),
+                "images": 0,
+                "failed": 0,
+                "skipped": 0,
+                "links": len(links),
+            }
+        )
     return pa.Table.from_pylist(report, REPORT)
 
 
@@ -73,7 +97,9 @@ def _sort_out(paths: Iterable[Path]) -> tuple[list[Path], list[Path], list[Path]
     links: list[Path] = []
     for path in paths:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", str(path)):
-            raise ValueError(f"{path} is an address or a command, not a file: only local tars and images are added")
+            raise ValueError(
+                f"{path} is an address or a command, not a file: only local tars and images are added"
+            )
         if not path.exists():
             raise FileNotFoundError(f"no file or folder {path}")
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -86,7 +112,9 @@ def _sort_out(paths: Iterable[Path]) -> tuple[list[Path], list[Path], list[Path]
             elif kind in IMAGES and file.is_file():
                 loose.append(file)
             elif not path.is_dir():
-                raise ValueError(f"{path} is neither an uncompressed .tar nor an image ({', '.join(sorted(IMAGES))})")
+                raise ValueError(
+                    f"{path} is neither an uncompressed .tar nor an image ({', '.join(sorted(IMAGES))})"
+                )
     if not tars and not loose:
         left = f"; {len(links)} {LINK}" if links else ""
         raise ValueError(f"no tars or images in {', '.join(map(str, paths))}{left}")
@@ -107,7 +135,9 @@ def _finished(work: Path) -> list[Shard]:
 
 def _names(work: Path) -> set[str]:
     """Every image name that is taken, in the images table and in the shards."""
-    tables = [read_parquet(shard.sidecar, columns=["image_name"]) for shard in _finished(work)]
+    tables = [
+        read_parquet(shard.sidecar, columns=["image_name"]) for shard in _finished(work)
+    ]
     images = work / "images.parquet"
     if images.exists():
         tables.append(read_parquet(images, columns=["image_name"]))
@@ -141,7 +171,13 @@ class _Sample:
 
 
 def _register(
-    work: Path, tar: Path, stem: str, taken: set[str], group_key: str | None, *, name: str | None = None
+    work: Path,
+    tar: Path,
+    stem: str,
+    taken: set[str],
+    group_key: str | None,
+    *,
+    name: str | None = None,
 ) -> dict[str, Any]:
     """Write sidecar and manifest of one tar; `stem` tells its images from others of the same key.
 
@@ -150,19 +186,38 @@ def _register(
     shard = shard_at(work, name or _next_name(work))
     samples, skipped = _scan(tar)
     if not samples:
-        raise ValueError(f"{tar} holds no images: expected members ending in {', '.join(sorted(IMAGES))}")
+        raise ValueError(
+            f"{tar} holds no images: expected members ending in {', '.join(sorted(IMAGES))}"
+        )
     removed = read_removed(work)
     names = [_unique(sample.key, stem, taken) for sample in samples]
     kept = [at for at, name in enumerate(names) if not removed.holds(name)]
-    samples, names, skipped = [samples[at] for at in kept], [names[at] for at in kept], skipped + len(names) - len(kept)
+    samples, names, skipped = (
+        [samples[at] for at in kept],
+        [names[at] for at in kept],
+        skipped + len(names) - len(kept),
+    )
     with shards.mapped(tar) as data, ThreadPoolExecutor() as threads:
-        made = threads.map(lambda sample, name: _row(data, sample, name, group_key), samples, names)
-        rows = list(tqdm(made, desc=f"add {tar.name}", total=len(samples), unit="image", mininterval=0.5))
+        made = threads.map(
+            lambda sample, name: _row(data, sample, name, group_key), samples, names
+        )
+        rows = list(
+            tqdm(
+                made,
+                desc=f"add {tar.name}",
+                total=len(samples),
+                unit="image",
+                mininterval=0.5,
+            )
+        )
     rows = [row | {"key": f"{at:09}"} for at, row in enumerate(rows)]
     write_parquet(shard.sidecar, pa.Table.from_pylist(rows, SIDECAR), private=True)
     inside = tar.parent == shard.manifest.parent.absolute()
     facts = shards.verify(tar, shard.sidecar)
-    place = {"tar": tar.name if inside else str(tar), "made_from": {"kind": "add", "group_key": group_key}}
+    place = {
+        "tar": tar.name if inside else str(tar),
+        "made_from": {"kind": "add", "group_key": group_key},
+    }
     write_json(shard.manifest, facts | place)
     failed = sum(row["status"] != "success" for row in rows)
     return {
@@ -211,12 +266,23 @@ def _unique(key: str, stem: str, taken: set[str]) -> str:
     return name
 
 
-def _row(data: mmap.mmap | bytes, sample: _Sample, name: str, group_key: str | None) -> dict[str, Any]:
+def _row(
+    data: mmap.mmap | bytes, sample: _Sample, name: str, group_key: str | None
+) -> dict[str, Any]:
     """The sidecar row of one image, checked to its last byte."""
-    row = {"image_name": name, "member": sample.image.name, "group": _group(data, sample, group_key)}
+    row = {
+        "image_name": name,
+        "member": sample.image.name,
+        "group": _group(data, sample, group_key),
+    }
     if sample.image.size > MAX_IMAGE:
-        return row | {"status": "too_large", "error": f"{sample.image.size:,} bytes, at most {MAX_IMAGE:,} are read"}
-    image = data[sample.image.offset_data : sample.image.offset_data + sample.image.size]
+        return row | {
+            "status": "too_large",
+            "error": f"{sample.image.size:,} bytes, at most {MAX_IMAGE:,} are read",
+        }
+    image = data[
+        sample.image.offset_data : sample.image.offset_data + sample.image.size
+    ]
     try:
         with decode_memory.room(image):
             header = check(image)
@@ -227,11 +293,15 @@ def _row(data: mmap.mmap | bytes, sample: _Sample, name: str, group_key: str | N
     return row | size | {"status": "success", "sha256": sha256, "note": header.warning}
 
 
-def _group(data: mmap.mmap | bytes, sample: _Sample, group_key: str | None) -> str | None:
+def _group(
+    data: mmap.mmap | bytes, sample: _Sample, group_key: str | None
+) -> str | None:
     if group_key is None or sample.json is None or sample.json.size > MAX_JSON:
         return None
     try:
-        text = json.loads(data[sample.json.offset_data : sample.json.offset_data + sample.json.size])
+        text = json.loads(
+            data[sample.json.offset_data : sample.json.offset_data + sample.json.size]
+        )
         value = text.get(group_key)
         str(value).encode()
     except (ValueError, AttributeError, RecursionError):
@@ -248,13 +318,22 @@ def _pack(work: Path, images: list[Path], known: set[str]) -> Path | None:
         return None
     packed = work.absolute() / "shards" / f"{_next_name(work)}.tar"
     taken: set[str] = set()
-    with atomic(packed) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with (
+        atomic(packed) as partial,
+        tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
         for image in images:
-            name = _unique(image.stem, image.absolute().parent.name, taken).replace(".", "_")
+            name = _unique(image.stem, image.absolute().parent.name, taken).replace(
+                ".", "_"
+            )
             with image.open("rb") as file:
                 _append(tar, f"{name}{image.suffix.lower()}", file.read(MAX_IMAGE + 1))
             text = image.with_suffix(".json")
-            if text.is_file() and not leads_out(text, image.parent) and text.stat().st_size <= MAX_JSON:
+            if (
+                text.is_file()
+                and not leads_out(text, image.parent)
+                and text.stat().st_size <= MAX_JSON
+            ):
                 _append(tar, f"{name}.json", text.read_bytes())
     if file_sha256(packed) in known:
         packed.unlink()
@@ -275,19 +354,43 @@ def _extend_images_table(work: Path) -> None:
     """Give every image of the added shards its row in `images.parquet`, in the table's order."""
     path = work / "images.parquet"
     added = [shard for shard in _finished(work) if _made_by_add(shard)]
-    new = pa.concat_tables([read_parquet(shard.sidecar, columns=["image_name", "group"]) for shard in added])
+    new = pa.concat_tables(
+        [
+            read_parquet(shard.sidecar, columns=["image_name", "group"])
+            for shard in added
+        ]
+    )
     if path.exists():
         table = read_parquet(path)
         known = set(table["image_name"].to_pylist())
-        new = new.filter(pa.array([name not in known for name in new["image_name"].to_pylist()], pa.bool_()))
+        new = new.filter(
+            pa.array(
+                [name not in known for name in new["image_name"].to_pylist()],
+                pa.bool_(),
+            )
+        )
         if not len(new):
             return
     else:
-        table = columns.schema(("id", "image_name", "created_at", "source", "url", "group")).empty_table()
-    rows = pa.table({"id": new["image_name"], "image_name": new["image_name"], "group": new["group"]})
+        table = columns.schema(
+            ("id", "image_name", "created_at", "source", "url", "group")
+        ).empty_table()
+    rows = pa.table(
+        {
+            "id": new["image_name"],
+            "image_name": new["image_name"],
+            "group": new["group"],
+        }
+    )
     rows = columns.add(rows, source=["local"] * len(rows))
-    merged = pa.concat_tables([table, rows.replace_schema_metadata()], promote_options="default")
-    order = [(name, "ascending") for name in ("created_at", "id", "image_name") if name in merged.column_names]
+    merged = pa.concat_tables(
+        [table, rows.replace_schema_metadata()], promote_options="default"
+    )
+    order = [
+        (name, "ascending")
+        for name in ("created_at", "id", "image_name")
+        if name in merged.column_names
+    ]
     write_parquet(path, merged.sort_by(order), private=True)
 
 

@@ -26,7 +26,10 @@ class LookupPlan:
 
 
 def plan_lookup(
-    n_ids: int, followers: bool = False, post_price: float = POST_PRICE, user_price: float = USER_PRICE
+    n_ids: int,
+    followers: bool = False,
+    post_price: float = POST_PRICE,
+    user_price: float = USER_PRICE,
 ) -> LookupPlan:
     """The calls, dollars and minutes that looking up `n_ids` posts takes, at one author a post.
 
@@ -36,7 +39,11 @@ def plan_lookup(
     calls = math.ceil(n_ids / IDS_PER_CALL)
     dollars = n_ids * (post_price + followers * user_price)
     waits = max(0, calls - 1) // CALLS_PER_WINDOW * WINDOW_MINUTES
-    return LookupPlan(calls, math.ceil(dollars * 100 - 1e-6) / 100, round(max(calls * CALL_SECONDS / 60, waits), 1))
+    return LookupPlan(
+        calls,
+        math.ceil(dollars * 100 - 1e-6) / 100,
+        round(max(calls * CALL_SECONDS / 60, waits), 1),
+    )
 
 
 class Spending(Protocol):
@@ -67,12 +74,21 @@ def look(work: Path, followers: bool = False) -> Seen:
     if not path.exists() or not path.stat().st_size:
         return Seen(set())
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=30)) as db:
-            rows = db.execute("SELECT id FROM ids WHERE followers OR outcome <> 'found' OR NOT ?", (followers,))
+        with closing(
+            sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=30)
+        ) as db:
+            rows = db.execute(
+                "SELECT id FROM ids WHERE followers OR outcome <> 'found' OR NOT ?",
+                (followers,),
+            )
             known = {post for (post,) in rows}
-            posts, users = db.execute("SELECT total(posts), total(users) FROM pages").fetchone()
+            posts, users = db.execute(
+                "SELECT total(posts), total(users) FROM pages"
+            ).fetchone()
     except sqlite3.Error as error:
-        raise OSError(f"{path}: {error}; a run without --dry-run mends it from the pages") from error
+        raise OSError(
+            f"{path}: {error}; a run without --dry-run mends it from the pages"
+        ) from error
     return Seen(known, int(posts), int(users))
 
 
@@ -95,4 +111,6 @@ class Budget:
         if self.limit is None:
             return most
         price = self.post_price + self.followers * self.user_price
-        return max(0, min(most, math.floor((self.limit - self.spent(ledger)) / price + 1e-9)))
+        return max(
+            0, min(most, math.floor((self.limit - self.spent(ledger)) / price + 1e-9))
+        )

@@ -26,9 +26,15 @@ TOKEN_VARIABLE = "X_BEARER_TOKEN"
 TOKEN_FILE = Path("~/.config/twigma/x_token")
 LOOKUP, SEARCH = "/2/tweets", "/2/tweets/search/all"
 IDS_PER_CALL, POSTS_PER_PAGE, FEWEST_PER_PAGE, QUERY_LENGTH = 100, 500, 10, 1024
-RESET_MARGIN, PLAIN_WAIT, LONGEST_WAIT = 2.0, 10.0, 1000.0  # seconds; a rate limit window is 900
+RESET_MARGIN, PLAIN_WAIT, LONGEST_WAIT = (
+    2.0,
+    10.0,
+    1000.0,
+)  # seconds; a rate limit window is 900
 TOLD_WAIT = 5.0  # seconds; a longer wait is logged
-SECRET = 16  # characters; a shorter token is a test's, and may well be a word of the answer
+SECRET = (
+    16  # characters; a shorter token is a test's, and may well be a word of the answer
+)
 UNEXPLAINED = 2  # how many 429s in a row without a reset time are waited out
 
 Dialect = Literal["legacy", "current"]
@@ -74,7 +80,9 @@ def read_token(path: Path | None = None) -> str:
         with file.open(encoding="ascii", errors="replace") as handle:
             mode = stat.S_IMODE(os.fstat(handle.fileno()).st_mode)
             if mode & 0o077:
-                raise PermissionError(f"{file} has mode {mode:04o}, so others can read the token: chmod 600 {file}")
+                raise PermissionError(
+                    f"{file} has mode {mode:04o}, so others can read the token: chmod 600 {file}"
+                )
             return _checked(handle.read(), str(file))
     except FileNotFoundError:
         raise PermissionError(
@@ -85,7 +93,9 @@ def read_token(path: Path | None = None) -> str:
 def _checked(token: str, where: str) -> str:
     token = token.strip()
     if not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise ValueError(f"{where}: expected a bearer token on one line, found {len(token)} other characters")
+        raise ValueError(
+            f"{where}: expected a bearer token on one line, found {len(token)} other characters"
+        )
     return token
 
 
@@ -113,15 +123,29 @@ class XClient:
         if dialect not in FIELDS:
             raise ValueError(f"expected dialect legacy or current, found {dialect!r}")
         self.base_url, self.dialect = _safe_url(base_url), dialect
-        self.search_pace, self.attempts, self.patience, self._sleep = search_pace, attempts, patience, sleep
+        self.search_pace, self.attempts, self.patience, self._sleep = (
+            search_pace,
+            attempts,
+            patience,
+            sleep,
+        )
         self._token = _checked(token, "token")
         self._not_before: dict[str, float] = {}
         self._timeout, self._deadline = timeout, deadline
         self._http = self._connect()
 
     def _connect(self) -> httpx.Client:
-        headers = {"Authorization": f"Bearer {self._token}", "User-Agent": "twigma", "Accept-Encoding": "gzip"}
-        return httpx.Client(base_url=self.base_url, headers=headers, timeout=self._timeout, trust_env=False)
+        headers = {
+            "Authorization": f"Bearer {self._token}",
+            "User-Agent": "twigma",
+            "Accept-Encoding": "gzip",
+        }
+        return httpx.Client(
+            base_url=self.base_url,
+            headers=headers,
+            timeout=self._timeout,
+            trust_env=False,
+        )
 
     def __repr__(self) -> str:
         return f"XClient({self.base_url!r}, dialect={self.dialect!r})"
@@ -142,7 +166,9 @@ class XClient:
         Raises ApiError when there is no page, PermissionError when the token is refused.
         """
         if not 1 <= len(ids) <= IDS_PER_CALL:
-            raise ValueError(f"expected 1 to {IDS_PER_CALL} ids a call, found {len(ids)}")
+            raise ValueError(
+                f"expected 1 to {IDS_PER_CALL} ids a call, found {len(ids)}"
+            )
         return self._get(LOOKUP, {"ids": ",".join(ids), **self._fields(followers)})
 
     def search_all(
@@ -160,8 +186,15 @@ class XClient:
         Raises as `lookup` does, and ValueError for a query over 1,024 characters.
         """
         if len(query) > QUERY_LENGTH:
-            raise ValueError(f"expected a query of at most {QUERY_LENGTH} characters, found {len(query)}")
-        params = {"query": query, "start_time": start, "end_time": end, "max_results": str(max_results)}
+            raise ValueError(
+                f"expected a query of at most {QUERY_LENGTH} characters, found {len(query)}"
+            )
+        params = {
+            "query": query,
+            "start_time": start,
+            "end_time": end,
+            "max_results": str(max_results),
+        }
         if next_token is not None:
             params["next_token"] = next_token
         return self._get(SEARCH, params | self._fields(followers), self.search_pace)
@@ -169,30 +202,49 @@ class XClient:
     def _fields(self, followers: bool) -> dict[str, str]:
         fields = dict(FIELDS[self.dialect])
         if followers:
-            fields |= {"expansions": fields["expansions"] + ",author_id", "user.fields": "id,public_metrics"}
+            fields |= {
+                "expansions": fields["expansions"] + ",author_id",
+                "user.fields": "id,public_metrics",
+            }
         return fields
 
     # -------------------------------------------------------------- one call
 
-    def _get(self, path: str, params: dict[str, str], pace: float = 0.0) -> dict[str, Any]:
+    def _get(
+        self, path: str, params: dict[str, str], pace: float = 0.0
+    ) -> dict[str, Any]:
         """Ask until there is a page, a refusal, or no budget left."""
         waited, unexplained, problem = 0.0, 0, ""
         for attempt in range(self.attempts):
             self._wait_for_turn(path, pace)
             started = time.monotonic()
             try:
-                response, text = within(self._deadline, lambda: self._ask(path, params), "X API")
+                response, text = within(
+                    self._deadline, lambda: self._ask(path, params), "X API"
+                )
             except TooSlow as error:
                 self.close()  # which ends the thread that waits for the rest
                 self._http = self._connect()
-                waited, status, problem, pause = waited + time.monotonic() - started, 0, str(error), 0.0
+                waited, status, problem, pause = (
+                    waited + time.monotonic() - started,
+                    0,
+                    str(error),
+                    0.0,
+                )
             except (httpx.RequestError, ValueError, zlib.error) as error:
-                status, problem, pause = 0, f"{type(error).__name__}: {self._scrub(str(error))}", 0.0
+                status, problem, pause = (
+                    0,
+                    f"{type(error).__name__}: {self._scrub(str(error))}",
+                    0.0,
+                )
             else:
                 page = self._page(response, text)
                 if page is not None:
                     return page
-                status, problem = response.status_code, f"HTTP {response.status_code} without a page"
+                status, problem = (
+                    response.status_code,
+                    f"HTTP {response.status_code} without a page",
+                )
                 pause = _seconds(response.headers.get("retry-after"))
             if status == 429:
                 if self._not_before[path] > time.monotonic() + pace:
@@ -200,7 +252,9 @@ class XClient:
                 unexplained += 1
                 pause = max(pause, PLAIN_WAIT)
             else:
-                pause = max(pause, random.uniform(0, min(60, 2**attempt)))  # full jitter
+                pause = max(
+                    pause, random.uniform(0, min(60, 2**attempt))
+                )  # full jitter
             waited += pause
             if unexplained > UNEXPLAINED or waited > self.patience:
                 break
@@ -215,10 +269,12 @@ class XClient:
         """One answer and its text, without the token; ValueError where it is larger than any page."""
         with self._http.stream("GET", path, params=params) as response:
             encoding = response.headers.get("content-encoding", "")
-            text = read_answer(response.iter_raw(), encoding, "X API", seconds=self._deadline).decode(
-                "utf-8", "replace"
-            )
-        return response, text if response.status_code == 200 and len(self._token) < SECRET else self._scrub(text)
+            text = read_answer(
+                response.iter_raw(), encoding, "X API", seconds=self._deadline
+            ).decode("utf-8", "replace")
+        return response, text if response.status_code == 200 and len(
+            self._token
+        ) < SECRET else self._scrub(text)
 
     def _wait_for_turn(self, path: str, pace: float) -> None:
         pause = self._not_before.get(path, 0.0) - time.monotonic()
@@ -228,7 +284,9 @@ class XClient:
 
     def _pause(self, seconds: float) -> None:
         if seconds >= TOLD_WAIT:
-            logging.getLogger(__name__).warning("X API: waiting %.0f s, as it asks", seconds)
+            logging.getLogger(__name__).warning(
+                "X API: waiting %.0f s, as it asks", seconds
+            )
         self._sleep(seconds)
 
     def _page(self, response: httpx.Response, text: str) -> dict[str, Any] | None:
@@ -246,21 +304,40 @@ class XClient:
     def _heed_limits(self, response: httpx.Response) -> None:
         """When nothing remains, put the next turn after the reset: by the server's clock, on our monotonic one."""
         headers, path = response.headers, response.request.url.path
-        if headers.get("x-rate-limit-remaining") == "0" and headers.get("x-rate-limit-reset", "").isascii():
+        if (
+            headers.get("x-rate-limit-remaining") == "0"
+            and headers.get("x-rate-limit-reset", "").isascii()
+        ):
             pause = _seconds(headers.get("x-rate-limit-reset")) - _server_time(headers)
             pause = min(max(pause, 0.0) + RESET_MARGIN, LONGEST_WAIT)
-            self._not_before[path] = max(self._not_before.get(path, 0.0), time.monotonic() + pause)
+            self._not_before[path] = max(
+                self._not_before.get(path, 0.0), time.monotonic() + pause
+            )
 
     def _refusal(self, status: int, reason: str | None, text: str) -> Exception:
         body = _json(text)
-        detail = str(body.get("detail") or body.get("title") or "") if isinstance(body, dict) else text
+        detail = (
+            str(body.get("detail") or body.get("title") or "")
+            if isinstance(body, dict)
+            else text
+        )
         detail = detail[:300]
         if status == 401:
-            return PermissionError(f"X API: {self.base_url} refused the token (HTTP 401): check {TOKEN_VARIABLE}")
+            return PermissionError(
+                f"X API: {self.base_url} refused the token (HTTP 401): check {TOKEN_VARIABLE}"
+            )
         if reason is not None:
             sentence = f"X API: stopped, {reason} (HTTP {status}): {detail}. What was bought is stored"
-            return ApiError(f"{sentence}; run the same command again once the account allows it", status, reason)
-        return ApiError(f"X API: refused the call (HTTP {status}): {detail}", status, f"HTTP {status}")
+            return ApiError(
+                f"{sentence}; run the same command again once the account allows it",
+                status,
+                reason,
+            )
+        return ApiError(
+            f"X API: refused the call (HTTP {status}): {detail}",
+            status,
+            f"HTTP {status}",
+        )
 
     def _scrub(self, text: str) -> str:
         return text.replace(self._token, "***")
@@ -269,8 +346,12 @@ class XClient:
 def _safe_url(url: str) -> str:
     """The URL, unless it would send the token in the clear across a network."""
     parts = httpx.URL(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.host in ("127.0.0.1", "::1", "localhost")):
-        raise ValueError(f"expected an https URL for the X API, or http on this machine, found {url!r}")
+    if parts.scheme != "https" and not (
+        parts.scheme == "http" and parts.host in ("127.0.0.1", "::1", "localhost")
+    ):
+        raise ValueError(
+            f"expected an https URL for the X API, or http on this machine, found {url!r}"
+        )
     return url.rstrip("/")
 
 

@@ -65,7 +65,12 @@ def lookup(
 
 
 def ask_all(
-    ledger: Ledger, todo: list[str], client: XClient, money: Budget, *, renew: bool = False
+    ledger: Ledger,
+    todo: list[str],
+    client: XClient,
+    money: Budget,
+    *,
+    renew: bool = False,
 ) -> tuple[int, Exception | None]:
     """Ask and store call by call until all is asked or the money spent: the ids asked, and what ended it early.
 
@@ -77,8 +82,14 @@ def ask_all(
             while batch := todo[asked : asked + money.affords(ledger, IDS_PER_CALL)]:
                 require_space(ledger.work)
                 for part, answer in _ask(client, batch, money.followers):
-                    request = {"ids": part, "dialect": client.dialect, "followers": money.followers}
-                    ledger.append("lookup", request | ({"renew": True} if renew else {}), answer)
+                    request = {
+                        "ids": part,
+                        "dialect": client.dialect,
+                        "followers": money.followers,
+                    }
+                    ledger.append(
+                        "lookup", request | ({"renew": True} if renew else {}), answer
+                    )
                     checked = checked or refuse_missing(answer, client, money.followers)
                 asked += len(batch)
                 bar.update(len(batch))
@@ -104,11 +115,15 @@ def refuse_missing(answer: dict[str, Any], client: XClient, followers: bool) -> 
 def write_outcomes(work: Path, outcomes: dict[str, str]) -> Path:
     """Write `WORK/outcomes.csv`: which ids of the list are there, which are missing, and why (id, outcome)."""
     path = Path(work) / inventory.OUTCOMES
-    spreadsheet.write_rows(path, ["id", "outcome"], outcomes.items(), "ascii", private=True)
+    spreadsheet.write_rows(
+        path, ["id", "outcome"], outcomes.items(), "ascii", private=True
+    )
     return path
 
 
-def _ask(client: XClient, ids: list[str], followers: bool) -> Iterator[tuple[list[str], dict[str, Any]]]:
+def _ask(
+    client: XClient, ids: list[str], followers: bool
+) -> Iterator[tuple[list[str], dict[str, Any]]]:
     """(ids, answer) of a call; X refuses a whole call for one impossible id, so a refused call is halved to find it."""
     try:
         yield ids, client.lookup(ids, followers)
@@ -116,7 +131,14 @@ def _ask(client: XClient, ids: list[str], followers: bool) -> Iterator[tuple[lis
         if error.status != 400:
             raise
         if len(ids) == 1:
-            yield ids, {"errors": [{"parameter": "id", "value": ids[0], "detail": str(error)}]}
+            yield (
+                ids,
+                {
+                    "errors": [
+                        {"parameter": "id", "value": ids[0], "detail": str(error)}
+                    ]
+                },
+            )
             return
         half = len(ids) // 2
         yield from _ask(client, ids[:half], followers)

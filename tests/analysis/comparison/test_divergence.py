@@ -21,7 +21,9 @@ Q = P[[3, 1, 4, 0, 2, 9, 5, 7, 8, 6]]
 
 
 def planted(rng, n, weights, centres, noise=0.05):
-    return centres[rng.choice(len(weights), n, p=weights)] + noise * rng.normal(size=(n, centres.shape[1]))
+    return centres[rng.choice(len(weights), n, p=weights)] + noise * rng.normal(
+        size=(n, centres.shape[1])
+    )
 
 
 @pytest.fixture
@@ -29,7 +31,10 @@ def clouds():
     """Three overlapping sets with unlike weights."""
     rng = np.random.default_rng(1)
     centres = rng.normal(size=(20, 48))
-    return {name: planted(rng, 1500, rng.dirichlet(np.ones(20)), centres, noise=0.8) for name in "abc"}
+    return {
+        name: planted(rng, 1500, rng.dirichlet(np.ones(20)), centres, noise=0.8)
+        for name in "abc"
+    }
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -38,16 +43,33 @@ def test_paper_mode_equals_mauve_text(clouds, dtype):
     from mauve import compute_mauve
 
     sets = {name: x.astype(dtype) for name, x in clouds.items()}
-    table = kl_matrix(sets, mode="paper", seed=27).set_index(["row", "column"])  # mauve adds 2 to its seed
+    table = kl_matrix(sets, mode="paper", seed=27).set_index(
+        ["row", "column"]
+    )  # mauve adds 2 to its seed
     for one, other in (("a", "b"), ("a", "c"), ("b", "c")):
-        peer = compute_mauve(p_features=sets[one], q_features=sets[other], num_buckets=10, seed=25, verbose=False)
-        for (row, column), p, q in (((one, other), peer.p_hist, peer.q_hist), ((other, one), peer.q_hist, peer.p_hist)):
+        peer = compute_mauve(
+            p_features=sets[one],
+            q_features=sets[other],
+            num_buckets=10,
+            seed=25,
+            verbose=False,
+        )
+        for (row, column), p, q in (
+            ((one, other), peer.p_hist, peer.q_hist),
+            ((other, one), peer.q_hist, peer.p_hist),
+        ):
             expected = stats.entropy((p * 1500 + 0.5) / 1505, (q * 1500 + 0.5) / 1505)
             assert abs(table.kl[row, column] - expected) < 1e-10
-            assert table.kl_raw[row, column] == pytest.approx(stats.entropy(p, q), abs=1e-10)
+            assert table.kl_raw[row, column] == pytest.approx(
+                stats.entropy(p, q), abs=1e-10
+            )
         assert abs(mauve(peer.p_hist * 1500, peer.q_hist * 1500) - peer.mauve) < 1e-10
-        found = kl_sensitivity({n: sets[n] for n in (one, other)}, ks=(10,), mode="paper", seed=27)
-        assert abs(found.query("measure == 'mauve'")["value"].iloc[0] - peer.mauve) < 1e-10
+        found = kl_sensitivity(
+            {n: sets[n] for n in (one, other)}, ks=(10,), mode="paper", seed=27
+        )
+        assert (
+            abs(found.query("measure == 'mauve'")["value"].iloc[0] - peer.mauve) < 1e-10
+        )
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -55,13 +77,27 @@ def test_a_common_codebook_is_mauves_of_one_set_against_the_others(clouds):
     from mauve import compute_mauve
 
     a, b, c = clouds.values()
-    peer = compute_mauve(p_features=a, q_features=np.vstack([c, b]), num_buckets=10, seed=25, verbose=False)
-    unit = {name: x / np.linalg.norm(x, axis=1, keepdims=True) for name, x in clouds.items()}
+    peer = compute_mauve(
+        p_features=a,
+        q_features=np.vstack([c, b]),
+        num_buckets=10,
+        seed=25,
+        verbose=False,
+    )
+    unit = {
+        name: x / np.linalg.norm(x, axis=1, keepdims=True) for name, x in clouds.items()
+    }
     counts = pooled_counts(unit, 10, "mauve", 27)
-    assert np.allclose(counts["a"], peer.p_hist * 1500) and np.allclose(counts["b"] + counts["c"], peer.q_hist * 3000)
-    table = kl_matrix(clouds, mode="paper", codebook="pooled", seed=27).set_index(["row", "column"])
+    assert np.allclose(counts["a"], peer.p_hist * 1500) and np.allclose(
+        counts["b"] + counts["c"], peer.q_hist * 3000
+    )
+    table = kl_matrix(clouds, mode="paper", codebook="pooled", seed=27).set_index(
+        ["row", "column"]
+    )
     for (row, column), entry in table["kl"].items():
-        expected = stats.entropy(*((counts[name] + 0.5) / 1505 for name in (row, column)))
+        expected = stats.entropy(
+            *((counts[name] + 0.5) / 1505 for name in (row, column))
+        )
         assert entry == pytest.approx(expected, abs=1e-12)
 
 
@@ -70,25 +106,48 @@ def test_a_common_codebook_is_mauves_of_one_set_against_the_others(clouds):
 def test_planted_clusters(scope, mode):
     rng = np.random.default_rng(2)
     centres = np.eye(10, 32)
-    sets = {"x": planted(rng, 10_000, P, centres, 0.02), "y": planted(rng, 10_000, Q, centres, 0.02)}
+    sets = {
+        "x": planted(rng, 10_000, P, centres, 0.02),
+        "y": planted(rng, 10_000, Q, centres, 0.02),
+    }
     table = kl_matrix(sets, mode=mode, codebook=scope).set_index(["row", "column"])
-    truth = {("x", "y"): float(np.sum(P * np.log(P / Q))), ("y", "x"): float(np.sum(Q * np.log(Q / P)))}
+    truth = {
+        ("x", "y"): float(np.sum(P * np.log(P / Q))),
+        ("y", "x"): float(np.sum(Q * np.log(Q / P))),
+    }
     for pair, value in truth.items():
         row = table.loc[pair]
         sd = (row["high"] - row["kl"]) / 1.96
         assert sd < 0.03 and row["n"] == row["m"] == 10_000
         if mode == "robust":
-            assert abs(row["kl"] - value) <= 4 * sd and abs(row["kl_raw"] - value) <= 4 * sd
+            assert (
+                abs(row["kl"] - value) <= 4 * sd
+                and abs(row["kl_raw"] - value) <= 4 * sd
+            )
         else:  # a random start may merge clusters, which can only lower the divergence
             assert row["kl"] <= value + 4 * sd
-        assert row["p_permutation"] == 0.001 and row["kl"] > row["noise_95"] > row["noise_floor"]
+        assert (
+            row["p_permutation"] == 0.001
+            and row["kl"] > row["noise_95"] > row["noise_floor"]
+        )
 
 
 def test_columns_order_and_seed(clouds):
     sets = {name: clouds[name] for name in "cab"}
     table = kl_matrix(sets, n=400, k=5, seed=3)
     assert table.columns.tolist() == [
-        *("row", "column", "kl", "low", "high", "kl_raw", "empty_bins", "noise_floor", "noise_95", "p_permutation"),
+        *(
+            "row",
+            "column",
+            "kl",
+            "low",
+            "high",
+            "kl_raw",
+            "empty_bins",
+            "noise_floor",
+            "noise_95",
+            "p_permutation",
+        ),
         *("n", "m", "k", "mode", "codebook", "seed"),
     ]
     assert list(zip(table["row"], table["column"], strict=True)) == [
@@ -102,7 +161,9 @@ def test_columns_order_and_seed(clouds):
 def test_one_distribution_is_not_divergent():
     x = np.random.default_rng(4).normal(size=(4000, 24))
     table = kl_matrix({"a": x[:2000], "b": x[2000:]})
-    assert (table["kl"] < 3 * table["noise_floor"]).all() and (table["p_permutation"] > 0.01).all()
+    assert (table["kl"] < 3 * table["noise_floor"]).all() and (
+        table["p_permutation"] > 0.01
+    ).all()
 
 
 def test_null_mean_is_the_noise_floor():
@@ -137,7 +198,10 @@ def test_kl_of_counts():
     assert kl(p, q, 0) == pytest.approx(stats.entropy(p[[0, 2]], q[[0, 2]]), abs=1e-14)
     assert kl(p, q) == pytest.approx(stats.entropy(p + 0.5, q + 0.5), abs=1e-14)
     assert kl([1, 1], [2, 0], 0) == np.inf and np.isfinite(kl([1, 1], [2, 0]))
-    assert mauve([5, 5], [5, 5]) == pytest.approx(1.0, abs=1e-9) and mauve([5, 0], [0, 5]) < 0.01
+    assert (
+        mauve([5, 5], [5, 5]) == pytest.approx(1.0, abs=1e-9)
+        and mauve([5, 0], [0, 5]) < 0.01
+    )
 
 
 def test_sensitivity(clouds):
@@ -155,7 +219,10 @@ def test_estimators_without_a_codebook_recover_a_known_divergence():
     from twigma.analysis.comparison.divergence import _classifier_kl, _knn_kl
 
     rng = np.random.default_rng(8)
-    p, q = rng.normal(size=(6000, 3)), rng.normal(size=(6000, 3)) + np.array([1.0, 0, 0])
+    p, q = (
+        rng.normal(size=(6000, 3)),
+        rng.normal(size=(6000, 3)) + np.array([1.0, 0, 0]),
+    )
     assert abs(_knn_kl(p, q) - 0.5) < 0.06
     assert abs(_classifier_kl(p, q, 0) - 0.5) < 0.05
 
@@ -176,7 +243,9 @@ def test_cluster_shares():
     from statsmodels.stats.proportion import proportion_confint
 
     low, high = proportion_confint(table["count"], table["n"], method="wilson")
-    assert np.allclose(table["low"], low, atol=1e-12) and np.allclose(table["high"], high, atol=1e-12)
+    assert np.allclose(table["low"], low, atol=1e-12) and np.allclose(
+        table["high"], high, atol=1e-12
+    )
 
 
 def test_degenerate_inputs(clouds):

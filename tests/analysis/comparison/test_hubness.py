@@ -30,12 +30,16 @@ def test_a_planted_hub_hides_the_true_pairs_and_csls_finds_them(rng):
     found = hubness(query, with_hub, 1)
     assert (found["largest"], found["never"]) == (100, 200 / 201)
     assert found["value"] > 10 > hubness(reference[:100], reference, 1)["value"]
-    assert (csls(query, with_hub, range(100))["reference"] == np.arange(100)).mean() > 0.95
+    assert (
+        csls(query, with_hub, range(100))["reference"] == np.arange(100)
+    ).mean() > 0.95
 
 
 def test_csls_is_the_formula_over_all_pairs(rng):
     x, y, k = rng.normal(size=(25, 5)), rng.normal(size=(12, 5)), 12
-    cosine = (x / np.linalg.norm(x, axis=1)[:, None]) @ (y / np.linalg.norm(y, axis=1)[:, None]).T
+    cosine = (x / np.linalg.norm(x, axis=1)[:, None]) @ (
+        y / np.linalg.norm(y, axis=1)[:, None]
+    ).T
     crowd = np.sort(cosine, axis=0)[-k:].mean(axis=0)
     score = 2 * cosine - np.sort(cosine, axis=1)[:, -k:].mean(axis=1)[:, None] - crowd
     found = csls(x, y, [3, 7, 20], k)
@@ -52,4 +56,6 @@ def test_equal_rows_have_no_skewness_and_two_are_too_few():
 def test_of_many_queries_some_are_drawn(rng):
     query, reference = rng.normal(size=(400, 8)), rng.normal(size=(50, 8))
     some, all_ = hubness(query, reference, 3, n=100), hubness(query, reference, 3)
-    assert (some["n"], all_["n"]) == (100, 400) and abs(some["value"] - all_["value"]) < 1
+    assert (some["n"], all_["n"]) == (100, 400) and abs(
+        some["value"] - all_["value"]
+    ) < 1

@@ -10,7 +10,10 @@ from twigma.analysis.comparison import joint_map
 
 
 def test_pca_map_spans_scikit_learns_components(rng):
-    sets = {"a": rng.normal(size=(60, 6)) * [5, 3, 1, 1, 1, 1], "b": rng.normal(size=(60, 6))}
+    sets = {
+        "a": rng.normal(size=(60, 6)) * [5, 3, 1, 1, 1, 1],
+        "b": rng.normal(size=(60, 6)),
+    }
     found = joint_map.joint_map(sets, n=60)
     assert found["set"].value_counts().to_dict() == {"a": 60, "b": 60}
     pooled = np.concatenate([x[np.sort(np.arange(60))] for x in sets.values()])
@@ -20,7 +23,9 @@ def test_pca_map_spans_scikit_learns_components(rng):
 
 
 def test_samples_are_of_one_size_and_methods_are_named(rng):
-    found = joint_map.joint_map({"a": rng.normal(size=(50, 4)), "b": rng.normal(size=(20, 4))})
+    found = joint_map.joint_map(
+        {"a": rng.normal(size=(50, 4)), "b": rng.normal(size=(20, 4))}
+    )
     assert found["set"].value_counts().to_dict() == {"a": 20, "b": 20}
     with pytest.raises(ValueError, match="'tsne'"):
         joint_map.joint_map({"a": rng.normal(size=(50, 4))}, "tsne")
@@ -29,7 +34,11 @@ def test_samples_are_of_one_size_and_methods_are_named(rng):
 def test_overlap_of_two_normals_is_the_closed_form(rng):
     shift, n = 2.0, 4000
     a, b = rng.normal(size=(n, 2)), rng.normal(loc=(shift, 0), size=(n, 2))
-    points = pd.DataFrame(np.r_[a, b], columns=["x", "y"]).assign(set=np.repeat(["a", "b"], n))
+    points = pd.DataFrame(np.r_[a, b], columns=["x", "y"]).assign(
+        set=np.repeat(["a", "b"], n)
+    )
     found = joint_map.overlaps(points)
-    assert found["overlap"][0] == pytest.approx(2 * stats.norm.cdf(-shift / 2), abs=0.04)
+    assert found["overlap"][0] == pytest.approx(
+        2 * stats.norm.cdf(-shift / 2), abs=0.04
+    )
     assert found["n"][0] == n

@@ -11,7 +11,10 @@ from twigma.analysis.comparison.kernel_distance import cmmd, kernel_distances, k
 
 def brute(x, y, kernel):
     n = len(x)
-    inside = [sum(kernel(a[i], a[j]) for i, j in product(range(n), repeat=2) if i != j) for a in (x, y)]
+    inside = [
+        sum(kernel(a[i], a[j]) for i, j in product(range(n), repeat=2) if i != j)
+        for a in (x, y)
+    ]
     across = sum(kernel(a, b) for a, b in product(x, y))
     return sum(inside) / (n * (n - 1)) - 2 * across / n**2
 
@@ -22,11 +25,15 @@ def test_blocks_of_one_are_the_sums_written_out(rng, monkeypatch):
     x, y = rng.normal(size=(24, 5)), rng.normal(0.4, 1, size=(24, 5))
     draw = np.random.default_rng(3)
     first, second = (draw.permutation(24).reshape(2, 12) for _ in range(2))
-    poly = [brute(x[a], y[b], lambda s, t: (s @ t / 5 + 1) ** 3) for a, b in zip(first, second, strict=True)]
+    poly = [
+        brute(x[a], y[b], lambda s, t: (s @ t / 5 + 1) ** 3)
+        for a, b in zip(first, second, strict=True)
+    ]
     assert kid(x, y, seed=3).value == pytest.approx(np.mean(poly), rel=1e-10)
     u, v = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (x, y))
     gauss = [
-        brute(u[a], v[b], lambda s, t: np.exp(-((s - t) ** 2).sum() / 200)) for a, b in zip(first, second, strict=True)
+        brute(u[a], v[b], lambda s, t: np.exp(-((s - t) ** 2).sum() / 200))
+        for a, b in zip(first, second, strict=True)
     ]
     assert cmmd(x, y, seed=3).value == pytest.approx(1000 * np.mean(gauss), rel=1e-8)
 
@@ -54,9 +61,16 @@ def test_the_null_is_rarely_rejected_and_a_shift_always(rng):
 
 def test_the_table_has_every_pair_in_equal_samples(rng):
     table = kernel_distances(
-        {"a": rng.normal(size=(50, 4)), "b": rng.normal(size=(40, 4)), "c": rng.normal(size=(40, 4))}
+        {
+            "a": rng.normal(size=(50, 4)),
+            "b": rng.normal(size=(40, 4)),
+            "c": rng.normal(size=(40, 4)),
+        }
     )
-    assert table.loc[:1, ["set_a", "set_b", "metric"]].to_numpy().tolist() == [["a", "b", "kid"], ["a", "b", "cmmd"]]
+    assert table.loc[:1, ["set_a", "set_b", "metric"]].to_numpy().tolist() == [
+        ["a", "b", "kid"],
+        ["a", "b", "cmmd"],
+    ]
     assert len(table) == 6
     assert set(table["n"]) == {40}
 

@@ -8,12 +8,32 @@ from twigma.analysis.comparison.manifold import manifold, manifolds
 
 def brute(real, fake, k):
     def radius(x, i):
-        return sorted(np.linalg.norm(x[i] - y) for j, y in enumerate(x) if j != i)[k - 1]
+        return sorted(np.linalg.norm(x[i] - y) for j, y in enumerate(x) if j != i)[
+            k - 1
+        ]
 
-    ball, own = [radius(real, i) for i in range(len(real))], [radius(fake, j) for j in range(len(fake))]
-    inside = np.array([[np.linalg.norm(y - x) <= r for x, r in zip(real, ball, strict=True)] for y in fake])
-    back = np.array([[np.linalg.norm(y - x) <= r for y, r in zip(fake, own, strict=True)] for x in real])
-    return inside.any(1).mean(), back.any(1).mean(), inside.sum() / k / len(fake), inside.any(0).mean()
+    ball, own = (
+        [radius(real, i) for i in range(len(real))],
+        [radius(fake, j) for j in range(len(fake))],
+    )
+    inside = np.array(
+        [
+            [np.linalg.norm(y - x) <= r for x, r in zip(real, ball, strict=True)]
+            for y in fake
+        ]
+    )
+    back = np.array(
+        [
+            [np.linalg.norm(y - x) <= r for y, r in zip(fake, own, strict=True)]
+            for x in real
+        ]
+    )
+    return (
+        inside.any(1).mean(),
+        back.any(1).mean(),
+        inside.sum() / k / len(fake),
+        inside.any(0).mean(),
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -21,13 +41,17 @@ def test_the_four_are_the_definition_written_out(seed):
     rng = np.random.default_rng(seed)
     real, fake, k = rng.normal(size=(40, 3)), rng.normal(0.6, 0.7, size=(30, 3)), 3
     found = manifold(real, fake, k)
-    assert [estimate.value for estimate in found[:4]] == pytest.approx(brute(real, fake, k))
+    assert [estimate.value for estimate in found[:4]] == pytest.approx(
+        brute(real, fake, k)
+    )
     assert all(e.low <= e.value <= e.high for e in found[:4])
 
 
 def test_one_distribution_has_the_expected_coverage_and_density_one(rng):
     found = [manifold(*rng.normal(size=(2, 200, 4))) for _ in range(20)]
-    assert np.mean([f.coverage.value for f in found]) == pytest.approx(found[0].coverage_same, abs=0.015)
+    assert np.mean([f.coverage.value for f in found]) == pytest.approx(
+        found[0].coverage_same, abs=0.015
+    )
     assert np.mean([f.density.value for f in found]) == pytest.approx(1, abs=0.05)
 
 
@@ -44,7 +68,10 @@ def test_the_table_has_every_ordered_pair(rng):
     table = manifolds(sets)
     assert len(table) == 8
     assert set(table["n"]) == {20}
-    precision, recall = (table[table["metric"] == m].set_index("reference")["value"] for m in ("precision", "recall"))
+    precision, recall = (
+        table[table["metric"] == m].set_index("reference")["value"]
+        for m in ("precision", "recall")
+    )
     assert precision["a"] == recall["b"]
 
 

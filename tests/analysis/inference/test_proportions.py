@@ -21,10 +21,14 @@ def test_wilson_is_statsmodels(rng):
 def test_equal_weights_change_nothing(rng):
     inside = rng.random(200) < 0.3
     plain = weighted_share(inside)
-    assert plain == pytest.approx((inside.mean(), *proportion_confint(inside.sum(), 200, method="wilson")))
+    assert plain == pytest.approx(
+        (inside.mean(), *proportion_confint(inside.sum(), 200, method="wilson"))
+    )
     assert weighted_share(inside, np.full(200, 7.0)) == pytest.approx(plain)
     assert effective(np.full(200, 7.0)) == pytest.approx(200)
-    assert weighted_share([True] * 3)[::2] == (1, 1) and weighted_share([False] * 3)[:2] == (0, 0)
+    assert weighted_share([True] * 3)[::2] == (1, 1) and weighted_share([False] * 3)[
+        :2
+    ] == (0, 0)
     assert np.isnan(weighted_share([])[0]) and weighted_share([])[1:] == (0, 1)
 
 
@@ -33,10 +37,17 @@ def test_a_sample_with_unequal_chances_covers_the_share_of_the_population(rng):
     inside = rng.random(30_000) < np.array([0.1, 0.3, 0.8])[stratum]
     covered, plain = [], []
     for _ in range(200):
-        rows = np.concatenate([rng.choice(np.flatnonzero(stratum == s), 150, replace=False) for s in range(3)])
+        rows = np.concatenate(
+            [
+                rng.choice(np.flatnonzero(stratum == s), 150, replace=False)
+                for s in range(3)
+            ]
+        )
         weights = np.bincount(stratum)[stratum[rows]] / 150
         share, low, high = weighted_share(inside[rows], weights)
-        assert share == pytest.approx(np.repeat(inside[rows], np.bincount(stratum)[stratum[rows]]).mean())
+        assert share == pytest.approx(
+            np.repeat(inside[rows], np.bincount(stratum)[stratum[rows]]).mean()
+        )
         covered.append(low <= inside.mean() <= high)
         plain.append(abs(inside[rows].mean() - inside.mean()) < (high - low) / 2)
     assert np.mean(covered) >= 0.93 and np.mean(plain) < 0.05

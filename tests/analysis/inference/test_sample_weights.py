@@ -7,7 +7,12 @@ import pytest
 
 from twigma.analysis.analyze import analyze
 from twigma.analysis.comparison.divergence import kl_matrix
-from twigma.analysis.inference.sample_weights import NOTE, sample_weights, thinned, weighted_mean
+from twigma.analysis.inference.sample_weights import (
+    NOTE,
+    sample_weights,
+    thinned,
+    weighted_mean,
+)
 from twigma.analysis.inputs import load
 from twigma.analysis.likes.eq1 import eq1, eq1_sensitivity
 from twigma.analysis.neighbours import search
@@ -26,16 +31,30 @@ def population(rng, n=20_000):
     month = rng.choice(5, n, p=[0.1, 0.15, 0.2, 0.25, 0.3])
     quintile, followers = rng.integers(1, 6, n), rng.choice([100, 1000, 20_000], n)
     # In the rare stratum similarity matters the other way round, so that unweighted fits are wrong.
-    rate = 5 * np.exp(np.where(quintile == 1, np.array([0.4, 0.0, -0.6])[stratum], 0)) * (1 + stratum)
+    rate = (
+        5
+        * np.exp(np.where(quintile == 1, np.array([0.4, 0.0, -0.6])[stratum], 0))
+        * (1 + stratum)
+    )
     return pd.DataFrame(
-        {"stratum": stratum, "month": month, "quintile": quintile, "followers": followers, "likes": rng.poisson(rate)}
+        {
+            "stratum": stratum,
+            "month": month,
+            "quintile": quintile,
+            "followers": followers,
+            "likes": rng.poisson(rate),
+        }
     )
 
 
 def drawn(people, rng, each=700):
     """As many posts of every stratum, and how many each stands for."""
-    chosen = people.groupby("stratum").sample(each, random_state=int(rng.integers(1000)))
-    return chosen.assign(weight=people["stratum"].value_counts()[chosen["stratum"]].to_numpy() / each)
+    chosen = people.groupby("stratum").sample(
+        each, random_state=int(rng.integers(1000))
+    )
+    return chosen.assign(
+        weight=people["stratum"].value_counts()[chosen["stratum"]].to_numpy() / each
+    )
 
 
 def as_table(rows, **extra):
@@ -56,19 +75,27 @@ def test_a_stratified_sample_gives_back_the_population(rng):
         found = weighted_mean(rows["likes"], rows["weight"])
         inside.append(found.low <= people["likes"].mean() <= found.high)
     assert np.mean(inside) >= 0.9
-    assert abs(rows["likes"].mean() - people["likes"].mean()) > 5 * (found.high - found.low)
+    assert abs(rows["likes"].mean() - people["likes"].mean()) > 5 * (
+        found.high - found.low
+    )
     table = as_table(rows, sample_weight=rows["weight"].to_numpy())
     months = timeline.posts_per_month(table)
     assert months["posts"].sum() == pytest.approx(len(people))
-    assert months["posts"].to_numpy() == pytest.approx(np.bincount(people["month"]), rel=0.15)
+    assert months["posts"].to_numpy() == pytest.approx(
+        np.bincount(people["month"]), rel=0.15
+    )
     assert months["sampled"].sum() == len(rows)
     shares = timeline.cluster_share(table).groupby("cluster")["share"].mean()
-    assert shares.to_numpy() == pytest.approx(people["stratum"].value_counts(normalize=True).sort_index(), abs=0.02)
+    assert shares.to_numpy() == pytest.approx(
+        people["stratum"].value_counts(normalize=True).sort_index(), abs=0.02
+    )
 
 
 def test_eq1_recovers_the_populations_ratio(rng):
     people = population(rng)
-    truth = eq1(people["likes"], people["followers"], people["quintile"], people.index).set_index("term")["irr"]
+    truth = eq1(
+        people["likes"], people["followers"], people["quintile"], people.index
+    ).set_index("term")["irr"]
     inside = []
     for _ in range(40):
         rows = drawn(people, rng)
@@ -77,7 +104,9 @@ def test_eq1_recovers_the_populations_ratio(rng):
         inside.append(found["low"] <= truth["quintile 1"] <= found["high"])
     assert np.mean(inside) >= 0.9
     assert found["weighted"] and found["se_kind"] == "author-clustered"
-    assert eq1(*given).set_index("term")["high"]["quintile 1"] < truth["quintile 1"]  # without weights it is wrong
+    assert (
+        eq1(*given).set_index("term")["high"]["quintile 1"] < truth["quintile 1"]
+    )  # without weights it is wrong
 
 
 def test_a_weighted_fit_is_statsmodels_and_rows_repeated(rng):
@@ -86,28 +115,43 @@ def test_a_weighted_fit_is_statsmodels_and_rows_repeated(rng):
     weight, author = rng.integers(1, 4, 600), rng.integers(0, 90, 600)
     given = (rows["likes"], rows["followers"], rows["quintile"], author)
     found = eq1(*given, weights=weight)
-    design = pd.get_dummies(rows[["quintile"]].astype("category"), dtype=float).iloc[:, :4]
+    design = pd.get_dummies(rows[["quintile"]].astype("category"), dtype=float).iloc[
+        :, :4
+    ]
     design.insert(0, "low", rows["followers"].between(500, 5000).astype(float))
     design.insert(1, "high", (rows["followers"] > 5000).astype(float))
-    many = [np.repeat(np.asarray(x), weight, axis=0) for x in (rows["likes"], sm.add_constant(design), author)]
+    many = [
+        np.repeat(np.asarray(x), weight, axis=0)
+        for x in (rows["likes"], sm.add_constant(design), author)
+    ]
     model = sm.GLM(*many[:2], family=sm.families.Poisson())
-    fit = model.fit(cov_type="cluster", cov_kwds={"groups": many[2], "use_correction": False})
+    fit = model.fit(
+        cov_type="cluster", cov_kwds={"groups": many[2], "use_correction": False}
+    )
     np.testing.assert_allclose(np.log(found["irr"]), fit.params, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(found["se"], fit.bse, rtol=1e-6)
     repeated = [np.repeat(np.asarray(x), weight) for x in given]
-    np.testing.assert_allclose(found[["irr", "se"]], eq1(*repeated)[["irr", "se"]], rtol=1e-8)
+    np.testing.assert_allclose(
+        found[["irr", "se"]], eq1(*repeated)[["irr", "se"]], rtol=1e-8
+    )
     variants = (eq1_sensitivity(*given, weights=weight), eq1_sensitivity(*repeated))
     nb2 = [table[table["variant"] == "nb2"]["irr"].to_numpy() for table in variants]
     np.testing.assert_allclose(*nb2, rtol=1e-5)
 
 
 def test_quintiles_and_likes_of_a_sample_are_those_of_rows_repeated(rng):
-    values, likes, weight = rng.normal(size=400), rng.poisson(9, 400), rng.integers(1, 5, 400)
+    values, likes, weight = (
+        rng.normal(size=400),
+        rng.poisson(9, 400),
+        rng.integers(1, 5, 400),
+    )
     repeated = search.quintiles(np.repeat(values, weight))
     found = search.quintiles(values, weight)
     assert (np.repeat(found, weight) != repeated).mean() < 0.01
     means = search.likes_by_quintile(found, likes, weight)["mean"]
-    truth = search.likes_by_quintile(np.repeat(found, weight), np.repeat(likes, weight))["mean"]
+    truth = search.likes_by_quintile(
+        np.repeat(found, weight), np.repeat(likes, weight)
+    )["mean"]
     np.testing.assert_allclose(means, truth)
 
 
@@ -117,13 +161,19 @@ def test_weights_of_one_or_none_change_nothing(rng):
     for weights in (np.ones(300), [None] * 300, np.full(300, 7.5)):
         table = columns.add(plain, sample_weight=pa.array(weights, pa.float64()))
         assert sample_weights(table) is None
-        pd.testing.assert_frame_equal(timeline.posts_per_month(table), timeline.posts_per_month(plain))
-        pd.testing.assert_frame_equal(timeline.cluster_share(table), timeline.cluster_share(plain))
+        pd.testing.assert_frame_equal(
+            timeline.posts_per_month(table), timeline.posts_per_month(plain)
+        )
+        pd.testing.assert_frame_equal(
+            timeline.cluster_share(table), timeline.cluster_share(plain)
+        )
 
 
 def test_unknown_and_impossible_weights_are_said():
     with pytest.warns(UserWarning, match="1 rows without"):
-        assert sample_weights(pa.table({"sample_weight": [2.0, None, 3.0]})).tolist() == [2, 1, 3]
+        assert sample_weights(
+            pa.table({"sample_weight": [2.0, None, 3.0]})
+        ).tolist() == [2, 1, 3]
     for wrong in (0.0, -1.0, float("inf")):
         with pytest.raises(ValueError, match="above 0"):
             sample_weights(pa.table({"sample_weight": [2.0, wrong]}))
@@ -137,7 +187,11 @@ def test_analyze_weighs_and_says_so(rng, tmp_path):
     table = as_table(rows, sample_weight=rows["weight"].to_numpy())
     write_parquet(tmp_path / "release" / "metadata" / "0.parquet", table)
     found = analyze(tmp_path / "release", tmp_path / "out")
-    assert found["figures"]["fig1b"]["notes"] == [NOTE] == found["figures"]["fig4b"]["notes"]
+    assert (
+        found["figures"]["fig1b"]["notes"]
+        == [NOTE]
+        == found["figures"]["fig4b"]["notes"]
+    )
     months = pd.read_parquet(tmp_path / "out" / "results" / "fig1b.parquet")
     assert months["posts"].sum() == pytest.approx(len(people))
     assert found["figures"]["fig1b"]["n"] == len(rows)
@@ -154,7 +208,9 @@ def test_rows_drawn_by_their_weights_need_no_weights(rng):
         rows = thinned(weights, seed)
         assert len(rows) == int(weights.sum() / 5) and (np.diff(rows) > 0).all()
         counts[rows] += 1
-    assert counts / 4000 == pytest.approx(weights / 5 * len(rows) * 5 / weights.sum(), abs=0.03)
+    assert counts / 4000 == pytest.approx(
+        weights / 5 * len(rows) * 5 / weights.sum(), abs=0.03
+    )
     assert thinned(np.full(7, 3.3)).tolist() == list(range(7))
 
 
@@ -175,5 +231,7 @@ def test_sets_of_a_sample_have_the_pairs_of_the_population(rng):
         plain.append(mean_pairwise_distance(images.embedding).value)
         table = kl_matrix({"x": kept, "y": other}, k=3)
         kl.append((table["kl"] < 4 * table["noise_95"]).all())
-    assert np.mean(found) == pytest.approx(truth, abs=3 * np.std(found) / 12**0.5 + 0.005)
+    assert np.mean(found) == pytest.approx(
+        truth, abs=3 * np.std(found) / 12**0.5 + 0.005
+    )
     assert np.mean(plain) > truth + 0.2 and np.mean(kl) > 0.9

@@ -20,7 +20,9 @@ from twigma.core.files import write_parquet
 def listing(rng, n=8000):
     """Posts of which the old and those of theme 3 are lost more often; likes and scores hang on both."""
     month, theme = rng.integers(0, 6, n), rng.integers(1, 4, n)
-    rows = pd.DataFrame({"id": [str(10**18 + i) for i in range(n)], "month": month, "theme": theme})
+    rows = pd.DataFrame(
+        {"id": [str(10**18 + i) for i in range(n)], "month": month, "theme": theme}
+    )
     rows["stratum"] = [f"2022-0{m + 1}/{t}" for m, t in zip(month, theme, strict=True)]
     rows["likes"] = rng.poisson(5.0 * theme + 3 * month)
     rows["found"] = rng.random(n) < 0.9 - 0.1 * (5 - month) - 0.25 * (theme == 3)
@@ -33,7 +35,9 @@ def write_work(work, rows):
     with sqlite3.connect(work / "ledger.sqlite") as db:
         db.execute("CREATE TABLE ids (id TEXT PRIMARY KEY, outcome TEXT)")
         outcome = np.where(rows["found"], "found", "not_found")
-        db.executemany("INSERT INTO ids VALUES (?, ?)", zip(rows["id"], outcome, strict=True))
+        db.executemany(
+            "INSERT INTO ids VALUES (?, ?)", zip(rows["id"], outcome, strict=True)
+        )
     db.close()
     return work
 
@@ -52,12 +56,20 @@ def test_counts_and_intervals_of_every_stratum(rng):
 
 
 def test_strata_with_few_left_take_the_weight_of_their_month_or_of_all():
-    left = {"2022-01/1": (100, 50), "2022-01/2": (20, 1), "2022-02/1": (30, 3), "2022-02/2": (5, 0)}
+    left = {
+        "2022-01/1": (100, 50),
+        "2022-01/2": (20, 1),
+        "2022-02/1": (30, 3),
+        "2022-02/2": (5, 0),
+    }
     rows = pd.DataFrame(
-        [(s, i < found) for s, (listed, found) in left.items() for i in range(listed)], columns=["stratum", "found"]
+        [(s, i < found) for s, (listed, found) in left.items() for i in range(listed)],
+        columns=["stratum", "found"],
     )
     table = survival_weights(rows).set_index("stratum")
-    assert table["weight"].tolist() == pytest.approx([2.0, 120 / 51, 155 / 54, 155 / 54])
+    assert table["weight"].tolist() == pytest.approx(
+        [2.0, 120 / 51, 155 / 54, 155 / 54]
+    )
     assert table["pooled"].tolist() == [False, True, True, True]
 
 
@@ -65,13 +77,17 @@ def test_what_is_left_gives_back_the_list(rng, tmp_path):
     inside, plain = [], []
     for _ in range(40):
         rows = listing(rng, 3000)
-        weights = rows["stratum"].map(survival_weights(rows).set_index("stratum")["weight"])[rows["found"]]
+        weights = rows["stratum"].map(
+            survival_weights(rows).set_index("stratum")["weight"]
+        )[rows["found"]]
         left = rows[rows["found"]]
         estimate = weighted_mean(left["likes"], weights)
         brute = np.average(left["likes"], weights=weights)
         strata = rows.groupby("stratum").size() / len(rows)
         assert estimate.value == pytest.approx(brute)
-        assert brute == pytest.approx((left.groupby("stratum")["likes"].mean() * strata).sum())  # poststratified
+        assert brute == pytest.approx(
+            (left.groupby("stratum")["likes"].mean() * strata).sum()
+        )  # poststratified
         inside.append(estimate.low <= rows["likes"].mean() <= estimate.high)
         unweighted = weighted_mean(left["likes"], np.ones(len(left)))
         plain.append(unweighted.low <= rows["likes"].mean() <= unweighted.high)
@@ -82,7 +98,10 @@ def test_the_files_of_a_folder_give_the_weights(rng, tmp_path):
     rows = listing(rng, 500)
     strata, posts = survival(write_work(tmp_path, rows))
     assert set(posts["id"].to_pylist()) == set(rows.loc[rows["found"], "id"])
-    assert np.sum(posts["survival_weight"]) == pytest.approx(len(rows)) or strata["pooled"].any()
+    assert (
+        np.sum(posts["survival_weight"]) == pytest.approx(len(rows))
+        or strata["pooled"].any()
+    )
     table = pa.table({"id": [rows.loc[rows["found"], "id"].iloc[0], "elsewhere"]})
     weighed = with_survival(table, posts)["survival_weight"].to_pylist()
     assert weighed == [posts["survival_weight"][0].as_py(), 1.0]
@@ -100,7 +119,12 @@ def test_nothing_lost_or_nothing_known_changes_nothing(rng, tmp_path):
 def test_both_weights_multiply():
     table = pa.table({"sample_weight": [2.0, 4.0], "survival_weight": [1.5, 1.0]})
     assert sample_weights(table).tolist() == [3.0, 4.0]
-    assert sample_weights(pa.table({"sample_weight": [2.0, 1.0], "survival_weight": [1.0, 2.0]})) is None
+    assert (
+        sample_weights(
+            pa.table({"sample_weight": [2.0, 1.0], "survival_weight": [1.0, 2.0]})
+        )
+        is None
+    )
 
 
 def test_analyze_weighs_what_is_left_and_says_so(rng, tmp_path):
@@ -118,9 +142,19 @@ def test_analyze_weighs_what_is_left_and_says_so(rng, tmp_path):
     found = analyze(tmp_path / "release", tmp_path / "out", work=work)
     share = found["values"]["nsfw_share/twigma"]
     assert share["low"] < (rows["theme"] == 3).mean() < share["high"]
-    assert found["figures"]["fig4d"]["notes"] == [LOST] == found["figures"]["fig1b"]["notes"]
+    assert (
+        found["figures"]["fig4d"]["notes"]
+        == [LOST]
+        == found["figures"]["fig1b"]["notes"]
+    )
     months = pd.read_parquet(tmp_path / "out" / "results" / "fig1b.parquet")
     assert months["posts"].to_numpy() == pytest.approx(np.bincount(rows["month"]))
-    assert found["values"]["survival/2022-01/3"]["value"] < 0.3 < found["values"]["survival/2022-06/1"]["value"]
-    assert "Posts of the id list that are left" in report(tmp_path / "out").read_text("utf-8")
+    assert (
+        found["values"]["survival/2022-01/3"]["value"]
+        < 0.3
+        < found["values"]["survival/2022-06/1"]["value"]
+    )
+    assert "Posts of the id list that are left" in report(tmp_path / "out").read_text(
+        "utf-8"
+    )
     assert load.load(tmp_path / "release", work, {}).lost["found"].sum() == len(left)

@@ -22,7 +22,9 @@ def fill(folder, number, group, keywords=("", "", "")):
     rows = pd.read_csv(path).sort_values("item", ascending=False)
     cluster = key.set_index("item")["label_10_cluster"][rows["item"]].to_numpy()
     rows["group"] = [group(c) for c in cluster]
-    for name, words in zip(("keyword_1", "keyword_2", "keyword_3"), keywords, strict=True):
+    for name, words in zip(
+        ("keyword_1", "keyword_2", "keyword_3"), keywords, strict=True
+    ):
         rows[name] = [f"{words}{c}" if words else "" for c in cluster]
     rows.assign(image_name="1.00E+04", id="5.00E+05").to_csv(path, index=False)
 
@@ -30,12 +32,39 @@ def fill(folder, number, group, keywords=("", "", "")):
 def test_sheets_hide_the_cluster_and_hold_as_many_images_of_each(blank, planted):
     key = pd.read_csv(blank / "key.csv", dtype=str)
     assert key["label_10_cluster"].value_counts().to_dict() == dict.fromkeys("1234", 6)
-    truth = dict(zip(planted.rows["image_name"].to_pylist(), planted.rows["label_10_cluster"].to_pylist(), strict=True))
-    assert [str(truth[name]) for name in key["image_name"]] == key["label_10_cluster"].tolist()
-    one, other = (pd.read_csv(blank / f"annotator-{i}.csv", dtype=str, keep_default_na=False) for i in (1, 2))
-    assert list(one) == ["item", "image_name", "id", "keyword_1", "keyword_2", "keyword_3", "group"]
-    assert sorted(one["item"]) == sorted(other["item"]) and one["item"].tolist() != other["item"].tolist()
-    assert not one[["keyword_1", "keyword_2", "keyword_3", "group"]].to_numpy().astype(bool).any()
+    truth = dict(
+        zip(
+            planted.rows["image_name"].to_pylist(),
+            planted.rows["label_10_cluster"].to_pylist(),
+            strict=True,
+        )
+    )
+    assert [str(truth[name]) for name in key["image_name"]] == key[
+        "label_10_cluster"
+    ].tolist()
+    one, other = (
+        pd.read_csv(blank / f"annotator-{i}.csv", dtype=str, keep_default_na=False)
+        for i in (1, 2)
+    )
+    assert list(one) == [
+        "item",
+        "image_name",
+        "id",
+        "keyword_1",
+        "keyword_2",
+        "keyword_3",
+        "group",
+    ]
+    assert (
+        sorted(one["item"]) == sorted(other["item"])
+        and one["item"].tolist() != other["item"].tolist()
+    )
+    assert (
+        not one[["keyword_1", "keyword_2", "keyword_3", "group"]]
+        .to_numpy()
+        .astype(bool)
+        .any()
+    )
     order = key.set_index("item")["label_10_cluster"][one["item"]]
     assert (order.to_numpy()[1:] != order.to_numpy()[:-1]).mean() > 0.5
 
@@ -45,7 +74,10 @@ def test_filled_sheets_come_back(blank):
     fill(blank, 2, lambda c: "" if c == 4 else f"t{c % 2}")
     with pytest.warns(UserWarning, match=r"annotator-2.csv: 6 images"):
         found = read_sheets(blank)
-    assert found["annotator"].value_counts().to_dict() == {"annotator-1": 24, "annotator-2": 18}
+    assert found["annotator"].value_counts().to_dict() == {
+        "annotator-1": 24,
+        "annotator-2": 18,
+    }
     first = found[found["annotator"] == "annotator-1"]
     assert (first["group"] == "theme " + first["cluster"].astype(str)).all()
     assert set(first["keywords"]) == {frozenset({"cat"})}
@@ -62,7 +94,10 @@ def test_analyze_and_the_report_use_them(blank, planted, tmp_path):
     assert "People and the clusters" in report(tmp_path / "out").read_text("utf-8")
     fill(blank, 1, lambda c: 1)
     assert (
-        analyze(planted.release, tmp_path / "out", sheets=blank)["values"]["concordance/annotator-1/ari"]["value"] == 0
+        analyze(planted.release, tmp_path / "out", sheets=blank)["values"][
+            "concordance/annotator-1/ari"
+        ]["value"]
+        == 0
     )
 
 
@@ -73,7 +108,9 @@ def test_nothing_filled_in_is_overwritten_or_taken_for_an_answer(blank, planted)
         read_sheets(blank)
     with pytest.raises(FileNotFoundError, match="twigma sheets"):
         read_sheets(blank / "nowhere")
-    (blank / "annotator-1.csv").write_text("item,keyword_1,keyword_2,keyword_3,group\n99,a,b,c,d\n")
+    (blank / "annotator-1.csv").write_text(
+        "item,keyword_1,keyword_2,keyword_3,group\n99,a,b,c,d\n"
+    )
     with pytest.raises(ValueError, match=r"annotator-1.csv.*99"):
         read_sheets(blank)
     (blank / "annotator-1.csv").write_text("item;theme\n1;x\n")
@@ -82,7 +119,8 @@ def test_nothing_filled_in_is_overwritten_or_taken_for_an_answer(blank, planted)
 
 
 @pytest.mark.parametrize(
-    ("word", "single"), [("wolves", "wolve"), ("bus", "bus"), ("cities", "city"), ("class", "class")]
+    ("word", "single"),
+    [("wolves", "wolve"), ("bus", "bus"), ("cities", "city"), ("class", "class")],
 )
 def test_lemmas(word, single):
     assert lemma(word) == single
@@ -92,15 +130,22 @@ def test_a_removed_image_leaves_the_sheets_and_what_people_wrote_stays(blank, tm
     one, other = blank / "annotator-1.csv", blank / "annotator-2.csv"
     for number, group in ((1, str), (2, lambda _: "same")):
         fill(blank, number, group, ('a "big" tree; old, ', "", ""))
-    pd.read_csv(other, dtype=str).to_csv(other, index=False, sep=";", encoding="utf-8-sig")  # as some spreadsheets do
-    written = {one: pd.read_csv(one, dtype=str), other: pd.read_csv(other, dtype=str, sep=";", encoding="utf-8-sig")}
+    pd.read_csv(other, dtype=str).to_csv(
+        other, index=False, sep=";", encoding="utf-8-sig"
+    )  # as some spreadsheets do
+    written = {
+        one: pd.read_csv(one, dtype=str),
+        other: pd.read_csv(other, dtype=str, sep=";", encoding="utf-8-sig"),
+    }
     name = pd.read_csv(blank / "key.csv", dtype=str)["image_name"][0]  # of item 1
     (tmp_path / "work").mkdir()
     receipt = removals(tmp_path / "work", [name], [blank])
     assert receipt.changed["sheets"] == 4 and receipt.deleted == []
     for path, before in written.items():
         left = pd.read_csv(path, dtype=str)
-        pd.testing.assert_frame_equal(left, before[before["item"] != "1"].reset_index(drop=True))
+        pd.testing.assert_frame_equal(
+            left, before[before["item"] != "1"].reset_index(drop=True)
+        )
     assert len(read_sheets(blank)) == 2 * 23
     assert not any(name in path.read_text("utf-8-sig") for path in blank.iterdir())
     assert removals(tmp_path / "work", [name], [blank]).changed["sheets"] == 0
@@ -112,7 +157,9 @@ def test_a_sheet_without_its_columns_is_named_and_nothing_is_lost(blank, tmp_pat
     (tmp_path / "work").mkdir()
     with pytest.raises(ValueError, match=r"annotator-2\.csv: expected the column item"):
         removals(tmp_path / "work", [name], [blank])
-    assert name in (blank / "annotator-1.csv").read_text()  # refused before anything was erased
+    assert (
+        name in (blank / "annotator-1.csv").read_text()
+    )  # refused before anything was erased
     (blank / "annotator-2.csv").unlink()
     assert removals(tmp_path / "work", [name], [blank]).changed["sheets"] == 3
 

@@ -9,7 +9,12 @@ from click.testing import CliRunner
 
 from twigma.analysis.analyze import analyze
 from twigma.analysis.inputs import load
-from twigma.analysis.inputs.reference_sets import about, find_reference, refuse_other_models, roles
+from twigma.analysis.inputs.reference_sets import (
+    about,
+    find_reference,
+    refuse_other_models,
+    roles,
+)
 from twigma.analysis.report import report
 from twigma.cli import main
 from twigma.core.files import write_json, write_parquet
@@ -17,7 +22,12 @@ from twigma.core.parts import read_part, write_part
 
 from ..conftest import write_reference
 
-ABOUT = {"name": "laion", "role": "photographs", "origin": ["https://laion.ai"], "licence": "CC BY <4.0>"}
+ABOUT = {
+    "name": "laion",
+    "role": "photographs",
+    "origin": ["https://laion.ai"],
+    "licence": "CC BY <4.0>",
+}
 ABOUT |= {"model": {"model": "planted"}, "note": "Not made here."}
 
 
@@ -32,33 +42,56 @@ def laion(planted, tmp_path, monkeypatch):
 def test_a_name_alone_is_a_folder_of_refs(laion):
     assert find_reference("laion")[1].resolve() == laion
     assert find_reference("a=b/c") == ("a", find_reference("x=b/c")[1])
-    with pytest.raises(FileNotFoundError, match=r"no reference set 'artbench' in refs \(there: laion\): `twigma refer"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"no reference set 'artbench' in refs \(there: laion\): `twigma refer",
+    ):
         find_reference("artbench")
     for text in ("", "=refs", "a="):
-        with pytest.raises(ValueError, match="expected NAME=FOLDER, or NAME for refs/NAME"):
+        with pytest.raises(
+            ValueError, match="expected NAME=FOLDER, or NAME for refs/NAME"
+        ):
             find_reference(text)
 
 
 def test_roles_go_to_the_set_of_that_name_or_the_one_made_for_it(laion, planted):
     assert roles({"laion": laion})["photographs"] == "laion"
     both = {"laion": laion, "photographs": planted.references["photographs"]}
-    assert roles(both) == {"photographs": "photographs", "paintings": "paintings", "prompts": "prompts"}
+    assert roles(both) == {
+        "photographs": "photographs",
+        "paintings": "paintings",
+        "prompts": "prompts",
+    }
 
 
 def test_another_model_is_refused_before_anything_is_computed(laion, planted, tmp_path):
     release = tmp_path / "release"
     shutil.copytree(planted.release, release)
-    write_json(release / "MANIFEST.json", {"models": {"embed": {"model": "ViT-L-14/openai"}}})
-    with pytest.raises(ValueError, match=r"reference set laion was embedded by another .* planted and ViT-L-14/openai"):
+    write_json(
+        release / "MANIFEST.json", {"models": {"embed": {"model": "ViT-L-14/openai"}}}
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"reference set laion was embedded by another .* planted and ViT-L-14/openai",
+    ):
         analyze(release, tmp_path / "out", references={"laion": laion})
-    write_json(release / "MANIFEST.json", {"models": {"embed": {"model": "planted", "revision": "a" * 40}}})
+    write_json(
+        release / "MANIFEST.json",
+        {"models": {"embed": {"model": "planted", "revision": "a" * 40}}},
+    )
     refuse_other_models(release, {"laion": laion})  # which says no revision
     one, two = ({"model": "m", "sha256": letter * 64} for letter in "ab")
     for name, made_from in (("one", one), ("two", two)):
-        part = read_part(next((laion / "columns/embed").glob("*.arrow"))).replace_schema_metadata()
+        part = read_part(
+            next((laion / "columns/embed").glob("*.arrow"))
+        ).replace_schema_metadata()
         write_part(tmp_path / name / "columns/embed/00000.arrow", part, made_from)
-    with pytest.raises(ValueError, match=r"m \(sha256 bbbbbbbbbbbb\) and m \(sha256 aaaaaaaaaaaa\)"):
-        refuse_other_models(tmp_path, {"one": tmp_path / "one", "two": tmp_path / "two"})
+    with pytest.raises(
+        ValueError, match=r"m \(sha256 bbbbbbbbbbbb\) and m \(sha256 aaaaaaaaaaaa\)"
+    ):
+        refuse_other_models(
+            tmp_path, {"one": tmp_path / "one", "two": tmp_path / "two"}
+        )
 
 
 def test_other_lengths_are_refused_where_no_model_is_known(planted, tmp_path):
@@ -73,10 +106,19 @@ def test_a_damaged_record_is_said(laion):
         about(laion)
 
 
-def test_origin_and_licence_stand_in_command_results_and_report(laion, planted, tmp_path):
+def test_origin_and_licence_stand_in_command_results_and_report(
+    laion, planted, tmp_path
+):
     few = planted.rows.select(["id", "image_name", "created_at"])
     write_parquet(tmp_path / "few/metadata/0.parquet", few)
-    words = ["analyze", str(tmp_path / "few"), "--out", str(tmp_path / "out"), "--reference", "laion"]
+    words = [
+        "analyze",
+        str(tmp_path / "few"),
+        "--out",
+        str(tmp_path / "out"),
+        "--reference",
+        "laion",
+    ]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     assert "laion: from https://laion.ai; licence: CC BY <4.0>" in done.output
@@ -84,4 +126,7 @@ def test_origin_and_licence_stand_in_command_results_and_report(laion, planted, 
     assert found["made_from"]["settings"]["photographs"] == "laion"
     assert found["data"]["references"]["laion"]["origin"] == ["https://laion.ai"]
     page = report(tmp_path / "out").read_text("utf-8")
-    assert "from https://laion.ai; licence CC BY &lt;4.0&gt;; embedded by planted; Not made here." in page
+    assert (
+        "from https://laion.ai; licence CC BY &lt;4.0&gt;; embedded by planted; Not made here."
+        in page
+    )

@@ -34,7 +34,9 @@ def write_texts(folder, kind, names, words, *, rng):
 
 
 def write_images(folder, names, **values):
-    table = columns.add(pa.table({"image_name": names}), id=[f"9{name}" for name in names], **values)
+    table = columns.add(
+        pa.table({"image_name": names}), id=[f"9{name}" for name in names], **values
+    )
     write_parquet(folder / "images.parquet", table)
 
 
@@ -42,7 +44,9 @@ def write_set(folder, texts, rng, made_from=MODEL):
     """A reference set of texts as `twigma reference add` writes it."""
     names = [f"t{i}" for i in range(len(texts))]
     write_images(folder, names, text=texts)
-    part = pa.table({"image_name": names, "embedding": as_column(units(rng, len(names)))})
+    part = pa.table(
+        {"image_name": names, "embedding": as_column(units(rng, len(names)))}
+    )
     write_part(folder / "columns" / "embed_text" / "00000.arrow", part, made_from)
 
 
@@ -67,14 +71,19 @@ def test_posts_prompts_and_sets_of_texts_are_read(folders):
     assert len(set(found["prompts"].blocks)) == 12
     assert found["haiku"].words.tolist() == [5] * 25 and found["haiku"].tokens is None
     assert np.bincount(found["haiku"].blocks).tolist() == [10, 10, 5]
-    np.testing.assert_allclose(np.linalg.norm(found["haiku"].embedding, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(
+        np.linalg.norm(found["haiku"].embedding, axis=1), 1, atol=1e-6
+    )
     assert read_texts(None, {}) == {}
 
 
 def test_texts_of_another_model_are_refused(folders, rng):
     work, references = folders
     write_set(references["haiku"], ["a b"], rng, {"model": "tiny", "sha256": "b"})
-    with pytest.raises(ValueError, match=r"'haiku' and 'posts' were embedded by different models .sha256"):
+    with pytest.raises(
+        ValueError,
+        match=r"'haiku' and 'posts' were embedded by different models .sha256",
+    ):
         read_texts(work, references)
 
 
@@ -87,26 +96,47 @@ def with_texts(planted, tmp_path_factory):
     write_texts(root / "prompts", "group", names, rng.integers(2, 20, 60), rng=rng)
     write_set(root / "haiku", ["old pond frog leaps in"] * 40, rng)
     part = pa.table(
-        {"image_name": [f"t{i}" for i in range(40)], "embedding": as_column(np.repeat(units(rng, 1), 40, 0))}
+        {
+            "image_name": [f"t{i}" for i in range(40)],
+            "embedding": as_column(np.repeat(units(rng, 1), 40, 0)),
+        }
     )
     write_part(root / "haiku" / "columns" / "embed_text" / "00000.arrow", part, MODEL)
     write_images(root / "work", names)
     write_texts(root / "work", "text", names, rng.integers(2, 20, 60), rng=rng)
     references = {"prompts": root / "prompts", "haiku": root / "haiku"}
-    found = analyze(planted.release, root / "out", work=root / "work", references=references)
+    found = analyze(
+        planted.release, root / "out", work=root / "work", references=references
+    )
     return root, found, planted, references
 
 
 def test_fig_3d_of_the_whole_analysis(with_texts):
     root, found, planted, references = with_texts
     values = found["values"]
-    assert values["texts/haiku"]["value"] < 1e-3 and values["texts/haiku"]["difference_high"] < 0
-    assert values["texts/posts"]["difference_low"] < 0 < values["texts/posts"]["difference_high"]
-    assert {f"texts/{name}" for name in text_files(root / "work", references)} <= set(found["made_from"]["files"])
+    assert (
+        values["texts/haiku"]["value"] < 1e-3
+        and values["texts/haiku"]["difference_high"] < 0
+    )
+    assert (
+        values["texts/posts"]["difference_low"]
+        < 0
+        < values["texts/posts"]["difference_high"]
+    )
+    assert {f"texts/{name}" for name in text_files(root / "work", references)} <= set(
+        found["made_from"]["files"]
+    )
     page = report(root / "out").read_text("utf-8")
-    assert "less varied than prompts of their lengths: haiku; not told from them: posts" in page
-    alone = analyze(planted.release, root / "out2", references={"prompts": references["prompts"]})
-    assert {"figure": "fig3d", "missing": ["other embedded texts"]}.items() <= _skipped(alone, "fig3d").items()
+    assert (
+        "less varied than prompts of their lengths: haiku; not told from them: posts"
+        in page
+    )
+    alone = analyze(
+        planted.release, root / "out2", references={"prompts": references["prompts"]}
+    )
+    assert {"figure": "fig3d", "missing": ["other embedded texts"]}.items() <= _skipped(
+        alone, "fig3d"
+    ).items()
     without = analyze(planted.release, root / "out3")
     assert _skipped(without, "fig3d")["missing"] == ["embedded prompts"]
 
@@ -116,16 +146,41 @@ def _skipped(found, figure):
 
 
 def test_words_for_every_outcome():
-    row = {"set": "prompts", "distance": 1.0, "low": 0.9, "high": 1.1, "base_distance": 1.0, "difference": 0.0}
-    row |= {"difference_low": np.nan, "difference_high": np.nan, "unmatched": 1.0, "support": 1.0, "effective": 9.0}
+    row = {
+        "set": "prompts",
+        "distance": 1.0,
+        "low": 0.9,
+        "high": 1.1,
+        "base_distance": 1.0,
+        "difference": 0.0,
+    }
+    row |= {
+        "difference_low": np.nan,
+        "difference_high": np.nan,
+        "unmatched": 1.0,
+        "support": 1.0,
+        "effective": 9.0,
+    }
     row |= {"median_words": 9.0, "long": 0.1, "blocks": 9, "n": 9}
     more = row | {"set": "posts", "difference_low": 0.1, "difference_high": 0.2}
-    gone = row | dict.fromkeys(("distance", "low", "high", "base_distance", "difference"), np.nan)
+    gone = row | dict.fromkeys(
+        ("distance", "low", "high", "base_distance", "difference"), np.nan
+    )
     gone |= {"set": "essay", "support": 0.0, "long": np.nan}
-    found = Results({"fig3d": pd.DataFrame([row, more, gone])}, {}, {"fig3d": {"n": 27}})
+    found = Results(
+        {"fig3d": pd.DataFrame([row, more, gone])}, {}, {"fig3d": {"n": 27}}
+    )
     section = sections_prompts.texts(found)
-    assert section.claim == "By the mean distance of two texts, more varied: posts; of other lengths altogether: essay."
-    assert [cell.text for cell in section.tables[0].rows[2]][:4] == ["essay", "–", "–", "–"]
+    assert (
+        section.claim
+        == "By the mean distance of two texts, more varied: posts; of other lengths altogether: essay."
+    )
+    assert [cell.text for cell in section.tables[0].rows[2]][:4] == [
+        "essay",
+        "–",
+        "–",
+        "–",
+    ]
     scores = pd.DataFrame(
         [(name, value, value - 0.1, value + 0.1) for name, value in (("vendi", 8.0), ("conditional", 2.0),
          ("information", 4.0))], columns=["measure", "value", "low", "high"],

@@ -12,15 +12,23 @@ from twigma.analysis.likes.eq1 import FOLLOWERS, QUINTILES, eq1, eq1_sensitivity
 
 
 def design(followers, quintile):
-    columns = [np.ones(len(quintile)), (followers >= 500) & (followers <= 5000), followers > 5000]
-    return np.column_stack([*columns, *(quintile == q for q in (1, 2, 3, 4))]).astype(float)
+    columns = [
+        np.ones(len(quintile)),
+        (followers >= 500) & (followers <= 5000),
+        followers > 5000,
+    ]
+    return np.column_stack([*columns, *(quintile == q for q in (1, 2, 3, 4))]).astype(
+        float
+    )
 
 
 def test_paper_mode_equals_image_level_glm():
     likes, followers, quintile, _ = world(np.random.default_rng(1), frailty=1.0)
     followers[:3] = 500, 5000, 5001
     table = eq1(likes, followers, quintile, mode="paper")
-    fit = sm.GLM(likes, design(followers, quintile), family=sm.families.Poisson()).fit(tol=1e-14, maxiter=200)
+    fit = sm.GLM(likes, design(followers, quintile), family=sm.families.Poisson()).fit(
+        tol=1e-14, maxiter=200
+    )
     assert np.abs(np.log(table["irr"]) - fit.params).max() < 1e-10
     assert np.abs(table["se"] - fit.bse).max() < 1e-10
     assert np.allclose(table["p"], fit.pvalues, rtol=1e-6, atol=1e-300)
@@ -39,8 +47,13 @@ def test_clustered_errors_equal_statsmodels():
     assert np.abs(np.log(table["irr"]) - fit.params).max() < 1e-10
     assert np.abs(table["se"] - fit.bse).max() < 1e-10
     paper = eq1(likes, followers, quintile, mode="paper")
-    assert np.allclose(table["irr"], paper["irr"], atol=0) and (table["se"] > paper["se"]).all()
-    assert set(table["se_kind"]) == {"author-clustered"} and set(table["clusters"]) == {len(set(author))}
+    assert (
+        np.allclose(table["irr"], paper["irr"], atol=0)
+        and (table["se"] > paper["se"]).all()
+    )
+    assert set(table["se_kind"]) == {"author-clustered"} and set(table["clusters"]) == {
+        len(set(author))
+    }
 
 
 def test_planted_ratios():
@@ -54,44 +67,73 @@ def test_planted_ratios():
 
 def test_falls_back_to_posts_and_counts_dropped_rows():
     likes, followers, quintile, author = world(np.random.default_rng(4), n=4000)
-    frame = pd.DataFrame({"likes": likes, "followers": followers, "post": author}).astype("Int64")
+    frame = pd.DataFrame(
+        {"likes": likes, "followers": followers, "post": author}
+    ).astype("Int64")
     frame.loc[:9, "likes"] = pd.NA
     frame.loc[5:14, "followers"] = pd.NA
     frame.index = frame.index[::-1]  # rows are matched by position, not by label
-    with pytest.warns(UserWarning, match="no author ids, so intervals are post-clustered"):
+    with pytest.warns(
+        UserWarning, match="no author ids, so intervals are post-clustered"
+    ):
         table = eq1(frame["likes"], frame["followers"], quintile, posts=frame["post"])
     with pytest.warns(UserWarning, match="no author ids"):
-        also = eq1(frame["likes"], frame["followers"], quintile, [None] * 4000, frame["post"])
+        also = eq1(
+            frame["likes"], frame["followers"], quintile, [None] * 4000, frame["post"]
+        )
     pd.testing.assert_frame_equal(table, also)
-    assert set(table["dropped"]) == {15} and set(table["n"]) == {3985} and set(table["se_kind"]) == {"post-clustered"}
+    assert (
+        set(table["dropped"]) == {15}
+        and set(table["n"]) == {3985}
+        and set(table["se_kind"]) == {"post-clustered"}
+    )
     rest = eq1(likes[15:], followers[15:], quintile[15:], author[15:])
     assert np.allclose(rest["se"], table["se"], atol=1e-12)
 
 
 def test_rows_without_author_stand_alone():
-    likes, followers, quintile, author = world(np.random.default_rng(5), n=3000, authors=300)
+    likes, followers, quintile, author = world(
+        np.random.default_rng(5), n=3000, authors=300
+    )
     names = pd.Series(author.astype(str), dtype=object)
     names[:100] = None
     alone = np.where(np.arange(3000) < 100, 10_000 + np.arange(3000), author)
-    assert np.allclose(eq1(likes, followers, quintile, names)["se"], eq1(likes, followers, quintile, alone)["se"])
+    assert np.allclose(
+        eq1(likes, followers, quintile, names)["se"],
+        eq1(likes, followers, quintile, alone)["se"],
+    )
 
 
 def test_without_any_cluster_ids_is_heteroskedastic():
     likes, followers, quintile, _ = world(np.random.default_rng(6), n=3000, frailty=1.0)
     with pytest.warns(UserWarning, match="heteroskedastic"):
         table = eq1(likes, followers, quintile)
-    fit = sm.GLM(likes, design(followers, quintile), family=sm.families.Poisson()).fit(cov_type="HC0", tol=1e-14)
+    fit = sm.GLM(likes, design(followers, quintile), family=sm.families.Poisson()).fit(
+        cov_type="HC0", tol=1e-14
+    )
     assert np.abs(table["se"] - fit.bse).max() < 1e-9
 
 
 def test_sensitivity_variants_equal_statsmodels():
     rng = np.random.default_rng(7)
-    likes, followers, quintile, author = world(rng, n=3000, authors=400, frailty=0.7, base=1.5)
-    months, nsfw = rng.integers(0, 4, size=3000), rng.integers(0, 2, size=3000).astype(bool)
+    likes, followers, quintile, author = world(
+        rng, n=3000, authors=400, frailty=0.7, base=1.5
+    )
+    months, nsfw = (
+        rng.integers(0, 4, size=3000),
+        rng.integers(0, 2, size=3000).astype(bool),
+    )
     similarity = quintile + rng.normal(size=3000)
     posts = np.arange(3000) // 2
     table = eq1_sensitivity(
-        likes, followers, quintile, author, posts, months=months, similarity=similarity, covariates={"nsfw": nsfw}
+        likes,
+        followers,
+        quintile,
+        author,
+        posts,
+        months=months,
+        similarity=similarity,
+        covariates={"nsfw": nsfw},
     )
     x = design(followers, quintile)
     z = (similarity - similarity.mean()) / similarity.std()
@@ -99,15 +141,26 @@ def test_sensitivity_variants_equal_statsmodels():
         "eq1": (likes, x, slice(None)),
         "winsorised": (np.minimum(likes, np.quantile(likes, 0.99)), x, slice(None)),
         "post": (likes, x, slice(None, None, 2)),
-        "months": (likes, np.column_stack([x, *(months == m for m in (1, 2, 3))]), slice(None)),
+        "months": (
+            likes,
+            np.column_stack([x, *(months == m for m in (1, 2, 3))]),
+            slice(None),
+        ),
         "similarity": (likes, np.column_stack([x[:, :3], z]), slice(None)),
         "covariates": (likes, np.column_stack([x, nsfw]), slice(None)),
     }
     for variant, (y, matrix, rows) in cases.items():
-        kind = {"cov_type": "cluster", "cov_kwds": {"groups": author[rows], "use_correction": False}}
-        fit = sm.GLM(y[rows], matrix[rows].astype(float), family=sm.families.Poisson()).fit(tol=1e-13, **kind)
+        kind = {
+            "cov_type": "cluster",
+            "cov_kwds": {"groups": author[rows], "use_correction": False},
+        }
+        fit = sm.GLM(
+            y[rows], matrix[rows].astype(float), family=sm.families.Poisson()
+        ).fit(tol=1e-13, **kind)
         found = table[table["variant"] == variant]
-        assert np.abs(np.log(found["irr"].to_numpy()) - fit.params).max() < 1e-8, variant
+        assert np.abs(np.log(found["irr"].to_numpy()) - fit.params).max() < 1e-8, (
+            variant
+        )
         assert np.abs(found["se"].to_numpy() - fit.bse).max() < 1e-8, variant
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -117,7 +170,11 @@ def test_sensitivity_variants_equal_statsmodels():
     assert abs(found["dispersion"].iloc[0] / nb.params[-1] - 1) < 1e-3
     family = sm.families.NegativeBinomial(alpha=found["dispersion"].iloc[0])
     glm = sm.GLM(likes, x, family=family)
-    glm = glm.fit(tol=1e-13, cov_type="cluster", cov_kwds={"groups": author, "use_correction": False})
+    glm = glm.fit(
+        tol=1e-13,
+        cov_type="cluster",
+        cov_kwds={"groups": author, "use_correction": False},
+    )
     assert np.abs(found["se"].to_numpy() - glm.bse).max() < 1e-8
 
 
@@ -126,9 +183,15 @@ def test_degenerate_inputs():
     cases = [
         ("no row has likes", {"likes": [None] * 1000}),
         ("no row has likes", {"likes": np.full(1000, np.nan)}),
-        ("no rows have .*quintile 2", {"quintile": np.where(quintile == 2, 3, quintile)}),
+        (
+            "no rows have .*quintile 2",
+            {"quintile": np.where(quintile == 2, 3, quintile)},
+        ),
         ("a reference is empty", {"quintile": np.where(quintile == 5, 3, quintile)}),
-        ("no row with 'quintile 3' has a like", {"likes": np.where(quintile == 3, 0, likes)}),
+        (
+            "no row with 'quintile 3' has a like",
+            {"likes": np.where(quintile == 3, 0, likes)},
+        ),
         ("no row with 'intercept' has a like", {"likes": np.zeros(1000)}),
         (r"expected quintiles 1 to 5, found \[6.0\]", {"quintile": quintile + 1.0}),
         ("at least 0", {"likes": likes - 1000}),
@@ -136,7 +199,12 @@ def test_degenerate_inputs():
         ("expected mode", {"mode": "naive"}),
     ]
     for message, changed in cases:
-        arguments = {"likes": likes, "followers": followers, "quintile": quintile, "authors": author} | changed
+        arguments = {
+            "likes": likes,
+            "followers": followers,
+            "quintile": quintile,
+            "authors": author,
+        } | changed
         with pytest.raises(ValueError, match=message):
             eq1(**arguments)
     with pytest.warns(UserWarning, match="only 10 clusters"):

@@ -9,13 +9,23 @@ torch = pytest.importorskip("torch")
 
 from twigma.analysis.neighbours import screening  # noqa: E402
 from twigma.analysis.neighbours import search as neighbours  # noqa: E402
-from twigma.analysis.neighbours.screening import BLOCK, Screened, by_blocks, fastest, in_full  # noqa: E402
+from twigma.analysis.neighbours.screening import (  # noqa: E402
+    BLOCK,
+    Screened,
+    by_blocks,
+    fastest,
+    in_full,
+)
 
 
-def unit(rng: np.random.Generator, n: int, d: int = 256, rest: float = 0.1) -> np.ndarray:
+def unit(
+    rng: np.random.Generator, n: int, d: int = 256, rest: float = 0.1
+) -> np.ndarray:
     """Rows that lie near twenty directions, so that some are close neighbours."""
     directions = np.random.default_rng(0).normal(size=(20, d))
-    x = rng.normal(size=(n, 20)) @ directions / np.sqrt(20) + rest * rng.normal(size=(n, d))
+    x = rng.normal(size=(n, 20)) @ directions / np.sqrt(20) + rest * rng.normal(
+        size=(n, d)
+    )
     return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
 
@@ -37,12 +47,16 @@ def test_equals_brute_force(shortened, half, k, rng):
     q, r = unit(rng, 1300), unit(rng, 9000)
     expected, product = brute(q, r, k)
     reference = Screened(torch.tensor(r), leading(r) if shortened else None, half)
-    similarity, index = by_blocks(lambda block: reference.search(block, k), q, "cpu", BLOCK)
+    similarity, index = by_blocks(
+        lambda block: reference.search(block, k), q, "cpu", BLOCK
+    )
     assert similarity.dtype == np.float32 and index.dtype == np.int64
     assert np.abs(similarity - expected).max() < 5e-7
     assert np.abs(np.take_along_axis(product, index, 1) - expected).max() < 5e-7
     assert all(len(set(row)) == k for row in index.tolist())
-    similarity, index = by_blocks(lambda block: in_full(block, torch.tensor(r), k), q, "cpu", 500)
+    similarity, index = by_blocks(
+        lambda block: in_full(block, torch.tensor(r), k), q, "cpu", 500
+    )
     assert np.abs(similarity - expected).max() < 5e-7
 
 
@@ -62,8 +76,12 @@ def test_crowds_and_duplicates(shortened, half, rng):
     r = neighbours.unit_rows(np.ones((5000, 32)) + 1e-4 * rng.normal(size=(5000, 32)))
     r[4000:4010] = r[3]
     reference = Screened(torch.tensor(r), leading(r, 15) if shortened else None, half)
-    similarity, index = by_blocks(lambda block: reference.search(block, 11), r[:500], "cpu", BLOCK)
-    plain, _ = by_blocks(lambda block: in_full(block, torch.tensor(r), 11), r[:500], "cpu", 500)
+    similarity, index = by_blocks(
+        lambda block: reference.search(block, 11), r[:500], "cpu", BLOCK
+    )
+    plain, _ = by_blocks(
+        lambda block: in_full(block, torch.tensor(r), 11), r[:500], "cpu", 500
+    )
     assert np.abs(similarity - plain).max() < 3e-7
     assert np.abs(similarity - brute(r[:500], r, 11)[0]).max() < 1e-6
     assert set(index[3]) == {3, *range(4000, 4010)} or plain[3, 0] > 1 - 1e-6
@@ -76,7 +94,9 @@ def test_the_way_that_is_chosen_finds_the_same(rest, rng, monkeypatch):
     monkeypatch.setattr(neighbours, "MANY", 10**6)
     similarity, index = neighbours.nearest(q, r, 5, device="cpu")
     expected, product = brute(q, r, 5)
-    assert np.abs(similarity - expected).max() < 7e-8 and (np.diff(similarity) <= 0).all()
+    assert (
+        np.abs(similarity - expected).max() < 7e-8 and (np.diff(similarity) <= 0).all()
+    )
     assert np.abs(np.take_along_axis(product, index, 1) - expected).max() < 5e-7
     assert isinstance(screening.bfloat16_is_faster(), bool)
 
@@ -94,5 +114,8 @@ def test_a_way_that_is_slow_is_not_chosen(rng):
         return search
 
     found = fastest(r, r[:300], 5, slow)(r[:300])
-    assert tried == [9000, 9000] and np.abs(found[0] - brute(r[:300], r, 5)[0]).max() < 5e-7
+    assert (
+        tried == [9000, 9000]
+        and np.abs(found[0] - brute(r[:300], r, 5)[0]).max() < 5e-7
+    )
     assert fastest(r, r[:300], 5, lambda rows, k: lambda q: "at once")(r) == "at once"

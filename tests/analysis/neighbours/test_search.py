@@ -4,7 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from twigma.analysis.neighbours.search import likes_by_quintile, mean_top_k, nearest, quintiles
+from twigma.analysis.neighbours.search import (
+    likes_by_quintile,
+    mean_top_k,
+    nearest,
+    quintiles,
+)
 
 
 def unit(rng: np.random.Generator, n: int, d: int = 64) -> np.ndarray:
@@ -17,7 +22,10 @@ def test_equals_brute_force(dtype):
     rng = np.random.default_rng(1)
     q, r = unit(rng, 4200).astype(dtype), unit(rng, 9000).astype(dtype)
     similarity, index = nearest(q, r, 7)
-    a, b = (x.astype(float) / np.linalg.norm(x.astype(float), axis=1, keepdims=True) for x in (q, r))
+    a, b = (
+        x.astype(float) / np.linalg.norm(x.astype(float), axis=1, keepdims=True)
+        for x in (q, r)
+    )
     brute = a @ b.T
     expected = -np.sort(-np.partition(brute, -7, axis=1)[:, -7:], axis=1)
     assert similarity.dtype == np.float32 and index.dtype == np.int64
@@ -32,7 +40,9 @@ def test_planted_neighbour():
     alpha = 0.8
     noise = rng.normal(size=(100, 768))
     noise -= (noise * r[:100]).sum(1, keepdims=True) * r[:100]
-    q = alpha * r[:100] + np.sqrt(1 - alpha**2) * noise / np.linalg.norm(noise, axis=1, keepdims=True)
+    q = alpha * r[:100] + np.sqrt(1 - alpha**2) * noise / np.linalg.norm(
+        noise, axis=1, keepdims=True
+    )
     similarity, index = nearest(q, r, 1)
     assert np.abs(similarity[:, 0] - alpha).max() < 1e-5
     assert (index[:, 0] == np.arange(100)).all()
@@ -57,7 +67,11 @@ def test_likes_by_quintile():
         y = likes[(quintile == row.quintile) & ~np.isnan(likes)]
         assert row.n == len(y)
         half = 1.96 * y.std(ddof=1) / np.sqrt(len(y))
-        assert np.allclose([row.mean, row.low, row.high], [y.mean(), y.mean() - half, y.mean() + half], atol=1e-12)
+        assert np.allclose(
+            [row.mean, row.low, row.high],
+            [y.mean(), y.mean() - half, y.mean() + half],
+            atol=1e-12,
+        )
     nullable = pd.Series(likes).astype("Int64")
     pd.testing.assert_frame_equal(likes_by_quintile(quintile, nullable), table)
 
@@ -86,13 +100,20 @@ def test_likes_by_author_have_the_clustered_interval_of_statsmodels(rng):
     author = rng.integers(0, 40, 900)
     likes = rng.poisson(20 * rng.gamma(2, 0.5, 40)[author]).astype(float)
     likes[:7] = np.nan
-    quintile, names = rng.integers(1, 6, 900), [None if a == 0 else f"a{a}" for a in author]
+    quintile, names = (
+        rng.integers(1, 6, 900),
+        [None if a == 0 else f"a{a}" for a in author],
+    )
     alone = np.where(author == 0, 1000 + np.arange(900), author)
     table = likes_by_quintile(quintile, likes, blocks=names).set_index("quintile")
     for q in range(1, 6):
         rows = (quintile == q) & ~np.isnan(likes)
         kind = {"groups": alone[rows], "use_correction": False}
-        fit = sm.OLS(likes[rows], np.ones(rows.sum())).fit(cov_type="cluster", cov_kwds=kind)
-        assert table.loc[q, ["robust_low", "robust_high"]].to_numpy(float) == pytest.approx(fit.conf_int()[0])
+        fit = sm.OLS(likes[rows], np.ones(rows.sum())).fit(
+            cov_type="cluster", cov_kwds=kind
+        )
+        assert table.loc[q, ["robust_low", "robust_high"]].to_numpy(
+            float
+        ) == pytest.approx(fit.conf_int()[0])
     pd.testing.assert_frame_equal(table.reset_index()[["quintile", "n", "mean", "low", "high"]],
                                   likes_by_quintile(quintile, likes))  # fmt: skip

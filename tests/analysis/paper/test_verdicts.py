@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN, Claim, Measured, judge, verdicts
+from twigma.analysis.paper.verdicts import (
+    AGREES,
+    DIFFERS,
+    UNKNOWN,
+    Claim,
+    Measured,
+    judge,
+    verdicts,
+)
 
 
 def number(value, low=None, high=None, *, kind="number", **rest):
@@ -50,10 +58,21 @@ def test_a_true_number_is_called_different_as_rarely_as_its_level(rng):
     for theirs, ours in 0.2 + rng.normal(size=(4000, 2)) * [0.05, 0.03]:
         half = 1.96 * np.array([0.05, 0.03])
         for kind, scale in (("number", float), ("ratio", math.exp)):
-            claim = number(scale(theirs), scale(theirs - half[0]), scale(theirs + half[0]), kind=kind)
-            measured = Measured(scale(ours), scale(ours - half[1]), scale(ours + half[1]), 1)
+            claim = number(
+                scale(theirs),
+                scale(theirs - half[0]),
+                scale(theirs + half[0]),
+                kind=kind,
+            )
+            measured = Measured(
+                scale(ours), scale(ours - half[1]), scale(ours + half[1]), 1
+            )
             called[kind].append(judge(claim, measured)[0] == DIFFERS)
-    assert np.mean(called["number"]) == np.mean(called["ratio"]) == pytest.approx(0.05, abs=0.012)
+    assert (
+        np.mean(called["number"])
+        == np.mean(called["ratio"])
+        == pytest.approx(0.05, abs=0.012)
+    )
 
 
 def test_a_wider_interval_by_author_makes_the_papers_too_narrow_to_say():
@@ -61,15 +80,34 @@ def test_a_wider_interval_by_author_makes_the_papers_too_narrow_to_say():
     claim = number(23.0, 22.0, 24.0)
     by_image = verdicts([claim], {"key": entry}, {})
     assert by_image["verdict"].tolist() == [DIFFERS]
-    row = verdicts([claim], {"key": entry | {"robust_low": 18.5, "robust_high": 21.5}}, {}).iloc[0]
-    assert (row["verdict"], row["low"], row["high"], row["n"]) == (UNKNOWN, 18.5, 21.5, 900)
+    row = verdicts(
+        [claim], {"key": entry | {"robust_low": 18.5, "robust_high": 21.5}}, {}
+    ).iloc[0]
+    assert (row["verdict"], row["low"], row["high"], row["n"]) == (
+        UNKNOWN,
+        18.5,
+        21.5,
+        900,
+    )
     assert "3 times as wide" in row["reason"]
 
 
 def test_a_test_decides_by_its_adjusted_p_value():
-    entries = {"a": {"value": -0.4, "p_adjusted": 0.01}, "b": {"value": -0.4, "p_adjusted": 0.2}}
-    claims = [Claim("", key, "", kind, (key,)) for key in "ab" for kind in ("negative", "positive")]
-    assert verdicts(claims, entries, {})["verdict"].tolist() == [AGREES, DIFFERS, UNKNOWN, UNKNOWN]
+    entries = {
+        "a": {"value": -0.4, "p_adjusted": 0.01},
+        "b": {"value": -0.4, "p_adjusted": 0.2},
+    }
+    claims = [
+        Claim("", key, "", kind, (key,))
+        for key in "ab"
+        for kind in ("negative", "positive")
+    ]
+    assert verdicts(claims, entries, {})["verdict"].tolist() == [
+        AGREES,
+        DIFFERS,
+        UNKNOWN,
+        UNKNOWN,
+    ]
 
 
 def test_a_difference_of_two_has_the_interval_of_independent_estimates():
@@ -77,8 +115,12 @@ def test_a_difference_of_two_has_the_interval_of_independent_estimates():
         "x": {"value": 5.0, "low": 4.7, "high": 5.3, "n": 9},
         "y": {"value": 4.0, "low": 3.6, "high": 4.4, "n": 7},
     }
-    row = verdicts([Claim("", "", "above 0", "positive", ("x", "y"))], values, {}).iloc[0]
-    assert (row["ours"], row["low"], row["high"], row["n"]) == pytest.approx((1.0, 0.5, 1.5, 7))
+    row = verdicts([Claim("", "", "above 0", "positive", ("x", "y"))], values, {}).iloc[
+        0
+    ]
+    assert (row["ours"], row["low"], row["high"], row["n"]) == pytest.approx(
+        (1.0, 0.5, 1.5, 7)
+    )
     assert row["verdict"] == AGREES
 
 
@@ -88,7 +130,9 @@ def test_what_is_missing_is_the_reason():
         Claim("Fig 2c", "b", "5.42", "number", ("gone",), 5.42, result="fig9"),
         Claim("2.1", "c", "19", "unstated", value=19, why="counted elsewhere"),
     ]
-    table = verdicts(claims, {"gone": {"value": None}}, {"fig2c": "no a reference set: make one"})
+    table = verdicts(
+        claims, {"gone": {"value": None}}, {"fig2c": "no a reference set: make one"}
+    )
     assert table["verdict"].tolist() == [UNKNOWN] * 3
     assert table["reason"].tolist() == [
         "no a reference set: make one", "the figure does not give this number here", "counted elsewhere",

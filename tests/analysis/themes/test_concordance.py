@@ -12,7 +12,11 @@ CLUSTER = np.repeat(np.arange(1, 11), 10)
 
 def filled(group, keywords=None, annotator="annotator-1", cluster=CLUSTER):
     words = [frozenset()] * len(cluster) if keywords is None else keywords
-    rows = {"item": np.arange(len(cluster)).astype(str), "cluster": cluster, "group": [str(g) for g in group]}
+    rows = {
+        "item": np.arange(len(cluster)).astype(str),
+        "cluster": cluster,
+        "group": [str(g) for g in group],
+    }
     return pd.DataFrame(rows).assign(annotator=annotator, keywords=words)
 
 
@@ -30,12 +34,16 @@ def test_merged_and_split_clusters_are_recovered():
     assert found.loc["ari", "p"] == 0.001
     assert found.loc["ari", "low"] < 0.79 < found.loc["ari", "high"] < 1
     expected = homogeneity_completeness_v_measure(CLUSTER, planted())[:2]
-    assert found.loc[["homogeneity", "completeness"], "value"].tolist() == pytest.approx(expected)
+    assert found.loc[
+        ["homogeneity", "completeness"], "value"
+    ].tolist() == pytest.approx(expected)
     assert set(found["n"]) == {100} and "keywords" not in found.index
 
 
 def test_groups_at_random_agree_by_chance_alone(rng):
-    found = pd.concat(concordance(filled(rng.permutation(CLUSTER)), seed=seed) for seed in range(3))
+    found = pd.concat(
+        concordance(filled(rng.permutation(CLUSTER)), seed=seed) for seed in range(3)
+    )
     assert (found["p"] > 0.01).all()
     assert abs(found.loc[found["measure"] == "ari", "value"]).max() < 0.06
 
@@ -45,13 +53,21 @@ def test_scores_are_scikit_learns(seed):
     rng = np.random.default_rng(seed)
     cluster, group = rng.integers(1, 5, 30), rng.integers(0, 4, 30)
     found = concordance(filled(group, cluster=cluster)).set_index("measure")["value"]
-    expected = [adjusted_rand_score(cluster, group), *homogeneity_completeness_v_measure(cluster, group)[:2]]
+    expected = [
+        adjusted_rand_score(cluster, group),
+        *homogeneity_completeness_v_measure(cluster, group)[:2],
+    ]
     assert found.tolist() == pytest.approx(expected)
 
 
 def test_keywords_are_the_jaccard_written_out():
-    keywords = [frozenset(w.split()) for w in ("cat art", "cat sea", "cat", "dog", "dog art", "")]
-    found = concordance(filled([1, 1, 1, 2, 2, 2], keywords, cluster=np.array([1, 1, 1, 2, 2, 2])))
+    keywords = [
+        frozenset(w.split())
+        for w in ("cat art", "cat sea", "cat", "dog", "dog art", "")
+    ]
+    found = concordance(
+        filled([1, 1, 1, 2, 2, 2], keywords, cluster=np.array([1, 1, 1, 2, 2, 2]))
+    )
     row = found.set_index("measure").loc["keywords"]
     assert row["n"] == 5
     same, other = [1 / 3, 1 / 2, 1 / 2, 1 / 2], [0, 1 / 3, 0, 0, 0, 0]
@@ -63,7 +79,10 @@ def test_keywords_that_follow_the_clusters_are_beyond_chance(rng):
     row = concordance(filled(CLUSTER, words)).set_index("measure").loc["keywords"]
     assert row["p"] == 0.001 and row["value"] > row["noise_975"] > 0
     lost = [words[i] for i in rng.permutation(100)]
-    assert concordance(filled(CLUSTER, lost)).set_index("measure").loc["keywords", "p"] > 0.01
+    assert (
+        concordance(filled(CLUSTER, lost)).set_index("measure").loc["keywords", "p"]
+        > 0.01
+    )
 
 
 def test_annotators_are_compared_on_the_images_both_grouped():

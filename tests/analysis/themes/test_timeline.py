@@ -13,10 +13,16 @@ from twigma.analysis.themes import timeline, words
 
 def test_posts_are_counted_once_and_empty_months_are_zero(planted):
     table = planted.rows
-    kept = table.filter(pa.array([d.month != 5 or d.year != 2022 for d in table["created_at"].to_pylist()]))
+    kept = table.filter(
+        pa.array(
+            [d.month != 5 or d.year != 2022 for d in table["created_at"].to_pylist()]
+        )
+    )
     found = timeline.posts_per_month(kept).set_index("month")
     frame = kept.to_pandas()
-    assert list(found.index) == [str(m) for m in pd.period_range("2022-01", "2023-02", freq="M")]
+    assert list(found.index) == [
+        str(m) for m in pd.period_range("2022-01", "2023-02", freq="M")
+    ]
     assert found.loc["2022-05"].tolist() == [0, 0]
     month = frame["created_at"].dt.strftime("%Y-%m")
     for name, rows in frame.groupby(month):
@@ -30,7 +36,9 @@ def test_months_are_utc_and_need_a_date(planted):
         {
             "id": ["1", "2"],
             "image_name": ["1", "2"],
-            "created_at": pa.array([1640995199999, None], pa.timestamp("ms")),  # a millisecond before 2022
+            "created_at": pa.array(
+                [1640995199999, None], pa.timestamp("ms")
+            ),  # a millisecond before 2022
         }
     )
     assert timeline.posts_per_month(late)["month"].tolist() == ["2021-12"]
@@ -38,15 +46,22 @@ def test_months_are_utc_and_need_a_date(planted):
         timeline.posts_per_month(late.slice(1))
 
 
-@pytest.mark.parametrize("posts", [[3, 5, 0, 9, 14, 30, 28, 60], [90, 70, 30, 41, 12, 3, 1], [10, 12, 9, 11, 10]])
+@pytest.mark.parametrize(
+    "posts",
+    [[3, 5, 0, 9, 14, 30, 28, 60], [90, 70, 30, 41, 12, 3, 1], [10, 12, 9, 11, 10]],
+)
 def test_growth_is_statsmodels_quasi_poisson(posts):
     import statsmodels.api as sm
 
     found = timeline.growth(pd.DataFrame({"posts": posts}))
-    model = sm.GLM(posts, sm.add_constant(np.arange(len(posts))), family=sm.families.Poisson())
+    model = sm.GLM(
+        posts, sm.add_constant(np.arange(len(posts))), family=sm.families.Poisson()
+    )
     fit = model.fit(scale="X2", use_t=True)
     assert found["value"] == pytest.approx(np.expm1(fit.params[1]), abs=1e-8)
-    assert [found["low"], found["high"]] == pytest.approx(list(np.expm1(fit.conf_int()[1])), abs=1e-8)
+    assert [found["low"], found["high"]] == pytest.approx(
+        list(np.expm1(fit.conf_int()[1])), abs=1e-8
+    )
     assert found["p"] == pytest.approx(fit.pvalues[1], rel=1e-6)
     assert found["dispersion"] == pytest.approx(fit.scale, rel=1e-6)
 
@@ -63,7 +78,11 @@ def test_growth_finds_the_planted_rate_and_needs_three_months(planted):
 def test_cluster_shares_are_pandas_crosstab(planted):
     found = timeline.cluster_share(planted.rows)
     frame = planted.rows.to_pandas()
-    expected = pd.crosstab(frame["created_at"].dt.strftime("%Y-%m"), frame["label_10_cluster"], normalize="index")
+    expected = pd.crosstab(
+        frame["created_at"].dt.strftime("%Y-%m"),
+        frame["label_10_cluster"],
+        normalize="index",
+    )
     wide = found.pivot(index="month", columns="cluster", values="share")
     np.testing.assert_allclose(wide.to_numpy(), expected.to_numpy(), atol=1e-12)
     assert found.groupby("month")["share"].sum().to_numpy() == pytest.approx(1)
@@ -71,7 +90,12 @@ def test_cluster_shares_are_pandas_crosstab(planted):
 
 
 def test_words_of_posts_are_counted_by_hand():
-    texts = ["RT @bob: New AI art! https://t.co/a #aiart", "The new robot's Art &amp; the ART", "=1+1 2023 ok", None]
+    texts = [
+        "RT @bob: New AI art! https://t.co/a #aiart",
+        "The new robot's Art &amp; the ART",
+        "=1+1 2023 ok",
+        None,
+    ]
     table = pa.table({"id": ["1", "2", "3", "4"], "text": texts})
     twice = pa.concat_tables([table, table])  # two photos on each post
     found = timeline.frequent_words(twice)
@@ -82,7 +106,11 @@ def test_words_of_posts_are_counted_by_hand():
 
 
 def test_words_of_any_script_and_doctests():
-    assert words.tokens("自動生成 画像 été e\u0301t I can't") == ["自動生成", "画像", "été"]
+    assert words.tokens("自動生成 画像 été e\u0301t I can't") == [
+        "自動生成",
+        "画像",
+        "été",
+    ]
     assert doctest.testmod(words).failed == 0
 
 
@@ -100,7 +128,12 @@ def dcor_by_sums(x, y):
         for i in range(n):
             for j in range(n):
                 if i != j:
-                    out[i, j] = d[i, j] - d[i].sum() / (n - 2) - d[:, j].sum() / (n - 2) + d.sum() / ((n - 1) * (n - 2))
+                    out[i, j] = (
+                        d[i, j]
+                        - d[i].sum() / (n - 2)
+                        - d[:, j].sum() / (n - 2)
+                        + d.sum() / ((n - 1) * (n - 2))
+                    )
         return out
 
     a, b = centred(x), centred(y)
@@ -114,7 +147,9 @@ def test_drift_is_distance_correlation(rng):
     points = np.c_[days / 100 + rng.normal(size=40), rng.normal(size=40)]
     dates = (np.datetime64("2022-01-01") + days.astype("m8[D]")).astype("M8[ns]")
     found = timeline.drift(points, dates)
-    assert found["value"] == pytest.approx(dcor_by_sums(points, days[:, None].astype(float)), abs=1e-10)
+    assert found["value"] == pytest.approx(
+        dcor_by_sums(points, days[:, None].astype(float)), abs=1e-10
+    )
     assert found["p"] < 0.01
 
 

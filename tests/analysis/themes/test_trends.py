@@ -17,7 +17,9 @@ def test_mann_kendall_equals_scipy(decimals):
     for n in (4, 7, 27, 60):
         x = (rng.normal(size=n) + 0.03 * np.arange(n)).round(decimals)
         trend = mann_kendall(x)
-        assert trend.tau == pytest.approx(stats.kendalltau(np.arange(n), x).statistic, abs=1e-12)
+        assert trend.tau == pytest.approx(
+            stats.kendalltau(np.arange(n), x).statistic, abs=1e-12
+        )
         pairs = list(itertools.combinations(range(n), 2))
         assert trend.s == sum(np.sign(x[j] - x[i]) for i, j in pairs)
         assert trend.slope == pytest.approx(stats.theilslopes(x).slope, abs=1e-12)
@@ -28,7 +30,9 @@ def test_variance_of_s_is_that_of_permutations():
     """The tie-corrected variance, exactly, over all orders of a short tied series."""
     x = [1, 1, 2, 3, 3, 3]
     orders = list(itertools.permutations(x))
-    s = np.array([sum(np.sign(b - a) for a, b in itertools.combinations(o, 2)) for o in orders])
+    s = np.array(
+        [sum(np.sign(b - a) for a, b in itertools.combinations(o, 2)) for o in orders]
+    )
     trend = mann_kendall(x)
     z = (trend.s - 1) / np.sqrt((s**2).mean())
     assert trend.p == pytest.approx(2 * stats.norm.sf(z), abs=1e-12)
@@ -39,16 +43,26 @@ def test_benjamini_hochberg_equals_peers():
     for m in (1, 2, 10, 50):
         p = rng.random(m) ** 2
         p[: m // 3] = p[0]
-        assert np.allclose(benjamini_hochberg(p), stats.false_discovery_control(p), atol=1e-15)
-        assert np.allclose(benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1], atol=1e-15)
-    assert np.array_equal(benjamini_hochberg([0.01, np.nan, 0.04]), [0.02, np.nan, 0.04], equal_nan=True)
+        assert np.allclose(
+            benjamini_hochberg(p), stats.false_discovery_control(p), atol=1e-15
+        )
+        assert np.allclose(
+            benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1], atol=1e-15
+        )
+    assert np.array_equal(
+        benjamini_hochberg([0.01, np.nan, 0.04]), [0.02, np.nan, 0.04], equal_nan=True
+    )
     with pytest.raises(ValueError, match="between 0 and 1"):
         benjamini_hochberg([1.2])
 
 
 def long(matrix):
     months = pd.period_range("2021-01", periods=len(matrix), freq="M")
-    rows = [(month, g + 1, share) for month, row in zip(months, matrix, strict=True) for g, share in enumerate(row)]
+    rows = [
+        (month, g + 1, share)
+        for month, row in zip(months, matrix, strict=True)
+        for g, share in enumerate(row)
+    ]
     return pd.DataFrame(rows, columns=["month", "group", "share"])
 
 
@@ -57,7 +71,9 @@ def test_planted_trends_have_the_right_arrows():
     x = np.linspace(-1, 1, 27)
     planted = {1: -0.5, 3: -0.5, 4: -0.5, 8: 0.75, 9: 0.75}
     p = np.array([0.1 * (1 + planted.get(g, 0.0) * x) for g in range(1, 11)]).T
-    shares = long(np.array([rng.multinomial(4000, row / row.sum()) / 4000 for row in p]))
+    shares = long(
+        np.array([rng.multinomial(4000, row / row.sum()) / 4000 for row in p])
+    )
     table = trend_table(shares.sample(frac=1, random_state=0)).set_index("group")
     for group, slope in planted.items():
         assert table.arrow[group] == ("↓" if slope < 0 else "↑")
@@ -67,7 +83,9 @@ def test_planted_trends_have_the_right_arrows():
 
 def test_null_rate():
     rng = np.random.default_rng(4)
-    rejected = [mann_kendall(rng.binomial(4000, 0.1, 27) / 4000).p < 0.05 for _ in range(1000)]
+    rejected = [
+        mann_kendall(rng.binomial(4000, 0.1, 27) / 4000).p < 0.05 for _ in range(1000)
+    ]
     assert np.mean(rejected) <= 0.10
 
 

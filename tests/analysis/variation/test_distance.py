@@ -26,7 +26,9 @@ def test_equals_pdist(n):
     found = mean_pairwise_distance(x)
     assert abs(found.value - pdist(x).mean()) < 1e-12
     rows = cdist(x, x).sum(1) / (n - 1)
-    assert abs((found.high - found.low) / 2 - 1.96 * 2 * rows.std() / np.sqrt(n)) < 1e-4 * (found.high - found.low)
+    assert abs(
+        (found.high - found.low) / 2 - 1.96 * 2 * rows.std() / np.sqrt(n)
+    ) < 1e-4 * (found.high - found.low)
     assert found.n == n
 
 
@@ -47,13 +49,19 @@ def test_squared_distance_identities():
     x = unit(np.random.default_rng(3), 1500)
     n, centre = len(x), x.mean(0)
     assert abs(mean_squared_distance(x) - (pdist(x) ** 2).mean()) < 1e-12
-    assert abs(mean_squared_distance(x) - 2 * (1 - (n * centre @ centre - 1) / (n - 1))) < 1e-12
+    assert (
+        abs(mean_squared_distance(x) - 2 * (1 - (n * centre @ centre - 1) / (n - 1)))
+        < 1e-12
+    )
 
 
 def test_sampled_pairs_agree_with_all(monkeypatch):
     monkeypatch.setattr(distance, "PAIRS", 100_000)
     x = unit(np.random.default_rng(4), 3000)
-    exact, sampled = mean_pairwise_distance(x), mean_pairwise_distance(x, exact=False, seed=5)
+    exact, sampled = (
+        mean_pairwise_distance(x),
+        mean_pairwise_distance(x, exact=False, seed=5),
+    )
     half = (sampled.high - sampled.low) / 2
     assert abs(sampled.value - exact.value) < half < 2 * (exact.high - exact.low)
     assert sampled == mean_pairwise_distance(x, exact=False, seed=5)
@@ -68,7 +76,9 @@ def test_interval_covers(exact, monkeypatch):
     truth = 2 * np.exp(gammaln(3 / 2) - gammaln(1))
     hits = 0
     for seed in range(400):
-        found = mean_pairwise_distance(rng.normal(size=(200, 2)), exact=exact, seed=seed)
+        found = mean_pairwise_distance(
+            rng.normal(size=(200, 2)), exact=exact, seed=seed
+        )
         hits += found.low <= truth <= found.high
     assert 0.91 <= hits / 400 <= 0.98
 
@@ -78,19 +88,25 @@ def test_blocks_widen_the_interval_of_dependent_rows():
     artist = np.repeat(np.arange(50), 20)
     x = rng.normal(size=(50, 8))[artist] + 0.3 * rng.normal(size=(1000, 8))
     rows, blocked = mean_pairwise_distance(x), mean_pairwise_distance(x, blocks=artist)
-    assert blocked.value == rows.value and blocked.high - blocked.low > 2 * (rows.high - rows.low)
+    assert blocked.value == rows.value and blocked.high - blocked.low > 2 * (
+        rows.high - rows.low
+    )
     influence = rng.normal(size=6)
     alone = interval(1.0, influence, np.arange(6))
     assert alone == pytest.approx(interval(1.0, influence), abs=1e-12)
     named, coded = ["a", None, "a", "b", None, "c"], np.array([0, 1, 0, 2, 3, 4])
-    assert interval(1.0, influence, named) == pytest.approx(interval(1.0, influence, coded), abs=1e-12)
+    assert interval(1.0, influence, named) == pytest.approx(
+        interval(1.0, influence, coded), abs=1e-12
+    )
     with pytest.raises(ValueError, match="one block"):
         interval(1.0, influence, np.zeros(6))
 
 
 def planted_prompts(rng, groups=200, m=10, d=64, between=3.0):
     codes = np.repeat(np.arange(groups), m)
-    return np.sqrt(between) * rng.normal(size=(groups, d))[codes] + rng.normal(size=(groups * m, d)), codes
+    return np.sqrt(between) * rng.normal(size=(groups, d))[codes] + rng.normal(
+        size=(groups * m, d)
+    ), codes
 
 
 def test_planted_prompt_variance():
@@ -107,35 +123,64 @@ def test_groups_equal_brute_force():
     labels = np.array([f"g{c}" for c in codes], dtype=object)
     labels[2:5] = None
     x = rng.normal(size=(120, 5)) + codes[:, None] % 3
-    kept = [np.flatnonzero(labels == g) for g in sorted({g for g in labels if g and g not in ("g50", "g51")})]
+    kept = [
+        np.flatnonzero(labels == g)
+        for g in sorted({g for g in labels if g and g not in ("g50", "g51")})
+    ]
     within = np.array([pdist(x[rows]).mean() for rows in kept])
     pairs = np.array([len(rows) * (len(rows) - 1) / 2 for rows in kept])
     table = grouped_distance(x, labels).set_index("weighting")
     assert abs(table["value"]["group"] - within.mean()) < 1e-12
     assert abs(table["value"]["pair"] - within @ pairs / pairs.sum()) < 1e-12
-    assert set(table["groups"]) == {12} and set(table["n"]) == {115} and set(table["pairs"]) == {int(pairs.sum())}
+    assert (
+        set(table["groups"]) == {12}
+        and set(table["n"]) == {115}
+        and set(table["pairs"]) == {int(pairs.sum())}
+    )
     half = 1.96 * within.std() / np.sqrt(12)
     assert abs(table["high"]["group"] - within.mean() - half) < 0.2 * half
     row = same_different_ratio(x, labels).iloc[0]
-    between = np.mean([cdist(x[a], x[b]).mean() for i, a in enumerate(kept) for j, b in enumerate(kept) if i != j])
-    assert abs(row["different"] - between) < 1e-12 and abs(row["same"] - within.mean()) < 1e-12
+    between = np.mean(
+        [
+            cdist(x[a], x[b]).mean()
+            for i, a in enumerate(kept)
+            for j, b in enumerate(kept)
+            if i != j
+        ]
+    )
+    assert (
+        abs(row["different"] - between) < 1e-12
+        and abs(row["same"] - within.mean()) < 1e-12
+    )
     assert abs(row["ratio"] - within.mean() / between) < 1e-12
 
 
 def test_ratio_interval_covers():
     rng = np.random.default_rng(10)
-    big = same_different_ratio(*planted_prompts(rng, groups=1000, m=5, d=8)).iloc[0]["ratio"]
-    found = [same_different_ratio(*planted_prompts(rng, groups=60, m=5, d=8)).iloc[0] for _ in range(150)]
+    big = same_different_ratio(*planted_prompts(rng, groups=1000, m=5, d=8)).iloc[0][
+        "ratio"
+    ]
+    found = [
+        same_different_ratio(*planted_prompts(rng, groups=60, m=5, d=8)).iloc[0]
+        for _ in range(150)
+    ]
     assert 0.90 <= np.mean([row["low"] <= big <= row["high"] for row in found]) <= 0.99
 
 
 def test_ratio_of_many_rows_is_that_of_some_whole_groups():
     x, labels = planted_prompts(np.random.default_rng(12), groups=1000, m=5, d=8)
-    every, some = same_different_ratio(x, labels).iloc[0], same_different_ratio(x, labels, n=1002, seed=1).iloc[0]
+    every, some = (
+        same_different_ratio(x, labels).iloc[0],
+        same_different_ratio(x, labels, n=1002, seed=1).iloc[0],
+    )
     assert (every["groups"], some["groups"], some["n"]) == (1000, 200, 1000)
     assert some["low"] <= every["ratio"] <= some["high"]
-    assert some["high"] - some["low"] == pytest.approx(np.sqrt(5) * (every["high"] - every["low"]), rel=0.25)
-    again, other = (same_different_ratio(x, labels, n=1002, seed=seed).iloc[0] for seed in (1, 2))
+    assert some["high"] - some["low"] == pytest.approx(
+        np.sqrt(5) * (every["high"] - every["low"]), rel=0.25
+    )
+    again, other = (
+        same_different_ratio(x, labels, n=1002, seed=seed).iloc[0] for seed in (1, 2)
+    )
     assert again["ratio"] == some["ratio"] != other["ratio"]
     with pytest.raises(ValueError, match="a label for each of 5000 rows"):
         same_different_ratio(x, labels[:-1], n=1000)
@@ -146,7 +191,10 @@ def test_degenerate_inputs():
     with pytest.raises(ValueError, match="at least 2 rows"):
         mean_pairwise_distance(x[:1])
     pair = mean_pairwise_distance(x[:2])
-    assert pair.value == pytest.approx(np.linalg.norm(x[0] - x[1])) and np.isnan([pair.low, pair.high]).all()
+    assert (
+        pair.value == pytest.approx(np.linalg.norm(x[0] - x[1]))
+        and np.isnan([pair.low, pair.high]).all()
+    )
     with pytest.raises(ValueError, match="at least 3"):
         mean_pairwise_distance(x[:2], exact=False)
     with pytest.raises(ValueError, match="NaN or infinity"):

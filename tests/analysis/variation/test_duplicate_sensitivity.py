@@ -18,7 +18,10 @@ def sets():
     rng = np.random.default_rng(4)
     first = unit(rng.normal(size=(400, 48)) + 1)
     copies = unit(first[rng.integers(0, 2, 200)] + 0.002 * rng.normal(size=(200, 48)))
-    return {"copied": np.concatenate([first, copies]), "plain": unit(rng.normal(size=(600, 48)) + 1)}
+    return {
+        "copied": np.concatenate([first, copies]),
+        "plain": unit(rng.normal(size=(600, 48)) + 1),
+    }
 
 
 @pytest.mark.parametrize("block", [7, 64, 2048])
@@ -49,14 +52,22 @@ def test_planted_copies_are_told_and_taken_out(sets):
     assert found["n"].unique().tolist() == [400, 600] and set(found["drawn"]) == {600}
     truth = mean_pairwise_distance(sets["copied"][:400])
     row = found.loc[("copied", "distance")]
-    assert row["without"] == pytest.approx(truth.value, abs=1e-6) and row["value"] < row["without_low"]
+    assert (
+        row["without"] == pytest.approx(truth.value, abs=1e-6)
+        and row["value"] < row["without_low"]
+    )
     expected = variation_table({"copied": sets["copied"][:400]}, n=400, k=20)
     for metric in ("iev", "pmv", "vendi"):
         assert found.loc[("copied", metric), "without"] == pytest.approx(
             expected.set_index("set").loc["copied", metric]
         )
-    assert found.loc["plain", ["value", "without"]].isna().all(axis=None)  # none lost: as in Fig 3
-    assert found.loc[("copied", "vendi"), "value"] < found.loc[("copied", "vendi"), "without_low"]
+    assert (
+        found.loc["plain", ["value", "without"]].isna().all(axis=None)
+    )  # none lost: as in Fig 3
+    assert (
+        found.loc[("copied", "vendi"), "value"]
+        < found.loc[("copied", "vendi"), "without_low"]
+    )
 
 
 def test_groups_lose_their_copies_too(sets):
@@ -64,7 +75,12 @@ def test_groups_lose_their_copies_too(sets):
     x, copied = sets["plain"].copy(), np.arange(0, 40)
     x[copied + 40] = x[copied]  # each group repeats an image
     found = nd.near_duplicates({"plain": sets["plain"]}, {"same": (x, labels)}).iloc[-1]
-    assert (found["set"], found["metric"], found["removed"], found["n"]) == ("same", "distance", 40, 560)
+    assert (found["set"], found["metric"], found["removed"], found["n"]) == (
+        "same",
+        "distance",
+        40,
+        560,
+    )
     keep = np.setdiff1d(np.arange(600), copied + 40)
     for end, rows in (("value", np.arange(600)), ("without", keep)):
         expected = grouped_distance(x[rows], labels[rows])["value"][0]
@@ -76,7 +92,11 @@ def test_blocks_go_with_their_rows_and_equal_images_are_refused(sets):
     owners = {"copied": np.arange(600) // 3}
     found = nd.near_duplicates(sets, blocks=owners).set_index(["set", "metric"])
     kept = nd.kept_rows(sets["copied"])
-    expected = variation_table({"copied": sets["copied"][kept]}, blocks={"copied": owners["copied"][kept]}).iloc[0]
-    assert found.loc[("copied", "vendi"), "without_high"] == pytest.approx(expected["vendi_high"])
+    expected = variation_table(
+        {"copied": sets["copied"][kept]}, blocks={"copied": owners["copied"][kept]}
+    ).iloc[0]
+    assert found.loc[("copied", "vendi"), "without_high"] == pytest.approx(
+        expected["vendi_high"]
+    )
     with pytest.raises(ValueError, match="different images"):
         nd.near_duplicates({"same": np.ones((50, 2)) / 2**0.5})

@@ -29,27 +29,48 @@ def test_planted_entropy_is_recovered_at_the_true_k(sets):
     made, shares = sets
     found = entropies(made, (10, 50)).query("k == 50").set_index("set")
     for name, p in shares.items():
-        assert found.loc[name, "miller_madow"] == pytest.approx(stats.entropy(p), abs=0.03)
-        assert found.loc[name, "low"] < found.loc[name, "entropy"] < found.loc[name, "high"]
-        assert found.loc[name, "normalised"] == pytest.approx(found.loc[name, "entropy"] / np.log(50))
-    assert found.loc["uneven", "low"] < stats.entropy(shares["uneven"]) < found.loc["uneven", "high"]
+        assert found.loc[name, "miller_madow"] == pytest.approx(
+            stats.entropy(p), abs=0.03
+        )
+        assert (
+            found.loc[name, "low"]
+            < found.loc[name, "entropy"]
+            < found.loc[name, "high"]
+        )
+        assert found.loc[name, "normalised"] == pytest.approx(
+            found.loc[name, "entropy"] / np.log(50)
+        )
+    assert (
+        found.loc["uneven", "low"]
+        < stats.entropy(shares["uneven"])
+        < found.loc["uneven", "high"]
+    )
     assert found["n"].tolist() == [N, N]
 
 
 def test_the_order_of_the_sets_is_told_at_every_k(sets):
     found = entropies(sets[0], (10, 50, 500), n=3000)
-    assert found.groupby("set")["rank"].unique().map(list).to_dict() == {"even": [1], "uneven": [2]}
+    assert found.groupby("set")["rank"].unique().map(list).to_dict() == {
+        "even": [1],
+        "uneven": [2],
+    }
     assert found["k"].unique().tolist() == [10, 50, 500]
     higher = found.pivot(index="k", columns="set", values="entropy")
-    assert (higher.diff().dropna() > 0).all(axis=None)  # a finer codebook never tells less
+    assert (higher.diff().dropna() > 0).all(
+        axis=None
+    )  # a finer codebook never tells less
 
 
 def test_blocks_widen_the_interval(sets):
     x = sets[0]["uneven"][:400]
     copied = {"a": np.repeat(x, 5, axis=0)}
     alone = entropies(copied, (10,)).iloc[0]
-    together = entropies(copied, (10,), blocks={"a": np.repeat(np.arange(400), 5)}).iloc[0]
-    assert together["high"] - together["low"] == pytest.approx(5**0.5 * (alone["high"] - alone["low"]), rel=1e-6)
+    together = entropies(
+        copied, (10,), blocks={"a": np.repeat(np.arange(400), 5)}
+    ).iloc[0]
+    assert together["high"] - together["low"] == pytest.approx(
+        5**0.5 * (alone["high"] - alone["low"]), rel=1e-6
+    )
 
 
 def test_a_codebook_larger_than_the_data_is_left_out(sets):

@@ -11,11 +11,15 @@ from twigma.analysis.variation import prompts
 
 def test_distance_is_the_mean_over_pairs(rng):
     x = rng.normal(size=(25, 8))
-    labels = np.array(["a b c"] * 12 + ["one"] * 10 + ["too few"] * 2 + [None], dtype=object)
+    labels = np.array(
+        ["a b c"] * 12 + ["one"] * 10 + ["too few"] * 2 + [None], dtype=object
+    )
     found = prompts.prompt_variation(x, labels, m=10)
     assert found["words"].tolist() == [3, 1]
     group = x[12:22]
-    expected = np.mean([np.linalg.norm(group[i] - group[j]) for i in range(10) for j in range(i)])
+    expected = np.mean(
+        [np.linalg.norm(group[i] - group[j]) for i in range(10) for j in range(i)]
+    )
     assert found["distance"][1] == pytest.approx(expected)
 
 
@@ -40,8 +44,12 @@ def test_planted_tau_is_recovered():
     centres = rng.normal(size=(300, 64))
     x = np.repeat(centres / np.linalg.norm(centres, axis=1, keepdims=True), 10, axis=0)
     x += np.repeat(scale, 10)[:, None] * rng.normal(size=x.shape)
-    labels = np.repeat([f"{i} " + "w " * (n - 1) for i, n in enumerate(words)], 10).astype(object)
-    found = prompts.kendall(prompts.prompt_variation(x / np.linalg.norm(x, axis=1, keepdims=True), labels))
+    labels = np.repeat(
+        [f"{i} " + "w " * (n - 1) for i, n in enumerate(words)], 10
+    ).astype(object)
+    found = prompts.kendall(
+        prompts.prompt_variation(x / np.linalg.norm(x, axis=1, keepdims=True), labels)
+    )
     assert found["value"] == pytest.approx(-0.29, abs=0.1)
     assert found["p"] < 0.001 and found["n"] == 300
 
@@ -59,8 +67,12 @@ def test_blurred_images_and_repeats_are_told():
     )
     found = prompts.left_out(table)
     assert found["blurred"].tolist() == [True, False, False, False, False, False]
-    assert found["repeated"].tolist() == [False] * 5 + [True]  # of the second: the first was blurred
-    marked = prompts.left_out(pa.table({"group": ["a", "a"], "duplicate_of": [None, "1"]}))
+    assert found["repeated"].tolist() == [False] * 5 + [
+        True
+    ]  # of the second: the first was blurred
+    marked = prompts.left_out(
+        pa.table({"group": ["a", "a"], "duplicate_of": [None, "1"]})
+    )
     assert marked["repeated"].tolist() == [False, True]
     assert not prompts.left_out(table.select(["group", "seed"])).any(axis=None)
 

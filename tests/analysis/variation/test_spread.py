@@ -5,8 +5,19 @@ import pytest
 from scipy import stats
 
 from twigma.analysis.variation import spread
-from twigma.analysis.variation.distance import grouped_distance, interval, mean_pairwise_distance
-from twigma.analysis.variation.spread import entropy, iev, pmv, pooled_labels, variation_table, vendi
+from twigma.analysis.variation.distance import (
+    grouped_distance,
+    interval,
+    mean_pairwise_distance,
+)
+from twigma.analysis.variation.spread import (
+    entropy,
+    iev,
+    pmv,
+    pooled_labels,
+    variation_table,
+    vendi,
+)
 
 
 def planted(rng, sigma, n):
@@ -15,7 +26,10 @@ def planted(rng, sigma, n):
     return u * sigma @ v.T
 
 
-@pytest.mark.parametrize("sigma", [np.linspace(5, 1, 60), np.r_[3.0, 2, 1, np.zeros(57)], np.logspace(0, -9, 60)])
+@pytest.mark.parametrize(
+    "sigma",
+    [np.linspace(5, 1, 60), np.r_[3.0, 2, 1, np.zeros(57)], np.logspace(0, -9, 60)],
+)
 def test_iev_of_a_planted_spectrum(sigma):
     x = planted(np.random.default_rng(1), sigma, 1000)
     assert abs(iev(x) - sigma.sum() / sigma[0]) < 1e-10
@@ -29,7 +43,9 @@ def test_iev_does_not_depend_on_scale_or_rotation():
     x = rng.normal(size=(400, 20)) + 1
     rotation = np.linalg.qr(rng.normal(size=(20, 20)))[0]
     assert iev(7 * x @ rotation) == pytest.approx(iev(x), abs=1e-10)
-    assert iev(x[:8]) == pytest.approx(np.linalg.svd(x[:8], compute_uv=False).sum() / np.linalg.norm(x[:8], 2))
+    assert iev(x[:8]) == pytest.approx(
+        np.linalg.svd(x[:8], compute_uv=False).sum() / np.linalg.norm(x[:8], 2)
+    )
 
 
 def test_pmv():
@@ -51,10 +67,17 @@ def test_entropy():
     labels = rng.choice(500, size=50_000, p=weights)
     found, truth = entropy(labels, 500), stats.entropy(weights)
     assert found.plug_in == pytest.approx(stats.entropy(np.bincount(labels)), abs=1e-12)
-    assert abs(found.miller_madow - truth) < 0.015 and abs(found.chao_shen - truth) < 0.015
-    assert found.normalised == pytest.approx(found.plug_in / np.log(500)) and found.n == 50_000
+    assert (
+        abs(found.miller_madow - truth) < 0.015 and abs(found.chao_shen - truth) < 0.015
+    )
+    assert (
+        found.normalised == pytest.approx(found.plug_in / np.log(500))
+        and found.n == 50_000
+    )
     uniform = entropy(np.arange(20) % 10, 10)
-    assert uniform.plug_in == pytest.approx(np.log(10)) and uniform.normalised == pytest.approx(1)
+    assert uniform.plug_in == pytest.approx(
+        np.log(10)
+    ) and uniform.normalised == pytest.approx(1)
 
 
 def test_entropy_corrections_on_few_rows():
@@ -65,7 +88,9 @@ def test_entropy_corrections_on_few_rows():
     assert abs(bias / (-49 / 600) - 1) < 0.15
     assert abs(np.mean([e.miller_madow for e in found]) - np.log(50)) < 0.012
     p = np.array([4, 2, 1, 1]) / 8 * (1 - 2 / 8)
-    assert entropy([0] * 4 + [1] * 2 + [2, 3]).chao_shen == pytest.approx(-sum(p * np.log(p) / (1 - (1 - p) ** 8)))
+    assert entropy([0] * 4 + [1] * 2 + [2, 3]).chao_shen == pytest.approx(
+        -sum(p * np.log(p) / (1 - (1 - p) ** 8))
+    )
     assert np.isfinite(entropy(np.arange(6)).chao_shen)
 
 
@@ -75,16 +100,24 @@ def test_vendi():
     y = np.random.default_rng(6).normal(size=(40, 64))
     rows = y / np.linalg.norm(y, axis=1, keepdims=True)
     values = np.linalg.eigvalsh(rows @ rows.T / 40)
-    assert vendi(y) == pytest.approx(np.exp(stats.entropy(values[values > 0])), rel=1e-10)
+    assert vendi(y) == pytest.approx(
+        np.exp(stats.entropy(values[values > 0])), rel=1e-10
+    )
     assert vendi(np.tile(y[0], (30, 1))) == pytest.approx(1, abs=1e-9)
 
 
 def test_pooled_labels():
     rng = np.random.default_rng(7)
     centres = np.eye(5, 12)
-    sets = {name: centres[rng.integers(5, size=400)] + 0.02 * rng.normal(size=(400, 12)) for name in "ab"}
+    sets = {
+        name: centres[rng.integers(5, size=400)] + 0.02 * rng.normal(size=(400, 12))
+        for name in "ab"
+    }
     labels = pooled_labels(sets, 5)
-    both = {name: {tuple(np.round(x[labels[name] == c].mean(0))) for c in range(5)} for name, x in sets.items()}
+    both = {
+        name: {tuple(np.round(x[labels[name] == c].mean(0))) for c in range(5)}
+        for name, x in sets.items()
+    }
     assert both["a"] == both["b"] and len(both["a"]) == 5
 
 
@@ -102,14 +135,21 @@ def test_influence_is_the_derivative(name):
     x = np.random.default_rng(8).normal(size=(2000, 6)) * np.arange(1, 7) + 1
     psi = influence(x)
     whole = statistic(x)
-    jackknife = np.array([1999 * (whole - statistic(np.delete(x, i, axis=0))) for i in range(60)])
+    jackknife = np.array(
+        [1999 * (whole - statistic(np.delete(x, i, axis=0))) for i in range(60)]
+    )
     assert np.abs((psi - psi.mean())[:60] - jackknife).max() < 0.02 * psi.std()
 
 
 def test_entropy_influence_is_the_derivative():
     labels = np.random.default_rng(9).integers(8, size=2000)
     psi = spread._entropy_influence(labels)
-    jackknife = np.array([1999 * (entropy(labels).plug_in - entropy(np.delete(labels, i)).plug_in) for i in range(60)])
+    jackknife = np.array(
+        [
+            1999 * (entropy(labels).plug_in - entropy(np.delete(labels, i)).plug_in)
+            for i in range(60)
+        ]
+    )
     assert np.abs((psi - psi.mean())[:60] - jackknife).max() < 0.01
 
 
@@ -134,7 +174,8 @@ def world():
     sets = {
         "wide": rng.normal(size=(900, 24)),
         "narrow": 0.5 * rng.normal(size=(700, 24)) + 1,
-        "paintings": rng.normal(size=(60, 24))[artist] + 0.5 * rng.normal(size=(600, 24)),
+        "paintings": rng.normal(size=(60, 24))[artist]
+        + 0.5 * rng.normal(size=(600, 24)),
     }
     return sets, artist
 
@@ -142,33 +183,66 @@ def world():
 def test_variation_table(world):
     sets, artist = world
     blocks = {"paintings": artist}
-    table = variation_table(sets, {"same artist": (sets["paintings"], artist)}, n=500, k=20, seed=1, blocks=blocks)
+    table = variation_table(
+        sets,
+        {"same artist": (sets["paintings"], artist)},
+        n=500,
+        k=20,
+        seed=1,
+        blocks=blocks,
+    )
     table = table.set_index("set")
     assert table.index.tolist() == ["wide", "narrow", "paintings", "same artist"]
-    assert table["n"].tolist() == [500] * 4 and table["groups"].tolist() == [0, 0, 0, 50]
+    assert table["n"].tolist() == [500] * 4 and table["groups"].tolist() == [
+        0,
+        0,
+        0,
+        50,
+    ]
     for name in spread.METRICS:
-        assert (table[f"{name}_low"] <= table[name]).all() and (table[name] <= table[f"{name}_high"]).all()
-    assert table["distance"].idxmax() == "paintings" and table["pmv"].idxmin() in ("narrow", "same artist")
-    assert (table["entropy_normalised"] <= 1).all() and (table["entropy_miller_madow"] >= table["entropy"]).all()
+        assert (table[f"{name}_low"] <= table[name]).all() and (
+            table[name] <= table[f"{name}_high"]
+        ).all()
+    assert table["distance"].idxmax() == "paintings" and table["pmv"].idxmin() in (
+        "narrow",
+        "same artist",
+    )
+    assert (table["entropy_normalised"] <= 1).all() and (
+        table["entropy_miller_madow"] >= table["entropy"]
+    ).all()
     again = variation_table(sets, n=500, k=20, seed=1).set_index("set")
     width = table["distance_high"] - table["distance_low"]
     rows = again["distance_high"] - again["distance_low"]
-    assert width["paintings"] > 1.5 * rows["paintings"] and width["wide"] == pytest.approx(rows["wide"])
+    assert width["paintings"] > 1.5 * rows["paintings"] and width[
+        "wide"
+    ] == pytest.approx(rows["wide"])
 
 
 def test_variation_table_equals_its_parts(world):
     sets, artist = world
     x = sets["paintings"]
-    table = variation_table({"paintings": x}, {"same artist": (x, artist)}, k=10).set_index("set")
+    table = variation_table(
+        {"paintings": x}, {"same artist": (x, artist)}, k=10
+    ).set_index("set")
     row, same = table.loc["paintings"], table.loc["same artist"]
-    assert row["distance"] == mean_pairwise_distance(x).value and row["iev"] == iev(x) and row["pmv"] == pmv(x)
+    assert (
+        row["distance"] == mean_pairwise_distance(x).value
+        and row["iev"] == iev(x)
+        and row["pmv"] == pmv(x)
+    )
     labels = pooled_labels({"x": x}, 10)["x"]
     assert row["entropy"] == entropy(labels, 10).plug_in and row["vendi"] == vendi(x)
-    assert same["distance"] == pytest.approx(grouped_distance(x, artist)["value"][0], rel=1e-12)
+    assert same["distance"] == pytest.approx(
+        grouped_distance(x, artist)["value"][0], rel=1e-12
+    )
     groups = [x[artist == a] for a in range(60)]
     assert same["iev"] == pytest.approx(np.mean([iev(g) for g in groups]), rel=1e-12)
-    assert same["vendi"] == pytest.approx(np.mean([vendi(g) for g in groups]), rel=1e-12)
-    assert same["entropy"] == pytest.approx(np.mean([entropy(labels[artist == a], 10).plug_in for a in range(60)]))
+    assert same["vendi"] == pytest.approx(
+        np.mean([vendi(g) for g in groups]), rel=1e-12
+    )
+    assert same["entropy"] == pytest.approx(
+        np.mean([entropy(labels[artist == a], 10).plug_in for a in range(60)])
+    )
 
 
 def test_degenerate_inputs():
@@ -187,7 +261,9 @@ def test_degenerate_inputs():
         entropy([0, 1, 2], 2)
     with pytest.raises(ValueError, match="found 0"):
         entropy([])
-    assert entropy([3, 3, 3])[:3] == (0, 0, 0) and np.isnan(entropy([3, 3, 3]).normalised)
+    assert entropy([3, 3, 3])[:3] == (0, 0, 0) and np.isnan(
+        entropy([3, 3, 3]).normalised
+    )
     with pytest.raises(ValueError, match="at least two groups"):
         variation_table({"x": x}, {"same": (x, np.zeros(20))})
     with pytest.raises(ValueError, match="found none"):

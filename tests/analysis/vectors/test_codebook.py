@@ -5,7 +5,12 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
-from twigma.analysis.vectors.codebook import assign, codebook, size_matched, training_rows
+from twigma.analysis.vectors.codebook import (
+    assign,
+    codebook,
+    size_matched,
+    training_rows,
+)
 
 
 def mixture(rng, n=6000, d=16, k=10, spread=1.6):
@@ -35,7 +40,10 @@ def test_assign_is_the_nearest_centroid(recipe):
     assert (assign(x, centroids) == distance.argmin(1)).all()
 
 
-@pytest.mark.parametrize(("recipe", "n", "k"), [("paper", 3000, 7), ("mauve", 3000, 7), ("robust", 30_000, 40)])
+@pytest.mark.parametrize(
+    ("recipe", "n", "k"),
+    [("paper", 3000, 7), ("mauve", 3000, 7), ("robust", 30_000, 40)],
+)
 def test_the_training_rows_alone_give_the_same_centroids(recipe, n, k):
     x = mixture(np.random.default_rng(4), n=n, d=8).astype(np.float32)
     rows = training_rows(n, k, recipe, seed=5)
@@ -46,12 +54,21 @@ def test_the_training_rows_alone_give_the_same_centroids(recipe, n, k):
 
 def test_size_matched():
     rng = np.random.default_rng(3)
-    sets = {"a": rng.normal(size=(50, 4)), "b": rng.normal(size=(80, 4)).astype(np.float16)}
+    sets = {
+        "a": rng.normal(size=(50, 4)),
+        "b": rng.normal(size=(80, 4)).astype(np.float16),
+    }
     drawn = size_matched(sets, 60, seed=1)
     assert np.array_equal(drawn["a"], sets["a"]) and drawn["a"].dtype == np.float64
     assert not np.shares_memory(drawn["a"], sets["a"])
     assert drawn["b"].shape == (50, 4) and drawn["b"].dtype == np.float32
-    assert len({row.tobytes() for row in drawn["b"]} & {r.tobytes() for r in sets["b"].astype("f4")}) == 50
+    assert (
+        len(
+            {row.tobytes() for row in drawn["b"]}
+            & {r.tobytes() for r in sets["b"].astype("f4")}
+        )
+        == 50
+    )
     assert np.array_equal(size_matched(sets, 60, seed=1)["b"], drawn["b"])
     assert not np.array_equal(size_matched(sets, 60, seed=2)["b"], drawn["b"])
     assert {len(x) for x in size_matched(sets, 20).values()} == {20}
@@ -65,7 +82,9 @@ def test_degenerate_inputs():
         with pytest.raises(ValueError, match="matrices of one width"):
             size_matched(bad)
     for value in (0.0, np.nan, np.inf):
-        with pytest.raises(ValueError, match="1 of 4 sampled rows are zero or not finite"):
+        with pytest.raises(
+            ValueError, match="1 of 4 sampled rows are zero or not finite"
+        ):
             size_matched({"a": np.vstack([x[:3], np.full(4, value)])})
     with pytest.raises(ValueError, match="found k=5"):
         codebook(x, 5)

@@ -19,14 +19,18 @@ def world(rng):
     scale = 1 / np.arange(1, 201) ** 0.5
     centres = rng.normal(size=(12, 200)) * scale
     group = rng.integers(0, 12, 4000)
-    return (centres[group] + 0.35 * rng.normal(size=(4000, 200)) * scale).astype(np.float32), group
+    return (centres[group] + 0.35 * rng.normal(size=(4000, 200)) * scale).astype(
+        np.float32
+    ), group
 
 
 def test_the_inertia_is_as_low_as_that_of_full_runs(world):
     x, group = world
     found = quick_codebook(x, 12, principal(x))
     reference = KMeans(12, n_init=10, random_state=0).fit(x)
-    assert inertia(x, found) <= 1.002 * min(reference.inertia_, inertia(x, codebook(x, 12)))
+    assert inertia(x, found) <= 1.002 * min(
+        reference.inertia_, inertia(x, codebook(x, 12))
+    )
     assert adjusted_rand_score(assign(x, found), group) > 0.95
     many = quick_codebook(x, 100, principal(x))
     assert inertia(x, many) <= 1.02 * inertia(x, codebook(x, 100))

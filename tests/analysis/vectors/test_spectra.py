@@ -13,11 +13,15 @@ def test_equals_numpy(shape, monkeypatch):
     for center in (False, True):
         whole = x - x.mean(0) if center else x
         expected = np.linalg.svd(whole, compute_uv=False)
-        assert np.allclose(spectra.singular_values(x, center), expected, atol=1e-11 * expected[0])
+        assert np.allclose(
+            spectra.singular_values(x, center), expected, atol=1e-11 * expected[0]
+        )
     assert np.allclose(spectra.gram(x), x.T @ x, rtol=1e-12)
     rank = min(shape)
     expected = np.linalg.svd(x, compute_uv=False) ** 2
-    assert np.allclose(spectra.eigenvalues(x)[::-1][:rank], expected, atol=1e-11 * expected[0])
+    assert np.allclose(
+        spectra.eigenvalues(x)[::-1][:rank], expected, atol=1e-11 * expected[0]
+    )
     values, vectors = spectra.eigenvectors(x)
     assert np.allclose(vectors * values @ vectors.T, x.T @ x, atol=1e-9 * values[-1])
     assert np.allclose(spectra.variances(x), x.var(0, ddof=1), rtol=1e-12)
@@ -32,7 +36,9 @@ def test_small_singular_values_are_not_lost():
 
 
 @pytest.mark.parametrize(("lowest", "error"), [(-1, 1e-6), (-4, 1e-9)])
-def test_what_has_few_digits_is_multiplied_in_few_unless_that_loses_the_small_ones(lowest, error):
+def test_what_has_few_digits_is_multiplied_in_few_unless_that_loses_the_small_ones(
+    lowest, error
+):
     rng = np.random.default_rng(3)
     sigma = np.logspace(0, lowest, 40)
     u, v = (np.linalg.qr(rng.normal(size=(n, 40)))[0] for n in (9000, 40))

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from support.staging import encode, make_images, make_shard, pixels, planted, write_embeddings
+from support.staging import (
+    encode,
+    make_images,
+    make_shard,
+    pixels,
+    planted,
+    write_embeddings,
+)
 
 from twigma.builder.clusters import assign as stage
 from twigma.builder.clusters.cluster import cluster, models, part, read_fit
@@ -45,7 +52,12 @@ def fitted(tmp_path_factory):
 
 def test_with_nothing_new_nothing_is_written(fitted):
     folder, _, _, at_once, *_ = fitted
-    assert at_once.added == 0 and at_once.moved == 0 and at_once.farther == pytest.approx(1) and not at_once.is_large
+    assert (
+        at_once.added == 0
+        and at_once.moved == 0
+        and at_once.farther == pytest.approx(1)
+        and not at_once.is_large
+    )
     stamp = part(folder).stat().st_mtime_ns
     assert stage.assign_new_images(folder).added == 0
     assert part(folder).stat().st_mtime_ns == stamp
@@ -57,7 +69,9 @@ def test_labels_stay_and_new_images_get_the_nearest_centroid(fitted):
     assert found.added == ALL - OLD
     assert {name: values[:OLD] for name, values in after.items()} == before
     _, _, centroids, _ = read_fit(folder)
-    away = np.square(rows[:ALL, None].astype(np.float16).astype(float) - centroids[None]).sum(axis=2)
+    away = np.square(
+        rows[:ALL, None].astype(np.float16).astype(float) - centroids[None]
+    ).sum(axis=2)
     assert after["label_10_cluster"] == (away.argmin(axis=1) + 1).tolist()
     assert {path.name: path.read_bytes() for path in models(folder).glob("*")} == saved
 
@@ -79,7 +93,10 @@ def test_drift_is_that_of_the_shares(fitted):
     then = np.bincount(labels[:OLD], minlength=5)[1:] / OLD
     np.testing.assert_allclose(found.drift["share_now"].to_numpy(), now)
     np.testing.assert_allclose(found.drift["share_at_fit"].to_numpy(), then)
-    assert found.moved == pytest.approx(np.abs(now - then).sum() / 2) and found.moved > stage.MOVED
+    assert (
+        found.moved == pytest.approx(np.abs(now - then).sum() / 2)
+        and found.moved > stage.MOVED
+    )
     assert found.is_large and 0.9 < found.farther < 1.1
 
 
@@ -87,12 +104,18 @@ def test_the_command_says_it(fitted):
     folder, _, _, _, found, *_ = fitted
     done = CliRunner().invoke(main, ["cluster", "--frozen", "--work", str(folder)])
     assert done.exit_code == 0 and done.output.startswith(f"0 images added to {folder}")
-    assert "the images have drifted" in done.output and len(done.output.splitlines()) == 7
-    for line, row in zip(done.output.splitlines()[2:6], found.drift.to_pylist(), strict=True):
+    assert (
+        "the images have drifted" in done.output and len(done.output.splitlines()) == 7
+    )
+    for line, row in zip(
+        done.output.splitlines()[2:6], found.drift.to_pylist(), strict=True
+    ):
         shares = [f"{row[name]:.1%}" for name in ("share_at_fit", "share_now")]
         distances = [f"{row[name]:.3f}" for name in ("distance_at_fit", "distance_now")]
         assert line.split() == [str(row["label"]), *shares, *distances]
-    refused = CliRunner().invoke(main, ["cluster", "--frozen", "--clusters", "4", "--work", str(folder)])
+    refused = CliRunner().invoke(
+        main, ["cluster", "--frozen", "--clusters", "4", "--work", str(folder)]
+    )
     assert refused.exit_code == 1 and "leave out --clusters" in refused.output
 
 
@@ -104,7 +127,9 @@ def test_bad_folders(tmp_path):
         stage.assign_new_images(tmp_path)
     cluster(tmp_path, 3)
     put(tmp_path, rows, 60, model="other")
-    with pytest.raises(ValueError, match=r"embeddings by tiny \(length 32\), found those of other"):
+    with pytest.raises(
+        ValueError, match=r"embeddings by tiny \(length 32\), found those of other"
+    ):
         stage.assign_new_images(tmp_path)
     old = (models(tmp_path) / "map.arrow").read_bytes()
     put(tmp_path, rows, 60)

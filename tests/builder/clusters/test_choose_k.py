@@ -5,7 +5,15 @@ import pyarrow.csv as pa_csv
 import pytest
 from click.testing import CliRunner
 from sklearn.metrics import silhouette_score
-from support.staging import encode, make_images, make_shard, pixels, planted, units, write_embeddings
+from support.staging import (
+    encode,
+    make_images,
+    make_shard,
+    pixels,
+    planted,
+    units,
+    write_embeddings,
+)
 
 from twigma.builder.clusters import choose_k as stage
 from twigma.builder.clusters.cluster import models
@@ -25,15 +33,25 @@ def make_work(folder, rows):
 def test_the_planted_number_has_the_best_silhouette_and_is_stable(tmp_path):
     rows, group = planted(np.random.default_rng(0), 300, groups=4)
     work = make_work(tmp_path, rows)
-    done = CliRunner().invoke(main, ["cluster", "--choose-k", "3,4,6,4", "--work", str(work)])
+    done = CliRunner().invoke(
+        main, ["cluster", "--choose-k", "3,4,6,4", "--work", str(work)]
+    )
     assert done.exit_code == 0, done.output
-    assert done.stdout.endswith("of the stable ones 4 has the best silhouette: twigma cluster --clusters 4\n")
+    assert done.stdout.endswith(
+        "of the stable ones 4 has the best silhouette: twigma cluster --clusters 4\n"
+    )
     table = pa_csv.read_csv(models(work) / "choose_k.csv").to_pydict()
     assert table["k"] == [3, 4, 6]
     assert (
-        table["stability"][1] == table["least_stability"][1] == 1 > table["stability"][2] > table["least_stability"][2]
+        table["stability"][1]
+        == table["least_stability"][1]
+        == 1
+        > table["stability"][2]
+        > table["least_stability"][2]
     )
-    assert table["silhouette"][1] == pytest.approx(silhouette_score(rows.astype(float), group), abs=1e-3)
+    assert table["silhouette"][1] == pytest.approx(
+        silhouette_score(rows.astype(float), group), abs=1e-3
+    )
     assert not (work / "columns" / "cluster").exists()
 
 
@@ -43,13 +61,25 @@ def test_rows_without_groups_are_called_unstable(tmp_path, monkeypatch):
     work = make_work(tmp_path, units(np.random.default_rng(1), 200))
     table = stage.choose_k(work, [5])
     assert stage.best_k(table) is None and table["stability"][0].as_py() < 0.5
-    assert "none is stable" in CliRunner().invoke(main, ["cluster", "--choose-k", "5", "--work", str(work)]).output
+    assert (
+        "none is stable"
+        in CliRunner()
+        .invoke(main, ["cluster", "--choose-k", "5", "--work", str(work)])
+        .output
+    )
 
 
 def test_numbers_that_cannot_be(tmp_path):
     work = make_work(tmp_path, units(np.random.default_rng(2), 20))
-    with pytest.raises(ValueError, match=r"below the 20 distinct images, found \[1, 20\]"):
+    with pytest.raises(
+        ValueError, match=r"below the 20 distinct images, found \[1, 20\]"
+    ):
         stage.choose_k(work, [1, 5, 20])
-    for words, said in ((["5;8"], "such as 5,8,10, found"), (["5", "--clusters", "3"], "leave out --clusters")):
-        done = CliRunner().invoke(main, ["cluster", "--work", str(work), "--choose-k", *words])
+    for words, said in (
+        (["5;8"], "such as 5,8,10, found"),
+        (["5", "--clusters", "3"], "leave out --clusters"),
+    ):
+        done = CliRunner().invoke(
+            main, ["cluster", "--work", str(work), "--choose-k", *words]
+        )
         assert done.exit_code == 1 and said in done.output

@@ -7,7 +7,17 @@ import pytest
 from click.testing import CliRunner
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
-from support.staging import DIM, encode, make_images, make_shard, pixels, planted, units, vectors_of, write_embeddings
+from support.staging import (
+    DIM,
+    encode,
+    make_images,
+    make_shard,
+    pixels,
+    planted,
+    units,
+    vectors_of,
+    write_embeddings,
+)
 
 from twigma.builder.clusters import cluster as stage
 from twigma.builder.clusters.assign import assign_new_images
@@ -50,7 +60,12 @@ def test_planted_groups_are_found_by_falling_size(work):
 
 def test_repeats_share_label_and_position(work):
     folder, *_ = work
-    rows = Workspace(folder).table("cluster").select(["label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"]).to_pylist()
+    rows = (
+        Workspace(folder)
+        .table("cluster")
+        .select(["label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"])
+        .to_pylist()
+    )
     assert rows[0] == rows[1] == rows[3] != rows[4]
     assert set(rows[2].values()) == {None}
 
@@ -61,11 +76,26 @@ def test_the_fit_is_kept(work):
     assert of["model"] == "tiny" and of["k"] == 5
     assert centroids.shape == (5, DIM) and centroids.dtype == np.float32
     table = Workspace(folder).table("cluster")
-    assert table["label_10_cluster"][7].as_py() == np.square(rows[7] - centroids).sum(axis=1).argmin() + 1
+    assert (
+        table["label_10_cluster"][7].as_py()
+        == np.square(rows[7] - centroids).sum(axis=1).argmin() + 1
+    )
     repeats = 2  # images 1 and 3 are counted with their group, but were not fitted
-    assert sum(fitted["images"].to_pylist()) == sum(sizes.values()) - repeats == len(on.names)
-    places = dict(zip(table["image_name"].to_pylist(), table["UMAP_dim_1"].to_pylist(), strict=True))
-    assert [places[name] for name in on.names.to_pylist()] == on.positions[:, 0].tolist()
+    assert (
+        sum(fitted["images"].to_pylist())
+        == sum(sizes.values()) - repeats
+        == len(on.names)
+    )
+    places = dict(
+        zip(
+            table["image_name"].to_pylist(),
+            table["UMAP_dim_1"].to_pylist(),
+            strict=True,
+        )
+    )
+    assert [places[name] for name in on.names.to_pylist()] == on.positions[
+        :, 0
+    ].tolist()
 
 
 def test_same_input_same_bytes(work):
@@ -89,18 +119,31 @@ def test_other_reasons_to_drop(work):
     links = read_parts(folder / "columns" / "dedupe")
     vectors = Vectors([], pa.array([str(1000 + i) for i in range(300)]))
     vectors.starts = np.array([0, 300])
-    paper, everything = (stage.representatives(vectors, links, drop) for drop in (PAPER, ("embedding", "near")))
+    paper, everything = (
+        stage.representatives(vectors, links, drop)
+        for drop in (PAPER, ("embedding", "near"))
+    )
     assert np.flatnonzero(paper != np.arange(300)).tolist() == [1]
     assert everything[[1, 3]].tolist() == [0, 0]
 
 
 def test_chains_are_followed():
     vectors = vectors_of(units(np.random.default_rng(0), 4))
-    links = {"image_name": ["1", "2", "3", "0", "3"], "duplicate_of": ["0", "1", "2", None, "3"]}
+    links = {
+        "image_name": ["1", "2", "3", "0", "3"],
+        "duplicate_of": ["0", "1", "2", None, "3"],
+    }
     reasons = ["embedding", "pixels", "near", None, "media_id"]
     table = pa.table(links | {"duplicate_reason": reasons})
-    assert stage.representatives(vectors, table, ("embedding", "pixels", "near", "media_id")).tolist() == [0, 0, 0, 0]
-    assert stage.representatives(vectors, table, ("embedding", "near")).tolist() == [0, 0, 2, 2]
+    assert stage.representatives(
+        vectors, table, ("embedding", "pixels", "near", "media_id")
+    ).tolist() == [0, 0, 0, 0]
+    assert stage.representatives(vectors, table, ("embedding", "near")).tolist() == [
+        0,
+        0,
+        2,
+        2,
+    ]
 
 
 def test_too_few_images(tmp_path):
@@ -122,7 +165,9 @@ def test_new_centroids_take_the_labels_of_the_old(k):
     rng = np.random.default_rng(5)
     before = units(rng, 6).astype(np.float32)
     fewer = min(k, 6)
-    moved = np.concatenate([before[:fewer], -before[: k - fewer]]) + rng.normal(0, 0.01, (k, DIM)).astype(np.float32)
+    moved = np.concatenate([before[:fewer], -before[: k - fewer]]) + rng.normal(
+        0, 0.01, (k, DIM)
+    ).astype(np.float32)
     shuffled = moved[rng.permutation(k)]
     found = stage.numbered(shuffled, before)
     np.testing.assert_array_equal(found[:fewer], moved[:fewer])
@@ -136,7 +181,9 @@ def test_the_matching_is_the_cheapest():
     new, old = units(rng, 7).astype(np.float32), units(rng, 7).astype(np.float32)
     cost = np.linalg.norm(new.astype(float)[:, None] - old[None], axis=2)
     least = cost[linear_sum_assignment(cost)].sum()
-    assert np.linalg.norm(stage.numbered(new, old) - old, axis=1).sum() == pytest.approx(least, rel=1e-5)
+    assert np.linalg.norm(
+        stage.numbered(new, old) - old, axis=1
+    ).sum() == pytest.approx(least, rel=1e-5)
 
 
 @pytest.fixture
@@ -167,7 +214,9 @@ def test_a_refit_keeps_the_labels_and_counts_what_moved(grown):
     second = stage.cluster(put(200), 4, seed=3)
     after = read_part(stage.part(folder))
     sizes = list(second.sizes.values())
-    assert sizes != sorted(sizes, reverse=True)  # the groups that came late are larger, and yet keep their labels
+    assert sizes != sorted(
+        sizes, reverse=True
+    )  # the groups that came late are larger, and yet keep their labels
     counted = np.zeros((4, 4), int)
     for row in second.crosswalk.to_pylist():
         counted[row["old_label"] - 1, row["new_label"] - 1] = row["images"]
@@ -176,7 +225,9 @@ def test_a_refit_keeps_the_labels_and_counts_what_moved(grown):
     np.add.at(expected, (labels[0] - 1, labels[1][:few] - 1), 1)
     np.testing.assert_array_equal(counted, expected)
     assert np.trace(counted) == few
-    printed = CliRunner().invoke(main, ["cluster", "--work", str(folder), "--clusters", "3"])
+    printed = CliRunner().invoke(
+        main, ["cluster", "--work", str(folder), "--clusters", "3"]
+    )
     assert printed.exit_code == 0 and "of 200 images kept their label" in printed.output
     assert "  from 4 to " in printed.output
     lines = (stage.models(folder) / "crosswalk.csv").read_text().splitlines()
@@ -214,7 +265,10 @@ def test_a_damaged_fit_says_what_to_do(grown):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=r"centroids.arrow is damaged: delete it and run `twigma cluster` again"):
+    with pytest.raises(
+        ValueError,
+        match=r"centroids.arrow is damaged: delete it and run `twigma cluster` again",
+    ):
         stage.cluster(folder, 4)
     path.unlink()
     assert sum(stage.cluster(folder, 4).sizes.values()) == 60

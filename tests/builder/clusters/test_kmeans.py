@@ -14,7 +14,12 @@ from twigma.builder.clusters import kmeans as stage
 
 
 def inertia(rows, centroids):
-    return np.square(rows.astype(np.float64)[:, None] - centroids[None]).sum(axis=2).min(axis=1).sum()
+    return (
+        np.square(rows.astype(np.float64)[:, None] - centroids[None])
+        .sum(axis=2)
+        .min(axis=1)
+        .sum()
+    )
 
 
 @pytest.mark.parametrize("sample", [100_000, 400])
@@ -22,7 +27,9 @@ def test_inertia_is_as_low_as_scikit_learns(sample, monkeypatch):
     monkeypatch.setattr(stage, "FIT_ROWS", sample)
     rows, _ = planted(np.random.default_rng(1), 1500, groups=12, spread=0.12)
     found = inertia(rows, stage.kmeans(vectors_of(rows), np.arange(1500), 10))
-    reference = KMeans(10, n_init=10, random_state=0).fit(rows.astype(np.float32)).inertia_
+    reference = (
+        KMeans(10, n_init=10, random_state=0).fit(rows.astype(np.float32)).inertia_
+    )
     assert found <= reference * 1.01
 
 
@@ -44,14 +51,20 @@ def test_seeds_agree_where_single_runs_do_not():
     rows += 0.4 * rng.standard_normal(rows.shape, np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     vectors, every = vectors_of(rows.astype(np.float16)), np.arange(60_000)
-    ours = [stage.nearest(vectors, every, stage.kmeans(vectors, every, 10, seed=seed))[0] for seed in range(3)]
+    ours = [
+        stage.nearest(vectors, every, stage.kmeans(vectors, every, 10, seed=seed))[0]
+        for seed in range(3)
+    ]
     single = []
     for seed in range(2):
         fit = faiss.Kmeans(64, 10, seed=seed)
         fit.train(rows)
         single.append(fit.index.search(rows, 1)[1][:, 0])
     assert adjusted_rand_score(*single) < 0.8
-    assert min(adjusted_rand_score(one, other) for one, other in combinations(ours, 2)) >= 0.95
+    assert (
+        min(adjusted_rand_score(one, other) for one, other in combinations(ours, 2))
+        >= 0.95
+    )
 
 
 def test_the_threads_do_not_matter():
@@ -67,4 +80,8 @@ def test_fewer_distinct_rows_than_clusters():
     rows = np.repeat(units(np.random.default_rng(4), 3), 20, axis=0)
     centroids = stage.kmeans(vectors_of(rows), np.arange(60), 5)
     labels, distances = stage.nearest(vectors_of(rows), np.arange(60), centroids)
-    assert np.isfinite(centroids).all() and len(np.unique(labels)) == 3 and distances.max() < 0.01
+    assert (
+        np.isfinite(centroids).all()
+        and len(np.unique(labels)) == 3
+        and distances.max() < 0.01
+    )

@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twigma.builder.collect.collect import PAPER_HASHTAGS, PAPER_PERIOD, collect, period, queries
+from twigma.builder.collect.collect import (
+    PAPER_HASHTAGS,
+    PAPER_PERIOD,
+    collect,
+    period,
+    queries,
+)
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.posts.ledger import Ledger
 from twigma.rehydrate.sources.x.client import ApiError, XClient
@@ -22,7 +28,9 @@ TAGS = ["#AIart", "dalle"]
 
 
 def client(platform: Platform, **options: Any) -> XClient:
-    return XClient(platform.api_url, "token", sleep=lambda _: None, search_pace=0, **options)
+    return XClient(
+        platform.api_url, "token", sleep=lambda _: None, search_pace=0, **options
+    )
 
 
 @pytest.fixture
@@ -35,7 +43,11 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 def wanted(tiny_world: Path) -> set[str]:
     """Live posts with a photo under either tag, read off the world; post 9 is a retweet, 7 a video, 8 has nothing."""
     rows = pq.read_table(tiny_world / "posts.parquet").to_pylist()
-    found = {row["id"] for n, row in enumerate(rows) if row["state"] == "live" and n % 3 < 2 and n not in (7, 8, 9)}
+    found = {
+        row["id"]
+        for n, row in enumerate(rows)
+        if row["state"] == "live" and n % 3 < 2 and n not in (7, 8, 9)
+    }
     assert len(found) == 26
     return found
 
@@ -55,10 +67,15 @@ def test_collect_finds_every_post_once_and_a_second_run_asks_nothing(
         before = (tmp_path / "images.parquet").read_bytes()
         assert collect(tmp_path, TAGS, START, END, x).pages == 0
         assert (tmp_path / "images.parquet").read_bytes() == before
-        assert lookup(tmp_path, sorted(wanted), x).asked == 0  # found posts need no look-up
+        assert (
+            lookup(tmp_path, sorted(wanted), x).asked == 0
+        )  # found posts need no look-up
     for path, params in platform.asked:
         assert path == "/2/tweets/search/all"
-        assert params["start_time"] == "2022-01-01T00:00:00Z" and params["end_time"] == "2022-10-16T00:00:00Z"
+        assert (
+            params["start_time"] == "2022-01-01T00:00:00Z"
+            and params["end_time"] == "2022-10-16T00:00:00Z"
+        )
         assert params["query"] == "(#aiart OR #dalle) has:images -is:retweet"
 
 
@@ -76,12 +93,19 @@ def test_a_stopped_search_goes_on_from_its_last_page(
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_dead_cursor_costs_no_post(tiny_world: Path, wanted: set[str], tmp_path: Path) -> None:
-    with Platform(tiny_world, faults={2: "dead-token"}) as platform, client(platform) as x:
+def test_a_dead_cursor_costs_no_post(
+    tiny_world: Path, wanted: set[str], tmp_path: Path
+) -> None:
+    with (
+        Platform(tiny_world, faults={2: "dead-token"}) as platform,
+        client(platform) as x,
+    ):
         done = collect(tmp_path, TAGS, START, END, x)
         assert done.done and collect(tmp_path, TAGS, START, END, x).pages == 0
     assert found_in(tmp_path) == wanted
-    assert sum(platform.billed.values()) <= len(wanted) + 1  # the second that the search went on from, again
+    assert (
+        sum(platform.billed.values()) <= len(wanted) + 1
+    )  # the second that the search went on from, again
 
 
 def _collect_and_die(work: Path, url: str, pages: int) -> None:
@@ -126,7 +150,9 @@ def test_the_budget_stops_a_search(tiny_world: Path, tmp_path: Path) -> None:
     assert max(platform.billed.values()) == 1
 
 
-def test_a_search_in_circles_ends(tmp_path: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_in_circles_ends(
+    tmp_path: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Platform(tiny_world) as platform, client(platform) as x:
         page = {"meta": {"next_token": "a"}}
         monkeypatch.setattr(x, "search_all", lambda *_, **__: page)
@@ -134,13 +160,22 @@ def test_a_search_in_circles_ends(tmp_path: Path, tiny_world: Path, monkeypatch:
             collect(tmp_path, TAGS, START, END, x)
 
 
-@given(tags=st.lists(st.from_regex(r"[a-z]{1,60}", fullmatch=True), min_size=1, max_size=120))
+@given(
+    tags=st.lists(
+        st.from_regex(r"[a-z]{1,60}", fullmatch=True), min_size=1, max_size=120
+    )
+)
 def test_queries_name_every_hashtag_once_within_the_limit(tags: list[str]) -> None:
     made = queries(tags)
     named = [tag for query in made for tag in query[1 : query.index(")")].split(" OR ")]
     assert named == [f"#{tag}" for tag in dict.fromkeys(tags)]
-    assert all(len(query) <= 1024 and query.endswith(") has:images -is:retweet") for query in made)
-    assert all(len(a) + len(b.split()[0]) > 1024 - 4 - 30 for a, b in itertools.pairwise(made))
+    assert all(
+        len(query) <= 1024 and query.endswith(") has:images -is:retweet")
+        for query in made
+    )
+    assert all(
+        len(a) + len(b.split()[0]) > 1024 - 4 - 30 for a, b in itertools.pairwise(made)
+    )
 
 
 @pytest.mark.parametrize("tags", [[], ["a OR b"], ["#"], ["a)"], ["2022"], ["a-b"]])

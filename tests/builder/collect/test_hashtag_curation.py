@@ -7,7 +7,15 @@ import pytest
 from click.testing import CliRunner
 from statsmodels.stats.proportion import proportion_confint
 
-from twigma.builder.collect.hashtag_curation import FIRST, SHEET, curate, hashtags, judged, read_sheet, review_sheet
+from twigma.builder.collect.hashtag_curation import (
+    FIRST,
+    SHEET,
+    curate,
+    hashtags,
+    judged,
+    read_sheet,
+    review_sheet,
+)
 from twigma.cli import main
 from twigma.core import columns
 from twigma.core.files import write_parquet
@@ -29,10 +37,14 @@ def posts():
         elif "aiart" not in carried and i % 6 == 0:
             carried += ["midjourney", "disco"]
         text = " ".join(words + [f"#{tag}" for tag in carried])
-        tags = [tag.lower() for tag in carried if not tag.isdecimal()]  # #2022 is no hashtag to X
+        tags = [
+            tag.lower() for tag in carried if not tag.isdecimal()
+        ]  # #2022 is no hashtag to X
         rows.append((str(10**18 + i), f"{text} {NO_TAGS}", tags))
     frame = pd.DataFrame(rows, columns=["id", "text", "hashtags"])
-    frame["created_at"] = pd.Timestamp("2022-01-01") + pd.to_timedelta(rng.permutation(600), unit="h")
+    frame["created_at"] = pd.Timestamp("2022-01-01") + pd.to_timedelta(
+        rng.permutation(600), unit="h"
+    )
     return frame
 
 
@@ -42,7 +54,10 @@ def carries(posts, tag):
 
 def test_counts_are_those_of_the_texts(posts):
     table = curate(posts, ["#AIart"], review_sheet(posts, [])).set_index("hashtag")
-    assert set(table.index) == {"midjourney", "cat"}  # no number, none too seldom, none that is never with a seed
+    assert set(table.index) == {
+        "midjourney",
+        "cat",
+    }  # no number, none too seldom, none that is never with a seed
     seed = carries(posts, "aiart")
     for tag, row in table.iterrows():
         has = carries(posts, tag)
@@ -57,17 +72,25 @@ def test_counts_are_those_of_the_texts(posts):
 
 def test_a_sheet_has_the_first_twenty_posts(posts):
     sheet = review_sheet(posts, ["midjourney"])
-    first = posts[carries(posts, "midjourney")].sort_values("created_at")["id"].head(FIRST)
-    assert sheet["id"].tolist() == first.tolist() and sheet["item"].tolist() == list(range(1, FIRST + 1))
+    first = (
+        posts[carries(posts, "midjourney")].sort_values("created_at")["id"].head(FIRST)
+    )
+    assert sheet["id"].tolist() == first.tolist() and sheet["item"].tolist() == list(
+        range(1, FIRST + 1)
+    )
     assert set(sheet["about_ai_images"]) == {""}
 
 
 def test_precision_is_wilsons():
     answers = ["yes"] * 17 + ["Y"] + ["no", " N "] + [""] * 3
-    sheet = pd.DataFrame({"hashtag": "x", "item": range(23), "about_ai_images": answers})
+    sheet = pd.DataFrame(
+        {"hashtag": "x", "item": range(23), "about_ai_images": answers}
+    )
     row = judged(sheet).iloc[0]
     assert (row["judged"], row["related"], row["precision"]) == (20, 18, 0.9)
-    assert (row["low"], row["high"]) == pytest.approx(proportion_confint(18, 20, method="wilson"))
+    assert (row["low"], row["high"]) == pytest.approx(
+        proportion_confint(18, 20, method="wilson")
+    )
     assert (round(row["low"], 2), round(row["high"], 2)) == (0.70, 0.97)
     with pytest.raises(ValueError, match=r"found 'maybe' for #x, item 0; correct"):
         judged(sheet.assign(about_ai_images="maybe"))
@@ -93,11 +116,17 @@ def fill(path, answers):
 def test_what_passes_brings_its_own_candidates_until_the_set_is_fixed(work, tmp_path):
     out = tmp_path / "hashtags"
     first = hashtags(work, out, seeds=["aiart"])
-    assert "'=SUM(1)" in (out / SHEET).read_text("utf-8-sig")  # no cell a spreadsheet would run
+    assert "'=SUM(1)" in (out / SHEET).read_text(
+        "utf-8-sig"
+    )  # no cell a spreadsheet would run
     fill(out / SHEET, {"midjourney": "yes", "cat": "no"})
     second = hashtags(work, out, seeds=["aiart"]).set_index("hashtag")
     assert set(second.index) - set(first["hashtag"]) == {"disco"}
-    assert second["passed"].to_dict() == {"midjourney": True, "cat": False, "disco": False}
+    assert second["passed"].to_dict() == {
+        "midjourney": True,
+        "cat": False,
+        "disco": False,
+    }
     assert second["round"].to_dict() == {"midjourney": 1, "cat": 1, "disco": 2}
     fill(out / SHEET, {"disco": "no"})
     third = hashtags(work, out, seeds=["aiart"])
@@ -119,9 +148,21 @@ def test_nothing_to_read_is_said(tmp_path):
 
 
 def test_the_command_says_what_passed_and_what_waits(work, tmp_path):
-    arguments = ["hashtags", "--work", str(work), "--out", str(tmp_path / "out"), "--seed-hashtag", "aiart"]
+    arguments = [
+        "hashtags",
+        "--work",
+        str(work),
+        "--out",
+        str(tmp_path / "out"),
+        "--seed-hashtag",
+        "aiart",
+    ]
     first = CliRunner().invoke(main, arguments)
-    assert "2 candidates" in first.output and "passed: none" in first.output and "2 wait for answers" in first.output
+    assert (
+        "2 candidates" in first.output
+        and "passed: none" in first.output
+        and "2 wait for answers" in first.output
+    )
     fill(tmp_path / "out" / SHEET, {"midjourney": "yes", "cat": "no"})
     again = CliRunner().invoke(main, arguments)
     assert "passed: midjourney" in again.output and "1 wait for answers" in again.output

@@ -7,7 +7,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.staging import encode, make_shard, pixels, start_measuring, start_nowhere, tiny_clip
+from support.staging import (
+    encode,
+    make_shard,
+    pixels,
+    start_measuring,
+    start_nowhere,
+    tiny_clip,
+)
 
 from twigma.builder.engine import device_workers, engine
 from twigma.builder.stages.embed import embed_shards
@@ -17,12 +24,19 @@ from twigma.core.parts import read_parts
 @pytest.fixture
 def work(tmp_path):
     for shard in range(5):
-        make_shard(tmp_path, f"{shard:05d}", {f"{shard}{i}": encode(pixels(10 * shard + i)) for i in range(6)})
+        make_shard(
+            tmp_path,
+            f"{shard:05d}",
+            {f"{shard}{i}": encode(pixels(10 * shard + i)) for i in range(6)},
+        )
     return tmp_path
 
 
 def parts(work, name):
-    return {path.name: path.read_bytes() for path in sorted((work / "columns" / name).glob("*.arrow"))}
+    return {
+        path.name: path.read_bytes()
+        for path in sorted((work / "columns" / name).glob("*.arrow"))
+    }
 
 
 def test_the_same_bytes_as_in_one_process(work, tmp_path_factory):
@@ -51,7 +65,12 @@ def kill_one(marker: Path, device: str | None) -> engine.Stage:
 
 def test_a_killed_process_costs_its_shards_only(work, tmp_path, capfd):
     run = {"desc": "measure", "rows": 2, "device": "one,two"}
-    assert engine.map_shards(work, "measure", {}, partial(kill_one, tmp_path / "marker"), **run) == 30
+    assert (
+        engine.map_shards(
+            work, "measure", {}, partial(kill_one, tmp_path / "marker"), **run
+        )
+        == 30
+    )
     assert "is done again: its worker was lost" in capfd.readouterr().err
     assert len(read_parts(work / "columns" / "measure")) == 30
 
@@ -70,7 +89,10 @@ def killed(device: str | None) -> engine.Stage:
 
 def test_a_shard_that_kills_every_process_is_given_up(work, monkeypatch):
     monkeypatch.setattr(device_workers, "EACH", 1)
-    with pytest.raises(RuntimeError, match=r"1 of 5 shards could not be treated \(00003: .* exit code -9, 3 times"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"1 of 5 shards could not be treated \(00003: .* exit code -9, 3 times",
+    ):
         engine.map_shards(work, "measure", {}, killed, desc="measure", device="one,two")
     assert len(read_parts(work / "columns" / "measure")) == 24
 
@@ -78,7 +100,13 @@ def test_a_shard_that_kills_every_process_is_given_up(work, monkeypatch):
 def test_a_damaged_shard_and_a_stage_that_cannot_start_are_said(work):
     tar = work / "shards" / "00001.tar"
     tar.write_bytes(tar.read_bytes()[:-600])
-    with pytest.raises(RuntimeError, match=r"1 of 5 shards could not be treated \(00001: .*sha256"):
-        engine.map_shards(work, "measure", {}, start_measuring, desc="measure", device="one,two")
+    with pytest.raises(
+        RuntimeError, match=r"1 of 5 shards could not be treated \(00001: .*sha256"
+    ):
+        engine.map_shards(
+            work, "measure", {}, start_measuring, desc="measure", device="one,two"
+        )
     with pytest.raises(FileNotFoundError, match=r"no open_clip_config"):
-        engine.map_shards(work, "measure", {}, start_nowhere, desc="measure", device="one,two")
+        engine.map_shards(
+            work, "measure", {}, start_nowhere, desc="measure", device="one,two"
+        )

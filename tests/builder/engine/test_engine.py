@@ -20,7 +20,10 @@ from twigma.rehydrate.images.shards import list_shards
 @pytest.fixture
 def work(tmp_path):
     for shard in range(3):
-        images = {f"{shard}{i:02d}": encode(pixels(i, width=40 + shard * 10 + i)) for i in range(7)}
+        images = {
+            f"{shard}{i:02d}": encode(pixels(i, width=40 + shard * 10 + i))
+            for i in range(7)
+        }
         make_shard(tmp_path, f"{shard:05d}", images)
     return tmp_path
 
@@ -31,20 +34,35 @@ def forbidden(device=None):
 
 def widths(work):
     table = read_parts(work / "columns" / "measure")
-    return dict(zip(table["image_name"].to_pylist(), table["width"].to_pylist(), strict=True))
+    return dict(
+        zip(table["image_name"].to_pylist(), table["width"].to_pylist(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 256])
 def test_every_image_in_order_whatever_the_blocks(work, rows):
-    assert engine.map_shards(work, "measure", {}, start_measuring, desc="measure", rows=rows) == 21
-    assert list(widths(work).items()) == [(f"{s}{i:02d}", 40 + s * 10 + i) for s in range(3) for i in range(7)]
+    assert (
+        engine.map_shards(
+            work, "measure", {}, start_measuring, desc="measure", rows=rows
+        )
+        == 21
+    )
+    assert list(widths(work).items()) == [
+        (f"{s}{i:02d}", 40 + s * 10 + i) for s in range(3) for i in range(7)
+    ]
 
 
 def test_second_run_loads_nothing_and_changes_nothing(work):
     engine.map_shards(work, "measure", {"a": 1}, start_measuring, desc="measure")
-    before = {path.name: path.stat().st_mtime_ns for path in (work / "columns" / "measure").iterdir()}
+    before = {
+        path.name: path.stat().st_mtime_ns
+        for path in (work / "columns" / "measure").iterdir()
+    }
     assert engine.map_shards(work, "measure", {"a": 1}, forbidden, desc="measure") == 0
-    assert before == {path.name: path.stat().st_mtime_ns for path in (work / "columns" / "measure").iterdir()}
+    assert before == {
+        path.name: path.stat().st_mtime_ns
+        for path in (work / "columns" / "measure").iterdir()
+    }
 
 
 def test_only_what_is_missing_or_changed_is_made_again(work):
@@ -56,9 +74,14 @@ def test_only_what_is_missing_or_changed_is_made_again(work):
     make_shard(work, "00003", {"300": encode(pixels(1))})
     calls = []
     start = lambda device: calls.append(device) or measure  # noqa: E731
-    assert engine.map_shards(work, "measure", {}, start, desc="measure", device="cpu") == 1
+    assert (
+        engine.map_shards(work, "measure", {}, start, desc="measure", device="cpu") == 1
+    )
     assert calls == ["cpu"]
-    assert engine.map_shards(work, "measure", {"a": 2}, start_measuring, desc="measure") == 22
+    assert (
+        engine.map_shards(work, "measure", {"a": 2}, start_measuring, desc="measure")
+        == 22
+    )
 
 
 def test_a_damaged_shard_is_named_and_the_others_finish(work):
@@ -66,7 +89,9 @@ def test_a_damaged_shard_is_named_and_the_others_finish(work):
     data = bytearray(tar.read_bytes())
     data[700] ^= 1
     tar.write_bytes(data)
-    with pytest.raises(RuntimeError, match=r"1 of 3 shards could not be treated \(00001: .*sha256"):
+    with pytest.raises(
+        RuntimeError, match=r"1 of 3 shards could not be treated \(00001: .*sha256"
+    ):
         engine.map_shards(work, "measure", {}, start_measuring, desc="measure")
     assert {name[0] for name in widths(work)} == {"0", "2"}
     data[700] ^= 1
@@ -86,7 +111,9 @@ def test_an_error_of_the_stage_stops_the_run(work):
 
 def test_a_shard_without_images_gives_an_empty_part(tmp_path):
     make_shard(tmp_path, "00000", {})
-    assert engine.map_shards(tmp_path, "measure", {}, start_measuring, desc="measure") == 0
+    assert (
+        engine.map_shards(tmp_path, "measure", {}, start_measuring, desc="measure") == 0
+    )
     part = read_part(tmp_path / "columns" / "measure" / "00000.arrow")
     assert part.schema.field("width").type == pa.int32() and len(part) == 0
 
@@ -100,7 +127,12 @@ def test_blocks_overlap(tmp_path):
             meet.wait()
         return measure(table)
 
-    assert engine.map_shards(tmp_path, "measure", {}, lambda device: both, desc="measure", rows=1) == 4
+    assert (
+        engine.map_shards(
+            tmp_path, "measure", {}, lambda device: both, desc="measure", rows=1
+        )
+        == 4
+    )
 
 
 def test_parts_of_another_stage(work):
@@ -108,9 +140,16 @@ def test_parts_of_another_stage(work):
     seen = []
 
     def double(table):
-        return columns.add(table, height=pa.array(np.asarray(table["width"]) * 2, pa.int32()))
+        return columns.add(
+            table, height=pa.array(np.asarray(table["width"]) * 2, pa.int32())
+        )
 
-    run = {"of": "measure", "desc": "double", "rows": 3, "check": lambda part: seen.append(part.name)}
+    run = {
+        "of": "measure",
+        "desc": "double",
+        "rows": 3,
+        "check": lambda part: seen.append(part.name),
+    }
     assert engine.map_parts(work, "double", {}, lambda: double, **run) == 21
     table = read_parts(work / "columns" / "double")
     assert table.column_names == ["image_name", "height"]
@@ -128,20 +167,32 @@ def test_odd_images_decode_as_pillow_reads_them():
     rgb = pixels(3)
     odd = {
         "cmyk": (encode(Image.fromarray(rgb).convert("CMYK"), quality=95), rgb),
-        "16 bit": (encode(Image.fromarray(gray), "PNG"), np.repeat((gray >> 8)[..., None], 3, 2)),
+        "16 bit": (
+            encode(Image.fromarray(gray), "PNG"),
+            np.repeat((gray >> 8)[..., None], 3, 2),
+        ),
         "line": (encode(rgb[:1], "PNG"), rgb[:1]),
         "column": (encode(rgb[:, :1], "PNG"), rgb[:, :1]),
     }
-    read = pixels_of.decode(pa.chunked_array([pa.array([data for data, _ in odd.values()], pa.binary())]), np.asarray)
+    read = pixels_of.decode(
+        pa.chunked_array([pa.array([data for data, _ in odd.values()], pa.binary())]),
+        np.asarray,
+    )
     for found, (data, expected) in zip(read, odd.values(), strict=True):
         assert found.shape == expected.shape
-        reference = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) if expected is rgb else expected
+        reference = (
+            np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+            if expected is rgb
+            else expected
+        )
         assert np.abs(found.astype(int) - reference).max() <= 3
 
 
 def test_undecodable_images_are_none():
     blobs = [b"", b"<html>", encode(pixels(1))[:200], encode(pixels(1))]
-    read = pixels_of.decode(pa.chunked_array([pa.array(blobs, pa.binary())]), lambda pixels: pixels.shape)
+    read = pixels_of.decode(
+        pa.chunked_array([pa.array(blobs, pa.binary())]), lambda pixels: pixels.shape
+    )
     assert read == [None, None, None, (48, 64, 3)]
 
 
@@ -159,15 +210,25 @@ def test_provenance_is_written(work):
 
 def test_images_without_a_value_are_told(work, capfd):
     """What no longer can be decoded is not done in silence."""
-    make_shard(work, "00003", {"300": b"<html>", "301": encode(pixels(1))[:200], "302": encode(pixels(1))})
+    make_shard(
+        work,
+        "00003",
+        {"300": b"<html>", "301": encode(pixels(1))[:200], "302": encode(pixels(1))},
+    )
 
     def shapes(table):
         read = pixels_of.decode(table["image"], lambda pixels: pixels.shape[1])
         return columns.add(table, width=pa.array(read, pa.int32()))
 
-    assert engine.map_shards(work, "shapes", {}, lambda device: shapes, desc="shapes") == 24
+    assert (
+        engine.map_shards(work, "shapes", {}, lambda device: shapes, desc="shapes")
+        == 24
+    )
     told = capfd.readouterr().err
-    assert "shapes: 2 of 24 images cannot be decoded and have no value; `twigma status` counts them" in told
+    assert (
+        "shapes: 2 of 24 images cannot be decoded and have no value; `twigma status` counts them"
+        in told
+    )
     (work / "shards" / "00003.json").unlink()
     assert engine.map_shards(work, "measure", {}, start_measuring, desc="measure") == 21
     assert "cannot be decoded" not in capfd.readouterr().err

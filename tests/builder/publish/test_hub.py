@@ -46,16 +46,24 @@ def test_nothing_is_sent_unless_asked(hub, publish):
     assert not hub.repos
 
 
-def test_a_release_is_there_byte_for_byte_tagged_and_gated_before_its_first_file(hub, publish, twigma):
+def test_a_release_is_there_byte_for_byte_tagged_and_gated_before_its_first_file(
+    hub, publish, twigma
+):
     found = publish()
     store = hub.repos[REPO]
     assert found.done and found.changes
-    assert {path: (twigma / path).read_bytes() for path in store.commits[-1][1]} == store.commits[-1][1]
-    assert {p.relative_to(twigma).as_posix() for p in twigma.rglob("*") if p.is_file()} == set(store.commits[-1][1])
+    assert {
+        path: (twigma / path).read_bytes() for path in store.commits[-1][1]
+    } == store.commits[-1][1]
+    assert {
+        p.relative_to(twigma).as_posix() for p in twigma.rglob("*") if p.is_file()
+    } == set(store.commits[-1][1])
     assert store.tags == {"v1.0.0": store.commits[-1][0]}
     assert store.gated == "auto"
     paths = [path for _, path, _ in hub.log]
-    assert paths.index(f"/api/datasets/{REPO}/settings") < paths.index(f"/api/datasets/{REPO}/commit/main")
+    assert paths.index(f"/api/datasets/{REPO}/settings") < paths.index(
+        f"/api/datasets/{REPO}/commit/main"
+    )
     assert "not-for-all-audiences" in store.commits[-1][1]["README.md"].decode()
 
 
@@ -74,17 +82,25 @@ def test_publishing_again_sends_no_bytes(hub, publish):
     assert len(hub.repos[REPO].commits) == 2
 
 
-def test_a_new_version_sends_what_changed_removes_what_is_gone_and_keeps_the_old_tag(hub, publish, twigma, tmp_path):
+def test_a_new_version_sends_what_changed_removes_what_is_gone_and_keeps_the_old_tag(
+    hub, publish, twigma, tmp_path
+):
     publish()
     work = releasing.make_work(tmp_path / "work")
     releasing.remove(work, releasing.media_id(5))
     release(work, twigma, version="1.1.0", without=("embed",))
     found = publish(go=False)
     states = {path.split("/")[0]: state for path, state in found.files.items()}
-    assert states["embeddings"] == "removed" and states["metadata"] == states["README.md"] == "changed"
+    assert (
+        states["embeddings"] == "removed"
+        and states["metadata"] == states["README.md"] == "changed"
+    )
     publish()
     store = hub.repos[REPO]
-    assert set(store.tags) == {"v1.0.0", "v1.1.0"} and store.tags["v1.0.0"] != store.tags["v1.1.0"]
+    assert (
+        set(store.tags) == {"v1.0.0", "v1.1.0"}
+        and store.tags["v1.0.0"] != store.tags["v1.1.0"]
+    )
     assert not any(path.startswith("embeddings") for path in store.commits[-1][1])
 
 
@@ -93,7 +109,9 @@ def test_one_version_has_one_content(publish, twigma, tmp_path):
     work = releasing.make_work(tmp_path / "work")
     releasing.remove(work, releasing.media_id(5))
     release(work, twigma)
-    with pytest.raises(ValueError, match=r"acme/twigma has v1\.0\.0 already.*new --release-version"):
+    with pytest.raises(
+        ValueError, match=r"acme/twigma has v1\.0\.0 already.*new --release-version"
+    ):
         publish()
 
 
@@ -101,7 +119,9 @@ def test_a_repository_of_something_else_is_left_alone(hub, publish):
     publish(go=True)
     hub.repos[REPO].commit({"model.safetensors": b"weights"})
     hub.repos[REPO].tags.clear()
-    with pytest.raises(ValueError, match=r"holds 'model\.safetensors', which is of no release"):
+    with pytest.raises(
+        ValueError, match=r"holds 'model\.safetensors', which is of no release"
+    ):
         publish()
 
 
@@ -116,7 +136,10 @@ def test_a_commit_of_somebody_else_meanwhile_is_not_overwritten(hub, publish):
 
 
 def test_a_wrong_token_is_told_and_changes_nothing(hub, publish):
-    with pytest.raises(PermissionError, match=r"does not let this token write to acme/twigma .*hf auth login"):
+    with pytest.raises(
+        PermissionError,
+        match=r"does not let this token write to acme/twigma .*hf auth login",
+    ):
         publish(token="hf_wrong")
     assert not hub.repos
 
@@ -126,7 +149,9 @@ def test_a_connection_cut_half_way_is_taken_up_again(hub, publish, twigma):
     publish()
     store = hub.repos[REPO]
     assert len(store.commits) == 2
-    assert store.commits[-1][1] == {path: (twigma / path).read_bytes() for path in store.commits[-1][1]}
+    assert store.commits[-1][1] == {
+        path: (twigma / path).read_bytes() for path in store.commits[-1][1]
+    }
     assert publish().sending == 0
 
 
@@ -149,7 +174,9 @@ def test_a_damaged_or_foreign_folder_is_not_published(hub, publish, twigma):
     assert not hub.log
 
 
-@pytest.mark.parametrize(("repo", "options"), [("twigma", {}), (REPO, {"gated": "maybe"})])
+@pytest.mark.parametrize(
+    ("repo", "options"), [("twigma", {}), (REPO, {"gated": "maybe"})]
+)
 def test_wrong_options_are_named(twigma, repo, options):
     with pytest.raises(ValueError, match="expected"):
         publish_hub(twigma, repo, **options)
@@ -173,15 +200,27 @@ print(json.dumps({
 """
 
 
-def test_what_is_published_loads_by_name_revision_stream_and_in_other_tools(hub, publish, twigma, tmp_path, made):
+def test_what_is_published_loads_by_name_revision_stream_and_in_other_tools(
+    hub, publish, twigma, tmp_path, made
+):
     publish()
     work = releasing.make_work(tmp_path / "work")
     releasing.remove(work, releasing.media_id(5))
     release(work, twigma, version="1.1.0")
     publish()
-    env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    env = os.environ | {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
     env |= {"HF_TOKEN": hub.token}
-    done = subprocess.run([sys.executable, "-c", READ], env=env, cwd=tmp_path / "work", capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", READ],
+        env=env,
+        cwd=tmp_path / "work",
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     rows = json.loads((twigma / "MANIFEST.json").read_text())["counts"]["released"]
@@ -195,7 +234,11 @@ def test_the_command_shows_what_it_would_do_then_does_it(hub, twigma, monkeypatc
     words = ["publish", "hub", REPO, "--release", str(twigma), "--endpoint", hub.url]
     dry = CliRunner().invoke(main, words)
     assert dry.exit_code == 0, dry.output
-    assert "would be sent" in dry.output and "README.md" in dry.output and "v1.0.0" in dry.output
+    assert (
+        "would be sent" in dry.output
+        and "README.md" in dry.output
+        and "v1.0.0" in dry.output
+    )
     assert not hub.repos
     done = CliRunner().invoke(main, [*words, "--go"])
     assert done.exit_code == 0, done.output

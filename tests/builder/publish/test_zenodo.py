@@ -40,7 +40,9 @@ def stored(record):
 
 
 def expected(twigma):
-    return {path.name: path.read_bytes() for path in twigma.rglob("*") if path.is_file()}
+    return {
+        path.name: path.read_bytes() for path in twigma.rglob("*") if path.is_file()
+    }
 
 
 def next_release(twigma, tmp_path, version="1.1.0"):
@@ -51,21 +53,37 @@ def next_release(twigma, tmp_path, version="1.1.0"):
 
 def test_nothing_is_sent_unless_asked(zenodo, publish):
     found = publish(go=False)
-    assert set(found.files.values()) == {"new"} and not found.published and not found.record
+    assert (
+        set(found.files.values()) == {"new"}
+        and not found.published
+        and not found.record
+    )
     assert not zenodo.records
-    assert publish(go=False, token="").sending == found.sending  # and no token is needed to look
+    assert (
+        publish(go=False, token="").sending == found.sending
+    )  # and no token is needed to look
 
 
 def test_a_release_is_published_with_its_doi_in_the_card(zenodo, publish, twigma):
     found = publish()
     record = zenodo.records[found.record]
     assert record["is_published"] and found.published
-    assert found.doi == record["pids"]["doi"]["identifier"] == f"10.5281/zenodo.{found.record}"
+    assert (
+        found.doi
+        == record["pids"]["doi"]["identifier"]
+        == f"10.5281/zenodo.{found.record}"
+    )
     assert stored(record) == expected(twigma)
-    assert f"DOI: [{found.doi}](https://doi.org/{found.doi})" in (twigma / "README.md").read_text()
+    assert (
+        f"DOI: [{found.doi}](https://doi.org/{found.doi})"
+        in (twigma / "README.md").read_text()
+    )
     check_files(twigma)
     metadata = record["metadata"]
-    assert metadata["version"] == "1.0.0" and metadata["creators"][0]["person_or_org"]["family_name"] == "Lovelace"
+    assert (
+        metadata["version"] == "1.0.0"
+        and metadata["creators"][0]["person_or_org"]["family_name"] == "Lovelace"
+    )
 
 
 def test_publishing_again_sends_nothing_and_makes_no_second_record(zenodo, publish):
@@ -76,7 +94,9 @@ def test_publishing_again_sends_nothing_and_makes_no_second_record(zenodo, publi
     assert zenodo.received == before and len(zenodo.records) == 1
 
 
-def test_a_new_version_of_a_record_sends_what_differs(zenodo, publish, twigma, tmp_path):
+def test_a_new_version_of_a_record_sends_what_differs(
+    zenodo, publish, twigma, tmp_path
+):
     first = publish()
     next_release(twigma, tmp_path)
     with pytest.raises(ValueError, match=f"pass --record {first.record}"):
@@ -84,10 +104,16 @@ def test_a_new_version_of_a_record_sends_what_differs(zenodo, publish, twigma, t
     kept = zenodo.received
     second = publish(record=first.record)
     old, new = zenodo.records[first.record], zenodo.records[second.record]
-    assert new["is_published"] and second.doi != first.doi and new["metadata"]["version"] == "1.1.0"
+    assert (
+        new["is_published"]
+        and second.doi != first.doi
+        and new["metadata"]["version"] == "1.1.0"
+    )
     assert stored(new) == expected(twigma)
     assert any(name.startswith("embeddings") for name in stored(old))
-    changed = {name for name, data in stored(new).items() if stored(old).get(name) != data}
+    changed = {
+        name for name, data in stored(new).items() if stored(old).get(name) != data
+    }
     assert zenodo.received - kept == sum(len(stored(new)[name]) for name in changed)
     assert publish(record=first.record).published
     assert len(zenodo.records) == 2
@@ -100,7 +126,9 @@ def test_one_version_has_one_content(publish, twigma, tmp_path):
         publish(record=first.record)
 
 
-def test_a_connection_cut_half_way_is_taken_up_in_the_same_draft(zenodo, publish, twigma):
+def test_a_connection_cut_half_way_is_taken_up_in_the_same_draft(
+    zenodo, publish, twigma
+):
     zenodo.cuts = 1
     with pytest.raises(OSError, match="run again to go on"):
         publish()
@@ -143,7 +171,16 @@ def test_authors_are_needed_once_and_named_in_full(publish, creators):
 
 def test_the_command_shows_what_it_would_do_then_does_it(zenodo, twigma, monkeypatch):
     monkeypatch.setenv("ZENODO_TOKEN", zenodo.token)
-    words = ["publish", "zenodo", "--release", str(twigma), "--endpoint", zenodo.url, "--creator", CREATORS[0]]
+    words = [
+        "publish",
+        "zenodo",
+        "--release",
+        str(twigma),
+        "--endpoint",
+        zenodo.url,
+        "--creator",
+        CREATORS[0],
+    ]
     dry = CliRunner().invoke(main, words)
     assert dry.exit_code == 0 and "would be sent" in dry.output, dry.output
     done = CliRunner().invoke(main, [*words, "--go"])

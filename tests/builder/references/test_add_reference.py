@@ -65,7 +65,8 @@ def part(number):
     names = [f"{number:04}-{at}.png" for at in range(SIZE)]
     seeds = [at - at % 4 // 3 for at in range(SIZE)]
     text = {
-        n: {"p": f"p{s // 4}", "se": s, "c": 7.0, "st": 50, "sa": "k_lms"} for n, s in zip(names, seeds, strict=True)
+        n: {"p": f"p{s // 4}", "se": s, "c": 7.0, "st": 50, "sa": "k_lms"}
+        for n, s in zip(names, seeds, strict=True)
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -79,9 +80,16 @@ def part(number):
 
 def diffusiondb(hub, numbers=(1, 2)):
     made = {number: part(number) for number in numbers}
-    rows = {key: [cell for _, part in made.values() for cell in part[key]] for key in made[numbers[0]][1]}
+    rows = {
+        key: [cell for _, part in made.values() for cell in part[key]]
+        for key in made[numbers[0]][1]
+    }
     files = {f"images/part-{number:06}.zip": data for number, (data, _) in made.items()}
-    return hub.hold("poloclub/diffusiondb", files | {"metadata.parquet": parquet(**rows)}, license="cc0-1.0")
+    return hub.hold(
+        "poloclub/diffusiondb",
+        files | {"metadata.parquet": parquet(**rows)},
+        license="cc0-1.0",
+    )
 
 
 def test_parts_of_diffusiondb(make, hub, clip, tmp_path):
@@ -97,29 +105,50 @@ def test_parts_of_diffusiondb(make, hub, clip, tmp_path):
     rows = {row["image_name"]: row for row in table.to_pylist()}
     assert set(rows) == {f"0001-{at}" for at in range(SIZE)} - {"0001-1"}
     assert {row["source"] for row in rows.values()} == {"diffusiondb"}
-    assert [rows[f"0001-{at}"]["group"] for at in (0, 2, 3, 4)] == ["p0", "p0", "p0", "p1"]
-    marks = {name: row["duplicate_of"] for name, row in rows.items() if row["duplicate_of"]}
+    assert [rows[f"0001-{at}"]["group"] for at in (0, 2, 3, 4)] == [
+        "p0",
+        "p0",
+        "p0",
+        "p1",
+    ]
+    marks = {
+        name: row["duplicate_of"] for name, row in rows.items() if row["duplicate_of"]
+    }
     assert marks == {"0001-3": "0001-2", "0001-7": "0001-6"}
     encoder = load_encoder(str(clip))
     expected = encoder.encode([Image.open(io.BytesIO(picture(104)))])
-    np.testing.assert_array_equal(np.array(rows["0001-4"]["embedding"], np.float16), expected[0])
+    np.testing.assert_array_equal(
+        np.array(rows["0001-4"]["embedding"], np.float16), expected[0]
+    )
     assert done.about["licence"] == "CC0 1.0" and done.about["role"] == "prompts"
     assert done.about["revisions"] == {"poloclub/diffusiondb": commit}
-    assert done.about["origin"] == ["https://huggingface.co/datasets/poloclub/diffusiondb"]
-    assert [path.name for path in (tmp_path / "refs/diffusiondb/downloads").glob("*")] == ["metadata.parquet"]
+    assert done.about["origin"] == [
+        "https://huggingface.co/datasets/poloclub/diffusiondb"
+    ]
+    assert [
+        path.name for path in (tmp_path / "refs/diffusiondb/downloads").glob("*")
+    ] == ["metadata.parquet"]
     assert "0 in these parts" in done.notes[0]
 
 
-def test_another_part_is_all_that_is_fetched_and_a_second_run_asks_nothing(make, hub, tmp_path):
+def test_another_part_is_all_that_is_fetched_and_a_second_run_asks_nothing(
+    make, hub, tmp_path
+):
     diffusiondb(hub)
     make("diffusiondb")
     before = len(hub.sent)
     done = make("diffusiondb", parts=(1, 2))
     assert [path for path, _ in hub.sent[before:]] == ["images/part-000002.zip"]
     assert done.counts["images"] == 7
-    assert done.counts["repeated generations, marked"] == 9  # of the second part all, as its settings are the first's
+    assert (
+        done.counts["repeated generations, marked"] == 9
+    )  # of the second part all, as its settings are the first's
     work, asked = tmp_path / "refs/diffusiondb", len(hub.log)
-    files = {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file() and path.name != ".lock"}
+    files = {
+        path: path.stat().st_mtime_ns
+        for path in work.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
     assert make("diffusiondb", parts=(1, 2)).counts == {}
     assert len(hub.log) == asked
     assert {path: path.stat().st_mtime_ns for path in files} == files
@@ -151,10 +180,17 @@ def test_paintings_by_artist_from_parquet(make, hub, tmp_path):
     data = {"image": stored([1, 2, 3]), "artist": artists, "caption": ["a"] * 3}
     files = {"data/train-0.parquet": parquet(**data), "artbench.tar": b"not wanted"}
     hub.hold("alfredplpl/artbench-pd-256x256", files, license="mit")
-    write_embeddings(tmp_path / "other", units(np.random.default_rng(0), 2), ["a", "b"], model="ViT-B-32/openai")
+    write_embeddings(
+        tmp_path / "other",
+        units(np.random.default_rng(0), 2),
+        ["a", "b"],
+        model="ViT-B-32/openai",
+    )
     with pytest.raises(ValueError, match="two models"):
         make("artbench", like=tmp_path / "other")
-    assert not hub.log and not (tmp_path / "refs/artbench/images.parquet").exists()  # refused before it was fetched
+    assert (
+        not hub.log and not (tmp_path / "refs/artbench/images.parquet").exists()
+    )  # refused before it was fetched
     done = make("artbench")
     assert done.counts == {"images": 3, "images embedded": 3}
     table = Workspace(tmp_path / "refs/artbench").table()
@@ -184,12 +220,22 @@ def test_embeddings_of_laion_say_whose_they_are(make, hub, tmp_path, monkeypatch
     assert make("laion", model=None).counts == {}
 
 
-def test_given_embeddings_of_another_model_than_the_studied_are_refused(make, tmp_path, clip):
-    write_embeddings(tmp_path / "work", units(np.random.default_rng(0), 6), list("abcdef"), model="tiny-clip")
+def test_given_embeddings_of_another_model_than_the_studied_are_refused(
+    make, tmp_path, clip
+):
+    write_embeddings(
+        tmp_path / "work",
+        units(np.random.default_rng(0), 6),
+        list("abcdef"),
+        model="tiny-clip",
+    )
     np.save(tmp_path / "v.npy", units(np.random.default_rng(1), 5))
     with pytest.raises(ValueError, match="say with --model"):
         make("theirs", "v.npy", model=None)
-    with pytest.raises(ValueError, match="work was embedded by tiny-clip, this set would be by ViT-B-32/openai"):
+    with pytest.raises(
+        ValueError,
+        match="work was embedded by tiny-clip, this set would be by ViT-B-32/openai",
+    ):
         make("theirs", "v.npy", model="ViT-B-32/openai")
     assert make("theirs", "v.npy", model="tiny-clip").counts == {"embeddings": 5}
     assert make("theirs", "v.npy", model="tiny-clip").counts == {}
@@ -198,7 +244,9 @@ def test_given_embeddings_of_another_model_than_the_studied_are_refused(make, tm
     assert len(read_vectors(tmp_path / "refs/theirs")[0]) == 8
 
 
-def test_images_are_embedded_by_the_model_of_the_studied_images_only(make, tmp_path, clip):
+def test_images_are_embedded_by_the_model_of_the_studied_images_only(
+    make, tmp_path, clip
+):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/a.png").write_bytes(picture(1))
     rows = units(np.random.default_rng(0), 2)
@@ -209,37 +257,57 @@ def test_images_are_embedded_by_the_model_of_the_studied_images_only(make, tmp_p
     assert make("mine", "photos").counts == {}
     assert (
         stated_model(str(clip)).items()
-        <= json.loads((tmp_path / "refs/mine/reference.json").read_text())["model"].items()
+        <= json.loads((tmp_path / "refs/mine/reference.json").read_text())[
+            "model"
+        ].items()
     )
 
 
 def test_texts_and_their_embeddings(make, hub, tmp_path, clip):
     haiku = ["an old silent pond", "an old silent pond", "the oldPond and a frog", " "]
-    hub.hold("statworx/haiku", {"train.parquet": parquet(text=haiku, source=["a", "b", "c", "d"])})
+    hub.hold(
+        "statworx/haiku",
+        {"train.parquet": parquet(text=haiku, source=["a", "b", "c", "d"])},
+    )
     done = make("haiku")
     assert done.counts == {"texts": 1, "texts embedded": 1}
     table = Workspace(tmp_path / "refs/haiku").table()
-    assert table["text"].to_pylist() == haiku[:1] and table["source"].to_pylist() == ["haiku"]
+    assert table["text"].to_pylist() == haiku[:1] and table["source"].to_pylist() == [
+        "haiku"
+    ]
     part = read_parts(tmp_path / "refs/haiku/columns/embed_text")
-    assert part["image_name"].to_pylist() == table["image_name"].to_pylist() and part["tokens"].to_pylist() == [6]
+    assert part["image_name"].to_pylist() == table["image_name"].to_pylist() and part[
+        "tokens"
+    ].to_pylist() == [6]
     expected = load_encoder(str(clip)).encode_text(haiku[:1])
-    np.testing.assert_array_equal(np.array(part["embedding"].to_pylist(), np.float16), expected)
+    np.testing.assert_array_equal(
+        np.array(part["embedding"].to_pylist(), np.float16), expected
+    )
     assert make("haiku").counts == {}
 
 
 def test_a_dataset_of_the_hub_takes_its_licence_from_its_card(make, hub, tmp_path):
-    files = {"a/0.parquet": parquet(image=stored([1])), "b/0.parquet": parquet(image=stored([2])), "x.bin": b"x"}
+    files = {
+        "a/0.parquet": parquet(image=stored([1])),
+        "b/0.parquet": parquet(image=stored([2])),
+        "x.bin": b"x",
+    }
     first = hub.hold("ada/photos", files, license=["cc-by-4.0", "mit"])
     done = make("mine", "ada/photos")
     assert done.counts == {"images": 2, "images embedded": 2}
     assert done.about["licence"] == "cc-by-4.0, mit"
     hub.repos["ada/photos"].commit(files | {"c/0.parquet": parquet(image=stored([3]))})
     assert make("mine", "ada/photos").counts == {}
-    assert make("mine", "ada/photos", revision="main").about["revisions"]["ada/photos"] != first
+    assert (
+        make("mine", "ada/photos", revision="main").about["revisions"]["ada/photos"]
+        != first
+    )
 
 
 def test_wrong_use_says_what_to_do(make, tmp_path):
-    with pytest.raises(ValueError, match="give PATH or ORG/NAME too, or one of diffusiondb, artbench"):
+    with pytest.raises(
+        ValueError, match="give PATH or ORG/NAME too, or one of diffusiondb, artbench"
+    ):
         make("mona")
     with pytest.raises(ValueError, match="other than twigma"):
         make("twigma", "x.npy")
@@ -248,7 +316,9 @@ def test_wrong_use_says_what_to_do(make, tmp_path):
     np.save(tmp_path / "v.npy", units(np.random.default_rng(0), 5))
     make("mine", "v.npy", model="m")
     (tmp_path / "t.txt").write_text("a line")
-    with pytest.raises(ValueError, match=r"holds texts, but refs.mine holds embeddings"):
+    with pytest.raises(
+        ValueError, match=r"holds texts, but refs.mine holds embeddings"
+    ):
         make("mine", "t.txt")
 
 
@@ -256,7 +326,12 @@ def test_repeats_are_left_out_of_the_analyses(make, hub, tmp_path):
     diffusiondb(hub, (1,))
     make("diffusiondb")
     names = pa.array(["1", "2"])
-    write_parquet(tmp_path / "twigma/metadata/0.parquet", pa.table({"id": names, "image_name": names}))
-    images = load.load(tmp_path / "twigma", None, {"diffusiondb": tmp_path / "refs/diffusiondb"}).references
+    write_parquet(
+        tmp_path / "twigma/metadata/0.parquet",
+        pa.table({"id": names, "image_name": names}),
+    )
+    images = load.load(
+        tmp_path / "twigma", None, {"diffusiondb": tmp_path / "refs/diffusiondb"}
+    ).references
     assert len(images["diffusiondb"].rows) == 5
     assert images["diffusiondb"].about["licence"] == "CC0 1.0"

@@ -9,7 +9,12 @@ from twigma.builder.references.sources import REPO
 
 @pytest.mark.parametrize("known", TABLE.values(), ids=list(TABLE))
 def test_an_entry_is_whole(known):
-    assert known.use and known.licence and known.download and known.origin.startswith("https://")
+    assert (
+        known.use
+        and known.licence
+        and known.download
+        and known.origin.startswith("https://")
+    )
     assert bool(known.repo) != bool(known.url)
     assert not known.repo or REPO.fullmatch(known.repo)
     assert known.kind in ("images", "embeddings", "texts")

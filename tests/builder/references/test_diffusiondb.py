@@ -11,7 +11,12 @@ from twigma.builder.references import diffusiondb
 
 @pytest.fixture
 def metadata(tmp_path):
-    rows = [(1, "cat", 0.1)] * 10 + [(1, "dog", 2.0)] + [(1, "dog", None)] * 9 + [(2, "cat", 0.1)] * 12
+    rows = (
+        [(1, "cat", 0.1)] * 10
+        + [(1, "dog", 2.0)]
+        + [(1, "dog", None)] * 9
+        + [(2, "cat", 0.1)] * 12
+    )
     rows += [(2, "owl", 0.0)] * 10
     frame = pd.DataFrame(rows, columns=["part_id", "prompt", "image_nsfw"])
     frame["image_name"] = [f"{row}.png" for row in frame.index]
@@ -22,7 +27,9 @@ def metadata(tmp_path):
 def test_parts_are_numbers_and_ranges():
     assert diffusiondb.parts_of("4-6, 1,5") == [1, 4, 5, 6]
     for text in ("", "0", "3-2", "2001", "a", "1;2"):
-        with pytest.raises(ValueError, match="expected numbers of parts from 1 to 2000"):
+        with pytest.raises(
+            ValueError, match="expected numbers of parts from 1 to 2000"
+        ):
             diffusiondb.parts_of(text)
 
 
@@ -32,7 +39,11 @@ def test_the_metadata_says_what_is_blurred_and_which_parts_are_rich(metadata):
     assert diffusiondb.blurred(path, 1) == set(chosen.image_name) == {"10.png"}
     assert diffusiondb.blurred(path, 2) == set()
     sizes = frame[frame.image_nsfw != 2.0].groupby(["part_id", "prompt"]).size()
-    assert diffusiondb.prompts_by_part(path) == (sizes >= 10).groupby("part_id").sum().to_dict() == {2: 2, 1: 1}
+    assert (
+        diffusiondb.prompts_by_part(path)
+        == (sizes >= 10).groupby("part_id").sum().to_dict()
+        == {2: 2, 1: 1}
+    )
 
 
 def test_damaged_zips_are_refused_and_deleted(tmp_path):
@@ -46,7 +57,9 @@ def test_damaged_zips_are_refused_and_deleted(tmp_path):
     assert list(diffusiondb.images(path, {"a.png"})) == [("a", None, settings)]
     for damaged in (whole[:-30], whole.replace(b"picturepic", b"Picturepic", 1)):
         path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"is damaged .* run again to fetch it anew"):
+        with pytest.raises(
+            ValueError, match=r"is damaged .* run again to fetch it anew"
+        ):
             list(diffusiondb.images(path, set()))
         assert not path.exists()
     with zipfile.ZipFile(path, "w") as archive:
@@ -62,7 +75,9 @@ def test_zips_that_unpack_to_far_more_are_refused(tmp_path):
         archive.writestr("part-000001.json", settings)
         for n in range(3):
             archive.writestr(f"{n}.png", bytes(30_000_000))
-    with pytest.raises(ValueError, match=r"part-000001\.zip would unpack to over 67,108,864 bytes"):
+    with pytest.raises(
+        ValueError, match=r"part-000001\.zip would unpack to over 67,108,864 bytes"
+    ):
         list(diffusiondb.images(path, set()))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("part-000001.json", settings)

@@ -26,8 +26,15 @@ def test_kinds_are_told_by_content(table, tmp_path):
     assert file_readers.kind_of(table(jpg=pa.array([b"x"]), text=["a"])) == "images"
     assert file_readers.kind_of(table(embedding=vector, text=["a"])) == "embeddings"
     assert file_readers.kind_of(table(scores=vector, text=["a"])) == "texts"
-    assert file_readers.kind_of(table(scores=vector, text=["a"]), "scores") == "embeddings"
-    for name, kind in {"a.tar": "images", "a.JPG": "images", "a.npy": "embeddings", "a.txt": "texts"}.items():
+    assert (
+        file_readers.kind_of(table(scores=vector, text=["a"]), "scores") == "embeddings"
+    )
+    for name, kind in {
+        "a.tar": "images",
+        "a.JPG": "images",
+        "a.npy": "embeddings",
+        "a.txt": "texts",
+    }.items():
         assert file_readers.kind_of(tmp_path / name) == kind
     assert file_readers.kind_of(tmp_path) == "images"
     with pytest.raises(ValueError, match="--column says which"):
@@ -40,8 +47,15 @@ def test_kinds_are_told_by_content(table, tmp_path):
 
 
 def test_images_come_with_name_and_group(table):
-    path = table(image=pa.array([{"bytes": b"x"}, {"bytes": None}]), artist=["a", None], id=[7, None])
-    assert list(file_readers.image_rows(path, None, "artist")) == [("7", b"x", "a"), ("t_000001", None, None)]
+    path = table(
+        image=pa.array([{"bytes": b"x"}, {"bytes": None}]),
+        artist=["a", None],
+        id=[7, None],
+    )
+    assert list(file_readers.image_rows(path, None, "artist")) == [
+        ("7", b"x", "a"),
+        ("t_000001", None, None),
+    ]
     with pytest.raises(ValueError, match="no column 'prompt' to group by"):
         list(file_readers.image_rows(path, None, "prompt"))
 
@@ -52,11 +66,16 @@ def test_vectors_are_read_alike_from_every_format(table, tmp_path, monkeypatch):
     np.save(tmp_path / "v.npy", rows)
     with h5py.File(tmp_path / "v.h5", "w") as file:
         file["emb"], file["ids"] = rows, np.arange(10)
-    table(embedding=pa.array(rows.tolist(), pa.list_(pa.float32())), image_name=[f"i{n}" for n in range(10)])
+    table(
+        embedding=pa.array(rows.tolist(), pa.list_(pa.float32())),
+        image_name=[f"i{n}" for n in range(10)],
+    )
     for name in ("v.npy", "v.h5", "t.parquet"):
         blocks = list(file_readers.vectors(tmp_path / name))
         assert [len(block) for _, block in blocks] == [4, 4, 2]
-        np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), rows)
+        np.testing.assert_array_equal(
+            np.concatenate([block for _, block in blocks]), rows
+        )
     assert blocks[1][0] == ["i4", "i5", "i6", "i7"]
 
 
@@ -74,7 +93,9 @@ def test_other_arrays_are_refused(table, tmp_path):
         file["a"], file["b"] = np.eye(2), np.eye(2)
     with pytest.raises(ValueError, match=r"found \['a', 'b'\]; --column"):
         list(file_readers.vectors(tmp_path / "v.h5"))
-    np.testing.assert_array_equal(next(file_readers.vectors(tmp_path / "v.h5", "b"))[1], np.eye(2))
+    np.testing.assert_array_equal(
+        next(file_readers.vectors(tmp_path / "v.h5", "b"))[1], np.eye(2)
+    )
     with pytest.raises(ValueError, match="vectors of one length"):
         list(file_readers.vectors(table(embedding=pa.array([[1.0], [1.0, 2.0]]))))
 
@@ -83,12 +104,20 @@ def test_texts_are_lines_cells_or_sentences(tmp_path, table):
     (tmp_path / "a.txt").write_text("one line\n\n one   line\nmcDonald eats\n")
     assert file_readers.texts(tmp_path / "a.txt") == ["one line", "mcDonald eats"]
     assert file_readers.texts(tmp_path / "a.txt", whole_words=True) == ["one line"]
-    pd.DataFrame({"n": [1, 2], "caption": ["a, b", "two\nlines"]}).to_csv(tmp_path / "a.csv", index=False)
+    pd.DataFrame({"n": [1, 2], "caption": ["a, b", "two\nlines"]}).to_csv(
+        tmp_path / "a.csv", index=False
+    )
     assert file_readers.texts(tmp_path / "a.csv") == ["a, b", "two lines"]
-    assert file_readers.texts(table(highlights=["x", None, "y"]), "highlights") == ["x", "y"]
+    assert file_readers.texts(table(highlights=["x", None, "y"]), "highlights") == [
+        "x",
+        "y",
+    ]
     book = (
         "About it.\n*** START OF THE PROJECT GUTENBERG EBOOK ALICE ***\nAlice was\ntired. “Oh dear!” said she.\n"
         "*** END OF THE PROJECT GUTENBERG EBOOK ALICE ***\nThe licence."
     )
     (tmp_path / "b.txt").write_text(book)
-    assert file_readers.texts(tmp_path / "b.txt") == ["Alice was tired.", "“Oh dear!” said she."]
+    assert file_readers.texts(tmp_path / "b.txt") == [
+        "Alice was tired.",
+        "“Oh dear!” said she.",
+    ]

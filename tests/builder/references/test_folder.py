@@ -7,7 +7,15 @@ import open_clip
 import pytest
 from support.staging import encode, pixels, tiny_clip
 
-from twigma.builder.references.folder import MOST_TEXTS, PASSAGE, add_images, add_texts, add_vectors, embed_texts, pack
+from twigma.builder.references.folder import (
+    MOST_TEXTS,
+    PASSAGE,
+    add_images,
+    add_texts,
+    add_vectors,
+    embed_texts,
+    pack,
+)
 from twigma.builder.references.model_choice import stated_model
 from twigma.builder.stages.embed import load_encoder
 from twigma.core.parts import read_parts
@@ -25,7 +33,14 @@ def test_images_of_one_name_stay_apart_and_strange_names_are_harmless(tmp_path):
     path, without = pack(tmp_path, "data_0", rows)
     assert without == 1
     with tarfile.open(path) as tar:
-        assert tar.getnames() == ["a.png", "a.json", "a_1.jpg", "a_1.json", "_b.webp", "_b.json"]
+        assert tar.getnames() == [
+            "a.png",
+            "a.json",
+            "a_1.jpg",
+            "a_1.json",
+            "_b.webp",
+            "_b.json",
+        ]
     assert add_images(tmp_path, "mine", [path], "artist") == {"images": 3, "failed": 0}
     table = Workspace(tmp_path).table()
     assert set(table["source"].to_pylist()) == {"mine"}
@@ -34,15 +49,28 @@ def test_images_of_one_name_stay_apart_and_strange_names_are_harmless(tmp_path):
 
 def test_vectors_become_unit_rows_and_those_without_direction_null(tmp_path):
     rows = np.array([[3, 4], [0, 0], [np.nan, 1], [1e-30, 0], [6e4, 8e4]])
-    made = add_vectors(tmp_path, "v", [(None, rows[:3]), (None, rows[3:])], {"model": "m", "file": "f"}, 5)
+    made = add_vectors(
+        tmp_path,
+        "v",
+        [(None, rows[:3]), (None, rows[3:])],
+        {"model": "m", "file": "f"},
+        5,
+    )
     assert made == (5, 2)
     table = Workspace(tmp_path).table("embed")
     expected = [[0.6, 0.8], None, None, [1, 0], [0.6, 0.8]]
     for found, wanted in zip(table["embedding"].to_pylist(), expected, strict=True):
-        np.testing.assert_allclose([] if found is None else found, [] if wanted is None else wanted, atol=1e-3)
-    assert [path.name for path in sorted((tmp_path / "columns/embed").iterdir())] == ["00005.arrow", "00006.arrow"]
+        np.testing.assert_allclose(
+            [] if found is None else found, [] if wanted is None else wanted, atol=1e-3
+        )
+    assert [path.name for path in sorted((tmp_path / "columns/embed").iterdir())] == [
+        "00005.arrow",
+        "00006.arrow",
+    ]
     with pytest.raises(ValueError, match="two rows would have the name x"):
-        add_vectors(tmp_path, "v", [(["x", "x"], rows[:2])], {"model": "m", "file": "g"}, 7)
+        add_vectors(
+            tmp_path, "v", [(["x", "x"], rows[:2])], {"model": "m", "file": "g"}, 7
+        )
 
 
 def test_of_many_texts_whole_passages_are_embedded(tmp_path):
@@ -53,9 +81,13 @@ def test_of_many_texts_whole_passages_are_embedded(tmp_path):
     assert embed_texts(tmp_path, *made, revision=None) == MOST_TEXTS
     assert embed_texts(tmp_path, *made, revision=None) == 0
     part = read_parts(tmp_path / "columns/embed_text")
-    numbers = np.array([int(name[5:]) for name in part["image_name"].to_pylist()]).reshape(-1, PASSAGE)
+    numbers = np.array(
+        [int(name[5:]) for name in part["image_name"].to_pylist()]
+    ).reshape(-1, PASSAGE)
     assert (np.diff(numbers, axis=1) == 1).all() and (np.diff(numbers[:, 0]) > 0).all()
     expected = load_encoder(str(clip)).encode_text([words[numbers[-1, -1]]])
-    np.testing.assert_array_equal(np.array(part["embedding"][-1].as_py(), np.float16), expected[0])
+    np.testing.assert_array_equal(
+        np.array(part["embedding"][-1].as_py(), np.float16), expected[0]
+    )
     pieces = open_clip.tokenizer.SimpleTokenizer().encode(words[numbers[-1, -1]])
     assert part["tokens"][-1].as_py() == len(pieces) + 2

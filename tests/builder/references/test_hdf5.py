@@ -43,15 +43,21 @@ def filled(file):
 
 
 def sparse(file):
-    file.create_dataset("emb", (1 << 21, 1024), "f4", chunks=(1, 1024), fillvalue=1)[0] = 1
+    file.create_dataset("emb", (1 << 21, 1024), "f4", chunks=(1, 1024), fillvalue=1)[
+        0
+    ] = 1
 
 
 def wide(file):
-    file.create_dataset("emb", (1, 1 << 31), "f4", chunks=(1, 1024), fillvalue=1)[0, :9] = 1
+    file.create_dataset("emb", (1, 1 << 31), "f4", chunks=(1, 1024), fillvalue=1)[
+        0, :9
+    ] = 1
 
 
 def one_chunk(file):
-    file.create_dataset("emb", (1 << 17, 1024), "f4", chunks=(1 << 17, 1024), compression="gzip")
+    file.create_dataset(
+        "emb", (1 << 17, 1024), "f4", chunks=(1 << 17, 1024), compression="gzip"
+    )
 
 
 def lying_chunk(file):
@@ -83,12 +89,17 @@ def test_what_is_elsewhere_or_nowhere_is_refused(make, said, tmp_path):
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}, {"compression": "lzf", "shuffle": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"compression": "gzip"}, {"compression": "lzf", "shuffle": True}]
+)
 def test_usual_files_are_read(options, tmp_path):
     rows = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
     with h5py.File(tmp_path / "v.h5", "w") as file:
         file.create_dataset("emb", data=rows, fletcher32=bool(options), **options)
-    np.testing.assert_array_equal(np.concatenate([block for _, block in file_readers.vectors(tmp_path / "v.h5")]), rows)
+    np.testing.assert_array_equal(
+        np.concatenate([block for _, block in file_readers.vectors(tmp_path / "v.h5")]),
+        rows,
+    )
 
 
 def test_long_rows_come_in_small_blocks():
@@ -115,7 +126,9 @@ def test_arrays_of_endless_rows_are_refused(tmp_path):
 
 def test_parquet_that_unpacks_to_far_more_is_refused(tmp_path):
     path = tmp_path / "v.parquet"
-    zeros = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(10_240_000, np.float32)), 1024)
+    zeros = pa.FixedSizeListArray.from_arrays(
+        pa.array(np.zeros(10_240_000, np.float32)), 1024
+    )
     pq.write_table(pa.table({"embedding": zeros}), path)
     assert path.stat().st_size < 1 * MB
     with pytest.raises(ValueError, match="bytes of Parquet that unpack to"):
@@ -124,20 +137,29 @@ def test_parquet_that_unpacks_to_far_more_is_refused(tmp_path):
 
 def test_one_image_on_many_rows_is_in_memory_once(tmp_path):
     path = tmp_path / "i.parquet"
-    image = pa.DictionaryArray.from_arrays(pa.array([0] * 599 + [None], pa.int32()), pa.array([bytes(5 * MB)]))
-    struct = pa.StructArray.from_arrays([image, pa.array(["a"] * 600)], ["bytes", "path"])
+    image = pa.DictionaryArray.from_arrays(
+        pa.array([0] * 599 + [None], pa.int32()), pa.array([bytes(5 * MB)])
+    )
+    struct = pa.StructArray.from_arrays(
+        [image, pa.array(["a"] * 600)], ["bytes", "path"]
+    )
     pq.write_table(pa.table({"image": struct}), path)
     before = pa.total_allocated_bytes()
     most, count = 0, 0
     for _, data, _ in file_readers.image_rows(path, None, None):
-        most, count = max(most, pa.total_allocated_bytes() - before), count + (data is not None)
+        most, count = (
+            max(most, pa.total_allocated_bytes() - before),
+            count + (data is not None),
+        )
     assert count == 599
     assert most < 100 * MB
 
 
 def test_a_long_text_on_many_rows_is_refused(tmp_path):
     path = tmp_path / "t.parquet"
-    long = pa.DictionaryArray.from_arrays(pa.array(np.zeros(100_000, np.int32)), pa.array(["x" * (2 * MB)]))
+    long = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(100_000, np.int32)), pa.array(["x" * (2 * MB)])
+    )
     pq.write_table(pa.table({"text": long}), path, store_schema=False)
     with pytest.raises(ValueError, match="a cell of 2,097,152 bytes"):
         file_readers.texts(path)
@@ -145,5 +167,11 @@ def test_a_long_text_on_many_rows_is_refused(tmp_path):
 
 def test_only_the_column_of_texts_is_kept(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("text," + ",".join(f"c{n}" for n in range(20_000)) + "\na," + "," * 19_999 + "\n")
+    path.write_text(
+        "text,"
+        + ",".join(f"c{n}" for n in range(20_000))
+        + "\na,"
+        + "," * 19_999
+        + "\n"
+    )
     assert file_readers.texts(path) == ["a"]

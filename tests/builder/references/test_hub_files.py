@@ -7,7 +7,12 @@ import pytest
 from huggingface_hub.utils.sha import git_hash
 from support.hub import Hub
 
-from twigma.builder.references.hub_files import dataset_facts, hub_file, hub_files, web_file
+from twigma.builder.references.hub_files import (
+    dataset_facts,
+    hub_file,
+    hub_files,
+    web_file,
+)
 
 REPO, PATH = "acme/pictures", "data/train-0.parquet"
 DATA = random.Random(0).randbytes(200_000)
@@ -16,7 +21,9 @@ DATA = random.Random(0).randbytes(200_000)
 @pytest.fixture
 def hub():
     with Hub() as server:
-        server.commit = server.hold(REPO, {PATH: DATA, "README.md": b"# Pictures"}, license="cc0-1.0")
+        server.commit = server.hold(
+            REPO, {PATH: DATA, "README.md": b"# Pictures"}, license="cc0-1.0"
+        )
         yield server
 
 
@@ -41,7 +48,9 @@ def test_a_cut_line_is_gone_on_with(hub, tmp_path):
 
 
 def test_what_a_stopped_run_left_is_gone_on_with(hub, tmp_path):
-    (tmp_path / f".data_train-0.parquet.{git_hash(DATA)}.part").write_bytes(DATA[:150_000])
+    (tmp_path / f".data_train-0.parquet.{git_hash(DATA)}.part").write_bytes(
+        DATA[:150_000]
+    )
     assert fetch(hub, tmp_path).read_bytes() == DATA
     assert hub.sent == [(PATH, 50_000)]
 

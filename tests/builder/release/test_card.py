@@ -13,7 +13,13 @@ import pyarrow.parquet as pq
 import yaml
 from support import releasing
 
-from twigma.builder.release.card import Facts, posts_per_month, size_category, sparkline, summary
+from twigma.builder.release.card import (
+    Facts,
+    posts_per_month,
+    size_category,
+    sparkline,
+    summary,
+)
 from twigma.builder.release.release import release
 from twigma.core import columns
 from twigma.core.files import write_parquet
@@ -25,8 +31,13 @@ def test_the_header_is_the_schema(made):
     found = datasets.Features._from_yaml_list(infos["metadata"]["features"])
     assert found == columns.features(columns.METADATA)
     vectors = datasets.Features._from_yaml_list(infos["embeddings"]["features"])
-    assert vectors["embedding"] == datasets.List(datasets.Value("float16"), length=releasing.DIM)
-    assert [config["config_name"] for config in head["configs"]] == ["metadata", "embeddings"]
+    assert vectors["embedding"] == datasets.List(
+        datasets.Value("float16"), length=releasing.DIM
+    )
+    assert [config["config_name"] for config in head["configs"]] == [
+        "metadata",
+        "embeddings",
+    ]
     assert head["configs"][0]["default"] and "not-for-all-audiences" in head["tags"]
     assert all("splits" not in info for info in infos.values())
     assert head["size_categories"] == ["n<1K"] and head["license"] == "cc-by-4.0"
@@ -38,14 +49,28 @@ def test_the_card_states_every_column_and_count(made):
         assert columns.COLUMNS[name].doc in card
     assert "| found: photos on posts | 31 |" in card and "| **released** | 26 |" in card
     assert "| left out: duplicate: pixels | -1 |" in card and "$" not in card
-    assert "26 images on 25 posts, 2021-01 to 2021-04" in card and "halffloat>[16]" in card
+    assert (
+        "26 images on 25 posts, 2021-01 to 2021-04" in card and "halffloat>[16]" in card
+    )
 
 
 def test_the_datasheet_has_the_numbers_of_the_release(made):
     sheet = (made / "twigma/DATASHEET.md").read_text()
-    assert "$" not in sheet and "26 images on 25 posts" in sheet and "Posts are from 2021-01 to 2021-04." in sheet
+    assert (
+        "$" not in sheet
+        and "26 images on 25 posts" in sheet
+        and "Posts are from 2021-01 to 2021-04." in sheet
+    )
     assert "| left out: duplicate: pixels | -1 |" in sheet and "| 1.0.0 | 26 |" in sheet
-    for part in ("Motivation", "Composition", "Collection", "Preprocessing", "Uses", "Distribution", "Maintenance"):
+    for part in (
+        "Motivation",
+        "Composition",
+        "Collection",
+        "Preprocessing",
+        "Uses",
+        "Distribution",
+        "Maintenance",
+    ):
         assert f"## {part}\n" in sheet
 
 
@@ -53,8 +78,13 @@ def test_a_new_version_says_what_it_changes_and_carries_the_history(work, tmp_pa
     out = tmp_path / "twigma"
     release(work, out)
     table = pq.read_table(work / "images.parquet")
-    likes = [None if i == 3 else n for i, n in enumerate(table["like_count"].to_pylist())]
-    write_parquet(work / "images.parquet", columns.add(table, like_count=pa.array(likes, pa.int64())))
+    likes = [
+        None if i == 3 else n for i, n in enumerate(table["like_count"].to_pylist())
+    ]
+    write_parquet(
+        work / "images.parquet",
+        columns.add(table, like_count=pa.array(likes, pa.int64())),
+    )
     releasing.remove(work, releasing.media_id(5), releasing.media_id(6))
     release(work, out, version="1.1.0")
     release(work, out, version="1.2.0", near_duplicates="keep")
@@ -76,8 +106,13 @@ def test_the_recipes_of_the_card_run(made, tmp_path):
     recipes = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     with_ours = [recipe for recipe in recipes if "work" in recipe]
     recipes = [recipe for recipe in recipes if recipe not in with_ours]
-    checks = ["assert len(metadata['train'] if 'train' in metadata else metadata) == 26"]
-    checks += ["assert sum(n for _, n in by_month) == 25", "assert vectors.shape == (26, 16)"]
+    checks = [
+        "assert len(metadata['train'] if 'train' in metadata else metadata) == 26"
+    ]
+    checks += [
+        "assert sum(n for _, n in by_month) == 25",
+        "assert vectors.shape == (26, 16)",
+    ]
     checks += [
         "assert list(metadata['id'])[0] == '1490000000000000001'",
         "assert 'twigma' not in __import__('sys').modules",
@@ -107,18 +142,46 @@ assert len(vectors) == 26 and len(vectors[0]["embeddings/embedding"]) == 16
 """
     releasing.run(made, code)
     described = json.loads((made / "twigma/croissant.json").read_text())
-    files = [each for each in described["distribution"] if each["@type"] == "cr:FileObject"]
+    files = [
+        each for each in described["distribution"] if each["@type"] == "cr:FileObject"
+    ]
     names = [Path(each["name"]).name for each in files]
     assert len(names) == len(set(names)) == 2
     for each in files:
-        assert each["sha256"] == hashlib.sha256((made / "twigma" / each["contentUrl"]).read_bytes()).hexdigest()
+        assert (
+            each["sha256"]
+            == hashlib.sha256(
+                (made / "twigma" / each["contentUrl"]).read_bytes()
+            ).hexdigest()
+        )
 
 
 def test_months_without_posts_are_zero():
-    times = [datetime.datetime(2021, 11, 30, 23, 59), datetime.datetime(2022, 2, 1), datetime.datetime(2022, 2, 2)]
-    table = pa.table({"id": ["1", "2", "2"], "created_at": pa.array(times, pa.timestamp("ms")), "source": ["x"] * 3})
-    assert posts_per_month(table) == {"2021-11": 1, "2021-12": 0, "2022-01": 0, "2022-02": 1}
-    frame = table.to_pandas().drop_duplicates("id").set_index("created_at").resample("MS")["id"].count()
+    times = [
+        datetime.datetime(2021, 11, 30, 23, 59),
+        datetime.datetime(2022, 2, 1),
+        datetime.datetime(2022, 2, 2),
+    ]
+    table = pa.table(
+        {
+            "id": ["1", "2", "2"],
+            "created_at": pa.array(times, pa.timestamp("ms")),
+            "source": ["x"] * 3,
+        }
+    )
+    assert posts_per_month(table) == {
+        "2021-11": 1,
+        "2021-12": 0,
+        "2022-01": 0,
+        "2022-02": 1,
+    }
+    frame = (
+        table.to_pandas()
+        .drop_duplicates("id")
+        .set_index("created_at")
+        .resample("MS")["id"]
+        .count()
+    )
     assert list(posts_per_month(table).values()) == list(frame)
     assert posts_per_month(table.slice(0, 0)) == {}
     facts = Facts("1", table, 0, 0, {}, {}, "drop", "me", "0" * 64)
@@ -126,6 +189,12 @@ def test_months_without_posts_are_zero():
 
 
 def test_size_and_sparkline():
-    sizes = {1: "n<1K", 1000: "1K<n<10K", 99_999: "10K<n<100K", 100_000: "100K<n<1M", 5 * 10**9: "100M<n<1B"}
+    sizes = {
+        1: "n<1K",
+        1000: "1K<n<10K",
+        99_999: "10K<n<100K",
+        100_000: "100K<n<1M",
+        5 * 10**9: "100M<n<1B",
+    }
     assert {rows: size_category(rows) for rows in sizes} == sizes
     assert sparkline([0, 0]) == "▁▁" and sparkline([0, 1, 4, 8]) == "▁▂▅█"

@@ -17,11 +17,31 @@ from twigma.core.parts import read_part, write_part
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("text", lambda t: t.append_column("text", pa.array(["words"] * len(t))), "are public"),
-        ("author", lambda t: t.append_column("author_id", pa.array(["7"] * len(t))), "are public"),
-        ("bytes", lambda t: t.set_column(0, "id", pa.array([b"\xff"] * len(t))), "is declared"),
-        ("id", lambda t: t.set_column(0, "id", pa.array(["@ada"] * len(t))), "id is not an id: '@ada' and 25 more"),
-        ("link", lambda t: columns.add(t, all_captions=["see https://t.co/x"] * len(t)), "holds a link"),
+        (
+            "text",
+            lambda t: t.append_column("text", pa.array(["words"] * len(t))),
+            "are public",
+        ),
+        (
+            "author",
+            lambda t: t.append_column("author_id", pa.array(["7"] * len(t))),
+            "are public",
+        ),
+        (
+            "bytes",
+            lambda t: t.set_column(0, "id", pa.array([b"\xff"] * len(t))),
+            "is declared",
+        ),
+        (
+            "id",
+            lambda t: t.set_column(0, "id", pa.array(["@ada"] * len(t))),
+            "id is not an id: '@ada' and 25 more",
+        ),
+        (
+            "link",
+            lambda t: columns.add(t, all_captions=["see https://t.co/x"] * len(t)),
+            "holds a link",
+        ),
     ],
 )
 def test_the_scan_refuses_what_is_private(made, tmp_path, name, change, message):
@@ -36,7 +56,12 @@ def test_the_scan_refuses_what_is_private(made, tmp_path, name, change, message)
 def test_the_scan_refuses_files_that_have_no_place(made, tmp_path):
     folder = shutil.copytree(made / "twigma", tmp_path / "twigma")
     image = releasing.jpeg("001")
-    for name in ("twigma.py", "shards/00000.tar", "metadata/embeddings-train-00000-of-00001.parquet", ".hidden"):
+    for name in (
+        "twigma.py",
+        "shards/00000.tar",
+        "metadata/embeddings-train-00000-of-00001.parquet",
+        ".hidden",
+    ):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(image)
         with pytest.raises(ValueError, match="has no place in a release"):
@@ -57,27 +82,45 @@ def test_the_scan_refuses_files_that_have_no_place(made, tmp_path):
 def test_captions_that_are_the_posts_text_are_not_released(made, work, tmp_path):
     out = shutil.copytree(made / "twigma", tmp_path / "twigma")
     before = releasing.contents(out)
-    texts = pq.read_table(work / "images.parquet", columns=["image_name", "text"]).to_pandas().set_index("image_name")
+    texts = (
+        pq.read_table(work / "images.parquet", columns=["image_name", "text"])
+        .to_pandas()
+        .set_index("image_name")
+    )
     for part in (work / "columns/caption").glob("*.arrow"):
         names = read_part(part)["image_name"].to_pylist()
         copied = [texts["text"].groupby(level=0).first()[name] for name in names]
-        write_part(part, pa.table({"image_name": names, "all_captions": copied}), {"model": "leak"})
+        write_part(
+            part,
+            pa.table({"image_name": names, "all_captions": copied}),
+            {"model": "leak"},
+        )
     with pytest.raises(ValueError, match="captions are the text of their post"):
         release(work, out)
     assert releasing.contents(out) == before and len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize(("copied", "refused"), [(2, False), (3, True)])
-def test_one_caption_in_a_hundred_may_be_the_text_of_its_post(tmp_path, copied, refused):
+def test_one_caption_in_a_hundred_may_be_the_text_of_its_post(
+    tmp_path, copied, refused
+):
     work = releasing.make_work(tmp_path / "work", posts=250)
-    images = pq.read_table(work / "images.parquet", columns=["image_name", "text"]).to_pylist()
+    images = pq.read_table(
+        work / "images.parquet", columns=["image_name", "text"]
+    ).to_pylist()
     texts = {row["image_name"]: row["text"] for row in images[20 : 20 + copied]}
     for part in (work / "columns/caption").glob("*.arrow"):
         names = read_part(part)["image_name"].to_pylist()
         captions = [texts.get(name, "a picture") for name in names]
-        write_part(part, pa.table({"image_name": names, "all_captions": captions}), {"model": "blip"})
+        write_part(
+            part,
+            pa.table({"image_name": names, "all_captions": captions}),
+            {"model": "blip"},
+        )
     if refused:
-        with pytest.raises(ValueError, match="3 of 246 captions are the text of their post"):
+        with pytest.raises(
+            ValueError, match="3 of 246 captions are the text of their post"
+        ):
             release(work, tmp_path / "twigma")
     else:
         release(work, tmp_path / "twigma")

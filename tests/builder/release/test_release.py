@@ -19,7 +19,12 @@ from twigma.builder.release.release import models, release
 from twigma.core import columns
 from twigma.core.parts import read_part, read_provenance, write_part
 
-OUT = {"duplicate: media_id": 1, "duplicate: near": 1, "duplicate: pixels": 1, "not decodable": 1}
+OUT = {
+    "duplicate: media_id": 1,
+    "duplicate: near": 1,
+    "duplicate: pixels": 1,
+    "not decodable": 1,
+}
 
 
 def metadata(folder: Path) -> pd.DataFrame:
@@ -38,30 +43,47 @@ def test_every_row_is_released_or_has_one_reason(made):
 
 
 def test_rows_are_as_they_were_and_in_order(made):
-    source = pq.read_table(made / "work/images.parquet").to_pandas().set_index("image_name")
+    source = (
+        pq.read_table(made / "work/images.parquet").to_pandas().set_index("image_name")
+    )
     found = metadata(made / "twigma")
     assert list(found) == list(columns.METADATA)
     keys = list(zip(found["created_at"], found["id"], found["image_name"], strict=True))
     assert keys == sorted(keys)
     for name in ("id", "created_at", "like_count", "possibly_sensitive"):
         expected = source.groupby(level=0).first().loc[found["image_name"], name]
-        pd.testing.assert_series_equal(found[name], expected.reset_index(drop=True), check_dtype=False)
+        pd.testing.assert_series_equal(
+            found[name], expected.reset_index(drop=True), check_dtype=False
+        )
     assert (found["all_captions"] == "a picture of " + found["image_name"]).all()
     assert (found["width"] == 24).all() and (found["height"] == 16).all()
 
 
 def test_embeddings_are_bit_equal_and_in_the_same_order(made):
-    parts = pa.concat_tables([read_part(p) for p in sorted((made / "work/columns/embed").glob("*"))])
-    of = dict(zip(parts["image_name"].to_pylist(), parts["embedding"].to_pylist(), strict=True))
+    parts = pa.concat_tables(
+        [read_part(p) for p in sorted((made / "work/columns/embed").glob("*"))]
+    )
+    of = dict(
+        zip(
+            parts["image_name"].to_pylist(), parts["embedding"].to_pylist(), strict=True
+        )
+    )
     found = pq.read_table(made / "twigma/embeddings")
-    assert found["image_name"].to_pylist() == list(metadata(made / "twigma")["image_name"])
-    assert found["embedding"].to_pylist() == [of[name] for name in found["image_name"].to_pylist()]
+    assert found["image_name"].to_pylist() == list(
+        metadata(made / "twigma")["image_name"]
+    )
+    assert found["embedding"].to_pylist() == [
+        of[name] for name in found["image_name"].to_pylist()
+    ]
     assert found.schema.field("embedding").type == pa.list_(pa.float16(), releasing.DIM)
     assert found["embedding"].null_count == 0
 
 
 def test_parquet_is_written_for_the_hub(made):
-    for config, codecs in (("metadata", {"PLAIN", "RLE"}), ("embeddings", {"PLAIN", "RLE"})):
+    for config, codecs in (
+        ("metadata", {"PLAIN", "RLE"}),
+        ("embeddings", {"PLAIN", "RLE"}),
+    ):
         path = next((made / "twigma" / config).glob("*.parquet"))
         assert re.fullmatch(rf"{config}-train-00000-of-00001\.parquet", path.name)
         group = pq.ParquetFile(path).metadata.row_group(0)
@@ -69,7 +91,9 @@ def test_parquet_is_written_for_the_hub(made):
             column = group.column(at)
             assert column.compression == "ZSTD" and column.has_offset_index
             if config == "embeddings":
-                assert not column.has_dictionary_page and set(column.encodings) <= codecs
+                assert (
+                    not column.has_dictionary_page and set(column.encodings) <= codecs
+                )
 
 
 def test_the_manifest_says_what_is_there(made):
@@ -78,7 +102,9 @@ def test_the_manifest_says_what_is_there(made):
     found = releasing.contents(folder)
     assert set(found) == {*manifest["files"], "MANIFEST.json"}
     for name, facts in manifest["files"].items():
-        assert facts["sha256"] == hashlib.sha256(found[name]).hexdigest() and facts["bytes"] == len(found[name])
+        assert facts["sha256"] == hashlib.sha256(found[name]).hexdigest() and facts[
+            "bytes"
+        ] == len(found[name])
         if name.endswith(".parquet"):
             assert facts["rows"] == 26
     assert manifest["models"]["embed"] == {"model": "tiny", "revision": "abc"}
@@ -88,10 +114,15 @@ def test_the_manifest_says_what_is_there(made):
 
 def test_equal_input_gives_equal_bytes_and_is_left_alone(made, work, tmp_path):
     release(work, tmp_path / "twigma")
-    assert releasing.contents(tmp_path / "twigma") == releasing.contents(made / "twigma")
+    assert releasing.contents(tmp_path / "twigma") == releasing.contents(
+        made / "twigma"
+    )
     before = (tmp_path / "twigma").stat().st_ino
     again = release(work, tmp_path / "twigma")
-    assert not again.written and again.funnel() == release(made / "work", made / "twigma").funnel()
+    assert (
+        not again.written
+        and again.funnel() == release(made / "work", made / "twigma").funnel()
+    )
     assert (tmp_path / "twigma").stat().st_ino == before
 
 
@@ -105,7 +136,10 @@ def test_a_damaged_or_outdated_release_is_written_again(made, work, tmp_path):
     assert release(work, out).written
     assert release(work, out, version="1.1.0").written
     assert "Version 1.1.0" in (out / "README.md").read_text()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["twigma", "work"]  # nothing private is left
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "twigma",
+        "work",
+    ]  # nothing private is left
 
 
 def test_what_is_not_a_release_stays_as_it_is(work, tmp_path):
@@ -118,7 +152,9 @@ def test_what_is_not_a_release_stays_as_it_is(work, tmp_path):
             (theirs / "MANIFEST.json").rename(tmp_path / "kept")
         else:
             (tmp_path / "kept").rename(theirs / "MANIFEST.json")
-        with pytest.raises(ValueError, match=r"not a TWIGMA release.*; it is left as it is"):
+        with pytest.raises(
+            ValueError, match=r"not a TWIGMA release.*; it is left as it is"
+        ):
             release(work, theirs)
     assert (theirs / "cat.jpg").read_bytes() == b"mine"
     out = tmp_path / "twigma"
@@ -168,7 +204,10 @@ def test_options_change_who_is_in(work, tmp_path):
     scores = metadata(tmp_path / "near")["nsfw_score"]
     found = metadata(tmp_path / "nsfw")["nsfw_score"]
     assert found.max() <= np.float32(0.5) < scores.max()
-    assert strict.released + sum(strict.dropped.values()) == 31 and strict.dropped["nsfw_score above 0.5"] > 3
+    assert (
+        strict.released + sum(strict.dropped.values()) == 31
+        and strict.dropped["nsfw_score above 0.5"] > 3
+    )
 
 
 def test_of_several_reasons_the_first_counts(work, tmp_path):
@@ -176,14 +215,26 @@ def test_of_several_reasons_the_first_counts(work, tmp_path):
     several = [releasing.media_id(i) for i in (7, 8, 9, 10)]
     part = work / "columns/dedupe/part.arrow"
     table = read_part(part).replace_schema_metadata()
-    pairs = zip(table["image_name"].to_pylist(), table["duplicate_reason"].to_pylist(), strict=True)
+    pairs = zip(
+        table["image_name"].to_pylist(),
+        table["duplicate_reason"].to_pylist(),
+        strict=True,
+    )
     reasons = ["near" if name in several else reason for name, reason in pairs]
-    write_part(part, columns.add(table, duplicate_reason=pa.array(reasons, pa.string())), {})
+    write_part(
+        part, columns.add(table, duplicate_reason=pa.array(reasons, pa.string())), {}
+    )
     sensitive = {*several, releasing.media_id(12)}
     for part in (work / "columns/nsfw").glob("*.arrow"):
         names = read_part(part)["image_name"].to_pylist()
-        scores = pa.array([0.9 if name in sensitive else 0.1 for name in names], pa.float32())
-        write_part(part, pa.table({"image_name": names, "nsfw_score": scores}), {"model": "detector"})
+        scores = pa.array(
+            [0.9 if name in sensitive else 0.1 for name in names], pa.float32()
+        )
+        write_part(
+            part,
+            pa.table({"image_name": names, "nsfw_score": scores}),
+            {"model": "detector"},
+        )
     releasing.remove(work, several[0])
     assert release(work, tmp_path / "first", nsfw_threshold=0.5).dropped == {
         "removed on request": 1, "not decodable": 1, "duplicate: media_id": 1, "duplicate: near": 2,
@@ -204,7 +255,9 @@ def test_a_removed_row_leaves_most_bytes_as_they_were(tmp_path, monkeypatch):
     release(work, tmp_path / "before")
     releasing.remove(work, releasing.media_id(20))
     release(work, tmp_path / "after")
-    before, after = (_bytes(tmp_path / name / "embeddings") for name in ("before", "after"))
+    before, after = (
+        _bytes(tmp_path / name / "embeddings") for name in ("before", "after")
+    )
     blocks = [before[at : at + 4096] for at in range(0, len(before), 4096)]
     kept = sum(block in after for block in blocks)
     assert kept > 0.5 * len(blocks)
@@ -221,12 +274,29 @@ def test_removals_are_left_out_and_listed(work, tmp_path):
     assert found.dropped["removed on request"] == 2 and found.released == 24
     table = metadata(tmp_path / "twigma")
     assert post not in set(table["id"]) and image not in set(table["image_name"])
-    assert image not in pq.read_table(tmp_path / "twigma/embeddings")["image_name"].to_pylist()
+    assert (
+        image
+        not in pq.read_table(tmp_path / "twigma/embeddings")["image_name"].to_pylist()
+    )
     lines = (tmp_path / "twigma/removals.txt").read_text().splitlines()
-    heading, listed = [line for line in lines if line.startswith("#")], [line for line in lines if line[0] != "#"]
-    assert heading[-1] == "# salt: s" and "2**15" in "".join(heading) and "earlier release" in "".join(heading)
-    fast = [hashlib.sha256(f"s{name}".encode()).hexdigest() for name in (post, image, "77")]
-    slow = [hashlib.scrypt(one.encode(), salt=b"s", n=2**15, r=8, p=1, maxmem=2**26, dklen=32).hex() for one in fast]
+    heading, listed = (
+        [line for line in lines if line.startswith("#")],
+        [line for line in lines if line[0] != "#"],
+    )
+    assert (
+        heading[-1] == "# salt: s"
+        and "2**15" in "".join(heading)
+        and "earlier release" in "".join(heading)
+    )
+    fast = [
+        hashlib.sha256(f"s{name}".encode()).hexdigest() for name in (post, image, "77")
+    ]
+    slow = [
+        hashlib.scrypt(
+            one.encode(), salt=b"s", n=2**15, r=8, p=1, maxmem=2**26, dklen=32
+        ).hex()
+        for one in fast
+    ]
     assert listed == sorted(slow) and not set(listed) & set(fast)
     (work / "removed.json").write_text("{")
     with pytest.raises(ValueError, match=r"removed\.json is damaged"):
@@ -239,9 +309,13 @@ def test_stages_may_be_left_out_but_not_forgotten(work, tmp_path):
         release(work, tmp_path / "twigma")
     release(work, tmp_path / "twigma", without=["cluster", "embed"])
     table = pq.read_table(tmp_path / "twigma/metadata")
-    assert table["UMAP_dim_1"].null_count == len(table) == 27  # without embeddings nobody knows what has none
+    assert (
+        table["UMAP_dim_1"].null_count == len(table) == 27
+    )  # without embeddings nobody knows what has none
     assert not (tmp_path / "twigma/embeddings").exists()
-    assert "embeddings" not in (tmp_path / "twigma/README.md").read_text().split("---")[1]
+    assert (
+        "embeddings" not in (tmp_path / "twigma/README.md").read_text().split("---")[1]
+    )
     shutil.rmtree(work / "columns/dedupe")
     with pytest.raises(FileNotFoundError, match="run `twigma dedupe`"):
         release(work, tmp_path / "twigma", without=["cluster"])
@@ -266,7 +340,9 @@ def test_a_stage_that_has_not_seen_every_image_is_named(work, tmp_path):
         part = sorted((work / "columns" / stage).glob("*"))[0]
         table, mark = read_part(part).replace_schema_metadata(), read_provenance(part)
         write_part(part, table.slice(3), mark)
-        with pytest.raises(ValueError, match=f"columns/{stage} lacks 3 of .*run `twigma {stage}` again"):
+        with pytest.raises(
+            ValueError, match=f"columns/{stage} lacks 3 of .*run `twigma {stage}` again"
+        ):
             release(work, tmp_path / "twigma")
         write_part(part, table, mark)
     write_part(part, table, {"model": "another"})
@@ -286,7 +362,9 @@ def test_an_image_on_two_rows_asks_for_dedupe(work, tmp_path):
 
 def test_a_model_in_a_folder_is_told_without_its_path(tmp_path):
     write_part(
-        tmp_path / "embed/a.arrow", pa.table({}), {"model": "/home/ada/tiny-clip", "shard": "1", "images": "f00d"}
+        tmp_path / "embed/a.arrow",
+        pa.table({}),
+        {"model": "/home/ada/tiny-clip", "shard": "1", "images": "f00d"},
     )
     assert models(tmp_path / "embed") == {"model": "tiny-clip"}
 
@@ -300,7 +378,9 @@ def test_images_added_by_hand_stand_on_no_post(tmp_path):
     assert table["id"].to_pylist() == table["image_name"].to_pylist()
     assert table["created_at"].null_count == table["like_count"].null_count == 31
     assert set(table["source"].to_pylist()) == {"local"}
-    rows = datasets.load_dataset(str(tmp_path / "twigma"), split="train", cache_dir=tmp_path / "cache")
+    rows = datasets.load_dataset(
+        str(tmp_path / "twigma"), split="train", cache_dir=tmp_path / "cache"
+    )
     assert len(rows) == 31 and rows.features["id"].dtype == "string"
     assert "No row has a date" in (tmp_path / "twigma/README.md").read_text()
 

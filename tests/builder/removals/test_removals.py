@@ -35,7 +35,9 @@ SPAN = (date(2022, 1, 1), date(2022, 12, 31))
 
 def rehydrate(world: Path, work: Path, ids: list[str]) -> None:
     with Platform(world, slow_seconds=0.1) as platform:
-        with XClient(platform.api_url, "loopback", search_pace=0, sleep=lambda _: None) as x:
+        with XClient(
+            platform.api_url, "loopback", search_pace=0, sleep=lambda _: None
+        ) as x:
             collect(work, ["aiart"], *SPAN, x, followers=True)
             lookup(work, ids, x, followers=True)
         fetch(work, image_base_url=platform.image_url, processes=1, rows_per_shard=20)
@@ -108,41 +110,69 @@ def test_the_chosen_are_everywhere_before(made, chosen):
     assert mentioned(made / "twigma", chosen[1])
 
 
-def test_what_is_removed_is_in_no_file_and_does_not_come_back(made, chosen, tiny_world, ids, models):
+def test_what_is_removed_is_in_no_file_and_does_not_come_back(
+    made, chosen, tiny_world, ids, models
+):
     listed, names = chosen
     work = made / "work"
     rows = set(
-        zip(*pq.read_table(work / "images.parquet").select(["id", "image_name"]).to_pydict().values(), strict=True)
+        zip(
+            *pq.read_table(work / "images.parquet")
+            .select(["id", "image_name"])
+            .to_pydict()
+            .values(),
+            strict=True,
+        )
     )
     receipt = removals(work, listed, [made / "twigma", made / "report"])
     assert (receipt.listed, receipt.posts, receipt.images) == (2, 1, 3)
     assert mentioned(made, names) == set()
     rehydrate(tiny_world, work, ids)
-    assert stages(work, *models) == 0  # every embedding and caption of the others still counts
+    assert (
+        stages(work, *models) == 0
+    )  # every embedding and caption of the others still counts
     release(work, made / "twigma", without=("nsfw", "cluster"))
     analyze(made / "twigma", made / "report", work=work, references={})
     report(made / "report")
     assert mentioned(made, names) == set()
     left = set(
-        zip(*pq.read_table(work / "images.parquet").select(["id", "image_name"]).to_pydict().values(), strict=True)
+        zip(
+            *pq.read_table(work / "images.parquet")
+            .select(["id", "image_name"])
+            .to_pydict()
+            .values(),
+            strict=True,
+        )
     )
     assert left == {(post, image) for post, image in rows if not {post, image} & names}
 
 
 def stored(work: Path) -> dict[str, bytes]:
-    blocks = [block for shard in shards.list_shards(work) for block in shards.read_images(shard)]
-    return {row["image_name"]: row["image"] for block in blocks for row in block.to_pylist()}
+    blocks = [
+        block
+        for shard in shards.list_shards(work)
+        for block in shards.read_images(shard)
+    ]
+    return {
+        row["image_name"]: row["image"] for block in blocks for row in block.to_pylist()
+    }
 
 
 def test_shards_stay_whole_and_keep_their_other_images(made, chosen):
     before = stored(made / "work")
     removals(made / "work", chosen[0])
-    assert stored(made / "work") == {name: data for name, data in before.items() if name not in chosen[1]}
+    assert stored(made / "work") == {
+        name: data for name, data in before.items() if name not in chosen[1]
+    }
 
 
 def test_twice_is_as_once_and_a_stopped_run_is_finished(made, chosen, monkeypatch):
     work = made / "work"
-    monkeypatch.setattr(module.erase, "shards_and_columns", lambda *_: (_ for _ in ()).throw(OSError("stopped")))
+    monkeypatch.setattr(
+        module.erase,
+        "shards_and_columns",
+        lambda *_: (_ for _ in ()).throw(OSError("stopped")),
+    )
     with pytest.raises(OSError, match="stopped"):
         removals(work, chosen[0])
     assert not (work / "receipts").exists()
@@ -152,22 +182,32 @@ def test_twice_is_as_once_and_a_stopped_run_is_finished(made, chosen, monkeypatc
     assert mentioned(work, chosen[1]) == set()
     again = removals(work, sorted(chosen[1]))
     assert set(again.changed.values()) == {0}
-    assert releasing.contents(work / "columns") | releasing.contents(work / "shards") == first
+    assert (
+        releasing.contents(work / "columns") | releasing.contents(work / "shards")
+        == first
+    )
 
 
 def test_a_tar_of_yours_is_not_changed_but_named(made, whole):
     work, mine = made / "work", whole / "mine.tar"
     before = mine.read_bytes()
     receipt = removals(work, ["private-1"])
-    assert receipt.images == 1 and receipt.left == [f"{mine}: your own tar, still holds 1 of the images"]
+    assert receipt.images == 1 and receipt.left == [
+        f"{mine}: your own tar, still holds 1 of the images"
+    ]
     assert mine.read_bytes() == before
     assert add_tars(work, [mine])["images"].to_pylist() == []
     with tarfile.open(made / "again.tar", "w") as tar:
         for name in ("private-1", "private-3"):
             staging_add(tar, name)
     assert add_tars(work, [made / "again.tar"])["images"].to_pylist() == [1]
-    assert "private-1" not in pq.read_table(work / "images.parquet")["image_name"].to_pylist()
-    assert "private-2" in pq.read_table(work / "images.parquet")["image_name"].to_pylist()
+    assert (
+        "private-1"
+        not in pq.read_table(work / "images.parquet")["image_name"].to_pylist()
+    )
+    assert (
+        "private-2" in pq.read_table(work / "images.parquet")["image_name"].to_pylist()
+    )
 
 
 def test_the_receipt_proves_it_without_naming_anyone(made, chosen):
@@ -186,7 +226,9 @@ def test_the_receipt_proves_it_without_naming_anyone(made, chosen):
 def test_only_folders_of_ours_are_deleted_and_only_if_they_name_it(made, chosen):
     (made / "thesis").mkdir()
     (made / "thesis/notes.txt").write_text(chosen[0][0])
-    with pytest.raises(ValueError, match="no release, report, set of liked images or folder of sheets"):
+    with pytest.raises(
+        ValueError, match="no release, report, set of liked images or folder of sheets"
+    ):
         removals(made / "work", chosen[0], [made / "thesis"])
     receipt = removals(made / "work", ["1234567890123456789"], [made / "twigma"])
     assert receipt.deleted == [] and (receipt.posts, receipt.images) == (0, 0)
@@ -206,7 +248,9 @@ def test_requests_come_as_ids_keys_and_addresses(tmp_path):
         "1565745318061842432", "private-1",
     ]  # fmt: skip
     file.write_text("1565745318061842433\nhttps://example.org/page\n")
-    with pytest.raises(ValueError, match=r"requests\.txt, line 2: expected the id or address"):
+    with pytest.raises(
+        ValueError, match=r"requests\.txt, line 2: expected the id or address"
+    ):
         read_names(file)
     file.write_text("\n")
     with pytest.raises(ValueError, match="names nothing"):
@@ -216,14 +260,26 @@ def test_requests_come_as_ids_keys_and_addresses(tmp_path):
 def test_the_command_says_what_it_did_and_what_to_run_next(made, chosen):
     file = made / "requests.txt"
     file.write_text("\n".join(chosen[0]))
-    words = ["removals", str(file), "--work", str(made / "work"), "--derived", str(made / "report")]
+    words = [
+        "removals",
+        str(file),
+        "--work",
+        str(made / "work"),
+        "--derived",
+        str(made / "report"),
+    ]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     assert "1 posts and 3 images" in done.output and "twigma dedupe" in done.output
-    missing = CliRunner().invoke(main, ["removals", str(file), "--work", str(made / "nowhere")])
+    missing = CliRunner().invoke(
+        main, ["removals", str(file), "--work", str(made / "nowhere")]
+    )
     assert missing.exit_code == 1 and "no working folder" in missing.stderr
 
 
 def test_a_running_fetch_is_not_disturbed(made):
-    with Workspace(made / "work").lock_shards(), pytest.raises(RuntimeError, match="another process"):
+    with (
+        Workspace(made / "work").lock_shards(),
+        pytest.raises(RuntimeError, match="another process"),
+    ):
         removals(made / "work", ["1"])

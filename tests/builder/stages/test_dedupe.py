@@ -7,7 +7,15 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.staging import DIM, encode, make_images, make_shard, pixels, units, write_embeddings
+from support.staging import (
+    DIM,
+    encode,
+    make_images,
+    make_shard,
+    pixels,
+    units,
+    write_embeddings,
+)
 
 from twigma.builder.engine.vectors import Vectors, as_column, read_vectors
 from twigma.builder.stages import dedupe as stage
@@ -24,7 +32,10 @@ def work(tmp_path):
     rows[1] = rows[0]
     rows[3] = rows[4] + 0.004
     rows[6] = np.nan
-    data = {name: encode(pixels(i)) for i, name in enumerate(("10", "11", "12", "13", "14", "15", "16", "17"))}
+    data = {
+        name: encode(pixels(i))
+        for i, name in enumerate(("10", "11", "12", "13", "14", "15", "16", "17"))
+    }
     data["12"] = data["10"]
     make_shard(tmp_path, "00000", data)
     write_embeddings(tmp_path, rows, list(data))
@@ -53,7 +64,10 @@ EXPECTED = {
 def marks(work):
     table = Workspace(work).table("dedupe")
     names = ("id", "image_name", "duplicate_of", "duplicate_reason")
-    return {row[:2]: row[2:] for row in zip(*(table[name].to_pylist() for name in names), strict=True)}
+    return {
+        row[:2]: row[2:]
+        for row in zip(*(table[name].to_pylist() for name in names), strict=True)
+    }
 
 
 def test_reasons_and_who_stays(work):
@@ -65,18 +79,35 @@ def test_reasons_and_who_stays(work):
 def test_pixels_have_their_own_reason(work):
     """Where the embeddings of equal pixels differ, the stored bytes or the pixel hash still tell."""
     make_images(work, [("1", "10", 5), ("2", "12", 6)])
-    assert stage.dedupe(work, near=None) == {"media_id": 0, "embedding": 0, "pixels": 1, "near": 0, "kept": 1}
+    assert stage.dedupe(work, near=None) == {
+        "media_id": 0,
+        "embedding": 0,
+        "pixels": 1,
+        "near": 0,
+        "kept": 1,
+    }
     assert marks(work)["2", "12"] == ("10", "pixels")
 
 
 def test_pixel_hash_is_preferred(work):
     for path in sorted((work / "columns" / "embed").iterdir()):
-        table, made_from = read_part(path).replace_schema_metadata(), read_provenance(path)
-        hashes = ["same" if name in ("11", "17") else name for name in table["image_name"].to_pylist()]
-        write_part(path, columns.add(table, pixel_hash=hashes), made_from | {"hashed": True})
+        table, made_from = (
+            read_part(path).replace_schema_metadata(),
+            read_provenance(path),
+        )
+        hashes = [
+            "same" if name in ("11", "17") else name
+            for name in table["image_name"].to_pylist()
+        ]
+        write_part(
+            path, columns.add(table, pixel_hash=hashes), made_from | {"hashed": True}
+        )
     make_images(work, [("1", "11", 5), ("2", "17", 6), ("3", "10", 7), ("4", "12", 8)])
     stage.dedupe(work)
-    assert marks(work)["2", "17"] == ("11", "pixels") and marks(work)["4", "12"] == (None, None)
+    assert marks(work)["2", "17"] == ("11", "pixels") and marks(work)["4", "12"] == (
+        None,
+        None,
+    )
 
 
 def test_near_can_be_left_out(work):
@@ -104,28 +135,50 @@ def test_the_order_of_rows_does_not_matter(order):
     rows = units(rng, 4)[[0, 1, 2, 3, 0, 1]]
     names = [f"{i}" for i in range(6)]
     posts = [(f"{i}", names[i % 6], 1000 + (i * 7) % 5) for i in range(12)]
-    stored = pa.table({"image_name": names, "digest": [hashlib.sha256(r.tobytes()).hexdigest() for r in rows]})
+    stored = pa.table(
+        {
+            "image_name": names,
+            "digest": [hashlib.sha256(r.tobytes()).hexdigest() for r in rows],
+        }
+    )
     vectors = Vectors([as_column(rows)], pa.array(names))
 
     def answer(chosen):
         ids, images, seconds = zip(*(posts[i] for i in chosen), strict=True)
         times = pa.array(np.array(seconds, "datetime64[ms]"))
-        marked = stage.mark(pa.table({"id": ids, "image_name": images, "created_at": times}), vectors, stored)
-        return set(zip(*(marked[name].to_pylist() for name in marked.column_names), strict=True))
+        marked = stage.mark(
+            pa.table({"id": ids, "image_name": images, "created_at": times}),
+            vectors,
+            stored,
+        )
+        return set(
+            zip(
+                *(marked[name].to_pylist() for name in marked.column_names), strict=True
+            )
+        )
 
     found = answer(order)
     assert found == answer(range(12))
     kept = {(time, i, name) for i, name, time, of, _ in found if of is None}
     for group in ({"0", "4"}, {"1", "5"}, {"2"}, {"3"}):
-        assert min((time, i, name) for i, name, time, *_ in found if name in group) in kept
+        assert (
+            min((time, i, name) for i, name, time, *_ in found if name in group) in kept
+        )
     assert len(kept) == 4
 
 
 def test_mixed_models_are_refused(work):
     part = work / "columns" / "embed" / "00009.arrow"
-    table = pa.table({"image_name": ["9"], "embedding": as_column(units(np.random.default_rng(0), 1))})
+    table = pa.table(
+        {
+            "image_name": ["9"],
+            "embedding": as_column(units(np.random.default_rng(0), 1)),
+        }
+    )
     write_part(part, table, {"model": "another"})
-    with pytest.raises(ValueError, match=r"several models .*another of length 32 in 00009.arrow"):
+    with pytest.raises(
+        ValueError, match=r"several models .*another of length 32 in 00009.arrow"
+    ):
         stage.dedupe(work)
 
 
@@ -142,4 +195,6 @@ def test_vectors_read_blocks_and_rows(work):
     blocks = list(vectors.blocks(2))
     whole = np.concatenate([block for _, block in blocks])
     assert [start for start, _ in blocks] == [0, 2, 4, 6]
-    np.testing.assert_array_equal(vectors.take(np.array([6, 0, 3, 3])), whole[[6, 0, 3, 3]])
+    np.testing.assert_array_equal(
+        vectors.take(np.array([6, 0, 3, 3])), whole[[6, 0, 3, 3]]
+    )

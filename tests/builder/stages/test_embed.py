@@ -41,13 +41,22 @@ def test_equals_open_clip(folder, encoder):
     model.eval()
     tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(["a painting", "the sea"])
     with torch.inference_mode():
-        images = torch.cat([model.encode_image(preprocess(one)[None], normalize=True) for one in pictures(11)])
+        images = torch.cat(
+            [
+                model.encode_image(preprocess(one)[None], normalize=True)
+                for one in pictures(11)
+            ]
+        )
         texts = model.encode_text(tokens, normalize=True)
     found = encoder.encode(pictures(11))
     assert found.dtype == np.float16 and found.shape == (11, DIM) == (11, encoder.dim)
     np.testing.assert_allclose(found, images.numpy(), atol=6e-4)
-    np.testing.assert_allclose(encoder.encode_text(["a painting", "the sea"]), texts.numpy(), atol=6e-4)
-    np.testing.assert_allclose(np.linalg.norm(found.astype(np.float64), axis=1), 1, atol=2e-3)
+    np.testing.assert_allclose(
+        encoder.encode_text(["a painting", "the sea"]), texts.numpy(), atol=6e-4
+    )
+    np.testing.assert_allclose(
+        np.linalg.norm(found.astype(np.float64), axis=1), 1, atol=2e-3
+    )
     assert encoder.name == "tiny-clip"
     assert encoder.encode([]).shape == encoder.encode_text([]).shape == (0, DIM)
 
@@ -66,25 +75,40 @@ def test_same_bytes_at_every_place(encoder):
 def test_same_bytes_in_every_shard_and_block(tmp_path, folder):
     data = encode(pixels(0))
     for shard, place in enumerate((0, 3, 12)):
-        images = {f"{shard}{i:02d}": encode(pixels(100 * shard + i + 1)) for i in range(13)}
+        images = {
+            f"{shard}{i:02d}": encode(pixels(100 * shard + i + 1)) for i in range(13)
+        }
         images[f"{shard}{place:02d}"] = data
         make_shard(tmp_path, f"{shard:05d}", images)
     assert stage.embed_shards(tmp_path, str(folder), device="cpu") == 39
     table = read_parts(tmp_path / "columns" / "embed")
-    same = [table["image_name"].to_pylist().index(name) for name in ("000", "103", "212")]
+    same = [
+        table["image_name"].to_pylist().index(name) for name in ("000", "103", "212")
+    ]
     rows = as_matrix(table["embedding"])
-    assert len({rows[i].tobytes() for i in same}) == 1 and len({row.tobytes() for row in rows}) == 37
+    assert (
+        len({rows[i].tobytes() for i in same}) == 1
+        and len({row.tobytes() for row in rows}) == 37
+    )
     assert len(set(table["pixel_hash"].to_pylist())) == 37
 
 
 def test_undecodable_rows_are_null_and_stay_in_place(encoder):
     good = encode(pixels(1))
-    table = pa.table({"image_name": list("abcd"), "image": pa.array([good, b"no", good[:300], good], pa.binary())})
+    table = pa.table(
+        {
+            "image_name": list("abcd"),
+            "image": pa.array([good, b"no", good[:300], good], pa.binary()),
+        }
+    )
     found = stage.embed(table, encoder)
     assert found["embedding"].is_valid().to_pylist() == [True, False, False, True]
     assert found["pixel_hash"].is_valid().to_pylist() == [True, False, False, True]
     rows = as_matrix(found["embedding"].drop_null())
-    assert rows.tobytes() == np.repeat(encoder.encode([stage_image(good)]), 2, axis=0).tobytes()
+    assert (
+        rows.tobytes()
+        == np.repeat(encoder.encode([stage_image(good)]), 2, axis=0).tobytes()
+    )
     nothing = stage.embed(table.slice(1, 2), encoder)
     assert nothing["embedding"].null_count == 2
 
@@ -97,9 +121,15 @@ def stage_image(data):
 
 def test_pixel_hash_sees_pixels_only():
     image = Image.fromarray(pixels(2))
-    files = [encode(image, "PNG"), encode(image, "PNG", compress_level=0), encode(image, "WEBP", lossless=True)]
+    files = [
+        encode(image, "PNG"),
+        encode(image, "PNG", compress_level=0),
+        encode(image, "WEBP", lossless=True),
+    ]
     assert len({stage.pixel_hash(np.asarray(stage_image(data))) for data in files}) == 1
-    assert stage.pixel_hash(np.zeros((4, 6, 3), np.uint8)) != stage.pixel_hash(np.zeros((6, 4, 3), np.uint8))
+    assert stage.pixel_hash(np.zeros((4, 6, 3), np.uint8)) != stage.pixel_hash(
+        np.zeros((6, 4, 3), np.uint8)
+    )
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (20_000, 1), (3, 50_000)])
@@ -117,7 +147,9 @@ def test_second_run_imports_no_torch(tmp_path, folder):
         "print(embed_shards(Path(sys.argv[1]), sys.argv[2]), 'torch' in sys.modules)"
     )
     command = [sys.executable, "-c", code, str(tmp_path), str(folder)]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["0", "False"]
+    assert subprocess.run(
+        command, capture_output=True, text=True, check=True
+    ).stdout.split() == ["0", "False"]
 
 
 def test_a_changed_model_or_precision_embeds_again(tmp_path, folder):
@@ -129,11 +161,21 @@ def test_a_changed_model_or_precision_embeds_again(tmp_path, folder):
     other = tiny_clip(tmp_path / "other", seed=1)
     assert stage.embed_shards(tmp_path / "w", str(other), device="cpu") == 1
     assert stage.embed_shards(tmp_path / "w", str(other), device="cpu") == 0
-    assert stage.embed_shards(tmp_path / "w", str(other), device="cpu", precision=stage.best_precision("cpu")) == 0
+    assert (
+        stage.embed_shards(
+            tmp_path / "w",
+            str(other),
+            device="cpu",
+            precision=stage.best_precision("cpu"),
+        )
+        == 0
+    )
 
 
 @pytest.mark.parametrize(("first", "second"), [("fp32", "bf16"), ("bf16", "fp32")])
-def test_a_folder_keeps_the_precision_it_was_begun_with_until_another_is_named(tmp_path, folder, first, second):
+def test_a_folder_keeps_the_precision_it_was_begun_with_until_another_is_named(
+    tmp_path, folder, first, second
+):
     """Whatever the machine's own default is."""
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("this CPU has no bf16 arithmetic")
@@ -142,19 +184,25 @@ def test_a_folder_keeps_the_precision_it_was_begun_with_until_another_is_named(t
     assert stage.embed_shards(tmp_path, str(folder), device="cpu", precision=first) == 1
     assert stage.embed_shards(tmp_path, str(folder), device="cpu") == 0
     assert read_provenance(path)["precision"] == first
-    assert stage.embed_shards(tmp_path, str(folder), device="cpu", precision=second) == 1
+    assert (
+        stage.embed_shards(tmp_path, str(folder), device="cpu", precision=second) == 1
+    )
     assert read_provenance(path)["precision"] == second
 
 
 def test_bf16_is_close(folder, encoder):
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("this CPU has no bf16 arithmetic")
-    coarse = stage.load_encoder(str(folder), device="cpu", precision="bf16").encode(pictures(5))
+    coarse = stage.load_encoder(str(folder), device="cpu", precision="bf16").encode(
+        pictures(5)
+    )
     cosine = (coarse.astype(np.float64) * encoder.encode(pictures(5))).sum(axis=1)
     assert (cosine > 0.999).all()
 
 
-@pytest.mark.parametrize(("device", "precision"), [("cpu", "fp16"), ("cpu", "int3"), ("tpu", None)])
+@pytest.mark.parametrize(
+    ("device", "precision"), [("cpu", "fp16"), ("cpu", "int3"), ("tpu", None)]
+)
 def test_impossible_placement_is_refused(folder, device, precision):
     with pytest.raises(ValueError, match=r"(precision|device) .* expected"):
         stage.load_encoder(str(folder), device=device, precision=precision)
@@ -168,9 +216,14 @@ def test_names(tmp_path, folder):
         "model": "ViT-S-32-alt/none",
         "seed": clip_names.SEED,
     }
-    with pytest.raises(ValueError, match=r"unknown model 'ViT-L14': open_clip has .*ViT-L-14"):
+    with pytest.raises(
+        ValueError, match=r"unknown model 'ViT-L14': open_clip has .*ViT-L-14"
+    ):
         clip_names.find_model("ViT-L14", "openai")
-    with pytest.raises(ValueError, match=r"unknown weights 'open-ai' for ViT-L-14: open_clip has .*openai"):
+    with pytest.raises(
+        ValueError,
+        match=r"unknown weights 'open-ai' for ViT-L-14: open_clip has .*openai",
+    ):
         clip_names.find_model("ViT-L-14", "open-ai")
     with pytest.raises(FileNotFoundError, match="no model folder"):
         clip_names.find_model("local-dir:/nowhere")
@@ -200,8 +253,12 @@ class Canary:
 
 def test_pickled_weights_are_never_read(tmp_path):
     folder = tiny_clip(tmp_path / "model")
-    (folder / "open_clip_pytorch_model.bin").write_bytes(pickle.dumps(Canary(str(tmp_path / "canary"))))
-    (folder / "open_clip_model.safetensors").rename(folder / "model.safetensors")  # open_clip would prefer the .bin
+    (folder / "open_clip_pytorch_model.bin").write_bytes(
+        pickle.dumps(Canary(str(tmp_path / "canary")))
+    )
+    (folder / "open_clip_model.safetensors").rename(
+        folder / "model.safetensors"
+    )  # open_clip would prefer the .bin
     assert stage.load_encoder(str(folder), device="cpu").dim == DIM
     (folder / "model.safetensors").unlink()
     with pytest.raises(ValueError, match="safetensors"):
@@ -211,12 +268,23 @@ def test_pickled_weights_are_never_read(tmp_path):
 
 def test_pins(tmp_path, hub):
     """A commit is asked of the Hub once, then it is the working folder's; a moved branch changes nothing."""
-    first = pinned_weights.pin(tmp_path, "m", "org/name", None, pinned_weights.OPEN_CLIP)
+    first = pinned_weights.pin(
+        tmp_path, "m", "org/name", None, pinned_weights.OPEN_CLIP
+    )
     assert first.revision == "a" * 40
     hub.sha = "b" * 40
-    assert pinned_weights.pin(tmp_path, "m", "org/name", None, pinned_weights.OPEN_CLIP) == first
-    assert clip_names.find_model("hf-hub:org/name", work=tmp_path).made_from()["revision"] == "b" * 40
-    assert json.loads((tmp_path / "models" / "pins.json").read_text())["m"]["revision"] == "a" * 40
+    assert (
+        pinned_weights.pin(tmp_path, "m", "org/name", None, pinned_weights.OPEN_CLIP)
+        == first
+    )
+    assert (
+        clip_names.find_model("hf-hub:org/name", work=tmp_path).made_from()["revision"]
+        == "b" * 40
+    )
+    assert (
+        json.loads((tmp_path / "models" / "pins.json").read_text())["m"]["revision"]
+        == "a" * 40
+    )
     with pytest.raises(ValueError, match="40 hex digits"):
         pinned_weights.pin(tmp_path, "m", "org/name", "main", pinned_weights.OPEN_CLIP)
     with pytest.raises(OSError, match="cannot ask the Hub"):
@@ -225,23 +293,43 @@ def test_pins(tmp_path, hub):
 
 def test_a_hub_model_is_fetched_pinned_and_checked(tmp_path, hub, folder, encoder):
     make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
-    assert stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu", precision="fp32") == 1
+    assert (
+        stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu", precision="fp32")
+        == 1
+    )
     part = read_part(tmp_path / "columns" / "embed" / "00000.arrow")
-    assert as_matrix(part["embedding"]).tobytes() == encoder.encode([stage_image(encode(pixels(1)))]).tobytes()
+    assert (
+        as_matrix(part["embedding"]).tobytes()
+        == encoder.encode([stage_image(encode(pixels(1)))]).tobytes()
+    )
     asked = len(hub.asked)
-    assert stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu") == 0 and len(hub.asked) == asked
+    assert (
+        stage.embed_shards(tmp_path, "hf-hub:org/name", device="cpu") == 0
+        and len(hub.asked) == asked
+    )
     assert not any("canary" in path for path in hub.asked)
-    named = pinned_weights.pin(None, "m", "org/name", "a" * 40, pinned_weights.OPEN_CLIP)
-    tampered = pinned_weights.Pin(named.repo, named.revision, dict.fromkeys(named.sha256, "0" * 64))
+    named = pinned_weights.pin(
+        None, "m", "org/name", "a" * 40, pinned_weights.OPEN_CLIP
+    )
+    tampered = pinned_weights.Pin(
+        named.repo, named.revision, dict.fromkeys(named.sha256, "0" * 64)
+    )
     with pytest.raises(ValueError, match="expected sha256 0000"):
         pinned_weights.fetch_weights(tampered, pinned_weights.OPEN_CLIP)
     with pytest.raises(OSError, match="cannot download org/name at cccc"):
-        pinned_weights.fetch_weights(pinned_weights.Pin("org/name", "c" * 40), pinned_weights.OPEN_CLIP)
-    assert pinned_weights.pin(None, "x", "org/other", "d" * 40, ["w"]) == pinned_weights.Pin("org/other", "d" * 40)
+        pinned_weights.fetch_weights(
+            pinned_weights.Pin("org/name", "c" * 40), pinned_weights.OPEN_CLIP
+        )
+    assert pinned_weights.pin(
+        None, "x", "org/other", "d" * 40, ["w"]
+    ) == pinned_weights.Pin("org/other", "d" * 40)
 
 
 def test_the_papers_weights_have_a_repository():
-    assert clip_names._repository("ViT-L-14", "openai") == "timm/vit_large_patch14_clip_224.openai"
+    assert (
+        clip_names._repository("ViT-L-14", "openai")
+        == "timm/vit_large_patch14_clip_224.openai"
+    )
 
 
 @pytest.fixture
@@ -250,8 +338,12 @@ def hub(tmp_path, folder, monkeypatch):
     with serving(name=contents(folder) | {"canary.bin": b"pickle"}) as hub:
         template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(
+            "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template
+        )
+        monkeypatch.setattr(
+            "huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache")
+        )
         yield hub
 
 

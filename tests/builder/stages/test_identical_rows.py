@@ -15,7 +15,9 @@ def test_identical_equals_numpy(dim):
     rows = units(rng, 600, dim)[rng.integers(0, 600, 900)]
     rows[5], rows[6] = 0.0, -0.0  # equal numbers, other bytes
     found = identical_rows.identical(vectors_of(rows))
-    _, first, groups = np.unique(rows.view(np.uint16), axis=0, return_index=True, return_inverse=True)
+    _, first, groups = np.unique(
+        rows.view(np.uint16), axis=0, return_index=True, return_inverse=True
+    )
     np.testing.assert_array_equal(found, first[groups.reshape(-1)])
 
 
@@ -32,15 +34,28 @@ def test_colliding_hashes_are_told_apart(monkeypatch):
     rng = np.random.default_rng(0)
     rows = units(rng, 40)[rng.integers(0, 40, 90)]
     expected = identical_rows.identical(vectors_of(rows))
-    monkeypatch.setattr(identical_rows, "_hashes", lambda rows: np.zeros(len(rows), np.uint64))
+    monkeypatch.setattr(
+        identical_rows, "_hashes", lambda rows: np.zeros(len(rows), np.uint64)
+    )
     np.testing.assert_array_equal(identical_rows.identical(vectors_of(rows)), expected)
 
 
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1000)), max_size=30, unique_by=lambda pair: pair[1]))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.integers(0, 1000)),
+        max_size=30,
+        unique_by=lambda pair: pair[1],
+    )
+)
 @settings(deadline=None, max_examples=50)
 def test_earliest(pairs):
-    groups, rank = np.array([g for g, _ in pairs], int), np.array([r for _, r in pairs], int)
-    expected = [min((r, i) for i, (h, r) in enumerate(pairs) if h == g)[1] for g, _ in pairs]
+    groups, rank = (
+        np.array([g for g, _ in pairs], int),
+        np.array([r for _, r in pairs], int),
+    )
+    expected = [
+        min((r, i) for i, (h, r) in enumerate(pairs) if h == g)[1] for g, _ in pairs
+    ]
     assert identical_rows.earliest(groups, rank).tolist() == expected
 
 
@@ -48,8 +63,13 @@ def test_rows_that_differ_only_at_the_end():
     """Equal in what is looked at first: told apart as a whole."""
     rows = np.repeat(units(np.random.default_rng(5), 1, 768), 50, axis=0)
     rows[:, -1] = np.arange(50) // 5
-    assert identical_rows.identical(vectors_of(rows)).tolist() == [5 * (i // 5) for i in range(50)]
+    assert identical_rows.identical(vectors_of(rows)).tolist() == [
+        5 * (i // 5) for i in range(50)
+    ]
 
 
 def test_no_rows():
-    assert identical_rows.identical(vectors_of(np.empty((0, 8), np.float16))).tolist() == []
+    assert (
+        identical_rows.identical(vectors_of(np.empty((0, 8), np.float16))).tolist()
+        == []
+    )

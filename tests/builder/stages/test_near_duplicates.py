@@ -26,13 +26,25 @@ def cosines(rows):
 
 def with_copies(rows, spread, rng):
     """These rows, then a copy of each of 200 of them, farther and farther away."""
-    away = rng.normal(0, 1, (200, rows.shape[1])) / np.sqrt(rows.shape[1]) * np.linspace(0, spread, 200)[:, None]
-    return np.concatenate([rows, rows[rng.integers(0, len(rows), 200)] + away]).astype(np.float16)
+    away = (
+        rng.normal(0, 1, (200, rows.shape[1]))
+        / np.sqrt(rows.shape[1])
+        * np.linspace(0, spread, 200)[:, None]
+    )
+    return np.concatenate([rows, rows[rng.integers(0, len(rows), 200)] + away]).astype(
+        np.float16
+    )
 
 
 @pytest.fixture
 def small(monkeypatch):
-    for name, value in {"LEAF": 6, "PROBE": 32, "CHECK": 50, "HELD": 30, "DIRECTIONS": 12}.items():
+    for name, value in {
+        "LEAF": 6,
+        "PROBE": 32,
+        "CHECK": 50,
+        "HELD": 30,
+        "DIRECTIONS": 12,
+    }.items():
         monkeypatch.setattr(stage, name, value)
 
 
@@ -43,7 +55,9 @@ def test_no_pair_is_missed(dim, threshold, small):
     for rows in (units(rng, 300, dim), planted(rng, 300, dim=dim, spread=0.02)[0]):
         both = with_copies(rows, 1.5 * np.sqrt(2 - 2 * threshold), rng)
         found = set()
-        for left, right in stage.candidates(vectors_of(both), np.arange(500), threshold):
+        for left, right in stage.candidates(
+            vectors_of(both), np.arange(500), threshold
+        ):
             assert (left < right).all()
             found |= set(zip(left.tolist(), right.tolist(), strict=True))
         pairs = np.argwhere(np.triu(cosines(both) >= threshold + 1e-6, 1))
@@ -68,10 +82,16 @@ def test_few_pairs_are_compared(monkeypatch):
     rows = with_copies(planted(rng, 5800, groups=20, dim=64, spread=0.1)[0], 0.05, rng)
     monkeypatch.setattr(stage, "LEAF", 64)
     compared = sum(
-        len(a) * len(b) for a, b in stage._small_sets(stage._coordinates(vectors_of(rows), np.arange(6000)), 0.1)
+        len(a) * len(b)
+        for a, b in stage._small_sets(
+            stage._coordinates(vectors_of(rows), np.arange(6000)), 0.1
+        )
     )
     assert compared < 6000**2 / 2 / 10
-    pairs = sum(len(left) for left, _ in stage.candidates(vectors_of(rows), np.arange(6000), 0.995))
+    pairs = sum(
+        len(left)
+        for left, _ in stage.candidates(vectors_of(rows), np.arange(6000), 0.995)
+    )
     assert 200 <= pairs < 400
 
 
@@ -79,7 +99,9 @@ def test_thousands_of_one_image():
     """Two images, each stored 1,500 times with noise: four million near pairs, of which few are computed."""
     rng = np.random.default_rng(3)
     rows = units(rng, 2, 64)[np.arange(3000) % 2] + rng.normal(0, 0.002, (3000, 64))
-    found = stage.near_groups(vectors_of(rows.astype(np.float16)), np.arange(3000), 0.995)
+    found = stage.near_groups(
+        vectors_of(rows.astype(np.float16)), np.arange(3000), 0.995
+    )
     assert same_groups(found, np.arange(3000) % 2)
 
 
@@ -96,17 +118,28 @@ def test_perturbed_copies_are_all_found():
 
 def test_threshold_out_of_range():
     with pytest.raises(ValueError, match=r"found 1\.5"):
-        stage.near_groups(vectors_of(units(np.random.default_rng(0), 9)), np.arange(9), 1.5)
+        stage.near_groups(
+            vectors_of(units(np.random.default_rng(0), 9)), np.arange(9), 1.5
+        )
 
 
-@given(st.lists(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=8), max_size=5))
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=8),
+        max_size=5,
+    )
+)
 @settings(deadline=None, max_examples=50)
 def test_groups_joined_bit_by_bit_are_components(batches):
     groups = stage.Groups(12)
     for batch in batches:
         left, right = np.array(batch, int).reshape(-1, 2).T
         groups.join(left, right)
-    left, right = np.array([pair for batch in batches for pair in batch], int).reshape(-1, 2).T
-    _, parts = connected_components(coo_array((np.ones(len(left)), (left, right)), shape=(12, 12)), directed=False)
+    left, right = (
+        np.array([pair for batch in batches for pair in batch], int).reshape(-1, 2).T
+    )
+    _, parts = connected_components(
+        coo_array((np.ones(len(left)), (left, right)), shape=(12, 12)), directed=False
+    )
     found = groups.of(np.arange(12))
     assert same_groups(found, parts) and (found <= np.arange(12)).all()

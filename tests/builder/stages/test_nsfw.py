@@ -18,7 +18,9 @@ from twigma.core.parts import read_parts
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "nsfw"
 ZIP = SHARED / "clip_autokeras_binary_nsfw.zip"
-needs_original = pytest.mark.skipif(not ZIP.exists(), reason="the original detector's archive is not here")
+needs_original = pytest.mark.skipif(
+    not ZIP.exists(), reason="the original detector's archive is not here"
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +32,18 @@ def reference():
 def tiny_tensors(dim=8):
     rng = np.random.default_rng(0)
     sizes = [dim, 6, 7, 5, 1]
-    tensors = {"norm.mean": rng.normal(size=dim).astype("f4"), "norm.var": 400 * rng.random(dim).astype("f4")}
+    tensors = {
+        "norm.mean": rng.normal(size=dim).astype("f4"),
+        "norm.var": 400 * rng.random(dim).astype("f4"),
+    }
     for i in range(4):
         tensors[f"dense.{i}.kernel"] = rng.normal(size=sizes[i : i + 2]).astype("f4")
         tensors[f"dense.{i}.bias"] = rng.normal(size=sizes[i + 1]).astype("f4")
     known = rng.permutation(units(np.random.default_rng(9), 40, dim)[:, 3])
     texts = list(dict.fromkeys(f"{np.float32(value):f}" for value in known))
-    tensors["vocab.3"] = np.array([round(float(text) * 1e6) for text in texts], np.int64)
+    tensors["vocab.3"] = np.array(
+        [round(float(text) * 1e6) for text in texts], np.int64
+    )
     return tensors, texts
 
 
@@ -55,14 +62,26 @@ def test_equals_the_original_model(reference):
     assert np.abs(detector(embeddings.astype(np.float32)) - scores).max() <= 1e-5
     sizes = {dim: len(words) for dim, words in detector.vocabularies.items()}
     assert sizes == {180: 10425, 316: 2266, 413: 2190, 440: 2293, 644: 2241}
-    assert [kernel.shape for kernel, _ in detector.layers] == [(768, 64), (64, 512), (512, 256), (256, 1)]
+    assert [kernel.shape for kernel, _ in detector.layers] == [
+        (768, 64),
+        (64, 512),
+        (512, 256),
+        (256, 1),
+    ]
 
 
 @needs_original
 def test_both_forms_score_alike(tmp_path, reference):
-    save_file(keras_zip.read_keras_zip(ZIP), tmp_path / "a.safetensors", {"model": stage.DETECTOR_MODEL})
+    save_file(
+        keras_zip.read_keras_zip(ZIP),
+        tmp_path / "a.safetensors",
+        {"model": stage.DETECTOR_MODEL},
+    )
     one, two = stage.load_detector(ZIP), stage.load_detector(tmp_path / "a.safetensors")
-    assert one(reference[0]).tobytes() == two(reference[0]).tobytes() and one.model == two.model
+    assert (
+        one(reference[0]).tobytes() == two(reference[0]).tobytes()
+        and one.model == two.model
+    )
 
 
 @needs_original
@@ -95,12 +114,19 @@ def test_arithmetic_by_hand(tiny):
 
 def test_lookup_equals_printed_text():
     rng = np.random.default_rng(1)
-    values = np.concatenate([rng.normal(0, 0.1, 5000).astype(np.float16), np.float16([0, 2**-7, 3 * 2**-7, -(2**-7)])])
+    values = np.concatenate(
+        [
+            rng.normal(0, 0.1, 5000).astype(np.float16),
+            np.float16([0, 2**-7, 3 * 2**-7, -(2**-7)]),
+        ]
+    )
     texts = list(dict.fromkeys(f"{np.float32(value):f}" for value in values[::3]))
     vocabulary = np.array([round(float(text) * 1e6) for text in texts])
     place = {text: i + 1 for i, text in enumerate(texts)}
     expected = [place.get(f"{np.float32(value):f}", 0) for value in values]
-    np.testing.assert_array_equal(stage._lookup(values.astype(np.float32), vocabulary), expected)
+    np.testing.assert_array_equal(
+        stage._lookup(values.astype(np.float32), vocabulary), expected
+    )
 
 
 def test_parts_and_resume(tmp_path, tiny):
@@ -110,7 +136,10 @@ def test_parts_and_resume(tmp_path, tiny):
     write_embeddings(tmp_path, rows, [str(i) for i in range(30)])
     assert stage.nsfw_parts(tmp_path, tiny) == 30
     table = read_parts(tmp_path / "columns" / "nsfw")
-    assert table.column_names == ["image_name", "nsfw_score"] and table["nsfw_score"].type == pa.float32()
+    assert (
+        table.column_names == ["image_name", "nsfw_score"]
+        and table["nsfw_score"].type == pa.float32()
+    )
     assert table["nsfw_score"].is_valid().to_pylist() == [i != 4 for i in range(30)]
     expected = stage.load_detector(tiny)(np.delete(rows, 4, axis=0).astype(np.float16))
     np.testing.assert_allclose(table["nsfw_score"].drop_null(), expected, atol=1e-6)
@@ -118,8 +147,13 @@ def test_parts_and_resume(tmp_path, tiny):
 
 
 def test_embeddings_of_another_model_are_refused(tmp_path, tiny):
-    write_embeddings(tmp_path, units(np.random.default_rng(0), 4, 8), list("abcd"), model="other")
-    with pytest.raises(ValueError, match="embeddings of other, but this NSFW detector reads those of tiny"):
+    write_embeddings(
+        tmp_path, units(np.random.default_rng(0), 4, 8), list("abcd"), model="other"
+    )
+    with pytest.raises(
+        ValueError,
+        match="embeddings of other, but this NSFW detector reads those of tiny",
+    ):
         stage.nsfw_parts(tmp_path, tiny)
     with pytest.raises(ValueError, match="reads those of ViT-L-14/openai"):
         stage.nsfw_parts(tmp_path)
@@ -180,7 +214,10 @@ def test_download_once_and_checked(tmp_path, server, monkeypatch):
     sha256 = hashlib.sha256(b"weights" * 1000).hexdigest()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = stage.download_detector(f"{url}/a.zip", sha256)
-    assert path.parent == tmp_path / "cache" / "twigma" and path.read_bytes() == b"weights" * 1000
+    assert (
+        path.parent == tmp_path / "cache" / "twigma"
+        and path.read_bytes() == b"weights" * 1000
+    )
     assert stage.download_detector(f"{url}/a.zip", sha256) == path and len(asked) == 1
     path.write_bytes(b"changed")
     with pytest.raises(ValueError, match="delete it"):

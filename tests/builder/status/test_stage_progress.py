@@ -20,9 +20,14 @@ MODEL = {"model": "one", "revision": "a"}
 
 def embed(table: pa.Table) -> pa.Table:
     """Unit vectors made from the bytes; the engine around it is the real one."""
-    rows = [np.random.default_rng(len(data)).standard_normal(DIM) for data in table["image"].to_pylist()]
+    rows = [
+        np.random.default_rng(len(data)).standard_normal(DIM)
+        for data in table["image"].to_pylist()
+    ]
     units = [row / np.linalg.norm(row) for row in rows]
-    return columns.add(table, embedding=as_column(np.array(units, np.float16).reshape(-1, DIM)))
+    return columns.add(
+        table, embedding=as_column(np.array(units, np.float16).reshape(-1, DIM))
+    )
 
 
 def run_embed(work: Path, settings: dict[str, str] = MODEL) -> None:
@@ -40,39 +45,52 @@ def states(work: Path, rows: int = 5) -> dict[str, tuple[int, int, int]]:
     damaged: list[str] = []
     found = stage_progress(work, read_finished(work), rows, damaged)
     assert not damaged
-    return {name: (one["done"], one["out_of_date"], one["to_do"]) for name, one in found.items()}
+    return {
+        name: (one["done"], one["out_of_date"], one["to_do"])
+        for name, one in found.items()
+    }
 
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """Two shards of three and two images; each has a row that failed."""
     names = [f"{number}" for number in range(1, 6)]
-    images = {name: encode(pixels(int(name)), quality=60 + 5 * int(name)) for name in names}
+    images = {
+        name: encode(pixels(int(name)), quality=60 + 5 * int(name)) for name in names
+    }
     make_shard(tmp_path, "00000", {name: images[name] for name in names[:3]})
     make_shard(tmp_path, "00001", {name: images[name] for name in names[3:]})
     make_images(tmp_path, [(f"1{name}", name, int(name)) for name in names])
     return tmp_path
 
 
-def test_a_stage_is_to_do_then_done_then_out_of_date_as_its_inputs_change(work: Path) -> None:
+def test_a_stage_is_to_do_then_done_then_out_of_date_as_its_inputs_change(
+    work: Path,
+) -> None:
     assert set(states(work).values()) == {(0, 0, 5)}
     run_embed(work)
     assert states(work)["embed"] == (5, 0, 0) and states(work)["nsfw"] == (0, 0, 5)
     run_nsfw(work)
     assert dedupe(work)["kept"] == 5
-    assert states(work) == dict.fromkeys(("embed", "nsfw", "dedupe"), (5, 0, 0)) | dict.fromkeys(
-        ("caption", "cluster"), (0, 0, 5)
-    )
+    assert states(work) == dict.fromkeys(
+        ("embed", "nsfw", "dedupe"), (5, 0, 0)
+    ) | dict.fromkeys(("caption", "cluster"), (0, 0, 5))
 
     (work / "shards" / "00001.json").unlink()
-    make_shard(work / "again", "00001", {"4": encode(pixels(44)), "5": encode(pixels(55))})
+    make_shard(
+        work / "again", "00001", {"4": encode(pixels(44)), "5": encode(pixels(55))}
+    )
     for file in (work / "again" / "shards").iterdir():
         file.rename(work / "shards" / file.name)
     assert states(work)["embed"] == (3, 2, 0)
     assert states(work)["nsfw"] == (5, 0, 0)  # until its embeddings are made again
     run_embed(work)
     found = states(work)
-    assert (found["embed"], found["nsfw"], found["dedupe"]) == ((5, 0, 0), (3, 2, 0), (0, 5, 0))
+    assert (found["embed"], found["nsfw"], found["dedupe"]) == (
+        (5, 0, 0),
+        (3, 2, 0),
+        (0, 5, 0),
+    )
 
 
 @pytest.mark.slow  # UMAP is compiled
@@ -108,7 +126,9 @@ def test_images_without_a_value_are_counted_among_those_done(work: Path) -> None
 
     def embed_but_one(table: pa.Table) -> pa.Table:
         found = embed(table)
-        empty = np.array([name == "2" for name in table["image_name"].to_pylist()], bool)
+        empty = np.array(
+            [name == "2" for name in table["image_name"].to_pylist()], bool
+        )
         rows = np.full((len(table), DIM), 0.1, np.float16)
         return columns.add(found, embedding=as_column(rows, empty))
 
@@ -116,7 +136,9 @@ def test_images_without_a_value_are_counted_among_those_done(work: Path) -> None
     found = stage_progress(work, read_finished(work), 5, [])["embed"]
     assert (found["done"], found["not_decodable"]) == (5, 1)
     run_embed(work, MODEL | {"revision": "b"})
-    assert stage_progress(work, read_finished(work), 5, [])["embed"]["not_decodable"] == 0
+    assert (
+        stage_progress(work, read_finished(work), 5, [])["embed"]["not_decodable"] == 0
+    )
 
 
 def test_a_damaged_part_is_named_and_out_of_date(work: Path) -> None:
@@ -126,4 +148,8 @@ def test_a_damaged_part_is_named_and_out_of_date(work: Path) -> None:
     damaged: list[str] = []
     found = stage_progress(work, read_finished(work), 5, damaged)
     assert (found["embed"]["done"], found["embed"]["out_of_date"]) == (2, 3)
-    assert len(damaged) == 1 and "00000.arrow is damaged" in damaged[0] and "`twigma embed`" in damaged[0]
+    assert (
+        len(damaged) == 1
+        and "00000.arrow is damaged" in damaged[0]
+        and "`twigma embed`" in damaged[0]
+    )

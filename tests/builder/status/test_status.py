@@ -33,7 +33,10 @@ def ask(work: Path, *options: str) -> Result:
 
 
 def total(counts: dict[str, Any], names: tuple[str, ...]) -> int:
-    return sum(sum(counts[name].values()) if name == "failed" else counts[name] for name in names)
+    return sum(
+        sum(counts[name].values()) if name == "failed" else counts[name]
+        for name in names
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +46,19 @@ def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Host() as host:
         populate(work, host, COUNT)
         host.answers["/media/n1"] = 503
-        fetch(work, image_base_url=host.url, rows_per_shard=10, processes=2, limits=Limits(retries=1))
+        fetch(
+            work,
+            image_base_url=host.url,
+            rows_per_shard=10,
+            processes=2,
+            limits=Limits(retries=1),
+        )
     return work
 
 
-def test_while_a_fetch_runs_in_another_process_and_when_it_was_killed(tmp_path: Path) -> None:
+def test_while_a_fetch_runs_in_another_process_and_when_it_was_killed(
+    tmp_path: Path,
+) -> None:
     with Host() as host:
         populate(tmp_path, host, COUNT, pause=0.2)
         process = start(tmp_path, host)
@@ -62,28 +73,49 @@ def test_while_a_fetch_runs_in_another_process_and_when_it_was_killed(tmp_path: 
         }
         found = facts["photos"]
         assert found["total"] == COUNT and found["rows"] == COUNT + 1
-        assert total(found, ("stored", "failed", "waiting")) == COUNT and 0 < found["waiting"] < COUNT
+        assert (
+            total(found, ("stored", "failed", "waiting")) == COUNT
+            and 0 < found["waiting"] < COUNT
+        )
         wait_until(lambda: not running(tmp_path))
         facts = status(tmp_path)
         assert facts["shards"]["finished"] + facts["shards"]["unfinished"] == 3
         assert facts["next"]["command"] == f"twigma rehydrate --work {tmp_path}"
 
 
-def test_a_folder_from_the_budget_to_the_photos(tiny_world: Path, tmp_path: Path) -> None:
+def test_a_folder_from_the_budget_to_the_photos(
+    tiny_world: Path, tmp_path: Path
+) -> None:
     ids = pq.read_table(tiny_world / "posts.parquet")["id"].to_pylist()
-    with Platform(tiny_world) as platform, XClient(platform.api_url, "t", sleep=lambda _: None) as x:
+    with (
+        Platform(tiny_world) as platform,
+        XClient(platform.api_url, "t", sleep=lambda _: None) as x,
+    ):
         lookup(tmp_path, ids, x, budget=0.1)
         facts = status(tmp_path)
-        assert facts["spent"] == {"posts": sum(platform.billed.values()), "users": 0, "dollars": 0.1}
-        assert facts["next"]["command"] == f"twigma rehydrate --ids FILE --work {tmp_path}"
-        assert f"{facts['ids']['not_asked']} ids were never asked: at most $0." in facts["next"]["why"]
+        assert facts["spent"] == {
+            "posts": sum(platform.billed.values()),
+            "users": 0,
+            "dollars": 0.1,
+        }
+        assert (
+            facts["next"]["command"] == f"twigma rehydrate --ids FILE --work {tmp_path}"
+        )
+        assert (
+            f"{facts['ids']['not_asked']} ids were never asked: at most $0."
+            in facts["next"]["why"]
+        )
         lookup(tmp_path, ids, x)
     with Ledger(tmp_path):
         assert list(status(tmp_path)["running"] or {}) == ["look-up"]
     page = ask(tmp_path).output
     assert page.startswith(f"60 ids in {tmp_path}/outcomes.csv =\n")
     counts = page.split("\n\n")[0].splitlines()[1:]
-    numbers = [int(found[1].replace(",", "")) for line in counts if (found := re.match(r" +([\d,]+)  \w", line))]
+    numbers = [
+        int(found[1].replace(",", ""))
+        for line in counts
+        if (found := re.match(r" +([\d,]+)  \w", line))
+    ]
     assert sum(numbers) == 60
     words = [" ".join(line.split()) for line in counts]
     for said in (
@@ -113,33 +145,55 @@ def test_the_json_is_the_same_facts_as_numbers(fetched: Path) -> None:
     assert all(name in (status.__doc__ or "") for name in told)
 
 
-def test_when_all_is_fetched_a_passing_failure_is_worth_one_more_try(fetched: Path) -> None:
+def test_when_all_is_fetched_a_passing_failure_is_worth_one_more_try(
+    fetched: Path,
+) -> None:
     facts = status(fetched)
     assert facts["shards"] == {"finished": 3, "unfinished": 0}
-    assert facts["photos"]["stored"] == COUNT - len(PLANTED) - 1 and facts["photos"]["waiting"] == 0
+    assert (
+        facts["photos"]["stored"] == COUNT - len(PLANTED) - 1
+        and facts["photos"]["waiting"] == 0
+    )
     assert facts["photos"]["failed"] == Counter([*PLANTED.values(), "http_5xx"])
     assert facts["photos"]["tried_once"] == 1
-    assert facts["next"]["command"] == f"twigma rehydrate --retry-failed --work {fetched}"
+    assert (
+        facts["next"]["command"] == f"twigma rehydrate --retry-failed --work {fetched}"
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "harm", "said"),
     [
         ("shards/00000.json", b"{", "the manifest .*00000.json is damaged"),
-        ("shards/00001.parquet", b"PAR1 half-written", "the sidecar .*00001.parquet is damaged .* `twigma rehydrate`"),
-        ("shards/00002.tar", b"", r"00002.tar should have [\d,]+ bytes, found 0: delete .*00002.json"),
+        (
+            "shards/00001.parquet",
+            b"PAR1 half-written",
+            "the sidecar .*00001.parquet is damaged .* `twigma rehydrate`",
+        ),
+        (
+            "shards/00002.tar",
+            b"",
+            r"00002.tar should have [\d,]+ bytes, found 0: delete .*00002.json",
+        ),
         ("images.parquet", b"PAR1", "images.parquet is damaged"),
         ("ledger.sqlite", b"garbage, not a database", "ledger.sqlite is damaged"),
     ],
 )
-def test_damage_is_told_and_the_rest_is_shown(fetched: Path, tmp_path: Path, name: str, harm: bytes, said: str) -> None:
+def test_damage_is_told_and_the_rest_is_shown(
+    fetched: Path, tmp_path: Path, name: str, harm: bytes, said: str
+) -> None:
     work = shutil.copytree(fetched, tmp_path / "work")
     (work / name).write_bytes(harm)
     result = ask(work)
     assert result.exit_code == 1
-    (line,) = (line for line in result.output.splitlines() if line.startswith("damaged: "))
+    (line,) = (
+        line for line in result.output.splitlines() if line.startswith("damaged: ")
+    )
     assert re.search(said, line)
-    assert "next: mend what is damaged first" in result.output and "cluster" in result.output
+    assert (
+        "next: mend what is damaged first" in result.output
+        and "cluster" in result.output
+    )
     facts = json.loads(ask(work, "--json").stdout)
     assert len(facts["damaged"]) == 1
     if name.startswith("shards"):
@@ -149,9 +203,13 @@ def test_damage_is_told_and_the_rest_is_shown(fetched: Path, tmp_path: Path, nam
 
 def test_nothing_there_and_an_empty_folder(tmp_path: Path) -> None:
     result = ask(tmp_path / "none")
-    assert result.exit_code == 1 and result.stderr.startswith("twigma: no working folder at")
+    assert result.exit_code == 1 and result.stderr.startswith(
+        "twigma: no working folder at"
+    )
     result = ask(tmp_path)
-    assert result.exit_code == 0 and "next: twigma rehydrate --ids FILE" in result.output
+    assert (
+        result.exit_code == 0 and "next: twigma rehydrate --ids FILE" in result.output
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -160,7 +218,11 @@ def test_the_release_beside_it(tmp_path: Path) -> None:
     assert status(work)["release"] is None
     counts = release(work, tmp_path / "twigma")
     found = status(work)["release"]
-    assert (found["images"], found["posts"], found["out_of_date"]) == (counts.released, counts.posts, False)
+    assert (found["images"], found["posts"], found["out_of_date"]) == (
+        counts.released,
+        counts.posts,
+        False,
+    )
     time.sleep(0.01)
     (work / "removed.json").touch()
     assert status(work)["release"]["out_of_date"]

@@ -48,14 +48,18 @@ def cpus() -> Iterator[int]:
 
 
 @pytest.mark.slow
-def test_every_task_ends_done_or_failed_whatever_its_slot_does(cpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_task_ends_done_or_failed_whatever_its_slot_does(
+    cpus: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import ray
 
     monkeypatch.setattr(ray_pool, "TRIES", 2)
     pieces: dict[int, list[int]] = defaultdict(list)
     ends: dict[int, Any] = {}
     actor = ray.remote(Doubling).options(num_cpus=1)
-    for key, kind, value in ray_pool.run_tasks(actor.remote, range(8), lambda key: key, cpus, silence=5):
+    for key, kind, value in ray_pool.run_tasks(
+        actor.remote, range(8), lambda key: key, cpus, silence=5
+    ):
         if kind == "piece":
             pieces[key].append(value)
         elif kind == "lost":
@@ -65,7 +69,9 @@ def test_every_task_ends_done_or_failed_whatever_its_slot_does(cpus: int, monkey
             ends[key] = value
     good = {0, 1, 2, 6, 7}
     assert {key: pieces[key] for key in good} == {key: [key, 2 * key] for key in good}
-    assert {key for key, value in ends.items() if value is None} == good and set(ends) == set(range(8))
+    assert {key for key, value in ends.items() if value is None} == good and set(
+        ends
+    ) == set(range(8))
     assert isinstance(ends[3], ValueError) and "three is bad" in str(ends[3])
     assert "was lost 2 times" in str(ends[4])
     assert "was lost 2 times: no word from it for 5 s" in str(ends[5])
@@ -75,9 +81,17 @@ def test_every_task_ends_done_or_failed_whatever_its_slot_does(cpus: int, monkey
 @pytest.mark.parametrize(
     ("slot", "needs", "sentence"),
     [
-        (Unborn, 1, "no worker of the Ray cluster lives until it is ready: .*No module named 'twigma'"),
+        (
+            Unborn,
+            1,
+            "no worker of the Ray cluster lives until it is ready: .*No module named 'twigma'",
+        ),
         (Unfit, 1, "a node of the Ray cluster cannot work: .*no img2dataset here"),
-        (Older, 1, "a node of the Ray cluster has twigma 0.0.1, this is .*: make them equal"),
+        (
+            Older,
+            1,
+            "a node of the Ray cluster has twigma 0.0.1, this is .*: make them equal",
+        ),
         (Doubling, 99, "the Ray cluster had no free CPU for 3 s"),
     ],
 )
@@ -89,16 +103,28 @@ def test_slots_that_cannot_work_end_the_run(
     monkeypatch.setattr(ray_pool, "TRIES", 2)
     monkeypatch.setattr(ray_pool, "PATIENCE", 3 if needs > cpus else 600)
     with pytest.raises(RuntimeError, match=sentence):
-        list(ray_pool.run_tasks(ray.remote(slot).options(num_cpus=needs).remote, [1], lambda key: key, cpus))
+        list(
+            ray_pool.run_tasks(
+                ray.remote(slot).options(num_cpus=needs).remote,
+                [1],
+                lambda key: key,
+                cpus,
+            )
+        )
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
 def test_an_address_without_a_cluster_is_said_at_once(address: str) -> None:
-    with pytest.raises(RuntimeError, match=f"no Ray cluster answers at '{address}'"), ray_pool.connect(address):
+    with (
+        pytest.raises(RuntimeError, match=f"no Ray cluster answers at '{address}'"),
+        ray_pool.connect(address),
+    ):
         pass
 
 
 def test_without_ray_it_says_what_to_install() -> None:
     code = "import sys; sys.modules['ray'] = None; from twigma import ray_slots\nwith ray_slots.connect(): pass"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stderr.endswith("RuntimeError: Ray is not installed here: pip install 'twigma[ray]'\n")
+    assert done.stderr.endswith(
+        "RuntimeError: Ray is not installed here: pip install 'twigma[ray]'\n"
+    )

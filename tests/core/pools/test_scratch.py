@@ -8,7 +8,9 @@ import pytest
 from twigma.core.pools import scratch
 
 
-def test_scratch_folders_outlive_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scratch_folders_outlive_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scratch.tempfile, "tempdir", str(tmp_path))
     root = tmp_path / f"twigma-{os.getuid()}"
     (root / "killed" / "half").mkdir(parents=True)

@@ -27,7 +27,9 @@ def test_lists_that_unpack_to_gigabytes_end_in_a_sentence(tmp_path: Path) -> Non
 
 def test_archives_that_unpack_to_gigabytes_end_in_a_sentence(tmp_path: Path) -> None:
     bombs = archive_bombs(tmp_path)
-    ran = run_commands([["import", "--work", f"{path}-work", str(path)] for path in bombs])
+    ran = run_commands(
+        [["import", "--work", f"{path}-work", str(path)] for path in bombs]
+    )
     assert [code for code, _ in ran.results] == ["1"] * len(bombs), ran.results
     assert ran.peak < MOST
 
@@ -37,19 +39,27 @@ def test_one_long_line_is_set_aside_and_reading_goes_on(tmp_path: Path) -> None:
     path.write_text("id\n17\n" + "9" * (3 << 20) + "\n18\n")
     ids, bad = read_ids(path)
     assert ids == ["17", "18"]
-    assert [(line.line, len(line.value), line.reason) for line in bad] == [(3, 200, "longer than 1,048,576 characters")]
+    assert [(line.line, len(line.value), line.reason) for line in bad] == [
+        (3, 200, "longer than 1,048,576 characters")
+    ]
     wide = tmp_path / "a.txt"
     wide.write_text("17\r\n" + "9" * (3 << 20) + "\r\n18\r\n", "utf-16")
     assert read_ids(wide)[0] == ["17", "18"]
 
 
-def test_more_lines_than_are_listed_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_lines_than_are_listed_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("twigma.rehydrate.ids.post_ids.LISTED", 3)
     path = tmp_path / "a.csv"
     path.write_text("id\n17\n" + "x\n" * 10)
     _, bad = read_ids(path)
     assert (len(bad), bad.total) == (3, 10)
-    assert bad.rows()[-1] == (6, "", "this line and those after it: 7 more were set aside")
+    assert bad.rows()[-1] == (
+        6,
+        "",
+        "this line and those after it: 7 more were set aside",
+    )
 
 
 def test_an_archive_after_a_bomb_is_imported(tmp_path: Path) -> None:

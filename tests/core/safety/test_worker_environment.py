@@ -43,12 +43,16 @@ def reports(goal: Path) -> list[str]:
 def work(tmp_path: Path) -> Path:
     (tmp_path / "goal").mkdir()
     for shard in range(2):
-        make_shard(tmp_path / "work", f"{shard:05d}", {f"{shard}": encode(pixels(shard))})
+        make_shard(
+            tmp_path / "work", f"{shard:05d}", {f"{shard}": encode(pixels(shard))}
+        )
     return tmp_path / "work"
 
 
 def test_every_token_that_is_read_is_kept_from_workers() -> None:
-    assert {TOKEN_VARIABLE, zenodo_client.TOKEN_VARIABLE} < set(worker_environment.TOKENS)
+    assert {TOKEN_VARIABLE, zenodo_client.TOKEN_VARIABLE} < set(
+        worker_environment.TOKENS
+    )
 
 
 @pytest.mark.usefixtures("tokens")
@@ -60,13 +64,31 @@ def test_the_pool_knows_no_token() -> None:
 
 
 @pytest.mark.usefixtures("tokens")
-def test_processes_on_devices_know_no_token_and_the_driver_still_does(work: Path) -> None:
+def test_processes_on_devices_know_no_token_and_the_driver_still_does(
+    work: Path,
+) -> None:
     goal = work.parent / "goal"
-    assert map_shards(work, "measure", {}, partial(reporting, goal), desc="measure", device="one,two") == 2
+    assert (
+        map_shards(
+            work,
+            "measure",
+            {},
+            partial(reporting, goal),
+            desc="measure",
+            device="one,two",
+        )
+        == 2
+    )
     assert len(reports(goal)) == 2
     for report in reports(goal):
-        assert "KEPT=a\0" in report and "HF_HUB_OFFLINE=1\0" in report and CANARY not in report
-    assert {os.environ[name] for name in worker_environment.TOKENS} == {CANARY} and "HF_HUB_OFFLINE" not in os.environ
+        assert (
+            "KEPT=a\0" in report
+            and "HF_HUB_OFFLINE=1\0" in report
+            and CANARY not in report
+        )
+    assert {os.environ[name] for name in worker_environment.TOKENS} == {
+        CANARY
+    } and "HF_HUB_OFFLINE" not in os.environ
 
 
 CLUSTER = """
@@ -89,7 +111,9 @@ print(json.dumps([inside, environments, open_at, mode, dict(os.environ), os.umas
 
 
 @pytest.mark.usefixtures("tokens")
-def test_a_cluster_started_here_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_started_here_is_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No token in any of its processes, all on loopback, and its own token for this user alone."""
     for name in [name for name in os.environ if name.startswith("RAY_")]:
         monkeypatch.delenv(name)
@@ -99,15 +123,28 @@ def test_a_cluster_started_here_is_private(tmp_path: Path, monkeypatch: pytest.M
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     inside, environments, open_at, mode, after, umask = json.loads(done.stdout)
-    assert len(environments) >= 3 and CANARY not in json.dumps([inside, environments]) and inside["KEPT"] == "a"
-    assert len(open_at) >= 4 and {place.removeprefix("::ffff:") for place in open_at} == {"127.0.0.1"}
+    assert (
+        len(environments) >= 3
+        and CANARY not in json.dumps([inside, environments])
+        and inside["KEPT"] == "a"
+    )
+    assert len(open_at) >= 4 and {
+        place.removeprefix("::ffff:") for place in open_at
+    } == {"127.0.0.1"}
     token = tmp_path / ".ray" / "auth_token"
-    assert token.stat().st_mode & 0o777 == 0o600 and token.parent.stat().st_mode & 0o777 == 0o700
+    assert (
+        token.stat().st_mode & 0o777 == 0o600
+        and token.parent.stat().st_mode & 0o777 == 0o700
+    )
     assert mode == "token"
-    assert {after[name] for name in worker_environment.TOKENS} == {CANARY} and umask == 0o022
+    assert {after[name] for name in worker_environment.TOKENS} == {
+        CANARY
+    } and umask == 0o022
 
 
-def test_a_token_that_others_could_read_is_theirs_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_that_others_could_read_is_theirs_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     token = tmp_path / ".ray" / "auth_token"
     token.parent.mkdir()
@@ -127,7 +164,10 @@ def test_nodes_of_another_cluster_keep_their_own_hub_token_and_get_none_of_ours(
     for name in worker_environment.TOKENS:
         monkeypatch.setenv(name, "of-the-node")
     with ray_pool._restore_sigterm():
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        cluster = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 1, "include_dashboard": False},
+        )
         try:
             for name in worker_environment.TOKENS:
                 monkeypatch.setenv(name, CANARY)
@@ -137,4 +177,9 @@ def test_nodes_of_another_cluster_keep_their_own_hub_token_and_get_none_of_ours(
                 found = ray.get(ray.remote(lambda: dict(os.environ)).remote())
         finally:
             cluster.shutdown()
-    assert [found[name] for name in worker_environment.TOKENS] == ["", "", "of-the-node", "of-the-node"]
+    assert [found[name] for name in worker_environment.TOKENS] == [
+        "",
+        "",
+        "of-the-node",
+        "of-the-node",
+    ]

@@ -15,7 +15,9 @@ from twigma.rehydrate.sources.x.client import ApiError, XClient
 
 
 @contextmanager
-def answering(body: bytes, *, head: str = "", drip: bytes = b"", raw: bytes = b"") -> Iterator[tuple[str, list[str]]]:
+def answering(
+    body: bytes, *, head: str = "", drip: bytes = b"", raw: bytes = b""
+) -> Iterator[tuple[str, list[str]]]:
     """A server that sends a body, then `drip` ten times a second; or `raw` again and again inside the head."""
     asked: list[str] = []
 
@@ -43,7 +45,9 @@ def answering(body: bytes, *, head: str = "", drip: bytes = b"", raw: bytes = b"
         daemon_threads = True
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}", asked
         finally:
@@ -53,9 +57,18 @@ def answering(body: bytes, *, head: str = "", drip: bytes = b"", raw: bytes = b"
 @pytest.mark.parametrize("raw", [b"", b"H"], ids=["body", "head"])
 def test_a_byte_now_and_then_is_a_failed_try(raw: bytes) -> None:
     with answering(b"{", drip=b" ", raw=raw) as (url, asked):
-        client = XClient(url, "token-of-sixteen-or-more", deadline=0.5, attempts=2, sleep=lambda seconds: None)
+        client = XClient(
+            url,
+            "token-of-sixteen-or-more",
+            deadline=0.5,
+            attempts=2,
+            sleep=lambda seconds: None,
+        )
         started = time.monotonic()
-        with client as x, pytest.raises(ApiError, match="in 2 tries, last X API: no whole answer"):
+        with (
+            client as x,
+            pytest.raises(ApiError, match="in 2 tries, last X API: no whole answer"),
+        ):
             x.lookup(["1"])
         assert time.monotonic() - started < 10
     assert len(asked) == 2
@@ -63,7 +76,13 @@ def test_a_byte_now_and_then_is_a_failed_try(raw: bytes) -> None:
 
 def test_slow_answers_count_as_waiting() -> None:
     with answering(b"{", drip=b" ") as (url, asked):
-        client = XClient(url, "token-of-sixteen-or-more", deadline=0.4, patience=0.7, sleep=lambda seconds: None)
+        client = XClient(
+            url,
+            "token-of-sixteen-or-more",
+            deadline=0.4,
+            patience=0.7,
+            sleep=lambda seconds: None,
+        )
         with client as x, pytest.raises(ApiError, match="no whole answer"):
             x.lookup(["1"])
     assert len(asked) <= 2
@@ -72,18 +91,33 @@ def test_slow_answers_count_as_waiting() -> None:
 @pytest.mark.parametrize(
     ("body", "head", "said"),
     [
-        (gzip_bomb(b"{", b" ", 100_000), "Content-Encoding: gzip\r\n", "over 16,777,216 bytes"),
-        (gzip.compress(gzip.compress(b"{}")), "Content-Encoding: gzip, gzip\r\n", "not asked for"),
+        (
+            gzip_bomb(b"{", b" ", 100_000),
+            "Content-Encoding: gzip\r\n",
+            "over 16,777,216 bytes",
+        ),
+        (
+            gzip.compress(gzip.compress(b"{}")),
+            "Content-Encoding: gzip, gzip\r\n",
+            "not asked for",
+        ),
         (b" " * (17 << 20), "", "over 16,777,216 bytes"),
         (b"[" + b"[]," * 1_200_000 + b"1]", "", "without a page"),
         (b"not gzip", "Content-Encoding: gzip\r\n", "incorrect header"),
     ],
     ids=["bomb", "twice", "long", "values", "other"],
 )
-def test_an_answer_larger_than_any_page_is_a_failed_try(body: bytes, head: str, said: str) -> None:
+def test_an_answer_larger_than_any_page_is_a_failed_try(
+    body: bytes, head: str, said: str
+) -> None:
     with answering(body, head=head) as (url, asked):
-        client = XClient(url, "token-of-sixteen-or-more", attempts=2, sleep=lambda seconds: None)
-        with client as x, pytest.raises(ApiError, match=f"in 2 tries, .*{said}.*run again"):
+        client = XClient(
+            url, "token-of-sixteen-or-more", attempts=2, sleep=lambda seconds: None
+        )
+        with (
+            client as x,
+            pytest.raises(ApiError, match=f"in 2 tries, .*{said}.*run again"),
+        ):
             x.lookup(["1"])
     assert len(asked) == 2
 

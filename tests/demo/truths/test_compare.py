@@ -33,8 +33,18 @@ IRRS |= {"followers 500-5000": 1.5, "followers > 5000": 2.6}
 def recovered() -> dict[str, Any]:
     names = [str(number) for number in range(40)]
     theme = [THEMES[number % 2] for number in range(40)]
-    photos = pd.DataFrame({"image_name": names, "theme": theme, "nsfw": [number % 4 == 0 for number in range(40)]})
-    photos["caption"], photos["duplicate_of"], photos["duplicate_kind"] = "a cat", None, None
+    photos = pd.DataFrame(
+        {
+            "image_name": names,
+            "theme": theme,
+            "nsfw": [number % 4 == 0 for number in range(40)],
+        }
+    )
+    photos["caption"], photos["duplicate_of"], photos["duplicate_kind"] = (
+        "a cat",
+        None,
+        None,
+    )
     photos.loc[38, ["duplicate_of", "duplicate_kind"]] = ["2", "identical"]
     photos.loc[39, ["duplicate_of", "duplicate_kind"]] = ["3", "reencoded"]
     images = pd.DataFrame({"id": [*names, "40"], "image_name": [*names, "0"]})
@@ -42,7 +52,11 @@ def recovered() -> dict[str, Any]:
     images["nsfw_score"] = [0.9 if number % 4 == 0 else 0.1 for number in range(41)]
     images["label_10_cluster"] = [1 + number % 2 for number in range(41)]
     images["duplicate_of"], images["duplicate_reason"] = None, None
-    for row, of, reason in ((38, "2", "embedding"), (39, "3", "near"), (40, "0", "media_id")):
+    for row, of, reason in (
+        (38, "2", "embedding"),
+        (39, "3", "near"),
+        (40, "0", "media_id"),
+    ):
         images.loc[row, ["duplicate_of", "duplicate_reason"]] = [of, reason]
     values: dict[str, Any] = {
         "growth": {"value": np.expm1(0.1)},
@@ -53,15 +67,30 @@ def recovered() -> dict[str, Any]:
         "distance/prompts": {"value": 0.9},
         "ratio/same prompt": {"value": 0.5},
     }
-    values |= {f"eq1/paintings/robust/{term}": {"value": irr, "se": 0.02} for term, irr in IRRS.items()}
+    values |= {
+        f"eq1/paintings/robust/{term}": {"value": irr, "se": 0.02}
+        for term, irr in IRRS.items()
+    }
     return {"photos": photos, "images": images, "values": values}
 
 
 def compare(**changed: Any) -> list[Row]:
     given = (
-        recovered() | {"fetched": {"success": 40, "http_404": 4}, "outcomes": {"found": 40, "not_found": 2}} | changed
+        recovered()
+        | {
+            "fetched": {"success": 40, "http_404": 4},
+            "outcomes": {"found": 40, "not_found": 2},
+        }
+        | changed
     )
-    return truths(TRUTH, given["photos"], given["images"], given["fetched"], given["outcomes"], values=given["values"])
+    return truths(
+        TRUTH,
+        given["photos"],
+        given["images"],
+        given["fetched"],
+        given["outcomes"],
+        values=given["values"],
+    )
 
 
 def missed(rows: list[Row]) -> list[str]:
@@ -79,8 +108,16 @@ def test_what_was_planted_passes() -> None:
     [
         ("growth", {"value": 0.2}, "growth per month"),
         ("trend/1", {"arrow": "→"}, "cat is rising"),
-        ("eq1/paintings/robust/quintile 1", {"value": 1.0, "se": 0.02}, "Eq (1), quintile 1"),
-        ("kl/twigma/prompts", {"value": 0.9, "low": 0.85, "high": 0.95}, "KL(posts‖prompts)"),
+        (
+            "eq1/paintings/robust/quintile 1",
+            {"value": 1.0, "se": 0.02},
+            "Eq (1), quintile 1",
+        ),
+        (
+            "kl/twigma/prompts",
+            {"value": 0.9, "low": 0.85, "high": 0.95},
+            "KL(posts‖prompts)",
+        ),
         ("ratio/same prompt", {"value": 0.7}, "same/different prompt"),
     ],
 )
@@ -100,11 +137,17 @@ def test_lost_photos_and_ids_are_named() -> None:
         "photos lost",
         "photos gone (404)",
     ]
-    assert missed(compare(outcomes={"found": 40, "absent": 2})) == ["ids not_found", "ids absent"]
+    assert missed(compare(outcomes={"found": 40, "absent": 2})) == [
+        "ids not_found",
+        "ids absent",
+    ]
 
 
 def test_unfound_copies_and_wrong_captions_are_named() -> None:
     images = recovered()["images"]
     images.loc[39, ["duplicate_of", "duplicate_reason"]] = [None, None]
     images["all_captions"] = "nothing"
-    assert missed(compare(images=images)) == ["reencoded copies under a new media id", "captions name the subject"]
+    assert missed(compare(images=images)) == [
+        "reencoded copies under a new media id",
+        "captions name the subject",
+    ]

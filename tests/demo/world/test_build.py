@@ -43,14 +43,20 @@ def table(world: Path, name: str) -> pd.DataFrame:
 
 def digests(folder: Path) -> dict[str, str]:
     files = [path for path in folder.rglob("*") if path.is_file()]
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
 def test_same_seed_same_bytes_and_another_seed_other_bytes(tmp_path: Path) -> None:
     for name, seed in (("one", 0), ("again", 0), ("other", 1)):
         build_world(tmp_path / name, seed, posts=30, references=20)
     assert digests(tmp_path / "one") == digests(tmp_path / "again")
-    assert digests(tmp_path / "one")["posts.parquet"] != digests(tmp_path / "other")["posts.parquet"]
+    assert (
+        digests(tmp_path / "one")["posts.parquet"]
+        != digests(tmp_path / "other")["posts.parquet"]
+    )
 
 
 def test_a_finished_world_is_left_alone_and_another_is_refused(world: Path) -> None:
@@ -61,33 +67,58 @@ def test_a_finished_world_is_left_alone_and_another_is_refused(world: Path) -> N
         build_world(world, seed=5, posts=POSTS, references=60)
 
 
-def test_growth_is_exponential_in_the_planted_counts(world: Path, truth: dict[str, Any]) -> None:
+def test_growth_is_exponential_in_the_planted_counts(
+    world: Path, truth: dict[str, Any]
+) -> None:
     posts = table(world, "posts")
-    with_photo = posts[posts["media_keys"].map(lambda keys: any(key.startswith("3_") for key in keys))]
-    with_photo = with_photo[~with_photo["text"].str.startswith("RT @") & (with_photo["state"] == "live")]
+    with_photo = posts[
+        posts["media_keys"].map(lambda keys: any(key.startswith("3_") for key in keys))
+    ]
+    with_photo = with_photo[
+        ~with_photo["text"].str.startswith("RT @") & (with_photo["state"] == "live")
+    ]
     counts = with_photo["created_at"].dt.strftime("%Y-%m").value_counts()
     assert counts.sum() == POSTS == truth["posts"]
-    assert {month: count for month, count in truth["posts_per_month"].items() if count} == counts.to_dict()
+    assert {
+        month: count for month, count in truth["posts_per_month"].items() if count
+    } == counts.to_dict()
     many = plan.month_counts(1_000_000)
-    assert np.polyfit(np.arange(27), np.log(many), 1)[0] == pytest.approx(truth["growth_per_month"], abs=1e-4)
+    assert np.polyfit(np.arange(27), np.log(many), 1)[0] == pytest.approx(
+        truth["growth_per_month"], abs=1e-4
+    )
 
 
-def test_ids_tell_the_second_of_the_post_and_photo_names_the_media_id(world: Path) -> None:
+def test_ids_tell_the_second_of_the_post_and_photo_names_the_media_id(
+    world: Path,
+) -> None:
     posts, media = table(world, "posts"), table(world, "media")
     seconds = (posts["id"].astype(np.int64) // 2**22 + snowflake.EPOCH_MS) // 1000
     expected = posts["created_at"].astype("datetime64[ms]").astype(np.int64) // 1000
     assert (seconds == expected).all()
     for key, name in zip(media["media_key"], media["name"], strict=True):
         assert re.fullmatch(r"[A-Za-z0-9_-]{15}", name)
-        assert int.from_bytes(base64.urlsafe_b64decode(name[:11] + "="), "big") == int(key.split("_")[1])
-    assert posts["id"].is_unique and media["media_key"].is_unique and media["name"].is_unique
+        assert int.from_bytes(base64.urlsafe_b64decode(name[:11] + "="), "big") == int(
+            key.split("_")[1]
+        )
+    assert (
+        posts["id"].is_unique
+        and media["media_key"].is_unique
+        and media["name"].is_unique
+    )
 
 
-def test_every_live_post_is_found_by_hashtag_or_listed(world: Path, truth: dict[str, Any]) -> None:
+def test_every_live_post_is_found_by_hashtag_or_listed(
+    world: Path, truth: dict[str, Any]
+) -> None:
     posts = table(world, "posts")
-    listed = {row["id"] for row in csv.DictReader((world / "ids.csv").read_text().splitlines())}
+    listed = {
+        row["id"]
+        for row in csv.DictReader((world / "ids.csv").read_text().splitlines())
+    }
     tagged = posts["text"].map(lambda text: bool(TAGS.search(text)))
-    photo = posts["media_keys"].map(lambda keys: any(key.startswith("3_") for key in keys))
+    photo = posts["media_keys"].map(
+        lambda keys: any(key.startswith("3_") for key in keys)
+    )
     retweet = posts["text"].str.startswith("RT @")
     found = tagged & photo & ~retweet & (posts["state"] == "live")
     assert (found | posts["id"].isin(listed)).all()
@@ -95,22 +126,39 @@ def test_every_live_post_is_found_by_hashtag_or_listed(world: Path, truth: dict[
     assert (found & posts["id"].isin(listed)).sum() == truth["found_both_ways"]
     assert len(listed) == truth["listed"] == pytest.approx(0.4 * len(posts), abs=2)
     states = {"live": "found", "deleted": "not_found", "protected": "unauthorized"}
-    assert Counter(states.get(state, state) for state in posts["state"]) == truth["outcomes"]
-    assert retweet.sum() == truth["carried"]["retweet"] and not posts.loc[retweet, "like_count"].any()
+    assert (
+        Counter(states.get(state, state) for state in posts["state"])
+        == truth["outcomes"]
+    )
+    assert (
+        retweet.sum() == truth["carried"]["retweet"]
+        and not posts.loc[retweet, "like_count"].any()
+    )
 
 
 def test_copies_are_what_they_are_called(world: Path, truth: dict[str, Any]) -> None:
-    media, images = table(world, "media").set_index("media_key"), table(world, "truth_images")
+    media, images = (
+        table(world, "media").set_index("media_key"),
+        table(world, "truth_images"),
+    )
     copies = images[images["duplicate_of"].notna()]
     assert (
-        copies["duplicate_kind"].value_counts().to_dict() | {"media_id": len(truth["shared_photos"])}
+        copies["duplicate_kind"].value_counts().to_dict()
+        | {"media_id": len(truth["shared_photos"])}
         == truth["duplicates"]
     )
     for row in copies.itertuples():
-        one, other = (media.loc[f"3_{name}", "body"] for name in (row.image_name, row.duplicate_of))
+        one, other = (
+            media.loc[f"3_{name}", "body"]
+            for name in (row.image_name, row.duplicate_of)
+        )
         assert (one == other) == (row.duplicate_kind == "identical")
-        small, large = (Image.open(io.BytesIO(data)).convert("RGB") for data in (one, other))
-        difference = np.asarray(small.resize((64, 64)), float) - np.asarray(large.resize((64, 64)), float)
+        small, large = (
+            Image.open(io.BytesIO(data)).convert("RGB") for data in (one, other)
+        )
+        difference = np.asarray(small.resize((64, 64)), float) - np.asarray(
+            large.resize((64, 64)), float
+        )
         assert np.abs(difference).mean() < 8
         assert int(row.image_name) > int(row.duplicate_of)
 
@@ -123,7 +171,11 @@ def test_answers_of_the_image_host(world: Path, truth: dict[str, Any]) -> None:
     assert set(media["type"]) == {"photo", "video", "animated_gif"}
     sizes = {Image.open(io.BytesIO(body)).format for body in photos["body"].dropna()}
     assert sizes == {"JPEG", "PNG"}
-    turned = [body for body in photos["body"].dropna() if Image.open(io.BytesIO(body)).getexif().get(0x0112) == 6]
+    turned = [
+        body
+        for body in photos["body"].dropna()
+        if Image.open(io.BytesIO(body)).getexif().get(0x0112) == 6
+    ]
     assert len(turned) == 1
 
 
@@ -133,7 +185,10 @@ def test_photos_of_one_post_share_a_quintile(world: Path) -> None:
     assert (several == 1).mean() > 0.97
     fresh = images[images["duplicate_of"].isna()].sort_values("similarity")
     assert fresh["quintile"].is_monotonic_increasing
-    assert fresh["quintile"].value_counts().max() - fresh["quintile"].value_counts().min() <= 1
+    assert (
+        fresh["quintile"].value_counts().max() - fresh["quintile"].value_counts().min()
+        <= 1
+    )
 
 
 def test_likes_follow_equation_one() -> None:
@@ -149,10 +204,14 @@ def test_likes_follow_equation_one() -> None:
     fifth = np.array([post.quintile for post in posts])
     author = np.array([post.author for post in posts])
     bracket = likes.bracket(authors.followers[author])
-    design = np.column_stack([bracket == 1, bracket == 2, *[fifth == k for k in (1, 2, 3, 4)]]).astype(float)
+    design = np.column_stack(
+        [bracket == 1, bracket == 2, *[fifth == k for k in (1, 2, 3, 4)]]
+    ).astype(float)
     counts = np.array([post.likes for post in posts])
     fit = sm.GLM(counts, sm.add_constant(design), family=sm.families.Poisson())
-    fit = fit.fit(cov_type="cluster", cov_kwds={"groups": author, "use_correction": False})
+    fit = fit.fit(
+        cov_type="cluster", cov_kwds={"groups": author, "use_correction": False}
+    )
     wanted = np.log([*likes.FOLLOWER_IRR[1:], *likes.QUINTILE_IRR[:4]])
     assert (np.abs(fit.params[1:] - wanted) < 4 * fit.bse[1:]).all()
     assert 0.015 < fit.bse[3:].mean() < 0.03
@@ -163,16 +222,26 @@ def test_quintiles_and_similarity() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(40, 16)).astype(np.float16)
     one = likes.similarity(rows, rows)[0]
-    assert one == pytest.approx(np.sort(rows[0].astype(float) @ rows.astype(float).T)[-5:].mean(), rel=1e-3)
+    assert one == pytest.approx(
+        np.sort(rows[0].astype(float) @ rows.astype(float).T)[-5:].mean(), rel=1e-3
+    )
     assert likes.quintiles(np.array([5.0, 1, 2, 3, 4])).tolist() == [5, 1, 2, 3, 4]
 
 
 def test_references(world: Path) -> None:
     keys: set[str] = set()
-    for name, group, size in (("photographs", None, 60), ("paintings", "artist", 20), ("prompts", "prompt", 10)):
+    for name, group, size in (
+        ("photographs", None, 60),
+        ("paintings", "artist", 20),
+        ("prompts", "prompt", 10),
+    ):
         with tarfile.open(world / "references" / f"{name}.tar") as tar:
             members = tar.getmembers()
-            notes = [json.load(tar.extractfile(m)) for m in members if m.name.endswith(".json")]  # type: ignore[arg-type]
+            notes = [
+                json.load(tar.extractfile(m))
+                for m in members
+                if m.name.endswith(".json")
+            ]  # type: ignore[arg-type]
         assert [m.name.split(".")[1] for m in members] == ["jpg", "json"] * 60
         assert all(re.fullmatch(r"[0-9]{1,20}", m.name.split(".")[0]) for m in members)
         keys |= {m.name.split(".")[0] for m in members}
@@ -187,8 +256,12 @@ def test_kl_of_the_themes(world: Path, truth: dict[str, Any]) -> None:
     kept = images[images["duplicate_of"].isna() & ~images["answer"].isin(plan.DEAD)]
     assert len(kept) == truth["kept"]
     share = kept["theme"].value_counts(normalize=True)
-    assert share.to_dict() == pytest.approx({theme: p for theme, p in truth["p"].items() if p})
-    p, q = (np.array([truth[name][theme] for theme in truth["themes"]]) for name in "pq")
+    assert share.to_dict() == pytest.approx(
+        {theme: p for theme, p in truth["p"].items() if p}
+    )
+    p, q = (
+        np.array([truth[name][theme] for theme in truth["themes"]]) for name in "pq"
+    )
     if truth["kl_posts_prompts"] is None:
         assert ((p > 0) & (q == 0)).any()
     else:

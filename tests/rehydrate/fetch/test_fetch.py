@@ -11,7 +11,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.servers import Host
-from support.worlds import PLANTED, ROWS, alive, content, descendants, name, photo, populate, start, wait_until
+from support.worlds import (
+    PLANTED,
+    ROWS,
+    alive,
+    content,
+    descendants,
+    name,
+    photo,
+    populate,
+    start,
+    wait_until,
+)
 
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.fetch.fetch import fetch
@@ -22,34 +33,56 @@ COUNT = 65
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Host, pa.Table]]:
+def clean(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Path, Host, pa.Table]]:
     """A working folder fetched without any trouble, and the host it came from."""
     work = tmp_path_factory.mktemp("clean")
     with Host() as host:
         populate(work, host, COUNT)
-        yield work, host, fetch(work, image_base_url=host.url, rows_per_shard=ROWS, processes=2)
+        yield (
+            work,
+            host,
+            fetch(work, image_base_url=host.url, rows_per_shard=ROWS, processes=2),
+        )
 
 
-def test_every_photo_has_one_row_with_the_class_it_was_given(clean: tuple[Path, Host, pa.Table]) -> None:
+def test_every_photo_has_one_row_with_the_class_it_was_given(
+    clean: tuple[Path, Host, pa.Table],
+) -> None:
     work, _, counts = clean
     rows = {row["image_name"]: row for row in shards.read_sidecars(work).to_pylist()}
     assert len(rows) == COUNT
     for number in range(COUNT):
         assert rows[name(number)]["status"] == PLANTED.get(number, "success"), number
         assert (rows[name(number)]["error"] is None) == (number not in PLANTED)
-    assert dict(zip(*counts.to_pydict().values(), strict=True))["success"] == COUNT - len(PLANTED)
+    assert dict(zip(*counts.to_pydict().values(), strict=True))[
+        "success"
+    ] == COUNT - len(PLANTED)
 
 
-def test_bytes_are_those_of_the_host_and_blocks_follow_the_sidecar(clean: tuple[Path, Host, pa.Table]) -> None:
+def test_bytes_are_those_of_the_host_and_blocks_follow_the_sidecar(
+    clean: tuple[Path, Host, pa.Table],
+) -> None:
     work, _, _ = clean
     found = [shards.read_images(shard, 4) for shard in shards.list_shards(work)]
-    images = {row["image_name"]: row["image"] for blocks in found for block in blocks for row in block.to_pylist()}
+    images = {
+        row["image_name"]: row["image"]
+        for blocks in found
+        for block in blocks
+        for row in block.to_pylist()
+    }
     numbers = [number for number in range(COUNT) if number not in PLANTED]
     assert list(images) == [name(number) for number in numbers]
-    assert all(images[name(n)] == photo(n, "PNG" if n % 7 == 2 and n != 10 else "JPEG") for n in numbers)
+    assert all(
+        images[name(n)] == photo(n, "PNG" if n % 7 == 2 and n != 10 else "JPEG")
+        for n in numbers
+    )
 
 
-def test_a_second_run_asks_nothing_imports_nothing_heavy_and_is_quick(clean: tuple[Path, Host, pa.Table]) -> None:
+def test_a_second_run_asks_nothing_imports_nothing_heavy_and_is_quick(
+    clean: tuple[Path, Host, pa.Table],
+) -> None:
     work, host, counts = clean
     before, asked = content(work), len(host.log)
     started = time.monotonic()
@@ -70,7 +103,9 @@ def test_leftovers_are_put_away(clean: tuple[Path, Host, pa.Table]) -> None:
     }
 
 
-def test_other_settings_and_edited_lists_are_refused(clean: tuple[Path, Host, pa.Table], tmp_path: Path) -> None:
+def test_other_settings_and_edited_lists_are_refused(
+    clean: tuple[Path, Host, pa.Table], tmp_path: Path
+) -> None:
     work, host, _ = clean
     with pytest.raises(ValueError, match="was fetched with"):
         fetch(work, image_base_url=host.url, size="orig")
@@ -86,41 +121,64 @@ def test_other_settings_and_edited_lists_are_refused(clean: tuple[Path, Host, pa
         fetch(tmp_path)
 
 
-def test_the_books_are_checked(clean: tuple[Path, Host, pa.Table], tmp_path: Path) -> None:
+def test_the_books_are_checked(
+    clean: tuple[Path, Host, pa.Table], tmp_path: Path
+) -> None:
     work, host, _ = clean
     copy = tmp_path / "copy"
     shutil.copytree(work, copy)
     for kind in ("tar", "parquet", "json"):
-        shutil.copy(copy / "shards" / f"00001.{kind}", copy / "shards" / f"00009.{kind}")
+        shutil.copy(
+            copy / "shards" / f"00001.{kind}", copy / "shards" / f"00009.{kind}"
+        )
     with pytest.raises(RuntimeError, match=f"{ROWS} rows too many"):
         fetch(copy, image_base_url=host.url)
     for bad in ("../5", "1.5", "", None):
         pq.write_table(
-            pa.table({"image_name": pa.array([bad], pa.string()), "url": ["u"]}), tmp_path / "images.parquet"
+            pa.table({"image_name": pa.array([bad], pa.string()), "url": ["u"]}),
+            tmp_path / "images.parquet",
         )
         with pytest.raises(ValueError, match="is no media id"):
             fetch(tmp_path)
-    pq.write_table(pa.table({"image_name": ["1"], "url": ["u"]}).slice(1), tmp_path / "images.parquet")
+    pq.write_table(
+        pa.table({"image_name": ["1"], "url": ["u"]}).slice(1),
+        tmp_path / "images.parquet",
+    )
     assert len(fetch(tmp_path)) == 0
 
 
-def test_lost_damaged_and_doubled_shards(clean: tuple[Path, Host, pa.Table], tmp_path: Path) -> None:
+def test_lost_damaged_and_doubled_shards(
+    clean: tuple[Path, Host, pa.Table], tmp_path: Path
+) -> None:
     """New posts go to a new shard; a shard whose manifest is empty is made again; finished ones stay as they are."""
     work, host, _ = clean
     copy = tmp_path / "copy"
     shutil.copytree(work, copy)
     before = content(copy)
-    (copy / "shards" / "00002.json").write_text("")  # img2dataset takes an empty file for a finished shard
+    (copy / "shards" / "00002.json").write_text(
+        ""
+    )  # img2dataset takes an empty file for a finished shard
     table = pq.read_table(copy / "images.parquet")
-    new = pa.table({"id": ["5", "6"], "image_name": ["5", "6"], "url": ["https://pbs.twimg.com/media/n0.jpg", None]})
+    new = pa.table(
+        {
+            "id": ["5", "6"],
+            "image_name": ["5", "6"],
+            "url": ["https://pbs.twimg.com/media/n0.jpg", None],
+        }
+    )
     pq.write_table(pa.concat_tables([new, table]), copy / "images.parquet")
     host.answers["/media/n10"] = photo(10)
-    counts = fetch(copy, image_base_url=host.url, rows_per_shard=ROWS, image_size=None, processes=1)
+    counts = fetch(
+        copy, image_base_url=host.url, rows_per_shard=ROWS, image_size=None, processes=1
+    )
     after = content(copy)
     assert set(after) - set(before) == {"00007.tar", "00007.parquet"}
     assert {key: after[key] for key in before} == before
     assert sum(counts["images"].to_pylist()) == COUNT + 2
-    rows = {row["image_name"]: row["status"] for row in shards.read_sidecars(copy).to_pylist()}
+    rows = {
+        row["image_name"]: row["status"]
+        for row in shards.read_sidecars(copy).to_pylist()
+    }
     assert (rows["5"], rows["6"]) == ("success", "refused")
 
 
@@ -128,14 +186,21 @@ def test_passing_failures_are_tried_again_in_a_new_shard(tmp_path: Path) -> None
     with Host() as host:
         populate(tmp_path, host, ROWS)
         host.answers["/media/n0"] = 500
-        options = {"image_base_url": host.url, "rows_per_shard": ROWS, "limits": Limits(retries=0), "processes": 1}
+        options = {
+            "image_base_url": host.url,
+            "rows_per_shard": ROWS,
+            "limits": Limits(retries=0),
+            "processes": 1,
+        }
         assert "http_5xx" in fetch(tmp_path, **options)["status"].to_pylist()
         host.answers["/media/n0"] = photo(0)
         first = content(tmp_path)
         counts = fetch(tmp_path, retry_failed=True, image_size=None, **options)
     assert "http_5xx" not in counts["status"].to_pylist()
     rows = shards.read_sidecars(tmp_path)
-    assert sorted(rows["image_name"].to_pylist()) == [name(number) for number in range(ROWS)]
+    assert sorted(rows["image_name"].to_pylist()) == [
+        name(number) for number in range(ROWS)
+    ]
     assert content(tmp_path).items() > first.items()
     assert sorted(set(content(tmp_path)) - set(first)) == ["00001.parquet", "00001.tar"]
 
@@ -145,7 +210,9 @@ def test_larger_images_can_be_shrunk_and_keep_their_turn(tmp_path: Path) -> None
         populate(tmp_path, host, 3)
         fetch(tmp_path, image_base_url=host.url, image_size=80, processes=1)
     rows = shards.read_sidecars(tmp_path).to_pylist()
-    assert {(row["width"], row["height"], row["member"][-4:]) for row in rows} == {(80, 60, ".jpg")}
+    assert {(row["width"], row["height"], row["member"][-4:]) for row in rows} == {
+        (80, 60, ".jpg")
+    }
 
 
 def folder_is_clean_run(work: Path, host: Host, clean: Path) -> None:
@@ -176,7 +243,9 @@ def test_ended_at_any_moment_it_leaves_no_orphans_and_goes_on(
         folder_is_clean_run(tmp_path, host, clean[0])
 
 
-def test_killed_workers_and_a_killed_pool_are_replaced(clean: tuple[Path, Host, pa.Table], tmp_path: Path) -> None:
+def test_killed_workers_and_a_killed_pool_are_replaced(
+    clean: tuple[Path, Host, pa.Table], tmp_path: Path
+) -> None:
     with Host() as host:
         populate(tmp_path, host, COUNT, pause=0.05)
         host.answers["/media/n10"] = photo(10)
@@ -192,9 +261,14 @@ def test_killed_workers_and_a_killed_pool_are_replaced(clean: tuple[Path, Host, 
     assert content(tmp_path) == content(clean[0])
 
 
-def test_a_second_run_on_one_folder_ends_at_once(clean: tuple[Path, Host, pa.Table]) -> None:
+def test_a_second_run_on_one_folder_ends_at_once(
+    clean: tuple[Path, Host, pa.Table],
+) -> None:
     work, host, _ = clean
-    with Workspace(work).lock_shards(), pytest.raises(RuntimeError, match="another process"):
+    with (
+        Workspace(work).lock_shards(),
+        pytest.raises(RuntimeError, match="another process"),
+    ):
         fetch(work, image_base_url=host.url)
 
 
@@ -211,15 +285,31 @@ def test_a_full_disk_is_said_and_the_run_can_go_on(tmp_path: Path) -> None:
             ballast = disk / "ballast"
             ballast.write_bytes(noise)
             with pytest.raises(OSError, match="MB free"):
-                fetch(disk / "work", image_base_url=host.url, rows_per_shard=100, processes=1)
+                fetch(
+                    disk / "work",
+                    image_base_url=host.url,
+                    rows_per_shard=100,
+                    processes=1,
+                )
             ballast.unlink()
-            for number in (0, 1, 2):  # larger than the estimate: the disk fills in the middle of the tar
+            for number in (
+                0,
+                1,
+                2,
+            ):  # larger than the estimate: the disk fills in the middle of the tar
                 host.answers[f"/media/n{number}"] = photo(number) + noise
             with pytest.raises(OSError, match="disk is full"):
-                fetch(disk / "work", image_base_url=host.url, rows_per_shard=ROWS, processes=1)
+                fetch(
+                    disk / "work",
+                    image_base_url=host.url,
+                    rows_per_shard=ROWS,
+                    processes=1,
+                )
             assert not list((disk / "work" / "shards").glob("*.tar"))
             os.system(f"mount -o remount,size=8m {disk}")
-            counts = fetch(disk / "work", image_base_url=host.url, rows_per_shard=ROWS, processes=1)
+            counts = fetch(
+                disk / "work", image_base_url=host.url, rows_per_shard=ROWS, processes=1
+            )
             assert sum(counts["images"].to_pylist()) == ROWS
     finally:
         os.system(f"umount {disk}")

@@ -6,7 +6,14 @@ import pytest
 
 from twigma.rehydrate.fetch.host_guard import is_public
 
-PUBLIC = ["8.8.8.8", "104.244.42.1", "168.63.129.15", "168.63.129.17", "198.17.255.255", "100.63.255.255"]
+PUBLIC = [
+    "8.8.8.8",
+    "104.244.42.1",
+    "168.63.129.15",
+    "168.63.129.17",
+    "198.17.255.255",
+    "100.63.255.255",
+]
 PRIVATE = [
     "0.0.0.0", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "169.254.169.254", "168.63.129.16",
     "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.0.192", "192.0.2.1", "192.88.99.1", "192.168.1.1",
@@ -39,12 +46,20 @@ def isatap(address: str) -> list[str]:
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_public_however_they_are_carried(address: str) -> None:
-    assert [is_public(each) for each in (address, *carried(address), *isatap(address))] == [True] * 7
+    assert [
+        is_public(each) for each in (address, *carried(address), *isatap(address))
+    ] == [True] * 7
 
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_addresses_are_refused_however_they_are_carried(address: str) -> None:
-    spelt = [address, *carried(address), *isatap(address), f"::{address}", f"fe80::5efe:{address}"]
+    spelt = [
+        address,
+        *carried(address),
+        *isatap(address),
+        f"::{address}",
+        f"fe80::5efe:{address}",
+    ]
     assert [each for each in spelt if is_public(each)] == []
 
 

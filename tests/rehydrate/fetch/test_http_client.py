@@ -7,7 +7,13 @@ import pytest
 from PIL import Image
 from support.servers import Handler, Host
 
-from twigma.rehydrate.fetch.http_client import Client, Limits, Outcome, opted_out, request_urls
+from twigma.rehydrate.fetch.http_client import (
+    Client,
+    Limits,
+    Outcome,
+    opted_out,
+    request_urls,
+)
 
 FAST = Limits(max_bytes=200_000, deadline=1.5, retries=2, patience=10)
 
@@ -18,7 +24,12 @@ def image() -> bytes:
     return buffer.getvalue()
 
 
-def get(*urls: str, host: Host | None = None, allow: tuple[str, ...] = (), limits: Limits = FAST) -> Outcome:
+def get(
+    *urls: str,
+    host: Host | None = None,
+    allow: tuple[str, ...] = (),
+    limits: Limits = FAST,
+) -> Outcome:
     allowed = (*allow, host.url.removeprefix("http://")) if host else allow
 
     async def one() -> Outcome:
@@ -31,14 +42,29 @@ def get(*urls: str, host: Host | None = None, allow: tuple[str, ...] = (), limit
 @pytest.mark.parametrize(
     ("url", "size", "wanted"),
     [
-        ("https://pbs.twimg.com/media/Ab-_1.jpg", "small", ["http://h:1/media/Ab-_1?format=jpg&name=small"]),
-        ("https://pbs.twimg.com/media/Ab.png", "large", ["http://h:1/media/Ab?format=png&name=large"]),
+        (
+            "https://pbs.twimg.com/media/Ab-_1.jpg",
+            "small",
+            ["http://h:1/media/Ab-_1?format=jpg&name=small"],
+        ),
+        (
+            "https://pbs.twimg.com/media/Ab.png",
+            "large",
+            ["http://h:1/media/Ab?format=png&name=large"],
+        ),
         (
             "https://pbs.twimg.com/media/Ab.jpg",
             "orig",
-            [f"http://h:1/media/Ab?format=jpg&name={name}" for name in ("orig", "4096x4096", "large")],
+            [
+                f"http://h:1/media/Ab?format=jpg&name={name}"
+                for name in ("orig", "4096x4096", "large")
+            ],
         ),
-        ("https://pbs.twimg.com/tweet_video_thumb/Ab.jpg", "small", ["http://h:1/tweet_video_thumb/Ab.jpg"]),
+        (
+            "https://pbs.twimg.com/tweet_video_thumb/Ab.jpg",
+            "small",
+            ["http://h:1/tweet_video_thumb/Ab.jpg"],
+        ),
         ("https://example.org/a.jpg", "small", ["https://example.org/a.jpg"]),
         (
             "https://pbs.twimg.com.evil.example/media/Ab.jpg",
@@ -53,14 +79,25 @@ def test_addresses_asked_for(url: str | None, size: str, wanted: list[str]) -> N
 
 
 def test_without_a_base_the_real_host_is_asked() -> None:
-    assert request_urls("https://pbs.twimg.com/media/A.jpg") == ["https://pbs.twimg.com/media/A?format=jpg&name=small"]
+    assert request_urls("https://pbs.twimg.com/media/A.jpg") == [
+        "https://pbs.twimg.com/media/A?format=jpg&name=small"
+    ]
 
 
 @pytest.mark.parametrize(
     ("code", "status"),
-    [(400, "http_4xx"), (403, "http_403"), (404, "http_404"), (410, "http_410"), (500, "http_5xx"), (206, "http_4xx")],
+    [
+        (400, "http_4xx"),
+        (403, "http_403"),
+        (404, "http_404"),
+        (410, "http_410"),
+        (500, "http_5xx"),
+        (206, "http_4xx"),
+    ],
 )
-def test_status_codes_have_classes_and_only_passing_ones_are_retried(code: int, status: str) -> None:
+def test_status_codes_have_classes_and_only_passing_ones_are_retried(
+    code: int, status: str
+) -> None:
     with Host({"/a": code}) as host:
         assert get(f"{host.url}/a", host=host).status == status
         assert host.hits["/a"] == (3 if status == "http_5xx" else 1)
@@ -75,7 +112,12 @@ def test_bytes_come_unchanged_and_spaces_and_umlauts_are_quoted() -> None:
 
 def test_smaller_sizes_are_asked_for_when_the_original_is_refused() -> None:
     with Host({"/large": image(), "/4096": 404}) as host:
-        assert get(f"{host.url}/orig", f"{host.url}/4096", f"{host.url}/large", host=host).status == "success"
+        assert (
+            get(
+                f"{host.url}/orig", f"{host.url}/4096", f"{host.url}/large", host=host
+            ).status
+            == "success"
+        )
         assert [path for _, path in host.log] == ["/orig", "/4096", "/large"]
 
 
@@ -93,7 +135,9 @@ def test_retry_after_is_waited_for_and_one_request_goes_first() -> None:
 
     async def many(host: Host) -> list[Outcome]:
         async with Client(connections=2, limits=FAST, allow=("127.0.0.1",)) as client:
-            return await asyncio.gather(*(client.get([f"{host.url}/{n}"]) for n in range(12)))
+            return await asyncio.gather(
+                *(client.get([f"{host.url}/{n}"]) for n in range(12))
+            )
 
     with Host({f"/{n}": storm for n in range(12)}) as host:
         outcomes = asyncio.run(many(host))
@@ -125,7 +169,9 @@ def test_retry_after_as_a_date_counts_from_the_servers_clock() -> None:
 
 
 def test_a_pause_longer_than_the_patience_fails_without_asking_again() -> None:
-    with Host({"/a": lambda handler: handler.reply(429, b"", Retry_After="3600")}) as host:
+    with Host(
+        {"/a": lambda handler: handler.reply(429, b"", Retry_After="3600")}
+    ) as host:
         started = time.monotonic()
         assert get(f"{host.url}/a", host=host).status == "http_429"
         assert host.hits["/a"] == 1
@@ -195,7 +241,9 @@ def test_no_spelling_of_an_internal_address_is_reached() -> None:
         port = canary.url.rpartition(":")[2]
 
         async def many() -> list[Outcome]:
-            async with Client(limits=Limits(deadline=3, retries=0, patience=3)) as client:
+            async with Client(
+                limits=Limits(deadline=3, retries=0, patience=3)
+            ) as client:
                 return await asyncio.gather(
                     *(
                         client.get([f"{scheme}://{host}:{port}/canary.jpg"])
@@ -207,16 +255,28 @@ def test_no_spelling_of_an_internal_address_is_reached() -> None:
         outcomes = asyncio.run(many())
         assert canary.log == []
         assert "success" not in {outcome.status for outcome in outcomes}
-        assert {outcome.status for outcome in outcomes} <= {"refused", "dns", "connection", "timeout"}
+        assert {outcome.status for outcome in outcomes} <= {
+            "refused",
+            "dns",
+            "connection",
+            "timeout",
+        }
         assert sum(outcome.status == "refused" for outcome in outcomes) >= 30
 
 
 def test_redirects_pass_the_same_guard_and_other_schemes_are_refused() -> None:
     with Host({"/canary.jpg": image()}) as canary, Host() as host:
         for number, target in enumerate(
-            (f"{canary.url}/canary.jpg", "file:///etc/passwd", "ftp://127.0.0.1/", "//[::1]/")
+            (
+                f"{canary.url}/canary.jpg",
+                "file:///etc/passwd",
+                "ftp://127.0.0.1/",
+                "//[::1]/",
+            )
         ):
-            host.answers[f"/{number}"] = lambda handler, target=target: handler.reply(302, b"", Location=target)
+            host.answers[f"/{number}"] = lambda handler, target=target: handler.reply(
+                302, b"", Location=target
+            )
             assert get(f"{host.url}/{number}", host=host).status == "refused"
         assert canary.log == []
     for url in (
@@ -232,17 +292,31 @@ def test_redirects_pass_the_same_guard_and_other_schemes_are_refused() -> None:
 
 
 def test_redirects_to_allowed_hosts_are_followed_but_not_for_ever() -> None:
-    with Host({"/b": image(), "/loop": lambda handler: handler.reply(302, b"", Location="/loop")}) as host:
+    with Host(
+        {
+            "/b": image(),
+            "/loop": lambda handler: handler.reply(302, b"", Location="/loop"),
+        }
+    ) as host:
         host.answers["/a"] = lambda handler: handler.reply(301, b"", Location="/b")
         assert get(f"{host.url}/a", host=host).status == "success"
-        assert get(f"{host.url}/loop", host=host, limits=Limits(retries=0)).status == "connection"
+        assert (
+            get(f"{host.url}/loop", host=host, limits=Limits(retries=0)).status
+            == "connection"
+        )
 
 
 def test_names_that_do_not_resolve_and_ports_nobody_listens_on() -> None:
-    assert get("http://no-such-host.invalid/a.jpg", limits=Limits(retries=0)).status == "dns"
+    assert (
+        get("http://no-such-host.invalid/a.jpg", limits=Limits(retries=0)).status
+        == "dns"
+    )
     with Host() as host:
         url = host.url
-    assert get(f"{url}/a", allow=("127.0.0.1",), limits=Limits(retries=0)).status == "connection"
+    assert (
+        get(f"{url}/a", allow=("127.0.0.1",), limits=Limits(retries=0)).status
+        == "connection"
+    )
 
 
 @pytest.mark.parametrize(
@@ -259,6 +333,12 @@ def test_opt_out_headers(values: list[str], ours: bool) -> None:
 
 
 def test_an_opted_out_image_is_not_kept() -> None:
-    with Host({"/a": lambda handler: handler.reply(200, image(), X_Robots_Tag="noai, noimageai")}) as host:
+    with Host(
+        {
+            "/a": lambda handler: handler.reply(
+                200, image(), X_Robots_Tag="noai, noimageai"
+            )
+        }
+    ) as host:
         outcome = get(f"{host.url}/a", host=host)
         assert (outcome.status, outcome.data) == ("noai", b"")

@@ -17,12 +17,22 @@ def test_one_pool_does_one_list_after_the_other_and_ends(tmp_path: Path) -> None
     with Host() as host:
         populate(tmp_path, host, 2 * ROWS)
         lists = shard_plan.plan_shards(tmp_path, {}, ROWS).shards
-        options = {"rows_per_shard": ROWS, "image_base_url": host.url, "limits": asdict(LIMITS)}
-        options |= {"allow": [host.url.removeprefix("http://")], "gate": str(tmp_path / "gate")}
+        options = {
+            "rows_per_shard": ROWS,
+            "image_base_url": host.url,
+            "limits": asdict(LIMITS),
+        }
+        options |= {
+            "allow": [host.url.removeprefix("http://")],
+            "gate": str(tmp_path / "gate"),
+        }
         pool, workers = PoolProcess(options, 1), []
         for number, shard in enumerate(lists):
             attempt = tmp_path / shard.name
-            pool.send([(number, str(shard_plan.list_file(shard)), str(attempt))], last=shard is lists[-1])
+            pool.send(
+                [(number, str(shard_plan.list_file(shard)), str(attempt))],
+                last=shard is lists[-1],
+            )
             rows = 0
             for event in pool.events:
                 rows += event.get("rows", 0)
@@ -30,7 +40,12 @@ def test_one_pool_does_one_list_after_the_other_and_ends(tmp_path: Path) -> None
                     break
                 workers += descendants(pool.pid)
             assert (event, rows) == ({"done": number}, ROWS)
-            assert shards.verify(attempt / shard.tar.name, attempt / shard.sidecar.name)["rows"] == ROWS
+            assert (
+                shards.verify(attempt / shard.tar.name, attempt / shard.sidecar.name)[
+                    "rows"
+                ]
+                == ROWS
+            )
         assert list(pool.events) == []
         pool.close()
     assert len(set(workers)) == 1 and not alive(workers[0])

@@ -14,15 +14,23 @@ from twigma.rehydrate.images.normalize import normalize_image
 
 COUNT = 12
 OUTCOMES = [Outcome("success", data=photo(number)) for number in range(COUNT)]
-OUTCOMES[3], OUTCOMES[5] = Outcome("http_404", "HTTP 404"), Outcome("success", data=b"<html>")
+OUTCOMES[3], OUTCOMES[5] = (
+    Outcome("http_404", "HTTP 404"),
+    Outcome("success", data=b"<html>"),
+)
 Written = list[tuple[bytes | None, dict[str, Any]]]
 
 
 def finished(folder: Path, order: list[int], **options: Any) -> Written:
     """What is written when outcomes come in this order."""
     written: Written = []
-    rows = [{"key": str(number), "image_name": name(number), "url": "u"} for number in range(COUNT)]
-    with OrderedWriter(rows, folder, normalize_image, lambda *row: written.append(row), **options) as finisher:
+    rows = [
+        {"key": str(number), "image_name": name(number), "url": "u"}
+        for number in range(COUNT)
+    ]
+    with OrderedWriter(
+        rows, folder, normalize_image, lambda *row: written.append(row), **options
+    ) as finisher:
         for at in order:
             finisher.put(at, OUTCOMES[at])
         assert finisher.backlog() == sum(len(outcome.data) for outcome in OUTCOMES)
@@ -33,10 +41,17 @@ def finished(folder: Path, order: list[int], **options: Any) -> Written:
 
 def test_rows_are_written_in_the_order_given(tmp_path: Path) -> None:
     written = finished(tmp_path, list(range(COUNT)))
-    assert [row["image_name"] for _, row in written] == [name(number) for number in range(COUNT)]
-    assert [row["status"] for _, row in written if row["status"] != "success"] == ["http_404", "not_an_image"]
+    assert [row["image_name"] for _, row in written] == [
+        name(number) for number in range(COUNT)
+    ]
+    assert [row["status"] for _, row in written if row["status"] != "success"] == [
+        "http_404",
+        "not_an_image",
+    ]
     for data, row in written:
-        assert (data is not None) == (row["status"] == "success") == (row["error"] is None)
+        assert (
+            (data is not None) == (row["status"] == "success") == (row["error"] is None)
+        )
         assert row["sha256"] == (hashlib.sha256(data).hexdigest() if data else None)
     assert written[0][0] == OUTCOMES[0].data
 
@@ -74,7 +89,10 @@ def test_it_can_be_stopped_and_what_fails_is_raised(tmp_path: Path) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "no space")
 
-    rows = [{"key": str(number), "image_name": name(number), "url": "u"} for number in range(2)]
+    rows = [
+        {"key": str(number), "image_name": name(number), "url": "u"}
+        for number in range(2)
+    ]
     with (
         concurrent.futures.ThreadPoolExecutor(1) as thread,
         OrderedWriter(rows, tmp_path, normalize_image, full) as finisher,

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 from support.servers import Host
-from support.worlds import PLANTED, ROWS, alive, content, descendants, name, photo, populate, wait_until
+from support.worlds import (
+    PLANTED,
+    ROWS,
+    alive,
+    content,
+    descendants,
+    name,
+    photo,
+    populate,
+    wait_until,
+)
 
 from twigma.rehydrate.fetch import ray_fetch
 from twigma.rehydrate.fetch.fetch import fetch
@@ -38,13 +48,28 @@ def host() -> Iterator[Host]:
         yield host
 
 
-def start(work: Path, host: Host, processes: int = 2, address: str = "") -> subprocess.Popen[str]:
+def start(
+    work: Path, host: Host, processes: int = 2, address: str = ""
+) -> subprocess.Popen[str]:
     """A fetch on Ray in a process of its own, with photos that take a while, so that it can be hit in the middle."""
     populate(work, host, COUNT, pause=0.3)
     host.answers["/media/n10"] = photo(10)
     host.log.clear()
-    command = [sys.executable, "-W", "ignore", "-c", FETCH, str(work), host.url, str(ROWS), str(processes), address]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        FETCH,
+        str(work),
+        host.url,
+        str(ROWS),
+        str(processes),
+        address,
+    ]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def processes(below: int, command: str) -> list[int]:
@@ -52,7 +77,9 @@ def processes(below: int, command: str) -> list[int]:
     found = []
     for pid in descendants(below):
         try:
-            found += [pid] if command in Path(f"/proc/{pid}/cmdline").read_text() else []
+            found += (
+                [pid] if command in Path(f"/proc/{pid}/cmdline").read_text() else []
+            )
         except OSError:
             continue
     return found
@@ -62,7 +89,9 @@ def kill_one(below: int, command: str) -> None:
     os.kill(processes(below, command)[-1], signal.SIGKILL)
 
 
-def ends_like_a_local_fetch(process: subprocess.Popen[str], work: Path, host: Host, local: Path) -> str:
+def ends_like_a_local_fetch(
+    process: subprocess.Popen[str], work: Path, host: Host, local: Path
+) -> str:
     """What it wrote to the screen, after every check of its result."""
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
@@ -70,15 +99,26 @@ def ends_like_a_local_fetch(process: subprocess.Popen[str], work: Path, host: Ho
     host.answers["/media/n10"] = photo(10)
     fetch(local, image_base_url=host.url, rows_per_shard=ROWS)
     assert content(work) == content(local)
-    rows = [(row["image_name"], row["status"]) for row in shards.read_sidecars(work).to_pylist()]
-    assert rows == [(name(number), PLANTED.get(number, "success")) for number in range(COUNT)]
+    rows = [
+        (row["image_name"], row["status"])
+        for row in shards.read_sidecars(work).to_pylist()
+    ]
+    assert rows == [
+        (name(number), PLANTED.get(number, "success")) for number in range(COUNT)
+    ]
     assert not (work / "shards" / ".attempts").exists()
     assert not out
-    assert {line.strip()[:5] for line in err.replace("\r", "\n").splitlines() if line.strip()} <= {"fetch", "shard"}
+    assert {
+        line.strip()[:5]
+        for line in err.replace("\r", "\n").splitlines()
+        if line.strip()
+    } <= {"fetch", "shard"}
     return err
 
 
-def test_same_tars_as_a_local_fetch_though_a_worker_was_killed(tmp_path: Path, host: Host) -> None:
+def test_same_tars_as_a_local_fetch_though_a_worker_was_killed(
+    tmp_path: Path, host: Host
+) -> None:
     process = start(tmp_path / "ray", host, processes=1)
     wait_until(lambda: len(host.log) >= 5, 150)
     kill_one(process.pid, "twigma.rehydrate.fetch.worker_pool")
@@ -90,7 +130,9 @@ def test_same_tars_as_a_local_fetch_though_a_worker_was_killed(tmp_path: Path, h
 def test_a_node_and_an_actor_are_lost_in_the_middle(tmp_path: Path, host: Host) -> None:
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+    )
     try:
         first, _ = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
         process = start(tmp_path / "ray", host, address=cluster.address)
@@ -98,7 +140,9 @@ def test_a_node_and_an_actor_are_lost_in_the_middle(tmp_path: Path, host: Host) 
         cluster.remove_node(first, allow_graceful=False)
         wait_until(lambda: len(host.log) >= 20, 150)
         kill_one(os.getpid(), "ray::FetchSlot")
-        err = ends_like_a_local_fetch(process, tmp_path / "ray", host, tmp_path / "local")
+        err = ends_like_a_local_fetch(
+            process, tmp_path / "ray", host, tmp_path / "local"
+        )
         assert err.count("is done again") == 2
         assert max(host.hits.values()) <= 4  # two more than once, and the local fetch
     finally:
@@ -107,7 +151,9 @@ def test_a_node_and_an_actor_are_lost_in_the_middle(tmp_path: Path, host: Host) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_ended_it_leaves_nothing_running_and_goes_on(number: signal.Signals, tmp_path: Path, host: Host) -> None:
+def test_ended_it_leaves_nothing_running_and_goes_on(
+    number: signal.Signals, tmp_path: Path, host: Host
+) -> None:
     process = start(tmp_path / "ray", host)
     wait_until(lambda: len(host.log) >= 5, 150)
     below = [pid for text in OURS for pid in processes(process.pid, text)]
@@ -121,7 +167,9 @@ def test_ended_it_leaves_nothing_running_and_goes_on(number: signal.Signals, tmp
 
 
 @pytest.mark.slow
-def test_a_full_disk_of_a_node_is_said(tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_of_a_node_is_said(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     if os.system(f"mount -t tmpfs -o size=64k none {disk} 2>/dev/null"):
@@ -137,13 +185,23 @@ def test_a_full_disk_of_a_node_is_said(tmp_path: Path, host: Host, monkeypatch: 
         os.system(f"umount {disk}")
 
 
-def test_a_shard_of_many_pieces_is_put_together_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shard_of_many_pieces_is_put_together_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ray_fetch, "PIECE", 10)
     (tmp_path / "to").mkdir()
     for size in (1, 10, 25):
         (tmp_path / f"{size}.tar").write_bytes(os.urandom(size))
-        results = [(0, "piece", piece) for piece in ray_fetch._cut(tmp_path / f"{size}.tar")]
+        results = [
+            (0, "piece", piece) for piece in ray_fetch._cut(tmp_path / f"{size}.tar")
+        ]
         assert len(results) == -(-size // 10)
         shard = shards.shard_at(tmp_path, "00000")
-        assert list(ray_fetch._events([*results, (0, "done", None)], tmp_path / "to", {0: shard})) == [{"done": 0}]
-        assert (tmp_path / "to" / "00000" / f"{size}.tar").read_bytes() == (tmp_path / f"{size}.tar").read_bytes()
+        assert list(
+            ray_fetch._events(
+                [*results, (0, "done", None)], tmp_path / "to", {0: shard}
+            )
+        ) == [{"done": 0}]
+        assert (tmp_path / "to" / "00000" / f"{size}.tar").read_bytes() == (
+            tmp_path / f"{size}.tar"
+        ).read_bytes()

@@ -23,12 +23,26 @@ def save(path: Path, ids: list[str]) -> Path:
     match path.suffix:
         case ".csv" | ".tsv":
             with path.open("w", newline="") as handle:
-                writer = csv.writer(handle, delimiter="\t" if path.suffix == ".tsv" else ",")
-                writer.writerows([["text", "id"], *([f'a "b",\n{n}\tc', post] for n, post in enumerate(ids))])
+                writer = csv.writer(
+                    handle, delimiter="\t" if path.suffix == ".tsv" else ","
+                )
+                writer.writerows(
+                    [
+                        ["text", "id"],
+                        *([f'a "b",\n{n}\tc', post] for n, post in enumerate(ids)),
+                    ]
+                )
         case ".jsonl":
-            path.write_text("".join(f'{{"lang": "en", "id": {post}}}\n' for post in ids))
+            path.write_text(
+                "".join(f'{{"lang": "en", "id": {post}}}\n' for post in ids)
+            )
         case ".parquet":
-            pq.write_table(pa.table({"n": range(len(ids)), "tweet_id": pa.array(ids, pa.string())}), path)
+            pq.write_table(
+                pa.table(
+                    {"n": range(len(ids)), "tweet_id": pa.array(ids, pa.string())}
+                ),
+                path,
+            )
         case ".zip":
             inside = save(path.with_name("list.parquet"), ids)
             with zipfile.ZipFile(path, "w") as archive:
@@ -41,7 +55,9 @@ def save(path: Path, ids: list[str]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.zip", "a.csv.gz", "a.txt"])
+@pytest.mark.parametrize(
+    "name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.zip", "a.csv.gz", "a.txt"]
+)
 @given(ids=LISTS)
 @settings(max_examples=25, deadline=None)
 def test_every_format_gives_the_exact_strings(
@@ -53,10 +69,14 @@ def test_every_format_gives_the_exact_strings(
 
 def test_the_id_column_is_named_found_or_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "two.csv"
-    path.write_text("\ufefff row,Tweet ID\n1,123\n2,124\n2,123\n".replace("f row", "row"), "utf-8")
+    path.write_text(
+        "\ufefff row,Tweet ID\n1,123\n2,124\n2,123\n".replace("f row", "row"), "utf-8"
+    )
     assert read_ids(path)[0] == ["123", "124"]
     assert read_ids(path, "row")[0] == ["1", "2"]
-    with pytest.raises(ValueError, match="expected a column 'x', found \\['row', 'Tweet ID'\\]"):
+    with pytest.raises(
+        ValueError, match="expected a column 'x', found \\['row', 'Tweet ID'\\]"
+    ):
         read_ids(path, "x")
     (tmp_path / "none.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="name the id column"):
@@ -87,15 +107,24 @@ def test_json_lines_keep_numbers_as_written(tmp_path: Path) -> None:
 
 
 def test_parquet_integers_and_nulls(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"id": pa.array([2**63 - 1, None, 5], pa.int64())}), tmp_path / "a.parquet")
-    assert read_ids(tmp_path / "a.parquet") == ([str(2**63 - 1), "5"], [BadLine(2, "", "empty")])
+    pq.write_table(
+        pa.table({"id": pa.array([2**63 - 1, None, 5], pa.int64())}),
+        tmp_path / "a.parquet",
+    )
+    assert read_ids(tmp_path / "a.parquet") == (
+        [str(2**63 - 1), "5"],
+        [BadLine(2, "", "empty")],
+    )
 
 
 def test_utf16_semicolons_and_what_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "u.txt").write_text("id\n123\n", "utf-16")
     assert read_ids(tmp_path / "u.txt") == (["123"], [])
     (tmp_path / "s.csv").write_text("a;id\n1;123\nx\n")
-    assert read_ids(tmp_path / "s.csv") == (["123"], [BadLine(3, "x", "expected 2 cells, found 1")])
+    assert read_ids(tmp_path / "s.csv") == (
+        ["123"],
+        [BadLine(3, "x", "expected 2 cells, found 1")],
+    )
     (tmp_path / "empty.csv").write_text("")
     assert read_ids(tmp_path / "empty.csv") == ([], [])
     with pytest.raises(FileNotFoundError, match="no file of post ids"):
@@ -109,7 +138,10 @@ def test_a_zip_holds_one_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a zip of one list, found 2"):
         read_ids(tmp_path / "two.zip")
     (tmp_path / "not.zip").write_text("id\n1\n")
-    with pytest.raises(ValueError, match=r"not\.zip: expected a whole zip file, found File is not a zip file"):
+    with pytest.raises(
+        ValueError,
+        match=r"not\.zip: expected a whole zip file, found File is not a zip file",
+    ):
         read_ids(tmp_path / "not.zip")
 
 
@@ -117,7 +149,9 @@ def test_a_zip_holds_one_file(tmp_path: Path) -> None:
 def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, name: str) -> None:
     path = save(tmp_path / name, [str(10**18 + 7919 * n * n) for n in range(9000)])
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=rf"{name}: expected a whole \w+ file, found .*; get it again"):
+    with pytest.raises(
+        ValueError, match=rf"{name}: expected a whole \w+ file, found .*; get it again"
+    ):
         read_ids(path)
 
 
@@ -127,11 +161,21 @@ def test_other_columns_come_along(tmp_path: Path, name: str) -> None:
     if name == "a.csv":
         path.write_text('label,id,text\n3,17,"a, ""b""\nc"\n,18,\n')
     elif name == "a.jsonl":
-        path.write_text('{"label": 3, "id": 17, "text": "a, \\"b\\"\\nc"}\n{"label": null, "id": "18"}\n')
+        path.write_text(
+            '{"label": 3, "id": 17, "text": "a, \\"b\\"\\nc"}\n{"label": null, "id": "18"}\n'
+        )
     else:
-        pq.write_table(pa.table({"label": [3, None], "id": ["17", "18"], "text": ['a, "b"\nc', None]}), path)
+        pq.write_table(
+            pa.table(
+                {"label": [3, None], "id": ["17", "18"], "text": ['a, "b"\nc', None]}
+            ),
+            path,
+        )
     rows = list(read_rows(path, None, ["text", "none", "label"]))
-    assert [(row.value, row.others) for row in rows] == [("17", ('a, "b"\nc', "", "3")), ("18", ("", "", ""))]
+    assert [(row.value, row.others) for row in rows] == [
+        ("17", ('a, "b"\nc', "", "3")),
+        ("18", ("", "", "")),
+    ]
     assert sorted(column_names(path)) == ["id", "label", "text"]
 
 
@@ -139,4 +183,6 @@ def test_a_bare_list_has_no_columns(tmp_path: Path) -> None:
     for name in ("a.txt", "a.jsonl"):
         (tmp_path / name).write_text("123\n124\n")
         assert column_names(tmp_path / name) == []
-        assert list(read_rows(tmp_path / name, None, ["x"]))[1] == Row(2, "124", "", ("",))
+        assert list(read_rows(tmp_path / name, None, ["x"]))[1] == Row(
+            2, "124", "", ("",)
+        )

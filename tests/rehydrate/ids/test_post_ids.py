@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twigma.rehydrate.ids.post_ids import BadLine, month, read_id_list, read_ids, write_quarantine
+from twigma.rehydrate.ids.post_ids import (
+    BadLine,
+    month,
+    read_id_list,
+    read_ids,
+    write_quarantine,
+)
 
 POSTS = [str((1_600_000_000_000 + 7_919 * n) << 20 | 1 + n) for n in range(60)]
 POST = st.integers(1, 10**20 - 1).map(str)
@@ -18,7 +24,13 @@ LISTS = st.lists(POST, unique=True, max_size=40)
 
 
 @given(
-    rows=st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\n"), max_size=24)), ids=LISTS
+    rows=st.lists(
+        st.text(
+            st.characters(exclude_categories=("Cs",), exclude_characters="\r\n"),
+            max_size=24,
+        )
+    ),
+    ids=LISTS,
 )
 @settings(max_examples=150, deadline=None)
 def test_every_line_is_an_id_or_set_aside(
@@ -26,7 +38,9 @@ def test_every_line_is_an_id_or_set_aside(
 ) -> None:
     lines = [row for pair in zip(rows, ids, strict=False) for row in pair]
     path = tmp_path_factory.mktemp("ids") / "ids.csv"
-    path.write_text("".join(line + "\n" for line in ["id", *lines]), "utf-8", newline="")
+    path.write_text(
+        "".join(line + "\n" for line in ["id", *lines]), "utf-8", newline=""
+    )
     found, bad = read_ids(path)
     named = {line for line, _, _ in bad}
     for number, line in enumerate(lines, 2):
@@ -36,19 +50,36 @@ def test_every_line_is_an_id_or_set_aside(
 
 
 def test_damaged_lines_are_set_aside_with_line_and_reason(tmp_path: Path) -> None:
-    lines = ["id", POSTS[0], "1.62E+18", POSTS[1] + ".0", "", "١٢٣٤٥٦", "1" * 21, "-5", f'"{POSTS[2]}', POSTS[3], "é"]
+    lines = [
+        "id",
+        POSTS[0],
+        "1.62E+18",
+        POSTS[1] + ".0",
+        "",
+        "١٢٣٤٥٦",
+        "1" * 21,
+        "-5",
+        f'"{POSTS[2]}',
+        POSTS[3],
+        "é",
+    ]
     (tmp_path / "ids.csv").write_bytes("\n".join(lines).encode() + b"\n\xff\xfe\n")
     ids, bad = read_ids(tmp_path / "ids.csv")
     assert ids == [POSTS[0], POSTS[1 + 2]]
     reasons = {line: reason for line, _, reason in bad}
     assert list(reasons) == [3, 4, 6, 7, 8, 9, 11, 12]
-    assert "scientific" in reasons[3] and "decimal" in reasons[4] and "ASCII" in reasons[6]
+    assert (
+        "scientific" in reasons[3] and "decimal" in reasons[4] and "ASCII" in reasons[6]
+    )
     assert "20 digits" in reasons[7] and "quote" in reasons[9]
 
 
 def test_ten_thousand_broken_rows_are_each_named(tmp_path: Path) -> None:
     path = tmp_path / "ids.csv"
-    path.write_text("id,likes\n" + "".join(f"{POSTS[n % 60]},{n}\n" + f'{n}e+17,"x\n' for n in range(10_000)))
+    path.write_text(
+        "id,likes\n"
+        + "".join(f"{POSTS[n % 60]},{n}\n" + f'{n}e+17,"x\n' for n in range(10_000))
+    )
     ids, bad = read_ids(path)
     assert ids == POSTS
     assert [line.line for line in bad] == list(range(3, 20_002, 2))
@@ -58,28 +89,40 @@ def test_ten_thousand_broken_rows_are_each_named(tmp_path: Path) -> None:
 def test_rounded_lists_are_refused_with_the_numbers(tmp_path: Path, step: int) -> None:
     rounded = [str(int(post) // step * step) for post in POSTS]
     (tmp_path / "ids.txt").write_text("\n".join(rounded))
-    with pytest.raises(ValueError, match=f"60 of 60 ids \\(100.0%\\) are multiples of {step}"):
+    with pytest.raises(
+        ValueError, match=f"60 of 60 ids \\(100.0%\\) are multiples of {step}"
+    ):
         read_ids(tmp_path / "ids.txt")
     (tmp_path / "few.txt").write_text("\n".join(rounded[:49]))
     assert len(read_ids(tmp_path / "few.txt")[0]) == 49
 
 
 def test_a_real_float64_round_trip_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "ids.txt").write_text("\n".join(str(int(float(post))) for post in POSTS))
+    (tmp_path / "ids.txt").write_text(
+        "\n".join(str(int(float(post))) for post in POSTS)
+    )
     with pytest.raises(ValueError, match="float64"):
         read_ids(tmp_path / "ids.txt")
     (tmp_path / "e.txt").write_text("\n".join(f"{float(post):.5E}" for post in POSTS))
-    with pytest.raises(ValueError, match="60 of 60 ids are written as floating-point numbers, such as '1"):
+    with pytest.raises(
+        ValueError,
+        match="60 of 60 ids are written as floating-point numbers, such as '1",
+    ):
         read_ids(tmp_path / "e.txt")
     pq.write_table(pa.table({"id": [1.5e18]}), tmp_path / "f.parquet")
     with pytest.raises(ValueError, match="double"):
         read_ids(tmp_path / "f.parquet")
 
 
-def test_quarantine_holds_no_formula_and_keeps_the_lines_of_other_lists(tmp_path: Path) -> None:
+def test_quarantine_holds_no_formula_and_keeps_the_lines_of_other_lists(
+    tmp_path: Path,
+) -> None:
     def rows() -> list[tuple[str, str, str]]:
         with (tmp_path / "quarantine.csv").open(newline="") as handle:
-            return [(row["file"], row["line"], row["value"]) for row in csv.DictReader(handle)]
+            return [
+                (row["file"], row["line"], row["value"])
+                for row in csv.DictReader(handle)
+            ]
 
     bad = [BadLine(2, "=1+1", "why"), BadLine(3, "\ud800é", "why")]
     path = write_quarantine(tmp_path, bad, Path("list.csv"))
@@ -90,17 +133,27 @@ def test_quarantine_holds_no_formula_and_keeps_the_lines_of_other_lists(tmp_path
     assert rows() == [*first, ("other.csv", "9", "x")]
     assert write_quarantine(tmp_path, bad[:1], Path("list.csv")) == path
     assert rows() == [("other.csv", "9", "x"), first[0]]
-    assert write_quarantine(tmp_path, [], Path("list.csv")) is None and rows() == [("other.csv", "9", "x")]
-    assert write_quarantine(tmp_path, [], Path("other.csv")) is None and not path.exists()
+    assert write_quarantine(tmp_path, [], Path("list.csv")) is None and rows() == [
+        ("other.csv", "9", "x")
+    ]
+    assert (
+        write_quarantine(tmp_path, [], Path("other.csv")) is None and not path.exists()
+    )
     path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="move it away"):
         write_quarantine(tmp_path, bad, Path("list.csv"))
 
 
-def test_a_post_on_several_rows_is_one_id_with_the_cells_of_its_first_row(tmp_path: Path) -> None:
+def test_a_post_on_several_rows_is_one_id_with_the_cells_of_its_first_row(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "a.csv").write_text("id,label\n17,x\n18,y\n17,z\nq,w\n")
     found = read_id_list(tmp_path / "a.csv", None, ["label"])
-    assert found == ({"17": ("x",), "18": ("y",)}, 3, [BadLine(5, "q", "not a number of 1 to 20 digits")])
+    assert found == (
+        {"17": ("x",), "18": ("y",)},
+        3,
+        [BadLine(5, "q", "not a number of 1 to 20 digits")],
+    )
 
 
 @given(st.datetimes(datetime(2010, 11, 5), datetime(2400, 1, 1)))

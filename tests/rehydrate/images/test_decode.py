@@ -23,25 +23,44 @@ def encoded(image: Image.Image, format: str = "JPEG", **options: object) -> byte
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return (
+        struct.pack(">I", len(body))
+        + kind
+        + body
+        + struct.pack(">I", zlib.crc32(kind + body))
+    )
 
 
 def png(width: int, height: int, depth: int, colour: int, raw: bytes) -> bytes:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+    header = chunk(
+        b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    )
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + chunk(b"IDAT", zlib.compress(raw))
+        + chunk(b"IEND", b"")
+    )
 
 
 def huge_chunk_png() -> bytes:
     """86 bytes that ask a trusting decoder for 4 GB."""
     good = png(4, 4, 8, 0, b"\0\1\2\3\4" * 4)
     at = good.index(b"IDAT") - 4
-    return (good[:at] + struct.pack(">I", 0xFFFFFFF0) + good[at + 4 :]).ljust(86, b"\0")[:86]
+    return (good[:at] + struct.pack(">I", 0xFFFFFFF0) + good[at + 4 :]).ljust(
+        86, b"\0"
+    )[:86]
 
 
 def difference(image: Image.Image, reference: Image.Image) -> int:
     assert image.mode == "RGB"
     assert image.size == reference.size
-    return int(np.abs(np.asarray(image).astype(int) - np.asarray(reference.convert("RGB")).astype(int)).max())
+    return int(
+        np.abs(
+            np.asarray(image).astype(int)
+            - np.asarray(reference.convert("RGB")).astype(int)
+        ).max()
+    )
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -79,7 +98,11 @@ def test_palette_with_transparency_in_bytes_is_read_without_a_warning() -> None:
 @pytest.mark.parametrize(("colour", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
 def test_sixteen_bits_are_scaled_not_clipped(colour: int, channels: int) -> None:
     width, height = 64, 8
-    values = np.linspace(0, 65535, width * height * channels).astype(">u2").reshape(height, width * channels)
+    values = (
+        np.linspace(0, 65535, width * height * channels)
+        .astype(">u2")
+        .reshape(height, width * channels)
+    )
     raw = b"".join(b"\0" + row.tobytes() for row in values)
     image = np.asarray(open_image(png(width, height, 16, colour, raw))).astype(float)
     wanted = values.reshape(height, width, channels).astype(float) / 257
@@ -90,12 +113,23 @@ def test_sixteen_bits_are_scaled_not_clipped(colour: int, channels: int) -> None
 def test_animations_give_their_first_frame() -> None:
     frames = [Image.new("RGB", (40, 30), colour) for colour in ("#ff0000", "#0000ff")]
     for format, options in (("GIF", {}), ("WEBP", {"lossless": True})):
-        data = encoded(frames[0], format, save_all=True, append_images=frames[1:], **options)
+        data = encoded(
+            frames[0], format, save_all=True, append_images=frames[1:], **options
+        )
         assert open_image(data).getpixel((5, 5)) == (255, 0, 0)
         assert check(data).width == 40
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>not found</html>", b"<svg xmlns='x'/>", b"BM" + bytes(60), b"\x80\x04."])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"<html>not found</html>",
+        b"<svg xmlns='x'/>",
+        b"BM" + bytes(60),
+        b"\x80\x04.",
+    ],
+)
 def test_other_content_is_not_an_image(data: bytes) -> None:
     for read in (check, open_image):
         with pytest.raises(BadImage) as caught:
@@ -111,8 +145,16 @@ def test_other_content_is_not_an_image(data: bytes) -> None:
         (png(8_000, 8_000, 8, 6, b"\0" * 100), "too_large"),
         (png(0, 5, 8, 0, b""), "decode"),
         (b"GIF89a" + struct.pack("<HH", 60_000, 60_000) + bytes(20), "too_large"),
-        (b"\xff\xd8\xff\xc0\0\x11\x08" + struct.pack(">HH", 60_000, 60_000) + bytes(20), "too_large"),
-        (encoded(picture(), progressive=True)[:-2] + b"\xff\xda" * 500 + b"\xff\xd9", "too_large"),
+        (
+            b"\xff\xd8\xff\xc0\0\x11\x08"
+            + struct.pack(">HH", 60_000, 60_000)
+            + bytes(20),
+            "too_large",
+        ),
+        (
+            encoded(picture(), progressive=True)[:-2] + b"\xff\xda" * 500 + b"\xff\xd9",
+            "too_large",
+        ),
     ],
 )
 def test_bombs_are_refused_before_decoding(data: bytes, status: str) -> None:
@@ -128,7 +170,9 @@ def test_the_86_byte_png_is_86_bytes() -> None:
 
 def test_a_gif_frame_larger_than_its_screen_is_refused() -> None:
     data = bytearray(encoded(Image.new("P", (4, 4)), "GIF"))
-    at = data.index(b"\x2c", 13 + 3 * 2 ** ((data[10] & 7) + 1) if data[10] & 0x80 else 13)
+    at = data.index(
+        b"\x2c", 13 + 3 * 2 ** ((data[10] & 7) + 1) if data[10] & 0x80 else 13
+    )
     data[at + 5 : at + 9] = struct.pack("<HH", 9_000, 9_000)
     with pytest.raises(BadImage) as caught:
         check(bytes(data))
@@ -140,7 +184,11 @@ def test_a_gif_frame_larger_than_its_screen_is_refused() -> None:
 def test_cut_jpegs_are_flagged(progressive: bool, part: float) -> None:
     data = encoded(picture((320, 240)), quality=95, progressive=progressive)
     head = data[: int(len(data) * part)]
-    for cut in (head, head + b"\xff\xd9", head + bytes(len(data) - len(head) - 2) + b"\xff\xd9"):
+    for cut in (
+        head,
+        head + b"\xff\xd9",
+        head + bytes(len(data) - len(head) - 2) + b"\xff\xd9",
+    ):
         for read in (check, open_image):
             with pytest.raises(BadImage) as caught:
                 read(cut)

@@ -94,7 +94,10 @@ def test_the_sum_is_what_the_machine_has() -> None:
     assert decode_memory.available() > 0
     assert decode_memory.places(1 * gigabyte) == 1
     for free in (8, 32, 256):
-        assert decode_memory.places(free * gigabyte) * decode_memory.LARGE_BYTES <= free * gigabyte / 2
+        assert (
+            decode_memory.places(free * gigabyte) * decode_memory.LARGE_BYTES
+            <= free * gigabyte / 2
+        )
         assert 32 * decode_memory.buffer(32, free * gigabyte) <= max(
             free * gigabyte / 8, 32 * decode_memory.LEAST_BUFFER
         )
@@ -113,7 +116,14 @@ def test_the_sum_is_what_the_machine_has() -> None:
         (png((5_500, 5_500), 16, 2, zlib.compress(b"")), False),
         (png((7_000, 7_000), 8, 3, zlib.compress(b"")), True),
     ],
-    ids=["rgb", "rgba", "twitter's largest, 16 bits", "16 bits with alpha", "16 bits", "palette"],
+    ids=[
+        "rgb",
+        "rgba",
+        "twitter's largest, 16 bits",
+        "16 bits with alpha",
+        "16 bits",
+        "palette",
+    ],
 )
 def test_pixels_are_counted_by_their_bytes(data: bytes, fits: bool) -> None:
     if fits:

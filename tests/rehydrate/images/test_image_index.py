@@ -25,7 +25,10 @@ def stored(work):
     found = {}
     for path in (work / "shards").glob("*.tar"):
         with tarfile.open(path) as tar:
-            found |= {member.name.removesuffix(".jpg"): tar.extractfile(member).read() for member in tar}
+            found |= {
+                member.name.removesuffix(".jpg"): tar.extractfile(member).read()
+                for member in tar
+            }
     return found
 
 
@@ -68,13 +71,19 @@ class Pictures(torch.utils.data.Dataset):
         return len(self.names)
 
     def __getitem__(self, at):
-        return self.names[at], self.images[self.names[at]].size, self.images.read(self.names[at])
+        return (
+            self.names[at],
+            self.images[self.names[at]].size,
+            self.images.read(self.names[at]),
+        )
 
 
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_the_workers_of_a_data_loader_read_it(work):
     data = Pictures(twigma.open_images(work))
-    rows = list(torch.utils.data.DataLoader(data, batch_size=None, shuffle=True, num_workers=2))
+    rows = list(
+        torch.utils.data.DataLoader(data, batch_size=None, shuffle=True, num_workers=2)
+    )
     assert {name: bytes(image) for name, _, image in rows} == stored(work)
     assert len(rows) == 29 and {tuple(size) for _, size, _ in rows} == {(24, 16)}
 
@@ -101,13 +110,21 @@ def test_a_new_shard_is_added_and_the_tars_known_are_not_read_again(work, monkey
     twigma.open_images(work)
     releasing.write_shard(work, "00002", ["1480000000000009001", releasing.media_id(7)])
     opened, real = [], module.tar_places
-    monkeypatch.setattr(module, "tar_places", lambda path: opened.append(path.name) or real(path))
+    monkeypatch.setattr(
+        module, "tar_places", lambda path: opened.append(path.name) or real(path)
+    )
     images = twigma.open_images(work)
-    assert opened == ["00002.tar"] and read_all(images) == stored(work) and len(images) == 30
+    assert (
+        opened == ["00002.tar"]
+        and read_all(images) == stored(work)
+        and len(images) == 30
+    )
 
 
 def test_a_photo_stored_by_a_later_try_is_stored_and_one_stored_twice_counts_once(work):
-    again = {releasing.media_id(i): releasing.jpeg(releasing.media_id(i)) for i in (3, 7)}
+    again = {
+        releasing.media_id(i): releasing.jpeg(releasing.media_id(i)) for i in (3, 7)
+    }
     staging.make_shard(work, "00002", again)
     images = twigma.open_images(work)
     assert len(images) == len(list(images)) == 30 and read_all(images) == stored(work)
@@ -118,7 +135,9 @@ def test_a_photo_stored_by_a_later_try_is_stored_and_one_stored_twice_counts_onc
 # ----------------------------------------------------------------- removals
 
 
-def test_a_removal_deletes_the_index_and_no_other_image_is_given_for_one_that_moved(work):
+def test_a_removal_deletes_the_index_and_no_other_image_is_given_for_one_that_moved(
+    work,
+):
     images, before = twigma.open_images(work), stored(work)
     assert index_file(work).exists()
     removals(work, [releasing.media_id(4), releasing.media_id(5)])
@@ -132,7 +151,11 @@ def test_a_removal_deletes_the_index_and_no_other_image_is_given_for_one_that_mo
             moved.add(name)
     assert {releasing.media_id(4), releasing.media_id(5)} < moved
     after = twigma.open_images(work)
-    assert read_all(after) == stored(work) and len(after) == 27 and releasing.media_id(4) not in after
+    assert (
+        read_all(after) == stored(work)
+        and len(after) == 27
+        and releasing.media_id(4) not in after
+    )
     assert releasing.media_id(4) not in index_file(work).read_bytes().decode("latin-1")
 
 
@@ -146,14 +169,21 @@ def test_an_index_made_while_images_are_removed_is_not_kept(work, monkeypatch):
 
     monkeypatch.setattr(module, "write_part", write_late)
     twigma.open_images(work)
-    assert not index_file(work).exists() and releasing.media_id(4) not in twigma.open_images(work)
+    assert not index_file(work).exists() and releasing.media_id(
+        4
+    ) not in twigma.open_images(work)
 
 
 # ------------------------------------------------------------------- damage
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda data: data[:-9], lambda data: b"", lambda data: data[:500] + b"!" + data[501:]]
+    "damage",
+    [
+        lambda data: data[:-9],
+        lambda data: b"",
+        lambda data: data[:500] + b"!" + data[501:],
+    ],
 )
 def test_a_damaged_index_is_made_again(work, damage):
     before = read_all(twigma.open_images(work))
@@ -163,7 +193,11 @@ def test_a_damaged_index_is_made_again(work, damage):
 
 def test_an_index_of_other_columns_is_made_again(work):
     before = read_index(work)
-    write_part(index_file(work), before.drop_columns("sha256"), {"columns": ["at"], "shards": {}})
+    write_part(
+        index_file(work),
+        before.drop_columns("sha256"),
+        {"columns": ["at"], "shards": {}},
+    )
     assert read_index(work).equals(before)
 
 
@@ -195,7 +229,10 @@ def test_a_member_that_is_gone_is_named(work):
     sidecar = work / "shards/00000.parquet"
     table = pq.read_table(sidecar)
     pq.write_table(
-        table.set_column(table.schema.get_field_index("member"), "member", [["x.jpg"] * len(table)]), sidecar
+        table.set_column(
+            table.schema.get_field_index("member"), "member", [["x.jpg"] * len(table)]
+        ),
+        sidecar,
     )
     with pytest.raises(ValueError, match=r"shard 00000: .* lacks 'x\.jpg'"):
         twigma.open_images(work)
@@ -205,10 +242,17 @@ def test_a_folder_that_cannot_be_written_in_is_read_all_the_same(work, monkeypat
     def refuse(*_):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(module, "write_part", refuse)  # root may write anywhere, so a mode of the folder says nothing
-    assert read_all(twigma.open_images(work)) == stored(work) and not index_file(work).exists()
+    monkeypatch.setattr(
+        module, "write_part", refuse
+    )  # root may write anywhere, so a mode of the folder says nothing
+    assert (
+        read_all(twigma.open_images(work)) == stored(work)
+        and not index_file(work).exists()
+    )
 
 
 def test_a_folder_without_shards_says_what_makes_them(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no finished shards .* `twigma rehydrate`"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no finished shards .* `twigma rehydrate`"
+    ):
         twigma.open_images(tmp_path)

@@ -11,7 +11,14 @@ import pytest
 from PIL import Image
 
 from twigma.rehydrate.images import jpeg
-from twigma.rehydrate.images.decode import BadImage, Pixels, check, open_image, read_header, read_pixels
+from twigma.rehydrate.images.decode import (
+    BadImage,
+    Pixels,
+    check,
+    open_image,
+    read_header,
+    read_pixels,
+)
 from twigma.rehydrate.images.normalize import normalize_image
 from twigma.rehydrate.images.shards import read_sidecars
 from twigma.rehydrate.sources.own_files.add_images import add_tars
@@ -22,12 +29,16 @@ EOI = b"\xff\xd9"
 VARIANTS = list(itertools.product(["RGB", "L", "CMYK"], [False, True], [False, True]))
 
 
-def written(mode: str = "RGB", progressive: bool = False, exif: bool = False, **options: object) -> bytes:
+def written(
+    mode: str = "RGB", progressive: bool = False, exif: bool = False, **options: object
+) -> bytes:
     if exif:
         turned = Image.Exif()
         turned[0x0112] = 6
         options["exif"] = turned
-    return encoded(picture().convert(mode), quality=90, progressive=progressive, **options)
+    return encoded(
+        picture().convert(mode), quality=90, progressive=progressive, **options
+    )
 
 
 def segment(marker: int, body: bytes) -> bytes:
@@ -41,7 +52,11 @@ def frame(side: int, marker: int = 0xC0) -> bytes:
 def off_by(data: bytes, reference: Pixels) -> int:
     """Grey levels between what every way of reading gives and the reference; the header tells their size."""
     header = check(data)
-    found = [np.asarray(open_image(data)), read_pixels(data)[1], np.asarray(open_image(normalize_image(data).data))]
+    found = [
+        np.asarray(open_image(data)),
+        read_pixels(data)[1],
+        np.asarray(open_image(normalize_image(data).data)),
+    ]
     assert {pixels.shape for pixels in found} == {reference.shape}
     assert (header.height, header.width) == reference.shape[:2]
     return max(int(np.abs(pixels.astype(int) - reference).max()) for pixels in found)
@@ -61,16 +76,28 @@ def refused(data: bytes) -> str:
 def places(data: bytes) -> list[int]:
     """Where stray bytes may stand: before tables, before the first and the last scan, at the end."""
     sos = data.index(b"\xff\xda")
-    return sorted({data.index(b"\xff\xdb"), data.index(b"\xff\xc4"), sos, data.rindex(b"\xff\xda"), len(data) - 2})
+    return sorted(
+        {
+            data.index(b"\xff\xdb"),
+            data.index(b"\xff\xc4"),
+            sos,
+            data.rindex(b"\xff\xda"),
+            len(data) - 2,
+        }
+    )
 
 
 def with_strays(data: bytes) -> Iterator[tuple[int, bytes]]:
-    for place, count, value in itertools.product(places(data), (1, 2, 7, 16, 17, 64), (b"\0", b"\x55")):
+    for place, count, value in itertools.product(
+        places(data), (1, 2, 7, 16, 17, 64), (b"\0", b"\x55")
+    ):
         yield place, data[:place] + value * count + data[place:]
 
 
 @pytest.mark.parametrize(("mode", "progressive", "exif"), VARIANTS)
-def test_stray_bytes_never_hide_that_an_image_is_cut(mode: str, progressive: bool, exif: bool) -> None:
+def test_stray_bytes_never_hide_that_an_image_is_cut(
+    mode: str, progressive: bool, exif: bool
+) -> None:
     data = written(mode, progressive, exif)
     for place, stray in with_strays(data):
         for part in (0.2, 1 / 3, 0.6, 0.9, 0.98):
@@ -92,7 +119,9 @@ def test_whole_images_with_stray_bytes_have_their_pixels_or_are_refused(
         try:
             check(stray)
         except BadImage:
-            assert place not in places(data)[:3]  # before the first scan they cannot stand for missing data
+            assert (
+                place not in places(data)[:3]
+            )  # before the first scan they cannot stand for missing data
         else:
             accepted += 1
             assert off_by(stray, reference) <= 3
@@ -104,7 +133,9 @@ def test_filling_in_place_of_the_rest_is_seen(progressive: bool) -> None:
     data = encoded(picture((320, 240)), quality=95, progressive=progressive)
     for part, count in itertools.product((0.3, 0.6, 0.9), (1, 8, 16, 64, 1000, 20_000)):
         for value in (b"\0", b"\x55", b"\xff"):
-            assert refused(data[: int(len(data) * part)] + value * count + EOI) == "decode"
+            assert (
+                refused(data[: int(len(data) * part)] + value * count + EOI) == "decode"
+            )
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
@@ -132,23 +163,38 @@ def test_a_component_without_a_scan_is_missing() -> None:
 def test_ff00_before_the_frame_does_not_hide_its_size(marker: int) -> None:
     """A walk that takes FF 00 for a segment with a length steps over the frame that the decoder reads."""
     decoy = frame(16)
-    hidden = b"\xff\xd8\xff\x00" + struct.pack(">H", 2 + len(frame(65_500, marker))) + frame(65_500, marker) + decoy
+    hidden = (
+        b"\xff\xd8\xff\x00"
+        + struct.pack(">H", 2 + len(frame(65_500, marker)))
+        + frame(65_500, marker)
+        + decoy
+    )
     rest = written("L")
     data = hidden + rest[rest.index(b"\xff\xc4") :]
     assert refused(data) == "too_large"
 
 
 @pytest.mark.parametrize("sides", [(16, 65_500), (65_500, 16), (64, 96)])
-def test_several_frame_headers_are_refused_by_the_largest(sides: tuple[int, int]) -> None:
+def test_several_frame_headers_are_refused_by_the_largest(
+    sides: tuple[int, int],
+) -> None:
     rest = written("L")
-    data = b"\xff\xd8" + frame(sides[0]) + frame(sides[1]) + rest[rest.index(b"\xff\xc4") :]
+    data = (
+        b"\xff\xd8"
+        + frame(sides[0])
+        + frame(sides[1])
+        + rest[rest.index(b"\xff\xc4") :]
+    )
     assert refused(data) == ("too_large" if max(sides) > 10_000 else "decode")
 
 
 def test_a_preview_in_the_metadata_has_no_say() -> None:
     preview = segment(0xE5, frame(65_500) + b"\xff\xda" * 300)
     data = written()
-    assert (read_header(data[:2] + preview + data[2:]).width, check(data[:2] + preview + data[2:]).height) == (96, 64)
+    assert (
+        read_header(data[:2] + preview + data[2:]).width,
+        check(data[:2] + preview + data[2:]).height,
+    ) == (96, 64)
 
 
 def test_colours_that_no_jpeg_has_are_refused() -> None:
@@ -169,11 +215,15 @@ def odd(data: bytes) -> dict[str, bytes]:
     return {
         "JFIF 0.00": data[:jfif] + b"\0\0" + data[jfif + 2 :],
         "JFIF 2.01": data[:jfif] + b"\2\1" + data[jfif + 2 :],
-        "scan parameters of zero": data[:parameters] + bytes(3) + data[parameters + 3 :],
+        "scan parameters of zero": data[:parameters]
+        + bytes(3)
+        + data[parameters + 3 :],
         "padding before the scan": data[:sos] + bytes(20) + data[sos:],
         "padding before the end": data[:-2] + bytes(65) + data[-2:],
         "profile chunk 0 of 1": data[:20] + profile + data[20:],
-        "profile chunk 1 of 2": data[:20] + profile.replace(b"E\0\0\1", b"E\0\1\2") + data[20:],
+        "profile chunk 1 of 2": data[:20]
+        + profile.replace(b"E\0\0\1", b"E\0\1\2")
+        + data[20:],
     }
 
 
@@ -183,8 +233,12 @@ def test_a_file_with_a_warning_and_every_pixel_is_taken_and_noted(kind: str) -> 
     assert off_by(data, np.asarray(open_image(written())).astype(int)) == 0
     kept = normalize_image(data)
     assert kept.data == data
-    assert kept.note is not None and kept.note.startswith("every pixel is there, with a warning of the decoder: ")
-    assert "shrunk" in str(normalize_image(data, 48).note) and "warning" in str(normalize_image(data, 48).note)
+    assert kept.note is not None and kept.note.startswith(
+        "every pixel is there, with a warning of the decoder: "
+    )
+    assert "shrunk" in str(normalize_image(data, 48).note) and "warning" in str(
+        normalize_image(data, 48).note
+    )
 
 
 @pytest.mark.parametrize("kind", odd(written()))
@@ -210,7 +264,9 @@ def test_add_notes_the_warning_too(tmp_path: Path) -> None:
     (folder / "plain.jpg").write_bytes(written())
     add_tars(tmp_path / "work", [folder])
     table = read_sidecars(tmp_path / "work")
-    notes = dict(zip(table["image_name"].to_pylist(), table["note"].to_pylist(), strict=True))
+    notes = dict(
+        zip(table["image_name"].to_pylist(), table["note"].to_pylist(), strict=True)
+    )
     assert "JFIF" in notes["odd"] and notes["plain"] is None
 
 

@@ -36,7 +36,11 @@ def work(tmp_path: Path) -> Path:
 
 
 def images(shard: Shard, rows: int = 4) -> dict[str, bytes]:
-    return {row["image_name"]: row["image"] for block in shards.read_images(shard, rows) for row in block.to_pylist()}
+    return {
+        row["image_name"]: row["image"]
+        for block in shards.read_images(shard, rows)
+        for row in block.to_pylist()
+    }
 
 
 def test_blocks_have_the_declared_columns_and_the_bytes(work: Path) -> None:
@@ -51,7 +55,9 @@ def test_blocks_have_the_declared_columns_and_the_bytes(work: Path) -> None:
 def test_sidecars_are_one_table(work: Path) -> None:
     table = shards.read_sidecars(work)
     assert table.schema.names == SIDECAR.names
-    assert table["image_name"].to_pylist() == [f"{number}{at}" for number in range(2) for at in range(6)]
+    assert table["image_name"].to_pylist() == [
+        f"{number}{at}" for number in range(2) for at in range(6)
+    ]
     assert table["sha256"][0].as_py() == hashlib.sha256(photo(0)).hexdigest()
 
 
@@ -95,9 +101,13 @@ def test_cuts_that_tarfile_passes_over_are_refused_without_any_hash(work: Path) 
             list(shards.tar_members(shard.tar))
 
 
-@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize(
+    "format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
+)
 @pytest.mark.parametrize("name", ["7.jpg", "deep/" * 30 + "7.jpg", "ä.jpg"])
-def test_places_are_those_that_tarfile_finds(tmp_path: Path, format: int, name: str) -> None:
+def test_places_are_those_that_tarfile_finds(
+    tmp_path: Path, format: int, name: str
+) -> None:
     path = tmp_path / "a.tar"
     with tarfile.open(path, "w", format=format) as tar:
         tar.addfile(tarfile.TarInfo("empty.jpg"))
@@ -105,11 +115,16 @@ def test_places_are_those_that_tarfile_finds(tmp_path: Path, format: int, name: 
             member = tarfile.TarInfo(each)
             member.size, member.mtime = size, 1.5
             tar.addfile(member, io.BytesIO(bytes(size)))
-    expected = {member.name: (member.offset_data, member.size) for member in shards.tar_members(path)}
+    expected = {
+        member.name: (member.offset_data, member.size)
+        for member in shards.tar_members(path)
+    }
     assert shards.tar_places(path) == expected and len(expected) == 4
 
 
-def test_places_in_a_tar_with_any_header_byte_flipped_are_refused_or_right(work: Path) -> None:
+def test_places_in_a_tar_with_any_header_byte_flipped_are_refused_or_right(
+    work: Path,
+) -> None:
     shard = shards.list_shards(work)[0]
     good, places = shard.tar.read_bytes(), shards.tar_places(shard.tar)
     start = list(shards.tar_members(shard.tar))[1].offset
@@ -117,7 +132,9 @@ def test_places_in_a_tar_with_any_header_byte_flipped_are_refused_or_right(work:
     for at in range(start, start + 512):
         shard.tar.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
         try:
-            assert shards.tar_places(shard.tar) == places  # the space after the checksum says nothing
+            assert (
+                shards.tar_places(shard.tar) == places
+            )  # the space after the checksum says nothing
         except ValueError:
             refused += 1
     assert refused > 500
@@ -166,7 +183,9 @@ def test_verify_compares_every_sample(tmp_path: Path) -> None:
             shards.verify(tar, sidecar)
 
 
-def test_a_failure_tried_again_counts_once_and_other_doubles_stay_visible(work: Path) -> None:
+def test_a_failure_tried_again_counts_once_and_other_doubles_stay_visible(
+    work: Path,
+) -> None:
     first, second = shards.list_shards(work)
     rows = pq.read_table(first.sidecar).to_pylist()
     rows[0]["image_name"], rows[0]["status"] = "10", "timeout"

@@ -26,12 +26,19 @@ def store(work: Path, number: int) -> None:
     page_file(work, "lookup").parent.mkdir(parents=True, exist_ok=True)
     names = [2 * number, 2 * number + 1, 2 * number + 2]
     metrics = {"public_metrics": {"like_count": number}}
-    data = [post(str(name), MEDIA + name, author_id=str(name % 3), **metrics) for name in names]
+    data = [
+        post(str(name), MEDIA + name, author_id=str(name % 3), **metrics)
+        for name in names
+    ]
     media = [photo(MEDIA + name) for name in names]
     users = [{"id": str(number % 3), "public_metrics": {"followers_count": number}}]
     gone = [{"title": "Forbidden", "resource_id": str(2 * number - 1)}]
     body = answer(*data, media=media, users=users) | {"errors": gone}
-    append_page(page_file(work, "lookup"), {"ids": [*map(str, names), str(2 * number - 1)]}, body)
+    append_page(
+        page_file(work, "lookup"),
+        {"ids": [*map(str, names), str(2 * number - 1)]},
+        body,
+    )
 
 
 def expected(work: Path) -> tuple[pa.Table, pa.Table]:
@@ -40,7 +47,10 @@ def expected(work: Path) -> tuple[pa.Table, pa.Table]:
 
 
 def parts(work: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in (work / "pages" / "parsed").glob("*.arrow")}
+    return {
+        path.name: path.stat().st_mtime_ns
+        for path in (work / "pages" / "parsed").glob("*.arrow")
+    }
 
 
 @pytest.fixture
@@ -63,23 +73,33 @@ def test_parts_grow_with_the_pages_and_give_the_table_of_all(tmp_path: Path) -> 
         assert len(kept - set(made.items())) <= 1  # only the last part is made again
     assert len(made) >= 4 and len(table) == PAGES + 2
     step_by_step = (tmp_path / "images.parquet").read_bytes()
-    for file in [tmp_path / "images.parquet", *(tmp_path / "pages" / "parsed").iterdir()]:
+    for file in [
+        tmp_path / "images.parquet",
+        *(tmp_path / "pages" / "parsed").iterdir(),
+    ]:
         file.unlink()
     write_images_table(tmp_path)
     assert (tmp_path / "images.parquet").read_bytes() == step_by_step
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_with_nothing_new_nothing_is_parsed_or_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_nothing_new_nothing_is_parsed_or_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(PAGES):
         store(tmp_path, number)
     first, table = write_images_table(tmp_path), tmp_path / "images.parquet"
     before = {**parts(tmp_path), "table": table.stat().st_mtime_ns}
     with monkeypatch.context() as patch:
-        patch.setattr("twigma.rehydrate.posts.images_table.latest", lambda _: pytest.fail("made again"))
+        patch.setattr(
+            "twigma.rehydrate.posts.images_table.latest",
+            lambda _: pytest.fail("made again"),
+        )
         assert write_images_table(tmp_path).equals(first)
     write_json(tmp_path / "pages" / "parsed" / "made.json", {"parts": "other"})
-    assert write_images_table(tmp_path).equals(first)  # made again, and the same: not written
+    assert write_images_table(tmp_path).equals(
+        first
+    )  # made again, and the same: not written
     assert {**parts(tmp_path), "table": table.stat().st_mtime_ns} == before
     assert not (tmp_path / "pages" / "parsed" / "images.parquet").exists()
 
@@ -91,9 +111,14 @@ def test_changed_pages_damaged_parts_and_other_code_are_noticed(
     for number in range(PAGES):
         store(tmp_path, number)
     write_images_table(tmp_path)
-    whole, file = (tmp_path / "images.parquet").read_bytes(), page_file(tmp_path, "lookup")
+    whole, file = (
+        (tmp_path / "images.parquet").read_bytes(),
+        page_file(tmp_path, "lookup"),
+    )
     pages = file.read_bytes()
-    file.write_bytes(pages.replace(b'"like_count":3', b'"like_count":4'))  # a page that has changed is not used
+    file.write_bytes(
+        pages.replace(b'"like_count":3', b'"like_count":4')
+    )  # a page that has changed is not used
     write_images_table(tmp_path)
     assert pq.read_table(tmp_path / "images.parquet").equals(expected(tmp_path)[0])
     assert (tmp_path / "images.parquet").read_bytes() != whole
@@ -111,7 +136,10 @@ def test_changed_pages_damaged_parts_and_other_code_are_noticed(
     assert not set(before.items()) & set(parts(tmp_path).items())
     file.unlink()
     write_images_table(tmp_path)
-    assert parts(tmp_path) == {} and pq.read_metadata(tmp_path / "images.parquet").num_rows == 0
+    assert (
+        parts(tmp_path) == {}
+        and pq.read_metadata(tmp_path / "images.parquet").num_rows == 0
+    )
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -127,8 +155,12 @@ def test_the_weights_of_a_sample_stand_beside_its_posts(tmp_path: Path) -> None:
     write_images_table(tmp_path)
     table = pq.read_table(tmp_path / "images.parquet")
     columns.require(table, ["sample_weight"], "images.parquet")
-    weights = dict(zip(drawn["id"].to_pylist(), drawn["weight"].to_pylist(), strict=True))
-    assert table["sample_weight"].to_pylist() == [weights.get(post) for post in table["id"].to_pylist()]
+    weights = dict(
+        zip(drawn["id"].to_pylist(), drawn["weight"].to_pylist(), strict=True)
+    )
+    assert table["sample_weight"].to_pylist() == [
+        weights.get(post) for post in table["id"].to_pylist()
+    ]
     assert table["sample_weight"].null_count < len(table) and max(weights.values()) > 1
     (tmp_path / "ids.parquet").unlink()
     write_images_table(tmp_path)
@@ -149,18 +181,31 @@ def _die_at(work: Path, step: str) -> None:
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize(
-    "step", ["columns.write_part", "parsed.latest", "parsed.ordered", "path.replace", "columns.write_json"]
+    "step",
+    [
+        "columns.write_part",
+        "parsed.latest",
+        "parsed.ordered",
+        "path.replace",
+        "columns.write_json",
+    ],
 )
-def test_a_kill_between_any_two_steps_leaves_the_table_to_be_made(tmp_path: Path, step: str) -> None:
+def test_a_kill_between_any_two_steps_leaves_the_table_to_be_made(
+    tmp_path: Path, step: str
+) -> None:
     for number in range(PAGES):
         store(tmp_path, number)
         if number == PAGES // 2:
             write_images_table(tmp_path)
-    child = multiprocessing.get_context("fork").Process(target=_die_at, args=(tmp_path, step))
+    child = multiprocessing.get_context("fork").Process(
+        target=_die_at, args=(tmp_path, step)
+    )
     child.start()
     child.join(30)
     assert child.exitcode == -signal.SIGKILL
     pq.read_table(tmp_path / "images.parquet")  # the old one or the new one, whole
     write_images_table(tmp_path)
     assert pq.read_table(tmp_path / "images.parquet").equals(expected(tmp_path)[0])
-    assert len(list((tmp_path / "pages" / "parsed").glob("*.arrow"))) == len(parts(tmp_path))
+    assert len(list((tmp_path / "pages" / "parsed").glob("*.arrow"))) == len(
+        parts(tmp_path)
+    )

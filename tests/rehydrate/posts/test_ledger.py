@@ -12,13 +12,38 @@ from hypothesis import strategies as st
 
 from twigma.rehydrate.posts.ledger import Cursor, Ledger, count_outcomes, search_key
 from twigma.rehydrate.posts.page_content import OUTCOMES, missing_fields, outcomes
-from twigma.rehydrate.posts.page_store import append_page, check, page_file, read_pages, require_space
+from twigma.rehydrate.posts.page_store import (
+    append_page,
+    check,
+    page_file,
+    read_pages,
+    require_space,
+)
 
 PROBLEM = "https://api.twitter.com/2/problems/"
-DELETED = {"title": "Not Found Error", "type": PROBLEM + "resource-not-found", "parameter": "ids", "value": "2"}
-PROTECTED = {"title": "Authorization Error", "type": "https://x/not-authorized-for-resource", "resource_id": "3"}
-SUSPENDED = {"title": "Forbidden", "type": PROBLEM + "resource-not-found", "parameter": "ids", "value": "4"}
-MEDIA_ERROR = {"title": "Not Found Error", "type": PROBLEM + "resource-not-found", "parameter": "x", "value": "5"}
+DELETED = {
+    "title": "Not Found Error",
+    "type": PROBLEM + "resource-not-found",
+    "parameter": "ids",
+    "value": "2",
+}
+PROTECTED = {
+    "title": "Authorization Error",
+    "type": "https://x/not-authorized-for-resource",
+    "resource_id": "3",
+}
+SUSPENDED = {
+    "title": "Forbidden",
+    "type": PROBLEM + "resource-not-found",
+    "parameter": "ids",
+    "value": "4",
+}
+MEDIA_ERROR = {
+    "title": "Not Found Error",
+    "type": PROBLEM + "resource-not-found",
+    "parameter": "x",
+    "value": "5",
+}
 ANSWER = {"data": [{"id": "1"}], "errors": [DELETED, PROTECTED, SUSPENDED, MEDIA_ERROR]}
 IDS = ["1", "2", "3", "4", "5"]
 EXPECTED = dict(zip(IDS, OUTCOMES, strict=True))
@@ -29,10 +54,16 @@ def ask(*ids: str) -> dict[str, Any]:
     return {"ids": list(ids), "followers": False}
 
 
-def page(token: str | None, following: str | None, *posts: str, **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def page(
+    token: str | None, following: str | None, *posts: str, **more: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """A request and answer of the search KEY; posts are `id@time`."""
-    data = [dict(zip(("id", "created_at"), post.split("@"), strict=True)) for post in posts]
-    meta = {"result_count": len(data)} | ({"next_token": following} if following else {})
+    data = [
+        dict(zip(("id", "created_at"), post.split("@"), strict=True)) for post in posts
+    ]
+    meta = {"result_count": len(data)} | (
+        {"next_token": following} if following else {}
+    )
     return {"key": KEY, "next_token": token, **more}, {"data": data, "meta": meta}
 
 
@@ -43,9 +74,13 @@ def test_every_asked_id_has_one_outcome() -> None:
     assert outcomes(IDS, ANSWER) == EXPECTED
     assert outcomes(["7"], {}) == {"7": "absent"}
     edited = {"data": [{"id": "9", "edit_history_tweet_ids": ["8", "9"]}]}
-    assert outcomes(["8"], edited) == outcomes(["8"], json.loads(json.dumps(edited).replace("tweet", "post")))
+    assert outcomes(["8"], edited) == outcomes(
+        ["8"], json.loads(json.dumps(edited).replace("tweet", "post"))
+    )
     assert outcomes(["8"], edited) == {"8": "found"}
-    assert count_outcomes({**EXPECTED, "6": "not_asked"}) == dict.fromkeys([*OUTCOMES, "not_asked"], 1)
+    assert count_outcomes({**EXPECTED, "6": "not_asked"}) == dict.fromkeys(
+        [*OUTCOMES, "not_asked"], 1
+    )
 
 
 JSON = st.recursive(
@@ -53,14 +88,22 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["data", "errors", "id", "includes", "media", "meta", "type"]), inner, max_size=3
+            st.sampled_from(
+                ["data", "errors", "id", "includes", "media", "meta", "type"]
+            ),
+            inner,
+            max_size=3,
         )
     ),
     max_leaves=12,
 )
 
 
-@given(answer=st.dictionaries(st.sampled_from(["data", "errors", "includes", "meta"]), JSON))
+@given(
+    answer=st.dictionaries(
+        st.sampled_from(["data", "errors", "includes", "meta"]), JSON
+    )
+)
 @settings(max_examples=60, deadline=None)
 def test_no_answer_of_any_shape_loses_an_id(answer: dict[str, Any]) -> None:
     assert list(outcomes(IDS, answer)) == IDS
@@ -77,11 +120,17 @@ def test_a_page_is_stored_and_its_ids_are_known_for_ever(tmp_path: Path) -> None
         ledger.append("lookup", ask(*IDS), ANSWER)
     with Ledger(tmp_path) as ledger:
         assert ledger.unknown([*IDS, "6"]) == ["6"]
-        assert ledger.unknown(IDS, followers=True) == ["1"]  # its author's followers were not bought
+        assert ledger.unknown(IDS, followers=True) == [
+            "1"
+        ]  # its author's followers were not bought
         assert ledger.outcomes([*IDS, "6"]) == {**EXPECTED, "6": "not_asked"}
         assert ledger.counts() == dict.fromkeys(sorted(OUTCOMES), 1)
         assert ledger.spent() == (1, 0)
-        ledger.append("lookup", {"ids": ["1"], "followers": True}, {"includes": {"users": [{"id": "9"}]}} | ANSWER)
+        ledger.append(
+            "lookup",
+            {"ids": ["1"], "followers": True},
+            {"includes": {"users": [{"id": "9"}]}} | ANSWER,
+        )
         assert ledger.unknown(IDS, followers=True) == []
         assert ledger.spent() == (2, 1)
 
@@ -92,13 +141,18 @@ def test_the_later_page_decides(tmp_path: Path) -> None:
         assert ledger.outcomes(["1"]) == {"1": "found"}
         ledger.append("lookup", ask("1"), {"errors": [DELETED | {"value": "1"}]})
         assert ledger.outcomes(["1"]) == {"1": "not_found"}
-    (tmp_path / "ledger.sqlite").unlink()  # replayed file by file, whatever the order: the same
+    (
+        tmp_path / "ledger.sqlite"
+    ).unlink()  # replayed file by file, whatever the order: the same
     with Ledger(tmp_path) as ledger:
         assert ledger.outcomes(["1"]) == {"1": "not_found"}
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
-    with Ledger(tmp_path), pytest.raises(RuntimeError, match="another run is asking the X API"):
+    with (
+        Ledger(tmp_path),
+        pytest.raises(RuntimeError, match="another run is asking the X API"),
+    ):
         Ledger(tmp_path)
     Ledger(tmp_path).close()
 
@@ -122,11 +176,17 @@ def _die_between_page_and_ledger(work: Path, step: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("step", ["before the ledger", "before the commit", "after the commit"])
-def test_a_kill_at_any_step_loses_nothing_and_buys_nothing_twice(tmp_path: Path, step: str) -> None:
+@pytest.mark.parametrize(
+    "step", ["before the ledger", "before the commit", "after the commit"]
+)
+def test_a_kill_at_any_step_loses_nothing_and_buys_nothing_twice(
+    tmp_path: Path, step: str
+) -> None:
     with Ledger(tmp_path) as ledger:
         ledger.append("lookup", ask("0"), {"data": [{"id": "0"}]})
-    child = multiprocessing.get_context("fork").Process(target=_die_between_page_and_ledger, args=(tmp_path, step))
+    child = multiprocessing.get_context("fork").Process(
+        target=_die_between_page_and_ledger, args=(tmp_path, step)
+    )
     child.start()
     child.join(30)
     assert child.exitcode == -signal.SIGKILL
@@ -155,7 +215,9 @@ def test_a_half_written_line_is_cut_at_every_byte(tmp_path: Path) -> None:
             assert (ledger.damaged, ledger.unknown(["0", *IDS])) == (0, [])
 
 
-def test_pages_that_vanished_are_asked_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_pages_that_vanished_are_asked_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = page_file(tmp_path, "lookup")
     with Ledger(tmp_path) as ledger:
         ledger.append("lookup", ask("0"), {"data": [{"id": "0"}]})
@@ -176,15 +238,23 @@ def test_a_flipped_byte_anywhere_is_detected(tmp_path: Path) -> None:
     whole = path.read_bytes()
     rng = random.Random(0)
     for at in rng.sample(range(len(whole)), 40):
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << rng.randrange(8))]) + whole[at + 1 :])
+        path.write_bytes(
+            whole[:at] + bytes([whole[at] ^ (1 << rng.randrange(8))]) + whole[at + 1 :]
+        )
         with Ledger(tmp_path) as ledger:
             lost = ledger.unknown(["0", *IDS, "9"])
             assert ledger.damaged and lost
-            known = {post: what for post, what in ledger.outcomes(IDS).items() if what != "not_asked"}
+            known = {
+                post: what
+                for post, what in ledger.outcomes(IDS).items()
+                if what != "not_asked"
+            }
             assert known in ({}, EXPECTED)
     path.write_bytes(whole)
     with Ledger(tmp_path) as ledger:
-        assert ledger.damaged == 1  # the ledger ends elsewhere than the file: read again
+        assert (
+            ledger.damaged == 1
+        )  # the ledger ends elsewhere than the file: read again
         assert ledger.unknown(["0", *IDS, "9"]) == []
 
 
@@ -194,14 +264,21 @@ def test_a_damaged_ledger_is_made_again_from_the_pages(tmp_path: Path) -> None:
         ledger.append("search", *page(None, "t", "7@2022-01-01"))
     database = tmp_path / "ledger.sqlite"
     whole = database.read_bytes()
-    for damage in (b"", b"not a database at all", whole[:3000], whole[:4200] + b"\xff" * 300 + whole[4500:]):
+    for damage in (
+        b"",
+        b"not a database at all",
+        whole[:3000],
+        whole[:4200] + b"\xff" * 300 + whole[4500:],
+    ):
         database.write_bytes(damage)
         with Ledger(tmp_path) as ledger:
             assert ledger.outcomes([*IDS, "7"]) == {**EXPECTED, "7": "found"}
             assert ledger.cursor(KEY) == Cursor(1, "t", "2022-01-01", False)
     database.unlink()
     database.mkdir()
-    with pytest.raises(OSError, match="unable to open database file; the pages are safe"):
+    with pytest.raises(
+        OSError, match="unable to open database file; the pages are safe"
+    ):
         Ledger(tmp_path)
 
 
@@ -215,7 +292,9 @@ def test_a_search_resumes_after_its_last_stored_page(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         assert ledger.cursor(KEY) == Cursor(1, "t1", "2022-03-01")
         ledger.append("search", *page("t1", "t2"))  # an empty page
-        ledger.append("search", *page(None, None, "7@2022-02-01", restart="2022-03-01"))  # X lost the token
+        ledger.append(
+            "search", *page(None, None, "7@2022-02-01", restart="2022-03-01")
+        )  # X lost the token
     with Ledger(tmp_path) as ledger:
         assert ledger.cursor(KEY) == Cursor(3, None, "2022-02-01", True)
         assert ledger.cursor(search_key("#b", "s", "e")) == Cursor()
@@ -224,7 +303,11 @@ def test_a_search_resumes_after_its_last_stored_page(tmp_path: Path) -> None:
 def test_a_lost_search_page_is_bought_again(tmp_path: Path) -> None:
     path = page_file(tmp_path, "search")
     with Ledger(tmp_path) as ledger:
-        for token, following, post in ((None, "t1", "9@2022-09"), ("t1", "t2", "8@2022-08"), ("t2", None, "7@2022-07")):
+        for token, following, post in (
+            (None, "t1", "9@2022-09"),
+            ("t1", "t2", "8@2022-08"),
+            ("t2", None, "7@2022-07"),
+        ):
             ledger.append("search", *page(token, following, post))
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + lines[1].replace(b'"8"', b'"6"') + lines[2])
@@ -250,7 +333,9 @@ def test_pages_keep_half_an_emoji_and_a_failed_write_leaves_no_trace(
     before = path.read_bytes()
     assert before.isascii() and path.stat().st_mode & 0o777 == 0o600
     write = os.write
-    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:20]) and _full())
+    monkeypatch.setattr(
+        os, "write", lambda handle, data: write(handle, data[:20]) and _full()
+    )
     with pytest.raises(OSError, match="No space"):
         append_page(path, ask("2"), answer)
     monkeypatch.undo()
@@ -262,7 +347,9 @@ def _full() -> int:
     raise OSError(28, "No space left on device")
 
 
-def test_a_full_disk_is_noticed_before_a_page_is_bought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_noticed_before_a_page_is_bought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     require_space(tmp_path)
     monkeypatch.setattr("twigma.rehydrate.posts.page_store.FREE_SPACE", 1 << 60)
     with pytest.raises(OSError, match="MB free, expected"):

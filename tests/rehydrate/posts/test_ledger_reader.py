@@ -15,19 +15,32 @@ def ask(ledger: Ledger, ids: list[str]) -> None:
     ledger.append("lookup", {"ids": ids, "followers": False}, FOUND)
 
 
-def test_it_says_what_the_ledger_says_while_a_run_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_says_what_the_ledger_says_while_a_run_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ledger_reader, "STEP", 2)
     with Ledger(tmp_path) as ledger:
         ask(ledger, ["6", "7", "8", "9", "10"])
-        request = {"key": search_key("q", "a", "b"), "query": "q", "start": "a", "end": "b", "next_token": None}
-        ledger.append("search", request, {"data": [{"id": "11"}], "meta": {"next_token": "t"}})
-        view = view_ledger(tmp_path)
-        assert dict(zip(*view.ids.to_pydict().values(), strict=True)) == ledger.outcomes(
-            ["6", "7", "8", "9", "10", "11"]
+        request = {
+            "key": search_key("q", "a", "b"),
+            "query": "q",
+            "start": "a",
+            "end": "b",
+            "next_token": None,
+        }
+        ledger.append(
+            "search", request, {"data": [{"id": "11"}], "meta": {"next_token": "t"}}
         )
+        view = view_ledger(tmp_path)
+        assert dict(
+            zip(*view.ids.to_pydict().values(), strict=True)
+        ) == ledger.outcomes(["6", "7", "8", "9", "10", "11"])
         assert view.spent() == ledger.spent()
         assert (view.done, view.open) == (0, 1)
-        assert view.pages == {kind: (tmp_path / f"pages/{kind}.jsonl").stat().st_size for kind in ("lookup", "search")}
+        assert view.pages == {
+            kind: (tmp_path / f"pages/{kind}.jsonl").stat().st_size
+            for kind in ("lookup", "search")
+        }
         assert view.found_since("2000", ["lookup"]) == ["7", "8"]
         assert view.found_since("2999", ["lookup", "search"]) == []
         assert view.lost_pages() == []
@@ -38,9 +51,7 @@ def test_a_writer_waits_for_no_reader(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         ask(ledger, ["7"])
     view = view_ledger(tmp_path)
-    code = (
-        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=0); db.execute('DELETE FROM ids'); db.commit()"
-    )
+    code = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=0); db.execute('DELETE FROM ids'); db.commit()"
     subprocess.run([sys.executable, "-c", code, view.path], check=True)
     assert len(view.ids) == 1 and len(view_ledger(tmp_path).ids) == 0
 
@@ -52,7 +63,9 @@ def test_nothing_there_is_an_empty_view_and_damage_is_told(tmp_path: Path) -> No
     path.touch()  # as it is between a run's first step and its second
     assert view_ledger(tmp_path).spent() == (0, 0)
     path.write_bytes(b"something else" * 99)
-    with pytest.raises(ValueError, match=r"ledger\.sqlite is damaged .* from the pages"):
+    with pytest.raises(
+        ValueError, match=r"ledger\.sqlite is damaged .* from the pages"
+    ):
         view_ledger(tmp_path)
 
 

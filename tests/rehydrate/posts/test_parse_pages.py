@@ -38,12 +38,19 @@ def post(name: str, *images: int, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def answer(*data: dict[str, Any], media: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
-    return {"data": list(data), "includes": {"media": [photo(MEDIA)] if media is None else media, **more}}
+def answer(
+    *data: dict[str, Any], media: list[dict[str, Any]] | None = None, **more: Any
+) -> dict[str, Any]:
+    return {
+        "data": list(data),
+        "includes": {"media": [photo(MEDIA)] if media is None else media, **more},
+    }
 
 
 def record(
-    body: dict[str, Any], received_at: str = "2026-01-01T00:00:00Z", ids: tuple[str, ...] = ()
+    body: dict[str, Any],
+    received_at: str = "2026-01-01T00:00:00Z",
+    ids: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     return {"request": {"ids": list(ids)}, "received_at": received_at, "answer": body}
 
@@ -53,7 +60,14 @@ def counted(table: pa.Table) -> dict[tuple[str, str], int]:
 
 
 def test_a_photo_becomes_a_row_of_the_declared_columns() -> None:
-    table, skipped = posts([answer(post("11", MEDIA), users=[{"id": "77", "public_metrics": {"followers_count": 9}}])])
+    table, skipped = posts(
+        [
+            answer(
+                post("11", MEDIA),
+                users=[{"id": "77", "public_metrics": {"followers_count": 9}}],
+            )
+        ]
+    )
     assert table.schema.equals(columns.schema(IMAGES), check_metadata=True)
     assert table.to_pylist() == [
         {
@@ -78,26 +92,46 @@ def test_a_photo_becomes_a_row_of_the_declared_columns() -> None:
 
 def test_both_dialects_give_the_same_table() -> None:
     legacy = answer(
-        post("11", MEDIA, edit_history_tweet_ids=["11"], note_tweet={"text": "long #one #Two", "entities": {}}),
+        post(
+            "11",
+            MEDIA,
+            edit_history_tweet_ids=["11"],
+            note_tweet={"text": "long #one #Two", "entities": {}},
+        ),
         post("12", MEDIA, referenced_tweets=[{"type": "retweeted", "id": "1"}]),
         post("13", MEDIA, referenced_tweets=[{"type": "quoted", "id": "1"}]),
     )
     text = json.dumps(legacy)
-    for old, new in (("retweet_count", "repost_count"), ("edit_history_tweet", "edit_history_post")):
+    for old, new in (
+        ("retweet_count", "repost_count"),
+        ("edit_history_tweet", "edit_history_post"),
+    ):
         text = text.replace(old, new)
-    current = json.loads(text.replace("note_tweet", "note_post").replace("referenced_tweets", "referenced_posts"))
+    current = json.loads(
+        text.replace("note_tweet", "note_post").replace(
+            "referenced_tweets", "referenced_posts"
+        )
+    )
     assert posts([legacy])[0].equals(posts([current])[0])
     assert posts([legacy])[0]["hashtags"].to_pylist() == [["one", "two"], ["aiart"]]
     assert counted(posts([current])[1])["post", "retweet"] == 1
     bare = post("14", MEDIA, text="RT @x_1: hello", public_metrics={"repost_count": 3})
-    assert counted(posts([answer(bare)])[1])["post", "retweet"] == 1  # the current dialect gives no reference
-    assert len(posts([answer(post("14", MEDIA, text="RT @x_1: hello"))])[0]) == 1  # the legacy one would
+    assert (
+        counted(posts([answer(bare)])[1])["post", "retweet"] == 1
+    )  # the current dialect gives no reference
+    assert (
+        len(posts([answer(post("14", MEDIA, text="RT @x_1: hello"))])[0]) == 1
+    )  # the legacy one would
 
 
 def test_what_is_left_out_is_counted() -> None:
     media = [
         photo(MEDIA),
-        {"media_key": f"7_{MEDIA + 1}", "type": "video", "preview_image_url": "https://pbs.twimg.com/x.jpg"},
+        {
+            "media_key": f"7_{MEDIA + 1}",
+            "type": "video",
+            "preview_image_url": "https://pbs.twimg.com/x.jpg",
+        },
         {"media_key": f"16_{MEDIA + 2}", "type": "animated_gif"},
         photo(MEDIA + 3, url=url(MEDIA)),  # the address of another photo
         photo(MEDIA + 4) | {"url": None},
@@ -105,7 +139,11 @@ def test_what_is_left_out_is_counted() -> None:
         photo(MEDIA + 6, url=url(MEDIA + 6).replace("pbs.twimg.com", "10.0.0.1")),
     ]
     data = [
-        post("1", MEDIA, attachments={"media_keys": [f"3_{MEDIA}", f"7_{MEDIA + 1}", f"3_{MEDIA}"]}),
+        post(
+            "1",
+            MEDIA,
+            attachments={"media_keys": [f"3_{MEDIA}", f"7_{MEDIA + 1}", f"3_{MEDIA}"]},
+        ),
         post("2", MEDIA, attachments={"media_keys": [f"16_{MEDIA + 2}"]}),
         post("3", MEDIA + 3, MEDIA + 4, 5, MEDIA + 6, MEDIA + 9),
         post("4") | {"attachments": None},
@@ -132,10 +170,18 @@ def test_the_latest_page_wins_and_the_order_of_pages_does_not_matter() -> None:
     users = {"users": [{"id": "77", "public_metrics": {"followers_count": 3}}]}
     pages = [
         record(answer(post("1", MEDIA), **users), "2026-01-01"),
-        record(answer(post("1", MEDIA, public_metrics={"like_count": 50})), "2026-01-03"),
-        record(answer(post("2", MEDIA, created_at="2021-01-01T00:00:00Z")), "2026-01-02"),
+        record(
+            answer(post("1", MEDIA, public_metrics={"like_count": 50})), "2026-01-03"
+        ),
+        record(
+            answer(post("2", MEDIA, created_at="2021-01-01T00:00:00Z")), "2026-01-02"
+        ),
         record(answer(post("3", MEDIA)), "2026-01-01"),
-        record({"errors": [{"title": "Forbidden", "resource_id": "3"}]}, "2026-01-04", ("3", "4")),
+        record(
+            {"errors": [{"title": "Forbidden", "resource_id": "3"}]},
+            "2026-01-04",
+            ("3", "4"),
+        ),
     ]
     table, skipped = posts(pages)
     assert table.select(["id", "like_count", "follower_count"]).to_pydict() == {
@@ -152,21 +198,43 @@ def test_the_latest_page_wins_and_the_order_of_pages_does_not_matter() -> None:
 def test_an_edited_post_answers_for_the_id_that_was_asked() -> None:
     edited = post("12", MEDIA, edit_history_tweet_ids=["11", "12"])
     assert posts([record(answer(edited), ids=("11",))])[0]["id"].to_pylist() == ["11"]
-    assert posts([record(answer(edited), ids=("11", "12"))])[0]["id"].to_pylist() == ["12"]
+    assert posts([record(answer(edited), ids=("11", "12"))])[0]["id"].to_pylist() == [
+        "12"
+    ]
     assert posts([record(answer(edited))])[0]["id"].to_pylist() == ["12"]
 
 
 def test_hostile_text_and_numbers() -> None:
     odd = post(
-        "1", MEDIA, text="half \ud83d #Tag＃é_1 #123 &#39; a#b ☺ #ÄB https://a.org/#c", author_id=5, created_at="soon"
+        "1",
+        MEDIA,
+        text="half \ud83d #Tag＃é_1 #123 &#39; a#b ☺ #ÄB https://a.org/#c",
+        author_id=5,
+        created_at="soon",
     )
-    odd |= {"public_metrics": {"like_count": 2**63, "reply_count": "3", "quote_count": -1, "retweet_count": True}}
+    odd |= {
+        "public_metrics": {
+            "like_count": 2**63,
+            "reply_count": "3",
+            "quote_count": -1,
+            "retweet_count": True,
+        }
+    }
     (row,) = posts([answer(odd | {"possibly_sensitive": "yes"})])[0].to_pylist()
     assert row["text"].startswith("half � #Tag") and row["hashtags"] == ["tag", "äb"]
-    unknown = ("like_count", "reply_count", "quote_count", "retweet_count", "author_id", "created_at")
+    unknown = (
+        "like_count",
+        "reply_count",
+        "quote_count",
+        "retweet_count",
+        "author_id",
+        "created_at",
+    )
     assert [row[name] for name in (*unknown, "possibly_sensitive")] == [None] * 7
     tags = {"hashtags": [{"tag": "AI\udc00"}, {"tag": "ai�"}, {}, 7]}
-    assert posts([answer(post("1", MEDIA, entities=tags))])[0]["hashtags"].to_pylist() == [["ai�"]]
+    assert posts([answer(post("1", MEDIA, entities=tags))])[0][
+        "hashtags"
+    ].to_pylist() == [["ai�"]]
 
 
 def test_times_are_utc() -> None:
@@ -181,12 +249,22 @@ def test_times_are_utc() -> None:
 @given(image=st.integers(10**14, 10**19 - 1), prefix=st.sampled_from(["", "3_", "13_"]))
 def test_media_ids_and_urls_verify_each_other(image: int, prefix: str) -> None:
     assert media_id(f"{prefix}{image}") == str(image)
-    assert url_shows(url(image), str(image)) and url_shows(url(image) + "?name=orig", str(image))
-    assert not url_shows(url(image), str(image + 1)) and not url_shows(url(image) + "/../x", str(image))
+    assert url_shows(url(image), str(image)) and url_shows(
+        url(image) + "?name=orig", str(image)
+    )
+    assert not url_shows(url(image), str(image + 1)) and not url_shows(
+        url(image) + "/../x", str(image)
+    )
 
 
 @pytest.mark.parametrize(
-    "key", ["3_12345678901234", "12345678901234567890", "x_1565745318061842432", "٣_1565745318061842432"]
+    "key",
+    [
+        "3_12345678901234",
+        "12345678901234567890",
+        "x_1565745318061842432",
+        "٣_1565745318061842432",
+    ],
 )
 def test_what_is_no_media_key(key: str) -> None:
     assert media_id(key) is None
@@ -221,9 +299,16 @@ ANY = st.recursive(
 )
 
 
-@given(answers=st.lists(st.dictionaries(st.sampled_from(["data", "includes", "errors"]), ANY), max_size=3))
+@given(
+    answers=st.lists(
+        st.dictionaries(st.sampled_from(["data", "includes", "errors"]), ANY),
+        max_size=3,
+    )
+)
 @settings(max_examples=100, deadline=None)
-def test_no_answer_of_any_shape_breaks_the_parser(answers: list[dict[str, Any]]) -> None:
+def test_no_answer_of_any_shape_breaks_the_parser(
+    answers: list[dict[str, Any]],
+) -> None:
     table, _ = posts(answers)
     assert table.schema.equals(columns.schema(IMAGES))
 
@@ -232,5 +317,13 @@ def test_fields_that_x_dropped_are_noticed() -> None:
     whole = answer(post("1", MEDIA))
     assert missing_fields(whole) == [] and missing_fields({"errors": []}) == []
     bare = {"data": [{"id": "1", "text": "t", "attachments": {"media_keys": ["3_1"]}}]}
-    assert missing_fields(bare) == ["created_at", "public_metrics", "possibly_sensitive", "includes.media"]
-    assert missing_fields(answer(post("1", MEDIA), media=[{"type": "photo"}])) == ["media.media_key", "media.url"]
+    assert missing_fields(bare) == [
+        "created_at",
+        "public_metrics",
+        "possibly_sensitive",
+        "includes.media",
+    ]
+    assert missing_fields(answer(post("1", MEDIA), media=[{"type": "photo"}])) == [
+        "media.media_key",
+        "media.url",
+    ]

@@ -7,12 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twigma.rehydrate.posts.removed_ids import add_removed, hash_of, read_removed, strip_answer
+from twigma.rehydrate.posts.removed_ids import (
+    add_removed,
+    hash_of,
+    read_removed,
+    strip_answer,
+)
 
 
 def post(number, media=(), author="9"):
-    found = {"id": str(number), "author_id": author, "edit_history_tweet_ids": [str(number)]}
-    return found | ({"attachments": {"media_keys": [f"3_{m}" for m in media]}} if media else {})
+    found = {
+        "id": str(number),
+        "author_id": author,
+        "edit_history_tweet_ids": [str(number)],
+    }
+    return found | (
+        {"attachments": {"media_keys": [f"3_{m}" for m in media]}} if media else {}
+    )
 
 
 ANSWER = {
@@ -33,7 +44,10 @@ ANSWER = {
 
 def holds(value, names):
     """Whether an id stands anywhere in a value, whole or behind the prefix of a media key."""
-    return any(f'"{name}"' in json.dumps(value) or f'_{name}"' in json.dumps(value) for name in names)
+    return any(
+        f'"{name}"' in json.dumps(value) or f'_{name}"' in json.dumps(value)
+        for name in names
+    )
 
 
 @given(st.sets(st.sampled_from(["1", "2", "3", "4", "11", "12"])))
@@ -43,10 +57,20 @@ def test_nothing_removed_is_left_and_everything_else_is(names):
     assert not holds(found, names)
     kept = [one["id"] for one in ANSWER["data"] if one["id"] not in names]
     assert [one["id"] for one in found["data"]] == kept
-    shown = {key for one in found["data"] for key in one.get("attachments", {}).get("media_keys", [])}
+    shown = {
+        key
+        for one in found["data"]
+        for key in one.get("attachments", {}).get("media_keys", [])
+    }
     assert {one["media_key"] for one in found["includes"]["media"]} == shown
-    authors = {one["author_id"] for one in (*found["data"], *found["includes"]["tweets"])}
-    assert {one["id"] for one in found["includes"]["users"]} == authors & {"7", "8", "9"}
+    authors = {
+        one["author_id"] for one in (*found["data"], *found["includes"]["tweets"])
+    }
+    assert {one["id"] for one in found["includes"]["users"]} == authors & {
+        "7",
+        "8",
+        "9",
+    }
 
 
 def test_a_post_is_known_by_every_id_it_has_had():
@@ -65,7 +89,12 @@ def test_the_file_holds_hashes_and_one_salt(tmp_path):
     text = (tmp_path / "removed.json").read_text()
     assert not any(f'"{name}"' in text for name in "123")
     found = read_removed(tmp_path)
-    assert found == second and found.holds("3") and not found.holds("4") and not found.holds(None)
+    assert (
+        found == second
+        and found.holds("3")
+        and not found.holds("4")
+        and not found.holds(None)
+    )
     assert found.mask(pa.array(["1", None, "4"])).to_pylist() == [True, False, False]
     assert add_removed(tmp_path / "other", ["1"]).hashes != first.hashes
 

@@ -44,11 +44,19 @@ def test_every_kind_says_the_same_of_a_post(kind: str) -> None:
     assert record.post is not None
     assert record.id == record.post["id"] == POST["id"]
     assert record.captured == (UNDATED if kind in ("v1.1", "4CAT v2") else HOUR)
-    assert record.user == {"id": POST["author_id"], "public_metrics": {"followers_count": 100}}
+    assert record.user == {
+        "id": POST["author_id"],
+        "public_metrics": {"followers_count": 100},
+    }
     assert [one["url"] for one in record.media] == [one["url"] for one in POST["media"]]
-    assert record.post["attachments"]["media_keys"] == [one["media_key"] for one in record.media]
+    assert record.post["attachments"]["media_keys"] == [
+        one["media_key"] for one in record.media
+    ]
     assert record.post["public_metrics"] == POST["public_metrics"]
-    assert [tag["tag"] for tag in record.post["entities"]["hashtags"]] == ["AIart", "StableDiffusion"]
+    assert [tag["tag"] for tag in record.post["entities"]["hashtags"]] == [
+        "AIart",
+        "StableDiffusion",
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -57,10 +65,14 @@ def test_a_retweet_stays_a_retweet(kind: str) -> None:
     if kind == "v1.1":
         line["retweeted_status"] = v1(post(1))
     elif kind in ("Zeeschuimer", "4CAT"):
-        (line.get("data") or line)["legacy"]["retweeted_status_result"] = {"result": web(post(1))}
+        (line.get("data") or line)["legacy"]["retweeted_status_result"] = {
+            "result": web(post(1))
+        }
     else:
         for one in line.get("data", [line]):
-            one["referenced_tweets"] = [{"type": "retweeted", "id": "1", "text": "expanded"}]
+            one["referenced_tweets"] = [
+                {"type": "retweeted", "id": "1", "text": "expanded"}
+            ]
     record = only(line)
     assert record.post is not None
     assert [one["type"] for one in record.post["referenced_tweets"]] == ["retweeted"]
@@ -68,8 +80,14 @@ def test_a_retweet_stays_a_retweet(kind: str) -> None:
 
 def test_a_long_post_of_a_stream_is_whole_in_extended_tweet() -> None:
     whole = v1(POST)
-    extended = {name: whole.pop(name) for name in ("full_text", "entities", "extended_entities")}
-    cut = whole | {"text": "Castle 3 in the clo… https://t.co/x", "truncated": True, "entities": {"hashtags": []}}
+    extended = {
+        name: whole.pop(name) for name in ("full_text", "entities", "extended_entities")
+    }
+    cut = whole | {
+        "text": "Castle 3 in the clo… https://t.co/x",
+        "truncated": True,
+        "entities": {"hashtags": []},
+    }
     record = only(cut | {"extended_tweet": extended})
     assert record == only(v1(POST))
     assert only(cut).media == []
@@ -82,7 +100,10 @@ def test_the_still_of_a_video_is_no_photo() -> None:
 
 def test_a_stream_of_the_second_version_has_one_post_a_page() -> None:
     page = twarc_page(POST)
-    record = only(page | {"data": page["data"][0], "matching_rules": [{"id": "1", "tag": "aiart"}]})
+    record = only(
+        page
+        | {"data": page["data"][0], "matching_rules": [{"id": "1", "tag": "aiart"}]}
+    )
     assert record == only(twarc_page(POST))
 
 
@@ -98,10 +119,20 @@ def test_the_website_has_changed_its_shape_more_than_once() -> None:
     plain = only(web(POST))
     user = web(POST)
     author = user["core"]["user_results"]["result"]
-    author["relationship_counts"] = {"followers": author.pop("legacy")["followers_count"], "following": 5}
+    author["relationship_counts"] = {
+        "followers": author.pop("legacy")["followers_count"],
+        "following": 5,
+    }
     assert only(user) == plain  # since 2026
-    assert only({"__typename": "TweetWithVisibilityResults", "tweet": web(POST)}) == plain  # with a warning
-    adaptive = {"id": int(POST["id"]), "type": "adaptive", "legacy": v1(POST), "user": v1(POST)["user"]}
+    assert (
+        only({"__typename": "TweetWithVisibilityResults", "tweet": web(POST)}) == plain
+    )  # with a warning
+    adaptive = {
+        "id": int(POST["id"]),
+        "type": "adaptive",
+        "legacy": v1(POST),
+        "user": v1(POST)["user"],
+    }
     assert only(adaptive) == only(v1(POST))  # until 2023
     nobody = web(POST) | {"core": {"user_results": {}}}
     assert only(nobody) == plain._replace(user=None)
@@ -112,24 +143,53 @@ def test_the_website_has_changed_its_shape_more_than_once() -> None:
 
 
 def test_a_long_post_of_the_website_is_whole_in_its_note() -> None:
-    note = {"id": "x", "text": "A very long castle #castle", "entity_set": {"hashtags": [{"text": "castle"}]}}
-    edits = {"initial_tweet_id": "5", "edit_control_initial": {"edit_tweet_ids": ["5", POST["id"]]}}
-    record = only(web(POST) | {"note_tweet": {"note_tweet_results": {"result": note}}, "edit_control": edits})
+    note = {
+        "id": "x",
+        "text": "A very long castle #castle",
+        "entity_set": {"hashtags": [{"text": "castle"}]},
+    }
+    edits = {
+        "initial_tweet_id": "5",
+        "edit_control_initial": {"edit_tweet_ids": ["5", POST["id"]]},
+    }
+    record = only(
+        web(POST)
+        | {
+            "note_tweet": {"note_tweet_results": {"result": note}},
+            "edit_control": edits,
+        }
+    )
     assert record.post is not None
-    assert record.post["note_tweet"] == {"text": note["text"], "entities": {"hashtags": [{"tag": "castle"}]}}
+    assert record.post["note_tweet"] == {
+        "text": note["text"],
+        "entities": {"hashtags": [{"tag": "castle"}]},
+    }
     assert record.post["edit_history_tweet_ids"] == ["5", POST["id"]]
 
 
 def test_a_note_of_the_second_version_is_kept() -> None:
-    note = {"text": "long #tag", "entities": {"hashtags": [{"start": 5, "end": 9, "tag": "tag"}], "mentions": [{}]}}
+    note = {
+        "text": "long #tag",
+        "entities": {
+            "hashtags": [{"start": 5, "end": 9, "tag": "tag"}],
+            "mentions": [{}],
+        },
+    }
     record = only(flattened(POST | {"note_tweet": note}))
     assert record.post is not None
-    assert record.post["note_tweet"] == {"text": "long #tag", "entities": {"hashtags": [{"tag": "tag"}]}}
+    assert record.post["note_tweet"] == {
+        "text": "long #tag",
+        "entities": {"hashtags": [{"tag": "tag"}]},
+    }
 
 
 def test_the_current_dialect_is_kept() -> None:
     old = flattened(POST | {"referenced_tweets": [{"type": "quoted", "id": "1"}]})
-    new = json.loads(json.dumps(old).replace("referenced_tweets", "referenced_posts").replace("retweet", "repost"))
+    new = json.loads(
+        json.dumps(old)
+        .replace("referenced_tweets", "referenced_posts")
+        .replace("retweet", "repost")
+    )
     record = only(new)
     assert record.post is not None
     assert record.post["referenced_posts"] == [{"type": "quoted", "id": "1"}]
@@ -150,24 +210,42 @@ def test_the_current_dialect_is_kept() -> None:
     ],
 )
 def test_when_a_page_was_captured(stamp: Any, captured: str) -> None:
-    assert only(flattened(POST) | {"__twarc": {"retrieved_at": stamp}}).captured == captured
+    assert (
+        only(flattened(POST) | {"__twarc": {"retrieved_at": stamp}}).captured
+        == captured
+    )
 
 
-@pytest.mark.parametrize("stamp", [None, "1678895599000", 1e300, 10**30, -(10**18), True])
+@pytest.mark.parametrize(
+    "stamp", [None, "1678895599000", 1e300, 10**30, -(10**18), True]
+)
 def test_a_stamp_that_cannot_be_leaves_a_record_undated(stamp: Any) -> None:
     assert only(zeeschuimer(POST) | {"timestamp_collected": stamp}).captured < HOUR
 
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
 
 def _places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [place for key, inner in items for place in [(*at, key), *_places(inner, (*at, key))]]
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
+    return [
+        place
+        for key, inner in items
+        for place in [(*at, key), *_places(inner, (*at, key))]
+    ]
 
 
 @given(data=st.data(), kind=st.sampled_from(KINDS), strange=JSON)
@@ -189,7 +267,13 @@ def test_a_strange_value_anywhere_is_read_or_told_and_nothing_nested_passes(
 
 
 def _depth(value: Any) -> int:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    inner = (
+        value.values()
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list)
+        else ()
+    )
     return 1 + max(map(_depth, inner), default=0)
 
 
@@ -202,4 +286,8 @@ def test_no_value_of_any_shape_raises(value: Any) -> None:
 def test_4cat_and_zeeschuimer_agree() -> None:
     assert only(fourcat(POST)) == only(zeeschuimer(POST))
     row: Row = POST["media"][0]
-    assert only(fourcat(POST)).media[0]["url"] == row["url"] == url(int(row["media_key"].split("_")[1]))
+    assert (
+        only(fourcat(POST)).media[0]["url"]
+        == row["url"]
+        == url(int(row["media_key"].split("_")[1]))
+    )

@@ -10,7 +10,17 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from support.archived import KINDS, archive, flattened, image, post, twarc_page, v1, write, zeeschuimer
+from support.archived import (
+    KINDS,
+    archive,
+    flattened,
+    image,
+    post,
+    twarc_page,
+    v1,
+    write,
+    zeeschuimer,
+)
 from support.servers import Host
 from support.worlds import photo
 
@@ -21,7 +31,12 @@ from twigma.rehydrate.posts.page_store import page_file, read_pages
 from twigma.rehydrate.sources.archives import import_archives as archives
 from twigma.rehydrate.sources.archives.import_archives import import_archives
 
-POSTS = [*(post(n) for n in range(4)), post(4, photos=4), post(5, kind="video"), post(6, photos=0)]
+POSTS = [
+    *(post(n) for n in range(4)),
+    post(4, photos=4),
+    post(5, kind="video"),
+    post(6, photos=0),
+]
 
 
 def rows(work: Path) -> list[dict[str, Any]]:
@@ -49,11 +64,16 @@ def expected(posts: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("ending", ["jsonl", "json.gz"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_archive_comes_to_the_same_images_table(kind: str, ending: str, tmp_path: Path) -> None:
+def test_every_kind_of_archive_comes_to_the_same_images_table(
+    kind: str, ending: str, tmp_path: Path
+) -> None:
     file = write(tmp_path / f"any.{ending}", archive(kind, POSTS))
     done, table = import_archives(tmp_path / "work", [file])
     assert done[file] == (7, 7, 0, None, False)
-    found = [row | {"created_at": row["created_at"].isoformat()} for row in rows(tmp_path / "work")]
+    found = [
+        row | {"created_at": row["created_at"].isoformat()}
+        for row in rows(tmp_path / "work")
+    ]
     assert found == expected(POSTS)
     counts = {(row["what"], row["reason"]): row["count"] for row in table.to_pylist()}
     assert counts == {
@@ -67,14 +87,21 @@ def test_a_second_import_adds_nothing_and_nothing_was_bought(tmp_path: Path) -> 
     copy = write(tmp_path / "renamed.json", archive("v1.1", POSTS))
     import_archives(work, [one])
     before = page_file(work, "import").read_bytes(), keys(work)
-    assert import_archives(work, [one, copy])[0] == {one: (0, 0, 0, None, True), copy: (0, 0, 0, None, True)}
+    assert import_archives(work, [one, copy])[0] == {
+        one: (0, 0, 0, None, True),
+        copy: (0, 0, 0, None, True),
+    }
     assert (page_file(work, "import").read_bytes(), keys(work)) == before
-    other = write(tmp_path / "b.ndjson", archive("Zeeschuimer", POSTS))  # the same posts from elsewhere
+    other = write(
+        tmp_path / "b.ndjson", archive("Zeeschuimer", POSTS)
+    )  # the same posts from elsewhere
     assert import_archives(work, [other])[0][other].new == 0
     assert keys(work) == before[1]
     with Ledger(work) as ledger:
         assert ledger.spent() == (0, 0)
-        assert ledger.unknown([one["id"] for one in POSTS] + ["1"], followers=True) == ["1"]
+        assert ledger.unknown([one["id"] for one in POSTS] + ["1"], followers=True) == [
+            "1"
+        ]
         assert ledger.counts() == {"found": 7}
 
 
@@ -96,20 +123,28 @@ def _killed(work: Path, file: Path, count: int) -> None:
 def test_a_killed_import_goes_on_and_stores_no_page_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    file = write(tmp_path / "a.jsonl.gz", ["not json", *archive("twarc flattened", POSTS)])
-    child = multiprocessing.get_context("fork").Process(target=_killed, args=(tmp_path / "w", file, count))
+    file = write(
+        tmp_path / "a.jsonl.gz", ["not json", *archive("twarc flattened", POSTS)]
+    )
+    child = multiprocessing.get_context("fork").Process(
+        target=_killed, args=(tmp_path / "w", file, count)
+    )
     child.start()
     child.join(30)
     assert child.exitcode == -signal.SIGKILL
     monkeypatch.setattr(archives, "BATCH", 2)
     import_archives(tmp_path / "w", [file])
     import_archives(tmp_path / "clean", [file])
-    assert [page["answer"] for page in pages(tmp_path / "w")] == [page["answer"] for page in pages(tmp_path / "clean")]
+    assert [page["answer"] for page in pages(tmp_path / "w")] == [
+        page["answer"] for page in pages(tmp_path / "clean")
+    ]
     assert rows(tmp_path / "w") == rows(tmp_path / "clean")
     assert len(list((tmp_path / "w").glob("quarantine-*.csv"))) == 1
 
 
-def test_a_damaged_page_is_stored_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_page_is_stored_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(archives, "BATCH", 2)
     file = write(tmp_path / "a.jsonl", archive("v1.1", POSTS))
     import_archives(tmp_path, [file])
@@ -122,23 +157,50 @@ def test_a_damaged_page_is_stored_again(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_fresh_look_up_is_not_replaced_by_an_old_archive(tmp_path: Path) -> None:
     one, gone = POSTS[0], POSTS[1]
-    fresh = {"data": [one | {"public_metrics": {"like_count": 999}}], "includes": {"media": one["media"]}}
-    error = {"title": "Not Found Error", "type": "x/resource-not-found", "parameter": "ids", "value": gone["id"]}
+    fresh = {
+        "data": [one | {"public_metrics": {"like_count": 999}}],
+        "includes": {"media": one["media"]},
+    }
+    error = {
+        "title": "Not Found Error",
+        "type": "x/resource-not-found",
+        "parameter": "ids",
+        "value": gone["id"],
+    }
     with Ledger(tmp_path) as ledger:
-        ledger.append("lookup", {"ids": [one["id"], gone["id"]], "followers": False}, fresh | {"errors": [error]})
+        ledger.append(
+            "lookup",
+            {"ids": [one["id"], gone["id"]], "followers": False},
+            fresh | {"errors": [error]},
+        )
     for kind in ("v1.1", "twarc pages", "4CAT"):
-        import_archives(tmp_path, [write(tmp_path / f"{kind}.json", archive(kind, POSTS[:3]))])
-    assert {row["id"]: row["like_count"] for row in rows(tmp_path)} == {one["id"]: 999, POSTS[2]["id"]: 6}
+        import_archives(
+            tmp_path, [write(tmp_path / f"{kind}.json", archive(kind, POSTS[:3]))]
+        )
+    assert {row["id"]: row["like_count"] for row in rows(tmp_path)} == {
+        one["id"]: 999,
+        POSTS[2]["id"]: 6,
+    }
     with Ledger(tmp_path) as ledger:
         assert ledger.outcomes([gone["id"]]) == {gone["id"]: "not_found"}
 
 
-def test_what_was_captured_last_counts_whatever_the_order_of_import(tmp_path: Path) -> None:
+def test_what_was_captured_last_counts_whatever_the_order_of_import(
+    tmp_path: Path,
+) -> None:
     def liked(count: int, captured: str | None) -> dict[str, Any]:
         one = flattened(POSTS[0]) | {"public_metrics": {"like_count": count}}
-        return one | {"__twarc": {"retrieved_at": captured}} if captured else v1(POSTS[0]) | {"favorite_count": count}
+        return (
+            one | {"__twarc": {"retrieved_at": captured}}
+            if captured
+            else v1(POSTS[0]) | {"favorite_count": count}
+        )
 
-    lines = [liked(7, "2023-03-01T00:30:00Z"), liked(5, "2022-09-01T00:00:00+00:00"), liked(1, None)]
+    lines = [
+        liked(7, "2023-03-01T00:30:00Z"),
+        liked(5, "2022-09-01T00:00:00+00:00"),
+        liked(1, None),
+    ]
     import_archives(tmp_path / "one", [write(tmp_path / "a.jsonl", lines)])
     files = [write(tmp_path / f"{at}.jsonl", [line]) for at, line in enumerate(lines)]
     import_archives(tmp_path / "each", files)
@@ -147,7 +209,15 @@ def test_what_was_captured_last_counts_whatever_the_order_of_import(tmp_path: Pa
 
 
 def test_a_deletion_in_a_stream_is_followed(tmp_path: Path) -> None:
-    notice = {"delete": {"status": {"id": int(POSTS[0]["id"]), "id_str": POSTS[0]["id"], "user_id_str": "44196000"}}}
+    notice = {
+        "delete": {
+            "status": {
+                "id": int(POSTS[0]["id"]),
+                "id_str": POSTS[0]["id"],
+                "user_id_str": "44196000",
+            }
+        }
+    }
     hydrated = twarc_page(POSTS[2], errors=[{"value": POSTS[3]["id"], "parameter": "ids", "title": "Not Found Error",
         "detail": "Could not find tweet with ids: [..]", "type": "https://api.twitter.com/2/problems/resource-not-found"},
         {"value": POSTS[2]["id"], "parameter": "referenced_tweets.id", "title": "Not Found Error"}])  # fmt: skip
@@ -160,7 +230,9 @@ def test_a_deletion_in_a_stream_is_followed(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- broken input
 
 
-def test_lines_that_cannot_be_read_are_set_aside_by_number_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_lines_that_cannot_be_read_are_set_aside_by_number_and_the_run_goes_on(
+    tmp_path: Path,
+) -> None:
     lines: list[Any] = [
         v1(POSTS[0]),
         '{"id_str": "12", "full_text": ',
@@ -174,7 +246,8 @@ def test_lines_that_cannot_be_read_are_set_aside_by_number_and_the_run_goes_on(t
         {"id": "44196000", "username": "painter", "name": "P"},
         [v1(POSTS[2]), "text", None],
         {"x": "A" * 3_000_000},
-        v1(POSTS[3]) | {"full_text": "half an emoji \ud83d and a NUL \x00", "entities": {}},
+        v1(POSTS[3])
+        | {"full_text": "half an emoji \ud83d and a NUL \x00", "entities": {}},
         "\ufeff" + json.dumps(v1(POSTS[4])),
     ]
     file = write(tmp_path / "bad.jsonl", lines)
@@ -203,13 +276,26 @@ def test_lines_that_cannot_be_read_are_set_aside_by_number_and_the_run_goes_on(t
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"id,text\n1,a\n", b"\x89PNG\r\n\x1a\n", b'{"a": 1}\n', b"\xff\xfe{\x00\n\x00"]
+    "content",
+    [
+        b"",
+        b"id,text\n1,a\n",
+        b"\x89PNG\r\n\x1a\n",
+        b'{"a": 1}\n',
+        b"\xff\xfe{\x00\n\x00",
+    ],
 )
-def test_a_file_in_which_nothing_can_be_read_is_refused(content: bytes, tmp_path: Path) -> None:
-    good, bad = write(tmp_path / "good.jsonl", archive("v1.1", POSTS)), tmp_path / "bad.jsonl"
+def test_a_file_in_which_nothing_can_be_read_is_refused(
+    content: bytes, tmp_path: Path
+) -> None:
+    good, bad = (
+        write(tmp_path / "good.jsonl", archive("v1.1", POSTS)),
+        tmp_path / "bad.jsonl",
+    )
     bad.write_bytes(content)
     with pytest.raises(
-        ValueError, match=r"bad.jsonl: expected an archive of X posts .*; found (line 1: .+|an empty file)"
+        ValueError,
+        match=r"bad.jsonl: expected an archive of X posts .*; found (line 1: .+|an empty file)",
     ):
         import_archives(tmp_path, [good, bad])
     assert len(keys(tmp_path)) == 8  # the one before it is there
@@ -218,7 +304,10 @@ def test_a_file_in_which_nothing_can_be_read_is_refused(content: bytes, tmp_path
 
 
 def test_ids_that_went_through_a_float_are_refused(tmp_path: Path) -> None:
-    lines = [v1(post(n)) | {"id_str": str(int(float(1561783901234567001 + 4097 * n)))} for n in range(60)]
+    lines = [
+        v1(post(n)) | {"id_str": str(int(float(1561783901234567001 + 4097 * n)))}
+        for n in range(60)
+    ]
     with pytest.raises(ValueError, match=r"60 of 60 ids .* are multiples of 256"):
         import_archives(tmp_path, [write(tmp_path / "a.json", lines)])
     assert pages(tmp_path) == []
@@ -236,16 +325,30 @@ def test_a_cut_gzip_gives_what_is_before_the_cut(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-3000])
     done, _ = import_archives(tmp_path, [file])
     assert 100 < done[file].records < 300
-    assert keys(tmp_path) == [(post(n)["id"], str(image(10 * n))) for n in range(done[file].records)]
-    assert done[file].quarantine and "cut off or damaged here" in done[file].quarantine.read_text()
+    assert keys(tmp_path) == [
+        (post(n)["id"], str(image(10 * n))) for n in range(done[file].records)
+    ]
+    assert (
+        done[file].quarantine
+        and "cut off or damaged here" in done[file].quarantine.read_text()
+    )
 
 
 @pytest.mark.parametrize("indent", [None, 1, 4])
-def test_json_that_is_one_list_or_indented_is_read_too(indent: int | None, tmp_path: Path) -> None:
-    lines = [json.dumps(v1(POSTS[0]), indent=indent), "{broken}", json.dumps(v1(POSTS[1]), indent=indent)]
+def test_json_that_is_one_list_or_indented_is_read_too(
+    indent: int | None, tmp_path: Path
+) -> None:
+    lines = [
+        json.dumps(v1(POSTS[0]), indent=indent),
+        "{broken}",
+        json.dumps(v1(POSTS[1]), indent=indent),
+    ]
     files = {
         "list.json": json.dumps([v1(one) for one in POSTS[:2]], indent=indent),
-        "answer.json": json.dumps({"statuses": [v1(one) for one in POSTS[:2]], "search_metadata": {}}, indent=indent),
+        "answer.json": json.dumps(
+            {"statuses": [v1(one) for one in POSTS[:2]], "search_metadata": {}},
+            indent=indent,
+        ),
         "page.json": json.dumps(twarc_page(*POSTS[:2]), indent=indent),
         "many.json": "\n".join(lines),
         "commas.json": "[\n" + ",\n".join(lines) + "\n]\n",
@@ -254,11 +357,16 @@ def test_json_that_is_one_list_or_indented_is_read_too(indent: int | None, tmp_p
         file = tmp_path / name
         file.write_text(text)
         done, _ = import_archives(tmp_path / file.stem, [file])
-        assert [key for key, _ in keys(tmp_path / file.stem)] == [POSTS[0]["id"], POSTS[1]["id"]], name
+        assert [key for key, _ in keys(tmp_path / file.stem)] == [
+            POSTS[0]["id"],
+            POSTS[1]["id"],
+        ], name
         assert done[file].aside == ("broken" in text), name
 
 
-def test_a_line_longer_than_the_limit_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_longer_than_the_limit_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(archives, "LONGEST", 1 << 20)
     lines = [v1(POSTS[0]), {"x": "A" * (5 << 20)}, v1(POSTS[1])]
     done, _ = import_archives(tmp_path, [write(tmp_path / "a.jsonl", lines)])
@@ -276,11 +384,23 @@ def test_from_an_archive_to_verified_shards_by_the_command_line(
     names = [str(image(n)) for n in (0, 10, 20, 30, *range(40, 44))]
     with Host() as host:
         for n, row in enumerate(expected(POSTS)):
-            host.answers["/media/" + row["url"].rsplit("/", 1)[1].removesuffix(".jpg")] = photo(n)
-        write(tmp_path / "a.jsonl.gz", ["{", *archive("twarc pages", POSTS[:3]), *archive("Zeeschuimer", POSTS[3:])])
+            host.answers[
+                "/media/" + row["url"].rsplit("/", 1)[1].removesuffix(".jpg")
+            ] = photo(n)
+        write(
+            tmp_path / "a.jsonl.gz",
+            [
+                "{",
+                *archive("twarc pages", POSTS[:3]),
+                *archive("Zeeschuimer", POSTS[3:]),
+            ],
+        )
         said = CliRunner().invoke(main, ["import", "a.jsonl.gz"])
         assert said.exit_code == 0, said.output
-        assert "a.jsonl.gz: 7 records of posts, 7 ids new to work\n  1 lines set aside: work/quarantine-" in said.output
+        assert (
+            "a.jsonl.gz: 7 records of posts, 7 ids new to work\n  1 lines set aside: work/quarantine-"
+            in said.output
+        )
         assert said.output.endswith("next: twigma rehydrate --work work\n")
         table = fetch(tmp_path / "work", image_base_url=host.url, processes=1)
     assert table.to_pylist() == [{"status": "success", "images": 8}]

@@ -23,7 +23,9 @@ def test_a_time_is_the_same_moment(time: datetime.datetime) -> None:
     assert datetime.datetime.fromisoformat(iso_time(text)) == parsed
 
 
-@pytest.mark.parametrize("text", [None, 5, "", "2022-08-22T18:14:05Z", "Wed Okt 10 20:19:24 +0000 2018"])
+@pytest.mark.parametrize(
+    "text", [None, 5, "", "2022-08-22T18:14:05Z", "Wed Okt 10 20:19:24 +0000 2018"]
+)
 def test_another_time_is_left_as_it_is(text: object) -> None:
     assert iso_time(text) == text
 
@@ -44,7 +46,13 @@ def test_an_id_is_exact_or_none(record: dict[str, object], name: str | None) -> 
 
 
 def test_counts_written_as_text_are_numbers() -> None:
-    assert [number(value) for value in ("12", "-1", "1e3", 7, None)] == [12, "-1", "1e3", 7, None]
+    assert [number(value) for value in ("12", "-1", "1e3", 7, None)] == [
+        12,
+        "-1",
+        "1e3",
+        7,
+        None,
+    ]
     written = v1(post(2)) | {"favorite_count": "6", "retweet_count": "2"}
     assert v1_post(written) == v1_post(v1(post(2)))
 
@@ -58,5 +66,10 @@ def test_four_photos_are_in_extended_entities_alone() -> None:
 
 def test_what_is_no_object_reads_as_empty() -> None:
     assert inner({"a": {"b": {"c": 1}}}, "a", "b") == {"c": 1}
-    assert [inner(value, "a", "b") for value in (None, [], {"a": 5}, {"a": {"b": []}})] == [{}] * 4
-    assert scalars({"a": 1, "b": [], "c": None, "d": "x", "e": 1.5}) == {"a": 1, "d": "x"}
+    assert [
+        inner(value, "a", "b") for value in (None, [], {"a": 5}, {"a": {"b": []}})
+    ] == [{}] * 4
+    assert scalars({"a": 1, "b": [], "c": None, "d": "x", "e": 1.5}) == {
+        "a": 1,
+        "d": "x",
+    }

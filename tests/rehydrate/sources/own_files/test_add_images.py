@@ -33,11 +33,15 @@ def test_real_foreign_tars_and_photographs(tmp_path: Path) -> None:
     tars = [SHARED / f"webdataset_{number}.tar" for number in (1, 2, 3)]
     report = add_tars(tmp_path, tars)
     assert report["images"].to_pylist() == [4, 3, 2]
-    assert {"123_456", "456_123", "webdataset_3.123_456", "webdataset_3.208_495"} < set(names(tmp_path))
+    assert {"123_456", "456_123", "webdataset_3.123_456", "webdataset_3.208_495"} < set(
+        names(tmp_path)
+    )
     for shard, tar in zip(shards.list_shards(tmp_path), tars, strict=True):
         assert shard.tar == tar.resolve()  # not copied
         with tarfile.open(tar) as members:
-            assert list(images(shard).values()) == [members.extractfile(m).read() for m in members]  # type: ignore[union-attr]
+            assert list(images(shard).values()) == [
+                members.extractfile(m).read() for m in members
+            ]  # type: ignore[union-attr]
     assert len(add_tars(tmp_path, tars)) == 0
     assert len(names(tmp_path)) == 9
     packed = add_tars(tmp_path, [SHARED])
@@ -48,8 +52,17 @@ def test_real_foreign_tars_and_photographs(tmp_path: Path) -> None:
 
 
 def test_groups_come_from_the_json_members_in_either_order(tmp_path: Path) -> None:
-    text = {n: json.dumps({"artist": artist}).encode() for n, artist in ((1, "Monet"), (2, 7), (3, None))}
-    members = {"1.jpg": photo(1), "1.json": text[1], "2.json": text[2], "2.jpg": photo(2), "3.jpg": photo(3)}
+    text = {
+        n: json.dumps({"artist": artist}).encode()
+        for n, artist in ((1, "Monet"), (2, 7), (3, None))
+    }
+    members = {
+        "1.jpg": photo(1),
+        "1.json": text[1],
+        "2.json": text[2],
+        "2.jpg": photo(2),
+        "3.jpg": photo(3),
+    }
     members |= {
         "3.json": text[3],
         "4.jpg": photo(4),
@@ -61,7 +74,13 @@ def test_groups_come_from_the_json_members_in_either_order(tmp_path: Path) -> No
     add_tars(tmp_path / "w", [tar], group_key="artist")
     table = Workspace(tmp_path / "w").table()
     assert table["group"].to_pylist() == ["Monet", "7", None, None, None]
-    assert shards.read_sidecars(tmp_path / "w")["group"].to_pylist() == ["Monet", "7", None, None, None]
+    assert shards.read_sidecars(tmp_path / "w")["group"].to_pylist() == [
+        "Monet",
+        "7",
+        None,
+        None,
+        None,
+    ]
 
 
 def test_a_tar_of_yours_among_the_shards_is_never_written_over(tmp_path: Path) -> None:
@@ -72,7 +91,10 @@ def test_a_tar_of_yours_among_the_shards_is_never_written_over(tmp_path: Path) -
     (tmp_path / "2.jpg").write_bytes(photo(2))
     add_tars(tmp_path / "w", [tmp_path / "2.jpg"])
     assert mine.read_bytes() == before
-    assert names(tmp_path / "w") == ["1", "2"] and len(shards.list_shards(tmp_path / "w")) == 2
+    assert (
+        names(tmp_path / "w") == ["1", "2"]
+        and len(shards.list_shards(tmp_path / "w")) == 2
+    )
 
 
 class Bomb:
@@ -89,8 +111,18 @@ def test_hostile_members_are_passed_over(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     bomb = pickle.dumps(Bomb(trace))
     members = {f"1.{kind}": bomb for kind in ("pickle", "pyd", "pth", "npy", "pt")}
-    members |= {"../../escape.jpg": photo(1), "/tmp/absolute.jpg": photo(2), "1.jpg": photo(3), "2.jpg": bomb}
-    members |= {"ok/é 4.png": photo(4, "PNG"), "1.cls": b"5", "1.txt": b"x", "README": b"no key"}
+    members |= {
+        "../../escape.jpg": photo(1),
+        "/tmp/absolute.jpg": photo(2),
+        "1.jpg": photo(3),
+        "2.jpg": bomb,
+    }
+    members |= {
+        "ok/é 4.png": photo(4, "PNG"),
+        "1.cls": b"5",
+        "1.txt": b"x",
+        "README": b"no key",
+    }
     tar = tar_of(tmp_path / "hostile.tar", members)
     with tarfile.open(tar, "a") as archive:
         link = tarfile.TarInfo("5.jpg")
@@ -98,13 +130,21 @@ def test_hostile_members_are_passed_over(tmp_path: Path) -> None:
         archive.addfile(link)
     report = add_tars(tmp_path / "w", [tar]).to_pylist()[0]
     assert (report["images"], report["failed"], report["skipped"]) == (2, 1, 8)
-    rows = {row["image_name"]: row["status"] for row in shards.read_sidecars(tmp_path / "w").to_pylist()}
+    rows = {
+        row["image_name"]: row["status"]
+        for row in shards.read_sidecars(tmp_path / "w").to_pylist()
+    }
     assert rows == {"1": "success", "2": "not_an_image", "ok_4": "success"}
-    assert images(shards.list_shards(tmp_path / "w")[0]) == {"1": photo(3), "ok_4": photo(4, "PNG")}
+    assert images(shards.list_shards(tmp_path / "w")[0]) == {
+        "1": photo(3),
+        "ok_4": photo(4, "PNG"),
+    }
     assert not trace.exists()
 
 
-@pytest.mark.parametrize("path", ["pipe:touch canary", "http://127.0.0.1/a.tar", "s3://b/a.tar"])
+@pytest.mark.parametrize(
+    "path", ["pipe:touch canary", "http://127.0.0.1/a.tar", "s3://b/a.tar"]
+)
 def test_commands_and_addresses_are_refused(path: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a file"):
         add_tars(tmp_path, [Path(path)])
@@ -155,7 +195,14 @@ def test_loose_images_keep_their_json_and_posts_keep_their_rows(tmp_path: Path) 
     (folder / "a.json").write_text('{"prompt": "a cat"}')
     (folder / "deep" / "a.png").write_bytes(photo(2, "PNG"))
     work.mkdir()
-    post = pa.table({"id": ["9"], "image_name": ["8"], "like_count": pa.array([3], pa.int64()), "source": ["x"]})
+    post = pa.table(
+        {
+            "id": ["9"],
+            "image_name": ["8"],
+            "like_count": pa.array([3], pa.int64()),
+            "source": ["x"],
+        }
+    )
     pq.write_table(post, work / "images.parquet")
     add_tars(work, [folder], group_key="prompt")
     table = Workspace(work).table()
@@ -163,7 +210,9 @@ def test_loose_images_keep_their_json_and_posts_keep_their_rows(tmp_path: Path) 
     assert rows["8"]["like_count"] == 3
     assert rows["a"]["group"] == "a cat"
     assert len(rows) == 3
-    columns.require(table, ("id", "image_name", "group", "source", "like_count"), "images.parquet")
+    columns.require(
+        table, ("id", "image_name", "group", "source", "like_count"), "images.parquet"
+    )
 
 
 def test_links_out_of_a_folder_are_not_followed(tmp_path: Path) -> None:
@@ -189,7 +238,10 @@ def test_links_out_of_a_folder_are_not_followed(tmp_path: Path) -> None:
     with tarfile.open(shards.list_shards(tmp_path / "w")[0].tar) as tar:
         assert sorted(tar.getnames()) == ["a.jpg", "again.jpg", "b.jpg"]
     said = CliRunner().invoke(main, ["add", "--work", str(tmp_path / "v"), str(folder)])
-    assert f"4 links out of the folder, not followed, such as {folder / 'album'}" in said.output
+    assert (
+        f"4 links out of the folder, not followed, such as {folder / 'album'}"
+        in said.output
+    )
 
 
 def test_a_link_that_is_given_is_followed(tmp_path: Path) -> None:
@@ -205,13 +257,25 @@ def test_only_links_are_said(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "a.jpg").write_bytes(photo(1))
     (tmp_path / "folder" / "a.jpg").symlink_to(tmp_path / "a.jpg")
-    with pytest.raises(ValueError, match=r"no tars or images in .*; 1 links out of the folder, not followed"):
+    with pytest.raises(
+        ValueError,
+        match=r"no tars or images in .*; 1 links out of the folder, not followed",
+    ):
         add_tars(tmp_path / "w", [tmp_path / "folder"])
 
 
-def test_a_member_larger_than_any_image_is_a_failed_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("twigma.rehydrate.sources.own_files.add_images.MAX_IMAGE", 100_000)
-    tar = tar_of(tmp_path / "a.tar", {"1.jpg": photo(1), "2.jpg": photo(1) + bytes(100_000)})
+def test_a_member_larger_than_any_image_is_a_failed_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "twigma.rehydrate.sources.own_files.add_images.MAX_IMAGE", 100_000
+    )
+    tar = tar_of(
+        tmp_path / "a.tar", {"1.jpg": photo(1), "2.jpg": photo(1) + bytes(100_000)}
+    )
     assert add_tars(tmp_path / "w", [tar]).to_pylist()[0]["failed"] == 1
-    rows = {row["image_name"]: row["status"] for row in shards.read_sidecars(tmp_path / "w").to_pylist()}
+    rows = {
+        row["image_name"]: row["status"]
+        for row in shards.read_sidecars(tmp_path / "w").to_pylist()
+    }
     assert rows == {"1": "success", "2": "too_large"}

@@ -17,16 +17,26 @@ def test_the_plan_of_the_issue() -> None:
 
 
 @pytest.mark.parametrize("followers", [False, True])
-def test_the_look_at_a_ledger_agrees_with_the_ledger(tiny_world: Path, tmp_path: Path, followers: bool) -> None:
+def test_the_look_at_a_ledger_agrees_with_the_ledger(
+    tiny_world: Path, tmp_path: Path, followers: bool
+) -> None:
     ids = (tiny_world / "ids.csv").read_text().split()[1:]
     assert look(tmp_path) == (set(), 0, 0)
-    with Platform(tiny_world) as platform, XClient(platform.api_url, "token", sleep=lambda _: None) as client:
+    with (
+        Platform(tiny_world) as platform,
+        XClient(platform.api_url, "token", sleep=lambda _: None) as client,
+    ):
         lookup(tmp_path, ids[:30], client, followers=True)
         lookup(tmp_path, ids[20:50], client)
     with Ledger(tmp_path) as ledger:
         seen = look(tmp_path, followers)
-        assert [post for post in ids if post not in seen.known] == ledger.unknown(ids, followers)
+        assert [post for post in ids if post not in seen.known] == ledger.unknown(
+            ids, followers
+        )
         assert seen.spent() == ledger.spent()
     (tmp_path / "ledger.sqlite").write_bytes(b"no database at all" * 99)
-    with pytest.raises(OSError, match=r"ledger\.sqlite: file is not a database; a run without --dry-run mends it"):
+    with pytest.raises(
+        OSError,
+        match=r"ledger\.sqlite: file is not a database; a run without --dry-run mends it",
+    ):
         look(tmp_path)

@@ -43,7 +43,9 @@ def scripted(*answers: Answer) -> Iterator[tuple[str, list[str]]]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}
+        ).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}", asked
         finally:
@@ -52,7 +54,9 @@ def scripted(*answers: Answer) -> Iterator[tuple[str, list[str]]]:
 
 def client(url: str, pauses: list[float] | None = None, **options: Any) -> XClient:
     """A client that notes its pauses and makes none."""
-    return XClient(url, CANARY, sleep=(pauses if pauses is not None else []).append, **options)
+    return XClient(
+        url, CANARY, sleep=(pauses if pauses is not None else []).append, **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +69,11 @@ def faults_by_the_spec(path: str, params: dict[str, str], dialect: str) -> list[
     """What X's own description of its API does not accept in a call."""
     fields, parameters = SPEC["fields"][dialect], SPEC["parameters"][path]
     wrong = [name for name in params if name not in fields and name not in parameters]
-    wrong += [name for name in parameters if name in params and not re.fullmatch(parameters[name], params[name])]
+    wrong += [
+        name
+        for name in parameters
+        if name in params and not re.fullmatch(parameters[name], params[name])
+    ]
     return wrong + [
         f"{name}: {value}"
         for name in fields.keys() & params.keys()
@@ -75,11 +83,24 @@ def faults_by_the_spec(path: str, params: dict[str, str], dialect: str) -> list[
 
 
 def test_the_spec_refuses_what_the_other_dialect_says() -> None:
-    asked = {"ids": "1,x", "tweet.fields": "author_id,likes", "expansions": "referenced_tweets.id", "limit": "3"}
-    assert faults_by_the_spec("/2/tweets", asked, "legacy") == ["limit", "ids", "tweet.fields: likes"]
-    assert faults_by_the_spec("/2/tweets", {"post.fields": "author_id"}, "current") == ["post.fields: author_id"]
+    asked = {
+        "ids": "1,x",
+        "tweet.fields": "author_id,likes",
+        "expansions": "referenced_tweets.id",
+        "limit": "3",
+    }
+    assert faults_by_the_spec("/2/tweets", asked, "legacy") == [
+        "limit",
+        "ids",
+        "tweet.fields: likes",
+    ]
+    assert faults_by_the_spec("/2/tweets", {"post.fields": "author_id"}, "current") == [
+        "post.fields: author_id"
+    ]
     assert "tweet.fields" in faults_by_the_spec("/2/tweets", asked, "current")
-    assert faults_by_the_spec("/2/tweets/search/all", {"max_results": "9"}, "legacy") == ["max_results"]
+    assert faults_by_the_spec(
+        "/2/tweets/search/all", {"max_results": "9"}, "legacy"
+    ) == ["max_results"]
 
 
 @pytest.fixture
@@ -95,37 +116,75 @@ def test_a_look_up_and_a_search_ask_only_what_the_spec_accepts(
     tiny_world: Path, ids: list[str], tmp_path: Path, dialect: Any, followers: bool
 ) -> None:
     many = [*ids, *(str(10**18 + n) for n in range(60))]
-    with Platform(tiny_world) as platform, client(platform.api_url, dialect=dialect) as x:
+    with (
+        Platform(tiny_world) as platform,
+        client(platform.api_url, dialect=dialect) as x,
+    ):
         looked = lookup(tmp_path / "ids", many, x, followers, budget=100)
-        found = collect(tmp_path / "tags", ["aiart", "dalle"], "2022-01-01", "2022-12-31", x, followers=followers)
+        found = collect(
+            tmp_path / "tags",
+            ["aiart", "dalle"],
+            "2022-01-01",
+            "2022-12-31",
+            x,
+            followers=followers,
+        )
     assert looked.outcomes["found"] == 44 and found.done and found.pages == 3
-    assert [path for path, _ in platform.asked] == ["/2/tweets"] * 2 + ["/2/tweets/search/all"] * 3
+    assert [path for path, _ in platform.asked] == ["/2/tweets"] * 2 + [
+        "/2/tweets/search/all"
+    ] * 3
     for path, params in platform.asked:
         assert faults_by_the_spec(path, params, dialect) == []
-        assert path == "/2/tweets" or {"start_time", "end_time"} <= set(params)  # X would search thirty days
-        assert ("author_id" in params["expansions"]) is ("user.fields" in params) is followers
+        assert path == "/2/tweets" or {"start_time", "end_time"} <= set(
+            params
+        )  # X would search thirty days
+        assert (
+            ("author_id" in params["expansions"])
+            is ("user.fields" in params)
+            is followers
+        )
     assert "next_token" in platform.asked[-1][1]
 
 
-def test_server_trouble_is_retried_with_jitter(tiny_world: Path, ids: list[str]) -> None:
+def test_server_trouble_is_retried_with_jitter(
+    tiny_world: Path, ids: list[str]
+) -> None:
     pauses: list[float] = []
     faults = {1: "503", 2: "drop", 3: "cut", 4: "503"}
-    with Platform(tiny_world, faults=faults) as platform, client(platform.api_url, pauses) as x:
+    with (
+        Platform(tiny_world, faults=faults) as platform,
+        client(platform.api_url, pauses) as x,
+    ):
         assert x.lookup(ids[:1])["data"][0]["id"] == ids[0]
     assert len(platform.asked) == 5
-    assert all(0 <= pause <= 2**n for n, pause in enumerate(pauses)) and len(set(pauses)) == 4
+    assert (
+        all(0 <= pause <= 2**n for n, pause in enumerate(pauses))
+        and len(set(pauses)) == 4
+    )
 
 
 def test_retries_end_by_number_and_by_time(tiny_world: Path) -> None:
     with scripted((500, {}, "oops")) as (url, asked), client(url, attempts=3) as x:
-        with pytest.raises(ApiError, match="no page from /2/tweets in 3 tries, last HTTP 500") as caught:
+        with pytest.raises(
+            ApiError, match="no page from /2/tweets in 3 tries, last HTTP 500"
+        ) as caught:
             x.lookup(["1"])
-        assert (len(asked), caught.value.status, caught.value.reason) == (3, 500, "RetriesExhausted")
-    with scripted((503, {"Retry-After": "40"}, "")) as (url, asked), client(url, pauses := [], patience=100) as x:
+        assert (len(asked), caught.value.status, caught.value.reason) == (
+            3,
+            500,
+            "RetriesExhausted",
+        )
+    with (
+        scripted((503, {"Retry-After": "40"}, "")) as (url, asked),
+        client(url, pauses := [], patience=100) as x,
+    ):
         with pytest.raises(ApiError, match="in 3 tries"):
             x.lookup(["1"])
         assert pauses == [40, 40]
-    with client("http://127.0.0.1:9", attempts=2) as x, pytest.raises(ApiError, match="ConnectError") as caught:
+    with (
+        client("http://127.0.0.1:9", attempts=2) as x,
+        pytest.raises(ApiError, match="ConnectError") as caught,
+    ):
         x.lookup(["1"])
     assert caught.value.status == 0
 
@@ -142,19 +201,34 @@ def test_a_used_up_limit_waits_for_the_reset_by_the_servers_clock(off: int) -> N
         (200, limits, "{}"),
         (429, limits | {"Content-Type": "text/plain"}, "Rate limit exceeded\n"),
     ]
-    with scripted(*script, (200, {}, "{}")) as (url, asked), client(url, pauses := []) as x:
+    with (
+        scripted(*script, (200, {}, "{}")) as (url, asked),
+        client(url, pauses := []) as x,
+    ):
         assert x.lookup(["1"]) == {} and pauses == []
         assert x.lookup(["1"]) == {}
     assert len(asked) == 3
     assert pauses == pytest.approx([62, 62], abs=1.1)
 
 
-def test_a_plain_429_waits_ten_seconds_and_gives_up_within_thirty(caplog: pytest.LogCaptureFixture) -> None:
-    left = {"x-rate-limit-remaining": "17", "x-rate-limit-reset": str(int(time.time()) + 500)}
-    with scripted((429, left, "slow down"), (200, {}, "{}")) as (url, _), client(url, pauses := []) as x:
+def test_a_plain_429_waits_ten_seconds_and_gives_up_within_thirty(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    left = {
+        "x-rate-limit-remaining": "17",
+        "x-rate-limit-reset": str(int(time.time()) + 500),
+    }
+    with (
+        scripted((429, left, "slow down"), (200, {}, "{}")) as (url, _),
+        client(url, pauses := []) as x,
+    ):
         assert x.lookup(["1"]) == {} and pauses == [10]
     plain: Answer = (429, {}, "no headers at all")
-    with scripted(plain) as (url, asked), client(url, pauses := []) as x, pytest.raises(ApiError, match="HTTP 429"):
+    with (
+        scripted(plain) as (url, asked),
+        client(url, pauses := []) as x,
+        pytest.raises(ApiError, match="HTTP 429"),
+    ):
         x.lookup(["1"])
     assert pauses == [10, 10] and len(asked) == 3
     assert "waiting 10 s" in caplog.text
@@ -168,21 +242,32 @@ def test_a_plain_429_waits_ten_seconds_and_gives_up_within_thirty(caplog: pytest
         ("spend-cap", 403, "SpendCapReached"),
     ],
 )
-def test_hard_stops_are_never_retried(tiny_world: Path, fault: str, status: int, reason: str) -> None:
+def test_hard_stops_are_never_retried(
+    tiny_world: Path, fault: str, status: int, reason: str
+) -> None:
     with (
         Platform(tiny_world, faults={1: fault}) as platform,
         client(platform.api_url, pauses := []) as x,
-        pytest.raises(ApiError, match=f"{reason} .HTTP {status}.: {reason}: this account") as caught,
+        pytest.raises(
+            ApiError, match=f"{reason} .HTTP {status}.: {reason}: this account"
+        ) as caught,
     ):
         x.lookup(["1"])
-    assert (caught.value.status, caught.value.reason, len(platform.asked), pauses) == (status, reason, 1, [])
+    assert (caught.value.status, caught.value.reason, len(platform.asked), pauses) == (
+        status,
+        reason,
+        1,
+        [],
+    )
 
 
 def test_a_usage_cap_without_headers_stops_at_once() -> None:
-    body = (
-        '{"title":"UsageCapExceeded","detail":"Monthly product cap","type":"https://api.x.com/2/problems/usage-capped"}'
-    )
-    with scripted((429, {}, body)) as (url, asked), client(url) as x, pytest.raises(ApiError, match="Monthly product"):
+    body = '{"title":"UsageCapExceeded","detail":"Monthly product cap","type":"https://api.x.com/2/problems/usage-capped"}'
+    with (
+        scripted((429, {}, body)) as (url, asked),
+        client(url) as x,
+        pytest.raises(ApiError, match="Monthly product"),
+    ):
         x.search_all("#a", "s", "e")
     assert len(asked) == 1
 
@@ -195,9 +280,16 @@ def test_refusals_say_why_and_redirects_are_not_followed() -> None:
     ):
         x.lookup(["1"])
     refusal: Answer = (403, {}, '{"detail":"not enrolled"}')
-    with scripted(refusal) as (url, _), client(url) as x, pytest.raises(ApiError, match=r"HTTP 403.: not enrolled"):
+    with (
+        scripted(refusal) as (url, _),
+        client(url) as x,
+        pytest.raises(ApiError, match=r"HTTP 403.: not enrolled"),
+    ):
         x.lookup(["1"])
-    with scripted((302, {"Location": "/elsewhere"}, "")) as (url, asked), client(url) as x:
+    with (
+        scripted((302, {"Location": "/elsewhere"}, "")) as (url, asked),
+        client(url) as x,
+    ):
         with pytest.raises(ApiError, match="HTTP 302"):
             x.lookup(["1"])
         assert len(asked) == 1
@@ -229,15 +321,25 @@ def test_what_cannot_be_asked_is_refused_before_the_call() -> None:
         client("http://api.x.com")
 
 
-def test_the_token_shows_nowhere(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_the_token_shows_nowhere(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     echo = json.dumps({"detail": f"bad header Bearer {CANARY}", "data": []})
     caplog.set_level(logging.DEBUG)
     seen = []
-    for script in ([(400, {}, echo)], [(402, {}, echo)], [(401, {}, echo)], [(500, {}, echo)], [(400, {}, CANARY)]):
+    for script in (
+        [(400, {}, echo)],
+        [(402, {}, echo)],
+        [(401, {}, echo)],
+        [(500, {}, echo)],
+        [(400, {}, CANARY)],
+    ):
         with scripted(*script) as (url, _), client(url, attempts=1) as x:
             with pytest.raises((ApiError, PermissionError)) as caught:
                 x.lookup(["1"])
-            trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+            trace = traceback.TracebackException.from_exception(
+                caught.value, capture_locals=True
+            )
             del trace.stack[0]  # this test, which holds the canary
             seen += ["".join(trace.format()), repr(x), repr(vars(x)["_http"].headers)]
     with scripted((200, {}, echo)) as (url, _), client(url) as x:
@@ -256,7 +358,9 @@ def test_read_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("other\n")
     file.chmod(0o644)
-    with pytest.raises(PermissionError, match="mode 0644, so others can read the token: chmod 600"):
+    with pytest.raises(
+        PermissionError, match="mode 0644, so others can read the token: chmod 600"
+    ):
         read_token(file)
     file.chmod(0o600)
     assert read_token(file) == "other"

@@ -35,13 +35,26 @@ def ids(posts: list[dict[str, Any]]) -> list[str]:
     return [post["id"] for post in posts]
 
 
-def expected_rows(tiny_world: Path, posts: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def expected_rows(
+    tiny_world: Path, posts: list[dict[str, Any]]
+) -> list[tuple[str, str]]:
     """(id, image_name) of every photo on a live post, straight from the world."""
     photos = pq.read_table(tiny_world / "media.parquet").to_pylist()
     kinds = {one["media_key"]: one["type"] for one in photos}
-    live = [post for post in posts if post["state"] == "live" and not post["text"].startswith("RT @")]
-    pairs = [(post, key) for post in live for key in post["media_keys"] if kinds[key] == "photo"]
-    order = sorted(pairs, key=lambda pair: (pair[0]["created_at"], pair[0]["id"], pair[1]))
+    live = [
+        post
+        for post in posts
+        if post["state"] == "live" and not post["text"].startswith("RT @")
+    ]
+    pairs = [
+        (post, key)
+        for post in live
+        for key in post["media_keys"]
+        if kinds[key] == "photo"
+    ]
+    order = sorted(
+        pairs, key=lambda pair: (pair[0]["created_at"], pair[0]["id"], pair[1])
+    )
     return [(post["id"], key.split("_")[1]) for post, key in order]
 
 
@@ -55,26 +68,37 @@ def test_a_list_becomes_the_images_table(
     }  # fmt: skip
     assert (done.asked, done.remaining, done.dollars) == (61, 0, 44 * 0.005)
     table = pq.read_table(tmp_path / "images.parquet")
-    assert list(zip(table["id"].to_pylist(), table["image_name"].to_pylist(), strict=True)) == expected_rows(
-        tiny_world, posts
-    )
+    assert list(
+        zip(table["id"].to_pylist(), table["image_name"].to_pylist(), strict=True)
+    ) == expected_rows(tiny_world, posts)
     likes = {post["id"]: post["like_count"] for post in posts}
-    assert table["like_count"].to_pylist() == [likes[post] for post in table["id"].to_pylist()]
-    assert set(table["source"].to_pylist()) == {"x"} and table["follower_count"].null_count == len(table)
+    assert table["like_count"].to_pylist() == [
+        likes[post] for post in table["id"].to_pylist()
+    ]
+    assert set(table["source"].to_pylist()) == {"x"} and table[
+        "follower_count"
+    ].null_count == len(table)
     columns.require(table, columns.KEY, "images.parquet")
     states = {post["id"]: post["state"] for post in posts}
     names = {"live": "found", "deleted": "not_found", "protected": "unauthorized"}
     with (tmp_path / "outcomes.csv").open() as handle:
         rows = {row["id"]: row["outcome"] for row in csv.DictReader(handle)}
-    assert rows == {post: names.get(state, state) for post, state in states.items()} | {"9" * 20: "absent"}
+    assert rows == {post: names.get(state, state) for post, state in states.items()} | {
+        "9" * 20: "absent"
+    }
 
 
-def test_a_second_run_asks_nothing_and_changes_no_byte(tiny_world: Path, ids: list[str], tmp_path: Path) -> None:
+def test_a_second_run_asks_nothing_and_changes_no_byte(
+    tiny_world: Path, ids: list[str], tmp_path: Path
+) -> None:
     with Platform(tiny_world) as platform, client(platform) as x:
         lookup(tmp_path, ids[:30] * 2, x)
         first = (tmp_path / "images.parquet").stat().st_mtime_ns
         lookup(tmp_path, ids[:30], x)
-        assert len(platform.asked) == 1 and len(platform.asked[0][1]["ids"].split(",")) == 30
+        assert (
+            len(platform.asked) == 1
+            and len(platform.asked[0][1]["ids"].split(",")) == 30
+        )
         assert (tmp_path / "images.parquet").stat().st_mtime_ns == first
         assert lookup(tmp_path, ids, x).asked == 30
         before = (tmp_path / "images.parquet").read_bytes()
@@ -98,10 +122,14 @@ def test_followers_are_bought_when_asked_and_only_for_posts_that_exist(
     assert done.dollars == 2 * 44 * 0.005 + 7 * 0.010
     table = pq.read_table(tmp_path / "images.parquet")
     authors = {post["id"]: int(post["author_id"]) - 1000 for post in posts}
-    assert table["follower_count"].to_pylist() == [100 * authors[post] for post in table["id"].to_pylist()]
+    assert table["follower_count"].to_pylist() == [
+        100 * authors[post] for post in table["id"].to_pylist()
+    ]
 
 
-def test_both_dialects_give_the_same_table(tiny_world: Path, ids: list[str], tmp_path: Path) -> None:
+def test_both_dialects_give_the_same_table(
+    tiny_world: Path, ids: list[str], tmp_path: Path
+) -> None:
     tables = []
     for dialect in ("legacy", "current"):
         with Platform(tiny_world) as platform, client(platform, dialect=dialect) as x:
@@ -110,9 +138,14 @@ def test_both_dialects_give_the_same_table(tiny_world: Path, ids: list[str], tmp
     assert tables[0].equals(tables[1]) and len(tables[0]) > 40
 
 
-def test_a_stop_by_x_keeps_what_was_bought_and_goes_on_later(tiny_world: Path, ids: list[str], tmp_path: Path) -> None:
+def test_a_stop_by_x_keeps_what_was_bought_and_goes_on_later(
+    tiny_world: Path, ids: list[str], tmp_path: Path
+) -> None:
     many = [*ids, *[str(10**18 + n) for n in range(240)]]
-    with Platform(tiny_world, faults={1: "503", 3: "usage-capped"}) as platform, client(platform) as x:
+    with (
+        Platform(tiny_world, faults={1: "503", 3: "usage-capped"}) as platform,
+        client(platform) as x,
+    ):
         with pytest.raises(ApiError, match="UsageCapExceeded"):
             lookup(tmp_path, many, x)
         assert len(pq.read_table(tmp_path / "images.parquet")) > 40
@@ -123,7 +156,9 @@ def test_a_stop_by_x_keeps_what_was_bought_and_goes_on_later(tiny_world: Path, i
     assert max(platform.billed.values()) == 1
 
 
-def test_the_budget_is_for_the_folder_and_stops_in_time(tiny_world: Path, ids: list[str], tmp_path: Path) -> None:
+def test_the_budget_is_for_the_folder_and_stops_in_time(
+    tiny_world: Path, ids: list[str], tmp_path: Path
+) -> None:
     with Platform(tiny_world) as platform, client(platform) as x:
         first = lookup(tmp_path, ids, x, budget=0.10)
         second = lookup(tmp_path, ids, x, budget=0.10)
@@ -133,26 +168,40 @@ def test_the_budget_is_for_the_folder_and_stops_in_time(tiny_world: Path, ids: l
     assert max(platform.billed.values()) == 1
 
 
-def test_an_impossible_id_does_not_hold_up_the_others(tiny_world: Path, ids: list[str], tmp_path: Path) -> None:
+def test_an_impossible_id_does_not_hold_up_the_others(
+    tiny_world: Path, ids: list[str], tmp_path: Path
+) -> None:
     with Platform(tiny_world) as platform, client(platform) as x:
         done = lookup(tmp_path, [*ids[:50], "1" * 20, *ids[50:], "2" * 20], x)
-    assert done.outcomes["found"] == 44 and done.outcomes["absent"] == 6 and done.remaining == 0
+    assert (
+        done.outcomes["found"] == 44
+        and done.outcomes["absent"] == 6
+        and done.remaining == 0
+    )
     assert max(platform.billed.values()) == 1
 
 
 def test_dropped_fields_are_noticed_on_the_first_page(
     tiny_world: Path, ids: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fields = {"tweet.fields": "attachments,createdat,text", "expansions": "attachments.media_keys"}
+    fields = {
+        "tweet.fields": "attachments,createdat,text",
+        "expansions": "attachments.media_keys",
+    }
     monkeypatch.setattr("twigma.rehydrate.sources.x.client.FIELDS", {"legacy": fields})
     with (
         Platform(tiny_world) as platform,
         client(platform) as x,
-        pytest.raises(ValueError, match="first page has created_at, public_metrics, possibly_sensitive"),
+        pytest.raises(
+            ValueError,
+            match="first page has created_at, public_metrics, possibly_sensitive",
+        ),
     ):
         lookup(tmp_path, ids * 3, x)
     assert len(platform.asked) == 1
-    assert len(list(read_pages(page_file(tmp_path, "lookup")))) == 1  # and what was bought is stored
+    assert (
+        len(list(read_pages(page_file(tmp_path, "lookup")))) == 1
+    )  # and what was bought is stored
 
 
 def test_the_first_page_that_has_posts_is_checked(
@@ -161,19 +210,36 @@ def test_the_first_page_that_has_posts_is_checked(
     whole = dict(FIELDS["legacy"])
     gone = [str(10**18 + n) for n in range(100)]
     with Platform(tiny_world) as platform, client(platform) as x:
-        monkeypatch.setattr(x, "_fields", lambda _: whole | {"tweet.fields": "attachments,text"})
+        monkeypatch.setattr(
+            x, "_fields", lambda _: whole | {"tweet.fields": "attachments,text"}
+        )
         with pytest.raises(ValueError, match="first page has created_at"):
-            lookup(tmp_path / "posts", [*gone, *ids, *ids], x)  # nothing of the first hundred is there
+            lookup(
+                tmp_path / "posts", [*gone, *ids, *ids], x
+            )  # nothing of the first hundred is there
         assert len(platform.asked) == 2
         expansions = whole["expansions"] + ",author_id"
-        monkeypatch.setattr(x, "_fields", lambda _: whole | {"expansions": expansions, "user.fields": "id"})
-        with pytest.raises(ValueError, match=r"first page has user.public_metrics, asked"):
+        monkeypatch.setattr(
+            x,
+            "_fields",
+            lambda _: whole | {"expansions": expansions, "user.fields": "id"},
+        )
+        with pytest.raises(
+            ValueError, match=r"first page has user.public_metrics, asked"
+        ):
             lookup(tmp_path / "users", ids, x, followers=True)
 
 
-def test_images_added_by_hand_stay(tiny_world: Path, ids: list[str], tmp_path: Path) -> None:
+def test_images_added_by_hand_stay(
+    tiny_world: Path, ids: list[str], tmp_path: Path
+) -> None:
     local = {"id": ["5"], "image_name": ["5"], "source": ["local"], "group": ["Monet"]}
-    table = pa.table({name: pa.array(value, columns.COLUMNS[name].type) for name, value in local.items()})
+    table = pa.table(
+        {
+            name: pa.array(value, columns.COLUMNS[name].type)
+            for name, value in local.items()
+        }
+    )
     write_parquet(tmp_path / "images.parquet", table)
     with Platform(tiny_world) as platform, client(platform) as x:
         lookup(tmp_path, ids[:10], x)
@@ -184,20 +250,36 @@ def test_images_added_by_hand_stay(tiny_world: Path, ids: list[str], tmp_path: P
     assert (tmp_path / "images.parquet").read_bytes() == before
 
 
-def test_no_file_of_the_folder_holds_the_token(tiny_world: Path, ids: list[str], tmp_path: Path) -> None:
+def test_no_file_of_the_folder_holds_the_token(
+    tiny_world: Path, ids: list[str], tmp_path: Path
+) -> None:
     with Platform(tiny_world) as platform, client(platform) as x:
         lookup(tmp_path, ids, x)
-    files = [Path(folder) / name for folder, _, names in os.walk(tmp_path) for name in names]
-    assert len(files) >= 4 and not [path for path in files if CANARY.encode() in path.read_bytes()]
-    assert json.loads(page_file(tmp_path, "lookup").read_text())["request"]["dialect"] == "legacy"
+    files = [
+        Path(folder) / name for folder, _, names in os.walk(tmp_path) for name in names
+    ]
+    assert len(files) >= 4 and not [
+        path for path in files if CANARY.encode() in path.read_bytes()
+    ]
+    assert (
+        json.loads(page_file(tmp_path, "lookup").read_text())["request"]["dialect"]
+        == "legacy"
+    )
 
 
 def test_the_plan_is_what_the_price_list_says() -> None:
     assert plan_lookup(623_707).calls == 6238
     assert plan_lookup(623_707).dollars == pytest.approx(3119, abs=0.5)
-    assert plan_lookup(623_707, followers=True).dollars == pytest.approx(3 * 3119, abs=2)
+    assert plan_lookup(623_707, followers=True).dollars == pytest.approx(
+        3 * 3119, abs=2
+    )
     assert 25 <= plan_lookup(623_707).minutes <= 35
-    assert (plan_lookup(0).calls, plan_lookup(0).dollars, plan_lookup(100).calls, plan_lookup(101).calls) == (
+    assert (
+        plan_lookup(0).calls,
+        plan_lookup(0).dollars,
+        plan_lookup(100).calls,
+        plan_lookup(101).calls,
+    ) == (
         0,
         0,
         1,
