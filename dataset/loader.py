@@ -47,10 +47,10 @@ class Twigma(Parquet):  # type: ignore[misc]
     """The rows of a release, in its order; `images`: one row per stored image that the release lists, by shard."""
 
     BUILDER_CONFIG_CLASS = TwigmaConfig
-    BUILDER_CONFIGS = [
+    BUILDER_CONFIGS = [  # noqa: RUF012
         TwigmaConfig(name=name)
         for name in ("metadata", "embeddings", "images", "liked")
-    ]  # noqa: RUF012
+    ]
     DEFAULT_CONFIG_NAME = "metadata"
 
     def __init__(
@@ -233,14 +233,14 @@ def _liked_rows(file: str) -> pa.Table:
         file, parse_options=pyarrow.json.ParseOptions(explicit_schema=LISTED)
     )
     _refuse_names(table, file)
+    folder = os.path.dirname(file)  # noqa: PTH120 - `file` may be an address
     with _one_sentence():
         untrusted_names.refuse_paths(table["file_name"].to_pylist(), file)
         untrusted_names.refuse_links(
-            pathlib.Path(os.path.dirname(file)), table["file_name"].to_pylist()
-        )  # noqa: PTH120
-    paths = pc.binary_join_element_wise(
-        os.path.dirname(file), table["file_name"], "/"
-    ).combine_chunks()  # noqa: PTH120
+            pathlib.Path(folder), table["file_name"].to_pylist()
+        )
+    paths = pc.binary_join_element_wise(folder, table["file_name"], "/")
+    paths = paths.combine_chunks()
     image = pa.StructArray.from_arrays(
         [pa.nulls(len(table), pa.binary()), paths], ["bytes", "path"]
     )

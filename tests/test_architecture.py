@@ -1,4 +1,4 @@
-"""The house: rooms import only rooms before them, no import runs in a circle, and no folder holds over a dozen files."""
+"""Rooms import only rooms before them, no import runs in a circle, no folder holds over a dozen files."""
 
 import ast
 from collections import defaultdict

@@ -55,17 +55,17 @@ def main() -> None:
         name = f"{COUNT} JPEGs of {width} x {height} to 224"
         versus(
             f"{name} | PIL, 8 bits",
-            lambda: fast(files),
-            lambda: levels(files),
+            lambda: fast(files),  # noqa: B023
+            lambda: levels(files),  # noqa: B023
             quality=quality,
-        )  # noqa: B023
+        )
         if (width, height) == SIZES[0]:
             versus(
                 f"{name} | open_clip",
-                lambda: fast(files),
-                lambda: whole(files),
+                lambda: fast(files),  # noqa: B023
+                lambda: whole(files),  # noqa: B023
                 quality=lambda *_: "",
-            )  # noqa: B023
+            )
 
 
 if __name__ == "__main__":

@@ -140,5 +140,6 @@ def failing_writes(count: int, folder: Path) -> Measured:
                         f"{run.work.name} of {steps[at]}: {last_words(run.work)}"
                     )
                 faults += wrong(run.work, platform, town)
-    figures = f"{ends.total()} at {len(names)} named steps: {', '.join(f'{number} {end}' for end, number in ends.items())}"
+    figures = ", ".join(f"{number} {end}" for end, number in ends.items())
+    figures = f"{ends.total()} at {len(names)} named steps: {figures}"
     return Measured(not faults, told(figures, faults))

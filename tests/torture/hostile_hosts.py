@@ -278,7 +278,8 @@ def endless_bodies(count: int, folder: Path) -> Measured:
         and most <= CAP + BUFFERS
         and requests == 1
     )
-    figures = f"{len(sent)} bodies, at most {most / 1e6:.1f} MB taken by the client's kernel and {requests} request each"
+    taken = f"at most {most / 1e6:.1f} MB taken by the client's kernel"
+    figures = f"{len(sent)} bodies, {taken} and {requests} request each"
     return Measured(ok, f"{figures}; peak {run.peak} MB; {left.counts}{_told(left)}")
 
 

@@ -53,7 +53,7 @@ def test_every_task_ends_done_or_failed_whatever_its_slot_does(
 ) -> None:
     import ray
 
-    monkeypatch.setattr(ray_pool, "TRIES", 2)
+    monkeypatch.setattr(ray_pool, "MAX_ATTEMPTS", 2)
     pieces: dict[int, list[int]] = defaultdict(list)
     ends: dict[int, Any] = {}
     actor = ray.remote(Doubling).options(num_cpus=1)
@@ -100,8 +100,8 @@ def test_slots_that_cannot_work_end_the_run(
 ) -> None:
     import ray
 
-    monkeypatch.setattr(ray_pool, "TRIES", 2)
-    monkeypatch.setattr(ray_pool, "PATIENCE", 3 if needs > cpus else 600)
+    monkeypatch.setattr(ray_pool, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(ray_pool, "START_TIMEOUT", 3 if needs > cpus else 600)
     with pytest.raises(RuntimeError, match=sentence):
         list(
             ray_pool.run_tasks(
@@ -123,7 +123,7 @@ def test_an_address_without_a_cluster_is_said_at_once(address: str) -> None:
 
 
 def test_without_ray_it_says_what_to_install() -> None:
-    code = "import sys; sys.modules['ray'] = None; from twigma import ray_slots\nwith ray_slots.connect(): pass"
+    code = "import sys; sys.modules['ray'] = None\nfrom twigma.core.pools import ray_pool\nwith ray_pool.connect(): pass"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.endswith(
         "RuntimeError: Ray is not installed here: pip install 'twigma[ray]'\n"

@@ -94,10 +94,10 @@ def test_processes_on_devices_know_no_token_and_the_driver_still_does(
 CLUSTER = """
 import json, os, psutil
 from pathlib import Path
-from twigma import ray_slots
+from twigma.core.pools import ray_pool
 
 os.umask(0o022)
-with ray_slots.connect(cpus=1):
+with ray_pool.connect(cpus=1):
     import ray
 
     inside = ray.get(ray.remote(lambda: dict(os.environ)).remote())

@@ -92,7 +92,7 @@ def test_with_nothing_new_nothing_is_parsed_or_written(
     before = {**parts(tmp_path), "table": table.stat().st_mtime_ns}
     with monkeypatch.context() as patch:
         patch.setattr(
-            "twigma.rehydrate.posts.images_table.latest",
+            "twigma.rehydrate.posts.images_table.merge_snapshots",
             lambda _: pytest.fail("made again"),
         )
         assert write_images_table(tmp_path).equals(first)
@@ -170,7 +170,7 @@ def test_the_weights_of_a_sample_stand_beside_its_posts(tmp_path: Path) -> None:
 def _die_at(work: Path, step: str) -> None:
     """In a child process: be killed before the step of that name."""
     owner, _, name = step.rpartition(".")
-    module: Any = {"parsed": images_table, "columns": columns, "path": Path}[owner]
+    module: Any = {"table": images_table, "path": Path}[owner]
 
     def die(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -183,11 +183,11 @@ def _die_at(work: Path, step: str) -> None:
 @pytest.mark.parametrize(
     "step",
     [
-        "columns.write_part",
-        "parsed.latest",
-        "parsed.ordered",
+        "table.write_part",
+        "table.merge_snapshots",
+        "table.ordered",
         "path.replace",
-        "columns.write_json",
+        "table.write_json",
     ],
 )
 def test_a_kill_between_any_two_steps_leaves_the_table_to_be_made(

@@ -51,7 +51,10 @@ def test_a_writer_waits_for_no_reader(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         ask(ledger, ["7"])
     view = view_ledger(tmp_path)
-    code = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=0); db.execute('DELETE FROM ids'); db.commit()"
+    code = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=0); "
+        "db.execute('DELETE FROM ids'); db.commit()"
+    )
     subprocess.run([sys.executable, "-c", code, view.path], check=True)
     assert len(view.ids) == 1 and len(view_ledger(tmp_path).ids) == 0
 
