@@ -123,7 +123,8 @@ def test_an_address_without_a_cluster_is_said_at_once(address: str) -> None:
 
 
 def test_without_ray_it_says_what_to_install() -> None:
-    code = "import sys; sys.modules['ray'] = None\nfrom twigma.core.pools import ray_pool\nwith ray_pool.connect(): pass"
+    code = "import sys; sys.modules['ray'] = None\n"
+    code += "from twigma.core.pools.ray_pool import connect\nwith connect(): pass"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.endswith(
         "RuntimeError: Ray is not installed here: pip install 'twigma[ray]'\n"
