@@ -41,7 +41,7 @@ FIT, HUB = (
 )
 CLUSTER, FROZEN, CHOOSE_K = (
     to(FIT),
-    to("twigma.builder.clusters.assign.frozen"),
+    to("twigma.builder.clusters.assign.assign_new_images"),
     to("twigma.builder.clusters.choose_k.choose_k"),
 )
 ZENODO, LIKED = (
