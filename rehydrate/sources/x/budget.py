@@ -33,7 +33,7 @@ def plan_lookup(
 ) -> LookupPlan:
     """The calls, dollars and minutes that looking up `n_ids` posts takes, at one author a post.
 
-    >>> plan(623_707)
+    >>> plan_lookup(623_707)
     Plan(calls=6238, dollars=3118.54, minutes=30.2)
     """
     calls = math.ceil(n_ids / IDS_PER_CALL)
