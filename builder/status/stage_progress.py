@@ -83,7 +83,7 @@ def _read_marks(path: Path) -> Part:
         marks = reader.schema.metadata or {}
         table = reader.read_all()
         rows, empty = len(table), count_empty(table)
-    made_from = json.loads(marks[b"made_from"])
+    made_from = json.loads(marks[b"provenance"])
     return Part(
         rows, empty, made_from, marks[b"fingerprint"].decode(), path.stat().st_mtime_ns
     )
