@@ -76,4 +76,7 @@ def with_survival(table: pa.Table, posts: pa.Table) -> pa.Table:
 def _listed(work: Workspace) -> pd.DataFrame | None:
     if not work.ids_file.exists():
         return None
-    return pq.read_table(work.ids_file, columns=["id", "stratum"]).to_pandas()
+    listed: pd.DataFrame = pq.read_table(
+        work.ids_file, columns=["id", "stratum"]
+    ).to_pandas()
+    return listed

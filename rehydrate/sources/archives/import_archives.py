@@ -21,7 +21,7 @@ from twigma.core.files import file_sha256
 from twigma.core.safety import bounded
 from twigma.rehydrate.ids.post_ids import (
     BadLine,
-    SetAside,
+    SkippedLines,
     refuse_damaged,
     write_quarantine,
 )
@@ -102,7 +102,7 @@ def _import(ledger: Ledger, file: Path) -> Imported:
     if complete:
         return Imported(0, 0, 0, None, before=True)
     known = sum(ledger.counts().values())
-    records, number, bad = 0, 0, SetAside()
+    records, number, bad = 0, 0, SkippedLines()
     for read, aside in _batches(file):
         records += len(read)
         for line in aside:
@@ -125,7 +125,7 @@ def _import(ledger: Ledger, file: Path) -> Imported:
         found = f"line {bad[0].line}: {bad[0].reason}" if bad else "an empty file"
         raise ValueError(f"{file}: expected {FORMATS}; found {found}")
     listed = write_quarantine(
-        ledger.work, bad.rows(), file, inventory.quarantine_of(name)
+        ledger.work.path, bad.rows(), file, inventory.quarantine_of(name)
     )
     end = {
         "ids": [],

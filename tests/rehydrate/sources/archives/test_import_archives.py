@@ -110,10 +110,10 @@ def _killed(work: Path, file: Path, count: int) -> None:
     archives.BATCH = 2
 
     class Dying(Ledger):
-        def _take(self, *args: Any) -> None:
+        def _add_page(self, *args: Any) -> None:
             if len(pages(work)) == count:
                 os.kill(os.getpid(), signal.SIGKILL)
-            super()._take(*args)
+            super()._add_page(*args)
 
     archives.Ledger = Dying  # type: ignore[misc]
     import_archives(work, [file])
