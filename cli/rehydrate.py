@@ -115,7 +115,7 @@ def import_(files: tuple[Path, ...], work: Path) -> None:
             f"{file}: " + ("imported before, nothing added" if what.before else said)
         )
         if what.quarantine:
-            click.echo(f"  {what.aside:,} lines set aside: {what.quarantine}")
+            click.echo(f"  {what.skipped:,} lines set aside: {what.quarantine}")
     say(
         {f"{row['what']}: {row['reason']}": row["count"] for row in table.to_pylist()},
         f"{work / 'images.parquet'}:",
