@@ -67,7 +67,8 @@ def _posts_with_gone_photos(work: Workspace) -> list[str]:
     names = gone["image_name"].combine_chunks()
     at = pc.index_in(table["image_name"], value_set=names)
     # A photo that has another URL by now is to be fetched, not to be asked for.
-    is_same_url = pc.fill_null(pc.equal(table["url"], gone["url"].take(at)), False)
+    gone_url = gone["url"].take(at)
+    is_same_url = pc.fill_null(pc.equal(table["url"], gone_url), False)
     return list(dict.fromkeys(table.filter(is_same_url)["id"].to_pylist()))
 
 

@@ -15,7 +15,13 @@ from typing import TypeVar
 import pyarrow as pa
 
 import twigma
-from twigma.builder.status.facts import Facts, Progress, ReleaseFacts
+from twigma.builder.status.facts import (
+    Facts,
+    Progress,
+    ReleaseFacts,
+    SearchFacts,
+    SpentFacts,
+)
 from twigma.builder.status.next_step import next_step
 from twigma.builder.status.stage_progress import stage_progress
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -70,6 +76,7 @@ def status(work: AnyWorkspace) -> Facts:
         )
     damaged: list[str] = []
     with ThreadPoolExecutor() as pool:
+        # SQLite, Parquet and the sidecars are read at the same time: most of it waits for the disk.
         reading_rows = pool.submit(_or_report, damaged, lambda: read_image_rows(work))
         reading_ledger = pool.submit(_or_report, damaged, lambda: view_ledger(work))
         finished = read_finished_shards(work)
@@ -86,8 +93,8 @@ def status(work: AnyWorkspace) -> Facts:
         "damaged": damaged,
         "ids": ids,
         "photos": photos,
-        "searches": None,
-        "spent": None,
+        "searches": _searches(ledger),
+        "spent": _spent(ledger),
         "set_aside": count_skipped_lines(work),
         "shards": {
             "finished": len(finished.manifests),
@@ -97,11 +104,6 @@ def status(work: AnyWorkspace) -> Facts:
         "release": _or_report(damaged, lambda: _release(work, n_rows)),
         "bytes": _bytes(work),
     }
-    if ledger is not None:
-        posts, users = ledger.spent()
-        dollars = Budget().spent(ledger)
-        facts["searches"] = {"done": ledger.done, "open": ledger.open}
-        facts["spent"] = {"posts": posts, "users": users, "dollars": dollars}
     return {**facts, "next": next_step(work, facts)}
 
 
@@ -130,6 +132,21 @@ def _count(
         return None, counts
     ids = _or_report(damaged, lambda: count_ids(work, rows, photos, ledger))
     return ids, counts
+
+
+def _searches(ledger: LedgerView | None) -> SearchFacts | None:
+    if ledger is None:
+        return None
+    return {"done": ledger.done, "open": ledger.open}
+
+
+def _spent(ledger: LedgerView | None) -> SpentFacts | None:
+    if ledger is None:
+        return None
+    posts, users = ledger.spent()
+    # At today's prices for pay per use; the account may have others.
+    dollars = Budget().spent(ledger)
+    return {"posts": posts, "users": users, "dollars": dollars}
 
 
 def count_skipped_lines(work: AnyWorkspace) -> int:

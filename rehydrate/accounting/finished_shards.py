@@ -18,7 +18,12 @@ from twigma.rehydrate.accounting.sums import first_line
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import Shard
 
-TRIES = pa.schema([("image_name", pa.string()), ("status", pa.string())])
+TRIES = pa.schema(
+    [
+        ("image_name", pa.string()),
+        ("status", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,13 @@ the ledger reads whatever it missed. So a crash between any two steps loses noth
 import hashlib
 import json
 import logging
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any, NamedTuple, Self
 
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.posts.ledger_database import open_database, translate_errors
 from twigma.rehydrate.posts.page_content import OUTCOMES, dicts, outcomes
 from twigma.rehydrate.posts.page_store import (
     KINDS,
@@ -29,16 +28,6 @@ from twigma.rehydrate.posts.removed_ids import read_removed, strip_answer
 NOT_ASKED = "not_asked"
 _CHUNK = 500  # ids a statement; SQLite takes 999 parameters at least
 _UNREADABLE = -1  # bytes read of a file of pages with damage: all of it is read again
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS ids (
-    id TEXT PRIMARY KEY, outcome TEXT NOT NULL CHECK (outcome IN {OUTCOMES}), followers INTEGER NOT NULL,
-    received_at TEXT NOT NULL, kind TEXT NOT NULL, offset INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pages (kind TEXT PRIMARY KEY, seen INTEGER NOT NULL, posts INTEGER, users INTEGER);
-CREATE TABLE IF NOT EXISTS searches (
-    key TEXT PRIMARY KEY, pages INTEGER NOT NULL, next_token TEXT, oldest TEXT, done INTEGER NOT NULL, until TEXT);
-CREATE TABLE IF NOT EXISTS renewed (id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS imports (file TEXT PRIMARY KEY, pages INTEGER NOT NULL, done INTEGER NOT NULL);
-"""
 _UPSERT = """
 INSERT INTO ids VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
     outcome = excluded.outcome, received_at = excluded.received_at, kind = excluded.kind, offset = excluded.offset,
@@ -76,8 +65,8 @@ class Ledger:
         with ExitStack() as stack:
             stack.enter_context(self.work.lock_ledger())
             self.removed = read_removed(self.work)
-            with _translate_errors(self._path):
-                self._db = _open(self._path)
+            with translate_errors(self._path):
+                self._db = open_database(self._path)
                 stack.callback(self._db.close)
                 self.damaged = sum(self._catch_up(kind) for kind in KINDS)
             self._closing = stack.pop_all()
@@ -106,7 +95,7 @@ class Ledger:
         answer = strip_answer(answer, self.removed)
         path = self.work.page_file(kind)
         start, end, page = append_page(path, request, answer, received_at)
-        with _translate_errors(self._path):
+        with translate_errors(self._path):
             self._add_page(kind, start, end, page)
             self._db.commit()
 
@@ -280,38 +269,3 @@ def count_outcomes(outcomes: Mapping[str, str]) -> dict[str, int]:
     """Ids by outcome, every class named."""
     counted = Counter(outcomes.values())
     return {name: counted[name] for name in (*OUTCOMES, NOT_ASKED)}
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """The database; a damaged one is re-created from the pages."""
-    path.touch(0o600)  # what SQLite writes beside it has the same permissions
-    db = sqlite3.connect(path)
-    try:
-        # Write-ahead, and synced now and then: what a crash takes from the ledger is read from the pages again.
-        db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-        db.executescript(_SCHEMA)
-        if db.execute("PRAGMA integrity_check").fetchone() == ("ok",):
-            return db
-    except sqlite3.OperationalError:
-        db.close()  # locked, or no space: nothing is wrong with its contents
-        raise
-    except sqlite3.DatabaseError:
-        pass
-    db.close()
-    logging.getLogger(__name__).warning(
-        "%s is damaged: re-created from the pages", path
-    )
-    for ending in ("", "-journal", "-wal", "-shm"):
-        path.with_name(path.name + ending).unlink(missing_ok=True)
-    return _open(path)
-
-
-@contextmanager
-def _translate_errors(path: Path) -> Iterator[None]:
-    """Database trouble as OSError in a sentence."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise OSError(
-            f"{path}: {error}; the pages are safe: check the disk, then run again"
-        ) from error

@@ -24,7 +24,12 @@ _REMEDY = (
     "the next `twigma rehydrate --ids FILE` or `twigma collect` re-creates it "
     "from the pages"
 )
-_IDS = pa.schema([("id", pa.string()), ("outcome", pa.string())])
+_IDS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("outcome", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def _is_empty(path: Path) -> bool:
 @contextmanager
 def _open(path: Path) -> Iterator[sqlite3.Connection]:
     """The database, read-only; ValueError with the remedy when it is damaged."""
-    # On a disk that cannot be written SQLite must be told that nobody else writes.
+    # On a disk that cannot be written SQLite cannot lock: it needs to know that nobody else writes.
     immutable = "" if os.access(path.parent, os.W_OK) else "&immutable=1"
     uri = f"{path.absolute().as_uri()}?mode=ro{immutable}"
     try:

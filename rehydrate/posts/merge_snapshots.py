@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Raise it when this module gives another answer for the same parts: the images table is then made again.
+# Raise it when this module gives another answer for the same parts: the images table is then re-created.
 REVISION = 1
 ORDER = ("created_at", "id", "image_name")
 SKIPPED = pa.schema(
@@ -57,7 +57,7 @@ class Merged:
 
 @dataclass(frozen=True)
 class RowNumbers:
-    """The numbers that are kept of every row of all parts, three arrays of one length.
+    """The numbers of every row of all parts, three arrays of one length.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ def ordered(
 ) -> Iterator[pa.Table]:
     """The images table, sorted by ORDER, in slices of SLICE rows or a few more.
 
-    Tables have the given schema; a column that a part lacks is null there.
+    Tables have this schema; a column that a part does not have is null there.
     """
     first = 0
     count = len(merged.rows)
@@ -134,7 +134,8 @@ def _current_rows(parts: Sequence[Part], numbers: RowNumbers) -> Rows:
 
 
 def _row_numbers(parts: Sequence[Part]) -> RowNumbers:
-    times = np.unique(np.concatenate([pc.unique(_times(part())) for part in parts]))
+    times_of_parts = [pc.unique(_times(part())) for part in parts]
+    times = np.unique(np.concatenate(times_of_parts))
     kinds: list[Rows] = []
     tenths: list[Rows] = []
     moments: list[Rows] = []

@@ -26,7 +26,7 @@ from twigma.rehydrate.posts.post_fields import (
     url_shows,
 )
 
-# Raise it when this module, `post_fields` or `page_content` gives another answer for the same pages: parts parsed by
+# Raise it when this module, `post_fields` or `page_content` reads the same pages differently: parts parsed by
 # another revision are parsed again.
 REVISION = 1
 IMAGES = (

@@ -1,7 +1,7 @@
 """Single fields of a post of the X API, in either dialect: ids in keys and URLs, texts, hashtags, counts, times. Pure.
 
-Answers come from outside: a field of another type than expected reads as missing. When one of these functions gives
-another answer, raise `parse_pages.REVISION`.
+Answers come from outside: a field of another type than expected reads as missing. When one of these functions answers
+differently, raise `parse_pages.REVISION`.
 """
 
 import base64

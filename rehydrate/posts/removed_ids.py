@@ -142,9 +142,9 @@ def _strip_post(post: Post, removed: Removed) -> Post:
     """A post without its removed photos, and without references to removed posts."""
     stripped = dict(post)
     keys = media_keys(post)
-    kept = [key for key in keys if not _is_removed_media(key, removed)]
-    if len(kept) < len(keys):
-        stripped["attachments"] = {**post["attachments"], "media_keys": kept}
+    remaining = [key for key in keys if not _is_removed_media(key, removed)]
+    if len(remaining) < len(keys):
+        stripped["attachments"] = {**post["attachments"], "media_keys": remaining}
     for name in REFERENCES:
         if name in post:
             stripped[name] = _without_removed(post[name], removed)

@@ -222,5 +222,5 @@ def _tags(row: Row) -> Row:
 
 def _no_post(value: Row) -> str:
     names = ", ".join(str(name)[:20] for name in list(value)[:6])
-    found = f"fields {names}" if names else "nothing"
-    return f"no post: expected an id and a text, found {found}"
+    fields = f"fields {names}" if names else "nothing"
+    return f"no post: expected an id and a text, found {fields}"

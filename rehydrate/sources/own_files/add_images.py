@@ -4,8 +4,6 @@ WebDataset tars made by anyone are registered where they are, not copied; loose 
 packed into a tar of the working folder. Nothing in a tar is unpacked, unpickled or run.
 """
 
-import io
-import tarfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,13 +14,7 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from twigma.core import columns
-from twigma.core.files import (
-    atomic,
-    file_sha256,
-    read_parquet,
-    write_json,
-    write_parquet,
-)
+from twigma.core.files import file_sha256, read_parquet, write_json, write_parquet
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import SIDECAR, Shard, is_finished, shard_at
@@ -30,11 +22,9 @@ from twigma.rehydrate.posts.removed_ids import read_removed
 from twigma.rehydrate.sources.own_files.image_paths import (
     IMAGES,
     find_images,
-    leads_out,
 )
+from twigma.rehydrate.sources.own_files.pack_images import pack_images
 from twigma.rehydrate.sources.own_files.tar_samples import (
-    MAX_IMAGE,
-    MAX_JSON,
     Sample,
     scan,
     sidecar_row,
@@ -95,13 +85,16 @@ def add_tars(
             )
             report.append(added)
             known.add(sha256)
-        packed = _pack(work, paths.images, known)
-        if packed is not None:
+        if paths.images:
+            name = _next_name(work)
+            # Absolute, as the paths in manifests are.
+            tar = shard_at(work.path.absolute(), name).tar
             stem = paths.images[0].absolute().parent.name
-            added = _register(
-                work, packed, packed.stem, stem=stem, used=used, group_key=group_key
-            )
-            report.append(added)
+            if pack_images(tar, paths.images, known):
+                added = _register(
+                    work, tar, name, stem=stem, used=used, group_key=group_key
+                )
+                report.append(added)
         _extend_images_table(work)
     if paths.links:
         report.append(
@@ -217,51 +210,6 @@ def _sidecar(
     for at, one in enumerate(rows):
         one["key"] = f"{at:09}"
     return pa.Table.from_pylist(rows, SIDECAR)
-
-
-# ------------------------------------------------------------------ loose images
-
-
-def _pack(work: Workspace, images: list[Path], known: set[str]) -> Path | None:
-    """Pack loose images, each with the NAME.json beside it if there is one, into one tar; None if it is known."""
-    if not images:
-        return None
-    # Absolute, as the paths in manifests are.
-    packed = shard_at(work.path.absolute(), _next_name(work)).tar
-    used: set[str] = set()
-    with (
-        atomic(packed) as partial,
-        tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar,
-    ):
-        for image in images:
-            folder = image.absolute().parent.name
-            name = unique_name(image.stem, folder, used).replace(".", "_")
-            with image.open("rb") as file:
-                content = file.read(
-                    MAX_IMAGE + 1
-                )  # one byte more shows it is too large
-            _append(tar, f"{name}{image.suffix.lower()}", content)
-            text = image.with_suffix(".json")
-            if _may_pack(text):
-                _append(tar, f"{name}.json", text.read_bytes())
-    if file_sha256(packed) in known:
-        packed.unlink()
-        return None
-    return packed
-
-
-def _may_pack(text: Path) -> bool:
-    """Whether the JSON beside an image is a file of its folder, and small enough."""
-    if not text.is_file() or leads_out(text, text.parent):
-        return False
-    return text.stat().st_size <= MAX_JSON
-
-
-def _append(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    member.mode = 0o444
-    tar.addfile(member, io.BytesIO(data))
 
 
 # ------------------------------------------------------------------ the images table
