@@ -63,7 +63,9 @@ def stage_progress(
     for name, part in parts["embed"].items():
         if part:
             embeddings[name] = part.fingerprint
+    # NSFW scores are made from embeddings: a part is current while they are.
     of_embedding = {name: {"part": mark} for name, mark in embeddings.items()}
+    # One part for all images: it names the embeddings of every shard.
     dedupe = _newest(parts["dedupe"])
     of_dedupe = {"embed": embeddings}
     of_cluster = {"embed": embeddings, "dedupe": dedupe.fingerprint if dedupe else None}
@@ -99,6 +101,7 @@ def _read_part(path: Path) -> Part:
     with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
         metadata = reader.schema.metadata or {}
         table = reader.read_all()
+        # The table is mapped: only the mask of missing values is read.
         rows = len(table)
         empty = count_empty(table)
     provenance = json.loads(metadata[b"provenance"])
@@ -119,6 +122,7 @@ def _by_shard(
         "not_decodable": 0,
         "models": _models(parts),
     }
+    # After a change of model the newest part shows which one is wanted.
     newest = _newest(parts)
     for name, count in images.items():
         if name not in parts:

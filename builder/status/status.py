@@ -76,7 +76,7 @@ def status(work: AnyWorkspace) -> Facts:
         )
     damaged: list[str] = []
     with ThreadPoolExecutor() as pool:
-        # SQLite, Parquet and the sidecars are read at the same time: most of it waits for the disk.
+        # Images table, ledger and shards are read at the same time.
         reading_rows = pool.submit(_or_report, damaged, lambda: read_image_rows(work))
         reading_ledger = pool.submit(_or_report, damaged, lambda: view_ledger(work))
         finished = read_finished_shards(work)
@@ -172,6 +172,7 @@ def _release(work: Workspace, rows: int) -> ReleaseFacts | None:
     manifest = twigma.read_manifest(folder)
     counts = manifest["counts"]
     inputs = [work.images_file, work.removed_file, *work.columns.glob("*/*.arrow")]
+    # Removals and new parts change what may be released, even where no row is added.
     times = [path.stat().st_mtime_ns for path in inputs if path.exists()]
     is_older = max(times, default=0) > released_at
     return {
@@ -215,6 +216,7 @@ def running(work: AnyWorkspace, table: Path = KERNEL_LOCKS) -> dict[str, int] | 
     # 1: FLOCK  ADVISORY  WRITE 1234 08:01:131 0 EOF
     held: dict[str, int] = {}
     for line in lines:
+        # Waiting processes have lines too, with `->` before FLOCK.
         fields = line.split()
         if len(fields) > 5 and fields[1] == "FLOCK":
             held[fields[5]] = int(fields[4])

@@ -69,6 +69,7 @@ def read_finished_shards(work: AnyWorkspace) -> FinishedShards:
 
 def _read_shard(work: Workspace, shard: Shard) -> tuple[dict[str, Any], pa.Table]:
     """Manifest and tries of a shard; ValueError when the files are not those of the manifest."""
+    # Cheap checks first: no byte of a tar is read here.
     manifest = shards.read_manifest(shard)
     remedy = _remedy(work, shard)
     _check_size(shard, manifest, remedy)

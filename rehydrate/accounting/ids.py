@@ -62,6 +62,7 @@ class PostClasses(NamedTuple):
 def read_listed_ids(work: AnyWorkspace) -> tuple[pa.Array, str | None]:
     """The distinct ids to account for, and the name of the file that lists them; None where there is no list."""
     work = Workspace(work)
+    # The record of the lists comes first; `outcomes.csv` is of the last look-up only.
     readers = {
         work.ids_file: _read_parquet_ids,
         work.outcomes_file: _read_csv_ids,
@@ -109,6 +110,7 @@ def count_ids(
     in_posts = pc.index_in(ids, value_set=posts.ids)
     in_ledger = pc.index_in(ids, value_set=asked)
 
+    # Posts of the list with photos are counted by their photos, all others by their look-up.
     counted = _count_posts(posts, in_posts.drop_null().to_numpy())
     outcome = ledger.ids["outcome"].combine_chunks().take(in_ledger)
     is_unlisted = pc.is_in(ids, value_set=_unlisted_posts(work, ledger))
@@ -121,6 +123,7 @@ def count_ids(
     for name in photos.classes[2:]:
         if counted[_FAILED + name]:
             failed[name] = counted[_FAILED + name]
+    # Everything the folder knows, in photos or in the ledger, less what of it is on the list.
     is_known = pc.or_(in_posts.is_valid(), in_ledger.is_valid())
     known_of_list = pc.sum(is_known).as_py() or 0
     never_asked = pc.index_in(posts.ids, value_set=asked).null_count
@@ -153,6 +156,7 @@ def _post_classes(rows: pa.Table, photos: Photos) -> PostClasses:
     failure = np.full(count, len(names))
     np.minimum.at(failure, post[failed], status[failed] + 1)
 
+    # The first condition that holds counts; else the post is as its first failure.
     conditions = [n_stored == n_photos, n_waiting > 0, n_stored > 0]
     places = np.select(conditions, [0, 1, 2], failure)
     return PostClasses(ids.dictionary, names, places)

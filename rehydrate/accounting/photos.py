@@ -72,6 +72,7 @@ def read_image_rows(work: AnyWorkspace) -> pa.Table:
         raise ValueError(
             f"{path} is damaged ({first_line(error)}): {_REMEDY}"
         ) from None
+    # A table without `source` holds images from X only.
     local = pa.repeat(pa.scalar(False), len(table))
     if "source" in table.column_names:
         local = pc.fill_null(pc.equal(table["source"], "local"), False)
@@ -83,12 +84,14 @@ def classify_photos(rows: pa.Table, tries: pa.Table) -> Photos:
 
     `rows` has `image_name`; `tries` is a table (image_name, status) in order, such as `FinishedShards.tries`.
     """
+    # A photo is an image name; it may be on several rows, one a post.
     names = rows["image_name"].combine_chunks().dictionary_encode()
     tried = tries["image_name"].combine_chunks()
     photo_of_try = pc.index_in(tried, value_set=names.dictionary)
     has_row = np.asarray(photo_of_try.is_valid())
     photo = photo_of_try.drop_null().to_numpy()
 
+    # Classes in the order of `Photos.classes`, which does not depend on the order of shards.
     outcome = pc.fill_null(tries["status"], "unknown").combine_chunks()
     outcome = outcome.dictionary_encode()
     outcomes = outcome.dictionary.to_pylist()

@@ -144,6 +144,7 @@ def write_quarantine(
             raise ValueError(
                 f"{target}: expected a list of skipped lines ({', '.join(QUARANTINE)}): move it away"
             )
+    # A list that is read again replaces its own lines only.
     rows = [row for row in rows if row[0] != shown]
     rows += [[shown, str(line), reason, _shown(value)] for line, value, reason in bad]
     if not rows:
@@ -159,6 +160,7 @@ def month(post: str) -> str:
     >>> month("1547770898463771828")
     '2022-07'
     """
+    # Earlier ids were counted up, and carry no time.
     number = int(post)
     if number < 1 << 45:
         return ""

@@ -105,6 +105,7 @@ def draw(
     members: dict[str, list[str]] = {stratum: [] for stratum in sizes}
     for post, stratum in zip(ids, strata, strict=True):
         members[stratum].append(post)
+    # The hash depends on the id and the seed alone, not on the place in the list.
     queues = {name: iter(sorted(posts, key=key)) for name, posts in members.items()}
     order = list(_seats(sizes, count))
     drawn = Counter(order)

@@ -85,6 +85,7 @@ def write_images_table(work: AnyWorkspace) -> pa.Table:
         if same_inputs and record["images"] == file_sha256(path):
             return pa.Table.from_pylist(record["skipped"], SKIPPED)
 
+    # Of a folder without pages this empty part is the only one.
     opened: list[Part] = [parse_pages.PARSED.empty_table]
     opened += [partial(read_part, part) for part in parts.values()]
     schema = columns.schema(parse_pages.IMAGES)
@@ -131,6 +132,7 @@ def _read_local_rows(path: Path) -> pa.Table | None:
 def _write(work: Workspace, tables: Iterator[pa.Table], schema: pa.Schema) -> None:
     """Write the table slice by slice; a file that would not change stays as it is."""
     path = work.images_file
+    # Not beside the table: what a killed run leaves there is deleted with the parsed pages.
     new = work.parsed_pages / path.name
     options = {"compression": "zstd", "write_page_checksum": True}
     with (
@@ -188,6 +190,7 @@ def _parse(work: Workspace) -> dict[str, Path]:
         for part in stale:
             table = parse_pages.parse(_read(ranges[part], bar))
             write_part(part, table.combine_chunks(), provenance[part])
+    # Parts of files of pages that were rewritten or deleted.
     for file in set(work.parsed_pages.glob("*.arrow")) - set(ranges):
         file.unlink()
     return {part.name: part for part in ranges}

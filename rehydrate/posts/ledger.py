@@ -63,6 +63,7 @@ class Ledger:
         self.work.pages.mkdir(exist_ok=True)
         self._path = self.work.ledger_file
         with ExitStack() as stack:
+            # Held until `close`: two runs would buy the same posts.
             stack.enter_context(self.work.lock_ledger())
             self.removed = read_removed(self.work)
             with translate_errors(self._path):
@@ -92,6 +93,7 @@ class Ledger:
 
         Posts and photos that were removed on request are not stored.
         """
+        # Before it is on disk: what was removed on request is never stored again.
         answer = strip_answer(answer, self.removed)
         path = self.work.page_file(kind)
         start, end, page = append_page(path, request, answer, received_at)
@@ -211,6 +213,7 @@ class Ledger:
         if request.get("renew"):
             sql = "INSERT OR IGNORE INTO renewed VALUES (?)"
             self._db.executemany(sql, [(post,) for post in outcome])
+        # One page may be asked with authors, the next without: an id keeps that it was once.
         followers = int(bool(request.get("followers")))
         origin = (followers, page["received_at"], kind, start)
         rows = [(post, what, *origin) for post, what in outcome.items()]

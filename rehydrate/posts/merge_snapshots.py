@@ -122,6 +122,7 @@ def _current_rows(parts: Sequence[Part], numbers: RowNumbers) -> Rows:
     is_user = numbers.kind == USER
     is_post = ~is_local & ~is_user
     current: Rows = is_local.copy()
+    # An author and a post may have the same id, so they are compared apart.
     for about, name in ((is_user, "author_id"), (is_post, "id")):
         for tenth in range(NO_DIGIT + 1):
             rows = np.flatnonzero(about & (numbers.tenth == tenth))
@@ -129,7 +130,7 @@ def _current_rows(parts: Sequence[Part], numbers: RowNumbers) -> Rows:
                 continue
             names = _take(parts, rows, [name])[name]
             current[rows] = _is_last(names, numbers.moment[rows])
-            pa.default_memory_pool().release_unused()
+            pa.default_memory_pool().release_unused()  # or the peak grows with the table
     return current
 
 

@@ -28,6 +28,7 @@ def outcomes(asked: Sequence[str], answer: Mapping[str, Any]) -> dict[str, str]:
 
 def versions(post: Mapping[str, Any]) -> list[str]:
     """Every id a post has had: its own first, then those of its edit history, in either dialect."""
+    # X may answer with another version than the one that was asked for.
     history = post.get("edit_history_tweet_ids") or post.get("edit_history_post_ids")
     if not isinstance(history, list):
         history = []
@@ -57,6 +58,7 @@ def missing_fields(answer: Mapping[str, Any], followers: bool = False) -> list[s
 
     `followers` says that the authors were asked for too.
     """
+    # A field may be missing on one post for good reasons; on all of them it was not delivered.
     posts = dicts(answer.get("data"))
     media = dicts(answer.get("includes"), "media")
     users = dicts(answer.get("includes"), "users")

@@ -77,11 +77,13 @@ def append_page(
         try:
             _write(handle, line)
         except BaseException:
+            # A full disk, or Ctrl-C: half a line would hide the next page.
             os.ftruncate(handle, start)
             raise
     finally:
         os.close(handle)
     if is_new:
+        # The name of a new file is on disk only when its folder is synced.
         fsync(path.parent)
     return start, start + len(line), page
 

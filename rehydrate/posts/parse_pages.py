@@ -117,7 +117,7 @@ def _answer_rows(
             yield name, [{"what": "post", "reason": outcome}]
     attached = dicts(answer.get("includes"), "media")
     media = {str(one.get("media_key")): one for one in attached}
-    wanted = set(asked)
+    wanted = set(asked)  # empty for a search, where every post has its own id
     for post in dicts(answer.get("data")):
         # An edit has a new id: keep the id that was asked for, unless the answer's own was asked too.
         own_id = str(post.get("id"))
@@ -143,6 +143,7 @@ def _post_rows(name: str, post: Row, media: Mapping[str, Row]) -> list[Row]:
     if not photos:
         reason = "no photo" if rows else "no media"
         return [*rows, {"what": "post", "reason": reason}]
+    # One row a photo; texts and counts are those of the post.
     shared = _shared_columns(post)
     for image_name, url in photos.items():
         rows.append({**shared, "image_name": image_name, "url": url})

@@ -44,6 +44,7 @@ def photo_id(url: str) -> str | None:
     if match is None:
         return None
     try:
+        # 11 characters of base64 are the 64 bits of the id, without the padding.
         number = base64.urlsafe_b64decode(match[1][:11] + "=")
     except binascii.Error:
         return None

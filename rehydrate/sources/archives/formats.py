@@ -113,7 +113,7 @@ def _captured(value: Row) -> str:
     try:
         if isinstance(stamp, str):
             time = datetime.datetime.fromisoformat(stamp)
-            if not time.tzinfo:
+            if not time.tzinfo:  # without a time zone it is taken as UTC
                 time = time.replace(tzinfo=datetime.UTC)
         elif isinstance(milliseconds, int):
             time = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
@@ -150,6 +150,7 @@ def _v2(post: Row, captured: str, media: list[Row], author: Any) -> Record | str
     """A post of API v2, reduced to the fields that are used."""
     if "text" not in post:
         return _no_post(post)
+    # Archives hold much more (places, polls, annotations); what is not stored cannot leak.
     chosen = scalars(post, POST)
     chosen["public_metrics"] = scalars(inner(post, "public_metrics"))
     chosen["entities"] = _tags(post)
@@ -206,6 +207,7 @@ def _deletion(status: Row, captured: str) -> Record | str:
 def _record(
     name: Any, captured: str, post: Row, media: list[Row], user: Row | None
 ) -> Record | str:
+    # A float is kept as text here, so that the reason can say that its digits are lost.
     name = str(name) if isinstance(name, str | int | float) else ""
     reason = why_bad(name)
     if reason:

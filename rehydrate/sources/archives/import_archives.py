@@ -90,6 +90,7 @@ def _join_failures(failures: list[Exception]) -> Exception:
 
 def _import(ledger: Ledger, file: Path) -> Imported:
     """Store one archive: page after page, then the list of skipped lines, then a page that says it was the last."""
+    # A file is known by its content: it may be moved, or imported under another name.
     sha256 = file_sha256(file)
     stored, complete = ledger.imported(sha256)
     if complete:
@@ -101,6 +102,7 @@ def _import(ledger: Ledger, file: Path) -> Imported:
         n_records += len(records)
         for line in bad_lines:
             skipped.note(*line)
+        # Not an archive at all: do not list a million lines.
         if not n_records and skipped.total >= HOPELESS:
             break
         refuse_damaged(file, list(dict.fromkeys(record.id for record in records)))
@@ -144,6 +146,7 @@ def _pages(records: Iterable[Record]) -> Iterator[ArchivePage]:
         known = latest.get(record.id)
         if known is None or record.captured >= known.captured:
             latest[record.id] = record
+    # A look-up is asked with or without authors, and answered at one time.
     groups: dict[tuple[str, bool], list[Record]] = {}
     for record in latest.values():
         key = (record.captured, record.counts_followers)

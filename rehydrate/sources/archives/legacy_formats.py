@@ -97,6 +97,7 @@ def v1_user(user: Row) -> Row | None:
 def web_post(result: Row) -> Row:
     """A post of the website's GraphQL answers in the shape of v2, without id and media."""
     legacy = inner(result, "legacy")
+    # Some archives have the author beside the post, not in it.
     if "user" in result:
         legacy = {**legacy, "user": result["user"]}
     post = v1_post(legacy)

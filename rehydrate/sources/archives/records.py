@@ -53,6 +53,7 @@ def read_batches(file: Path) -> Iterator[tuple[list[Record], list[BadLine]]]:
             records = [one for one in batch if isinstance(one, Record)]
             skipped = [one for one in batch if isinstance(one, BadLine)]
             yield records, skipped
+            # Bytes of the file as it is packed, whose size is known.
             bar.update(raw.tell() - bar.n)
 
 
@@ -78,6 +79,7 @@ def _read(line: Line) -> Iterator[Record | BadLine]:
         yield _bad_line(line, line.reason)
         return
     try:
+        # Without the comma after an item of a list; a control character in a text is no reason to skip it.
         value = bounded.load_json(line.data.strip().rstrip(b","), strict=False)
         for post in archived_posts(value):
             yield _bad_line(line, post) if isinstance(post, str) else post

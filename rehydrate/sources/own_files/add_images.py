@@ -160,6 +160,7 @@ def _register(
         raise ValueError(
             f"{tar} holds no images: expected members ending in {', '.join(sorted(IMAGES))}"
         )
+    # An image that was removed on request does not come back with the tar it was in.
     removed = read_removed(work)
     names: list[str] = []
     wanted: list[Sample] = []
@@ -226,6 +227,7 @@ def _extend_images_table(work: Workspace) -> None:
         new = new.filter(pc.invert(pc.is_in(new["image_name"], value_set=known)))
         if not len(new):
             return
+    # Images on no post are their own post, so that (id, image_name) stays a key.
     rows = pa.table(
         {
             "id": new["image_name"],

@@ -50,5 +50,5 @@ def _may_pack(text: Path) -> bool:
 def _append(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(data)
-    member.mode = 0o444
+    member.mode = 0o444  # no time, no owner: equal images make equal tars
     tar.addfile(member, io.BytesIO(data))

@@ -41,6 +41,7 @@ def scan(tar: Path) -> tuple[list[Sample], int]:
     for member in shards.tar_members(tar):
         path = PurePosixPath(member.name)
         kind = path.suffix.lower()
+        # A key is the path up to the first dot, as WebDataset has it.
         is_safe = not path.is_absolute() and ".." not in path.parts
         key = str(path.parent / path.name.partition(".")[0])
         if not is_safe or kind not in IMAGES | BESIDE:
