@@ -115,7 +115,7 @@ def import_(files: tuple[Path, ...], work: Path) -> None:
             f"{file}: " + ("imported before, nothing added" if what.before else said)
         )
         if what.quarantine:
-            click.echo(f"  {what.aside:,} lines set aside: {what.quarantine}")
+            click.echo(f"  {what.skipped:,} lines set aside: {what.quarantine}")
     say(
         {f"{row['what']}: {row['reason']}": row["count"] for row in table.to_pylist()},
         f"{work / 'images.parquet'}:",
@@ -333,7 +333,8 @@ def add(paths: tuple[Path, ...], work: Path, group_key: str | None) -> None:
       twigma add --work mine photos/ shards/*.tar
       twigma add --work refs/paintings --group artist paintings.tar
     """
-    from twigma.rehydrate.sources.own_files.add_images import LINK, add_tars
+    from twigma.rehydrate.sources.own_files.add_images import add_tars
+    from twigma.rehydrate.sources.own_files.image_paths import LINK
 
     for row in add_tars(work, paths, group_key).to_pylist():
         if row["links"]:

@@ -86,6 +86,11 @@ class Workspace(os.PathLike[str]):
         return self.path / "images.parquet"
 
     @property
+    def images_record(self) -> Path:
+        """Provenance of the images table; written whenever the table is brought up to the pages."""
+        return self.parsed_pages / "made.json"
+
+    @property
     def removed_file(self) -> Path:
         """Salted hashes of what was removed on request."""
         return self.path / "removed.json"

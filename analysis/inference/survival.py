@@ -5,11 +5,6 @@ every id (`ledger.sqlite`). Where losses differ between months or themes, what i
 weighted by listed/found of its stratum it is. `twigma analyze --work WORK` does so, and writes the table `survival`.
 """
 
-import sqlite3
-from collections.abc import Set
-from contextlib import closing
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -17,12 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.analysis.inference.proportions import wilson
+from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.posts.ledger_reader import found_posts
 
 COLUMN = "survival_weight"
 FEWEST = 5  # posts found in a stratum below which its month speaks for it
 
 
-def survival(work: Path) -> tuple[pd.DataFrame, pa.Table] | None:
+def survival(work: AnyWorkspace) -> tuple[pd.DataFrame, pa.Table] | None:
     """What is left of the list of a working folder; None where it has no list, no ledger, or nothing was lost.
 
     Returns
@@ -31,7 +28,8 @@ def survival(work: Path) -> tuple[pd.DataFrame, pa.Table] | None:
     listed/found, and `pooled`, whether that of its month, or of all, was taken, as fewer than 5 were found.
     posts: (id, survival_weight) of those found.
     """
-    listed, alive = _listed(work), _found(work)
+    work = Workspace(work)
+    listed, alive = _listed(work), found_posts(work)
     if listed is None or alive is None:
         return None
     listed = listed.assign(found=listed["id"].isin(alive))
@@ -75,29 +73,10 @@ def with_survival(table: pa.Table, posts: pa.Table) -> pa.Table:
     return table.append_column(COLUMN, pa.array(np.where(known, weight, 1.0)))
 
 
-def _listed(work: Path) -> pd.DataFrame | None:
-    path = work / "ids.parquet"
-    return (
-        pq.read_table(path, columns=["id", "stratum"]).to_pandas()
-        if path.exists()
-        else None
-    )
-
-
-def _found(work: Path) -> Set[str] | None:
-    """The ids the ledger has as found, read only."""
-    path = work / "ledger.sqlite"
-    if not path.exists() or not path.stat().st_size:
+def _listed(work: Workspace) -> pd.DataFrame | None:
+    if not work.ids_file.exists():
         return None
-    try:
-        with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
-        ) as db:
-            return {
-                post
-                for (post,) in db.execute("SELECT id FROM ids WHERE outcome = 'found'")
-            }
-    except sqlite3.Error as error:
-        raise ValueError(
-            f"{path} cannot be read ({error}): `twigma status --work {work}` says what to do"
-        ) from None
+    listed: pd.DataFrame = pq.read_table(
+        work.ids_file, columns=["id", "stratum"]
+    ).to_pandas()
+    return listed
