@@ -52,9 +52,10 @@ def draw_map(tables: Tables) -> "matplotlib.figure.Figure":
     # Points as pixels: as shapes, tens of thousands of them would make the page heavy.
     dots = {"linewidths": 0, "rasterized": True}
     for panel, (name, colour) in zip(panels[0], colours.items(), strict=True):
-        own = points["set"] == name
-        panel.scatter(points["x"][~own], points["y"][~own], s=2, c=RULE, **dots)
-        panel.scatter(points["x"][own], points["y"][own], s=3, c=colour, **dots)
+        own = points[points["set"] == name]
+        others = points[points["set"] != name]
+        panel.scatter(others["x"], others["y"], s=2, c=RULE, **dots)
+        panel.scatter(own["x"], own["y"], s=3, c=colour, **dots)
         panel.set(title=name, xticks=[], yticks=[])
     figure.supxlabel("first map coordinate", fontsize=9)
     figure.supylabel("second", fontsize=9)

@@ -144,6 +144,7 @@ def _rows(results: Results, role: str) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for row in records(results.tables[f"fig2d_{role}"]):
         known = stated.LIKES[role].get(row.quintile)
+        paper = None if known is None else interval(*known)
         rows.append(
             (
                 role,
@@ -151,7 +152,7 @@ def _rows(results: Results, role: str) -> list[tuple[object, ...]]:
                 row.n,
                 interval(row.mean, row.low, row.high),
                 interval(row.mean, row.robust_low, row.robust_high),
-                None if known is None else interval(*known),
+                paper,
             )
         )
     return rows

@@ -130,8 +130,9 @@ def describe_distances(results: Results) -> Section:
     order = listed([f"{row.set} ({number(row.value)})" for row in means])
     rows = []
     for row in means:
+        distance = interval(row.value, row.low, row.high)
         groups = row.groups or None  # 0 for whole sets
-        rows.append((row.set, interval(row.value, row.low, row.high), groups, row.n))
+        rows.append((row.set, distance, groups, row.n))
     header = ("Set", "Distance [95%]", "Groups", "n")
     ratio = stated.SAME_PROMPT_RATIO
     return Section(
