@@ -56,7 +56,6 @@ MOST_FILES = 12
 PENDING = {
     "builder/collect",
     "analysis/inference",
-    "analysis/page",
 }  # one import each that runs backwards
 FOLDERS = ("core", "rehydrate", "dataset", "builder", "analysis", "cli", "demo")
 FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]

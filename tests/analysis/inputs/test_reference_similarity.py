@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from twigma.analysis.figures.fig2d_eq1 import fig2d
+from twigma.analysis.figures.fig2d_likes import likes_against
 from twigma.analysis.inputs.load import Images, Inputs
 from twigma.analysis.inputs.reference_similarity import reference_similarity
 from twigma.analysis.inputs.requirements import Settings
@@ -59,7 +59,7 @@ def test_a_role_of_few_images_has_a_nearest_one_and_no_quintiles(data, rng):
     with pytest.raises(
         ValueError, match="at least 5 images of paintings to compare with, found 3"
     ):
-        fig2d("paintings")(few, Settings())
+        likes_against("paintings")(few, Settings())
 
 
 def test_rows_of_norm_one_are_not_copied(rng):
