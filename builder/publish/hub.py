@@ -168,9 +168,8 @@ def _carry_out(
     if not found.exists:
         api.create_repo(repo, repo_type="dataset", private=private)
         head = api.repo_info(repo, repo_type="dataset").sha
-    api.update_repo_settings(
-        repo, repo_type="dataset", gated=False if gated == "none" else gated
-    )  # type: ignore[arg-type]
+    gate: Any = False if gated == "none" else gated
+    api.update_repo_settings(repo, repo_type="dataset", gated=gate)
     if found.changes:
         api.upload_folder(
             repo_id=repo,
