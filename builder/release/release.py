@@ -27,7 +27,7 @@ from twigma.builder.release.privacy_check import check_privacy
 from twigma.builder.release.row_filter import STAGES, reason_order, select_rows
 from twigma.builder.release.version_history import history
 from twigma.core import columns
-from twigma.core.files import atomic, write_json
+from twigma.core.files import atomic, file_sha256, write_json
 from twigma.core.parts import fingerprint, read_parts, read_provenance
 from twigma.core.safety import owned_folders
 from twigma.rehydrate.posts.removed_ids import Removed, public_list, read_removed
@@ -212,7 +212,7 @@ def _refuse_foreign(out: Path) -> None:
 
 def _inputs(work: Path, stages: Collection[str], settings: Mapping[str, Any]) -> str:
     """A fingerprint of everything a release is made from: data, settings and code."""
-    code = {name: twigma.sha256(Path(twigma.__path__[0]) / name) for name in CODE}
+    code = {name: file_sha256(Path(twigma.__path__[0]) / name) for name in CODE}
     paths = [
         work / "images.parquet",
         work / "removed.json",
@@ -222,7 +222,7 @@ def _inputs(work: Path, stages: Collection[str], settings: Mapping[str, Any]) ->
         path for stage in stages for path in (work / "columns" / stage).glob("*.arrow")
     ]
     data = {
-        path.relative_to(work).as_posix(): twigma.sha256(path)
+        path.relative_to(work).as_posix(): file_sha256(path)
         for path in sorted(paths)
         if path.exists()
     }
@@ -367,7 +367,7 @@ def _files(folder: Path) -> dict[str, dict[str, Any]]:
 def _file(path: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "bytes": path.stat().st_size,
-        "sha256": twigma.sha256(path),
+        "sha256": file_sha256(path),
     }
     return facts | (
         {"rows": pq.read_metadata(path).num_rows} if path.suffix == ".parquet" else {}
