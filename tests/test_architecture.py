@@ -54,7 +54,6 @@ ORDER = [
 ]
 MOST_FILES = 12
 PENDING = {
-    "builder/collect",
     "analysis/inference",
     "analysis/page",
 }  # one import each that runs backwards
