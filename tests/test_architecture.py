@@ -54,7 +54,6 @@ ORDER = [
 ]
 MOST_FILES = 12
 PENDING = {
-    "builder/collect",
     "analysis/inference",
 }  # one import each that runs backwards
 FOLDERS = ("core", "rehydrate", "dataset", "builder", "analysis", "cli", "demo")

@@ -18,10 +18,6 @@ from twigma.core.safety import spreadsheet
 KEYWORDS = ("keyword_1", "keyword_2", "keyword_3")
 BLANK = (*KEYWORDS, "group")
 KEY = inventory.SHEETS_KEY
-MOST_BYTES, LONGEST_HEAD = (
-    16 << 20,
-    10_000,
-)  # of a sheet, and of the line that names its columns
 
 
 def sheets(
@@ -149,20 +145,9 @@ def _sheet(path: Path, key: "pd.Series[int]") -> pd.DataFrame:
     return found.assign(annotator=path.stem)[group != ""]
 
 
-def require_sheet(path: Path) -> None:
-    """ValueError where a file is far larger than a sheet, or has columns without end."""
-    with path.open("rb") as file:
-        head = file.readline(LONGEST_HEAD)
-    if path.stat().st_size > MOST_BYTES or len(head) == LONGEST_HEAD:
-        raise ValueError(
-            f"{path}: expected a sheet of at most {MOST_BYTES >> 20} MB with a short first line, found "
-            f"{path.stat().st_size:,} bytes: is it the sheet that was handed out?"
-        )
-
-
 def _read(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
     try:
-        require_sheet(path)
+        spreadsheet.require_sheet(path)
         frame = pd.read_csv(
             path,
             dtype=str,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from twigma.core.parts import read_provenance
+from twigma.core.embedding_model import describe, differing, embedded_by
 
 REFERENCES = Path("refs")
 ABOUT = "reference.json"
@@ -18,12 +18,6 @@ ROLES = (
     "paintings",
     "prompts",
 )  # of LAION, ArtBench and DiffusionDB in the paper
-IDENTITY = (
-    "model",
-    "revision",
-    "sha256",
-    "seed",
-)  # what tells one embedding model from another
 
 
 def find_reference(text: str, folder: Path = REFERENCES) -> tuple[str, Path]:
@@ -78,29 +72,6 @@ def roles(references: Mapping[str, Path]) -> dict[str, str]:
     return found
 
 
-def embedded_by(folder: Path) -> dict[str, Any]:
-    """Which model made the embeddings of a release or a working folder; nothing where that is not known."""
-    manifest = folder / "MANIFEST.json"
-    if manifest.exists():
-        return dict(
-            json.loads(manifest.read_text("utf-8")).get("models", {}).get("embed", {})
-        )
-    parts = sorted((folder / "columns" / "embed").glob("*.arrow"))
-    return dict(read_provenance(parts[0])) if parts else {}
-
-
-def differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | None:
-    """What first tells two embedding models apart, as far as both say; None where nothing does."""
-    return next(
-        (
-            key
-            for key in IDENTITY
-            if key in ours and key in theirs and ours[key] != theirs[key]
-        ),
-        None,
-    )
-
-
 def refuse_other_models(release: Path, references: Mapping[str, Path]) -> None:
     """ValueError when two sets to be compared were embedded by different models, as far as that is known."""
     models = {"the studied images": embedded_by(release)}
@@ -110,14 +81,9 @@ def refuse_other_models(release: Path, references: Mapping[str, Path]) -> None:
     }
     known = [(name, found) for name, found in models.items() if found]
     for (first, ours), (name, theirs) in ((known[0], other) for other in known[1:]):
-        if key := differing(theirs, ours):
+        key = differing(theirs, ours)
+        if key is not None:
             raise ValueError(
-                f"{name} was embedded by another model than {first}: {_told(theirs, key)} and {_told(ours, key)} "
+                f"{name} was embedded by another model than {first}: {describe(theirs, key)} and {describe(ours, key)} "
                 "cannot be compared; embed both by one: `twigma embed --work FOLDER --model …`, `twigma reference add`"
             )
-
-
-def _told(found: Mapping[str, Any], key: str) -> str:
-    return str(found["model"]) + (
-        "" if key == "model" else f" ({key} {str(found[key])[:12]})"
-    )

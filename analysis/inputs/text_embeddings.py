@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twigma.analysis.inputs.reference_sets import differing
 from twigma.analysis.variation.text_variation import Texts
 from twigma.core import columns
+from twigma.core.embedding_model import differing
 from twigma.core.files import file_sha256
 from twigma.core.parts import read_part, read_provenance
 from twigma.core.workspace import Workspace

@@ -22,7 +22,7 @@ from PIL import Image
 import twigma
 from benchmarks.harness.interleaved import versus
 from twigma.core import columns
-from twigma.core.files import write_json
+from twigma.core.files import file_sha256, write_json
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.image_index import Images, index_file
 
@@ -91,7 +91,7 @@ def write_release(folder: Path, table: pa.Table) -> list[str]:
             row_group_size=ROW_GROUP,
         )
     files = {
-        f"metadata/{p.name}": {"bytes": p.stat().st_size, "sha256": twigma.sha256(p)}
+        f"metadata/{p.name}": {"bytes": p.stat().st_size, "sha256": file_sha256(p)}
         for p in paths
     }
     write_json(

@@ -156,7 +156,7 @@ def test_a_search_in_circles_ends(
     with Platform(tiny_world) as platform, client(platform) as x:
         page = {"meta": {"next_token": "a"}}
         monkeypatch.setattr(x, "search_all", lambda *_, **__: page)
-        with pytest.raises(RuntimeError, match="round in circles after 2 pages"):
+        with pytest.raises(RuntimeError, match="repeats its pages after 2 pages"):
             collect(tmp_path, TAGS, START, END, x)
 
 

@@ -1,4 +1,4 @@
-"""The model of the studied images: found, spelt so that it loads again, and no other taken."""
+"""The model of the studied images: its name loads it again, and no other is taken."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_names_load_the_same_model_again():
     )
     assert _choice_of({}, None) == Choice()
     with pytest.raises(
-        ValueError, match="from a local folder: say where it is with --model"
+        ValueError, match="from a local folder: name that folder with --model"
     ):
         _choice_of({"model": "tiny-clip", "sha256": "b" * 64}, None)
     assert _parse_choice("ViT-B-32/laion2b") == Choice("ViT-B-32", "laion2b")
