@@ -241,6 +241,7 @@ def rehydrate(
         )
     if not dry_run:
         click.get_current_context().with_resource(Workspace(work).lock_run())
+    from twigma.core.pools.ray_pool import Engine
     from twigma.rehydrate.fetch.fetch import fetch
 
     stopped = False
@@ -259,8 +260,7 @@ def rehydrate(
         image_size=image_size,
         connections=connections,
         allow_hosts=allow_host,
-        distributor=distributor,
-        ray_address=ray_address,
+        engine=Engine(distributor, ray_address),
         retry_failed=retry_failed,
     ).to_pylist()
     say(

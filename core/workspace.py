@@ -122,6 +122,10 @@ class Workspace(os.PathLike[str]):
         """Folder of the lists of photos, one a planned shard."""
         return self.shards / "plan"
 
+    def shard_list(self, name: str) -> Path:
+        """The photos of one planned shard."""
+        return self.shard_lists / f"{name}.parquet"
+
     @property
     def shard_attempts(self) -> Path:
         """Folder in which shards are written before they are verified and moved into place."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from twigma.analysis.neighbours import search
 from twigma.analysis.neighbours.search import Array, Found, Search
-from twigma.core.pools import ray_pool
+from twigma.core.pools import ray_cluster, ray_pool
 
 
 @contextlib.contextmanager
@@ -18,7 +18,7 @@ def search_on(engine: ray_pool.Engine) -> Iterator[Search]:
     if engine == ray_pool.LOCAL:
         yield search.nearest
         return
-    with ray_pool.connect(engine.address):
+    with ray_cluster.connect(engine.address):
         yield _nearest
 
 
@@ -31,7 +31,7 @@ def _nearest(query: Array, reference: Array, k: int = search.TOP_K) -> Found:
         ray.put(search.unit_rows(reference, "reference")),
         dict(search.blocks(query)),
     )
-    slots, needs = ray_pool.actor_resources(None)
+    slots, needs = ray_cluster.actor_resources(None)
     actor = ray.remote(SearchActor).options(**needs)
     results = ray_pool.run_tasks(
         lambda: actor.remote(held, k, len(query)),
@@ -41,12 +41,13 @@ def _nearest(query: Array, reference: Array, k: int = search.TOP_K) -> Found:
     )
     found: dict[int, Found] = {}
     with search.progress(query) as bar, contextlib.closing(results):
-        for first, kind, value in results:
-            if kind == "failed":
-                raise value
-            if kind == "piece":
-                bar.update(0 if first in found else len(value[0]))
-                found[first] = value
+        for event in results:
+            if event.kind == "failed":
+                raise event.value
+            if event.kind == "part":
+                rows = 0 if event.task in found else len(event.value[0])
+                bar.update(rows)
+                found[event.task] = event.value
     return search.joined(found[first] for first in blocks)
 
 
@@ -61,7 +62,7 @@ class SearchActor(ray_pool.Actor):
         self._search = search.searcher(*self._of)
         return super().ready()
 
-    def pieces(self, task: tuple[int, Array]) -> Iterator[Found]:
+    def parts(self, task: tuple[int, Array]) -> Iterator[Found]:
         """What is found for one block."""
         first, query = task
         yield self._search(query, first)
