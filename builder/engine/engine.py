@@ -22,7 +22,12 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from twigma.core import columns
-from twigma.core.parts import part_is_current, read_part, write_part
+from twigma.core.parts import (
+    announce_recreated,
+    part_is_current,
+    read_part,
+    write_part,
+)
 from twigma.core.pools.ray_pool import LOCAL, Engine, starts_here
 from twigma.rehydrate.images.shards import Shard, list_shards, read_images
 
@@ -196,6 +201,7 @@ def _run(
     ]
     if not due:
         return 0
+    announce_recreated(desc, [(paths[source.name], source.made_from) for source in due])
     damaged, treated, empty = list[str](), dict[str, int](), dict[str, int]()
     with (
         contextlib.closing(spread(due)) as events,

@@ -65,16 +65,17 @@ def choose_model(
         pinned = None if folder is None else read_pin(folder, key)
         if pinned is not None and read_pin(work, key) is None:
             write_pin(work, key, pinned)
-    made_from = find_model(
-        choice.model, choice.pretrained, choice.revision, work
-    ).made_from()
+    found = find_model(choice.model, choice.pretrained, choice.revision, work)
+    made_from = dict(found.provenance())
     require_same_model(made_from, ours, folder)
     return choice, made_from
 
 
 def stated_model(model: str) -> dict[str, Any]:
     """The provenance of embeddings that somebody says were made by this model: a name, or the model's folder."""
-    return find_model(model).made_from() if Path(model).is_dir() else {"model": model}
+    if not Path(model).is_dir():
+        return {"model": model}
+    return dict(find_model(model).provenance())
 
 
 def _parse_choice(model: str) -> Choice:

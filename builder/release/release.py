@@ -40,6 +40,8 @@ METADATA_ROWS, EMBEDDING_ROWS, ROW_GROUP = (
 )  # rows in a file of each, and in a row group
 WRITERS = 4
 PROVENANCE = (
+    "code_revision",
+    "near_revision",
     "shard",
     "part",
     "of",
@@ -47,7 +49,7 @@ PROVENANCE = (
     "dedupe",
     "images",
     "stored",
-)  # of a part: fingerprints of its inputs
+)  # of a part: revisions of the code, fingerprints of its inputs
 CODE = (
     "core/columns.py",
     "dataset_card.md",
