@@ -169,6 +169,31 @@ class Workspace(os.PathLike[str]):
         """The commit and hashes of every model that was taken from the Hub."""
         return self.models / "pins.json"
 
+    @property
+    def cluster_fit(self) -> Path:
+        """Folder of the fit of `twigma cluster`; without it, the next fit gives labels by falling size again."""
+        return self.models / "cluster"
+
+    @property
+    def centroids_file(self) -> Path:
+        """The fitted centroids by label, with the images and mean distance of each cluster."""
+        return self.cluster_fit / "centroids.arrow"
+
+    @property
+    def map_file(self) -> Path:
+        """The training images of the fitted map."""
+        return self.cluster_fit / "map.arrow"
+
+    @property
+    def crosswalk_file(self) -> Path:
+        """Images by their label in the fit before and in this one."""
+        return self.cluster_fit / "crosswalk.csv"
+
+    @property
+    def choose_k_file(self) -> Path:
+        """Scores of several numbers of clusters."""
+        return self.cluster_fit / "choose_k.csv"
+
     def embedding_model(self) -> dict[str, Any]:
         """The provenance of the embeddings: model, commit or hash, precision; empty before `twigma embed`."""
         from twigma.core.parts import read_provenance

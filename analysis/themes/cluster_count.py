@@ -5,7 +5,7 @@ fits disagree tells another story with another seed. `twigma analyze` runs it.
 """
 
 from collections.abc import Sequence
-from itertools import combinations
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,14 +25,12 @@ from twigma.analysis.variation.distance import (
 from twigma.analysis.vectors.codebook import assign
 from twigma.analysis.vectors.components import Components
 from twigma.analysis.vectors.quick_codebook import principal, quick_codebook
+from twigma.builder.clusters.stability import FITS, JUDGED, judge_fits
 from twigma.core import columns
 
 KS = (5, 8, 10, 15, 20)
-FITS = 10
 FIT_ROWS = 10_000  # images of each of these fits
 ROWS = 50_000  # images of the fit whose labels give the trends
-JUDGED = 5_000  # images that silhouette and stability are of
-STABLE = 0.95  # agreement from which on another seed tells the same story
 
 Labels = npt.NDArray[np.int64]
 
@@ -115,29 +113,6 @@ def granularity(
     return Granularity(pd.DataFrame(scores), pd.concat(trends, ignore_index=True))
 
 
-def silhouette(away: Floats, labels: Labels) -> float:
-    """Mean of (b − a)/max(a, b): a the mean distance to the own cluster's others, b to the nearest other cluster's.
-
-    `away` holds all distances, [n, n]. An image alone in its cluster counts 0 (Rousseeuw 1987); NaN for one cluster.
-    """
-    codes = np.unique(labels, return_inverse=True)[1]
-    sizes = np.bincount(codes)
-    if not 1 < len(sizes) < len(labels):
-        return float("nan")
-    member = np.eye(len(sizes))[codes]
-    sums = away @ member
-    own = sums[np.arange(len(codes)), codes] / np.maximum(sizes[codes] - 1, 1)
-    other = np.where(member > 0, np.inf, sums / sizes).min(axis=1)
-    widest = np.maximum(own, other)
-    width = np.divide(
-        other - own,
-        widest,
-        out=np.zeros(len(codes)),
-        where=(widest > 0) & (sizes[codes] > 1),
-    )
-    return float(width.mean())
-
-
 def adjusted_rand(one: Labels, other: Labels, owners: Array | None = None) -> Estimate:
     """Adjusted Rand index (Hubert & Arabie 1985) and its 95% interval from images, or from their owners.
 
@@ -206,18 +181,8 @@ def _trends(rows: pa.Table, labels: Labels) -> pd.DataFrame:
 
 
 def _stability(fits: list[Labels], away: Floats) -> dict[str, Any]:
-    from sklearn.metrics import adjusted_rand_score
-
-    agreement = [
-        adjusted_rand_score(one, other) for one, other in combinations(fits, 2)
-    ]
-    stability = float(np.mean(agreement))
-    return {
-        "silhouette": float(np.mean([silhouette(away, labels) for labels in fits])),
-        "stability": stability,
-        "least_stability": float(min(agreement)),
-        "stable": stability >= STABLE,
-    }
+    scores = judge_fits(fits, away)
+    return {**asdict(scores), "stable": scores.is_stable}
 
 
 def _agreement(

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from twigma.builder.engine.in_process import in_this_process
 from twigma.builder.engine.source import Event, Settings, Source, Stage, Start
 from twigma.core import columns
-from twigma.core.parts import part_is_current, read_part, write_part
+from twigma.core.parts import announce_recreated, part_is_current, read_part, write_part
 from twigma.core.pools.ray_cluster import starts_here
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -174,6 +174,9 @@ def _make_parts(
     if not due:
         return 0  # without loading a model
     total = sum(source.rows for source in due)
+    announce_recreated(
+        desc, [(_part_file(folder, source), source.provenance) for source in due]
+    )
     with (
         contextlib.closing(process(due)) as events,
         tqdm(total=total, desc=desc, unit="image", mininterval=0.5) as bar,

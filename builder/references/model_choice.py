@@ -45,7 +45,7 @@ def choose_model(
     if folder is not None:
         _copy_pins(folder, work, choice)
     clip = find_model(choice.model, choice.pretrained, choice.revision, work)
-    theirs = clip.made_from()
+    theirs = dict(clip.provenance())
     require_same_model(theirs, ours, folder)
     return choice, theirs
 
@@ -60,7 +60,9 @@ def _copy_pins(folder: Path, work: Path, choice: Choice) -> None:
 
 def stated_model(model: str) -> Provenance:
     """The provenance of embeddings that somebody says were made by this model: a name, or the model's folder."""
-    return find_model(model).made_from() if Path(model).is_dir() else {"model": model}
+    if not Path(model).is_dir():
+        return {"model": model}
+    return dict(find_model(model).provenance())
 
 
 def _parse_choice(model: str) -> Choice:

@@ -18,7 +18,17 @@ from twigma.core.workspace import Workspace
 # or when a check refuses what it let pass. Releases of an earlier revision are then written again.
 REVISION = 1
 # Entries of a part's provenance that name its inputs rather than how it was made.
-INPUTS = ("shard", "part", "of", "embed", "dedupe", "images", "stored")
+INPUTS = (
+    "code_revision",
+    "near_revision",
+    "shard",
+    "part",
+    "of",
+    "embed",
+    "dedupe",
+    "images",
+    "stored",
+)
 
 
 def inputs_fingerprint(
