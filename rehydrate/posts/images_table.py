@@ -110,8 +110,11 @@ def write_images_table(work: AnyWorkspace) -> pa.Table:
 
 def _table_provenance(work: Workspace, parts: Mapping[str, Path]) -> TableProvenance:
     listed = work.ids_file
+    provenances: dict[str, Any] = {}
+    for name, part in parts.items():
+        provenances[name] = read_provenance(part)
     return {
-        "parts": {name: read_provenance(part) for name, part in parts.items()},
+        "parts": provenances,
         "list": file_sha256(listed) if listed.exists() else None,
         "revision": merge.REVISION,
     }
