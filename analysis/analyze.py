@@ -119,6 +119,7 @@ def analyze(
     files = load.file_hashes(release, work, folders, sheets)
     files |= text_embeddings.file_hashes(work, folders)
     made_from = _made_from(files, settings)
+    # Reading the hashes takes seconds, the analyses hours at the paper's size.
     current = _current(out / "results.json", made_from)
     if current is not None:
         return current
@@ -129,11 +130,7 @@ def analyze(
     box = comparison.paper_box(data, settings, results, skipped)
     results[comparison.NAME] = box
     document = _document(data, made_from, results, skipped)
-    with owned_folders.replacing(out.resolve()) as new:
-        for result in results.values():
-            for name, table in result.tables.items():
-                write_table(new / "results" / name, table)
-        write_json(new / "results.json", document)
+    _write(out, results, document)
     return document
 
 
@@ -266,6 +263,15 @@ def _document(
         "made_from": made_from,
     }
     return document
+
+
+def _write(out: Path, results: Mapping[str, Result], document: Analysis) -> None:
+    """Put the tables and results.json into `out` together, in place of those of an earlier run."""
+    with owned_folders.replacing(out.resolve()) as new:
+        for result in results.values():
+            for name, table in result.tables.items():
+                write_table(new / "results" / name, table)
+        write_json(new / "results.json", document)
 
 
 def _plain(value: Any) -> Any:
