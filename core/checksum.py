@@ -1,7 +1,7 @@
 """The checksum inside an Arrow file: a column part that has changed since it was written is not read.
 
-The CRC-32 of the whole file stands in the metadata of its schema, which Arrow writes at the head and in the footer.
-`columns.py` seals every part of `WORK/columns/` with it.
+The CRC-32 of the whole file is in the metadata of its schema, which Arrow writes at the head and in the footer.
+`parts.py` seals every part of `WORK/columns/` with it.
 """
 
 import functools
@@ -10,13 +10,15 @@ import re
 import zlib
 from pathlib import Path
 
-UNSEALED = b"crc32:00000000"  # the value written first: `seal` replaces it, and it stands for itself in the sum
+# Written first; `seal` replaces it. The sum is computed with it in place, so that a sealed file can be checked.
+UNSEALED = b"crc32:00000000"
+SEAL = re.compile(rb"crc32:[0-9a-f]{8}")
 
 
 def seal(path: Path) -> None:
-    """Write the checksum over the two places where `UNSEALED` stands."""
+    """Write the checksum over the two places of `UNSEALED` in a file."""
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
-        mark, *places = _mark(data)
+        mark, *places = _expected_seal(data)
         for place in places:
             data[place : place + len(mark)] = mark
 
@@ -24,32 +26,37 @@ def seal(path: Path) -> None:
 def is_sound(path: Path) -> bool:
     """Whether a file is as it was sealed: read through once in a process (a gigabyte takes 0.3 s)."""
     state = path.stat()
-    return state.st_size > 0 and _is_sound(
-        path, state.st_ino, state.st_mtime_ns, state.st_size
-    )
+    if not state.st_size:
+        return False  # an empty file cannot be mapped
+    return _is_sound(path, state.st_ino, state.st_mtime_ns, state.st_size)
 
 
 @functools.cache
 def _is_sound(path: Path, *state: int) -> bool:
+    """`state` is what changes with the file, so that a changed file is read again."""
     with (
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
     ):
         try:
-            mark, *places = _mark(data)
+            mark, *places = _expected_seal(data)
         except ValueError:
             return False
         return all(data[place : place + len(mark)] == mark for place in places)
 
 
-def _mark(data: mmap.mmap) -> tuple[bytes, int, int]:
-    """The mark that belongs into a file, and its two places."""
-    found = re.search(rb"crc32:[0-9a-f]{8}", data)
-    first, last = (found.start(), data.rfind(found[0])) if found else (0, 0)
+def _expected_seal(data: mmap.mmap) -> tuple[bytes, int, int]:
+    """The seal that belongs into a file, and its two places; ValueError when it has not two."""
+    match = SEAL.search(data)
+    if match is None:
+        raise ValueError("no checksum in the file")
+    first = match.start()
+    last = data.rfind(match[0])
     if first == last:
         raise ValueError("no checksum in both schemas of the file")
+    size = len(UNSEALED)
     with memoryview(data) as view:
         total = zlib.crc32(view[:first])
-        total = zlib.crc32(view[first + len(UNSEALED) : last], total)
-        total = zlib.crc32(view[last + len(UNSEALED) :], total)
+        total = zlib.crc32(view[first + size : last], total)
+        total = zlib.crc32(view[last + size :], total)
     return b"crc32:%08x" % total, first, last

@@ -199,13 +199,12 @@ KEY = ("id", "image_name")
 
 def schema(names: Iterable[str]) -> pa.Schema:
     """The Parquet schema of these columns, with each column's unit and sentence as field metadata."""
-    picked = [COLUMNS[name] for name in names]
-    return pa.schema(
-        [
-            pa.field(c.name, c.type, metadata={"unit": c.unit, "doc": c.doc})
-            for c in picked
-        ]
-    )
+    return pa.schema([_field(COLUMNS[name]) for name in names])
+
+
+def _field(column: Column) -> pa.Field:
+    metadata = {"unit": column.unit, "doc": column.doc}
+    return pa.field(column.name, column.type, metadata=metadata)
 
 
 def features(names: Iterable[str]) -> "datasets.Features":
@@ -217,71 +216,78 @@ def features(names: Iterable[str]) -> "datasets.Features":
 
 def field_table(names: Iterable[str]) -> str:
     """The columns as a Markdown table, for the dataset card."""
-    rows = [
-        f"| `{c.name}` | {c.type} | {c.unit} | {c.doc} |"
-        for c in (COLUMNS[name] for name in names)
-    ]
-    return "\n".join(["| column | type | unit | meaning |", "|---|---|---|---|", *rows])
+    lines = ["| column | type | unit | meaning |", "|---|---|---|---|"]
+    for name in names:
+        column = COLUMNS[name]
+        lines.append(f"| `{name}` | {column.type} | {column.unit} | {column.doc} |")
+    return "\n".join(lines)
 
 
 def require(table: pa.Table, names: Iterable[str], where: str) -> None:
     """Raise ValueError unless `table` has these columns with their declared types."""
     names = list(names)
-    if missing := [name for name in names if name not in table.column_names]:
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
         raise ValueError(
             f"{where}: expected columns {missing}, found {table.column_names}"
         )
     for name in names:
-        found, declared = table.schema.field(name).type, COLUMNS[name].type
-        if not _same_type(found, declared):
+        actual, declared = table.schema.field(name).type, COLUMNS[name].type
+        if not _same_type(actual, declared):
             raise ValueError(
-                f"{where}: column {name!r} is declared {declared}, found {found}"
+                f"{where}: column {name!r} is declared {declared}, found {actual}"
             )
 
 
-def _same_type(found: pa.DataType, declared: pa.DataType) -> bool:
+def _same_type(actual: pa.DataType, declared: pa.DataType) -> bool:
     """Equal, or both fixed-size lists of one value type: an embedding may be of another model's length."""
-    if pa.types.is_fixed_size_list(found) and pa.types.is_fixed_size_list(declared):
-        return bool(found.value_type == declared.value_type)
-    return bool(found == declared)
+    if pa.types.is_fixed_size_list(actual) and pa.types.is_fixed_size_list(declared):
+        return bool(actual.value_type == declared.value_type)
+    return bool(actual == declared)
 
 
 def add(table: pa.Table, **values: Any) -> pa.Table:
-    """`table` with these columns added or replaced, cast to their declared types (an embedding keeps its length)."""
+    """`table` with these columns added or replaced: Arrow arrays, or sequences of as many values as it has rows.
+
+    Values are cast to the declared type of their column (an embedding keeps its length); pa.ArrowInvalid where they
+    cannot be.
+    """
     for name, value in values.items():
-        array = (
-            value
-            if isinstance(value, pa.Array | pa.ChunkedArray)
-            else pa.array(value, COLUMNS[name].type)
-        )
-        if not _same_type(array.type, COLUMNS[name].type):
-            array = array.cast(COLUMNS[name].type)
-        field = schema([name]).field(0).with_type(array.type)
-        index = table.schema.get_field_index(name)
-        table = (
-            table.append_column(field, array)
-            if index < 0
-            else table.set_column(index, field, array)
-        )
+        declared = COLUMNS[name].type
+        array = value
+        if not isinstance(array, pa.Array | pa.ChunkedArray):
+            array = pa.array(array, declared)
+        if not _same_type(array.type, declared):
+            array = array.cast(declared)
+        field = _field(COLUMNS[name]).with_type(array.type)
+        if name in table.column_names:
+            index = table.schema.get_field_index(name)
+            table = table.set_column(index, field, array)
+        else:
+            table = table.append_column(field, array)
     return table
 
 
 def join(table: pa.Table, part: pa.Table) -> pa.Table:
-    """Add the columns of `part` to `table` by `image_name`, or by (`id`, `image_name`) where the part has both."""
+    """Add the columns of `part` to `table` by `image_name`, or by (`id`, `image_name`) where the part has both.
+
+    Rows of `table` keep their order; one without a row in `part` has nulls.
+    """
     keys = [key for key in KEY if key in part.column_names]
-    found = pc.index_in(_key(table, keys), value_set=_key(part, keys))
+    row = pc.index_in(_key(table, keys), value_set=_key(part, keys))
     for name in part.column_names:
         if name not in keys:
-            table = add(table, **{name: part[name].combine_chunks().take(found)})
+            values = part[name].combine_chunks().take(row)
+            table = add(table, **{name: values})
     return table
 
 
 def _key(table: pa.Table, keys: list[str]) -> pa.Array:
-    if len(keys) == 1:
-        return table[keys[0]].combine_chunks()
-    parts = [
-        table[key].combine_chunks() for key in keys
-    ]  # images added by hand stand on no post: their id is null
+    """One value per row by which tables are joined."""
+    parts = [table[key].combine_chunks() for key in keys]
+    if len(parts) == 1:
+        return parts[0]
+    # Images added by hand are on no post: their id is null, and still they have a key.
     return pc.binary_join_element_wise(
         *parts, "/", null_handling="replace", null_replacement=""
     )

@@ -18,16 +18,17 @@ import pyarrow.parquet as pq
 
 @contextmanager
 def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
-    """Yield a name beside `path`; then fsync and rename: `path` existing means finished. What was private stays so."""
+    """Yield a name beside `path` to write to; then fsync and rename it, so that `path` existing means finished.
+
+    `private` files can be read by their owner only (0600); a file that replaces a private one is private too. Nothing
+    is left behind where the block raises.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _delete_abandoned(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        process = left.suffixes[-2][1:]
-        if process.isdecimal() and not Path("/proc", process).exists():
-            left.unlink(missing_ok=True)  # of a process that was killed
     try:
-        if private or (path.exists() and not path.stat().st_mode & 0o077):
-            partial.touch(0o600)
+        if private or _is_private(path):
+            partial.touch(0o600)  # before anything is in it
         yield partial
         fsync(partial)
         partial.replace(path)
@@ -36,8 +37,21 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def _delete_abandoned(path: Path) -> None:
+    """Delete partial files of `path` by processes that were killed; another that runs may be writing its own."""
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        process = partial.suffixes[-2][1:]
+        if process.isdecimal() and not Path("/proc", process).exists():
+            partial.unlink(missing_ok=True)
+
+
+def _is_private(path: Path) -> bool:
+    """Whether a file exists that only its owner can read."""
+    return path.exists() and not path.stat().st_mode & 0o077
+
+
 def fsync(path: Path) -> None:
-    """Have the disk keep what was written to a file, or to the list of names of a folder."""
+    """Flush a file, or the names in a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -47,10 +61,9 @@ def fsync(path: Path) -> None:
 
 def write_json(path: Path, value: Any, *, private: bool = False) -> None:
     """Write JSON atomically, keys sorted, so that equal content is equal bytes."""
+    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False)
     with atomic(path, private=private) as partial:
-        partial.write_text(
-            json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8"
-        )
+        partial.write_text(text + "\n", "utf-8")
 
 
 def write_parquet(path: Path, table: pa.Table, *, private: bool = False) -> None:
@@ -67,7 +80,7 @@ def read_parquet(path: Path, **options: Any) -> pa.Table:
         raise
     except (pa.ArrowException, ValueError, OSError) as error:
         raise ValueError(
-            f"{path} is damaged ({error}): delete it and run the command that made it again"
+            f"{path} is damaged ({error}): delete it and run again the command that made it"
         ) from error
 
 

@@ -9,6 +9,7 @@ gives another answer for the same inputs and settings: the next run re-creates t
 """
 
 import hashlib
+import itertools
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -150,12 +151,9 @@ def changes(path: Path, provenance: Mapping[str, object]) -> list[str]:
     except (ValueError, OSError, KeyError):
         return ["damaged"]
     after = json.loads(json.dumps(provenance))  # tuples are lists in JSON
-    names = [*after, *(name for name in before if name not in after)]
-    return [
-        _change(name, before.get(name), after.get(name))
-        for name in names
-        if before.get(name) != after.get(name)
-    ]
+    names = dict.fromkeys([*after, *before])
+    changed = [name for name in names if before.get(name) != after.get(name)]
+    return [_change(name, before.get(name), after.get(name)) for name in changed]
 
 
 def _change(name: str, before: object, after: object) -> str:
@@ -179,9 +177,7 @@ def announce_recreated(
     if not replaced:
         return
     # Each reason once, in the order in which they came up.
-    distinct = dict.fromkeys(text for reason in replaced for text in reason)
+    distinct = ", ".join(dict.fromkeys(itertools.chain.from_iterable(replaced)))
     noun = "part" if len(replaced) == 1 else "parts"
-    print(
-        f"{stage}: re-creating {len(replaced)} {noun}, changed since: {', '.join(distinct)}",
-        file=sys.stderr,
-    )
+    notice = f"{stage}: re-creating {len(replaced)} {noun}, changed since: {distinct}"
+    print(notice, file=sys.stderr)

@@ -17,7 +17,21 @@ StageFunction = Callable[Concatenate[pa.Table, P], pa.Table]
 def stage(
     *, reads: tuple[str, ...], adds: tuple[str, ...]
 ) -> Callable[[StageFunction[P]], StageFunction[P]]:
-    """Declare a stage `Table -> Table`: checked to find `reads`, add exactly `adds`, and keep every row in order."""
+    """Declare a stage `Table -> Table` that reads the columns `reads` and adds exactly `adds`.
+
+    The function is checked at every call: ValueError where a column is missing or has another type than its
+    declaration, and where the result has other columns or rows, or rows in another order. It takes options beside the
+    table.
+
+    Examples
+    --------
+    >>> from twigma.core import columns
+    >>> @stage(reads=("image_name",), adds=("width",))
+    ... def measure(table):
+    ...     return columns.add(table, width=[512] * len(table))
+    >>> measure(pa.table({"image_name": ["1"]}))["width"].to_pylist()
+    [512]
+    """
 
     def declare(function: StageFunction[P]) -> StageFunction[P]:
         name = f"stage {function.__name__!r}"
@@ -27,12 +41,14 @@ def stage(
             require(table, reads, f"{name}, on entry")
             result = function(table, *args, **kwargs)
             require(result, adds, f"{name}, on exit")
-            extra = set(result.column_names) - set(table.column_names) - set(adds)
-            lost = set(table.column_names) - set(result.column_names)
+            before, after = set(table.column_names), set(result.column_names)
+            extra = after - before - set(adds)
+            lost = before - after
             if extra or lost:
                 raise ValueError(
                     f"{name} adds {sorted(adds)}, but it added {sorted(extra)} and lost {sorted(lost)}"
                 )
+            # Stages add columns and never drop rows: only a release filters.
             if not result["image_name"].equals(table["image_name"]):
                 raise ValueError(
                     f"{name} must keep rows and order: {len(table)} rows in, {len(result)} out"

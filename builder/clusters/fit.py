@@ -94,7 +94,8 @@ def cluster_summary(labels: Indices, distances: Floats, k: int) -> pa.Table:
     sums = np.bincount(labels, distances.astype(np.float64), minlength=k)
     means = np.full(k, np.nan)
     np.divide(sums, counts, out=means, where=counts > 0)
-    return pa.table({"label": np.arange(1, k + 1), "images": counts, "distance": means})
+    labels_of_rows = np.arange(1, k + 1)
+    return pa.table({"label": labels_of_rows, "images": counts, "distance": means})
 
 
 def _centroids(clusters: pa.Table) -> Floats:

@@ -2,8 +2,9 @@
 
 The map is its training images: names, embeddings and positions, in `WORK/models/cluster/map.arrow` (`twigma removals`
 takes images out of it). Another image is placed as `UMAP.transform` does it: first at the weighted mean of its nearest
-training images, then moved by UMAP's own gradient descent, in which the training images stay. Ours finds the neighbours
-exactly, and scales no weight by those of other images: an image has one position, whatever is placed with it.
+training images, then moved by UMAP's own gradient descent, in which the training images stay. Unlike it, this module
+computes the neighbours exactly and scales no weight by those of other images: an image has one position, whatever is
+placed with it.
 """
 
 import warnings
@@ -18,18 +19,20 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from twigma.builder.engine.vectors import Half, Indices, Vectors, as_column, as_matrix
+from twigma.core.unit_rows import unit_rows
 
 NEIGHBOURS = 15
 MIN_DIST = 0.1
-EXACT_ROWS = 8_192  # up to here the neighbours of the training images are found by one matrix product
+EXACT_ROWS = 8_192  # up to here the neighbours of the training images come from one matrix product
 MAP_ROWS = 40_000  # UMAP is fitted on a sample of this size
 EPOCHS, RATE, SEED = 100, 0.25, 42  # of UMAP.transform's gradient descent
-SAME = (
-    1e-6  # cosine distance up to which an image is a training image: float32 rounding
-)
+# Cosine distance up to which an image is a training image: float32 rounding.
+SAME = 1e-6
 BLOCK = 4_096
+BISECTIONS = 50
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -41,54 +44,47 @@ class ImageMap:
     positions: Floats
 
     def table(self) -> pa.Table:
-        """What is saved."""
-        one, two = self.positions.T
-        rows = as_column(self.rows)
+        """What is saved: image_name, embedding, UMAP_dim_1, UMAP_dim_2."""
         return pa.table(
             {
                 "image_name": self.names,
-                "embedding": rows,
-                "UMAP_dim_1": one,
-                "UMAP_dim_2": two,
+                "embedding": as_column(self.rows),
+                "UMAP_dim_1": self.positions[:, 0],
+                "UMAP_dim_2": self.positions[:, 1],
             }
         )
 
     @classmethod
     def of(cls, table: pa.Table) -> "ImageMap":
-        """The map that was saved."""
-        positions = np.column_stack(
-            [table[name].to_numpy() for name in ("UMAP_dim_1", "UMAP_dim_2")]
-        )
-        return cls(
-            table["image_name"].combine_chunks(),
-            as_matrix(table["embedding"]),
-            positions,
-        )
+        """The map that was saved as this table."""
+        one = table["UMAP_dim_1"].to_numpy()
+        two = table["UMAP_dim_2"].to_numpy()
+        names = table["image_name"].combine_chunks()
+        return cls(names, as_matrix(table["embedding"]), np.column_stack([one, two]))
 
 
 def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
-    """UMAP of a sample of these rows (cosine, 15 neighbours, min_dist .1, seeded, so on one thread).
+    """UMAP of a sample of these rows, int64[n] (cosine, 15 neighbours, min_dist .1, seeded, so on one thread).
 
-    Starting from principal components instead of the spectral layout takes a quarter of the time and keeps
-    neighbourhoods as well.
+    Starting from principal components instead of the spectral layout takes a quarter of the time and preserves
+    neighbourhoods as well. ValueError for fewer than four rows.
     """
     if len(rows) < 4:
         raise ValueError(
             f"expected at least 4 distinct embedded images for a map, found {len(rows)}"
         )
     rng = np.random.default_rng(seed)
-    rows = np.sort(rng.choice(rows, min(MAP_ROWS, len(rows)), replace=False))
-    half = vectors.take(rows)
-    points, neighbours = half.astype(np.float32), min(NEIGHBOURS, len(rows) - 1)
-    known = (
-        exact_neighbours(points, neighbours)
-        if len(points) <= EXACT_ROWS
-        else (None, None, None)
-    )
+    sample = rng.choice(rows, min(MAP_ROWS, len(rows)), replace=False)
+    sample = np.sort(sample)
+    half = vectors.take(sample)
+    points = half.astype(np.float32)
+    neighbours = min(NEIGHBOURS, len(sample) - 1)
+    precomputed: object = (None, None, None)  # UMAP searches itself
+    if len(points) <= EXACT_ROWS:
+        precomputed = exact_neighbours(points, neighbours)
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "precomputed_knn", UserWarning
-        )  # no index: UMAP places nothing later
+        # It warns that it has no index to place new points by; we place them ourselves.
+        warnings.filterwarnings("ignore", "precomputed_knn", UserWarning)
         model = _umap().UMAP(
             n_neighbors=neighbours,
             min_dist=MIN_DIST,
@@ -96,57 +92,57 @@ def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
             init="pca",
             random_state=seed,
             n_jobs=1,
-            precomputed_knn=known,
+            precomputed_knn=precomputed,
         )
-        return ImageMap(
-            vectors.names.take(pa.array(rows)),
-            half,
-            model.fit_transform(points).astype(np.float32),
-        )
+        fitted = model.fit_transform(points)
+    names = vectors.names.take(pa.array(sample))
+    return ImageMap(names, half, fitted.astype(np.float32))
 
 
 def _umap() -> ModuleType:
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ImportWarning
-        )  # it looks for TensorFlow, which only a variant needs
+        # It looks for TensorFlow, which only a variant needs.
+        warnings.simplefilter("ignore", ImportWarning)
         return import_module("umap")
 
 
 def exact_neighbours(points: Floats, count: int) -> tuple[Indices, Floats, None]:
-    """(indices, cosine distances, None) of the nearest points of each, itself first: what UMAP calls precomputed.
+    """The nearest points of each, itself first: what UMAP calls precomputed.
 
     For few points UMAP itself would call a Python function per pair.
+
+    Parameters
+    ----------
+    points : float32[n, dim]. count : neighbours of each.
+
+    Returns
+    -------
+    Indices int64[n, count], cosine distances float32[n, count], and None in place of an index.
     """
-    unit = _unit(points)
+    unit = unit_rows(points)
     cosine = unit @ unit.T
-    np.fill_diagonal(cosine, 2)
+    np.fill_diagonal(cosine, 2)  # itself before any copy of it
     indices = np.argsort(-cosine, axis=1, kind="stable")[:, :count]
-    distances = np.clip(1 - np.take_along_axis(cosine, indices, axis=1), 0, None)
-    return indices, distances.astype(np.float32), None
-
-
-def _unit(points: Floats) -> Floats:
-    unit: Floats = points / np.maximum(
-        np.linalg.norm(points, axis=1, keepdims=True), np.finfo(np.float32).tiny
-    )
-    return unit
+    distances = 1 - np.take_along_axis(cosine, indices, axis=1)
+    return indices, np.clip(distances, 0, None).astype(np.float32), None
 
 
 # ------------------------------------------------------------------ placing
 
 
 def positions(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
-    """Position float32[len(rows), 2] of each of these rows: a training image's own, others placed among them."""
-    place = pc.index_in(vectors.names.take(pa.array(rows)), value_set=on.names)
-    known, result = np.asarray(place.is_valid()), np.empty((len(rows), 2), np.float32)
-    result[known] = on.positions[place.drop_null().to_numpy()]
-    result[~known] = placed(on, vectors, rows[~known])
+    """Position float32[n, 2] of each of these rows, int64[n]: a training image's own, others placed among them."""
+    names = vectors.names.take(pa.array(rows))
+    place = pc.index_in(names, value_set=on.names)
+    is_training = np.asarray(place.is_valid())
+    result = np.empty((len(rows), 2), np.float32)
+    result[is_training] = on.positions[place.drop_null().to_numpy()]
+    result[~is_training] = placed(on, vectors, rows[~is_training])
     return result
 
 
 def placed(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
-    """Position of each of these rows among the training images; exact neighbours, blocks of rows."""
+    """Position float32[n, 2] of each of these rows, int64[n], among the training images; ValueError without any."""
     import faiss
 
     result = np.empty((len(rows), 2), np.float32)
@@ -156,32 +152,34 @@ def placed(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
         raise ValueError(
             "no image of the map is left: run `twigma cluster` without --frozen, which fits a new one"
         )
-    training = _unit(on.rows.astype(np.float32))
-    index, count = faiss.IndexFlatIP(vectors.dim), min(NEIGHBOURS, len(training))
+    training = unit_rows(on.rows)
+    index = faiss.IndexFlatIP(vectors.dim)
     index.add(training)
-    for at in tqdm(
-        range(0, len(rows), BLOCK), desc="place on the map", unit="block", delay=1
-    ):
-        points = _unit(vectors.take(rows[at : at + BLOCK]).astype(np.float32))
+    count = min(NEIGHBOURS, len(training))
+    starts = range(0, len(rows), BLOCK)
+    for at in tqdm(starts, desc="place on the map", unit="block", delay=1):
+        points = unit_rows(vectors.take(rows[at : at + BLOCK]))
         _, near = index.search(points, count)
-        cosine = np.stack(
-            [np.einsum("ij,ij->i", points, training[column]) for column in near.T],
-            axis=1,
-        )  # to the bit
-        result[at : at + BLOCK] = _settled(
-            on.positions, near, np.clip(1 - cosine, 0, None)
-        )
+        # Again, column by column: the cosines of faiss depend on the size of the block.
+        columns = [np.einsum("ij,ij->i", points, training[rank]) for rank in near.T]
+        distances = np.clip(1 - np.stack(columns, axis=1), 0, None)
+        result[at : at + BLOCK] = _settled(on.positions, near, distances)
     return result
 
 
 def _settled(positions: Floats, near: Indices, distances: Floats) -> Floats:
-    """Positions among neighbours [n, count]: their weighted mean, improved; at no distance from one, its position."""
+    """Positions float32[n, 2] among neighbours, int64[n, count] at these distances, float32[n, count].
+
+    Their weighted mean, improved by gradient descent; an image at no distance from its nearest takes its position.
+    """
     umap_ = _umap().umap_
     weights = strengths(distances)
     shares = weights / weights.sum(axis=1, keepdims=True)
     result: Floats = np.einsum("ij,ijk->ik", shares, positions[near]).astype(np.float32)
-    head, column = np.nonzero(weights >= 1 / EPOCHS)
-    tail, every = near[head, column], 1 / weights[head, column]
+    # Edges to neighbours that are drawn at least once in all epochs.
+    head, rank = np.nonzero(weights >= 1 / EPOCHS)
+    tail = near[head, rank]
+    epochs_per_sample = 1 / weights[head, rank]
     state = np.random.default_rng(SEED).integers(-(2**31), 2**31, 3)
     curve = umap_.find_ab_params(1.0, MIN_DIST)
     umap_.optimize_layout_euclidean(
@@ -191,7 +189,7 @@ def _settled(positions: Floats, near: Indices, distances: Floats) -> Floats:
         tail,
         EPOCHS,
         len(positions),
-        every,
+        epochs_per_sample,
         *curve,
         state,
         initial_alpha=RATE,
@@ -201,18 +199,29 @@ def _settled(positions: Floats, near: Indices, distances: Floats) -> Floats:
     return result
 
 
-def strengths(distances: Floats) -> npt.NDArray[np.float64]:
-    """UMAP's weights exp(-d / s) of ascending distances [n, count] from a new image to its neighbours.
+def strengths(distances: Floats) -> Doubles:
+    """UMAP's weights exp(-d / s) of ascending distances from a new image to its neighbours.
 
     The scale s of each row is such that the weights after the first add up to log2(count); found by bisection.
+
+    Parameters
+    ----------
+    distances : float32[n, count], ascending in each row.
+
+    Returns
+    -------
+    float64[n, count], 0 to 1.
     """
     d = distances.astype(np.float64)
-    low, high = np.full(len(d), -15.0), np.full(len(d), 15.0)  # log s
-    for _ in range(50):
+    target = np.log2(d.shape[1])
+    low = np.full(len(d), -15.0)  # of log s
+    high = np.full(len(d), 15.0)
+    for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        wide = np.exp(-d[:, 1:] / np.exp(middle)[:, None]).sum(axis=1) > np.log2(
-            d.shape[1]
-        )
-        low, high = np.where(wide, low, middle), np.where(wide, middle, high)
-    weights: npt.NDArray[np.float64] = np.exp(-d / np.exp(low)[:, None])
+        scale = np.exp(middle)[:, None]
+        is_wide = np.exp(-d[:, 1:] / scale).sum(axis=1) > target
+        low = np.where(is_wide, low, middle)
+        high = np.where(is_wide, middle, high)
+    scale = np.exp(low)[:, None]
+    weights: Doubles = np.exp(-d / scale)
     return weights

@@ -1,8 +1,8 @@
 """What the configuration of a CLIP model may ask for; checked before anything is loaded by it.
 
-open_clip passes parts of a model's own configuration on as if the caller had said them: options of its tokenizer, with
-which it runs code, and names of further models, which it fetches from wherever they point. A folder is whole or it is
-refused. Used by every loader of CLIP models.
+open_clip passes parts of a model's own configuration on as if the caller had written them: options of its tokenizer,
+with which it runs code, and names of further models, which it downloads from wherever they point. A folder that needs
+anything from elsewhere is refused. Used by every loader of CLIP models.
 """
 
 import json
@@ -14,9 +14,8 @@ from typing import Any
 CONFIG = "open_clip_config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 TOKENIZER_OPTIONS = {"clean": str, "strip_sep_token": bool, "language": str}
-NAME = re.compile(
-    r"[\w.+-]*"
-)  # of an architecture, an activation, …; no repository, path or address
+# Of an architecture, an activation, …; no repository, path or address.
+NAME = re.compile(r"[\w.+-]*")
 FURTHER = ("hf_model_name", "timm_model_name")  # models that a tower is made from
 TOWERS = ("vision_cfg", "text_cfg")
 
@@ -29,10 +28,8 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"no {CONFIG} in {folder}: a model's folder holds it beside its .safetensors weights"
         )
     config = _read(path)
-    model = config.get("model_cfg")
-    if not isinstance(model, dict) or not all(
-        isinstance(model.get(tower), dict) for tower in TOWERS
-    ):
+    model: Any = config.get("model_cfg")
+    if not _has_towers(model):
         raise ValueError(
             f"{path}: expected model_cfg with vision_cfg and text_cfg, found {_short(model)}"
         )
@@ -44,8 +41,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def _has_towers(model: Any) -> bool:
+    if not isinstance(model, dict):
+        return False
+    return all(isinstance(model.get(tower), dict) for tower in TOWERS)
+
+
 def has_tokenizer(config: dict[str, Any]) -> bool:
-    """Whether the model's folder brings a tokenizer of its own; open_clip's is used else."""
+    """Whether the model's folder holds a tokenizer of its own; otherwise that of open_clip is used."""
     return bool(config["model_cfg"]["text_cfg"].get("hf_tokenizer_name"))
 
 
@@ -67,18 +70,18 @@ def _check_tokenizer_options(path: Path, text: dict[str, Any]) -> None:
 
 def _check_name(path: Path, key: str, value: str) -> None:
     if key == "hf_tokenizer_name":
-        return  # only says that there is one: it is read from the model's folder whatever the name
+        return  # means only that there is one: it is read from the model's folder whatever the name
     if key == "hf_model_name" and value:
         raise ValueError(
-            f"{path}: hf_model_name {_short(value)} takes the text tower from another place: use a model that is "
-            "whole in one folder or repository"
+            f"{path}: hf_model_name {_short(value)} takes the text tower from another place: use a model with all "
+            "its files in one folder or repository"
         )
     if not NAME.fullmatch(value):
-        found = (
-            "a repository, a path or an address" if key in FURTHER else "something else"
-        )
+        kind = "something else"
+        if key in FURTHER:
+            kind = "a repository, a path or an address"
         raise ValueError(
-            f"{path}: expected a name as {key}, found {found}: {_short(value)}; use a model that is whole in one "
+            f"{path}: expected a name as {key}, found {kind}: {_short(value)}; use a model with all its files in one "
             "folder or repository"
         )
 
@@ -87,15 +90,19 @@ def _check_tokenizer(folder: Path) -> None:
     """The tokenizer's own files may name code, or files elsewhere."""
     for name in (TOKENIZER_CONFIG, "config.json"):
         path = folder / name
-        found = _read(path) if path.is_file() else {}
-        named = found.get("auto_map") or {}
-        if named and (name == TOKENIZER_CONFIG or "AutoTokenizer" in str(named)):
+        if not path.is_file():
+            continue
+        config = _read(path)
+        code = config.get("auto_map") or {}
+        # In config.json it may name code of the model alone, which nothing here loads.
+        if code and (name == TOKENIZER_CONFIG or "AutoTokenizer" in str(code)):
             raise ValueError(
-                f"{path}: auto_map {_short(named)} names code to be run as the tokenizer: use a model whose tokenizer "
+                f"{path}: auto_map {_short(code)} names code to be run as the tokenizer: use a model whose tokenizer "
                 "is one of transformers"
             )
-        for key, value in _strings(found):
-            if key.endswith(("_file", "_files")) and ("/" in value or ".." in value):
+        for key, value in _strings(config):
+            is_file = key.endswith(("_file", "_files"))
+            if is_file and ("/" in value or ".." in value):
                 raise ValueError(
                     f"{path}: expected a file of the model's folder as {key}, found {_short(value)}: set it to null if "
                     "the folder holds the tokenizer"
@@ -103,7 +110,7 @@ def _check_tokenizer(folder: Path) -> None:
 
 
 def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in a configuration, with the name under which it stands."""
+    """Every text in a configuration, after the name of its entry."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _strings(inner, str(name))
@@ -116,16 +123,16 @@ def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text("utf-8"))
+        config = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path}: expected JSON ({error}): get the model's files again"
         ) from None
-    if not isinstance(found, dict):
+    if not isinstance(config, dict):
         raise ValueError(
-            f"{path}: expected a JSON object, found {_short(found)}: get the model's files again"
+            f"{path}: expected a JSON object, found {_short(config)}: get the model's files again"
         )
-    return found
+    return config
 
 
 def _short(value: Any) -> str:

@@ -40,6 +40,8 @@ REASONS = (*PAPER, "pixels", "near")
 NEAR = 0.995
 ORDER = ("created_at", "id", "image_name")
 
+Flags = npt.NDArray[np.bool_]
+
 
 def dedupe(work: AnyWorkspace, near: float | None = NEAR) -> dict[str, int]:
     """Write `columns/dedupe` (id, image_name, duplicate_of, duplicate_reason); rows per reason, and `kept`.
@@ -147,7 +149,7 @@ class _Images:
             groups = near_duplicates.near_groups(vectors, vector[rows], near)
             self._mark_groups("near", rows, groups)
 
-    def _unmarked(self, among: npt.NDArray[np.bool_]) -> Indices:
+    def _unmarked(self, among: Flags) -> Indices:
         return np.flatnonzero(among & (self.reason < 0))
 
     def _mark_groups(self, reason: str, rows: Indices, groups: Indices) -> None:
@@ -158,7 +160,7 @@ class _Images:
         self.reason[rows[repeats]] = REASONS.index(reason)
 
 
-def _places(names: pa.Array, among: pa.Array) -> tuple[npt.NDArray[np.bool_], Indices]:
+def _places(names: pa.Array, among: pa.Array) -> tuple[Flags, Indices]:
     """Which names are `among` these, bool[n], and their place there, int64[n]; 0 for the others."""
     place = pc.index_in(names, value_set=among)
     is_known = np.asarray(place.is_valid())

@@ -58,7 +58,8 @@ def _hashes(rows: Half) -> Hashes:
     """One 64-bit hash per row, uint64[n]: a sum of its 64-bit words by random odd multipliers."""
     words = rows.shape[1] // 4  # four float16 a word
     rng = np.random.default_rng(HASH_SEED)
-    multipliers = rng.integers(0, 2**64, words + 1, np.uint64) | np.uint64(1)
+    multipliers = rng.integers(0, 2**64, words + 1, np.uint64)
+    multipliers |= np.uint64(1)  # odd, so that no bit of a word is lost
     as_words = np.ascontiguousarray(rows[:, : words * 4]).view(np.uint64)
     hashes: Hashes = as_words @ multipliers[:words]
     for column in rows[:, words * 4 :].T:  # a length that is no multiple of four

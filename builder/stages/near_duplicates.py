@@ -85,8 +85,9 @@ class Groups:
         both = np.concatenate([self.of(left), self.of(right)])
         firsts, nodes = np.unique(both, return_inverse=True)
         edges = np.split(nodes, 2)
+        weights = np.ones(len(left), bool)
         size = len(firsts)
-        graph = coo_array((np.ones(len(left), bool), edges), shape=(size, size))
+        graph = coo_array((weights, edges), shape=(size, size))
         _, component = connected_components(graph, directed=False)
         _, first_of = np.unique(component, return_index=True)
         self.to[firsts] = firsts[first_of[component]]
@@ -133,12 +134,13 @@ def candidates(vectors: Vectors, rows: Indices, threshold: float) -> Iterator[Pa
     """
     x = _coordinates(vectors, rows)
     reach = 2 - 2 * threshold + SLACK  # squared
-    swapped = [*range(x.shape[1] - 2), -1, -2]
+    coordinates = x[:, :-2]
+    swapped = [*range(coordinates.shape[1]), -1, -2]
     progress = tqdm(
         total=len(rows), desc="near duplicates", unit="image", mininterval=0.5
     )
     with progress:
-        for a, b in _small_sets(x[:, :-2], float(np.sqrt(reach))):
+        for a, b in _small_sets(coordinates, float(np.sqrt(reach))):
             products = x[a][:, swapped] @ x[b].T
             near = np.flatnonzero(products >= -reach / 2)
             left, right = a[near // len(b)], b[near % len(b)]
@@ -211,9 +213,10 @@ def _sides(
     height: Floats, rows: Indices, reach: float
 ) -> tuple[Indices, Indices, Indices, Indices]:
     """Rows below the cut and above it, and of each side those within reach of it."""
-    low = height < 0
-    close = np.abs(height) <= reach
-    return rows[low], rows[~low], rows[low & close], rows[~low & close]
+    is_low = height < 0
+    is_close = np.abs(height) <= reach
+    low, high = rows[is_low], rows[~is_low]
+    return low, high, rows[is_low & is_close], rows[~is_low & is_close]
 
 
 def _halves(a: Indices, b: Indices) -> list[Pairs]:

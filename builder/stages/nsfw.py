@@ -29,6 +29,7 @@ EPSILON = (
 )
 
 Floats = npt.NDArray[np.float32]
+Tensors = Mapping[str, npt.NDArray[np.generic]]
 Vocabulary = npt.NDArray[np.int64]  # values times 1e6, in the order of the original
 
 
@@ -79,7 +80,8 @@ class Detector:
         kernel, bias = self.layers[-1]
         logit = (x @ kernel + bias)[:, 0].astype(np.float64)
         # The logistic function by tanh, which cannot overflow.
-        return (0.5 * (1 + np.tanh(logit / 2))).astype(np.float32)
+        scores = 0.5 * (1 + np.tanh(logit / 2))
+        return scores.astype(np.float32)
 
 
 def _lookup(values: Floats, vocabulary: Vocabulary) -> Floats:
@@ -129,7 +131,7 @@ def model_of(path: str | Path | None = None) -> str:
     return load_detector(path).model
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, npt.NDArray[np.generic]]]:
+def _read(path: Path) -> tuple[dict[str, str], Tensors]:
     """Metadata and tensors of a safetensors file."""
     from safetensors import SafetensorError, safe_open
 
@@ -139,8 +141,9 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, npt.NDArray[np.generic]
         )
     try:
         with safe_open(path, "np") as file:
-            metadata = dict(file.metadata() or {})
-            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = list(file.keys())
+            tensors = {name: file.get_tensor(name) for name in names}
+            return dict(file.metadata() or {}), tensors
     except SafetensorError as error:
         raise ValueError(
             f"{path} is not a safetensors file ({error}): leave out --detector for LAION's own, "
@@ -148,9 +151,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, npt.NDArray[np.generic]
         ) from error
 
 
-def _dense(
-    tensors: Mapping[str, npt.NDArray[np.generic]], layer: int
-) -> tuple[Floats, Floats]:
+def _dense(tensors: Tensors, layer: int) -> tuple[Floats, Floats]:
     kernel = _float32(tensors[f"dense.{layer}.kernel"])
     bias = _float32(tensors[f"dense.{layer}.bias"])
     return kernel, bias

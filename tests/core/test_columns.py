@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twigma.core import columns
+from twigma.core import columns, parts
 from twigma.core.files import atomic, read_parquet, write_json, write_parquet
 from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
 from twigma.core.stage import stage
@@ -159,6 +159,27 @@ def test_a_damaged_part_is_made_again(tmp_path):
     for damaged in (b"", whole[:20], whole[: len(whole) // 2], whole[:-4]):
         path.write_bytes(damaged)
         assert not part_is_current(path, {})
+
+
+def test_what_has_changed_since_a_part_was_written(tmp_path, capsys):
+    path = tmp_path / "columns" / "dedupe" / "a.arrow"
+    before = {"code_revision": 1, "near": None, "shard": "a" * 64, "embed": {"a": "b"}}
+    assert parts.changes(path, before) == []  # nothing to replace
+    write_part(path, images("1"), before)
+    assert parts.changes(path, before) == []
+    after = {"code_revision": 2, "near": 0.9, "shard": "c" * 64, "k": 3}
+    words = ["code revision 1 → 2", "near unset → 0.9", "shard", "k unset → 3", "embed"]
+    assert parts.changes(path, after) == words
+    path.write_bytes(path.read_bytes()[:-9])
+    assert parts.changes(path, after) == ["damaged"]
+    missing = path.with_name("b.arrow")
+    parts.announce_recreated("dedupe", [(missing, after)])
+    assert capsys.readouterr().err == ""
+    parts.announce_recreated("dedupe", [(path, after), (path, after), (missing, after)])
+    assert (
+        capsys.readouterr().err
+        == "dedupe: re-creating 2 parts, changed since: damaged\n"
+    )
 
 
 def test_what_a_killed_writer_left_is_put_away_and_what_another_writes_is_not(tmp_path):
