@@ -1,7 +1,7 @@
 """The `datasets` builder of TWIGMA: metadata, embeddings, images with their metadata, liked images with captions.
 
 `datasets.load_dataset("twigma", NAME)` runs it after `import twigma`. Where the files are, and whether they
-are whole, is decided in `twigma.py`: `datasets` patches `open`, `Path` and `read_table` in a builder's module.
+are complete, is decided in `release_folder.py`: `datasets` patches `open`, `Path` and `read_table` in this module.
 """
 
 import contextlib
@@ -23,8 +23,13 @@ from datasets.exceptions import DatasetGenerationError
 from datasets.packaged_modules.parquet.parquet import Parquet, ParquetConfig
 from pyarrow.parquet import filters_to_expression
 
-import twigma
 from twigma.core.safety import untrusted_names
+from twigma.dataset.release_folder import (
+    check_files,
+    find_shards,
+    find_tables,
+    read_liked,
+)
 from twigma.rehydrate.images.shards import read_images
 
 T = TypeVar("T")
@@ -60,9 +65,8 @@ class Twigma(Parquet):  # type: ignore[misc]
         data_dir: str | None = None,
         **kwargs: Any,
     ):
-        name = kwargs["config_name"] = (
-            kwargs.get("config_name") or self.DEFAULT_CONFIG_NAME
-        )
+        name = kwargs.get("config_name") or self.DEFAULT_CONFIG_NAME
+        kwargs["config_name"] = name
         self.release: Any = None
         if not data_files and name not in self.builder_configs:
             raise ValueError(
@@ -72,53 +76,47 @@ class Twigma(Parquet):  # type: ignore[misc]
             self.folder = os.path.abspath(kwargs.get("liked") or TwigmaConfig.liked)  # noqa: PTH100
             data_files = _liked_files(self.folder)
         elif not data_files:
-            self.release, self.tables = twigma.find_tables(
-                "metadata" if name == "images" else name, data_dir
-            )
-            self.shards = (
-                twigma.find_shards(kwargs.get("shards") or TwigmaConfig.shards)
-                if name == "images"
-                else {}
-            )
-            data_files = DataFilesDict(
-                {"train": _with_origins(list(self.shards) or self.tables, self.tables)}
-            )
+            config = "metadata" if name == "images" else name
+            self.release, self.tables = find_tables(config, data_dir)
+            self.shards = {}
+            if name == "images":
+                self.shards = find_shards(kwargs.get("shards") or TwigmaConfig.shards)
+            files = _with_origins(list(self.shards) or self.tables, self.tables)
+            data_files = DataFilesDict({"train": files})
         super().__init__(*args, data_files=data_files, **kwargs)
         self._rows: pa.Table | None = None
-        self.SLEEP_ON_THREADS_SHUTDOWNS = (
-            name not in WITH_PIXELS
-        )  # five seconds, for threads that only Parquet has
+        # Five seconds, for threads that only Parquet has.
+        self.SLEEP_ON_THREADS_SHUTDOWNS = name not in WITH_PIXELS
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {
-            "_rows": None
-        }  # each process reads the metadata once, none is sent them
+        # Each process reads the metadata once; they are not sent to it.
+        return {**self.__dict__, "_rows": None}
 
     def _split_generators(self, dl_manager: Any) -> Any:
         if self.release is not None:
             names = [str(path).removeprefix(f"{self.release}/") for path in self.tables]
-            twigma.check_files(
-                self.release, names, contents=not dl_manager.is_streaming
-            )
+            check_files(self.release, names, contents=not dl_manager.is_streaming)
         if self.config.name not in WITH_PIXELS:
             return super()._split_generators(dl_manager)
         schema = self._schema() if self.config.name == "images" else LIKED
         self.info.features = datasets.Features(
-            {"image": datasets.Image()} | datasets.Features.from_arrow_schema(schema)
+            {"image": datasets.Image(), **datasets.Features.from_arrow_schema(schema)}
         )
-        splits = {split: list(files) for split, files in self.config.data_files.items()}
-        return [
-            datasets.SplitGenerator(s, {"files": f, "row_groups_list": [None] * len(f)})
-            for s, f in splits.items()
-        ]
+        splits = []
+        for split, files in self.config.data_files.items():
+            # The Parquet builder asks for row groups; of pictures there are none.
+            arguments = {"files": list(files), "row_groups_list": [None] * len(files)}
+            splits.append(datasets.SplitGenerator(split, arguments))
+        return splits
 
     def _generate_more_gen_kwargs(
         self, files: list[str], row_groups_list: list[Any]
     ) -> Iterator[dict[str, Any]]:
         if self.config.name not in WITH_PIXELS:
             yield from super()._generate_more_gen_kwargs(files, row_groups_list)
-        else:
-            yield from ({"files": [file], "row_groups_list": [None]} for file in files)
+            return
+        for file in files:
+            yield {"files": [file], "row_groups_list": [None]}
 
     def _generate_tables(
         self, files: list[str], row_groups_list: list[Any]
@@ -145,10 +143,9 @@ class Twigma(Parquet):  # type: ignore[misc]
     def _metadata(self) -> pa.Table:
         """The rows and columns of the metadata that are asked for, read once in a process."""
         if self._rows is None:
-            filters = self.config.filters
-            expression = (
-                filters_to_expression(filters) if isinstance(filters, list) else filters
-            )
+            expression = self.config.filters
+            if isinstance(expression, list):
+                expression = filters_to_expression(expression)
             files = pyarrow.dataset.dataset(self.tables)
             self._rows = files.to_table(columns=self._schema().names, filter=expression)
             _refuse_names(self._rows, self.release)
@@ -178,79 +175,68 @@ def _refuse_names(table: pa.Table, where: Any) -> None:
 def _ahead(items: Iterator[T]) -> Iterator[T]:
     """The same items, the next one made in a thread while the last is used: a tar is hashed without anyone waiting."""
     with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, items, None)
-        while (item := coming.result()) is not None:
+        item = thread.submit(next, items, None).result()
+        while item is not None:
             coming = thread.submit(next, items, None)
             yield item
+            item = coming.result()
 
 
 def _rows_of(sidecar: Any, metadata: pa.Table) -> pa.Table:
     """The metadata of the images of one shard: few rows, so that joining its blocks to them takes no time."""
-    names = (
-        pyarrow.dataset.dataset(str(sidecar))
-        .to_table(columns=["image_name"])["image_name"]
-        .combine_chunks()
-    )
-    return metadata.filter(
-        pc.is_in(metadata["image_name"], value_set=names)
-    ).combine_chunks()
+    table = pyarrow.dataset.dataset(str(sidecar)).to_table(columns=["image_name"])
+    names = table["image_name"].combine_chunks()
+    in_shard = pc.is_in(metadata["image_name"], value_set=names)
+    return metadata.filter(in_shard).combine_chunks()
 
 
 def _join(block: pa.Table, metadata: pa.Table) -> pa.Table:
     """The images of a block that the metadata lists, with its columns; `path` is the name of the image."""
-    rows = pc.index_in(
-        block["image_name"].combine_chunks(),
-        value_set=metadata["image_name"].combine_chunks(),
-    )
+    names = metadata["image_name"].combine_chunks()
+    rows = pc.index_in(block["image_name"].combine_chunks(), value_set=names)
     listed = rows.is_valid()
     table = metadata.take(rows.filter(listed))
     images = block["image"].combine_chunks()
-    parts = [
-        images.filter(listed) if listed.false_count else images,
-        table["image_name"].combine_chunks(),
-    ]
-    return table.add_column(
-        0, "image", pa.StructArray.from_arrays(parts, ["bytes", "path"])
-    )
+    if listed.false_count:
+        images = images.filter(listed)
+    paths = table["image_name"].combine_chunks()
+    pictures = pa.StructArray.from_arrays([images, paths], ["bytes", "path"])
+    return table.add_column(0, "image", pictures)
 
 
 def _liked_files(folder: str) -> DataFilesDict:
     """The list of every split that has images."""
-    counts = twigma.read_liked(folder)["splits"]
-    paths = {
-        split: f"{folder}/{split}/metadata.jsonl"
-        for split in ("train", "validation", "test")
-        if counts[split]
-    }
-    return DataFilesDict(
-        {split: _with_origins([path], []) for split, path in paths.items()}
-    )
+    counts = read_liked(folder)["splits"]
+    files = DataFilesDict()
+    for split in ("train", "validation", "test"):
+        if counts[split]:
+            path = f"{folder}/{split}/metadata.jsonl"
+            files[split] = _with_origins([path], [])
+    return files
 
 
 def _liked_rows(file: str) -> pa.Table:
-    """The rows of a list, each picture told by its path."""
-    table = pyarrow.json.read_json(
-        file, parse_options=pyarrow.json.ParseOptions(explicit_schema=LISTED)
-    )
+    """The rows of a list, each picture as its path."""
+    options = pyarrow.json.ParseOptions(explicit_schema=LISTED)
+    table = pyarrow.json.read_json(file, parse_options=options)
     _refuse_names(table, file)
     folder = os.path.dirname(file)  # noqa: PTH120 - `file` may be an address
+    names = table["file_name"].to_pylist()
     with _one_sentence():
-        untrusted_names.refuse_paths(table["file_name"].to_pylist(), file)
-        untrusted_names.refuse_links(
-            pathlib.Path(folder), table["file_name"].to_pylist()
-        )
+        untrusted_names.refuse_paths(names, file)
+        untrusted_names.refuse_links(pathlib.Path(folder), names)
     paths = pc.binary_join_element_wise(folder, table["file_name"], "/")
-    paths = paths.combine_chunks()
+    no_bytes = pa.nulls(len(table), pa.binary())
     image = pa.StructArray.from_arrays(
-        [pa.nulls(len(table), pa.binary()), paths], ["bytes", "path"]
+        [no_bytes, paths.combine_chunks()], ["bytes", "path"]
     )
     return table.drop_columns("file_name").add_column(0, "image", image)
 
 
 def _with_origins(files: Sequence[str], also: Sequence[str]) -> DataFilesList:
-    """Data files whose cache is made again when one of them, or of the tables they are joined to, has changed."""
-    stats = [(path, os.stat(path)) for path in dict.fromkeys([*files, *also])]  # noqa: PTH116
-    return DataFilesList(
-        list(files),
-        [(path, f"{stat.st_mtime_ns}-{stat.st_size}") for path, stat in stats],
-    )
+    """Data files whose cache is re-created when one of them, or of the tables they are joined to, has changed."""
+    origins = []
+    for path in dict.fromkeys([*files, *also]):
+        stat = os.stat(path)  # noqa: PTH116
+        origins.append((path, f"{stat.st_mtime_ns}-{stat.st_size}"))
+    return DataFilesList(list(files), origins)

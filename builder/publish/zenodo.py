@@ -1,22 +1,21 @@
 """`twigma publish zenodo`: a release as a record of Zenodo, with its DOI in the card.
 
-Dry by default. Zenodo speaks the InvenioRDM API: a draft is made or found again, its DOI reserved and written into the
-card, files that differ are sent and compared by MD5, and the draft is published last, which cannot be undone.
+Dry by default. Zenodo speaks the InvenioRDM API: a draft is created or resumed, its DOI reserved and written into the
+card, files that differ are sent and compared by MD5. The draft is published last, which cannot be undone.
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 import twigma
-from twigma.builder.publish.zenodo_client import Zenodo
+from twigma.builder.publish.zenodo_client import Record, Zenodo
 from twigma.builder.release.privacy_check import check_privacy
 from twigma.core.files import atomic, file_sha256, write_json
+from twigma.core.services.download import digest
 
 ZENODO, SANDBOX = "https://zenodo.org", "https://sandbox.zenodo.org"
 DOI = re.compile(r"^DOI: .*$", re.MULTILINE)  # the line of the card that holds it
@@ -48,11 +47,11 @@ def publish_zenodo(
     url: str = ZENODO,
     token: str | None = None,
 ) -> Deposit:
-    """Bring a record to the state of a release folder, and publish it; with `go`, else only tell.
+    """Bring a record to the state of a release folder, and publish it; with `go`; else only say what would change.
 
     Without `record` a new one is made, by `creators` ("Family, Given"); with it, a new version of that record. A draft
     that an earlier run left is taken up again. The token is $ZENODO_TOKEN. Raises ValueError when the folder is no
-    whole release or the version stands in the record with other files, PermissionError when Zenodo refuses the token,
+    complete release or the record has this version with other files, PermissionError when Zenodo refuses the token,
     OSError when it does not answer.
     """
     release = Path(release)
@@ -60,20 +59,19 @@ def publish_zenodo(
     check_privacy(release)
     version = str(twigma.read_manifest(release)["version"])
     with Zenodo(url, token, needs_token=go) as zenodo:
-        published = zenodo.published(record, version)
-        found = _compare(release, version, published)
-        if found.published and found.changes:
+        deposit = _compare(release, version, zenodo.published(record, version))
+        if deposit.published and deposit.changes:
             raise ValueError(
-                f"record {found.record} is version {version} already, with another {found.changes[0]}: make the "
-                "release again under a new --release-version"
+                f"record {deposit.record} is version {version} already, with another {deposit.changes[0]}: re-create "
+                "the release under a new --release-version"
             )
-        if not go or found.published:
-            return found
+        if not go or deposit.published:
+            return deposit
         return _carry_out(zenodo, release, version, record, creators)
 
 
 def _carry_out(
-    zenodo: "Zenodo",
+    zenodo: Zenodo,
     release: Path,
     version: str,
     record: str | None,
@@ -82,33 +80,33 @@ def _carry_out(
     draft = zenodo.draft(record, version, creators)
     doi = zenodo.reserve_doi(draft)
     write_doi(release, doi)
-    found = _compare(release, version, draft | {"files": zenodo.files(draft)})
+    deposit = _compare_draft(zenodo, release, version, draft)
     zenodo.describe(draft, version)
     with tqdm(
-        total=found.sending, desc="send", unit="B", unit_scale=True, mininterval=0.5
+        total=deposit.sending, desc="send", unit="B", unit_scale=True, mininterval=0.5
     ) as bar:
         for name, path in _local(release).items():
-            if found.files[name] != "unchanged":
+            if deposit.files[name] != "unchanged":
                 zenodo.send(draft, name, path, bar)
-    for name in (name for name, state in found.files.items() if state == "removed"):
-        zenodo.remove(draft, name)
-    if left := _compare(
-        release, version, draft | {"files": zenodo.files(draft)}
-    ).changes:
+    for name, state in deposit.files.items():
+        if state == "removed":
+            zenodo.remove(draft, name)
+    left = _compare_draft(zenodo, release, version, draft).changes
+    if left:
         raise OSError(
             f"{left[0]} is not in record {draft['id']} as it was sent: run again to send it once more"
         )
     zenodo.publish(draft)
-    return replace(found, doi=doi, published=True)
+    return replace(deposit, doi=doi, published=True)
 
 
 def write_doi(release: Path, doi: str) -> None:
     """Write the DOI into the card of a release, and the card's new hash into MANIFEST.json."""
     card = release / "README.md"
-    text = DOI.sub(
-        f"DOI: [{doi}](https://doi.org/{doi})", card.read_text("utf-8"), count=1
-    )
-    if text == card.read_text("utf-8"):
+    before = card.read_text("utf-8")
+    line = f"DOI: [{doi}](https://doi.org/{doi})"
+    text = DOI.sub(line, before, count=1)
+    if text == before:
         return
     with atomic(card) as partial:
         partial.write_text(text, "utf-8")
@@ -126,36 +124,41 @@ def _local(release: Path) -> dict[str, Path]:
     return {Path(path).name: release / path for path in [*paths, "MANIFEST.json"]}
 
 
-def _compare(release: Path, version: str, remote: dict[str, Any] | None) -> Deposit:
+def _compare_draft(
+    zenodo: Zenodo, release: Path, version: str, draft: Record
+) -> Deposit:
+    """A release beside what a draft has received."""
+    return _compare(release, version, {**draft, "files": zenodo.files(draft)})
+
+
+def _compare(release: Path, version: str, remote: Record | None) -> Deposit:
+    """A release beside a record; None where there is none."""
+    record: Record = remote or {}
     local = _local(release)
-    there = {
-        str(file["key"]): str(file.get("checksum"))
-        for file in (remote or {}).get("files", [])
-    }
-    states = {name: _state(path, there.get(name)) for name, path in local.items()}
-    sending = sum(
-        local[name].stat().st_size
-        for name, state in states.items()
-        if state != "unchanged"
-    )
-    states |= dict.fromkeys(sorted(set(there) - set(local)), "removed")
-    doi = str(((remote or {}).get("pids") or {}).get("doi", {}).get("identifier", ""))
-    done = bool(
-        remote
-        and remote["is_published"]
-        and remote["metadata"].get("version") == version
-    )
+    checksums: dict[str, str] = {}
+    for file in record.get("files", []):
+        checksums[str(file["key"])] = str(file.get("checksum"))
+    states: dict[str, str] = {}
+    sending = 0
+    for name, path in local.items():
+        states[name] = _state(path, checksums.get(name))
+        if states[name] != "unchanged":
+            sending += path.stat().st_size
+    for name in sorted(set(checksums) - set(local)):
+        states[name] = "removed"
+    doi = (record.get("pids") or {}).get("doi", {}).get("identifier", "")
+    same_version = record.get("metadata", {}).get("version") == version
     return Deposit(
-        version, str(remote["id"]) if remote else "", doi, states, sending, done
+        version=version,
+        record=str(record.get("id", "")),
+        doi=str(doi),
+        files=states,
+        sending=sending,
+        published=bool(record.get("is_published")) and same_version,
     )
 
 
 def _state(path: Path, checksum: str | None) -> str:
     if checksum is None:
         return "new"
-    with path.open("rb") as file:
-        return (
-            "unchanged"
-            if checksum == f"md5:{hashlib.file_digest(file, 'md5').hexdigest()}"
-            else "changed"
-        )
+    return "unchanged" if checksum == digest(path, "md5") else "changed"

@@ -1,6 +1,6 @@
 """Reference sets: data of others, or yours, in a folder `refs/NAME` with our columns, embedded as the studied images.
 
-`twigma reference add NAME` makes those of `reference_table.TABLE`; `twigma reference add NAME PATH …` any other.
+`twigma reference add NAME` makes those of `catalogue.TABLE`; `twigma reference add NAME PATH …` any other.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twigma.builder.references import diffusiondb, file_readers
+from twigma.builder.references import diffusiondb, file_readers, text_files
 from twigma.builder.references.catalogue import TABLE, Known
 from twigma.builder.references.folder import (
     add_images,
@@ -139,10 +139,8 @@ def _take(record: Record, ask: _Ask, key: str, path: Path) -> None:
     facts = {"sha256": file_sha256(path)} if path.is_file() else {}
     if facts and record.files.get(key, {}).get("sha256") == facts["sha256"]:
         return
-    take = {"images": _take_images, "embeddings": _take_vectors, "texts": _take_texts}[
-        kind
-    ]
-    record.took(key, take(record, ask, path) | facts)
+    take = TAKERS[kind]
+    record.took(key, {**take(record, ask, path), **facts})
     if path.parent == record.downloads:
         path.unlink(missing_ok=True)
 
@@ -151,11 +149,8 @@ def _take_images(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
     label = ask.group or "group"
     if path.suffix.lower() == ".parquet":
         rows = file_readers.image_rows(path, ask.column, ask.group)
-        path, without = pack(
-            record.folder,
-            path.stem,
-            ((name, data, {label: text}) for name, data, text in rows),
-        )
+        labelled = ((name, data, {label: text}) for name, data, text in rows)
+        path, without = pack(record.folder, path.stem, labelled)
         record.count("rows without an image", without)
     elif path.parent == record.downloads:
         goal = record.folder.absolute() / "shards" / f"from_{path.name}"
@@ -175,23 +170,29 @@ def _take_vectors(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
     folder, ours = studied_model(ask.like)
     made_by = stated_model(ask.model)
     require_same_model(made_by, ours, folder)
-    require_same_model(
-        made_by, record.about.setdefault("model", made_by), record.folder
-    )
-    made_from = dict(made_by) | {"file": path.stem, "sha256_of_file": file_sha256(path)}
+    model = record.about.setdefault("model", dict(made_by))
+    require_same_model(made_by, model, record.folder)
+    provenance = {
+        **made_by,
+        "file": path.stem,
+        "sha256_of_file": file_sha256(path),
+    }
     first = sum(int(facts.get("parts", 0)) for facts in record.files.values())
     blocks = file_readers.vectors(path, ask.column)
-    rows, parts = add_vectors(record.folder, record.name, blocks, made_from, first)
+    rows, parts = add_vectors(record.folder, record.name, blocks, provenance, first)
     record.count("embeddings", rows)
     return {"rows": rows, "parts": parts}
 
 
 def _take_texts(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
-    found = file_readers.texts(path, ask.column, whole_words=ask.whole_words)
-    if not found:
+    texts = text_files.texts(path, ask.column, whole_words=ask.whole_words)
+    if not texts:
         raise ValueError(f"{path} holds no text")
-    record.count("texts", add_texts(record.folder, record.name, found, path.stem))
-    return {"rows": len(found)}
+    record.count("texts", add_texts(record.folder, record.name, texts, path.stem))
+    return {"rows": len(texts)}
+
+
+TAKERS = {"images": _take_images, "embeddings": _take_vectors, "texts": _take_texts}
 
 
 def _diffusiondb(
@@ -217,11 +218,8 @@ def _diffusiondb(
         path = hub_file(
             known.repo, diffusiondb.part_file(part), commit, record.downloads, endpoint
         )
-        tar, left_out = pack(
-            record.folder,
-            path.stem,
-            diffusiondb.images(path, diffusiondb.blurred(metadata, part)),
-        )
+        images = diffusiondb.images(path, diffusiondb.blurred(metadata, part))
+        tar, left_out = pack(record.folder, path.stem, images)
         added = add_images(record.folder, record.name, [tar], known.group)
         record.count("images", added["images"])
         record.count("images that cannot be read", added["failed"])
@@ -243,17 +241,15 @@ def _diffusiondb(
 
 def _embed(record: Record, ask: _Ask, device: str | None) -> None:
     """Embed images or texts that are not, by the model of the studied images."""
-    chosen, made_from = choose_model(record.folder, ask.like, ask.model)
-    record.about["model"] = made_from
+    choice, provenance = choose_model(record.folder, ask.like, ask.model)
+    model = dict(provenance)
+    record.about["model"] = model
     record.write()
-    spelt = (chosen.model, chosen.pretrained, device, None)
+    arguments = (choice.model, choice.pretrained, device, None)
+    folder, revision = record.folder, choice.revision
     if record.about["kind"] == "images":
-        record.count(
-            "images embedded",
-            embed_shards(record.folder, *spelt, revision=chosen.revision),
-        )
+        count = embed_shards(folder, *arguments, revision=revision)
+        record.count("images embedded", count)
     else:
-        record.count(
-            "texts embedded",
-            embed_texts(record.folder, made_from, *spelt, revision=chosen.revision),
-        )
+        count = embed_texts(folder, model, *arguments, revision=revision)
+        record.count("texts embedded", count)

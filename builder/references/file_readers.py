@@ -1,18 +1,16 @@
-"""Files of images, embeddings or texts that somebody gives, told apart and read block by block.
+"""Files that a user brings: which kind each is, and its images or embeddings, read block by block.
 
-Parquet (images as the Hub stores them, vectors, or texts), `.npy` and HDF5 of vectors, `.csv` and `.txt` of texts.
-Used by `twigma reference add`.
+Parquet (images as the Hub stores them, or vectors), `.npy` and HDF5 of vectors; texts are read by `text_files.py`. Used
+by `twigma reference add`.
 """
 
-import csv
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from twigma.builder.references import hdf5
@@ -22,17 +20,12 @@ from twigma.rehydrate.sources.own_files.image_paths import IMAGES
 BLOCK = 16_384  # rows of vectors or texts
 IMAGE_BLOCK = 256  # rows of images
 BLOCK_BYTES = 64 << 20  # of vectors, where they are long
-LARGEST_IMAGE = (
-    100 << 20
-)  # bytes, encoded; a larger one counts as a row without an image
-LONGEST_TEXT = 1 << 20  # characters of a text
+LARGEST_IMAGE = 100 << 20  # bytes, encoded; a larger one is a row without an image
 FORMATS = ".parquet, .npy, .h5, .csv, .txt"
 NAMES = ("image_name", "id", "key")  # columns that name a row, in this order
-VECTORS, TEXTS = ("embedding", "vector", "emb"), ("text", "caption", "prompt")
-MARK = re.compile(
-    r"^\*\*\* ?(START|END) OF [^\n]*\n?", re.MULTILINE
-)  # around a book of Project Gutenberg
-RUN_TOGETHER = re.compile(r"[a-z][A-Z]|[^\W\d_]{20,}")
+VECTORS = ("embedding", "vector", "emb")  # columns of vectors, likewise
+TEXTS = ("text", "caption", "prompt")
+PIXELS = ("image", "jpg", "png", "bytes")
 
 
 def kind_of(path: Path, column: str | None = None) -> str:
@@ -45,18 +38,19 @@ def kind_of(path: Path, column: str | None = None) -> str:
     if suffix in (".txt", ".csv"):
         return "texts"
     if suffix == ".parquet":
-        return value_column(_opened(path).schema_arrow, path, column)[1]
+        return value_column(open_parquet(path).schema_arrow, path, column)[1]
     raise ValueError(
         f"{path} is of no known format: expected images, a folder, a .tar, {FORMATS}, or ORG/NAME"
     )
 
 
-def _opened(path: Path) -> pq.ParquetFile:
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """A Parquet file; ValueError where it is damaged or another format."""
     try:
         return pq.ParquetFile(path)
     except pa.ArrowInvalid as error:
         raise ValueError(
-            f"{path} is no readable Parquet file ({error}): fetch or make it again"
+            f"{path} is not a readable Parquet file ({error}): download or create it again"
         ) from None
 
 
@@ -64,49 +58,52 @@ def value_column(schema: pa.Schema, path: Path, column: str | None) -> tuple[str
     """The column of a Parquet file that is taken, and its kind; `column` says which where there are several."""
     if column is not None and column not in schema.names:
         raise ValueError(f"{path} has no column {column!r}: found {schema.names}")
-    fields = [schema.field(column)] if column else list(schema)
-    for kind, fits in (
-        ("images", _is_image),
-        ("embeddings", _is_vector),
-        ("texts", _is_text),
-    ):
-        if found := [
-            field.name for field in fields if fits(field, named=column is not None)
-        ]:
-            return found[0], kind
+    named = column is not None
+    fields = [schema.field(column)] if named else list(schema)
+    for kind, fits in KINDS.items():
+        for field in fields:
+            if fits(field, named):
+                return field.name, kind
     raise ValueError(
         f"{path}: expected a column of images, of vectors ({', '.join(VECTORS)}) or of texts ({', '.join(TEXTS)}); "
         f"found {schema.names}; --column says which"
     )
 
 
-def _is_image(field: pa.Field, *, named: bool) -> bool:
+def _is_image(field: pa.Field, named: bool) -> bool:
+    if pa.types.is_struct(field.type):
+        return bool(field.type.get_field_index("bytes") >= 0)
+    return pa.types.is_binary(field.type) and (named or field.name in PIXELS)
+
+
+def _is_vector(field: pa.Field, named: bool) -> bool:
     kind = field.type
-    if pa.types.is_struct(kind):
-        return bool(kind.get_field_index("bytes") >= 0)
-    return bool(pa.types.is_binary(kind)) and (
-        named or field.name in ("image", "jpg", "png", "bytes")
-    )
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    if not is_list and not pa.types.is_fixed_size_list(kind):
+        return False
+    floats = pa.types.is_floating(kind.value_type)
+    return floats and (named or field.name in VECTORS)
 
 
-def _is_vector(field: pa.Field, *, named: bool) -> bool:
-    kind = field.type
-    listed = (
-        pa.types.is_fixed_size_list(kind)
-        or pa.types.is_list(kind)
-        or pa.types.is_large_list(kind)
-    )
-    return (
-        listed
-        and pa.types.is_floating(kind.value_type)
-        and (named or field.name in VECTORS)
-    )
+def _is_text(field: pa.Field, named: bool) -> bool:
+    is_text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+    return is_text and (named or field.name in TEXTS)
 
 
-def _is_text(field: pa.Field, *, named: bool) -> bool:
-    return (
-        pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
-    ) and (named or field.name in TEXTS)
+# In this order: a table of images has a column of captions as well.
+KINDS: dict[str, Callable[[pa.Field, bool], bool]] = {
+    "images": _is_image,
+    "embeddings": _is_vector,
+    "texts": _is_text,
+}
+
+
+def _key_column(schema: pa.Schema) -> str | None:
+    """The column that names rows, if there is one."""
+    for name in NAMES:
+        if name in schema.names:
+            return name
+    return None
 
 
 # ------------------------------------------------------------------ images
@@ -116,29 +113,32 @@ def image_rows(
     path: Path, column: str | None, group: str | None
 ) -> Iterator[tuple[str, bytes | None, str | None]]:
     """Name, bytes and group of every image of a Parquet file; the bytes are None where only a path is stored."""
-    schema = _opened(path).schema_arrow
+    schema = open_parquet(path).schema_arrow
     name, _ = value_column(schema, path, column)
     if group is not None and group not in schema.names:
         raise ValueError(
             f"{path} has no column {group!r} to group by: found {schema.names}"
         )
-    key = next((key for key in NAMES if key in schema.names), None)
-    wanted, at = [name, *([group] if group else []), *([key] if key else [])], 0
-    for batch in _batches(path, IMAGE_BLOCK, wanted):
+    key = _key_column(schema)
+    wanted = [each for each in (name, group, key) if each is not None]
+    number = 0
+    for batch in batches(path, IMAGE_BLOCK, wanted):
         images = batch.column(name)
         data = images.field("bytes") if pa.types.is_struct(images.type) else images
-        names = [None] * len(batch) if key is None else bounded.cells(batch.column(key))
-        labels = (
-            [None] * len(batch) if group is None else bounded.cells(batch.column(group))
-        )
-        for row, (named, label) in enumerate(zip(names, labels, strict=True)):
-            found = _image(data, row) if images[row].is_valid else None
-            yield (
-                f"{path.stem}_{at:06}" if named is None else str(named),
-                found,
-                None if label is None else str(label),
-            )
-            at += 1
+        names = _cells_or_nulls(batch, key)
+        groups = _cells_or_nulls(batch, group)
+        for row in range(len(batch)):
+            image_name = f"{path.stem}_{number:06}"
+            if names[row] is not None:
+                image_name = str(names[row])
+            label = None if groups[row] is None else str(groups[row])
+            image = _image(data, row) if images[row].is_valid else None
+            yield image_name, image, label
+            number += 1
+
+
+def _cells_or_nulls(batch: pa.RecordBatch, name: str | None) -> list[Any]:
+    return [None] * len(batch) if name is None else bounded.cells(batch.column(name))
 
 
 def _image(data: pa.Array, row: int) -> bytes | None:
@@ -148,17 +148,18 @@ def _image(data: pa.Array, row: int) -> bytes | None:
     value = data[row]
     if pa.types.is_dictionary(data.type):
         value = data.dictionary[value.index.as_py()]
-    return None if value.as_buffer().size > LARGEST_IMAGE else bytes(value.as_buffer())
+    buffer = value.as_buffer()
+    return None if buffer.size > LARGEST_IMAGE else bytes(buffer)
 
 
-def _batches(path: Path, rows: int, names: list[str]) -> Iterator[pa.RecordBatch]:
+def batches(path: Path, rows: int, names: list[str]) -> Iterator[pa.RecordBatch]:
     """The rows of these columns, unless they unpack to far more than the file; ValueError where it is damaged."""
     try:
         file = bounded.open_parquet(path, path.stat().st_size, str(path), names)
         yield from file.iter_batches(rows, columns=names)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
-            f"{path} is no readable Parquet file ({error}): fetch or make it again"
+            f"{path} is not a readable Parquet file ({error}): download or create it again"
         ) from None
 
 
@@ -171,11 +172,11 @@ def vectors(
     """Blocks of (names or None, vectors [m, d]) of a file; ValueError when it holds anything else."""
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        yield from (
-            (None, block) for block in hdf5.blocks(_npy(path), BLOCK, BLOCK_BYTES)
-        )
+        for block in hdf5.blocks(_npy(path), BLOCK, BLOCK_BYTES):
+            yield None, block
     elif suffix in (".h5", ".hdf5"):
-        yield from ((None, block) for block in _h5(path, column))
+        for block in _h5(path, column):
+            yield None, block
     else:
         yield from _parquet(path, column)
 
@@ -184,7 +185,7 @@ def _npy(path: Path) -> np.ndarray:
     try:
         rows: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is no readable .npy of numbers: {error}") from None
+        raise ValueError(f"{path} is not a readable .npy of numbers: {error}") from None
     if rows.ndim != 2 or rows.dtype.kind != "f":
         raise ValueError(
             f"{path}: expected a matrix of floats [n, d], found {rows.dtype} {rows.shape}"
@@ -207,17 +208,18 @@ def _h5(path: Path, column: str | None) -> Iterator[np.ndarray]:
         with h5py.File(path, "r") as file:
             yield from hdf5.blocks(hdf5.matrix(file, path, column), BLOCK, BLOCK_BYTES)
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"{path} is no readable HDF5 file: {error}") from None
+        raise ValueError(f"{path} is not a readable HDF5 file: {error}") from None
 
 
 def _parquet(
     path: Path, column: str | None
 ) -> Iterator[tuple[list[str] | None, np.ndarray]]:
-    file = _opened(path)
+    file = open_parquet(path)
     name, _ = value_column(file.schema_arrow, path, column)
-    key = next((key for key in NAMES if key in file.schema_arrow.names), None)
+    key = _key_column(file.schema_arrow)
+    wanted = [each for each in (name, key) if each is not None]
     rows = min(BLOCK, max(1, BLOCK_BYTES // (8 * _widest(file, name))))
-    for batch in _batches(path, rows, [name, *([key] if key else [])]):
+    for batch in batches(path, rows, wanted):
         values = batch.column(name)
         lengths = pc.unique(pc.list_value_length(values)).to_pylist()
         if len(lengths) != 1 or None in lengths:
@@ -226,12 +228,10 @@ def _parquet(
             )
         _check_width(lengths[0], path)
         block = values.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), -1)
-        yield (
-            None
-            if key is None
-            else [str(value) for value in bounded.cells(batch.column(key))],
-            block,
-        )
+        names = None
+        if key is not None:
+            names = [str(value) for value in bounded.cells(batch.column(key))]
+        yield names, block
 
 
 def _widest(file: pq.ParquetFile, name: str) -> int:
@@ -239,75 +239,10 @@ def _widest(file: pq.ParquetFile, name: str) -> int:
     widest = 1
     for group in range(file.metadata.num_row_groups):
         rows = file.metadata.row_group(group)
-        chunks = (rows.column(at) for at in range(rows.num_columns))
-        values = sum(
-            chunk.num_values
-            for chunk in chunks
-            if chunk.path_in_schema.partition(".")[0] == name
-        )
+        values = 0
+        for at in range(rows.num_columns):
+            chunk = rows.column(at)
+            if chunk.path_in_schema.partition(".")[0] == name:
+                values += chunk.num_values
         widest = max(widest, values // max(1, rows.num_rows))
     return widest
-
-
-# ------------------------------------------------------------------ texts
-
-
-def texts(
-    path: Path, column: str | None = None, *, whole_words: bool = False
-) -> list[str]:
-    """The texts of a file, without empty ones and repeats; with `whole_words` without those run together (`oldPond`).
-
-    A `.txt` is one text a line, or the sentences of a book by Project Gutenberg, told by its marks.
-    """
-    kind = path.suffix.lower()
-    found = (
-        _lines(path.read_text("utf-8-sig"))
-        if kind == ".txt"
-        else _column_of_texts(path, kind, column)
-    )
-    clean = (" ".join(text.split()) for text in found if text)
-    return [
-        text
-        for text in dict.fromkeys(clean)
-        if text and not (whole_words and RUN_TOGETHER.search(text))
-    ]
-
-
-def _column_of_texts(path: Path, kind: str, column: str | None) -> Iterator[str | None]:
-    if kind == ".csv":
-        yield from _csv(path, column)
-        return
-    name, _ = value_column(_opened(path).schema_arrow, path, column)
-    for batch in _batches(path, bounded.CELLS, [name]):
-        yield from dict.fromkeys(bounded.cells(batch.column(name)))
-
-
-def _csv(path: Path, column: str | None) -> Iterator[str]:
-    """The cells of one column; the others are not kept."""
-    with path.open("rb") as raw:
-        first = next(bounded.text_lines(raw, LONGEST_TEXT), "")
-    if isinstance(first, bounded.Cut):
-        raise ValueError(
-            f"{path}: expected a first line that names the columns, found one of over {LONGEST_TEXT:,}"
-        )
-    head = next(csv.reader([first]), [])
-    name, _ = value_column(
-        pa.schema([(each, pa.string()) for each in head]), path, column
-    )
-    table = pyarrow.csv.read_csv(
-        path,
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(
-            include_columns=[name], column_types={name: pa.string()}
-        ),
-    )
-    for chunk in table[name].chunks:
-        yield from chunk.to_pylist()
-
-
-def _lines(text: str) -> list[str]:
-    marks = list(MARK.finditer(text))
-    if len(marks) < 2:
-        return text.splitlines()
-    body = " ".join(text[marks[0].end() : marks[-1].start()].split())
-    return re.split(r"(?<=[.!?])[’”\"')_]*\s+(?=[A-Z“‘\"'(_])", body)

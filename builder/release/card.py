@@ -1,7 +1,7 @@
 """The dataset card: fills `dataset_card.md` with what a release holds; written by `twigma release` as README.md."""
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,14 @@ vectors = embeddings["embedding"].combine_chunks().flatten().to_numpy().reshape(
 ```
 """
 BARS = "▁▂▃▄▅▆▇█"
+UNDATED = "No row has a date."
+TAGS = [
+    "ai-generated-images",
+    "twitter",
+    "social-media",
+    "clip",
+    "not-for-all-audiences",
+]
 
 
 @dataclass(frozen=True)
@@ -44,14 +52,16 @@ class Facts:
     near_duplicates: str
     contact: str
     content: str  # SHA-256 over the tables of the release
-    history: Sequence[
-        Mapping[str, Any]
-    ] = ()  # newest first, as `changes.history` gives it
+    history: Sequence[Mapping[str, Any]] = ()  # newest first, of `version_history.py`
 
 
 def card(facts: Facts) -> str:
     """The README.md of a release: YAML header for the Hub, then the filled template."""
     months = posts_per_month(facts.metadata)
+    spark = month_table = ""
+    if months:
+        spark = f"`{sparkline(list(months.values()))}`"
+        month_table = _table(("month (UTC)", "posts"), months.items())
     with_embeddings = facts.embeddings > 0
     return _template(Path(twigma.__path__[0], "dataset_card.md")).substitute(
         yaml=header(facts),
@@ -63,10 +73,8 @@ def card(facts: Facts) -> str:
         embedding_fields=_embedding_fields(facts) if with_embeddings else "",
         funnel=_funnel(facts),
         duplicates=_duplicates(facts.near_duplicates),
-        spark=f"`{sparkline(list(months.values()))}`"
-        if months
-        else "No row has a date.",
-        months=_table(("month (UTC)", "posts"), months.items()) if months else "",
+        spark=spark or UNDATED,
+        months=month_table,
         models=_models(facts.models),
         history=_history(facts.history),
         contact=facts.contact,
@@ -76,16 +84,16 @@ def card(facts: Facts) -> str:
 def datasheet(facts: Facts) -> str:
     """The DATASHEET.md of a release: motivation, composition, collection, uses and maintenance."""
     months = list(posts_per_month(facts.metadata))
+    span = f"Posts are from {months[0]} to {months[-1]}." if months else UNDATED
+    near = ""
+    if facts.near_duplicates == "drop":
+        near = ", and nearly equal ones by their embedding"
     return _template(Path(__file__).with_name("datasheet.md")).substitute(
         version=facts.version,
         summary=summary(facts),
         funnel=_funnel(facts),
-        months_span=f"Posts are from {months[0]} to {months[-1]}."
-        if months
-        else "No row has a date.",
-        near=", and nearly equal ones by their embedding"
-        if facts.near_duplicates == "drop"
-        else "",
+        months_span=span,
+        near=near,
         models=_models(facts.models),
         contact=facts.contact,
         history=_history(facts.history),
@@ -104,7 +112,7 @@ def summary(facts: Facts) -> str:
 
 
 def posts(metadata: pa.Table) -> int:
-    """The number of distinct posts; images added by hand stand on none."""
+    """The number of distinct posts; images added by hand are on none."""
     added = pc.fill_null(pc.equal(metadata["source"], "local"), False)
     return len(pc.unique(metadata["id"].filter(pc.invert(added)).drop_null()))
 
@@ -118,22 +126,19 @@ def header(facts: Facts) -> str:
     fields = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
     if not facts.embeddings:
         del fields["embeddings"]
-    configs: list[dict[str, Any]] = [
-        {
-            "config_name": name,
-            "description": f"version {facts.version}, content {facts.content[:16]}",
-            "data_files": [{"split": "train", "path": f"{name}/*.parquet"}],
-        }
-        for name in fields
-    ]
+    configs: list[dict[str, Any]] = []
+    infos: list[dict[str, Any]] = []
+    for name, names in fields.items():
+        configs.append(
+            {
+                "config_name": name,
+                "description": f"version {facts.version}, content {facts.content[:16]}",
+                "data_files": [{"split": "train", "path": f"{name}/*.parquet"}],
+            }
+        )
+        features = [_feature(column, facts.dimension) for column in names]
+        infos.append({"config_name": name, "features": features})
     configs[0]["default"] = True
-    infos = [
-        {
-            "config_name": name,
-            "features": [_feature(column, facts.dimension) for column in names],
-        }
-        for name, names in fields.items()
-    ]
     values = {
         "pretty_name": "TWIGMA",
         "license": "cc-by-4.0",
@@ -141,13 +146,7 @@ def header(facts: Facts) -> str:
         "annotations_creators": ["machine-generated"],
         "source_datasets": ["original"],
         "task_categories": ["image-feature-extraction", "image-classification"],
-        "tags": [
-            "ai-generated-images",
-            "twitter",
-            "social-media",
-            "clip",
-            "not-for-all-audiences",
-        ],
+        "tags": list(TAGS),
         "size_categories": [size_category(len(facts.metadata))],
         "configs": configs,
         "dataset_info": infos,
@@ -177,24 +176,25 @@ def size_category(rows: int) -> str:
 
 def posts_per_month(metadata: pa.Table) -> dict[str, int]:
     """Distinct posts in each UTC month from the first to the last, months without posts included (Figure 1b)."""
-    dated = metadata.select(["id", "created_at"]).filter(
-        metadata["created_at"].is_valid()
-    )
+    dated = metadata.select(["id", "created_at"])
+    dated = dated.filter(dated["created_at"].is_valid())
     if not len(dated):
         return {}
-    table = pa.table(
-        {"month": pc.strftime(dated["created_at"], format="%Y-%m"), "id": dated["id"]}
-    )
-    counts = table.group_by("month").aggregate([("id", "count_distinct")]).to_pylist()
-    found = {row["month"]: row["id_count_distinct"] for row in counts}
-    return {month: found.get(month, 0) for month in _months(min(found), max(found))}
+    month = pc.strftime(dated["created_at"], format="%Y-%m")
+    table = pa.table({"month": month, "id": dated["id"]}).group_by("month")
+    rows = table.aggregate([("id", "count_distinct")]).to_pylist()
+    counts = {row["month"]: row["id_count_distinct"] for row in rows}
+    return {month: counts.get(month, 0) for month in _months(min(counts), max(counts))}
 
 
 def _months(first: str, last: str) -> list[str]:
-    start, end = (int(month[:4]) * 12 + int(month[5:]) - 1 for month in (first, last))
-    return [
-        f"{number // 12:04d}-{number % 12 + 1:02d}" for number in range(start, end + 1)
-    ]
+    """Every month from the first to the last, as YYYY-MM."""
+    numbers = range(_month_number(first), _month_number(last) + 1)
+    return [f"{number // 12:04d}-{number % 12 + 1:02d}" for number in numbers]
+
+
+def _month_number(month: str) -> int:
+    return int(month[:4]) * 12 + int(month[5:]) - 1
 
 
 def sparkline(counts: Sequence[int]) -> str:
@@ -204,16 +204,20 @@ def sparkline(counts: Sequence[int]) -> str:
     '▁▂▅█'
     """
     top = max([*counts, 1])
-    return "".join(BARS[-(-count * (len(BARS) - 1) // top)] for count in counts)
+    highest = len(BARS) - 1
+    # Rounded up, so that only months without posts have the lowest bar.
+    heights = [-(-count * highest // top) for count in counts]
+    return "".join(BARS[height] for height in heights)
 
 
 def _funnel(facts: Facts) -> str:
-    rows = len(facts.metadata) + sum(facts.dropped.values())
-    lines = [
-        ("found: photos on posts", rows),
-        *((f"left out: {name}", -n) for name, n in facts.dropped.items()),
-    ]
-    return _table(("", "rows"), [*lines, ("**released**", len(facts.metadata))])
+    """Rows found, left out by reason, and released, as a table."""
+    released = len(facts.metadata)
+    rows = [("found: photos on posts", released + sum(facts.dropped.values()))]
+    for reason, count in facts.dropped.items():
+        rows.append((f"left out: {reason}", -count))
+    rows.append(("**released**", released))
+    return _table(("", "rows"), rows)
 
 
 def _history(history: Sequence[Mapping[str, Any]]) -> str:
@@ -224,9 +228,8 @@ def _history(history: Sequence[Mapping[str, Any]]) -> str:
         "|---|---:|---:|---:|---:|",
     ]
     for entry in history:
-        lines.append(
-            "| " + " | ".join(_cell(entry.get(name, "")) for name in names) + " |"
-        )
+        cells = [_cell(entry.get(name, "")) for name in names]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -247,19 +250,16 @@ def _embedding_fields(facts: Facts) -> str:
 
 
 def _models(models: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = [
-        (name, ", ".join(f"{k} `{v}`" for k, v in sorted(facts.items())))
-        for name, facts in models.items()
-    ]
+    rows = []
+    for stage, settings in models.items():
+        listed = [f"{key} `{value}`" for key, value in sorted(settings.items())]
+        rows.append((stage, ", ".join(listed)))
     return _table(("stage", "made with"), rows)
 
 
-def _table(head: tuple[str, str], rows: Any) -> str:
-    lines = [f"| {a} | {_cell(b)} |" for a, b in rows]
-    return "\n".join(
-        [
-            f"| {head[0]} | {head[1]} |",
-            "|---|---|" if head[1] != "rows" else "|---|---:|",
-            *lines,
-        ]
-    )
+def _table(head: tuple[str, str], rows: Iterable[tuple[str, Any]]) -> str:
+    """A table of two columns in Markdown; numbers of rows stand at the right."""
+    ruler = "|---|---:|" if head[1] == "rows" else "|---|---|"
+    lines = [f"| {head[0]} | {head[1]} |", ruler]
+    lines += [f"| {name} | {_cell(value)} |" for name, value in rows]
+    return "\n".join(lines)

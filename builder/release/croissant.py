@@ -60,15 +60,16 @@ def croissant(
     """
     configs = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
     present = {name: fields for name, fields in configs.items() if _of(name, files)}
-    distribution = [
-        _file(path, files[path]) for name in present for path in _of(name, files)
-    ]
+    distribution = []
+    for name in present:
+        distribution += [_file(path, files[path]) for path in _of(name, files)]
+    distribution += [_file_set(name) for name in present]
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         **facts,
-        "distribution": distribution + [_file_set(name) for name in present],
+        "distribution": distribution,
         "recordSet": [_record_set(name, fields) for name, fields in present.items()],
     }
 
@@ -90,7 +91,7 @@ def _file(path: str, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _file_set(config: str) -> dict[str, Any]:
-    """The files of one configuration, found beside this description: what `mlcroissant` reads records from."""
+    """The files of one configuration, beside this description: what `mlcroissant` reads records from."""
     return {
         "@type": "cr:FileSet",
         "@id": f"{config}-files",
@@ -122,16 +123,18 @@ def _field(config: str, column: columns.Column) -> dict[str, Any]:
             "extract": {"column": column.name},
         },
     }
-    return field | (
-        {"repeated": True} if pa.types.is_fixed_size_list(column.type) else {}
-    )
+    if pa.types.is_fixed_size_list(column.type):
+        field["repeated"] = True
+    return field
 
 
-def _data_type(found: pa.DataType) -> str:
-    if pa.types.is_timestamp(found):
+def _data_type(arrow: pa.DataType) -> str:
+    if pa.types.is_timestamp(arrow):
         return "sc:DateTime"
-    if pa.types.is_boolean(found):
+    if pa.types.is_boolean(arrow):
         return "sc:Boolean"
-    if pa.types.is_integer(found):
+    if pa.types.is_integer(arrow):
         return "sc:Integer"
-    return "sc:Text" if pa.types.is_string(found) else "sc:Float"
+    if pa.types.is_string(arrow):
+        return "sc:Text"
+    return "sc:Float"

@@ -1,4 +1,4 @@
-"""The last look at a release before it is public: it holds no image, no text of a post, and no user.
+"""The last check of a release before it is public: it holds no image, no text of a post, and no user.
 
 `twigma release` runs it on what it has written and `twigma publish` on what it is about to send; it knows only
 the files, not how they were made.
@@ -19,9 +19,8 @@ FILES = re.compile(
 )
 ALLOWED = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
 LINK = r"https?://|\bt\.co/|data:image/"
-MAX_EQUAL_CAPTIONS = (
-    0.01  # a caption may be the words of the post by chance, not one in a hundred
-)
+# A caption may be the words of its post by chance, but not one in a hundred.
+MAX_EQUAL_CAPTIONS = 0.01
 
 
 def check_privacy(folder: Path, texts: pa.ChunkedArray | None = None) -> None:
@@ -29,9 +28,9 @@ def check_privacy(folder: Path, texts: pa.ChunkedArray | None = None) -> None:
 
     `texts` are the posts' texts, in the order of the rows: captions are compared with them.
     """
-    for path in sorted(
-        path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()
-    ):
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            continue
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() or not FILES.fullmatch(name):
             raise ValueError(f"{path} has no place in a release: take it away")
@@ -50,29 +49,20 @@ def _check_columns(path: Path, config: str) -> None:
             f"{path}: only the columns {list(ALLOWED[config])} are public, found {schema.names}"
         )
     columns.require(schema.empty_table(), ALLOWED[config], str(path))
-    table = pq.read_table(
-        path,
-        columns=[
-            name for name in schema.names if pa.types.is_string(schema.field(name).type)
-        ],
-    )
-    by_hand = (
-        pc.equal(table["source"], "local")
-        if "source" in table.column_names
-        else pa.scalar(True)
-    )
+    texts = [
+        name for name in schema.names if pa.types.is_string(schema.field(name).type)
+    ]
+    table = pq.read_table(path, columns=texts)
+    own = pa.scalar(True)  # embeddings do not say which images were added by hand
+    if "source" in table.column_names:
+        own = pc.equal(table["source"], "local")
     for name in set(columns.KEY) & set(table.column_names):
-        good = pc.or_(
-            _matches(table[name], IDS), pc.and_(by_hand, _matches(table[name], NAMES))
-        )
-        _refuse(table[name], pc.invert(good), f"{path}: {name} is not an id")
+        own_name = pc.and_(own, _matches(table[name], NAMES))
+        valid = pc.or_(_matches(table[name], IDS), own_name)
+        _refuse(table[name], pc.invert(valid), f"{path}: {name} is not an id")
     if "all_captions" in table.column_names:
         captions = table["all_captions"]
-        _refuse(
-            captions,
-            pc.match_substring_regex(captions, LINK),
-            f"{path}: a caption holds a link",
-        )
+        _refuse(captions, _matches(captions, LINK), f"{path}: a caption holds a link")
 
 
 def _matches(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
@@ -80,10 +70,10 @@ def _matches(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
 
 
 def _refuse(values: pa.ChunkedArray, bad: pa.ChunkedArray, what: str) -> None:
-    found = values.filter(pc.fill_null(bad, False))
-    if len(found):
+    refused = values.filter(pc.fill_null(bad, False))
+    if len(refused):
         raise ValueError(
-            f"{what}: {found[0].as_py()!r} and {len(found) - 1:,} more; nothing was released"
+            f"{what}: {refused[0].as_py()!r} and {len(refused) - 1:,} more; nothing was released"
         )
 
 
@@ -98,9 +88,8 @@ def _check_text(path: Path) -> None:
 
 def _check_captions(folder: Path, texts: pa.ChunkedArray) -> None:
     files = sorted((folder / "metadata").glob("*.parquet"))
-    captions = pa.concat_tables(
-        pq.read_table(path, columns=["all_captions"]) for path in files
-    )["all_captions"]
+    tables = [pq.read_table(path, columns=["all_captions"]) for path in files]
+    captions = pa.concat_tables(tables)["all_captions"]
     equal = pc.sum(pc.equal(captions, texts)).as_py() or 0
     if equal > MAX_EQUAL_CAPTIONS * len(captions):
         raise ValueError(

@@ -1,6 +1,6 @@
 """What a release changes against the one before it; `twigma release` puts it into the card and MANIFEST.json.
 
-The release before is the one that stands where the new one goes. Its history is carried on, one entry a version.
+The release before is the one at the path of the new one. Its history is continued, one entry a version.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ Entry = dict[str, Any]
 def history(before: Path, metadata: pa.Table, version: str) -> list[Entry]:
     """Every version so far, newest first: version, rows, and how many images it added, removed and changed.
 
-    A version that is made again takes the place of its old entry; what it changes is not known then, unless it is the
+    A version that is re-created takes the place of its old entry; what it changes is not known then, unless it is the
     first, since the release it followed is gone.
     """
     if not (before / "MANIFEST.json").exists():
@@ -28,13 +28,10 @@ def history(before: Path, metadata: pa.Table, version: str) -> list[Entry]:
     earlier = manifest.get("history", [])
     if manifest.get("version") == version:
         return [{"version": version, "rows": len(metadata)}, *earlier[1:]]
-    old = pyarrow.dataset.dataset(
-        sorted((before / "metadata").glob("*.parquet"))
-    ).to_table()
-    return [
-        {"version": version, "rows": len(metadata), **compare(old, metadata)},
-        *earlier,
-    ]
+    files = sorted((before / "metadata").glob("*.parquet"))
+    old = pyarrow.dataset.dataset(files).to_table()
+    entry = {"version": version, "rows": len(metadata), **compare(old, metadata)}
+    return [entry, *earlier]
 
 
 def compare(old: pa.Table, new: pa.Table) -> dict[str, int]:
@@ -44,23 +41,24 @@ def compare(old: pa.Table, new: pa.Table) -> dict[str, int]:
         for name in columns.METADATA
         if name in old.column_names and name in new.column_names
     ]
-    at = pc.index_in(
-        new["image_name"].combine_chunks(), value_set=old["image_name"].combine_chunks()
-    )
-    both = at.is_valid()
-    then, now = old.select(names).take(at.drop_null()), new.select(names).filter(both)
-    differs = pa.repeat(pa.scalar(False), len(now))
+    old_names = old["image_name"].combine_chunks()
+    old_rows = pc.index_in(new["image_name"].combine_chunks(), value_set=old_names)
+    before = old.select(names).take(old_rows.drop_null())
+    after = new.select(names).filter(old_rows.is_valid())
+    differs = pa.repeat(pa.scalar(False), len(after))
     for name in names:
-        differs = pc.or_(differs, _differ(then[name].cast(now[name].type), now[name]))
-    kept = len(now)
+        was = before[name].cast(after[name].type)
+        differs = pc.or_(differs, _differ(was, after[name]))
+    in_both = len(after)
     return {
-        "added": len(new) - kept,
-        "removed": len(old) - kept,
+        "added": len(new) - in_both,
+        "removed": len(old) - in_both,
         "changed": pc.sum(differs).as_py() or 0,
     }
 
 
-def _differ(then: pa.ChunkedArray, now: pa.ChunkedArray) -> pa.ChunkedArray:
+def _differ(before: pa.ChunkedArray, after: pa.ChunkedArray) -> pa.ChunkedArray:
     """Where two columns differ, nulls being equal to nulls."""
-    same = pc.or_kleene(pc.equal(then, now), pc.and_(then.is_null(), now.is_null()))
+    both_null = pc.and_(before.is_null(), after.is_null())
+    same = pc.or_kleene(pc.equal(before, after), both_null)
     return pc.invert(pc.fill_null(same, False))

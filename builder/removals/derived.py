@@ -1,7 +1,7 @@
 """What is made from a working folder and named to `twigma removals --derived`: checked first, erased afterwards.
 
-Releases, reports and sets of liked images are deleted when they name what was removed: they can be made again. Sheets
-that people filled in lose rows. Also what `load_dataset("twigma")` keeps.
+Releases, reports and sets of liked images are deleted when they name what was removed: they can be re-created. Sheets
+that people filled in lose rows. The cache of `load_dataset("twigma")` is deleted too.
 """
 
 import json
@@ -42,19 +42,21 @@ class Deleted(NamedTuple):
 
 
 def check(derived: Sequence[Path], work: Path) -> Derived:
-    """Tell what each folder is, links followed, before anything is erased.
+    """Determine what each folder is, links followed, before anything is erased.
 
     ValueError for a folder that is none of ours, that holds files its mark does not list, or that is, holds or lies in
     the working folder.
     """
-    made, sheets, hashtags = list[owned_folders.Made](), list[Path](), list[Path]()
+    made: list[owned_folders.Made] = []
+    sheets: list[Path] = []
+    hashtags: list[Path] = []
     for named in dict.fromkeys(derived):
         owned_folders.require_apart(named, work)
         folder = named.resolve()
-        found = owned_folders.recognize(folder)
-        if found is not None:
-            _refuse_foreign(named, found)
-            made.append(found)
+        ours = owned_folders.recognize(folder)
+        if ours is not None:
+            _refuse_foreign(named, ours)
+            made.append(ours)
         elif erase_lists.is_sheets(folder):
             sheets.append(folder)
         elif erase_lists.is_hashtag_sheet(folder / inventory.HASHTAG_SHEET):
@@ -67,7 +69,8 @@ def check(derived: Sequence[Path], work: Path) -> Derived:
 
 
 def _refuse_foreign(named: Path, made: owned_folders.Made) -> None:
-    if others := owned_folders.foreign(made):
+    others = owned_folders.foreign(made)
+    if others:
         raise ValueError(
             f"{named} holds files that are not part of the {made.kind}: {owned_folders.listed(others)}; "
             "nothing was erased: move them away first"
@@ -76,32 +79,32 @@ def _refuse_foreign(named: Path, made: owned_folders.Made) -> None:
 
 def erase_sheets(derived: Derived, removed: Removed, names: Collection[str]) -> int:
     """Take rows out of the sheets that people filled in; the number of rows."""
-    rows = sum(erase_lists.sheets(folder, removed) for folder in derived.sheets)
-    sheets = [folder / inventory.HASHTAG_SHEET for folder in derived.hashtags]
-    return rows + sum(
-        erase_lists.hashtag_sheet(path, removed, names) for path in sheets
-    )
+    rows = 0
+    for folder in derived.sheets:
+        rows += erase_lists.sheets(folder, removed)
+    for folder in derived.hashtags:
+        sheet = folder / inventory.HASHTAG_SHEET
+        rows += erase_lists.hashtag_sheet(sheet, removed, names)
+    return rows
 
 
 def delete_made(derived: Derived, names: Collection[str]) -> Deleted:
     """Delete the listed files of the folders that name what was removed."""
-    found = Deleted([], [], [])
+    result = Deleted([], [], [])
     for made in derived.made:
-        owned_folders.sweep(
-            made.folder
-        )  # a run that was killed may have left tables beside it
+        # A run that was killed may have left tables beside the folder.
+        owned_folders.sweep(made.folder)
         if not any(mentions(path, names) for path in made.folder.rglob("*")):
             continue
         try:
             others = owned_folders.delete(made)
         except OSError as error:
-            found.failed.append(f"{made.folder} cannot be deleted ({error.strerror})")
+            result.failed.append(f"{made.folder} cannot be deleted ({error.strerror})")
             continue
-        found.deleted.append(str(made.folder))
-        found.left.extend(
-            f"{made.folder / name}: not part of the {made.kind}" for name in others
-        )
-    return found
+        result.deleted.append(str(made.folder))
+        for name in others:
+            result.left.append(f"{made.folder / name}: not part of the {made.kind}")
+    return result
 
 
 def beside_sheets(derived: Derived) -> Iterator[Path]:
@@ -138,14 +141,14 @@ def _parquet_holds(path: Path, names: Collection[str]) -> bool:
     try:
         return erase.holds(pq.read_table(path), names)
     except (pa.ArrowException, OSError):
-        return True  # damaged: nobody knows what it holds
+        return True  # damaged: it may hold them
 
 
 # ------------------------------------------------------------------ the cache of `datasets`
 
 
 def drop_caches() -> list[str]:
-    """Delete what `load_dataset("twigma")` keeps: it is made again from what is left.
+    """Delete the cache of `load_dataset("twigma")`: it is re-created from what is left.
 
     Whatever else lies under that name, such as a folder of yours where the cache was set to, stays.
     """

@@ -1,9 +1,8 @@
 """Writes the files of a working folder again without what was removed; `twigma removals` holds the locks and calls it.
 
-Each file is written beside the old one and renamed, so a stopped run has erased some files whole and left others whole.
+Each file is written beside the old one and renamed, so a stopped run has rewritten some files and not touched others.
 """
 
-import contextlib
 import shutil
 import tarfile
 from collections.abc import Collection
@@ -27,35 +26,38 @@ from twigma.rehydrate.posts import page_store as raw
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.removed_ids import Removed, strip_answer
 
+ERASING = ".erasing"  # folder in which shards are written before they replace others
 NAMING = (*columns.KEY, "duplicate_of")  # columns that hold ids
 OWN_TARS = (
-    "from_"  # how the names of tars begin that `twigma reference add` packed or fetched
+    "from_"  # how names of tars begin that `twigma reference add` packed or fetched
 )
 
 
-def pages(work: Path, removed: Removed) -> int:
-    """Strip the stored pages; the number of pages changed. What was made of them is deleted: it can be made again.
+def pages(work: Workspace, removed: Removed) -> int:
+    """Strip the stored pages; the number of pages changed. What was parsed from them is deleted: it can be re-created.
 
     It is deleted whether or not a page changes: a run that was stopped may have stripped the pages already.
     """
-    files = [raw.page_file(work, kind) for kind in raw.KINDS]
-    changed = sum(
-        raw.rewrite_pages(file, lambda page: _strip(page, removed)) for file in files
-    )
-    for path in inventory.files(work, "deleted"):
+
+    def strip(page: raw.Page) -> raw.Page:
+        return _strip(page, removed)
+
+    files = [work.page_file(kind) for kind in raw.KINDS]
+    changed = sum(raw.rewrite_pages(file, strip) for file in files)
+    for path in inventory.files(work.path, "deleted"):
         path.unlink()
     return changed
 
 
-def unfinished(work: Path) -> int:
+def unfinished(work: Workspace) -> int:
     """Delete what killed runs left of files that hold ids or images; how many files.
 
     The caller holds the locks, so no other run is writing them.
     """
-    for folder in (work / "shards" / ".attempts", work / "shards" / ".erasing"):
+    for folder in (work.shard_attempts, work.shards / ERASING):
         if not folder.is_symlink():
             shutil.rmtree(folder, ignore_errors=True)
-    left = list(inventory.unfinished(work))
+    left = list(inventory.unfinished(work.path))
     for path in left:
         path.unlink()
     return len(left)
@@ -68,35 +70,32 @@ def _strip(page: raw.Page, removed: Removed) -> raw.Page:
     return {**page, "request": request, "answer": strip_answer(page["answer"], removed)}
 
 
-def tables(work: Path, removed: Removed, names: Collection[str]) -> int:
+def tables(work: Workspace, removed: Removed, names: Collection[str]) -> int:
     """Take rows out of the tables, lists and hashtag sheets of the folder; the number of rows."""
-    sheets = [
-        path
-        for path in inventory.files(work, "hashtag sheet")
-        if erase_lists.is_hashtag_sheet(path)
-    ]
-    changed = sum(erase_lists.hashtag_sheet(path, removed, names) for path in sheets)
-    changed += sum(
-        erase_lists.outcomes(path, removed) for path in inventory.files(work, "cells")
-    )
-    changed += sum(
-        erase_lists.quarantine(path, removed) for path in inventory.files(work, "lines")
-    )
-    changed += sum(
-        _filter_parquet(path, removed) for path in inventory.files(work, "rows")
-    )
-    if any(raw.page_file(work, kind).exists() for kind in raw.KINDS):
-        write_images_table(work)
+    changed = 0
+    for path in inventory.files(work.path, "hashtag sheet"):
+        if erase_lists.is_hashtag_sheet(path):
+            changed += erase_lists.hashtag_sheet(path, removed, names)
+    for path in inventory.files(work.path, "cells"):
+        changed += erase_lists.outcomes(path, removed)
+    for path in inventory.files(work.path, "lines"):
+        changed += erase_lists.quarantine(path, removed)
+    for path in inventory.files(work.path, "rows"):
+        changed += _filter_parquet(path, removed)
+    if any(work.page_file(kind).exists() for kind in raw.KINDS):
+        write_images_table(work.path)
     return changed
 
 
 def holds(table: pa.Table, names: Collection[str]) -> bool:
     """Whether a column of ids of this table holds one of these."""
     wanted = pa.array(sorted(names), pa.string())
-    there = [name for name in NAMING if name in table.column_names]
-    return any(
-        pc.any(pc.is_in(table[name], value_set=wanted)).as_py() for name in there
-    )
+    for name in NAMING:
+        if name in table.column_names:
+            named = pc.is_in(table[name], value_set=wanted)
+            if pc.any(named).as_py():
+                return True
+    return False
 
 
 def _without_removed(table: pa.Table, removed: Removed) -> pa.Table:
@@ -108,40 +107,44 @@ def _without_removed(table: pa.Table, removed: Removed) -> pa.Table:
     table = table.filter(pc.invert(gone))
     if "duplicate_of" not in table.column_names:
         return table
-    lost = removed.mask(table["duplicate_of"])
+    first_is_gone = removed.mask(table["duplicate_of"])
     nothing = pa.nulls(len(table), pa.string())
-    freed = {
-        name: pc.if_else(lost, nothing, table[name])
-        for name in ("duplicate_of", "duplicate_reason")
-    }
-    return columns.add(table, **freed)
+    for name in ("duplicate_of", "duplicate_reason"):
+        freed = pc.if_else(first_is_gone, nothing, table[name])
+        table = columns.add(table, **{name: freed})
+    return table
 
 
 def _filter_parquet(path: Path, removed: Removed) -> int:
     if not path.exists():
         return 0
     table = pq.read_table(path)
-    kept = _without_removed(table, removed)
-    if len(kept) < len(table):
-        write_parquet(path, kept)
-    return len(table) - len(kept)
+    remaining = _without_removed(table, removed)
+    if len(remaining) < len(table):
+        write_parquet(path, remaining)
+    return len(table) - len(remaining)
 
 
 # ------------------------------------------------------------------ shards
 
 
-def shards_and_columns(work: Path, removed: Removed, left: list[str]) -> dict[str, int]:
+def shards_and_columns(
+    work: Workspace, removed: Removed, left: list[str]
+) -> dict[str, int]:
     """Take images out of shards and columns; counts of both. A tar that is not ours is named in `left`, not changed."""
-    images, marks = 0, dict[str, str]()
-    for shard in tqdm(shards.manifests(work), desc="erase", unit="shard", delay=1):
-        was = shards.read_manifest(shard)
-        images += _erase_shard(shard, was, removed, left)
-        marks[str(was["sha256"])] = str(shards.read_manifest(shard)["sha256"])
-    Workspace(work).image_index.unlink(missing_ok=True)
-    for path in inventory.files(work, "plan"):
+    images = 0
+    new_hashes: dict[str, str] = {}
+    manifests = shards.manifests(work.path)
+    for shard in tqdm(manifests, desc="erase", unit="shard", delay=1):
+        before = shards.read_manifest(shard)
+        images += _erase_shard(shard, before, removed, left)
+        after = shards.read_manifest(shard)
+        new_hashes[str(before["sha256"])] = str(after["sha256"])
+    work.image_index.unlink(missing_ok=True)
+    for path in inventory.files(work.path, "plan"):
         _filter_parquet(path, removed)
     _drop_packed(work)
-    return {"images": images, "columns": _erase_columns(work, removed, marks)}
+    return {"images": images, "columns": _erase_columns(work, removed, new_hashes)}
 
 
 def _erase_shard(
@@ -153,24 +156,21 @@ def _erase_shard(
     count = pc.sum(gone).as_py() or 0
     if not count:
         return 0
-    members = {
-        PurePosixPath(name).stem
-        for name in sidecar.filter(gone)["member"].to_pylist()
-        if name
-    }
     tar = shard.manifest.parent / manifest["tar"]
-    attempt = shard.manifest.parent / ".erasing" / shard.name
+    attempt = shard.manifest.parent / ERASING / shard.name
     attempt.mkdir(parents=True)
     write_parquet(attempt / shard.sidecar.name, sidecar.filter(pc.invert(gone)))
-    made_from = dict(manifest["made_from"])
-    if not _is_own_tar(shard, tar):
-        _leave_tar(shard, attempt, tar, manifest)
-        left.append(f"{tar}: your own tar, still holds {count:,} of the images")
-    else:
-        _copy_tar(tar, attempt / shard.tar.name, members)
+    if _is_own_tar(shard, tar):
+        members = sidecar.filter(gone)["member"].to_pylist()
+        samples = {PurePosixPath(name).stem for name in members if name}
+        _copy_tar(tar, attempt / shard.tar.name, samples)
+        made_from = dict(manifest["made_from"])
         if _filter_parquet(list_file(shard), removed):
             made_from["list"] = file_sha256(list_file(shard))
         shards.publish(attempt, shard, made_from)
+    else:
+        _leave_tar(shard, attempt, tar, manifest)
+        left.append(f"{tar}: your own tar, still holds {count:,} of the images")
     shutil.rmtree(attempt)
     return int(count)
 
@@ -181,13 +181,12 @@ def _is_own_tar(shard: Shard, tar: Path) -> bool:
     return inside and (tar.name == shard.tar.name or tar.name.startswith(OWN_TARS))
 
 
-def _drop_packed(work: Path) -> None:
+def _drop_packed(work: Workspace) -> None:
     """Delete tars packed by `twigma reference add` that no shard names any more: theirs was written again."""
-    named = {
-        Path(str(shards.read_manifest(shard)["tar"])).name
-        for shard in shards.manifests(work)
-    }
-    for path in (work / "shards").glob(f"{OWN_TARS}*.tar"):
+    named = set()
+    for shard in shards.manifests(work.path):
+        named.add(Path(str(shards.read_manifest(shard)["tar"])).name)
+    for path in work.shards.glob(f"{OWN_TARS}*.tar"):
         if path.name not in named:
             path.unlink()
 
@@ -198,16 +197,15 @@ def _leave_tar(
     """Take rows out of a sidecar whose tar stays as it is."""
     facts = shards.verify(tar, attempt / shard.sidecar.name)
     (attempt / shard.sidecar.name).replace(shard.sidecar)
-    write_json(shard.manifest, manifest | facts)
+    write_json(shard.manifest, {**manifest, **facts})
 
 
 def _copy_tar(source: Path, target: Path, without: set[str]) -> None:
     """The members of a tar as they are, but for those of these samples."""
-    with contextlib.ExitStack() as stack:
-        old = stack.enter_context(tarfile.open(source, "r:"))
-        new = stack.enter_context(
-            tarfile.open(target, "w", format=tarfile.USTAR_FORMAT)
-        )
+    with (
+        tarfile.open(source, "r:") as old,
+        tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as new,
+    ):
         for member in shards.tar_members(source):
             if PurePosixPath(member.name).stem not in without:
                 new.addfile(member, old.extractfile(member))
@@ -216,27 +214,30 @@ def _copy_tar(source: Path, target: Path, without: set[str]) -> None:
 # ------------------------------------------------------------------ columns
 
 
-def _erase_columns(work: Path, removed: Removed, marks: dict[str, str]) -> int:
-    """Take rows out of every part, and tell parts that were made from a shard or a part that it is the same still.
+def _erase_columns(work: Workspace, removed: Removed, hashes: dict[str, str]) -> int:
+    """Take rows out of every part; provenance that names a rewritten shard or part is updated, so parts stay current.
 
-    Also out of what models keep of images: the map of `twigma cluster` holds embeddings.
+    `hashes` maps what shards hashed to before to what they hash to now. Also rewritten is what models store of images:
+    the map of `twigma cluster` holds embeddings.
     """
     rows = 0
-    marks = {old: new for old, new in marks.items() if old != new}
-    parts = inventory.files(work, "parts")
+    renamed = {old: new for old, new in hashes.items() if old != new}
+    parts = inventory.files(work.path, "parts")
+    # Other parts name those of `embed` in their provenance, so these come first.
     for path in sorted(parts, key=lambda path: (path.parent.name != "embed", path)):
-        rows += _erase_part(path, removed, marks)
+        rows += _erase_part(path, removed, renamed)
     return rows
 
 
-def _erase_part(path: Path, removed: Removed, marks: dict[str, str]) -> int:
-    table, made_from = read_part(path), read_provenance(path)
-    kept = _without_removed(table, removed)
-    told = {
-        key: marks.get(value, value) if isinstance(value, str) else value
-        for key, value in made_from.items()
-    }
-    if len(kept) < len(table) or told != made_from or not kept.equals(table):
-        write_part(path, kept.replace_schema_metadata().combine_chunks(), told)
-        marks[fingerprint(made_from)] = fingerprint(told)
-    return len(table) - len(kept)
+def _erase_part(path: Path, removed: Removed, renamed: dict[str, str]) -> int:
+    table = read_part(path)
+    provenance = read_provenance(path)
+    remaining = _without_removed(table, removed)
+    updated = {}
+    for key, value in provenance.items():
+        updated[key] = renamed.get(value, value) if isinstance(value, str) else value
+    if updated != provenance or not remaining.equals(table):
+        plain = remaining.replace_schema_metadata().combine_chunks()
+        write_part(path, plain, updated)
+        renamed[fingerprint(provenance)] = fingerprint(updated)
+    return len(table) - len(remaining)

@@ -16,24 +16,24 @@ from twigma.rehydrate.ids.post_ids import QUARANTINE
 from twigma.rehydrate.posts.removed_ids import Removed
 
 NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{1,20}(?![0-9A-Za-z])")
-HARMLESS = re.compile(
-    r"[0-9.,eE+' -]{0,30}"
-)  # a number gone wrong, and no text of anybody
+HARMLESS = re.compile(r"[0-9.,eE+' -]{0,30}")  # a damaged number, not a text
 Row = dict[str, str]
 
 
 def outcomes(path: Path, removed: Removed) -> int:
     """Take rows out of a list of ids; the number of rows."""
-    return _rewrite(
-        path, lambda row: None if any(map(removed.holds, row.values())) else row
-    )
+
+    def remaining(row: Row) -> Row | None:
+        return None if any(map(removed.holds, row.values())) else row
+
+    return _rewrite(path, remaining)
 
 
 def quarantine(path: Path, removed: Removed) -> int:
-    """Take rows out of a list of lines set aside, and blank what the others hold unless it is a mere number.
+    """Take rows out of a list of skipped lines, and blank what the others hold unless it is a mere number.
 
-    A damaged line tells no post from another: its text and author may be those of a removed post whose id was cut off.
-    File, line and reason stay, so that the line is found in the archive. 0 for a file that is none of ours.
+    A damaged line does not identify its post: its text and author may be those of a removed post whose id was cut off.
+    File, line and reason stay, so that the line can be located in the archive. 0 for a file that is none of ours.
     """
     if not _has_columns(path, QUARANTINE):
         return 0
@@ -41,15 +41,18 @@ def quarantine(path: Path, removed: Removed) -> int:
     def changed(row: Row) -> Row | None:
         if any(_names(cell, removed) for cell in row.values()):
             return None
-        return row if HARMLESS.fullmatch(row["value"]) else row | {"value": ""}
+        if HARMLESS.fullmatch(row["value"]):
+            return row
+        return {**row, "value": ""}
 
     return _rewrite(path, changed)
 
 
 def _names(cell: str, removed: Removed) -> bool:
-    return removed.holds(cell.strip("' ")) or any(
-        map(removed.holds, NUMBER.findall(cell))
-    )
+    """Whether a cell is, or holds, the id of something removed."""
+    if removed.holds(cell.strip("' ")):
+        return True
+    return any(map(removed.holds, NUMBER.findall(cell)))
 
 
 # ------------------------------------------------------------------ sheets that people fill in
@@ -72,17 +75,17 @@ def is_hashtag_sheet(path: Path) -> bool:
 def sheets(folder: Path, removed: Removed) -> int:
     """Take images out of a folder of annotation sheets, filled in or not; the number of rows.
 
-    The key names images as we wrote them, sheets have been through a spreadsheet: there the item number tells. The key
-    comes last, so that a stopped run finds the items again.
+    The key names images as we wrote them; sheets have been through a spreadsheet, where only the item number is sure.
+    The key comes last, so that a stopped run can identify the items again.
     """
     key = folder / inventory.SHEETS_KEY
-    items = {
-        row["item"] for row in _read_sheet(key) if removed.holds(row["image_name"])
-    }
-    return sum(
-        _strike(path, lambda row: row["item"] in items)
-        for path in (*_annotated(folder), key)
-    )
+    rows = _read_sheet(key)
+    items = {row["item"] for row in rows if removed.holds(row["image_name"])}
+
+    def gone(row: Row) -> bool:
+        return row["item"] in items
+
+    return sum(_strike(path, gone) for path in (*_annotated(folder), key))
 
 
 def hashtag_sheet(path: Path, removed: Removed, names: Collection[str]) -> int:
@@ -93,9 +96,8 @@ def hashtag_sheet(path: Path, removed: Removed, names: Collection[str]) -> int:
     numbers = [Decimal(name) for name in names if name.isdecimal()]
 
     def gone(row: Row) -> bool:
-        return removed.holds(row["id"].strip("' ")) or _may_be_rounded(
-            row["id"], numbers
-        )
+        cell = row["id"]
+        return removed.holds(cell.strip("' ")) or _may_be_rounded(cell, numbers)
 
     return _strike(path, gone)
 
@@ -129,19 +131,20 @@ def _has_columns(path: Path, names: Collection[str]) -> bool:
         head = path.read_text("utf-8-sig").partition("\n")[0]
     except (OSError, UnicodeDecodeError):
         return False
-    return set(re.split("[,;\t]", head.strip().replace('"', ""))) >= set(names)
+    cells = re.split("[,;\t]", head.strip().replace('"', ""))
+    return set(cells) >= set(names)
 
 
 def _strike(path: Path, gone: Callable[[Row], bool]) -> int:
     """Write a sheet again without the rows that are gone; how many those were."""
     rows = _read_sheet(path)
-    kept = [row for row in rows if not gone(row)]
-    if len(kept) < len(rows):
-        marked = path.read_bytes().startswith(
-            codecs.BOM_UTF8
-        )  # by which spreadsheets know the encoding
-        _write(path, list(rows[0]), kept, "utf-8-sig" if marked else "utf-8")
-    return len(rows) - len(kept)
+    remaining = [row for row in rows if not gone(row)]
+    if len(remaining) < len(rows):
+        # Spreadsheets recognise the encoding by this mark.
+        marked = path.read_bytes().startswith(codecs.BOM_UTF8)
+        encoding = "utf-8-sig" if marked else "utf-8"
+        _write(path, list(rows[0]), remaining, encoding)
+    return len(rows) - len(remaining)
 
 
 def _read_sheet(path: Path) -> list[Row]:
@@ -162,10 +165,10 @@ def _read_sheet(path: Path) -> list[Row]:
 def _rewrite(path: Path, change: Callable[[Row], Row | None]) -> int:
     """Write a list again with what `change` makes of each row, None for none; how many rows changed or went."""
     head, rows = _rows(path)
-    found = [change(row) for row in rows]
-    changed = sum(new != old for new, old in zip(found, rows, strict=True))
+    results = [change(row) for row in rows]
+    changed = sum(new != old for new, old in zip(results, rows, strict=True))
     if changed:
-        _write(path, head, [row for row in found if row is not None])
+        _write(path, head, [row for row in results if row is not None])
     return changed
 
 

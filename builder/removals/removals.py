@@ -1,8 +1,8 @@
 """`twigma removals FILE`: posts and images taken out of a working folder and everything made from it, for good.
 
-Their salted hashes are kept first (`rehydrate/posts/removed_ids.py`), so that nothing brings them back; then pages,
+Their salted hashes are stored first (`rehydrate/posts/removed_ids.py`), so that nothing brings them back; then pages,
 tables, shards and columns are written again without them (`erase.py`), and derived folders that name them are deleted.
-Stopped at any moment, it goes on when run again with the same file. A receipt, written last, says what was done.
+Stopped at any moment, it resumes when run again with the same file. A receipt, written last, says what was done.
 """
 
 import datetime
@@ -26,7 +26,7 @@ from twigma.builder.removals.derived import (
 )
 from twigma.core import columns, inventory
 from twigma.core.files import write_json
-from twigma.core.workspace import Workspace
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.posts import ledger
 from twigma.rehydrate.posts.post_fields import photo_id
@@ -60,50 +60,45 @@ class Receipt:
 
 
 def removals(
-    work: Path, names: Collection[str], derived: Sequence[Path] = ()
+    work: AnyWorkspace, names: Collection[str], derived: Sequence[Path] = ()
 ) -> Receipt:
     """Take posts and images (ids of either) out of `work`, and delete those of the `derived` folders that name them.
 
-    With a post go its photos, wherever else they stand. `derived` are releases, reports and sets of liked images, which
-    are made again without what was removed, and sheets that people filled in, which lose its rows alone.
-    Everything is checked before anything is erased: FileNotFoundError when `work` is no folder, ValueError when it is
+    With a post go its photos, wherever else they are. `derived` are releases, reports and sets of liked images, which
+    can be re-created without what was removed, and sheets that people filled in, which lose its rows alone.
+    Everything is checked before anything is erased: FileNotFoundError when `work` does not exist, ValueError when it is
     no working folder, or a derived folder is none of ours, holds other files too, or is not apart from `work`;
     RuntimeError while another run writes in `work`. What cannot be erased, or is not ours and names what was removed,
     is in the receipt's `left`; OSError, after the receipt is written, when a derived folder cannot be deleted.
     """
-    work = Path(work)
-    _require_work(work)
-    found = check(derived, work)
-    workspace = Workspace(work)
-    with workspace.lock_shards(), workspace.lock_ledger():
-        for shard in shards.manifests(work):
-            shards.read_manifest(
-                shard
-            )  # a damaged one is named before anything is erased
-        receipt, every = _count(work, names)
-        removed = add_removed(work, every)
-        receipt.hashes = sorted(hash_of(removed.salt, name) for name in every)
+    work = Workspace(work)
+    _require_work(work.path)
+    checked = check(derived, work.path)
+    with work.lock_shards(), work.lock_ledger():
+        for shard in shards.manifests(work.path):
+            # A damaged shard is reported before anything is erased.
+            shards.read_manifest(shard)
+        receipt, ids = _count(work, names)
+        removed = add_removed(work.path, ids)
+        receipt.hashes = sorted(hash_of(removed.salt, name) for name in ids)
         erase.unfinished(work)
         receipt.changed = {
             "pages": erase.pages(work, removed),
-            "tables": erase.tables(work, removed, every),
+            "tables": erase.tables(work, removed, ids),
             **erase.shards_and_columns(work, removed, receipt.left),
-            "sheets": erase_sheets(found, removed, every),
+            "sheets": erase_sheets(checked, removed, ids),
         }
-        done = delete_made(found, every)
-        receipt.deleted, receipt.failed = done.deleted, done.failed
-        receipt.left += done.left
-        receipt.deleted += drop_caches()
-        receipt.left += still_named(
-            [*inventory.unlisted(work), *beside_sheets(found)], every
-        )
+        deletion = delete_made(checked, ids)
+        receipt.deleted = [*deletion.deleted, *drop_caches()]
+        receipt.failed = deletion.failed
+        receipt.left += deletion.left
+        others = [*inventory.unlisted(work.path), *beside_sheets(checked)]
+        receipt.left += still_named(others, ids)
         receipt.next = _next(work)
-    with ledger.Ledger(work):
-        pass  # made again from the pages that are left
-    write_json(
-        work / "receipts" / f"removal-{receipt.when.replace(':', '')}.json",
-        asdict(receipt),
-    )
+    with ledger.Ledger(work.path):
+        pass  # rebuilt from the pages that are left
+    name = f"removal-{receipt.when.replace(':', '')}.json"
+    write_json(work.receipts / name, asdict(receipt))
     if receipt.failed:
         raise OSError(
             f"everything else is done, but {'; '.join(receipt.failed)}: delete it, or run this again"
@@ -123,28 +118,30 @@ def _require_work(work: Path) -> None:
 def read_names(path: Path) -> list[str]:
     """The ids in a file, one a line: a post, an image, a media key, or the address of a post or of a photo.
 
-    Raises ValueError naming the first line that is none of these: a request must not be passed over.
+    Raises ValueError naming the first line that is none of these: a request must not be skipped.
     """
-    found = []
-    for number, line in enumerate(Path(path).read_text("utf-8-sig").splitlines(), 1):
-        text = (
-            line.partition("#")[0].strip()
-            if not line.strip().startswith("http")
-            else line.strip()
-        )
+    names = []
+    lines = Path(path).read_text("utf-8-sig").splitlines()
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text.startswith("http"):
+            text = text.partition("#")[0].strip()  # a comment
         if text:
-            found.append(_name(text, f"{path}, line {number}"))
-    if not found:
+            names.append(_name(text, f"{path}, line {number}"))
+    if not names:
         raise ValueError(
             f"{path} names nothing: expected ids or addresses of posts or images, one a line"
         )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(names))
 
 
 def _name(text: str, where: str) -> str:
-    if match := MEDIA_KEY.fullmatch(text) or POST_URL.fullmatch(text):
+    """The id of a post or an image that a line names."""
+    match = MEDIA_KEY.fullmatch(text) or POST_URL.fullmatch(text)
+    if match:
         return match[1]
-    if (photo := photo_id(text)) is not None:
+    photo = photo_id(text)
+    if photo is not None:
         return photo
     if NAME.fullmatch(text):
         return text
@@ -153,37 +150,26 @@ def _name(text: str, where: str) -> str:
     )
 
 
-def _count(work: Path, names: Collection[str]) -> tuple[Receipt, set[str]]:
+def _count(work: Workspace, names: Collection[str]) -> tuple[Receipt, set[str]]:
     """The receipt so far, and every id to take out: those listed, and the photos of the posts among them."""
-    now = (
-        datetime.datetime.now(datetime.UTC)
-        .isoformat(timespec="seconds")
-        .replace("+00:00", "Z")
-    )
-    every = set(names)
-    path = work / "images.parquet"
-    if not path.exists():
-        return Receipt(now, len(every), 0, 0), every
-    table = pq.read_table(path, columns=list(columns.KEY))
-    of_posts = table.filter(pc.is_in(table["id"], value_set=pa.array(sorted(every))))
-    every |= set(of_posts["image_name"].to_pylist())
-    images = (
-        pc.sum(
-            pc.is_in(pc.unique(table["image_name"]), value_set=pa.array(sorted(every)))
-        ).as_py()
-        or 0
-    )
-    return Receipt(now, len(names), len(pc.unique(of_posts["id"])), images), every
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ids = set(names)
+    if not work.images_file.exists():
+        return Receipt(now, len(ids), 0, 0), ids
+    table = pq.read_table(work.images_file, columns=list(columns.KEY))
+    of_posts = table.filter(pc.is_in(table["id"], value_set=pa.array(sorted(ids))))
+    ids |= set(of_posts["image_name"].to_pylist())
+    stored = pc.unique(table["image_name"])
+    images = pc.sum(pc.is_in(stored, value_set=pa.array(sorted(ids)))).as_py() or 0
+    return Receipt(now, len(names), len(pc.unique(of_posts["id"])), images), ids
 
 
-def _next(work: Path) -> list[str]:
-    """What to run so that everything derived stands again, without what was removed."""
+def _next(work: Workspace) -> list[str]:
+    """What to run so that everything derived exists again, without what was removed."""
     stages = [
-        name for name in ("dedupe", "cluster") if (work / "columns" / name).exists()
+        name for name in ("dedupe", "cluster") if work.stage_folder(name).exists()
     ]
+    if not stages:
+        return []
     commands = [f"twigma {name} --work {work}" for name in stages]
-    return (
-        [*commands, f"twigma release --work {work} --release-version NEXT"]
-        if commands
-        else []
-    )
+    return [*commands, f"twigma release --work {work} --release-version NEXT"]

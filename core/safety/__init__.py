@@ -1,1 +1,1 @@
-"""What strangers made, held at arm's length: names, sizes, spreadsheets; folders of ours; what workers get to know."""
+"""Checks of what others made: names, sizes, spreadsheets; which folders are ours to replace; what workers may know."""

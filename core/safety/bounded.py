@@ -1,7 +1,7 @@
-"""What a stranger's file may cost: bytes it unpacks to, bytes of a line, values of a JSON text, cells in Parquet.
+"""Limits on what a file by others may cost: bytes it unpacks to, bytes of a line, values of a JSON text, Parquet cells.
 
-A limit on one of them is none: a few megabytes of gzip are gigabytes of one line. Used by all that read lists, archives
-and given files.
+A limit on one of them is not enough: a few megabytes of gzip are gigabytes of one line. Used by all that read lists,
+archives and other files.
 """
 
 import io
@@ -21,10 +21,8 @@ RATIO = 50  # beyond that, how many times its own size: text of posts shrinks to
 MOST_VALUES = 1_000_000  # of a JSON text; each takes about a hundred bytes in memory
 LONGEST_CELL = 1 << 20  # bytes of a cell in Parquet
 CELLS = 16_384  # rows of Parquet read at once
-PACKINGS = {
-    zipfile.ZIP_STORED,
-    zipfile.ZIP_DEFLATED,
-}  # zipfile unpacks others without a limit
+# zipfile unpacks other methods without a limit.
+PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
 def ceiling(packed: int) -> int:
@@ -33,11 +31,11 @@ def ceiling(packed: int) -> int:
 
 
 class Unpacked(io.RawIOBase):
-    """What an unpacker gives, up to `ceiling(packed)` bytes; ValueError beyond."""
+    """What an unpacker returns, up to `ceiling(packed)` bytes; ValueError beyond."""
 
     def __init__(self, source: Any, packed: int, where: str) -> None:
         self._source, self._most, self._where = source, ceiling(packed), where
-        self._given = 0
+        self._read_so_far = 0
 
     def readable(self) -> bool:
         """It is."""
@@ -46,8 +44,8 @@ class Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer with what comes next."""
         data = self._source.read(len(buffer))
-        self._given += len(data)
-        if self._given > self._most:
+        self._read_so_far += len(data)
+        if self._read_so_far > self._most:
             raise ValueError(
                 f"{self._where}: unpacks to over {self._most:,} bytes, {RATIO} times its size: if it is what you "
                 "expect, unpack it yourself and pass the file that comes out"
@@ -57,7 +55,7 @@ class Unpacked(io.RawIOBase):
 
 
 def unpacked(source: Any, packed: int, where: str) -> io.BufferedReader:
-    """A buffered reader of what an unpacker gives, bounded as `Unpacked`."""
+    """A buffered reader of what an unpacker returns, bounded as `Unpacked`."""
     return io.BufferedReader(Unpacked(source, packed, where), 1 << 16)
 
 
@@ -155,11 +153,9 @@ def open_parquet(
     schema = pq.read_schema(source)
     if hasattr(source, "seek"):
         source.seek(0)
-    wanted = (
-        schema.names
-        if names is None
-        else [name for name in names if name in schema.names]
-    )
+    wanted = schema.names
+    if names is not None:
+        wanted = [name for name in names if name in schema.names]
     file = pq.ParquetFile(source, read_dictionary=_long_leaves(schema, wanted))
     stated = _stated(file.metadata, set(wanted))
     if stated > ceiling(size):
@@ -172,16 +168,14 @@ def open_parquet(
 
 def _long_leaves(schema: pa.Schema, names: Sequence[str]) -> list[str]:
     """Paths of the columns of text or bytes, also those in a struct."""
-    found = []
+    leaves = []
     for name in names:
         kind = schema.field(name).type
-        inner = list(kind) if pa.types.is_struct(kind) else []
-        found += (
-            [name]
-            if _is_long(kind)
-            else [f"{name}.{field.name}" for field in inner if _is_long(field.type)]
-        )
-    return found
+        if _is_long(kind):
+            leaves.append(name)
+        elif pa.types.is_struct(kind):
+            leaves += [f"{name}.{field.name}" for field in kind if _is_long(field.type)]
+    return leaves
 
 
 def _is_long(kind: pa.DataType) -> bool:
@@ -204,9 +198,8 @@ def _stated(metadata: pq.FileMetaData, names: set[str]) -> int:
         for at in range(row_group.num_columns):
             chunk = row_group.column(at)
             if chunk.path_in_schema.partition(".")[0] in names:
-                total += max(chunk.total_uncompressed_size, 0) + 8 * max(
-                    chunk.num_values, row_group.num_rows
-                )
+                values = max(chunk.num_values, row_group.num_rows)
+                total += max(chunk.total_uncompressed_size, 0) + 8 * values
     return total
 
 

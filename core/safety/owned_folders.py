@@ -1,6 +1,6 @@
-"""Folders that commands write whole and may replace or delete: releases, sets of liked images, reports.
+"""Folders that commands write and may replace or delete: releases, sets of liked images, reports.
 
-Each is told by a mark at its top, which lists its files (`recognize`). It is replaced (`replacing`) and deleted
+Each is recognised by a mark at its top, which lists its files (`recognize`). It is replaced (`replacing`) and deleted
 (`delete`) file by file: what the mark does not list is somebody else's, stays, and is named.
 """
 
@@ -17,22 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-KINDS = {
-    "twigma": "release",
-    "twigma-liked": "set of liked images",
-}  # by `dataset` in MANIFEST.json
-RESULTS = {
-    "data",
-    "figures",
-    "values",
-    "skipped",
-    "made_from",
-}  # keys of a results.json of `twigma analyze`
-PROVENANCE = {"analysis", "sha256", "settings", "versions"}  # keys of its `made_from`
+# By `dataset` in MANIFEST.json.
+KINDS = {"twigma": "release", "twigma-liked": "set of liked images"}
+# Keys of a results.json of `twigma analyze`, and of its `made_from`.
+RESULTS = {"data", "figures", "values", "skipped", "made_from"}
+PROVENANCE = {"analysis", "sha256", "settings", "versions"}
 TABLE = re.compile(r"[\w-][\w.-]*")
-PARTIAL = re.compile(
-    r"\.(.+)\.[0-9]+\.partial"
-)  # of a process that was killed; `columns.atomic` writes them
+# Of a process that was killed; `core/files.py` writes them.
+PARTIAL = re.compile(r"\.(.+)\.[0-9]+\.partial")
 NAMED = 3  # how many files a message names
 
 
@@ -47,7 +39,7 @@ class Made:
 
 
 def recognize(folder: Path) -> Made | None:
-    """What of ours a folder is; None when no mark of ours stands at its top.
+    """What of ours a folder is; None when there is no mark of ours at its top.
 
     ValueError when the mark lists a file outside the folder: then it is damaged, or made to harm.
     """
@@ -86,7 +78,9 @@ def require_free(out: Path, *kinds: str) -> Made | None:
 
     ValueError for anything else, so that a command refuses it before any work.
     """
-    if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
+    if not os.path.lexists(out):
+        return None
+    if out.is_dir() and not any(out.iterdir()):
         return None
     made = recognize(out) if out.is_dir() else None
     if made is None or made.kind not in kinds:
@@ -124,7 +118,7 @@ def listed(names: Collection[str]) -> str:
 def replacing(out: Path) -> Iterator[Path]:
     """Yield an empty folder beside `out` to write to; when the block ends well, it is put in the place of `out`.
 
-    Of the folder of ours that stood there, the listed files are deleted. Whatever else is found in it then, such as a
+    Of the folder of ours that it replaces, the listed files are deleted. Whatever else is in it then, such as a
     file saved while the new one was made, moves into the new folder, and a warning names it.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -183,15 +177,14 @@ def _swap(new: Path, out: Path, old: Path) -> None:
     if not out.exists():
         new.rename(out)
         return
-    made = recognize(
-        out
-    )  # now: a listed file may have come or gone since the run began
+    # Only now: a listed file may have come or gone since the run began.
+    made = recognize(out)
     out.rename(old)
     try:
         new.rename(out)
     except OSError as error:
         raise FileExistsError(
-            f"{out} was written by another program ({error}): what stood there is in {old}"
+            f"{out} was written by another program ({error}): its earlier content is in {old}"
         ) from None
     _retire(old, made, out)
 
@@ -200,38 +193,42 @@ def _retire(old: Path, made: Made | None, out: Path) -> None:
     """Delete the listed files of a folder that was replaced, and move the rest to its successor, with a warning."""
     if made is not None:
         _delete_listed(Made(old, made.kind, made.mark, made.files))
-    if kept := _move_rest(old, out):
+    moved = _move_rest(old, out)
+    if moved:
         logging.getLogger(__name__).warning(
-            "%s: kept what is not ours: %s", out, listed(kept)
+            "%s: kept what is not ours: %s", out, listed(moved)
         )
 
 
 def _delete_listed(made: Made) -> None:
     """Delete the files listed, the mark last, and then the folders that held them, where these are empty now."""
-    names = [
-        name
-        for name in _entries(made.folder)
-        if _is_listed(made, name) and name != made.mark
-    ]
-    for name in (*names, made.mark):
-        (made.folder / name).unlink(missing_ok=True)
-    parents = {parent for name in made.files for parent in PurePosixPath(name).parents}
-    for parent in sorted(parents, key=lambda path: -len(path.parts)):
+    names = [name for name in _entries(made.folder) if _is_listed(made, name)]
+    for name in names:
+        if name != made.mark:
+            (made.folder / name).unlink(missing_ok=True)
+    (made.folder / made.mark).unlink(missing_ok=True)
+    parents: set[PurePosixPath] = set()
+    for name in made.files:
+        parents.update(PurePosixPath(name).parents)
+    for parent in sorted(parents, key=_depth, reverse=True):
         with contextlib.suppress(OSError):  # not empty, or gone
             (made.folder / parent).rmdir()
+
+
+def _depth(path: PurePosixPath) -> int:
+    return len(path.parts)
 
 
 def _move_rest(old: Path, out: Path) -> list[str]:
     """Move everything in `old` to the same place in `out`; a name that is taken there gets `.kept` appended."""
     if not old.exists():
         return []
-    kept = list(_entries(old))
-    empty = [
-        Path(place)
-        for place, folders, files in os.walk(old)
-        if not folders and not files
-    ]
-    for name in kept:
+    moved = list(_entries(old))
+    empty = []
+    for place, folders, files in os.walk(old):
+        if not folders and not files:
+            empty.append(Path(place))
+    for name in moved:
         target = out / name
         while os.path.lexists(target):
             target = target.with_name(f"{target.name}.kept")
@@ -242,7 +239,7 @@ def _move_rest(old: Path, out: Path) -> list[str]:
     for place, _, _ in os.walk(old, topdown=False):
         with contextlib.suppress(OSError):
             Path(place).rmdir()
-    return kept
+    return moved
 
 
 # ------------------------------------------------------------------ marks
@@ -261,9 +258,11 @@ def _made(folder: Path, kind: str, mark: str, files: set[str]) -> Made:
 def _tables(results: dict[str, Any]) -> Iterator[str]:
     """The files of the tables that a results.json names."""
     for figure in results["figures"].values():
-        for name in figure.get("tables", []) if isinstance(figure, dict) else []:
+        names = figure.get("tables", []) if isinstance(figure, dict) else []
+        for name in names:
             if isinstance(name, str) and TABLE.fullmatch(name):
-                yield from (f"results/{name}.parquet", f"results/{name}.csv")
+                yield f"results/{name}.parquet"
+                yield f"results/{name}.csv"
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -281,17 +280,15 @@ def _is_listed(made: Made, name: str) -> bool:
     if (made.folder / name).is_symlink():
         return False
     partial = PARTIAL.fullmatch(path.name)
-    whole = path.with_name(partial[1]).as_posix() if partial else name
-    return name in made.files or whole in made.files
+    finished = path.with_name(partial[1]).as_posix() if partial else name
+    return name in made.files or finished in made.files
 
 
 def _entries(folder: Path) -> Iterator[str]:
     """Every file and link below a folder, in order; links are not followed."""
-    found = []
+    entries = []
     for place, folders, files in os.walk(folder):
         links = [name for name in folders if Path(place, name).is_symlink()]
-        found += [
-            Path(place, name).relative_to(folder).as_posix()
-            for name in (*files, *links)
-        ]
-    yield from sorted(found)
+        for name in (*files, *links):
+            entries.append(Path(place, name).relative_to(folder).as_posix())
+    yield from sorted(entries)

@@ -1,1 +1,1 @@
-"""HTTP services: answers of bounded size and time."""
+"""HTTP services: one client, answers of bounded size and time, resumable downloads."""

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from twigma.builder.references import file_readers
+from twigma.builder.references import file_readers, text_files
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_kinds_are_told_by_content(table, tmp_path):
     with pytest.raises(ValueError, match="has no column 'x'"):
         file_readers.kind_of(table(text=["a"]), "x")
     (tmp_path / "t.parquet").write_bytes(b"PAR1 no")
-    with pytest.raises(ValueError, match="no readable Parquet"):
+    with pytest.raises(ValueError, match="not a readable Parquet"):
         file_readers.kind_of(tmp_path / "t.parquet")
 
 
@@ -84,10 +84,10 @@ def test_other_arrays_are_refused(table, tmp_path):
     with pytest.raises(ValueError, match="expected a matrix of floats"):
         list(file_readers.vectors(tmp_path / "v.npy"))
     np.save(tmp_path / "v.npy", np.array([{}]), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"no readable \.npy"):
+    with pytest.raises(ValueError, match=r"not a readable \.npy"):
         list(file_readers.vectors(tmp_path / "v.npy"))
     (tmp_path / "v.h5").write_bytes(b"not HDF5")
-    with pytest.raises(ValueError, match="no readable HDF5"):
+    with pytest.raises(ValueError, match="not a readable HDF5"):
         list(file_readers.vectors(tmp_path / "v.h5"))
     with h5py.File(tmp_path / "v.h5", "w") as file:
         file["a"], file["b"] = np.eye(2), np.eye(2)
@@ -102,13 +102,13 @@ def test_other_arrays_are_refused(table, tmp_path):
 
 def test_texts_are_lines_cells_or_sentences(tmp_path, table):
     (tmp_path / "a.txt").write_text("one line\n\n one   line\nmcDonald eats\n")
-    assert file_readers.texts(tmp_path / "a.txt") == ["one line", "mcDonald eats"]
-    assert file_readers.texts(tmp_path / "a.txt", whole_words=True) == ["one line"]
+    assert text_files.texts(tmp_path / "a.txt") == ["one line", "mcDonald eats"]
+    assert text_files.texts(tmp_path / "a.txt", whole_words=True) == ["one line"]
     pd.DataFrame({"n": [1, 2], "caption": ["a, b", "two\nlines"]}).to_csv(
         tmp_path / "a.csv", index=False
     )
-    assert file_readers.texts(tmp_path / "a.csv") == ["a, b", "two lines"]
-    assert file_readers.texts(table(highlights=["x", None, "y"]), "highlights") == [
+    assert text_files.texts(tmp_path / "a.csv") == ["a, b", "two lines"]
+    assert text_files.texts(table(highlights=["x", None, "y"]), "highlights") == [
         "x",
         "y",
     ]
@@ -117,7 +117,7 @@ def test_texts_are_lines_cells_or_sentences(tmp_path, table):
         "*** END OF THE PROJECT GUTENBERG EBOOK ALICE ***\nThe licence."
     )
     (tmp_path / "b.txt").write_text(book)
-    assert file_readers.texts(tmp_path / "b.txt") == [
+    assert text_files.texts(tmp_path / "b.txt") == [
         "Alice was tired.",
         "“Oh dear!” said she.",
     ]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from twigma.builder.references import file_readers, hdf5
+from twigma.builder.references import file_readers, hdf5, text_files
 
 MB = 1 << 20
 
@@ -114,13 +114,15 @@ def test_arrays_of_endless_rows_are_refused(tmp_path):
     with (tmp_path / "v.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         file.write(bytes(8))
-    with pytest.raises(ValueError, match=r"vectors of 1 to 65,536 numbers|no readable"):
+    with pytest.raises(
+        ValueError, match=r"vectors of 1 to 65,536 numbers|not a readable"
+    ):
         list(file_readers.vectors(tmp_path / "v.npy"))
     header["shape"] = (1 << 31, 768)
     with (tmp_path / "v.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         file.write(bytes(8))
-    with pytest.raises(ValueError, match=r"no readable \.npy"):
+    with pytest.raises(ValueError, match=r"not a readable \.npy"):
         list(file_readers.vectors(tmp_path / "v.npy"))
 
 
@@ -162,7 +164,7 @@ def test_a_long_text_on_many_rows_is_refused(tmp_path):
     )
     pq.write_table(pa.table({"text": long}), path, store_schema=False)
     with pytest.raises(ValueError, match="a cell of 2,097,152 bytes"):
-        file_readers.texts(path)
+        text_files.texts(path)
 
 
 def test_only_the_column_of_texts_is_kept(tmp_path):
@@ -174,4 +176,4 @@ def test_only_the_column_of_texts_is_kept(tmp_path):
         + "," * 19_999
         + "\n"
     )
-    assert file_readers.texts(path) == ["a"]
+    assert text_files.texts(path) == ["a"]
