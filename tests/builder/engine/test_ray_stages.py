@@ -22,6 +22,7 @@ from support.staging import (
 from twigma.builder.engine.engine import map_shards
 from twigma.builder.stages.embed import embed_shards
 from twigma.core.parts import read_parts
+from twigma.core.pools import ray_cluster
 from twigma.core.pools.ray_pool import Engine
 
 SHARDS, IMAGES = 6, 5
@@ -71,6 +72,7 @@ def test_embeddings_equal_those_of_one_process(work, tmp_path_factory):
 
 
 @pytest.mark.slow
+@ray_cluster._restore_sigterm()  # a Cluster sets a handler in this process
 def test_a_worker_and_a_node_are_lost_in_the_middle(work, capfd):
     from ray.cluster_utils import Cluster
 

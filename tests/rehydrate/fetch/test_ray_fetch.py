@@ -21,6 +21,7 @@ from support.worlds import (
     wait_until,
 )
 
+from twigma.core.pools import ray_cluster
 from twigma.core.pools.task_event import TaskEvent
 from twigma.rehydrate.fetch import ray_fetch
 from twigma.rehydrate.fetch.fetch import fetch
@@ -130,6 +131,7 @@ def test_same_tars_as_a_local_fetch_though_a_worker_was_killed(
 
 
 @pytest.mark.slow
+@ray_cluster._restore_sigterm()  # a Cluster sets a handler in this process
 def test_a_node_and_an_actor_are_lost_in_the_middle(tmp_path: Path, host: Host) -> None:
     from ray.cluster_utils import Cluster
 
