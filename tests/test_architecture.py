@@ -37,6 +37,7 @@ ORDER = [
     "builder/finetuning",
     "builder/removals",
     "builder/status",
+    "analysis/convert",
     "analysis/inference",
     "analysis/vectors",
     "analysis/neighbours",
@@ -55,7 +56,6 @@ ORDER = [
 MOST_FILES = 12
 PENDING = {
     "builder/collect",
-    "analysis/inference",
     "analysis/page",
 }  # one import each that runs backwards
 FOLDERS = ("core", "rehydrate", "dataset", "builder", "analysis", "cli", "demo")

@@ -21,7 +21,7 @@ def fig2d(role: str) -> Callable[[Inputs, Settings], Result]:
     """Likes against similarity to one role of reference."""
 
     def run(data: Inputs, settings: Settings) -> Result:
-        from twigma.analysis.neighbours.search import likes_by_quintile, quintiles
+        from twigma.analysis.likes.quintiles import likes_by_quintile, quintiles
 
         similarity, weights = _similarity(data, settings, role), data.images.weights()
         likes, blocks = data.images.values("like_count"), _owners(data.images)
@@ -93,14 +93,14 @@ def eq1_sensitivity(role: str) -> Callable[[Inputs, Settings], Result]:
 
 def _regressed(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
     """What Eq (1) regresses, one value per image with an embedding."""
-    from twigma.analysis.neighbours.search import quintiles
+    from twigma.analysis.likes.quintiles import quintiles
 
     images, weights = data.images, data.images.weights()
     return {
         "likes": images.values("like_count"),
         "followers": images.values("follower_count"),
         "quintile": quintiles(_similarity(data, settings, role), weights),
-        "authors": images.values("author_id") if images.has("author_id") else None,
+        "cluster": images.values("author_id") if images.has("author_id") else None,
         "posts": images.values("id"),
         "weights": weights,
     }

@@ -61,7 +61,7 @@ def fig2a(data: Inputs, settings: Settings) -> Result:
 
 def fig2b(data: Inputs, settings: Settings) -> Result:
     """Four clusters of the pooled sets."""
-    from twigma.analysis.comparison.divergence import cluster_shares
+    from twigma.analysis.comparison.cluster_shares import cluster_shares
 
     sets = data.sets()
     by = settings.photographs if settings.photographs in sets else None
@@ -87,7 +87,7 @@ def fig2c(data: Inputs, settings: Settings) -> Result:
 
 def fig2c_sensitivity(data: Inputs, settings: Settings) -> Result:
     """Other divergences and estimators of the same pairs."""
-    from twigma.analysis.comparison.divergence import kl_sensitivity
+    from twigma.analysis.comparison.divergence_sensitivity import kl_sensitivity
 
     table = kl_sensitivity(data.sets(), seed=settings.seed)
     return Result(
@@ -97,7 +97,7 @@ def fig2c_sensitivity(data: Inputs, settings: Settings) -> Result:
 
 def fig3ab(data: Inputs, settings: Settings) -> Result:
     """Mean pairwise distance, IEV, PMV, entropy and Vendi score of the sets, and within artists and prompts."""
-    from twigma.analysis.variation.distance import same_different_ratio
+    from twigma.analysis.variation.groups import same_different_ratio
     from twigma.analysis.variation.spread import METRICS, variation_table
 
     groups = checks.grouped(data, settings)
@@ -268,7 +268,7 @@ def fig4e(role: str) -> Callable[[Inputs, Settings], Result]:
         from twigma.analysis.comparison.hubness import csls
         from twigma.analysis.inputs.reference_similarity import reference_similarity
         from twigma.analysis.page.gallery import sensitive
-        from twigma.analysis.themes.captions_and_nsfw import neighbour_pairs
+        from twigma.analysis.themes.similar_pairs import neighbour_pairs
 
         images, reference = data.images, data.references[getattr(settings, role)]
         names, others = (
@@ -279,7 +279,7 @@ def fig4e(role: str) -> Callable[[Inputs, Settings], Result]:
         near = reference_similarity(data, settings, role)
         found = near.similarity, near.row
         table = neighbour_pairs(
-            *given, seed=settings.seed, weights=images.weights(), found=found
+            *given, seed=settings.seed, weights=images.weights(), neighbours=found
         )
         again = csls(images.embedding, reference.embedding, table.pop("row"))
         for column, name, each in (

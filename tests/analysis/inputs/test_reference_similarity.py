@@ -10,7 +10,8 @@ from twigma.analysis.inputs.reference_similarity import reference_similarity
 from twigma.analysis.inputs.requirements import Settings
 from twigma.analysis.neighbours import search as neighbours
 from twigma.analysis.neighbours.ray_search import search_on
-from twigma.analysis.neighbours.search import nearest, unit_rows
+from twigma.analysis.neighbours.search import nearest
+from twigma.analysis.vectors.unit_rows import unit_rows
 from twigma.core.pools.ray_pool import Engine
 
 
