@@ -1,40 +1,45 @@
 """Every figure and table of the paper from a release: `twigma analyze RELEASE --out report`.
 
-Writes `out/results/<table>.parquet` and `.csv`, and `out/results.json`, which names them, beside `out`, and puts them
-there when they are whole. Files of an earlier run go, as their rows may have been taken down since; others stay. The
-table `paper` holds every number the paper states beside ours, with a verdict.
-An analysis whose columns or reference sets are absent is left out and named, with the way to get what it lacks.
+Writes `out/results/<table>.parquet` and `.csv`, and `out/results.json`, which names them. They are written beside `out`
+and moved into it when they are complete. Files of an earlier run go, as their rows may have been taken down since;
+others stay. The table `paper` holds every number the paper states beside ours, with a verdict. An analysis whose
+columns or reference sets are missing is skipped, and reported with the way to get them.
 """
 
 import importlib.metadata
 import json
 import math
+import os
 import platform
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from twigma.analysis.figures.figures import FIGURES
+from twigma.analysis.figures import FIGURES, Figure
 from twigma.analysis.inputs import load, text_embeddings
 from twigma.analysis.inputs.requirements import (
-    Figure,
+    Entry,
     Result,
     Settings,
+    Skipped,
     missing_requirements,
 )
 from twigma.analysis.neighbours.ray_search import search_on
-from twigma.analysis.paper.comparison import paper_box
+from twigma.analysis.page.section import FigureFacts
+from twigma.analysis.paper import comparison
 from twigma.core.files import write_json, write_parquet
 from twigma.core.parts import fingerprint
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.safety import owned_folders, spreadsheet
+from twigma.core.workspace import AnyWorkspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 6  # of the analyses: results made by another one are computed again
+# Raised by hand when any figure's answer changes: results of another revision are computed again.
+REVISION = 6
 LIBRARIES = (
     "faiss-cpu",
     "numpy",
@@ -47,21 +52,41 @@ LIBRARIES = (
 SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
 
 
+class MadeFrom(TypedDict):
+    """All that the results depend on; equal ones have equal results."""
+
+    analysis: int  # REVISION
+    sha256: str  # of `files`
+    files: dict[str, str]  # SHA-256 by name
+    settings: dict[str, Any]
+    versions: dict[str, str]  # of this package, its libraries and Python
+
+
+class Analysis(TypedDict):
+    """What results.json holds."""
+
+    data: dict[str, Any]  # `inputs.load.describe`
+    figures: dict[str, FigureFacts]  # by name, in the order of the paper
+    values: dict[str, Entry]  # numbers by key
+    skipped: list[Skipped]
+    made_from: MadeFrom
+
+
 def analyze(
-    release: Path,
-    out: Path,
+    release: str | os.PathLike[str],
+    out: str | os.PathLike[str],
     *,
-    work: Path | None = None,
-    references: Mapping[str, Path] = {},
+    work: AnyWorkspace | None = None,
+    references: Mapping[str, AnyWorkspace] = {},
     photographs: str = "photographs",
     paintings: str = "paintings",
     prompts: str = "prompts",
     projection: str = "pca",
     thorough: bool = False,
-    sheets: Path | None = None,
+    sheets: str | os.PathLike[str] | None = None,
     seed: int = 0,
     engine: Engine = LOCAL,
-) -> dict[str, Any]:
+) -> Analysis:
     """Run every analysis whose data is there, and write its tables and numbers to `out`.
 
     Parameters
@@ -72,161 +97,175 @@ def analyze(
     photographs, paintings, prompts : which reference plays the role of LAION, ArtBench and DiffusionDB.
     projection : "pca" or "umap" for the map of Fig 2a (UMAP is the paper's, and takes minutes).
     thorough : also compare other divergences and estimators in Fig 2c, which takes minutes.
-    sheets : folder of annotation sheets that were filled in (`sheets.sheets` writes blank ones).
+    sheets : folder of annotation sheets that were filled in (`twigma sheets` writes blank ones).
     engine : where nearest neighbours are searched, which at the paper's size is most of the work (Fig 2d, 4e).
 
     Returns
     -------
-    The content of results.json. Unchanged data, settings and versions return what is there at once. ValueError, before
-    any work, when `out` is not empty and no report of ours, or not apart from the working folder.
+    The content of results.json. Unchanged data, settings and versions return what is there at once.
+
+    Raises
+    ------
+    ValueError, before any work, when `out` is not empty and no report of ours, or not apart from the working folder.
     """
+    release, out = Path(release), Path(out)
+    sheets = None if sheets is None else Path(sheets)
+    work = None if work is None else Path(work)
+    folders = {name: Path(folder) for name, folder in references.items()}
     owned_folders.require_free(out, "report")
     if work is not None:
         owned_folders.require_apart(out, work)
     settings = Settings(photographs, paintings, prompts, projection, thorough, seed)
-    files = load.file_hashes(
-        release, work, references, sheets
-    ) | text_embeddings.file_hashes(work, references)
+    files = load.file_hashes(release, work, folders, sheets)
+    files |= text_embeddings.file_hashes(work, folders)
     made_from = _made_from(files, settings)
-    done = _finished(out / "results.json", made_from)
-    if done is not None:
-        return done
-    data = replace(
-        load.load(release, work, references, sheets),
-        texts=text_embeddings.read_texts(work, references),
-    )
+    current = _current(out / "results.json", made_from)
+    if current is not None:
+        return current
+    texts = text_embeddings.read_texts(work, folders)
+    data = replace(load.load(release, work, folders, sheets), texts=texts)
     with search_on(engine) as search:
         results, skipped = _run(replace(data, search=search), settings)
-    results["paper"] = paper_box(data, settings, results, skipped)
-    found = _document(data, made_from, results, skipped)
+    box = comparison.paper_box(data, settings, results, skipped)
+    results[comparison.NAME] = box
+    document = _document(data, made_from, results, skipped)
     with owned_folders.replacing(out.resolve()) as new:
         for result in results.values():
             for name, table in result.tables.items():
                 write_table(new / "results" / name, table)
-        write_json(new / "results.json", found)
-    return found
+        write_json(new / "results.json", document)
+    return document
 
 
-def _made_from(files: dict[str, str], settings: Settings) -> dict[str, Any]:
+# ------------------------------------------------------------------ provenance
+
+
+def _made_from(files: dict[str, str], settings: Settings) -> MadeFrom:
     """All that the results depend on."""
-    versions = {
-        name: importlib.metadata.version(name) for name in ("twigma", *LIBRARIES)
-    }
+    versions = {"python": platform.python_version()}
+    for name in ("twigma", *LIBRARIES):
+        versions[name] = importlib.metadata.version(name)
     return {
-        "analysis": VERSION,
+        "analysis": REVISION,
         "sha256": fingerprint(files),
         "files": files,
         "settings": asdict(settings),
-        "versions": versions | {"python": platform.python_version()},
+        "versions": versions,
     }
 
 
-def _finished(path: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
-    """The results that are there, when they were made from exactly this."""
+def _current(path: Path, made_from: MadeFrom) -> Analysis | None:
+    """The results that are there, when they were made from exactly this and no table is missing."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        results: Analysis = json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    tables = [
-        name
-        for figure in found.get("figures", {}).values()
-        for name in figure["tables"]
-    ]
-    whole = all(
-        (path.parent / "results" / f"{name}.parquet").exists() for name in tables
-    )
-    return found if found.get("made_from") == made_from and whole else None
+    if results.get("made_from") != made_from:
+        return None
+    for figure in results["figures"].values():
+        for name in figure["tables"]:
+            if not (path.parent / "results" / f"{name}.parquet").exists():
+                return None
+    return results
+
+
+# ------------------------------------------------------------------ computed
 
 
 def _run(
     data: load.Inputs, settings: Settings
-) -> tuple[dict[str, Result], list[dict[str, Any]]]:
+) -> tuple[dict[str, Result], list[Skipped]]:
+    """The result of every figure that can be computed, by name, and what was skipped."""
     import faiss  # noqa: F401 - a limit holds for the libraries that are loaded
     import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits
     from tqdm import tqdm
 
     results: dict[str, Result] = {}
-    skipped: list[dict[str, Any]] = []
+    skipped: list[Skipped] = []
     threads = 1 if len(data.images.rows) <= SMALL else None
     bar = tqdm(FIGURES, desc="analyze", unit="figure", mininterval=0.5)
     with threadpool_limits(threads, user_api="blas"):
         for figure in bar:
             bar.set_postfix_str(figure.name)
-            reasons, result = _attempt(figure, data, settings)
-            skipped += reasons
+            result, reasons = compute(figure, data, settings)
+            skipped.extend(reasons)
             if result is not None:
                 results[figure.name] = result
     return results, skipped
 
 
-def _attempt(
+def compute(
     figure: Figure, data: load.Inputs, settings: Settings
-) -> tuple[list[dict[str, Any]], Result | None]:
-    """One figure's result, and what could not be computed of it, with the reason."""
-    if missing := missing_requirements(data, settings, figure.needs):
-        return [_skip(figure.name, missing)], None
-    parts = {
-        part: missing_requirements(data, settings, needs)
-        for part, needs in figure.parts.items()
-    }
-    reasons = [
-        _skip(f"{figure.name}: {part}", missing)
-        for part, missing in parts.items()
-        if missing
-    ]
+) -> tuple[Result | None, list[Skipped]]:
+    """One figure's result, None where it cannot be computed; and what was skipped of it, with the reason."""
+    missing = missing_requirements(data, settings, figure.needs)
+    if missing:
+        return None, [_skipped(figure.name, missing)]
+    skipped = []
+    for part, needs in figure.parts.items():
+        missing = missing_requirements(data, settings, needs)
+        if missing:
+            skipped.append(_skipped(f"{figure.name}: {part}", missing))
     try:
-        return reasons, _noted(figure.run, data, settings)
-    except ValueError as error:  # too few rows for this one; the others still run
-        return [{"figure": figure.name, "missing": [], "how": [str(error)]}], None
+        return _with_warnings(figure.run, data, settings), skipped
+    except ValueError as error:
+        # There are too few rows for this one; the others still run.
+        return None, [{"figure": figure.name, "missing": [], "how": [str(error)]}]
 
 
-def _noted(run: Callable[..., Result], data: load.Inputs, settings: Settings) -> Result:
-    """The result, with what the estimators warned of; warnings of other kinds are passed on."""
+def _with_warnings(
+    run: Callable[[load.Inputs, Settings], Result],
+    data: load.Inputs,
+    settings: Settings,
+) -> Result:
+    """The result, with what the estimators warned of as notes; warnings of other kinds are passed on."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         result = run(data, settings)
-    notes = [str(w.message) for w in caught if w.category is UserWarning]
-    for other in (w for w in caught if w.category is not UserWarning):
-        warnings.warn_explicit(
-            other.message, other.category, other.filename, other.lineno
-        )
-    return replace(result, notes=tuple(dict.fromkeys([*result.notes, *notes])))
+    notes = list(result.notes)
+    for warning in caught:
+        if warning.category is UserWarning:
+            notes.append(str(warning.message))
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    return replace(result, notes=tuple(dict.fromkeys(notes)))
 
 
-def _skip(name: str, missing: Mapping[str, str]) -> dict[str, Any]:
+def _skipped(name: str, missing: Mapping[str, str]) -> Skipped:
     return {"figure": name, "missing": list(missing), "how": list(missing.values())}
+
+
+# ------------------------------------------------------------------ written
 
 
 def _document(
     data: load.Inputs,
-    made_from: dict[str, Any],
+    made_from: MadeFrom,
     results: Mapping[str, Result],
-    skipped: list[dict[str, Any]],
-) -> dict[str, Any]:
+    skipped: list[Skipped],
+) -> Analysis:
     """What results.json holds."""
-    figures = {
-        name: {
+    figures: dict[str, FigureFacts] = {}
+    values: dict[str, Entry] = {}
+    for name, result in results.items():
+        figures[name] = {
             "n": result.n,
             "tables": list(result.tables),
             "values": list(result.values),
             "notes": list(result.notes),
         }
-        for name, result in results.items()
-    }
-    values = {
-        key: value
-        for result in results.values()
-        for key, value in result.values.items()
-    }
-    content = {
-        "data": load.describe(data),
-        "figures": figures,
-        "values": values,
+        values |= result.values
+    document: Analysis = {
+        "data": _plain(load.describe(data)),
+        "figures": _plain(figures),
+        "values": _plain(values),
         "skipped": skipped,
+        "made_from": made_from,
     }
-    plain: dict[str, Any] = _plain(content)
-    return plain | {"made_from": made_from}
+    return document
 
 
 def _plain(value: Any) -> Any:
@@ -236,14 +275,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     item = value.item() if hasattr(value, "item") else value
-    return None if isinstance(item, float) and not math.isfinite(item) else item
+    if isinstance(item, float) and not math.isfinite(item):
+        return None
+    return item
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
-    """Write `path`.parquet and `path`.csv."""
+    """Write `path`.parquet and `path`.csv; cells of the CSV are safe to open in a spreadsheet."""
     import pyarrow as pa
 
-    write_parquet(
-        path.with_suffix(".parquet"), pa.Table.from_pandas(table, preserve_index=False)
-    )
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    write_parquet(path.with_suffix(".parquet"), arrow)
     spreadsheet.write_frame(path.with_suffix(".csv"), table)

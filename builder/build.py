@@ -5,7 +5,7 @@ beside them on this machine's CPUs; on CPUs alone one stage after the other is a
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,19 @@ from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
 from twigma.core.parts import read_provenance
 from twigma.core.pools.ray_pool import LOCAL, Engine
+from twigma.core.workspace import AnyWorkspace, Workspace
 
 
 @dataclass
 class Built:
-    """What a run did: images treated now by stage with a model, and why a stage or a shard was left out."""
+    """What a run did: images processed now by stage with a model, and why a stage or a shard was left out."""
 
     treated: dict[str, int] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
 
 def build(
-    work: Path,
+    work: AnyWorkspace,
     *,
     model: str = clip_names.MODEL,
     pretrained: str | None = clip_names.PRETRAINED,
@@ -44,40 +45,40 @@ def build(
 
     Shards that cannot be read are left out, and named at the end by RuntimeError, when all others have their columns.
     """
-    done, failed = Built(), list[str]()
+    work = Workspace(work)
+    built = Built()
+    failed = list[str]()
 
     def attempt(name: str, stage: Callable[[], int]) -> None:
         try:
-            done.treated[name] = stage()
+            built.treated[name] = stage()
         except RuntimeError as error:  # damaged shards; the others have their part
-            if not any((work / "columns" / name).glob("*.arrow")):
+            if not work.has(name):
                 raise
             failed.append(str(error))
 
-    def captions() -> None:
-        attempt(
-            "caption",
-            lambda: caption.caption_shards(work, captioner, device, engine=engine),
-        )
+    def embed() -> int:
+        return embed_shards(work, model, pretrained, device, precision, engine=engine)
 
-    attempt(
-        "embed",
-        lambda: embed_shards(work, model, pretrained, device, precision, engine=engine),
-    )
-    if _elsewhere(device, engine):
-        with ThreadPoolExecutor(1) as beside:
-            others: Future[None] = beside.submit(_from_embeddings, work, detector, done)
-            captions()
+    def write_captions() -> int:
+        return caption.caption_shards(work, captioner, device, engine=engine)
+
+    attempt("embed", embed)
+    if _is_elsewhere(device, engine):
+        with ThreadPoolExecutor(1) as pool:
+            others = pool.submit(_stages_of_embeddings, work, detector, built)
+            attempt("caption", write_captions)
             others.result()
     else:
-        captions()
-        _from_embeddings(work, detector, done)
+        attempt("caption", write_captions)
+        _stages_of_embeddings(work, detector, built)
     if failed:
+        # Both stages may name the same shard.
         raise RuntimeError("; ".join(dict.fromkeys(failed)))
-    return done
+    return built
 
 
-def _elsewhere(device: str | None, engine: Engine) -> bool:
+def _is_elsewhere(device: str | None, engine: Engine) -> bool:
     """Whether captions leave the CPUs of this machine idle."""
     if engine.name != "local":
         return True
@@ -86,27 +87,27 @@ def _elsewhere(device: str | None, engine: Engine) -> bool:
     return torch.cuda.is_available() if device is None else device.startswith("cuda")
 
 
-def _from_embeddings(work: Path, detector: Path | None, done: Built) -> None:
-    found = str(
-        read_provenance(min((work / "columns" / "embed").glob("*.arrow")))["model"]
-    )
-    reads = nsfw.model_of(detector)
-    if found == reads:
-        done.treated["nsfw"] = nsfw.nsfw_parts(work, detector)
+def _stages_of_embeddings(work: Workspace, detector: Path | None, built: Built) -> None:
+    """The stages that read no images: nsfw, where the detector fits the embeddings, then dedupe and cluster."""
+    embedded_by = str(work.embedding_model()["model"])
+    detector_reads = nsfw.model_of(detector)
+    if embedded_by == detector_reads:
+        built.treated["nsfw"] = nsfw.nsfw_parts(work, detector)
     else:
-        done.left_out.append(
-            f"nsfw: the detector reads embeddings of {reads}, these are of {found}"
+        reason = (
+            f"nsfw: the detector reads embeddings of {detector_reads}, "
+            f"these are of {embedded_by}"
         )
-        tqdm.write(done.left_out[-1])
-    dedupe(work, **_kept(work, "dedupe", "near"))
-    cluster(work, **_kept(work, "cluster", "k", "seed", "drop"))
+        built.left_out.append(reason)
+        tqdm.write(reason)
+    dedupe(work, **_last_settings(work, "dedupe", "near"))
+    cluster(work, **_last_settings(work, "cluster", "k", "seed", "drop"))
 
 
-def _kept(work: Path, name: str, *settings: str) -> dict[str, Any]:
-    """The settings of the last run of a stage; nothing before the first."""
-    path = work / "columns" / name / "all.arrow"
+def _last_settings(work: Workspace, stage: str, *names: str) -> dict[str, Any]:
+    """These settings as in the last run of a stage; empty before the first, or where its part is damaged."""
     try:
-        before = read_provenance(path)
+        provenance = read_provenance(work.part(stage))
     except (ValueError, OSError):
-        return {}  # damaged or not there: made anew
-    return {name: before[name] for name in settings if name in before}
+        return {}
+    return {name: provenance[name] for name in names if name in provenance}

@@ -129,10 +129,11 @@ def print_plan(
     work: Path, drawn: "pa.Table", followers: bool, budget: float | None
 ) -> None:
     """Calls, dollars and minutes for what the folder does not know, and how far a budget reaches."""
-    from twigma.rehydrate.sources.x.budget import Budget, look, plan_lookup
+    from twigma.rehydrate.posts.ledger_reader import read_known_posts
+    from twigma.rehydrate.sources.x.budget import Budget, plan_lookup
 
-    seen = look(work, followers)
-    todo = sum(post not in seen.known for post in drawn["id"].to_pylist())
+    known = read_known_posts(work, followers)
+    todo = sum(post not in known.ids for post in drawn["id"].to_pylist())
     needed = plan_lookup(todo, followers)
     time = (
         f"about {needed.minutes:,.0f} minutes"
@@ -145,7 +146,7 @@ def print_plan(
     )
     if budget is not None:
         money = Budget(budget, followers)
-        reached = money.affords(seen, todo)
+        reached = money.affords(known, todo)
         what = "all" if reached == todo else f"{reached:,}"
-        spent = f"${money.spent(seen):,.2f} of it spent in {work}"
+        spent = f"${money.spent(known):,.2f} of it spent in {work}"
         click.echo(f"a budget of ${budget:,.2f}, {spent}, reaches {what} of them")

@@ -115,7 +115,7 @@ def import_(files: tuple[Path, ...], work: Path) -> None:
             f"{file}: " + ("imported before, nothing added" if what.before else said)
         )
         if what.quarantine:
-            click.echo(f"  {what.aside:,} lines set aside: {what.quarantine}")
+            click.echo(f"  {what.skipped:,} lines set aside: {what.quarantine}")
     say(
         {f"{row['what']}: {row['reason']}": row["count"] for row in table.to_pylist()},
         f"{work / 'images.parquet'}:",
@@ -241,6 +241,7 @@ def rehydrate(
         )
     if not dry_run:
         click.get_current_context().with_resource(Workspace(work).lock_run())
+    from twigma.core.pools.ray_pool import Engine
     from twigma.rehydrate.fetch.fetch import fetch
 
     stopped = False
@@ -259,8 +260,7 @@ def rehydrate(
         image_size=image_size,
         connections=connections,
         allow_hosts=allow_host,
-        distributor=distributor,
-        ray_address=ray_address,
+        engine=Engine(distributor, ray_address),
         retry_failed=retry_failed,
     ).to_pylist()
     say(
@@ -333,7 +333,8 @@ def add(paths: tuple[Path, ...], work: Path, group_key: str | None) -> None:
       twigma add --work mine photos/ shards/*.tar
       twigma add --work refs/paintings --group artist paintings.tar
     """
-    from twigma.rehydrate.sources.own_files.add_images import LINK, add_tars
+    from twigma.rehydrate.sources.own_files.add_images import add_tars
+    from twigma.rehydrate.sources.own_files.image_paths import LINK
 
     for row in add_tars(work, paths, group_key).to_pylist():
         if row["links"]:

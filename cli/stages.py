@@ -119,7 +119,7 @@ def caption(
 @click.option(
     "--detector",
     type=FILE,
-    help="LAION's .zip or a .safetensors head.  [default: LAION's, fetched, checked]",
+    help="A .safetensors head.  [default: LAION's, which comes with twigma]",
 )
 def nsfw(work: Path, detector: Path | None) -> None:
     """Score every embedding for NSFW content.
@@ -271,7 +271,7 @@ def _frozen(work: Path) -> None:
     help="transformers name or folder.  [default: Salesforce/blip-image-captioning-large]",
 )
 @click.option(
-    "--detector", type=FILE, help="NSFW detector.  [default: LAION's, fetched, checked]"
+    "--detector", type=FILE, help="NSFW detector, .safetensors.  [default: LAION's]"
 )
 @click.option(
     "--precision", type=PRECISION, help="Of the embeddings, as in `twigma embed`."

@@ -45,7 +45,7 @@ def status(work: Path, as_json: bool) -> None:
     """
     from twigma.builder.status.status import status as read
 
-    facts = read(work)
+    facts = dict(read(work))
     click.echo(json.dumps(facts, indent=1) if as_json else "\n".join(_page(facts)))
     if facts["damaged"]:
         raise RuntimeError(

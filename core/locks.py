@@ -16,7 +16,16 @@ def acquire(path: Path, *, shared: bool = False, wait: bool = True) -> int:
     `shared` locks let each other in. Raises BlockingIOError when somebody else holds it and `wait` is false.
     """
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
-    handle = os.open(path, flags, 0o600)
+    return _lock(os.open(path, flags, 0o600), shared=shared, wait=wait)
+
+
+def acquire_folder(path: Path, *, shared: bool = False, wait: bool = True) -> int:
+    """Like `acquire`, of a folder that others may remove meanwhile: FileNotFoundError when it is missing."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    return _lock(handle, shared=shared, wait=wait)
+
+
+def _lock(handle: int, *, shared: bool, wait: bool) -> int:
     operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
         fcntl.flock(handle, operation if wait else operation | fcntl.LOCK_NB)

@@ -1,74 +1,187 @@
 """Column parts: what one stage adds to the images of one shard, `WORK/columns/STAGE/SHARD.arrow`.
 
-A part is an uncompressed Arrow file, memory-mapped when it is read. It carries its provenance (inputs, settings and
-the revision of the code that made it), which decides whether it is current, and a checksum.
+A part is an uncompressed Arrow file, memory-mapped when it is read. It carries a checksum and its provenance: inputs,
+settings and the revision of the code that made it. A part is current while its provenance is the one that the stage
+would write today.
+
+Every stage module has an integer `REVISION`, which goes into its provenance as `code_revision`. Raise it when the stage
+gives another answer for the same inputs and settings: the next run re-creates the parts, and says so.
 """
 
 import hashlib
 import json
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pyarrow as pa
 
 from twigma.core import checksum
 from twigma.core.files import atomic
 
+SHORT = 40  # characters of a setting that a notice shows; longer ones are hashes
 
-def fingerprint(value: Any) -> str:
+
+class Provenance(TypedDict, total=False):
+    """What a part was made from: one JSON record, of which each stage fills the entries that it depends on.
+
+    Parts of reference sets hold further entries of their own, such as the file that vectors came from.
+    """
+
+    # The code.
+    code_revision: int  # `REVISION` of the stage's module
+    near_revision: int | None  # of the near-duplicate search; null where it did not run
+
+    # The model: its name, and what fixes its weights (one of commit, hash and seed).
+    model: str
+    repo: str
+    revision: str  # commit of `repo`
+    sha256: str
+    seed: int  # of random weights, or of a clustering
+
+    # Settings.
+    precision: str
+    resize: str
+    num_beams: int
+    max_new_tokens: int
+    detector: str  # SHA-256 of the NSFW detector
+    near: float | None
+    k: int
+    drop: list[str]
+
+    # Inputs, each named by a hash or by the fingerprint of a part.
+    shard: str
+    part: str
+    embed: dict[str, str]  # by part
+    dedupe: str
+    images: str
+    stored: str
+    texts: str
+    fit: str
+
+
+def fingerprint(value: object) -> str:
     """SHA-256 of a JSON value: names the settings and inputs that a part was made from."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def part_is_current(path: Path, provenance: Any) -> bool:
-    """Whether `path` is a finished part made from exactly these settings and inputs."""
-    if not path.exists():
-        return False
-    try:
-        metadata = read_part(path).schema.metadata or {}
-    except (ValueError, OSError):
-        return False  # damaged: make it again
-    return metadata.get(b"fingerprint") == fingerprint(provenance).encode()
+# ------------------------------------------------------------------ writing and reading
 
 
-def write_part(path: Path, table: pa.Table, provenance: Any) -> None:
-    """Write one part of `columns/NAME/` as uncompressed Arrow IPC, marked with what it was made from and a checksum."""
-    marks = {
+def write_part(path: Path, table: pa.Table, provenance: Mapping[str, object]) -> None:
+    """Write one part as uncompressed Arrow IPC, with its provenance and a checksum; only its owner can read it."""
+    metadata = {
         "fingerprint": fingerprint(provenance),
         "provenance": json.dumps(provenance, sort_keys=True),
+        "crc32": checksum.UNSEALED,
     }
-    marked = table.schema.with_metadata(marks | {"crc32": checksum.UNSEALED})
+    schema = table.schema.with_metadata(metadata)
     with atomic(path, private=True) as partial:
         with (
             pa.OSFile(str(partial), "wb") as sink,
-            pa.ipc.new_file(sink, marked) as writer,
+            pa.ipc.new_file(sink, schema) as writer,
         ):
             writer.write_table(table)
         checksum.seal(partial)
 
 
 def read_part(path: Path) -> pa.Table:
-    """A part of `columns/NAME/`, memory-mapped; ValueError when it has changed since it was written."""
+    """A part, memory-mapped; ValueError when it has changed since it was written."""
     if not checksum.is_sound(path):
         raise ValueError(
-            f"{path} is damaged: delete it and run `twigma {path.parent.name}` again, which makes it anew"
+            f"{path} is damaged: delete it and run `twigma {path.parent.name}` again, "
+            "which re-creates it"
         )
     with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
 
 
-def read_provenance(path: Path) -> Any:
-    """What `write_part` was told the part was made from."""
-    return json.loads((read_part(path).schema.metadata or {})[b"provenance"])
+def read_provenance(path: Path) -> dict[str, Any]:
+    """The provenance that a part was written with; ValueError when the part is damaged."""
+    provenance: dict[str, Any] = json.loads(_metadata(path)[b"provenance"])
+    return provenance
+
+
+def read_fingerprint(path: Path) -> str:
+    """The fingerprint of a part's provenance, by which later stages name it; ValueError when it is damaged."""
+    return _metadata(path)[b"fingerprint"].decode()
 
 
 def read_parts(folder: Path) -> pa.Table:
-    """All parts of one `columns/NAME/` folder, in name order; FileNotFoundError when the stage has not run."""
-    parts = sorted(folder.glob("*.arrow"))
-    if not parts:
+    """All parts of one stage, in name order; FileNotFoundError when the stage has not run."""
+    paths = sorted(folder.glob("*.arrow"))
+    if not paths:
         raise FileNotFoundError(
             f"no columns in {folder}: run `twigma {folder.name}` on this working folder first"
         )
-    return pa.concat_tables(
-        [read_part(path).replace_schema_metadata() for path in parts]
+    # Parts differ in their metadata, and tables are joined only where it is equal.
+    tables = [read_part(path).replace_schema_metadata() for path in paths]
+    return pa.concat_tables(tables)
+
+
+def _metadata(path: Path) -> dict[bytes, bytes]:
+    return read_part(path).schema.metadata or {}
+
+
+# ------------------------------------------------------------------ current or out of date
+
+
+def part_is_current(path: Path, provenance: Mapping[str, object]) -> bool:
+    """Whether `path` is a finished, sound part with exactly this provenance."""
+    if not path.exists():
+        return False
+    try:
+        metadata = _metadata(path)
+    except (ValueError, OSError):
+        return False  # damaged: to be re-created
+    return metadata.get(b"fingerprint") == fingerprint(provenance).encode()
+
+
+def changes(path: Path, provenance: Mapping[str, object]) -> list[str]:
+    """In what an existing part's provenance differs from this one, in words; empty where the part is missing.
+
+    `["code revision 1 → 2", "k 10 → 12", "images"]`: long values, which are hashes, are named only.
+    """
+    if not path.exists():
+        return []
+    try:
+        before = read_provenance(path)
+    except (ValueError, OSError, KeyError):
+        return ["damaged"]
+    after = json.loads(json.dumps(provenance))  # tuples are lists in JSON
+    names = [*after, *(name for name in before if name not in after)]
+    return [
+        _change(name, before.get(name), after.get(name))
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _change(name: str, before: object, after: object) -> str:
+    words = name.replace("_", " ")
+    values = f"{_value(before)} → {_value(after)}"
+    if isinstance(before, dict) or isinstance(after, dict) or len(values) > SHORT:
+        return words
+    return f"{words} {values}"
+
+
+def _value(value: object) -> str:
+    return "unset" if value is None else str(value)
+
+
+def announce_recreated(
+    stage: str, parts: Iterable[tuple[Path, Mapping[str, object]]]
+) -> None:
+    """Print one line when parts of a stage are about to be replaced: how many, and what has changed since."""
+    reasons = [changes(path, provenance) for path, provenance in parts]
+    replaced = [reason for reason in reasons if reason]
+    if not replaced:
+        return
+    # Each reason once, in the order in which they came up.
+    distinct = dict.fromkeys(text for reason in replaced for text in reason)
+    noun = "part" if len(replaced) == 1 else "parts"
+    print(
+        f"{stage}: re-creating {len(replaced)} {noun}, changed since: {', '.join(distinct)}",
+        file=sys.stderr,
     )

@@ -86,6 +86,11 @@ class Workspace(os.PathLike[str]):
         return self.path / "images.parquet"
 
     @property
+    def images_record(self) -> Path:
+        """Provenance of the images table; written whenever the table is brought up to the pages."""
+        return self.parsed_pages / "made.json"
+
+    @property
     def removed_file(self) -> Path:
         """Salted hashes of what was removed on request."""
         return self.path / "removed.json"
@@ -116,6 +121,10 @@ class Workspace(os.PathLike[str]):
     def shard_lists(self) -> Path:
         """Folder of the lists of photos, one a planned shard."""
         return self.shards / "plan"
+
+    def shard_list(self, name: str) -> Path:
+        """The photos of one planned shard."""
+        return self.shard_lists / f"{name}.parquet"
 
     @property
     def shard_attempts(self) -> Path:
@@ -159,6 +168,31 @@ class Workspace(os.PathLike[str]):
     def model_pins(self) -> Path:
         """The commit and hashes of every model that was taken from the Hub."""
         return self.models / "pins.json"
+
+    @property
+    def cluster_fit(self) -> Path:
+        """Folder of the fit of `twigma cluster`; without it, the next fit gives labels by falling size again."""
+        return self.models / "cluster"
+
+    @property
+    def centroids_file(self) -> Path:
+        """The fitted centroids by label, with the images and mean distance of each cluster."""
+        return self.cluster_fit / "centroids.arrow"
+
+    @property
+    def map_file(self) -> Path:
+        """The training images of the fitted map."""
+        return self.cluster_fit / "map.arrow"
+
+    @property
+    def crosswalk_file(self) -> Path:
+        """Images by their label in the fit before and in this one."""
+        return self.cluster_fit / "crosswalk.csv"
+
+    @property
+    def choose_k_file(self) -> Path:
+        """Scores of several numbers of clusters."""
+        return self.cluster_fit / "choose_k.csv"
 
     def embedding_model(self) -> dict[str, Any]:
         """The provenance of the embeddings: model, commit or hash, precision; empty before `twigma embed`."""

@@ -1,22 +1,17 @@
-"""The table the authors published (Zenodo record 8031785): fetched, checked, and given our schema.
+"""The table the authors published (Zenodo record 8031785): downloaded, checked, and converted to our schema.
 
-`load_dataset("twigma")` falls back on it where no release is found; `twigma ids zenodo` and `twigma rehydrate --ids
-zenodo` read its ids. The server can be changed with `$TWIGMA_ZENODO_URL`. What was fetched once stays in the cache of
-`datasets`, and needs no network again; a download that was cut off goes on where it was.
+`load_dataset("twigma")` falls back on it where there is no release; `twigma ids zenodo` and `twigma rehydrate --ids
+zenodo` read its ids. `$TWIGMA_ZENODO_URL` names another server. What was downloaded once stays in the cache of
+`datasets`, and needs no network again; an interrupted download resumes.
 """
 
-import fcntl
 import gzip
-import hashlib
-import http
-import http.client
 import json
 import os
-import urllib.request
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -24,21 +19,23 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-import twigma
 from twigma.core import columns
-from twigma.core.files import fsync, write_json, write_parquet
-from twigma.core.safety.bounded import load_json, open_parquet, safe_member, unpacked
-from twigma.core.services.deadline import ANSWER_SECONDS, Pace, read_answer, within
+from twigma.core.files import file_sha256, write_json, write_parquet
+from twigma.core.safety.bounded import open_parquet, safe_member, unpacked
+from twigma.core.services.download import download
+from twigma.core.services.http import RetryPolicy, ServiceClient
 from twigma.rehydrate.ids.id_files import column_names
 from twigma.rehydrate.ids.post_ids import read_ids, refuse_damaged
 
+ZENODO = "https://zenodo.org"
+URL_VARIABLE = "TWIGMA_ZENODO_URL"
 RECORD = "8031785"
 TABLES = (".csv", ".csv.gz", ".parquet", ".zip")
 NULLS = ["", "NaN", "nan", "NaT", "None", "null", "<NA>"]
-TIMEOUT = 60  # seconds of silence
 MOST_BYTES = 20 << 30  # of a file of the record
-BLOCK = 1 << 16
+RETRY = RetryPolicy(attempts=3)  # somebody waits for `load_dataset`
 T = TypeVar("T")
+Source = Mapping[str, str]  # where a table is from: url, file, checksum
 
 
 def fetch(cache: Path | None = None) -> Path:
@@ -50,13 +47,12 @@ def fetch(cache: Path | None = None) -> Path:
     folder = _folder(cache)
     if (folder / "MANIFEST.json").exists():
         return folder
+
+    def convert(path: Path, source: Source) -> Path:
+        return _write(folder, conform(_read(path), str(path)), source)
+
     try:
-        return _first_sound(
-            folder,
-            lambda path, source: _write(
-                folder, conform(_read(path), str(path)), source
-            ),
-        )
+        return _first_undamaged(folder, convert)
     except OSError as error:
         raise OSError(
             f"no TWIGMA release here (data_dir, $TWIGMA_DATA_DIR, ./twigma), and {error}; or make a release with "
@@ -70,73 +66,87 @@ def fetch_list(cache: Path | None = None) -> Path:
     From the cache or from Zenodo, as `fetch`.
     """
 
-    def check(path: Path, _: object) -> Path:
+    def check(path: Path, _: Source) -> Path:
         read_ids(path)
         return path
 
     folder = _folder(cache)
-    kept = _kept(folder)
-    return kept[0] if kept else _first_sound(folder, check)
+    cached = _cached_file(folder)
+    if cached is not None:
+        return cached[0]
+    return _first_undamaged(folder, check)
 
 
-def _kept(folder: Path) -> tuple[Path, dict[str, str]] | None:
-    """The file that was found sound before, and where it is from."""
-    marker = folder / "downloads" / "source.json"
+def _folder(cache: Path | None) -> Path:
+    import datasets
+
+    parent = cache or Path(datasets.config.HF_DATASETS_CACHE)
+    return parent / f"twigma-zenodo-{RECORD}"
+
+
+def _source_file(folder: Path) -> Path:
+    """Names the downloaded file; written when the file has proved to be undamaged."""
+    return folder / "downloads" / "source.json"
+
+
+def _cached_file(folder: Path) -> tuple[Path, Source] | None:
+    """The file of an earlier run, and where it is from."""
+    marker = _source_file(folder)
     if not marker.exists():
         return None
     source = json.loads(marker.read_text("utf-8"))
     return marker.parent / source["file"], source
 
 
-def _folder(cache: Path | None) -> Path:
-    import datasets
-
-    return (
-        cache or Path(datasets.config.HF_DATASETS_CACHE)
-    ) / f"twigma-zenodo-{RECORD}"
-
-
-def _first_sound(folder: Path, use: Callable[[Path, Mapping[str, str]], T]) -> T:
-    """What `use` makes of the table in the cache, the record, or else its latest version; it refuses a damaged one."""
-    if kept := _kept(folder):
-        return use(*kept)
-
-    def take(version: str) -> T:
-        path, source = _table(version, folder / "downloads")
-        made = use(path, source)
-        write_json(folder / "downloads" / "source.json", source)
-        return made
-
+def _first_undamaged(folder: Path, use: Callable[[Path, Source], T]) -> T:
+    """What `use` makes of the cached file, the record, or else the latest version; `use` refuses damaged ids."""
+    cached = _cached_file(folder)
+    if cached is not None:
+        return use(*cached)
     try:
-        return take(RECORD)
+        return _use_version(RECORD, folder, use)
     except ValueError as damaged:
         try:
-            return take(f"{RECORD}/versions/latest")
+            return _use_version(f"{RECORD}/versions/latest", folder, use)
         except (ValueError, OSError):
             raise damaged from None
 
 
-def _table(version: str, folder: Path) -> tuple[Path, dict[str, str]]:
-    """Download the file of one version of the record that has the published columns; says where it is from."""
-    url = f"{os.environ.get('TWIGMA_ZENODO_URL', 'https://zenodo.org').rstrip('/')}/api/records/{version}"
-    with _open(url) as answer:
-        record = load_json(
-            read_answer(
-                iter(lambda: _some(answer), b""), "", url, seconds=ANSWER_SECONDS
-            )
-        )
-    for entry in record.get("files", []):
-        if str(entry["key"]).endswith(TABLES):
-            path = _download(entry, folder)
-            if _is_table(path):
-                return path, {
-                    "url": url,
-                    "file": path.name,
-                    "checksum": entry["checksum"],
-                }
-    found = [entry["key"] for entry in record.get("files", [])]
+def _use_version(version: str, folder: Path, use: Callable[[Path, Source], T]) -> T:
+    path, source = _download_table(version, folder / "downloads")
+    result = use(path, source)
+    write_json(_source_file(folder), source)
+    return result
+
+
+def _download_table(version: str, folder: Path) -> tuple[Path, Source]:
+    """Download the file of one version of the record that has the published columns; its path and source."""
+    server = os.environ.get(URL_VARIABLE, ZENODO)
+    with ServiceClient(f"Zenodo (${URL_VARIABLE})", server, policy=RETRY) as zenodo:
+        record = zenodo.get_json(f"/api/records/{version}")
+        url = f"{zenodo.base_url}/api/records/{version}"
+    entries = record.get("files", [])
+    for entry in entries:
+        if not str(entry["key"]).endswith(TABLES):
+            continue
+        path = _download_entry(entry, folder)
+        if _is_table(path):
+            checksum = str(entry["checksum"])
+            return path, {"url": url, "file": path.name, "checksum": checksum}
+    names = [entry["key"] for entry in entries]
     raise ValueError(
-        f"{url} holds no table with the columns {list(columns.PUBLISHED)}: found {found}"
+        f"{url} holds no table with the columns {list(columns.PUBLISHED)}: found {names}"
+    )
+
+
+def _download_entry(entry: Mapping[str, Any], folder: Path) -> Path:
+    """Download one file of the record, checked against the size and MD5 that the record states."""
+    return download(
+        entry["links"]["self"],
+        folder / Path(str(entry["key"])).name,
+        size=int(entry["size"]),
+        checksum=str(entry["checksum"]),
+        most=MOST_BYTES,
     )
 
 
@@ -147,7 +157,7 @@ def _is_table(path: Path) -> bool:
         return False
 
 
-def _write(folder: Path, table: pa.Table, source: Mapping[str, str]) -> Path:
+def _write(folder: Path, table: pa.Table, source: Source) -> Path:
     """The release folder of a table, MANIFEST.json last."""
     name = "metadata/metadata-train-00000-of-00001.parquet"
     path = folder / name
@@ -155,126 +165,28 @@ def _write(folder: Path, table: pa.Table, source: Mapping[str, str]) -> Path:
     facts = {
         "bytes": path.stat().st_size,
         "rows": len(table),
-        "sha256": twigma.sha256(path),
+        "sha256": file_sha256(path),
     }
     manifest = {"dataset": "twigma", "source": dict(source), "files": {name: facts}}
     write_json(folder / "MANIFEST.json", manifest)
     return folder
 
 
-# ---------------------------------------------------------------- download
-
-
-def _open(url: str, first: int = 0) -> IO[bytes]:
-    """What a server answers, from byte `first` on if it can."""
-    if not url.startswith(("https://", "http://")):
-        raise ValueError(
-            f"expected an http(s) address, found {url!r}: is TWIGMA_ZENODO_URL right?"
-        )
-    request = urllib.request.Request(
-        url, headers={"Range": f"bytes={first}-"} if first else {}
-    )
-    try:
-        answer: IO[bytes] = within(
-            ANSWER_SECONDS,
-            lambda: urllib.request.urlopen(request, timeout=TIMEOUT),
-            url,
-        )
-        return answer
-    except OSError as error:
-        raise OSError(f"{url} does not answer ({error}): try again later") from None
-
-
-def _some(answer: IO[bytes]) -> bytes:
-    """What has arrived, without waiting for more."""
-    read: bytes = (
-        answer.read1(BLOCK) if hasattr(answer, "read1") else answer.read(BLOCK)
-    )
-    return read
-
-
-def _download(entry: Mapping[str, Any], folder: Path) -> Path:
-    """One file of the record, checked against the MD5 that the record states; one that was cut off is gone on with."""
-    path = folder / Path(str(entry["key"])).name
-    method, _, stated = str(entry["checksum"]).partition(":")
-    if path.exists() and _digest(path, method) == stated:
-        return path
-    part = path.with_name(f".{path.name}.{stated}.part")
-    folder.mkdir(parents=True, exist_ok=True)
-    with part.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if not part.exists():  # another run has finished it meanwhile
-            return path
-        _fill(file, entry)
-        if (found := _digest(part, method)) != stated:
-            part.unlink()
-            raise ValueError(
-                f"{path.name}: expected {method} {stated}, found {found}: try again"
-            )
-        fsync(part)
-        part.replace(path)
-    return path
-
-
-def _digest(path: Path, method: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, method).hexdigest()
-
-
-def _fill(file: IO[bytes], entry: Mapping[str, Any]) -> None:
-    """Append what is missing of a file; OSError when the server stops before its end."""
-    from tqdm import tqdm
-
-    name, size, there = entry["key"], entry["size"], file.tell()
-    if there >= size:
-        return
-    if size > MOST_BYTES:
-        raise ValueError(
-            f"{name}: the record says {size:,} bytes, at most {MOST_BYTES:,} are fetched"
-        )
-    pace = Pace(name)
-    with (
-        _open(entry["links"]["self"], there) as answer,
-        tqdm(total=size, desc=name, unit="B", unit_scale=True) as bar,
-    ):
-        if there and getattr(answer, "status", 0) != http.HTTPStatus.PARTIAL_CONTENT:
-            there = file.truncate(0)  # it sends the whole again
-        bar.update(there)
-        try:
-            while block := _some(answer):
-                pace.at(len(block))
-                file.write(block)
-                bar.update(len(block))
-                if file.tell() > size:
-                    file.truncate(0)
-                    raise OSError(f"more than the {size:,} bytes that the record says")
-        except (http.client.HTTPException, OSError) as error:
-            raise OSError(
-                f"{name}: the download broke off ({error}): run again to go on"
-            ) from None
-        finally:
-            file.flush()
-    if (found := os.fstat(file.fileno()).st_size) < size:
-        raise OSError(
-            f"{name}: the download broke off at {found:,} of {size:,} bytes: run again to go on"
-        )
-
-
 # -------------------------------------------------------------- conversion
 
 
 def _read(path: Path) -> pa.Table:
-    """The table in a file as it stands, every cell of a CSV as text."""
+    """The table in a file, unconverted: every cell of a CSV is text."""
     packed, where = path.stat().st_size, str(path)
     if path.suffix == ".parquet":
-        open_parquet(
-            path, packed, where
-        ).close()  # refuses one that unpacks to far more
+        # Refuses a file that unpacks to far more than its size.
+        open_parquet(path, packed, where).close()
         return pq.read_table(path)
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
-            inside = [name for name in archive.namelist() if name.endswith(".csv")]
-            with archive.open(safe_member(archive, inside[0], where)) as file:
+            tables = [name for name in archive.namelist() if name.endswith(".csv")]
+            member = safe_member(archive, tables[0], where)
+            with archive.open(member) as file:
                 return _read_csv(unpacked(file, packed, where))
     if path.suffix == ".gz":
         with gzip.open(path) as file:
@@ -284,16 +196,13 @@ def _read(path: Path) -> pa.Table:
 
 def _read_csv(source: Any) -> pa.Table:
     """Every cell as text: type inference is what damages ids."""
-    options = pyarrow.csv.ConvertOptions(
-        column_types={name: pa.string() for name in columns.PUBLISHED},
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(columns.PUBLISHED, pa.string()),
         null_values=NULLS,
         strings_can_be_null=True,
     )
-    return pyarrow.csv.read_csv(
-        source,
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=options,
-    )
+    parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    return pyarrow.csv.read_csv(source, parse_options=parse, convert_options=convert)
 
 
 def conform(table: pa.Table, where: str) -> pa.Table:
@@ -309,12 +218,9 @@ def conform(table: pa.Table, where: str) -> pa.Table:
 def _cast(values: pa.ChunkedArray, to: pa.DataType, where: str) -> pa.ChunkedArray:
     try:
         if pa.types.is_timestamp(to) and pa.types.is_string(values.type):
-            times = pd.to_datetime(
-                values.to_pandas(), utc=True, format="ISO8601"
-            ).dt.tz_localize(None)
-            return pa.chunked_array(
-                [pa.Array.from_pandas(times.dt.floor("ms"), type=to)]
-            )
+            times = pd.to_datetime(values.to_pandas(), utc=True, format="ISO8601")
+            naive = times.dt.tz_localize(None).dt.floor("ms")
+            return pa.chunked_array([pa.Array.from_pandas(naive, type=to)])
         if pa.types.is_integer(to):  # pandas writes integers beside nulls as 3.0
             return values.cast(pa.float64()).cast(to)
         return values.cast(to)
@@ -323,7 +229,7 @@ def _cast(values: pa.ChunkedArray, to: pa.DataType, where: str) -> pa.ChunkedArr
 
 
 def _refuse_damaged(ids: pa.ChunkedArray, where: str) -> None:
-    """Ids must be text of digits; rounded ids are told by their remainders (1 in 256 by chance, never 9 in 10)."""
+    """Ids must be text of digits; rounded ids are recognised by their remainders (1 in 256 by chance)."""
     if not pa.types.is_string(ids.type):
         raise ValueError(f"{where}: expected post ids as text, found {ids.type}")
     good = pc.fill_null(pc.match_substring_regex(ids, r"^[0-9]{1,19}$"), False)

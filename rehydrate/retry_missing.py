@@ -5,11 +5,11 @@ gone too. Either way the post is asked this once only.
 """
 
 import csv
-from pathlib import Path
 
 import pyarrow.compute as pc
 
 from twigma.core.files import read_parquet
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.fetch.shard_plan import GONE
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.posts.images_table import write_images_table
@@ -20,7 +20,7 @@ from twigma.rehydrate.sources.x.lookup import Lookup, ask_all, write_outcomes
 
 
 def retry_missing(
-    work: Path,
+    work: AnyWorkspace,
     client: XClient,
     budget: float | None = None,
     *,
@@ -28,51 +28,55 @@ def retry_missing(
 ) -> Lookup:
     """Ask again for the posts of `gone_posts`, within the `budget` of the folder, and bring its tables up to date.
 
-    Gives the outcomes of these posts. Raises ApiError when X ends the run, as `lookup` does.
+    Returns the outcomes of these posts. Raises ApiError when X ends the run, as `lookup` does.
     """
+    work = Workspace(work)
     money = Budget(budget, post_price=post_price)
     with Ledger(work) as ledger:
-        posts = ledger.not_renewed(_gone(work))
+        posts = ledger.not_renewed(_posts_with_gone_photos(work))
         asked, failure = ask_all(ledger, posts, client, money, renew=True)
         _update_outcomes(work, ledger)
         write_images_table(work)
         if failure:
             raise failure
-        outcomes = ledger.outcomes(posts[:asked]) | dict.fromkeys(
-            posts[asked:], NOT_ASKED
-        )
+        outcomes = ledger.outcomes(posts[:asked])
+        # The ledger still has the first outcome of the others.
+        outcomes.update(dict.fromkeys(posts[asked:], NOT_ASKED))
         return Lookup(count_outcomes(outcomes), asked, money.spent(ledger))
 
 
-def gone_posts(work: Path) -> list[str]:
+def gone_posts(work: AnyWorkspace) -> list[str]:
     """Posts of X with a photo whose URL answered that it is gone, and which were not asked again for that."""
-    posts = _gone(work)
+    work = Workspace(work)
+    posts = _posts_with_gone_photos(work)
     if not posts:
         return []
     with Ledger(work) as ledger:
         return ledger.not_renewed(posts)
 
 
-def _gone(work: Path) -> list[str]:
-    path = Path(work) / "images.parquet"
-    if not path.exists() or not shards.manifests(work):
+def _posts_with_gone_photos(work: Workspace) -> list[str]:
+    """Ids, each once, in the order of the images table."""
+    path = work.images_file
+    if not path.exists() or not shards.manifests(work.path):
         return []
-    table = read_parquet(
-        path, columns=["id", "image_name", "url"], filters=pc.field("source") == "x"
-    )
-    fetched = shards.read_sidecars(work)
-    fetched = fetched.filter(pc.is_in(fetched["status"], value_set=GONE))
-    at = pc.index_in(
-        table["image_name"], value_set=fetched["image_name"].combine_chunks()
-    )
-    same = pc.fill_null(pc.equal(table["url"], fetched["url"].take(at)), False)
-    return list(dict.fromkeys(table.filter(same)["id"].to_pylist()))
+    from_x = pc.field("source") == "x"
+    table = read_parquet(path, columns=["id", "image_name", "url"], filters=from_x)
+    tried = shards.read_sidecars(work.path)
+    gone = tried.filter(pc.is_in(tried["status"], value_set=GONE))
+    names = gone["image_name"].combine_chunks()
+    at = pc.index_in(table["image_name"], value_set=names)
+    # A photo that has another URL by now is to be fetched, not to be asked for.
+    gone_url = gone["url"].take(at)
+    is_same_url = pc.fill_null(pc.equal(table["url"], gone_url), False)
+    return list(dict.fromkeys(table.filter(is_same_url)["id"].to_pylist()))
 
 
-def _update_outcomes(work: Path, ledger: Ledger) -> None:
-    """Write `outcomes.csv` anew, for the list it is of."""
-    path = Path(work) / "outcomes.csv"
-    if path.exists():
-        with path.open(encoding="ascii", newline="") as handle:
-            listed = [row["id"] for row in csv.DictReader(handle)]
-        write_outcomes(work, ledger.outcomes(listed))
+def _update_outcomes(work: Workspace, ledger: Ledger) -> None:
+    """Write `outcomes.csv` again, for the list it is of."""
+    path = work.outcomes_file
+    if not path.exists():
+        return
+    with path.open(encoding="ascii", newline="") as file:
+        listed = [row["id"] for row in csv.DictReader(file)]
+    write_outcomes(work, ledger.outcomes(listed))

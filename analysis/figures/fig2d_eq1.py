@@ -1,161 +1,290 @@
-"""The figures on likes: means by quintile of similarity (Fig 2d), and Eq (1) with its sensitivities.
-
-`twigma analyze` runs them through `figures.FIGURES`.
-"""
+"""Eq (1), beside Fig 2d: likes regressed on similarity and followers, and under other assumptions."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from twigma.analysis.inference.sample_weights import notes
+from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
+from twigma.analysis.figures.fig2d_likes import mean_similarity
 from twigma.analysis.inputs.load import Images, Inputs
-from twigma.analysis.inputs.reference_similarity import reference_similarity
 from twigma.analysis.inputs.requirements import Result, Settings, entries
-from twigma.analysis.neighbours.search import TOP_K
+from twigma.analysis.page.drawing import COLOURS, QUIET, axes, interval_bars
+from twigma.analysis.page.formatting import (
+    Table,
+    interval,
+    listed,
+    number,
+    p_value,
+    table,
+)
+from twigma.analysis.page.section import Results, Section, Tables, records
+from twigma.analysis.paper import stated
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+    from matplotlib.axes import Axes
+
+QUINTILE = "quintile "  # terms of the regression: "quintile 1" to "quintile 4"
+BESIDE = 0.16  # how far right of ours other estimates are drawn, in quintiles
+FLAGGED = 0.5  # NSFW score above which an image counts as sensitive
+
+# ------------------------------------------------------------------ computed
 
 
-def fig2d(role: str) -> Callable[[Inputs, Settings], Result]:
-    """Likes against similarity to one role of reference."""
+def regression_on(role: str) -> Callable[[Inputs, Settings], Result]:
+    """The function that computes Eq (1) for similarity to one role of reference."""
 
-    def run(data: Inputs, settings: Settings) -> Result:
-        from twigma.analysis.likes.quintiles import likes_by_quintile, quintiles
+    def compute(data: Inputs, settings: Settings) -> Result:
+        """Eq (1) as the paper prints it, and with standard errors that know about authors.
 
-        similarity, weights = _similarity(data, settings, role), data.images.weights()
-        likes, blocks = data.images.values("like_count"), _owners(data.images)
-        table = likes_by_quintile(
-            quintiles(similarity, weights), likes, weights, blocks
-        )
-        level = {
-            f"similarity/{role}": {
-                "value": float(similarity.mean()),
-                "n": len(similarity),
-            }
-        }
-        values = entries(table, f"likes/{role}", ["quintile"], "mean") | level
+        Table: `eq1_ROLE` (mode, term, irr, low, high, se, p, n, …). Values: `eq1/ROLE/MODE/TERM`, rate ratios.
+        """
+        from twigma.analysis.likes.eq1 import eq1
+
+        variables = _variables(data, settings, role)
+        paper = eq1(**variables, mode="paper")
+        robust = eq1(**variables, mode="robust")
+        rates = pd.concat([paper, robust], ignore_index=True)
         return Result(
-            int(table["n"].sum()),
-            {f"fig2d_{role}": table},
-            values,
-            weighted(data.images),
+            n=int(rates["n"].max()),
+            tables={f"eq1_{role}": rates},
+            values=entries(rates, f"eq1/{role}", ["mode", "term"], "irr"),
+            notes=weighting_notes(data.images),
         )
 
-    return run
+    return compute
 
 
-def eq1(role: str) -> Callable[[Inputs, Settings], Result]:
-    """Eq (1) as the paper prints it, and with standard errors that know about authors."""
+def other_assumptions_on(role: str) -> Callable[[Inputs, Settings], Result]:
+    """The function that computes Eq (1) under other assumptions for one role of reference."""
 
-    def run(data: Inputs, settings: Settings) -> Result:
-        from twigma.analysis.likes import eq1 as likes
+    def compute(data: Inputs, settings: Settings) -> Result:
+        """Eq (1) winsorised, by post, with months, with covariates, and so on.
 
-        given = _regressed(data, settings, role)
-        table = pd.concat(
-            [likes.eq1(**given, mode="paper"), likes.eq1(**given, mode="robust")],
-            ignore_index=True,
+        Table: `eq1_ROLE_sensitivity` (variant, term, irr, low, high, n, …), without the dummies of months and
+        covariates. Values: `eq1_sensitivity/ROLE/VARIANT/TERM`.
+        """
+        from twigma.analysis.likes.eq1 import eq1_sensitivity
+
+        rates = eq1_sensitivity(
+            **_variables(data, settings, role),
+            months=_months(data.images),
+            similarity=mean_similarity(data, settings, role),
+            covariates=_covariates(data.images),
         )
-        values = entries(table, f"eq1/{role}", ["mode", "term"], "irr")
+        shown = rates["term"].str.match("followers|quintile|similarity")
+        rates = rates[shown].reset_index(drop=True)
+        prefix = f"eq1_sensitivity/{role}"
         return Result(
-            int(table["n"].max()), {f"eq1_{role}": table}, values, weighted(data.images)
+            n=int(rates["n"].max()),
+            tables={f"eq1_{role}_sensitivity": rates},
+            values=entries(rates, prefix, ["variant", "term"], "irr"),
+            notes=weighting_notes(data.images),
         )
 
-    return run
+    return compute
 
 
-def eq1_sensitivity(role: str) -> Callable[[Inputs, Settings], Result]:
-    """Eq (1) under other assumptions; the dummies of months and covariates are left out of the table."""
-
-    def run(data: Inputs, settings: Settings) -> Result:
-        from twigma.analysis.likes import eq1 as likes
-
-        images, similarity = data.images, _similarity(data, settings, role)
-        extra = {
-            "months": _months(images),
-            "similarity": similarity,
-            "covariates": _covariates(images),
-        }
-        table = likes.eq1_sensitivity(**_regressed(data, settings, role), **extra)
-        table = table[
-            table["term"].str.match("followers|quintile|similarity")
-        ].reset_index(drop=True)
-        values = entries(table, f"eq1_sensitivity/{role}", ["variant", "term"], "irr")
-        return Result(
-            int(table["n"].max()),
-            {f"eq1_{role}_sensitivity": table},
-            values,
-            weighted(data.images),
-        )
-
-    return run
-
-
-def _regressed(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
-    """What Eq (1) regresses, one value per image with an embedding."""
+def _variables(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
+    """The variables of Eq (1) by the name of `eq1`'s parameter, each [n], one value per image with an embedding."""
     from twigma.analysis.likes.quintiles import quintiles
 
-    images, weights = data.images, data.images.weights()
+    images = data.images
+    weights = images.weights()
+    similarity = mean_similarity(data, settings, role)
+    authors = images.values("author_id") if images.has("author_id") else None
     return {
         "likes": images.values("like_count"),
         "followers": images.values("follower_count"),
-        "quintile": quintiles(_similarity(data, settings, role), weights),
-        "cluster": images.values("author_id") if images.has("author_id") else None,
+        "quintile": quintiles(similarity, weights),
+        "cluster": authors,
         "posts": images.values("id"),
         "weights": weights,
     }
 
 
-def _owners(images: Images) -> Any:
-    """The author of each image where authors are known, else its post: likes hang together within both."""
-    return images.values("author_id" if images.has("author_id") else "id")
-
-
-def weighted(images: Images) -> tuple[str, ...]:
-    """The notes that the images were weighted, as a sample or for posts that were lost, where they were."""
-    return notes(images.table)
-
-
-def thinned(images: Images) -> tuple[str, ...]:
-    """The same, for measures that have no weights: how many images were drawn by them."""
-    weights = images.weights()
-    if weights is None:
-        return ()
-    kept, all_ = len(images.thinned(images.rows)), len(images.rows)
-    why = " ".join(
-        note.partition(":")[2].strip().capitalize() for note in notes(images.table)
-    )
-    return (
-        f"Of {all_:,} images {kept:,} were drawn by their weights, so that all of the list count the same. {why}",
-    )
-
-
-def _similarity(data: Inputs, settings: Settings, role: str) -> NDArray[np.float32]:
-    """Mean of the five largest similarities to a role's images, [n]."""
-    found = reference_similarity(data, settings, role)
-    if found.size < TOP_K:
-        raise ValueError(
-            f"expected at least {TOP_K} images of {getattr(settings, role)} to compare with, found {found.size}"
-        )
-    return found.mean
-
-
-def _months(images: Images) -> Any:
-    dates = pd.Series(images.values("created_at")) if images.has("created_at") else None
-    return None if dates is None else dates.dt.strftime("%Y-%m")
+def _months(images: Images) -> "pd.Series[str] | None":
+    """The month of each image as "2022-06", [n]; None without dates."""
+    if not images.has("created_at"):
+        return None
+    return pd.Series(images.values("created_at")).dt.strftime("%Y-%m")
 
 
 def _covariates(images: Images) -> dict[str, Any] | None:
-    """What else may move likes, as one label so that its parts cannot be collinear: theme, and sensitive or not."""
-    names = [name for name in ("label_10_cluster", "nsfw_score") if images.has(name)]
-    frame = pd.DataFrame({name: images.values(name) for name in names})
-    if "nsfw_score" in frame:
-        frame["nsfw_score"] = (frame["nsfw_score"] > 0.5).where(
-            frame["nsfw_score"].notna()
+    """What else may move likes: theme, and sensitive or not; one label of both, so that they cannot be collinear."""
+    frame = pd.DataFrame()
+    if images.has("label_10_cluster"):
+        frame["cluster"] = images.values("label_10_cluster")
+    if images.has("nsfw_score"):
+        score = pd.Series(images.values("nsfw_score"))
+        frame["sensitive"] = (score > FLAGGED).where(score.notna())
+    if frame.empty:
+        return None
+    label = frame.astype(str).agg("/".join, axis=1)
+    complete = frame.notna().all(axis=1)
+    return {"content": label.where(complete)}
+
+
+# ------------------------------------------------------------------ drawn
+
+
+def draw_regression(tables: Tables) -> "matplotlib.figure.Figure":
+    """Rate ratios of likes with both intervals and the paper's, one panel for each reference."""
+    roles = [role for role in ROLES if f"eq1_{role}" in tables]
+    figure, panels = axes(1, len(roles), height=3.2, squeeze=False, sharey=True)
+    for ax, role in zip(panels[0], roles, strict=True):
+        _draw_rates(ax, tables[f"eq1_{role}"], role)
+    panels[0][0].set(ylabel="Rate ratio of likes (log scale)")
+    panels[0][-1].legend(fontsize=9, loc="best")
+    return figure
+
+
+def _draw_rates(ax: "Axes", rates: pd.DataFrame, role: str) -> None:
+    """The quintiles' rate ratios of one reference."""
+    rates = rates[rates["term"].str.startswith(QUINTILE)]
+    place = np.arange(4)  # quintile 1 to 4
+    for mode, label, colour, shift in (
+        ("robust", "ours, robust", COLOURS[0], 0),
+        ("paper", "ours, naive", COLOURS[4], BESIDE),
+    ):
+        rows = rates[rates["mode"] == mode]
+        bars = interval_bars(rows, "irr")
+        ax.errorbar(
+            place + shift,
+            rows["irr"],
+            yerr=bars,
+            fmt="o",
+            color=colour,
+            capsize=3,
+            label=label,
         )
-    label = (
-        frame.astype(str).agg("/".join, axis=1).where(frame.notna().all(axis=1))
-        if names
-        else None
+    papers = {}
+    for quintile, known in stated.EQ1[role].items():
+        if known is not None:
+            papers[quintile - 1 - BESIDE] = known[0]
+    ax.plot(
+        list(papers),
+        list(papers.values()),
+        "D",
+        mfc="white",
+        color=QUIET,
+        label="paper",
     )
-    return None if label is None else {"content": label}
+    ax.axhline(1, color=QUIET, lw=1)
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(_two_decimals)
+    ax.yaxis.set_minor_formatter(_two_decimals)
+    ax.set_xticks(place, ["Q1", "Q2", "Q3", "Q4"])
+    ax.set(title=f"Similarity to {role}", xlabel="Quintile, against Q5 (most similar)")
+
+
+def _two_decimals(value: float, position: float) -> str:
+    return f"{value:.2f}"
+
+
+# ------------------------------------------------------------------ described
+
+
+def describe_regression(results: Results) -> Section:
+    """The rate ratio of the least similar images, and why the naive interval is too narrow."""
+    roles = [role for role in ROLES if f"eq1_{role}" in results.figures]
+    claims = []
+    dispersions = []
+    tables = []
+    for role in roles:
+        least = results.values[f"eq1/{role}/robust/quintile 1"]
+        ratio = interval(least["value"], least["low"], least["high"])
+        claims.append(f"images least similar to {role} got {ratio} times the likes")
+        dispersions.append(f"{number(least['dispersion'])} ({role})")
+        tables.append(_rates(results.tables[f"eq1_{role}"], role))
+    first = results.values[f"eq1/{roles[0]}/robust/quintile 1"]
+    return Section(
+        figure="Eq (1)",
+        title="Likes, given followers",
+        claim=f"Compared with the most similar fifth, {listed(claims)}.",
+        basis=f"{number(first['n'])} images; Pearson dispersion {listed(dispersions)}, 1 for Poisson counts; "
+        f"intervals {first['se_kind']} over {number(first['clusters'])} clusters.",
+        paper="Printed beside ours in the table; its intervals are naive Poisson ones.",
+        differs="The rate ratios are the paper's Poisson regression. Likes vary far more than Poisson counts and "
+        "together within an author, so the naive interval is too narrow; the robust one sums the scores of each "
+        "author.",
+        alt="Rate ratios of likes for quintiles 1 to 4 with naive and robust intervals, and the paper's values.",
+        tables=(*tables, *_other_assumptions(results)),
+    )
+
+
+def _rates(rates: pd.DataFrame, role: str) -> Table:
+    """All terms of one regression."""
+    naive = rates[rates["mode"] == "paper"].set_index("term")
+    rows = []
+    for row in records(rates[rates["mode"] == "robust"]):
+        same = naive.loc[row.term]
+        rows.append(
+            (
+                row.term,
+                interval(row.irr, row.low, row.high),
+                interval(same["irr"], same["low"], same["high"]),
+                p_value(row.p),
+                _stated_ratio(role, row.term),
+            )
+        )
+    header = ("Term", "Rate ratio [95%, robust]", "Naive [95%]", "p (robust)", "Paper")
+    caption = f"Eq (1) with similarity to {role}; the reference is quintile 5 and under 500 followers"
+    return table(caption, header, rows)
+
+
+def _stated_ratio(role: str, term: str) -> str | None:
+    """The paper's rate ratio of a term; None where it states none."""
+    if not term.startswith(QUINTILE):
+        return None
+    known = stated.EQ1[role].get(int(term.removeprefix(QUINTILE)))
+    return None if known is None else interval(*known)
+
+
+def _other_assumptions(results: Results) -> list[Table]:
+    """Eq (1) under other assumptions, one folded table for each reference."""
+    tables = []
+    for role in ROLES:
+        name = f"eq1_{role}_sensitivity"
+        if name in results.tables:
+            tables.append(_variants(results.tables[name], role))
+    return tables
+
+
+def _variants(rates: pd.DataFrame, role: str) -> Table:
+    """A row for each variant, a column for each term."""
+    texts = [interval(row.irr, row.low, row.high) for row in records(rates)]
+    wide = rates.assign(text=texts).pivot(
+        index="variant", columns="term", values="text"
+    )
+    wide = wide.loc[rates["variant"].unique()].astype(object)
+    wide = wide.where(wide.notna(), None)  # a variant may lack a term
+    rows = wide.reset_index().to_numpy(object).tolist()
+    caption = f"Eq (1) under other assumptions, similarity to {role}"
+    return table(caption, ("Variant", *map(str, wide.columns)), rows, folded=True)
+
+
+# ------------------------------------------------------------------ what they need
+
+BY_AUTHOR = {"intervals by author": ("author_id",)}
+NEEDS = ("embedding", "like_count", "follower_count")
+EQ1 = tuple(
+    Figure(f"eq1_{role}", regression_on(role), (*NEEDS, f"@{role}"), BY_AUTHOR)
+    for role in ROLES
+)
+EQ1_SENSITIVITY = tuple(
+    Figure(
+        f"eq1_{role}_sensitivity",
+        other_assumptions_on(role),
+        (*NEEDS, f"@{role}"),
+    )
+    for role in ROLES
+)
+REGRESSION = Chapter(
+    describe_regression,
+    EQ1,
+    details=EQ1_SENSITIVITY,
+    draw=draw_regression,
+)

@@ -5,10 +5,6 @@ every id (`ledger.sqlite`). Where losses differ between months or themes, what i
 weighted by listed/found of its stratum it is. `twigma analyze --work WORK` does so, and writes the table `survival`.
 """
 
-import sqlite3
-from collections.abc import Set
-from contextlib import closing
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +13,7 @@ import pyarrow.parquet as pq
 
 from twigma.analysis.inference.proportions import wilson
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.posts.ledger_reader import found_posts
 
 COLUMN = "survival_weight"
 FEWEST = 5  # posts left in a stratum; with fewer, the weight of its month is taken
@@ -33,7 +30,7 @@ def survival(work: AnyWorkspace) -> tuple[pd.DataFrame, pa.Table] | None:
     """
     work = Workspace(work)
     listed = _listed_ids(work)
-    alive = _ids_found(work)
+    alive = found_posts(work)
     if listed is None or alive is None:
         return None
     listed = listed.assign(found=listed["id"].isin(alive))
@@ -85,19 +82,3 @@ def _listed_ids(work: Workspace) -> pd.DataFrame | None:
         work.ids_file, columns=["id", "stratum"]
     ).to_pandas()
     return ids
-
-
-def _ids_found(work: Workspace) -> Set[str] | None:
-    """The ids whose posts were found, by the ledger, which is opened for reading only."""
-    path = work.ledger_file
-    if not path.exists() or not path.stat().st_size:
-        return None
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    query = "SELECT id FROM ids WHERE outcome = 'found'"
-    try:
-        with closing(sqlite3.connect(address, uri=True, timeout=2)) as db:
-            return {post for (post,) in db.execute(query)}
-    except sqlite3.Error as error:
-        raise ValueError(
-            f"{path} cannot be read ({error}): `twigma status --work {work}` says what to do"
-        ) from None

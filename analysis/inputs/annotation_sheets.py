@@ -18,8 +18,6 @@ from twigma.core.safety import spreadsheet
 KEYWORDS = ("keyword_1", "keyword_2", "keyword_3")
 BLANK = (*KEYWORDS, "group")
 KEY = inventory.SHEETS_KEY
-MOST_BYTES = 16 << 20  # of a sheet
-LONGEST_HEAD = 10_000  # of the line that names its columns
 NAMES = ["image_name", "id", "label_10_cluster"]
 
 
@@ -131,21 +129,10 @@ def _lemmas(text: str) -> frozenset[str]:
     return frozenset(lemma(word) for word in TOKEN.findall(text.lower()))
 
 
-def require_sheet(path: Path) -> None:
-    """ValueError where a file is far larger than a sheet, or has columns without end."""
-    with path.open("rb") as file:
-        head = file.readline(LONGEST_HEAD)
-    if path.stat().st_size > MOST_BYTES or len(head) == LONGEST_HEAD:
-        raise ValueError(
-            f"{path}: expected a sheet of at most {MOST_BYTES >> 20} MB with a short first line, found "
-            f"{path.stat().st_size:,} bytes: is it the sheet that was handed out?"
-        )
-
-
 def _read(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
     """A sheet as text, whatever separator the spreadsheet chose; ValueError where it lacks a column."""
     try:
-        require_sheet(path)
+        spreadsheet.require_sheet(path)
         frame = pd.read_csv(
             path,
             dtype=str,

@@ -1,20 +1,20 @@
-"""What a figure needs before it can be computed, and what it gives; `twigma analyze` checks the one, writes the other.
+"""What a figure needs before it can be computed, and what it results in.
 
 A need is a column of the studied images ("like_count"), a reference set by role ("@paintings"), a column of one
-("@paintings.group"), any reference set at all ("@"), that slow checks were asked for ("thorough"), annotation sheets
-("sheets"), or embedded texts ("texts").
+("@paintings.group"), any reference set at all ("@"), slow estimators ("thorough"), annotation sheets ("sheets"), or
+embedded texts ("texts"). `twigma analyze` skips a figure whose needs are not met, and reports how to meet them.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from twigma.analysis.inputs.load import Inputs
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Where each column comes from: said when an analysis lacks it.
+# How to get each column that an analysis may lack.
 HOW: Mapping[str, str] = {
     "embedding": "`twigma embed` makes embeddings and `twigma release` puts them in the release",
     "created_at": "`twigma rehydrate` looks the posts up",
@@ -35,12 +35,23 @@ MAKE_PROMPTS = (
     "`twigma texts --work FOLDER` embeds the prompts of the reference set by prompt"
 )
 MAKE_TEXTS = "`twigma texts` embeds posts and captions of --work; `twigma reference add` makes haiku, news and book"
+RUN_THOROUGHLY = "run the analysis thoroughly (--thorough): minutes"
+
 Entry = dict[str, Any]  # value, low, high, n and whatever else belongs to one number
+Missing = tuple[str, str]  # what is missing, and how to get it
+
+
+class Skipped(TypedDict):
+    """A figure, or a part of one, that was not computed, as results.json names it."""
+
+    figure: str  # "NAME" or "NAME: PART"
+    missing: list[str]  # empty where the data is there but too little
+    how: list[str]  # for each that is missing, or the message of the error
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Which reference set plays which role, how Fig 2a is drawn, whether slow checks run, and the seed."""
+    """Which reference set plays which role, how Fig 2a is drawn, whether slow estimators run, and the seed."""
 
     photographs: str = "photographs"
     paintings: str = "paintings"
@@ -52,7 +63,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Result:
-    """What one figure came to: tidy tables by file name, and its numbers by stable key."""
+    """The result of one figure: how many rows it is of, tidy tables by file name, and numbers by stable key."""
 
     n: int
     tables: dict[str, "pd.DataFrame"]
@@ -60,60 +71,46 @@ class Result:
     notes: tuple[str, ...] = ()  # what the estimators warned of
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure: the function that computes it, what it cannot do without, and parts that need more."""
-
-    name: str
-    run: Callable[[Inputs, Settings], Result]
-    needs: tuple[str, ...]
-    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
 def missing_requirements(
     data: Inputs, settings: Settings, needs: Iterable[str]
 ) -> dict[str, str]:
-    """Which of `needs` are not there, each with the way to get it."""
-    return dict(found for need in needs if (found := _lack(data, settings, need)))
+    """Those of `needs` that are not met: what is missing, and how to get it."""
+    missing = [_missing(data, settings, need) for need in needs]
+    return dict(each for each in missing if each is not None)
 
 
-def _lack(data: Inputs, settings: Settings, need: str) -> tuple[str, str] | None:
+def _missing(data: Inputs, settings: Settings, need: str) -> Missing | None:
+    """One need that is not met; None when it is."""
     if need == "thorough":
-        return (
-            None
-            if settings.thorough
-            else ("not asked for", "run the analysis thoroughly (--thorough): minutes")
-        )
+        return None if settings.thorough else ("not asked for", RUN_THOROUGHLY)
     if need == "sheets":
         return None if data.sheets else ("annotation sheets", MAKE_SHEETS)
-    if not need.startswith("@") and need != "texts":
-        return None if data.images.has(need) else (f"column {need}", HOW[need])
-    return (
-        _lack_texts(data, settings)
-        if need == "texts"
-        else _lack_set(data, settings, need)
-    )
+    if need == "texts":
+        return _missing_texts(data, settings)
+    if need == "@":
+        return _missing_any_set(data)
+    if need.startswith("@"):
+        role, _, column = need[1:].partition(".")
+        name = getattr(settings, role)
+        return _missing_set(data, name, column or "embedding")
+    return None if data.images.has(need) else (f"column {need}", HOW[need])
 
 
-def _lack_set(data: Inputs, settings: Settings, need: str) -> tuple[str, str] | None:
-    """A need that begins with @: a reference set, or a column of one."""
-    role, _, column = need[1:].partition(".")
-    if not role:
-        usable = any(images.has("embedding") for images in data.references.values())
-        return None if usable else ("a reference set", MAKE_REFERENCE)
-    name = getattr(settings, role)
-    images = data.references.get(name)
-    if images is None:
+def _missing_any_set(data: Inputs) -> Missing | None:
+    embedded = any(images.has("embedding") for images in data.references.values())
+    return None if embedded else ("a reference set", MAKE_REFERENCE)
+
+
+def _missing_set(data: Inputs, name: str, column: str) -> Missing | None:
+    """A reference set by name, or a column of it."""
+    if name not in data.references:
         return f"reference set {name}", MAKE_REFERENCE
-    column = column or "embedding"
-    return (
-        None
-        if images.has(column)
-        else (f"column {column} of reference set {name}", HOW[column])
-    )
+    if data.references[name].has(column):
+        return None
+    return f"column {column} of reference set {name}", HOW[column]
 
 
-def _lack_texts(data: Inputs, settings: Settings) -> tuple[str, str] | None:
+def _missing_texts(data: Inputs, settings: Settings) -> Missing | None:
     """Fig 3d compares prompts with at least one other kind of text."""
     if settings.prompts not in data.texts:
         return "embedded prompts", MAKE_PROMPTS
@@ -121,21 +118,28 @@ def _lack_texts(data: Inputs, settings: Settings) -> tuple[str, str] | None:
 
 
 def entries(
-    table: "pd.DataFrame", prefix: str, keys: list[str], value: str
+    table: "pd.DataFrame", prefix: str, keys: Sequence[str], value: str
 ) -> dict[str, Entry]:
-    """Rows of a tidy table as numbers by key: prefix/key/…: {value, and every other column}."""
-    found = {}
+    """The rows of a tidy table as numbers by key.
+
+    Parameters
+    ----------
+    table : one row per number.
+    prefix : first part of every key; "" for none.
+    keys : columns whose cells are the rest of the key.
+    value : the column that becomes "value"; all others keep their names.
+
+    >>> import pandas as pd
+    >>> entries(pd.DataFrame({"set": ["a"], "share": [0.5], "n": [8]}), "nsfw", ["set"], "share")
+    {'nsfw/a': {'value': 0.5, 'n': 8}}
+    """
+    numbers = {}
     for row in table.to_dict("records"):
-        key = "/".join(
-            [*([prefix] if prefix else []), *(str(row[name]) for name in keys)]
-        )
-        rest: dict[Hashable, Any] = {
-            name: cell
-            for name, cell in row.items()
-            if name not in keys and name != value
-        }
-        found[key] = {
-            "value": row[value],
-            **{str(name): cell for name, cell in rest.items()},
-        }
-    return found
+        parts = [str(row.pop(name)) for name in keys]
+        if prefix:
+            parts.insert(0, prefix)
+        entry: Entry = {"value": row.pop(value)}
+        for name, cell in row.items():
+            entry[str(name)] = cell
+        numbers["/".join(parts)] = entry
+    return numbers

@@ -17,7 +17,7 @@ from twigma.analysis.neighbours.blocks import (
     query_blocks,
 )
 from twigma.analysis.vectors.unit_rows import unit_rows
-from twigma.core.pools import ray_pool
+from twigma.core.pools import ray_cluster, ray_pool
 
 
 @contextlib.contextmanager
@@ -26,7 +26,7 @@ def search_on(engine: ray_pool.Engine) -> Iterator[Search]:
     if engine == ray_pool.LOCAL:
         yield search.nearest
         return
-    with ray_pool.connect(engine.address):
+    with ray_cluster.connect(engine.address):
         yield _nearest
 
 
@@ -37,23 +37,23 @@ def _nearest(query: Array, reference: Array, k: int = search.TOP_K) -> Neighbour
     search.check(query, reference, k)
     stored = ray.put(unit_rows(reference, "reference"))
     blocks = dict(query_blocks(query))
-    slots, needs = ray_pool.actor_resources(None)
+    slots, needs = ray_cluster.actor_resources(None)
     actor = ray.remote(SearchActor).options(**needs)
-    pieces = ray_pool.run_tasks(
+    events = ray_pool.run_tasks(
         lambda: actor.remote(stored, k, len(query)),
         list(blocks),
         lambda first: (first, blocks[first]),
         slots,
     )
     results: dict[int, Neighbours] = {}
-    with progress(query) as bar, contextlib.closing(pieces):
-        for first, kind, value in pieces:
-            if kind == "failed":
-                raise value
-            if kind == "piece":
+    with progress(query) as bar, contextlib.closing(events):
+        for event in events:
+            if event.kind == "failed":
+                raise event.value
+            if event.kind == "part":
                 # A block whose slot was lost after it had answered comes twice.
-                bar.update(0 if first in results else len(value[0]))
-                results[first] = value
+                bar.update(0 if event.task in results else len(event.value[0]))
+                results[event.task] = event.value
     return joined(results[first] for first in blocks)
 
 
@@ -68,7 +68,7 @@ class SearchActor(ray_pool.Actor):
         self._search = search.searcher(*self._arguments)
         return super().ready()
 
-    def pieces(self, task: tuple[int, Array]) -> Iterator[Neighbours]:
+    def parts(self, task: tuple[int, Array]) -> Iterator[Neighbours]:
         """The neighbours of one block."""
         first, query = task
         yield self._search(query, first)

@@ -1,4 +1,4 @@
-"""Numbers, intervals and strangers' text as the report writes them; `twigma report` uses it.
+"""Numbers, intervals, tables and strangers' text as the report writes them; `twigma report` uses it.
 
 Text that strangers wrote loses its control, bidirectional and invisible characters here, and only here: tables on
 disk keep it raw. Escaping for HTML is the template's.
@@ -14,13 +14,8 @@ import numpy as np
 
 NONE = "–"
 GAP = "\u00a0"  # a space where no line breaks
-INVISIBLE = {
-    "Cc",
-    "Cf",
-    "Cs",
-    "Co",
-    "Cn",
-}  # control, format (bidi, zero width), surrogate, private, unassigned
+# Unicode categories: control, format (bidi, zero width), surrogate, private, unassigned.
+INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 
 @dataclass(frozen=True)
@@ -44,22 +39,30 @@ class Table:
     @property
     def numeric(self) -> tuple[bool, ...]:
         """Which columns hold numbers and nothing else but dashes."""
-        columns = [[row[i] for row in self.rows] for i in range(len(self.header))]
-        return tuple(
-            any(c.number for c in cs) and all(c.number or c.text == NONE for c in cs)
-            for cs in columns
-        )
+        if not self.rows:
+            return (False,) * len(self.header)
+        columns = zip(*self.rows, strict=True)
+        return tuple(_is_numeric(column) for column in columns)
+
+
+def _is_numeric(column: Sequence[Cell]) -> bool:
+    """Whether a column has a number, and no text beside numbers and dashes."""
+    if not any(cell.number for cell in column):
+        return False
+    return all(cell.number or cell.text == NONE for cell in column)
 
 
 def clean(text: object, most: int = 200) -> str:
-    """Text for the eye: white space single, nothing invisible, at most `most` characters.
+    """Text as it is displayed: white space single, nothing invisible, at most `most` characters.
 
     >>> clean("a\\u202eb\\x07\\n c")
     'ab c'
     """
     spaced = " ".join(str(text).split())
-    seen = "".join(c for c in spaced if unicodedata.category(c) not in INVISIBLE)
-    return seen if len(seen) <= most else seen[: most - 1] + "…"
+    visible = [c for c in spaced if unicodedata.category(c) not in INVISIBLE]
+    if len(visible) > most:
+        visible[most - 1 :] = "…"
+    return "".join(visible)
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -72,13 +75,18 @@ def number(value: float | None, digits: int = 3) -> str:
         return NONE
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if float(value).is_integer() and abs(value) < 1e15:
+    size = abs(value)
+    if float(value).is_integer() and size < 1e15:
         text = f"{int(value):,}"
-    elif abs(value) >= 10 ** (digits - 1):
-        text = f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:,.1f}"
+    elif size >= 10**digits:
+        text = f"{value:,.0f}"
+    elif size >= 10 ** (digits - 1):
+        text = f"{value:,.1f}"
+    elif size < 1e-4:
+        text = f"{value:.{digits - 1}e}"
     else:
-        places = digits - 1 - math.floor(math.log10(abs(value)))
-        text = f"{value:.{digits - 1}e}" if abs(value) < 1e-4 else f"{value:.{places}f}"
+        places = digits - 1 - math.floor(math.log10(size))
+        text = f"{value:.{places}f}"
     return text.replace("-", "−")
 
 
@@ -91,16 +99,15 @@ def interval(
     """A value and its interval on one line: "1.19 [1.18, 1.20]"; without limits the value alone."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return number(value, digits)
-    return f"{number(value, digits)}{GAP}[{number(low, digits)},{GAP}{number(high, digits)}]"
+    limits = f"[{number(low, digits)},{GAP}{number(high, digits)}]"
+    return f"{number(value, digits)}{GAP}{limits}"
 
 
 def percent(value: float | None, digits: int = 3) -> str:
     """A share as a percentage."""
-    return (
-        NONE
-        if value is None or math.isnan(value)
-        else f"{number(100 * value, digits)}%"
-    )
+    if value is None or math.isnan(value):
+        return NONE
+    return f"{number(100 * value, digits)}%"
 
 
 def percents(
@@ -109,24 +116,28 @@ def percents(
     """A share and its interval as percentages: "12% [11, 13]"."""
     if value is None or low is None or high is None:
         return percent(value, digits)
-    return f"{percent(value, digits)}{GAP}[{number(100 * low, digits)},{GAP}{number(100 * high, digits)}]"
+    limits = f"[{number(100 * low, digits)},{GAP}{number(100 * high, digits)}]"
+    return f"{percent(value, digits)}{GAP}{limits}"
 
 
 def p_value(p: float | None) -> str:
     """A p-value after a relation sign: "p = 0.03", "p < 0.001"."""
     if p is None or math.isnan(p):
         return "p unknown"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.2g}"
 
 
 def listed(names: Iterable[object]) -> str:
     """Names in a sentence: "a, b and c"; "none" for none."""
     words = [clean(name) for name in names]
-    return (
-        " and ".join([", ".join(words[:-1]), words[-1]])
-        if len(words) > 1
-        else (words[0] if words else "none")
-    )
+    if not words:
+        return "none"
+    *first, last = words
+    if not first:
+        return last
+    return f"{', '.join(first)} and {last}"
 
 
 def cell(value: Any, digits: int = 3) -> Cell:
@@ -137,11 +148,9 @@ def cell(value: Any, digits: int = 3) -> Cell:
         return Cell("yes" if value else "no")
     if value is None:
         return Cell(NONE)
-    return (
-        Cell(number(float(value), digits), number=True)
-        if hasattr(value, "__float__")
-        else Cell(clean(value))
-    )
+    if hasattr(value, "__float__"):
+        return Cell(number(float(value), digits), number=True)
+    return Cell(clean(value))
 
 
 def table(

@@ -1,7 +1,7 @@
 """Pictures for the report: ten random images of each cluster (Fig 4c), the most similar pairs (Fig 4e).
 
-`twigma analyze` draws which ones; `twigma report --work FOLDER` shows them, small, inside the page, and those that may
-be sensitive as a few coarse squares.
+`twigma analyze` selects them; `twigma report --work FOLDER` shows them, small, inside the page, and those that may be
+sensitive as a few coarse squares.
 """
 
 import base64
@@ -57,37 +57,32 @@ def drawn_images(table: pa.Table, n: int = PER_CLUSTER, seed: int = 0) -> pd.Dat
 
     Parameters
     ----------
-    table : image_name, label_10_cluster and what there is of nsfw_score and possibly_sensitive.
+    table : image_name and label_10_cluster; nsfw_score and possibly_sensitive where they are known.
 
     Returns
     -------
-    DataFrame (cluster, image_name, sensitive), clusters rising.
+    DataFrame (cluster, image_name, sensitive), clusters ascending. ValueError when no image is in a cluster.
     """
     columns.require(table, ["image_name", "label_10_cluster"], "gallery")
-    frame = (
-        table.select(["image_name", "label_10_cluster"])
-        .to_pandas()
-        .assign(sensitive=sensitive(table))
-    )
-    frame = frame.dropna(subset=["label_10_cluster"]).drop_duplicates("image_name")
-    if frame.empty:
+    images = table.select(["image_name", "label_10_cluster"]).to_pandas()
+    images = images.assign(sensitive=sensitive(table))
+    images = images.rename(columns={"label_10_cluster": "cluster"})
+    # An image on several posts has no better chance than another.
+    images = images.dropna(subset=["cluster"]).drop_duplicates("image_name")
+    if images.empty:
         raise ValueError(
             "gallery: no image is in a cluster; `twigma cluster` finds them"
         )
-    order = np.random.default_rng(seed).permutation(len(frame))
-    chosen: pd.DataFrame = frame.iloc[order].groupby("label_10_cluster").head(n)
-    chosen = chosen.rename(columns={"label_10_cluster": "cluster"}).astype(
-        {"cluster": int}
-    )
-    ordered: pd.DataFrame = chosen.sort_values("cluster", kind="stable")[
-        ["cluster", "image_name", "sensitive"]
-    ]
-    return ordered.reset_index(drop=True)
+    order = np.random.default_rng(seed).permutation(len(images))
+    drawn: pd.DataFrame = images.iloc[order].groupby("cluster").head(n)
+    drawn = drawn.astype({"cluster": int}).sort_values("cluster", kind="stable")
+    return drawn[["cluster", "image_name", "sensitive"]].reset_index(drop=True)
 
 
 def sensitive(table: pa.Table) -> npt.NDArray[np.bool_]:
-    """Whether each image may be sensitive: by its score (above one half) or its post, or because neither is known."""
-    known, flagged = np.zeros(len(table), bool), np.zeros(len(table), bool)
+    """Whether each image may be sensitive, bool [n]: by its score (above one half) or its post, or neither is known."""
+    known = np.zeros(len(table), bool)
+    flagged = np.zeros(len(table), bool)
     for name in ("nsfw_score", "possibly_sensitive"):
         if name in table.column_names:
             values = table[name].cast(pa.float64()).to_numpy()
@@ -99,28 +94,29 @@ def sensitive(table: pa.Table) -> npt.NDArray[np.bool_]:
 def tile(
     images: "Mapping[str, Image]", name: str, alt: str, *, coarse: bool = False
 ) -> Tile:
-    """A small picture of the image of this name; none when it is not stored or cannot be read."""
+    """A small picture of the image of this name; without a picture when it is not stored or cannot be read."""
     try:
         image = images[name].convert("RGB")
     except (KeyError, ValueError, OSError):
         return Tile("", f"{alt}: not stored")
-    return Tile(
-        _address(_coarse(image) if coarse else _small(image, SIDE)), alt, coarse
-    )
+    picture = _coarse(image) if coarse else _small(image, SIDE)
+    return Tile(_address(picture), alt, coarse)
 
 
 def _small(image: "Image", side: int) -> "Image":
+    """The picture scaled so that its longer side is of this many pixels."""
     from PIL.Image import Resampling
 
     scale = side / max(image.size)
-    size = tuple(max(1, round(length * scale)) for length in image.size)
-    return image.resize(
-        (size[0], size[1]), Resampling.BOX if side <= SQUARES else Resampling.LANCZOS
-    )
+    width = max(1, round(image.width * scale))
+    height = max(1, round(image.height * scale))
+    # A coarse square is the plain mean of its pixels; LANCZOS would ring across squares.
+    filter_ = Resampling.BOX if side <= SQUARES else Resampling.LANCZOS
+    return image.resize((width, height), filter_)
 
 
 def _coarse(image: "Image") -> "Image":
-    """A few squares, each of the mean colour: what they were cannot be told, nor computed back."""
+    """A few squares, each of the mean colour: what they show cannot be recognised, nor computed back."""
     from PIL.Image import Resampling
 
     few = _small(image, SQUARES)
@@ -132,4 +128,5 @@ def _address(image: "Image") -> str:
     """A JPEG without any metadata, as a `data:` address; equal pixels give equal bytes."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    encoded = base64.b64encode(buffer.getvalue()).decode()
+    return f"data:image/jpeg;base64,{encoded}"

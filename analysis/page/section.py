@@ -1,8 +1,8 @@
-"""One section of the report in words, and all the results its sentences are written from; `twigma report` uses it."""
+"""One section of the report in words, and the results its sentences are written from; `twigma report` uses it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import pandas as pd
 
@@ -12,25 +12,30 @@ from twigma.analysis.page.gallery import Gallery
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Tables = Mapping[str, pd.DataFrame]
-Pictures = Mapping[str, "Image"]  # by image_name, as `twigma.open_images` gives them
+Tables = Mapping[str, pd.DataFrame]  # by file name
+Pictures = Mapping[str, "Image"]  # by image_name, such as `twigma.open_images`
+
+
+class FigureFacts(TypedDict):
+    """What results.json holds of one figure beside its numbers."""
+
+    n: int  # rows it was computed on
+    tables: list[str]  # file names in `results/`
+    values: list[str]  # keys of its numbers
+    notes: list[str]  # what the estimators warned of
 
 
 @dataclass(frozen=True)
 class Results:
-    """All results: tables by file name, numbers by key, what each figure was computed on, and pictures if given.
+    """All results: tables by file name, numbers by key, the facts of each figure, and pictures where there are any.
 
-    `pictures` are those of the studied images ("ours") and of reference sets by role.
+    `pictures` are those of the studied images ("twigma") and of reference sets by role.
     """
 
     tables: Tables
     values: Mapping[str, Mapping[str, Any]]
-    figures: Mapping[str, Mapping[str, Any]]
+    figures: Mapping[str, FigureFacts]
     pictures: Mapping[str, Pictures] = field(default_factory=dict)
-
-    def of(self, prefix: str) -> list[str]:
-        """The figures with results whose name starts like this."""
-        return [name for name in self.figures if name.startswith(prefix)]
 
     def interval(self, key: str, digits: int = 3) -> str:
         """The number of this key with its interval; a dash when it could not be computed."""
@@ -40,7 +45,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the report, in words; `chart` is a picture and `alt` says what it shows."""
+    """One section of the report, in words; `alt` describes its chart."""
 
     figure: str
     title: str
@@ -48,10 +53,10 @@ class Section:
     basis: str  # n, and what the interval is
     paper: str
     differs: str = ""
-    chart: str = ""
     alt: str = ""
     tables: tuple[Table, ...] = ()
     galleries: tuple[Gallery, ...] = ()
+    chart: str = ""  # a picture as its `data:` address; its `Chapter` draws it
 
 
 def records(table: pd.DataFrame) -> list[Any]:

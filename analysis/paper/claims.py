@@ -4,11 +4,13 @@ What the paper only draws (most of Fig 2c, all of Fig 3b, the densities of Fig 4
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
-from twigma.analysis.paper import stated as paper
+from twigma.analysis.paper import stated
 from twigma.analysis.paper.verdicts import Claim, Kind, Z
 
+# The paper's set in each role.
 NAMES = {
     "photographs": "LAION",
     "paintings": "ArtBench",
@@ -16,9 +18,16 @@ NAMES = {
     "twigma": "TWIGMA",
 }
 SEARCH = "a release holds what was kept; how many posts a search finds and how many have photos, `twigma status` counts"
+PROMPTS_UNKNOWN = (
+    "a p-value depends on the number of prompts, which the paper does not give"
+)
+OTHER_LABELS = (
+    "cluster numbers mean the same only on the labels of the published table, which this data does not "
+    "have"
+)
 
 
-def claims(names: dict[str, str], published_labels: bool) -> list[Claim]:
+def claims(names: Mapping[str, str], published_labels: bool) -> list[Claim]:
     """The claims, in the order of the paper.
 
     Parameters
@@ -27,114 +36,111 @@ def claims(names: dict[str, str], published_labels: bool) -> list[Claim]:
     published_labels : whether the clusters are those of the published table; the paper's numbers mean no other.
     """
     return [
-        *_data(),
+        *_counts(),
         *_divergence(names),
         *_likes(),
         *_regression(),
-        *_variation(names),
+        *_distances(names),
+        *_prompt_length(),
         *_trends(published_labels),
     ]
 
 
-def _data() -> Iterator[Claim]:
+def _counts() -> Iterator[Claim]:
+    """Section 2.1 and Fig 1b."""
+    hashtags, posts, images = stated.HASHTAGS, stated.POSTS, stated.IMAGES
+    found, with_photos = stated.POSTS_FOUND, stated.POSTS_WITH_PHOTOS
+    yield _unstated("2.1", "hashtags searched", f"{hashtags}", hashtags, SEARCH)
+    yield _unstated("2.1", "posts found", f"about {found:,}", found, SEARCH)
+    text = f"about {with_photos:,}"
+    yield _unstated("2.1", "posts with photos", text, with_photos, SEARCH)
+    yield Claim("2.1", "posts", f"{posts:,}", "count", ("data/posts",), posts)
+    yield Claim("2.1", "images", f"{images:,}", "count", ("data/images",), images)
     yield Claim(
-        "2.1",
-        "hashtags searched",
-        f"{paper.HASHTAGS}",
-        "unstated",
-        value=paper.HASHTAGS,
-        why=SEARCH,
-    )
-    for what, count in (
-        ("posts found", paper.POSTS_FOUND),
-        ("posts with photos", paper.POSTS_WITH_PHOTOS),
-    ):
-        yield Claim(
-            "2.1", what, f"about {count:,}", "unstated", value=count, why=SEARCH
-        )
-    yield Claim(
-        "2.1", "posts", f"{paper.POSTS:,}", "count", ("data/posts",), paper.POSTS
-    )
-    yield Claim(
-        "2.1", "images", f"{paper.IMAGES:,}", "count", ("data/images",), paper.IMAGES
-    )
-    yield Claim(
-        "Fig 1b",
-        "months",
-        f"{paper.MONTHS}",
-        "count",
-        ("data/months",),
-        paper.MONTHS,
+        figure="Fig 1b",
+        quantity="months",
+        stated=f"{stated.MONTHS}",
+        kind="count",
+        keys=("data/months",),
+        value=stated.MONTHS,
         result="fig1b",
     )
     yield Claim(
-        "Fig 1b",
-        "growth of posts a month",
-        "above 0",
-        "positive",
-        ("growth",),
+        figure="Fig 1b",
+        quantity="growth of posts a month",
+        stated="above 0",
+        kind="positive",
+        keys=("growth",),
         result="fig1b",
     )
 
 
-def _divergence(names: dict[str, str]) -> Iterator[Claim]:
-    for (row, column), value in paper.KL.items():
-        key = f"kl_paper/{names[row]}/{names[column]}"
-        quantity = f"KL({NAMES[row]}‖{NAMES[column]}), the paper's recipe"
+def _unstated(figure: str, quantity: str, text: str, value: float, why: str) -> Claim:
+    """A number of the paper that a release cannot be held against."""
+    return Claim(figure, quantity, text, "unstated", value=value, why=why)
+
+
+def _divergence(names: Mapping[str, str]) -> Iterator[Claim]:
+    """Fig 2c."""
+    for (row, column), value in stated.KL.items():
         yield Claim(
-            "Fig 2c",
-            quantity,
-            f"{value}",
-            "number",
-            (key,),
-            value,
+            figure="Fig 2c",
+            quantity=f"KL({NAMES[row]}‖{NAMES[column]}), the paper's recipe",
+            stated=f"{value}",
+            kind="number",
+            keys=(f"kl_paper/{names[row]}/{names[column]}",),
+            value=value,
             rounding=0.005,
             result="fig2c",
         )
 
 
 def _likes() -> Iterator[Claim]:
-    for role, stated in paper.LIKES.items():
-        for quintile, (value, low, high) in stated.items():
-            quantity, key = (
-                f"mean likes, {NAMES[role]}, quintile {quintile}",
-                f"likes/{role}/{quintile}",
-            )
-            text = f"{value} [{low}, {high}]"
+    """Fig 2d."""
+    for role, quintiles in stated.LIKES.items():
+        for quintile, (value, low, high) in quintiles.items():
             yield Claim(
-                "Fig 2d",
-                quantity,
-                text,
-                "number",
-                (key,),
-                value,
-                low,
-                high,
-                0.05,
+                figure="Fig 2d",
+                quantity=f"mean likes, {NAMES[role]}, quintile {quintile}",
+                stated=f"{value} [{low}, {high}]",
+                kind="number",
+                keys=(f"likes/{role}/{quintile}",),
+                value=value,
+                low=low,
+                high=high,
+                rounding=0.05,
                 result=f"fig2d_{role}",
             )
 
 
 def _regression() -> Iterator[Claim]:
-    for role, ratios in paper.EQ1.items():
-        for quintile, stated in ratios.items():
-            if stated is not None:
-                value, low, high = stated
-                yield Claim(
-                    "Eq (1)",
-                    f"rate ratio, {NAMES[role]}, quintile {quintile}",
-                    f"{value}"
-                    if low is None
-                    else f"{value:.2f} [{low:.2f}, {high:.2f}]",
-                    "ratio",
-                    (f"eq1/{role}/robust/quintile {quintile}",),
-                    value,
-                    low,
-                    high,
-                    rounding=0.0005 if value < 1 else 0.005,
-                    se=implied_se(role),
-                    result=f"eq1_{role}",
-                )
+    """Eq (1)."""
+    for role, quintiles in stated.EQ1.items():
+        for quintile, ratio in quintiles.items():
+            if ratio is not None:
+                yield _rate_ratio(role, quintile, *ratio)
+
+
+def _rate_ratio(
+    role: str, quintile: int, value: float, low: float | None, high: float | None
+) -> Claim:
+    text = f"{value}"
+    if low is not None:
+        text = f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    return Claim(
+        figure="Eq (1)",
+        quantity=f"rate ratio, {NAMES[role]}, quintile {quintile}",
+        stated=text,
+        kind="ratio",
+        keys=(f"eq1/{role}/robust/quintile {quintile}",),
+        value=value,
+        low=low,
+        high=high,
+        # The paper gives three significant digits.
+        rounding=0.0005 if value < 1 else 0.005,
+        se=implied_se(role),
+        result=f"eq1_{role}",
+    )
 
 
 def implied_se(role: str) -> float:
@@ -146,72 +152,66 @@ def implied_se(role: str) -> float:
     >>> round(implied_se("photographs"), 3)
     0.047
     """
-    parts = [
-        (high - low) / 2 / Z / mean
-        for mean, low, high in paper.LIKES[role].values()
-        if low and high
-    ]
+    parts = []
+    for mean, low, high in stated.LIKES[role].values():
+        if low and high:
+            parts.append((high - low) / 2 / Z / mean)
     return math.hypot(*parts)
 
 
-def _variation(names: dict[str, str]) -> Iterator[Claim]:
-    for more, less in zip(paper.DISTANCE_ORDER, paper.DISTANCE_ORDER[1:], strict=False):
-        keys = tuple(f"distance/{names[role]}" for role in (more, less))
+def _distances(names: Mapping[str, str]) -> Iterator[Claim]:
+    """Fig 3a: the order of the sets, one claim for each two neighbours in it, and the ratio within prompts."""
+    for more, less in pairwise(stated.DISTANCE_ORDER):
         yield Claim(
-            "Fig 3a",
-            f"mean distance, {NAMES[more]} less {NAMES[less]}",
-            "above 0",
-            "positive",
-            keys,
+            figure="Fig 3a",
+            quantity=f"mean distance, {NAMES[more]} less {NAMES[less]}",
+            stated="above 0",
+            kind="positive",
+            keys=(f"distance/{names[more]}", f"distance/{names[less]}"),
             result="fig3ab",
         )
     yield Claim(
-        "Fig 3a",
-        "mean distance, same prompt / different prompt",
-        f"about {paper.SAME_PROMPT_RATIO}",
-        "number",
-        ("ratio/same prompt",),
-        paper.SAME_PROMPT_RATIO,
+        figure="Fig 3a",
+        quantity="mean distance, same prompt / different prompt",
+        stated=f"about {stated.SAME_PROMPT_RATIO}",
+        kind="number",
+        keys=("ratio/same prompt",),
+        value=stated.SAME_PROMPT_RATIO,
         rounding=0.05,
         result="fig3ab: same prompt",
     )
-    tau, half = paper.PROMPT_TAU, Z * abs(paper.PROMPT_TAU) / paper.PROMPT_TAU_Z
+
+
+def _prompt_length() -> Iterator[Claim]:
+    """Fig 3c."""
+    tau, p = stated.PROMPT_TAU, stated.PROMPT_TAU_P
+    half = Z * abs(tau) / stated.PROMPT_TAU_Z
     yield Claim(
-        "Fig 3c",
-        "Kendall's τ, words and distance (interval from the p-value)",
-        f"{tau}".replace("-", "−"),
-        "number",
-        ("prompt_tau",),
-        tau,
-        tau - half,
-        tau + half,
+        figure="Fig 3c",
+        quantity="Kendall's τ, words and distance (interval from the p-value)",
+        stated=f"{tau}".replace("-", "−"),
+        kind="number",
+        keys=("prompt_tau",),
+        value=tau,
+        low=tau - half,
+        high=tau + half,
         rounding=0.05,
         result="fig3c",
     )
-    why = "a p-value depends on the number of prompts, which the paper does not give"
-    yield Claim(
-        "Fig 3c",
-        "p of that τ",
-        f"{paper.PROMPT_TAU_P}",
-        "unstated",
-        value=paper.PROMPT_TAU_P,
-        why=why,
-    )
+    yield _unstated("Fig 3c", "p of that τ", f"{p}", p, PROMPTS_UNKNOWN)
 
 
 def _trends(published: bool) -> Iterator[Claim]:
-    why = "cluster numbers mean the same only on the labels of the published table, which this data does not have"
-    signs: tuple[tuple[Kind, str, tuple[int, ...]], ...] = (
-        ("negative", "falls", paper.FALLING_CLUSTERS),
-        ("positive", "rises", paper.RISING_CLUSTERS),
-    )
-    for kind, text, clusters in signs:
-        for cluster in clusters:
-            quantity, key = (
-                f"share of cluster {cluster} over the months",
-                f"trend/{cluster}",
-            )
-            if published:
-                yield Claim("Fig 4b", quantity, text, kind, (key,), result="fig4b")
-            else:
-                yield Claim("Fig 4b", quantity, text, "unstated", why=why)
+    """Fig 4b."""
+    for cluster in stated.FALLING_CLUSTERS:
+        yield _trend(cluster, "negative", "falls", published)
+    for cluster in stated.RISING_CLUSTERS:
+        yield _trend(cluster, "positive", "rises", published)
+
+
+def _trend(cluster: int, kind: Kind, text: str, published: bool) -> Claim:
+    quantity = f"share of cluster {cluster} over the months"
+    if not published:
+        return Claim("Fig 4b", quantity, text, "unstated", why=OTHER_LABELS)
+    keys = (f"trend/{cluster}",)
+    return Claim("Fig 4b", quantity, text, kind, keys, result="fig4b")

@@ -8,10 +8,9 @@ Interval = tuple[float, float | None, float | None]  # value, low, high
 
 # Section 2.1 and Fig 1b. Table 1 of the paper says January 2020; its text and figure say January 2021.
 HASHTAGS = 19  # their list is only in an image
-POSTS_FOUND, POSTS_WITH_PHOTOS = (
-    2_200_000,
-    1_300_000,
-)  # "about", before and after the photos were fetched
+# "About", before and after the photos were fetched.
+POSTS_FOUND = 2_200_000
+POSTS_WITH_PHOTOS = 1_300_000
 POSTS = 623_707
 IMAGES = 805_650
 FIRST_MONTH = "2021-01"
@@ -19,13 +18,8 @@ LAST_MONTH = "2023-03"
 MONTHS = 27
 GROWTH: Interval | None = None  # Fig 1b: "steady growth", no rate
 
-WORDS = (
-    "new",
-    "ai",
-    "art",
-    "prompt",
-    "prompts",
-)  # Fig 1c: near the top, in no stated order
+# Fig 1c: near the top, in no stated order.
+WORDS = ("new", "ai", "art", "prompt", "prompts")
 
 # Fig 2c: KL(row || column) of quantised embeddings, 10 clusters. Only this entry is in the text.
 KL: dict[tuple[str, str], float] = {("photographs", "paintings"): 5.42}
@@ -38,7 +32,12 @@ LIKES: dict[str, dict[int, Interval]] = {
 
 # Eq (1): rate ratio of likes against quintile 5, with the paper's naive Poisson intervals.
 EQ1: dict[str, dict[int, Interval | None]] = {
-    "photographs": {1: (1.10, 1.09, 1.10), 2: (1.02, 1.02, 1.03), 3: None, 4: None},
+    "photographs": {
+        1: (1.10, 1.09, 1.10),
+        2: (1.02, 1.02, 1.03),
+        3: None,
+        4: None,
+    },
     "paintings": {
         1: (1.19, 1.18, 1.19),
         2: (1.12, 1.11, 1.12),
@@ -50,9 +49,8 @@ EQ1: dict[str, dict[int, Interval | None]] = {
 # Fig 3a: mean pairwise distance, most varied first; only the ratio below is a stated number.
 DISTANCE_ORDER = ("photographs", "paintings", "prompts", "twigma")
 SAME_PROMPT_RATIO = 0.5  # same prompt / any prompt
-VARIATION: dict[str, float] | None = (
-    None  # Fig 3b: IEV, PMV and entropy are only in an image
-)
+# Fig 3b: IEV, PMV and entropy are only in an image.
+VARIATION: dict[str, float] | None = None
 
 # Fig 3c: Kendall's tau between words of a prompt and the distance between its images.
 PROMPT_TAU = -0.1

@@ -10,17 +10,25 @@ independent. So there are three verdicts, and the third is no failure:
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
 AGREES, DIFFERS, UNKNOWN = "agrees", "differs", "not identifiable from this data"
-LEVEL = 0.05
-Z = 1.959963984540054
+LEVEL = 0.05  # of a test that decides on a sign
+Z = 1.959963984540054  # the normal quantile of a 95% interval
+TOO_NARROW = (
+    "the paper's interval takes images as independent and is too narrow to say: what its own figures or our authors "
+    "imply is {wider:.0f} times as wide"
+)
+NO_INTERVAL = "the paper gives no interval; with the standard error that its own figures imply, the two can be equal"
+NOT_GIVEN = "the figure does not give this number here"
 
 Entry = Mapping[str, Any]
+Scale = Callable[[float], float]  # on which numbers are compared: math.log or float
+Verdict = tuple[str, str]  # AGREES, DIFFERS or UNKNOWN; and the reason
 Kind = Literal["number", "ratio", "count", "positive", "negative", "unstated"]
 
 
@@ -41,27 +49,28 @@ class Claim:
     low: float | None = None
     high: float | None = None
     rounding: float = 0.0  # half a unit of the last digit the paper gives
-    se: float | None = (
-        None  # what its own figures imply, on the log scale for a ratio; its interval may be narrower
-    )
+    # What its own figures imply, on the log scale for a ratio; its interval may be narrower.
+    se: float | None = None
     result: str = ""  # the figure of ours that gives it
     why: str = ""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Our number with the interval that is compared, and how many times as wide as the paper's way of it that is."""
+    """Our number with the interval that is compared."""
 
     value: float
     low: float
     high: float
     n: int | None
-    wider: float = 1.0
+    wider: float = (
+        1.0  # how many times as wide as an interval that takes images as independent
+    )
     p: float | None = None  # of a test that gives no interval
 
 
 def verdicts(
-    claims: Iterable[Claim], values: Mapping[str, Entry], lacking: Mapping[str, str]
+    claims: Iterable[Claim], values: Mapping[str, Entry], missing: Mapping[str, str]
 ) -> pd.DataFrame:
     """Every number the paper states beside ours.
 
@@ -69,17 +78,17 @@ def verdicts(
     ----------
     claims : what the paper states.
     values : our numbers by key, as in results.json: value, and low and high where there is an interval.
-    lacking : by figure of ours that was not computed, what it lacks.
+    missing : by figure of ours that was not computed, what it is missing.
 
     Returns
     -------
     DataFrame (figure, quantity, stated, paper, paper_low, paper_high, ours, low, high, n, verdict, reason), one row a
     claim; numbers are NaN where there are none.
     """
-    return pd.DataFrame([_row(claim, values, lacking) for claim in claims])
+    return pd.DataFrame([_row(claim, values, missing) for claim in claims])
 
 
-def judge(claim: Claim, ours: Measured) -> tuple[str, str]:
+def judge(claim: Claim, ours: Measured) -> Verdict:
     """The verdict on one claim, and the reason: how far apart, and what would be needed to say more.
 
     Numbers: with d the distance beyond rounding and h, H the halves of the two intervals that face each other, ours
@@ -87,134 +96,138 @@ def judge(claim: Claim, ours: Measured) -> tuple[str, str]:
     wider as ours is by author than by image: if d² ≤ h² + H² then, the data cannot tell.
     """
     if claim.kind == "count":
-        return (
-            (AGREES, "equal")
-            if ours.value == claim.value
-            else (DIFFERS, "another number of rows")
-        )
+        return _by_count(claim, ours)
     if claim.kind in ("positive", "negative"):
         return _by_sign(claim, ours)
+    return _by_interval(claim, ours)
+
+
+def _by_count(claim: Claim, ours: Measured) -> Verdict:
+    """Whether the two are equal."""
+    if ours.value == claim.value:
+        return AGREES, "equal"
+    return DIFFERS, "another number of rows"
+
+
+def _by_interval(claim: Claim, ours: Measured) -> Verdict:
+    """Whether the two intervals allow the distance between the numbers."""
     if math.isnan(ours.low) or math.isnan(ours.high):
         return UNKNOWN, "ours has no interval"
-    scale = math.log if claim.kind == "ratio" else float
+    scale: Scale = math.log if claim.kind == "ratio" else float
     gap = _gap(claim, ours, scale)
-    half = abs(
-        scale(ours.value) - scale(ours.low if ours.value > claim.value else ours.high)
-    )
+    half = _our_half(claim, ours, scale)
     stated = _stated_half(claim, ours, scale)
     if gap <= math.hypot(half, stated):
-        return (
-            AGREES,
-            "within the intervals"
-            if stated
-            else "the paper's number is inside our interval",
-        )
+        inside = "the paper's number is inside our interval"
+        return AGREES, "within the intervals" if stated else inside
     implied = max(stated * ours.wider, Z * (claim.se or 0.0))
     if gap <= math.hypot(half, implied):
-        return UNKNOWN, (
-            "the paper's interval takes images as independent and is too narrow to say: what its own figures or our "
-            f"authors imply is {implied / stated:.0f} times as wide"
-            if stated
-            else "the paper gives no interval; with the standard error that its own figures imply, the two can be equal"
-        )
+        if stated:
+            return UNKNOWN, TOO_NARROW.format(wider=implied / stated)
+        return UNKNOWN, NO_INTERVAL
     return DIFFERS, "by more than both intervals allow"
 
 
-def _gap(claim: Claim, ours: Measured, scale: Any) -> float:
+def _gap(claim: Claim, ours: Measured, scale: Scale) -> float:
     """How far ours is from every number that the paper's digits may stand for."""
-    nearest = min(
-        max(ours.value, claim.value - claim.rounding), claim.value + claim.rounding
-    )
-    return abs(float(scale(ours.value) - scale(nearest)))
+    lowest, highest = claim.value - claim.rounding, claim.value + claim.rounding
+    nearest = min(max(ours.value, lowest), highest)
+    return abs(scale(ours.value) - scale(nearest))
 
 
-def _stated_half(claim: Claim, ours: Measured, scale: Any) -> float:
+def _our_half(claim: Claim, ours: Measured, scale: Scale) -> float:
+    """The half of our interval that faces the paper's number."""
+    limit = ours.low if ours.value > claim.value else ours.high
+    return abs(scale(ours.value) - scale(limit))
+
+
+def _stated_half(claim: Claim, ours: Measured, scale: Scale) -> float:
     """The half of the paper's interval that faces ours; 0 where it gives none."""
     limit = claim.high if ours.value > claim.value else claim.low
-    return 0.0 if limit is None else abs(float(scale(limit) - scale(claim.value)))
+    if limit is None:
+        return 0.0
+    return abs(scale(limit) - scale(claim.value))
 
 
-def _by_sign(claim: Claim, ours: Measured) -> tuple[str, str]:
-    if not (ours.p < LEVEL if ours.p is not None else ours.low > 0 or ours.high < 0):
-        return (
-            UNKNOWN,
-            "our interval holds both signs"
-            if ours.p is None
-            else "our test finds no trend",
-        )
+def _by_sign(claim: Claim, ours: Measured) -> Verdict:
+    """Whether ours has the sign that the paper states, beyond chance."""
+    if ours.p is not None:
+        if not ours.p < LEVEL:
+            return UNKNOWN, "our test finds no trend"
+    elif not (ours.low > 0 or ours.high < 0):
+        return UNKNOWN, "our interval holds both signs"
     positive = ours.value > 0
-    return (
-        (AGREES, "the same sign")
-        if positive == (claim.kind == "positive")
-        else (DIFFERS, "the other sign")
-    )
+    if positive == (claim.kind == "positive"):
+        return AGREES, "the same sign"
+    return DIFFERS, "the other sign"
 
 
 # ------------------------------------------------------------------ the table
 
 
 def _row(
-    claim: Claim, values: Mapping[str, Entry], lacking: Mapping[str, str]
+    claim: Claim, values: Mapping[str, Entry], missing: Mapping[str, str]
 ) -> dict[str, Any]:
-    entries = [
-        values[key]
-        for key in claim.keys
-        if key in values and values[key].get("value") is not None
-    ]
-    ours = (
-        _measured(entries) if claim.keys and len(entries) == len(claim.keys) else None
-    )
+    """One claim beside our number."""
+    ours = _measured(claim, values)
     if claim.kind == "unstated":
         verdict, reason = UNKNOWN, claim.why
     elif ours is None or math.isnan(ours.value):
-        verdict, reason = (
-            UNKNOWN,
-            lacking.get(claim.result, "the figure does not give this number here"),
-        )
+        verdict, reason = UNKNOWN, missing.get(claim.result, NOT_GIVEN)
     else:
         verdict, reason = judge(claim, ours)
+    shown = ours or Measured(math.nan, math.nan, math.nan, None)
     return {
         "figure": claim.figure,
         "quantity": claim.quantity,
         "stated": claim.stated,
         "paper": claim.value,
-        "paper_low": math.nan if claim.low is None else claim.low,
-        "paper_high": math.nan if claim.high is None else claim.high,
-        "ours": ours.value if ours else math.nan,
-        "low": ours.low if ours else math.nan,
-        "high": ours.high if ours else math.nan,
-        "n": ours.n if ours else None,
+        "paper_low": _number(claim.low),
+        "paper_high": _number(claim.high),
+        "ours": shown.value,
+        "low": shown.low,
+        "high": shown.high,
+        "n": shown.n,
         "verdict": verdict,
         "reason": reason,
     }
 
 
-def _measured(entries: list[Entry]) -> Measured:
-    if len(entries) == 1:
-        return _one(entries[0])
-    first, second = (_one(entry) for entry in entries)
+def _measured(claim: Claim, values: Mapping[str, Entry]) -> Measured | None:
+    """Our number for a claim; None where the results lack one of its keys."""
+    numbers = []
+    for key in claim.keys:
+        entry = values.get(key, {})
+        if entry.get("value") is not None:
+            numbers.append(_one(entry))
+    if not numbers or len(numbers) < len(claim.keys):
+        return None
+    return numbers[0] if len(numbers) == 1 else _difference(numbers)
+
+
+def _difference(numbers: Sequence[Measured]) -> Measured:
+    """The first number less the second, as if the two were independent."""
+    first, second = numbers
     value = first.value - second.value
-    low = value - math.hypot(first.value - first.low, second.high - second.value)
-    high = value + math.hypot(first.high - first.value, second.value - second.low)
-    return Measured(
-        value,
-        low,
-        high,
-        min((m.n for m in (first, second) if m.n is not None), default=None),
-    )
+    below = math.hypot(first.value - first.low, second.high - second.value)
+    above = math.hypot(first.high - first.value, second.value - second.low)
+    counts = [number.n for number in numbers if number.n is not None]
+    n = min(counts, default=None)
+    return Measured(value, value - below, value + above, n)
 
 
 def _one(entry: Entry) -> Measured:
     """Our number with its honest interval, or the p-value of its test."""
     value, n = float(entry["value"]), entry.get("n")
     low, high = _number(entry.get("low")), _number(entry.get("high"))
-    if "robust_low" in entry and not math.isnan(wide := _number(entry["robust_low"])):
+    robust_low = _number(entry.get("robust_low"))
+    if not math.isnan(robust_low):
         naive = value - low
-        wider = (value - wide) / naive if naive > 0 else 1.0
-        return Measured(value, wide, _number(entry["robust_high"]), n, max(1.0, wider))
-    return Measured(
-        value, low, high, n, p=entry.get("p_adjusted") if math.isnan(low) else None
-    )
+        wider = (value - robust_low) / naive if naive > 0 else 1.0
+        robust_high = _number(entry.get("robust_high"))
+        return Measured(value, robust_low, robust_high, n, max(1.0, wider))
+    p = entry.get("p_adjusted") if math.isnan(low) else None
+    return Measured(value, low, high, n, p=p)
 
 
 def _number(value: Any) -> float:

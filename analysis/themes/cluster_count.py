@@ -5,7 +5,7 @@ fits disagree tells another story with another seed. `twigma analyze` runs it.
 """
 
 from collections.abc import Sequence
-from itertools import combinations
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,14 +20,12 @@ from twigma.analysis.themes.trends import trend_table
 from twigma.analysis.variation.distance import all_distances
 from twigma.analysis.vectors.codebook import assign, principal, quick_codebook
 from twigma.analysis.vectors.spectra import Components
+from twigma.builder.clusters.stability import FITS, JUDGED, judge_fits
 from twigma.core import columns
 
 KS = (5, 8, 10, 15, 20)
-FITS = 10
 FIT_ROWS = 10_000  # images of each of these fits
 ROWS = 50_000  # images of the fit whose labels give the trends
-JUDGED = 5_000  # images that silhouette and stability are of
-STABLE = 0.95  # agreement from which on another seed tells the same story
 
 Labels = npt.NDArray[np.int64]
 
@@ -113,28 +111,6 @@ def _dated(embedding: Array, table: pa.Table, authors: Any) -> _Images:
     return _Images(embedding, table, _released(table), authors)
 
 
-def silhouette(apart: Floats, labels: Labels) -> float:
-    """Mean of (b − a)/max(a, b): a the mean distance to the own cluster's others, b to the nearest other cluster's.
-
-    `apart` holds all distances, [n, n]; `labels` int64[n]. An image alone in its
-    cluster counts 0 (Rousseeuw 1987); NaN for one cluster.
-    """
-    codes = np.unique(labels, return_inverse=True)[1]
-    sizes = np.bincount(codes)
-    if not 1 < len(sizes) < len(labels):
-        return float("nan")
-    member = np.eye(len(sizes))[codes]
-    sums = apart @ member
-    others = np.maximum(sizes[codes] - 1, 1)
-    own = sums[np.arange(len(codes)), codes] / others
-    nearest = np.where(member > 0, np.inf, sums / sizes).min(axis=1)
-    widest = np.maximum(own, nearest)
-    width = np.zeros(len(codes))
-    some = (widest > 0) & (sizes[codes] > 1)
-    np.divide(nearest - own, widest, out=width, where=some)
-    return float(width.mean())
-
-
 def adjusted_rand(one: Labels, other: Labels, owners: Array | None = None) -> Estimate:
     """Adjusted Rand index (Hubert & Arabie 1985) and its 95% interval from images, or from their owners.
 
@@ -206,18 +182,8 @@ def _trends(rows: pa.Table, labels: Labels) -> pd.DataFrame:
 
 def _stability(fits: list[Labels], apart: Floats) -> dict[str, Any]:
     """How well the fits separate the judged images, and how far they agree with one another."""
-    from sklearn.metrics import adjusted_rand_score
-
-    agreement = [
-        adjusted_rand_score(one, other) for one, other in combinations(fits, 2)
-    ]
-    stability = float(np.mean(agreement))
-    return {
-        "silhouette": float(np.mean([silhouette(apart, labels) for labels in fits])),
-        "stability": stability,
-        "least_stability": float(min(agreement)),
-        "stable": stability >= STABLE,
-    }
+    scores = judge_fits(fits, apart)
+    return {**asdict(scores), "stable": scores.is_stable}
 
 
 def _agreement(labels: Labels, images: _Images) -> dict[str, float]:

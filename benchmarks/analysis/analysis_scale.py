@@ -20,8 +20,8 @@ from release import write_shard, write_work
 
 from benchmarks.harness.embeddings import mixture
 from benchmarks.harness.interleaved import memory
-from twigma.analysis import analyze
-from twigma.analysis.figures.figures import FIGURES
+from twigma.analysis.analyze import compute
+from twigma.analysis.figures import FIGURES
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.requirements import Settings
 from twigma.builder.engine.vectors import as_column
@@ -95,7 +95,7 @@ def main() -> None:
         for figure in FIGURES:
             start = time.perf_counter()
             memory("VmHWM", reset=True)
-            reasons, result = analyze._attempt(figure, data, Settings())
+            result, reasons = compute(figure, data, Settings())
             lacks = (
                 "; ".join(reason["how"][0] for reason in reasons)[:60]
                 if result is None

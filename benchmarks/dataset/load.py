@@ -22,9 +22,10 @@ from PIL import Image
 import twigma
 from benchmarks.harness.interleaved import versus
 from twigma.core import columns
-from twigma.core.files import write_json
+from twigma.core.files import file_sha256, write_json
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import shards
-from twigma.rehydrate.images.image_index import Images, index_file
+from twigma.rehydrate.images.image_index import Images
 
 ROWS, FILE_ROWS, ROW_GROUP = 805_650, 500_000, 50_000
 METADATA_ROWS, IMAGES, BY_NAME = 50_000, 5_000, 2_000
@@ -91,7 +92,7 @@ def write_release(folder: Path, table: pa.Table) -> list[str]:
             row_group_size=ROW_GROUP,
         )
     files = {
-        f"metadata/{p.name}": {"bytes": p.stat().st_size, "sha256": twigma.sha256(p)}
+        f"metadata/{p.name}": {"bytes": p.stat().st_size, "sha256": file_sha256(p)}
         for p in paths
     }
     write_json(
@@ -217,7 +218,7 @@ def compare_by_name(folder: Path, names: list[str], tars: list[str]) -> None:
         return files
 
     def index() -> Images:
-        index_file(folder / "work").unlink(missing_ok=True)
+        Workspace(folder / "work").image_index.unlink(missing_ok=True)
         return twigma.open_images(folder / "work")
 
     versus(

@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pyarrow.parquet as pq
 
 from benchmarks.harness.interleaved import memory
@@ -237,7 +237,7 @@ def server_seconds() -> float:
     """How long the server itself takes for a call, by a client that throws the answer away."""
     with (
         serving(X_WINDOW) as url,
-        httpx.Client(headers={"Authorization": "Bearer token"}) as bare,
+        httpx2.Client(headers={"Authorization": "Bearer token"}) as bare,
     ):
         ids = [name_post(n) for n in range(IDS_PER_CALL)]
         start = time.perf_counter()

@@ -1,11 +1,10 @@
-"""Assign new images to the clusters and the map of an earlier fit; say how far the images have drifted from it.
+"""Assign new images to the clusters and the map of an earlier fit; report how far the images have drifted from it.
 
 Run by `twigma cluster --frozen`. Labels and positions of the images before stay as they are.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,34 +12,32 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twigma.builder.clusters.cluster import (
-    Embedded,
-    part,
-    place,
-    read_embedded,
-    read_fit,
-    summary,
-)
+from twigma.builder.clusters.cluster import place
+from twigma.builder.clusters.distinct_images import Embedded, read_embedded
+from twigma.builder.clusters.fit import Fit, cluster_summary, read_fit
 from twigma.builder.clusters.kmeans import Floats, nearest
-from twigma.builder.clusters.umap_map import ImageMap, positions
+from twigma.builder.clusters.umap_map import positions
 from twigma.builder.engine.vectors import Indices
 from twigma.builder.stages.dedupe import REASONS
-from twigma.core.parts import fingerprint, read_part, read_provenance, write_part
+from twigma.core import columns
+from twigma.core.parts import (
+    Provenance,
+    announce_recreated,
+    fingerprint,
+    read_part,
+    read_provenance,
+    write_part,
+)
+from twigma.core.workspace import AnyWorkspace, Workspace
 
+REVISION = 1  # raise it when the same images and fit give other labels or positions
 MOVED = 0.1  # total variation of the shares, and
 FARTHER = 1.1  # ratio of the mean distances, at which drift is called large
-NOTHING = pa.table(
-    {
-        "image_name": pa.array([], pa.string()),
-        "UMAP_dim_1": [0.0][:0],
-        "UMAP_dim_2": [0.0][:0],
-    }
-)
 
 
 @dataclass(frozen=True)
 class Assigned:
-    """What a run left: images added now, and the distinct images per label at the fit and now.
+    """Images added by a run, and the distinct images per label at the fit and now.
 
     `drift` has label, share_at_fit, share_now, distance_at_fit, distance_now (mean distance to the centroid).
     `moved` is the share of images that would have to change label for the shares to be those of the fit; `farther` the
@@ -54,107 +51,129 @@ class Assigned:
 
     @property
     def is_large(self) -> bool:
-        """Whether the images have become others than the clusters were fitted on."""
+        """Whether the images differ from those that the clusters were fitted on."""
         return self.moved > MOVED or self.farther > FARTHER
 
 
-def assign_new_images(work: Path, drop: Sequence[str] = REASONS) -> Assigned:
+@dataclass(frozen=True)
+class _Part:
+    """The columns of this fit that are there already."""
+
+    provenance: dict[str, Any]
+    table: pa.Table
+
+    @property
+    def is_of_this_code(self) -> bool:
+        """Whether `cluster` itself wrote it with the fit, or today's revision of this module did."""
+        written_by_cluster = "fit" not in self.provenance
+        return written_by_cluster or self.provenance.get("code_revision") == REVISION
+
+    def is_current(self, inputs: Provenance) -> bool:
+        """Whether it holds what would be written for these inputs."""
+        theirs = self.provenance
+        same = all(theirs.get(name) == value for name, value in inputs.items())
+        return same and self.is_of_this_code
+
+
+def assign_new_images(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Assigned:
     """Write `columns/cluster` for all images by the saved fit: nearest centroid, place on the saved map.
 
     Raises FileNotFoundError when there is no fit, ValueError when it is one of another model's embeddings.
     """
-    of, fitted, centroids, on = read_fit(work)
+    work = Workspace(work)
+    fit = read_fit(work)
     images = read_embedded(work, drop)
-    if images.model != of["model"] or images.vectors.dim != centroids.shape[1]:
+    model, dim = fit.provenance["model"], fit.centroids.shape[1]
+    if images.model != model or images.vectors.dim != dim:
         found = f"{images.model} (length {images.vectors.dim})"
         raise ValueError(
-            f"{work}: the clusters are of embeddings by {of['model']} (length {centroids.shape[1]}), found those of "
+            f"{work}: the clusters are of embeddings by {model} (length {dim}), found those of "
             f"{found}: run `twigma cluster` without --frozen"
         )
-    labels, distances = nearest(
-        images.vectors, np.arange(len(images.vectors)), centroids
-    )
-    added = _write(work, images, of, labels, on)
-    return _drift(
-        added,
-        fitted,
-        summary(labels[images.kept], distances[images.kept], len(centroids)),
-    )
+    rows = np.arange(len(images.vectors))
+    labels, distances = nearest(images.vectors, rows, fit.centroids)
+    added = _write(work, images, fit, labels)
+    originals = images.originals
+    now = cluster_summary(labels[originals], distances[originals], len(fit.centroids))
+    return _drift(added, fit.clusters, now)
 
 
-def _write(
-    work: Path, images: Embedded, of: dict[str, Any], labels: Indices, on: ImageMap
-) -> int:
-    """Write the part unless it is one of this fit and these images; the images added."""
-    before = _part_of(work, of["fit"])
-    if before is not None and all(
-        before[0].get(name) == value for name, value in images.marks.items()
-    ):
+def _write(work: Workspace, images: Embedded, fit: Fit, labels: Indices) -> int:
+    """Write the part unless it is one of this fit, these images and this code; the images added."""
+    before = _part_of(work, fit.provenance["fit"])
+    if before is not None and before.is_current(images.inputs):
         return 0
+    provenance = Provenance(
+        code_revision=REVISION,
+        fit=fit.provenance["fit"],
+        k=fit.provenance["k"],
+        seed=fit.provenance["seed"],
+    )
+    provenance.update(images.inputs)
+    path = work.part("cluster")
+    empty = columns.schema(["image_name", "UMAP_dim_1", "UMAP_dim_2"]).empty_table()
+    known = empty if before is None else before.table
+    placed = known
+    if before is not None and not before.is_of_this_code:
+        # Positions by other code are not kept beside ours.
+        announce_recreated("cluster", [(path, provenance)])
+        placed = empty
+    originals = images.originals
+    of_originals = np.searchsorted(originals, images.representative)
+    places = _places(images, placed, fit)[of_originals]
     names = images.vectors.names
-    known = NOTHING if before is None else before[1]
-    places = _places(images, known, on)[np.searchsorted(images.kept, images.stands)]
     table = place(pa.table({"image_name": names}), labels + 1, places)
-    write_part(
-        part(work),
-        table,
-        {name: of[name] for name in ("fit", "k", "seed")} | images.marks,
-    )
-    return int(
-        np.sum(
-            ~np.asarray(pc.is_in(names, value_set=known["image_name"].combine_chunks()))
-        )
-    )
+    write_part(path, table, provenance)
+    is_known = pc.is_in(names, value_set=known["image_name"].combine_chunks())
+    return int(np.sum(~np.asarray(is_known)))
 
 
-def _part_of(work: Path, fit: str) -> tuple[dict[str, Any], pa.Table] | None:
-    """What the part was made from, and its rows, if it is one of this fit."""
-    path = part(work)
+def _part_of(work: Workspace, fit: str) -> _Part | None:
+    """The part that is there, if it is one of this fit."""
+    path = work.part("cluster")
     if not path.exists():
         return None
-    made_from = read_provenance(path)
-    is_of_fit = fit in (fingerprint(made_from), made_from.get("fit"))
-    return (made_from, read_part(path)) if is_of_fit else None
+    provenance = read_provenance(path)
+    if fit not in (fingerprint(provenance), provenance.get("fit")):
+        return None
+    return _Part(provenance, read_part(path))
 
 
-def _places(images: Embedded, known: pa.Table, on: ImageMap) -> Floats:
-    """Position of each image that stays: the one it has had since the fit, or a new one."""
-    kept = images.kept
-    found = pc.index_in(
-        images.vectors.names.take(pa.array(kept)),
-        value_set=known["image_name"].combine_chunks(),
-    )
-    old, result = np.asarray(found.is_valid()), np.empty((len(kept), 2), np.float32)
-    for axis, name in enumerate(("UMAP_dim_1", "UMAP_dim_2")):
-        result[old, axis] = known[name].to_numpy()[found.drop_null().to_numpy()]
-    result[~old] = positions(on, images.vectors, kept[~old])
+def _places(images: Embedded, known: pa.Table, fit: Fit) -> Floats:
+    """Position float32[n, 2] of each image that stays: the one it has had since the fit, or a new one."""
+    originals = images.originals
+    names = images.vectors.names.take(pa.array(originals))
+    row = pc.index_in(names, value_set=known["image_name"].combine_chunks())
+    is_known = np.asarray(row.is_valid())
+    rows = row.drop_null().to_numpy()
+    result = np.empty((len(originals), 2), np.float32)
+    result[is_known, 0] = known["UMAP_dim_1"].to_numpy()[rows]
+    result[is_known, 1] = known["UMAP_dim_2"].to_numpy()[rows]
+    result[~is_known] = positions(fit.image_map, images.vectors, originals[~is_known])
     return result
 
 
 def _drift(added: int, fitted: pa.Table, now: pa.Table) -> Assigned:
-    (share_then, then), (share_now, distance_now) = (
-        (_shares(t), t["distance"].to_numpy()) for t in (fitted, now)
-    )
-    values = {
-        "share_at_fit": share_then,
+    """Compare two tables of `cluster_summary`."""
+    share_at_fit, share_now = _shares(fitted), _shares(now)
+    distance_at_fit = fitted["distance"].to_numpy()
+    distance_now = now["distance"].to_numpy()
+    drift = {
+        "label": fitted["label"],
+        "share_at_fit": share_at_fit,
         "share_now": share_now,
-        "distance_at_fit": then,
+        "distance_at_fit": distance_at_fit,
         "distance_now": distance_now,
     }
-    moved, overall = (
-        np.abs(share_then - share_now).sum() / 2,
-        np.nansum(share_then * then),
-    )
-    farther = np.nansum(share_now * distance_now) / overall if overall > 0 else 1.0
-    return Assigned(
-        added,
-        pa.table({"label": fitted["label"], **values}),
-        float(moved),
-        float(farther),
-    )
+    moved = np.abs(share_at_fit - share_now).sum() / 2
+    # An empty cluster has no mean distance (NaN), and no share.
+    mean_at_fit = np.nansum(share_at_fit * distance_at_fit)
+    mean_now = np.nansum(share_now * distance_now)
+    farther = mean_now / mean_at_fit if mean_at_fit > 0 else 1.0
+    return Assigned(added, pa.table(drift), float(moved), float(farther))
 
 
-def _shares(table: pa.Table) -> npt.NDArray[np.float64]:
-    images = table["images"].to_numpy()
+def _shares(clusters: pa.Table) -> npt.NDArray[np.float64]:
+    images = clusters["images"].to_numpy()
     shares: npt.NDArray[np.float64] = images / max(1, images.sum())
     return shares

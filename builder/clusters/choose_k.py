@@ -1,101 +1,98 @@
 """How many clusters: silhouette and stability for several k. Run by `twigma cluster --choose-k 5,8,10`.
 
-For each k ten fits are made, each on its own sample and from its own seed, and all are judged on the same images. The
-stability is how well the fits agree on these (adjusted Rand index of every pair); the silhouette says how much nearer
-an image is to its own cluster than to the next.
+For each k ten fits are made, each on its own sample and from its own seed, and all are judged on the same images (see
+`stability.py`). The stability is how well the fits agree on these; the silhouette says how much nearer an image is to
+its own cluster than to the next.
 """
 
 from collections.abc import Sequence
-from itertools import combinations
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from twigma.builder.clusters.cluster import models, read_embedded
+from twigma.builder.clusters.distinct_images import read_embedded
 from twigma.builder.clusters.kmeans import kmeans, nearest
+from twigma.builder.clusters.stability import FITS, JUDGED, STABLE, judge_fits
 from twigma.builder.engine.vectors import Indices, Vectors
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core.safety import spreadsheet
+from twigma.core.workspace import AnyWorkspace, Workspace
 
-FITS = 10
+__all__ = ["FITS", "STABLE", "best_k", "choose_k"]
+
 FIT_ROWS = 20_000  # images of each fit
-JUDGED = 5_000  # images that silhouette and stability are of
-STABLE = 0.95  # agreement from which on another seed tells the same story
 
 
 def choose_k(
-    work: Path, ks: Sequence[int], *, seed: int = 0, drop: Sequence[str] = REASONS
+    work: AnyWorkspace,
+    ks: Sequence[int],
+    *,
+    seed: int = 0,
+    drop: Sequence[str] = REASONS,
 ) -> pa.Table:
-    """Per k: silhouette (mean over the fits), stability (mean ARI over the 45 pairs), least_stability (their minimum).
+    """Judge these numbers of clusters; the clusters of the folder stay as they are.
 
-    Also written to `WORK/models/cluster/choose_k.csv`; the clusters there are stay as they are. ValueError for a k
-    below 2, or not below the number of distinct images.
+    Returns
+    -------
+    A row per k, ascending: k, silhouette (mean over the fits), stability (mean ARI over the 45 pairs), least_stability
+    (their minimum). Also written to `WORK/models/cluster/choose_k.csv`. ValueError for a k below 2, or not below the
+    number of distinct images.
     """
     from sklearn.metrics import pairwise_distances
 
+    work = Workspace(work)
     images = read_embedded(work, drop)
-    vectors, kept = images.vectors, images.kept
-    if bad := [k for k in ks if not 2 <= k < min(len(kept), FIT_ROWS)]:
+    vectors, originals = images.vectors, images.originals
+    upper = min(len(originals), FIT_ROWS)
+    bad = [k for k in ks if not 2 <= k < upper]
+    if bad:
         raise ValueError(
-            f"expected numbers of clusters from 2 to below the {len(kept):,} distinct images, found {bad}"
+            f"expected numbers of clusters from 2 to below the {len(originals):,} distinct images, found {bad}"
         )
-    judged = _sample(kept, JUDGED, np.random.default_rng(seed))
-    away = pairwise_distances(vectors.take(judged).astype(np.float32))
-    np.fill_diagonal(away, 0)
-    steps = tqdm(sorted(set(ks)), desc="fits", unit="k", delay=1)
-    fits = {k: _fits(vectors, kept, judged, k, seed) for k in steps}
-    table = pa.Table.from_pylist(
-        [{"k": k} | _scores(labels, away) for k, labels in fits.items()]
-    )
-    spreadsheet.write_table(models(work) / "choose_k.csv", table)
+    judged = _sample(originals, JUDGED, np.random.default_rng(seed))
+    distances = pairwise_distances(vectors.take(judged).astype(np.float32))
+    np.fill_diagonal(distances, 0)
+    rows = []
+    for k in tqdm(sorted(set(ks)), desc="fits", unit="k", delay=1):
+        fits = _fits(vectors, originals, judged, k, seed)
+        scores = judge_fits(fits, distances)
+        rows.append(
+            {
+                "k": k,
+                "silhouette": scores.silhouette,
+                "stability": scores.stability,
+                "least_stability": scores.least_stability,
+            }
+        )
+    table = pa.Table.from_pylist(rows)
+    spreadsheet.write_table(work.choose_k_file, table)
     return table
 
 
 def best_k(table: pa.Table) -> int | None:
-    """The k of the highest silhouette among those that are stable; None when none is."""
+    """The k of the highest silhouette among those of `choose_k` that are stable; None when none is."""
     stable = [row for row in table.to_pylist() if row["stability"] >= STABLE]
-    return (
-        max(stable, key=lambda row: float(row["silhouette"]))["k"] if stable else None
-    )
+    if not stable:
+        return None
+    best = max(stable, key=lambda row: float(row["silhouette"]))
+    return int(best["k"])
 
 
 def _fits(
-    vectors: Vectors, kept: Indices, judged: Indices, k: int, seed: int
+    vectors: Vectors, originals: Indices, judged: Indices, k: int, seed: int
 ) -> list[Indices]:
     """Labels of the judged images by each fit."""
-    found = []
-    for fit in range(seed, seed + FITS):
-        rows = _sample(kept, FIT_ROWS, np.random.default_rng((seed, fit)))
-        found.append(nearest(vectors, judged, kmeans(vectors, rows, k, seed=fit))[0])
-    return found
-
-
-def _scores(fits: list[Indices], away: Any) -> dict[str, float]:
-    from sklearn.metrics import adjusted_rand_score
-
-    agreement = [
-        adjusted_rand_score(one, other) for one, other in combinations(fits, 2)
-    ]
-    return {
-        "silhouette": float(np.mean([_silhouette(away, labels) for labels in fits])),
-        "stability": float(np.mean(agreement)),
-        "least_stability": float(min(agreement)),
-    }
-
-
-def _silhouette(away: Any, labels: Indices) -> float:
-    from sklearn.metrics import silhouette_score
-
-    found = len(np.unique(labels))
-    return (
-        float(silhouette_score(away, labels, metric="precomputed"))
-        if 1 < found < len(labels)
-        else float("nan")
-    )
+    fits = []
+    for fit_seed in range(seed, seed + FITS):
+        rng = np.random.default_rng((seed, fit_seed))
+        rows = _sample(originals, FIT_ROWS, rng)
+        centroids = kmeans(vectors, rows, k, seed=fit_seed)
+        labels, _ = nearest(vectors, judged, centroids)
+        fits.append(labels)
+    return fits
 
 
 def _sample(rows: Indices, size: int, rng: np.random.Generator) -> Indices:
-    return np.sort(rng.choice(rows, min(size, len(rows)), replace=False))
+    chosen = rng.choice(rows, min(size, len(rows)), replace=False)
+    return np.sort(chosen)

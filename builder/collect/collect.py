@@ -1,7 +1,7 @@
 """`twigma collect`: find posts by hashtag in the full archive of X, then write the images table of the folder.
 
-The search is split into queries X accepts; every page is stored before it is read, and a search that was stopped goes
-on from its last stored page.
+The search is split into queries X accepts; every page is stored before it is read, and a search that was stopped
+resumes at its last stored page.
 """
 
 import datetime
@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.ledger import Cursor, Ledger, search_key
 from twigma.rehydrate.posts.page_content import dicts
@@ -28,7 +28,7 @@ from twigma.rehydrate.sources.x.client import (
 )
 from twigma.rehydrate.sources.x.lookup import refuse_missing
 
-# The six the text of the paper names (section 2.1); the full list of 19 stands only in a figure.
+# The six the text of the paper names (section 2.1); the full list of 19 is only in a figure.
 PAPER_HASHTAGS = (
     "aiart",
     "generativeart",
@@ -53,7 +53,7 @@ class Collected:
 
 
 def collect(
-    work: Path,
+    work: AnyWorkspace,
     hashtags: Sequence[str],
     start: Moment,
     end: Moment,
@@ -66,44 +66,43 @@ def collect(
 ) -> Collected:
     """Search the posts with an image under any of `hashtags` from `start` to `end`, then write `images.parquet`.
 
-    PAPER_HASHTAGS and PAPER_PERIOD are the paper's. A date counts whole, in UTC; a datetime is exact, and `end`
+    PAPER_HASHTAGS and PAPER_PERIOD are the paper's. A date is a full day in UTC; a datetime is exact, and `end`
     excluded. `budget` is what may be spent on this folder over all runs, in dollars. Raises ValueError for a hashtag
-    or period that cannot be, ApiError when X ends the run: what was bought is in the table, and the next run goes on.
+    or period that cannot be, ApiError when X ends the run: the pages received are in the table, the next run resumes.
     """
+    work = Workspace(work)
     first, last = period(start, end)
-    asked = queries(hashtags)
     money = Budget(budget, followers, post_price, user_price)
-    with Ledger(work) as ledger:
-        searches = [Search(client, ledger, query, first, last) for query in asked]
+    with Ledger(work.path) as ledger:
+        searches = [
+            Search(client, ledger, query, first, last) for query in queries(hashtags)
+        ]
         bought, failure = _buy(searches, ledger, money)
-        write_images_table(work)
+        write_images_table(work.path)
         if failure:
             raise failure
-        return Collected(
-            bought, money.spent(ledger), all(search.cursor.done for search in searches)
-        )
+        done = all(search.cursor.done for search in searches)
+        return Collected(bought, money.spent(ledger), done)
 
 
 def _buy(
     searches: Sequence["Search"], ledger: Ledger, money: Budget
 ) -> tuple[int, Exception | None]:
-    """Buy page after page until every search is done or the money spent; gives the pages, and what ended it early."""
+    """Buy page after page until every search is done or the budget is spent; the pages, and what ended it early."""
     bought, checked = 0, False
     with tqdm(desc="search", unit="post", mininterval=0.5) as bar:
         try:
             for search in searches:
-                while (
-                    not search.cursor.done
-                    and (size := money.affords(ledger, POSTS_PER_PAGE))
-                    >= FEWEST_PER_PAGE
-                ):
+                while not search.cursor.done:
+                    size = money.affords(ledger, POSTS_PER_PAGE)
+                    if size < FEWEST_PER_PAGE:
+                        break
                     require_space(ledger.work)
                     answer = search.next_page(size, money.followers)
                     bought += 1
                     bar.update(len(dicts(answer.get("data"))))
-                    checked = checked or refuse_missing(
-                        answer, search.client, money.followers
-                    )
+                    if not checked:
+                        checked = refuse_missing(answer, search.client, money.followers)
         except (RuntimeError, OSError, ValueError) as failure:
             return bought, failure
     return bought, None
@@ -127,15 +126,15 @@ class Search:
 
     @property
     def cursor(self) -> Cursor:
-        """Where the search stands."""
+        """How far the search has come."""
         return self.ledger.cursor(self.key)
 
     def next_page(self, size: int, followers: bool) -> dict[str, Any]:
-        """Buy the next page and store it; where X no longer takes the token, go on below the oldest post stored."""
+        """Buy the next page and store it; where X no longer takes the token, resume below the oldest post stored."""
         cursor = self.cursor
         if cursor.next_token in self.tokens:
             raise RuntimeError(
-                f"X API: the search {self.query!r} goes round in circles after {cursor.pages} pages"
+                f"X API: the search {self.query!r} repeats its pages after {cursor.pages} pages"
             )
         ask = partial(
             self.client.search_all,
@@ -144,13 +143,17 @@ class Search:
             followers=followers,
             max_results=size,
         )
-        token, end, restart = cursor.next_token, cursor.end or self.end, None
+        token = cursor.next_token
+        end = cursor.end or self.end
+        restart = None
         try:
             answer = ask(end, token)
         except ApiError as error:
             if error.status != 400 or token is None or cursor.oldest is None:
                 raise
-            token, end, restart = None, _second_after(cursor.oldest), cursor.oldest
+            token = None
+            end = _second_after(cursor.oldest)
+            restart = cursor.oldest
             self.tokens.clear()
             answer = ask(end, token)
         if token is not None:
@@ -161,13 +164,11 @@ class Search:
             "start": self.start,
             "end": end,
             "next_token": token,
-        }
-        asked = {
             "restart": restart,
             "dialect": self.client.dialect,
             "followers": followers,
         }
-        self.ledger.append("search", request | asked, answer)
+        self.ledger.append("search", request, answer)
         return answer
 
 
@@ -180,14 +181,12 @@ def queries(hashtags: Sequence[str]) -> list[str]:
     tags = list(dict.fromkeys(_tag(tag) for tag in hashtags))
     if not tags:
         raise ValueError("expected at least one hashtag to search for")
-    return [
-        f"({' OR '.join(group)}){FILTERS}"
-        for group in _groups(tags, QUERY_LENGTH - len(FILTERS) - 2)
-    ]
+    groups = _groups(tags, QUERY_LENGTH - len(FILTERS) - len("()"))
+    return [f"({' OR '.join(group)}){FILTERS}" for group in groups]
 
 
 def period(start: Moment, end: Moment) -> tuple[str, str]:
-    """The period as X wants it: [start, end) in UTC seconds. A last date is counted whole."""
+    """The period as X wants it: [start, end) in UTC seconds. A last date counts to its end."""
     first, last = _moment(start, 0), _moment(end, 1)
     now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=30)
     if not first < last:
@@ -200,19 +199,17 @@ def period(start: Moment, end: Moment) -> tuple[str, str]:
 
 
 def _moment(value: Moment, days: int) -> datetime.datetime:
+    """A moment in UTC; a date is its midnight, `days` later."""
     if isinstance(value, str):
-        text = value
-        value = datetime.datetime.fromisoformat(text)
-        value = value.date() if len(text) <= 10 else value
+        is_date = len(value) <= len("2021-01-01")
+        moment = datetime.datetime.fromisoformat(value)
+        value = moment.date() if is_date else moment
     if not isinstance(value, datetime.datetime):
-        value = datetime.datetime.combine(
-            value, datetime.time(), datetime.UTC
-        ) + datetime.timedelta(days=days)
-    return (
-        value.astimezone(datetime.UTC)
-        if value.tzinfo
-        else value.replace(tzinfo=datetime.UTC)
-    )
+        midnight = datetime.datetime.combine(value, datetime.time(), datetime.UTC)
+        return midnight + datetime.timedelta(days=days)
+    if value.tzinfo is None:
+        return value.replace(tzinfo=datetime.UTC)
+    return value.astimezone(datetime.UTC)
 
 
 def _tag(text: str) -> str:
@@ -233,5 +230,6 @@ def _groups(tags: list[str], length: int) -> Iterator[list[str]]:
 
 
 def _second_after(time: str) -> str:
-    """A post's time, up to the next whole second: the end that still includes it."""
-    return f"{datetime.datetime.fromisoformat(time) + datetime.timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
+    """A post's time, up to the next second: the end that still includes it."""
+    moment = datetime.datetime.fromisoformat(time) + datetime.timedelta(seconds=1)
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

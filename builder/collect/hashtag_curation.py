@@ -8,20 +8,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
+from scipy.stats import binomtest
 
-from twigma.analysis.inference.proportions import wilson
-from twigma.analysis.inputs.annotation_sheets import require_sheet
 from twigma.core import columns, inventory
 from twigma.core.safety import spreadsheet
-from twigma.core.workspace import Workspace
+from twigma.core.workspace import AnyWorkspace, Workspace
 
 SEEDS = ("aiart", "dalle", "stablediffusion")  # section 2.1
 FIRST = 20  # posts a candidate is judged on
-LEAST, MOST = (
-    5,
-    40,
-)  # posts together with a seed below which a hashtag is no candidate; candidates a round
-PASSED = 0.5  # a candidate passes when the whole interval of its precision is above: 15 of 20
+LEAST = 5  # posts together with a seed below which a hashtag is no candidate
+MOST = 40  # candidates a round
+PASSED = (
+    0.5  # a candidate passes when the interval of its precision lies above: 15 of 20
+)
 SHEET = inventory.HASHTAG_SHEET
 SHEET_ENCODING = "utf-8-sig"  # with a mark by which spreadsheets know it
 ANSWERS = {
@@ -37,27 +36,24 @@ ANSWERS = {
 SHEET_COLUMNS = list(inventory.HASHTAG_COLUMNS)
 
 
-def hashtags(work: Path, out: Path, *, seeds: Sequence[str] = SEEDS) -> pd.DataFrame:
+def hashtags(
+    work: AnyWorkspace, out: Path, *, seeds: Sequence[str] = SEEDS
+) -> pd.DataFrame:
     """Read the posts of `work` and the judged sheet of `out`, write candidates.csv and the sheet with what is new.
 
     Returns
     -------
-    The table of `curate`. Answers that are there stay as they are; posts of a candidate once listed stay listed.
+    The table of `curate`. Answers in the sheet stay as they are; posts of a candidate once listed stay listed.
     """
     posts = read_posts(work)
     _require_ours(out / "candidates.csv")
     sheet = read_sheet(out / SHEET)
     table = curate(posts, seeds, sheet)
-    open_ = [
-        tag
-        for tag, judged in zip(table["hashtag"], table["judged"], strict=True)
-        if judged == 0
-    ]
+    unjudged = table.loc[table["judged"] == 0, "hashtag"]
     listed = set(sheet["hashtag"])
-    fresh = review_sheet(posts, [tag for tag in open_ if tag not in listed])
-    spreadsheet.write_frame(
-        out / SHEET, pd.concat([sheet, fresh], ignore_index=True), SHEET_ENCODING
-    )
+    additions = review_sheet(posts, [tag for tag in unjudged if tag not in listed])
+    sheet = pd.concat([sheet, additions], ignore_index=True)
+    spreadsheet.write_frame(out / SHEET, sheet, SHEET_ENCODING)
     spreadsheet.write_frame(out / "candidates.csv", table, SHEET_ENCODING)
     return table
 
@@ -81,29 +77,26 @@ def curate(
     """
     tags = _tags(posts)
     answers = judged(sheet)
-    chosen, round_ = [_plain(tag) for tag in seeds], 0
-    tables: list[pd.DataFrame] = []
+    chosen = [_plain(tag) for tag in seeds]
+    known: set[str] = set()
+    rounds: list[pd.DataFrame] = []
     while True:
-        round_ += 1
-        known = {tag for table in tables for tag in table["hashtag"]}
         table = candidates(tags, len(posts), chosen)
-        table = (
-            table[~table["hashtag"].isin(known)]
-            .assign(round=round_)
-            .merge(answers, how="left", on="hashtag")
-        )
-        tables.append(table)
+        table = table[~table["hashtag"].isin(known)]
+        table = table.assign(round=len(rounds) + 1)
+        table = table.merge(answers, how="left", on="hashtag")
+        rounds.append(table)
+        known.update(table["hashtag"])
         passed = table.loc[table["low"] > PASSED, "hashtag"].tolist()
         if not passed:
             break
-        chosen += passed
-    found = pd.concat(tables, ignore_index=True)
-    found = found.astype({"judged": "Int64", "related": "Int64"}).fillna(
-        {"judged": 0, "related": 0}
-    )
-    found["passed"] = found["low"] > PASSED
+        chosen = chosen + passed
+    result = pd.concat(rounds, ignore_index=True)
+    result = result.astype({"judged": "Int64", "related": "Int64"})
+    result = result.fillna({"judged": 0, "related": 0})
+    result["passed"] = result["low"] > PASSED
     first = ["hashtag", "round"]
-    return found[[*first, *found.columns.drop(first)]]
+    return result[[*first, *result.columns.drop(first)]]
 
 
 def candidates(tags: pd.DataFrame, posts: int, seeds: Sequence[str]) -> pd.DataFrame:
@@ -111,42 +104,51 @@ def candidates(tags: pd.DataFrame, posts: int, seeds: Sequence[str]) -> pd.DataF
 
     `tags` has a row per post and hashtag (id, hashtag). Columns: hashtag, posts, together, p_seed, p_low, p_high, lift.
     """
-    seeded = tags.loc[tags["hashtag"].isin(list(seeds)), "id"].unique()
-    others = tags[~tags["hashtag"].isin(list(seeds))]
+    is_seed = tags["hashtag"].isin(list(seeds))
+    seeded = tags.loc[is_seed, "id"].unique()
+    others = tags[~is_seed]
+    beside = others[others["id"].isin(seeded)]
     carry = others.groupby("hashtag")["id"].nunique().rename("posts")
-    together = (
-        others[others["id"].isin(seeded)]
-        .groupby("hashtag")["id"]
-        .nunique()
-        .rename("together")
-    )
+    together = beside.groupby("hashtag")["id"].nunique().rename("together")
     table = pd.concat([carry, together], axis=1).dropna().astype(int).reset_index()
-    table = (
-        table[table["together"] >= LEAST]
-        .sort_values(["together", "hashtag"], ascending=[False, True])
-        .head(MOST)
-    )
+    table = table[table["together"] >= LEAST]
+    table = table.sort_values(["together", "hashtag"], ascending=[False, True])
+    table = table.head(MOST)
     table["p_seed"] = table["together"] / table["posts"]
     table["p_low"], table["p_high"] = wilson(table["together"], table["posts"])
-    table["lift"] = (
-        table["p_seed"] / (len(seeded) / posts) if len(seeded) else float("nan")
-    )
+    share = len(seeded) / posts if posts else 0.0
+    table["lift"] = table["p_seed"] / share if share else float("nan")
     return table.reset_index(drop=True)
+
+
+def wilson(
+    hits: Iterable[int], trials: Iterable[int]
+) -> tuple[list[float], list[float]]:
+    """Wilson's 95% intervals of hits/trials: their lower and upper ends, in the order given.
+
+    >>> [round(ends[0], 2) for ends in wilson([18], [20])]
+    [0.7, 0.97]
+    """
+    low, high = [], []
+    for k, n in zip(hits, trials, strict=True):
+        interval = binomtest(int(k), int(n)).proportion_ci(method="wilson")
+        low.append(float(interval.low))
+        high.append(float(interval.high))
+    return low, high
 
 
 def review_sheet(posts: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """The first 20 posts that carry each hashtag, by time and then id, with an empty cell for the answer."""
-    tags, order = _tags(posts), posts.sort_values(["created_at", "id"], kind="stable")
+    tags = _tags(posts)
+    in_order = posts.sort_values(["created_at", "id"], kind="stable")
     frames = [pd.DataFrame(columns=SHEET_COLUMNS, dtype=object)]
     for name in names:
-        rows = order[order["id"].isin(tags.loc[tags["hashtag"] == name, "id"])].head(
-            FIRST
-        )
-        times = rows["created_at"].dt.strftime("%Y-%m-%d %H:%M:%S")
+        carrying = tags.loc[tags["hashtag"] == name, "id"]
+        rows = in_order[in_order["id"].isin(carrying)].head(FIRST)
         rows = rows.assign(
             hashtag=name,
             item=range(1, len(rows) + 1),
-            created_at=times,
+            created_at=rows["created_at"].dt.strftime("%Y-%m-%d %H:%M:%S"),
             about_ai_images="",
         )
         frames.append(rows[SHEET_COLUMNS].astype(object))
@@ -158,37 +160,32 @@ def judged(sheet: pd.DataFrame) -> pd.DataFrame:
 
     ValueError for an answer that is neither yes nor no.
     """
-    said = sheet["about_ai_images"].fillna("").astype(str).str.strip().str.lower()
-    wrong = said[(said != "") & ~said.isin(list(ANSWERS))]
+    cells = sheet["about_ai_images"].fillna("").astype(str)
+    answers = cells.str.strip().str.lower()
+    wrong = answers[(answers != "") & ~answers.isin(list(ANSWERS))]
     if len(wrong):
         row = wrong.index[0]
         raise ValueError(
             f"{SHEET}: expected yes, no or nothing in about_ai_images, found {wrong[row]!r} for "
             f"#{sheet['hashtag'][row]}, item {sheet['item'][row]}; correct that cell"
         )
-    rows = pd.DataFrame(
-        {"hashtag": sheet["hashtag"], "related": said.map(ANSWERS)}
-    ).dropna()
-    table = (
-        rows.astype({"related": int})
-        .groupby("hashtag")["related"]
-        .agg(judged="size", related="sum")
-        .reset_index()
-    )
+    rows = pd.DataFrame({"hashtag": sheet["hashtag"], "related": answers.map(ANSWERS)})
+    groups = rows.dropna().astype({"related": int}).groupby("hashtag")["related"]
+    table = groups.agg(judged="size", related="sum").reset_index()
+    precision = table["related"] / table["judged"]
     low, high = wilson(table["related"], table["judged"])
-    return table.assign(
-        precision=table["related"] / table["judged"], low=low, high=high
-    )
+    return table.assign(precision=precision, low=low, high=high)
 
 
 # ------------------------------------------------------------------ files
 
 
-def read_posts(work: Path) -> pd.DataFrame:
+def read_posts(work: AnyWorkspace) -> pd.DataFrame:
     """The posts of a working folder with their text, a row a post. ValueError where no post has a text."""
-    table = Workspace(work).table()
+    work = Workspace(work)
+    table = work.table()
     names = ["id", "text", "created_at", "hashtags"]
-    columns.require(table, names, f"{work}/images.parquet")
+    columns.require(table, names, str(work.images_file))
     posts: pd.DataFrame = table.select(names).to_pandas().drop_duplicates("id")
     posts = posts.dropna(subset=["text"])
     if posts.empty:
@@ -202,14 +199,13 @@ def read_sheet(path: Path) -> pd.DataFrame:
     """The sheet as people left it, every cell text; empty where there is none."""
     if not path.exists():
         return pd.DataFrame(columns=SHEET_COLUMNS, dtype=object)
-    require_sheet(path)
+    spreadsheet.require_sheet(path)
     sheet = pd.read_csv(path, dtype=str, keep_default_na=False, encoding=SHEET_ENCODING)
-    if lacking := [
-        name for name in ("hashtag", "item", "about_ai_images") if name not in sheet
-    ]:
-        raise ValueError(
-            f"{path}: expected the columns {SHEET_COLUMNS}, found no {lacking}; `twigma hashtags` wrote it"
-        )
+    for name in ("hashtag", "item", "about_ai_images"):
+        if name not in sheet:
+            raise ValueError(
+                f"{path}: expected the columns {SHEET_COLUMNS}, {name} is missing; `twigma hashtags` wrote it"
+            )
     return sheet.map(spreadsheet.original)
 
 
@@ -220,7 +216,7 @@ def _require_ours(path: Path) -> None:
     first = path.read_bytes()[:200].decode("utf-8-sig", "replace").replace('"', "")
     if not first.startswith("hashtag,round"):
         raise FileExistsError(
-            f"{path} is no table of `twigma hashtags`: move it away, or name another folder"
+            f"{path} is not a table of `twigma hashtags`: move it away, or name another folder"
         )
 
 

@@ -1,83 +1,52 @@
-"""Run a stage over every finished shard, or over every part of another stage, and keep what is already done.
+"""Run a stage over every finished shard, or over every part of another stage, and skip what is already done.
 
-A stage is a function `Table -> Table` (see `columns.stage`); the engine reads blocks ahead of it, writes one part
-`columns/NAME/<shard>.arrow` per shard, and skips parts made from the same settings and the same shard. Every
-command that adds a column to images (`twigma embed`, `caption`, `nsfw`) goes through here.
+A stage is a function `Table -> Table` (see `core/stage.py`); the engine reads blocks ahead of it, writes one part
+`columns/NAME/SHARD.arrow` per shard, and skips parts made from the same settings and the same shard. Every command
+that adds a column to images (`twigma embed`, `caption`, `nsfw`) goes through here.
 
-A shard is the unit of work. It is treated in this process, in a process per device (`device_workers.py`), or by
-actors of a Ray cluster (`ray_stages.py`); they differ in where a shard is treated, and the parts do not differ at all.
+A shard is the unit of work. It is processed in this process (`in_process.py`), in a process per device
+(`device_workers.py`), or by actors of a Ray cluster (`ray_stages.py`); the parts do not differ at all.
 """
 
 import contextlib
-import json
 import sys
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 from tqdm import tqdm
 
+from twigma.builder.engine.in_process import in_this_process
+from twigma.builder.engine.source import Event, Settings, Source, Stage, Start
 from twigma.core import columns
-from twigma.core.parts import part_is_current, read_part, write_part
-from twigma.core.pools.ray_pool import LOCAL, Engine, starts_here
-from twigma.rehydrate.images.shards import Shard, list_shards, read_images
+from twigma.core.parts import announce_recreated, part_is_current, read_part, write_part
+from twigma.core.pools.ray_cluster import starts_here
+from twigma.core.pools.ray_pool import LOCAL, Engine
+from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.images.shards import list_shards, read_manifest
 
-Stage = Callable[[pa.Table], pa.Table]
-Start = Callable[
-    [str | None], Stage
-]  # loads the model onto a device; None leaves the choice to the stage
-Settings = dict[str, Any]
-T = TypeVar("T")
+__all__ = ["Prepare", "Stage", "count_empty", "devices", "map_parts", "map_shards"]
+
+SHARD_ROWS = 256  # encoded images held per block
+PART_ROWS = 16_384
 
 
 @dataclass(frozen=True)
 class Prepare:
-    """What the driver does before workers start, which know no token and do not ask the Hub: `fetch` their model; or
-    only `check` it, where nodes of a cluster fetch it themselves."""
+    """What the driver does before workers start, which know no token and do not ask the Hub.
+
+    It fetches their model, or only checks it where the nodes of a cluster fetch it themselves.
+    """
 
     fetch: Callable[[], object]
     check: Callable[[], object]
 
 
-SHARD_ROWS = 256  # encoded images held per block
-PART_ROWS = 16_384
-AHEAD = 2  # blocks under way at once: one is decoded while the model works on the other
-
-
-@dataclass(frozen=True)
-class Source:
-    """What one part is made from: a shard, or a part of another stage; and the provenance that the part will carry."""
-
-    name: str
-    rows: int
-    made_from: Settings
-    of: Shard | Path
-    block: int
-
-    def blocks(self) -> Iterator[pa.Table]:
-        """Its rows, in blocks; a first, empty one shows the columns. ValueError where it is damaged."""
-        if isinstance(self.of, Shard):
-            yield columns.schema(["image_name", "image"]).empty_table()
-            yield from read_images(self.of, self.block)
-        else:
-            table = read_part(self.of).replace_schema_metadata()
-            yield from (
-                table.slice(at, self.block)
-                for at in range(0, max(1, len(table)), self.block)
-            )
-
-
-Event = tuple[Source, str, Any]
-"""(source, "rows", number of rows treated since the last), then (source, "part", table) or (source, "failed", error);
-(source, "lost", why) makes what was said of the source void: it begins again."""
-
-
 def map_shards(
-    work: Path,
+    work: AnyWorkspace,
     name: str,
     settings: Settings,
     start: Start,
@@ -88,27 +57,29 @@ def map_shards(
     device: str | None = None,
     prepare: Prepare | None = None,
 ) -> int:
-    """Run a stage over the images of every finished shard; the number of images treated now.
+    """Run a stage over the images of every finished shard; the number of images processed now.
 
     `start` loads the model and gives the stage; it is called only if a part is missing or out of date. `settings`
-    must be JSON: with the shard's sha256 they say whether a part is current. A damaged shard is reported and the
-    others are finished; then RuntimeError names the damaged ones. `device` may name several, as in "cuda:0,cuda:1".
+    must be JSON: with the shard's sha256 they say whether a part is current. `rows` is the number of images a block
+    that the stage sees at once. A damaged shard is reported and the others are finished; then RuntimeError names the
+    damaged ones. `device` may name several, as in "cuda:0,cuda:1".
     """
+    work = Workspace(work)
     sources = []
     for shard in list_shards(work):
-        manifest = json.loads(shard.manifest.read_text("utf-8"))
+        manifest = read_manifest(shard)
         provenance = settings | {"shard": manifest["sha256"]}
-        sources.append(Source(shard.name, manifest["samples"], provenance, shard, rows))
-    return _run(
-        work / "columns" / name,
-        sources,
-        lambda due: _spread(due, start, engine, device, prepare),
-        desc=desc,
-    )
+        source = Source(shard.name, manifest["samples"], provenance, shard, rows)
+        sources.append(source)
+
+    def process(due: Sequence[Source]) -> Generator[Event, None, None]:
+        return _process(due, start, engine, device, prepare)
+
+    return _make_parts(work.stage_folder(name), sources, process, desc=desc)
 
 
 def map_parts(
-    work: Path,
+    work: AnyWorkspace,
     name: str,
     settings: Settings,
     start: Callable[[], Stage],
@@ -116,215 +87,159 @@ def map_parts(
     of: str,
     desc: str,
     rows: int = PART_ROWS,
-    check: Callable[[Path], None] = lambda part: None,
+    check: Callable[[Path], None] | None = None,
 ) -> int:
     """Run a stage over the parts of stage `of` instead of over images; otherwise like `map_shards`, and always here.
 
-    `check` sees every part first and may refuse it (ValueError).
+    `check` sees every part first and may refuse it (ValueError). FileNotFoundError when stage `of` has not run.
     """
-    folder = work / "columns" / of
-    parts = sorted(folder.glob("*.arrow"))
+    work = Workspace(work)
+    parts = work.part_files(of)
     if not parts:
         raise FileNotFoundError(
-            f"no columns in {folder}: run `twigma {of}` on this working folder first"
+            f"no columns in {work.stage_folder(of)}: run `twigma {of}` on this working folder first"
         )
     sources = []
     for part in parts:
-        check(part)
+        if check is not None:
+            check(part)
         table = read_part(part)
-        mark = (table.schema.metadata or {})[b"fingerprint"].decode()
-        sources.append(
-            Source(part.stem, len(table), settings | {"part": mark}, part, rows)
-        )
-    return _run(
-        work / "columns" / name,
-        sources,
-        lambda due: in_this_process(due, lambda device: start()),
-        desc=desc,
-    )
+        fingerprint = table.schema.metadata[b"fingerprint"].decode()
+        provenance = settings | {"part": fingerprint}
+        sources.append(Source(part.stem, len(table), provenance, part, rows))
+
+    def process(due: Sequence[Source]) -> Generator[Event, None, None]:
+        return in_this_process(due, lambda device: start())
+
+    return _make_parts(work.stage_folder(name), sources, process, desc=desc)
 
 
-def _spread(
+def _process(
     due: Sequence[Source],
     start: Start,
     engine: Engine,
     device: str | None,
     prepare: Prepare | None,
 ) -> Generator[Event, None, None]:
-    """The events of whoever treats these sources."""
+    """The events of whichever workers process these sources."""
     if engine.name == "ray":
-        if prepare is not None:
-            (prepare.fetch if starts_here(engine.address) else prepare.check)()
         from twigma.builder.engine.ray_stages import on_ray
 
+        if prepare is not None and starts_here(engine.address):
+            prepare.fetch()
+        elif prepare is not None:
+            prepare.check()
         return on_ray(due, start, engine.address, device)
-    if len(places := devices(device)[: len(due)]) > 1:
+    # No more devices than sources: a process that gets nothing would load its model in vain.
+    used = devices(device)[: len(due)]
+    if len(used) > 1:
         from twigma.builder.engine.device_workers import on_devices
 
         if prepare is not None:
             prepare.fetch()
-        return on_devices(due, start, places)
-    return in_this_process(due, start, places[0])
+        return on_devices(due, start, used)
+    return in_this_process(due, start, used[0])
 
 
 def devices(device: str | None) -> list[str | None]:
-    """The devices that a name means: itself, those between its commas, or without a name every GPU of this machine."""
+    """The devices that a name means: itself, those between its commas, or without a name every GPU of this machine.
+
+    [None] where there is at most one GPU: the stage chooses.
+    """
     if device is not None:
         return [*device.split(",")]
     import torch
 
-    return (
-        [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-        if torch.cuda.device_count() > 1
-        else [None]
-    )
+    count = torch.cuda.device_count()
+    if count <= 1:
+        return [None]
+    return [f"cuda:{number}" for number in range(count)]
 
 
-def _run(
+# ------------------------------------------------------------------ parts
+
+
+def _make_parts(
     folder: Path,
     sources: Sequence[Source],
-    spread: Callable[[Sequence[Source]], Generator[Event, None, None]],
+    process: Callable[[Sequence[Source]], Generator[Event, None, None]],
     *,
     desc: str,
 ) -> int:
-    """Make every part in `folder` that is missing or out of date; the number of rows treated now."""
-    paths = {source.name: folder / f"{source.name}.arrow" for source in sources}
-    due = [
-        source
-        for source in sources
-        if not part_is_current(paths[source.name], source.made_from)
-    ]
+    """Make every part in `folder` that is missing or out of date; the number of rows processed now."""
+    due = []
+    for source in sources:
+        if not part_is_current(_part_file(folder, source), source.provenance):
+            due.append(source)
     if not due:
-        return 0
-    damaged, treated, empty = list[str](), dict[str, int](), dict[str, int]()
+        return 0  # without loading a model
+    total = sum(source.rows for source in due)
+    announce_recreated(
+        desc, [(_part_file(folder, source), source.provenance) for source in due]
+    )
     with (
-        contextlib.closing(spread(due)) as events,
-        tqdm(
-            total=sum(source.rows for source in due),
-            desc=desc,
-            unit="image",
-            mininterval=0.5,
-        ) as bar,
+        contextlib.closing(process(due)) as events,
+        tqdm(total=total, desc=desc, unit="image", mininterval=0.5) as bar,
     ):
-        said = dict.fromkeys(paths, 0)
-        for source, kind, value in events:
-            if kind == "rows":
-                said[source.name] += value
-                bar.update(value)
-            elif kind == "part":
-                write_part(paths[source.name], value, source.made_from)
-                treated[source.name] = len(
-                    value
-                )  # again where a worker was lost right after
-                empty[source.name] = count_empty(value)
-            elif kind == "lost":
-                bar.update(-said.pop(source.name))
-                said[source.name] = 0
-                bar.write(
-                    f"{desc}: {source.name} is done again: its worker was lost ({value})",
-                    file=sys.stderr,
-                )
-            else:
-                damaged.append(f"{source.name}: {value}")
-                bar.write(
-                    f"{desc}: {source.name} is left out: {value}", file=sys.stderr
-                )
-    _warn_of_empty(desc, sum(empty.values()), sum(treated.values()))
-    if damaged:
-        found = "; ".join(damaged)
-        raise RuntimeError(
-            f"{desc}: {len(damaged)} of {len(due)} shards could not be treated ({found})"
+        run = _Run(folder, desc, bar)
+        for event in events:
+            run.handle(event)
+    rows = sum(run.rows.values())
+    empty = sum(run.empty.values())
+    if empty:
+        print(
+            f"{desc}: {empty:,} of {rows:,} images cannot be decoded and have no value; "
+            "`twigma status` counts them, `twigma release` leaves them out",
+            file=sys.stderr,
         )
-    return sum(treated.values())
+    if run.failures:
+        reasons = "; ".join(run.failures)
+        raise RuntimeError(
+            f"{desc}: {len(run.failures)} of {len(due)} shards could not be processed ({reasons})"
+        )
+    return rows
+
+
+def _part_file(folder: Path, source: Source) -> Path:
+    return folder / f"{source.name}.arrow"
+
+
+@dataclass
+class _Run:
+    """Writes the parts of one run as their events come; `rows` and `empty` count by part what was written."""
+
+    folder: Path
+    desc: str
+    bar: Any
+    rows: dict[str, int] = field(default_factory=dict)
+    empty: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    progress: Counter[str] = field(default_factory=Counter)
+
+    def handle(self, event: Event) -> None:
+        source = event.task
+        if event.kind == "progress":
+            self.progress[source.name] += event.value
+            self.bar.update(event.value)
+        elif event.kind == "part":
+            write_part(_part_file(self.folder, source), event.value, source.provenance)
+            # By name, not added up: a worker that is lost right after this makes the same part again.
+            self.rows[source.name] = len(event.value)
+            self.empty[source.name] = count_empty(event.value)
+        elif event.kind == "lost":
+            # The source begins again, and its rows will be counted once more.
+            self.bar.update(-self.progress.pop(source.name, 0))
+            self._say(source, f"is retried: its worker was lost ({event.value})")
+        elif event.kind == "failed":
+            self.failures.append(f"{source.name}: {event.value}")
+            self._say(source, f"is skipped: {event.value}")
+
+    def _say(self, source: Source, sentence: str) -> None:
+        self.bar.write(f"{self.desc}: {source.name} {sentence}", file=sys.stderr)
 
 
 def count_empty(part: pa.Table) -> int:
     """Rows of a part without a value: images that could not be decoded when the stage ran."""
     added = [name for name in part.column_names if name not in columns.KEY]
+    # Whatever a stage adds is null together where an image cannot be decoded.
     return max((part[name].null_count for name in added), default=0)
-
-
-def _warn_of_empty(desc: str, empty: int, treated: int) -> None:
-    if empty:
-        told = "cannot be decoded and have no value; `twigma status` counts them, `twigma release` leaves them out"
-        print(f"{desc}: {empty:,} of {treated:,} images {told}", file=sys.stderr)
-
-
-# ------------------------------------------------------------------ in one process
-
-
-def in_this_process(
-    sources: Iterable[Source], start: Start, device: str | None = None
-) -> Generator[Event, None, None]:
-    """Treat the sources in this process."""
-    yield from process(sources, start(device))
-
-
-def process(
-    sources: Iterable[Source], stage: Stage, ahead: int = AHEAD
-) -> Generator[Event, None, None]:
-    """Read blocks here while a few threads run the stage on those before, beyond the end of a source too."""
-    pool = ThreadPoolExecutor(ahead)
-    try:
-        steps = (
-            (
-                source,
-                pool.submit(_added, step, stage)
-                if isinstance(step, pa.Table)
-                else step,
-            )
-            for source, step in _steps(sources)
-        )
-        yield from _in_order(_read_ahead(steps, ahead))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _steps(
-    sources: Iterable[Source],
-) -> Iterator[tuple[Source, pa.Table | ValueError | None]]:
-    """The blocks of every source, each followed by what it ended with: nothing, or its damage."""
-    for source in sources:
-        try:
-            for block in source.blocks():
-                yield source, block
-        except ValueError as error:
-            yield source, error
-        else:
-            yield source, None
-
-
-def _read_ahead(steps: Iterator[T], ahead: int) -> Iterator[T]:
-    waiting: deque[T] = deque()
-    for step in steps:
-        waiting.append(step)
-        if len(waiting) >= ahead:
-            yield waiting.popleft()
-    yield from waiting
-
-
-def _in_order(
-    steps: Iterator[tuple[Source, "Future[pa.Table] | ValueError | None"]],
-) -> Iterator[Event]:
-    done: list[pa.Table] = []
-    error: ValueError | None = None
-    for source, step in steps:
-        if isinstance(step, Future):
-            try:
-                done.append(step.result())
-                yield source, "rows", len(done[-1])
-            except ValueError as raised:
-                error = error or raised
-            continue
-        if error := error or step:
-            yield source, "failed", error
-        else:
-            yield source, "part", pa.concat_tables(done).combine_chunks()
-        done, error = [], None
-
-
-def _added(block: pa.Table, stage: Stage) -> pa.Table:
-    """Run the stage on one block; keep the key and what it added."""
-    result = stage(block)
-    fresh = [name for name in result.column_names if name not in block.column_names]
-    return result.select(["image_name", *fresh])

@@ -30,25 +30,32 @@ MAX_RATIO = 50  # of the long to the short side; models look at the central squa
 
 
 def decode(
-    images: pa.ChunkedArray, treat: Callable[[Pixels], T], threads: int | None = None
+    images: pa.ChunkedArray, process: Callable[[Pixels], T], threads: int | None = None
 ) -> list[T | None]:
-    """`treat(pixels)` of every encoded image, in order, in a thread per CPU; None where it cannot be decoded.
+    """`process(pixels)` of every encoded image, in order, in a thread per CPU; None where it cannot be decoded.
 
-    Pixels are uint8[height, width, 3], upright RGB. `treat` should return something small: they are dropped at once,
-    so only a few pictures are ever held, and of large ones as many as the memory has room for.
+    Parameters
+    ----------
+    images : column of binary[n]
+        Encoded images, without nulls.
+    process
+        Gets uint8[height, width, 3], upright RGB. It should return something small: pixels are dropped at once, so
+        only a few pictures are ever held, and of large ones as many as the memory has room for.
+    threads
+        By default one a CPU, at least two.
     """
 
-    def one(data: pa.Scalar) -> T | None:
+    def decode_one(data: pa.Scalar) -> T | None:
         encoded = data.as_py()
         with room(encoded):
             try:
-                pixels = read_pixels(encoded)[1]
+                _, pixels = read_pixels(encoded)
             except (ValueError, OSError):
                 return None
-            return treat(pixels)
+            return process(pixels)
 
     with ThreadPoolExecutor(threads or max(2, os.cpu_count() or 1)) as pool:
-        return list(pool.map(one, images))
+        return list(pool.map(decode_one, images))
 
 
 def pixel_hash(pixels: Pixels) -> str:
@@ -59,7 +66,7 @@ def pixel_hash(pixels: Pixels) -> str:
 
 
 def resizer(transform: Any, config: "PreprocessCfg", *, exact: bool = False) -> Resize:
-    """A function from pixels uint8[height, width, 3] to a model's input before it is normalised, uint8[3, h, w].
+    """A function from pixels uint8[height, width, 3] to a model's input, not yet normalised: uint8[3, h, w].
 
     `transform` is the one open_clip made of `config`, its preprocessing; it is followed to the byte if `exact`, and
     where torch would differ by more than one grey level: images that are enlarged, and tall ones, whose columns
@@ -69,25 +76,25 @@ def resizer(transform: Any, config: "PreprocessCfg", *, exact: bool = False) -> 
     from torchvision.transforms.v2 import InterpolationMode
     from torchvision.transforms.v2 import functional as steps
 
-    geometry = transform.transforms[
-        :-2
-    ]  # what follows makes a tensor and normalises it
+    # The last two steps make a tensor and normalise it; those before are about size.
+    geometry = transform.transforms[:-2]
     height, width = config.input_size[1:]
     squash = config.resize_mode == "squash"
-    alike = not exact and (
-        squash or (config.resize_mode == "shortest" and height == width)
-    )
-    wanted, tallest = ([height, width], 1) if squash else ([height], 2)
+    square = config.resize_mode == "shortest" and height == width
+    fast = not exact and (squash or square)
+    target = [height, width] if squash else [height]
+    tallest = 1 if squash else 2  # rows to columns, up to which torch agrees
     interpolation = InterpolationMode(config.interpolation)
 
     def resize(pixels: Pixels) -> "torch.Tensor":
-        pixels = _centre(pixels)
+        pixels = _crop_very_long(pixels)
         rows, row = pixels.shape[:2]
-        if alike and rows >= height and row >= width and rows <= tallest * row:
-            tensor = torch.from_numpy(
-                np.require(pixels, requirements=["C", "W"])
-            ).permute(2, 0, 1)
-            smaller = steps.resize(tensor, wanted, interpolation, antialias=True)
+        shrinks = rows >= height and row >= width
+        if fast and shrinks and rows <= tallest * row:
+            # torch wants pixels that it may write to, one after the other.
+            contiguous = np.require(pixels, requirements=["C", "W"])
+            tensor = torch.from_numpy(contiguous).permute(2, 0, 1)
+            smaller = steps.resize(tensor, target, interpolation, antialias=True)
             cropped: torch.Tensor = steps.center_crop(smaller, [height, width])
             return cropped
         image = Image.fromarray(pixels)
@@ -98,8 +105,10 @@ def resizer(transform: Any, config: "PreprocessCfg", *, exact: bool = False) -> 
     return resize
 
 
-def _centre(pixels: Pixels) -> Pixels:
+def _crop_very_long(pixels: Pixels) -> Pixels:
     """The middle of a very long image, so that bringing its short side to the model's size stays small in memory."""
-    limit = MAX_RATIO * min(pixels.shape[:2])
-    top, left = (max(0, (side - limit) // 2) for side in pixels.shape[:2])
-    return pixels[top : pixels.shape[0] - top, left : pixels.shape[1] - left]
+    rows, row = pixels.shape[:2]
+    limit = MAX_RATIO * min(rows, row)
+    top = max(0, (rows - limit) // 2)
+    left = max(0, (row - limit) // 2)
+    return pixels[top : rows - top, left : row - left]

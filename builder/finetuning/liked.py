@@ -28,14 +28,15 @@ from twigma.builder.release.row_filter import (
 from twigma.core.files import file_sha256, write_json
 from twigma.core.parts import fingerprint
 from twigma.core.safety import owned_folders
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.removed_ids import read_removed
 
 STAGES = ("embed", "caption", "nsfw", "dedupe")
-QUANTILE, PER_AUTHOR, NSFW = (
-    0.9,
-    10,
-    0.5,
-)  # the top tenth, images of one author, highest NSFW score
+# Of the code that makes the set: raise it whenever the same working folder gives another set.
+REVISION = 1
+QUANTILE = 0.9  # the top tenth
+PER_AUTHOR = 10  # images
+NSFW = 0.5  # the highest score
 X_TERMS = (
     "X's developer agreement forbids using its content to train or fine-tune a foundation or frontier model, and the "
     "images belong to the people who posted them"
@@ -44,7 +45,7 @@ X_TERMS = (
 
 @dataclass(frozen=True)
 class Liked:
-    """Where every row went: images in each split, rows left out by reason, and the SHA-256 of MANIFEST.json."""
+    """What became of every row: images in each split, rows left out by reason, and the SHA-256 of MANIFEST.json."""
 
     splits: Mapping[str, int]
     dropped: Mapping[str, int]
@@ -52,8 +53,8 @@ class Liked:
 
 
 def liked(
-    work: Path,
-    out: Path = Path("liked"),
+    work: AnyWorkspace,
+    out: Path | str = Path("liked"),
     *,
     quantile: float = QUANTILE,
     per_author: int = PER_AUTHOR,
@@ -62,120 +63,114 @@ def liked(
     webdataset: bool = False,
     seed: int = 0,
 ) -> Liked:
-    """Write the liked images of a working folder to `out`; nothing is written when they stand there already.
+    """Write the liked images of a working folder to `out`; nothing is written when the set there is up to date.
 
-    Kept are images whose likes, compared with posts of as many followers in the same month, are in the top
+    In it are images whose likes, compared with posts of as many followers in the same month, are in the top
     1 - `quantile`; at most `per_author` of an author; with a caption, not marked sensitive, scored `nsfw_threshold` at
     most, and no duplicate. Rows from X are left out unless `acknowledge_x_terms`. `webdataset` writes tars too.
     Raises FileNotFoundError when a stage has not run, ValueError when nothing is left, or `out` holds something else.
     """
     _check_options(quantile, per_author, nsfw_threshold)
-    work, out = Path(work), Path(out).resolve()
+    work = Workspace(work)
+    out = Path(out).resolve()
     _refuse_foreign(out, work)
     table = join_stages(work, STAGES)
-    reasons = _gates(
-        table,
-        exclusion_reasons(table, read_removed(work), "drop", nsfw_threshold),
-        acknowledge_x_terms,
-    )
+    removed = read_removed(work.path)
+    reasons = exclusion_reasons(table, removed, "drop", nsfw_threshold)
+    reasons = _gates(table, reasons, acknowledge_x_terms)
     reasons = select_liked(table, reasons, quantile, per_author)
     which, reasons = split(table, reasons, seed)
-    dropped = {
-        str(each["values"]): int(each["counts"])
-        for each in reasons.drop_null().value_counts().to_pylist()
-    }
+    dropped = _count_reasons(reasons)
     if not which.count("train"):
         raise ValueError(_nothing_left(work, dropped))
-    kept = (
-        table.append_column("split", pa.array(which))
-        .filter(reasons.is_null())
-        .sort_by(ORDER)
-    )
-    refuse_repeated(kept)
+    table = table.append_column("split", pa.array(which))
+    rows = table.filter(reasons.is_null()).sort_by(ORDER)
+    refuse_repeated(rows)
     settings = {
         "quantile": quantile,
         "per_author": per_author,
         "nsfw_threshold": nsfw_threshold,
         "seed": seed,
+        "webdataset": webdataset,
     }
     counts = {name: which.count(name) for name in SPLITS}
-    about = {
-        "settings": settings | {"webdataset": webdataset},
-        "splits": counts,
-        "dropped": dropped,
-    }
-    return Liked(counts, dropped, _write(work, out, kept, about))
+    about = {"settings": settings, "splits": counts, "dropped": dropped}
+    return Liked(counts, dropped, _write(work, out, rows, about))
 
 
-def _write(work: Path, out: Path, kept: pa.Table, about: Mapping[str, Any]) -> str:
+def _count_reasons(reasons: pa.ChunkedArray) -> dict[str, int]:
+    counts = reasons.drop_null().value_counts().to_pylist()
+    return {str(each["values"]): int(each["counts"]) for each in counts}
+
+
+def _write(work: Workspace, out: Path, rows: pa.Table, about: Mapping[str, Any]) -> str:
     """Write beside `out`, then swap; the SHA-256 of MANIFEST.json."""
-    rows = kept.select(
-        ["image_name", "split", "all_captions", "like_count"]
-    ).to_pylist()
-    inputs = fingerprint([rows, about, twigma.__version__])
-    if (out / "MANIFEST.json").exists() and twigma.read_liked(out)["inputs"] == inputs:
-        return file_sha256(out / "MANIFEST.json")
+    public = rows.select(["image_name", "split", "all_captions", "like_count"])
+    versions = [REVISION, twigma.__version__]
+    inputs = fingerprint([public.to_pylist(), about, versions])
+    manifest_file = out / "MANIFEST.json"
+    if manifest_file.exists() and twigma.read_liked(out)["inputs"] == inputs:
+        return file_sha256(manifest_file)
     with owned_folders.replacing(out) as folder:
         write_files(
             work,
             folder,
-            kept,
+            rows,
             name=out.name,
             content=inputs[:16],
             webdataset=about["settings"]["webdataset"],
         )
-        files = {
-            path.relative_to(folder).as_posix(): {
-                "bytes": path.stat().st_size,
-                "sha256": file_sha256(path),
-            }
-            for path in folder.rglob("*")
-            if path.is_file()
-        }
         manifest = {
             "dataset": "twigma-liked",
             "inputs": inputs,
             **about,
-            "files": files,
+            "files": _files(folder),
         }
         write_json(folder / "MANIFEST.json", manifest)
-    return file_sha256(out / "MANIFEST.json")
+    return file_sha256(manifest_file)
+
+
+def _files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Every file in a folder by its relative path, with bytes and SHA-256."""
+    files = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            facts = {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+            files[path.relative_to(folder).as_posix()] = facts
+    return files
 
 
 def _gates(
     table: pa.Table, reasons: pa.ChunkedArray, acknowledge_x_terms: bool
 ) -> pa.ChunkedArray:
     """Why a row may not be trained on, where it may not: the release's reasons, then rights, content and captions."""
-    by_hand = pc.fill_null(pc.equal(table["source"], "local"), False)
-    barred = np.zeros(len(table), bool) if acknowledge_x_terms else ~by_hand.to_numpy()
-    more = {
-        "from X, whose terms were not acknowledged": barred,
-        "marked as possibly sensitive": pc.fill_null(
-            table["possibly_sensitive"], False
-        ).to_numpy(),
+    own = pc.fill_null(pc.equal(table["source"], "local"), False).to_numpy()
+    from_x = ~own
+    if acknowledge_x_terms:
+        from_x = np.zeros(len(table), bool)
+    sensitive = pc.fill_null(table["possibly_sensitive"], False)
+    caption = pc.utf8_trim_whitespace(table["all_captions"])
+    no_caption = pc.fill_null(pc.equal(caption, ""), True)
+    gates = {
+        "from X, whose terms were not acknowledged": from_x,
+        "marked as possibly sensitive": sensitive.to_numpy(),
         "no NSFW score": table["nsfw_score"].is_null().to_numpy(),
-        "no caption": pc.fill_null(
-            pc.equal(pc.utf8_trim_whitespace(table["all_captions"]), ""), True
-        ).to_numpy(),
+        "no caption": no_caption.to_numpy(),
         "likes not known": table["like_count"].is_null().to_numpy(),
     }
-    found = reasons.to_numpy(zero_copy_only=False)
-    for reason, applies in more.items():
-        found = np.where(applies & (found == None), reason, found)  # noqa: E711 - element by element
-    return pa.chunked_array([pa.array(found, pa.string())])
+    first = reasons.to_numpy(zero_copy_only=False)
+    for reason, applies in gates.items():
+        free = first == None  # noqa: E711 - element by element
+        first = np.where(applies & free, reason, first)
+    return pa.chunked_array([pa.array(first, pa.string())])
 
 
-def _nothing_left(work: Path, dropped: Mapping[str, int]) -> str:
-    listed = "; ".join(
-        f"{count:,} {reason}" for reason, count in sorted(dropped.items())
-    )
-    barred = any(reason.startswith("from X") for reason in dropped)
-    why = (
-        f". {X_TERMS}: where your use is allowed all the same, pass --acknowledge-x-terms"
-        if barred
-        else ""
-    )
-    return f"no image of {work} is left to train on: {listed}{why}"
+def _nothing_left(work: Workspace, dropped: Mapping[str, int]) -> str:
+    counts = [f"{count:,} {reason}" for reason, count in sorted(dropped.items())]
+    sentence = f"no image of {work} is left to train on: {'; '.join(counts)}"
+    if any(reason.startswith("from X") for reason in dropped):
+        sentence += f". {X_TERMS}: where your use is allowed all the same, pass --acknowledge-x-terms"
+    return sentence
 
 
 def _check_options(quantile: float, per_author: int, nsfw_threshold: float) -> None:
@@ -193,14 +188,15 @@ def _check_options(quantile: float, per_author: int, nsfw_threshold: float) -> N
         )
 
 
-def _refuse_foreign(out: Path, work: Path) -> None:
-    """`out` may be missing, empty, or a set of ours with nothing beside it: anything else stays as it is."""
-    owned_folders.require_apart(out, work)
+def _refuse_foreign(out: Path, work: Workspace) -> None:
+    """ValueError unless `out` is missing, empty, or a set of ours with nothing beside it."""
+    owned_folders.require_apart(out, work.path)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     twigma.read_liked(out)
     made = owned_folders.recognize(out)
-    if made is not None and (others := owned_folders.foreign(made)):
+    others = [] if made is None else owned_folders.foreign(made)
+    if others:
         raise ValueError(
             f"{out} holds {owned_folders.listed(others)}, which is not part of the set: move it away first"
         )

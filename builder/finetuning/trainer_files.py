@@ -7,10 +7,10 @@ diffusers and `datasets` read `metadata.jsonl` (file_name, text), kohya's traine
 import io
 import json
 import tarfile
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,15 +19,13 @@ from tqdm import tqdm
 
 from twigma.builder.finetuning.like_residuals import SPLITS
 from twigma.core.files import atomic
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.decode import open_image, read_header
 from twigma.rehydrate.images.shards import list_shards, read_images
 
-PER_FOLDER, PER_TAR = 1000, 1000
-TRAINED_ON = (
-    "jpg",
-    "png",
-    "webp",
-)  # what every trainer opens; anything else becomes PNG
+PER_FOLDER = 1000  # pictures in a folder
+PER_TAR = 1000  # pictures in a tar
+TRAINED_ON = ("jpg", "png", "webp")  # every trainer opens these; others become PNG
 README = """---
 license: other
 configs:
@@ -49,27 +47,50 @@ are BLIP's. The images belong to the people who made them: this folder is for yo
 
 Splits follow each other in time and share no author. `MANIFEST.json` has the SHA-256 of every file.
 """
+KOHYA = """[general]
+caption_extension = ".txt"
+
+[[datasets]]
+resolution = 512
+batch_size = 1
+
+"""
+KOHYA_SUBSET = """  [[datasets.subsets]]
+  image_dir = "{name}/train/{place}"
+  num_repeats = 1
+"""
+
+
+class Row(TypedDict):
+    """What is written of an image; `file_name` is set when its picture has been."""
+
+    image_name: str
+    split: str
+    text: str
+    like_count: int
+    place: str  # the folder in its split
+    file_name: str
 
 
 def write_files(
-    work: Path,
+    work: AnyWorkspace,
     folder: Path,
-    kept: pa.Table,
+    selected: pa.Table,
     *,
     name: str,
     content: str,
     webdataset: bool,
 ) -> None:
-    """Write every picture of `kept` (image_name, split, all_captions, like_count) and what trainers need beside it.
+    """Write every selected picture (image_name, split, all_captions, like_count) and what trainers need beside it.
 
-    `name` is what the folder will be called, in the recipes and in `kohya.toml`; `content` stands in the header of
-    README.md, which is all that `datasets` tells one set from another by.
+    `name` is what the folder will be called, in the recipes and in `kohya.toml`; `content` is for the header of
+    README.md, by which alone `datasets` distinguishes one set from another.
     """
-    rows = _places(kept)
+    rows = _rows(selected)
     for split in SPLITS:
         (folder / split).mkdir(parents=True)
     with tqdm(total=len(rows), desc="liked", unit="image", mininterval=0.5) as bar:
-        for image_name, data in _pictures(work, set(rows)):
+        for image_name, data in _pictures(Workspace(work), set(rows)):
             row = rows[image_name]
             picture, format = _for_trainers(data)
             row["file_name"] = f"{row['place']}/{image_name}.{format}"
@@ -78,50 +99,51 @@ def write_files(
             path.write_bytes(picture)
             path.with_suffix(".txt").write_text(row["text"] + "\n", "utf-8")
             bar.update()
-    if lost := [
-        image_name for image_name, row in rows.items() if "file_name" not in row
-    ]:
-        raise ValueError(
-            f"{len(lost):,} images of {work} are in no shard, {lost[0]} among them: run `twigma rehydrate`"
-        )
+    _require_written(rows, work)
     for split in SPLITS:
-        _write_split(
-            folder,
-            split,
-            [row for row in rows.values() if row["split"] == split],
-            webdataset,
-        )
+        in_split = [row for row in rows.values() if row["split"] == split]
+        _write_split(folder, split, in_split, webdataset)
     _write_texts(folder, name, content, list(rows.values()))
 
 
-def _places(kept: pa.Table) -> dict[str, dict[str, Any]]:
+def _require_written(rows: Mapping[str, Row], work: AnyWorkspace) -> None:
+    missing = [image_name for image_name, row in rows.items() if not row["file_name"]]
+    if missing:
+        raise ValueError(
+            f"{len(missing):,} images of {work} are in no shard, {missing[0]} among them: run `twigma rehydrate`"
+        )
+
+
+def _rows(selected: pa.Table) -> dict[str, Row]:
     """What is written of each image, by its name, in the order of the table; folders of PER_FOLDER."""
     counts = dict.fromkeys(SPLITS, 0)
-    rows = {}
-    for row in kept.select(
-        ["image_name", "split", "all_captions", "like_count"]
-    ).to_pylist():
-        place = f"{counts[row['split']] // PER_FOLDER:03}"
-        counts[row["split"]] += 1
-        rows[row["image_name"]] = row | {
-            "text": " ".join(row.pop("all_captions").split()),
-            "place": place,
-        }
+    names = ["image_name", "split", "all_captions", "like_count"]
+    rows: dict[str, Row] = {}
+    for values in selected.select(names).to_pylist():
+        split = values["split"]
+        rows[values["image_name"]] = Row(
+            image_name=values["image_name"],
+            split=split,
+            text=" ".join(values["all_captions"].split()),
+            like_count=values["like_count"],
+            place=f"{counts[split] // PER_FOLDER:03}",
+            file_name="",
+        )
+        counts[split] += 1
     return rows
 
 
-def _pictures(work: Path, names: set[str]) -> Iterator[tuple[str, bytes]]:
+def _pictures(work: Workspace, names: set[str]) -> Iterator[tuple[str, bytes]]:
     """The stored images of these names, shard by shard; a shard that holds none of them is not read."""
     wanted = pa.array(sorted(names))
-    for shard in list_shards(work):
+    for shard in list_shards(work.path):
         sidecar = pq.read_table(shard.sidecar, columns=["image_name", "status"])
         stored = sidecar.filter(pc.equal(sidecar["status"], "success"))["image_name"]
         if not pc.any(pc.is_in(stored, value_set=wanted)).as_py():
             continue
         for block in read_images(shard):
-            for row in block.filter(
-                pc.is_in(block["image_name"], value_set=wanted)
-            ).to_pylist():
+            selected = pc.is_in(block["image_name"], value_set=wanted)
+            for row in block.filter(selected).to_pylist():
                 yield row["image_name"], row["image"]
 
 
@@ -134,71 +156,63 @@ def _for_trainers(data: bytes) -> tuple[bytes, str]:
     return buffer.getvalue(), "png"
 
 
-def _write_split(
-    folder: Path, split: str, rows: list[dict[str, Any]], webdataset: bool
-) -> None:
-    fields = ("file_name", "text", "image_name", "like_count")
+def _write_split(folder: Path, split: str, rows: list[Row], webdataset: bool) -> None:
     with (folder / split / "metadata.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(
-            json.dumps({name: row[name] for name in fields}, ensure_ascii=False) + "\n"
-            for row in rows
-        )
-    if webdataset:
-        for number, at in enumerate(range(0, len(rows), PER_TAR)):
-            _write_tar(
-                folder, f"webdataset/{split}-{number:05}.tar", rows[at : at + PER_TAR]
-            )
+        for row in rows:
+            line = {
+                "file_name": row["file_name"],
+                "text": row["text"],
+                "image_name": row["image_name"],
+                "like_count": row["like_count"],
+            }
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    if not webdataset:
+        return
+    for number, first in enumerate(range(0, len(rows), PER_TAR)):
+        path = folder / f"webdataset/{split}-{number:05}.tar"
+        _write_tar(path, folder, rows[first : first + PER_TAR])
 
 
-def _write_tar(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
-    with ExitStack() as stack:
-        partial = stack.enter_context(atomic(folder / name))
-        tar = stack.enter_context(
-            tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT)
-        )
+def _write_tar(path: Path, folder: Path, rows: list[Row]) -> None:
+    with (
+        atomic(path) as partial,
+        tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
         for row in rows:
             picture = folder / row["split"] / row["file_name"]
-            facts = json.dumps(
-                {key: row[key] for key in ("image_name", "like_count")}
-            ).encode()
+            facts = {"image_name": row["image_name"], "like_count": row["like_count"]}
             members = {
                 picture.suffix: picture.read_bytes(),
                 ".txt": row["text"].encode(),
-                ".json": facts,
+                ".json": json.dumps(facts).encode(),
             }
             for suffix, data in members.items():
                 member = tarfile.TarInfo(row["image_name"] + suffix)
-                member.size, member.mode = len(data), 0o644
+                member.size = len(data)
+                member.mode = 0o644
                 tar.addfile(member, io.BytesIO(data))
 
 
-def _write_texts(
-    folder: Path, name: str, content: str, rows: list[dict[str, Any]]
-) -> None:
-    present = [split for split in SPLITS if any(row["split"] == split for row in rows)]
-    endings = ("metadata.jsonl", *(f"**/*.{format}" for format in TRAINED_ON))
-    lines = []
-    for split in present:
-        lines += [
-            f"  - split: {split}",
-            "    path:",
-            *(f'    - "{split}/{ending}"' for ending in endings),
-        ]
-    counts = ", ".join(
-        f"{sum(row['split'] == split for row in rows):,} in {split}"
-        for split in present
-    )
+def _write_texts(folder: Path, name: str, content: str, rows: list[Row]) -> None:
+    """Write README.md, whose header `datasets` reads, and kohya.toml."""
+    numbers = Counter(row["split"] for row in rows)
+    present = [split for split in SPLITS if numbers[split]]
+    listed = ", ".join(f"{numbers[split]:,} in {split}" for split in present)
     text = README.format(
-        data_files="\n".join(lines),
-        counts=f"{len(rows):,} images: {counts}.",
+        data_files="\n".join(map(_data_files, present)),
+        counts=f"{len(rows):,} images: {listed}.",
         name=name,
         content=content,
     )
     (folder / "README.md").write_text(text, "utf-8")
-    places = sorted({row["place"] for row in rows if row["split"] == "train"})
-    subsets = [
-        f'  [[datasets.subsets]]\n  image_dir = "{name}/train/{place}"\n  num_repeats = 1\n'
-        for place in places
-    ]
-    head = '[general]\ncaption_extension = ".txt"\n\n[[datasets]]\nresolution = 512\nbatch_size = 1\n\n'
-    (folder / "kohya.toml").write_text(head + "\n".join(subsets), "utf-8")
+    places = {row["place"] for row in rows if row["split"] == "train"}
+    subsets = [KOHYA_SUBSET.format(name=name, place=place) for place in sorted(places)]
+    (folder / "kohya.toml").write_text(KOHYA + "\n".join(subsets), "utf-8")
+
+
+def _data_files(split: str) -> str:
+    """The lines of the YAML header that name the files of a split."""
+    lines = [f"  - split: {split}", "    path:", f'    - "{split}/metadata.jsonl"']
+    for format in TRAINED_ON:
+        lines.append(f'    - "{split}/**/*.{format}"')
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Which CLIP model a name means, found without loading it: its weights' folder or commit, and its provenance.
+"""Which CLIP model a name means, resolved without loading it: its weights' folder or commit, and its provenance.
 
 A name is an open_clip architecture with a pretrained tag, `hf-hub:org/name`, or a local folder with
 `open_clip_config.json` and safetensors weights. Used by `twigma embed`.
@@ -13,6 +13,8 @@ from typing import Any
 from twigma.builder.models import model_config, pinned_weights
 from twigma.builder.models.model_config import CONFIG
 from twigma.core.files import file_sha256
+from twigma.core.parts import Provenance
+from twigma.core.workspace import AnyWorkspace
 
 MODEL = "ViT-L-14"  # the paper's, with OpenAI's weights
 PRETRAINED = "openai"
@@ -21,32 +23,34 @@ SEED = 0  # of randomly initialised weights
 
 @dataclass(frozen=True)
 class Model:
-    """Which weights are meant, before anything heavy is loaded: `made_from` goes into the parts."""
+    """Which weights are meant, before anything heavy is loaded.
+
+    `pin` is the commit of a Hub repository, `folder` a local one with the `sha256` of its configuration and weights; a
+    model with neither is `architecture` of open_clip with random weights.
+    """
 
     name: str
-    architecture: str | None = None  # of open_clip, where the weights are random
+    architecture: str | None = None
     folder: Path | None = None
     pin: pinned_weights.Pin | None = None
     sha256: str | None = None
 
-    def made_from(self) -> dict[str, Any]:
-        """The provenance of an embedding: the model's name, and the commit, hash or seed of its weights."""
+    def provenance(self) -> Provenance:
+        """The model's name, and the commit, hash or seed of its weights."""
         if self.pin is not None:
-            return {
-                "model": self.name,
-                "repo": self.pin.repo,
-                "revision": self.pin.revision,
-            }
-        return {"model": self.name} | (
-            {"seed": SEED} if self.folder is None else {"sha256": self.sha256}
-        )
+            return Provenance(
+                model=self.name, repo=self.pin.repo, revision=self.pin.revision
+            )
+        if self.sha256 is not None:
+            return Provenance(model=self.name, sha256=self.sha256)
+        return Provenance(model=self.name, seed=SEED)
 
 
 def find_model(
     model: str = MODEL,
     pretrained: str | None = PRETRAINED,
     revision: str | None = None,
-    work: Path | None = None,
+    work: AnyWorkspace | None = None,
 ) -> Model:
     """Resolve a model's name; ValueError naming near matches when there is no such model or tag.
 
@@ -55,33 +59,27 @@ def find_model(
     """
     folder = Path(model.removeprefix("local-dir:"))
     if folder.is_dir():
-        return _local(folder.resolve())
+        return _model_in(folder.resolve())
     if model.startswith("local-dir:"):
         raise FileNotFoundError(f"no model folder at {folder}")
     if model.startswith("hf-hub:"):
-        repo = model.removeprefix("hf-hub:")
-        return Model(
-            repo,
-            pin=pinned_weights.pin(
-                work, repo, repo, revision, pinned_weights.OPEN_CLIP
-            ),
-        )
-    if pretrained in (None, "none"):
-        _known(model)
-        _is_whole(model, "hf_tokenizer_name")
+        name = repo = model.removeprefix("hf-hub:")
+    elif pretrained in (None, "none"):
+        _require_known(model)
+        _require_self_contained(model, "hf_tokenizer_name")
         return Model(f"{model}/none", architecture=model)
-    key = f"{model}/{pretrained}"
-    known = pinned_weights.read_pin(work, key)
-    repo = known.repo if known is not None else _repository(model, str(pretrained))
-    return Model(
-        key, pin=pinned_weights.pin(work, key, repo, revision, pinned_weights.OPEN_CLIP)
-    )
+    else:
+        name = f"{model}/{pretrained}"
+        known = pinned_weights.read_pin(work, name)
+        repo = _repository(model, str(pretrained)) if known is None else known.repo
+    pin = pinned_weights.pin(work, name, repo, revision, pinned_weights.OPEN_CLIP)
+    return Model(name, pin=pin)
 
 
-def fetched(model: Model) -> Path | None:
-    """The folder with a model's files, which are fetched if they are not here; None for random weights.
+def fetch_model(model: Model) -> Path | None:
+    """The folder with a model's files, which are downloaded if they are not here; None for random weights.
 
-    Its configuration is checked before anything else is fetched: ValueError where it would load anything but itself.
+    Its configuration is checked before weights are downloaded: ValueError where it would load anything but itself.
     """
     if model.pin is not None:
         model_config.read_config(pinned_weights.fetch_weights(model.pin, ()))
@@ -91,17 +89,17 @@ def fetched(model: Model) -> Path | None:
     return model.folder
 
 
-def checked(model: Model) -> None:
-    """Check a model's configuration, for those who leave it to others to fetch the weights."""
+def check_model(model: Model) -> None:
+    """Check a model's configuration without its weights, which the workers of a cluster download themselves."""
     if model.pin is not None:
         model_config.read_config(pinned_weights.fetch_weights(model.pin, ()))
 
 
 def load_tokenizer(model: Model) -> Any:
-    """The tokenizer of open_clip, or that in the model's folder; nothing else is read, asked or run."""
+    """The tokenizer of open_clip, or that in the model's folder; no other file is read, and no code of theirs runs."""
     import open_clip
 
-    folder = fetched(model)
+    folder = fetch_model(model)
     if folder is None:
         return open_clip.get_tokenizer(str(model.architecture))
     options: dict[str, Any] = {}
@@ -111,19 +109,17 @@ def load_tokenizer(model: Model) -> Any:
         return open_clip.get_tokenizer(f"local-dir:{folder}", **options)
 
 
-def _local(folder: Path) -> Model:
+def _model_in(folder: Path) -> Model:
     config = model_config.read_config(folder)
-    hashes = file_sha256(folder / CONFIG) + file_sha256(
-        pinned_weights.weights_files(folder)[0]
-    )
-    return Model(
-        str(config.get("name", folder.name)),
-        folder=folder,
-        sha256=hashlib.sha256(hashes.encode()).hexdigest(),
-    )
+    weights = pinned_weights.weights_files(folder)[0]
+    hashes = file_sha256(folder / CONFIG) + file_sha256(weights)
+    name = str(config.get("name", folder.name))
+    sha256 = hashlib.sha256(hashes.encode()).hexdigest()
+    return Model(name, folder=folder, sha256=sha256)
 
 
-def _known(model: str) -> None:
+def _require_known(model: str) -> None:
+    """ValueError with near matches where open_clip has no such architecture."""
     import open_clip
 
     names = open_clip.list_models()
@@ -134,15 +130,19 @@ def _known(model: str) -> None:
         )
 
 
-def _is_whole(model: str, *needs: str) -> None:
-    """ValueError where an architecture of open_clip needs files of another repository than that of its weights."""
+def _require_self_contained(model: str, *entries: str) -> None:
+    """ValueError where an architecture of open_clip needs files of another repository than that of its weights.
+
+    `entries` of its configuration name such repositories, beside the one that always does.
+    """
     import open_clip
 
     text = open_clip.get_model_config(model)["text_cfg"]
-    for name in ("hf_model_name", *needs):
-        if other := text.get(name):
+    for entry in ("hf_model_name", *entries):
+        other = text.get(entry)
+        if other:
             raise ValueError(
-                f"{model} needs files of another repository too ({name} {other}), which no commit fixes: "
+                f"{model} needs files of another repository too ({entry} {other}), which no commit fixes: "
                 "choose other weights, or another model"
             )
 
@@ -151,8 +151,8 @@ def _repository(model: str, pretrained: str) -> str:
     """The Hub repository that holds the weights of an open_clip tag."""
     import open_clip
 
-    _known(model)
-    _is_whole(model)
+    _require_known(model)
+    _require_self_contained(model)
     tags = open_clip.list_pretrained_tags_by_model(model)
     if pretrained not in tags:
         near = difflib.get_close_matches(pretrained, tags, cutoff=0.4) or tags

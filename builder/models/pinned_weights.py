@@ -1,6 +1,6 @@
 """Where a model's weights come from: a local folder, or one fixed commit of a Hub repository; safetensors only.
 
-A commit nobody named is asked of the Hub once and written, with the hashes of its weights, to
+Where no commit is named, the Hub is asked once for the newest, which is written with the hashes of its weights to
 `WORK/models/pins.json`; from then on this working folder uses that commit and no other. Used by `twigma embed`
 and `twigma caption`.
 """
@@ -12,11 +12,12 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from twigma.core.files import file_sha256, write_json
+from twigma.core.workspace import AnyWorkspace, Workspace
 
 # Names of weights, the best first; large models come in several files.
 OPEN_CLIP = (
@@ -25,14 +26,21 @@ OPEN_CLIP = (
     "model.safetensors",
 )
 TRANSFORMERS = ("model.safetensors", "model-?????-of-?????.safetensors")
-FILES = (
-    "*.json",
-    "*.txt",
-    "*.model",
-    "*.jinja",
-)  # configuration and tokenizer; never a pickle
-_hub = threading.RLock()  # held while something is fetched, and while nothing may be
+# Configuration and tokenizer; never a pickle.
+FILES = ("*.json", "*.txt", "*.model", "*.jinja")
+# Held while something is downloaded, and while nothing may be.
+_hub = threading.RLock()
 COMMIT = re.compile(r"[0-9a-f]{40}")
+# What open_clip and transformers raise where a model's files are wrong.
+LOADING_ERRORS = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    ImportError,
+    OSError,
+)
 
 
 @dataclass(frozen=True)
@@ -46,42 +54,44 @@ class Pin:
 
 def weights_files(folder: Path, wanted: Sequence[str] = OPEN_CLIP) -> list[Path]:
     """The safetensors files of a model's folder; ValueError if there is none or the choice is unclear."""
-    found = sorted(path.name for path in folder.glob("*.safetensors"))
-    named = _choose(found, wanted) or found
-    if not named or (named is found and len(found) > 1):
-        names = sorted(path.name for path in folder.iterdir())
+    names = sorted(path.name for path in folder.glob("*.safetensors"))
+    chosen = _choose(names, wanted)
+    if not chosen and len(names) == 1:
+        chosen = names  # under a name of its own
+    if not chosen:
+        present = sorted(path.name for path in folder.iterdir())
         raise ValueError(
-            f"expected weights as {wanted[0]} in {folder}, found {names}: convert them to safetensors"
+            f"expected weights as {wanted[0]} in {folder}, found {present}: convert them to safetensors"
         )
-    return [folder / name for name in named]
+    return [folder / name for name in chosen]
 
 
 def _choose(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
     """The names that the first pattern with any of them matches."""
-    return next(
-        (
-            matches
-            for pattern in wanted
-            if (matches := sorted(fnmatch.filter(names, pattern)))
-        ),
-        [],
-    )
+    names = list(names)
+    for pattern in wanted:
+        matches = sorted(fnmatch.filter(names, pattern))
+        if matches:
+            return matches
+    return []
 
 
 def hash_of(files: Sequence[Path]) -> str:
     """One SHA-256 for the weights in these files: that of the file, or of the hashes of several."""
     hashes = [file_sha256(path) for path in files]
-    return (
-        hashes[0]
-        if len(hashes) == 1
-        else hashlib.sha256("".join(hashes).encode()).hexdigest()
-    )
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def pin(
-    work: Path | None, key: str, repo: str, revision: str | None, wanted: Sequence[str]
+    work: AnyWorkspace | None,
+    key: str,
+    repo: str,
+    revision: str | None,
+    wanted: Sequence[str],
 ) -> Pin:
-    """The commit of `repo` to load for the model `key`: the given one, the working folder's, or the newest.
+    """The commit of `repo` to load for the model `key`: `revision`, the working folder's, or the newest.
 
     `wanted` are names of weights files, whose hashes the Hub states for that commit. ValueError when `revision` is no
     full commit hash, as a branch or tag can move, and when there are no such weights.
@@ -93,38 +103,36 @@ def pin(
     known = read_pin(work, key)
     if known is not None and known.repo == repo and revision in (None, known.revision):
         return known
-    found = _ask(repo, revision, wanted)
+    pinned = _ask_hub(repo, revision, wanted)
     if work is not None:
-        write_pin(work, key, found)
-    return found
+        write_pin(work, key, pinned)
+    return pinned
 
 
-def read_pin(work: Path | None, key: str) -> Pin | None:
-    """What this working folder is pinned to for the model `key`; None if nothing yet."""
-    known = _pins(work).get(key) if work is not None else None
-    return (
-        None
-        if known is None
-        else Pin(known["repo"], known["revision"], known["sha256"])
-    )
+def read_pin(work: AnyWorkspace | None, key: str) -> Pin | None:
+    """The commit that this working folder is pinned to for the model `key`; None before the first run."""
+    if work is None:
+        return None
+    entry = _read_pins(Workspace(work)).get(key)
+    if entry is None:
+        return None
+    return Pin(entry["repo"], entry["revision"], entry["sha256"])
 
 
-def write_pin(work: Path, key: str, found: Pin) -> None:
-    """Remember `found` for the model `key` in `WORK/models/pins.json`."""
-    entry = {
-        "repo": found.repo,
-        "revision": found.revision,
-        "sha256": dict(found.sha256),
-    }
-    write_json(work / "models" / "pins.json", _pins(work) | {key: entry})
+def write_pin(work: AnyWorkspace, key: str, pinned: Pin) -> None:
+    """Pin this working folder to a commit for the model `key`, in `WORK/models/pins.json`."""
+    work = Workspace(work)
+    pins = _read_pins(work)
+    pins[key] = asdict(pinned)
+    write_json(work.model_pins, pins)
 
 
-def _pins(work: Path) -> dict[str, Any]:
-    path = work / "models" / "pins.json"
+def _read_pins(work: Workspace) -> dict[str, Any]:
+    path = work.model_pins
     return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
 
 
-def _ask(repo: str, revision: str | None, wanted: Sequence[str]) -> Pin:
+def _ask_hub(repo: str, revision: str | None, wanted: Sequence[str]) -> Pin:
     """Ask the Hub which commit that is and which hashes it states for the weights."""
     from huggingface_hub import HfApi
 
@@ -137,19 +145,19 @@ def _ask(repo: str, revision: str | None, wanted: Sequence[str]) -> Pin:
             f"cannot ask the Hub which commit of {repo} to load ({type(error).__name__}): "
             "give a local folder, or a revision that is already downloaded"
         ) from error
-    hashes = {
-        file.rfilename: file.lfs.sha256
-        for file in info.siblings or []
-        if file.lfs is not None
-    }
-    if not (chosen := _choose(hashes, wanted)):
+    hashes = {}
+    for file in info.siblings or []:
+        if file.lfs is not None:  # stated for large files only, as weights are
+            hashes[file.rfilename] = file.lfs.sha256
+    chosen = _choose(hashes, wanted)
+    if not chosen:
         raise ValueError(
             f"{repo} has no weights as {wanted[0]}, only {sorted(hashes)}: convert them in a local folder"
         )
     return Pin(repo, str(info.sha), {name: hashes[name] for name in chosen})
 
 
-def fetch_weights(found: Pin, wanted: Sequence[str]) -> Path:
+def fetch_weights(pinned: Pin, wanted: Sequence[str]) -> Path:
     """Local folder of that commit: configuration, tokenizer and its weights, whose hashes are checked.
 
     Only configuration and tokenizer if no weights are `wanted`. From the cache where it is complete. OSError when it
@@ -157,20 +165,20 @@ def fetch_weights(found: Pin, wanted: Sequence[str]) -> Path:
     """
     from huggingface_hub import snapshot_download
 
-    names = (list(found.sha256) or list(wanted)) if wanted else []
+    hashes = pinned.sha256 if wanted else {}
+    names = list(hashes) or list(wanted)
     try:
         with _hub:
-            folder = Path(
-                snapshot_download(
-                    found.repo, revision=found.revision, allow_patterns=[*FILES, *names]
-                )
+            path = snapshot_download(
+                pinned.repo, revision=pinned.revision, allow_patterns=[*FILES, *names]
             )
     except Exception as error:
         raise OSError(
-            f"cannot download {found.repo} at {found.revision} ({type(error).__name__}): give a local folder instead"
+            f"cannot download {pinned.repo} at {pinned.revision} ({type(error).__name__}): give a local folder instead"
         ) from error
-    for name in names and found.sha256:
-        sha256, expected = file_sha256(folder / name), found.sha256[name]
+    folder = Path(path)
+    for name, expected in hashes.items():
+        sha256 = file_sha256(folder / name)
         if sha256 != expected:
             raise ValueError(
                 f"{folder / name}: expected sha256 {expected}, found {sha256}: delete it and run again"
@@ -180,7 +188,7 @@ def fetch_weights(found: Pin, wanted: Sequence[str]) -> Path:
 
 @contextmanager
 def loading(what: str) -> Iterator[None]:
-    """Ask nothing of the Hub meanwhile, whatever the files say; what is wrong with them becomes one sentence."""
+    """Load a model offline, whatever its files ask for; an error in them becomes one sentence that names `what`."""
     from huggingface_hub import constants
 
     with _hub:
@@ -189,18 +197,9 @@ def loading(what: str) -> Iterator[None]:
             yield
         except ModuleNotFoundError:
             raise
-        except (
-            ValueError,
-            TypeError,
-            LookupError,
-            AttributeError,
-            AssertionError,
-            ImportError,
-            OSError,
-        ) as error:
-            lines = str(error).split("\n")
-            raise ValueError(
-                f"{what} cannot be loaded: {lines[0].strip() or type(error).__name__}"
-            ) from error
+        except LOADING_ERRORS as error:
+            first_line = str(error).split("\n")[0].strip()
+            reason = first_line or type(error).__name__
+            raise ValueError(f"{what} cannot be loaded: {reason}") from error
         finally:
             constants.HF_HUB_OFFLINE = before

@@ -17,6 +17,7 @@ from huggingface_hub.utils.sha import git_hash
 
 import twigma
 from twigma.builder.release.privacy_check import FILES, check_privacy
+from twigma.core.files import file_sha256
 from twigma.core.services.deadline import ANSWER_SECONDS, within
 
 GATES = ("auto", "manual", "none")
@@ -148,7 +149,7 @@ def _state(path: Path, remote: Any) -> str:
     if remote is None:
         return "new"
     if remote.lfs is not None:
-        return "unchanged" if remote.lfs.sha256 == twigma.sha256(path) else "changed"
+        return "unchanged" if remote.lfs.sha256 == file_sha256(path) else "changed"
     same = remote.size == path.stat().st_size and remote.blob_id == git_hash(
         path.read_bytes()
     )
@@ -168,9 +169,8 @@ def _carry_out(
     if not found.exists:
         api.create_repo(repo, repo_type="dataset", private=private)
         head = api.repo_info(repo, repo_type="dataset").sha
-    api.update_repo_settings(
-        repo, repo_type="dataset", gated=False if gated == "none" else gated
-    )  # type: ignore[arg-type]
+    gate: Any = False if gated == "none" else gated
+    api.update_repo_settings(repo, repo_type="dataset", gated=gate)
     if found.changes:
         api.upload_folder(
             repo_id=repo,

@@ -16,7 +16,7 @@ from tqdm import tqdm
 import twigma
 from twigma.builder.publish.zenodo_client import Zenodo
 from twigma.builder.release.privacy_check import check_privacy
-from twigma.core.files import atomic, write_json
+from twigma.core.files import atomic, file_sha256, write_json
 
 ZENODO, SANDBOX = "https://zenodo.org", "https://sandbox.zenodo.org"
 DOI = re.compile(r"^DOI: .*$", re.MULTILINE)  # the line of the card that holds it
@@ -115,7 +115,7 @@ def write_doi(release: Path, doi: str) -> None:
     manifest = twigma.read_manifest(release)
     manifest["files"]["README.md"] = {
         "bytes": card.stat().st_size,
-        "sha256": twigma.sha256(card),
+        "sha256": file_sha256(card),
     }
     write_json(release / "MANIFEST.json", manifest)
 

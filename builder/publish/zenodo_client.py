@@ -1,40 +1,27 @@
 """Drafts and records of Zenodo: the calls of the InvenioRDM API that `twigma publish zenodo` needs.
 
-Zenodo allows 100 calls a minute and says 429 beyond: such a call is made again when it may. The token appears in no
-error.
+Zenodo allows 100 calls a minute and answers 429 beyond, which is waited out. The token appears in no error.
 """
 
 import datetime
 import os
-import time
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-import httpx2
 from tqdm import tqdm
 
-import twigma
-from twigma.core.safety.bounded import load_json
-from twigma.core.services.deadline import (
-    ANSWER_SECONDS,
-    LEAST_SPEED,
-    TooSlow,
-    read_answer,
-    within,
-)
+from twigma.core.services.deadline import ANSWER_SECONDS, LEAST_SPEED
+from twigma.core.services.http import Answer, Failure, RetryPolicy, ServiceClient
 
 TITLE = "TWIGMA: AI-generated images posted on Twitter"
 PAPER = "arXiv:2306.08310"
 TOKEN_VARIABLE = "ZENODO_TOKEN"
-TRIES, PAUSE, LONGEST, BLOCK = (
-    5,
-    2.0,
-    60.0,
-    1 << 20,
-)  # of one call, seconds between them, bytes sent at a time
+RETRY = RetryPolicy()
+BLOCK = 1 << 20  # bytes sent at a time
+JSON_TYPE = "application/vnd.inveniordm.v1+json"
+
+Record = dict[str, Any]  # a record or draft, as the API describes it
 
 
 class Zenodo:
@@ -48,18 +35,13 @@ class Zenodo:
             raise PermissionError(
                 f"no Zenodo token: set ${TOKEN_VARIABLE} to one with the scope deposit:write"
             )
-        self._token = token
-        headers = {
-            "Accept": "application/vnd.inveniordm.v1+json",
-            "User-Agent": f"twigma/{twigma.__version__}",
-        }
-        headers |= {"Accept-Encoding": "gzip"}
-        headers |= {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx2.Client(
-            base_url=f"{url.rstrip('/')}/api",
-            headers=headers,
-            timeout=60,
-            trust_env=False,
+        self._has_token = bool(token)
+        self._http = ServiceClient(
+            "Zenodo",
+            f"{url.rstrip('/')}/api",
+            token,
+            headers={"Accept": JSON_TYPE},
+            policy=RETRY,
         )
 
     def __enter__(self) -> Self:
@@ -68,178 +50,136 @@ class Zenodo:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def published(self, record: str | None, version: str) -> dict[str, Any] | None:
+    def published(self, record: str | None, version: str) -> Record | None:
         """The published record to compare with: the newest version of `record`, or our own of this title."""
         if record is not None:
             latest = self._call("GET", f"/records/{record}/versions/latest")
-            return latest | {
-                "files": _entries(self._call("GET", f"/records/{latest['id']}/files"))
-            }
+            return self._with_files(latest)
         mine = [hit for hit in self._mine() if hit.get("is_published")]
         if not mine:
             return None
-        same = next(
-            (hit for hit in mine if hit["metadata"].get("version") == version), None
+        for hit in mine:
+            if hit["metadata"].get("version") == version:
+                return self._with_files(hit)
+        number = mine[0]["id"]
+        raise ValueError(
+            f"record {number} is version {mine[0]['metadata'].get('version')} of this dataset: pass "
+            f"--record {number} to publish {version} as its next version"
         )
-        if same is None:
-            raise ValueError(
-                f"record {mine[0]['id']} is version {mine[0]['metadata'].get('version')} of this dataset: pass "
-                f"--record {mine[0]['id']} to publish {version} as its next version"
-            )
-        return same | {
-            "files": _entries(self._call("GET", f"/records/{same['id']}/files"))
-        }
+
+    def _with_files(self, record: Record) -> Record:
+        """A published record with the list of its files, in the place of a summary of them."""
+        answer = self._call("GET", f"/records/{record['id']}/files")
+        return {**record, "files": _entries(answer)}
 
     def draft(
         self, record: str | None, version: str, creators: Sequence[str]
-    ) -> dict[str, Any]:
+    ) -> Record:
         """The draft to fill: the next version of a record, the one an earlier run left, or a new one."""
         if record is not None:
-            draft = self._call(
-                "POST", f"/records/{record}/versions"
-            )  # gives the draft there is, if there is one
+            # An existing draft is returned as it is.
+            draft = self._call("POST", f"/records/{record}/versions")
             if not self.files(draft):
                 self._call("POST", f"/records/{draft['id']}/draft/actions/files-import")
             return draft
         for hit in self._mine():
-            if (
-                not hit.get("is_published")
-                and hit["metadata"].get("version") == version
-            ):
+            is_draft = not hit.get("is_published")
+            if is_draft and hit["metadata"].get("version") == version:
                 return hit
         if not creators:
             raise ValueError(
                 'a new record needs its authors: pass --creator "Family, Given", once for each'
             )
-        return self._call(
-            "POST",
-            "/records",
-            {"files": {"enabled": True}, "metadata": _metadata(version, creators)},
-        )
+        body = {"files": {"enabled": True}, "metadata": _metadata(version, creators)}
+        return self._call("POST", "/records", body)
 
-    def reserve_doi(self, draft: dict[str, Any]) -> str:
-        """The DOI the draft will have, reserved if it is not yet."""
-        if "doi" not in (draft.get("pids") or {}):
-            draft |= self._call("POST", f"/records/{draft['id']}/draft/pids/doi")
+    def reserve_doi(self, draft: Record) -> str:
+        """The DOI that the draft will have, reserved if it is not yet; the draft is updated in place."""
+        pids = draft.get("pids") or {}
+        if "doi" not in pids:
+            draft.update(self._call("POST", f"/records/{draft['id']}/draft/pids/doi"))
         return str(draft["pids"]["doi"]["identifier"])
 
-    def files(self, draft: dict[str, Any]) -> list[dict[str, Any]]:
-        """The files of a draft that have arrived whole."""
-        found = _entries(self._call("GET", f"/records/{draft['id']}/draft/files"))
-        return [file for file in found if file.get("status") == "completed"]
+    def files(self, draft: Record) -> list[dict[str, Any]]:
+        """The files of a draft that have been received in full."""
+        answer = self._call("GET", f"/records/{draft['id']}/draft/files")
+        return [file for file in _entries(answer) if file.get("status") == "completed"]
 
-    def describe(self, draft: dict[str, Any], version: str) -> None:
-        """Give the draft this version and today's date; title and authors stay as they are."""
-        metadata = draft["metadata"] | {
+    def describe(self, draft: Record, version: str) -> None:
+        """Set the version of a draft and today's date; title and authors stay as they are."""
+        # What a PUT leaves out is deleted, so all that the draft has is sent back.
+        body: Record = {}
+        for name in ("access", "pids", "custom_fields"):
+            if name in draft:
+                body[name] = draft[name]
+        body["files"] = {"enabled": True}
+        body["metadata"] = {
+            **draft["metadata"],
             "version": version,
             "publication_date": _today(),
         }
-        kept = {
-            name: draft[name]
-            for name in ("access", "files", "pids", "custom_fields")
-            if name in draft
-        }
-        self._call(
-            "PUT",
-            f"/records/{draft['id']}/draft",
-            kept | {"files": {"enabled": True}, "metadata": metadata},
-        )
+        self._call("PUT", f"/records/{draft['id']}/draft", body)
 
-    def send(
-        self, draft: dict[str, Any], name: str, path: Path, bar: "tqdm[Any]"
-    ) -> None:
-        """Send one file in the place of the one of that name, whole or half."""
+    def send(self, draft: Record, name: str, path: Path, bar: "tqdm[Any]") -> None:
+        """Send one file, in the place of the one of that name, complete or not."""
         files = f"/records/{draft['id']}/draft/files"
-        if any(file["key"] == name for file in _entries(self._call("GET", files))):
+        listed = _entries(self._call("GET", files))
+        if any(file["key"] == name for file in listed):
             self.remove(draft, name)
         self._call("POST", files, [{"key": name}])
-        with self._told():
-            content = _blocks(path, bar)
-            headers = {
+        size = path.stat().st_size
+        # Tried once: the next run sends the file again, from its start.
+        outcome = self._http.try_once(
+            "PUT",
+            f"{files}/{name}/content",
+            content=_blocks(path, bar),
+            headers={
                 "Content-Type": "application/octet-stream",
-                "Content-Length": str(path.stat().st_size),
-            }
-            seconds = ANSWER_SECONDS + path.stat().st_size / LEAST_SPEED
-            self._check(
-                *self._ask(
-                    "PUT",
-                    f"{files}/{name}/content",
-                    seconds,
-                    content=content,
-                    headers=headers,
-                )
+                "Content-Length": str(size),
+            },
+            seconds=ANSWER_SECONDS + size / LEAST_SPEED,
+        )
+        if isinstance(outcome, Failure):
+            raise OSError(
+                f"{name} was not sent to Zenodo ({outcome.problem}); run again to resume"
             )
+        _refuse_errors(outcome)
         self._call("POST", f"{files}/{name}/commit")
 
-    def remove(self, draft: dict[str, Any], name: str) -> None:
+    def remove(self, draft: Record, name: str) -> None:
         """Take a file out of a draft."""
         self._call("DELETE", f"/records/{draft['id']}/draft/files/{name}")
 
-    def publish(self, draft: dict[str, Any]) -> None:
+    def publish(self, draft: Record) -> None:
         """Make the draft public, for good."""
         self._call("POST", f"/records/{draft['id']}/draft/actions/publish")
 
-    def _mine(self) -> list[dict[str, Any]]:
+    def _mine(self) -> list[Record]:
         """Records and drafts of this dataset that belong to the token's owner, newest first."""
-        if not self._token:
+        if not self._has_token:
             return []
-        found = self._call("GET", "/user/records?size=100&sort=newest")
+        answer = self._call("GET", "/user/records?size=100&sort=newest")
         return [
             hit
-            for hit in found["hits"]["hits"]
+            for hit in answer["hits"]["hits"]
             if hit.get("metadata", {}).get("title") == TITLE
         ]
 
-    def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        """One call, tried again where Zenodo asks for it: it allows 100 a minute."""
-        for left in reversed(range(TRIES)):
-            with self._told():
-                response, text = self._ask(method, path, ANSWER_SECONDS, json=body)
-            if left and (response.status_code == 429 or response.status_code >= 500):
-                asked = response.headers.get("retry-after", "")
-                time.sleep(min(float(asked) if asked.isdigit() else PAUSE, LONGEST))
-                continue
-            break
-        self._check(response, text)
-        value: dict[str, Any] = load_json(text) if text else {}
+    def _call(self, method: str, path: str, body: Any = None) -> Record:
+        """One call, with retries; PermissionError when the token is refused, OSError for any other error."""
+        answer = self._http.call(method, path, json=body)
+        _refuse_errors(answer)
+        value: Record = answer.json()
         return value
 
-    def _ask(
-        self, method: str, path: str, seconds: float, **body: Any
-    ) -> tuple[httpx2.Response, str]:
-        """One answer and its text, which ends in time and is no larger than any of Zenodo's."""
 
-        def ask() -> tuple[httpx2.Response, str]:
-            with self._http.stream(method, path, **body) as response:
-                encoding = response.headers.get("content-encoding", "")
-                data = read_answer(
-                    response.iter_raw(), encoding, "Zenodo", seconds=seconds
-                )
-            return response, data.decode("utf-8", "replace")
-
-        return within(seconds, ask, "Zenodo")
-
-    def _check(self, response: httpx2.Response, text: str) -> None:
-        if response.status_code in (401, 403):
-            raise PermissionError(
-                f"Zenodo refuses the token (HTTP {response.status_code}): ${TOKEN_VARIABLE} needs the scopes "
-                "deposit:write and deposit:actions; zenodo.org and the sandbox have tokens of their own"
-            )
-        if response.is_error:
-            said = text[:300].replace(self._token or "\0", "***")
-            raise OSError(
-                f"Zenodo answers HTTP {response.status_code} for {response.request.url.path}: {said}"
-            )
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except (httpx2.HTTPError, TooSlow, ValueError, zlib.error) as error:
-            what = f"{type(error).__name__}: {error}"
-            raise OSError(
-                f"no connection to Zenodo ({what}); run again to go on"
-            ) from None
+def _refuse_errors(answer: Answer) -> None:
+    if answer.status in (401, 403):
+        raise PermissionError(
+            f"Zenodo refuses the token (HTTP {answer.status}): ${TOKEN_VARIABLE} needs the scopes "
+            "deposit:write and deposit:actions; zenodo.org and the sandbox have tokens of their own"
+        )
+    answer.refuse_errors()
 
 
 def _entries(answer: dict[str, Any]) -> list[dict[str, Any]]:
@@ -261,18 +201,12 @@ def _today() -> str:
 def _metadata(version: str, creators: Sequence[str]) -> dict[str, Any]:
     people = []
     for name in creators:
-        family, comma, given = (part.strip() for part in name.partition(","))
-        if not (family and comma and given):
+        family, _, first = name.partition(",")
+        family, first = family.strip(), first.strip()
+        if not family or not first:
             raise ValueError(f'--creator: expected "Family, Given", found {name!r}')
-        people.append(
-            {
-                "person_or_org": {
-                    "type": "personal",
-                    "family_name": family,
-                    "given_name": given,
-                }
-            }
-        )
+        person = {"type": "personal", "family_name": family, "given_name": first}
+        people.append({"person_or_org": person})
     return {
         "title": TITLE,
         "version": version,

@@ -178,7 +178,7 @@ def _take_vectors(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
     require_same_model(
         made_by, record.about.setdefault("model", made_by), record.folder
     )
-    made_from = made_by | {"file": path.stem, "sha256_of_file": file_sha256(path)}
+    made_from = dict(made_by) | {"file": path.stem, "sha256_of_file": file_sha256(path)}
     first = sum(int(facts.get("parts", 0)) for facts in record.files.values())
     blocks = file_readers.vectors(path, ask.column)
     rows, parts = add_vectors(record.folder, record.name, blocks, made_from, first)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from twigma.builder.references import hdf5
 from twigma.core.safety import bounded
-from twigma.rehydrate.sources.own_files.add_images import IMAGES
+from twigma.rehydrate.sources.own_files.image_paths import IMAGES
 
 BLOCK = 16_384  # rows of vectors or texts
 IMAGE_BLOCK = 256  # rows of images

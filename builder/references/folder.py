@@ -7,7 +7,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ def _extend(work: Path, name: str, rows: pa.Table) -> None:
 
 
 def embed_texts(
-    work: Path, made_from: dict[str, Any], *model: Any, revision: str | None
+    work: Path, made_from: Mapping[str, Any], *model: Any, revision: str | None
 ) -> int:
     """Encode texts of the set by CLIP's text half into `columns/embed_text`, unless that is done; how many now.
 
@@ -157,7 +157,7 @@ def embed_texts(
     table = read_parquet(work / "images.parquet", columns=["image_name", "text"])
     part = work / "columns" / "embed_text" / "00000.arrow"
     table = table.take(pa.array(_passages(len(table))))
-    provenance = made_from | {"texts": fingerprint(table.to_pylist())}
+    provenance = dict(made_from) | {"texts": fingerprint(table.to_pylist())}
     if part_is_current(part, provenance):
         return 0
     encode = load_encoder(*model, revision=revision, work=work).encode_text

@@ -1,28 +1,16 @@
-"""One file from a dataset of the Hub, or from the web: a stopped download is gone on with; checked at the end.
+"""Files of a dataset of the Hub, at one commit, or of the web; `twigma reference add` downloads them here.
 
-The Hub's own client forgets what it has of a file when it is stopped, so the bytes are kept here, beside their goal,
-and its session is asked for the rest. Used by `twigma reference add`.
+The Hub's own client discards a partial file when it is stopped, so `core/services/download.py` fetches the bytes,
+through the session of that client, which knows the user's settings.
 """
 
-import contextlib
-import fcntl
-import hashlib
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from http import HTTPStatus
 from pathlib import Path
-from typing import IO, NoReturn
 
 import httpx2
-from huggingface_hub import (
-    HfApi,
-    get_hf_file_metadata,
-    get_session,
-    hf_hub_url,
-    hf_raise_for_status,
-)
+from huggingface_hub import HfApi, get_hf_file_metadata, get_session, hf_hub_url
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -30,16 +18,13 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
-from huggingface_hub.utils.sha import git_hash
-from tqdm import tqdm
 
-from twigma.core.files import fsync
-from twigma.core.services.deadline import ANSWER_SECONDS, Pace, TooSlow, within
+from twigma.core.services.deadline import ANSWER_SECONDS, within
+from twigma.core.services.download import GIT_SHA1, download
 
-RETRIES = 5  # in a row without a byte, or too slow
-WAIT = 1.0  # seconds before the first of them, twice as long before each further one
-TIMEOUT = 60.0  # seconds of silence
-MOST_BYTES = 64 << 30  # of a file
+LISTING_SECONDS = ANSWER_SECONDS * 5  # of large repositories, in pages
+# The Hub states a hash without its name: of git for a small file, SHA-256 for a large one, MD5 elsewhere.
+METHODS = {32: "md5", 40: GIT_SHA1, 64: "sha256"}  # by length in hex
 
 
 def dataset_facts(
@@ -52,7 +37,9 @@ def dataset_facts(
             ANSWER_SECONDS, lambda: api.dataset_info(repo, revision=revision), repo
         )
     licence = None if info.card_data is None else info.card_data.get("license")
-    return str(info.sha), ", ".join(licence) if isinstance(licence, list) else licence
+    if isinstance(licence, list):
+        licence = ", ".join(licence)
+    return str(info.sha), licence
 
 
 def hub_files(
@@ -61,20 +48,19 @@ def hub_files(
     """The files of a dataset repository that match one of `patterns`, sorted; FileNotFoundError when none does."""
     with _translate_errors(repo):
         api = HfApi(endpoint=endpoint)
-        listing = ANSWER_SECONDS * 5  # of large repositories, in pages
-        found = within(
-            listing,
+        listed = within(
+            LISTING_SECONDS,
             lambda: api.list_repo_files(repo, repo_type="dataset", revision=revision),
             repo,
         )
-    files = sorted(
-        path
-        for path in found
-        if any(fnmatchcase(path, pattern) for pattern in patterns)
-    )
+
+    def matches(path: str) -> bool:
+        return any(fnmatchcase(path, pattern) for pattern in patterns)
+
+    files = sorted(filter(matches, listed))
     if not files:
         raise FileNotFoundError(
-            f"{repo} at {revision} has no file like {' or '.join(patterns)}: found {found[:5]} …"
+            f"{repo} at {revision} has no file like {' or '.join(patterns)}: found {listed[:5]} …"
         )
     return files
 
@@ -82,160 +68,42 @@ def hub_files(
 def hub_file(
     repo: str, path: str, revision: str, folder: Path, endpoint: str | None = None
 ) -> Path:
-    """Fetch one file of a dataset repository into `folder`, checked against the hash that the Hub states for it.
+    """Download one file of a dataset repository into `folder`, checked against the hash that the Hub states for it.
 
-    ValueError when the bytes are others, OSError when the connection fails: the next run goes on.
+    ValueError when the bytes are others, OSError when the connection fails: the next run resumes.
     """
-    headers = build_hf_headers(library_name="twigma")
     url = hf_hub_url(
         repo, path, repo_type="dataset", revision=revision, endpoint=endpoint
     )
-    with _translate_errors(f"{repo}/{path}"):
+    name = f"{repo}/{path}"
+    with _translate_errors(name):
         facts = within(
-            ANSWER_SECONDS,
-            lambda: get_hf_file_metadata(url, endpoint=endpoint),
-            f"{repo}/{path}",
+            ANSWER_SECONDS, lambda: get_hf_file_metadata(url, endpoint=endpoint), name
         )
+        headers = build_hf_headers(library_name="twigma")
         if httpx2.URL(facts.location).host != httpx2.URL(url).host:
-            headers.pop(
-                "authorization", None
-            )  # the store of large files is another server
-        goal = folder / path.replace("/", "_")
-        return _fetch(facts.location, goal, headers, facts.size, str(facts.etag))
+            # The store of large files is another server, which must not see the token.
+            headers.pop("authorization", None)
+        return download(
+            facts.location,
+            folder / path.replace("/", "_"),
+            size=facts.size,
+            checksum=_named_checksum(facts.etag),
+            headers=headers,
+            client=get_session(),
+        )
 
 
 def web_file(url: str, folder: Path, checksum: str | None = None) -> Path:
-    """Fetch a file from its address into `folder`; `checksum` is its MD5, SHA-1 or SHA-256 where one is known."""
-    with _translate_errors(url):
-        return _fetch(url, folder / Path(httpx2.URL(url).path).name, {}, None, checksum)
+    """Download a file from its address into `folder`; `checksum` is its MD5 or SHA-256 in hex, where it is known."""
+    path = folder / Path(httpx2.URL(url).path).name
+    return download(url, path, checksum=_named_checksum(checksum))
 
 
-def _fetch(
-    url: str,
-    goal: Path,
-    headers: dict[str, str],
-    size: int | None,
-    checksum: str | None,
-) -> Path:
-    if goal.exists():
-        return goal
-    goal.parent.mkdir(parents=True, exist_ok=True)
-    part = goal.with_name(f".{goal.name}.{(checksum or 'unknown')[:64]}.part")
-    with part.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if goal.exists():  # another run has finished it meanwhile
-            return goal
-        _fill(file, url, headers, size, goal.name)
-        _check(part, goal.name, checksum)
-        fsync(part)
-        part.replace(goal)
-    return goal
-
-
-def _fill(
-    file: IO[bytes], url: str, headers: Mapping[str, str], size: int | None, name: str
-) -> None:
-    """Append what is missing of a file; httpx2.HTTPError when the server stays silent, OSError when it says less.
-
-    A server that is too slow is asked again as one that is silent. ValueError where it has more than it said.
-    """
-    failures, stated = 0, size
-    with tqdm(
-        desc=name,
-        total=size,
-        initial=file.tell(),
-        unit="B",
-        unit_scale=True,
-        mininterval=0.5,
-    ) as bar:
-        while size is None or file.tell() < size:
-            before = file.tell()
-            try:
-                size = _rest(file, url, headers, bar, stated)
-                if file.tell() == before < size:
-                    raise OSError(
-                        f"{name}: the server ends at {before:,} of {size:,} bytes: run again to go on"
-                    )
-            except (httpx2.TransportError, TooSlow) as error:
-                got_on = file.tell() > before and not isinstance(error, TooSlow)
-                failures = 0 if got_on else failures + 1
-                if failures > RETRIES:
-                    raise
-                time.sleep(WAIT * 2**failures)
-            finally:
-                file.flush()
-
-
-def _rest(
-    file: IO[bytes],
-    url: str,
-    headers: Mapping[str, str],
-    bar: "tqdm[NoReturn]",
-    stated: int | None,
-) -> int:
-    """Ask for a file from where it ends here on, or anew of a server that cannot; its whole size."""
-    there = file.tell()
-    asked = {**headers, "Accept-Encoding": "identity"} | (
-        {"Range": f"bytes={there}-"} if there else {}
-    )
-    name = str(bar.desc).rstrip(": ")
-    stream = get_session().stream(
-        "GET", url, headers=asked, timeout=TIMEOUT, follow_redirects=True
-    )
-    answer = within(ANSWER_SECONDS, stream.__enter__, name)
-    with contextlib.closing(answer):
-        if there and answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return there  # nothing is missing
-        hf_raise_for_status(answer)
-        if there and answer.status_code != HTTPStatus.PARTIAL_CONTENT:
-            there = file.truncate(0)
-            bar.reset()
-        size = _size(answer.headers.get("Content-Length"), there, stated, name)
-        bar.total, pace = size, Pace(name)
-        for block in answer.iter_raw():
-            pace.at(len(block))
-            if file.tell() + len(block) > size:
-                file.truncate(0)
-                raise ValueError(
-                    f"{name}: the server sends more than the {size:,} bytes it said: run again later"
-                )
-            file.write(block)
-            bar.update(len(block))
-        return size
-
-
-def _size(length: str | None, there: int, stated: int | None, name: str) -> int:
-    """The whole size of a file: as the Hub stated it, or as the server says; ValueError where they differ."""
-    if length is None and stated is None:
-        raise ValueError(
-            f"{name}: the server does not say how large it is, so it is not fetched"
-        )
-    size = stated if length is None or not length.isdigit() else there + int(length)
-    if size is None or (stated is not None and size != stated) or size > MOST_BYTES:
-        expected = f"{stated:,}" if stated is not None else f"at most {MOST_BYTES:,}"
-        raise ValueError(
-            f"{name}: expected {expected} bytes, the server has {size or 0:,}: is it the right file?"
-        )
-    return size
-
-
-def _check(part: Path, name: str, checksum: str | None) -> None:
-    """Compare with a stated hash, told by its length: MD5, git's hash of a small file, or SHA-256; else take it."""
-    length = len(checksum or "")
-    if length == 40:
-        found = git_hash(part.read_bytes())
-    elif length in (32, 64):
-        with part.open("rb") as file:
-            found = hashlib.file_digest(
-                file, "md5" if length == 32 else "sha256"
-            ).hexdigest()
-    else:
-        return
-    if found != checksum:
-        part.unlink()
-        raise ValueError(
-            f"{name} is damaged: expected the hash {checksum}, found {found}; run again to fetch it anew"
-        )
+def _named_checksum(value: str | None) -> str | None:
+    """A hash as METHOD:HEX; None where its method is not known."""
+    method = METHODS.get(len(value or ""))
+    return None if method is None else f"{method}:{value}"
 
 
 @contextmanager
@@ -245,7 +113,7 @@ def _translate_errors(what: str) -> Iterator[None]:
         yield
     except GatedRepoError:
         raise PermissionError(
-            f"{what} is open to those who accept its terms: do, then `hf auth login`"
+            f"{what} is open to those who accept its terms: accept them, then `hf auth login`"
         ) from None
     except RepositoryNotFoundError:
         raise FileNotFoundError(
@@ -257,9 +125,9 @@ def _translate_errors(what: str) -> Iterator[None]:
         ) from None
     except HfHubHTTPError as error:
         raise OSError(
-            f"HTTP {error.response.status_code} for {what}: run again to go on"
+            f"HTTP {error.response.status_code} for {what}: run again to resume"
         ) from None
     except httpx2.HTTPError as error:
         raise OSError(
-            f"no connection for {what} ({type(error).__name__}: {error}): run again to go on"
+            f"no connection for {what} ({type(error).__name__}: {error}): run again to resume"
         ) from None

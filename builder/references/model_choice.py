@@ -3,22 +3,14 @@
 It is read from a working folder's parts or from a release's manifest. Used by `twigma reference add`.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from twigma.builder.models.clip_names import MODEL, PRETRAINED, find_model
 from twigma.builder.models.pinned_weights import read_pin, write_pin
-from twigma.core.parts import read_provenance
+from twigma.core.embedding_model import Provenance, describe, differing, embedded_by
 
-IDENTITY = (
-    "model",
-    "revision",
-    "sha256",
-    "seed",
-)  # what tells one embedding model from another
+STUDIED = (Path("work"), Path("twigma"))  # where the studied images are by default
 
 
 @dataclass(frozen=True)
@@ -30,12 +22,13 @@ class Choice:
     revision: str | None = None
 
 
-def studied_model(like: Path | None) -> tuple[Path | None, dict[str, Any]]:
+def studied_model(like: Path | None) -> tuple[Path | None, Provenance]:
     """The folder of the studied images (`like`; else ./work or ./twigma, if embedded) and what embedded them."""
-    folders = [like] if like is not None else [Path("work"), Path("twigma")]
+    folders = STUDIED if like is None else (like,)
     for folder in folders:
-        if found := _embedded_by(folder):
-            return folder, found
+        provenance = embedded_by(folder)
+        if provenance:
+            return folder, provenance
     if like is not None:
         raise FileNotFoundError(
             f"no embeddings in {like}: expected a working folder after `twigma embed`, or a release"
@@ -43,38 +36,33 @@ def studied_model(like: Path | None) -> tuple[Path | None, dict[str, Any]]:
     return None, {}
 
 
-def _embedded_by(folder: Path) -> dict[str, Any]:
-    parts = sorted((folder / "columns" / "embed").glob("*.arrow"))
-    if parts:
-        return dict(read_provenance(parts[0]))
-    manifest = folder / "MANIFEST.json"
-    if not manifest.exists():
-        return {}
-    return dict(
-        json.loads(manifest.read_text("utf-8")).get("models", {}).get("embed", {})
-    )
-
-
 def choose_model(
     work: Path, like: Path | None, model: str | None
-) -> tuple[Choice, dict[str, Any]]:
+) -> tuple[Choice, Provenance]:
     """The model to embed the set in `work` by, and its provenance; ValueError where it is not that of `like`."""
     folder, ours = studied_model(like)
     choice = _choice_of(ours, folder) if model is None else _parse_choice(model)
+    if folder is not None:
+        _copy_pins(folder, work, choice)
+    clip = find_model(choice.model, choice.pretrained, choice.revision, work)
+    theirs = dict(clip.provenance())
+    require_same_model(theirs, ours, folder)
+    return choice, theirs
+
+
+def _copy_pins(folder: Path, work: Path, choice: Choice) -> None:
+    """Pin the commit that embedded the studied images for the set as well, unless it has a pin of its own."""
     for key in _keys(choice):
-        pinned = None if folder is None else read_pin(folder, key)
-        if pinned is not None and read_pin(work, key) is None:
-            write_pin(work, key, pinned)
-    made_from = find_model(
-        choice.model, choice.pretrained, choice.revision, work
-    ).made_from()
-    require_same_model(made_from, ours, folder)
-    return choice, made_from
+        pin = read_pin(folder, key)
+        if pin is not None and read_pin(work, key) is None:
+            write_pin(work, key, pin)
 
 
-def stated_model(model: str) -> dict[str, Any]:
+def stated_model(model: str) -> Provenance:
     """The provenance of embeddings that somebody says were made by this model: a name, or the model's folder."""
-    return find_model(model).made_from() if Path(model).is_dir() else {"model": model}
+    if not Path(model).is_dir():
+        return {"model": model}
+    return dict(find_model(model).provenance())
 
 
 def _parse_choice(model: str) -> Choice:
@@ -85,14 +73,14 @@ def _parse_choice(model: str) -> Choice:
     return Choice(architecture, tag or PRETRAINED)
 
 
-def _choice_of(ours: Mapping[str, Any], folder: Path | None) -> Choice:
-    """The name under which a model is found again, from what its embeddings say."""
+def _choice_of(ours: Provenance, folder: Path | None) -> Choice:
+    """The name that loads a model again, from the provenance of its embeddings."""
     if not ours:
         return Choice()
     name = str(ours["model"])
     if "sha256" in ours:
         raise ValueError(
-            f"{folder} was embedded by the model {name} from a local folder: say where it is with --model"
+            f"{folder} was embedded by the model {name} from a local folder: name that folder with --model"
         )
     if "revision" in ours and ours.get("repo") == name:
         return Choice(f"hf-hub:{name}", None, str(ours["revision"]))
@@ -105,28 +93,14 @@ def _keys(choice: Choice) -> tuple[str, ...]:
     return (choice.model.removeprefix("hf-hub:"), f"{choice.model}/{choice.pretrained}")
 
 
-def differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | None:
-    """What first tells two embedding models apart, as far as both say; None where nothing does."""
-    return next(
-        (
-            key
-            for key in IDENTITY
-            if key in ours and key in theirs and ours[key] != theirs[key]
-        ),
-        None,
-    )
-
-
 def require_same_model(
-    theirs: Mapping[str, Any], ours: Mapping[str, Any], folder: Path | None
+    theirs: Provenance, ours: Provenance, folder: Path | None
 ) -> None:
-    """ValueError unless both embeddings are of one model, as far as each says."""
-    if key := differing(theirs, ours):
-        first, second = (
-            f"{found['model']}" + f" ({key} {found[key]})" * (key != "model")
-            for found in (ours, theirs)
-        )
+    """ValueError unless both embeddings are of one model, as far as each states it."""
+    key = differing(theirs, ours)
+    if key is not None:
         raise ValueError(
-            f"{folder} was embedded by {first}, this set would be by {second}: embeddings of two models cannot be "
-            "compared; embed both by one, or name with --like the folder this set is for"
+            f"{folder} was embedded by {describe(ours, key)}, this set would be by {describe(theirs, key)}: "
+            "embeddings of two models cannot be compared; embed both by one, or name with --like the folder this set "
+            "is for"
         )

@@ -6,24 +6,24 @@ Every row has at most one reason: the first that applies of `removed on request`
 
 import re
 from collections.abc import Collection
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.core import columns
-from twigma.core.parts import read_parts
-from twigma.core.workspace import Workspace
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shards import read_sidecars
 from twigma.rehydrate.posts.removed_ids import Removed
 
+# How reasons begin, in the order in which they are tried.
+REASONS = ("removed", "not fetched", "not decodable", "duplicate", "nsfw")
 STAGES = ("embed", "caption", "nsfw", "dedupe", "cluster")
 ID = re.compile(r"[0-9]{1,20}(_[0-9]+)?")
 ORDER = [(name, "ascending") for name in ("created_at", *columns.KEY)]
 
 
 def select_rows(
-    work: Path,
+    work: AnyWorkspace,
     stages: Collection[str],
     removed: Removed,
     near_duplicates: str,
@@ -33,57 +33,66 @@ def select_rows(
 
     Raises FileNotFoundError when a stage has not run, ValueError when it has not seen every image.
     """
+    work = Workspace(work)
     table = join_stages(work, stages)
     reasons = exclusion_reasons(table, removed, near_duplicates, nsfw_threshold)
-    kept = table.filter(reasons.is_null()).sort_by(ORDER)
+    released = table.filter(reasons.is_null()).sort_by(ORDER)
     for stage in stages:
-        _require_seen(kept["image_name"], work, stage)
-    refuse_repeated(kept)
-    counts = reasons.drop_null().value_counts().to_pylist()
-    dropped = {str(each["values"]): int(each["counts"]) for each in counts}
-    return kept.select([*columns.METADATA, "text"]), {
-        reason: dropped[reason] for reason in sorted(dropped, key=reason_order)
-    }
+        _require_seen(released["image_name"], work, stage)
+    refuse_repeated(released)
+    return released.select([*columns.METADATA, "text"]), _count_reasons(reasons)
+
+
+def _count_reasons(reasons: pa.ChunkedArray) -> dict[str, int]:
+    """Rows per reason (string or null, one a row), in the order in which reasons are tried."""
+    counts = {}
+    for each in reasons.drop_null().value_counts().to_pylist():
+        counts[str(each["values"])] = int(each["counts"])
+    return {reason: counts[reason] for reason in sorted(counts, key=reason_order)}
 
 
 def reason_order(reason: str) -> tuple[int, str]:
-    """The place of a reason in the funnel: reasons are tried in this order."""
-    heads = ("removed", "not fetched", "not decodable", "duplicate", "nsfw")
-    return next(at for at, head in enumerate(heads) if reason.startswith(head)), reason
+    """The place of a reason in the list of counts: reasons are tried in this order."""
+    for place, head in enumerate(REASONS):
+        if reason.startswith(head):
+            return place, reason
+    raise ValueError(f"no reason to leave out a row begins like {reason!r}")
 
 
-def join_stages(work: Path, stages: Collection[str]) -> pa.Table:
-    """The images table with what the fetch and the stages add; columns nobody has made are null.
+def join_stages(work: AnyWorkspace, stages: Collection[str]) -> pa.Table:
+    """The images table with what the fetch and the stages add; columns of stages that are left out are null.
 
-    `decoded` stands for the embedding: whether the image has one (null without `embed`).
+    `decoded` (bool) says whether the image has an embedding; null without `embed`.
     """
-    table = columns.join(Workspace(work).table(), _outcomes(work))
-    fetched = table["image_name"].filter(
-        pc.fill_null(pc.equal(table["status"], "success"), False)
-    )
+    work = Workspace(work)
+    table = columns.join(work.table(), _outcomes(work))
+    success = pc.fill_null(pc.equal(table["status"], "success"), False)
     decoded = pa.nulls(len(table), pa.bool_())
     if "embed" in stages:
-        part = read_parts(work / "columns" / "embed")
-        _require_seen(fetched, work, "embed")
-        decoded = pc.is_in(
-            table["image_name"],
-            value_set=_column(part.filter(part["embedding"].is_valid())),
-        )
+        _require_seen(table["image_name"].filter(success), work, "embed")
+        decoded = pc.is_in(table["image_name"], value_set=_embedded(work))
     for stage in stages:
         if stage != "embed":
-            table = columns.join(table, read_parts(work / "columns" / stage))
+            table = columns.join(table, work.read(stage))
     for name in (*columns.METADATA, "text", "duplicate_reason"):
         if name not in table.column_names:
-            table = columns.add(
-                table, **{name: pa.nulls(len(table), columns.COLUMNS[name].type)}
-            )
+            nothing = pa.nulls(len(table), columns.COLUMNS[name].type)
+            table = columns.add(table, **{name: nothing})
     return table.append_column("decoded", decoded)
 
 
-def _outcomes(work: Path) -> pa.Table:
+def _embedded(work: Workspace) -> pa.Array:
+    """Names of the images that have an embedding: the others could not be decoded."""
+    part = work.read("embed")
+    return _image_names(part.filter(part["embedding"].is_valid()))
+
+
+def _outcomes(work: Workspace) -> pa.Table:
     """Size and outcome of every photo asked for; one that failed and then succeeded has succeeded."""
-    table = read_sidecars(work).select(["image_name", "width", "height", "status"])
+    table = read_sidecars(work.path)
+    table = table.select(["image_name", "width", "height", "status"])
     success = pc.fill_null(pc.equal(table["status"], "success"), False)
+    # The first row of an image is the one that is joined.
     return pa.concat_tables([table.filter(success), table.filter(pc.invert(success))])
 
 
@@ -93,60 +102,56 @@ def exclusion_reasons(
     near_duplicates: str,
     nsfw_threshold: float | None,
 ) -> pa.ChunkedArray:
-    """For each row of `gather`, the reason why it is not released (string), or null."""
+    """For each row of `join_stages`, the reason why it is not released (string), or null."""
+    nothing = pa.scalar(None, pa.string())
     asked = pc.or_(*[removed.mask(table[key]) for key in columns.KEY])
     status = pc.fill_null(table["status"], "never tried")
+    failed = _prefixed("not fetched: ", status)
     duplicate = table["duplicate_reason"]
     if near_duplicates == "keep":
-        duplicate = pc.if_else(
-            pc.equal(duplicate, "near"), pa.scalar(None, pa.string()), duplicate
-        )
+        duplicate = pc.if_else(pc.equal(duplicate, "near"), nothing, duplicate)
     reasons = [
         _where(asked, "removed on request"),
-        pc.if_else(
-            pc.equal(status, "success"),
-            pa.scalar(None, pa.string()),
-            _join("not fetched: ", status),
-        ),
+        pc.if_else(pc.equal(status, "success"), nothing, failed),
         _where(pc.invert(table["decoded"]), "not decodable"),
-        _join("duplicate: ", duplicate),
+        _prefixed("duplicate: ", duplicate),
     ]
     if nsfw_threshold is not None:
         above = pc.greater(table["nsfw_score"], pa.scalar(nsfw_threshold, pa.float32()))
         reasons.append(_where(above, f"nsfw_score above {nsfw_threshold:g}"))
-    found = pc.coalesce(*reasons)
-    return found if isinstance(found, pa.ChunkedArray) else pa.chunked_array([found])
+    first = pc.coalesce(*reasons)
+    return first if isinstance(first, pa.ChunkedArray) else pa.chunked_array([first])
 
 
 def _where(mask: pa.Array, reason: str) -> pa.Array:
-    return pc.if_else(
-        pc.fill_null(mask, False), pa.scalar(reason), pa.scalar(None, pa.string())
-    )
+    """The reason where the mask is true, else null."""
+    nothing = pa.scalar(None, pa.string())
+    return pc.if_else(pc.fill_null(mask, False), pa.scalar(reason), nothing)
 
 
-def _join(head: str, values: pa.Array) -> pa.Array:
+def _prefixed(head: str, values: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(pa.scalar(head), values, "")
 
 
-def _column(part: pa.Table) -> pa.Array:
+def _image_names(part: pa.Table) -> pa.Array:
     return part["image_name"].combine_chunks()
 
 
-def _require_seen(images: pa.ChunkedArray, work: Path, stage: str) -> None:
+def _require_seen(images: pa.ChunkedArray, work: Workspace, stage: str) -> None:
     """Raise ValueError when a stage has not seen all these images: they were fetched after it ran."""
-    seen = _column(read_parts(work / "columns" / stage))
+    seen = _image_names(work.read(stage))
     missing = images.filter(pc.invert(pc.is_in(images, value_set=seen)))
     if len(missing):
         raise ValueError(
-            f"columns/{stage} lacks {len(missing):,} of {len(images):,} images, {missing[0].as_py()} among them: "
-            f"run `twigma {stage}` again"
+            f"columns/{stage} is incomplete: {len(missing):,} of {len(images):,} images are missing, "
+            f"{missing[0].as_py()} among them: run `twigma {stage}` again"
         )
 
 
-def refuse_repeated(kept: pa.Table) -> None:
+def refuse_repeated(rows: pa.Table) -> None:
     """Raise ValueError unless one image has one row: `dedupe` finds repeats, but not those of a newer images table."""
-    again = len(kept) - len(pc.unique(kept["image_name"]))
-    if again:
+    repeated = len(rows) - len(pc.unique(rows["image_name"]))
+    if repeated:
         raise ValueError(
-            f"{again:,} images stand on several rows: run `twigma dedupe` again on this working folder"
+            f"{repeated:,} images are on several rows: run `twigma dedupe` again on this working folder"
         )

@@ -19,9 +19,9 @@ from twigma.builder.removals import erase_lists
 from twigma.core import columns, inventory
 from twigma.core.files import file_sha256, write_json, write_parquet
 from twigma.core.parts import fingerprint, read_part, read_provenance, write_part
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.fetch.shard_plan import list_file
 from twigma.rehydrate.images import shards
-from twigma.rehydrate.images.image_index import index_file
 from twigma.rehydrate.images.shards import Shard
 from twigma.rehydrate.posts import page_store as raw
 from twigma.rehydrate.posts.images_table import write_images_table
@@ -137,7 +137,7 @@ def shards_and_columns(work: Path, removed: Removed, left: list[str]) -> dict[st
         was = shards.read_manifest(shard)
         images += _erase_shard(shard, was, removed, left)
         marks[str(was["sha256"])] = str(shards.read_manifest(shard)["sha256"])
-    index_file(work).unlink(missing_ok=True)
+    Workspace(work).image_index.unlink(missing_ok=True)
     for path in inventory.files(work, "plan"):
         _filter_parquet(path, removed)
     _drop_packed(work)

@@ -29,7 +29,7 @@ from twigma.core.files import write_json
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.posts import ledger
-from twigma.rehydrate.posts.parse_pages import photo_id
+from twigma.rehydrate.posts.post_fields import photo_id
 from twigma.rehydrate.posts.removed_ids import add_removed, hash_of
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(?:\.[A-Za-z0-9_.-]{1,80})?")

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image
 
@@ -21,12 +23,15 @@ from twigma.builder.engine.engine import Prepare, Stage, map_shards
 from twigma.builder.engine.pixels import decode
 from twigma.builder.models import pinned_weights
 from twigma.core import columns
+from twigma.core.parts import Provenance
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.stage import stage
+from twigma.core.workspace import AnyWorkspace, Workspace
 
 if TYPE_CHECKING:
     import torch
 
+REVISION = 1  # raise it when the same image and model get another caption
 MODEL = "Salesforce/blip-image-captioning-large"
 NUM_BEAMS = 3
 MAX_NEW_TOKENS = 20
@@ -34,7 +39,8 @@ QUESTION = "Describe the image in one short sentence."
 ADAPTER = "adapter_config.json"
 BATCH = {"cpu": 32, "cuda": 128}
 
-Inputs = Mapping[str, "torch.Tensor"]
+Inputs = Mapping[str, "torch.Tensor"]  # of one image, by argument of the network
+Source = Path | pinned_weights.Pin  # a model's folder, or the commit to download
 
 
 @dataclass(frozen=True)
@@ -55,19 +61,20 @@ def load_captioner(
     device: str | None = None,
     *,
     revision: str | None = None,
-    work: Path | None = None,
+    work: AnyWorkspace | None = None,
 ) -> Captioner:
     """Load an image-to-text model by Hub name or local folder; bf16 on a GPU, fp32 on a CPU.
 
-    OSError where weights cannot be fetched, ValueError where the folder holds no safetensors or no such model.
+    OSError where weights cannot be downloaded, ValueError where the folder holds no safetensors or no such model.
     """
-    return _load(*_find(model, revision, work), device)
+    name, source = _resolve(model, revision, work)
+    return _load(name, source, device)
 
 
-def _find(
-    model: str, revision: str | None, work: Path | None
-) -> tuple[str, Path | pinned_weights.Pin]:
-    """Name of the model, and its folder or the commit to fetch."""
+def _resolve(
+    model: str, revision: str | None, work: AnyWorkspace | None
+) -> tuple[str, Source]:
+    """Name of the model, and its folder or the commit to download."""
     folder = Path(model)
     if folder.is_dir():
         return folder.resolve().name, folder.resolve()
@@ -75,113 +82,125 @@ def _find(
         raise FileNotFoundError(
             f"no model folder at {model}: expected a folder, or a Hub name like {MODEL}"
         )
-    return model, pinned_weights.pin(
-        work, model, model, revision, pinned_weights.TRANSFORMERS
-    )
+    pin = pinned_weights.pin(work, model, model, revision, pinned_weights.TRANSFORMERS)
+    return model, pin
 
 
-def _fetched(where: Path | pinned_weights.Pin) -> Path:
-    """The folder with the model's files, fetched if they are not here."""
-    folder = (
-        pinned_weights.fetch_weights(where, pinned_weights.TRANSFORMERS)
-        if isinstance(where, pinned_weights.Pin)
-        else where
-    )
+def _fetch(source: Source) -> Path:
+    """The folder with the model's files, downloaded if they are not here; ValueError without weights of its own."""
+    folder = source
+    if isinstance(folder, pinned_weights.Pin):
+        folder = pinned_weights.fetch_weights(folder, pinned_weights.TRANSFORMERS)
     pinned_weights.weights_files(folder, pinned_weights.TRANSFORMERS)
-    _is_whole(folder)
+    if (folder / ADAPTER).exists():
+        raise ValueError(
+            f"{folder / ADAPTER} takes the weights of another model: use a model with the adapter merged into it"
+        )
     return folder
 
 
-def _is_whole(folder: Path) -> None:
-    if (folder / ADAPTER).exists():
-        raise ValueError(
-            f"{folder / ADAPTER} takes the weights of another model: give one they are merged into"
-        )
+# ------------------------------------------------------------------ inference
 
 
-def _load(name: str, where: Path | pinned_weights.Pin, device: str | None) -> Captioner:
+def _load(name: str, source: Source, device: str | None) -> Captioner:
     import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    folder = _fetched(where)
+    folder = _fetch(source)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     kind = device.partition(":")[0]
     dtype = torch.bfloat16 if kind == "cuda" else torch.float32
-    own: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    with pinned_weights.loading(f"the model {name} in {folder}"):
-        loader: Any = AutoProcessor
-        processor = loader.from_pretrained(folder, **own)
-        loader = AutoModelForImageTextToText
-        network = loader.from_pretrained(
-            folder, **own, use_safetensors=True, dtype=dtype
-        )
+    processor, network = _read_model(name, folder, dtype)
     network = network.eval().to(device)
-    turn, size = threading.Lock(), BATCH.get(kind, BATCH["cpu"])
     prompt = _prompt(processor)
+    arguments = {} if prompt is None else {"text": prompt}
 
-    def batch(inputs: Sequence[Inputs]) -> list[str]:
-        filled = [*inputs, *[inputs[0]] * (size - len(inputs))]
-        joined = {
-            key: torch.cat([one[key] for one in filled]).to(device) for key in inputs[0]
-        }
-        joined = {
-            key: value.to(dtype) if value.is_floating_point() else value
-            for key, value in joined.items()
-        }
-        with turn, torch.inference_mode():
-            tokens = network.generate(
-                **joined,
-                num_beams=NUM_BEAMS,
-                max_new_tokens=MAX_NEW_TOKENS,
-                do_sample=False,
-            )
-        new = tokens[
-            : len(inputs), 0 if prompt is None else joined["input_ids"].shape[1] :
-        ]
-        texts = processor.batch_decode(new, skip_special_tokens=True)
+    def prepare(image: Image.Image) -> Inputs:
+        return dict(processor(images=image, return_tensors="pt", **arguments))
+
+    def generate(inputs: Sequence[Inputs]) -> list[str]:
+        batch = _joined(inputs, device, dtype)
+        tokens = network.generate(
+            **batch,
+            num_beams=NUM_BEAMS,
+            max_new_tokens=MAX_NEW_TOKENS,
+            do_sample=False,
+        )
+        if prompt is not None:  # a model for chat repeats the question first
+            tokens = tokens[:, batch["input_ids"].shape[1] :]
+        texts = processor.batch_decode(tokens, skip_special_tokens=True)
         return [" ".join(text.split()) for text in texts]
 
-    def forward(inputs: Sequence[Inputs]) -> list[str]:
-        words: dict[int, str] = {}
-        for places in _alike(inputs):
-            for at in range(0, len(places), size):
-                some = places[at : at + size]
-                words.update(
-                    zip(some, batch([inputs[place] for place in some]), strict=True)
-                )
-        return [words[place] for place in range(len(inputs))]
+    return Captioner(name, prepare, _batched(generate, BATCH.get(kind, BATCH["cpu"])))
 
-    return Captioner(
-        name,
-        lambda image: dict(
-            processor(images=image, return_tensors="pt", **_text(prompt))
-        ),
-        forward,
-    )
+
+def _read_model(name: str, folder: Path, dtype: "torch.dtype") -> tuple[Any, Any]:
+    """Processor and network of transformers, from this folder and without code of its own."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    # Their loaders are untyped.
+    load_processor: Any = AutoProcessor.from_pretrained
+    load_network: Any = AutoModelForImageTextToText.from_pretrained
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    with pinned_weights.loading(f"the model {name} in {folder}"):
+        processor = load_processor(folder, **local)
+        network = load_network(folder, **local, use_safetensors=True, dtype=dtype)
+    return processor, network
+
+
+def _joined(
+    inputs: Sequence[Inputs], device: str, dtype: "torch.dtype"
+) -> dict[str, "torch.Tensor"]:
+    """The inputs of equal shapes as one batch on the device, numbers in the precision of the network."""
+    import torch
+
+    batch = {}
+    for name in inputs[0]:
+        value = torch.cat([one[name] for one in inputs]).to(device)
+        batch[name] = value.to(dtype) if value.is_floating_point() else value
+    return batch
+
+
+def _batched(
+    generate: Callable[[Sequence[Inputs]], list[str]], size: int
+) -> Callable[[Sequence[Inputs]], list[str]]:
+    """Texts of any inputs, in their order: those of equal shapes in batches of exactly `size`, one batch at a time.
+
+    The last batch is filled with its first input, so that a text does not depend on what shares its batch.
+    """
+    import torch
+
+    turn = threading.Lock()
+
+    def forward(inputs: Sequence[Inputs]) -> list[str]:
+        texts: dict[int, str] = {}
+        for group in _equal_shapes(inputs):
+            for at in range(0, len(group), size):
+                places = group[at : at + size]
+                batch = [inputs[place] for place in places]
+                padding = [batch[0]] * (size - len(batch))
+                with turn, torch.inference_mode():
+                    made = generate([*batch, *padding])
+                texts.update(zip(places, made, strict=False))
+        return [texts[place] for place in range(len(inputs))]
+
+    return forward
 
 
 def _prompt(processor: Any) -> str | None:
     """The question in the words of a model for chat; None where the model needs none."""
     if not getattr(processor, "chat_template", None):
         return None
-    said = {
-        "role": "user",
-        "content": [{"type": "image"}, {"type": "text", "text": QUESTION}],
-    }
-    return str(processor.apply_chat_template([said], add_generation_prompt=True))
+    content = [{"type": "image"}, {"type": "text", "text": QUESTION}]
+    message = {"role": "user", "content": content}
+    return str(processor.apply_chat_template([message], add_generation_prompt=True))
 
 
-def _text(prompt: str | None) -> dict[str, str]:
-    return {} if prompt is None else {"text": prompt}
-
-
-def _alike(inputs: Sequence[Inputs]) -> list[list[int]]:
+def _equal_shapes(inputs: Sequence[Inputs]) -> list[list[int]]:
     """The places of inputs of equal shapes, so that each group makes batches without padding."""
     groups: dict[Any, list[int]] = {}
     for place, one in enumerate(inputs):
-        groups.setdefault(
-            tuple((key, tuple(value.shape)) for key, value in sorted(one.items())), []
-        ).append(place)
+        shapes = tuple((name, tuple(one[name].shape)) for name in sorted(one))
+        groups.setdefault(shapes, []).append(place)
     return list(groups.values())
 
 
@@ -191,17 +210,19 @@ def _alike(inputs: Sequence[Inputs]) -> list[list[int]]:
 @stage(reads=("image_name", "image"), adds=("all_captions",))
 def caption(table: pa.Table, captioner: Captioner) -> pa.Table:
     """Add `all_captions`, a short English text; null where decoding fails."""
-    read = decode(
-        table["image"], lambda pixels: captioner.prepare(Image.fromarray(pixels))
-    )
-    words = iter(captioner.forward([one for one in read if one is not None]))
-    return columns.add(
-        table, all_captions=[None if one is None else next(words) for one in read]
-    )
+
+    def prepare(pixels: npt.NDArray[np.uint8]) -> Inputs:
+        return captioner.prepare(Image.fromarray(pixels))
+
+    decoded = decode(table["image"], prepare)
+    inputs = [image for image in decoded if image is not None]
+    texts = iter(captioner.forward(inputs))
+    captions = [None if image is None else next(texts) for image in decoded]
+    return columns.add(table, all_captions=captions)
 
 
 def caption_shards(
-    work: Path,
+    work: AnyWorkspace,
     model: str = MODEL,
     device: str | None = None,
     *,
@@ -209,33 +230,30 @@ def caption_shards(
     engine: Engine = LOCAL,
 ) -> int:
     """Caption every shard that has no current part in `columns/caption`; the number of images captioned now."""
-    name, where = _find(model, revision, work)
-    settings: dict[str, Any] = {
-        "model": name,
-        "num_beams": NUM_BEAMS,
-        "max_new_tokens": MAX_NEW_TOKENS,
-    }
-    if isinstance(where, pinned_weights.Pin):
-        settings |= {"revision": where.revision}
+    work = Workspace(work)
+    name, source = _resolve(model, revision, work)
+    provenance = Provenance(
+        code_revision=REVISION,
+        model=name,
+        num_beams=NUM_BEAMS,
+        max_new_tokens=MAX_NEW_TOKENS,
+    )
+    if isinstance(source, pinned_weights.Pin):
+        provenance["revision"] = source.revision
     else:
-        settings |= {
-            "sha256": pinned_weights.hash_of(
-                pinned_weights.weights_files(where, pinned_weights.TRANSFORMERS)
-            )
-        }
-    start = partial(_start, name, where)
-    prepare = Prepare(partial(_fetched, where), lambda: None)
+        files = pinned_weights.weights_files(source, pinned_weights.TRANSFORMERS)
+        provenance["sha256"] = pinned_weights.hash_of(files)
     return map_shards(
-        work,
+        work.path,
         "caption",
-        settings,
-        start,
+        dict(provenance),
+        partial(_start, name, source),
         desc="caption",
         engine=engine,
         device=device,
-        prepare=prepare,
+        prepare=Prepare(partial(_fetch, source), lambda: None),
     )
 
 
-def _start(name: str, where: Path | pinned_weights.Pin, device: str | None) -> Stage:
-    return partial(caption, captioner=_load(name, where, device))
+def _start(name: str, source: Source, device: str | None) -> Stage:
+    return partial(caption, captioner=_load(name, source, device))

@@ -1,4 +1,4 @@
-"""Find rows that repeat an earlier one and say why; nothing is dropped here. Run by `twigma dedupe`.
+"""Mark rows that repeat an earlier one, with the reason; nothing is dropped here. Run by `twigma dedupe`.
 
 The paper's two steps (section 2.2), then two more, each its own reason, the first that applies:
 
@@ -12,7 +12,6 @@ can keep those of reason `near`, and the paper's own numbers are those of the fi
 """
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,54 +19,62 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.builder.engine.vectors import Indices, Vectors, read_vectors
+from twigma.builder.stages import near_duplicates
 from twigma.builder.stages.identical_rows import earliest, identical
-from twigma.builder.stages.near_duplicates import near_groups
 from twigma.core import columns
-from twigma.core.parts import part_is_current, read_part, read_parts, write_part
+from twigma.core.parts import (
+    Provenance,
+    announce_recreated,
+    part_is_current,
+    read_part,
+    write_part,
+)
 from twigma.core.stage import stage
-from twigma.core.workspace import Workspace
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shards import read_sidecars
 
+REVISION = 1  # raise it when the same images and embeddings get other marks
 PAPER = ("media_id", "embedding")  # what the paper removes
 REASONS = (*PAPER, "pixels", "near")
-NEAR = 0.995  # re-encoded and resized copies lie above, other images of the same prompt mostly below
+# Re-encoded and resized copies have a larger cosine, other images of the same prompt mostly a smaller one.
+NEAR = 0.995
 ORDER = ("created_at", "id", "image_name")
 
 
-def dedupe(work: Path, near: float | None = NEAR) -> dict[str, int]:
+def dedupe(work: AnyWorkspace, near: float | None = NEAR) -> dict[str, int]:
     """Write `columns/dedupe` (id, image_name, duplicate_of, duplicate_reason); rows per reason, and `kept`.
 
-    `near=None` leaves near duplicates unsearched. Done again only when images, embeddings, shards or `near` changed.
+    `near=None` leaves near duplicates unsearched. Done again only when images, embeddings, shards, `near` or the
+    revision of the code changed. FileNotFoundError before there are images and embeddings.
     """
-    images = Workspace(work).table().select(list(ORDER))
-    vectors, marks = read_vectors(work)
+    work = Workspace(work)
+    images = work.table().select(list(ORDER))
+    vectors, embed_marks = read_vectors(work.path)
     stored = _stored(work)
-    made_from = {
-        "near": near,
-        "embed": marks,
-        "images": _digest(images),
-        "stored": _digest(stored),
-    }
-    path = work / "columns" / "dedupe" / "all.arrow"
-    if not part_is_current(path, made_from):
+    provenance = Provenance(
+        code_revision=REVISION,
+        near=near,
+        embed=embed_marks,
+        images=_digest(images),
+        stored=_digest(stored),
+    )
+    if near is not None:
+        provenance["near_revision"] = near_duplicates.REVISION
+    path = work.part("dedupe")
+    if not part_is_current(path, provenance):
+        announce_recreated("dedupe", [(path, provenance)])
         marked = mark(images, vectors, stored, near)
-        write_part(
-            path,
-            marked.select([*columns.KEY, "duplicate_of", "duplicate_reason"]),
-            made_from,
-        )
+        added = marked.select([*columns.KEY, "duplicate_of", "duplicate_reason"])
+        write_part(path, added, provenance)
     return counts(read_part(path))
 
 
 def counts(table: pa.Table) -> dict[str, int]:
     """Rows per reason in order, then `kept`."""
-    found = {
-        pair["values"]: pair["counts"]
-        for pair in pc.value_counts(table["duplicate_reason"]).to_pylist()
-    }
-    return {reason: found.get(reason, 0) for reason in REASONS} | {
-        "kept": found.get(None, 0)
-    }
+    counted = pc.value_counts(table["duplicate_reason"]).to_pylist()
+    rows = {pair["values"]: pair["counts"] for pair in counted}
+    by_reason = {reason: rows.get(reason, 0) for reason in REASONS}
+    return {**by_reason, "kept": rows.get(None, 0)}
 
 
 @stage(reads=ORDER, adds=("duplicate_of", "duplicate_reason"))
@@ -76,69 +83,92 @@ def mark(
 ) -> pa.Table:
     """`images` with `duplicate_of` and `duplicate_reason`, rows in order.
 
-    `stored` holds image_name and a `digest` that equal pixels share. `duplicate_of` names the image that stays at
-    the step of the reason: it may itself repeat another one for a later reason.
+    Parameters
+    ----------
+    images : a row per photo on a post.
+    vectors : the embedded images.
+    stored : image_name and a `digest` that images of equal pixels share.
+    near : cosine from which two images are near duplicates; None leaves them unsearched.
+
+    Returns
+    -------
+    `duplicate_of` names the image that stays at the step of the reason: it may itself repeat another one for a later
+    reason. Both columns are null where the row stays.
     """
     rank = _rank(images)
     codes = images["image_name"].combine_chunks().dictionary_encode()
-    names, image_of = codes.dictionary, codes.indices.to_numpy().astype(np.int64)
-    first = earliest(image_of, rank)
-    repeated = first != np.arange(len(images))
+    names = codes.dictionary
+    image_of_row = codes.indices.to_numpy().astype(np.int64)
+    first = earliest(image_of_row, rank)
+    is_repost = first != np.arange(len(images))
     image_rank = np.empty(len(names), np.int64)
-    image_rank[image_of] = rank[first]
-    target, reason = _images(names, image_rank, vectors, stored, near)
-    of = np.where(repeated, image_of, target[image_of])
-    why = np.where(repeated, 0, reason[image_of])
-    kept = why < 0
+    image_rank[image_of_row] = rank[first]
+    images_repeated = _Images(names, image_rank)
+    images_repeated.mark(vectors, stored, near)
+    target, reason = images_repeated.target, images_repeated.reason
+    # A later post of the same image repeats the image itself, whatever that one repeats.
+    target = np.where(is_repost, image_of_row, target[image_of_row])
+    reason = np.where(is_repost, REASONS.index("media_id"), reason[image_of_row])
+    stays = reason < 0
     return columns.add(
         images,
-        duplicate_of=names.take(pa.array(of, mask=kept)),
-        duplicate_reason=pa.array(REASONS).take(pa.array(why, mask=kept)),
+        duplicate_of=names.take(pa.array(target, mask=stays)),
+        duplicate_reason=pa.array(REASONS).take(pa.array(reason, mask=stays)),
     )
 
 
-def _images(
-    names: pa.Array,
-    rank: Indices,
-    vectors: Vectors,
-    stored: pa.Table,
-    near: float | None,
-) -> tuple[Indices, Indices]:
-    """For each image the one it repeats and the place of the reason in REASONS; itself and -1 where it stays."""
-    target, reason = np.arange(len(names)), np.full(len(names), -1)
+class _Images:
+    """Which different images repeat another.
 
-    def step(place: int, rows: Indices, groups: Indices) -> None:
-        stays = rows[earliest(groups, rank[rows])]
-        gone = stays != rows
-        target[rows[gone]], reason[rows[gone]] = stays[gone], place
+    `target` int64[n] is the image that each one repeats, `reason` int64[n] the place of its reason in REASONS; itself
+    and -1 where it stays.
+    """
 
-    def open_rows(having: npt.NDArray[np.bool_]) -> Indices:
-        return np.flatnonzero(having & (reason < 0))
+    def __init__(self, names: pa.Array, rank: Indices) -> None:
+        self.names = names
+        self.rank = rank
+        self.target = np.arange(len(names))
+        self.reason = np.full(len(names), -1)
 
-    embedded, vector = _find(names, vectors.names)
-    rows = open_rows(embedded)
-    step(1, rows, identical(vectors)[vector[rows]])
-    known, place = _find(names, stored["image_name"].combine_chunks())
-    rows = open_rows(known)
-    digests = stored["digest"].combine_chunks().dictionary_encode().indices.to_numpy()
-    step(2, rows, digests[place[rows]].astype(np.int64))
-    rows = open_rows(embedded)
-    if near is not None and len(rows):
-        step(3, rows, near_groups(vectors, vector[rows], near))
-    return target, reason
+    def mark(self, vectors: Vectors, stored: pa.Table, near: float | None) -> None:
+        """Take the reasons one after the other: an image that has one is not compared any more."""
+        embedded, vector = _places(self.names, vectors.names)
+        rows = self._unmarked(embedded)
+        self._mark_groups("embedding", rows, identical(vectors)[vector[rows]])
+
+        decoded, place = _places(self.names, stored["image_name"].combine_chunks())
+        rows = self._unmarked(decoded)
+        digests = stored["digest"].combine_chunks().dictionary_encode()
+        groups = digests.indices.to_numpy()[place[rows]].astype(np.int64)
+        self._mark_groups("pixels", rows, groups)
+
+        rows = self._unmarked(embedded)
+        if near is not None and len(rows):
+            groups = near_duplicates.near_groups(vectors, vector[rows], near)
+            self._mark_groups("near", rows, groups)
+
+    def _unmarked(self, among: npt.NDArray[np.bool_]) -> Indices:
+        return np.flatnonzero(among & (self.reason < 0))
+
+    def _mark_groups(self, reason: str, rows: Indices, groups: Indices) -> None:
+        """Of each group of these rows mark all but the earliest."""
+        original = rows[earliest(groups, self.rank[rows])]
+        repeats = original != rows
+        self.target[rows[repeats]] = original[repeats]
+        self.reason[rows[repeats]] = REASONS.index(reason)
 
 
-def _find(names: pa.Array, among: pa.Array) -> tuple[npt.NDArray[np.bool_], Indices]:
-    """Which names are `among` these, and where."""
+def _places(names: pa.Array, among: pa.Array) -> tuple[npt.NDArray[np.bool_], Indices]:
+    """Which names are `among` these, bool[n], and their place there, int64[n]; 0 for the others."""
     place = pc.index_in(names, value_set=among)
-    return np.asarray(place.is_valid()), place.fill_null(0).to_numpy().astype(np.int64)
+    is_known = np.asarray(place.is_valid())
+    return is_known, place.fill_null(0).to_numpy().astype(np.int64)
 
 
 def _rank(images: pa.Table) -> Indices:
     """Place of each row in the order of (created_at, id, image_name); rows without a date come last."""
-    order = pc.sort_indices(
-        images, sort_keys=[(name, "ascending") for name in ORDER]
-    ).to_numpy()
+    keys = [(name, "ascending") for name in ORDER]
+    order = pc.sort_indices(images, sort_keys=keys).to_numpy()
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     return rank
@@ -147,19 +177,16 @@ def _rank(images: pa.Table) -> Indices:
 # ------------------------------------------------------------------ inputs
 
 
-def _stored(work: Path) -> pa.Table:
+def _stored(work: Workspace) -> pa.Table:
     """image_name and `digest`: the pixel hash where an image was decoded, else the hash of its stored bytes."""
-    table = read_sidecars(work).select(["image_name", "sha256"])
+    table = read_sidecars(work.path).select(["image_name", "sha256"])
     table = table.filter(table["sha256"].is_valid())
-    pixels = read_parts(work / "columns" / "embed")
+    digests = table["sha256"]
+    pixels = work.read("embed")
     if "pixel_hash" in pixels.column_names:
         table = columns.join(table, pixels.select(["image_name", "pixel_hash"]))
-        table = table.set_column(
-            1, "sha256", pc.coalesce(table["pixel_hash"], table["sha256"])
-        )
-    return table.select(["image_name", "sha256"]).rename_columns(
-        ["image_name", "digest"]
-    )
+        digests = pc.coalesce(table["pixel_hash"], digests)
+    return pa.table({"image_name": table["image_name"], "digest": digests})
 
 
 def _digest(table: pa.Table) -> str:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +29,8 @@ from twigma.builder.models.clip_names import (
     PRETRAINED,
     SEED,
     Model,
-    checked,
-    fetched,
+    check_model,
+    fetch_model,
     find_model,
     load_tokenizer,
 )
@@ -39,10 +38,14 @@ from twigma.core import columns
 from twigma.core.parts import read_provenance
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.stage import stage
+from twigma.core.workspace import AnyWorkspace, Workspace
 
 if TYPE_CHECKING:
     import torch
 
+REVISION = (
+    1  # raise it when the same image and model get another embedding or pixel hash
+)
 BATCH = {"cpu": 8, "cuda": 256}  # fixed sizes: see above
 RESIZES = ("fast", "exact")
 
@@ -60,13 +63,12 @@ class Encoder:
     dim: int
     prepare: Resize
     forward: Callable[[Sequence["torch.Tensor"]], Half]
-    encode_text: Callable[[Sequence[str]], Half]
+    encode_text: Callable[[Sequence[str]], Half]  # float16[n, dim], unit rows
 
     def encode(self, images: Sequence[Image]) -> Half:
-        """float16[n, dim], unit rows, of RGB images."""
-        return self.forward(
-            [self.prepare(np.asarray(image.convert("RGB"))) for image in images]
-        )
+        """float16[n, dim], unit rows, of images of any mode."""
+        pixels = [np.asarray(image.convert("RGB")) for image in images]
+        return self.forward([self.prepare(rgb) for rgb in pixels])
 
 
 # ------------------------------------------------------------------ loading
@@ -80,7 +82,7 @@ def load_encoder(
     *,
     resize: str = RESIZES[0],
     revision: str | None = None,
-    work: Path | None = None,
+    work: AnyWorkspace | None = None,
 ) -> Encoder:
     """Load a CLIP model. `device` is the GPU where there is one.
 
@@ -88,23 +90,21 @@ def load_encoder(
     `resize` is "fast", or "exact" for open_clip's own transform, from which it differs by at most one grey level.
     ValueError for an unknown model, device or precision, OSError where weights cannot be fetched.
     """
-    return _load(
-        find_model(model, pretrained, revision, work),
-        *_placement(devices(device)[0], precision),
-        resize,
-    )
+    chosen = find_model(model, pretrained, revision, work)
+    device, precision = _placement(devices(device)[0], precision)
+    return _load(chosen, device, precision, resize)
 
 
 def _placement(device: str | None, precision: str | None) -> tuple[str, str]:
     """Device and precision to use; ValueError where this machine cannot."""
     import torch
 
-    gpu = torch.cuda.is_available()
-    device = device or ("cuda" if gpu else "cpu")
+    available = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    device = device or available[-1]
     kind = device.partition(":")[0]
-    if kind not in BATCH or (kind == "cuda" and not gpu):
+    if kind not in available:
         raise ValueError(
-            f"device {device!r} is not available: expected cpu{' or cuda' if gpu else ''}"
+            f"device {device!r} is not available: expected {' or '.join(available)}"
         )
     precision = precision or best_precision(kind)
     possible = {"fp32": True, "bf16": _has_bf16(kind), "fp16": kind == "cuda"}
@@ -122,9 +122,9 @@ def best_precision(kind: str) -> str:
 
     if kind == "cuda":
         return "fp16"
-    return (
-        "bf16" if torch.cpu._is_avx512_bf16_supported() and _has_bf16(kind) else "fp32"
-    )
+    if torch.cpu._is_avx512_bf16_supported() and _has_bf16(kind):
+        return "bf16"
+    return "fp32"
 
 
 def _has_bf16(kind: str) -> bool:
@@ -142,8 +142,48 @@ def _load(
     import torch
     from open_clip.transform import PreprocessCfg
 
-    folder = fetched(model)
-    identifier = str(model.architecture) if folder is None else f"local-dir:{folder}"
+    network, transform = _network(model)
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    dtype = dtypes[precision]
+    network = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
+    config = PreprocessCfg(**open_clip.get_model_preprocess_cfg(network))
+    mean = torch.tensor(config.mean, device=device).view(3, 1, 1)
+    std = torch.tensor(config.std, device=device).view(3, 1, 1)
+
+    def encode_pixels(x: "torch.Tensor") -> "torch.Tensor":
+        # Normalised on the device: bytes travel there four times as fast as floats.
+        normalized = (x / 255 - mean) / std
+        encoded: torch.Tensor = network.encode_image(normalized.to(dtype))
+        return encoded
+
+    size = BATCH[device.partition(":")[0]]
+    encode_images = _batched(encode_pixels, size, device)
+    encode_tokens = _batched(network.encode_text, size, device)
+    tokenizer = load_tokenizer(model)
+    dim = encode_tokens(list(tokenizer(["a"]))).shape[1]
+    nothing = np.empty((0, dim), np.float16)
+
+    def forward(inputs: "Sequence[torch.Tensor]") -> Half:
+        return encode_images(inputs) if inputs else nothing
+
+    def encode_text(texts: Sequence[str]) -> Half:
+        if not texts:
+            return nothing
+        return encode_tokens(list(tokenizer(list(texts))))
+
+    prepare = resizer(transform, config, exact=resize == "exact")
+    return Encoder(model.name, dim, prepare, forward, encode_text)
+
+
+def _network(model: Model) -> tuple[Any, Any]:
+    """The network of open_clip with the model's weights, and its transform of images."""
+    import open_clip
+    import torch
+
+    folder = fetch_model(model)
+    identifier = str(model.architecture)
+    if folder is not None:
+        identifier = f"local-dir:{folder}"
     with (
         pinned_weights.loading(f"the model {model.name}"),
         _quiet(),
@@ -154,33 +194,9 @@ def _load(
             identifier, load_weights=False
         )
     if folder is not None:
-        open_clip.load_checkpoint(network, str(pinned_weights.weights_files(folder)[0]))
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[
-        precision
-    ]
-    network = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
-    size = BATCH[device.partition(":")[0]]
-    config = PreprocessCfg(**open_clip.get_model_preprocess_cfg(network))
-    mean, std = (
-        torch.tensor(values, device=device).view(3, 1, 1)
-        for values in (config.mean, config.std)
-    )
-    encode_image = _batched(
-        lambda x: network.encode_image(((x / 255 - mean) / std).to(dtype)), size, device
-    )
-    encode_tokens = _batched(network.encode_text, size, device)
-    tokenizer = load_tokenizer(model)
-    dim = encode_tokens(list(tokenizer(["a"]))).shape[1]
-    nothing = np.empty((0, dim), np.float16)
-    return Encoder(
-        model.name,
-        dim,
-        prepare=resizer(transform, config, exact=resize == "exact"),
-        forward=lambda inputs: encode_image(inputs) if inputs else nothing,
-        encode_text=lambda texts: (
-            encode_tokens(list(tokenizer(list(texts)))) if texts else nothing
-        ),
-    )
+        weights = pinned_weights.weights_files(folder)[0]
+        open_clip.load_checkpoint(network, str(weights))
+    return network, transform
 
 
 @contextmanager
@@ -204,17 +220,19 @@ def _batched(
     turn = threading.Lock()
 
     def batch(inputs: "Sequence[torch.Tensor]") -> Half:
-        filled = torch.stack([*inputs, *[inputs[0]] * (size - len(inputs))])
+        padding = [inputs[0]] * (size - len(inputs))
+        padded = torch.stack([*inputs, *padding])
         with turn, torch.inference_mode():
-            rows = encode(filled.to(device)).float()
-            unit: npt.NDArray[np.float16] = (
-                torch.nn.functional.normalize(rows, dim=-1).half().cpu().numpy()
-            )
+            rows = encode(padded.to(device)).float()
+            rows = torch.nn.functional.normalize(rows, dim=-1)
+            unit: Half = rows.half().cpu().numpy()
         return unit[: len(inputs)]
 
-    return lambda inputs: np.concatenate(
-        [batch(inputs[at : at + size]) for at in range(0, len(inputs), size)]
-    )
+    def encode_all(inputs: "Sequence[torch.Tensor]") -> Half:
+        starts = range(0, len(inputs), size)
+        return np.concatenate([batch(inputs[at : at + size]) for at in starts])
+
+    return encode_all
 
 
 # ------------------------------------------------------------------ the stage
@@ -223,18 +241,21 @@ def _batched(
 @stage(reads=("image_name", "image"), adds=("embedding", "pixel_hash"))
 def embed(table: pa.Table, encoder: Encoder) -> pa.Table:
     """Add `embedding` (float16[dim], L2 norm 1) and `pixel_hash`, for deduplication; null where decoding fails."""
-    read = decode(
-        table["image"], lambda pixels: (encoder.prepare(pixels), pixel_hash(pixels))
-    )
-    failed = np.array([one is None for one in read], bool)
-    rows = np.zeros((len(read), encoder.dim), np.float16)
-    rows[~failed] = encoder.forward([one[0] for one in read if one is not None])
-    hashes = [None if one is None else one[1] for one in read]
+
+    def prepare(pixels: npt.NDArray[np.uint8]) -> tuple["torch.Tensor", str]:
+        return encoder.prepare(pixels), pixel_hash(pixels)
+
+    decoded = decode(table["image"], prepare)
+    failed = np.array([image is None for image in decoded], bool)
+    inputs = [image[0] for image in decoded if image is not None]
+    rows = np.zeros((len(decoded), encoder.dim), np.float16)
+    rows[~failed] = encoder.forward(inputs)
+    hashes = [None if image is None else image[1] for image in decoded]
     return columns.add(table, embedding=as_column(rows, failed), pixel_hash=hashes)
 
 
 def embed_shards(
-    work: Path,
+    work: AnyWorkspace,
     model: str = MODEL,
     pretrained: str | None = PRETRAINED,
     device: str | None = None,
@@ -247,37 +268,40 @@ def embed_shards(
     """Embed every shard that has no current part in `columns/embed`; the number of images embedded now.
 
     The parts carry the model's name, its weights' commit or hash, the precision and the way of resizing; changing any
-    of them embeds again. Unless they are given, a folder keeps the precision and resizing it was begun with.
+    of them embeds again. Where they are not named, a folder keeps the precision and resizing of its first part.
     """
-    found = find_model(model, pretrained, revision, work)
-    before = _first_provenance(work, found)
-    precision = (
-        precision or before.get("precision") or _placement(devices(device)[0], None)[1]
-    )
-    resize = resize or before.get("resize") or RESIZES[0]
-    settings = found.made_from() | {"precision": precision, "resize": resize}
-    start = partial(_start, found, precision, resize)
-    prepare = Prepare(partial(fetched, found), partial(checked, found))
+    work = Workspace(work)
+    chosen = find_model(model, pretrained, revision, work)
+    before = _first_provenance(work, chosen)
+    if precision is None:
+        precision = before.get("precision") or _placement(devices(device)[0], None)[1]
+    if resize is None:
+        resize = before.get("resize") or RESIZES[0]
+    provenance = chosen.provenance()
+    provenance["code_revision"] = REVISION
+    provenance["precision"] = precision
+    provenance["resize"] = resize
     return map_shards(
-        work,
+        work.path,
         "embed",
-        settings,
-        start,
+        dict(provenance),
+        partial(_start, chosen, precision, resize),
         desc="embed",
         engine=engine,
         device=device,
-        prepare=prepare,
+        prepare=Prepare(partial(fetch_model, chosen), partial(check_model, chosen)),
     )
 
 
 def _start(model: Model, precision: str, resize: str, device: str | None) -> Stage:
-    return partial(embed, encoder=_load(model, *_placement(device, precision), resize))
+    device, precision = _placement(device, precision)
+    return partial(embed, encoder=_load(model, device, precision, resize))
 
 
-def _first_provenance(work: Path, model: Model) -> dict[str, Any]:
-    """What the first part that this model made in the folder was made from; nothing if there is none."""
-    for part in sorted((work / "columns" / "embed").glob("*.arrow")):
-        made_from: dict[str, Any] = read_provenance(part)
-        if made_from["model"] == model.name:
-            return made_from
+def _first_provenance(work: Workspace, model: Model) -> dict[str, Any]:
+    """The provenance of the first part that this model made in the folder; empty if there is none."""
+    for path in work.part_files("embed"):
+        provenance = read_provenance(path)
+        if provenance["model"] == model.name:
+            return provenance
     return {}

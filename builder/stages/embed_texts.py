@@ -1,14 +1,14 @@
 """CLIP text embeddings of what was written: posts, captions, prompts (Fig 3d). Run by `twigma texts`.
 
-They are made by the model of the images of the same folder. Of a text are kept its embedding and its number of words
-and tokens; the text itself stays where it was.
+They are made by the model of the images of the same folder. A part holds the embedding of a text and its number of
+words and tokens; the text itself stays where it was.
 """
 
 import html
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,22 +25,33 @@ from twigma.builder.models.clip_names import (
 from twigma.builder.stages.embed import load_encoder
 from twigma.core import columns
 from twigma.core.embedding_model import differing
-from twigma.core.parts import fingerprint, part_is_current, read_provenance, write_part
-from twigma.core.workspace import Workspace
+from twigma.core.parts import (
+    Provenance,
+    announce_recreated,
+    fingerprint,
+    part_is_current,
+    write_part,
+)
+from twigma.core.workspace import AnyWorkspace, Workspace
 
+REVISION = (
+    1  # raise it when the same rows and model give other texts, embeddings or counts
+)
 KINDS = ("text", "all_captions", "group")  # posts, captions, prompts
 MOST = 2000  # texts of a kind
-BLOCK = 256  # encoded at once, between two steps of the bar
+BLOCK = 256  # texts encoded at once, between two steps of the progress bar
 LINKS_AND_TAGS = re.compile(r"https?://\S+|www\.\S+|#\w+")
 
+Encode = Callable[[Sequence[str]], Half]  # n texts to float16[n, dim], unit rows
 
-def part_of(work: Path, kind: str) -> Path:
-    """Where the embedded texts of a kind are kept."""
-    return work / "columns" / "texts" / f"{kind}.arrow"
+
+def part_of(work: AnyWorkspace, kind: str) -> Path:
+    """The part of the embedded texts of a kind."""
+    return Workspace(work).part("texts", kind)
 
 
 def embed_texts(
-    work: Path,
+    work: AnyWorkspace,
     model: str = MODEL,
     pretrained: str | None = PRETRAINED,
     device: str | None = None,
@@ -60,34 +71,36 @@ def embed_texts(
     Texts embedded now, by kind; 0 where there was nothing to do. FileNotFoundError when the folder has no texts,
     ValueError when its images were embedded by another model.
     """
-    found = find_model(model, pretrained, revision, work)
-    _require_same(work, found.made_from())
-    texts = {kind: _different(table, kind) for kind, table in _tables(work).items()}
+    work = Workspace(work)
+    chosen = find_model(model, pretrained, revision, work)
+    _require_same_model(work, chosen.provenance())
+    texts = {kind: _distinct(table, kind) for kind, table in _tables(work).items()}
     if not any(map(len, texts.values())):
         raise FileNotFoundError(
             f"no texts in {work}: posts come with `twigma rehydrate`, captions with `twigma caption`, prompts with "
             "`twigma add --group KEY`"
         )
-    encoders: list[Callable[[Sequence[str]], Any]] = []  # loaded when first needed
+
+    @cache
+    def load() -> Encode:  # only where a part is missing
+        encoder = load_encoder(model, pretrained, device, revision=revision, work=work)
+        return encoder.encode_text
+
     counts = {}
     for kind, table in texts.items():
-        rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:most])
-        chosen = table.take(pa.array(rows))
-        made_from = found.made_from() | {"texts": fingerprint(chosen.to_pylist())}
+        order = np.random.default_rng(seed).permutation(len(table))
+        sample = table.take(pa.array(np.sort(order[:most])))
+        provenance = chosen.provenance()
+        provenance["code_revision"] = REVISION
+        provenance["texts"] = fingerprint(sample.to_pylist())
         path = part_of(work, kind)
         counts[kind] = 0
-        if not len(chosen) or part_is_current(path, made_from):
+        if not len(sample) or part_is_current(path, provenance):
             continue
-        if not encoders:
-            encoders.append(
-                load_encoder(
-                    model, pretrained, device, revision=revision, work=work
-                ).encode_text
-            )
-        write_part(
-            path, _embedded(chosen, encoders[0], token_counter(found), kind), made_from
-        )
-        counts[kind] = len(chosen)
+        announce_recreated(f"texts {kind}", [(path, provenance)])
+        part = _embedded(sample, load(), token_counter(chosen), kind)
+        write_part(path, part, provenance)
+        counts[kind] = len(sample)
     return counts
 
 
@@ -100,69 +113,16 @@ def without_links(text: str) -> str:
     return " ".join(LINKS_AND_TAGS.sub(" ", html.unescape(text)).split())
 
 
-def token_counter(found: Model) -> Callable[[str], int]:
+def token_counter(model: Model) -> Callable[[str], int]:
     """Tokens of a text as the model counts them, its marks of start and end included, nothing cut off."""
-    tokenizer = load_tokenizer(found)
+    tokenizer = load_tokenizer(model)
     if hasattr(tokenizer, "tokenizer"):  # of transformers
         return lambda text: len(tokenizer.tokenizer(text, verbose=False)["input_ids"])
     return lambda text: len(tokenizer.encode(text)) + 2
 
 
-# ------------------------------------------------------------------ parts
-
-
-def _require_same(work: Path, ours: Mapping[str, Any]) -> None:
-    """ValueError when the images of the folder were embedded by another model, as far as both say."""
-    parts = sorted((work / "columns" / "embed").glob("*.arrow"))
-    if not parts:
-        return
-    images = read_provenance(parts[0])
-    if key := differing(images, ours):
-        raise ValueError(
-            f"the images of {work} were embedded by {images['model']} ({key} {images[key]}), the texts would be by "
-            f"{ours['model']} ({key} {ours[key]}): name the images' model with --model"
-        )
-
-
-def _tables(work: Path) -> dict[str, pa.Table]:
-    """The rows that may have a text of each kind."""
-    stages = ["caption"] if any((work / "columns" / "caption").glob("*.arrow")) else []
-    images = Workspace(work).table(*stages)
-    if "id" not in images.column_names:
-        images = columns.add(images, id=images["image_name"])
-    return {
-        kind: images.select([*columns.KEY, kind])
-        for kind in KINDS
-        if kind in images.column_names
-    }
-
-
-def _different(table: pa.Table, kind: str) -> pa.Table:
-    """id, image_name and text of the first row with each text that is not empty."""
-    cleaned = [
-        None
-        if text is None
-        else without_links(text)
-        if kind == "text"
-        else " ".join(text.split())
-        for text in table[kind].to_pylist()
-    ]
-    texts = pa.array([text or None for text in cleaned], pa.string())
-    table = (
-        table.select(list(columns.KEY))
-        .append_column("text", texts)
-        .filter(texts.is_valid())
-    )
-    first = {
-        text: row for row, text in reversed(list(enumerate(table["text"].to_pylist())))
-    }
-    return table.take(pa.array(sorted(first.values()), pa.int64()))
-
-
-def encode_all(
-    texts: Sequence[str], encode: Callable[[Sequence[str]], Any], name: str
-) -> Half:
-    """float16[n, dim]: the texts encoded block by block, under a bar."""
+def encode_all(texts: Sequence[str], encode: Encode, name: str) -> Half:
+    """float16[n, dim]: the texts encoded block by block, under a progress bar."""
     from tqdm import tqdm
 
     starts = tqdm(
@@ -175,21 +135,59 @@ def encode_all(
     return np.concatenate([encode(texts[at : at + BLOCK]) for at in starts])
 
 
+# ------------------------------------------------------------------ parts
+
+
+def _require_same_model(work: Workspace, ours: Provenance) -> None:
+    """ValueError when the images of the folder were embedded by another model, as far as both state it."""
+    images = work.embedding_model()
+    key = differing(images, ours) if images else None
+    if key is not None:
+        raise ValueError(
+            f"the images of {work} were embedded by {images['model']} ({key} {images[key]}), the texts would be by "
+            f"{ours['model']} ({key} {dict(ours)[key]}): name the images' model with --model"
+        )
+
+
+def _tables(work: Workspace) -> dict[str, pa.Table]:
+    """The rows that may have a text of each kind: id, image_name and the column of the kind."""
+    images = work.table("caption") if work.has("caption") else work.table()
+    if "id" not in images.column_names:
+        images = columns.add(images, id=images["image_name"])
+    kinds = [kind for kind in KINDS if kind in images.column_names]
+    return {kind: images.select([*columns.KEY, kind]) for kind in kinds}
+
+
+def _distinct(table: pa.Table, kind: str) -> pa.Table:
+    """id, image_name and text of the first row with each text that is not empty."""
+    first: dict[str, int] = {}
+    for row, text in enumerate(table[kind].to_pylist()):
+        cleaned = _cleaned(text, kind)
+        if cleaned:
+            first.setdefault(cleaned, row)
+    # In the order of the rows, which is that in which the texts came up.
+    rows = table.select(list(columns.KEY)).take(
+        pa.array(list(first.values()), pa.int64())
+    )
+    return rows.append_column("text", pa.array(list(first), pa.string()))
+
+
+def _cleaned(text: str | None, kind: str) -> str:
+    if text is None:
+        return ""
+    return without_links(text) if kind == "text" else " ".join(text.split())
+
+
 def _embedded(
-    chosen: pa.Table,
-    encode: Callable[[Sequence[str]], Any],
-    tokens: Callable[[str], int],
-    kind: str,
+    sample: pa.Table, encode: Encode, count_tokens: Callable[[str], int], kind: str
 ) -> pa.Table:
-    texts = chosen["text"].to_pylist()
+    """The part of these texts: the key, embedding, words and tokens."""
+    texts = sample["text"].to_pylist()
     rows = encode_all(texts, encode, kind)
-    words = pc.list_value_length(pc.utf8_split_whitespace(chosen["text"]))
-    made = {
-        "embedding": as_column(rows, np.zeros(len(rows), bool)),
-        "words": words.cast(pa.int32()),
-        "tokens": pa.array([tokens(text) for text in texts], pa.int32()),
-    }
-    table = chosen.drop_columns(["text"])
-    for name, values in made.items():
-        table = table.append_column(name, values)
-    return table.combine_chunks()
+    words = pc.list_value_length(pc.utf8_split_whitespace(sample["text"]))
+    tokens = [count_tokens(text) for text in texts]
+    part = sample.drop_columns(["text"])
+    part = part.append_column("embedding", as_column(rows, np.zeros(len(rows), bool)))
+    part = part.append_column("words", words.cast(pa.int32()))
+    part = part.append_column("tokens", pa.array(tokens, pa.int32()))
+    return part.combine_chunks()

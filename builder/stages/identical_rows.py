@@ -1,10 +1,8 @@
-"""Which embeddings repeat another to the byte, and which row of a group stands for it. Used by `twigma dedupe`.
+"""Which embeddings repeat another to the byte, and which row of a group is the original. Used by `twigma dedupe`.
 
 The search is exact and reads the rows in blocks; it gives a group label per row, and rows of one group repeat one
-another. `near.py` does the same for embeddings that are nearly equal.
+another. `near_duplicates.py` does the same for embeddings that are nearly equal.
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +10,19 @@ import numpy.typing as npt
 from twigma.builder.engine.vectors import Half, Indices, Vectors
 
 HASH_SEED = 0x7716_3A  # of the multipliers; the result does not depend on it, every match is checked byte by byte
-HEAD = 64  # numbers of a row that are looked at first: rows that are not copies differ there already
+HEAD = 64  # numbers of a row that are hashed first: rows that are not copies differ there already
 CHECK = 16_384  # rows compared at once
+
+Hashes = npt.NDArray[np.uint64]
 
 
 def earliest(groups: Indices, rank: Indices) -> Indices:
-    """For each row the index of the row of its group with the smallest rank."""
+    """For each row the index of the row of its group with the smallest rank.
+
+    `groups` int64[n] are labels, `rank` int64[n] is without ties; int64[n].
+    """
     order = np.lexsort((rank, groups))
+    # Sorted by group, then rank: the first row of each group is its earliest.
     _, first, back = np.unique(groups[order], return_index=True, return_inverse=True)
     result = np.empty(len(groups), np.int64)
     result[order] = order[first][back]
@@ -26,68 +30,70 @@ def earliest(groups: Indices, rank: Indices) -> Indices:
 
 
 def identical(vectors: Vectors) -> Indices:
-    """Group label per row: the index of the first row with the same bytes.
+    """Group label per row, int64[n]: the index of the first row with the same bytes.
 
-    Rows are hashed by their first numbers; those of equal hash once more, as a whole; those of equal hash then are
+    Rows are hashed by their first numbers; those of equal hash once more, in full; those of equal hash then are
     compared. Memory is a hash per row.
     """
     labels = np.arange(len(vectors))
+    if not len(vectors):
+        return labels
     heads = [_hashes(block[:, :HEAD]) for _, block in vectors.blocks()]
-    suspects = _repeated(np.concatenate([np.empty(0, np.uint64), *heads]))
-    whole = [
-        _hashes(vectors.take(suspects[at : at + CHECK]))
-        for at in range(0, len(suspects), CHECK)
-    ]
+    suspects = _repeated(np.concatenate(heads))
+    if not len(suspects):
+        return labels
+    starts = range(0, len(suspects), CHECK)
+    hashes = [_hashes(vectors.take(suspects[at : at + CHECK])) for at in starts]
     _, first, group = np.unique(
-        np.concatenate([heads[0][:0], *whole]) if heads else suspects, True, True
+        np.concatenate(hashes), return_index=True, return_inverse=True
     )
     labels[suspects] = suspects[first[group]]
-    copies = suspects[labels[suspects] != suspects]
-    differ = np.concatenate(
-        [np.empty(0, np.int64), *_differing(vectors, copies, labels)]
-    )
-    return _split(vectors, labels, np.unique(labels[differ])) if len(differ) else labels
+    collided = _collisions(vectors, labels, suspects)
+    if len(collided):
+        _label_by_bytes(vectors, labels, np.unique(labels[collided]))
+    return labels
 
 
-def _hashes(rows: Half) -> npt.NDArray[np.uint64]:
-    """One 64-bit hash per row: a sum of its 64-bit words by random odd multipliers."""
-    words = rows.shape[1] * 2 // 8
-    multipliers = np.random.default_rng(HASH_SEED).integers(
-        0, 2**64, words + 1, np.uint64
-    ) | np.uint64(1)
-    hashes: npt.NDArray[np.uint64] = (
-        np.ascontiguousarray(rows[:, : words * 4]).view(np.uint64) @ multipliers[:words]
-    )
+def _hashes(rows: Half) -> Hashes:
+    """One 64-bit hash per row, uint64[n]: a sum of its 64-bit words by random odd multipliers."""
+    words = rows.shape[1] // 4  # four float16 a word
+    rng = np.random.default_rng(HASH_SEED)
+    multipliers = rng.integers(0, 2**64, words + 1, np.uint64) | np.uint64(1)
+    as_words = np.ascontiguousarray(rows[:, : words * 4]).view(np.uint64)
+    hashes: Hashes = as_words @ multipliers[:words]
     for column in rows[:, words * 4 :].T:  # a length that is no multiple of four
         hashes = (hashes + column.view(np.uint16)) * multipliers[words]
     return hashes
 
 
-def _repeated(hashes: npt.NDArray[np.uint64]) -> Indices:
+def _repeated(hashes: Hashes) -> Indices:
     """Rows whose hash another row has too, in order."""
     order = np.argsort(hashes)
     ordered = hashes[order]
     follows = np.flatnonzero(ordered[1:] == ordered[:-1])
-    found = np.zeros(len(hashes), bool)
-    found[order[follows]] = found[order[follows + 1]] = True
-    return np.flatnonzero(found)
+    repeated = np.zeros(len(hashes), bool)
+    repeated[order[follows]] = True
+    repeated[order[follows + 1]] = True
+    return np.flatnonzero(repeated)
 
 
-def _differing(
-    vectors: Vectors, suspects: Indices, labels: Indices
-) -> Iterator[Indices]:
+def _collisions(vectors: Vectors, labels: Indices, suspects: Indices) -> Indices:
     """Rows that share the hash of their label's row but not its bytes."""
-    for at in range(0, len(suspects), CHECK):
-        rows = suspects[at : at + CHECK]
-        one, other = (
-            vectors.take(indices).view(np.uint16) for indices in (rows, labels[rows])
-        )
-        yield rows[(one != other).any(axis=1)]
+    copies = suspects[labels[suspects] != suspects]
+    collided = [np.empty(0, np.int64)]
+    for at in range(0, len(copies), CHECK):
+        rows = copies[at : at + CHECK]
+        # As integers: NaN differs from itself, and zero equals minus zero.
+        ours = vectors.take(rows).view(np.uint16)
+        theirs = vectors.take(labels[rows]).view(np.uint16)
+        differ = (ours != theirs).any(axis=1)
+        collided.append(rows[differ])
+    return np.concatenate(collided)
 
 
-def _split(vectors: Vectors, labels: Indices, damaged: Indices) -> Indices:
+def _label_by_bytes(vectors: Vectors, labels: Indices, collided: Indices) -> None:
     """Label again, by the bytes themselves, the groups in which a hash collided."""
-    seen: dict[bytes, int] = {}
-    for row in np.flatnonzero(np.isin(labels, damaged)):
-        labels[row] = seen.setdefault(vectors.take(np.array([row])).tobytes(), int(row))
-    return labels
+    first_with: dict[bytes, int] = {}
+    for row in np.flatnonzero(np.isin(labels, collided)):
+        data = vectors.take(np.array([row])).tobytes()
+        labels[row] = first_with.setdefault(data, int(row))

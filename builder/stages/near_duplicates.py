@@ -8,47 +8,55 @@ of the rest, which is at most the whole distance; a pair still within r is compu
 is dropped has a bound above r, with a margin for rounding.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 from twigma.builder.engine.vectors import Indices, Vectors
+from twigma.core.unit_rows import unit_rows
 
+REVISION = 1  # raise it when the same rows and threshold give other groups
 DIRECTIONS = 64  # leading coordinates of the bound
 SAMPLE = 20_000  # rows the directions are found from
 LEAF = 1_024  # rows on either side that are compared all with all
 NARROW = 0.6  # sets that spread by less than this part of r in every direction are no longer split
-PROBE = 512  # rows from which the spread is told
+PROBE = 512  # rows from which the spread is estimated
 CHECK = 16_384  # pairs computed in full at once
-HELD = 500_000  # pairs held before they are computed
+PENDING = 500_000  # candidates collected before they are computed
 SLACK = 1e-5  # float32 rounding of a squared distance, some ten times over
 
 Floats = npt.NDArray[np.float32]
-Pairs = tuple[Indices, Indices]
+Pairs = tuple[Indices, Indices]  # int64[n] each: left and right of n pairs
 
 
 def near_groups(vectors: Vectors, rows: Indices, threshold: float) -> Indices:
-    """Group label per row of `rows`: connected components of the pairs with cosine >= `threshold`."""
+    """Connected components of the pairs of rows with cosine >= `threshold`.
+
+    Parameters
+    ----------
+    rows : int64[n], rows of `vectors`.
+    threshold : cosine, above 0 and at most 1 (ValueError otherwise).
+
+    Returns
+    -------
+    int64[n]: for each row the place in `rows` of the first row of its group.
+    """
     if not 0 < threshold <= 1:
         raise ValueError(
             f"expected a cosine above 0 and at most 1 as the near-duplicate threshold, found {threshold}"
         )
     groups = Groups(len(rows))
-    left, right = list[Indices](), list[Indices]()
-    for one, other in candidates(vectors, rows, threshold):
-        left.append(one)
-        right.append(other)
-        if sum(map(len, left)) > HELD:
-            _settle(
-                groups,
-                left,
-                right,
-                lambda places: _unit(vectors, rows[places]),
-                threshold,
-            )
-    _settle(groups, left, right, lambda places: _unit(vectors, rows[places]), threshold)
+    pending = list[Pairs]()
+    pairs = 0
+    for left, right in candidates(vectors, rows, threshold):
+        pending.append((left, right))
+        pairs += len(left)
+        if pairs > PENDING:
+            _join_near(groups, vectors, rows, pending, threshold)
+            pending, pairs = [], 0
+    _join_near(groups, vectors, rows, pending, threshold)
     return groups.of(np.arange(len(rows)))
 
 
@@ -56,76 +64,88 @@ class Groups:
     """A group per item, joined pair by pair: each item points towards the first of its group."""
 
     def __init__(self, count: int):
+        """`count` items, each a group of its own."""
         self.to = np.arange(count, dtype=np.int64)
 
     def of(self, items: Indices) -> Indices:
-        """The first item of the group of each of these."""
-        found = self.to[items]
-        while not np.array_equal(further := self.to[found], found):
-            found = further
-        return found
+        """int64[n]: the first item of the group of each of these items, int64[n]."""
+        first = self.to[items]
+        while True:
+            further = self.to[first]
+            if np.array_equal(further, first):
+                return first
+            first = further
 
     def join(self, left: Indices, right: Indices) -> None:
-        """Make one group of the groups of each pair."""
+        """Merge the groups of each pair of items, int64[n] and int64[n]."""
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
-        firsts, places = np.unique(
-            np.concatenate([self.of(left), self.of(right)]), return_inverse=True
-        )
-        one, other = np.split(places, 2)
-        graph = coo_array(
-            (np.ones(len(one), bool), (one, other)), shape=(len(firsts), len(firsts))
-        )
-        parts = connected_components(graph, directed=False)[1]
-        _, first = np.unique(parts, return_index=True)
-        self.to[firsts] = firsts[first[parts]]
+        # A graph of the groups that occur, with an edge a pair; its components are the new groups.
+        both = np.concatenate([self.of(left), self.of(right)])
+        firsts, nodes = np.unique(both, return_inverse=True)
+        edges = np.split(nodes, 2)
+        size = len(firsts)
+        graph = coo_array((np.ones(len(left), bool), edges), shape=(size, size))
+        _, component = connected_components(graph, directed=False)
+        _, first_of = np.unique(component, return_index=True)
+        self.to[firsts] = firsts[first_of[component]]
 
 
-def _settle(
+def _join_near(
     groups: Groups,
-    left: list[Indices],
-    right: list[Indices],
-    unit: Callable[[Indices], Floats],
+    vectors: Vectors,
+    rows: Indices,
+    pairs: list[Pairs],
     threshold: float,
 ) -> None:
-    """Compute the pairs held in full, join those that reach the threshold, and hold none. Joined ones are skipped."""
-    one, other = (
-        np.concatenate([np.empty(0, np.int64), *side]) for side in (left, right)
-    )
-    left.clear()
-    right.clear()
-    while len(one):
-        apart = groups.of(one) != groups.of(other)
-        one, other = one[apart], other[apart]
-        exact = np.einsum("ij,ij->i", unit(one[:CHECK]), unit(other[:CHECK]))
-        groups.join(one[:CHECK][exact >= threshold], other[:CHECK][exact >= threshold])
-        one, other = one[CHECK:], other[CHECK:]
+    """Compute the cosine of these pairs of places in `rows` in full, and join those that reach the threshold."""
+    if not pairs:
+        return
+    left = np.concatenate([one for one, _ in pairs])
+    right = np.concatenate([other for _, other in pairs])
+    while len(left):
+        # In a large group most pairs are joined already, by others before them: those are skipped.
+        apart = groups.of(left) != groups.of(right)
+        left, right = left[apart], right[apart]
+        one, other = left[:CHECK], right[:CHECK]
+        cosine = np.einsum(
+            "ij,ij->i",
+            _unit(vectors, rows[one]),
+            _unit(vectors, rows[other]),
+        )
+        near = cosine >= threshold
+        groups.join(one[near], other[near])
+        left, right = left[CHECK:], right[CHECK:]
 
 
 def _unit(vectors: Vectors, rows: Indices) -> Floats:
-    x: Floats = vectors.take(rows).astype(np.float32)
-    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return x
+    return unit_rows(vectors.take(rows))
 
 
 # ------------------------------------------------------------------ candidates
 
 
 def candidates(vectors: Vectors, rows: Indices, threshold: float) -> Iterator[Pairs]:
-    """Pairs left < right of places in `rows`: all that can have a cosine of at least the threshold, and few others."""
+    """Pairs left < right of places in `rows`: all that can have a cosine of at least the threshold, and few others.
+
+    A pair may come twice.
+    """
     x = _coordinates(vectors, rows)
     reach = 2 - 2 * threshold + SLACK  # squared
     swapped = [*range(x.shape[1] - 2), -1, -2]
-    with tqdm(
+    progress = tqdm(
         total=len(rows), desc="near duplicates", unit="image", mininterval=0.5
-    ) as bar:
+    )
+    with progress:
         for a, b in _small_sets(x[:, :-2], float(np.sqrt(reach))):
-            near = np.flatnonzero(x[a][:, swapped] @ x[b].T >= -reach / 2)
+            products = x[a][:, swapped] @ x[b].T
+            near = np.flatnonzero(products >= -reach / 2)
             left, right = a[near // len(b)], b[near % len(b)]
-            if a is b:
-                left, right = left[left < right], right[left < right]
-                bar.update(len(a))
+            if a is b:  # each pair occurs in both orders
+                ascending = left < right
+                left, right = left[ascending], right[ascending]
+                progress.update(len(a))
             yield np.minimum(left, right), np.maximum(left, right)
 
 
@@ -143,11 +163,10 @@ def _coordinates(vectors: Vectors, rows: Indices) -> Floats:
     for at in range(0, len(rows), CHECK):
         block = _unit(vectors, rows[at : at + CHECK]) - mean
         leading = block @ directions
-        block -= leading @ directions.T
-        near = np.column_stack([leading, np.linalg.norm(block, axis=1)])
-        result[at : at + CHECK, :-1] = np.column_stack(
-            [near, -np.square(near).sum(axis=1) / 2]
-        )
+        rest = block - leading @ directions.T
+        bounded = np.column_stack([leading, np.linalg.norm(rest, axis=1)])
+        half_square = np.square(bounded).sum(axis=1) / 2
+        result[at : at + CHECK, :-1] = np.column_stack([bounded, -half_square])
     return result
 
 
@@ -161,7 +180,8 @@ def _small_sets(x: Floats, reach: float) -> Iterator[Pairs]:
             if len(a) and len(b):
                 yield a, b
             continue
-        axis, cut, spread = _widest(x, a if len(a) >= len(b) else b)
+        larger = a if len(a) >= len(b) else b
+        axis, cut, spread = _widest(x, larger)
         if spread > NARROW * reach:
             todo += _cut(x[:, axis], cut, a, b, reach)
         else:
@@ -179,7 +199,7 @@ def _widest(x: Floats, rows: Indices) -> tuple[int, np.float32, float]:
 def _cut(
     heights: Floats, cut: np.float32, a: Indices, b: Indices, reach: float
 ) -> list[Pairs]:
-    """The two sides of a cut, and across it the rows within reach of it."""
+    """The two sides of a cut at this height, and across it the rows within reach of it."""
     low_a, high_a, under_a, over_a = _sides(heights[a] - cut, a, reach)
     if a is b:
         return [(low_a, low_a), (high_a, high_a), (under_a, over_a)]
@@ -190,7 +210,9 @@ def _cut(
 def _sides(
     height: Floats, rows: Indices, reach: float
 ) -> tuple[Indices, Indices, Indices, Indices]:
-    low, close = height < 0, np.abs(height) <= reach
+    """Rows below the cut and above it, and of each side those within reach of it."""
+    low = height < 0
+    close = np.abs(height) <= reach
     return rows[low], rows[~low], rows[low & close], rows[~low & close]
 
 

@@ -1,11 +1,10 @@
 """Score every embedded image with LAION's CLIP-based NSFW detector (paper, Fig 4d). Run by `twigma nsfw`.
 
-The detector looks five dimensions of the embedding up in a vocabulary of texts, normalises, and runs four dense
-layers. Its published archive is read as plain data (`builder/stages/keras_zip.py`): no TensorFlow, no unpickling.
+The detector replaces five dimensions of the embedding by their place in a vocabulary, normalises, and runs four dense
+layers. LAION's own weights for ViT-L/14 are part of this package: `nsfw_detector.safetensors`, under the MIT licence
+beside it, converted from LAION's archive by `tools/convert_nsfw_detector.py`.
 """
 
-import hashlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,41 +12,47 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from tqdm import tqdm
 
 from twigma.builder.engine.engine import Stage, map_parts
 from twigma.builder.engine.vectors import as_matrix
-from twigma.builder.stages.keras_zip import read_keras_zip
 from twigma.core import columns
-from twigma.core.files import atomic, file_sha256
-from twigma.core.parts import read_provenance
+from twigma.core.files import file_sha256
+from twigma.core.parts import Provenance, read_provenance
 from twigma.core.stage import stage
+from twigma.core.workspace import AnyWorkspace, Workspace
 
-DETECTOR_URL = "https://raw.githubusercontent.com/LAION-AI/CLIP-based-NSFW-Detector/main/clip_autokeras_binary_nsfw.zip"
-DETECTOR_SHA256 = "905520bb0336accc73ee282c605d926aef90cf14248889d44b9cee50eef71f8a"
-DETECTOR_MODEL = "ViT-L-14/openai"  # the embedding LAION trained it on
-MAX_BYTES = 50_000_000  # the archive has 1.1 MB
+REVISION = 1  # raise it when the same embeddings and detector get other scores
+DETECTOR = Path(__file__).with_name("nsfw_detector.safetensors")
+LAYERS = 4
 EPSILON = (
     1e-7  # Keras: the smallest standard deviation its Normalization layer divides by
 )
 
 Floats = npt.NDArray[np.float32]
+Vocabulary = npt.NDArray[np.int64]  # values times 1e6, in the order of the original
 
 
 @dataclass(frozen=True)
 class Detector:
-    """Weights of one detector: vocabularies by dimension (micro-units), normalisation, dense layers; and the CLIP
-    model whose embeddings it reads."""
+    """Weights of one detector: `detector(embeddings)` gives scores.
+
+    Attributes
+    ----------
+    model : the CLIP model whose embeddings it reads.
+    vocabularies : by dimension of the embedding, int64[words] in millionths.
+    mean, var : float32[dim], of the normalisation.
+    layers : kernel float32[inputs, outputs] and bias float32[outputs] of each dense layer; the last has one output.
+    """
 
     model: str
-    vocabularies: Mapping[int, npt.NDArray[np.int64]]
+    vocabularies: Mapping[int, Vocabulary]
     mean: Floats
     var: Floats
     layers: tuple[tuple[Floats, Floats], ...]
 
     @property
     def deviation(self) -> Floats:
-        """Standard deviation the embeddings are divided by, as Keras bounds it from below."""
+        """Standard deviation float32[dim] the embeddings are divided by, as Keras bounds it from below."""
         return np.maximum(np.sqrt(self.var), EPSILON).astype(np.float32)
 
     @property
@@ -56,7 +61,7 @@ class Detector:
         return len(self.mean)
 
     def __call__(self, embeddings: npt.NDArray[np.floating]) -> Floats:
-        """Scores float32[n] in 0..1 of unit embeddings [n, dim].
+        """Scores float32[n], 0 to 1, of unit embeddings [n, dim]; ValueError for another length.
 
         Rows are rounded to float16 first: the vocabularies were made from such values, and float32 input would
         turn known values into unseen ones (4% of labels at .5 flip).
@@ -73,138 +78,86 @@ class Detector:
             x = np.maximum(x @ kernel + bias, 0)
         kernel, bias = self.layers[-1]
         logit = (x @ kernel + bias)[:, 0].astype(np.float64)
-        return (0.5 * (1 + np.tanh(logit / 2))).astype(
-            np.float32
-        )  # a sigmoid that cannot overflow
+        # The logistic function by tanh, which cannot overflow.
+        return (0.5 * (1 + np.tanh(logit / 2))).astype(np.float32)
 
 
-def _lookup(values: Floats, vocabulary: npt.NDArray[np.int64]) -> Floats:
+def _lookup(values: Floats, vocabulary: Vocabulary) -> Floats:
     """Place in the vocabulary counted from 1, 0 where unseen; values are compared as `"%f" % value` would print."""
     micro = np.rint(values.astype(np.float64) * 1e6).astype(np.int64)
     order = np.argsort(vocabulary, kind="stable")
-    place = np.searchsorted(vocabulary, micro, sorter=order).clip(
-        max=len(vocabulary) - 1
-    )
-    found = order[place]
-    return np.where(vocabulary[found] == micro, found + 1, 0).astype(np.float32)
+    insertion = np.searchsorted(vocabulary, micro, sorter=order)
+    candidate = order[insertion.clip(max=len(vocabulary) - 1)]
+    is_known = vocabulary[candidate] == micro
+    return np.where(is_known, candidate + 1, 0).astype(np.float32)
 
 
 # ------------------------------------------------------------------ loading
 
 
-def load_detector(path: Path | None = None) -> Detector:
-    """LAION's published archive (.zip), or a .safetensors file of ours; None downloads LAION's once, hash checked."""
-    path = download_detector() if path is None else Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no NSFW detector at {path}: give LAION's .zip, a .safetensors, or nothing to download"
-        )
-    return _from_zip(path) if path.suffix == ".zip" else _from_safetensors(path)
+def load_detector(path: str | Path | None = None) -> Detector:
+    """A detector in a .safetensors file; LAION's for ViT-L/14 without a path.
 
-
-def _from_zip(path: Path) -> Detector:
-    _check(path.read_bytes(), str(path))
-    return _detector(DETECTOR_MODEL, read_keras_zip(path))
-
-
-def _from_safetensors(path: Path) -> Detector:
-    from safetensors import safe_open
-
-    with safe_open(path, "np") as file:
-        tensors = {name: file.get_tensor(name) for name in list(file.keys())}
-    return _detector(model_of(path), tensors)
-
-
-def _detector(model: str, tensors: Mapping[str, npt.NDArray[np.generic]]) -> Detector:
-    names = sorted(name for name in tensors if name.startswith("vocab."))
-    try:
-        layers = tuple(
-            (_f32(tensors[f"dense.{i}.kernel"]), _f32(tensors[f"dense.{i}.bias"]))
-            for i in range(4)
-        )
-        mean, var = _f32(tensors["norm.mean"]), _f32(tensors["norm.var"])
-    except KeyError as error:
-        raise ValueError(
-            f"the NSFW detector lacks the tensor {error}; found {sorted(tensors)}"
-        ) from None
-    vocabularies = {
-        int(name.split(".")[1]): tensors[name].astype(np.int64) for name in names
-    }
-    return Detector(model, vocabularies, mean, var, layers)
-
-
-def _f32(array: npt.NDArray[np.generic]) -> Floats:
-    return np.ascontiguousarray(array, np.float32)
-
-
-def model_of(path: Path | None) -> str:
-    """Name of the CLIP model a detector reads, without loading its weights."""
-    if path is None or path.suffix == ".zip":
-        return DETECTOR_MODEL
-    from safetensors import safe_open
-
-    with safe_open(path, "np") as file:
-        metadata = file.metadata() or {}
+    The file holds the tensors `vocab.<dimension>` (integers), `norm.mean`, `norm.var`, `dense.<0 to 3>.kernel` and
+    `.bias`, and in its metadata the `model` whose embeddings it reads. FileNotFoundError where there is no such file,
+    ValueError where it is of another kind.
+    """
+    path = DETECTOR if path is None else Path(path)
+    metadata, tensors = _read(path)
     if "model" not in metadata:
         raise ValueError(
             f'{path} does not say which CLIP model it fits: its metadata needs {{"model": name}}'
         )
-    return str(metadata["model"])
-
-
-def download_detector(
-    url: str = DETECTOR_URL, sha256: str = DETECTOR_SHA256, cache: Path | None = None
-) -> Path:
-    """Path of the published archive in the user's cache, downloaded the first time; refused if its hash differs."""
-    folder = (
-        cache
-        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "twigma"
-    )
-    path = folder / "clip_autokeras_binary_nsfw.zip"
-    if not path.exists():
-        data = _get(url)
-        _check(data, url, sha256)
-        with atomic(path) as partial:
-            partial.write_bytes(data)
-    _check(path.read_bytes(), str(path), sha256)
-    return path
-
-
-def _get(url: str) -> bytes:
-    import httpx
-
-    data = bytearray()
     try:
-        with httpx.stream("GET", url, follow_redirects=True, timeout=30) as answer:
-            answer.raise_for_status()
-            size = int(answer.headers.get("content-length", 0)) or None
-            with tqdm(
-                total=size,
-                desc="NSFW detector",
-                unit="B",
-                unit_scale=True,
-                mininterval=0.5,
-            ) as bar:
-                for piece in answer.iter_bytes():
-                    data += piece
-                    bar.update(len(piece))
-                    if len(data) > MAX_BYTES:
-                        raise ValueError(
-                            f"{url} sends more than {MAX_BYTES:,} bytes: not the NSFW detector"
-                        )
-    except httpx.HTTPError as error:
-        raise OSError(
-            f"cannot fetch the NSFW detector from {url} ({error}): download it and give its path"
-        ) from error
-    return bytes(data)
-
-
-def _check(data: bytes, where: str, sha256: str = DETECTOR_SHA256) -> None:
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
+        layers = tuple(_dense(tensors, layer) for layer in range(LAYERS))
+        mean = _float32(tensors["norm.mean"])
+        var = _float32(tensors["norm.var"])
+    except KeyError as error:
         raise ValueError(
-            f"{where} is not LAION's NSFW detector: expected sha256 {sha256}, found {found}; delete it"
+            f"{path} is not an NSFW detector: it has no tensor {error}, only {sorted(tensors)}"
+        ) from None
+    vocabularies = {}
+    for name in sorted(tensors):
+        if name.startswith("vocab."):
+            dimension = int(name.removeprefix("vocab."))
+            vocabularies[dimension] = tensors[name].astype(np.int64)
+    return Detector(metadata["model"], vocabularies, mean, var, layers)
+
+
+def model_of(path: str | Path | None = None) -> str:
+    """Name of the CLIP model whose embeddings a detector reads; the errors of `load_detector`."""
+    return load_detector(path).model
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, npt.NDArray[np.generic]]]:
+    """Metadata and tensors of a safetensors file."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no NSFW detector at {path}: give a .safetensors file, or nothing for LAION's"
         )
+    try:
+        with safe_open(path, "np") as file:
+            metadata = dict(file.metadata() or {})
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is not a safetensors file ({error}): leave out --detector for LAION's own, "
+            "which comes with twigma"
+        ) from error
+
+
+def _dense(
+    tensors: Mapping[str, npt.NDArray[np.generic]], layer: int
+) -> tuple[Floats, Floats]:
+    kernel = _float32(tensors[f"dense.{layer}.kernel"])
+    bias = _float32(tensors[f"dense.{layer}.bias"])
+    return kernel, bias
+
+
+def _float32(array: npt.NDArray[np.generic]) -> Floats:
+    return np.ascontiguousarray(array, np.float32)
 
 
 # ------------------------------------------------------------------ the stage
@@ -214,45 +167,43 @@ def _check(data: bytes, where: str, sha256: str = DETECTOR_SHA256) -> None:
 def nsfw(
     table: pa.Table, detector: Callable[[npt.NDArray[np.floating]], Floats]
 ) -> pa.Table:
-    """Add `nsfw_score` (float32, 0 to 1); null where there is no embedding."""
+    """Add `nsfw_score` (float32, 0 to 1) by `detector(float16[n, dim]) -> float32[n]`; null without an embedding."""
     embedded = np.asarray(table["embedding"].is_valid())
     scores = np.zeros(len(table), np.float32)
     scores[embedded] = detector(as_matrix(table["embedding"].drop_null()))
     return columns.add(table, nsfw_score=pa.array(scores, mask=~embedded))
 
 
-def nsfw_parts(work: Path, detector: Path | None = None) -> int:
-    """Score every part of `columns/embed` that has no current score; the number of images scored now.
+def nsfw_parts(work: AnyWorkspace, detector: str | Path | None = None) -> int:
+    """Score every part of the embeddings that has no current score; the number of images scored now.
 
-    `detector` is LAION's .zip or a .safetensors file; None fetches LAION's. ValueError when the embeddings were
-    made by another CLIP model than the one the detector reads.
+    `detector` is a .safetensors file (see `load_detector`); LAION's without. FileNotFoundError before `twigma embed`,
+    ValueError when the embeddings were made by another CLIP model than the one the detector reads.
     """
-    model = model_of(detector)
-    settings = {
-        "model": model,
-        "detector": DETECTOR_SHA256 if detector is None else _sha256(detector),
-    }
+    work = Workspace(work)
+    path = DETECTOR if detector is None else Path(detector)
+    loaded = load_detector(path)
+    provenance = Provenance(
+        code_revision=REVISION, model=loaded.model, detector=file_sha256(path)
+    )
 
     def start() -> Stage:
-        loaded = load_detector(detector)
         return lambda table: nsfw(table, loaded)
 
-    def refuse(part: Path) -> None:
-        found = read_provenance(part)["model"]
-        if found != model:
+    def require_same_model(part: Path) -> None:
+        model = read_provenance(part)["model"]
+        if model != loaded.model:
             raise ValueError(
-                f"{part} holds embeddings of {found}, but this NSFW detector reads those of {model}: "
-                f"give the detector that fits, or run `twigma embed` with {model}"
+                f"{part} holds embeddings of {model}, but this NSFW detector reads those of {loaded.model}: "
+                f"give the detector that fits, or run `twigma embed` with {loaded.model}"
             )
 
     return map_parts(
-        work, "nsfw", settings, start, of="embed", desc="nsfw", check=refuse
+        work.path,
+        "nsfw",
+        dict(provenance),
+        start,
+        of="embed",
+        desc="nsfw",
+        check=require_same_model,
     )
-
-
-def _sha256(path: Path) -> str:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no NSFW detector at {path}: give LAION's .zip or a .safetensors file"
-        )
-    return file_sha256(path)

@@ -1,1 +1,1 @@
-"""What a working folder holds, what is missing, and what to run next."""
+"""The progress of a working folder: what it holds, what is missing, and what to run next."""

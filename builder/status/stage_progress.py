@@ -1,12 +1,11 @@
-"""How far each stage of a working folder has come: images done, out of date and to do. Part of `twigma status`.
+"""The progress of each stage of a working folder: images done, out of date and to do. Part of `twigma status`.
 
-What a part was made from says whether it is current: the hash of its shard, or the fingerprints of the parts it read.
-That does not see everything the stage itself looks at, so a stage may find more to do, never less than is there.
+The provenance of a part says whether it is current: the hash of its shard, or the fingerprints of the parts it read.
+That does not see everything the stage itself looks at, so a stage may find more to do, never less.
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,146 +14,167 @@ import pyarrow as pa
 
 from twigma.builder.engine.engine import count_empty
 from twigma.builder.release.row_filter import STAGES
-from twigma.rehydrate.accounting import Finished
+from twigma.builder.status.facts import StageFacts
+from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.accounting import FinishedShards
 
-MODEL = (
-    "model",
-    "revision",
-)  # parts that differ in these do not go together: `twigma release` refuses them
-
-Facts = dict[str, Any]
+# Parts that differ in these do not go together: `twigma release` refuses them.
+MODEL = ("model", "revision")
 
 
 @dataclass(frozen=True)
 class Part:
-    """One file of `columns/NAME/`: rows, how many of them have no value, what it was made from, its fingerprint, and
-    when it was written."""
+    """One file of `columns/NAME/`: its rows, how many of them are `empty`, and when it was `written` (ns)."""
 
     rows: int
     empty: int
-    made_from: Mapping[str, Any]
-    mark: str
+    provenance: Mapping[str, Any]
+    fingerprint: str
     written: int
+
+    def has_inputs(self, inputs: Mapping[str, Any]) -> bool:
+        """Whether the part was made from these inputs."""
+        return all(self.provenance.get(name) == value for name, value in inputs.items())
+
+    @property
+    def model(self) -> tuple[Any, ...]:
+        """What of the model decides whether parts go together."""
+        return tuple(self.provenance.get(name) for name in MODEL)
+
+
+Parts = Mapping[str, Part | None]  # by name; None where a part is damaged
 
 
 def stage_progress(
-    work: Path, finished: Finished, rows: int, damaged: list[str]
-) -> dict[str, Facts]:
-    """Images done, out of date and to do, by stage; what a part was made from says whether it is current."""
-    parts = {name: dict(_parts(work / "columns" / name, damaged)) for name in STAGES}
-    samples = {
-        name: int(manifest["samples"]) for name, manifest in finished.manifests.items()
+    work: AnyWorkspace, finished: FinishedShards, rows: int, damaged: list[str]
+) -> dict[str, StageFacts]:
+    """Images done, out of date and to do, by stage; `rows` is the length of the images table.
+
+    A sentence for every damaged part is added to `damaged`.
+    """
+    work = Workspace(work)
+    parts = {stage: _read_parts(work, stage, damaged) for stage in STAGES}
+    images: dict[str, int] = {}
+    of_shard: dict[str, dict[str, str]] = {}
+    for name, manifest in finished.manifests.items():
+        images[name] = int(manifest["samples"])
+        of_shard[name] = {"shard": manifest["sha256"]}
+    embeddings: dict[str, str] = {}
+    for name, part in parts["embed"].items():
+        if part:
+            embeddings[name] = part.fingerprint
+    # NSFW scores are made from embeddings: a part is current while they are.
+    of_embedding = {name: {"part": mark} for name, mark in embeddings.items()}
+    # One part for all images: it names the embeddings of every shard.
+    dedupe = _newest(parts["dedupe"])
+    of_dedupe = {"embed": embeddings}
+    of_cluster = {"embed": embeddings, "dedupe": dedupe.fingerprint if dedupe else None}
+    total = sum(images.values())
+    progress = {
+        "embed": _by_shard(parts["embed"], images, of_shard),
+        "caption": _by_shard(parts["caption"], images, of_shard),
+        "nsfw": _by_shard(parts["nsfw"], images, of_embedding),
+        "dedupe": _as_whole(parts["dedupe"], rows, of_dedupe, rows),
+        "cluster": _as_whole(parts["cluster"], total, of_cluster),
     }
-    hashes = {
-        name: {"shard": manifest["sha256"]}
-        for name, manifest in finished.manifests.items()
-    }
-    marks = {name: part.mark for name, part in parts["embed"].items() if part}
-    of_parts = {name: {"part": mark} for name, mark in marks.items()}
-    dedupe = next((part.mark for part in parts["dedupe"].values() if part), None)
-    made = {
-        "embed": _by_shard(parts["embed"], samples, hashes),
-        "caption": _by_shard(parts["caption"], samples, hashes),
-        "nsfw": _by_shard(parts["nsfw"], samples, of_parts),
-        "dedupe": _whole(parts["dedupe"], rows, {"embed": marks}, rows),
-        "cluster": _whole(
-            parts["cluster"], sum(samples.values()), {"embed": marks, "dedupe": dedupe}
-        ),
-    }
-    return {name: made[name] | {"models": _models(parts[name])} for name in STAGES}
+    return {stage: progress[stage] for stage in STAGES}
 
 
-def _parts(folder: Path, damaged: list[str]) -> Iterator[tuple[str, Part | None]]:
-    """Every part of a stage, None where its marks cannot be read; what is between them is left to `release`."""
-    for path in sorted(folder.glob("*.arrow")):
+def _read_parts(work: Workspace, stage: str, damaged: list[str]) -> Parts:
+    """Every part of a stage; the checksum of the columns in it is left to `release`."""
+    parts: dict[str, Part | None] = {}
+    for path in work.part_files(stage):
         try:
-            yield path.stem, _read_marks(path)
+            parts[path.stem] = _read_part(path)
         except FileNotFoundError:
-            continue
+            continue  # a run deleted it just now
         except (ValueError, KeyError, OSError) as error:
+            reason = str(error)[:60]
             damaged.append(
-                f"{path} is damaged ({str(error)[:60]}): delete it and run `twigma {folder.name}` again"
+                f"{path} is damaged ({reason}): delete it and run `twigma {stage}` again"
             )
-            yield path.stem, None
+            parts[path.stem] = None
+    return parts
 
 
-def _read_marks(path: Path) -> Part:
+def _read_part(path: Path) -> Part:
     with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
-        marks = reader.schema.metadata or {}
+        metadata = reader.schema.metadata or {}
         table = reader.read_all()
-        rows, empty = len(table), count_empty(table)
-    made_from = json.loads(marks[b"made_from"])
-    return Part(
-        rows, empty, made_from, marks[b"fingerprint"].decode(), path.stat().st_mtime_ns
-    )
+        # The table is mapped: only the mask of missing values is read.
+        rows = len(table)
+        empty = count_empty(table)
+    provenance = json.loads(metadata[b"provenance"])
+    fingerprint = metadata[b"fingerprint"].decode()
+    return Part(rows, empty, provenance, fingerprint, path.stat().st_mtime_ns)
 
 
 def _by_shard(
-    parts: Mapping[str, Part | None],
-    samples: Mapping[str, int],
+    parts: Parts,
+    images: Mapping[str, int],
     inputs: Mapping[str, Mapping[str, str]],
-) -> Facts:
-    """For a stage with one part a shard: `samples` and the `inputs` a current part names, by shard.
-
-    `not_decodable` counts images that are done but have no value.
-    """
-    counts = Counter({"done": 0, "out_of_date": 0, "to_do": 0, "not_decodable": 0})
-    newest = _model(_newest(parts))
-    for name, images in samples.items():
+) -> StageFacts:
+    """For a stage with one part a shard: the `images` and the `inputs` of a current part, by shard."""
+    facts: StageFacts = {
+        "done": 0,
+        "out_of_date": 0,
+        "to_do": 0,
+        "not_decodable": 0,
+        "models": _models(parts),
+    }
+    # After a change of model the newest part shows which one is wanted.
+    newest = _newest(parts)
+    for name, count in images.items():
         if name not in parts:
-            counts["to_do"] += images
+            facts["to_do"] += count
             continue
         part = parts[name]
-        current = (
+        if (
             part is not None
+            and newest is not None
             and name in inputs
-            and _holds(part, inputs[name])
-            and _model(part) == newest
-        )
-        counts["done" if current else "out_of_date"] += images
-        if part is not None and current:
-            counts["not_decodable"] += part.empty
-    return dict(counts)
+            and part.has_inputs(inputs[name])
+            and part.model == newest.model
+        ):
+            facts["done"] += count
+            facts["not_decodable"] += part.empty
+        else:
+            facts["out_of_date"] += count
+    return facts
 
 
-def _whole(
-    parts: Mapping[str, Part | None],
+def _as_whole(
+    parts: Parts,
     images: int,
     inputs: Mapping[str, Any],
     expected: int | None = None,
-) -> Facts:
-    """For a stage with one part for everything; `expected` is how many rows a current one has, if that is known."""
-    state = "to_do"
-    if parts:
-        part = _newest(parts)
-        current = (
-            part is not None and _holds(part, inputs) and expected in (None, part.rows)
-        )
-        state = "done" if current else "out_of_date"
-    return {"done": 0, "out_of_date": 0, "to_do": 0} | {state: images}
+) -> StageFacts:
+    """For a stage with one part for all images; `expected` is how many rows a current one has, if that is known."""
+    facts: StageFacts = {
+        "done": 0,
+        "out_of_date": 0,
+        "to_do": 0,
+        "models": _models(parts),
+    }
+    part = _newest(parts)
+    if not parts:
+        facts["to_do"] = images
+    elif part and part.has_inputs(inputs) and expected in (None, part.rows):
+        facts["done"] = images
+    else:
+        facts["out_of_date"] = images
+    return facts
 
 
-def _holds(part: Part, inputs: Mapping[str, Any]) -> bool:
-    return all(part.made_from.get(name) == value for name, value in inputs.items())
+def _newest(parts: Parts) -> Part | None:
+    readable = [part for part in parts.values() if part]
+    return max(readable, key=lambda part: part.written, default=None)
 
 
-def _newest(parts: Mapping[str, Part | None]) -> Part | None:
-    return max(
-        (part for part in parts.values() if part),
-        key=lambda part: part.written,
-        default=None,
-    )
-
-
-def _model(part: Part | None) -> tuple[Any, ...]:
-    return tuple(part.made_from.get(name) for name in MODEL) if part else ()
-
-
-def _models(parts: Mapping[str, Part | None]) -> list[str]:
-    return sorted(
-        {
-            str(part.made_from["model"])
-            for part in parts.values()
-            if part and "model" in part.made_from
-        }
-    )
+def _models(parts: Parts) -> list[str]:
+    """The names of all models that made parts of a stage."""
+    names: set[str] = set()
+    for part in parts.values():
+        if part and "model" in part.provenance:
+            names.add(str(part.provenance["model"]))
+    return sorted(names)

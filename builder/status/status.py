@@ -1,52 +1,54 @@
-"""How far a working folder has come: ids, photos, stages, release, disk, dollars, and the command to run next.
+"""The progress of a working folder: ids, photos, stages, release, disk, dollars, and the command to run next.
 
-Run by `twigma status`. It reads files only, takes no lock, and so may be asked while a run goes on.
+Run by `twigma status`. It reads files only, takes no lock, and so can be asked while a run is going on.
 """
 
 import csv
 import os
-import shlex
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pyarrow as pa
 
 import twigma
+from twigma.builder.status.facts import (
+    Facts,
+    Progress,
+    ReleaseFacts,
+    SearchFacts,
+    SpentFacts,
+)
+from twigma.builder.status.next_step import next_step
 from twigma.builder.status.stage_progress import stage_progress
-from twigma.core import inventory
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import (
-    Finished,
+    FinishedShards,
+    IdCounts,
+    PhotoCounts,
+    classify_photos,
     count_ids,
     count_photos,
-    photos,
-    read_finished,
-    read_rows,
+    read_finished_shards,
+    read_image_rows,
 )
 from twigma.rehydrate.posts.ledger_reader import LedgerView, view_ledger
-from twigma.rehydrate.sources.x.budget import Budget, plan_lookup
+from twigma.rehydrate.sources.x.budget import Budget
 
-LOCKS = {"fetch": "shards/.lock", "look-up": ".ledger.lock"}
-PLACES = {
-    "pages": "pages",
-    "ledger.sqlite": "ledger",
-    "shards": "shards",
-    "columns": "columns",
-}
+KERNEL_LOCKS = Path("/proc/locks")
 
-Facts = dict[str, Any]
+T = TypeVar("T")
 
 
-def status(work: Path) -> Facts:
+def status(work: AnyWorkspace) -> Facts:
     """Every fact about a working folder as one object of numbers, strings and lists, ready for JSON.
 
     ====================  ==============================================================================================
     `work`                the folder
-    `running`             {run: process} of the runs that hold a lock of it now; null where the system does not tell
+    `running`             {run: process} of the runs that hold a lock of it now; null where the system has no list
     `damaged`             a sentence for every file that cannot be used, with what to do
     `ids`                 `total` ids of `list` (the file that lists them; null: all the ledger knows), each in one of
                           stored, partly_stored, waiting, failed (by class), no_photo, unlisted, not_found,
@@ -57,43 +59,56 @@ def status(work: Path) -> Facts:
                           `tried_once`: failed once for a passing reason; `without_row`: in shards, not in the table
     `shards`              finished, unfinished (planned, or damaged)
     `searches`            searches and archives that are done, and open
-    `stages`              {stage: images `done`, `out_of_date`, `to_do`; `models` they were made with; of embed, caption
+    `stages`              {stage: images `done`, `out_of_date`, `to_do`; the `models` that made them; of embed, caption
                           and nsfw how many of `done` are `not_decodable`, and so have no value}
-    `release`             folder, version, images, posts, out_of_date; null when none stands beside the folder
+    `release`             folder, version, images, posts, out_of_date; null when there is none beside the folder
     `bytes`               pages, ledger, shards, columns, other; `total` of these; `free` on the disk
     `spent`               posts and users bought, dollars at most
-    `next`                `command` (null: wait or mend), `why`
+    `next`                `command` (null: wait or repair), `why`
     ====================  ==============================================================================================
 
-    What a damaged file would tell is null. Raises FileNotFoundError where there is no such folder.
+    Facts that only a damaged file has are null. Raises FileNotFoundError where there is no such folder.
     """
-    if not work.is_dir():
+    work = Workspace(work)
+    if not work.path.is_dir():
         raise FileNotFoundError(
             f"no working folder at {work}: `twigma rehydrate --ids FILE` or `twigma add` makes one"
         )
     damaged: list[str] = []
     with ThreadPoolExecutor() as pool:
-        reads = [
-            pool.submit(_or_report, damaged, partial(read, work))
-            for read in (read_rows, view_ledger)
-        ]
-        finished = read_finished(work)
-        rows, ledger = (read.result() for read in reads)
+        # Images table, ledger and shards are read at the same time.
+        reading_rows = pool.submit(_or_report, damaged, lambda: read_image_rows(work))
+        reading_ledger = pool.submit(_or_report, damaged, lambda: view_ledger(work))
+        finished = read_finished_shards(work)
+        rows = reading_rows.result()
+        ledger = reading_ledger.result()
     damaged += finished.damaged
-    facts = {
+    if ledger is not None:
+        damaged += ledger.lost_pages()
+    ids, photos = _count(work, finished, rows, ledger, damaged)
+    n_rows = len(rows) if rows is not None else 0
+    facts: Progress = {
         "work": str(work),
         "running": running(work),
         "damaged": damaged,
-        **_counts(work, finished, rows, ledger, damaged),
-        "stages": stage_progress(work, finished, len(rows or ()), damaged),
-        "release": _or_report(damaged, lambda: _release(work, len(rows or ()))),
+        "ids": ids,
+        "photos": photos,
+        "searches": _searches(ledger),
+        "spent": _spent(ledger),
+        "set_aside": count_skipped_lines(work),
+        "shards": {
+            "finished": len(finished.manifests),
+            "unfinished": finished.unfinished,
+        },
+        "stages": stage_progress(work, finished, n_rows, damaged),
+        "release": _or_report(damaged, lambda: _release(work, n_rows)),
         "bytes": _bytes(work),
     }
-    return facts | {"next": _next(work, facts)}
+    return {**facts, "next": next_step(work, facts)}
 
 
-def _or_report(damaged: list[str], read: Callable[[], Any]) -> Any:
-    """What `read` gives; None where it finds damage, which is told."""
+def _or_report(damaged: list[str], read: Callable[[], T]) -> T | None:
+    """What `read` returns; None where it raises ValueError, whose sentence is added to `damaged`."""
     try:
         return read()
     except ValueError as error:
@@ -101,182 +116,121 @@ def _or_report(damaged: list[str], read: Callable[[], Any]) -> Any:
         return None
 
 
-# ------------------------------------------------------------------ ids, photos, money
-
-
-def _counts(
-    work: Path,
-    finished: Finished,
+def _count(
+    work: Workspace,
+    finished: FinishedShards,
     rows: pa.Table | None,
     ledger: LedgerView | None,
     damaged: list[str],
-) -> Facts:
-    facts: Facts = {"ids": None, "photos": None, "searches": None, "spent": None}
-    if ledger is not None:
-        posts, users = ledger.spent()
-        damaged += ledger.lost_pages()
-        facts["searches"] = {"done": ledger.done, "open": ledger.open}
-        facts["spent"] = {
-            "posts": posts,
-            "users": users,
-            "dollars": Budget().spent(ledger),
-        }
-    if rows is not None:
-        found = photos(rows, finished.tries)
-        facts["photos"] = count_photos(found)
-        if ledger is not None:
-            facts["ids"] = _or_report(
-                damaged, lambda: count_ids(work, rows, found, ledger)
-            )
-    shards = {"finished": len(finished.manifests), "unfinished": finished.unfinished}
-    return facts | {"set_aside": lines_set_aside(work), "shards": shards}
+) -> tuple[IdCounts | None, PhotoCounts | None]:
+    """Ids and photos by class; None where the files that tell are damaged."""
+    if rows is None:
+        return None, None
+    photos = classify_photos(rows, finished.tries)
+    counts = count_photos(photos)
+    if ledger is None:
+        return None, counts
+    ids = _or_report(damaged, lambda: count_ids(work, rows, photos, ledger))
+    return ids, counts
 
 
-def lines_set_aside(work: Path) -> int:
+def _searches(ledger: LedgerView | None) -> SearchFacts | None:
+    if ledger is None:
+        return None
+    return {"done": ledger.done, "open": ledger.open}
+
+
+def _spent(ledger: LedgerView | None) -> SpentFacts | None:
+    if ledger is None:
+        return None
+    posts, users = ledger.spent()
+    # At today's prices for pay per use; the account may have others.
+    dollars = Budget().spent(ledger)
+    return {"posts": posts, "users": users, "dollars": dollars}
+
+
+def count_skipped_lines(work: AnyWorkspace) -> int:
     """Lines of input lists that held no usable id: the rows of `quarantine.csv`."""
-    path = work / inventory.QUARANTINE
+    path = Workspace(work).quarantine_file
     if not path.exists():
         return 0
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        return sum(1 for _ in csv.reader(file)) - 1
+        rows = sum(1 for _ in csv.reader(file))
+    return rows - 1  # the header
 
 
 # ------------------------------------------------------------------ release, disk, locks
 
 
-def _release(work: Path, rows: int) -> Facts | None:
-    """The release in `twigma/` beside the working folder; out of date when it knows other rows or an older part."""
-    folder = work.absolute().parent / "twigma"
-    manifest = folder / "MANIFEST.json"
-    if not manifest.exists():
+def _release(work: Workspace, rows: int) -> ReleaseFacts | None:
+    """The release in `twigma/` beside the working folder; out of date when it has other rows or an older part."""
+    folder = work.path.absolute().parent / "twigma"
+    manifest_file = folder / "MANIFEST.json"
+    if not manifest_file.exists():
         return None
-    written = manifest.stat().st_mtime_ns
-    facts = twigma.read_manifest(folder)
-    sources = [
-        work / "images.parquet",
-        work / "removed.json",
-        *(work / "columns").glob("*/*.arrow"),
-    ]
-    newer = any(path.exists() and path.stat().st_mtime_ns > written for path in sources)
-    counts = facts["counts"]
-    known = {
+    released_at = manifest_file.stat().st_mtime_ns
+    manifest = twigma.read_manifest(folder)
+    counts = manifest["counts"]
+    inputs = [work.images_file, work.removed_file, *work.columns.glob("*/*.arrow")]
+    # Removals and new parts change what may be released, even where no row is added.
+    times = [path.stat().st_mtime_ns for path in inputs if path.exists()]
+    is_older = max(times, default=0) > released_at
+    return {
         "folder": str(folder),
-        "version": facts["version"],
+        "version": manifest["version"],
         "images": counts["released"],
         "posts": counts["posts"],
+        "out_of_date": is_older or counts["rows"] != rows,
     }
-    return known | {"out_of_date": newer or counts["rows"] != rows}
 
 
-def _bytes(work: Path) -> dict[str, int]:
-    sizes = Counter(dict.fromkeys([*PLACES.values(), "other"], 0))
+def _bytes(work: Workspace) -> dict[str, int]:
+    """Sizes in bytes of the parts of a folder, their `total`, and what is `free` on the disk."""
+    places = {
+        work.pages.name: "pages",
+        work.ledger_file.name: "ledger",
+        work.shards.name: "shards",
+        work.columns.name: "columns",
+    }
+    sizes = Counter(dict.fromkeys([*places.values(), "other"], 0))
     for folder, _, names in os.walk(work):
-        top = Path(folder).relative_to(work).parts[:1]
+        above = Path(folder).relative_to(work).parts
         for name in names:
             try:
                 size = (Path(folder) / name).lstat().st_size
             except FileNotFoundError:
-                continue  # a private file of a run that goes on
-            sizes[PLACES.get(top[0] if top else name, "other")] += size
-    return {**sizes, "total": sum(sizes.values()), "free": shutil.disk_usage(work).free}
+                continue  # a private file of a run that is going on
+            top = above[0] if above else name
+            sizes[places.get(top, "other")] += size
+    free = shutil.disk_usage(work).free
+    return {**sizes, "total": sum(sizes.values()), "free": free}
 
 
-def running(work: Path, table: Path = Path("/proc/locks")) -> dict[str, int] | None:
+def running(work: AnyWorkspace, table: Path = KERNEL_LOCKS) -> dict[str, int] | None:
     """{run: its process} for every lock of the folder that is held, from the kernel's list; None where it has none."""
+    work = Workspace(work)
     try:
-        lines = [line.split() for line in table.read_text().splitlines()]
+        lines = table.read_text().splitlines()
     except OSError:
         return None
-    held = {
-        fields[5]: int(fields[4])
-        for fields in lines
-        if len(fields) > 5 and fields[1] == "FLOCK"
-    }
-    places = {what: work / name for what, name in LOCKS.items()}
-    names = {what: _lock_name(path) for what, path in places.items() if path.exists()}
-    return {what: held[name] for what, name in names.items() if name in held}
+    # 1: FLOCK  ADVISORY  WRITE 1234 08:01:131 0 EOF
+    held: dict[str, int] = {}
+    for line in lines:
+        # Waiting processes have lines too, with `->` before FLOCK.
+        fields = line.split()
+        if len(fields) > 5 and fields[1] == "FLOCK":
+            held[fields[5]] = int(fields[4])
+    runs: dict[str, int] = {}
+    locks = {"fetch": work.shards_lock_file, "look-up": work.ledger_lock_file}
+    for run, path in locks.items():
+        name = _lock_name(path) if path.exists() else ""
+        if name in held:
+            runs[run] = held[name]
+    return runs
 
 
 def _lock_name(path: Path) -> str:
     """A file as /proc/locks names it: major and minor number of its disk in hex, and its inode."""
-    found = path.stat()
-    return f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-
-
-# ------------------------------------------------------------------ next
-
-
-def _next(work: Path, facts: Facts) -> dict[str, str | None]:
-    """The one command to run now, and why; no command while a run goes on or something must be mended first."""
-    command, why = next(_steps(facts))
-    if command and work != Path("work"):
-        command += f" --work {shlex.quote(str(work))}"
-    return {"command": command, "why": why}
-
-
-def _steps(facts: Facts) -> Iterator[tuple[str | None, str]]:
-    """(command, why) of everything that is open, most urgent first."""
-    for what, process in (facts["running"] or {}).items():
-        yield None, f"a {what} is running (process {process}): look again later"
-    if facts["damaged"]:
-        yield None, "mend what is damaged first"
-    yield from _open_posts(facts["ids"] or {}, facts["searches"] or {}, facts["photos"])
-    yield from _open_photos(facts["photos"], facts["shards"])
-    for name, stage in facts["stages"].items():
-        if due := stage["to_do"] + stage["out_of_date"]:
-            so_far = (
-                f"; so far with {', '.join(stage['models'])}" if stage["models"] else ""
-            )
-            yield f"twigma {name}", f"{due:,} images are to do or out of date{so_far}"
-    if facts["release"] is None:
-        yield "twigma release", "every stage is done"
-    elif facts["release"]["out_of_date"]:
-        yield "twigma release", "the release is older than the working folder"
-    yield (
-        f"twigma analyze {shlex.quote(facts['release']['folder'])}",
-        "every stage is done, and so is the release",
-    )
-
-
-def _open_posts(
-    ids: Facts, searches: Facts, photos: Facts
-) -> Iterator[tuple[str, str]]:
-    begin = "twigma rehydrate --ids FILE"
-    if not ids.get("total") and not photos["total"]:
-        yield (
-            begin,
-            "the folder is empty: begin with a list of post ids, or with `twigma collect`, `import` or `add`",
-        )
-    if left := ids.get("not_asked"):
-        cost = plan_lookup(left)
-        more = f"at most ${cost.dollars:,.2f}, about {cost.minutes} minutes"
-        yield (
-            begin,
-            f"{left:,} ids were never asked: {more}; repeat with the same list and options",
-        )
-    if unlisted := ids.get("unlisted"):
-        yield (
-            begin,
-            f"{unlisted:,} posts were found by a run that ended early: repeat it to list their photos",
-        )
-    if left := searches.get("open"):
-        yield (
-            "twigma collect",
-            f"{left:,} searches are not at their end: repeat with the same hashtags and period",
-        )
-
-
-def _open_photos(photos: Facts, shards: Facts) -> Iterator[tuple[str, str]]:
-    if photos["waiting"] or shards["unfinished"]:
-        todo = (
-            f"{photos['waiting']:,} photos are waiting"
-            if photos["waiting"]
-            else "a fetch was stopped"
-        )
-        yield "twigma rehydrate", f"{todo}, {shards['unfinished']:,} shards are begun"
-    if again := photos["tried_once"]:
-        renewed = "with a token it also looks posts up once more whose photo is gone"
-        yield (
-            "twigma rehydrate --retry-failed",
-            f"{again:,} photos failed once for a passing reason; {renewed}",
-        )
+    stat = path.stat()
+    device = f"{os.major(stat.st_dev):02x}:{os.minor(stat.st_dev):02x}"
+    return f"{device}:{stat.st_ino}"

@@ -1,41 +1,33 @@
-"""Work on a Ray cluster in slots: actors that do one task after the other. `--engine ray`, `--distributor ray`.
+"""Work on a Ray cluster: actors that process one task after the other. `--engine ray`.
 
-The driver asks each slot for its task's pieces one by one, so a slow driver holds the cluster back instead of filling
-its memory, and it may stand outside the cluster (`ray://`). A slot that is lost, alone or with its node, costs its
-task: another slot does it again from the beginning. Nothing is left to Ray's own retries, which know no limit in time
-and no silence.
+The driver asks each actor for the parts of its task one by one, so a slow driver holds the cluster back instead of
+filling its memory, and it may be outside the cluster (`ray://`). An actor that is lost, alone or with its node, costs
+its task: another actor begins the task again. Ray's own retries are not used, as they know no limit in time and do
+not notice an actor that hangs.
 """
 
 import contextlib
-import logging
-import os
-import signal
-import socket
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlsplit
 
 from twigma import __version__
-from twigma.core.safety import worker_environment
+from twigma.core.pools.ray_cluster import last_line
+from twigma.core.pools.retry import RetryPolicy
+from twigma.core.pools.task_event import Progress, TaskEvent
 
-MAX_ATTEMPTS = 6  # of one task whose slot is lost
-REPLY_TIMEOUT = 300.0  # seconds a slot may take for one piece
-START_TIMEOUT = (
-    600.0  # seconds to wait for a first slot, or for another when all are lost
+RETRY = RetryPolicy(
+    attempts=6, reply_timeout=300.0, start_timeout=600.0, shutdown_timeout=5.0
 )
-SHUTDOWN_TIMEOUT = 5.0  # seconds that slots have to put their things away
-CPUS_PER_ACTOR = 4  # of one slot, where a node has as many: a model uses several
+POLL_SECONDS = 1.0  # between two looks at the timeouts
 K = TypeVar("K")
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Where what is heavy runs: `local`, or `ray` on the cluster at `address` (by default one started here)."""
+    """Where heavy work runs: `local`, or `ray` on the cluster at `address` (by default one started here)."""
 
     name: str = "local"
     address: str | None = None
@@ -45,307 +37,213 @@ LOCAL = Engine()
 
 
 class Actor:
-    """What an actor does; a subclass says in `pieces` what one task gives. None ends a task and is no piece."""
+    """What an actor does; a subclass says in `parts` what one task gives."""
 
-    _pieces: Iterator[Any]
+    _parts: Iterator[Any]
 
     def ready(self) -> str:
-        """The version of this package on the node; a subclass may raise what it misses there."""
+        """The version of this package on the node; a subclass may raise what is missing there."""
         return __version__
 
-    def pieces(self, task: Any) -> Iterator[Any]:
-        """The pieces of one task; a ValueError, OSError … is for the driver, SystemExit gives the slot up."""
+    def parts(self, task: Any) -> Iterator[Any]:
+        """The parts of one task, and `Progress` between them; no part is None.
+
+        An exception (ValueError, OSError …) fails the task on the driver; SystemExit gives the actor up.
+        """
         raise NotImplementedError
 
     def begin(self, task: Any) -> None:
         """Turn to a task."""
-        self._pieces = self.pieces(task)
+        self._parts = self.parts(task)
 
     def next(self) -> Any:
-        """The next piece of the task."""
-        return next(self._pieces, None)
+        """The next part or `Progress` of the task; None at its end."""
+        return next(self._parts, None)
 
     def close(self) -> None:
-        """Put away what would outlive the actor."""
-
-
-def starts_here(address: str | None = None) -> bool:
-    """Whether `connect` starts a cluster on this machine."""
-    return _address(address) == "local"
-
-
-def _address(address: str | None) -> str:
-    return address or os.environ.get("RAY_ADDRESS") or "local"
-
-
-@contextlib.contextmanager
-def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int]:
-    """Join the Ray cluster at `address` (or $RAY_ADDRESS), else start one here with `cpus`; yield its number of CPUs.
-
-    Nodes import this package from where the driver does, else from what is installed there; no token of the driver
-    goes to them. One started here listens on loopback only and asks for the token in ~/.ray/auth_token. While
-    connected, what is printed to standard output is dropped: Ray tells there of every worker that ends.
-    """
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise RuntimeError(
-            "Ray is not installed here: pip install 'twigma[ray]'"
-        ) from error
-
-    address = _address(address)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault(
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
-    )  # what Ray will do; without it, it warns
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    paths = os.pathsep.join([*(entry for entry in sys.path if entry), "${PYTHONPATH}"])
-    own: dict[str, Any] = (
-        {"include_dashboard": False, "num_cpus": cpus} if address == "local" else {}
-    )
-    with (
-        Path(os.devnull).open("w") as nowhere,
-        contextlib.redirect_stdout(nowhere),
-        _restore_sigterm(),
-    ):
-        try:
-            _check_port(address)
-            variables = {"PYTHONPATH": paths} | (
-                {} if address == "local" else worker_environment.ON_NODES
-            )
-            with (
-                worker_environment.private_cluster()
-                if address == "local"
-                else contextlib.nullcontext()
-            ):
-                ray.init(
-                    address,
-                    runtime_env={"env_vars": variables},
-                    log_to_driver=False,
-                    configure_logging=False,
-                    **own,
-                )
-        except (
-            OSError,
-            ValueError,
-            RuntimeError,
-            ImportError,
-            ray.exceptions.RayError,
-        ) as error:
-            raise RuntimeError(
-                f"no Ray cluster answers at {address!r}: {last_line(error)}; check the address, "
-                "and set RAY_AUTH_MODE=token if the cluster asks for a token"
-            ) from error
-        try:
-            yield int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
-        except ray.exceptions.RayError as error:
-            raise RuntimeError(
-                f"the Ray cluster at {address!r} failed: {last_line(error)}"
-            ) from error
-        finally:
-            ray.shutdown()
-
-
-@contextlib.contextmanager
-def _restore_sigterm() -> Iterator[None]:
-    """Put back what handled SIGTERM: Ray's handler would pass to later forks, and can keep a pool from ending."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(
-            ValueError
-        ):  # not the main thread: Ray has set no handler
-            signal.signal(signal.SIGTERM, before)
-
-
-def actor_resources(device: str | None) -> tuple[int, dict[str, float]]:
-    """How many slots with a GPU, or else with a few CPUs, the cluster holds; and what each asks of Ray."""
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
-    if gpus and device != "cpu":
-        return gpus, {"num_gpus": 1, "num_cpus": 1}
-    cpus = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1]
-    each = min([CPUS_PER_ACTOR, *cpus])
-    return max(1, sum(cpu // each for cpu in cpus)), {"num_cpus": each}
-
-
-def _check_port(address: str) -> None:
-    """Raise OSError unless something listens at HOST:PORT: Ray itself would try for minutes."""
-    place = urlsplit(address if "://" in address else f"//{address}")
-    if place.port:
-        socket.create_connection((place.hostname, place.port), timeout=10).close()
+        """Remove what would outlive the actor."""
 
 
 def run_tasks(
-    start: Callable[[], Any],
-    keys: Sequence[K],
-    task: Callable[[K], Any],
-    slots: int,
+    new_actor: Callable[[], Any],
+    tasks: Sequence[K],
+    payload: Callable[[K], Any],
+    actors: int,
     *,
-    silence: float = REPLY_TIMEOUT,
-) -> Generator[tuple[K, str, Any], None, None]:
-    """Do the task of every key in at most `slots` actors that `start` makes of a `Slot`; to be closed after use.
+    retry: RetryPolicy = RETRY,
+) -> Generator[TaskEvent[K], None, None]:
+    """Process every task in at most so many `actors`; the generator is to be closed after use.
 
-    Yields (key, "piece", value), then (key, "done", None) or (key, "failed", exception). After (key, "lost", why) the
-    key begins again, and the pieces it gave are void.
+    `new_actor` starts an `Actor` and gives its handle; `payload(task)` is what `Actor.parts` gets, made when the task
+    begins. Every task ends in a "done" or a "failed" event. Raises RuntimeError when no actor can work.
     """
-    crew = ActorPool(start, keys, task, silence)
+    pool = ActorPool(new_actor, tasks, payload, retry)
     try:
-        yield from crew.run(slots)
+        yield from pool.run(actors)
     finally:
-        crew.end()
-
-
-def last_line(error: BaseException) -> str:
-    """What an error of Ray comes down to: its last line, where a traceback names the error."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+        pool.close()
 
 
 @dataclass(frozen=True)
 class Call(Generic[K]):
-    """What a slot was asked for: a piece of its task, or (without a key) whether it is ready; and when."""
+    """What an actor was asked for and when: a part of its task, or (where `task` is None) whether it is ready."""
 
-    slot: Any
-    key: K | None
+    actor: Any
+    task: K | None
     asked: float
 
 
 class ActorPool(Generic[K]):
-    """The slots of one run, the calls that wait for an answer, and the keys that wait for a slot."""
+    """The actors of one run, the calls that wait for a reply, and the tasks that wait for an actor."""
 
     def __init__(
         self,
-        start: Callable[[], Any],
-        keys: Sequence[K],
-        task: Callable[[K], Any],
-        silence: float,
+        new_actor: Callable[[], Any],
+        tasks: Sequence[K],
+        payload: Callable[[K], Any],
+        retry: RetryPolicy,
     ) -> None:
-        self._start, self._task, self._silence = start, task, silence
-        self._waiting = list(keys)[::-1]
+        self._new_actor = new_actor
+        self._payload = payload
+        self._retry = retry
+        self._waiting = list(reversed(tasks))  # the next one is at the end
         self._idle: list[Any] = []
         self._calls: dict[Any, Call[K]] = {}
-        self._lost: Counter[K | None] = Counter()
-        self._heard = time.monotonic()
+        self._losses: Counter[K | None] = Counter()
+        self._last_reply = time.monotonic()
 
-    def run(self, slots: int) -> Iterator[tuple[K, str, Any]]:
-        """Work until no key waits and no slot works."""
+    def run(self, actors: int) -> Iterator[TaskEvent[K]]:
+        """Work until no task waits and no actor works."""
         import ray
 
-        for _ in range(min(slots, len(self._waiting))):
-            self._hire()
+        for _ in range(min(actors, len(self._waiting))):
+            self._start()
         while self._assign():
-            answered, _ = ray.wait(list(self._calls), timeout=1.0, fetch_local=False)
-            for ref in answered:
-                yield from self._hear(ref)
-            yield from self._watch()
+            calls = list(self._calls)
+            # Without fetching: a part moves to the driver only when its turn has come.
+            replies, _ = ray.wait(calls, timeout=POLL_SECONDS, fetch_local=False)
+            for reply in replies:
+                yield from self._handle_reply(reply)
+            yield from self._check_timeouts()
 
-    def end(self) -> None:
-        """Let the slots put their things away, and end them."""
+    def close(self) -> None:
+        """Let the actors remove what would outlive them, and kill them."""
         import ray
 
-        slots = [
-            *self._idle,
-            *(call.slot for call in self._calls.values() if call.key is not None),
-        ]
+        starting = [call.actor for call in self._calls.values() if call.task is None]
+        working = [call.actor for call in self._calls.values() if call.task is not None]
+        started = [*self._idle, *working]
+        # RayError: the cluster is gone, and its actors with it.
         with contextlib.suppress(ray.exceptions.RayError):
-            if slots:
-                farewells = [slot.close.remote() for slot in slots]
-                ray.wait(
-                    farewells, num_returns=len(farewells), timeout=SHUTDOWN_TIMEOUT
-                )
-            for slot in [*slots, *(call.slot for call in self._calls.values())]:
-                ray.kill(slot)
+            # An actor that is still starting would answer only when it is ready, so it is not asked.
+            if started:
+                closing = [actor.close.remote() for actor in started]
+                timeout = self._retry.shutdown_timeout
+                ray.wait(closing, num_returns=len(closing), timeout=timeout)
+            for actor in [*started, *starting]:
+                ray.kill(actor)
 
-    def _hire(self) -> None:
-        slot = self._start()
-        self._ask(slot, None, slot.ready.remote())
+    def _start(self) -> None:
+        actor = self._new_actor()
+        self._add_call(actor, None, actor.ready.remote())
 
-    def _ask(self, slot: Any, key: K | None, ref: Any) -> None:
-        self._calls[ref] = Call(slot, key, time.monotonic())
+    def _add_call(self, actor: Any, task: K | None, reply: Any) -> None:
+        self._calls[reply] = Call(actor, task, time.monotonic())
 
     def _assign(self) -> bool:
+        """Give waiting tasks to idle actors; whether there is still anything to wait for."""
         while self._idle and self._waiting:
-            slot, key = self._idle.pop(), self._waiting.pop()
-            slot.begin.remote(self._task(key))
-            self._ask(slot, key, slot.next.remote())
-        return bool(self._waiting) or self._at_work()
+            actor = self._idle.pop()
+            task = self._waiting.pop()
+            # Calls of one actor run in order, so the reply to `begin` need not be awaited.
+            actor.begin.remote(self._payload(task))
+            self._add_call(actor, task, actor.next.remote())
+        return bool(self._waiting) or self._is_working()
 
-    def _at_work(self) -> bool:
-        return any(call.key is not None for call in self._calls.values())
+    def _is_working(self) -> bool:
+        return any(call.task is not None for call in self._calls.values())
 
-    def _hear(self, ref: Any) -> Iterator[tuple[K, str, Any]]:
+    def _handle_reply(self, reply: Any) -> Iterator[TaskEvent[K]]:
         import ray
 
-        call = self._calls.pop(ref)
+        call = self._calls.pop(reply)
         try:
-            value = ray.get(ref)
+            value = ray.get(reply)
         except ray.exceptions.RayTaskError as error:
-            if call.key is None:
+            if call.task is None:
                 raise RuntimeError(
                     f"a node of the Ray cluster cannot work: {last_line(error)}"
                 ) from error
-            self._idle.append(call.slot)
-            yield call.key, "failed", error.cause
+            self._idle.append(call.actor)
+            yield TaskEvent("failed", call.task, error.cause)
         except ray.exceptions.RayError as error:
-            yield from self._lose(call, last_line(error))
+            yield from self._replace(call, last_line(error))
         else:
-            self._heard = time.monotonic()
-            yield from self._take(call, value)
+            self._last_reply = time.monotonic()
+            yield from self._record(call, value)
 
-    def _take(self, call: Call[K], value: Any) -> Iterator[tuple[K, str, Any]]:
-        if call.key is None:
-            if value != __version__:
-                raise RuntimeError(
-                    f"a node of the Ray cluster has twigma {value}, this is {__version__}: make them equal"
-                )
-            self._lost.pop(None, None)
-            self._idle.append(call.slot)
+    def _record(self, call: Call[K], value: Any) -> Iterator[TaskEvent[K]]:
+        if call.task is None:
+            _require_same_version(value)
+            self._losses.pop(None, None)  # the cluster can start actors after all
+            self._idle.append(call.actor)
         elif value is None:
-            self._idle.append(call.slot)
-            yield call.key, "done", None
+            self._idle.append(call.actor)
+            yield TaskEvent("done", call.task)
         else:
-            self._ask(call.slot, call.key, call.slot.next.remote())
-            yield call.key, "piece", value
+            # Ask for the next part before the caller handles this one, so that the two overlap.
+            self._add_call(call.actor, call.task, call.actor.next.remote())
+            if isinstance(value, Progress):
+                yield TaskEvent("progress", call.task, value.units)
+            else:
+                yield TaskEvent("part", call.task, value)
 
-    def _lose(self, call: Call[K], why: str) -> Iterator[tuple[K, str, Any]]:
+    def _replace(self, call: Call[K], reason: str) -> Iterator[TaskEvent[K]]:
+        """Start another actor in the place of one that is lost, and retry its task."""
         import ray
 
-        ray.kill(call.slot)
-        self._lost[call.key] += 1
-        if call.key is None and self._lost[None] >= MAX_ATTEMPTS:
+        # It may only be slow: without this, two actors could work on one task.
+        ray.kill(call.actor)
+        self._losses[call.task] += 1
+        losses = self._losses[call.task]
+        if call.task is None and losses >= self._retry.attempts:
             raise RuntimeError(
-                f"no worker of the Ray cluster lives until it is ready: {why}"
+                f"no worker of the Ray cluster lives until it is ready: {reason}"
             )
-        self._hire()
-        if call.key is not None and self._lost[call.key] >= MAX_ATTEMPTS:
-            yield (
-                call.key,
-                "failed",
-                RuntimeError(f"its worker was lost {MAX_ATTEMPTS} times: {why}"),
-            )
-        elif call.key is not None:
-            self._waiting.append(call.key)
-            yield call.key, "lost", why
+        self._start()
+        if call.task is not None:
+            event = self._retry.after_loss(call.task, losses, reason)
+            if event.kind == "lost":
+                self._waiting.append(call.task)
+            yield event
 
-    def _watch(self) -> Iterator[tuple[K, str, Any]]:
-        """Give up the slots that are silent, unless it was the caller who took long and their answers are here."""
+    def _check_timeouts(self) -> Iterator[TaskEvent[K]]:
+        """Replace actors that do not reply; RuntimeError where none could be started for too long."""
         import ray
 
         now = time.monotonic()
-        late = [
-            ref
-            for ref, call in self._calls.items()
-            if call.key is not None and now - call.asked > self._silence
-        ]
-        for ref in ray.wait(late, num_returns=len(late), timeout=0)[1] if late else []:
-            yield from self._lose(
-                self._calls.pop(ref), f"no word from it for {self._silence:g} s"
-            )
-        if not self._idle and not self._at_work() and now - self._heard > START_TIMEOUT:
+        late = []
+        for reply, call in self._calls.items():
+            waited = now - call.asked
+            if call.task is not None and waited > self._retry.reply_timeout:
+                late.append(reply)
+        if late:
+            # It may be our caller who took so long: a reply that is here already is not late.
+            _, missing = ray.wait(late, num_returns=len(late), timeout=0)
+            reason = f"no reply for {self._retry.reply_timeout:g} s"
+            for reply in missing:
+                yield from self._replace(self._calls.pop(reply), reason)
+        silent = now - self._last_reply > self._retry.start_timeout
+        if silent and not self._idle and not self._is_working():
             raise RuntimeError(
-                f"the Ray cluster had no free CPU for {START_TIMEOUT:g} s: run again when it has"
+                f"the Ray cluster had no free CPU for {self._retry.start_timeout:g} s: "
+                "run again when it has"
             )
+
+
+def _require_same_version(version: str) -> None:
+    if version != __version__:
+        raise RuntimeError(
+            f"a node of the Ray cluster has twigma {version}, this is {__version__}: "
+            "install the same version on both"
+        )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MARK = "'"
 _FORMULA = re.compile(r"[\s']*[=+\-@＝＋－＠\t\r\n\0]")
 _SPLIT = re.compile(r'[",;\t\r\n]')  # separators differ by country
+MOST_BYTES = 16 << 20  # of a sheet that people fill in
+LONGEST_HEAD = 10_000  # bytes of the line that names its columns
 
 
 def inert(cell: Any) -> Any:
@@ -28,7 +30,9 @@ def inert(cell: Any) -> Any:
     >>> inert("=HYPERLINK(1)"), inert("-1.5"), inert(-1.5), inert("plain")
     ("'=HYPERLINK(1)", "'-1.5", -1.5, 'plain')
     """
-    return MARK + cell if isinstance(cell, str) and _FORMULA.match(cell) else cell
+    if isinstance(cell, str) and _FORMULA.match(cell):
+        return MARK + cell
+    return cell
 
 
 def original(cell: Any) -> Any:
@@ -92,7 +96,17 @@ def read_rows(
 ) -> list[list[str]]:
     """Every row of a CSV, the header first, with the cells as they were before they were written."""
     with path.open(encoding=encoding, newline="") as file:
-        return [
-            [original(cell) for cell in row]
-            for row in csv.reader(file, delimiter=delimiter)
-        ]
+        rows = csv.reader(file, delimiter=delimiter)
+        return [list(map(original, row)) for row in rows]
+
+
+def require_sheet(path: Path) -> None:
+    """ValueError where a file is far larger than a sheet that people fill in, or has columns without end."""
+    with path.open("rb") as file:
+        head = file.readline(LONGEST_HEAD)
+    size = path.stat().st_size
+    if size > MOST_BYTES or len(head) == LONGEST_HEAD:
+        raise ValueError(
+            f"{path}: expected a sheet of at most {MOST_BYTES >> 20} MB with a short first line, found "
+            f"{size:,} bytes: is it the sheet that was handed out?"
+        )

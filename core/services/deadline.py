@@ -15,10 +15,8 @@ T = TypeVar("T")
 
 ANSWER_BYTES = 16 << 20  # of JSON; the largest page of posts is about two
 ANSWER_SECONDS = 120.0
-LEAST_SPEED, PATIENCE = (
-    1024,
-    60.0,
-)  # bytes a second of a download, asked for after so many seconds
+LEAST_SPEED = 1024  # bytes a second of a download
+PATIENCE = 60.0  # seconds over which that speed is measured
 
 
 class TooSlow(OSError):  # noqa: N818 - it describes the server
@@ -26,7 +24,7 @@ class TooSlow(OSError):  # noqa: N818 - it describes the server
 
 
 def within(seconds: float, call: Callable[[], T], what: str) -> T:
-    """What `call` gives or raises, or TooSlow after so many seconds: it then ends by itself, in a thread."""
+    """What `call` returns or raises; TooSlow after so many seconds, while the call ends by itself in its thread."""
     outcome: list[tuple[bool, Any]] = []
 
     def run() -> None:
@@ -39,7 +37,7 @@ def within(seconds: float, call: Callable[[], T], what: str) -> T:
     thread.start()
     thread.join(seconds)
     if not outcome:
-        raise TooSlow(f"{what}: no whole answer within {seconds:g} s")
+        raise TooSlow(f"{what}: no complete answer within {seconds:g} s")
     done, value = outcome.pop()
     if done:
         result: T = value
@@ -59,9 +57,13 @@ def read_answer(
     most: int = ANSWER_BYTES,
     seconds: float = ANSWER_SECONDS,
 ) -> bytes:
-    """A whole body, unpacked; ValueError where it is larger than `most`, TooSlow where it takes longer."""
-    started, data = time.monotonic(), bytearray()
-    for part in inflated(_timed(parts, started + seconds, what), encoding, most):
+    """The complete body, unpacked.
+
+    ValueError where it is larger than `most` bytes, TooSlow where it takes longer than `seconds`.
+    """
+    timed = _timed(parts, time.monotonic() + seconds, what)
+    data = bytearray()
+    for part in inflated(timed, encoding, most):
         data += part
     return bytes(data)
 
@@ -69,22 +71,24 @@ def read_answer(
 def _timed(parts: Iterator[bytes], end: float, what: str) -> Iterator[bytes]:
     for part in parts:
         if time.monotonic() > end:
-            raise TooSlow(f"{what}: no whole answer in time")
+            raise TooSlow(f"{what}: no complete answer in time")
         yield part
 
 
 class Pace:
-    """The least speed of a download. `at(bytes)` raises TooSlow below it, counted over the last minute."""
+    """The least speed of a download: `add(bytes)` raises TooSlow below it, measured over the last minute."""
 
     def __init__(
         self, what: str, patience: float | None = None, speed: float = LEAST_SPEED
     ) -> None:
-        self._what, self._speed = what, speed
+        self._what = what
+        self._speed = speed
         self._patience = PATIENCE if patience is None else patience
-        self._since, self._bytes = time.monotonic(), 0
+        self._since = time.monotonic()
+        self._bytes = 0
 
-    def at(self, received: int) -> None:
-        """Note so many more bytes."""
+    def add(self, received: int) -> None:
+        """Count bytes that have arrived."""
         self._bytes += received
         elapsed = time.monotonic() - self._since
         if elapsed < self._patience:
@@ -93,4 +97,5 @@ class Pace:
             raise TooSlow(
                 f"{self._what}: {self._bytes:,} bytes in {elapsed:.0f} s is too slow"
             )
-        self._since, self._bytes = time.monotonic(), 0
+        self._since = time.monotonic()
+        self._bytes = 0

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from twigma.core.pools.child_process import die_with
 from twigma.demo.drawing import pictures
 from twigma.demo.drawing.pictures import THEMES, Picture
 from twigma.demo.drawing.scenery import Rng
-from twigma.rehydrate.fetch.worker_pool import die_with
 
 PIXELS = 64
 STREAM = 900_000  # the world's own streams are small numbers

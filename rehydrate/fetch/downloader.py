@@ -30,7 +30,8 @@ from twigma.rehydrate.images.decode_memory import MOST_BUFFER, Places, places
 from twigma.rehydrate.images.normalize import StoredImage, normalize_image
 from twigma.rehydrate.images.shards import SIDECAR
 
-BEAT_SECONDS = 0.2  # between two signs of life
+HEARTBEAT_SECONDS = 0.2  # between two signs of life
+KEY_DIGITS = 6  # of a row's number in the key that img2dataset gives it
 
 
 class Writer(img2dataset.writer.WebDatasetSampleWriter):  # type: ignore[misc]
@@ -46,25 +47,26 @@ class Writer(img2dataset.writer.WebDatasetSampleWriter):  # type: ignore[misc]
         """Write one row; an image goes to the tar as its `member`, with the row as JSON beside it."""
         if img_str is not None:
             described = json.dumps(meta).encode()
-            parts = [
-                *_member(meta["member"], img_str),
-                *_member(f"{meta['image_name']}.json", described),
-            ]
-            self.tar_fd.write(b"".join(parts))
+            image = _member(meta["member"], img_str)
+            row = _member(f"{meta['image_name']}.json", described)
+            self.tar_fd.write(b"".join([*image, *row]))
         self.buffered_parquet_writer.write(meta)
 
 
 def _member(name: str, data: bytes) -> tuple[bytes, bytes, bytes]:
     """Header, bytes and padding of a tar member: what tarfile writes, in a tenth of its time."""
-    named, size = name.encode("ascii"), b"%011o" % len(data)
-    if len(named) > NAME_BYTES:
+    encoded = name.encode("ascii")
+    if len(encoded) > NAME_BYTES:
         raise ValueError(
             f"expected a name of at most {NAME_BYTES} bytes, found {name!r}"
         )
+    size = b"%011o" % len(data)
     header = bytearray(_HEADER)
-    header[: len(named)], header[124:135] = named, size
-    header[148:154] = b"%06o" % (_SUM + sum(named) + sum(size))
-    return bytes(header), data, bytes(-len(data) % tarfile.BLOCKSIZE)
+    header[: len(encoded)] = encoded
+    header[_SIZE] = size
+    header[_CHECKSUM] = b"%06o" % (_CHECKSUM_BEFORE + sum(encoded) + sum(size))
+    padding = bytes(-len(data) % tarfile.BLOCKSIZE)
+    return bytes(header), data, padding
 
 
 def _empty_header() -> bytes:
@@ -73,13 +75,22 @@ def _empty_header() -> bytes:
     return member.tobuf(tarfile.USTAR_FORMAT)
 
 
+def _checksum_before(header: bytes) -> int:
+    """The sum of a header's bytes without name and size, those of the checksum itself counted as spaces."""
+    spaces = 8 * ord(" ")
+    return sum(header) - sum(header[148:156]) - sum(header[_SIZE]) + spaces
+
+
+# Fields of a header of POSIX 1003.1 (ustar): digits, without the byte that ends them.
 NAME_BYTES = 100
+_SIZE = slice(124, 135)
+_CHECKSUM = slice(148, 154)
 _HEADER = _empty_header()
-_SUM = sum(_HEADER) - sum(_HEADER[148:156]) + 8 * ord(" ") - sum(_HEADER[124:135])
+_CHECKSUM_BEFORE = _checksum_before(_HEADER)
 
 
 class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
-    """Fetches one shard: asynchronous, every image checked to its last byte, rows written in the order given."""
+    """Fetches one shard: asynchronous, every image checked to its last byte, rows written in the order of the list."""
 
     def __init__(
         self,
@@ -97,7 +108,8 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
     ) -> None:
         super().__init__(
             sample_writer_class=Writer,
-            resizer=None,  # its own decodes everything twice as slowly, ignores EXIF and clips 16 bits: see keep.py
+            # Its own decodes at half the speed, ignores EXIF and clips 16 bits: see `images/normalize.py`.
+            resizer=None,
             thread_count=connections,
             save_caption=False,
             extract_exif=False,
@@ -113,17 +125,17 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
             user_agent_token=ROBOT,
             disallowed_header_directives=list(OPT_OUT),
         )
-        self.size, self.image_size, self.image_base_url, self.limits = (
-            size,
-            image_size,
-            image_base_url,
-            limits,
-        )
-        self.allow, self.gate, self.buffer = tuple(allow), gate, buffer
-        self.on_rows: Callable[[int], None] = _nothing
-        self.condemned: set[str] = set()
+        self.size = size
+        self.image_size = image_size
+        self.image_base_url = image_base_url
+        self.limits = limits
+        self.allow = tuple(allow)
+        self.gate = gate
+        self.buffer = buffer
+        self.on_rows: Callable[[int], None] = _ignore
+        self.crashing: set[str] = set()  # images that have crashed the decoder
 
-    def keep(self, data: bytes) -> StoredImage:
+    def normalize(self, data: bytes) -> StoredImage:
         """What is stored of an image; BadImage if it is refused."""
         return normalize_image(data, self.image_size)
 
@@ -131,12 +143,11 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
         """Fetch a shard (number, Arrow file of image_name and url) into a tar and a sidecar; OSError on a full disk."""
         number, path = row
         with pa.memory_map(path) as source:
-            rows = (
-                pa.ipc.open_file(source).read_all().select(self.column_list).to_pylist()
-            )
+            table = pa.ipc.open_file(source).read_all()
+            rows = table.select(self.column_list).to_pylist()
         for at, each in enumerate(rows):
             each["key"] = img2dataset.downloader.compute_key(
-                at, number, 6, self.oom_shard_count
+                at, number, KEY_DIGITS, self.oom_shard_count
             )
         writer = self.sample_writer_class(
             number,
@@ -150,68 +161,63 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
         def write(data: bytes | None, meta: Row) -> None:
             writer.write(data, meta["key"], None, meta)
 
-        folder, places = Path(self.output_folder), self._places()
-        finishing = OrderedWriter(
+        ordered = OrderedWriter(
             rows,
-            folder,
-            self.keep,
+            Path(self.output_folder),
+            self.normalize,
             write,
-            self.condemned,
+            self.crashing,
             held=self.buffer,
-            places=places,
+            places=self._places(),
         )
-        with finishing as finisher:
-            asyncio.run(self._fetch(rows, finisher))
+        with ordered:
+            asyncio.run(self._fetch(rows, ordered))
         writer.close()
         Path(path).unlink()
 
     def _places(self) -> Places | None:
         """Places for large images, shared with the other workers of this machine."""
-        return (
-            None
-            if self.gate is None
-            else Places(places(), self.gate.with_name("places"))
-        )
+        if self.gate is None:
+            return None
+        return Places(places(), self.gate.with_name("places"))
 
-    async def _fetch(self, rows: list[Row], finisher: OrderedWriter) -> None:
+    async def _fetch(self, rows: list[Row], ordered: OrderedWriter) -> None:
+        """Ask for every row at once, within the client's limits, while a thread checks and writes what has come."""
         client = Client(
             connections=self.thread_count,
             limits=self.limits,
             allow=self.allow,
             gate=self.gate,
-            backlog=finisher.backlog,
+            backlog=ordered.backlog,
             unread=self.buffer,
         )
 
-        async def one(at: int, url: str | None) -> None:
-            finisher.put(
-                at, await client.get(request_urls(url, self.size, self.image_base_url))
-            )
+        async def fetch_row(at: int, url: str | None) -> None:
+            urls = request_urls(url, self.size, self.image_base_url)
+            ordered.put(at, await client.get(urls))
 
         with ThreadPoolExecutor(1) as thread:
             async with client:
-                finishing = asyncio.get_running_loop().run_in_executor(
-                    thread, finisher.run
-                )
-                tasks = [
-                    asyncio.create_task(one(at, row["url"]))
-                    for at, row in enumerate(rows)
-                ]
-                beat = asyncio.create_task(self._beat(finisher))
+                loop = asyncio.get_running_loop()
+                writing = loop.run_in_executor(thread, ordered.run)
+                tasks = []
+                for at, row in enumerate(rows):
+                    tasks.append(asyncio.create_task(fetch_row(at, row["url"])))
+                heartbeat = asyncio.create_task(self._report_rows(ordered))
                 try:
-                    await asyncio.gather(finishing, *tasks)
+                    await asyncio.gather(writing, *tasks)
                 finally:
-                    finisher.stop()
-                    for task in (beat, *tasks):
+                    ordered.stop()
+                    for task in (heartbeat, *tasks):
                         task.cancel()
-        self.on_rows(finisher.news())
+        self.on_rows(ordered.new_rows())
 
-    async def _beat(self, finisher: OrderedWriter) -> None:
-        """Say again and again how many more rows are done, if only to show that the loop still turns."""
+    async def _report_rows(self, ordered: OrderedWriter) -> None:
+        """Report how many more rows are done, also none: it shows that the loop still turns."""
         while True:
-            self.on_rows(finisher.news())
-            await asyncio.sleep(BEAT_SECONDS)
+            self.on_rows(ordered.new_rows())
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
-def _nothing(rows: int) -> None:
+def _ignore(rows: int) -> None:
     return None

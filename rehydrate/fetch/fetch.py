@@ -1,8 +1,7 @@
 """Fetch the photos of the images table into verified shards: `twigma rehydrate`.
 
-Every photo is assigned once to a numbered shard (`shards/plan/`), so that a stopped fetch goes on where it was and
-new posts only make new shards. A shard is written in a private folder, verified, moved into place, and its manifest
-written last.
+Every photo is assigned once to a numbered shard (`shard_plan.py`), so that a stopped fetch resumes and new posts only
+make new shards. A shard is written in a private folder, verified, moved into place, and its manifest written last.
 """
 
 import contextlib
@@ -11,9 +10,10 @@ import functools
 import shutil
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,7 +24,9 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from twigma.core.files import file_sha256
-from twigma.core.workspace import Workspace
+from twigma.core.pools.ray_pool import LOCAL, Engine
+from twigma.core.pools.task_event import notes
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.fetch.http_client import LIMITS, SIZES, Limits
 from twigma.rehydrate.fetch.local_pool import Event, local_fetch
 from twigma.rehydrate.fetch.shard_plan import (
@@ -37,18 +39,18 @@ from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import Shard
 
 Workers = AbstractContextManager[Iterator[Event]]  # at work while it is open
-RESTARTS = 5  # of the worker processes as a whole, without one shard done between
-BYTES_A_ROW = 100_000  # free space asked for before a shard is begun
+StartWorkers = Callable[[Path, Mapping[int, Shard]], Workers]
+RESTARTS = 5  # of all worker processes together, without one shard done between
+BYTES_A_ROW = 100_000  # free space required before a shard is begun
 
 
 def fetch(
-    work: Path,
+    work: AnyWorkspace,
     *,
     image_base_url: str | None = None,
     size: str = "small",
     image_size: int | None = None,
-    distributor: str = "local",
-    ray_address: str | None = None,
+    engine: Engine = LOCAL,
     processes: int | None = None,
     connections: int = 32,
     rows_per_shard: int = 1000,
@@ -56,56 +58,54 @@ def fetch(
     retry_failed: bool = False,
     limits: Limits = LIMITS,
 ) -> pa.Table:
-    """Fetch every photo of `work/images.parquet` that is not in a finished shard; give the number of photos per status.
+    """Fetch every photo of the images table that is not in a finished shard: (status, images), most frequent first.
 
     `size` is asked from pbs.twimg.com; `image_base_url` replaces that host. `image_size` shrinks larger images to so
-    many pixels. `distributor` is `local` (processes of this machine) or `ray` (the cluster at `ray_address`, or one
-    that is started here); `processes` and `connections` per host are counted over all of its machines. `allow_hosts`
-    (HOST or HOST:PORT) may be private addresses. `retry_failed` tries rows again that failed for a passing reason;
-    they go to new shards.
+    many pixels. `engine` is `local` (processes of this machine) or `ray` (a cluster); `processes` and `connections`
+    per host are counted over all of its machines. `allow_hosts` (HOST or HOST:PORT) may be private addresses.
+    `retry_failed` retries rows that failed for a passing reason; they go to new shards.
     Raises RuntimeError when another fetch runs here or workers keep failing, OSError when the disk is full,
     ValueError when finished shards were made with other settings.
     """
+    work = Workspace(work)
     if size not in SIZES:
         raise ValueError(
             f"size {size!r} is not one that photos come in: choose one of {', '.join(SIZES)}"
         )
-    distribute = _distributor(distributor, ray_address)
+    start_on = _workers_of(engine)
     settings = {"kind": "fetch", "size": size, "image_size": image_size}
-    base_host = (
-        []
-        if image_base_url is None
-        else [urlsplit(image_base_url).netloc.rpartition("@")[2]]
-    )
-    with Workspace(work).lock_shards():
-        todo = plan_shards(work, settings, rows_per_shard, retry_failed=retry_failed)
-        if todo.shards:
+    allow = list(allow_hosts)
+    if image_base_url is not None:
+        _, _, host = urlsplit(image_base_url).netloc.rpartition("@")
+        allow.append(host)
+    with work.lock_shards():
+        plan = plan_shards(work, settings, rows_per_shard, retry_failed=retry_failed)
+        if plan.shards:
             options = {
-                "rows_per_shard": max(todo.rows.values()),
+                "rows_per_shard": max(plan.rows.values()),
                 "size": size,
                 "image_size": image_size,
                 "image_base_url": image_base_url,
                 "connections": connections,
                 "limits": asdict(limits),
-                "allow": [*allow_hosts, *base_host],
+                "allow": allow,
             }
-            _fetch_shards(
-                work,
-                todo,
-                settings,
-                lambda *what: distribute(*what, options, processes),
-            )
+
+            def start(attempts: Path, todo: Mapping[int, Shard]) -> Workers:
+                return start_on(attempts, todo, options, processes)
+
+            _fetch_shards(work, plan, settings, start)
         return _reconcile(work)
 
 
-def _distributor(name: str, ray_address: str | None) -> Callable[..., Workers]:
-    if name == "ray":
+def _workers_of(engine: Engine) -> Callable[..., Workers]:
+    if engine.name == "ray":
         from twigma.rehydrate.fetch.ray_fetch import ray_fetch
 
-        return functools.partial(ray_fetch, address=ray_address)
-    if name != "local" or ray_address:
+        return functools.partial(ray_fetch, address=engine.address)
+    if engine != LOCAL:
         raise ValueError(
-            f"distributor {name!r} with ray_address {ray_address!r}: choose local, or ray to use a cluster"
+            f"engine {engine.name!r} with the address {engine.address!r}: choose local, or ray to use a cluster"
         )
     return local_fetch
 
@@ -114,68 +114,92 @@ def _distributor(name: str, ray_address: str | None) -> Callable[..., Workers]:
 
 
 def _fetch_shards(
-    work: Path,
-    plan: ShardPlan,
-    settings: dict[str, Any],
-    start: Callable[[Path, Mapping[int, Shard]], Workers],
+    work: Workspace, plan: ShardPlan, settings: dict[str, Any], start: StartWorkers
 ) -> None:
     """Run workers until every shard of the plan is published; start them again when all of them are killed."""
-    attempts = work / "shards" / ".attempts"
-    shutil.rmtree(
-        attempts, ignore_errors=True
-    )  # of a run that was killed: we hold the lock
-    attempts.mkdir(parents=True)
-    todo, idle = {int(shard.name): shard for shard in plan.shards}, 0
+    # Those of a run that was killed: we hold the lock, so no other is at work.
+    shutil.rmtree(work.shard_attempts, ignore_errors=True)
+    work.shard_attempts.mkdir(parents=True)
     total = plan.done + sum(plan.rows.values())
+    restarts = 0
     try:
         with tqdm(
             total=total, initial=plan.done, desc="fetch", unit="image", mininterval=0.5
         ) as bar:
-            while todo:
+            run = _Run(work, plan, settings, bar)
+            while run.todo:
                 _require_space(work, max(plan.rows.values()))
-                before = len(todo)
-                with start(attempts, todo) as events, _signals_raise():
+                before = len(run.todo)
+                with start(work.shard_attempts, run.todo) as events, _signals_raise():
                     for event in events:
-                        _handle_event(event, todo, attempts, settings, bar)
-                idle = 0 if len(todo) < before else idle + 1
-                if idle >= RESTARTS:
+                        run.handle(event)
+                restarts = 0 if len(run.todo) < before else restarts + 1
+                if restarts >= RESTARTS:
                     raise RuntimeError(
-                        f"the fetch workers ended {idle} times before one shard: see their messages above"
+                        f"the fetch workers ended {restarts} times before one shard: see their messages above"
                     )
-                bar.n = total - sum(plan.rows[shard.name] for shard in todo.values())
+                run.discard_progress()
+                left = sum(plan.rows[shard.name] for shard in run.todo.values())
+                bar.n = total - left
     finally:
-        shutil.rmtree(attempts, ignore_errors=True)
+        shutil.rmtree(work.shard_attempts, ignore_errors=True)
 
 
-def _handle_event(
-    event: Event,
-    todo: dict[int, Shard],
-    attempts: Path,
-    settings: dict[str, Any],
-    bar: Any,
-) -> None:
-    if "rows" in event:
-        bar.update(event["rows"])
-    elif "done" in event:
-        shard = todo[event["done"]]
-        made_from = settings | {"list": file_sha256(list_file(shard))}
-        shards.publish(attempts / shard.name, shard, made_from)
-        shutil.rmtree(attempts / shard.name)
-        del todo[event["done"]]
-    elif event.get("errno") in (errno.ENOSPC, errno.EDQUOT):
+@dataclass
+class _Run:
+    """Publishes the shards of a plan as their events come; `todo` holds the others by number."""
+
+    work: Workspace
+    plan: ShardPlan
+    settings: dict[str, Any]
+    bar: Any
+    todo: dict[int, Shard] = field(init=False)
+    progress: Counter[int] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.todo = {int(shard.name): shard for shard in self.plan.shards}
+
+    def handle(self, event: Event) -> None:
+        number = event.task
+        if event.kind == "progress":
+            self.progress[number] += event.value
+            self.bar.update(event.value)
+        elif event.kind == "done":
+            self._publish(self.todo.pop(number))
+        elif event.kind == "lost":
+            self.bar.update(-self.progress.pop(number, 0))
+            sentence = f"is retried: its worker was lost ({event.value})"
+            self.bar.write(f"shard {number:05} {sentence}", file=sys.stderr)
+        elif event.kind == "failed":
+            _raise(number, event.value)
+
+    def discard_progress(self) -> None:
+        """Forget the progress of shards whose workers are all gone."""
+        self.progress.clear()
+
+    def _publish(self, shard: Shard) -> None:
+        attempt = self.work.shard_attempts / shard.name
+        made_from = self.settings | {"list": file_sha256(list_file(shard))}
+        shards.publish(attempt, shard, made_from)
+        shutil.rmtree(attempt)
+
+
+def _raise(number: int, error: Exception) -> None:
+    """End the run for a shard that failed: what stopped it would stop the others."""
+    code = getattr(error, "errno", None)
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        assert isinstance(error, OSError)
         raise OSError(
-            event["errno"],
-            f"the disk is full in shard {event['failed']:05}{event.get('where', '')}: free some space and fetch again",
+            code,
+            f"the disk is full in shard {number:05} ({error.strerror}): free some space and fetch again",
         )
-    else:
-        print(event.get("trace", ""), file=sys.stderr)
-        raise RuntimeError(
-            f"shard {event['failed']:05} cannot be fetched: {event['error']}"
-        )
+    print(notes(error), file=sys.stderr)
+    raise RuntimeError(f"shard {number:05} cannot be fetched: {error}")
 
 
-def _require_space(work: Path, rows: int) -> None:
-    free, needed = shutil.disk_usage(work).free, rows * BYTES_A_ROW
+def _require_space(work: Workspace, rows: int) -> None:
+    free = shutil.disk_usage(work).free
+    needed = rows * BYTES_A_ROW
     if free < needed:
         raise OSError(
             errno.ENOSPC,
@@ -185,17 +209,16 @@ def _require_space(work: Path, rows: int) -> None:
 
 @contextlib.contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that everything is put away."""
+    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that processes and folders are removed."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
+    before = {}
     try:
-        before = {
-            number: signal.signal(number, leave)
-            for number in (signal.SIGTERM, signal.SIGHUP)
-        }
-    except ValueError:  # not the main thread: signals are someone else's
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            before[each] = signal.signal(each, leave)
+    except ValueError:  # not the main thread, which alone handles signals
         yield
         return
     try:
@@ -205,31 +228,25 @@ def _signals_raise() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-# ------------------------------------------------------------------ the books
+# ------------------------------------------------------------------ reconciliation
 
 
-def _reconcile(work: Path) -> pa.Table:
+def _reconcile(work: Workspace) -> pa.Table:
     """Check that every photo of the images table has exactly one row in the shards; count photos per status."""
     names = photos_to_fetch(work)["image_name"].combine_chunks()
     if not len(names):
-        return pa.table(
-            {"status": pa.array([], pa.string()), "images": pa.array([], pa.int64())}
-        )
+        schema = pa.schema([("status", pa.string()), ("images", pa.int64())])
+        return schema.empty_table()
     rows = shards.read_sidecars(work)
-    twice = len(rows) - pc.count_distinct(rows["image_name"]).as_py()
-    missing = (
-        len(names)
-        - pc.sum(pc.is_in(names, value_set=rows["image_name"].combine_chunks())).as_py()
-    )
-    if twice or missing:
+    row_names = rows["image_name"].combine_chunks()
+    extra = len(rows) - pc.count_distinct(row_names).as_py()
+    missing = len(names) - pc.sum(pc.is_in(names, value_set=row_names)).as_py()
+    if extra or missing:
         raise RuntimeError(
             f"{work}: each of {len(names):,} photos should have one row in the shards, found {missing:,} without and "
-            f"{twice:,} rows too many; delete the manifests of the shards concerned and fetch again"
+            f"{extra:,} rows too many; delete the manifests of the shards concerned and fetch again"
         )
-    wanted = rows.filter(pc.is_in(rows["image_name"], value_set=names))
-    counts = (
-        wanted.group_by("status")
-        .aggregate([([], "count_all")])
-        .sort_by([("count_all", "descending")])
-    )
+    rows_of_photos = rows.filter(pc.is_in(rows["image_name"], value_set=names))
+    counts = rows_of_photos.group_by("status").aggregate([([], "count_all")])
+    counts = counts.sort_by([("count_all", "descending")])
     return pa.table({"status": counts["status"], "images": counts["count_all"]})

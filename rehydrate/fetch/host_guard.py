@@ -1,6 +1,6 @@
 """Where a request may go: public addresses, unless a host was allowed by name; and when: never before a host's pause.
 
-The address check stands where sockets are made, so one line covers http, https, redirects, literal addresses in
+The address is checked where sockets are made, so one line covers http, https, redirects, literal addresses in
 every spelling, and names that resolve to something else the second time. Used by `twigma rehydrate`.
 """
 
@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_ISATAP = frozenset(
-    {0x00005EFE, 0x02005EFE}
-)  # the bits before the IPv4 address in an interface of RFC 5214
-_BLOCKS = (  # whatever the Python at hand knows of them: its lists grew from version to version
+# The bits before the IPv4 address in an interface of RFC 5214.
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})
+# Blocks that are not public, listed here as Python's own lists grew from version to version.
+_BLOCKS = (
     "100.64.0.0/10",  # shared by the customers of a provider
     "168.63.129.16/32",  # the host of a virtual machine of Azure
     "192.0.0.0/24",
@@ -29,33 +29,36 @@ _BLOCKS = (  # whatever the Python at hand knows of them: its lists grew from ve
     "198.18.0.0/15",
     "64:ff9b:1::/48",
     "100::/64",
-    "2001::/23",  # protocols, but for the tunnels of Teredo, which are told by the address inside
+    "2001::/23",  # protocols, but for the tunnels of Teredo, which are judged by the address inside
     "2001:db8::/32",
     "3fff::/20",  # documentation
     "5f00::/16",  # segment routing
     "fec0::/10",  # site-local, deprecated
 )
 _NOT_PUBLIC = tuple(map(ipaddress.ip_network, _BLOCKS))
-_SLOTS = 1024  # hosts share a slot when their hashes meet: they then pause together, which harms nobody
+_SLOTS = 1024  # hosts whose hashes meet share a slot: they then pause together, which does no harm
 PROBE_SECONDS = (
-    10.0  # how long the first request after a pause may take before another is tried
+    10.0  # that the first request after a pause may take before another is tried
 )
+_FLOAT_BYTES = 8
 
 
 def is_public(address: str) -> bool:
     """Whether a resolved IP address is on the public internet, also where IPv6 carries an IPv4 address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        teredo = ip.teredo[1] if ip.teredo else None
-        inner = ip.ipv4_mapped or ip.sixtofour or teredo
+        low = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        high = int(ip) >> 32
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if inner is None and ip.teredo:
+            inner = ip.teredo[1]
         if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+            inner = low
         if inner is not None:
             return is_public(str(inner))
-        if int(ip) >> 32 == 0:  # ::a.b.c.d, deprecated
+        if high == 0:  # ::a.b.c.d, deprecated
             return False
-        last = str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-        if int(ip) >> 32 & 0xFFFFFFFF in _ISATAP and not is_public(last):
+        if high & 0xFFFFFFFF in _ISATAP and not is_public(str(low)):
             return False  # a tunnel into a network of this site
     if any(ip.version == block.version and ip in block for block in _NOT_PUBLIC):
         return False
@@ -73,61 +76,63 @@ def public_socket(info: tuple[Any, ...]) -> socket.socket:
 class Gate:
     """Pauses that hosts ask for, shared by all worker processes through a small file.
 
-    Two floats per host: the monotonic time before which nobody asks (0 is open), and whether that time is a probe's:
+    Two floats per host: the monotonic time before which no worker asks (0 is open), and whether that time is a probe's:
     after a pause one request goes first, and the others follow when it is answered.
     """
 
     def __init__(self, path: Path | None = None) -> None:
+        size = 2 * _FLOAT_BYTES * _SLOTS
         self._file = None
+        handle = -1  # memory of this process only
         if path is not None:
             self._file = path.open("a+b")
-            self._file.truncate(16 * _SLOTS)
-        self._memory = mmap.mmap(
-            -1 if self._file is None else self._file.fileno(), 16 * _SLOTS
-        )
+            self._file.truncate(size)
+            handle = self._file.fileno()
+        self._memory = mmap.mmap(handle, size)
         floats = memoryview(self._memory).cast("d")
-        self._until, self._probing = floats[:_SLOTS], floats[_SLOTS:]
+        self._until = floats[:_SLOTS]
+        self._probing = floats[_SLOTS:]
 
     async def enter(self, host: str, patience: float) -> str:
         """Wait until the host may be asked: `go`, or `probe` for the first after a pause, or `closed` for too long."""
-        slot, give_up = _slot(host), time.monotonic() + patience
-        while until := self._until[slot]:
+        slot = _slot(host)
+        give_up = time.monotonic() + patience
+        while True:
+            until = self._until[slot]
+            if not until:
+                return "go"
             now = time.monotonic()
-            if now >= give_up or (until > give_up and not self._probing[slot]):
+            # The end of a probe comes sooner than its time, when it is answered.
+            probing = self._probing[slot]
+            if now >= give_up or (until > give_up and not probing):
                 return "closed"
             if now >= until and self._claim(slot, until):
                 return "probe"
-            await asyncio.sleep(
-                min(max(until - now, 0.01), 0.1 if self._probing[slot] else 0.5)
-            )
-        return "go"
+            longest = 0.1 if probing else 0.5
+            await asyncio.sleep(min(max(until - now, 0.01), longest))
 
     def answered(self, host: str, entered: str, pause: float | None) -> None:
-        """Tell how a request ended: the host asked for `pause` seconds, or (None) for none, which opens the gate."""
-        slot = _slot(host)
-        if entered != "probe" and pause is None:
-            return
-        self._set(
-            slot,
-            0.0 if pause is None else time.monotonic() + pause,
-            first=entered == "probe",
-        )
+        """Record how a request ended: the host asked for `pause` seconds, or (None) for none, which opens the gate."""
+        is_probe = entered == "probe"
+        if pause is not None:
+            self._set(_slot(host), time.monotonic() + pause, is_probe=is_probe)
+        elif is_probe:
+            self._set(_slot(host), 0.0, is_probe=True)
 
     def _claim(self, slot: int, seen: float) -> bool:
         with _locked(self._file):
             if self._until[slot] != seen:
                 return False
-            self._until[slot], self._probing[slot] = (
-                time.monotonic() + PROBE_SECONDS,
-                1.0,
-            )
+            self._until[slot] = time.monotonic() + PROBE_SECONDS
+            self._probing[slot] = 1.0
             return True
 
-    def _set(self, slot: int, until: float, *, first: bool) -> None:
+    def _set(self, slot: int, until: float, *, is_probe: bool) -> None:
         with _locked(self._file):
-            self._until[slot] = (
-                until if first or self._probing[slot] else max(self._until[slot], until)
-            )
+            # What a probe learns counts; among requests that ran at once, the longest pause.
+            if not (is_probe or self._probing[slot]):
+                until = max(self._until[slot], until)
+            self._until[slot] = until
             self._probing[slot] = 0.0
 
 

@@ -1,6 +1,6 @@
-"""Fetch shards with processes of this machine: `twigma rehydrate --distributor local`, the default.
+"""Fetch shards with processes of this machine: the default of `twigma rehydrate`.
 
-Owns the near side of `pool.py`: how the pool is started, spoken to and ended.
+Owns the near side of `worker_pool.py`: how the pool is started, spoken to and ended.
 """
 
 import contextlib
@@ -11,13 +11,16 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from twigma.core.pools.task_event import TaskEvent
 from twigma.core.safety.worker_environment import for_worker
 from twigma.rehydrate.fetch.shard_plan import list_file
 from twigma.rehydrate.images.shards import Shard
 
-Event = dict[str, Any]
+Event = TaskEvent[int]
+"""Of a shard, by its number: "progress" (photos), "done", "failed", "lost"."""
+MAX_PROCESSES = 32  # unless more are asked for
 
 
 @contextlib.contextmanager
@@ -29,27 +32,22 @@ def local_fetch(
 ) -> Iterator[Iterator[Event]]:
     """Yield the events of processes that fetch each shard of `todo` into `attempts/NAME/`; end them, whatever happens.
 
-    `processes` is two a CPU, at most 32, unless it is given: while one waits for slow hosts another works. The events
-    end early when the pool itself is killed.
+    `processes` is by default two a CPU, at most MAX_PROCESSES: while one waits for slow hosts another works. The
+    events end early when the pool itself is killed.
     """
-    processes = min(
-        processes or min(2 * (os.cpu_count() or 1), 32),
-        options["connections"],
-        len(todo),
-    )
-    share = options | {
-        "connections": max(1, options["connections"] // processes),
-        "gate": str((attempts / "gate").absolute()),
-    }
-    tasks = [
-        (
-            number,
-            str(list_file(shard).absolute()),
-            str((attempts / shard.name).absolute()),
+    if processes is None:
+        processes = min(2 * (os.cpu_count() or 1), MAX_PROCESSES)
+    processes = min(processes, options["connections"], len(todo))
+    of_each = dict(options)
+    of_each["connections"] = max(1, options["connections"] // processes)
+    of_each["gate"] = str((attempts / "gate").absolute())
+    tasks = []
+    for number, shard in todo.items():
+        attempt = attempts / shard.name
+        tasks.append(
+            (number, str(list_file(shard).absolute()), str(attempt.absolute()))
         )
-        for number, shard in todo.items()
-    ]
-    with contextlib.closing(PoolProcess(share, processes)) as pool:
+    with contextlib.closing(PoolProcess(of_each, processes)) as pool:
         pool.send(tasks, last=True)
         yield pool.events
 
@@ -59,15 +57,9 @@ class PoolProcess:
 
     def __init__(self, options: dict[str, Any], processes: int) -> None:
         environment = for_worker() | {"NO_ALBUMENTATIONS_UPDATE": "1"}
-        command = [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            "twigma.rehydrate.fetch.worker_pool",
-        ]
+        module = "twigma.rehydrate.fetch.worker_pool"
         self._process = subprocess.Popen(
-            command,
+            [sys.executable, "-W", "ignore", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -76,15 +68,14 @@ class PoolProcess:
         )
         assert self._process.stdout is not None
         self.pid = self._process.pid
-        self.events: Iterator[Event] = (
-            json.loads(line) for line in self._process.stdout if line.endswith("\n")
-        )
+        self.events: Iterator[Event] = _read_events(self._process.stdout)
         self.send({"parent": os.getpid(), "processes": processes, "options": options})
 
     def send(self, message: Any, *, last: bool = False) -> None:
-        """Tell the pool its job, then lists of tasks; after the last one it ends by itself."""
+        """Send the pool its job, then lists of tasks; after the last one it ends by itself."""
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it was killed: the events end
+        # BrokenPipeError: the pool was killed, and its events end.
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
             if last:
@@ -94,8 +85,13 @@ class PoolProcess:
         """End every process of the group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        with (
-            contextlib.suppress(BrokenPipeError),
-            self._process,
-        ):  # closes the pipes and waits
+        # Leaving the context of the process closes its pipes and waits for it.
+        with contextlib.suppress(BrokenPipeError), self._process:
             pass
+
+
+def _read_events(lines: IO[str]) -> Iterator[Event]:
+    for line in lines:
+        # A line without its end was cut short by a kill.
+        if line.endswith("\n"):
+            yield TaskEvent.from_json(line)

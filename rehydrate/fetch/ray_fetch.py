@@ -1,35 +1,35 @@
-"""Fetch shards on a Ray cluster: `twigma rehydrate --distributor ray`.
+"""Fetch shards on a Ray cluster: `twigma rehydrate` with the engine `ray`.
 
-Each slot of the cluster runs a pool of its own (`pool.py`) with one worker, in a folder of its node, and hands finished
-shards back piece by piece. The driver alone locks, verifies and writes the working folder: nodes share no file system.
+Each actor runs a pool of its own (`worker_pool.py`) with one worker, in a folder of its node, and hands finished shards
+back part by part. The driver alone locks, verifies and writes the working folder: nodes share no file system.
 
 img2dataset's own Ray distributor is not used: it starts a task for every shard at once, drops the status each gives
-back, so that failed shards are never done again, waits for all results together, and writes from the nodes into the
-place where finished shards stand.
+back, so that failed shards are never retried, waits for all results together, and writes from the nodes into the
+place of finished shards.
 """
 
 import contextlib
 import importlib.util
 import shutil
 import socket
-import sys
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from twigma.core.pools import ray_pool
+from twigma.core.pools import ray_cluster, ray_pool
 from twigma.core.pools.scratch import Scratch
+from twigma.core.pools.task_event import Progress, TaskEvent, notes
 from twigma.rehydrate.fetch.local_pool import Event, PoolProcess
 from twigma.rehydrate.fetch.shard_plan import list_file
 from twigma.rehydrate.images.shards import Shard
 
-PIECE = 16 << 20  # bytes of a shard handed over at once
-NEEDED = ("aiohttp", "img2dataset", "PIL")  # on every node
+PART_BYTES = 16 << 20  # of a shard handed over at once
+REPORT_SECONDS = 1.0  # between two reports of progress
+REQUIRED = ("aiohttp", "img2dataset", "PIL")  # on every node
+
+FilePart = tuple[str, bytes]  # the name of a file, and the bytes that follow
 
 
 @contextlib.contextmanager
@@ -40,58 +40,45 @@ def ray_fetch(
     processes: int | None,
     address: str | None = None,
 ) -> Iterator[Iterator[Event]]:
-    """Yield the events of slots that fetch each shard of `todo` into `attempts/NAME/`; end them, whatever happens.
+    """Yield the events of actors that fetch each shard of `todo` into `attempts/NAME/`; end them, whatever happens.
 
-    There is a slot per CPU of the cluster, and at most one per connection; `processes` limits them further.
+    There is an actor per CPU of the cluster, and at most one per connection; `processes` limits them further.
     """
-    with ray_pool.connect(address, processes) as cpus:
+    with ray_cluster.connect(address, processes) as cpus:
         import ray
 
-        slots = max(1, min(processes or cpus, len(todo), options["connections"]))
-        share = options | {"connections": max(1, options["connections"] // slots)}
-        actor, name = ray.remote(FetchActor).options(num_cpus=1), uuid.uuid4().hex
-        results = ray_pool.run_tasks(
-            lambda: actor.remote(name, share),
-            list(todo),
-            lambda number: (number, list_file(todo[number]).read_bytes()),
-            slots,
-        )
-        with contextlib.closing(results):
-            yield _events(results, attempts, todo)
+        actors = max(1, min(processes or cpus, len(todo), options["connections"]))
+        of_each = dict(options)
+        of_each["connections"] = max(1, options["connections"] // actors)
+        actor_class = ray.remote(FetchActor).options(num_cpus=1)
+        run = uuid.uuid4().hex
+
+        def new_actor() -> Any:
+            return actor_class.remote(run, of_each)
+
+        def payload(number: int) -> tuple[int, bytes]:
+            return number, list_file(todo[number]).read_bytes()
+
+        events = ray_pool.run_tasks(new_actor, list(todo), payload, actors)
+        with contextlib.closing(events):
+            yield _store_parts(events, attempts, todo)
 
 
-def _events(
-    results: Iterable[tuple[int, str, Any]], attempts: Path, todo: Mapping[int, Shard]
+def _store_parts(
+    events: Iterable[Event], attempts: Path, todo: Mapping[int, Shard]
 ) -> Iterator[Event]:
-    """Write what comes back from the nodes into the private folders, and say how it goes as the local pool does."""
-    rows: Counter[int] = Counter()
-    for number, kind, value in results:
-        folder = attempts / todo[number].name
-        if kind == "piece" and isinstance(value, int):
-            rows[number] += value
-            yield {"rows": value}
-        elif kind == "piece":
+    """Write the parts that come back from the nodes into the private folders; pass the other events on."""
+    for event in events:
+        folder = attempts / todo[event.task].name
+        if event.kind == "part":
             try:
-                _append(folder, *value)
+                _append(folder, *event.value)
             except OSError as error:
-                yield {"failed": number, "errno": error.errno, "error": str(error)}
-        elif kind == "done":
-            yield {"done": number}
-        elif kind == "lost":
-            tqdm.write(
-                f"shard {number:05} is done again: its worker was lost ({value})",
-                file=sys.stderr,
-            )
+                yield TaskEvent("failed", event.task, error)
+            continue
+        if event.kind == "lost":
             shutil.rmtree(folder, ignore_errors=True)
-            yield {"rows": -rows.pop(number, 0)}
-        else:
-            where = f" on {value.filename}" if isinstance(value, OSError) else ""
-            yield {
-                "failed": number,
-                "errno": getattr(value, "errno", None),
-                "error": str(value),
-                "where": where,
-            }
+        yield event
 
 
 def _append(folder: Path, name: str, data: bytes) -> None:
@@ -104,47 +91,53 @@ class FetchActor(ray_pool.Actor):
     """Fetches shards on a node, in a pool process with one worker that stays from shard to shard."""
 
     def __init__(self, run: str, options: dict[str, Any]) -> None:
-        self._run, self._options = run, options
+        self._run = run
+        self._options = options
 
     def ready(self) -> str:
-        """Start the pool, in a private folder."""
-        missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-        if missing:
-            raise ModuleNotFoundError(
-                f"{socket.gethostname()} has no {missing[0]}: pip install 'twigma[rehydrate]' there"
-            )
+        """Start the pool, in a private folder; ModuleNotFoundError where this node lacks a package."""
+        for name in REQUIRED:
+            if importlib.util.find_spec(name) is None:
+                raise ModuleNotFoundError(
+                    f"{socket.gethostname()} has no {name}: pip install 'twigma[rehydrate]' there"
+                )
         self._scratch = Scratch(self._run)
-        self._pool = PoolProcess(
-            self._options | {"gate": str(self._scratch.shared / "gate")}, 1
-        )
+        gate = self._scratch.shared / "gate"
+        self._pool = PoolProcess(self._options | {"gate": str(gate)}, 1)
         return super().ready()
 
-    def pieces(self, task: tuple[int, bytes]) -> Iterator[int | tuple[str, bytes]]:
-        """Fetch one shard: numbers of rows as it goes on, then its tar and its sidecar as (file name, bytes)."""
-        number, listed = task
-        source, attempt = (
-            self._scratch.own / "list.parquet",
-            self._scratch.own / f"{number:05}",
-        )
-        source.write_bytes(listed)
+    def parts(self, task: tuple[int, bytes]) -> Iterator[Progress | FilePart]:
+        """Fetch one shard: its rows as `Progress`, then its tar and its sidecar in parts."""
+        number, photos = task
+        source = self._scratch.own / "list.parquet"
+        source.write_bytes(photos)
+        attempt = self._scratch.own / f"{number:05}"
         self._pool.send([(number, str(source), str(attempt))])
-        rows, said = 0, time.monotonic()
+        yield from self._wait(number)
+        for suffix in ("tar", "parquet"):
+            yield from _cut(attempt / f"{number:05}.{suffix}")
+        shutil.rmtree(attempt)
+
+    def _wait(self, number: int) -> Iterator[Progress]:
+        """Report the rows of a shard until it is done; SystemExit where the pool was killed."""
+        total = unreported = 0
+        reported = time.monotonic()
         for event in self._pool.events:
-            if "failed" in event:
-                raise _error(event)
-            rows += event.get("rows", 0)
-            if "done" in event or time.monotonic() - said > 1:
-                yield rows
-                rows, said = 0, time.monotonic()
-            if "done" in event:
-                for path in (
-                    attempt / f"{number:05}.tar",
-                    attempt / f"{number:05}.parquet",
-                ):
-                    yield from _cut(path)
-                shutil.rmtree(attempt)
+            if event.kind == "failed":
+                raise _from_this_node(event.value)
+            if event.kind == "progress":
+                total += event.value
+                unreported += event.value
+            elif event.kind == "lost":  # by the pool, which retries the shard itself
+                unreported -= total
+                total = 0
+            if event.kind == "done" or time.monotonic() - reported > REPORT_SECONDS:
+                yield Progress(unreported)
+                unreported = 0
+                reported = time.monotonic()
+            if event.kind == "done":
                 return
-        raise SystemExit(1)  # the pool was killed
+        raise SystemExit(1)
 
     def close(self) -> None:
         """End the pool and leave nothing on the node."""
@@ -152,15 +145,15 @@ class FetchActor(ray_pool.Actor):
         self._scratch.close()
 
 
-def _error(event: Event) -> Exception:
-    if event["errno"] is not None:
-        return OSError(event["errno"], event["error"], socket.gethostname())
-    return RuntimeError(
-        f"{event['error']}, on {socket.gethostname()}\n{event.get('trace', '')}".strip()
-    )
+def _from_this_node(error: Exception) -> Exception:
+    """The same error, saying on which machine it happened."""
+    place = f"on {socket.gethostname()}"
+    if isinstance(error, OSError):
+        return OSError(error.errno, f"{error.strerror}, {place}")
+    return RuntimeError(f"{error}, {place}\n{notes(error)}".strip())
 
 
-def _cut(path: Path) -> Iterator[tuple[str, bytes]]:
+def _cut(path: Path) -> Iterator[FilePart]:
     with path.open("rb") as file:
-        while data := file.read(PIECE):
+        while data := file.read(PART_BYTES):
             yield path.name, data

@@ -1,7 +1,7 @@
-"""Which photo goes to which shard: assigned once, in the order of the images table, kept in `WORK/shards/plan/`.
+"""Which photo goes to which shard: assigned once, in the order of the images table, saved in `WORK/shards/plan/`.
 
-A list is written before its shard is fetched and never changed, so a stopped `twigma rehydrate` goes on where it was
-and posts added later only make new shards.
+A list is written before its shard is fetched and never changed, so a stopped `twigma rehydrate` resumes, and posts
+added later only make new shards.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,13 @@ import pyarrow.parquet as pq
 
 from twigma.core import columns
 from twigma.core.files import file_sha256, read_parquet, write_parquet
-from twigma.rehydrate.fetch.http_client import RETRYABLE
+from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.fetch.http_response import RETRYABLE
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import Shard, is_finished, shard_at
 
 GONE = pa.array(["http_404", "http_410"])  # final for a URL
+MEDIA_ID = r"\A[A-Za-z0-9_-]{1,80}\z"  # what may name a member of a tar
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class ShardPlan:
 
 
 def plan_shards(
-    work: Path,
+    work: AnyWorkspace,
     settings: dict[str, Any],
     rows_per_shard: int,
     *,
@@ -41,102 +43,102 @@ def plan_shards(
 
     Raises ValueError when finished shards were fetched with other settings or from other lists.
     """
-    wanted = photos_to_fetch(work)
-    planned = sorted((work / "shards" / "plan").glob("*.parquet"))
-    finished = [
-        shard
-        for shard in shards.manifests(work)
-        if is_finished(shard) or not list_file(shard).exists()
-    ]
+    work = Workspace(work)
+    photos = photos_to_fetch(work)
+    lists = sorted(work.shard_lists.glob("*.parquet"))
+    finished = _finished(work)
     for shard in finished:
-        _same_settings(shard, settings)
+        _require_same_settings(shard, settings)
     done = {shard.name for shard in finished}
-    unfinished = [path for path in planned if path.stem not in done]
-    sidecars = [
+    unfinished = [path for path in lists if path.stem not in done]
+    fetched = [
         read_parquet(shard.sidecar, columns=["image_name"]) for shard in finished
     ]
     waiting = [read_parquet(path, columns=["image_name"]) for path in unfinished]
-    new = _without(wanted, [*sidecars, *waiting])
-    if retry_failed and sidecars:
-        new = pa.concat_tables([new, _without(_failed(work, wanted), waiting)])
-    unfinished += _write_lists(
-        work, new, rows_per_shard, first=shards.next_number(work)
-    )
-    rows = {path.stem: pq.read_metadata(path).num_rows for path in unfinished}
+    new = _without(photos, [*fetched, *waiting])
+    if retry_failed and fetched:
+        failed = _without(_failed(work, photos), waiting)
+        new = pa.concat_tables([new, failed])
+    first = shards.next_number(work)
+    unfinished += _write_lists(work, new, rows_per_shard, first)
     return ShardPlan(
-        [shard_at(work, path.stem) for path in unfinished],
-        rows,
-        sum(map(len, sidecars)),
+        shards=[shard_at(work, path.stem) for path in unfinished],
+        rows={path.stem: pq.read_metadata(path).num_rows for path in unfinished},
+        done=sum(len(table) for table in fetched),
     )
+
+
+def _finished(work: Workspace) -> list[Shard]:
+    """The shards that need no fetch: finished ones, and those with a manifest that were never planned."""
+    finished = []
+    for shard in shards.manifests(work):
+        if is_finished(shard) or not list_file(shard).exists():
+            finished.append(shard)
+    return finished
 
 
 def _write_lists(
-    work: Path, new: pa.Table, rows_per_shard: int, first: int
+    work: Workspace, new: pa.Table, rows_per_shard: int, first: int
 ) -> list[Path]:
     """Cut photos into lists of new shards; names that could not name a member of a tar are refused."""
-    good = pc.fill_null(
-        pc.match_substring_regex(new["image_name"], r"\A[A-Za-z0-9_-]{1,80}\z"),
-        fill_value=False,
-    )
-    if not pc.all(good).as_py() and len(new):
-        bad = new.filter(pc.invert(good))["image_name"][0].as_py()
+    matches = pc.match_substring_regex(new["image_name"], MEDIA_ID)
+    is_bad = pc.invert(pc.fill_null(matches, fill_value=False))
+    bad = new.filter(is_bad)["image_name"]
+    if len(bad):
         raise ValueError(
-            f"image_name {bad!r} in {work / 'images.parquet'} is no media id: correct that row"
+            f"image_name {bad[0].as_py()!r} in {work.images_file} is no media id: correct that row"
         )
     paths = []
     for number, start in enumerate(range(0, len(new), rows_per_shard), first):
-        path = work / "shards" / "plan" / f"{number:05}.parquet"
+        path = work.shard_list(f"{number:05}")
         write_parquet(path, new.slice(start, rows_per_shard), private=True)
         paths.append(path)
     return paths
 
 
-def photos_to_fetch(work: Path) -> pa.Table:
-    """Each photo once, as (image_name, url), in the order of the images table."""
-    path = work / "images.parquet"
+def photos_to_fetch(work: AnyWorkspace) -> pa.Table:
+    """Each photo once, as (image_name, url), in the order of the images table; FileNotFoundError without one."""
+    path = Workspace(work).images_file
     if not path.exists():
         raise FileNotFoundError(
             f"no images table at {path}: give post ids with --ids, or find posts with `twigma collect` first"
         )
     table = read_parquet(path, columns=["image_name", "url"])
     columns.require(table, ("image_name", "url"), str(path))
-    at = pa.array(range(len(table)), pa.int64())
-    first = (
-        table.append_column("at", at).group_by("image_name").aggregate([("at", "min")])
-    )
+    numbered = table.append_column("at", pa.array(range(len(table)), pa.int64()))
+    first = numbered.group_by("image_name").aggregate([("at", "min")])
     return table.take(first["at_min"].combine_chunks().sort())
 
 
-def _failed(work: Path, wanted: pa.Table) -> pa.Table:
+def _failed(work: Workspace, photos: pa.Table) -> pa.Table:
     """The photos that failed for a passing reason, or that were gone and have another URL now."""
     sidecars = shards.read_sidecars(work)
-    at = pc.index_in(
-        wanted["image_name"], value_set=sidecars["image_name"].combine_chunks()
-    )
+    names = sidecars["image_name"].combine_chunks()
+    at = pc.index_in(photos["image_name"], value_set=names)
     status = sidecars["status"].take(at)
-    moved = pc.not_equal(sidecars["url"].take(at), wanted["url"])
-    gone = pc.and_(pc.is_in(status, value_set=GONE), moved)
-    return wanted.filter(
-        pc.or_(pc.is_in(status, value_set=pa.array(sorted(RETRYABLE))), gone)
-    )
+    has_moved = pc.not_equal(sidecars["url"].take(at), photos["url"])
+    is_gone = pc.is_in(status, value_set=GONE)
+    is_retryable = pc.is_in(status, value_set=pa.array(sorted(RETRYABLE)))
+    return photos.filter(pc.or_(is_retryable, pc.and_(is_gone, has_moved)))
 
 
-def _without(wanted: pa.Table, others: list[pa.Table]) -> pa.Table:
-    """The photos that stand in none of the other tables."""
+def _without(photos: pa.Table, others: list[pa.Table]) -> pa.Table:
+    """The photos that are in none of the other tables."""
     if not others:
-        return wanted
+        return photos
     names = pa.concat_tables(others)["image_name"].combine_chunks()
-    return wanted.filter(pc.invert(pc.is_in(wanted["image_name"], value_set=names)))
+    is_other = pc.is_in(photos["image_name"], value_set=names)
+    return photos.filter(pc.invert(is_other))
 
 
-def _same_settings(shard: Shard, settings: dict[str, Any]) -> None:
+def _require_same_settings(shard: Shard, settings: dict[str, Any]) -> None:
     made_from = shards.read_manifest(shard).get("made_from", {})
     if made_from.get("kind") != "fetch":
         return
-    found = {name: made_from.get(name) for name in settings}
-    if found != settings:
+    used = {name: made_from.get(name) for name in settings}
+    if used != settings:
         raise ValueError(
-            f"shard {shard.name} was fetched with {found}, not {settings}: use another working folder"
+            f"shard {shard.name} was fetched with {used}, not {settings}: use another working folder"
         )
     path = list_file(shard)
     if path.exists() and file_sha256(path) != made_from.get("list"):
@@ -147,4 +149,5 @@ def _same_settings(shard: Shard, settings: dict[str, Any]) -> None:
 
 def list_file(shard: Shard) -> Path:
     """Where the list of photos of a shard is: Parquet of image_name and url."""
-    return shard.manifest.parent / "plan" / f"{shard.name}.parquet"
+    work = Workspace(shard.manifest.parent.parent)
+    return work.shard_list(shard.name)

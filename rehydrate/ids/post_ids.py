@@ -1,7 +1,7 @@
 """Post ids as exact strings: what an id is, which lines hold none, and whether a list was damaged on the way.
 
 `twigma ids` checks lists with it; `twigma rehydrate --ids` starts here. An id never passes through a float. A line
-without a usable id is set aside with its number and the reason.
+without a usable id is skipped, and listed with its number and the reason.
 """
 
 import re
@@ -14,43 +14,42 @@ from tqdm import tqdm
 
 from twigma.core import inventory
 from twigma.core.safety import spreadsheet
-from twigma.rehydrate.ids.id_files import ID, read_rows
+from twigma.rehydrate.ids.id_files import read_rows
+from twigma.rehydrate.ids.list_columns import ID
 
-SNOWFLAKE_EPOCH = 1288834974657  # ms; ids made since November 2010 carry their time in the bits above 22
-FLOAT_STEP, EXCEL_STEP = (
-    256,
-    1000,
-)  # what float64 and a spreadsheet's 15 digits round ids of 18 to 19 digits to
-DAMAGED, ENOUGH = 0.9, 50
-LISTED = 100_000  # lines set aside that are kept one by one; of more only the number is
-HOPELESS, USABLE = (
-    300_000,
-    0.01,
-)  # lines set aside after which a list of fewer usable ones is read no further
-CELL = 200  # characters of a line set aside that are kept
+# Ids made since November 2010 carry their time, in milliseconds since this epoch, in the bits above 22.
+SNOWFLAKE_EPOCH = 1288834974657
+# What float64 and a spreadsheet's 15 digits round ids of 18 to 19 digits to multiples of.
+FLOAT_STEP, EXCEL_STEP = 256, 1000
+DAMAGED = 0.9  # share of rounded ids above which a list is refused
+ENOUGH = 50  # ids below which that share says nothing
+LISTED = 100_000  # skipped lines that are listed one by one; the rest is only counted
+# After so many skipped lines a list with a smaller share of usable ones is read no further.
+HOPELESS, USABLE = 300_000, 0.01
+CELL = 200  # characters of a skipped line that are listed
 QUARANTINE = ["file", "line", "reason", "value"]
 
 
 class BadLine(NamedTuple):
-    """A line that holds no usable id: its number (from 1; the row in Parquet), what it holds, and what is wrong."""
+    """A line that holds no usable id: its number (from 1; the row in Parquet), its content, and what is wrong."""
 
     line: int
     value: str
     reason: str
 
 
-class SetAside(list[BadLine]):
-    """Lines set aside: the first ones, and how many there are `more`, from line `beyond` on."""
+class SkippedLines(list[BadLine]):
+    """Skipped lines: the first LISTED, and how many there are `more`, from line `beyond` on."""
 
     more = beyond = 0
 
     @property
     def total(self) -> int:
-        """How many lines were set aside."""
+        """How many lines were skipped."""
         return len(self) + self.more
 
     def note(self, line: int, value: str, reason: str) -> None:
-        """Set one more line aside."""
+        """Add one line."""
         if len(self) < LISTED:
             self.append(BadLine(line, value[:CELL], reason[:CELL]))
         else:
@@ -59,26 +58,24 @@ class SetAside(list[BadLine]):
 
     def rows(self) -> list[BadLine]:
         """The lines, and one for those beyond."""
-        rest = BadLine(
-            self.beyond,
-            "",
-            f"this line and those after it: {self.more:,} more were set aside",
-        )
-        return [*self, rest] if self.more else list(self)
+        if not self.more:
+            return list(self)
+        reason = f"this line and those after it: {self.more:,} more were skipped"
+        return [*self, BadLine(self.beyond, "", reason)]
 
 
 class IdList(NamedTuple):
-    """A list: each distinct id, in file order, with the cells of its first row; rows with an id; lines set aside."""
+    """A list: each distinct id, in file order, with the cells of its first row; rows with an id; skipped lines."""
 
     ids: dict[str, tuple[str, ...]]
     rows: int
-    bad: SetAside
+    bad: SkippedLines
 
 
-def read_ids(path: Path, column: str | None = None) -> tuple[list[str], SetAside]:
-    """The distinct ids of a file in file order, and the lines set aside; see `read_id_list`."""
-    found = read_id_list(path, column)
-    return list(found.ids), found.bad
+def read_ids(path: Path, column: str | None = None) -> tuple[list[str], SkippedLines]:
+    """The distinct ids of a file in file order, and the skipped lines; see `read_id_list`."""
+    listed = read_id_list(path, column)
+    return list(listed.ids), listed.bad
 
 
 def read_id_list(
@@ -93,11 +90,12 @@ def read_id_list(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file of post ids at {path}")
-    found, shared = IdList({}, 0, SetAside()), dict[tuple[str, ...], tuple[str, ...]]()
+    ids: dict[str, tuple[str, ...]] = {}
+    skipped = SkippedLines()
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     rows = 0
-    rows_read = read_rows(path, column, others)
     bar = tqdm(
-        rows_read,
+        read_rows(path, column, others),
         desc=path.name,
         unit="row",
         unit_scale=True,
@@ -107,44 +105,46 @@ def read_id_list(
     )
     for row in bar:
         value = row.value.strip(" \t\r\n")
-        if reason := row.reason or why_bad(value):
-            found.bad.note(row.line, value, reason)
-            _refuse_hopeless(path, found)
-        elif value not in found.ids:
-            found.ids[value] = shared.setdefault(
-                row.others, row.others
-            )  # few strata, on many rows
-            rows += 1
-        else:
-            rows += 1
-    refuse_damaged(path, found.ids, found.bad)
-    return found._replace(rows=rows)
+        reason = row.reason or why_bad(value)
+        if reason:
+            skipped.note(row.line, value, reason)
+            _refuse_hopeless(path, len(ids), skipped)
+            continue
+        rows += 1
+        if value not in ids:
+            # Few combinations of cells on many rows: equal ones are one tuple in memory.
+            ids[value] = shared.setdefault(row.others, row.others)
+    refuse_damaged(path, ids, skipped)
+    return IdList(ids, rows, skipped)
 
 
-def _refuse_hopeless(path: Path, found: IdList) -> None:
-    if found.bad.total >= HOPELESS and len(found.ids) < USABLE * found.bad.total:
-        first = found.bad[0]
-        raise ValueError(
-            f"{path}: expected post ids, found {len(found.ids):,} on the first {found.bad.total:,} lines; line "
-            f"{first.line}: {first.reason}; is it a list of ids, and the id column the right one?"
-        )
+def _refuse_hopeless(path: Path, ids: int, skipped: SkippedLines) -> None:
+    if skipped.total < HOPELESS or ids >= USABLE * skipped.total:
+        return
+    first = skipped[0]
+    raise ValueError(
+        f"{path}: expected post ids, found {ids:,} on the first {skipped.total:,} lines; line "
+        f"{first.line}: {first.reason}; is it a list of ids, and the id column the right one?"
+    )
 
 
 def write_quarantine(
     folder: Path, bad: Sequence[BadLine], source: Path, name: str = inventory.QUARANTINE
 ) -> Path | None:
-    """Write the lines set aside to a CSV in a folder (file, line, reason, value), beside those of other lists.
+    """Write the skipped lines of a list to a CSV in a folder (file, line, reason, value), beside those of other lists.
 
-    Gives None when this list has none. Raises ValueError when the file there is something else.
+    Returns None when this list has none. Raises ValueError when the file there is something else.
     """
-    target, shown = Path(folder) / name, _shown(Path(source).name)
-    rows = []
+    target = Path(folder) / name
+    shown = _shown(Path(source).name)
+    rows: list[list[str]] = []
     if target.exists():
         head, *rows = spreadsheet.read_rows(target) or [[]]
         if head != QUARANTINE:
             raise ValueError(
-                f"{target}: expected a list of lines set aside ({', '.join(QUARANTINE)}): move it away"
+                f"{target}: expected a list of skipped lines ({', '.join(QUARANTINE)}): move it away"
             )
+    # A list that is read again replaces its own lines only.
     rows = [row for row in rows if row[0] != shown]
     rows += [[shown, str(line), reason, _shown(value)] for line, value, reason in bad]
     if not rows:
@@ -160,9 +160,12 @@ def month(post: str) -> str:
     >>> month("1547770898463771828")
     '2022-07'
     """
-    if int(post) < 1 << 45:
+    # Earlier ids were counted up, and carry no time.
+    number = int(post)
+    if number < 1 << 45:
         return ""
-    made = datetime.fromtimestamp(((int(post) >> 22) + SNOWFLAKE_EPOCH) / 1000, UTC)
+    milliseconds = (number >> 22) + SNOWFLAKE_EPOCH
+    made = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return f"{made.year}-{made.month:02}"
 
 
@@ -190,16 +193,15 @@ def refuse_damaged(
         (EXCEL_STEP, "a spreadsheet", 0.001),
     )
     for step, culprit, usual in steps:
-        marked = sum(int(post) % step == 0 for post in ids)
-        if len(ids) >= ENOUGH and marked > DAMAGED * len(ids):
+        rounded = sum(int(post) % step == 0 for post in ids)
+        if len(ids) >= ENOUGH and rounded > DAMAGED * len(ids):
+            share = rounded / len(ids)
             raise ValueError(
-                f"{path}: {marked:,} of {len(ids):,} ids ({marked / len(ids):.1%}) are multiples of {step}, as at most "
+                f"{path}: {rounded:,} of {len(ids):,} ids ({share:.1%}) are multiples of {step}, as at most "
                 f"{usual:.1%} of real ids are: they were rounded by {culprit}; get the list again as text"
             )
-    floats, total = (
-        [line.value for line in bad if "digits are lost" in line.reason],
-        len(ids) + len(bad),
-    )
+    floats = [line.value for line in bad if "digits are lost" in line.reason]
+    total = len(ids) + len(bad)
     if total >= ENOUGH and len(floats) > DAMAGED * total:
         raise ValueError(
             f"{path}: {len(floats):,} of {total:,} ids are written as floating-point numbers, such as {floats[0]!r}: "
@@ -209,4 +211,4 @@ def refuse_damaged(
 
 def _shown(value: str) -> str:
     """The beginning of a line, in ASCII."""
-    return value[:200].encode("ascii", "backslashreplace").decode()
+    return value[:CELL].encode("ascii", "backslashreplace").decode()

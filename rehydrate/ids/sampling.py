@@ -1,4 +1,4 @@
-"""A stratified sample of a list of ids, and the record of which ids a working folder was given, with their weights.
+"""A stratified sample of a list of ids, and the record of which ids a working folder is for, with their weights.
 
 `twigma rehydrate --ids FILE --sample N --stratify month,label_10_cluster` draws it. `WORK/ids.parquet` is written
 before anything is bought; its weights let estimates on the sample speak for the whole list.
@@ -17,14 +17,19 @@ import pyarrow.parquet as pq
 
 from twigma.core import locks
 from twigma.core.files import write_parquet
-from twigma.core.workspace import Workspace
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.ids.id_files import column_names
 from twigma.rehydrate.ids.post_ids import IdList, month, read_id_list
 
 STRATIFY = ("month",)
 UNKNOWN = "unknown"  # the stratum of rows with an empty cell
+WHOLE_LIST = "all"  # the only stratum of a sample smaller than the number of strata
 SCHEMA = pa.schema(
-    [("id", pa.string()), ("stratum", pa.string()), ("weight", pa.float64())]
+    [
+        ("id", pa.string()),
+        ("stratum", pa.string()),
+        ("weight", pa.float64()),
+    ]
 )
 
 
@@ -35,28 +40,31 @@ def read_strata(
 
     `month`, where the file has no such column, is that of `created_at` (UTC), or else the month the id was made in.
     A post on several rows, one an image, is in the stratum of its first row. Raises ValueError for a column that is
-    not there.
+    not in the file.
     """
     needed = tuple(dict.fromkeys([*stratify, "month", "created_at"]))
     listed = read_id_list(path, column, needed)
-    cells = dict(
-        zip(needed, zip(*listed.ids.values(), strict=True), strict=bool(listed.ids))
-    )
-    for name in cells.keys() & set(stratify) - {"month"}:
-        if not any(cells[name]):
+    if not listed.ids:
+        return listed, []
+    by_column = zip(*listed.ids.values(), strict=True)
+    cells = dict(zip(needed, by_column, strict=True))
+    for name in stratify:
+        if name != "month" and not any(cells[name]):
             raise ValueError(
-                f"{path}: expected a column {name!r} to stratify by, found {column_names(path)}"
+                f"{path}: expected a column {name!r} to stratify by, "
+                f"found {column_names(path)}"
             )
-    if not any(cells.get("month", ())):
-        times = zip(listed.ids, cells.get("created_at", ()), strict=True)
+    if not any(cells["month"]):
+        times = zip(listed.ids, cells["created_at"], strict=True)
         cells["month"] = tuple(_utc_month(time) or month(post) for post, time in times)
-    strata = zip(*(cells[name] for name in stratify), strict=True) if listed.ids else ()
-    return listed, ["/".join(_clean(cell) for cell in row) for row in strata]
+    rows = zip(*(cells[name] for name in stratify), strict=True)
+    return listed, [_stratum(row) for row in rows]
 
 
-def _clean(cell: str) -> str:
-    """A cell as Arrow can hold it; `unknown` when it is empty."""
-    return cell.encode("utf-8", "replace").decode() or UNKNOWN
+def _stratum(cells: Sequence[str]) -> str:
+    """The name of a stratum, as Arrow can hold it; an empty cell is `unknown`."""
+    clean = [cell.encode("utf-8", "replace").decode() for cell in cells]
+    return "/".join(cell or UNKNOWN for cell in clean)
 
 
 def _utc_month(time: str) -> str:
@@ -65,7 +73,9 @@ def _utc_month(time: str) -> str:
         when = datetime.fromisoformat(time)
     except ValueError:
         return ""
-    return str(when.astimezone(UTC) if when.utcoffset() else when)[:7]
+    if when.utcoffset():
+        when = when.astimezone(UTC)
+    return str(when)[:7]
 
 
 def draw(
@@ -87,19 +97,21 @@ def draw(
         return pa.table([ids, strata, [1.0] * len(ids)], schema=SCHEMA)
     sizes = Counter(strata)
     if count < len(sizes):
-        return draw(ids, ["all"] * len(ids), count, seed)
-    queues: dict[str, list[str]] = {stratum: [] for stratum in sizes}
+        return draw(ids, [WHOLE_LIST] * len(ids), count, seed)
+
+    def key(post: str) -> bytes:
+        return hashlib.sha256(f"{seed}/{post}".encode()).digest()
+
+    members: dict[str, list[str]] = {stratum: [] for stratum in sizes}
     for post, stratum in zip(ids, strata, strict=True):
-        queues[stratum].append(post)
-    for queue in queues.values():
-        queue.sort(key=lambda post: hashlib.sha256(f"{seed}/{post}".encode()).digest())
+        members[stratum].append(post)
+    # The hash depends on the id and the seed alone, not on the place in the list.
+    queues = {name: iter(sorted(posts, key=key)) for name, posts in members.items()}
     order = list(_seats(sizes, count))
-    taken = Counter(order)
-    posts = {stratum: iter(queue) for stratum, queue in queues.items()}
-    weights = [sizes[stratum] / taken[stratum] for stratum in order]
-    return pa.table(
-        [[next(posts[stratum]) for stratum in order], order, weights], schema=SCHEMA
-    )
+    drawn = Counter(order)
+    posts = [next(queues[stratum]) for stratum in order]
+    weights = [sizes[stratum] / drawn[stratum] for stratum in order]
+    return pa.table([posts, order, weights], schema=SCHEMA)
 
 
 def _seats(sizes: Mapping[str, int], count: int) -> Iterator[str]:
@@ -109,68 +121,68 @@ def _seats(sizes: Mapping[str, int], count: int) -> Iterator[str]:
     waiting = [(-sizes[stratum] / 3, stratum, 1) for stratum in firsts]
     heapq.heapify(waiting)
     for _ in range(count - len(firsts)):
-        _, stratum, taken = waiting[0]
+        _, stratum, seats = waiting[0]
         yield stratum
-        heapq.heapreplace(
-            waiting, (-sizes[stratum] / (2 * taken + 3), stratum, taken + 1)
-        )
+        quotient = sizes[stratum] / (2 * seats + 3)
+        heapq.heapreplace(waiting, (-quotient, stratum, seats + 1))
 
 
 # ------------------------------------------------------------- WORK/ids.parquet
 
 
-def read_list(work: Path) -> pa.Table | None:
-    """The ids a working folder was given (id, stratum, weight), one row each; None when it was given no list."""
-    path = Path(work) / "ids.parquet"
+def read_list(work: AnyWorkspace) -> pa.Table | None:
+    """The ids a working folder is for (id, stratum, weight), one row each; None where it has no list."""
+    path = Workspace(work).ids_file
     if not path.exists():
         return None
     try:
         return pq.read_table(path, schema=SCHEMA)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(
-            f"{path} is damaged ({error}): delete it and give the same lists again"
+            f"{path} is damaged ({error}): delete it, then pass the same lists again"
         ) from None
 
 
-def record(work: Path, drawn: pa.Table) -> None:
+def record(work: AnyWorkspace, drawn: pa.Table) -> None:
     """Add a list, or a sample of one, to `WORK/ids.parquet`; raises ValueError, and changes nothing, as `unite`."""
-    path = Path(work) / "ids.parquet"
-    Workspace(path.parent).create()
-    with locks.in_turn(path.parent):
+    work = Workspace(work)
+    work.create()
+    with locks.in_turn(work.path):
         united = unite(work, drawn)
         if not united.equals(read_list(work)):
-            write_parquet(path, united, private=True)
+            write_parquet(work.ids_file, united, private=True)
 
 
-def unite(work: Path, drawn: pa.Table) -> pa.Table:
+def unite(work: AnyWorkspace, drawn: pa.Table) -> pa.Table:
     """The record of a folder with a list, or a sample of one, added.
 
-    Whole lists are united. A sample's weights hold for its own list only, so what is given after a sample, or a sample
-    after anything else, must hold every id that is there, as a larger sample of the same list does; it then takes the
-    place of the record. Otherwise ValueError is raised.
+    Whole lists are united. A sample's weights hold for its own list only, so what comes after a sample, or a sample
+    after anything else, must hold every id of the record, as a larger sample of the same list does; it then replaces
+    the record. Otherwise ValueError is raised.
     """
-    given = read_list(work)
-    if given is None:
+    recorded = read_list(work)
+    if recorded is None:
         return drawn
-    fresh = drawn.filter(
-        pc.invert(pc.is_in(drawn["id"], value_set=given["id"].combine_chunks()))
-    )
-    lacking = len(given) - (len(drawn) - len(fresh))
-    if not lacking:
+    known = recorded["id"].combine_chunks()
+    new = drawn.filter(pc.invert(pc.is_in(drawn["id"], value_set=known)))
+    missing = len(recorded) - (len(drawn) - len(new))
+    if not missing:
         return drawn
-    if _whole(given) and _whole(drawn):
-        return pa.concat_tables([given, fresh])
+    if _is_whole_list(recorded) and _is_whole_list(drawn):
+        return pa.concat_tables([recorded, new])
     raise ValueError(
-        f"{Path(work) / 'ids.parquet'} holds a {_what(given)}, {lacking:,} of which are not in this {_what(drawn)}: "
+        f"{Workspace(work).ids_file} holds a {_describe(recorded)}, "
+        f"{missing:,} of which are not in this {_describe(drawn)}: "
         "weights hold for one list only. Draw as many or more from the same list, with the same --seed and "
-        "--stratify; or take another folder (--work); or delete that file to begin its record anew: what was bought "
+        "--stratify; or take another folder (--work); or delete that file to start its record again: what was bought "
         "stays"
     )
 
 
-def _whole(table: pa.Table) -> bool:
+def _is_whole_list(table: pa.Table) -> bool:
     return bool(pc.all(pc.equal(table["weight"], 1.0)).as_py())
 
 
-def _what(table: pa.Table) -> str:
-    return f"{'list' if _whole(table) else 'sample'} of {len(table):,} ids"
+def _describe(table: pa.Table) -> str:
+    kind = "list" if _is_whole_list(table) else "sample"
+    return f"{kind} of {len(table):,} ids"

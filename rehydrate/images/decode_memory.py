@@ -14,42 +14,43 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
-from twigma.rehydrate.images.decode import BadImage, read_header
+from twigma.rehydrate.images.image_headers import BadImage, read_header
 
 LARGE_PIXELS = 4_000_000  # an image below takes less than 50 MB
 LARGE_BYTES = 700 << 20  # what the largest one takes, with its copies
 MOST_PLACES = 64
-LEAST_SHARE, MOST_SHARE = (
-    2 << 30,
-    4 << 30,
-)  # bytes that one worker process may ask for, its libraries included
-LEAST_BUFFER, MOST_BUFFER = (
-    32 << 20,
-    256 << 20,
-)  # bytes of images that one holds while others are fetched
+# Bytes that one worker process may ask for, its libraries included.
+LEAST_SHARE = 2 << 30
+MOST_SHARE = 4 << 30
+# Bytes of images that one worker holds while others are fetched.
+LEAST_BUFFER = 32 << 20
+MOST_BUFFER = 256 << 20
+RETRY_SECONDS = 0.05  # between two looks for a free place
 _CGROUP = Path("/sys/fs/cgroup")
 
 
 def available() -> int:
     """Bytes of memory that this process may still take: the machine's, or its container's if that is less."""
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    free = _machine_memory()
     try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        free = next(
-            int(line.split()[1]) << 10
-            for line in lines
-            if line.startswith("MemAvailable:")
-        )
-    except (OSError, StopIteration):
-        pass
-    try:
-        limit, used = (
-            (_CGROUP / name).read_text("ascii").strip()
-            for name in ("memory.max", "memory.current")
-        )
-        return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
+        limit = (_CGROUP / "memory.max").read_text("ascii").strip()
+        used = (_CGROUP / "memory.current").read_text("ascii").strip()
+        if limit == "max":
+            return free
+        return max(0, min(free, int(limit) - int(used)))
     except (OSError, ValueError):
-        return free
+        return free  # there is no container, or it states no limit
+
+
+def _machine_memory() -> int:
+    """Bytes that Linux could give without swapping, caches that it would drop included."""
+    try:
+        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    except OSError:
+        pass
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
 
 
 def places(free: int | None = None) -> int:
@@ -103,7 +104,7 @@ class Places:
                 except OSError:
                     continue
                 return
-            time.sleep(0.05)
+            time.sleep(RETRY_SECONDS)
 
 
 def _is_large(data: bytes) -> bool:
@@ -114,13 +115,14 @@ def _is_large(data: bytes) -> bool:
     return header.width * header.height > LARGE_PIXELS
 
 
-_ours: list[Places] = []
-_making = threading.Lock()
+_shared: list[Places] = []  # by the threads of this process
+_creation = threading.Lock()
 
 
 def room(data: bytes) -> AbstractContextManager[None]:
     """Wait until an encoded image may be decoded in this process, beside its other threads."""
-    with _making:
-        if not _ours:  # measured when the first image comes
-            _ours.append(Places(places()))
-    return _ours[0].room(data)
+    with _creation:
+        # The free memory is measured when the first image comes, not at import.
+        if not _shared:
+            _shared.append(Places(places()))
+    return _shared[0].room(data)

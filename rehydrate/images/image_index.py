@@ -1,6 +1,6 @@
-"""Images by name, straight out of the tars: an index says where each stands, so that nothing is unpacked or copied.
+"""Images by name, straight out of the tars: an index says where each is, so that nothing is unpacked or copied.
 
-`twigma.open_images(WORK)` gives them. The index, `WORK/shards/index.arrow`, is made from the finished shards and made
+`twigma.open_images(WORK)` gives them. The index, `WORK/shards/index.arrow`, is made from the finished shards, and made
 again for those whose manifest has changed. Every image is compared with its SHA-256 as it is read: a shard that was
 written again meanwhile cannot give the wrong one.
 """
@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 from twigma.core.files import file_sha256
 from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
 from twigma.core.safety import untrusted_names
-from twigma.rehydrate.images.shards import SIDECAR, Shard, list_shards, tar_places
+from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.images.shards import SIDECAR, Shard, list_shards
+from twigma.rehydrate.images.tar_places import Span, tar_places
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,68 +38,66 @@ PLACES = pa.schema(
         ("sha256", pa.string()),
     ]
 )
+# The last attempt at an image comes first.
 ORDER = [
     ("failed", "ascending"),
     ("image_name", "ascending"),
     ("shard", "descending"),
-]  # the last attempt first
+]
 
 
-def index_file(work: Path) -> Path:
-    """Where the index of a working folder is kept; it can be deleted at any time."""
-    return work / "shards" / "index.arrow"
-
-
-def read_index(work: Path) -> pa.Table:
-    """Where every photo that was asked for stands (PLACES): the stored ones by name, then those that failed by name.
+def read_index(work: AnyWorkspace) -> pa.Table:
+    """Where every photo that was asked for is (PLACES): the stored ones by name, then those that failed by name.
 
     Raises FileNotFoundError when there is no finished shard, ValueError when a shard is damaged.
     """
-    path, shards = index_file(work), list_shards(work)
-    marks = _marks(shards)
-    made_from = {"columns": PLACES.names, "shards": marks}
-    if part_is_current(path, made_from):
+    work = Workspace(work)
+    path = work.image_index
+    shards = list_shards(work)
+    hashes = _manifest_hashes(shards)
+    provenance = {"columns": PLACES.names, "shards": hashes}
+    if part_is_current(path, provenance):
         return read_part(path)
-    table = _in_order(_places(shards, *_known(path, marks)))
-    with contextlib.suppress(
-        OSError
-    ):  # a folder that is not ours to write in: the index is made anew each time
-        write_part(path, table, made_from)
-        if (
-            _marks(list_shards(work)) != marks
-        ):  # a removal meanwhile: what it took out must not stand here
+    table = _in_order(_all_places(shards, *_reusable(path, hashes)))
+    # OSError: the folder is not ours to write in, so the index is made each time.
+    with contextlib.suppress(OSError):
+        write_part(path, table, provenance)
+        # A removal may have run meanwhile: what it took out must not be listed here.
+        if _manifest_hashes(list_shards(work)) != hashes:
             path.unlink()
     return table
 
 
-def _marks(shards: list[Shard]) -> dict[str, str]:
+def _manifest_hashes(shards: list[Shard]) -> dict[str, str]:
     return {shard.name: file_sha256(shard.manifest) for shard in shards}
 
 
-def _known(path: Path, marks: Mapping[str, str]) -> tuple[pa.Table, set[str]]:
-    """The rows of an older index that still hold, and their shards."""
+def _reusable(path: Path, hashes: Mapping[str, str]) -> tuple[pa.Table, set[str]]:
+    """The rows of an older index whose shards have not changed, and the names of these shards."""
     try:
-        table, made_from = read_part(path), read_provenance(path)
+        table = read_part(path)
+        provenance = read_provenance(path)
     except (ValueError, OSError):  # none, or damaged
         return PLACES.empty_table(), set()
-    if made_from["columns"] != PLACES.names:
+    if provenance["columns"] != PLACES.names:
         return PLACES.empty_table(), set()
-    same = {
-        name for name, mark in made_from["shards"].items() if marks.get(name) == mark
-    }
-    kept = table.filter(
-        pc.is_in(table["shard"], value_set=pa.array(sorted(same), pa.string()))
-    )
-    return kept.replace_schema_metadata(), same
+    same = set()
+    for name, sha256 in provenance["shards"].items():
+        if hashes.get(name) == sha256:
+            same.add(name)
+    names = pa.array(sorted(same), pa.string())
+    rows = table.filter(pc.is_in(table["shard"], value_set=names))
+    return rows.replace_schema_metadata(), same
 
 
-def _places(shards: list[Shard], known: pa.Table, same: set[str]) -> pa.Table:
+def _all_places(shards: list[Shard], reusable: pa.Table, same: set[str]) -> pa.Table:
     from tqdm import tqdm
 
-    new = [shard for shard in shards if shard.name not in same]
-    return pa.concat_tables(
-        [known, *map(_places_in, tqdm(new, desc="index", unit="shard", delay=1))]
-    )
+    tables = [reusable]
+    changed = [shard for shard in shards if shard.name not in same]
+    for shard in tqdm(changed, desc="index", unit="shard", delay=1):
+        tables.append(_places_in(shard))
+    return pa.concat_tables(tables)
 
 
 def _places_in(shard: Shard) -> pa.Table:
@@ -107,46 +107,39 @@ def _places_in(shard: Shard) -> pa.Table:
         table.select(["image_name"]), str(shard.sidecar), untrusted_names.LONG_NAMES
     )
     failed = pc.fill_null(pc.not_equal(table["status"], "success"), True)
-    members: dict[Any, Any] = {None: (None, None)} | tar_places(shard.tar)
-    wanted = [
-        None if bad else name
-        for bad, name in zip(
-            failed.to_pylist(), table["member"].to_pylist(), strict=True
-        )
-    ]
-    if lost := [name for name in wanted if name not in members]:
-        raise ValueError(
-            f"shard {shard.name}: {shard.tar} lacks {lost[0]!r}, which its sidecar names; restore it, or delete "
-            f"{shard.manifest} and run the command that made it again"
-        )
-    at, size = (
-        zip(*(members[name] for name in wanted), strict=True) if wanted else ((), ())
-    )
-    values = {
-        "failed": failed,
-        "shard": [shard.name] * len(table),
-        "at": at,
-        "size": size,
-    }
-    made = {
-        name: values.get(name) if name in values else table[name]
-        for name in PLACES.names
-    }
-    return pa.table(made, schema=PLACES)
+    places = tar_places(shard.tar)
+    spans: list[Span | tuple[None, None]] = []
+    members = table["member"].to_pylist()
+    for is_failed, member in zip(failed.to_pylist(), members, strict=True):
+        if is_failed:
+            spans.append((None, None))
+        elif member in places:
+            spans.append(places[member])
+        else:
+            raise ValueError(
+                f"shard {shard.name}: {member!r}, which its sidecar names, is missing in {shard.tar}; restore it, or "
+                f"delete {shard.manifest} and run the command that made it again"
+            )
+    columns = {name: table[name] for name in ("image_name", "status", "sha256")}
+    columns["failed"] = failed
+    columns["shard"] = [shard.name] * len(table)
+    columns["at"] = [at for at, _ in spans]
+    columns["size"] = [size for _, size in spans]
+    return pa.table({name: columns[name] for name in PLACES.names}, schema=PLACES)
 
 
 def _in_order(table: pa.Table) -> pa.Table:
     """Sorted, each image once among the stored and once among the failed."""
     table = table.sort_by(ORDER).combine_chunks()
-    names, failed = table["image_name"], table["failed"]
     if len(table) < 2:
         return table
-    new = pc.or_(
-        pc.not_equal(names[1:], names[:-1]), pc.not_equal(failed[1:], failed[:-1])
-    )
-    return table.filter(
-        pa.concat_arrays([pa.array([True]), new.combine_chunks()])
-    ).combine_chunks()
+    names = table["image_name"]
+    failed = table["failed"]
+    other_name = pc.not_equal(names[1:], names[:-1])
+    other_half = pc.not_equal(failed[1:], failed[:-1])
+    differs = pc.or_(other_name, other_half).combine_chunks()
+    is_first = pa.concat_arrays([pa.array([True]), differs])
+    return table.filter(is_first).combine_chunks()
 
 
 class Images(Mapping[str, "Image"]):
@@ -156,8 +149,8 @@ class Images(Mapping[str, "Image"]):
     index again. A name that is not stored raises KeyError with the reason.
     """
 
-    def __init__(self, work: str | os.PathLike[str]) -> None:
-        self.work = Path(work).expanduser().absolute()
+    def __init__(self, work: AnyWorkspace) -> None:
+        self.work = Workspace(Path(work).expanduser().absolute())
         self._tars = {shard.name: shard.tar for shard in list_shards(self.work)}
         table = read_index(self.work)
         self._columns = {
@@ -166,7 +159,7 @@ class Images(Mapping[str, "Image"]):
         self._stored = len(table) - (pc.sum(table["failed"]).as_py() or 0)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Images, (self.work,)
+        return Images, (self.work.path,)
 
     def __repr__(self) -> str:
         return f"<{len(self):,} images of {self.work}>"
@@ -175,9 +168,8 @@ class Images(Mapping[str, "Image"]):
         return int(self._stored)
 
     def __iter__(self) -> Iterator[str]:
-        return (
-            name.as_py() for name in self._columns["image_name"].slice(0, self._stored)
-        )
+        for name in self._columns["image_name"].slice(0, self._stored):
+            yield name.as_py()
 
     def __contains__(self, name: object) -> bool:
         return self._row(name, 0, self._stored) is not None
@@ -192,32 +184,39 @@ class Images(Mapping[str, "Image"]):
         """The stored bytes, compared with their SHA-256; ValueError when they are not those of the index."""
         row = self._row(name, 0, self._stored)
         if row is None:
-            raise KeyError(self._why_not(name))
-        shard, at, size, sha256 = (
-            self._columns[each][row].as_py()
-            for each in ("shard", "at", "size", "sha256")
-        )
-        with self._tars[shard].open("rb", buffering=0) as file:
-            data = os.pread(file.fileno(), size, at)
-        if hashlib.sha256(data).hexdigest() != sha256:
+            raise KeyError(self._why_missing(name))
+        shard = self._value("shard", row)
+        tar = self._tars[shard]
+        with tar.open("rb", buffering=0) as file:
+            data = os.pread(
+                file.fileno(), self._value("size", row), self._value("at", row)
+            )
+        if hashlib.sha256(data).hexdigest() != self._value("sha256", row):
             raise ValueError(
-                f"shard {shard}: {self._tars[shard]} does not hold {name} where it did: if the shard was written again "
+                f"shard {shard}: {tar} does not hold {name} where it did: if the shard was written again "
                 "since, open the images again; if not, the tar is damaged: restore it"
             )
         return data
 
+    def _value(self, column: str, row: int) -> Any:
+        return self._columns[column][row].as_py()
+
     def _row(self, name: object, first: int, last: int) -> int | None:
-        """The row of a name between two rows."""
+        """The row of a name between two rows, of which the names are sorted."""
         names = self._columns["image_name"]
         if not isinstance(name, str):
             return None
         row = bisect.bisect_left(names, name, first, last, key=pa.StringScalar.as_py)
-        return row if row < last and names[row].as_py() == name else None
+        if row < last and names[row].as_py() == name:
+            return row
+        return None
 
-    def _why_not(self, name: object) -> str:
+    def _why_missing(self, name: object) -> str:
         if not isinstance(name, str):
             return f"image names are text, as in '1495…': found the {type(name).__name__} {name!r}"
         row = self._row(name, self._stored, len(self._columns["image_name"]))
         if row is None:
             return f"no image {name!r} in the shards of {self.work}"
-        return f"image {name!r} was asked for and not stored: {self._columns['status'][row].as_py()}"
+        return (
+            f"image {name!r} was asked for and not stored: {self._value('status', row)}"
+        )

@@ -18,19 +18,20 @@ MAX_SCANS = 200
 MAX_REPAIRS = 3  # each repair costs another decoding
 MAX_STRAY = 16  # bytes of any kind after a scan; in place of missing data they could pass for it
 
-_SOS, _EOI, _APP0, _APP1, _APP2 = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {
-    0xC4,
-    0xC8,
-    0xCC,
-}  # markers that carry the size
+# Markers of ITU-T T.81, table B.1.
+_SOS = 0xDA  # start of scan
+_EOI = 0xD9  # end of image
+_APP0 = 0xE0  # JFIF
+_APP1 = 0xE1  # EXIF, XMP
+_APP2 = 0xE2  # colour profile
+# Markers of frames, which carry the size: C4, C8 and CC are tables and extensions.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
 _WITHOUT_LENGTH = frozenset([0x01, *range(0xD0, 0xDA)])
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
-_AFTER_SCAN = re.compile(
-    rb"\xff[\x01-\xcf\xd8-\xfe]"
-)  # restart markers belong to the coded data
+# Restart markers, D0 to D7, belong to the coded data.
+_AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _STRAY = re.compile(r"(\d+) extraneous bytes before marker 0x(\w\w)")
 _HARMLESS = re.compile(
     f"{_STRAY.pattern}|unknown JFIF revision|Invalid SOS parameters for sequential|bad ICC marker"
@@ -48,7 +49,7 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels (height, width, channels), the file they are of, and the warning for which that had to be repaired."""
+    """Pixels uint8[height, width, channels], the file they are of, and the warning for which it had to be repaired."""
 
     pixels: Pixels
     data: bytes
@@ -63,19 +64,22 @@ def segments(data: bytes) -> Iterator[Segment]:
 
     Ends after the end marker, or where the file ends.
     """
-    found = _MARKER.search(data, 2)
-    while found is not None:
-        marker, start = data[found.start() + 1], found.start()
+    match = _MARKER.search(data, 2)
+    while match is not None:
+        start = match.start()
+        marker = data[start + 1]
         end = start + 2
         if marker not in _WITHOUT_LENGTH:
+            # The length counts its own two bytes; a smaller one is nonsense.
             end += max(2, int.from_bytes(data[start + 2 : start + 4], "big"))
         pattern = _AFTER_SCAN if marker == _SOS else _MARKER
-        following = None if marker == _EOI else pattern.search(data, end)
+        match = None
+        if marker != _EOI:
+            match = pattern.search(data, end)
         rest = end
         if marker == _SOS:
-            rest = following.start() if following else len(data)
+            rest = len(data) if match is None else match.start()
         yield Segment(marker, start, end, rest)
-        found = following
 
 
 def _head(data: bytes) -> Iterator[Segment]:
@@ -104,9 +108,10 @@ def has_metadata(data: bytes) -> bool:
 def read_header(data: bytes) -> tuple[int, int, str]:
     """Width, height and colours (Gray, YCbCr, RGB, CMYK, YCCK) as libjpeg reads them; ValueError where it cannot."""
     try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+        header = simplejpeg.decode_jpeg_header(data, strict=False)
     except KeyError:
         raise ValueError("its colours are none that a JPEG can have") from None
+    height, width, colours, _ = header
     return width, height, colours
 
 
@@ -116,9 +121,9 @@ def has_too_many_scans(data: bytes) -> bool:
         return False
     if any(segment.marker in _PROGRESSIVE for segment in _head(data)):
         return True
-    return (
-        sum(segment.marker == _SOS for segment in segments(data)) > MAX_SCANS
-    )  # without those of previews
+    # The bytes counted above may be those of previews, which are inside of a segment.
+    scans = sum(segment.marker == _SOS for segment in segments(data))
+    return scans > MAX_SCANS
 
 
 def is_complete(data: bytes) -> bool:
@@ -126,6 +131,7 @@ def is_complete(data: bytes) -> bool:
 
     A file that lost its last scans and got an end marker has no other sign of it: libjpeg does not warn.
     """
+    # The coefficients of each component (by its number) of which bits are still to come.
     missing: dict[int, set[int]] = {}
     progressive = False
     for segment in segments(data):
@@ -133,17 +139,18 @@ def is_complete(data: bytes) -> bool:
         if segment.marker in _FRAMES:
             progressive = segment.marker in _PROGRESSIVE
             coefficients = range(64) if progressive else range(1)
-            missing = {
-                component: set(coefficients)
-                for component in body[6 : 6 + 3 * body[5] : 3]
-            }
+            components = body[6 : 6 + 3 * body[5] : 3]
+            missing = {component: set(coefficients) for component in components}
         elif segment.marker == _SOS:
-            parts = body[0]
-            first, last, bits = body[1 + 2 * parts :][:3]
-            whole = set(range(first, last + 1)) if progressive else {0}
-            for component in body[1 : 1 + 2 * parts : 2]:
-                if not progressive or bits & 15 == 0:
-                    missing.get(component, set()).difference_update(whole)
+            count = body[0]
+            first, last, bits = body[1 + 2 * count :][:3]
+            # The lower half of the byte is the bit position that this scan ends at: 0 is full precision.
+            if progressive and bits & 15 != 0:
+                continue
+            complete = range(first, last + 1) if progressive else range(1)
+            for component in body[1 : 1 + 2 * count : 2]:
+                if component in missing:
+                    missing[component].difference_update(complete)
     return not any(missing.values())
 
 
@@ -151,22 +158,26 @@ def is_complete(data: bytes) -> bool:
 
 
 def decode(data: bytes, colour: str, least: tuple[int, int] = (0, 0)) -> Decoded:
-    """Decode a whole JPEG; ValueError where data are missing or damaged.
+    """Decode a JPEG that is complete; ValueError where data are missing or damaged.
 
-    It comes out smaller, down to an eighth, where it is larger than `least` (width, height); (0, 0) keeps its size.
+    Its pixels are uint8[height, width, channels]: 1 channel for the colour GRAY, 3 for RGB, 4 for CMYK. They are fewer
+    than the file has, down to an eighth a side, where it is larger than `least` (width, height); (0, 0) for all.
     """
-    repaired, warning = data, None
+    repaired = data
+    warning = None
     for repairs in range(MAX_REPAIRS + 1):
         try:
             pixels = _decode_strictly(repaired, colour, least)
             break
         except ValueError as error:
-            if repairs == MAX_REPAIRS or not _HARMLESS.search(str(error)):
+            reason = str(error)
+            if repairs == MAX_REPAIRS or not _HARMLESS.search(reason):
                 raise
-            warning = warning or str(error)
-            repaired = (
-                _without_stray(repaired, str(error)) if repairs else _normalized(data)
-            )
+            if repairs == 0:
+                warning = reason
+                repaired = _normalized(data)
+            else:
+                repaired = _without_stray(repaired, reason)
     if not is_complete(repaired):
         raise ValueError("its last scans are missing")
     return Decoded(pixels, repaired, warning)
@@ -174,17 +185,17 @@ def decode(data: bytes, colour: str, least: tuple[int, int] = (0, 0)) -> Decoded
 
 def _decode_strictly(data: bytes, colour: str, least: tuple[int, int]) -> Pixels:
     width, height = least
-    return np.asarray(
-        simplejpeg.decode_jpeg(
-            data, colour, min_width=width, min_height=height, strict=True
-        )
+    pixels = simplejpeg.decode_jpeg(
+        data, colour, min_width=width, min_height=height, strict=True
     )
+    return np.asarray(pixels)
 
 
 def _normalized(data: bytes) -> bytes:
     """The same image without what warnings are about but no pixel depends on: stray bytes before markers, an odd
     version of JFIF, numbers of colour profile chunks, parameters of a scan that a sequential JPEG does not use."""
-    parts, sequential = [data[:2]], False
+    parts = [data[:2]]
+    sequential = False
     for segment in segments(data):
         head = bytearray(data[segment.start : segment.end])
         if segment.marker in _FRAMES:
@@ -193,8 +204,10 @@ def _normalized(data: bytes) -> bytes:
             head[9:10] = b"\1"
         elif segment.marker == _SOS and sequential:
             head[-3:] = b"\0\x3f\0"
-        if segment.marker != _APP2 or head[4:16] != b"ICC_PROFILE\0":
-            parts += [bytes(head), data[segment.end : segment.rest]]
+        is_profile = segment.marker == _APP2 and head[4:16] == b"ICC_PROFILE\0"
+        if not is_profile:
+            parts.append(bytes(head))
+            parts.append(data[segment.end : segment.rest])
     return b"".join(parts)
 
 
@@ -204,14 +217,18 @@ def _without_stray(data: bytes, warning: str) -> bytes:
     Where coded data are missing, bytes put in their place are decoded as if they were data. A run of equal bytes is
     taken out whole, so that a gap it filled shows; of other bytes only a few are accepted.
     """
-    found = _STRAY.search(warning)
-    if found is None:
+    match = _STRAY.search(warning)
+    if match is None:
         raise ValueError(warning)
-    count, marker = int(found[1]), int(found[2], 16)
-    ends = [segment.rest for segment in segments(data) if segment.marker == _SOS]
-    ends = [end for end in ends if data[end + 1 : end + 2] == bytes([marker])]
-    runs = {end: _run_before(data, end) for end in ends}
-    for end, run in runs.items():
+    count = int(match[1])
+    marker = bytes([int(match[2], 16)])
+    ends = []  # of the scans before such a marker
+    for segment in segments(data):
+        after = data[segment.rest + 1 : segment.rest + 2]
+        if segment.marker == _SOS and after == marker:
+            ends.append(segment.rest)
+    for end in ends:
+        run = _run_before(data, end)
         if run >= max(2, count):
             return data[: end - run] + data[end:]
     if len(ends) == 1 and count <= MAX_STRAY:

@@ -12,27 +12,20 @@ import simplejpeg
 from PIL import Image
 
 from twigma.rehydrate.images.decode import (
-    BadImage,
-    Header,
     check,
     open_image,
     open_upright,
-    read_header,
     read_pixels,
 )
+from twigma.rehydrate.images.image_headers import BadImage, Header, Size, read_header
+from twigma.rehydrate.images.jpeg import Pixels
 
-QUALITIES = (
-    95,
-    98,
-    100,
-)  # of a JPEG that had to be turned, the first that comes close enough
-BAND = 256  # rows compared at once
+# Of a JPEG that had to be turned: the first quality that comes close enough.
+QUALITIES = (95, 98, 100)
 MAX_DIFFERENCE = 3  # gray levels that any of its pixels may be off
-SHRUNK_QUALITIES = (
-    95,
-    85,
-    75,
-)  # of a shrunk JPEG, the first with which the file does not grow
+BAND = 256  # rows compared at once
+# Of a shrunk JPEG: the first quality with which the file does not grow.
+SHRUNK_QUALITIES = (95, 85, 75)
 
 
 @dataclass(frozen=True)
@@ -55,29 +48,29 @@ def normalize_image(data: bytes, image_size: int | None = None) -> StoredImage:
             return _shrunk(data, header, image_size)
         header = check(data)
         note = "; ".join(_notes(header)) or None
-        return (
-            StoredImage(data, header, note)
-            if not (header.turned or header.deep)
-            else _rewritten(data, header, note)
-        )
+        if header.turned or header.deep:
+            return _rewritten(data, header, note)
+        return StoredImage(data, header, note)
     except BadImage:
         raise
-    except (
-        Exception
-    ) as error:  # encoders too have many ways to fail on what strangers drew
+    except Exception as error:
+        # Encoders too have many ways to fail on what strangers drew.
         raise BadImage(
             "decode", f"{header.format} cannot be stored: {error}"
         ) from error
 
 
 def _notes(header: Header) -> list[str]:
-    said = {
-        "first of several frames is used": header.animated,
-        "turned as its EXIF says": header.turned,
-        "16 bits a channel made 8": header.deep,
-    }
-    told = [words for words, true in said.items() if true]
-    return [header.warning, *told] if header.warning else told
+    notes = []
+    if header.warning:
+        notes.append(header.warning)
+    if header.animated:
+        notes.append("first of several frames is used")
+    if header.turned:
+        notes.append("turned as its EXIF says")
+    if header.deep:
+        notes.append("16 bits a channel made 8")
+    return notes
 
 
 # ------------------------------------------------------------------ upright, 8 bits
@@ -88,7 +81,8 @@ def _rewritten(data: bytes, header: Header, note: str | None) -> StoredImage:
     image = open_upright(data)
     plain = replace(header, turned=False, deep=False)
     if header.format == "jpg":
-        image = image if image.mode in ("L", "RGB") else image.convert("RGB")
+        if image.mode not in ("L", "RGB"):
+            image = image.convert("RGB")
         for quality in QUALITIES:
             stored = _encoded(image, "JPEG", quality=quality, subsampling=0)
             if _largest_difference(stored, image) <= MAX_DIFFERENCE:
@@ -105,12 +99,17 @@ def _encoded(image: Image.Image, format: str, **options: object) -> bytes:
 
 
 def _largest_difference(stored: bytes, image: Image.Image) -> int:
-    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    other = np.asarray(open_image(stored))
-    bands = (slice(top, top + BAND) for top in range(0, len(pixels), BAND))
-    return max(
-        int(np.abs(other[band].astype(np.int16) - pixels[band]).max()) for band in bands
-    )
+    """The most grey levels that a pixel of the encoded image is off, found band by band to spare memory."""
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    pixels = np.asarray(image)
+    others = np.asarray(open_image(stored))
+    largest = 0
+    for top in range(0, len(pixels), BAND):
+        band = slice(top, top + BAND)
+        difference = np.abs(others[band].astype(np.int16) - pixels[band])
+        largest = max(largest, int(difference.max()))
+    return largest
 
 
 # ------------------------------------------------------------------ smaller
@@ -119,16 +118,9 @@ def _largest_difference(stored: bytes, image: Image.Image) -> int:
 def _shrunk(data: bytes, header: Header, image_size: int) -> StoredImage:
     """Shrink, from a JPEG decoded at no more than the size needed."""
     header, pixels = read_pixels(data, _fitted(header.width, header.height, image_size))
+    # Once more, as the upright image may have its width and height the other way round.
     width, height = _fitted(header.width, header.height, image_size)
-    halves = (
-        2 * width >= pixels.shape[1] and 2 * height >= pixels.shape[0]
-    )  # linear then leaves no pixel out
-    cv2.setNumThreads(1)
-    small = cv2.resize(
-        pixels,
-        (width, height),
-        interpolation=cv2.INTER_LINEAR if halves else cv2.INTER_AREA,
-    )
+    small = _resized(pixels, width, height)
     for quality in SHRUNK_QUALITIES:
         stored = simplejpeg.encode_jpeg(small, quality, colorsubsampling="420")
         if len(stored) <= len(data):
@@ -137,7 +129,17 @@ def _shrunk(data: bytes, header: Header, image_size: int) -> StoredImage:
     return StoredImage(stored, Header("jpg", width, height), note)
 
 
-def _fitted(width: int, height: int, image_size: int) -> tuple[int, int]:
+def _resized(pixels: Pixels, width: int, height: int) -> Pixels:
+    """uint8[height, width, 3]: linear down to a half, where it leaves no pixel out, and by area below."""
+    halves_at_most = 2 * width >= pixels.shape[1] and 2 * height >= pixels.shape[0]
+    interpolation = cv2.INTER_LINEAR if halves_at_most else cv2.INTER_AREA
+    cv2.setNumThreads(1)  # a fetch has as many workers as the machine can use
+    return np.asarray(
+        cv2.resize(pixels, (width, height), interpolation=interpolation), np.uint8
+    )
+
+
+def _fitted(width: int, height: int, image_size: int) -> Size:
     """Width and height at which the longer side is `image_size`."""
     scale = image_size / max(width, height)
     return max(1, round(width * scale)), max(1, round(height * scale))

@@ -4,13 +4,9 @@ Reading is strict: a shard whose bytes, members or count differ from its manifes
 `twigma rehydrate` and `twigma add`; read by every stage with pixels.
 """
 
-import contextlib
 import hashlib
 import itertools
 import json
-import mmap
-import re
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,18 +19,50 @@ import pyarrow.parquet as pq
 from twigma.core import columns
 from twigma.core.files import file_sha256, fsync, read_parquet, write_json
 from twigma.core.safety import untrusted_names
+from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.images.tar_places import (
+    Span,
+    mapped,
+    places_in,
+    tar_members,
+    tar_places,
+)
+
+__all__ = [
+    "SIDECAR",
+    "Manifest",
+    "Shard",
+    "is_finished",
+    "list_shards",
+    "manifests",
+    "mapped",
+    "next_number",
+    "publish",
+    "read_images",
+    "read_manifest",
+    "read_sidecars",
+    "shard_at",
+    "tar_members",
+    "tar_places",
+    "verify",
+]
 
 _FIELDS = ("image_name", "url", "status", "error", "width", "height", "sha256", "group")
-_OURS = [
-    ("member", pa.string()),
-    ("note", pa.string()),
-]  # a note where the bytes are not simply the host's
 SIDECAR = pa.schema(
-    [("key", pa.string()), *columns.schema(_FIELDS).remove_metadata(), *_OURS]
+    [
+        ("key", pa.string()),
+        *columns.schema(_FIELDS).remove_metadata(),
+        ("member", pa.string()),  # the name of the image in the tar
+        ("note", pa.string()),  # where the bytes are not simply the host's
+    ]
 )
-_OCTAL = re.compile(rb"[0-7]+")
 BLOCK_BYTES = 256 << 20  # of encoded images held at once
-_BLOCK, _EMPTY = tarfile.BLOCKSIZE, bytes(tarfile.BLOCKSIZE)
+MAX_OFFSET = 2**31 - 1  # what the int32 offsets of one binary array can reach
+
+Manifest = dict[str, Any]
+"""tar (its name, or the path of one of the user's own), sha256 and bytes of it, sidecar (its sha256), rows (photos
+asked for), samples (images stored), made_from (kind and settings)."""
+_REQUIRED = frozenset({"sha256", "bytes", "rows", "samples", "tar", "sidecar"})
 
 
 @dataclass(frozen=True)
@@ -47,31 +75,60 @@ class Shard:
     manifest: Path
 
 
-def shard_at(work: Path, name: str) -> Shard:
+def shard_at(work: AnyWorkspace, name: str) -> Shard:
     """The shard of that name, finished or not, with its tar inside the working folder."""
-    folder = work / "shards"
+    folder = Workspace(work).shards
     return Shard(
         name,
-        folder / f"{name}.tar",
-        folder / f"{name}.parquet",
-        folder / f"{name}.json",
+        tar=folder / f"{name}.tar",
+        sidecar=folder / f"{name}.parquet",
+        manifest=folder / f"{name}.json",
     )
 
 
-def read_manifest(shard: Shard) -> dict[str, Any]:
-    """What the manifest says; ValueError when it is damaged."""
+def list_shards(work: AnyWorkspace) -> list[Shard]:
+    """The finished shards by name; FileNotFoundError when there is none."""
+    shards = []
+    for shard in manifests(work):
+        # Joined to an absolute path, which a tar of the user's own has, that path wins.
+        tar = shard.manifest.parent / read_manifest(shard)["tar"]
+        shards.append(Shard(shard.name, tar, shard.sidecar, shard.manifest))
+    if not shards:
+        raise FileNotFoundError(
+            f"no finished shards in {Workspace(work).shards}: run `twigma rehydrate` or `twigma add`"
+        )
+    return shards
+
+
+def manifests(work: AnyWorkspace) -> list[Shard]:
+    """Every shard that has a manifest, sound or not, by name."""
+    paths = sorted(Workspace(work).shards.glob("[0-9]*.json"))
+    return [shard_at(work, path.stem) for path in paths]
+
+
+def next_number(work: AnyWorkspace) -> int:
+    """The number of the next new shard: above every shard, every list of one, and every numbered tar.
+
+    A tar may be the user's, who put it there before it was added: a shard of its name would be written over it.
+    """
+    work = Workspace(work)
+    names = [path.stem for path in work.shards.glob("*.tar")]
+    names += [path.stem for path in work.shard_lists.glob("*.parquet")]
+    names += [shard.name for shard in manifests(work)]
+    numbers = [int(name) for name in names if name.isdecimal()]
+    return 1 + max(numbers, default=-1)
+
+
+# ------------------------------------------------------------------ manifests
+
+
+def read_manifest(shard: Shard) -> Manifest:
+    """What the manifest says; ValueError when it is damaged, or names a tar that is not the shard's to read."""
     try:
         manifest = json.loads(shard.manifest.read_bytes())
     except ValueError:
         manifest = None
-    if isinstance(manifest, dict) and {
-        "sha256",
-        "bytes",
-        "rows",
-        "samples",
-        "tar",
-        "sidecar",
-    } <= set(manifest):
+    if isinstance(manifest, dict) and set(manifest) >= _REQUIRED:
         _refuse_place(shard, manifest)
         return manifest
     raise ValueError(
@@ -79,15 +136,12 @@ def read_manifest(shard: Shard) -> dict[str, Any]:
     )
 
 
-def _refuse_place(shard: Shard, manifest: dict[str, Any]) -> None:
+def _refuse_place(shard: Shard, manifest: Manifest) -> None:
     """ValueError unless the tar is beside the manifest, or one of the user's own that `twigma add` registered."""
     tar = manifest["tar"]
-    own = (
-        isinstance(tar, str)
-        and Path(tar).is_absolute()
-        and manifest.get("made_from", {}).get("kind") == "add"
-    )
-    if own and ".." not in Path(tar).parts:
+    was_added = manifest.get("made_from", {}).get("kind") == "add"
+    is_own = isinstance(tar, str) and Path(tar).is_absolute() and was_added
+    if is_own and ".." not in Path(tar).parts:
         return
     untrusted_names.refuse_paths([tar], str(shard.manifest))
     if "/" in tar:
@@ -96,132 +150,67 @@ def _refuse_place(shard: Shard, manifest: dict[str, Any]) -> None:
         )
 
 
-def list_shards(work: Path) -> list[Shard]:
-    """The finished shards by name; FileNotFoundError when there is none."""
-    shards = []
-    for shard in manifests(work):
-        tar = (
-            shard.manifest.parent / read_manifest(shard)["tar"]
-        )  # joined to an absolute path, that path wins
-        shards.append(Shard(shard.name, tar, shard.sidecar, shard.manifest))
-    if not shards:
-        raise FileNotFoundError(
-            f"no finished shards in {work / 'shards'}: run `twigma rehydrate` or `twigma add`"
-        )
-    return shards
-
-
-def manifests(work: Path) -> list[Shard]:
-    """Every shard that has a manifest, sound or not, by name."""
-    return [
-        shard_at(work, path.stem)
-        for path in sorted((work / "shards").glob("[0-9]*.json"))
-    ]
-
-
-def next_number(work: Path) -> int:
-    """The number of the next new shard: above every shard, every list of one, and every numbered tar.
-
-    A tar may be the user's, who put it there before it was added: a shard of its name would be written over it.
-    """
-    folder = work / "shards"
-    names = [
-        path.stem
-        for pattern in ("*.tar", "plan/*.parquet")
-        for path in folder.glob(pattern)
-    ]
-    names += [shard.name for shard in manifests(work)]
-    return 1 + max((int(name) for name in names if name.isdecimal()), default=-1)
-
-
 def is_finished(shard: Shard) -> bool:
-    """Whether a sound manifest stands beside the sidecar and a tar of the size it names."""
+    """Whether there is a sound manifest, its sidecar, and a tar of the size it names."""
     try:
         manifest = read_manifest(shard)
         tar = shard.manifest.parent / manifest["tar"]
-        intact = file_sha256(shard.sidecar) == manifest["sidecar"]
-        return bool(intact and tar.stat().st_size == int(manifest["bytes"]))
+        if file_sha256(shard.sidecar) != manifest["sidecar"]:
+            return False
+        size: int = tar.stat().st_size
+        return size == int(manifest["bytes"])
     except (OSError, ValueError):
         return False
 
 
-def read_sidecars(work: Path) -> pa.Table:
-    """One row per requested photo over all finished shards; a failure that a later shard tried again is left out."""
-    tables = [
-        read_parquet(shard.sidecar, schema=SIDECAR) for shard in list_shards(work)
-    ]
+# ------------------------------------------------------------------ reading
+
+
+def read_sidecars(work: AnyWorkspace) -> pa.Table:
+    """One row per requested photo over all finished shards (SIDECAR); a failure that a later shard retried is left out.
+
+    FileNotFoundError when there is no finished shard, ValueError when a sidecar is damaged.
+    """
+    sidecars = [shard.sidecar for shard in list_shards(work)]
+    tables = [read_parquet(path, schema=SIDECAR) for path in sidecars]
     table = pa.concat_tables(tables).combine_chunks()
     if pc.count_distinct(table["image_name"]).as_py() == len(table):
         return table
     order = pa.array(range(len(table)))
-    last = (
-        table.select(["image_name"])
-        .append_column("at", order)
-        .group_by("image_name")
-        .aggregate([("at", "max")])
-    )
-    latest = pc.is_in(order, value_set=last["at_max"].combine_chunks())
-    return table.filter(pc.or_(latest, pc.equal(table["status"], "success")))
+    numbered = table.select(["image_name"]).append_column("at", order)
+    last = numbered.group_by("image_name").aggregate([("at", "max")])
+    is_last = pc.is_in(order, value_set=last["at_max"].combine_chunks())
+    return table.filter(pc.or_(is_last, pc.equal(table["status"], "success")))
 
 
 def read_images(shard: Shard, rows: int = 256) -> Iterator[pa.Table]:
     """Blocks of (image_name: string, image: binary), successes only, in sidecar order.
 
-    The whole tar is hashed first, so a flipped byte or a cut anywhere raises ValueError naming the shard.
+    A block has `rows` rows, or fewer where these would take more than BLOCK_BYTES. The whole tar is hashed first, so a
+    flipped byte or a cut anywhere raises ValueError naming the shard; FileNotFoundError when the tar is missing.
     """
     manifest = read_manifest(shard)
     if not shard.tar.exists():
         raise FileNotFoundError(
-            f"shard {shard.name}: its tar {shard.tar} is gone; put it back or make the shard again"
+            f"shard {shard.name}: its tar {shard.tar} is missing; put it back or make the shard again"
         )
     with mapped(shard.tar) as data, memoryview(data) as view:
-        found = hashlib.sha256(data).hexdigest()
-        if found != manifest["sha256"]:
+        sha256 = hashlib.sha256(data).hexdigest()
+        if sha256 != manifest["sha256"]:
             raise ValueError(
                 f"shard {shard.name}: {shard.tar} is damaged or was changed: expected sha256 {manifest['sha256']}, "
-                f"found {found}; restore it, or delete {shard.manifest} and run the command that made it again"
+                f"found {sha256}; restore it, or delete {shard.manifest} and run the command that made it again"
             )
-        wanted = _stored(shard, manifest)
-        places = _places(shard.tar, data, sound=True) if len(wanted) else {}
-        spans_of_all = [places[name] for name in wanted["member"].to_pylist()]
-        for start, end in _blocks([size for _, size in spans_of_all], rows):
-            block, spans = wanted.slice(start, end - start), spans_of_all[start:end]
-            yield pa.table(
-                {
-                    "image_name": block["image_name"].combine_chunks(),
-                    "image": _images(view, spans),
-                }
-            )
+        stored = _stored(shard, manifest)
+        places = places_in(shard.tar, data, sound=True) if len(stored) else {}
+        spans = [places[member] for member in stored["member"].to_pylist()]
+        for start, end in _blocks([size for _, size in spans], rows):
+            names = stored["image_name"].slice(start, end - start)
+            images = _images(view, spans[start:end])
+            yield pa.table({"image_name": names.combine_chunks(), "image": images})
 
 
-def _blocks(sizes: list[int], rows: int) -> Iterator[tuple[int, int]]:
-    """First row and end of blocks of so many rows, fewer where they would take more than BLOCK_BYTES."""
-    start = held = 0
-    for at, size in enumerate(sizes):
-        if at > start and (at - start == rows or held + size > BLOCK_BYTES):
-            yield start, at
-            start, held = at, 0
-        held += size
-    if sizes:
-        yield start, len(sizes)
-
-
-def _images(view: memoryview, spans: list[tuple[int, int]]) -> pa.Array:
-    """The bytes at these places as a column, copied once."""
-    ends = [0, *itertools.accumulate(size for _, size in spans)]
-    if ends[-1] >= 2**31:  # more than the offsets of one array can say
-        return pa.array(
-            [bytes(view[at : at + size]) for at, size in spans],
-            columns.COLUMNS["image"].type,
-        )
-    offsets = pa.array(ends, pa.int32()).buffers()[1]
-    values = pa.py_buffer(b"".join([view[at : at + size] for at, size in spans]))
-    return pa.Array.from_buffers(
-        columns.COLUMNS["image"].type, len(spans), [None, offsets, values]
-    )
-
-
-def _stored(shard: Shard, manifest: dict[str, Any]) -> pa.Table:
+def _stored(shard: Shard, manifest: Manifest) -> pa.Table:
     """Name and member of every image in the tar."""
     if file_sha256(shard.sidecar) != manifest["sidecar"]:
         raise ValueError(
@@ -232,121 +221,76 @@ def _stored(shard: Shard, manifest: dict[str, Any]) -> pa.Table:
     return table.filter(pc.equal(table["status"], "success"))
 
 
-def tar_members(path: Path) -> Iterator[tarfile.TarInfo]:
-    """The regular files of an uncompressed tar; ValueError where damage would make tarfile stop in silence."""
-    try:
-        with tarfile.open(path, "r:") as tar:
-            size = path.stat().st_size
-            for member in tar:
-                if member.offset_data + member.size > size:
-                    raise ValueError(f"{path} is cut short inside {member.name!r}")
-                if member.isreg() and not member.issparse():
-                    yield member
-            end = tar.offset
-    except (tarfile.TarError, EOFError) as error:
-        raise ValueError(f"{path} is not a readable tar: {error}") from error
-    with path.open("rb") as file:
-        file.seek(end)
-        if file.read(2 * _BLOCK) != bytes(2 * _BLOCK):
-            raise ValueError(
-                f"{path} is damaged or cut short: no end-of-archive mark at byte {end:,}"
-            )
+def _blocks(sizes: list[int], rows: int) -> Iterator[tuple[int, int]]:
+    """First row and end of blocks of so many rows, fewer where they would take more than BLOCK_BYTES."""
+    start = held = 0
+    for at, size in enumerate(sizes):
+        if at > start and (at - start == rows or held + size > BLOCK_BYTES):
+            yield start, at
+            start = at
+            held = 0
+        held += size
+    if sizes:
+        yield start, len(sizes)
 
 
-def tar_places(path: Path) -> dict[str, tuple[int, int]]:
-    """First byte and size of every regular file of an uncompressed tar, by name; ValueError as `tar_members`.
-
-    Plain headers, as our own shards have, are read here in a fifth of tarfile's time, others by tarfile.
-    """
-    with mapped(path) as data:
-        return _places(path, data, sound=False)
-
-
-def _places(
-    path: Path, data: mmap.mmap | bytes, *, sound: bool
-) -> dict[str, tuple[int, int]]:
-    """`tar_places` of a tar that is mapped; of one known to be `sound` the checksums of headers are not looked at."""
-    found, at = dict[str, tuple[int, int]](), 0
-    while (header := data[at : at + _BLOCK]) != _EMPTY:
-        if (plain := _plain_file(header)) is None or not (
-            sound or _checksum_is_right(header)
-        ):
-            break
-        name, size = plain
-        found[name] = (at + _BLOCK, size)
-        at += _BLOCK + size + -size % _BLOCK
-    if data[at : at + 2 * _BLOCK] == 2 * _EMPTY:
-        return found
-    return {
-        member.name: (member.offset_data, member.size) for member in tar_members(path)
-    }
-
-
-def _plain_file(header: bytes) -> tuple[str, int] | None:
-    """Name and size in the header of a regular file; None where it takes more to read it."""
-    name, size = header[:100].rstrip(b"\0"), header[124:136].strip(b"\0 ")
-    if (
-        header[156:157] != tarfile.REGTYPE
-        or header[345]
-        or not name.isascii()
-        or _OCTAL.fullmatch(size) is None
-    ):
-        return None
-    return name.decode("ascii"), int(size, 8)
-
-
-def _checksum_is_right(header: bytes) -> bool:
-    stated = header[148:156].strip(b"\0 ")
-    total = sum(header) - sum(header[148:156]) + 8 * ord(" ")
-    return _OCTAL.fullmatch(stated) is not None and int(stated, 8) == total
-
-
-@contextlib.contextmanager
-def mapped(path: Path) -> Iterator[mmap.mmap | bytes]:
-    """A file as memory, read-only."""
-    if not path.stat().st_size:  # which cannot be mapped
-        yield b""
-        return
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-    ):
-        yield data
-
-
-def verify(tar: Path, sidecar: Path) -> dict[str, Any]:
-    """Compare a tar with its sidecar sample by sample; give the manifest's facts, or ValueError saying what differs."""
-    table = pq.read_table(sidecar, columns=["member", "sha256", "status"])
-    done = table.filter(pc.equal(table["status"], "success"))
-    wanted = dict(
-        zip(done["member"].to_pylist(), done["sha256"].to_pylist(), strict=True)
+def _images(view: memoryview, spans: list[Span]) -> pa.Array:
+    """binary[n]: the bytes at these places of a mapped tar, copied once."""
+    type_ = columns.COLUMNS["image"].type
+    ends = [0, *itertools.accumulate(size for _, size in spans)]
+    if ends[-1] > MAX_OFFSET:
+        images = [bytes(view[at : at + size]) for at, size in spans]
+        return pa.array(images, type_)
+    # The buffers of a binary array by hand: `pa.array` would take a copy of each image first.
+    offsets = pa.array(ends, pa.int32()).buffers()[1]
+    values = b"".join([view[at : at + size] for at, size in spans])
+    return pa.Array.from_buffers(
+        type_, len(spans), [None, offsets, pa.py_buffer(values)]
     )
+
+
+# ------------------------------------------------------------------ writing
+
+
+def verify(tar: Path, sidecar: Path) -> Manifest:
+    """Compare a tar with its sidecar sample by sample: the facts of a manifest, or ValueError saying what differs."""
+    table = pq.read_table(sidecar, columns=["member", "sha256", "status"])
+    stored = table.filter(pc.equal(table["status"], "success"))
+    samples = len(stored)
+    members = stored["member"].to_pylist()
+    expected = dict(zip(members, stored["sha256"].to_pylist(), strict=True))
+    actual = {}
     with mapped(tar) as data, memoryview(data) as view:
-        found = {
-            name: hashlib.sha256(view[start : start + size]).hexdigest()
-            for name, (start, size) in tar_places(tar).items()
-            if name in wanted
-        }
-        whole = hashlib.sha256(view)
-    samples = len(done)
-    if len(wanted) != samples or found != wanted:
-        differ = sorted(name for name in wanted if found.get(name) != wanted[name])[:3]
+        for name, (start, size) in tar_places(tar).items():
+            if name in expected:
+                digest = hashlib.sha256(view[start : start + size])
+                actual[name] = digest.hexdigest()
+        sha256 = hashlib.sha256(view).hexdigest()
+    if len(expected) != samples or actual != expected:
+        differing = sorted(n for n in expected if actual.get(n) != expected[n])
         raise ValueError(
-            f"{tar}: {samples} samples expected, {len(found)} found, differing: {differ}"
+            f"{tar}: {samples} samples expected, {len(actual)} found, differing: {differing[:3]}"
         )
-    facts = {
-        "sha256": whole.hexdigest(),
+    return {
+        "sha256": sha256,
         "bytes": tar.stat().st_size,
         "rows": len(table),
         "samples": samples,
+        "sidecar": file_sha256(sidecar),
     }
-    return facts | {"sidecar": file_sha256(sidecar)}
 
 
-def publish(attempt: Path, shard: Shard, made_from: dict[str, Any]) -> dict[str, Any]:
-    """Verify a shard in its private folder, move it into place and write its manifest last."""
-    tar, sidecar = attempt / shard.tar.name, attempt / shard.sidecar.name
-    manifest = {**verify(tar, sidecar), "tar": shard.tar.name, "made_from": made_from}
+def publish(attempt: Path, shard: Shard, made_from: dict[str, Any]) -> Manifest:
+    """Verify a shard in its private folder, move it into place and write its manifest last.
+
+    `made_from` says how it was made (kind and settings). ValueError where tar and sidecar differ.
+    """
+    tar = attempt / shard.tar.name
+    sidecar = attempt / shard.sidecar.name
+    manifest = verify(tar, sidecar)
+    manifest["tar"] = shard.tar.name
+    manifest["made_from"] = made_from
+    # Without a manifest the shard is not finished, whatever happens between the two moves.
     shard.manifest.unlink(missing_ok=True)
     for source, target in ((tar, shard.tar), (sidecar, shard.sidecar)):
         fsync(source)

@@ -1,16 +1,17 @@
 """Pages parsed once, and `WORK/images.parquet` made of them: `twigma rehydrate`, `twigma collect`, `twigma import`.
 
 The pages of a kind are parsed in ranges of bytes that depend on the file alone, into `WORK/pages/parsed/`. A part is
-made again when its range, or the code that read it, has changed; so the table is the same as one made from nothing.
+parsed again when its range, or the revision of the parser, has changed; so the table is the same as one made from
+nothing.
 """
 
 import filecmp
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,73 +21,122 @@ from tqdm import tqdm
 from twigma.core import columns
 from twigma.core.files import atomic, file_sha256, fsync, read_parquet, write_json
 from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.ids.sampling import read_list
-from twigma.rehydrate.posts import page_content, parse_pages
+from twigma.rehydrate.posts import merge_snapshots as merge
+from twigma.rehydrate.posts import parse_pages
 from twigma.rehydrate.posts.merge_snapshots import (
     SKIPPED,
     Part,
     merge_snapshots,
     ordered,
 )
-from twigma.rehydrate.posts.page_store import KINDS, Page, page_file, read_pages
+from twigma.rehydrate.posts.page_store import KINDS, Page, read_pages
 
-PART_BYTES = (
-    32 << 20
-)  # of pages; the last part, still growing, is parsed anew each time
-Range = tuple[Path, int, int]  # pages from this byte to that
+PART_BYTES = 32 << 20  # of pages; the last part, which grows, is parsed again each time
+CRC_BYTES = 1 << 20  # of pages read at a time for their checksum
 
 
-def write_images_table(work: Path) -> pa.Table:
-    """Bring `WORK/images.parquet` up to the stored pages; gives the table (what, reason, count) of what it leaves out.
+class PageRange(NamedTuple):
+    """Pages of one file, from byte `first` to the byte before `end`."""
+
+    path: Path
+    first: int
+    end: int
+
+
+class PartProvenance(TypedDict):
+    """What a parsed part was made from: bytes of a file of pages, their CRC-32, and the parser."""
+
+    bytes: list[int]
+    crc32: int
+    revision: int
+    schema: str
+
+
+class TableProvenance(TypedDict):
+    """What an images table was made from: the parts by name, the list's SHA-256, and the code that merged them."""
+
+    parts: dict[str, PartProvenance]
+    list: str | None
+    revision: int
+
+
+class TableRecord(TypedDict):
+    """The contents of `WORK/pages/parsed/made.json`: provenance and SHA-256 of the table, and what it leaves out."""
+
+    provenance: TableProvenance
+    images: str
+    skipped: list[dict[str, Any]]
+
+
+def write_images_table(work: AnyWorkspace) -> pa.Table:
+    """Bring `WORK/images.parquet` up to the stored pages; returns (what, reason, count) of what it leaves out.
 
     Images that were added by hand stay. Only new pages are parsed, and a table that would not change is not written.
     """
-    path, made = Path(work) / "images.parquet", _folder(work) / "made.json"
+    work = Workspace(work)
+    path = work.images_file
     parts = _parse(work)
-    listed = Path(work) / "ids.parquet"
-    facts: dict[str, Any] = {
-        name: read_provenance(part) for name, part in parts.items()
-    }
-    facts["ids.parquet"] = file_sha256(listed) if listed.exists() else None
-    known = _read_json(made)
-    if (
-        path.exists()
-        and known.get("made_from") == facts
-        and known.get("images") == file_sha256(path)
-    ):
-        return pa.Table.from_pylist(known["skipped"], SKIPPED)
-    opened: list[Part] = [
-        parse_pages.SAID.empty_table,
-        *(partial(read_part, part) for part in parts.values()),
-    ]
+    provenance = _table_provenance(work, parts)
+    record = _read_record(work.images_record)
+    if path.exists() and record is not None:
+        same_inputs = record["provenance"] == provenance
+        if same_inputs and record["images"] == file_sha256(path):
+            return pa.Table.from_pylist(record["skipped"], SKIPPED)
+
+    # Of a folder without pages this empty part is the only one.
+    opened: list[Part] = [parse_pages.PARSED.empty_table]
+    opened += [partial(read_part, part) for part in parts.values()]
     schema = columns.schema(parse_pages.IMAGES)
-    if path.exists() and len(
-        local := read_parquet(path, filters=pc.field("source") != "x")
-    ):
-        local = local.select(
-            [name for name in local.column_names if name != "sample_weight"]
-        )
+    local = _read_local_rows(path)
+    if local is not None:
         schema = pa.unify_schemas([schema, local.schema])
-        by_hand = pa.concat_tables(
-            [parse_pages.SAID.empty_table(), local], promote_options="default"
-        )
-        opened.append(lambda: by_hand)
-    found = merge_snapshots(opened)
-    weights = _weights(work)
-    tables = (_weighted(table, weights) for table in ordered(opened, found, schema))
-    _write(path, tables, _weighted(schema.empty_table(), weights).schema)
-    images = file_sha256(path)
-    write_json(
-        made,
-        {"made_from": facts, "images": images, "skipped": found.skipped.to_pylist()},
-        private=True,
+        empty = parse_pages.PARSED.empty_table()
+        local_part = pa.concat_tables([empty, local], promote_options="default")
+        opened.append(lambda: local_part)
+    merged = merge_snapshots(opened)
+    weights = _read_weights(work)
+    tables = (_add_weights(table, weights) for table in ordered(opened, merged, schema))
+    _write(work, tables, _add_weights(schema.empty_table(), weights).schema)
+    new_record: TableRecord = {
+        "provenance": provenance,
+        "images": file_sha256(path),
+        "skipped": merged.skipped.to_pylist(),
+    }
+    write_json(work.images_record, new_record, private=True)
+    return merged.skipped
+
+
+def _table_provenance(work: Workspace, parts: Mapping[str, Path]) -> TableProvenance:
+    listed = work.ids_file
+    provenances: dict[str, Any] = {}
+    for name, part in parts.items():
+        provenances[name] = read_provenance(part)
+    return {
+        "parts": provenances,
+        "list": file_sha256(listed) if listed.exists() else None,
+        "revision": merge.REVISION,
+    }
+
+
+def _read_local_rows(path: Path) -> pa.Table | None:
+    """The rows of images added by hand, without their weights, which are computed again; None where there are none."""
+    if not path.exists():
+        return None
+    local = read_parquet(path, filters=pc.field("source") != "x")
+    if not len(local):
+        return None
+    return local.select(
+        [name for name in local.column_names if name != "sample_weight"]
     )
-    return found.skipped
 
 
-def _write(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> None:
+def _write(work: Workspace, tables: Iterator[pa.Table], schema: pa.Schema) -> None:
     """Write the table slice by slice; a file that would not change stays as it is."""
-    new = _folder(path.parent) / path.name
+    path = work.images_file
+    # Not beside the table: what a killed run leaves there is deleted with the parsed pages.
+    new = work.parsed_pages / path.name
     options = {"compression": "zstd", "write_page_checksum": True}
     with (
         atomic(new, private=True) as file,
@@ -101,16 +151,16 @@ def _write(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> None:
     fsync(path.parent)
 
 
-def _weights(work: Path) -> pa.Table | None:
-    """The ids of the list and their weights; None where it is no sample, and every weight is 1."""
+def _read_weights(work: Workspace) -> pa.Table | None:
+    """(id, weight) of the list; None where it is no sample, and every weight is 1."""
     listed = read_list(work)
     if listed is None or pc.all(pc.equal(listed["weight"], 1.0)).as_py():
         return None
     return listed.select(["id", "weight"])
 
 
-def _weighted(table: pa.Table, weights: pa.Table | None) -> pa.Table:
-    """The table with `sample_weight`, null for posts that are not of the list; as it is where there are no weights."""
+def _add_weights(table: pa.Table, weights: pa.Table | None) -> pa.Table:
+    """The table with `sample_weight`, null for posts outside the list; unchanged where there are no weights."""
     if weights is None:
         return table
     at = pc.index_in(table["id"], value_set=weights["id"].combine_chunks())
@@ -120,84 +170,78 @@ def _weighted(table: pa.Table, weights: pa.Table | None) -> pa.Table:
 # ------------------------------------------------------------------ parts
 
 
-def _parse(work: Path) -> dict[str, Path]:
-    """The parts of all pages by name, in order: missing and stale ones are made, and those of no use deleted."""
-    ranges = {
-        _folder(work) / f"{path.stem}-{first:015}.arrow": (path, first, after)
-        for kind in KINDS
-        for path, first, after in _ranges(page_file(work, kind))
-    }
-    facts = {part: _made_from(pages) for part, pages in ranges.items()}
-    stale = [part for part in ranges if not part_is_current(part, facts[part])]
-    size = sum(ranges[part][2] - ranges[part][1] for part in stale)
-    with tqdm(
+def _parse(work: Workspace) -> dict[str, Path]:
+    """The parts of all pages by name, in order: missing and stale ones are parsed, and unused ones deleted."""
+    ranges: dict[Path, PageRange] = {}
+    for kind in KINDS:
+        file = work.page_file(kind)
+        for pages in _ranges(file):
+            part = work.parsed_pages / f"{file.stem}-{pages.first:015}.arrow"
+            ranges[part] = pages
+    provenance = {part: _part_provenance(pages) for part, pages in ranges.items()}
+    stale = [part for part in ranges if not part_is_current(part, provenance[part])]
+    size = sum(ranges[part].end - ranges[part].first for part in stale)
+    bar = tqdm(
         total=size,
         desc="parse pages",
         unit="B",
         unit_scale=True,
         mininterval=0.5,
         delay=1,
-    ) as bar:
+    )
+    with bar:
         for part in stale:
-            write_part(
-                part,
-                parse_pages.said(_read(ranges[part], bar)).combine_chunks(),
-                facts[part],
-            )
-    for file in set(_folder(work).glob("*.arrow")) - set(ranges):
+            table = parse_pages.parse(_read(ranges[part], bar))
+            write_part(part, table.combine_chunks(), provenance[part])
+    # Parts of files of pages that were rewritten or deleted.
+    for file in set(work.parsed_pages.glob("*.arrow")) - set(ranges):
         file.unlink()
     return {part.name: part for part in ranges}
 
 
-def _read(pages: Range, bar: Any) -> Iterator[Page]:
-    """The pages of a range that are whole."""
-    path, first, end = pages
-    for start, after, page in read_pages(path, first):
-        if start >= end:
+def _read(pages: PageRange, bar: Any) -> Iterator[Page]:
+    """The undamaged pages of a range."""
+    for start, end, page in read_pages(pages.path, pages.first):
+        if start >= pages.end:
             return
-        bar.update(after - start)
+        bar.update(end - start)
         if page is not None:
             yield page
 
 
-def _ranges(path: Path) -> Iterator[Range]:
-    """Cut a file of pages into ranges of whole lines, each just over PART_BYTES but for the last."""
-    size, first = path.stat().st_size if path.exists() else 0, 0
+def _ranges(path: Path) -> Iterator[PageRange]:
+    """Cut a file of pages into ranges of complete lines, each just over PART_BYTES but for the last."""
+    size = path.stat().st_size if path.exists() else 0
+    first = 0
     while first < size:
-        with path.open("rb") as handle:
-            handle.seek(min(first + PART_BYTES, size))
-            handle.readline()
-            after = handle.tell()
-        yield path, first, after
-        first = after
+        with path.open("rb") as file:
+            file.seek(min(first + PART_BYTES, size))
+            file.readline()  # to the end of the line that the limit is in
+            end = file.tell()
+        yield PageRange(path, first, end)
+        first = end
 
 
-def _made_from(pages: Range) -> dict[str, Any]:
-    path, first, after = pages
+def _part_provenance(pages: PageRange) -> PartProvenance:
     crc = 0
-    with path.open("rb") as handle:
-        handle.seek(first)
-        for step in range(first, after, 1 << 20):
-            crc = zlib.crc32(handle.read(min(1 << 20, after - step)), crc)
-    code = [
-        file_sha256(Path(str(module.__file__)))
-        for module in (parse_pages, page_content)
-    ]
+    with pages.path.open("rb") as file:
+        file.seek(pages.first)
+        for at in range(pages.first, pages.end, CRC_BYTES):
+            crc = zlib.crc32(file.read(min(CRC_BYTES, pages.end - at)), crc)
     return {
-        "bytes": [first, after],
+        "bytes": [pages.first, pages.end],
         "crc32": crc,
-        "code": code,
-        "schema": str(parse_pages.SAID),
+        "revision": parse_pages.REVISION,
+        "schema": str(parse_pages.PARSED),
     }
 
 
-def _folder(work: Path) -> Path:
-    return Path(work) / "pages" / "parsed"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """What was noted; nothing where it is missing or damaged."""
+def _read_record(path: Path) -> TableRecord | None:
+    """How the images table was made; None where the record is missing, damaged or of an older version."""
     try:
-        return dict(json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return {}
+        record: TableRecord = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(record, dict) or not TableRecord.__required_keys__ <= set(record):
+        return None
+    return record

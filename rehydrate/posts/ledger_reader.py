@@ -1,29 +1,49 @@
-"""The ledger of a working folder, read while a run may write it: no lock of ours is taken, and no run is kept waiting.
+"""The ledger of a working folder, read while a run may write it: takes no lock of ours and keeps no run waiting.
 
-The ids are read in short steps, so that not even SQLite's own locks are held for long. `twigma status` reads it.
+`ledger.py` writes it; everything that only reads goes through here: `twigma status` (`view_ledger`), the price of a
+look-up before it starts (`read_known_posts`) and the survival weights of an analysis (`found_posts`). Ids are read in
+short steps, so that not even SQLite's own locks are held for long.
 """
 
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
 
-from twigma.rehydrate.posts.page_store import KINDS, page_file
+from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.posts.page_store import KINDS
 
 STEP = 50_000  # ids read at a time: some hundredths of a second
-_REMEDY = "the next `twigma rehydrate --ids FILE` or `twigma collect` makes it again from the pages"
-_IDS = pa.schema([("id", pa.string()), ("outcome", pa.string())])
+BUSY_SECONDS = 30  # how long SQLite waits for a writer; one holds its lock for moments
+_REMEDY = (
+    "the next `twigma rehydrate --ids FILE` or `twigma collect` re-creates it "
+    "from the pages"
+)
+_IDS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("outcome", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True)
 class LedgerView:
-    """What a ledger says: (id, outcome); bytes read of every kind of pages; posts and users that were bought; searches
-    and archives that are done, and open ones."""
+    """A snapshot of a ledger.
+
+    Attributes
+    ----------
+    path : the database.
+    ids : table (id: string, outcome: string), in the order of ids.
+    pages : bytes that the ledger has read of the pages of each kind.
+    posts, users : how many were bought.
+    done, open : searches and archives that are complete, and those that are not.
+    """
 
     path: Path
     ids: pa.Table
@@ -39,63 +59,123 @@ class LedgerView:
 
     def found_since(self, time: str, kinds: Iterable[str]) -> list[str]:
         """The posts found on pages of these kinds received after a time; of archives, on any page of them."""
-        sql = "SELECT id FROM ids WHERE outcome = 'found' AND kind = ? AND (received_at > ? OR kind = 'import')"
-        if not (kinds := list(kinds)):
+        sql = (
+            "SELECT id FROM ids WHERE outcome = 'found' AND kind = ?"
+            " AND (received_at > ? OR kind = 'import')"
+        )
+        kinds = list(kinds)
+        if not kinds:
             return []
-        with closing(_connect(self.path)) as db:
-            return [post for kind in kinds for (post,) in db.execute(sql, (kind, time))]
+        posts: list[str] = []
+        with _open(self.path) as db:
+            for kind in kinds:
+                posts.extend(post for (post,) in db.execute(sql, (kind, time)))
+        return posts
 
     def lost_pages(self) -> list[str]:
         """A sentence for every file of pages that is shorter than what the ledger has read of it."""
-        sizes = {
-            page_file(self.path.parent, kind): seen for kind, seen in self.pages.items()
-        }
-        return [
-            f"{path} should have at least {seen:,} bytes, found {found:,}: pages were lost, their posts are asked again"
-            for path, seen in sizes.items()
-            if (found := path.stat().st_size if path.exists() else 0) < seen
-        ]
+        work = Workspace(self.path.parent)
+        sentences: list[str] = []
+        for kind, read in self.pages.items():
+            file = work.page_file(kind)
+            size = file.stat().st_size if file.exists() else 0
+            if size < read:
+                sentences.append(
+                    f"{file} should have at least {read:,} bytes, found {size:,}: "
+                    "pages were lost, their posts are asked again"
+                )
+        return sentences
 
 
-def view_ledger(work: Path) -> LedgerView:
-    """The ledger as it stands, empty where nothing was ever asked; ValueError when it is damaged or gone."""
-    path = work / "ledger.sqlite"
-    if not path.exists() or not path.stat().st_size:
-        if any(page_file(work, kind).exists() for kind in KINDS):
-            raise ValueError(f"{path} is gone: {_REMEDY}")
+@dataclass(frozen=True)
+class KnownPosts:
+    """What a folder has bought: the ids that a look-up would skip, and how many posts and users its pages hold."""
+
+    ids: frozenset[str] = frozenset()
+    posts: int = 0
+    users: int = 0
+
+    def spent(self) -> tuple[int, int]:
+        """(posts, users) that were bought."""
+        return self.posts, self.users
+
+
+def view_ledger(work: AnyWorkspace) -> LedgerView:
+    """A snapshot of the ledger, empty where nothing was ever asked; ValueError when it is damaged or missing."""
+    work = Workspace(work)
+    path = work.ledger_file
+    if _is_empty(path):
+        if any(work.page_file(kind).exists() for kind in KINDS):
+            raise ValueError(f"{path} is missing: {_REMEDY}")
         return LedgerView(path, _IDS.empty_table())
+    with _open(path) as db:
+        return _read_view(db, path)
+
+
+def read_known_posts(work: AnyWorkspace, followers: bool = False) -> KnownPosts:
+    """What a folder has bought, empty where nothing was ever asked; ValueError when the ledger is damaged.
+
+    With `followers`, posts that were found without their author's followers are not known.
+    """
+    path = Workspace(work).ledger_file
+    if _is_empty(path):
+        return KnownPosts()
+    sql = "SELECT id FROM ids WHERE followers OR outcome <> 'found' OR NOT ?"
+    with _open(path) as db:
+        ids = frozenset(post for (post,) in db.execute(sql, (followers,)))
+        posts, users = _spent(db)
+    return KnownPosts(ids, posts, users)
+
+
+def found_posts(work: AnyWorkspace) -> frozenset[str] | None:
+    """The ids whose last look-up found the post; None where there is no ledger. ValueError when it is damaged."""
+    path = Workspace(work).ledger_file
+    if _is_empty(path):
+        return None
+    with _open(path) as db:
+        rows = db.execute("SELECT id FROM ids WHERE outcome = 'found'")
+        return frozenset(post for (post,) in rows)
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether nothing was ever asked; a run makes the file before it makes the tables."""
+    return not path.exists() or not path.stat().st_size
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database, read-only; ValueError with the remedy when it is damaged."""
+    # On a disk that cannot be written SQLite cannot lock: it needs to know that nobody else writes.
+    immutable = "" if os.access(path.parent, os.W_OK) else "&immutable=1"
+    uri = f"{path.absolute().as_uri()}?mode=ro{immutable}"
     try:
-        with closing(_connect(path)) as db:
-            return _read(db, path)
+        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as db:
+            yield db
     except (sqlite3.Error, pa.ArrowInvalid) as error:
-        raise ValueError(
-            f"{path} is damaged or was left half-written ({error}): {_REMEDY}"
-        ) from None
+        raise ValueError(f"{path} is damaged ({error}): {_REMEDY}") from None
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    """Read-only; on a disk that cannot be written SQLite must be told that nobody else writes."""
-    alone = "" if os.access(path.parent, os.W_OK) else "&immutable=1"
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True, timeout=2
-    )
+def _spent(db: sqlite3.Connection) -> tuple[int, int]:
+    row = db.execute("SELECT total(posts), total(users) FROM pages").fetchone()
+    return int(row[0]), int(row[1])
 
 
-def _read(db: sqlite3.Connection, path: Path) -> LedgerView:
+def _read_view(db: sqlite3.Connection, path: Path) -> LedgerView:
     pages = dict(db.execute("SELECT kind, seen FROM pages ORDER BY kind"))
-    posts, users = db.execute("SELECT total(posts), total(users) FROM pages").fetchone()
-    tables = {
-        name
-        for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    }
-    runs: list[tuple[int, int]] = [
-        db.execute(f"SELECT count(*), total(done) FROM {name}").fetchone()
-        for name in ("searches", "imports")
-        if name in tables
-    ]
-    begun, done = (int(sum(numbers)) for numbers in zip(*runs, strict=True))
+    posts, users = _spent(db)
+    names = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    tables = {name for (name,) in names}
+    begun = done = 0
+    for name in ("searches", "imports"):
+        if name not in tables:  # a ledger of an older version
+            continue
+        rows, complete = db.execute(
+            f"SELECT count(*), total(done) FROM {name}"
+        ).fetchone()
+        begun += int(rows)
+        done += int(complete)
     ids = pa.Table.from_batches(_batches(db), _IDS)
-    return LedgerView(path, ids, pages, int(posts), int(users), done, begun - done)
+    return LedgerView(path, ids, pages, posts, users, done, begun - done)
 
 
 def _batches(db: sqlite3.Connection) -> Iterator[pa.RecordBatch]:
@@ -103,10 +183,9 @@ def _batches(db: sqlite3.Connection) -> Iterator[pa.RecordBatch]:
     step = "SELECT id, outcome FROM ids WHERE id > ? ORDER BY id LIMIT ?"
     sql = f"SELECT max(id), group_concat(id || ',' || outcome, char(10)) FROM ({step})"
     names = pa.csv.ReadOptions(column_names=_IDS.names)
-    text = pa.csv.ConvertOptions(column_types=_IDS)
+    types = pa.csv.ConvertOptions(column_types=_IDS)
     last, lines = db.execute(sql, ("", STEP)).fetchone()
     while last is not None:
-        yield from pa.csv.read_csv(
-            pa.py_buffer(lines.encode()), names, convert_options=text
-        ).to_batches()
+        text = pa.py_buffer(lines.encode())
+        yield from pa.csv.read_csv(text, names, convert_options=types).to_batches()
         last, lines = db.execute(sql, (last, STEP)).fetchone()

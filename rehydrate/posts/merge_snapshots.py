@@ -1,7 +1,9 @@
-"""The last word on every post: which rows of all that pages said make the images table, and in which order.
+"""The last snapshot of every post: which rows of all parsed pages make the images table, and in which order.
 
-What was said is read part by part, a few numbers a row are kept, and names are compared a tenth at a time: memory
-hardly grows with the table. Pure; `twigma rehydrate` and `twigma collect` write `WORK/images.parquet` with it.
+A post is seen several times, with other counts, and may be gone at last. A *statement* is what one page says of one
+post or author; the last statement counts. Parts are read one by one, a few numbers a row stay in memory, and ids are
+compared a tenth at a time: memory hardly grows with the table. Pure; `images_table` writes `WORK/images.parquet` with
+it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,23 +15,39 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+# Raise it when this module gives another answer for the same parts: the images table is then re-created.
+REVISION = 1
 ORDER = ("created_at", "id", "image_name")
 SKIPPED = pa.schema(
-    [("what", pa.string()), ("reason", pa.string()), ("count", pa.int64())]
+    [
+        ("what", pa.string()),
+        ("reason", pa.string()),
+        ("count", pa.int64()),
+    ]
 )
 SLICE = 1 << 14  # rows of the images table made at a time
-LOCAL, USER, PHOTO, LEFT_OUT = range(
-    4
-)  # kinds of rows: nobody said it, an author, a photo, what is left out
+# Kinds of rows: an image added by hand, an author, a photo of a post, a thing left out.
+LOCAL, USER, PHOTO, LEFT_OUT = range(4)
 DIGITS = pa.array([str(digit) for digit in range(10)])
+NO_DIGIT = len(DIGITS)  # the group of ids that do not end in a digit
+UNDATED = 1 << 62  # rows without a time come last
 
-Part = Callable[[], pa.Table]  # opens a table with at least the columns of `posts.SAID`
+# Opens a table with at least the columns of `parse_pages.PARSED`; it may be opened several times.
+Part = Callable[[], pa.Table]
 Rows = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Merged:
-    """What holds: rows of all parts with their times, by time; followers by author; what is left out."""
+    """Which rows are current.
+
+    Attributes
+    ----------
+    rows : int64[n], row numbers over all parts, by time.
+    times : int64[n], `created_at` of those rows in milliseconds.
+    followers : table (author_id, follower_count), a row an author.
+    skipped : table (what, reason, count) of what is in the images table and what is left out.
+    """
 
     rows: Rows
     times: Rows
@@ -37,100 +55,136 @@ class Merged:
     skipped: pa.Table
 
 
+@dataclass(frozen=True)
+class RowNumbers:
+    """The numbers of every row of all parts, three arrays of one length.
+
+    Attributes
+    ----------
+    kind : int8, one of LOCAL, USER, PHOTO, LEFT_OUT.
+    tenth : int8, last digit of the id that the row is about; NO_DIGIT for other ids.
+    moment : int64, orders statements by time, then by place; equal for all rows of a statement.
+    """
+
+    kind: Rows
+    tenth: Rows
+    moment: Rows
+
+
 def merge_snapshots(parts: Sequence[Part]) -> Merged:
-    """Of a post, and of an author's followers, what was said last; rows that nobody said (`what` is null) all stay."""
-    kind, tenth, moment = _numbers(parts)
-    keep = kind == LOCAL
-    for is_user, name in ((True, "author_id"), (False, "id")):
-        for some in range(len(DIGITS) + 1):
-            rows = np.flatnonzero(
-                (tenth == some) & (kind != LOCAL) & ((kind == USER) == is_user)
-            )
-            if len(rows):
-                keep[rows] = _last(_take(parts, rows, [name])[name], moment[rows])
-                pa.default_memory_pool().release_unused()
-    photos, users, left_out = (
-        np.flatnonzero(keep & (kind == one)) for one in (PHOTO, USER, LEFT_OUT)
-    )
-    posts = len(np.unique(moment[photos]))
-    skipped = _count(_take(parts, left_out, ["what", "reason"]), len(photos), posts)
-    rows = np.flatnonzero(keep & ((kind == PHOTO) | (kind == LOCAL)))
-    times = np.asarray(
-        pc.fill_null(
-            _take(parts, rows, ["created_at"])["created_at"].cast(pa.int64()), 1 << 62
-        )
-    )
-    by_time = np.argsort(times, kind="stable")
+    """The rows of the last statement on every post and author; images added by hand (`what` is null) all stay.
+
+    `parts` give tables of schema `parse_pages.PARSED`; there must be one at least.
+    """
+    numbers = _row_numbers(parts)
+    current = _current_rows(parts, numbers)
+
+    photos = np.flatnonzero(current & (numbers.kind == PHOTO))
+    left_out = np.flatnonzero(current & (numbers.kind == LEFT_OUT))
+    posts = len(np.unique(numbers.moment[photos]))
+    reasons = _take(parts, left_out, ["what", "reason"])
+    skipped = _count_reasons(reasons, len(photos), posts)
+
+    users = np.flatnonzero(current & (numbers.kind == USER))
     followers = _take(parts, users, ["author_id", "follower_count"])
+
+    is_image = (numbers.kind == PHOTO) | (numbers.kind == LOCAL)
+    rows = np.flatnonzero(current & is_image)
+    created_at = _take(parts, rows, ["created_at"])["created_at"].cast(pa.int64())
+    times = np.asarray(pc.fill_null(created_at, UNDATED))
+    by_time = np.argsort(times, kind="stable")
     return Merged(rows[by_time], times[by_time], followers, skipped)
 
 
 def ordered(
-    parts: Sequence[Part], found: Merged, schema: pa.Schema
+    parts: Sequence[Part], merged: Merged, schema: pa.Schema
 ) -> Iterator[pa.Table]:
-    """The images table in slices of SLICE rows or a few more; a column that not every part has is null elsewhere."""
+    """The images table, sorted by ORDER, in slices of SLICE rows or a few more.
+
+    Tables have this schema; a column that a part does not have is null there.
+    """
     first = 0
-    while first < len(found.rows):
-        last = min(first + SLICE, len(found.rows)) - 1
-        end = int(
-            np.searchsorted(found.times, found.times[last], side="right")
-        )  # equal times stay together
-        table = _take(parts, np.sort(found.rows[first:end])).sort_by(
-            [(name, "ascending") for name in ORDER]
-        )
-        yield _with_followers(table, found.followers, schema)
+    count = len(merged.rows)
+    while first < count:
+        last = min(first + SLICE, count) - 1
+        # Equal times stay in one slice, so that sorting each slice sorts the whole table.
+        end = int(np.searchsorted(merged.times, merged.times[last], side="right"))
+        table = _take(parts, np.sort(merged.rows[first:end]))
+        table = table.sort_by([(name, "ascending") for name in ORDER])
+        yield _with_followers(table, merged.followers, schema)
         pa.default_memory_pool().release_unused()
         first = end
 
 
-def _numbers(parts: Sequence[Part]) -> tuple[Rows, Rows, Rows]:
-    """Of every row its kind, the tenth that its name is in, and its moment, the same for all rows of a statement."""
-    times = np.unique(
-        np.concatenate(
-            [pc.unique(part()["received_at"].fill_null(0)) for part in parts]
-        )
-    )
-    columns: list[tuple[Rows, Rows, Rows]] = []
+def _current_rows(parts: Sequence[Part], numbers: RowNumbers) -> Rows:
+    """bool[n]: rows of images added by hand, and of the last statement on each author and post."""
+    is_local = numbers.kind == LOCAL
+    is_user = numbers.kind == USER
+    is_post = ~is_local & ~is_user
+    current: Rows = is_local.copy()
+    # An author and a post may have the same id, so they are compared apart.
+    for about, name in ((is_user, "author_id"), (is_post, "id")):
+        for tenth in range(NO_DIGIT + 1):
+            rows = np.flatnonzero(about & (numbers.tenth == tenth))
+            if not len(rows):
+                continue
+            names = _take(parts, rows, [name])[name]
+            current[rows] = _is_last(names, numbers.moment[rows])
+            pa.default_memory_pool().release_unused()  # or the peak grows with the table
+    return current
+
+
+def _row_numbers(parts: Sequence[Part]) -> RowNumbers:
+    times_of_parts = [pc.unique(_times(part())) for part in parts]
+    times = np.unique(np.concatenate(times_of_parts))
+    kinds: list[Rows] = []
+    tenths: list[Rows] = []
+    moments: list[Rows] = []
     statements = 0
     for part in parts:
         table = part()
+        kind, tenth = _kind_and_tenth(table)
         statement = statements + np.cumsum(_mask(table["begins"]), dtype=np.int64)
-        rank = np.searchsorted(times, np.asarray(table["received_at"].fill_null(0)))
-        columns.append(
-            (*_kind_and_tenth(table), rank << 32 | statement)
-        )  # by time, then by place
-        statements = int(statement[-1]) if len(table) else statements
-    kind, tenth, moment = (
-        np.concatenate(column) for column in zip(*columns, strict=True)
+        time_rank = np.searchsorted(times, np.asarray(_times(table)))
+        kinds.append(kind)
+        tenths.append(tenth)
+        # The rank of the time in the upper bits, the number of the statement in the lower 32.
+        moments.append(time_rank << 32 | statement)
+        if len(table):
+            statements = int(statement[-1])
+    return RowNumbers(
+        np.concatenate(kinds), np.concatenate(tenths), np.concatenate(moments)
     )
-    return kind, tenth, moment
+
+
+def _times(part: pa.Table) -> pa.ChunkedArray:
+    return part["received_at"].fill_null(0)
 
 
 def _kind_and_tenth(part: pa.Table) -> tuple[Rows, Rows]:
-    what, user = part["what"], pc.equal(part["what"], "user")
-    conditions = [
-        _mask(what.is_null()),
-        _mask(user),
-        _mask(pc.equal(part["reason"], "photo")),
-    ]
+    what = part["what"]
+    is_user = pc.equal(what, "user")
+    is_photo = pc.equal(part["reason"], "photo")
+    conditions = [_mask(what.is_null()), _mask(is_user), _mask(is_photo)]
     kind = np.select(conditions, [LOCAL, USER, PHOTO], LEFT_OUT).astype(np.int8)
-    last = pc.utf8_slice_codeunits(pc.if_else(user, part["author_id"], part["id"]), -1)
-    tenth = pc.fill_null(pc.index_in(last, value_set=DIGITS), len(DIGITS))
+    name = pc.if_else(is_user, part["author_id"], part["id"])
+    last_digit = pc.index_in(pc.utf8_slice_codeunits(name, -1), value_set=DIGITS)
+    tenth = pc.fill_null(last_digit, NO_DIGIT)
     return kind, np.asarray(tenth).astype(np.int8)
 
 
 def _take(
     parts: Sequence[Part], rows: Rows, names: list[str] | None = None
 ) -> pa.Table:
-    """Rows of all parts, by rising number; one part is open at a time."""
+    """Rows of all parts (int64[n], rising), of these columns or all; one part is open at a time."""
     pieces: list[pa.Table] = []
     start = 0
     for part in parts:
         table = part()
         first, last = np.searchsorted(rows, [start, start + len(table)])
-        if first < last or not pieces:  # so that there is one piece at least
-            table_of_names = table.select(names) if names else table
-            pieces.append(table_of_names.take(rows[first:last] - start))
+        if first < last or not pieces:  # one piece at least, which has the columns
+            selected = table.select(names) if names else table
+            pieces.append(selected.take(rows[first:last] - start))
         start += len(table)
     return pa.concat_tables(pieces, promote_options="default")
 
@@ -138,28 +192,26 @@ def _take(
 def _with_followers(
     table: pa.Table, followers: pa.Table, schema: pa.Schema
 ) -> pa.Table:
-    """The columns of the images table; whoever was said to write a post has the followers that were said last."""
-    at = pc.index_in(
-        table["author_id"], value_set=followers["author_id"].combine_chunks()
-    )
-    values = {
-        name: table[name] if name in table.column_names else pa.nulls(len(table))
-        for name in schema.names
-    }
-    values["follower_count"] = pc.coalesce(
-        followers["follower_count"].take(at), values["follower_count"]
-    )
-    return pa.table(
-        [values[field.name].cast(field.type) for field in schema], schema=schema
-    ).combine_chunks()
+    """The columns of `schema`; every row has the last known followers of its author, as far as there are any."""
+    authors = followers["author_id"].combine_chunks()
+    at = pc.index_in(table["author_id"], value_set=authors)
+    values: list[pa.ChunkedArray] = []
+    for field in schema:
+        value = pa.nulls(len(table))
+        if field.name in table.column_names:
+            value = table[field.name]
+        if field.name == "follower_count":
+            value = pc.coalesce(followers["follower_count"].take(at), value)
+        values.append(value.cast(field.type))
+    return pa.table(values, schema=schema).combine_chunks()
 
 
 def _mask(flags: pa.Array | pa.ChunkedArray) -> Rows:
     return np.asarray(pc.fill_null(flags, False))
 
 
-def _last(names: pa.ChunkedArray, moment: Rows) -> Rows:
-    """Which rows belong to the last statement on their name."""
+def _is_last(names: pa.ChunkedArray, moment: Rows) -> Rows:
+    """bool[n]: which rows belong to the last statement on their name; `moment` is int64[n]."""
     encoded = names.combine_chunks().dictionary_encode()
     codes = np.asarray(encoded.indices)
     last = np.zeros(len(encoded.dictionary), np.int64)
@@ -167,15 +219,14 @@ def _last(names: pa.ChunkedArray, moment: Rows) -> Rows:
     return np.asarray(last[codes] == moment)
 
 
-def _count(left_out: pa.Table, photos: int, posts: int) -> pa.Table:
-    """Things by (what, reason); every photo and every post with photos is one."""
-    groups = (
-        left_out.group_by(["what", "reason"]).aggregate([([], "count_all")]).to_pylist()
-    )
-    counted = {(row["what"], row["reason"]): row["count_all"] for row in groups}
-    counted |= {("media", "photo"): photos, ("post", "with photos"): posts}
+def _count_reasons(left_out: pa.Table, photos: int, posts: int) -> pa.Table:
+    """(what, reason, count), sorted; every photo and every post with photos has a count too."""
+    groups = left_out.group_by(["what", "reason"]).aggregate([([], "count_all")])
+    counts = {("media", "photo"): photos, ("post", "with photos"): posts}
+    for row in groups.to_pylist():
+        counts.setdefault((row["what"], row["reason"]), row["count_all"])
     rows = [
-        {"what": what, "reason": reason, "count": n}
-        for (what, reason), n in sorted(counted.items())
+        {"what": what, "reason": reason, "count": count}
+        for (what, reason), count in sorted(counts.items())
     ]
     return pa.Table.from_pylist(rows, SKIPPED)

@@ -12,23 +12,39 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
 from twigma.core.files import atomic, fsync
+from twigma.core.workspace import AnyWorkspace, Workspace
 
 KINDS = ("lookup", "search", "import")
 FREE_SPACE = 64 << 20  # bytes that must be free before a page is bought
-_HEAD = len('{"crc32":"00000000",')
-
-Page = Mapping[str, Any]  # {"request": …, "received_at": …, "answer": …}
-
-
-def page_file(work: Path, kind: str) -> Path:
-    """Where the pages of a kind (one of KINDS) are kept."""
-    return Path(work) / "pages" / f"{kind}.jsonl"
+_HEAD = '{"crc32":"%08x",'
+_HEAD_LENGTH = len(_HEAD % 0)
 
 
-def require_space(work: Path) -> None:
+class Page(TypedDict):
+    """One stored page: what was asked, when X answered (as `utc_text` writes it), and the answer as it came."""
+
+    request: Mapping[str, Any]
+    received_at: str
+    answer: Mapping[str, Any]
+
+
+class StoredPage(NamedTuple):
+    """A line of a file of pages: its first byte, the byte after it, and its page; None where it is damaged."""
+
+    start: int
+    end: int
+    page: Page | None
+
+
+def page_file(work: AnyWorkspace, kind: str) -> Path:
+    """The file of the pages of a kind, one of KINDS."""
+    return Workspace(work).page_file(kind)
+
+
+def require_space(work: AnyWorkspace) -> None:
     """Raise OSError while there is still money to lose: when the disk could not take the next page."""
     free = shutil.disk_usage(work).free
     if free < FREE_SPACE:
@@ -43,106 +59,117 @@ def append_page(
     answer: Mapping[str, Any],
     received_at: str | None = None,
 ) -> tuple[int, int, Page]:
-    """Append a page and sync it to disk; gives (first byte, byte after it, page). On failure the file is as before.
+    """Append a page and sync it to disk; returns (first byte, byte after it, page). On failure the file is as before.
 
-    `received_at` is when X gave the answer, as `utc_text` writes it; now when None.
+    `received_at` is when X sent the answer, as `utc_text` writes it; now when None.
     """
     received_at = received_at or utc_text(datetime.datetime.now(datetime.UTC))
-    page = {"request": dict(request), "received_at": received_at, "answer": answer}
-    line = _line(page)
-    made = not path.exists()
+    page: Page = {
+        "request": dict(request),
+        "received_at": received_at,
+        "answer": answer,
+    }
+    line = _encode(page)
+    is_new = not path.exists()
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         start = os.fstat(handle).st_size
         try:
             _write(handle, line)
         except BaseException:
+            # A full disk, or Ctrl-C: half a line would hide the next page.
             os.ftruncate(handle, start)
             raise
     finally:
         os.close(handle)
-    if made:
+    if is_new:
+        # The name of a new file is on disk only when its folder is synced.
         fsync(path.parent)
     return start, start + len(line), page
 
 
 def utc_text(time: datetime.datetime) -> str:
     """A moment as text that sorts by time: `2022-06-01T00:00:00.000000Z`."""
-    return (
-        time.astimezone(datetime.UTC)
-        .isoformat(timespec="microseconds")
-        .replace("+00:00", "Z")
-    )
+    text = time.astimezone(datetime.UTC).isoformat(timespec="microseconds")
+    return text.replace("+00:00", "Z")
 
 
-def read_pages(path: Path, start: int = 0) -> Iterator[tuple[int, int, Page | None]]:
-    """(first byte, byte after, page) of every whole line from byte `start` on; the page is None where it is damaged."""
-    for first, after, line in _whole_lines(path, start):
-        yield first, after, _page(line)
+def read_pages(path: Path, start: int = 0) -> Iterator[StoredPage]:
+    """Every complete line from byte `start` on."""
+    for first, end, line in _complete_lines(path, start):
+        yield StoredPage(first, end, _decode(line))
 
 
 def check(path: Path, seen: int = 0) -> tuple[int, int]:
     """Cut off a last line that a crash left half-written, and check every other.
 
-    Gives (size in bytes, damaged lines); no line ending at byte `seen` counts as one more. Parses nothing.
+    Returns (size in bytes, damaged lines); no line ending at byte `seen` counts as one more. Parses nothing.
     """
-    whole, broken, at_line = 0, 0, seen == 0
-    for _, after, line in _whole_lines(path, 0):
-        whole, broken, at_line = (
-            after,
-            broken + (not _intact(line)),
-            at_line or after == seen,
-        )
-    if path.exists() and whole < path.stat().st_size:
-        os.truncate(path, whole)
-    return whole, broken + (not at_line)
+    size = damaged = 0
+    seen_ends_a_line = seen == 0
+    for _, end, line in _complete_lines(path, 0):
+        size = end
+        damaged += not _is_intact(line)
+        seen_ends_a_line = seen_ends_a_line or end == seen
+    if path.exists() and size < path.stat().st_size:
+        os.truncate(path, size)
+    return size, damaged + (not seen_ends_a_line)
 
 
 def rewrite_pages(path: Path, change: Callable[[Page], Page]) -> int:
-    """Write a file of pages again with every page as `change` gives it, damaged lines left out; how many differ."""
+    """Replace every page of a file by what `change` makes of it, without damaged lines; returns how many differ."""
     if not path.exists():
         return 0
     changed = 0
     with atomic(path) as partial, partial.open("wb") as file:
         partial.chmod(0o600)
-        for _, _, line in _whole_lines(path, 0):
-            page = _page(line)
-            new = b"" if page is None else _line(change(page))
+        for _, _, line in _complete_lines(path, 0):
+            page = _decode(line)
+            new = b"" if page is None else _encode(change(page))
             changed += new != line
             file.write(new)
     return changed
 
 
-def _whole_lines(path: Path, start: int) -> Iterator[tuple[int, int, bytes]]:
+def _complete_lines(path: Path, start: int) -> Iterator[tuple[int, int, bytes]]:
+    """(first byte, byte after, line) of every line that ends in a newline."""
     if not path.exists():
         return
-    with path.open("rb") as handle:
-        handle.seek(start)
-        for line in handle:
+    with path.open("rb") as file:
+        file.seek(start)
+        for line in file:
             if line.endswith(b"\n"):
                 yield start, start + len(line), line
             start += len(line)
 
 
-def _line(page: Page) -> bytes:
-    """ASCII only, so that even half an emoji survives."""
+def _encode(page: Page) -> bytes:
+    """The line of a page; ASCII only, so that even half an emoji survives."""
     body = json.dumps(page, separators=(",", ":")).encode("ascii")
-    return b'{"crc32":"%08x",' % zlib.crc32(body) + body[1:] + b"\n"
+    return _head(body) + body[1:] + b"\n"
 
 
-def _intact(line: bytes) -> bool:
-    return line[:_HEAD] == b'{"crc32":"%08x",' % zlib.crc32(b"{" + line[_HEAD:-1])
+def _head(body: bytes) -> bytes:
+    """What a line begins with, in place of the brace of its JSON object."""
+    return (_HEAD % zlib.crc32(body)).encode("ascii")
 
 
-def _page(line: bytes) -> Page | None:
-    if not _intact(line):
+def _is_intact(line: bytes) -> bool:
+    body = b"{" + line[_HEAD_LENGTH:-1]
+    return line[:_HEAD_LENGTH] == _head(body)
+
+
+def _decode(line: bytes) -> Page | None:
+    if not _is_intact(line):
         return None
     page: Page = json.loads(line)
     return page
 
 
 def _write(handle: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(handle, view) :]
+    """Write all of it and sync; the system may take a part at a time."""
+    rest = memoryview(data)
+    while rest:
+        written = os.write(handle, rest)
+        rest = rest[written:]
     os.fsync(handle)

@@ -11,16 +11,17 @@ import secrets
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from twigma.core.files import write_json
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.page_content import dicts, media_keys, versions
 
 POSTS = ("tweets", "posts")  # of `includes`, in either dialect
-SCRYPT = {"n": 1 << 15, "r": 8, "p": 1}
+SCRYPT = {"n": 1 << 15, "r": 8, "p": 1}  # 32 MiB and about 0.1 s an id
 HEADING = """\
 # What was taken out on request. To find what to drop from a copy, try the ids that this release no longer holds.
 # In Python: private = sha256((salt + id).encode()).hexdigest()
@@ -29,6 +30,8 @@ HEADING = """\
 # hide which ids of a list that somebody has were taken out: whoever has an earlier release compares the two.
 """
 REFERENCES = ("referenced_tweets", "referenced_posts")
+
+Post = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,9 @@ class Removed:
 
     def holds(self, name: Any) -> bool:
         """Whether this id of a post or an image was removed."""
-        return (
-            bool(self.hashes)
-            and isinstance(name, str)
-            and hash_of(self.salt, name) in self.hashes
-        )
+        if not self.hashes or not isinstance(name, str):
+            return False
+        return hash_of(self.salt, name) in self.hashes
 
     def mask(self, names: pa.Array | pa.ChunkedArray) -> pa.Array:
         """Which of these ids were removed, bool[n]; null ids were not."""
@@ -63,32 +64,29 @@ def hash_of(salt: str, name: str) -> str:
 
 
 def public_hash(salt: str, private: str) -> str:
-    """The hash that a release may carry, made of the salt and the hash that `hash_of` gives, in hex.
+    """The hash that a release may carry, made of the salt and the hash of `hash_of`, in hex.
 
     It is slow on purpose: about 0.1 s of a core and 32 MiB for every id that somebody tries.
     """
-    made = hashlib.scrypt(
+    digest = hashlib.scrypt(
         private.encode(), salt=salt.encode(), maxmem=64 << 20, dklen=32, **SCRYPT
     )
-    return made.hex()
+    return digest.hex()
 
 
 def public_list(removed: Removed) -> str:
     """The text of a release's `removals.txt`: how its hashes are made, what they hide and what not, and the hashes."""
     if not removed.hashes:
         return f"{HEADING}# Nothing was taken out.\n"
+    slow_hash = partial(public_hash, removed.salt)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        slow = sorted(
-            threads.map(
-                lambda private: public_hash(removed.salt, private), removed.hashes
-            )
-        )
-    return "\n".join([f"{HEADING}# salt: {removed.salt}", *slow, ""])
+        hashes = sorted(threads.map(slow_hash, removed.hashes))
+    return "\n".join([f"{HEADING}# salt: {removed.salt}", *hashes, ""])
 
 
-def read_removed(work: Path) -> Removed:
+def read_removed(work: AnyWorkspace) -> Removed:
     """The removals of a working folder; ValueError when the file is damaged: nobody's wish may be lost."""
-    path = Path(work) / "removed.json"
+    path = Workspace(work).removed_file
     if not path.exists():
         return Removed()
     try:
@@ -100,17 +98,16 @@ def read_removed(work: Path) -> Removed:
         ) from None
 
 
-def add_removed(work: Path, names: Iterable[str]) -> Removed:
-    """Take these ids into the removals of a working folder; the salt is drawn once."""
+def add_removed(work: AnyWorkspace, names: Iterable[str]) -> Removed:
+    """Add these ids to the removals of a working folder; the salt is drawn once."""
+    work = Workspace(work)
     known = read_removed(work)
     salt = known.salt or secrets.token_hex(16)
-    found = Removed(salt, known.hashes | {hash_of(salt, name) for name in names})
-    write_json(
-        Path(work) / "removed.json",
-        {"salt": salt, "hashes": sorted(found.hashes)},
-        private=True,
-    )
-    return found
+    new = {hash_of(salt, name) for name in names}
+    removed = Removed(salt, known.hashes | new)
+    record = {"salt": salt, "hashes": sorted(removed.hashes)}
+    write_json(work.removed_file, record, private=True)
+    return removed
 
 
 # ------------------------------------------------------------------ pages
@@ -118,67 +115,66 @@ def add_removed(work: Path, names: Iterable[str]) -> Removed:
 
 def strip_answer(answer: Mapping[str, Any], removed: Removed) -> dict[str, Any]:
     """An answer of the API without the posts and photos that were removed, and without authors of nothing else."""
+    stripped = dict(answer)
     if not removed.hashes:
-        return dict(answer)
-    kept = [
-        post
-        for post in dicts(answer.get("data"))
-        if not any(removed.holds(v) for v in versions(post))
-    ]
-    found = dict(answer)
+        return stripped
+    posts: list[Post] = []
+    for post in dicts(answer.get("data")):
+        if not any(removed.holds(name) for name in versions(post)):
+            posts.append(_strip_post(post, removed))
     if "data" in answer:
-        found["data"] = [_strip_post(post, removed) for post in kept]
+        stripped["data"] = posts
     if "errors" in answer:
-        found["errors"] = [
-            error for error in dicts(answer["errors"]) if not _names(error, removed)
-        ]
-    if isinstance(answer.get("includes"), dict):
-        found["includes"] = _strip_includes(
-            answer["includes"], found.get("data", []), removed
-        )
-    if isinstance(answer.get("meta"), dict):
-        found["meta"] = {
-            key: value
-            for key, value in answer["meta"].items()
-            if not removed.holds(value)
+        errors = dicts(answer["errors"])
+        stripped["errors"] = [one for one in errors if not _names(one, removed)]
+    includes = answer.get("includes")
+    if isinstance(includes, dict):
+        stripped["includes"] = _strip_includes(includes, posts, removed)
+    meta = answer.get("meta")
+    if isinstance(meta, dict):  # the newest and the oldest id of a page
+        stripped["meta"] = {
+            key: value for key, value in meta.items() if not removed.holds(value)
         }
-    return found
+    return stripped
 
 
-def _strip_post(post: Mapping[str, Any], removed: Removed) -> dict[str, Any]:
-    found = dict(post)
-    if any(_is_removed_media(key, removed) for key in media_keys(post)):
-        keys = [key for key in media_keys(post) if not _is_removed_media(key, removed)]
-        found["attachments"] = found["attachments"] | {"media_keys": keys}
+def _strip_post(post: Post, removed: Removed) -> Post:
+    """A post without its removed photos, and without references to removed posts."""
+    stripped = dict(post)
+    keys = media_keys(post)
+    remaining = [key for key in keys if not _is_removed_media(key, removed)]
+    if len(remaining) < len(keys):
+        stripped["attachments"] = {**post["attachments"], "media_keys": remaining}
     for name in REFERENCES:
-        if name in found:
-            found[name] = [
-                one for one in dicts(found[name]) if not removed.holds(one.get("id"))
-            ]
-    return found
+        if name in post:
+            stripped[name] = _without_removed(post[name], removed)
+    return stripped
 
 
 def _strip_includes(
-    includes: Mapping[str, Any], data: list[dict[str, Any]], removed: Removed
+    includes: Mapping[str, Any], posts: list[Post], removed: Removed
 ) -> dict[str, Any]:
-    found = dict(includes)
-    wanted = {key for post in data for key in media_keys(post)}
-    authors = {post.get("author_id") for post in data}
-    if "media" in found:
-        found["media"] = [
-            media for media in dicts(found["media"]) if media.get("media_key") in wanted
-        ]
+    """What comes beside the posts, reduced to what the posts that are left refer to."""
+    stripped = dict(includes)
+    keys: set[str] = set()
+    for post in posts:
+        keys.update(media_keys(post))
+    authors = {post.get("author_id") for post in posts}
+    if "media" in includes:
+        media = dicts(includes["media"])
+        stripped["media"] = [one for one in media if one.get("media_key") in keys]
     for name in POSTS:
-        if name in found:
-            found[name] = [
-                post for post in dicts(found[name]) if not removed.holds(post.get("id"))
-            ]
-            authors |= {post.get("author_id") for post in found[name]}
-    if "users" in found:
-        found["users"] = [
-            user for user in dicts(found["users"]) if user.get("id") in authors
-        ]
-    return found
+        if name in includes:
+            stripped[name] = _without_removed(includes[name], removed)
+            authors |= {post.get("author_id") for post in stripped[name]}
+    if "users" in includes:
+        users = dicts(includes["users"])
+        stripped["users"] = [user for user in users if user.get("id") in authors]
+    return stripped
+
+
+def _without_removed(posts: Any, removed: Removed) -> list[Post]:
+    return [post for post in dicts(posts) if not removed.holds(post.get("id"))]
 
 
 def _is_removed_media(key: str, removed: Removed) -> bool:
@@ -186,6 +182,6 @@ def _is_removed_media(key: str, removed: Removed) -> bool:
 
 
 def _names(error: Mapping[str, Any], removed: Removed) -> bool:
-    return any(
-        removed.holds(str(error.get(field))) for field in ("value", "resource_id")
-    )
+    """Whether an error is about a removed id."""
+    ids = (error.get("value"), error.get("resource_id"))
+    return any(removed.holds(str(name)) for name in ids)

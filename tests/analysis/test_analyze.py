@@ -14,7 +14,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from twigma.analysis.analyze import analyze, write_table
-from twigma.analysis.figures import figures
+from twigma.analysis.figures import FIGURES
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.requirements import HOW, Settings, missing_requirements
 from twigma.core import columns
@@ -37,9 +37,9 @@ EQ1_VARIANTS = [
 def test_every_figure_is_there_and_nothing_is_skipped(analysed):
     found = analysed.results
     left_out = {"fig2c_sensitivity", "fig3d", "concordance"}
-    assert set(found["figures"]) == {
-        figure.name for figure in figures.FIGURES
-    } - left_out | {"paper"}
+    assert set(found["figures"]) == {figure.name for figure in FIGURES} - left_out | {
+        "paper"
+    }
     skipped = [(e["figure"], e["missing"]) for e in found["skipped"]]
     assert skipped == [
         ("fig2c_sensitivity", ["not asked for"]),
@@ -336,9 +336,7 @@ def test_a_release_alone_names_what_the_rest_needs(planted, tmp_path):
         "reference set photographs",
     ]
     assert skipped["fig3ab: same prompt"]["missing"] == ["reference set prompts"]
-    assert set(skipped) | set(found["figures"]) >= {
-        figure.name for figure in figures.FIGURES
-    }
+    assert set(skipped) | set(found["figures"]) >= {figure.name for figure in FIGURES}
 
 
 def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
@@ -362,6 +360,35 @@ def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
     )  # damaged: nobody can tell whose it is
     with pytest.raises(ValueError, match="no report of ours: it is left as it is"):
         analyze(release, out, seed=1)
+
+
+def test_results_of_another_revision_are_computed_again(planted, tmp_path, monkeypatch):
+    module = sys.modules["twigma.analysis.analyze"]
+    release, out = tmp_path / "release", tmp_path / "out"
+    rows = planted.rows.select(["id", "image_name", "created_at"])
+    write_parquet(release / "metadata" / "00000.parquet", rows)
+    assert analyze(release, out)["made_from"]["analysis"] == module.REVISION
+    table, page = out / "results" / "fig1b.parquet", out / "index.html"
+    before = table.stat().st_ino
+    page.write_text("a page of the results that are there")
+    analyze(release, out)
+    assert table.stat().st_ino == before and page.exists()
+    monkeypatch.setattr(module, "REVISION", module.REVISION + 1)
+    again = analyze(release, out)
+    assert again["made_from"]["analysis"] == module.REVISION
+    assert table.stat().st_ino != before and not page.exists()
+
+
+def test_folders_may_be_texts(planted, tmp_path, analysed):
+    references = {name: str(path) for name, path in planted.references.items()}
+    out = shutil.copytree(analysed.out, tmp_path / "out")
+    found = analyze(
+        str(planted.release),
+        str(out),
+        work=str(planted.work),
+        references=references,
+    )
+    assert found == analysed.results
 
 
 def test_too_little_data_is_a_reason_not_a_crash(planted, tmp_path):

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from twigma.analysis.analyze import analyze
-from twigma.analysis.figures import sections_sets
+from twigma.analysis.figures import CHAPTERS, fig2c_divergence
 from twigma.analysis.page.section import Results
 from twigma.analysis.paper import stated
-from twigma.analysis.report import SECTIONS, report
+from twigma.analysis.report import report
 from twigma.core.files import write_parquet
 
 FLAGS = [
@@ -50,8 +50,8 @@ def page(analysed):
 
 
 def test_every_section_has_a_claim_and_every_chart_a_text(page, analysed):
-    # no annotators and no texts, but what was not run
-    assert sum(tag == "section" for tag, _ in page.tags) == len(SECTIONS) - 1
+    # the paper's numbers and what was not run, but no annotators and no texts
+    assert sum(tag == "section" for tag, _ in page.tags) == len(CHAPTERS) + 2 - 2
     images = [attrs for tag, attrs in page.tags if tag == "img"]
     assert len(images) == 12
     assert all(len(attrs["alt"]) > 30 for attrs in images)
@@ -241,7 +241,7 @@ def test_thorough_estimators_are_a_table():
         "value": 1.5,
     }
     found = Results({"fig2c_sensitivity": pd.DataFrame([row])}, {}, {})
-    (table,) = sections_sets._estimators(found)
+    (table,) = fig2c_divergence._other_estimators(found)
     assert [[cell.text for cell in cells] for cells in table.rows] == [
         ["a", "b", "knn", "none", "–", "1.50"]
     ]

@@ -102,7 +102,7 @@ def test_a_damaged_shard_is_left_out_and_the_rest_gets_its_columns(tmp_path, mod
     done = CliRunner().invoke(main, command)
     assert (
         done.exit_code == 1
-        and "1 of 2 shards could not be treated (00001: " in done.stderr
+        and "1 of 2 shards could not be processed (00001: " in done.stderr
     )
     assert len(read_parts(work / "columns" / "cluster")) == 20
     tar.write_bytes(data)

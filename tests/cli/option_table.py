@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from twigma.core.pools.ray_pool import Engine
+
 from .looks import DIFFERENT, Case, Look, leaves, prints, to
 
 HASHTAGS = to("twigma.builder.collect.hashtag_curation.hashtags")
@@ -41,7 +43,7 @@ FIT, HUB = (
 )
 CLUSTER, FROZEN, CHOOSE_K = (
     to(FIT),
-    to("twigma.builder.clusters.assign.frozen"),
+    to("twigma.builder.clusters.assign.assign_new_images"),
     to("twigma.builder.clusters.choose_k.choose_k"),
 )
 ZENODO, LIKED = (
@@ -66,8 +68,6 @@ OTHER = Path("other")
 
 def _engine(function: Callable[..., Look]) -> tuple[Case, ...]:
     """`--engine` and `--ray-address`."""
-    from twigma.core.pools.ray_pool import Engine
-
     ray = Engine("ray", "ray://h:1")
     return (
         Case("--engine ray", function("engine"), Engine("ray")),
@@ -144,8 +144,13 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--connections 5", FETCH("connections"), 5),
         Case("--image-base-url http://h", FETCH("image_base_url"), "http://h"),
         Case("--allow-host 127.0.0.1:80", FETCH("allow_hosts"), ("127.0.0.1:80",)),
-        Case("--distributor ray", FETCH("distributor"), "ray"),
-        Case("--ray-address auto", FETCH("ray_address"), "auto", "--distributor ray"),
+        Case("--distributor ray", FETCH("engine"), Engine("ray")),
+        Case(
+            "--ray-address auto",
+            FETCH("engine"),
+            Engine("ray", "auto"),
+            "--distributor ray",
+        ),
         Case("--retry-failed", FETCH("retry_failed"), True),
     ),
     "add": (

@@ -163,7 +163,8 @@ def test_a_damaged_part_is_made_again(tmp_path):
 
 def test_what_a_killed_writer_left_is_put_away_and_what_another_writes_is_not(tmp_path):
     path = tmp_path / "a[1].json"
-    code = "import os, sys, pathlib\nfrom twigma.core.files import atomic\nwith atomic(pathlib.Path(sys.argv[1])) as p:\n"
+    code = "import os, sys, pathlib\nfrom twigma.core.files import atomic\n"
+    code += "with atomic(pathlib.Path(sys.argv[1])) as p:\n"
     done = subprocess.run(
         [
             sys.executable,

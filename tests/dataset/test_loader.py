@@ -261,6 +261,6 @@ def test_a_liked_set_that_lost_a_picture_is_refused(there, tmp_path):
     lost = next((copy / "train").rglob("*.jpg"))
     lost.unlink()
     with pytest.raises(
-        ValueError, match=rf"is not whole: .*{lost.name} is missing; .*`twigma liked`"
+        ValueError, match=rf"is incomplete: .*{lost.name} is missing; .*`twigma liked`"
     ):
         load("liked", liked=str(copy))

@@ -9,19 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from twigma.demo.platform.server import Platform
-from twigma.rehydrate import accounting
 from twigma.rehydrate.accounting import (
-    CLASSES,
-    FOUND,
-    PHOTO,
+    classify_photos,
     count_ids,
     count_photos,
-    photos,
+    read_image_rows,
     read_listed_ids,
-    read_rows,
 )
+from twigma.rehydrate.accounting.finished_shards import TRIES
+from twigma.rehydrate.accounting.ids import CLASSES, FOUND
 from twigma.rehydrate.fetch.http_client import RETRYABLE
-from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.posts.ledger import NOT_ASKED, Ledger
 from twigma.rehydrate.posts.ledger_reader import LedgerView, view_ledger
 from twigma.rehydrate.posts.page_content import OUTCOMES
 from twigma.rehydrate.sources.x.client import XClient
@@ -35,8 +33,10 @@ def client(platform: Platform) -> XClient:
 
 
 def count(work: Path) -> dict[str, Any]:
-    rows = read_rows(work)
-    return count_ids(work, rows, photos(rows, PHOTO.empty_table()), view_ledger(work))
+    rows = read_image_rows(work)
+    return count_ids(
+        work, rows, classify_photos(rows, TRIES.empty_table()), view_ledger(work)
+    )
 
 
 def flat(counts: dict[str, Any]) -> Counter[str]:
@@ -158,7 +158,9 @@ def test_classes_agree_with_a_count_post_by_post(seed: int, tmp_path: Path) -> N
     table = pa.table(
         dict(zip(("id", "image_name", "local"), zip(*rows, strict=True), strict=True))
     )
-    found = photos(table, pa.table(list(zip(*tries, strict=True)), schema=PHOTO))
+    found = classify_photos(
+        table, pa.table(list(zip(*tries, strict=True)), schema=TRIES)
+    )
     ledger = LedgerView(
         tmp_path / "ledger.sqlite",
         pa.table([list(known), list(known.values())], schema=IDS),
@@ -185,8 +187,8 @@ def test_classes_agree_with_a_count_post_by_post(seed: int, tmp_path: Path) -> N
 
 
 def test_a_class_that_nobody_counts_is_not_passed_over(tmp_path: Path) -> None:
-    rows = read_rows(tmp_path)
+    rows = read_image_rows(tmp_path)
     ledger = LedgerView(tmp_path, pa.table([["1"], ["on holiday"]], schema=IDS))
     with pytest.raises(RuntimeError, match="1 ids, but 0 in their classes"):
-        count_ids(tmp_path, rows, photos(rows, PHOTO.empty_table()), ledger)
-    assert set(FOUND) < set(CLASSES) and accounting.NOT_ASKED in CLASSES
+        count_ids(tmp_path, rows, classify_photos(rows, TRIES.empty_table()), ledger)
+    assert set(FOUND) < set(CLASSES) and NOT_ASKED in CLASSES

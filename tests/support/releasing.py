@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+import twigma
 from twigma.core import columns
 from twigma.core.files import write_parquet
 from twigma.core.parts import write_part
@@ -248,12 +249,13 @@ def edit_json(path: Path, **values: Any) -> None:
 
 
 def run(folder: Path, code: str, *options: str, **environment: str) -> str:
-    """Run Python in a folder, offline and with a cache of its own; what it printed."""
+    """Run Python in a folder, offline and with a cache of its own, on the code under test; what it printed."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("HF_", "TWIGMA_", "PYTHONPATH"))
+        if not name.startswith(("HF_", "TWIGMA_"))
     }
+    kept["PYTHONPATH"] = str(Path(twigma.__path__[0]).parent)
     kept |= {"HF_HOME": str(folder / "hf"), "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
     command = [sys.executable, *options, "-c", code]
     done = subprocess.run(

@@ -84,8 +84,8 @@ def fuzzed_images(count: int, folder: Path) -> Measured:
         return lambda handler: handler.reply(200, mutated(seeds, at))
 
     run, left = served(folder, {name: fuzz(at) for at, name in enumerate(names(count))})
-    hangs = run.code == -9 or "was silent" in run.text
-    lost = "ended with exit code" in run.text
+    lost = "its worker was lost 6 times" in run.text
+    hangs = run.code == -9 or (lost and "no sign of life" in run.text)
     figures = f"{count:,} images from {len(seeds)} seeds: {int(hangs)} hangs, {int(lost)} workers lost for good"
     return measured(
         not hangs and not lost and len(left.statuses) == count, run, left, figures

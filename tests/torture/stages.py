@@ -309,7 +309,7 @@ def _disturb(cluster: object, node: object, done: Path) -> None:
     cluster.remove_node(node, allow_graceful=False)  # type: ignore[attr-defined]
     _wait_for(done, 3)
     found = subprocess.run(
-        ["pgrep", "-f", "ray::StageSlot"], capture_output=True, text=True, check=False
+        ["pgrep", "-f", "ray::StageActor"], capture_output=True, text=True, check=False
     )
     for pid in found.stdout.split()[-1:]:
         os.kill(int(pid), signal.SIGKILL)

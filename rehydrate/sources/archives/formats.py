@@ -1,4 +1,4 @@
-"""What a line of an archive says of posts, whatever tool wrote it, in the shape of API v2. Pure.
+"""The posts on a line of an archive, whatever tool wrote it, in the shape of API v2. Pure.
 
 Recognised by content: pages of API v2 and flattened posts (twarc, 4CAT), posts of API v1.1 and of its streams, and what
 Zeeschuimer records of X's website, alone or as 4CAT keeps it. `twigma import` reads archives with it.
@@ -24,7 +24,8 @@ from twigma.rehydrate.sources.archives.legacy_formats import (
     web_user,
 )
 
-UNDATED = "0001-01-01T00:00:00.000000Z"  # of a record that does not say when it was captured: older than any other
+# When a record was captured that does not say so: before any other.
+UNDATED = "0001-01-01T00:00:00.000000Z"
 SITES = ("twitter.com", "x.com")
 GONE = {
     "title": "Not Found Error",
@@ -72,21 +73,18 @@ def archived_posts(value: Any, captured: str = UNDATED) -> Iterator[Record | str
 
 
 def _object(value: Row, captured: str) -> Iterator[Record | str]:
-    site = value.get(
-        "source_platform",
-        inner(value, "__import_meta").get("source_platform", SITES[0]),
-    )
+    """The posts of one JSON object: which tool wrote it is recognised by its fields, the most specific first."""
+    site = _site(value)
     if site not in SITES:
         yield f"from {str(site)[:40]}, not from X"
     elif "source_platform" in value:  # Zeeschuimer; 4CAT unwraps it
         yield from archived_posts(value.get("data"), captured)
     elif isinstance(value.get("delete"), dict):
-        yield _gone(inner(value, "delete", "status"), captured)
+        yield _deletion(inner(value, "delete", "status"), captured)
     elif "legacy" in value:
         yield _web(value, captured)
-    elif isinstance(
-        value.get("tweet"), dict
-    ):  # shown with a warning, or in an account's own archive
+    elif isinstance(value.get("tweet"), dict):
+        # A post shown with a warning, or one in an account's own archive.
         yield from archived_posts(value["tweet"], captured)
     elif isinstance(value.get("statuses"), list):
         yield from archived_posts(value["statuses"], captured)
@@ -95,24 +93,28 @@ def _object(value: Row, captured: str) -> Iterator[Record | str]:
     elif any(mark in value for mark in V1_MARKS):
         yield _v1(value, captured)
     else:
-        yield _v2(
-            value,
-            captured,
-            _expanded(value),
-            value.get("author") or value.get("author_user"),
-        )
+        author = value.get("author") or value.get("author_user")
+        yield _v2(value, captured, _expanded_media(value), author)
+
+
+def _site(value: Row) -> Any:
+    """The website a record is from; X where it does not say."""
+    origin = inner(value, "__import_meta")
+    default = origin.get("source_platform", SITES[0])
+    return value.get("source_platform", default)
 
 
 def _captured(value: Row) -> str:
-    """When a record says it was captured, to the hour."""
+    """When a record was captured, to the hour."""
     stamp = inner(value, "__twarc").get("retrieved_at")
-    milliseconds = value.get(
-        "timestamp_collected", inner(value, "__import_meta").get("timestamp_collected")
-    )
+    origin = inner(value, "__import_meta")
+    default = origin.get("timestamp_collected")
+    milliseconds = value.get("timestamp_collected", default)
     try:
         if isinstance(stamp, str):
             time = datetime.datetime.fromisoformat(stamp)
-            time = time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
+            if not time.tzinfo:  # without a time zone it is taken as UTC
+                time = time.replace(tzinfo=datetime.UTC)
         elif isinstance(milliseconds, int):
             time = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
         else:
@@ -127,16 +129,16 @@ def _captured(value: Row) -> str:
 
 def _page(page: Row, captured: str) -> Iterator[Record | str]:
     """A page of API v2; a stream has one post a page."""
-    media = {
-        str(one.get("media_key")): one for one in dicts(page.get("includes"), "media")
-    }
-    users = {str(one.get("id")): one for one in dicts(page.get("includes"), "users")}
-    data = page.get("data", [])
+    includes = page.get("includes")
+    media = {str(one.get("media_key")): one for one in dicts(includes, "media")}
+    users = {str(one.get("id")): one for one in dicts(includes, "users")}
     for error in dicts(page.get("errors")):
         name = str(error.get("value", error.get("resource_id")))
         if error.get("parameter", "ids") == "ids" and not why_bad(name):
             yield Record(name, captured, None, error=scalars(error, ERROR))
-    for post in data if isinstance(data, list) else [data]:
+    data = page.get("data", [])
+    posts = data if isinstance(data, list) else [data]
+    for post in posts:
         if isinstance(post, dict):
             attached = [media[key] for key in media_keys(post) if key in media]
             yield _v2(post, captured, attached, users.get(str(post.get("author_id"))))
@@ -145,54 +147,44 @@ def _page(page: Row, captured: str) -> Iterator[Record | str]:
 
 
 def _v2(post: Row, captured: str, media: list[Row], author: Any) -> Record | str:
+    """A post of API v2, reduced to the fields that are used."""
     if "text" not in post:
         return _no_post(post)
+    # Archives hold much more (places, polls, annotations); what is not stored cannot leak.
     chosen = scalars(post, POST)
     chosen["public_metrics"] = scalars(inner(post, "public_metrics"))
     chosen["entities"] = _tags(post)
-    chosen["attachments"] = {
-        "media_keys": media_keys(post) or [one["media_key"] for one in media]
-    }
-    chosen |= {
-        name: [str(one) for one in post[name]]
-        for name in HISTORY
-        if isinstance(post.get(name), list)
-    }
-    chosen |= {
-        name: scalars(post[name], ("text",)) | {"entities": _tags(post[name])}
-        for name in NOTES
-        if inner(post, name)
-    }
-    chosen |= {
-        name: [scalars(one, ("type", "id")) for one in dicts(post, name)]
-        for name in REFERENCES
-        if name in post
-    }
-    user = author_of(
-        inner(author).get("id"), inner(author, "public_metrics").get("followers_count")
-    )
-    return _record(
-        post.get("id"), captured, chosen, [scalars(one, MEDIA) for one in media], user
-    )
+    keys = media_keys(post) or [one["media_key"] for one in media]
+    chosen["attachments"] = {"media_keys": keys}
+    for name in HISTORY:
+        if isinstance(post.get(name), list):
+            chosen[name] = [str(one) for one in post[name]]
+    for name in NOTES:
+        note = inner(post, name)
+        if note:
+            chosen[name] = {**scalars(note, ("text",)), "entities": _tags(note)}
+    for name in REFERENCES:
+        if name in post:
+            chosen[name] = [scalars(one, ("type", "id")) for one in dicts(post, name)]
+    followers = inner(author, "public_metrics").get("followers_count")
+    user = author_of(inner(author).get("id"), followers)
+    chosen_media = [scalars(one, MEDIA) for one in media]
+    return _record(post.get("id"), captured, chosen, chosen_media, user)
 
 
-def _expanded(post: Row) -> list[Row]:
+def _expanded_media(post: Row) -> list[Row]:
     """The media in a flattened post: objects beside the keys (twarc) or in their place (4CAT)."""
     attachments = post.get("attachments")
-    found = dicts(attachments, "media") or dicts(attachments, "media_keys")
-    return [one for one in found if isinstance(one.get("media_key"), str)]
+    media = dicts(attachments, "media") or dicts(attachments, "media_keys")
+    return [one for one in media if isinstance(one.get("media_key"), str)]
 
 
 def _v1(tweet: Row, captured: str) -> Record | str:
-    if not ("text" in tweet or "full_text" in tweet):
+    if "text" not in tweet and "full_text" not in tweet:
         return _no_post(tweet)
-    return _record(
-        id_text(tweet) or tweet.get("id"),
-        captured,
-        v1_post(tweet),
-        v1_media(tweet),
-        v1_user(inner(tweet, "user")),
-    )
+    name = id_text(tweet) or tweet.get("id")
+    user = v1_user(inner(tweet, "user"))
+    return _record(name, captured, v1_post(tweet), v1_media(tweet), user)
 
 
 def _web(result: Row, captured: str) -> Record | str:
@@ -204,37 +196,33 @@ def _web(result: Row, captured: str) -> Record | str:
     return _record(name, captured, web_post(result), v1_media(legacy), web_user(result))
 
 
-def _gone(status: Row, captured: str) -> Record | str:
+def _deletion(status: Row, captured: str) -> Record | str:
     """A notice in a stream that a post was deleted."""
     name = id_text(status) or ""
-    return (
-        Record(name, captured, None, error=GONE | {"value": name})
-        if not why_bad(name)
-        else "a deletion without id"
-    )
+    if why_bad(name):
+        return "a deletion without id"
+    return Record(name, captured, None, error={**GONE, "value": name})
 
 
 def _record(
     name: Any, captured: str, post: Row, media: list[Row], user: Row | None
 ) -> Record | str:
+    # A float is kept as text here, so that the reason can say that its digits are lost.
     name = str(name) if isinstance(name, str | int | float) else ""
-    if reason := why_bad(name):
+    reason = why_bad(name)
+    if reason:
         return f"post id {name[:40]!r}: {reason}"
-    post = {
-        "id": name,
-        "attachments": {"media_keys": [one["media_key"] for one in media]},
-    } | post
-    return Record(name, captured, post, media, user)
+    keys = [one["media_key"] for one in media]
+    identified = {"id": name, "attachments": {"media_keys": keys}, **post}
+    return Record(name, captured, identified, media, user)
 
 
 def _tags(row: Row) -> Row:
-    return {
-        "hashtags": [
-            scalars(tag, ("tag",)) for tag in dicts(row.get("entities"), "hashtags")
-        ]
-    }
+    tags = dicts(row.get("entities"), "hashtags")
+    return {"hashtags": [scalars(tag, ("tag",)) for tag in tags]}
 
 
 def _no_post(value: Row) -> str:
-    fields = ", ".join(str(name)[:20] for name in list(value)[:6])
-    return f"no post: expected an id and a text, found {f'fields {fields}' if fields else 'nothing'}"
+    names = ", ".join(str(name)[:20] for name in list(value)[:6])
+    fields = f"fields {names}" if names else "nothing"
+    return f"no post: expected an id and a text, found {fields}"

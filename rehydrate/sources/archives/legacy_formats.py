@@ -12,7 +12,7 @@ from twigma.rehydrate.posts.page_content import dicts
 
 Row = dict[str, Any]
 SCALAR = str | int  # bool is one of them
-MONTHS = (
+MONTHS = [
     "Jan",
     "Feb",
     "Mar",
@@ -25,12 +25,12 @@ MONTHS = (
     "Oct",
     "Nov",
     "Dec",
-)
+]
 TIME = re.compile(
     r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([0-9]{2}) ([0-9:]{8}) ([+-][0-9]{2})([0-9]{2}) ([0-9]{4})"
 )
 RETWEET = ("retweeted_status", "retweeted_status_result", "retweeted_status_id_str")
-METRICS = {  # theirs -> ours
+METRICS = {  # name in v1.1 -> name in v2
     "favorite_count": "like_count",
     "retweet_count": "retweet_count",
     "quote_count": "quote_count",
@@ -47,28 +47,25 @@ def inner(value: Any, *path: str) -> Row:
 
 def scalars(row: Row, names: Iterable[str] | None = None) -> Row:
     """The fields of these names, or all, that are text, whole numbers or flags: nothing nested goes into a page."""
-    return {
-        name: row[name]
-        for name in (row if names is None else names)
-        if isinstance(row.get(name), SCALAR)
-    }
+    wanted = row if names is None else names
+    return {name: row[name] for name in wanted if isinstance(row.get(name), SCALAR)}
 
 
 def v1_post(tweet: Row) -> Row:
-    """A v1.1 post in the shape of v2, without id and media. A streamed one is whole only in `extended_tweet`."""
-    whole = tweet | inner(tweet, "extended_tweet")
-    sensitive = tweet.get("possibly_sensitive")
-    said = {
-        "text": whole.get("full_text", whole.get("text")),
+    """A v1.1 post in the shape of v2, without id and media. A streamed one is complete only in `extended_tweet`."""
+    complete = tweet | inner(tweet, "extended_tweet")
+    fields = {
+        "text": complete.get("full_text", complete.get("text")),
         "created_at": iso_time(tweet.get("created_at")),
         "author_id": id_text(inner(tweet, "user")) or tweet.get("user_id_str"),
     }
-    metrics = {ours: number(tweet.get(theirs)) for theirs, ours in METRICS.items()}
-    post = {
-        **scalars(said),
+    metrics = {new: number(tweet.get(old)) for old, new in METRICS.items()}
+    post: Row = {
+        **scalars(fields),
         "public_metrics": scalars(metrics),
-        "entities": _hashtags(inner(whole, "entities")),
+        "entities": _hashtags(inner(complete, "entities")),
     }
+    sensitive = tweet.get("possibly_sensitive")
     if isinstance(sensitive, bool):
         post["possibly_sensitive"] = sensitive
     if any(tweet.get(name) for name in RETWEET):
@@ -78,21 +75,18 @@ def v1_post(tweet: Row) -> Row:
 
 def v1_media(tweet: Row) -> list[Row]:
     """Its media in the shape of v2. `entities` has only the first photo, and calls the still of a video a photo."""
-    whole = tweet | inner(tweet, "extended_tweet")
-    found = dicts(whole.get("extended_entities"), "media") or dicts(
-        whole.get("entities"), "media"
-    )
-    return [
-        scalars(
-            {
-                "media_key": key,
-                "type": media.get("type"),
-                "url": media.get("media_url_https"),
-            }
-        )
-        for media in found
-        if isinstance(key := media.get("media_key") or id_text(media), str)
-    ]
+    complete = tweet | inner(tweet, "extended_tweet")
+    attached = dicts(complete.get("extended_entities"), "media")
+    if not attached:
+        attached = dicts(complete.get("entities"), "media")
+    media: list[Row] = []
+    for one in attached:
+        key = one.get("media_key") or id_text(one)
+        if not isinstance(key, str):
+            continue
+        url = one.get("media_url_https")
+        media.append(scalars({"media_key": key, "type": one.get("type"), "url": url}))
+    return media
 
 
 def v1_user(user: Row) -> Row | None:
@@ -103,40 +97,37 @@ def v1_user(user: Row) -> Row | None:
 def web_post(result: Row) -> Row:
     """A post of the website's GraphQL answers in the shape of v2, without id and media."""
     legacy = inner(result, "legacy")
-    post = v1_post(
-        legacy if "user" not in result else legacy | {"user": result["user"]}
-    )
+    # Some archives have the author beside the post, not in it.
+    if "user" in result:
+        legacy = {**legacy, "user": result["user"]}
+    post = v1_post(legacy)
     if "author_id" not in post:
-        post |= scalars({"author_id": _web_author(result).get("rest_id")})
+        post.update(scalars({"author_id": _web_author(result).get("rest_id")}))
     note = inner(result, "note_tweet", "note_tweet_results", "result")
     if isinstance(note.get("text"), str):
-        post["note_tweet"] = {
-            "text": note["text"],
-            "entities": _hashtags(inner(note, "entity_set")),
-        }
+        hashtags = _hashtags(inner(note, "entity_set"))
+        post["note_tweet"] = {"text": note["text"], "entities": hashtags}
     control = inner(result, "edit_control")
-    edits = control.get("edit_tweet_ids") or inner(control, "edit_control_initial").get(
-        "edit_tweet_ids"
-    )
+    edits = control.get("edit_tweet_ids")
+    if not edits:  # of a post that is an edit itself, the history is with the first one
+        edits = inner(control, "edit_control_initial").get("edit_tweet_ids")
     if isinstance(edits, list):
         post["edit_history_tweet_ids"] = [str(edit) for edit in edits]
-    if "possibly_sensitive" not in post and isinstance(
-        result.get("possibly_sensitive"), bool
-    ):
-        post["possibly_sensitive"] = result["possibly_sensitive"]
+    sensitive = result.get("possibly_sensitive")
+    if "possibly_sensitive" not in post and isinstance(sensitive, bool):
+        post["possibly_sensitive"] = sensitive
     return post
 
 
 def web_user(result: Row) -> Row | None:
-    """The author of such a post, where X did not leave him out: its followers moved in 2026."""
-    if inner(result, "user"):
-        return v1_user(inner(result, "user"))
+    """The author of such a post, where X included one: its followers moved in 2026."""
+    user = inner(result, "user")
+    if user:
+        return v1_user(user)
     author = _web_author(result)
-    counts = inner(author, "relationship_counts")
-    return author_of(
-        author.get("rest_id"),
-        counts.get("followers", inner(author, "legacy").get("followers_count")),
-    )
+    before_2026 = inner(author, "legacy").get("followers_count")
+    followers = inner(author, "relationship_counts").get("followers", before_2026)
+    return author_of(author.get("rest_id"), followers)
 
 
 def author_of(name: Any, followers: Any) -> Row | None:
@@ -150,9 +141,7 @@ def author_of(name: Any, followers: Any) -> Row | None:
 def id_text(record: Row) -> str | None:
     """The id of a v1.1 object, exact: `id_str`, or `id` where it is a whole number or text."""
     for value in (record.get("id_str"), record.get("id")):
-        if isinstance(value, str) or (
-            isinstance(value, int) and not isinstance(value, bool)
-        ):
+        if isinstance(value, str | int) and not isinstance(value, bool):
             return str(value)
     return None
 
@@ -166,16 +155,16 @@ def iso_time(text: Any) -> Any:
     match = TIME.fullmatch(text) if isinstance(text, str) else None
     if match is None or match[1] not in MONTHS:
         return text
-    return f"{match[6]}-{MONTHS.index(match[1]) + 1:02}-{match[2]}T{match[3]}{match[4]}:{match[5]}"
+    month, day, time, offset_hours, offset_minutes, year = match.groups()
+    date = f"{year}-{MONTHS.index(month) + 1:02}-{day}"
+    return f"{date}T{time}{offset_hours}:{offset_minutes}"
 
 
 def number(value: Any) -> Any:
     """A count, which X's own account archives write as text."""
-    return (
-        int(value)
-        if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value)
-        else value
-    )
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value):
+        return int(value)
+    return value
 
 
 def _web_author(result: Row) -> Row:
@@ -184,4 +173,5 @@ def _web_author(result: Row) -> Row:
 
 def _hashtags(entities: Row) -> Row:
     texts = [tag.get("text") for tag in dicts(entities, "hashtags")]
-    return {"hashtags": [{"tag": text} for text in texts if isinstance(text, str)]}
+    tags = [{"tag": text} for text in texts if isinstance(text, str)]
+    return {"hashtags": tags}

@@ -1,1 +1,1 @@
-"""Images that stand on no post: tars, folders and single files."""
+"""Images that are on no post: tars, folders and single files."""

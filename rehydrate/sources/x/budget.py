@@ -4,16 +4,14 @@
 """
 
 import math
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from twigma.rehydrate.sources.x.client import IDS_PER_CALL
 
 POST_PRICE, USER_PRICE = 0.005, 0.010  # dollars a read, pay per use, 2026
-CALL_SECONDS, CALLS_PER_WINDOW, WINDOW_MINUTES = 0.29, 3500, 15
+CALL_SECONDS = 0.29  # how long a look-up of 100 posts takes
+CALLS_PER_WINDOW, WINDOW_MINUTES = 3500, 15  # X's rate limit
 
 
 @dataclass(frozen=True)
@@ -33,63 +31,23 @@ def plan_lookup(
 ) -> LookupPlan:
     """The calls, dollars and minutes that looking up `n_ids` posts takes, at one author a post.
 
-    >>> plan(623_707)
-    Plan(calls=6238, dollars=3118.54, minutes=30.2)
+    >>> plan_lookup(623_707)
+    LookupPlan(calls=6238, dollars=3118.54, minutes=30.2)
     """
     calls = math.ceil(n_ids / IDS_PER_CALL)
     dollars = n_ids * (post_price + followers * user_price)
-    waits = max(0, calls - 1) // CALLS_PER_WINDOW * WINDOW_MINUTES
-    return LookupPlan(
-        calls,
-        math.ceil(dollars * 100 - 1e-6) / 100,
-        round(max(calls * CALL_SECONDS / 60, waits), 1),
-    )
+    # Rounded up to the cent; the small term takes back what a float adds to an exact price.
+    dollars = math.ceil(dollars * 100 - 1e-6) / 100
+    asking = calls * CALL_SECONDS / 60
+    waiting = max(0, calls - 1) // CALLS_PER_WINDOW * WINDOW_MINUTES
+    return LookupPlan(calls, dollars, round(max(asking, waiting), 1))
 
 
 class Spending(Protocol):
-    """What knows how many posts and users the pages of a folder hold: a Ledger, or a look at one."""
+    """What knows how many posts and users the pages of a folder hold: a `Ledger`, or what `ledger_reader` reads."""
 
     def spent(self) -> tuple[int, int]:
         """(posts, users) bought so far."""
-
-
-class Seen(NamedTuple):
-    """What a folder knows: ids that would not be asked again, and what its pages hold."""
-
-    known: set[str]
-    posts: int = 0
-    users: int = 0
-
-    def spent(self) -> tuple[int, int]:
-        """(posts, users) bought so far."""
-        return self.posts, self.users
-
-
-def look(work: Path, followers: bool = False) -> Seen:
-    """Read the ledger of a folder for a plan, also while a run holds it; nothing is made or changed.
-
-    With `followers`, posts found without their author's followers are not known.
-    """
-    path = (Path(work) / "ledger.sqlite").absolute()
-    if not path.exists() or not path.stat().st_size:
-        return Seen(set())
-    try:
-        with closing(
-            sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=30)
-        ) as db:
-            rows = db.execute(
-                "SELECT id FROM ids WHERE followers OR outcome <> 'found' OR NOT ?",
-                (followers,),
-            )
-            known = {post for (post,) in rows}
-            posts, users = db.execute(
-                "SELECT total(posts), total(users) FROM pages"
-            ).fetchone()
-    except sqlite3.Error as error:
-        raise OSError(
-            f"{path}: {error}; a run without --dry-run mends it from the pages"
-        ) from error
-    return Seen(known, int(posts), int(users))
 
 
 @dataclass(frozen=True)
@@ -111,6 +69,6 @@ class Budget:
         if self.limit is None:
             return most
         price = self.post_price + self.followers * self.user_price
-        return max(
-            0, min(most, math.floor((self.limit - self.spent(ledger)) / price + 1e-9))
-        )
+        rest = self.limit - self.spent(ledger)
+        posts = math.floor(rest / price + 1e-9)  # a float may be just under the number
+        return max(0, min(most, posts))

@@ -7,35 +7,36 @@ credits, the spend cap or the usage cap are gone. The token appears in no log, e
 import email.utils
 import logging
 import os
-import random
 import re
 import stat
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import httpx
-
 from twigma.core.safety.bounded import load_json
-from twigma.core.services.deadline import ANSWER_SECONDS, TooSlow, read_answer, within
+from twigma.core.services.deadline import ANSWER_SECONDS
+from twigma.core.services.http import (
+    Answer,
+    Retries,
+    RetryPolicy,
+    ServiceClient,
+    seconds_of,
+)
 
 API_URL = "https://api.x.com"
 TOKEN_VARIABLE = "X_BEARER_TOKEN"
 TOKEN_FILE = Path("~/.config/twigma/x_token")
 LOOKUP, SEARCH = "/2/tweets", "/2/tweets/search/all"
-IDS_PER_CALL, POSTS_PER_PAGE, FEWEST_PER_PAGE, QUERY_LENGTH = 100, 500, 10, 1024
-RESET_MARGIN, PLAIN_WAIT, LONGEST_WAIT = (
-    2.0,
-    10.0,
-    1000.0,
-)  # seconds; a rate limit window is 900
-TOLD_WAIT = 5.0  # seconds; a longer wait is logged
-SECRET = (
-    16  # characters; a shorter token is a test's, and may well be a word of the answer
-)
-UNEXPLAINED = 2  # how many 429s in a row without a reset time are waited out
+IDS_PER_CALL = 100
+POSTS_PER_PAGE = 500
+FEWEST_PER_PAGE = 10
+QUERY_LENGTH = 1024  # characters
+RESET_MARGIN = 2.0  # seconds after the stated reset of a rate limit
+LONGEST_WAIT = 1000.0  # seconds; a rate limit window is 900
+LOGGED_WAIT = 5.0  # seconds; a longer wait is logged
+PLAIN_WAIT = 10.0  # seconds after a 429 without a reset time
+PLAIN_WAITS = 2  # such waits in a call
 
 Dialect = Literal["legacy", "current"]
 _MEDIA = {"media.fields": "height,media_key,type,url,width"}
@@ -53,7 +54,8 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         **_MEDIA,
     },
 }
-STOPS = (  # what marks an answer after which another call only costs: (status, in the body) -> reason
+# What marks an answer after which another call only costs: statuses, marks in the body, reason.
+STOPS = (
     ((429, 403), ("UsageCapExceeded", "usage-capped"), "UsageCapExceeded"),
     ((403, 429), ("SpendCapReached", "problems/credits"), "SpendCapReached"),
     ((402,), ("",), "CreditsDepleted"),
@@ -61,15 +63,16 @@ STOPS = (  # what marks an answer after which another call only costs: (status, 
 
 
 class ApiError(RuntimeError):
-    """X did not give the page: `status` (0 when no answer came) and `reason`, such as UsageCapExceeded."""
+    """X sent no page: `status` (0 when no answer came) and `reason`, such as UsageCapExceeded."""
 
     def __init__(self, sentence: str, status: int, reason: str) -> None:
         super().__init__(sentence)
-        self.status, self.reason = status, reason
+        self.status = status
+        self.reason = reason
 
 
 def read_token(path: Path | None = None) -> str:
-    """The bearer token: from `path` if given, else from $X_BEARER_TOKEN, else from ~/.config/twigma/x_token.
+    """The bearer token: from `path` where there is one, else from $X_BEARER_TOKEN, else from ~/.config/twigma/x_token.
 
     Raises PermissionError when there is none or when others may read the file, ValueError when it is not a token.
     """
@@ -122,30 +125,21 @@ class XClient:
     ) -> None:
         if dialect not in FIELDS:
             raise ValueError(f"expected dialect legacy or current, found {dialect!r}")
-        self.base_url, self.dialect = _safe_url(base_url), dialect
-        self.search_pace, self.attempts, self.patience, self._sleep = (
-            search_pace,
-            attempts,
-            patience,
-            sleep,
+        self.dialect = dialect
+        self.search_pace = search_pace
+        self._sleep = sleep
+        self._not_before: dict[str, float] = {}  # on the monotonic clock, by path
+        policy = RetryPolicy(attempts, patience, PLAIN_WAIT, PLAIN_WAITS)
+        self._http = ServiceClient(
+            "X API",
+            base_url,
+            _checked(token, "token"),
+            follow_redirects=False,
+            timeout=timeout,
+            deadline=deadline,
+            policy=policy,
         )
-        self._token = _checked(token, "token")
-        self._not_before: dict[str, float] = {}
-        self._timeout, self._deadline = timeout, deadline
-        self._http = self._connect()
-
-    def _connect(self) -> httpx.Client:
-        headers = {
-            "Authorization": f"Bearer {self._token}",
-            "User-Agent": "twigma",
-            "Accept-Encoding": "gzip",
-        }
-        return httpx.Client(
-            base_url=self.base_url,
-            headers=headers,
-            timeout=self._timeout,
-            trust_env=False,
-        )
+        self.base_url = self._http.base_url
 
     def __repr__(self) -> str:
         return f"XClient({self.base_url!r}, dialect={self.dialect!r})"
@@ -197,15 +191,14 @@ class XClient:
         }
         if next_token is not None:
             params["next_token"] = next_token
-        return self._get(SEARCH, params | self._fields(followers), self.search_pace)
+        params.update(self._fields(followers))
+        return self._get(SEARCH, params, self.search_pace)
 
     def _fields(self, followers: bool) -> dict[str, str]:
         fields = dict(FIELDS[self.dialect])
         if followers:
-            fields |= {
-                "expansions": fields["expansions"] + ",author_id",
-                "user.fields": "id,public_metrics",
-            }
+            fields["expansions"] += ",author_id"
+            fields["user.fields"] = "id,public_metrics"
         return fields
 
     # -------------------------------------------------------------- one call
@@ -213,68 +206,30 @@ class XClient:
     def _get(
         self, path: str, params: dict[str, str], pace: float = 0.0
     ) -> dict[str, Any]:
-        """Ask until there is a page, a refusal, or no budget left."""
-        waited, unexplained, problem = 0.0, 0, ""
-        for attempt in range(self.attempts):
+        """Call until there is a page, a refusal, or no try left."""
+        retries = Retries(self._http.policy)
+        status, problem = 0, "no try was allowed"
+        while retries.start():
             self._wait_for_turn(path, pace)
-            started = time.monotonic()
-            try:
-                response, text = within(
-                    self._deadline, lambda: self._ask(path, params), "X API"
-                )
-            except TooSlow as error:
-                self.close()  # which ends the thread that waits for the rest
-                self._http = self._connect()
-                waited, status, problem, pause = (
-                    waited + time.monotonic() - started,
-                    0,
-                    str(error),
-                    0.0,
-                )
-            except (httpx.RequestError, ValueError, zlib.error) as error:
-                status, problem, pause = (
-                    0,
-                    f"{type(error).__name__}: {self._scrub(str(error))}",
-                    0.0,
-                )
-            else:
-                page = self._page(response, text)
+            outcome = self._http.try_once("GET", path, params=params)
+            status, problem = 0, outcome.problem
+            if isinstance(outcome, Answer):
+                page = self._page(outcome, path)
                 if page is not None:
                     return page
-                status, problem = (
-                    response.status_code,
-                    f"HTTP {response.status_code} without a page",
-                )
-                pause = _seconds(response.headers.get("retry-after"))
-            if status == 429:
-                if self._not_before[path] > time.monotonic() + pace:
+                status, problem = outcome.status, f"{outcome.problem} without a page"
+                if status == 429 and self._resets_later(path, pace):
                     continue  # the next turn comes after the reset
-                unexplained += 1
-                pause = max(pause, PLAIN_WAIT)
-            else:
-                pause = max(
-                    pause, random.uniform(0, min(60, 2**attempt))
-                )  # full jitter
-            waited += pause
-            if unexplained > UNEXPLAINED or waited > self.patience:
+            wait = retries.wait_after(outcome)
+            if wait is None:
                 break
-            self._pause(pause)
+            self._pause(wait)
         raise ApiError(
-            f"X API: no page from {path} in {attempt + 1} tries, last {problem}; what was bought is stored, run again",
+            f"X API: no page from {path} in {retries.tries} tries, last {problem}; "
+            "the pages received are stored, run again to resume",
             status,
             "RetriesExhausted",
         )
-
-    def _ask(self, path: str, params: dict[str, str]) -> tuple[httpx.Response, str]:
-        """One answer and its text, without the token; ValueError where it is larger than any page."""
-        with self._http.stream("GET", path, params=params) as response:
-            encoding = response.headers.get("content-encoding", "")
-            text = read_answer(
-                response.iter_raw(), encoding, "X API", seconds=self._deadline
-            ).decode("utf-8", "replace")
-        return response, text if response.status_code == 200 and len(
-            self._token
-        ) < SECRET else self._scrub(text)
 
     def _wait_for_turn(self, path: str, pace: float) -> None:
         pause = self._not_before.get(path, 0.0) - time.monotonic()
@@ -283,53 +238,53 @@ class XClient:
         self._not_before[path] = time.monotonic() + pace
 
     def _pause(self, seconds: float) -> None:
-        if seconds >= TOLD_WAIT:
+        if seconds >= LOGGED_WAIT:
             logging.getLogger(__name__).warning(
                 "X API: waiting %.0f s, as it asks", seconds
             )
         self._sleep(seconds)
 
-    def _page(self, response: httpx.Response, text: str) -> dict[str, Any] | None:
-        """The page, or None where the call may be tried again; raises where it may not."""
-        self._heed_limits(response)
-        status = response.status_code
-        if status == 200:
-            page = _json(text)
-            return page if isinstance(page, dict) else None
-        reason = _stop_reason(status, text)
-        if reason is None and (status == 429 or status >= 500):
-            return None
-        raise self._refusal(status, reason, text)
+    def _resets_later(self, path: str, pace: float) -> bool:
+        """Whether the service named the time of the next call, which is more than our own pace asks for."""
+        return self._not_before[path] > time.monotonic() + pace
 
-    def _heed_limits(self, response: httpx.Response) -> None:
+    def _page(self, answer: Answer, path: str) -> dict[str, Any] | None:
+        """The page, or None where the call may be tried again; raises where it may not."""
+        self._heed_limits(answer, path)
+        if answer.status == 200:
+            page = _json(answer.text)
+            return page if isinstance(page, dict) else None
+        reason = _stop_reason(answer.status, answer.text)
+        retryable = answer.status == 429 or answer.status >= 500
+        if reason is None and retryable:
+            return None
+        raise self._refusal(answer.status, reason, answer.text)
+
+    def _heed_limits(self, answer: Answer, path: str) -> None:
         """When nothing remains, put the next turn after the reset: by the server's clock, on our monotonic one."""
-        headers, path = response.headers, response.request.url.path
-        if (
-            headers.get("x-rate-limit-remaining") == "0"
-            and headers.get("x-rate-limit-reset", "").isascii()
-        ):
-            pause = _seconds(headers.get("x-rate-limit-reset")) - _server_time(headers)
-            pause = min(max(pause, 0.0) + RESET_MARGIN, LONGEST_WAIT)
-            self._not_before[path] = max(
-                self._not_before.get(path, 0.0), time.monotonic() + pause
-            )
+        headers = answer.headers
+        reset = headers.get("x-rate-limit-reset", "")
+        if headers.get("x-rate-limit-remaining") != "0" or not reset.isascii():
+            return
+        pause = seconds_of(reset) - _server_time(headers)
+        pause = min(max(pause, 0.0) + RESET_MARGIN, LONGEST_WAIT)
+        turn = time.monotonic() + pause
+        self._not_before[path] = max(self._not_before.get(path, 0.0), turn)
 
     def _refusal(self, status: int, reason: str | None, text: str) -> Exception:
         body = _json(text)
-        detail = (
-            str(body.get("detail") or body.get("title") or "")
-            if isinstance(body, dict)
-            else text
-        )
+        detail = text
+        if isinstance(body, dict):
+            detail = str(body.get("detail") or body.get("title") or "")
         detail = detail[:300]
         if status == 401:
             return PermissionError(
                 f"X API: {self.base_url} refused the token (HTTP 401): check {TOKEN_VARIABLE}"
             )
         if reason is not None:
-            sentence = f"X API: stopped, {reason} (HTTP {status}): {detail}. What was bought is stored"
             return ApiError(
-                f"{sentence}; run the same command again once the account allows it",
+                f"X API: stopped, {reason} (HTTP {status}): {detail}. The pages received are stored; "
+                "run the same command again once the account allows it",
                 status,
                 reason,
             )
@@ -338,21 +293,6 @@ class XClient:
             status,
             f"HTTP {status}",
         )
-
-    def _scrub(self, text: str) -> str:
-        return text.replace(self._token, "***")
-
-
-def _safe_url(url: str) -> str:
-    """The URL, unless it would send the token in the clear across a network."""
-    parts = httpx.URL(url)
-    if parts.scheme != "https" and not (
-        parts.scheme == "http" and parts.host in ("127.0.0.1", "::1", "localhost")
-    ):
-        raise ValueError(
-            f"expected an https URL for the X API, or http on this machine, found {url!r}"
-        )
-    return url.rstrip("/")
 
 
 def _stop_reason(status: int, text: str) -> str | None:
@@ -367,10 +307,6 @@ def _json(text: str) -> Any:
         return load_json(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _seconds(value: str | None) -> float:
-    return float(value) if value and re.fullmatch(r"[0-9]{1,12}", value) else 0.0
 
 
 def _server_time(headers: Mapping[str, str]) -> float:

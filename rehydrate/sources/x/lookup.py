@@ -10,8 +10,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from twigma.core import inventory
 from twigma.core.safety import spreadsheet
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.ledger import NOT_ASKED, Ledger, count_outcomes
 from twigma.rehydrate.posts.page_content import dicts, missing_fields
@@ -19,10 +19,12 @@ from twigma.rehydrate.posts.page_store import require_space
 from twigma.rehydrate.sources.x.budget import POST_PRICE, USER_PRICE, Budget
 from twigma.rehydrate.sources.x.client import IDS_PER_CALL, ApiError, XClient
 
+BAD_REQUEST = 400  # X refuses the whole call for one id that cannot exist
+
 
 @dataclass(frozen=True)
 class Lookup:
-    """What a look-up has done: ids by outcome (all of the list), ids asked now, dollars in this folder so far."""
+    """The result of a look-up: ids by outcome (all of the list), ids asked now, dollars in this folder so far."""
 
     outcomes: dict[str, int]
     asked: int
@@ -35,7 +37,7 @@ class Lookup:
 
 
 def lookup(
-    work: Path,
+    work: AnyWorkspace,
     ids: Sequence[str],
     client: XClient,
     followers: bool = False,
@@ -49,7 +51,7 @@ def lookup(
 
     `followers` also buys the authors; posts known without them are asked again. `budget` is what may be spent on this
     folder over all runs, in dollars. `again` asks every id, known or not. Raises ApiError when X ends the run: what
-    was bought is in the table, and the next run goes on from there.
+    was bought is in the table, and the next run resumes there.
     """
     money = Budget(budget, followers, post_price, user_price)
     with Ledger(work) as ledger:
@@ -72,30 +74,41 @@ def ask_all(
     *,
     renew: bool = False,
 ) -> tuple[int, Exception | None]:
-    """Ask and store call by call until all is asked or the money spent: the ids asked, and what ended it early.
+    """Ask and store call by call until all is asked or the money spent.
 
-    `renew` marks the pages as those of `twigma.rehydrate.retry_missing`.
+    Returns the number of ids asked, and what ended it early. `renew` marks the pages as those of
+    `twigma.rehydrate.retry_missing`.
     """
-    asked, checked = 0, False
+    asked = 0
+    is_checked = False
     with tqdm(total=len(todo), desc="look up", unit="post", mininterval=0.5) as bar:
         try:
-            while batch := todo[asked : asked + money.affords(ledger, IDS_PER_CALL)]:
+            while True:
+                affordable = money.affords(ledger, IDS_PER_CALL)
+                batch = todo[asked : asked + affordable]
+                if not batch:
+                    break
                 require_space(ledger.work)
-                for part, answer in _ask(client, batch, money.followers):
-                    request = {
-                        "ids": part,
-                        "dialect": client.dialect,
-                        "followers": money.followers,
-                    }
-                    ledger.append(
-                        "lookup", request | ({"renew": True} if renew else {}), answer
-                    )
-                    checked = checked or refuse_missing(answer, client, money.followers)
+                for ids, answer in _ask(client, batch, money.followers):
+                    request = _request(ids, client, money.followers, renew)
+                    ledger.append("lookup", request, answer)
+                    if not is_checked:
+                        is_checked = refuse_missing(answer, client, money.followers)
                 asked += len(batch)
                 bar.update(len(batch))
         except (ApiError, OSError, ValueError) as failure:
             return asked, failure
     return asked, None
+
+
+def _request(
+    ids: list[str], client: XClient, followers: bool, renew: bool
+) -> dict[str, Any]:
+    """What is stored beside an answer."""
+    request = {"ids": ids, "dialect": client.dialect, "followers": followers}
+    if renew:
+        request["renew"] = True
+    return request
 
 
 def refuse_missing(answer: dict[str, Any], client: XClient, followers: bool) -> bool:
@@ -112,12 +125,11 @@ def refuse_missing(answer: dict[str, Any], client: XClient, followers: bool) -> 
     return bool(dicts(answer.get("data")))
 
 
-def write_outcomes(work: Path, outcomes: dict[str, str]) -> Path:
-    """Write `WORK/outcomes.csv`: which ids of the list are there, which are missing, and why (id, outcome)."""
-    path = Path(work) / inventory.OUTCOMES
-    spreadsheet.write_rows(
-        path, ["id", "outcome"], outcomes.items(), "ascii", private=True
-    )
+def write_outcomes(work: AnyWorkspace, outcomes: dict[str, str]) -> Path:
+    """Write `WORK/outcomes.csv` (id, outcome): which ids of the list were found, which are missing, and why."""
+    path = Workspace(work).outcomes_file
+    header = ["id", "outcome"]
+    spreadsheet.write_rows(path, header, outcomes.items(), "ascii", private=True)
     return path
 
 
@@ -128,17 +140,12 @@ def _ask(
     try:
         yield ids, client.lookup(ids, followers)
     except ApiError as error:
-        if error.status != 400:
+        if error.status != BAD_REQUEST:
             raise
         if len(ids) == 1:
-            yield (
-                ids,
-                {
-                    "errors": [
-                        {"parameter": "id", "value": ids[0], "detail": str(error)}
-                    ]
-                },
-            )
+            # Stored as the page of this id, so that it is not asked again.
+            refusal = {"parameter": "id", "value": ids[0], "detail": str(error)}
+            yield ids, {"errors": [refusal]}
             return
         half = len(ids) // 2
         yield from _ask(client, ids[:half], followers)

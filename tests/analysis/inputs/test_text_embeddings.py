@@ -1,15 +1,12 @@
 """Embedded texts as they are read: lengths, authors, passages, other models; and Fig 3d of the whole analysis."""
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 from support.staging import units
 
 from twigma.analysis.analyze import analyze
-from twigma.analysis.figures import sections_prompts
 from twigma.analysis.inputs.text_embeddings import read_texts, text_files
-from twigma.analysis.page.section import Results
 from twigma.analysis.report import report
 from twigma.builder.engine.vectors import as_column
 from twigma.core import columns
@@ -143,50 +140,3 @@ def test_fig_3d_of_the_whole_analysis(with_texts):
 
 def _skipped(found, figure):
     return next(entry for entry in found["skipped"] if entry["figure"] == figure)
-
-
-def test_words_for_every_outcome():
-    row = {
-        "set": "prompts",
-        "distance": 1.0,
-        "low": 0.9,
-        "high": 1.1,
-        "base_distance": 1.0,
-        "difference": 0.0,
-    }
-    row |= {
-        "difference_low": np.nan,
-        "difference_high": np.nan,
-        "unmatched": 1.0,
-        "support": 1.0,
-        "effective": 9.0,
-    }
-    row |= {"median_words": 9.0, "long": 0.1, "blocks": 9, "n": 9}
-    more = row | {"set": "posts", "difference_low": 0.1, "difference_high": 0.2}
-    gone = row | dict.fromkeys(
-        ("distance", "low", "high", "base_distance", "difference"), np.nan
-    )
-    gone |= {"set": "essay", "support": 0.0, "long": np.nan}
-    found = Results(
-        {"fig3d": pd.DataFrame([row, more, gone])}, {}, {"fig3d": {"n": 27}}
-    )
-    section = sections_prompts.texts(found)
-    assert (
-        section.claim
-        == "By the mean distance of two texts, more varied: posts; of other lengths altogether: essay."
-    )
-    assert [cell.text for cell in section.tables[0].rows[2]][:4] == [
-        "essay",
-        "–",
-        "–",
-        "–",
-    ]
-    scores = pd.DataFrame(
-        [(name, value, value - 0.1, value + 0.1) for name, value in (("vendi", 8.0), ("conditional", 2.0),
-         ("information", 4.0))], columns=["measure", "value", "low", "high"],
-    ).assign(n=80, prompts=8, m=10)  # fmt: skip
-    said = sections_prompts.vendi(Results({"prompt_vendi": scores}, {}, {})).claim
-    assert said.startswith(
-        "Of 8 effectively different images, a prompt by itself gives 2 and the prompts multiply them"
-    )
-    assert "33.3% of the entropy is the model's own" in said

@@ -39,6 +39,8 @@ def leading(r: np.ndarray, width: int = 40) -> torch.Tensor:
     return torch.tensor(np.linalg.eigh(r.T @ r)[1][:, ::-1][:, :width].copy())
 
 
+# The order of a sum differs by processor: a float32 product of unit rows of this length errs by a few units.
+ROUNDING = 2e-6
 KINDS = [(True, False), (False, True), (True, True)]
 
 
@@ -52,13 +54,13 @@ def test_equals_brute_force(shortened, half, k, rng):
         lambda block: reference.search(block, k), q, "cpu", BLOCK
     )
     assert similarity.dtype == np.float32 and index.dtype == np.int64
-    assert np.abs(similarity - expected).max() < 5e-7
-    assert np.abs(np.take_along_axis(product, index, 1) - expected).max() < 5e-7
+    assert np.abs(similarity - expected).max() < ROUNDING
+    assert np.abs(np.take_along_axis(product, index, 1) - expected).max() < ROUNDING
     assert all(len(set(row)) == k for row in index.tolist())
     similarity, index = by_blocks(
         lambda block: in_full(block, torch.tensor(r), k), q, "cpu", 500
     )
-    assert np.abs(similarity - expected).max() < 5e-7
+    assert np.abs(similarity - expected).max() < ROUNDING
 
 
 @pytest.mark.parametrize("rest", [0.0, 1e-4, 0.1, 1.0])
@@ -98,7 +100,7 @@ def test_the_way_that_is_chosen_finds_the_same(rest, rng, monkeypatch):
     assert (
         np.abs(similarity - expected).max() < 7e-8 and (np.diff(similarity) <= 0).all()
     )
-    assert np.abs(np.take_along_axis(product, index, 1) - expected).max() < 5e-7
+    assert np.abs(np.take_along_axis(product, index, 1) - expected).max() < ROUNDING
     assert isinstance(screening.bfloat16_is_faster(), bool)
 
 
@@ -117,6 +119,6 @@ def test_a_way_that_is_slow_is_not_chosen(rng):
     found = fastest(r, r[:300], 5, slow)(r[:300])
     assert (
         tried == [9000, 9000]
-        and np.abs(found[0] - brute(r[:300], r, 5)[0]).max() < 5e-7
+        and np.abs(found[0] - brute(r[:300], r, 5)[0]).max() < ROUNDING
     )
     assert fastest(r, r[:300], 5, lambda rows, k: lambda q: "at once")(r) == "at once"

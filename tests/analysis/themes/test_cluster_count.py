@@ -3,13 +3,12 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.metrics import adjusted_rand_score
 
 from twigma.analysis.themes.cluster_count import (
     adjusted_rand,
     by_size,
     granularity,
-    silhouette,
 )
 from twigma.core import columns
 
@@ -82,18 +81,6 @@ def test_without_released_labels_the_rest_stands(world, found):
         == found.scores.set_index("k", drop=False).loc[5, kept].tolist()
     )
     assert alone.trends["released"].isna().all()
-
-
-def test_silhouette_is_that_of_scikit_learn(rng):
-    x = rng.normal(size=(60, 3))
-    labels = rng.integers(0, 4, 60)
-    labels[0] = 9  # alone
-    away = np.linalg.norm(x[:, None] - x[None], axis=2)
-    assert silhouette(away, labels) == pytest.approx(
-        silhouette_score(x, labels), abs=1e-12
-    )
-    assert np.isnan(silhouette(away, np.zeros(60, np.int64)))
-    assert silhouette(np.zeros((4, 4)), np.array([0, 0, 1, 1])) == 0
 
 
 def test_the_interval_of_the_rand_index_is_the_jackknifes(rng):

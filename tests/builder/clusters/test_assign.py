@@ -13,10 +13,11 @@ from support.staging import (
 )
 
 from twigma.builder.clusters import assign as stage
-from twigma.builder.clusters.cluster import cluster, models, part, read_fit
+from twigma.builder.clusters.cluster import cluster
+from twigma.builder.clusters.fit import read_fit
 from twigma.builder.stages.dedupe import dedupe
 from twigma.cli import main
-from twigma.core.parts import read_part
+from twigma.core.workspace import Workspace
 
 OLD, ALL = 160, 240
 
@@ -40,12 +41,14 @@ def fitted(tmp_path_factory):
     make_shard(folder, "00000", {"0": encode(pixels(0))})
     put(folder, rows, OLD)
     cluster(folder, 4)
-    before = read_part(part(folder)).to_pydict()
-    stamp = part(folder).stat().st_mtime_ns
+    before = Workspace(folder).read("cluster").to_pydict()
+    stamp = Workspace(folder).part("cluster").stat().st_mtime_ns
     at_once = stage.assign_new_images(folder)
-    assert part(folder).stat().st_mtime_ns == stamp
+    assert Workspace(folder).part("cluster").stat().st_mtime_ns == stamp
     put(folder, rows, ALL)
-    saved = {path.name: path.read_bytes() for path in models(folder).glob("*")}
+    saved = {
+        path.name: path.read_bytes() for path in Workspace(folder).cluster_fit.glob("*")
+    }
     found = stage.assign_new_images(folder)
     return folder, rows, before, at_once, found, saved, group
 
@@ -58,27 +61,29 @@ def test_with_nothing_new_nothing_is_written(fitted):
         and at_once.farther == pytest.approx(1)
         and not at_once.is_large
     )
-    stamp = part(folder).stat().st_mtime_ns
+    stamp = Workspace(folder).part("cluster").stat().st_mtime_ns
     assert stage.assign_new_images(folder).added == 0
-    assert part(folder).stat().st_mtime_ns == stamp
+    assert Workspace(folder).part("cluster").stat().st_mtime_ns == stamp
 
 
 def test_labels_stay_and_new_images_get_the_nearest_centroid(fitted):
     folder, rows, before, _, found, saved, _ = fitted
-    after = read_part(part(folder)).to_pydict()
+    after = Workspace(folder).read("cluster").to_pydict()
     assert found.added == ALL - OLD
     assert {name: values[:OLD] for name, values in after.items()} == before
-    _, _, centroids, _ = read_fit(folder)
+    centroids = read_fit(folder).centroids
     away = np.square(
         rows[:ALL, None].astype(np.float16).astype(float) - centroids[None]
     ).sum(axis=2)
     assert after["label_10_cluster"] == (away.argmin(axis=1) + 1).tolist()
-    assert {path.name: path.read_bytes() for path in models(folder).glob("*")} == saved
+    assert {
+        path.name: path.read_bytes() for path in Workspace(folder).cluster_fit.glob("*")
+    } == saved
 
 
 def test_new_images_lie_beside_their_group(fitted):
     folder, *_, group = fitted
-    table = read_part(part(folder))
+    table = Workspace(folder).read("cluster")
     places = np.column_stack([table["UMAP_dim_1"], table["UMAP_dim_2"]])
     away = np.linalg.norm(places[OLD:, None] - places[None, :OLD], axis=2)
     assert (group[:OLD][away.argmin(axis=1)] == group[OLD:]).mean() > 0.95
@@ -87,7 +92,7 @@ def test_new_images_lie_beside_their_group(fitted):
 
 def test_drift_is_that_of_the_shares(fitted):
     folder, *_, found, _, _ = fitted
-    labels = read_part(part(folder))["label_10_cluster"].to_numpy()
+    labels = Workspace(folder).read("cluster")["label_10_cluster"].to_numpy()
     distinct = np.arange(ALL) != 200
     now = np.bincount(labels[distinct], minlength=5)[1:] / distinct.sum()
     then = np.bincount(labels[:OLD], minlength=5)[1:] / OLD
@@ -131,9 +136,9 @@ def test_bad_folders(tmp_path):
         ValueError, match=r"embeddings by tiny \(length 32\), found those of other"
     ):
         stage.assign_new_images(tmp_path)
-    old = (models(tmp_path) / "map.arrow").read_bytes()
+    old = Workspace(tmp_path).map_file.read_bytes()
     put(tmp_path, rows, 60)
     cluster(tmp_path, 3)
-    (models(tmp_path) / "map.arrow").write_bytes(old)
+    Workspace(tmp_path).map_file.write_bytes(old)
     with pytest.raises(ValueError, match="are of two fits"):
         stage.assign_new_images(tmp_path)

@@ -16,9 +16,9 @@ from support.staging import (
 )
 
 from twigma.builder.clusters import choose_k as stage
-from twigma.builder.clusters.cluster import models
 from twigma.builder.stages.dedupe import dedupe
 from twigma.cli import main
+from twigma.core.workspace import Workspace
 
 
 def make_work(folder, rows):
@@ -40,7 +40,7 @@ def test_the_planted_number_has_the_best_silhouette_and_is_stable(tmp_path):
     assert done.stdout.endswith(
         "of the stable ones 4 has the best silhouette: twigma cluster --clusters 4\n"
     )
-    table = pa_csv.read_csv(models(work) / "choose_k.csv").to_pydict()
+    table = pa_csv.read_csv(Workspace(work).choose_k_file).to_pydict()
     assert table["k"] == [3, 4, 6]
     assert (
         table["stability"][1]

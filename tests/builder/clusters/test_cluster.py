@@ -21,11 +21,13 @@ from support.staging import (
 
 from twigma.builder.clusters import cluster as stage
 from twigma.builder.clusters.assign import assign_new_images
+from twigma.builder.clusters.distinct_images import representatives
+from twigma.builder.clusters.fit import read_fit
 from twigma.builder.engine.vectors import Vectors
 from twigma.builder.removals.removals import removals
 from twigma.builder.stages.dedupe import PAPER, dedupe
 from twigma.cli import main
-from twigma.core.parts import read_part, read_parts
+from twigma.core.parts import read_part
 from twigma.core.workspace import Workspace
 
 
@@ -72,8 +74,9 @@ def test_repeats_share_label_and_position(work):
 
 def test_the_fit_is_kept(work):
     folder, rows, _, sizes = work
-    of, fitted, centroids, on = stage.read_fit(folder)
-    assert of["model"] == "tiny" and of["k"] == 5
+    fit = read_fit(folder)
+    centroids, on = fit.centroids, fit.image_map
+    assert fit.provenance["model"] == "tiny" and fit.provenance["k"] == 5
     assert centroids.shape == (5, DIM) and centroids.dtype == np.float32
     table = Workspace(folder).table("cluster")
     assert (
@@ -82,7 +85,7 @@ def test_the_fit_is_kept(work):
     )
     repeats = 2  # images 1 and 3 are counted with their group, but were not fitted
     assert (
-        sum(fitted["images"].to_pylist())
+        sum(fit.clusters["images"].to_pylist())
         == sum(sizes.values()) - repeats
         == len(on.names)
     )
@@ -100,8 +103,8 @@ def test_the_fit_is_kept(work):
 
 def test_same_input_same_bytes(work):
     folder, *_ = work
-    path = folder / "columns" / "cluster" / "all.arrow"
-    files = [path, *sorted(stage.models(folder).glob("*.arrow"))]
+    path = Workspace(folder).part("cluster")
+    files = [path, *sorted(Workspace(folder).cluster_fit.glob("*.arrow"))]
     before = [file.read_bytes() for file in files]
     stamp = path.stat().st_mtime_ns
     stage.cluster(folder, 5)
@@ -116,12 +119,11 @@ def test_same_input_same_bytes(work):
 
 def test_other_reasons_to_drop(work):
     folder, *_ = work
-    links = read_parts(folder / "columns" / "dedupe")
+    links = Workspace(folder).read("dedupe")
     vectors = Vectors([], pa.array([str(1000 + i) for i in range(300)]))
     vectors.starts = np.array([0, 300])
     paper, everything = (
-        stage.representatives(vectors, links, drop)
-        for drop in (PAPER, ("embedding", "near"))
+        representatives(vectors, links, drop) for drop in (PAPER, ("embedding", "near"))
     )
     assert np.flatnonzero(paper != np.arange(300)).tolist() == [1]
     assert everything[[1, 3]].tolist() == [0, 0]
@@ -135,10 +137,10 @@ def test_chains_are_followed():
     }
     reasons = ["embedding", "pixels", "near", None, "media_id"]
     table = pa.table(links | {"duplicate_reason": reasons})
-    assert stage.representatives(
+    assert representatives(
         vectors, table, ("embedding", "pixels", "near", "media_id")
     ).tolist() == [0, 0, 0, 0]
-    assert stage.representatives(vectors, table, ("embedding", "near")).tolist() == [
+    assert representatives(vectors, table, ("embedding", "near")).tolist() == [
         0,
         0,
         2,
@@ -209,10 +211,10 @@ def test_a_refit_keeps_the_labels_and_counts_what_moved(grown):
     few = int((group > 1).sum()) + 20
     folder = put(few)
     first = stage.cluster(folder, 4)
-    before = read_part(stage.part(folder))
+    before = read_part(Workspace(folder).part("cluster"))
     assert first.crosswalk is None
     second = stage.cluster(put(200), 4, seed=3)
-    after = read_part(stage.part(folder))
+    after = read_part(Workspace(folder).part("cluster"))
     sizes = list(second.sizes.values())
     assert sizes != sorted(
         sizes, reverse=True
@@ -230,7 +232,7 @@ def test_a_refit_keeps_the_labels_and_counts_what_moved(grown):
     )
     assert printed.exit_code == 0 and "of 200 images kept their label" in printed.output
     assert "  from 4 to " in printed.output
-    lines = (stage.models(folder) / "crosswalk.csv").read_text().splitlines()
+    lines = (Workspace(folder).crosswalk_file).read_text().splitlines()
     assert lines[0].replace('"', "") == "old_label,new_label,images"
     moves = [[int(cell) for cell in line.split(",")] for line in lines[1:]]
     assert sum(images for _, _, images in moves) == 200
@@ -243,11 +245,11 @@ def test_what_is_removed_leaves_the_map_and_the_fit_still_serves(grown):
     folder = put(60)
     stage.cluster(folder, 4)
     removals(folder, ["7"])
-    _, _, _, on = stage.read_fit(folder)
+    on = read_fit(folder).image_map
     assert "7" not in on.names.to_pylist() and len(on.names) == 59
-    before = read_part(stage.part(folder)).to_pydict()
+    before = read_part(Workspace(folder).part("cluster")).to_pydict()
     assert assign_new_images(folder).added == 0
-    assert read_part(stage.part(folder)).to_pydict() == before
+    assert read_part(Workspace(folder).part("cluster")).to_pydict() == before
 
 
 def test_another_model_gets_labels_of_its_own(grown):
@@ -261,7 +263,7 @@ def test_a_damaged_fit_says_what_to_do(grown):
     put, _ = grown
     folder = put(60)
     stage.cluster(folder, 4)
-    path = stage.models(folder) / "centroids.arrow"
+    path = Workspace(folder).centroids_file
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)

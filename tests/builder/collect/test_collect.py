@@ -111,7 +111,7 @@ def test_a_dead_cursor_costs_no_post(
 def _collect_and_die(work: Path, url: str, pages: int) -> None:
     """In a child process: be killed between the page of that number and the ledger."""
     left = [pages]
-    take = Ledger._take
+    take = Ledger._add_page
 
     def dying(self: Ledger, *args: Any) -> None:
         left[0] -= 1
@@ -119,7 +119,7 @@ def _collect_and_die(work: Path, url: str, pages: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         take(self, *args)
 
-    Ledger._take = dying  # type: ignore[method-assign]
+    Ledger._add_page = dying  # type: ignore[method-assign]
     with XClient(url, "token", search_pace=0) as x:
         collect(work, TAGS, START, END, x)
 
@@ -156,7 +156,7 @@ def test_a_search_in_circles_ends(
     with Platform(tiny_world) as platform, client(platform) as x:
         page = {"meta": {"next_token": "a"}}
         monkeypatch.setattr(x, "search_all", lambda *_, **__: page)
-        with pytest.raises(RuntimeError, match="round in circles after 2 pages"):
+        with pytest.raises(RuntimeError, match="repeats its pages after 2 pages"):
             collect(tmp_path, TAGS, START, END, x)
 
 

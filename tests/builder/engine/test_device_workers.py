@@ -71,7 +71,7 @@ def test_a_killed_process_costs_its_shards_only(work, tmp_path, capfd):
         )
         == 30
     )
-    assert "is done again: its worker was lost" in capfd.readouterr().err
+    assert "is retried: its worker was lost" in capfd.readouterr().err
     assert len(read_parts(work / "columns" / "measure")) == 30
 
 
@@ -88,10 +88,10 @@ def killed(device: str | None) -> engine.Stage:
 
 
 def test_a_shard_that_kills_every_process_is_given_up(work, monkeypatch):
-    monkeypatch.setattr(device_workers, "EACH", 1)
+    monkeypatch.setattr(device_workers, "SOURCES_PER_WORKER", 1)
     with pytest.raises(
         RuntimeError,
-        match=r"1 of 5 shards could not be treated \(00003: .* exit code -9, 3 times",
+        match=r"1 of 5 shards could not be processed \(00003: .*lost 3 times: .* exit code -9",
     ):
         engine.map_shards(work, "measure", {}, killed, desc="measure", device="one,two")
     assert len(read_parts(work / "columns" / "measure")) == 24
@@ -101,7 +101,7 @@ def test_a_damaged_shard_and_a_stage_that_cannot_start_are_said(work):
     tar = work / "shards" / "00001.tar"
     tar.write_bytes(tar.read_bytes()[:-600])
     with pytest.raises(
-        RuntimeError, match=r"1 of 5 shards could not be treated \(00001: .*sha256"
+        RuntimeError, match=r"1 of 5 shards could not be processed \(00001: .*sha256"
     ):
         engine.map_shards(
             work, "measure", {}, start_measuring, desc="measure", device="one,two"

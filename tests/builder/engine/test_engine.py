@@ -90,7 +90,7 @@ def test_a_damaged_shard_is_named_and_the_others_finish(work):
     data[700] ^= 1
     tar.write_bytes(data)
     with pytest.raises(
-        RuntimeError, match=r"1 of 3 shards could not be treated \(00001: .*sha256"
+        RuntimeError, match=r"1 of 3 shards could not be processed \(00001: .*sha256"
     ):
         engine.map_shards(work, "measure", {}, start_measuring, desc="measure")
     assert {name[0] for name in widths(work)} == {"0", "2"}
@@ -208,7 +208,7 @@ def test_provenance_is_written(work):
     assert found == {"model": "m", "shard": sha256}
 
 
-def test_images_without_a_value_are_told(work, capfd):
+def test_images_without_a_value_are_reported(work, capfd):
     """What no longer can be decoded is not done in silence."""
     make_shard(
         work,

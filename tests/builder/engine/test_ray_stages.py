@@ -53,7 +53,7 @@ def clear(work: Path, name: str) -> None:
 def slot_pids() -> list[int]:
     """The actors of this machine that run a stage."""
     found = subprocess.run(
-        ["pgrep", "-f", "ray::StageSlot"], capture_output=True, text=True, check=False
+        ["pgrep", "-f", "ray::StageActor"], capture_output=True, text=True, check=False
     )
     return [int(pid) for pid in found.stdout.split()]
 
@@ -102,13 +102,13 @@ def test_a_worker_and_a_node_are_lost_in_the_middle(work, capfd):
             engine=Engine("ray", cluster.address),
         )
         with pytest.raises(
-            RuntimeError, match=r"1 of 6 shards could not be treated \(00002: "
+            RuntimeError, match=r"1 of 6 shards could not be processed \(00002: "
         ):
             run(start_slowly, desc="measure")
         hand.join()
     finally:
         cluster.shutdown()
-    assert capfd.readouterr().err.count("is done again: its worker was lost") == 2
+    assert capfd.readouterr().err.count("is retried: its worker was lost") == 2
     found = parts(work, "measure")
     clear(work, "measure")
     with pytest.raises(RuntimeError, match="00002"):

@@ -1,5 +1,6 @@
 """Publishing on Zenodo: the real calls against a loopback InvenioRDM."""
 
+import json
 import shutil
 
 import pytest
@@ -7,11 +8,13 @@ from click.testing import CliRunner
 from support import releasing
 from support.invenio import Invenio
 
+from tests.core.services.test_deadline import answering
 from twigma import check_files, read_manifest
 from twigma.builder.publish import zenodo_client
 from twigma.builder.publish.zenodo import publish_zenodo
 from twigma.builder.release.release import release
 from twigma.cli import main
+from twigma.core.services.http import RetryPolicy
 
 CREATORS = ("Lovelace, Ada",)
 
@@ -130,7 +133,7 @@ def test_a_connection_cut_half_way_is_taken_up_in_the_same_draft(
     zenodo, publish, twigma
 ):
     zenodo.cuts = 1
-    with pytest.raises(OSError, match="run again to go on"):
+    with pytest.raises(OSError, match="run again to resume"):
         publish()
     assert not next(iter(zenodo.records.values()))["is_published"]
     publish()
@@ -149,7 +152,8 @@ def test_files_that_arrived_are_not_sent_again(zenodo, publish, twigma):
 
 
 def test_a_busy_zenodo_is_asked_again(zenodo, publish, monkeypatch):
-    monkeypatch.setattr(zenodo_client, "PAUSE", 0.0)
+    policy = RetryPolicy(rate_limit_wait=0.0)
+    monkeypatch.setattr(zenodo_client, "RETRY", policy)
     zenodo.busy = 3
     assert publish().published
 
@@ -188,3 +192,27 @@ def test_the_command_shows_what_it_would_do_then_does_it(zenodo, twigma, monkeyp
     assert f"10.5281/zenodo.{next(iter(zenodo.records))}" in done.output
     assert "nothing to send" in CliRunner().invoke(main, [*words, "--go"]).output
     assert read_manifest(twigma)["version"] == "1.0.0"
+
+
+@pytest.mark.parametrize("raw", [b"", b"H"], ids=["body", "head"])
+def test_a_deposit_that_drips_is_given_up(raw, monkeypatch):
+    monkeypatch.setattr(zenodo_client, "RETRY", RetryPolicy(attempts=2))
+    with (
+        answering(b"{", drip=b" ", raw=raw) as (url, asked),
+        zenodo_client.Zenodo(url, "token", needs_token=True) as service,
+    ):
+        service._http.deadline = 0.5
+        with pytest.raises(OSError, match=r"answer from Zenodo .*no complete answer"):
+            service.published("1", "1.0")
+        assert len(asked) == 2
+
+
+def test_a_deposits_answer_has_a_size(monkeypatch):
+    monkeypatch.setattr(zenodo_client, "RETRY", RetryPolicy(attempts=1))
+    body = json.dumps({"a": " " * (17 << 20)}).encode()
+    with (
+        answering(body) as (url, _),
+        zenodo_client.Zenodo(url, "token", needs_token=True) as service,
+        pytest.raises(OSError, match="over 16,777,216 bytes"),
+    ):
+        service.published("1", "1.0")

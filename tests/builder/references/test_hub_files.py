@@ -1,4 +1,4 @@
-"""Downloads by the real client from a loopback Hub: whole, cut off, gone on with, damaged, not there."""
+"""Downloads by the real client from a loopback Hub: whole, cut off, resumed, damaged, not there."""
 
 import hashlib
 import random
@@ -40,14 +40,14 @@ def test_a_file_is_fetched_once(hub, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_a_cut_line_is_gone_on_with(hub, tmp_path):
+def test_a_cut_connection_resumes(hub, tmp_path):
     hub.drops = 1
     assert fetch(hub, tmp_path).read_bytes() == DATA
     assert sum(size for _, size in hub.sent) == len(DATA)
     assert len(hub.sent) == 2
 
 
-def test_what_a_stopped_run_left_is_gone_on_with(hub, tmp_path):
+def test_a_stopped_run_resumes(hub, tmp_path):
     (tmp_path / f".data_train-0.parquet.{git_hash(DATA)}.part").write_bytes(
         DATA[:150_000]
     )
@@ -57,7 +57,7 @@ def test_what_a_stopped_run_left_is_gone_on_with(hub, tmp_path):
 
 def test_damaged_bytes_are_refused_and_not_kept(hub, tmp_path):
     hub.spoilt.add(PATH)
-    with pytest.raises(ValueError, match="is damaged: expected the hash"):
+    with pytest.raises(ValueError, match="is damaged: expected git-sha1:"):
         fetch(hub, tmp_path)
     assert not list(tmp_path.iterdir())
     hub.spoilt.clear()
@@ -73,10 +73,10 @@ def test_what_a_dataset_is_and_holds(hub):
         dataset_facts("acme/absent", None, hub.url)
 
 
-def test_no_server_is_said(tmp_path):
+def test_no_server_is_named(tmp_path):
     with Hub() as server:
         url = server.url
-    with pytest.raises(OSError, match="run again to go on"):
+    with pytest.raises(OSError, match="run again to resume"):
         dataset_facts(REPO, None, url)
 
 

@@ -1,4 +1,4 @@
-"""The model of the studied images: found, spelt so that it loads again, and no other taken."""
+"""The model of the studied images: its name loads it again, and no other is taken."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_names_load_the_same_model_again():
     )
     assert _choice_of({}, None) == Choice()
     with pytest.raises(
-        ValueError, match="from a local folder: say where it is with --model"
+        ValueError, match="from a local folder: name that folder with --model"
     ):
         _choice_of({"model": "tiny-clip", "sha256": "b" * 64}, None)
     assert _parse_choice("ViT-B-32/laion2b") == Choice("ViT-B-32", "laion2b")
@@ -72,11 +72,11 @@ def test_models_agree_as_far_as_both_say(tmp_path):
 
 def test_a_folder_of_the_same_name_but_other_weights_is_another_model(tmp_path):
     one, two = tiny_clip(tmp_path / "one"), tiny_clip(tmp_path / "two", seed=1)
-    release = manifest(tmp_path / "release", **find_model(str(one)).made_from())
+    release = manifest(tmp_path / "release", **find_model(str(one)).provenance())
     choice, made_from = choose_model(tmp_path / "refs/a", release, str(one))
     assert (
         choice == Choice(str(one), None)
-        and made_from == find_model(str(one)).made_from()
+        and made_from == find_model(str(one)).provenance()
     )
     with pytest.raises(ValueError, match="sha256"):
         choose_model(tmp_path / "refs/a", release, str(two))

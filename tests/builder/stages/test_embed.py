@@ -212,7 +212,7 @@ def test_names(tmp_path, folder):
     unnamed = tiny_clip(tmp_path / "plain-folder", name=None)
     assert clip_names.find_model(str(unnamed)).name == "plain-folder"
     assert clip_names.find_model(f"local-dir:{folder}").name == "tiny-clip"
-    assert clip_names.find_model("ViT-S-32-alt", None).made_from() == {
+    assert clip_names.find_model("ViT-S-32-alt", None).provenance() == {
         "model": "ViT-S-32-alt/none",
         "seed": clip_names.SEED,
     }
@@ -278,7 +278,7 @@ def test_pins(tmp_path, hub):
         == first
     )
     assert (
-        clip_names.find_model("hf-hub:org/name", work=tmp_path).made_from()["revision"]
+        clip_names.find_model("hf-hub:org/name", work=tmp_path).provenance()["revision"]
         == "b" * 40
     )
     assert (

@@ -42,7 +42,7 @@ def small(monkeypatch):
         "LEAF": 6,
         "PROBE": 32,
         "CHECK": 50,
-        "HELD": 30,
+        "PENDING": 30,
         "DIRECTIONS": 12,
     }.items():
         monkeypatch.setattr(stage, name, value)

@@ -13,7 +13,7 @@ from twigma.builder.engine.vectors import as_column
 from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.status.stage_progress import stage_progress
 from twigma.core import columns
-from twigma.rehydrate.accounting import read_finished
+from twigma.rehydrate.accounting import read_finished_shards
 
 MODEL = {"model": "one", "revision": "a"}
 
@@ -43,7 +43,7 @@ def run_nsfw(work: Path) -> None:
 
 def states(work: Path, rows: int = 5) -> dict[str, tuple[int, int, int]]:
     damaged: list[str] = []
-    found = stage_progress(work, read_finished(work), rows, damaged)
+    found = stage_progress(work, read_finished_shards(work), rows, damaged)
     assert not damaged
     return {
         name: (one["done"], one["out_of_date"], one["to_do"])
@@ -133,11 +133,14 @@ def test_images_without_a_value_are_counted_among_those_done(work: Path) -> None
         return columns.add(found, embedding=as_column(rows, empty))
 
     map_shards(work, "embed", MODEL, lambda device: embed_but_one, desc="embed")
-    found = stage_progress(work, read_finished(work), 5, [])["embed"]
+    found = stage_progress(work, read_finished_shards(work), 5, [])["embed"]
     assert (found["done"], found["not_decodable"]) == (5, 1)
     run_embed(work, MODEL | {"revision": "b"})
     assert (
-        stage_progress(work, read_finished(work), 5, [])["embed"]["not_decodable"] == 0
+        stage_progress(work, read_finished_shards(work), 5, [])["embed"][
+            "not_decodable"
+        ]
+        == 0
     )
 
 
@@ -146,7 +149,7 @@ def test_a_damaged_part_is_named_and_out_of_date(work: Path) -> None:
     part = work / "columns" / "embed" / "00000.arrow"
     part.write_bytes(part.read_bytes()[:100])
     damaged: list[str] = []
-    found = stage_progress(work, read_finished(work), 5, damaged)
+    found = stage_progress(work, read_finished_shards(work), 5, damaged)
     assert (found["embed"]["done"], found["embed"]["out_of_date"]) == (2, 3)
     assert (
         len(damaged) == 1

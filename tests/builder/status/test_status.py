@@ -69,7 +69,7 @@ def test_while_a_fetch_runs_in_another_process_and_when_it_was_killed(
         assert facts["running"] == {"fetch": process.pid} and not facts["damaged"]
         assert facts["next"] == {
             "command": None,
-            "why": f"a fetch is running (process {process.pid}): look again later",
+            "why": f"a fetch is running (process {process.pid}): try again later",
         }
         found = facts["photos"]
         assert found["total"] == COUNT and found["rows"] == COUNT + 1
@@ -191,7 +191,7 @@ def test_damage_is_told_and_the_rest_is_shown(
     )
     assert re.search(said, line)
     assert (
-        "next: mend what is damaged first" in result.output
+        "next: repair what is listed as damaged first" in result.output
         and "cluster" in result.output
     )
     facts = json.loads(ask(work, "--json").stdout)

@@ -58,7 +58,7 @@ def test_more_lines_than_are_listed_are_counted(
     assert bad.rows()[-1] == (
         6,
         "",
-        "this line and those after it: 7 more were set aside",
+        "this line and those after it: 7 more were skipped",
     )
 
 

@@ -14,7 +14,7 @@ from support.staging import encode, make_shard, pixels
 import twigma
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.annotation_sheets import sheets
-from twigma.core.files import write_json
+from twigma.core.files import file_sha256, write_json
 from twigma.core.safety import untrusted_names
 from twigma.rehydrate.images.shards import list_shards
 
@@ -118,7 +118,7 @@ def rename(
         path,
     )
     manifest = json.loads((release / "MANIFEST.json").read_text())
-    facts = {"bytes": path.stat().st_size, "sha256": twigma.sha256(path)}
+    facts = {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
     manifest["files"][path.relative_to(release).as_posix()] |= facts
     write_json(release / "MANIFEST.json", manifest)
 
@@ -163,7 +163,7 @@ def test_a_manifest_that_names_a_file_outside_is_refused(
     manifest = json.loads((theirs / "MANIFEST.json").read_text())
     manifest["files"][name] = {
         "bytes": 6,
-        "sha256": twigma.sha256(theirs.parent / "secret.parquet"),
+        "sha256": file_sha256(theirs.parent / "secret.parquet"),
     }
     write_json(theirs / "MANIFEST.json", manifest)
     for read in (twigma.read_manifest, twigma.check_files, twigma.find_release):

@@ -12,7 +12,7 @@ from support.staging import encode, make_shard, measure, pixels
 
 from twigma.builder.engine.engine import Stage, map_shards
 from twigma.builder.publish import zenodo_client
-from twigma.core.pools import ray_pool
+from twigma.core.pools import ray_cluster
 from twigma.core.safety import worker_environment
 from twigma.rehydrate.fetch.local_pool import PoolProcess
 from twigma.rehydrate.sources.x.client import TOKEN_VARIABLE
@@ -94,10 +94,10 @@ def test_processes_on_devices_know_no_token_and_the_driver_still_does(
 CLUSTER = """
 import json, os, psutil
 from pathlib import Path
-from twigma.core.pools import ray_pool
+from twigma.core.pools import ray_cluster
 
 os.umask(0o022)
-with ray_pool.connect(cpus=1):
+with ray_cluster.connect(cpus=1):
     import ray
 
     inside = ray.get(ray.remote(lambda: dict(os.environ)).remote())
@@ -163,7 +163,7 @@ def test_nodes_of_another_cluster_keep_their_own_hub_token_and_get_none_of_ours(
 
     for name in worker_environment.TOKENS:
         monkeypatch.setenv(name, "of-the-node")
-    with ray_pool._restore_sigterm():
+    with ray_cluster._restore_sigterm():
         cluster = Cluster(
             initialize_head=True,
             head_node_args={"num_cpus": 1, "include_dashboard": False},
@@ -171,7 +171,7 @@ def test_nodes_of_another_cluster_keep_their_own_hub_token_and_get_none_of_ours(
         try:
             for name in worker_environment.TOKENS:
                 monkeypatch.setenv(name, CANARY)
-            with ray_pool.connect(cluster.address):
+            with ray_cluster.connect(cluster.address):
                 import ray
 
                 found = ray.get(ray.remote(lambda: dict(os.environ)).remote())

@@ -67,7 +67,7 @@ def test_a_byte_now_and_then_is_a_failed_try(raw: bytes) -> None:
         started = time.monotonic()
         with (
             client as x,
-            pytest.raises(ApiError, match="in 2 tries, last X API: no whole answer"),
+            pytest.raises(ApiError, match="in 2 tries, last X API: no complete answer"),
         ):
             x.lookup(["1"])
         assert time.monotonic() - started < 10
@@ -83,7 +83,7 @@ def test_slow_answers_count_as_waiting() -> None:
             patience=0.7,
             sleep=lambda seconds: None,
         )
-        with client as x, pytest.raises(ApiError, match="no whole answer"):
+        with client as x, pytest.raises(ApiError, match="no complete answer"):
             x.lookup(["1"])
     assert len(asked) <= 2
 
@@ -133,7 +133,7 @@ def test_what_a_call_gives_or_raises_comes_through() -> None:
     assert within(5, lambda: 7, "it") == 7
     with pytest.raises(KeyError):
         within(5, lambda: {}["x"], "it")  # type: ignore[index, unused-ignore]
-    with pytest.raises(TooSlow, match=r"it: no whole answer within 0\.05 s"):
+    with pytest.raises(TooSlow, match=r"it: no complete answer within 0\.05 s"):
         within(0.05, lambda: time.sleep(1), "it")
 
 
@@ -148,8 +148,8 @@ def test_a_body_has_a_size_and_a_time() -> None:
 def test_a_download_has_a_least_speed() -> None:
     pace = Pace("it", patience=0.2, speed=1000)
     time.sleep(0.25)
-    pace.at(5000)
-    pace.at(1)
+    pace.add(5000)
+    pace.add(1)
     time.sleep(0.25)
     with pytest.raises(TooSlow, match=r"it: .* is too slow"):
-        pace.at(1)
+        pace.add(1)

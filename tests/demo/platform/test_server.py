@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pyarrow.parquet as pq
 import pytest
 
@@ -22,8 +22,8 @@ CURRENT = {
 }
 
 
-def get(platform: Platform, path: str = "/2/tweets", **params: Any) -> httpx.Response:
-    return httpx.get(
+def get(platform: Platform, path: str = "/2/tweets", **params: Any) -> httpx2.Response:
+    return httpx2.get(
         platform.api_url + path,
         params=params,
         headers={"Authorization": "Bearer t"},
@@ -168,7 +168,9 @@ def test_the_token_is_checked(tiny_world: Path) -> None:
     with Platform(tiny_world, token="right") as platform:
         assert get(platform, ids="1").status_code == 401
         assert (
-            httpx.get(platform.api_url + "/2/tweets?ids=1", trust_env=False).status_code
+            httpx2.get(
+                platform.api_url + "/2/tweets?ids=1", trust_env=False
+            ).status_code
             == 401
         )
 
@@ -216,7 +218,7 @@ def test_faults_come_on_their_call_and_limits_are_counted(tiny_world: Path) -> N
 def test_a_dropped_call_has_no_answer(tiny_world: Path) -> None:
     with (
         Platform(tiny_world, faults={1: "drop"}) as platform,
-        pytest.raises(httpx.RemoteProtocolError),
+        pytest.raises(httpx2.RemoteProtocolError),
     ):
         get(platform, ids="1")
 
@@ -227,9 +229,9 @@ def test_images_answer_as_planted(tiny_world: Path) -> None:
         one["answer"]: one for one in reversed(media) if one["type"] == "photo"
     }
     with Platform(tiny_world, slow_seconds=0.2) as platform:
-        with httpx.Client(base_url=platform.image_url, trust_env=False) as client:
+        with httpx2.Client(base_url=platform.image_url, trust_env=False) as client:
 
-            def fetch(answer: str) -> httpx.Response:
+            def fetch(answer: str) -> httpx2.Response:
                 return client.get(
                     f"/media/{by_answer[answer]['name']}",
                     params={"format": "jpg", "name": "small"},
@@ -263,7 +265,7 @@ def test_images_answer_as_planted(tiny_world: Path) -> None:
                 second.status_code,
             ) == (503, "1", 200)
             assert client.get("/media/nothing").status_code == 404
-            with pytest.raises(httpx.RemoteProtocolError):
+            with pytest.raises(httpx2.RemoteProtocolError):
                 fetch("cut")
         assert platform.hits[f"/media/{by_answer['flaky503']['name']}"] == 2
         assert platform.hits["media"] == 11

@@ -11,13 +11,15 @@ import pyarrow.parquet as pq
 from support.servers import Host
 from support.worlds import name, photo, populate, slow
 
+from twigma.core.pools.task_event import TaskEvent
+
 DISTRIBUTED = """
 import sys
-from twigma.rehydrate.pool import import_sparingly
-import_sparingly()
+from twigma.rehydrate.fetch.fetch_worker import skip_unused_imports
+skip_unused_imports()
 from img2dataset.distributor import multiprocessing_distributor
 from img2dataset.reader import Reader
-from twigma.rehydrate.download import Downloader
+from twigma.rehydrate.fetch.downloader import Downloader
 
 if __name__ == "__main__":
     table, out, url, host = sys.argv[1:]
@@ -29,19 +31,20 @@ if __name__ == "__main__":
 CRASHING = """
 import os, sys
 from pathlib import Path
-from twigma.rehydrate import pool
-pool.import_sparingly()
-from twigma.rehydrate.download import Downloader
+from twigma.rehydrate.fetch import fetch_worker, worker_pool
+fetch_worker.skip_unused_imports()
+from twigma.rehydrate.fetch.downloader import Downloader
 
 class Crashing(Downloader):
-    def keep(self, data):
+    def normalize(self, data):
         if data.endswith(b"crash"):
             os.abort()
-        return super().keep(data)
+        return super().normalize(data)
 
 table, out, url, host = sys.argv[1:]
 downloader = Crashing("", rows_per_shard=20, image_base_url=url, allow=[host], connections=4, buffer=20_000)
-pool.Pool(downloader, sys.stdout, 4 << 30).run([pool.Task(0, table, out)], 1)
+task = fetch_worker.Task(0, table, out)
+worker_pool.Pool(downloader, sys.stdout, 4 << 30).run([task], 1)
 """
 
 
@@ -92,9 +95,9 @@ def test_it_pickles_to_the_workers_of_img2datasets_own_distributor(
 
 TARRED = """
 import sys
-from twigma.rehydrate.pool import import_sparingly
-import_sparingly()
-from twigma.rehydrate.download import _member
+from twigma.rehydrate.fetch.fetch_worker import skip_unused_imports
+skip_unused_imports()
+from twigma.rehydrate.fetch.downloader import _member
 
 for length, size in ((5, 0), (24, 1), (100, 512), (30, 90_000), (30, 20_000_000)):
     sys.stdout.buffer.write(b"".join(_member("1" * (length - 4) + ".jpg", bytes(size))))
@@ -137,7 +140,9 @@ def test_an_image_that_crashes_the_decoder_becomes_a_failed_row(tmp_path: Path) 
         host.answers["/media/n0"] = slow(photo(0), 0.5)
         host.answers["/media/n11"] = photo(11) + b"crash"
         events = run(CRASHING, tmp_path, host)
-    assert '"done": 0' in events
+    lines = [line for line in events.splitlines() if line.startswith("{")]
+    kinds = [TaskEvent.from_json(line).kind for line in lines]
+    assert kinds.count("lost") == 3 and kinds[-1] == "done"
     rows = {
         row["image_name"]: row
         for row in pq.read_table(tmp_path / "out" / "00000.parquet").to_pylist()

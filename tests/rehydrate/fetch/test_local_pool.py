@@ -5,6 +5,7 @@ import pytest
 from support.servers import Host
 from support.worlds import ROWS, alive, descendants, populate
 
+from twigma.core.pools.task_event import TaskEvent
 from twigma.rehydrate.fetch import shard_plan
 from twigma.rehydrate.fetch.http_client import LIMITS
 from twigma.rehydrate.fetch.local_pool import PoolProcess
@@ -35,11 +36,11 @@ def test_one_pool_does_one_list_after_the_other_and_ends(tmp_path: Path) -> None
             )
             rows = 0
             for event in pool.events:
-                rows += event.get("rows", 0)
-                if "done" in event:
+                if event.kind != "progress":
                     break
+                rows += event.value
                 workers += descendants(pool.pid)
-            assert (event, rows) == ({"done": number}, ROWS)
+            assert (event, rows) == (TaskEvent("done", number), ROWS)
             assert (
                 shards.verify(attempt / shard.tar.name, attempt / shard.sidecar.name)[
                     "rows"

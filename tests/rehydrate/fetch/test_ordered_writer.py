@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from support.worlds import name, photo
 
-from twigma.rehydrate.fetch.http_client import Outcome
+from twigma.rehydrate.fetch.http_response import Outcome
 from twigma.rehydrate.fetch.ordered_writer import OrderedWriter
-from twigma.rehydrate.fetch.worker_pool import NOTE
+from twigma.rehydrate.images.decoding_note import read_note
 from twigma.rehydrate.images.normalize import normalize_image
 
 COUNT = 12
@@ -30,12 +30,16 @@ def finished(folder: Path, order: list[int], **options: Any) -> Written:
     ]
     with OrderedWriter(
         rows, folder, normalize_image, lambda *row: written.append(row), **options
-    ) as finisher:
+    ) as ordered:
         for at in order:
-            finisher.put(at, OUTCOMES[at])
-        assert finisher.backlog() == sum(len(outcome.data) for outcome in OUTCOMES)
-        finisher.run()
-        assert (finisher.backlog(), finisher.news(), finisher.news()) == (0, COUNT, 0)
+            ordered.put(at, OUTCOMES[at])
+        assert ordered.backlog() == sum(len(outcome.data) for outcome in OUTCOMES)
+        ordered.run()
+        assert (ordered.backlog(), ordered.new_rows(), ordered.new_rows()) == (
+            0,
+            COUNT,
+            0,
+        )
     return written
 
 
@@ -65,8 +69,8 @@ def test_however_they_come_and_wherever_they_wait(tmp_path: Path) -> None:
         assert finished(tmp_path, order[::-1], held=held) == wanted
 
 
-def test_condemned_images_are_not_touched(tmp_path: Path) -> None:
-    row = finished(tmp_path, list(range(COUNT)), condemned={name(2)})[2][1]
+def test_images_that_crash_the_decoder_are_not_decoded(tmp_path: Path) -> None:
+    row = finished(tmp_path, list(range(COUNT)), crashing={name(2)})[2][1]
     assert (row["status"], row["error"]) == ("decode", "the decoder crashed on it")
 
 
@@ -74,15 +78,15 @@ def test_the_note_names_the_image_that_is_being_checked(tmp_path: Path) -> None:
     seen = []
 
     def looking(data: bytes) -> Any:
-        seen.append((tmp_path / NOTE).read_bytes().rstrip(b"\0").decode())
+        seen.append(read_note(tmp_path))
         return normalize_image(data)
 
     rows = [{"key": "0", "image_name": name(0), "url": "u"}]
-    with OrderedWriter(rows, tmp_path, looking, lambda *_: None) as finisher:
-        finisher.put(0, OUTCOMES[0])
-        finisher.run()
+    with OrderedWriter(rows, tmp_path, looking, lambda *_: None) as ordered:
+        ordered.put(0, OUTCOMES[0])
+        ordered.run()
         assert seen == [name(0)]
-        assert not (tmp_path / NOTE).read_bytes().strip(b"\0")
+        assert read_note(tmp_path) is None
 
 
 def test_it_can_be_stopped_and_what_fails_is_raised(tmp_path: Path) -> None:
@@ -95,11 +99,11 @@ def test_it_can_be_stopped_and_what_fails_is_raised(tmp_path: Path) -> None:
     ]
     with (
         concurrent.futures.ThreadPoolExecutor(1) as thread,
-        OrderedWriter(rows, tmp_path, normalize_image, full) as finisher,
+        OrderedWriter(rows, tmp_path, normalize_image, full) as ordered,
     ):
-        running = thread.submit(finisher.run)
-        finisher.stop()
+        running = thread.submit(ordered.run)
+        ordered.stop()
         running.result(10)
-        finisher.put(0, OUTCOMES[0])
+        ordered.put(0, OUTCOMES[0])
         with pytest.raises(OSError, match="no space"):
-            finisher.run()
+            ordered.run()

@@ -21,23 +21,26 @@ from support.worlds import (
     wait_until,
 )
 
+from twigma.core.pools.task_event import TaskEvent
 from twigma.rehydrate.fetch import ray_fetch
 from twigma.rehydrate.fetch.fetch import fetch
+from twigma.rehydrate.fetch.local_pool import Event
 from twigma.rehydrate.images import shards
 
 COUNT = 30
 OURS = (
     "twigma.rehydrate.fetch.worker_pool",
-    "ray::FetchSlot",
+    "ray::FetchActor",
     "raylet/raylet",
     "gcs_server",
 )  # Ray's agents follow in 2 minutes
 FETCH = """
 import sys
 from pathlib import Path
-from twigma.rehydrate.images import fetch
+from twigma.core.pools.ray_pool import Engine
+from twigma.rehydrate.fetch.fetch import fetch
 work, base, rows, processes, address = sys.argv[1:]
-options = {"rows_per_shard": int(rows), "connections": 4, "distributor": "ray", "ray_address": address or None}
+options = {"rows_per_shard": int(rows), "connections": 4, "engine": Engine("ray", address or None)}
 fetch(Path(work), image_base_url=base, processes=int(processes), **options)
 """
 
@@ -139,11 +142,11 @@ def test_a_node_and_an_actor_are_lost_in_the_middle(tmp_path: Path, host: Host) 
         wait_until(lambda: len(host.log) >= 8, 150)
         cluster.remove_node(first, allow_graceful=False)
         wait_until(lambda: len(host.log) >= 20, 150)
-        kill_one(os.getpid(), "ray::FetchSlot")
+        kill_one(os.getpid(), "ray::FetchActor")
         err = ends_like_a_local_fetch(
             process, tmp_path / "ray", host, tmp_path / "local"
         )
-        assert err.count("is done again") == 2
+        assert err.count("is retried") == 2
         assert max(host.hits.values()) <= 4  # two more than once, and the local fetch
     finally:
         cluster.shutdown()
@@ -185,23 +188,20 @@ def test_a_full_disk_of_a_node_is_said(
         os.system(f"umount {disk}")
 
 
-def test_a_shard_of_many_pieces_is_put_together_again(
+def test_a_shard_of_many_parts_is_put_together_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_fetch, "PIECE", 10)
+    monkeypatch.setattr(ray_fetch, "PART_BYTES", 10)
     (tmp_path / "to").mkdir()
     for size in (1, 10, 25):
         (tmp_path / f"{size}.tar").write_bytes(os.urandom(size))
-        results = [
-            (0, "piece", piece) for piece in ray_fetch._cut(tmp_path / f"{size}.tar")
-        ]
-        assert len(results) == -(-size // 10)
+        cut = list(ray_fetch._cut(tmp_path / f"{size}.tar"))
+        assert len(cut) == -(-size // 10)
         shard = shards.shard_at(tmp_path, "00000")
-        assert list(
-            ray_fetch._events(
-                [*results, (0, "done", None)], tmp_path / "to", {0: shard}
-            )
-        ) == [{"done": 0}]
+        events: list[Event] = [TaskEvent("part", 0, part) for part in cut]
+        events.append(TaskEvent("done", 0))
+        stored = ray_fetch._store_parts(events, tmp_path / "to", {0: shard})
+        assert list(stored) == [TaskEvent("done", 0)]
         assert (tmp_path / "to" / "00000" / f"{size}.tar").read_bytes() == (
             tmp_path / f"{size}.tar"
         ).read_bytes()

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twigma.rehydrate.ids.id_files import Row, column_names, read_rows
+from twigma.rehydrate.ids.id_files import column_names, read_rows
+from twigma.rehydrate.ids.list_columns import Row
 from twigma.rehydrate.ids.post_ids import BadLine, read_ids
 
 POST = st.integers(1, 10**20 - 1).map(str)
@@ -140,7 +141,7 @@ def test_a_zip_holds_one_file(tmp_path: Path) -> None:
     (tmp_path / "not.zip").write_text("id\n1\n")
     with pytest.raises(
         ValueError,
-        match=r"not\.zip: expected a whole zip file, found File is not a zip file",
+        match=r"not\.zip: expected a complete zip file, found File is not a zip file",
     ):
         read_ids(tmp_path / "not.zip")
 
@@ -150,7 +151,8 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, name: str) -> None:
     path = save(tmp_path / name, [str(10**18 + 7919 * n * n) for n in range(9000)])
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(
-        ValueError, match=rf"{name}: expected a whole \w+ file, found .*; get it again"
+        ValueError,
+        match=rf"{name}: expected a complete \w+ file, found .*; get it again",
     ):
         read_ids(path)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from twigma.rehydrate.images.decode import BadImage, check, open_image
+from twigma.rehydrate.images.decode import check, open_image
+from twigma.rehydrate.images.image_headers import BadImage
 
 
 def picture(size: tuple[int, int] = (96, 64), seed: int = 0) -> Image.Image:

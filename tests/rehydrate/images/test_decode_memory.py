@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from twigma.rehydrate.images import decode_memory
-from twigma.rehydrate.images.decode import BadImage, read_header
 from twigma.rehydrate.images.decode_memory import Places
+from twigma.rehydrate.images.image_headers import BadImage, read_header
 from twigma.rehydrate.images.shards import _blocks
 
 from ...torture.bombs import flat, png, zeros
@@ -61,7 +61,7 @@ def test_as_many_large_images_as_there_are_places() -> None:
 HOLDING = """
 import sys, time
 from pathlib import Path
-from twigma.rehydrate.memory import Places
+from twigma.rehydrate.images.decode_memory import Places
 with Places(1, Path(sys.argv[1])).room(Path(sys.argv[2]).read_bytes()):
     print("inside", flush=True)
     time.sleep(60)

@@ -16,8 +16,9 @@ from support import releasing, staging
 import twigma
 from twigma.builder.removals.removals import removals
 from twigma.core.parts import write_part
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import image_index as module
-from twigma.rehydrate.images.image_index import index_file, read_index
+from twigma.rehydrate.images.image_index import read_index
 
 
 def stored(work):
@@ -99,11 +100,11 @@ def test_a_spawned_process_opens_it_again(work):
 
 def test_opened_again_it_reads_no_tar(work, monkeypatch):
     first = read_all(twigma.open_images(work))
-    made = index_file(work).stat()
+    made = Workspace(work).image_index.stat()
     monkeypatch.setattr(module, "tar_places", None)
     again = twigma.open_images(work)
     assert read_all(again) == read_all(pickle.loads(pickle.dumps(again))) == first
-    assert index_file(work).stat().st_mtime_ns == made.st_mtime_ns
+    assert Workspace(work).image_index.stat().st_mtime_ns == made.st_mtime_ns
 
 
 def test_a_new_shard_is_added_and_the_tars_known_are_not_read_again(work, monkeypatch):
@@ -139,9 +140,9 @@ def test_a_removal_deletes_the_index_and_no_other_image_is_given_for_one_that_mo
     work,
 ):
     images, before = twigma.open_images(work), stored(work)
-    assert index_file(work).exists()
+    assert Workspace(work).image_index.exists()
     removals(work, [releasing.media_id(4), releasing.media_id(5)])
-    assert not index_file(work).exists()
+    assert not Workspace(work).image_index.exists()
     moved = set()
     for name in images:  # opened before the removal
         try:
@@ -156,10 +157,12 @@ def test_a_removal_deletes_the_index_and_no_other_image_is_given_for_one_that_mo
         and len(after) == 27
         and releasing.media_id(4) not in after
     )
-    assert releasing.media_id(4) not in index_file(work).read_bytes().decode("latin-1")
+    assert releasing.media_id(4) not in Workspace(work).image_index.read_bytes().decode(
+        "latin-1"
+    )
 
 
-def test_an_index_made_while_images_are_removed_is_not_kept(work, monkeypatch):
+def test_an_index_made_while_images_are_removed_is_not_saved(work, monkeypatch):
     real = write_part
 
     def write_late(path, *rest):
@@ -169,7 +172,7 @@ def test_an_index_made_while_images_are_removed_is_not_kept(work, monkeypatch):
 
     monkeypatch.setattr(module, "write_part", write_late)
     twigma.open_images(work)
-    assert not index_file(work).exists() and releasing.media_id(
+    assert not Workspace(work).image_index.exists() and releasing.media_id(
         4
     ) not in twigma.open_images(work)
 
@@ -187,14 +190,16 @@ def test_an_index_made_while_images_are_removed_is_not_kept(work, monkeypatch):
 )
 def test_a_damaged_index_is_made_again(work, damage):
     before = read_all(twigma.open_images(work))
-    index_file(work).write_bytes(damage(index_file(work).read_bytes()))
+    Workspace(work).image_index.write_bytes(
+        damage(Workspace(work).image_index.read_bytes())
+    )
     assert read_all(twigma.open_images(work)) == before
 
 
 def test_an_index_of_other_columns_is_made_again(work):
     before = read_index(work)
     write_part(
-        index_file(work),
+        Workspace(work).image_index,
         before.drop_columns("sha256"),
         {"columns": ["at"], "shards": {}},
     )
@@ -234,7 +239,7 @@ def test_a_member_that_is_gone_is_named(work):
         ),
         sidecar,
     )
-    with pytest.raises(ValueError, match=r"shard 00000: .* lacks 'x\.jpg'"):
+    with pytest.raises(ValueError, match=r"shard 00000: 'x\.jpg', .* is missing in"):
         twigma.open_images(work)
 
 
@@ -247,7 +252,7 @@ def test_a_folder_that_cannot_be_written_in_is_read_all_the_same(work, monkeypat
     )  # root may write anywhere, so a mode of the folder says nothing
     assert (
         read_all(twigma.open_images(work)) == stored(work)
-        and not index_file(work).exists()
+        and not Workspace(work).image_index.exists()
     )
 
 

@@ -13,12 +13,12 @@ from PIL import Image
 from twigma.rehydrate.images import jpeg
 from twigma.rehydrate.images.decode import (
     BadImage,
-    Pixels,
     check,
     open_image,
     read_header,
     read_pixels,
 )
+from twigma.rehydrate.images.jpeg import Pixels
 from twigma.rehydrate.images.normalize import normalize_image
 from twigma.rehydrate.images.shards import read_sidecars
 from twigma.rehydrate.sources.own_files.add_images import add_tars

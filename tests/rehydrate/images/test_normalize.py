@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from twigma.rehydrate.images.decode import BadImage
+from twigma.rehydrate.images.image_headers import BadImage
 from twigma.rehydrate.images.normalize import normalize_image
 
 from .test_decode import difference, encoded, picture, png

@@ -11,7 +11,7 @@ import pytest
 from twigma.core import columns
 from twigma.core.files import write_json
 from twigma.rehydrate.ids.sampling import draw, record
-from twigma.rehydrate.posts import images_table
+from twigma.rehydrate.posts import images_table, merge_snapshots, parse_pages
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.page_store import append_page, page_file, read_pages
 from twigma.rehydrate.posts.parse_pages import posts
@@ -105,9 +105,7 @@ def test_with_nothing_new_nothing_is_parsed_or_written(
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_changed_pages_damaged_parts_and_other_code_are_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changed_pages_and_damaged_parts_are_noticed(tmp_path: Path) -> None:
     for number in range(PAGES):
         store(tmp_path, number)
     write_images_table(tmp_path)
@@ -130,16 +128,51 @@ def test_changed_pages_damaged_parts_and_other_code_are_noticed(
     (tmp_path / "images.parquet").unlink()
     write_images_table(tmp_path)
     assert (tmp_path / "images.parquet").read_bytes() == whole
-    before = parts(tmp_path)
-    monkeypatch.setattr(images_table.page_content, "__file__", str(file))
-    write_images_table(tmp_path)
-    assert not set(before.items()) & set(parts(tmp_path).items())
     file.unlink()
     write_images_table(tmp_path)
     assert (
         parts(tmp_path) == {}
         and pq.read_metadata(tmp_path / "images.parquet").num_rows == 0
     )
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_another_revision_of_the_parser_parses_every_part_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(PAGES):
+        store(tmp_path, number)
+    write_images_table(tmp_path)
+    before, table = parts(tmp_path), (tmp_path / "images.parquet").read_bytes()
+    monkeypatch.setattr(parse_pages, "REVISION", parse_pages.REVISION + 1)
+    write_images_table(tmp_path)
+    after = parts(tmp_path)
+    assert after.keys() == before.keys()
+    assert not set(before.items()) & set(after.items())
+    assert (tmp_path / "images.parquet").read_bytes() == table
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_another_revision_of_the_merge_makes_the_table_again_from_the_same_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(PAGES):
+        store(tmp_path, number)
+    write_images_table(tmp_path)
+    before = parts(tmp_path)
+    merged: list[int] = []
+
+    def count(opened: list[merge_snapshots.Part]) -> merge_snapshots.Merged:
+        merged.append(len(opened))
+        return merge_snapshots.merge_snapshots(opened)
+
+    monkeypatch.setattr(images_table, "merge_snapshots", count)
+    write_images_table(tmp_path)
+    assert merged == []
+    monkeypatch.setattr(merge_snapshots, "REVISION", merge_snapshots.REVISION + 1)
+    write_images_table(tmp_path)
+    assert len(merged) == 1
+    assert parts(tmp_path) == before
 
 
 @pytest.mark.usefixtures("small_parts")

@@ -164,10 +164,10 @@ def _die_between_page_and_ledger(work: Path, step: str) -> None:
     """In a child process: append a page, and be killed at the named step."""
 
     class Dying(Ledger):
-        def _take(self, *args: Any) -> None:
+        def _add_page(self, *args: Any) -> None:
             if step == "before the ledger":
                 os.kill(os.getpid(), signal.SIGKILL)
-            super()._take(*args)
+            super()._add_page(*args)
             if step == "before the commit":
                 os.kill(os.getpid(), signal.SIGKILL)
 

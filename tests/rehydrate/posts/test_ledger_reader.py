@@ -6,7 +6,12 @@ import pytest
 
 from twigma.rehydrate.posts import ledger_reader
 from twigma.rehydrate.posts.ledger import Ledger, search_key
-from twigma.rehydrate.posts.ledger_reader import view_ledger
+from twigma.rehydrate.posts.ledger_reader import (
+    KnownPosts,
+    found_posts,
+    read_known_posts,
+    view_ledger,
+)
 
 FOUND = {"data": [{"id": "7"}, {"id": "8"}], "includes": {"users": [{"id": "1"}]}}
 
@@ -78,9 +83,33 @@ def test_pages_that_were_lost_are_told(tmp_path: Path) -> None:
     pages = tmp_path / "pages" / "lookup.jsonl"
     size = pages.stat().st_size
     (tmp_path / "ledger.sqlite").rename(tmp_path / "aside")
-    with pytest.raises(ValueError, match=r"ledger\.sqlite is gone: .* from the pages"):
+    with pytest.raises(
+        ValueError, match=r"ledger\.sqlite is missing: .* from the pages"
+    ):
         view_ledger(tmp_path)
     (tmp_path / "aside").rename(tmp_path / "ledger.sqlite")
     pages.write_bytes(pages.read_bytes()[:10])
     (told,) = view_ledger(tmp_path).lost_pages()
     assert f"at least {size:,} bytes, found 10" in told
+
+
+def test_known_and_found_posts_are_those_of_the_ledger(tmp_path: Path) -> None:
+    assert read_known_posts(tmp_path) == KnownPosts()
+    assert found_posts(tmp_path) is None
+    with Ledger(tmp_path) as ledger:
+        ask(ledger, ["6", "7", "8"])
+        ledger.append(
+            "lookup", {"ids": ["9"], "followers": True}, {"data": [{"id": "9"}]}
+        )
+        # 6 is absent from the answer, 9 is found with its author's followers
+        assert read_known_posts(tmp_path).ids == {"6", "7", "8", "9"}
+        assert read_known_posts(tmp_path, followers=True).ids == {"6", "9"}
+        assert read_known_posts(tmp_path).spent() == ledger.spent() == (3, 1)
+        assert found_posts(tmp_path) == {"7", "8", "9"}
+    (tmp_path / "ledger.sqlite").write_bytes(b"something else" * 99)
+    for read in (read_known_posts, found_posts):
+        with pytest.raises(
+            ValueError,
+            match=r"ledger\.sqlite is damaged .* re-creates it from the pages",
+        ):
+            read(tmp_path)

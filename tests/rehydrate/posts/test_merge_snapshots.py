@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from twigma.core import columns
 from twigma.rehydrate.posts.merge_snapshots import merge_snapshots, ordered
-from twigma.rehydrate.posts.parse_pages import IMAGES, SAID
+from twigma.rehydrate.posts.parse_pages import IMAGES, PARSED
 
 STATEMENTS = st.lists(
     st.tuples(
@@ -39,7 +39,7 @@ def said(statements: list[tuple[str, int, int, str]], number: int) -> pa.Table:
         rows += [
             mark | row | {"begins": n == 0} for n, row in enumerate(some or left_out)
         ]
-    return pa.Table.from_pylist(rows, SAID)
+    return pa.Table.from_pylist(rows, PARSED)
 
 
 @given(STATEMENTS, STATEMENTS)
@@ -91,7 +91,7 @@ def test_rows_that_nobody_said_stay_and_take_their_place() -> None:
     opened = [
         lambda: part,
         lambda: pa.concat_tables(
-            [SAID.empty_table(), local], promote_options="default"
+            [PARSED.empty_table(), local], promote_options="default"
         ),
     ]
     schema = pa.unify_schemas([columns.schema(IMAGES), columns.schema(["group"])])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from twigma.core import columns
 from twigma.rehydrate.posts.page_content import missing_fields
-from twigma.rehydrate.posts.parse_pages import IMAGES, media_id, posts, url_shows
+from twigma.rehydrate.posts.parse_pages import IMAGES, posts
+from twigma.rehydrate.posts.post_fields import media_id, url_shows
 
 MEDIA = 1565745318061842432
 URL = "https://pbs.twimg.com/media/{}AbCd.jpg"

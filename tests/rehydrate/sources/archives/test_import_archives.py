@@ -29,6 +29,7 @@ from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.posts.ledger import Ledger
 from twigma.rehydrate.posts.page_store import page_file, read_pages
 from twigma.rehydrate.sources.archives import import_archives as archives
+from twigma.rehydrate.sources.archives import records
 from twigma.rehydrate.sources.archives.import_archives import import_archives
 
 POSTS = [
@@ -107,13 +108,13 @@ def test_a_second_import_adds_nothing_and_nothing_was_bought(tmp_path: Path) -> 
 
 def _killed(work: Path, file: Path, count: int) -> None:
     """In a child process: import, and die once `count` pages are on disk, before the ledger hears of the last."""
-    archives.BATCH = 2
+    records.BATCH = 2
 
     class Dying(Ledger):
-        def _take(self, *args: Any) -> None:
+        def _add_page(self, *args: Any) -> None:
             if len(pages(work)) == count:
                 os.kill(os.getpid(), signal.SIGKILL)
-            super()._take(*args)
+            super()._add_page(*args)
 
     archives.Ledger = Dying  # type: ignore[misc]
     import_archives(work, [file])
@@ -132,7 +133,7 @@ def test_a_killed_import_goes_on_and_stores_no_page_twice(
     child.start()
     child.join(30)
     assert child.exitcode == -signal.SIGKILL
-    monkeypatch.setattr(archives, "BATCH", 2)
+    monkeypatch.setattr(records, "BATCH", 2)
     import_archives(tmp_path / "w", [file])
     import_archives(tmp_path / "clean", [file])
     assert [page["answer"] for page in pages(tmp_path / "w")] == [
@@ -145,7 +146,7 @@ def test_a_killed_import_goes_on_and_stores_no_page_twice(
 def test_a_damaged_page_is_stored_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "BATCH", 2)
+    monkeypatch.setattr(records, "BATCH", 2)
     file = write(tmp_path / "a.jsonl", archive("v1.1", POSTS))
     import_archives(tmp_path, [file])
     before, path = keys(tmp_path), page_file(tmp_path, "import")
@@ -224,7 +225,7 @@ def test_a_deletion_in_a_stream_is_followed(tmp_path: Path) -> None:
     lines = [v1(POSTS[3]), v1(POSTS[0]), notice, v1(POSTS[1]), hydrated]
     done, _ = import_archives(tmp_path, [write(tmp_path / "a.jsonl", lines)])
     assert [name for name, _ in keys(tmp_path)] == [POSTS[1]["id"], POSTS[2]["id"]]
-    assert next(iter(done.values())).aside == 0
+    assert next(iter(done.values())).skipped == 0
 
 
 # ---------------------------------------------------------------- broken input
@@ -361,13 +362,13 @@ def test_json_that_is_one_list_or_indented_is_read_too(
             POSTS[0]["id"],
             POSTS[1]["id"],
         ], name
-        assert done[file].aside == ("broken" in text), name
+        assert done[file].skipped == ("broken" in text), name
 
 
 def test_a_line_longer_than_the_limit_is_set_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "LONGEST", 1 << 20)
+    monkeypatch.setattr(records, "LONGEST", 1 << 20)
     lines = [v1(POSTS[0]), {"x": "A" * (5 << 20)}, v1(POSTS[1])]
     done, _ = import_archives(tmp_path, [write(tmp_path / "a.jsonl", lines)])
     assert next(iter(done.values()))[:3] == (2, 2, 1)

@@ -268,7 +268,7 @@ def test_a_member_larger_than_any_image_is_a_failed_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "twigma.rehydrate.sources.own_files.add_images.MAX_IMAGE", 100_000
+        "twigma.rehydrate.sources.own_files.tar_samples.MAX_IMAGE", 100_000
     )
     tar = tar_of(
         tmp_path / "a.tar", {"1.jpg": photo(1), "2.jpg": photo(1) + bytes(100_000)}

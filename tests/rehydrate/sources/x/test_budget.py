@@ -6,7 +6,8 @@ import pytest
 
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.posts.ledger import Ledger
-from twigma.rehydrate.sources.x.budget import look, plan_lookup
+from twigma.rehydrate.posts.ledger_reader import KnownPosts, read_known_posts
+from twigma.rehydrate.sources.x.budget import Budget, plan_lookup
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
 
@@ -17,11 +18,11 @@ def test_the_plan_of_the_issue() -> None:
 
 
 @pytest.mark.parametrize("followers", [False, True])
-def test_the_look_at_a_ledger_agrees_with_the_ledger(
+def test_the_ids_known_before_a_look_up_are_those_it_skips(
     tiny_world: Path, tmp_path: Path, followers: bool
 ) -> None:
     ids = (tiny_world / "ids.csv").read_text().split()[1:]
-    assert look(tmp_path) == (set(), 0, 0)
+    assert read_known_posts(tmp_path) == KnownPosts()
     with (
         Platform(tiny_world) as platform,
         XClient(platform.api_url, "token", sleep=lambda _: None) as client,
@@ -29,14 +30,17 @@ def test_the_look_at_a_ledger_agrees_with_the_ledger(
         lookup(tmp_path, ids[:30], client, followers=True)
         lookup(tmp_path, ids[20:50], client)
     with Ledger(tmp_path) as ledger:
-        seen = look(tmp_path, followers)
-        assert [post for post in ids if post not in seen.known] == ledger.unknown(
+        known = read_known_posts(tmp_path, followers)
+        assert [post for post in ids if post not in known.ids] == ledger.unknown(
             ids, followers
         )
-        assert seen.spent() == ledger.spent()
-    (tmp_path / "ledger.sqlite").write_bytes(b"no database at all" * 99)
-    with pytest.raises(
-        OSError,
-        match=r"ledger\.sqlite: file is not a database; a run without --dry-run mends it",
-    ):
-        look(tmp_path)
+        assert known.spent() == ledger.spent()
+
+
+def test_a_budget_pays_for_what_is_left_of_it() -> None:
+    bought = KnownPosts(posts=100, users=10)
+    assert Budget().affords(bought, 100) == 100
+    assert Budget(1.0).spent(bought) == 0.6
+    assert Budget(1.0).affords(bought, 100) == 80
+    assert Budget(1.0, followers=True).affords(bought, 100) == 26
+    assert Budget(0.5).affords(bought, 100) == 0

@@ -341,7 +341,9 @@ def test_the_token_shows_nowhere(
                 caught.value, capture_locals=True
             )
             del trace.stack[0]  # this test, which holds the canary
-            seen += ["".join(trace.format()), repr(x), repr(vars(x)["_http"].headers)]
+            service = vars(x)["_http"]
+            seen += ["".join(trace.format()), repr(x), repr(service)]
+            seen.append(repr(vars(service)["_http"].headers))
     with scripted((200, {}, echo)) as (url, _), client(url) as x:
         seen.append(json.dumps(x.lookup(["1"])))
     for bad in (f"{CANARY}\nX: y", f"{CANARY} é"):

@@ -1,0 +1,1 @@
+"""Figures that the paper does not have: other measures, and how far its figures depend on choices."""

@@ -1,0 +1,150 @@
+"""Fig 4b at other numbers of clusters: which are stable, and which of their clusters rise or fall."""
+
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
+from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.requirements import Result, Settings, entries
+from twigma.analysis.page.formatting import (
+    Table,
+    interval,
+    listed,
+    number,
+    percent,
+    table,
+)
+from twigma.analysis.page.section import Results, Section, records
+
+PAPER_K = 10
+SCORES_HEADER = (
+    "Clusters",
+    "Silhouette",
+    "Stability",
+    "Worst pair",
+    "ARI with the released labels [95%]",
+    "Rising",
+    "Falling",
+    "Same trend",
+)
+TRENDS_HEADER = (
+    "Clusters",
+    "Cluster",
+    "Trend",
+    "Kendall's τ",
+    "p, adjusted",
+    "Released cluster",
+    "Of it",
+)
+
+# ------------------------------------------------------------------ computed
+
+
+def compute_cluster_counts(data: Inputs, settings: Settings) -> Result:
+    """Trends, stability and agreement with the released labels at several numbers of clusters.
+
+    Tables: `clusters_k`, a row per number of clusters; `clusters_k_trends`, a row per cluster of each.
+    Values: `clusters/K`, stability; `clusters/K/CLUSTER`, Kendall's τ.
+    """
+    from twigma.analysis.themes.cluster_count import granularity
+
+    images = data.images
+    authors = images.values("author_id") if images.has("author_id") else None
+    rows = images.table.take(pa.array(images.rows))
+    by_count = granularity(images.embedding, rows, authors=authors, seed=settings.seed)
+    scores, trends = by_count.scores, by_count.trends
+    values = entries(scores, "clusters", ["k"], "stability")
+    values |= entries(trends, "clusters", ["k", "group"], "tau")
+    return Result(
+        n=int(scores["n"].max()),
+        tables={"clusters_k": scores, "clusters_k_trends": trends},
+        values=values,
+        notes=weighting_notes(images),
+    )
+
+
+# ------------------------------------------------------------------ described
+
+
+def describe_cluster_counts(results: Results) -> Section:
+    """Which numbers of clusters are stable, and how many of their clusters move."""
+    scores = results.tables["clusters_k"]
+    moving = []
+    for row in records(scores):
+        moving.append(f"{row.rising} rise and {row.falling} fall with {row.k}")
+    n, months = int(scores["n"].max()), int(scores["months"].max())
+    return Section(
+        figure="Fig 4b",
+        title="Fewer or more clusters",
+        claim=f"{_stable(scores)} Clusters that move: {', '.join(moving)}.",
+        basis=f"{number(n)} images in {number(months)} months; ten fits for each number of clusters; Mann–Kendall "
+        "tests, p-values adjusted by Benjamini and Hochberg within each number.",
+        paper=f"{PAPER_K} clusters; no number for any other.",
+        differs="Stability is the mean adjusted Rand index of every two of ten fits, each from another seed and "
+        "sample. The same trend is told of an image when its cluster rises, falls or does neither as its released "
+        "cluster does.",
+        tables=(
+            _scores_table(scores),
+            _trends_table(results.tables["clusters_k_trends"]),
+        ),
+    )
+
+
+def _stable(scores: pd.DataFrame) -> str:
+    """A sentence on the numbers of clusters that another seed confirms."""
+    counts = listed(scores["k"])
+    stable = scores[scores["stable"]]
+    if stable.empty:
+        return (
+            f"No number of clusters is stable among {counts}: another seed gives other clusters, so read "
+            "little into any single one."
+        )
+    best = stable.sort_values("silhouette", ascending=False, kind="stable")["k"].iloc[0]
+    return (
+        f"Of {counts} clusters, {listed(sorted(stable['k']))} are stable (another seed gives the same "
+        f"clusters), {best} with the best silhouette."
+    )
+
+
+def _scores_table(scores: pd.DataFrame) -> Table:
+    rows = []
+    for row in records(scores):
+        ari = interval(row.ari, row.ari_low, row.ari_high)
+        rows.append(
+            (
+                row.k,
+                row.silhouette,
+                row.stability,
+                row.least_stability,
+                ari,
+                row.rising,
+                row.falling,
+                percent(row.same_trend),
+            )
+        )
+    return table("Numbers of clusters", SCORES_HEADER, rows)
+
+
+def _trends_table(trends: pd.DataFrame) -> Table:
+    rows = [_trend(row) for row in records(trends)]
+    caption = "Trend of each cluster's share"
+    return table(caption, TRENDS_HEADER, rows, folded=True)
+
+
+def _trend(row: Any) -> list[object]:
+    released = None if pd.isna(row.released) else int(row.released)
+    share = percent(row.of_it)
+    return [row.k, row.group, row.arrow, row.tau, row.p_adjusted, released, share]
+
+
+# ------------------------------------------------------------------ what they need
+
+CLUSTERS_K = Figure(
+    "clusters_k",
+    compute_cluster_counts,
+    needs=("embedding", "created_at"),
+    parts={"agreement with the released labels": ("label_10_cluster",)},
+)
+CLUSTER_COUNTS = Chapter(describe_cluster_counts, (CLUSTERS_K,))

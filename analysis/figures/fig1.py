@@ -1,0 +1,183 @@
+"""Fig 1b and 1c: posts per month, and the words of the posts."""
+
+from typing import TYPE_CHECKING
+
+from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
+from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.requirements import Result, Settings, entries
+from twigma.analysis.page.drawing import COLOURS, INK, axes
+from twigma.analysis.page.formatting import (
+    Table,
+    listed,
+    number,
+    percent,
+    percents,
+    table,
+)
+from twigma.analysis.page.section import Results, Section, Tables, records
+from twigma.analysis.paper import stated
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+MOST_TICKS = 9  # months named below the bars
+MOST_BARS = 15  # words drawn as bars
+
+# ------------------------------------------------------------------ Fig 1b: posts per month
+
+
+def compute_posts(data: Inputs, settings: Settings) -> Result:
+    """Posts per month and their growth.
+
+    Tables: `fig1b` (month, posts, images), and `sampled` where the posts are a sample; `survival`, a row per stratum
+    of the id list, where posts of it were lost.
+    Values: `growth` per month; `survival/STRATUM`, the share that is left.
+    """
+    from twigma.analysis.themes import timeline
+
+    months = timeline.posts_per_month(data.images.table)
+    # Of a sample, `posts` is an estimate of the whole list.
+    counted = "sampled" if "sampled" in months else "posts"
+    tables = {"fig1b": months}
+    values = {"growth": dict(timeline.growth(months))}
+    if data.lost is not None:
+        tables["survival"] = data.lost
+        values |= entries(data.lost, "survival", ["stratum"], "share")
+    n = int(months[counted].sum())
+    return Result(n, tables, values, weighting_notes(data.images))
+
+
+def draw_posts(tables: Tables) -> "matplotlib.figure.Figure":
+    """A bar for each month."""
+    months = tables["fig1b"]
+    figure, ax = axes()
+    ax.bar(range(len(months)), months["posts"], color=COLOURS[0], width=0.8)
+    step = max(1, -(-len(months) // MOST_TICKS))
+    ax.set_xticks(range(0, len(months), step), months["month"][::step])
+    ax.grid(axis="x", visible=False)
+    ax.set(xlabel="Month (UTC)", ylabel="Posts")
+    return figure
+
+
+def describe_posts(results: Results) -> Section:
+    """How fast the number of posts grew."""
+    months = results.tables["fig1b"]
+    growth = results.values["growth"]
+    verb = "grew" if growth["value"] > 0 else "changed"
+    rate = percents(growth["value"], growth["low"], growth["high"])
+    claim = f"Posts {verb} by {rate} a month"
+    if growth["doubling"]:
+        claim += f", doubling every {number(growth['doubling'])} months"
+    posts, first, last = (
+        months["posts"],
+        months["month"].iloc[0],
+        months["month"].iloc[-1],
+    )
+    header = ("Month", "Posts", "Images", "Posts of the sample")
+    rows = months.to_numpy(object).tolist()
+    counts = table(
+        "Posts and images of each month",
+        header[: len(months.columns)],
+        rows,
+        folded=True,
+    )
+    return Section(
+        figure="Fig 1b",
+        title="Posts per month",
+        claim=f"{claim}.",
+        basis=f"{number(int(posts.sum()))} posts in {len(months)} months; "
+        "log-linear (quasi-Poisson) fit, 95% interval.",
+        paper=f"“Steady growth”, no rate stated; {number(stated.POSTS)} posts with {number(stated.IMAGES)} images, "
+        f"{stated.FIRST_MONTH} to {stated.LAST_MONTH}.",
+        differs="The paper shows the counts; the growth rate is ours. Its interval takes months as independent.",
+        alt=f"Bar chart of posts per month from {first} to {last}, "
+        f"between {number(int(posts.min()))} and {number(int(posts.max()))} posts.",
+        tables=(counts, *_survival(results)),
+    )
+
+
+def _survival(results: Results) -> list[Table]:
+    """What is left of each stratum of the id list, where posts were lost."""
+    if "survival" not in results.tables:
+        return []
+    rows = []
+    for row in records(results.tables["survival"]):
+        share = percents(row.share, row.low, row.high)
+        rows.append((row.stratum, row.listed, row.found, share, row.weight, row.pooled))
+    header = ("Stratum", "Listed", "Found", "Left [95%]", "Weight", "Of its month")
+    caption = "Posts of the id list that are left, by month or month and cluster"
+    return [table(caption, header, rows, folded=True)]
+
+
+# ------------------------------------------------------------------ Fig 1c: words of the posts
+
+
+def compute_words(data: Inputs, settings: Settings) -> Result:
+    """Frequent words of the posts. Table: `fig1c` (word, count, share), most frequent first."""
+    from twigma.analysis.themes import timeline
+
+    words = timeline.frequent_words(data.images.table)
+    return Result(int(words["count"].sum()), {"fig1c": words})
+
+
+def draw_words(tables: Tables) -> "matplotlib.figure.Figure":
+    """The most frequent words as bars, and all of them as a cloud."""
+    words = tables["fig1c"]
+    top = words.head(MOST_BARS)
+    figure, (bars, cloud) = axes(1, 2, height=4.2, width_ratios=[1, 1.4])
+    bars.barh(range(len(top)), top["count"], color=COLOURS[0])
+    bars.set_yticks(range(len(top)), top["word"])
+    bars.invert_yaxis()
+    bars.grid(axis="y", visible=False)
+    bars.set(xlabel="Times written")
+    counts = dict(zip(words["word"], words["count"], strict=True))
+    cloud.imshow(_word_cloud(counts))
+    cloud.axis("off")
+    return figure
+
+
+def _word_cloud(counts: dict[str, int]) -> object:
+    """The picture of a word cloud, uint8 [height, width, 3]; equal counts give an equal picture."""
+    from wordcloud import WordCloud
+
+    def ink(*_: object, **__: object) -> str:
+        return INK
+
+    cloud = WordCloud(
+        width=900,
+        height=620,
+        background_color="white",
+        random_state=0,
+        color_func=ink,
+    )
+    return cloud.generate_from_frequencies(counts).to_array()
+
+
+def describe_words(results: Results) -> Section:
+    """The words written most often."""
+    words = results.tables["fig1c"]
+    rows = []
+    for word, count, share in zip(
+        words["word"], words["count"], words["share"], strict=True
+    ):
+        rows.append((word, count, percent(share)))
+    header = ("Word", "Times", "Share of all words")
+    return Section(
+        figure="Fig 1c",
+        title="Words of the posts",
+        claim=f"The words written most often are {listed(words['word'].head(5))}.",
+        basis=f"{number(results.figures['fig1c']['n'])} occurrences of the {len(words)} most frequent words; "
+        "links, mentions, hashtags and stopwords left out; each post counted once.",
+        paper=f"Near the top: {listed(stated.WORDS)}.",
+        alt="Bar chart and word cloud of the most frequent words: "
+        f"{listed(words['word'].head(MOST_BARS))}.",
+        tables=(table("Most frequent words", header, rows, folded=True),),
+    )
+
+
+# ------------------------------------------------------------------ what they need
+
+FIG1B = Figure("fig1b", compute_posts, needs=("created_at",))
+FIG1C = Figure("fig1c", compute_words, needs=("text",))
+POSTS = Chapter(describe_posts, (FIG1B,), draw=draw_posts)
+WORDS = Chapter(describe_words, (FIG1C,), draw=draw_words)

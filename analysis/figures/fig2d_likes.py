@@ -1,0 +1,171 @@
+"""Fig 2d: likes by similarity to human images, in quintiles."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
+from twigma.analysis.inputs.load import Images, Inputs
+from twigma.analysis.inputs.reference_similarity import reference_similarity
+from twigma.analysis.inputs.requirements import Result, Settings, entries
+from twigma.analysis.neighbours.search import TOP_K
+from twigma.analysis.page.drawing import COLOURS, axes, interval_bars
+from twigma.analysis.page.formatting import interval, listed, number, table
+from twigma.analysis.page.section import Results, Section, Tables, records
+from twigma.analysis.paper import stated
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+HEADER = (
+    "Reference",
+    "Quintile",
+    "n",
+    "Mean likes [95%]",
+    "By author [95%]",
+    "Paper",
+)
+
+# ------------------------------------------------------------------ computed
+
+
+def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
+    """The function that computes likes by similarity to one role of reference."""
+
+    def compute(data: Inputs, settings: Settings) -> Result:
+        """Mean likes of each quintile of similarity.
+
+        Table: `fig2d_ROLE` (quintile, n, mean, low, high, robust_low, robust_high).
+        Values: `likes/ROLE/QUINTILE`; `similarity/ROLE`, the mean similarity of all images.
+        """
+        from twigma.analysis.likes.quintiles import likes_by_quintile, quintiles
+
+        images = data.images
+        weights = images.weights()
+        similarity = mean_similarity(data, settings, role)
+        quintile = quintiles(similarity, weights)
+        likes = images.values("like_count")
+        means = likes_by_quintile(quintile, likes, weights, _blocks(images))
+        values = entries(means, f"likes/{role}", ["quintile"], "mean")
+        level = float(similarity.mean())
+        values[f"similarity/{role}"] = {"value": level, "n": len(similarity)}
+        return Result(
+            n=int(means["n"].sum()),
+            tables={f"fig2d_{role}": means},
+            values=values,
+            notes=weighting_notes(images),
+        )
+
+    return compute
+
+
+def mean_similarity(data: Inputs, settings: Settings, role: str) -> NDArray[np.float32]:
+    """Mean of the five largest similarities of each image to a role's images, [n] (section 3.2)."""
+    similarity = reference_similarity(data, settings, role)
+    if similarity.size < TOP_K:
+        name = getattr(settings, role)
+        raise ValueError(
+            f"expected at least {TOP_K} images of {name} to compare with, found {similarity.size}"
+        )
+    return similarity.mean
+
+
+def _blocks(images: Images) -> NDArray[np.object_]:
+    """The author of each image where authors are known, else its post: likes depend on one another within both."""
+    column = "author_id" if images.has("author_id") else "id"
+    return images.values(column)
+
+
+# ------------------------------------------------------------------ drawn
+
+
+def draw_likes(tables: Tables) -> "matplotlib.figure.Figure":
+    """Mean likes of each quintile, one panel for each reference."""
+    roles = [role for role in ROLES if f"fig2d_{role}" in tables]
+    figure, panels = axes(1, len(roles), height=3.2, squeeze=False, sharey=True)
+    for ax, role in zip(panels[0], roles, strict=True):
+        means = tables[f"fig2d_{role}"]
+        ax.errorbar(
+            means["quintile"],
+            means["mean"],
+            yerr=interval_bars(means, "mean"),
+            fmt="o-",
+            color=COLOURS[0],
+            capsize=3,
+            lw=1.2,
+        )
+        ax.set(
+            title=f"Similarity to {role}",
+            xlabel="Quintile (1 least, 5 most similar)",
+            xticks=range(1, 6),
+        )
+    panels[0][0].set(ylabel="Mean likes per image")
+    return figure
+
+
+# ------------------------------------------------------------------ described
+
+
+def describe_likes(results: Results) -> Section:
+    """Likes of the least and of the most similar images."""
+    roles = [role for role in ROLES if f"fig2d_{role}" in results.figures]
+    claims = []
+    levels = []
+    rows: list[tuple[object, ...]] = []
+    for role in roles:
+        least = results.interval(f"likes/{role}/1")
+        most = results.interval(f"likes/{role}/5")
+        claims.append(
+            f"images least similar to {role} got {least} likes on average, the most similar {most}"
+        )
+        levels.append(f"{role} {results.interval(f'similarity/{role}')}")
+        rows.extend(_rows(results, role))
+    claim = "; ".join(claims) + "."
+    n = results.figures[f"fig2d_{roles[0]}"]["n"]
+    return Section(
+        figure="Fig 2d",
+        title="Likes and similarity to human images",
+        claim=claim[0].upper() + claim[1:],
+        basis=f"{number(n)} images with a like count; mean ± 1.96 sd/√n. "
+        f"Mean similarity to {listed(levels)}.",
+        paper="The least similar fifth got more likes: 30.1 against 23.8 (LAION), 31.9 against 24.1 (ArtBench).",
+        differs="Similarity is the mean of the five largest cosines, by exact search in references of equal size. "
+        "The drawn intervals take images as independent, as the paper does; those by author (by post where authors "
+        "are not known) and Eq (1) below do not.",
+        alt="Mean likes with intervals for the five quintiles of similarity, one panel for each reference set.",
+        tables=(table("Mean likes by quintile", HEADER, rows, folded=True),),
+    )
+
+
+def _rows(results: Results, role: str) -> list[tuple[object, ...]]:
+    """The quintiles of one reference, with both intervals and the paper's numbers."""
+    rows: list[tuple[object, ...]] = []
+    for row in records(results.tables[f"fig2d_{role}"]):
+        known = stated.LIKES[role].get(row.quintile)
+        paper = None if known is None else interval(*known)
+        rows.append(
+            (
+                role,
+                row.quintile,
+                row.n,
+                interval(row.mean, row.low, row.high),
+                interval(row.mean, row.robust_low, row.robust_high),
+                paper,
+            )
+        )
+    return rows
+
+
+# ------------------------------------------------------------------ what they need
+
+FIG2D = tuple(
+    Figure(
+        f"fig2d_{role}",
+        likes_against(role),
+        needs=("embedding", "like_count", f"@{role}"),
+    )
+    for role in ROLES
+)
+LIKES = Chapter(describe_likes, FIG2D, draw=draw_likes)

@@ -1,0 +1,231 @@
+"""Fig 3c and 3d: the length of a prompt and its images, and how varied prompts are as texts."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from twigma.analysis.figures.contract import Chapter, Figure
+from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.requirements import Result, Settings, entries
+from twigma.analysis.page.drawing import COLOURS, QUIET, axes, interval_bars
+from twigma.analysis.page.formatting import (
+    interval,
+    listed,
+    number,
+    p_value,
+    percent,
+    table,
+)
+from twigma.analysis.page.section import Results, Section, Tables, records
+from twigma.analysis.paper import stated
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+LEVEL = 0.05  # below it, a correlation is beyond chance
+TEXTS_HEADER = (
+    "Texts",
+    "Distance [95%]",
+    "Prompts of these lengths",
+    "Difference [95%]",
+    "At all lengths",
+    "Lengths shared",
+    "Words (median)",
+    "Over 77 tokens",
+    "n",
+    "Effective n",
+)
+
+
+class PromptImages(NamedTuple):
+    """The images by prompt that are studied, and notes on those that are not."""
+
+    embedding: NDArray[np.float32]  # [n, d]
+    prompt: NDArray[np.object_]  # [n]
+    notes: tuple[str, ...]
+
+
+# ------------------------------------------------------------------ Fig 3c: length of the prompt
+
+
+def compute_lengths(data: Inputs, settings: Settings) -> Result:
+    """Length of a prompt against the distance between its images.
+
+    Table: `fig3c` (words, distance, images, …), a row per prompt. Value: `prompt_tau`, Kendall's τ of the two.
+    """
+    from twigma.analysis.variation import prompts
+
+    images = images_by_prompt(data, settings)
+    by_prompt = prompts.prompt_variation(
+        images.embedding, images.prompt, seed=settings.seed
+    )
+    tau = dict(prompts.kendall(by_prompt))
+    n = int(by_prompt["images"].sum())
+    return Result(n, {"fig3c": by_prompt}, {"prompt_tau": tau}, images.notes)
+
+
+def images_by_prompt(data: Inputs, settings: Settings) -> PromptImages:
+    """The images by prompt, without those that were blurred or repeat another."""
+    from twigma.analysis.variation.prompts import left_out
+
+    images = data.references[settings.prompts]
+    # bool [n], one column for each reason
+    reasons = left_out(images.table.take(pa.array(images.rows)))
+    notes = []
+    for column, reason in (
+        ("blurred", "blurred as NSFW"),
+        ("repeated", "repeats of one generation"),
+    ):
+        count = int(reasons[column].sum())
+        if count:
+            notes.append(f"{count} images of {images.name} are left out: {reason}.")
+    studied = ~reasons.any(axis=1).to_numpy()
+    prompt = images.values("group")[studied]
+    return PromptImages(images.embedding[studied], prompt, tuple(notes))
+
+
+def draw_lengths(tables: Tables) -> "matplotlib.figure.Figure":
+    """A dot for each prompt."""
+    prompts = tables["fig3c"]
+    figure, ax = axes(width=6.4)
+    ax.plot(
+        prompts["words"], prompts["distance"], "o", color=COLOURS[0], alpha=0.5, mew=0
+    )
+    ax.set(xlabel="Words of the prompt", ylabel="Mean pairwise distance of its images")
+    return figure
+
+
+def describe_lengths(results: Results) -> Section:
+    """Whether images of longer prompts are more alike."""
+    tau = results.values["prompt_tau"]
+    # Negative τ: the longer the prompt, the smaller the distance.
+    direction = "more" if tau["value"] < 0 else "less"
+    chance = "" if tau["p"] < LEVEL else ", but not beyond chance"
+    value = interval(tau["value"], tau["low"], tau["high"])
+    return Section(
+        figure="Fig 3c",
+        title="Length of the prompt",
+        claim=f"Images of longer prompts are {direction} alike{chance}: Kendall's τ {value} ({p_value(tau['p'])}).",
+        basis=f"{number(tau['n'])} prompts with 10 images each; Fieller's 95% interval.",
+        paper=f"τ = {number(stated.PROMPT_TAU, 1)}, {p_value(stated.PROMPT_TAU_P)}.",
+        differs="Ten images of every prompt: with fewer, noise in the distance hides part of the correlation.",
+        alt="Scatter plot of the mean distance between the images of a prompt against its number of words.",
+    )
+
+
+# ------------------------------------------------------------------ Fig 3d: prompts as texts
+
+
+def compute_texts(data: Inputs, settings: Settings) -> Result:
+    """How varied prompts are beside other texts of their lengths.
+
+    Table: `fig3d`, a row per kind of text, the prompts first. Values: `texts/KIND`, the mean distance of two texts.
+    """
+    from twigma.analysis.variation.text_variation import text_variation
+
+    kinds = text_variation(data.texts, settings.prompts, seed=settings.seed)
+    values = entries(kinds, "texts", ["set"], "distance")
+    return Result(int(kinds["n"].sum()), {"fig3d": kinds}, values)
+
+
+def draw_texts(tables: Tables) -> "matplotlib.figure.Figure":
+    """The mean distance of each kind of text, and that of prompts of the same lengths."""
+    kinds = tables["fig3d"].dropna(subset=["distance"])
+    place = np.arange(len(kinds))
+    figure, ax = axes(height=0.4 * len(kinds) + 1.2)
+    ax.errorbar(
+        kinds["distance"],
+        place,
+        xerr=interval_bars(kinds, "distance"),
+        fmt="o",
+        color=COLOURS[0],
+        capsize=3,
+        label="these texts",
+    )
+    ax.plot(
+        kinds["base_distance"],
+        place,
+        "D",
+        mfc="white",
+        color=QUIET,
+        label="prompts of the same lengths",
+    )
+    ax.set_yticks(place, kinds["set"])
+    ax.invert_yaxis()
+    ax.set(xlabel="Mean distance between two texts (0 same, 2 opposite)")
+    ax.legend(fontsize=9, loc="best")
+    return figure
+
+
+def describe_texts(results: Results) -> Section:
+    """Which texts are less and which more varied than prompts of their lengths."""
+    kinds = records(results.tables["fig3d"])
+    prompts, others = kinds[0], kinds[1:]
+    rows = [_texts_row(prompts, difference=None)]
+    for kind in others:
+        difference = interval(
+            kind.difference, kind.difference_low, kind.difference_high
+        )
+        rows.append(_texts_row(kind, difference))
+    return Section(
+        figure="Fig 3d",
+        title="How varied the prompts are as texts",
+        claim=f"By the mean distance of two texts, {'; '.join(_comparisons(others))}.",
+        basis=f"{number(results.figures['fig3d']['n'])} texts in {len(kinds)} kinds; 95% intervals from 500 draws of "
+        "whole authors or passages, where these are known.",
+        paper="Captions, prompts and tweets alike; haiku and a book chapter less varied. No numbers stated.",
+        differs="Each kind is weighted to the prompts' numbers of words, in bins of five, and compared with prompts of "
+        "the same bins. CLIP reads 77 tokens; what is longer is cut off. Posts are without links and hashtags.",
+        alt="Mean distance of two texts of each kind with intervals, and that of prompts of the same lengths.",
+        tables=(table("Variation of each kind of text", TEXTS_HEADER, rows),),
+    )
+
+
+def _comparisons(others: list[Any]) -> list[str]:
+    """The kinds of text by how they compare with prompts; only comparisons that occur."""
+    less, more, alike, apart = [], [], [], []
+    for kind in others:
+        if kind.support == 0:
+            apart.append(kind.set)
+        elif kind.difference_high < 0:
+            less.append(kind.set)
+        elif kind.difference_low > 0:
+            more.append(kind.set)
+        elif kind.difference_low <= 0 <= kind.difference_high:
+            alike.append(kind.set)
+    comparisons = []
+    for words, names in (
+        ("less varied than prompts of their lengths:", less),
+        ("more varied:", more),
+        ("not told from them:", alike),
+        ("of other lengths altogether:", apart),
+    ):
+        if names:
+            comparisons.append(f"{words} {listed(names)}")
+    return comparisons
+
+
+def _texts_row(kind: Any, difference: str | None) -> list[object]:
+    return [
+        kind.set,
+        interval(kind.distance, kind.low, kind.high),
+        kind.base_distance,
+        difference,
+        kind.unmatched,
+        percent(kind.support),
+        kind.median_words,
+        percent(kind.long),
+        kind.n,
+        round(kind.effective),
+    ]
+
+
+# ------------------------------------------------------------------ what they need
+
+BY_PROMPT = ("@prompts", "@prompts.group")
+FIG3C = Figure("fig3c", compute_lengths, needs=BY_PROMPT)
+FIG3D = Figure("fig3d", compute_texts, needs=("texts",))
+LENGTHS = Chapter(describe_lengths, (FIG3C,), draw=draw_lengths)
+TEXTS = Chapter(describe_texts, (FIG3D,), draw=draw_texts)

@@ -1,0 +1,99 @@
+"""Fig 4d: the NSFW scores of every set that has them."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
+from twigma.analysis.inference.sample_weights import sample_weights
+from twigma.analysis.inputs.load import OURS, Inputs
+from twigma.analysis.inputs.requirements import Result, Settings, entries
+from twigma.analysis.page.drawing import QUIET, axes, colour_by_name
+from twigma.analysis.page.formatting import listed, number, percents, table
+from twigma.analysis.page.section import Results, Section, Tables, records
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+
+def compute_nsfw(data: Inputs, settings: Settings) -> Result:
+    """NSFW scores of every set that has them.
+
+    Tables: `fig4d` (set, low, high, density), a histogram; `fig4d_share` (set, share, low, high, n), above one half.
+    Values: `nsfw_share/SET`.
+    """
+    from twigma.analysis.themes.captions_and_nsfw import nsfw_density, nsfw_share
+
+    scores, weights = {}, {}
+    for images in (data.images, *data.references.values()):
+        if images.has("nsfw_score"):
+            column = images.table["nsfw_score"]
+            scores[images.name] = column.to_pandas().to_numpy(float)
+            # Of all rows: an image without an embedding has a score too.
+            own_weights = sample_weights(images.table)
+            if own_weights is not None:
+                weights[images.name] = own_weights
+    share = nsfw_share(scores, weights=weights)
+    density = nsfw_density(scores, weights=weights)
+    notes = weighting_notes(data.images) if OURS in weights else ()
+    return Result(
+        n=int(share["n"].sum()),
+        tables={"fig4d": density, "fig4d_share": share},
+        values=entries(share, "nsfw_share", ["set"], "share"),
+        notes=notes,
+    )
+
+
+def draw_nsfw(tables: Tables) -> "matplotlib.figure.Figure":
+    """The density of each set, on a logarithmic axis."""
+    histogram = tables["fig4d"]
+    figure, ax = axes()
+    for name, colour in colour_by_name(histogram["set"].unique()).items():
+        bins = histogram[histogram["set"] == name]
+        edges = [*bins["low"], bins["high"].iloc[-1]]
+        density = bins["density"].replace(0, np.nan)  # which has no logarithm
+        ax.stairs(density, edges, color=colour, label=name, lw=1.6)
+    ax.axvline(0.5, color=QUIET, lw=1, ls=(0, (3, 3)))
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(_plain)
+    ax.yaxis.set_minor_formatter(_empty)
+    exponents = np.log10(histogram["density"][histogram["density"] > 0])
+    lowest = 10.0 ** np.floor(exponents.min())
+    highest = 10.0 ** np.ceil(exponents.max() + 0.01)
+    ax.set(xlim=(0, 1), ylim=(lowest, highest))
+    ax.set(xlabel="NSFW score", ylabel="Density (log scale)")
+    ax.legend(fontsize=9)
+    return figure
+
+
+def _plain(value: float, position: float) -> str:
+    return f"{value:g}"
+
+
+def _empty(value: float, position: float) -> str:
+    return ""
+
+
+def describe_nsfw(results: Results) -> Section:
+    """The share of each set that the detector flags."""
+    rows = []
+    parts = []
+    for row in records(results.tables["fig4d_share"]):
+        share = percents(row.share, row.low, row.high)
+        parts.append(f"{share} of {row.set}")
+        rows.append((row.set, share, row.n))
+    header = ("Set", "Share [95%]", "n")
+    return Section(
+        figure="Fig 4d",
+        title="Sensitive content",
+        claim=f"The detector scores above one half {listed(parts)}.",
+        basis=f"{number(results.figures['fig4d']['n'])} scores; Wilson 95% intervals.",
+        paper="Shown as densities only; no share stated.",
+        differs="The detector errs, so this is the share it flags, not the share that is sensitive.",
+        alt="Densities of the NSFW score of each set on a logarithmic axis, with a line at one half.",
+        tables=(table("Share scored above one half", header, rows, folded=True),),
+    )
+
+
+FIG4D = Figure("fig4d", compute_nsfw, needs=("nsfw_score",))
+NSFW = Chapter(describe_nsfw, (FIG4D,), draw=draw_nsfw)

@@ -1,0 +1,217 @@
+"""Fig 4a to 4c: the map of the images over time, the share of each theme, and the words of each theme."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
+from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.requirements import Result, Settings, entries
+from twigma.analysis.page.drawing import COLOURS, axes
+from twigma.analysis.page.formatting import listed, number, p_value, table
+from twigma.analysis.page.section import Results, Section, Tables, records
+from twigma.analysis.paper import stated
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+MAP = ["UMAP_dim_1", "UMAP_dim_2"]
+MOST_POINTS = 20_000  # of the map that the report draws
+DAY = 86_400_000  # milliseconds
+PANELS = 5  # beside one another
+LEVEL = 0.05  # below it, a correlation is beyond chance
+SHOWN_WORDS = 8  # of each cluster
+
+# ------------------------------------------------------------------ Fig 4a: the map over time
+
+
+def compute_drift(data: Inputs, settings: Settings) -> Result:
+    """The map of the images, and whether place and date are related.
+
+    Table: `fig4a` (UMAP_dim_1, UMAP_dim_2, created_at), at most 20,000 images drawn at random.
+    Value: `drift`, the distance correlation of place and date over all of them.
+    """
+    from twigma.analysis.themes import timeline
+
+    images = data.images.table.select([*MAP, "created_at"]).to_pandas().dropna()
+    place = images[MAP].to_numpy(float)
+    drift = timeline.drift(place, images["created_at"].to_numpy(), seed=settings.seed)
+    order = np.random.default_rng(settings.seed).permutation(len(images))
+    drawn = np.sort(order[:MOST_POINTS])
+    points = images.iloc[drawn].reset_index(drop=True)
+    return Result(len(images), {"fig4a": points}, {"drift": dict(drift)})
+
+
+def draw_drift(tables: Tables) -> "matplotlib.figure.Figure":
+    """A point for each image, coloured by date."""
+    points = tables["fig4a"]
+    milliseconds = points["created_at"].astype("datetime64[ms]").astype("int64")
+    days = milliseconds.to_numpy() / DAY
+    figure, ax = axes(width=6.4, height=4.4)
+    x, y = (points[name] for name in MAP)
+    drawn = ax.scatter(x, y, c=days, s=4, cmap="cividis", lw=0, rasterized=True)
+    bar = figure.colorbar(drawn, ax=ax, label="Date of the post (UTC)")
+    ticks = np.linspace(days.min(), days.max(), 5)
+    months = [str(np.datetime64(int(tick), "D"))[:7] for tick in ticks]
+    bar.set_ticks(list(ticks), labels=months)
+    ax.set(xlabel="UMAP dimension 1", ylabel="UMAP dimension 2", xticks=[], yticks=[])
+    return figure
+
+
+def describe_drift(results: Results) -> Section:
+    """Whether place on the map and date of the post are related."""
+    drift = results.values["drift"]
+    related = "related" if drift["p"] < LEVEL else "not visibly related"
+    return Section(
+        figure="Fig 4a",
+        title="Where images lie, and when they were posted",
+        claim=f"Place on the map and date of the post are {related}: distance correlation "
+        f"{number(drift['value'], 2)} ({p_value(drift['p'])}); 0 is independent, 1 determined.",
+        basis=f"{number(results.figures['fig4a']['n'])} images; the correlation on a sample of {number(drift['n'])}, "
+        "which its p-value takes as independent.",
+        paper="Shown as a map only; no number stated.",
+        differs="The paper shows the drift; the bias-corrected distance correlation is ours.",
+        alt="Scatter plot of the UMAP of the images, coloured by the date of the post.",
+    )
+
+
+# ------------------------------------------------------------------ Fig 4b: themes over time
+
+
+def compute_trends(data: Inputs, settings: Settings) -> Result:
+    """Share of each cluster per month, and which rise or fall.
+
+    Tables: `fig4b` (month, cluster, share, n); `fig4b_trends`, a row per cluster.
+    Values: `trend/CLUSTER`, Kendall's τ of its share over the months.
+    """
+    from twigma.analysis.themes.timeline import cluster_share
+    from twigma.analysis.themes.trends import trend_table
+
+    shares = cluster_share(data.images.table)
+    grouped = shares.rename(columns={"cluster": "group"})
+    trends = trend_table(grouped[["month", "group", "share"]])
+    return Result(
+        n=int(shares["n"].sum()),
+        tables={"fig4b": shares, "fig4b_trends": trends},
+        values=entries(trends, "trend", ["group"], "tau"),
+        notes=weighting_notes(data.images),
+    )
+
+
+def draw_trends(tables: Tables) -> "matplotlib.figure.Figure":
+    """The share of each cluster per month, one panel for each."""
+    shares = tables["fig4b"].pivot(index="month", columns="cluster", values="share")
+    months, clusters = shares.shape
+    columns = min(PANELS, clusters)
+    rows = -(-clusters // columns)
+    height = 1.7 * rows + 0.5
+    figure, panels = axes(
+        rows, columns, height=height, squeeze=False, sharex=True, sharey=True
+    )
+    ends = sorted({0, months - 1})
+    for ax, cluster in zip(panels.flat, shares, strict=False):
+        percentages = 100 * shares[cluster]
+        ax.plot(range(months), percentages, color=COLOURS[0], lw=1.6, marker=".", ms=4)
+        ax.set(title=f"cluster {cluster}", ylim=(0, None))
+        ax.set_xticks(ends, shares.index[ends])
+        # Labels stay within their panel, or neighbours' labels would touch.
+        for label, side in zip(ax.get_xticklabels(), ("left", "right"), strict=False):
+            label.set_horizontalalignment(side)
+    for ax in panels.flat[clusters:]:
+        ax.axis("off")
+    figure.supylabel("Share (%)", fontsize=10)
+    return figure
+
+
+def describe_trends(results: Results) -> Section:
+    """The clusters that rise, and those that fall."""
+    trends = results.tables["fig4b_trends"]
+    rising = trends.loc[trends["arrow"] == "↑", "group"]
+    falling = trends.loc[trends["arrow"] == "↓", "group"]
+    rows = []
+    for row in records(trends):
+        points_a_month = number(100 * row.slope, 2)
+        p = p_value(row.p_adjusted)
+        rows.append((row.group, row.arrow, row.tau, p, points_a_month))
+    header = ("Cluster", "Trend", "Kendall's τ", "p, adjusted", "Points a month")
+    n, months = results.figures["fig4b"]["n"], int(trends["n"].max())
+    return Section(
+        figure="Fig 4b",
+        title="Themes over time",
+        claim=f"Rising clusters: {listed(rising)}; falling: {listed(falling)}.",
+        basis=f"{number(n)} images in {number(months)} months; Mann–Kendall tests, p-values adjusted by Benjamini and "
+        "Hochberg.",
+        paper=f"On the released labels clusters {listed(stated.FALLING_CLUSTERS)} fall and "
+        f"{listed(stated.RISING_CLUSTERS)} rise; cluster numbers mean the same only on those labels.",
+        differs="The paper reads trends off the figure; the tests are ours.",
+        alt="Line charts of each cluster's share of the month's images.",
+        tables=(table("Trend of each cluster's share", header, rows),),
+    )
+
+
+# ------------------------------------------------------------------ Fig 4c: words of the clusters
+
+
+def compute_themes(data: Inputs, settings: Settings) -> Result:
+    """Words of each cluster's captions. Tables: `fig4c_count`, the most frequent; `fig4c_score`, the most telling."""
+    from twigma.analysis.themes.captions_and_nsfw import top_words
+
+    frame = data.images.table.select(["all_captions", "label_10_cluster"]).to_pandas()
+    frame = frame.dropna(subset=["label_10_cluster"])
+    captions = frame["all_captions"].tolist()
+    labels = frame["label_10_cluster"].to_numpy(int)
+    tables = {
+        "fig4c_count": top_words(captions, labels, by="count"),
+        "fig4c_score": top_words(captions, labels, by="score"),
+    }
+    return Result(int(frame["all_captions"].notna().sum()), tables)
+
+
+def describe_themes(results: Results) -> Section:
+    """The words that captions hold most often."""
+    frequent = results.tables["fig4c_count"]
+    telling = results.tables["fig4c_score"]
+    arrows = _arrows(results)
+    rows = []
+    for cluster in sorted(set(frequent["cluster"])):
+        arrow = arrows.get(cluster, "")
+        rows.append(
+            (cluster, arrow, _words(frequent, cluster), _words(telling, cluster))
+        )
+    counts = frequent.groupby("word")["count"].sum()
+    top = counts.sort_values(ascending=False, kind="stable").index[:4].tolist()
+    header = ("Cluster", "Trend", "Most frequent", "Most telling")
+    return Section(
+        figure="Fig 4c",
+        title="What the clusters show",
+        claim=f"The captions speak most of {listed(top)}.",
+        basis=f"{number(results.figures['fig4c']['n'])} captions; stopwords and caption boilerplate left out.",
+        paper=f"Prominent: {listed(stated.THEME_WORDS)}; clusters {listed(stated.NSFW_CLUSTERS)} are NSFW.",
+        differs="Beside the most frequent words stand the most telling ones (c-TF-IDF). Arrows are Fig 4b's tests.",
+        tables=(table("Words of each cluster", header, rows),),
+    )
+
+
+def _words(words: pd.DataFrame, cluster: int) -> str:
+    """The first words of a cluster."""
+    of_cluster = words.loc[words["cluster"] == cluster, "word"]
+    return ", ".join(of_cluster.head(SHOWN_WORDS))
+
+
+def _arrows(results: Results) -> dict[int, str]:
+    """The trend of each cluster; empty where Fig 4b has no results."""
+    if "fig4b_trends" not in results.tables:
+        return {}
+    trends = results.tables["fig4b_trends"]
+    return dict(zip(trends["group"], trends["arrow"], strict=True))
+
+
+# ------------------------------------------------------------------ what they need
+
+FIG4A = Figure("fig4a", compute_drift, needs=(*MAP, "created_at"))
+FIG4B = Figure("fig4b", compute_trends, needs=("label_10_cluster", "created_at"))
+FIG4C = Figure("fig4c", compute_themes, needs=("all_captions", "label_10_cluster"))
+DRIFT = Chapter(describe_drift, (FIG4A,), draw=draw_drift)
+TRENDS = Chapter(describe_trends, (FIG4B,), draw=draw_trends)
+THEMES = Chapter(describe_themes, (FIG4C,))

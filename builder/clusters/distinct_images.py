@@ -1,0 +1,77 @@
+"""The embedded images of a working folder, and which of them stay after deduplication. Used by `twigma cluster`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twigma.builder.engine.vectors import Indices, Vectors, read_vectors
+from twigma.builder.stages.dedupe import REASONS
+from twigma.core.parts import Provenance, read_fingerprint
+from twigma.core.workspace import AnyWorkspace, Workspace
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The embedded images, and the row that represents each.
+
+    Attributes
+    ----------
+    vectors : the embeddings.
+    representative : int64[n], the row of the image that stays in place of each; its own row where it stays itself.
+    model : name of the model that made the embeddings.
+    inputs : entries of a provenance: what this was read from.
+    """
+
+    vectors: Vectors
+    representative: Indices
+    model: str
+    inputs: Provenance
+
+    @property
+    def originals(self) -> Indices:
+        """The rows that stay after deduplication, ascending."""
+        rows = np.arange(len(self.representative))
+        return np.flatnonzero(self.representative == rows)
+
+
+def read_embedded(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Embedded:
+    """The embedded images of a working folder, after deduplication for the reasons in `drop`.
+
+    FileNotFoundError before `twigma embed` and `twigma dedupe`.
+    """
+    work = Workspace(work)
+    vectors, embed_marks = read_vectors(work.path)
+    inputs = Provenance(drop=list(drop), embed=embed_marks)
+    representative = representatives(vectors, work.read("dedupe"), drop)
+    inputs["dedupe"] = read_fingerprint(work.part("dedupe"))
+    model = str(work.embedding_model()["model"])
+    return Embedded(vectors, representative, model, inputs)
+
+
+def representatives(
+    vectors: Vectors, repeats: pa.Table, drop: Sequence[str]
+) -> Indices:
+    """For each embedded image the row of the image that stays in its place, int64[n]; itself where it stays.
+
+    `repeats` is the table of `twigma dedupe`; only its reasons in `drop` count, and chains are followed to their end.
+    """
+    reasons = pa.array(drop, pa.string())
+    counts = pc.is_in(repeats["duplicate_reason"], value_set=reasons)
+    # A later post of an image repeats the image itself, which is one row here.
+    is_other = pc.not_equal(repeats["duplicate_of"], repeats["image_name"])
+    links = repeats.filter(pc.and_(counts, is_other))
+    repeat, original = links["image_name"], links["duplicate_of"]
+    source = pc.index_in(repeat.combine_chunks(), value_set=vectors.names)
+    target = pc.index_in(original.combine_chunks(), value_set=vectors.names)
+    embedded = np.asarray(pc.and_(source.is_valid(), target.is_valid()))
+    result = np.arange(len(vectors))
+    sources = source.fill_null(0).to_numpy()[embedded]
+    result[sources] = target.fill_null(0).to_numpy()[embedded]
+    while True:
+        further = result[result]
+        if np.array_equal(further, result):
+            return result
+        result = further

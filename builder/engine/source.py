@@ -1,0 +1,44 @@
+"""What a stage is run over, and what is reported of it: the words that the engine and its workers share."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from twigma.core import columns
+from twigma.core.parts import read_part
+from twigma.core.pools.task_event import TaskEvent
+from twigma.rehydrate.images.shards import Shard, read_images
+
+Stage = Callable[[pa.Table], pa.Table]
+# Loads the model onto a device; None leaves the choice to the stage.
+Start = Callable[[str | None], Stage]
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one part is made from: `data`, a shard or a part of another stage; and the provenance that it will carry."""
+
+    name: str
+    rows: int
+    provenance: Settings
+    data: Shard | Path
+    block_rows: int
+
+    def blocks(self) -> Iterator[pa.Table]:
+        """Its rows, in blocks; a first, empty one shows the columns. ValueError where it is damaged."""
+        if isinstance(self.data, Shard):
+            # A shard without images still has a part, with the columns that the stage adds.
+            yield columns.schema(["image_name", "image"]).empty_table()
+            yield from read_images(self.data, self.block_rows)
+            return
+        table = read_part(self.data).replace_schema_metadata()
+        for start in range(0, max(1, len(table)), self.block_rows):
+            yield table.slice(start, self.block_rows)
+
+
+Event = TaskEvent[Source]
+"""Of a source: "progress" (rows processed), one "part" (the table to write), "done"; or "failed", or "lost"."""

@@ -1,0 +1,97 @@
+"""The Parquet files of a release: `metadata/` and `embeddings/`, rows in the same order.
+
+They are written so that the Hub stores little of a new version: chunks are cut by content, so they stay the same when a
+few rows are taken out. Several files are written at once, since cutting takes time.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from twigma.core import columns
+from twigma.core.files import atomic
+from twigma.core.workspace import Workspace
+
+METADATA_ROWS = 500_000  # in a file
+EMBEDDING_ROWS = 100_000  # in a file
+ROW_GROUP = 50_000  # rows
+WRITERS = 4
+
+Slice = Callable[[int, int], pa.Table]  # (first row, number of rows) -> these rows
+
+
+def write_metadata(folder: Path, rows: pa.Table) -> None:
+    """Write the public columns of the released rows to `folder/metadata/`."""
+    public = rows.select(columns.METADATA).cast(columns.schema(columns.METADATA))
+    _write_files(
+        folder / "metadata", len(rows), METADATA_ROWS, public.slice, dictionary=True
+    )
+
+
+def write_embeddings(
+    folder: Path, image_names: pa.ChunkedArray, work: Workspace
+) -> int:
+    """Write the embeddings of these images (string[n]) to `folder/embeddings/`, in their order.
+
+    Returns the length of an embedding. Every image must have one in the column `embed` of `work`.
+    """
+    part = work.read("embed")
+    vectors = part["embedding"].combine_chunks()
+    known_names = part["image_name"].combine_chunks()
+    rows = pc.index_in(image_names.combine_chunks(), value_set=known_names)
+    name_field = columns.schema(["image_name"]).field(0)
+    # Half floats of the length this model has; the declared column is the paper's.
+    vector_field = columns.schema(["embedding"]).field(0).with_type(vectors.type)
+    schema = pa.schema([name_field, vector_field])
+
+    def rows_from(first: int, count: int) -> pa.Table:
+        names = image_names.slice(first, count).combine_chunks()
+        return pa.table([names, vectors.take(rows.slice(first, count))], schema=schema)
+
+    _write_files(
+        folder / "embeddings",
+        len(image_names),
+        EMBEDDING_ROWS,
+        rows_from,
+        dictionary=False,
+    )
+    return int(vectors.type.list_size)
+
+
+def _write_files(
+    folder: Path, rows: int, rows_a_file: int, rows_from: Slice, *, dictionary: bool
+) -> None:
+    """Write all files of a configuration, named as `datasets` names the parts of a split."""
+    count = -(-rows // rows_a_file)
+
+    def write(number: int) -> None:
+        name = f"{folder.name}-train-{number:05d}-of-{count:05d}.parquet"
+        with atomic(folder / name) as path:
+            table = rows_from(number * rows_a_file, rows_a_file)
+            _write_file(path, table, dictionary)
+
+    with ThreadPoolExecutor(min(WRITERS, os.cpu_count() or 1)) as pool:
+        written = pool.map(write, range(count))
+        bar = tqdm(written, total=count, desc=folder.name, unit="file", mininterval=0.5)
+        for _ in bar:
+            pass
+
+
+def _write_file(path: Path, table: pa.Table, dictionary: bool) -> None:
+    from datasets.config import DEFAULT_CDC_OPTIONS
+
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        row_group_size=ROW_GROUP,
+        use_dictionary=dictionary,
+        use_content_defined_chunking=DEFAULT_CDC_OPTIONS,
+        write_page_index=True,
+    )

@@ -1,0 +1,91 @@
+"""The one command to run next on a working folder, and why. Part of `twigma status`."""
+
+import shlex
+from collections.abc import Iterator
+
+from twigma.builder.status.facts import NextStep, Progress, SearchFacts, ShardFacts
+from twigma.core.workspace import Workspace
+from twigma.rehydrate.accounting import IdCounts, PhotoCounts
+from twigma.rehydrate.sources.x.budget import plan_lookup
+
+LOOK_UP = "twigma rehydrate --ids FILE"
+DEFAULT_FOLDER = Workspace("work")  # of every command, so that it need not be named
+
+
+def next_step(work: Workspace, facts: Progress) -> NextStep:
+    """The most urgent step; no command while a run is going on or something must be repaired first."""
+    command, why = next(_steps(facts))
+    if command and work != DEFAULT_FOLDER:
+        command += f" --work {shlex.quote(str(work))}"
+    return {"command": command, "why": why}
+
+
+def _steps(facts: Progress) -> Iterator[tuple[str | None, str]]:
+    """(command, why) of everything that is open, most urgent first."""
+    for run, process in (facts["running"] or {}).items():
+        yield None, f"a {run} is running (process {process}): try again later"
+    if facts["damaged"]:
+        yield None, "repair what is listed as damaged first"
+    # These are missing only when a file is damaged.
+    if facts["photos"] is not None:
+        yield from _open_posts(facts["ids"], facts["searches"], facts["photos"])
+        yield from _open_photos(facts["photos"], facts["shards"])
+    for name, stage in facts["stages"].items():
+        due = stage["to_do"] + stage["out_of_date"]
+        if due:
+            models = ", ".join(stage["models"])
+            so_far = f"; so far with {models}" if models else ""
+            yield f"twigma {name}", f"{due:,} images are to do or out of date{so_far}"
+    release = facts["release"]
+    if release is None:
+        yield "twigma release", "every stage is done"
+        return
+    if release["out_of_date"]:
+        yield "twigma release", "the release is older than the working folder"
+    yield (
+        f"twigma analyze {shlex.quote(release['folder'])}",
+        "every stage is done, and so is the release",
+    )
+
+
+def _open_posts(
+    ids: IdCounts | None, searches: SearchFacts | None, photos: PhotoCounts
+) -> Iterator[tuple[str, str]]:
+    no_ids = ids is None or not ids["total"]
+    if no_ids and not photos["total"]:
+        yield (
+            LOOK_UP,
+            "the folder is empty: begin with a list of post ids, or with `twigma collect`, `import` or `add`",
+        )
+    if ids is not None and ids["not_asked"]:
+        plan = plan_lookup(ids["not_asked"])
+        price = f"at most ${plan.dollars:,.2f}, about {plan.minutes} minutes"
+        yield (
+            LOOK_UP,
+            f"{ids['not_asked']:,} ids were never asked: {price}; repeat with the same list and options",
+        )
+    if ids is not None and ids["unlisted"]:
+        yield (
+            LOOK_UP,
+            f"{ids['unlisted']:,} posts were found by a run that ended early: repeat it to list their photos",
+        )
+    if searches is not None and searches["open"]:
+        yield (
+            "twigma collect",
+            f"{searches['open']:,} searches are not at their end: repeat with the same hashtags and period",
+        )
+
+
+def _open_photos(photos: PhotoCounts, shards: ShardFacts) -> Iterator[tuple[str, str]]:
+    waiting, unfinished = photos["waiting"], shards["unfinished"]
+    if waiting or unfinished:
+        reason = "a fetch was stopped"
+        if waiting:
+            reason = f"{waiting:,} photos are waiting"
+        yield "twigma rehydrate", f"{reason}, {unfinished:,} shards are begun"
+    if photos["tried_once"]:
+        yield (
+            "twigma rehydrate --retry-failed",
+            f"{photos['tried_once']:,} photos failed once for a passing reason; "
+            "with a token it also looks posts up once more whose photo is gone",
+        )

@@ -1,0 +1,351 @@
+"""One client for the HTTP services we ask: the X API and Zenodo; downloads of files are in `download.py`.
+
+Every answer is of bounded size and time, is JSON or refused in a sentence, and comes from an address that may be asked:
+redirects are followed only where a service uses them, and never with the token to another host. One retry policy
+decides how long a call waits and when it gives up. The token appears in no answer, error or repr.
+"""
+
+import random
+import re
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+import twigma
+from twigma.core.safety.bounded import load_json
+from twigma.core.services.deadline import ANSWER_SECONDS, TooSlow, read_answer, within
+
+READ_TIMEOUT = 60.0  # seconds without a byte
+MOST_REDIRECTS = 5
+LONGEST_BACKOFF = 60.0  # seconds
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
+TOO_MANY_REQUESTS, UNAVAILABLE = 429, 503
+SHORTEST_SECRET = 16  # characters; a shorter token is a test's, and may be a plain word
+
+
+def user_agent() -> str:
+    """The name under which services see us."""
+    return f"twigma/{twigma.__version__}"
+
+
+# ------------------------------------------------------------------ outcomes of one try
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a service answered: the body as text, without the token."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    text: str
+    url: str
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds that the service asks to wait; 0 where it names none."""
+        return seconds_of(self.headers.get("retry-after"))
+
+    @property
+    def problem(self) -> str:
+        """The status, for a message."""
+        return f"HTTP {self.status}"
+
+    def json(self) -> Any:
+        """The body as JSON; OSError where it is something else, as the page of a proxy or of a login is."""
+        if not self.text:
+            return {}
+        try:
+            return load_json(self.text)
+        except (ValueError, RecursionError):
+            kind = self.headers.get("content-type", "no type").partition(";")[0]
+            raise OSError(
+                f"{self.url} answers with {kind[:60]} instead of JSON "
+                f"({self.text[:60]!r}): is a proxy or a login page in between? Try again later"
+            ) from None
+
+    def refuse_errors(self) -> None:
+        """OSError unless the status says success."""
+        if 300 <= self.status < 400:
+            target = self.headers.get("location", "an unnamed address")
+            raise OSError(
+                f"{self.url} redirects to {target[:200]} (HTTP {self.status}), which is not followed"
+            )
+        if self.status >= 400:
+            raise OSError(f"{self.url} answers HTTP {self.status}{self._detail()}")
+
+    def _detail(self) -> str:
+        """What the service says of an error, for a message: nothing of a page of HTML."""
+        kind = self.headers.get("content-type", "")
+        if not self.text or "html" in kind:
+            return ""
+        try:
+            body = load_json(self.text)
+        except (ValueError, RecursionError):
+            body = None
+        detail = body.get("message") if isinstance(body, dict) else None
+        one_line = " ".join(str(detail or self.text).split())
+        return f": {one_line[:300]}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A try without an answer: why, the seconds lost on an answer that was too slow, whether the call was sent."""
+
+    problem: str
+    seconds: float = 0.0
+    sent: bool = True
+
+
+# ------------------------------------------------------------------ retries
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often a call is tried and how long it waits.
+
+    `attempts` tries, `patience` seconds of waiting in all, at least `rate_limit_wait` seconds after a 429, and at most
+    `rate_limit_waits` such waits.
+    """
+
+    attempts: int = 5
+    patience: float = 300.0
+    rate_limit_wait: float = 2.0
+    rate_limit_waits: int = 4
+
+
+class Retries:
+    """The tries of one call under a policy: `while retries.start(): …; wait = retries.wait_after(outcome)`."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self.policy = policy
+        self.tries = 0
+        self.waited = 0.0
+        self.rate_limited = 0
+
+    def start(self) -> bool:
+        """Count one more try; False when all have been used."""
+        if self.tries == self.policy.attempts:
+            return False
+        self.tries += 1
+        return True
+
+    def wait_after(self, outcome: Answer | Failure) -> float | None:
+        """Seconds to wait before the next try; None when this call is given up."""
+        # Full jitter: clients that failed together do not come back together.
+        backoff = random.uniform(0, min(LONGEST_BACKOFF, 2 ** (self.tries - 1)))
+        if isinstance(outcome, Failure):
+            self.waited += outcome.seconds
+            wait = backoff
+        elif outcome.status == TOO_MANY_REQUESTS:
+            self.rate_limited += 1
+            wait = max(outcome.retry_after, self.policy.rate_limit_wait)
+        else:
+            wait = max(outcome.retry_after, backoff)
+        self.waited += wait
+        too_often = self.rate_limited > self.policy.rate_limit_waits
+        too_long = self.waited > self.policy.patience
+        if too_often or too_long or self.tries == self.policy.attempts:
+            return None
+        return wait
+
+
+def may_retry(method: str, outcome: Answer | Failure) -> bool:
+    """Whether a call may be tried again: not where the first try may have had an effect that a second would double."""
+    if isinstance(outcome, Failure):
+        return method in IDEMPOTENT or not outcome.sent
+    if outcome.status in (TOO_MANY_REQUESTS, UNAVAILABLE):
+        return True
+    return outcome.status >= 500 and method in IDEMPOTENT
+
+
+# ------------------------------------------------------------------ the client
+
+
+class ServiceClient:
+    """Calls to one service, one at a time. Use as a context manager, or close it.
+
+    `service` is its name in messages. `timeout` is for one read, `deadline` for a whole answer, in seconds. Proxies of
+    the environment are used for calls without a token only.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        base_url: str,
+        token: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        follow_redirects: bool = True,
+        timeout: float = READ_TIMEOUT,
+        deadline: float = ANSWER_SECONDS,
+        policy: RetryPolicy = RetryPolicy(),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.service = service
+        self.base_url = require_safe_url(base_url, service, secret=bool(token))
+        self.policy = policy
+        self.deadline = deadline
+        self._token = token
+        self._headers = dict(headers or {})
+        self._follow_redirects = follow_redirects
+        self._timeout = timeout
+        self._sleep = sleep
+        self._http = self._connect()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.service!r}, {self.base_url!r})"
+
+    def __enter__(self) -> "ServiceClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _connect(self) -> httpx2.Client:
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": user_agent(),
+            **self._headers,
+        }
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        return httpx2.Client(
+            base_url=self.base_url,
+            headers=headers,
+            timeout=self._timeout,
+            trust_env=not self._token,
+        )
+
+    def get_json(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """What a GET answers, as JSON; OSError when the service does not answer, refuses, or sends something else."""
+        answer = self.call("GET", path, params=params)
+        answer.refuse_errors()
+        return answer.json()
+
+    def call(self, method: str, path: str, **request: Any) -> Answer:
+        """One call with retries; the last answer, whatever its status. OSError when there was none.
+
+        `request` is what `try_once` takes.
+        """
+        retries = Retries(self.policy)
+        outcome: Answer | Failure = Failure("no try was allowed")
+        while retries.start():
+            outcome = self.try_once(method, path, **request)
+            if not may_retry(method, outcome):
+                break
+            wait = retries.wait_after(outcome)
+            if wait is None:
+                break
+            self._sleep(wait)
+        if isinstance(outcome, Answer):
+            return outcome
+        raise OSError(
+            f"no usable answer from {self.service} ({outcome.problem}); run again to resume"
+        )
+
+    def try_once(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        content: Any = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+    ) -> Answer | Failure:
+        """One try, over after `seconds` (the client's deadline); an answer of any status, or why there is none."""
+        request = self._http.build_request(
+            method, path, params=params, json=json, content=content, headers=headers
+        )
+        deadline = self.deadline if seconds is None else seconds
+        started = time.monotonic()
+        try:
+            return within(deadline, lambda: self._read(request, deadline), self.service)
+        except TooSlow as error:
+            self.close()  # which ends the thread that waits for the rest
+            self._http = self._connect()
+            return Failure(str(error), seconds=time.monotonic() - started)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            return Failure(self._describe(error), sent=False)
+        except (httpx2.HTTPError, ValueError, zlib.error) as error:
+            return Failure(self._describe(error))
+
+    def _read(self, request: httpx2.Request, deadline: float) -> Answer:
+        """Send a request and read its answer; ValueError where it is larger than any of the service's."""
+        response = send(self._http, request, follow_redirects=self._follow_redirects)
+        try:
+            body = read_answer(
+                response.iter_raw(),
+                response.headers.get("content-encoding", ""),
+                self.service,
+                seconds=deadline,
+            )
+        finally:
+            response.close()
+        text = body.decode("utf-8", "replace")
+        # A page of results is data: a token as short as a word would blot it out.
+        if response.status_code != 200 or len(self._token) >= SHORTEST_SECRET:
+            text = self._scrub(text)
+        url = str(response.request.url.copy_with(query=None))
+        return Answer(response.status_code, response.headers, text, url)
+
+    def _describe(self, error: Exception) -> str:
+        return f"{type(error).__name__}: {self._scrub(str(error))}"
+
+    def _scrub(self, text: str) -> str:
+        return text.replace(self._token, "***") if self._token else text
+
+
+# ------------------------------------------------------------------ sending
+
+
+def send(
+    client: httpx2.Client, request: httpx2.Request, *, follow_redirects: bool
+) -> httpx2.Response:
+    """The response to a request, its body still to be read; the caller closes it.
+
+    Redirects are followed here, and not by `httpx2`, which would read their bodies whole. It has the rule, though, by
+    which a redirect to another host loses its Authorization. ValueError where one leads from https to http.
+    """
+    for _ in range(MOST_REDIRECTS + 1):
+        response = client.send(request, stream=True, follow_redirects=False)
+        following = response.next_request if follow_redirects else None
+        if following is None:
+            return response
+        response.close()
+        if request.url.scheme == "https" and following.url.scheme != "https":
+            raise ValueError(
+                f"{request.url.host} redirects to {following.url.host} without https"
+            )
+        request = following
+    raise ValueError(f"{request.url.host} redirects more than {MOST_REDIRECTS} times")
+
+
+def require_safe_url(url: str, service: str, *, secret: bool) -> str:
+    """The URL without a slash at its end; ValueError where it is none, or would send a token in the clear."""
+    parts = httpx2.URL(url)
+    if parts.scheme not in ("https", "http"):
+        raise ValueError(f"expected an http(s) address of {service}, found {url!r}")
+    if secret and parts.scheme != "https" and parts.host not in LOOPBACK:
+        raise ValueError(
+            f"expected an https URL for {service}, or http on this machine, found {url!r}"
+        )
+    return url.rstrip("/")
+
+
+def seconds_of(header: str | None) -> float:
+    """The whole seconds that a header holds; 0 where it holds none."""
+    if header is None or not re.fullmatch(r"[0-9]{1,12}", header):
+        return 0.0
+    return float(header)

@@ -1,0 +1,151 @@
+"""The folders that a dataset is loaded from: a release, a fine-tuning set, the shards of a working folder.
+
+Where they are, and whether they are complete, undamaged and ours. It imports nothing heavy, so that `import twigma`
+takes no time.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twigma.core.safety import untrusted_names
+
+if TYPE_CHECKING:
+    from twigma.rehydrate.images.shards import Shard
+
+AnyPath = str | os.PathLike[str]
+
+DATA_DIR_VARIABLE = "TWIGMA_DATA_DIR"
+MANIFEST = "MANIFEST.json"
+RELEASE, LIKED = "twigma", "twigma-liked"  # the `dataset` of a manifest
+
+
+# ------------------------------------------------------------------ where
+
+
+def find_release(data_dir: AnyPath | None = None) -> Path | None:
+    """The release folder to load: `data_dir`, else `$TWIGMA_DATA_DIR`, else `./twigma`; None when there is none.
+
+    A folder that is asked for must be a release (ValueError); `./twigma` is skipped when it is not one.
+    """
+    asked = data_dir or os.environ.get(DATA_DIR_VARIABLE)
+    folder = Path(asked or "twigma").expanduser().absolute()
+    if not asked and not (folder / MANIFEST).exists():
+        return None
+    read_manifest(folder)
+    return folder
+
+
+def find_tables(name: str, data_dir: AnyPath | None = None) -> tuple[Path, list[str]]:
+    """The release to load (the authors' table when there is none), and the Parquet files of `metadata` or `embeddings`.
+
+    Raises FileNotFoundError when the release has no such files, as the authors' table has no embeddings; ValueError
+    when one of them is missing or has another size than MANIFEST.json says.
+    """
+    folder = find_release(data_dir)
+    if folder is None:
+        from twigma.dataset import published_table
+
+        folder = published_table.fetch()
+    listed = sorted(read_manifest(folder)["files"])
+    names = [path for path in listed if path.startswith(f"{name}/")]
+    if not names:
+        raise FileNotFoundError(
+            f"{folder} has no {name}: `twigma embed`, then `twigma release` makes them"
+        )
+    check_files(folder, names, contents=False)
+    return folder, [str(folder / path) for path in names]
+
+
+def find_shards(work: AnyPath) -> "dict[str, Shard]":
+    """The finished shards of a working folder by the path of their manifest; FileNotFoundError when there is none."""
+    from twigma.rehydrate.images.shards import list_shards
+
+    folder = Path(work).expanduser().absolute()
+    return {str(shard.manifest): shard for shard in list_shards(folder)}
+
+
+# ------------------------------------------------------------------ manifests
+
+
+def read_manifest(folder: AnyPath) -> dict[str, Any]:
+    """The MANIFEST.json of a release; ValueError when the folder does not hold a release of this dataset.
+
+    Also when it names a file outside the folder.
+    """
+    path = Path(folder) / MANIFEST
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise _not_a_release(path, "no MANIFEST.json there") from None
+    except (OSError, ValueError) as error:
+        raise _not_a_release(path, f"its MANIFEST.json: {error}") from None
+    ours = isinstance(manifest, dict) and manifest.get("dataset") == RELEASE
+    if not ours or "files" not in manifest:
+        raise _not_a_release(path, "its MANIFEST.json is not ours")
+    untrusted_names.refuse_paths(manifest["files"], str(path))
+    return dict(manifest)
+
+
+def _not_a_release(path: Path, reason: str) -> ValueError:
+    return ValueError(
+        f"{path.parent} is not a TWIGMA release ({reason}): `twigma release` makes one"
+    )
+
+
+def read_liked(folder: AnyPath) -> dict[str, Any]:
+    """The MANIFEST.json of a fine-tuning set; ValueError when the folder does not hold one, or files are missing.
+
+    Also when it names a file outside the folder, or one is a link that leads there.
+    """
+    path = Path(folder).expanduser().absolute() / MANIFEST
+    manifest = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    if manifest.get("dataset") != LIKED:
+        raise ValueError(
+            f"{path.parent} is not a set of liked images: `twigma liked` makes one"
+        )
+    untrusted_names.refuse_paths(manifest["files"], str(path))
+    for name in manifest["files"]:
+        if not (path.parent / name).exists():
+            raise ValueError(
+                f"{path.parent} is incomplete: {name} is missing; re-create it with `twigma liked`"
+            )
+    untrusted_names.refuse_links(path.parent, manifest["files"])
+    return dict(manifest)
+
+
+# ------------------------------------------------------------------ contents
+
+
+def check_files(
+    folder: AnyPath, names: Sequence[str] | None = None, *, contents: bool = True
+) -> None:
+    """Raise ValueError unless these files of a release (all by default) are as its MANIFEST.json says.
+
+    With `contents` the SHA-256 is compared, else only the size. A link that leads out of the folder is refused.
+    """
+    folder = Path(folder)
+    files = read_manifest(folder)["files"]
+    for name in files if names is None else names:
+        path = folder / name
+        if not path.exists():
+            raise ValueError(
+                f"{folder} is incomplete: {name} is missing; copy or download the release again"
+            )
+        untrusted_names.refuse_links(folder, [name])
+        same = path.stat().st_size == files[name]["bytes"]
+        if same and contents:
+            same = sha256(path) == files[name]["sha256"]
+        if not same:
+            raise ValueError(
+                f"{path} is damaged: it differs from MANIFEST.json; copy or download the release again"
+            )
+
+
+def sha256(path: AnyPath) -> str:
+    """SHA-256 of a file, in hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

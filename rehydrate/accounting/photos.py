@@ -1,0 +1,133 @@
+"""What became of every photo of the images table: stored, waiting, or failed by class."""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from twigma.core import columns
+from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.accounting.sums import check_sum, first_line
+from twigma.rehydrate.fetch.http_client import RETRYABLE
+
+# The first two of `Photos.classes`; those of failures follow.
+SUCCESS, WAITING = range(2)
+_REMEDY = (
+    "delete it and repeat the last command that found posts, "
+    "which re-creates it from the pages"
+)
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Photos:
+    """The photos of the images table, each once, in the order of the table.
+
+    Attributes
+    ----------
+    of_row : int64[rows], the photo of each row of the table.
+    classes : names of classes: `success`, `waiting` and the classes of failure, sorted.
+    status : int64[photos], a place in `classes`.
+    tries : int64[photos], how often each was tried.
+    without_row : photos in shards that are not in the table.
+    """
+
+    of_row: Indices
+    classes: list[str]
+    status: Indices
+    tries: Indices
+    without_row: int
+
+
+class PhotoCounts(TypedDict):
+    """Rows of the images table and its photos by class; `failed` by class of failure."""
+
+    rows: int
+    total: int
+    stored: int
+    failed: dict[str, int]
+    waiting: int
+    tried_once: int
+    without_row: int
+
+
+def read_image_rows(work: AnyWorkspace) -> pa.Table:
+    """(id, image_name, local) of every row of the images table; no row where there is none. ValueError if damaged."""
+    path = Workspace(work).images_file
+    if not path.exists():
+        schema = columns.schema(columns.KEY)
+        return schema.append(pa.field("local", pa.bool_())).empty_table()
+    try:
+        with pq.ParquetFile(path) as file:
+            present = file.schema_arrow.names
+            wanted = (*columns.KEY, "source")
+            table = file.read([name for name in wanted if name in present])
+        columns.require(table, columns.KEY, str(path))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged ({first_line(error)}): {_REMEDY}"
+        ) from None
+    # A table without `source` holds images from X only.
+    local = pa.repeat(pa.scalar(False), len(table))
+    if "source" in table.column_names:
+        local = pc.fill_null(pc.equal(table["source"], "local"), False)
+    return table.select(list(columns.KEY)).append_column("local", local)
+
+
+def classify_photos(rows: pa.Table, tries: pa.Table) -> Photos:
+    """The class of each photo of the images table: stored if any try was a success, else as its last try failed.
+
+    `rows` has `image_name`; `tries` is a table (image_name, status) in order, such as `FinishedShards.tries`.
+    """
+    # A photo is an image name; it may be on several rows, one a post.
+    names = rows["image_name"].combine_chunks().dictionary_encode()
+    tried = tries["image_name"].combine_chunks()
+    photo_of_try = pc.index_in(tried, value_set=names.dictionary)
+    has_row = np.asarray(photo_of_try.is_valid())
+    photo = photo_of_try.drop_null().to_numpy()
+
+    # Classes in the order of `Photos.classes`, which does not depend on the order of shards.
+    outcome = pc.fill_null(tries["status"], "unknown").combine_chunks()
+    outcome = outcome.dictionary_encode()
+    outcomes = outcome.dictionary.to_pylist()
+    classes = ["success", "waiting", *sorted(set(outcomes) - {"success"})]
+    places = np.array([classes.index(name) for name in outcomes], np.int64)
+    place_of_try = places[outcome.indices.to_numpy()][has_row]
+
+    status = np.full(len(names.dictionary), WAITING)
+    status[photo] = place_of_try  # of several tries NumPy keeps the last
+    status[photo[place_of_try == SUCCESS]] = SUCCESS
+    without_row = pc.unique(tried.filter(photo_of_try.is_null()))
+    return Photos(
+        of_row=names.indices.to_numpy(),
+        classes=classes,
+        status=status,
+        tries=np.bincount(photo, minlength=len(status)),
+        without_row=len(without_row),
+    )
+
+
+def count_photos(photos: Photos) -> PhotoCounts:
+    """Rows of the images table, its photos by class, failures worth another try, and photos that lost their row."""
+    stored, waiting, *failed = np.bincount(
+        photos.status, minlength=len(photos.classes)
+    ).tolist()
+    by_class = zip(photos.classes[2:], failed, strict=True)
+    is_retryable = np.array([name in RETRYABLE for name in photos.classes])
+    tried_once = is_retryable[photos.status] & (photos.tries == 1)
+    counts: PhotoCounts = {
+        "rows": len(photos.of_row),
+        "total": len(photos.status),
+        "stored": stored,
+        "failed": {name: count for name, count in by_class if count},
+        "waiting": waiting,
+        "tried_once": int(np.sum(tried_once)),
+        "without_row": photos.without_row,
+    }
+    check_sum(counts, ("stored", "failed", "waiting"), "photos")
+    return counts

@@ -1,0 +1,58 @@
+"""The SQLite database of a ledger: its tables, and what happens when it is damaged or the disk is full."""
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from twigma.rehydrate.posts.page_content import OUTCOMES
+
+# ids: the last outcome of every id asked for, and the page it is on. pages: bytes read of each file of pages, and what
+# was bought with them. searches: how far each search has come. renewed: ids asked once more for another URL of a photo
+# that is gone. imports: how far each archive has come.
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS ids (
+    id TEXT PRIMARY KEY, outcome TEXT NOT NULL CHECK (outcome IN {OUTCOMES}), followers INTEGER NOT NULL,
+    received_at TEXT NOT NULL, kind TEXT NOT NULL, offset INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pages (kind TEXT PRIMARY KEY, seen INTEGER NOT NULL, posts INTEGER, users INTEGER);
+CREATE TABLE IF NOT EXISTS searches (
+    key TEXT PRIMARY KEY, pages INTEGER NOT NULL, next_token TEXT, oldest TEXT, done INTEGER NOT NULL, until TEXT);
+CREATE TABLE IF NOT EXISTS renewed (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS imports (file TEXT PRIMARY KEY, pages INTEGER NOT NULL, done INTEGER NOT NULL);
+"""
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """The database; a damaged one is re-created from the pages."""
+    path.touch(0o600)  # what SQLite writes beside it has the same permissions
+    db = sqlite3.connect(path)
+    try:
+        # Write-ahead, and synced now and then: what a crash takes from the ledger is read from the pages again.
+        db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
+        db.executescript(_SCHEMA)
+        if db.execute("PRAGMA integrity_check").fetchone() == ("ok",):
+            return db
+    except sqlite3.OperationalError:
+        db.close()  # locked, or no space: nothing is wrong with its contents
+        raise
+    except sqlite3.DatabaseError:
+        pass
+    db.close()
+    logging.getLogger(__name__).warning(
+        "%s is damaged: re-created from the pages", path
+    )
+    for ending in ("", "-journal", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+    return open_database(path)
+
+
+@contextmanager
+def translate_errors(path: Path) -> Iterator[None]:
+    """Database trouble as OSError in a sentence."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OSError(
+            f"{path}: {error}; the pages are safe: check the disk, then run again"
+        ) from error

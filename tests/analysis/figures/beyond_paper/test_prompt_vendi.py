@@ -1,0 +1,22 @@
+"""What the page says of the split of the Vendi score."""
+
+import pandas as pd
+
+from twigma.analysis.figures.beyond_paper.prompt_vendi import describe_prompt_vendi
+from twigma.analysis.page.section import Results
+
+
+def test_the_share_of_the_model():
+    scores = pd.DataFrame(
+        {
+            "measure": ["vendi", "conditional", "information"],
+            "value": [8.0, 2.0, 4.0],
+            "low": [7.9, 1.9, 3.9],
+            "high": [8.1, 2.1, 4.1],
+        }
+    ).assign(n=80, prompts=8, m=10)
+    claim = describe_prompt_vendi(Results({"prompt_vendi": scores}, {}, {})).claim
+    assert claim.startswith(
+        "Of 8 effectively different images, a prompt by itself gives 2 and the prompts multiply them"
+    )
+    assert "33.3% of the entropy is the model's own" in claim
