@@ -1,1 +1,1 @@
-"""How sets of images differ: divergences, kernel distances, precision and recall, a joint map."""
+"""How distinct sets of images are: common clusters, divergences, kernel distances, manifolds, hubs, one map of all."""

@@ -6,19 +6,20 @@ thousandth of the time and is what `method="pca"` gives.
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from twigma.analysis.variation.distance import matrix
+from twigma.analysis.convert import Array, Floats, as_matrices
+from twigma.analysis.vectors.samples import finite_matrix, sample_size
 
 MAP_N = 2500  # images of each set on the map
 GRID = 80  # cells per side for the density
 
 
 def joint_map(
-    sets: Mapping[str, NDArray[np.floating]],
+    sets: Mapping[str, Any],
     method: str = "pca",
     n: int = MAP_N,
     seed: int = 0,
@@ -36,32 +37,29 @@ def joint_map(
     """
     if method not in ("umap", "pca"):
         raise ValueError(f"joint_map draws with 'umap' or 'pca', got method={method!r}")
-    rng = np.random.default_rng(seed)
+    sets = as_matrices(sets)
     for name, x in sets.items():
-        matrix(x, f"fig2a: set {name!r}")
-    size = (
-        min(n, *(len(x) for x in sets.values()))
-        if len(sets) > 1
-        else min(n, len(next(iter(sets.values()))))
-    )
-    pooled = np.concatenate(
-        [x[rng.choice(len(x), size, replace=False)] for x in sets.values()]
-    )
+        finite_matrix(x, f"fig2a: set {name!r}")
+    size = sample_size(sets, n)
+    rng = np.random.default_rng(seed)
+    drawn = [x[rng.choice(len(x), size, replace=False)] for x in sets.values()]
+    pooled = np.concatenate(drawn)
     points = _umap(pooled, seed) if method == "umap" else _pca(pooled)
-    return pd.DataFrame(
-        {"set": np.repeat(list(sets), size), "x": points[:, 0], "y": points[:, 1]}
-    )
+    labels = np.repeat(list(sets), size)
+    return pd.DataFrame({"set": labels, "x": points[:, 0], "y": points[:, 1]})
 
 
-def _pca(pooled: NDArray[np.floating]) -> NDArray[np.floating]:
+def _pca(pooled: Array) -> Array:
     """First two principal components, each turned so that its largest loading is positive."""
     centred = pooled - pooled.mean(axis=0)
-    axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)[1][:, :-3:-1]
-    axes *= np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
+    vectors = np.linalg.eigh(centred.T.astype(np.float64) @ centred)[1]
+    axes = vectors[:, :-3:-1]  # eigenvalues rise
+    largest = np.abs(axes).argmax(axis=0)
+    axes *= np.sign(axes[largest, [0, 1]])
     return np.asarray(centred @ axes)
 
 
-def _umap(pooled: NDArray[np.floating], seed: int) -> NDArray[np.floating]:
+def _umap(pooled: Array, seed: int) -> Array:
     from umap import UMAP
 
     mapper = UMAP(
@@ -88,29 +86,27 @@ def overlaps(points: pd.DataFrame) -> pd.DataFrame:
     DataFrame (set_a, set_b, overlap, n), `n` images of each set.
     """
     grid = _grid(points)
-    density = {
-        str(name): _density(group, grid)
-        for name, group in points.groupby("set", sort=False)
-    }
+    groups = points.groupby("set", sort=False)
+    density = {str(name): _density(group, grid) for name, group in groups}
     n = len(points) // len(density)
-    rows = [
-        (a, b, float(np.minimum(density[a], density[b]).sum()), n)
-        for a, b in combinations(density, 2)
-    ]
+    rows = []
+    for a, b in combinations(density, 2):
+        shared = np.minimum(density[a], density[b]).sum()
+        rows.append((a, b, float(shared), n))
     return pd.DataFrame(rows, columns=["set_a", "set_b", "overlap", "n"])
 
 
-def _grid(points: pd.DataFrame) -> NDArray[np.float64]:
+def _grid(points: pd.DataFrame) -> Floats:
+    """Cells of the plane, [2, GRID²], with a margin for the tails of the densities."""
     axes = []
     for name in ("x", "y"):
         low, high = points[name].min(), points[name].max()
-        axes.append(
-            np.linspace(low - 0.15 * (high - low), high + 0.15 * (high - low), GRID)
-        )
+        margin = 0.15 * (high - low)
+        axes.append(np.linspace(low - margin, high + margin, GRID))
     return np.stack([axis.ravel() for axis in np.meshgrid(*axes)])
 
 
-def _density(group: pd.DataFrame, grid: NDArray[np.float64]) -> NDArray[np.float64]:
+def _density(group: pd.DataFrame, grid: Floats) -> Floats:
     from scipy.stats import gaussian_kde
 
     place = group[["x", "y"]].to_numpy(float)

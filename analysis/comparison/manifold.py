@@ -6,15 +6,17 @@ al. 2019; Naeem et al. 2020).
 
 from collections.abc import Mapping
 from itertools import permutations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from twigma.analysis.convert import Array, Floats
+from twigma.analysis.inference.intervals import Estimate, interval
 from twigma.analysis.inference.proportions import wilson
-from twigma.analysis.variation.distance import Array, Estimate, Floats, interval, matrix
-from twigma.analysis.vectors.codebook import unit_samples
+from twigma.analysis.vectors.samples import finite_matrix, unit_samples
 
+METRICS = ("precision", "recall", "density", "coverage")
 NEIGHBOURS = 5
 SAMPLE = 5000  # rows of a set: the cost is their square, for every ordered pair
 
@@ -29,12 +31,12 @@ class Manifold(NamedTuple):
     coverage_same: float
 
 
-def manifold(reference: Array, x: Array, k: int = NEIGHBOURS) -> Manifold:
+def manifold(reference: Any, x: Any, k: int = NEIGHBOURS) -> Manifold:
     """Precision, recall, density and coverage of the rows of `x` against `reference`.
 
     Parameters
     ----------
-    reference, x : arrays [n, d] and [m, d], n, m > k. k : the neighbour that gives a ball its radius.
+    reference, x : matrices [n, d] and [m, d], n, m > k. k : the neighbour that gives a ball its radius.
 
     Returns
     -------
@@ -43,38 +45,26 @@ def manifold(reference: Array, x: Array, k: int = NEIGHBOURS) -> Manifold:
     of x; recall, share of the reference inside the balls of x. Each with a 95% interval from the rows counted
     (Wilson's, for the shares), the balls held fixed. `coverage_same` = 1 − Π_{j=1..k} (n − j)/(n + m − j).
     """
-    from sklearn.metrics import pairwise_distances_chunked
-
-    reference, x = (
-        matrix(reference, "manifold: reference", k + 1),
-        matrix(x, "manifold: x", k + 1),
+    reference = finite_matrix(reference, "manifold: reference", k + 1)
+    x = finite_matrix(x, "manifold: x", k + 1)
+    radius = _radii(reference, k)
+    balls = _balls_around(x, reference, radius)
+    recalled, covered = _coverage(reference, x, radius, _radii(x, k))
+    n, m = len(reference), len(x)
+    j = np.arange(1, k + 1)
+    return Manifold(
+        precision=_share(balls > 0),
+        recall=_share(recalled),
+        density=interval(float(balls.mean()) / k, balls / k),
+        coverage=_share(covered),
+        coverage_same=1 - float(np.prod((n - j) / (n + m - j))),
     )
-    radius, own = _radii(reference, k), _radii(x, k)
-    inside = pairwise_distances_chunked(
-        x, reference, reduce_func=lambda d, _: (d <= radius).sum(axis=1)
-    )
-    balls = np.concatenate(list(inside)).astype(np.float64)
-    seen = pairwise_distances_chunked(
-        reference,
-        x,
-        reduce_func=lambda d, at: (
-            (d <= own).any(axis=1),
-            d.min(axis=1) <= radius[at : at + len(d)],
-        ),
-    )
-    recall, coverage = (
-        np.concatenate(parts).astype(np.float64) for parts in zip(*seen, strict=True)
-    )
-    n, m, j = len(reference), len(x), np.arange(1, k + 1)
-    same = 1 - float(np.prod((n - j) / (n + m - j)))
-    density = interval(float(balls.mean()) / k, balls / k)
-    return Manifold(_share(balls > 0), _share(recall), density, _share(coverage), same)
 
 
 def manifolds(
-    sets: Mapping[str, Array], *, k: int = NEIGHBOURS, n: int = SAMPLE, seed: int = 0
+    sets: Mapping[str, Any], *, k: int = NEIGHBOURS, n: int = SAMPLE, seed: int = 0
 ) -> pd.DataFrame:
-    """`manifold` of every ordered pair of sets, in equal samples of unit rows.
+    """`manifold` of every ordered pair of sets [n_i, d] by name, in equal samples of unit rows.
 
     Returns
     -------
@@ -83,27 +73,60 @@ def manifolds(
     drawn = unit_samples(sets, n, seed)
     rows = []
     for reference, name in permutations(drawn, 2):
-        found = manifold(drawn[reference], drawn[name], k)
-        for metric in Manifold._fields[:4]:
-            given = getattr(found, metric)._asdict() | {
-                "coverage_same": found.coverage_same
+        measures = manifold(drawn[reference], drawn[name], k)
+        for metric in METRICS:
+            estimate: Estimate = getattr(measures, metric)
+            row: dict[str, Any] = {
+                "reference": reference,
+                "set": name,
+                "metric": metric,
             }
-            rows.append(
-                {"reference": reference, "set": name, "metric": metric, **given}
-            )
+            row |= {**dict(estimate), "coverage_same": measures.coverage_same}
+            rows.append(row)
     return pd.DataFrame(rows).assign(k=k, seed=seed)
 
 
-def _radii(x: Array, k: int) -> Floats:
-    """Distance of each row to its k-th nearest other row."""
+def _balls_around(x: Array, reference: Array, radius: Floats) -> Floats:
+    """How many balls of the reference each row of `x` is inside, [m]."""
     from sklearn.metrics import pairwise_distances_chunked
 
-    parts = pairwise_distances_chunked(
-        x, x, reduce_func=lambda d, _: np.partition(d, k, axis=1)[:, k]
-    )
+    def count(distance: Floats, start: int) -> Array:
+        return np.asarray((distance <= radius).sum(axis=1))
+
+    parts = pairwise_distances_chunked(x, reference, reduce_func=count)
+    return np.concatenate(list(parts)).astype(np.float64)
+
+
+def _coverage(
+    reference: Array, x: Array, radius: Floats, radius_x: Floats
+) -> tuple[Floats, Floats]:
+    """Of each reference row, [n]: whether it is in a ball of `x`, and whether its own ball holds a row of `x`."""
+    from sklearn.metrics import pairwise_distances_chunked
+
+    def both(distance: Floats, start: int) -> tuple[Array, Array]:
+        own = radius[start : start + len(distance)]
+        inside = np.asarray((distance <= radius_x).any(axis=1))
+        return inside, np.asarray(distance.min(axis=1) <= own)
+
+    parts = list(pairwise_distances_chunked(reference, x, reduce_func=both))
+    recalled = np.concatenate([part[0] for part in parts])
+    covered = np.concatenate([part[1] for part in parts])
+    return recalled.astype(np.float64), covered.astype(np.float64)
+
+
+def _radii(x: Array, k: int) -> Floats:
+    """Distance of each row to its k-th nearest other row, [n]."""
+    from sklearn.metrics import pairwise_distances_chunked
+
+    def kth(distance: Floats, start: int) -> Floats:
+        # The nearest of all is the row itself, at distance 0.
+        return np.partition(distance, k, axis=1)[:, k]
+
+    parts = pairwise_distances_chunked(x, x, reduce_func=kth)
     return np.concatenate(list(parts)).astype(np.float64)
 
 
 def _share(values: Array) -> Estimate:
+    """Share of true rows [n] with Wilson's interval."""
     low, high = wilson(values.sum(), len(values))
     return Estimate(float(values.mean()), float(low), float(high), len(values))

@@ -95,7 +95,7 @@ def compute_clusters(data: Inputs, settings: Settings) -> Result:
 
     Table: `fig2b` (set, cluster, share, n). Values: `share/SET/CLUSTER`.
     """
-    from twigma.analysis.comparison.divergence import cluster_shares
+    from twigma.analysis.comparison.cluster_shares import cluster_shares
 
     sets = data.sets()
     # The paper numbers its clusters by their share of photographs (LAION).

@@ -54,7 +54,7 @@ def compute_divergence(data: Inputs, settings: Settings) -> Result:
 
 def compute_other_estimators(data: Inputs, settings: Settings) -> Result:
     """Other divergences and estimators of the same pairs; takes minutes. Table: `fig2c_sensitivity`."""
-    from twigma.analysis.comparison.divergence import kl_sensitivity
+    from twigma.analysis.comparison.divergence_sensitivity import kl_sensitivity
 
     estimates = kl_sensitivity(data.sets(), seed=settings.seed)
     return Result(

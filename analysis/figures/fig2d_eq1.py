@@ -89,7 +89,7 @@ def other_assumptions_on(role: str) -> Callable[[Inputs, Settings], Result]:
 
 def _variables(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
     """The variables of Eq (1) by the name of `eq1`'s parameter, each [n], one value per image with an embedding."""
-    from twigma.analysis.neighbours.search import quintiles
+    from twigma.analysis.likes.quintiles import quintiles
 
     images = data.images
     weights = images.weights()
@@ -99,7 +99,7 @@ def _variables(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
         "likes": images.values("like_count"),
         "followers": images.values("follower_count"),
         "quintile": quintiles(similarity, weights),
-        "authors": authors,
+        "cluster": authors,
         "posts": images.values("id"),
         "weights": weights,
     }

@@ -40,7 +40,7 @@ def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
         Table: `fig2d_ROLE` (quintile, n, mean, low, high, robust_low, robust_high).
         Values: `likes/ROLE/QUINTILE`; `similarity/ROLE`, the mean similarity of all images.
         """
-        from twigma.analysis.neighbours.search import likes_by_quintile, quintiles
+        from twigma.analysis.likes.quintiles import likes_by_quintile, quintiles
 
         images = data.images
         weights = images.weights()

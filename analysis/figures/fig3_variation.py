@@ -41,7 +41,7 @@ def compute_variation(data: Inputs, settings: Settings) -> Result:
     measure; `fig3a_ratio` (set, ratio, low, high), distance within a group over that between groups.
     Values: `MEASURE/SET`, `ratio/same artist`, `ratio/same prompt`.
     """
-    from twigma.analysis.variation.distance import same_different_ratio
+    from twigma.analysis.variation.groups import same_different_ratio
     from twigma.analysis.variation.spread import METRICS, variation_table
 
     groups = grouped_sets(data, settings)

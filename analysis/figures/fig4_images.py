@@ -88,7 +88,7 @@ def similar_to(role: str) -> Callable[[Inputs, Settings], Result]:
         Table: `fig4e_ROLE`, a row per pair, most similar first.
         """
         from twigma.analysis.comparison.hubness import csls
-        from twigma.analysis.themes.captions_and_nsfw import neighbour_pairs
+        from twigma.analysis.themes.similar_pairs import neighbour_pairs
 
         images, reference = data.images, data.references[getattr(settings, role)]
         names = list(images.values("image_name"))
@@ -101,7 +101,7 @@ def similar_to(role: str) -> Callable[[Inputs, Settings], Result]:
             reference_names,
             seed=settings.seed,
             weights=images.weights(),
-            found=(nearest.similarity, nearest.row),
+            neighbours=(nearest.similarity, nearest.row),
         )
         # Each image's nearest again, with hubs held back.
         again = csls(images.embedding, reference.embedding, pairs.pop("row"))

@@ -1,9 +1,9 @@
 """Weights of a sample: how many posts of the list each post stands for; means that use them, and rows drawn by them.
 
-Two things make what is there unlike the list it came from, and both have a weight. `twigma rehydrate --sample N
---stratify …` draws strata with unlike chances (`sample_weight`, which a release carries), and posts are lost since
-(`survival_weight`, see `survival`). Where they differ, `twigma analyze` weighs by their product and says so; elsewhere
-nothing changes.
+Two things make the posts of a folder unlike the list they came from, and both have a weight. `twigma rehydrate
+--sample N --stratify …` draws strata with unlike chances (`sample_weight`, which a release carries), and posts are
+lost since (`survival_weight`, see `survival`). Where they differ, `twigma analyze` weights by their product and says
+so; elsewhere nothing changes.
 """
 
 import warnings
@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from twigma.analysis.convert import Floats
+from twigma.analysis.inference.intervals import Estimate, interval
 from twigma.analysis.inference.survival import COLUMN as SURVIVAL
-from twigma.analysis.variation.distance import Estimate, interval
-
-Floats = npt.NDArray[np.float64]
 
 COLUMN = "sample_weight"
 NOTE = "Weighted by sample_weight: each post counts as the posts of the id list it was drawn for."
@@ -24,35 +23,36 @@ LOST = "Weighted by survival: each post also counts for those of its stratum of 
 
 
 def sample_weights(table: pa.Table) -> Floats | None:
-    """The weight of each row, or None where there are none to use: no column, all null, or all the same.
+    """The weight of each row, float64[n], or None where there are none to use: no column, all null, or all the same.
 
     A row without a weight among others with one was not drawn, and stands for itself (1), with a warning.
     ValueError for a weight that is not finite or not above 0.
     """
-    found = [
-        weights
-        for name in (COLUMN, SURVIVAL)
-        if (weights := _column(table, name)) is not None
-    ]
-    product = np.prod(found, axis=0) if found else np.ones(1)
+    product = np.ones(1)
+    for name in (COLUMN, SURVIVAL):
+        weights = _column(table, name)
+        if weights is not None:
+            product = product * weights
     return product if np.ptp(product) > 0 else None
 
 
 def notes(table: pa.Table) -> tuple[str, ...]:
     """What the weights of this table are, for the reader; nothing where there are none."""
-    said = ((COLUMN, NOTE), (SURVIVAL, LOST))
-    return tuple(
-        note for name, note in said if _column(table, name, quiet=True) is not None
-    )
+    sentences = []
+    if _column(table, COLUMN, quiet=True) is not None:
+        sentences.append(NOTE)
+    if _column(table, SURVIVAL, quiet=True) is not None:
+        sentences.append(LOST)
+    return tuple(sentences)
 
 
 def _column(table: pa.Table, name: str, quiet: bool = False) -> Floats | None:
-    """One column of weights, 1 where it is null; None where it is not there, all null, or all the same."""
+    """One column of weights, 1 where it is null; None where it is missing, all null, or all the same."""
     if name not in table.column_names or table[name].null_count == len(table):
         return None
-    given = table[name].to_pandas().to_numpy(dtype=np.float64)
-    missing = np.isnan(given)
-    weights = np.where(missing, 1.0, given)
+    values = table[name].to_pandas().to_numpy(dtype=np.float64)
+    missing = np.isnan(values)
+    weights = np.where(missing, 1.0, values)
     if not (np.isfinite(weights) & (weights > 0)).all():
         raise ValueError(
             f"{name}: expected finite weights above 0, found {weights.min()}; draw the sample again"
@@ -78,25 +78,34 @@ def thinned(weights: Floats, seed: int = 0) -> npt.NDArray[np.int64]:
     [0, 1, 2]
     """
     rng = np.random.default_rng(seed)
+    # Equal weights have to give every row, whatever their sum was rounded to.
     size = int(weights.sum() / weights.max() * (1 + 1e-12))
     order = rng.permutation(len(weights))
     ends = np.cumsum(weights[order]) * (size / weights.sum())
-    hits = np.searchsorted(
-        ends, np.arange(size) + rng.random() * (1 - 1e-9), side="right"
-    )
+    points = np.arange(size) + rng.random() * (1 - 1e-9)
+    hits = np.searchsorted(ends, points, side="right")
     return np.sort(order[np.minimum(hits, len(order) - 1)])
 
 
 def weighted_mean(values: Any, weights: Any, clusters: Any = None) -> Estimate:
     """Σ w y / Σ w of a sample drawn with chances 1/w (Hájek 1971), with its 95% interval by linearisation.
 
-    The influence of row i is w_i (y_i − ȳ) n / Σ w; rows of one cluster (author, post) are summed first. `n` counts
-    rows.
+    The influence of row i is w_i (y_i − ȳ) n / Σ w.
+
+    Parameters
+    ----------
+    values, weights : float [n], n ≥ 1.
+    clusters : label per row (author, post) whose rows may depend on each other, or None.
+
+    Returns
+    -------
+    Estimate of n rows, without an interval for one row. ValueError for no rows, or unequal lengths.
 
     >>> weighted_mean([1.0, 1.0, 4.0], [1, 1, 2]).value
     2.5
     """
-    y, w = np.asarray(values, dtype=np.float64), np.asarray(weights, dtype=np.float64)
+    y = np.asarray(values, dtype=np.float64)
+    w = np.asarray(weights, dtype=np.float64)
     if not len(y) or len(y) != len(w):
         raise ValueError(
             f"weighted_mean: expected a weight for each of at least one value, found {len(y)}, {len(w)}"
@@ -104,4 +113,5 @@ def weighted_mean(values: Any, weights: Any, clusters: Any = None) -> Estimate:
     value = float(np.average(y, weights=w))
     if len(y) == 1:
         return Estimate(value, np.nan, np.nan, 1)
-    return interval(value, w * (y - value) * len(y) / w.sum(), clusters)
+    influence = w * (y - value) * len(y) / w.sum()
+    return interval(value, influence, clusters)

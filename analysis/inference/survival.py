@@ -1,6 +1,6 @@
 """Posts of the id list that were lost since: how many of each stratum are left, and what each of those stands for.
 
-A working folder knows the list it was given (`ids.parquet`, with a stratum such as `2022-07/3`) and what became of
+A working folder knows the list it is for (`ids.parquet`, with a stratum such as `2022-07/3`) and the outcome of
 every id (`ledger.sqlite`). Where losses differ between months or themes, what is left is no picture of the list;
 weighted by listed/found of its stratum it is. `twigma analyze --work WORK` does so, and writes the table `survival`.
 """
@@ -16,7 +16,7 @@ from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.ledger_reader import found_posts
 
 COLUMN = "survival_weight"
-FEWEST = 5  # posts found in a stratum below which its month speaks for it
+FEWEST = 5  # posts left in a stratum; with fewer, the weight of its month is taken
 
 
 def survival(work: AnyWorkspace) -> tuple[pd.DataFrame, pa.Table] | None:
@@ -29,54 +29,56 @@ def survival(work: AnyWorkspace) -> tuple[pd.DataFrame, pa.Table] | None:
     posts: (id, survival_weight) of those found.
     """
     work = Workspace(work)
-    listed, alive = _listed(work), found_posts(work)
+    listed = _listed_ids(work)
+    alive = found_posts(work)
     if listed is None or alive is None:
         return None
     listed = listed.assign(found=listed["id"].isin(alive))
     if listed["found"].all() or not listed["found"].any():
         return None
     strata = survival_weights(listed)
-    weight = listed["stratum"].map(strata.set_index("stratum")["weight"])
-    posts = pa.table({"id": listed["id"], COLUMN: weight}).filter(
-        pa.array(listed["found"])
-    )
-    return strata, posts
+    by_stratum = strata.set_index("stratum")["weight"]
+    posts = pa.table({"id": listed["id"], COLUMN: listed["stratum"].map(by_stratum)})
+    return strata, posts.filter(pa.array(listed["found"]))
 
 
 def survival_weights(listed: pd.DataFrame) -> pd.DataFrame:
-    """The strata of `survival`, from a row an id of the list: stratum and found, true or false."""
-    table = (
-        listed.groupby("stratum")["found"].agg(listed="size", found="sum").reset_index()
-    )
+    """The strata of `survival`, from one row an id of the list.
+
+    Parameters
+    ----------
+    listed : stratum (text, "MONTH" or "MONTH/THEME") and found (bool).
+    """
+    groups = listed.groupby("stratum")["found"]
+    table = groups.agg(listed="size", found="sum").reset_index()
     table["share"] = table["found"] / table["listed"]
     table["low"], table["high"] = wilson(table["found"], table["listed"])
     month = table["stratum"].str.split("/").str[0]
-    wider = table.groupby(month)[["listed", "found"]].transform("sum")
-    every = len(listed) / listed["found"].sum()
+    in_month = table.groupby(month)[["listed", "found"]].transform("sum")
+    overall = len(listed) / listed["found"].sum()
     table["pooled"] = table["found"] < FEWEST
-    by_month = np.where(
-        wider["found"] >= FEWEST, wider["listed"] / wider["found"].clip(lower=1), every
-    )
-    table["weight"] = np.where(
-        table["pooled"], by_month, table["listed"] / table["found"].clip(lower=1)
-    )
+    # `clip` only spares a division by zero: where nothing is left, the wider stratum is taken.
+    by_month = in_month["listed"] / in_month["found"].clip(lower=1)
+    wider = np.where(in_month["found"] >= FEWEST, by_month, overall)
+    own = table["listed"] / table["found"].clip(lower=1)
+    table["weight"] = np.where(table["pooled"], wider, own)
     return table
 
 
 def with_survival(table: pa.Table, posts: pa.Table) -> pa.Table:
-    """The table with each row's survival weight; 1 for posts that are not of the list."""
+    """The table with each row's survival weight (float64); 1 for posts that are not of the list."""
     place = pc.index_in(table["id"], value_set=posts["id"].combine_chunks())
-    weight = pc.fill_null(
-        posts[COLUMN].combine_chunks().take(pc.fill_null(place, 0)), 1.0
-    )
-    known = np.asarray(place.is_valid())
-    return table.append_column(COLUMN, pa.array(np.where(known, weight, 1.0)))
+    listed = np.asarray(place.is_valid())
+    weight = posts[COLUMN].combine_chunks().take(pc.fill_null(place, 0))
+    weight = pc.fill_null(weight, 1.0)
+    return table.append_column(COLUMN, pa.array(np.where(listed, weight, 1.0)))
 
 
-def _listed(work: Workspace) -> pd.DataFrame | None:
+def _listed_ids(work: Workspace) -> pd.DataFrame | None:
+    """The ids of the list and their strata; None where the folder has no list."""
     if not work.ids_file.exists():
         return None
-    listed: pd.DataFrame = pq.read_table(
+    ids: pd.DataFrame = pq.read_table(
         work.ids_file, columns=["id", "stratum"]
     ).to_pandas()
-    return listed
+    return ids

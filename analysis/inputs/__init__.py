@@ -1,1 +1,1 @@
-"""What an analysis reads: a release, its private columns, reference sets, annotation sheets."""
+"""What the analyses read: a release and its private columns, reference sets, embedded texts, annotation sheets."""

@@ -18,6 +18,7 @@ from twigma.core.safety import spreadsheet
 KEYWORDS = ("keyword_1", "keyword_2", "keyword_3")
 BLANK = (*KEYWORDS, "group")
 KEY = inventory.SHEETS_KEY
+NAMES = ["image_name", "id", "label_10_cluster"]
 
 
 def sheets(
@@ -34,28 +35,22 @@ def sheets(
     """
     _require_free(out, annotators)
     rows = load.load(release, None, {}).images.table
-    columns.require(rows, ["image_name", "id", "label_10_cluster"], "sheets")
-    frame = (
-        rows.select(["image_name", "id", "label_10_cluster"])
-        .to_pandas()
-        .dropna()
-        .drop_duplicates("image_name")
-    )
+    columns.require(rows, NAMES, "sheets")
+    frame = rows.select(NAMES).to_pandas().dropna().drop_duplicates("image_name")
     if frame["label_10_cluster"].nunique() < 2:
         raise ValueError(
             f"sheets: expected images of at least 2 clusters in {release}, found fewer; `twigma cluster`"
         )
     rng = np.random.default_rng(seed)
-    order = (
-        frame.iloc[rng.permutation(len(frame))].groupby("label_10_cluster").head(images)
-    )
-    key = order.iloc[rng.permutation(len(order))].reset_index(drop=True)
+    shuffled = frame.iloc[rng.permutation(len(frame))]
+    drawn = shuffled.groupby("label_10_cluster").head(images)
+    # Once more, or the items would come in the order of their clusters' first images.
+    key = drawn.iloc[rng.permutation(len(drawn))].reset_index(drop=True)
     key.insert(0, "item", np.arange(1, len(key) + 1))
     for number in range(1, annotators + 1):
         blank = key.drop(columns="label_10_cluster").assign(**dict.fromkeys(BLANK, ""))
-        spreadsheet.write_frame(
-            out / f"annotator-{number}.csv", blank.iloc[rng.permutation(len(blank))]
-        )
+        blank = blank.iloc[rng.permutation(len(blank))]
+        spreadsheet.write_frame(out / f"annotator-{number}.csv", blank)
     key_columns = key[list(inventory.SHEETS_KEY_COLUMNS)]
     spreadsheet.write_frame(out / KEY, key_columns.astype({"label_10_cluster": int}))
     return len(key)
@@ -82,12 +77,9 @@ def read_sheets(folder: Path) -> pd.DataFrame:
     DataFrame (annotator, item, cluster, group, keywords), a row per image that an annotator put in a group;
     `keywords` is a frozenset of lemmas. ValueError naming the file where a sheet is not one of ours.
     """
-    key = (
-        _read(folder / KEY, ("item", "label_10_cluster"))
-        .set_index("item")["label_10_cluster"]
-        .astype(int)
-    )
-    frames = [_sheet(path, key) for path in sorted(folder.glob("annotator-*.csv"))]
+    key = _read(folder / KEY, ("item", "label_10_cluster"))
+    clusters = key.set_index("item")["label_10_cluster"].astype(int)
+    frames = [_sheet(path, clusters) for path in sorted(folder.glob("annotator-*.csv"))]
     filled = [frame for frame in frames if len(frame)]
     if not filled:
         raise ValueError(
@@ -106,13 +98,9 @@ def lemma(word: str) -> str:
         return word[:-3] + "y"
     if word.endswith(("xes", "ches", "shes", "sses")):
         return word[:-2]
-    return (
-        word[:-1]
-        if word.endswith("s")
-        and not word.endswith(("ss", "us", "is"))
-        and len(word) > 3
-        else word
-    )
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
 
 
 def _sheet(path: Path, key: "pd.Series[int]") -> pd.DataFrame:
@@ -129,23 +117,20 @@ def _sheet(path: Path, key: "pd.Series[int]") -> pd.DataFrame:
             f"{path.name}: {(group == '').sum()} images without a group are left out",
             stacklevel=2,
         )
-    words = [" ".join(row) for row in frame[list(KEYWORDS)].to_numpy()]
-    keywords = [
-        frozenset(lemma(word) for word in TOKEN.findall(text.lower())) for text in words
-    ]
-    cluster = key.loc[frame["item"]].to_numpy()
-    found = pd.DataFrame(
-        {
-            "item": frame["item"],
-            "cluster": cluster,
-            "group": group,
-            "keywords": keywords,
-        }
-    )
-    return found.assign(annotator=path.stem)[group != ""]
+    sheet = pd.DataFrame({"item": frame["item"], "group": group})
+    sheet["cluster"] = key.loc[frame["item"]].to_numpy()
+    texts = [" ".join(row) for row in frame[list(KEYWORDS)].to_numpy()]
+    sheet["keywords"] = pd.Series([_lemmas(text) for text in texts], sheet.index)
+    sheet["annotator"] = path.stem
+    return sheet[group != ""]
+
+
+def _lemmas(text: str) -> frozenset[str]:
+    return frozenset(lemma(word) for word in TOKEN.findall(text.lower()))
 
 
 def _read(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
+    """A sheet as text, whatever separator the spreadsheet chose; ValueError where it lacks a column."""
     try:
         spreadsheet.require_sheet(path)
         frame = pd.read_csv(
@@ -160,7 +145,8 @@ def _read(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
         raise FileNotFoundError(
             f"no {path.name} in {path.parent}: `twigma sheets` writes blank sheets"
         ) from None
-    if missing := [name for name in names if name not in frame.columns]:
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
         raise ValueError(
             f"{path}: expected the columns {list(names)}, missing {missing}; fill in a sheet as it is"
         )

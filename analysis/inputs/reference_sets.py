@@ -13,11 +13,8 @@ from twigma.core.embedding_model import describe, differing, embedded_by
 
 REFERENCES = Path("refs")
 ABOUT = "reference.json"
-ROLES = (
-    "photographs",
-    "paintings",
-    "prompts",
-)  # of LAION, ArtBench and DiffusionDB in the paper
+# Of LAION, ArtBench and DiffusionDB in the paper.
+ROLES = ("photographs", "paintings", "prompts")
 
 
 def find_reference(text: str, folder: Path = REFERENCES) -> tuple[str, Path]:
@@ -30,60 +27,57 @@ def find_reference(text: str, folder: Path = REFERENCES) -> tuple[str, Path]:
     if mark:
         return name, Path(place)
     if not (folder / name).is_dir():
-        known = (
-            ", ".join(sorted(path.name for path in folder.glob("*") if path.is_dir()))
-            or "none"
-        )
+        known = sorted(path.name for path in folder.glob("*") if path.is_dir())
         raise FileNotFoundError(
-            f"no reference set {name!r} in {folder} (there: {known}): `twigma reference add {name}` makes it, and "
-            "--reference NAME=FOLDER takes one from elsewhere"
+            f"no reference set {name!r} in {folder} (there: {', '.join(known) or 'none'}): `twigma reference add "
+            f"{name}` makes it, and --reference NAME=FOLDER takes one from elsewhere"
         )
     return name, folder / name
 
 
 def about(folder: Path) -> dict[str, Any]:
     """What `reference.json` says of a set: origin, licence, role, …; nothing where there is none."""
-    try:
-        found: dict[str, Any] = json.loads((folder / ABOUT).read_text("utf-8"))
-        return found
-    except FileNotFoundError:
+    path = folder / ABOUT
+    if not path.exists():
         return {}
+    try:
+        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(
-            f"{folder / ABOUT} is damaged ({error}): delete it and run `twigma reference add`"
+            f"{path} is damaged ({error}): delete it and run `twigma reference add`"
         ) from None
+    return record
 
 
 def roles(references: Mapping[str, Path]) -> dict[str, str]:
     """Which set plays which role of the paper: the one of that name, or the first that was made for it."""
-    played = {
-        name: about(folder).get("role")
-        for name, folder in references.items()
-        if folder.is_dir()
-    }
-    found = {}
+    folders = {name: path for name, path in references.items() if path.is_dir()}
+    made_for = {name: about(folder).get("role") for name, folder in folders.items()}
+    sets = {}
     for role in ROLES:
-        named = (
-            [role]
-            if role in references
-            else [name for name, part in played.items() if part == role]
-        )
-        found[role] = named[0] if named else role
-    return found
+        candidates = [name for name, made in made_for.items() if made == role]
+        if role in references or not candidates:
+            sets[role] = role
+        else:
+            sets[role] = candidates[0]
+    return sets
 
 
 def refuse_other_models(release: Path, references: Mapping[str, Path]) -> None:
     """ValueError when two sets to be compared were embedded by different models, as far as that is known."""
-    models = {"the studied images": embedded_by(release)}
-    models |= {
-        f"the reference set {name}": embedded_by(folder)
-        for name, folder in references.items()
-    }
-    known = [(name, found) for name, found in models.items() if found]
-    for (first, ours), (name, theirs) in ((known[0], other) for other in known[1:]):
+    folders = {"the studied images": release}
+    for name, folder in references.items():
+        folders[f"the reference set {name}"] = folder
+    models = {name: embedded_by(folder) for name, folder in folders.items()}
+    known = [(name, model) for name, model in models.items() if model]
+    if not known:
+        return
+    first, ours = known[0]
+    for name, theirs in known[1:]:
         key = differing(theirs, ours)
         if key is not None:
             raise ValueError(
-                f"{name} was embedded by another model than {first}: {describe(theirs, key)} and {describe(ours, key)} "
-                "cannot be compared; embed both by one: `twigma embed --work FOLDER --model …`, `twigma reference add`"
+                f"{name} was embedded by another model than {first}: {describe(theirs, key)} and "
+                f"{describe(ours, key)} cannot be compared; embed both by one: "
+                "`twigma embed --work FOLDER --model …`, `twigma reference add`"
             )

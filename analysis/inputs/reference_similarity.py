@@ -14,14 +14,16 @@ from twigma.analysis.neighbours.search import TOP_K, row_means
 
 
 class ReferenceSimilarity(NamedTuple):
-    """What is known of each studied image, [n]."""
+    """Each studied image against a reference set, [n].
 
-    mean: NDArray[
-        np.float32
-    ]  # of its five largest similarities to `size` rows of the reference (section 3.2)
+    `mean` is of its five largest similarities to `size` rows of the reference (section 3.2); where these are fewer
+    than five, of so many.
+    """
+
+    mean: NDArray[np.float32]
     similarity: NDArray[np.float32]  # to the most similar one of all rows
     row: NDArray[np.int64]  # which one that is
-    size: int  # with fewer than five, the mean is of so many
+    size: int
 
 
 def reference_similarity(
@@ -38,25 +40,25 @@ def reference_similarity(
 
 
 def _search(data: Inputs, settings: Settings, role: str) -> ReferenceSimilarity:
-    query, reference = (
-        data.images.embedding,
-        data.references[getattr(settings, role)].embedding,
-    )
-    roles = [
-        data.references.get(name) for name in (settings.photographs, settings.paintings)
-    ]
-    size = min(
-        len(images.rows) for images in roles if images is not None and len(images.rows)
-    )
+    query = data.images.embedding
+    reference = data.references[getattr(settings, role)].embedding
+    size = _smaller(data, settings)
     order = np.random.default_rng(settings.seed).permutation(len(reference))
-    kept, rest = np.sort(order[:size]), np.sort(order[size:])
-    found, index = data.search(query, reference[kept], min(TOP_K, size))
-    mean, similarity, row = row_means(found), found[:, 0], kept[index[:, 0]]
-    if len(rest):
-        found, index = data.search(query, reference[rest], 1)
-        nearer = found[:, 0] > similarity
-        similarity, row = (
-            np.where(nearer, found[:, 0], similarity),
-            np.where(nearer, rest[index[:, 0]], row),
-        )
+    sample, rest = np.sort(order[:size]), np.sort(order[size:])
+    similarities, index = data.search(query, reference[sample], min(TOP_K, size))
+    mean = row_means(similarities)
+    similarity = similarities[:, 0]
+    row = sample[index[:, 0]]
+    if len(rest):  # the most similar image of all may be outside the sample
+        similarities, index = data.search(query, reference[rest], 1)
+        nearer = similarities[:, 0] > similarity
+        similarity = np.where(nearer, similarities[:, 0], similarity)
+        row = np.where(nearer, rest[index[:, 0]], row)
     return ReferenceSimilarity(mean, similarity, row, size)
+
+
+def _smaller(data: Inputs, settings: Settings) -> int:
+    """Images of the smaller of the two reference sets, of those that are there."""
+    roles = (settings.photographs, settings.paintings)
+    sets = [data.references[name] for name in roles if name in data.references]
+    return min(len(images.rows) for images in sets if len(images.rows))

@@ -12,46 +12,53 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twigma.analysis.convert import Array, as_matrix
 from twigma.analysis.variation.text_variation import Texts
+from twigma.analysis.vectors.unit_rows import usable_unit_rows
 from twigma.core import columns
 from twigma.core.embedding_model import differing
 from twigma.core.files import file_sha256
 from twigma.core.parts import read_part, read_provenance
-from twigma.core.workspace import Workspace
+from twigma.core.workspace import AnyWorkspace, Workspace
 
-KINDS = {
-    "text": "posts",
-    "all_captions": "captions of our images",
-}  # of the studied images: column -> name
+# Of the studied images: column -> name.
+KINDS = {"text": "posts", "all_captions": "captions of our images"}
 PROMPTS = "group"  # of a reference set by prompt
+TEXT_SET = "00000"  # the only part of a set of texts
 PASSAGE = 10  # texts in a row of a text set that are resampled together: sentences of a page, news of a day
 
 
-def text_files(work: Path | None, references: Mapping[str, Path]) -> dict[str, Path]:
-    """The parts of embedded texts there are, by the name of their kind in the tables."""
-    found = (
-        {}
-        if work is None
-        else {name: _part(work, kind) for kind, name in KINDS.items()}
-    )
+def text_files(
+    work: AnyWorkspace | None, references: Mapping[str, Path]
+) -> dict[str, Path]:
+    """The parts of embedded texts that exist, by the name of their kind in the tables."""
+    files: dict[str, Path] = {}
+    if work is not None:
+        for column, name in KINDS.items():
+            files[name] = Workspace(work).part("texts", column)
     for name, folder in references.items():
-        given = folder / "columns" / "embed_text" / "00000.arrow"
-        found[name] = given if given.exists() else _part(folder, PROMPTS)
-    return {name: path for name, path in found.items() if path.exists()}
+        reference = Workspace(folder)
+        of_texts = reference.part("embed_text", TEXT_SET)
+        if of_texts.exists():
+            files[name] = of_texts
+        else:
+            files[name] = reference.part("texts", PROMPTS)
+    return {name: path for name, path in files.items() if path.exists()}
 
 
-def read_texts(work: Path | None, references: Mapping[str, Path]) -> dict[str, Texts]:
+def read_texts(
+    work: AnyWorkspace | None, references: Mapping[str, Path]
+) -> dict[str, Texts]:
     """All embedded texts by kind; ValueError when they were embedded by different models."""
     files = text_files(work, references)
     _refuse_other_models(files)
-    return {
-        name: texts
-        for name, path in files.items()
-        if len((texts := _read(name, path)).words)
-    }
+    kinds = {name: _read(name, path) for name, path in files.items()}
+    return {name: texts for name, texts in kinds.items() if len(texts.words)}
 
 
-def file_hashes(work: Path | None, references: Mapping[str, Path]) -> dict[str, str]:
+def file_hashes(
+    work: AnyWorkspace | None, references: Mapping[str, Path]
+) -> dict[str, str]:
     """SHA-256 of the parts that `read_texts` reads."""
     return {
         f"texts/{name}": file_sha256(path)
@@ -59,16 +66,16 @@ def file_hashes(work: Path | None, references: Mapping[str, Path]) -> dict[str, 
     }
 
 
-def _part(folder: Path, kind: str) -> Path:
-    return folder / "columns" / "texts" / f"{kind}.arrow"
-
-
 def _refuse_other_models(files: Mapping[str, Path]) -> None:
-    made: list[tuple[str, Any]] = [
+    models: list[tuple[str, Any]] = [
         (name, read_provenance(path)) for name, path in files.items()
     ]
-    for (first, ours), (name, theirs) in ((made[0], other) for other in made[1:]):
-        if key := differing(theirs, ours):
+    if not models:
+        return
+    first, ours = models[0]
+    for name, theirs in models[1:]:
+        key = differing(theirs, ours)
+        if key is not None:
             raise ValueError(
                 f"the texts {name!r} and {first!r} were embedded by different models ({key} {theirs[key]} and "
                 f"{ours[key]}): embed both by one with `twigma texts --model …`"
@@ -76,59 +83,48 @@ def _refuse_other_models(files: Mapping[str, Path]) -> None:
 
 
 def _read(name: str, path: Path) -> Texts:
+    """The texts of one part that have words and a usable embedding."""
     table = read_part(path)
-    folder = path.parent.parent.parent
-    if (
-        "words" not in table.column_names
-    ):  # a set of texts: they stand in its images table
-        table = columns.join(
-            table, Workspace(folder).table().select(["image_name", "text"])
-        )
-        words = pc.list_value_length(pc.utf8_split_whitespace(table["text"]))
-        table = table.append_column("words", words.cast(pa.int32()))
-        blocks = np.arange(len(table)) // PASSAGE
+    work = Workspace(path.parent.parent.parent)
+    if "words" in table.column_names:
+        blocks = _authors(table, work)
     else:
-        blocks = _authors(table, folder)
-    known = np.flatnonzero(
-        table["embedding"].is_valid().to_numpy()
-        & (pc.fill_null(table["words"], 0).to_numpy() > 0)
-    )
+        table = _with_words(table, work)
+        blocks = np.arange(len(table)) // PASSAGE
+    words = pc.fill_null(table["words"], 0).to_numpy()
+    known = np.flatnonzero(table["embedding"].is_valid().to_numpy() & (words > 0))
     chosen = table.take(pa.array(known))
-    flat = (
-        pc.list_flatten(chosen["embedding"])
-        .combine_chunks()
-        .to_numpy(zero_copy_only=False)
-        .astype(np.float32)
-    )
-    x = (
-        flat.reshape(len(chosen), -1)
-        if len(chosen)
-        else np.zeros((0, columns.EMBEDDING_DIM), np.float32)
-    )
-    norms = np.linalg.norm(x, axis=1, keepdims=True)
-    tokens = (
-        chosen["tokens"].to_numpy().astype(np.int64)
-        if "tokens" in chosen.column_names
-        else None
-    )
+    stored: Array = np.zeros((0, columns.EMBEDDING_DIM), np.float32)
+    if len(chosen):
+        stored = as_matrix(chosen["embedding"])
+    unit, usable = usable_unit_rows(stored, np.arange(len(stored)))
+    tokens = None
+    if "tokens" in chosen.column_names:
+        tokens = chosen["tokens"].to_numpy().astype(np.int64)[usable]
     return Texts(
-        name,
-        x / norms,
-        chosen["words"].to_numpy().astype(np.int64),
-        tokens,
-        blocks[known],
+        name=name,
+        embedding=unit[usable],
+        words=words[known][usable].astype(np.int64),
+        tokens=tokens,
+        blocks=blocks[known][usable],
     )
 
 
-def _authors(table: pa.Table, folder: Path) -> np.ndarray:
-    """The author of each post, where authors are known; a text without one stands alone."""
+def _with_words(table: pa.Table, work: Workspace) -> pa.Table:
+    """A set of texts has its texts in the images table: with the number of their words."""
+    texts = work.table().select(["image_name", "text"])
+    table = columns.join(table, texts)
+    words = pc.list_value_length(pc.utf8_split_whitespace(table["text"]))
+    return table.append_column("words", words.cast(pa.int32()))
+
+
+def _authors(table: pa.Table, work: Workspace) -> Array:
+    """The author of each post, [n], where authors are known; a text without one stands alone."""
     alone = pd.Series([f"alone {row}" for row in range(len(table))], dtype=object)
-    images = Workspace(folder).table()
+    images = work.table()
     if "author_id" not in images.column_names or "id" not in table.column_names:
         return alone.to_numpy()
     keyed = images.select([*columns.KEY, "author_id"])
-    authors = pd.Series(
-        columns.join(table.select(list(columns.KEY)), keyed)["author_id"].to_pylist(),
-        dtype=object,
-    )
+    joined = columns.join(table.select(list(columns.KEY)), keyed)
+    authors = pd.Series(joined["author_id"].to_pylist(), dtype=object)
     return authors.where(authors.notna(), alone).to_numpy()

@@ -1,1 +1,1 @@
-"""What goes with likes: Eq (1), count regressions, distinctiveness in quintiles."""
+"""Likes against similarity and followers: means by quintile, and Eq (1) with honest intervals."""

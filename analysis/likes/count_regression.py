@@ -1,24 +1,24 @@
-"""Poisson and negative binomial regressions on cells of rows, with sandwich standard errors; Eq (1) is fitted with it.
+"""Poisson and negative binomial regressions on cells of rows, with sandwich standard errors.
 
 Rows of one cell share every term, so a fit needs only each cell's sums; the spread within clusters needs the rows.
-`twigma analyze` runs it through `likes`.
+`twigma analyze` runs it for Eq (1) and for the growth of Fig 1b.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, sparse, special, stats
 
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
+from twigma.analysis.convert import Array, Floats
+from twigma.analysis.inference.intervals import Z
+
 Mode = Literal["paper", "robust"]
 
-Z = 1.959963984540054
 ITERATIONS = 100
 BLOCK = 2**16  # rows: half a megabyte of float64
 
@@ -41,13 +41,17 @@ class Data:
         """Weighted sum of y to a power over the rows of each cell, [cells]; a block of rows at a time."""
         total = np.zeros(len(self.design))
         for rows in blocks(len(self.y)):
-            values = None if power == 0 else self.y[rows].astype(np.float64) ** power
-            if self.weight is not None:
-                values = (
-                    self.weight[rows] if values is None else self.weight[rows] * values
-                )
+            values = self._powers(rows, power)
             total += np.bincount(self.cell[rows], weights=values, minlength=len(total))
         return total
+
+    def _powers(self, rows: slice, power: int) -> Floats | None:
+        """w y^power of these rows; None where all are 1, so that rows are only counted."""
+        weight = None if self.weight is None else self.weight[rows]
+        if power == 0:
+            return weight
+        values = self.y[rows].astype(np.float64) ** power
+        return values if weight is None else weight * values
 
     @cached_property
     def rows(self) -> Floats:
@@ -61,38 +65,55 @@ class Data:
 
     def residual(self, mu: Floats) -> Floats:
         """Each row's y less the mean of its cell, [n]."""
-        found = np.empty(len(self.y))
+        result = np.empty(len(self.y))
         for rows in blocks(len(self.y)):
-            np.subtract(self.y[rows], mu[self.cell[rows]], out=found[rows])
-        return found
+            np.subtract(self.y[rows], mu[self.cell[rows]], out=result[rows])
+        return result
+
+
+class Fit(NamedTuple):
+    """Coefficients, the mean of each cell, and the inverse observed information."""
+
+    beta: Floats  # [terms]
+    mu: Floats  # [cells]
+    bread: Floats  # [terms, terms], the covariance if the variance is as assumed
 
 
 def blocks(n: int) -> Iterator[slice]:
     """Slices of rows whose numbers stay in the cache, so that no array as long as the data is made on the way."""
-    return (slice(start, start + BLOCK) for start in range(0, n, BLOCK))
+    for start in range(0, n, BLOCK):
+        yield slice(start, start + BLOCK)
 
 
 def poisson(data: Data, mode: Mode) -> pd.DataFrame:
-    """Fit by Newton's method on the cells; the score of row i is (y_i − μ_i) x_i."""
-    beta, mu, bread = _fit(data, alpha=0.0)
-    squares = data.sums(2) - 2 * mu * data.total + mu**2 * data.rows  # Σ w (y − μ)²
-    dispersion = float(np.sum(squares / mu)) / max(1, len(data.y) - len(beta))
-    covariance = bread if mode == "paper" else _sandwich(data, data.residual(mu), bread)
-    return _table(data, beta, covariance, dispersion, mode)
+    """Poisson regression; the score of row i is (y_i − μ_i) x_i. Columns are those of `eq1.eq1`."""
+    _check_estimable(data)
+    fit = fit_cells(data.design, data.rows, data.total)
+    mu = fit.mu
+    # Σ w (y − μ)² of each cell
+    squares = data.sums(2) - 2 * mu * data.total + mu**2 * data.rows
+    freedom = max(1, len(data.y) - len(fit.beta))
+    dispersion = float(np.sum(squares / mu)) / freedom
+    covariance = fit.bread
+    if mode == "robust":
+        covariance = _sandwich(data, data.residual(mu), fit.bread)
+    return _table(data, fit.beta, covariance, dispersion, mode)
 
 
 def negative_binomial(data: Data) -> pd.DataFrame:
     """NB2 with α by maximum (profile) likelihood; the score of row i is (y_i − μ_i) x_i / (1 + α μ_i)."""
+    _check_estimable(data)
+    # The likelihood depends on the distinct counts of each cell, and how many rows (or weight) each has.
     codes, counts = pd.factorize(data.y)
-    pairs, place = np.unique(
-        data.cell.astype(np.int64) * len(counts) + codes, return_inverse=True
-    )
+    keys = data.cell.astype(np.int64) * len(counts) + codes
+    pairs, place = np.unique(keys, return_inverse=True)
     weight = np.bincount(place, weights=data.weight)
-    cell, y = pairs // len(counts), counts[pairs % len(counts)]
+    cell = pairs // len(counts)
+    y = counts[pairs % len(counts)]
 
     def loss(log_alpha: float) -> float:
         shape = np.exp(-log_alpha)
-        mu = _fit(data, alpha=1 / shape)[1][cell]
+        mu = fit_cells(data.design, data.rows, data.total, 1 / shape).mu[cell]
         terms = (
             special.gammaln(y + shape)
             - special.gammaln(shape)
@@ -100,60 +121,62 @@ def negative_binomial(data: Data) -> pd.DataFrame:
         )
         return -float(np.sum(weight * (terms + special.xlogy(y, mu / (shape + mu)))))
 
-    alpha = float(
-        np.exp(optimize.minimize_scalar(loss, bounds=(-12, 6), method="bounded").x)
-    )
-    beta, mu, bread = _fit(data, alpha)
-    residual = data.residual(mu) / (1 + alpha * mu)[data.cell]
-    return _table(data, beta, _sandwich(data, residual, bread), alpha, "robust")
+    best = optimize.minimize_scalar(loss, bounds=(-12, 6), method="bounded")
+    alpha = float(np.exp(best.x))
+    fit = fit_cells(data.design, data.rows, data.total, alpha)
+    residual = data.residual(fit.mu) / (1 + alpha * fit.mu)[data.cell]
+    covariance = _sandwich(data, residual, fit.bread)
+    return _table(data, fit.beta, covariance, alpha, "robust")
 
 
-def _fit(data: Data, alpha: float) -> tuple[Floats, Floats, Floats]:
-    """Coefficients, the mean of each cell and the inverse observed information, for the variance μ + αμ²."""
-    x, n, total = data.design, data.rows, data.total
-    _check_estimable(data, x, total)
-    beta = np.linalg.lstsq(
-        x * np.sqrt(n)[:, None], np.sqrt(n) * np.log(total / n + 0.1), rcond=None
-    )[0]
+def fit_cells(x: Floats, n: Floats, total: Floats, alpha: float = 0.0) -> Fit:
+    """Fit log E[y] = x β by Newton's method, for the variance μ + αμ²: Poisson for α = 0.
+
+    Parameters
+    ----------
+    x : float64[cells, terms], the design. n, total : float64[cells], number and sum of the rows of each cell.
+
+    Returns
+    -------
+    Fit. ValueError when it does not converge.
+    """
+    # Cells without likes have no logarithm: hence 0.1.
+    start = np.log(total / n + 0.1)
+    beta = np.linalg.lstsq(x * np.sqrt(n)[:, None], np.sqrt(n) * start, rcond=None)[0]
     for _ in range(ITERATIONS):
         mu = np.exp(x @ beta)
         weight = 1 / (1 + alpha * mu)
         information = (x * (n * mu * weight)[:, None]).T @ x
         step = np.linalg.solve(information, x.T @ (weight * (total - n * mu)))
+        # A step of more than 2 would overshoot: the mean changes by its exponential.
         beta = beta + step / max(1.0, np.abs(step).max() / 2)
         if np.abs(step).max() < 1e-13 * max(1.0, np.abs(beta).max()):
             break
     if not np.abs(step).max() < 1e-9 or np.abs(beta).max() > 30:
         raise ValueError(
-            "eq1: the fit did not converge; a combination of groups has no likes at all"
+            "the fit of the counts did not converge; a combination of groups has none at all"
         )
     mu = np.exp(x @ beta)
-    information = (
-        x * (mu * (n + alpha * total) / (1 + alpha * mu) ** 2)[:, None]
-    ).T @ x
-    return beta, mu, np.linalg.inv(information)
+    observed = mu * (n + alpha * total) / (1 + alpha * mu) ** 2
+    information = (x * observed[:, None]).T @ x
+    return Fit(beta, mu, np.linalg.inv(information))
 
 
-def _check_estimable(data: Data, x: Floats, total: Floats) -> None:
+def _check_estimable(data: Data) -> None:
+    """ValueError where terms cannot be told apart, or a group has no like, so that its coefficient is infinite."""
+    x, total = data.design, data.total
+    columns = list(zip(data.terms, x.T, strict=True))
     if np.linalg.matrix_rank(x) < x.shape[1]:
-        empty = [
-            term
-            for term, column in zip(data.terms, x.T, strict=True)
-            if not column.any()
-        ]
-        what = (
-            f"no rows have {empty}"
-            if empty
-            else "one term is a combination of others, or a reference is empty"
-        )
-        raise ValueError(f"eq1: the terms cannot be told apart: {what}")
-    for term, column in zip(data.terms, x.T, strict=True):
-        for side, name in ((column == 1, term), (column == 0, f"not {term}")):
-            if (
-                side.any()
-                and set(np.unique(column)) <= {0.0, 1.0}
-                and not total[side].sum() > 0
-            ):
+        empty = [term for term, column in columns if not column.any()]
+        reason = "one term is a combination of others, or a reference is empty"
+        if empty:
+            reason = f"no rows have {empty}"
+        raise ValueError(f"eq1: the terms cannot be told apart: {reason}")
+    for term, column in columns:
+        if not set(np.unique(column)) <= {0.0, 1.0}:
+            continue
+        for name, side in ((term, column == 1), (f"not {term}", column == 0)):
+            if side.any() and not total[side].sum() > 0:
                 raise ValueError(
                     f"eq1: no row with {name!r} has a like, so its rate ratio is not finite"
                 )
@@ -161,19 +184,22 @@ def _check_estimable(data: Data, x: Floats, total: Floats) -> None:
 
 def _sandwich(data: Data, residual: Floats, bread: Floats) -> Floats:
     """Cluster-robust covariance bread · Σ_g s_g s_gᵀ · bread, without a small-sample factor."""
-    residual = residual if data.weight is None else data.weight * residual
+    if data.weight is not None:
+        residual = data.weight * residual
     place = data.cluster, data.cell.astype(np.int32)
     shape = int(data.cluster.max()) + 1, len(data.design)
-    scores = (
-        sparse.coo_array((residual, place), shape=shape) @ data.design
-    )  # in one pass, adding up as it goes
+    # Residuals by cluster and cell, added up in one pass: no array of rows times terms.
+    by_cluster = sparse.coo_array((residual, place), shape=shape)
+    scores = by_cluster @ data.design
     return np.asarray(bread @ (scores.T @ scores) @ bread)
 
 
 def _table(
     data: Data, beta: Floats, covariance: Floats, dispersion: float, mode: Mode
 ) -> pd.DataFrame:
+    """The columns of `eq1.eq1`, a row a term."""
     se = np.sqrt(np.diag(covariance))
+    weighted = data.weight is not None and bool(np.ptp(data.weight) > 0)
     return pd.DataFrame(
         {
             "term": data.terms,
@@ -188,6 +214,6 @@ def _table(
             "se_kind": "naive" if mode == "paper" else data.se_kind,
             "clusters": 0 if mode == "paper" else data.clusters,
             "dropped": data.dropped,
-            "weighted": data.weight is not None and bool(np.ptp(data.weight) > 0),
+            "weighted": weighted,
         }
     )

@@ -1,1 +1,1 @@
-"""Exact nearest neighbours by cosine, screened by short products; here or on Ray."""
+"""Exact nearest neighbours by cosine, on a processor, a GPU or a Ray cluster."""

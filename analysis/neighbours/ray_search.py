@@ -1,20 +1,28 @@
 """The exact search for nearest neighbours on a Ray cluster: `twigma analyze --engine ray`.
 
 Each slot of the cluster holds the reference, and gets one block of queries after the other; a slot that is lost costs
-its block. The neighbours are those found here; the last digit of a similarity can differ with the threads.
+its block. The neighbours are those of a local search; the last digit of a similarity can differ with the threads.
 """
 
 import contextlib
 from collections.abc import Iterator
 
+from twigma.analysis.convert import Array
 from twigma.analysis.neighbours import search
-from twigma.analysis.neighbours.search import Array, Found, Search
+from twigma.analysis.neighbours.blocks import (
+    Neighbours,
+    Search,
+    joined,
+    progress,
+    query_blocks,
+)
+from twigma.analysis.vectors.unit_rows import unit_rows
 from twigma.core.pools import ray_cluster, ray_pool
 
 
 @contextlib.contextmanager
 def search_on(engine: ray_pool.Engine) -> Iterator[Search]:
-    """The search as that engine does it: a function like `neighbours.nearest`."""
+    """The search as that engine does it: a function like `search.nearest`."""
     if engine == ray_pool.LOCAL:
         yield search.nearest
         return
@@ -22,47 +30,45 @@ def search_on(engine: ray_pool.Engine) -> Iterator[Search]:
         yield _nearest
 
 
-def _nearest(query: Array, reference: Array, k: int = search.TOP_K) -> Found:
-    """`neighbours.nearest` on the cluster this process is connected to."""
+def _nearest(query: Array, reference: Array, k: int = search.TOP_K) -> Neighbours:
+    """`search.nearest` on the cluster this process is connected to."""
     import ray
 
     search.check(query, reference, k)
-    held, blocks = (
-        ray.put(search.unit_rows(reference, "reference")),
-        dict(search.blocks(query)),
-    )
+    stored = ray.put(unit_rows(reference, "reference"))
+    blocks = dict(query_blocks(query))
     slots, needs = ray_cluster.actor_resources(None)
     actor = ray.remote(SearchActor).options(**needs)
-    results = ray_pool.run_tasks(
-        lambda: actor.remote(held, k, len(query)),
+    events = ray_pool.run_tasks(
+        lambda: actor.remote(stored, k, len(query)),
         list(blocks),
         lambda first: (first, blocks[first]),
         slots,
     )
-    found: dict[int, Found] = {}
-    with search.progress(query) as bar, contextlib.closing(results):
-        for event in results:
+    results: dict[int, Neighbours] = {}
+    with progress(query) as bar, contextlib.closing(events):
+        for event in events:
             if event.kind == "failed":
                 raise event.value
             if event.kind == "part":
-                rows = 0 if event.task in found else len(event.value[0])
-                bar.update(rows)
-                found[event.task] = event.value
-    return search.joined(found[first] for first in blocks)
+                # A block whose slot was lost after it had answered comes twice.
+                bar.update(0 if event.task in results else len(event.value[0]))
+                results[event.task] = event.value
+    return joined(results[first] for first in blocks)
 
 
 class SearchActor(ray_pool.Actor):
     """Holds a reference, and searches it for one block of queries after the other."""
 
     def __init__(self, reference: Array, k: int, queries: int) -> None:
-        self._of = reference, k, queries
+        self._arguments = reference, k, queries
 
     def ready(self) -> str:
         """Make the reference ready to be searched."""
-        self._search = search.searcher(*self._of)
+        self._search = search.searcher(*self._arguments)
         return super().ready()
 
-    def parts(self, task: tuple[int, Array]) -> Iterator[Found]:
-        """What is found for one block."""
+    def parts(self, task: tuple[int, Array]) -> Iterator[Neighbours]:
+        """The neighbours of one block."""
         first, query = task
         yield self._search(query, first)

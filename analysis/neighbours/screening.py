@@ -14,11 +14,13 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from twigma.analysis.neighbours.search import Array, Find, Found
+from twigma.analysis.convert import Array
+from twigma.analysis.neighbours.blocks import Neighbours, UnitSearch
 
-BLOCK = REFERENCES = (
-    2048  # queries and reference rows a block: 16 MiB of float32, which stay in the cache
+BLOCK = (
+    2048  # queries a block: 16 MiB of float32 with REFERENCES, which stay in the cache
 )
+REFERENCES = 2048  # reference rows a block
 IN_FULL = 8192  # queries and reference rows a block on a GPU, for which those are few
 WIDTHS = (128, 192, 256)  # numbers of a shorter row that are tried
 SAMPLE = 8 * REFERENCES  # reference rows they are tried on
@@ -27,10 +29,8 @@ SLACK = 1e-5  # float32 rounding of a length or a product, some ten times over
 BF16_ULP = 2.0**-8  # largest relative error of rounding to bfloat16
 CROWDED = 0.05  # above this share of candidates in a block, computing all of it in float32 is cheaper
 
-Best = tuple[
-    torch.Tensor, torch.Tensor
-]  # similarity and row, [queries, k] each, falling
-Way = Callable[[Array, int], Find]  # to search these rows for so many neighbours
+Best = tuple[torch.Tensor, torch.Tensor]  # similarity, falling, and row, [queries, k]
+Method = Callable[[Array, int], UnitSearch]  # a search of unit rows for k neighbours
 
 
 class Screened:
@@ -40,14 +40,13 @@ class Screened:
         self, rows: torch.Tensor, directions: torch.Tensor | None, half: bool
     ) -> None:
         """Unit `rows` [m, d] float32; shorten them to `directions` [d, w] unless None; round to bfloat16 if `half`."""
-        self.rows, self.directions = rows, directions
+        self.rows = rows
+        self.directions = directions
         self.dtype = torch.bfloat16 if half else torch.float32
         short = self.shortened(rows)
         self.low = short.to(self.dtype)
-        self.errors = [
-            _error(*blocks).max()
-            for blocks in zip(_split(short), _split(self.low), strict=True)
-        ]
+        pairs = zip(_split(short), _split(self.low), strict=True)
+        self.errors = [_error(block, rounded).max() for block, rounded in pairs]
 
     def shortened(self, x: torch.Tensor) -> torch.Tensor:
         """Rows [n, w + 1] whose products with one another are at least those of the unit rows `x`."""
@@ -63,67 +62,82 @@ class Screened:
         With q', r' the shorter rows and q'', r'' these rounded, q·r ≤ q'·r' ≤ q''·r'' + ‖q' − q''‖ + ‖q''‖‖r' − r''‖,
         and the product is rounded once more, as is the number it is compared to.
         """
-        short, best = self.shortened(q), None
+        short = self.shortened(q)
         low = short.to(self.dtype)
         off = _error(short, low)[:, None]
         rounding = SLACK if low is short else SLACK + 2.5 * BF16_ULP
-        for i, (block, block_low) in enumerate(
-            zip(_split(self.rows), _split(self.low), strict=True)
-        ):
+        best: Best | None = None
+        blocks = zip(_split(self.rows), _split(self.low), strict=True)
+        for i, (block, block_low) in enumerate(blocks):
             bound = low @ block_low.T
             kth = _reached(bound, q, block, k) if best is None else best[0][:, -1:]
             least = kth - off - (1 + off) * self.errors[i] - rounding
             hits = np.flatnonzero((bound >= least.to(bound.dtype)).numpy())
             if len(hits) > CROWDED * bound.numel():
                 best = _merge(best, q @ block.T, i * REFERENCES, k)
-            else:
-                pairs = torch.from_numpy(np.stack(np.divmod(hits, len(block))))
-                values = _products(pairs, q, block)
-                better = values >= kth[pairs[0], 0] - SLACK
-                pairs[1] += i * REFERENCES
-                best = _merge_pairs(best, len(q), pairs[:, better], values[better], k)
-        assert best is not None
+                continue
+            pairs = torch.from_numpy(np.stack(np.divmod(hits, len(block))))
+            values = _products(pairs, q, block)
+            better = values >= kth[pairs[0], 0] - SLACK
+            pairs[1] += i * REFERENCES
+            best = _merge_pairs(best, len(q), pairs[:, better], values[better], k)
+        assert best is not None  # a reference has at least one row
         return best
 
 
-def fastest(rows: Array, query: Array, k: int, otherwise: Way) -> Find:
-    """The search of `rows` that is fastest when tried on some of them and of the queries: screening, or `otherwise`."""
-    some, few, half = (
-        rows[:: -(-len(rows) // SAMPLE)],
-        query[:TRIED],
-        bfloat16_is_faster(),
-    )
-    leading = np.linalg.eigh(some.T @ some)[1][:, ::-1]
-    widths = [width for width in WIDTHS if width <= rows.shape[1] // 2]
-    directions = [
-        *([None] if half else []),
-        *(torch.tensor(leading[:, : width - 1].copy()) for width in widths),
-    ]
+def fastest(rows: Array, query: Array, k: int, otherwise: Method) -> UnitSearch:
+    """The search of unit `rows` [m, d] that is fastest on some of them and of the queries [n, d].
 
-    def screening(each: torch.Tensor | None, rows: Array, k: int) -> Find:
-        reference = Screened(torch.tensor(rows), each, half)
-        return lambda q: by_blocks(
-            lambda block: reference.search(block, k), q, "cpu", BLOCK
-        )
+    Tried are screening, at several widths, and `otherwise`.
+    """
+    some = rows[:: -(-len(rows) // SAMPLE)]
+    few = query[:TRIED]
+    methods = [otherwise, *_screenings(some)]
 
-    def seconds(way: Way) -> float:
-        search = way(some, k)
+    def seconds(method: Method) -> float:
+        search = method(some, k)
         return _seconds(lambda: search(few), times=2)
 
-    ways: list[Way] = [
-        otherwise,
-        *(functools.partial(screening, each) for each in directions),
-    ]
-    return min(ways, key=seconds)(rows, k)
+    return min(methods, key=seconds)(rows, k)
 
 
-def in_float64(q: Array, rows: Array, index: Array) -> Found:
-    """The similarities of these pairs to the last digit, whichever way they were found, falling; and their rows."""
-    blocks = [slice(at, at + BLOCK) for at in range(0, len(q), BLOCK)]
-    products = [
-        np.einsum("nd,nkd->nk", q[block], rows[index[block]], dtype=np.float64)
-        for block in blocks
-    ]
+def _screenings(rows: Array) -> list[Method]:
+    """Screening along the leading directions of these rows, at every width; and in full width, where that pays."""
+    half = bfloat16_is_faster()
+    leading = np.linalg.eigh(rows.T @ rows)[1][:, ::-1]
+    directions: list[torch.Tensor | None] = [None] if half else []
+    for width in WIDTHS:
+        if width <= rows.shape[1] // 2:
+            # One number of the shorter row is the length of what is left.
+            directions.append(torch.tensor(leading[:, : width - 1].copy()))
+    return [functools.partial(_screening, each, half) for each in directions]
+
+
+def _screening(
+    directions: torch.Tensor | None, half: bool, rows: Array, k: int
+) -> UnitSearch:
+    reference = Screened(torch.tensor(rows), directions, half)
+
+    def search(q: Array) -> Neighbours:
+        return by_blocks(lambda block: reference.search(block, k), q, "cpu", BLOCK)
+
+    return search
+
+
+def in_float64(q: Array, rows: Array, index: Array) -> Neighbours:
+    """The similarities of pairs to the last digit, falling, and their rows.
+
+    They do not depend on the search that gave the pairs.
+
+    Parameters
+    ----------
+    q, rows : unit rows [n, d] and [m, d]. index : int64[n, k], rows of `rows`.
+    """
+    products = []
+    for start in range(0, len(q), BLOCK):
+        block = slice(start, start + BLOCK)
+        near = rows[index[block]]
+        products.append(np.einsum("nd,nkd->nk", q[block], near, dtype=np.float64))
     similarity = np.concatenate(products).astype(np.float32)
     order = np.argsort(-similarity, axis=1, kind="stable")
     return np.take_along_axis(similarity, order, 1), np.take_along_axis(index, order, 1)
@@ -131,15 +145,11 @@ def in_float64(q: Array, rows: Array, index: Array) -> Found:
 
 def by_blocks(
     search: Callable[[torch.Tensor], Best], query: Array, device: str, size: int
-) -> Found:
-    """Search for a block of queries at a time."""
-    found = [
-        search(block) for block in torch.split(torch.tensor(query, device=device), size)
-    ]
-    similarity, index = (
-        torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True)
-    )
-    return similarity, index
+) -> Neighbours:
+    """Search for `size` queries at a time, on a device."""
+    blocks = torch.split(torch.tensor(query, device=device), size)
+    similarities, rows = zip(*[search(block) for block in blocks], strict=True)
+    return torch.cat(similarities).cpu().numpy(), torch.cat(rows).cpu().numpy()
 
 
 def in_full(q: torch.Tensor, r: torch.Tensor, k: int) -> Best:
@@ -160,12 +170,13 @@ def bfloat16_is_faster() -> bool:
 
 
 def _seconds(work: Callable[[], object], times: int = 5) -> float:
-    found = []
+    """The least of several wall times: the others were disturbed."""
+    wall = []
     for _ in range(times):
         start = time.perf_counter()
         work()
-        found.append(time.perf_counter() - start)
-    return min(found)
+        wall.append(time.perf_counter() - start)
+    return min(wall)
 
 
 def _split(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -173,6 +184,7 @@ def _split(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def _error(x: torch.Tensor, rounded: torch.Tensor) -> torch.Tensor:
+    """‖x − rounded‖ of each row, [n]."""
     error: torch.Tensor = (x - rounded.float()).norm(dim=1)
     return error
 
@@ -192,6 +204,7 @@ def _products(
 ) -> torch.Tensor:
     """The float32 products of pairs (query, reference) [2, n], sorted."""
     ends = torch.searchsorted(pairs[0].contiguous(), torch.arange(len(q) + 1))
+    # A sparse matrix whose filled cells are the pairs: torch computes the products of these alone.
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="Sparse CSR tensor support is in beta"
@@ -223,12 +236,15 @@ def _merge_pairs(
     place = torch.arange(len(exact)) - (counts.cumsum(0) - counts)[pairs[0]]
     values = torch.full((n, int(counts.max())), -torch.inf)
     index = torch.zeros_like(values, dtype=torch.int64)
-    values[pairs[0], place], index[pairs[0], place] = exact, pairs[1]
+    values[pairs[0], place] = exact
+    index[pairs[0], place] = pairs[1]
     return _best(best, values, index, k)
 
 
 def _best(best: Best | None, values: torch.Tensor, index: torch.Tensor, k: int) -> Best:
+    """The best `k` of those so far and of further ones, [queries, any] each."""
     if best is not None:
-        values, index = torch.cat([best[0], values], 1), torch.cat([best[1], index], 1)
+        values = torch.cat([best[0], values], 1)
+        index = torch.cat([best[1], index], 1)
     values, order = values.topk(min(k, values.shape[1]), dim=1)
     return values, index.gather(1, order)

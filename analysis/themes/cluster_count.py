@@ -13,18 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from twigma.analysis.convert import Array, Floats, as_column, as_matrix
+from twigma.analysis.inference.intervals import Estimate, interval
 from twigma.analysis.themes.timeline import cluster_share
 from twigma.analysis.themes.trends import trend_table
-from twigma.analysis.variation.distance import (
-    Array,
-    Estimate,
-    Floats,
-    distances,
-    interval,
-)
-from twigma.analysis.vectors.codebook import assign
-from twigma.analysis.vectors.components import Components
-from twigma.analysis.vectors.quick_codebook import principal, quick_codebook
+from twigma.analysis.variation.distance import all_distances
+from twigma.analysis.vectors.codebook import assign, principal, quick_codebook
+from twigma.analysis.vectors.spectra import Components
 from twigma.builder.clusters.stability import FITS, JUDGED, judge_fits
 from twigma.core import columns
 
@@ -43,18 +38,18 @@ class Granularity(NamedTuple):
 
 
 def granularity(
-    embedding: Array,
+    embedding: Any,
     table: pa.Table,
     ks: Sequence[int] = KS,
     *,
-    authors: Array | None = None,
+    authors: Any = None,
     seed: int = 0,
 ) -> Granularity:
     """Trends, silhouette, stability and agreement with the released labels at several numbers of clusters (Fig 4b).
 
     Parameters
     ----------
-    embedding : float32[n, d]. table : n rows with created_at and, where there are any, label_10_cluster and
+    embedding : matrix [n, d]. table : n rows with created_at and, where there are any, label_10_cluster and
         sample_weight.
     ks : numbers of clusters; those above a tenth of the images are left out.
     authors : label per row of what is resampled together in the interval of the agreement.
@@ -66,51 +61,54 @@ def granularity(
         falling (clusters, by tests adjusted within each k), same_trend (share of the images whose cluster moves as
         their released cluster does), months, n, seed. Without released labels ari and same_trend are NaN.
     trends : k and the columns of `trends.trend_table`, group from 1 by falling size, with `released`, the released
-        cluster it is matched with (Hungarian; null for one left over), and `of_it`, the share of its images there.
+        cluster it is matched with (Hungarian; null where there is none), and `of_it`, the share of its images there.
     """
     columns.require(table, ["created_at"], "fig4b_k")
-    dated = np.flatnonzero(table["created_at"].is_valid().to_numpy())
-    whole = len(dated) == len(table)  # then nothing is copied
-    x, rows = (
-        (embedding, table) if whole else (embedding[dated], table.take(pa.array(dated)))
-    )
+    images = _dated(as_matrix(embedding), table, authors)
+    x = images.embedding
     possible = [k for k in sorted(set(ks)) if 2 <= k <= len(x) // 10]
     if not possible:
         raise ValueError(
             f"fig4b_k: expected ten dated images with an embedding a cluster, found {len(x)}: add images"
         )
-    released = _released(rows)
-    owners = None if authors is None else np.asarray(authors, dtype=object)[dated]
     directions = principal(x, seed)
-    judged = _sample(len(x), JUDGED, np.random.default_rng(seed))
-    away = _apart(x[judged].astype(np.float64))
+    # All fits are judged on the same images.
+    judged = x[_sample(len(x), JUDGED, np.random.default_rng(seed))]
+    apart = all_distances(judged)
     scores, trends = [], []
     for k in possible:
         fits = [
-            assign(x[judged], _fit(x, directions, k, FIT_ROWS, seed + fit))
+            assign(judged, _fit(x, directions, k, FIT_ROWS, seed + fit))
             for fit in range(FITS)
         ]
         labels = by_size(assign(x, _fit(x, directions, k, ROWS, seed)))
-        trend = _trends(rows, labels)
-        found = (
-            _stability(fits, away)
-            | _agreement(labels, released, owners)
-            | _directions(trend)
-        )
-        moved = _same_trend(trend, labels, rows, released)
-        months = int(trend["n"].max())
-        scores.append(
-            {
-                "k": k,
-                **found,
-                "same_trend": moved,
-                "months": months,
-                "n": len(x),
-                "seed": seed,
-            }
-        )
-        trends.append(_matched(trend, labels, released).assign(k=k))
+        trend = _trends(images.table, labels)
+        row = {"k": k, **_stability(fits, apart), **_agreement(labels, images)}
+        row |= _directions(trend)
+        row["same_trend"] = _same_trend(trend, labels, images)
+        row["months"] = int(trend["n"].max())
+        scores.append({**row, "n": len(x), "seed": seed})
+        trends.append(_matched(trend, labels, images.released).assign(k=k))
     return Granularity(pd.DataFrame(scores), pd.concat(trends, ignore_index=True))
+
+
+class _Images(NamedTuple):
+    """The dated images: rows that belong together, [n] each."""
+
+    embedding: Array  # [n, d]
+    table: pa.Table
+    released: Floats | None  # labels of the release, NaN where an image has none
+    authors: Array | None
+
+
+def _dated(embedding: Array, table: pa.Table, authors: Any) -> _Images:
+    """The images with a date; where all have one, nothing is copied."""
+    dated = np.flatnonzero(table["created_at"].is_valid().to_numpy())
+    if authors is not None:
+        authors = np.asarray(as_column(authors), dtype=object)[dated]
+    if len(dated) < len(table):
+        embedding, table = embedding[dated], table.take(pa.array(dated))
+    return _Images(embedding, table, _released(table), authors)
 
 
 def adjusted_rand(one: Labels, other: Labels, owners: Array | None = None) -> Estimate:
@@ -118,21 +116,29 @@ def adjusted_rand(one: Labels, other: Labels, owners: Array | None = None) -> Es
 
     With p the shares of the crossed table and p_i, q_j its margins, the index tends to (Σp² − bc)/((b + c)/2 − bc),
     b = Σp_i², c = Σq_j²; the influence of an image is the derivative of that by its cell, less its mean.
+    `one`, `other` : int labels [n]; `owners` : label per image, or None.
     """
     from sklearn.metrics import adjusted_rand_score
 
-    a, b = (np.unique(x, return_inverse=True)[1] for x in (one, other))
+    a = np.unique(one, return_inverse=True)[1]
+    b = np.unique(other, return_inverse=True)[1]
     crossed = np.zeros((a.max() + 1, b.max() + 1))
     np.add.at(crossed, (a, b), 1 / len(a))
-    p, q = crossed.sum(axis=1)[:, None], crossed.sum(axis=0)[None, :]
-    same, pp, qq = (float((x**2).sum()) for x in (crossed, p, q))
+    p = crossed.sum(axis=1)[:, None]
+    q = crossed.sum(axis=0)[None, :]
+    same, pp, qq = _squares(crossed), _squares(p), _squares(q)
     value = float(adjusted_rand_score(one, other))
-    above, below = same - pp * qq, (pp + qq) / 2 - pp * qq
-    if below <= 0:
+    above = same - pp * qq
+    below = (pp + qq) / 2 - pp * qq
+    if below <= 0:  # one cluster, in both
         return Estimate(value, np.nan, np.nan, len(a))
     chance = 2 * (p * qq + q * pp)
     slope = ((2 * crossed - chance) * below - above * (p + q - chance)) / below**2
     return interval(value, slope[a, b], owners)
+
+
+def _squares(shares: Floats) -> float:
+    return float((shares**2).sum())
 
 
 # ------------------------------------------------------------------ parts
@@ -142,9 +148,8 @@ def _fit(
     x: Array, directions: Components, k: int, size: int, seed: int
 ) -> npt.NDArray[np.float32]:
     """Centroids from a random sample of `size` images."""
-    return quick_codebook(
-        x[_sample(len(x), size, np.random.default_rng((seed, k)))], k, directions, seed
-    )
+    rows = _sample(len(x), size, np.random.default_rng((seed, k)))
+    return quick_codebook(x[rows], k, directions, seed)
 
 
 def by_size(labels: Labels) -> Labels:
@@ -159,66 +164,59 @@ def _sample(total: int, size: int, rng: np.random.Generator) -> Labels:
     return np.sort(rng.choice(total, min(size, total), replace=False))
 
 
-def _apart(x: Floats) -> Floats:
-    found = distances(x, x)
-    np.fill_diagonal(found, 0)
-    return found
-
-
-def _released(rows: pa.Table) -> npt.NDArray[np.float64] | None:
-    if "label_10_cluster" not in rows.column_names or rows[
-        "label_10_cluster"
-    ].null_count == len(rows):
+def _released(rows: pa.Table) -> Floats | None:
+    """The released labels, NaN where an image has none; None where no image has one."""
+    if "label_10_cluster" not in rows.column_names:
         return None
-    return np.asarray(rows["label_10_cluster"].cast(pa.float64()).to_numpy())
+    labels = rows["label_10_cluster"]
+    if labels.null_count == len(rows):
+        return None
+    return np.asarray(labels.cast(pa.float64()).to_numpy())
 
 
 def _trends(rows: pa.Table, labels: Labels) -> pd.DataFrame:
     shares = cluster_share(columns.add(rows, label_10_cluster=labels))
-    return trend_table(
-        shares.rename(columns={"cluster": "group"})[["month", "group", "share"]]
-    )
+    shares = shares.rename(columns={"cluster": "group"})
+    return trend_table(shares[["month", "group", "share"]])
 
 
-def _stability(fits: list[Labels], away: Floats) -> dict[str, Any]:
-    scores = judge_fits(fits, away)
+def _stability(fits: list[Labels], apart: Floats) -> dict[str, Any]:
+    """How well the fits separate the judged images, and how far they agree with one another."""
+    scores = judge_fits(fits, apart)
     return {**asdict(scores), "stable": scores.is_stable}
 
 
-def _agreement(
-    labels: Labels, released: Array | None, owners: Array | None
-) -> dict[str, float]:
-    if released is None:
+def _agreement(labels: Labels, images: _Images) -> dict[str, float]:
+    """Adjusted Rand index of the labels and the released ones."""
+    if images.released is None:
         return dict.fromkeys(("ari", "ari_low", "ari_high"), np.nan)
-    known = ~np.isnan(released)
-    if owners is not None:
-        owners = owners[known] if pd.Series(owners[known]).nunique() > 1 else None
-    found = adjusted_rand(labels[known], released[known].astype(np.int64), owners)
-    return {"ari": found.value, "ari_low": found.low, "ari_high": found.high}
+    known = ~np.isnan(images.released)
+    owners = None if images.authors is None else images.authors[known]
+    if owners is not None and pd.Series(owners).nunique() < 2:
+        owners = None
+    released = images.released[known].astype(np.int64)
+    ari = adjusted_rand(labels[known], released, owners)
+    return {"ari": ari.value, "ari_low": ari.low, "ari_high": ari.high}
 
 
 def _directions(trend: pd.DataFrame) -> dict[str, int]:
+    """How many clusters rise and fall."""
     return {
-        name: int((trend["arrow"] == arrow).sum())
-        for name, arrow in (("rising", "↑"), ("falling", "↓"))
+        "rising": int((trend["arrow"] == "↑").sum()),
+        "falling": int((trend["arrow"] == "↓").sum()),
     }
 
 
-def _same_trend(
-    trend: pd.DataFrame, labels: Labels, rows: pa.Table, released: Array | None
-) -> float:
+def _same_trend(trend: pd.DataFrame, labels: Labels, images: _Images) -> float:
     """Share of the images whose cluster rises, falls or does neither just as their released cluster does."""
-    if released is None:
+    if images.released is None:
         return float("nan")
-    known = ~np.isnan(released)
-    theirs = released[known].astype(np.int64)
-    before = _trends(rows.take(pa.array(np.flatnonzero(known))), theirs)
-    arrows = (table.set_index("group")["arrow"] for table in (trend, before))
-    now, then = (
-        found.reindex(of).to_numpy()
-        for found, of in zip(arrows, (labels[known], theirs), strict=True)
-    )
-    return float(np.mean(now == then))
+    known = np.flatnonzero(~np.isnan(images.released))
+    released = images.released[known].astype(np.int64)
+    before = _trends(images.table.take(pa.array(known)), released)
+    now = trend.set_index("group")["arrow"].reindex(labels[known])
+    then = before.set_index("group")["arrow"].reindex(released)
+    return float(np.mean(now.to_numpy() == then.to_numpy()))
 
 
 def _matched(
@@ -227,18 +225,15 @@ def _matched(
     """The trends, each with the released cluster it shares most images with, every one used once at most."""
     from scipy.optimize import linear_sum_assignment
 
-    trend = trend.assign(
-        released=pd.array([None] * len(trend), dtype="Int64"), of_it=np.nan
-    )
+    none = pd.array([None] * len(trend), dtype="Int64")
+    trend = trend.assign(released=none, of_it=np.nan)
     if released is None:
         return trend
     known = ~np.isnan(released)
     crossed = pd.crosstab(labels[known], released[known].astype(np.int64))
-    held = crossed.div(crossed.sum(axis=1), axis=0)
+    share = crossed.div(crossed.sum(axis=1), axis=0)
     for one, other in zip(*linear_sum_assignment(-crossed.to_numpy()), strict=True):
         row = trend["group"] == crossed.index[one]
-        trend.loc[row, "released"], trend.loc[row, "of_it"] = (
-            int(crossed.columns[other]),
-            held.iloc[one, other],
-        )
+        trend.loc[row, "released"] = int(crossed.columns[other])
+        trend.loc[row, "of_it"] = share.iloc[one, other]
     return trend

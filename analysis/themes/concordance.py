@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twigma.analysis.variation.distance import Floats
+from twigma.analysis.convert import Floats
+from twigma.analysis.inference.intervals import Z
 
 PERMUTATIONS = 999
-Z = 1.959963984540054
 FEWEST = 4  # images of an annotator
 
 
@@ -22,7 +22,7 @@ def concordance(filled: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
 
     Parameters
     ----------
-    filled : annotator, item, cluster, group, keywords (a set of words), from `sheets.read_sheets`.
+    filled : annotator, item, cluster, group, keywords (a set of words), from `annotation_sheets.read_sheets`.
     seed : of the 999 permutations of the clusters over the images.
 
     Returns
@@ -34,35 +34,32 @@ def concordance(filled: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     different clusters, of images with keywords. Intervals are value ± 1.96 se by the jackknife over images.
     """
     rng = np.random.default_rng(seed)
-    rows = []
-    for annotator, found in filled.groupby("annotator"):
-        if len(found) < FEWEST or found["cluster"].nunique() < 2:
+    tables = []
+    for annotator, sheet in filled.groupby("annotator"):
+        if len(sheet) < FEWEST or sheet["cluster"].nunique() < 2:
             raise ValueError(
-                f"{annotator}: expected at least {FEWEST} images of 2 clusters in groups, found {len(found)}"
+                f"{annotator}: expected at least {FEWEST} images of 2 clusters in groups, found {len(sheet)}"
             )
-        given = _tested(
-            _groups(pd.factorize(found["group"])[0]),
-            found["cluster"].to_numpy(int),
-            rng,
-        )
-        rows.append(
-            given.assign(
-                annotator=annotator, measure=["ari", "homogeneity", "completeness"]
-            )
-        )
-        some = found[found["keywords"].map(len) > 0]
-        sizes = some["cluster"].value_counts()
+        groups = _groups(pd.factorize(sheet["group"])[0])
+        tested = _tested(groups, sheet["cluster"].to_numpy(int), rng)
+        tested["measure"] = ["ari", "homogeneity", "completeness"]
+        tables.append(tested.assign(annotator=annotator))
+        described = sheet[sheet["keywords"].map(len) > 0]
+        sizes = described["cluster"].value_counts()
         if len(sizes) > 1 and sizes.max() > 2:  # the jackknife leaves one out
-            given = _tested(
-                _keywords(some["keywords"].tolist()), some["cluster"].to_numpy(int), rng
-            )
-            rows.append(given.assign(annotator=annotator, measure="keywords"))
+            keywords = _keywords(described["keywords"].tolist())
+            tested = _tested(keywords, described["cluster"].to_numpy(int), rng)
+            tables.append(tested.assign(annotator=annotator, measure="keywords"))
     names = ["annotator", "measure", "value", "low", "high", "p", "noise_975", "n"]
-    return pd.concat(rows, ignore_index=True)[names].assign(seed=seed)
+    return pd.concat(tables, ignore_index=True)[names].assign(seed=seed)
 
 
 def between_annotators(filled: pd.DataFrame) -> pd.DataFrame:
     """Adjusted Rand index of the groups of every two annotators, over the images both grouped.
+
+    Parameters
+    ----------
+    filled : annotator, item, group, from `annotation_sheets.read_sheets`.
 
     Returns
     -------
@@ -74,66 +71,77 @@ def between_annotators(filled: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for a, b in combinations(wide.columns, 2):
         both = wide[[a, b]].dropna()
-        value = (
-            float(adjusted_rand_score(both[a], both[b])) if len(both) > 1 else np.nan
-        )
+        value = np.nan
+        if len(both) > 1:
+            value = float(adjusted_rand_score(both[a], both[b]))
         rows.append((a, b, value, len(both)))
     return pd.DataFrame(rows, columns=["annotator_a", "annotator_b", "value", "n"])
 
 
-Statistic = Callable[
-    [npt.NDArray[np.int64], npt.NDArray[np.int64]], Floats
-]  # of clusters, and the rows they are of
+Codes = npt.NDArray[np.int64]
+# Of the cluster of each image and the rows these images have, [n] each: one or more numbers.
+Statistic = Callable[[Codes, Codes], Floats]
 
 
 def _tested(
-    statistic: Statistic, cluster: npt.NDArray[np.int64], rng: np.random.Generator
+    statistic: Statistic, cluster: Codes, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Statistics of the clusters, their jackknife intervals, and how they are when clusters are dealt at random."""
+    """Statistics of the clusters, their jackknife intervals, and their quantiles when clusters are dealt at random."""
     n = len(cluster)
     rows = np.arange(n)
     value = statistic(cluster, rows)
     without = np.array(
         [statistic(np.delete(cluster, i), np.delete(rows, i)) for i in rows]
     )
-    half = Z * np.sqrt(
-        (n - 1) / n * np.sum((without - without.mean(axis=0)) ** 2, axis=0)
-    )
+    squares = np.sum((without - without.mean(axis=0)) ** 2, axis=0)
+    half = Z * np.sqrt((n - 1) / n * squares)
     null = np.array(
         [statistic(rng.permutation(cluster), rows) for _ in range(PERMUTATIONS)]
     )
     p = (1 + (null >= value - 1e-12).sum(axis=0)) / (1 + PERMUTATIONS)
-    noise = np.quantile(null, 0.975, axis=0)
     return pd.DataFrame(
         {
             "value": value,
             "low": value - half,
             "high": value + half,
             "p": p,
-            "noise_975": noise,
+            "noise_975": np.quantile(null, 0.975, axis=0),
             "n": n,
         }
     )
 
 
-def _groups(group: npt.NDArray[np.int64]) -> Statistic:
-    """Adjusted Rand index, homogeneity and completeness, from the table of clusters and groups."""
+def _groups(group: Codes) -> Statistic:
+    """Adjusted Rand index, homogeneity and completeness, from the table of clusters and groups.
 
-    def scores(cluster: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Floats:
+    Written out, since the permutations call it a thousand times an annotator.
+    """
+
+    def scores(cluster: Codes, rows: Codes) -> Floats:
         own = group[rows]
         counts = np.zeros((int(cluster.max()) + 1, int(own.max()) + 1))
         np.add.at(counts, (cluster, own), 1)
-        n, by_cluster, by_group = len(rows), counts.sum(axis=1), counts.sum(axis=0)
-        both, one, other = (
-            float(np.sum(c * (c - 1) / 2)) for c in (counts, by_cluster, by_group)
-        )
-        expected, most = one * other / (n * (n - 1) / 2), (one + other) / 2
-        ari = (both - expected) / (most - expected) if most != expected else 1.0
-        entropies = [_entropy(c / n) for c in (by_cluster, by_group)]
-        shared = sum(entropies) - _entropy(counts.ravel() / n)
-        return np.array([ari, *(shared / h if h else 1.0 for h in entropies)])
+        by_cluster, by_group = counts.sum(axis=1), counts.sum(axis=0)
+        n = len(rows)
+        both = _pairs(counts)
+        one, other = _pairs(by_cluster), _pairs(by_group)
+        expected = one * other / (n * (n - 1) / 2)
+        most = (one + other) / 2
+        ari = 1.0
+        if most != expected:
+            ari = (both - expected) / (most - expected)
+        of_cluster, of_group = _entropy(by_cluster / n), _entropy(by_group / n)
+        shared = of_cluster + of_group - _entropy(counts.ravel() / n)
+        homogeneity = shared / of_cluster if of_cluster else 1.0
+        completeness = shared / of_group if of_group else 1.0
+        return np.array([ari, homogeneity, completeness])
 
     return scores
+
+
+def _pairs(counts: Floats) -> float:
+    """How many pairs of images lie in one cell."""
+    return float(np.sum(counts * (counts - 1) / 2))
 
 
 def _entropy(share: Floats) -> float:
@@ -143,14 +151,16 @@ def _entropy(share: Floats) -> float:
 
 def _keywords(keywords: list[frozenset[str]]) -> Statistic:
     """Mean |A ∩ B| / |A ∪ B| of the pairs of one cluster less that of the other pairs; each pair once."""
-    jaccard = np.array([[len(a & b) / len(a | b) for b in keywords] for a in keywords])
+    n = len(keywords)
+    jaccard = np.ones((n, n))
+    for i, j in combinations(range(n), 2):
+        a, b = keywords[i], keywords[j]
+        jaccard[i, j] = jaccard[j, i] = len(a & b) / len(a | b)
 
-    def contrast(cluster: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Floats:
+    def contrast(cluster: Codes, rows: Codes) -> Floats:
         first, second = np.triu_indices(len(rows), 1)
-        index, same = (
-            jaccard[rows[first], rows[second]],
-            cluster[first] == cluster[second],
-        )
+        index = jaccard[rows[first], rows[second]]
+        same = cluster[first] == cluster[second]
         return np.array([index[same].mean() - index[~same].mean()])
 
     return contrast

@@ -3,16 +3,44 @@
 `twigma analyze` runs them. Months are calendar months in UTC, written "2021-01".
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 from scipy import stats
 from scipy.spatial.distance import pdist, squareform
 
+from twigma.analysis.convert import Floats, as_column, as_matrix
+from twigma.analysis.inference.intervals import Estimate
 from twigma.analysis.inference.sample_weights import sample_weights
+from twigma.analysis.likes.count_regression import fit_cells
 from twigma.analysis.themes import words
 from twigma.core import columns
+
+MILLISECONDS = 86_400_000  # of a day
+
+
+@dataclass(frozen=True, repr=False)
+class Growth(Estimate):
+    """Growth a month as a share, with its interval from `n` months."""
+
+    doubling: float  # months; NaN when not growing
+    dispersion: float  # Pearson's, 1 for Poisson counts
+    p: float  # two-sided, of no growth
+
+
+@dataclass(frozen=True, repr=False)
+class Dependence(Estimate):
+    """A distance correlation of `n` images, without an interval, and the p value of independence."""
+
+    p: float
+
+    def keys(self) -> Iterator[str]:
+        """Without the limits, which it does not have."""
+        return iter(("value", "p", "n"))
 
 
 def posts_per_month(table: pa.Table) -> pd.DataFrame:
@@ -32,62 +60,64 @@ def posts_per_month(table: pa.Table) -> pd.DataFrame:
     by_month = frame.groupby("month")
     counts = by_month.agg(posts=("id", "nunique"), images=("image_name", "nunique"))
     if frame["weight"].nunique() > 1:
-        sums = {
-            name: frame.drop_duplicates(["month", name])
-            for name in ("id", "image_name")
-        }
-        posts, images = (
-            rows.groupby("month")["weight"].sum() for rows in sums.values()
-        )
+        sampled = counts["posts"]
         counts = pd.DataFrame(
-            {"posts": posts, "images": images, "sampled": counts["posts"]}
+            {"posts": _weight(frame, "id"), "images": _weight(frame, "image_name")}
         )
-    return (
-        counts.reindex(_months(frame), fill_value=0).rename_axis("month").reset_index()
-    )
+        counts["sampled"] = sampled
+    counts = counts.reindex(_months(frame), fill_value=0)
+    return counts.rename_axis("month").reset_index()
 
 
-def growth(months: pd.DataFrame) -> dict[str, float]:
+def _weight(frame: pd.DataFrame, key: str) -> "pd.Series[float]":
+    """The sum of weights of every month, each key (post or image) once."""
+    distinct = frame.drop_duplicates(["month", key])
+    return distinct.groupby("month")["weight"].sum()
+
+
+def growth(months: pd.DataFrame) -> Growth:
     """Monthly growth of the posts: rate = e^b - 1 in log E[posts] = a + b month, from `posts_per_month`.
 
     A Poisson regression, so months without posts count; its standard error is widened by the Pearson dispersion
     phi = sum (y - mu)^2 / mu / (n - 2), and the 95% interval takes the t quantile with n - 2 degrees of freedom.
 
+    Parameters
+    ----------
+    months : a row a month, in order, with the column posts.
+
     Returns
     -------
-    value, low, high (share per month), n (months), doubling (months; nan when not growing), dispersion, p.
+    Growth of n months. ValueError for fewer than 3 months with posts.
     """
     posts = months["posts"].to_numpy(float)
     if np.count_nonzero(posts) < 3:
         raise ValueError(
             f"growth needs at least 3 months with posts, found {np.count_nonzero(posts)}: collect more"
         )
-    coefficient, se, dispersion = _log_linear(posts)
+    slope, se, dispersion = _log_linear(posts)
     df = len(posts) - 2
     half = stats.t.ppf(0.975, df) * se
-    return {
-        "value": float(np.expm1(coefficient)),
-        "low": float(np.expm1(coefficient - half)),
-        "high": float(np.expm1(coefficient + half)),
-        "n": len(posts),
-        "doubling": float(np.log(2) / coefficient) if coefficient > 0 else np.nan,
-        "dispersion": dispersion,
-        "p": float(2 * stats.t.sf(abs(coefficient) / se, df)) if se > 0 else 0.0,
-    }
+    return Growth(
+        value=float(np.expm1(slope)),
+        low=float(np.expm1(slope - half)),
+        high=float(np.expm1(slope + half)),
+        n=len(posts),
+        doubling=float(np.log(2) / slope) if slope > 0 else np.nan,
+        dispersion=dispersion,
+        p=float(2 * stats.t.sf(abs(slope) / se, df)) if se > 0 else 0.0,
+    )
 
 
-def _log_linear(counts: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Slope of log E[counts] per step by Newton's method, its quasi-Poisson standard error, and the dispersion."""
-    x = np.column_stack([np.ones(len(counts)), np.linspace(-1, 1, len(counts))])
-    beta = np.linalg.lstsq(x, np.log(counts + 0.5), rcond=None)[0]
-    for _ in range(50):
-        mu = np.exp(x @ beta)
-        beta = beta + np.linalg.solve((x * mu[:, None]).T @ x, x.T @ (counts - mu))
-    mu = np.exp(x @ beta)
-    dispersion = float(((counts - mu) ** 2 / mu).sum() / (len(counts) - 2))
-    step = 2 / (len(counts) - 1)
-    variance = np.linalg.inv((x * mu[:, None]).T @ x)[1, 1] * dispersion
-    return float(beta[1] * step), float(np.sqrt(variance) * step), dispersion
+def _log_linear(counts: Floats) -> tuple[float, float, float]:
+    """Slope of log E[counts] per step, its quasi-Poisson standard error, and the dispersion."""
+    n = len(counts)
+    # Steps from -1 to 1, so that the two terms are of one size.
+    x = np.column_stack([np.ones(n), np.linspace(-1, 1, n)])
+    fit = fit_cells(x, np.ones(n), counts)
+    dispersion = float(((counts - fit.mu) ** 2 / fit.mu).sum() / (n - 2))
+    step = 2 / (n - 1)
+    variance = fit.bread[1, 1] * dispersion
+    return float(fit.beta[1] * step), float(np.sqrt(variance) * step), dispersion
 
 
 def cluster_share(table: pa.Table) -> pd.DataFrame:
@@ -104,25 +134,25 @@ def cluster_share(table: pa.Table) -> pd.DataFrame:
     month sum to 1.
     """
     frame = _dated(table, "label_10_cluster").dropna(subset=["label_10_cluster"])
-    counts = pd.crosstab(frame["month"], frame["label_10_cluster"].astype(int))
-    long = counts.reset_index().melt(
-        id_vars="month", var_name="cluster", value_name="n"
-    )
+    cluster = frame["label_10_cluster"].astype(int)
+    counts = pd.crosstab(frame["month"], cluster).reset_index()
+    long = counts.melt(id_vars="month", var_name="cluster", value_name="n")
     long = long.sort_values(["month", "cluster"], ignore_index=True)
-    weight = frame.groupby(["month", frame["label_10_cluster"].astype(int)])[
-        "weight"
-    ].sum()
-    held = weight.reindex(
-        pd.MultiIndex.from_frame(long[["month", "cluster"]]), fill_value=0
-    ).to_numpy()
-    long["share"] = held / long.assign(held=held).groupby("month")["held"].transform(
-        "sum"
-    )
+    weight = frame.groupby(["month", cluster])["weight"].sum()
+    cells = pd.MultiIndex.from_frame(long[["month", "cluster"]])
+    # A cluster without an image in a month has no weight there.
+    in_cell = weight.reindex(cells, fill_value=0).to_numpy()
+    in_month = long.assign(weight=in_cell).groupby("month")["weight"].transform("sum")
+    long["share"] = in_cell / in_month
     return long
 
 
 def frequent_words(table: pa.Table, n: int = 50) -> pd.DataFrame:
     """The most frequent words of the posts, each post once (Fig 1c).
+
+    Parameters
+    ----------
+    table : id and text, a row per image.
 
     Returns
     -------
@@ -135,19 +165,13 @@ def frequent_words(table: pa.Table, n: int = 50) -> pd.DataFrame:
             f"fig1c: the text of {len(posts)} posts has no word but links, mentions, hashtags, stopwords"
         )
     top = words.ranked(counts, n)
-    frame = pd.DataFrame(top, columns=["word", "count"]).astype(
-        {"word": object, "count": int}
-    )
+    frame = pd.DataFrame(top, columns=["word", "count"])
+    frame = frame.astype({"word": object, "count": int})
     frame["share"] = frame["count"] / max(counts.total(), 1)
     return frame
 
 
-def drift(
-    points: NDArray[np.floating],
-    created_at: NDArray[np.datetime64],
-    n: int = 2000,
-    seed: int = 0,
-) -> dict[str, float]:
+def drift(points: Any, created_at: Any, n: int = 2000, seed: int = 0) -> Dependence:
     """How far the images' place depends on when they were posted: bias-corrected distance correlation (Fig 4a).
 
     0 where place and time are independent, 1 where one fixes the other (Szekely & Rizzo 2013, squared form).
@@ -155,50 +179,46 @@ def drift(
 
     Parameters
     ----------
-    points : float [N, d], places of the images (map coordinates or embeddings).
+    points : matrix [N, d], places of the images (map coordinates or embeddings).
     created_at : datetime64 [N].
     n : images drawn when there are more, as the cost is n^2.
 
     Returns
     -------
-    value, p, n. ValueError when all places, or all dates, are the same: nothing can depend on them.
+    Dependence of n images. ValueError when all places, or all dates, are the same: nothing can depend on them.
     """
+    points, created_at = as_matrix(points), as_column(created_at)
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(len(points), min(n, len(points)), replace=False))
     if len(rows) < 4:
         raise ValueError(
             f"drift needs at least 4 images with a place and a date, found {len(rows)}"
         )
-    if not (np.isfinite(points[rows]).all() and np.ptp(points[rows], axis=0).any()):
+    places = points[rows]
+    if not np.isfinite(places).all() or not np.ptp(places, axis=0).any():
         raise ValueError(
             "drift: expected places that are finite and differ, found one place for all images, or NaN"
         )
-    days = (
-        created_at[rows].astype("datetime64[ms]").astype(np.int64)[:, None] / 86_400_000
-    )
+    milliseconds = created_at[rows].astype("datetime64[ms]").astype(np.int64)
+    days = milliseconds[:, None] / MILLISECONDS
     if not np.ptp(days):
         raise ValueError(
             "drift: all images have the same date, so place cannot depend on it; collect a longer period"
         )
-    a, b = (
-        _centred(squareform(pdist(x.astype(np.float64)))) for x in (points[rows], days)
-    )
+    a = _centred(squareform(pdist(places.astype(np.float64))))
+    b = _centred(squareform(pdist(days)))
     norm = np.sqrt((a * a).sum() * (b * b).sum())
     value = float((a * b).sum() / norm) if norm > 0 else 0.0
-    return {
-        "value": value,
-        "p": float(stats.chi2.sf(len(rows) * value + 1, 1)),
-        "n": len(rows),
-    }
+    p = float(stats.chi2.sf(len(rows) * value + 1, 1))
+    return Dependence(value, np.nan, np.nan, len(rows), p)
 
 
-def _centred(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """U-centred distance matrix: row and column means removed so that the product has no bias."""
+def _centred(distance: Floats) -> Floats:
+    """U-centred distance matrix [n, n]: row and column means removed so that the product has no bias."""
     n = len(distance)
-    rows = distance.sum(axis=1) / (n - 2)
-    centred = (
-        distance - rows[:, None] - rows[None, :] + distance.sum() / ((n - 1) * (n - 2))
-    )
+    means = distance.sum(axis=1) / (n - 2)
+    mean = distance.sum() / ((n - 1) * (n - 2))
+    centred = distance - means[:, None] - means[None, :] + mean
     np.fill_diagonal(centred, 0)
     return np.asarray(centred)
 
@@ -208,9 +228,8 @@ def _dated(table: pa.Table, *names: str) -> pd.DataFrame:
     columns.require(table, [*names, "created_at"], "timeline")
     weights = sample_weights(table)
     frame: pd.DataFrame = table.select([*names, "created_at"]).to_pandas()
-    frame = frame.assign(weight=1.0 if weights is None else weights).dropna(
-        subset=["created_at"]
-    )
+    frame["weight"] = 1.0 if weights is None else weights
+    frame = frame.dropna(subset=["created_at"])
     if frame.empty:
         raise ValueError(
             "timeline: no row has a created_at; `twigma rehydrate` looks the posts up"

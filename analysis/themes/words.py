@@ -13,8 +13,21 @@ TOKEN = re.compile(r"[^\W\d_]{2,}")
 NOISE = re.compile(r"https?://\S+|www\.\S+|[@#]\w+|\bRT\b|&\w+;")
 # What BLIP writes whatever it sees ("arafed" is its well-known invented word); themes are what is left.
 BOILERPLATE = frozenset(
-    {"araffe", "araffes", "arafed", "araffed", "arafe", "there", "close", "closeup"}
-) | frozenset({"image", "images", "picture", "pictures"})
+    [
+        "araffe",
+        "araffes",
+        "arafed",
+        "araffed",
+        "arafe",
+        "there",
+        "close",
+        "closeup",
+        "image",
+        "images",
+        "picture",
+        "pictures",
+    ]
+)
 
 
 @functools.cache
@@ -22,9 +35,8 @@ def stopwords() -> frozenset[str]:
     """English words with no subject of their own, in the form our tokens have ("don't" gives "don")."""
     from wordcloud import STOPWORDS
 
-    return frozenset(
-        token for word in STOPWORDS for token in TOKEN.findall(word.lower())
-    )
+    listed = " ".join(STOPWORDS).lower()
+    return frozenset(TOKEN.findall(listed))
 
 
 def tokens(text: str, drop: frozenset[str] = frozenset()) -> list[str]:
@@ -33,8 +45,9 @@ def tokens(text: str, drop: frozenset[str] = frozenset()) -> list[str]:
     >>> tokens("RT @ada: New AI art, isn't it? https://t.co/x #aiart 2023")
     ['new', 'ai', 'art']
     """
-    found = TOKEN.findall(NOISE.sub(" ", text).lower())
-    return [token for token in found if token not in stopwords() and token not in drop]
+    words = TOKEN.findall(NOISE.sub(" ", text).lower())
+    dropped = stopwords() | drop
+    return [word for word in words if word not in dropped]
 
 
 def count(

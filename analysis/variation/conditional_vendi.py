@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twigma.analysis.neighbours.search import unit_rows
-from twigma.analysis.variation.distance import Array, Floats, group_rows, interval
+from twigma.analysis.convert import Array, Floats, as_column
+from twigma.analysis.inference.intervals import interval
+from twigma.analysis.variation.groups import group_rows
 from twigma.analysis.variation.prompts import IMAGES
-from twigma.analysis.vectors.codebook import SAMPLE
-from twigma.analysis.vectors.spectra import eigenvalues, eigenvectors, unit
+from twigma.analysis.vectors.samples import SAMPLE
+from twigma.analysis.vectors.spectra import eigenvalues, eigenvectors
+from twigma.analysis.vectors.unit_rows import unit_rows
 
 Codes = npt.NDArray[np.int64]
 
@@ -37,20 +39,19 @@ def matrix_entropies(x: Array, codes: Codes) -> Entropies:
 
     Parameters
     ----------
-    x : float [n, d]. codes : prompt of each row, 0 … G − 1.
+    x : float [n, d]. codes : prompt of each row, int64[n], 0 … G − 1.
     """
-    x = unit(x)
+    x = unit_rows(x, "matrix_entropies", dtype=np.float64)
     groups = list(group_rows(codes, int(codes.max()) + 1))
     share = np.array([len(rows) for rows in groups]) / len(x)
     within = np.array([_entropy(eigenvalues(x[rows])) for rows in groups])
     prompts = -float(share @ np.log(share))
-    return Entropies(
-        _entropy(eigenvalues(x)), prompts, prompts + float(share @ within), within
-    )
+    images = _entropy(eigenvalues(x))
+    return Entropies(images, prompts, prompts + float(share @ within), within)
 
 
 def conditional_vendi(
-    x: Array, prompts: Any, *, m: int = IMAGES, n: int = SAMPLE, seed: int = 0
+    x: Any, prompts: Any, *, m: int = IMAGES, n: int = SAMPLE, seed: int = 0
 ) -> pd.DataFrame:
     """Vendi score, Conditional-Vendi and Information-Vendi of images by prompt.
 
@@ -60,7 +61,7 @@ def conditional_vendi(
 
     Parameters
     ----------
-    x : float [N, d]. prompts : text or None [N].
+    x : matrix [N, d]. prompts : text or None [N].
     m : images of each prompt, drawn among those with as many: the entropy within a prompt grows with their number.
     n : images at most, in whole prompts.
 
@@ -70,45 +71,48 @@ def conditional_vendi(
     95% intervals take the prompts as the sample. All three are plug-in values: with few prompts vendi and information
     are low. ValueError for fewer than two prompts with `m` images.
     """
-    rows, codes = _drawn(prompts, m, n, seed)
-    x = unit(unit_rows(x, "conditional_vendi")[rows])
-    found = matrix_entropies(x, codes)
-    influence = {"vendi": _influence(x), "conditional": found.within[codes]}
-    influence["information"] = influence["vendi"] - influence["conditional"]
-    left = found.both - found.prompts
-    values = {
-        "vendi": found.images,
-        "conditional": left,
-        "information": found.images - left,
+    rows, codes = _drawn(as_column(prompts), m, n, seed)
+    x = unit_rows(unit_rows(x, "conditional_vendi")[rows], dtype=np.float64)
+    entropies = matrix_entropies(x, codes)
+    conditional = entropies.both - entropies.prompts
+    logs = {
+        "vendi": entropies.images,
+        "conditional": conditional,
+        "information": entropies.images - conditional,
+    }
+    of_images = _influence(x)
+    of_prompts = entropies.within[codes]
+    influence = {
+        "vendi": of_images,
+        "conditional": of_prompts,
+        "information": of_images - of_prompts,
     }
     table = []
-    for measure, value in values.items():
-        score = float(np.exp(value))
+    for measure, log in logs.items():
+        score = float(np.exp(log))
         limits = interval(score, score * influence[measure], codes)
         table.append(
             {"measure": measure, "value": score, "low": limits.low, "high": limits.high}
         )
     return pd.DataFrame(table).assign(
-        prompts=len(found.within), n=len(rows), m=m, seed=seed
+        prompts=len(entropies.within), n=len(rows), m=m, seed=seed
     )
 
 
-def _drawn(prompts: Any, m: int, n: int, seed: int) -> tuple[Codes, Codes]:
+def _drawn(prompts: Array, m: int, n: int, seed: int) -> tuple[Codes, Codes]:
     """Rows of `m` random images of as many random prompts as fit in `n`, and the prompt of each."""
     rng = np.random.default_rng(seed)
     codes = pd.factorize(pd.Series(np.asarray(prompts, dtype=object)), sort=True)[0]
-    groups = (
-        pd.Series(np.arange(len(codes)))[codes >= 0].groupby(codes[codes >= 0]).indices
-    )
     rows = np.flatnonzero(codes >= 0)
-    many = [rows[members] for members in groups.values() if len(members) >= m]
-    if len(many) < 2 or m < 2:
+    groups = group_rows(codes[rows], int(codes.max(initial=-1)) + 1)
+    large = [rows[members] for members in groups if len(members) >= m]
+    if len(large) < 2 or m < 2:
         raise ValueError(
-            f"conditional_vendi: expected at least two prompts with {m} images each, found {len(many)}; add more "
+            f"conditional_vendi: expected at least two prompts with {m} images each, found {len(large)}; add more "
             "images per prompt to the reference set"
         )
-    order = rng.permutation(len(many))[: max(2, n // m)]
-    chosen = [np.sort(rng.choice(many[at], m, replace=False)) for at in order]
+    order = rng.permutation(len(large))[: max(2, n // m)]
+    chosen = [np.sort(rng.choice(large[at], m, replace=False)) for at in order]
     return np.concatenate(chosen), np.repeat(np.arange(len(chosen)), m)
 
 
@@ -118,8 +122,8 @@ def _entropy(values: Floats) -> float:
 
 
 def _influence(x: Floats) -> Floats:
-    """−Σ_i ln(λ_i) (v_i · x)² of each row: its mean is H(X)."""
+    """−Σ_i ln(λ_i) (v_i · x)² of each row, [n]: its mean is H(X)."""
     values, vectors = eigenvectors(x)
     values = values / len(x)
-    some = values > 1e-12
+    some = values > 1e-12  # a null direction has no part in the entropy
     return -((x @ vectors[:, some]) ** 2 @ np.log(values[some]))

@@ -7,18 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from twigma.analysis.variation.distance import Array, interval
-from twigma.analysis.variation.spread import entropy
-from twigma.analysis.vectors.codebook import SAMPLE, assign, sampled_rows, size_matched
-from twigma.analysis.vectors.quick_codebook import principal, quick_codebook
+from twigma.analysis.convert import Array
+from twigma.analysis.inference.intervals import interval
+from twigma.analysis.variation.measures import entropy, entropy_influence
+from twigma.analysis.vectors.codebook import assign, principal, quick_codebook
+from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, size_matched
 
 KS = (10, 50, 100, 500)
 
 
 def entropies(
-    sets: Mapping[str, Array],
+    sets: Mapping[str, Any],
     ks: Sequence[int] = KS,
     *,
     n: int = SAMPLE,
@@ -29,7 +31,7 @@ def entropies(
 
     Parameters
     ----------
-    sets : embeddings by name; min(n, smallest set) rows of each are compared.
+    sets : embeddings [n_i, d] by name; min(n, smallest set) rows of each are compared.
     ks : sizes of the codebook; those above a tenth of the pooled rows are left out.
     blocks : set → label per row of what may depend on each other (artist, prompt, author) in the intervals.
 
@@ -46,38 +48,30 @@ def entropies(
         raise ValueError(
             f"entropies: expected ten rows a cluster for one of {list(ks)}, found {len(pooled)} rows"
         )
-    rows, directions = [], principal(pooled, seed)
+    directions = principal(pooled, seed)
+    rows = []
     for k in possible:
         centroids = quick_codebook(pooled, k, directions, seed)
         for name, x in drawn.items():
-            owner = (blocks or {}).get(name)
-            picked = (
-                None
-                if owner is None
-                else np.asarray(owner)[sampled_rows(len(sets[name]), len(x), seed)]
-            )
-            rows.append({"k": k, "set": name, **_row(assign(x, centroids), k, picked)})
+            owner = sampled_labels(blocks, name, len(sets[name]), len(x), seed)
+            rows.append({"k": k, "set": name, **_row(assign(x, centroids), k, owner)})
     table = pd.DataFrame(rows)
-    rank = (
-        table.groupby("k")["miller_madow"]
-        .rank(ascending=False, method="min")
-        .astype(int)
-    )
+    by_k = table.groupby("k")["miller_madow"]
+    rank = by_k.rank(ascending=False, method="min").astype(int)
     return table.assign(rank=rank, seed=seed)
 
 
-def _row(labels: Array, k: int, owner: Array | None) -> dict[str, Any]:
-    found = entropy(labels, k)
-    share = np.bincount(labels) / len(labels)
-    limits = interval(found.plug_in, -np.log(share[labels]), owner)
-    others = {
-        name: getattr(found, name)
-        for name in ("miller_madow", "chao_shen", "normalised")
-    }
+def _row(
+    labels: npt.NDArray[np.int64], k: int, owner: Array | None
+) -> dict[str, float | int]:
+    estimates = entropy(labels, k)
+    limits = interval(estimates.plug_in, entropy_influence(labels), owner)
     return {
-        "entropy": found.plug_in,
+        "entropy": estimates.plug_in,
         "low": limits.low,
         "high": limits.high,
-        **others,
+        "miller_madow": estimates.miller_madow,
+        "chao_shen": estimates.chao_shen,
+        "normalised": estimates.normalised,
         "n": len(labels),
     }

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twigma.analysis.variation.distance import Array, Floats, distances
+from twigma.analysis.convert import Array, Floats
+from twigma.analysis.inference.proportions import effective_size
+from twigma.analysis.variation.distance import all_distances
 
 WIDTH = 5  # words a bin: 1 to 5, 6 to 10, …
 MOST = 2000  # texts of a kind that are compared: all pairs are held
@@ -62,54 +64,71 @@ def text_variation(
             f"fig3d: expected the texts {base!r} to compare with, found {sorted(texts)}"
         )
     rng = np.random.default_rng(seed)
-    drawn = {
-        name: _drawn(texts[name], rng)
-        for name in [base, *(name for name in texts if name != base)]
-    }
-    apart = {name: _apart(found.embedding) for name, found in drawn.items()}
-    bins = {name: (found.words - 1) // WIDTH for name, found in drawn.items()}
-    counts = {name: _resampled(found.blocks, rng) for name, found in drawn.items()}
-    rows = []
-    for name, found in drawn.items():
-        share = pd.Series(bins[base]).value_counts(normalize=True)
-        share = share[share.index.isin(bins[name])]
-        both = [
-            _scores(apart[each], bins[each], share, counts[each])
-            for each in (name, base)
-        ]
-        (value, draws), (other, other_draws) = both
-        low, high = _limits(draws)
-        less, more = _limits(draws - other_draws) if name != base else (np.nan, np.nan)
-        unmatched = float(_weighted(apart[name], np.ones((1, len(apart[name]))))[0])
-        rows.append(
-            {"set": name, "distance": value, "low": low, "high": high, "base_distance": other}
-            | {"difference": value - other, "difference_low": less, "difference_high": more, "unmatched": unmatched}
-            | {"support": float(share.sum()), "effective": _effective(bins[name], share)} | _facts(found)
-        )  # fmt: skip
+    order = [base, *(name for name in texts if name != base)]
+    kinds = {name: _drawn(texts[name], rng) for name in order}
+    samples = {name: _sample(kinds[name], rng) for name in order}
+    rows = [_row(name, base, samples) | _facts(kinds[name]) for name in order]
     return pd.DataFrame(rows).assign(seed=seed)
 
 
+@dataclass(frozen=True)
+class _Sample:
+    """What the texts of a kind are compared by."""
+
+    apart: Floats  # [n, n], distances of all texts
+    bins: Array  # [n], bin of each text's words
+    counts: Floats  # [1 + DRAWS, n], how often each is in the sample and in its draws
+
+
+def _sample(texts: Texts, rng: np.random.Generator) -> _Sample:
+    return _Sample(
+        apart=all_distances(texts.embedding),
+        bins=(texts.words - 1) // WIDTH,
+        counts=_resampled(texts.blocks, rng),
+    )
+
+
+def _row(name: str, base: str, samples: Mapping[str, _Sample]) -> dict[str, Any]:
+    """The distances of one kind and of the base, at the lengths that both have."""
+    sample = samples[name]
+    share = pd.Series(samples[base].bins).value_counts(normalize=True)
+    share = share[share.index.isin(sample.bins)]
+    value, draws = _scores(sample, share)
+    base_value, base_draws = _scores(samples[base], share)
+    low, high = _limits(draws)
+    difference_low = difference_high = np.nan
+    if name != base:
+        difference_low, difference_high = _limits(draws - base_draws)
+    equal = np.ones((1, len(sample.apart)))
+    return {
+        "set": name,
+        "distance": value,
+        "low": low,
+        "high": high,
+        "base_distance": base_value,
+        "difference": value - base_value,
+        "difference_low": difference_low,
+        "difference_high": difference_high,
+        "unmatched": float(_weighted(sample.apart, equal)[0]),
+        "support": float(share.sum()),
+        "effective": effective_size(_matched(sample.bins, share)[0]),
+    }
+
+
 def _drawn(texts: Texts, rng: np.random.Generator) -> Texts:
+    """At most 2,000 random texts of a kind, in order."""
     if len(texts.embedding) < 2:
         raise ValueError(
             f"fig3d: expected at least two texts of {texts.name!r}, found {len(texts.embedding)}"
         )
     rows = np.sort(rng.permutation(len(texts.embedding))[:MOST])
-    tokens = None if texts.tokens is None else texts.tokens[rows]
     return Texts(
-        texts.name,
-        texts.embedding[rows],
-        texts.words[rows],
-        tokens,
-        np.asarray(texts.blocks)[rows],
+        name=texts.name,
+        embedding=texts.embedding[rows],
+        words=texts.words[rows],
+        tokens=None if texts.tokens is None else texts.tokens[rows],
+        blocks=np.asarray(texts.blocks)[rows],
     )
-
-
-def _apart(x: Array) -> Floats:
-    rows = x.astype(np.float64)
-    found = distances(rows, rows)
-    np.fill_diagonal(found, 0)
-    return found
 
 
 def _resampled(blocks: Array, rng: np.random.Generator) -> Floats:
@@ -120,16 +139,18 @@ def _resampled(blocks: Array, rng: np.random.Generator) -> Floats:
     return np.concatenate([np.ones((1, len(codes))), times[:, codes]])
 
 
-def _scores(
-    apart: Floats, bins: Array, share: "pd.Series[float]", counts: Floats
-) -> tuple[float, Floats]:
-    """The matched mean distance, and that of each draw."""
-    found = _weighted(apart, _matched(bins, share, counts))
-    return float(found[0]), found[1:]
+def _scores(sample: _Sample, share: "pd.Series[float]") -> tuple[float, Floats]:
+    """The matched mean distance, and that of each draw, [DRAWS]."""
+    means = _weighted(sample.apart, _matched(sample.bins, share, sample.counts))
+    return float(means[0]), means[1:]
 
 
-def _matched(bins: Array, share: "pd.Series[float]", counts: Floats) -> Floats:
+def _matched(
+    bins: Array, share: "pd.Series[float]", counts: Floats | None = None
+) -> Floats:
     """Weights with which each row of `counts` has these shares of texts in the bins; a bin not drawn has none."""
+    if counts is None:
+        counts = np.ones((1, len(bins)))
     weights = np.zeros(counts.shape)
     for label, target in share.items():
         member = bins == label
@@ -142,9 +163,8 @@ def _weighted(apart: Floats, weights: Floats) -> Floats:
     """Σ_{i≠j} v_i v_j D_ij / Σ_{i≠j} v_i v_j for each row of weights; NaN where no pair has any."""
     pairs = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
     total = np.einsum("ij,ij->i", weights @ apart, weights)
-    means: Floats = np.divide(
-        total, pairs, out=np.full(len(weights), np.nan), where=pairs > 1e-12
-    )
+    means = np.full(len(weights), np.nan)
+    np.divide(total, pairs, out=means, where=pairs > 1e-12)
     return means
 
 
@@ -155,17 +175,14 @@ def _limits(draws: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _effective(bins: Array, share: "pd.Series[float]") -> float:
-    weights = _matched(bins, share, np.ones((1, len(bins))))[0]
-    return float(weights.sum() ** 2 / (weights**2).sum()) if weights.any() else 0.0
-
-
 def _facts(texts: Texts) -> dict[str, Any]:
+    """What the texts of a kind are: lengths, blocks and number."""
+    long = np.nan
+    if texts.tokens is not None:
+        long = float((texts.tokens > CONTEXT).mean())
     return {
         "median_words": float(np.median(texts.words)),
-        "long": np.nan
-        if texts.tokens is None
-        else float((texts.tokens > CONTEXT).mean()),
+        "long": long,
         "blocks": int(pd.Series(texts.blocks, dtype=object).nunique()),
         "n": len(texts.words),
     }

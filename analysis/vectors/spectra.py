@@ -1,41 +1,35 @@
-"""Singular values, eigenvectors and column variances of a tall matrix, in float64, a block of rows at a time.
+"""Spectra of tall matrices in float64, a block of rows at a time: singular values, variances, principal components.
 
-The memory is that of one block and a square matrix, whatever the number of rows; `variation` computes with it.
+The memory is that of one block and a square matrix, whatever the number of rows. Principal components of several sets
+together come from each set's sums, which are made once, whatever other sets it is put together with.
 """
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
+from twigma.analysis.convert import Array, Floats, Precision
 
 BLOCK = 4096
 # Least/largest eigenvalue above which the Gram matrix gives singular values to 1e-6 and 1e-11, by type of the products.
-WELL_CONDITIONED: dict[type[np.float32] | type[np.float64], float] = {
-    np.float32: 1e-5,
-    np.float64: 1e-7,
-}
+WELL_CONDITIONED: dict[Precision, float] = {np.float32: 1e-5, np.float64: 1e-7}
 
 
-def gram(
-    x: Array,
-    mean: Floats | None = None,
-    dtype: type[np.float32] | type[np.float64] = np.float64,
-) -> Floats:
-    """XᵀX, float64[d, d]; of x − mean where a mean is given. Products within a block are made in `dtype`."""
+def gram(x: Array, mean: Floats | None = None, dtype: Precision = np.float64) -> Floats:
+    """XᵀX of `x` [n, d], float64[d, d]; of x − mean where a mean [d] is given. Products are made in `dtype`."""
     total: Floats = np.zeros((x.shape[1], x.shape[1]))
-    for i in range(0, len(x), BLOCK):
-        block: Array = (
-            x[i : i + BLOCK] if mean is None else x[i : i + BLOCK] - mean
-        ).astype(dtype, copy=False)
+    for start in range(0, len(x), BLOCK):
+        block = x[start : start + BLOCK]
+        if mean is not None:
+            block = block - mean
+        block = block.astype(dtype, copy=False)
         total += block.T @ block
     return total
 
 
 def eigenvalues(x: Array) -> Floats:
-    """Eigenvalues of XᵀX, rising, from whichever of XᵀX and XXᵀ is smaller; at least 0."""
+    """Eigenvalues of XᵀX of `x` [n, d], rising, from whichever of XᵀX and XXᵀ is smaller; at least 0."""
     small = gram(x) if len(x) >= x.shape[1] else x.astype(np.float64) @ x.T
     values: Floats = np.maximum(np.linalg.eigvalsh(small), 0)
     return values
@@ -48,7 +42,7 @@ def eigenvectors(x: Array) -> tuple[Floats, Floats]:
 
 
 def singular_values(x: Array, center: bool = False) -> Floats:
-    """Singular values of `x`, or of its centred rows, falling.
+    """Singular values of `x` [n, d], or of its centred rows, falling, float64[min(n, d)].
 
     From the Gram matrix, of products in float32 where `x` has no more digits; where that is ill-conditioned, and would
     lose the small ones, in float64, and then by QR a block at a time.
@@ -60,30 +54,77 @@ def singular_values(x: Array, center: bool = False) -> Floats:
         values = np.linalg.eigvalsh(gram(x, mean, dtype))
         if values[0] > least * values[-1]:
             return np.asarray(np.sqrt(values[::-1]))
+    return _by_triangles(x, mean)
+
+
+def _by_triangles(x: Array, mean: Floats | None) -> Floats:
+    """Singular values from the triangle R of X = QR, which loses no digits; R is that of block after block."""
     triangle: Floats = np.empty((0, x.shape[1]))
     step = max(BLOCK, 4 * x.shape[1])
-    for i in range(0, len(x), step):
-        block = x[i : i + step].astype(np.float64) - (0 if mean is None else mean)
+    for start in range(0, len(x), step):
+        block = x[start : start + step].astype(np.float64)
+        if mean is not None:
+            block = block - mean
         triangle = np.asarray(np.linalg.qr(np.vstack([triangle, block]), mode="r"))
     return np.asarray(np.linalg.svd(triangle, compute_uv=False))
 
 
 def variances(x: Array) -> Floats:
-    """Variance of each column, ddof=1, in two passes; exactly 0 where a column is constant."""
-    mean, total = x.mean(axis=0, dtype=np.float64), np.zeros(x.shape[1])
-    for i in range(0, len(x), BLOCK):
-        total += ((x[i : i + BLOCK] - mean) ** 2).sum(axis=0)
+    """Variance of each column of `x` [n, d], ddof=1, in two passes, [d]; exactly 0 where a column is constant."""
+    mean = x.mean(axis=0, dtype=np.float64)
+    total = np.zeros(x.shape[1])
+    for start in range(0, len(x), BLOCK):
+        total += ((x[start : start + BLOCK] - mean) ** 2).sum(axis=0)
     total[np.ptp(x, axis=0) == 0] = 0
     result: Floats = total / (len(x) - 1)
     return result
 
 
-def unit(x: Array) -> Floats:
-    """Rows over their L2 norm; ValueError for zero rows, which have no direction."""
-    rows = x.astype(np.float64)
-    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
-    if not norms.all():
-        raise ValueError(
-            f"unit: {int((norms == 0).sum())} of {len(x)} rows are zero and have no cosine; drop them"
-        )
-    return np.asarray(rows / norms)
+# ------------------------------------------------------------------ principal components
+
+
+class Moments(NamedTuple):
+    """Sums over the rows of a set."""
+
+    rows: int
+    total: Floats  # [d]
+    squares: Floats  # XᵀX, [d, d]
+
+
+class Components(NamedTuple):
+    """The mean of some rows, and orthonormal directions as columns, by falling variance."""
+
+    mean: Floats  # [d]
+    axes: Floats  # [d, r]
+    variances: Floats  # [r]
+
+    def leading(self, count: int) -> "Components":
+        """The first `count` of them, or all there are."""
+        return Components(self.mean, self.axes[:, :count], self.variances[:count])
+
+    def reaching(self, share: float) -> "Components":
+        """The first ones, up to that which reaches a share of the variance."""
+        enough = np.cumsum(self.variances) >= share * self.variances.sum()
+        return self.leading(int(np.argmax(enough)) + 1)
+
+    def project(self, x: Array) -> npt.NDArray[np.float32]:
+        """Coordinates of each row of `x` [n, d] along the directions, float32[n, r]; products in the type of `x`."""
+        axes = self.axes.astype(x.dtype, copy=False)
+        offset = (self.mean @ self.axes).astype(x.dtype, copy=False)
+        return np.asarray(x @ axes - offset, dtype=np.float32)
+
+
+def moments(x: Array) -> Moments:
+    """The sums over rows [n, d]; products in float32 where `x` has no more digits."""
+    dtype: Precision = np.float64 if x.dtype == np.float64 else np.float32
+    return Moments(len(x), x.sum(axis=0, dtype=np.float64), gram(x, dtype=dtype))
+
+
+def components(*sets: Moments) -> Components:
+    """The principal components of the rows of all sets together."""
+    rows = sum(one.rows for one in sets)
+    mean = np.sum([one.total for one in sets], axis=0) / rows
+    squares = np.sum([one.squares for one in sets], axis=0)
+    covariance = (squares - rows * np.outer(mean, mean)) / (rows - 1)
+    variances, axes = np.linalg.eigh(covariance)
+    return Components(mean, axes[:, ::-1], variances[::-1])

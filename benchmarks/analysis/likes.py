@@ -64,7 +64,14 @@ def main() -> None:
     for mode, name in names.items():
         versus(
             f"Eq (1), {ROWS:,} images, {name} | statsmodels",
-            functools.partial(eq1, likes, followers, quintile, author, mode=mode),
+            functools.partial(
+                eq1,
+                likes=likes,
+                followers=followers,
+                quintile=quintile,
+                cluster=author,
+                mode=mode,
+            ),
             functools.partial(peer, mode),
             quality=difference,
         )

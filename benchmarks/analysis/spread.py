@@ -14,8 +14,9 @@ from scipy.spatial.distance import pdist
 
 from benchmarks.harness.embeddings import mixture
 from benchmarks.harness.interleaved import versus
-from twigma.analysis.variation.distance import Estimate, mean_pairwise_distance
-from twigma.analysis.variation.spread import pmv
+from twigma.analysis.inference.intervals import Estimate
+from twigma.analysis.variation.distance import mean_pairwise_distance
+from twigma.analysis.variation.measures import pmv
 from twigma.analysis.vectors.spectra import singular_values
 
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000

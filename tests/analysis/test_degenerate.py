@@ -9,22 +9,26 @@ import pytest
 
 from twigma.analysis.analyze import analyze
 from twigma.analysis.comparison import (
+    cluster_shares,
     divergence,
+    divergence_sensitivity,
     hubness,
     joint_map,
     kernel_distance,
     manifold,
 )
 from twigma.analysis.inputs import load
-from twigma.analysis.likes import eq1
+from twigma.analysis.likes import eq1, quintiles
 from twigma.analysis.neighbours import search
 from twigma.analysis.report import report
-from twigma.analysis.themes import captions_and_nsfw, timeline, trends
+from twigma.analysis.themes import captions_and_nsfw, similar_pairs, timeline, trends
 from twigma.analysis.variation import (
     conditional_vendi,
     distance,
     duplicate_sensitivity,
     entropy_bins,
+    groups,
+    measures,
     prompts,
     spread,
 )
@@ -57,35 +61,35 @@ MATRICES = {
 }
 # Estimators of embeddings, as one number.
 OF_EMBEDDINGS = {
-    "cluster_shares": lambda x: divergence.cluster_shares({"a": x, "b": X}, k=2)[
+    "cluster_shares": lambda x: cluster_shares.cluster_shares({"a": x, "b": X}, k=2)[
         "share"
     ].sum(),
     "kl_matrix": lambda x: divergence.kl_matrix({"a": x, "b": X}, k=2)["kl"][0],
-    "kl_sensitivity": lambda x: divergence.kl_sensitivity({"a": x, "b": X}, ks=(2,))[
-        "value"
-    ][0],
+    "kl_sensitivity": lambda x: divergence_sensitivity.kl_sensitivity(
+        {"a": x, "b": X}, ks=(2,)
+    )["value"][0],
     "mean_pairwise_distance": lambda x: distance.mean_pairwise_distance(x).value,
     "mean_squared_distance": distance.mean_squared_distance,
-    "grouped_distance": lambda x: distance.grouped_distance(x, GROUPS[: len(x)])[
-        "value"
+    "grouped_distance": lambda x: groups.grouped_distance(x, GROUPS[: len(x)])["value"][
+        0
+    ],
+    "same_different_ratio": lambda x: groups.same_different_ratio(x, GROUPS[: len(x)])[
+        "ratio"
     ][0],
-    "same_different_ratio": lambda x: distance.same_different_ratio(
-        x, GROUPS[: len(x)]
-    )["ratio"][0],
-    "iev": spread.iev,
-    "iev centred": lambda x: spread.iev(x, center=True),
-    "pmv": spread.pmv,
-    "vendi": spread.vendi,
+    "iev": measures.iev,
+    "iev centred": lambda x: measures.iev(x, center=True),
+    "pmv": measures.pmv,
+    "vendi": measures.vendi,
     "variation_table": lambda x: spread.variation_table({"a": x, "b": X})["distance"][
         0
     ],
     "nearest": lambda x: search.nearest(x, X, 1)[0].sum(),
     "nearest in it": lambda x: search.nearest(X, x, 1)[0].sum(),
     "mean_top_k": lambda x: search.mean_top_k(x, X).sum(),
-    "neighbour_pairs": lambda x: captions_and_nsfw.neighbour_pairs(
+    "neighbour_pairs": lambda x: similar_pairs.neighbour_pairs(
         x, X, range(len(x)), range(N)
     )["similarity"][0],
-    "neighbour_pairs in it": lambda x: captions_and_nsfw.neighbour_pairs(
+    "neighbour_pairs in it": lambda x: similar_pairs.neighbour_pairs(
         X, x, range(N), range(len(x))
     )["similarity"][0],
     "kid": lambda x: kernel_distance.kid(x, X).value,
@@ -184,26 +188,32 @@ REFUSED = {
         {"a": np.array([np.nan])}
     ),
     "share of no score": lambda: captions_and_nsfw.nsfw_share({"a": np.array([])}),
-    "quintiles of equal values": lambda: search.quintiles(np.ones(N)),
-    "quintiles of one value": lambda: search.quintiles(np.ones(1)),
-    "quintiles of nan": lambda: search.quintiles(_with(np.nan)[:, 0]),
-    "likes all null": lambda: search.likes_by_quintile(QUINTILES, [None] * N),
+    "quintiles of equal values": lambda: quintiles.quintiles(np.ones(N)),
+    "quintiles of one value": lambda: quintiles.quintiles(np.ones(1)),
+    "quintiles of nan": lambda: quintiles.quintiles(_with(np.nan)[:, 0]),
+    "likes all null": lambda: quintiles.likes_by_quintile(QUINTILES, [None] * N),
     "Eq (1), likes all null": lambda: eq1.eq1(
-        [None] * N, [100] * N, QUINTILES, range(N)
+        likes=[None] * N, followers=[100] * N, quintile=QUINTILES, cluster=range(N)
     ),
     "Eq (1), no like at all": lambda: eq1.eq1(
-        [0] * N, np.tile([1, 600, 6000, 1], 10), QUINTILES, range(N)
+        likes=[0] * N,
+        followers=np.tile([1, 600, 6000, 1], 10),
+        quintile=QUINTILES,
+        cluster=range(N),
     ),
     "Eq (1), one kind of author": lambda: eq1.eq1(
-        range(N), [100] * N, QUINTILES, range(N)
+        likes=range(N), followers=[100] * N, quintile=QUINTILES, cluster=range(N)
     ),
     "Eq (1), one author": lambda: eq1.eq1(
-        range(N), np.tile([1, 600, 6000, 1], 10), QUINTILES, [1] * N
+        likes=range(N),
+        followers=np.tile([1, 600, 6000, 1], 10),
+        quintile=QUINTILES,
+        cluster=[1] * N,
     ),
     "prompts of one length": lambda: prompts.kendall(
         prompts.prompt_variation(X, GROUPS.astype(str), m=4)
     ),
-    "entropy of nothing": lambda: spread.entropy([]),
+    "entropy of nothing": lambda: measures.entropy([]),
 }
 
 
@@ -214,7 +224,7 @@ def test_tables_with_nothing_in_them_are_refused(name):
 
 
 def test_what_has_one_answer_gives_it():
-    assert spread.entropy([3, 3, 3]).plug_in == 0
+    assert measures.entropy([3, 3, 3]).plug_in == 0
     assert trends.mann_kendall([1, 1, 1, 1])[:3] == (0, 0, 1)
     month = trends.trend_table(
         pd.DataFrame({"month": ["2022-01"], "group": [1], "share": [1.0]})
@@ -237,10 +247,10 @@ def test_a_variant_that_cannot_be_estimated_is_left_out_and_said():
     followers = np.repeat([1, 600, 6000, 1], 10)
     with pytest.warns(UserWarning, match="'covariates'"):
         found = eq1.eq1_sensitivity(
-            range(N),
-            followers,
-            QUINTILES,
-            range(N),
+            likes=range(N),
+            followers=followers,
+            quintile=QUINTILES,
+            cluster=range(N),
             months=months,
             covariates={"theme": [None] * N},
         )

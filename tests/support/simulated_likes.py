@@ -72,12 +72,12 @@ def coverage(kind, repetitions=200, seed=9):
     rows = []
     for _ in range(repetitions):
         likes, followers, quintile, author, post = posted(rng, kind)
-        given = (likes, followers, quintile)
+        given = {"likes": likes, "followers": followers, "quintile": quintile}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that there are no authors
             fits = {
-                "naive": eq1(*given, mode="paper"), "HC0": eq1(*given), "by post": eq1(*given, posts=post),
-                "by author": eq1(*given, author),
+                "naive": eq1(**given, mode="paper"), "HC0": eq1(**given), "by post": eq1(**given, posts=post),
+                "by author": eq1(**given, cluster=author),
             }  # fmt: skip
         fits["quasi"] = fits["naive"].assign(
             se=lambda table: table["se"] * np.sqrt(table["dispersion"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from twigma.analysis.inference.proportions import effective, weighted_share, wilson
+from twigma.analysis.inference.proportions import effective_size, weighted_share, wilson
 
 
 def test_wilson_is_statsmodels(rng):
@@ -25,7 +25,7 @@ def test_equal_weights_change_nothing(rng):
         (inside.mean(), *proportion_confint(inside.sum(), 200, method="wilson"))
     )
     assert weighted_share(inside, np.full(200, 7.0)) == pytest.approx(plain)
-    assert effective(np.full(200, 7.0)) == pytest.approx(200)
+    assert effective_size(np.full(200, 7.0)) == pytest.approx(200)
     assert weighted_share([True] * 3)[::2] == (1, 1) and weighted_share([False] * 3)[
         :2
     ] == (0, 0)

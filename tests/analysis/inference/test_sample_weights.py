@@ -14,8 +14,8 @@ from twigma.analysis.inference.sample_weights import (
     weighted_mean,
 )
 from twigma.analysis.inputs import load
+from twigma.analysis.likes import quintiles
 from twigma.analysis.likes.eq1 import eq1, eq1_sensitivity
-from twigma.analysis.neighbours import search
 from twigma.analysis.report import report
 from twigma.analysis.themes import timeline
 from twigma.analysis.variation.distance import mean_pairwise_distance
@@ -91,21 +91,30 @@ def test_a_stratified_sample_gives_back_the_population(rng):
     )
 
 
+def named(rows, cluster):
+    names = ("likes", "followers", "quintile")
+    return {name: rows[name] for name in names} | {"cluster": cluster}
+
+
 def test_eq1_recovers_the_populations_ratio(rng):
     people = population(rng)
     truth = eq1(
-        people["likes"], people["followers"], people["quintile"], people.index
+        people,
+        likes="likes",
+        followers="followers",
+        quintile="quintile",
+        cluster=people.index,
     ).set_index("term")["irr"]
     inside = []
     for _ in range(40):
         rows = drawn(people, rng)
-        given = (rows["likes"], rows["followers"], rows["quintile"], rows.index)
-        found = eq1(*given, weights=rows["weight"]).set_index("term").loc["quintile 1"]
+        given = named(rows, rows.index)
+        found = eq1(**given, weights=rows["weight"]).set_index("term").loc["quintile 1"]
         inside.append(found["low"] <= truth["quintile 1"] <= found["high"])
     assert np.mean(inside) >= 0.9
     assert found["weighted"] and found["se_kind"] == "author-clustered"
     assert (
-        eq1(*given).set_index("term")["high"]["quintile 1"] < truth["quintile 1"]
+        eq1(**given).set_index("term")["high"]["quintile 1"] < truth["quintile 1"]
     )  # without weights it is wrong
 
 
@@ -113,8 +122,8 @@ def test_a_weighted_fit_is_statsmodels_and_rows_repeated(rng):
     sm = pytest.importorskip("statsmodels.api")
     rows = population(rng, 600)
     weight, author = rng.integers(1, 4, 600), rng.integers(0, 90, 600)
-    given = (rows["likes"], rows["followers"], rows["quintile"], author)
-    found = eq1(*given, weights=weight)
+    given = named(rows, author)
+    found = eq1(**given, weights=weight)
     design = pd.get_dummies(rows[["quintile"]].astype("category"), dtype=float).iloc[
         :, :4
     ]
@@ -130,11 +139,11 @@ def test_a_weighted_fit_is_statsmodels_and_rows_repeated(rng):
     )
     np.testing.assert_allclose(np.log(found["irr"]), fit.params, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(found["se"], fit.bse, rtol=1e-6)
-    repeated = [np.repeat(np.asarray(x), weight) for x in given]
+    repeated = {name: np.repeat(np.asarray(x), weight) for name, x in given.items()}
     np.testing.assert_allclose(
-        found[["irr", "se"]], eq1(*repeated)[["irr", "se"]], rtol=1e-8
+        found[["irr", "se"]], eq1(**repeated)[["irr", "se"]], rtol=1e-8
     )
-    variants = (eq1_sensitivity(*given, weights=weight), eq1_sensitivity(*repeated))
+    variants = (eq1_sensitivity(**given, weights=weight), eq1_sensitivity(**repeated))
     nb2 = [table[table["variant"] == "nb2"]["irr"].to_numpy() for table in variants]
     np.testing.assert_allclose(*nb2, rtol=1e-5)
 
@@ -145,11 +154,11 @@ def test_quintiles_and_likes_of_a_sample_are_those_of_rows_repeated(rng):
         rng.poisson(9, 400),
         rng.integers(1, 5, 400),
     )
-    repeated = search.quintiles(np.repeat(values, weight))
-    found = search.quintiles(values, weight)
+    repeated = quintiles.quintiles(np.repeat(values, weight))
+    found = quintiles.quintiles(values, weight)
     assert (np.repeat(found, weight) != repeated).mean() < 0.01
-    means = search.likes_by_quintile(found, likes, weight)["mean"]
-    truth = search.likes_by_quintile(
+    means = quintiles.likes_by_quintile(found, likes, weight)["mean"]
+    truth = quintiles.likes_by_quintile(
         np.repeat(found, weight), np.repeat(likes, weight)
     )["mean"]
     np.testing.assert_allclose(means, truth)

@@ -8,9 +8,10 @@ from twigma.analysis.figures.fig2d_likes import likes_against
 from twigma.analysis.inputs.load import Images, Inputs
 from twigma.analysis.inputs.reference_similarity import reference_similarity
 from twigma.analysis.inputs.requirements import Settings
-from twigma.analysis.neighbours import search as neighbours
+from twigma.analysis.neighbours import blocks
 from twigma.analysis.neighbours.ray_search import search_on
-from twigma.analysis.neighbours.search import nearest, unit_rows
+from twigma.analysis.neighbours.search import nearest
+from twigma.analysis.vectors.unit_rows import unit_rows
 from twigma.core.pools.ray_pool import Engine
 
 
@@ -69,7 +70,7 @@ def test_rows_of_norm_one_are_not_copied(rng):
 
 def test_a_cluster_finds_the_same(rng, monkeypatch):
     query, reference = rng.normal(size=(700, 24)), rng.normal(size=(120, 24))
-    monkeypatch.setattr(neighbours, "QUERIES", 256)
+    monkeypatch.setattr(blocks, "QUERIES", 256)
     with search_on(Engine("ray")) as search:
         found, expected = search(query, reference, 3), nearest(query, reference, 3)
         with pytest.raises(ValueError, match="query: row 600 is zero"):

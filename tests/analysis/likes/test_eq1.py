@@ -25,7 +25,7 @@ def design(followers, quintile):
 def test_paper_mode_equals_image_level_glm():
     likes, followers, quintile, _ = world(np.random.default_rng(1), frailty=1.0)
     followers[:3] = 500, 5000, 5001
-    table = eq1(likes, followers, quintile, mode="paper")
+    table = eq1(likes=likes, followers=followers, quintile=quintile, mode="paper")
     fit = sm.GLM(likes, design(followers, quintile), family=sm.families.Poisson()).fit(
         tol=1e-14, maxiter=200
     )
@@ -40,13 +40,18 @@ def test_paper_mode_equals_image_level_glm():
 
 def test_clustered_errors_equal_statsmodels():
     likes, followers, quintile, author = world(np.random.default_rng(2), frailty=1.0)
-    table = eq1(likes, followers, quintile, authors=[f"a{a}" for a in author])
+    table = eq1(
+        likes=likes,
+        followers=followers,
+        quintile=quintile,
+        cluster=[f"a{a}" for a in author],
+    )
     cov = {"groups": author, "use_correction": False}
     model = sm.GLM(likes, design(followers, quintile), family=sm.families.Poisson())
     fit = model.fit(tol=1e-14, maxiter=200, cov_type="cluster", cov_kwds=cov)
     assert np.abs(np.log(table["irr"]) - fit.params).max() < 1e-10
     assert np.abs(table["se"] - fit.bse).max() < 1e-10
-    paper = eq1(likes, followers, quintile, mode="paper")
+    paper = eq1(likes=likes, followers=followers, quintile=quintile, mode="paper")
     assert (
         np.allclose(table["irr"], paper["irr"], atol=0)
         and (table["se"] > paper["se"]).all()
@@ -58,7 +63,9 @@ def test_clustered_errors_equal_statsmodels():
 
 def test_planted_ratios():
     likes, followers, quintile, author = world(np.random.default_rng(3))
-    table = eq1(likes, followers, quintile, author).set_index("term")
+    table = eq1(
+        likes=likes, followers=followers, quintile=quintile, cluster=author
+    ).set_index("term")
     for term, irr in PLANTED.items():
         assert abs(np.log(table.irr[term] / irr)) < 4 * table.se[term]
         assert table.se[term] < 0.01
@@ -76,10 +83,20 @@ def test_falls_back_to_posts_and_counts_dropped_rows():
     with pytest.warns(
         UserWarning, match="no author ids, so intervals are post-clustered"
     ):
-        table = eq1(frame["likes"], frame["followers"], quintile, posts=frame["post"])
+        table = eq1(
+            likes=frame["likes"],
+            followers=frame["followers"],
+            quintile=quintile,
+            posts=frame["post"],
+        )
     with pytest.warns(UserWarning, match="no author ids"):
         also = eq1(
-            frame["likes"], frame["followers"], quintile, [None] * 4000, frame["post"]
+            frame,
+            likes="likes",
+            followers="followers",
+            quintile=quintile,
+            cluster=[None] * 4000,
+            posts="post",
         )
     pd.testing.assert_frame_equal(table, also)
     assert (
@@ -87,7 +104,12 @@ def test_falls_back_to_posts_and_counts_dropped_rows():
         and set(table["n"]) == {3985}
         and set(table["se_kind"]) == {"post-clustered"}
     )
-    rest = eq1(likes[15:], followers[15:], quintile[15:], author[15:])
+    rest = eq1(
+        likes=likes[15:],
+        followers=followers[15:],
+        quintile=quintile[15:],
+        cluster=author[15:],
+    )
     assert np.allclose(rest["se"], table["se"], atol=1e-12)
 
 
@@ -99,15 +121,15 @@ def test_rows_without_author_stand_alone():
     names[:100] = None
     alone = np.where(np.arange(3000) < 100, 10_000 + np.arange(3000), author)
     assert np.allclose(
-        eq1(likes, followers, quintile, names)["se"],
-        eq1(likes, followers, quintile, alone)["se"],
+        eq1(likes=likes, followers=followers, quintile=quintile, cluster=names)["se"],
+        eq1(likes=likes, followers=followers, quintile=quintile, cluster=alone)["se"],
     )
 
 
 def test_without_any_cluster_ids_is_heteroskedastic():
     likes, followers, quintile, _ = world(np.random.default_rng(6), n=3000, frailty=1.0)
     with pytest.warns(UserWarning, match="heteroskedastic"):
-        table = eq1(likes, followers, quintile)
+        table = eq1(likes=likes, followers=followers, quintile=quintile)
     fit = sm.GLM(likes, design(followers, quintile), family=sm.families.Poisson()).fit(
         cov_type="HC0", tol=1e-14
     )
@@ -126,11 +148,11 @@ def test_sensitivity_variants_equal_statsmodels():
     similarity = quintile + rng.normal(size=3000)
     posts = np.arange(3000) // 2
     table = eq1_sensitivity(
-        likes,
-        followers,
-        quintile,
-        author,
-        posts,
+        likes=likes,
+        followers=followers,
+        quintile=quintile,
+        cluster=author,
+        posts=posts,
         months=months,
         similarity=similarity,
         covariates={"nsfw": nsfw},
@@ -195,7 +217,7 @@ def test_degenerate_inputs():
         ("no row with 'intercept' has a like", {"likes": np.zeros(1000)}),
         (r"expected quintiles 1 to 5, found \[6.0\]", {"quintile": quintile + 1.0}),
         ("at least 0", {"likes": likes - 1000}),
-        ("at least 2 clusters, found 1", {"authors": np.zeros(1000)}),
+        ("at least 2 clusters, found 1", {"cluster": np.zeros(1000)}),
         ("expected mode", {"mode": "naive"}),
     ]
     for message, changed in cases:
@@ -203,12 +225,12 @@ def test_degenerate_inputs():
             "likes": likes,
             "followers": followers,
             "quintile": quintile,
-            "authors": author,
+            "cluster": author,
         } | changed
         with pytest.raises(ValueError, match=message):
             eq1(**arguments)
     with pytest.warns(UserWarning, match="only 10 clusters"):
-        eq1(likes, followers, quintile, author % 10)
+        eq1(likes=likes, followers=followers, quintile=quintile, cluster=author % 10)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from twigma.analysis.neighbours.screening import (  # noqa: E402
     fastest,
     in_full,
 )
+from twigma.analysis.vectors.unit_rows import unit_rows  # noqa: E402
 
 
 def unit(
@@ -75,7 +76,7 @@ def test_a_product_of_shorter_rows_is_a_bound(rest, rng):
 @pytest.mark.parametrize(("shortened", "half"), KINDS)
 def test_crowds_and_duplicates(shortened, half, rng):
     """All rows nearly alike: every one is a candidate, so blocks are computed in full."""
-    r = neighbours.unit_rows(np.ones((5000, 32)) + 1e-4 * rng.normal(size=(5000, 32)))
+    r = unit_rows(np.ones((5000, 32)) + 1e-4 * rng.normal(size=(5000, 32)))
     r[4000:4010] = r[3]
     reference = Screened(torch.tensor(r), leading(r, 15) if shortened else None, half)
     similarity, index = by_blocks(
@@ -93,7 +94,7 @@ def test_crowds_and_duplicates(shortened, half, rng):
 def test_the_way_that_is_chosen_finds_the_same(rest, rng, monkeypatch):
     """Whichever way that is, of rows that lie close and of scattered ones."""
     q, r = unit(rng, 3000, rest=rest), unit(rng, 9000, rest=rest)
-    monkeypatch.setattr(neighbours, "MANY", 10**6)
+    monkeypatch.setattr(neighbours, "WORTH_A_TRIAL", 10**6)
     similarity, index = neighbours.nearest(q, r, 5, device="cpu")
     expected, product = brute(q, r, 5)
     assert (
@@ -111,7 +112,7 @@ def test_a_way_that_is_slow_is_not_chosen(rng):
         def search(q):
             tried.append(len(rows))
             time.sleep(1)
-            return neighbours._in_full(rows, k)(q)
+            return neighbours._by_faiss(rows, k)(q)
 
         return search
 

@@ -1,15 +1,9 @@
-"""Nearest neighbours against a brute-force product, quintiles against pandas."""
+"""Nearest neighbours against a brute-force product."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from twigma.analysis.neighbours.search import (
-    likes_by_quintile,
-    mean_top_k,
-    nearest,
-    quintiles,
-)
+from twigma.analysis.neighbours.search import mean_top_k, nearest
 
 
 def unit(rng: np.random.Generator, n: int, d: int = 64) -> np.ndarray:
@@ -48,34 +42,6 @@ def test_planted_neighbour():
     assert (index[:, 0] == np.arange(100)).all()
 
 
-@pytest.mark.parametrize("n", [5, 23, 1000, 10_007])
-def test_quintiles_equal_pandas(n):
-    values = np.random.default_rng(n).normal(size=n).round(6)
-    found = quintiles(values)
-    assert found.dtype == np.int8
-    assert (found == pd.qcut(values, 5, labels=False) + 1).all()
-
-
-def test_likes_by_quintile():
-    rng = np.random.default_rng(5)
-    quintile = rng.integers(1, 6, 4000)
-    likes = rng.poisson(quintile * 3).astype(float)
-    likes[::7] = np.nan
-    table = likes_by_quintile(quintile, likes)
-    assert table.columns.tolist() == ["quintile", "n", "mean", "low", "high"]
-    for row in table.itertuples():
-        y = likes[(quintile == row.quintile) & ~np.isnan(likes)]
-        assert row.n == len(y)
-        half = 1.96 * y.std(ddof=1) / np.sqrt(len(y))
-        assert np.allclose(
-            [row.mean, row.low, row.high],
-            [y.mean(), y.mean() - half, y.mean() + half],
-            atol=1e-12,
-        )
-    nullable = pd.Series(likes).astype("Int64")
-    pd.testing.assert_frame_equal(likes_by_quintile(quintile, nullable), table)
-
-
 def test_degenerate_inputs():
     x = np.eye(4)
     with pytest.raises(ValueError, match="row 2 is zero or not finite"):
@@ -88,32 +54,3 @@ def test_degenerate_inputs():
         nearest(x, np.eye(5), 1)
     with pytest.raises(ValueError, match="at least one row"):
         nearest(np.empty((0, 4)), x, 1)
-    for bad in (np.ones(10), np.array([1, 2, 3, np.nan, 5, 6]), np.arange(4)):
-        with pytest.raises(ValueError, match="quintiles"):
-            quintiles(bad)
-    with pytest.raises(ValueError, match="every like count is null"):
-        likes_by_quintile(np.array([1, 2]), [None, None])
-
-
-def test_likes_by_author_have_the_clustered_interval_of_statsmodels(rng):
-    sm = pytest.importorskip("statsmodels.api")
-    author = rng.integers(0, 40, 900)
-    likes = rng.poisson(20 * rng.gamma(2, 0.5, 40)[author]).astype(float)
-    likes[:7] = np.nan
-    quintile, names = (
-        rng.integers(1, 6, 900),
-        [None if a == 0 else f"a{a}" for a in author],
-    )
-    alone = np.where(author == 0, 1000 + np.arange(900), author)
-    table = likes_by_quintile(quintile, likes, blocks=names).set_index("quintile")
-    for q in range(1, 6):
-        rows = (quintile == q) & ~np.isnan(likes)
-        kind = {"groups": alone[rows], "use_correction": False}
-        fit = sm.OLS(likes[rows], np.ones(rows.sum())).fit(
-            cov_type="cluster", cov_kwds=kind
-        )
-        assert table.loc[q, ["robust_low", "robust_high"]].to_numpy(
-            float
-        ) == pytest.approx(fit.conf_int()[0])
-    pd.testing.assert_frame_equal(table.reset_index()[["quintile", "n", "mean", "low", "high"]],
-                                  likes_by_quintile(quintile, likes))  # fmt: skip

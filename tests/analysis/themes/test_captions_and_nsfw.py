@@ -4,7 +4,6 @@ import doctest
 
 import numpy as np
 import pytest
-from scipy import stats
 from sklearn.feature_extraction.text import CountVectorizer
 
 from twigma.analysis.themes import captions_and_nsfw, words
@@ -89,45 +88,6 @@ def test_share_counts_scores_above_the_threshold():
     assert found["n"].tolist() == [3, 0]
     assert found.loc[1, ["low", "high"]].tolist() == [0, 1]
     assert doctest.testmod(captions_and_nsfw).failed == 0
-
-
-def test_pairs_are_found_by_brute_force(rng):
-    unit = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)  # noqa: E731
-    reference = unit(rng.normal(size=(80, 16)))
-    query = unit(rng.normal(size=(200, 16)))
-    query[7] = unit(reference[[3]] + 0.01 * rng.normal(size=(1, 16)))[0]
-    names, others = [f"q{i}" for i in range(200)], [f"r{i}" for i in range(80)]
-    found = captions_and_nsfw.neighbour_pairs(query, reference, names, others, n=5)
-    similarity = query @ reference.T
-    best = similarity.max(axis=1)
-    order = np.argsort(-best)[:5]
-    nearest = similarity.argmax(axis=1)
-    assert found["image_name"].tolist() == [f"q{i}" for i in order]
-    assert found["reference_name"].tolist() == [f"r{nearest[i]}" for i in order]
-    np.testing.assert_allclose(found["similarity"], best[order], atol=1e-6)
-    assert found["mutual"].tolist() == [
-        similarity[:, nearest[i]].argmax() == i for i in order
-    ]
-    assert found["hub"].tolist() == [int((nearest == nearest[i]).sum()) for i in order]
-    own = reference @ reference.T
-    np.fill_diagonal(own, -1)
-    p = (1 + (own.max(axis=1)[:, None] >= best[None] - 1e-7).sum(axis=0)) / 81
-    np.testing.assert_allclose(found["p"], p[order])
-    np.testing.assert_allclose(
-        found["p_adjusted"], stats.false_discovery_control(p)[order]
-    )
-    assert found["image_name"][0] == "q7" and found["reference_name"][0] == "r3"
-
-
-def test_adjusted_p_values_are_scipys_and_those_of_rows_repeated(rng):
-    p = rng.random(200).round(2)
-    assert captions_and_nsfw._adjusted(p, None) == pytest.approx(
-        stats.false_discovery_control(p)
-    )
-    weights = rng.integers(1, 6, 200)
-    repeated = stats.false_discovery_control(np.repeat(p, weights))
-    last = np.cumsum(weights) - 1
-    assert captions_and_nsfw._adjusted(p, weights) == pytest.approx(repeated[last])
 
 
 def test_scores_of_a_weighted_sample_are_those_of_rows_repeated(rng):

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
-from twigma.analysis.themes.trends import benjamini_hochberg, mann_kendall, trend_table
+from twigma.analysis.themes.trends import mann_kendall, trend_table
 
 
 @pytest.mark.parametrize("decimals", [1, 6])
@@ -36,24 +35,6 @@ def test_variance_of_s_is_that_of_permutations():
     trend = mann_kendall(x)
     z = (trend.s - 1) / np.sqrt((s**2).mean())
     assert trend.p == pytest.approx(2 * stats.norm.sf(z), abs=1e-12)
-
-
-def test_benjamini_hochberg_equals_peers():
-    rng = np.random.default_rng(2)
-    for m in (1, 2, 10, 50):
-        p = rng.random(m) ** 2
-        p[: m // 3] = p[0]
-        assert np.allclose(
-            benjamini_hochberg(p), stats.false_discovery_control(p), atol=1e-15
-        )
-        assert np.allclose(
-            benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1], atol=1e-15
-        )
-    assert np.array_equal(
-        benjamini_hochberg([0.01, np.nan, 0.04]), [0.02, np.nan, 0.04], equal_nan=True
-    )
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        benjamini_hochberg([1.2])
 
 
 def long(matrix):

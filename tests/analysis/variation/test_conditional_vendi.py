@@ -7,7 +7,7 @@ from twigma.analysis.variation.conditional_vendi import (
     conditional_vendi,
     matrix_entropies,
 )
-from twigma.analysis.variation.spread import vendi
+from twigma.analysis.variation.measures import vendi
 
 
 def unit(x):

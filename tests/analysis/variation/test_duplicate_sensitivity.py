@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from twigma.analysis.variation import duplicate_sensitivity as nd
-from twigma.analysis.variation.distance import grouped_distance, mean_pairwise_distance
+from twigma.analysis.variation.distance import mean_pairwise_distance
+from twigma.analysis.variation.groups import grouped_distance
 from twigma.analysis.variation.spread import variation_table
 
 
@@ -25,14 +26,14 @@ def sets():
 
 
 @pytest.mark.parametrize("block", [7, 64, 2048])
-def test_kept_rows_are_those_of_the_loop(sets, monkeypatch, block):
+def test_distinct_rows_are_those_of_the_loop(sets, monkeypatch, block):
     monkeypatch.setattr(nd, "BLOCK", block)
     x = sets["copied"][np.random.default_rng(0).permutation(600)]
     kept = []
     for row in range(len(x)):
         if not any(x[row] @ x[other] > 0.99 for other in kept):
             kept.append(row)
-    assert nd.kept_rows(x, 0.99).tolist() == kept
+    assert nd.distinct_rows(x, 0.99).tolist() == kept
     assert len(kept) == 400
 
 
@@ -40,9 +41,9 @@ def test_a_chain_keeps_every_other_one(monkeypatch):
     """Rows on an arc, each near to the next alone: a dropped one drops none."""
     angle = np.arange(6) * 0.08
     x = np.column_stack([np.cos(angle), np.sin(angle)])
-    assert nd.kept_rows(x, np.cos(0.1)).tolist() == [0, 2, 4]
-    assert nd.kept_rows(np.ones((3000, 2)) / 2**0.5).tolist() == [0]
-    assert nd.kept_rows(x[:0]).tolist() == []
+    assert nd.distinct_rows(x, np.cos(0.1)).tolist() == [0, 2, 4]
+    assert nd.distinct_rows(np.ones((3000, 2)) / 2**0.5).tolist() == [0]
+    assert nd.distinct_rows(x[:0]).tolist() == []
 
 
 def test_planted_copies_are_told_and_taken_out(sets):
@@ -91,7 +92,7 @@ def test_groups_lose_their_copies_too(sets):
 def test_blocks_go_with_their_rows_and_equal_images_are_refused(sets):
     owners = {"copied": np.arange(600) // 3}
     found = nd.near_duplicates(sets, blocks=owners).set_index(["set", "metric"])
-    kept = nd.kept_rows(sets["copied"])
+    kept = nd.distinct_rows(sets["copied"])
     expected = variation_table(
         {"copied": sets["copied"][kept]}, blocks={"copied": owners["copied"][kept]}
     ).iloc[0]

@@ -8,9 +8,9 @@ from sklearn.metrics import adjusted_rand_score
 from twigma.analysis.vectors.codebook import (
     assign,
     codebook,
-    size_matched,
     training_rows,
 )
+from twigma.analysis.vectors.samples import size_matched
 
 
 def mixture(rng, n=6000, d=16, k=10, spread=1.6):

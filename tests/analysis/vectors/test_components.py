@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from twigma.analysis.vectors.components import components, moments
+from twigma.analysis.vectors.spectra import components, moments
 
 
 @pytest.mark.parametrize(("dtype", "close"), [(np.float32, 1e-5), (np.float64, 1e-10)])

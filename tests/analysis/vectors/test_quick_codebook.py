@@ -5,8 +5,12 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
-from twigma.analysis.vectors.codebook import assign, codebook
-from twigma.analysis.vectors.quick_codebook import principal, quick_codebook
+from twigma.analysis.vectors.codebook import (
+    assign,
+    codebook,
+    principal,
+    quick_codebook,
+)
 
 
 def inertia(x, centroids):

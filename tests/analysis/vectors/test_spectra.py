@@ -53,10 +53,3 @@ def test_constant_columns_have_exactly_no_variance():
     x = np.full((1000, 3), 0.1)
     x[:, 1] = np.arange(1000)
     assert (spectra.variances(x)[[0, 2]] == 0).all()
-
-
-def test_unit_rows():
-    x = np.random.default_rng(3).normal(size=(10, 4)).astype(np.float32)
-    assert np.allclose(np.linalg.norm(spectra.unit(x), axis=1), 1, atol=1e-15)
-    with pytest.raises(ValueError, match="1 of 2 rows are zero"):
-        spectra.unit(np.array([[1.0, 0], [0, 0]]))
