@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from twigma.builder.clusters.cluster import cluster
 from twigma.builder.models import clip_names
 from twigma.builder.stages import caption, nsfw
@@ -19,6 +17,7 @@ from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
 from twigma.core.parts import read_provenance
 from twigma.core.pools.ray_pool import LOCAL, Engine
+from twigma.core.progress import notice
 
 
 @dataclass
@@ -97,7 +96,7 @@ def _from_embeddings(work: Path, detector: Path | None, done: Built) -> None:
         done.left_out.append(
             f"nsfw: the detector reads embeddings of {reads}, these are of {found}"
         )
-        tqdm.write(done.left_out[-1])
+        notice(done.left_out[-1])
     dedupe(work, **_kept(work, "dedupe", "near"))
     cluster(work, **_kept(work, "cluster", "k", "seed", "drop"))
 

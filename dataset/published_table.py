@@ -223,7 +223,7 @@ def _digest(path: Path, method: str) -> str:
 
 def _fill(file: IO[bytes], entry: Mapping[str, Any]) -> None:
     """Append what is missing of a file; OSError when the server stops before its end."""
-    from tqdm import tqdm
+    from twigma.core.progress import progress_bar
 
     name, size, there = entry["key"], entry["size"], file.tell()
     if there >= size:
@@ -235,7 +235,7 @@ def _fill(file: IO[bytes], entry: Mapping[str, Any]) -> None:
     pace = Pace(name)
     with (
         _open(entry["links"]["self"], there) as answer,
-        tqdm(total=size, desc=name, unit="B", unit_scale=True) as bar,
+        progress_bar(total=size, desc=name, unit="B", unit_scale=True) as bar,
     ):
         if there and getattr(answer, "status", 0) != http.HTTPStatus.PARTIAL_CONTENT:
             there = file.truncate(0)  # it sends the whole again

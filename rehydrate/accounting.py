@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from twigma.core import columns
+from twigma.core.progress import progress_bar
 from twigma.rehydrate.fetch.http_client import RETRYABLE
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import Shard
@@ -52,8 +52,8 @@ class Finished:
 def read_finished(work: Path) -> Finished:
     """The finished shards, each compared with its manifest in size and counts; hashes are left to `twigma embed`."""
     manifests, tables, damaged = {}, [PHOTO.empty_table()], []
-    for shard in tqdm(
-        shards.manifests(work), desc="read shards", unit="shard", delay=1, leave=False
+    for shard in progress_bar(
+        shards.manifests(work), desc="read shards", unit="shard", leave=False
     ):
         try:
             manifests[shard.name], table = _read_shard(shard)

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from tqdm import tqdm
 
 from twigma.builder.clusters.cluster import models, read_embedded
 from twigma.builder.clusters.kmeans import kmeans, nearest
 from twigma.builder.engine.vectors import Indices, Vectors
 from twigma.builder.stages.dedupe import REASONS
+from twigma.core.progress import progress_bar
 from twigma.core.safety import spreadsheet
 
 FITS = 10
@@ -45,7 +45,7 @@ def choose_k(
     judged = _sample(kept, JUDGED, np.random.default_rng(seed))
     away = pairwise_distances(vectors.take(judged).astype(np.float32))
     np.fill_diagonal(away, 0)
-    steps = tqdm(sorted(set(ks)), desc="fits", unit="k", delay=1)
+    steps = progress_bar(sorted(set(ks)), desc="fits", unit="k")
     fits = {k: _fits(vectors, kept, judged, k, seed) for k in steps}
     table = pa.Table.from_pylist(
         [{"k": k} | _scores(labels, away) for k, labels in fits.items()]

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from twigma.builder.engine.vectors import Half, Indices, Vectors, as_column, as_matrix
+from twigma.core.progress import progress_bar
 
 NEIGHBOURS = 15
 MIN_DIST = 0.1
@@ -159,8 +159,8 @@ def placed(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
     training = _unit(on.rows.astype(np.float32))
     index, count = faiss.IndexFlatIP(vectors.dim), min(NEIGHBOURS, len(training))
     index.add(training)
-    for at in tqdm(
-        range(0, len(rows), BLOCK), desc="place on the map", unit="block", delay=1
+    for at in progress_bar(
+        range(0, len(rows), BLOCK), desc="place on the map", unit="block"
     ):
         points = _unit(vectors.take(rows[at : at + BLOCK]).astype(np.float32))
         _, near = index.search(points, count)

@@ -12,8 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from twigma.core.progress import progress_bar
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.ledger import Cursor, Ledger, search_key
 from twigma.rehydrate.posts.page_content import dicts
@@ -89,7 +88,7 @@ def _buy(
 ) -> tuple[int, Exception | None]:
     """Buy page after page until every search is done or the money spent; gives the pages, and what ended it early."""
     bought, checked = 0, False
-    with tqdm(desc="search", unit="post", mininterval=0.5) as bar:
+    with progress_bar(desc="search", unit="post") as bar:
         try:
             for search in searches:
                 while (

@@ -10,7 +10,6 @@ actors of a Ray cluster (`ray_stages.py`); they differ in where a shard is treat
 
 import contextlib
 import json
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,11 +18,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
-from tqdm import tqdm
 
 from twigma.core import columns
 from twigma.core.parts import part_is_current, read_part, write_part
 from twigma.core.pools.ray_pool import LOCAL, Engine, starts_here
+from twigma.core.progress import notice, progress_bar
 from twigma.rehydrate.images.shards import Shard, list_shards, read_images
 
 Stage = Callable[[pa.Table], pa.Table]
@@ -199,11 +198,10 @@ def _run(
     damaged, treated, empty = list[str](), dict[str, int](), dict[str, int]()
     with (
         contextlib.closing(spread(due)) as events,
-        tqdm(
+        progress_bar(
             total=sum(source.rows for source in due),
             desc=desc,
             unit="image",
-            mininterval=0.5,
         ) as bar,
     ):
         said = dict.fromkeys(paths, 0)
@@ -220,15 +218,12 @@ def _run(
             elif kind == "lost":
                 bar.update(-said.pop(source.name))
                 said[source.name] = 0
-                bar.write(
-                    f"{desc}: {source.name} is done again: its worker was lost ({value})",
-                    file=sys.stderr,
+                notice(
+                    f"{desc}: {source.name} is done again: its worker was lost ({value})"
                 )
             else:
                 damaged.append(f"{source.name}: {value}")
-                bar.write(
-                    f"{desc}: {source.name} is left out: {value}", file=sys.stderr
-                )
+                notice(f"{desc}: {source.name} is left out: {value}")
     _warn_of_empty(desc, sum(empty.values()), sum(treated.values()))
     if damaged:
         found = "; ".join(damaged)
@@ -247,7 +242,7 @@ def count_empty(part: pa.Table) -> int:
 def _warn_of_empty(desc: str, empty: int, treated: int) -> None:
     if empty:
         told = "cannot be decoded and have no value; `twigma status` counts them, `twigma release` leaves them out"
-        print(f"{desc}: {empty:,} of {treated:,} images {told}", file=sys.stderr)
+        notice(f"{desc}: {empty:,} of {treated:,} images {told}")
 
 
 # ------------------------------------------------------------------ in one process

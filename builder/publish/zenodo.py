@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 import twigma
 from twigma.builder.publish.zenodo_client import Zenodo
 from twigma.builder.release.privacy_check import check_privacy
 from twigma.core.files import atomic, write_json
+from twigma.core.progress import progress_bar
 
 ZENODO, SANDBOX = "https://zenodo.org", "https://sandbox.zenodo.org"
 DOI = re.compile(r"^DOI: .*$", re.MULTILINE)  # the line of the card that holds it
@@ -84,8 +83,8 @@ def _carry_out(
     write_doi(release, doi)
     found = _compare(release, version, draft | {"files": zenodo.files(draft)})
     zenodo.describe(draft, version)
-    with tqdm(
-        total=found.sending, desc="send", unit="B", unit_scale=True, mininterval=0.5
+    with progress_bar(
+        total=found.sending, desc="send", unit="B", unit_scale=True
     ) as bar:
         for name, path in _local(release).items():
             if found.files[name] != "unchanged":

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx2
-from tqdm import tqdm
 
 import twigma
+from twigma.core.progress import ProgressBar
 from twigma.core.safety.bounded import load_json
 from twigma.core.services.deadline import (
     ANSWER_SECONDS,
@@ -146,7 +146,7 @@ class Zenodo:
         )
 
     def send(
-        self, draft: dict[str, Any], name: str, path: Path, bar: "tqdm[Any]"
+        self, draft: dict[str, Any], name: str, path: Path, bar: ProgressBar
     ) -> None:
         """Send one file in the place of the one of that name, whole or half."""
         files = f"/records/{draft['id']}/draft/files"
@@ -247,7 +247,7 @@ def _entries(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return entries
 
 
-def _blocks(path: Path, bar: "tqdm[Any]") -> Iterator[bytes]:
+def _blocks(path: Path, bar: ProgressBar) -> Iterator[bytes]:
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             yield block

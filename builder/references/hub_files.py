@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO
 
 import httpx2
 from huggingface_hub import (
@@ -31,9 +31,9 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 from huggingface_hub.utils.sha import git_hash
-from tqdm import tqdm
 
 from twigma.core.files import fsync
+from twigma.core.progress import ProgressBar, progress_bar
 from twigma.core.services.deadline import ANSWER_SECONDS, Pace, TooSlow, within
 
 RETRIES = 5  # in a row without a byte, or too slow
@@ -140,13 +140,12 @@ def _fill(
     A server that is too slow is asked again as one that is silent. ValueError where it has more than it said.
     """
     failures, stated = 0, size
-    with tqdm(
+    with progress_bar(
         desc=name,
         total=size,
         initial=file.tell(),
         unit="B",
         unit_scale=True,
-        mininterval=0.5,
     ) as bar:
         while size is None or file.tell() < size:
             before = file.tell()
@@ -170,7 +169,7 @@ def _rest(
     file: IO[bytes],
     url: str,
     headers: Mapping[str, str],
-    bar: "tqdm[NoReturn]",
+    bar: ProgressBar,
     stated: int | None,
 ) -> int:
     """Ask for a file from where it ends here on, or anew of a server that cannot; its whole size."""

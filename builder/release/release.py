@@ -18,7 +18,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 import twigma
 from twigma.builder.release import card
@@ -29,6 +28,7 @@ from twigma.builder.release.version_history import history
 from twigma.core import columns
 from twigma.core.files import atomic, write_json
 from twigma.core.parts import fingerprint, read_parts, read_provenance
+from twigma.core.progress import progress_bar
 from twigma.core.safety import owned_folders
 from twigma.rehydrate.posts.removed_ids import Removed, public_list, read_removed
 
@@ -295,12 +295,11 @@ def _write_files(
             _write_file(path, piece(number * step, step), dictionary)
 
     with ThreadPoolExecutor(min(WRITERS, os.cpu_count() or 1)) as pool:
-        for _ in tqdm(
+        for _ in progress_bar(
             pool.map(write, range(count)),
             total=count,
             desc=folder.name,
             unit="file",
-            mininterval=0.5,
         ):
             pass
 

@@ -13,12 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from twigma.builder.removals import erase_lists
 from twigma.core import columns, inventory
 from twigma.core.files import file_sha256, write_json, write_parquet
 from twigma.core.parts import fingerprint, read_part, read_provenance, write_part
+from twigma.core.progress import progress_bar
 from twigma.rehydrate.fetch.shard_plan import list_file
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.image_index import index_file
@@ -133,7 +133,7 @@ def _filter_parquet(path: Path, removed: Removed) -> int:
 def shards_and_columns(work: Path, removed: Removed, left: list[str]) -> dict[str, int]:
     """Take images out of shards and columns; counts of both. A tar that is not ours is named in `left`, not changed."""
     images, marks = 0, dict[str, str]()
-    for shard in tqdm(shards.manifests(work), desc="erase", unit="shard", delay=1):
+    for shard in progress_bar(shards.manifests(work), desc="erase", unit="shard"):
         was = shards.read_manifest(shard)
         images += _erase_shard(shard, was, removed, left)
         marks[str(was["sha256"])] = str(shards.read_manifest(shard)["sha256"])

@@ -163,14 +163,13 @@ def encode_all(
     texts: Sequence[str], encode: Callable[[Sequence[str]], Any], name: str
 ) -> Half:
     """float16[n, dim]: the texts encoded block by block, under a bar."""
-    from tqdm import tqdm
+    from twigma.core.progress import progress_bar
 
-    starts = tqdm(
+    starts = progress_bar(
         range(0, len(texts), BLOCK),
         desc=f"texts {name}",
         unit_scale=BLOCK,
         unit="text",
-        delay=1,
     )
     return np.concatenate([encode(texts[at : at + BLOCK]) for at in starts])
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from twigma.builder.engine.vectors import Indices, Vectors
+from twigma.core.progress import progress_bar
 
 DIRECTIONS = 64  # leading coordinates of the bound
 SAMPLE = 20_000  # rows the directions are found from
@@ -117,9 +117,7 @@ def candidates(vectors: Vectors, rows: Indices, threshold: float) -> Iterator[Pa
     x = _coordinates(vectors, rows)
     reach = 2 - 2 * threshold + SLACK  # squared
     swapped = [*range(x.shape[1] - 2), -1, -2]
-    with tqdm(
-        total=len(rows), desc="near duplicates", unit="image", mininterval=0.5
-    ) as bar:
+    with progress_bar(total=len(rows), desc="near duplicates", unit="image") as bar:
         for a, b in _small_sets(x[:, :-2], float(np.sqrt(reach))):
             near = np.flatnonzero(x[a][:, swapped] @ x[b].T >= -reach / 2)
             left, right = a[near // len(b)], b[near % len(b)]

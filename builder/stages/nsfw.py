@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from tqdm import tqdm
 
 from twigma.builder.engine.engine import Stage, map_parts
 from twigma.builder.engine.vectors import as_matrix
@@ -21,6 +20,7 @@ from twigma.builder.stages.keras_zip import read_keras_zip
 from twigma.core import columns
 from twigma.core.files import atomic, file_sha256
 from twigma.core.parts import read_provenance
+from twigma.core.progress import progress_bar
 from twigma.core.stage import stage
 
 DETECTOR_URL = "https://raw.githubusercontent.com/LAION-AI/CLIP-based-NSFW-Detector/main/clip_autokeras_binary_nsfw.zip"
@@ -178,12 +178,11 @@ def _get(url: str) -> bytes:
         with httpx.stream("GET", url, follow_redirects=True, timeout=30) as answer:
             answer.raise_for_status()
             size = int(answer.headers.get("content-length", 0)) or None
-            with tqdm(
+            with progress_bar(
                 total=size,
                 desc="NSFW detector",
                 unit="B",
                 unit_scale=True,
-                mininterval=0.5,
             ) as bar:
                 for piece in answer.iter_bytes():
                     data += piece

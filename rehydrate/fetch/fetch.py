@@ -10,7 +10,6 @@ import errno
 import functools
 import shutil
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -21,9 +20,9 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from twigma.core.files import file_sha256
+from twigma.core.progress import detail, progress_bar
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.fetch.http_client import LIMITS, SIZES, Limits
 from twigma.rehydrate.fetch.local_pool import Event, local_fetch
@@ -128,8 +127,8 @@ def _fetch_shards(
     todo, idle = {int(shard.name): shard for shard in plan.shards}, 0
     total = plan.done + sum(plan.rows.values())
     try:
-        with tqdm(
-            total=total, initial=plan.done, desc="fetch", unit="image", mininterval=0.5
+        with progress_bar(
+            total=total, initial=plan.done, desc="fetch", unit="image"
         ) as bar:
             while todo:
                 _require_space(work, max(plan.rows.values()))
@@ -168,7 +167,7 @@ def _handle_event(
             f"the disk is full in shard {event['failed']:05}{event.get('where', '')}: free some space and fetch again",
         )
     else:
-        print(event.get("trace", ""), file=sys.stderr)
+        detail(event.get("trace", ""))
         raise RuntimeError(
             f"shard {event['failed']:05} cannot be fetched: {event['error']}"
         )

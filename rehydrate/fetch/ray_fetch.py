@@ -12,7 +12,6 @@ import contextlib
 import importlib.util
 import shutil
 import socket
-import sys
 import time
 import uuid
 from collections import Counter
@@ -20,10 +19,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from twigma.core.pools import ray_pool
 from twigma.core.pools.scratch import Scratch
+from twigma.core.progress import notice
 from twigma.rehydrate.fetch.local_pool import Event, PoolProcess
 from twigma.rehydrate.fetch.shard_plan import list_file
 from twigma.rehydrate.images.shards import Shard
@@ -78,10 +76,7 @@ def _events(
         elif kind == "done":
             yield {"done": number}
         elif kind == "lost":
-            tqdm.write(
-                f"shard {number:05} is done again: its worker was lost ({value})",
-                file=sys.stderr,
-            )
+            notice(f"shard {number:05} is done again: its worker was lost ({value})")
             shutil.rmtree(folder, ignore_errors=True)
             yield {"rows": -rows.pop(number, 0)}
         else:

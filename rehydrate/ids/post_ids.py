@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from twigma.core import inventory
+from twigma.core.progress import progress_bar
 from twigma.core.safety import spreadsheet
 from twigma.rehydrate.ids.id_files import ID, read_rows
 
@@ -96,13 +95,11 @@ def read_id_list(
     found, shared = IdList({}, 0, SetAside()), dict[tuple[str, ...], tuple[str, ...]]()
     rows = 0
     rows_read = read_rows(path, column, others)
-    bar = tqdm(
+    bar = progress_bar(
         rows_read,
         desc=path.name,
         unit="row",
         unit_scale=True,
-        mininterval=0.5,
-        delay=1,
         leave=False,
     )
     for row in bar:

@@ -92,11 +92,11 @@ def _known(path: Path, marks: Mapping[str, str]) -> tuple[pa.Table, set[str]]:
 
 
 def _places(shards: list[Shard], known: pa.Table, same: set[str]) -> pa.Table:
-    from tqdm import tqdm
+    from twigma.core.progress import progress_bar
 
     new = [shard for shard in shards if shard.name not in same]
     return pa.concat_tables(
-        [known, *map(_places_in, tqdm(new, desc="index", unit="shard", delay=1))]
+        [known, *map(_places_in, progress_bar(new, desc="index", unit="shard"))]
     )
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from twigma.core import columns
 from twigma.core.files import atomic, file_sha256, fsync, read_parquet, write_json
 from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
+from twigma.core.progress import progress_bar
 from twigma.rehydrate.ids.sampling import read_list
 from twigma.rehydrate.posts import page_content, parse_pages
 from twigma.rehydrate.posts.merge_snapshots import (
@@ -92,7 +92,7 @@ def _write(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> None:
         atomic(new, private=True) as file,
         pq.ParquetWriter(file, schema, **options) as writer,
     ):
-        for table in tqdm(tables, desc="images table", unit="slice", delay=1):
+        for table in progress_bar(tables, desc="images table", unit="slice"):
             writer.write_table(table)
     if path.exists() and filecmp.cmp(new, path, shallow=False):
         new.unlink()
@@ -130,13 +130,11 @@ def _parse(work: Path) -> dict[str, Path]:
     facts = {part: _made_from(pages) for part, pages in ranges.items()}
     stale = [part for part in ranges if not part_is_current(part, facts[part])]
     size = sum(ranges[part][2] - ranges[part][1] for part in stale)
-    with tqdm(
+    with progress_bar(
         total=size,
         desc="parse pages",
         unit="B",
         unit_scale=True,
-        mininterval=0.5,
-        delay=1,
     ) as bar:
         for part in stale:
             write_part(

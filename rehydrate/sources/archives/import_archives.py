@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
-from tqdm import tqdm
 
 from twigma.core import inventory
 from twigma.core.files import file_sha256
+from twigma.core.progress import progress_bar
 from twigma.core.safety import bounded
 from twigma.rehydrate.ids.post_ids import (
     BadLine,
@@ -182,12 +182,11 @@ def _batches(file: Path) -> Iterator[tuple[list[Record], list[BadLine]]]:
     """What a file says, a thousand records at a time: posts, and what had to be set aside."""
     with (
         _opened(file) as (raw, handle),
-        tqdm(
+        progress_bar(
             total=file.stat().st_size,
             desc=file.name,
             unit="B",
             unit_scale=True,
-            mininterval=0.5,
         ) as bar,
     ):
         said = (found for line in _lines(handle) for found in _read(line))

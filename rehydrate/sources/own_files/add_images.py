@@ -17,7 +17,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-from tqdm import tqdm
 
 from twigma.core import columns
 from twigma.core.files import (
@@ -27,6 +26,7 @@ from twigma.core.files import (
     write_json,
     write_parquet,
 )
+from twigma.core.progress import progress_bar
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import decode_memory, shards
 from twigma.rehydrate.images.decode import BadImage, check
@@ -202,12 +202,11 @@ def _register(
             lambda sample, name: _row(data, sample, name, group_key), samples, names
         )
         rows = list(
-            tqdm(
+            progress_bar(
                 made,
                 desc=f"add {tar.name}",
                 total=len(samples),
                 unit="image",
-                mininterval=0.5,
             )
         )
     rows = [row | {"key": f"{at:09}"} for at, row in enumerate(rows)]

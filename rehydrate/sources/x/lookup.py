@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from twigma.core import inventory
+from twigma.core.progress import progress_bar
 from twigma.core.safety import spreadsheet
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.ledger import NOT_ASKED, Ledger, count_outcomes
@@ -77,7 +76,7 @@ def ask_all(
     `renew` marks the pages as those of `twigma.rehydrate.retry_missing`.
     """
     asked, checked = 0, False
-    with tqdm(total=len(todo), desc="look up", unit="post", mininterval=0.5) as bar:
+    with progress_bar(total=len(todo), desc="look up", unit="post") as bar:
         try:
             while batch := todo[asked : asked + money.affords(ledger, IDS_PER_CALL)]:
                 require_space(ledger.work)
