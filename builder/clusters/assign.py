@@ -1,6 +1,6 @@
 """Assign new images to the clusters and the map of an earlier fit; say how far the images have drifted from it.
 
-Run by `twigma cluster --frozen`. Labels and positions of the images before stay as they are.
+Run by `twigma assign`. Labels and positions of the images before stay as they are.
 """
 
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ def assign_new_images(work: Path, drop: Sequence[str] = REASONS) -> Assigned:
         found = f"{images.model} (length {images.vectors.dim})"
         raise ValueError(
             f"{work}: the clusters are of embeddings by {of['model']} (length {centroids.shape[1]}), found those of "
-            f"{found}: run `twigma cluster` without --frozen"
+            f"{found}: run `twigma cluster`"
         )
     labels, distances = nearest(
         images.vectors, np.arange(len(images.vectors)), centroids

@@ -1,4 +1,4 @@
-"""How many clusters: silhouette and stability for several k. Run by `twigma cluster --choose-k 5,8,10`.
+"""How many clusters: silhouette and stability for several k. Run by `twigma choose-k 5 8 10`.
 
 For each k ten fits are made, each on its own sample and from its own seed, and all are judged on the same images. The
 stability is how well the fits agree on these (adjusted Rand index of every pair); the silhouette says how much nearer

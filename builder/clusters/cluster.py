@@ -2,7 +2,7 @@
 
 Both are fitted on the images that stay after deduplication; repeated images get the nearest centroid and the
 position of the image they repeat. The fit is kept in `WORK/models/cluster/`, as `centroids.arrow` and `map.arrow`, so
-that `frozen.py` can assign new images to it. A later fit keeps the labels: each new centroid takes that of the old one
+that `assign.py` can assign new images to it. A later fit keeps the labels: each new centroid takes that of the old one
 it is matched with, and `crosswalk.csv` counts the images by old and new label.
 """
 
@@ -190,12 +190,12 @@ def read_fit(work: Path) -> tuple[dict[str, Any], pa.Table, Floats, ImageMap]:
     paths = [models(work) / name for name in ("centroids.arrow", "map.arrow")]
     if not all(path.exists() for path in paths):
         raise FileNotFoundError(
-            f"no clusters in {models(work)}: run `twigma cluster` without --frozen first"
+            f"no clusters in {models(work)}: run `twigma cluster` first"
         )
     of, of_map = map(read_provenance, paths)
     if of != of_map:
         raise ValueError(
-            f"{paths[0]} and {paths[1]} are of two fits: run `twigma cluster` without --frozen"
+            f"{paths[0]} and {paths[1]} are of two fits: run `twigma cluster`, which fits new ones"
         )
     table = read_part(paths[0])
     return of, table, _centroids(table), ImageMap.of(read_part(paths[1]))

@@ -154,7 +154,7 @@ def placed(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
         return result
     if not len(on.rows):
         raise ValueError(
-            "no image of the map is left: run `twigma cluster` without --frozen, which fits a new one"
+            "no image of the map is left: run `twigma cluster`, which fits a new one"
         )
     training = _unit(on.rows.astype(np.float32))
     index, count = faiss.IndexFlatIP(vectors.dim), min(NEIGHBOURS, len(training))

@@ -1,4 +1,4 @@
-"""Work on a Ray cluster in slots: actors that do one task after the other. `--engine ray`, `--distributor ray`.
+"""Work on a Ray cluster in slots: actors that do one task after the other. `--engine ray`.
 
 The driver asks each slot for its task's pieces one by one, so a slow driver holds the cluster back instead of filling
 its memory, and it may stand outside the cluster (`ray://`). A slot that is lost, alone or with its node, costs its

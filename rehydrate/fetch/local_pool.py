@@ -1,4 +1,4 @@
-"""Fetch shards with processes of this machine: `twigma rehydrate --distributor local`, the default.
+"""Fetch shards with processes of this machine: `twigma rehydrate --engine local`, the default.
 
 Owns the near side of `pool.py`: how the pool is started, spoken to and ended.
 """

@@ -1,4 +1,4 @@
-"""Fetch shards on a Ray cluster: `twigma rehydrate --distributor ray`.
+"""Fetch shards on a Ray cluster: `twigma rehydrate --engine ray`.
 
 Each slot of the cluster runs a pool of its own (`pool.py`) with one worker, in a folder of its node, and hands finished
 shards back piece by piece. The driver alone locks, verifies and writes the working folder: nodes share no file system.

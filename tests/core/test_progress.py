@@ -60,15 +60,15 @@ def test_long_work_shows_units_rate_and_time_unless_quiet(capsys, monkeypatch, l
 
 
 def _direct_uses(path: Path) -> list[str]:
-    """Where a file prints, or draws bars, by itself."""
+    """Where a file prints, or draws bars, by itself; a worker writes to its parent with `print(..., file=)`."""
     uses = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            if node.module.startswith("tqdm"):
+        if isinstance(node, ast.ImportFrom):
+            if str(node.module).startswith("tqdm"):
                 uses.append(f"{path}:{node.lineno} imports tqdm")
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "print":
-            # A worker speaks to its parent through a file.
-            if not any(word.arg == "file" for word in node.keywords):
+        elif isinstance(node, ast.Call):
+            keywords = {word.arg for word in node.keywords}
+            if ast.unparse(node.func) == "print" and "file" not in keywords:
                 uses.append(f"{path}:{node.lineno} prints")
     return uses
 
