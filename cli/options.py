@@ -152,6 +152,8 @@ EXTRAS = {
     "reference": "models",
     "analyze": "analysis",
     "report": "analysis",
+    "removals": "rehydrate",
+    "status": "rehydrate",
     "demo": "all",
 }
 

@@ -24,6 +24,7 @@ PACKAGES = (
     "demo",
     "cli",
     "benchmarks",
+    "tools",
 )
 MOST_LINES = 400  # wrapped at 88 columns
 MODULES = [
@@ -65,6 +66,12 @@ def test_the_python_blocks_of_the_readme_run(tmp_path):
             env=env,
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_the_api_page_is_current():
+    tool = [sys.executable, ROOT / "tools" / "make_api.py", "--check"]
+    done = subprocess.run(tool, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_every_environment_variable_is_documented():
