@@ -176,12 +176,13 @@ def _run(
     import faiss  # noqa: F401 - a limit holds for the libraries that are loaded
     import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits
-    from tqdm import tqdm
+
+    from twigma.core.progress import progress_bar
 
     results: dict[str, Result] = {}
     skipped: list[Skipped] = []
     threads = 1 if len(data.images.rows) <= SMALL else None
-    bar = tqdm(FIGURES, desc="analyze", unit="figure", mininterval=0.5)
+    bar = progress_bar(FIGURES, desc="analyze", unit="figure")
     with threadpool_limits(threads, user_api="blas"):
         for figure in bar:
             bar.set_postfix_str(figure.name)

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from twigma.builder.clusters.cluster import cluster
 from twigma.builder.models import clip_names
 from twigma.builder.stages import caption, nsfw
@@ -19,6 +17,7 @@ from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
 from twigma.core.parts import read_provenance
 from twigma.core.pools.ray_pool import LOCAL, Engine
+from twigma.core.progress import notice
 from twigma.core.workspace import AnyWorkspace, Workspace
 
 
@@ -99,7 +98,7 @@ def _stages_of_embeddings(work: Workspace, detector: Path | None, built: Built) 
             f"these are of {embedded_by}"
         )
         built.left_out.append(reason)
-        tqdm.write(reason)
+        notice(reason)
     dedupe(work, **_last_settings(work, "dedupe", "near"))
     cluster(work, **_last_settings(work, "cluster", "k", "seed", "drop"))
 

@@ -1,4 +1,4 @@
-"""`twigma COMMAND`: one command a stage; each reads its options, calls the library and says what came out.
+"""`twigma COMMAND`: one command a stage; each reads its options, calls the library and prints the result.
 
 Libraries are imported inside the command that needs them, so that `twigma --help` answers at once.
 """
@@ -7,14 +7,15 @@ import click
 
 import twigma
 from twigma.cli import (
-    hashtags,
-    outputs,
+    analyze,
+    clusters,
+    collect,
+    inspect,
     publish,
     reference,
     rehydrate,
+    release,
     stages,
-    status,
-    texts,
 )
 from twigma.cli.options import Commands
 
@@ -27,8 +28,8 @@ from twigma.cli.options import Commands
 def main() -> None:
     """Build, rehydrate, release, load and analyse datasets of AI-generated images.
 
-    The commands stand in the order of the flow. Each one reads the working folder (--work) and adds to it;
-    stopped at any moment, it goes on where it was when run again.
+    The commands are in the order of the flow. Each one reads the working folder (--work) and adds to it; interrupted at
+    any moment, it resumes when run again.
 
     \b
       collect ─┐
@@ -37,33 +38,37 @@ def main() -> None:
                               └────────────── build ─────────────┘
 
     Begin with `twigma demo`: the whole flow on a small world with known truths, offline, in two to four minutes.
+    Answers go to standard output, progress to standard error. What few need (tokens, other servers, Ray) is set by
+    environment variables: docs/environment.md.
     """
 
 
 for command in (
-    hashtags.hashtags,
-    rehydrate.collect,
+    collect.hashtags,
+    collect.collect,
     rehydrate.ids,
     rehydrate.import_,
     rehydrate.rehydrate,
     rehydrate.add,
     stages.embed,
     stages.caption,
-    texts.texts,
+    stages.texts,
     stages.nsfw,
     stages.dedupe,
-    stages.cluster,
+    clusters.choose_k,
+    clusters.cluster,
+    clusters.assign,
     stages.build,
-    outputs.release,
+    release.release,
     publish.publish,
-    outputs.liked,
-    outputs.sheets,
+    release.liked,
+    analyze.sheets,
     reference.reference,
-    outputs.analyze,
-    outputs.report,
-    outputs.removals,
-    status.status,
-    outputs.columns,
-    outputs.demo,
+    analyze.analyze,
+    analyze.report,
+    release.removals,
+    inspect.status,
+    inspect.columns,
+    inspect.demo,
 ):
     main.add_command(command)

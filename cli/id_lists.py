@@ -1,6 +1,6 @@
 """What `twigma ids` and `twigma rehydrate` share: reading a list of ids, drawing from it, and the plan of its cost.
 
-Lines that hold no usable id are counted, named, and kept in `quarantine.csv`.
+Lines without a usable id are counted, the first of them shown, and all of them written to `quarantine.csv`.
 """
 
 from pathlib import Path
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from twigma.rehydrate.ids.post_ids import IdList
 
 ZENODO = "zenodo"  # in place of a file: the list that the authors of TWIGMA published
+SHOWN = 5  # skipped lines that are printed
 
 
 def find_list(file: Path) -> Path:
-    """The file to read: for `zenodo` the authors' table, fetched once."""
+    """The file to read: for `zenodo` the authors' table, downloaded once."""
     if str(file) != ZENODO:
         return file
     from twigma.dataset.published_table import fetch_list
@@ -26,19 +27,22 @@ def find_list(file: Path) -> Path:
 
 
 def check_list(file: Path, column: str | None) -> None:
-    """Say what a list holds; ValueError when it cannot be used."""
+    """Print what a list holds; ValueError when it cannot be used."""
     from twigma.rehydrate.ids.sampling import UNKNOWN, read_strata
 
     path = find_list(file)
     listed, months = read_strata(path, column)
-    known = sorted(set(months) - {UNKNOWN})
-    period = f", posts of {known[0]}" if known else ""
-    period += f" to {known[-1]} ({len(known)} months)" if len(known) > 1 else ""
     _require_ids(path, listed)
+    known = sorted(set(months) - {UNKNOWN})
+    period = ""
+    if known:
+        period = f", posts of {known[0]}"
+    if len(known) > 1:
+        period += f" to {known[-1]} ({len(known)} months)"
     click.echo(
         f"{path}: {len(listed.ids):,} distinct ids on {listed.rows:,} rows{period}"
     )
-    _set_aside(path.parent, path, listed)
+    _report_bad_lines(path.parent, path, listed)
 
 
 def draw_list(
@@ -48,25 +52,24 @@ def draw_list(
     sample: int | None,
     stratify: str,
     seed: int,
-    keep: bool,
+    *,
+    write: bool,
 ) -> "pa.Table":
-    """The ids to look up, with their strata and weights; with `keep` lines set aside are written to the folder."""
+    """The ids to look up, with their strata and weights; `write` the skipped lines to the working folder."""
     from twigma.rehydrate.ids.sampling import draw, read_strata, unite
 
     path = find_list(file)
-    listed, strata = read_strata(
-        path, column, [name.strip() for name in stratify.split(",")]
-    )
+    columns = [name.strip() for name in stratify.split(",")]
+    listed, strata = read_strata(path, column, columns)
     _require_ids(path, listed)
     click.echo(f"{path}: {len(listed.ids):,} ids")
-    _set_aside(work if keep else None, path, listed)
+    _report_bad_lines(work if write else None, path, listed)
     drawn = draw(list(listed.ids), strata, sample, seed)
     if len(drawn) < len(listed.ids):
-        _say_sample(drawn, len(listed.ids), len(set(strata)), stratify, seed)
+        _print_sample(drawn, len(listed.ids), len(set(strata)), stratify, seed)
     drawn = _without_removed(work, drawn)
-    unite(
-        work, drawn
-    )  # refuses what the folder cannot take before anything else happens
+    # Refuses a list that this folder cannot take, before anything else happens.
+    unite(work, drawn)
     return drawn
 
 
@@ -76,15 +79,14 @@ def _without_removed(work: Path, drawn: "pa.Table") -> "pa.Table":
 
     from twigma.rehydrate.posts.removed_ids import read_removed
 
-    kept = drawn.filter(pc.invert(read_removed(work).mask(drawn["id"])))
-    if len(kept) < len(drawn):
-        click.echo(
-            f"  {len(drawn) - len(kept):,} of them were removed on request and are left out"
-        )
-    return kept
+    remaining = drawn.filter(pc.invert(read_removed(work).mask(drawn["id"])))
+    removed = len(drawn) - len(remaining)
+    if removed:
+        click.echo(f"  {removed:,} of them were removed on request and are left out")
+    return remaining
 
 
-def _say_sample(
+def _print_sample(
     drawn: "pa.Table", total: int, strata: int, stratify: str, seed: int
 ) -> None:
     weights = drawn["weight"].to_pylist()
@@ -95,58 +97,55 @@ def _say_sample(
         )
     click.echo(
         f"sample: {len(drawn):,} of {total:,} ids (seed {seed}; {used}); "
-        f"each stands for {min(weights):,.2f} to {max(weights):,.2f}"
+        f"weights {min(weights):,.2f} to {max(weights):,.2f}"
     )
 
 
 def _require_ids(path: Path, listed: "IdList") -> None:
-    if not listed.ids:
-        first = (
-            f"; line {listed.bad[0].line}: {listed.bad[0].reason}"
-            if listed.bad
-            else ": it is empty"
-        )
-        raise ValueError(
-            f"{path}: expected post ids, found none on {listed.bad.total:,} lines{first}"
-        )
+    """ValueError for a list without a single usable id."""
+    if listed.ids:
+        return
+    first = ": it is empty"
+    if listed.bad:
+        first = f"; line {listed.bad[0].line}: {listed.bad[0].reason}"
+    raise ValueError(
+        f"{path}: expected post ids, found none on {listed.bad.total:,} lines{first}"
+    )
 
 
-def _set_aside(folder: Path | None, path: Path, listed: "IdList") -> None:
-    """Name the first lines without a usable id, and write all of them to the quarantine of the folder."""
+def _report_bad_lines(folder: Path | None, path: Path, listed: "IdList") -> None:
+    """Print the first lines without a usable id, and write all of them to the quarantine of the folder."""
     from twigma.rehydrate.ids.post_ids import write_quarantine
 
     target = write_quarantine(folder, listed.bad.rows(), path) if folder else None
     if listed.bad:
-        click.echo(
-            f"  {listed.bad.total:,} lines set aside"
-            + (f", all in {target}" if target else "")
-        )
-    for line, value, reason in listed.bad[:5]:
+        where = f", all in {target}" if target else ""
+        click.echo(f"  {listed.bad.total:,} lines skipped{where}")
+    for line, value, reason in listed.bad[:SHOWN]:
         click.echo(f"  line {line}: {reason}: {value[:60]!r}")
 
 
 def print_plan(
     work: Path, drawn: "pa.Table", followers: bool, budget: float | None
 ) -> None:
-    """Calls, dollars and minutes for what the folder does not know, and how far a budget reaches."""
+    """Calls, dollars and minutes for ids that the folder does not know, and how far a budget reaches."""
     from twigma.rehydrate.posts.ledger_reader import read_known_posts
     from twigma.rehydrate.sources.x.budget import Budget, plan_lookup
 
     known = read_known_posts(work, followers)
     todo = sum(post not in known.ids for post in drawn["id"].to_pylist())
     needed = plan_lookup(todo, followers)
-    time = (
-        f"about {needed.minutes:,.0f} minutes"
-        if needed.minutes > 1.5
-        else "about a minute"
-    )
+    time = "about a minute"
+    if needed.minutes > 1.5:
+        time = f"about {needed.minutes:,.0f} minutes"
+    calls = "1 call" if needed.calls == 1 else f"{needed.calls:,} calls"
     click.echo(
         f"{len(drawn):,} ids, {len(drawn) - todo:,} known already, {todo:,} to ask: "
-        f"{needed.calls:,} call{'s' * (needed.calls != 1)}, at most ${needed.dollars:,.2f}, {time}"
+        f"{calls}, at most ${needed.dollars:,.2f}, {time}"
     )
     if budget is not None:
         money = Budget(budget, followers)
-        reached = money.affords(known, todo)
-        what = "all" if reached == todo else f"{reached:,}"
+        affordable = money.affords(known, todo)
+        reach = "all" if affordable == todo else f"{affordable:,}"
         spent = f"${money.spent(known):,.2f} of it spent in {work}"
-        click.echo(f"a budget of ${budget:,.2f}, {spent}, reaches {what} of them")
+        click.echo(f"a budget of ${budget:,.2f}, {spent}, reaches {reach} of them")

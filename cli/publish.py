@@ -1,35 +1,30 @@
-"""`twigma publish hub` and `twigma publish zenodo`: a release to where others find it; dry unless --go."""
+"""`twigma publish hub` and `twigma publish zenodo`: a release to where others find it; a dry run without --go."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from twigma.cli.options import FOLDER
+from twigma.cli.options import FOLDER, HUB_URL, ZENODO_URL
 
 
 @click.group()
 def publish() -> None:
     """Publish a release: on the Hugging Face Hub, or on Zenodo.
 
-    Both only say what they would send, and where, until --go is given.
+    Both only list what they would send, and where, until --go is given.
     """
 
 
-release_option = click.option(
-    "--release",
-    type=FOLDER,
-    default="twigma",
-    show_default=True,
-    help="Release folder.",
-)
+release_argument = click.argument("release", type=FOLDER, default="twigma")
 go_option = click.option(
-    "--go", is_flag=True, help="Do it. Without, only say what would be done."
+    "--go", is_flag=True, help="Send it. Without, only list what would be sent."
 )
 
 
 @publish.command()
 @click.argument("repo", metavar="NAMESPACE/NAME")
-@release_option
+@release_argument
 @go_option
 @click.option(
     "--gated",
@@ -39,14 +34,11 @@ go_option = click.option(
     help="Who may download: whoever accepts the conditions, whoever you let in, or everybody.",
 )
 @click.option("--private", is_flag=True, help="Make a new repository private.")
-@click.option("--endpoint", help="Another Hub than https://huggingface.co.")
-def hub(
-    repo: str, release: Path, go: bool, gated: str, private: bool, endpoint: str | None
-) -> None:
+def hub(repo: str, release: Path, go: bool, gated: str, private: bool) -> None:
     """Publish on the Hugging Face Hub.
 
-    Makes the repository if it is not there, gates it, sends the files that differ and tags the version. Stopped at
-    any moment, it goes on where it was. The token is that of `hf auth login`, or $HF_TOKEN.
+    Creates the repository if it does not exist, gates it, sends the files that differ and tags the version; an
+    interrupted run resumes. The token is that of `hf auth login`, or $HF_TOKEN.
 
     \b
       twigma publish hub acme/twigma
@@ -54,27 +46,26 @@ def hub(
     """
     from twigma.builder.publish.hub import publish_hub
 
-    found = publish_hub(
+    endpoint = HUB_URL.value or None
+    result = publish_hub(
         release, repo, go=go, gated=gated, private=private, endpoint=endpoint
     )
-    for path, state in found.files.items():
-        click.echo(f"  {state:<9}  {path}")
-    if not found.exists:
-        click.echo(f"{repo}: {'made' if go else 'would be made'}, access {gated}")
-    if not found.changes:
-        click.echo(
-            f"{repo}: nothing to send, {found.tag} {'is tagged' if found.tagged or go else 'would be tagged'}"
-        )
+    _print_files(result.files)
+    if not result.exists:
+        click.echo(f"{repo}: {'created' if go else 'would be created'}, access {gated}")
+    if not result.changes:
+        tagged = "is tagged" if result.tagged or go else "would be tagged"
+        click.echo(f"{repo}: nothing to send, {result.tag} {tagged}")
+        return
+    size = f"{result.sending / 1e6:,.1f} MB"
+    if go:
+        click.echo(f"{repo}: {size} sent, tag {result.tag}")
     else:
-        verb = "sent" if go else "would be sent"
-        click.echo(
-            f"{repo}: {found.sending / 1e6:,.1f} MB {verb}, tag {found.tag}"
-            + ("" if go else "; --go does it")
-        )
+        click.echo(f"{repo}: {size} would be sent, tag {result.tag}; --go does it")
 
 
 @publish.command()
-@release_option
+@release_argument
 @go_option
 @click.option(
     "--record",
@@ -93,19 +84,17 @@ def hub(
     is_flag=True,
     help="Try it on sandbox.zenodo.org, which has tokens of its own.",
 )
-@click.option("--endpoint", help="Another server that speaks the InvenioRDM API.")
 def zenodo(
     release: Path,
     go: bool,
     record: str | None,
     creators: tuple[str, ...],
     sandbox: bool,
-    endpoint: str | None,
 ) -> None:
     """Publish on Zenodo, with a DOI.
 
     Reserves the DOI, writes it into the card, sends the files that differ and publishes the record, which cannot be
-    undone. Stopped at any moment before that, it goes on in the same draft. The token is $ZENODO_TOKEN.
+    undone. Interrupted before that, the next run resumes in the same draft. The token is $ZENODO_TOKEN.
 
     \b
       twigma publish zenodo --creator "Chen, Yiqun T." --creator "Zou, James" --sandbox
@@ -113,20 +102,20 @@ def zenodo(
     """
     from twigma.builder.publish.zenodo import SANDBOX, ZENODO, publish_zenodo
 
-    url = endpoint or (SANDBOX if sandbox else ZENODO)
-    found = publish_zenodo(release, go=go, record=record, creators=creators, url=url)
-    for path, state in found.files.items():
-        click.echo(f"  {state:<9}  {path}")
-    where = f"record {found.record}" if found.record else f"a new record on {url}"
-    if not found.changes:
-        click.echo(
-            f"{where}: nothing to send, version {found.version} is published as {found.doi}"
-        )
+    url = ZENODO_URL.value or (SANDBOX if sandbox else ZENODO)
+    result = publish_zenodo(release, go=go, record=record, creators=creators, url=url)
+    _print_files(result.files)
+    where = f"record {result.record}" if result.record else f"a new record on {url}"
+    version = f"version {result.version}"
+    size = f"{result.sending / 1e6:,.1f} MB"
+    if not result.changes:
+        click.echo(f"{where}: nothing to send, {version} is published as {result.doi}")
     elif go:
-        click.echo(
-            f"{where}: {found.sending / 1e6:,.1f} MB sent, version {found.version} published as {found.doi}"
-        )
+        click.echo(f"{where}: {size} sent, {version} published as {result.doi}")
     else:
-        click.echo(
-            f"{where}: {found.sending / 1e6:,.1f} MB would be sent as version {found.version}; --go does it"
-        )
+        click.echo(f"{where}: {size} would be sent as {version}; --go does it")
+
+
+def _print_files(states: Mapping[str, str]) -> None:
+    for path, state in states.items():
+        click.echo(f"  {state:<9}  {path}")

@@ -1,11 +1,14 @@
 """`twigma reference list` and `twigma reference add`: what the studied images are compared with."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from twigma.cli.options import FOLDER, device_option, say
+from twigma.cli.options import FOLDER, HUB_URL, print_counts
+
+if TYPE_CHECKING:
+    from twigma.builder.references.catalogue import Known
 
 refs_option = click.option(
     "--refs", type=FOLDER, default="refs", show_default=True, help="Folder of the sets."
@@ -24,29 +27,36 @@ def reference() -> None:
 @reference.command("list")
 @refs_option
 def list_(refs: Path) -> None:
-    """Print the sets that are known by name, and those that are here."""
+    """Print the sets that are known by name, and those that are here.
+
+    \b
+      twigma reference list
+    """
     from twigma.builder.references.catalogue import TABLE
     from twigma.builder.references.record import read_records
 
     for known in TABLE.values():
-        click.echo(f"{known.name}: {known.use}")
-        role = {"plays": f"the {known.role} of `twigma analyze`"} if known.role else {}
-        facts = {
-            "from": known.origin,
-            "licence": known.licence,
-            "download": known.download,
-            **role,
-            "note": known.note,
-        }
-        for name, text in facts.items():
-            if text:
-                click.echo(f"  {name:<9} {text}")
+        _print_known(known)
     for about in read_records(refs):
         model = about.get("model", {}).get("model", "not embedded")
         origin = ", ".join(about["origin"]) or "unknown"
-        click.echo(
-            f"{refs / about['name']}: {about.get('kind')} from {origin}; {about['licence']}; {model}"
-        )
+        facts = f"{about.get('kind')} from {origin}; {about['licence']}; {model}"
+        click.echo(f"{refs / about['name']}: {facts}")
+
+
+def _print_known(known: "Known") -> None:
+    """One set of the catalogue: what it is for, and its facts."""
+    click.echo(f"{known.name}: {known.use}")
+    facts = {
+        "from": known.origin,
+        "licence": known.licence,
+        "download": known.download,
+        "plays": f"the {known.role} of `twigma analyze`" if known.role else "",
+        "note": known.note,
+    }
+    for name, text in facts.items():
+        if text:
+            click.echo(f"  {name:<9} {text}")
 
 
 @reference.command()
@@ -60,7 +70,8 @@ def list_(refs: Path) -> None:
 )
 @click.option(
     "--model",
-    help="ARCHITECTURE/TAG, hf-hub:ORG/NAME or a folder.  [default: the one that embedded --like]",
+    metavar="MODEL",
+    help="As of `twigma embed`.  [default: the one that embedded --like]",
 )
 @click.option(
     "--group",
@@ -68,7 +79,8 @@ def list_(refs: Path) -> None:
     help="Column, or field of the JSON in a tar, with the artist or prompt.",
 )
 @click.option(
-    "--column", help="Column with the images, embeddings or texts.  [default: found]"
+    "--column",
+    help="Column with the images, embeddings or texts.  [default: recognised by type]",
 )
 @click.option(
     "--role",
@@ -93,17 +105,15 @@ def list_(refs: Path) -> None:
 )
 @click.option(
     "--revision",
-    help="Commit, branch or tag of the dataset.  [default: the newest, then kept]",
+    help="Commit, branch or tag of the dataset.  [default: the newest, then pinned]",
 )
-@click.option("--endpoint", help="Another Hub than https://huggingface.co.")
-@device_option
 def add(name: str, sources: tuple[str, ...], parts: str, **options: Any) -> None:
     """Make a reference set, or add to it.
 
     One of `twigma reference list` by its NAME alone. Or any other, of images (a folder, files, WebDataset tars,
-    Parquet), embeddings (.npy, .h5, Parquet; --model says what made them), texts (.txt, .csv, Parquet), or a dataset of
-    the Hub. Images and texts are embedded by the model of --like. Stopped at any moment, it goes on where it was; run
-    again, it does nothing.
+    Parquet), embeddings (.npy, .h5, Parquet; --model names their model), texts (.txt, .csv, Parquet), or a dataset of
+    the Hub. Images and texts are embedded by the model of --like. An interrupted run resumes; a finished one does
+    nothing.
 
     \b
       twigma reference add artbench
@@ -114,17 +124,22 @@ def add(name: str, sources: tuple[str, ...], parts: str, **options: Any) -> None
     from twigma.builder.references.add_reference import add_reference
     from twigma.builder.references.diffusiondb import parts_of
 
-    record = add_reference(name, sources, parts=parts_of(parts), **options)
+    record = add_reference(
+        name,
+        sources,
+        parts=parts_of(parts),
+        endpoint=HUB_URL.value or None,
+        **options,
+    )
     if record.counts:
-        say(record.counts, f"{record.folder}:")
+        print_counts(record.counts, f"{record.folder}:")
     else:
         click.echo(f"{record.folder}: nothing to do")
     for note in record.notes:
         click.echo(note)
     about = record.about
-    click.echo(
-        f"from {', '.join(about['origin'])}; licence: {about['licence']}; model: {about['model']['model']}"
-    )
+    origin, model = ", ".join(about["origin"]), about["model"]["model"]
+    click.echo(f"from {origin}; licence: {about['licence']}; model: {model}")
     if about.get("note"):
         click.echo(about["note"])
     if about["kind"] != "texts":

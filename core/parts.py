@@ -11,7 +11,6 @@ gives another answer for the same inputs and settings: the next run re-creates t
 import hashlib
 import itertools
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
@@ -179,5 +178,5 @@ def announce_recreated(
     # Each reason once, in the order in which they came up.
     distinct = ", ".join(dict.fromkeys(itertools.chain.from_iterable(replaced)))
     noun = "part" if len(replaced) == 1 else "parts"
-    notice = f"{stage}: re-creating {len(replaced)} {noun}, changed since: {distinct}"
-    print(notice, file=sys.stderr)
+    text = f"{stage}: re-creating {len(replaced)} {noun}, changed since: {distinct}"
+    notice(text)

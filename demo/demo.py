@@ -31,11 +31,8 @@ from twigma.rehydrate.sources.x.lookup import lookup
 
 MODELS = Path(__file__).parent / "models"
 CLIP, BLIP, NSFW = MODELS / "clip", MODELS / "blip", MODELS / "nsfw.safetensors"
-REFERENCES = {
-    "photographs": None,
-    "paintings": "artist",
-    "prompts": "prompt",
-}  # name -> what groups its images
+# The sets to compare with, and what groups the images of each.
+REFERENCES = {"photographs": None, "paintings": "artist", "prompts": "prompt"}
 TOKEN = "loopback"
 
 
@@ -55,38 +52,29 @@ def _story(out: Path, posts: int) -> bool:
         out / "twigma",
         out / "report",
     )
+    references = {name: out / "references" / name for name in REFERENCES}
     _refuse_foreign(out)
+
     build_world(world, posts=posts, references=posts // 4)
     rehydrate(world, work)
-    for name, group in REFERENCES.items():
-        add_tars(
-            out / "references" / name, [world / "references" / f"{name}.tar"], group
-        )
-        embed_shards(out / "references" / name, str(CLIP))
-        nsfw_parts(out / "references" / name, NSFW)
+    for name, folder in references.items():
+        add_reference(world / "references" / f"{name}.tar", folder, REFERENCES[name])
     add_columns(work)
-    for folder in (work, out / "references" / "prompts"):
+    for folder in (work, references["prompts"]):
         embed_texts(folder, str(CLIP), most=500)
+
     released = release(work, dataset)
-    liked(
-        work, out / "liked", acknowledge_x_terms=True
-    )  # a world of our own: nobody's terms bind it
-    results = analyze(
-        dataset,
-        page,
-        work=work,
-        references={name: out / "references" / name for name in REFERENCES},
-    )
-    report(
-        page,
-        {"twigma": open_images(work)}
-        | {name: open_images(out / "references" / name) for name in REFERENCES},
-    )
+    # The world is invented here: the terms of no platform apply to its posts.
+    liked(work, out / "liked", acknowledge_x_terms=True)
+
+    results = analyze(dataset, page, work=work, references=references)
+    folders = {"twigma": work, **references}
+    report(page, {name: open_images(folder) for name, folder in folders.items()})
+
     rows = read_truths(world, work, dataset, results)
     print(summary(rows))
-    print(
-        f"\n{released.released:,} images of {released.posts:,} posts in {dataset}: in {out}, load_dataset('twigma')"
-    )
+    counts = f"{released.released:,} images of {released.posts:,} posts"
+    print(f"\n{counts} in {dataset}: in {out}, load_dataset('twigma')")
     print(f"every figure in {page / 'index.html'}")
     return all(row.ok for row in rows)
 
@@ -110,6 +98,13 @@ def rehydrate(world: Path, work: Path) -> None:
             ids, _ = read_ids(world / "ids.csv")
             lookup(work, ids, client, followers=True)
         fetch(work, image_base_url=platform.image_url)
+
+
+def add_reference(tar: Path, folder: Path, group: str | None) -> None:
+    """A set to compare with, embedded and scored as the studied images."""
+    add_tars(folder, [tar], group)
+    embed_shards(folder, str(CLIP))
+    nsfw_parts(folder, NSFW)
 
 
 def add_columns(work: Path) -> None:

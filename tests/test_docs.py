@@ -24,6 +24,7 @@ PACKAGES = (
     "demo",
     "cli",
     "benchmarks",
+    "tools",
 )
 MOST_LINES = 400  # wrapped at 88 columns
 MODULES = [
@@ -65,6 +66,29 @@ def test_the_python_blocks_of_the_readme_run(tmp_path):
             env=env,
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_the_api_page_is_current():
+    tool = [sys.executable, ROOT / "tools" / "make_api.py", "--check"]
+    done = subprocess.run(tool, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_environment_variable_is_documented():
+    from twigma.cli.options import SETTINGS
+    from twigma.core.safety.worker_environment import TOKENS
+
+    rows = (ROOT / "docs" / "environment.md").read_text("utf-8")
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", rows, re.MULTILINE))
+    code = "".join(path.read_text("utf-8") for path in MODULES)
+    ours = set(re.findall(r"\bTWIGMA_[A-Z_]+", code))
+    assert {each.name for each in SETTINGS} <= ours
+    assert ours == {name for name in documented if name.startswith("TWIGMA_")}
+    # The second name of the Hub's token is its own affair.
+    assert set(TOKENS) - {"HUGGING_FACE_HUB_TOKEN"} <= documented
+    for setting in SETTINGS:
+        row = re.search(rf"^\| `{setting.name}` .*", rows, re.MULTILINE)[0]
+        assert setting.default in row
 
 
 def test_every_make_target_says_what_it_does():

@@ -25,14 +25,13 @@ def query_blocks(query: Array) -> Iterator[tuple[int, Array]]:
 
 def progress(query: Array) -> Any:
     """A bar over the queries, for searches of over a second."""
-    from tqdm import tqdm
+    from twigma.core.progress import progress_bar
 
-    return tqdm(
+    return progress_bar(
         total=len(query),
         desc="neighbours",
         unit="image",
         unit_scale=True,
-        delay=1,
         leave=False,
     )
 

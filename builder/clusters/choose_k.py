@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-from tqdm import tqdm
 
 from twigma.builder.clusters.distinct_images import read_embedded
 from twigma.builder.clusters.kmeans import kmeans, nearest
 from twigma.builder.clusters.stability import FITS, JUDGED, STABLE, judge_fits
 from twigma.builder.engine.vectors import Indices, Vectors
 from twigma.builder.stages.dedupe import REASONS
+from twigma.core.progress import progress_bar
 from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace, Workspace
 
@@ -54,7 +54,7 @@ def choose_k(
     distances = pairwise_distances(vectors.take(judged).astype(np.float32))
     np.fill_diagonal(distances, 0)
     rows = []
-    for k in tqdm(sorted(set(ks)), desc="fits", unit="k", delay=1):
+    for k in progress_bar(sorted(set(ks)), desc="fits", unit="k"):
         fits = _fits(vectors, originals, judged, k, seed)
         scores = judge_fits(fits, distances)
         rows.append(

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from twigma.builder.engine.vectors import Half, Indices, Vectors, as_column, as_matrix
+from twigma.core.progress import progress_bar
 from twigma.core.unit_rows import unit_rows
 
 NEIGHBOURS = 15
@@ -157,7 +157,7 @@ def placed(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
     index.add(training)
     count = min(NEIGHBOURS, len(training))
     starts = range(0, len(rows), BLOCK)
-    for at in tqdm(starts, desc="place on the map", unit="block", delay=1):
+    for at in progress_bar(starts, desc="place on the map", unit="block"):
         points = unit_rows(vectors.take(rows[at : at + BLOCK]))
         _, near = index.search(points, count)
         # Again, column by column: the cosines of faiss depend on the size of the block.

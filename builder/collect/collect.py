@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from tqdm import tqdm
-
+from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.ledger import Cursor, Ledger, search_key
@@ -90,7 +89,7 @@ def _buy(
 ) -> tuple[int, Exception | None]:
     """Buy page after page until every search is done or the budget is spent; the pages, and what ended it early."""
     bought, checked = 0, False
-    with tqdm(desc="search", unit="post", mininterval=0.5) as bar:
+    with progress_bar(desc="search", unit="post") as bar:
         try:
             for search in searches:
                 while not search.cursor.done:

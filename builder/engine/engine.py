@@ -9,7 +9,6 @@ A shard is the unit of work. It is processed in this process (`in_process.py`), 
 """
 
 import contextlib
-import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from tqdm import tqdm
 
 from twigma.builder.engine.in_process import in_this_process
 from twigma.builder.engine.source import Event, Settings, Source, Stage, Start
@@ -25,6 +23,7 @@ from twigma.core import columns
 from twigma.core.parts import announce_recreated, part_is_current, read_part, write_part
 from twigma.core.pools.ray_cluster import starts_here
 from twigma.core.pools.ray_pool import LOCAL, Engine
+from twigma.core.progress import notice, progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shards import list_shards, read_manifest
 
@@ -179,7 +178,7 @@ def _make_parts(
     )
     with (
         contextlib.closing(process(due)) as events,
-        tqdm(total=total, desc=desc, unit="image", mininterval=0.5) as bar,
+        progress_bar(total=total, desc=desc, unit="image") as bar,
     ):
         run = _Run(folder, desc, bar)
         for event in events:
@@ -187,10 +186,9 @@ def _make_parts(
     rows = sum(run.rows.values())
     empty = sum(run.empty.values())
     if empty:
-        print(
+        notice(
             f"{desc}: {empty:,} of {rows:,} images cannot be decoded and have no value; "
-            "`twigma status` counts them, `twigma release` leaves them out",
-            file=sys.stderr,
+            "`twigma status` counts them, `twigma release` leaves them out"
         )
     if run.failures:
         reasons = "; ".join(run.failures)
@@ -235,7 +233,7 @@ class _Run:
             self._say(source, f"is skipped: {event.value}")
 
     def _say(self, source: Source, sentence: str) -> None:
-        self.bar.write(f"{self.desc}: {source.name} {sentence}", file=sys.stderr)
+        notice(f"{self.desc}: {source.name} {sentence}")
 
 
 def count_empty(part: pa.Table) -> int:

@@ -15,10 +15,10 @@ from typing import TypedDict
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from twigma.builder.finetuning.like_residuals import SPLITS
 from twigma.core.files import atomic
+from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.decode import open_image, read_header
 from twigma.rehydrate.images.shards import list_shards, read_images
@@ -89,7 +89,7 @@ def write_files(
     rows = _rows(selected)
     for split in SPLITS:
         (folder / split).mkdir(parents=True)
-    with tqdm(total=len(rows), desc="liked", unit="image", mininterval=0.5) as bar:
+    with progress_bar(total=len(rows), desc="liked", unit="image") as bar:
         for image_name, data in _pictures(Workspace(work), set(rows)):
             row = rows[image_name]
             picture, format = _for_trainers(data)

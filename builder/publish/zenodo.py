@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 import twigma
 from twigma.builder.publish.zenodo_client import Record, Zenodo
 from twigma.builder.release.privacy_check import check_privacy
 from twigma.core.files import atomic, file_sha256, write_json
+from twigma.core.progress import progress_bar
 from twigma.core.services.download import digest
 
 ZENODO, SANDBOX = "https://zenodo.org", "https://sandbox.zenodo.org"
@@ -82,8 +81,8 @@ def _carry_out(
     write_doi(release, doi)
     deposit = _compare_draft(zenodo, release, version, draft)
     zenodo.describe(draft, version)
-    with tqdm(
-        total=deposit.sending, desc="send", unit="B", unit_scale=True, mininterval=0.5
+    with progress_bar(
+        total=deposit.sending, desc="send", unit="B", unit_scale=True
     ) as bar:
         for name, path in _local(release).items():
             if deposit.files[name] != "unchanged":

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from tqdm import tqdm
-
+from twigma.core.progress import ProgressBar
 from twigma.core.services.deadline import ANSWER_SECONDS, LEAST_SPEED
 from twigma.core.services.http import Answer, Failure, RetryPolicy, ServiceClient
 
@@ -120,7 +119,7 @@ class Zenodo:
         }
         self._call("PUT", f"/records/{draft['id']}/draft", body)
 
-    def send(self, draft: Record, name: str, path: Path, bar: "tqdm[Any]") -> None:
+    def send(self, draft: Record, name: str, path: Path, bar: ProgressBar) -> None:
         """Send one file, in the place of the one of that name, complete or not."""
         files = f"/records/{draft['id']}/draft/files"
         listed = _entries(self._call("GET", files))
@@ -187,7 +186,7 @@ def _entries(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return entries
 
 
-def _blocks(path: Path, bar: "tqdm[Any]") -> Iterator[bytes]:
+def _blocks(path: Path, bar: ProgressBar) -> Iterator[bytes]:
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             yield block

@@ -12,10 +12,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from twigma.core import columns
 from twigma.core.files import atomic
+from twigma.core.progress import progress_bar
 from twigma.core.workspace import Workspace
 
 METADATA_ROWS = 500_000  # in a file
@@ -78,7 +78,7 @@ def _write_files(
 
     with ThreadPoolExecutor(min(WRITERS, os.cpu_count() or 1)) as pool:
         written = pool.map(write, range(count))
-        bar = tqdm(written, total=count, desc=folder.name, unit="file", mininterval=0.5)
+        bar = progress_bar(written, total=count, desc=folder.name, unit="file")
         for _ in bar:
             pass
 

@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from twigma.builder.removals import erase_lists
 from twigma.core import columns, inventory
 from twigma.core.files import file_sha256, write_json, write_parquet
 from twigma.core.parts import fingerprint, read_part, read_provenance, write_part
+from twigma.core.progress import progress_bar
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.fetch.shard_plan import list_file
 from twigma.rehydrate.images import shards
@@ -135,7 +135,7 @@ def shards_and_columns(
     images = 0
     new_hashes: dict[str, str] = {}
     manifests = shards.manifests(work.path)
-    for shard in tqdm(manifests, desc="erase", unit="shard", delay=1):
+    for shard in progress_bar(manifests, desc="erase", unit="shard"):
         before = shards.read_manifest(shard)
         images += _erase_shard(shard, before, removed, left)
         after = shards.read_manifest(shard)

@@ -123,14 +123,13 @@ def token_counter(model: Model) -> Callable[[str], int]:
 
 def encode_all(texts: Sequence[str], encode: Encode, name: str) -> Half:
     """float16[n, dim]: the texts encoded block by block, under a progress bar."""
-    from tqdm import tqdm
+    from twigma.core.progress import progress_bar
 
-    starts = tqdm(
+    starts = progress_bar(
         range(0, len(texts), BLOCK),
         desc=f"texts {name}",
         unit_scale=BLOCK,
         unit="text",
-        delay=1,
     )
     return np.concatenate([encode(texts[at : at + BLOCK]) for at in starts])
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from twigma.builder.engine.vectors import Indices, Vectors
+from twigma.core.progress import progress_bar
 from twigma.core.unit_rows import unit_rows
 
 REVISION = 1  # raise it when the same rows and threshold give other groups
@@ -136,9 +136,7 @@ def candidates(vectors: Vectors, rows: Indices, threshold: float) -> Iterator[Pa
     reach = 2 - 2 * threshold + SLACK  # squared
     coordinates = x[:, :-2]
     swapped = [*range(coordinates.shape[1]), -1, -2]
-    progress = tqdm(
-        total=len(rows), desc="near duplicates", unit="image", mininterval=0.5
-    )
+    progress = progress_bar(total=len(rows), desc="near duplicates", unit="image")
     with progress:
         for a, b in _small_sets(coordinates, float(np.sqrt(reach))):
             products = x[a][:, swapped] @ x[b].T

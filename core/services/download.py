@@ -11,12 +11,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import httpx2
-from tqdm import tqdm
 
 from twigma.core.files import fsync
+from twigma.core.progress import ProgressBar, progress_bar
 from twigma.core.services.deadline import ANSWER_SECONDS, Pace, TooSlow, within
 from twigma.core.services.http import (
     READ_TIMEOUT,
@@ -152,13 +152,8 @@ def _fill(file: IO[bytes], source: Source, client: httpx2.Client) -> None:
             f"{source.name}: expected at most {source.most:,} bytes, its source states {size:,}"
         )
     retries = Retries(RETRY)
-    with tqdm(
-        desc=source.name,
-        total=size,
-        initial=file.tell(),
-        unit="B",
-        unit_scale=True,
-        mininterval=0.5,
+    with progress_bar(
+        desc=source.name, total=size, initial=file.tell(), unit="B", unit_scale=True
     ) as bar:
         while size is None or file.tell() < size:
             before = file.tell()
@@ -197,7 +192,7 @@ def _broke_off(failure: Exception, source: Source, received: int) -> OSError:
 
 
 def _append_rest(
-    file: IO[bytes], source: Source, client: httpx2.Client, bar: "tqdm[Any]"
+    file: IO[bytes], source: Source, client: httpx2.Client, bar: ProgressBar
 ) -> int:
     """Request a file from where ours ends, or all of it from a server that cannot; the size of the whole file."""
     offset = file.tell()

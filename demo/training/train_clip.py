@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
-from tqdm import tqdm
 
+from twigma.core.progress import progress_bar
 from twigma.demo.training import geometry, vocabulary
 from twigma.demo.training.lessons import Lessons, captions
 
@@ -76,7 +76,7 @@ def fit(
         optimizer, RATE, total_steps=steps, pct_start=0.15
     )
     rng = np.random.default_rng(len(what))
-    progress = tqdm(range(steps), desc=f"train {what}", unit="batch", mininterval=0.5)
+    progress = progress_bar(range(steps), desc=f"train {what}", unit="batch")
     for _ in progress:
         loss = loss_of(rng.integers(count, size=batch))
         optimizer.zero_grad()

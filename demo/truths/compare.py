@@ -98,17 +98,13 @@ def read_truths(
 def summary(rows: list[Row]) -> str:
     """The rows as a table of text, and how many were recovered."""
     lines = [f"{'truth':38}{'planted':>10}{'recovered':>11}   within tolerance"]
-    lines += [
-        f"{r.truth:38}{r.planted:>10}{r.recovered:>11}   {'yes' if r.ok else 'NO '}  {r.tolerance}"
-        for r in rows
-    ]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"{sum(row.ok for row in rows)} of {len(rows)} planted truths recovered",
-        ]
-    )
+    for row in rows:
+        verdict = "yes" if row.ok else "NO "
+        values = f"{row.truth:38}{row.planted:>10}{row.recovered:>11}"
+        lines.append(f"{values}   {verdict}  {row.tolerance}")
+    recovered = sum(row.ok for row in rows)
+    lines += ["", f"{recovered} of {len(rows)} planted truths recovered"]
+    return "\n".join(lines)
 
 
 # ------------------------------------------------------------------ comparisons
@@ -132,8 +128,8 @@ def _least(name: str, recovered: float, least: float) -> Row:
 
 
 def _number(values: Values, key: str, field: str = "value") -> float:
-    found = values.get(key, {}).get(field)
-    return NAN if found is None else float(found)
+    value = values.get(key, {}).get(field)
+    return NAN if value is None else float(value)
 
 
 def _gathered(
@@ -167,12 +163,12 @@ def _duplicates(truth: Mapping[str, Any], known: pd.DataFrame) -> Iterator[Row]:
         int((reason == "media_id").sum()),
     )
     first = known[reason != "media_id"]
-    for planted, found in (
+    for planted, reasons in (
         ("identical", ("embedding", "pixels")),
         ("reencoded", ("near", "embedding", "pixels")),
     ):
         copies = first[first["duplicate_kind"] == planted]
-        caught = copies["duplicate_reason"].isin(found).sum()
+        caught = copies["duplicate_reason"].isin(reasons).sum()
         yield _same(
             f"{planted} copies under a new media id",
             truth["duplicates"][planted],
@@ -214,10 +210,10 @@ def _drift(
     )
     for direction, arrow in (("rising", "↑"), ("falling", "↓")):
         for theme in truth[direction]:
-            found = str(
-                values.get(f"trend/{cluster.get(theme)}", {}).get("arrow", "absent")
-            )
-            yield Row(f"{theme} is {direction}", arrow, found, "equal", found == arrow)
+            trend = values.get(f"trend/{cluster.get(theme)}", {})
+            recovered = str(trend.get("arrow", "absent"))
+            ok = recovered == arrow
+            yield Row(f"{theme} is {direction}", arrow, recovered, "equal", ok)
 
 
 def _measured(truth: Mapping[str, Any], values: Values) -> Iterator[Row]:

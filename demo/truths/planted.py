@@ -66,15 +66,19 @@ def searchable(post: Post) -> bool:
 def write(folder: Path, settings: Mapping[str, Any], made: Made) -> None:
     """Write both files."""
     write_parquet(folder / "truth_images.parquet", _images(made))
-    parts = (_posts(made), _photos(made), _themes(made), _likes(made), _geometry(made))
-    truth = {key: value for part in parts for key, value in part.items()}
-    write_json(folder / "truth.json", {"settings": dict(settings), **truth})
+    truth = {"settings": dict(settings)}
+    for part in (_posts, _photos, _themes, _likes, _geometry):
+        truth.update(part(made))
+    write_json(folder / "truth.json", truth)
 
 
 def _images(made: Made) -> pa.Table:
+    # A photo on several posts belongs to the first of them; a retweet has none of its own.
     first: dict[int, Post] = {}
     for post in made.posts:
-        for row in post.photos if post.carries != "retweet" else []:
+        if post.carries == "retweet":
+            continue
+        for row in post.photos:
             first.setdefault(row, post)
     rows = []
     for row, shot in enumerate(made.shots):
@@ -133,21 +137,18 @@ def _outcomes(posts: Sequence[Post]) -> dict[str, int]:
 
 def _photos(made: Made) -> Truth:
     kinds = Counter(shot.duplicate_kind for shot in made.shots if shot.duplicate_kind)
-    shared = [
-        [str(post.id), str(made.shots[post.photos[0]].media_id)]
-        for post in made.posts
-        if post.carries == "media_id"
-    ]
+    shared = []
+    for post in made.posts:
+        if post.carries == "media_id":
+            photo = made.shots[post.photos[0]]
+            shared.append([str(post.id), str(photo.media_id)])
     kept = [shot for shot in made.shots if shot.fresh]
-    pairs = [
-        [
-            str(shot.media_id),
-            str(made.shots[shot.duplicate_of].media_id),
-            shot.duplicate_kind,
-        ]
-        for shot in made.shots
-        if shot.duplicate_of is not None
-    ]
+    pairs = []
+    for shot in made.shots:
+        if shot.duplicate_of is not None:
+            original = made.shots[shot.duplicate_of]
+            ids = [str(shot.media_id), str(original.media_id)]
+            pairs.append([*ids, shot.duplicate_kind])
     return {
         "photos": len(made.shots),
         "answers": dict(Counter(shot.answer for shot in made.shots)),
@@ -164,16 +165,7 @@ def _themes(made: Made) -> Truth:
     kept = Counter(shot.picture.subject for shot in made.shots if shot.fresh)
     prompts = next(one for one in made.sets if one.name == "prompts")
     asked = Counter(picture.subject for picture in prompts.pictures)
-    p, q = (
-        {theme: count[theme] / count.total() for theme in THEMES}
-        for count in (kept, asked)
-    )
-    finite = all(q[theme] for theme in THEMES if p[theme])
-    divergence = (
-        sum(p[theme] * np.log(p[theme] / q[theme]) for theme in THEMES if p[theme])
-        if finite
-        else None
-    )
+    p, q = _shares(kept), _shares(asked)
     return {
         "themes": list(THEMES),
         "rising": [theme for theme in THEMES if plan.SHARES[theme][1] > 0],
@@ -182,8 +174,21 @@ def _themes(made: Made) -> Truth:
         "nsfw_themes": sorted(plan.VEILED),
         "p": p,
         "q": q,
-        "kl_posts_prompts": None if divergence is None else float(divergence),
+        "kl_posts_prompts": _divergence(p, q),
     }
+
+
+def _shares(counts: Counter[str]) -> dict[str, float]:
+    """The share of each theme."""
+    return {theme: counts[theme] / counts.total() for theme in THEMES}
+
+
+def _divergence(p: Mapping[str, float], q: Mapping[str, float]) -> float | None:
+    """KL(p, q) in nats; None where it is infinite, because q lacks a theme of p."""
+    themes = [theme for theme in THEMES if p[theme]]
+    if not all(q[theme] for theme in themes):
+        return None
+    return float(sum(p[theme] * np.log(p[theme] / q[theme]) for theme in themes))
 
 
 def _likes(made: Made) -> Truth:
@@ -227,18 +232,15 @@ def _pairwise(rows: NDArray[np.float16]) -> NDArray[np.float64]:
     """Distances between all rows, float64[n, n]."""
     exact = rows.astype(np.float64)
     square = (exact**2).sum(1)
-    return np.asarray(
-        np.sqrt(np.maximum(square[:, None] + square[None] - 2 * exact @ exact.T, 0))
-    )
+    distance = square[:, None] + square[None] - 2 * exact @ exact.T
+    # Rounding leaves some squares just below zero.
+    return np.asarray(np.sqrt(np.maximum(distance, 0)))
 
 
 def _within(rows: NDArray[np.float16], size: int) -> float:
     """Mean distance in each group of `size` consecutive rows, groups weighted equally."""
-    return float(
-        np.mean(
-            [mean_distance(rows[at : at + size]) for at in range(0, len(rows), size)]
-        )
-    )
+    starts = range(0, len(rows), size)
+    return float(np.mean([mean_distance(rows[at : at + size]) for at in starts]))
 
 
 def _between(rows: NDArray[np.float16], groups: NDArray[np.str_]) -> float:

@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from twigma.builder.models.clip_names import find_model
 from twigma.builder.stages.embed import Encoder, load_encoder
 from twigma.core.files import write_parquet
+from twigma.core.progress import progress_bar
 from twigma.core.safety import spreadsheet
 from twigma.demo.drawing import pictures
 from twigma.demo.drawing.scenery import Rng
@@ -106,7 +106,7 @@ def _draw(
 
 def _embed(encoder: Encoder, files: Sequence[bytes], name: str) -> NDArray[np.float16]:
     """Embeddings float16[n, 768], as users get them; the model runs while a thread decodes what comes next."""
-    bar = tqdm(files, desc=f"place the {name}", unit="image", mininterval=0.5)
+    bar = progress_bar(files, desc=f"place the {name}", unit="image")
     with one_thread(), ThreadPoolExecutor(1) as pool:
         ready = pool.map(lambda data: encoder.prepare(read_pixels(data)[1]), bar)
         return np.concatenate(

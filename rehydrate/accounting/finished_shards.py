@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from twigma.core import columns
+from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting.sums import first_line
 from twigma.rehydrate.images import shards
@@ -51,7 +51,7 @@ def read_finished_shards(work: AnyWorkspace) -> FinishedShards:
     tables = [TRIES.empty_table()]
     damaged: list[str] = []
     listed = shards.manifests(work.path)
-    bar = tqdm(listed, desc="read shards", unit="shard", delay=1, leave=False)
+    bar = progress_bar(listed, desc="read shards", unit="shard", leave=False)
     for shard in bar:
         try:
             manifest, table = _read_shard(work, shard)

@@ -9,7 +9,6 @@ import errno
 import functools
 import shutil
 import signal
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,11 +20,11 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from twigma.core.files import file_sha256
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.pools.task_event import notes
+from twigma.core.progress import notice, progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.fetch.http_client import LIMITS, SIZES, Limits
 from twigma.rehydrate.fetch.local_pool import Event, local_fetch
@@ -123,8 +122,8 @@ def _fetch_shards(
     total = plan.done + sum(plan.rows.values())
     restarts = 0
     try:
-        with tqdm(
-            total=total, initial=plan.done, desc="fetch", unit="image", mininterval=0.5
+        with progress_bar(
+            total=total, initial=plan.done, desc="fetch", unit="image"
         ) as bar:
             run = _Run(work, plan, settings, bar)
             while run.todo:
@@ -169,7 +168,7 @@ class _Run:
         elif event.kind == "lost":
             self.bar.update(-self.progress.pop(number, 0))
             sentence = f"is retried: its worker was lost ({event.value})"
-            self.bar.write(f"shard {number:05} {sentence}", file=sys.stderr)
+            notice(f"shard {number:05} {sentence}")
         elif event.kind == "failed":
             _raise(number, event.value)
 
@@ -193,7 +192,7 @@ def _raise(number: int, error: Exception) -> None:
             code,
             f"the disk is full in shard {number:05} ({error.strerror}): free some space and fetch again",
         )
-    print(notes(error), file=sys.stderr)
+    notice(notes(error))
     raise RuntimeError(f"shard {number:05} cannot be fetched: {error}")
 
 

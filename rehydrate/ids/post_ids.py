@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from twigma.core import inventory
+from twigma.core.progress import progress_bar
 from twigma.core.safety import spreadsheet
 from twigma.rehydrate.ids.id_files import read_rows
 from twigma.rehydrate.ids.list_columns import ID
@@ -94,13 +93,11 @@ def read_id_list(
     skipped = SkippedLines()
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     rows = 0
-    bar = tqdm(
+    bar = progress_bar(
         read_rows(path, column, others),
         desc=path.name,
         unit="row",
         unit_scale=True,
-        mininterval=0.5,
-        delay=1,
         leave=False,
     )
     for row in bar:

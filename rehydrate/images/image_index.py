@@ -91,11 +91,11 @@ def _reusable(path: Path, hashes: Mapping[str, str]) -> tuple[pa.Table, set[str]
 
 
 def _all_places(shards: list[Shard], reusable: pa.Table, same: set[str]) -> pa.Table:
-    from tqdm import tqdm
+    from twigma.core.progress import progress_bar
 
     tables = [reusable]
     changed = [shard for shard in shards if shard.name not in same]
-    for shard in tqdm(changed, desc="index", unit="shard", delay=1):
+    for shard in progress_bar(changed, desc="index", unit="shard"):
         tables.append(_places_in(shard))
     return pa.concat_tables(tables)
 

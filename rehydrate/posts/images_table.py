@@ -16,11 +16,11 @@ from typing import Any, NamedTuple, TypedDict
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from twigma.core import columns
 from twigma.core.files import atomic, file_sha256, fsync, read_parquet, write_json
 from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
+from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.ids.sampling import read_list
 from twigma.rehydrate.posts import merge_snapshots as merge
@@ -142,7 +142,7 @@ def _write(work: Workspace, tables: Iterator[pa.Table], schema: pa.Schema) -> No
         atomic(new, private=True) as file,
         pq.ParquetWriter(file, schema, **options) as writer,
     ):
-        for table in tqdm(tables, desc="images table", unit="slice", delay=1):
+        for table in progress_bar(tables, desc="images table", unit="slice"):
             writer.write_table(table)
     if path.exists() and filecmp.cmp(new, path, shallow=False):
         new.unlink()
@@ -181,13 +181,11 @@ def _parse(work: Workspace) -> dict[str, Path]:
     provenance = {part: _part_provenance(pages) for part, pages in ranges.items()}
     stale = [part for part in ranges if not part_is_current(part, provenance[part])]
     size = sum(ranges[part].end - ranges[part].first for part in stale)
-    bar = tqdm(
+    bar = progress_bar(
         total=size,
         desc="parse pages",
         unit="B",
         unit_scale=True,
-        mininterval=0.5,
-        delay=1,
     )
     with bar:
         for part in stale:

@@ -85,6 +85,17 @@ class Case:
         return self.words.split()[0]
 
 
+@dataclass(frozen=True)
+class Variable:
+    """One environment variable: a value, a command that reads it, and what is expected where it arrives."""
+
+    name: str
+    value: str
+    command: str
+    look: Look
+    expected: Any
+
+
 def to(function: str) -> Callable[..., Look]:
     """`arrives` for one function: `to("a.b.c")("seed")`."""
     return lambda argument, *also: arrives(function, argument, *also)

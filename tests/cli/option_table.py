@@ -8,9 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from twigma.core.pools.ray_pool import Engine
-
-from .looks import DIFFERENT, Case, Look, leaves, prints, to
+from .looks import DIFFERENT, Case, Look, Variable, leaves, prints, to
 
 HASHTAGS = to("twigma.builder.collect.hashtag_curation.hashtags")
 COLLECT, LOOKUP = (
@@ -37,12 +35,9 @@ DEDUPE, BUILD = (
     to("twigma.builder.stages.dedupe.dedupe"),
     to("twigma.builder.build.build"),
 )
-FIT, HUB = (
-    "twigma.builder.clusters.cluster.cluster",
-    to("twigma.builder.publish.hub.publish_hub"),
-)
-CLUSTER, FROZEN, CHOOSE_K = (
-    to(FIT),
+HUB = to("twigma.builder.publish.hub.publish_hub")
+CLUSTER, ASSIGN, CHOOSE_K = (
+    to("twigma.builder.clusters.cluster.cluster"),
     to("twigma.builder.clusters.assign.assign_new_images"),
     to("twigma.builder.clusters.choose_k.choose_k"),
 )
@@ -63,34 +58,38 @@ REMOVALS, STATUS = (
     to("twigma.builder.status.status.status"),
 )
 DEMO = to("twigma.demo.demo.demo")
+SHEETS = to("twigma.analysis.inputs.annotation_sheets.sheets")
 OTHER = Path("other")
 
 
 def _engine(function: Callable[..., Look]) -> tuple[Case, ...]:
-    """`--engine` and `--ray-address`."""
-    ray = Engine("ray", "ray://h:1")
-    return (
-        Case("--engine ray", function("engine"), Engine("ray")),
-        Case("--ray-address ray://h:1", function("engine"), ray, "--engine ray"),
-    )
+    """`--engine`, a tuple like the others."""
+    from twigma.core.pools.ray_pool import Engine
+
+    return (Case("--engine ray", function("engine"), Engine("ray")),)
 
 
 def _api(function: Callable[..., Look], base: str = "") -> tuple[Case, ...]:
     """What `collect` and `rehydrate` share."""
     return (
-        Case("--base-url http://h", CLIENT("base_url"), "http://h", base),
-        Case("--token-file token", CLIENT("token"), "of-a-file", base),
-        Case("--dialect current", CLIENT("dialect"), "current", base),
         Case("--followers", function("followers"), True, base),
         Case("--budget 7.5", function("budget"), 7.5, base),
     )
 
 
 def _clip(function: Callable[..., Look]) -> tuple[Case, ...]:
+    """`--model` and the two arguments that it becomes."""
     return (
-        Case("--model ViT-B-32", function("model"), "ViT-B-32"),
-        Case("--pretrained laion2b", function("pretrained"), "laion2b"),
+        Case("--model ViT-B-32/openai", function("model"), "ViT-B-32"),
+        Case("--model ViT-L-14/laion2b", function("pretrained"), "laion2b"),
+        Case("--model ViT-L-14/none", function("pretrained"), "none"),
+        Case("--model hf-hub:timm/vit", function("model"), "hf-hub:timm/vit"),
+        Case("--model work", function("model"), "work"),
     )
+
+
+def _commit(function: Callable[..., Look]) -> Case:
+    return Case("--model a/b@0123abc", function("revision"), "0123abc")
 
 
 def metadata() -> Any:
@@ -112,7 +111,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
     "hashtags": (
         Case("--work other", HASHTAGS("work"), OTHER),
         Case("--out other", HASHTAGS("out"), OTHER),
-        Case("--seed-hashtag art", HASHTAGS("seeds"), ("art",)),
+        Case("--hashtag art", HASHTAGS("seeds"), ("art",)),
     ),
     "collect": (
         Case("--work other", COLLECT("work"), OTHER),
@@ -142,15 +141,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--size large", FETCH("size"), "large"),
         Case("--image-size 256", FETCH("image_size"), 256),
         Case("--connections 5", FETCH("connections"), 5),
-        Case("--image-base-url http://h", FETCH("image_base_url"), "http://h"),
-        Case("--allow-host 127.0.0.1:80", FETCH("allow_hosts"), ("127.0.0.1:80",)),
-        Case("--distributor ray", FETCH("engine"), Engine("ray")),
-        Case(
-            "--ray-address auto",
-            FETCH("engine"),
-            Engine("ray", "auto"),
-            "--distributor ray",
-        ),
+        *_engine(FETCH),
         Case("--retry-failed", FETCH("retry_failed"), True),
     ),
     "add": (
@@ -160,25 +151,22 @@ TABLE: dict[str, tuple[Case, ...]] = {
     "embed": (
         Case("--work other", EMBED("work"), OTHER),
         *_clip(EMBED),
-        Case("--revision abc", EMBED("revision"), "abc"),
+        _commit(EMBED),
         Case("--precision bf16", EMBED("precision"), "bf16"),
-        Case("--exact-resize", EMBED("resize"), "exact"),
         Case("--device cuda:1", EMBED("device"), "cuda:1"),
         *_engine(EMBED),
     ),
     "caption": (
         Case("--work other", CAPTION("work"), OTHER),
         Case("--model git", CAPTION("model"), "git"),
-        Case("--revision abc", CAPTION("revision"), "abc"),
+        _commit(CAPTION),
         Case("--device cuda:1", CAPTION("device"), "cuda:1"),
         *_engine(CAPTION),
     ),
     "texts": (
         Case("--work other", TEXTS("work"), OTHER),
         *_clip(TEXTS),
-        Case("--revision abc", TEXTS("revision"), "abc"),
-        Case("--most 50", TEXTS("most"), 50),
-        Case("--seed 5", TEXTS("seed"), 5),
+        _commit(TEXTS),
         Case("--device cuda:1", TEXTS("device"), "cuda:1"),
     ),
     "nsfw": (
@@ -193,10 +181,9 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--work other", CLUSTER("work"), OTHER),
         Case("--clusters 7", CLUSTER("k"), 7),
         Case("--seed 5", CLUSTER("seed"), 5),
-        Case("--frozen", FROZEN("work", FIT), Path("work")),
-        Case("--choose-k 5,8", CHOOSE_K("ks", FIT), [5, 8]),
-        Case("--seed 6", CHOOSE_K("seed", FIT), 6, "--choose-k 5,8"),
     ),
+    "assign": (Case("--work other", ASSIGN("work"), OTHER),),
+    "choose-k": (Case("--work other", CHOOSE_K("work"), OTHER, "5 8"),),
     "build": (
         Case("--work other", BUILD("work"), OTHER),
         *_clip(BUILD),
@@ -210,7 +197,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--work other", leaves(lambda: len(metadata())), 25),
         Case("--out elsewhere", leaves(Path("elsewhere/MANIFEST.json").exists), True),
         Case(
-            "--release-version 2.0.0",
+            "--version 2.0.0",
             leaves(
                 lambda: json.loads(Path("twigma/MANIFEST.json").read_text("utf-8"))[
                     "version"
@@ -231,19 +218,15 @@ TABLE: dict[str, tuple[Case, ...]] = {
         ),
     ),
     "publish hub": (
-        Case("--release other", HUB("release"), OTHER, "acme/twigma"),
         Case("--go", HUB("go"), True, "acme/twigma"),
         Case("--gated manual", HUB("gated"), "manual", "acme/twigma"),
         Case("--private", HUB("private"), True, "acme/twigma"),
-        Case("--endpoint http://h", HUB("endpoint"), "http://h", "acme/twigma"),
     ),
     "publish zenodo": (
-        Case("--release other", ZENODO("release"), OTHER),
         Case("--go", ZENODO("go"), True),
         Case("--record 12", ZENODO("record"), "12"),
         Case("--creator 'Lovelace, Ada'", ZENODO("creators"), ("Lovelace, Ada",)),
         Case("--sandbox", ZENODO("url"), "https://sandbox.zenodo.org"),
-        Case("--endpoint http://h", ZENODO("url"), "http://h"),
     ),
     "liked": (
         Case("--work other", LIKED("work"), OTHER),
@@ -253,13 +236,11 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--nsfw-threshold 0.2", LIKED("nsfw_threshold"), 0.2),
         Case("--acknowledge-x-terms", LIKED("acknowledge_x_terms"), True),
         Case("--webdataset", LIKED("webdataset"), True),
-        Case("--seed 5", LIKED("seed"), 5),
     ),
     "sheets": (
         Case("--out elsewhere", leaves(Path("elsewhere/key.csv").exists), True),
         Case("--annotators 2", leaves(lambda: sheet_rows()[0]), 2),
         Case("--images 3", leaves(lambda: sheet_rows()[1]), 9),
-        Case("--seed 5", leaves(lambda: Path("sheets/key.csv").read_text("utf-8-sig"))),
     ),
     "reference list": (Case("--refs other", RECORDS("refs"), OTHER),),
     "reference add": (
@@ -275,8 +256,6 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--files *.zip", REFERENCE("files"), ("*.zip",), "mine"),
         Case("--parts 2,4-5", REFERENCE("parts"), [2, 4, 5], "mine"),
         Case("--revision abc", REFERENCE("revision"), "abc", "mine"),
-        Case("--endpoint http://h", REFERENCE("endpoint"), "http://h", "mine"),
-        Case("--device cuda:1", REFERENCE("device"), "cuda:1", "mine"),
     ),
     "analyze": (
         Case("--out other", ANALYZE("out"), OTHER),
@@ -303,4 +282,42 @@ TABLE: dict[str, tuple[Case, ...]] = {
     "columns": (Case("--released", prints("author_id"), False),),
     "demo": (Case("--out other", DEMO("out"), OTHER),),
 }
+# What few need is set by the environment: the variable, a value, and what it reaches.
+ENVIRONMENT = (
+    Variable("TWIGMA_X_URL", "http://h", "collect", CLIENT("base_url"), "http://h"),
+    Variable("TWIGMA_X_TOKEN_FILE", "token", "collect", CLIENT("token"), "of-a-file"),
+    Variable("TWIGMA_X_DIALECT", "current", "collect", CLIENT("dialect"), "current"),
+    Variable(
+        "TWIGMA_IMAGE_URL", "http://h", "rehydrate", FETCH("image_base_url"), "http://h"
+    ),
+    Variable(
+        "TWIGMA_ALLOW_HOSTS",
+        "127.0.0.1:80, h",
+        "rehydrate",
+        FETCH("allow_hosts"),
+        ("127.0.0.1:80", "h"),
+    ),
+    Variable(
+        "TWIGMA_HUB_URL", "http://h", "publish hub a/b", HUB("endpoint"), "http://h"
+    ),
+    Variable(
+        "TWIGMA_HUB_URL",
+        "http://h",
+        "reference add mine",
+        REFERENCE("endpoint"),
+        "http://h",
+    ),
+    Variable(
+        "TWIGMA_ZENODO_URL", "http://h", "publish zenodo", ZENODO("url"), "http://h"
+    ),
+)
+# Arguments that have a default.
+ARGUMENTS = (
+    ("publish hub acme/twigma other", HUB("release"), OTHER),
+    ("publish zenodo other", ZENODO("release"), OTHER),
+    ("analyze other", ANALYZE("release"), OTHER),
+    ("sheets other", SHEETS("release"), OTHER),
+    ("report other", REPORT("out"), OTHER),
+    ("choose-k 5 8", CHOOSE_K("ks"), (5, 8)),
+)
 ALL = [(command, case) for command, cases in TABLE.items() for case in cases]

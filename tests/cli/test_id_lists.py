@@ -101,7 +101,7 @@ def test_every_list_is_checked_and_the_exit_code_tells(tmp_path: Path) -> None:
         and "99 of 99 ids (100.0%) are multiples of 256" in said.stderr
     )
     assert (
-        "good.csv: 1 distinct ids on 1 rows, posts of 2022-07\n  1 lines set aside, all in"
+        "good.csv: 1 distinct ids on 1 rows, posts of 2022-07\n  1 lines skipped, all in"
         in said.stdout
     )
     assert (

@@ -15,9 +15,25 @@ from click.testing import CliRunner
 from support import releasing
 
 from twigma.cli import main
+from twigma.cli.options import CAPTIONER, CLIP, SETTINGS
+from twigma.core import progress
+from twigma.core.progress import Verbosity
 
 from .looks import DIFFERENT
-from .option_table import ALL, OTHER, REPORT
+from .option_table import ALL, ARGUMENTS, ENVIRONMENT, OTHER, REPORT
+
+VERBOSITY = ("quiet", "verbose")
+
+
+def _options(
+    command: click.Command, name: str = ""
+) -> Iterator[tuple[str, click.Option]]:
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            yield name, parameter
+    if isinstance(command, click.Group):
+        for below, each in command.commands.items():
+            yield from _options(each, f"{name} {below}".strip())
 
 
 @pytest.fixture
@@ -52,20 +68,97 @@ def test_an_option_reaches_what_it_controls(run, command, case, tmp_path, monkey
 def test_every_option_has_a_case():
     covered = {(command, case.option) for command, case in ALL}
     options = {
-        (command, name) for command, option in _options(main) for name in option.opts
+        (command, name)
+        for command, option in _options(main)
+        for name in option.opts
+        if option.name not in VERBOSITY
     }
     assert covered == options
 
 
-def _options(
-    command: click.Command, name: str = ""
-) -> Iterator[tuple[str, click.Option]]:
-    for parameter in command.params:
-        if isinstance(parameter, click.Option):
-            yield name, parameter
-    if isinstance(command, click.Group):
-        for below, each in command.commands.items():
-            yield from _options(each, f"{name} {below}".strip())
+@pytest.mark.parametrize("variable", ENVIRONMENT, ids=lambda each: each.name)
+def test_a_variable_reaches_what_it_controls(run, variable, monkeypatch):
+    words = variable.command.split()
+    without = variable.look(run, words)
+    monkeypatch.setenv(variable.name, variable.value)
+    assert variable.look(run, words) == variable.expected != without
+
+
+def test_every_variable_has_a_case():
+    assert {each.name for each in ENVIRONMENT} == {each.name for each in SETTINGS}
+
+
+@pytest.mark.parametrize(("words", "look", "value"), ARGUMENTS)
+def test_an_argument_reaches_what_it_controls(run, words, look, value):
+    assert look(run, words.split()) == value
+
+
+LEAVES = sorted({command for command, _ in _options(main)} - {""})
+NEEDED = {
+    "ids": "ids.csv",
+    "import": "ids.csv",
+    "add": "ids.csv",
+    "choose-k": "5",
+    "publish hub": "a/b",
+    "reference add": "mine",
+    "removals": "requests.txt",
+}
+
+
+@pytest.mark.parametrize("name", LEAVES)
+@pytest.mark.parametrize(
+    ("option", "level"),
+    [
+        ("", Verbosity.NORMAL),
+        ("-q", Verbosity.QUIET),
+        ("--quiet", Verbosity.QUIET),
+        ("-v", Verbosity.VERBOSE),
+        ("--verbose", Verbosity.VERBOSE),
+    ],
+)
+def test_every_command_is_as_quiet_as_it_is_told(run, monkeypatch, name, option, level):
+    command = main
+    for word in name.split():
+        command = command.commands[word]
+
+    def body(**options):
+        progress.notice("a notice")
+        progress.detail("a detail")
+
+    monkeypatch.setattr(command, "callback", body)
+    result = run(*name.split(), *NEEDED.get(name, "").split(), *option.split())
+    expected = ["a notice", "a detail"][: level.value]
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.splitlines() == expected
+
+
+def test_verbose_shows_the_traceback_of_an_error(run):
+    brief = run("analyze", "nowhere")
+    full = run("analyze", "nowhere", "-v")
+    assert "Traceback" not in brief.stderr and "Traceback" in full.stderr
+    assert brief.stderr.splitlines()[-1] == full.stderr.splitlines()[-1]
+    assert (brief.exit_code, full.exit_code) == (1, 1)
+
+
+def test_quiet_and_verbose_exclude_each_other(run):
+    for words in (["-q", "-v"], ["-v", "-q"]):
+        result = run("columns", *words)
+        assert result.exit_code == 2 and "exclude each other" in result.stderr
+
+
+def test_defaults_of_models_are_those_of_the_library():
+    from twigma.builder.models.clip_names import MODEL, PRETRAINED
+    from twigma.builder.stages import caption
+
+    assert f"{MODEL}/{PRETRAINED}" == CLIP
+    assert caption.MODEL == CAPTIONER
+
+
+@pytest.mark.parametrize("text", ["ViT-B-32", "a/b/c", "ViT-B-32/"])
+def test_a_model_without_weights_is_refused(run, text):
+    result = run("embed", "--model", text)
+    assert result.exit_code == 1
+    assert "expected ARCHITECTURE/WEIGHTS such as ViT-L-14/openai" in result.stderr
 
 
 def test_pictures_are_of_the_folders_that_were_named(run):

@@ -51,7 +51,7 @@ COMMANDS = {
         "hashtags",
         "--work",
         "{work}",
-        "--seed-hashtag",
+        "--hashtag",
         "aiart",
         "--out",
         "{folder}",

@@ -133,8 +133,9 @@ def test_the_command_says_what_it_does_and_needs_no_token_for_the_rest(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("X_BEARER_TOKEN", raising=False)
     with Platform(world, slow_seconds=0.1) as platform:
-        where = ["--base-url", platform.api_url, "--image-base-url", platform.image_url]
-        command = ["--work", str(work), "--retry-failed", *where]
+        monkeypatch.setenv("TWIGMA_X_URL", platform.api_url)
+        monkeypatch.setenv("TWIGMA_IMAGE_URL", platform.image_url)
+        command = ["--work", str(work), "--retry-failed"]
         without = CliRunner().invoke(rehydrate, command)
         monkeypatch.setenv("X_BEARER_TOKEN", "token")
         given = CliRunner().invoke(rehydrate, command)

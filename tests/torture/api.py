@@ -245,14 +245,14 @@ def _search(
     archive = Archive(post_ids(count), circle=circle)
     with Host({SEARCH: archive.answer}) as host:
         period = ("--start", "2022-06-01", "--end", "2022-12-31")
-        more = ("--work", work, "--base-url", host.url)
+        more = ("--work", work)
         run = twigma(
             "collect",
             "--hashtag",
             "aiart",
             *period,
             *more,
-            env={"X_BEARER_TOKEN": CANARY},
+            env={"X_BEARER_TOKEN": CANARY, "TWIGMA_X_URL": host.url},
             timeout=3600,
         )
     return pq.read_table(work / "images.parquet")["id"].to_pylist(), archive, run
@@ -386,15 +386,15 @@ def _echoes(host: Host, work: Path, seen: list[tuple[str, bytes]]) -> list[Run]:
             media_path(post): slow(photo(1), 1.5) for post in post_ids(3)
         }
         by_file = {"X_BEARER_TOKEN": ""} if code % 2 else {}
-        options = ("--token-file", token) if by_file else ()
+        if by_file:
+            by_file["TWIGMA_X_TOKEN_FILE"] = str(token)
         runs.append(
             rehydrate(
                 work / str(code),
                 ids,
                 host.url,
-                *options,
+                "-v",
                 watch=look,
-                TWIGMA_DEBUG="1",
                 **by_file,
             )
         )
@@ -405,7 +405,7 @@ def _bad_tokens(host: Host, folder: Path) -> list[Run]:
     """Tokens that cannot be sent, and a file that others may read."""
     ids = write_list(folder / "ids.csv", post_ids(3))
     runs = [
-        rehydrate(folder / "bad", ids, host.url, X_BEARER_TOKEN=bad, TWIGMA_DEBUG="1")
+        rehydrate(folder / "bad", ids, host.url, "-v", X_BEARER_TOKEN=bad)
         for bad in (f"{CANARY}\nX-Header: y", f"{CANARY} é", f"{CANARY} {CANARY}")
     ]
     open_file = folder / "open" / "token"
@@ -415,6 +415,6 @@ def _bad_tokens(host: Host, folder: Path) -> list[Run]:
     return [
         *runs,
         rehydrate(
-            folder / "bad", ids, host.url, "--token-file", open_file, TWIGMA_DEBUG="1"
+            folder / "bad", ids, host.url, "-v", TWIGMA_X_TOKEN_FILE=str(open_file)
         ),
     ]

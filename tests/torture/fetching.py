@@ -69,17 +69,14 @@ def twigma(
 
 def fetch(work: Path, *allowed: str, timeout: float = 600, **options: object) -> Run:
     """`twigma rehydrate` over the images table of `work`; `allowed` are URLs of private hosts."""
-    hosts = [
-        part
-        for url in allowed
-        for part in ("--allow-host", url.removeprefix("http://"))
-    ]
+    hosts = ",".join(url.removeprefix("http://") for url in allowed)
     given = [
         part
         for name, value in options.items()
         for part in (f"--{name.replace('_', '-')}", value)
     ]
-    return twigma("rehydrate", "--work", work, *hosts, *given, timeout=timeout)
+    env = {"TWIGMA_ALLOW_HOSTS": hosts}
+    return twigma("rehydrate", "--work", work, *given, env=env, timeout=timeout)
 
 
 def write_table(work: Path, urls: Mapping[str, str]) -> None:

@@ -106,9 +106,12 @@ def start(work: Path, platform: Platform, ids: Path, **environment: str) -> Proc
     """`twigma rehydrate` in a process of its own; what it says goes to `WORK.log`."""
     command = [sys.executable, "-c", "from twigma.cli import main; main()", "rehydrate"]
     command += ["--work", str(work), "--ids", str(ids)]
-    command += ["--base-url", platform.api_url, "--image-base-url", platform.image_url]
     with log_of(work).open("ab") as log:
-        env = os.environ | {"X_BEARER_TOKEN": "torture"} | environment
+        hosts = {
+            "TWIGMA_X_URL": platform.api_url,
+            "TWIGMA_IMAGE_URL": platform.image_url,
+        }
+        env = os.environ | {"X_BEARER_TOKEN": "torture"} | hosts | environment
         return subprocess.Popen(command, stdout=log, stderr=log, env=env)
 
 

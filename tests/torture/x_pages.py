@@ -27,12 +27,13 @@ def rehydrate(
     **env: str,
 ) -> Run:
     """`twigma rehydrate` of a list, all of it from one host."""
-    options = ("--work", work, "--ids", ids, "--base-url", url, "--image-base-url", url)
+    options = ("--work", work, "--ids", ids)
+    hosts = {"TWIGMA_X_URL": url, "TWIGMA_IMAGE_URL": url}
     return twigma(
         "rehydrate",
         *options,
         *more,
-        env={"X_BEARER_TOKEN": CANARY} | env,
+        env={"X_BEARER_TOKEN": CANARY} | hosts | env,
         watch=watch,
         timeout=200,
     )

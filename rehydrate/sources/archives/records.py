@@ -11,8 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from tqdm import tqdm
-
+from twigma.core.progress import progress_bar
 from twigma.core.safety import bounded
 from twigma.rehydrate.ids.post_ids import BadLine
 from twigma.rehydrate.sources.archives.formats import Record, archived_posts
@@ -37,12 +36,8 @@ def read_batches(file: Path) -> Iterator[tuple[list[Record], list[BadLine]]]:
     """The contents of a file, a thousand records at a time: posts, and the skipped lines."""
     with (
         _open(file) as (raw, handle),
-        tqdm(
-            total=file.stat().st_size,
-            desc=file.name,
-            unit="B",
-            unit_scale=True,
-            mininterval=0.5,
+        progress_bar(
+            total=file.stat().st_size, desc=file.name, unit="B", unit_scale=True
         ) as bar,
     ):
         items = _items(handle)

@@ -11,10 +11,10 @@ from typing import TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from twigma.core import columns
 from twigma.core.files import file_sha256, read_parquet, write_json, write_parquet
+from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import SIDECAR, Shard, is_finished, shard_at
@@ -200,12 +200,11 @@ def _sidecar(
         def row(sample: Sample, name: str) -> dict[str, object]:
             return sidecar_row(data, sample, name, group_key)
 
-        bar = tqdm(
+        bar = progress_bar(
             threads.map(row, samples, names),
             desc=f"add {tar.name}",
             total=len(samples),
             unit="image",
-            mininterval=0.5,
         )
         rows = list(bar)
     for at, one in enumerate(rows):

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from twigma.core.progress import progress_bar
 from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.images_table import write_images_table
@@ -81,7 +80,7 @@ def ask_all(
     """
     asked = 0
     is_checked = False
-    with tqdm(total=len(todo), desc="look up", unit="post", mininterval=0.5) as bar:
+    with progress_bar(total=len(todo), desc="look up", unit="post") as bar:
         try:
             while True:
                 affordable = money.affords(ledger, IDS_PER_CALL)

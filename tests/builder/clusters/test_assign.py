@@ -107,7 +107,7 @@ def test_drift_is_that_of_the_shares(fitted):
 
 def test_the_command_says_it(fitted):
     folder, _, _, _, found, *_ = fitted
-    done = CliRunner().invoke(main, ["cluster", "--frozen", "--work", str(folder)])
+    done = CliRunner().invoke(main, ["assign", "--work", str(folder)])
     assert done.exit_code == 0 and done.output.startswith(f"0 images added to {folder}")
     assert (
         "the images have drifted" in done.output and len(done.output.splitlines()) == 7
@@ -118,17 +118,13 @@ def test_the_command_says_it(fitted):
         shares = [f"{row[name]:.1%}" for name in ("share_at_fit", "share_now")]
         distances = [f"{row[name]:.3f}" for name in ("distance_at_fit", "distance_now")]
         assert line.split() == [str(row["label"]), *shares, *distances]
-    refused = CliRunner().invoke(
-        main, ["cluster", "--frozen", "--clusters", "4", "--work", str(folder)]
-    )
-    assert refused.exit_code == 1 and "leave out --clusters" in refused.output
 
 
 def test_bad_folders(tmp_path):
     rows = planted(np.random.default_rng(9), 60)[0].astype(np.float32)
     make_shard(tmp_path, "00000", {"0": encode(pixels(0))})
     put(tmp_path, rows, 50)
-    with pytest.raises(FileNotFoundError, match="without --frozen first"):
+    with pytest.raises(FileNotFoundError, match="run `twigma cluster` first"):
         stage.assign_new_images(tmp_path)
     cluster(tmp_path, 3)
     put(tmp_path, rows, 60, model="other")

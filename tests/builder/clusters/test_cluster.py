@@ -230,14 +230,16 @@ def test_a_refit_keeps_the_labels_and_counts_what_moved(grown):
     printed = CliRunner().invoke(
         main, ["cluster", "--work", str(folder), "--clusters", "3"]
     )
-    assert printed.exit_code == 0 and "of 200 images kept their label" in printed.output
+    assert (
+        printed.exit_code == 0 and "of 200 images have the same label" in printed.output
+    )
     assert "  from 4 to " in printed.output
     lines = (Workspace(folder).crosswalk_file).read_text().splitlines()
     assert lines[0].replace('"', "") == "old_label,new_label,images"
     moves = [[int(cell) for cell in line.split(",")] for line in lines[1:]]
     assert sum(images for _, _, images in moves) == 200
     stayed = sum(images for old, new, images in moves if old == new)
-    assert f"\n{stayed} of 200 images kept their label" in printed.output
+    assert f"\n{stayed} of 200 images have the same label" in printed.output
 
 
 def test_what_is_removed_leaves_the_map_and_the_fit_still_serves(grown):

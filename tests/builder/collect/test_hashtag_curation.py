@@ -154,7 +154,7 @@ def test_the_command_says_what_passed_and_what_waits(work, tmp_path):
         str(work),
         "--out",
         str(tmp_path / "out"),
-        "--seed-hashtag",
+        "--hashtag",
         "aiart",
     ]
     first = CliRunner().invoke(main, arguments)

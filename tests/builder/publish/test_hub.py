@@ -231,7 +231,8 @@ def test_what_is_published_loads_by_name_revision_stream_and_in_other_tools(
 
 def test_the_command_shows_what_it_would_do_then_does_it(hub, twigma, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", hub.token)
-    words = ["publish", "hub", REPO, "--release", str(twigma), "--endpoint", hub.url]
+    monkeypatch.setenv("TWIGMA_HUB_URL", hub.url)
+    words = ["publish", "hub", REPO, str(twigma)]
     dry = CliRunner().invoke(main, words)
     assert dry.exit_code == 0, dry.output
     assert (

@@ -175,16 +175,8 @@ def test_authors_are_needed_once_and_named_in_full(publish, creators):
 
 def test_the_command_shows_what_it_would_do_then_does_it(zenodo, twigma, monkeypatch):
     monkeypatch.setenv("ZENODO_TOKEN", zenodo.token)
-    words = [
-        "publish",
-        "zenodo",
-        "--release",
-        str(twigma),
-        "--endpoint",
-        zenodo.url,
-        "--creator",
-        CREATORS[0],
-    ]
+    monkeypatch.setenv("TWIGMA_ZENODO_URL", zenodo.url)
+    words = ["publish", "zenodo", str(twigma), "--creator", CREATORS[0]]
     dry = CliRunner().invoke(main, words)
     assert dry.exit_code == 0 and "would be sent" in dry.output, dry.output
     done = CliRunner().invoke(main, [*words, "--go"])

@@ -1,0 +1,226 @@
+"""`twigma status`, `columns` and `demo`: the state of a working folder, what columns mean, and the whole flow."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from twigma.cli.options import out_option, work_option
+from twigma.core.workspace import Workspace
+
+Facts = dict[str, Any]  # as `builder/status/status.py` describes them
+MOST_NAMED = 10  # damaged files on the page
+UNITS = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
+MEANINGS = {
+    "stored": "all of their photos are in shards",
+    "partly_stored": "some photos are in shards, the others failed",
+    "waiting": "photos are still to be fetched",
+    "no_photo": "looked up, but without a photo (a text, a video, a repost)",
+    "unlisted": "looked up, their photos are not in images.parquet yet",
+    "not_found": "deleted, or never there",
+    "unauthorized": "of a protected account",
+    "suspended": "of a suspended account",
+    "absent": "X answered without them",
+    "not_asked": "never asked",
+}
+
+
+@click.command()
+@work_option
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="The same facts as one JSON object, numbers as numbers.",
+)
+def status(work: Path, as_json: bool) -> None:
+    """Show the state of every id and photo, and what to run next.
+
+    Reads only, and may be asked during a run. Every id of the list is in exactly one class, and the classes add up.
+    Exit code 1 when a file is damaged: it is named, with what to do, and the rest is shown. The object of --json is
+    described in twigma.builder.status.status.
+
+    \b
+      twigma status
+      twigma status --json | jq .ids.not_asked
+    """
+    from twigma.builder.status.status import status as read
+
+    facts = dict(read(work))
+    if as_json:
+        click.echo(json.dumps(facts, indent=1))
+    else:
+        click.echo("\n".join(_page(facts)))
+    if facts["damaged"]:
+        raise RuntimeError(
+            f"{work} is damaged: the lines that begin with `damaged` say where, and what to do"
+        )
+
+
+def _page(facts: Facts) -> Iterator[str]:
+    """The lines of the page."""
+    running = facts["running"] or {}
+    for what, process in running.items():
+        yield f"a {what} is running (process {process})\n"
+    yield from _ids(facts)
+    yield from _photos(facts)
+    yield from _stages(facts)
+    yield from _release(facts)
+    yield from _money_and_disk(facts)
+    yield from _damaged(facts)
+    step = facts["next"]
+    if step["command"]:
+        yield f"next: {step['command']}\n      {step['why']}"
+    else:
+        yield f"next: {step['why']}"
+
+
+def _line(count: int, name: str, about: str = "") -> str:
+    return f"{count:>13,}  {name:<22}{about}".rstrip()
+
+
+def _failed(failed: dict[str, int]) -> Iterator[str]:
+    """Failures by reason, the most frequent first."""
+    names = sorted(failed, key=lambda name: (-failed[name], name))
+    for name in names:
+        yield _line(failed[name], f"failed: {name}")
+
+
+def _ids(facts: Facts) -> Iterator[str]:
+    ids, work = facts["ids"], Workspace(facts["work"])
+    if ids is None:
+        yield "ids: not known, see what is damaged below\n"
+        return
+    if not ids["total"] and not ids["list"]:
+        yield "no list of ids yet"
+    else:
+        source = f"ids known to {work.ledger_file}"
+        if ids["list"]:
+            source = f"ids in {work.path / ids['list']}"
+        yield f"{ids['total']:,} {source} ="
+    for name, count in ids.items():
+        if name == "failed":
+            yield from _failed(count)
+        elif name in MEANINGS and count:
+            yield _line(count, name, MEANINGS[name])
+    if facts["set_aside"]:
+        lines = f"{facts['set_aside']:,} lines without a usable id"
+        yield f"beside them {lines}: {work.quarantine_file}"
+    if ids["beyond_list"]:
+        posts = f"{ids['beyond_list']:,} posts not in the list"
+        yield f"beside them {posts}: collected, imported, or of another list"
+    if work.outcomes_file.exists():
+        yield f"the outcome of every id of the last look-up: {work.outcomes_file}"
+    yield ""
+
+
+def _photos(facts: Facts) -> Iterator[str]:
+    photos, shards = facts["photos"], facts["shards"]
+    if photos is None:
+        yield "photos: not known, see what is damaged below\n"
+        return
+    sums_up = " =" if photos["total"] else ""
+    yield f"{photos['total']:,} photos on {photos['rows']:,} rows{sums_up}"
+    for name in ("stored", "waiting"):
+        if photos[name]:
+            yield _line(photos[name], name)
+    yield from _failed(photos["failed"])
+    begun = ""
+    if shards["unfinished"]:
+        begun = f"; {shards['unfinished']:,} are begun"
+    yield f"in {shards['finished']:,} finished shards{begun}"
+    if photos["without_row"]:
+        count = f"{photos['without_row']:,} photos in shards"
+        yield f"beside them {count} whose post is not in the images table"
+    yield ""
+
+
+def _stages(facts: Facts) -> Iterator[str]:
+    yield f"{'stage':<9}{'done':>12}{'out of date':>14}{'to do':>12}  images"
+    for name, stage in facts["stages"].items():
+        done, stale = f"{stage['done']:>12,}", f"{stage['out_of_date']:>14,}"
+        models = ", ".join(stage["models"])
+        yield f"{name:<9}{done}{stale}{stage['to_do']:>12,}  {models}".rstrip()
+        undecodable = stage.get("not_decodable")
+        if undecodable:
+            yield _line(undecodable, "not decodable", "done, but without a value")
+
+
+def _release(facts: Facts) -> Iterator[str]:
+    release = facts["release"]
+    if release:
+        state = "up to date"
+        if release["out_of_date"]:
+            state = "older than the working folder"
+        counts = f"{release['images']:,} images of {release['posts']:,} posts"
+        where = f"{release['version']} in {release['folder']}"
+        yield f"release  {where}: {counts}, {state}"
+    yield ""
+
+
+def _money_and_disk(facts: Facts) -> Iterator[str]:
+    searches = facts["searches"] or {"done": 0, "open": 0}
+    if any(searches.values()):
+        counts = f"{searches['done']:,} done, {searches['open']:,} open"
+        yield f"searches and archives: {counts}"
+    spent = facts["spent"]
+    if spent:
+        bought = f"{spent['posts']:,} posts, {spent['users']:,} authors"
+        yield f"spent: at most ${spent['dollars']:,.2f} ({bought})"
+    sizes = dict(facts["bytes"])
+    total, free = _size(sizes.pop("total")), _size(sizes.pop("free"))
+    parts = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())
+    yield f"disk:  {total} ({parts}); {free} free"
+
+
+def _damaged(facts: Facts) -> Iterator[str]:
+    damaged = facts["damaged"]
+    for sentence in damaged[:MOST_NAMED]:
+        yield f"damaged: {sentence}"
+    if len(damaged) > MOST_NAMED:
+        yield f"damaged: {len(damaged) - MOST_NAMED:,} more, which --json lists"
+
+
+def _size(count: int) -> str:
+    """A number of bytes in the largest unit that it reaches."""
+    for unit, size in UNITS.items():
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return f"{count:,} B"
+
+
+@click.command()
+@click.option("--released", is_flag=True, help="Only the columns a release may carry.")
+def columns(released: bool) -> None:
+    """Print every column: name, type, unit and meaning.
+
+    \b
+      twigma columns --released
+    """
+    from twigma.core.columns import COLUMNS, field_table
+
+    names = list(COLUMNS)
+    if released:
+        names = [name for name in names if COLUMNS[name].public]
+    click.echo(field_table(names))
+
+
+@click.command()
+@out_option("demo-out", "Folder for everything it makes.")
+def demo(out: Path) -> None:
+    """Run the whole flow on a small known world.
+
+    Offline, in two to four minutes; ends with a table of planted and recovered truths. An interrupted demo resumes when
+    run again. Exit code 1 if a planted truth is not recovered.
+
+    \b
+      twigma demo --out demo-out
+    """
+    from twigma.demo.demo import demo as run
+
+    if not run(out):
+        raise RuntimeError(
+            f"not every planted truth was recovered: see the table above; everything is in {out}"
+        )
