@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from twigma.core import checksum
 from twigma.core.files import atomic
+from twigma.core.progress import notice
 
 SHORT = 40  # characters of a setting that a notice shows; longer ones are hashes
 
