@@ -5,11 +5,13 @@
     twigma.load_dataset("metadata")      # a release, else the authors' table; also datasets.load_dataset("twigma")
     twigma.open_images("work")           # the images of a working folder, by name
     twigma.Workspace("work")             # its tables, columns and paths
+    twigma.analysis.figure("fig2c", …)   # and every estimator, on arrays and tables of your own
 
 This module is the face: what people call, re-exported from the rooms that own it. It imports the standard library only,
 so that `twigma --help` answers at once: `datasets` takes seconds.
 """
 
+import importlib
 import os
 import pathlib
 from typing import TYPE_CHECKING, Any
@@ -71,6 +73,13 @@ def open_images(work: str | os.PathLike[str] = "work") -> "Images":
     from twigma.rehydrate.images.image_index import Images
 
     return Images(work)
+
+
+def __getattr__(name: str) -> Any:
+    """The packages, when they are first used: `twigma.analysis` without importing it, and without its cost before."""
+    if name in ("analysis", "builder", "rehydrate"):
+        return importlib.import_module(f"twigma.{name}")
+    raise AttributeError(f"module 'twigma' has no attribute {name!r}")
 
 
 registration.register_when_imported()

@@ -257,9 +257,9 @@ def _document(
         }
         values |= result.values
     document: Analysis = {
-        "data": _plain(load.describe(data)),
-        "figures": _plain(figures),
-        "values": _plain(values),
+        "data": plain_json(load.describe(data)),
+        "figures": plain_json(figures),
+        "values": plain_json(values),
         "skipped": skipped,
         "made_from": made_from,
     }
@@ -275,12 +275,12 @@ def _write(out: Path, results: Mapping[str, Result], document: Analysis) -> None
         write_json(new / "results.json", document)
 
 
-def _plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """NumPy and pandas values as JSON; what is not a finite number becomes null."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_json(item) for item in value]
     item = value.item() if hasattr(value, "item") else value
     if isinstance(item, float) and not math.isfinite(item):
         return None

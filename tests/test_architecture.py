@@ -51,6 +51,7 @@ ORDER = [
     "analysis/figures",
     "analysis/analyze",
     "analysis/report",
+    "analysis/api",
     "cli",
 ]
 MOST_FILES = 12

@@ -37,7 +37,7 @@ def mean_pairwise_distance(
     >>> import numpy as np
     >>> x = np.random.default_rng(0).normal(size=(2633, 8))
     >>> mean_pairwise_distance(x)
-    3.886 [3.853, 3.918], n = 2,633
+    3.86 [3.82, 3.89], n = 2,633
     """
     x = finite_matrix(x, "mean_pairwise_distance")
     if exact is None:
