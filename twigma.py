@@ -3,8 +3,9 @@
     import twigma
 
     twigma.load_dataset("metadata")      # a release, else the authors' table; also datasets.load_dataset("twigma")
-    twigma.open_images("work")           # the images of a working folder, by name
-    twigma.Workspace("work")             # its tables, columns and paths
+    twigma.open_release("twigma")        # its tables in memory: .metadata, .embeddings, .to_pandas()
+    twigma.Workspace("work")             # a working folder: .status(), .images(), .table("embed"), .embed()
+    twigma.open_images("work")           # its images, by name
     twigma.analysis.figure("fig2c", …)   # and every estimator, on arrays and tables of your own
 
 This module is the face: what people call, re-exported from the rooms that own it. It imports the standard library only,
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = [
+    "Release",
     "Workspace",
     "check_files",
     "find_release",
@@ -25,6 +27,7 @@ __all__ = [
     "find_tables",
     "load_dataset",
     "open_images",
+    "open_release",
     "read_liked",
     "read_manifest",
     "register",
@@ -37,8 +40,9 @@ if "__path__" not in globals():
         __spec__.submodule_search_locations = __path__
 
 # Only now is `twigma` a package whose rooms can be imported.
-from twigma.core.workspace import Workspace
+from twigma.builder.workspace import Workspace
 from twigma.dataset import registration
+from twigma.dataset.opened_release import Release, open_release
 from twigma.dataset.registration import register
 from twigma.dataset.release_folder import (
     check_files,

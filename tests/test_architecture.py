@@ -37,6 +37,7 @@ ORDER = [
     "builder/finetuning",
     "builder/removals",
     "builder/status",
+    "builder/workspace",
     "analysis/convert",
     "analysis/inference",
     "analysis/vectors",

@@ -1,0 +1,85 @@
+"""A release as tables in memory: `twigma.open_release("twigma")`, without `datasets`.
+
+For looking at a release and for analyses of your own; `load_dataset` streams, shuffles and feeds a `DataLoader`.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twigma.dataset.release_folder import (
+    AnyPath,
+    check_files,
+    find_release,
+    read_manifest,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+class Release:
+    """One release; its tables are read, and checked against MANIFEST.json, when they are first asked for."""
+
+    def __init__(self, folder: AnyPath) -> None:
+        self.folder = Path(folder).expanduser().absolute()
+        self.manifest: dict[str, Any] = read_manifest(self.folder)
+
+    def __len__(self) -> int:
+        return len(self.metadata)
+
+    def __repr__(self) -> str:
+        version = self.manifest.get("version", "of the authors")
+        return f"<release {version} in {self.folder}: {len(self):,} images>"
+
+    @cached_property
+    def metadata(self) -> "pa.Table":
+        """One row an image, in the order of the release; columns as `twigma columns --released` lists them."""
+        return self._read("metadata")
+
+    @cached_property
+    def embeddings(self) -> "pa.Table":
+        """`image_name` and `embedding` (float16[d], L2 norm 1), a row for each of `metadata`, in its order.
+
+        Raises FileNotFoundError when the release has none, as the authors' table.
+        """
+        return self._read("embeddings")
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """The metadata as a DataFrame; ids are strings, `created_at` is UTC without a time zone."""
+        frame: pd.DataFrame = self.metadata.to_pandas()
+        return frame
+
+    def _read(self, config: str) -> "pa.Table":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        listed = sorted(self.manifest["files"])
+        names = [name for name in listed if name.startswith(f"{config}/")]
+        if not names:
+            raise FileNotFoundError(
+                f"{self.folder} has no {config}: "
+                "`twigma embed`, then `twigma release` makes them"
+            )
+        check_files(self.folder, names)
+        files = [pq.read_table(self.folder / name, memory_map=True) for name in names]
+        return pa.concat_tables(files).replace_schema_metadata()
+
+
+def open_release(data_dir: AnyPath | None = None) -> Release:
+    """Open a release: `data_dir`, else `$TWIGMA_DATA_DIR`, else `./twigma`, else the table that the authors published.
+
+    Raises ValueError when the folder is not a release or a file differs from its manifest, OSError when the authors'
+    table is needed and cannot be fetched.
+
+    >>> release = twigma.open_release("twigma")         # doctest: +SKIP
+    >>> release.to_pandas()["like_count"].median()      # doctest: +SKIP
+    12.0
+    """
+    folder = find_release(data_dir)
+    if folder is None:
+        from twigma.dataset import published_table
+
+        folder = published_table.fetch()
+    return Release(folder)
