@@ -1,6 +1,6 @@
 """Assign new images to the clusters and the map of an earlier fit; report how far the images have drifted from it.
 
-Run by `twigma cluster --frozen`. Labels and positions of the images before stay as they are.
+Run by `twigma assign`. Labels and positions of the images before stay as they are.
 """
 
 from collections.abc import Sequence
@@ -87,8 +87,8 @@ def assign_new_images(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Assi
     if images.model != model or images.vectors.dim != dim:
         found = f"{images.model} (length {images.vectors.dim})"
         raise ValueError(
-            f"{work}: the clusters are of embeddings by {model} (length {dim}), found those of "
-            f"{found}: run `twigma cluster` without --frozen"
+            f"{work}: the clusters are of embeddings by {model} (length {dim}), not of "
+            f"{found}: run `twigma cluster`"
         )
     rows = np.arange(len(images.vectors))
     labels, distances = nearest(images.vectors, rows, fit.centroids)

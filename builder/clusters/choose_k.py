@@ -1,4 +1,4 @@
-"""How many clusters: silhouette and stability for several k. Run by `twigma cluster --choose-k 5,8,10`.
+"""How many clusters: silhouette and stability for several k. Run by `twigma choose-k 5 8 10`.
 
 For each k ten fits are made, each on its own sample and from its own seed, and all are judged on the same images (see
 `stability.py`). The stability is how well the fits agree on these; the silhouette says how much nearer an image is to

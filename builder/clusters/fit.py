@@ -58,12 +58,12 @@ def read_fit(work: AnyWorkspace) -> Fit:
     paths = [work.centroids_file, work.map_file]
     if not all(path.exists() for path in paths):
         raise FileNotFoundError(
-            f"no clusters in {work.cluster_fit}: run `twigma cluster` without --frozen first"
+            f"no clusters in {work.cluster_fit}: run `twigma cluster` first"
         )
     provenance, provenance_of_map = map(read_provenance, paths)
     if provenance != provenance_of_map:
         raise ValueError(
-            f"{paths[0]} and {paths[1]} are of two fits: run `twigma cluster` without --frozen"
+            f"{paths[0]} and {paths[1]} are of two fits: run `twigma cluster`"
         )
     clusters = read_part(work.centroids_file)
     image_map = ImageMap.of(read_part(work.map_file))

@@ -1,7 +1,7 @@
 """Whether a number of clusters suits the images: silhouette and stability of several fits.
 
 Several fits are made at each k, every one on its own sample and from its own seed, and judged on the same images: a k
-whose fits disagree gives other clusters with another seed. `twigma cluster --choose-k` and Fig 4b use it.
+whose fits disagree gives other clusters with another seed. `twigma choose-k` and Fig 4b use it.
 """
 
 from collections.abc import Sequence

@@ -150,7 +150,7 @@ def placed(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
         return result
     if not len(on.rows):
         raise ValueError(
-            "no image of the map is left: run `twigma cluster` without --frozen, which fits a new one"
+            "no image of the map is left: run `twigma cluster`, which fits a new one"
         )
     training = unit_rows(on.rows)
     index = faiss.IndexFlatIP(vectors.dim)
