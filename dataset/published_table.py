@@ -22,8 +22,9 @@ import pyarrow.parquet as pq
 from twigma.core import columns
 from twigma.core.files import file_sha256, write_json, write_parquet
 from twigma.core.safety.bounded import open_parquet, safe_member, unpacked
+from twigma.core.services.backoff import BackoffPolicy
 from twigma.core.services.download import download
-from twigma.core.services.http import RetryPolicy, ServiceClient
+from twigma.core.services.http import ServiceClient
 from twigma.rehydrate.ids.id_files import column_names
 from twigma.rehydrate.ids.post_ids import read_ids, refuse_damaged
 
@@ -33,7 +34,7 @@ RECORD = "8031785"
 TABLES = (".csv", ".csv.gz", ".parquet", ".zip")
 NULLS = ["", "NaN", "nan", "NaT", "None", "null", "<NA>"]
 MOST_BYTES = 20 << 30  # of a file of the record
-RETRY = RetryPolicy(attempts=3)  # somebody waits for `load_dataset`
+RETRY = BackoffPolicy(attempts=3)  # somebody waits for `load_dataset`
 T = TypeVar("T")
 Source = Mapping[str, str]  # where a table is from: url, file, checksum
 

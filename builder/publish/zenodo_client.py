@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from twigma.core.progress import ProgressBar
+from twigma.core.services.backoff import BackoffPolicy
 from twigma.core.services.deadline import ANSWER_SECONDS, LEAST_SPEED
-from twigma.core.services.http import Answer, Failure, RetryPolicy, ServiceClient
+from twigma.core.services.http import ServiceClient
+from twigma.core.services.outcomes import Answer, Failure
 
 TITLE = "TWIGMA: AI-generated images posted on Twitter"
 PAPER = "arXiv:2306.08310"
 TOKEN_VARIABLE = "ZENODO_TOKEN"
-RETRY = RetryPolicy()
+RETRY = BackoffPolicy()
 BLOCK = 1 << 20  # bytes sent at a time
 JSON_TYPE = "application/vnd.inveniordm.v1+json"
 

@@ -17,20 +17,13 @@ import httpx2
 
 from twigma.core.files import fsync
 from twigma.core.progress import ProgressBar, progress_bar
+from twigma.core.services.backoff import BackoffPolicy, Retries
 from twigma.core.services.deadline import ANSWER_SECONDS, Pace, TooSlow, within
-from twigma.core.services.http import (
-    READ_TIMEOUT,
-    Answer,
-    Failure,
-    Retries,
-    RetryPolicy,
-    require_safe_url,
-    send,
-    user_agent,
-)
+from twigma.core.services.http import READ_TIMEOUT, require_safe_url, send, user_agent
+from twigma.core.services.outcomes import Answer, Failure
 
 MOST_BYTES = 64 << 30  # of a file
-RETRY = RetryPolicy(attempts=6)  # in a row without a byte, or too slow
+RETRY = BackoffPolicy(attempts=6)  # in a row without a byte, or too slow
 PARTIAL_CONTENT, NOTHING_MISSING = 206, 416
 GIT_SHA1 = "git-sha1"  # the hash of a small file in a git repository
 

@@ -5,162 +5,27 @@ redirects are followed only where a service uses them, and never with the token 
 decides how long a call waits and when it gives up. The token appears in no answer, error or repr.
 """
 
-import random
-import re
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 
 import twigma
-from twigma.core.safety.bounded import load_json
+from twigma.core.services.backoff import PATIENT, BackoffPolicy, Retries, may_retry
 from twigma.core.services.deadline import ANSWER_SECONDS, TooSlow, read_answer, within
+from twigma.core.services.outcomes import Answer, Failure
 
 READ_TIMEOUT = 60.0  # seconds without a byte
 MOST_REDIRECTS = 5
-LONGEST_BACKOFF = 60.0  # seconds
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
-TOO_MANY_REQUESTS, UNAVAILABLE = 429, 503
 SHORTEST_SECRET = 16  # characters; a shorter token is a test's, and may be a plain word
 
 
 def user_agent() -> str:
     """The name under which services see us."""
     return f"twigma/{twigma.__version__}"
-
-
-# ------------------------------------------------------------------ outcomes of one try
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a service answered: the body as text, without the token."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    text: str
-    url: str
-
-    @property
-    def retry_after(self) -> float:
-        """Seconds that the service asks to wait; 0 where it names none."""
-        return seconds_of(self.headers.get("retry-after"))
-
-    @property
-    def problem(self) -> str:
-        """The status, for a message."""
-        return f"HTTP {self.status}"
-
-    def json(self) -> Any:
-        """The body as JSON; OSError where it is something else, as the page of a proxy or of a login is."""
-        if not self.text:
-            return {}
-        try:
-            return load_json(self.text)
-        except (ValueError, RecursionError):
-            kind = self.headers.get("content-type", "no type").partition(";")[0]
-            raise OSError(
-                f"{self.url} answers with {kind[:60]} instead of JSON "
-                f"({self.text[:60]!r}): is a proxy or a login page in between? Try again later"
-            ) from None
-
-    def refuse_errors(self) -> None:
-        """OSError unless the status says success."""
-        if 300 <= self.status < 400:
-            target = self.headers.get("location", "an unnamed address")
-            raise OSError(
-                f"{self.url} redirects to {target[:200]} (HTTP {self.status}), which is not followed"
-            )
-        if self.status >= 400:
-            raise OSError(f"{self.url} answers HTTP {self.status}{self._detail()}")
-
-    def _detail(self) -> str:
-        """What the service says of an error, for a message: nothing of a page of HTML."""
-        kind = self.headers.get("content-type", "")
-        if not self.text or "html" in kind:
-            return ""
-        try:
-            body = load_json(self.text)
-        except (ValueError, RecursionError):
-            body = None
-        detail = body.get("message") if isinstance(body, dict) else None
-        one_line = " ".join(str(detail or self.text).split())
-        return f": {one_line[:300]}"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A try without an answer: why, the seconds lost on an answer that was too slow, whether the call was sent."""
-
-    problem: str
-    seconds: float = 0.0
-    sent: bool = True
-
-
-# ------------------------------------------------------------------ retries
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How often a call is tried and how long it waits.
-
-    `attempts` tries, `patience` seconds of waiting in all, at least `rate_limit_wait` seconds after a 429, and at most
-    `rate_limit_waits` such waits.
-    """
-
-    attempts: int = 5
-    patience: float = 300.0
-    rate_limit_wait: float = 2.0
-    rate_limit_waits: int = 4
-
-
-class Retries:
-    """The tries of one call under a policy: `while retries.start(): …; wait = retries.wait_after(outcome)`."""
-
-    def __init__(self, policy: RetryPolicy) -> None:
-        self.policy = policy
-        self.tries = 0
-        self.waited = 0.0
-        self.rate_limited = 0
-
-    def start(self) -> bool:
-        """Count one more try; False when all have been used."""
-        if self.tries == self.policy.attempts:
-            return False
-        self.tries += 1
-        return True
-
-    def wait_after(self, outcome: Answer | Failure) -> float | None:
-        """Seconds to wait before the next try; None when this call is given up."""
-        # Full jitter: clients that failed together do not come back together.
-        backoff = random.uniform(0, min(LONGEST_BACKOFF, 2 ** (self.tries - 1)))
-        if isinstance(outcome, Failure):
-            self.waited += outcome.seconds
-            wait = backoff
-        elif outcome.status == TOO_MANY_REQUESTS:
-            self.rate_limited += 1
-            wait = max(outcome.retry_after, self.policy.rate_limit_wait)
-        else:
-            wait = max(outcome.retry_after, backoff)
-        self.waited += wait
-        too_often = self.rate_limited > self.policy.rate_limit_waits
-        too_long = self.waited > self.policy.patience
-        if too_often or too_long or self.tries == self.policy.attempts:
-            return None
-        return wait
-
-
-def may_retry(method: str, outcome: Answer | Failure) -> bool:
-    """Whether a call may be tried again: not where the first try may have had an effect that a second would double."""
-    if isinstance(outcome, Failure):
-        return method in IDEMPOTENT or not outcome.sent
-    if outcome.status in (TOO_MANY_REQUESTS, UNAVAILABLE):
-        return True
-    return outcome.status >= 500 and method in IDEMPOTENT
 
 
 # ------------------------------------------------------------------ the client
@@ -183,7 +48,7 @@ class ServiceClient:
         follow_redirects: bool = True,
         timeout: float = READ_TIMEOUT,
         deadline: float = ANSWER_SECONDS,
-        policy: RetryPolicy = RetryPolicy(),
+        policy: BackoffPolicy = PATIENT,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.service = service
@@ -342,10 +207,3 @@ def require_safe_url(url: str, service: str, *, secret: bool) -> str:
             f"expected an https URL for {service}, or http on this machine, found {url!r}"
         )
     return url.rstrip("/")
-
-
-def seconds_of(header: str | None) -> float:
-    """The whole seconds that a header holds; 0 where it holds none."""
-    if header is None or not re.fullmatch(r"[0-9]{1,12}", header):
-        return 0.0
-    return float(header)

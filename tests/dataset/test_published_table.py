@@ -21,7 +21,7 @@ from tests.core.services.test_deadline import answering
 from twigma.cli import main
 from twigma.core import columns
 from twigma.core.services import download as downloads
-from twigma.core.services.http import RetryPolicy
+from twigma.core.services.backoff import BackoffPolicy
 from twigma.dataset import published_table
 from twigma.rehydrate.ids.post_ids import read_ids
 
@@ -249,7 +249,7 @@ def test_an_interrupted_download_resumes(here, server):
 
 
 def test_a_server_that_only_sends_the_whole_is_asked_again(here, server, monkeypatch):
-    monkeypatch.setattr(downloads, "RETRY", RetryPolicy(attempts=2))
+    monkeypatch.setattr(downloads, "RETRY", BackoffPolicy(attempts=2))
     offer(server, "twigma.zip", packed(published(), "zip"))
     server.cut, server.ranges = 1000, False
     with pytest.raises(OSError, match="broke off at 1,000 of"):

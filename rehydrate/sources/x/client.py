@@ -15,14 +15,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from twigma.core.safety.bounded import load_json
+from twigma.core.services.backoff import BackoffPolicy, Retries
 from twigma.core.services.deadline import ANSWER_SECONDS
-from twigma.core.services.http import (
-    Answer,
-    Retries,
-    RetryPolicy,
-    ServiceClient,
-    seconds_of,
-)
+from twigma.core.services.http import ServiceClient
+from twigma.core.services.outcomes import Answer, seconds_of
 
 API_URL = "https://api.x.com"
 TOKEN_VARIABLE = "X_BEARER_TOKEN"
@@ -129,7 +125,7 @@ class XClient:
         self.search_pace = search_pace
         self._sleep = sleep
         self._not_before: dict[str, float] = {}  # on the monotonic clock, by path
-        policy = RetryPolicy(attempts, patience, PLAIN_WAIT, PLAIN_WAITS)
+        policy = BackoffPolicy(attempts, patience, PLAIN_WAIT, PLAIN_WAITS)
         self._http = ServiceClient(
             "X API",
             base_url,

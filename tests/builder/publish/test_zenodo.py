@@ -14,7 +14,7 @@ from twigma.builder.publish import zenodo_client
 from twigma.builder.publish.zenodo import publish_zenodo
 from twigma.builder.release.release import release
 from twigma.cli import main
-from twigma.core.services.http import RetryPolicy
+from twigma.core.services.backoff import BackoffPolicy
 
 CREATORS = ("Lovelace, Ada",)
 
@@ -152,7 +152,7 @@ def test_files_that_arrived_are_not_sent_again(zenodo, publish, twigma):
 
 
 def test_a_busy_zenodo_is_asked_again(zenodo, publish, monkeypatch):
-    policy = RetryPolicy(rate_limit_wait=0.0)
+    policy = BackoffPolicy(rate_limit_wait=0.0)
     monkeypatch.setattr(zenodo_client, "RETRY", policy)
     zenodo.busy = 3
     assert publish().published
@@ -188,7 +188,7 @@ def test_the_command_shows_what_it_would_do_then_does_it(zenodo, twigma, monkeyp
 
 @pytest.mark.parametrize("raw", [b"", b"H"], ids=["body", "head"])
 def test_a_deposit_that_drips_is_given_up(raw, monkeypatch):
-    monkeypatch.setattr(zenodo_client, "RETRY", RetryPolicy(attempts=2))
+    monkeypatch.setattr(zenodo_client, "RETRY", BackoffPolicy(attempts=2))
     with (
         answering(b"{", drip=b" ", raw=raw) as (url, asked),
         zenodo_client.Zenodo(url, "token", needs_token=True) as service,
@@ -200,7 +200,7 @@ def test_a_deposit_that_drips_is_given_up(raw, monkeypatch):
 
 
 def test_a_deposits_answer_has_a_size(monkeypatch):
-    monkeypatch.setattr(zenodo_client, "RETRY", RetryPolicy(attempts=1))
+    monkeypatch.setattr(zenodo_client, "RETRY", BackoffPolicy(attempts=1))
     body = json.dumps({"a": " " * (17 << 20)}).encode()
     with (
         answering(body) as (url, _),

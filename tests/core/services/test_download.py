@@ -13,8 +13,8 @@ import pytest
 
 from tests.core.services.test_deadline import answering
 from twigma.core.services import download as downloads
+from twigma.core.services.backoff import BackoffPolicy
 from twigma.core.services.download import Source, download, expected_size
-from twigma.core.services.http import RetryPolicy
 
 DATA = random.Random(0).randbytes(300_000)
 SHA256 = f"sha256:{hashlib.sha256(DATA).hexdigest()}"
@@ -62,7 +62,7 @@ def serving(
 def impatient(monkeypatch):
     monkeypatch.setattr("twigma.core.services.deadline.PATIENCE", 0.3)
     monkeypatch.setattr(downloads, "ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(downloads, "RETRY", RetryPolicy(attempts=2))
+    monkeypatch.setattr(downloads, "RETRY", BackoffPolicy(attempts=2))
 
 
 def part_of(path, checksum):

@@ -10,15 +10,9 @@ from typing import Any
 import pytest
 
 import twigma
-from twigma.core.services.http import (
-    Answer,
-    Failure,
-    Retries,
-    RetryPolicy,
-    ServiceClient,
-    may_retry,
-    require_safe_url,
-)
+from twigma.core.services.backoff import BackoffPolicy, Retries, may_retry
+from twigma.core.services.http import ServiceClient, require_safe_url
+from twigma.core.services.outcomes import Answer, Failure
 
 TOKEN = "a-token-of-sixteen-or-more"
 Reply = tuple[int, dict[str, str], str]
@@ -154,12 +148,12 @@ def test_trouble_of_the_server_is_retried_within_a_budget() -> None:
     with replying((500, {}, ""), OK) as (url, _), client(url, pauses := []) as x:
         assert x.get_json("/x") == {"a": 1}
         assert len(pauses) == 1 and 0 <= pauses[0] <= 1
-    policy = RetryPolicy(attempts=3)
+    policy = BackoffPolicy(attempts=3)
     with replying((500, {}, "")) as (url, calls), client(url, policy=policy) as x:
         with pytest.raises(OSError, match="HTTP 500"):
             x.get_json("/x")
         assert len(calls) == 3
-    policy = RetryPolicy(patience=10)
+    policy = BackoffPolicy(patience=10)
     long = (503, {"Retry-After": "3600"}, "")
     with replying(long) as (url, calls), client(url, pauses := [], policy=policy) as x:
         with pytest.raises(OSError, match="HTTP 503"):
@@ -188,12 +182,12 @@ def test_a_post_that_may_have_had_its_effect_is_not_repeated() -> None:
 
 
 def test_retries_end_by_number_and_by_time() -> None:
-    retries = Retries(RetryPolicy(attempts=2, patience=100, rate_limit_waits=1))
+    retries = Retries(BackoffPolicy(attempts=2, patience=100, rate_limit_waits=1))
     limited = Answer(429, {"retry-after": "9"}, "", "u")
     assert retries.start() and retries.wait_after(limited) == 9
     assert retries.start() and retries.wait_after(limited) is None
     assert not retries.start()
-    retries = Retries(RetryPolicy(patience=100))
+    retries = Retries(BackoffPolicy(patience=100))
     retries.start()
     assert retries.wait_after(Failure("slow", seconds=101)) is None
 
