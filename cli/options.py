@@ -121,7 +121,9 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; its traceback is shown only with --verbose."""
         try:
-            return super().invoke(ctx)
+            # Restored afterwards, also where the options of a command were refused.
+            with verbosity(Verbosity.NORMAL):
+                return super().invoke(ctx)
         except (click.exceptions.Exit, click.exceptions.Abort):
             raise
         except (ModuleNotFoundError, *USER_ERRORS) as error:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from twigma.analysis.convert import Floats
 
@@ -23,6 +22,9 @@ def benjamini_hochberg(p: Any, weights: Any = None) -> Floats:
     >>> benjamini_hochberg([0.01, float("nan"), 0.04]).tolist()
     [0.02, nan, 0.04]
     """
+    # Imported here: `twigma analyze` answers from finished results without it.
+    from scipy import stats
+
     p = np.asarray(p, dtype=np.float64)
     known = np.flatnonzero(~np.isnan(p))
     if ((p[known] < 0) | (p[known] > 1)).any():

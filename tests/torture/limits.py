@@ -10,7 +10,7 @@ from twigma.rehydrate.images import shards
 from twigma.rehydrate.sources.own_files.add_images import add_tars
 from twigma.rehydrate.sources.x.client import ApiError, XClient
 
-from ..builder import test_hdf5
+from ..builder.references import test_hdf5
 from ..core.services.test_deadline import answering
 from ..support.peaks import run_commands
 from ..support.unpacking import archive_bombs, gzip_bomb, list_bombs

@@ -153,7 +153,7 @@ COMMANDS = {
     "devices": ["embed", "--work", "{work}", "--device", "cpu,cpu"],
     "ray": ["embed", "--work", "{work}", "--engine", "ray", "--device", "cpu"],
     "texts": ["texts", "--work", "{work}", "--device", "cpu"],
-    "reference": ["reference", "add", "mine", "haiku.txt", "--device", "cpu"],
+    "reference": ["reference", "add", "mine", "haiku.txt"],
 }
 
 
