@@ -19,6 +19,7 @@ MODULES = (
     "hostile_images",
     "limits",
     "cut_images",
+    "evil_models",
     "api",
     "id_lists",
     "stages",
