@@ -16,9 +16,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from twigma.analysis.inference.intervals import Z
+
 AGREES, DIFFERS, UNKNOWN = "agrees", "differs", "not identifiable from this data"
 LEVEL = 0.05  # of a test that decides on a sign
-Z = 1.959963984540054  # the normal quantile of a 95% interval
 TOO_NARROW = (
     "the paper's interval takes images as independent and is too narrow to say: what its own figures or our authors "
     "imply is {wider:.0f} times as wide"
