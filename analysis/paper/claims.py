@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
+from twigma.analysis.inference.intervals import Z
 from twigma.analysis.paper import stated
-from twigma.analysis.paper.verdicts import Claim, Kind, Z
+from twigma.analysis.paper.verdicts import Claim, Kind
 
 # The paper's set in each role.
 NAMES = {
