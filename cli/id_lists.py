@@ -55,7 +55,7 @@ def draw_list(
     *,
     write: bool,
 ) -> "pa.Table":
-    """The ids to look up, with their strata and weights; `write` the skipped lines to the working folder."""
+    """The ids to look up, one row per id (id, stratum, weight); `write` the skipped lines to the working folder."""
     from twigma.rehydrate.ids.sampling import draw, read_strata, unite
 
     path = find_list(file)
@@ -128,7 +128,10 @@ def _report_bad_lines(folder: Path | None, path: Path, listed: "IdList") -> None
 def print_plan(
     work: Path, drawn: "pa.Table", followers: bool, budget: float | None
 ) -> None:
-    """Calls, dollars and minutes for ids that the folder does not know, and how far a budget reaches."""
+    """Print calls, dollars and minutes for the ids that the folder does not know, and how far a budget reaches.
+
+    `drawn` has one row per id.
+    """
     from twigma.rehydrate.posts.ledger_reader import read_known_posts
     from twigma.rehydrate.sources.x.budget import Budget, plan_lookup
 

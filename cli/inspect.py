@@ -105,8 +105,8 @@ def _ids(facts: Facts) -> Iterator[str]:
             yield from _failed(count)
         elif name in MEANINGS and count:
             yield _line(count, name, MEANINGS[name])
-    if facts["set_aside"]:
-        lines = f"{facts['set_aside']:,} lines without a usable id"
+    if facts["skipped"]:
+        lines = f"{facts['skipped']:,} lines without a usable id"
         yield f"beside them {lines}: {work.quarantine_file}"
     if ids["beyond_list"]:
         posts = f"{ids['beyond_list']:,} posts not in the list"

@@ -77,7 +77,7 @@ MARKS = (
 
 
 def quarantine_of(name: str) -> str:
-    """The file of the lines of an archive that were set aside; `name` is the archive's SHA-256."""
+    """The file of the lines of an archive that were skipped; `name` is the archive's SHA-256."""
     return f"quarantine-{name[:8]}.csv"
 
 

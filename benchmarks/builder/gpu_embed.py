@@ -22,7 +22,8 @@ from PIL import Image
 from benchmarks.harness.photos import jpegs, write_tars
 from twigma.builder.engine.pixels import decode
 from twigma.builder.stages.caption import load_captioner
-from twigma.builder.stages.embed import Encoder, embed_shards, load_encoder
+from twigma.builder.stages.clip_encoder import Encoder, load_encoder
+from twigma.builder.stages.embed import embed_shards
 from twigma.rehydrate.images.shards import list_shards, read_images
 from twigma.rehydrate.sources.own_files.add_images import add_tars
 

@@ -7,7 +7,6 @@ Run: `python -m benchmarks.builder.release`.
 """
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -121,14 +120,15 @@ def write_shard(
         for f in shards.SIDECAR
     ]
     pq.write_table(pa.table(made, schema=shards.SIDECAR), shard.sidecar)
-    facts = {
-        "sha256": name,
-        "sidecar": file_sha256(shard.sidecar),
-        "bytes": 0,
-        "tar": shard.tar.name,
-    }
-    facts |= {"rows": len(images), "samples": int((~failed).sum()), "made_from": {}}
-    shard.manifest.write_text(json.dumps(facts), "utf-8")
+    manifest = shards.Manifest(
+        tar=shard.tar.name,
+        sha256=name,
+        bytes=0,
+        sidecar=file_sha256(shard.sidecar),
+        rows=len(images),
+        samples=int((~failed).sum()),
+    )
+    shards.write_manifest(shard, manifest)
 
 
 def _write_part(work: Path, stage: str, name: str, table: pa.Table) -> None:

@@ -27,7 +27,8 @@ import pyarrow.parquet as pq
 from benchmarks.harness.interleaved import memory
 from twigma.demo.platform.server import LIMITS, LOOKUP, Platform
 from twigma.demo.platform.x_responses import World
-from twigma.rehydrate.sources.x.client import FIELDS, IDS_PER_CALL, XClient
+from twigma.rehydrate.sources.x.client import IDS_PER_CALL, XClient
+from twigma.rehydrate.sources.x.dialects import FIELDS
 from twigma.rehydrate.sources.x.lookup import Lookup, lookup
 
 IDS, WINDOW = 800_000, 100  # posts, seconds

@@ -85,10 +85,10 @@ def assign_new_images(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Assi
     images = read_embedded(work, drop)
     model, dim = fit.provenance["model"], fit.centroids.shape[1]
     if images.model != model or images.vectors.dim != dim:
-        found = f"{images.model} (length {images.vectors.dim})"
+        model = f"{images.model} (length {images.vectors.dim})"
         raise ValueError(
             f"{work}: the clusters are of embeddings by {model} (length {dim}), not of "
-            f"{found}: run `twigma cluster`"
+            f"{model}: run `twigma cluster`"
         )
     rows = np.arange(len(images.vectors))
     labels, distances = nearest(images.vectors, rows, fit.centroids)
@@ -115,7 +115,7 @@ def _write(work: Workspace, images: Embedded, fit: Fit, labels: Indices) -> int:
     known = empty if before is None else before.table
     placed = known
     if before is not None and not before.is_of_this_code:
-        # Positions by other code are not kept beside ours.
+        # Positions that other code computed do not stay beside ours.
         announce_recreated("cluster", [(path, provenance)])
         placed = empty
     originals = images.originals

@@ -71,7 +71,7 @@ def choose_k(
 
 
 def best_k(table: pa.Table) -> int | None:
-    """The k of the highest silhouette among those of `choose_k` that are stable; None when none is."""
+    """The k of the highest silhouette among the stable ones of `choose_k`, a row per k; None when none is stable."""
     stable = [row for row in table.to_pylist() if row["stability"] >= STABLE]
     if not stable:
         return None

@@ -153,7 +153,10 @@ def numbered(centroids: Floats, before: Floats | None) -> Floats:
 
 
 def count_moves(before: pa.Table, after: pa.Table) -> pa.Table:
-    """Cross-tabulate two parts: old_label, new_label, and the images that both hold, by label."""
+    """Cross-tabulate two parts of one row per image, by `image_name`.
+
+    Returns a row per pair of labels that occurs: old_label, new_label, and `images`, how many both parts hold.
+    """
     place_before = pc.index_in(
         after["image_name"].combine_chunks(),
         value_set=before["image_name"].combine_chunks(),

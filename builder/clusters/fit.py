@@ -43,7 +43,10 @@ def save_fit(
     centroids: Floats,
     image_map: ImageMap,
 ) -> None:
-    """Write a fit; both files carry its provenance, by which one that belongs to another fit is noticed."""
+    """Write a fit; both files carry its provenance, by which one that belongs to another fit is noticed.
+
+    `clusters` has a row per label, as `cluster_summary` returns it; `centroids` float32[k, dim] are in its order.
+    """
     write_part(work.map_file, image_map.table(), provenance)
     values = pa.array(centroids.reshape(-1))
     column = pa.FixedSizeListArray.from_arrays(values, centroids.shape[1])

@@ -91,7 +91,7 @@ def _projected(sample: Half, mean: Floats, directions: Floats) -> Floats:
 
 
 def _run(x: Floats, k: int, start: Floats | None = None, seed: int = 0) -> Run:
-    """One k-means run over float32[n, dim], from k-means++ or given centroids."""
+    """One k-means run over float32[n, dim], from k-means++ or from initial centroids."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 

@@ -41,7 +41,7 @@ class Stability:
 
 
 def judge_fits(fits: Sequence[Labels], distances: Distances) -> Stability:
-    """Silhouette and stability of fits, each by the labels int64[n] that it gives the same n images.
+    """Silhouette and stability of fits, each by its labels int64[n] of the same n images.
 
     `distances` are those between the images, float[n, n], zero on the diagonal; at least two fits.
     """

@@ -44,7 +44,7 @@ class ImageMap:
     positions: Floats
 
     def table(self) -> pa.Table:
-        """What is saved: image_name, embedding, UMAP_dim_1, UMAP_dim_2."""
+        """One row per training image: image_name, embedding (float16[dim]), UMAP_dim_1 and UMAP_dim_2 (float32)."""
         return pa.table(
             {
                 "image_name": self.names,
@@ -56,7 +56,7 @@ class ImageMap:
 
     @classmethod
     def of(cls, table: pa.Table) -> "ImageMap":
-        """The map that was saved as this table."""
+        """The map of a table that `table` returned, one row per training image."""
         one = table["UMAP_dim_1"].to_numpy()
         two = table["UMAP_dim_2"].to_numpy()
         names = table["image_name"].combine_chunks()
@@ -202,7 +202,7 @@ def _settled(positions: Floats, near: Indices, distances: Floats) -> Floats:
 def strengths(distances: Floats) -> Doubles:
     """UMAP's weights exp(-d / s) of ascending distances from a new image to its neighbours.
 
-    The scale s of each row is such that the weights after the first add up to log2(count); found by bisection.
+    The scale s of each row is such that the weights after the first add up to log2(count); computed by bisection.
 
     Parameters
     ----------

@@ -22,10 +22,10 @@ from twigma.rehydrate.sources.x.client import (
     FEWEST_PER_PAGE,
     POSTS_PER_PAGE,
     QUERY_LENGTH,
-    ApiError,
     XClient,
 )
 from twigma.rehydrate.sources.x.lookup import refuse_missing
+from twigma.rehydrate.sources.x.refusals import ApiError
 
 # The six the text of the paper names (section 2.1); the full list of 19 is only in a figure.
 PAPER_HASHTAGS = (

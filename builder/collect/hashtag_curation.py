@@ -43,7 +43,8 @@ def hashtags(
 
     Returns
     -------
-    The table of `curate`. Answers in the sheet stay as they are; posts of a candidate once listed stay listed.
+    The table of `curate`, one row per candidate. Answers in the sheet stay as they are; posts of a candidate once
+    listed stay listed.
     """
     posts = read_posts(work)
     _require_ours(out / "candidates.csv")
@@ -72,8 +73,9 @@ def curate(
     -------
     DataFrame (hashtag, round, posts, together, p_seed, p_low, p_high, lift, judged, related, precision, low, high,
     passed), a row per candidate: `posts` that carry it, `together` with a seed of that round; p_seed = P(seed | h) with
-    Wilson's interval; lift = P(seed | h) / P(seed), which is 1 for all where every post was found by a seed; of those
-    `judged`, how many are about AI images, precision with Wilson's interval; `passed` when `low` is above one half.
+    Wilson's interval; lift = P(seed | h) / P(seed), which is 1 for all where every post came from a search for a seed;
+    of those `judged`, how many are about AI images, precision with Wilson's interval; `passed` when `low` is above one
+    half.
     """
     tags = _tags(posts)
     answers = judged(sheet)
@@ -124,7 +126,7 @@ def candidates(tags: pd.DataFrame, posts: int, seeds: Sequence[str]) -> pd.DataF
 def wilson(
     hits: Iterable[int], trials: Iterable[int]
 ) -> tuple[list[float], list[float]]:
-    """Wilson's 95% intervals of hits/trials: their lower and upper ends, in the order given.
+    """Wilson's 95% intervals of hits/trials: their lower and upper ends, in the order of the input.
 
     >>> [round(ends[0], 2) for ends in wilson([18], [20])]
     [0.7, 0.97]
@@ -196,7 +198,7 @@ def read_posts(work: AnyWorkspace) -> pd.DataFrame:
 
 
 def read_sheet(path: Path) -> pd.DataFrame:
-    """The sheet as people left it, every cell text; empty where there is none."""
+    """The sheet as people left it, one row per post to judge, every cell text; empty where there is no file."""
     if not path.exists():
         return pd.DataFrame(columns=SHEET_COLUMNS, dtype=object)
     spreadsheet.require_sheet(path)

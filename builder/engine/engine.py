@@ -58,7 +58,7 @@ def map_shards(
 ) -> int:
     """Run a stage over the images of every finished shard; the number of images processed now.
 
-    `start` loads the model and gives the stage; it is called only if a part is missing or out of date. `settings`
+    `start` loads the model and returns the stage; it is called only if a part is missing or out of date. `settings`
     must be JSON: with the shard's sha256 they say whether a part is current. `rows` is the number of images a block
     that the stage sees at once. A damaged shard is reported and the others are finished; then RuntimeError names the
     damaged ones. `device` may name several, as in "cuda:0,cuda:1".
@@ -67,8 +67,8 @@ def map_shards(
     sources = []
     for shard in list_shards(work):
         manifest = read_manifest(shard)
-        provenance = settings | {"shard": manifest["sha256"]}
-        source = Source(shard.name, manifest["samples"], provenance, shard, rows)
+        provenance = settings | {"shard": manifest.sha256}
+        source = Source(shard.name, manifest.samples, provenance, shard, rows)
         sources.append(source)
 
     def process(due: Sequence[Source]) -> Generator[Event, None, None]:
@@ -237,7 +237,7 @@ class _Run:
 
 
 def count_empty(part: pa.Table) -> int:
-    """Rows of a part without a value: images that could not be decoded when the stage ran."""
+    """Rows without a value in a part of one row per image: images that could not be decoded when the stage ran."""
     added = [name for name in part.column_names if name not in columns.KEY]
     # Whatever a stage adds is null together where an image cannot be decoded.
     return max((part[name].null_count for name in added), default=0)

@@ -1,7 +1,7 @@
 """Images as models want them: decoded in threads beside the model, resized to its input, and hashed.
 
 Resizing on the CPU costs more than everything else around a GPU, so it is done by torch on 8-bit pixels: at most one
-grey level from what open_clip's own transform gives with Pillow, and at least twice as fast with decoding
+grey level from what open_clip's own transform returns with Pillow, and at least twice as fast with decoding
 (`benchmarks/decode_resize.py`). Used by the stages with pixels, `twigma embed` and `twigma caption`.
 """
 
@@ -59,7 +59,7 @@ def decode(
 
 
 def pixel_hash(pixels: Pixels) -> str:
-    """SHA-256 of the size and the decoded RGB pixels: equal for files that differ in encoding or metadata only."""
+    """SHA-256 of size and RGB pixels, uint8[h, w, 3]: equal for files that differ in encoding or metadata only."""
     digest = hashlib.sha256(f"RGB {pixels.shape[1::-1]}".encode())
     digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()

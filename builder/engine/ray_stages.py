@@ -81,7 +81,10 @@ class StageActor(ray_pool.Actor):
         return super().ready()
 
     def parts(self, task: tuple[Source, Files]) -> Iterator[Progress | pa.Table]:
-        """Process one shard: its rows as `Progress`, then the table of its part; ValueError where it is damaged."""
+        """Process one shard; ValueError where it is damaged.
+
+        Yields rows processed as `Progress`, then the table of its part, one row per image.
+        """
         source, files = task
         # A stage reads shards from files, as on one machine.
         folder = self._scratch.own / source.name

@@ -29,7 +29,10 @@ class Source:
     block_rows: int
 
     def blocks(self) -> Iterator[pa.Table]:
-        """Its rows, in blocks; a first, empty one shows the columns. ValueError where it is damaged."""
+        """Blocks of at most `block_rows` rows, one row per image; of a shard (image_name: string, image: binary).
+
+        A first, empty block shows the columns. ValueError where the shard or part is damaged.
+        """
         if isinstance(self.data, Shard):
             # A shard without images still has a part, with the columns that the stage adds.
             yield columns.schema(["image_name", "image"]).empty_table()

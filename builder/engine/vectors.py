@@ -86,7 +86,7 @@ class Vectors:
 
 
 def read_vectors(work: AnyWorkspace) -> tuple[Vectors, dict[str, str]]:
-    """Every embedding of `columns/embed` that is not null, and {part: fingerprint} of what was read.
+    """Embeddings of `columns/embed` that are not null, float16[n, dim], and {part: fingerprint} of what was read.
 
     FileNotFoundError when there is none, ValueError when parts were made by different models or lengths.
     """

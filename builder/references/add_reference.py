@@ -29,14 +29,15 @@ from twigma.builder.references.record import Record, open_record
 from twigma.builder.references.sources import commit_of, new_files
 from twigma.builder.stages.embed import embed_shards
 from twigma.core.files import file_sha256
+from twigma.core.workspace import AnyWorkspace, Workspace
 
 
 def add_reference(
     name: str,
     sources: Sequence[str] = (),
     *,
-    refs: Path = Path("refs"),
-    like: Path | None = None,
+    refs: AnyWorkspace = "refs",
+    like: AnyWorkspace | None = None,
     model: str | None = None,
     device: str | None = None,
     group: str | None = None,
@@ -51,8 +52,8 @@ def add_reference(
     """Make the reference set `name`, or add to it: from the table, or from `sources` (paths, or datasets ORG/NAME).
 
     Images and texts are embedded by the model of `like` (a working folder or a release; ./work or ./twigma if
-    embedded); of embeddings that are given, `model` says what made them. What is there already is neither fetched nor
-    embedded again.
+    embedded); of ready-made embeddings, `model` names what made them. What the set holds already is neither fetched
+    nor embedded again.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def add_reference(
 
     Returns
     -------
-    The set's record; `counts` say what this run did. ValueError for an unknown name, damaged files, and embeddings of
+    The set's record; its `counts` are of this run. ValueError for an unknown name, damaged files, and embeddings of
     another model than that of `like`.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name) or name == "twigma":
@@ -70,34 +71,34 @@ def add_reference(
             f"expected a name of letters, digits, - and _ other than twigma, found {name!r}"
         )
     known = _known(name, sources, files)
-    record = open_record(refs / name, known, role, licence)
-    ask = _Ask(
+    record = open_record(Path(refs) / name, known, role, licence)
+    request = _Request(
         group or known.group,
         column or known.column,
         model or known.model,
         like,
         known.whole_words,
     )
-    _check_model(record, ask, _kinds(known, sources, ask.column))
-    record.write()  # before anything else is there, so that a stopped run finds its folder again
+    _check_model(record, request, _kinds(known, sources, request.column))
+    record.write()  # first of all, so that a stopped run recognises its folder
     if known.name == "diffusiondb" and not sources:
         _diffusiondb(record, known, parts, revision, endpoint)
     for key, path in new_files(record, known, sources, revision, endpoint):
-        _take(record, ask, key, path)
+        _add_file(record, request, key, path)
     if record.about["kind"] != "embeddings":
-        _embed(record, ask, device)
+        _embed(record, request, device)
     record.write()
     return record
 
 
 @dataclass(frozen=True)
-class _Ask:
+class _Request:
     """How the files are to be read, and by which model embedded."""
 
     group: str | None
     column: str | None
     model: str | None
-    like: Path | None
+    like: AnyWorkspace | None
     whole_words: bool
 
 
@@ -107,69 +108,73 @@ def _known(name: str, sources: Sequence[str], files: Sequence[str]) -> Known:
         return Known(name, "", "", "not stated", "", files=tuple(files))
     if name not in TABLE:
         raise ValueError(
-            f"no reference set {name!r} is known: give PATH or ORG/NAME too, or one of {', '.join(TABLE)}"
+            f"no reference set {name!r} is known: name PATH or ORG/NAME too, or one of {', '.join(TABLE)}"
         )
     return TABLE[name]
 
 
 def _kinds(known: Known, sources: Sequence[str], column: str | None) -> set[str]:
-    """What will be taken in, as far as it is known before anything is fetched."""
-    here = [Path(source) for source in sources if Path(source).exists()]
-    return {file_readers.kind_of(path, column) for path in here} | (
-        {known.kind} if known.kind else set()
-    )
+    """The kinds of what will be added, as far as they are known before anything is fetched."""
+    local = [Path(source) for source in sources if Path(source).exists()]
+    kinds = {file_readers.kind_of(path, column) for path in local}
+    if known.kind:
+        kinds.add(known.kind)
+    return kinds
 
 
-def _check_model(record: Record, ask: _Ask, kinds: set[str]) -> None:
+def _check_model(record: Record, request: _Request, kinds: set[str]) -> None:
     """ValueError where the embeddings could not be compared with the studied images', before anything is fetched."""
     if kinds & {"images", "texts"}:
-        choose_model(record.folder, ask.like, ask.model)
-    if "embeddings" in kinds and ask.model is not None:
-        folder, ours = studied_model(ask.like)
-        require_same_model(stated_model(ask.model), ours, folder)
+        choose_model(record.folder, request.like, request.model)
+    if "embeddings" in kinds and request.model is not None:
+        folder, studied = studied_model(request.like)
+        require_same_model(stated_model(request.model), studied, folder)
 
 
-# ------------------------------------------------------------------ taking files in
+# ------------------------------------------------------------------ files
 
 
-def _take(record: Record, ask: _Ask, key: str, path: Path) -> None:
-    """Take one file or folder into the set, unless it was taken before; a download is deleted then."""
-    kind = file_readers.kind_of(path, ask.column)
-    record.is_of(kind, path)
-    facts = {"sha256": file_sha256(path)} if path.is_file() else {}
-    if facts and record.files.get(key, {}).get("sha256") == facts["sha256"]:
-        return
-    take = TAKERS[kind]
-    record.took(key, {**take(record, ask, path), **facts})
+def _add_file(record: Record, request: _Request, key: str, path: Path) -> None:
+    """Add one file or folder to the set, unless it was added before; a download is deleted afterwards."""
+    kind = file_readers.kind_of(path, request.column)
+    record.require_kind(kind, path)
+    facts: dict[str, Any] = {}
+    if path.is_file():
+        facts["sha256"] = file_sha256(path)
+        before = record.files.get(key, {})
+        if before.get("sha256") == facts["sha256"]:
+            return
+    add = ADDERS[kind]
+    record.add_file(key, {**add(record, request, path), **facts})
     if path.parent == record.downloads:
         path.unlink(missing_ok=True)
 
 
-def _take_images(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
-    label = ask.group or "group"
+def _add_images(record: Record, request: _Request, path: Path) -> dict[str, Any]:
+    label = request.group or "group"
     if path.suffix.lower() == ".parquet":
-        rows = file_readers.image_rows(path, ask.column, ask.group)
+        rows = file_readers.image_rows(path, request.column, request.group)
         labelled = ((name, data, {label: text}) for name, data, text in rows)
         path, without = pack(record.folder, path.stem, labelled)
         record.count("rows without an image", without)
     elif path.parent == record.downloads:
-        goal = record.folder.absolute() / "shards" / f"from_{path.name}"
-        goal.parent.mkdir(exist_ok=True)
-        path = path.replace(goal)
+        tar = Workspace(record.folder).shards.absolute() / f"from_{path.name}"
+        tar.parent.mkdir(exist_ok=True)
+        path = path.replace(tar)
     added = add_images(record.folder, record.name, [path], label)
     record.count("images", added["images"])
     record.count("images that cannot be read", added["failed"])
     return {}
 
 
-def _take_vectors(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
-    if ask.model is None:
+def _add_vectors(record: Record, request: _Request, path: Path) -> dict[str, Any]:
+    if request.model is None:
         raise ValueError(
-            f"{path} holds embeddings: say with --model which model made them, such as ViT-L-14/openai"
+            f"{path} holds embeddings: name with --model the model that made them, such as ViT-L-14/openai"
         )
-    folder, ours = studied_model(ask.like)
-    made_by = stated_model(ask.model)
-    require_same_model(made_by, ours, folder)
+    folder, studied = studied_model(request.like)
+    made_by = stated_model(request.model)
+    require_same_model(made_by, studied, folder)
     model = record.about.setdefault("model", dict(made_by))
     require_same_model(made_by, model, record.folder)
     provenance = {
@@ -178,21 +183,21 @@ def _take_vectors(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
         "sha256_of_file": file_sha256(path),
     }
     first = sum(int(facts.get("parts", 0)) for facts in record.files.values())
-    blocks = file_readers.vectors(path, ask.column)
+    blocks = file_readers.vectors(path, request.column)
     rows, parts = add_vectors(record.folder, record.name, blocks, provenance, first)
     record.count("embeddings", rows)
     return {"rows": rows, "parts": parts}
 
 
-def _take_texts(record: Record, ask: _Ask, path: Path) -> dict[str, Any]:
-    texts = text_files.texts(path, ask.column, whole_words=ask.whole_words)
+def _add_texts(record: Record, request: _Request, path: Path) -> dict[str, Any]:
+    texts = text_files.texts(path, request.column, whole_words=request.whole_words)
     if not texts:
         raise ValueError(f"{path} holds no text")
     record.count("texts", add_texts(record.folder, record.name, texts, path.stem))
     return {"rows": len(texts)}
 
 
-TAKERS = {"images": _take_images, "embeddings": _take_vectors, "texts": _take_texts}
+ADDERS = {"images": _add_images, "embeddings": _add_vectors, "texts": _add_texts}
 
 
 def _diffusiondb(
@@ -202,9 +207,9 @@ def _diffusiondb(
     revision: str | None,
     endpoint: str | None,
 ) -> None:
-    """Take parts that are not there; the metadata stays, as it says what to leave out of further ones."""
+    """Add the parts that the set lacks; the metadata stays, as it names what to leave out of further ones."""
     commit = commit_of(record, known.repo, revision, endpoint)
-    record.is_of("images", record.folder)
+    record.require_kind("images", record.folder)
     keys = {
         part: f"{known.repo}@{commit}/{diffusiondb.part_file(part)}" for part in parts
     }
@@ -224,24 +229,24 @@ def _diffusiondb(
         record.count("images", added["images"])
         record.count("images that cannot be read", added["failed"])
         record.count("images blurred as NSFW, left out", left_out)
-        record.took(keys[part], {"blurred": left_out})
+        record.add_file(keys[part], {"blurred": left_out})
         path.unlink()
     record.about["repeats"] = diffusiondb.mark_repeats(record.folder)
     record.count("repeated generations, marked", record.about["repeats"])
     richest = diffusiondb.prompts_by_part(metadata)
-    best = ", ".join(f"{part} ({count})" for part, count in list(richest.items())[:5])
-    have = sum(richest.get(part, 0) for part in parts)
+    best = [f"{part} ({count})" for part, count in list(richest.items())[:5]]
+    in_these = sum(richest.get(part, 0) for part in parts)
     record.notes.append(
-        f"prompts with ten images, which Fig 3c needs: {have} in these parts; most in {best}"
+        f"prompts with ten images, which Fig 3c needs: {in_these} in these parts; most in {', '.join(best)}"
     )
 
 
 # ------------------------------------------------------------------ embedding
 
 
-def _embed(record: Record, ask: _Ask, device: str | None) -> None:
+def _embed(record: Record, request: _Request, device: str | None) -> None:
     """Embed images or texts that are not, by the model of the studied images."""
-    choice, provenance = choose_model(record.folder, ask.like, ask.model)
+    choice, provenance = choose_model(record.folder, request.like, request.model)
     model = dict(provenance)
     record.about["model"] = model
     record.write()

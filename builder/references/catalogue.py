@@ -31,14 +31,16 @@ class Known:
     role: str | None = None  # whose place it takes in the figures
     group: str | None = None  # column of the artist or prompt
     column: str | None = None  # column of the text
-    model: str | None = None  # that made the embeddings, where they are given
+    model: str | None = None  # that made the embeddings, of a set of such
     whole_words: bool = False  # texts whose words are run together are left out
     note: str = ""
 
     @property
     def origin(self) -> str:
         """Address of the data."""
-        return f"https://huggingface.co/datasets/{self.repo}" if self.repo else self.url
+        if not self.repo:
+            return self.url
+        return f"https://huggingface.co/datasets/{self.repo}"
 
 
 _TABLE = (

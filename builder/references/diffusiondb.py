@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from twigma.core import columns
 from twigma.core.files import read_parquet, write_parquet
 from twigma.core.safety.bounded import RATIO, ceiling, load_json, safe_member
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
 
 METADATA = "metadata.parquet"
@@ -25,18 +26,20 @@ PARTS = 2000
 BLURRED = 2.0
 SETTINGS = {"p": "prompt", "se": "seed", "c": "cfg", "st": "step", "sa": "sampler"}
 IMAGES = 10  # of a prompt that Fig 3c can use
-MAX_JSON, MAX_IMAGE = (
-    8_000_000,
-    100_000_000,
-)  # bytes, unpacked; the prompts of a thousand images are about one million
+# Bytes, unpacked: the prompts of a thousand images are about one million.
+MAX_JSON = 8_000_000
+MAX_IMAGE = 100_000_000
 
 
 def parts_of(text: str) -> list[int]:
     """Numbers of parts from text such as 1,4-6; ValueError unless all are 1 to 2000."""
     numbers: set[int] = set()
     for piece in text.split(","):
-        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", piece)
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", piece)
+        first = last = 0  # no part, for what is no number
+        if match:
+            first = int(match[1])
+            last = int(match[2] or first)
         if not 1 <= first <= last <= PARTS:
             raise ValueError(
                 f"--parts: expected numbers of parts from 1 to {PARTS} such as 1,4-6, found {text!r}"
@@ -53,11 +56,8 @@ def part_file(part: int) -> str:
 def blurred(metadata: Path, part: int) -> set[str]:
     """File names of the images of a part that were blurred as NSFW."""
     chosen = [("part_id", "==", part), ("image_nsfw", "==", BLURRED)]
-    return set(
-        pq.read_table(metadata, columns=["image_name"], filters=chosen)[
-            "image_name"
-        ].to_pylist()
-    )
+    table = pq.read_table(metadata, columns=["image_name"], filters=chosen)
+    return set(table["image_name"].to_pylist())
 
 
 def prompts_by_part(metadata: Path) -> dict[int, int]:
@@ -66,14 +66,10 @@ def prompts_by_part(metadata: Path) -> dict[int, int]:
     table = table.filter(pc.not_equal(pc.fill_null(table["image_nsfw"], 0), BLURRED))
     counted = table.group_by(["part_id", "prompt"]).aggregate([([], "count_all")])
     many = counted.filter(pc.greater_equal(counted["count_all"], IMAGES))
-    found = (
-        many.group_by("part_id")
-        .aggregate([([], "count_all")])
-        .sort_by([("count_all", "descending")])
-    )
-    return dict(
-        zip(found["part_id"].to_pylist(), found["count_all"].to_pylist(), strict=True)
-    )
+    parts = many.group_by("part_id").aggregate([([], "count_all")])
+    parts = parts.sort_by([("count_all", "descending")])
+    numbers = parts["part_id"].to_pylist()
+    return dict(zip(numbers, parts["count_all"].to_pylist(), strict=True))
 
 
 def images(
@@ -83,7 +79,8 @@ def images(
     try:
         with zipfile.ZipFile(path) as archive:
             settings = _settings(archive, path)
-            total, most = 0, ceiling(path.stat().st_size)
+            total = 0
+            most = ceiling(path.stat().st_size)
             for info in archive.infolist():
                 name = PurePosixPath(info.filename).name
                 total += info.file_size
@@ -91,34 +88,38 @@ def images(
                     raise ValueError(
                         f"{path.name} would unpack to over {most:,} bytes, {RATIO} times its size"
                     )
-                if name in settings:
-                    data = None if name in left_out else _read(archive, info, MAX_IMAGE)
-                    yield Path(name).stem, data, settings[name]
+                if name not in settings:
+                    continue
+                data = None
+                if name not in left_out:
+                    data = _read(archive, info, MAX_IMAGE)
+                yield Path(name).stem, data, settings[name]
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         path.unlink()
         raise ValueError(
-            f"{path.name} is damaged ({error}): it is deleted, run again to fetch it anew"
+            f"{path.name} is damaged ({error}): it was deleted: run again to download it"
         ) from None
 
 
 def _settings(archive: zipfile.ZipFile, path: Path) -> dict[str, dict[str, Any]]:
     """Prompt and settings by file name, from the part's JSON."""
-    found = [info for info in archive.infolist() if info.filename.endswith(".json")]
-    if len(found) != 1:
+    members = [info for info in archive.infolist() if info.filename.endswith(".json")]
+    if len(members) != 1:
+        names = [info.filename for info in members]
         raise ValueError(
-            f"{path.name}: expected one .json with the prompts, found {[i.filename for i in found]}"
+            f"{path.name}: expected one .json with the prompts, found {names}"
         )
-    texts = load_json(_read(archive, found[0], MAX_JSON))
-    if not isinstance(texts, dict) or not all(
-        isinstance(text, dict) for text in texts.values()
-    ):
+    member = members[0]
+    texts = load_json(_read(archive, member, MAX_JSON))
+    is_table = isinstance(texts, dict)
+    if not is_table or not all(isinstance(text, dict) for text in texts.values()):
         raise ValueError(
-            f"{path.name}: expected the settings of each image in {found[0].filename}, found other JSON"
+            f"{path.name}: expected the settings of each image in {member.filename}, found other JSON"
         )
-    return {
-        name: {long: text.get(short) for short, long in SETTINGS.items()}
-        for name, text in texts.items()
-    }
+    settings = {}
+    for name, text in texts.items():
+        settings[name] = {long: text.get(short) for short, long in SETTINGS.items()}
+    return settings
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
@@ -132,21 +133,22 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
 # ------------------------------------------------------------------ repeats
 
 
-def mark_repeats(work: Path) -> int:
+def mark_repeats(work: AnyWorkspace) -> int:
     """Write `duplicate_of` and `duplicate_reason` into images.parquet for repeated generations; how many there are."""
+    work = Workspace(work)
     first: dict[str, str] = {}
     repeats: dict[str, str] = {}
-    for shard in shards.list_shards(work):
+    for shard in shards.list_shards(work.path):
         for name, settings in _generations(shard):
-            kept = first.setdefault(settings, name)
-            if kept != name:
-                repeats[name] = kept
-    table = read_parquet(work / "images.parquet")
+            original = first.setdefault(settings, name)
+            if original != name:
+                repeats[name] = original
+    table = read_parquet(work.images_file)
     marks = [repeats.get(name) for name in table["image_name"].to_pylist()]
     reasons = [None if mark is None else "generation" for mark in marks]
     marked = columns.add(table, duplicate_of=marks, duplicate_reason=reasons)
     if not marked.equals(table):
-        write_parquet(work / "images.parquet", marked)
+        write_parquet(work.images_file, marked)
     return len(repeats)
 
 
@@ -155,11 +157,10 @@ def _generations(shard: shards.Shard) -> Iterator[tuple[str, str]]:
     places = shards.tar_places(shard.tar)
     rows = read_parquet(shard.sidecar, columns=["image_name", "member", "status"])
     with shards.mapped(shard.tar) as data:
-        for row in rows.filter(
-            pc.equal(rows["status"], pa.scalar("success"))
-        ).to_pylist():
-            at, size = places[str(PurePosixPath(row["member"]).with_suffix(".json"))]
-            yield (
-                row["image_name"],
-                json.dumps(json.loads(data[at : at + size]), sort_keys=True),
-            )
+        stored = rows.filter(pc.equal(rows["status"], pa.scalar("success")))
+        for row in stored.to_pylist():
+            member = PurePosixPath(row["member"]).with_suffix(".json")
+            at, size = places[str(member)]
+            # Sorted, so that equal settings are equal text.
+            settings = json.dumps(json.loads(data[at : at + size]), sort_keys=True)
+            yield row["image_name"], settings

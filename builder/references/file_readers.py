@@ -153,7 +153,10 @@ def _image(data: pa.Array, row: int) -> bytes | None:
 
 
 def batches(path: Path, rows: int, names: list[str]) -> Iterator[pa.RecordBatch]:
-    """The rows of these columns, unless they unpack to far more than the file; ValueError where it is damaged."""
+    """The columns `names` of a Parquet file, in batches of at most `rows` rows, as the file orders them.
+
+    ValueError where the file is damaged, or would unpack to far more than its size.
+    """
     try:
         file = bounded.open_parquet(path, path.stat().st_size, str(path), names)
         yield from file.iter_batches(rows, columns=names)
@@ -169,7 +172,7 @@ def batches(path: Path, rows: int, names: list[str]) -> Iterator[pa.RecordBatch]
 def vectors(
     path: Path, column: str | None = None
 ) -> Iterator[tuple[list[str] | None, np.ndarray]]:
-    """Blocks of (names or None, vectors [m, d]) of a file; ValueError when it holds anything else."""
+    """Blocks of (m names, or None; vectors float[m, d]) of a file; ValueError when it holds anything else."""
     suffix = path.suffix.lower()
     if suffix == ".npy":
         for block in hdf5.blocks(_npy(path), BLOCK, BLOCK_BYTES):

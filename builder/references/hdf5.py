@@ -1,4 +1,4 @@
-"""A matrix in an HDF5 file that somebody gives, read block by block, and only from that file.
+"""A matrix in an HDF5 file from a user, read block by block, and only from that file.
 
 HDF5 lets a file point into others (external storage and links, virtual datasets) and state any size for numbers that
 are not stored. Used by `twigma reference add`.
@@ -26,55 +26,62 @@ def matrix(file: "h5py.File", path: Path, column: str | None) -> "h5py.Dataset":
     """The matrix of floats of a file, or the one of that name; ValueError unless it lies in the file itself."""
     import h5py
 
-    names = [
-        name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)
-    ]
-    pointing = [name for name in file if name not in names]
-    found = [
-        name
-        for name in names
-        if isinstance(file[name], h5py.Dataset) and file[name].ndim == 2
-    ]
-    floats = [name for name in found if file[name].dtype.kind == "f"]
-    if (column or "") not in floats and (column or len(floats) != 1):
-        links = (
-            f"; {pointing[:5]} are links, which are not followed" if pointing else ""
-        )
+    matrices: list[str] = []
+    links: list[str] = []
+    for name in file:
+        # A link may lead to another file: it is named, never followed.
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            links.append(name)
+        elif _is_matrix(file[name]):
+            matrices.append(name)
+    chosen = column
+    if column is None and len(matrices) == 1:
+        chosen = matrices[0]
+    if chosen not in matrices:
+        note = ""
+        if links:
+            note = f"; {links[:5]} are links, which are not followed"
         raise ValueError(
-            f"{path}: expected one matrix of floats, found {floats[:20]}{links}; --column says which"
+            f"{path}: expected one matrix of floats, found {matrices[:20]}{note}; --column says which"
         )
-    chosen = file[column or floats[0]]
-    _check_storage(chosen, path)
-    return chosen
+    _check_storage(file[chosen], path)
+    return file[chosen]
+
+
+def _is_matrix(data: Any) -> bool:
+    """Whether this member of a file is a matrix of floats."""
+    import h5py
+
+    is_dataset = isinstance(data, h5py.Dataset) and data.ndim == 2
+    return is_dataset and data.dtype.kind == "f"
 
 
 def _check_storage(data: "h5py.Dataset", path: Path) -> None:
-    """ValueError where the numbers are not in the file, or far fewer than it says."""
+    """ValueError where the numbers are not in the file, or far fewer than it states."""
     if data.external or data.is_virtual:
         raise ValueError(
             f"{path}: {data.name} takes its numbers from other files, which are not read: copy them in"
         )
-    stored, stated = (
-        data.id.get_storage_size(),
-        data.shape[0] * data.shape[1] * data.dtype.itemsize,
-    )
+    stored = data.id.get_storage_size()
+    stated = data.shape[0] * data.shape[1] * data.dtype.itemsize
     if not 0 < data.shape[1] <= WIDEST:
         raise ValueError(
             f"{path}: expected vectors of 1 to {WIDEST:,} numbers, found {data.shape[1]:,}"
         )
     if stated > ceiling(stored) or (stated and not stored):
         raise ValueError(
-            f"{path}: {data.name} says {stated:,} bytes, {stored:,} are stored: write the file again"
+            f"{path}: {data.name} states {stated:,} bytes, {stored:,} are stored: write the file again"
         )
     _check_chunks(data, path)
 
 
 def _check_chunks(data: "h5py.Dataset", path: Path) -> None:
-    """ValueError where a chunk would unpack to more than it says: HDF5 itself does not stop there."""
+    """ValueError where a chunk would unpack to more than it states: HDF5 itself does not stop there."""
     properties = data.id.get_create_plist()
     numbers = [properties.get_filter(at)[0] for at in range(properties.get_nfilters())]
     filters = [NAMES.get(number, str(number)) for number in numbers]
-    if others := set(filters) - FILTERS:
+    others = set(filters) - FILTERS
+    if others:
         raise ValueError(
             f"{path}: {data.name} is packed by {sorted(others)}, expected gzip, lzf or none: write it so"
         )
@@ -83,28 +90,33 @@ def _check_chunks(data: "h5py.Dataset", path: Path) -> None:
         raise ValueError(
             f"{path}: {data.name} is in chunks of {size:,} bytes, at most {LARGEST_CHUNK:,} are read"
         )
-    for at in range(data.id.get_num_chunks() if data.chunks else 0):
+    if not data.chunks or "gzip" not in filters:
+        return
+    for at in range(data.id.get_num_chunks()):
         chunk = data.id.get_chunk_info(at)
-        if "gzip" in filters and _inflates_beyond(data, chunk.chunk_offset, size):
+        if _inflates_beyond(data, chunk.chunk_offset, size):
             raise ValueError(
                 f"{path}: {data.name} has a damaged chunk that unpacks to over {size:,} bytes"
             )
 
 
 def _inflates_beyond(data: "h5py.Dataset", offset: tuple[int, ...], size: int) -> bool:
-    _, packed = data.id.read_direct_chunk(offset)
+    """Whether a chunk unpacks to more than `size` bytes, of which no more than that is held at once."""
+    _, left = data.id.read_direct_chunk(offset)
     unpacker: Any = zlib.decompressobj()
-    left, total = packed, 0
+    total = 0
     try:
         while left and not unpacker.eof and total <= size + 4:  # a checksum may follow
             total += len(unpacker.decompress(left, 1 << 20))
             left = unpacker.unconsumed_tail
-    except zlib.error:  # HDF5 says what is wrong with it
+    except zlib.error:  # HDF5 itself reports the damage when the chunk is read
         return False
     return total > size + 4
 
 
 def blocks(data: Any, rows: int, most: int) -> Iterator[np.ndarray]:
-    """A matrix in blocks of at most so many rows, and so many bytes where a row is long."""
-    step = max(1, min(rows, most // (data.shape[1] * data.dtype.itemsize)))
-    return (np.asarray(data[at : at + step]) for at in range(0, data.shape[0], step))
+    """A matrix float[n, d] as blocks float[m, d] of at most `rows` rows, and of `most` bytes where a row is long."""
+    row_bytes = data.shape[1] * data.dtype.itemsize
+    step = max(1, min(rows, most // row_bytes))
+    for at in range(0, data.shape[0], step):
+        yield np.asarray(data[at : at + step])

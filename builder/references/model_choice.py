@@ -9,8 +9,12 @@ from pathlib import Path
 from twigma.builder.models.clip_names import MODEL, PRETRAINED, find_model
 from twigma.builder.models.pinned_weights import read_pin, write_pin
 from twigma.core.embedding_model import Provenance, describe, differing, embedded_by
+from twigma.core.workspace import AnyWorkspace
 
-STUDIED = (Path("work"), Path("twigma"))  # where the studied images are by default
+STUDIED: tuple[Path, ...] = (
+    Path("work"),
+    Path("twigma"),
+)  # folders of the studied images by default
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,11 @@ class Choice:
     revision: str | None = None
 
 
-def studied_model(like: Path | None) -> tuple[Path | None, Provenance]:
+def studied_model(like: AnyWorkspace | None) -> tuple[Path | None, Provenance]:
     """The folder of the studied images (`like`; else ./work or ./twigma, if embedded) and what embedded them."""
-    folders = STUDIED if like is None else (like,)
+    folders = STUDIED
+    if like is not None:
+        folders = (Path(like),)
     for folder in folders:
         provenance = embedded_by(folder)
         if provenance:
@@ -37,20 +43,20 @@ def studied_model(like: Path | None) -> tuple[Path | None, Provenance]:
 
 
 def choose_model(
-    work: Path, like: Path | None, model: str | None
+    work: AnyWorkspace, like: AnyWorkspace | None, model: str | None
 ) -> tuple[Choice, Provenance]:
     """The model to embed the set in `work` by, and its provenance; ValueError where it is not that of `like`."""
-    folder, ours = studied_model(like)
-    choice = _choice_of(ours, folder) if model is None else _parse_choice(model)
+    folder, studied = studied_model(like)
+    choice = _choice_of(studied, folder) if model is None else _parse_choice(model)
     if folder is not None:
         _copy_pins(folder, work, choice)
     clip = find_model(choice.model, choice.pretrained, choice.revision, work)
-    theirs = dict(clip.provenance())
-    require_same_model(theirs, ours, folder)
-    return choice, theirs
+    provenance = dict(clip.provenance())
+    require_same_model(provenance, studied, folder)
+    return choice, provenance
 
 
-def _copy_pins(folder: Path, work: Path, choice: Choice) -> None:
+def _copy_pins(folder: Path, work: AnyWorkspace, choice: Choice) -> None:
     """Pin the commit that embedded the studied images for the set as well, unless it has a pin of its own."""
     for key in _keys(choice):
         pin = read_pin(folder, key)
@@ -59,7 +65,7 @@ def _copy_pins(folder: Path, work: Path, choice: Choice) -> None:
 
 
 def stated_model(model: str) -> Provenance:
-    """The provenance of embeddings that somebody says were made by this model: a name, or the model's folder."""
+    """The provenance of embeddings that the user attributes to this model: a name, or the model's folder."""
     if not Path(model).is_dir():
         return {"model": model}
     return dict(find_model(model).provenance())
@@ -73,19 +79,19 @@ def _parse_choice(model: str) -> Choice:
     return Choice(architecture, tag or PRETRAINED)
 
 
-def _choice_of(ours: Provenance, folder: Path | None) -> Choice:
+def _choice_of(studied: Provenance, folder: Path | None) -> Choice:
     """The name that loads a model again, from the provenance of its embeddings."""
-    if not ours:
+    if not studied:
         return Choice()
-    name = str(ours["model"])
-    if "sha256" in ours:
+    name = str(studied["model"])
+    if "sha256" in studied:
         raise ValueError(
             f"{folder} was embedded by the model {name} from a local folder: name that folder with --model"
         )
-    if "revision" in ours and ours.get("repo") == name:
-        return Choice(f"hf-hub:{name}", None, str(ours["revision"]))
+    if "revision" in studied and studied.get("repo") == name:
+        return Choice(f"hf-hub:{name}", None, str(studied["revision"]))
     architecture, _, tag = name.partition("/")
-    return Choice(architecture, tag or None, ours.get("revision"))
+    return Choice(architecture, tag or None, studied.get("revision"))
 
 
 def _keys(choice: Choice) -> tuple[str, ...]:
@@ -94,13 +100,13 @@ def _keys(choice: Choice) -> tuple[str, ...]:
 
 
 def require_same_model(
-    theirs: Provenance, ours: Provenance, folder: Path | None
+    reference: Provenance, studied: Provenance, folder: AnyWorkspace | None
 ) -> None:
-    """ValueError unless both embeddings are of one model, as far as each states it."""
-    key = differing(theirs, ours)
+    """ValueError unless both embeddings are of one model, as far as each states it; `folder` holds the studied ones."""
+    key = differing(reference, studied)
     if key is not None:
         raise ValueError(
-            f"{folder} was embedded by {describe(ours, key)}, this set would be by {describe(theirs, key)}: "
+            f"{folder} was embedded by {describe(studied, key)}, this set would be by {describe(reference, key)}: "
             "embeddings of two models cannot be compared; embed both by one, or name with --like the folder this set "
             "is for"
         )

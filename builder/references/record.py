@@ -10,13 +10,14 @@ from typing import Any
 
 from twigma.builder.references.catalogue import Known
 from twigma.core.files import write_json
+from twigma.core.workspace import AnyWorkspace
 
 NAME = "reference.json"
 
 
 @dataclass
 class Record:
-    """The record of the set in `folder`; `about` is its content, `counts` and `notes` are what one run came to."""
+    """The record of the set in `folder`: `about` is its content, `counts` and `notes` are of the current run."""
 
     folder: Path
     about: dict[str, Any]
@@ -30,73 +31,83 @@ class Record:
 
     @property
     def files(self) -> dict[str, Any]:
-        """What was taken in, by where it came from."""
+        """What the set was made of, by origin."""
         files: dict[str, Any] = self.about["files"]
         return files
 
     @property
     def downloads(self) -> Path:
-        """Where files are until they are taken in."""
+        """Folder of downloads, which are deleted once they are added."""
         return self.folder / "downloads"
 
-    def count(self, what: str, number: int) -> None:
-        """Add to one of the counts."""
+    def count(self, name: str, number: int) -> None:
+        """Add to one of the counts; one of zero is not shown."""
         if number:
-            self.counts[what] = self.counts.get(what, 0) + number
+            self.counts[name] = self.counts.get(name, 0) + number
 
-    def came_from(self, origin: str, licence: str | None = None) -> None:
-        """Note an origin, and its licence where none was stated."""
+    def add_origin(self, origin: str, licence: str | None = None) -> None:
+        """Add an origin, and its licence where none was stated."""
         if origin not in self.about["origin"]:
             self.about["origin"].append(origin)
         if licence and self.about["licence"] == "not stated":
             self.about["licence"] = licence
 
-    def is_of(self, kind: str, path: Path) -> None:
+    def require_kind(self, kind: str, path: Path) -> None:
         """ValueError when the set holds another kind of thing than `path` does."""
         if self.about.setdefault("kind", kind) != kind:
             raise ValueError(
                 f"{path} holds {kind}, but {self.folder} holds {self.about['kind']}: use another name"
             )
 
-    def took(self, key: str, facts: dict[str, Any]) -> None:
-        """A file is in the set from now on."""
+    def add_file(self, key: str, facts: dict[str, Any]) -> None:
+        """Record a file whose content is in the set from now on."""
         self.files[key] = facts
         self.write()
 
     def write(self) -> None:
-        """Write the record, unless it stands there."""
+        """Write the record, unless the file holds it already."""
         path = self.folder / NAME
         if not path.exists() or json.loads(path.read_text("utf-8")) != self.about:
             write_json(path, self.about)
 
 
 def open_record(
-    folder: Path, known: Known, role: str | None = None, licence: str | None = None
+    folder: AnyWorkspace,
+    known: Known,
+    role: str | None = None,
+    licence: str | None = None,
 ) -> Record:
-    """The record of a set, or a new one; what the user says of role and licence wins over what is known."""
-    about = {
+    """The record of a set, or a new one; the user's `role` and `licence` win over the record, the record over `known`.
+
+    ValueError where the folder holds something else, or its record is damaged.
+    """
+    folder = Path(folder)
+    about: dict[str, Any] = {
         "name": folder.name,
         "files": {},
         "origin": [],
         "revisions": {},
         "listed": {},
-    } | _read(folder)
-    told = {
+    }
+    catalogue = {
         "licence": known.licence,
         "role": known.role,
         "note": known.note,
         "use": known.use,
     }
-    about = {key: value for key, value in told.items() if value} | about
-    about |= {
-        key: value for key, value in {"role": role, "licence": licence}.items() if value
-    }
+    about.update({key: value for key, value in catalogue.items() if value})
+    about.update(_read(folder))
+    if role:
+        about["role"] = role
+    if licence:
+        about["licence"] = licence
     return Record(folder, about)
 
 
-def read_records(refs: Path) -> list[dict[str, Any]]:
-    """What the records of all sets in a folder say, by name."""
-    return [_read(path.parent) for path in sorted(refs.glob(f"*/{NAME}"))]
+def read_records(refs: AnyWorkspace) -> list[dict[str, Any]]:
+    """The content of the records of all sets in a folder, by name."""
+    paths = sorted(Path(refs).glob(f"*/{NAME}"))
+    return [_read(path.parent) for path in paths]
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -106,7 +117,8 @@ def _read(folder: Path) -> dict[str, Any]:
             raise ValueError(
                 f"{folder} is a working folder that `twigma reference add` did not make: use another name"
             )
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        is_other = folder.exists() and not folder.is_dir()
+        if is_other or (folder.is_dir() and any(folder.iterdir())):
             raise ValueError(
                 f"{folder} holds files, and no {NAME} of `twigma reference add`: use another name"
             )

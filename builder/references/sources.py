@@ -1,6 +1,6 @@
 """Where the files of a reference set come from: paths, datasets of the Hub at one commit, one file of the web.
 
-What was taken before is not fetched again, and a second run asks no server anything. Used by `twigma reference add`.
+What was added before is not fetched again, and a second run asks no server anything. Used by `twigma reference add`.
 """
 
 import re
@@ -27,9 +27,9 @@ def new_files(
     revision: str | None,
     endpoint: str | None,
 ) -> Iterator[tuple[str, Path]]:
-    """Every file that may be new: what it is called in the record, and where it lies, fetched only now."""
+    """Every file that may be new: its key in the record, and its path; a remote file is fetched when it is its turn."""
     if known.url:
-        record.came_from(known.url)
+        record.add_origin(known.url)
         if known.url not in record.files:
             yield known.url, web_file(known.url, record.downloads, known.checksum)
     if known.repo and known.files:
@@ -39,9 +39,9 @@ def new_files(
         if path.exists() or not REPO.fullmatch(source):
             if path.absolute().parent == record.downloads.absolute():
                 raise ValueError(
-                    f"{path} is where downloads are deleted once they are taken in: move it elsewhere"
+                    f"{path} is where downloads are deleted once they are added: move it elsewhere"
                 )
-            record.came_from(path.name)
+            record.add_origin(path.name)
             yield str(path.absolute()), path
         else:
             yield from _of_hub(record, source, known.files or FILES, revision, endpoint)
@@ -54,25 +54,24 @@ def _of_hub(
     revision: str | None,
     endpoint: str | None,
 ) -> Iterator[tuple[str, Path]]:
-    at = f"{repo}@{commit_of(record, repo, revision, endpoint)}"
-    listed: dict[str, list[str]] = record.about["listed"]
-    asked = f"{at}: {' '.join(patterns)}"
-    if asked not in listed:
-        listed[asked] = hub_files(repo, at.partition("@")[2], patterns, endpoint)
-    for path in listed[asked]:
-        if f"{at}/{path}" not in record.files:
-            yield (
-                f"{at}/{path}",
-                hub_file(repo, path, at.partition("@")[2], record.downloads, endpoint),
-            )
+    """The files of a dataset that match `patterns` and are not in the set yet."""
+    commit = commit_of(record, repo, revision, endpoint)
+    listings: dict[str, list[str]] = record.about["listed"]
+    listing = f"{repo}@{commit}: {' '.join(patterns)}"
+    if listing not in listings:
+        listings[listing] = hub_files(repo, commit, patterns, endpoint)
+    for path in listings[listing]:
+        key = f"{repo}@{commit}/{path}"
+        if key not in record.files:
+            yield key, hub_file(repo, path, commit, record.downloads, endpoint)
 
 
 def commit_of(
     record: Record, repo: str, revision: str | None, endpoint: str | None
 ) -> str:
-    """The commit of a dataset this set is made of: the one asked for, the one of before, or the newest."""
-    kept: dict[str, str] = record.about["revisions"]
-    if repo not in kept or revision not in (None, kept[repo]):
-        kept[repo], licence = dataset_facts(repo, revision, endpoint)
-        record.came_from(f"https://huggingface.co/datasets/{repo}", licence)
-    return kept[repo]
+    """The commit of a dataset this set is made of: the one asked for, else that of the last run, else the newest."""
+    commits: dict[str, str] = record.about["revisions"]
+    if repo not in commits or revision not in (None, commits[repo]):
+        commits[repo], licence = dataset_facts(repo, revision, endpoint)
+        record.add_origin(f"https://huggingface.co/datasets/{repo}", licence)
+    return commits[repo]

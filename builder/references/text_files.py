@@ -25,10 +25,9 @@ def texts(
 
     A `.txt` is one text a line, or the sentences of a book by Project Gutenberg, recognised by its marks.
     """
-    plain = path.suffix.lower() == ".txt"
-    raw: Iterable[str | None] = (
-        _lines(path.read_text("utf-8-sig")) if plain else _column(path, column)
-    )
+    raw: Iterable[str | None] = _column(path, column)
+    if path.suffix.lower() == ".txt":
+        raw = _lines(path.read_text("utf-8-sig"))
     clean = [" ".join(text.split()) for text in raw if text]
     result = []
     for text in dict.fromkeys(clean):

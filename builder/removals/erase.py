@@ -6,8 +6,8 @@ Each file is written beside the old one and renamed, so a stopped run has rewrit
 import shutil
 import tarfile
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 
 from twigma.builder.removals import erase_lists
 from twigma.core import columns, inventory
-from twigma.core.files import file_sha256, write_json, write_parquet
+from twigma.core.files import file_sha256, write_parquet
 from twigma.core.parts import fingerprint, read_part, read_provenance, write_part
 from twigma.core.progress import progress_bar
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.fetch.shard_plan import list_file
 from twigma.rehydrate.images import shards
-from twigma.rehydrate.images.shards import Shard
+from twigma.rehydrate.images.shards import Manifest, Shard
 from twigma.rehydrate.posts import page_store as raw
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.removed_ids import Removed, strip_answer
@@ -139,7 +139,7 @@ def shards_and_columns(
         before = shards.read_manifest(shard)
         images += _erase_shard(shard, before, removed, left)
         after = shards.read_manifest(shard)
-        new_hashes[str(before["sha256"])] = str(after["sha256"])
+        new_hashes[before.sha256] = after.sha256
     work.image_index.unlink(missing_ok=True)
     for path in inventory.files(work.path, "plan"):
         _filter_parquet(path, removed)
@@ -148,7 +148,7 @@ def shards_and_columns(
 
 
 def _erase_shard(
-    shard: Shard, manifest: dict[str, Any], removed: Removed, left: list[str]
+    shard: Shard, manifest: Manifest, removed: Removed, left: list[str]
 ) -> int:
     """Write one shard again without the images removed; how many those were."""
     sidecar = pq.read_table(shard.sidecar, schema=shards.SIDECAR)
@@ -156,7 +156,7 @@ def _erase_shard(
     count = pc.sum(gone).as_py() or 0
     if not count:
         return 0
-    tar = shard.manifest.parent / manifest["tar"]
+    tar = manifest.tar_path(shard.manifest.parent)
     attempt = shard.manifest.parent / ERASING / shard.name
     attempt.mkdir(parents=True)
     write_parquet(attempt / shard.sidecar.name, sidecar.filter(pc.invert(gone)))
@@ -164,7 +164,7 @@ def _erase_shard(
         members = sidecar.filter(gone)["member"].to_pylist()
         samples = {PurePosixPath(name).stem for name in members if name}
         _copy_tar(tar, attempt / shard.tar.name, samples)
-        made_from = dict(manifest["made_from"])
+        made_from = dict(manifest.made_from)
         if _filter_parquet(list_file(shard), removed):
             made_from["list"] = file_sha256(list_file(shard))
         shards.publish(attempt, shard, made_from)
@@ -185,19 +185,18 @@ def _drop_packed(work: Workspace) -> None:
     """Delete tars packed by `twigma reference add` that no shard names any more: theirs was written again."""
     named = set()
     for shard in shards.manifests(work.path):
-        named.add(Path(str(shards.read_manifest(shard)["tar"])).name)
+        named.add(Path(shards.read_manifest(shard).tar).name)
     for path in work.shards.glob(f"{OWN_TARS}*.tar"):
         if path.name not in named:
             path.unlink()
 
 
-def _leave_tar(
-    shard: Shard, attempt: Path, tar: Path, manifest: dict[str, Any]
-) -> None:
+def _leave_tar(shard: Shard, attempt: Path, tar: Path, manifest: Manifest) -> None:
     """Take rows out of a sidecar whose tar stays as it is."""
-    facts = shards.verify(tar, attempt / shard.sidecar.name)
-    (attempt / shard.sidecar.name).replace(shard.sidecar)
-    write_json(shard.manifest, {**manifest, **facts})
+    sidecar = attempt / shard.sidecar.name
+    verified = shards.verify(tar, sidecar, manifest.made_from)
+    sidecar.replace(shard.sidecar)
+    shards.write_manifest(shard, replace(verified, tar=manifest.tar))
 
 
 def _copy_tar(source: Path, target: Path, without: set[str]) -> None:

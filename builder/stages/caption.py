@@ -209,7 +209,7 @@ def _equal_shapes(inputs: Sequence[Inputs]) -> list[list[int]]:
 
 @stage(reads=("image_name", "image"), adds=("all_captions",))
 def caption(table: pa.Table, captioner: Captioner) -> pa.Table:
-    """Add `all_captions`, a short English text; null where decoding fails."""
+    """Add `all_captions` (string), a short English text, to a table of one row per image; null where decoding fails."""
 
     def prepare(pixels: npt.NDArray[np.uint8]) -> Inputs:
         return captioner.prepare(Image.fromarray(pixels))

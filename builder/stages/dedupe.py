@@ -44,7 +44,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 def dedupe(work: AnyWorkspace, near: float | None = NEAR) -> dict[str, int]:
-    """Write `columns/dedupe` (id, image_name, duplicate_of, duplicate_reason); rows per reason, and `kept`.
+    """Write `columns/dedupe` (id, image_name, duplicate_of, duplicate_reason); rows per reason, and `distinct` ones.
 
     `near=None` leaves near duplicates unsearched. Done again only when images, embeddings, shards, `near` or the
     revision of the code changed. FileNotFoundError before there are images and embeddings.
@@ -72,11 +72,11 @@ def dedupe(work: AnyWorkspace, near: float | None = NEAR) -> dict[str, int]:
 
 
 def counts(table: pa.Table) -> dict[str, int]:
-    """Rows per reason in order, then `kept`."""
+    """Rows per reason of a part with one row per image, in order, then those without a reason: `distinct`."""
     counted = pc.value_counts(table["duplicate_reason"]).to_pylist()
     rows = {pair["values"]: pair["counts"] for pair in counted}
     by_reason = {reason: rows.get(reason, 0) for reason in REASONS}
-    return {**by_reason, "kept": rows.get(None, 0)}
+    return {**by_reason, "distinct": rows.get(None, 0)}
 
 
 @stage(reads=ORDER, adds=("duplicate_of", "duplicate_reason"))

@@ -22,7 +22,7 @@ from twigma.builder.models.clip_names import (
     find_model,
     load_tokenizer,
 )
-from twigma.builder.stages.embed import load_encoder
+from twigma.builder.stages.clip_encoder import load_encoder
 from twigma.core import columns
 from twigma.core.embedding_model import differing
 from twigma.core.parts import (

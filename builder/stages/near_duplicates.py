@@ -19,7 +19,7 @@ from twigma.core.unit_rows import unit_rows
 
 REVISION = 1  # raise it when the same rows and threshold give other groups
 DIRECTIONS = 64  # leading coordinates of the bound
-SAMPLE = 20_000  # rows the directions are found from
+SAMPLE = 20_000  # rows from which the directions are computed
 LEAF = 1_024  # rows on either side that are compared all with all
 NARROW = 0.6  # sets that spread by less than this part of r in every direction are no longer split
 PROBE = 512  # rows from which the spread is estimated
@@ -128,9 +128,10 @@ def _unit(vectors: Vectors, rows: Indices) -> Floats:
 
 
 def candidates(vectors: Vectors, rows: Indices, threshold: float) -> Iterator[Pairs]:
-    """Pairs left < right of places in `rows`: all that can have a cosine of at least the threshold, and few others.
+    """Pairs of rows that can have a cosine of at least the threshold: all of them, and few others.
 
-    A pair may come twice.
+    `rows` int64[n] are rows of `vectors`. Yields (left, right), each int64[m], places in `rows` with left < right; a
+    pair may come twice.
     """
     x = _coordinates(vectors, rows)
     reach = 2 - 2 * threshold + SLACK  # squared

@@ -67,7 +67,7 @@ class Progress(TypedDict):
     photos: PhotoCounts | None
     searches: SearchFacts | None
     spent: SpentFacts | None
-    set_aside: int
+    skipped: int
     shards: ShardFacts
     stages: dict[str, StageFacts]
     release: ReleaseFacts | None

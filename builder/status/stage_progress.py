@@ -57,8 +57,8 @@ def stage_progress(
     images: dict[str, int] = {}
     of_shard: dict[str, dict[str, str]] = {}
     for name, manifest in finished.manifests.items():
-        images[name] = int(manifest["samples"])
-        of_shard[name] = {"shard": manifest["sha256"]}
+        images[name] = manifest.samples
+        of_shard[name] = {"shard": manifest.sha256}
     embeddings: dict[str, str] = {}
     for name, part in parts["embed"].items():
         if part:

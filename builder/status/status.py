@@ -54,7 +54,7 @@ def status(work: AnyWorkspace) -> Facts:
                           stored, partly_stored, waiting, failed (by class), no_photo, unlisted, not_found,
                           unauthorized, suspended, absent, not_asked; `beyond_list`: posts of the folder that are not
                           listed
-    `set_aside`           lines of input lists that held no usable id
+    `skipped`             lines of input lists that held no usable id
     `photos`              `rows` of the images table; its `total` photos: stored, failed (by class) or waiting;
                           `tried_once`: failed once for a passing reason; `without_row`: in shards, not in the table
     `shards`              finished, unfinished (planned, or damaged)
@@ -95,7 +95,7 @@ def status(work: AnyWorkspace) -> Facts:
         "photos": photos,
         "searches": _searches(ledger),
         "spent": _spent(ledger),
-        "set_aside": count_skipped_lines(work),
+        "skipped": count_skipped_lines(work),
         "shards": {
             "finished": len(finished.manifests),
             "unfinished": finished.unfinished,
@@ -123,7 +123,7 @@ def _count(
     ledger: LedgerView | None,
     damaged: list[str],
 ) -> tuple[IdCounts | None, PhotoCounts | None]:
-    """Ids and photos by class; None where the files that tell are damaged."""
+    """Ids and photos by class; None where the files they are counted from are damaged."""
     if rows is None:
         return None, None
     photos = classify_photos(rows, finished.tries)

@@ -68,7 +68,7 @@ def embeddings(clip: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
     """Unit embeddings float16[n, 768] of 64-pixel pictures."""
     from PIL import Image
 
-    from twigma.builder.stages.embed import load_encoder
+    from twigma.builder.stages.clip_encoder import load_encoder
 
     return load_encoder(str(clip)).encode(
         [Image.fromarray(picture) for picture in pixels]

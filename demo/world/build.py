@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twigma.builder.models.clip_names import find_model
-from twigma.builder.stages.embed import Encoder, load_encoder
+from twigma.builder.stages.clip_encoder import Encoder, load_encoder
 from twigma.core.files import write_parquet
 from twigma.core.progress import progress_bar
 from twigma.core.safety import spreadsheet

@@ -5,7 +5,6 @@ Reads only and takes no lock, so that it can be asked while a fetch is running.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +15,7 @@ from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting.sums import first_line
 from twigma.rehydrate.images import shards
-from twigma.rehydrate.images.shards import Shard
+from twigma.rehydrate.images.shards import Manifest, Shard
 
 TRIES = pa.schema(
     [
@@ -38,7 +37,7 @@ class FinishedShards:
     damaged : a sentence for every damaged shard, with what to do.
     """
 
-    manifests: Mapping[str, Mapping[str, Any]]
+    manifests: Mapping[str, Manifest]
     tries: pa.Table
     unfinished: int
     damaged: list[str]
@@ -47,7 +46,7 @@ class FinishedShards:
 def read_finished_shards(work: AnyWorkspace) -> FinishedShards:
     """The finished shards, each compared with its manifest in size and counts; hashes are left to `twigma embed`."""
     work = Workspace(work)
-    manifests: dict[str, Mapping[str, Any]] = {}
+    manifests: dict[str, Manifest] = {}
     tables = [TRIES.empty_table()]
     damaged: list[str] = []
     listed = shards.manifests(work.path)
@@ -56,7 +55,7 @@ def read_finished_shards(work: AnyWorkspace) -> FinishedShards:
         try:
             manifest, table = _read_shard(work, shard)
         except FileNotFoundError:
-            continue  # a fetch took its manifest away just now, to make it again
+            continue  # a fetch has just deleted its manifest, to write the shard once more
         except ValueError as error:
             damaged.append(str(error))
             continue
@@ -67,7 +66,7 @@ def read_finished_shards(work: AnyWorkspace) -> FinishedShards:
     return FinishedShards(manifests, pa.concat_tables(tables), unfinished, damaged)
 
 
-def _read_shard(work: Workspace, shard: Shard) -> tuple[dict[str, Any], pa.Table]:
+def _read_shard(work: Workspace, shard: Shard) -> tuple[Manifest, pa.Table]:
     """Manifest and tries of a shard; ValueError when the files are not those of the manifest."""
     # Cheap checks first: no byte of a tar is read here.
     manifest = shards.read_manifest(shard)
@@ -82,17 +81,17 @@ def _read_shard(work: Workspace, shard: Shard) -> tuple[dict[str, Any], pa.Table
         ) from None
     rows = len(table)
     images = pc.sum(pc.equal(table["status"], "success")).as_py() or 0
-    if (rows, images) != (manifest["rows"], manifest["samples"]):
+    if (rows, images) != (manifest.rows, manifest.samples):
         raise ValueError(
-            f"{shard.sidecar} should have {manifest['rows']:,} rows with {manifest['samples']:,} images, "
+            f"{shard.sidecar} should have {manifest.rows:,} rows with {manifest.samples:,} images, "
             f"found {rows:,} with {images:,}: {remedy}"
         )
     return manifest, table.cast(TRIES)
 
 
-def _check_size(shard: Shard, manifest: Mapping[str, Any], remedy: str) -> None:
-    tar = shard.manifest.parent / manifest["tar"]
-    expected = manifest["bytes"]
+def _check_size(shard: Shard, manifest: Manifest, remedy: str) -> None:
+    tar = manifest.tar_path(shard.manifest.parent)
+    expected = manifest.bytes
     if not tar.exists():
         raise ValueError(
             f"{tar} should have {expected:,} bytes, but it is missing: {remedy}"

@@ -60,7 +60,10 @@ class PostClasses(NamedTuple):
 
 
 def read_listed_ids(work: AnyWorkspace) -> tuple[pa.Array, str | None]:
-    """The distinct ids to account for, and the name of the file that lists them; None where there is no list."""
+    """The distinct ids to account for, string[n], and the name of the file that lists them; None without a list.
+
+    ValueError when that file is damaged.
+    """
     work = Workspace(work)
     # The record of the lists comes first; `outcomes.csv` is of the last look-up only.
     readers = {

@@ -21,5 +21,5 @@ def check_sum(counts: Mapping[str, Any], classes: Iterable[str], what: str) -> N
 
 
 def first_line(error: Exception) -> str:
-    """The beginning of what a library says of a damaged file."""
+    """The beginning of a library's message about a damaged file."""
     return str(error).strip().partition("\n")[0][:60]

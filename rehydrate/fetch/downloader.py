@@ -31,7 +31,7 @@ from twigma.rehydrate.images.normalize import StoredImage, normalize_image
 from twigma.rehydrate.images.shards import SIDECAR
 
 HEARTBEAT_SECONDS = 0.2  # between two signs of life
-KEY_DIGITS = 6  # of a row's number in the key that img2dataset gives it
+KEY_DIGITS = 6  # of a row's number in its key, as img2dataset writes it
 
 
 class Writer(img2dataset.writer.WebDatasetSampleWriter):  # type: ignore[misc]

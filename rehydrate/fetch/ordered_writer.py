@@ -40,7 +40,7 @@ class OrderedWriter:
     ) -> None:
         """Prepare to write `rows`.
 
-        `normalize` gives what is stored of an image, or raises BadImage. Images named in `crashing` are not decoded.
+        `normalize` returns what is stored of an image, or raises BadImage. Images named in `crashing` are not decoded.
         `held` bytes of checked images wait in memory for an earlier one; more go to a temporary file in `folder`.
         """
         self._rows = rows

@@ -132,7 +132,7 @@ def _without(photos: pa.Table, others: list[pa.Table]) -> pa.Table:
 
 
 def _require_same_settings(shard: Shard, settings: dict[str, Any]) -> None:
-    made_from = shards.read_manifest(shard).get("made_from", {})
+    made_from = shards.read_manifest(shard).made_from
     if made_from.get("kind") != "fetch":
         return
     used = {name: made_from.get(name) for name in settings}

@@ -1,7 +1,7 @@
 """Safe reading of images posted by strangers: what is checked, how pixels come out.
 
-`check` reads an encoded image to its last byte without holding its pixels; `open_image` gives the pixels. Both look at
-the file's structure (`image_headers.py`) before any decoder sees it. Used by `twigma rehydrate` and every stage with
+`check` reads an encoded image to its last byte without holding its pixels; `open_image` returns the pixels. Both look
+at the file's structure (`image_headers.py`) before any decoder sees it. Used by `twigma rehydrate` and every stage with
 pixels.
 """
 
@@ -44,7 +44,7 @@ SIDEWAYS = 5
 
 
 def check(data: bytes) -> Header:
-    """Check an image to its last byte; width and height are those of the pixels `open_image` gives.
+    """Check an image to its last byte; width and height are those of the pixels that `open_image` returns.
 
     A JPEG is decoded at an eighth of its size, which still reads every coefficient of every scan. Raises BadImage.
     """
@@ -74,7 +74,7 @@ def open_image(data: bytes) -> Image.Image:
 
 
 def read_pixels(data: bytes, least: Size | None = None) -> tuple[Header, Pixels]:
-    """What `check` says, and the pixels of `open_image` as uint8[height, width, 3], in one pass.
+    """What `check` returns, and the pixels of `open_image` as uint8[height, width, 3], in one pass.
 
     A JPEG comes out smaller than it is where that is quicker, but not below `least` (width, height). Raises BadImage.
     """

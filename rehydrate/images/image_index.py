@@ -1,8 +1,8 @@
 """Images by name, straight out of the tars: an index says where each is, so that nothing is unpacked or copied.
 
-`twigma.open_images(WORK)` gives them. The index, `WORK/shards/index.arrow`, is made from the finished shards, and made
-again for those whose manifest has changed. Every image is compared with its SHA-256 as it is read: a shard that was
-written again meanwhile cannot give the wrong one.
+`twigma.open_images(WORK)` returns them. The index, `WORK/shards/index.arrow`, is built from the finished shards, and
+updated for those whose manifest has changed. Every image is compared with its SHA-256 as it is read: a shard that was
+rewritten meanwhile cannot return the wrong one.
 """
 
 import bisect
@@ -118,7 +118,7 @@ def _places_in(shard: Shard) -> pa.Table:
         else:
             raise ValueError(
                 f"shard {shard.name}: {member!r}, which its sidecar names, is missing in {shard.tar}; restore it, or "
-                f"delete {shard.manifest} and run the command that made it again"
+                f"delete {shard.manifest} and run again the command that wrote the shard"
             )
     columns = {name: table[name] for name in ("image_name", "status", "sha256")}
     columns["failed"] = failed
@@ -145,7 +145,7 @@ def _in_order(table: pa.Table) -> pa.Table:
 class Images(Mapping[str, "Image"]):
     """The stored images by `image_name`: `images[name]` is a picture, `images.read(name)` its bytes.
 
-    It holds no open file, so it can be given to threads and to processes, forked or spawned: another process opens the
+    It holds no open file, so it can be passed to threads and to processes, forked or spawned: another process opens the
     index again. A name that is not stored raises KeyError with the reason.
     """
 

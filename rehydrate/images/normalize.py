@@ -99,7 +99,7 @@ def _encoded(image: Image.Image, format: str, **options: object) -> bytes:
 
 
 def _largest_difference(stored: bytes, image: Image.Image) -> int:
-    """The most grey levels that a pixel of the encoded image is off, found band by band to spare memory."""
+    """The most grey levels that a pixel of the encoded image is off, computed band by band to spare memory."""
     if image.mode != "RGB":
         image = image.convert("RGB")
     pixels = np.asarray(image)

@@ -6,9 +6,7 @@ Reading is strict: a shard whose bytes, members or count differ from its manifes
 
 import hashlib
 import itertools
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core import columns
-from twigma.core.files import file_sha256, fsync, read_parquet, write_json
-from twigma.core.safety import untrusted_names
+from twigma.core.files import file_sha256, fsync, read_parquet
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.images.shard_manifest import (
+    Manifest,
+    Shard,
+    read_manifest,
+    write_manifest,
+)
 from twigma.rehydrate.images.tar_places import (
     Span,
     mapped,
@@ -45,6 +48,7 @@ __all__ = [
     "tar_members",
     "tar_places",
     "verify",
+    "write_manifest",
 ]
 
 _FIELDS = ("image_name", "url", "status", "error", "width", "height", "sha256", "group")
@@ -58,21 +62,6 @@ SIDECAR = pa.schema(
 )
 BLOCK_BYTES = 256 << 20  # of encoded images held at once
 MAX_OFFSET = 2**31 - 1  # what the int32 offsets of one binary array can reach
-
-Manifest = dict[str, Any]
-"""tar (its name, or the path of one of the user's own), sha256 and bytes of it, sidecar (its sha256), rows (photos
-asked for), samples (images stored), made_from (kind and settings)."""
-_REQUIRED = frozenset({"sha256", "bytes", "rows", "samples", "tar", "sidecar"})
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One finished shard: where its tar, its sidecar and its manifest are."""
-
-    name: str
-    tar: Path
-    sidecar: Path
-    manifest: Path
 
 
 def shard_at(work: AnyWorkspace, name: str) -> Shard:
@@ -90,8 +79,7 @@ def list_shards(work: AnyWorkspace) -> list[Shard]:
     """The finished shards by name; FileNotFoundError when there is none."""
     shards = []
     for shard in manifests(work):
-        # Joined to an absolute path, which a tar of the user's own has, that path wins.
-        tar = shard.manifest.parent / read_manifest(shard)["tar"]
+        tar = read_manifest(shard).tar_path(shard.manifest.parent)
         shards.append(Shard(shard.name, tar, shard.sidecar, shard.manifest))
     if not shards:
         raise FileNotFoundError(
@@ -119,46 +107,15 @@ def next_number(work: AnyWorkspace) -> int:
     return 1 + max(numbers, default=-1)
 
 
-# ------------------------------------------------------------------ manifests
-
-
-def read_manifest(shard: Shard) -> Manifest:
-    """What the manifest says; ValueError when it is damaged, or names a tar that is not the shard's to read."""
-    try:
-        manifest = json.loads(shard.manifest.read_bytes())
-    except ValueError:
-        manifest = None
-    if isinstance(manifest, dict) and set(manifest) >= _REQUIRED:
-        _refuse_place(shard, manifest)
-        return manifest
-    raise ValueError(
-        f"the manifest {shard.manifest} is damaged: delete it and run the command that made it again"
-    )
-
-
-def _refuse_place(shard: Shard, manifest: Manifest) -> None:
-    """ValueError unless the tar is beside the manifest, or one of the user's own that `twigma add` registered."""
-    tar = manifest["tar"]
-    was_added = manifest.get("made_from", {}).get("kind") == "add"
-    is_own = isinstance(tar, str) and Path(tar).is_absolute() and was_added
-    if is_own and ".." not in Path(tar).parts:
-        return
-    untrusted_names.refuse_paths([tar], str(shard.manifest))
-    if "/" in tar:
-        raise ValueError(
-            f"{shard.manifest} names the tar {tar!r}: expected one beside it, or one you added yourself"
-        )
-
-
 def is_finished(shard: Shard) -> bool:
     """Whether there is a sound manifest, its sidecar, and a tar of the size it names."""
     try:
         manifest = read_manifest(shard)
-        tar = shard.manifest.parent / manifest["tar"]
-        if file_sha256(shard.sidecar) != manifest["sidecar"]:
+        if file_sha256(shard.sidecar) != manifest.sidecar:
             return False
+        tar = manifest.tar_path(shard.manifest.parent)
         size: int = tar.stat().st_size
-        return size == int(manifest["bytes"])
+        return size == manifest.bytes
     except (OSError, ValueError):
         return False
 
@@ -192,14 +149,16 @@ def read_images(shard: Shard, rows: int = 256) -> Iterator[pa.Table]:
     manifest = read_manifest(shard)
     if not shard.tar.exists():
         raise FileNotFoundError(
-            f"shard {shard.name}: its tar {shard.tar} is missing; put it back or make the shard again"
+            f"shard {shard.name}: its tar {shard.tar} is missing: put it back, or delete {shard.manifest} and run "
+            "again the command that wrote the shard"
         )
     with mapped(shard.tar) as data, memoryview(data) as view:
         sha256 = hashlib.sha256(data).hexdigest()
-        if sha256 != manifest["sha256"]:
+        if sha256 != manifest.sha256:
             raise ValueError(
-                f"shard {shard.name}: {shard.tar} is damaged or was changed: expected sha256 {manifest['sha256']}, "
-                f"found {sha256}; restore it, or delete {shard.manifest} and run the command that made it again"
+                f"shard {shard.name}: {shard.tar} is damaged or was changed: expected sha256 {manifest.sha256}, "
+                f"found {sha256}; restore it, or delete {shard.manifest} and run again the command that wrote the "
+                "shard"
             )
         stored = _stored(shard, manifest)
         places = places_in(shard.tar, data, sound=True) if len(stored) else {}
@@ -212,10 +171,10 @@ def read_images(shard: Shard, rows: int = 256) -> Iterator[pa.Table]:
 
 def _stored(shard: Shard, manifest: Manifest) -> pa.Table:
     """Name and member of every image in the tar."""
-    if file_sha256(shard.sidecar) != manifest["sidecar"]:
+    if file_sha256(shard.sidecar) != manifest.sidecar:
         raise ValueError(
-            f"shard {shard.name}: {shard.sidecar} is damaged or was changed: delete {shard.manifest} and run the "
-            "command that made it again"
+            f"shard {shard.name}: {shard.sidecar} is damaged or was changed: delete {shard.manifest} and run again "
+            "the command that wrote the shard"
         )
     table = pq.read_table(shard.sidecar, columns=["image_name", "member", "status"])
     return table.filter(pc.equal(table["status"], "success"))
@@ -252,8 +211,8 @@ def _images(view: memoryview, spans: list[Span]) -> pa.Array:
 # ------------------------------------------------------------------ writing
 
 
-def verify(tar: Path, sidecar: Path) -> Manifest:
-    """Compare a tar with its sidecar sample by sample: the facts of a manifest, or ValueError saying what differs."""
+def verify(tar: Path, sidecar: Path, made_from: Mapping[str, Any]) -> Manifest:
+    """Compare a tar with its sidecar sample by sample: the manifest of the two, or ValueError saying what differs."""
     table = pq.read_table(sidecar, columns=["member", "sha256", "status"])
     stored = table.filter(pc.equal(table["status"], "success"))
     samples = len(stored)
@@ -271,29 +230,29 @@ def verify(tar: Path, sidecar: Path) -> Manifest:
         raise ValueError(
             f"{tar}: {samples} samples expected, {len(actual)} found, differing: {differing[:3]}"
         )
-    return {
-        "sha256": sha256,
-        "bytes": tar.stat().st_size,
-        "rows": len(table),
-        "samples": samples,
-        "sidecar": file_sha256(sidecar),
-    }
+    return Manifest(
+        tar=tar.name,
+        sha256=sha256,
+        bytes=tar.stat().st_size,
+        sidecar=file_sha256(sidecar),
+        rows=len(table),
+        samples=samples,
+        made_from=made_from,
+    )
 
 
-def publish(attempt: Path, shard: Shard, made_from: dict[str, Any]) -> Manifest:
+def publish(attempt: Path, shard: Shard, made_from: Mapping[str, Any]) -> Manifest:
     """Verify a shard in its private folder, move it into place and write its manifest last.
 
     `made_from` says how it was made (kind and settings). ValueError where tar and sidecar differ.
     """
     tar = attempt / shard.tar.name
     sidecar = attempt / shard.sidecar.name
-    manifest = verify(tar, sidecar)
-    manifest["tar"] = shard.tar.name
-    manifest["made_from"] = made_from
+    manifest = verify(tar, sidecar, made_from)
     # Without a manifest the shard is not finished, whatever happens between the two moves.
     shard.manifest.unlink(missing_ok=True)
     for source, target in ((tar, shard.tar), (sidecar, shard.sidecar)):
         fsync(source)
         source.replace(target)
-    write_json(shard.manifest, manifest)
+    write_manifest(shard, manifest)
     return manifest

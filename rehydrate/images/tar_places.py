@@ -1,4 +1,4 @@
-"""Where the files of an uncompressed tar are, found from its headers, so that images are read without unpacking.
+"""Where the files of an uncompressed tar are, read from its headers, so that images are read without unpacking.
 
 Damage that would make tarfile stop in silence raises. Used by `shards.py`, and through it by whatever reads tars.
 """

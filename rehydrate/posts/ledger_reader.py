@@ -1,4 +1,4 @@
-"""The ledger of a working folder, read while a run may write it: takes no lock of ours and keeps no run waiting.
+"""The ledger of a working folder, read while a run may write it: takes no lock of ours and makes no run wait.
 
 `ledger.py` writes it; everything that only reads goes through here: `twigma status` (`view_ledger`), the price of a
 look-up before it starts (`read_known_posts`) and the survival weights of an analysis (`found_posts`). Ids are read in

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Raise it when this module gives another answer for the same parts: the images table is then re-created.
+# Raise it when this module returns another answer for the same parts: the images table is then re-created.
 REVISION = 1
 ORDER = ("created_at", "id", "image_name")
 SKIPPED = pa.schema(

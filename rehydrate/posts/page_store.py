@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 from twigma.core.files import atomic, fsync
-from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.core.workspace import AnyWorkspace
 
 KINDS = ("lookup", "search", "import")
 FREE_SPACE = 64 << 20  # bytes that must be free before a page is bought
@@ -37,11 +37,6 @@ class StoredPage(NamedTuple):
     start: int
     end: int
     page: Page | None
-
-
-def page_file(work: AnyWorkspace, kind: str) -> Path:
-    """The file of the pages of a kind, one of KINDS."""
-    return Workspace(work).page_file(kind)
 
 
 def require_space(work: AnyWorkspace) -> None:

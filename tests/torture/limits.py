@@ -8,7 +8,8 @@ import h5py
 from twigma.builder.references import file_readers
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.sources.own_files.add_images import add_tars
-from twigma.rehydrate.sources.x.client import ApiError, XClient
+from twigma.rehydrate.sources.x.client import XClient
+from twigma.rehydrate.sources.x.refusals import ApiError
 
 from ..builder.references import test_hdf5
 from ..core.services.test_deadline import answering

@@ -18,9 +18,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from twigma.core.workspace import Workspace
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.images import shards
-from twigma.rehydrate.posts.page_store import page_file, read_pages
+from twigma.rehydrate.posts.page_store import read_pages
 
 from ..conftest import STATES, file_name, jpeg, snowflake
 from ..support.worlds import alive, descendants
@@ -191,7 +192,7 @@ def broken_law(work: Path, ids: list[str]) -> str:
         samples = sum(
             len(block) for block in shards.read_images(shard)
         )  # checks the sha256 of the tar
-        if samples != shards.read_manifest(shard)["samples"]:
+        if samples != shards.read_manifest(shard).samples:
             return f"{shard.name}: {samples} samples read"
     litter = [
         path.name
@@ -204,7 +205,7 @@ def broken_law(work: Path, ids: list[str]) -> str:
 def stored_twice(work: Path) -> int:
     """Posts that were bought although a page on disk had them."""
     bought: Counter[str] = Counter()
-    for _, _, page in read_pages(page_file(work, "lookup")):
+    for _, _, page in read_pages(Workspace(work).page_file("lookup")):
         bought.update(
             post["id"] for post in (page or {"answer": {}})["answer"].get("data", [])
         )

@@ -1,7 +1,7 @@
 """The posts on a line of an archive, whatever tool wrote it, in the shape of API v2. Pure.
 
 Recognised by content: pages of API v2 and flattened posts (twarc, 4CAT), posts of API v1.1 and of its streams, and what
-Zeeschuimer records of X's website, alone or as 4CAT keeps it. `twigma import` reads archives with it.
+Zeeschuimer records of X's website, alone or as 4CAT stores it. `twigma import` reads archives with it.
 """
 
 import datetime
@@ -207,7 +207,7 @@ def _deletion(status: Row, captured: str) -> Record | str:
 def _record(
     name: Any, captured: str, post: Row, media: list[Row], user: Row | None
 ) -> Record | str:
-    # A float is kept as text here, so that the reason can say that its digits are lost.
+    # A float stays text here, so that the reason can say that its digits are lost.
     name = str(name) if isinstance(name, str | int | float) else ""
     reason = why_bad(name)
     if reason:

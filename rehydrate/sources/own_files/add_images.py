@@ -6,6 +6,7 @@ packed into a tar of the working folder. Nothing in a tar is unpacked, unpickled
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.core import columns
-from twigma.core.files import file_sha256, read_parquet, write_json, write_parquet
+from twigma.core.files import file_sha256, read_parquet, write_parquet
 from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
@@ -72,7 +73,7 @@ def add_tars(
     report: list[Added] = []
     with work.lock_shards():
         finished = _finished_shards(work)
-        known = {str(shards.read_manifest(shard)["sha256"]) for shard in finished}
+        known = {shards.read_manifest(shard).sha256 for shard in finished}
         used = _used_names(work)
         for tar in paths.tars:
             sha256 = file_sha256(tar)
@@ -131,7 +132,7 @@ def _refuse_changed(work: Workspace, tar: Path, sha256: str) -> None:
     """ValueError for a tar that is registered at this place with other bytes."""
     for shard in shards.manifests(work.path):
         manifest = shards.read_manifest(shard)
-        if manifest["tar"] == str(tar) and manifest["sha256"] != sha256:
+        if manifest.tar == str(tar) and manifest.sha256 != sha256:
             raise ValueError(
                 f"{tar} was changed since it was added as shard {shard.name}: give the new tar another name"
             )
@@ -176,10 +177,11 @@ def _register(
 
     # A tar of the user's is named by its full path, one in the folder by its name: the folder may be moved.
     is_inside = tar.parent == shard.manifest.parent.absolute()
-    manifest = shards.verify(tar, shard.sidecar)
-    manifest["tar"] = tar.name if is_inside else str(tar)
-    manifest["made_from"] = {"kind": "add", "group_key": group_key}
-    write_json(shard.manifest, manifest)
+    made_from = {"kind": "add", "group_key": group_key}
+    manifest = shards.verify(tar, shard.sidecar, made_from)
+    if not is_inside:
+        manifest = replace(manifest, tar=str(tar))
+    shards.write_manifest(shard, manifest)
     stored = pc.sum(pc.equal(rows["status"], "success")).as_py() or 0
     return {
         "path": str(tar),
@@ -252,5 +254,5 @@ def _added_images(work: Workspace) -> pa.Table:
 
 
 def _is_added(shard: Shard) -> bool:
-    made_from = shards.read_manifest(shard).get("made_from", {})
+    made_from = shards.read_manifest(shard).made_from
     return bool(made_from.get("kind") == "add")

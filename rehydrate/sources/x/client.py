@@ -6,23 +6,24 @@ credits, the spend cap or the usage cap are gone. The token appears in no log, e
 
 import email.utils
 import logging
-import os
-import re
-import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from twigma.core.safety.bounded import load_json
 from twigma.core.services.backoff import BackoffPolicy, Retries
 from twigma.core.services.deadline import ANSWER_SECONDS
 from twigma.core.services.http import ServiceClient
 from twigma.core.services.outcomes import Answer, seconds_of
+from twigma.rehydrate.sources.x.bearer_token import check_token
+from twigma.rehydrate.sources.x.dialects import FIELDS, Dialect, fields_of
+from twigma.rehydrate.sources.x.refusals import (
+    ApiError,
+    parse_json,
+    refusal,
+    stop_reason,
+)
 
 API_URL = "https://api.x.com"
-TOKEN_VARIABLE = "X_BEARER_TOKEN"
-TOKEN_FILE = Path("~/.config/twigma/x_token")
 LOOKUP, SEARCH = "/2/tweets", "/2/tweets/search/all"
 IDS_PER_CALL = 100
 POSTS_PER_PAGE = 500
@@ -33,69 +34,6 @@ LONGEST_WAIT = 1000.0  # seconds; a rate limit window is 900
 LOGGED_WAIT = 5.0  # seconds; a longer wait is logged
 PLAIN_WAIT = 10.0  # seconds after a 429 without a reset time
 PLAIN_WAITS = 2  # such waits in a call
-
-Dialect = Literal["legacy", "current"]
-_MEDIA = {"media.fields": "height,media_key,type,url,width"}
-FIELDS: Mapping[str, Mapping[str, str]] = {
-    "legacy": {
-        "tweet.fields": "attachments,author_id,created_at,edit_history_tweet_ids,entities,id,note_tweet,"
-        "possibly_sensitive,public_metrics,referenced_tweets,text",
-        "expansions": "attachments.media_keys",
-        **_MEDIA,
-    },
-    # `author_id` and `referenced_posts` are expansions here, which are billed: left out unless asked for.
-    "current": {
-        "post.fields": "attachments,created_at,entities,id,note_post,possibly_sensitive,public_metrics,text",
-        "expansions": "attachments.media_keys",
-        **_MEDIA,
-    },
-}
-# What marks an answer after which another call only costs: statuses, marks in the body, reason.
-STOPS = (
-    ((429, 403), ("UsageCapExceeded", "usage-capped"), "UsageCapExceeded"),
-    ((403, 429), ("SpendCapReached", "problems/credits"), "SpendCapReached"),
-    ((402,), ("",), "CreditsDepleted"),
-)
-
-
-class ApiError(RuntimeError):
-    """X sent no page: `status` (0 when no answer came) and `reason`, such as UsageCapExceeded."""
-
-    def __init__(self, sentence: str, status: int, reason: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.reason = reason
-
-
-def read_token(path: Path | None = None) -> str:
-    """The bearer token: from `path` where there is one, else from $X_BEARER_TOKEN, else from ~/.config/twigma/x_token.
-
-    Raises PermissionError when there is none or when others may read the file, ValueError when it is not a token.
-    """
-    if path is None and os.environ.get(TOKEN_VARIABLE):
-        return _checked(os.environ[TOKEN_VARIABLE], f"${TOKEN_VARIABLE}")
-    file = Path(path or TOKEN_FILE).expanduser()
-    try:
-        with file.open(encoding="ascii", errors="replace") as handle:
-            mode = stat.S_IMODE(os.fstat(handle.fileno()).st_mode)
-            if mode & 0o077:
-                raise PermissionError(
-                    f"{file} has mode {mode:04o}, so others can read the token: chmod 600 {file}"
-                )
-            return _checked(handle.read(), str(file))
-    except FileNotFoundError:
-        raise PermissionError(
-            f"no X API token: set ${TOKEN_VARIABLE}, or write the bearer token to {file} with mode 0600"
-        ) from None
-
-
-def _checked(token: str, where: str) -> str:
-    token = token.strip()
-    if not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise ValueError(
-            f"{where}: expected a bearer token on one line, found {len(token)} other characters"
-        )
-    return token
 
 
 class XClient:
@@ -129,7 +67,7 @@ class XClient:
         self._http = ServiceClient(
             "X API",
             base_url,
-            _checked(token, "token"),
+            check_token(token, "token"),
             follow_redirects=False,
             timeout=timeout,
             deadline=deadline,
@@ -159,7 +97,9 @@ class XClient:
             raise ValueError(
                 f"expected 1 to {IDS_PER_CALL} ids a call, found {len(ids)}"
             )
-        return self._get(LOOKUP, {"ids": ",".join(ids), **self._fields(followers)})
+        return self._get(
+            LOOKUP, {"ids": ",".join(ids), **fields_of(self.dialect, followers)}
+        )
 
     def search_all(
         self,
@@ -187,15 +127,8 @@ class XClient:
         }
         if next_token is not None:
             params["next_token"] = next_token
-        params.update(self._fields(followers))
+        params.update(fields_of(self.dialect, followers))
         return self._get(SEARCH, params, self.search_pace)
-
-    def _fields(self, followers: bool) -> dict[str, str]:
-        fields = dict(FIELDS[self.dialect])
-        if followers:
-            fields["expansions"] += ",author_id"
-            fields["user.fields"] = "id,public_metrics"
-        return fields
 
     # -------------------------------------------------------------- one call
 
@@ -248,13 +181,12 @@ class XClient:
         """The page, or None where the call may be tried again; raises where it may not."""
         self._heed_limits(answer, path)
         if answer.status == 200:
-            page = _json(answer.text)
+            page = parse_json(answer.text)
             return page if isinstance(page, dict) else None
-        reason = _stop_reason(answer.status, answer.text)
         retryable = answer.status == 429 or answer.status >= 500
-        if reason is None and retryable:
+        if retryable and stop_reason(answer.status, answer.text) is None:
             return None
-        raise self._refusal(answer.status, reason, answer.text)
+        raise refusal(self.base_url, answer.status, answer.text)
 
     def _heed_limits(self, answer: Answer, path: str) -> None:
         """When nothing remains, put the next turn after the reset: by the server's clock, on our monotonic one."""
@@ -266,43 +198,6 @@ class XClient:
         pause = min(max(pause, 0.0) + RESET_MARGIN, LONGEST_WAIT)
         turn = time.monotonic() + pause
         self._not_before[path] = max(self._not_before.get(path, 0.0), turn)
-
-    def _refusal(self, status: int, reason: str | None, text: str) -> Exception:
-        body = _json(text)
-        detail = text
-        if isinstance(body, dict):
-            detail = str(body.get("detail") or body.get("title") or "")
-        detail = detail[:300]
-        if status == 401:
-            return PermissionError(
-                f"X API: {self.base_url} refused the token (HTTP 401): check {TOKEN_VARIABLE}"
-            )
-        if reason is not None:
-            return ApiError(
-                f"X API: stopped, {reason} (HTTP {status}): {detail}. The pages received are stored; "
-                "run the same command again once the account allows it",
-                status,
-                reason,
-            )
-        return ApiError(
-            f"X API: refused the call (HTTP {status}): {detail}",
-            status,
-            f"HTTP {status}",
-        )
-
-
-def _stop_reason(status: int, text: str) -> str | None:
-    for statuses, marks, reason in STOPS:
-        if status in statuses and any(mark in text for mark in marks):
-            return reason
-    return None
-
-
-def _json(text: str) -> Any:
-    try:
-        return load_json(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _server_time(headers: Mapping[str, str]) -> float:

@@ -16,7 +16,8 @@ from twigma.rehydrate.posts.ledger import NOT_ASKED, Ledger, count_outcomes
 from twigma.rehydrate.posts.page_content import dicts, missing_fields
 from twigma.rehydrate.posts.page_store import require_space
 from twigma.rehydrate.sources.x.budget import POST_PRICE, USER_PRICE, Budget
-from twigma.rehydrate.sources.x.client import IDS_PER_CALL, ApiError, XClient
+from twigma.rehydrate.sources.x.client import IDS_PER_CALL, XClient
+from twigma.rehydrate.sources.x.refusals import ApiError
 
 BAD_REQUEST = 400  # X refuses the whole call for one id that cannot exist
 

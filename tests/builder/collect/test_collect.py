@@ -20,8 +20,9 @@ from twigma.builder.collect.collect import (
 )
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.posts.ledger import Ledger
-from twigma.rehydrate.sources.x.client import ApiError, XClient
+from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
+from twigma.rehydrate.sources.x.refusals import ApiError
 
 START, END = datetime.date(2022, 1, 1), datetime.date(2022, 10, 15)
 TAGS = ["#AIart", "dalle"]

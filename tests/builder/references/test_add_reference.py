@@ -19,7 +19,7 @@ from twigma.builder.engine.vectors import read_vectors
 from twigma.builder.references import catalogue
 from twigma.builder.references.add_reference import add_reference
 from twigma.builder.references.model_choice import stated_model
-from twigma.builder.stages.embed import load_encoder
+from twigma.builder.stages.clip_encoder import load_encoder
 from twigma.core.files import write_parquet
 from twigma.core.parts import read_parts
 from twigma.core.workspace import Workspace
@@ -230,7 +230,7 @@ def test_given_embeddings_of_another_model_than_the_studied_are_refused(
         model="tiny-clip",
     )
     np.save(tmp_path / "v.npy", units(np.random.default_rng(1), 5))
-    with pytest.raises(ValueError, match="say with --model"):
+    with pytest.raises(ValueError, match="name with --model the model that made them"):
         make("theirs", "v.npy", model=None)
     with pytest.raises(
         ValueError,
@@ -306,7 +306,7 @@ def test_a_dataset_of_the_hub_takes_its_licence_from_its_card(make, hub, tmp_pat
 
 def test_wrong_use_says_what_to_do(make, tmp_path):
     with pytest.raises(
-        ValueError, match="give PATH or ORG/NAME too, or one of diffusiondb, artbench"
+        ValueError, match="name PATH or ORG/NAME too, or one of diffusiondb, artbench"
     ):
         make("mona")
     with pytest.raises(ValueError, match="other than twigma"):

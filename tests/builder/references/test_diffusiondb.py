@@ -57,9 +57,7 @@ def test_damaged_zips_are_refused_and_deleted(tmp_path):
     assert list(diffusiondb.images(path, {"a.png"})) == [("a", None, settings)]
     for damaged in (whole[:-30], whole.replace(b"picturepic", b"Picturepic", 1)):
         path.write_bytes(damaged)
-        with pytest.raises(
-            ValueError, match=r"is damaged .* run again to fetch it anew"
-        ):
+        with pytest.raises(ValueError, match=r"is damaged .* run again to download it"):
             list(diffusiondb.images(path, set()))
         assert not path.exists()
     with zipfile.ZipFile(path, "w") as archive:

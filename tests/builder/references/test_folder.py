@@ -1,12 +1,15 @@
-"""What stands in a reference folder: packed images under names of their own, vectors at norm 1, texts in passages."""
+"""The content of a reference folder: packed images under names of their own, vectors at norm 1, texts in passages."""
 
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import open_clip
 import pytest
 from support.staging import encode, pixels, tiny_clip
 
+from twigma.builder.references.catalogue import TABLE
+from twigma.builder.references.diffusiondb import mark_repeats
 from twigma.builder.references.folder import (
     MOST_TEXTS,
     PASSAGE,
@@ -16,8 +19,9 @@ from twigma.builder.references.folder import (
     embed_texts,
     pack,
 )
-from twigma.builder.references.model_choice import stated_model
-from twigma.builder.stages.embed import load_encoder
+from twigma.builder.references.model_choice import stated_model, studied_model
+from twigma.builder.references.record import open_record, read_records
+from twigma.builder.stages.clip_encoder import load_encoder
 from twigma.core.parts import read_parts
 from twigma.core.workspace import Workspace
 
@@ -45,6 +49,26 @@ def test_images_of_one_name_stay_apart_and_strange_names_are_harmless(tmp_path):
     table = Workspace(tmp_path).table()
     assert set(table["source"].to_pylist()) == {"mine"}
     assert sorted(map(str, table["group"].to_pylist())) == ["None", "None", "m"]
+
+
+@pytest.mark.parametrize("folder_type", [str, Path, Workspace])
+def test_a_folder_is_a_str_a_path_or_a_workspace(tmp_path, folder_type):
+    work = folder_type(tmp_path / "refs/mine")
+    open_record(work, TABLE["book"]).write()
+    tar, _ = pack(work, "data", [("a", encode(pixels(1)), {"artist": "m"})])
+    assert tar == tmp_path / "refs/mine/shards/from_data.tar"
+    assert add_images(work, "mine", [tar], "artist") == {"images": 1, "failed": 0}
+    provenance = {"model": "m", "file": "f"}
+    rows = np.eye(2)
+    assert add_vectors(work, "mine", [(["b", "c"], rows)], provenance, 0) == (2, 1)
+    assert add_texts(work, "mine", ["a text"], "book") == 1
+    assert mark_repeats(folder_type(tmp_path / "refs/mine")) == 0
+    table = Workspace(work).table()
+    assert sorted(table["image_name"].to_pylist()) == ["a", "b", "book_000000", "c"]
+    assert set(table["source"].to_pylist()) == {"mine"}
+    assert studied_model(work)[1]["model"] == "m"
+    records = read_records(folder_type(tmp_path / "refs"))
+    assert [about["name"] for about in records] == ["mine"]
 
 
 def test_vectors_become_unit_rows_and_those_without_direction_null(tmp_path):

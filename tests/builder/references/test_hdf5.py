@@ -72,10 +72,10 @@ def lying_chunk(file):
         (virtual, "takes its numbers from other files"),
         (link, r"found \[\]; \['emb'\] are links"),
         (soft_link, r"found \[\]; \['soft'\] are links"),
-        (filled, "says 8,589,934,592 bytes, 0 are stored"),
-        (sparse, "says 8,589,934,592 bytes, 4,096 are stored"),
+        (filled, "states 8,589,934,592 bytes, 0 are stored"),
+        (sparse, "states 8,589,934,592 bytes, 4,096 are stored"),
         (wide, "expected vectors of 1 to 65,536 numbers"),
-        (one_chunk, "says 536,870,912 bytes, 0 are stored"),
+        (one_chunk, "states 536,870,912 bytes, 0 are stored"),
         (lying_chunk, "a damaged chunk that unpacks to over 128 bytes"),
     ],
 )

@@ -73,7 +73,13 @@ def marks(work):
 def test_reasons_and_who_stays(work):
     found = stage.dedupe(work)
     assert marks(work) == EXPECTED
-    assert found == {"media_id": 2, "embedding": 1, "pixels": 0, "near": 1, "kept": 7}
+    assert found == {
+        "media_id": 2,
+        "embedding": 1,
+        "pixels": 0,
+        "near": 1,
+        "distinct": 7,
+    }
 
 
 def test_pixels_have_their_own_reason(work):
@@ -84,7 +90,7 @@ def test_pixels_have_their_own_reason(work):
         "embedding": 0,
         "pixels": 1,
         "near": 0,
-        "kept": 1,
+        "distinct": 1,
     }
     assert marks(work)["2", "12"] == ("10", "pixels")
 
@@ -125,7 +131,7 @@ def test_resume_follows_the_inputs(work):
     stage.dedupe(work)
     assert path.read_bytes() == before[0]
     make_images(work, [("1", "10", 5)])
-    assert stage.dedupe(work)["kept"] == 1
+    assert stage.dedupe(work)["distinct"] == 1
 
 
 @given(st.permutations(range(12)))

@@ -9,7 +9,7 @@ from support.staging import tiny_clip
 from twigma.builder.engine.vectors import as_matrix
 from twigma.builder.removals.erase import holds
 from twigma.builder.stages import embed_texts as stage
-from twigma.builder.stages.embed import load_encoder
+from twigma.builder.stages.clip_encoder import load_encoder
 from twigma.core import columns
 from twigma.core.files import write_parquet
 from twigma.core.parts import read_part, write_part

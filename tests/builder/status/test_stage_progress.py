@@ -71,7 +71,7 @@ def test_a_stage_is_to_do_then_done_then_out_of_date_as_its_inputs_change(
     run_embed(work)
     assert states(work)["embed"] == (5, 0, 0) and states(work)["nsfw"] == (0, 0, 5)
     run_nsfw(work)
-    assert dedupe(work)["kept"] == 5
+    assert dedupe(work)["distinct"] == 5
     assert states(work) == dict.fromkeys(
         ("embed", "nsfw", "dedupe"), (5, 0, 0)
     ) | dict.fromkeys(("caption", "cluster"), (0, 0, 5))

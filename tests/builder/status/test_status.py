@@ -134,7 +134,7 @@ def test_the_json_is_the_same_facts_as_numbers(fetched: Path) -> None:
     told = json.loads(result.stdout)
     assert result.exit_code == 0
     assert list(told) == [
-        "work", "running", "damaged", "ids", "photos", "searches", "spent", "set_aside", "shards", "stages", "release",
+        "work", "running", "damaged", "ids", "photos", "searches", "spent", "skipped", "shards", "stages", "release",
         "bytes", "next",
     ]  # fmt: skip
     for one in (told, facts):

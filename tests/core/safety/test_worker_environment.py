@@ -15,7 +15,7 @@ from twigma.builder.publish import zenodo_client
 from twigma.core.pools import ray_cluster
 from twigma.core.safety import worker_environment
 from twigma.rehydrate.fetch.local_pool import PoolProcess
-from twigma.rehydrate.sources.x.client import TOKEN_VARIABLE
+from twigma.rehydrate.sources.x.bearer_token import TOKEN_VARIABLE
 
 CANARY = "AAAAcanary0123456789token"
 

@@ -11,7 +11,8 @@ import pytest
 from support.unpacking import gzip_bomb
 
 from twigma.core.services.deadline import Pace, TooSlow, read_answer, within
-from twigma.rehydrate.sources.x.client import ApiError, XClient
+from twigma.rehydrate.sources.x.client import XClient
+from twigma.rehydrate.sources.x.refusals import ApiError
 
 
 @contextmanager

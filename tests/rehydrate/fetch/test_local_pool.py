@@ -10,7 +10,7 @@ from twigma.rehydrate.fetch import shard_plan
 from twigma.rehydrate.fetch.http_client import LIMITS
 from twigma.rehydrate.fetch.local_pool import PoolProcess
 from twigma.rehydrate.images import shards
-from twigma.rehydrate.sources.x.client import TOKEN_VARIABLE
+from twigma.rehydrate.sources.x.bearer_token import TOKEN_VARIABLE
 
 
 def test_one_pool_does_one_list_after_the_other_and_ends(tmp_path: Path) -> None:
@@ -41,12 +41,8 @@ def test_one_pool_does_one_list_after_the_other_and_ends(tmp_path: Path) -> None
                 rows += event.value
                 workers += descendants(pool.pid)
             assert (event, rows) == (TaskEvent("done", number), ROWS)
-            assert (
-                shards.verify(attempt / shard.tar.name, attempt / shard.sidecar.name)[
-                    "rows"
-                ]
-                == ROWS
-            )
+            tar, sidecar = attempt / shard.tar.name, attempt / shard.sidecar.name
+            assert shards.verify(tar, sidecar, {}).rows == ROWS
         assert list(pool.events) == []
         pool.close()
     assert len(set(workers)) == 1 and not alive(workers[0])

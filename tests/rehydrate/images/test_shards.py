@@ -172,7 +172,7 @@ def test_verify_compares_every_sample(tmp_path: Path) -> None:
     ]
     sidecar = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_pylist(rows, SIDECAR), sidecar)
-    assert shards.verify(tar, sidecar)["samples"] == 2
+    assert shards.verify(tar, sidecar, {}).samples == 2
     for wrong in (
         [*rows, rows[0] | {"member": "3.jpg"}],
         [rows[0], rows[1] | {"sha256": "0" * 64}],
@@ -180,7 +180,7 @@ def test_verify_compares_every_sample(tmp_path: Path) -> None:
     ):
         pq.write_table(pa.Table.from_pylist(wrong, SIDECAR), sidecar)
         with pytest.raises(ValueError, match="samples expected"):
-            shards.verify(tar, sidecar)
+            shards.verify(tar, sidecar, {})
 
 
 def test_a_failure_tried_again_counts_once_and_other_doubles_stay_visible(

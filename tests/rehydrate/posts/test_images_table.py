@@ -10,10 +10,11 @@ import pytest
 
 from twigma.core import columns
 from twigma.core.files import write_json
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.ids.sampling import draw, record
 from twigma.rehydrate.posts import images_table, merge_snapshots, parse_pages
 from twigma.rehydrate.posts.images_table import write_images_table
-from twigma.rehydrate.posts.page_store import append_page, page_file, read_pages
+from twigma.rehydrate.posts.page_store import append_page, read_pages
 from twigma.rehydrate.posts.parse_pages import posts
 
 from .test_parse_pages import MEDIA, answer, photo, post
@@ -23,7 +24,7 @@ PAGES = 12
 
 def store(work: Path, number: int) -> None:
     """A page of three posts, of which one is on the page before too, with fewer likes; with a follower count."""
-    page_file(work, "lookup").parent.mkdir(parents=True, exist_ok=True)
+    Workspace(work).page_file("lookup").parent.mkdir(parents=True, exist_ok=True)
     names = [2 * number, 2 * number + 1, 2 * number + 2]
     metrics = {"public_metrics": {"like_count": number}}
     data = [
@@ -35,7 +36,7 @@ def store(work: Path, number: int) -> None:
     gone = [{"title": "Forbidden", "resource_id": str(2 * number - 1)}]
     body = answer(*data, media=media, users=users) | {"errors": gone}
     append_page(
-        page_file(work, "lookup"),
+        Workspace(work).page_file("lookup"),
         {"ids": [*map(str, names), str(2 * number - 1)]},
         body,
     )
@@ -43,7 +44,9 @@ def store(work: Path, number: int) -> None:
 
 def expected(work: Path) -> tuple[pa.Table, pa.Table]:
     """The table and what it leaves out, from all pages at once and in memory."""
-    return posts(page for *_, page in read_pages(page_file(work, "lookup")) if page)
+    return posts(
+        page for *_, page in read_pages(Workspace(work).page_file("lookup")) if page
+    )
 
 
 def parts(work: Path) -> dict[str, int]:
@@ -111,7 +114,7 @@ def test_changed_pages_and_damaged_parts_are_noticed(tmp_path: Path) -> None:
     write_images_table(tmp_path)
     whole, file = (
         (tmp_path / "images.parquet").read_bytes(),
-        page_file(tmp_path, "lookup"),
+        Workspace(tmp_path).page_file("lookup"),
     )
     pages = file.read_bytes()
     file.write_bytes(

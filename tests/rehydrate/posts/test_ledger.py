@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.posts.ledger import Cursor, Ledger, count_outcomes, search_key
 from twigma.rehydrate.posts.page_content import OUTCOMES, missing_fields, outcomes
 from twigma.rehydrate.posts.page_store import (
     append_page,
     check,
-    page_file,
     read_pages,
     require_space,
 )
@@ -197,7 +197,7 @@ def test_a_kill_at_any_step_loses_nothing_and_buys_nothing_twice(
 
 
 def test_a_half_written_line_is_cut_at_every_byte(tmp_path: Path) -> None:
-    path = page_file(tmp_path, "lookup")
+    path = Workspace(tmp_path).page_file("lookup")
     with Ledger(tmp_path) as ledger:
         ledger.append("lookup", ask("0"), {"data": [{"id": "0"}]})
         first = path.stat().st_size
@@ -218,7 +218,7 @@ def test_a_half_written_line_is_cut_at_every_byte(tmp_path: Path) -> None:
 def test_pages_that_vanished_are_asked_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = page_file(tmp_path, "lookup")
+    path = Workspace(tmp_path).page_file("lookup")
     with Ledger(tmp_path) as ledger:
         ledger.append("lookup", ask("0"), {"data": [{"id": "0"}]})
         size = path.stat().st_size
@@ -230,7 +230,7 @@ def test_pages_that_vanished_are_asked_again(
 
 
 def test_a_flipped_byte_anywhere_is_detected(tmp_path: Path) -> None:
-    path = page_file(tmp_path, "lookup")
+    path = Workspace(tmp_path).page_file("lookup")
     with Ledger(tmp_path) as ledger:
         ledger.append("lookup", ask("0"), {"data": [{"id": "0"}]})
         ledger.append("lookup", ask(*IDS), ANSWER)
@@ -301,7 +301,7 @@ def test_a_search_resumes_after_its_last_stored_page(tmp_path: Path) -> None:
 
 
 def test_a_lost_search_page_is_bought_again(tmp_path: Path) -> None:
-    path = page_file(tmp_path, "search")
+    path = Workspace(tmp_path).page_file("search")
     with Ledger(tmp_path) as ledger:
         for token, following, post in (
             (None, "t1", "9@2022-09"),

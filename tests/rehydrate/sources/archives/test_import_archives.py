@@ -25,9 +25,10 @@ from support.servers import Host
 from support.worlds import photo
 
 from twigma.cli import main
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.posts.ledger import Ledger
-from twigma.rehydrate.posts.page_store import page_file, read_pages
+from twigma.rehydrate.posts.page_store import read_pages
 from twigma.rehydrate.sources.archives import import_archives as archives
 from twigma.rehydrate.sources.archives import records
 from twigma.rehydrate.sources.archives.import_archives import import_archives
@@ -49,7 +50,7 @@ def keys(work: Path) -> list[tuple[str, str]]:
 
 
 def pages(work: Path) -> list[Any]:
-    return [page for *_, page in read_pages(page_file(work, "import"))]
+    return [page for *_, page in read_pages(Workspace(work).page_file("import"))]
 
 
 def expected(posts: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -87,12 +88,12 @@ def test_a_second_import_adds_nothing_and_nothing_was_bought(tmp_path: Path) -> 
     work, one = tmp_path / "work", write(tmp_path / "a.jsonl", archive("v1.1", POSTS))
     copy = write(tmp_path / "renamed.json", archive("v1.1", POSTS))
     import_archives(work, [one])
-    before = page_file(work, "import").read_bytes(), keys(work)
+    before = Workspace(work).page_file("import").read_bytes(), keys(work)
     assert import_archives(work, [one, copy])[0] == {
         one: (0, 0, 0, None, True),
         copy: (0, 0, 0, None, True),
     }
-    assert (page_file(work, "import").read_bytes(), keys(work)) == before
+    assert (Workspace(work).page_file("import").read_bytes(), keys(work)) == before
     other = write(
         tmp_path / "b.ndjson", archive("Zeeschuimer", POSTS)
     )  # the same posts from elsewhere
@@ -149,7 +150,7 @@ def test_a_damaged_page_is_stored_again(
     monkeypatch.setattr(records, "BATCH", 2)
     file = write(tmp_path / "a.jsonl", archive("v1.1", POSTS))
     import_archives(tmp_path, [file])
-    before, path = keys(tmp_path), page_file(tmp_path, "import")
+    before, path = keys(tmp_path), Workspace(tmp_path).page_file("import")
     whole = path.read_bytes()
     path.write_bytes(whole.replace(POSTS[2]["id"].encode(), b"7", 1))
     import_archives(tmp_path, [file])

@@ -16,8 +16,10 @@ import pytest
 
 from twigma.builder.collect.collect import collect
 from twigma.demo.platform.server import Platform
-from twigma.rehydrate.sources.x.client import ApiError, XClient, read_token
+from twigma.rehydrate.sources.x.bearer_token import read_token
+from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
+from twigma.rehydrate.sources.x.refusals import ApiError
 
 CANARY = "AAAAcanary0123456789token"
 Answer = tuple[int, dict[str, str], str]

@@ -10,12 +10,15 @@ import pytest
 
 from twigma.core import columns
 from twigma.core.files import write_parquet
+from twigma.core.workspace import Workspace
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.posts.images_table import write_images_table
-from twigma.rehydrate.posts.page_store import page_file, read_pages
+from twigma.rehydrate.posts.page_store import read_pages
 from twigma.rehydrate.sources.x.budget import plan_lookup
-from twigma.rehydrate.sources.x.client import FIELDS, ApiError, XClient
+from twigma.rehydrate.sources.x.client import XClient
+from twigma.rehydrate.sources.x.dialects import FIELDS
 from twigma.rehydrate.sources.x.lookup import lookup
+from twigma.rehydrate.sources.x.refusals import ApiError
 
 CANARY = "AAAAcanary0123456789token"
 
@@ -188,7 +191,9 @@ def test_dropped_fields_are_noticed_on_the_first_page(
         "tweet.fields": "attachments,createdat,text",
         "expansions": "attachments.media_keys",
     }
-    monkeypatch.setattr("twigma.rehydrate.sources.x.client.FIELDS", {"legacy": fields})
+    monkeypatch.setattr(
+        "twigma.rehydrate.sources.x.dialects.FIELDS", {"legacy": fields}
+    )
     with (
         Platform(tiny_world) as platform,
         client(platform) as x,
@@ -200,7 +205,7 @@ def test_dropped_fields_are_noticed_on_the_first_page(
         lookup(tmp_path, ids * 3, x)
     assert len(platform.asked) == 1
     assert (
-        len(list(read_pages(page_file(tmp_path, "lookup")))) == 1
+        len(list(read_pages(Workspace(tmp_path).page_file("lookup")))) == 1
     )  # and what was bought is stored
 
 
@@ -210,20 +215,17 @@ def test_the_first_page_that_has_posts_is_checked(
     whole = dict(FIELDS["legacy"])
     gone = [str(10**18 + n) for n in range(100)]
     with Platform(tiny_world) as platform, client(platform) as x:
-        monkeypatch.setattr(
-            x, "_fields", lambda _: whole | {"tweet.fields": "attachments,text"}
-        )
+        few = whole | {"tweet.fields": "attachments,text"}
+        asked = "twigma.rehydrate.sources.x.client.fields_of"
+        monkeypatch.setattr(asked, lambda *_: few)
         with pytest.raises(ValueError, match="first page has created_at"):
             lookup(
                 tmp_path / "posts", [*gone, *ids, *ids], x
             )  # nothing of the first hundred is there
         assert len(platform.asked) == 2
         expansions = whole["expansions"] + ",author_id"
-        monkeypatch.setattr(
-            x,
-            "_fields",
-            lambda _: whole | {"expansions": expansions, "user.fields": "id"},
-        )
+        few = whole | {"expansions": expansions, "user.fields": "id"}
+        monkeypatch.setattr(asked, lambda *_: few)
         with pytest.raises(
             ValueError, match=r"first page has user.public_metrics, asked"
         ):
@@ -262,7 +264,9 @@ def test_no_file_of_the_folder_holds_the_token(
         path for path in files if CANARY.encode() in path.read_bytes()
     ]
     assert (
-        json.loads(page_file(tmp_path, "lookup").read_text())["request"]["dialect"]
+        json.loads(Workspace(tmp_path).page_file("lookup").read_text())["request"][
+            "dialect"
+        ]
         == "legacy"
     )
 

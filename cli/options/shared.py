@@ -1,0 +1,101 @@
+"""Options that several commands share, and counts as they are printed."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from twigma.cli.options.model_names import CLIP
+
+if TYPE_CHECKING:
+    from twigma.core.pools.ray_pool import Engine
+
+F = TypeVar("F", bound=Callable[..., Any])
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
+def work_option(command: F) -> F:
+    """`--work`, shared by every stage."""
+    return click.option(
+        "--work",
+        type=FOLDER,
+        default="work",
+        show_default=True,
+        help="Working folder: pages, ledger, tars, columns.",
+    )(command)
+
+
+def out_option(default: str, meaning: str) -> Callable[[F], F]:
+    """`--out`, the folder that a command writes."""
+    return click.option(
+        "--out", type=FOLDER, default=default, show_default=True, help=meaning
+    )
+
+
+def seed_option(meaning: str) -> Callable[[F], F]:
+    """`--seed`, of whatever a command draws at random."""
+    return click.option("--seed", default=0, show_default=True, help=meaning)
+
+
+def purchase_options(command: F) -> F:
+    """`--budget` and `--followers`: what may be bought from X."""
+    budget = click.option(
+        "--budget",
+        type=float,
+        metavar="DOLLARS",
+        help="Spend at most this on the folder, over all runs.",
+    )
+    followers = click.option(
+        "--followers",
+        is_flag=True,
+        help="Also buy the authors' follower counts, which Eq (1) needs.",
+    )
+    return budget(followers(command))
+
+
+def device_option(command: F) -> F:
+    """`--device`, for the stages that run a model."""
+    return click.option(
+        "--device",
+        help="cpu, cuda, cuda:1, or several: cuda:0,cuda:1.  [default: every GPU, else cpu]",
+    )(command)
+
+
+def clip_option(command: F) -> F:
+    """`--model`: which CLIP."""
+    return click.option(
+        "--model",
+        default=CLIP,
+        show_default=True,
+        metavar="MODEL[@COMMIT]",
+        help="CLIP: ARCHITECTURE/WEIGHTS of open_clip (none: random weights), hf-hub:ORG/NAME, or a folder. "
+        "Without a commit, the newest is pinned at first use.",
+    )(command)
+
+
+def engine_option(command: F) -> F:
+    """`--engine`, for what is worth a cluster."""
+    return click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="This machine, or the Ray cluster at $RAY_ADDRESS; ray starts one here if that is unset.",
+    )(command)
+
+
+def as_engine(name: str) -> "Engine":
+    """The engine of that name; Ray itself reads $RAY_ADDRESS."""
+    from twigma.core.pools.ray_pool import Engine
+
+    return Engine(name)
+
+
+def print_counts(counts: Mapping[str, int], heading: str) -> None:
+    """Print counts as an aligned list under a heading."""
+    click.echo(heading)
+    for name, count in counts.items():
+        click.echo(f"  {count:>9,}  {name}")
