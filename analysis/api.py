@@ -38,7 +38,7 @@ class FigureResult:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The first, and mostly the only one, of the tables."""
+        """The first, and mostly the only one, of the tables: tidy, one row an estimate."""
         return next(iter(self.tables.values()))
 
     def __repr__(self) -> str:

@@ -71,7 +71,7 @@ def _one_measure(measures: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def grouped_sets(data: Inputs, settings: Settings) -> dict[str, Grouped]:
-    """Paintings by artist and images by prompt, as far as there are any."""
+    """Paintings by artist and images by prompt, as far as there are any: embedding [n, d] and group [n] of each set."""
     groups = {}
     for label, role in GROUPS.items():
         needs = [f"@{role}", f"@{role}.group"]

@@ -69,6 +69,6 @@ class SearchActor(ray_pool.Actor):
         return super().ready()
 
     def parts(self, task: tuple[int, Array]) -> Iterator[Neighbours]:
-        """The neighbours of one block."""
+        """The neighbours of one block of queries [n, d]: similarity float32 [n, k] and row int64 [n, k]."""
         first, query = task
         yield self._search(query, first)

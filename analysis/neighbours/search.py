@@ -57,7 +57,7 @@ def nearest(
 
 
 def check(query: Array, reference: Array, k: int) -> None:
-    """ValueError unless the matrices have one width, and the reference `k` rows."""
+    """ValueError unless the matrices [n, d] and [m, d] have one width, and the reference `k` rows."""
     if not 1 <= k <= len(reference):
         raise ValueError(
             f"nearest: expected 1 <= k <= {len(reference)}, the rows of the reference, found k={k}"
