@@ -288,7 +288,10 @@ def plain_json(value: Any) -> Any:
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
-    """Write `path`.parquet and `path`.csv; cells of the CSV are safe to open in a spreadsheet."""
+    """Write a tidy table, one row an estimate, as `path`.parquet and `path`.csv.
+
+    Cells of the CSV are safe to open in a spreadsheet. The index is not written.
+    """
     import pyarrow as pa
 
     arrow = pa.Table.from_pandas(table, preserve_index=False)

@@ -3,7 +3,6 @@
 It runs what `twigma analyze` runs, and its words and chart are those of the report.
 """
 
-import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,8 +20,8 @@ from twigma.analysis.page.section import FigureFacts, Results
 from twigma.core.workspace import AnyWorkspace
 
 if TYPE_CHECKING:
-    import matplotlib.axes
-    import matplotlib.figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,17 +37,23 @@ class FigureResult:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The first, and mostly the only one, of the tables."""
+        """The first, and mostly the only one, of the tables: tidy, one row an estimate."""
         return next(iter(self.tables.values()))
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.text}"
 
-    def plot(self, ax: "matplotlib.axes.Axes | None" = None) -> Any:
-        """The report's chart as a Matplotlib figure; with `ax`, as a picture in these axes, which are returned.
+    def plot(self, ax: "Axes | None" = None) -> "FigureBase":
+        """Draw the report's chart, and return the Matplotlib figure that holds it.
 
-        A chart may have several panels, so that it can go into one pair of axes only as a picture. ValueError where
-        the report has no chart of this figure.
+        Parameters
+        ----------
+        ax : axes to draw into; a chart of several panels takes their place, as a sub-figure. None for a new figure.
+
+        Returns
+        -------
+        Figure or SubFigure. ValueError where the report has no chart of this figure, and where several panels are to
+        take the place of axes that are in no grid.
         """
         import matplotlib as mpl
 
@@ -58,12 +63,7 @@ class FigureResult:
         if not draws:
             raise ValueError(f"{self.name} has no chart; its numbers are in `.table`")
         with mpl.rc_context(STYLE):
-            chart = draws[0](self.tables)
-        if ax is None:
-            return chart
-        ax.imshow(_pixels(chart))
-        ax.set_axis_off()
-        return ax
+            return draws[0](self.tables, ax)
 
 
 def figure(
@@ -142,13 +142,3 @@ def _text(name: str, result: Result, chapters: tuple[Chapter, ...]) -> str:
     }
     results = Results(result.tables, plain_json(result.values), {name: facts})
     return " ".join(chapter.describe(results).claim for chapter in chapters)
-
-
-def _pixels(chart: "matplotlib.figure.Figure") -> Any:
-    """A chart as an array of pixels, float32 [height, width, 4]."""
-    from matplotlib.image import imread
-
-    picture = io.BytesIO()
-    chart.savefig(picture, format="png")
-    picture.seek(0)
-    return imread(picture)

@@ -62,7 +62,7 @@ def _arrow_matrix(values: Any) -> Array:
 
 
 def as_matrices(sets: Mapping[str, Any]) -> dict[str, Array]:
-    """`as_matrix` of every set, by name."""
+    """Every set as an array [n, d], by name; see `as_matrix`."""
     return {name: as_matrix(values) for name, values in sets.items()}
 
 

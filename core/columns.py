@@ -224,7 +224,7 @@ def field_table(names: Iterable[str]) -> str:
 
 
 def require(table: pa.Table, names: Iterable[str], where: str) -> None:
-    """Raise ValueError unless `table` has these columns with their declared types."""
+    """Raise ValueError unless `table`, one row per image, has these columns with their declared types."""
     names = list(names)
     missing = [name for name in names if name not in table.column_names]
     if missing:
@@ -247,7 +247,7 @@ def _same_type(actual: pa.DataType, declared: pa.DataType) -> bool:
 
 
 def add(table: pa.Table, **values: Any) -> pa.Table:
-    """`table` with these columns added or replaced: Arrow arrays, or sequences of as many values as it has rows.
+    """`table` [n rows] with these columns added or replaced: Arrow arrays or sequences, one value for each row.
 
     Values are cast to the declared type of their column (an embedding keeps its length); pa.ArrowInvalid where they
     cannot be.

@@ -67,13 +67,17 @@ def write_json(path: Path, value: Any, *, private: bool = False) -> None:
 
 
 def write_parquet(path: Path, table: pa.Table, *, private: bool = False) -> None:
-    """Write a Parquet file atomically (zstd)."""
+    """Write a table, one row per image, post or text, as a Parquet file atomically (zstd)."""
     with atomic(path, private=private) as partial:
         pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
 
 
 def read_parquet(path: Path, **options: Any) -> pa.Table:
-    """Read a Parquet file, its pages checked by their checksums; ValueError naming it when it is damaged."""
+    """The table of a Parquet file, one row per image, post or text.
+
+    Pages are checked by their checksums; ValueError naming the file when it is damaged.
+    `options` are those of `pyarrow.parquet.read_table`.
+    """
     try:
         return pq.read_table(path, page_checksum_verification=True, **options)
     except (FileNotFoundError, MemoryError):

@@ -71,7 +71,10 @@ def fingerprint(value: object) -> str:
 
 
 def write_part(path: Path, table: pa.Table, provenance: Mapping[str, object]) -> None:
-    """Write one part as uncompressed Arrow IPC, with its provenance and a checksum; only its owner can read it."""
+    """Write one part, one row per image, as uncompressed Arrow IPC, with its provenance and a checksum.
+
+    Only the owner of the working folder can read it.
+    """
     metadata = {
         "fingerprint": fingerprint(provenance),
         "provenance": json.dumps(provenance, sort_keys=True),
@@ -88,7 +91,7 @@ def write_part(path: Path, table: pa.Table, provenance: Mapping[str, object]) ->
 
 
 def read_part(path: Path) -> pa.Table:
-    """A part, memory-mapped; ValueError when it has changed since it was written."""
+    """A part, one row per image, memory-mapped; ValueError when it has changed since it was written."""
     if not checksum.is_sound(path):
         raise ValueError(
             f"{path} is damaged: delete it and run `twigma {path.parent.name}` again, "
@@ -110,7 +113,7 @@ def read_fingerprint(path: Path) -> str:
 
 
 def read_parts(folder: Path) -> pa.Table:
-    """All parts of one stage, in name order; FileNotFoundError when the stage has not run."""
+    """All parts of one stage, one row per image, in name order; FileNotFoundError when the stage has not run."""
     paths = sorted(folder.glob("*.arrow"))
     if not paths:
         raise FileNotFoundError(

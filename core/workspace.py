@@ -204,7 +204,7 @@ class Workspace(os.PathLike[str]):
     # ------------------------------------------------------------------ reading
 
     def read(self, stage: str) -> "pa.Table":
-        """All parts of a stage, in name order; FileNotFoundError when it has not run."""
+        """All parts of a stage, one row per image, in name order; FileNotFoundError when it has not run."""
         from twigma.core.parts import read_parts
 
         return read_parts(self.stage_folder(stage))

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The order of the rooms, from the ground up. A module beside rooms (`builder/build.py`) is a room of its own.
 ORDER = [
     "core",
+    "core/numeric",
     "core/safety",
     "core/services",
     "core/pools",

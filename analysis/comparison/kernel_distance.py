@@ -17,7 +17,7 @@ from scipy import stats
 from twigma.analysis.convert import Floats, as_matrix
 from twigma.analysis.inference.intervals import Estimate
 from twigma.analysis.vectors.samples import SAMPLE, finite_matrix, size_matched
-from twigma.analysis.vectors.unit_rows import unit_rows
+from twigma.core.numeric.unit_vectors import require_unit_rows
 
 BLOCK = 1000  # rows of a set in a block, as in KID
 BLOCKS = 10  # at least, in sets of under 10,000 rows: the interval comes from them
@@ -68,8 +68,8 @@ def cmmd(x: Any, y: Any, *, seed: int = 0) -> Discrepancy:
 
     Parameters, blocks, interval and permutations are those of `kid`.
     """
-    x = unit_rows(finite_matrix(x, "cmmd"), "cmmd", dtype=np.float64)
-    y = unit_rows(finite_matrix(y, "cmmd"), "cmmd", dtype=np.float64)
+    x = require_unit_rows(finite_matrix(x, "cmmd"), "cmmd", dtype=np.float64)
+    y = require_unit_rows(finite_matrix(y, "cmmd"), "cmmd", dtype=np.float64)
     mmd = _discrepancy(x, y, _gaussian, seed)
     return replace(
         mmd,

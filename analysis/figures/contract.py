@@ -12,10 +12,10 @@ from twigma.analysis.inference import sample_weights
 from twigma.analysis.inputs.load import Images, Inputs
 from twigma.analysis.inputs.requirements import Result, Settings
 from twigma.analysis.page.drawing import svg
-from twigma.analysis.page.section import Results, Section, Tables
+from twigma.analysis.page.section import Results, Section
 
 if TYPE_CHECKING:
-    import matplotlib.figure
+    from twigma.analysis.page.drawing import Draw
 
 ROLES = ("photographs", "paintings")  # that a figure is computed for, one by one
 
@@ -45,7 +45,7 @@ class Chapter:
     describe: Callable[[Results], Section]
     figures: tuple[Figure, ...]
     details: tuple[Figure, ...] = ()
-    draw: "Callable[[Tables], matplotlib.figure.Figure] | None" = None
+    draw: "Draw | None" = None
 
     def section(self, results: Results) -> Section | None:
         """The section with its chart as a picture; None without results."""

@@ -18,7 +18,8 @@ from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 
 if TYPE_CHECKING:
-    import matplotlib.figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 MOST_TICKS = 9  # months named below the bars
 MOST_BARS = 15  # words drawn as bars
@@ -47,10 +48,10 @@ def compute_posts(data: Inputs, settings: Settings) -> Result:
     return Result(n, tables, values, weighting_notes(data.images))
 
 
-def draw_posts(tables: Tables) -> "matplotlib.figure.Figure":
+def draw_posts(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """A bar for each month."""
     months = tables["fig1b"]
-    figure, ax = axes()
+    figure, ax = axes(into=into)
     ax.bar(range(len(months)), months["posts"], color=COLOURS[0], width=0.8)
     step = max(1, -(-len(months) // MOST_TICKS))
     ax.set_xticks(range(0, len(months), step), months["month"][::step])
@@ -120,11 +121,11 @@ def compute_words(data: Inputs, settings: Settings) -> Result:
     return Result(int(words["count"].sum()), {"fig1c": words})
 
 
-def draw_words(tables: Tables) -> "matplotlib.figure.Figure":
+def draw_words(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """The most frequent words as bars, and all of them as a cloud."""
     words = tables["fig1c"]
     top = words.head(MOST_BARS)
-    figure, (bars, cloud) = axes(1, 2, height=4.2, width_ratios=[1, 1.4])
+    figure, (bars, cloud) = axes(1, 2, height=4.2, width_ratios=[1, 1.4], into=into)
     bars.barh(range(len(top)), top["count"], color=COLOURS[0])
     bars.set_yticks(range(len(top)), top["word"])
     bars.invert_yaxis()

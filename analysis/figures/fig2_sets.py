@@ -17,7 +17,8 @@ from twigma.analysis.page.formatting import listed, number, percent, table
 from twigma.analysis.page.section import Results, Section, Tables, records
 
 if TYPE_CHECKING:
-    import matplotlib.figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 BLUES = ("#08519c", "#4292c6", "#9ecae1", "#deebf7")  # clusters 1 to 4
 
@@ -42,12 +43,12 @@ def compute_map(data: Inputs, settings: Settings) -> Result:
     )
 
 
-def draw_map(tables: Tables) -> "matplotlib.figure.Figure":
+def draw_map(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """One panel for each set, with all other sets in grey behind it."""
     points = tables["fig2a"]
     colours = colour_by_name(points["set"].unique())
     figure, panels = axes(
-        1, len(colours), height=2.6, squeeze=False, sharex=True, sharey=True
+        1, len(colours), height=2.6, squeeze=False, sharex=True, sharey=True, into=into
     )
     # Points as pixels: as shapes, tens of thousands of them would make the page heavy.
     dots = {"linewidths": 0, "rasterized": True}
@@ -109,12 +110,12 @@ def compute_clusters(data: Inputs, settings: Settings) -> Result:
     )
 
 
-def draw_clusters(tables: Tables) -> "matplotlib.figure.Figure":
+def draw_clusters(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """A bar for each set, divided by cluster."""
     shares = tables["fig2b"].pivot(index="set", columns="cluster", values="share")
     shares = shares.loc[tables["fig2b"]["set"].unique()]
     place = range(len(shares))
-    figure, ax = axes(height=0.5 * len(shares) + 1.4)
+    figure, ax = axes(into=into, height=0.5 * len(shares) + 1.4)
     left = np.zeros(len(shares))
     for cluster, colour in zip(shares, BLUES, strict=False):
         width = shares[cluster].to_numpy()

@@ -14,7 +14,8 @@ from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 
 if TYPE_CHECKING:
-    import matplotlib.figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 DARK = 0.55  # of the largest value: from here on numbers are white
 HEADER = (
@@ -67,14 +68,14 @@ def compute_other_estimators(data: Inputs, settings: Settings) -> Result:
 # ------------------------------------------------------------------ drawn
 
 
-def draw_divergence(tables: Tables) -> "matplotlib.figure.Figure":
+def draw_divergence(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """A heat map with the number of each pair in its field."""
     pairs = _robust(tables)
     names = list(dict.fromkeys([*pairs["row"], *pairs["column"]]))
     square = pairs.pivot(index="row", columns="column", values="kl")
     kl = square.reindex(index=names, columns=names).to_numpy(float)
     largest = np.nanmax(kl)
-    figure, ax = axes(width=5.6, height=3.8)
+    figure, ax = axes(into=into, width=5.6, height=3.8)
     ax.imshow(np.ma.masked_invalid(kl), cmap="Blues", vmin=0, aspect="auto")
     for (i, j), value in np.ndenumerate(kl):
         shade = "white" if value > DARK * largest else INK

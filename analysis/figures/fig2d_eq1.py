@@ -23,8 +23,8 @@ from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 
 if TYPE_CHECKING:
-    import matplotlib.figure
     from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 QUINTILE = "quintile "  # terms of the regression: "quintile 1" to "quintile 4"
 BESIDE = 0.16  # how far right of ours other estimates are drawn, in quintiles
@@ -130,10 +130,12 @@ def _covariates(images: Images) -> dict[str, Any] | None:
 # ------------------------------------------------------------------ drawn
 
 
-def draw_regression(tables: Tables) -> "matplotlib.figure.Figure":
+def draw_regression(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """Rate ratios of likes with both intervals and the paper's, one panel for each reference."""
     roles = [role for role in ROLES if f"eq1_{role}" in tables]
-    figure, panels = axes(1, len(roles), height=3.2, squeeze=False, sharey=True)
+    figure, panels = axes(
+        1, len(roles), height=3.2, squeeze=False, sharey=True, into=into
+    )
     for ax, role in zip(panels[0], roles, strict=True):
         _draw_rates(ax, tables[f"eq1_{role}"], role)
     panels[0][0].set(ylabel="Rate ratio of likes (log scale)")

@@ -17,7 +17,8 @@ from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 
 if TYPE_CHECKING:
-    import matplotlib.figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 HEADER = (
     "Reference",
@@ -81,10 +82,12 @@ def _blocks(images: Images) -> NDArray[np.object_]:
 # ------------------------------------------------------------------ drawn
 
 
-def draw_likes(tables: Tables) -> "matplotlib.figure.Figure":
+def draw_likes(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """Mean likes of each quintile, one panel for each reference."""
     roles = [role for role in ROLES if f"fig2d_{role}" in tables]
-    figure, panels = axes(1, len(roles), height=3.2, squeeze=False, sharey=True)
+    figure, panels = axes(
+        1, len(roles), height=3.2, squeeze=False, sharey=True, into=into
+    )
     for ax, role in zip(panels[0], roles, strict=True):
         means = tables[f"fig2d_{role}"]
         ax.errorbar(

@@ -22,7 +22,8 @@ from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 
 if TYPE_CHECKING:
-    import matplotlib.figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 LEVEL = 0.05  # below it, a correlation is beyond chance
 TEXTS_HEADER = (
@@ -86,10 +87,10 @@ def images_by_prompt(data: Inputs, settings: Settings) -> PromptImages:
     return PromptImages(images.embedding[studied], prompt, tuple(notes))
 
 
-def draw_lengths(tables: Tables) -> "matplotlib.figure.Figure":
+def draw_lengths(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """A dot for each prompt."""
     prompts = tables["fig3c"]
-    figure, ax = axes(width=6.4)
+    figure, ax = axes(into=into, width=6.4)
     ax.plot(
         prompts["words"], prompts["distance"], "o", color=COLOURS[0], alpha=0.5, mew=0
     )
@@ -130,11 +131,11 @@ def compute_texts(data: Inputs, settings: Settings) -> Result:
     return Result(int(kinds["n"].sum()), {"fig3d": kinds}, values)
 
 
-def draw_texts(tables: Tables) -> "matplotlib.figure.Figure":
+def draw_texts(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """The mean distance of each kind of text, and that of prompts of the same lengths."""
     kinds = tables["fig3d"].dropna(subset=["distance"])
     place = np.arange(len(kinds))
-    figure, ax = axes(height=0.4 * len(kinds) + 1.2)
+    figure, ax = axes(into=into, height=0.4 * len(kinds) + 1.2)
     ax.errorbar(
         kinds["distance"],
         place,

@@ -20,7 +20,8 @@ from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 
 if TYPE_CHECKING:
-    import matplotlib.figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 Grouped = tuple[NDArray[np.float32], NDArray[Any]]  # embedding [n, d] and group [n]
 GROUPS = {"same artist": "paintings", "same prompt": "prompts"}  # by role
@@ -71,7 +72,7 @@ def _one_measure(measures: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def grouped_sets(data: Inputs, settings: Settings) -> dict[str, Grouped]:
-    """Paintings by artist and images by prompt, as far as there are any."""
+    """Paintings by artist and images by prompt, as far as there are any: embedding [n, d] and group [n] of each set."""
     groups = {}
     for label, role in GROUPS.items():
         needs = [f"@{role}", f"@{role}.group"]
@@ -106,11 +107,11 @@ def _block_labels(images: Images, column: str) -> NDArray[np.object_]:
 # ------------------------------------------------------------------ drawn
 
 
-def draw_distances(tables: Tables) -> "matplotlib.figure.Figure":
+def draw_distances(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """The mean distance of each set with its interval."""
     distances = tables["fig3a"]
     place = range(len(distances))
-    figure, ax = axes(height=0.4 * len(distances) + 1.0)
+    figure, ax = axes(into=into, height=0.4 * len(distances) + 1.0)
     bars = interval_bars(distances, "value")
     ax.errorbar(
         distances["value"], place, xerr=bars, fmt="o", color=COLOURS[0], capsize=3

@@ -13,7 +13,8 @@ from twigma.analysis.page.formatting import listed, number, percents, table
 from twigma.analysis.page.section import Results, Section, Tables, records
 
 if TYPE_CHECKING:
-    import matplotlib.figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 
 def compute_nsfw(data: Inputs, settings: Settings) -> Result:
@@ -44,10 +45,10 @@ def compute_nsfw(data: Inputs, settings: Settings) -> Result:
     )
 
 
-def draw_nsfw(tables: Tables) -> "matplotlib.figure.Figure":
+def draw_nsfw(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """The density of each set, on a logarithmic axis."""
     histogram = tables["fig4d"]
-    figure, ax = axes()
+    figure, ax = axes(into=into)
     for name, colour in colour_by_name(histogram["set"].unique()).items():
         bins = histogram[histogram["set"] == name]
         edges = [*bins["low"], bins["high"].iloc[-1]]

@@ -14,7 +14,8 @@ from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 
 if TYPE_CHECKING:
-    import matplotlib.figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 MAP = ["UMAP_dim_1", "UMAP_dim_2"]
 MOST_POINTS = 20_000  # of the map that the report draws
@@ -43,12 +44,12 @@ def compute_drift(data: Inputs, settings: Settings) -> Result:
     return Result(len(images), {"fig4a": points}, {"drift": dict(drift)})
 
 
-def draw_drift(tables: Tables) -> "matplotlib.figure.Figure":
+def draw_drift(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """A point for each image, coloured by date."""
     points = tables["fig4a"]
     milliseconds = points["created_at"].astype("datetime64[ms]").astype("int64")
     days = milliseconds.to_numpy() / DAY
-    figure, ax = axes(width=6.4, height=4.4)
+    figure, ax = axes(into=into, width=6.4, height=4.4)
     x, y = (points[name] for name in MAP)
     drawn = ax.scatter(x, y, c=days, s=4, cmap="cividis", lw=0, rasterized=True)
     bar = figure.colorbar(drawn, ax=ax, label="Date of the post (UTC)")
@@ -99,7 +100,7 @@ def compute_trends(data: Inputs, settings: Settings) -> Result:
     )
 
 
-def draw_trends(tables: Tables) -> "matplotlib.figure.Figure":
+def draw_trends(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """The share of each cluster per month, one panel for each."""
     shares = tables["fig4b"].pivot(index="month", columns="cluster", values="share")
     months, clusters = shares.shape
@@ -107,7 +108,7 @@ def draw_trends(tables: Tables) -> "matplotlib.figure.Figure":
     rows = -(-clusters // columns)
     height = 1.7 * rows + 0.5
     figure, panels = axes(
-        rows, columns, height=height, squeeze=False, sharex=True, sharey=True
+        rows, columns, height=height, squeeze=False, sharex=True, sharey=True, into=into
     )
     ends = sorted({0, months - 1})
     for ax, cluster in zip(panels.flat, shares, strict=False):

@@ -16,7 +16,7 @@ def wilson(hits: Any, n: Any) -> tuple[Floats, Floats]:
 
     Parameters
     ----------
-    hits, n : counts of any one shape, 0 ≤ hits ≤ n; effective sizes need not be whole numbers.
+    hits, n : counts [m], or of any other shape, 0 ≤ hits ≤ n; effective sizes need not be whole numbers.
 
     Returns
     -------

@@ -37,7 +37,7 @@ def sample_weights(table: pa.Table) -> Floats | None:
 
 
 def notes(table: pa.Table) -> tuple[str, ...]:
-    """What the weights of this table are, for the reader; nothing where there are none."""
+    """What the weights of this table, one row per image, are, for the reader; nothing where there are none."""
     sentences = []
     if _column(table, COLUMN, quiet=True) is not None:
         sentences.append(NOTE)
@@ -73,6 +73,14 @@ def thinned(weights: Floats, seed: int = 0) -> npt.NDArray[np.int64]:
     Measures of pairs, neighbours and clusters have no simple weighted form. Here ⌊Σw / max w⌋ rows are drawn, none
     twice, by systematic sampling in random order (Madow 1949), each with the chance nw/Σw: together with the chance
     1/w it was in the sample with, every post of the list has the same.
+
+    Parameters
+    ----------
+    weights : float64 [n], finite and above 0.
+
+    Returns
+    -------
+    int64 [m], m = ⌊Σw / max w⌋; all rows where the weights are equal.
 
     >>> thinned(np.array([1.0, 1.0, 1.0])).tolist()
     [0, 1, 2]

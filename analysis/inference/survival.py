@@ -47,7 +47,12 @@ def survival_weights(listed: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    listed : stratum (text, "MONTH" or "MONTH/THEME") and found (bool).
+    listed : one row an id, with stratum (text, "MONTH" or "MONTH/THEME") and found (bool).
+
+    Returns
+    -------
+    DataFrame (stratum, listed, found, share, low, high, pooled, weight), a row a stratum. Shares and their Wilson 95%
+    limits are of the stratum itself, also where the weight was pooled.
     """
     groups = listed.groupby("stratum")["found"]
     table = groups.agg(listed="size", found="sum").reset_index()
@@ -66,7 +71,10 @@ def survival_weights(listed: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_survival(table: pa.Table, posts: pa.Table) -> pa.Table:
-    """The table with each row's survival weight (float64); 1 for posts that are not of the list."""
+    """The table, one row an image, with its survival weight (float64); 1 for posts that are not of the list.
+
+    `posts` is that of `survival`: (id, survival_weight), a row a post.
+    """
     place = pc.index_in(table["id"], value_set=posts["id"].combine_chunks())
     listed = np.asarray(place.is_valid())
     weight = posts[COLUMN].combine_chunks().take(pc.fill_null(place, 0))

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from twigma.analysis.convert import as_matrix
 from twigma.analysis.inference.sample_weights import sample_weights, thinned
-from twigma.analysis.vectors.unit_rows import usable_unit_rows
 from twigma.core import columns
+from twigma.core.numeric.unit_vectors import usable_unit_rows
 
 
 @dataclass(frozen=True)

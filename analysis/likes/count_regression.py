@@ -55,12 +55,12 @@ class Data:
 
     @cached_property
     def rows(self) -> Floats:
-        """Σ w of each cell."""
+        """Σ w of each cell, float64 [cells]."""
         return self.sums(0)
 
     @cached_property
     def total(self) -> Floats:
-        """Σ w y of each cell."""
+        """Σ w y of each cell, float64 [cells]."""
         return self.sums(1)
 
     def residual(self, mu: Floats) -> Floats:
@@ -86,7 +86,14 @@ def blocks(n: int) -> Iterator[slice]:
 
 
 def poisson(data: Data, mode: Mode) -> pd.DataFrame:
-    """Poisson regression; the score of row i is (y_i − μ_i) x_i. Columns are those of `eq1.eq1`."""
+    """Poisson regression of Eq (1); the score of row i is (y_i − μ_i) x_i.
+
+    Standard errors assume the variance μ in mode "paper", and are a sandwich over the clusters in mode "robust".
+
+    Returns
+    -------
+    DataFrame, one row a term, with the columns of `eq1.eq1`. ValueError where the coefficients are not estimable.
+    """
     _check_estimable(data)
     fit = fit_cells(data.design, data.rows, data.total)
     mu = fit.mu
@@ -101,7 +108,14 @@ def poisson(data: Data, mode: Mode) -> pd.DataFrame:
 
 
 def negative_binomial(data: Data) -> pd.DataFrame:
-    """NB2 with α by maximum (profile) likelihood; the score of row i is (y_i − μ_i) x_i / (1 + α μ_i)."""
+    """NB2 with α by maximum (profile) likelihood; the score of row i is (y_i − μ_i) x_i / (1 + α μ_i).
+
+    Its variance is μ + α μ²; standard errors are a sandwich over the clusters.
+
+    Returns
+    -------
+    DataFrame, one row a term, with the columns of `eq1.eq1`. ValueError where the coefficients are not estimable.
+    """
     _check_estimable(data)
     # The likelihood depends on the distinct counts of each cell, and how many rows (or weight) each has.
     codes, counts = pd.factorize(data.y)

@@ -40,7 +40,7 @@ class Columns:
     weights: Any = None
 
     def take(self, rows: npt.NDArray[np.bool_]) -> "Columns":
-        """Some of the rows."""
+        """The rows [m] where a mask, bool [n], is true."""
         taken = {}
         for name, values in vars(self).items():
             taken[name] = None if values is None else as_column(values)[rows]

@@ -24,7 +24,7 @@ def query_blocks(query: Array) -> Iterator[tuple[int, Array]]:
 
 
 def progress(query: Array) -> Any:
-    """A bar over the queries, for searches of over a second."""
+    """A bar over the queries [n, d], for searches of over a second."""
     from twigma.core.progress import progress_bar
 
     return progress_bar(
@@ -37,6 +37,6 @@ def progress(query: Array) -> Any:
 
 
 def joined(results: Iterable[Neighbours]) -> Neighbours:
-    """The neighbours of block after block, as those of all queries."""
+    """The neighbours of block after block as those of all queries: similarity float32 [n, k], row int64 [n, k]."""
     similarities, rows = zip(*results, strict=True)
     return np.concatenate(similarities), np.concatenate(rows)

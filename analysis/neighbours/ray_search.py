@@ -16,7 +16,7 @@ from twigma.analysis.neighbours.blocks import (
     progress,
     query_blocks,
 )
-from twigma.analysis.vectors.unit_rows import unit_rows
+from twigma.core.numeric.unit_vectors import require_unit_rows
 from twigma.core.pools import ray_cluster, ray_pool
 
 
@@ -35,7 +35,7 @@ def _nearest(query: Array, reference: Array, k: int = search.TOP_K) -> Neighbour
     import ray
 
     search.check(query, reference, k)
-    stored = ray.put(unit_rows(reference, "reference"))
+    stored = ray.put(require_unit_rows(reference, "reference"))
     blocks = dict(query_blocks(query))
     slots, needs = ray_cluster.actor_resources(None)
     actor = ray.remote(SearchActor).options(**needs)
@@ -69,6 +69,6 @@ class SearchActor(ray_pool.Actor):
         return super().ready()
 
     def parts(self, task: tuple[int, Array]) -> Iterator[Neighbours]:
-        """The neighbours of one block."""
+        """The neighbours of one block of queries [n, d]: similarity float32 [n, k] and row int64 [n, k]."""
         first, query = task
         yield self._search(query, first)

@@ -146,7 +146,7 @@ def in_float64(q: Array, rows: Array, index: Array) -> Neighbours:
 def by_blocks(
     search: Callable[[torch.Tensor], Best], query: Array, device: str, size: int
 ) -> Neighbours:
-    """Search for `size` queries at a time, on a device."""
+    """Search for the queries [n, d], `size` at a time, on a device; similarity float32 [n, k] and row int64 [n, k]."""
     blocks = torch.split(torch.tensor(query, device=device), size)
     similarities, rows = zip(*[search(block) for block in blocks], strict=True)
     return torch.cat(similarities).cpu().numpy(), torch.cat(rows).cpu().numpy()

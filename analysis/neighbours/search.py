@@ -19,7 +19,7 @@ from twigma.analysis.neighbours.blocks import (
     progress,
     query_blocks,
 )
-from twigma.analysis.vectors.unit_rows import unit_rows
+from twigma.core.numeric.unit_vectors import require_unit_rows
 
 TOP_K = 5  # section 3.2: the mean of the five largest similarities
 MOST_SCREENED = 100  # neighbours up to which a bound can spare work
@@ -57,7 +57,7 @@ def nearest(
 
 
 def check(query: Array, reference: Array, k: int) -> None:
-    """ValueError unless the matrices have one width, and the reference `k` rows."""
+    """ValueError unless the matrices [n, d] and [m, d] have one width, and the reference `k` rows."""
     if not 1 <= k <= len(reference):
         raise ValueError(
             f"nearest: expected 1 <= k <= {len(reference)}, the rows of the reference, found k={k}"
@@ -75,7 +75,7 @@ def searcher(
 
     `queries` is how many there will be in all, which decides what is worth the effort.
     """
-    rows = unit_rows(reference, "reference")
+    rows = require_unit_rows(reference, "reference")
     products = queries * len(rows)
     if device is None:
         device = "cuda" if products > WORTH_A_GPU and _has_gpu() else "cpu"
@@ -85,7 +85,7 @@ def searcher(
         search = _screened(rows, k)
     else:
         search = _by_faiss(rows, k)
-    return lambda query, first: search(unit_rows(query, "query", first))
+    return lambda query, first: search(require_unit_rows(query, "query", first))
 
 
 def _by_faiss(rows: Array, k: int) -> UnitSearch:

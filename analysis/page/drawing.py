@@ -9,8 +9,8 @@ analyze` never draws.
 import base64
 import io
 import warnings
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from twigma.analysis.page.section import Tables
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+    class Draw(Protocol):
+        """What draws the chart of a chapter."""
+
+        def __call__(self, tables: Tables, into: Axes | None = None) -> FigureBase:
+            """Draw the tables of a figure in a new Matplotlib figure, or `into` axes as `axes` does."""
+
 
 INK, QUIET, RULE = "#1f2933", "#6b7785", "#dde2e8"  # text, axes, grid
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
@@ -52,7 +60,7 @@ READERS_FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial"
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
-def svg(draw: "Callable[[Tables], Figure]", tables: Tables) -> str:
+def svg(draw: "Draw", tables: Tables) -> str:
     """A chart as the `data:` address of its SVG, for the `src` of an image, where no script could ever run."""
     import matplotlib as mpl
 
@@ -60,7 +68,8 @@ def svg(draw: "Callable[[Tables], Figure]", tables: Tables) -> str:
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         # The reader's font draws the text, so what ours lacks is no loss.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        draw(tables).savefig(buffer, format="svg", metadata=NO_METADATA)
+        chart = draw(tables).get_figure(root=True)
+        chart.savefig(buffer, format="svg", metadata=NO_METADATA)
     text = buffer.getvalue().decode().replace("'DejaVu Sans'", READERS_FONT)
     encoded = base64.b64encode(text.encode()).decode()
     return f"data:image/svg+xml;base64,{encoded}"
@@ -71,13 +80,39 @@ def axes(
     columns: int = 1,
     width: float = 8.0,
     height: float = 3.4,
+    into: "Axes | None" = None,
     **kwargs: Any,
-) -> "tuple[Figure, Any]":
-    """An empty figure of this size in inches, and its axes: one, or an array as `Figure.subplots` returns it."""
+) -> "tuple[FigureBase, Any]":
+    """Axes to draw a chart in, and the figure that holds them.
+
+    Parameters
+    ----------
+    rows, columns : how many panels.
+    width, height : of a new figure, inches.
+    into : axes to draw into instead. One panel is drawn into them; several take their place, as a sub-figure.
+    kwargs : of `Figure.subplots`, for several panels.
+
+    Returns
+    -------
+    The figure or sub-figure, and one Axes, or an array of them as `Figure.subplots` returns it. ValueError where
+    several panels are to take the place of axes that are in no grid.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(rows, columns, **kwargs)
+    if into is None:
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.subplots(rows, columns, **kwargs)
+    if rows == columns == 1 and not kwargs:
+        return into.figure, into
+    place = into.get_subplotspec()
+    if place is None:
+        raise ValueError(
+            "this chart has several panels and needs axes of a grid, as `plt.subplots()` makes them, to take their "
+            "place; found axes at a free position"
+        )
+    panels = into.figure.add_subfigure(place)
+    into.remove()
+    return panels, panels.subplots(rows, columns, **kwargs)
 
 
 def colour_by_name(names: Iterable[str]) -> dict[str, str]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from twigma.core.names import join_names
+
 NONE = "–"
 GAP = "\u00a0"  # a space where no line breaks
 # Unicode categories: control, format (bidi, zero width), surrogate, private, unassigned.
@@ -132,12 +134,7 @@ def p_value(p: float | None) -> str:
 def listed(names: Iterable[object]) -> str:
     """Names in a sentence: "a, b and c"; "none" for none."""
     words = [clean(name) for name in names]
-    if not words:
-        return "none"
-    *first, last = words
-    if not first:
-        return last
-    return f"{', '.join(first)} and {last}"
+    return join_names(words) or "none"
 
 
 def cell(value: Any, digits: int = 3) -> Cell:

@@ -60,5 +60,5 @@ class Section:
 
 
 def records(table: pd.DataFrame) -> list[Any]:
-    """The rows of a table, each with its cells as attributes."""
+    """The rows of a table in its order, a named tuple for each row with its cells as attributes."""
     return list(table.itertuples(index=False))

@@ -153,7 +153,7 @@ def _fit(
 
 
 def by_size(labels: Labels) -> Labels:
-    """Labels 1 … k, the largest cluster first."""
+    """Labels int64 [n] renumbered 1 … k, the largest cluster first, [n]."""
     sizes = np.bincount(labels)
     rank = np.empty(len(sizes), np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(1, len(sizes) + 1)

@@ -19,6 +19,7 @@ from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.likes.count_regression import fit_cells
 from twigma.analysis.themes import words
 from twigma.core import columns
+from twigma.core.numeric.months import distinct_per_month
 
 MILLISECONDS = 86_400_000  # of a day
 
@@ -57,15 +58,15 @@ def posts_per_month(table: pa.Table) -> pd.DataFrame:
     when no row has a date.
     """
     frame = _dated(table, "id", "image_name")
-    by_month = frame.groupby("month")
-    counts = by_month.agg(posts=("id", "nunique"), images=("image_name", "nunique"))
+    posts = distinct_per_month(table, "id")
+    images = distinct_per_month(table, "image_name")
+    counts = pd.DataFrame({"posts": posts, "images": images})
     if frame["weight"].nunique() > 1:
-        sampled = counts["posts"]
-        counts = pd.DataFrame(
+        weights = pd.DataFrame(
             {"posts": _weight(frame, "id"), "images": _weight(frame, "image_name")}
         )
-        counts["sampled"] = sampled
-    counts = counts.reindex(_months(frame), fill_value=0)
+        weights = weights.reindex(counts.index, fill_value=0)
+        counts = weights.assign(sampled=counts["posts"])
     return counts.rename_axis("month").reset_index()
 
 
@@ -235,9 +236,3 @@ def _dated(table: pa.Table, *names: str) -> pd.DataFrame:
             "timeline: no row has a created_at; `twigma rehydrate` looks the posts up"
         )
     return frame.assign(month=frame["created_at"].dt.strftime("%Y-%m"))
-
-
-def _months(frame: pd.DataFrame) -> list[str]:
-    """Every month from the first to the last of `frame`, also those without rows."""
-    first, last = frame["created_at"].min(), frame["created_at"].max()
-    return [str(month) for month in pd.period_range(first, last, freq="M")]

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twigma.analysis.convert import Array, Floats, as_column
+from twigma.analysis.convert import Array, Floats, as_column, as_matrix
 from twigma.analysis.inference.intervals import interval
 from twigma.analysis.variation.groups import group_rows
 from twigma.analysis.variation.prompts import IMAGES
 from twigma.analysis.vectors.samples import SAMPLE
 from twigma.analysis.vectors.spectra import eigenvalues, eigenvectors
-from twigma.analysis.vectors.unit_rows import unit_rows
+from twigma.core.numeric.unit_vectors import require_unit_rows
 
 Codes = npt.NDArray[np.int64]
 
@@ -41,7 +41,7 @@ def matrix_entropies(x: Array, codes: Codes) -> Entropies:
     ----------
     x : float [n, d]. codes : prompt of each row, int64[n], 0 … G − 1.
     """
-    x = unit_rows(x, "matrix_entropies", dtype=np.float64)
+    x = require_unit_rows(x, "matrix_entropies", dtype=np.float64)
     groups = list(group_rows(codes, int(codes.max()) + 1))
     share = np.array([len(rows) for rows in groups]) / len(x)
     within = np.array([_entropy(eigenvalues(x[rows])) for rows in groups])
@@ -72,7 +72,8 @@ def conditional_vendi(
     are low. ValueError for fewer than two prompts with `m` images.
     """
     rows, codes = _drawn(as_column(prompts), m, n, seed)
-    x = unit_rows(unit_rows(x, "conditional_vendi")[rows], dtype=np.float64)
+    unit = require_unit_rows(as_matrix(x), "conditional_vendi")
+    x = require_unit_rows(unit[rows], "conditional_vendi", dtype=np.float64)
     entropies = matrix_entropies(x, codes)
     conditional = entropies.both - entropies.prompts
     logs = {

@@ -17,7 +17,7 @@ from twigma.analysis.vectors.spectra import (
     singular_values,
     variances,
 )
-from twigma.analysis.vectors.unit_rows import unit_rows
+from twigma.core.numeric.unit_vectors import require_unit_rows
 
 BLOCK = 2048  # rows at a time
 NULL = 1e-12  # share of the largest eigenvalue below which a direction is none
@@ -138,14 +138,14 @@ def vendi(x: Any) -> float:
     It is the effective number of images, from 1 to n (Friedman & Dieng 2023).
     """
     x = finite_matrix(x, "vendi", 1)
-    values = eigenvalues(unit_rows(x, "vendi", dtype=np.float64))
+    values = eigenvalues(require_unit_rows(x, "vendi", dtype=np.float64))
     values = values[values > 0] / values.sum()
     return float(np.exp(-np.sum(values * np.log(values))))
 
 
 def vendi_influence(x: Array) -> Floats:
     """Of each row of `x` [n, d] on `vendi`, [n]: −vendi · Σ_i ln(λ_i) (v_i · x)²."""
-    x = unit_rows(x, "vendi", dtype=np.float64)
+    x = require_unit_rows(x, "vendi", dtype=np.float64)
     values, vectors = eigenvectors(x)
     values = values / len(x)
     some = values > NULL

@@ -85,7 +85,10 @@ def _options(recipe: Recipe, k: int) -> dict[str, Any]:
 def training_rows(
     n: int, k: int, recipe: Recipe, seed: int = 0
 ) -> npt.NDArray[np.int64]:
-    """The rows of `n` that `codebook` trains on; of these alone, in this order, it computes the same centroids."""
+    """The rows of `n` that `codebook` trains on, int64 [m], m ≤ n.
+
+    Of these alone, in this order, it computes the same centroids: faiss takes the first ones of its permutation too.
+    """
     import faiss
 
     most = k * _options(recipe, k).get("max_points_per_centroid", TRAINED)

@@ -13,7 +13,7 @@ BLOCK = 2048  # rows checked at a time
 
 
 def finite_matrix(x: Any, name: str, rows: int = 2) -> Array:
-    """`x` as a finite float matrix of at least `rows` rows, float32 or float64; ValueError when it is none.
+    """`x` as a finite matrix [n, d], n ≥ `rows`, float32 or float64; ValueError when it is none.
 
     float16 and integers become float32. `name` is the caller's, for the error.
     """
@@ -67,14 +67,14 @@ def size_matched(
 
 
 def sample_size(sets: Mapping[str, Array], n: int) -> int:
-    """Rows of each set in equal samples: as many as the smallest has, at most `n`."""
+    """Rows of each set [n_i, d] in equal samples: as many as the smallest has, at most `n`."""
     return min([n, *(len(x) for x in sets.values())])
 
 
 def unit_samples(
     sets: Mapping[str, Any], n: int = SAMPLE, seed: int = 0
 ) -> dict[str, Array]:
-    """The samples of `size_matched`, each row scaled to norm 1.
+    """The samples [m, d] of `size_matched`, each row scaled to norm 1.
 
     By scikit-learn's function, as in MAUVE: another rounding would give other clusters than the paper's recipe.
     """
@@ -85,7 +85,7 @@ def unit_samples(
 
 
 def sampled_rows(total: int, size: int, seed: int) -> npt.NDArray[np.int64]:
-    """The rows, rising, that `size_matched` takes of a set of `total` rows."""
+    """The rows, rising, that `size_matched` takes of a set of `total` rows, int64 [size]."""
     if size == total:
         return np.arange(total)
     return np.sort(np.random.default_rng(seed).choice(total, size, replace=False))
@@ -98,7 +98,7 @@ def sampled_labels(
     size: int,
     seed: int,
 ) -> Array | None:
-    """The labels (artist, prompt, author) of the rows that `size_matched` takes of a set; None where it has none."""
+    """The labels (artist, prompt, author) of the rows that `size_matched` takes of a set, [size]; None without any."""
     if labels is None or name not in labels:
         return None
     return np.asarray(labels[name])[sampled_rows(total, size, seed)]

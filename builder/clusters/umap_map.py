@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.builder.engine.vectors import Half, Indices, Vectors, as_column, as_matrix
+from twigma.core.numeric.unit_vectors import unit_rows
 from twigma.core.progress import progress_bar
-from twigma.core.unit_rows import unit_rows
 
 NEIGHBOURS = 15
 MIN_DIST = 0.1

@@ -198,5 +198,5 @@ def _refuse_foreign(out: Path, work: Workspace) -> None:
     others = [] if made is None else owned_folders.foreign(made)
     if others:
         raise ValueError(
-            f"{out} holds {owned_folders.listed(others)}, which is not part of the set: move it away first"
+            f"{out} holds {owned_folders.name_files(others)}, which is not part of the set: move it away first"
         )

@@ -12,6 +12,7 @@ import yaml
 
 import twigma
 from twigma.core import columns
+from twigma.core.numeric.months import distinct_per_month
 
 CONTACT = "write in the Community tab, or to the address, of the page this dataset was downloaded from"
 GATE = (
@@ -57,7 +58,7 @@ class Facts:
 
 def card(facts: Facts) -> str:
     """The README.md of a release: YAML header for the Hub, then the filled template."""
-    months = posts_per_month(facts.metadata)
+    months = distinct_per_month(facts.metadata, "id")
     spark = month_table = ""
     if months:
         spark = f"`{sparkline(list(months.values()))}`"
@@ -83,7 +84,7 @@ def card(facts: Facts) -> str:
 
 def datasheet(facts: Facts) -> str:
     """The DATASHEET.md of a release: motivation, composition, collection, uses and maintenance."""
-    months = list(posts_per_month(facts.metadata))
+    months = list(distinct_per_month(facts.metadata, "id"))
     span = f"Posts are from {months[0]} to {months[-1]}." if months else UNDATED
     near = ""
     if facts.near_duplicates == "drop":
@@ -106,7 +107,7 @@ def _template(path: Path) -> string.Template:
 
 def summary(facts: Facts) -> str:
     """One sentence: how much there is, and from when to when."""
-    months = list(posts_per_month(facts.metadata))
+    months = list(distinct_per_month(facts.metadata, "id"))
     span = f", {months[0]} to {months[-1]}" if months else ""
     return f"{len(facts.metadata):,} images on {posts(facts.metadata):,} posts{span}."
 
@@ -172,29 +173,6 @@ def size_category(rows: int) -> str:
     steps = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
     at = min(len(str(rows)) - 4, len(steps) - 2)
     return f"{steps[at]}<n<{steps[at + 1]}"
-
-
-def posts_per_month(metadata: pa.Table) -> dict[str, int]:
-    """Distinct posts in each UTC month from the first to the last, months without posts included (Figure 1b)."""
-    dated = metadata.select(["id", "created_at"])
-    dated = dated.filter(dated["created_at"].is_valid())
-    if not len(dated):
-        return {}
-    month = pc.strftime(dated["created_at"], format="%Y-%m")
-    table = pa.table({"month": month, "id": dated["id"]}).group_by("month")
-    rows = table.aggregate([("id", "count_distinct")]).to_pylist()
-    counts = {row["month"]: row["id_count_distinct"] for row in rows}
-    return {month: counts.get(month, 0) for month in _months(min(counts), max(counts))}
-
-
-def _months(first: str, last: str) -> list[str]:
-    """Every month from the first to the last, as YYYY-MM."""
-    numbers = range(_month_number(first), _month_number(last) + 1)
-    return [f"{number // 12:04d}-{number % 12 + 1:02d}" for number in numbers]
-
-
-def _month_number(month: str) -> int:
-    return int(month[:4]) * 12 + int(month[5:]) - 1
 
 
 def sparkline(counts: Sequence[int]) -> str:

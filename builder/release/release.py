@@ -158,7 +158,7 @@ def _refuse_foreign(out: Path) -> None:
     others = [] if made is None else owned_folders.foreign(made)
     if others:
         raise ValueError(
-            f"{out} holds {owned_folders.listed(others)}, which is not part of the release: move it away first"
+            f"{out} holds {owned_folders.name_files(others)}, which is not part of the release: move it away first"
         )
 
 

@@ -72,7 +72,7 @@ def _refuse_foreign(named: Path, made: owned_folders.Made) -> None:
     others = owned_folders.foreign(made)
     if others:
         raise ValueError(
-            f"{named} holds files that are not part of the {made.kind}: {owned_folders.listed(others)}; "
+            f"{named} holds files that are not part of the {made.kind}: {owned_folders.name_files(others)}; "
             "nothing was erased: move them away first"
         )
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from twigma.builder.engine.vectors import Indices, Vectors
+from twigma.core.numeric.unit_vectors import unit_rows
 from twigma.core.progress import progress_bar
-from twigma.core.unit_rows import unit_rows
 
 REVISION = 1  # raise it when the same rows and threshold give other groups
 DIRECTIONS = 64  # leading coordinates of the bound

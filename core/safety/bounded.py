@@ -204,7 +204,7 @@ def _stated(metadata: pq.FileMetaData, names: set[str]) -> int:
 
 
 def cells(column: pa.Array) -> list[Any]:
-    """The values of an array, equal ones of a dictionary as one object; ValueError for a cell of over a megabyte."""
+    """The values of an array [n], equal ones of a dictionary as one object; ValueError for a cell over a megabyte."""
     if not pa.types.is_dictionary(column.type):
         return list(column.to_pylist())
     longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0

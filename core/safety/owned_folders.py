@@ -12,10 +12,12 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from twigma.core.names import join_names
 
 # By `dataset` in MANIFEST.json.
 KINDS = {"twigma": "release", "twigma-liked": "set of liked images"}
@@ -25,7 +27,6 @@ PROVENANCE = {"analysis", "sha256", "settings", "versions"}
 TABLE = re.compile(r"[\w-][\w.-]*")
 # Of a process that was killed; `core/files.py` writes them.
 PARTIAL = re.compile(r"\.(.+)\.[0-9]+\.partial")
-NAMED = 3  # how many files a message names
 
 
 @dataclass(frozen=True)
@@ -100,15 +101,10 @@ def require_apart(folder: Path, work: Path) -> None:
         )
 
 
-def listed(names: Collection[str]) -> str:
-    """The first few of these names, for a message.
-
-    >>> listed(["a", "b", "c", "d"])
-    "'a', 'b', 'c' and 1 more"
-    """
-    first = ", ".join(repr(name) for name in list(names)[:NAMED])
-    more = len(names) - NAMED
-    return f"{first} and {more} more" if more > 0 else first
+def name_files(names: Iterable[str]) -> str:
+    """The first three of these file names, quoted, for a message."""
+    quoted = [repr(name) for name in names]
+    return join_names(quoted, most=3)
 
 
 # ------------------------------------------------------------------ replacing, deleting
@@ -196,7 +192,7 @@ def _retire(old: Path, made: Made | None, out: Path) -> None:
     moved = _move_rest(old, out)
     if moved:
         logging.getLogger(__name__).warning(
-            "%s: kept what is not ours: %s", out, listed(moved)
+            "%s: kept what is not ours: %s", out, name_files(moved)
         )
 
 

@@ -72,12 +72,12 @@ def _cell(value: Any) -> str:
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write an Arrow table as CSV, atomically."""
+    """Write every row of an Arrow table as CSV after a header of its column names, atomically."""
     write_rows(path, table.column_names, (row.values() for row in table.to_pylist()))
 
 
 def write_frame(path: Path, frame: "pd.DataFrame", encoding: str = "utf-8") -> None:
-    """Write a DataFrame as CSV, without its index, atomically; text is quoted, numbers are not."""
+    """Write every row of a DataFrame as CSV, without its index, atomically; text is quoted, numbers are not."""
     safe = frame.assign(
         **{name: frame[name].map(inert) for name in frame.columns}
     ).rename(columns=inert)

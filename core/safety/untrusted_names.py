@@ -42,7 +42,9 @@ def refuse_links(folder: Path, names: Iterable[str]) -> None:
 
 
 def refuse_names(table: "pa.Table", where: str, names: str = NAMES) -> None:
-    """ValueError where a post or image of a table is named as none is: an id, or a plain name of one added by hand.
+    """ValueError where a row of a table has a post or image name that is neither an id nor a plain name added by hand.
+
+    Every row has an `id` (post), an `image_name`, or both; null is allowed.
 
     Embeddings do not say which images were added by hand: there both are names. `names` is their pattern.
     """

@@ -75,8 +75,12 @@ def test_a_figure_is_that_of_the_report(planted, analysed):
     assert kl.text in repr(kl)
     chart = kl.plot()
     assert len(chart.axes) >= 1
-    own = type(chart)().add_subplot()
-    assert kl.plot(ax=own) is own and len(own.images) == 1
+    left, right = type(chart)().subplots(1, 2)
+    assert kl.plot(ax=left) is left.figure
+    # The chart itself, not a picture of it: its numbers and words are in these axes.
+    values = [text.get_text() for text in chart.axes[0].texts]
+    assert values and [text.get_text() for text in left.texts] == values
+    assert left.get_xlabel() == "Q, the column" and not right.has_data()
 
 
 def test_figures_that_cannot_be_computed_say_why(planted):

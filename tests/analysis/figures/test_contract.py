@@ -18,8 +18,8 @@ def describe(results):
     return Section("Fig 0", "Title", "Claim.", "One.", "Nothing.")
 
 
-def draw(tables):
-    figure, ax = axes()
+def draw(tables, into=None):
+    figure, ax = axes(into=into)
     ax.plot(tables["points"]["x"])
     return figure
 

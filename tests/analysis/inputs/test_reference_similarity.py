@@ -11,7 +11,7 @@ from twigma.analysis.inputs.requirements import Settings
 from twigma.analysis.neighbours import blocks
 from twigma.analysis.neighbours.ray_search import search_on
 from twigma.analysis.neighbours.search import nearest
-from twigma.analysis.vectors.unit_rows import unit_rows
+from twigma.core.numeric.unit_vectors import unit_rows
 from twigma.core.pools.ray_pool import Engine
 
 
@@ -61,11 +61,6 @@ def test_a_role_of_few_images_has_a_nearest_one_and_no_quintiles(data, rng):
         ValueError, match="at least 5 images of paintings to compare with, found 3"
     ):
         likes_against("paintings")(few, Settings())
-
-
-def test_rows_of_norm_one_are_not_copied(rng):
-    x = unit_rows(rng.normal(size=(50, 768)))
-    assert unit_rows(x) is x and unit_rows(x * 1.001) is not x
 
 
 def test_a_cluster_finds_the_same(rng, monkeypatch):

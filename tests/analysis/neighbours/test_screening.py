@@ -16,7 +16,7 @@ from twigma.analysis.neighbours.screening import (  # noqa: E402
     fastest,
     in_full,
 )
-from twigma.analysis.vectors.unit_rows import unit_rows  # noqa: E402
+from twigma.core.numeric.unit_vectors import unit_rows  # noqa: E402
 
 
 def unit(

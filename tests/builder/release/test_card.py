@@ -15,7 +15,6 @@ from support import releasing
 
 from twigma.builder.release.card import (
     Facts,
-    posts_per_month,
     size_category,
     sparkline,
     summary,
@@ -169,21 +168,6 @@ def test_months_without_posts_are_zero():
             "source": ["x"] * 3,
         }
     )
-    assert posts_per_month(table) == {
-        "2021-11": 1,
-        "2021-12": 0,
-        "2022-01": 0,
-        "2022-02": 1,
-    }
-    frame = (
-        table.to_pandas()
-        .drop_duplicates("id")
-        .set_index("created_at")
-        .resample("MS")["id"]
-        .count()
-    )
-    assert list(posts_per_month(table).values()) == list(frame)
-    assert posts_per_month(table.slice(0, 0)) == {}
     facts = Facts("1", table, 0, 0, {}, {}, "drop", "me", "0" * 64)
     assert summary(facts).startswith("3 images on 2 posts, 2021-11 to 2022-02")
 
