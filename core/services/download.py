@@ -19,8 +19,9 @@ from twigma.core.files import fsync
 from twigma.core.progress import ProgressBar, progress_bar
 from twigma.core.services.backoff import BackoffPolicy, Retries
 from twigma.core.services.deadline import ANSWER_SECONDS, Pace, TooSlow, within
-from twigma.core.services.http import READ_TIMEOUT, require_safe_url, send, user_agent
+from twigma.core.services.http import READ_TIMEOUT, require_safe_url, send
 from twigma.core.services.outcomes import Answer, Failure
+from twigma.core.services.user_agent import USER_AGENT
 
 MOST_BYTES = 64 << 30  # of a file
 RETRY = BackoffPolicy(attempts=6)  # in a row without a byte, or too slow
@@ -226,7 +227,7 @@ def _empty(file: IO[bytes]) -> None:
 
 def _request(client: httpx2.Client, source: Source, offset: int) -> httpx2.Response:
     headers = {
-        "User-Agent": user_agent(),
+        "User-Agent": USER_AGENT,
         **source.headers,
         "Accept-Encoding": "identity",
     }

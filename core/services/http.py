@@ -12,20 +12,15 @@ from typing import Any
 
 import httpx2
 
-import twigma
 from twigma.core.services.backoff import PATIENT, BackoffPolicy, Retries, may_retry
 from twigma.core.services.deadline import ANSWER_SECONDS, TooSlow, read_answer, within
 from twigma.core.services.outcomes import Answer, Failure
+from twigma.core.services.user_agent import USER_AGENT
 
 READ_TIMEOUT = 60.0  # seconds without a byte
 MOST_REDIRECTS = 5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SHORTEST_SECRET = 16  # characters; a shorter token is a test's, and may be a plain word
-
-
-def user_agent() -> str:
-    """The name under which services see us."""
-    return f"twigma/{twigma.__version__}"
 
 
 # ------------------------------------------------------------------ the client
@@ -79,7 +74,7 @@ class ServiceClient:
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
-            "User-Agent": user_agent(),
+            "User-Agent": USER_AGENT,
             **self._headers,
         }
         if self._token:

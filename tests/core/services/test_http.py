@@ -64,7 +64,10 @@ def test_a_call_carries_our_name_and_the_token() -> None:
         assert acme.get_json("/things", {"q": "x"}) == {"a": 1}
     method, path, headers = calls[0]
     assert (method, path) == ("GET", "/things?q=x")
-    assert headers["User-Agent"] == f"twigma/{twigma.__version__}"
+    name = headers["User-Agent"]
+    assert (
+        name.startswith(f"twigma/{twigma.__version__} (+https://") and name[-1] == ")"
+    )
     assert headers["Authorization"] == f"Bearer {TOKEN}"
     assert headers["Accept"] == "application/json"
 
