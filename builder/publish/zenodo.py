@@ -118,9 +118,9 @@ def write_doi(release: Path, doi: str) -> None:
 
 
 def _local(release: Path) -> dict[str, Path]:
-    """The files of a release by the name they have in a record, which knows no folders; MANIFEST.json last."""
-    paths = sorted(twigma.read_manifest(release)["files"])
-    return {Path(path).name: release / path for path in [*paths, "MANIFEST.json"]}
+    """The files of a release by name; MANIFEST.json last."""
+    names = sorted(twigma.read_manifest(release)["files"])
+    return {name: release / name for name in [*names, "MANIFEST.json"]}
 
 
 def _compare_draft(

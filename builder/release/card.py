@@ -13,6 +13,7 @@ import yaml
 import twigma
 from twigma.core import columns
 from twigma.core.numeric.months import distinct_per_month
+from twigma.dataset.table_files import table_pattern
 
 CONTACT = "write in the Community tab, or to the address, of the page this dataset was downloaded from"
 GATE = (
@@ -24,8 +25,12 @@ GATE = (
 EMBEDDING_RECIPE = """
 ```python
 # embeddings: rows of float16, L2 norm 1
-import pyarrow.parquet as pq
-embeddings = pq.read_table("twigma/embeddings")
+import glob
+
+import pyarrow.dataset
+
+files = sorted(glob.glob("twigma/embeddings-*.parquet"))
+embeddings = pyarrow.dataset.dataset(files).to_table()
 vectors = embeddings["embedding"].combine_chunks().flatten().to_numpy().reshape(len(embeddings), -1)
 ```
 """
@@ -134,7 +139,7 @@ def header(facts: Facts) -> str:
             {
                 "config_name": name,
                 "description": f"version {facts.version}, content {facts.content[:16]}",
-                "data_files": [{"split": "train", "path": f"{name}/*.parquet"}],
+                "data_files": [{"split": "train", "path": table_pattern(name)}],
             }
         )
         features = [_feature(column, facts.dimension) for column in names]

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from twigma.core import columns
+from twigma.dataset.table_files import select_tables, table_pattern
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -56,13 +57,16 @@ def croissant(
 ) -> dict[str, Any]:
     """The JSON-LD of a release: `files` as in MANIFEST.json (path to bytes and sha256), `facts` its name, text, …
 
-    One record set per folder of Parquet files, named like the configuration that loads it.
+    One record set for each configuration that has Parquet files, named like it.
     """
     configs = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
-    present = {name: fields for name, fields in configs.items() if _of(name, files)}
+    present = {
+        name: fields for name, fields in configs.items() if select_tables(name, files)
+    }
     distribution = []
     for name in present:
-        distribution += [_file(path, files[path]) for path in _of(name, files)]
+        names = select_tables(name, files)
+        distribution += [_file(path, files[path]) for path in names]
     distribution += [_file_set(name) for name in present]
     return {
         "@context": CONTEXT,
@@ -72,10 +76,6 @@ def croissant(
         "distribution": distribution,
         "recordSet": [_record_set(name, fields) for name, fields in present.items()],
     }
-
-
-def _of(config: str, files: Mapping[str, Any]) -> list[str]:
-    return sorted(path for path in files if path.startswith(f"{config}/"))
 
 
 def _file(path: str, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _file_set(config: str) -> dict[str, Any]:
         "@id": f"{config}-files",
         "name": f"{config}-files",
         "encodingFormat": "application/x-parquet",
-        "includes": f"{config}/*.parquet",
+        "includes": table_pattern(config),
     }
 
 

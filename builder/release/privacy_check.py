@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 
 from twigma.core import columns
 from twigma.core.safety.untrusted_names import IDS, NAMES
+from twigma.dataset.table_files import table_pattern
 
 FILES = re.compile(
-    r"README\.md|DATASHEET\.md|croissant\.json|MANIFEST\.json|removals\.txt|(metadata|embeddings)/\1-train-\d{5}-of-\d{5}\.parquet"
+    r"README\.md|DATASHEET\.md|croissant\.json|MANIFEST\.json|removals\.txt"
+    r"|(metadata|embeddings)-train-\d{5}-of-\d{5}\.parquet"
 )
 ALLOWED = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
 LINK = r"https?://|\bt\.co/|data:image/"
@@ -35,7 +37,7 @@ def check_privacy(folder: Path, texts: pa.ChunkedArray | None = None) -> None:
         if path.is_symlink() or not FILES.fullmatch(name):
             raise ValueError(f"{path} has no place in a release: take it away")
         if path.suffix == ".parquet":
-            _check_columns(path, path.parent.name)
+            _check_columns(path, name.partition("-")[0])
         else:
             _check_text(path)
     if texts is not None:
@@ -87,7 +89,7 @@ def _check_text(path: Path) -> None:
 
 
 def _check_captions(folder: Path, texts: pa.ChunkedArray) -> None:
-    files = sorted((folder / "metadata").glob("*.parquet"))
+    files = sorted(folder.glob(table_pattern("metadata")))
     tables = [pq.read_table(path, columns=["all_captions"]) for path in files]
     captions = pa.concat_tables(tables)["all_captions"]
     equal = pc.sum(pc.equal(captions, texts)).as_py() or 0

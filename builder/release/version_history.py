@@ -12,6 +12,7 @@ import pyarrow.dataset
 
 import twigma
 from twigma.core import columns
+from twigma.dataset.table_files import select_tables
 
 Entry = dict[str, Any]
 
@@ -28,8 +29,8 @@ def history(before: Path, metadata: pa.Table, version: str) -> list[Entry]:
     earlier = manifest.get("history", [])
     if manifest.get("version") == version:
         return [{"version": version, "rows": len(metadata)}, *earlier[1:]]
-    files = sorted((before / "metadata").glob("*.parquet"))
-    old = pyarrow.dataset.dataset(files).to_table()
+    names = select_tables("metadata", manifest["files"])
+    old = pyarrow.dataset.dataset([before / name for name in names]).to_table()
     entry = {"version": version, "rows": len(metadata), **compare(old, metadata)}
     return [entry, *earlier]
 

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+from support import releasing
 
 from .looks import DIFFERENT, Case, Look, Variable, leaves, prints, to
 
@@ -93,7 +93,7 @@ def _commit(function: Callable[..., Look]) -> Case:
 
 
 def metadata() -> Any:
-    return pq.read_table("twigma/metadata").to_pandas()
+    return releasing.read(Path("twigma")).to_pandas()
 
 
 def sheet_rows() -> tuple[int, int]:

@@ -234,6 +234,12 @@ def remove(work: Path, *names: str) -> None:
     )
 
 
+def read(folder: Path, config: str = "metadata") -> pa.Table:
+    """The tables of a release, by pyarrow alone."""
+    files = sorted(folder.glob(f"{config}-*.parquet"))
+    return pa.concat_tables([pq.read_table(file) for file in files])
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a folder and its bytes."""
     return {
