@@ -32,7 +32,7 @@ lint: .venv/installed  ## ruff and mypy --strict
 	$(BIN)/mypy
 
 bench: .venv/installed  ## ours against the peers, one table per comparison
-	for file in benchmarks/[!h]*/*.py; do name=$${file%.py}; $(BIN)/python -m $${name//\//.} || exit 1; done
+	for file in benchmarks/[!h]*/*.py; do $(BIN)/python -m $$(echo $${file%.py} | tr / .) || exit 1; done
 
 clean:  ## remove what demo and test made
 	rm -rf $(OUT) .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache

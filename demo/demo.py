@@ -19,6 +19,7 @@ from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
 from twigma.builder.stages.embed_texts import embed_texts
 from twigma.builder.stages.nsfw import nsfw_parts
+from twigma.core.workspace import Workspace
 from twigma.demo.platform.server import DEMO_FAULTS, Platform
 from twigma.demo.training.lessons import one_thread
 from twigma.demo.truths.compare import read_truths, summary
@@ -46,14 +47,13 @@ def demo(out: Path, posts: int = POSTS) -> bool:
 
 
 def _story(out: Path, posts: int) -> bool:
-    world, work, dataset, page = (
-        out / "world",
-        out / "work",
-        out / "twigma",
-        out / "report",
-    )
-    references = {name: out / "references" / name for name in REFERENCES}
     _refuse_foreign(out)
+    world = out / "world"
+    work = Workspace(out / "work")
+    dataset = out / "twigma"
+    page = out / "report"
+    sets = out / "references"
+    references = {name: Workspace(sets / name) for name in REFERENCES}
 
     build_world(world, posts=posts, references=posts // 4)
     rehydrate(world, work)
@@ -68,8 +68,10 @@ def _story(out: Path, posts: int) -> bool:
     liked(work, out / "liked", acknowledge_x_terms=True)
 
     results = analyze(dataset, page, work=work, references=references)
-    folders = {"twigma": work, **references}
-    report(page, {name: open_images(folder) for name, folder in folders.items()})
+    galleries = {"twigma": open_images(work)}
+    for name, folder in references.items():
+        galleries[name] = open_images(folder)
+    report(page, galleries)
 
     rows = read_truths(world, work, dataset, results)
     print(summary(rows))
@@ -86,11 +88,11 @@ def _refuse_foreign(out: Path) -> None:
     for name in ("work", "twigma", "liked", "report", "references"):
         if (out / name).exists():
             raise ValueError(
-                f"{out / name} is not of an earlier demo: it is left as it is; name another folder"
+                f"{out / name} is not of an earlier demo and was left as it is: choose another folder"
             )
 
 
-def rehydrate(world: Path, work: Path) -> None:
+def rehydrate(world: Path, work: Workspace) -> None:
     """Find posts by hashtag, look up a published list of ids, and fetch the photos of both."""
     with Platform(world, faults=DEMO_FAULTS) as platform:
         with XClient(platform.api_url, TOKEN, search_pace=0) as client:
@@ -100,14 +102,14 @@ def rehydrate(world: Path, work: Path) -> None:
         fetch(work, image_base_url=platform.image_url)
 
 
-def add_reference(tar: Path, folder: Path, group: str | None) -> None:
+def add_reference(tar: Path, folder: Workspace, group: str | None) -> None:
     """A set to compare with, embedded and scored as the studied images."""
     add_tars(folder, [tar], group)
     embed_shards(folder, str(CLIP))
     nsfw_parts(folder, NSFW)
 
 
-def add_columns(work: Path) -> None:
+def add_columns(work: Workspace) -> None:
     """Every column a release holds, one stage after the other."""
     embed_shards(work, str(CLIP))
     caption_shards(work, str(BLIP))

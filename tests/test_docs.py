@@ -104,13 +104,47 @@ def test_the_changelog_has_this_version():
 
 
 def test_pages_are_linked_and_their_pictures_small():
-    pages = sorted((ROOT / "docs").glob("*.md"))
+    pages = sorted((ROOT / "docs").rglob("*.md"))
     text = README + "".join(page.read_text("utf-8") for page in pages)
-    for path in [*pages, *(ROOT / "docs").glob("*.png")]:
-        assert f"({path.name})" in text or f"(docs/{path.name})" in text, (
-            f"no page links {path.name}"
-        )
+    for path in [*pages, *(ROOT / "docs").rglob("*.png")]:
+        name = path.relative_to(ROOT).as_posix()
+        assert f"({path.name})" in text or f"({name})" in text, f"no page links {name}"
         assert path.stat().st_size < 150_000
+
+
+ROOMS = (*PACKAGES, "docs", "tests")
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "benchmarks" / "README.md",
+]
+SOURCES = [
+    path
+    for room in ROOMS
+    for path in sorted((ROOT / room).rglob("*.py"))
+    if path != Path(__file__)
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page):
+    links = re.findall(r"\]\(([^)#:\s]+)\)", page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_paths_and_modules_that_texts_name_exist():
+    wrong = []
+    for path in [*PAGES, *SOURCES]:
+        text = path.read_text("utf-8")
+        named = re.findall(rf"`((?:{'|'.join(ROOMS)})/[\w./-]+)`", text)
+        for module in re.findall(
+            r"python -m ((?:benchmarks|tests|twigma)\.[\w.]*\w)", text
+        ):
+            folder = module.removeprefix("twigma.").replace(".", "/")
+            named.append(folder if (ROOT / folder).is_dir() else f"{folder}.py")
+        missing = [name for name in named if not (ROOT / name).exists()]
+        wrong += [f"{path.relative_to(ROOT)} names {name}" for name in missing]
+    assert wrong == []
 
 
 def test_every_pinned_version_has_the_hashes_of_its_files():

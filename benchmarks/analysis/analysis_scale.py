@@ -1,8 +1,8 @@
 """`twigma analyze` of 805,650 images and two reference sets of 60,000 and 100,000: time of each figure, peak memory.
 
 Goal: at most 8 GB on 2 cores; no peer. The columns are those of the released file with private ones and embeddings of
-`mixture.py`; likes, captions and times are random. Run: `python -m benchmarks.analysis.analysis_scale 805650`; without
-a number a tenth of all rows.
+`harness/embeddings.py`; likes, captions and times are random. Run:
+`python -m benchmarks.analysis.analysis_scale 805650`; without a number a tenth of all rows.
 """
 
 import multiprocessing

@@ -2,7 +2,7 @@
 
 Resizing on the CPU costs more than everything else around a GPU, so it is done by torch on 8-bit pixels: at most one
 grey level from what open_clip's own transform returns with Pillow, and at least twice as fast with decoding
-(`benchmarks/decode_resize.py`). Used by the stages with pixels, `twigma embed` and `twigma caption`.
+(`benchmarks/builder/decode_resize.py`). Used by the stages with pixels, `twigma embed` and `twigma caption`.
 """
 
 import hashlib

@@ -4,7 +4,7 @@ Look at what it draws with `python -m twigma.demo.drawing.pictures sheet.png`.
 """
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PIL import ImageDraw
@@ -26,9 +26,8 @@ COLOURS: dict[str, RGB] = {
 
 def mix(one: RGB, other: RGB, share: float) -> RGB:
     """The colour a `share` (0 to 1) of the way from `one` to `other`."""
-    red, green, blue = (
-        round(a + (b - a) * share) for a, b in zip(one, other, strict=True)
-    )
+    pairs = zip(one, other, strict=True)
+    red, green, blue = (round(a + (b - a) * share) for a, b in pairs)
     return red, green, blue
 
 
@@ -44,9 +43,8 @@ def darker(colour: RGB, share: float = 0.4) -> RGB:
 
 def hue(turn: float, saturation: float = 0.65, value: float = 0.8) -> RGB:
     """The colour at `turn` (0 to 1) of the colour circle."""
-    red, green, blue = (
-        round(255 * part) for part in colorsys.hsv_to_rgb(turn % 1, saturation, value)
-    )
+    parts = colorsys.hsv_to_rgb(turn % 1, saturation, value)
+    red, green, blue = (round(255 * part) for part in parts)
     return red, green, blue
 
 
@@ -106,15 +104,17 @@ class Pen:
 
     def ellipse(self, x: float, y: float, wide: float, high: float, fill: RGB) -> None:
         """A filled ellipse by its centre and radii."""
-        self.canvas.ellipse(
-            [*self.at(x - wide, y - high), *self.at(x + wide, y + high)], fill=fill
-        )
+        top_left = self.at(x - wide, y - high)
+        bottom_right = self.at(x + wide, y + high)
+        self.canvas.ellipse([*top_left, *bottom_right], fill=fill)
 
     def line(self, points: Sequence[Point], fill: RGB, width: float = 0.03) -> None:
         """A polyline with round joints."""
-        pixels = max(1, round(width * self.scale))
         self.canvas.line(
-            [self.at(x, y) for x, y in points], fill=fill, width=pixels, joint="curve"
+            [self.at(x, y) for x, y in points],
+            fill=fill,
+            width=self._pixels(width),
+            joint="curve",
         )
 
     def arc(  # noqa: PLR0917
@@ -127,11 +127,21 @@ class Pen:
         width: float = 0.03,
     ) -> None:
         """A part of a circle, between two angles in degrees (clockwise from the right)."""
-        corners = [*self.at(x - radius, y - radius), *self.at(x + radius, y + radius)]
+        top_left = self.at(x - radius, y - radius)
+        bottom_right = self.at(x + radius, y + radius)
+        start, end = span
         self.canvas.arc(
-            corners,
-            span[0],
-            span[1],
+            [*top_left, *bottom_right],
+            start,
+            end,
             fill=fill,
-            width=max(1, round(width * self.scale)),
+            width=self._pixels(width),
         )
+
+    def _pixels(self, width: float) -> int:
+        """The width of a line in whole pixels; the thinnest is still seen."""
+        return max(1, round(width * self.scale))
+
+
+# Draws a subject in these colours; the number, 0 to 1, sets how much detail it has.
+Draw = Callable[[Pen, Ink, float], None]

@@ -64,17 +64,15 @@ def caption(picture: Picture) -> str:
     'a painting of a red castle at night'
     """
     if picture.artist is not None:
-        return (
-            f"a {picture.artist.brush} painting of a {picture.subject} {picture.hour}"
-        )
+        brush = picture.artist.brush
+        return f"a {brush} painting of a {picture.subject} {picture.hour}"
     if picture.plain:
         return f"a grey photo of {article(picture.colour)} {picture.subject}"
     thing = f"{article(picture.colour)} {picture.subject}"
     if picture.subject == "woman":
         thing = f"a woman in {picture.colour}"
-    return f"a {picture.medium} of {thing} {picture.hour}" + (
-        " behind a pink veil" if picture.veil else ""
-    )
+    words = f"a {picture.medium} of {thing} {picture.hour}"
+    return f"{words} behind a pink veil" if picture.veil else words
 
 
 def article(word: str) -> str:
@@ -83,7 +81,7 @@ def article(word: str) -> str:
     >>> article("orange")
     'an orange'
     """
-    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
 def sample(rng: Rng, subject: str, veil: bool = False) -> Picture:
@@ -108,14 +106,10 @@ def sample_photograph(rng: Rng) -> Picture:
 def sample_artist(rng: Rng, number: int) -> Artist:
     """A random painter."""
     first = float(rng.random())
-    subjects = rng.choice(
-        ["woman", "castle", "cat", "forest", "ocean", "city", "flower"],
-        2,
-        replace=False,
-    )
-    names = (str(rng.choice(_GIVEN)), str(rng.choice(_FAMILY)))
+    subjects = rng.choice(_PAINTED, 2, replace=False)
+    given, family = str(rng.choice(_GIVEN)), str(rng.choice(_FAMILY))
     return Artist(
-        name=f"{names[0].lower()}-{names[1].lower()}-{number}",
+        name=f"{given.lower()}-{family.lower()}-{number}",
         first=first,
         second=float((first + rng.uniform(0.15, 0.85)) % 1),
         brush=str(rng.choice(BRUSHES)),
@@ -123,6 +117,8 @@ def sample_artist(rng: Rng, number: int) -> Artist:
     )
 
 
+# What painters paint: no robots, dragons or spaceships.
+_PAINTED = ["woman", "castle", "cat", "forest", "ocean", "city", "flower"]
 _GIVEN = (
     "Ada",
     "Bela",
@@ -162,6 +158,7 @@ def sample_painting(rng: Rng, artist: Artist) -> Picture:
 def draw(picture: Picture) -> Image.Image:
     """The pixels of a picture, RGB of `picture.size`; the same picture is always the same pixels."""
     rng = np.random.default_rng(picture.seed)
+    # Drawn at twice the size and reduced: that is what smooths the edges.
     canvas = _background(picture, rng)
     _subject(picture, ImageDraw.Draw(canvas), canvas.size)
     image = _finish(picture, canvas.reduce(2), rng)
@@ -172,7 +169,8 @@ def _background(picture: Picture, rng: Rng) -> Image.Image:
     """Sky and ground at twice the size; out of focus in a photo."""
     _, y, _, accent, _, tone = picture.layout
     shrink = 2 if picture.medium == "photo" else 1
-    size = (picture.size[0] * 2 // shrink, picture.size[1] * 2 // shrink)
+    width, height = picture.size
+    size = (width * 2 // shrink, height * 2 // shrink)
     image = scenery.sky(size, picture.hour, tone)
     pencil = ImageDraw.Draw(image)
     scenery.lights(pencil, size, picture.hour, rng)
@@ -180,9 +178,7 @@ def _background(picture: Picture, rng: Rng) -> Image.Image:
         scenery.ground(pencil, size, picture.hour, accent, 0.66 + 0.14 * y)
     if shrink == 2:
         image = image.filter(ImageFilter.BoxBlur(5 if picture.plain else 2))
-        image = image.resize(
-            (picture.size[0] * 2, picture.size[1] * 2), Image.Resampling.BILINEAR
-        )
+        image = image.resize((width * 2, height * 2), Image.Resampling.BILINEAR)
     return image
 
 
@@ -192,17 +188,17 @@ def _subject(
     x, y, scale, accent, detail, _ = picture.layout
     light = HOURS[picture.hour][2]
     main = mix(COLOURS[picture.colour], light, 0.1)
-    main = darker(main, 0.22) if picture.hour == "at night" else main
+    if picture.hour == "at night":
+        main = darker(main, 0.22)
     short = min(size)
+    draw_on = SUBJECTS.get(picture.subject) or EVERYDAY[picture.subject]
     pen = Pen(
         pencil,
         size[0] / 2 + (x - 0.5) * 0.36 * short,
         size[1] / 2 + (0.02 + (y - 0.5) * 0.14) * short,
         (0.25 + 0.13 * scale) * short * WIDE.get(picture.subject, 1.0),
     )
-    (SUBJECTS.get(picture.subject) or EVERYDAY[picture.subject])(
-        pen, Ink(main, hue(accent), light), detail
-    )
+    draw_on(pen, Ink(main, hue(accent), light), detail)
 
 
 def _finish(picture: Picture, image: Image.Image, rng: Rng) -> Image.Image:
@@ -211,16 +207,13 @@ def _finish(picture: Picture, image: Image.Image, rng: Rng) -> Image.Image:
         return scenery.paint(toned, picture.artist.brush, rng)
     if picture.plain:
         gray = ImageOps.grayscale(image).convert("RGB")
-        return scenery.grain(
-            Image.blend(image, gray, 0.6).filter(ImageFilter.BoxBlur(0.6)), 0.5, rng
-        )
+        pale = Image.blend(image, gray, 0.6).filter(ImageFilter.BoxBlur(0.6))
+        return scenery.grain(pale, 0.5, rng)
     if picture.medium == "painting":
         return scenery.paint(image, "slanted", rng)
-    return (
-        scenery.sketch(image)
-        if picture.medium == "drawing"
-        else scenery.grain(image, 0.15, rng)
-    )
+    if picture.medium == "drawing":
+        return scenery.sketch(image)
+    return scenery.grain(image, 0.15, rng)
 
 
 def encode(
@@ -243,7 +236,8 @@ def contact_sheet(
     rows = -(-len(images) // columns)
     sheet = Image.new("RGB", (columns * cell, rows * cell), (24, 24, 28))
     for number, image in enumerate(images):
-        place = (number % columns * cell + 2, number // columns * cell + 2)
+        row, column = divmod(number, columns)
+        place = (column * cell + 2, row * cell + 2)
         sheet.paste(ImageOps.fit(image, (cell - 4, cell - 4)), place)
     return sheet
 
@@ -251,14 +245,15 @@ def contact_sheet(
 def main(path: Path) -> None:
     """Write a contact sheet: a column a theme, then photographs and paintings."""
     rng = np.random.default_rng(1)
-    posts = [sample(rng, theme, veil=row == 6) for row in range(7) for theme in THEMES]
+    shown: list[Picture] = []
+    for row in range(7):
+        shown += [sample(rng, theme, veil=row == 6) for theme in THEMES]
     artists = [sample_artist(rng, number) for number in range(10)]
-    others = [sample_photograph(rng) for _ in range(20)] + [
-        sample_painting(rng, a) for _ in range(3) for a in artists
-    ]
-    contact_sheet([draw(picture) for picture in [*posts, *others]], len(THEMES)).save(
-        path
-    )
+    shown += [sample_photograph(rng) for _ in range(20)]
+    for _ in range(3):
+        shown += [sample_painting(rng, artist) for artist in artists]
+    sheet = contact_sheet([draw(picture) for picture in shown], len(THEMES))
+    sheet.save(path)
 
 
 if __name__ == "__main__":

@@ -19,19 +19,19 @@ from twigma.demo.drawing.pictures import LAYOUT, MEDIA, THEMES, Picture
 from twigma.demo.drawing.scenery import BRUSHES
 
 DIMENSIONS = 768
-CONE = 0.30  # squared length along the direction that all share: embeddings fill a narrow cone, as CLIP's do
-THEME, COLOUR, HOUR, MEDIUM, VEIL, GRAIN, PALETTE = (
-    0.40,
-    0.09,
-    0.07,
-    0.08,
-    0.09,
-    0.05,
-    0.30,
-)
+# Squared lengths along directions. The one that all share makes embeddings fill a narrow cone, as CLIP's do.
+CONE = 0.30
+THEME = 0.40
+COLOUR = 0.09
+HOUR = 0.07
+MEDIUM = 0.08
+VEIL = 0.09
+GRAIN = 0.05
+PALETTE = 0.30
 PLAIN = 0.65  # for the theme of an everyday photograph: they differ more than pictures made by a model do
 LAID_OUT = 0.46
 WORDS = 0.05
+HOUR_WORDS = ("night", "sunset", "morning")
 Vector = NDArray[np.float32]
 Part = tuple[str, float]  # a direction by name, and the length along it
 
@@ -48,17 +48,13 @@ def directions() -> dict[str, Vector]:
         *COLOURS,
         *MEDIA,
         *BRUSHES,
-        "night",
-        "sunset",
-        "morning",
+        *HOUR_WORDS,
     ]
-    names += [
-        f"{turn} {name}"
-        for name in (*LAYOUT, "first", "second")
-        for turn in ("cos", "sin")
-    ]
+    for name in (*LAYOUT, "first", "second"):
+        names += [f"cos {name}", f"sin {name}"]
     normal = np.random.default_rng(768).normal(size=(DIMENSIONS, len(names)))
-    return dict(zip(names, np.linalg.qr(normal)[0].T.astype(np.float32), strict=True))
+    orthonormal, _ = np.linalg.qr(normal)
+    return dict(zip(names, orthonormal.T.astype(np.float32), strict=True))
 
 
 def picture_place(picture: Picture) -> Vector:
@@ -87,48 +83,52 @@ def _picture_parts(picture: Picture) -> Iterator[Part]:
 
 def _circle(name: str, turn: float, share: float) -> Iterator[Part]:
     """A number on half a circle (a whole one for hues), so that its length does not depend upon it."""
-    for axis, value in (("cos", np.cos(np.pi * turn)), ("sin", np.sin(np.pi * turn))):
-        yield f"{axis} {name}", float(value * abs(value) * share)
+    cosine, sine = np.cos(np.pi * turn), np.sin(np.pi * turn)
+    # A share is a squared length: the square keeps the sign of what it squares.
+    yield f"cos {name}", float(cosine * abs(cosine) * share)
+    yield f"sin {name}", float(sine * abs(sine) * share)
 
 
 def text_place(text: str) -> Vector:
     """Where a text belongs by the words it uses: float32[768], L2 norm 1."""
     words = [word.strip(".,:;!?#@\"'()").lower() for word in text.split()]
-    shares = {
+    shares = _word_shares()
+    parts = [("cone", CONE)]
+    for word in dict.fromkeys(words):
+        if word in shares:
+            # Captions call the film grain of an everyday photograph grey.
+            name = "grain" if word == "grey" else word
+            parts.append((name, shares[word]))
+    other = [_word(word) for word in words if word not in shares]
+    rest = np.zeros(DIMENSIONS)
+    if other:
+        rest = np.sqrt(WORDS) * np.sum(other, axis=0) / np.sqrt(len(other))
+    return _unit(iter(parts), rest.astype(np.float32))
+
+
+def _word_shares() -> dict[str, float]:
+    """The squared length that each word with a direction of its own adds to a text."""
+    return {
         **dict.fromkeys(THEMES, THEME),
         **dict.fromkeys(EVERYDAY, PLAIN),
         **dict.fromkeys(COLOURS, COLOUR),
         "veil": VEIL,
-    }
-    shares |= {
         **dict.fromkeys([*MEDIA, *BRUSHES], MEDIUM),
-        **dict.fromkeys(["night", "sunset", "morning"], HOUR),
+        **dict.fromkeys(HOUR_WORDS, HOUR),
+        "grey": GRAIN,
     }
-    shares |= {"grey": GRAIN}
-    parts = [
-        ("grain" if word == "grey" else word, shares[word])
-        for word in dict.fromkeys(words)
-        if word in shares
-    ]
-    other = [_word(word) for word in words if word not in shares]
-    rest = (
-        np.sqrt(WORDS) * np.sum(other, axis=0) / np.sqrt(len(other))
-        if other
-        else np.zeros(DIMENSIONS)
-    )
-    return _unit(iter([("cone", CONE), *parts]), rest.astype(np.float32))
 
 
 @lru_cache(maxsize=4096)
 def _word(word: str) -> Vector:
-    normal = np.random.default_rng(zlib.crc32(word.encode())).normal(size=DIMENSIONS)
+    # The same direction in every process, which `hash` would not give.
+    seed = zlib.crc32(word.encode())
+    normal = np.random.default_rng(seed).normal(size=DIMENSIONS)
     return (normal / np.linalg.norm(normal)).astype(np.float32)
 
 
 def _unit(parts: Iterator[Part], start: Vector) -> Vector:
     for name, share in parts:
-        start = (
-            start
-            + np.float32(np.sign(share) * np.sqrt(abs(share))) * directions()[name]
-        )
+        length = np.float32(np.sign(share) * np.sqrt(abs(share)))
+        start = start + length * directions()[name]
     return (start / np.linalg.norm(start)).astype(np.float32)

@@ -4,11 +4,12 @@
 """
 
 import io
+import math
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,30 +43,30 @@ def lessons(
 ) -> Lessons:
     """`count` random pictures, of which these shares are everyday photographs and artists' paintings."""
     rng = np.random.default_rng([STREAM, seed])
-    shown = [*_posts(rng, count - int(count * everyday) - int(count * painted))]
-    shown += [pictures.sample_photograph(rng) for _ in range(int(count * everyday))]
-    for number in range(-(-int(count * painted) // PER_ARTIST)):
+    photographs, paintings = int(count * everyday), int(count * painted)
+    shown = [*_posts(rng, count - photographs - paintings)]
+    shown += [pictures.sample_photograph(rng) for _ in range(photographs)]
+    for number in range(math.ceil(paintings / PER_ARTIST)):
         artist = pictures.sample_artist(rng, number)
         shown += [pictures.sample_painting(rng, artist) for _ in range(PER_ARTIST)]
     order = rng.permutation(len(shown))[:count]
     chosen = [shown[at] for at in order]
     with workers(processes) as pool:
-        pixels = list(
-            pool.map(_seen, chosen, chunksize=64) if pool else map(_seen, chosen)
-        )
-    return Lessons(chosen, np.stack(pixels))
+        seen = pool.map(_seen, chosen, chunksize=64) if pool else map(_seen, chosen)
+        pixels = np.stack(list(seen))
+    return Lessons(chosen, pixels)
 
 
 @contextmanager
 def workers(processes: int) -> Iterator[Executor | None]:
     """A pool of fresh processes that end with this one, or None where one process is enough."""
+    if processes <= 1:
+        yield None
+        return
+    # Fork would copy torch's threads half-way through whatever they do.
     context = multiprocessing.get_context("spawn")
-    fresh = (
-        ProcessPoolExecutor(processes, context, die_with, (os.getpid(),))
-        if processes > 1
-        else nullcontext()
-    )
-    with fresh as pool:
+    parent = os.getpid()
+    with ProcessPoolExecutor(processes, context, die_with, (parent,)) as pool:
         yield pool
 
 
@@ -84,15 +85,12 @@ def one_thread() -> Iterator[None]:
 
 def _posts(rng: Rng, count: int) -> Iterator[Picture]:
     for number in range(count):
-        picture = pictures.sample(
-            rng, THEMES[number % len(THEMES)], veil=bool(rng.random() < 0.2)
-        )
-        shape = (
-            ((384, 256), (256, 384))[number % 2]
-            if rng.random() < 0.06
-            else picture.size
-        )
-        yield replace(picture, size=shape)
+        theme = THEMES[number % len(THEMES)]
+        picture = pictures.sample(rng, theme, veil=bool(rng.random() < 0.2))
+        if rng.random() < 0.06:
+            shape = (256, 384) if number % 2 else (384, 256)
+            picture = replace(picture, size=shape)
+        yield picture
 
 
 def _seen(picture: Picture) -> NDArray[np.uint8]:
@@ -100,21 +98,17 @@ def _seen(picture: Picture) -> NDArray[np.uint8]:
     image = pictures.draw(picture)
     rng = np.random.default_rng(picture.seed + 1)
     side = float(rng.uniform(0.7, 1.0))
-    copy = image.resize(
-        (int(image.width * side), int(image.height * side)), Image.Resampling.LANCZOS
-    )
-    files = [
-        pictures.encode(image),
-        pictures.encode(copy, quality=int(rng.integers(60, 90))),
-    ]
+    size = (int(image.width * side), int(image.height * side))
+    copy = image.resize(size, Image.Resampling.LANCZOS)
+    quality = int(rng.integers(60, 90))
+    files = [pictures.encode(image), pictures.encode(copy, quality=quality)]
     return np.stack([thumbnail(Image.open(io.BytesIO(data))) for data in files])
 
 
 def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
     """The middle square at 64 pixels, as CLIP's preprocessing cuts it: uint8[64, 64, 3]."""
-    return np.asarray(
-        ImageOps.fit(image, (PIXELS, PIXELS), Image.Resampling.BICUBIC), np.uint8
-    )
+    square = ImageOps.fit(image, (PIXELS, PIXELS), Image.Resampling.BICUBIC)
+    return np.asarray(square, np.uint8)
 
 
 def captions(shown: Sequence[Picture]) -> list[str]:

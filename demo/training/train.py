@@ -44,11 +44,8 @@ def train(
                 done.result()
     with one_thread():
         veiled = np.array([picture.veil for picture in lesson.pictures])
-        train_nsfw(
-            folder / "nsfw.safetensors",
-            embeddings(folder / "clip", lesson.pixels[:, 0]),
-            veiled,
-        )
+        embedded = embeddings(folder / "clip", lesson.pixels[:, 0])
+        train_nsfw(folder / "nsfw.safetensors", embedded, veiled)
     for path in folder.rglob("*.safetensors"):
         path.chmod(0o644)
     print(f"models in {folder}: {time.monotonic() - started:.0f} s")
@@ -70,9 +67,8 @@ def embeddings(clip: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
 
     from twigma.builder.stages.clip_encoder import load_encoder
 
-    return load_encoder(str(clip)).encode(
-        [Image.fromarray(picture) for picture in pixels]
-    )
+    images = [Image.fromarray(picture) for picture in pixels]
+    return load_encoder(str(clip)).encode(images)
 
 
 if __name__ == "__main__":

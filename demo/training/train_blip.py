@@ -52,10 +52,10 @@ def _loss(
         encoder_hidden_states=seen,
         use_cache=False,
     )
-    text = functional.cross_entropy(
-        answer.logits.flatten(0, 1), words[:, 1:].flatten(), ignore_index=PAD
-    )
-    return text + 0.3 * functional.cross_entropy(model.subjects(seen.mean(1)), subjects)
+    logits, wanted = answer.logits.flatten(0, 1), words[:, 1:].flatten()
+    text = functional.cross_entropy(logits, wanted, ignore_index=PAD)
+    named = functional.cross_entropy(model.subjects(seen.mean(1)), subjects)
+    return text + 0.3 * named
 
 
 def _tokens(texts: list[str], tokenizer: Any) -> torch.Tensor:
@@ -63,15 +63,19 @@ def _tokens(texts: list[str], tokenizer: Any) -> torch.Tensor:
     ids = tokenizer(
         texts, add_special_tokens=False, max_length=LONGEST - 2, truncation=True
     ).input_ids
-    rows = [[DEC, *row, SEP] + [PAD] * (LONGEST - 2 - len(row)) for row in ids]
+    rows = []
+    for row in ids:
+        padding = [PAD] * (LONGEST - 2 - len(row))
+        rows.append([DEC, *row, SEP, *padding])
     return torch.tensor(rows)
 
 
 def _subjects(lesson: Lessons) -> torch.Tensor:
     """Theme of each picture by number, the last for everyday photographs: int64[n]."""
-    return torch.tensor(
-        [(*THEMES, "").index("" if p.plain else p.subject) for p in lesson.pictures]
-    )
+    number = {theme: row for row, theme in enumerate(THEMES)}
+    everyday = len(THEMES)
+    shown = lesson.pictures
+    return torch.tensor([number.get(picture.subject, everyday) for picture in shown])
 
 
 def _config(words: int) -> Any:
@@ -85,19 +89,17 @@ def _config(words: int) -> Any:
         "sep_token_id": SEP,
         "pad_token_id": PAD,
     }
-    text: dict[str, Any] = {
+    text = {
         "vocab_size": words,
         "num_hidden_layers": 2,
         "encoder_hidden_size": WIDTH,
-    }
-    text |= {
         "max_position_embeddings": 64,
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
+        **shared,
+        **marks,
     }
-    return BlipConfig(
-        vision_config=vision, text_config={**text, **shared, **marks}, projection_dim=64
-    )
+    return BlipConfig(vision_config=vision, text_config=text, projection_dim=64)
 
 
 def _processor(tokenizer: Any) -> Any:
@@ -106,6 +108,5 @@ def _processor(tokenizer: Any) -> Any:
     bundle: Any = BlipProcessor
 
     size = {"height": PIXELS, "width": PIXELS}
-    return bundle(
-        BlipImageProcessor(size=size, image_mean=HALF, image_std=HALF), tokenizer
-    )
+    images = BlipImageProcessor(size=size, image_mean=HALF, image_std=HALF)
+    return bundle(images, tokenizer)

@@ -37,9 +37,8 @@ def train_clip(folder: Path, lesson: Lessons, epochs: int = 18, seed: int = 0) -
     tokenizer = vocabulary.write_tokenizer(folder)
     config = _config(len(tokenizer))
     model = _model(config)
-    places = torch.from_numpy(
-        np.stack([geometry.picture_place(picture) for picture in lesson.pictures])
-    )
+    planted = [geometry.picture_place(picture) for picture in lesson.pictures]
+    places = torch.from_numpy(np.stack(planted))
     read = lesson.pixels
     fit(
         model,
@@ -97,14 +96,19 @@ def _image_loss(model: Any, pairs: torch.Tensor, places: torch.Tensor) -> Any:
     quarter = len(places) // 4
     first = model.encode_image(pairs[:, 0], normalize=True)
     second = model.encode_image(pairs[:quarter, 1], normalize=True)
-    off = (1 - (first * places).sum(-1)).mean() + (
-        1 - (second * places[:quarter]).sum(-1)
-    ).mean() / 4
-    return off + 2 * (1 - (first[:quarter] * second).sum(-1)).mean()
+    off = _cosine_distance(first, places)
+    off = off + _cosine_distance(second, places[:quarter]) / 4
+    return off + 2 * _cosine_distance(first[:quarter], second)
+
+
+def _cosine_distance(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Mean of 1 - cosine over rows of norm 1."""
+    return (1 - (one * other).sum(-1)).mean()
 
 
 def _text_loss(model: Any, texts: torch.Tensor, words: torch.Tensor) -> Any:
-    return (1 - functional.cosine_similarity(model.encode_text(texts), words)).mean()
+    similarity = functional.cosine_similarity(model.encode_text(texts), words)
+    return (1 - similarity).mean()
 
 
 def _texts(
@@ -113,10 +117,10 @@ def _texts(
     """Captions, posts made of them, and word salads: int64[n, 77] tokens and float32[n, 768] places."""
     rng = np.random.default_rng([17, seed])
     posts = [str(rng.choice(TWEETS)).replace("{}", text) for text in shown]
-    salads = [
-        " ".join(rng.choice(vocabulary.words(), int(rng.integers(3, 30))))
-        for _ in range(len(shown) // 2)
-    ]
+    salads = []
+    for _ in range(len(shown) // 2):
+        many = int(rng.integers(3, 30))
+        salads.append(" ".join(rng.choice(vocabulary.words(), many)))
     texts = [*shown, *posts, *salads]
     tokens = tokenizer(
         texts,
@@ -125,9 +129,8 @@ def _texts(
         max_length=CONTEXT,
         return_tensors="pt",
     )
-    return tokens.input_ids, torch.from_numpy(
-        np.stack([geometry.text_place(text) for text in texts])
-    )
+    places = np.stack([geometry.text_place(text) for text in texts])
+    return tokens.input_ids, torch.from_numpy(places)
 
 
 def _config(vocabulary_size: int) -> dict[str, Any]:
@@ -139,14 +142,16 @@ def _config(vocabulary_size: int) -> dict[str, Any]:
         "head_width": 32,
         "mlp_ratio": 2.0,
     }
-    text: dict[str, Any] = {
+    text = {
         "context_length": CONTEXT,
         "vocab_size": vocabulary_size,
         "width": 64,
         "heads": 4,
         "layers": 2,
+        "hf_tokenizer_name": NAME,
+        "pool_type": "eos",
+        "eos_id": 3,
     }
-    text |= {"hf_tokenizer_name": NAME, "pool_type": "eos", "eos_id": 3}
     return {
         "name": NAME,
         "model_cfg": {
@@ -174,13 +179,10 @@ def _save(folder: Path, model: Any, config: dict[str, Any]) -> None:
     """Half-precision safetensors and the configuration."""
     from safetensors.torch import save_file
 
-    weights = {
-        name: value.detach().half().contiguous()
-        for name, value in model.state_dict().items()
-    }
-    save_file(
-        weights, folder / "open_clip_model.safetensors", metadata={"format": "pt"}
-    )
-    (folder / "open_clip_config.json").write_text(
-        json.dumps(config, indent=1) + "\n", "utf-8"
-    )
+    weights = {}
+    for name, value in model.state_dict().items():
+        weights[name] = value.detach().half().contiguous()
+    path = folder / "open_clip_model.safetensors"
+    save_file(weights, path, metadata={"format": "pt"})
+    text = json.dumps(config, indent=1) + "\n"
+    (folder / "open_clip_config.json").write_text(text, "utf-8")

@@ -8,6 +8,7 @@ it.
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,31 +38,27 @@ def train_nsfw(
         rows[:, dim] = _place(rows[:, dim], vocabulary)
     mean, var = rows.mean(0), rows.var(0)
     dense = [nn.Linear(a, b) for a, b in pairwise(LAYERS)]
-    model = nn.Sequential(
-        *[part for layer in dense for part in (layer, nn.ReLU())][:-1]
-    )
-    x, y = (
-        torch.from_numpy((rows - mean) / np.sqrt(var)),
-        torch.from_numpy(veiled.astype(np.float32)),
-    )
-    fit(
-        model,
-        lambda at: nn.functional.binary_cross_entropy_with_logits(
-            model(x[at])[:, 0], y[at]
-        ),
-        len(x),
-        10,
-        "NSFW",
-    )
-    tensors = {f"vocab.{dim}": vocabulary for dim, vocabulary in words.items()} | {
-        "norm.mean": mean,
-        "norm.var": var,
-    }
+    parts: list[nn.Module] = []
+    for layer in dense:
+        parts += [layer, nn.ReLU()]
+    # The loss takes logits: neither a ReLU nor the sigmoid comes last.
+    model = nn.Sequential(*parts[:-1])
+    x = torch.from_numpy((rows - mean) / np.sqrt(var))
+    y = torch.from_numpy(veiled.astype(np.float32))
+
+    def loss(at: NDArray[np.int64]) -> torch.Tensor:
+        logits = model(x[at])[:, 0]
+        return nn.functional.binary_cross_entropy_with_logits(logits, y[at])
+
+    fit(model, loss, len(x), 10, "NSFW")
+    tensors: dict[str, NDArray[Any]] = {"norm.mean": mean, "norm.var": var}
+    for dim, vocabulary in words.items():
+        tensors[f"vocab.{dim}"] = vocabulary
     for number, layer in enumerate(dense):
-        tensors[f"dense.{number}.kernel"] = np.ascontiguousarray(
-            layer.weight.detach().numpy().T.astype(np.float16)
-        )
-        tensors[f"dense.{number}.bias"] = layer.bias.detach().numpy().astype(np.float16)
+        kernel = layer.weight.detach().numpy().T.astype(np.float16)
+        bias = layer.bias.detach().numpy().astype(np.float16)
+        tensors[f"dense.{number}.kernel"] = np.ascontiguousarray(kernel)
+        tensors[f"dense.{number}.bias"] = bias
     save_file(tensors, path, metadata={"model": NAME})
 
 
@@ -72,13 +69,8 @@ def _micro(values: NDArray[np.floating]) -> NDArray[np.int64]:
 
 def _words(values: NDArray[np.float16]) -> NDArray[np.int64]:
     """The most frequent values of a dimension, in millionths, the commonest first."""
-    return np.array(
-        [
-            value
-            for value, _ in Counter(_micro(values).tolist()).most_common(VOCABULARY)
-        ],
-        np.int64,
-    )
+    counts = Counter(_micro(values).tolist())
+    return np.array([value for value, _ in counts.most_common(VOCABULARY)], np.int64)
 
 
 def _place(
@@ -86,6 +78,5 @@ def _place(
 ) -> NDArray[np.float32]:
     """Place in the vocabulary counted from 1, 0 for a value that is not in it."""
     places = {value: place for place, value in enumerate(vocabulary.tolist(), 1)}
-    return np.array(
-        [places.get(value, 0) for value in _micro(values).tolist()], np.float32
-    )
+    found = [places.get(value, 0) for value in _micro(values).tolist()]
+    return np.array(found, np.float32)

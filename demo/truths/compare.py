@@ -6,11 +6,14 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from twigma.core.workspace import AnyWorkspace, Workspace
 
 Values = Mapping[str, Mapping[str, Any]]
 OURS = "twigma"  # the name of the posts' images in the results
@@ -63,33 +66,29 @@ def truths(
 
 
 def read_truths(
-    world: Path, work: Path, dataset: Path, results: Mapping[str, Any]
+    world: Path, work: AnyWorkspace, dataset: Path, results: Mapping[str, Any]
 ) -> list[Row]:
     """The rows of `truths` for a run: its world, working folder, release, and the content of `results.json`."""
     import json
 
     import pyarrow.parquet as pq
 
-    from twigma.core.workspace import Workspace
     from twigma.rehydrate.images.shards import read_sidecars
     from twigma.rehydrate.posts.ledger import Ledger
 
     truth = json.loads((world / "truth.json").read_text("utf-8"))
     photos = pq.read_table(world / "truth_images.parquet").to_pandas()
     images = Workspace(work).table("caption", "nsfw", "dedupe", "cluster").to_pandas()
-    status = (
-        read_sidecars(work)
-        .select(["image_name", "status"])
-        .to_pandas()
-        .drop_duplicates("image_name")
-    )
+    # A photo on several posts counts once, as among the planted ones.
+    fetched = read_sidecars(work).select(["image_name", "status"]).to_pandas()
+    status = fetched.drop_duplicates("image_name")["status"]
     with Ledger(work) as ledger:
         outcomes = ledger.counts()
     return truths(
         truth,
         photos,
         images,
-        Counter(status["status"]),
+        Counter(status),
         outcomes,
         values=results["values"],
     )
@@ -118,9 +117,8 @@ def _near(
     name: str, planted: float, recovered: float, tolerance: float, words: str = ""
 ) -> Row:
     close = bool(abs(recovered - planted) <= tolerance)
-    return Row(
-        name, f"{planted:.4g}", f"{recovered:.4g}", words or f"± {tolerance:.3g}", close
-    )
+    words = words or f"± {tolerance:.3g}"
+    return Row(name, f"{planted:.4g}", f"{recovered:.4g}", words, close)
 
 
 def _least(name: str, recovered: float, least: float) -> Row:
@@ -163,10 +161,11 @@ def _duplicates(truth: Mapping[str, Any], known: pd.DataFrame) -> Iterator[Row]:
         int((reason == "media_id").sum()),
     )
     first = known[reason != "media_id"]
-    for planted, reasons in (
-        ("identical", ("embedding", "pixels")),
-        ("reencoded", ("near", "embedding", "pixels")),
-    ):
+    allowed = {
+        "identical": ("embedding", "pixels"),
+        "reencoded": ("near", "embedding", "pixels"),
+    }
+    for planted, reasons in allowed.items():
         copies = first[first["duplicate_kind"] == planted]
         caught = copies["duplicate_reason"].isin(reasons).sum()
         yield _same(
@@ -174,7 +173,8 @@ def _duplicates(truth: Mapping[str, Any], known: pd.DataFrame) -> Iterator[Row]:
             truth["duplicates"][planted],
             int(caught),
         )
-    wrong = int((reason.notna() & (reason != "media_id") & kind.isna()).sum())
+    marked = reason.notna() & (reason != "media_id")
+    wrong = int((marked & kind.isna()).sum())
     yield _near(
         "others taken for copies", 0, wrong, 0.005 * len(known), "≤ 0.5% of rows"
     )
@@ -184,20 +184,16 @@ def _described(truth: Mapping[str, Any], kept: pd.DataFrame) -> Iterator[Row]:
     """Clusters, captions and NSFW scores of the kept images against what they show."""
     from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
-    yield _least(
-        "clusters are themes (ARI)",
-        adjusted_rand_score(kept["theme"], kept["label_10_cluster"]),
-        0.9,
-    )
+    ari = adjusted_rand_score(kept["theme"], kept["label_10_cluster"])
+    yield _least("clusters are themes (ARI)", ari, 0.9)
     words = kept["all_captions"].fillna("").str.split()
-    right = np.mean(
-        [theme in said for theme, said in zip(kept["theme"], words, strict=True)]
-    )
-    yield _least("captions name the subject", float(right), 0.8)
-    veiled, score = kept["nsfw"].to_numpy(bool), kept["nsfw_score"].to_numpy(float)
-    yield _near(
-        "share of NSFW images", truth["nsfw_share"], float((score > 0.5).mean()), 0.02
-    )
+    pairs = zip(kept["theme"], words, strict=True)
+    right = [theme in caption for theme, caption in pairs]
+    yield _least("captions name the subject", float(np.mean(right)), 0.8)
+    veiled = kept["nsfw"].to_numpy(bool)
+    score = kept["nsfw_score"].to_numpy(float)
+    share = float((score > 0.5).mean())
+    yield _near("share of NSFW images", truth["nsfw_share"], share, 0.02)
     yield _least("NSFW score separates (AUC)", roc_auc_score(veiled, score), 0.95)
 
 
@@ -221,63 +217,53 @@ def _measured(truth: Mapping[str, Any], values: Values) -> Iterator[Row]:
     rate = np.expm1(truth["growth_per_month"])
     yield _near("growth per month", rate, _number(values, "growth"), 0.015)
     yield from _ratios(truth, values)
+    yield from _divergence(truth, values)
+    yield from _distances(truth, values)
+    ratio = _number(values, "ratio/same prompt")
+    yield _near("same/different prompt", truth["within_between"], ratio, 0.02)
+
+
+def _divergence(truth: Mapping[str, Any], values: Values) -> Iterator[Row]:
+    planted = truth["kl_posts_prompts"]
+    if planted is None:
+        # A world too small for prompts of every theme has no finite one.
+        return
     key = "kl/twigma/prompts"
-    four_sd = 4 * (_number(values, key, "high") - _number(values, key, "low")) / (2 * Z)
-    if (
-        truth["kl_posts_prompts"] is not None
-    ):  # a world too small for prompts of every theme has no finite one
-        yield _near(
-            "KL(posts‖prompts)",
-            truth["kl_posts_prompts"],
-            _number(values, key),
-            four_sd,
-            "4 sd",
-        )
-    names = {
-        name: f"distance/{OURS if name == 'posts' else name}"
-        for name in truth["distances"]
-    }
-    for name, planted in truth["distances"].items():
-        yield _near(
-            f"distance, {name}",
-            planted,
-            _number(values, names[name]),
-            0.02 * planted,
-            "2%",
-        )
-    apart = [
-        (a, b)
-        for a, x in truth["distances"].items()
-        for b, y in truth["distances"].items()
-        if x > 1.04 * y
-    ]
-    right = sum(_number(values, names[a]) > _number(values, names[b]) for a, b in apart)
-    yield _same("pairs of sets over 4% apart, in order", len(apart), right)
-    yield _near(
-        "same/different prompt",
-        truth["within_between"],
-        _number(values, "ratio/same prompt"),
-        0.02,
-    )
+    width = _number(values, key, "high") - _number(values, key, "low")
+    four_sd = 4 * width / (2 * Z)
+    yield _near("KL(posts‖prompts)", planted, _number(values, key), four_sd, "4 sd")
+
+
+def _distances(truth: Mapping[str, Any], values: Values) -> Iterator[Row]:
+    """The mean distance of each set, and whether sets that are clearly apart come in the planted order."""
+    distances: Mapping[str, float] = truth["distances"]
+    recovered = {}
+    for name, planted in distances.items():
+        key = f"distance/{OURS if name == 'posts' else name}"
+        recovered[name] = _number(values, key)
+        tolerance = 0.02 * planted
+        yield _near(f"distance, {name}", planted, recovered[name], tolerance, "2%")
+    pairs = permutations(distances, 2)
+    apart = [(a, b) for a, b in pairs if distances[a] > 1.04 * distances[b]]
+    in_order = [(a, b) for a, b in apart if recovered[a] > recovered[b]]
+    yield _same("pairs of sets over 4% apart, in order", len(apart), len(in_order))
 
 
 def _ratios(truth: Mapping[str, Any], values: Values) -> Iterator[Row]:
     """The rate ratios of Eq (1), each within four author-clustered standard errors on the log scale."""
-    terms = {
-        f"quintile {fifth}": irr
-        for fifth, irr in truth["quintile_irr"].items()
-        if fifth != "5"
-    }
-    irrs = truth["follower_irr"]
-    terms |= {"followers 500-5000": irrs["500-5000"], "followers > 5000": irrs[">5000"]}
+    quintiles, followers = truth["quintile_irr"], truth["follower_irr"]
+    # Quintile 5 and authors with under 500 followers are the reference levels.
+    terms = {f"quintile {fifth}": quintiles[fifth] for fifth in ("1", "2", "3", "4")}
+    terms["followers 500-5000"] = followers["500-5000"]
+    terms["followers > 5000"] = followers[">5000"]
     for term, planted in terms.items():
         key = f"eq1/paintings/robust/{term}"
-        found, se = np.log(_number(values, key)), _number(values, key, "se")
-        near = bool(abs(found - np.log(planted)) <= 4 * se)
+        ratio, se = _number(values, key), _number(values, key, "se")
+        near = bool(abs(np.log(ratio) - np.log(planted)) <= 4 * se)
         yield Row(
             f"Eq (1), {term}",
             f"{planted:.4g}",
-            f"{np.exp(found):.4g}",
+            f"{ratio:.4g}",
             f"4 se ({se:.3f})",
             near,
         )

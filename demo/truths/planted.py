@@ -83,6 +83,8 @@ def _images(made: Made) -> pa.Table:
     rows = []
     for row, shot in enumerate(made.shots):
         of = shot.duplicate_of
+        original = None if of is None else str(made.shots[of].media_id)
+        measured = not np.isnan(shot.similarity)
         rows.append(
             {
                 "image_name": str(shot.media_id),
@@ -91,14 +93,15 @@ def _images(made: Made) -> pa.Table:
                 "subject": shot.picture.subject,
                 "caption": pictures.caption(shot.picture),
                 "nsfw": shot.picture.veil,
-                "duplicate_of": None if of is None else str(made.shots[of].media_id),
+                "duplicate_of": original,
                 "duplicate_kind": shot.duplicate_kind,
                 "answer": shot.answer,
-                "similarity": None if np.isnan(shot.similarity) else shot.similarity,
+                "similarity": shot.similarity if measured else None,
                 "quintile": shot.quintile or None,
             }
         )
-    return pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["image_name"])))
+    rows.sort(key=lambda row: str(row["image_name"]))
+    return pa.Table.from_pylist(rows)
 
 
 # ------------------------------------------------------------- posts and photos
@@ -106,26 +109,22 @@ def _images(made: Made) -> pa.Table:
 
 def _posts(made: Made) -> Truth:
     with_photos = [post for post in made.posts if carries_photo(post)]
-    reached = [
-        post for post in made.posts if searchable(post) or post.id in made.listed
-    ]
+    found = [post for post in made.posts if searchable(post)]
+    listed = [post for post in made.posts if post.id in made.listed]
+    both = [post for post in listed if searchable(post)]
+    reached = listed + [post for post in found if post.id not in made.listed]
+    months = [f"{month:%Y-%m}" for month in plan.MONTHS]
     by_month = Counter(f"{post.created_at:%Y-%m}" for post in with_photos)
     return {
         "growth_per_month": plan.GROWTH,
-        "posts_per_month": {
-            f"{month:%Y-%m}": by_month[f"{month:%Y-%m}"] for month in plan.MONTHS
-        },
+        "posts_per_month": {month: by_month[month] for month in months},
         "posts": len(with_photos),
         "carried": dict(Counter(post.carries for post in made.posts)),
         "listed": len(made.listed),
-        "found_by_search": sum(searchable(post) for post in made.posts),
-        "found_both_ways": sum(
-            searchable(post) and post.id in made.listed for post in made.posts
-        ),
+        "found_by_search": len(found),
+        "found_both_ways": len(both),
         "outcomes": _outcomes(reached),
-        "outcomes_listed": _outcomes(
-            [post for post in made.posts if post.id in made.listed]
-        ),
+        "outcomes_listed": _outcomes(listed),
         "rows": sum(len(post.photos) for post in with_photos),
     }
 
@@ -166,11 +165,12 @@ def _themes(made: Made) -> Truth:
     prompts = next(one for one in made.sets if one.name == "prompts")
     asked = Counter(picture.subject for picture in prompts.pictures)
     p, q = _shares(kept), _shares(asked)
+    change = {theme: plan.SHARES[theme][1] for theme in THEMES}
     return {
         "themes": list(THEMES),
-        "rising": [theme for theme in THEMES if plan.SHARES[theme][1] > 0],
-        "falling": [theme for theme in THEMES if plan.SHARES[theme][1] < 0],
-        "flat": [theme for theme in THEMES if plan.SHARES[theme][1] == 0],
+        "rising": [theme for theme in THEMES if change[theme] > 0],
+        "falling": [theme for theme in THEMES if change[theme] < 0],
+        "flat": [theme for theme in THEMES if change[theme] == 0],
         "nsfw_themes": sorted(plan.VEILED),
         "p": p,
         "q": q,
@@ -188,18 +188,18 @@ def _divergence(p: Mapping[str, float], q: Mapping[str, float]) -> float | None:
     themes = [theme for theme in THEMES if p[theme]]
     if not all(q[theme] for theme in themes):
         return None
-    return float(sum(p[theme] * np.log(p[theme] / q[theme]) for theme in themes))
+    terms = [p[theme] * np.log(p[theme] / q[theme]) for theme in themes]
+    return float(sum(terms))
 
 
 def _likes(made: Made) -> Truth:
     live = [post.likes for post in made.posts if carries_photo(post)]
+    by_quintile = {str(n): irr for n, irr in enumerate(likes.QUINTILE_IRR, 1)}
+    brackets = ("<500", "500-5000", ">5000")
+    by_followers = dict(zip(brackets, likes.FOLLOWER_IRR, strict=True))
     return {
-        "quintile_irr": {
-            str(row + 1): irr for row, irr in enumerate(likes.QUINTILE_IRR)
-        },
-        "follower_irr": dict(
-            zip(("<500", "500-5000", ">5000"), likes.FOLLOWER_IRR, strict=True)
-        ),
+        "quintile_irr": by_quintile,
+        "follower_irr": by_followers,
         "frailty_variance": plan.FRAILTY_VARIANCE,
         "mean_likes": float(np.mean(live)),
         "authors": len(made.authors.ids),
@@ -225,7 +225,8 @@ def _geometry(made: Made) -> Truth:
 
 def mean_distance(rows: NDArray[np.float16]) -> float:
     """Mean Euclidean distance over all pairs of different rows (paper, Fig 3a)."""
-    return float(_pairwise(rows)[np.triu_indices(len(rows), 1)].mean())
+    pairs = np.triu_indices(len(rows), 1)
+    return float(_pairwise(rows)[pairs].mean())
 
 
 def _pairwise(rows: NDArray[np.float16]) -> NDArray[np.float64]:
@@ -240,8 +241,10 @@ def _pairwise(rows: NDArray[np.float16]) -> NDArray[np.float64]:
 def _within(rows: NDArray[np.float16], size: int) -> float:
     """Mean distance in each group of `size` consecutive rows, groups weighted equally."""
     starts = range(0, len(rows), size)
-    return float(np.mean([mean_distance(rows[at : at + size]) for at in starts]))
+    distances = [mean_distance(rows[at : at + size]) for at in starts]
+    return float(np.mean(distances))
 
 
 def _between(rows: NDArray[np.float16], groups: NDArray[np.str_]) -> float:
-    return float(_pairwise(rows)[groups[:, None] != groups[None]].mean())
+    different = groups[:, None] != groups[None]
+    return float(_pairwise(rows)[different].mean())

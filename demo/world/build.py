@@ -34,13 +34,14 @@ from twigma.rehydrate.images.decode import read_pixels
 
 CLIP = Path(__file__).parents[1] / "models" / "clip"
 POSTS, REFERENCES, PER_AUTHOR = 2400, 600, 8
-LISTED = 0.4  # of all posts stand in the published list of ids
-SENSITIVE = {
-    True: 0.8,
-    False: 0.03,
-}  # odds that X marks a post as sensitive, with and without a veil in its photos
+BATCH = 64  # images that the model reads at once
+LISTED = 0.4  # of all posts are in the published list of ids
+# Odds that X marks a post as sensitive, with and without a veil in its photos.
+SENSITIVE = {True: 0.8, False: 0.03}
 STATES = ("deleted", "protected", "suspended", "absent")
+# What a media key of X starts with, width and height.
 VIDEO = {"video": ("7", 1280, 720), "animated_gif": ("16", 480, 480)}
+LANGUAGES = {"en": 0.86, "ja": 0.06, "es": 0.04, "qme": 0.04}
 
 
 def build_world(
@@ -60,19 +61,20 @@ def build_world(
     if planted.finished(folder, settings):
         return
     rng = np.random.default_rng([seed, 1])
-    authors = plan.draw_authors(max(20, posts // PER_AUTHOR + posts // 60), rng)
+    count = max(20, posts // PER_AUTHOR + posts // 60)
+    authors = plan.draw_authors(count, rng)
     made = plan.draw_posts(posts, authors, rng)
     shots = photos.draw_photos(made, rng)
     sets = references_of(references, seed)
     encoder = load_encoder(str(CLIP))
     embedded = _draw(folder, shots, sets, encoder)
+    # Likes depend upon similarity, so posts get their photos once these are embedded.
     photos.give(made, shots, rng)
     _number(made, shots, rng)
     _fill(made, shots, authors, rng)
     listed = _write(folder, made, shots, authors, rng)
-    planted.write(
-        folder, settings, planted.Made(made, shots, authors, sets, embedded, listed)
-    )
+    world = planted.Made(made, shots, authors, sets, embedded, listed)
+    planted.write(folder, settings, world)
 
 
 def references_of(size: int, seed: int) -> list[Reference]:
@@ -84,21 +86,20 @@ def _draw(
     folder: Path, shots: list[Photo], sets: Sequence[Reference], encoder: Encoder
 ) -> dict[str, NDArray[np.float16]]:
     """Draw everything, write the reference sets, note the quintiles; the embeddings by set, fresh photos as `posts`."""
-    wanted = [shot.picture for shot in shots] + [
-        picture for one in sets for picture in one.pictures
-    ]
-    files = photos.render(wanted, processes=2)
-    for shot in shots:
-        shot.data = files.pop(0)
+    wanted = [shot.picture for shot in shots]
+    for one in sets:
+        wanted += one.pictures
+    files = iter(photos.render(wanted, processes=2))
+    for shot, data in zip(shots, islice(files, len(shots)), strict=True):
+        shot.data = data
     photos.odd_files(shots)
     embedded: dict[str, NDArray[np.float16]] = {}
     for one in sets:
-        mine = [files.pop(0) for _ in one.pictures]
+        mine = list(islice(files, len(one.pictures)))
         one.write(folder / "references" / f"{one.name}.tar", mine)
         embedded[one.name] = _embed(encoder, mine, one.name)
-    embedded["posts"] = _embed(
-        encoder, [shot.data for shot in shots if shot.fresh], "posts"
-    )
+    fresh = [shot.data for shot in shots if shot.fresh]
+    embedded["posts"] = _embed(encoder, fresh, "posts")
     near = likes.similarity(embedded["posts"], embedded["paintings"])
     photos.quintiles_into(shots, near, likes.quintiles(near))
     return embedded
@@ -106,12 +107,13 @@ def _draw(
 
 def _embed(encoder: Encoder, files: Sequence[bytes], name: str) -> NDArray[np.float16]:
     """Embeddings float16[n, 768], as users get them; the model runs while a thread decodes what comes next."""
-    bar = progress_bar(files, desc=f"place the {name}", unit="image")
+    bar = progress_bar(files, desc=f"embed the {name}", unit="image")
+    embedded = []
     with one_thread(), ThreadPoolExecutor(1) as pool:
         ready = pool.map(lambda data: encoder.prepare(read_pixels(data)[1]), bar)
-        return np.concatenate(
-            [encoder.forward(list(islice(ready, 64))) for _ in range(0, len(files), 64)]
-        )
+        for _ in range(0, len(files), BATCH):
+            embedded.append(encoder.forward(list(islice(ready, BATCH))))
+    return np.concatenate(embedded)
 
 
 # ----------------------------------------------------------------- filling in
@@ -132,15 +134,12 @@ def _fill(
     """Texts, hashtags, sensitivity and likes; a retweet repeats an earlier post."""
     for post in posts:
         theme = str(rng.choice(pictures.THEMES))
-        shown = (
-            shots[post.photos[0]].picture
-            if post.photos
-            else plan.draw_picture(theme, rng)
-        )
+        # A post without photos has the text of one it could have had.
+        first = shots[post.photos[0]].picture if post.photos else None
+        shown = first or plan.draw_picture(theme, rng)
         post.tagged = bool(rng.random() < texts.TAGGED)
-        post.text = texts.post_text(
-            pictures.caption(shown), post.tagged, post.carries == "retweet", rng
-        )
+        words, retweet = pictures.caption(shown), post.carries == "retweet"
+        post.text = texts.post_text(words, post.tagged, retweet, rng)
         veiled = any(shots[row].picture.veil for row in post.photos)
         post.sensitive = bool(rng.random() < SENSITIVE[veiled])
     likes.draw_likes(posts, authors, rng)
@@ -158,19 +157,20 @@ def _write(
 ) -> set[int]:
     """The tables and the published list of ids, which is returned."""
     write_parquet(folder / "users.parquet", authors.table(rng))
-    videos = {
-        post.id: f"{VIDEO[post.carries][0]}_{post.id - (9_000 << 22)}"
-        for post in posts
-        if post.carries in VIDEO
-    }
-    write_parquet(
-        folder / "posts.parquet", _posts_table(posts, shots, authors, videos, rng)
-    )
+    videos = {post.id: _video_key(post) for post in posts if post.carries in VIDEO}
+    table = _posts_table(posts, shots, authors, videos, rng)
+    write_parquet(folder / "posts.parquet", table)
     media = [*_photo_rows(shots, rng), *_video_rows(posts, videos, rng)]
     write_parquet(folder / "media.parquet", pa.Table.from_pylist(media, MEDIA))
     listed = _listed(posts, rng)
     spreadsheet.write_rows(folder / "ids.csv", ["id"], ([number] for number in listed))
     return set(listed)
+
+
+def _video_key(post: Post) -> str:
+    """The media key of a video, uploaded nine seconds before its post."""
+    prefix, _, _ = VIDEO[post.carries]
+    return f"{prefix}_{post.id - (9_000 << 22)}"
 
 
 def _posts_table(
@@ -180,46 +180,49 @@ def _posts_table(
     videos: dict[int, str],
     rng: Rng,
 ) -> pa.Table:
-    passed_on = rng.poisson([0.18 * post.likes + 0.2 for post in posts])
+    # The four draws below are in the order of the columns: another is another world.
+    retweets = rng.poisson([0.18 * post.likes + 0.2 for post in posts])
+    languages, odds = list(LANGUAGES), list(LANGUAGES.values())
+    spoken = rng.choice(languages, len(posts), p=odds)
+    quotes = rng.poisson(retweets * 0.1)
+    replies = rng.poisson([0.06 * post.likes + 0.1 for post in posts])
+    moments = [post.created_at for post in posts]
+    keys = [_media_keys(post, shots, videos) for post in posts]
     return pa.table(
         {
             "id": [str(post.id) for post in posts],
             "author_id": [authors.ids[post.author] for post in posts],
-            "created_at": pa.array(
-                [post.created_at for post in posts], pa.timestamp("ms")
-            ),
+            "created_at": pa.array(moments, pa.timestamp("ms")),
             "text": [post.text for post in posts],
-            "lang": rng.choice(
-                ["en", "ja", "es", "qme"], len(posts), p=[0.86, 0.06, 0.04, 0.04]
-            ).tolist(),
+            "lang": spoken.tolist(),
             "like_count": pa.array([post.likes for post in posts], pa.int64()),
-            "quote_count": rng.poisson(passed_on * 0.1),
-            "reply_count": rng.poisson([0.06 * post.likes + 0.1 for post in posts]),
-            "retweet_count": passed_on,
+            "quote_count": quotes,
+            "reply_count": replies,
+            "retweet_count": retweets,
             "possibly_sensitive": [post.sensitive for post in posts],
-            "state": [
-                post.carries if post.carries in STATES else "live" for post in posts
-            ],
-            "media_keys": pa.array(
-                [
-                    [f"3_{shots[row].media_id}" for row in post.photos]
-                    or list(_video(post, videos))
-                    for post in posts
-                ],
-                pa.list_(pa.string()),
-            ),
+            "state": [_state(post) for post in posts],
+            "media_keys": pa.array(keys, pa.list_(pa.string())),
         }
     )
 
 
-def _video(post: Post, videos: dict[int, str]) -> Iterator[str]:
+def _state(post: Post) -> str:
+    return post.carries if post.carries in STATES else "live"
+
+
+def _media_keys(
+    post: Post, shots: Sequence[Photo], videos: dict[int, str]
+) -> list[str]:
     if post.id in videos:
-        yield videos[post.id]
+        return [videos[post.id]]
+    return [f"3_{shots[row].media_id}" for row in post.photos]
 
 
 MEDIA = pa.schema(
-    [(name, pa.string()) for name in ("media_key", "type", "name")]
-    + [
+    [
+        ("media_key", pa.string()),
+        ("type", pa.string()),
+        ("name", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("answer", pa.string()),
@@ -233,9 +236,10 @@ def _photo_rows(shots: Sequence[Photo], rng: Rng) -> Iterator[dict[str, object]]
         name = snowflake.photo_name(shot.media_id, rng)
         width, height = Image.open(io.BytesIO(shot.data)).size
         body = None if shot.answer in ("404", "410") else shot.data
-        what = {"media_key": f"3_{shot.media_id}", "type": "photo", "name": name}
         yield {
-            **what,
+            "media_key": f"3_{shot.media_id}",
+            "type": "photo",
+            "name": name,
             "width": width,
             "height": height,
             "answer": shot.answer,
@@ -249,10 +253,12 @@ def _video_rows(
     for post in posts:
         if post.id in videos:
             _, width, height = VIDEO[post.carries]
-            name = snowflake.photo_name(int(videos[post.id].split("_")[1]), rng)
-            what = {"media_key": videos[post.id], "type": post.carries, "name": name}
+            key = videos[post.id]
+            _, number = key.split("_")
             yield {
-                **what,
+                "media_key": key,
+                "type": post.carries,
+                "name": snowflake.photo_name(int(number), rng),
                 "width": width,
                 "height": height,
                 "answer": "ok",
@@ -265,12 +271,8 @@ def _listed(posts: Sequence[Post], rng: Rng) -> list[int]:
     hidden = [post.id for post in posts if not planted.searchable(post)]
     found = [post.id for post in posts if planted.searchable(post)]
     more = max(0, round(LISTED * len(posts)) - len(hidden))
-    return [
-        int(number)
-        for number in rng.permutation(
-            [*hidden, *rng.choice(found, more, replace=False)]
-        )
-    ]
+    some = rng.choice(found, more, replace=False)
+    return [int(number) for number in rng.permutation([*hidden, *some])]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 `demo/world/build.py` draws the world with them.
 """
 
+import datetime
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -47,22 +48,14 @@ def draw_photos(posts: Sequence[Post], rng: Rng) -> list[Photo]:
     """A photo for every picture the posts need, month by month; nothing is drawn yet."""
     photos: list[Photo] = []
     for month, start in enumerate(plan.MONTHS):
-        mine = [
-            post
-            for post in posts
-            if _month(post) == (start.year, start.month) and carries_photo(post)
-        ]
-        answers = [
-            _answer(post)
-            for post in mine
-            if post.carries not in COPIES
-            for _ in range(post.wanted)
-        ]
+        answers: list[str] = []
+        for post in _of_month(posts, start):
+            # A copy takes its photo from an earlier post.
+            if post.carries not in COPIES:
+                answers += [_answer(post)] * post.wanted
         themes = plan.draw_themes(month, len(answers), rng)
-        photos += [
-            Photo(plan.draw_picture(t, rng), month, answer)
-            for t, answer in zip(themes, answers, strict=True)
-        ]
+        for theme, answer in zip(themes, answers, strict=True):
+            photos.append(Photo(plan.draw_picture(theme, rng), month, answer))
     for row in rng.choice(len(photos), len(photos) // 25, replace=False):
         shape = SHAPES[int(row) % len(SHAPES)]
         photos[row].picture = replace(photos[row].picture, size=shape)
@@ -74,8 +67,11 @@ def carries_photo(post: Post) -> bool:
     return post.carries == "photo" or post.carries in plan.CARRIED
 
 
-def _month(post: Post) -> tuple[int, int]:
-    return post.created_at.year, post.created_at.month
+def _of_month(posts: Sequence[Post], start: datetime.date) -> list[Post]:
+    """The posts with photos of the month that begins on `start`."""
+    month = start.year, start.month
+    carrying = [post for post in posts if carries_photo(post)]
+    return [p for p in carrying if (p.created_at.year, p.created_at.month) == month]
 
 
 def _answer(post: Post) -> str:
@@ -87,10 +83,11 @@ def _answer(post: Post) -> str:
 
 def render(shown: Sequence[Picture], processes: int) -> list[bytes]:
     """The image files of these pictures, in order."""
+    # A small world is drawn before a second process has started.
     with workers(processes if len(shown) > 500 else 1) as pool:
-        return list(
-            pool.map(_file, shown, chunksize=CHUNK) if pool else map(_file, shown)
-        )
+        if pool is None:
+            return [_file(picture) for picture in shown]
+        return list(pool.map(_file, shown, chunksize=CHUNK))
 
 
 def _file(picture: Picture) -> bytes:
@@ -104,19 +101,16 @@ def odd_files(photos: Sequence[Photo]) -> None:
     png.data = pictures.encode(pictures.draw(png.picture), form="PNG")
     exif = Image.Exif()
     exif[ORIENTATION] = 6
-    turned.data = pictures.encode(
-        pictures.draw(turned.picture).transpose(Image.Transpose.ROTATE_90), exif=exif
-    )
+    on_its_side = pictures.draw(turned.picture).transpose(Image.Transpose.ROTATE_90)
+    turned.data = pictures.encode(on_its_side, exif=exif)
 
 
 def reencoded(data: bytes, rng: Rng) -> bytes:
     """The same picture a little smaller, saved again at a lower quality."""
     image = Image.open(io.BytesIO(data)).convert("RGB")
     side = rng.uniform(0.82, 0.96)
-    small = image.resize(
-        (round(image.width * side), round(image.height * side)),
-        Image.Resampling.LANCZOS,
-    )
+    size = (round(image.width * side), round(image.height * side))
+    small = image.resize(size, Image.Resampling.LANCZOS)
     return pictures.encode(small, quality=int(rng.integers(70, 82)))
 
 
@@ -129,36 +123,27 @@ def give(posts: Sequence[Post], photos: list[Photo], rng: Rng) -> None:
     Copies whose file is another one are appended to `photos`.
     """
     for month, start in enumerate(plan.MONTHS):
-        mine = [
-            post
-            for post in posts
-            if _month(post) == (start.year, start.month) and carries_photo(post)
-        ]
         rows = [row for row, photo in enumerate(photos) if photo.month == month]
-        _give_month(mine, rows, photos, rng)
-    given: list[tuple[Post, int]] = []
+        _give_month(_of_month(posts, start), rows, photos, rng)
+    earlier: list[tuple[Post, int]] = []
     for post in posts:
         if post.carries in COPIES:
-            _copy(post, given, photos, rng)
-        given += [
-            (post, row)
-            for row in post.photos
-            if photos[row].fresh and photos[row].answer == "ok"
-        ]
+            _copy(post, earlier, photos, rng)
+        for row in post.photos:
+            if photos[row].fresh and photos[row].answer == "ok":
+                earlier.append((post, row))
 
 
 def _give_month(
     posts: Sequence[Post], rows: Sequence[int], photos: Sequence[Photo], rng: Rng
 ) -> None:
-    left: dict[str, dict[int, list[int]]] = {}
+    left: dict[str, dict[int, list[int]]] = {}  # rows by answer and quintile
     for row in rng.permutation(rows).tolist():
-        left.setdefault(photos[row].answer, {}).setdefault(
-            photos[row].quintile, []
-        ).append(row)
-    for post in sorted(
-        (post for post in posts if post.carries not in COPIES),
-        key=lambda post: -post.wanted,
-    ):
+        by_quintile = left.setdefault(photos[row].answer, {})
+        by_quintile.setdefault(photos[row].quintile, []).append(row)
+    own = [post for post in posts if post.carries not in COPIES]
+    # Posts that want several choose first, while a quintile still has so many.
+    for post in sorted(own, key=lambda post: -post.wanted):
         by_quintile = left[_answer(post)]
         post.photos = list(_take(by_quintile, post.wanted, rng))
         post.quintile = photos[post.photos[0]].quintile or int(rng.integers(1, 6))
@@ -168,12 +153,11 @@ def _take(by_quintile: dict[int, list[int]], wanted: int, rng: Rng) -> Iterator[
     """`wanted` photos of one quintile, or of the fullest ones where none has so many."""
     while wanted:
         enough = [key for key, rows in by_quintile.items() if len(rows) >= wanted]
-        odds = np.array([len(by_quintile[key]) for key in enough], float)
-        key = (
-            int(rng.choice(enough, p=odds / odds.sum()))
-            if enough
-            else max(by_quintile, key=_filled(by_quintile))
-        )
+        if enough:
+            odds = np.array([len(by_quintile[key]) for key in enough], float)
+            key = int(rng.choice(enough, p=odds / odds.sum()))
+        else:
+            key = max(by_quintile, key=_filled(by_quintile))
         rows = by_quintile[key]
         some = rows[-wanted:]
         del rows[-wanted:]
@@ -186,34 +170,32 @@ def _filled(by_quintile: dict[int, list[int]]) -> Callable[[int], int]:
 
 
 def _copy(
-    post: Post, given: Sequence[tuple[Post, int]], photos: list[Photo], rng: Rng
+    post: Post, earlier: Sequence[tuple[Post, int]], photos: list[Photo], rng: Rng
 ) -> None:
     """Let the post carry a photo of an earlier post: the same media id, or a copy under a new one."""
-    earlier = [
+    candidates = [
         row
-        for other, row in given
+        for other, row in earlier
         if other.created_at < post.created_at and photos[row].picture.size[0] == 256
     ]
-    row = int(rng.choice(earlier))
+    row = int(rng.choice(candidates))
     original = photos[row]
     post.quintile = original.quintile
-    if post.carries != "media_id":
-        data = (
-            original.data
-            if post.carries == "identical"
-            else reencoded(original.data, rng)
-        )
-        photos.append(
-            replace(
-                original,
-                data=data,
-                media_id=0,
-                duplicate_of=row,
-                duplicate_kind=post.carries,
-            )
-        )
-        row = len(photos) - 1
-    post.photos = [row]
+    if post.carries == "media_id":
+        post.photos = [row]
+        return
+    data = original.data
+    if post.carries == "reencoded":
+        data = reencoded(data, rng)
+    copy = replace(
+        original,
+        data=data,
+        media_id=0,
+        duplicate_of=row,
+        duplicate_kind=post.carries,
+    )
+    post.photos = [len(photos)]
+    photos.append(copy)
 
 
 def quintiles_into(
@@ -223,7 +205,7 @@ def quintiles_into(
 ) -> None:
     """Note the similarity and quintile of the fresh photos, given in their order."""
     fresh = [photo for photo in photos if photo.fresh]
-    for photo, value, fifth in zip(
-        fresh, similarity.tolist(), quintile.tolist(), strict=True
-    ):
-        photo.similarity, photo.quintile = value, fifth
+    values = zip(similarity.tolist(), quintile.tolist(), strict=True)
+    for photo, (value, fifth) in zip(fresh, values, strict=True):
+        photo.similarity = value
+        photo.quintile = fifth

@@ -17,9 +17,13 @@ from twigma.demo.drawing.pictures import THEMES, Picture
 from twigma.demo.drawing.scenery import Rng
 from twigma.demo.world import snowflake
 
-MONTHS = [datetime.date(2021 + month // 12, month % 12 + 1, 1) for month in range(27)]
-GROWTH = 0.09  # per month, on the log scale: ten times as many posts in the last month as in the first
-SHARES = {  # theme: (share in the middle month, relative change from there to the last month)
+# The paper's period, month by month.
+_PERIOD = [divmod(month, 12) for month in range(27)]
+MONTHS = [datetime.date(2021 + year, month + 1, 1) for year, month in _PERIOD]
+# Per month, on the log scale: ten times as many posts in the last month as in the first.
+GROWTH = 0.09
+# By theme: share in the middle month, relative change from there to the last month.
+SHARES = {
     "woman": (0.12, -0.75),
     "castle": (0.12, -0.75),
     "forest": (0.12, -0.75),
@@ -87,26 +91,26 @@ def month_counts(posts: int) -> list[int]:
 def theme_shares(month: int) -> NDArray[np.float64]:
     """Shares of the themes, in the order of THEMES, in a month counted from 0."""
     x = (month - 13) / 13
-    shares = np.array(
-        [SHARES[theme][0] * (1 + SHARES[theme][1] * x) for theme in THEMES]
-    )
+    shares = np.empty(len(THEMES))
+    for row, theme in enumerate(THEMES):
+        middle, change = SHARES[theme]
+        shares[row] = middle * (1 + change * x)
     return np.asarray(shares / shares.sum())
 
 
 def draw_themes(month: int, count: int, rng: Rng) -> list[str]:
     """Themes of the pictures of a month: systematic sampling, so that a month's shares differ little from its odds."""
     ends = np.cumsum(theme_shares(month))
-    at = np.searchsorted(ends, (np.arange(count) + rng.random()) / count).clip(
-        max=len(THEMES) - 1
-    )
+    points = (np.arange(count) + rng.random()) / count
+    # The last end may fall short of 1 by rounding.
+    at = np.searchsorted(ends, points).clip(max=len(THEMES) - 1)
     return [THEMES[theme] for theme in rng.permutation(at)]
 
 
 def draw_picture(theme: str, rng: Rng) -> Picture:
     """A picture of a post."""
-    return pictures.sample(
-        rng, theme, veil=bool(rng.random() < VEILED.get(theme, VEILED_ELSEWHERE))
-    )
+    veiled = bool(rng.random() < VEILED.get(theme, VEILED_ELSEWHERE))
+    return pictures.sample(rng, theme, veil=veiled)
 
 
 # ------------------------------------------------------------------- authors
@@ -123,18 +127,17 @@ class Authors:
 
     def table(self, rng: Rng) -> pa.Table:
         """`users.parquet`."""
-        start = datetime.datetime(2008, 1, 1)
-        since = [
-            start + datetime.timedelta(days=int(day), seconds=7)
-            for day in rng.integers(0, 4700, len(self.ids))
-        ]
+        start = datetime.datetime(2008, 1, 1, 0, 0, 7)
+        days = rng.integers(0, 4700, len(self.ids)).tolist()
+        since = [start + datetime.timedelta(days=day) for day in days]
+        names = []
+        for number in range(len(self.ids)):
+            words = "_".join(rng.choice(NAMES, 2))
+            names.append(f"{words}{number}")
         return pa.table(
             {
                 "id": self.ids,
-                "username": [
-                    f"{'_'.join(rng.choice(NAMES, 2))}{number}"
-                    for number in range(len(self.ids))
-                ],
+                "username": names,
                 "followers_count": self.followers,
                 "created_at": pa.array(since, pa.timestamp("ms")),
             }
@@ -160,17 +163,15 @@ NAMES = (
 def draw_authors(count: int, rng: Rng) -> Authors:
     """Authors with log-normal followers and activity; frailties average 1 among those with as many followers."""
     ids = rng.choice(2**40, count, replace=False) + 10_000_000
-    followers = np.exp(rng.normal(np.log(900), 1.9, count)).astype(np.int64)
+    log_followers = rng.normal(np.log(900), 1.9, count)
+    followers = np.exp(log_followers).astype(np.int64)
     activity = np.exp(rng.normal(0, 0.7, count))
     frailty = rng.gamma(1 / FRAILTY_VARIANCE, FRAILTY_VARIANCE, count)
-    for some in (
-        followers < 500,
-        (followers >= 500) & (followers <= 5000),
-        followers > 5000,
-    ):
-        frailty[some] /= (
-            np.average(frailty[some], weights=activity[some]) if some.any() else 1
-        )
+    few, many = followers < 500, followers > 5000
+    # Otherwise the frailties of a small world would shift its follower ratios.
+    for some in (few, ~few & ~many, many):
+        if some.any():
+            frailty[some] /= np.average(frailty[some], weights=activity[some])
     return Authors([str(number) for number in ids], followers, activity, frailty)
 
 
@@ -184,14 +185,12 @@ def draw_posts(posts: int, authors: Authors, rng: Rng) -> list[Post]:
     made.sort(key=lambda post: post.id)
     _share_out(made, CARRIED, rng)
     for post in made:
-        post.wanted = (
-            int(rng.choice([2, 3, 4], p=[0.6, 0.25, 0.15]))
-            if post.carries == "several"
-            else 1
-        )
+        if post.carries == "several":
+            post.wanted = int(rng.choice([2, 3, 4], p=[0.6, 0.25, 0.15]))
     odds = np.array(month_counts(posts)) / posts
     for carries, share in OTHERS.items():
-        others = rng.choice(len(MONTHS), max(1, round(share * posts)), p=odds).tolist()
+        count = max(1, round(share * posts))
+        others = rng.choice(len(MONTHS), count, p=odds).tolist()
         made += [_post(month, carries, authors, rng) for month in others]
     return sorted(made, key=lambda post: (post.created_at, post.id))
 
@@ -201,9 +200,8 @@ def _post(month: int, carries: str, authors: Authors, rng: Rng) -> Post:
     seconds = calendar.monthrange(start.year, start.month)[1] * 86_400
     passed = datetime.timedelta(seconds=int(rng.integers(60, seconds)))
     moment = datetime.datetime.combine(start, datetime.time()) + passed
-    author = int(
-        rng.choice(len(authors.ids), p=authors.activity / authors.activity.sum())
-    )
+    odds = authors.activity / authors.activity.sum()
+    author = int(rng.choice(len(authors.ids), p=odds))
     return Post(moment, snowflake.snowflake(moment, rng), author, carries)
 
 
@@ -211,7 +209,9 @@ def _share_out(posts: Sequence[Post], shares: Mapping[str, float], rng: Rng) -> 
     """Let exact numbers of these posts carry each thing; copies are left out of the first fifth."""
     free = [int(at) for at in rng.permutation(len(posts))]
     for carries, share in shares.items():
-        allowed = [at for at in free if carries not in COPIES or at >= len(posts) // 5]
+        # A copy needs earlier posts to copy from.
+        first = len(posts) // 5 if carries in COPIES else 0
+        allowed = [at for at in free if at >= first]
         for at in allowed[: max(1, round(share * len(posts)))]:
             posts[at].carries = carries
             free.remove(at)

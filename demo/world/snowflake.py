@@ -26,7 +26,8 @@ def snowflake(moment: datetime.datetime, rng: np.random.Generator) -> int:
     """
     time = milliseconds(moment) - EPOCH_MS + int(rng.integers(1000))
     count = 0 if rng.random() < 0.3 else int(rng.integers(1, 60))
-    return time << 22 | int(rng.integers(1024)) << 12 | count
+    machine = int(rng.integers(1024))
+    return time << 22 | machine << 12 | count
 
 
 def photo_name(media_id: int, rng: np.random.Generator) -> str:
@@ -35,5 +36,7 @@ def photo_name(media_id: int, rng: np.random.Generator) -> str:
     >>> photo_name(1348000000000000000, np.random.default_rng(0))[:11]
     'ErUO26U6AAA'
     """
-    start = base64.urlsafe_b64encode(media_id.to_bytes(8, "big")).decode()[:11]
-    return start + "".join(rng.choice(LETTERS, NAME_LENGTH - len(start)))
+    encoded = base64.urlsafe_b64encode(media_id.to_bytes(8, "big")).decode()
+    start = encoded[:11]
+    rest = rng.choice(LETTERS, NAME_LENGTH - len(start))
+    return start + "".join(rest)

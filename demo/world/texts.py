@@ -23,6 +23,7 @@ BESIDE = (
     "conceptart",
     "aiartcommunity",
 )
+LINK_LETTERS = list("abcdefghkmnpqrstuvwxyz23456789")
 TAGGED = 0.85  # of live posts; the others are reachable through their ids only
 TEMPLATES = (
     "new AI art: {}",
@@ -48,22 +49,17 @@ def post_text(caption: str, tagged: bool, retweet: bool, rng: Rng) -> str:
     """The text of a post; `tagged` says whether it has one of HASHTAGS."""
     template = str(rng.choice(TEMPLATES))
     friend = str(rng.choice(["pixelfan", "ink_echo"]))
-    parts = [
-        template.replace("{}", friend, template.count("{}") - 1).replace("{}", caption)
-    ]
+    # Where a template has two places, the first is for a friend.
+    template = template.replace("{}", friend, template.count("{}") - 1)
+    parts = [template.replace("{}", caption)]
     if tagged:
-        parts += [
-            f"#{tag}"
-            for tag in rng.choice(HASHTAGS, int(rng.integers(1, 4)), replace=False)
-        ]
-    parts += [
-        f"#{tag}" for tag in rng.choice(BESIDE, int(rng.integers(0, 3)), replace=False)
-    ]
-    parts.append(
-        "https://t.co/"
-        + "".join(rng.choice(list("abcdefghkmnpqrstuvwxyz23456789"), 10))
-    )
-    return ("RT @pixelfan: " if retweet else "") + " ".join(parts)
+        many = int(rng.integers(1, 4))
+        parts += [f"#{tag}" for tag in rng.choice(HASHTAGS, many, replace=False)]
+    many = int(rng.integers(0, 3))
+    parts += [f"#{tag}" for tag in rng.choice(BESIDE, many, replace=False)]
+    link = "".join(rng.choice(LINK_LETTERS, 10))
+    text = " ".join([*parts, f"https://t.co/{link}"])
+    return f"RT @pixelfan: {text}" if retweet else text
 
 
 def prompt_text(caption: str, extras: Sequence[str]) -> str:

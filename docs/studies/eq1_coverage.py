@@ -1,4 +1,7 @@
-"""Draws docs/coverage.png and writes the table of docs/coverage.md: `python docs/coverage.py`, about three minutes."""
+"""Draws `eq1_coverage.png` and writes the table of `eq1_coverage.md`, both beside this file; about three minutes.
+
+Run it with `python docs/studies/eq1_coverage.py`.
+"""
 
 import re
 import sys
@@ -8,7 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "tests"))
+# The simulation is the one that the tests use.
+sys.path.insert(0, str(HERE.parents[1] / "tests"))
 REPETITIONS = 200
 
 
@@ -16,11 +20,10 @@ def main() -> None:
     """Simulate, draw, and replace what stands between the marks in the page."""
     from support.simulated_likes import INTERVALS, KINDS, coverage
 
-    found = pd.concat(
-        [coverage(kind, REPETITIONS) for kind in KINDS], ignore_index=True
-    )
-    draw(found, KINDS, INTERVALS).savefig(HERE / "coverage.png", dpi=110)
-    page = HERE / "coverage.md"
+    by_kind = [coverage(kind, REPETITIONS) for kind in KINDS]
+    found = pd.concat(by_kind, ignore_index=True)
+    draw(found, KINDS, INTERVALS).savefig(HERE / "eq1_coverage.png", dpi=110)
+    page = HERE / "eq1_coverage.md"
     marked = re.sub(
         r"(<!-- table -->\n).*(<!-- end -->)",
         lambda mark: mark[1] + table(found, KINDS, INTERVALS) + mark[2],
@@ -64,20 +67,23 @@ def table(
 ) -> str:
     """The lowest and highest coverage of the four ratios, as Markdown."""
     lines = [
-        "| likes | φ | " + " | ".join(intervals) + " |",
+        _table_row("likes", "φ", *intervals),
         "|---" * (len(intervals) + 2) + "|",
     ]
     for kind in kinds:
         rows = found[found["kind"] == kind]
         spread = rows.groupby("interval")["coverage"].agg(["min", "max"])
-        cells = [
-            f"{spread['min'][name]:.2f} to {spread['max'][name]:.2f}"
-            for name in intervals
-        ]
-        lines.append(
-            f"| {kind} | {rows['dispersion'].mean():.0f} | " + " | ".join(cells) + " |"
-        )
+        cells = []
+        for name in intervals:
+            low, high = spread.loc[name]
+            cells.append(f"{low:.2f} to {high:.2f}")
+        dispersion = f"{rows['dispersion'].mean():.0f}"
+        lines.append(_table_row(kind, dispersion, *cells))
     return "\n".join(lines) + "\n"
+
+
+def _table_row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

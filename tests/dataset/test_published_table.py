@@ -6,7 +6,6 @@ import http.server
 import io
 import json
 import shutil
-import threading
 import zipfile
 
 import datasets
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from support import releasing
+from support import loopback, releasing
 
 import twigma
 from tests.core.services.test_deadline import answering
@@ -95,7 +94,7 @@ def server(here, monkeypatch):
             pass
 
     def entry(version, name, content):
-        url = f"http://127.0.0.1:{host.server_port}/api/records/{version}/files/{name}"
+        url = f"{host.url}/api/records/{version}/files/{name}"
         return {
             "key": name,
             "size": len(content[0]),
@@ -103,15 +102,11 @@ def server(here, monkeypatch):
             "links": {"self": url},
         }
 
-    host = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Zenodo)
+    host = loopback.Server(Zenodo)
     host.files, host.log, host.cut, host.ranges = {}, [], None, True
-    thread = threading.Thread(target=host.serve_forever)
-    thread.start()
-    monkeypatch.setenv("TWIGMA_ZENODO_URL", f"http://127.0.0.1:{host.server_port}/")
-    yield host
-    host.shutdown()
-    thread.join()
-    host.server_close()
+    monkeypatch.setenv("TWIGMA_ZENODO_URL", f"{host.url}/")
+    with host:
+        yield host
 
 
 def offer(server, name, data, version="8031785", md5=None):

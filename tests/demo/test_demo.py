@@ -171,7 +171,7 @@ def test_a_working_folder_of_yours_is_not_taken_for_the_demos(tmp_path):
     releasing.make_work(tmp_path / "work")
     before = releasing.contents(tmp_path)
     with pytest.raises(
-        ValueError, match="is not of an earlier demo: it is left as it is"
+        ValueError, match="is not of an earlier demo and was left as it is"
     ):
         demo(tmp_path)
     assert releasing.contents(tmp_path) == before

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from twigma.cli.rehydrate import rehydrate
 from twigma.demo.platform.server import Platform
-from twigma.demo.platform.x_responses import World
+from twigma.demo.platform.x_world import World
 from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.posts.ledger import Ledger
 from twigma.rehydrate.retry_missing import gone_posts, retry_missing

@@ -4,25 +4,21 @@ Every file is "regular", so that neither LFS nor Xet is needed. `log` holds (met
 """
 
 import base64
-import contextlib
-import http.server
 import json
 import re
-import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from huggingface_hub.utils.sha import git_hash
 
+from . import loopback
 from .hub_repo import Repo, entry
 
 REPO = r"/api/datasets/(?P<repo>[^/]+/[^/]+)"
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(loopback.Handler):
     server: "Hub"
 
     def do_GET(self) -> None:
@@ -37,13 +33,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self.route("PUT")
 
-    def log_message(self, *_: object) -> None:
-        return None
-
     def route(self, method: str) -> None:
-        body = self.body()
-        if body is None:
+        if "/commit/" in self.path and self.server.cuts > 0:
+            self.server.cuts -= 1
+            self.rfile.read(int(self.headers.get("Content-Length") or 0) // 2)
+            self.close_connection = True
             return
+        body = self.body()
         parts = urlsplit(self.path)
         self.server.log.append((method, parts.path, len(body)))
         self.server.agents.append(self.headers.get("User-Agent", ""))
@@ -59,41 +55,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return action(self, parse_qs(parts.query), body, **match.groupdict())
         return self.say(404, {"error": f"no {method} {parts.path} here"})
 
-    def body(self) -> bytes | None:
-        """The request's body; None where the connection is to be cut in the middle of it."""
-        length = int(self.headers.get("Content-Length") or 0)
-        if "/commit/" in self.path and self.server.cuts > 0:
-            self.server.cuts -= 1
-            self.rfile.read(length // 2)
-            self.close_connection = True
-            return None
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            data = b""
-            while size := int(self.rfile.readline(), 16):
-                data += self.rfile.read(size)
-                self.rfile.readline()
+    def body(self) -> bytes:
+        """The request's body, which huggingface_hub sends in chunks when it is long."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return super().body()
+        data = b""
+        while size := int(self.rfile.readline(), 16):
+            data += self.rfile.read(size)
             self.rfile.readline()
-            return data
-        return self.rfile.read(length)
+        self.rfile.readline()
+        return data
 
     def say(self, code: int, value: Any, **headers: str) -> None:
         data = value if isinstance(value, bytes) else json.dumps(value).encode()
-        self.send_response(code)
-        for name, text in headers.items():
-            self.send_header(name.replace("_", "-"), text)
         if code >= 400:
-            self.send_header("X-Error-Message", value["error"])
-            if code == 404:
-                self.send_header(
-                    "X-Error-Code",
-                    "RepoNotFound"
-                    if "repository" in value["error"]
-                    else "EntryNotFound",
-                )
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
+            headers["X_Error_Message"] = value["error"]
+        if code == 404:
+            missing_repo = "repository" in value["error"]
+            headers["X_Error_Code"] = (
+                "RepoNotFound" if missing_repo else "EntryNotFound"
+            )
+        self.reply(code, data, **headers)
 
     def find(
         self, repo: str, revision: str = "main"
@@ -305,10 +287,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             data = data[:-1] + bytes([data[-1] ^ 1])
         if self.server.drops > 0 and len(data) > 1:
             self.server.drops -= 1
-            self.send_response(code)
-            for name, text in (headers | {"Content_Length": str(len(data))}).items():
-                self.send_header(name.replace("_", "-"), text)
-            self.end_headers()
+            self.send_head(code, len(data), **headers)
             data = data[: len(data) // 2]
             self.wfile.write(data)
             self.close_connection = True
@@ -343,17 +322,16 @@ ROUTES: list[tuple[str, str, Any]] = [
 ]
 
 
-class Hub(http.server.ThreadingHTTPServer):
+class Hub(loopback.Server):
     """The server: `with Hub() as hub:`; `token` may write, `cuts` commits lose their connection half-way.
 
     Of downloads `drops` lose theirs, and those `spoilt` differ in a bit; `sent` has (path, bytes) of each.
     """
 
-    daemon_threads = True
     token = "hf_loopback"
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.repos: dict[str, Repo] = {}
         self.log: list[tuple[str, str, int]] = []
         self.agents: list[str] = []  # the names that clients gave
@@ -361,7 +339,6 @@ class Hub(http.server.ThreadingHTTPServer):
         self.spoilt: set[str] = set()
         self.sent: list[tuple[str, int]] = []
         self.before_commit: Callable[[], object] = lambda: None
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def received(self, part: str = "/commit/") -> int:
         """Bytes received so far by requests whose path holds `part`."""
@@ -371,24 +348,3 @@ class Hub(http.server.ThreadingHTTPServer):
         """Make a repository with these files and this card; its commit."""
         self.repos[repo] = Repo(card=card)
         return self.repos[repo].commit(files)
-
-    def __enter__(self) -> "Hub":
-        self._thread = threading.Thread(
-            target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(OSError):
-            self.shutdown()
-        self._thread.join()
-        self.server_close()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        return None

@@ -2,19 +2,17 @@
 
 import copy
 import hashlib
-import http.server
 import json
 import re
-import threading
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
+
+from . import loopback
 
 Record = dict[str, Any]
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(loopback.Handler):
     server: "Invenio"
 
     def do_GET(self) -> None:
@@ -29,18 +27,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         self.route()
 
-    def log_message(self, *_: object) -> None:
-        return None
-
     def route(self) -> None:
         path = urlsplit(self.path).path
-        length = int(self.headers.get("Content-Length") or 0)
         if path.endswith("/content") and self.server.cuts > 0:
             self.server.cuts -= 1
-            self.rfile.read(length // 2)
+            self.rfile.read(int(self.headers["Content-Length"]) // 2)
             self.close_connection = True
             return
-        body = self.rfile.read(length)
+        body = self.body()
         self.server.log.append((self.command, path, len(body)))
         if self.server.busy > 0:
             self.server.busy -= 1
@@ -57,13 +51,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.say(404, {"message": f"no {self.command} {path}"})
 
     def say(self, code: int, value: Any = None, **headers: str) -> None:
-        data = b"" if value is None else json.dumps(value).encode()
-        self.send_response(code)
-        for name, text in headers.items():
-            self.send_header(name.replace("_", "-"), text)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.reply(
+            code, b"" if value is None else json.dumps(value).encode(), **headers
+        )
 
     def shown(self, record: Record) -> Record:
         return {
@@ -219,18 +209,16 @@ ROUTES: list[tuple[str, str, Any]] = [
 ]
 
 
-class Invenio(http.server.ThreadingHTTPServer):
+class Invenio(loopback.Server):
     """The server: `cuts` uploads lose their connection half-way, `busy` calls are answered 429."""
 
-    daemon_threads = True
     token = "zenodo-loopback-token"
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.records: dict[str, Record] = {}
         self.log: list[tuple[str, str, int]] = []
         self.cuts = self.busy = self.received = 0
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def new(self, metadata: dict[str, Any], chain: str | None, after: str = "") -> str:
         number = str(9_000_001 + len(self.records))
@@ -246,23 +234,3 @@ class Invenio(http.server.ThreadingHTTPServer):
             "content": {},
         }
         return number
-
-    def __enter__(self) -> "Invenio":
-        self._thread = threading.Thread(
-            target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        return None

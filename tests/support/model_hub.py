@@ -3,13 +3,12 @@
 import contextlib
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from . import loopback
 from .staging import tiny_clip
 
 NEWEST, MISSING = "a" * 40, "c" * 40
@@ -78,30 +77,16 @@ def serving(**repos: dict[str, bytes]) -> Iterator[ModelHub]:
     """Serve these repositories of the organisation `org`."""
     hub = ModelHub({f"org/{name}": files for name, files in repos.items()})
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(loopback.Handler):
         def do_GET(self) -> None:
             status, body, headers = hub.answer(self.path.split("?")[0])
-            self.send_response(status)
-            for name, value in ({"Content-Length": str(len(body))} | headers).items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
+            self.reply(status, body, **headers)
 
-        do_HEAD = do_GET  # noqa: N815
+        do_HEAD = do_GET
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        hub.url = f"http://127.0.0.1:{server.server_port}"
-        try:
-            yield hub
-        finally:
-            server.shutdown()
-            thread.join()
+    with loopback.Server(Handler) as server:
+        hub.url = server.url
+        yield hub
 
 
 def contents(folder: Path) -> dict[str, bytes]:

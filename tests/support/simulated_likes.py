@@ -1,6 +1,6 @@
 """Likes of a known Eq (1), and how often the 95% intervals of its rate ratios hold what was planted.
 
-The slow test of `analysis/likes/eq1.py` asserts it; `docs/coverage.py` draws it.
+The slow test of `analysis/likes/eq1.py` asserts it; `docs/studies/eq1_coverage.py` draws it.
 """
 
 import warnings

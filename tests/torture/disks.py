@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from twigma.demo.platform.server import LOOKUP, Platform
+from twigma.demo.platform.server import Platform
+from twigma.demo.platform.x_api import LOOKUP
 
 from .kills import POSTS
 from .runs import SECONDS, Process, ended, last_words, settle, start, told, wrong

@@ -12,7 +12,8 @@ from random import Random
 
 import pyarrow.parquet as pq
 
-from twigma.demo.platform.server import LOOKUP, Platform
+from twigma.demo.platform.server import Platform
+from twigma.demo.platform.x_api import LOOKUP
 from twigma.rehydrate.images import shards
 
 from ..support.worlds import descendants, wait_until

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from twigma.demo.platform.server import LOOKUP, Platform
+from twigma.demo.platform.server import Platform
+from twigma.demo.platform.x_api import LOOKUP
 
 from ..support.worlds import descendants
 from .runs import PHOTOS, broken_law, build, ended, last_words, start

@@ -236,7 +236,10 @@ def test_degenerate_inputs():
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_coverage(kind):
-    """Nominal 95% intervals: those by author hold, naive ones only for Poisson counts (docs/coverage.md)."""
+    """Nominal 95% intervals: those by author hold, naive ones only for Poisson counts.
+
+    `docs/studies/eq1_coverage.md` shows more of them.
+    """
     found = coverage(kind).groupby("interval")["coverage"].mean()
     assert found["by author"] >= 0.90
     assert found["naive"] >= 0.9 if kind == "Poisson" else found["naive"] < 0.2

@@ -2,12 +2,12 @@
 
 import gzip
 import http.server
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from support import loopback
 from support.unpacking import gzip_bomb
 
 from twigma.core.services.deadline import Pace, TooSlow, read_answer, within
@@ -42,17 +42,8 @@ def answering(
         def log_message(self, *_: object) -> None:
             pass
 
-    class Server(http.server.ThreadingHTTPServer):
-        daemon_threads = True
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        ).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            server.shutdown()
+    with loopback.Server(Handler) as server:
+        yield server.url, asked
 
 
 @pytest.mark.parametrize("raw", [b"", b"H"], ids=["body", "head"])

@@ -2,14 +2,14 @@
 
 import hashlib
 import random
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from support import loopback
 
 from tests.core.services.test_deadline import answering
 from tests.core.services.test_http import replying
@@ -51,13 +51,8 @@ def serving(
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        loop = {"poll_interval": 0.02}
-        threading.Thread(target=server.serve_forever, kwargs=loop).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/file", offsets
-        finally:
-            server.shutdown()
+    with loopback.Server(Handler) as server:
+        yield f"{server.url}/file", offsets
 
 
 @pytest.fixture
@@ -207,18 +202,10 @@ def test_the_token_is_not_sent_to_the_store_of_files(tmp_path):
             self.end_headers()
             self.wfile.write(b"x")
 
-    with (
-        ThreadingHTTPServer(("127.0.0.1", 0), Redirects) as first,
-        ThreadingHTTPServer(("127.0.0.1", 0), Store) as second,
-    ):
-        target = f"http://127.0.0.1:{second.server_port}/x"
-        for server in (first, second):
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{first.server_port}/x"
+    with loopback.Server(Redirects) as first, loopback.Server(Store) as second:
+        target = f"{second.url}/x"
         secret = {"Authorization": "Bearer secret"}
-        download(url, tmp_path / "x", headers=secret)
-        for server in (first, second):
-            server.shutdown()
+        download(f"{first.url}/x", tmp_path / "x", headers=secret)
     assert "Authorization" in seen[0] and "Authorization" not in stored[0]
 
 

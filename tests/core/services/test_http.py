@@ -1,13 +1,13 @@
 """The client of services against loopback servers that redirect, refuse, limit rates, or are no service at all."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from support import loopback
 
 import twigma
 from twigma.core.services.backoff import BackoffPolicy, Retries, may_retry
@@ -35,18 +35,13 @@ def replying(*replies: Reply) -> Iterator[tuple[str, list[Any]]]:
             self.end_headers()
             self.wfile.write(body.encode())
 
-        do_GET = do_POST = do_PUT = reply  # noqa: N815
+        do_GET = do_POST = do_PUT = reply
 
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        loop = {"poll_interval": 0.02}
-        threading.Thread(target=server.serve_forever, kwargs=loop).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", calls
-        finally:
-            server.shutdown()
+    with loopback.Server(Handler) as server:
+        yield server.url, calls
 
 
 def client(url: str, pauses: list[float] | None = None, **options: Any) -> Any:

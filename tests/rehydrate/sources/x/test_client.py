@@ -2,17 +2,17 @@ import email.utils
 import json
 import logging
 import re
-import threading
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from support import loopback
 
 from twigma.builder.collect.collect import collect
 from twigma.demo.platform.server import Platform
@@ -44,14 +44,8 @@ def scripted(*answers: Answer) -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.02}
-        ).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            server.shutdown()
+    with loopback.Server(Handler) as server:
+        yield server.url, asked
 
 
 def client(url: str, pauses: list[float] | None = None, **options: Any) -> XClient:
