@@ -153,7 +153,7 @@ def _image(data: pa.Array, row: int) -> bytes | None:
 
 
 def batches(path: Path, rows: int, names: list[str]) -> Iterator[pa.RecordBatch]:
-    """The columns `names` of a Parquet file, in batches of at most `rows` rows, as the file orders them.
+    """The columns `names` of a Parquet file, in batches of at most `rows` rows; one row per row of the file, in order.
 
     ValueError where the file is damaged, or would unpack to far more than its size.
     """

@@ -1,6 +1,6 @@
 """Which embeddings repeat another to the byte, and which row of a group is the original. Used by `twigma dedupe`.
 
-The search is exact and reads the rows in blocks; it gives a group label per row, and rows of one group repeat one
+The search is exact and reads the rows in blocks; it returns a group label per row, and rows of one group repeat one
 another. `near_duplicates.py` does the same for embeddings that are nearly equal.
 """
 

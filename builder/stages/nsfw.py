@@ -35,7 +35,7 @@ Vocabulary = npt.NDArray[np.int64]  # values times 1e6, in the order of the orig
 
 @dataclass(frozen=True)
 class Detector:
-    """Weights of one detector: `detector(embeddings)` gives scores.
+    """Weights of one detector: `detector(embeddings)` returns scores.
 
     Attributes
     ----------

@@ -3,8 +3,8 @@
 Each actor runs a pool of its own (`worker_pool.py`) with one worker, in a folder of its node, and hands finished shards
 back part by part. The driver alone locks, verifies and writes the working folder: nodes share no file system.
 
-img2dataset's own Ray distributor is not used: it starts a task for every shard at once, drops the status each gives
-back, so that failed shards are never retried, waits for all results together, and writes from the nodes into the
+img2dataset's own Ray distributor is not used: it starts a task for every shard at once, drops the status that each
+returns, so that failed shards are never retried, waits for all results together, and writes from the nodes into the
 place of finished shards.
 """
 

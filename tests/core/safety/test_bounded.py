@@ -1,4 +1,4 @@
-"""Files of a stranger cost what they weigh: bombs are refused or set aside, in little memory."""
+"""Files of a stranger cost what they weigh: bombs are refused or skipped, in little memory."""
 
 import gzip
 import io
@@ -34,7 +34,7 @@ def test_archives_that_unpack_to_gigabytes_end_in_a_sentence(tmp_path: Path) -> 
     assert ran.peak < MOST
 
 
-def test_one_long_line_is_set_aside_and_reading_goes_on(tmp_path: Path) -> None:
+def test_one_long_line_is_skipped_and_reading_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id\n17\n" + "9" * (3 << 20) + "\n18\n")
     ids, bad = read_ids(path)

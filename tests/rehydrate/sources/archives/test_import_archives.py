@@ -232,7 +232,7 @@ def test_a_deletion_in_a_stream_is_followed(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- broken input
 
 
-def test_lines_that_cannot_be_read_are_set_aside_by_number_and_the_run_goes_on(
+def test_lines_that_cannot_be_read_are_skipped_by_number_and_the_run_goes_on(
     tmp_path: Path,
 ) -> None:
     lines: list[Any] = [
@@ -366,7 +366,7 @@ def test_json_that_is_one_list_or_indented_is_read_too(
         assert done[file].skipped == ("broken" in text), name
 
 
-def test_a_line_longer_than_the_limit_is_set_aside(
+def test_a_line_longer_than_the_limit_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(records, "LONGEST", 1 << 20)
