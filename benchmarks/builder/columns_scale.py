@@ -1,8 +1,9 @@
 """Deduplication and clusters of 805,650 embedded images, with memory above the matrix and wall time; no peer.
 
 Goal: at most 3 GB above the matrix of 1.24 GB, which stays mapped. The embeddings are those of
-`harness/embeddings.py` with exact and near copies among them. Run: `python -m benchmarks.builder.columns_scale 805650`; about 20 minutes, most of which is
-UMAP, and without a number a tenth of the rows.
+`harness/embeddings.py` with exact and near copies among them. Run:
+`python -m benchmarks.builder.columns_scale 805650`; about 20 minutes, most of
+which is UMAP, and without a number a tenth of the rows.
 """
 
 import os
