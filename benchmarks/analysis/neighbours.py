@@ -35,9 +35,11 @@ def by_faiss(
 
 def recall(ours: Found, theirs: Found) -> str:
     """How many neighbours are the peer's: the same row, or another as similar to the last bit but one."""
-    same = (ours[1][:, :, None] == theirs[1][:, None, :]).any(axis=2)
-    tied = ours[0] >= theirs[0][:, -1:] - 1e-6
-    gap = np.abs(ours[0] - theirs[0]).max()
+    similarity, rows = ours
+    peer_similarity, peer_rows = theirs
+    same = (rows[:, :, None] == peer_rows[:, None, :]).any(axis=2)
+    tied = similarity >= peer_similarity[:, -1:] - 1e-6
+    gap = np.abs(similarity - peer_similarity).max()
     return f"recall {(same | tied).mean():.6f} ({same.mean():.6f} the same rows), similarities within {gap:.0e}"
 
 

@@ -43,11 +43,9 @@ def main() -> None:
         return [transform(Image.open(io.BytesIO(data))) for data in files]
 
     def quality(mine: list[torch.Tensor], theirs: list[torch.Tensor]) -> str:
-        apart = [(a.int() - b.int()).abs() for a, b in zip(mine, theirs, strict=True)]
-        largest, mean = (
-            max(int(one.max()) for one in apart),
-            float(torch.stack(apart).float().mean()),
-        )
+        ours, peers = torch.stack(mine).int(), torch.stack(theirs).int()
+        apart = (ours - peers).abs()
+        largest, mean = int(apart.max()), float(apart.float().mean())
         return f"at most {largest} grey level apart, {mean:.4f} on average"
 
     for width, height in SIZES:

@@ -88,7 +88,9 @@ def peer(tars: list[Path], model: str, out: Path) -> Half:
 
 def quality(mine: Half, theirs: Half) -> str:
     """How alike the embeddings are; workers give theirs in another order."""
-    best = (mine[:PER_TAR].astype(np.float32) @ theirs.T.astype(np.float32)).max(axis=1)
+    some = mine[:PER_TAR].astype(np.float32)
+    cosine = some @ theirs.T.astype(np.float32)
+    best = cosine.max(axis=1)
     return f"{len(mine):,} and {len(theirs):,} embeddings, cosine to the peer's at least {best.min():.5f}"
 
 

@@ -32,8 +32,9 @@ def faiss_full(vectors: Vectors, seeds: range) -> Floats:
         fit = faiss.Kmeans(
             DIM, K, niter=ITERATIONS, seed=seed, max_points_per_centroid=len(x)
         )
-        if (found := fit.train(x)) < least:
-            best, least = np.array(fit.centroids), found
+        objective = fit.train(x)
+        if objective < least:
+            best, least = np.array(fit.centroids), objective
     return best
 
 

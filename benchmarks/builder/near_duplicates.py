@@ -30,7 +30,8 @@ def planted(rows: int, diffuse: bool) -> tuple[Vectors, Indices, Indices]:
     x = mixture(rows, DIM, diffuse=diffuse).astype(np.float16)
     copies = rng.choice(np.arange(rows // 2, rows), int(rows * COPIES), replace=False)
     sources = rng.choice(rows // 2, len(copies))
-    x[copies] = x[sources] + rng.normal(0, NOISE, (len(copies), DIM)).astype(np.float16)
+    noise = rng.normal(0, NOISE, (len(copies), DIM)).astype(np.float16)
+    x[copies] = x[sources] + noise
     return Vectors([as_column(x)], pa.nulls(rows, pa.string())), copies, sources
 
 
@@ -42,8 +43,10 @@ def by_faiss(vectors: Vectors) -> Indices:
     index.add(x)
     limits, _, found = index.range_search(x, NEAR)
     groups = Groups(len(x))
-    groups.join(np.repeat(np.arange(len(x)), np.diff(limits).astype(np.int64)), found)
-    return groups.of(np.arange(len(x)))
+    rows = np.arange(len(x))
+    neighbours = np.diff(limits).astype(np.int64)  # of each row
+    groups.join(np.repeat(rows, neighbours), found)
+    return groups.of(rows)
 
 
 def compare(name: str, diffuse: bool) -> None:

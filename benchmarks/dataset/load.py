@@ -241,9 +241,8 @@ def compare_by_name(folder: Path, names: list[str], tars: list[str]) -> None:
 
 
 def _difference(ours: list[Any], theirs: list[Any]) -> int:
-    return max(
-        int(np.abs(a - b.astype(int)).max()) for a, b in zip(ours, theirs, strict=True)
-    )
+    pairs = zip(ours, theirs, strict=True)
+    return max(int(np.abs(a - b.astype(int)).max()) for a, b in pairs)
 
 
 def _load(folder: Path, builder: str, **where: Any) -> Any:

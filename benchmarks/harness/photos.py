@@ -19,6 +19,7 @@ SIDE, QUALITY = (
     680,
     85,
 )  # square, as most generators draw, and as large as Twitter's `small`
+ORIENTATION = 0x0112  # the EXIF tag
 SMOOTHNESS = (
     1.5  # amplitude falls with frequency to this power, which makes about 85 KB each
 )
@@ -113,9 +114,11 @@ def write_tars(folder: Path, images: int, per_tar: int, side: int) -> list[Path]
 def _picture(number: int, width: int = SIDE, height: int = SIDE) -> bytes:
     """Detail of every size, less of the fine than of the coarse, and channels that mostly agree, as in photographs."""
     rng = np.random.default_rng(number)
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+    down, across = np.fft.fftfreq(height), np.fft.rfftfreq(width)
+    frequency = np.hypot(down[:, None], across[None])
     frequency[0, 0] = np.inf
-    noise = rng.normal(size=(3, *frequency.shape, 2)) @ np.array([1, 1j])
+    normal = rng.normal(size=(3, *frequency.shape, 2))
+    noise = normal @ np.array([1, 1j])
     luma, red, blue = np.fft.irfft2(
         noise / frequency**SMOOTHNESS, (height, width), axes=(1, 2)
     )
@@ -133,15 +136,13 @@ def write_tricky(folder: Path, each: int) -> dict[str, Image.Image | None]:
     for number in range(each):
         whole = _picture(number)
         image = Image.open(io.BytesIO(whole))
-        (turned := Image.Exif())[0x0112] = 2 + number % 7
+        exif = Image.Exif()
+        exif[ORIENTATION] = 2 + number % 7
+        turned = _encoded(image, "JPEG", exif=exif)
         deep = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
         for kind, data, right in (
             ("plain", whole, image),
-            (
-                "turned",
-                encoded := _encoded(image, "JPEG", exif=turned),
-                _upright(encoded),
-            ),
+            ("turned", turned, _upright(turned)),
             ("deep", _encoded(deep, "PNG"), image.convert("L")),
             ("half", whole[: len(whole) // 2] + b"\xff\xd9", None),
             ("page", b"<html><body>This image is no longer here</body></html>", None),

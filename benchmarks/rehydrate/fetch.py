@@ -66,7 +66,8 @@ def run(code: str, folder: Path, url: str, names: Sequence[str], edge: int) -> R
     )
     asked = [f"{url}/media/{name}.jpg?format=jpg&name=small" for name in names]
     pq.write_table(pa.table({"url": asked}), work / "urls.parquet")
-    (script := work / "fetch.py").write_text(code)
+    script = work / "fetch.py"
+    script.write_text(code)
     environment = os.environ | {
         "NO_ALBUMENTATIONS_UPDATE": "1",
         "TQDM_DISABLE": "1",
