@@ -16,8 +16,9 @@ Images by one author are not independent: pass the authors (artists, prompts) as
 intervals take them together. Nothing is imported before it is used.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from twigma.analysis.exports import lazy_names
 
 if TYPE_CHECKING:
     from twigma.analysis.api import FigureResult, figure
@@ -96,7 +97,7 @@ _HOMES = {
     "variation.spread": ("variation_table",),
     "variation.text_variation": ("text_variation",),
 }
-_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+_, __getattr__ = lazy_names(__name__, _HOMES)
 
 __all__ = [
     "Estimate",
@@ -150,12 +151,6 @@ __all__ = [
     "weighted_share",
     "wilson",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

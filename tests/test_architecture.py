@@ -40,6 +40,7 @@ ORDER = [
     "builder/removals",
     "builder/status",
     "builder/workspace",
+    "analysis/exports",
     "analysis/convert",
     "analysis/inference",
     "analysis/vectors",

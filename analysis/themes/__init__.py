@@ -1,1 +1,31 @@
-"""What the images show: clusters over time, captions, words, NSFW scores, similar pairs."""
+"""What the images show: clusters over time, captions, words, NSFW scores, similar pairs.
+
+`concordance` is imported from the module of its name.
+"""
+
+from twigma.analysis.exports import lazy_names
+
+__all__, __getattr__ = lazy_names(
+    __name__,
+    {
+        "captions_and_nsfw": (
+            "nsfw_density",
+            "nsfw_share",
+            "top_words",
+        ),
+        "cluster_count": ("granularity",),
+        "concordance": ("between_annotators",),
+        "similar_pairs": ("neighbour_pairs",),
+        "timeline": (
+            "cluster_share",
+            "drift",
+            "frequent_words",
+            "growth",
+            "posts_per_month",
+        ),
+        "trends": (
+            "mann_kendall",
+            "trend_table",
+        ),
+    },
+)
