@@ -64,7 +64,7 @@ def prompt_variation(
 
 
 def left_out(table: pa.Table) -> pd.DataFrame:
-    """Which images say nothing of a prompt's variation: blurred ones, and repeats of one generation (section 3.3).
+    """Which images are no evidence of a prompt's variation: blurred ones, and repeats of one generation (section 3.3).
 
     Parameters
     ----------
@@ -109,6 +109,7 @@ def kendall(prompts: pd.DataFrame) -> Correlation:
         )
     test = stats.kendalltau(prompts["words"], prompts["distance"])
     # tau of exactly ±1 has no finite transform
+    # Short of ±1, where the transform is infinite.
     centre = np.arctanh(np.clip(test.statistic, -1 + 1e-9, 1 - 1e-9))
     half = stats.norm.ppf(0.975) * np.sqrt(0.437 / (n - 4))
     low, high = np.tanh([centre - half, centre + half])
