@@ -109,7 +109,6 @@ def kendall(prompts: pd.DataFrame) -> Correlation:
         )
     test = stats.kendalltau(prompts["words"], prompts["distance"])
     # tau of exactly ±1 has no finite transform
-    # Short of ±1, where the transform is infinite.
     centre = np.arctanh(np.clip(test.statistic, -1 + 1e-9, 1 - 1e-9))
     half = stats.norm.ppf(0.975) * np.sqrt(0.437 / (n - 4))
     low, high = np.tanh([centre - half, centre + half])
