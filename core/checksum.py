@@ -1,6 +1,6 @@
 """The checksum inside an Arrow file: a column part that has changed since it was written is not read.
 
-The CRC-32 of the whole file is in the metadata of its schema, which Arrow writes at the head and in the footer.
+The CRC-32 of the complete file is in the metadata of its schema, which Arrow writes at the head and in the footer.
 `parts.py` seals every part of `WORK/columns/` with it.
 """
 

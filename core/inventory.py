@@ -1,6 +1,6 @@
 """Every file of a working folder that is written with ids or text in it: one list, for its writers and for removals.
 
-A command that writes another such file adds it here, and says what `twigma removals` does with it; a test fails for
+A command that writes another such file adds it here, and declares what `twigma removals` does with it; a test fails for
 files of a populated working folder that are not listed. Files that nobody listed are searched by every removal, and
 named when they hold what was removed.
 """
@@ -85,8 +85,8 @@ def quarantine_of(name: str) -> str:
 def files(work: Path, removal: str) -> list[Path]:
     """The files of a working folder that removals treat in one way, in order."""
     patterns = [holding.pattern for holding in HOLDINGS if holding.removal == removal]
-    found = {path for pattern in patterns for path in work.glob(pattern)}
-    return sorted(path for path in found if path.is_file() and not path.is_symlink())
+    matches = {path for pattern in patterns for path in work.glob(pattern)}
+    return sorted(path for path in matches if path.is_file() and not path.is_symlink())
 
 
 def is_work(folder: Path) -> bool:

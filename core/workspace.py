@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 AnyWorkspace = str | os.PathLike[str]  # a `Workspace` is a PathLike too
-WHOLE = "all"  # the name of the only part of a stage that looks at all images together
+ALL_IMAGES = (
+    "all"  # the name of the only part of a stage that looks at all images together
+)
 PRIVATE = (
     0o700  # a working folder holds texts and user ids: it is nobody else's to read
 )
@@ -153,7 +155,7 @@ class Workspace(os.PathLike[str]):
         """Folder of the parts of a stage."""
         return self.columns / stage
 
-    def part(self, stage: str, name: str = WHOLE) -> Path:
+    def part(self, stage: str, name: str = ALL_IMAGES) -> Path:
         """One part of a stage: of a shard, or the only one."""
         return self.stage_folder(stage) / f"{name}.arrow"
 

@@ -223,4 +223,5 @@ def _permutation_p(p: Array, q: Array, value: float, seed: int) -> float:
     one = shares(drawn, KT)
     other = shares(p + q - drawn, KT)
     null = np.sum(one * np.log(one / other), axis=1)
+    # A tie that rounding broke counts as a tie.
     return float((1 + (null >= value - 1e-12).sum()) / (1 + PERMUTATIONS))

@@ -37,7 +37,7 @@ def compute_posts(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.themes import timeline
 
     months = timeline.posts_per_month(data.images.table)
-    # Of a sample, `posts` is an estimate of the whole list.
+    # Of a sample, `posts` is an estimate of the complete list.
     counted = "sampled" if "sampled" in months else "posts"
     tables = {"fig1b": months}
     values = {"growth": dict(timeline.growth(months))}

@@ -132,7 +132,7 @@ def describe_distances(results: Results) -> Section:
     rows = []
     for row in means:
         distance = interval(row.value, row.low, row.high)
-        groups = row.groups or None  # 0 for whole sets
+        groups = row.groups or None  # 0 for all images of a set
         rows.append((row.set, distance, groups, row.n))
     header = ("Set", "Distance [95%]", "Groups", "n")
     ratio = stated.SAME_PROMPT_RATIO
@@ -163,13 +163,13 @@ def _ratios(results: Results) -> str:
 def describe_measures(results: Results) -> Section:
     """The most varied set by each other measure."""
     measures = results.tables["fig3b"]
-    whole = measures[measures["groups"] == 0]
+    all_images = measures[measures["groups"] == 0]
     most = []
     for name, label in MEASURES.items():
-        most.append(f"{label}: {whole.sort_values(name)['set'].iloc[-1]}")
+        most.append(f"{label}: {all_images.sort_values(name)['set'].iloc[-1]}")
     rows = []
     for row in records(measures):
-        cells = [_marked(row, name, whole[name]) for name in MEASURES]
+        cells = [_marked(row, name, all_images[name]) for name in MEASURES]
         rows.append([row.set, *cells])
     header = ("Set", *MEASURES.values())
     return Section(
@@ -187,15 +187,15 @@ def describe_measures(results: Results) -> Section:
     )
 
 
-def _marked(row: Any, name: str, whole: "pd.Series[float]") -> Cell:
-    """A measure with its interval, bold or italic when it is the extreme of the whole sets."""
+def _marked(row: Any, name: str, all_images: "pd.Series[float]") -> Cell:
+    """A measure with its interval, bold or italic when it is the extreme of all images of the sets."""
     value = getattr(row, name)
     text = interval(value, getattr(row, f"{name}_low"), getattr(row, f"{name}_high"))
-    if row.groups or len(whole) == 1:
+    if row.groups or len(all_images) == 1:
         return Cell(text)
-    if value == whole.min():
+    if value == all_images.min():
         return Cell(text, mark="min")
-    if value == whole.max():
+    if value == all_images.max():
         return Cell(text, mark="max")
     return Cell(text)
 

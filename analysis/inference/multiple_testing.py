@@ -13,7 +13,7 @@ def benjamini_hochberg(p: Any, weights: Any = None) -> Floats:
     Parameters
     ----------
     p : float [m]; NaN stay NaN, and are not counted.
-    weights : float [m] where test i stands for w_i tests of a sample: min over j ≥ i of p_(j) Σw / Σ_{l ≤ j} w_(l).
+    weights : float [m] where test i represents w_i tests of a sample: min over j ≥ i of p_(j) Σw / Σ_{l ≤ j} w_(l).
 
     Returns
     -------

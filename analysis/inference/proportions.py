@@ -1,4 +1,4 @@
-"""Shares and their 95% intervals, also of samples whose rows stand for different numbers of others.
+"""Shares and their 95% intervals, also of samples whose rows represent different numbers of others.
 
 `twigma analyze` uses them for clusters (Fig 2b), sensitive images (Fig 4d) and hashtags.
 """
@@ -16,7 +16,7 @@ def wilson(hits: Any, n: Any) -> tuple[Floats, Floats]:
 
     Parameters
     ----------
-    hits, n : counts [m], or of any other shape, 0 ≤ hits ≤ n; effective sizes need not be whole numbers.
+    hits, n : counts [m], or of any other shape, 0 ≤ hits ≤ n; effective sizes need not be integers.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Weights of a sample: how many posts of the list each post stands for; means that use them, and rows drawn by them.
+"""Weights of a sample: how many posts of the list each post represents; means that use them, and rows drawn by them.
 
 Two things make the posts of a folder unlike the list they came from, and both have a weight. `twigma rehydrate
 --sample N --stratify …` draws strata with unlike chances (`sample_weight`, which a release carries), and posts are
@@ -25,7 +25,7 @@ LOST = "Weighted by survival: each post also counts for those of its stratum of 
 def sample_weights(table: pa.Table) -> Floats | None:
     """The weight of each row, float64[n], or None where there are none to use: no column, all null, or all the same.
 
-    A row without a weight among others with one was not drawn, and stands for itself (1), with a warning.
+    A row without a weight among others with one was not drawn, and represents itself (1), with a warning.
     ValueError for a weight that is not finite or not above 0.
     """
     product = np.ones(1)
@@ -90,6 +90,7 @@ def thinned(weights: Floats, seed: int = 0) -> npt.NDArray[np.int64]:
     size = int(weights.sum() / weights.max() * (1 + 1e-12))
     order = rng.permutation(len(weights))
     ends = np.cumsum(weights[order]) * (size / weights.sum())
+    # Below 1, or the last point could be rounded past the last end.
     points = np.arange(size) + rng.random() * (1 - 1e-9)
     hits = np.searchsorted(ends, points, side="right")
     return np.sort(order[np.minimum(hits, len(order) - 1)])

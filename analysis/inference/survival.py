@@ -1,4 +1,4 @@
-"""Posts of the id list that were lost since: how many of each stratum are left, and what each of those stands for.
+"""Posts of the id list that were lost since: how many of each stratum are left, and how many each of those represents.
 
 A working folder knows the list it is for (`ids.parquet`, with a stratum such as `2022-07/3`) and the outcome of
 every id (`ledger.sqlite`). Where losses differ between months or themes, what is left is no picture of the list;

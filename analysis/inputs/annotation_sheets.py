@@ -1,6 +1,6 @@
 """Annotation sheets for Fig 4c: `twigma sheets RELEASE` writes blank ones; filled, they are read here.
 
-A sheet lists random images of every cluster in random order, without the cluster, which stands in `key.csv` alone.
+A sheet lists random images of every cluster in random order, without the cluster, which is in `key.csv` alone.
 Rows are known by their item number: a spreadsheet rounds ids of 19 digits when it saves a sheet.
 """
 

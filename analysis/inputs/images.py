@@ -47,7 +47,7 @@ class Images:
     def thinned(self, values: NDArray[Any]) -> NDArray[Any]:
         """Of values [n] of the rows that have an embedding, those drawn by the weights (`sample_weights.thinned`).
 
-        They stand for the list as they are. All of them where there are no weights.
+        Unweighted, they represent the list. All of them where there are no weights.
         """
         weights = self.weights()
         return values if weights is None else values[thinned(weights)]

@@ -18,7 +18,7 @@ ROLES = ("photographs", "paintings", "prompts")
 
 
 def find_reference(text: str, folder: Path = REFERENCES) -> tuple[str, Path]:
-    """Name and folder of a reference set given as NAME=FOLDER, or as NAME for `refs/NAME`."""
+    """Name and folder of a reference set passed as NAME=FOLDER, or as NAME for `refs/NAME`."""
     name, mark, place = text.partition("=")
     if not name or (mark and not place):
         raise ValueError(
@@ -36,7 +36,7 @@ def find_reference(text: str, folder: Path = REFERENCES) -> tuple[str, Path]:
 
 
 def about(folder: Path) -> dict[str, Any]:
-    """What `reference.json` says of a set: origin, licence, role, …; nothing where there is none."""
+    """What `reference.json` records of a set: origin, licence, role, …; nothing where there is none."""
     path = folder / ABOUT
     if not path.exists():
         return {}

@@ -119,7 +119,7 @@ def _with_words(table: pa.Table, work: Workspace) -> pa.Table:
 
 
 def _authors(table: pa.Table, work: Workspace) -> Array:
-    """The author of each post, [n], where authors are known; a text without one stands alone."""
+    """The author of each post, [n], where authors are known; a text without one is a block of its own."""
     alone = pd.Series([f"alone {row}" for row in range(len(table))], dtype=object)
     images = work.table()
     if "author_id" not in images.column_names or "id" not in table.column_names:

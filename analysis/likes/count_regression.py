@@ -29,7 +29,7 @@ class Data:
 
     y: Array  # [n] likes
     weight: Floats | None  # [n] of a sample, with mean 1; None where all count the same
-    cell: Array  # [n] row of `design`, whole numbers of any width
+    cell: Array  # [n] row of `design`, integers of any width
     design: Floats  # [cells, terms], first column 1
     terms: tuple[str, ...]
     cluster: npt.NDArray[np.int32]  # [n] codes from 0, some perhaps unused
@@ -166,6 +166,7 @@ def fit_cells(x: Floats, n: Floats, total: Floats, alpha: float = 0.0) -> Fit:
         beta = beta + step / max(1.0, np.abs(step).max() / 2)
         if np.abs(step).max() < 1e-13 * max(1.0, np.abs(beta).max()):
             break
+    # e^30 is no count of likes: such a coefficient is on its way to infinity. `not <` also catches NaN.
     if not np.abs(step).max() < 1e-9 or np.abs(beta).max() > 30:
         raise ValueError(
             "the fit of the counts did not converge; a combination of groups has none at all"
@@ -177,7 +178,7 @@ def fit_cells(x: Floats, n: Floats, total: Floats, alpha: float = 0.0) -> Fit:
 
 
 def _check_estimable(data: Data) -> None:
-    """ValueError where terms cannot be told apart, or a group has no like, so that its coefficient is infinite."""
+    """ValueError where terms are collinear, or a group has no like, so that its coefficient is infinite."""
     x, total = data.design, data.total
     columns = list(zip(data.terms, x.T, strict=True))
     if np.linalg.matrix_rank(x) < x.shape[1]:

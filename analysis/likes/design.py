@@ -102,7 +102,7 @@ def prepare(
 
 
 def _numbers(values: Any) -> Array:
-    """Whole numbers as they are, others as float with NaN where there is none."""
+    """Integers as they are, others as float with NaN where there is none."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
         return values
     numbers = pd.to_numeric(pd.Series(values))
@@ -153,7 +153,7 @@ def _cells(f: Array, q: Array, further: Series) -> tuple[Array, pd.DataFrame]:
     if not further:  # the number of a cell says which it is
         followers = np.array(FOLLOWERS_OF)[used // 5]
         return cell, pd.DataFrame({"f": followers, "q": used % 5 + 1})
-    # The first row of each cell stands for it: backwards, the first one is written last.
+    # The first row of each cell is its representative: backwards, the first one is written last.
     first = np.zeros(len(used), dtype=np.int64)
     first[cell[::-1]] = np.arange(len(cell))[::-1]
     rows: dict[str, Any] = {"f": f[first], "q": q[first]}

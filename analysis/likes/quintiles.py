@@ -22,7 +22,7 @@ def quintiles(values: Any, weights: Any = None) -> npt.NDArray[np.int8]:
     Parameters
     ----------
     values : float [n], n ≥ 5.
-    weights : float [n] of a sample; the quantiles are then those of the population it stands for.
+    weights : float [n] of a sample; the quantiles are then those of the population it represents.
 
     Returns
     -------

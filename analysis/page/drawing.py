@@ -1,6 +1,6 @@
 """How charts look: style, colours, empty axes, and a chart as a picture for the page.
 
-The charts themselves stand beside their figures (`analysis/figures`). Pictures are drawn without global state and
+The charts themselves are with their figures (`analysis/figures`). Pictures are drawn without global state and
 without a date, so equal tables give equal bytes. Text stays text, in the reader's own sans-serif. Colours are Okabe &
 Ito's, which colour-blind readers can tell apart. Matplotlib is imported when a chart is drawn, not before: `twigma
 analyze` never draws.

@@ -130,7 +130,7 @@ def _by_interval(claim: Claim, ours: Measured) -> Verdict:
 
 
 def _gap(claim: Claim, ours: Measured, scale: Scale) -> float:
-    """How far ours is from every number that the paper's digits may stand for."""
+    """How far ours is from every number that rounds to the paper's digits."""
     lowest, highest = claim.value - claim.rounding, claim.value + claim.rounding
     nearest = min(max(ours.value, lowest), highest)
     return abs(scale(ours.value) - scale(nearest))

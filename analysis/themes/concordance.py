@@ -98,6 +98,7 @@ def _tested(
     null = np.array(
         [statistic(rng.permutation(cluster), rows) for _ in range(PERMUTATIONS)]
     )
+    # A tie that rounding broke counts as a tie.
     p = (1 + (null >= value - 1e-12).sum(axis=0)) / (1 + PERMUTATIONS)
     return pd.DataFrame(
         {

@@ -38,7 +38,7 @@ def neighbour_pairs(
     ----------
     query, reference : matrices [N, d] and [M, d], M >= 2.
     query_names, reference_names : one name per row.
-    weights : how many queries each stands for in a weighted sample, float [N]; the rate is then among those.
+    weights : how many queries each represents in a weighted sample, float [N]; the rate is then among those.
     neighbours : where they are known, (similarity, row) of each query's nearest reference row, [N] each.
 
     Returns

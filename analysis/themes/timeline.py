@@ -210,6 +210,7 @@ def drift(points: Any, created_at: Any, n: int = 2000, seed: int = 0) -> Depende
     b = _centred(squareform(pdist(days)))
     norm = np.sqrt((a * a).sum() * (b * b).sum())
     value = float((a * b).sum() / norm) if norm > 0 else 0.0
+    # n·dCor + 1 is bounded by a chi-square of one degree of freedom: no permutations are needed.
     p = float(stats.chi2.sf(len(rows) * value + 1, 1))
     return Dependence(value, np.nan, np.nan, len(rows), p)
 
@@ -217,6 +218,7 @@ def drift(points: Any, created_at: Any, n: int = 2000, seed: int = 0) -> Depende
 def _centred(distance: Floats) -> Floats:
     """U-centred distance matrix [n, n]: row and column means removed so that the product has no bias."""
     n = len(distance)
+    # n − 2 and (n − 1)(n − 2), not n and n²: with these the product of two independent samples has mean 0.
     means = distance.sum(axis=1) / (n - 2)
     mean = distance.sum() / ((n - 1) * (n - 2))
     centred = distance - means[:, None] - means[None, :] + mean

@@ -1,4 +1,4 @@
-"""Words of posts and captions: what counts as a word, and which words say nothing; used by Fig 1c and Fig 4c.
+"""Words of posts and captions: what counts as a word, and which words are stopwords; used by Fig 1c and Fig 4c.
 
 `twigma analyze` counts them. Words are lower case, letters only, two letters or more.
 """

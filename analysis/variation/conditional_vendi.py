@@ -63,7 +63,7 @@ def conditional_vendi(
     ----------
     x : matrix [N, d]. prompts : text or None [N].
     m : images of each prompt, drawn among those with as many: the entropy within a prompt grows with their number.
-    n : images at most, in whole prompts.
+    n : images at most, as complete prompts.
 
     Returns
     -------

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Array
-from twigma.analysis.variation.groups import grouped_distance, whole_groups
+from twigma.analysis.variation.groups import complete_groups, grouped_distance
 from twigma.analysis.variation.spread import CODES, METRICS, variation_table
 from twigma.analysis.vectors.codebook import principal, quick_codebook
 from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, size_matched
@@ -151,7 +151,7 @@ def _within(  # noqa: PLR0917
     name: str, x: Any, labels: Any, near: float, n: int, seed: int
 ) -> dict[str, Any]:
     """The mean distance within groups, with and without near duplicates; groups left with one image are left out."""
-    x, codes = whole_groups(x, labels, n, seed)
+    x, codes = complete_groups(x, labels, n, seed)
     rows = distinct_rows(x, near)
     before = grouped_distance(x, codes, seed=seed).iloc[0]
     after = grouped_distance(x[rows], codes[rows], seed=seed).iloc[0]

@@ -31,7 +31,7 @@ def grouped_distance(x: Any, groups: Any, *, seed: int = 0) -> pd.DataFrame:
     ----------
     x : matrix [n, d].
     groups : label per row, [n]; rows without one, and groups of a single row, are left out.
-    seed : of the 2,000 bootstrap draws of whole groups.
+    seed : of the 2,000 bootstrap draws of complete groups.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def grouped_distance(x: Any, groups: Any, *, seed: int = 0) -> pd.DataFrame:
     columns weighting, value, low, high, groups, pairs, n, seed. ValueError with fewer than two groups.
     """
     x = as_matrix(x)
-    x, codes = whole_groups(x, groups, len(x), seed)
+    x, codes = complete_groups(x, groups, len(x), seed)
     sizes = np.bincount(codes)
     pairs = sizes * (sizes - 1) / 2
     within = each_group(x, codes, _mean_distance)
@@ -71,14 +71,14 @@ def same_different_ratio(
     Parameters
     ----------
     x : matrix [N, d]. groups : label per row, [N].
-    n : rows at most; of more, random whole groups are taken, as many as fit, since every pair of rows counts.
+    n : rows at most; of more, random complete groups are taken, as many as fit, since every pair of rows counts.
 
     Returns
     -------
     DataFrame of one row: ratio, low, high, same, different, r2 (share of the variance that the groups explain), groups,
     n. ValueError with fewer than two groups, or when all rows are equal.
     """
-    x, codes = whole_groups(x, groups, n, seed)
+    x, codes = complete_groups(x, groups, n, seed)
     sizes = np.bincount(codes)
     count = len(sizes)
     within = each_group(x, codes, _mean_distance)
@@ -110,8 +110,8 @@ def same_different_ratio(
     return pd.DataFrame([row])
 
 
-def whole_groups(x: Any, groups: Any, n: int, seed: int) -> tuple[Array, Codes]:
-    """Random whole groups of two or more rows, as many as fit in `n` rows (two at least), recoded from 0.
+def complete_groups(x: Any, groups: Any, n: int, seed: int) -> tuple[Array, Codes]:
+    """Random complete groups of two or more rows, as many as fit in `n` rows (two at least), recoded from 0.
 
     Parameters
     ----------

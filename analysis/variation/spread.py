@@ -15,10 +15,10 @@ from twigma.analysis.convert import Array, Floats
 from twigma.analysis.inference.intervals import Estimate, interval
 from twigma.analysis.variation.distance import mean_pairwise_distance
 from twigma.analysis.variation.groups import (
+    complete_groups,
     each_group,
     group_rows,
     grouped_distance,
-    whole_groups,
 )
 from twigma.analysis.variation.measures import (
     Entropy,
@@ -66,8 +66,8 @@ def variation_table(
     ----------
     sets : embeddings [n_i, d] by name; min(n, smallest set) rows of each are compared.
     groups : label → (embeddings, group of each row), such as "same artist". The metrics are those within a group,
-        averaged over groups, of as many whole groups as fit in `n` rows; not comparable with a whole set's but for
-        the distance, since groups are small.
+        averaged over groups, of as many complete groups as fit in `n` rows. Groups are small, so but for the distance
+        their metrics are not comparable with those of all of a set.
     k : clusters of the pooled codebook of the entropy, at most a tenth of the pooled rows.
     blocks : set → label per row of what may depend on each other (artist, prompt, author) in the intervals.
     centroids : a codebook float32[k, d] to take instead, of which k is the number.
@@ -76,7 +76,7 @@ def variation_table(
     -------
     DataFrame, a row per set or label: set; distance, iev, pmv, entropy (plug-in, as in the paper), vendi, each with
     _low and _high; distance_pairs (groups: every pair counts the same), entropy_miller_madow, entropy_chao_shen,
-    entropy_normalised; groups (0 for a whole set), n, k, mode, seed.
+    entropy_normalised; groups (0 for all of a set), n, k, mode, seed.
     """
     drawn = size_matched(sets, n, seed)
     if centroids is None:
@@ -115,7 +115,7 @@ def _within_groups(
     x: Any, labels: Any, centroids: npt.NDArray[np.float32], n: int, seed: int
 ) -> dict[str, Any]:
     """Every metric within groups, averaged over them, with intervals from the groups."""
-    x, codes = whole_groups(x, labels, n, seed)
+    x, codes = complete_groups(x, labels, n, seed)
     count = int(codes.max()) + 1
     distance = grouped_distance(x, codes, seed=seed)
     value, low, high = distance[["value", "low", "high"]].to_numpy(float)[0].tolist()

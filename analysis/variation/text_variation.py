@@ -45,7 +45,7 @@ def text_variation(
     With D the Euclidean distances and v the weights, Σ_{i≠j} v_i v_j D_ij / Σ_{i≠j} v_i v_j. The weights make the
     histogram of words that of the prompts, over the bins of five words that both have; `base_distance` is that of the
     prompts over the same bins, so that the difference is not of length. Intervals are 95% percentiles of 500 draws of
-    whole blocks.
+    complete blocks.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def _drawn(texts: Texts, rng: np.random.Generator) -> Texts:
 
 
 def _resampled(blocks: Array, rng: np.random.Generator) -> Floats:
-    """How often each text is drawn, float64[DRAWS, n], when whole blocks are; the first row is all ones."""
+    """How often each text is drawn, float64[DRAWS, n], when blocks are resampled; the first row is all ones."""
     codes = pd.factorize(pd.Series(blocks, dtype=object))[0]
     total = int(codes.max()) + 1
     times = rng.multinomial(total, np.full(total, 1 / total), size=DRAWS)

@@ -17,7 +17,7 @@ WELL_CONDITIONED: dict[Precision, float] = {np.float32: 1e-5, np.float64: 1e-7}
 
 
 def gram(x: Array, mean: Floats | None = None, dtype: Precision = np.float64) -> Floats:
-    """XᵀX of `x` [n, d], float64[d, d]; of x − mean where a mean [d] is given. Products are made in `dtype`."""
+    """XᵀX of `x` [n, d], float64[d, d]; of x − mean where a mean [d] is passed. Products are made in `dtype`."""
     total: Floats = np.zeros((x.shape[1], x.shape[1]))
     for start in range(0, len(x), BLOCK):
         block = x[start : start + BLOCK]

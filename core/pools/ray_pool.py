@@ -37,7 +37,7 @@ LOCAL = Engine()
 
 
 class Actor:
-    """What an actor does; a subclass says in `parts` what one task gives."""
+    """What an actor does; a subclass yields the results of one task from `parts`."""
 
     _parts: Iterator[Any]
 

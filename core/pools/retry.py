@@ -11,7 +11,7 @@ K = TypeVar("K")
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """When a worker is replaced, and when a task or the whole run is given up. Times are seconds.
+    """When a worker is replaced, and when a task or the entire run is abandoned. Times are seconds.
 
     attempts            workers that one task may lose before it fails
     reply_timeout       without a sign of life from a worker that has a task, after which it is replaced

@@ -18,7 +18,7 @@ class TaskEvent(Generic[K]):
     "progress"  int: units of work (rows, images) processed since the last report
     "part"      a part of the result, in order
     "done"      None: the task has succeeded; nothing follows
-    "failed"    an exception: the task is given up; nothing follows
+    "failed"    an exception: the task is abandoned; nothing follows
     "lost"      str, why its worker is gone: its progress and parts are void, and the task begins again
     """
 

@@ -60,13 +60,13 @@ def unpacked(source: Any, packed: int, where: str) -> io.BufferedReader:
 
 
 class Cut(str):
-    """The beginning of a line that is too long to be read whole."""
+    """The beginning of a line that is too long to be read in full."""
 
 
 def text_lines(raw: IO[bytes], longest: int) -> Iterator[str]:
     r"""Lines ended by \n, \r\n or \r only; bytes that are not UTF-8 or UTF-16 stay visible and fail as ids.
 
-    Of a line of `longest` characters or more its beginning is given, as `Cut`; the rest is read past in pieces.
+    A line of `longest` characters or more is cut to its beginning, a `Cut`; the rest is read past in pieces.
     """
     buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[type-var]
     wide = buffered.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")

@@ -36,7 +36,7 @@ def inert(cell: Any) -> Any:
 
 
 def original(cell: Any) -> Any:
-    """What `inert` was given.
+    """The argument of `inert`, recovered.
 
     >>> original("'=HYPERLINK(1)"), original("'tis")
     ('=HYPERLINK(1)', "'tis")

@@ -19,9 +19,9 @@ ON_NODES = {"X_BEARER_TOKEN": "", "ZENODO_TOKEN": ""}
 
 def for_worker() -> dict[str, str]:
     """The environment of a worker on this machine: no token, no Hub, and this process's import path."""
-    kept = {name: value for name, value in os.environ.items() if name not in TOKENS}
+    allowed = {name: value for name, value in os.environ.items() if name not in TOKENS}
     return (
-        kept
+        allowed
         | OFFLINE
         | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     )

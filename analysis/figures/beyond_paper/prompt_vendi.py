@@ -33,8 +33,8 @@ def compute_prompt_vendi(data: Inputs, settings: Settings) -> Result:
 def describe_prompt_vendi(results: Results) -> Section:
     """The share of the entropy that is the model's own."""
     scores = {row.measure: row for row in records(results.tables["prompt_vendi"])}
-    whole, own, prompts = (scores[name] for name in MEASURES)
-    share = 100 * _share_of_entropy(own.value, whole.value)
+    total, own, prompts = (scores[name] for name in MEASURES)
+    share = 100 * _share_of_entropy(own.value, total.value)
     rows = []
     for measure, row in scores.items():
         rows.append((MEASURES[measure], interval(row.value, row.low, row.high)))
@@ -42,10 +42,10 @@ def describe_prompt_vendi(results: Results) -> Section:
     return Section(
         figure="Fig 3c",
         title="What prompts bring, and what the model adds",
-        claim=f"Of {number(whole.value)} effectively different images, a prompt by itself gives {number(own.value)} "
+        claim=f"Of {number(total.value)} effectively different images, a prompt by itself gives {number(own.value)} "
         f"and the prompts multiply them by {number(prompts.value)}: {number(share)}% of the entropy is the model's "
         "own.",
-        basis=f"{number(int(whole.n))} images of {number(int(whole.prompts))} prompts, {int(whole.m)} each; 95% "
+        basis=f"{number(int(total.n))} images of {number(int(total.prompts))} prompts, {int(total.m)} each; 95% "
         "intervals take the prompts as the sample.",
         paper="Not in the paper.",
         differs="Jalali et al. (2024): the Vendi score is the product of the two. The kernel of images is their "
@@ -55,9 +55,9 @@ def describe_prompt_vendi(results: Results) -> Section:
     )
 
 
-def _share_of_entropy(own: float, whole: float) -> float:
-    """ln own / ln whole; 0 when all images are alike."""
-    return math.log(own) / math.log(whole) if whole > 1 else 0.0
+def _share_of_entropy(own: float, total: float) -> float:
+    """ln own / ln total; 0 when all images are alike."""
+    return math.log(own) / math.log(total) if total > 1 else 0.0
 
 
 FIGURE = Figure("prompt_vendi", compute_prompt_vendi, needs=BY_PROMPT)
