@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import yaml
 
 import twigma
+from twigma.builder.publish.publications import NO_DOI
 from twigma.core import columns
 from twigma.dataset.table_files import table_pattern
 
@@ -58,6 +59,7 @@ class Facts:
     contact: str
     content: str  # SHA-256 over the tables of the release
     history: Sequence[Mapping[str, Any]] = ()  # newest first, of `version_history.py`
+    doi: str = NO_DOI  # the line about DOIs
 
 
 def card(facts: Facts) -> str:
@@ -72,6 +74,7 @@ def card(facts: Facts) -> str:
         yaml=header(facts),
         summary=summary(facts),
         version=facts.version,
+        doi=facts.doi,
         rows=f"{len(facts.metadata):,}",
         fields=columns.field_table(columns.METADATA),
         embedding_recipe=EMBEDDING_RECIPE if with_embeddings else "",

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import twigma
+from twigma.builder.publish.publications import earlier_doi_line, published_versions
 from twigma.builder.release import card
 from twigma.builder.release.croissant import croissant
 from twigma.builder.release.privacy_check import check_privacy
@@ -29,7 +30,7 @@ from twigma.builder.release.provenance import (
 )
 from twigma.builder.release.row_filter import STAGES, reason_order, select_rows
 from twigma.builder.release.tables import write_embeddings, write_metadata
-from twigma.builder.release.version_history import history
+from twigma.builder.release.version_history import earlier_versions, history
 from twigma.core.files import atomic, file_sha256, write_json
 from twigma.core.parts import fingerprint
 from twigma.core.safety import owned_folders
@@ -89,7 +90,9 @@ def release(
         "near_duplicates": near_duplicates,
         "nsfw_threshold": nsfw_threshold,
     }
-    inputs = inputs_fingerprint(work, stages, {**settings, "contact": contact})
+    earlier = published_versions(work, earlier_versions(out, version))
+    texts = {"contact": contact, "doi": earlier_doi_line(earlier)}
+    inputs = inputs_fingerprint(work, stages, {**settings, **texts})
     current = _current(out, inputs)
     if current is not None:
         return current
@@ -112,6 +115,7 @@ def release(
             models={name: stage_settings(work, name) for name in stages},
             near_duplicates=near_duplicates,
             contact=contact,
+            doi=texts["doi"],
             content=fingerprint(_files(folder)),
             history=history(out, rows, version),
         )

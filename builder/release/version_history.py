@@ -39,6 +39,15 @@ def history(before: Path, metadata: pa.Table, version: str) -> list[Entry]:
     return [entry, *earlier]
 
 
+def earlier_versions(before: Path, version: str) -> list[str]:
+    """The versions before the one that is released now, newest first."""
+    if not (before / "MANIFEST.json").exists():
+        return []
+    entries = twigma.read_manifest(before).get("history", [])
+    versions = [entry["version"] for entry in entries]
+    return [earlier for earlier in versions if earlier != version]
+
+
 def compare(old: pa.Table, new: pa.Table) -> dict[str, int]:
     """Images added, removed, and changed in any column that both tables have, matched by `image_name`."""
     names = [
