@@ -26,6 +26,7 @@ from pyarrow.parquet import filters_to_expression
 from twigma.core.safety import untrusted_names
 from twigma.dataset.release_folder import (
     check_files,
+    find_rows_of_images,
     find_shards,
     find_tables,
     read_liked,
@@ -76,11 +77,13 @@ class Twigma(Parquet):  # type: ignore[misc]
             self.folder = os.path.abspath(kwargs.get("liked") or TwigmaConfig.liked)  # noqa: PTH100
             data_files = _liked_files(self.folder)
         elif not data_files:
-            config = "metadata" if name == "images" else name
-            self.release, self.tables = find_tables(config, data_dir)
             self.shards = {}
             if name == "images":
-                self.shards = find_shards(kwargs.get("shards") or TwigmaConfig.shards)
+                work = kwargs.get("shards") or TwigmaConfig.shards
+                self.shards = find_shards(work)
+                self.release, self.tables = find_rows_of_images(work, data_dir)
+            else:
+                self.release, self.tables = find_tables(name, data_dir)
             files = _with_origins(list(self.shards) or self.tables, self.tables)
             data_files = DataFilesDict({"train": files})
         super().__init__(*args, data_files=data_files, **kwargs)

@@ -226,6 +226,42 @@ def test_a_parquet_file_that_is_not_of_the_release_is_not_read(here):
     assert len(load()) == 26
 
 
+def test_half_of_a_download_is_refused_and_not_replaced_by_the_authors_table(
+    here, monkeypatch
+):
+    monkeypatch.setenv("TWIGMA_ZENODO_URL", "http://127.0.0.1:9")  # nobody answers
+    (here / "twigma/MANIFEST.json").unlink()
+    for read in (load, twigma.open_release, twigma.find_release):
+        with pytest.raises(
+            ValueError,
+            match=r"twigma is incomplete: it has metadata-train-00000-of-00001\.parquet, embeddings.*but no MANIFEST",
+        ):
+            read()
+    shutil.rmtree(here / "twigma")
+    (here / "twigma").mkdir()
+    (here / "twigma/croissant.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"it has croissant\.json, but no MANIFEST"):
+        load()
+
+
+def test_what_is_missing_of_a_release_and_what_is_there_is_named(here):
+    path = next((here / "twigma").glob("embeddings-*"))
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(
+        ValueError, match=f"expected {size:,} bytes, found {size - 9:,}.*download"
+    ):
+        load("embeddings")
+    path.unlink()
+    with pytest.raises(
+        ValueError,
+        match=r"incomplete: embeddings-train-00000-of-00001\.parquet is missing; of what its MANIFEST.json lists it "
+        r"has DATASHEET\.md, README\.md, croissant\.json, metadata-train-00000-of-00001\.parquet, removals\.txt; copy",
+    ):
+        load("embeddings")
+    assert len(load()) == 26  # the metadata is complete
+
+
 @pytest.mark.parametrize(
     "manifest",
     [None, "{", "[]", '{"dataset": "other", "files": {}}', '{"dataset": "twigma"}'],

@@ -24,7 +24,8 @@ from twigma.core import columns
 from twigma.core.files import file_sha256
 from twigma.core.safety import untrusted_names
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.dataset.table_files import table_pattern
+from twigma.dataset.release_folder import MANIFEST, check_files, read_manifest
+from twigma.dataset.table_files import select_tables, table_pattern
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,6 +116,10 @@ def _refuse_other_lengths(sets: Iterable[Images]) -> None:
 def _read(release: Path, config: str) -> pa.Table | None:
     """All files of a configuration of a release as one table; None where it has none."""
     files = sorted(release.glob(table_pattern(config)))
+    if (release / MANIFEST).exists():
+        # Half of a download would give figures of half of the images.
+        listed = select_tables(config, read_manifest(release)["files"])
+        check_files(release, listed, contents=False)
     untrusted_names.refuse_links(release, [file.name for file in files])
     tables = [pq.read_table(file) for file in files]
     for file, table in zip(files, tables, strict=True):

@@ -21,7 +21,7 @@ def history(before: Path, metadata: pa.Table, version: str) -> list[Entry]:
     """Every version so far, newest first: version, rows, and how many images it added, removed and changed.
 
     A version that is re-created takes the place of its old entry; what it changes is not known then, unless it is the
-    first, since the release it followed is gone.
+    first, since the release it followed is gone; nor where the release before is damaged.
     """
     if not (before / "MANIFEST.json").exists():
         return [{"version": version, "rows": len(metadata)}]
@@ -30,6 +30,10 @@ def history(before: Path, metadata: pa.Table, version: str) -> list[Entry]:
     if manifest.get("version") == version:
         return [{"version": version, "rows": len(metadata)}, *earlier[1:]]
     names = select_tables("metadata", manifest["files"])
+    try:
+        twigma.check_files(before, names)
+    except ValueError:  # damaged or incomplete: what has changed since cannot be known
+        return [{"version": version, "rows": len(metadata)}, *earlier]
     old = pyarrow.dataset.dataset([before / name for name in names]).to_table()
     entry = {"version": version, "rows": len(metadata), **compare(old, metadata)}
     return [entry, *earlier]

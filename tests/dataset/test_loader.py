@@ -113,6 +113,23 @@ def test_images_of_some_rows_and_columns_of_a_release_elsewhere(here):
     )
 
 
+@pytest.mark.parametrize("table", ["images.parquet", "sidecars"])
+def test_images_without_a_release_are_those_of_the_folder(here, monkeypatch, table):
+    """Nothing is asked of Zenodo."""
+    monkeypatch.setenv("TWIGMA_ZENODO_URL", "http://127.0.0.1:9")  # nobody answers
+    shutil.rmtree(here / "twigma")
+    (here / "work").rename(here / "mine")
+    images = stored(here / "mine")
+    if table == "sidecars":
+        (here / "mine/images.parquet").unlink()
+    rows = twigma.load_dataset("images", shards="mine", split="train")
+    assert sorted(rows["image_name"]) == sorted(images) and len(images) == 29
+    assert rows[0]["image"].size == (24, 16)
+    assert ("like_count" in rows.column_names) is (table == "images.parquet")
+    stream = load(shards="mine", streaming=True, columns=["width"])
+    assert sorted(names(stream)) == sorted(images)
+
+
 def test_a_damaged_tar_is_refused(here):
     path = here / "work/shards/00001.tar"
     data = bytearray(path.read_bytes())
