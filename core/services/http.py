@@ -111,7 +111,7 @@ class ServiceClient:
             wait = retries.wait_after(outcome)
             if wait is None:
                 break
-            self._sleep(wait)
+            self.pause(wait)
         if isinstance(outcome, Answer):
             return outcome
         raise OSError(
