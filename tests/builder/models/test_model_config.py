@@ -16,6 +16,7 @@ from support.staging import encode, make_shard, pixels, tiny_clip
 from twigma.builder.engine.engine import map_shards
 from twigma.builder.models import clip_names, model_config
 from twigma.builder.stages import embed
+from twigma.builder.stages.clip_encoder import load_encoder
 from twigma.core import columns
 from twigma.core.files import write_json, write_parquet
 from twigma.core.pools.ray_pool import Engine
@@ -81,7 +82,7 @@ def test_what_open_clip_cannot_build_is_said_in_a_sentence(tmp_path):
     with pytest.raises(
         ValueError, match=r"the model tiny-clip cannot be loaded: .*depth"
     ):
-        embed.load_encoder(str(folder), device="cpu")
+        load_encoder(str(folder), device="cpu")
 
 
 def test_a_tokenizer_that_is_not_in_the_folder_is_not_looked_for(tmp_path):
@@ -92,7 +93,7 @@ def test_a_tokenizer_that_is_not_in_the_folder_is_not_looked_for(tmp_path):
         lambda c: c["model_cfg"]["text_cfg"].update(hf_tokenizer_name="gpt2"),
     )
     with pytest.raises(ValueError, match=r"the tokenizer in .* cannot be loaded"):
-        embed.load_encoder(str(folder), device="cpu")
+        load_encoder(str(folder), device="cpu")
 
 
 def test_models_of_open_clip_pass_unless_they_need_a_second_repository(tmp_path):
