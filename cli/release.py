@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from twigma.cli.options import FILE, FOLDER, out_option, print_counts, work_option
 
@@ -72,6 +73,12 @@ def release(
 @work_option
 @out_option("liked", "Folder to write.")
 @click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Every image that may be trained on, whatever its likes; instead of --quantile and --per-author.",
+)
+@click.option(
     "--quantile",
     default=0.9,
     show_default=True,
@@ -87,36 +94,91 @@ def release(
     help="Leave out images that score higher (0 to 1).",
 )
 @click.option(
+    "--captions",
+    type=click.Choice(["caption", "prompt", "text"]),
+    default="caption",
+    show_default=True,
+    help="What an image is trained with: BLIP's caption, its prompt, or the text of its post or beside its file.",
+)
+@click.option(
+    "--trigger", default="", metavar="WORD", help="Word that begins every caption."
+)
+@click.option(
+    "--min-side",
+    default=0,
+    metavar="PIXELS",
+    help="Leave out images with a side under this.",
+)
+@click.option(
+    "--max-aspect",
+    default=0.0,
+    metavar="RATIO",
+    help="Leave out images whose longer side is more than this many times the shorter.",
+)
+@click.option(
+    "--resolution",
+    default=1024,
+    show_default=True,
+    help="Pixels to train at, for the recipes: 1024 for SDXL, 512 for Stable Diffusion 1.5.",
+)
+@click.option(
+    "--repeats",
+    default=1,
+    show_default=True,
+    help="How often an image is seen in an epoch, for the recipes.",
+)
+@click.option(
     "--acknowledge-x-terms",
     is_flag=True,
     help="Your use of content from X is allowed by its terms.",
 )
 @click.option("--webdataset", is_flag=True, help="Also write WebDataset tars.")
-def liked(work: Path, out: Path, **options: Any) -> None:
+@click.pass_context
+def liked(context: click.Context, /, work: Path, out: Path, **options: Any) -> None:
     """Write a fine-tuning set of liked images.
 
-    Likes are compared among posts with as many followers in the same month. Duplicates, sensitive images and images
-    without a caption are left out; splits follow each other in time and share no author. diffusers, kohya's trainers
-    and load_dataset("twigma", "liked") read the folder as it is.
+    Likes are compared among posts with as many followers at about the same time; the share that was chosen of each
+    such group is printed and listed in the set. Duplicates, sensitive images and images without a caption are left
+    out; splits follow each other in time and share no author. diffusers, sd-scripts, OneTrainer, ai-toolkit and
+    load_dataset("twigma", "liked") read the folder as it is; its README.md has a recipe for each.
 
     \b
       twigma liked --acknowledge-x-terms
       accelerate launch train_text_to_image_lora.py --train_data_dir liked/train …
+      twigma liked --all --captions text --trigger mystyle      # your own images, liked or not
     """
     from twigma.builder.finetuning.liked import X_TERMS
     from twigma.builder.finetuning.liked import liked as run
+    from twigma.builder.finetuning.row_gates import FROM_X
+    from twigma.builder.finetuning.share_table import margin_range
 
+    if options["everything"]:
+        _refuse_given(context, "quantile", "per_author")
     result = run(work, out, **options)
     counts = {}
     for reason, count in sorted(result.dropped.items()):
         counts[f"left out: {reason}"] = count
     counts.update(result.splits)
     print_counts(counts, f"{out}:")
-    if any(reason.startswith("from X") for reason in result.dropped):
+    if result.shares:
+        click.echo(f"share chosen: {margin_range(result.shares)}")
+    for warning in result.warnings:
+        click.echo(f"warning: {warning}")
+    if FROM_X in result.dropped:
         click.echo(
             f"{X_TERMS}: where your use is allowed all the same, pass --acknowledge-x-terms"
         )
     click.echo(f"the set is named by the SHA-256 of its MANIFEST.json: {result.sha256}")
+
+
+def _refuse_given(context: click.Context, *names: str) -> None:
+    """A usage error when one of these options was given beside `--all`."""
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = name.replace("_", "-")
+            raise click.UsageError(
+                f"--{option} compares likes, and --all takes every image: leave one of them out"
+            )
 
 
 @click.command()

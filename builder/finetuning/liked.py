@@ -1,24 +1,48 @@
-"""`twigma liked`: a fine-tuning set of liked images, for diffusers, kohya's trainers, WebDataset and `datasets`.
+"""`twigma liked`: a fine-tuning set of liked images, for diffusers, sd-scripts, OneTrainer, ai-toolkit, WebDataset and
+`datasets`.
 
-    liked/README.md  kohya.toml  MANIFEST.json
-          train/metadata.jsonl  train/000/<image_name>.jpg and .txt      (validation/ and test/ likewise)
+    liked/README.md  kohya.toml  kohya.jsonl  MANIFEST.json
+          train/README.md  metadata.jsonl  <image_name>.jpg  <image_name>.txt      (validation/ and test/ likewise)
 
-Which images are liked is decided in `fairness.py`; this file applies the gates, splits and writes. The same input gives
-the same bytes, and the SHA-256 of MANIFEST.json names the set.
+`row_gates.py` decides what may be trained on, `selection.py` what is liked, `splits.py` where it goes; this file calls
+them and writes. The same input gives the same bytes, and the SHA-256 of MANIFEST.json names the set.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 import twigma
-from twigma.builder.finetuning.like_residuals import SPLITS, select_liked, split
-from twigma.builder.finetuning.trainer_files import write_files
+from twigma.builder.finetuning.recipes import Facts, write_recipes
+from twigma.builder.finetuning.row_gates import (
+    FROM_X,
+    training_reasons,
+    training_text,
+)
+from twigma.builder.finetuning.row_keys import included_rows
+from twigma.builder.finetuning.selection import TOO_MANY, select_liked
+from twigma.builder.finetuning.settings import (
+    NSFW,
+    PER_AUTHOR,
+    QUANTILE,
+    RESOLUTION,
+    Settings,
+)
+from twigma.builder.finetuning.share_table import (
+    Stratum,
+    share_table,
+    uneven_sentence,
+)
+from twigma.builder.finetuning.splits import split
+from twigma.builder.finetuning.trainer_files import (
+    write_images,
+    write_lists,
+    write_tars,
+)
 from twigma.builder.release.row_filter import (
     ORDER,
     exclusion_reasons,
@@ -31,12 +55,8 @@ from twigma.core.safety import owned_folders
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.removed_ids import read_removed
 
-STAGES = ("embed", "caption", "nsfw", "dedupe")
 # Of the code that makes the set: raise it whenever the same working folder gives another set.
-REVISION = 1
-QUANTILE = 0.9  # the top tenth
-PER_AUTHOR = 10  # images
-NSFW = 0.5  # the highest score
+REVISION = 2
 X_TERMS = (
     "X's developer agreement forbids using its content to train or fine-tune a foundation or frontier model, and the "
     "images belong to the people who posted them"
@@ -45,10 +65,15 @@ X_TERMS = (
 
 @dataclass(frozen=True)
 class Liked:
-    """What became of every row: images in each split, rows left out by reason, and the SHA-256 of MANIFEST.json."""
+    """What became of every row: images in each split, rows left out by reason, and the SHA-256 of MANIFEST.json.
+
+    `shares` is what was chosen by followers and year (empty with `everything`); `warnings` what is not as asked for.
+    """
 
     splits: Mapping[str, int]
     dropped: Mapping[str, int]
+    shares: Sequence[Stratum]
+    warnings: Sequence[str]
     sha256: str
 
 
@@ -56,46 +81,112 @@ def liked(
     work: AnyWorkspace,
     out: Path | str = Path("liked"),
     *,
+    everything: bool = False,
     quantile: float = QUANTILE,
     per_author: int = PER_AUTHOR,
     nsfw_threshold: float = NSFW,
+    captions: str = "caption",
+    trigger: str = "",
+    min_side: int = 0,
+    max_aspect: float = 0,
+    resolution: int = RESOLUTION,
+    repeats: int = 1,
     acknowledge_x_terms: bool = False,
     webdataset: bool = False,
     seed: int = 0,
 ) -> Liked:
     """Write the liked images of a working folder to `out`; nothing is written when the set there is up to date.
 
-    In it are images whose likes, compared with posts of as many followers in the same month, are in the top
-    1 - `quantile`; at most `per_author` of an author; with a caption, not marked sensitive, scored `nsfw_threshold` at
-    most, and no duplicate. Rows from X are left out unless `acknowledge_x_terms`. `webdataset` writes tars too.
+    In it are images with likes in the top 1 - `quantile` of posts with as many followers at about the same time, at
+    most `per_author` of an author; or `everything`, whatever its likes. All have a text (`captions`: BLIP's "caption",
+    "prompt" or "text"; `trigger` goes before it), are not marked sensitive, are scored `nsfw_threshold` at most, have
+    sides of `min_side` pixels at least and of `max_aspect` to 1 at most, and are no duplicates. Rows from X are left
+    out unless `acknowledge_x_terms`. `resolution` (pixels) and `repeats` are for the recipes; `webdataset` writes tars.
     Raises FileNotFoundError when a stage has not run, ValueError when nothing is left, or `out` holds something else.
     """
-    _check_options(quantile, per_author, nsfw_threshold)
+    settings = Settings(
+        everything=everything,
+        quantile=quantile,
+        per_author=per_author,
+        nsfw_threshold=nsfw_threshold,
+        captions=captions,
+        trigger=trigger,
+        min_side=min_side,
+        max_aspect=max_aspect,
+        resolution=resolution,
+        repeats=repeats,
+        webdataset=webdataset,
+        seed=seed,
+    )
     work = Workspace(work)
     out = Path(out).resolve()
     _refuse_foreign(out, work)
-    table = join_stages(work, STAGES)
+    selection = _select(work, settings, acknowledge_x_terms)
+    sha256 = _write(work, out, selection, settings)
+    return Liked(
+        splits=selection.splits,
+        dropped=selection.dropped,
+        shares=selection.strata,
+        warnings=selection.warnings(),
+        sha256=sha256,
+    )
+
+
+# ------------------------------------------------------------------ which images
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows of the set (with `split` and `training_text`), and how they came to be those."""
+
+    rows: pa.Table
+    splits: Mapping[str, int]
+    dropped: Mapping[str, int]
+    strata: Sequence[Stratum]
+    uneven: str
+    split_warning: str
+
+    def warnings(self) -> list[str]:
+        """What is not as asked for."""
+        return [text for text in (self.uneven, self.split_warning) if text]
+
+
+def _select(
+    work: Workspace, settings: Settings, acknowledge_x_terms: bool
+) -> Selection:
+    stages = ["embed", "nsfw", "dedupe"]
+    if settings.captions == "caption":
+        stages.append("caption")
+    table = join_stages(work, stages)
+    table = table.append_column("training_text", training_text(table, settings))
     removed = read_removed(work.path)
-    reasons = exclusion_reasons(table, removed, "drop", nsfw_threshold)
-    reasons = _gates(table, reasons, acknowledge_x_terms)
-    reasons = select_liked(table, reasons, quantile, per_author)
-    which, reasons = split(table, reasons, seed)
-    dropped = _count_reasons(reasons)
-    if not which.count("train"):
+    reasons = exclusion_reasons(table, removed, "drop", settings.nsfw_threshold)
+    reasons = training_reasons(table, reasons, settings, acknowledge_x_terms)
+    compared = included_rows(reasons)
+    if not settings.everything:
+        reasons = select_liked(
+            table, reasons, settings.quantile, settings.per_author, settings.seed
+        )
+    chosen = included_rows(reasons)
+    splits = split(table, reasons, settings.seed)
+    dropped = _count_reasons(splits.reasons)
+    if not splits.counts()["train"]:
         raise ValueError(_nothing_left(work, dropped))
-    table = table.append_column("split", pa.array(which))
-    rows = table.filter(reasons.is_null()).sort_by(ORDER)
+    strata: Sequence[Stratum] = []
+    uneven = ""
+    if not settings.everything:
+        over_author = reasons.take(pa.array(compared)).to_numpy() == TOO_MANY
+        strata = share_table(
+            table.take(pa.array(compared)),
+            np.isin(compared, chosen),
+            over_author,
+            np.isin(compared, included_rows(splits.reasons)),
+        )
+        uneven = uneven_sentence(strata)
+    table = table.append_column("split", pa.array(splits.of_row, pa.string()))
+    rows = table.filter(splits.reasons.is_null()).sort_by(ORDER)
     refuse_repeated(rows)
-    settings = {
-        "quantile": quantile,
-        "per_author": per_author,
-        "nsfw_threshold": nsfw_threshold,
-        "seed": seed,
-        "webdataset": webdataset,
-    }
-    counts = {name: which.count(name) for name in SPLITS}
-    about = {"settings": settings, "splits": counts, "dropped": dropped}
-    return Liked(counts, dropped, _write(work, out, rows, about))
+    return Selection(rows, splits.counts(), dropped, strata, uneven, splits.warning)
 
 
 def _count_reasons(reasons: pa.ChunkedArray) -> dict[str, int]:
@@ -103,23 +194,48 @@ def _count_reasons(reasons: pa.ChunkedArray) -> dict[str, int]:
     return {str(each["values"]): int(each["counts"]) for each in counts}
 
 
-def _write(work: Workspace, out: Path, rows: pa.Table, about: Mapping[str, Any]) -> str:
+def _nothing_left(work: Workspace, dropped: Mapping[str, int]) -> str:
+    counts = [f"{count:,} {reason}" for reason, count in sorted(dropped.items())]
+    sentence = f"no image of {work} is left to train on: {'; '.join(counts)}"
+    if FROM_X in dropped:
+        sentence += f". {X_TERMS}: where your use is allowed all the same, pass --acknowledge-x-terms"
+    if "likes not known" in dropped:
+        sentence += ". Images without likes are taken with --all"
+    return sentence
+
+
+# ------------------------------------------------------------------ what is written
+
+
+def _write(work: Workspace, out: Path, selection: Selection, settings: Settings) -> str:
     """Write beside `out`, then swap; the SHA-256 of MANIFEST.json."""
-    public = rows.select(["image_name", "split", "all_captions", "like_count"])
+    rows = selection.rows
+    written = rows.select(["image_name", "split", "training_text", "like_count"])
+    about = {
+        "settings": asdict(settings),
+        "splits": selection.splits,
+        "dropped": selection.dropped,
+        "shares": [_share_record(stratum) for stratum in selection.strata],
+        "warnings": selection.warnings(),
+    }
     versions = [REVISION, twigma.__version__]
-    inputs = fingerprint([public.to_pylist(), about, versions])
+    inputs = fingerprint([written.to_pylist(), about, versions])
     manifest_file = out / "MANIFEST.json"
     if manifest_file.exists() and twigma.read_liked(out)["inputs"] == inputs:
         return file_sha256(manifest_file)
+    facts = Facts(
+        name=out.name,
+        content=inputs[:16],
+        strata=selection.strata,
+        uneven=selection.uneven,
+        split_warning=selection.split_warning,
+    )
     with owned_folders.replacing(out) as folder:
-        write_files(
-            work,
-            folder,
-            rows,
-            name=out.name,
-            content=inputs[:16],
-            webdataset=about["settings"]["webdataset"],
-        )
+        images = write_images(work, folder, rows)
+        write_lists(folder, images)
+        write_recipes(folder, images, settings, facts)
+        if settings.webdataset:
+            write_tars(folder, images)
         manifest = {
             "dataset": "twigma-liked",
             "inputs": inputs,
@@ -130,6 +246,10 @@ def _write(work: Workspace, out: Path, rows: pa.Table, about: Mapping[str, Any])
     return file_sha256(manifest_file)
 
 
+def _share_record(stratum: Stratum) -> dict[str, Any]:
+    return {**asdict(stratum), "share": round(stratum.share, 4)}
+
+
 def _files(folder: Path) -> dict[str, dict[str, Any]]:
     """Every file in a folder by its relative path, with bytes and SHA-256."""
     files = {}
@@ -138,54 +258,6 @@ def _files(folder: Path) -> dict[str, dict[str, Any]]:
             facts = {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
             files[path.relative_to(folder).as_posix()] = facts
     return files
-
-
-def _gates(
-    table: pa.Table, reasons: pa.ChunkedArray, acknowledge_x_terms: bool
-) -> pa.ChunkedArray:
-    """Why a row may not be trained on, where it may not: the release's reasons, then rights, content and captions."""
-    own = pc.fill_null(pc.equal(table["source"], "local"), False).to_numpy()
-    from_x = ~own
-    if acknowledge_x_terms:
-        from_x = np.zeros(len(table), bool)
-    sensitive = pc.fill_null(table["possibly_sensitive"], False)
-    caption = pc.utf8_trim_whitespace(table["all_captions"])
-    no_caption = pc.fill_null(pc.equal(caption, ""), True)
-    gates = {
-        "from X, whose terms were not acknowledged": from_x,
-        "marked as possibly sensitive": sensitive.to_numpy(),
-        "no NSFW score": table["nsfw_score"].is_null().to_numpy(),
-        "no caption": no_caption.to_numpy(),
-        "likes not known": table["like_count"].is_null().to_numpy(),
-    }
-    first = reasons.to_numpy(zero_copy_only=False)
-    for reason, applies in gates.items():
-        free = first == None  # noqa: E711 - element by element
-        first = np.where(applies & free, reason, first)
-    return pa.chunked_array([pa.array(first, pa.string())])
-
-
-def _nothing_left(work: Workspace, dropped: Mapping[str, int]) -> str:
-    counts = [f"{count:,} {reason}" for reason, count in sorted(dropped.items())]
-    sentence = f"no image of {work} is left to train on: {'; '.join(counts)}"
-    if any(reason.startswith("from X") for reason in dropped):
-        sentence += f". {X_TERMS}: where your use is allowed all the same, pass --acknowledge-x-terms"
-    return sentence
-
-
-def _check_options(quantile: float, per_author: int, nsfw_threshold: float) -> None:
-    if not 0 <= quantile < 1:
-        raise ValueError(
-            f"quantile: expected a share from 0 to below 1, found {quantile}"
-        )
-    if per_author < 1:
-        raise ValueError(
-            f"per_author: expected at least 1 image of an author, found {per_author}"
-        )
-    if not 0 <= nsfw_threshold <= 1:
-        raise ValueError(
-            f"nsfw_threshold: expected a score from 0 to 1, found {nsfw_threshold}"
-        )
 
 
 def _refuse_foreign(out: Path, work: Workspace) -> None:

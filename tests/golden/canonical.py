@@ -128,7 +128,7 @@ def _names(folder: Path) -> list[str]:
         for path in folder.rglob("*")
         if path.is_file()
     )
-    numbered = [name for name in found if re.search(r"/\d{3}/", name)]
+    numbered = [name for name in found if re.search(r"/\d+\.\w+$", name)]
     kinds = sorted({Path(name).suffix for name in numbered})
     counts = [
         f"{sum(name.endswith(kind) for name in numbered)} numbered {kind}"

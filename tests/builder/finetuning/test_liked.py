@@ -1,5 +1,6 @@
 """The fine-tuning set: who is in it, its files as each trainer reads them, and what it refuses."""
 
+import io
 import json
 import shutil
 import tomllib
@@ -36,6 +37,15 @@ def folder(made, tmp_path_factory):
     out = tmp_path_factory.mktemp("set") / "liked"
     liked(made / "work", out, **ALL, webdataset=True)
     return out
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A set of sixty images added by hand, all of them, with every split and tars; not to be changed."""
+    place = tmp_path_factory.mktemp("whole")
+    work = releasing.make_work(place / "work", posts=60, local=True)
+    liked(work, place / "liked", everything=True, nsfw_threshold=1.0, webdataset=True)
+    return place / "liked"
 
 
 def rows(folder: Path, split: str = "train") -> list[dict]:
@@ -84,13 +94,88 @@ def test_nothing_from_x_without_acknowledging_its_terms(made, tmp_path):
     assert not (tmp_path / "liked").exists()
 
 
-def test_images_of_your_own_need_no_acknowledgement(tmp_path):
+@pytest.fixture
+def own(tmp_path):
+    """A working folder of images added by hand: no likes, no dates, a text beside each but the first."""
     work = releasing.make_work(tmp_path / "work", local=True)
-    table = pq.read_table(work / "images.parquet")
+    path = work / "images.parquet"
+    table = pq.read_table(path)
+    texts = [None, *(f"  my\n picture {row} " for row in range(1, len(table)))]
+    write_parquet(path, columns.add(table, text=pa.array(texts, pa.string())))
+    return work
+
+
+def test_images_of_your_own_need_no_acknowledgement(own, tmp_path):
+    table = pq.read_table(own / "images.parquet")
     likes = pa.array(range(len(table)), pa.int64())
-    write_parquet(work / "images.parquet", columns.add(table, like_count=likes))
-    found = liked(work, tmp_path / "liked", **ALL | {"acknowledge_x_terms": False})
-    assert sum(found.splits.values()) > 20
+    write_parquet(own / "images.parquet", columns.add(table, like_count=likes))
+    options = ALL | {"acknowledge_x_terms": False}
+    made = liked(own, tmp_path / "liked", **options)
+    assert sum(made.splits.values()) > 20
+    assert made.dropped["no likes"] == 1
+
+
+def test_all_takes_images_without_likes_and_x_alone_needs_the_acknowledgement(
+    own, tmp_path
+):
+    options = {"nsfw_threshold": 1.0, "everything": True}
+    with pytest.raises(ValueError, match=r"31 likes not known.*taken with --all"):
+        liked(own, tmp_path / "liked", nsfw_threshold=1.0)
+    made = liked(own, tmp_path / "liked", **options)
+    assert not made.shares and "likes not known" not in made.dropped
+    assert sum(made.splits.values()) == len(pq.read_table(own / "images.parquet"))
+    path = own / "images.parquet"
+    table = pq.read_table(path)
+    sources = ["x"] * 5 + ["local"] * (len(table) - 5)
+    write_parquet(path, columns.add(table, source=pa.array(sources)))
+    made = liked(own, tmp_path / "liked", **options)
+    assert made.dropped["from X, whose terms were not acknowledged"] == 5
+    names = {row["image_name"] for row in rows(tmp_path / "liked")}
+    assert names and not names & {"1", "2", "3", "4", "5"}
+    data = datasets.load_dataset(
+        str(tmp_path / "liked"), cache_dir=str(tmp_path / "cache")
+    )
+    assert data["train"]["like_count"][:2] == [None, None]
+    title = (tmp_path / "liked/README.md").read_text().split("---\n")[2]
+    assert title.startswith("# Images for fine-tuning\n")
+    assert "twigma liked --all" in title and "Was the comparison fair" not in title
+
+
+def test_captions_are_the_text_that_was_asked_for_after_the_trigger_word(own, tmp_path):
+    shutil.rmtree(own / "columns/caption")  # BLIP need not run
+    options = {"nsfw_threshold": 1.0, "everything": True}
+    made = liked(own, tmp_path / "a", **options, captions="text", trigger="mystyle")
+    assert made.dropped["no text"] == 1
+    for row in rows(tmp_path / "a"):
+        assert row["text"] == f"mystyle, my picture {int(row['image_name']) - 1}"
+    with pytest.raises(
+        ValueError, match=r"--captions prompt: no image .* has a prompt"
+    ):
+        liked(own, tmp_path / "b", **options, captions="prompt")
+    path = own / "images.parquet"
+    table = pq.read_table(path)
+    prompts = pa.array([f"prompt {row}" for row in range(len(table))])
+    write_parquet(path, table.append_column("prompt", prompts))
+    liked(own, tmp_path / "b", **options, captions="prompt")
+    assert all(row["text"].startswith("prompt ") for row in rows(tmp_path / "b"))
+    assert "Captions are the prompts" in (tmp_path / "b/README.md").read_text()
+
+
+def test_small_and_narrow_images_are_left_out(made, tmp_path):
+    out = tmp_path / "liked"
+    every = liked(made / "work", out, **ALL)
+    names = {row["image_name"] for row in rows(out)}
+    same = liked(made / "work", out, **ALL, min_side=16, max_aspect=1.5)
+    assert same.splits == every.splits
+    assert {row["image_name"] for row in rows(out)} == names  # 24 x 16 px, all of them
+    # The images without likes have a shape as well.
+    total = sum(every.splits.values()) + every.dropped["likes not known"]
+    for options, reason in (
+        ({"min_side": 17}, f"{total} a side under 17 px"),
+        ({"max_aspect": 1.4}, f"{total} sides further apart than 1.4 to 1"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            liked(made / "work", out, **ALL, **options)
 
 
 def test_pictures_are_the_stored_bytes_with_the_caption_beside(made, folder):
@@ -121,21 +206,77 @@ def test_datasets_reads_it_by_folder_and_by_name_alike(folder, monkeypatch, tmp_
     assert all((np.asarray(row["image"]) == pixels[row[key]]).all() for row in by_name)
 
 
-def test_kohya_finds_every_picture_and_its_caption(folder):
-    config = tomllib.loads((folder / "kohya.toml").read_text())
-    found = []
-    for subset in config["datasets"][0]["subsets"]:
-        pictures = [
-            p
-            for p in (folder.parent / subset["image_dir"]).iterdir()
-            if p.suffix in (".jpg", ".png", ".webp")
-        ]
-        assert all(
-            p.with_suffix(config["general"]["caption_extension"]).exists()
-            for p in pictures
+@pytest.mark.parametrize("path", ["liked", "liked/train", "imagefolder"])
+def test_datasets_reads_a_folder_wherever_it_is_given(path, whole, tmp_path):
+    """The whole set and one split, by their README.md; and a split without it, as diffusers' scripts do."""
+    cache = {"cache_dir": str(tmp_path)}
+    if path == "imagefolder":
+        data = datasets.load_dataset(
+            "imagefolder", data_dir=str(whole / "train"), **cache
         )
-        found += [p.stem for p in pictures]
-    assert sorted(found) == sorted(row["image_name"] for row in rows(folder))
+    else:
+        data = datasets.load_dataset(str(whole.parent / path), **cache)
+    expected = {row["image_name"]: row["text"] for row in rows(whole)}
+    found = {row["image_name"]: row["text"] for row in data["train"]}
+    assert found == expected
+    assert data["train"].features["image"] == datasets.Image()
+    if path == "liked":
+        for split in ("validation", "test"):
+            assert len(data[split]) == len(rows(whole, split)) > 0
+    splits = datasets.load_dataset("imagefolder", data_dir=str(whole), **cache)
+    counts = {split: len(splits[split]) for split in splits}
+    assert counts == twigma.read_liked(whole)["splits"]
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file")
+def test_every_reader_finds_as_many_images(whole, tmp_path):
+    counts = twigma.read_liked(whole)["splits"]
+    assert sum(counts.values()) == 61 and min(counts.values()) >= 5
+    for split, count in counts.items():
+        tars = [str(path) for path in (whole / "webdataset").glob(f"{split}-*.tar")]
+        assert len(list(webdataset.WebDataset(tars, shardshuffle=False))) == count
+        data = twigma.load_dataset(
+            "liked", liked=str(whole), split=split, cache_dir=str(tmp_path)
+        )
+        assert len(data) == count
+        assert len(list((whole / split).glob("*.jpg"))) == count
+        assert len(list((whole / split).glob("*.txt"))) == count
+
+
+def test_a_split_is_one_flat_folder_of_pictures_and_their_captions(whole):
+    for split in ("train", "validation", "test"):
+        names = {path.name for path in (whole / split).iterdir()}
+        listed = set()
+        for row in rows(whole, split):
+            picture = Path(row["file_name"])
+            assert picture.parent == Path()
+            listed |= {picture.name, picture.with_suffix(".txt").name}
+        assert names == listed | {"metadata.jsonl", "README.md"}
+
+
+def test_no_file_of_the_set_has_a_path_of_this_machine(folder):
+    for name in ("README.md", "kohya.toml", "kohya.jsonl", "train/README.md"):
+        assert str(folder.parent) not in (folder / name).read_text()
+
+
+def test_what_kohya_is_given(folder, made, tmp_path):
+    arguments = tomllib.loads((folder / "kohya.toml").read_text())
+    assert arguments["resolution"] == "1024,1024" and arguments["enable_bucket"]
+    assert arguments["dataset_repeats"] == 1
+    lines = (folder / "kohya.jsonl").read_text().splitlines()
+    listed = [json.loads(line) for line in lines]
+    assert [each["image_path"] for each in listed] == [
+        row["file_name"] for row in rows(folder)
+    ]
+    assert [each["caption"] for each in listed] == [row["text"] for row in rows(folder)]
+    assert {tuple(each["image_size"]) for each in listed} == {(24, 16)}
+    out = tmp_path / "liked"
+    liked(made / "work", out, **ALL, resolution=512, repeats=7)
+    arguments = tomllib.loads((out / "kohya.toml").read_text())
+    assert arguments["resolution"] == "512,512" and arguments["dataset_repeats"] == 7
+    assert (arguments["min_bucket_reso"], arguments["max_bucket_reso"]) == (128, 1024)
+    readme = (out / "README.md").read_text()
+    assert "--resolution 512" in readme and "num_repeats: 7" in readme
 
 
 @pytest.mark.filterwarnings(
@@ -212,7 +353,17 @@ def test_a_folder_of_something_else_and_wrong_options_are_refused(made, tmp_path
     (tmp_path / "mine/thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="not a set of liked images"):
         liked(made / "work", tmp_path / "mine", **ALL)
-    for wrong in ({"quantile": 1.0}, {"per_author": 0}, {"nsfw_threshold": 2.0}):
+    for wrong in (
+        {"quantile": 1.0},
+        {"per_author": 0},
+        {"nsfw_threshold": 2.0},
+        {"captions": "tags"},
+        {"trigger": "two\nlines"},
+        {"min_side": -1},
+        {"max_aspect": 0.5},
+        {"resolution": 500},
+        {"repeats": 0},
+    ):
         with pytest.raises(ValueError, match="expected"):
             liked(made / "work", tmp_path / "liked", **ALL | wrong)
     with pytest.raises(ValueError, match="not a set of liked images"):
@@ -236,3 +387,63 @@ def test_the_command_says_where_every_row_went_and_why_x_is_barred(made, tmp_pat
     )
     assert done.exit_code == 0, done.output
     assert "left out: likes not known" in done.output and "train" in done.output
+    assert (
+        "share chosen: " in done.output and "in the tenths by followers" in done.output
+    )
+    both = CliRunner().invoke(main, [*words, "--all", "--quantile", "0.5"])
+    assert both.exit_code == 2 and "--quantile compares likes" in both.stderr
+
+
+def test_the_manifest_has_the_settings_and_the_share_of_every_stratum(folder):
+    manifest = twigma.read_liked(folder)
+    assert manifest["settings"]["quantile"] == 0 and manifest["settings"]["webdataset"]
+    shares = manifest["shares"]
+    assert sum(each["written"] for each in shares) == sum(manifest["splits"].values())
+    for each in shares:
+        assert each["share"] == round(each["chosen"] / each["images"], 4)
+    readme = (folder / "README.md").read_text()
+    assert "## Was the comparison fair?" in readme
+    assert f"{shares[0]['chosen']} of {shares[0]['images']}" in readme
+
+
+def test_a_picture_that_exif_turns_is_written_upright(work, tmp_path):
+    """Trainers ignore EXIF."""
+    from PIL import Image
+    from support.staging import make_shard
+
+    picture = Image.new("RGB", (16, 8), (200, 0, 0))
+    picture.paste((0, 0, 200), (0, 0, 8, 8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=95, exif=exif)
+    shutil.rmtree(work / "shards")
+    names = set(pq.read_table(work / "images.parquet")["image_name"].to_pylist())
+    names -= {releasing.media_id(7)}
+    make_shard(work, "00000", dict.fromkeys(names, buffer.getvalue()))
+    out = tmp_path / "liked"
+    liked(work, out, **ALL)
+    written = Image.open(out / "train" / rows(out)[0]["file_name"])
+    assert written.size == (8, 16) and not written.getexif()
+    red, _, blue = written.convert("RGB").getpixel((4, 2))
+    assert blue > red
+    line = json.loads((out / "kohya.jsonl").read_text().splitlines()[0])
+    assert line["image_size"] == [8, 16]
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file")
+def test_webdataset_reads_names_with_dots_and_long_ones(tmp_path):
+    from twigma.builder.finetuning.trainer_files import TrainingImage, write_tars
+
+    names = ["tar.7.key", "tar.7.other", "n" * 150]
+    images = []
+    (tmp_path / "train").mkdir()
+    for name in names:
+        images.append(TrainingImage(name, "train", "words", 3, f"{name}.jpg", 24, 16))
+        (tmp_path / "train" / f"{name}.jpg").write_bytes(releasing.jpeg("123"))
+    write_tars(tmp_path, images)
+    tar = str(tmp_path / "webdataset/train-00000.tar")
+    samples = list(webdataset.WebDataset([tar], shardshuffle=False))
+    assert [json.loads(each["json"])["image_name"] for each in samples] == names
+    assert {each["txt"] for each in samples} == {b"words"}
+    assert {each["jpg"] for each in samples} == {releasing.jpeg("123")}

@@ -1,0 +1,171 @@
+"""README.md and kohya.toml of a fine-tuning set: how each trainer is given its folder, from anywhere.
+
+No file holds a path of this machine, so the folder may be moved.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twigma.builder.finetuning.settings import Settings
+from twigma.builder.finetuning.share_table import Stratum, markdown_table
+from twigma.builder.finetuning.splits import SPLITS
+from twigma.builder.finetuning.trainer_files import TRAINED_ON, TrainingImage
+
+# `datasets` distinguishes sets by this header alone, hence the content; the features are for a split without likes.
+HEADER = """---
+license: other
+configs:
+- config_name: default
+  description: content {content}
+  data_files:
+{data_files}
+dataset_info:
+  features:
+  - name: image
+    dtype: image
+  - name: text
+    dtype: string
+  - name: image_name
+    dtype: string
+  - name: like_count
+    dtype: int64
+---
+"""
+README = """# {title}
+
+{counts}
+
+{selection} {captions} The images belong to the people who made them: this folder is for your own use, not for
+publication.
+
+In these lines `{name}` is the path of this folder, from wherever you are:
+
+    accelerate launch train_text_to_image_lora.py --train_data_dir {name}/train \\
+      --resolution {resolution} ...                                           # diffusers
+    accelerate launch sdxl_train_network.py --config_file {name}/kohya.toml \\
+      --train_data_dir {name}/train --in_json {name}/kohya.jsonl ...    # sd-scripts 0.10 or later
+    load_dataset("./{name}")                                                  # datasets
+
+- OneTrainer: a concept with the path `{name}/train` and the prompt source "From text file per sample".
+- ai-toolkit: `folder_path: {name}/train`, `caption_ext: txt`, `resolution: [{resolution}]`, `num_repeats: {repeats}`.
+
+`kohya.toml` turns on buckets around {resolution} px and repeats every image {times}.
+
+{splits} `MANIFEST.json` has the settings and the SHA-256 of every file.
+"""
+SHARES = """
+## Was the comparison fair?
+
+Chosen of all compared images, by the number of followers and the year:
+
+{table}
+{uneven}"""
+SPLIT_README = """# {title}: {split}
+
+{count:,} images; the folder above has the recipes.
+"""
+KOHYA = """# Arguments of sd-scripts, without any path:
+#   --config_file kohya.toml --train_data_dir train --in_json kohya.jsonl
+resolution = "{resolution},{resolution}"
+enable_bucket = true
+min_bucket_reso = {fewest}
+max_bucket_reso = {most}
+bucket_reso_steps = 64
+dataset_repeats = {repeats}
+"""
+LIKED = "Liked images, for fine-tuning"
+TIMES = {1: "once", 2: "twice"}
+EVERYTHING = "Images for fine-tuning"
+CAPTIONS = {
+    "caption": "Captions are BLIP's.",
+    "prompt": "Captions are the prompts that the images were made with.",
+    "text": "Captions are the texts that were beside the images or in their posts.",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is said of a set beside its images: its name, what names its content, and how it was selected and split."""
+
+    name: str
+    content: str
+    strata: Sequence[Stratum]
+    uneven: str  # "" where the share is level
+    split_warning: str
+
+
+def write_recipes(
+    folder: Path, images: Sequence[TrainingImage], settings: Settings, facts: Facts
+) -> None:
+    """Write README.md, one in every split that has images, and kohya.toml."""
+    counts = Counter(image.split for image in images)
+    present = [split for split in SPLITS if counts[split]]
+    readme = _header(facts.content, present) + _readme(settings, counts, facts)
+    (folder / "README.md").write_text(readme, "utf-8")
+    for split in present:
+        text = SPLIT_README.format(
+            title=_title(settings), split=split, count=counts[split]
+        )
+        header = _header(facts.content, [split], inside=True)
+        (folder / split / "README.md").write_text(header + text, "utf-8")
+    kohya = KOHYA.format(
+        resolution=settings.resolution,
+        fewest=settings.resolution // 4,
+        most=settings.resolution * 2,
+        repeats=settings.repeats,
+    )
+    (folder / "kohya.toml").write_text(kohya, "utf-8")
+
+
+def _header(content: str, splits: Sequence[str], inside: bool = False) -> str:
+    """The YAML header, which lists the files of the splits; of a README `inside` the folder of its split, or above."""
+    lines = []
+    for split in splits:
+        place = "" if inside else f"{split}/"
+        lines.append(f"  - split: {split}")
+        lines.append("    path:")
+        lines.append(f'    - "{place}metadata.jsonl"')
+        for format in TRAINED_ON:
+            lines.append(f'    - "{place}*.{format}"')
+    return HEADER.format(content=content, data_files="\n".join(lines))
+
+
+def _readme(settings: Settings, counts: Mapping[str, int], facts: Facts) -> str:
+    listed = [f"{counts[split]:,} in {split}" for split in SPLITS if counts[split]]
+    text = README.format(
+        title=_title(settings),
+        counts=f"{sum(counts.values()):,} images: {', '.join(listed)}.",
+        selection=_selection(settings),
+        captions=CAPTIONS[settings.captions],
+        name=facts.name,
+        resolution=settings.resolution,
+        repeats=settings.repeats,
+        times=TIMES.get(settings.repeats, f"{settings.repeats:,} times"),
+        splits=_about_splits(facts.split_warning),
+    )
+    if facts.strata:
+        uneven = f"\nIt is not level: {facts.uneven}.\n" if facts.uneven else ""
+        table = markdown_table(facts.strata)
+        text += SHARES.format(table=table, uneven=uneven)
+    return text
+
+
+def _title(settings: Settings) -> str:
+    return EVERYTHING if settings.everything else LIKED
+
+
+def _selection(settings: Settings) -> str:
+    if settings.everything:
+        return "All images that the filters of `twigma liked --all` leave."
+    return (
+        f"Images whose likes are in the top {1 - settings.quantile:.3g} of posts with as many followers at about the "
+        f"same time, at most {settings.per_author:,} of an author. None has no likes."
+    )
+
+
+def _about_splits(warning: str) -> str:
+    if warning:
+        return f"Splits share no author and follow each other in time; {warning}."
+    return "Splits share no author and follow each other in time."
