@@ -151,7 +151,11 @@ class Twigma(Parquet):  # type: ignore[misc]
                 expression = filters_to_expression(expression)
             files = pyarrow.dataset.dataset(self.tables)
             self._rows = files.to_table(columns=self._schema().names, filter=expression)
-            _refuse_names(self._rows, self.release)
+            if self.release is None:  # a working folder, in which names may be long
+                where = pathlib.Path(self.tables[0]).parent
+                _refuse_names(self._rows, where, untrusted_names.LONG_NAMES)
+            else:
+                _refuse_names(self._rows, self.release)
         return self._rows
 
     def _schema(self) -> pa.Schema:
@@ -170,9 +174,11 @@ def _one_sentence() -> Iterator[None]:
         raise DatasetGenerationError(str(error)) from None
 
 
-def _refuse_names(table: pa.Table, where: Any) -> None:
+def _refuse_names(
+    table: pa.Table, where: Any, names: str = untrusted_names.NAMES
+) -> None:
     with _one_sentence():
-        untrusted_names.refuse_names(table, str(where))
+        untrusted_names.refuse_names(table, str(where), names)
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:

@@ -2,9 +2,11 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 
 import datasets
@@ -169,6 +171,35 @@ def test_importing_ours_is_light_and_works_from_a_checkout(tmp_path):
     code = "import twigma, twigma.core.columns; print(twigma.__file__, twigma.core.columns.PUBLISHED[0])"
     out = releasing.run(tmp_path / "checkout", code).split()
     assert out == [str(tmp_path / "checkout/twigma.py"), "id"]
+
+
+def test_loading_needs_the_base_install_only(here):
+    """The packages of the stages are as if they were not there."""
+    code = """
+import importlib.machinery, sys
+class Installed(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] not in OTHERS:
+            return super().find_spec(name, path, target)
+at = sys.meta_path.index(importlib.machinery.PathFinder)
+sys.meta_path[at] = Installed
+import twigma
+from twigma.dataset import published_table
+rows = twigma.load_dataset(split="train")
+stream = twigma.load_dataset("images", shards="work", split="train", streaming=True)
+first = next(iter(stream.cast_column("image", __import__("datasets").Image(decode=False))))
+print(len(rows), len(twigma.open_release().embeddings), len(first["image"]["bytes"]) > 100)
+print(len(published_table.columns.PUBLISHED))
+"""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    listed = [*extras["models"], *extras["analysis"], *extras["ray"]]
+    others = {re.split(r"[^A-Za-z0-9_-]", each)[0] for each in listed}
+    others |= {"open_clip", "sklearn", "faiss", "umap", "cv2", "PIL", "img2dataset"}
+    assert "torch" in others
+    answer = releasing.run(here, f"OTHERS = {sorted(others)!r}\n{code}")
+    assert answer.split() == ["26", "26", "True", "12"]
 
 
 def test_the_local_release_is_found(here):

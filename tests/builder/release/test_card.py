@@ -111,12 +111,16 @@ def test_the_recipes_of_the_card_run(made, tmp_path):
     checks += [
         "assert sum(n for _, n in by_month) == 25",
         "assert vectors.shape == (26, 16)",
+        # 31 January 2021, UTC
+        "assert tensors[0]['created_at'].item() == 1612051200000",
+        "assert tensors[0]['created_at'].dtype == __import__('torch').int64",
+        "assert tensors[:]['id'][0] == '1490000000000000001'",
     ]
     checks += [
         "assert list(metadata['id'])[0] == '1490000000000000001'",
         "assert 'twigma' not in __import__('sys').modules",
     ]
-    assert len(recipes) == 5
+    assert len(recipes) == 6
     here = shutil.copytree(made, tmp_path / "here")
     releasing.run(here, "\n".join([*recipes, *checks]))
     checks = [
