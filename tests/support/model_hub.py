@@ -23,6 +23,7 @@ class ModelHub:
     url: str = ""
     sha: str = NEWEST
     asked: list[str] = field(default_factory=list)
+    agents: set[str] = field(default_factory=set)  # the names that clients gave
 
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         """Status, body and headers."""
@@ -80,6 +81,7 @@ def serving(**repos: dict[str, bytes]) -> Iterator[ModelHub]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            hub.agents.add(self.headers.get("User-Agent", ""))
             status, body, headers = hub.answer(self.path.split("?")[0])
             self.send_response(status)
             for name, value in ({"Content-Length": str(len(body))} | headers).items():
