@@ -22,6 +22,7 @@ class ModelHub:
     url: str = ""
     sha: str = NEWEST
     asked: list[str] = field(default_factory=list)
+    agents: set[str] = field(default_factory=set)  # the names that clients gave
 
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         """Status, body and headers."""
@@ -79,6 +80,7 @@ def serving(**repos: dict[str, bytes]) -> Iterator[ModelHub]:
 
     class Handler(loopback.Handler):
         def do_GET(self) -> None:
+            hub.agents.add(self.headers.get("User-Agent", ""))
             status, body, headers = hub.answer(self.path.split("?")[0])
             self.reply(status, body, **headers)
 

@@ -12,6 +12,7 @@ from PIL import Image
 from support.model_hub import contents, serving
 from support.staging import encode, make_shard, pixels, tiny_clip
 
+import twigma
 from twigma.builder.engine.pixels import pixel_hash
 from twigma.builder.engine.vectors import as_matrix
 from twigma.builder.models import clip_names, pinned_weights
@@ -207,6 +208,8 @@ def test_a_hub_model_is_fetched_pinned_and_checked(tmp_path, hub, folder, encode
         and len(hub.asked) == asked
     )
     assert not any("canary" in path for path in hub.asked)
+    ours = f"twigma/{twigma.__version__}; "
+    assert [name for name in hub.agents if not name.startswith(ours)] == []
     named = pinned_weights.pin(
         None, "m", "org/name", "a" * 40, pinned_weights.OPEN_CLIP
     )
