@@ -184,6 +184,7 @@ def zenodo(
       twigma publish zenodo --creator "Chen, Yiqun T." --creator "Zou, James" --sandbox
       twigma publish zenodo --record 8031785 --go
     """
+    from twigma.builder.publish.removed_rows import ON_ZENODO, has_removals
     from twigma.builder.publish.zenodo import SANDBOX, ZENODO, publish_zenodo
 
     url = ZENODO_URL.value or (SANDBOX if sandbox else ZENODO)
@@ -198,6 +199,8 @@ def zenodo(
         click.echo(f"{where}: {size} sent, {version} published as {result.doi}")
     else:
         click.echo(f"{where}: {size} would be sent as {version}; --go does it")
+    if record and has_removals(release):
+        click.echo(ON_ZENODO)
 
 
 def _print_files(states: Mapping[str, str]) -> None:

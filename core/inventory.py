@@ -62,6 +62,7 @@ HOLDINGS = (
     Holding("candidates.csv", "hashtags and counts", "nothing"),
     Holding("removed.json", "hashes of ids", "nothing"),
     Holding("receipts/removal-*.json", "hashes of ids", "nothing"),
+    Holding("versions.json", "versions and counts of releases", "nothing"),
     Holding("reference.json", "where a reference set comes from", "nothing"),
     Holding(".*lock", "nothing", "nothing"),
     Holding("shards/.lock", "nothing", "nothing"),

@@ -110,6 +110,11 @@ class Workspace(os.PathLike[str]):
         """Folder of the receipts of removals."""
         return self.path / "receipts"
 
+    @property
+    def versions_file(self) -> Path:
+        """Versions and counts of releases that a removal deleted, by the path of the release."""
+        return self.path / "versions.json"
+
     # ------------------------------------------------------------------ images
 
     @property

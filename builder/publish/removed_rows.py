@@ -21,6 +21,17 @@ from twigma.rehydrate.posts.removed_ids import (
 )
 
 LIST = "removals.txt"
+ON_ZENODO = (
+    "rows were removed on request since an earlier version: what that version holds on Zenodo cannot be changed by its "
+    "authors; write to its support (https://zenodo.org/support), name the record and the version, and ask to have it "
+    "restricted or deleted"
+)
+
+
+def has_removals(release: Path) -> bool:
+    """Whether anything was removed on request from the dataset of a release."""
+    text = (release / LIST).read_text("utf-8")
+    return bool(parse_public_list(text).hashes)
 
 
 class RemovedRows:

@@ -112,7 +112,7 @@ def release(
             near_duplicates=near_duplicates,
             contact=contact,
             content=fingerprint(_files(folder)),
-            history=history(out, rows, version),
+            history=history(out, rows, version, work),
         )
         _write_texts(folder, facts, removed)
         _write_manifest(folder, facts, inputs, settings, counts)

@@ -9,7 +9,6 @@ from support import releasing
 
 from twigma.builder.publish import hub_history
 from twigma.builder.publish.hub import publish_hub
-from twigma.builder.publish.removed_rows import RemovedRows
 from twigma.builder.release.release import release
 from twigma.cli import main
 from twigma.rehydrate.posts.removed_ids import hash_of
@@ -219,17 +218,6 @@ def test_nothing_released_after_a_removal_names_who_asked(twigma, work, removed)
     assert not {POST, MEDIA} & set(
         table["id"].to_pylist() + table["image_name"].to_pylist()
     )
-
-
-def test_the_removed_rows_of_a_table_are_counted_by_either_id(twigma, work, removed):
-    found = RemovedRows(twigma, work)
-    table = releasing.pa.table(
-        {"id": [POST, "1", POST, "2"], "image_name": [MEDIA, MEDIA, "3", "4"]}
-    )
-    assert found.count(table) == 3
-    assert found.count(table.select(["image_name"])) == 2
-    public = RemovedRows(twigma, work.parent / "nowhere")
-    assert public.count(table) == 3
 
 
 def test_the_command_names_the_places_and_asks_at_a_terminal(
