@@ -1,11 +1,16 @@
 """`twigma publish hub` and `twigma publish zenodo`: a release to where others find it; a dry run without --go."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from twigma.cli.options import FOLDER, HUB_URL, ZENODO_URL, work_option
+
+if TYPE_CHECKING:
+    from twigma.builder.publish.hub_plan import Publication
 
 
 @click.group()
@@ -29,20 +34,35 @@ go_option = click.option(
 @click.option(
     "--gated",
     type=click.Choice(["auto", "manual", "none"]),
-    default="auto",
-    show_default=True,
-    help="Who may download: whoever accepts the conditions, whoever you let in, or everybody.",
+    help="Who may download: whoever accepts the conditions, whoever you let in, or everybody.  [default: as it is; "
+    "auto for a new repository]",
 )
-@click.option("--private", is_flag=True, help="Make a new repository private.")
+@click.option(
+    "--private/--public",
+    default=None,
+    help="Who sees the repository: members of its namespace, or everybody.  [default: as it is]",
+)
+@click.option(
+    "--erase-history",
+    is_flag=True,
+    help="Delete tags, commits and stored files that hold rows removed on request. They cannot be restored.",
+)
 @work_option
 def hub(
-    repo: str, release: Path, go: bool, gated: str, private: bool, work: Path
+    repo: str,
+    release: Path,
+    go: bool,
+    gated: str | None,
+    private: bool | None,
+    erase_history: bool,
+    work: Path,
 ) -> None:
     """Publish on the Hugging Face Hub.
 
-    Creates the repository if it does not exist, gates it, sends the files that differ and tags the version; an
-    interrupted run resumes. The card names the DOI of a version that was published on Zenodo before. The token is that
-    of `hf auth login`, or $HF_TOKEN.
+    Creates the repository if it does not exist, gated, sends the files that differ and tags the version; an
+    interrupted run resumes. Settings that you have made there stay unless you ask otherwise. Older versions that still
+    hold rows removed on request are listed; at a terminal you are asked whether to erase them. The token is that of
+    `hf auth login`, or $HF_TOKEN.
 
     \b
       twigma publish hub acme/twigma
@@ -50,22 +70,82 @@ def hub(
     """
     from twigma.builder.publish.hub import publish_hub
 
-    endpoint = HUB_URL.value or None
+    def confirm(plan: "Publication") -> bool:
+        _print_plan(plan, go)
+        if not plan.places or erase_history or not is_terminal():
+            return erase_history
+        return click.confirm(
+            "Erase them there, for good? The new version is sent in any case."
+        )
+
     result = publish_hub(
-        release, repo, work, go=go, gated=gated, private=private, endpoint=endpoint
+        release,
+        repo,
+        go=go,
+        gated=gated,
+        private=private,
+        erase_history=erase_history,
+        confirm=confirm,
+        work=work,
+        endpoint=HUB_URL.value or None,
     )
-    _print_files(result.files)
-    if not result.exists:
-        click.echo(f"{repo}: {'created' if go else 'would be created'}, access {gated}")
-    if not result.changes:
-        tagged = "is tagged" if result.tagged or go else "would be tagged"
-        click.echo(f"{repo}: nothing to send, {result.tag} {tagged}")
+    if not go:
+        _print_plan(result, go)
+        _print_remedy(result)
         return
-    size = f"{result.sending / 1e6:,.1f} MB"
+    _print_result(result)
+
+
+def is_terminal() -> bool:
+    """Whether somebody is there to answer a question."""
+    return sys.stdin.isatty()
+
+
+def _print_plan(plan: "Publication", go: bool) -> None:
+    """What is on the Hub and what is to be there."""
+    _print_files(plan.files)
+    if not plan.exists:
+        click.echo(f"{plan.repo}: {'is' if go else 'would be'} created")
+    click.echo(f"access: {plan.access}")
+    click.echo(f"visibility: {plan.visibility}")
+    new = [] if plan.tagged else [f"{plan.tag} (new)"]
+    click.echo(f"tags: {', '.join([*plan.tags, *new])}")
+    _print_places(plan)
     if go:
-        click.echo(f"{repo}: {size} sent, tag {result.tag}")
+        return
+    if plan.is_current:
+        click.echo(f"{plan.repo}: up to date, {plan.tag} is published")
+        return
+    size = f"{plan.sending / 1e6:,.1f} MB would be sent"
+    tagged = "" if plan.tagged else f", tagged {plan.tag}"
+    click.echo(f"{plan.repo}: {size}{tagged}; --go does it")
+
+
+def _print_result(result: "Publication") -> None:
+    """What was done, and what still holds removed rows."""
+    if result.erased:
+        click.echo(f"{result.erased:,} stored files deleted")
+    if result.is_current:
+        click.echo(f"{result.repo}: up to date, {result.tag} is published")
     else:
-        click.echo(f"{repo}: {size} would be sent, tag {result.tag}; --go does it")
+        size = f"{result.sending / 1e6:,.1f} MB sent"
+        click.echo(f"{result.repo}: {size}, published as {result.tag}")
+    _print_places(result)
+    _print_remedy(result)
+
+
+def _print_places(publication: "Publication") -> None:
+    if publication.places:
+        click.echo("rows removed on request can still be downloaded from:")
+    for place in publication.places:
+        click.echo(f"  {place}")
+
+
+def _print_remedy(publication: "Publication") -> None:
+    if any(not place.remedy for place in publication.places):
+        click.echo(
+            "--erase-history deletes these tags and commits, and the files that no other commit needs"
+        )
 
 
 @publish.command()

@@ -202,7 +202,7 @@ def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
     \b
       twigma removals requests.txt --derived twigma --derived report --derived liked
     """
-    from twigma.builder.removals.removals import read_names
+    from twigma.builder.removals.removals import PUBLISHED, read_names
     from twigma.builder.removals.removals import removals as run
 
     receipt = run(work, read_names(file), derived)
@@ -217,3 +217,5 @@ def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
         click.echo("run next:")
     for command in receipt.next:
         click.echo(f"  {command}")
+    if receipt.next:
+        click.echo(PUBLISHED)

@@ -59,11 +59,16 @@ def fsync(path: Path) -> None:
         os.close(handle)
 
 
+def json_text(value: Any) -> str:
+    """A value as the text of a JSON file, keys sorted, so that equal content is equal bytes."""
+    return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Any, *, private: bool = False) -> None:
-    """Write JSON atomically, keys sorted, so that equal content is equal bytes."""
-    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False)
+    """Write JSON atomically, as `json_text` has it."""
+    text = json_text(value)
     with atomic(path, private=private) as partial:
-        partial.write_text(text + "\n", "utf-8")
+        partial.write_text(text, "utf-8")
 
 
 def write_parquet(path: Path, table: pa.Table, *, private: bool = False) -> None:

@@ -118,6 +118,11 @@ class Workspace(os.PathLike[str]):
         """Records and DOIs of the versions that were published from this folder."""
         return self.path / "publications.json"
 
+    @property
+    def versions_file(self) -> Path:
+        """Versions and counts of releases that a removal deleted, by the path of the release."""
+        return self.path / "versions.json"
+
     # ------------------------------------------------------------------ images
 
     @property

@@ -117,7 +117,7 @@ def release(
             contact=contact,
             doi=texts["doi"],
             content=fingerprint(_files(folder)),
-            history=history(out, rows, version),
+            history=history(out, rows, version, work),
         )
         _write_texts(folder, facts, removed)
         _write_manifest(folder, facts, inputs, settings, counts)

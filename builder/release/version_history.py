@@ -1,8 +1,10 @@
 """What a release changes against the one before it; `twigma release` puts it into the card and MANIFEST.json.
 
-The release before is the one at the path of the new one. Its history is continued, one entry a version.
+The release before is the one at the path of the new one. Its history is continued, one entry a version. Where
+`twigma removals` deleted that release, the working folder remembers its history, without any id.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +14,66 @@ import pyarrow.dataset
 
 import twigma
 from twigma.core import columns
+from twigma.core.files import write_json
+from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.table_files import select_tables
 
 Entry = dict[str, Any]
 
 
-def history(before: Path, metadata: pa.Table, version: str) -> list[Entry]:
+def history(
+    before: Path, metadata: pa.Table, version: str, work: AnyWorkspace
+) -> list[Entry]:
     """Every version so far, newest first: version, rows, and how many images it added, removed and changed.
 
-    A version that is re-created takes the place of its old entry; what it changes is not known then, unless it is the
-    first, since the release it followed is gone; nor where the release before is damaged.
+    What a version changes is not known where the one before was deleted, is damaged, or has the same number and is
+    re-created.
     """
+    entry: Entry = {"version": version, "rows": len(metadata)}
     if not (before / "MANIFEST.json").exists():
-        return [{"version": version, "rows": len(metadata)}]
+        return [entry, *_without(version, _remembered(before, work))]
     manifest = twigma.read_manifest(before)
     earlier = manifest.get("history", [])
     if manifest.get("version") == version:
-        return [{"version": version, "rows": len(metadata)}, *earlier[1:]]
+        return [entry, *_without(version, earlier)]
     names = select_tables("metadata", manifest["files"])
     try:
         twigma.check_files(before, names)
     except ValueError:  # damaged or incomplete: what has changed since cannot be known
-        return [{"version": version, "rows": len(metadata)}, *earlier]
+        return [entry, *earlier]
     old = pyarrow.dataset.dataset([before / name for name in names]).to_table()
-    entry = {"version": version, "rows": len(metadata), **compare(old, metadata)}
-    return [entry, *earlier]
+    return [{**entry, **compare(old, metadata)}, *earlier]
+
+
+def _without(version: str, earlier: list[Entry]) -> list[Entry]:
+    """A history without the entry of a version that is re-created, which is its newest."""
+    if earlier and earlier[0]["version"] == version:
+        return earlier[1:]
+    return earlier
+
+
+def remember(release: Path, work: AnyWorkspace) -> None:
+    """Store the history of a release that is about to be deleted in its working folder."""
+    path = Workspace(work).versions_file
+    histories = _read(path)
+    manifest = twigma.read_manifest(release)
+    histories[str(release.resolve())] = manifest.get("history", [])
+    write_json(path, histories, private=True)
+
+
+def _remembered(release: Path, work: AnyWorkspace) -> list[Entry]:
+    return _read(Workspace(work).versions_file).get(str(release.resolve()), [])
+
+
+def _read(path: Path) -> dict[str, list[Entry]]:
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): restore it, or delete it and lose the history of earlier versions"
+        ) from None
 
 
 def earlier_versions(before: Path, version: str) -> list[str]:

@@ -14,9 +14,11 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from twigma.builder.release.version_history import remember
 from twigma.builder.removals import erase, erase_lists
 from twigma.core import inventory
 from twigma.core.safety import owned_folders
+from twigma.core.workspace import AnyWorkspace
 from twigma.rehydrate.posts.removed_ids import Removed
 
 NUMBER = re.compile(rb"(?<![0-9A-Za-z])[0-9]{1,20}(?![0-9A-Za-z])")
@@ -88,14 +90,18 @@ def erase_sheets(derived: Derived, removed: Removed, names: Collection[str]) -> 
     return rows
 
 
-def delete_made(derived: Derived, names: Collection[str]) -> Deleted:
-    """Delete the listed files of the folders that name what was removed."""
+def delete_made(
+    derived: Derived, names: Collection[str], work: AnyWorkspace
+) -> Deleted:
+    """Delete the listed files of the folders that name what was removed; `work` remembers the versions of a release."""
     result = Deleted([], [], [])
     for made in derived.made:
         # A run that was killed may have left tables beside the folder.
         owned_folders.sweep(made.folder)
         if not any(mentions(path, names) for path in made.folder.rglob("*")):
             continue
+        if made.kind == owned_folders.KINDS["twigma"]:
+            remember(made.folder, work)
         try:
             others = owned_folders.delete(made)
         except OSError as error:

@@ -38,6 +38,13 @@ POST_URL = re.compile(
     r"https?://(?:www\.|mobile\.)?(?:x|twitter)\.com/\S+/status(?:es)?/([0-9]{1,20})\S*"
 )
 
+PUBLISHED = (
+    "If a version was published, it still holds them. On the Hub `twigma publish hub NAMESPACE/NAME` names every tag "
+    "and commit that does, and --erase-history deletes them. The files of a published version on Zenodo cannot be "
+    "changed: write to its support (https://zenodo.org/support), name the record and the version, and ask to have it "
+    "restricted or deleted."
+)
+
 
 @dataclass
 class Receipt:
@@ -88,7 +95,7 @@ def removals(
             **erase.shards_and_columns(work, removed, receipt.left),
             "sheets": erase_sheets(checked, removed, ids),
         }
-        deletion = delete_made(checked, ids)
+        deletion = delete_made(checked, ids, work)
         receipt.deleted = [*deletion.deleted, *drop_caches()]
         receipt.failed = deletion.failed
         receipt.left += deletion.left

@@ -7,6 +7,7 @@ used, so that look-ups, searches, imports and added images cannot bring any of i
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +83,46 @@ def public_list(removed: Removed) -> str:
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         hashes = sorted(threads.map(slow_hash, removed.hashes))
     return "\n".join([f"{HEADING}# salt: {removed.salt}", *hashes, ""])
+
+
+@dataclass(frozen=True)
+class PublicRemovals:
+    """The salt and the slow hashes of a release's `removals.txt`, for those without the working folder."""
+
+    salt: str = ""
+    hashes: frozenset[str] = frozenset()
+
+    def among(self, names: Iterable[str]) -> set[str]:
+        """Which of these ids were removed; about 0.1 s of a core for each."""
+        asked = list(names)
+        if not self.hashes or not asked:
+            return set()
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            held = list(threads.map(self._holds, asked))
+        return {name for name, is_held in zip(asked, held, strict=True) if is_held}
+
+    def _holds(self, name: str) -> bool:
+        return public_hash(self.salt, hash_of(self.salt, name)) in self.hashes
+
+
+def parse_public_list(text: str) -> PublicRemovals:
+    """What `public_list` wrote; ValueError where a line is neither a comment nor a hash.
+
+    >>> parse_public_list("# salt: 00ff\\n" + "a" * 64).salt
+    '00ff'
+    """
+    salt = ""
+    hashes = set()
+    for line in text.splitlines():
+        if line.startswith("# salt: "):
+            salt = line.removeprefix("# salt: ")
+        elif re.fullmatch("[0-9a-f]{64}", line):
+            hashes.add(line)
+        elif line and not line.startswith("#"):
+            raise ValueError(
+                f"removals.txt: expected a comment or a hash, found {line[:80]!r}"
+            )
+    return PublicRemovals(salt, frozenset(hashes))
 
 
 def read_removed(work: AnyWorkspace) -> Removed:

@@ -221,6 +221,8 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--go", HUB("go"), True, "acme/twigma"),
         Case("--gated manual", HUB("gated"), "manual", "acme/twigma"),
         Case("--private", HUB("private"), True, "acme/twigma"),
+        Case("--public", HUB("private"), False, "acme/twigma"),
+        Case("--erase-history", HUB("erase_history"), True, "acme/twigma"),
         Case("--work other", HUB("work"), OTHER, "acme/twigma"),
     ),
     "publish zenodo": (

@@ -70,7 +70,7 @@ def test_every_option_has_a_case():
     options = {
         (command, name)
         for command, option in _options(main)
-        for name in option.opts
+        for name in (*option.opts, *option.secondary_opts)
         if option.name not in VERBOSITY
     }
     assert covered == options

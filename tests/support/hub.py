@@ -1,24 +1,28 @@
 """A loopback Hugging Face Hub for the tests: dataset repositories in memory, spoken to by the real huggingface_hub.
 
-Every file is "regular", so that neither LFS nor Xet is needed. `log` holds (method, path, bytes received).
+The calls, their bodies and the fields of the answers are those that huggingface_hub 2.4 sends and reads (`hf_api.py`,
+`_commit_api.py`, `lfs.py`); which header makes which error is in its `utils/_http.py`, `hf_raise_for_status`. Files are
+"regular", or with `large` Parquet goes through Git LFS, as on the real Hub. `log` holds (method, path, bytes received).
 """
 
-import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from huggingface_hub.utils.sha import git_hash
 
 from . import loopback
-from .hub_repo import Repo, entry
+from .hub_changes import CHANGES, REPO, Changes
+from .hub_repo import Commit, Repo, entry, sibling
 
-REPO = r"/api/datasets/(?P<repo>[^/]+/[^/]+)"
+PAGE = 2  # commits; 50 on the Hub
 
 
-class Handler(loopback.Handler):
+class Handler(Changes, loopback.Handler):
+    disable_nagle_algorithm = True  # headers and body are two packets
     server: "Hub"
 
     def do_GET(self) -> None:
@@ -33,57 +37,110 @@ class Handler(loopback.Handler):
     def do_PUT(self) -> None:
         self.route("PUT")
 
+    def do_DELETE(self) -> None:
+        self.route("DELETE")
+
     def route(self, method: str) -> None:
+        body = self.body()
+        if body is None:
+            return
+        parts = urlsplit(self.path)
+        path = unquote(parts.path)
+        self.server.log.append((method, parts.path, len(body)))
+        self.server.agents.add(self.headers.get("User-Agent", ""))
+        self.server.authorizations.add(self.headers.get("Authorization", ""))
+        fault = self.server.take_fault(method, path)
+        if fault is not None and not fault.after:
+            return self.fail(fault)
+        if fault is not None:
+            self.muted = True  # the call is carried out, and its answer lost
+        try:
+            self.answer(method, path, parse_qs(parts.query), body)
+        finally:
+            self.muted = False
+        return None if fault is None else self.fail(fault)
+
+    def answer(
+        self, method: str, path: str, query: dict[str, Any], body: bytes
+    ) -> None:
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token and token not in (self.server.token, self.server.reader):
+            return self.say(
+                401, {"error": "Invalid credentials in Authorization header"}
+            )
+        for verb, pattern, action in ROUTES:
+            match = re.fullmatch(pattern, path)
+            if verb != method.replace("HEAD", "GET") or match is None:
+                continue
+            if verb != "GET" and action not in (Handler.paths_info, Changes.store):
+                if not token:
+                    return self.say(401, {"error": "Invalid username or password."})
+                if token == self.server.reader:
+                    text = "You don't have the required permissions"
+                    return self.say(403, {"error": text})
+            return action(self, query, body, **match.groupdict())
+        return self.say(404, {"error": f"no {method} {path} here"})
+
+    def fail(self, fault: "Fault") -> None:
+        """Answer with a fault: a status, a redirect, or a page of HTML."""
+        headers = dict(fault.headers)
+        self.send_response(fault.status)
+        page = b"<!doctype html><title>Please sign in</title>"
+        for name, text in headers.items():
+            self.send_header(name, text)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(page)
+
+    def body(self) -> bytes | None:
+        """The request's body; None where the connection is to be cut in the middle of it."""
+        length = int(self.headers.get("Content-Length") or 0)
         if "/commit/" in self.path and self.server.cuts > 0:
             self.server.cuts -= 1
-            self.rfile.read(int(self.headers.get("Content-Length") or 0) // 2)
+            self.rfile.read(length // 2)
             self.close_connection = True
-            return
-        body = self.body()
-        parts = urlsplit(self.path)
-        self.server.log.append((method, parts.path, len(body)))
-        self.server.agents.append(self.headers.get("User-Agent", ""))
-        if (
-            method in ("POST", "PUT")
-            and self.headers.get("Authorization") != f"Bearer {self.server.token}"
-        ):
-            return self.say(401, {"error": "Invalid username or password."})
-        for verb, pattern, action in ROUTES:
-            if verb == method.replace("HEAD", "GET") and (
-                match := re.fullmatch(pattern, unquote(parts.path))
-            ):
-                return action(self, parse_qs(parts.query), body, **match.groupdict())
-        return self.say(404, {"error": f"no {method} {parts.path} here"})
-
-    def body(self) -> bytes:
-        """The request's body, which huggingface_hub sends in chunks when it is long."""
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return super().body()
-        data = b""
-        while size := int(self.rfile.readline(), 16):
-            data += self.rfile.read(size)
+            return None
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            data = b""
+            while size := int(self.rfile.readline(), 16):
+                data += self.rfile.read(size)
+                self.rfile.readline()
             self.rfile.readline()
-        self.rfile.readline()
-        return data
+            return data
+        return self.rfile.read(length)
 
     def say(self, code: int, value: Any, **headers: str) -> None:
+        if self.muted:
+            return
         data = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.send_response(code)
+        for name, text in headers.items():
+            self.send_header(name.replace("_", "-"), text)
         if code >= 400:
-            headers["X_Error_Message"] = value["error"]
-        if code == 404:
-            missing_repo = "repository" in value["error"]
-            headers["X_Error_Code"] = (
-                "RepoNotFound" if missing_repo else "EntryNotFound"
-            )
-        self.reply(code, data, **headers)
+            self.send_header("X-Error-Message", value["error"])
+            if "code" in value:
+                self.send_header("X-Error-Code", value["code"])
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
-    def find(
-        self, repo: str, revision: str = "main"
-    ) -> tuple[Repo, tuple[str, dict[str, bytes]]] | None:
+    def find(self, repo: str, revision: str = "main") -> tuple[Repo, Commit] | None:
+        """A repository and a commit of it; one that is private does not exist for strangers."""
         found = self.server.repos.get(repo)
-        commit = found and found.at(revision)
-        if not found or not commit:
-            self.say(404, {"error": f"no repository {repo} at {revision}"})
+        known = "Authorization" in self.headers
+        if found is None or (found.private and not known):
+            # Strangers are not told whether there is one.
+            status = 404 if known else 401
+            text = "Repository not found" if known else "Invalid username or password."
+            self.say(status, {"error": text, "code": "RepoNotFound"})
+            return None
+        commit = found.at(revision)
+        if commit is None:
+            text = f"Invalid rev id: {revision}"
+            self.say(404, {"error": text, "code": "RevisionNotFound"})
             return None
         return found, commit
 
@@ -93,113 +150,66 @@ class Handler(loopback.Handler):
         self, query: dict[str, Any], body: bytes, repo: str, revision: str = "main"
     ) -> None:
         if found := self.find(repo, revision):
-            store, (sha, files) = found
-            siblings = [
-                {"rfilename": p, "size": len(d), "blobId": git_hash(d)}
-                for p, d in sorted(files.items())
-            ]
+            store, commit = found
             about = {
                 "id": repo,
-                "sha": sha,
+                "sha": commit.sha,
                 "private": store.private,
                 "gated": store.gated,
                 "disabled": False,
+                "cardData": store.card,
+                "siblings": [sibling(*file) for file in sorted(commit.files.items())],
+                "tags": [],
+                "downloads": 0,
+                "likes": 0,
             }
-            about |= {"cardData": store.card}
-            self.say(
-                200,
-                about | {"siblings": siblings, "tags": [], "downloads": 0, "likes": 0},
-            )
+            self.say(200, about)
 
     def refs(self, query: dict[str, Any], body: bytes, repo: str) -> None:
-        if found := self.find(repo):
-            head = {
-                "name": "main",
-                "ref": "refs/heads/main",
-                "targetCommit": found[1][0],
-            }
-            tags = [
-                {"name": t, "ref": f"refs/tags/{t}", "targetCommit": s}
-                for t, s in found[0].tags.items()
-            ]
-            self.say(200, {"branches": [head], "converts": [], "tags": tags})
-
-    def create(self, query: dict[str, Any], body: bytes) -> None:
-        asked = json.loads(body)
-        name = f"{asked.get('organization') or 'me'}/{asked['name']}"
-        if name in self.server.repos:
-            return self.say(409, {"error": "You already created this dataset repo"})
-        self.server.repos[name] = Repo(
-            private=bool(asked.get("private")) or asked.get("visibility") == "private"
-        )
-        return self.say(
-            200, {"url": f"{self.server.url}/datasets/{name}", "name": name}
-        )
-
-    def settings(self, query: dict[str, Any], body: bytes, repo: str) -> None:
-        if found := self.find(repo):
-            found[0].gated = json.loads(body).get("gated", found[0].gated)
-            self.say(200, {})
-
-    def validate(self, query: dict[str, Any], body: bytes) -> None:
-        assert json.loads(body)["repoType"] == "dataset"
-        self.say(200, {"errors": [], "warnings": []})
-
-    def preupload(
-        self, query: dict[str, Any], body: bytes, repo: str, revision: str
-    ) -> None:
-        if found := self.find(repo, revision):
-            there = {path: git_hash(data) for path, data in found[1][1].items()}
-            files = [
+        def listed(refs: dict[str, str], head: str) -> list[dict[str, str]]:
+            return [
                 {
-                    "path": one["path"],
-                    "uploadMode": "regular",
-                    "shouldIgnore": False,
-                    "oid": there.get(one["path"]),
+                    "name": name.rpartition("/")[2] if not head else name,
+                    "ref": f"{head}{name}",
+                    "targetCommit": sha,
                 }
-                for one in json.loads(body)["files"]
+                for name, sha in refs.items()
             ]
-            self.say(200, {"files": files})
 
-    def commit(
+        if found := self.find(repo):
+            store = found[0]
+            answer = {
+                "branches": listed(store.branches, "refs/heads/"),
+                "converts": listed(store.converts, ""),
+                "tags": listed(store.tags, "refs/tags/"),
+            }
+            if query.get("include_prs") == ["1"]:
+                answer["pullRequests"] = listed(store.pulls, "")
+            self.say(200, answer)
+
+    def commits(
         self, query: dict[str, Any], body: bytes, repo: str, revision: str
     ) -> None:
-        found = self.find(repo, revision)
-        if not found:
-            return None
-        self.server.before_commit()
-        store, (sha, files) = found[0], found[0].commits[-1]
-        lines = [json.loads(line) for line in body.splitlines()]
-        parent = lines[0]["value"].get("parentCommit")
-        if parent not in (None, sha):
-            return self.say(
-                412,
-                {"error": "A commit has happened since. Please refresh and try again."},
-            )
-        files = dict(files)
-        for line in lines[1:]:
-            value = line["value"]
-            if line["key"] == "file":
-                files[value["path"]] = base64.b64decode(value["content"])
-            elif line["key"] == "deletedFile":
-                del files[value["path"]]
-        sha = store.commit(files)
-        return self.say(
-            200,
-            {
-                "success": True,
-                "commitOid": sha,
-                "commitUrl": f"{self.server.url}/datasets/{repo}/commit/{sha}",
-            },
-        )
-
-    def tag(self, query: dict[str, Any], body: bytes, repo: str, revision: str) -> None:
-        found, asked = self.find(repo, revision), json.loads(body)
-        if found and asked["tag"] in found[0].tags:
-            self.say(409, {"error": "Tag reference exists already"})
-        elif found:
-            found[0].tags[asked["tag"]] = found[1][0]
-            self.say(200, {})
+        """The history of a revision, in pages with a Link to the next, as `paginate` reads them."""
+        if found := self.find(repo, revision):
+            history = found[0].history(found[1].sha)
+            page = int(query.get("p", ["0"])[0])
+            first, last = page * PAGE, (page + 1) * PAGE
+            entries = [
+                {
+                    "id": commit.sha,
+                    "title": commit.title,
+                    "message": "",
+                    "authors": [{"user": "ada"}],
+                    "date": "2026-01-01T00:00:00.000Z",
+                }
+                for commit in history[first:last]
+            ]
+            link = {}
+            if len(history) > last:
+                url = f"{self.server.url}{urlsplit(self.path).path}?p={page + 1}"
+                link = {"Link": f'<{url}>; rel="next"'}
+            self.say(200, entries, **link)
 
     def tree(
         self,
@@ -211,7 +221,7 @@ class Handler(loopback.Handler):
     ) -> None:
         if found := self.find(repo, revision):
             head = f"{path}/" if path else ""
-            names = [name for name in sorted(found[1][1]) if name.startswith(head)]
+            names = [name for name in sorted(found[1].files) if name.startswith(head)]
             folders = {
                 head + name[len(head) :].split("/")[0]
                 for name in names
@@ -223,9 +233,11 @@ class Handler(loopback.Handler):
             ]
             deep = query.get("recursive") in (["true"], ["True"])
             shown = [name for name in names if deep or "/" not in name[len(head) :]]
-            entries += [entry(name, found[1][1][name]) for name in shown]
+            entries += [entry(name, found[1].files[name]) for name in shown]
             if path and not names:
-                return self.say(404, {"error": "no such entry"})
+                return self.say(
+                    404, {"error": "no such entry", "code": "EntryNotFound"}
+                )
             return self.say(200, entries)
         return None
 
@@ -239,7 +251,7 @@ class Handler(loopback.Handler):
                 if text.startswith("{")
                 else parse_qs(text).get("paths", [])
             )
-            files = found[1][1]
+            files = found[1].files
             entries = [entry(path, files[path]) for path in paths if path in files]
             folders = [
                 path
@@ -261,13 +273,13 @@ class Handler(loopback.Handler):
         found = self.find(repo, revision)
         if not found:
             return None
-        sha, files = found[1]
-        if path not in files:
-            return self.say(404, {"error": "no such entry"})
-        data = files[path]
+        store, commit = found
+        data = store.content(commit.files[path]) if path in commit.files else None
+        if data is None:
+            return self.say(404, {"error": "Entry not found", "code": "EntryNotFound"})
         headers = {
             "ETag": f'"{git_hash(data)}"',
-            "X_Repo_Commit": sha,
+            "X_Repo_Commit": commit.sha,
             "Accept_Ranges": "bytes",
         }
         if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
@@ -287,7 +299,10 @@ class Handler(loopback.Handler):
             data = data[:-1] + bytes([data[-1] ^ 1])
         if self.server.drops > 0 and len(data) > 1:
             self.server.drops -= 1
-            self.send_head(code, len(data), **headers)
+            self.send_response(code)
+            for name, text in (headers | {"Content_Length": str(len(data))}).items():
+                self.send_header(name.replace("_", "-"), text)
+            self.end_headers()
             data = data[: len(data) // 2]
             self.wfile.write(data)
             self.close_connection = True
@@ -297,13 +312,9 @@ class Handler(loopback.Handler):
 
 
 ROUTES: list[tuple[str, str, Any]] = [
-    ("POST", "/api/repos/create", Handler.create),
-    ("POST", "/api/validate-yaml", Handler.validate),
-    ("PUT", REPO + "/settings", Handler.settings),
+    *CHANGES,
     ("GET", REPO + "/refs", Handler.refs),
-    ("POST", REPO + "/preupload/(?P<revision>[^/]+)", Handler.preupload),
-    ("POST", REPO + "/commit/(?P<revision>[^/]+)", Handler.commit),
-    ("POST", REPO + "/tag/(?P<revision>[^/]+)", Handler.tag),
+    ("GET", REPO + "/commits/(?P<revision>[^/]+)", Handler.commits),
     ("GET", REPO + "/tree/(?P<revision>[^/]+)", Handler.tree),
     ("GET", REPO + "/tree/(?P<revision>[^/]+)/(?P<path>.+)", Handler.tree),
     ("POST", REPO + "/paths-info/(?P<revision>[^/]+)", Handler.paths_info),
@@ -322,6 +333,18 @@ ROUTES: list[tuple[str, str, Any]] = [
 ]
 
 
+@dataclass
+class Fault:
+    """How a call goes wrong: its status and headers, how often, and whether it was carried out before."""
+
+    method: str
+    path: str
+    status: int
+    times: int = 1
+    after: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 class Hub(loopback.Server):
     """The server: `with Hub() as hub:`; `token` may write, `cuts` commits lose their connection half-way.
 
@@ -329,16 +352,31 @@ class Hub(loopback.Server):
     """
 
     token = "hf_loopback"
+    reader = "hf_reader"  # a token that may only read
 
     def __init__(self) -> None:
         super().__init__(Handler)
         self.repos: dict[str, Repo] = {}
         self.log: list[tuple[str, str, int]] = []
-        self.agents: list[str] = []  # the names that clients gave
+        self.agents: set[str] = set()
+        self.authorizations: set[str] = set()
+        self.faults: list[Fault] = []
         self.cuts = self.drops = 0
+        self.large = False
         self.spoilt: set[str] = set()
         self.sent: list[tuple[str, int]] = []
         self.before_commit: Callable[[], object] = lambda: None
+
+    def fault(self, method: str, path: str, status: int, **how: Any) -> None:
+        """Let calls whose path ends so go wrong."""
+        self.faults.append(Fault(method, path, status, **how))
+
+    def take_fault(self, method: str, path: str) -> Fault | None:
+        for fault in self.faults:
+            if fault.times and fault.method == method and path.endswith(fault.path):
+                fault.times -= 1
+                return fault
+        return None
 
     def received(self, part: str = "/commit/") -> int:
         """Bytes received so far by requests whose path holds `part`."""

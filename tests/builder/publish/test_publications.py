@@ -1,13 +1,8 @@
 """What is remembered of publications, and what cards say of it."""
 
-import json
-import shutil
-
 import pytest
 from support import releasing
 
-from twigma import check_files
-from twigma.builder.publish.card_with_doi import release_with_doi
 from twigma.builder.publish.publications import (
     Place,
     Publication,
@@ -74,22 +69,3 @@ def test_the_next_card_names_the_dois_before_it_and_is_reproducible(tmp_path):
     assert f"\n{line}\n" in (out / "README.md").read_text()
     remember(work, published("1.1.0", 4))
     assert not release(work, out, version="1.1.0").written
-
-
-def test_the_card_for_the_hub_differs_in_its_doi_alone(made, tmp_path):
-    folder = made / "twigma"
-    before = (folder / "README.md").read_text()
-    with release_with_doi(folder, "10.5281/zenodo.7") as shown:
-        check_files(shutil.copytree(shown, tmp_path / "sent"))
-        after = (shown / "README.md").read_text()
-        names = sorted(path.name for path in folder.rglob("*") if path.is_file())
-        assert names == sorted(path.name for path in shown.rglob("*") if path.is_file())
-        ours = json.loads((folder / "MANIFEST.json").read_text())
-        theirs = json.loads((shown / "MANIFEST.json").read_text())
-    line = "DOI: [10.5281/zenodo.7](https://doi.org/10.5281/zenodo.7)"
-    assert after == before.replace("DOI: none yet.", line) != before
-    changed = ours["files"].pop("README.md"), theirs["files"].pop("README.md")
-    assert changed[0] != changed[1] and ours == theirs
-    assert (folder / "README.md").read_text() == before
-    with release_with_doi(folder, "") as same:
-        assert same == folder

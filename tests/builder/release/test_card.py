@@ -10,6 +10,7 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import yaml
 from support import releasing
 
@@ -20,6 +21,7 @@ from twigma.builder.release.card import (
     summary,
 )
 from twigma.builder.release.release import release
+from twigma.builder.release.version_history import remember
 from twigma.core import columns
 from twigma.core.files import write_parquet
 
@@ -186,3 +188,30 @@ def test_size_and_sparkline():
     }
     assert {rows: size_category(rows) for rows in sizes} == sizes
     assert sparkline([0, 0]) == "▁▁" and sparkline([0, 1, 4, 8]) == "▁▂▅█"
+
+
+def test_the_history_outlives_a_release_that_a_removal_deleted(work, tmp_path):
+    out = tmp_path / "twigma"
+    release(work, out, version="1.0.0")
+    first = json.loads((out / "MANIFEST.json").read_text())["history"]
+    remember(out, work)
+    shutil.rmtree(out)
+    releasing.remove(work, releasing.media_id(4))
+    release(work, out, version="1.0.1")
+    history = json.loads((out / "MANIFEST.json").read_text())["history"]
+    assert history == [{"version": "1.0.1", "rows": 25}, *first]
+    card = (out / "README.md").read_text()
+    assert "| 1.0.1 | 25 |  |  |  |\n| 1.0.0 | 26 |" in card
+    shutil.rmtree(out)
+    release(work, out, version="1.0.0")  # the deleted version, made again
+    again = json.loads((out / "MANIFEST.json").read_text())["history"]
+    assert again == [{"version": "1.0.0", "rows": 25}]
+    release(work, tmp_path / "other")
+    other = json.loads((tmp_path / "other/MANIFEST.json").read_text())["history"]
+    assert [entry["version"] for entry in other] == ["1.0.0"]
+
+
+def test_a_damaged_memory_of_versions_is_named(work, tmp_path):
+    (work / "versions.json").write_text("[")
+    with pytest.raises(ValueError, match=r"versions\.json is damaged .*delete it"):
+        release(work, tmp_path / "twigma")

@@ -1,6 +1,7 @@
 """Removal on request: a folder made by the real stages, every file of it searched afterwards, nothing comes back."""
 
 import json
+import re
 import shutil
 import tarfile
 from datetime import date
@@ -235,6 +236,21 @@ def test_only_folders_of_ours_are_deleted_and_only_if_they_name_it(made, chosen)
     assert (made / "twigma").exists() and (made / "thesis/notes.txt").exists()
 
 
+def test_the_next_release_continues_the_history_of_the_one_deleted(made, chosen):
+    settings = {"without": ("nsfw", "cluster")}
+    first = json.loads((made / "twigma/MANIFEST.json").read_text())["history"]
+    removals(made / "work", chosen[0], [made / "twigma"])
+    assert not (made / "twigma").exists()
+    dedupe(made / "work")
+    release(made / "work", made / "twigma", version="1.0.1", **settings)
+    manifest = json.loads((made / "twigma/MANIFEST.json").read_text())
+    rows = manifest["counts"]["released"]
+    assert manifest["history"] == [{"version": "1.0.1", "rows": rows}, *first]
+    card = (made / "twigma/README.md").read_text()
+    assert f"| 1.0.0 | {first[0]['rows']:,} |" in card
+    assert not chosen[1] & set(re.findall(r"[0-9]{6,20}", card))
+
+
 def test_requests_come_as_ids_keys_and_addresses(tmp_path):
     file = tmp_path / "requests.txt"
     file.write_text(
@@ -271,6 +287,9 @@ def test_the_command_says_what_it_did_and_what_to_run_next(made, chosen):
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     assert "1 posts and 3 images" in done.output and "twigma dedupe" in done.output
+    assert (
+        "--erase-history" in done.output and "https://zenodo.org/support" in done.output
+    )
     missing = CliRunner().invoke(
         main, ["removals", str(file), "--work", str(made / "nowhere")]
     )
