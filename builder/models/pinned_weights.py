@@ -134,10 +134,10 @@ def _read_pins(work: Workspace) -> dict[str, Any]:
 
 def _ask_hub(repo: str, revision: str | None, wanted: Sequence[str]) -> Pin:
     """Ask the Hub which commit that is and which hashes it states for the weights."""
-    from huggingface_hub import HfApi
+    from twigma.core.services.hub_calls import hub_api
 
     try:
-        info = HfApi().model_info(repo, revision=revision, files_metadata=True)
+        info = hub_api().model_info(repo, revision=revision, files_metadata=True)
     except Exception as error:
         if revision is not None:
             return Pin(repo, revision)  # a named commit may lie in the local cache
@@ -165,12 +165,17 @@ def fetch_weights(pinned: Pin, wanted: Sequence[str]) -> Path:
     """
     from huggingface_hub import snapshot_download
 
+    from twigma.core.services.hub_calls import IDENTITY
+
     hashes = pinned.sha256 if wanted else {}
     names = list(hashes) or list(wanted)
     try:
         with _hub:
             path = snapshot_download(
-                pinned.repo, revision=pinned.revision, allow_patterns=[*FILES, *names]
+                pinned.repo,
+                revision=pinned.revision,
+                allow_patterns=[*FILES, *names],
+                **IDENTITY,
             )
     except Exception as error:
         raise OSError(

@@ -4,13 +4,14 @@ The Hub's own client discards a partial file when it is stopped, so `core/servic
 through the session of that client, which knows the user's settings.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import httpx2
-from huggingface_hub import HfApi, get_hf_file_metadata, get_session, hf_hub_url
+from huggingface_hub import get_hf_file_metadata, get_session, hf_hub_url
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -19,8 +20,9 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-from twigma.core.services.deadline import ANSWER_SECONDS, within
+from twigma.core.services.deadline import ANSWER_SECONDS
 from twigma.core.services.download import GIT_SHA1, download
+from twigma.core.services.hub_calls import IDENTITY, hub_api, retried
 
 LISTING_SECONDS = ANSWER_SECONDS * 5  # of large repositories, in pages
 # The Hub states a hash without its name: of git for a small file, SHA-256 for a large one, MD5 elsewhere.
@@ -32,10 +34,8 @@ def dataset_facts(
 ) -> tuple[str, str | None]:
     """The commit of a dataset that `revision` (a branch, tag or commit; else main) names, and its card's licence."""
     with _translate_errors(repo):
-        api = HfApi(endpoint=endpoint)
-        info = within(
-            ANSWER_SECONDS, lambda: api.dataset_info(repo, revision=revision), repo
-        )
+        api = hub_api(endpoint)
+        info = retried(lambda: api.dataset_info(repo, revision=revision), repo)
     licence = None if info.card_data is None else info.card_data.get("license")
     if isinstance(licence, list):
         licence = ", ".join(licence)
@@ -47,11 +47,11 @@ def hub_files(
 ) -> list[str]:
     """The files of a dataset repository that match one of `patterns`, sorted; FileNotFoundError when none does."""
     with _translate_errors(repo):
-        api = HfApi(endpoint=endpoint)
-        listed = within(
-            LISTING_SECONDS,
+        api = hub_api(endpoint)
+        listed = retried(
             lambda: api.list_repo_files(repo, repo_type="dataset", revision=revision),
             repo,
+            LISTING_SECONDS,
         )
 
     def matches(path: str) -> bool:
@@ -77,10 +77,10 @@ def hub_file(
     )
     name = f"{repo}/{path}"
     with _translate_errors(name):
-        facts = within(
-            ANSWER_SECONDS, lambda: get_hf_file_metadata(url, endpoint=endpoint), name
+        facts = retried(
+            lambda: get_hf_file_metadata(url, endpoint=endpoint, **IDENTITY), name
         )
-        headers = build_hf_headers(library_name="twigma")
+        headers = build_hf_headers(**IDENTITY)
         if httpx2.URL(facts.location).host != httpx2.URL(url).host:
             # The store of large files is another server, which must not see the token.
             headers.pop("authorization", None)
@@ -122,6 +122,11 @@ def _translate_errors(what: str) -> Iterator[None]:
     except EntryNotFoundError:
         raise FileNotFoundError(
             f"no file {what} is on the Hub: is the name, or the revision, right?"
+        ) from None
+    except json.JSONDecodeError:
+        raise OSError(
+            f"what answers in the Hub's place about {what} is not the Hub: is a proxy or a login page in between? "
+            "Try again later"
         ) from None
     except HfHubHTTPError as error:
         raise OSError(

@@ -7,12 +7,14 @@ import pytest
 from huggingface_hub.utils.sha import git_hash
 from support.hub import Hub
 
+import twigma
 from twigma.builder.references.hub_files import (
     dataset_facts,
     hub_file,
     hub_files,
     web_file,
 )
+from twigma.core.services import hub_calls
 
 REPO, PATH = "acme/pictures", "data/train-0.parquet"
 DATA = random.Random(0).randbytes(200_000)
@@ -89,3 +91,21 @@ def test_a_file_of_the_web_is_checked_where_its_hash_is_known(hub, tmp_path):
         web_file(url, tmp_path / "c", md5[::-1])
     with pytest.raises(FileNotFoundError, match="no file"):
         web_file(url + "x", tmp_path / "d")
+
+
+def test_calls_are_tried_again_and_name_this_software(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(hub_calls.time, "sleep", lambda _: None)
+    hub.fault("GET", f"/revision/{hub.commit}", 503, times=2)
+    hub.fault("HEAD", PATH, 504, times=2)
+    assert dataset_facts(REPO, hub.commit, hub.url) == (hub.commit, "cc0-1.0")
+    assert hub_files(REPO, hub.commit, ("data/*.parquet",), hub.url) == [PATH]
+    assert fetch(hub, tmp_path).read_bytes() == DATA
+    assert not any(fault.times for fault in hub.faults)
+    name = f"twigma/{twigma.__version__}"
+    assert hub.agents and all(agent.startswith(name) for agent in hub.agents)
+
+
+def test_a_page_in_place_of_an_answer_is_named(hub):
+    hub.fault("GET", f"/api/datasets/{REPO}", 200)
+    with pytest.raises(OSError, match=r"is not the Hub: is a proxy or a login page"):
+        dataset_facts(REPO, None, hub.url)
