@@ -135,11 +135,10 @@ def _read_pins(work: Workspace) -> dict[str, Any]:
 
 def _ask_hub(repo: str, revision: str | None, wanted: Sequence[str]) -> Pin:
     """Ask the Hub which commit that is and which hashes it states for the weights."""
-    from huggingface_hub import HfApi
+    from twigma.core.services.hub_calls import hub_api
 
     try:
-        api = HfApi(**HUB_LIBRARY)
-        info = api.model_info(repo, revision=revision, files_metadata=True)
+        info = hub_api().model_info(repo, revision=revision, files_metadata=True)
     except Exception as error:
         if revision is not None:
             return Pin(repo, revision)  # a named commit may lie in the local cache

@@ -1,7 +1,7 @@
 """One dataset repository of the Hugging Face Hub: what is read there, and what can be changed.
 
-The Hub's own client (`huggingface_hub`) makes the calls, `hub_calls.py` tries them again. Every change is one that can
-be looked up afterwards, and is.
+The Hub's own client (`huggingface_hub`) makes the calls, `core/services/hub_calls.py` tries them again. Every change is
+one that can be looked up afterwards, and is.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,15 +11,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 from huggingface_hub.errors import (
     LocalEntryNotFoundError,
     RemoteEntryNotFoundError,
     RepositoryNotFoundError,
 )
 
-import twigma
-from twigma.builder.publish.hub_calls import FAILURES, Calls
+from twigma.core.services.hub_calls import FAILURES, Calls, hub_api
 
 KIND = "dataset"
 MAIN = "main"
@@ -37,12 +36,7 @@ class HubRepository:
     ) -> None:
         self.name = name
         self._calls = Calls(name)
-        self._api = HfApi(
-            endpoint=endpoint,
-            token=token,
-            library_name="twigma",
-            library_version=twigma.__version__,
-        )
+        self._api = hub_api(endpoint, token)
 
     # ------------------------------------------------------------------ reading
 

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import httpx2
-from huggingface_hub import HfApi, get_hf_file_metadata, get_session, hf_hub_url
+from huggingface_hub import get_hf_file_metadata, get_session, hf_hub_url
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -20,8 +20,9 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-from twigma.core.services.deadline import ANSWER_SECONDS, within
+from twigma.core.services.deadline import ANSWER_SECONDS
 from twigma.core.services.download import GIT_SHA1, download
+from twigma.core.services.hub_calls import hub_api, retried
 from twigma.core.services.user_agent import HUB_LIBRARY
 
 LISTING_SECONDS = ANSWER_SECONDS * 5  # of large repositories, in pages
@@ -34,10 +35,8 @@ def dataset_facts(
 ) -> tuple[str, str | None]:
     """The commit of a dataset that `revision` (a branch, tag or commit; else main) names, and its card's licence."""
     with _translate_errors(repo):
-        api = HfApi(endpoint=endpoint, **HUB_LIBRARY)
-        info = within(
-            ANSWER_SECONDS, lambda: api.dataset_info(repo, revision=revision), repo
-        )
+        api = hub_api(endpoint)
+        info = retried(lambda: api.dataset_info(repo, revision=revision), repo)
     licence = None if info.card_data is None else info.card_data.get("license")
     if isinstance(licence, list):
         licence = ", ".join(licence)
@@ -49,11 +48,11 @@ def hub_files(
 ) -> list[str]:
     """The files of a dataset repository that match one of `patterns`, sorted; FileNotFoundError when none does."""
     with _translate_errors(repo):
-        api = HfApi(endpoint=endpoint, **HUB_LIBRARY)
-        listed = within(
-            LISTING_SECONDS,
+        api = hub_api(endpoint)
+        listed = retried(
             lambda: api.list_repo_files(repo, repo_type="dataset", revision=revision),
             repo,
+            LISTING_SECONDS,
         )
 
     def matches(path: str) -> bool:
@@ -79,10 +78,8 @@ def hub_file(
     )
     name = f"{repo}/{path}"
     with _translate_errors(name):
-        facts = within(
-            ANSWER_SECONDS,
-            lambda: get_hf_file_metadata(url, endpoint=endpoint, **HUB_LIBRARY),
-            name,
+        facts = retried(
+            lambda: get_hf_file_metadata(url, endpoint=endpoint, **HUB_LIBRARY), name
         )
         headers = build_hf_headers(**HUB_LIBRARY)
         if _server(facts.location) != _server(url):
@@ -133,14 +130,14 @@ def _translate_errors(what: str) -> Iterator[None]:
         raise FileNotFoundError(
             f"no file {what} is on the Hub: is the name, or the revision, right?"
         ) from None
+    except json.JSONDecodeError:
+        raise OSError(
+            f"what answers in the Hub's place about {what} is not the Hub: is a proxy or a login page in between? "
+            "Try again later"
+        ) from None
     except HfHubHTTPError as error:
         raise OSError(
             f"HTTP {error.response.status_code} for {what}: run again to resume"
-        ) from None
-    except json.JSONDecodeError:
-        raise OSError(
-            f"what answers for {what} is no Hub (its answer is not JSON): is a proxy or a login page in between? "
-            "Run again later"
         ) from None
     except httpx2.HTTPError as error:
         raise OSError(

@@ -7,8 +7,8 @@ import pytest
 from huggingface_hub import constants
 from support.hub import Hub
 
-from twigma.builder.publish import hub_calls
 from twigma.builder.publish.hub import publish_hub
+from twigma.core.services import hub_calls
 from twigma.core.services.backoff import BackoffPolicy
 
 REPO = "acme/twigma"

@@ -17,6 +17,7 @@ from twigma.builder.references.hub_files import (
     hub_files,
     web_file,
 )
+from twigma.core.services import hub_calls
 
 REPO, PATH = "acme/pictures", "data/train-0.parquet"
 DATA = random.Random(0).randbytes(200_000)
@@ -95,22 +96,22 @@ def test_a_file_of_the_web_is_checked_where_its_hash_is_known(hub, tmp_path):
         web_file(url + "x", tmp_path / "d")
 
 
-def test_the_hub_sees_our_name(hub, tmp_path):
-    dataset_facts(REPO, endpoint=hub.url)
-    hub_files(REPO, hub.commit, ("*.parquet",), hub.url)
-    fetch(hub, tmp_path)
-    ours = f"twigma/{twigma.__version__}; "
-    assert len(hub.agents) >= 4
-    assert [name for name in hub.agents if not name.startswith(ours)] == []
+def test_calls_are_tried_again_and_name_this_software(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(hub_calls.time, "sleep", lambda _: None)
+    hub.fault("GET", f"/revision/{hub.commit}", 503, times=2)
+    hub.fault("HEAD", PATH, 504, times=2)
+    assert dataset_facts(REPO, hub.commit, hub.url) == (hub.commit, "cc0-1.0")
+    assert hub_files(REPO, hub.commit, ("data/*.parquet",), hub.url) == [PATH]
+    assert fetch(hub, tmp_path).read_bytes() == DATA
+    assert not any(fault.times for fault in hub.faults)
+    name = f"twigma/{twigma.__version__}"
+    assert hub.agents and all(agent.startswith(name) for agent in hub.agents)
 
 
-def test_what_is_no_hub_is_named(tmp_path):
-    page = (200, {"Content-Type": "text/html"}, "<html>Log in</html>")
-    with replying(page) as (url, _):
-        with pytest.raises(OSError, match=r"acme/pictures is no Hub .*not JSON"):
-            dataset_facts(REPO, endpoint=url)
-        with pytest.raises(OSError, match=r"acme/pictures is no Hub .*not JSON"):
-            hub_files(REPO, "main", ("*",), url)
+def test_a_page_in_place_of_an_answer_is_named(hub):
+    hub.fault("GET", f"/api/datasets/{REPO}", 200)
+    with pytest.raises(OSError, match=r"is not the Hub: is a proxy or a login page"):
+        dataset_facts(REPO, None, hub.url)
 
 
 def test_another_server_on_the_same_host_does_not_get_the_token(

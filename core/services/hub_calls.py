@@ -1,7 +1,8 @@
 """Calls to the Hub that end: tried again where that is safe, and refused in a sentence that says what to do.
 
 The Hub's own client tries only some calls again. Here every call is; one that changes something is tried again only
-after a look at whether the first try, whose answer was lost, has changed it already.
+after a look at whether the first try, whose answer was lost, has changed it already. Used by `twigma publish hub` and
+`twigma reference add`.
 """
 
 import json
@@ -11,15 +12,18 @@ from contextlib import suppress
 from typing import TypeVar
 
 import httpx2
+from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
 from twigma.core.services.backoff import BackoffPolicy, Retries
 from twigma.core.services.deadline import ANSWER_SECONDS, TooSlow, within
 from twigma.core.services.outcomes import Answer, Failure
+from twigma.core.services.user_agent import HUB_LIBRARY
 
 T = TypeVar("T")
 
+# By which the Hub knows who asks; arguments of its client.
 RETRY = BackoffPolicy()
 TRANSIENT = (408, 429, 500, 502, 503, 504)
 FAILURES = (httpx2.HTTPError, TooSlow, json.JSONDecodeError, KeyError, TypeError)
@@ -64,6 +68,27 @@ TROUBLE: Sentence = (
 OTHER: Sentence = (OSError, "the Hub refuses what was asked of {repo} ({answer})")
 
 
+def hub_api(endpoint: str | None = None, token: str | None = None) -> HfApi:
+    """The Hub's client under our name; `token` is another one than that of `hf auth login` or $HF_TOKEN."""
+    return HfApi(endpoint=endpoint, token=token, **HUB_LIBRARY)
+
+
+def retried(
+    call: Callable[[], T], what: str, seconds: float | None = ANSWER_SECONDS
+) -> T:
+    """What a call that changes nothing returns, after more than one try if need be; the last error as it is."""
+    retries = Retries(RETRY)
+    while True:
+        retries.start()
+        try:
+            return _limited(call, seconds, f"the Hub, about {what}")
+        except FAILURES as error:
+            wait = _wait(retries, error)
+            if wait is None:
+                raise
+            time.sleep(wait)
+
+
 class Calls:
     """The calls about one repository, NAMESPACE/NAME."""
 
@@ -76,13 +101,10 @@ class Calls:
         PermissionError where the token is refused, FileNotFoundError where there is nothing, RuntimeError where
         somebody else has changed it, OSError for any other failure.
         """
-        retries = Retries(RETRY)
-        while True:
-            retries.start()
-            try:
-                return _limited(call, seconds, f"the Hub, about {self.repo}")
-            except FAILURES as error:
-                self._wait_or_refuse(retries, error)
+        try:
+            return retried(call, self.repo, seconds)
+        except FAILURES as error:
+            raise refusal(self.repo, error) from None
 
     def write(
         self,
@@ -104,7 +126,10 @@ class Calls:
             except FAILURES as error:
                 if retries.tries > 1 and is_done():
                     return
-                self._wait_or_refuse(retries, error)
+                wait = _wait(retries, error)
+                if wait is None:
+                    raise refusal(self.repo, error) from None
+            time.sleep(wait)
             if is_done():
                 return
         # A page of a proxy, or a redirect that turned the call into a plain GET, looks like success.
@@ -114,14 +139,11 @@ class Calls:
                 "is a proxy or a login page in between? Run again later"
             )
 
-    def _wait_or_refuse(self, retries: Retries, error: Exception) -> None:
-        outcome = _outcome(error)
-        if outcome is None:
-            raise refusal(self.repo, error) from None
-        wait = retries.wait_after(outcome)
-        if wait is None:
-            raise refusal(self.repo, error) from None
-        time.sleep(wait)
+
+def _wait(retries: Retries, error: Exception) -> float | None:
+    """Seconds to wait before the next try; None where there is none, or where it could not help."""
+    outcome = _outcome(error)
+    return None if outcome is None else retries.wait_after(outcome)
 
 
 def _limited(call: Callable[[], T], seconds: float | None, what: str) -> T:
