@@ -102,6 +102,30 @@ def test_a_new_version_says_what_it_changes_and_carries_the_history(work, tmp_pa
     assert again == [{"version": "1.2.0", "rows": 24}, *history[1:]]
 
 
+def test_the_weight_of_what_was_not_sampled_is_as_the_card_says(made):
+    weights = releasing.read(made / "twigma")["sample_weight"]
+    assert weights.null_count == len(weights) == 26
+    card = (made / "twigma/README.md").read_text()
+    assert "stands for; null if not sampled, which counts as 1." in card
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_after_a_damaged_release_what_changed_is_not_known(work, tmp_path, damage):
+    out = tmp_path / "twigma"
+    release(work, out)
+    path = next(out.glob("metadata-*"))
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-9])
+    release(work, out, version="1.1.0")
+    history = json.loads((out / "MANIFEST.json").read_text())["history"]
+    assert history == [
+        {"version": "1.1.0", "rows": 26},
+        {"version": "1.0.0", "rows": 26},
+    ]
+
+
 def test_the_recipes_of_the_card_run(made, tmp_path):
     card = (made / "twigma/README.md").read_text()
     recipes = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
