@@ -7,7 +7,8 @@ into a draft without files only), invenio-rdm-records 1f23bb9 (services/componen
 `version` and `publication_date`; services/pids/manager.py: a DOI is reserved once; services/config.py: 100 files),
 invenio-records-resources 9cc7539 (records/systemfields/files/manager.py: a file is started once, and committed after
 its content), zenodo-rdm 6386403 (params.py: pages of results; resources.py: `application/json` is the old API's form,
-`vnd.inveniordm.v1+json` the stored one). That generic names of clients get 403 and that 504 may follow what was done is from public reports.
+`vnd.inveniordm.v1+json` the stored one). That generic names of clients get 403 and that 504 may follow what was done is
+from public reports.
 """
 
 import copy
