@@ -6,8 +6,9 @@ services/records/service.py: a draft of a next version that exists is returned; 
 into a draft without files only), invenio-rdm-records 1f23bb9 (services/components/metadata.py: a next version has no
 `version` and `publication_date`; services/pids/manager.py: a DOI is reserved once; services/config.py: 100 files),
 invenio-records-resources 9cc7539 (records/systemfields/files/manager.py: a file is started once, and committed after
-its content), zenodo-rdm 6386403 (resources.py: `application/json` is the old API's form, `vnd.inveniordm.v1+json` the
-stored one). That generic names of clients get 403 and that 504 may follow what was done is from public reports.
+its content), zenodo-rdm 6386403 (params.py: pages of results; resources.py: `application/json` is the old API's form,
+`vnd.inveniordm.v1+json` the stored one). That generic names of clients get 403 and that 504 may follow what was done is
+from public reports.
 """
 
 import copy
@@ -22,6 +23,7 @@ from . import loopback
 Record = dict[str, Any]
 GENERIC = re.compile(r"python-(requests|urllib|httpx)|aiohttp|curl|Wget|^$", re.I)
 MOST_FILES = 100
+LARGEST_PAGE, LARGEST_OPEN_PAGE = 100, 25  # zenodo_rdm/params.py
 NOT_FOUND = "The persistent identifier does not exist."
 
 
@@ -59,6 +61,9 @@ class Handler(loopback.Handler):
         authorized = self.headers.get("Authorization") == f"Bearer {self.server.token}"
         if not public and not authorized:
             return self.say(403, {"status": 403, "message": "Permission denied."})
+        size = re.search(r"[?&]size=([0-9]+)", self.path)
+        if size and int(size[1]) > (LARGEST_PAGE if authorized else LARGEST_OPEN_PAGE):
+            return self.refuse("size", "Page size cannot be greater")
         return self.act(path, body)
 
     def act(self, path: str, body: bytes) -> None:

@@ -22,6 +22,7 @@ from twigma.cli import main
 from twigma.core.services.backoff import BackoffPolicy
 from twigma.core.services.download import download
 from twigma.core.services.http import ServiceClient
+from twigma.core.workspace import Workspace
 
 CREATORS = ("Lovelace, Ada",)
 
@@ -359,6 +360,14 @@ def test_what_no_record_holds_is_refused_before_anything_is_made(
     with pytest.raises(ValueError, match=sentence):
         publish()
     assert zenodo.log == []
+
+
+def test_two_runs_do_not_make_two_records(zenodo, publish, tmp_path):
+    with Workspace(tmp_path / "publishing").lock_publications():
+        with pytest.raises(RuntimeError, match="another process is publishing from"):
+            publish()
+        assert publish(go=False).files  # looking is free
+    assert not zenodo.records
 
 
 def test_generic_names_are_refused_as_zenodo_does(zenodo):
