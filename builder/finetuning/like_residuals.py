@@ -34,8 +34,9 @@ def follower_percentiles(
 
     `followers` is float64[n], NaN where unknown; those are compared with each other.
 
-    >>> follower_percentiles(np.array([1.0, 3.0, 5.0, 9.0]), np.array([7.0, 7.0, 900.0, 900.0]), 2)
-    array([0.25, 0.75, 0.25, 0.75])
+    >>> likes, followers = np.array([1.0, 3.0, 2.0, 9.0]), np.array([7.0, 8.0, 9.0, 500.0])
+    >>> follower_percentiles(likes, followers, 4)
+    array([0.125, 0.625, 0.375, 0.875])
     """
     result = np.empty(len(residuals))
     unknown = np.isnan(followers)

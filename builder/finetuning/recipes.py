@@ -3,6 +3,7 @@
 No file holds a path of this machine, so the folder may be moved.
 """
 
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,16 +38,15 @@ README = """# {title}
 
 {counts}
 
-{selection} {captions} The images belong to the people who made them: this folder is for your own use, not for
-publication.
+{about}
 
 In these lines `{name}` is the path of this folder, from wherever you are:
 
     accelerate launch train_text_to_image_lora.py --train_data_dir {name}/train \\
-      --resolution {resolution} ...                                           # diffusers
+      --resolution {resolution} ...                                              # diffusers
     accelerate launch sdxl_train_network.py --config_file {name}/kohya.toml \\
-      --train_data_dir {name}/train --in_json {name}/kohya.jsonl ...    # sd-scripts 0.10 or later
-    load_dataset("./{name}")                                                  # datasets
+      --train_data_dir {name}/train --in_json {name}/kohya.jsonl ...       # sd-scripts 0.10 or later
+    load_dataset("./{name}")                                                     # datasets
 
 - OneTrainer: a concept with the path `{name}/train` and the prompt source "From text file per sample".
 - ai-toolkit: `folder_path: {name}/train`, `caption_ext: txt`, `resolution: [{resolution}]`, `num_repeats: {repeats}`.
@@ -76,6 +76,8 @@ bucket_reso_steps = 64
 dataset_repeats = {repeats}
 """
 LIKED = "Liked images, for fine-tuning"
+RIGHTS = "The images belong to the people who made them: this folder is for your own use, not for publication."
+WIDTH = 100  # characters of a line of README.md
 TIMES = {1: "once", 2: "twice"}
 EVERYTHING = "Images for fine-tuning"
 CAPTIONS = {
@@ -137,8 +139,7 @@ def _readme(settings: Settings, counts: Mapping[str, int], facts: Facts) -> str:
     text = README.format(
         title=_title(settings),
         counts=f"{sum(counts.values()):,} images: {', '.join(listed)}.",
-        selection=_selection(settings),
-        captions=CAPTIONS[settings.captions],
+        about=_about(settings),
         name=facts.name,
         resolution=settings.resolution,
         repeats=settings.repeats,
@@ -156,16 +157,27 @@ def _title(settings: Settings) -> str:
     return EVERYTHING if settings.everything else LIKED
 
 
+def _about(settings: Settings) -> str:
+    """The paragraph on selection, captions and rights."""
+    sentences = [_selection(settings), CAPTIONS[settings.captions]]
+    if settings.trigger:
+        sentences.append(f'Each begins with "{settings.trigger}".')
+    sentences.append(RIGHTS)
+    return textwrap.fill(" ".join(sentences), WIDTH)
+
+
 def _selection(settings: Settings) -> str:
     if settings.everything:
         return "All images that the filters of `twigma liked --all` leave."
+    top = f"{100 * (1 - settings.quantile):.3g} %"
     return (
-        f"Images whose likes are in the top {1 - settings.quantile:.3g} of posts with as many followers at about the "
-        f"same time, at most {settings.per_author:,} of an author. None has no likes."
+        f"Images whose likes are in the top {top} of posts with as many followers at about the same time, at most "
+        f"{settings.per_author:,} of an author. None is without likes."
     )
 
 
 def _about_splits(warning: str) -> str:
+    text = "Splits share no author and follow each other in time"
     if warning:
-        return f"Splits share no author and follow each other in time; {warning}."
-    return "Splits share no author and follow each other in time."
+        text += f"; {warning}"
+    return f"{text}."

@@ -25,6 +25,8 @@ from twigma.builder.finetuning.row_keys import (
 )
 
 CHOSEN_PER_CELL = 5  # a cell is as large as it takes to choose this many
+# Of the quantile: an image of a lower percentile replaces none, though the share is not reached then.
+LOWEST = 0.5
 UNPOPULAR = "likes not in the top of posts with as many followers at that time"
 NO_LIKES = "no likes"
 TOO_MANY = "over the number of images of one author"
@@ -41,7 +43,7 @@ def select_liked(
 
     Of every cell of images with about as many followers at about the same time, the share 1 - `quantile` is chosen: the
     highest likes relative to followers and month. An image without likes counts in its cell, and is never chosen. An
-    image over the number of its author is replaced by the next of its cell.
+    image over the number of its author is replaced by the next of its cell, down to half the quantile.
 
     Parameters
     ----------
@@ -65,8 +67,9 @@ def select_liked(
     percentiles = follower_percentiles(residuals, followers, enough)
     best_first = np.argsort(-percentiles, kind="stable")
     has_likes = candidates["like_count"].to_numpy() > 0
+    eligible = has_likes & (percentiles >= quantile * LOWEST)
     _, authors = np.unique(author_keys(candidates), return_inverse=True)
-    ranking = Ranking(cells, best_first, has_likes, authors)
+    ranking = Ranking(cells, best_first, eligible, authors)
     chosen, over = choose(ranking, share, per_author)
     rest = ~chosen & ~over
     reasons = exclude(reasons, rows[rest & has_likes], UNPOPULAR)

@@ -126,6 +126,18 @@ def test_the_share_stays_level_under_a_cap_that_leaves_enough_images():
         assert worst_z(capped, labels[name], 0.1) < 3, name
 
 
+def test_no_image_that_few_like_replaces_one_over_the_cap():
+    """One author has all likes but one: nobody else's images are among the liked."""
+    n = 1000
+    author = np.where(np.arange(n) % 10 < 8, -1, np.arange(n))
+    likes = np.where(author < 0, 100 + np.arange(n), 1)
+    posts = table(likes, np.full(n, 50.0), np.full(n, 3.0), author)
+    chosen = chosen_of(posts, per_author=7)
+    assert (author[chosen] == -1).all() and chosen.sum() == 7
+    reasons = np.array(select_liked(posts, open_rows(posts), 0.9, 7, 0).to_pylist())
+    assert set(reasons[author >= 0]) == {UNPOPULAR}
+
+
 def test_images_without_likes_count_and_are_never_chosen():
     rng = np.random.default_rng(0)
     followers = np.exp(rng.normal(6, 2, 3000)).astype(int).astype(float)
