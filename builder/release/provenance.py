@@ -16,7 +16,7 @@ from twigma.core.workspace import Workspace
 
 # Of the code that makes releases: raise it whenever the same working folder gives other rows, columns, files or texts,
 # or when a check refuses what it let pass. Releases of an earlier revision are then written again.
-REVISION = 1
+REVISION = 2
 # Entries of a part's provenance that name its inputs rather than how it was made.
 INPUTS = (
     "code_revision",
@@ -60,12 +60,10 @@ def stage_settings(work: Workspace, stage: str) -> dict[str, Any]:
             raise ValueError(
                 f"{work.stage_folder(stage)} was made with more than one {key}: run `twigma {stage}` again"
             )
-    return {
-        key: _base_name(value) for key, value in common.items() if key not in INPUTS
-    }
+    return {key: base_name(value) for key, value in common.items() if key not in INPUTS}
 
 
-def _base_name(value: Any) -> Any:
+def base_name(value: Any) -> Any:
     """The name of a folder in place of its path, so that paths of this machine are not published."""
     if isinstance(value, str) and Path(value).is_absolute():
         return Path(value).name

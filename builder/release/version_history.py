@@ -3,6 +3,8 @@
 The release before is the one at the path of the new one. Its history is continued, one entry a version.
 """
 
+import datetime
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +18,38 @@ from twigma.core import columns
 Entry = dict[str, Any]
 
 
-def history(before: Path, metadata: pa.Table, version: str) -> list[Entry]:
-    """Every version so far, newest first: version, rows, and how many images it added, removed and changed.
+def history(
+    before: Path, metadata: pa.Table, version: str, date: datetime.date | None
+) -> list[Entry]:
+    """Every version so far, newest first: version, date, rows, and the images it added, removed and changed.
+
+    The date is `date`; without it that of the entry which a version that is re-created has already, else today's
+    (`SOURCE_DATE_EPOCH`).
 
     A version that is re-created takes the place of its old entry; what it changes is not known then, unless it is the
     first, since the release it followed is gone.
     """
+    entry: Entry = {"version": version, "rows": len(metadata)}
+    entry["date"] = (date or today()).isoformat()
     if not (before / "MANIFEST.json").exists():
-        return [{"version": version, "rows": len(metadata)}]
+        return [entry]
     manifest = twigma.read_manifest(before)
     earlier = manifest.get("history", [])
     if manifest.get("version") == version:
-        return [{"version": version, "rows": len(metadata)}, *earlier[1:]]
+        if date is None and earlier and "date" in earlier[0]:
+            entry["date"] = earlier[0]["date"]
+        return [entry, *earlier[1:]]
     files = sorted((before / "metadata").glob("*.parquet"))
     old = pyarrow.dataset.dataset(files).to_table()
-    entry = {"version": version, "rows": len(metadata), **compare(old, metadata)}
-    return [entry, *earlier]
+    return [{**entry, **compare(old, metadata)}, *earlier]
+
+
+def today() -> datetime.date:
+    """Today in UTC, or the day of $SOURCE_DATE_EPOCH, with which a release can be reproduced on another day."""
+    seconds = os.environ.get("SOURCE_DATE_EPOCH")
+    if seconds:
+        return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).date()
+    return datetime.datetime.now(datetime.UTC).date()
 
 
 def compare(old: pa.Table, new: pa.Table) -> dict[str, int]:

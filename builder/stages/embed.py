@@ -34,6 +34,7 @@ from twigma.builder.models.clip_names import (
     find_model,
     load_tokenizer,
 )
+from twigma.builder.models.model_licences import note_license
 from twigma.core import columns
 from twigma.core.parts import read_provenance
 from twigma.core.pools.ray_pool import LOCAL, Engine
@@ -278,6 +279,7 @@ def embed_shards(
     if resize is None:
         resize = before.get("resize") or RESIZES[0]
     provenance = chosen.provenance()
+    note_license(work, chosen.name, chosen.folder)
     provenance["code_revision"] = REVISION
     provenance["precision"] = precision
     provenance["resize"] = resize
