@@ -91,7 +91,7 @@ def analyze(
 
     Parameters
     ----------
-    release : folder with metadata/*.parquet and, for the embeddings, embeddings/*.parquet.
+    release : folder with metadata-*.parquet and, for the embeddings, embeddings-*.parquet.
     work : working folder with the private columns (author_id, follower_count, text), and embedded texts.
     references : working folders of reference sets by name, with embeddings.
     photographs, paintings, prompts : which reference plays the role of LAION, ArtBench and DiffusionDB.

@@ -13,6 +13,7 @@ from twigma.dataset.release_folder import (
     find_release,
     read_manifest,
 )
+from twigma.dataset.table_files import select_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,8 +56,7 @@ class Release:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        listed = sorted(self.manifest["files"])
-        names = [name for name in listed if name.startswith(f"{config}/")]
+        names = select_tables(config, self.manifest["files"])
         if not names:
             raise FileNotFoundError(
                 f"{self.folder} has no {config}: "

@@ -25,6 +25,7 @@ from twigma.core.safety.bounded import open_parquet, safe_member, unpacked
 from twigma.core.services.backoff import BackoffPolicy
 from twigma.core.services.download import download
 from twigma.core.services.http import ServiceClient
+from twigma.dataset.table_files import table_name
 from twigma.rehydrate.ids.id_files import column_names
 from twigma.rehydrate.ids.post_ids import read_ids, refuse_damaged
 
@@ -40,7 +41,7 @@ Source = Mapping[str, str]  # where a table is from: url, file, checksum
 
 
 def fetch(cache: Path | None = None) -> Path:
-    """The published table as a release folder that holds `metadata/` only, from the cache or from Zenodo.
+    """The published table as a release folder that holds `metadata` only, from the cache or from Zenodo.
 
     The record was issued again once because its ids had been rounded: when they are, its latest version is taken.
     Raises OSError when the server does not answer, ValueError when a file differs from its MD5 or its ids are damaged.
@@ -160,7 +161,7 @@ def _is_table(path: Path) -> bool:
 
 def _write(folder: Path, table: pa.Table, source: Source) -> Path:
     """The release folder of a table, MANIFEST.json last."""
-    name = "metadata/metadata-train-00000-of-00001.parquet"
+    name = table_name("metadata", 0, 1)
     path = folder / name
     write_parquet(path, table)
     facts = {

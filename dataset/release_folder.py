@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twigma.core.safety import untrusted_names
+from twigma.dataset.table_files import select_tables
 
 if TYPE_CHECKING:
     from twigma.rehydrate.images.shards import Shard
@@ -50,8 +51,7 @@ def find_tables(name: str, data_dir: AnyPath | None = None) -> tuple[Path, list[
         from twigma.dataset import published_table
 
         folder = published_table.fetch()
-    listed = sorted(read_manifest(folder)["files"])
-    names = [path for path in listed if path.startswith(f"{name}/")]
+    names = select_tables(name, read_manifest(folder)["files"])
     if not names:
         raise FileNotFoundError(
             f"{folder} has no {name}: `twigma embed`, then `twigma release` makes them"

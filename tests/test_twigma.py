@@ -99,15 +99,17 @@ def sparse(tmp_path_factory):
 
 
 READERS = {
-    "pyarrow": lambda folder: pq.read_table(f"{folder}/metadata").to_pandas(
+    "pyarrow": lambda folder: releasing.read(pathlib.Path(folder)).to_pandas(
         types_mapper=pd.ArrowDtype
     ),
-    "pandas": lambda folder: pd.read_parquet(f"{folder}/metadata"),
+    "pandas": lambda folder: pd.concat(
+        map(pd.read_parquet, pathlib.Path(folder).glob("metadata-*.parquet"))
+    ),
     "polars": lambda folder: pl.read_parquet(
-        f"{folder}/metadata/*.parquet"
+        f"{folder}/metadata-*.parquet"
     ).to_pandas(),
     "duckdb": lambda folder: duckdb.sql(
-        f"SELECT * FROM '{folder}/metadata/*.parquet'"
+        f"SELECT * FROM '{folder}/metadata-*.parquet'"
     ).df(),
     "datasets": lambda folder: datasets.load_dataset(folder, split="train").to_pandas(),
     "datasets, streaming": lambda folder: pd.DataFrame(
@@ -188,7 +190,7 @@ def test_the_local_release_is_found(here):
         and min(popular["like_count"]) >= 200
     )
     assert len(list(load(streaming=True))) == 26
-    explicit = load(data_files={"train": "twigma/metadata/*.parquet"})
+    explicit = load(data_files={"train": "twigma/metadata-*.parquet"})
     assert explicit["id"][:] == load()["id"][:]
 
 
@@ -206,7 +208,7 @@ def test_a_changed_release_is_read_again(here):
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "missing"])
 def test_a_damaged_release_is_refused(here, damage):
-    path = next((here / "twigma/metadata").glob("*.parquet"))
+    path = next((here / "twigma").glob("metadata-*.parquet"))
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 1
     path.write_bytes(data if damage == "flipped" else data[:-9])
@@ -219,7 +221,7 @@ def test_a_damaged_release_is_refused(here, damage):
 
 
 def test_a_parquet_file_that_is_not_of_the_release_is_not_read(here):
-    path = next((here / "twigma/metadata").glob("*.parquet"))
+    path = next((here / "twigma").glob("metadata-*.parquet"))
     shutil.copy(path, path.with_name("copy.parquet"))
     assert len(load()) == 26
 

@@ -24,6 +24,7 @@ from twigma.core import columns
 from twigma.core.files import file_sha256
 from twigma.core.safety import untrusted_names
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.dataset.table_files import table_pattern
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +77,7 @@ def load(
     table = _read(release, "metadata")
     if table is None:
         raise FileNotFoundError(
-            f"no metadata/*.parquet in {release}: `twigma release` writes a release folder"
+            f"no metadata-*.parquet in {release}: `twigma release` writes a release folder"
         )
     if not len(table):
         raise ValueError(
@@ -113,8 +114,8 @@ def _refuse_other_lengths(sets: Iterable[Images]) -> None:
 
 def _read(release: Path, config: str) -> pa.Table | None:
     """All files of a configuration of a release as one table; None where it has none."""
-    files = sorted((release / config).glob("*.parquet"))
-    untrusted_names.refuse_links(release, [f"{config}/{file.name}" for file in files])
+    files = sorted(release.glob(table_pattern(config)))
+    untrusted_names.refuse_links(release, [file.name for file in files])
     tables = [pq.read_table(file) for file in files]
     for file, table in zip(files, tables, strict=True):
         untrusted_names.refuse_names(table, str(file))
@@ -155,8 +156,8 @@ def file_hashes(
     """SHA-256 of every file the analyses read, by a name that does not depend on where the folders lie."""
     files: dict[str, Path] = {}
     for config in ("metadata", "embeddings"):
-        for path in (release / config).glob("*.parquet"):
-            files[f"release/{config}/{path.name}"] = path
+        for path in release.glob(table_pattern(config)):
+            files[f"release/{path.name}"] = path
     if work is not None:
         work = Workspace(work)
         for path in (work.images_file, work.ids_file, work.ledger_file):

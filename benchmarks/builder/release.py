@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from load import ROWS, synthetic
 
+import twigma
 from twigma.builder.release.release import release
 from twigma.core import columns
 from twigma.core.files import file_sha256, write_parquet
@@ -201,7 +202,7 @@ def _candidates(data: bytes) -> list[int]:
 
 def changed(old: Path, new: Path) -> tuple[int, int]:
     """Bytes of the new embeddings that are in no chunk of the old ones, and all bytes."""
-    before, after = (_all_chunks(folder / "embeddings") for folder in (old, new))
+    before, after = (_all_chunks(folder) for folder in (old, new))
     return sum(size for chunk, size in after.items() if chunk not in before), sum(
         after.values()
     )
@@ -210,7 +211,7 @@ def changed(old: Path, new: Path) -> tuple[int, int]:
 def _all_chunks(folder: Path) -> dict[bytes, int]:
     return {
         chunk: size
-        for path in sorted(folder.iterdir())
+        for path in sorted(folder.glob("embeddings-*.parquet"))
         for chunk, size in chunks(path).items()
     }
 
@@ -244,7 +245,7 @@ def measure_release(folder: Path) -> None:
     )
     rows = sum(
         pq.read_metadata(path).num_rows
-        for path in (folder / "twigma" / "metadata").iterdir()
+        for path in (folder / "twigma").glob("metadata-*.parquet")
     )
     print(
         f"release of {ROWS:,} photos, no embeddings: {wall:.1f} s ({cpu:.1f} s of CPU), "
@@ -258,9 +259,8 @@ def measure_removal(folder: Path) -> None:
     write_work(folder / "work", VECTORS, embeddings=True)
     without: Any = ("caption", "nsfw", "cluster")
     release(folder / "work", folder / "v0", without=without)
-    kept = pq.read_table(folder / "v0/metadata", columns=["image_name"])[
-        "image_name"
-    ].to_pylist()
+    released = twigma.open_release(folder / "v0").metadata
+    kept = released["image_name"].to_pylist()
     for number, at in enumerate((len(kept) // 3, [5, len(kept) // 2]), 1):
         names = [kept[i] for i in np.atleast_1d(at)]
         add_removed(folder / "work", names)

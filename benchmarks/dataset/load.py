@@ -24,6 +24,7 @@ from benchmarks.harness.interleaved import versus
 from twigma.core import columns
 from twigma.core.files import file_sha256, write_json
 from twigma.core.workspace import Workspace
+from twigma.dataset.table_files import table_name
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.image_index import Images
 
@@ -81,9 +82,7 @@ def write_release(folder: Path, table: pa.Table) -> list[str]:
     """The files of a release that the loader reads: metadata and MANIFEST.json."""
     paths = []
     for number, at in enumerate(range(0, len(table), FILE_ROWS)):
-        paths.append(
-            folder / "metadata" / f"metadata-train-{number:05d}-of-00002.parquet"
-        )
+        paths.append(folder / table_name("metadata", number, 2))
         paths[-1].parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(
             table.slice(at, FILE_ROWS),
@@ -92,8 +91,7 @@ def write_release(folder: Path, table: pa.Table) -> list[str]:
             row_group_size=ROW_GROUP,
         )
     files = {
-        f"metadata/{p.name}": {"bytes": p.stat().st_size, "sha256": file_sha256(p)}
-        for p in paths
+        p.name: {"bytes": p.stat().st_size, "sha256": file_sha256(p)} for p in paths
     }
     write_json(
         folder / "MANIFEST.json",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from twigma.core.files import file_sha256, write_json
+from twigma.core.services.user_agent import HUB_LIBRARY
 from twigma.core.workspace import AnyWorkspace, Workspace
 
 # Names of weights, the best first; large models come in several files.
@@ -138,7 +139,8 @@ def _ask_hub(repo: str, revision: str | None, wanted: Sequence[str]) -> Pin:
     from huggingface_hub import HfApi
 
     try:
-        info = HfApi().model_info(repo, revision=revision, files_metadata=True)
+        api = HfApi(**HUB_LIBRARY)
+        info = api.model_info(repo, revision=revision, files_metadata=True)
     except Exception as error:
         if revision is not None:
             return Pin(repo, revision)  # a named commit may lie in the local cache
@@ -171,7 +173,10 @@ def fetch_weights(pinned: Pin, wanted: Sequence[str]) -> Path:
     try:
         with _hub:
             path = snapshot_download(
-                pinned.repo, revision=pinned.revision, allow_patterns=[*FILES, *names]
+                pinned.repo,
+                revision=pinned.revision,
+                allow_patterns=[*FILES, *names],
+                **HUB_LIBRARY,
             )
     except Exception as error:
         raise OSError(

@@ -4,20 +4,19 @@ Dry by default. Zenodo speaks the InvenioRDM API: a draft is created or resumed,
 card, files that differ are sent and compared by MD5. The draft is published last, which cannot be undone.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import twigma
 from twigma.builder.publish.zenodo_client import Record, Zenodo
+from twigma.builder.release.card import with_doi
 from twigma.builder.release.privacy_check import check_privacy
 from twigma.core.files import atomic, file_sha256, write_json
 from twigma.core.progress import progress_bar
 from twigma.core.services.download import digest
 
 ZENODO, SANDBOX = "https://zenodo.org", "https://sandbox.zenodo.org"
-DOI = re.compile(r"^DOI: .*$", re.MULTILINE)  # the line of the card that holds it
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,7 @@ def write_doi(release: Path, doi: str) -> None:
     """Write the DOI into the card of a release, and the card's new hash into MANIFEST.json."""
     card = release / "README.md"
     before = card.read_text("utf-8")
-    line = f"DOI: [{doi}](https://doi.org/{doi})"
-    text = DOI.sub(line, before, count=1)
+    text = with_doi(before, doi)
     if text == before:
         return
     with atomic(card) as partial:
@@ -118,9 +116,9 @@ def write_doi(release: Path, doi: str) -> None:
 
 
 def _local(release: Path) -> dict[str, Path]:
-    """The files of a release by the name they have in a record, which knows no folders; MANIFEST.json last."""
-    paths = sorted(twigma.read_manifest(release)["files"])
-    return {Path(path).name: release / path for path in [*paths, "MANIFEST.json"]}
+    """The files of a release by name; MANIFEST.json last."""
+    names = sorted(twigma.read_manifest(release)["files"])
+    return {name: release / name for name in [*names, "MANIFEST.json"]}
 
 
 def _compare_draft(

@@ -4,6 +4,7 @@ The Hub's own client discards a partial file when it is stopped, so `core/servic
 through the session of that client, which knows the user's settings.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -21,6 +22,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from twigma.core.services.deadline import ANSWER_SECONDS, within
 from twigma.core.services.download import GIT_SHA1, download
+from twigma.core.services.user_agent import HUB_LIBRARY
 
 LISTING_SECONDS = ANSWER_SECONDS * 5  # of large repositories, in pages
 # The Hub states a hash without its name: of git for a small file, SHA-256 for a large one, MD5 elsewhere.
@@ -32,7 +34,7 @@ def dataset_facts(
 ) -> tuple[str, str | None]:
     """The commit of a dataset that `revision` (a branch, tag or commit; else main) names, and its card's licence."""
     with _translate_errors(repo):
-        api = HfApi(endpoint=endpoint)
+        api = HfApi(endpoint=endpoint, **HUB_LIBRARY)
         info = within(
             ANSWER_SECONDS, lambda: api.dataset_info(repo, revision=revision), repo
         )
@@ -47,7 +49,7 @@ def hub_files(
 ) -> list[str]:
     """The files of a dataset repository that match one of `patterns`, sorted; FileNotFoundError when none does."""
     with _translate_errors(repo):
-        api = HfApi(endpoint=endpoint)
+        api = HfApi(endpoint=endpoint, **HUB_LIBRARY)
         listed = within(
             LISTING_SECONDS,
             lambda: api.list_repo_files(repo, repo_type="dataset", revision=revision),
@@ -78,10 +80,12 @@ def hub_file(
     name = f"{repo}/{path}"
     with _translate_errors(name):
         facts = within(
-            ANSWER_SECONDS, lambda: get_hf_file_metadata(url, endpoint=endpoint), name
+            ANSWER_SECONDS,
+            lambda: get_hf_file_metadata(url, endpoint=endpoint, **HUB_LIBRARY),
+            name,
         )
-        headers = build_hf_headers(library_name="twigma")
-        if httpx2.URL(facts.location).host != httpx2.URL(url).host:
+        headers = build_hf_headers(**HUB_LIBRARY)
+        if _server(facts.location) != _server(url):
             # The store of large files is another server, which must not see the token.
             headers.pop("authorization", None)
         return download(
@@ -98,6 +102,12 @@ def web_file(url: str, folder: Path, checksum: str | None = None) -> Path:
     """Download a file from its address into `folder`; `checksum` is its MD5 or SHA-256 in hex, where it is known."""
     path = folder / Path(httpx2.URL(url).path).name
     return download(url, path, checksum=_named_checksum(checksum))
+
+
+def _server(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: what may see a token that another of the same host may not."""
+    parts = httpx2.URL(url)
+    return parts.scheme, parts.host, parts.port
 
 
 def _named_checksum(value: str | None) -> str | None:
@@ -126,6 +136,11 @@ def _translate_errors(what: str) -> Iterator[None]:
     except HfHubHTTPError as error:
         raise OSError(
             f"HTTP {error.response.status_code} for {what}: run again to resume"
+        ) from None
+    except json.JSONDecodeError:
+        raise OSError(
+            f"what answers for {what} is no Hub (its answer is not JSON): is a proxy or a login page in between? "
+            "Run again later"
         ) from None
     except httpx2.HTTPError as error:
         raise OSError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import twigma
 from twigma.builder.models.model_licences import detector_license, license_of
-from twigma.builder.release.identity_checks import spdx
+from twigma.builder.release.identity.checks import spdx
 from twigma.builder.release.provenance import base_name
 from twigma.core.parts import read_provenance
 from twigma.core.workspace import Workspace

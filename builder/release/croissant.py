@@ -16,6 +16,7 @@ from twigma.builder.release.column_origins import Origin, license_url
 from twigma.builder.release.identity import Creator
 from twigma.builder.release.responsible_ai import field_provenance, responsible_ai
 from twigma.core import columns
+from twigma.dataset.table_files import select_tables, table_pattern
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -66,14 +67,17 @@ CONTEXT: dict[str, Any] = {
 def croissant(facts: Facts) -> dict[str, Any]:
     """The JSON-LD of a release: its identity, files, columns, responsible use and provenance.
 
-    One record set per folder of Parquet files, named like the configuration that loads it.
+    One record set for each configuration that has Parquet files, named like it.
     """
     configs = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
     files = facts.files
-    present = {name: fields for name, fields in configs.items() if _of(name, files)}
+    present = {
+        name: fields for name, fields in configs.items() if select_tables(name, files)
+    }
     distribution = []
     for name in present:
-        distribution += [_file(path, files[path]) for path in _of(name, files)]
+        names = select_tables(name, files)
+        distribution += [_file(path, files[path]) for path in names]
     distribution += [_file_set(name) for name in present]
     origins: dict[str, Origin] = {}
     for origin in facts.origins:
@@ -133,10 +137,6 @@ def _creator(creator: Creator) -> dict[str, Any]:
     return values
 
 
-def _of(config: str, files: Mapping[str, Any]) -> list[str]:
-    return sorted(path for path in files if path.startswith(f"{config}/"))
-
-
 def _file(path: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "@type": "cr:FileObject",
@@ -156,7 +156,7 @@ def _file_set(config: str) -> dict[str, Any]:
         "@id": f"{config}-files",
         "name": f"{config}-files",
         "encodingFormat": "application/x-parquet",
-        "includes": f"{config}/*.parquet",
+        "includes": table_pattern(config),
     }
 
 

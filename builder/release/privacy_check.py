@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 
 from twigma.core import columns
 from twigma.core.safety.untrusted_names import IDS, NAMES
+from twigma.dataset.table_files import table_pattern
 
 FILES = re.compile(
-    r"README\.md|DATASHEET\.md|croissant\.json|MANIFEST\.json|removals\.txt|(metadata|embeddings)/\1-train-\d{5}-of-\d{5}\.parquet"
+    r"README\.md|DATASHEET\.md|croissant\.json|MANIFEST\.json|removals\.txt"
+    r"|(metadata|embeddings)-train-\d{5}-of-\d{5}\.parquet"
 )
 ALLOWED = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
 LINK = r"https?://|\bt\.co/|data:image/"
@@ -35,7 +37,7 @@ def check_privacy(folder: Path, texts: pa.ChunkedArray | None = None) -> None:
         if path.is_symlink() or not FILES.fullmatch(name):
             raise ValueError(f"{path} has no place in a release: take it away")
         if path.suffix == ".parquet":
-            _check_columns(path, path.parent.name)
+            _check_columns(path, name.partition("-")[0])
         else:
             _check_text(path)
     if texts is not None:
@@ -48,7 +50,7 @@ def _check_columns(path: Path, config: str) -> None:
         raise ValueError(
             f"{path}: only the columns {list(ALLOWED[config])} are public, found {schema.names}"
         )
-    columns.require(schema.empty_table(), ALLOWED[config], str(path))
+    columns.require(_as_declared(schema).empty_table(), ALLOWED[config], str(path))
     texts = [
         name for name in schema.names if pa.types.is_string(schema.field(name).type)
     ]
@@ -63,6 +65,20 @@ def _check_columns(path: Path, config: str) -> None:
     if "all_captions" in table.column_names:
         captions = table["all_captions"]
         _refuse(captions, _matches(captions, LINK), f"{path}: a caption holds a link")
+
+
+def _as_declared(schema: pa.Schema) -> pa.Schema:
+    """The schema with embeddings of single precision, which a release may have, as those that are declared."""
+    at = schema.get_field_index("embedding")
+    if at < 0:
+        return schema
+    field = schema.field(at)
+    if not pa.types.is_fixed_size_list(field.type):
+        return schema
+    if not pa.types.is_float32(field.type.value_type):
+        return schema
+    half = pa.list_(pa.float16(), field.type.list_size)
+    return schema.set(at, field.with_type(half))
 
 
 def _matches(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
@@ -87,7 +103,7 @@ def _check_text(path: Path) -> None:
 
 
 def _check_captions(folder: Path, texts: pa.ChunkedArray) -> None:
-    files = sorted((folder / "metadata").glob("*.parquet"))
+    files = sorted(folder.glob(table_pattern("metadata")))
     tables = [pq.read_table(path, columns=["all_captions"]) for path in files]
     captions = pa.concat_tables(tables)["all_captions"]
     equal = pc.sum(pc.equal(captions, texts)).as_py() or 0

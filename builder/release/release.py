@@ -1,11 +1,12 @@
 """The release of a working folder: ids and derived columns, nothing else; `twigma release` writes it.
 
     twigma/README.md  DATASHEET.md  croissant.json  MANIFEST.json  removals.txt
-           metadata/metadata-train-00000-of-00002.parquet
-           embeddings/embeddings-train-00000-of-00009.parquet
+           metadata-train-00000-of-00002.parquet
+           embeddings-train-00000-of-00009.parquet
 
-It is the only stage that drops rows (`row_filter.py`). The same input gives the same bytes. The folder is made
-beside the old one, checked (`privacy_check.py`), and moved into its place when it is complete.
+No folder is in it, as in a record of Zenodo: it loads from disk, the Hub and Zenodo alike. It is the only stage that
+drops rows (`row_filter.py`). The same input gives the same bytes. The folder is made beside the old one, checked
+(`privacy_check.py`), and moved into its place when it is complete.
 """
 
 import datetime
@@ -270,11 +271,10 @@ def _write_manifest(
 
 
 def _files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Every file in a folder by its relative path, with bytes, SHA-256, and rows where it is a table."""
+    """Every file of a new release by its name, with bytes, SHA-256, and rows where it is a table."""
     files = {}
-    for path in folder.rglob("*"):
-        if path.is_file():
-            files[path.relative_to(folder).as_posix()] = _file(path)
+    for path in folder.iterdir():
+        files[path.name] = _file(path)
     return files
 
 

@@ -1,4 +1,4 @@
-"""The Parquet files of a release: `metadata/` and `embeddings/`, rows in the same order.
+"""The Parquet files of a release: `metadata-*` and `embeddings-*`, rows in the same order.
 
 They are written so that the Hub stores little of a new version: chunks are cut by content, so they stay the same when a
 few rows are taken out. Several files are written at once, since cutting takes time.
@@ -17,6 +17,7 @@ from twigma.core import columns
 from twigma.core.files import atomic
 from twigma.core.progress import progress_bar
 from twigma.core.workspace import Workspace
+from twigma.dataset.table_files import table_name
 
 METADATA_ROWS = 500_000  # in a file
 EMBEDDING_ROWS = 100_000  # in a file
@@ -28,10 +29,10 @@ Slice = Callable[[int, int], pa.Table]  # (first row, number of rows) -> these r
 
 
 def write_metadata(folder: Path, rows: pa.Table) -> None:
-    """Write the public columns of the released rows to `folder/metadata/`."""
+    """Write the public columns of the released rows to `folder/metadata-*.parquet`."""
     public = rows.select(columns.METADATA).cast(columns.schema(columns.METADATA))
     _write_files(
-        folder / "metadata", len(rows), METADATA_ROWS, public.slice, dictionary=True
+        folder, "metadata", len(rows), METADATA_ROWS, public.slice, dictionary=True
     )
 
 
@@ -41,7 +42,7 @@ def write_embeddings(
     work: Workspace,
     type_name: str = "float16",
 ) -> int:
-    """Write the embeddings of these images (string[n]) to `folder/embeddings/`, in their order.
+    """Write the embeddings of these images (string[n]) to `folder/embeddings-*.parquet`, in order.
 
     `type_name` is float16, as embeddings are stored, or float32 with the same values. Returns the length of an
     embedding. Every image must have one in the column `embed` of `work`.
@@ -63,7 +64,8 @@ def write_embeddings(
         return pa.table([names, taken], schema=schema)
 
     _write_files(
-        folder / "embeddings",
+        folder,
+        "embeddings",
         len(image_names),
         EMBEDDING_ROWS,
         rows_from,
@@ -73,20 +75,25 @@ def write_embeddings(
 
 
 def _write_files(
-    folder: Path, rows: int, rows_a_file: int, rows_from: Slice, *, dictionary: bool
+    folder: Path,
+    config: str,
+    rows: int,
+    rows_a_file: int,
+    rows_from: Slice,
+    *,
+    dictionary: bool,
 ) -> None:
-    """Write all files of a configuration, named as `datasets` names the parts of a split."""
+    """Write all files of a configuration."""
     count = -(-rows // rows_a_file)
 
     def write(number: int) -> None:
-        name = f"{folder.name}-train-{number:05d}-of-{count:05d}.parquet"
-        with atomic(folder / name) as path:
+        with atomic(folder / table_name(config, number, count)) as path:
             table = rows_from(number * rows_a_file, rows_a_file)
             _write_file(path, table, dictionary)
 
     with ThreadPoolExecutor(min(WRITERS, os.cpu_count() or 1)) as pool:
         written = pool.map(write, range(count))
-        bar = progress_bar(written, total=count, desc=folder.name, unit="file")
+        bar = progress_bar(written, total=count, desc=config, unit="file")
         for _ in bar:
             pass
 

@@ -14,6 +14,7 @@ import pyarrow.dataset
 
 import twigma
 from twigma.core import columns
+from twigma.dataset.table_files import select_tables
 
 Entry = dict[str, Any]
 
@@ -39,8 +40,8 @@ def history(
         if date is None and earlier and "date" in earlier[0]:
             entry["date"] = earlier[0]["date"]
         return [entry, *earlier[1:]]
-    files = sorted((before / "metadata").glob("*.parquet"))
-    old = pyarrow.dataset.dataset(files).to_table()
+    names = select_tables("metadata", manifest["files"])
+    old = pyarrow.dataset.dataset([before / name for name in names]).to_table()
     return [{**entry, **compare(old, metadata)}, *earlier]
 
 

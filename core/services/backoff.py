@@ -3,11 +3,11 @@
 import random
 from dataclasses import dataclass
 
-from twigma.core.services.outcomes import Answer, Failure
+from twigma.core.services.outcomes import TOO_MANY_REQUESTS, Answer, Failure
 
 LONGEST_BACKOFF = 60.0  # seconds
 IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
-TOO_MANY_REQUESTS, UNAVAILABLE = 429, 503
+UNAVAILABLE = 503
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from twigma.core.files import fsync
 from twigma.core.progress import ProgressBar, progress_bar
 from twigma.core.services.backoff import BackoffPolicy, Retries
 from twigma.core.services.deadline import ANSWER_SECONDS, Pace, TooSlow, within
-from twigma.core.services.http import READ_TIMEOUT, require_safe_url, send, user_agent
+from twigma.core.services.http import READ_TIMEOUT, require_safe_url, send
 from twigma.core.services.outcomes import Answer, Failure
+from twigma.core.services.user_agent import USER_AGENT
 
 MOST_BYTES = 64 << 30  # of a file
 RETRY = BackoffPolicy(attempts=6)  # in a row without a byte, or too slow
@@ -225,11 +226,9 @@ def _empty(file: IO[bytes]) -> None:
 
 
 def _request(client: httpx2.Client, source: Source, offset: int) -> httpx2.Response:
-    headers = {
-        "User-Agent": user_agent(),
-        **source.headers,
-        "Accept-Encoding": "identity",
-    }
+    headers = httpx2.Headers({"User-Agent": USER_AGENT})
+    headers.update(source.headers)  # names in any case
+    headers["Accept-Encoding"] = "identity"
     if offset:
         headers["Range"] = f"bytes={offset}-"
     request = client.build_request(
@@ -242,6 +241,7 @@ def _refuse_errors(response: httpx2.Response, source: Source) -> None:
     """Nothing where the file follows; else why it does not, and whether that may pass."""
     status = response.status_code
     if status in (200, PARTIAL_CONTENT):
+        _refuse_page(response, source)
         return
     if status in (404, 410):
         raise FileNotFoundError(
@@ -253,6 +253,17 @@ def _refuse_errors(response: httpx2.Response, source: Source) -> None:
     if status == 429 or status >= 500:
         raise Interrupted(sentence, status, response.headers.get("retry-after", ""))
     raise OSError(f"{sentence}: run again to resume")
+
+
+def _refuse_page(response: httpx2.Response, source: Source) -> None:
+    """OSError where a web page comes in the place of a file, as from a proxy or a login."""
+    kind = response.headers.get("content-type", "")
+    expected = source.name.lower().endswith((".html", ".htm"))
+    if kind.startswith("text/html") and not expected:
+        raise OSError(
+            f"{source.name}: {response.request.url.copy_with(query=None)} sends a web page instead of the file: is a "
+            "proxy or a login page in between?"
+        )
 
 
 def _resumes_at(response: httpx2.Response, offset: int) -> bool:

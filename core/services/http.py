@@ -12,20 +12,16 @@ from typing import Any
 
 import httpx2
 
-import twigma
 from twigma.core.services.backoff import PATIENT, BackoffPolicy, Retries, may_retry
 from twigma.core.services.deadline import ANSWER_SECONDS, TooSlow, read_answer, within
 from twigma.core.services.outcomes import Answer, Failure
+from twigma.core.services.user_agent import USER_AGENT
 
 READ_TIMEOUT = 60.0  # seconds without a byte
 MOST_REDIRECTS = 5
+READING = ("GET", "HEAD")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SHORTEST_SECRET = 16  # characters; a shorter token is a test's, and may be a plain word
-
-
-def user_agent() -> str:
-    """The name under which services see us."""
-    return f"twigma/{twigma.__version__}"
 
 
 # ------------------------------------------------------------------ the client
@@ -75,11 +71,15 @@ class ServiceClient:
         """Close the connections."""
         self._http.close()
 
+    def pause(self, seconds: float) -> None:
+        """Wait between two calls."""
+        self._sleep(seconds)
+
     def _connect(self) -> httpx2.Client:
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
-            "User-Agent": user_agent(),
+            "User-Agent": USER_AGENT,
             **self._headers,
         }
         if self._token:
@@ -181,12 +181,13 @@ def send(
     """The response to a request, its body still to be read; the caller closes it.
 
     Redirects are followed here, and not by `httpx2`, which would read their bodies whole. It has the rule, though, by
-    which a redirect to another host loses its Authorization. ValueError where one leads from https to http.
+    which a redirect to another host loses its Authorization. ValueError where one leads from https to http. Only what
+    reads is redirected: a POST would become a GET, whose success says nothing of what was to be done.
     """
     for _ in range(MOST_REDIRECTS + 1):
         response = client.send(request, stream=True, follow_redirects=False)
-        following = response.next_request if follow_redirects else None
-        if following is None:
+        following = response.next_request
+        if following is None or not follow_redirects or request.method not in READING:
             return response
         response.close()
         if request.url.scheme == "https" and following.url.scheme != "https":

@@ -1,11 +1,14 @@
 """What one try of a call to a service came to: an answer of any status, or a failure without one."""
 
+import email.utils
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from twigma.core.safety.bounded import load_json
+
+NO_CONTENT, TOO_MANY_REQUESTS = 204, 429
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,16 @@ class Answer:
 
     @property
     def retry_after(self) -> float:
-        """Seconds that the service asks to wait; 0 where it names none."""
-        return seconds_of(self.headers.get("retry-after"))
+        """Seconds that the service asks to wait, counted from its own clock to a date; 0 where it names none."""
+        value = self.headers.get("retry-after", "").strip()
+        if value.isdigit():
+            return seconds_of(value)
+        try:
+            now = email.utils.parsedate_to_datetime(self.headers.get("date", ""))
+            until = email.utils.parsedate_to_datetime(value)
+            return max(0.0, (until - now).total_seconds())
+        except (ValueError, TypeError):
+            return 0.0
 
     @property
     def problem(self) -> str:
@@ -28,8 +39,11 @@ class Answer:
         return f"HTTP {self.status}"
 
     def json(self) -> Any:
-        """The body as JSON; OSError where it is something else, as the page of a proxy or of a login is."""
-        if not self.text:
+        """The body as JSON; OSError where it is something else, as the page of a proxy or of a login is.
+
+        {} where the status says that there is no body.
+        """
+        if self.status == NO_CONTENT:
             return {}
         try:
             return load_json(self.text)
@@ -41,16 +55,37 @@ class Answer:
             ) from None
 
     def refuse_errors(self) -> None:
-        """OSError unless the status says success."""
+        """OSError unless the status says success: of what kind, and what to do.
+
+        PermissionError for 401 and 403, FileNotFoundError for 404 and 410.
+        """
         if 300 <= self.status < 400:
             target = self.headers.get("location", "an unnamed address")
             raise OSError(
                 f"{self.url} redirects to {target[:200]} (HTTP {self.status}), which is not followed"
             )
-        if self.status >= 400:
-            raise OSError(f"{self.url} answers HTTP {self.status}{self._detail()}")
+        if self.status < 400:
+            return
+        status = f"HTTP {self.status}{self.detail()}"
+        if self.status in (401, 403):
+            raise PermissionError(f"{self.url} refuses access ({status})")
+        if self.status in (404, 410):
+            raise FileNotFoundError(f"{self.url} does not exist ({status})")
+        if self.status == TOO_MANY_REQUESTS:
+            raise OSError(
+                f"{self.url} limits the number of calls ({status}): {self._when()}"
+            )
+        if self.status >= 500:
+            raise OSError(f"{self.url} is out of order ({status}): run again later")
+        raise OSError(f"{self.url} refuses the call ({status})")
 
-    def _detail(self) -> str:
+    def _when(self) -> str:
+        """When to call again."""
+        if not self.retry_after:
+            return "run again later"
+        return f"run again in {self.retry_after:,.0f} s"
+
+    def detail(self) -> str:
         """What the service says of an error, for a message: nothing of a page of HTML."""
         kind = self.headers.get("content-type", "")
         if not self.text or "html" in kind:
@@ -59,8 +94,10 @@ class Answer:
             body = load_json(self.text)
         except (ValueError, RecursionError):
             body = None
-        detail = body.get("message") if isinstance(body, dict) else None
-        one_line = " ".join(str(detail or self.text).split())
+        detail = None
+        if isinstance(body, dict):
+            detail = f"{body.get('message') or ''}{_fields(body.get('errors'))}"
+        one_line = " ".join((detail or self.text).split())
         return f": {one_line[:300]}"
 
 
@@ -78,3 +115,14 @@ def seconds_of(header: str | None) -> float:
     if header is None or not re.fullmatch(r"[0-9]{1,12}", header):
         return 0.0
     return float(header)
+
+
+def _fields(errors: Any) -> str:
+    """The fields that an answer names as wrong, each with its reasons."""
+    if not isinstance(errors, list):
+        return ""
+    parts = []
+    for error in errors:
+        if isinstance(error, dict):
+            parts.append(f" {error.get('field')}: {error.get('messages')}")
+    return "".join(parts)

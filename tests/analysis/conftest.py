@@ -122,11 +122,11 @@ def plant(root: Path, seed: int = 5) -> SimpleNamespace:
         UMAP_dim_2=rng.normal(size=n).tolist(),
     ).take(pa.array(order))
     release, work, refs = root / "release", root / "work", root / "refs"
-    write_parquet(release / "metadata" / "00000.parquet", rows)
+    write_parquet(release / "metadata-00000.parquet", rows)
     vector_rows = pa.table(
         {"image_name": names, "embedding": embedding_column(vectors)}
     )
-    write_parquet(release / "embeddings" / "00000.parquet", vector_rows)
+    write_parquet(release / "embeddings-00000.parquet", vector_rows)
     private = {
         "author_id": author.astype(str).tolist(),
         "follower_count": followers.tolist(),

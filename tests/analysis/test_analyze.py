@@ -143,7 +143,7 @@ def test_blurred_and_repeated_images_say_nothing_of_a_prompt(
     """Fig 3c is the same without them: four more of each prompt, far from its others, would spread them all."""
     release, prompts = tmp_path / "release", tmp_path / "prompts"
     few = planted.rows.select(["id", "image_name", "created_at"])
-    write_parquet(release / "metadata" / "00000.parquet", few)
+    write_parquet(release / "metadata-00000.parquet", few)
     _with_outliers(planted.references["prompts"], prompts)
     results = analyze(release, tmp_path / "out", references={"prompts": prompts})
     found, clean = (
@@ -217,7 +217,7 @@ def test_results_say_what_they_were_made_from(analysed, planted):
     made = analysed.results["made_from"]
     assert made["settings"]["seed"] == 0
     assert made["versions"]["numpy"] == np.__version__
-    assert "release/metadata/00000.parquet" in made["files"]
+    assert "release/metadata-00000.parquet" in made["files"]
     assert made["sha256"] == fingerprint(made["files"])
     data = analysed.results["data"]
     assert data["images"] == len(planted.names)
@@ -342,7 +342,7 @@ def test_a_release_alone_names_what_the_rest_needs(planted, tmp_path):
 def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
     release, out = tmp_path / "release", tmp_path / "out"
     rows = planted.rows.select(["id", "image_name", "created_at"])
-    write_parquet(release / "metadata" / "00000.parquet", rows)
+    write_parquet(release / "metadata-00000.parquet", rows)
     first = analyze(release, out)
     assert list(first["figures"]) == ["fig1b", "paper"]
     assert analyze(release, out) == first
@@ -352,7 +352,7 @@ def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
     assert sorted(path.name for path in (out / "results").iterdir()) == [
         *("fig1b.csv", "fig1b.parquet", "paper.csv", "paper.parquet"),
     ]
-    write_parquet(release / "metadata" / "00000.parquet", rows.slice(0, 300))
+    write_parquet(release / "metadata-00000.parquet", rows.slice(0, 300))
     again = analyze(release, out, seed=1)
     assert again["data"]["images"] == 300
     (out / "results.json").write_text(
@@ -366,7 +366,7 @@ def test_results_of_another_revision_are_computed_again(planted, tmp_path, monke
     module = sys.modules["twigma.analysis.analyze"]
     release, out = tmp_path / "release", tmp_path / "out"
     rows = planted.rows.select(["id", "image_name", "created_at"])
-    write_parquet(release / "metadata" / "00000.parquet", rows)
+    write_parquet(release / "metadata-00000.parquet", rows)
     assert analyze(release, out)["made_from"]["analysis"] == module.REVISION
     table, page = out / "results" / "fig1b.parquet", out / "index.html"
     before = table.stat().st_ino
@@ -394,7 +394,7 @@ def test_folders_may_be_texts(planted, tmp_path, analysed):
 def test_too_little_data_is_a_reason_not_a_crash(planted, tmp_path):
     release = tmp_path / "release"
     few = planted.rows.slice(0, 6)
-    write_parquet(release / "metadata" / "00000.parquet", few)
+    write_parquet(release / "metadata-00000.parquet", few)
     found = analyze(release, tmp_path / "out")
     reasons = {entry["figure"]: entry["how"][0] for entry in found["skipped"]}
     assert "at least 3 months" in reasons["fig1b"]
@@ -437,11 +437,11 @@ def test_a_reference_may_not_take_our_name(planted, tmp_path):
 def test_rows_without_a_usable_embedding_are_left_out(planted, tmp_path):
     release = tmp_path / "release"
     rows = planted.rows.select(["id", "image_name"]).slice(0, 5)
-    write_parquet(release / "metadata" / "00000.parquet", rows)
+    write_parquet(release / "metadata-00000.parquet", rows)
     names = rows["image_name"].to_pylist()
     vectors = pa.array([[1, 0], None, [0, 0], [3, 4]], pa.list_(pa.float16(), 2))
     write_parquet(
-        release / "embeddings" / "00000.parquet",
+        release / "embeddings-00000.parquet",
         pa.table({"image_name": names[:4], "embedding": vectors}),
     )
     images = load.load(release, None, {}).images
@@ -457,7 +457,7 @@ def test_rows_without_a_usable_embedding_are_left_out(planted, tmp_path):
 def test_a_column_of_nulls_is_missing(planted, tmp_path):
     release = tmp_path / "release"
     rows = columns.add(planted.rows, like_count=pa.nulls(len(planted.rows), pa.int64()))
-    write_parquet(release / "metadata" / "00000.parquet", rows)
+    write_parquet(release / "metadata-00000.parquet", rows)
     data = load.load(release, None, {})
     assert missing_requirements(data, Settings(), ["like_count", "created_at"]) == {
         "column like_count": HOW["like_count"]

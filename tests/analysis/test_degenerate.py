@@ -304,7 +304,7 @@ def _write(root, changed, vectors):
         name: value[:n] for name, value in (EACH | changed).items() if value is not None
     }
     rows = columns.add(pa.table({"id": names, "image_name": names}), **given)
-    write_parquet(root / "release" / "metadata" / "0.parquet", rows)
+    write_parquet(root / "release" / "metadata-00000.parquet", rows)
     private = {
         "author_id": [str(i % 7) for i in range(n)],
         "follower_count": [10 * i for i in range(n)],
@@ -314,7 +314,7 @@ def _write(root, changed, vectors):
     write_parquet(root / "work" / "images.parquet", hydrated)
     if vectors is not None:
         write_parquet(
-            root / "release" / "embeddings" / "0.parquet", _embeddings(vectors)
+            root / "release" / "embeddings-00000.parquet", _embeddings(vectors)
         )
     return root / "release"
 

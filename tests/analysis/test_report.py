@@ -223,7 +223,7 @@ def test_equal_results_give_equal_bytes(page, analysed):
 
 def test_little_data_gives_a_page_and_what_is_missing(planted, tmp_path):
     rows = planted.rows.select(["id", "image_name", "created_at"])
-    write_parquet(tmp_path / "release" / "metadata" / "00000.parquet", rows)
+    write_parquet(tmp_path / "release" / "metadata-00000.parquet", rows)
     analyze(tmp_path / "release", tmp_path / "out")
     page = Page(report(tmp_path / "out").read_text("utf-8"))
     assert "Posts per month" in page.text

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+from support import releasing
 
 from .looks import DIFFERENT, Case, Look, Variable, leaves, prints, to
 
@@ -58,6 +58,7 @@ REMOVALS, STATUS = (
     to("twigma.builder.status.status.status"),
 )
 DEMO = to("twigma.demo.demo.demo")
+INIT = to("twigma.builder.release.identity.init")
 SHEETS = to("twigma.analysis.inputs.annotation_sheets.sheets")
 OTHER = Path("other")
 
@@ -93,7 +94,13 @@ def _commit(function: Callable[..., Look]) -> Case:
 
 
 def metadata() -> Any:
-    return pq.read_table("twigma/metadata").to_pandas()
+    return releasing.read(Path("twigma")).to_pandas()
+
+
+def embedding_type() -> str:
+    """The type of the numbers in the embeddings of the release."""
+    table = releasing.read(Path("twigma"), "embeddings")
+    return str(table.schema.field("embedding").type.value_type)
 
 
 def sheet_rows() -> tuple[int, int]:
@@ -193,7 +200,9 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--device cuda:1", BUILD("device"), "cuda:1"),
         *_engine(BUILD),
     ),
+    "init": (Case("--work other", INIT("work"), OTHER),),
     "release": (
+        Case("--embeddings float32", leaves(embedding_type), "float"),
         Case("--work other", leaves(lambda: len(metadata())), 25),
         Case("--out elsewhere", leaves(Path("elsewhere/MANIFEST.json").exists), True),
         Case(

@@ -83,7 +83,7 @@ def stored(work):
 def test_images_are_joined_to_their_metadata(there, options):
     rows = load(**options).cast_column("image", datasets.Image(decode=False))
     rows = {row["image_name"]: row for row in rows}
-    released = pq.read_table(there / "twigma/metadata").to_pylist()
+    released = releasing.read(there / "twigma").to_pylist()
     assert len(released) == len(rows) == 56
     images = stored(there / "work")
     for row in released:

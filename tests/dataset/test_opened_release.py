@@ -9,12 +9,12 @@ import twigma
 def test_the_tables_are_those_of_the_files(made):
     folder = made / "twigma"
     release = twigma.open_release(folder)
-    files = sorted((folder / "metadata").glob("*.parquet"))
+    files = sorted(folder.glob("metadata-*.parquet"))
     expected = [row for path in files for row in pq.read_table(path).to_pylist()]
     assert release.metadata.to_pylist() == expected
     assert len(release) == len(expected) == release.manifest["counts"]["released"]
     assert release.embeddings["image_name"].equals(release.metadata["image_name"])
-    files = sorted((folder / "embeddings").glob("*.parquet"))
+    files = sorted(folder.glob("embeddings-*.parquet"))
     vectors = [row for path in files for row in pq.read_table(path).to_pylist()]
     assert release.embeddings.to_pylist() == vectors
     assert repr(release) == f"<release 1.0.0 in {folder}: {len(expected):,} images>"
@@ -32,7 +32,7 @@ def test_the_local_release_is_the_default():
 
 
 def test_a_damaged_file_is_refused_when_it_is_read(here):
-    path = next((here / "twigma" / "metadata").glob("*.parquet"))
+    path = next((here / "twigma").glob("metadata-*.parquet"))
     path.write_bytes(path.read_bytes()[:-1])
     release = twigma.open_release(here / "twigma")
     with pytest.raises(ValueError, match=r"differs from MANIFEST\.json"):
@@ -52,7 +52,7 @@ def test_a_release_without_embeddings_says_so(here):
     manifest["files"] = {
         name: facts
         for name, facts in manifest["files"].items()
-        if not name.startswith("embeddings/")
+        if not name.startswith("embeddings-")
     }
     path.write_text(json.dumps(manifest))
     with pytest.raises(FileNotFoundError, match="has no embeddings: `twigma embed`"):

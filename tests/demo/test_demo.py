@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from golden.canonical import canonical
 from golden.compare import difference
@@ -71,7 +70,7 @@ def _run(code, out):
 
 
 def _metadata(out):
-    return pq.read_table(out / "twigma" / "metadata")
+    return releasing.read(out / "twigma")
 
 
 def _files(folder):

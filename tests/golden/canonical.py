@@ -109,8 +109,8 @@ def _release(out: Path) -> dict[str, Any]:
         "files": _names(folder),
         "counts": manifest["counts"],
         "manifest": sorted(manifest),
-        "metadata": _metadata(folder / "metadata"),
-        "embeddings": _embeddings(folder / "embeddings"),
+        "metadata": _metadata(folder),
+        "embeddings": _embeddings(folder),
         "croissant": _shape(croissant),
         "removals": (folder / "removals.txt").read_text("utf-8").splitlines(),
         "liked": {
@@ -137,9 +137,15 @@ def _names(folder: Path) -> list[str]:
     return [*(name for name in found if name not in numbered), *counts]
 
 
+def _table(folder: Path, config: str) -> pa.Table:
+    files = sorted(folder.glob(f"{config}-*.parquet"))
+    return pa.concat_tables([pq.read_table(file) for file in files])
+
+
 def _metadata(folder: Path) -> dict[str, Any]:
-    table = pq.read_table(folder)
-    group = pq.ParquetFile(next(folder.glob("*.parquet"))).metadata.row_group(0)
+    table = _table(folder, "metadata")
+    path = next(folder.glob("metadata-*.parquet"))
+    group = pq.ParquetFile(path).metadata.row_group(0)
     found: dict[str, Any] = {
         "rows": len(table),
         "compression": group.column(0).compression,
@@ -181,7 +187,7 @@ def _content(name: str, column: pa.ChunkedArray) -> dict[str, Any]:
 
 
 def _embeddings(folder: Path) -> dict[str, Any]:
-    table = pq.read_table(folder)
+    table = _table(folder, "embeddings")
     vectors = np.stack(table["embedding"].to_numpy()).astype(np.float64)
     names = "\n".join(table["image_name"].to_pylist())
     return {

@@ -46,6 +46,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         parts = urlsplit(self.path)
         self.server.log.append((method, parts.path, len(body)))
+        self.server.agents.append(self.headers.get("User-Agent", ""))
         if (
             method in ("POST", "PUT")
             and self.headers.get("Authorization") != f"Bearer {self.server.token}"
@@ -355,6 +356,7 @@ class Hub(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.repos: dict[str, Repo] = {}
         self.log: list[tuple[str, str, int]] = []
+        self.agents: list[str] = []  # the names that clients gave
         self.cuts = self.drops = 0
         self.spoilt: set[str] = set()
         self.sent: list[tuple[str, int]] = []

@@ -135,7 +135,7 @@ def _named(folder: Path, gone: set[str]) -> set[str]:
 def scanned(count: int, folder: Path) -> Measured:
     work = releasing.make_work(folder / "work")
     release(work, folder / "twigma")
-    texts = pa.chunked_array([pq.read_table(folder / "twigma/metadata")["image_name"]])
+    texts = pa.chunked_array([releasing.read(folder / "twigma")["image_name"]])
     check_privacy(folder / "twigma", texts)  # as it is, nothing is wrong with it
     rng, passed = Random(35), []
     for at in range(count):
@@ -155,7 +155,7 @@ def scanned(count: int, folder: Path) -> Measured:
 
 
 def _metadata(folder: Path) -> Path:
-    return next((folder / "metadata").glob("*.parquet"))
+    return next(folder.glob("metadata-*.parquet"))
 
 
 def _change(folder: Path, **values: Any) -> None:
@@ -176,7 +176,8 @@ def _picture(folder: Path, rng: Random) -> None:
     (folder / f"{rng.getrandbits(60)}.jpg").write_bytes(releasing.jpeg("1000"))
 
 
-def _picture_among_tables(folder: Path, rng: Random) -> None:
+def _picture_in_a_folder(folder: Path, rng: Random) -> None:
+    (folder / "metadata").mkdir()
     (folder / "metadata" / f"{rng.getrandbits(60)}.png").write_bytes(
         staging.encode(staging.pixels(1), "PNG")
     )
@@ -233,14 +234,12 @@ def _foreign_file(folder: Path, rng: Random) -> None:
 
 
 def _link_to_elsewhere(folder: Path, rng: Random) -> None:
-    (folder / "metadata" / "metadata-train-00009-of-00010.parquet").symlink_to(
-        _metadata(folder)
-    )
+    (folder / "metadata-train-00009-of-00010.parquet").symlink_to(_metadata(folder))
 
 
 PLANTS = (
     _picture,
-    _picture_among_tables,
+    _picture_in_a_folder,
     _picture_under_a_known_name,
     _picture_in_the_card,
     _picture_column,

@@ -15,15 +15,19 @@ from twigma.core import columns
 EMBEDDING_RECIPE = """
 ```python
 # embeddings: rows of $type, L2 norm 1
-import pyarrow.parquet as pq
-embeddings = pq.read_table("twigma/embeddings")
+import glob
+
+import pyarrow.dataset
+
+files = sorted(glob.glob("twigma/embeddings-*.parquet"))
+embeddings = pyarrow.dataset.dataset(files).to_table()
 vectors = embeddings["embedding"].combine_chunks().flatten().to_numpy().reshape(len(embeddings), -1)
 ```
 """
 FLOAT16 = """
 **Embeddings are half floats (float16).** `datasets`, pandas, polars, DuckDB and Arrow read them. Spark refuses the
-file, fastparquet gives raw bytes, and R's arrow before July 2026 and ClickHouse give wrong numbers without an error: for
-these, `twigma release --embeddings float32` writes the same values as float32, in twice the space.
+file, fastparquet gives raw bytes, and R's arrow before July 2026 and ClickHouse give wrong numbers without an error:
+for these, `twigma release --embeddings float32` writes the same values as float32, in twice the space.
 """
 BY_MONTH = """
 ```python
@@ -32,7 +36,7 @@ import duckdb
 
 by_month = duckdb.sql(\"\"\"
     SELECT date_trunc('month', created_at) AS month, count(DISTINCT id) AS posts
-    FROM 'twigma/metadata/*.parquet' GROUP BY month ORDER BY month
+    FROM 'twigma/metadata-*.parquet' GROUP BY month ORDER BY month
 \"\"\").fetchall()
 ```
 """
@@ -43,7 +47,7 @@ import duckdb
 
 by_size = duckdb.sql(\"\"\"
     SELECT width, height, count(*) AS images
-    FROM 'twigma/metadata/*.parquet' GROUP BY width, height ORDER BY images DESC
+    FROM 'twigma/metadata-*.parquet' GROUP BY width, height ORDER BY images DESC
 \"\"\").fetchall()
 ```
 """

@@ -8,6 +8,7 @@ from twigma.builder.release.card import wording
 from twigma.builder.release.card.facts import Facts
 from twigma.builder.release.column_origins import license_url
 from twigma.core import columns
+from twigma.dataset.table_files import table_pattern
 
 # Licences by the names the Hub has for them; it takes any other as `other` with name and link.
 HUB_LICENSES = {
@@ -49,7 +50,7 @@ def header(facts: Facts) -> str:
             {
                 "config_name": name,
                 "description": f"version {facts.version}, content {facts.content[:16]}",
-                "data_files": [{"split": "train", "path": f"{name}/*.parquet"}],
+                "data_files": [{"split": "train", "path": table_pattern(name)}],
             }
         )
         features = [_feature(column, facts) for column in names]

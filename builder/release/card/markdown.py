@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from twigma.builder.release.card.facts import Facts
+from twigma.dataset.table_files import select_tables
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -63,7 +64,8 @@ def sizes(facts: Facts) -> str:
     """Rows, files and bytes of each configuration."""
     rows = []
     for config in ("metadata", "embeddings"):
-        files = [v for path, v in facts.files.items() if path.startswith(config)]
+        names = select_tables(config, facts.files)
+        files = [facts.files[name] for name in names]
         if files:
             size = sum(int(each["bytes"]) for each in files)
             total = sum(int(each["rows"]) for each in files)

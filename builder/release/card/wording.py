@@ -11,7 +11,7 @@ from twigma.builder.release.identity import Identity
 NO_CONTACT = "write in the Community tab, or to the address, of the page this dataset was downloaded from"
 PAPER = "[arXiv:2306.08310](https://arxiv.org/abs/2306.08310)"
 METHOD = (
-    "Made with the software `twigma`, after the method of Chen & Zou (NeurIPS 2023 Datasets and Benchmarks, "
+    "Made with the software `twigma`, after the method of Chen & Zou (NeurIPS 2023 Datasets and Benchmarks,\n"
     f"{PAPER})."
 )
 HOW_POSTS_WERE_FOUND = {
@@ -123,7 +123,7 @@ def gate(facts: Facts) -> str:
     parts = []
     if facts.is_sensitive:
         parts.append(
-            "The images behind these ids include nudity and other content that is not for all audiences."
+            "Some of the images may show nudity and other content that is not for all audiences."
         )
     if facts.identity.license:
         parts.append(

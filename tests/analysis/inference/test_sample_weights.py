@@ -194,7 +194,7 @@ def test_analyze_weighs_and_says_so(rng, tmp_path):
     people = population(rng, 5000)
     rows = drawn(people, rng, each=150)
     table = as_table(rows, sample_weight=rows["weight"].to_numpy())
-    write_parquet(tmp_path / "release" / "metadata" / "0.parquet", table)
+    write_parquet(tmp_path / "release" / "metadata-00000.parquet", table)
     found = analyze(tmp_path / "release", tmp_path / "out")
     assert (
         found["figures"]["fig1b"]["notes"]

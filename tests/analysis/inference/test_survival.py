@@ -136,7 +136,7 @@ def test_analyze_weighs_what_is_left_and_says_so(rng, tmp_path):
         pa.table({"image_name": left["id"].tolist()}),
         **names, label_10_cluster=pa.array(left["theme"], pa.int32()), nsfw_score=(left["theme"] == 3).to_numpy(float),
     )  # fmt: skip
-    write_parquet(tmp_path / "release" / "metadata" / "0.parquet", table)
+    write_parquet(tmp_path / "release" / "metadata-00000.parquet", table)
     work = write_work(tmp_path / "work", rows)
     write_parquet(work / "images.parquet", table.select(["image_name", "id"]))
     found = analyze(tmp_path / "release", tmp_path / "out", work=work)

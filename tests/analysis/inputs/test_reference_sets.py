@@ -110,7 +110,7 @@ def test_origin_and_licence_stand_in_command_results_and_report(
     laion, planted, tmp_path
 ):
     few = planted.rows.select(["id", "image_name", "created_at"])
-    write_parquet(tmp_path / "few/metadata/0.parquet", few)
+    write_parquet(tmp_path / "few/metadata-00000.parquet", few)
     words = [
         "analyze",
         str(tmp_path / "few"),

@@ -90,7 +90,7 @@ def test_a_new_version_sends_what_changed_removes_what_is_gone_and_keeps_the_old
     releasing.remove(work, releasing.media_id(5))
     release(work, twigma, version="1.1.0", without=("embed",))
     found = publish(go=False)
-    states = {path.split("/")[0]: state for path, state in found.files.items()}
+    states = {path.split("-")[0]: state for path, state in found.files.items()}
     assert (
         states["embeddings"] == "removed"
         and states["metadata"] == states["README.md"] == "changed"
@@ -194,8 +194,8 @@ print(json.dumps({
     "embeddings": datasets.load_dataset("acme/twigma", "embeddings", split="train").num_rows,
     "stream": [row["id"] for row in datasets.load_dataset("acme/twigma", split="train", streaming=True).take(3)],
     "map": datasets.load_dataset("acme/twigma", split=first)["id"][:],
-    "duckdb": [row[0] for row in duckdb.sql(f"SELECT id FROM '{folder}/metadata/*.parquet' LIMIT 3").fetchall()],
-    "polars": polars.read_parquet(folder + "/metadata/*.parquet")["id"].head(3).to_list(),
+    "duckdb": [row[0] for row in duckdb.sql(f"SELECT id FROM '{folder}/metadata-*.parquet' LIMIT 3").fetchall()],
+    "polars": polars.read_parquet(folder + "/metadata-*.parquet")["id"].head(3).to_list(),
 }))
 """
 

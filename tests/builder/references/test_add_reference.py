@@ -327,7 +327,7 @@ def test_repeats_are_left_out_of_the_analyses(make, hub, tmp_path):
     make("diffusiondb")
     names = pa.array(["1", "2"])
     write_parquet(
-        tmp_path / "twigma/metadata/0.parquet",
+        tmp_path / "twigma/metadata-00000.parquet",
         pa.table({"id": names, "image_name": names}),
     )
     images = load.load(

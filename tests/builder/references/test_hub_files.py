@@ -4,9 +4,13 @@ import hashlib
 import random
 
 import pytest
+from huggingface_hub.file_download import HfFileMetadata
 from huggingface_hub.utils.sha import git_hash
 from support.hub import Hub
 
+import twigma
+from tests.core.services.test_http import replying
+from twigma.builder.references import hub_files as hub_files_module
 from twigma.builder.references.hub_files import (
     dataset_facts,
     hub_file,
@@ -89,3 +93,37 @@ def test_a_file_of_the_web_is_checked_where_its_hash_is_known(hub, tmp_path):
         web_file(url, tmp_path / "c", md5[::-1])
     with pytest.raises(FileNotFoundError, match="no file"):
         web_file(url + "x", tmp_path / "d")
+
+
+def test_the_hub_sees_our_name(hub, tmp_path):
+    dataset_facts(REPO, endpoint=hub.url)
+    hub_files(REPO, hub.commit, ("*.parquet",), hub.url)
+    fetch(hub, tmp_path)
+    ours = f"twigma/{twigma.__version__}; "
+    assert len(hub.agents) >= 4
+    assert [name for name in hub.agents if not name.startswith(ours)] == []
+
+
+def test_what_is_no_hub_is_named(tmp_path):
+    page = (200, {"Content-Type": "text/html"}, "<html>Log in</html>")
+    with replying(page) as (url, _):
+        with pytest.raises(OSError, match=r"acme/pictures is no Hub .*not JSON"):
+            dataset_facts(REPO, endpoint=url)
+        with pytest.raises(OSError, match=r"acme/pictures is no Hub .*not JSON"):
+            hub_files(REPO, "main", ("*",), url)
+
+
+def test_another_server_on_the_same_host_does_not_get_the_token(
+    hub, tmp_path, monkeypatch
+):
+    """As a store of files on another port, or behind http where the Hub is behind https."""
+    data = DATA[:1000].hex()
+    monkeypatch.setenv("HF_TOKEN", "hf_a_token_for_this_test")
+    with replying((200, {}, data)) as (store, calls):
+        facts = HfFileMetadata("c", "etag", f"{store}/file", len(data), None)
+        monkeypatch.setattr(
+            hub_files_module, "get_hf_file_metadata", lambda *_, **__: facts
+        )
+        fetch(hub, tmp_path)
+    assert "hf_a_token" not in str(calls)
+    assert calls[0][2]["user-agent"].startswith("twigma/")

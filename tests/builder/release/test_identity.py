@@ -12,9 +12,10 @@ from twigma.builder.release.identity import (
     Creator,
     Identity,
     identity_of_release,
+    init,
     load_identity,
 )
-from twigma.builder.release.identity_file import init, read_identity, to_toml
+from twigma.builder.release.identity.dataset_toml import read_identity, to_toml
 
 MURALS = """
 title = "Murals of Lyon"
@@ -79,8 +80,8 @@ def test_every_identity_survives_both_of_its_files(tmp_path, identity):
     ("old", "new", "message"),
     [
         ("233X", "2330", r"creators, block 1: .*check digit, found '0000-0002-1694-2330'"),
-        ("Byron, Ada", "Ada Byron", 'block 1: .*"Family, Given", found \'Ada Byron\''),
-        ("organization", "organisation", "block 2: .*'organisation': did you mean organization"),
+        ("Byron, Ada", "Ada Byron", 'creators, block 1: .*"Family, Given", found \'Ada Byron\''),
+        ("organization", "organisation", "creators, block 2: .*'organisation': did you mean organization"),
         ("cc0-1.0", "CC BY 4", "license: .*spdx.org.*found 'CC BY 4'"),
         ("ada@example.org", "ask Ada", "contact: expected an e-mail address or a URL"),
         ("lyon-murals", "murals of Lyon", "name: .*found 'murals of Lyon'"),
@@ -89,7 +90,7 @@ def test_every_identity_survives_both_of_its_files(tmp_path, identity):
         ("2026-11-30", '"tomorrow"', "date: expected a day as 2026-12-31"),
         ("2026-11-30", "2026-11-30T10:00:00", "date: expected a day"),
         ('["murals", "street art"]', '"murals"', "keywords: expected a list"),
-        ("title", "titel", "no entry 'titel': did you mean title"),
+        ("title", "titel", "there is no entry 'titel': did you mean title"),
         ("keywords = ", "keywords = = ", "expected TOML .*line 8"),
     ],
 )  # fmt: skip

@@ -47,7 +47,7 @@ from twigma.core.parts import read_part, write_part
 def test_the_scan_refuses_what_is_private(made, tmp_path, name, change, message):
     folder = shutil.copytree(made / "twigma", tmp_path / "twigma")
     check_privacy(folder)
-    path = next((folder / "metadata").glob("*.parquet"))
+    path = next(folder.glob("metadata-*.parquet"))
     pq.write_table(change(pq.read_table(path)), path)
     with pytest.raises(ValueError, match=message):
         check_privacy(folder)
@@ -59,7 +59,8 @@ def test_the_scan_refuses_files_that_have_no_place(made, tmp_path):
     for name in (
         "twigma.py",
         "shards/00000.tar",
-        "metadata/embeddings-train-00000-of-00001.parquet",
+        "metadata/metadata-train-00000-of-00001.parquet",
+        "images-train-00000-of-00001.parquet",
         ".hidden",
     ):
         (folder / name).parent.mkdir(exist_ok=True)

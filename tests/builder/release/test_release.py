@@ -32,7 +32,7 @@ OUT = {
 
 
 def metadata(folder: Path) -> pd.DataFrame:
-    return pq.read_table(folder / "metadata").to_pandas()
+    return releasing.read(folder).to_pandas()
 
 
 def test_every_row_is_released_or_has_one_reason(made):
@@ -72,7 +72,7 @@ def test_embeddings_are_bit_equal_and_in_the_same_order(made):
             parts["image_name"].to_pylist(), parts["embedding"].to_pylist(), strict=True
         )
     )
-    found = pq.read_table(made / "twigma/embeddings")
+    found = releasing.read(made / "twigma", "embeddings")
     assert found["image_name"].to_pylist() == list(
         metadata(made / "twigma")["image_name"]
     )
@@ -88,7 +88,7 @@ def test_parquet_is_written_for_the_hub(made):
         ("metadata", {"PLAIN", "RLE"}),
         ("embeddings", {"PLAIN", "RLE"}),
     ):
-        path = next((made / "twigma" / config).glob("*.parquet"))
+        path = next((made / "twigma").glob(f"{config}-*.parquet"))
         assert re.fullmatch(rf"{config}-train-00000-of-00001\.parquet", path.name)
         group = pq.ParquetFile(path).metadata.row_group(0)
         for at in range(group.num_columns):
@@ -281,16 +281,14 @@ def test_a_removed_row_leaves_most_bytes_as_they_were(tmp_path, monkeypatch):
     release(work, tmp_path / "before")
     releasing.remove(work, releasing.media_id(20))
     release(work, tmp_path / "after")
-    before, after = (
-        _bytes(tmp_path / name / "embeddings") for name in ("before", "after")
-    )
+    before, after = (_bytes(tmp_path / name) for name in ("before", "after"))
     blocks = [before[at : at + 4096] for at in range(0, len(before), 4096)]
     kept = sum(block in after for block in blocks)
     assert kept > 0.5 * len(blocks)
 
 
 def _bytes(folder):
-    return next(folder.glob("*.parquet")).read_bytes()
+    return next(folder.glob("embeddings-*.parquet")).read_bytes()
 
 
 def test_removals_are_left_out_and_listed(work, tmp_path):
@@ -302,7 +300,9 @@ def test_removals_are_left_out_and_listed(work, tmp_path):
     assert post not in set(table["id"]) and image not in set(table["image_name"])
     assert (
         image
-        not in pq.read_table(tmp_path / "twigma/embeddings")["image_name"].to_pylist()
+        not in releasing.read(tmp_path / "twigma", "embeddings")[
+            "image_name"
+        ].to_pylist()
     )
     lines = (tmp_path / "twigma/removals.txt").read_text().splitlines()
     heading, listed = (
@@ -334,11 +334,11 @@ def test_stages_may_be_left_out_but_not_forgotten(work, tmp_path):
     with pytest.raises(FileNotFoundError, match="run `twigma cluster`"):
         release(work, tmp_path / "twigma")
     release(work, tmp_path / "twigma", without=["cluster", "embed"])
-    table = pq.read_table(tmp_path / "twigma/metadata")
+    table = releasing.read(tmp_path / "twigma")
     assert (
         table["UMAP_dim_1"].null_count == len(table) == 27
     )  # without embeddings nobody knows what has none
-    assert not (tmp_path / "twigma/embeddings").exists()
+    assert not list((tmp_path / "twigma").glob("embeddings*"))
     assert (
         "embeddings" not in (tmp_path / "twigma/README.md").read_text().split("---")[1]
     )
@@ -400,7 +400,7 @@ def test_images_added_by_hand_stand_on_no_post(tmp_path):
     releasing.make_work(tmp_path / "work", local=True)
     found = release(tmp_path / "work", tmp_path / "twigma")
     assert (found.released, found.posts, found.dropped) == (31, 0, {})
-    table = pq.read_table(tmp_path / "twigma/metadata")
+    table = releasing.read(tmp_path / "twigma")
     assert table.schema.equals(columns.schema(columns.METADATA))
     assert table["id"].to_pylist() == table["image_name"].to_pylist()
     assert table["created_at"].null_count == table["like_count"].null_count == 31

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from tests.core.services.test_deadline import answering
+from tests.core.services.test_http import replying
 from twigma.core.services import download as downloads
 from twigma.core.services.backoff import BackoffPolicy
 from twigma.core.services.download import Source, download, expected_size
+from twigma.core.services.user_agent import USER_AGENT
 
 DATA = random.Random(0).randbytes(300_000)
 SHA256 = f"sha256:{hashlib.sha256(DATA).hexdigest()}"
@@ -218,3 +220,13 @@ def test_the_token_is_not_sent_to_the_store_of_files(tmp_path):
         for server in (first, second):
             server.shutdown()
     assert "Authorization" in seen[0] and "Authorization" not in stored[0]
+
+
+def test_a_web_page_is_not_taken_for_a_file(tmp_path):
+    page = (200, {"Content-Type": "text/html; charset=utf-8"}, "<html>Log in</html>")
+    with replying(page) as (url, calls):
+        with pytest.raises(OSError, match=r"a\.csv: .* sends a web page instead of"):
+            download(f"{url}/a.csv", tmp_path / "a.csv")
+        assert download(f"{url}/a.html", tmp_path / "a.html").stat().st_size == 19
+    assert not (tmp_path / "a.csv").exists()
+    assert calls[0][2]["User-Agent"] == USER_AGENT

@@ -64,7 +64,10 @@ def test_a_call_carries_our_name_and_the_token() -> None:
         assert acme.get_json("/things", {"q": "x"}) == {"a": 1}
     method, path, headers = calls[0]
     assert (method, path) == ("GET", "/things?q=x")
-    assert headers["User-Agent"] == f"twigma/{twigma.__version__}"
+    name = headers["User-Agent"]
+    assert (
+        name.startswith(f"twigma/{twigma.__version__} (+https://") and name[-1] == ")"
+    )
     assert headers["Authorization"] == f"Bearer {TOKEN}"
     assert headers["Accept"] == "application/json"
 
@@ -124,7 +127,7 @@ def test_an_answer_that_is_not_json_is_refused_in_a_sentence(headers, body) -> N
 def test_an_error_says_what_the_service_says_without_the_token() -> None:
     refusal = (400, JSON, json.dumps({"message": f"bad\n {TOKEN}"}))
     with replying(refusal) as (url, calls), client(url) as acme:
-        with pytest.raises(OSError, match=r"/x answers HTTP 400: bad \*\*\*$"):
+        with pytest.raises(OSError, match=r"/x refuses .*\(HTTP 400: bad \*\*\*\)$"):
             acme.get_json("/x")
         assert len(calls) == 1
         assert TOKEN not in repr(acme)
@@ -132,9 +135,73 @@ def test_an_error_says_what_the_service_says_without_the_token() -> None:
     with (
         replying(page) as (url, _),
         client(url) as acme,
-        pytest.raises(OSError, match=r"/x answers HTTP 404$"),
+        pytest.raises(OSError, match=r"/x does not exist \(HTTP 404\)$"),
     ):
         acme.get_json("/x")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "kind", "sentence"),
+    [
+        (401, {}, PermissionError, r"/x refuses access \(HTTP 401\)$"),
+        (403, {}, PermissionError, r"/x refuses access \(HTTP 403\)$"),
+        (410, {}, FileNotFoundError, r"/x does not exist \(HTTP 410\)$"),
+        (429, {"Retry-After": "90"}, OSError, r"limits .* \(HTTP 429\): run .* 90 s$"),
+        (429, {}, OSError, r"limits the .* \(HTTP 429\): run again later$"),
+        (502, {}, OSError, r"/x is out of order \(HTTP 502\): run again later$"),
+    ],
+)
+def test_each_refusal_has_its_own_sentence(status, headers, kind, sentence) -> None:
+    once = BackoffPolicy(attempts=1)
+    with (
+        replying((status, headers, "")) as (url, _),
+        client(url, policy=once) as acme,
+        pytest.raises(OSError, match=sentence) as refused,
+    ):
+        acme.get_json("/x")
+    assert type(refused.value) is kind
+
+
+def test_the_fields_that_a_service_finds_wrong_are_named() -> None:
+    errors = [{"field": "metadata.creators", "messages": ["Missing data."]}]
+    body = json.dumps({"message": "A validation error occurred.", "errors": errors})
+    with (
+        replying((400, JSON, body)) as (url, _),
+        client(url) as acme,
+        pytest.raises(OSError, match=r"occurred\. metadata\.creators: \['Missing data"),
+    ):
+        acme.get_json("/x")
+
+
+def test_an_empty_answer_counts_only_where_there_is_none_to_come() -> None:
+    with replying((200, {}, ""), (204, {}, "")) as (url, _), client(url) as acme:
+        with pytest.raises(OSError, match="/x answers with no type instead of JSON"):
+            acme.get_json("/x")
+        assert acme.get_json("/x") == {}
+
+
+def test_what_writes_is_not_redirected() -> None:
+    """A POST would become a GET, whose 200 says nothing of what was to be done."""
+    moved = (301, {"Location": "/new"}, "")
+    with replying(moved, OK) as (url, calls), client(url) as acme:
+        answer = acme.call("POST", "/old", json={})
+        assert (answer.status, len(calls)) == (301, 1)
+        with pytest.raises(OSError, match=r"redirects to /new \(HTTP 301\), which is"):
+            answer.refuse_errors()
+
+
+def test_a_date_to_wait_for_is_counted_from_the_clock_of_the_service() -> None:
+    limited = (
+        429,
+        {
+            "Date": "Wed, 21 Oct 2015 07:28:00 GMT",
+            "Retry-After": "Wed, 21 Oct 2015 07:28:40 GMT",
+        },
+        "",
+    )
+    with replying(limited, OK) as (url, _), client(url, pauses := []) as acme:
+        acme.get_json("/x")
+    assert pauses == [40]
 
 
 def test_a_rate_limit_waits_as_long_as_it_asks() -> None:

@@ -1,4 +1,4 @@
-"""Checks of what a user states about a dataset: lines, contacts, ORCID iDs, SPDX licences; for `identity.py`."""
+"""Checks of what a user states of a dataset: lines, contacts, ORCID iDs, SPDX licences; for `dataset_identity.py`."""
 
 import json
 import re

@@ -8,9 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from twigma.builder.release.identity import Creator, Identity, neutral_identity
-from twigma.core.files import atomic
-from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.builder.release.identity.dataset_identity import Creator, Identity
 
 KEYS = tuple(field.name for field in fields(Identity))
 CREATOR_KEYS = ("name", "organization", "orcid", "affiliation")
@@ -57,18 +55,6 @@ NO_CREATOR = """\
 # orcid = "0000-0002-1825-0097"
 # affiliation = "…"
 """
-
-
-def init(work: AnyWorkspace, identity: Identity | None = None) -> bool:
-    """Write a dataset.toml to fill in, or that of `identity`; False, and nothing is changed, when there is one."""
-    work = Workspace(work)
-    if work.identity_file.exists():
-        return False
-    work.create()
-    text = to_toml(identity or neutral_identity(work))
-    with atomic(work.identity_file) as partial:
-        partial.write_text(text, "utf-8")
-    return True
 
 
 def to_toml(identity: Identity) -> str:

@@ -1,6 +1,6 @@
 """What a dataset is: title, creators, contact, licence, source and citation, of one working folder and its releases.
 
-`twigma init` writes them to `WORK/dataset.toml` for the user to fill in (`identity_file.py`), `twigma release` reads
+`twigma init` writes them to `WORK/dataset.toml` for the user to fill in (`dataset_toml.py`), `twigma release` reads
 them and stores them in MANIFEST.json; the card, the datasheet, the Croissant file, publishers and the report take them
 from there. Nothing here is true of all datasets: TWIGMA is one of them.
 """
@@ -9,19 +9,15 @@ import datetime
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import twigma
-from twigma.builder.release.identity_checks import (
+from twigma.builder.release.identity.checks import (
     is_orcid,
-    one_line,
     require_contact,
     require_line,
     require_url,
     spdx,
 )
-from twigma.core.workspace import AnyWorkspace, Workspace
 
 # What BibTeX and LaTeX would read as their own.
 BIBTEX = str.maketrans({**{c: f"\\{c}" for c in "&%$#_"}, "{": "", "}": ""})
@@ -179,44 +175,3 @@ TWIGMA = Identity(
     keywords=("ai-generated-images", "twitter", "social-media"),
     ai_generated=True,
 )
-
-
-def load_identity(work: AnyWorkspace) -> Identity:
-    """The identity of a working folder: that of its dataset.toml, else a neutral one by the folder's name.
-
-    Raises ValueError naming the file and the entry when dataset.toml is not as it should be.
-    """
-    from twigma.builder.release.identity_file import read_identity
-
-    work = Workspace(work)
-    if work.identity_file.exists():
-        return read_identity(work.identity_file)
-    return neutral_identity(work)
-
-
-def neutral_identity(work: AnyWorkspace) -> Identity:
-    """What can be said without asking: "Images of FOLDER"."""
-    folder = Workspace(work).path.absolute().name
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder).strip("-._")[:64]
-    title = one_line(f"Images of {folder}")
-    return Identity(title=title, name=name or "images")
-
-
-def identity_of_release(release: Path) -> Identity:
-    """The identity of a release folder; that of TWIGMA for the table its authors published.
-
-    Raises ValueError when the folder is no release, or its MANIFEST.json states no sound identity.
-    """
-    manifest = twigma.read_manifest(release)
-    if "identity" not in manifest:
-        if "source" in manifest:  # `dataset/published_table.py` wrote it
-            return TWIGMA
-        raise ValueError(
-            f"{release}: its MANIFEST.json does not say what dataset it is: re-create it with `twigma release`"
-        )
-    try:
-        return Identity.from_json(manifest["identity"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{release}: the identity in its MANIFEST.json is damaged ({error}): re-create it with `twigma release`"
-        ) from None
