@@ -149,5 +149,7 @@ class Facts:
 
 def count_posts(metadata: pa.Table) -> int:
     """The number of distinct posts; images added from files are on none."""
+    if "source" not in metadata.column_names:  # the authors' table: posts only
+        return len(pc.unique(metadata["id"].drop_null()))
     added = pc.fill_null(pc.equal(metadata["source"], OWN), False)
     return len(pc.unique(metadata["id"].filter(pc.invert(added)).drop_null()))
