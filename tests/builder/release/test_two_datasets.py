@@ -38,7 +38,10 @@ PHOTOS = Identity(
     ai_generated=False,
 )
 # What only posts of a platform have.
-OF_POSTS = re.compile(r"twitter|\btweet|hashtag|on X\b|platform|possibly sensitive|images on", re.IGNORECASE)  # fmt: skip
+OF_POSTS = re.compile(
+    r"twitter|\btweet|hashtag|on X\b|platform|possibly sensitive|images on",
+    re.IGNORECASE,
+)
 # What would make the data the paper's; the software, its folder and the method are `twigma`, Chen & Zou.
 OF_THE_PAPER = re.compile(r"TWIGMA|Twitter|chen2023|James|Yiqun|AI-generated|ai-generated")  # fmt: skip
 
