@@ -61,8 +61,13 @@ def load_dataset(name: str = "metadata", **kwargs: Any) -> Any:
     """Load a configuration (metadata, embeddings, images, liked); arguments are those of `datasets.load_dataset`.
 
     Where the data comes from: `data_dir=`, else `$TWIGMA_DATA_DIR`, else the release in `./twigma`, else the
-    authors' Zenodo record. `images` also takes `shards=`, the working folder that holds the images; `liked` takes
-    `liked=`, the folder that `twigma liked` wrote, and reads nothing else.
+    authors' Zenodo record, which a line of the log then says. `images` also takes `shards=`, the working folder that
+    holds the images; without a release their rows are those of that folder. `liked` takes `liked=`, the folder that
+    `twigma liked` wrote, and reads nothing else.
+
+    A stream that is shuffled and then resumed by its `state_dict()` skips images: `datasets` fills its shuffle buffer
+    again and does not return what was in it. For an order at random that resumes exactly, shuffle the rows and open
+    the pictures by name, as in the README.
     """
     return registration.load_dataset(name, **kwargs)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from twigma.cli.options import FOLDER, HUB_URL, ZENODO_URL
+from twigma.cli.options import FOLDER, HUB_URL, ZENODO_URL, work_option
 
 
 @click.group()
@@ -34,11 +34,15 @@ go_option = click.option(
     help="Who may download: whoever accepts the conditions, whoever you let in, or everybody.",
 )
 @click.option("--private", is_flag=True, help="Make a new repository private.")
-def hub(repo: str, release: Path, go: bool, gated: str, private: bool) -> None:
+@work_option
+def hub(
+    repo: str, release: Path, go: bool, gated: str, private: bool, work: Path
+) -> None:
     """Publish on the Hugging Face Hub.
 
     Creates the repository if it does not exist, gates it, sends the files that differ and tags the version; an
-    interrupted run resumes. The token is that of `hf auth login`, or $HF_TOKEN.
+    interrupted run resumes. The card names the DOI of a version that was published on Zenodo before. The token is that
+    of `hf auth login`, or $HF_TOKEN.
 
     \b
       twigma publish hub acme/twigma
@@ -48,7 +52,7 @@ def hub(repo: str, release: Path, go: bool, gated: str, private: bool) -> None:
 
     endpoint = HUB_URL.value or None
     result = publish_hub(
-        release, repo, go=go, gated=gated, private=private, endpoint=endpoint
+        release, repo, work, go=go, gated=gated, private=private, endpoint=endpoint
     )
     _print_files(result.files)
     if not result.exists:
@@ -70,7 +74,7 @@ def hub(repo: str, release: Path, go: bool, gated: str, private: bool) -> None:
 @click.option(
     "--record",
     metavar="ID",
-    help="Publish as the next version of this record.  [default: a new record]",
+    help="Publish as the next version of this record.  [default: the one published from --work, or a new one]",
 )
 @click.option(
     "--creator",
@@ -84,28 +88,39 @@ def hub(repo: str, release: Path, go: bool, gated: str, private: bool) -> None:
     is_flag=True,
     help="Try it on sandbox.zenodo.org, which has tokens of its own.",
 )
+@work_option
 def zenodo(
     release: Path,
     go: bool,
     record: str | None,
     creators: tuple[str, ...],
     sandbox: bool,
+    work: Path,
 ) -> None:
     """Publish on Zenodo, with a DOI.
 
-    Reserves the DOI, writes it into the card, sends the files that differ and publishes the record, which cannot be
-    undone. Interrupted before that, the next run resumes in the same draft. The token is $ZENODO_TOKEN.
+    Sends the files that differ and publishes the record, which cannot be undone. Interrupted before that, the next run
+    resumes in the same draft. Record and DOI are remembered in the working folder, for the next version and its card;
+    the release stays as it is. The token is $ZENODO_TOKEN.
 
     \b
       twigma publish zenodo --creator "Chen, Yiqun T." --creator "Zou, James" --sandbox
       twigma publish zenodo --record 8031785 --go
     """
-    from twigma.builder.publish.zenodo import SANDBOX, ZENODO, publish_zenodo
+    from twigma.builder.publish.zenodo import publish_zenodo
 
-    url = ZENODO_URL.value or (SANDBOX if sandbox else ZENODO)
-    result = publish_zenodo(release, go=go, record=record, creators=creators, url=url)
+    result = publish_zenodo(
+        release,
+        work,
+        go=go,
+        record=record,
+        creators=creators,
+        sandbox=sandbox,
+        url=ZENODO_URL.value or None,
+    )
     _print_files(result.files)
-    where = f"record {result.record}" if result.record else f"a new record on {url}"
+    where = f"record {result.record}" if result.record else "a new record"
+    where = f"{where} on {result.server}"
     version = f"version {result.version}"
     size = f"{result.sending / 1e6:,.1f} MB"
     if not result.changes:

@@ -131,7 +131,7 @@ _DECLARED = [
         "sample_weight",
         pa.float64(),
         "posts",
-        "Posts of the id list this one stands for; 1 if not sampled.",
+        "Posts of the id list this one stands for; null if not sampled, which counts as 1.",
         True,
     ),
     Column(

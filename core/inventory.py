@@ -64,6 +64,7 @@ HOLDINGS = (
     Holding("candidates.csv", "hashtags and counts", "nothing"),
     Holding("removed.json", "hashes of ids", "nothing"),
     Holding("receipts/removal-*.json", "hashes of ids", "nothing"),
+    Holding("publications.json", "records and DOIs of releases", "nothing"),
     Holding("reference.json", "where a reference set comes from", "nothing"),
     Holding(".*lock", "nothing", "nothing"),
     Holding("shards/.lock", "nothing", "nothing"),

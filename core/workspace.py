@@ -7,6 +7,7 @@
          shards/00000.tar        images; with 00000.parquet (sidecar) and 00000.json (manifest)
          columns/NAME/00000.arrow  what stage NAME adds
          models/                 pinned commits, the map of `twigma cluster`
+         publications.json       records and DOIs of published versions
 
 Functions take a `Workspace`, a `str` or a `Path`: `work = Workspace(work)` converts any of them. Importing this module
 takes no time: a command can hold the lock of a folder before it imports what reads tables.
@@ -115,6 +116,11 @@ class Workspace(os.PathLike[str]):
     def receipts(self) -> Path:
         """Folder of the receipts of removals."""
         return self.path / "receipts"
+
+    @property
+    def publications_file(self) -> Path:
+        """Records and DOIs of the versions that were published from this folder."""
+        return self.path / "publications.json"
 
     # ------------------------------------------------------------------ images
 
@@ -263,6 +269,14 @@ class Workspace(os.PathLike[str]):
         self.shards.mkdir(exist_ok=True)
         busy = f"another process is writing shards in {self}: wait for it, or stop it first"
         return locks.alone(self.shards_lock_file, busy)
+
+    def lock_publications(self) -> AbstractContextManager[None]:
+        """Hold the list of publications; RuntimeError when another process publishes from this folder."""
+        self.create()
+        busy = (
+            f"another process is publishing from {self}: wait for it, or stop it first"
+        )
+        return locks.alone(self.path / ".publications.lock", busy)
 
     def lock_ledger(self) -> AbstractContextManager[None]:
         """Hold the pages and the ledger; RuntimeError when another run asks X for this folder."""

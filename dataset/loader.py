@@ -26,6 +26,7 @@ from pyarrow.parquet import filters_to_expression
 from twigma.core.safety import untrusted_names
 from twigma.dataset.release_folder import (
     check_files,
+    find_rows_of_images,
     find_shards,
     find_tables,
     read_liked,
@@ -76,11 +77,13 @@ class Twigma(Parquet):  # type: ignore[misc]
             self.folder = os.path.abspath(kwargs.get("liked") or TwigmaConfig.liked)  # noqa: PTH100
             data_files = _liked_files(self.folder)
         elif not data_files:
-            config = "metadata" if name == "images" else name
-            self.release, self.tables = find_tables(config, data_dir)
             self.shards = {}
             if name == "images":
-                self.shards = find_shards(kwargs.get("shards") or TwigmaConfig.shards)
+                work = kwargs.get("shards") or TwigmaConfig.shards
+                self.shards = find_shards(work)
+                self.release, self.tables = find_rows_of_images(work, data_dir)
+            else:
+                self.release, self.tables = find_tables(name, data_dir)
             files = _with_origins(list(self.shards) or self.tables, self.tables)
             data_files = DataFilesDict({"train": files})
         super().__init__(*args, data_files=data_files, **kwargs)
@@ -148,7 +151,11 @@ class Twigma(Parquet):  # type: ignore[misc]
                 expression = filters_to_expression(expression)
             files = pyarrow.dataset.dataset(self.tables)
             self._rows = files.to_table(columns=self._schema().names, filter=expression)
-            _refuse_names(self._rows, self.release)
+            if self.release is None:  # a working folder, in which names may be long
+                where = pathlib.Path(self.tables[0]).parent
+                _refuse_names(self._rows, where, untrusted_names.LONG_NAMES)
+            else:
+                _refuse_names(self._rows, self.release)
         return self._rows
 
     def _schema(self) -> pa.Schema:
@@ -167,9 +174,11 @@ def _one_sentence() -> Iterator[None]:
         raise DatasetGenerationError(str(error)) from None
 
 
-def _refuse_names(table: pa.Table, where: Any) -> None:
+def _refuse_names(
+    table: pa.Table, where: Any, names: str = untrusted_names.NAMES
+) -> None:
     with _one_sentence():
-        untrusted_names.refuse_names(table, str(where))
+        untrusted_names.refuse_names(table, str(where), names)
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from twigma.dataset.release_folder import (
     AnyPath,
     check_files,
-    find_release,
+    find_published,
     read_manifest,
 )
 from twigma.dataset.table_files import select_tables
@@ -77,9 +77,4 @@ def open_release(data_dir: AnyPath | None = None) -> Release:
     >>> release.to_pandas()["like_count"].median()      # doctest: +SKIP
     12.0
     """
-    folder = find_release(data_dir)
-    if folder is None:
-        from twigma.dataset import published_table
-
-        folder = published_table.fetch()
-    return Release(folder)
+    return Release(find_published(data_dir))

@@ -21,6 +21,7 @@ AnyPath = str | os.PathLike[str]
 
 DATA_DIR_VARIABLE = "TWIGMA_DATA_DIR"
 MANIFEST = "MANIFEST.json"
+ONLY_OF_A_RELEASE = ("croissant.json", "removals.txt")
 RELEASE, LIKED = "twigma", "twigma-liked"  # the `dataset` of a manifest
 
 
@@ -30,14 +31,34 @@ RELEASE, LIKED = "twigma", "twigma-liked"  # the `dataset` of a manifest
 def find_release(data_dir: AnyPath | None = None) -> Path | None:
     """The release folder to load: `data_dir`, else `$TWIGMA_DATA_DIR`, else `./twigma`; None when there is none.
 
-    A folder that is asked for must be a release (ValueError); `./twigma` is skipped when it is not one.
+    A folder that is asked for must be a release (ValueError); `./twigma` is skipped when nothing in it is of one, and
+    refused when something is but MANIFEST.json is missing, as after a download that was cut off.
     """
     asked = data_dir or os.environ.get(DATA_DIR_VARIABLE)
     folder = Path(asked or "twigma").expanduser().absolute()
-    if not asked and not (folder / MANIFEST).exists():
+    if not asked and not (folder / MANIFEST).exists() and not _parts(folder):
         return None
     read_manifest(folder)
     return folder
+
+
+def find_published(data_dir: AnyPath | None = None) -> Path:
+    """The release to load as `find_release`, or else the table that the authors published, from its cache or Zenodo.
+
+    Raises OSError when there is neither, ValueError as `find_release`, or when the authors' table is damaged.
+    """
+    folder = find_release(data_dir)
+    if folder is not None:
+        return folder
+    from twigma.dataset import published_table
+
+    try:
+        return published_table.fetch()
+    except OSError as error:
+        raise OSError(
+            f"no TWIGMA release here (data_dir, ${DATA_DIR_VARIABLE}, ./twigma), and {error}; or make a release with "
+            "`twigma release`"
+        ) from None
 
 
 def find_tables(name: str, data_dir: AnyPath | None = None) -> tuple[Path, list[str]]:
@@ -46,11 +67,7 @@ def find_tables(name: str, data_dir: AnyPath | None = None) -> tuple[Path, list[
     Raises FileNotFoundError when the release has no such files, as the authors' table has no embeddings; ValueError
     when one of them is missing or has another size than MANIFEST.json says.
     """
-    folder = find_release(data_dir)
-    if folder is None:
-        from twigma.dataset import published_table
-
-        folder = published_table.fetch()
+    folder = find_published(data_dir)
     names = select_tables(name, read_manifest(folder)["files"])
     if not names:
         raise FileNotFoundError(
@@ -58,6 +75,23 @@ def find_tables(name: str, data_dir: AnyPath | None = None) -> tuple[Path, list[
         )
     check_files(folder, names, contents=False)
     return folder, [str(folder / path) for path in names]
+
+
+def find_rows_of_images(
+    work: AnyPath, data_dir: AnyPath | None = None
+) -> tuple[Path | None, list[str]]:
+    """The rows for the images of a working folder: the release and its metadata; without one, None and own tables.
+
+    These are `images.parquet`, or the sidecars of the shards: nothing is fetched to show people their own pictures.
+    """
+    if find_release(data_dir) is not None:
+        return find_tables("metadata", data_dir)
+    from twigma.core.workspace import Workspace
+
+    table = Workspace(Path(work).expanduser().absolute()).images_file
+    if table.exists():
+        return None, [str(table)]
+    return None, [str(shard.sidecar) for shard in find_shards(work).values()]
 
 
 def find_shards(work: AnyPath) -> "dict[str, Shard]":
@@ -80,6 +114,12 @@ def read_manifest(folder: AnyPath) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
+        parts = _parts(path.parent)
+        if parts:
+            raise ValueError(
+                f"{path.parent} is incomplete: it has {', '.join(parts)}, but no MANIFEST.json, which lists "
+                "what belongs to the release; copy or download the release again, or move this folder away"
+            ) from None
         raise _not_a_release(path, "no MANIFEST.json there") from None
     except (OSError, ValueError) as error:
         raise _not_a_release(path, f"its MANIFEST.json: {error}") from None
@@ -88,6 +128,13 @@ def read_manifest(folder: AnyPath) -> dict[str, Any]:
         raise _not_a_release(path, "its MANIFEST.json is not ours")
     untrusted_names.refuse_paths(manifest["files"], str(path))
     return dict(manifest)
+
+
+def _parts(folder: Path) -> list[str]:
+    """Files in a folder that only a release has."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    tables = [*select_tables("metadata", names), *select_tables("embeddings", names)]
+    return [*tables, *(name for name in ONLY_OF_A_RELEASE if name in names)]
 
 
 def _not_a_release(path: Path, reason: str) -> ValueError:
@@ -129,20 +176,31 @@ def check_files(
     """
     folder = Path(folder)
     files = read_manifest(folder)["files"]
-    for name in files if names is None else names:
-        path = folder / name
-        if not path.exists():
-            raise ValueError(
-                f"{folder} is incomplete: {name} is missing; copy or download the release again"
-            )
-        untrusted_names.refuse_links(folder, [name])
-        same = path.stat().st_size == files[name]["bytes"]
-        if same and contents:
-            same = sha256(path) == files[name]["sha256"]
-        if not same:
-            raise ValueError(
-                f"{path} is damaged: it differs from MANIFEST.json; copy or download the release again"
-            )
+    checked = list(files if names is None else names)
+    missing = [name for name in checked if not (folder / name).exists()]
+    if missing:
+        present = sorted(name for name in files if (folder / name).exists())
+        raise ValueError(
+            f"{folder} is incomplete: {', '.join(missing)} is missing; of what its MANIFEST.json lists it has "
+            f"{', '.join(present) or 'nothing'}; copy or download the release again"
+        )
+    untrusted_names.refuse_links(folder, checked)
+    for name in checked:
+        _check_file(folder / name, files[name], contents)
+
+
+def _check_file(path: Path, facts: dict[str, Any], contents: bool) -> None:
+    """ValueError where a file has another size, or SHA-256, than its manifest says."""
+    size = path.stat().st_size
+    difference = ""
+    if size != facts["bytes"]:
+        difference = f"expected {facts['bytes']:,} bytes, found {size:,}"
+    elif contents and sha256(path) != facts["sha256"]:
+        difference = "its SHA-256 is another"
+    if difference:
+        raise ValueError(
+            f"{path} is damaged: it differs from MANIFEST.json ({difference}); copy or download the release again"
+        )
 
 
 def sha256(path: AnyPath) -> str:

@@ -32,6 +32,7 @@ ORDER = [
     "builder/build",
     "builder/collect",
     "builder/references",
+    "builder/publish/publications",
     "builder/release",
     "builder/publish",
     "builder/finetuning",

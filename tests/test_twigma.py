@@ -2,9 +2,11 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 
 import datasets
@@ -171,6 +173,35 @@ def test_importing_ours_is_light_and_works_from_a_checkout(tmp_path):
     assert out == [str(tmp_path / "checkout/twigma.py"), "id"]
 
 
+def test_loading_needs_the_base_install_only(here):
+    """The packages of the stages are as if they were not there."""
+    code = """
+import importlib.machinery, sys
+class Installed(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] not in OTHERS:
+            return super().find_spec(name, path, target)
+at = sys.meta_path.index(importlib.machinery.PathFinder)
+sys.meta_path[at] = Installed
+import twigma
+from twigma.dataset import published_table
+rows = twigma.load_dataset(split="train")
+stream = twigma.load_dataset("images", shards="work", split="train", streaming=True)
+first = next(iter(stream.cast_column("image", __import__("datasets").Image(decode=False))))
+print(len(rows), len(twigma.open_release().embeddings), len(first["image"]["bytes"]) > 100)
+print(len(published_table.columns.PUBLISHED))
+"""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    listed = [*extras["models"], *extras["analysis"], *extras["ray"]]
+    others = {re.split(r"[^A-Za-z0-9_-]", each)[0] for each in listed}
+    others |= {"open_clip", "sklearn", "faiss", "umap", "cv2", "PIL", "img2dataset"}
+    assert "torch" in others
+    answer = releasing.run(here, f"OTHERS = {sorted(others)!r}\n{code}")
+    assert answer.split() == ["26", "26", "True", "12"]
+
+
 def test_the_local_release_is_found(here):
     assert (
         load().num_rows
@@ -224,6 +255,42 @@ def test_a_parquet_file_that_is_not_of_the_release_is_not_read(here):
     path = next((here / "twigma").glob("metadata-*.parquet"))
     shutil.copy(path, path.with_name("copy.parquet"))
     assert len(load()) == 26
+
+
+def test_half_of_a_download_is_refused_and_not_replaced_by_the_authors_table(
+    here, monkeypatch
+):
+    monkeypatch.setenv("TWIGMA_ZENODO_URL", "http://127.0.0.1:9")  # nobody answers
+    (here / "twigma/MANIFEST.json").unlink()
+    for read in (load, twigma.open_release, twigma.find_release):
+        with pytest.raises(
+            ValueError,
+            match=r"twigma is incomplete: it has metadata-train-00000-of-00001\.parquet, embeddings.*but no MANIFEST",
+        ):
+            read()
+    shutil.rmtree(here / "twigma")
+    (here / "twigma").mkdir()
+    (here / "twigma/croissant.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"it has croissant\.json, but no MANIFEST"):
+        load()
+
+
+def test_what_is_missing_of_a_release_and_what_is_there_is_named(here):
+    path = next((here / "twigma").glob("embeddings-*"))
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(
+        ValueError, match=f"expected {size:,} bytes, found {size - 9:,}.*download"
+    ):
+        load("embeddings")
+    path.unlink()
+    with pytest.raises(
+        ValueError,
+        match=r"incomplete: embeddings-train-00000-of-00001\.parquet is missing; of what its MANIFEST.json lists it "
+        r"has DATASHEET\.md, README\.md, croissant\.json, metadata-train-00000-of-00001\.parquet, removals\.txt; copy",
+    ):
+        load("embeddings")
+    assert len(load()) == 26  # the metadata is complete
 
 
 @pytest.mark.parametrize(

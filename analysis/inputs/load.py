@@ -27,8 +27,8 @@ from twigma.core.files import file_sha256
 from twigma.core.parts import fingerprint
 from twigma.core.safety import untrusted_names
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.dataset.release_folder import MANIFEST
-from twigma.dataset.table_files import table_pattern
+from twigma.dataset.release_folder import MANIFEST, check_files, read_manifest
+from twigma.dataset.table_files import select_tables, table_pattern
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,12 +131,22 @@ def _refuse_other_lengths(sets: Iterable[Images]) -> None:
 
 def _read(release: Path, config: str) -> pa.Table | None:
     """All files of a configuration of a release as one table; None where it has none."""
-    files = sorted(release.glob(table_pattern(config)))
+    files = _files(release, config)
     untrusted_names.refuse_links(release, [file.name for file in files])
     tables = [pq.read_table(file) for file in files]
     for file, table in zip(files, tables, strict=True):
         untrusted_names.refuse_names(table, str(file))
     return pa.concat_tables(tables) if tables else None
+
+
+def _files(release: Path, config: str) -> list[Path]:
+    """The files of a configuration: what the manifest lists, complete, or all there are where there is no manifest."""
+    if not (release / MANIFEST).exists():
+        return sorted(release.glob(table_pattern(config)))
+    listed = select_tables(config, read_manifest(release)["files"])
+    # Half of a download would give figures of half of the images.
+    check_files(release, listed, contents=False)
+    return [release / name for name in listed]
 
 
 def _with_private(table: pa.Table, hydrated: pa.Table) -> pa.Table:
@@ -176,7 +186,7 @@ def file_hashes(
     """
     files: dict[str, Path] = {}
     for config in ("metadata", "embeddings"):
-        for path in release.glob(table_pattern(config)):
+        for path in _files(release, config):
             files[f"release/{path.name}"] = path
     if work is not None:
         work = Workspace(work)

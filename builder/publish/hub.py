@@ -4,6 +4,7 @@ Dry by default: it reads what stands on the Hub and says what would change. The 
 cut upload goes on where it was, and what has not changed is not sent. Access is gated before the first file is there.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,9 +17,13 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.utils.sha import git_hash
 
 import twigma
+from twigma.builder.publish.card_with_doi import release_with_doi
+from twigma.builder.publish.publications import known_doi
 from twigma.builder.release.privacy_check import FILES, check_privacy
 from twigma.core.files import file_sha256
 from twigma.core.services.deadline import ANSWER_SECONDS, within
+from twigma.core.services.user_agent import HUB_LIBRARY
+from twigma.core.workspace import AnyWorkspace
 
 GATES = ("auto", "manual", "none")
 OF_THE_HUB = {".gitattributes"}
@@ -48,6 +53,7 @@ class Publication:
 def publish_hub(
     release: Path,
     repo: str,
+    work: AnyWorkspace = "work",
     *,
     go: bool = False,
     gated: str = "auto",
@@ -57,7 +63,8 @@ def publish_hub(
 ) -> Publication:
     """Bring `repo` (NAMESPACE/NAME) to the state of a release folder, and tag its version; with `go`, else only tell.
 
-    `gated` is auto (whoever accepts the conditions), manual (whoever you let in) or none. The token is that of
+    Where the version was published on Zenodo from `work`, the card on the Hub names its DOI. `gated` is auto (whoever
+    accepts the conditions), manual (whoever you let in) or none. The token is that of
     `hf auth login` or $HF_TOKEN. Raises ValueError when the folder is no whole release, when the repository holds
     anything else, or when this version stands there with other files; PermissionError when the Hub refuses the token;
     RuntimeError when somebody else changed the repository meanwhile; OSError when the connection fails.
@@ -72,20 +79,25 @@ def publish_hub(
     api = HfApi(
         endpoint=endpoint,
         token=token,
-        library_name="twigma",
-        library_version=twigma.__version__,
+        **HUB_LIBRARY,
     )
-    with _translate_errors(repo):
-        found, head = compare(api, release, repo)
+    doi = known_doi(work, str(twigma.read_manifest(release)["version"]))
+    with _translate_errors(repo), release_with_doi(release, doi) as folder:
+        found, head = compare(api, folder, repo, release)
         return (
-            _carry_out(api, release, found, head, gated=gated, private=private)
+            _carry_out(api, folder, found, head, gated=gated, private=private)
             if go
             else found
         )
 
 
-def compare(api: HfApi, release: Path, repo: str) -> tuple[Publication, str | None]:
-    """What stands on the Hub beside the release, and the newest commit there; reads only."""
+def compare(
+    api: HfApi, release: Path, repo: str, without_doi: Path | None = None
+) -> tuple[Publication, str | None]:
+    """What stands on the Hub beside the release, and the newest commit there; reads only.
+
+    `without_doi` is the release before its card named a DOI: a tag may stand for that one too.
+    """
     local = {"MANIFEST.json", *twigma.read_manifest(release)["files"]}
     tag = f"v{twigma.read_manifest(release)['version']}"
     try:
@@ -114,24 +126,32 @@ def compare(api: HfApi, release: Path, repo: str) -> tuple[Publication, str | No
         at_tag = api.repo_info(
             repo, repo_type="dataset", revision=tag, files_metadata=True
         )
-        if differing := [
-            path
-            for path, state in _states(release, local, at_tag).items()
-            if state != "unchanged"
-        ]:
+        if differing := _differing(release, without_doi, local, at_tag):
             raise ValueError(
                 f"{repo} has {tag} already, with another {differing[0]}: make the release again under a new "
                 "--release-version"
             )
-        files = dict.fromkeys(
-            sorted(local), "unchanged"
-        )  # a later version may stand at the head: it stays
+        card_only = without_doi and not _differing(without_doi, None, local, head)
+        if not card_only:
+            # A later version may be at the head: it stays.
+            files = dict.fromkeys(sorted(local), "unchanged")
     sending = sum(
         (release / path).stat().st_size
         for path, state in files.items()
         if state in ("new", "changed")
     )
     return Publication(repo, tag, True, tagged, files, sending), head.sha
+
+
+def _differing(
+    release: Path, or_else: Path | None, local: set[str], remote: Any
+) -> list[str]:
+    """The files in which a commit differs from a release, and from the other one that it may be."""
+    states = _states(release, local, remote)
+    differing = [path for path, state in states.items() if state != "unchanged"]
+    if differing and or_else is not None:
+        return _differing(or_else, None, local, remote)
+    return differing
 
 
 def _states(release: Path, local: set[str], remote: Any) -> dict[str, str]:
@@ -171,12 +191,15 @@ def _carry_out(
         head = api.repo_info(repo, repo_type="dataset").sha
     gate: Any = False if gated == "none" else gated
     api.update_repo_settings(repo, repo_type="dataset", gated=gate)
+    message = f"Release {found.tag}"
+    if found.tagged:
+        message = f"DOI of {found.tag} in the card"
     if found.changes:
         api.upload_folder(
             repo_id=repo,
             repo_type="dataset",
             folder_path=release,
-            commit_message=f"Release {found.tag}",
+            commit_message=message,
             parent_commit=head,
             delete_patterns=[
                 path for path, state in found.files.items() if state == "removed"
@@ -216,6 +239,11 @@ def _translate_errors(repo: str) -> Iterator[None]:
             ) from None
         raise OSError(
             f"the Hub answers HTTP {status} for {repo}: {said}; run again to go on"
+        ) from None
+    except json.JSONDecodeError:
+        raise OSError(
+            f"what answers for {repo} is no Hub (its answer is not JSON): is a proxy or a login page in between? "
+            "Run again later"
         ) from None
     except httpx2.HTTPError as error:
         raise OSError(

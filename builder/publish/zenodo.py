@@ -1,7 +1,8 @@
-"""`twigma publish zenodo`: a release as a record of Zenodo, with its DOI in the card.
+"""`twigma publish zenodo`: a release as a record of Zenodo, with a DOI.
 
-Dry by default. Zenodo speaks the InvenioRDM API: a draft is created or resumed, its DOI reserved and written into the
-card, files that differ are sent and compared by MD5. The draft is published last, which cannot be undone.
+Dry by default. A draft is created or resumed, files that differ are sent and compared by MD5, and the draft is
+published last, which cannot be undone. The release stays as it is: record and DOI are remembered in the working folder
+(`publications.py`), where the next version finds its record.
 """
 
 from collections.abc import Sequence
@@ -9,20 +10,39 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import twigma
-from twigma.builder.publish.zenodo_client import Record, Zenodo
-from twigma.builder.release.card import with_doi
+from twigma.builder.publish import publications
+from twigma.builder.publish.publications import Place, Publication
+from twigma.builder.publish.zenodo_calls import Record
+from twigma.builder.publish.zenodo_client import (
+    Zenodo,
+    doi_of,
+    is_complete,
+    version_of,
+)
+from twigma.builder.publish.zenodo_metadata import record_metadata
 from twigma.builder.release.privacy_check import check_privacy
-from twigma.core.files import atomic, file_sha256, write_json
 from twigma.core.progress import progress_bar
 from twigma.core.services.download import digest
+from twigma.core.workspace import AnyWorkspace, Workspace
 
 ZENODO, SANDBOX = "https://zenodo.org", "https://sandbox.zenodo.org"
+MOST_FILES, MOST_BYTES = 100, 50 * 10**9  # of a record, without a larger quota
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """One file of a release: where it is, bytes, and MD5 as Zenodo writes it."""
+
+    path: Path
+    size: int
+    md5: str
 
 
 @dataclass(frozen=True)
 class Deposit:
     """What publishing does: the version, its record ("" when one is to be made) and DOI, every file's state, bytes."""
 
+    server: str
     version: str
     record: str
     doi: str
@@ -38,124 +58,199 @@ class Deposit:
 
 def publish_zenodo(
     release: Path,
+    work: AnyWorkspace = "work",
     *,
     go: bool = False,
     record: str | None = None,
     creators: Sequence[str] = (),
-    url: str = ZENODO,
+    sandbox: bool = False,
+    url: str | None = None,
     token: str | None = None,
 ) -> Deposit:
     """Bring a record to the state of a release folder, and publish it; with `go`; else only say what would change.
 
-    Without `record` a new one is made, by `creators` ("Family, Given"); with it, a new version of that record. A draft
-    that an earlier run left is taken up again. The token is $ZENODO_TOKEN. Raises ValueError when the folder is no
-    complete release or the record has this version with other files, PermissionError when Zenodo refuses the token,
-    OSError when it does not answer.
+    It becomes the next version of `record`, else of the record that was published from `work` before; without either
+    a new one is made, by `creators` ("Family, Given"). A draft that an earlier run left is taken up again. The token is
+    $ZENODO_TOKEN. Raises ValueError when the folder is no complete release, is too large for a record, or the record
+    has this version with other files; FileNotFoundError when there is no such record, PermissionError when Zenodo
+    refuses the token, RuntimeError when another process publishes, OSError when Zenodo does not answer.
     """
     release = Path(release)
     twigma.check_files(release)
     check_privacy(release)
-    version = str(twigma.read_manifest(release)["version"])
-    with Zenodo(url, token, needs_token=go) as zenodo:
-        deposit = _compare(release, version, zenodo.published(record, version))
-        if deposit.published and deposit.changes:
+    manifest = twigma.read_manifest(release)
+    version = str(manifest["version"])
+    files = local_files(release)
+    server = url or (SANDBOX if sandbox else ZENODO)
+    place = Place("zenodo", server, sandbox, str(manifest["dataset"]))
+    work = Workspace(work)
+    with Zenodo(server, token, needs_token=go) as zenodo:
+        if not go:
+            current = _published(zenodo, work, place, record, version)
+            return _compare(place, files, version, current)
+        with work.lock_publications():
+            current = _published(zenodo, work, place, record, version)
+            deposit = _compare(place, files, version, current)
+            if not deposit.published:
+                if current is None:
+                    draft = _draft(zenodo, work, place, version, creators)
+                else:
+                    draft = zenodo.new_version(str(current["id"]))
+                current = _carry_out(zenodo, files, version, draft)
+                deposit = replace(deposit, record=str(current["id"]), published=True)
+            return _remember(work, place, deposit, current)
+
+
+def local_files(release: Path) -> dict[str, LocalFile]:
+    """The files of a release by the name they have in a record, which knows no folders; MANIFEST.json last.
+
+    ValueError when two have the same name, or they are too many or too large for a record.
+    """
+    names = [*sorted(twigma.read_manifest(release)["files"]), "MANIFEST.json"]
+    files: dict[str, LocalFile] = {}
+    for name in names:
+        path = release / name
+        if path.name in files:
             raise ValueError(
-                f"record {deposit.record} is version {version} already, with another {deposit.changes[0]}: re-create "
-                "the release under a new --release-version"
+                f"{files[path.name].path} and {path} have one name, and a record of Zenodo has no folders: rename one"
             )
-        if not go or deposit.published:
-            return deposit
-        return _carry_out(zenodo, release, version, record, creators)
+        files[path.name] = LocalFile(path, path.stat().st_size, digest(path, "md5"))
+    if len(files) > MOST_FILES:
+        raise ValueError(
+            f"a record of Zenodo holds at most {MOST_FILES} files, {release} has {len(files)}: publish it on the Hub"
+        )
+    total = sum(file.size for file in files.values())
+    if total > MOST_BYTES:
+        raise ValueError(
+            f"a record of Zenodo holds at most {MOST_BYTES / 1e9:.0f} GB, {release} has {total / 1e9:,.1f} GB: "
+            "publish it on the Hub, or release it without embeddings"
+        )
+    return files
+
+
+# ------------------------------------------------------------------ the record
+
+
+def _published(
+    zenodo: Zenodo, work: Workspace, place: Place, record: str | None, version: str
+) -> Record | None:
+    """The published record to compare with and to continue; None when a new one is to be made."""
+    remembered = publications.last_publication(work, place)
+    number, must_exist = record, True
+    if record is None and remembered is not None:
+        number, must_exist = remembered.record, remembered.published
+    if number is None:
+        return None
+    current = zenodo.published(number, version)
+    if current is None and must_exist:
+        raise FileNotFoundError(
+            f"no record {number} is published on {place.server}: is it the right number, and the right server? The "
+            f"sandbox has records of its own; {work.publications_file} holds those published from here"
+        )
+    return current
+
+
+def _draft(
+    zenodo: Zenodo,
+    work: Workspace,
+    place: Place,
+    version: str,
+    creators: Sequence[str],
+) -> Record:
+    """The draft of a new record: the one an earlier run left, or one that is made now."""
+    remembered = publications.last_publication(work, place)
+    if remembered is not None and not remembered.published:
+        draft = zenodo.read_draft(remembered.record)
+        if draft is not None:
+            return draft
+    draft = zenodo.create(record_metadata(version, creators))
+    entry = Publication(place, version, str(draft["id"]), published=False)
+    publications.remember(work, entry)
+    return draft
 
 
 def _carry_out(
-    zenodo: Zenodo,
-    release: Path,
-    version: str,
-    record: str | None,
-    creators: Sequence[str],
-) -> Deposit:
-    draft = zenodo.draft(record, version, creators)
-    doi = zenodo.reserve_doi(draft)
-    write_doi(release, doi)
-    deposit = _compare_draft(zenodo, release, version, draft)
+    zenodo: Zenodo, files: dict[str, LocalFile], version: str, draft: Record
+) -> Record:
+    """Bring a draft to the state of a release, and publish it; the record."""
+    zenodo.reserve_doi(draft)
     zenodo.describe(draft, version)
-    with progress_bar(
-        total=deposit.sending, desc="send", unit="B", unit_scale=True
-    ) as bar:
-        for name, path in _local(release).items():
-            if deposit.files[name] != "unchanged":
-                zenodo.send(draft, name, path, bar)
-    for name, state in deposit.files.items():
+    states, sending = _states(files, zenodo.files(draft))
+    for name, state in states.items():
         if state == "removed":
             zenodo.remove(draft, name)
-    left = _compare_draft(zenodo, release, version, draft).changes
-    if left:
-        raise OSError(
-            f"{left[0]} is not in record {draft['id']} as it was sent: run again to send it once more"
-        )
-    zenodo.publish(draft)
-    return replace(deposit, doi=doi, published=True)
+    with progress_bar(total=sending, desc="send", unit="B", unit_scale=True) as bar:
+        for name, file in files.items():
+            if states[name] != "unchanged":
+                zenodo.send(draft, name, file.path, file.md5, bar)
+    states, _ = _states(files, zenodo.files(draft))
+    for name, state in states.items():
+        if state != "unchanged":
+            raise OSError(
+                f"{name} is not in record {draft['id']} as it was sent: run again to send it once more"
+            )
+    return zenodo.publish(draft)
 
 
-def write_doi(release: Path, doi: str) -> None:
-    """Write the DOI into the card of a release, and the card's new hash into MANIFEST.json."""
-    card = release / "README.md"
-    before = card.read_text("utf-8")
-    text = with_doi(before, doi)
-    if text == before:
-        return
-    with atomic(card) as partial:
-        partial.write_text(text, "utf-8")
-    manifest = twigma.read_manifest(release)
-    manifest["files"]["README.md"] = {
-        "bytes": card.stat().st_size,
-        "sha256": file_sha256(card),
-    }
-    write_json(release / "MANIFEST.json", manifest)
-
-
-def _local(release: Path) -> dict[str, Path]:
-    """The files of a release by name; MANIFEST.json last."""
-    names = sorted(twigma.read_manifest(release)["files"])
-    return {name: release / name for name in [*names, "MANIFEST.json"]}
-
-
-def _compare_draft(
-    zenodo: Zenodo, release: Path, version: str, draft: Record
+def _remember(
+    work: Workspace, place: Place, deposit: Deposit, record: Record | None
 ) -> Deposit:
-    """A release beside what a draft has received."""
-    return _compare(release, version, {**draft, "files": zenodo.files(draft)})
+    """Write down what is published now; the deposit with its DOI."""
+    record = record or {}
+    doi = doi_of(record)
+    publication = Publication(
+        place, deposit.version, deposit.record, doi, doi_of(record.get("parent") or {})
+    )
+    publications.remember(work, publication)
+    return replace(deposit, doi=doi)
 
 
-def _compare(release: Path, version: str, remote: Record | None) -> Deposit:
-    """A release beside a record; None where there is none."""
-    record: Record = remote or {}
-    local = _local(release)
-    checksums: dict[str, str] = {}
-    for file in record.get("files", []):
-        checksums[str(file["key"])] = str(file.get("checksum"))
-    states: dict[str, str] = {}
-    sending = 0
-    for name, path in local.items():
-        states[name] = _state(path, checksums.get(name))
-        if states[name] != "unchanged":
-            sending += path.stat().st_size
-    for name in sorted(set(checksums) - set(local)):
-        states[name] = "removed"
-    doi = (record.get("pids") or {}).get("doi", {}).get("identifier", "")
-    same_version = record.get("metadata", {}).get("version") == version
-    return Deposit(
+# ------------------------------------------------------------------ comparing
+
+
+def _compare(
+    place: Place, files: dict[str, LocalFile], version: str, record: Record | None
+) -> Deposit:
+    """A release beside a published record, or None; ValueError where they are one version but differ."""
+    record = record or {}
+    states, sending = _states(files, record.get("files", []))
+    deposit = Deposit(
+        server=place.server,
         version=version,
         record=str(record.get("id", "")),
-        doi=str(doi),
+        doi=doi_of(record),
         files=states,
         sending=sending,
-        published=bool(record.get("is_published")) and same_version,
+        published=version_of(record) == version,
     )
+    if deposit.published and deposit.changes:
+        raise ValueError(
+            f"record {deposit.record} is version {version} already, with another {deposit.changes[0]}: re-create "
+            "the release under a new --release-version"
+        )
+    return deposit
 
 
-def _state(path: Path, checksum: str | None) -> str:
-    if checksum is None:
-        return "new"
-    return "unchanged" if checksum == digest(path, "md5") else "changed"
+def _states(
+    files: dict[str, LocalFile], remote: Sequence[Record]
+) -> tuple[dict[str, str], int]:
+    """What is to happen to every file (new, changed, unchanged or removed), and the bytes to send."""
+    checksums: dict[str, str | None] = {}
+    for entry in remote:
+        checksums[str(entry["key"])] = None  # pending: sent again
+        if is_complete(entry):
+            checksums[str(entry["key"])] = str(entry.get("checksum"))
+    states: dict[str, str] = {}
+    sending = 0
+    for name, file in files.items():
+        if name not in checksums:
+            states[name] = "new"
+        elif checksums[name] == file.md5:
+            states[name] = "unchanged"
+        else:
+            states[name] = "changed"
+        if states[name] != "unchanged":
+            sending += file.size
+    for name in sorted(set(checksums) - set(files)):
+        states[name] = "removed"
+    return states, sending

@@ -1,32 +1,20 @@
-"""Drafts and records of Zenodo: the calls of the InvenioRDM API that `twigma publish zenodo` needs.
+"""Drafts and records of Zenodo: what `twigma publish zenodo` reads and makes there, in the terms of InvenioRDM."""
 
-Zenodo allows 100 calls a minute and answers 429 beyond, which is waited out. The token appears in no error.
-"""
-
-import datetime
 import os
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
+from twigma.builder.publish.zenodo_calls import TOKEN_VARIABLE, Calls, Record, not_sent
+from twigma.builder.publish.zenodo_metadata import today
 from twigma.core.progress import ProgressBar
-from twigma.core.services.backoff import BackoffPolicy
-from twigma.core.services.deadline import ANSWER_SECONDS, LEAST_SPEED
-from twigma.core.services.http import ServiceClient
-from twigma.core.services.outcomes import Answer, Failure
 
-TITLE = "TWIGMA: AI-generated images posted on Twitter"
-PAPER = "arXiv:2306.08310"
-TOKEN_VARIABLE = "ZENODO_TOKEN"
-RETRY = BackoffPolicy()
-BLOCK = 1 << 20  # bytes sent at a time
-JSON_TYPE = "application/vnd.inveniordm.v1+json"
-
-Record = dict[str, Any]  # a record or draft, as the API describes it
+INDEX_SECONDS = (1.0, 2.0, 4.0, 8.0)  # until a new draft is in the list of drafts
+VERSIONS_PER_PAGE = 25  # as many as anybody may ask for
 
 
 class Zenodo:
-    """The calls of the InvenioRDM API that a publication needs. A context manager."""
+    """Records and drafts at one server. A context manager; errors are those of `Calls`."""
 
     def __init__(
         self, url: str, token: str | None = None, *, needs_token: bool
@@ -34,77 +22,85 @@ class Zenodo:
         token = token or os.environ.get(TOKEN_VARIABLE, "")
         if needs_token and not token:
             raise PermissionError(
-                f"no Zenodo token: set ${TOKEN_VARIABLE} to one with the scope deposit:write"
+                f"no Zenodo token: set ${TOKEN_VARIABLE} to one with the scopes deposit:write and deposit:actions"
             )
-        self._has_token = bool(token)
-        self._http = ServiceClient(
-            "Zenodo",
-            f"{url.rstrip('/')}/api",
-            token,
-            headers={"Accept": JSON_TYPE},
-            policy=RETRY,
-        )
+        self._calls = Calls(url, token)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
+        self._calls.http.close()
 
-    def published(self, record: str | None, version: str) -> Record | None:
-        """The published record to compare with: the newest version of `record`, or our own of this title."""
-        if record is not None:
-            latest = self._call("GET", f"/records/{record}/versions/latest")
-            return self._with_files(latest)
-        mine = [hit for hit in self._mine() if hit.get("is_published")]
-        if not mine:
+    # ------------------------------------------------------------------ reading
+
+    def published(self, number: str, version: str) -> Record | None:
+        """The published version of this name of a record, else its newest, with its files; None without a record."""
+        newest = self._calls.find(f"/records/{number}/versions/latest")
+        if newest is None:
             return None
-        for hit in mine:
-            if hit["metadata"].get("version") == version:
-                return self._with_files(hit)
-        number = mine[0]["id"]
-        raise ValueError(
-            f"record {number} is version {mine[0]['metadata'].get('version')} of this dataset: pass "
-            f"--record {number} to publish {version} as its next version"
-        )
+        chosen = newest
+        if version_of(newest) != version:
+            # The list of versions is of a search index, which is a little behind.
+            query = f"size={VERSIONS_PER_PAGE}&sort=version"
+            listed = self._calls.call("GET", f"/records/{number}/versions?{query}")
+            same = [hit for hit in _hits(listed) if version_of(hit) == version]
+            chosen = [*same, newest][0]
+        answer = self._calls.call("GET", f"/records/{chosen['id']}/files")
+        return {**chosen, "files": _entries(answer)}
 
-    def _with_files(self, record: Record) -> Record:
-        """A published record with the list of its files, in the place of a summary of them."""
-        answer = self._call("GET", f"/records/{record['id']}/files")
-        return {**record, "files": _entries(answer)}
+    def read_draft(self, number: str) -> Record | None:
+        """A draft by its number; None when there is none, as after it was published."""
+        return self._calls.find(f"/records/{number}/draft")
 
-    def draft(
-        self, record: str | None, version: str, creators: Sequence[str]
-    ) -> Record:
-        """The draft to fill: the next version of a record, the one an earlier run left, or a new one."""
-        if record is not None:
-            # An existing draft is returned as it is.
-            draft = self._call("POST", f"/records/{record}/versions")
-            if not self.files(draft):
-                self._call("POST", f"/records/{draft['id']}/draft/actions/files-import")
-            return draft
-        for hit in self._mine():
-            is_draft = not hit.get("is_published")
-            if is_draft and hit["metadata"].get("version") == version:
-                return hit
-        if not creators:
-            raise ValueError(
-                'a new record needs its authors: pass --creator "Family, Given", once for each'
-            )
-        body = {"files": {"enabled": True}, "metadata": _metadata(version, creators)}
-        return self._call("POST", "/records", body)
+    def files(self, draft: Record) -> list[Record]:
+        """The files of a draft, those without content included."""
+        return _entries(self._calls.call("GET", f"{_draft(draft)}/files"))
 
-    def reserve_doi(self, draft: Record) -> str:
-        """The DOI that the draft will have, reserved if it is not yet; the draft is updated in place."""
-        pids = draft.get("pids") or {}
-        if "doi" not in pids:
-            draft.update(self._call("POST", f"/records/{draft['id']}/draft/pids/doi"))
-        return str(draft["pids"]["doi"]["identifier"])
+    # ------------------------------------------------------------------ drafts
 
-    def files(self, draft: Record) -> list[dict[str, Any]]:
-        """The files of a draft that have been received in full."""
-        answer = self._call("GET", f"/records/{draft['id']}/draft/files")
-        return [file for file in _entries(answer) if file.get("status") == "completed"]
+    def create(self, metadata: dict[str, Any]) -> Record:
+        """A new draft."""
+        title = metadata["title"]
+        before = {hit["id"] for hit in self._own(title)}
+
+        def look() -> Record | None:
+            """A draft of this title that was not there before, and has no files yet: made by the call."""
+            for seconds in INDEX_SECONDS:
+                self._calls.http.pause(seconds)
+                for hit in self._own(title):
+                    is_new = hit["id"] not in before and not hit.get("is_published")
+                    if is_new and not self.files(hit):
+                        return hit
+            return None
+
+        body = {"files": {"enabled": True}, "metadata": metadata}
+        return self._calls.post_once("/records", body, look)
+
+    def new_version(self, number: str) -> Record:
+        """The draft of the next version of a published record, with the files of the last."""
+        # A draft that is there already is returned as it is: this may be repeated.
+        draft = self._calls.post_once(f"/records/{number}/versions", None, lambda: None)
+
+        def look() -> Record | None:
+            """The draft, when the files have come."""
+            return draft if self.files(draft) else None
+
+        if not self.files(draft):
+            self._calls.post_once(f"{_draft(draft)}/actions/files-import", None, look)
+        return draft
+
+    def reserve_doi(self, draft: Record) -> None:
+        """Give a draft the DOI that it will have, unless it has one."""
+
+        def look() -> Record | None:
+            """The draft, when it has its DOI."""
+            current = self.read_draft(draft["id"])
+            return current if current and doi_of(current) else None
+
+        if not doi_of(draft):
+            path = f"{_draft(draft)}/pids/doi"
+            draft.update(self._calls.post_once(path, None, look))
 
     def describe(self, draft: Record, version: str) -> None:
         """Set the version of a draft and today's date; title and authors stay as they are."""
@@ -117,113 +113,103 @@ class Zenodo:
         body["metadata"] = {
             **draft["metadata"],
             "version": version,
-            "publication_date": _today(),
+            "publication_date": today(),
         }
-        self._call("PUT", f"/records/{draft['id']}/draft", body)
+        self._calls.call("PUT", _draft(draft), body)
 
-    def send(self, draft: Record, name: str, path: Path, bar: ProgressBar) -> None:
-        """Send one file, in the place of the one of that name, complete or not."""
-        files = f"/records/{draft['id']}/draft/files"
-        listed = _entries(self._call("GET", files))
-        if any(file["key"] == name for file in listed):
+    def publish(self, draft: Record) -> Record:
+        """Make the draft public, for good; the record."""
+
+        def look() -> Record | None:
+            """The record, when it is published."""
+            return self._calls.find(f"/records/{draft['id']}")
+
+        path = f"{_draft(draft)}/actions/publish"
+        return self._calls.post_once(path, None, look)
+
+    def _own(self, title: str) -> list[Record]:
+        """Records and drafts of this title that belong to the token's owner, newest first."""
+        answer = self._calls.call("GET", "/user/records?size=100&sort=newest")
+        return [hit for hit in _hits(answer) if _title(hit) == title]
+
+    # ------------------------------------------------------------------ files of a draft
+
+    def send(
+        self, draft: Record, name: str, path: Path, md5: str, bar: ProgressBar
+    ) -> None:
+        """Send one file, in the place of the one of that name, complete or not; OSError unless it has this `md5`."""
+        files = f"{_draft(draft)}/files"
+        if self._file(draft, name) is not None:
             self.remove(draft, name)
-        self._call("POST", files, [{"key": name}])
-        size = path.stat().st_size
-        # Tried once: the next run sends the file again, from its start.
-        outcome = self._http.try_once(
-            "PUT",
-            f"{files}/{name}/content",
-            content=_blocks(path, bar),
-            headers={
-                "Content-Type": "application/octet-stream",
-                "Content-Length": str(size),
-            },
-            seconds=ANSWER_SECONDS + size / LEAST_SPEED,
-        )
-        if isinstance(outcome, Failure):
+        body = [{"key": name}]
+        self._calls.post_once(files, body, lambda: self._file(draft, name))
+        address = f"{files}/{quote(name)}"
+        problem = self._calls.put_file(f"{address}/content", name, path, bar)
+
+        def look() -> Record | None:
+            """The file, when it is complete."""
+            file = self._file(draft, name)
+            return file if file and is_complete(file) else None
+
+        try:
+            committed = self._calls.post_once(f"{address}/commit", None, look)
+        except OSError:
+            if problem:
+                raise not_sent(name, problem) from None
+            raise
+        if committed.get("checksum") != md5:
             raise OSError(
-                f"{name} was not sent to Zenodo ({outcome.problem}); run again to resume"
+                f"{name} arrived damaged: expected {md5}, Zenodo has {committed.get('checksum')}; run again to send "
+                "it once more"
             )
-        _refuse_errors(outcome)
-        self._call("POST", f"{files}/{name}/commit")
 
     def remove(self, draft: Record, name: str) -> None:
-        """Take a file out of a draft."""
-        self._call("DELETE", f"/records/{draft['id']}/draft/files/{name}")
+        """Take a file out of a draft, unless it is gone."""
+        try:
+            self._calls.call("DELETE", f"{_draft(draft)}/files/{quote(name)}")
+        except FileNotFoundError:
+            return  # an earlier try did it, and its answer was lost
 
-    def publish(self, draft: Record) -> None:
-        """Make the draft public, for good."""
-        self._call("POST", f"/records/{draft['id']}/draft/actions/publish")
-
-    def _mine(self) -> list[Record]:
-        """Records and drafts of this dataset that belong to the token's owner, newest first."""
-        if not self._has_token:
-            return []
-        answer = self._call("GET", "/user/records?size=100&sort=newest")
-        return [
-            hit
-            for hit in answer["hits"]["hits"]
-            if hit.get("metadata", {}).get("title") == TITLE
-        ]
-
-    def _call(self, method: str, path: str, body: Any = None) -> Record:
-        """One call, with retries; PermissionError when the token is refused, OSError for any other error."""
-        answer = self._http.call(method, path, json=body)
-        _refuse_errors(answer)
-        value: Record = answer.json()
-        return value
+    def _file(self, draft: Record, name: str) -> Record | None:
+        """The file of this name in a draft, complete or not."""
+        named = [file for file in self.files(draft) if file["key"] == name]
+        return named[0] if named else None
 
 
-def _refuse_errors(answer: Answer) -> None:
-    if answer.status in (401, 403):
-        raise PermissionError(
-            f"Zenodo refuses the token (HTTP {answer.status}): ${TOKEN_VARIABLE} needs the scopes "
-            "deposit:write and deposit:actions; zenodo.org and the sandbox have tokens of their own"
-        )
-    answer.refuse_errors()
+# ------------------------------------------------------------------ what answers hold
 
 
-def _entries(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = answer.get("entries", [])
+def version_of(record: Record) -> str | None:
+    """The version that a record or draft states."""
+    version: str | None = record.get("metadata", {}).get("version")
+    return version
+
+
+def doi_of(record: Record) -> str:
+    """The DOI of a record, or the one reserved for a draft; "" without one."""
+    doi = (record.get("pids") or {}).get("doi") or {}
+    return str(doi.get("identifier", ""))
+
+
+def is_complete(file: Record) -> bool:
+    """Whether the content of a file has been received and committed."""
+    return bool(file.get("status") == "completed")
+
+
+def _draft(draft: Record) -> str:
+    return f"/records/{draft['id']}/draft"
+
+
+def _title(record: Record) -> str | None:
+    title: str | None = record.get("metadata", {}).get("title")
+    return title
+
+
+def _hits(answer: Record) -> list[Record]:
+    hits: list[Record] = answer["hits"]["hits"]
+    return hits
+
+
+def _entries(answer: Record) -> list[Record]:
+    entries: list[Record] = answer.get("entries", [])
     return entries
-
-
-def _blocks(path: Path, bar: ProgressBar) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            yield block
-            bar.update(len(block))
-
-
-def _today() -> str:
-    return datetime.datetime.now(datetime.UTC).date().isoformat()
-
-
-def _metadata(version: str, creators: Sequence[str]) -> dict[str, Any]:
-    people = []
-    for name in creators:
-        family, _, first = name.partition(",")
-        family, first = family.strip(), first.strip()
-        if not family or not first:
-            raise ValueError(f'--creator: expected "Family, Given", found {name!r}')
-        person = {"type": "personal", "family_name": family, "given_name": first}
-        people.append({"person_or_org": person})
-    return {
-        "title": TITLE,
-        "version": version,
-        "publication_date": _today(),
-        "publisher": "Zenodo",
-        "resource_type": {"id": "dataset"},
-        "rights": [{"id": "cc-by-4.0"}],
-        "creators": people,
-        "description": "Ids of AI-generated images posted on Twitter, with counts and columns computed from the "
-        "pixels. No images, no text of posts, no user ids. README.md says how it was made and how to have one removed.",
-        "related_identifiers": [
-            {
-                "identifier": PAPER,
-                "scheme": "arxiv",
-                "relation_type": {"id": "isdescribedby"},
-                "resource_type": {"id": "publication-conferencepaper"},
-            }
-        ],
-    }

@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import twigma
+from twigma.builder.publish.publications import earlier_doi_line, published_versions
 from twigma.builder.release.card import Facts, card, datasheet
 from twigma.builder.release.card.facts import count_posts
-from twigma.builder.release.card.wording import HOW_POSTS_WERE_FOUND
 from twigma.builder.release.column_origins import column_origins
 from twigma.builder.release.croissant import croissant
 from twigma.builder.release.identity import Identity, load_identity
@@ -30,6 +30,7 @@ from twigma.builder.release.privacy_check import check_privacy
 from twigma.builder.release.provenance import (
     REVISION,
     inputs_fingerprint,
+    kinds_of_pages,
     stage_settings,
 )
 from twigma.builder.release.row_filter import STAGES, reason_order, select_rows
@@ -38,13 +39,12 @@ from twigma.builder.release.tables import (
     write_embeddings,
     write_metadata,
 )
-from twigma.builder.release.version_history import history
+from twigma.builder.release.version_history import earlier_versions, history
 from twigma.core.files import atomic, file_sha256, write_json
 from twigma.core.parts import fingerprint
 from twigma.core.progress import notice
 from twigma.core.safety import owned_folders
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.posts.page_store import KINDS
 from twigma.rehydrate.posts.removed_ids import Removed, public_list, read_removed
 
 NEAR = ("drop", "keep")
@@ -99,7 +99,9 @@ def release(
         "nsfw_threshold": nsfw_threshold,
         "embeddings": embeddings,
     }
-    described = {**settings, "identity": identity.to_json()}
+    earlier = published_versions(work, earlier_versions(out, version))
+    doi = earlier_doi_line(earlier)
+    described = {**settings, "identity": identity.to_json(), "doi": doi}
     inputs = inputs_fingerprint(work, stages, described)
     current = _current(out, inputs)
     if current is not None:
@@ -128,8 +130,9 @@ def release(
             dropped=dropped,
             models={name: stage_settings(work, name) for name in stages},
             origins=column_origins(work, stages),
-            collected=_kinds_of_pages(work),
+            collected=kinds_of_pages(work),
             near_duplicates=near_duplicates,
+            doi=doi,
             nsfw_threshold=nsfw_threshold,
             files=files,
             content=fingerprint(files),
@@ -152,12 +155,6 @@ def _notice_missing(work: Workspace, identity: Identity) -> None:
         notice(
             f"{work.identity_file} states no {', '.join(identity.missing)}: nor does the release"
         )
-
-
-def _kinds_of_pages(work: Workspace) -> list[str]:
-    """How posts were collected: the kinds of pages there are."""
-    kinds = [kind for kind in KINDS if kind in HOW_POSTS_WERE_FOUND]
-    return [kind for kind in kinds if work.page_file(kind).exists()]
 
 
 def _check_options(

@@ -28,7 +28,7 @@ def history(
     (`SOURCE_DATE_EPOCH`).
 
     A version that is re-created takes the place of its old entry; what it changes is not known then, unless it is the
-    first, since the release it followed is gone.
+    first, since the release it followed is gone; nor where the release before is damaged.
     """
     entry: Entry = {"version": version, "rows": len(metadata)}
     entry["date"] = (date or today()).isoformat()
@@ -41,6 +41,10 @@ def history(
             entry["date"] = earlier[0]["date"]
         return [entry, *earlier[1:]]
     names = select_tables("metadata", manifest["files"])
+    try:
+        twigma.check_files(before, names)
+    except ValueError:  # damaged or incomplete: what has changed since cannot be known
+        return [entry, *earlier]
     old = pyarrow.dataset.dataset([before / name for name in names]).to_table()
     return [{**entry, **compare(old, metadata)}, *earlier]
 
@@ -51,6 +55,15 @@ def today() -> datetime.date:
     if seconds:
         return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).date()
     return datetime.datetime.now(datetime.UTC).date()
+
+
+def earlier_versions(before: Path, version: str) -> list[str]:
+    """The versions before the one that is released now, newest first."""
+    if not (before / "MANIFEST.json").exists():
+        return []
+    entries = twigma.read_manifest(before).get("history", [])
+    versions = [entry["version"] for entry in entries]
+    return [earlier for earlier in versions if earlier != version]
 
 
 def compare(old: pa.Table, new: pa.Table) -> dict[str, int]:

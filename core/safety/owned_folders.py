@@ -25,6 +25,7 @@ PROVENANCE = {"analysis", "sha256", "settings", "versions"}
 TABLE = re.compile(r"[\w-][\w.-]*")
 # Of a process that was killed; `core/files.py` writes them.
 PARTIAL = re.compile(r"\.(.+)\.[0-9]+\.partial")
+HUB_CACHE, HUB_ATTRIBUTES = ".cache/huggingface/", ".gitattributes"
 NAMED = 3  # how many files a message names
 
 
@@ -69,8 +70,19 @@ def is_report(results: Any) -> bool:
 
 
 def foreign(made: Made) -> list[str]:
-    """Files and links in a folder of ours that its mark does not list. We write no links, so a link is foreign."""
-    return [name for name in _entries(made.folder) if not _is_listed(made, name)]
+    """Files and links in a folder of ours that its mark does not list. We write no links, so a link is foreign.
+
+    What `hf download` adds to a release is not.
+    """
+    others = [name for name in _entries(made.folder) if not _is_listed(made, name)]
+    return [name for name in others if not is_of_download(made.folder, name)]
+
+
+def is_of_download(folder: Path, name: str) -> bool:
+    """Whether a file is what `hf download --local-dir` adds: notes on what was fetched, and attributes for git."""
+    if name != HUB_ATTRIBUTES and not name.startswith(HUB_CACHE):
+        return False
+    return not (folder / name).is_symlink()
 
 
 def require_free(out: Path, *kinds: str) -> Made | None:
@@ -193,7 +205,7 @@ def _retire(old: Path, made: Made | None, out: Path) -> None:
     """Delete the listed files of a folder that was replaced, and move the rest to its successor, with a warning."""
     if made is not None:
         _delete_listed(Made(old, made.kind, made.mark, made.files))
-    moved = _move_rest(old, out)
+    moved = [name for name in _move_rest(old, out) if not is_of_download(out, name)]
     if moved:
         logging.getLogger(__name__).warning(
             "%s: kept what is not ours: %s", out, listed(moved)

@@ -230,12 +230,14 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--go", HUB("go"), True, "acme/twigma"),
         Case("--gated manual", HUB("gated"), "manual", "acme/twigma"),
         Case("--private", HUB("private"), True, "acme/twigma"),
+        Case("--work other", HUB("work"), OTHER, "acme/twigma"),
     ),
     "publish zenodo": (
         Case("--go", ZENODO("go"), True),
         Case("--record 12", ZENODO("record"), "12"),
         Case("--creator 'Lovelace, Ada'", ZENODO("creators"), ("Lovelace, Ada",)),
-        Case("--sandbox", ZENODO("url"), "https://sandbox.zenodo.org"),
+        Case("--sandbox", ZENODO("sandbox"), True),
+        Case("--work other", ZENODO("work"), OTHER),
     ),
     "liked": (
         Case("--work other", LIKED("work"), OTHER),

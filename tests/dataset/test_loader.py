@@ -1,8 +1,14 @@
 """Images and liked images as rows: joined to metadata, streamed, split over workers, resumed, refused if damaged."""
 
+import os
 import pickle
+import re
 import shutil
+import signal
+import subprocess
+import sys
 import tarfile
+from pathlib import Path
 
 import datasets
 import pyarrow.parquet as pq
@@ -113,6 +119,23 @@ def test_images_of_some_rows_and_columns_of_a_release_elsewhere(here):
     )
 
 
+@pytest.mark.parametrize("table", ["images.parquet", "sidecars"])
+def test_images_without_a_release_are_those_of_the_folder(here, monkeypatch, table):
+    """Nothing is asked of Zenodo."""
+    monkeypatch.setenv("TWIGMA_ZENODO_URL", "http://127.0.0.1:9")  # nobody answers
+    shutil.rmtree(here / "twigma")
+    (here / "work").rename(here / "mine")
+    images = stored(here / "mine")
+    if table == "sidecars":
+        (here / "mine/images.parquet").unlink()
+    rows = twigma.load_dataset("images", shards="mine", split="train")
+    assert sorted(rows["image_name"]) == sorted(images) and len(images) == 29
+    assert rows[0]["image"].size == (24, 16)
+    assert ("like_count" in rows.column_names) is (table == "images.parquet")
+    stream = load(shards="mine", streaming=True, columns=["width"])
+    assert sorted(names(stream)) == sorted(images)
+
+
 def test_a_damaged_tar_is_refused(here):
     path = here / "work/shards/00001.tar"
     data = bytearray(path.read_bytes())
@@ -188,6 +211,40 @@ def test_a_stream_of_tables_goes_on_where_it_was(there):
         for name in table["image_name"].to_pylist()
     ]
     assert found == names(load())
+
+
+RUN = """
+import os, pathlib, signal, sys
+log, stop = pathlib.Path("log"), int(sys.argv[1])
+done = log.read_text().split() if log.exists() else []
+{recipe}
+    assert picture.size == (24, 16)
+    done.append(row["image_name"])
+    log.write_text("\\n".join(done))
+    if len(done) == stop:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_run_goes_on_with_the_images_it_has_not_seen(five, tmp_path):
+    """By the recipe of the README, in an order at random: each image exactly once."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    recipe = next(block for block in blocks if "used = 0" in block)
+    code = RUN.format(recipe=recipe.replace("used = 0", "used = len(done)").rstrip())
+    for name in ("work", "twigma"):
+        (tmp_path / name).symlink_to(five / name)
+    (tmp_path / "run.py").write_text(code)
+    env = os.environ | {"HF_HOME": str(tmp_path / "hf")}
+    codes = []
+    for stop in ("13", "30", "0"):
+        command = [sys.executable, "run.py", stop]
+        codes.append(subprocess.run(command, cwd=tmp_path, env=env).returncode)
+    assert codes == [-signal.SIGKILL, -signal.SIGKILL, 0]
+    seen = (tmp_path / "log").read_text().split()
+    released = releasing.read(five / "twigma")["image_name"].to_pylist()
+    assert len(seen) == 56 and set(seen) == set(released)
+    assert seen != released  # at random
 
 
 @IN_FORKS

@@ -1,10 +1,12 @@
 """The authors' record as the last resort: fetched whole, checked, converted, or refused."""
 
+import csv
 import gzip
 import hashlib
 import http.server
 import io
 import json
+import re
 import shutil
 import threading
 import zipfile
@@ -25,6 +27,7 @@ from twigma.core import columns
 from twigma.core.services import download as downloads
 from twigma.core.services.backoff import BackoffPolicy
 from twigma.dataset import published_table
+from twigma.dataset.published_columns import conform
 from twigma.rehydrate.ids.post_ids import read_ids
 
 
@@ -59,7 +62,8 @@ def published(ids=None, rows=80):
 def server(here, monkeypatch):
     """A loopback Zenodo: `files[version]` maps a file name to (bytes, stated MD5), `log` lists requests.
 
-    A file breaks off after `cut` bytes; `ranges` says whether the server goes on where a client asks it to.
+    A file breaks off after `cut` bytes; `ranges` says whether the server goes on where a client asks it to. Every
+    call is answered by the status `refuse`, where there is one; `agents` are the names of the clients.
     """
     shutil.rmtree(here / "twigma")
 
@@ -71,6 +75,16 @@ def server(here, monkeypatch):
                 else 0
             )
             self.server.log.append((self.path, first))
+            self.server.agents.add(self.headers["User-Agent"])
+            if self.server.refuse:
+                body = b'{"message": "no generic clients"}'
+                self.send_response(self.server.refuse)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Retry-After", "7")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+                return
             version, _, name = self.path.removeprefix("/api/records/").partition(
                 "/files/"
             )
@@ -82,7 +96,10 @@ def server(here, monkeypatch):
                 files[name][0]
                 if name
                 else json.dumps(
-                    {"files": [entry(version, *each) for each in files.items()]}
+                    {
+                        "metadata": {"version": "1.0.1"},
+                        "files": [entry(version, *each) for each in files.items()],
+                    }
                 )
             )
             self.send_response(206 if first else 200)
@@ -107,6 +124,7 @@ def server(here, monkeypatch):
 
     host = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Zenodo)
     host.files, host.log, host.cut, host.ranges = {}, [], None, True
+    host.refuse, host.agents = 0, set()
     thread = threading.Thread(target=host.serve_forever)
     thread.start()
     monkeypatch.setenv("TWIGMA_ZENODO_URL", f"http://127.0.0.1:{host.server_port}/")
@@ -140,9 +158,9 @@ def packed(text, suffix):
 
 
 def zenodo_table():
-    return published_table.conform(
-        published_table._read_csv(io.BytesIO(published().encode())), "here"
-    )
+    rows = list(csv.reader(io.StringIO(published())))
+    texts = dict(zip(rows[0], zip(*rows[1:], strict=True), strict=True))
+    return conform(pa.table({name: texts[name] for name in columns.PUBLISHED}), "here")
 
 
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz", "zip", "parquet"])
@@ -211,13 +229,11 @@ def test_damaged_ids_are_refused_and_the_latest_version_is_tried(
 
 def test_other_values_that_do_not_fit_are_named(here, server):
     offer(server, "twigma.csv", published().replace("2022-01-02 10", "yesterday 10"))
-    with pytest.raises(ValueError, match="created_at is not timestamp"):
+    with pytest.raises(
+        ValueError,
+        match=r"created_at: expected dates such as .*'yesterday 10.* on row 2",
+    ):
         load()
-    table = zenodo_table()
-    with pytest.raises(ValueError, match="expected post ids as text, found int64"):
-        published_table.conform(
-            table.set_column(0, "id", table["id"].cast(pa.int64())), "here"
-        )
 
 
 def test_a_server_that_does_not_answer_is_named(here, server, monkeypatch):
@@ -230,6 +246,9 @@ def test_a_server_that_does_not_answer_is_named(here, server, monkeypatch):
         ValueError, match=r"holds no table with the columns .*found \['twigma.p'\]"
     ):
         load()
+    offer(server, "notes.csv", "a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"found \[.*notes\.csv \(a, b\)"):
+        load()
     monkeypatch.setenv("TWIGMA_ZENODO_URL", "file:///etc")
     with pytest.raises(
         ValueError, match=r"expected an http\(s\) address of Zenodo .*, found 'file:"
@@ -237,12 +256,107 @@ def test_a_server_that_does_not_answer_is_named(here, server, monkeypatch):
         load()
 
 
+def test_one_line_says_that_it_is_the_authors_table(here, server, caplog):
+    offer(server, "twigma.csv", published())
+    for _ in range(2):  # downloaded, then from the cache
+        caplog.clear()
+        load()
+        url = f"http://127.0.0.1:{server.server_port}/api/records/8031785"
+        assert [record.getMessage() for record in caplog.records] == [
+            "the table that the authors of TWIGMA published: "
+            f"{url}, version 1.0.1, twigma.csv, 80 rows"
+        ]
+    caplog.clear()
+    CliRunner().invoke(main, ["ids", "zenodo"])
+    assert "that the authors of TWIGMA published" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (403, r"records/8031785 refuses access \(HTTP 403: no generic clients\)"),
+        (404, r"records/8031785 does not exist \(HTTP 404: no generic clients\)"),
+        (
+            429,
+            r"records/8031785 limits the number of calls \(HTTP 429.*run again in 7 s",
+        ),
+        (503, r"records/8031785 is out of order \(HTTP 503.*run again later"),
+    ],
+)
+def test_a_refusal_is_named_for_what_it_is(here, server, monkeypatch, status, sentence):
+    waits = []
+    real = published_table.ServiceClient
+    monkeypatch.setattr(
+        published_table,
+        "ServiceClient",
+        lambda *words, **options: real(*words, **options, sleep=waits.append),
+    )
+    server.refuse = status
+    for read in (load, twigma.open_release):
+        with pytest.raises(OSError, match=rf"no TWIGMA release here .*{sentence}"):
+            read()
+    assert all(wait >= 7 for wait in waits)  # as Retry-After asks
+    assert bool(waits) is (status in (429, 503))
+    answer = CliRunner().invoke(main, ["ids", "zenodo"])
+    assert answer.exit_code == 1
+    assert re.search(sentence, answer.stderr)
+
+
+def test_zenodo_sees_our_name(here, server):
+    offer(server, "twigma.csv", published())
+    load()
+    assert len(server.agents) == 1
+    assert re.fullmatch(r"twigma/[0-9.]+ \(\+https://.*\)", server.agents.pop())
+
+
+@pytest.mark.parametrize(
+    "form", ["TSV", "semicolons", "BOM", "macOS zip", "two tables"]
+)
+def test_the_authors_table_in_other_forms(here, server, form):
+    rows = list(csv.reader(io.StringIO(published())))
+    text = io.StringIO()
+    separator = {"TSV": "\t", "semicolons": ";"}.get(form, ",")
+    csv.writer(text, delimiter=separator).writerows(rows)
+    data = text.getvalue().encode("utf-8-sig" if form == "BOM" else "utf-8")
+    name = {"TSV": "twigma.tsv"}.get(form, "twigma.csv")
+    if "zip" in form or "two" in form:
+        name, buffer = "twigma.zip", io.BytesIO()
+        first = "__MACOSX/._a.csv" if "zip" in form else "columns.csv"
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr(first, "a,b\n")
+            archive.writestr("a.csv", data)
+        data = buffer.getvalue()
+    offer(server, name, data)
+    expected = [str(releasing.FIRST + 3 * i) for i in range(80)]
+    assert load()["id"][:] == expected
+    answer = CliRunner().invoke(main, ["ids", "zenodo"])
+    assert "80 distinct ids on 80 rows" in answer.stdout, answer.stderr
+
+
+def test_a_damaged_archive_is_refused_without_a_traceback(here, server):
+    offer(server, "twigma.zip", packed(published(), "zip")[:-40])
+    answer = CliRunner().invoke(main, ["ids", "zenodo"])
+    assert answer.exit_code == 1
+    assert "twigma.zip: expected a complete table or archive, found" in answer.stderr
+
+
+def test_a_table_of_an_earlier_revision_is_converted_again(here, server, monkeypatch):
+    offer(server, "twigma.csv", published())
+    load()
+    asked = len(server.log)
+    monkeypatch.setattr(published_table, "REVISION", published_table.REVISION + 1)
+    folder = published_table.fetch()
+    manifest = json.loads((folder / "MANIFEST.json").read_text())
+    assert manifest["revision"] == published_table.REVISION
+    assert len(server.log) == asked
+
+
 def test_an_interrupted_download_resumes(here, server):
     text = published()
     offer(server, "twigma.csv", text)
     server.cut = 4000
     path = published_table.fetch_list()
-    assert path.read_text() == text
+    assert read_ids(path)[0] == [str(releasing.FIRST + 3 * i) for i in range(80)]
     offsets = [first for name, first in server.log if "files" in name]
     assert offsets == list(range(0, len(text), 4000)) and len(offsets) > 1
     server.log.clear()
@@ -278,7 +392,7 @@ def test_the_list_of_the_authors_is_a_list_of_ids(here, server):
         version="8031785/versions/latest",
     )
     said = CliRunner().invoke(main, ["ids", "zenodo"])
-    assert "other.zip: 80 distinct ids on 80 rows, posts of 2022-01" in said.stdout
+    assert ": 80 distinct ids on 80 rows, posts of 2022-01" in said.stdout
     said = CliRunner().invoke(main, ["rehydrate", "--ids", "zenodo", "--dry-run"])
     assert "80 ids, 0 known already, 80 to ask: 1 call, at most $0.40" in said.stdout
 

@@ -1,4 +1,14 @@
-"""A loopback Zenodo for the tests: records, drafts and files in memory, after the InvenioRDM API."""
+"""A loopback Zenodo for the tests: records, drafts and files in memory.
+
+It answers as the sources of the service do, read at these commits of 2026: invenio-drafts-resources 36fe82e
+(resources/records/resource.py and errors.py: `versions/latest` is a 301 to `links.self` with a body of JSON;
+services/records/service.py: a draft of a next version that exists is returned; components/base.py: files are imported
+into a draft without files only), invenio-rdm-records 1f23bb9 (services/components/metadata.py: a next version has no
+`version` and `publication_date`; services/pids/manager.py: a DOI is reserved once; services/config.py: 100 files),
+invenio-records-resources 9cc7539 (records/systemfields/files/manager.py: a file is started once, and committed after
+its content), zenodo-rdm 6386403 (resources.py: `application/json` is the old API's form, `vnd.inveniordm.v1+json` the
+stored one). That generic names of clients get 403 and that 504 may follow what was done is from public reports.
+"""
 
 import copy
 import hashlib
@@ -8,9 +18,12 @@ import re
 import threading
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 Record = dict[str, Any]
+GENERIC = re.compile(r"python-(requests|urllib|httpx)|aiohttp|curl|Wget|^$", re.I)
+MOST_FILES = 100
+NOT_FOUND = "The persistent identifier does not exist."
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -35,29 +48,52 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def route(self) -> None:
         path = urlsplit(self.path).path
         length = int(self.headers.get("Content-Length") or 0)
-        if path.endswith("/content") and self.server.cuts > 0:
+        if path.endswith("/content") and self.command == "PUT" and self.server.cuts > 0:
             self.server.cuts -= 1
             self.rfile.read(length // 2)
             self.close_connection = True
             return
         body = self.rfile.read(length)
         self.server.log.append((self.command, path, len(body)))
+        if GENERIC.search(self.headers.get("User-Agent", "")):
+            return self.say_page(403)
         if self.server.busy > 0:
             self.server.busy -= 1
-            return self.say(429, {"message": "slow down"}, Retry_After="0")
+            return self.say(429, {"message": "429 Too Many Requests"}, Retry_After="0")
         public = self.command == "GET" and not re.search(r"/draft|/user/", path)
-        if (
-            not public
-            and self.headers.get("Authorization") != f"Bearer {self.server.token}"
-        ):
-            return self.say(403, {"message": "Permission denied."})
+        authorized = self.headers.get("Authorization") == f"Bearer {self.server.token}"
+        if not public and not authorized:
+            return self.say(403, {"status": 403, "message": "Permission denied."})
+        return self.act(path, body)
+
+    def act(self, path: str, body: bytes) -> None:
         for method, pattern, action in ROUTES:
-            if method == self.command and (match := re.fullmatch(pattern, path)):
-                return action(self, body, **match.groupdict())
+            match = re.fullmatch(pattern, path)
+            if method == self.command and match:
+                self.lost = self.server.loses(action.__name__)
+                if action.__name__ in self.server.failing:
+                    self.server.failing.remove(action.__name__)
+                    return self.say_page(502)
+                parts = {
+                    name: unquote(text) for name, text in match.groupdict().items()
+                }
+                return action(self, body, **parts)
         return self.say(404, {"message": f"no {self.command} {path}"})
 
     def say(self, code: int, value: Any = None, **headers: str) -> None:
+        if getattr(self, "lost", False) and code < 400:
+            self.lost = False
+            return self.say_page(504)  # after what was asked for was done
         data = b"" if value is None else json.dumps(value).encode()
+        headers = {"Content_Type": "application/json"} | headers
+        return self.send(code, data, headers)
+
+    def say_page(self, code: int) -> None:
+        self.send(
+            code, b"<html>\n<body>Error</body></html>", {"Content_Type": "text/html"}
+        )
+
+    def send(self, code: int, data: bytes, headers: dict[str, str]) -> None:
         self.send_response(code)
         for name, text in headers.items():
             self.send_header(name.replace("_", "-"), text)
@@ -66,73 +102,119 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def shown(self, record: Record) -> Record:
-        return {
-            key: value
-            for key, value in record.items()
-            if key not in ("content", "chain")
-        }
+        """A record or draft in the form that the request accepts."""
+        address = f"{self.server.url}/api/records/{record['id']}"
+        links = {"self": address if record["is_published"] else f"{address}/draft"}
+        if self.headers.get("Accept") == "application/json":
+            files = [
+                {
+                    "key": entry["key"],
+                    "size": entry.get("size"),
+                    "checksum": entry.get("checksum"),
+                    "links": {"self": f"{address}/files/{entry['key']}/content"},
+                }
+                for entry in _entries(record)
+            ]
+            about = {"id": int(record["id"]), "metadata": record["metadata"]}
+            return about | {"files": files, "links": links}
+        hidden = ("content", "uploading", "chain", "unlisted")
+        shown = {key: value for key, value in record.items() if key not in hidden}
+        parent = {"id": record["chain"]}
+        if any(one["is_published"] for one in self.server.chain_of(record)):
+            doi = {"identifier": f"10.5281/zenodo.{int(record['chain']) - 1}"}
+            parent["pids"] = {"doi": doi}
+        return shown | {"links": links, "parent": parent}
 
     def of(self, number: str, draft: bool) -> Record | None:
         record = self.server.records.get(number)
         if record is None or record["is_published"] is draft:
-            self.say(404, {"message": "The persistent identifier does not exist."})
+            self.say(404, {"status": 404, "message": NOT_FOUND})
             return None
         return record
 
-    # ------------------------------------------------------------------ answers
+    def refuse(self, field: str, reason: str) -> None:
+        errors = [{"field": field, "messages": [reason]}]
+        message = "A validation error occurred."
+        self.say(400, {"status": 400, "message": message, "errors": errors})
+
+    # ------------------------------------------------------------------ reading
 
     def mine(self, body: bytes) -> None:
-        hits = [self.shown(record) for record in reversed(self.server.records.values())]
+        """From the search index, in which a record is `lag` questions after it was made."""
+        hits = []
+        for record in reversed(self.server.records.values()):
+            if record["unlisted"] > 0:
+                record["unlisted"] -= 1
+            else:
+                hits.append(self.shown(record))
         self.say(200, {"hits": {"hits": hits, "total": len(hits)}})
-
-    def create(self, body: bytes) -> None:
-        number = self.server.new(json.loads(body)["metadata"], chain=None)
-        self.say(201, self.shown(self.server.records[number]))
 
     def latest(self, body: bytes, number: str) -> None:
         if record := self.of(number, draft=False):
-            chain = [
-                one
-                for one in self.server.records.values()
-                if one["chain"] == record["chain"]
-            ]
-            self.say(200, self.shown([one for one in chain if one["is_published"]][-1]))
+            chain = self.server.chain_of(record)
+            newest = [one for one in chain if one["is_published"]][-1]
+            address = f"{self.server.url}/api/records/{newest['id']}"
+            answer = {"status": 301, "message": "Redirecting...", "location": address}
+            self.say(301, answer, Location=address)
+
+    def read(self, body: bytes, number: str) -> None:
+        if record := self.of(number, draft=False):
+            self.say(200, self.shown(record))
+
+    def versions(self, body: bytes, number: str) -> None:
+        if record := self.of(number, draft=False):
+            chain = reversed(self.server.chain_of(record))
+            hits = [self.shown(one) for one in chain if one["is_published"]]
+            self.say(200, {"hits": {"hits": hits, "total": len(hits)}})
 
     def published_files(self, body: bytes, number: str) -> None:
         if record := self.of(number, draft=False):
             self.say(200, {"entries": _entries(record)})
 
+    def read_content(self, body: bytes, number: str, name: str) -> None:
+        if record := self.of(number, draft=False):
+            data = record["content"][name]
+            self.send(200, data, {"Content_Type": "application/octet-stream"})
+
+    # ------------------------------------------------------------------ drafts
+
+    def create(self, body: bytes) -> None:
+        number = self.server.new(json.loads(body)["metadata"], chain=None)
+        self.say(201, self.shown(self.server.records[number]))
+
+    def read_draft(self, body: bytes, number: str) -> None:
+        if record := self.of(number, draft=True):
+            self.say(200, self.shown(record))
+
     def new_version(self, body: bytes, number: str) -> None:
         if record := self.of(number, draft=False):
-            chain = [
-                one
-                for one in self.server.records.values()
-                if one["chain"] == record["chain"]
-            ]
-            waiting = [one for one in chain if not one["is_published"]]
-            made = (
-                waiting[0]["id"]
-                if waiting
-                else self.server.new(
-                    record["metadata"], record["chain"], chain[-1]["id"]
-                )
-            )
-            self.say(201, self.shown(self.server.records[made]))
+            chain = self.server.chain_of(record)
+            waiting = [one["id"] for one in chain if not one["is_published"]]
+            if not waiting:
+                metadata = dict(chain[-1]["metadata"])
+                for name in ("version", "publication_date"):
+                    metadata.pop(name, None)
+                waiting = [self.server.new(metadata, record["chain"])]
+            self.say(201, self.shown(self.server.records[waiting[0]]))
 
     def import_files(self, body: bytes, number: str) -> None:
         if record := self.of(number, draft=True):
-            record["content"] = dict(self.server.records[record["after"]]["content"])
+            if record["content"]:
+                return self.refuse("files.enabled", "Please remove all files first.")
+            chain = self.server.chain_of(record)
+            last = [one for one in chain if one["is_published"]][-1]
+            record["content"] = dict(last["content"])
             self.say(201, {"entries": _entries(record)})
+        return None
 
     def reserve(self, body: bytes, number: str) -> None:
         if record := self.of(number, draft=True):
-            record["pids"] = {
-                "doi": {
-                    "identifier": f"10.5281/zenodo.{number}",
-                    "provider": "datacite",
-                }
-            }
+            if record["pids"].get("doi"):
+                return self.refuse("pids.doi", "A PID already exists for type doi")
+            doi = {"identifier": f"10.5281/zenodo.{number}", "provider": "datacite"}
+            record["pids"] = {"doi": doi}
             self.say(201, self.shown(record))
+        return None
 
     def describe(self, body: bytes, number: str) -> None:
         if record := self.of(number, draft=True):
@@ -141,72 +223,93 @@ class Handler(http.server.BaseHTTPRequestHandler):
             record["pids"] = value.get("pids", {})  # what a PUT leaves out is gone
             self.say(200, self.shown(record))
 
+    def publish(self, body: bytes, number: str) -> None:
+        if record := self.of(number, draft=True):
+            needed = ("title", "creators", "publication_date", "resource_type")
+            missing = [key for key in needed if not record["metadata"].get(key)]
+            if missing:
+                return self.refuse(f"metadata.{missing[0]}", "Missing data.")
+            if None in record["content"].values() or not record["content"]:
+                return self.refuse("files", "Missing uploaded files.")
+            record["is_published"] = True
+            self.say(202, self.shown(record))
+        return None
+
+    # ------------------------------------------------------------------ files of a draft
+
     def draft_files(self, body: bytes, number: str) -> None:
         if record := self.of(number, draft=True):
             self.say(200, {"entries": _entries(record)})
 
     def start_file(self, body: bytes, number: str) -> None:
-        record = self.of(number, draft=True)
-        names = [one["key"] for one in json.loads(body)]
-        if record and any(name in record["content"] for name in names):
-            self.say(400, {"message": f"File with key {names[0]} already exists."})
-        elif record:
+        if record := self.of(number, draft=True):
+            names = [one["key"] for one in json.loads(body)]
+            for name in names:
+                if name in record["content"]:
+                    message = f"File with key {name} already exists."
+                    return self.say(400, {"status": 400, "message": message})
+            if len(record["content"]) + len(names) > MOST_FILES:
+                message = "Uploading selected files will result in exceeding the max"
+                return self.say(400, {"status": 400, "message": message})
             record["content"] |= dict.fromkeys(names)
             self.say(201, {"entries": _entries(record)})
+        return None
 
     def content(self, body: bytes, number: str, name: str) -> None:
         if record := self.of(number, draft=True):
             self.server.received += len(body)
-            record["uploading"] = record.get("uploading", {}) | {name: body}
+            if self.server.spoils > 0:
+                self.server.spoils -= 1
+                body = body[:-1] + b"?"
+            record["uploading"][name] = body
             self.say(200, {"key": name, "status": "pending"})
 
     def commit_file(self, body: bytes, number: str, name: str) -> None:
         if record := self.of(number, draft=True):
-            record["content"][name] = record.pop("uploading")[name]
-            self.say(200, {"key": name, "status": "completed"})
+            if name not in record["uploading"] and record["content"][name] is None:
+                return self.say(500, {"status": 500, "message": "Internal error"})
+            if name in record["uploading"]:
+                record["content"][name] = record["uploading"].pop(name)
+            entry = next(one for one in _entries(record) if one["key"] == name)
+            self.say(200, entry)
+        return None
 
     def delete_file(self, body: bytes, number: str, name: str) -> None:
         if record := self.of(number, draft=True):
+            if name not in record["content"]:
+                message = f"Record '{number}' has no file '{name}'."
+                return self.say(404, {"status": 404, "message": message})
             del record["content"][name]
             self.say(204)
-
-    def publish(self, body: bytes, number: str) -> None:
-        if record := self.of(number, draft=True):
-            missing = [
-                key
-                for key in ("title", "creators", "publication_date", "resource_type")
-                if not record["metadata"].get(key)
-            ]
-            if missing or None in record["content"].values() or not record["content"]:
-                return self.say(
-                    400, {"message": f"A validation error occurred: {missing}"}
-                )
-            record["is_published"] = True
-            return self.say(202, self.shown(record))
         return None
 
 
 def _entries(record: Record) -> list[dict[str, Any]]:
-    return [
-        {"key": name, "status": "pending"}
-        if data is None
-        else {
-            "key": name,
-            "status": "completed",
-            "size": len(data),
-            "checksum": f"md5:{hashlib.md5(data).hexdigest()}",
-        }
-        for name, data in record["content"].items()
-    ]
+    entries = []
+    for name, data in record["content"].items():
+        entry = {"key": name, "status": "pending"}
+        if data is not None:
+            md5 = hashlib.md5(data).hexdigest()
+            entry |= {
+                "status": "completed",
+                "size": len(data),
+                "checksum": f"md5:{md5}",
+            }
+        entries.append(entry)
+    return entries
 
 
 R, D, F = "/api/records/(?P<number>[0-9]+)", "/draft", "/(?P<name>[^/]+)"
 ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/api/user/records", Handler.mine),
     ("POST", "/api/records", Handler.create),
+    ("GET", R, Handler.read),
     ("GET", R + "/versions/latest", Handler.latest),
+    ("GET", R + "/versions", Handler.versions),
     ("GET", R + "/files", Handler.published_files),
+    ("GET", R + "/files" + F + "/content", Handler.read_content),
     ("POST", R + "/versions", Handler.new_version),
+    ("GET", R + D, Handler.read_draft),
     ("POST", R + D + "/actions/files-import", Handler.import_files),
     ("POST", R + D + "/pids/doi", Handler.reserve),
     ("PUT", R + D, Handler.describe),
@@ -220,7 +323,12 @@ ROUTES: list[tuple[str, str, Any]] = [
 
 
 class Invenio(http.server.ThreadingHTTPServer):
-    """The server: `cuts` uploads lose their connection half-way, `busy` calls are answered 429."""
+    """The server.
+
+    `cuts` uploads lose their connection half-way, `busy` calls are answered 429, `spoils` uploads are damaged, and the
+    answers to `lost` (names of actions, each once) are 504 although they were done; `failing` ones are 502, and not
+    done. A new record is in the list of the owner's after `lag` questions.
+    """
 
     daemon_threads = True
     token = "zenodo-loopback-token"
@@ -229,23 +337,37 @@ class Invenio(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.records: dict[str, Record] = {}
         self.log: list[tuple[str, str, int]] = []
-        self.cuts = self.busy = self.received = 0
+        self.cuts = self.busy = self.received = self.spoils = self.lag = 0
+        self.lost: list[str] = []
+        self.failing: list[str] = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
-    def new(self, metadata: dict[str, Any], chain: str | None, after: str = "") -> str:
-        number = str(9_000_001 + len(self.records))
-        record = {
+    def new(self, metadata: dict[str, Any], chain: str | None) -> str:
+        # Of two numbers, the first is that of all versions.
+        number = str(9_000_002 + 2 * len(self.records))
+        self.records[number] = {
             "id": number,
             "chain": chain or number,
-            "after": after,
             "is_published": False,
             "pids": {},
-        }
-        self.records[number] = record | {
             "metadata": copy.deepcopy(metadata),
             "content": {},
+            "uploading": {},
+            "unlisted": self.lag,
         }
         return number
+
+    def chain_of(self, record: Record) -> list[Record]:
+        """All versions of a record, oldest first."""
+        records = self.records.values()
+        return [one for one in records if one["chain"] == record["chain"]]
+
+    def loses(self, action: str) -> bool:
+        """Whether the answer to this call is lost."""
+        if action not in self.lost:
+            return False
+        self.lost.remove(action)
+        return True
 
     def __enter__(self) -> "Invenio":
         self._thread = threading.Thread(

@@ -1,7 +1,6 @@
 """The dataset card: fills `dataset_card.md` with what a release holds; written by `twigma release` as README.md."""
 
 import json
-import re
 import string
 from pathlib import Path
 
@@ -52,8 +51,6 @@ by_size = duckdb.sql(\"\"\"
 ```
 """
 LIKED = 'liked = load_dataset("twigma", split="train", filters=[("like_count", ">=", 100)])\n'
-LOADING = "## Load it\n"
-DOI_LINE = re.compile(r"^DOI: .*\n+", re.MULTILINE)
 
 
 def card(facts: Facts) -> str:
@@ -67,6 +64,7 @@ def card(facts: Facts) -> str:
         description=f"{identity.description}\n\n" if identity.description else "",
         summary=wording.summary(facts),
         by=wording.published_by(identity),
+        doi=f"{facts.doi}\n\n" if facts.doi else "",
         method=wording.METHOD,
         version=facts.version,
         date=facts.date.isoformat(),
@@ -96,17 +94,6 @@ def card(facts: Facts) -> str:
         contact=wording.contact(identity),
         citation=_citation(facts),
     )
-
-
-def with_doi(text: str, doi: str) -> str:
-    """A card with the line of its DOI, in the place of an earlier one; ValueError for what is no card of ours."""
-    before, heading, after = text.partition(LOADING)
-    if not heading:
-        raise ValueError(
-            f"the card has no section {LOADING.strip()!r}: re-create the release with `twigma release`"
-        )
-    before = DOI_LINE.sub("", before).rstrip("\n")
-    return f"{before}\n\nDOI: [{doi}](https://doi.org/{doi})\n\n{heading}{after}"
 
 
 def _example(facts: Facts) -> str:

@@ -43,6 +43,7 @@ class Facts:
     nsfw_threshold: float | None
     files: Mapping[str, Mapping[str, Any]]
     content: str
+    doi: str = ""  # the line on DOIs of earlier versions
     history: Sequence[Mapping[str, Any]] = ()  # newest first, of `version_history.py`
 
     @property

@@ -10,8 +10,12 @@ import pytest
 from click.testing import CliRunner
 from support import releasing
 from support.hub import Hub
+from support.invenio import Invenio
 
+from tests.core.services.test_http import replying
+from twigma import check_files
 from twigma.builder.publish.hub import publish_hub
+from twigma.builder.publish.zenodo import publish_zenodo
 from twigma.builder.release.release import release
 from twigma.cli import main
 
@@ -32,10 +36,9 @@ def twigma(made, tmp_path):
 
 
 @pytest.fixture
-def publish(hub, twigma):
-    return lambda go=True, **options: publish_hub(
-        twigma, REPO, go=go, **{"endpoint": hub.url, "token": hub.token} | options
-    )
+def publish(hub, twigma, tmp_path):
+    options = {"endpoint": hub.url, "token": hub.token, "work": tmp_path / "publishing"}
+    return lambda go=True, **more: publish_hub(twigma, REPO, go=go, **options | more)
 
 
 def test_nothing_is_sent_unless_asked(hub, publish):
@@ -246,3 +249,55 @@ def test_the_command_shows_what_it_would_do_then_does_it(hub, twigma, monkeypatc
     assert REPO in hub.repos
     again = CliRunner().invoke(main, [*words, "--go"])
     assert "nothing to send" in again.output
+
+
+def test_hub_then_zenodo_then_hub_adds_the_doi_to_the_card_alone(
+    hub, publish, twigma, tmp_path
+):
+    before = {path: path.read_bytes() for path in twigma.rglob("*") if path.is_file()}
+    work = tmp_path / "publishing"
+    publish(work=work)
+    first = hub.repos[REPO].commits[-1][1]
+    with Invenio() as zenodo:
+        to = {"url": zenodo.url, "token": zenodo.token, "creators": ("Lovelace, Ada",)}
+        doi = publish_zenodo(twigma, work, go=True, **to).doi
+    planned = publish(work=work, go=False)
+    assert planned.tagged and planned.changes == ["MANIFEST.json", "README.md"]
+    publish(work=work)
+    store = hub.repos[REPO]
+    last = store.commits[-1][1]
+    assert f"\nDOI: [{doi}](https://doi.org/{doi})\n" in last["README.md"].decode()
+    changed = [path for path in last if last[path] != first[path]]
+    assert sorted(changed) == planned.changes and last.keys() == first.keys()
+    for path, data in last.items():
+        (tmp_path / "copy" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "copy" / path).write_bytes(data)
+    check_files(tmp_path / "copy")
+    # The tag stays where it was, the release as it was, and a third time there is nothing to do.
+    tagged = dict(store.commits)[store.tags["v1.0.0"]]
+    assert tagged == first
+    assert {path: path.read_bytes() for path in before} == before
+    again = publish(work=work)
+    assert again.tagged and not again.changes
+    assert len(hub.repos[REPO].commits) == len(store.commits)
+
+
+def test_a_release_with_a_doi_is_tagged_with_it(hub, publish, twigma, tmp_path):
+    work = tmp_path / "publishing"
+    with Invenio() as zenodo:
+        to = {"url": zenodo.url, "token": zenodo.token, "creators": ("Lovelace, Ada",)}
+        doi = publish_zenodo(twigma, work, go=True, **to).doi
+    publish(work=work)
+    store = hub.repos[REPO]
+    assert store.tags == {"v1.0.0": store.commits[-1][0]}
+    assert doi in store.commits[-1][1]["README.md"].decode()
+    assert not publish(work=work).changes
+    # From a folder that does not know the DOI, it is another release.
+    with pytest.raises(ValueError, match=r"has v1\.0\.0 already, with another"):
+        publish(work=tmp_path / "elsewhere")
+
+
+def test_what_is_no_hub_is_named(publish):
+    page = (200, {"Content-Type": "text/html"}, "<html>Log in</html>")
+    with replying(page) as (url, _), pytest.raises(OSError, match="is no Hub"):
+        publish(endpoint=url)

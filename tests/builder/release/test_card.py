@@ -8,6 +8,7 @@ import shutil
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import yaml
 from support import releasing
 
@@ -113,6 +114,30 @@ def test_a_version_keeps_its_day_when_it_is_made_again(work, tmp_path, monkeypat
     assert "Version 1.1.0, 2027-01-15." in (out / "README.md").read_text()
 
 
+def test_the_weight_of_what_was_not_sampled_is_as_the_card_says(made):
+    weights = releasing.read(made / "twigma")["sample_weight"]
+    assert weights.null_count == len(weights) == 26
+    card = (made / "twigma/README.md").read_text()
+    assert "stands for; null if not sampled, which counts as 1." in card
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_after_a_damaged_release_what_changed_is_not_known(work, tmp_path, damage):
+    out = tmp_path / "twigma"
+    release(work, out)
+    path = next(out.glob("metadata-*"))
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-9])
+    release(work, out, version="1.1.0")
+    history = json.loads((out / "MANIFEST.json").read_text())["history"]
+    assert history == [
+        {"version": "1.1.0", "rows": 26, "date": "2026-11-28"},
+        {"version": "1.0.0", "rows": 26, "date": "2026-11-28"},
+    ]
+
+
 def test_the_recipes_of_the_card_run(made, tmp_path):
     card = (made / "twigma/README.md").read_text()
     recipes = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
@@ -124,12 +149,16 @@ def test_the_recipes_of_the_card_run(made, tmp_path):
     checks += [
         "assert sum(n for _, n in by_month) == 25",
         "assert vectors.shape == (26, 16)",
+        # 31 January 2021, UTC
+        "assert tensors[0]['created_at'].item() == 1612051200000",
+        "assert tensors[0]['created_at'].dtype == __import__('torch').int64",
+        "assert tensors[:]['id'][0] == '1490000000000000001'",
     ]
     checks += [
         "assert list(metadata['id'])[0] == '1490000000000000001'",
         "assert 'twigma' not in __import__('sys').modules",
     ]
-    assert len(recipes) == 5
+    assert len(recipes) == 6
     here = shutil.copytree(made, tmp_path / "here")
     releasing.run(here, "\n".join([*recipes, *checks]))
     checks = [

@@ -11,7 +11,7 @@ import pytest
 from support.staging import encode, make_shard, measure, pixels
 
 from twigma.builder.engine.engine import Stage, map_shards
-from twigma.builder.publish import zenodo_client
+from twigma.builder.publish import zenodo_calls
 from twigma.core.pools import ray_cluster
 from twigma.core.safety import worker_environment
 from twigma.rehydrate.fetch.local_pool import PoolProcess
@@ -50,7 +50,7 @@ def work(tmp_path: Path) -> Path:
 
 
 def test_every_token_that_is_read_is_kept_from_workers() -> None:
-    assert {TOKEN_VARIABLE, zenodo_client.TOKEN_VARIABLE} < set(
+    assert {TOKEN_VARIABLE, zenodo_calls.TOKEN_VARIABLE} < set(
         worker_environment.TOKENS
     )
 

@@ -1,0 +1,95 @@
+"""What is remembered of publications, and what cards say of it."""
+
+import json
+import shutil
+
+import pytest
+from support import releasing
+
+from twigma import check_files
+from twigma.builder.publish.card_with_doi import release_with_doi
+from twigma.builder.publish.publications import (
+    Place,
+    Publication,
+    known_doi,
+    last_publication,
+    read_publications,
+    remember,
+)
+from twigma.builder.release.release import release
+from twigma.core.inventory import unlisted
+
+ZENODO = Place("zenodo", "https://zenodo.org", False, "twigma")
+SANDBOX = Place("zenodo", "https://sandbox.zenodo.org", True, "twigma")
+
+
+def published(version, number, place=ZENODO, all_versions="10.5281/zenodo.1"):
+    doi = f"10.5281/zenodo.{number}"
+    return Publication(place, version, str(number), doi, all_versions)
+
+
+def test_one_entry_a_place_and_version_and_no_draft_beside_it(tmp_path):
+    draft = Publication(ZENODO, "1.0.0", "2", published=False)
+    remember(tmp_path, draft)
+    assert last_publication(tmp_path, ZENODO) == draft
+    assert known_doi(tmp_path, "1.0.0") == ""
+    remember(tmp_path, published("1.0.0", 2))
+    remember(tmp_path, published("1.1.0", 4))
+    remember(tmp_path, published("1.1.0", 6))
+    assert read_publications(tmp_path) == [published("1.0.0", 2), published("1.1.0", 6)]
+    assert known_doi(tmp_path, "1.1.0") == "10.5281/zenodo.6"
+    assert known_doi(tmp_path, "2.0.0") == ""
+    assert list(unlisted(tmp_path)) == []
+
+
+def test_a_sandbox_is_apart(tmp_path):
+    remember(tmp_path, published("1.0.0", 2, SANDBOX))
+    assert known_doi(tmp_path, "1.0.0") == ""
+    assert last_publication(tmp_path, ZENODO) is None
+    remember(tmp_path, published("1.0.0", 8))
+    remember(tmp_path, published("1.1.0", 10, SANDBOX))
+    assert last_publication(tmp_path, ZENODO) == published("1.0.0", 8)
+    assert known_doi(tmp_path, "1.1.0") == ""
+
+
+@pytest.mark.parametrize("text", ["{", '{"a": 1}', '[{"place": {}, "version": "1"}]'])
+def test_a_damaged_list_is_named(text, tmp_path):
+    (tmp_path / "publications.json").write_text(text)
+    with pytest.raises(ValueError, match=r"publications\.json is damaged .*--record"):
+        known_doi(tmp_path, "1.0.0")
+
+
+def test_the_next_card_names_the_dois_before_it_and_is_reproducible(tmp_path):
+    work = releasing.make_work(tmp_path / "work")
+    out = tmp_path / "twigma"
+    release(work, out)
+    first = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert "DOI" not in (out / "README.md").read_text()
+    remember(work, published("1.0.0", 2))
+    release(work, out)  # a version does not name itself: it stays as it was published
+    assert {path: path.read_bytes() for path in first} == first
+    release(work, out, version="1.1.0")
+    link = "[10.5281/zenodo.{0}](https://doi.org/10.5281/zenodo.{0})"
+    line = f"DOI of all versions: {link.format(1)}; of version 1.0.0: {link.format(2)}."
+    assert f"\n{line}\n" in (out / "README.md").read_text()
+    remember(work, published("1.1.0", 4))
+    assert not release(work, out, version="1.1.0").written
+
+
+def test_the_card_for_the_hub_differs_in_its_doi_alone(made, tmp_path):
+    folder = made / "twigma"
+    before = (folder / "README.md").read_text()
+    with release_with_doi(folder, "10.5281/zenodo.7") as shown:
+        check_files(shutil.copytree(shown, tmp_path / "sent"))
+        after = (shown / "README.md").read_text()
+        names = sorted(path.name for path in folder.rglob("*") if path.is_file())
+        assert names == sorted(path.name for path in shown.rglob("*") if path.is_file())
+        ours = json.loads((folder / "MANIFEST.json").read_text())
+        theirs = json.loads((shown / "MANIFEST.json").read_text())
+    line = "DOI: [10.5281/zenodo.7](https://doi.org/10.5281/zenodo.7)"
+    assert after == before.replace("## Load it", f"{line}\n\n## Load it") != before
+    changed = ours["files"].pop("README.md"), theirs["files"].pop("README.md")
+    assert changed[0] != changed[1] and ours == theirs
+    assert (folder / "README.md").read_text() == before
+    with release_with_doi(folder, "") as same:
+        assert same == folder
