@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Raised by hand when any figure's answer changes: results of another revision are computed again.
-REVISION = 6
+REVISION = 7
 LIBRARIES = (
     "faiss-cpu",
     "numpy",

@@ -17,6 +17,7 @@ from twigma.analysis.inputs.reference_sets import ROLES
 from twigma.analysis.page.formatting import clean, listed, number
 from twigma.analysis.page.section import Pictures, Results, Section, Tables
 from twigma.analysis.paper import comparison, stated
+from twigma.builder.release.identity import Identity
 from twigma.core.files import atomic
 from twigma.core.safety import owned_folders
 
@@ -76,10 +77,12 @@ def render(
     )
     template = environment.from_string(TEMPLATE.read_text("utf-8"))
     return template.render(
+        **_heading(content["data"].get("identity")),
         summary=_summary(content["data"]),
         sections=_sections(results),
         skipped=[_clean_entry(entry) for entry in content["skipped"]],
         sources=[
+            *_dataset(content["data"].get("identity")),
             *_sources(content["made_from"]),
             *_references(content["data"]["references"]),
         ],
@@ -145,17 +148,46 @@ def _clean_entry(entry: Mapping[str, Any]) -> dict[str, str | list[str]]:
 # ------------------------------------------------------------------ head and foot
 
 
+def _heading(identity: Mapping[str, Any] | None) -> dict[str, str]:
+    """Title and description of the dataset, for the head of the page."""
+    if identity is None:
+        return {"title": "Images of a dataset without a name", "description": ""}
+    return {
+        "title": clean(identity["title"], LONGEST_NOTE),
+        "description": clean(identity["description"], LONGEST_SOURCE),
+    }
+
+
+def _dataset(identity: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """What the dataset says of itself, as far as it does."""
+    if identity is None:
+        return []
+    stated = Identity.from_json(identity)
+    rows = {
+        "Dataset": stated.title,
+        "Made by": stated.by,
+        "Contact": stated.contact,
+        "Licence": stated.license,
+        "Source": stated.source,
+        "Cite as": stated.citation,
+    }
+    return [(name, clean(text, LONGEST_SOURCE)) for name, text in rows.items() if text]
+
+
 def _summary(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What the data is: name, ours, the paper's."""
     period = "unknown"
     if data["first"]:
         period = f"{data['first'][:10]} to {data['last'][:10]}"
+    posts = "none"
+    if data["posts"]:
+        posts = number(data["posts"])
     sets = []
     for name, about in data["references"].items():
         sets.append(f"{clean(name)} ({number(about['n'])})")
     return [
         ("Images", number(data["images"]), number(stated.IMAGES)),
-        ("Posts", number(data["posts"]), number(stated.POSTS)),
+        ("Posts", posts, number(stated.POSTS)),
         ("Period", period, f"{stated.FIRST_MONTH} to {stated.LAST_MONTH}"),
         ("With embedding", _embedded(data["embeddings"]), number(stated.IMAGES)),
         ("Reference sets", listed(sets), "LAION, ArtBench and DiffusionDB"),

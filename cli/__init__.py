@@ -44,6 +44,7 @@ def main() -> None:
 
 
 for command in (
+    release.init,
     collect.hashtags,
     collect.collect,
     rehydrate.ids,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twigma.cli.id_lists import check_list, draw_list, print_plan
+from twigma.cli.id_lists import ZENODO, check_list, draw_list, print_plan
 from twigma.cli.options import (
     ALLOW_HOSTS,
     FILE,
@@ -185,6 +185,7 @@ def rehydrate(
         if dry_run:
             print_plan(work, drawn, followers, budget)
             return
+        _note_identity(work, file)
         budget_stopped = _look_up(work, drawn, x_client(), followers, budget)
     if retry_failed:
         budget_stopped = _look_up_gone(work, budget) or budget_stopped
@@ -193,6 +194,14 @@ def rehydrate(
         raise RuntimeError(
             "the budget stopped the look-up: raise --budget and run again to resume"
         )
+
+
+def _note_identity(work: Path, file: Path) -> None:
+    """The posts of the authors' list are TWIGMA's: a folder that says nothing of itself yet says so."""
+    from twigma.builder.release.identity import TWIGMA, init
+
+    if str(file) == ZENODO and init(work, TWIGMA):
+        click.echo(f"{Workspace(work).identity_file}: TWIGMA, as its authors state it")
 
 
 def _fetch(work: Path, engine: str, retry_failed: bool, photos: dict[str, Any]) -> None:

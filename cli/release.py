@@ -1,4 +1,4 @@
-"""`twigma release`, `liked` and `removals`: what leaves a working folder, and what is taken out of everything."""
+"""`twigma init`, `release`, `liked`, `removals`: what leaves a working folder, and what is taken out of everything."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,26 @@ import click
 from click.core import ParameterSource
 
 from twigma.cli.options import FILE, FOLDER, out_option, print_counts, work_option
+
+
+@click.command()
+@work_option
+def init(work: Path) -> None:
+    """Say what the dataset is.
+
+    Writes dataset.toml into the working folder, with comments, for you to fill in: title, creators, contact, licence,
+    source, citation. `twigma release` puts them into the card and all other texts; what is left out is stated nowhere.
+
+    \b
+      twigma init --work work
+    """
+    from twigma.builder.release.identity import init as run
+    from twigma.core.workspace import Workspace
+
+    path = Workspace(work).identity_file
+    if not run(work):
+        raise ValueError(f"{path} is there already: it is left as it is; edit it")
+    click.echo(f"{path}: fill it in, then run `twigma release`")
 
 
 @click.command()
@@ -32,6 +52,13 @@ from twigma.cli.options import FILE, FOLDER, out_option, print_counts, work_opti
     help="Leave out images that score higher than this (0 to 1).",
 )
 @click.option(
+    "--embeddings",
+    type=click.Choice(["float16", "float32"]),
+    default="float16",
+    show_default=True,
+    help="Type of the embeddings; float32 for Spark, fastparquet, older R arrow and ClickHouse.",
+)
+@click.option(
     "--without",
     multiple=True,
     metavar="STAGE",
@@ -43,12 +70,13 @@ def release(
     release_version: str,
     near_duplicates: str,
     nsfw_threshold: float | None,
+    embeddings: str,
     without: tuple[str, ...],
 ) -> None:
     """Write the dataset with its card.
 
-    Ids and derived columns, never pixels, text or user ids. This is the only stage that leaves rows out; it counts
-    them by reason.
+    Ids and derived columns, never pixels, text or user ids. What the dataset is, dataset.toml of the working folder
+    says: see `twigma init`. This is the only stage that leaves rows out; it counts them by reason.
 
     \b
       twigma release --out twigma --version 1.1.0
@@ -61,6 +89,7 @@ def release(
         version=release_version,
         near_duplicates=near_duplicates,
         nsfw_threshold=nsfw_threshold,
+        embeddings=embeddings,
         without=without,
     )
     heading = f"{out} is up to date:"

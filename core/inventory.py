@@ -58,6 +58,8 @@ HOLDINGS = (
     Holding("models/*/*.arrow", "embeddings by id", "parts"),
     Holding("models/*/*.csv", "counts", "nothing"),
     Holding("models/pins.json", "commits of models", "nothing"),
+    Holding("models/licences.json", "licences of models", "nothing"),
+    Holding("dataset.toml", "what the dataset is, and its creators", "nothing"),
     Holding("*/candidates.csv", "hashtags and counts", "nothing"),
     Holding("candidates.csv", "hashtags and counts", "nothing"),
     Holding("removed.json", "hashes of ids", "nothing"),

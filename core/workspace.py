@@ -1,6 +1,7 @@
 """A working folder as one object: the name of every path, column part and lock in it, spelt once.
 
-    work/pages/KIND.jsonl        raw pages of a source, append-only
+    work/dataset.toml            what the dataset is: title, creators, licence, …
+         pages/KIND.jsonl        raw pages of a source, append-only
          ledger.sqlite           every id asked for, and its outcome
          images.parquet          one row per photo on a post
          shards/00000.tar        images; with 00000.parquet (sidecar) and 00000.json (manifest)
@@ -56,6 +57,11 @@ class Workspace(os.PathLike[str]):
         """Make the folder, readable by its owner only; the permissions of one that exists are the user's choice."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.mkdir(mode=PRIVATE, exist_ok=True)
+
+    @property
+    def identity_file(self) -> Path:
+        """What the dataset is, as its makers say; `twigma init` writes one to fill in."""
+        return self.path / "dataset.toml"
 
     # ------------------------------------------------------------------ posts
 
@@ -181,6 +187,11 @@ class Workspace(os.PathLike[str]):
     def model_pins(self) -> Path:
         """The commit and hashes of every model that was taken from the Hub."""
         return self.models / "pins.json"
+
+    @property
+    def model_licenses(self) -> Path:
+        """What the folders of local models state of their licence."""
+        return self.models / "licences.json"
 
     @property
     def cluster_fit(self) -> Path:

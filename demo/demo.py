@@ -4,7 +4,9 @@ Reads as the story of a dataset: a world of posts, a platform that serves it, on
 what was planted beside what was recovered. Each stage resumes, so the whole story does.
 """
 
+import datetime
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from twigma import open_images
@@ -13,6 +15,7 @@ from twigma.analysis.report import report
 from twigma.builder.clusters.cluster import cluster
 from twigma.builder.collect.collect import PAPER_HASHTAGS, PAPER_PERIOD, collect
 from twigma.builder.finetuning.liked import liked
+from twigma.builder.release.identity import TWIGMA, init
 from twigma.builder.release.release import release
 from twigma.builder.stages.caption import caption_shards
 from twigma.builder.stages.dedupe import dedupe
@@ -63,6 +66,8 @@ def _story(out: Path, posts: int) -> bool:
     for folder in (work, references["prompts"]):
         embed_texts(folder, str(CLIP), most=500)
 
+    # The paper's dataset in small; on the paper's day, so that equal worlds give equal bytes.
+    init(work, replace(TWIGMA, date=datetime.date(2023, 6, 14)))
     released = release(work, dataset)
     # The world is invented here: the terms of no platform apply to its posts.
     liked(work, out / "liked", acknowledge_x_terms=True)

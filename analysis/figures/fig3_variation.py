@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
-from twigma.analysis.inputs.load import OURS, Images, Inputs
+from twigma.analysis.inputs.load import Images, Inputs
 from twigma.analysis.inputs.requirements import (
     Result,
     Settings,
@@ -90,7 +90,7 @@ def dependent_blocks(data: Inputs) -> dict[str, NDArray[np.object_]]:
     """
     blocks = {}
     for images in (data.images, *data.references.values()):
-        column = "author_id" if images.name == OURS else "group"
+        column = "author_id" if images is data.images else "group"
         if images.has(column) and len(images.rows):
             labels = _block_labels(images, column)
             if len(set(labels)) > 1:

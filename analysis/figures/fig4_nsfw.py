@@ -6,7 +6,7 @@ import numpy as np
 
 from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
 from twigma.analysis.inference.sample_weights import sample_weights
-from twigma.analysis.inputs.load import OURS, Inputs
+from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import QUIET, axes, colour_by_name
 from twigma.analysis.page.formatting import listed, number, percents, table
@@ -36,7 +36,7 @@ def compute_nsfw(data: Inputs, settings: Settings) -> Result:
                 weights[images.name] = own_weights
     share = nsfw_share(scores, weights=weights)
     density = nsfw_density(scores, weights=weights)
-    notes = weighting_notes(data.images) if OURS in weights else ()
+    notes = weighting_notes(data.images) if data.images.name in weights else ()
     return Result(
         n=int(share["n"].sum()),
         tables={"fig4d": density, "fig4d_share": share},

@@ -20,8 +20,11 @@ from twigma.analysis.inputs.reference_sets import ABOUT, about, refuse_other_mod
 from twigma.analysis.neighbours.blocks import Search
 from twigma.analysis.neighbours.search import nearest
 from twigma.analysis.variation.text_variation import Texts
+from twigma.builder.release.card.facts import count_posts
+from twigma.builder.release.identity import Identity, identity_of_release
 from twigma.core import columns
 from twigma.core.files import file_sha256
+from twigma.core.parts import fingerprint
 from twigma.core.safety import untrusted_names
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.release_folder import MANIFEST, check_files, read_manifest
@@ -36,7 +39,7 @@ __all__ = ["OURS", "Images", "Inputs", "describe", "file_hashes", "load"]
 
 # Never in a release; taken from the working folder.
 PRIVATE = ("author_id", "follower_count", "text")
-OURS = "twigma"  # the name of the studied set in every table
+OURS = "twigma"  # the role of the studied set; its name in every table where it does not say what it is
 STAGES = ("embed", "nsfw")  # of a reference set
 # Of a reference set's record, in the results.
 RECORDED = ("origin", "licence", "model", "note", "repeats", "revisions")
@@ -54,6 +57,7 @@ class Inputs:
     sheets: Path | None = None  # folder of annotation sheets
     texts: Mapping[str, Texts] = field(default_factory=dict)  # embedded texts by kind
     lost: pd.DataFrame | None = None  # strata of the id list, where posts were lost
+    identity: Identity | None = None  # what the dataset is, where it says so
 
     def sets(self) -> "dict[str, NDArray[np.float32]]":
         """The embeddings of every set, the studied one first, each [n, d]; of a sample, thinned by its weights."""
@@ -71,9 +75,11 @@ def load(
     sheets: Path | None = None,
 ) -> Inputs:
     """Read a release folder, the private columns of `work`, and the reference sets (working folders) by name."""
-    if OURS in references:
+    identity = stated_identity(release)
+    name = OURS if identity is None else identity.name.lower()
+    if name in references:
         raise ValueError(
-            f"a reference set may not be called {OURS!r}, the name of the studied images: rename it"
+            f"a reference set may not be called {name!r}, the name of the studied images: rename it"
         )
     table = _read(release, "metadata")
     if table is None:
@@ -94,10 +100,20 @@ def load(
             table = with_survival(table, posts)
     vectors = _read(release, "embeddings")
     refuse_other_models(release, references)
-    ours = images_of(OURS, table, vectors)
+    ours = images_of(name, table, vectors)
     sets = {name: _reference(name, path) for name, path in references.items()}
     _refuse_other_lengths([ours, *sets.values()])
-    return Inputs(ours, sets, sheets=sheets, lost=strata)
+    return Inputs(ours, sets, sheets=sheets, lost=strata, identity=identity)
+
+
+def stated_identity(release: Path) -> Identity | None:
+    """What the dataset in a release folder is; None where it has no MANIFEST.json, or none that says so."""
+    if not (release / MANIFEST).exists():
+        return None
+    try:
+        return identity_of_release(release)
+    except ValueError:
+        return None
 
 
 def _refuse_other_lengths(sets: Iterable[Images]) -> None:
@@ -164,7 +180,10 @@ def file_hashes(
     references: Mapping[str, Path],
     sheets: Path | None = None,
 ) -> dict[str, str]:
-    """SHA-256 of every file the analyses read, by a name that does not depend on where the folders lie."""
+    """SHA-256 of every file the analyses read and of the dataset's identity.
+
+    By names that do not depend on where the folders lie.
+    """
     files: dict[str, Path] = {}
     for config in ("metadata", "embeddings"):
         for path in _files(release, config):
@@ -180,7 +199,11 @@ def file_hashes(
         for path in sheets.glob("*.csv"):
             files[f"sheets/{path.name}"] = path
     present = [(name, path) for name, path in sorted(files.items()) if path.exists()]
-    return {name: file_sha256(path) for name, path in present}
+    hashes = {name: file_sha256(path) for name, path in present}
+    identity = stated_identity(release)
+    if identity is not None:
+        hashes["release/identity"] = fingerprint(identity.to_json())
+    return hashes
 
 
 def _reference_files(work: Workspace) -> list[Path]:
@@ -198,8 +221,9 @@ def describe(data: Inputs) -> dict[str, Any]:
     for name, images in data.references.items():
         references[name] = {**_precision(images), **images.about}
     return {
+        "identity": None if data.identity is None else data.identity.to_json(),
         "images": len(pc.unique(table["image_name"])),
-        "posts": len(pc.unique(table["id"])),
+        "posts": count_posts(table),
         "rows": len(table),
         "first": first,
         "last": last,

@@ -34,7 +34,7 @@ def paper_box(
         "photographs": settings.photographs,
         "paintings": settings.paintings,
         "prompts": settings.prompts,
-        "twigma": load.OURS,
+        "twigma": data.images.name,
     }
     ours = _counts(data, results)
     published = ours["data/images"]["value"] == stated.IMAGES

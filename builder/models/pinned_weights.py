@@ -28,7 +28,8 @@ OPEN_CLIP = (
 )
 TRANSFORMERS = ("model.safetensors", "model-?????-of-?????.safetensors")
 # Configuration and tokenizer; never a pickle.
-FILES = ("*.json", "*.txt", "*.model", "*.jinja")
+# README.md states the licence.
+FILES = ("*.json", "*.txt", "*.model", "*.jinja", "README.md")
 # Held while something is downloaded, and while nothing may be.
 _hub = threading.RLock()
 COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -27,7 +27,8 @@ metadata = load_dataset("{repo}", split="train", revision="v{version}")
 hf download {repo} --repo-type dataset --revision v{version} --local-dir twigma
 ```
 
-**From a folder.** """
+**From a folder.**
+"""
 
 
 def card_for_hub(release: Path, repo: str, doi: str = "") -> str:
@@ -36,13 +37,13 @@ def card_for_hub(release: Path, repo: str, doi: str = "") -> str:
     ValueError where the card has no section on loading, so that it is not one of ours.
     """
     text = (release / CARD).read_text("utf-8")
+    if doi:
+        text = with_doi(text, doi)
     before, heading, after = text.partition(LOADING)
     if not heading:
         raise ValueError(
             f"{release / CARD} has no section {LOADING.strip()!r}: make the release again with `twigma release`"
         )
-    if doi:
-        before = with_doi(before, doi)
     version = twigma.read_manifest(release)["version"]
     lines = FROM_THE_HUB.format(repo=repo, version=version)
     return f"{before}{heading}\n{lines}{after.lstrip()}"

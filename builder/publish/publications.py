@@ -13,7 +13,7 @@ from typing import Any
 from twigma.core.files import write_json
 from twigma.core.workspace import AnyWorkspace, Workspace
 
-NO_DOI = "DOI: none yet."
+LOADING = "## Load it\n"  # the section of a card before which the line stands
 DOI_LINE = re.compile(r"^DOI(:| of ).*$", re.MULTILINE)  # of a card
 
 
@@ -103,16 +103,16 @@ def known_doi(work: AnyWorkspace, version: str) -> str:
 
 
 def earlier_doi_line(earlier: Sequence[Publication]) -> str:
-    """The line of a card that names the DOIs of the versions before it.
+    """The line of a card that names the DOIs of the versions before it; "" without any.
 
     >>> place = Place("zenodo", "https://zenodo.org", False, "twigma")
     >>> earlier_doi_line([Publication(place, "1.0.0", "7", "10.5281/zenodo.7")])
     'DOI of version 1.0.0: [10.5281/zenodo.7](https://doi.org/10.5281/zenodo.7).'
     >>> earlier_doi_line([])
-    'DOI: none yet.'
+    ''
     """
     if not earlier:
-        return NO_DOI
+        return ""
     last = earlier[-1]
     parts = [f"version {last.version}: {_link(last.doi)}"]
     if last.all_versions_doi:
@@ -121,15 +121,24 @@ def earlier_doi_line(earlier: Sequence[Publication]) -> str:
 
 
 def with_doi(card: str, doi: str) -> str:
-    """A card with the DOI of its own version, in the place of its line about DOIs; ValueError without such a line.
+    """A card with the DOI of its own version, in the place of its line about DOIs or before its section on loading.
 
-    >>> with_doi("Version 1.0.0.\\n\\nDOI: none yet.\\n", "10.5281/zenodo.7")
-    'Version 1.0.0.\\n\\nDOI: [10.5281/zenodo.7](https://doi.org/10.5281/zenodo.7)\\n'
+    ValueError for a card that has neither.
+
+    >>> with_doi("Version 1.0.0.\\n\\n## Load it\\n", "10.5281/zenodo.7")
+    'Version 1.0.0.\\n\\nDOI: [10.5281/zenodo.7](https://doi.org/10.5281/zenodo.7)\\n\\n## Load it\\n'
     """
-    text, replaced = DOI_LINE.subn(f"DOI: {_link(doi)}", card, count=1)
-    if not replaced:
-        raise ValueError(f"README.md has no line like {NO_DOI!r} for the DOI {doi}")
-    return text
+    line = f"DOI: {_link(doi)}"
+    text, replaced = DOI_LINE.subn(line, card, count=1)
+    if replaced:
+        return text
+    before, heading, after = card.partition(LOADING)
+    if not heading:
+        raise ValueError(
+            f"README.md has no section {LOADING.strip()!r} to name the DOI {doi} before: "
+            "re-create the release with `twigma release`"
+        )
+    return f"{before}{line}\n\n{heading}{after}"
 
 
 def _link(doi: str) -> str:

@@ -1,7 +1,7 @@
 """The Croissant description of a release: its files with their SHA-256, and its columns; written by `twigma release`.
 
-Croissant 1.0 (MLCommons), read by `mlcroissant` and by dataset search engines. No two files share a base name:
-`mlcroissant` would take one for the other.
+Croissant 1.1 (MLCommons) with its RAI properties, read by `mlcroissant` and by dataset search engines. No two files
+share a base name: `mlcroissant` would take one for the other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,20 +9,29 @@ from typing import Any
 
 import pyarrow as pa
 
+from twigma.builder.release.card import wording
+from twigma.builder.release.card.facts import Facts
+from twigma.builder.release.card.header import tags
+from twigma.builder.release.column_origins import Origin, license_url
+from twigma.builder.release.identity import Creator
+from twigma.builder.release.responsible_ai import field_provenance, responsible_ai
 from twigma.core import columns
 from twigma.dataset.table_files import select_tables, table_pattern
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
+    "arrayShape": "cr:arrayShape",
     "citeAs": "cr:citeAs",
     "column": "cr:column",
     "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
     "cr": "http://mlcommons.org/croissant/",
     "rai": "http://mlcommons.org/croissant/RAI/",
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "description": {"@container": "@language"},
     "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
@@ -32,12 +41,15 @@ CONTEXT: dict[str, Any] = {
     "fileSet": "cr:fileSet",
     "format": "cr:format",
     "includes": "cr:includes",
+    "isArray": "cr:isArray",
     "isLiveDataset": "cr:isLiveDataset",
     "jsonPath": "cr:jsonPath",
     "key": "cr:key",
     "md5": "cr:md5",
+    "name": {"@container": "@language"},
     "parentField": "cr:parentField",
     "path": "cr:path",
+    "prov": "http://www.w3.org/ns/prov#",
     "recordSet": "cr:recordSet",
     "references": "cr:references",
     "regex": "cr:regex",
@@ -52,14 +64,13 @@ CONTEXT: dict[str, Any] = {
 }
 
 
-def croissant(
-    files: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The JSON-LD of a release: `files` as in MANIFEST.json (path to bytes and sha256), `facts` its name, text, …
+def croissant(facts: Facts) -> dict[str, Any]:
+    """The JSON-LD of a release: its identity, files, columns, responsible use and provenance.
 
     One record set for each configuration that has Parquet files, named like it.
     """
     configs = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
+    files = facts.files
     present = {
         name: fields for name, fields in configs.items() if select_tables(name, files)
     }
@@ -68,14 +79,62 @@ def croissant(
         names = select_tables(name, files)
         distribution += [_file(path, files[path]) for path in names]
     distribution += [_file_set(name) for name in present]
+    origins: dict[str, Origin] = {}
+    for origin in facts.origins:
+        origins.update(dict.fromkeys(origin.columns, origin))
+    record_sets = []
+    for name, fields in present.items():
+        record_sets.append(_record_set(name, fields, facts, origins))
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
-        **facts,
+        "conformsTo": [
+            "http://mlcommons.org/croissant/1.1",
+            "http://mlcommons.org/croissant/RAI/1.0",
+        ],
+        **_identity(facts),
+        **responsible_ai(facts),
         "distribution": distribution,
-        "recordSet": [_record_set(name, fields) for name, fields in present.items()],
+        "recordSet": record_sets,
     }
+
+
+def _identity(facts: Facts) -> dict[str, Any]:
+    """Name, creators, licence, … of the dataset."""
+    identity = facts.identity
+    description = f"{identity.description} {wording.summary(facts)}".strip()
+    licence = license_url(identity.license) or identity.license
+    values: dict[str, Any] = {
+        "name": identity.title,
+        "alternateName": identity.name,
+        "description": description,
+        "license": licence or "Not stated: ask the makers",
+        "version": facts.version,
+        "datePublished": facts.date.isoformat(),
+        "citeAs": identity.cite(facts.version, facts.date),
+        "creator": [_creator(creator) for creator in identity.creators],
+        "keywords": tags(facts),
+        "url": identity.url,
+        "isLiveDataset": False,
+    }
+    if identity.contact:
+        kind = "url" if "://" in identity.contact else "email"
+        point = {"@type": "ContactPoint", kind: identity.contact}
+        values["contactPoint"] = point
+    return {name: value for name, value in values.items() if value not in ("", [])}
+
+
+def _creator(creator: Creator) -> dict[str, Any]:
+    kind = "sc:Organization" if creator.is_organization else "sc:Person"
+    values: dict[str, Any] = {"@type": kind, "name": creator.full_name}
+    if creator.orcid:
+        values["url"] = f"https://orcid.org/{creator.orcid}"
+    if creator.affiliation:
+        values["affiliation"] = {
+            "@type": "sc:Organization",
+            "name": creator.affiliation,
+        }
+    return values
 
 
 def _file(path: str, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,18 +160,35 @@ def _file_set(config: str) -> dict[str, Any]:
     }
 
 
-def _record_set(config: str, fields: Sequence[str]) -> dict[str, Any]:
+def _record_set(
+    config: str,
+    fields: Sequence[str],
+    facts: Facts,
+    origins: Mapping[str, Origin],
+) -> dict[str, Any]:
     record_set: dict[str, Any] = {
         "@type": "cr:RecordSet",
         "@id": config,
         "name": config,
+        "key": {"@id": f"{config}/image_name"},
     }
-    record_set["field"] = [_field(config, columns.COLUMNS[name]) for name in fields]
+    listed = []
+    for name in fields:
+        field = _field(config, columns.COLUMNS[name])
+        if pa.types.is_fixed_size_list(columns.COLUMNS[name].type):
+            # `repeated` is what readers of 1.0 know, and the reference reader of 1.1 still goes by.
+            field["repeated"] = True
+            field["isArray"] = True
+            field["arrayShape"] = str(facts.dimension)
+        if name in origins:
+            field.update(field_provenance(origins[name]))
+        listed.append(field)
+    record_set["field"] = listed
     return record_set
 
 
 def _field(config: str, column: columns.Column) -> dict[str, Any]:
-    field: dict[str, Any] = {
+    return {
         "@type": "cr:Field",
         "@id": f"{config}/{column.name}",
         "name": f"{config}/{column.name}",
@@ -123,9 +199,6 @@ def _field(config: str, column: columns.Column) -> dict[str, Any]:
             "extract": {"column": column.name},
         },
     }
-    if pa.types.is_fixed_size_list(column.type):
-        field["repeated"] = True
-    return field
 
 
 def _data_type(arrow: pa.DataType) -> str:

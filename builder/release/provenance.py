@@ -13,6 +13,7 @@ import twigma
 from twigma.core.files import file_sha256
 from twigma.core.parts import fingerprint, read_provenance
 from twigma.core.workspace import Workspace
+from twigma.rehydrate.posts.page_store import KINDS
 
 # Of the code that makes releases: raise it whenever the same working folder gives other rows, columns, files or texts,
 # or when a check refuses what it let pass. Releases of an earlier revision are then written again.
@@ -35,7 +36,12 @@ def inputs_fingerprint(
     work: Workspace, stages: Collection[str], settings: Mapping[str, Any]
 ) -> str:
     """A fingerprint of everything a release is made from."""
-    files = [work.images_file, work.removed_file, *work.shards.glob("*.parquet")]
+    files = [
+        work.images_file,
+        work.removed_file,
+        work.model_licenses,
+        *work.shards.glob("*.parquet"),
+    ]
     for stage in stages:
         files += work.part_files(stage)
     data = {
@@ -43,8 +49,14 @@ def inputs_fingerprint(
         for path in sorted(files)
         if path.exists()
     }
+    data["pages"] = ", ".join(kinds_of_pages(work))
     versions = [REVISION, twigma.__version__, pa.__version__]
     return fingerprint([versions, data, settings, sorted(stages)])
+
+
+def kinds_of_pages(work: Workspace) -> list[str]:
+    """How posts were collected: the kinds of pages there are, of KINDS."""
+    return [kind for kind in KINDS if work.page_file(kind).exists()]
 
 
 def stage_settings(work: Workspace, stage: str) -> dict[str, Any]:
@@ -60,12 +72,10 @@ def stage_settings(work: Workspace, stage: str) -> dict[str, Any]:
             raise ValueError(
                 f"{work.stage_folder(stage)} was made with more than one {key}: run `twigma {stage}` again"
             )
-    return {
-        key: _base_name(value) for key, value in common.items() if key not in INPUTS
-    }
+    return {key: base_name(value) for key, value in common.items() if key not in INPUTS}
 
 
-def _base_name(value: Any) -> Any:
+def base_name(value: Any) -> Any:
     """The name of a folder in place of its path, so that paths of this machine are not published."""
     if isinstance(value, str) and Path(value).is_absolute():
         return Path(value).name

@@ -9,6 +9,7 @@ drops rows (`row_filter.py`). The same input gives the same bytes. The folder is
 (`privacy_check.py`), and moved into its place when it is complete.
 """
 
+import datetime
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -20,28 +21,33 @@ import pyarrow.parquet as pq
 
 import twigma
 from twigma.builder.publish.publications import earlier_doi_line, published_versions
-from twigma.builder.release import card
+from twigma.builder.release.card import Facts, card, datasheet
+from twigma.builder.release.card.facts import count_posts
+from twigma.builder.release.column_origins import column_origins
 from twigma.builder.release.croissant import croissant
+from twigma.builder.release.identity import Identity, load_identity
 from twigma.builder.release.privacy_check import check_privacy
 from twigma.builder.release.provenance import (
     REVISION,
     inputs_fingerprint,
+    kinds_of_pages,
     stage_settings,
 )
 from twigma.builder.release.row_filter import STAGES, reason_order, select_rows
-from twigma.builder.release.tables import write_embeddings, write_metadata
+from twigma.builder.release.tables import (
+    EMBEDDING_TYPES,
+    write_embeddings,
+    write_metadata,
+)
 from twigma.builder.release.version_history import earlier_versions, history
 from twigma.core.files import atomic, file_sha256, write_json
 from twigma.core.parts import fingerprint
+from twigma.core.progress import notice
 from twigma.core.safety import owned_folders
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.removed_ids import Removed, public_list, read_removed
 
 NEAR = ("drop", "keep")
-LICENSE = "https://creativecommons.org/licenses/by/4.0/"
-PAPER = "https://arxiv.org/abs/2306.08310"
-CITATION = "Chen & Zou, TWIGMA: A dataset of AI-Generated Images with Metadata From Twitter, NeurIPS 2023"
-PRIVATE = "Ids of public posts; no user ids, no text of posts, no images."
 
 
 @dataclass(frozen=True)
@@ -70,32 +76,37 @@ def release(
     near_duplicates: str = "drop",
     nsfw_threshold: float | None = None,
     without: Collection[str] = (),
-    contact: str = card.CONTACT,
+    embeddings: str = "float16",
 ) -> Counts:
     """Write the release of a working folder to `out`; nothing is written when the one there is up to date.
 
     `near_duplicates="keep"` keeps images that are nearly, but not exactly, equal to another. `nsfw_threshold` leaves
     out images that score higher (0 to 1). `without` names stages that have not run, whose columns are then null.
-    What `twigma removals` took out stays out. Raises FileNotFoundError when a stage has not run,
-    ValueError when it is out of date, when `out` holds anything but a release, or something private would be released.
+    `embeddings="float32"` is for tools that cannot read half floats. What the dataset is, WORK/dataset.toml says.
+    What `twigma removals` took out stays out. Raises FileNotFoundError when a stage has not run, ValueError when it is
+    out of date, dataset.toml is wrong, `out` holds anything but a release, or something private would be released.
     """
-    _check_options(near_duplicates, nsfw_threshold, without)
+    _check_options(near_duplicates, nsfw_threshold, without, embeddings)
     work = Workspace(work)
     out = Path(out).resolve()
     owned_folders.require_apart(out, work.path)
     _refuse_foreign(out)
+    identity = load_identity(work)
     stages = [name for name in STAGES if name not in without]
     settings = {
         "version": version,
         "near_duplicates": near_duplicates,
         "nsfw_threshold": nsfw_threshold,
+        "embeddings": embeddings,
     }
     earlier = published_versions(work, earlier_versions(out, version))
-    texts = {"contact": contact, "doi": earlier_doi_line(earlier)}
-    inputs = inputs_fingerprint(work, stages, {**settings, **texts})
+    doi = earlier_doi_line(earlier)
+    described = {**settings, "identity": identity.to_json(), "doi": doi}
+    inputs = inputs_fingerprint(work, stages, described)
     current = _current(out, inputs)
     if current is not None:
         return current
+    _notice_missing(work, identity)
     removed = read_removed(work.path)
     rows, dropped = select_rows(work, stages, removed, near_duplicates, nsfw_threshold)
     if not len(rows):
@@ -104,20 +115,28 @@ def release(
         write_metadata(folder, rows)
         dimension = 0
         if "embed" in stages:
-            dimension = write_embeddings(folder, rows["image_name"], work)
+            dimension = write_embeddings(folder, rows["image_name"], work, embeddings)
         counts = _count(rows, dropped, dimension)
-        facts = card.Facts(
+        files = _files(folder)
+        versions = history(out, rows, version, identity.date, work)
+        facts = Facts(
+            identity=identity,
             version=version,
+            date=datetime.date.fromisoformat(versions[0]["date"]),
             metadata=rows,
             embeddings=counts.embeddings,
             dimension=dimension,
+            embedding_type=embeddings,
             dropped=dropped,
             models={name: stage_settings(work, name) for name in stages},
+            origins=column_origins(work, stages),
+            collected=kinds_of_pages(work),
             near_duplicates=near_duplicates,
-            contact=contact,
-            doi=texts["doi"],
-            content=fingerprint(_files(folder)),
-            history=history(out, rows, version, work),
+            doi=doi,
+            nsfw_threshold=nsfw_threshold,
+            files=files,
+            content=fingerprint(files),
+            history=versions,
         )
         _write_texts(folder, facts, removed)
         _write_manifest(folder, facts, inputs, settings, counts)
@@ -125,13 +144,33 @@ def release(
     return counts
 
 
+def _notice_missing(work: Workspace, identity: Identity) -> None:
+    """Tell the user what the release will not say of the dataset, and where to write it down."""
+    if not work.identity_file.exists():
+        notice(
+            f"no {work.identity_file}: the dataset is called {identity.title!r}, by nobody and under no licence; "
+            f"`twigma init --work {work}` writes one to fill in"
+        )
+    elif identity.missing:
+        notice(
+            f"{work.identity_file} states no {', '.join(identity.missing)}: nor does the release"
+        )
+
+
 def _check_options(
-    near_duplicates: str, nsfw_threshold: float | None, without: Collection[str]
+    near_duplicates: str,
+    nsfw_threshold: float | None,
+    without: Collection[str],
+    embeddings: str,
 ) -> None:
     optional = [name for name in STAGES if name != "dedupe"]
     if near_duplicates not in NEAR:
         raise ValueError(
             f"near_duplicates: expected one of {NEAR}, found {near_duplicates!r}"
+        )
+    if embeddings not in EMBEDDING_TYPES:
+        raise ValueError(
+            f"embeddings: expected one of {tuple(EMBEDDING_TYPES)}, found {embeddings!r}"
         )
     if nsfw_threshold is not None and not 0 <= nsfw_threshold <= 1:
         raise ValueError(
@@ -192,21 +231,11 @@ def _current(out: Path, inputs: str) -> Counts | None:
 # ------------------------------------------------------------------ texts and manifest
 
 
-def _write_texts(folder: Path, facts: card.Facts, removed: Removed) -> None:
-    about = {
-        "name": "TWIGMA",
-        "description": card.summary(facts),
-        "license": LICENSE,
-        "url": PAPER,
-        "version": facts.version,
-        "keywords": ["AI-generated images", "social media", "CLIP"],
-        "citeAs": CITATION,
-        "rai:personalSensitiveInformation": PRIVATE,
-    }
-    write_json(folder / "croissant.json", croissant(_files(folder), about))
+def _write_texts(folder: Path, facts: Facts, removed: Removed) -> None:
+    write_json(folder / "croissant.json", croissant(facts))
     _write_text(folder / "removals.txt", public_list(removed))
-    _write_text(folder / "DATASHEET.md", card.datasheet(facts))
-    _write_text(folder / "README.md", card.card(facts))
+    _write_text(folder / "DATASHEET.md", datasheet(facts))
+    _write_text(folder / "README.md", card(facts))
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -216,14 +245,15 @@ def _write_text(path: Path, text: str) -> None:
 
 def _write_manifest(
     folder: Path,
-    facts: card.Facts,
+    facts: Facts,
     inputs: str,
     settings: Mapping[str, Any],
     counts: Counts,
 ) -> None:
     """MANIFEST.json, written last; it has no time in it, so that equal input gives equal bytes."""
     manifest = {
-        "dataset": "twigma",
+        "dataset": "twigma",  # the format; what the data is, `identity` says
+        "identity": facts.identity.to_json(),
         "version": facts.version,
         "revision": REVISION,
         "code": {"twigma": twigma.__version__, "pyarrow": pa.__version__},
@@ -260,6 +290,6 @@ def _count(rows: pa.Table, dropped: Mapping[str, int], dimension: int) -> Counts
         rows=len(rows) + sum(dropped.values()),
         dropped=dropped,
         released=len(rows),
-        posts=card.posts(rows),
+        posts=count_posts(rows),
         embeddings=len(rows) if dimension else 0,
     )

@@ -23,6 +23,7 @@ METADATA_ROWS = 500_000  # in a file
 EMBEDDING_ROWS = 100_000  # in a file
 ROW_GROUP = 50_000  # rows
 WRITERS = 4
+EMBEDDING_TYPES = {"float16": pa.float16(), "float32": pa.float32()}
 
 Slice = Callable[[int, int], pa.Table]  # (first row, number of rows) -> these rows
 
@@ -36,24 +37,31 @@ def write_metadata(folder: Path, rows: pa.Table) -> None:
 
 
 def write_embeddings(
-    folder: Path, image_names: pa.ChunkedArray, work: Workspace
+    folder: Path,
+    image_names: pa.ChunkedArray,
+    work: Workspace,
+    type_name: str = "float16",
 ) -> int:
     """Write the embeddings of these images (string[n]) to `folder/embeddings-*.parquet`, in order.
 
-    Returns the length of an embedding. Every image must have one in the column `embed` of `work`.
+    `type_name` is float16, as embeddings are stored, or float32 with the same values. Returns the length of an
+    embedding. Every image must have one in the column `embed` of `work`.
     """
     part = work.read("embed")
     vectors = part["embedding"].combine_chunks()
     known_names = part["image_name"].combine_chunks()
     rows = pc.index_in(image_names.combine_chunks(), value_set=known_names)
     name_field = columns.schema(["image_name"]).field(0)
-    # Half floats of the length this model has; the declared column is the paper's.
-    vector_field = columns.schema(["embedding"]).field(0).with_type(vectors.type)
+    # Of the length this model has; the declared column is the paper's.
+    length = int(vectors.type.list_size)
+    vector_type = pa.list_(EMBEDDING_TYPES[type_name], length)
+    vector_field = columns.schema(["embedding"]).field(0).with_type(vector_type)
     schema = pa.schema([name_field, vector_field])
 
     def rows_from(first: int, count: int) -> pa.Table:
         names = image_names.slice(first, count).combine_chunks()
-        return pa.table([names, vectors.take(rows.slice(first, count))], schema=schema)
+        taken = vectors.take(rows.slice(first, count)).cast(vector_type)
+        return pa.table([names, taken], schema=schema)
 
     _write_files(
         folder,
@@ -63,7 +71,7 @@ def write_embeddings(
         rows_from,
         dictionary=False,
     )
-    return int(vectors.type.list_size)
+    return length
 
 
 def _write_files(

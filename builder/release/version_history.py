@@ -4,7 +4,9 @@ The release before is the one at the path of the new one. Its history is continu
 `twigma removals` deleted that release, the working folder remembers its history, without any id.
 """
 
+import datetime
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +24,35 @@ Entry = dict[str, Any]
 
 
 def history(
-    before: Path, metadata: pa.Table, version: str, work: AnyWorkspace
+    before: Path,
+    metadata: pa.Table,
+    version: str,
+    date: datetime.date | None,
+    work: AnyWorkspace,
 ) -> list[Entry]:
-    """Every version so far, newest first: version, rows, and how many images it added, removed and changed.
+    """Every version so far, newest first: version, date, rows, and the images it added, removed and changed.
+
+    The date is `date`; without it that of the entry which a version that is re-created has already, else today's
+    (`SOURCE_DATE_EPOCH`).
 
     What a version changes is not known where the one before was deleted, is damaged, or has the same number and is
     re-created.
     """
     entry: Entry = {"version": version, "rows": len(metadata)}
-    if not (before / "MANIFEST.json").exists():
-        return [entry, *_without(version, _remembered(before, work))]
-    manifest = twigma.read_manifest(before)
-    earlier = manifest.get("history", [])
-    if manifest.get("version") == version:
-        return [entry, *_without(version, earlier)]
+    entry["date"] = (date or today()).isoformat()
+    if (before / "MANIFEST.json").exists():
+        manifest = twigma.read_manifest(before)
+        earlier = manifest.get("history", [])
+        is_same = manifest.get("version") == version
+    else:
+        earlier = _remembered(before, work)
+        is_same = bool(earlier) and earlier[0]["version"] == version
+        if not is_same:
+            return [entry, *earlier]
+    if is_same:
+        if date is None and earlier and "date" in earlier[0]:
+            entry["date"] = earlier[0]["date"]
+        return [entry, *earlier[1:]]
     names = select_tables("metadata", manifest["files"])
     try:
         twigma.check_files(before, names)
@@ -43,13 +60,6 @@ def history(
         return [entry, *earlier]
     old = pyarrow.dataset.dataset([before / name for name in names]).to_table()
     return [{**entry, **compare(old, metadata)}, *earlier]
-
-
-def _without(version: str, earlier: list[Entry]) -> list[Entry]:
-    """A history without the entry of a version that is re-created, which is its newest."""
-    if earlier and earlier[0]["version"] == version:
-        return earlier[1:]
-    return earlier
 
 
 def remember(release: Path, work: AnyWorkspace) -> None:
@@ -74,6 +84,14 @@ def _read(path: Path) -> dict[str, list[Entry]]:
         raise ValueError(
             f"{path} is damaged ({error}): restore it, or delete it and lose the history of earlier versions"
         ) from None
+
+
+def today() -> datetime.date:
+    """Today in UTC, or the day of $SOURCE_DATE_EPOCH, with which a release can be reproduced on another day."""
+    seconds = os.environ.get("SOURCE_DATE_EPOCH")
+    if seconds:
+        return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).date()
+    return datetime.datetime.now(datetime.UTC).date()
 
 
 def earlier_versions(before: Path, version: str) -> list[str]:

@@ -22,6 +22,7 @@ from PIL import Image
 from twigma.builder.engine.engine import Prepare, Stage, map_shards
 from twigma.builder.engine.pixels import decode
 from twigma.builder.models import pinned_weights
+from twigma.builder.models.model_licences import note_license
 from twigma.core import columns
 from twigma.core.parts import Provenance
 from twigma.core.pools.ray_pool import LOCAL, Engine
@@ -241,6 +242,7 @@ def caption_shards(
     if isinstance(source, pinned_weights.Pin):
         provenance["revision"] = source.revision
     else:
+        note_license(work, name, source)
         files = pinned_weights.weights_files(source, pinned_weights.TRANSFORMERS)
         provenance["sha256"] = pinned_weights.hash_of(files)
     return map_shards(

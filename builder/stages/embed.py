@@ -18,6 +18,7 @@ from twigma.builder.models.clip_names import (
     fetch_model,
     find_model,
 )
+from twigma.builder.models.model_licences import note_license
 from twigma.builder.stages.clip_encoder import (
     RESIZES,
     Encoder,
@@ -79,6 +80,7 @@ def embed_shards(
     if resize is None:
         resize = before.get("resize") or RESIZES[0]
     provenance = chosen.provenance()
+    note_license(work, chosen.name, chosen.folder)
     provenance["code_revision"] = REVISION
     provenance["precision"] = precision
     provenance["resize"] = resize

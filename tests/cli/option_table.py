@@ -58,6 +58,7 @@ REMOVALS, STATUS = (
     to("twigma.builder.status.status.status"),
 )
 DEMO = to("twigma.demo.demo.demo")
+INIT = to("twigma.builder.release.identity.init")
 SHEETS = to("twigma.analysis.inputs.annotation_sheets.sheets")
 OTHER = Path("other")
 
@@ -94,6 +95,12 @@ def _commit(function: Callable[..., Look]) -> Case:
 
 def metadata() -> Any:
     return releasing.read(Path("twigma")).to_pandas()
+
+
+def embedding_type() -> str:
+    """The type of the numbers in the embeddings of the release."""
+    table = releasing.read(Path("twigma"), "embeddings")
+    return str(table.schema.field("embedding").type.value_type)
 
 
 def sheet_rows() -> tuple[int, int]:
@@ -193,7 +200,9 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--device cuda:1", BUILD("device"), "cuda:1"),
         *_engine(BUILD),
     ),
+    "init": (Case("--work other", INIT("work"), OTHER),),
     "release": (
+        Case("--embeddings float32", leaves(embedding_type), "float"),
         Case("--work other", leaves(lambda: len(metadata())), 25),
         Case("--out elsewhere", leaves(Path("elsewhere/MANIFEST.json").exists), True),
         Case(

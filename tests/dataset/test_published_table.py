@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import zipfile
+from pathlib import Path
 
 import datasets
 import pyarrow as pa
@@ -19,6 +20,7 @@ from support import loopback, releasing
 
 import twigma
 from tests.core.services.test_deadline import answering
+from twigma.builder.release.identity import TWIGMA, Identity, init, load_identity
 from twigma.cli import main
 from twigma.core import columns
 from twigma.core.services import download as downloads
@@ -388,6 +390,22 @@ def test_the_list_of_the_authors_is_a_list_of_ids(here, server):
     assert ": 80 distinct ids on 80 rows, posts of 2022-01" in said.stdout
     said = CliRunner().invoke(main, ["rehydrate", "--ids", "zenodo", "--dry-run"])
     assert "80 ids, 0 known already, 80 to ask: 1 call, at most $0.40" in said.stdout
+
+
+def test_a_folder_of_the_authors_list_is_called_twigma(here, server, monkeypatch):
+    """Unless it says itself what it is; nothing can be bought without a token, and a dry run writes nothing."""
+    monkeypatch.delenv("X_BEARER_TOKEN", raising=False)
+    monkeypatch.setenv("TWIGMA_X_TOKEN_FILE", str(here / "none"))
+    offer(server, "twigma.csv", published())
+    words = ["rehydrate", "--ids", "zenodo", "--work", "new"]
+    assert CliRunner().invoke(main, [*words, "--dry-run"]).exit_code == 0
+    assert not Path("new").exists()
+    assert CliRunner().invoke(main, words).exit_code == 1
+    assert load_identity("new") == TWIGMA
+    ours = Identity(title="A part of it", name="part")
+    init("ours", ours)
+    assert CliRunner().invoke(main, [*words[:-1], "ours"]).exit_code == 1
+    assert load_identity("ours") == ours
 
 
 @pytest.mark.parametrize("raw", [b"", b"H"], ids=["body", "head"])

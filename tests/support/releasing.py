@@ -16,12 +16,24 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 import twigma
+from twigma.builder.release.identity import Creator, Identity, init
 from twigma.core import columns
 from twigma.core.files import write_parquet
 from twigma.core.parts import write_part
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.posts.removed_ids import hash_of
 
+# What the datasets of the tests are; with a day, so that equal input gives equal bytes on any day.
+IDENTITY = Identity(
+    title="Pictures of one colour",
+    name="one-colour",
+    description="Pictures that hold one colour each.",
+    creators=(Creator("The Analytical Society", is_organization=True),),
+    contact="colours@example.org",
+    license="CC-BY-4.0",
+    source="Drawn by a program.",
+    date=datetime.date(2026, 11, 28),
+)
 DIM = 16
 FIRST = 1490000000000000001  # post ids of 19 digits, beyond what a float keeps
 MEDIA = 1480000000000000000
@@ -64,6 +76,7 @@ def make_work(work: Path, posts: int = 30, local: bool = False) -> Path:
         {n: pa.array([r[n] for r in rows], columns.COLUMNS[n].type) for n in names}
     )
     write_parquet(work / "images.parquet", table)
+    init(work, IDENTITY)
     media = list(dict.fromkeys(r["image_name"] for r in rows))
     for number, part in enumerate((media[::2], media[1::2])):
         write_shard(work, f"{number:05d}", part)

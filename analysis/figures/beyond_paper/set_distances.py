@@ -3,7 +3,7 @@
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
-from twigma.analysis.inputs.load import OURS, Inputs
+from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.formatting import (
     Table,
@@ -42,7 +42,7 @@ def compute_set_metrics(data: Inputs, settings: Settings) -> Result:
     sets = data.sets()
     distances = kernel_distances(sets, seed=settings.seed)
     manifold = manifolds(sets, seed=settings.seed)
-    ours = sets.pop(OURS)
+    ours = sets.pop(data.images.name)
     hubs = []
     for name, x in sets.items():
         skewness = hubness(ours, x, seed=settings.seed, search=data.search)

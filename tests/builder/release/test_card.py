@@ -1,11 +1,8 @@
 """The card, the datasheet and Croissant of a release, read as their readers do."""
 
-import datetime
-import hashlib
 import json
 import re
 import shutil
-from pathlib import Path
 
 import datasets
 import pyarrow as pa
@@ -14,12 +11,8 @@ import pytest
 import yaml
 from support import releasing
 
-from twigma.builder.release.card import (
-    Facts,
-    size_category,
-    sparkline,
-    summary,
-)
+from twigma.builder.release.card.header import size_category
+from twigma.builder.release.card.months import sparkline
 from twigma.builder.release.release import release
 from twigma.builder.release.version_history import remember
 from twigma.core import columns
@@ -62,7 +55,10 @@ def test_the_datasheet_has_the_numbers_of_the_release(made):
         and "26 images on 25 posts" in sheet
         and "Posts are from 2021-01 to 2021-04." in sheet
     )
-    assert "| left out: duplicate: pixels | -1 |" in sheet and "| 1.0.0 | 26 |" in sheet
+    assert (
+        "| left out: duplicate: pixels | -1 |" in sheet
+        and "| 1.0.0 | 2026-11-28 | 26 |" in sheet
+    )
     for part in (
         "Motivation",
         "Composition",
@@ -90,16 +86,32 @@ def test_a_new_version_says_what_it_changes_and_carries_the_history(work, tmp_pa
     release(work, out, version="1.1.0")
     release(work, out, version="1.2.0", near_duplicates="keep")
     history = json.loads((out / "MANIFEST.json").read_text())["history"]
+    day = {"date": "2026-11-28"}
     assert history == [
-        {"version": "1.2.0", "rows": 25, "added": 1, "removed": 0, "changed": 0},
-        {"version": "1.1.0", "rows": 24, "added": 0, "removed": 2, "changed": 1},
-        {"version": "1.0.0", "rows": 26},
+        {"version": "1.2.0", "rows": 25, "added": 1, "removed": 0, "changed": 0, **day},
+        {"version": "1.1.0", "rows": 24, "added": 0, "removed": 2, "changed": 1, **day},
+        {"version": "1.0.0", "rows": 26, **day},
     ]
     for name in ("README.md", "DATASHEET.md"):
-        assert "| 1.1.0 | 24 | 0 | 2 | 1 |" in (out / name).read_text()
+        assert "| 1.1.0 | 2026-11-28 | 24 | 0 | 2 | 1 |" in (out / name).read_text()
     release(work, out, version="1.2.0")
     again = json.loads((out / "MANIFEST.json").read_text())["history"]
-    assert again == [{"version": "1.2.0", "rows": 24}, *history[1:]]
+    assert again == [{"version": "1.2.0", "rows": 24, **day}, *history[1:]]
+
+
+def test_a_version_keeps_its_day_when_it_is_made_again(work, tmp_path, monkeypatch):
+    (work / "dataset.toml").unlink()
+    out = tmp_path / "twigma"
+    days = {"1.0.0": 1_700_000_000, "1.1.0": 1_800_000_000}
+    for version, seconds in days.items():
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", str(seconds))
+        release(work, out, version=version)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1900000000")
+    (out / "README.md").write_text("damaged")
+    release(work, out, version="1.1.0")
+    history = json.loads((out / "MANIFEST.json").read_text())["history"]
+    assert [each["date"] for each in history] == ["2027-01-15", "2023-11-14"]
+    assert "Version 1.1.0, 2027-01-15." in (out / "README.md").read_text()
 
 
 def test_the_weight_of_what_was_not_sampled_is_as_the_card_says(made):
@@ -121,8 +133,8 @@ def test_after_a_damaged_release_what_changed_is_not_known(work, tmp_path, damag
     release(work, out, version="1.1.0")
     history = json.loads((out / "MANIFEST.json").read_text())["history"]
     assert history == [
-        {"version": "1.1.0", "rows": 26},
-        {"version": "1.0.0", "rows": 26},
+        {"version": "1.1.0", "rows": 26, "date": "2026-11-28"},
+        {"version": "1.0.0", "rows": 26, "date": "2026-11-28"},
     ]
 
 
@@ -157,49 +169,6 @@ def test_the_recipes_of_the_card_run(made, tmp_path):
     checks += ["assert row.id.startswith('149') and sample['__key__'] in rows.index"]
     assert len(with_ours) == 3
     releasing.run(here, "\n".join([*with_ours, *checks]))
-
-
-def test_croissant_is_valid_and_its_records_load(made):
-    code = """
-import mlcroissant
-dataset = mlcroissant.Dataset(jsonld="twigma/croissant.json")
-assert not dataset.metadata.ctx.issues.errors
-first = next(iter(dataset.records("metadata")))
-assert first["metadata/id"] == b"1490000000000000001" and str(first["metadata/created_at"])[:10] == "2021-01-31"
-vectors = list(dataset.records("embeddings"))
-assert len(vectors) == 26 and len(vectors[0]["embeddings/embedding"]) == 16
-"""
-    releasing.run(made, code)
-    described = json.loads((made / "twigma/croissant.json").read_text())
-    files = [
-        each for each in described["distribution"] if each["@type"] == "cr:FileObject"
-    ]
-    names = [Path(each["name"]).name for each in files]
-    assert len(names) == len(set(names)) == 2
-    for each in files:
-        assert (
-            each["sha256"]
-            == hashlib.sha256(
-                (made / "twigma" / each["contentUrl"]).read_bytes()
-            ).hexdigest()
-        )
-
-
-def test_months_without_posts_are_zero():
-    times = [
-        datetime.datetime(2021, 11, 30, 23, 59),
-        datetime.datetime(2022, 2, 1),
-        datetime.datetime(2022, 2, 2),
-    ]
-    table = pa.table(
-        {
-            "id": ["1", "2", "2"],
-            "created_at": pa.array(times, pa.timestamp("ms")),
-            "source": ["x"] * 3,
-        }
-    )
-    facts = Facts("1", table, 0, 0, {}, {}, "drop", "me", "0" * 64)
-    assert summary(facts).startswith("3 images on 2 posts, 2021-11 to 2022-02")
 
 
 def test_size_and_sparkline():

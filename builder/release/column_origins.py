@@ -1,0 +1,106 @@
+"""Which model, under which licence, and which code made each derived column; for the card and the Croissant file."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import twigma
+from twigma.builder.models.model_licences import detector_license, license_of
+from twigma.builder.release.identity.checks import spdx
+from twigma.builder.release.provenance import base_name
+from twigma.core.parts import read_provenance
+from twigma.core.workspace import Workspace
+
+SPDX_PAGE = "https://spdx.org/licenses/"
+# The columns that a stage adds to a release.
+COLUMNS = {
+    "embed": ("embedding",),
+    "caption": ("all_captions",),
+    "nsfw": ("nsfw_score",),
+    "cluster": ("label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"),
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made the columns of a stage; `model` and `version` are empty where no model did.
+
+    `version` is the commit, hash or seed of the model's weights; `licenses` are of the models that the values come
+    from, the embedding's among them: SPDX identifiers where they are known, else the words of the models' makers.
+    """
+
+    stage: str
+    columns: tuple[str, ...]
+    model: str
+    version: str
+    licenses: tuple[str, ...]
+    code: str
+
+
+def column_origins(work: Workspace, stages: Collection[str]) -> list[Origin]:
+    """The origin of the columns of each stage that is released, in the order of COLUMNS."""
+    embedded = ""
+    origins = []
+    for stage, columns in COLUMNS.items():
+        if stage not in stages:
+            continue
+        provenance = read_provenance(work.part_files(stage)[0])
+        licenses: list[str] = []
+        if stage in ("embed", "caption"):
+            licenses.append(license_name(license_of(work, provenance)))
+        if stage == "embed":
+            embedded = licenses[0]
+        elif stage == "nsfw" and "detector" in provenance:
+            licenses.append(license_name(detector_license(provenance["detector"])))
+        # Scores, clusters and the map are computed from the embedding.
+        if stage in ("nsfw", "cluster") and embedded:
+            licenses.append(embedded)
+        origin = Origin(
+            stage=stage,
+            columns=columns,
+            model=str(base_name(provenance.get("model", ""))),
+            version=_version(provenance),
+            licenses=tuple(dict.fromkeys(licenses)),
+            code=_code(stage, provenance.get("code_revision")),
+        )
+        origins.append(origin)
+    return origins
+
+
+def _version(provenance: dict[str, object]) -> str:
+    """What tells the weights from others of the same name."""
+    for key in ("revision", "detector", "sha256", "seed"):
+        if key in provenance:
+            return f"{key} {provenance[key]}"
+    return ""
+
+
+def _code(stage: str, revision: object) -> str:
+    text = f"twigma {twigma.__version__}, `twigma {stage}`"
+    return text if revision is None else f"{text} revision {revision}"
+
+
+def license_name(stated: str) -> str:
+    """The SPDX identifier of a licence as a model's page spells it; the words themselves where it is none.
+
+    >>> license_name("bsd-3-clause"), license_name("llama3 (gated)")
+    ('BSD-3-Clause', 'llama3 (gated)')
+    """
+    try:
+        return spdx(stated)
+    except ValueError:
+        return stated
+
+
+def license_url(name: str) -> str:
+    """The page of an SPDX licence; "" for an expression of several and for anything else.
+
+    >>> license_url("CC-BY-4.0"), license_url("MIT OR Apache-2.0")
+    ('https://spdx.org/licenses/CC-BY-4.0.html', '')
+    """
+    try:
+        known = spdx(name)
+    except ValueError:
+        return ""
+    if " " in known or known.startswith("LicenseRef-"):
+        return ""
+    return f"{SPDX_PAGE}{known}.html"
