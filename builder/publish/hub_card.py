@@ -28,7 +28,8 @@ metadata = load_dataset("{repo}", split="train", revision="v{version}")
 hf download {repo} --repo-type dataset --revision v{version} --local-dir twigma
 ```
 
-**From a folder.** """
+**From a folder.**
+"""
 
 
 def card_for_hub(release: Path, repo: str, doi: str | None = None) -> str:
@@ -44,7 +45,9 @@ def card_for_hub(release: Path, repo: str, doi: str | None = None) -> str:
         )
     if doi is not None:
         line = f"DOI: [{doi}](https://doi.org/{doi})\n"
-        before = DOI_LINE.sub("", before).rstrip("\n") + f"\n\n{line}\n"
+        before, replaced = DOI_LINE.subn(line, before, count=1)
+        if not replaced:
+            before = f"{before}{line}\n"
     version = twigma.read_manifest(release)["version"]
     lines = FROM_THE_HUB.format(repo=repo, version=version)
     return f"{before}{heading}\n{lines}{after.lstrip()}"
