@@ -42,7 +42,7 @@ def card_for_hub(release: Path, repo: str, doi: str = "") -> str:
     before, heading, after = text.partition(LOADING)
     if not heading:
         raise ValueError(
-            f"{release / CARD} has no section {LOADING.strip()!r}: make the release again with `twigma release`"
+            f"{release / CARD} has no section {LOADING.strip()!r}: re-create the release with `twigma release`"
         )
     version = twigma.read_manifest(release)["version"]
     lines = FROM_THE_HUB.format(repo=repo, version=version)

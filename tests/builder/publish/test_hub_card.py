@@ -41,6 +41,10 @@ def test_the_doi_stands_once_above_the_recipes(twigma):
     lines = re.findall(r"^DOI: .*$", card, re.MULTILINE)
     assert lines == [f"DOI: [{DOI}](https://doi.org/{DOI})"]
     assert card.index("DOI: [") < card.index("## Load it")
+    path = twigma / "README.md"
+    path.write_text(path.read_text().replace("DOI: none yet.\n\n", ""))
+    card = card_for_hub(twigma, REPO, DOI)
+    assert f"\n\n{lines[0]}\n\n## Load it" in card
 
 
 def test_a_card_that_is_not_ours_is_refused(twigma):
