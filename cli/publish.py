@@ -157,13 +157,6 @@ def _print_remedy(publication: "Publication") -> None:
     help="Publish as the next version of this record.  [default: the one published from --work, or a new one]",
 )
 @click.option(
-    "--creator",
-    "creators",
-    multiple=True,
-    metavar="'FAMILY, GIVEN'",
-    help="Author of a new record; repeat.",
-)
-@click.option(
     "--sandbox",
     is_flag=True,
     help="Try it on sandbox.zenodo.org, which has tokens of its own.",
@@ -173,7 +166,6 @@ def zenodo(
     release: Path,
     go: bool,
     record: str | None,
-    creators: tuple[str, ...],
     sandbox: bool,
     work: Path,
 ) -> None:
@@ -181,12 +173,14 @@ def zenodo(
 
     Sends the files that differ and publishes the record, which cannot be undone. Interrupted before that, the next run
     resumes in the same draft. Record and DOI are remembered in the working folder, for the next version and its card;
-    the release stays as it is. The token is $ZENODO_TOKEN.
+    the release stays as it is. Title, authors and licence are those of dataset.toml (`twigma init`). The token is
+    $ZENODO_TOKEN.
 
     \b
-      twigma publish zenodo --creator "Chen, Yiqun T." --creator "Zou, James" --sandbox
+      twigma publish zenodo --sandbox
       twigma publish zenodo --record 8031785 --go
     """
+    from twigma.builder.publish.removed_rows import ON_ZENODO, has_removals
     from twigma.builder.publish.zenodo import publish_zenodo
 
     result = publish_zenodo(
@@ -194,7 +188,6 @@ def zenodo(
         work,
         go=go,
         record=record,
-        creators=creators,
         sandbox=sandbox,
         url=ZENODO_URL.value or None,
     )
@@ -209,6 +202,8 @@ def zenodo(
         click.echo(f"{where}: {size} sent, {version} published as {result.doi}")
     else:
         click.echo(f"{where}: {size} would be sent as {version}; --go does it")
+    if result.record and has_removals(release):
+        click.echo(ON_ZENODO)
 
 
 def _print_files(states: Mapping[str, str]) -> None:

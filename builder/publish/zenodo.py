@@ -20,6 +20,7 @@ from twigma.builder.publish.zenodo_client import (
     version_of,
 )
 from twigma.builder.publish.zenodo_metadata import record_metadata
+from twigma.builder.release.identity import identity_of_release
 from twigma.builder.release.privacy_check import check_privacy
 from twigma.core.progress import progress_bar
 from twigma.core.services.download import digest
@@ -62,7 +63,6 @@ def publish_zenodo(
     *,
     go: bool = False,
     record: str | None = None,
-    creators: Sequence[str] = (),
     sandbox: bool = False,
     url: str | None = None,
     token: str | None = None,
@@ -70,7 +70,7 @@ def publish_zenodo(
     """Bring a record to the state of a release folder, and publish it; with `go`; else only say what would change.
 
     It becomes the next version of `record`, else of the record that was published from `work` before; without either
-    a new one is made, by `creators` ("Family, Given"). A draft that an earlier run left is taken up again. The token is
+    a new one is made, of what the release says it is. A draft that an earlier run left is taken up again. The token is
     $ZENODO_TOKEN. Raises ValueError when the folder is no complete release, is too large for a record, or the record
     has this version with other files; FileNotFoundError when there is no such record, PermissionError when Zenodo
     refuses the token, RuntimeError when another process publishes, OSError when Zenodo does not answer.
@@ -78,11 +78,10 @@ def publish_zenodo(
     release = Path(release)
     twigma.check_files(release)
     check_privacy(release)
-    manifest = twigma.read_manifest(release)
-    version = str(manifest["version"])
+    version = str(twigma.read_manifest(release)["version"])
     files = local_files(release)
     server = url or (SANDBOX if sandbox else ZENODO)
-    place = Place("zenodo", server, sandbox, str(manifest["dataset"]))
+    place = Place("zenodo", server, sandbox, identity_of_release(release).name)
     work = Workspace(work)
     with Zenodo(server, token, needs_token=go) as zenodo:
         if not go:
@@ -93,7 +92,7 @@ def publish_zenodo(
             deposit = _compare(place, files, version, current)
             if not deposit.published:
                 if current is None:
-                    draft = _draft(zenodo, work, place, version, creators)
+                    draft = _draft(zenodo, work, place, release, version)
                 else:
                     draft = zenodo.new_version(str(current["id"]))
                 current = _carry_out(zenodo, files, version, draft)
@@ -154,8 +153,8 @@ def _draft(
     zenodo: Zenodo,
     work: Workspace,
     place: Place,
+    release: Path,
     version: str,
-    creators: Sequence[str],
 ) -> Record:
     """The draft of a new record: the one an earlier run left, or one that is made now."""
     remembered = publications.last_publication(work, place)
@@ -163,7 +162,7 @@ def _draft(
         draft = zenodo.read_draft(remembered.record)
         if draft is not None:
             return draft
-    draft = zenodo.create(record_metadata(version, creators))
+    draft = zenodo.create(record_metadata(release, version))
     entry = Publication(place, version, str(draft["id"]), published=False)
     publications.remember(work, entry)
     return draft

@@ -237,7 +237,6 @@ TABLE: dict[str, tuple[Case, ...]] = {
     "publish zenodo": (
         Case("--go", ZENODO("go"), True),
         Case("--record 12", ZENODO("record"), "12"),
-        Case("--creator 'Lovelace, Ada'", ZENODO("creators"), ("Lovelace, Ada",)),
         Case("--sandbox", ZENODO("sandbox"), True),
         Case("--work other", ZENODO("work"), OTHER),
     ),

@@ -42,7 +42,7 @@ def from_zenodo(published: Path, out: Path) -> None:
     with Invenio() as server, pytest.MonkeyPatch.context() as patch:
         patch.setattr(ServiceClient, "pause", lambda *_: None)
         options = {"url": server.url, "token": server.token, "go": True}
-        options |= {"creators": ("Lovelace, Ada",), "work": published.parent / "work"}
+        options |= {"work": published.parent / "work"}
         done = publish_zenodo(published, **options)
         names = {"User-Agent": USER_AGENT, "Accept": "application/json"}
         url = f"{server.url}/api/records/{done.record}"

@@ -267,6 +267,11 @@ def edit_json(path: Path, **values: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
+def restate(release: Path, identity: Identity) -> None:
+    """Let the manifest of a release say that it is another dataset."""
+    edit_json(release / "MANIFEST.json", identity=identity.to_json())
+
+
 def run(folder: Path, code: str, *options: str, **environment: str) -> str:
     """Run Python in a folder, offline and with a cache of its own, on the code under test; what it printed."""
     kept = {

@@ -76,7 +76,7 @@ def test_what_is_downloaded_is_a_complete_release(hub, publish, twigma, tmp_path
 def on_zenodo(release, work):
     """Publish a release on a loopback Zenodo; its DOI."""
     with Invenio() as zenodo:
-        to = {"url": zenodo.url, "token": zenodo.token, "creators": ("Lovelace, Ada",)}
+        to = {"url": zenodo.url, "token": zenodo.token}
         return publish_zenodo(release, work, go=True, **to).doi
 
 

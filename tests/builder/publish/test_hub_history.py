@@ -209,6 +209,7 @@ def test_nothing_released_after_a_removal_names_who_asked(twigma, work, removed)
     assert manifest["counts"]["dropped"]["removed on request"] == 1
     assert manifest["history"][0] | {"changed": 0} == {
         "version": "1.0.1",
+        "date": "2026-11-28",
         "rows": manifest["counts"]["released"],
         "added": 0,
         "removed": 1,

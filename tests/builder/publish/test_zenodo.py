@@ -1,5 +1,6 @@
 """Publishing on Zenodo: the real calls against a loopback InvenioRDM."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -17,14 +18,13 @@ from twigma.builder.publish import zenodo as zenodo_module
 from twigma.builder.publish import zenodo_calls, zenodo_client
 from twigma.builder.publish.publications import known_doi, read_publications
 from twigma.builder.publish.zenodo import publish_zenodo
+from twigma.builder.release.identity import Creator
 from twigma.builder.release.release import release
 from twigma.cli import main
 from twigma.core.services.backoff import BackoffPolicy
 from twigma.core.services.download import download
 from twigma.core.services.http import ServiceClient
 from twigma.core.workspace import Workspace
-
-CREATORS = ("Lovelace, Ada",)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def twigma(made, tmp_path):
 
 @pytest.fixture
 def publish(zenodo, twigma, tmp_path):
-    options = {"url": zenodo.url, "token": zenodo.token, "creators": CREATORS}
+    options = {"url": zenodo.url, "token": zenodo.token}
     work = tmp_path / "publishing"
     return lambda go=True, **more: publish_zenodo(
         twigma, **{"work": work, "go": go} | options | more
@@ -104,7 +104,11 @@ def test_a_release_is_published_as_it_is_and_its_doi_remembered(
     check_files(twigma)
     metadata = record["metadata"]
     assert metadata["version"] == "1.0.0"
-    assert metadata["creators"][0]["person_or_org"]["family_name"] == "Lovelace"
+    assert metadata["title"] == releasing.IDENTITY.title
+    maker = {"type": "organizational", "name": "The Analytical Society"}
+    assert metadata["creators"] == [{"person_or_org": maker}]
+    assert metadata["rights"] == [{"id": "cc-by-4.0"}]
+    assert metadata["description"].startswith("<p>Pictures that hold one colour each.")
     (entry,) = read_publications(tmp_path / "publishing")
     assert (entry.record, entry.doi, entry.published) == (
         deposit.record,
@@ -295,9 +299,9 @@ def test_what_was_not_done_is_tried_again(action, zenodo, publish, twigma):
     assert stored(only(zenodo)) == expected(twigma)
 
 
-def test_an_older_draft_of_the_same_title_is_left_alone(zenodo, publish):
+def test_an_older_draft_of_the_same_title_is_left_alone(zenodo, publish, twigma):
     """Somebody's draft, as empty and as named as ours will be."""
-    title = zenodo_module.record_metadata("1.0.0", CREATORS)
+    title = zenodo_module.record_metadata(twigma, "1.0.0")
     theirs = zenodo.new(title, chain=None)
     zenodo.lost = ["create"]
     zenodo.lag = 2  # theirs is listed before ours
@@ -339,11 +343,32 @@ def test_a_record_that_is_not_there_is_named(zenodo, publish):
     assert not zenodo.records
 
 
-@pytest.mark.parametrize("creators", [(), ("Ada Lovelace",)])
-def test_authors_are_needed_once_and_named_in_full(zenodo, publish, creators):
-    with pytest.raises(ValueError, match="Family, Given"):
-        publish(creators=creators)
+def test_authors_are_needed(zenodo, publish, twigma):
+    releasing.restate(twigma, dataclasses.replace(releasing.IDENTITY, creators=()))
+    with pytest.raises(ValueError, match=r"names its authors, and .*dataset\.toml"):
+        publish()
     assert not zenodo.records
+
+
+def test_a_record_says_what_its_dataset_is(zenodo, publish, twigma):
+    ada = Creator("Lovelace, Ada", orcid="0000-0002-1825-0097", affiliation="Acme")
+    terms = "MIT AND LicenseRef-mine"
+    identity = dataclasses.replace(
+        releasing.IDENTITY, creators=(ada,), license=terms, description="a < b"
+    )
+    releasing.restate(twigma, identity)
+    metadata = zenodo.records[publish().record]["metadata"]
+    person = {
+        "type": "personal",
+        "family_name": "Lovelace",
+        "given_name": "Ada",
+        "identifiers": [{"scheme": "orcid", "identifier": "0000-0002-1825-0097"}],
+    }
+    entry = {"person_or_org": person, "affiliations": [{"name": "Acme"}]}
+    assert metadata["creators"] == [entry]
+    assert metadata["rights"] == [{"title": {"en": terms}}]
+    assert metadata["description"].startswith("<p>a &lt; b</p>")
+    assert "TWIGMA" not in str(metadata) and "Twitter" not in str(metadata)
 
 
 @pytest.mark.parametrize(
@@ -395,10 +420,9 @@ def test_two_versions_are_published_and_read_back(
         return result.output
 
     zenodo.busy = 1
-    by = ("--creator", CREATORS[0])
-    assert "MB would be sent as version 1.0.0; --go does it" in run(*by)
+    assert "MB would be sent as version 1.0.0; --go does it" in run()
     assert not zenodo.records
-    first = only_line(run(*by, "--go"))
+    first = only_line(run("--go"))
     assert f"on {zenodo.url}: " in first and "version 1.0.0 published as 10." in first
     assert "nothing to send" in run("--go")
     first_files = expected(twigma)

@@ -192,13 +192,14 @@ def test_the_history_outlives_a_release_that_a_removal_deleted(work, tmp_path):
     releasing.remove(work, releasing.media_id(4))
     release(work, out, version="1.0.1")
     history = json.loads((out / "MANIFEST.json").read_text())["history"]
-    assert history == [{"version": "1.0.1", "rows": 25}, *first]
+    assert history[0] == {"version": "1.0.1", "rows": 25, "date": "2026-11-28"}
+    assert history[1:] == first
     card = (out / "README.md").read_text()
-    assert "| 1.0.1 | 25 |  |  |  |\n| 1.0.0 | 26 |" in card
+    assert "| 1.0.1 | 2026-11-28 | 25 |  |  |  |\n| 1.0.0 | 2026-11-28 | 26 |" in card
     shutil.rmtree(out)
     release(work, out, version="1.0.0")  # the deleted version, made again
     again = json.loads((out / "MANIFEST.json").read_text())["history"]
-    assert again == [{"version": "1.0.0", "rows": 25}]
+    assert again == [{"version": "1.0.0", "rows": 25, "date": "2026-11-28"}]
     release(work, tmp_path / "other")
     other = json.loads((tmp_path / "other/MANIFEST.json").read_text())["history"]
     assert [entry["version"] for entry in other] == ["1.0.0"]
