@@ -28,6 +28,7 @@ def find_list(file: Path) -> Path:
 
 def check_list(file: Path, column: str | None) -> None:
     """Print what a list holds; ValueError when it cannot be used."""
+    from twigma.rehydrate.ids.damage import doubts
     from twigma.rehydrate.ids.sampling import UNKNOWN, read_strata
 
     path = find_list(file)
@@ -42,6 +43,8 @@ def check_list(file: Path, column: str | None) -> None:
     click.echo(
         f"{path}: {len(listed.ids):,} distinct ids on {listed.rows:,} rows{period}"
     )
+    for doubt in doubts(listed.ids):
+        click.echo(f"  {doubt}")
     _report_bad_lines(path.parent, path, listed)
 
 
@@ -56,6 +59,7 @@ def draw_list(
     write: bool,
 ) -> "pa.Table":
     """The ids to look up, one row per id (id, stratum, weight); `write` the skipped lines to the working folder."""
+    from twigma.rehydrate.ids.damage import doubts
     from twigma.rehydrate.ids.sampling import draw, read_strata, unite
 
     path = find_list(file)
@@ -63,6 +67,8 @@ def draw_list(
     listed, strata = read_strata(path, column, columns)
     _require_ids(path, listed)
     click.echo(f"{path}: {len(listed.ids):,} ids")
+    for doubt in doubts(listed.ids):
+        click.echo(f"  {doubt}")
     _report_bad_lines(work if write else None, path, listed)
     drawn = draw(list(listed.ids), strata, sample, seed)
     if len(drawn) < len(listed.ids):
@@ -105,17 +111,12 @@ def _require_ids(path: Path, listed: "IdList") -> None:
     """ValueError for a list without a single usable id."""
     if listed.ids:
         return
-    first = ": it is empty"
-    if listed.bad:
-        first = f"; line {listed.bad[0].line}: {listed.bad[0].reason}"
-    raise ValueError(
-        f"{path}: expected post ids, found none on {listed.bad.total:,} lines{first}"
-    )
+    raise ValueError(f"{path}: expected post ids, found none: it is empty")
 
 
 def _report_bad_lines(folder: Path | None, path: Path, listed: "IdList") -> None:
     """Print the first lines without a usable id, and write all of them to the quarantine of the folder."""
-    from twigma.rehydrate.ids.post_ids import write_quarantine
+    from twigma.rehydrate.ids.skipped_lines import write_quarantine
 
     target = write_quarantine(folder, listed.bad.rows(), path) if folder else None
     if listed.bad:

@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option(
     "--column",
-    help="Column that holds the ids.  [default: id_str, tweet_id, post_id, id, or the only one]",
+    help="Column that holds the ids.  [default: id_str, tweet_id, status_id, post_id, id, or the only one]",
 )
 def ids(files: tuple[Path, ...], column: str | None) -> None:
     """Check lists of post ids, before they cost anything.
 
-    CSV, TSV, JSON lines, Parquet, text, or a gzip or zip of one. Counts the ids, writes lines without a usable id to
-    quarantine.csv beside the list, and refuses a list whose ids were rounded by a float64 column or a spreadsheet:
-    such ids name other posts, or none. Exit code 1 when a list cannot be used.
+    Text with any separator, JSON, Parquet, Arrow, .dta, .ods, or with the extra `tables` .xlsx, .sav and .rds, packed
+    or not; ids as digits, x123, ="123" or addresses of posts. Counts the ids, writes lines without a usable id to
+    quarantine.csv beside the list, and refuses a list most of whose lines hold none, or whose ids were rounded by a
+    float64 column or a spreadsheet: such ids name other posts, or none. Exit code 1 when a list cannot be used.
 
     `zenodo` in place of a file is the table that the authors of TWIGMA published (record 8031785): it is downloaded
     once, checked by its MD5, and stays in the cache of `datasets`.

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from twigma.core import columns
 from twigma.dataset.table_formats import NULLS
-from twigma.rehydrate.ids.post_ids import refuse_damaged
+from twigma.rehydrate.ids.damage import refuse_damaged
 
 TRUE = ("true", "t", "yes", "1", "1.0")
 FALSE = ("false", "f", "no", "0", "0.0")

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from twigma.core.lists.packed import UNREADABLE
 from twigma.core.safety import bounded
-from twigma.rehydrate.ids.id_files import UNREADABLE
 
 GZIP, PARQUET, ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 SEPARATORS = (",", "\t", ";", "|")

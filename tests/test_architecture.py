@@ -14,6 +14,7 @@ ORDER = [
     "core",
     "core/numeric",
     "core/safety",
+    "core/lists",
     "core/services",
     "core/pools",
     "rehydrate/ids",

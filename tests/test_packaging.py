@@ -109,6 +109,14 @@ def test_what_is_declared_is_imported(extra):
     assert declared(extra) <= used
 
 
+def test_the_extra_of_tables_is_what_the_readers_of_lists_ask_for():
+    asked = set()
+    for path in (ROOT / "core" / "lists").glob("*.py"):
+        found = re.findall(r'import_reader\("(\w+)"', path.read_text("utf-8"))
+        asked.update(found)
+    assert asked == declared("tables")
+
+
 # ------------------------------------------------------------------ commands
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from twigma.core import inventory
 from twigma.core.safety import spreadsheet
-from twigma.rehydrate.ids.post_ids import QUARANTINE
+from twigma.rehydrate.ids.skipped_lines import QUARANTINE
 from twigma.rehydrate.posts.removed_ids import Removed
 
 NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{1,20}(?![0-9A-Za-z])")

@@ -63,16 +63,22 @@ class Cut(str):
     """The beginning of a line that is too long to be read in full."""
 
 
-def text_lines(raw: IO[bytes], longest: int) -> Iterator[str]:
-    r"""Lines ended by \n, \r\n or \r only; bytes that are not UTF-8 or UTF-16 stay visible and fail as ids.
+def text_lines(
+    raw: IO[bytes],
+    longest: int,
+    encoding: str = "",
+    errors: str = "surrogateescape",
+) -> Iterator[str]:
+    r"""Lines ended by \n, \r\n or \r only; UTF-8 or UTF-16 by their first bytes, unless an encoding is given.
 
-    A line of `longest` characters or more is cut to its beginning, a `Cut`; the rest is read past in pieces.
+    A line of `longest` characters or more is cut to its beginning, a `Cut`; the rest is read past in pieces. What is
+    not UTF-8 becomes what `errors` says, surrogates by default: it stays visible, and fails as an id.
     """
     buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[type-var]
-    wide = buffered.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
-    encoding, errors = (
-        ("utf-16", "replace") if wide else ("utf-8-sig", "surrogateescape")
-    )
+    if not encoding:
+        wide = buffered.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
+        encoding = "utf-16" if wide else "utf-8-sig"
+        errors = "replace" if wide else errors
     with io.TextIOWrapper(buffered, encoding, errors) as text:
         while line := text.readline(longest):
             if len(line) < longest or line.endswith("\n"):
@@ -105,13 +111,18 @@ def safe_member(archive: zipfile.ZipFile, name: str, where: str) -> zipfile.ZipI
 
 def load_json(data: bytes | str, **options: Any) -> Any:
     """A JSON text of at most a million values; ValueError beyond, or when it is none."""
+    limit_values(data)
+    return json.loads(data, **options)
+
+
+def limit_values(data: bytes | str) -> None:
+    """TooManyValues where a JSON text may have over a million values."""
     marks: Sequence[Any] = (
         (b",", b"[", b"{") if isinstance(data, bytes) else (",", "[", "{")
     )
     values = sum(data.count(mark) for mark in marks)
     if values > MOST_VALUES:
         raise TooManyValues(f"JSON of over {MOST_VALUES:,} values")
-    return json.loads(data, **options)
 
 
 class TooManyValues(ValueError):  # noqa: N818 - it describes the text, as BadImage does an image

@@ -1,42 +1,78 @@
-"""Which columns of a list are read: the one that holds the ids, and others that come along."""
+"""Which columns of a list are read: the one that holds the post ids, and others that come along."""
 
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-ID = re.compile(r"[0-9]{1,20}")
+from twigma.core.lists.columns import SHOWN, find_places
+from twigma.rehydrate.ids.post_id import parse_id
+
 # The specific names first: `id` may be a row number beside them.
-NAMES = ("id_str", "tweet_id", "post_id", "id")
-SHOWN = 20  # names of columns in a message
-
-
-class Row(NamedTuple):
-    """A row of a list: its line (from 1; the row in Parquet), its id cell, what is wrong with it, other cells."""
-
-    line: int
-    value: str
-    reason: str
-    others: tuple[str, ...] = ()
+NAMES = (
+    "id_str",
+    "tweet_id_str",
+    "tweet_id",
+    "tweetid",
+    "status_id",
+    "statusid",
+    "post_id",
+    "postid",
+    "id",
+)
+USER_NAMES = ("user_id", "user_id_str", "userid", "author_id", "authorid", "user")
 
 
 class Wanted(NamedTuple):
     """Which columns to read: the id column (None: recognised by its name), and others, empty where they are missing."""
 
     column: str | None
-    others: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    exact: bool = True
 
-    def id_place(self, names: Sequence[str], where: str) -> int:
-        """Which of the columns of a list holds the ids; ValueError when that is not clear."""
+    def are_named(self, names: Sequence[str]) -> bool:
+        """Whether the id column is among these names."""
+        if self.column is not None:
+            return self.column in names
+        return not set(map(normalize_name, names)).isdisjoint(NAMES)
+
+    def is_header(self, cells: Sequence[str]) -> bool:
+        """Whether a first row names columns: one cell that is an id, or begins with no letter, does not."""
+        if len(cells) != 1:
+            return True
+        if parse_id(cells[0]):
+            return False
+        begins_with_letter = re.match(r"[^\W\d]", cells[0]) is not None
+        return self.column is not None or begins_with_letter
+
+    def is_row(self, value: str) -> bool:
+        """Whether a cell is an id: only then are lines joined at a quote that is open."""
+        return "\n" not in value.strip(" \t") and parse_id(value) != ""
+
+    def places(self, names: Sequence[str], where: str) -> tuple[int | None, ...]:
+        """Where the ids are among the columns of a list, then the others; ValueError when that is not clear."""
+        place = self._id_place(names, where)
+        return (place, *find_places(names, self.others))
+
+    def _id_place(self, names: Sequence[str], where: str) -> int:
         if self.column is not None:
             if self.column not in names:
                 raise ValueError(
                     f"{where}: expected a column {self.column!r}, found {list(names)[:SHOWN]}"
                 )
-            return names.index(self.column)
-        normalized = [text.strip().lower().replace(" ", "_") for text in names]
+            return list(names).index(self.column)
+        if len(names) > 1 and any(map(parse_id, names)):
+            raise ValueError(
+                f"{where}: expected a first line that names the columns, found {', '.join(names)[:80]!r}"
+            )
+        normalized = list(map(normalize_name, names))
         for name in NAMES:
             if name in normalized:
                 return normalized.index(name)
+        if len(names) == 1 and normalized[0] in USER_NAMES:
+            raise ValueError(
+                f"{where}: expected ids of posts, found a column {names[0]!r}, which holds ids of users; name the "
+                "column if its ids are of posts"
+            )
         if len(names) == 1:
             return 0
         raise ValueError(
@@ -44,8 +80,11 @@ class Wanted(NamedTuple):
             f"found {list(names)[:SHOWN]}; name the id column"
         )
 
-    def other_places(self, names: Sequence[str]) -> tuple[int | None, ...]:
-        """Where the other columns are among the columns of a list; None for one that is missing."""
-        # Backwards, so that of equal names the first counts.
-        places = {name: place for place, name in reversed(list(enumerate(names)))}
-        return tuple(places.get(name) for name in self.others)
+
+def normalize_name(name: str) -> str:
+    """The name of a column, however a tool spells it.
+
+    >>> normalize_name(' Tweet-ID')
+    'tweet_id'
+    """
+    return re.sub(r"[\s-]+", "_", name.strip(" \t'\"").lower())

@@ -17,9 +17,11 @@ import pyarrow.parquet as pq
 
 from twigma.core import locks
 from twigma.core.files import write_parquet
+from twigma.core.lists.reader import column_names
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.ids.id_files import column_names
-from twigma.rehydrate.ids.post_ids import IdList, month, read_id_list
+from twigma.rehydrate.ids.list_columns import Wanted
+from twigma.rehydrate.ids.post_id import month
+from twigma.rehydrate.ids.post_ids import IdList, read_id_list
 
 STRATIFY = ("month",)
 UNKNOWN = "unknown"  # the stratum of rows with an empty cell
@@ -52,7 +54,7 @@ def read_strata(
         if name != "month" and not any(cells[name]):
             raise ValueError(
                 f"{path}: expected a column {name!r} to stratify by, "
-                f"found {column_names(path)}"
+                f"found {column_names(path, Wanted(column))}"
             )
     if not any(cells["month"]):
         times = zip(listed.ids, cells["created_at"], strict=True)

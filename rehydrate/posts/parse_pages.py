@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from twigma.core import columns
-from twigma.rehydrate.ids.post_ids import why_bad
+from twigma.rehydrate.ids.post_id import why_bad
 from twigma.rehydrate.posts.merge_snapshots import merge_snapshots, ordered
 from twigma.rehydrate.posts.page_content import dicts, media_keys, outcomes, versions
 from twigma.rehydrate.posts.post_fields import (

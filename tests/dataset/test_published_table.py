@@ -206,7 +206,7 @@ def test_a_file_with_another_md5_is_refused(here, server):
             [f"{1.49e18 + 512 * i:.0f}" for i in range(80)],
             r"80 of 80 ids \(100.0%\) are multiples of 256",
         ),
-        ([f"149{i:013d}000" for i in range(80)], "are multiples of 1000"),
+        ([f"149{i:013d}000" for i in range(80)], "are multiples of 1,000"),
         (["1.49E+18"] * 80, r"digits, found '1\.49E\+18'"),
         (["1490000000000000001.0"] * 3, "digits, found"),
         (["١٤٩"] * 3, "digits, found"),

@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from twigma.rehydrate.ids.post_ids import why_bad
+from twigma.rehydrate.ids.post_id import why_bad
 from twigma.rehydrate.posts.page_content import dicts, media_keys
 from twigma.rehydrate.posts.page_store import utc_text
 from twigma.rehydrate.sources.archives.legacy_formats import (

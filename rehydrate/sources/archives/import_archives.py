@@ -14,11 +14,8 @@ import pyarrow as pa
 from twigma.core import inventory
 from twigma.core.files import file_sha256
 from twigma.core.workspace import AnyWorkspace
-from twigma.rehydrate.ids.post_ids import (
-    SkippedLines,
-    refuse_damaged,
-    write_quarantine,
-)
+from twigma.rehydrate.ids.damage import refuse_damaged
+from twigma.rehydrate.ids.skipped_lines import SkippedLines, write_quarantine
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.ledger import Ledger
 from twigma.rehydrate.posts.page_store import require_space

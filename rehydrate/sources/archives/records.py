@@ -13,7 +13,7 @@ from typing import IO, NamedTuple
 
 from twigma.core.progress import progress_bar
 from twigma.core.safety import bounded
-from twigma.rehydrate.ids.post_ids import BadLine
+from twigma.rehydrate.ids.skipped_lines import BadLine
 from twigma.rehydrate.sources.archives.formats import Record, archived_posts
 
 BATCH = 1000  # records that are grouped into pages together

@@ -10,7 +10,7 @@ from support.peaks import run_commands
 from support.unpacking import archive_bombs, gzip_bomb, list_bombs
 
 from twigma.core.safety.bounded import Cut, inflated, load_json, text_lines, unpacked
-from twigma.rehydrate.ids.post_ids import read_ids
+from twigma.rehydrate.ids.post_ids import collect_ids, read_ids
 from twigma.rehydrate.sources.archives.import_archives import import_archives
 
 MOST = 400  # MB, of which the libraries take a third
@@ -50,10 +50,10 @@ def test_one_long_line_is_skipped_and_reading_goes_on(tmp_path: Path) -> None:
 def test_more_lines_than_are_listed_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("twigma.rehydrate.ids.post_ids.LISTED", 3)
+    monkeypatch.setattr("twigma.rehydrate.ids.skipped_lines.LISTED", 3)
     path = tmp_path / "a.csv"
     path.write_text("id\n17\n" + "x\n" * 10)
-    _, bad = read_ids(path)
+    bad = collect_ids(path).bad
     assert (len(bad), bad.total) == (3, 10)
     assert bad.rows()[-1] == (
         6,

@@ -10,23 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twigma.rehydrate.ids.post_ids import (
-    BadLine,
-    month,
-    read_id_list,
-    read_ids,
-    write_quarantine,
-)
+from twigma.rehydrate.ids.post_id import month, parse_id
+from twigma.rehydrate.ids.post_ids import collect_ids, read_id_list, read_ids
+from twigma.rehydrate.ids.skipped_lines import BadLine, write_quarantine
 
 POSTS = [str((1_600_000_000_000 + 7_919 * n) << 20 | 1 + n) for n in range(60)]
 POST = st.integers(1, 10**20 - 1).map(str)
+CONTROLS = "".join(map(chr, range(2, 28)))  # many of them are no text
 LISTS = st.lists(POST, unique=True, max_size=40)
 
 
 @given(
     rows=st.lists(
         st.text(
-            st.characters(exclude_categories=("Cs",), exclude_characters="\r\n"),
+            st.characters(
+                exclude_categories=("Cs",), exclude_characters="\r\n" + CONTROLS
+            ),
             max_size=24,
         )
     ),
@@ -41,11 +40,12 @@ def test_every_line_is_an_id_or_set_aside(
     path.write_text(
         "".join(line + "\n" for line in ["id", *lines]), "utf-8", newline=""
     )
-    found, bad = read_ids(path)
+    found, _, bad = collect_ids(path)
     named = {line for line, _, _ in bad}
     for number, line in enumerate(lines, 2):
-        blank = not line.strip()
-        assert blank or number in named or line.strip(' \t"') in found
+        # An empty line and a comment are no ids, and no damage.
+        passed_over = not line.strip() or line.strip(' \t\0"').startswith("#")
+        assert passed_over or number in named or parse_id(line.strip(' \t"')) in found
     assert set(ids[: len(rows)]) <= set(found)
 
 
@@ -64,8 +64,8 @@ def test_damaged_lines_are_set_aside_with_line_and_reason(tmp_path: Path) -> Non
         "é",
     ]
     (tmp_path / "ids.csv").write_bytes("\n".join(lines).encode() + b"\n\xff\xfe\n")
-    ids, bad = read_ids(tmp_path / "ids.csv")
-    assert ids == [POSTS[0], POSTS[1 + 2]]
+    ids, _, bad = collect_ids(tmp_path / "ids.csv")
+    assert list(ids) == [POSTS[0], POSTS[1 + 2]]
     reasons = {line: reason for line, _, reason in bad}
     assert list(reasons) == [3, 4, 6, 7, 8, 9, 11, 12]
     assert (
@@ -80,8 +80,8 @@ def test_ten_thousand_broken_rows_are_each_named(tmp_path: Path) -> None:
         "id,likes\n"
         + "".join(f"{POSTS[n % 60]},{n}\n" + f'{n}e+17,"x\n' for n in range(10_000))
     )
-    ids, bad = read_ids(path)
-    assert ids == POSTS
+    ids, _, bad = collect_ids(path)
+    assert list(ids) == POSTS
     assert [line.line for line in bad] == list(range(3, 20_002, 2))
 
 
@@ -90,11 +90,16 @@ def test_rounded_lists_are_refused_with_the_numbers(tmp_path: Path, step: int) -
     rounded = [str(int(post) // step * step) for post in POSTS]
     (tmp_path / "ids.txt").write_text("\n".join(rounded))
     with pytest.raises(
-        ValueError, match=f"60 of 60 ids \\(100.0%\\) are multiples of {step}"
+        ValueError, match=f"60 of 60 ids \\(100.0%\\) are multiples of {step:,}"
     ):
         read_ids(tmp_path / "ids.txt")
-    (tmp_path / "few.txt").write_text("\n".join(rounded[:49]))
-    assert len(read_ids(tmp_path / "few.txt")[0]) == 49
+    fewest = {256: 33, 1000: 3}[step]
+    (tmp_path / "few.txt").write_text("\n".join(rounded[:fewest]))
+    with pytest.raises(ValueError, match=f"{fewest} of {fewest} ids"):
+        read_ids(tmp_path / "few.txt")
+    # Of fewer, chance leaves as much.
+    (tmp_path / "few.txt").write_text("\n".join(rounded[: fewest - 1]))
+    assert len(read_ids(tmp_path / "few.txt")[0]) == fewest - 1
 
 
 def test_a_real_float64_round_trip_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,15 @@
+"""Lists and sheets that people bring, in whatever file their tools wrote: one reader for all of them."""
+
+from twigma.core.lists.columns import Columns, Row
+from twigma.core.lists.reader import column_names, read_rows
+from twigma.core.lists.sheets import Sheet, SheetRow, read_sheet
+
+__all__ = [
+    "Columns",
+    "Row",
+    "Sheet",
+    "SheetRow",
+    "column_names",
+    "read_rows",
+    "read_sheet",
+]

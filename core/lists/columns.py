@@ -1,0 +1,52 @@
+"""What a reader of lists is asked for, and what it returns: columns by name, rows with their line."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+SHOWN = 20  # names of columns in a message
+
+
+class Row(NamedTuple):
+    """A row of a list: its line (from 1; the row where a format has no lines), a cell, what is wrong, other cells.
+
+    `value` is the cell of the first column that was asked for, or the text of a line that cannot be split.
+    """
+
+    line: int
+    value: str
+    reason: str
+    others: tuple[str, ...] = ()
+
+
+class Columns(Protocol):
+    """Which columns of a list a caller reads."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether a row must have as many cells as the header: spreadsheets leave out empty ones at its end."""
+
+    def are_named(self, names: Sequence[str]) -> bool:
+        """Whether these names have the column that must be there: so the separator of a text is recognised."""
+
+    def is_header(self, cells: Sequence[str]) -> bool:
+        """Whether the first row of a list names its columns; otherwise the list is one column without a name."""
+
+    def places(self, names: Sequence[str], where: str) -> tuple[int | None, ...]:
+        """Where the columns are, the necessary one first, None for one that is missing; ValueError without it."""
+
+    def is_row(self, value: str) -> bool:
+        """Whether lines may be joined, at a quote that is open, to a row with this first cell."""
+
+
+def find_places(names: Sequence[str], wanted: Sequence[str]) -> tuple[int | None, ...]:
+    """Where each of the wanted columns is, the first of equal names; None for one that is missing."""
+    # Backwards, so that of equal names the first counts.
+    places = {name: place for place, name in reversed(list(enumerate(names)))}
+    return tuple(places.get(name) for name in wanted)
+
+
+def pick(cells: Sequence[str], places: Sequence[int | None]) -> tuple[str, ...]:
+    """The cells at these places; empty where a column is missing or a row is short."""
+    return tuple(
+        "" if place is None or place >= len(cells) else cells[place] for place in places
+    )

@@ -1,0 +1,170 @@
+"""The content of a list, whatever it is packed in: gzip, bzip2, xz, zstd or a zip, recognised by its first bytes."""
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import pyarrow as pa
+
+from twigma.core.safety import bounded
+
+ZIP = b"PK\x03\x04"
+TAR_MARK = slice(257, 262)  # where a tar says `ustar`
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")
+LISTS = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson", ".json")
+MOST_LAYERS = 3  # a zip of a gzip, and one more
+HEAD = 4096  # bytes by which a format is recognised
+UNREADABLE = (
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    zipfile.BadZipFile,
+    pa.ArrowException,
+    RuntimeError,
+)
+
+
+class Content(NamedTuple):
+    """The bytes of a list, a buffered reader; its name without what it was packed by; its name in messages; its size.
+
+    `size` is that of the file on disk, by which `bounded` limits what may be unpacked from it.
+    """
+
+    raw: io.BufferedReader
+    name: Path
+    where: str
+    size: int
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes, which stay to be read."""
+        return self.raw.peek(HEAD)[:HEAD]
+
+    def seekable(self, stack: ExitStack) -> "Content":
+        """The same content as a file that can be read from its end."""
+        if self.raw.seekable():
+            return self
+        file: Any = stack.enter_context(bounded.spooled(self.raw))
+        return self._replace(raw=file)
+
+
+@contextmanager
+def open_content(path: Path) -> Iterator[tuple[Content, ExitStack]]:
+    """The unpacked content of a file, and a stack that closes what its reader opens.
+
+    Raises ValueError where the file is cut off or damaged, unpacks to far more than its size, or holds several lists.
+    """
+    try:
+        with ExitStack() as stack:
+            raw = stack.enter_context(path.open("rb"))
+            content = Content(raw, Path(path.name), str(path), path.stat().st_size)
+            for _ in range(MOST_LAYERS):
+                inner = _unpack(content, stack)
+                if inner is content:
+                    break
+                content = inner
+            _refuse_tar(content)
+            yield content, stack
+    except UNREADABLE as error:
+        kind = path.suffix[1:] or "list"
+        raise ValueError(
+            f"{path}: expected a complete {kind} file, found {error}; get it again"
+        ) from None
+
+
+def _unpack(content: Content, stack: ExitStack) -> Content:
+    """The content without its outer packing; the same where there is none."""
+    head = content.head
+    if head.startswith(ZIP):
+        return _unpack_zip(content.seekable(stack), stack)
+    for beginning, opened in UNPACKERS.items():
+        if head.startswith(beginning):
+            source = stack.enter_context(opened(content.raw))
+            raw = bounded.unpacked(_Unpacker(source), content.size, content.where)
+            name = content.name
+            if name.suffix.lower() in PACKED_SUFFIXES:
+                name = Path(name.stem)
+            return content._replace(raw=raw, name=name)
+    return content
+
+
+class _Unpacker:
+    """A library's unpacker whose errors name no file of the system: OSError there means damaged data."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+
+    def read(self, size: int) -> bytes:
+        try:
+            return bytes(self._source.read(size))
+        except OSError as error:
+            raise EOFError(str(error)) from None
+
+
+def _zstd(raw: IO[bytes]) -> Any:
+    return pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
+
+
+UNPACKERS: dict[bytes, Any] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+    b"\x28\xb5\x2f\xfd": _zstd,
+}
+
+
+def _unpack_zip(content: Content, stack: ExitStack) -> Content:
+    """The only list in a zip; a workbook, which is a zip too, stays as it is."""
+    archive = stack.enter_context(zipfile.ZipFile(content.raw))
+    if is_workbook(archive):
+        content.raw.seek(0)
+        return content
+    member = _only_member(content.where, archive)
+    where = f"{content.where}/{member}"
+    info = bounded.safe_member(archive, member, where)
+    source = stack.enter_context(archive.open(info))
+    raw = bounded.unpacked(source, content.size, where)
+    return Content(raw, Path(Path(member).name), where, content.size)
+
+
+def is_workbook(archive: zipfile.ZipFile) -> bool:
+    """Whether a zip is a workbook of a spreadsheet: .xlsx or .ods."""
+    names = set(archive.namelist())
+    return "xl/workbook.xml" in names or {"mimetype", "content.xml"} <= names
+
+
+def _only_member(where: str, archive: zipfile.ZipFile) -> str:
+    """The name of the list in a zip; macOS adds files of its own."""
+    names: list[str] = []
+    for name in archive.namelist():
+        base = name.rpartition("/")[2]
+        if base and not base.startswith("._") and not name.startswith("__MACOSX/"):
+            names.append(name)
+    lists = names
+    if len(names) > 1:
+        lists = [name for name in names if _is_list(name)] or names
+    if len(lists) != 1:
+        raise ValueError(
+            f"{where}: expected a zip of one list, found {len(lists)}: {lists[:5]}; unpack it first"
+        )
+    return lists[0]
+
+
+def _is_list(name: str) -> bool:
+    """Whether a member of a zip is a table by its name; a text beside a table describes it."""
+    return name.lower().endswith(LISTS) and not name.lower().endswith(".txt")
+
+
+def _refuse_tar(content: Content) -> None:
+    if content.head[TAR_MARK] == b"ustar":
+        raise ValueError(
+            f"{content.where}: this is a tar archive, expected a list; unpack it, and pass the list in it"
+        )

@@ -1,0 +1,77 @@
+"""A sheet that people filled in, as their spreadsheet saved it: any separator, encoding, or .xlsx.
+
+Used for the sheets of `twigma hashtags` and `twigma sheets`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from twigma.core.lists.columns import SHOWN, find_places
+from twigma.core.lists.reader import column_names, read_rows
+from twigma.core.safety import spreadsheet
+
+
+class SheetRow(NamedTuple):
+    """A row of a sheet: its line, and its cells by column."""
+
+    line: int
+    cells: dict[str, str]
+
+
+class Sheet(NamedTuple):
+    """A sheet: its file, its columns in their order, and its rows."""
+
+    path: Path
+    names: list[str]
+    rows: list[SheetRow]
+
+
+class _Whole(NamedTuple):
+    """All columns of a sheet, which must have the `required` ones."""
+
+    required: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    exact: bool = False
+
+    def are_named(self, names: Sequence[str]) -> bool:
+        return set(names) >= set(self.required)
+
+    def is_header(self, cells: Sequence[str]) -> bool:
+        return True
+
+    def is_row(self, value: str) -> bool:
+        return True
+
+    def places(self, names: Sequence[str], where: str) -> tuple[int | None, ...]:
+        missing = [name for name in self.required if name not in names]
+        if missing:
+            raise ValueError(
+                f"{where}, line 1: expected the columns {', '.join(self.required)}; missing {', '.join(missing)}, "
+                f"found {list(names)[:SHOWN]}; name the columns as they were"
+            )
+        return find_places(names, self.names)
+
+
+def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
+    """The rows of a sheet, every cell text as it was before it was written.
+
+    Raises ValueError that names file, line and what was expected where a column is missing, a row has too many or too
+    few cells, or the file is no sheet that people fill in.
+    """
+    spreadsheet.require_sheet(path)
+    names = column_names(path, _Whole(tuple(required)))
+    names = [name for name in dict.fromkeys(names) if name]
+    columns = _Whole(tuple(required), tuple(names))
+    columns.places(names, str(path))
+    rows: list[SheetRow] = []
+    for row in read_rows(path, columns):
+        if row.reason:
+            raise ValueError(
+                f"{path}, line {row.line}: {row.reason}: {row.value[:80]!r}; correct that line"
+            )
+        cells = [spreadsheet.original(cell) for cell in (row.value, *row.others)]
+        if any(cells):
+            filled = dict(zip(names, cells, strict=True))
+            rows.append(SheetRow(row.line, filled))
+    return Sheet(path, names, rows)
