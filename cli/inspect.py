@@ -18,6 +18,7 @@ MEANINGS = {
     "partly_stored": "some photos are in shards, the others failed",
     "waiting": "photos are still to be fetched",
     "no_photo": "looked up, but without a photo (a text, a video, a repost)",
+    "photos_unknown": "in archives that do not say whether they have photos",
     "unlisted": "looked up, their photos are not in images.parquet yet",
     "not_found": "deleted, or never there",
     "unauthorized": "of a protected account",

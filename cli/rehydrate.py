@@ -59,35 +59,62 @@ def ids(files: tuple[Path, ...], column: str | None) -> None:
 
 
 @click.command("import")
-@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @work_option
 def import_(files: tuple[Path, ...], work: Path) -> None:
     """Take posts from archives you have.
 
-    By twarc (API v2 or v1.1), Zeeschuimer or 4CAT, in JSON lines, plain or gzip; recognised by content. It costs
-    nothing: `twigma rehydrate` then fetches the photos, and looks up only ids that no archive has. Of a post, the
-    latest capture counts; a file that was imported before adds nothing.
+    By twarc (API v2 or v1.1, also as CSV), academictwitteR, Zeeschuimer, 4CAT, snscrape or rtweet, or answers of X's
+    website: files, folders and zips, also packed by gzip, bzip2, xz or Zstandard; recognised by content. It costs
+    nothing: `twigma rehydrate` then fetches the photos. Of a post, each field is that of the latest capture that has
+    it; a file that was imported before adds nothing. Photos of quoted and reposted posts belong to the original.
+
+    An archive may not say whether a post has photos: such posts are counted, with the price of a look-up. Exit code 1
+    when an archive cannot be used; the others are imported.
 
     \b
       twigma import hashtags.jsonl.gz zeeschuimer-export-x.com.ndjson
+      twigma import academictwitter-folder/ tweets.csv
       twigma rehydrate
     """
     from twigma.rehydrate.sources.archives.import_archives import import_archives
 
-    imported, table = import_archives(work, files)
-    for file, result in imported.items():
-        if result.before:
+    result = import_archives(work, files)
+    for file, one in result.imported.items():
+        if one.before:
             click.echo(f"{file}: imported before, nothing added")
         else:
-            new = f"{result.new:,} ids new to {work}"
-            click.echo(f"{file}: {result.records:,} records of posts, {new}")
-        if result.quarantine:
-            click.echo(f"  {result.skipped:,} lines skipped: {result.quarantine}")
+            new = f"{one.new:,} ids new to {work}"
+            click.echo(f"{file}: {one.records:,} records of posts, {new}")
+        if one.quarantine:
+            click.echo(f"  {one.skipped:,} lines skipped: {one.quarantine}")
+    for reason in result.failures.values():
+        click.echo(f"twigma: {reason}", err=True)
     reasons = {
-        f"{row['what']}: {row['reason']}": row["count"] for row in table.to_pylist()
+        f"{row['what']}: {row['reason']}": row["count"]
+        for row in result.skipped.to_pylist()
     }
     print_counts(reasons, f"{Workspace(work).images_file}:")
+    if result.photos_unknown:
+        _print_photos_unknown(work, result.photos_unknown)
     click.echo(f"next: twigma rehydrate --work {work}")
+    if result.failures:
+        total = len(result.failures) + len(result.imported)
+        raise RuntimeError(
+            f"{len(result.failures):,} of {total:,} archives cannot be used"
+        )
+
+
+def _print_photos_unknown(work: Path, count: int) -> None:
+    """How many posts are still to be looked up for their photos, and what it costs."""
+    from twigma.rehydrate.sources.x.budget import plan_lookup
+
+    listed = Workspace(work).photos_unknown_file
+    dollars = plan_lookup(count).dollars
+    click.echo(
+        f"photos unknown: no archive says whether {count:,} posts have photos. Looking them up costs at most "
+        f"${dollars:,.2f}: twigma rehydrate --work {work} --ids {listed}"
+    )
 
 
 @click.command()

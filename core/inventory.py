@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 OUTCOMES = "outcomes.csv"  # of `twigma rehydrate`
+PHOTOS_UNKNOWN = "photos_unknown.csv"  # of `twigma import`
 QUARANTINE = "quarantine.csv"  # of lists; `quarantine_of` names those of archives
 HASHTAG_SHEET = "hashtags.csv"  # of `twigma hashtags`, wherever --out puts it
 SHEETS_KEY = "key.csv"  # of `twigma sheets`
@@ -44,6 +45,7 @@ HOLDINGS = (
     Holding("ids.parquet", "ids", "rows"),
     Holding("shards/plan/*.parquet", "ids, addresses of photos", "plan"),
     Holding(OUTCOMES, "ids", "cells"),
+    Holding(PHOTOS_UNKNOWN, "ids", "cells"),
     Holding(
         "quarantine*.csv", "lines of lists and archives: ids, authors, texts", "lines"
     ),

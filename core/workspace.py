@@ -110,6 +110,11 @@ class Workspace(os.PathLike[str]):
         return self.path / inventory.OUTCOMES
 
     @property
+    def photos_unknown_file(self) -> Path:
+        """Ids of posts in archives that do not say whether they have photos."""
+        return self.path / inventory.PHOTOS_UNKNOWN
+
+    @property
     def quarantine_file(self) -> Path:
         """Lines of input lists that held no usable id."""
         return self.path / inventory.QUARANTINE

@@ -14,13 +14,13 @@ DEFAULT_FOLDER = Workspace("work")  # of every command, so that it need not be n
 
 def next_step(work: Workspace, facts: Progress) -> NextStep:
     """The most urgent step; no command while a run is going on or something must be repaired first."""
-    command, why = next(_steps(facts))
+    command, why = next(_steps(work, facts))
     if command and work != DEFAULT_FOLDER:
         command += f" --work {shlex.quote(str(work))}"
     return {"command": command, "why": why}
 
 
-def _steps(facts: Progress) -> Iterator[tuple[str | None, str]]:
+def _steps(work: Workspace, facts: Progress) -> Iterator[tuple[str | None, str]]:
     """(command, why) of everything that is open, most urgent first."""
     for run, process in (facts["running"] or {}).items():
         yield None, f"a {run} is running (process {process}): try again later"
@@ -28,7 +28,7 @@ def _steps(facts: Progress) -> Iterator[tuple[str | None, str]]:
         yield None, "repair what is listed as damaged first"
     # These are missing only when a file is damaged.
     if facts["photos"] is not None:
-        yield from _open_posts(facts["ids"], facts["searches"], facts["photos"])
+        yield from _open_posts(work, facts["ids"], facts["searches"], facts["photos"])
         yield from _open_photos(facts["photos"], facts["shards"])
     for name, stage in facts["stages"].items():
         due = stage["to_do"] + stage["out_of_date"]
@@ -49,7 +49,10 @@ def _steps(facts: Progress) -> Iterator[tuple[str | None, str]]:
 
 
 def _open_posts(
-    ids: IdCounts | None, searches: SearchFacts | None, photos: PhotoCounts
+    work: Workspace,
+    ids: IdCounts | None,
+    searches: SearchFacts | None,
+    photos: PhotoCounts,
 ) -> Iterator[tuple[str, str]]:
     no_ids = ids is None or not ids["total"]
     if no_ids and not photos["total"]:
@@ -63,6 +66,13 @@ def _open_posts(
         yield (
             LOOK_UP,
             f"{ids['not_asked']:,} ids were never asked: {price}; repeat with the same list and options",
+        )
+    if ids is not None and ids["photos_unknown"]:
+        plan = plan_lookup(ids["photos_unknown"])
+        yield (
+            f"twigma rehydrate --ids {shlex.quote(str(work.photos_unknown_file))}",
+            f"archives do not say whether {ids['photos_unknown']:,} posts have photos: "
+            f"looking them up costs at most ${plan.dollars:,.2f}",
         )
     if ids is not None and ids["unlisted"]:
         yield (

@@ -51,7 +51,8 @@ def status(work: AnyWorkspace) -> Facts:
     `running`             {run: process} of the runs that hold a lock of it now; null where the system has no list
     `damaged`             a sentence for every file that cannot be used, with what to do
     `ids`                 `total` ids of `list` (the file that lists them; null: all the ledger knows), each in one of
-                          stored, partly_stored, waiting, failed (by class), no_photo, unlisted, not_found,
+                          stored, partly_stored, waiting, failed (by class), no_photo, photos_unknown (in
+                          archives that do not say: still to be looked up), unlisted, not_found,
                           unauthorized, suspended, absent, not_asked; `beyond_list`: posts of the folder that are not
                           listed
     `skipped`             lines of input lists that held no usable id

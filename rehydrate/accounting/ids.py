@@ -19,11 +19,19 @@ from twigma.rehydrate.accounting.photos import SUCCESS, WAITING, Indices, Photos
 from twigma.rehydrate.accounting.sums import check_sum, first_line
 from twigma.rehydrate.posts.ledger import NOT_ASKED
 from twigma.rehydrate.posts.ledger_reader import LedgerView
-from twigma.rehydrate.posts.page_content import OUTCOMES
+from twigma.rehydrate.posts.page_content import OUTCOMES, PHOTOS_UNKNOWN
 from twigma.rehydrate.posts.page_store import utc_text
 
 # Classes of posts that were found, and of those that were not.
-FOUND = ("stored", "partly_stored", "waiting", "failed", "no_photo", "unlisted")
+FOUND = (
+    "stored",
+    "partly_stored",
+    "waiting",
+    "failed",
+    "no_photo",
+    PHOTOS_UNKNOWN,
+    "unlisted",
+)
 MISSING = tuple(outcome for outcome in OUTCOMES if outcome != "found")
 CLASSES = (*FOUND, *MISSING, NOT_ASKED)
 _FAILED = "failed: "
@@ -42,6 +50,7 @@ class IdCounts(TypedDict):
     waiting: int
     failed: dict[str, int]
     no_photo: int
+    photos_unknown: int
     unlisted: int
     not_found: int
     unauthorized: int
@@ -102,8 +111,9 @@ def count_ids(
     `rows` is a table (id, image_name, local), as `read_image_rows` returns it, and `photos` the classes of its photos.
 
     Photos decide first: `stored` when all of a post's photos are, `waiting` while one is still to be fetched. A post
-    without a row in the images table has the outcome of its look-up; one that was found has `no_photo`, or is
-    `unlisted` as long as the table has not been brought up to its page.
+    without a row in the images table has the outcome of its look-up; one that was found has `no_photo`, is
+    `photos_unknown` where archives do not say, or is `unlisted` as long as the table has not been brought up to its
+    page.
     """
     ids, source = read_listed_ids(work)
     asked = ledger.ids["id"].combine_chunks()

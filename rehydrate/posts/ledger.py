@@ -14,8 +14,18 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple, Self
 
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.posts.ledger_database import open_database, translate_errors
-from twigma.rehydrate.posts.page_content import OUTCOMES, dicts, outcomes
+from twigma.rehydrate.posts.ledger_database import (
+    CLASS,
+    open_database,
+    translate_errors,
+)
+from twigma.rehydrate.posts.page_content import (
+    OUTCOMES,
+    PHOTOS_UNKNOWN,
+    dicts,
+    is_archived,
+    outcomes,
+)
 from twigma.rehydrate.posts.page_store import (
     KINDS,
     Page,
@@ -23,16 +33,20 @@ from twigma.rehydrate.posts.page_store import (
     check,
     read_pages,
 )
+from twigma.rehydrate.posts.post_fields import unknown_photos
 from twigma.rehydrate.posts.removed_ids import read_removed, strip_answer
 
 NOT_ASKED = "not_asked"
 _CHUNK = 500  # ids a statement; SQLite takes 999 parameters at least
 _UNREADABLE = -1  # bytes read of a file of pages with damage: all of it is read again
+# The last page decides on the outcome; followers and photos that an older one has are known all the same.
 _UPSERT = """
-INSERT INTO ids VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-    outcome = excluded.outcome, received_at = excluded.received_at, kind = excluded.kind, offset = excluded.offset,
-    followers = max(followers, excluded.followers)
-WHERE excluded.received_at >= received_at
+INSERT INTO ids VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+    followers = max(followers, excluded.followers), photos = max(photos, excluded.photos),
+    outcome = iif(excluded.received_at >= received_at, excluded.outcome, outcome),
+    kind = iif(excluded.received_at >= received_at, excluded.kind, kind),
+    offset = iif(excluded.received_at >= received_at, excluded.offset, offset),
+    received_at = max(received_at, excluded.received_at)
 """
 _ADD_PAGE = """
 INSERT INTO pages VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
@@ -69,7 +83,7 @@ class Ledger:
             with translate_errors(self._path):
                 self._db = open_database(self._path)
                 stack.callback(self._db.close)
-                self.damaged = sum(self._catch_up(kind) for kind in KINDS)
+                self.damaged = self._catch_up()
             self._closing = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -102,11 +116,16 @@ class Ledger:
             self._db.commit()
 
     def unknown(self, ids: Iterable[str], followers: bool = False) -> list[str]:
-        """The ids that need asking, in order; with `followers` also posts found without their author's followers."""
+        """The ids that need asking, in order: also posts whose photos no archive states.
+
+        With `followers` also posts that were found without their author's followers.
+        """
         known: set[str] = set()
-        rows = self._select("SELECT id, outcome, followers FROM ids WHERE id IN", ids)
-        for post, outcome, has_followers in rows:
-            if outcome != "found" or has_followers or not followers:
+        sql = f"SELECT id, {CLASS}, followers FROM ids WHERE id IN"
+        for post, name, has_followers in self._select(sql, ids):
+            lacks_followers = followers and not has_followers
+            is_open = name == PHOTOS_UNKNOWN or (name == "found" and lacks_followers)
+            if not is_open:
                 known.add(post)
         return [post for post in ids if post not in known]
 
@@ -117,17 +136,25 @@ class Ledger:
         return [post for post in ids if post not in renewed]
 
     def outcomes(self, ids: Iterable[str]) -> dict[str, str]:
-        """The outcome of each of these ids, in order: one of OUTCOMES, or not_asked."""
+        """The outcome of each of these ids, in order: one of OUTCOMES, photos_unknown, or not_asked."""
         ids = list(ids)
-        names = {name: name for name in OUTCOMES}  # one string for all, not one a row
-        rows = self._select("SELECT id, outcome FROM ids WHERE id IN", ids)
+        # One string for all, not one a row.
+        names = {name: name for name in (*OUTCOMES, PHOTOS_UNKNOWN)}
+        rows = self._select(f"SELECT id, {CLASS} FROM ids WHERE id IN", ids)
         known = {post: names[outcome] for post, outcome in rows}
         return {post: known.get(post, NOT_ASKED) for post in ids}
 
     def counts(self) -> dict[str, int]:
         """How many ids the ledger knows, by outcome."""
-        sql = "SELECT outcome, count(*) FROM ids GROUP BY outcome ORDER BY outcome"
+        sql = (
+            f"SELECT {CLASS} AS class, count(*) FROM ids GROUP BY class ORDER BY class"
+        )
         return dict(self._db.execute(sql))
+
+    def photos_unknown(self) -> list[str]:
+        """The posts of archives that do not say which photos they have, in order of ids."""
+        sql = "SELECT id FROM ids WHERE outcome = 'found' AND NOT photos ORDER BY id"
+        return [post for (post,) in self._db.execute(sql)]
 
     def spent(self) -> tuple[int, int]:
         """(posts, users) read in all bought pages of this folder: what X bills, before its daily deduplication."""
@@ -165,35 +192,35 @@ class Ledger:
 
     # -------------------------------------------------------------- pages
 
-    def _catch_up(self, kind: str) -> int:
-        """Add the pages the ledger has not read; all of them again if the file changed. Returns the damaged lines."""
-        path = self.work.page_file(kind)
-        sql = "SELECT seen FROM pages WHERE kind = ?"
-        row = self._db.execute(sql, (kind,)).fetchone()
-        seen = 0 if row is None else row[0]
-        _, damaged = check(path, seen)
-        if damaged:
-            logging.getLogger(__name__).warning(
-                "%s: %d damaged pages; their posts will be asked again", path, damaged
-            )
-            self._forget(kind)
-            seen = 0
-        for start, end, page in read_pages(path, seen):
-            if page is not None:
-                self._add_page(kind, start, end, page)
-        if damaged:
-            # Somebody may restore the file: the next run reads it all again.
-            sql = "UPDATE pages SET seen = ? WHERE kind = ?"
-            self._db.execute(sql, (_UNREADABLE, kind))
+    def _catch_up(self) -> int:
+        """Add the pages the ledger has not read; all of them again if a file changed. Returns the damaged lines."""
+        seen = dict.fromkeys(KINDS, 0)
+        seen.update(self._db.execute("SELECT kind, seen FROM pages"))
+        damaged: dict[str, int] = {}
+        for kind in KINDS:
+            path = self.work.page_file(kind)
+            _, damaged[kind] = check(path, seen[kind])
+            if damaged[kind]:
+                logging.getLogger(__name__).warning(
+                    "%s: %d damaged pages; their posts will be asked again",
+                    path,
+                    damaged[kind],
+                )
+        if any(damaged.values()):
+            # What is known of an id is from pages of every kind.
+            seen = dict.fromkeys(KINDS, 0)
+            for table in ("ids", "pages", "renewed", "searches", "imports"):
+                self._db.execute(f"DELETE FROM {table}")
+        for kind in KINDS:
+            for start, end, page in read_pages(self.work.page_file(kind), seen[kind]):
+                if page is not None:
+                    self._add_page(kind, start, end, page)
+            if damaged[kind]:
+                # Somebody may restore the file: the next run reads it all again.
+                sql = "UPDATE pages SET seen = ? WHERE kind = ?"
+                self._db.execute(sql, (_UNREADABLE, kind))
         self._db.commit()
-        return damaged
-
-    def _forget(self, kind: str) -> None:
-        """Delete everything that was read from the pages of a kind."""
-        self._db.execute("DELETE FROM ids WHERE kind = ?", (kind,))
-        self._db.execute("DELETE FROM pages WHERE kind = ?", (kind,))
-        tables = {"lookup": "renewed", "search": "searches", "import": "imports"}
-        self._db.execute(f"DELETE FROM {tables[kind]}")
+        return sum(damaged.values())
 
     def _add_page(self, kind: str, start: int, end: int, page: Page) -> None:
         """Record one page; the caller commits."""
@@ -215,8 +242,12 @@ class Ledger:
             self._db.executemany(sql, [(post,) for post in outcome])
         # One page may be asked with authors, the next without: an id keeps that it was once.
         followers = int(bool(request.get("followers")))
-        origin = (followers, page["received_at"], kind, start)
-        rows = [(post, what, *origin) for post, what in outcome.items()]
+        unknown = unknown_photos(answer) if is_archived(request) else set()
+        origin = (page["received_at"], kind, start)
+        rows: list[tuple[Any, ...]] = []
+        for post, what in outcome.items():
+            states_photos = what == "found" and post not in unknown
+            rows.append((post, what, followers, int(states_photos), *origin))
         self._db.executemany(_UPSERT, rows)
         self._db.execute(_ADD_PAGE, (kind, end, *bought))
 
@@ -271,4 +302,4 @@ def search_key(query: str, start: str, end: str) -> str:
 def count_outcomes(outcomes: Mapping[str, str]) -> dict[str, int]:
     """Ids by outcome, every class named."""
     counted = Counter(outcomes.values())
-    return {name: counted[name] for name in (*OUTCOMES, NOT_ASKED)}
+    return {name: counted[name] for name in (*OUTCOMES, PHOTOS_UNKNOWN, NOT_ASKED)}

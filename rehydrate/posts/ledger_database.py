@@ -6,32 +6,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from twigma.rehydrate.posts.page_content import OUTCOMES
+from twigma.rehydrate.posts.page_content import OUTCOMES, PHOTOS_UNKNOWN
 
-# ids: the last outcome of every id asked for, and the page it is on. pages: bytes read of each file of pages, and what
-# was bought with them. searches: how far each search has come. renewed: ids asked once more for another URL of a photo
-# that is gone. imports: how far each archive has come.
+# Raise it when another version would find other tables, or other outcomes on the same pages: a ledger of another
+# revision is re-created from them.
+REVISION = 2
+# ids: the last outcome of every id asked for, and the page it is on; whether any page has the followers of its author,
+# and says which photos it has. pages: bytes read of each file of pages, and what was bought with them. searches: how
+# far each search has come. renewed: ids asked once more for another URL of a photo that is gone. imports: how far each
+# archive has come.
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS ids (
     id TEXT PRIMARY KEY, outcome TEXT NOT NULL CHECK (outcome IN {OUTCOMES}), followers INTEGER NOT NULL,
-    received_at TEXT NOT NULL, kind TEXT NOT NULL, offset INTEGER NOT NULL) WITHOUT ROWID;
+    photos INTEGER NOT NULL, received_at TEXT NOT NULL, kind TEXT NOT NULL, offset INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pages (kind TEXT PRIMARY KEY, seen INTEGER NOT NULL, posts INTEGER, users INTEGER);
 CREATE TABLE IF NOT EXISTS searches (
     key TEXT PRIMARY KEY, pages INTEGER NOT NULL, next_token TEXT, oldest TEXT, done INTEGER NOT NULL, until TEXT);
 CREATE TABLE IF NOT EXISTS renewed (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS imports (file TEXT PRIMARY KEY, pages INTEGER NOT NULL, done INTEGER NOT NULL);
 """
+# The class of an id, for a SELECT on `ids`.
+CLASS = f"iif(outcome = 'found' AND NOT photos, '{PHOTOS_UNKNOWN}', outcome)"
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """The database; a damaged one is re-created from the pages."""
+    """The database; a damaged one, or one of another revision, is re-created from the pages."""
     path.touch(0o600)  # what SQLite writes beside it has the same permissions
     db = sqlite3.connect(path)
     try:
         # Write-ahead, and synced now and then: what a crash takes from the ledger is read from the pages again.
         db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-        db.executescript(_SCHEMA)
-        if db.execute("PRAGMA integrity_check").fetchone() == ("ok",):
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if not tables:
+            db.executescript(f"{_SCHEMA} PRAGMA user_version = {REVISION};")
+        (revision,) = db.execute("PRAGMA user_version").fetchone()
+        is_sound = db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        if is_sound and revision == REVISION:
             return db
     except sqlite3.OperationalError:
         db.close()  # locked, or no space: nothing is wrong with its contents
@@ -40,7 +50,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         pass
     db.close()
     logging.getLogger(__name__).warning(
-        "%s is damaged: re-created from the pages", path
+        "%s is damaged or of another version: re-created from the pages", path
     )
     for ending in ("", "-journal", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)

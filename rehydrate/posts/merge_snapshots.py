@@ -1,14 +1,15 @@
 """The last snapshot of every post: which rows of all parsed pages make the images table, and in which order.
 
-A post is seen several times, with other counts, and may be gone at last. A *statement* is what one page says of one
-post or author; the last statement counts. Parts are read one by one, a few numbers a row stay in memory, and ids are
-compared a tenth at a time: memory hardly grows with the table. Pure; `images_table` writes `WORK/images.parquet` with
-it.
+A post is seen several times, with other counts and other fields, and may be gone at last. A *statement* is what one
+page says of one post or author. The last statement counts, field by field: it replaces only what it has. So the photos
+are those of the last statement that lists them all. Parts are read one by one, a few numbers a row stay in memory, and
+ids are compared a tenth at a time: memory hardly grows with the table. Pure; `images_table` writes
+`WORK/images.parquet` with it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 # Raise it when this module returns another answer for the same parts: the images table is then re-created.
-REVISION = 1
+REVISION = 2
 ORDER = ("created_at", "id", "image_name")
 SKIPPED = pa.schema(
     [
@@ -28,6 +29,21 @@ SKIPPED = pa.schema(
 SLICE = 1 << 14  # rows of the images table made at a time
 # Kinds of rows: an image added by hand, an author, a photo of a post, a thing left out.
 LOCAL, USER, PHOTO, LEFT_OUT = range(4)
+# What a statement says of the photos of its post: that there is one, of some of them, or of all.
+NO_PHOTOS, SOME_PHOTOS, ALL_PHOTOS = range(3)
+GONE = -1  # the post is not there any more
+# What the photos of a post share, each as the last statement that has it.
+FIELDS = (
+    "created_at",
+    "like_count",
+    "quote_count",
+    "reply_count",
+    "retweet_count",
+    "possibly_sensitive",
+    "author_id",
+    "text",
+    "hashtags",
+)
 DIGITS = pa.array([str(digit) for digit in range(10)])
 NO_DIGIT = len(DIGITS)  # the group of ids that do not end in a digit
 UNDATED = 1 << 62  # rows without a time come last
@@ -47,12 +63,21 @@ class Merged:
     times : int64[n], `created_at` of those rows in milliseconds.
     followers : table (author_id, follower_count), a row an author.
     skipped : table (what, reason, count) of what is in the images table and what is left out.
+    updates : for each of FIELDS, which of those rows have it from another row.
     """
 
     rows: Rows
     times: Rows
     followers: pa.Table
     skipped: pa.Table
+    updates: "dict[str, Update]"
+
+
+class Update(NamedTuple):
+    """A field of some rows (`target`, int64[n], rising) is that of other rows (`source`, int64[n])."""
+
+    target: Rows
+    source: Rows
 
 
 @dataclass(frozen=True)
@@ -64,20 +89,34 @@ class RowNumbers:
     kind : int8, one of LOCAL, USER, PHOTO, LEFT_OUT.
     tenth : int8, last digit of the id that the row is about; NO_DIGIT for other ids.
     moment : int64, orders statements by time, then by place; equal for all rows of a statement.
+    photos : int8, what the statement says of the photos: NO_PHOTOS, SOME_PHOTOS, ALL_PHOTOS or GONE.
+    fields : int16, a bit for each of FIELDS that the row has.
     """
 
     kind: Rows
     tenth: Rows
     moment: Rows
+    photos: Rows
+    fields: Rows
+
+    def of(self, rows: Rows) -> "RowNumbers":
+        """The numbers of these rows."""
+        return RowNumbers(
+            self.kind[rows],
+            self.tenth[rows],
+            self.moment[rows],
+            self.photos[rows],
+            self.fields[rows],
+        )
 
 
 def merge_snapshots(parts: Sequence[Part]) -> Merged:
-    """The rows of the last statement on every post and author; images added by hand (`what` is null) all stay.
+    """The last statements on every post and author; images added by hand (`what` is null) all stay.
 
     `parts` give tables of schema `parse_pages.PARSED`; there must be one at least.
     """
     numbers = _row_numbers(parts)
-    current = _current_rows(parts, numbers)
+    current, updates = _current_rows(parts, numbers)
 
     photos = np.flatnonzero(current & (numbers.kind == PHOTO))
     left_out = np.flatnonzero(current & (numbers.kind == LEFT_OUT))
@@ -90,10 +129,12 @@ def merge_snapshots(parts: Sequence[Part]) -> Merged:
 
     is_image = (numbers.kind == PHOTO) | (numbers.kind == LOCAL)
     rows = np.flatnonzero(current & is_image)
-    created_at = _take(parts, rows, ["created_at"])["created_at"].cast(pa.int64())
+    created = _take(parts, rows, ["created_at"])
+    created = _updated(parts, created, rows, updates)
+    created_at = created["created_at"].cast(pa.int64())
     times = np.asarray(pc.fill_null(created_at, UNDATED))
     by_time = np.argsort(times, kind="stable")
-    return Merged(rows[by_time], times[by_time], followers, skipped)
+    return Merged(rows[by_time], times[by_time], followers, skipped, updates)
 
 
 def ordered(
@@ -109,19 +150,26 @@ def ordered(
         last = min(first + SLICE, count) - 1
         # Equal times stay in one slice, so that sorting each slice sorts the whole table.
         end = int(np.searchsorted(merged.times, merged.times[last], side="right"))
-        table = _take(parts, np.sort(merged.rows[first:end]))
+        rows = np.sort(merged.rows[first:end])
+        table = _updated(parts, _take(parts, rows), rows, merged.updates)
         table = table.sort_by([(name, "ascending") for name in ORDER])
         yield _with_followers(table, merged.followers, schema)
         pa.default_memory_pool().release_unused()
         first = end
 
 
-def _current_rows(parts: Sequence[Part], numbers: RowNumbers) -> Rows:
-    """bool[n]: rows of images added by hand, and of the last statement on each author and post."""
+def _current_rows(
+    parts: Sequence[Part], numbers: RowNumbers
+) -> tuple[Rows, dict[str, Update]]:
+    """Which rows are current, bool[n], and the fields that they have from others.
+
+    Current are images added by hand, and the rows of the last statement on each author, and on each post's photos.
+    """
     is_local = numbers.kind == LOCAL
     is_user = numbers.kind == USER
     is_post = ~is_local & ~is_user
     current: Rows = is_local.copy()
+    updates: dict[str, list[Update]] = {name: [] for name in FIELDS}
     # An author and a post may have the same id, so they are compared apart.
     for about, name in ((is_user, "author_id"), (is_post, "id")):
         for tenth in range(NO_DIGIT + 1):
@@ -129,9 +177,91 @@ def _current_rows(parts: Sequence[Part], numbers: RowNumbers) -> Rows:
             if not len(rows):
                 continue
             names = _take(parts, rows, [name])[name]
-            current[rows] = _is_last(names, numbers.moment[rows])
+            encoded = names.combine_chunks().dictionary_encode()
+            codes = np.asarray(encoded.indices)
+            some = numbers.of(rows)
+            if name == "author_id":
+                current[rows] = _is_highest(codes, some.moment)
+            else:
+                current[rows] = _is_current(codes, some)
+                latest = _latest_fields(codes, rows, current[rows], some)
+                for field, update in latest.items():
+                    updates[field].append(update)
             pa.default_memory_pool().release_unused()  # or the peak grows with the table
-    return current
+    return current, {field: _joined(found) for field, found in updates.items()}
+
+
+def _is_current(codes: Rows, numbers: RowNumbers) -> Rows:
+    """bool[n]: rows of the statement that says what photos a post has, or that it is gone; `codes` name the posts."""
+    is_gone = numbers.photos == GONE
+    is_last = _is_highest(codes, numbers.moment)
+    gone: Rows = np.zeros(codes.max() + 1, bool)
+    gone[codes[is_last & is_gone]] = True
+    # The more a statement says of the photos the higher it counts, then the later it is.
+    rank = (numbers.photos.astype(np.int64) << 61) | numbers.moment
+    rank[is_gone] = -1
+    says_most = _is_highest(codes, rank) & ~is_gone
+    return np.where(gone[codes], is_last, says_most)
+
+
+def _latest_fields(
+    codes: Rows, rows: Rows, is_current: Rows, numbers: RowNumbers
+) -> dict[str, Update]:
+    """For each of FIELDS the current photos that have it from another statement on their post."""
+    updates: dict[str, Update] = {}
+    is_photo = is_current & (numbers.kind == PHOTO)
+    first = np.full(codes.max() + 1, np.iinfo(np.int64).max)
+    last = np.zeros(len(first), np.int64)
+    np.minimum.at(first, codes, numbers.moment)
+    np.maximum.at(last, codes, numbers.moment)
+    if np.array_equal(first, last):  # every post is on one page only
+        return updates
+    for bit, name in enumerate(FIELDS):
+        has_field = (numbers.fields >> bit) & 1 == 1
+        latest = np.zeros(len(first), np.int64)
+        np.maximum.at(latest, codes[has_field], numbers.moment[has_field])
+        source = np.zeros(len(first), np.int64)
+        is_source = has_field & (numbers.moment == latest[codes])
+        source[codes[is_source]] = rows[is_source]
+        is_known = latest[codes] > 0
+        is_target = is_photo & is_known & (numbers.moment != latest[codes])
+        updates[name] = Update(rows[is_target], source[codes[is_target]])
+    return updates
+
+
+def _joined(updates: list[Update]) -> Update:
+    """Updates of one field as one."""
+    empty: Rows = np.zeros(0, np.int64)
+    target = np.concatenate([empty, *(update.target for update in updates)])
+    source = np.concatenate([empty, *(update.source for update in updates)])
+    order = np.argsort(target)
+    return Update(target[order], source[order])
+
+
+def _updated(
+    parts: Sequence[Part], table: pa.Table, rows: Rows, updates: dict[str, Update]
+) -> pa.Table:
+    """A table of rows (int64[n]) with the fields that these have from other rows."""
+    wanted: dict[str, tuple[Rows, Rows]] = {}
+    for name, (target, source) in updates.items():
+        if name not in table.column_names or not len(target):
+            continue
+        at = np.minimum(np.searchsorted(target, rows), len(target) - 1)
+        places = np.flatnonzero(target[at] == rows)
+        if len(places):
+            wanted[name] = places, source[at[places]]
+    if not wanted:
+        return table
+    sources = np.unique(np.concatenate([found for _, found in wanted.values()]))
+    others = _take(parts, sources, list(wanted))
+    for name, (places, found) in wanted.items():
+        both = pa.chunked_array([*table[name].chunks, *others[name].chunks])
+        order = np.arange(len(table))
+        order[places] = len(table) + np.searchsorted(sources, found)
+        table = table.set_column(
+            table.schema.get_field_index(name), table.field(name), both.take(order)
+        )
+    return table
 
 
 def _row_numbers(parts: Sequence[Part]) -> RowNumbers:
@@ -140,6 +270,8 @@ def _row_numbers(parts: Sequence[Part]) -> RowNumbers:
     kinds: list[Rows] = []
     tenths: list[Rows] = []
     moments: list[Rows] = []
+    photos: list[Rows] = []
+    fields: list[Rows] = []
     statements = 0
     for part in parts:
         table = part()
@@ -148,13 +280,27 @@ def _row_numbers(parts: Sequence[Part]) -> RowNumbers:
         time_rank = np.searchsorted(times, np.asarray(_times(table)))
         kinds.append(kind)
         tenths.append(tenth)
+        photos.append(np.asarray(table["photos_known"].fill_null(GONE)))
+        fields.append(_fields(table))
         # The rank of the time in the upper bits, the number of the statement in the lower 32.
         moments.append(time_rank << 32 | statement)
         if len(table):
             statements = int(statement[-1])
     return RowNumbers(
-        np.concatenate(kinds), np.concatenate(tenths), np.concatenate(moments)
+        np.concatenate(kinds),
+        np.concatenate(tenths),
+        np.concatenate(moments),
+        np.concatenate(photos),
+        np.concatenate(fields),
     )
+
+
+def _fields(part: pa.Table) -> Rows:
+    """int16[n]: a bit for each of FIELDS that a row has."""
+    fields: Rows = np.zeros(len(part), np.int16)
+    for bit, name in enumerate(FIELDS):
+        fields |= np.asarray(part[name].is_valid()).astype(np.int16) << bit
+    return fields
 
 
 def _times(part: pa.Table) -> pa.ChunkedArray:
@@ -210,13 +356,11 @@ def _mask(flags: pa.Array | pa.ChunkedArray) -> Rows:
     return np.asarray(pc.fill_null(flags, False))
 
 
-def _is_last(names: pa.ChunkedArray, moment: Rows) -> Rows:
-    """bool[n]: which rows belong to the last statement on their name; `moment` is int64[n]."""
-    encoded = names.combine_chunks().dictionary_encode()
-    codes = np.asarray(encoded.indices)
-    last = np.zeros(len(encoded.dictionary), np.int64)
-    np.maximum.at(last, codes, moment)
-    return np.asarray(last[codes] == moment)
+def _is_highest(codes: Rows, rank: Rows) -> Rows:
+    """bool[n]: which rows have the highest rank (int64[n]) of all rows with their code."""
+    highest = np.full(codes.max() + 1, -1)
+    np.maximum.at(highest, codes, rank)
+    return np.asarray(highest[codes] == rank)
 
 
 def _count_reasons(left_out: pa.Table, photos: int, posts: int) -> pa.Table:

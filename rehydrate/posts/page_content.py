@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 OUTCOMES = ("found", "not_found", "unauthorized", "suspended", "absent")
+# A post that was found in archives which do not say whether it has photos: a look-up would.
+PHOTOS_UNKNOWN = "photos_unknown"
 ASKED_FIELDS = ("id", "text", "created_at", "public_metrics", "possibly_sensitive")
 
 
@@ -51,6 +53,11 @@ def media_keys(post: Mapping[str, Any]) -> list[str]:
     if not isinstance(keys, list):
         return []
     return list(dict.fromkeys(key for key in keys if isinstance(key, str)))
+
+
+def is_archived(request: Mapping[str, Any]) -> bool:
+    """Whether a page is of an archive, which has the fields that somebody else asked for; it names its file."""
+    return "file" in request
 
 
 def missing_fields(answer: Mapping[str, Any], followers: bool = False) -> list[str]:

@@ -1,7 +1,7 @@
 """Raw pages of the X API, in either dialect, to the images table: one row per photo on a post. Pure.
 
-Videos, retweets and posts without a photo are left out and counted. `twigma rehydrate` and `twigma collect` read
-their pages through it.
+Videos, retweets and posts without a photo are left out and counted; so are posts of archives that do not say which
+photos they have. `twigma rehydrate`, `collect` and `import` read their pages through it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,14 +11,28 @@ import pyarrow as pa
 
 from twigma.core import columns
 from twigma.rehydrate.ids.post_id import why_bad
-from twigma.rehydrate.posts.merge_snapshots import merge_snapshots, ordered
-from twigma.rehydrate.posts.page_content import dicts, media_keys, outcomes, versions
+from twigma.rehydrate.posts.merge_snapshots import (
+    ALL_PHOTOS,
+    NO_PHOTOS,
+    SOME_PHOTOS,
+    merge_snapshots,
+    ordered,
+)
+from twigma.rehydrate.posts.page_content import (
+    dicts,
+    is_archived,
+    media_keys,
+    outcomes,
+    versions,
+)
 from twigma.rehydrate.posts.post_fields import (
     Row,
+    attached_media,
     clean_text,
     count_of,
     hashtags_of,
     is_retweet,
+    lists_media,
     media_id,
     microseconds,
     milliseconds,
@@ -28,7 +42,7 @@ from twigma.rehydrate.posts.post_fields import (
 
 # Raise it when this module, `post_fields` or `page_content` reads the same pages differently: parts parsed by
 # another revision are parsed again.
-REVISION = 1
+REVISION = 2
 IMAGES = (
     "id",
     "image_name",
@@ -47,12 +61,15 @@ IMAGES = (
 )
 # Parsed pages: a row per photo, per thing left out (what, reason) and per author (what = user), received at a time in
 # microseconds. `begins` marks the first row of every statement: the rows up to the next mark are of the same post.
+# `photos_known` is how much a statement says of the post's photos, as `merge_snapshots` names it; null of a post that
+# is gone.
 _ABOUT = pa.schema(
     [
         ("received_at", pa.int64()),
         ("what", pa.string()),
         ("reason", pa.string()),
         ("begins", pa.bool_()),
+        ("photos_known", pa.int8()),
     ]
 )
 PARSED = pa.schema([*columns.schema(IMAGES).remove_metadata(), *_ABOUT])
@@ -62,8 +79,9 @@ BATCH = 2000  # rows held as Python objects at a time
 def posts(pages: Iterable[Mapping[str, Any]]) -> tuple[pa.Table, pa.Table]:
     """The images table of these pages, and a table (what, reason, count) of what it holds and leaves out.
 
-    A page is a record of `WORK/pages` or a bare answer. Of a post on several pages the one received last counts,
-    and a post that a later page reports as gone has no row. Rows are sorted by (created_at, id, image_name).
+    A page is a record of `WORK/pages` or a bare answer. Of a post on several pages each field is that of the last
+    page that has it, and a post that a later page reports as gone has no row. Rows are sorted by (created_at, id,
+    image_name).
     """
     part = parse(pages)
     merged = merge_snapshots([lambda: part])
@@ -88,7 +106,7 @@ def _page_rows(page: Mapping[str, Any]) -> Iterator[Row]:
     """The rows of every author and post on a page."""
     answer = page.get("answer", page)
     received_at = microseconds(page.get("received_at"))
-    asked = page.get("request", {}).get("ids", []) if "answer" in page else []
+    request = page.get("request", {}) if "answer" in page else {}
     for user in dicts(answer.get("includes"), "users"):
         followers = count_of(user.get("public_metrics"), "followers_count")
         if followers is None:
@@ -100,7 +118,7 @@ def _page_rows(page: Mapping[str, Any]) -> Iterator[Row]:
             "received_at": received_at,
             "begins": True,
         }
-    for name, rows in _answer_rows(answer, asked):
+    for name, rows in _answer_rows(answer, request):
         for at, row in enumerate(rows):
             row["id"] = clean_text(name)
             row["received_at"] = received_at
@@ -109,29 +127,33 @@ def _page_rows(page: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _answer_rows(
-    answer: Mapping[str, Any], asked: list[str]
+    answer: Mapping[str, Any], request: Mapping[str, Any]
 ) -> Iterator[tuple[str, list[Row]]]:
     """(id, its rows) of every post in an answer."""
+    asked = request.get("ids", [])
+    archived = is_archived(request)
     for name, outcome in outcomes(asked, answer).items():
         if outcome not in ("found", "absent"):
             yield name, [{"what": "post", "reason": outcome}]
-    attached = dicts(answer.get("includes"), "media")
-    media = {str(one.get("media_key")): one for one in attached}
+    media = attached_media(answer)
     wanted = set(asked)  # empty for a search, where every post has its own id
     for post in dicts(answer.get("data")):
         # An edit has a new id: keep the id that was asked for, unless the answer's own was asked too.
         own_id = str(post.get("id"))
         asked_versions = [name for name in versions(post) if name in wanted]
         name = asked_versions[0] if asked_versions else own_id
-        yield name, _post_rows(name, post, media)
+        rows = _post_rows(name, post, media, archived)
+        yield name, rows
 
 
-def _post_rows(name: str, post: Row, media: Mapping[str, Row]) -> list[Row]:
+def _post_rows(
+    name: str, post: Row, media: Mapping[str, Row], archived: bool
+) -> list[Row]:
     """A row per photo and per thing left out of one post."""
     if why_bad(name):
-        return [{"what": "post", "reason": "no id"}]
+        return [{"what": "post", "reason": "no id", "photos_known": ALL_PHOTOS}]
     if is_retweet(post):
-        return [{"what": "post", "reason": "retweet"}]
+        return [{"what": "post", "reason": "retweet", "photos_known": ALL_PHOTOS}]
     photos: dict[str, str] = {}
     rows: list[Row] = []
     for key in media_keys(post):
@@ -140,13 +162,23 @@ def _post_rows(name: str, post: Row, media: Mapping[str, Row]) -> list[Row]:
             rows.append({"what": "media", "reason": reason})
         else:
             photos[image_name] = media[key]["url"]
-    if not photos:
-        reason = "no photo" if rows else "no media"
-        return [*rows, {"what": "post", "reason": reason}]
+    is_complete = lists_media(post, media, archived)
+    known = SOME_PHOTOS if photos else NO_PHOTOS
+    if is_complete:
+        known = ALL_PHOTOS
     # One row a photo; texts and counts are those of the post.
     shared = _shared_columns(post)
     for image_name, url in photos.items():
-        rows.append({**shared, "image_name": image_name, "url": url})
+        photo = {"what": "media", "reason": "photo", "image_name": image_name}
+        rows.append({**shared, **photo, "url": url})
+    if not photos and archived and not is_complete:
+        # Another page may have the photos: this one says what else it knows.
+        rows.append({**shared, "what": "post", "reason": "photos unknown"})
+    elif not photos:
+        reason = "no photo" if rows else "no media"
+        rows.append({"what": "post", "reason": reason})
+    for row in rows:
+        row["photos_known"] = known
     return rows
 
 
@@ -177,8 +209,6 @@ def _shared_columns(post: Row) -> Row:
     if reposts is None:
         reposts = count_of(metrics, "repost_count")  # its name in the current dialect
     return {
-        "what": "media",
-        "reason": "photo",
         "created_at": milliseconds(post.get("created_at")),
         "like_count": count_of(metrics, "like_count"),
         "quote_count": count_of(metrics, "quote_count"),

@@ -8,9 +8,10 @@ import base64
 import binascii
 import datetime
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from twigma.rehydrate.posts.page_content import dicts
+from twigma.rehydrate.posts.page_content import dicts, media_keys, versions
 
 MEDIA_KEY = re.compile(r"(?:[0-9]+_)?([0-9]{15,19})")
 PHOTO_URL = re.compile(
@@ -56,6 +57,47 @@ def url_shows(url: str, image_name: str) -> bool:
     return photo_id(url) == image_name
 
 
+# ------------------------------------------------------------------ photos
+
+
+def attached_media(answer: Mapping[str, Any]) -> dict[str, Row]:
+    """The media objects beside the posts of an answer, by media key."""
+    attached = dicts(answer.get("includes"), "media")
+    return {str(one.get("media_key")): one for one in attached}
+
+
+def lists_media(post: Row, media: Mapping[str, Row], archived: bool) -> bool:
+    """Whether an answer says of every medium of a post what it is, and of every photo where it is.
+
+    X leaves `attachments` out of posts that have none. An archive may lack them because nobody asked for them, so
+    there a post without media has an empty list.
+    """
+    if archived and "attachments" not in post:
+        return False
+    for key in media_keys(post):
+        one = media.get(key)
+        if one is None:
+            return False
+        is_photo = one.get("type") == "photo"
+        if is_photo and not isinstance(one.get("url"), str):
+            return False
+    return True
+
+
+def unknown_photos(answer: Mapping[str, Any]) -> set[str]:
+    """Ids, in every version, of the posts on a page of an archive that does not say which photos they have.
+
+    Of a look-up nothing is unknown: what X did not answer, it would not answer again.
+    """
+    media = attached_media(answer)
+    unknown: set[str] = set()
+    for post in dicts(answer.get("data")):
+        # A repost has no photos of its own.
+        if not is_retweet(post) and not lists_media(post, media, archived=True):
+            unknown.update(versions(post))
+    return unknown
+
+
 # ------------------------------------------------------------------ texts
 
 
@@ -79,10 +121,15 @@ def text_of(post: Row) -> str | None:
     return clean_text(text) if isinstance(text, str) else None
 
 
-def hashtags_of(post: Row, text: str | None) -> list[str]:
-    """Lower case, without #, each once, in order: from the entities, or from the text where there are none."""
+def hashtags_of(post: Row, text: str | None) -> list[str] | None:
+    """Lower case, without #, each once, in order: from the entities, or from the text where there are none.
+
+    None for a post with neither text nor hashtags: nothing is known of them.
+    """
     entities = _note(post).get("entities") or post.get("entities")
     tags = [tag.get("tag") for tag in dicts(entities, "hashtags")]
+    if not tags and text is None:
+        return None
     if not tags:
         tags = HASHTAG.findall(LINK.sub(" ", text or ""))
     names = [clean_text(tag).lower() for tag in tags if isinstance(tag, str)]

@@ -5,25 +5,30 @@ An archive is read record by record; what cannot be read is skipped and listed w
 and importing a file again adds nothing.
 """
 
+import errno
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from twigma.core import inventory
-from twigma.core.files import file_sha256
+from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace
 from twigma.rehydrate.ids.damage import refuse_damaged
 from twigma.rehydrate.ids.skipped_lines import SkippedLines, write_quarantine
 from twigma.rehydrate.posts.images_table import write_images_table
-from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.posts.ledger import NOT_ASKED, Ledger
+from twigma.rehydrate.posts.merge_snapshots import SKIPPED
 from twigma.rehydrate.posts.page_store import require_space
-from twigma.rehydrate.sources.archives.formats import Record
-from twigma.rehydrate.sources.archives.records import read_batches
+from twigma.rehydrate.sources.archives.record import Record
+from twigma.rehydrate.sources.archives.records import FORMATS, read_batches
+from twigma.rehydrate.sources.archives.sources import Source, find_files, find_sources
 
 HOPELESS = 10_000  # unreadable lines at the head of a file, after which it is given up
-FORMATS = "an archive of X posts by twarc (API v2 or v1.1), Zeeschuimer or 4CAT, in JSON lines, plain or gzip"
+# What is wrong with the disk of the working folder; None where one of ours says so in a sentence.
+STOPPING = (None, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class ArchivePage(NamedTuple):
@@ -44,90 +49,135 @@ class Imported(NamedTuple):
     before: bool = False  # it was imported before
 
 
-def import_archives(
-    work: AnyWorkspace, files: Iterable[Path]
-) -> tuple[dict[Path, Imported], pa.Table]:
+@dataclass
+class ImportResult:
+    """The result of an import.
+
+    Attributes
+    ----------
+    imported : the result of each archive, by its path; a member of a zip is below the path of the zip.
+    failures : why each of the others cannot be used, by its path.
+    skipped : table (what, reason, count) of what the images table of the folder holds and leaves out.
+    photos_unknown : posts of the folder of which no archive says whether they have photos.
+    """
+
+    imported: dict[Path, Imported] = field(default_factory=dict)
+    failures: dict[Path, str] = field(default_factory=dict)
+    skipped: pa.Table = field(default_factory=SKIPPED.empty_table)
+    photos_unknown: int = 0
+
+
+def import_archives(work: AnyWorkspace, paths: Iterable[str | Path]) -> ImportResult:
     """Store the posts of archives, then write `images.parquet`.
 
-    Returns the result of each file, and the table (what, reason, count) of what the images table of the folder holds
-    and leaves out. Nothing is bought. Of a post the record captured last counts; one without a time of capture
-    replaces none that has one. Raises FileNotFoundError, and ValueError when nothing in a file can be read or its ids
-    were rounded on the way; the other files are imported.
+    A path is a file, a zip, or a folder, below which every archive is read. Nothing is bought. Of a post each field
+    is that of the record captured last that has it; one without a time of capture replaces none that has one. An
+    archive in which nothing can be read, or whose ids were rounded on the way, is among the failures, and the others
+    are imported. Posts whose archives do not say whether they have photos are listed in `photos_unknown.csv`.
     """
-    files = list(dict.fromkeys(Path(file) for file in files))
-    for file in files:
-        if not file.is_file():
-            raise FileNotFoundError(f"no archive at {file}")
-    imported: dict[Path, Imported] = {}
-    failures: list[Exception] = []
+    result = ImportResult()
     with Ledger(work) as ledger:
-        for file in files:
-            try:
-                imported[file] = _import(ledger, file)
-            except ValueError as error:
-                failures.append(error)
-            except OSError as error:  # a full disk: the files after it would fail too
-                failures.append(error)
-                break
-        if failures and not imported:
-            raise _join_failures(failures)
-        skipped = write_images_table(work)
-    if failures:
-        raise _join_failures(failures)
-    return imported, skipped
+        try:
+            for path in dict.fromkeys(map(Path, paths)):
+                _import_path(ledger, path, result)
+        finally:
+            result.skipped = write_images_table(work)
+            result.photos_unknown = _list_photos_unknown(ledger)
+    return result
 
 
-def _join_failures(failures: list[Exception]) -> Exception:
-    """The failure of one file, or of several in one."""
-    if len(failures) == 1:
-        return failures[0]
-    kind = OSError if isinstance(failures[-1], OSError) else ValueError
-    return kind("; ".join(map(str, failures)))
+def _import_path(ledger: Ledger, path: Path, result: ImportResult) -> None:
+    """Import the archives of a file or folder; raises OSError only where the working folder cannot be written."""
+    try:
+        files = find_files(path)
+    except (ValueError, OSError) as error:
+        result.failures[path] = str(error)
+        return
+    for file in files:
+        try:
+            for source in find_sources(file):
+                _import_source(ledger, source, result)
+        except (ValueError, OSError) as error:
+            _note_failure(result, file, error)
 
 
-def _import(ledger: Ledger, file: Path) -> Imported:
+def _import_source(ledger: Ledger, source: Source, result: ImportResult) -> None:
+    try:
+        result.imported[source.path] = _import(ledger, source)
+    except (ValueError, OSError) as error:
+        _note_failure(result, source.path, error)
+
+
+def _note_failure(result: ImportResult, path: Path, error: Exception) -> None:
+    """Note why an archive cannot be used; raises the error where those after it would fail too."""
+    if isinstance(error, OSError) and error.errno in STOPPING:
+        raise error
+    reason = str(error)
+    if isinstance(error, OSError):
+        reason = f"{path}: cannot be read ({error.strerror})"
+    result.failures[path] = reason
+
+
+def _list_photos_unknown(ledger: Ledger) -> int:
+    """Write the list of posts of which no archive says whether they have photos; how many."""
+    path = ledger.work.photos_unknown_file
+    posts = ledger.photos_unknown()
+    if posts:
+        rows = [[post] for post in posts]
+        spreadsheet.write_rows(path, ["id"], rows, "ascii", private=True)
+    else:
+        path.unlink(missing_ok=True)
+    return len(posts)
+
+
+def _import(ledger: Ledger, source: Source) -> Imported:
     """Store one archive: page after page, then the list of skipped lines, then a page that says it was the last."""
-    # A file is known by its content: it may be moved, or imported under another name.
-    sha256 = file_sha256(file)
-    stored, complete = ledger.imported(sha256)
+    # An archive is known by its content: it may be moved, or imported under another name.
+    stored, complete = ledger.imported(source.sha256)
     if complete:
         return Imported(0, 0, 0, None, before=True)
-    known = sum(ledger.counts().values())
-    n_records = number = 0
+    n_records = number = new = 0
     skipped = SkippedLines()
-    for records, bad_lines in read_batches(file):
+    for records, bad_lines in read_batches(source):
         n_records += len(records)
         for line in bad_lines:
             skipped.note(*line)
         # Not an archive at all: do not list a million lines.
         if not n_records and skipped.total >= HOPELESS:
             break
-        refuse_damaged(file, list(dict.fromkeys(record.id for record in records)))
+        refuse_damaged(source.path, list(dict.fromkeys(one.id for one in records)))
         for page in _pages(records):
-            if (
-                number >= stored
-            ):  # those before it were stored by a run that was stopped
-                _append(ledger, page, _origin(file, sha256, number, last=False))
+            # Those before it were stored by a run that was stopped.
+            if number >= stored:
+                new += _append(ledger, page, _origin(source, number, last=False))
             number += 1
-    if not n_records and (skipped or not file.stat().st_size):
-        raise ValueError(f"{file}: expected {FORMATS}; found {_first_reason(skipped)}")
+    if not n_records and (skipped or not source.size):
+        raise ValueError(
+            f"{source.path}: expected {FORMATS}; found {_first_reason(skipped)}"
+        )
     quarantine = write_quarantine(
-        ledger.work.path, skipped.rows(), file, inventory.quarantine_of(sha256)
+        ledger.work.path,
+        skipped.rows(),
+        source.path,
+        inventory.quarantine_of(source.sha256),
     )
-    end = {"ids": [], "followers": False, **_origin(file, sha256, number, last=True)}
+    end = {"ids": [], "followers": False, **_origin(source, number, last=True)}
     ledger.append("import", end, {"data": []})
-    new = sum(ledger.counts().values()) - known
     return Imported(n_records, new, skipped.total, quarantine)
 
 
-def _origin(file: Path, sha256: str, number: int, *, last: bool) -> dict[str, Any]:
+def _origin(source: Source, number: int, *, last: bool) -> dict[str, Any]:
     """Where a page comes from."""
-    return {"file": sha256, "name": file.name, "page": number, "last": last}
+    name = source.path.name
+    return {"file": source.sha256, "name": name, "page": number, "last": last}
 
 
-def _append(ledger: Ledger, page: ArchivePage, origin: dict[str, Any]) -> None:
+def _append(ledger: Ledger, page: ArchivePage, origin: dict[str, Any]) -> int:
+    """Store a page; how many of its ids are new to the folder."""
     require_space(ledger.work)
+    outcomes = ledger.outcomes(page.request["ids"])
     ledger.append("import", {**page.request, **origin}, page.answer, page.captured)
+    return sum(outcome == NOT_ASKED for outcome in outcomes.values())
 
 
 def _first_reason(skipped: SkippedLines) -> str:
@@ -137,18 +187,23 @@ def _first_reason(skipped: SkippedLines) -> str:
 
 
 def _pages(records: Iterable[Record]) -> Iterator[ArchivePage]:
-    """The records as pages of posts that were captured together, each post once."""
-    latest: dict[str, Record] = {}
-    for record in records:
-        known = latest.get(record.id)
-        if known is None or record.captured >= known.captured:
-            latest[record.id] = record
+    """The records as pages of posts that were captured together, each post once a page.
+
+    A post may be there several times, with other fields: each adds what it has.
+    """
+    seen: dict[str, list[Record]] = {}
     # A look-up is asked with or without authors, and answered at one time.
-    groups: dict[tuple[str, bool], list[Record]] = {}
-    for record in latest.values():
-        key = (record.captured, record.counts_followers)
+    groups: dict[tuple[int, str, bool], list[Record]] = {}
+    for record in records:
+        others = seen.setdefault(record.id, [])
+        if record in others:
+            continue
+        key = (len(others), record.captured, record.counts_followers)
         groups.setdefault(key, []).append(record)
-    for (captured, followers), group in groups.items():
+        others.append(record)
+    for key in sorted(groups, key=lambda key: key[0]):
+        group = groups[key]
+        _, captured, followers = key
         request = {"ids": [record.id for record in group], "followers": followers}
         yield ArchivePage(captured, request, _answer(group))
 

@@ -5,7 +5,7 @@ The website's GraphQL answers (what Zeeschuimer records) hold the v1.1 post unde
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from twigma.rehydrate.posts.page_content import dicts
@@ -52,7 +52,10 @@ def scalars(row: Row, names: Iterable[str] | None = None) -> Row:
 
 
 def v1_post(tweet: Row) -> Row:
-    """A v1.1 post in the shape of v2, without id and media. A streamed one is complete only in `extended_tweet`."""
+    """A v1.1 post in the shape of v2, without id and media. A streamed one is complete only in `extended_tweet`.
+
+    Of a post that was cut, text and hashtags are left out: another capture may have all of it.
+    """
     complete = tweet | inner(tweet, "extended_tweet")
     fields = {
         "text": complete.get("full_text", complete.get("text")),
@@ -63,8 +66,11 @@ def v1_post(tweet: Row) -> Row:
     post: Row = {
         **scalars(fields),
         "public_metrics": scalars(metrics),
-        "entities": _hashtags(inner(complete, "entities")),
     }
+    if _is_cut(tweet):
+        post.pop("text", None)
+    elif "entities" in complete:
+        post["entities"] = _hashtags(inner(complete, "entities"))
     sensitive = tweet.get("possibly_sensitive")
     if isinstance(sensitive, bool):
         post["possibly_sensitive"] = sensitive
@@ -73,8 +79,11 @@ def v1_post(tweet: Row) -> Row:
     return post
 
 
-def v1_media(tweet: Row) -> list[Row]:
-    """Its media in the shape of v2. `entities` has only the first photo, and calls the still of a video a photo."""
+def v1_media(tweet: Row) -> list[Row] | None:
+    """Its media in the shape of v2. `entities` has only the first photo, and calls the still of a video a photo.
+
+    None where it does not say: a post that was cut, as in the compatibility mode of v1.1, or one without entities.
+    """
     complete = tweet | inner(tweet, "extended_tweet")
     attached = dicts(complete.get("extended_entities"), "media")
     if not attached:
@@ -86,7 +95,18 @@ def v1_media(tweet: Row) -> list[Row]:
             continue
         url = one.get("media_url_https")
         media.append(scalars({"media_key": key, "type": one.get("type"), "url": url}))
-    return media
+    says_none = "entities" in complete and not _is_cut(tweet)
+    return media if attached or says_none else None
+
+
+def v1_originals(tweet: Row) -> list[Row]:
+    """The posts that a v1.1 post quotes or repeats, as far as they are in it."""
+    found = [inner(tweet, name) for name in ("retweeted_status", "quoted_status")]
+    return [one for one in found if one]
+
+
+def _is_cut(tweet: Row) -> bool:
+    return tweet.get("truncated") is True and not inner(tweet, "extended_tweet")
 
 
 def v1_user(user: Row) -> Row | None:
@@ -117,6 +137,41 @@ def web_post(result: Row) -> Row:
     if "possibly_sensitive" not in post and isinstance(sensitive, bool):
         post["possibly_sensitive"] = sensitive
     return post
+
+
+def web_originals(result: Row) -> list[Row]:
+    """The posts that a post of the website quotes or repeats, as far as they are in it."""
+    legacy = inner(result, "legacy")
+    places = (
+        inner(legacy, "retweeted_status_result", "result"),
+        inner(result, "retweeted_status_result", "result"),
+        inner(result, "quoted_status_result", "result"),
+    )
+    return [one for one in places if one]
+
+
+def web_results(value: Any) -> Iterator[Row]:
+    """Every post in an answer of the website, in order: of its timelines, and of the older `globalObjects`."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting += reversed(one)
+        elif isinstance(one, dict):
+            if "full_text" in inner(one, "legacy"):
+                yield one
+                continue
+            yield from _adaptive_results(inner(one, "globalObjects"))
+            waiting += reversed(one.values())
+
+
+def _adaptive_results(objects: Row) -> Iterator[Row]:
+    """The posts of `globalObjects`, each with its author, as the website's later answers have them."""
+    users = inner(objects, "users")
+    for tweet in inner(objects, "tweets").values():
+        if isinstance(tweet, dict):
+            user = users.get(str(tweet.get("user_id_str")))
+            yield {"legacy": tweet, "user": inner(user)}
 
 
 def web_user(result: Row) -> Row | None:

@@ -1,27 +1,41 @@
-"""An archive of posts as records: lines of a file, plain or gzip, or the lines of one indented JSON object.
+"""An archive of posts as records: lines of JSON, the lines of one indented JSON object, or the rows of a CSV table.
 
 Archives come from many tools and are often damaged: a line that is too long, cut off or not JSON costs that line only.
 """
 
-import gzip
-import zlib
+import codecs
+import csv
+import io
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from twigma.core.progress import progress_bar
 from twigma.core.safety import bounded
 from twigma.rehydrate.ids.skipped_lines import BadLine
-from twigma.rehydrate.sources.archives.formats import Record, archived_posts
+from twigma.rehydrate.sources.archives.formats import archived_posts
+from twigma.rehydrate.sources.archives.record import Record
+from twigma.rehydrate.sources.archives.sources import (
+    DamagedFile,
+    Opener,
+    Source,
+    unpacked,
+)
+from twigma.rehydrate.sources.archives.tables import UnknownTable, converter
 
 BATCH = 1000  # records that are grouped into pages together
 LONGEST = (
     16 << 20
 )  # bytes of a record, on one line or indented; longer ones are skipped
 SHOWN = 200  # bytes of a skipped line that are listed
-GZIP = b"\x1f\x8b"  # the first bytes of a gzip file, whatever its name
+# How a file of an account's own archive begins.
+SCRIPT = re.compile(rb"\s*window\.YTD\.[a-z_]+\.part[0-9]+ = ")
+NAME = re.compile(r'"?[A-Za-z_][\w .]*"?')  # of a column of a table
+FORMATS = (
+    "an archive of X posts by twarc (API v2 or v1.1), academictwitteR, Zeeschuimer, 4CAT, snscrape or rtweet, "
+    "in JSON lines or CSV, plain or packed"
+)
 
 
 class Line(NamedTuple):
@@ -32,15 +46,21 @@ class Line(NamedTuple):
     reason: str = ""
 
 
-def read_batches(file: Path) -> Iterator[tuple[list[Record], list[BadLine]]]:
-    """The contents of a file, a thousand records at a time: posts, and the skipped lines."""
+def read_batches(source: Source) -> Iterator[tuple[list[Record], list[BadLine]]]:
+    """The contents of an archive, a thousand records at a time: posts, and the skipped lines.
+
+    Raises ValueError for a table of another kind, a tar, or what unpacks to far more than its size.
+    """
+    where = str(source.path)
+    bar = progress_bar(
+        total=source.size, desc=source.path.name, unit="B", unit_scale=True
+    )
     with (
-        _open(file) as (raw, handle),
-        progress_bar(
-            total=file.stat().st_size, desc=file.name, unit="B", unit_scale=True
-        ) as bar,
+        bar,
+        source.open() as raw,
+        unpacked(raw, source.size, where) as handle,
     ):
-        items = _items(handle)
+        items = _items(handle, source)
         while True:
             batch = list(islice(items, BATCH))
             if not batch:
@@ -48,24 +68,108 @@ def read_batches(file: Path) -> Iterator[tuple[list[Record], list[BadLine]]]:
             records = [one for one in batch if isinstance(one, Record)]
             skipped = [one for one in batch if isinstance(one, BadLine)]
             yield records, skipped
-            # Bytes of the file as it is packed, whose size is known.
-            bar.update(raw.tell() - bar.n)
+            if raw.seekable():
+                # Bytes of the file as it is packed, whose size is known.
+                bar.update(raw.tell() - bar.n)
 
 
-@contextmanager
-def _open(file: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """(the file, its content): gzip is recognised by its first bytes."""
-    with file.open("rb") as raw:
-        if raw.peek(len(GZIP))[: len(GZIP)] == GZIP:
-            with gzip.GzipFile(fileobj=raw) as handle:
-                yield raw, bounded.unpacked(handle, file.stat().st_size, str(file))
-        else:
-            yield raw, raw
+def _items(handle: IO[bytes], source: Source) -> Iterator[Record | BadLine]:
+    """Every post and skipped line of what was unpacked: a table, a page of academictwitteR, or lines of JSON."""
+    head = _first_bytes(handle)
+    if source.includes is not None:
+        yield from _page_items(handle, source.includes)
+    elif _is_table(head):
+        yield from _table_items(handle, _encoding(head), str(source.path))
+    else:
+        for line in read_lines(handle):
+            yield from _read(line)
 
 
-def _items(handle: IO[bytes]) -> Iterator[Record | BadLine]:
-    for line in read_lines(handle):
-        yield from _read(line)
+def _first_bytes(handle: Any) -> bytes:
+    try:
+        return bytes(handle.peek(1 << 12))
+    except DamagedFile:
+        return b""
+
+
+def _is_table(head: bytes) -> bool:
+    """Whether a file begins with the names of the columns of a table."""
+    lines = head.decode(_encoding(head), "replace").splitlines() or [""]
+    names = re.split("[,;\t]", lines[0])
+    return len(names) > 1 and all(NAME.fullmatch(name) for name in names)
+
+
+def _encoding(head: bytes) -> str:
+    is_wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return "utf-16" if is_wide else "utf-8-sig"
+
+
+def _page_items(handle: IO[bytes], includes: Opener) -> Iterator[Record | BadLine]:
+    """A page of academictwitteR, with the users and media that it stores beside it."""
+    data = handle.read(LONGEST)
+    with includes() as companion:
+        beside = companion.read(LONGEST)
+    yield from _read(Line(1, b'{"data":%b,"includes":%b}' % (data, beside)))
+
+
+def _table_items(
+    handle: IO[bytes], encoding: str, where: str
+) -> Iterator[Record | BadLine]:
+    """The posts of a CSV table; ValueError where it is no table of posts with their media."""
+    text = io.TextIOWrapper(handle, encoding, "replace", newline="")
+    try:
+        first = text.readline(LONGEST)
+        delimiter = max(",;\t", key=first.count)
+        header = next(csv.reader([first], delimiter=delimiter), [])
+        convert = converter(header)
+        for row in _table_rows(text, delimiter, len(header)):
+            if row.reason:
+                yield BadLine(row.number, row.shown, row.reason)
+                continue
+            value = convert(dict(zip(header, row.cells, strict=True)))
+            for post in archived_posts(value):
+                if isinstance(post, str):
+                    yield BadLine(row.number, row.shown, post)
+                else:
+                    yield post
+    except UnknownTable as error:
+        raise ValueError(
+            f"{where}: expected {FORMATS}; found line 1: {error}"
+        ) from None
+    finally:
+        text.detach()  # whoever opened the file closes it
+
+
+class TableRow(NamedTuple):
+    """A row of a table: the line it begins on, from 1, its cells, its beginning, and why it cannot be read."""
+
+    number: int
+    cells: list[str]
+    shown: str = ""
+    reason: str = ""
+
+
+def _table_rows(text: IO[str], delimiter: str, width: int) -> Iterator[TableRow]:
+    """The rows below the first line of a table of so many columns."""
+    csv.field_size_limit(LONGEST)  # of the process; the default is 128 kB
+    reader = csv.reader(text, delimiter=delimiter)
+    while True:
+        number = reader.line_num + 2
+        try:
+            cells = next(reader, None)
+        except csv.Error:
+            yield TableRow(number, [], "", "a quote is open, or a cell is too long")
+            continue
+        except DamagedFile as error:
+            yield TableRow(number, [], "", str(error))
+            return
+        if cells is None:
+            return
+        reason = ""
+        if len(cells) != width:
+            reason = f"expected {width} cells, found {len(cells)}"
+        if cells:  # no empty line
+            yield TableRow(number, cells, delimiter.join(cells)[:SHOWN], reason)
 
 
 def _read(line: Line) -> Iterator[Record | BadLine]:
@@ -109,6 +213,8 @@ def read_lines(handle: IO[bytes]) -> Iterator[Line]:
             if not line:
                 break
             number += 1
+            if number == 1:
+                line = SCRIPT.sub(b"", line, count=1)
             text = line.strip()
             indent = len(line) - len(line.lstrip())
             is_complete = line.endswith(b"\n") or len(line) < LONGEST
@@ -128,11 +234,8 @@ def read_lines(handle: IO[bytes]) -> Iterator[Line]:
                 record = _Indented(number, indent, line)
             elif text not in (b"", b"[", b"]"):
                 yield Line(number, line)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        reason = (
-            f"the compressed file is cut off or damaged here ({error}): get it again"
-        )
-        yield Line(number + 1, b"", reason)
+    except DamagedFile as error:
+        yield Line(number + 1, b"", str(error))
     if record:
         yield record.line()
 

@@ -13,7 +13,11 @@ from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.ledger import NOT_ASKED, Ledger, count_outcomes
-from twigma.rehydrate.posts.page_content import dicts, missing_fields
+from twigma.rehydrate.posts.page_content import (
+    PHOTOS_UNKNOWN,
+    dicts,
+    missing_fields,
+)
 from twigma.rehydrate.posts.page_store import require_space
 from twigma.rehydrate.sources.x.budget import POST_PRICE, USER_PRICE, Budget
 from twigma.rehydrate.sources.x.client import IDS_PER_CALL, XClient
@@ -32,8 +36,8 @@ class Lookup:
 
     @property
     def remaining(self) -> int:
-        """Ids of the list that were never asked, because the budget stopped the run."""
-        return self.outcomes[NOT_ASKED]
+        """Ids of the list that are still to be asked, because the budget stopped the run."""
+        return self.outcomes[NOT_ASKED] + self.outcomes[PHOTOS_UNKNOWN]
 
 
 def lookup(

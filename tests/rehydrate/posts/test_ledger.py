@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.posts.ledger import Cursor, Ledger, count_outcomes, search_key
-from twigma.rehydrate.posts.page_content import OUTCOMES, missing_fields, outcomes
+from twigma.rehydrate.posts.page_content import (
+    OUTCOMES,
+    PHOTOS_UNKNOWN,
+    missing_fields,
+    outcomes,
+)
 from twigma.rehydrate.posts.page_store import (
     append_page,
     check,
@@ -78,9 +83,8 @@ def test_every_asked_id_has_one_outcome() -> None:
         ["8"], json.loads(json.dumps(edited).replace("tweet", "post"))
     )
     assert outcomes(["8"], edited) == {"8": "found"}
-    assert count_outcomes({**EXPECTED, "6": "not_asked"}) == dict.fromkeys(
-        [*OUTCOMES, "not_asked"], 1
-    )
+    counted = count_outcomes({**EXPECTED, "6": "not_asked", "7": PHOTOS_UNKNOWN})
+    assert counted == dict.fromkeys([*OUTCOMES, PHOTOS_UNKNOWN, "not_asked"], 1)
 
 
 JSON = st.recursive(

@@ -2,6 +2,7 @@ import csv
 import json
 import multiprocessing
 import os
+import re
 import signal
 from collections import Counter
 from pathlib import Path
@@ -70,14 +71,17 @@ def test_every_kind_of_archive_comes_to_the_same_images_table(
     kind: str, ending: str, tmp_path: Path
 ) -> None:
     file = write(tmp_path / f"any.{ending}", archive(kind, POSTS))
-    done, table = import_archives(tmp_path / "work", [file])
-    assert done[file] == (7, 7, 0, None, False)
+    result = import_archives(tmp_path / "work", [file])
+    assert result.imported == {file: (7, 7, 0, None, False)}
+    assert not result.failures and not result.photos_unknown
     found = [
         row | {"created_at": row["created_at"].isoformat()}
         for row in rows(tmp_path / "work")
     ]
     assert found == expected(POSTS)
-    counts = {(row["what"], row["reason"]): row["count"] for row in table.to_pylist()}
+    counts = {
+        (row["what"], row["reason"]): row["count"] for row in result.skipped.to_pylist()
+    }
     assert counts == {
         ("media", "photo"): 8, ("media", "video"): 1, ("post", "no media"): 1, ("post", "no photo"): 1,
         ("post", "with photos"): 5,
@@ -89,7 +93,7 @@ def test_a_second_import_adds_nothing_and_nothing_was_bought(tmp_path: Path) -> 
     copy = write(tmp_path / "renamed.json", archive("v1.1", POSTS))
     import_archives(work, [one])
     before = Workspace(work).page_file("import").read_bytes(), keys(work)
-    assert import_archives(work, [one, copy])[0] == {
+    assert import_archives(work, [one, copy]).imported == {
         one: (0, 0, 0, None, True),
         copy: (0, 0, 0, None, True),
     }
@@ -97,7 +101,7 @@ def test_a_second_import_adds_nothing_and_nothing_was_bought(tmp_path: Path) -> 
     other = write(
         tmp_path / "b.ndjson", archive("Zeeschuimer", POSTS)
     )  # the same posts from elsewhere
-    assert import_archives(work, [other])[0][other].new == 0
+    assert import_archives(work, [other]).imported[other].new == 0
     assert keys(work) == before[1]
     with Ledger(work) as ledger:
         assert ledger.spent() == (0, 0)
@@ -224,7 +228,7 @@ def test_a_deletion_in_a_stream_is_followed(tmp_path: Path) -> None:
         "detail": "Could not find tweet with ids: [..]", "type": "https://api.twitter.com/2/problems/resource-not-found"},
         {"value": POSTS[2]["id"], "parameter": "referenced_tweets.id", "title": "Not Found Error"}])  # fmt: skip
     lines = [v1(POSTS[3]), v1(POSTS[0]), notice, v1(POSTS[1]), hydrated]
-    done, _ = import_archives(tmp_path, [write(tmp_path / "a.jsonl", lines)])
+    done = import_archives(tmp_path, [write(tmp_path / "a.jsonl", lines)]).imported
     assert [name for name, _ in keys(tmp_path)] == [POSTS[1]["id"], POSTS[2]["id"]]
     assert next(iter(done.values())).skipped == 0
 
@@ -253,7 +257,7 @@ def test_lines_that_cannot_be_read_are_skipped_by_number_and_the_run_goes_on(
         "\ufeff" + json.dumps(v1(POSTS[4])),
     ]
     file = write(tmp_path / "bad.jsonl", lines)
-    done, _ = import_archives(tmp_path, [file])
+    done = import_archives(tmp_path, [file]).imported
     assert [name for name, _ in Counter(keys(tmp_path))] == [
         *(POSTS[n]["id"] for n in (0, 2, 3)), *[POSTS[4]["id"]] * 4
     ]  # fmt: skip
@@ -295,14 +299,16 @@ def test_a_file_in_which_nothing_can_be_read_is_refused(
         tmp_path / "bad.jsonl",
     )
     bad.write_bytes(content)
-    with pytest.raises(
-        ValueError,
-        match=r"bad.jsonl: expected an archive of X posts .*; found (line 1: .+|an empty file)",
-    ):
-        import_archives(tmp_path, [good, bad])
-    assert len(keys(tmp_path)) == 8  # the one before it is there
-    with pytest.raises(FileNotFoundError, match="no archive at"):
-        import_archives(tmp_path, [tmp_path / "none.jsonl"])
+    missing = tmp_path / "none.jsonl"
+    result = import_archives(tmp_path / "work", [bad, missing, good])
+    assert len(keys(tmp_path / "work")) == 8  # the one after them is there
+    assert list(result.imported) == [good]
+    assert list(result.failures) == [bad, missing]
+    assert re.match(
+        r".*bad.jsonl: expected an archive of X posts .*; found (line 1: .+|an empty file)",
+        result.failures[bad],
+    )
+    assert result.failures[missing] == f"no archive at {missing}"
 
 
 def test_ids_that_went_through_a_float_are_refused(tmp_path: Path) -> None:
@@ -310,8 +316,9 @@ def test_ids_that_went_through_a_float_are_refused(tmp_path: Path) -> None:
         v1(post(n)) | {"id_str": str(int(float(1561783901234567001 + 4097 * n)))}
         for n in range(60)
     ]
-    with pytest.raises(ValueError, match=r"60 of 60 ids .* are multiples of 256"):
-        import_archives(tmp_path, [write(tmp_path / "a.json", lines)])
+    result = import_archives(tmp_path, [write(tmp_path / "a.json", lines)])
+    (reason,) = result.failures.values()
+    assert re.search(r"60 of 60 ids .* are multiples of 256", reason)
     assert pages(tmp_path) == []
 
 
@@ -325,7 +332,7 @@ def test_a_number_is_an_exact_id(tmp_path: Path) -> None:
 def test_a_cut_gzip_gives_what_is_before_the_cut(tmp_path: Path) -> None:
     file = write(tmp_path / "a.jsonl.gz", [v1(post(n)) for n in range(300)])
     file.write_bytes(file.read_bytes()[:-3000])
-    done, _ = import_archives(tmp_path, [file])
+    done = import_archives(tmp_path, [file]).imported
     assert 100 < done[file].records < 300
     assert keys(tmp_path) == [
         (post(n)["id"], str(image(10 * n))) for n in range(done[file].records)
@@ -358,7 +365,7 @@ def test_json_that_is_one_list_or_indented_is_read_too(
     for name, text in files.items():
         file = tmp_path / name
         file.write_text(text)
-        done, _ = import_archives(tmp_path / file.stem, [file])
+        done = import_archives(tmp_path / file.stem, [file]).imported
         assert [key for key, _ in keys(tmp_path / file.stem)] == [
             POSTS[0]["id"],
             POSTS[1]["id"],
@@ -371,7 +378,7 @@ def test_a_line_longer_than_the_limit_is_skipped(
 ) -> None:
     monkeypatch.setattr(records, "LONGEST", 1 << 20)
     lines = [v1(POSTS[0]), {"x": "A" * (5 << 20)}, v1(POSTS[1])]
-    done, _ = import_archives(tmp_path, [write(tmp_path / "a.jsonl", lines)])
+    done = import_archives(tmp_path, [write(tmp_path / "a.jsonl", lines)]).imported
     assert next(iter(done.values()))[:3] == (2, 2, 1)
 
 

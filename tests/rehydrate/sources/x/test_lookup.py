@@ -67,7 +67,8 @@ def test_a_list_becomes_the_images_table(
     with Platform(tiny_world) as platform, client(platform) as x:
         done = lookup(tmp_path, [*ids, "9" * 20], x)
     assert done.outcomes == {
-        "found": 44, "not_found": 4, "unauthorized": 4, "suspended": 4, "absent": 5, "not_asked": 0,
+        "found": 44, "not_found": 4, "unauthorized": 4, "suspended": 4, "absent": 5, "photos_unknown": 0,
+        "not_asked": 0,
     }  # fmt: skip
     assert (done.asked, done.remaining, done.dollars) == (61, 0, 44 * 0.005)
     table = pq.read_table(tmp_path / "images.parquet")
