@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
-from twigma.rehydrate.ids.post_ids import why_bad
+from twigma.rehydrate.ids.post_id import why_bad
 from twigma.rehydrate.posts.page_content import dicts, media_keys
 from twigma.rehydrate.sources.archives.legacy_formats import (
     Row,

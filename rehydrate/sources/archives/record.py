@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from twigma.rehydrate.ids.post_ids import why_bad
+from twigma.rehydrate.ids.post_id import why_bad
 from twigma.rehydrate.posts.post_fields import photo_id
 
 Row = dict[str, Any]
