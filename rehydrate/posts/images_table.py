@@ -27,11 +27,11 @@ from twigma.rehydrate.posts import merge_snapshots as merge
 from twigma.rehydrate.posts import parse_pages
 from twigma.rehydrate.posts.merge_snapshots import (
     SKIPPED,
-    Part,
     merge_snapshots,
     ordered,
 )
 from twigma.rehydrate.posts.page_store import KINDS, Page, read_pages
+from twigma.rehydrate.posts.row_numbers import Part
 
 PART_BYTES = 32 << 20  # of pages; the last part, which grows, is parsed again each time
 CRC_BYTES = 1 << 20  # of pages read at a time for their checksum
@@ -91,9 +91,7 @@ def write_images_table(work: AnyWorkspace) -> pa.Table:
     schema = columns.schema(parse_pages.IMAGES)
     local = _read_local_rows(path)
     if local is not None:
-        schema = pa.unify_schemas([schema, local.schema])
-        empty = parse_pages.PARSED.empty_table()
-        local_part = pa.concat_tables([empty, local], promote_options="default")
+        schema, local_part = _unite(schema, local, path)
         opened.append(lambda: local_part)
     merged = merge_snapshots(opened)
     weights = _read_weights(work)
@@ -130,6 +128,28 @@ def _read_local_rows(path: Path) -> pa.Table | None:
     return local.select(
         [name for name in local.column_names if name != "sample_weight"]
     )
+
+
+def _unite(
+    schema: pa.Schema, local: pa.Table, path: Path
+) -> tuple[pa.Schema, pa.Table]:
+    """The schema of the images table with the columns of images added by hand, and these as a parsed part."""
+    try:
+        united = pa.unify_schemas([schema, local.schema])
+        empty = parse_pages.PARSED.empty_table()
+        part = pa.concat_tables([empty, local], promote_options="default")
+    except pa.ArrowException:
+        known = {one.name: one.type for one in schema}
+        wrong = [
+            f"{one.name} ({one.type}, expected {known[one.name]})"
+            for one in local.schema
+            if one.name in known and one.type != known[one.name]
+        ]
+        raise ValueError(
+            f"{path}: columns of another type: {', '.join(wrong)}. Move the file away, then run this again and "
+            "`twigma add` for images of your own"
+        ) from None
+    return united, part
 
 
 def _write(work: Workspace, tables: Iterator[pa.Table], schema: pa.Schema) -> None:

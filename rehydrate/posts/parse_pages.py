@@ -11,13 +11,7 @@ import pyarrow as pa
 
 from twigma.core import columns
 from twigma.rehydrate.ids.post_id import why_bad
-from twigma.rehydrate.posts.merge_snapshots import (
-    ALL_PHOTOS,
-    NO_PHOTOS,
-    SOME_PHOTOS,
-    merge_snapshots,
-    ordered,
-)
+from twigma.rehydrate.posts.merge_snapshots import merge_snapshots, ordered
 from twigma.rehydrate.posts.page_content import (
     dicts,
     is_archived,
@@ -39,6 +33,7 @@ from twigma.rehydrate.posts.post_fields import (
     text_of,
     url_shows,
 )
+from twigma.rehydrate.posts.row_numbers import ALL_PHOTOS, NO_PHOTOS, SOME_PHOTOS
 
 # Raise it when this module, `post_fields` or `page_content` reads the same pages differently: parts parsed by
 # another revision are parsed again.

@@ -1,5 +1,6 @@
-"""Archives of X posts that somebody else captured: twarc, Zeeschuimer, 4CAT, in JSON lines.
+"""Archives of X posts that somebody else captured, by twarc, academictwitteR, Zeeschuimer, 4CAT, snscrape or rtweet.
 
-`import_archives.py` is the function behind `twigma import`; `records.py` reads lines, `formats.py` and
-`legacy_formats.py` turn a record into posts as the API writes them.
+`import_archives.py` is the function behind `twigma import`. `sources.py` finds and unpacks archives, `records.py` reads
+their lines and rows, and `formats.py` turns each into posts as the API writes them, with a file for each kind:
+`api_v2.py`, `legacy_formats.py`, `snscrape.py` and `tables.py`.
 """

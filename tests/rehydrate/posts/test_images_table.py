@@ -16,6 +16,7 @@ from twigma.rehydrate.posts import images_table, merge_snapshots, parse_pages
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.page_store import append_page, read_pages
 from twigma.rehydrate.posts.parse_pages import posts
+from twigma.rehydrate.posts.row_numbers import Part
 
 from .test_parse_pages import MEDIA, answer, photo, post
 
@@ -165,7 +166,7 @@ def test_another_revision_of_the_merge_makes_the_table_again_from_the_same_parts
     before = parts(tmp_path)
     merged: list[int] = []
 
-    def count(opened: list[merge_snapshots.Part]) -> merge_snapshots.Merged:
+    def count(opened: list[Part]) -> merge_snapshots.Merged:
         merged.append(len(opened))
         return merge_snapshots.merge_snapshots(opened)
 
@@ -244,4 +245,17 @@ def test_a_kill_between_any_two_steps_leaves_the_table_to_be_made(
     assert pq.read_table(tmp_path / "images.parquet").equals(expected(tmp_path)[0])
     assert len(list((tmp_path / "pages" / "parsed").glob("*.arrow"))) == len(
         parts(tmp_path)
+    )
+
+
+def test_added_images_with_a_column_of_another_type_are_named(tmp_path: Path) -> None:
+    store(tmp_path, 1)
+    path = tmp_path / "images.parquet"
+    row = {"id": "a", "image_name": "a", "source": "local", "like_count": "many"}
+    pq.write_table(pa.Table.from_pylist([row]), path)
+    with pytest.raises(ValueError) as caught:
+        write_images_table(tmp_path)
+    assert str(caught.value) == (
+        f"{path}: columns of another type: like_count (string, expected int64). Move the file away, then run this "
+        "again and `twigma add` for images of your own"
     )

@@ -5,15 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twigma.core import columns
-from twigma.rehydrate.posts.merge_snapshots import (
-    ALL_PHOTOS,
-    NO_PHOTOS,
-    SOME_PHOTOS,
-    Merged,
-    merge_snapshots,
-    ordered,
-)
+from twigma.rehydrate.posts.merge_snapshots import Merged, merge_snapshots, ordered
 from twigma.rehydrate.posts.parse_pages import IMAGES, PARSED
+from twigma.rehydrate.posts.row_numbers import ALL_PHOTOS, NO_PHOTOS, SOME_PHOTOS
 
 Statement = tuple[str, int, int | None, int, str | None, int | None]
 # (post, time, what it says of the photos or None when the post is gone, photos it has, author, likes)
