@@ -22,6 +22,7 @@ from twigma.builder.publish.hub_plan import (
 )
 from twigma.builder.publish.publications import known_doi
 from twigma.builder.publish.removed_rows import RemovedRows
+from twigma.builder.release.identity import identity_of_release
 from twigma.builder.release.privacy_check import check_privacy
 from twigma.core.workspace import AnyWorkspace
 
@@ -62,7 +63,8 @@ def publish_hub(
     removed = RemovedRows(release, work)
     hub = HubRepository(repo, endpoint, token)
     version = str(twigma.read_manifest(release)["version"])
-    files = files_for_hub(release, repo, known_doi(work, version))
+    doi = known_doi(work, identity_of_release(release).name, version)
+    files = files_for_hub(release, repo, doi)
     tag = f"v{version}"
     plan, head = compare(hub, files, tag, gated, private)
     history = History(hub, removed)

@@ -82,20 +82,21 @@ def last_publication(work: AnyWorkspace, place: Place) -> Publication | None:
 
 
 def published_versions(
-    work: AnyWorkspace, versions: Collection[str]
+    work: AnyWorkspace, dataset: str, versions: Collection[str]
 ) -> list[Publication]:
-    """Those of these versions that have a DOI, oldest first; sandboxes do not count."""
+    """Those of these versions of a dataset that have a DOI, oldest first; sandboxes do not count."""
     published: list[Publication] = []
     for entry in read_publications(work):
+        is_ours = entry.place.dataset == dataset and entry.version in versions
         counts = entry.published and entry.doi and not entry.place.sandbox
-        if counts and entry.version in versions:
+        if is_ours and counts:
             published.append(entry)
     return published
 
 
-def known_doi(work: AnyWorkspace, version: str) -> str:
-    """The DOI of a version that was published from a working folder; "" when it has none."""
-    published = published_versions(work, [version])
+def known_doi(work: AnyWorkspace, dataset: str, version: str) -> str:
+    """The DOI of a version of a dataset that was published from a working folder; "" when it has none."""
+    published = published_versions(work, dataset, [version])
     return published[-1].doi if published else ""
 
 

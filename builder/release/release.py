@@ -99,7 +99,7 @@ def release(
         "nsfw_threshold": nsfw_threshold,
         "embeddings": embeddings,
     }
-    earlier = published_versions(work, earlier_versions(out, version))
+    earlier = published_versions(work, identity.name, earlier_versions(out, version))
     doi = earlier_doi_line(earlier)
     described = {**settings, "identity": identity.to_json(), "doi": doi}
     inputs = inputs_fingerprint(work, stages, described)

@@ -14,8 +14,8 @@ from twigma.builder.publish.publications import (
 from twigma.builder.release.release import release
 from twigma.core.inventory import unlisted
 
-ZENODO = Place("zenodo", "https://zenodo.org", False, "twigma")
-SANDBOX = Place("zenodo", "https://sandbox.zenodo.org", True, "twigma")
+ZENODO = Place("zenodo", "https://zenodo.org", False, "one-colour")
+SANDBOX = Place("zenodo", "https://sandbox.zenodo.org", True, "one-colour")
 
 
 def published(version, number, place=ZENODO, all_versions="10.5281/zenodo.1"):
@@ -27,31 +27,31 @@ def test_one_entry_a_place_and_version_and_no_draft_beside_it(tmp_path):
     draft = Publication(ZENODO, "1.0.0", "2", published=False)
     remember(tmp_path, draft)
     assert last_publication(tmp_path, ZENODO) == draft
-    assert known_doi(tmp_path, "1.0.0") == ""
+    assert known_doi(tmp_path, "one-colour", "1.0.0") == ""
     remember(tmp_path, published("1.0.0", 2))
     remember(tmp_path, published("1.1.0", 4))
     remember(tmp_path, published("1.1.0", 6))
     assert read_publications(tmp_path) == [published("1.0.0", 2), published("1.1.0", 6)]
-    assert known_doi(tmp_path, "1.1.0") == "10.5281/zenodo.6"
-    assert known_doi(tmp_path, "2.0.0") == ""
+    assert known_doi(tmp_path, "one-colour", "1.1.0") == "10.5281/zenodo.6"
+    assert known_doi(tmp_path, "one-colour", "2.0.0") == ""
     assert list(unlisted(tmp_path)) == []
 
 
 def test_a_sandbox_is_apart(tmp_path):
     remember(tmp_path, published("1.0.0", 2, SANDBOX))
-    assert known_doi(tmp_path, "1.0.0") == ""
+    assert known_doi(tmp_path, "one-colour", "1.0.0") == ""
     assert last_publication(tmp_path, ZENODO) is None
     remember(tmp_path, published("1.0.0", 8))
     remember(tmp_path, published("1.1.0", 10, SANDBOX))
     assert last_publication(tmp_path, ZENODO) == published("1.0.0", 8)
-    assert known_doi(tmp_path, "1.1.0") == ""
+    assert known_doi(tmp_path, "one-colour", "1.1.0") == ""
 
 
 @pytest.mark.parametrize("text", ["{", '{"a": 1}', '[{"place": {}, "version": "1"}]'])
 def test_a_damaged_list_is_named(text, tmp_path):
     (tmp_path / "publications.json").write_text(text)
     with pytest.raises(ValueError, match=r"publications\.json is damaged .*--record"):
-        known_doi(tmp_path, "1.0.0")
+        known_doi(tmp_path, "one-colour", "1.0.0")
 
 
 def test_the_next_card_names_the_dois_before_it_and_is_reproducible(tmp_path):
