@@ -8,6 +8,8 @@ from click.core import ParameterSource
 
 from twigma.cli.options import FILE, FOLDER, out_option, print_counts, work_option
 
+SHOWN = 10  # ids that match nothing
+
 
 @click.command()
 @work_option
@@ -223,20 +225,30 @@ def _refuse_given(context: click.Context, *names: str) -> None:
 def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
     """Take posts and images out, for good.
 
-    FILE holds one a line: the id of a post or an image, or the address of a post or a photo. With a post go its
-    photos. They disappear from pages, ledger, tables, lists, shards, columns and caches; salted hashes prevent that
-    look-ups, searches, imports or releases bring them back; a receipt in receipts/ lists what was done. Folders are
-    checked before anything is erased: one that this software did not write, or that holds other files too, is refused.
+    FILE holds one a line: the id of a post or an image, or the address of a post or a photo; or it is the result of a
+    batch compliance job of X. A list that was rounded on the way is refused. With a post go its photos. They disappear
+    from pages, ledger, tables, lists, shards, columns and caches; salted hashes prevent that look-ups, searches,
+    imports or releases bring them back; a receipt in receipts/ lists what was done. Folders are checked before
+    anything is erased: one that this software did not write, or that holds other files too, is refused.
 
     \b
       twigma removals requests.txt --derived twigma --derived report --derived liked
     """
-    from twigma.builder.removals.removals import PUBLISHED, read_names
+    from twigma.builder.removals.removals import PUBLISHED
     from twigma.builder.removals.removals import removals as run
+    from twigma.builder.removals.requests import read_requests, unmatched
 
-    receipt = run(work, read_names(file), derived)
+    requests = read_requests(file)
+    missing = unmatched(work, requests.names)
+    receipt = run(work, requests.names, derived)
     removed = f"{receipt.posts:,} posts and {receipt.images:,} images of {work}"
     click.echo(f"{file}: {receipt.listed:,} ids, {removed}")
+    for action, count in requests.other_actions.items():
+        click.echo(f"  {count:,} lines ask for {action!r}: only 'delete' takes out")
+    if missing:
+        shown = ", ".join(missing[:SHOWN])
+        etc = ", …" if len(missing) > SHOWN else ""
+        click.echo(f"  {len(missing):,} ids match nothing in {work}: {shown}{etc}")
     print_counts(receipt.changed, "taken out of:")
     for name in receipt.deleted:
         click.echo(f"deleted: {name}")

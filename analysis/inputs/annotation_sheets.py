@@ -13,6 +13,7 @@ import pandas as pd
 from twigma.analysis.inputs import load
 from twigma.analysis.themes.words import TOKEN
 from twigma.core import columns, inventory
+from twigma.core.lists.sheets import SAVED, read_sheet, saved_sheets
 from twigma.core.safety import spreadsheet
 
 KEYWORDS = ("keyword_1", "keyword_2", "keyword_3")
@@ -75,17 +76,45 @@ def read_sheets(folder: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame (annotator, item, cluster, group, keywords), a row per image that an annotator put in a group;
-    `keywords` is a frozenset of lemmas. ValueError naming the file where a sheet is not one of ours.
+    `keywords` is a frozenset of lemmas. ValueError naming file and line where a sheet is not one of ours.
     """
-    key = _read(folder / KEY, ("item", "label_10_cluster"))
-    clusters = key.set_index("item")["label_10_cluster"].astype(int)
-    frames = [_sheet(path, clusters) for path in sorted(folder.glob("annotator-*.csv"))]
+    clusters = _read_key(folder)
+    names = {path.stem for path in folder.glob("annotator-*") if path.suffix in SAVED}
+    frames = [_annotator(folder / f"{name}.csv", clusters) for name in sorted(names)]
     filled = [frame for frame in frames if len(frame)]
     if not filled:
         raise ValueError(
             f"no sheet in {folder} is filled in: give each image a group in the column of that name"
         )
     return pd.concat(filled, ignore_index=True)
+
+
+def _read_key(folder: Path) -> "pd.Series[int]":
+    """The cluster of each item; FileNotFoundError without a key."""
+    path = folder / KEY
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no {KEY} in {folder}: `twigma sheets` writes blank sheets"
+        )
+    key = read_sheet(path, ("item", "label_10_cluster"))
+    clusters: dict[str, int] = {}
+    for line, cells in key.rows:
+        label = cells["label_10_cluster"].strip()
+        if not label.isdecimal():
+            raise key.error(line, "label_10_cluster", "the number of a cluster", label)
+        clusters[cells["item"].strip()] = int(label)
+    return pd.Series(clusters).astype(int)
+
+
+def _annotator(path: Path, key: "pd.Series[int]") -> pd.DataFrame:
+    """The filled rows of an annotator, whose sheet may be saved as another file beside the blank one."""
+    frames = {file: _sheet(file, key) for file in saved_sheets(path)}
+    filled = [file for file, frame in frames.items() if len(frame)]
+    if len(filled) > 1:
+        raise ValueError(
+            f"{filled[0]} and {filled[1].name} are both filled in: delete the one that does not count"
+        )
+    return frames[filled[0]] if filled else next(iter(frames.values()))
 
 
 def lemma(word: str) -> str:
@@ -105,12 +134,16 @@ def lemma(word: str) -> str:
 
 def _sheet(path: Path, key: "pd.Series[int]") -> pd.DataFrame:
     """The rows of one sheet that have a group; a sheet with none was not filled in."""
-    frame = _read(path, ("item", *BLANK))
-    unknown = sorted(set(frame["item"]) - set(key.index))
-    if unknown or frame["item"].duplicated().any():
-        raise ValueError(
-            f"{path}: expected each item of {KEY} at most once, found unknown or repeated {unknown[:5]}"
-        )
+    read = read_sheet(path, ("item", *BLANK))
+    seen: set[str] = set()
+    for line, cells in read.rows:
+        item = cells["item"].strip()
+        if item not in key.index or item in seen:
+            raise read.error(line, "item", f"each item of {KEY} at most once", item)
+        seen.add(item)
+        cells["item"] = item
+    columns_read = ["item", *BLANK]
+    frame = pd.DataFrame([cells for _, cells in read.rows], columns=columns_read)
     group = frame["group"].str.strip().str.lower()
     if 0 < (group == "").sum() < len(frame):
         warnings.warn(
@@ -127,27 +160,3 @@ def _sheet(path: Path, key: "pd.Series[int]") -> pd.DataFrame:
 
 def _lemmas(text: str) -> frozenset[str]:
     return frozenset(lemma(word) for word in TOKEN.findall(text.lower()))
-
-
-def _read(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
-    """A sheet as text, whatever separator the spreadsheet chose; ValueError where it lacks a column."""
-    try:
-        spreadsheet.require_sheet(path)
-        frame = pd.read_csv(
-            path,
-            dtype=str,
-            keep_default_na=False,
-            sep=None,
-            engine="python",
-            encoding="utf-8-sig",
-        )
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"no {path.name} in {path.parent}: `twigma sheets` writes blank sheets"
-        ) from None
-    missing = [name for name in names if name not in frame.columns]
-    if missing:
-        raise ValueError(
-            f"{path}: expected the columns {list(names)}, missing {missing}; fill in a sheet as it is"
-        )
-    return frame.map(spreadsheet.original)

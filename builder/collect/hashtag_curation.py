@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 from scipy.stats import binomtest
 
-from twigma.core import columns, inventory
+from twigma.core import columns, inventory, lists
+from twigma.core.lists import Sheet, saved_sheets
 from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace, Workspace
 
@@ -34,6 +35,8 @@ ANSWERS = {
     "false": False,
 }
 SHEET_COLUMNS = list(inventory.HASHTAG_COLUMNS)
+ANSWER = "about_ai_images"
+Cells = dict[str, str]
 
 
 def hashtags(
@@ -198,17 +201,47 @@ def read_posts(work: AnyWorkspace) -> pd.DataFrame:
 
 
 def read_sheet(path: Path) -> pd.DataFrame:
-    """The sheet as people left it, one row per post to judge, every cell text; empty where there is no file."""
-    if not path.exists():
-        return pd.DataFrame(columns=SHEET_COLUMNS, dtype=object)
-    spreadsheet.require_sheet(path)
-    sheet = pd.read_csv(path, dtype=str, keep_default_na=False, encoding=SHEET_ENCODING)
-    for name in ("hashtag", "item", "about_ai_images"):
-        if name not in sheet:
-            raise ValueError(
-                f"{path}: expected the columns {SHEET_COLUMNS}, {name} is missing; `twigma hashtags` wrote it"
-            )
-    return sheet.map(spreadsheet.original)
+    """The sheet as people left it, one row per post to judge, every cell text; empty where there is no file.
+
+    A sheet that a spreadsheet saved as another file, such as hashtags.xlsx, is read beside the .csv: its answers count.
+    ValueError where an answer is neither yes nor no, or two files disagree.
+    """
+    rows: dict[tuple[str, str], Cells] = {}
+    names = list(SHEET_COLUMNS)
+    for file in saved_sheets(path):
+        sheet = _read_answers(file)
+        names += [name for name in sheet.names if name not in names]
+        for line, cells in sheet.rows:
+            row = dict.fromkeys(SHEET_COLUMNS, "") | cells
+            key = (row["hashtag"], row["item"] or row["id"])
+            known = rows.setdefault(key, row)
+            _take_answer(known, row, sheet, line)
+    table = pd.DataFrame(list(rows.values()), columns=names, dtype=object)
+    return table.fillna("")
+
+
+def _read_answers(path: Path) -> Sheet:
+    """One file of the sheet, whose answers are yes, no or empty; ValueError otherwise."""
+    sheet = lists.read_sheet(path, ("hashtag", ANSWER))
+    if "item" not in sheet.names and "id" not in sheet.names:
+        raise ValueError(
+            f"{path}, line 1: expected the columns {SHEET_COLUMNS}, found {sheet.names}; name the columns as they were"
+        )
+    for line, cells in sheet.rows:
+        answer = cells[ANSWER].strip().lower()
+        if answer and answer not in ANSWERS:
+            raise sheet.error(line, ANSWER, "yes, no or nothing", cells[ANSWER])
+    return sheet
+
+
+def _take_answer(known: Cells, row: Cells, sheet: Sheet, line: int) -> None:
+    """Take over the answer of another file of the sheet; ValueError where it is the opposite."""
+    answer = row[ANSWER].strip().lower()
+    before = known[ANSWER].strip().lower()
+    if answer and before and ANSWERS[answer] != ANSWERS[before]:
+        expected = f"{known[ANSWER]!r}, as in another file of this sheet, or nothing"
+        raise sheet.error(line, ANSWER, expected, row[ANSWER])
+    known[ANSWER] = known[ANSWER] or row[ANSWER]
 
 
 def _require_ours(path: Path) -> None:

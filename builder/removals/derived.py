@@ -46,9 +46,11 @@ class Deleted(NamedTuple):
 def check(derived: Sequence[Path], work: Path) -> Derived:
     """Determine what each folder is, links followed, before anything is erased.
 
-    ValueError for a folder that is none of ours, that holds files its mark does not list, or that is, holds or lies in
-    the working folder.
+    ValueError for a sheet that no row can be taken out of, and for a folder that is none of ours, that holds files its
+    mark does not list, or that is, holds or lies in the working folder.
     """
+    for path in inventory.files(work, "hashtag sheet"):
+        erase_lists.is_hashtag_sheet(path)  # refuses one that cannot be changed
     made: list[owned_folders.Made] = []
     sheets: list[Path] = []
     hashtags: list[Path] = []

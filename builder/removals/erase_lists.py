@@ -3,14 +3,16 @@
 Used by `twigma removals`. Each file is written beside the old one and renamed.
 """
 
-import codecs
-import csv
 import re
 from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from twigma.core import inventory
+from twigma.core.files import atomic
+from twigma.core.lists.reader import format_of_file
+from twigma.core.lists.sheets import SAVED, Sheet, has_columns, read_sheet, saved_sheets
+from twigma.core.lists.workbooks import import_reader
 from twigma.core.safety import spreadsheet
 from twigma.rehydrate.ids.skipped_lines import QUARANTINE
 from twigma.rehydrate.posts.removed_ids import Removed
@@ -35,7 +37,7 @@ def quarantine(path: Path, removed: Removed) -> int:
     A damaged line does not identify its post: its text and author may be those of a removed post whose id was cut off.
     File, line and reason stay, so that the line can be located in the archive. 0 for a file that is none of ours.
     """
-    if not _has_columns(path, QUARANTINE):
+    if not has_columns(path, QUARANTINE):
         return 0
 
     def changed(row: Row) -> Row | None:
@@ -60,16 +62,20 @@ def _names(cell: str, removed: Removed) -> bool:
 
 def is_sheets(folder: Path) -> bool:
     """Whether a folder holds the annotation sheets of `twigma sheets`; ValueError when one of them lost its items."""
-    if not _has_columns(folder / inventory.SHEETS_KEY, inventory.SHEETS_KEY_COLUMNS):
+    if not has_columns(folder / inventory.SHEETS_KEY, inventory.SHEETS_KEY_COLUMNS):
         return False
     for path in _annotated(folder):
-        _read_sheet(path)
+        _read_items(path)
     return True
 
 
 def is_hashtag_sheet(path: Path) -> bool:
-    """Whether a file is the sheet of `twigma hashtags`."""
-    return _has_columns(path, inventory.HASHTAG_COLUMNS)
+    """Whether a file is the sheet of `twigma hashtags`; ValueError when what it was saved as cannot be changed."""
+    if not has_columns(path, inventory.HASHTAG_COLUMNS):
+        return False
+    for saved in saved_sheets(path):
+        _require_writable(saved)
+    return True
 
 
 def sheets(folder: Path, removed: Removed) -> int:
@@ -79,8 +85,10 @@ def sheets(folder: Path, removed: Removed) -> int:
     The key comes last, so that a stopped run can identify the items again.
     """
     key = folder / inventory.SHEETS_KEY
-    rows = _read_sheet(key)
-    items = {row["item"] for row in rows if removed.holds(row["image_name"])}
+    items: set[str] = set()
+    for _, row in _read_items(key).rows:
+        if removed.holds(row["image_name"]):
+            items.add(row["item"])
 
     def gone(row: Row) -> bool:
         return row["item"] in items
@@ -96,10 +104,10 @@ def hashtag_sheet(path: Path, removed: Removed, names: Collection[str]) -> int:
     numbers = [Decimal(name) for name in names if name.isdecimal()]
 
     def gone(row: Row) -> bool:
-        cell = row["id"]
+        cell = row.get("id", "")
         return removed.holds(cell.strip("' ")) or _may_be_rounded(cell, numbers)
 
-    return _strike(path, gone)
+    return sum(_strike(saved, gone) for saved in saved_sheets(path))
 
 
 def _may_be_rounded(cell: str, numbers: Collection[Decimal]) -> bool:
@@ -123,40 +131,59 @@ def _may_be_rounded(cell: str, numbers: Collection[Decimal]) -> bool:
 
 
 def _annotated(folder: Path) -> list[Path]:
-    return sorted(folder.glob("annotator-*.csv"))
+    """The sheets of all annotators, and what they were saved as."""
+    files = sorted(folder.glob("annotator-*"))
+    return [path for path in files if path.suffix in SAVED]
 
 
-def _has_columns(path: Path, names: Collection[str]) -> bool:
-    try:
-        head = path.read_text("utf-8-sig").partition("\n")[0]
-    except (OSError, UnicodeDecodeError):
-        return False
-    cells = re.split("[,;\t]", head.strip().replace('"', ""))
-    return set(cells) >= set(names)
+def _read_items(path: Path) -> Sheet:
+    """A sheet that can be written again, whose rows have their item number."""
+    _require_writable(path)
+    return read_sheet(path, ("item",))
+
+
+def _require_writable(path: Path) -> None:
+    """ValueError for a sheet in a file that no row can be taken out of."""
+    if format_of_file(path) == "ods":
+        raise ValueError(
+            f"{path}: expected .csv or .xlsx, of which rows can be taken out; save it as one of them, and delete it"
+        )
+    if format_of_file(path) == "xlsx":
+        import_reader("openpyxl", path)
 
 
 def _strike(path: Path, gone: Callable[[Row], bool]) -> int:
     """Write a sheet again without the rows that are gone; how many those were."""
-    rows = _read_sheet(path)
-    remaining = [row for row in rows if not gone(row)]
-    if len(remaining) < len(rows):
-        # Spreadsheets recognise the encoding by this mark.
-        marked = path.read_bytes().startswith(codecs.BOM_UTF8)
-        encoding = "utf-8-sig" if marked else "utf-8"
-        _write(path, list(rows[0]), remaining, encoding)
-    return len(rows) - len(remaining)
+    sheet = read_sheet(path, ())
+    lines = [line for line, row in sheet.rows if gone(row)]
+    if not lines:
+        return 0
+    if format_of_file(path) == "xlsx":
+        _strike_workbook(path, lines)
+        return len(lines)
+    remaining = [row for _, row in sheet.rows if not gone(row)]
+    # Spreadsheets recognise UTF-8 by a mark, which a sheet in another encoding needs as well.
+    encoding = "utf-8" if _is_plain(path.read_bytes()) else "utf-8-sig"
+    _write(path, sheet.names, remaining, encoding)
+    return len(lines)
 
 
-def _read_sheet(path: Path) -> list[Row]:
-    """The rows of a sheet that a spreadsheet may have saved with semicolons or tabs."""
-    first = path.read_text("utf-8-sig").partition("\n")[0]
-    delimiter = csv.Sniffer().sniff(first, ",;\t").delimiter
-    _, rows = _rows(path, delimiter)
-    if rows and "item" not in rows[0]:
-        raise ValueError(
-            f"{path}: expected the column item, found {list(rows[0])}; name the columns as they were"
-        )
-    return rows
+def _strike_workbook(path: Path, lines: Collection[int]) -> None:
+    with path.open("rb") as file:  # whatever its name ends in
+        book = import_reader("openpyxl", path).load_workbook(file)
+    for page in book.worksheets:
+        for line in sorted(lines, reverse=True):
+            page.delete_rows(line)
+    with atomic(path, private=_is_private(path)) as partial:
+        book.save(partial)
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether a text is UTF-8 without a mark."""
+    try:
+        return not data.decode("utf-8").startswith("\ufeff")
+    except UnicodeDecodeError:
+        return False
 
 
 # ------------------------------------------------------------------ writing
@@ -172,9 +199,9 @@ def _rewrite(path: Path, change: Callable[[Row], Row | None]) -> int:
     return changed
 
 
-def _rows(path: Path, delimiter: str = ",") -> tuple[list[str], list[Row]]:
+def _rows(path: Path) -> tuple[list[str], list[Row]]:
     """The header of a CSV, and its rows by column: short ones filled with empty cells, cells beyond it left out."""
-    head, *lines = spreadsheet.read_rows(path, delimiter) or [[]]
+    head, *lines = spreadsheet.read_rows(path) or [[]]
     rows = []
     for cells in lines:
         if cells:

@@ -6,7 +6,6 @@ Stopped at any moment, it resumes when run again with the same file. A receipt, 
 """
 
 import datetime
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,14 +28,7 @@ from twigma.core.files import write_json
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.posts import ledger
-from twigma.rehydrate.posts.post_fields import photo_id
 from twigma.rehydrate.posts.removed_ids import add_removed, hash_of
-
-NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(?:\.[A-Za-z0-9_.-]{1,80})?")
-MEDIA_KEY = re.compile(r"[0-9]+_([0-9]{15,19})")
-POST_URL = re.compile(
-    r"https?://(?:www\.|mobile\.)?(?:x|twitter)\.com/\S+/status(?:es)?/([0-9]{1,20})\S*"
-)
 
 PUBLISHED = (
     "If a version was published, it still holds them. On the Hub `twigma publish hub NAMESPACE/NAME` names every tag "
@@ -120,41 +112,6 @@ def _require_work(work: Path) -> None:
         raise ValueError(
             f"{work} is no working folder: it holds none of {', '.join(inventory.MARKS)}; --work names it"
         )
-
-
-def read_names(path: Path) -> list[str]:
-    """The ids in a file, one a line: a post, an image, a media key, or the address of a post or of a photo.
-
-    Raises ValueError naming the first line that is none of these: a request must not be skipped.
-    """
-    names = []
-    lines = Path(path).read_text("utf-8-sig").splitlines()
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
-        if not text.startswith("http"):
-            text = text.partition("#")[0].strip()  # a comment
-        if text:
-            names.append(_name(text, f"{path}, line {number}"))
-    if not names:
-        raise ValueError(
-            f"{path} names nothing: expected ids or addresses of posts or images, one a line"
-        )
-    return list(dict.fromkeys(names))
-
-
-def _name(text: str, where: str) -> str:
-    """The id of a post or an image that a line names."""
-    match = MEDIA_KEY.fullmatch(text) or POST_URL.fullmatch(text)
-    if match:
-        return match[1]
-    photo = photo_id(text)
-    if photo is not None:
-        return photo
-    if NAME.fullmatch(text):
-        return text
-    raise ValueError(
-        f"{where}: expected the id or address of a post or an image, found {text[:80]!r}"
-    )
 
 
 def _count(work: Workspace, names: Collection[str]) -> tuple[Receipt, set[str]]:

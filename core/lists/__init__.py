@@ -2,7 +2,7 @@
 
 from twigma.core.lists.columns import Columns, Row
 from twigma.core.lists.reader import column_names, read_rows
-from twigma.core.lists.sheets import Sheet, SheetRow, read_sheet
+from twigma.core.lists.sheets import Sheet, SheetRow, read_sheet, saved_sheets
 
 __all__ = [
     "Columns",
@@ -12,4 +12,5 @@ __all__ = [
     "column_names",
     "read_rows",
     "read_sheet",
+    "saved_sheets",
 ]

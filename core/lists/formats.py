@@ -2,7 +2,7 @@
 
 import re
 
-from twigma.core.lists.packed import ZIP, Content
+from twigma.core.lists.packed import ZIP, Content, workbook_kind
 
 JSON = (".jsonl", ".ndjson", ".json")
 # Of formats that are read, then of those that people take for lists.
@@ -41,7 +41,7 @@ def format_of(content: Content) -> str:
         if head.startswith(beginning):
             return name
     if head.startswith(ZIP):
-        return "ods" if b"opendocument" in head[:200] else "xlsx"
+        return workbook_kind(content)
     if OLD_STATA.match(head):
         return "dta"
     _refuse_foreign(content, head)

@@ -123,10 +123,9 @@ UNPACKERS: dict[bytes, Any] = {
 
 def _unpack_zip(content: Content, stack: ExitStack) -> Content:
     """The only list in a zip; a workbook, which is a zip too, stays as it is."""
-    archive = stack.enter_context(zipfile.ZipFile(content.raw))
-    if is_workbook(archive):
-        content.raw.seek(0)
+    if workbook_kind(content):
         return content
+    archive = stack.enter_context(zipfile.ZipFile(content.raw))
     member = _only_member(content.where, archive)
     where = f"{content.where}/{member}"
     info = bounded.safe_member(archive, member, where)
@@ -135,10 +134,14 @@ def _unpack_zip(content: Content, stack: ExitStack) -> Content:
     return Content(raw, Path(Path(member).name), where, content.size)
 
 
-def is_workbook(archive: zipfile.ZipFile) -> bool:
-    """Whether a zip is a workbook of a spreadsheet: .xlsx or .ods."""
-    names = set(archive.namelist())
-    return "xl/workbook.xml" in names or {"mimetype", "content.xml"} <= names
+def workbook_kind(content: Content) -> str:
+    """`xlsx` or `ods` for a zip that is a workbook of a spreadsheet; empty for another."""
+    with zipfile.ZipFile(content.raw) as archive:
+        names = set(archive.namelist())
+    content.raw.seek(0)
+    if "xl/workbook.xml" in names:
+        return "xlsx"
+    return "ods" if {"mimetype", "content.xml"} <= names else ""
 
 
 def _only_member(where: str, archive: zipfile.ZipFile) -> str:

@@ -68,6 +68,12 @@ def _workbook_rows(content: Content, kind: str, columns: Columns) -> Iterator[Ro
         yield Row(line, value, "", tuple(others))
 
 
+def format_of_file(path: Path) -> str:
+    """The format of a list, such as `text` or `xlsx`; ValueError where it is none."""
+    with open_content(Path(path)) as (content, _):
+        return format_of(content)
+
+
 def column_names(path: Path, columns: Columns) -> list[str]:
     """The columns of a list: those its first row names; none where it names none."""
     with open_content(Path(path)) as (content, stack):

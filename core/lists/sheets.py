@@ -1,6 +1,6 @@
-"""A sheet that people filled in, as their spreadsheet saved it: any separator, encoding, or .xlsx.
+"""A sheet that people filled in, as their spreadsheet saved it: any separator and encoding, .xlsx or .ods.
 
-Used for the sheets of `twigma hashtags` and `twigma sheets`.
+Used for the sheets of `twigma hashtags` and `twigma sheets`, and to take rows out of them.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,8 @@ from typing import NamedTuple
 from twigma.core.lists.columns import SHOWN, find_places
 from twigma.core.lists.reader import column_names, read_rows
 from twigma.core.safety import spreadsheet
+
+SAVED = (".csv", ".tsv", ".txt", ".xlsx", ".ods")  # what spreadsheets save a .csv as
 
 
 class SheetRow(NamedTuple):
@@ -26,6 +28,12 @@ class Sheet(NamedTuple):
     names: list[str]
     rows: list[SheetRow]
 
+    def error(self, line: int, column: str, expected: str, found: str) -> ValueError:
+        """What to raise for a cell that is not what was expected."""
+        return ValueError(
+            f"{self.path}, line {line}, column {column}: expected {expected}, found {found!r}; correct that cell"
+        )
+
 
 class _Whole(NamedTuple):
     """All columns of a sheet, which must have the `required` ones."""
@@ -35,7 +43,7 @@ class _Whole(NamedTuple):
     exact: bool = False
 
     def are_named(self, names: Sequence[str]) -> bool:
-        return set(names) >= set(self.required)
+        return bool(self.required) and set(names) >= set(self.required)
 
     def is_header(self, cells: Sequence[str]) -> bool:
         return True
@@ -53,6 +61,21 @@ class _Whole(NamedTuple):
         return find_places(names, self.names)
 
 
+def saved_sheets(path: Path) -> list[Path]:
+    """The files that hold a sheet: the .csv that was handed out, and what it was saved as beside it."""
+    files = [path.with_suffix(suffix) for suffix in SAVED]
+    return [file for file in files if file.is_file()]
+
+
+def has_columns(path: Path, names: Sequence[str]) -> bool:
+    """Whether a file is a sheet with these columns; its rows are not read."""
+    columns = _Whole(tuple(names))
+    try:
+        return columns.are_named(column_names(path, columns))
+    except (OSError, ValueError):
+        return False
+
+
 def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
     """The rows of a sheet, every cell text as it was before it was written.
 
@@ -61,6 +84,7 @@ def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
     """
     spreadsheet.require_sheet(path)
     names = column_names(path, _Whole(tuple(required)))
+    # Columns without a name are those that a spreadsheet adds at the end.
     names = [name for name in dict.fromkeys(names) if name]
     columns = _Whole(tuple(required), tuple(names))
     columns.places(names, str(path))

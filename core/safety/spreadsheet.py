@@ -105,7 +105,8 @@ def require_sheet(path: Path) -> None:
     with path.open("rb") as file:
         head = file.readline(LONGEST_HEAD)
     size = path.stat().st_size
-    if size > MOST_BYTES or len(head) == LONGEST_HEAD:
+    is_workbook = head.startswith(b"PK")
+    if size > MOST_BYTES or (len(head) == LONGEST_HEAD and not is_workbook):
         raise ValueError(
             f"{path}: expected a sheet of at most {MOST_BYTES >> 20} MB with a short first line, found "
             f"{size:,} bytes: is it the sheet that was handed out?"

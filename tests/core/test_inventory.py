@@ -29,8 +29,8 @@ from twigma.builder.stages.embed_texts import embed_texts
 from twigma.core import inventory
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.fetch.fetch import fetch
-from twigma.rehydrate.ids.post_ids import BadLine, write_quarantine
 from twigma.rehydrate.ids.sampling import draw, record
+from twigma.rehydrate.ids.skipped_lines import BadLine, write_quarantine
 from twigma.rehydrate.images.image_index import read_index
 from twigma.rehydrate.sources.archives.import_archives import import_archives
 from twigma.rehydrate.sources.x.client import XClient

@@ -155,7 +155,9 @@ def test_a_sheet_without_its_columns_is_named_and_nothing_is_lost(blank, tmp_pat
     (blank / "annotator-2.csv").write_text("a,b,c\n1,2,3\n")
     name = pd.read_csv(blank / "key.csv", dtype=str)["image_name"][0]
     (tmp_path / "work").mkdir()
-    with pytest.raises(ValueError, match=r"annotator-2\.csv: expected the column item"):
+    with pytest.raises(
+        ValueError, match=r"annotator-2\.csv, line 1: expected the columns item"
+    ):
         removals(tmp_path / "work", [name], [blank])
     assert (
         name in (blank / "annotator-1.csv").read_text()
@@ -173,3 +175,73 @@ def test_what_is_no_sheet_by_its_size_is_refused(tmp_path):
             read_sheets(tmp_path)
         with pytest.raises(ValueError, match="expected a sheet of at most 16 MB"):
             read_sheet(path)
+
+
+FORMS = {
+    "semicolon": {"sep": ";"},
+    "tab": {"sep": "\t"},
+    "cp1252": {"encoding": "cp1252"},
+    "utf-16": {"sep": "\t", "encoding": "utf-16"},
+    "mark": {"encoding": "utf-8-sig"},
+}
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_sheets_read_as_spreadsheets_save_them(blank, form):
+    fill(blank, 1, lambda c: f"Thème {c}", ('a "café"; old, ', "", ""))
+    expected = read_sheets(blank)
+    path = blank / "annotator-1.csv"
+    pd.read_csv(path, dtype=str).to_csv(path, index=False, **FORMS[form])
+    pd.testing.assert_frame_equal(read_sheets(blank), expected)
+    # Excel leaves out empty cells at the end of a row.
+    text = path.read_bytes()
+    name = pd.read_csv(blank / "key.csv", dtype=str)["image_name"][0]
+    (blank.parent / "work").mkdir()
+    assert removals(blank.parent / "work", [name], [blank]).changed["sheets"] == 4
+    assert len(read_sheets(blank)) == len(expected) - 1
+    assert path.read_bytes() != text
+
+
+def test_a_sheet_saved_as_a_workbook_is_read_and_loses_what_was_removed(blank):
+    openpyxl = pytest.importorskip("openpyxl")
+    fill(blank, 1, lambda c: f"t{c}", ("cat", "", ""))
+    expected = read_sheets(blank)
+    path, book = blank / "annotator-1.csv", blank / "annotator-1.xlsx"
+    filled = pd.read_csv(path, dtype=str)
+    filled.to_excel(book, index=False)
+    with pytest.raises(
+        ValueError, match=r"annotator-1\.csv and annotator-1\.xlsx are bo"
+    ):
+        read_sheets(blank)
+    filled.assign(group="").to_csv(path, index=False)
+    pd.testing.assert_frame_equal(read_sheets(blank), expected)
+    item = pd.read_csv(blank / "key.csv", dtype=str)["image_name"][0]
+    (blank.parent / "work").mkdir()
+    assert removals(blank.parent / "work", [item], [blank]).changed["sheets"] == 5
+    left = openpyxl.load_workbook(book).active
+    assert [row[0] for row in left.iter_rows(min_row=2, values_only=True)] == [
+        item for item in filled["item"] if item != "1"
+    ]
+
+
+def test_an_item_that_is_not_in_the_key_is_named_with_its_line(blank):
+    path = blank / "annotator-1.csv"
+    path.write_text("item;keyword_1;keyword_2;keyword_3;group\n1;a;;;d\n1;a;;;d\n")
+    message = r"annotator-1\.csv, line 3, column item: expected each item of key\.csv at most once, found '1'"
+    with pytest.raises(ValueError, match=message):
+        read_sheets(blank)
+    path.write_text('item;keyword_1;keyword_2;keyword_3;group\n1;"a;;;d\n')
+    with pytest.raises(ValueError, match=r"annotator-1\.csv, line 2: a quote is open"):
+        read_sheets(blank)
+
+
+def test_an_open_document_sheet_is_refused_before_anything_is_erased(blank):
+    pytest.importorskip("odf")
+    sheet = pd.read_csv(blank / "annotator-2.csv")
+    sheet.to_excel(blank / "annotator-2.ods", index=False, engine="odf")
+    name = pd.read_csv(blank / "key.csv", dtype=str)["image_name"][0]
+    (blank.parent / "work").mkdir()
+    before = (blank / "annotator-1.csv").read_bytes()
+    with pytest.raises(ValueError, match=r"annotator-2\.ods: expected \.csv or \.xlsx"):
+        removals(blank.parent / "work", [name], [blank])
+    assert (blank / "annotator-1.csv").read_bytes() == before

@@ -1,5 +1,7 @@
 """The curation of hashtags: counts by hand, intervals by statsmodels, and the way from a blank sheet to a fixed set."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -166,3 +168,48 @@ def test_the_command_says_what_passed_and_what_waits(work, tmp_path):
     fill(tmp_path / "out" / SHEET, {"midjourney": "yes", "cat": "no"})
     again = CliRunner().invoke(main, arguments)
     assert "passed: midjourney" in again.output and "1 wait for answers" in again.output
+
+
+CASES = Path(__file__).parent / "cases"
+
+
+@pytest.mark.parametrize("name", ["semicolon", "cp1252", "utf16"])
+def test_a_judged_sheet_reads_as_spreadsheets_save_it(name):
+    sheet = read_sheet(CASES / f"hashtags_{name}.csv")
+    assert sheet["about_ai_images"].value_counts().to_dict() == {"yes": 20}
+    assert set(sheet["text"]) == {"a café – at night"}
+    assert sheet["id"][0] == "1426801215799416521"
+
+
+def test_a_wrong_answer_is_named_with_file_line_and_column(tmp_path):
+    path = tmp_path / SHEET
+    path.write_text("hashtag;id;about_ai_images\nx;1;yes\n\nx;2;perhaps\n")
+    message = "hashtags.csv, line 4, column about_ai_images: expected yes, no or nothing, found 'perhaps'"
+    with pytest.raises(ValueError, match=message):
+        read_sheet(path)
+    path.write_text("hashtag;text;about_ai_images\nx;a;yes\n")
+    with pytest.raises(
+        ValueError, match=r"hashtags\.csv, line 1: expected the columns"
+    ):
+        read_sheet(path)
+
+
+def test_answers_in_a_workbook_beside_the_sheet_count(work, tmp_path):
+    pytest.importorskip("openpyxl")
+    out = tmp_path / "hashtags"
+    hashtags(work, out, seeds=["aiart"])
+    sheet = read_sheet(out / SHEET)
+    sheet["about_ai_images"] = [
+        "yes" if tag == "cat" else "" for tag in sheet["hashtag"]
+    ]
+    sheet.to_excel(out / "hashtags.xlsx", index=False)
+    second = hashtags(work, out, seeds=["aiart"]).set_index("hashtag")
+    assert second.loc["cat", "judged"] == second.loc["cat", "related"] > 0
+    written = pd.read_csv(out / SHEET, dtype=str, encoding="utf-8-sig")
+    assert (written["about_ai_images"] == "yes").sum() == second.loc["cat", "judged"]
+    fill(out / SHEET, {"cat": "no"})
+    with pytest.raises(
+        ValueError,
+        match=r"hashtags\.xlsx, line \d+, column about_ai_images: expected 'no', as in",
+    ):
+        hashtags(work, out, seeds=["aiart"])

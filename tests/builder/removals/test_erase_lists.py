@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from twigma.builder.removals import erase_lists
 from twigma.core import inventory
-from twigma.rehydrate.ids.post_ids import BadLine, write_quarantine
+from twigma.rehydrate.ids.skipped_lines import BadLine, write_quarantine
 from twigma.rehydrate.posts.removed_ids import Removed, hash_of
 
 GONE, STAYS = "1547770898463771828", "1547770898463999999"

@@ -18,7 +18,7 @@ from twigma.analysis.report import report
 from twigma.builder.collect.collect import collect
 from twigma.builder.release.release import release
 from twigma.builder.removals import removals as module
-from twigma.builder.removals.removals import read_names, removals
+from twigma.builder.removals.removals import removals
 from twigma.builder.stages.caption import caption_shards
 from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
@@ -253,28 +253,6 @@ def test_the_next_release_continues_the_history_of_the_one_deleted(made, chosen)
     assert not chosen[1] & set(re.findall(r"[0-9]{6,20}", card))
 
 
-def test_requests_come_as_ids_keys_and_addresses(tmp_path):
-    file = tmp_path / "requests.txt"
-    file.write_text(
-        "# asked on Monday\n1565745318061842433\n3_1565745318061842434  # a media key\n\n"
-        "https://x.com/somebody/status/1565745318061842435?s=20\n"
-        "https://twitter.com/somebody/status/1565745318061842436/photo/1\n"
-        "https://pbs.twimg.com/media/FbqlEjPOoAAxxxx?format=jpg&name=small\nprivate-1\n"
-    )
-    assert read_names(file) == [
-        "1565745318061842433", "1565745318061842434", "1565745318061842435", "1565745318061842436",
-        "1565745318061842432", "private-1",
-    ]  # fmt: skip
-    file.write_text("1565745318061842433\nhttps://example.org/page\n")
-    with pytest.raises(
-        ValueError, match=r"requests\.txt, line 2: expected the id or address"
-    ):
-        read_names(file)
-    file.write_text("\n")
-    with pytest.raises(ValueError, match="names nothing"):
-        read_names(file)
-
-
 def test_the_command_says_what_it_did_and_what_to_run_next(made, chosen):
     file = made / "requests.txt"
     file.write_text("\n".join(chosen[0]))
@@ -291,6 +269,13 @@ def test_the_command_says_what_it_did_and_what_to_run_next(made, chosen):
     assert "1 posts and 3 images" in done.output and "twigma dedupe" in done.output
     assert (
         "--erase-history" in done.output and "https://zenodo.org/support" in done.output
+    )
+    assert "match nothing" not in done.output
+    file.write_text(f"{chosen[0][0]}\n1547770898463771828\nnobody\n")
+    again = CliRunner().invoke(main, words)
+    assert (
+        f"  2 ids match nothing in {made / 'work'}: 1547770898463771828, nobody\n"
+        in again.output
     )
     missing = CliRunner().invoke(
         main, ["removals", str(file), "--work", str(made / "nowhere")]

@@ -132,7 +132,8 @@ def write_table(path, frame):
         case "rds":
             writer.write_rds(str(path), frame, compress="gzip")
         case _:
-            frame.to_excel(path, index=False)
+            engine = {"xlsx": "openpyxl", "ods": "odf"}[kind]
+            frame.to_excel(path, index=False, engine=engine)
 
 
 @pytest.mark.parametrize("kind", TABLES)

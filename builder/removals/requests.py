@@ -1,0 +1,177 @@
+"""What a file of requests names: posts and images, as people write them or as X's batch compliance job lists them.
+
+Read by `twigma removals`. A request must not be skipped: one line that cannot be read, and nothing is taken out.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from twigma.core import columns
+from twigma.core.lists.columns import SHOWN, Row, find_places
+from twigma.core.lists.reader import read_rows
+from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.ids.damage import LOWEST, float_step, refuse_damaged
+from twigma.rehydrate.ids.list_columns import NAMES, normalize_name
+from twigma.rehydrate.ids.post_id import parse_id, why_bad
+from twigma.rehydrate.ids.sampling import read_list
+from twigma.rehydrate.posts.ledger_reader import read_known_posts
+from twigma.rehydrate.posts.post_fields import photo_id
+from twigma.rehydrate.posts.removed_ids import read_removed
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(?:\.[A-Za-z0-9_.-]{1,80})?")
+MEDIA_KEY = re.compile(r"[0-9]+_([0-9]{15,19})")
+LOOKALIKE = re.compile(r"(?=.*[lIO])[0-9lIO]{12,}")  # letters among the digits of an id
+COLUMNS = (*NAMES, "image_name", "media_key", "name", "url", "address")
+ACTION, DELETE = "action", "delete"  # of a result of X's batch compliance job
+LISTED = 5  # lines in a message
+
+
+class Requests(NamedTuple):
+    """The ids that a file names, and how many lines ask for something else than deletion, by what they ask for."""
+
+    names: list[str]
+    other_actions: Counter[str]
+
+
+class _Requested(NamedTuple):
+    """The column of a list that names posts or images, and the action that X asks for."""
+
+    exact: bool = True
+
+    def are_named(self, names: Sequence[str]) -> bool:
+        return not set(map(normalize_name, names)).isdisjoint(COLUMNS)
+
+    def is_header(self, cells: Sequence[str]) -> bool:
+        return len(cells) > 1 or self.are_named(cells)
+
+    def is_row(self, value: str) -> bool:
+        return "\n" not in value.strip()
+
+    def places(self, names: Sequence[str], where: str) -> tuple[int | None, ...]:
+        normalized = list(map(normalize_name, names))
+        known = [name for name in COLUMNS if name in normalized]
+        if not known and len(names) > 1:
+            raise ValueError(
+                f"{where}: expected one id or address a line, or a column named {', '.join(COLUMNS)}; "
+                f"found {list(names)[:SHOWN]}"
+            )
+        place = normalized.index(known[0]) if known else 0
+        return (place, *find_places(normalized, [ACTION]))
+
+
+def read_requests(path: Path) -> Requests:
+    """The ids in a file: posts, images, media keys, or addresses of posts or photos; results of a compliance job too.
+
+    Raises ValueError naming the lines that are none of these, or when ids were rounded on the way.
+    """
+    path = Path(path)
+    lines: dict[str, int] = {}
+    bad: list[tuple[int, str]] = []
+    others: Counter[str] = Counter()
+    for row in read_rows(path, _Requested()):
+        action = "".join(row.others).strip().lower()
+        if action not in ("", DELETE):
+            others[action] += 1
+            continue
+        text = _text(row)
+        if not text:
+            continue
+        name = _name(text)
+        if name and not row.reason:
+            lines.setdefault(name, row.line)
+        else:
+            bad.append((row.line, f"{row.reason or _why(text)}, {text[:80]!r}"))
+    if bad:
+        raise _bad_lines(path, bad)
+    if not lines and not others:
+        raise ValueError(
+            f"{path} names nothing: expected ids or addresses of posts or images, one a line"
+        )
+    _refuse_rounded(path, lines)
+    return Requests(list(lines), others)
+
+
+def _text(row: Row) -> str:
+    """What a line names, without a comment."""
+    text = row.value.strip(" \t\r\n\0")
+    if text.lower().startswith("http"):
+        return text.partition(" #")[0].strip()
+    return text.partition("#")[0].strip()
+
+
+def _name(text: str) -> str:
+    """The id of a post or an image that a line names; empty where it names none."""
+    match = MEDIA_KEY.fullmatch(text)
+    if match:
+        return match[1]
+    post = parse_id(text)
+    if post:
+        return post
+    photo = photo_id(text)
+    if photo is not None:
+        return photo
+    if NAME.fullmatch(text) and not LOOKALIKE.fullmatch(text):
+        return text
+    return ""
+
+
+def _why(text: str) -> str:
+    """What is wrong with a line that names nothing."""
+    expected = "expected the id or address of a post or an image, found"
+    if LOOKALIKE.fullmatch(text):
+        return f"{expected} the letter l, I or O among digits"
+    reason = why_bad(text)
+    if "digits are lost" in reason:
+        return f"{expected} {reason}"
+    return f"{expected} another text"
+
+
+def _bad_lines(path: Path, bad: Sequence[tuple[int, str]]) -> ValueError:
+    first, *others = bad
+    more = ""
+    if others:
+        numbers = [str(line) for line, _ in others[:LISTED]]
+        etc = ", …" if len(others) > LISTED else ""
+        more = f"; likewise {len(others):,} more, on lines {', '.join(numbers)}{etc}"
+    return ValueError(
+        f"{path}, line {first[0]}: {first[1]}{more}; correct them: nothing was taken out"
+    )
+
+
+def _refuse_rounded(path: Path, lines: dict[str, int]) -> None:
+    """ValueError with the lines where the ids carry the mark of a float or a spreadsheet."""
+    posts = [name for name in lines if name.isdecimal()]
+    try:
+        refuse_damaged(path, posts)
+    except ValueError as error:
+        rounded = [lines[post] for post in posts if _is_rounded(int(post))]
+        shown = ", ".join(map(str, rounded[:LISTED]))
+        etc = ", …" if len(rounded) > LISTED else ""
+        raise ValueError(
+            f"{error} (lines {shown}{etc}); nothing was taken out"
+        ) from None
+
+
+def _is_rounded(post: int) -> bool:
+    """Whether an id may have been rounded by a float or a spreadsheet."""
+    if post < LOWEST:
+        return False
+    return post % float_step(post) == 0 or post % 1000 == 0
+
+
+def unmatched(work: AnyWorkspace, names: Iterable[str]) -> list[str]:
+    """Those of the ids that name nothing in a working folder, and were not taken out of it before."""
+    work = Workspace(work)
+    known = set(read_known_posts(work).ids)
+    listed = read_list(work)
+    if listed is not None:
+        known.update(listed["id"].to_pylist())
+    if work.images_file.exists():
+        images = work.table().select(list(columns.KEY))
+        for name in columns.KEY:
+            known.update(images[name].to_pylist())
+    removed = read_removed(work)
+    return [name for name in names if name not in known and not removed.holds(name)]
