@@ -15,7 +15,7 @@ from twigma.cli.options import (
     print_counts,
     purchase_options,
     seed_option,
-    split_hosts,
+    split_words,
     work_option,
     x_client,
 )
@@ -167,10 +167,12 @@ def _print_photos_unknown(work: Path, count: int) -> None:
 )
 @engine_option
 @click.option(
-    "--retry-failed",
-    is_flag=True,
-    help="Try photos again that failed for a transient reason. Posts whose photo is gone (404, 410) are looked up once "
-    "more, which costs as any look-up does: X may know another URL, or that the post is gone too.",
+    "--retry",
+    default="",
+    metavar="CLASS,…",
+    help="Try photos again that failed, by class as `twigma status` prints them; `failed`: every class that says "
+    "nothing final of a photo. Posts whose photo is gone (404, 410) are looked up once more, which costs as any "
+    "look-up does: X may know another URL, or that the post is gone too.",
 )
 def rehydrate(
     work: Path,
@@ -183,7 +185,7 @@ def rehydrate(
     followers: bool,
     budget: float | None,
     engine: str,
-    retry_failed: bool,
+    retry: str,
     **photos: Any,
 ) -> None:
     """Look posts up and fetch their photos.
@@ -204,6 +206,8 @@ def rehydrate(
         raise click.UsageError(
             "--dry-run and --sample are of a list: name it with --ids"
         )
+    classes = split_words(retry)
+    _check_settings(classes)
     # Locked before anything slow is imported, until the last photo is stored.
     if not dry_run:
         click.get_current_context().with_resource(Workspace(work).lock_run())
@@ -215,13 +219,22 @@ def rehydrate(
             return
         _note_identity(work, file)
         budget_stopped = _look_up(work, drawn, x_client(), followers, budget)
-    if retry_failed:
+    if classes:
         budget_stopped = _look_up_gone(work, budget) or budget_stopped
-    _fetch(work, engine, retry_failed, photos)
+    _fetch(work, engine, classes, photos)
     if budget_stopped:
         raise RuntimeError(
             "the budget stopped the look-up: raise --budget and run again to resume"
         )
+
+
+def _check_settings(retry: tuple[str, ...]) -> None:
+    """ValueError for addresses and classes that are none, before anything is bought."""
+    from twigma.rehydrate.fetch.fetch import check_addresses
+    from twigma.rehydrate.fetch.shard_plan import retried_classes
+
+    check_addresses(IMAGE_URL.value or None, split_words(ALLOW_HOSTS.value))
+    retried_classes(retry)
 
 
 def _note_identity(work: Path, file: Path) -> None:
@@ -232,16 +245,18 @@ def _note_identity(work: Path, file: Path) -> None:
         click.echo(f"{Workspace(work).identity_file}: TWIGMA, as its authors state it")
 
 
-def _fetch(work: Path, engine: str, retry_failed: bool, photos: dict[str, Any]) -> None:
+def _fetch(
+    work: Path, engine: str, retry: tuple[str, ...], photos: dict[str, Any]
+) -> None:
     """Fetch the photos of every known post, and print their counts by status."""
     from twigma.rehydrate.fetch.fetch import fetch
 
     counts = fetch(
         work,
         image_base_url=IMAGE_URL.value or None,
-        allow_hosts=split_hosts(ALLOW_HOSTS.value),
+        allow_hosts=split_words(ALLOW_HOSTS.value),
         engine=as_engine(engine),
-        retry_failed=retry_failed,
+        retry=retry,
         **photos,
     )
     by_status = {row["status"]: row["images"] for row in counts.to_pylist()}

@@ -1,4 +1,4 @@
-"""One new look-up of posts whose photo is gone, before photos are tried again: `twigma rehydrate --retry-failed`.
+"""One new look-up of posts whose photo is gone, before photos are tried again: `twigma rehydrate --retry`.
 
 A 404 is final for a URL, but not for a post: X may name another URL, which is then fetched, or say that the post is
 gone too. Either way the post is asked this once only.

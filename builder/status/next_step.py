@@ -95,7 +95,7 @@ def _open_photos(photos: PhotoCounts, shards: ShardFacts) -> Iterator[tuple[str,
         yield "twigma rehydrate", f"{reason}, {unfinished:,} shards are begun"
     if photos["tried_once"]:
         yield (
-            "twigma rehydrate --retry-failed",
+            "twigma rehydrate --retry failed",
             f"{photos['tried_once']:,} photos failed once for a passing reason; "
             "with a token it also looks posts up once more whose photo is gone",
         )

@@ -18,7 +18,7 @@ from twigma.cli.options.settings import (
     X_URL,
     ZENODO_URL,
     Setting,
-    split_hosts,
+    split_words,
     x_client,
 )
 from twigma.cli.options.shared import (
@@ -65,7 +65,7 @@ __all__ = [
     "purchase_options",
     "seed_option",
     "split_commit",
-    "split_hosts",
+    "split_words",
     "work_option",
     "x_client",
 ]

@@ -54,13 +54,13 @@ SETTINGS = (
 )
 
 
-def split_hosts(text: str) -> tuple[str, ...]:
-    """The hosts of a list separated by commas.
+def split_words(text: str) -> tuple[str, ...]:
+    """The entries of a list separated by commas.
 
-    >>> split_hosts("127.0.0.1:80, images.lab")
+    >>> split_words("127.0.0.1:80, images.lab")
     ('127.0.0.1:80', 'images.lab')
     """
-    return tuple(host.strip() for host in text.split(",") if host.strip())
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def x_client() -> Any:

@@ -17,7 +17,8 @@ import img2dataset.downloader
 import img2dataset.writer
 import pyarrow as pa
 
-from twigma.rehydrate.fetch.http_client import (
+from twigma.rehydrate.fetch.failure_streak import FailureStreak
+from twigma.rehydrate.fetch.http.client import (
     LIMITS,
     OPT_OUT,
     ROBOT,
@@ -105,6 +106,7 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
         allow: Sequence[str] = (),
         gate: Path | None = None,
         buffer: int = MOST_BUFFER,
+        hosts: int = 1,
     ) -> None:
         super().__init__(
             sample_writer_class=Writer,
@@ -134,6 +136,8 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
         self.buffer = buffer
         self.on_rows: Callable[[int], None] = _ignore
         self.crashing: set[str] = set()  # images that have crashed the decoder
+        self.streak = FailureStreak(hosts, limits.pause)
+        self.may_stop = True  # when all photos fail alike
 
     def normalize(self, data: bytes) -> StoredImage:
         """What is stored of an image; BadImage if it is refused."""
@@ -169,11 +173,16 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
             self.crashing,
             held=self.buffer,
             places=self._places(),
+            observe=self._observe,
         )
         with ordered:
             asyncio.run(self._fetch(rows, ordered))
         writer.close()
         Path(path).unlink()
+
+    def _observe(self, row: Row) -> None:
+        if self.may_stop:
+            self.streak.record(row)
 
     def _places(self) -> Places | None:
         """Places for large images, shared with the other workers of this machine."""
@@ -190,6 +199,7 @@ class Downloader(img2dataset.downloader.Downloader):  # type: ignore[misc]
             gate=self.gate,
             backlog=ordered.backlog,
             unread=self.buffer,
+            is_paused=self.streak.is_paused,
         )
 
         async def fetch_row(at: int, url: str | None) -> None:

@@ -10,13 +10,12 @@ import functools
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,7 +25,9 @@ from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.pools.task_event import notes
 from twigma.core.progress import notice, progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.fetch.http_client import LIMITS, SIZES, Limits
+from twigma.rehydrate.fetch.http.client import LIMITS, SIZES, Limits
+from twigma.rehydrate.fetch.http.image_host import check_allowed, host_of
+from twigma.rehydrate.fetch.http.proxies import Proxies
 from twigma.rehydrate.fetch.local_pool import Event, local_fetch
 from twigma.rehydrate.fetch.shard_plan import (
     ShardPlan,
@@ -54,7 +55,7 @@ def fetch(
     connections: int = 32,
     rows_per_shard: int = 1000,
     allow_hosts: Sequence[str] = (),
-    retry_failed: bool = False,
+    retry: Collection[str] = (),
     limits: Limits = LIMITS,
 ) -> pa.Table:
     """Fetch every photo of the images table that is not in a finished shard: (status, images), most frequent first.
@@ -62,9 +63,11 @@ def fetch(
     `size` is asked from pbs.twimg.com; `image_base_url` replaces that host. `image_size` shrinks larger images to so
     many pixels. `engine` is `local` (processes of this machine) or `ray` (a cluster); `processes` and `connections`
     per host are counted over all of its machines. `allow_hosts` (HOST or HOST:PORT) may be private addresses.
-    `retry_failed` retries rows that failed for a passing reason; they go to new shards.
-    Raises RuntimeError when another fetch runs here or workers keep failing, OSError when the disk is full,
-    ValueError when finished shards were made with other settings.
+    `retry` names classes of failure, or `failed` for all that say nothing final of a photo: their photos are tried
+    again, in new shards.
+    Raises RuntimeError when another fetch runs here, workers keep failing or all photos fail alike, OSError when the
+    disk is full, ValueError for an address that is none, an unknown class of failure, and when finished shards were
+    made with other settings.
     """
     work = Workspace(work)
     if size not in SIZES:
@@ -73,12 +76,9 @@ def fetch(
         )
     start_on = _workers_of(engine)
     settings = {"kind": "fetch", "size": size, "image_size": image_size}
-    allow = list(allow_hosts)
-    if image_base_url is not None:
-        _, _, host = urlsplit(image_base_url).netloc.rpartition("@")
-        allow.append(host)
+    allow = check_addresses(image_base_url, allow_hosts)
     with work.lock_shards():
-        plan = plan_shards(work, settings, rows_per_shard, retry_failed=retry_failed)
+        plan = plan_shards(work, settings, rows_per_shard, retry=retry)
         if plan.shards:
             options = {
                 "rows_per_shard": max(plan.rows.values()),
@@ -88,6 +88,7 @@ def fetch(
                 "connections": connections,
                 "limits": asdict(limits),
                 "allow": allow,
+                "hosts": plan.hosts,
             }
 
             def start(attempts: Path, todo: Mapping[int, Shard]) -> Workers:
@@ -95,6 +96,20 @@ def fetch(
 
             _fetch_shards(work, plan, settings, start)
         return _reconcile(work)
+
+
+def check_addresses(
+    image_base_url: str | None, allow_hosts: Sequence[str]
+) -> list[str]:
+    """The hosts that may be private addresses; ValueError for an address that no request could use.
+
+    What every request would meet is refused before the first, so that no photo is marked as failed for it.
+    """
+    allow = check_allowed(allow_hosts)
+    if image_base_url is not None:
+        allow.append(host_of(image_base_url))
+    Proxies()
+    return allow
 
 
 def _workers_of(engine: Engine) -> Callable[..., Workers]:
@@ -192,6 +207,9 @@ def _raise(number: int, error: Exception) -> None:
             code,
             f"the disk is full in shard {number:05} ({error.strerror}): free some space and fetch again",
         )
+    if code == errno.ECONNABORTED:
+        assert isinstance(error, OSError)
+        raise RuntimeError(error.strerror)
     notice(notes(error))
     raise RuntimeError(f"shard {number:05} cannot be fetched: {error}")
 

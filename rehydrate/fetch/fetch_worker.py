@@ -67,12 +67,16 @@ def fetch_shard(downloader: "Downloader", task: Task) -> None:
     """Fetch one shard into its private folder with img2dataset's Reader and our Downloader."""
     from img2dataset.reader import Reader
 
+    from twigma.rehydrate.fetch.shard_plan import is_retry
+
     shutil.rmtree(task.attempt, ignore_errors=True)
     Path(task.attempt).mkdir(parents=True)
     downloader.output_folder = task.attempt
     downloader.crashing = {
         name for name, crashes in task.crashes.items() if crashes >= MAX_CRASHES
     }
+    # Photos that failed before may all fail alike again, and have their rows already.
+    downloader.may_stop = not is_retry(Path(task.path))
     reader = Reader(
         url_list=task.path,
         input_format="parquet",
@@ -118,7 +122,7 @@ def load_downloader(options: dict[str, Any], processes: int) -> "Downloader":
     _reuse_memory()
     skip_unused_imports()
     from twigma.rehydrate.fetch.downloader import Downloader
-    from twigma.rehydrate.fetch.http_client import Limits
+    from twigma.rehydrate.fetch.http.client import Limits
     from twigma.rehydrate.images.decode_memory import buffer
 
     arguments = dict(options)

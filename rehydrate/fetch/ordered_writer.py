@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import IO, Any
 
-from twigma.rehydrate.fetch.http_response import Outcome
+from twigma.rehydrate.fetch.http.response import Outcome
 from twigma.rehydrate.images import decode_memory
 from twigma.rehydrate.images.decode_memory import MOST_BUFFER, Places
 from twigma.rehydrate.images.decoding_note import DecodingNote
@@ -22,6 +22,10 @@ from twigma.rehydrate.images.shards import SIDECAR
 
 Row = dict[str, Any]  # of the sidecar: `key`, `image_name` and `url` are there already
 Write = Callable[[bytes | None, Row], None]
+
+
+def _ignore(row: Row) -> None:
+    return None
 
 
 class OrderedWriter:
@@ -37,11 +41,13 @@ class OrderedWriter:
         *,
         held: int = MOST_BUFFER,
         places: Places | None = None,
+        observe: Callable[[Row], None] = _ignore,
     ) -> None:
         """Prepare to write `rows`.
 
         `normalize` returns what is stored of an image, or raises BadImage. Images named in `crashing` are not decoded.
         `held` bytes of checked images wait in memory for an earlier one; more go to a temporary file in `folder`.
+        `observe` sees each row as soon as it is checked; what it raises ends `run`.
         """
         self._rows = rows
         self._folder = folder
@@ -49,6 +55,7 @@ class OrderedWriter:
         self._write = write
         self._crashing = crashing
         self._held = held
+        self._observe = observe
         self._room = decode_memory.room if places is None else places.room
         self._queue: SimpleQueue[tuple[int, Outcome] | None] = SimpleQueue()
         self._done = 0  # rows
@@ -104,6 +111,7 @@ class OrderedWriter:
             # Room first, the note inside: a worker that dies while it waits has no culprit.
             with self._room(outcome.data):
                 row, data = self._checked(self._rows[at], outcome)
+            self._observe(row)
             ordered.put(at, row, data)
             self._taken += len(outcome.data)
             self._done += 1

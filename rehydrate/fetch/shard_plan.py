@@ -4,6 +4,7 @@ A list is written before its shard is fetched and never changed, so a stopped `t
 added later only make new shards.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,25 @@ import pyarrow.parquet as pq
 from twigma.core import columns
 from twigma.core.files import file_sha256, read_parquet, write_parquet
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.fetch.http_response import RETRYABLE
+from twigma.rehydrate.fetch.http.response import DEPENDENT, FINAL, RETRYABLE
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import Shard, is_finished, shard_at
 
 GONE = pa.array(["http_404", "http_410"])  # final for a URL
+FAILED = "failed"  # in `retry`: every class that says nothing final of a photo
+RETRY_MARK = {b"retry": b"1"}  # metadata of a list of photos that failed before
+_HOST = r"^[a-z]+://(?:[^/?#]*@)?(?P<host>[^/?#]+)"
 MEDIA_ID = r"\A[A-Za-z0-9_-]{1,80}\z"  # what may name a member of a tar
 
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """The shards to fetch in order, rows of each, and how many rows are done."""
+    """The shards to fetch in order, rows of each, how many rows are done, and how many hosts are to be asked."""
 
     shards: list[Shard]
     rows: dict[str, int]
     done: int
+    hosts: int
 
 
 def plan_shards(
@@ -37,13 +42,16 @@ def plan_shards(
     settings: dict[str, Any],
     rows_per_shard: int,
     *,
-    retry_failed: bool = False,
+    retry: Collection[str] = (),
 ) -> ShardPlan:
     """Assign photos without a shard to new shards, in the order of the images table; list unfinished shards.
 
-    Raises ValueError when finished shards were fetched with other settings or from other lists.
+    `retry` names classes of failure whose photos are assigned once more, `failed` for those that are not final.
+    Raises ValueError when finished shards were fetched with other settings or from other lists, and for a class that
+    is none.
     """
     work = Workspace(work)
+    classes = retried_classes(retry)
     photos = photos_to_fetch(work)
     lists = sorted(work.shard_lists.glob("*.parquet"))
     finished = _finished(work)
@@ -56,16 +64,49 @@ def plan_shards(
     ]
     waiting = [read_parquet(path, columns=["image_name"]) for path in unfinished]
     new = _without(photos, [*fetched, *waiting])
-    if retry_failed and fetched:
-        failed = _without(_failed(work, photos), waiting)
-        new = pa.concat_tables([new, failed])
-    first = shards.next_number(work)
-    unfinished += _write_lists(work, new, rows_per_shard, first)
+    unfinished += _write_lists(work, new, rows_per_shard)
+    if classes and fetched:
+        failed = _without(_failed(work, photos, classes), waiting)
+        failed = failed.replace_schema_metadata(RETRY_MARK)
+        unfinished += _write_lists(work, failed, rows_per_shard)
     return ShardPlan(
         shards=[shard_at(work, path.stem) for path in unfinished],
         rows={path.stem: pq.read_metadata(path).num_rows for path in unfinished},
         done=sum(len(table) for table in fetched),
+        hosts=_count_hosts(unfinished),
     )
+
+
+def retried_classes(names: Collection[str]) -> frozenset[str]:
+    """The classes of failure that `retry` names; ValueError for one that is none."""
+    by_default = RETRYABLE | DEPENDENT
+    known = by_default | FINAL
+    unknown = sorted(set(names) - known - {FAILED})
+    if unknown:
+        raise ValueError(
+            f"retry: expected `{FAILED}` or classes of failure, as `twigma status` prints them "
+            f"({', '.join(sorted(known))}), found {', '.join(unknown)}"
+        )
+    if FAILED in names:
+        return by_default.union(names) - {FAILED}
+    return frozenset(names)
+
+
+def _count_hosts(lists: list[Path]) -> int:
+    """Distinct hosts in the addresses of these lists; one at least."""
+    hosts: set[str] = set()
+    for path in lists:
+        urls = read_parquet(path, columns=["url"])["url"]
+        found = pc.extract_regex(urls, _HOST).combine_chunks()
+        hosts.update(pc.unique(pc.struct_field(found, "host")).to_pylist())
+    hosts.discard(None)
+    return max(1, len(hosts))
+
+
+def is_retry(path: Path) -> bool:
+    """Whether a list is of photos that failed before."""
+    metadata = pq.read_schema(path).metadata or {}
+    return RETRY_MARK.items() <= metadata.items()
 
 
 def _finished(work: Workspace) -> list[Shard]:
@@ -77,9 +118,7 @@ def _finished(work: Workspace) -> list[Shard]:
     return finished
 
 
-def _write_lists(
-    work: Workspace, new: pa.Table, rows_per_shard: int, first: int
-) -> list[Path]:
+def _write_lists(work: Workspace, new: pa.Table, rows_per_shard: int) -> list[Path]:
     """Cut photos into lists of new shards; names that could not name a member of a tar are refused."""
     matches = pc.match_substring_regex(new["image_name"], MEDIA_ID)
     is_bad = pc.invert(pc.fill_null(matches, fill_value=False))
@@ -88,6 +127,7 @@ def _write_lists(
         raise ValueError(
             f"image_name {bad[0].as_py()!r} in {work.images_file} is no media id: correct that row"
         )
+    first = shards.next_number(work)
     paths = []
     for number, start in enumerate(range(0, len(new), rows_per_shard), first):
         path = work.shard_list(f"{number:05}")
@@ -110,16 +150,18 @@ def photos_to_fetch(work: AnyWorkspace) -> pa.Table:
     return table.take(first["at_min"].combine_chunks().sort())
 
 
-def _failed(work: Workspace, photos: pa.Table) -> pa.Table:
-    """The photos that failed for a passing reason, or that were gone and have another URL now."""
+def _failed(work: Workspace, photos: pa.Table, classes: Collection[str]) -> pa.Table:
+    """The photos that failed as one of these classes, or that were gone and have another URL now."""
     sidecars = shards.read_sidecars(work)
     names = sidecars["image_name"].combine_chunks()
     at = pc.index_in(photos["image_name"], value_set=names)
     status = sidecars["status"].take(at)
     has_moved = pc.not_equal(sidecars["url"].take(at), photos["url"])
     is_gone = pc.is_in(status, value_set=GONE)
-    is_retryable = pc.is_in(status, value_set=pa.array(sorted(RETRYABLE)))
-    return photos.filter(pc.or_(is_retryable, pc.and_(is_gone, has_moved)))
+    is_retried = pc.is_in(status, value_set=pa.array(sorted(classes), pa.string()))
+    chosen = pc.or_(is_retried, pc.and_(is_gone, has_moved))
+    # Images that were added from files have no address.
+    return photos.filter(pc.and_(chosen, pc.is_valid(photos["url"])))
 
 
 def _without(photos: pa.Table, others: list[pa.Table]) -> pa.Table:

@@ -149,7 +149,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--image-size 256", FETCH("image_size"), 256),
         Case("--connections 5", FETCH("connections"), 5),
         *_engine(FETCH),
-        Case("--retry-failed", FETCH("retry_failed"), True),
+        Case("--retry failed,noai", FETCH("retry"), ("failed", "noai")),
     ),
     "add": (
         Case("--work other", ADD("work"), OTHER, "ids.csv"),

@@ -98,7 +98,7 @@ def test_a_post_whose_photo_is_gone_is_asked_once_more_and_never_again(
             1,
         )
         assert set(platform.asked[-1][1]["ids"].split(",")) == set(gone)
-        after = get(work, platform, retry_failed=True)
+        after = get(work, platform, retry=["failed"])
         assert after["success"] == before["success"] + 1
         assert after["http_404"] + after["http_410"] == GONE - 2
         calls = len(platform.asked)
@@ -135,10 +135,15 @@ def test_the_command_says_what_it_does_and_needs_no_token_for_the_rest(
     with Platform(world, slow_seconds=0.1) as platform:
         monkeypatch.setenv("TWIGMA_X_URL", platform.api_url)
         monkeypatch.setenv("TWIGMA_IMAGE_URL", platform.image_url)
-        command = ["--work", str(work), "--retry-failed"]
+        command = ["--work", str(work), "--retry", "failed"]
         without = CliRunner().invoke(rehydrate, command)
         monkeypatch.setenv("X_BEARER_TOKEN", "token")
         given = CliRunner().invoke(rehydrate, command)
+        wrong = CliRunner().invoke(rehydrate, [*command[:-1], "http_999"])
+        calls = len(platform.asked)
+    assert isinstance(wrong.exception, ValueError)
+    assert "found http_999" in str(wrong.exception)
+    assert calls == 1
     assert (
         "8 posts whose photo is gone are not looked up again: no X API token"
         in without.stderr

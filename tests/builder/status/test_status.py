@@ -19,7 +19,7 @@ from twigma.cli import main
 from twigma.core.workspace import Workspace
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.fetch.fetch import fetch
-from twigma.rehydrate.fetch.http_client import Limits
+from twigma.rehydrate.fetch.http.client import Limits
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.posts.ledger import Ledger
 from twigma.rehydrate.sources.x.client import XClient
@@ -157,7 +157,7 @@ def test_when_all_is_fetched_a_passing_failure_is_worth_one_more_try(
     assert facts["photos"]["failed"] == Counter([*PLANTED.values(), "http_5xx"])
     assert facts["photos"]["tried_once"] == 1
     assert (
-        facts["next"]["command"] == f"twigma rehydrate --retry-failed --work {fetched}"
+        facts["next"]["command"] == f"twigma rehydrate --retry failed --work {fetched}"
     )
 
 

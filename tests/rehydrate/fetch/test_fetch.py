@@ -6,10 +6,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.odd_answers import captive_portal
 from support.servers import Host
 from support.worlds import (
     PLANTED,
@@ -26,7 +28,7 @@ from support.worlds import (
 
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.fetch.fetch import fetch
-from twigma.rehydrate.fetch.http_client import Limits
+from twigma.rehydrate.fetch.http.client import Limits
 from twigma.rehydrate.images import shards
 
 COUNT = 65
@@ -195,7 +197,7 @@ def test_passing_failures_are_tried_again_in_a_new_shard(tmp_path: Path) -> None
         assert "http_5xx" in fetch(tmp_path, **options)["status"].to_pylist()
         host.answers["/media/n0"] = photo(0)
         first = content(tmp_path)
-        counts = fetch(tmp_path, retry_failed=True, image_size=None, **options)
+        counts = fetch(tmp_path, retry=["failed"], image_size=None, **options)
     assert "http_5xx" not in counts["status"].to_pylist()
     rows = shards.read_sidecars(tmp_path)
     assert sorted(rows["image_name"].to_pylist()) == [
@@ -203,6 +205,59 @@ def test_passing_failures_are_tried_again_in_a_new_shard(tmp_path: Path) -> None
     ]
     assert content(tmp_path).items() > first.items()
     assert sorted(set(content(tmp_path)) - set(first)) == ["00001.parquet", "00001.tar"]
+
+
+BLOCKED = {0: 401, 1: 403, 2: 451, 3: 408, 4: 425, 5: captive_portal}
+
+
+def test_blocked_photos_are_tried_again_and_final_ones_only_by_name(
+    tmp_path: Path,
+) -> None:
+    with Host() as host:
+        populate(tmp_path, host, 11)
+        host.answers.update({f"/media/n{n}": code for n, code in BLOCKED.items()})
+        options: dict[str, Any] = {
+            "image_base_url": host.url,
+            "limits": Limits(retries=0),
+            "processes": 1,
+        }
+        before = by_status(fetch(tmp_path, **options))
+        assert {"http_401", "http_403", "http_408", "http_425"} < set(before)
+        populate(tmp_path, host, 11)
+        host.answers["/media/n9"] = photo(9)
+        host.answers["/media/n8"] = photo(8)
+        host.answers["/media/n10"] = photo(10)
+        after = by_status(fetch(tmp_path, retry=["failed"], **options))
+        # 3 and 4 answer 404 and 410 now, 5 a page, 6 half an image; 7 is in a private network, 8 was opted out.
+        final = {"http_404": 1, "http_410": 1, "not_an_image": 1, "refused": 1}
+        assert after == {"success": 5, "decode": 1, "noai": 1} | final
+        once_more = by_status(fetch(tmp_path, retry=["noai"], **options))
+        assert once_more == {"success": 6, "decode": 1} | final
+        with pytest.raises(
+            ValueError, match=r"classes of failure.*http_451.*found gone"
+        ):
+            fetch(tmp_path, retry=["gone"], **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"image_base_url": "images.lab"}, "TWIGMA_IMAGE_URL.*'images.lab'"),
+        ({"allow_hosts": ["http://images.lab"]}, "TWIGMA_ALLOW_HOSTS.*'http://im"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_before_a_photo_is_marked(
+    options: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    with Host() as host:
+        populate(tmp_path, host, 3)
+        with pytest.raises(ValueError, match=words):
+            fetch(tmp_path, **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["images.parquet"]
+
+
+def by_status(counts: pa.Table) -> dict[str, int]:
+    return dict(zip(*counts.to_pydict().values(), strict=True))
 
 
 def test_larger_images_can_be_shrunk_and_keep_their_turn(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from support.worlds import ROWS, alive, descendants, populate
 
 from twigma.core.pools.task_event import TaskEvent
 from twigma.rehydrate.fetch import shard_plan
-from twigma.rehydrate.fetch.http_client import LIMITS
+from twigma.rehydrate.fetch.http.client import LIMITS
 from twigma.rehydrate.fetch.local_pool import PoolProcess
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.sources.x.bearer_token import TOKEN_VARIABLE

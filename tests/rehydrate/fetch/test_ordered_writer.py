@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.worlds import name, photo
 
-from twigma.rehydrate.fetch.http_response import Outcome
+from twigma.rehydrate.fetch.http.response import Outcome
 from twigma.rehydrate.fetch.ordered_writer import OrderedWriter
 from twigma.rehydrate.images.decoding_note import read_note
 from twigma.rehydrate.images.normalize import normalize_image

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from twigma.rehydrate.fetch.host_guard import is_public
+from twigma.rehydrate.fetch.http.host_guard import is_public
 
 PUBLIC = [
     "8.8.8.8",

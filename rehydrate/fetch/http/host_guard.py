@@ -73,6 +73,22 @@ def public_socket(info: tuple[Any, ...]) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
+def host_key(entry: str) -> str:
+    """HOST or HOST:PORT in one spelling: lower case, IPv6 in brackets and as short as can be.
+
+    >>> host_key("Images.lab:80"), host_key("[0:0:0:0:0:0:0:1]:80"), host_key("::1")
+    ('images.lab:80', '[::1]:80', '[::1]')
+    """
+    entry = entry.strip().lower()
+    host, port = entry, ""
+    if entry.startswith("["):
+        host, _, port = entry[1:].partition("]")
+    try:
+        return f"[{ipaddress.IPv6Address(host)}]{port}"
+    except ValueError:
+        return entry
+
+
 class Gate:
     """Pauses that hosts ask for, shared by all worker processes through a small file.
 

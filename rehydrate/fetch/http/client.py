@@ -19,8 +19,10 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from twigma.rehydrate.fetch.host_guard import Gate, public_socket
-from twigma.rehydrate.fetch.http_response import (
+from twigma.rehydrate.fetch.http.body_encoding import decoded
+from twigma.rehydrate.fetch.http.host_guard import Gate, host_key, public_socket
+from twigma.rehydrate.fetch.http.proxies import Proxies
+from twigma.rehydrate.fetch.http.response import (
     OPT_OUT,
     RETRYABLE,
     ROBOT,
@@ -62,18 +64,22 @@ HOSTS_AT_ONCE = 8  # requests in all are limited to so many times those to one h
 BACKLOG_SECONDS = 0.01  # between two looks at the bytes that the caller has not read
 SLOW_AFTER = 3.0  # seconds before the least speed is asked for
 SocketFactory = Callable[[tuple[Any, ...]], socket.socket]
-_MAY_EXIST_ELSEWHERE = ("http_404", "http_403", "http_4xx")
+_MAY_EXIST_ELSEWHERE = ("http_404", "http_403", "http_401", "http_451", "http_4xx")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one image may cost: bytes, seconds for a request, retries, seconds of waiting, bytes a second at least."""
+    """What one image may cost: bytes, seconds for a request, retries, seconds of waiting, bytes a second at least.
+
+    `pause` is how many seconds no request starts when all images fail alike.
+    """
 
     max_bytes: int = 20_000_000
     deadline: float = 30.0
     retries: int = 3
     patience: float = 90.0
     min_speed: float = 1024.0
+    pause: float = 15.0
 
 
 LIMITS = Limits()
@@ -112,8 +118,10 @@ class Client:
         gate: Path | None = None,
         backlog: Callable[[], int] = lambda: 0,
         unread: int = MOST_BUFFER,
+        is_paused: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`backlog()` are the bytes that the caller has not read; no request starts while they are over `unread`.
+        """`backlog()` are the bytes that the caller has not read; no request starts while they are over `unread`, nor
+        while `is_paused()`.
 
         `allow` names hosts (HOST or HOST:PORT) that may be private addresses; `connections` is per host; `gate` is the
         file of the pauses that all workers share.
@@ -121,7 +129,9 @@ class Client:
         self.limits = limits or Limits()
         self._backlog = backlog
         self._unread = unread
-        self._allow = frozenset(entry.lower() for entry in allow)
+        self._is_paused = is_paused
+        self._allow = frozenset(host_key(entry) for entry in allow)
+        self._proxies = Proxies()
         self._gate = Gate(gate)
         self._hosts: dict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(connections)
@@ -192,7 +202,7 @@ class Client:
         """One request, when its host is open and the caller has read enough of what came before."""
         try:
             target = URL(url)
-            host = f"{target.host}:{target.port}".lower()
+            host = host_key(f"{target.host_subcomponent}:{target.port}")
         except ValueError as error:
             return Outcome("refused", f"not an address: {error}")
         if target.scheme not in ("http", "https") or not target.host:
@@ -207,7 +217,7 @@ class Client:
                     f"{host} asked for a longer pause than this run waits; fetch again later",
                 )
             pause: float | None = 0.0
-            while self._backlog() > self._unread:
+            while self._is_paused() or self._backlog() > self._unread:
                 await asyncio.sleep(BACKLOG_SECONDS)
             try:
                 async with self._all:
@@ -222,8 +232,15 @@ class Client:
         name, _, _ = host.rpartition(":")
         allowed = host in self._allow or name in self._allow
         session = self._allowed if allowed else self._guarded
+        proxy = None if allowed else self._proxies.of(target)
         try:
-            async with session.get(target, allow_redirects=False) as response:
+            if proxy is not None:
+                # The socket is the proxy's, which may be in this network: the guard looks at the name instead.
+                session = self._allowed
+                await self._proxies.refuse_private(target)
+            async with session.get(
+                target, allow_redirects=False, proxy=proxy
+            ) as response:
                 refused = refusal(response)
                 if refused is not None:
                     return refused
@@ -265,4 +282,5 @@ class Client:
                     f"{len(data):,} bytes in {elapsed:.0f} s is too slow",
                     final=True,
                 )
-        return Outcome("success", data=bytes(data))
+        encoding = response.headers.get("Content-Encoding", "")
+        return decoded(bytes(data), encoding, cap)

@@ -5,9 +5,11 @@ from email.utils import formatdate
 
 import pytest
 from PIL import Image
+from support.odd_answers import HostV6
 from support.servers import Handler, Host
 
-from twigma.rehydrate.fetch.http_client import (
+from twigma.rehydrate.fetch.http.client import (
+    RETRYABLE,
     Client,
     Limits,
     Outcome,
@@ -88,7 +90,11 @@ def test_without_a_base_the_real_host_is_asked() -> None:
     ("code", "status"),
     [
         (400, "http_4xx"),
+        (401, "http_401"),
         (403, "http_403"),
+        (408, "http_408"),
+        (425, "http_425"),
+        (451, "http_451"),
         (404, "http_404"),
         (410, "http_410"),
         (500, "http_5xx"),
@@ -100,7 +106,7 @@ def test_status_codes_have_classes_and_only_passing_ones_are_retried(
 ) -> None:
     with Host({"/a": code}) as host:
         assert get(f"{host.url}/a", host=host).status == status
-        assert host.hits["/a"] == (3 if status == "http_5xx" else 1)
+        assert host.hits["/a"] == (3 if status in RETRYABLE else 1)
 
 
 def test_bytes_come_unchanged_and_spaces_and_umlauts_are_quoted() -> None:
@@ -304,6 +310,15 @@ def test_redirects_to_allowed_hosts_are_followed_but_not_for_ever() -> None:
             get(f"{host.url}/loop", host=host, limits=Limits(retries=0)).status
             == "connection"
         )
+
+
+@pytest.mark.parametrize("entry", ["[::1]:{port}", "[::1]", "::1", "[0:0::0:1]:{port}"])
+def test_ipv6_hosts_are_allowed_with_and_without_their_port(entry: str) -> None:
+    with HostV6({"/a": image()}) as host:
+        port = host.base.rpartition(":")[2]
+        allow = (entry.format(port=port),)
+        assert get(f"{host.base}/a", allow=allow).status == "success"
+        assert get(f"{host.base}/a", allow=("[::1]:1",)).status == "refused"
 
 
 def test_names_that_do_not_resolve_and_ports_nobody_listens_on() -> None:

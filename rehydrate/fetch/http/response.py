@@ -9,13 +9,21 @@ import aiohttp
 from yarl import URL
 
 # Failures that pass: another try, in this run or a later one, may succeed.
-RETRYABLE = frozenset({"http_5xx", "http_429", "timeout", "connection", "dns"})
+RETRYABLE = frozenset(
+    {"http_5xx", "http_429", "http_408", "http_425", "timeout", "connection", "dns"}
+)
+# Failures that depend on who asks, from where and when: a login, a block, a captive portal, the settings here.
+DEPENDENT = frozenset(
+    {"http_401", "http_403", "http_451", "http_4xx", "refused", "not_an_image"}
+)
+# Failures of the image itself, which the same request meets again.
+FINAL = frozenset({"http_404", "http_410", "noai", "too_large", "decode"})
 ROBOT = "twigma"
 # The rules of X-Robots-Tag that keep an image out: img2dataset's default list.
 OPT_OUT = frozenset({"noai", "noimageai", "noindex", "noimageindex"})
 DEFAULT_PAUSE = 5.0  # seconds, when a host says 429 and not for how long
 _REDIRECTS = (301, 302, 303, 307, 308)
-_NAMED = (403, 404, 410, 429)  # codes with a status of their own
+_NAMED = (401, 403, 404, 408, 410, 425, 429, 451)  # codes with a status of their own
 _RULES_WITH_VALUE = frozenset(
     {"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"}
 )
