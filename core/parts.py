@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from twigma.core import checksum
 from twigma.core.files import atomic
+from twigma.core.model_identity import describe, differing_columns, refuse_mixture
 from twigma.core.progress import notice
 
 SHORT = 40  # characters of a setting that a notice shows; longer ones are hashes
@@ -34,11 +35,12 @@ class Provenance(TypedDict, total=False):
     code_revision: int  # `REVISION` of the stage's module
     near_revision: int | None  # of the near-duplicate search; null where it did not run
 
-    # The model: its name, and what fixes its weights (one of commit, hash and seed).
+    # The model: its name, and what fixes its weights (commit and hash, or a seed).
     model: str
     repo: str
     revision: str  # commit of `repo`
-    sha256: str
+    sha256: str  # of the weights
+    config: str  # SHA-256 of the configuration in a local folder
     seed: int  # of random weights, or of a clustering
 
     # Settings.
@@ -55,6 +57,9 @@ class Provenance(TypedDict, total=False):
     shard: str
     part: str
     embed: dict[str, str]  # by part
+    embedding: dict[
+        str, Any
+    ]  # the model that made these, as `model_identity.identity` has it
     dedupe: str
     images: str
     stored: str
@@ -113,15 +118,55 @@ def read_fingerprint(path: Path) -> str:
 
 
 def read_parts(folder: Path) -> pa.Table:
-    """All parts of one stage, one row per image, in name order; FileNotFoundError when the stage has not run."""
+    """All parts of one stage, one row per image, in name order; the errors of `read_model`."""
+    read_model(folder)
+    paths = sorted(folder.glob("*.arrow"))
+    # Parts differ in their metadata, and tables are joined only where it is equal.
+    tables = [read_part(path).replace_schema_metadata() for path in paths]
+    for path, table in zip(paths, tables, strict=True):
+        if table.schema.types != tables[0].schema.types:
+            raise ValueError(
+                f"{path} has other columns than {paths[0].name}: run `twigma {folder.name}` again"
+            )
+    return pa.concat_tables(tables)
+
+
+def read_model(folder: Path) -> dict[str, Any]:
+    """The provenance of the first part of a stage, of which every other is by the same model, run in the same way.
+
+    FileNotFoundError when the stage has not run. ValueError when a change of model was stopped in the middle, so that
+    parts of two lie beside each other.
+    """
     paths = sorted(folder.glob("*.arrow"))
     if not paths:
         raise FileNotFoundError(
             f"no columns in {folder}: run `twigma {folder.name}` on this working folder first"
         )
-    # Parts differ in their metadata, and tables are joined only where it is equal.
-    tables = [read_part(path).replace_schema_metadata() for path in paths]
-    return pa.concat_tables(tables)
+    provenances = {path.name: read_provenance(path) for path in paths}
+    remedy = (
+        f"run `twigma {folder.name}` again with the one you want, which finishes it"
+    )
+    refuse_mixture(str(folder), provenances, remedy)
+    return provenances[paths[0].name]
+
+
+def refuse_other_embeddings(folder: Path, stages: Iterable[str]) -> None:
+    """ValueError when stages in `WORK/columns` were computed from embeddings of two models, as far as that is known."""
+    first: tuple[str, Mapping[str, Any]] | None = None
+    for stage in stages:
+        provenance = read_model(folder / stage)
+        is_computed = not stage.startswith("embed")
+        model = provenance.get("embedding") if is_computed else provenance
+        if not model:
+            continue
+        if first is None:
+            first = stage, model
+        key = differing_columns(model, first[1])
+        if key is not None:
+            raise ValueError(
+                f"{folder / stage} was computed from embeddings by {describe(model, key)}, {folder / first[0]} from "
+                f"those by {describe(first[1], key)}: run `twigma {stage}` again, or leave it out"
+            )
 
 
 def _metadata(path: Path) -> dict[bytes, bytes]:

@@ -224,11 +224,13 @@ class Workspace(os.PathLike[str]):
         return self.cluster_fit / "choose_k.csv"
 
     def embedding_model(self) -> dict[str, Any]:
-        """The provenance of the embeddings: model, commit or hash, precision; empty before `twigma embed`."""
-        from twigma.core.parts import read_provenance
+        """The provenance of the embeddings: model, commit or hash, precision; empty before `twigma embed`.
 
-        files = self.part_files("embed")
-        return dict(read_provenance(files[0])) if files else {}
+        ValueError when they are of two models.
+        """
+        from twigma.core.parts import read_model
+
+        return read_model(self.stage_folder("embed")) if self.has("embed") else {}
 
     # ------------------------------------------------------------------ reading
 
@@ -242,10 +244,12 @@ class Workspace(os.PathLike[str]):
         """The images table with the columns of these stages joined to it by their key.
 
         Rows keep the order of `images.parquet`; a row that a stage could not process has nulls. Raises
-        FileNotFoundError when there is no images table, or a stage has not run.
+        FileNotFoundError when there is no images table, or a stage has not run, ValueError when stages are of different
+        models.
         """
         from twigma.core.columns import join
         from twigma.core.files import read_parquet
+        from twigma.core.parts import refuse_other_embeddings
 
         if not self.images_file.exists():
             raise FileNotFoundError(
@@ -253,6 +257,7 @@ class Workspace(os.PathLike[str]):
                 "`twigma rehydrate` makes one from post ids, `twigma add` from tars"
             )
         table = read_parquet(self.images_file)
+        refuse_other_embeddings(self.columns, stages)
         for stage in stages:
             table = join(table, self.read(stage))
         return table

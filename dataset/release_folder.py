@@ -77,6 +77,20 @@ def find_tables(name: str, data_dir: AnyPath | None = None) -> tuple[Path, list[
     return folder, [str(folder / path) for path in names]
 
 
+def embedded_by(folder: Path) -> dict[str, Any]:
+    """Which model made the embeddings of a release or a working folder; empty where that is not known.
+
+    ValueError where those of a working folder are of two models.
+    """
+    manifest = folder / MANIFEST
+    if manifest.exists():
+        models = json.loads(manifest.read_text("utf-8")).get("models", {})
+        return dict(models.get("embed", {}))
+    from twigma.core.workspace import Workspace
+
+    return Workspace(folder).embedding_model()
+
+
 def find_rows_of_images(
     work: AnyPath, data_dir: AnyPath | None = None
 ) -> tuple[Path | None, list[str]]:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from twigma.core.embedding_model import describe, differing, embedded_by
+from twigma.core.model_identity import describe, differing
+from twigma.dataset.release_folder import embedded_by
 
 REFERENCES = Path("refs")
 ABOUT = "reference.json"

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from twigma.analysis.convert import Array, as_matrix
 from twigma.analysis.variation.text_variation import Texts
 from twigma.core import columns
-from twigma.core.embedding_model import differing
 from twigma.core.files import file_sha256
+from twigma.core.model_identity import differing
 from twigma.core.numeric.unit_vectors import usable_unit_rows
 from twigma.core.parts import read_part, read_provenance
 from twigma.core.workspace import AnyWorkspace, Workspace

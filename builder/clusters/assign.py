@@ -20,6 +20,7 @@ from twigma.builder.clusters.umap_map import positions
 from twigma.builder.engine.vectors import Indices
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core import columns
+from twigma.core.model_identity import describe, differing_columns
 from twigma.core.parts import (
     Provenance,
     announce_recreated,
@@ -83,12 +84,12 @@ def assign_new_images(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Assi
     work = Workspace(work)
     fit = read_fit(work)
     images = read_embedded(work, drop)
-    model, dim = fit.provenance["model"], fit.centroids.shape[1]
-    if images.model != model or images.vectors.dim != dim:
-        model = f"{images.model} (length {images.vectors.dim})"
+    theirs = fit.provenance["embedding"]
+    key = differing_columns(theirs, images.model)
+    if key is not None:
         raise ValueError(
-            f"{work}: the clusters are of embeddings by {model} (length {dim}), not of "
-            f"{model}: run `twigma cluster`"
+            f"{work}: the clusters are of embeddings by {describe(theirs, key)}, those of today are by "
+            f"{describe(images.model, key)}: run `twigma cluster`"
         )
     rows = np.arange(len(images.vectors))
     labels, distances = nearest(images.vectors, rows, fit.centroids)

@@ -73,7 +73,7 @@ def cluster(
         return Clusters(sizes(work), None)
     announce_recreated("cluster", [(path, provenance)])
     before = _previous_part(path)
-    saved_as = Provenance(fit=fit, model=images.model, k=k, seed=seed)
+    saved_as = Provenance(fit=fit, embedding=images.model, k=k, seed=seed)
     table = _fit(work, images, saved_as)
     crosswalk = None
     if before is not None:
@@ -87,7 +87,7 @@ def _fit(work: Workspace, images: Embedded, provenance: Provenance) -> pa.Table:
     """Fit centroids and map, save them, and give the part of the columns."""
     vectors, originals = images.vectors, images.originals
     k, seed = provenance["k"], provenance["seed"]
-    before = previous_centroids(work, images.model, vectors.dim)
+    before = previous_centroids(work, images.model)
     centroids = kmeans(vectors, originals, k, seed=seed)
     centroids = numbered(centroids, before)
     on = image_map(vectors, originals, seed=seed)

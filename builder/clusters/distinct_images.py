@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,8 @@ import pyarrow.compute as pc
 
 from twigma.builder.engine.vectors import Indices, Vectors, read_vectors
 from twigma.builder.stages.dedupe import REASONS
-from twigma.core.parts import Provenance, read_fingerprint
+from twigma.core.model_identity import identity
+from twigma.core.parts import Provenance, read_fingerprint, refuse_other_embeddings
 from twigma.core.workspace import AnyWorkspace, Workspace
 
 
@@ -21,13 +23,13 @@ class Embedded:
     ----------
     vectors : the embeddings.
     representative : int64[n], the row of the image that stays in place of each; its own row where it stays itself.
-    model : name of the model that made the embeddings.
+    model : identity of the model that made the embeddings (see `model_identity.identity`).
     inputs : entries of a provenance: what this was read from.
     """
 
     vectors: Vectors
     representative: Indices
-    model: str
+    model: dict[str, Any]
     inputs: Provenance
 
     @property
@@ -40,14 +42,15 @@ class Embedded:
 def read_embedded(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Embedded:
     """The embedded images of a working folder, after deduplication for the reasons in `drop`.
 
-    FileNotFoundError before `twigma embed` and `twigma dedupe`.
+    FileNotFoundError before `twigma embed` and `twigma dedupe`, ValueError when these are of two models.
     """
     work = Workspace(work)
     vectors, embed_marks = read_vectors(work.path)
-    inputs = Provenance(drop=list(drop), embed=embed_marks)
+    refuse_other_embeddings(work.columns, ["embed", "dedupe"])
+    model = identity(work.embedding_model())
+    inputs = Provenance(drop=list(drop), embed=embed_marks, embedding=model)
     representative = representatives(vectors, work.read("dedupe"), drop)
     inputs["dedupe"] = read_fingerprint(work.part("dedupe"))
-    model = str(work.embedding_model()["model"])
     return Embedded(vectors, representative, model, inputs)
 
 

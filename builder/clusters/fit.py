@@ -3,6 +3,7 @@
 `assign.py` puts new images into it, and the next fit takes its labels over.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from twigma.builder.clusters.umap_map import ImageMap
 from twigma.builder.engine.vectors import Indices, as_matrix
+from twigma.core.model_identity import differing_columns
 from twigma.core.parts import Provenance, read_part, read_provenance, write_part
 from twigma.core.workspace import AnyWorkspace, Workspace
 
@@ -24,7 +26,7 @@ class Fit:
 
     Attributes
     ----------
-    provenance : `fit` (the fingerprint of the columns it was made with), `model` of the embeddings, `k` and `seed`.
+    provenance : `fit` (the fingerprint of the columns it was made with), the model of the `embedding`, `k`, `seed`.
     clusters : a row per label, as `cluster_summary` makes it.
     centroids : float32[k, dim], by label.
     image_map : the training images of the map.
@@ -79,13 +81,14 @@ def is_saved(work: Workspace, fit: str) -> bool:
     return all(path.exists() and read_provenance(path)["fit"] == fit for path in paths)
 
 
-def previous_centroids(work: Workspace, model: str, dim: int) -> Floats | None:
+def previous_centroids(work: Workspace, model: Mapping[str, Any]) -> Floats | None:
     """Centroids of the saved fit, float32[k, dim] by label; None where it is one of another model's embeddings."""
     path = work.centroids_file
-    if not path.exists() or read_provenance(path)["model"] != model:
+    if not path.exists():
         return None
-    centroids = _centroids(read_part(path))
-    return centroids if centroids.shape[1] == dim else None
+    if differing_columns(read_provenance(path)["embedding"], model) is not None:
+        return None
+    return _centroids(read_part(path))
 
 
 def cluster_summary(labels: Indices, distances: Floats, k: int) -> pa.Table:

@@ -20,7 +20,13 @@ import pyarrow as pa
 from twigma.builder.engine.in_process import in_this_process
 from twigma.builder.engine.source import Event, Settings, Source, Stage, Start
 from twigma.core import columns
-from twigma.core.parts import announce_recreated, part_is_current, read_part, write_part
+from twigma.core.parts import (
+    announce_recreated,
+    part_is_current,
+    read_model,
+    read_part,
+    write_part,
+)
 from twigma.core.pools.ray_cluster import starts_here
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.progress import notice, progress_bar
@@ -86,22 +92,15 @@ def map_parts(
     of: str,
     desc: str,
     rows: int = PART_ROWS,
-    check: Callable[[Path], None] | None = None,
 ) -> int:
     """Run a stage over the parts of stage `of` instead of over images; otherwise like `map_shards`, and always here.
 
-    `check` sees every part first and may refuse it (ValueError). FileNotFoundError when stage `of` has not run.
+    FileNotFoundError when stage `of` has not run, ValueError when its parts are of two models.
     """
     work = Workspace(work)
-    parts = work.part_files(of)
-    if not parts:
-        raise FileNotFoundError(
-            f"no columns in {work.stage_folder(of)}: run `twigma {of}` on this working folder first"
-        )
+    read_model(work.stage_folder(of))
     sources = []
-    for part in parts:
-        if check is not None:
-            check(part)
+    for part in work.part_files(of):
         table = read_part(part)
         fingerprint = table.schema.metadata[b"fingerprint"].decode()
         provenance = settings | {"part": fingerprint}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from twigma.core.parts import read_part, read_parts, read_provenance
+from twigma.core.parts import read_part
 from twigma.core.workspace import AnyWorkspace, Workspace
 
 BLOCK = 16_384  # rows: 24 MB of float16 at 768
@@ -91,31 +91,19 @@ def read_vectors(work: AnyWorkspace) -> tuple[Vectors, dict[str, str]]:
     FileNotFoundError when there is none, ValueError when parts were made by different models or lengths.
     """
     work = Workspace(work)
-    read_parts(work.stage_folder("embed"))  # raises what to run when there is none
+    work.read("embed")  # refuses parts that do not belong together
     chunks: list[pa.Array] = []
     names: list[pa.Array] = []
     fingerprints = {}
-    models = {}
     for path in work.part_files("embed"):
         table = read_part(path)
         fingerprints[path.stem] = table.schema.metadata[b"fingerprint"].decode()
-        size = table.schema.field("embedding").type.list_size
-        models[read_provenance(path)["model"], size] = path
         table = table.select(["image_name", "embedding"])
         # Filtering copies, so a part without nulls stays mapped.
         if table["embedding"].null_count:
             table = table.filter(table["embedding"].is_valid())
         chunks += table["embedding"].chunks
         names += table["image_name"].chunks
-    if len(models) > 1:
-        described = [
-            f"{model} of length {size} in {path.name}"
-            for (model, size), path in models.items()
-        ]
-        raise ValueError(
-            f"{work.stage_folder('embed')} mixes embeddings of several models ({', '.join(described)}): "
-            "run `twigma embed` again"
-        )
     joined = pa.chunked_array(names, pa.string()).combine_chunks()
     if isinstance(joined, pa.ChunkedArray):  # more text than one array's offsets reach
         joined = pa.concat_arrays(joined.chunks)

@@ -5,7 +5,6 @@ A name is an open_clip architecture with a pretrained tag, `hf-hub:org/name`, or
 """
 
 import difflib
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,24 +24,23 @@ SEED = 0  # of randomly initialised weights
 class Model:
     """Which weights are meant, before anything heavy is loaded.
 
-    `pin` is the commit of a Hub repository, `folder` a local one with the `sha256` of its configuration and weights; a
-    model with neither is `architecture` of open_clip with random weights.
+    `pin` is the commit of a Hub repository, `folder` a local one with the `sha256` of its weights and that of its
+    configuration; a model with neither is `architecture` of open_clip with random weights.
     """
 
     name: str
     architecture: str | None = None
     folder: Path | None = None
     pin: pinned_weights.Pin | None = None
-    sha256: str | None = None
+    sha256: str = ""
+    config: str = ""
 
     def provenance(self) -> Provenance:
-        """The model's name, and the commit, hash or seed of its weights."""
+        """The model's name, and the commit, hashes or seed of its weights."""
         if self.pin is not None:
-            return Provenance(
-                model=self.name, repo=self.pin.repo, revision=self.pin.revision
-            )
-        if self.sha256 is not None:
-            return Provenance(model=self.name, sha256=self.sha256)
+            return self.pin.provenance(self.name)
+        if self.folder is not None:
+            return Provenance(model=self.name, sha256=self.sha256, config=self.config)
         return Provenance(model=self.name, seed=SEED)
 
 
@@ -112,10 +110,12 @@ def load_tokenizer(model: Model) -> Any:
 def _model_in(folder: Path) -> Model:
     config = model_config.read_config(folder)
     weights = pinned_weights.weights_files(folder)[0]
-    hashes = file_sha256(folder / CONFIG) + file_sha256(weights)
-    name = str(config.get("name", folder.name))
-    sha256 = hashlib.sha256(hashes.encode()).hexdigest()
-    return Model(name, folder=folder, sha256=sha256)
+    return Model(
+        str(config.get("name", folder.name)),
+        folder=folder,
+        sha256=file_sha256(weights),
+        config=file_sha256(folder / CONFIG),
+    )
 
 
 def _require_known(model: str) -> None:

@@ -45,7 +45,8 @@ def license_of(work: AnyWorkspace, provenance: Mapping[str, Any]) -> str:
     """The licence of the model in a part's provenance, as its makers spell it; `unknown: see MODEL` where not known."""
     model = str(provenance["model"])
     stated = _noted(Workspace(work)).get(model) or _cached(provenance)
-    if stated is None and "sha256" not in provenance:  # a folder may bear any name
+    is_local = "sha256" in provenance and "revision" not in provenance
+    if stated is None and not is_local:  # a folder may bear any name
         stated = KNOWN.get(model)
     return stated or f"unknown: see {model}"
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from twigma.core.files import file_sha256, write_json
+from twigma.core.parts import Provenance
 from twigma.core.services.user_agent import HUB_LIBRARY
 from twigma.core.workspace import AnyWorkspace, Workspace
 
@@ -53,6 +54,14 @@ class Pin:
     revision: str
     sha256: Mapping[str, str] = field(default_factory=dict)
 
+    def provenance(self, model: str) -> Provenance:
+        """What a part says of the model that it was made by: name, commit, and the hash of the weights if known."""
+        made_by = Provenance(model=model, repo=self.repo, revision=self.revision)
+        if self.sha256:
+            hashes = [self.sha256[name] for name in sorted(self.sha256)]
+            made_by["sha256"] = join_hashes(hashes)
+        return made_by
+
 
 def weights_files(folder: Path, wanted: Sequence[str] = OPEN_CLIP) -> list[Path]:
     """The safetensors files of a model's folder; ValueError if there is none or the choice is unclear."""
@@ -80,7 +89,11 @@ def _choose(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
 
 def hash_of(files: Sequence[Path]) -> str:
     """One SHA-256 for the weights in these files: that of the file, or of the hashes of several."""
-    hashes = [file_sha256(path) for path in files]
+    return join_hashes([file_sha256(path) for path in files])
+
+
+def join_hashes(hashes: Sequence[str]) -> str:
+    """One SHA-256 for several, in hex: itself where there is one."""
     if len(hashes) == 1:
         return hashes[0]
     return hashlib.sha256("".join(hashes).encode()).hexdigest()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from twigma.builder.models.clip_names import MODEL, PRETRAINED, find_model
 from twigma.builder.models.pinned_weights import read_pin, write_pin
-from twigma.core.embedding_model import Provenance, describe, differing, embedded_by
+from twigma.core.model_identity import Provenance, describe, differing
 from twigma.core.workspace import AnyWorkspace
+from twigma.dataset.release_folder import embedded_by
 
 STUDIED: tuple[Path, ...] = (
     Path("work"),
@@ -84,7 +85,7 @@ def _choice_of(studied: Provenance, folder: Path | None) -> Choice:
     if not studied:
         return Choice()
     name = str(studied["model"])
-    if "sha256" in studied:
+    if "sha256" in studied and "revision" not in studied:
         raise ValueError(
             f"{folder} was embedded by the model {name} from a local folder: name that folder with --model"
         )

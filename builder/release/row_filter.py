@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.core import columns
+from twigma.core.parts import refuse_other_embeddings
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shards import read_sidecars
 from twigma.rehydrate.posts.removed_ids import Removed
@@ -65,6 +66,7 @@ def join_stages(work: AnyWorkspace, stages: Collection[str]) -> pa.Table:
     `decoded` (bool) says whether the image has an embedding; null without `embed`.
     """
     work = Workspace(work)
+    refuse_other_embeddings(work.columns, stages)
     table = columns.join(work.table(), _outcomes(work))
     success = pc.fill_null(pc.equal(table["status"], "success"), False)
     decoded = pa.nulls(len(table), pa.bool_())

@@ -233,18 +233,14 @@ def caption_shards(
     """Caption every shard that has no current part in `columns/caption`; the number of images captioned now."""
     work = Workspace(work)
     name, source = _resolve(model, revision, work)
-    provenance = Provenance(
-        code_revision=REVISION,
-        model=name,
-        num_beams=NUM_BEAMS,
-        max_new_tokens=MAX_NEW_TOKENS,
-    )
     if isinstance(source, pinned_weights.Pin):
-        provenance["revision"] = source.revision
+        provenance = source.provenance(name)
     else:
         note_license(work, name, source)
-        files = pinned_weights.weights_files(source, pinned_weights.TRANSFORMERS)
-        provenance["sha256"] = pinned_weights.hash_of(files)
+        provenance = _provenance_of_folder(name, source)
+    provenance["code_revision"] = REVISION
+    provenance["num_beams"] = NUM_BEAMS
+    provenance["max_new_tokens"] = MAX_NEW_TOKENS
     return map_shards(
         work.path,
         "caption",
@@ -255,6 +251,16 @@ def caption_shards(
         device=device,
         prepare=Prepare(partial(_fetch, source), lambda: None),
     )
+
+
+def _provenance_of_folder(name: str, folder: Path) -> Provenance:
+    """The hashes of a local model's weights and configuration."""
+    files = pinned_weights.weights_files(folder, pinned_weights.TRANSFORMERS)
+    provenance = Provenance(model=name, sha256=pinned_weights.hash_of(files))
+    # Size of the images, tokenizer, words to begin with: they decide what the weights make of an image.
+    configs = sorted(folder.glob("*.json"))
+    provenance["config"] = pinned_weights.hash_of(configs)
+    return provenance
 
 
 def _start(name: str, source: Source, device: str | None) -> Stage:

@@ -22,6 +22,7 @@ from twigma.builder.engine.vectors import Indices, Vectors, read_vectors
 from twigma.builder.stages import near_duplicates
 from twigma.builder.stages.identical_rows import earliest, identical
 from twigma.core import columns
+from twigma.core.model_identity import identity
 from twigma.core.parts import (
     Provenance,
     announce_recreated,
@@ -57,6 +58,7 @@ def dedupe(work: AnyWorkspace, near: float | None = NEAR) -> dict[str, int]:
         code_revision=REVISION,
         near=near,
         embed=embed_marks,
+        embedding=identity(work.embedding_model()),
         images=_digest(images),
         stored=_digest(stored),
     )

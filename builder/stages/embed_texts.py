@@ -24,7 +24,7 @@ from twigma.builder.models.clip_names import (
 )
 from twigma.builder.stages.clip_encoder import load_encoder
 from twigma.core import columns
-from twigma.core.embedding_model import differing
+from twigma.core.model_identity import differing
 from twigma.core.parts import (
     Provenance,
     announce_recreated,

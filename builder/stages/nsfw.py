@@ -17,7 +17,8 @@ from twigma.builder.engine.engine import Stage, map_parts
 from twigma.builder.engine.vectors import as_matrix
 from twigma.core import columns
 from twigma.core.files import file_sha256
-from twigma.core.parts import Provenance, read_provenance
+from twigma.core.model_identity import identity
+from twigma.core.parts import Provenance, read_model
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
 
@@ -184,20 +185,21 @@ def nsfw_parts(work: AnyWorkspace, detector: str | Path | None = None) -> int:
     work = Workspace(work)
     path = DETECTOR if detector is None else Path(detector)
     loaded = load_detector(path)
+    embeddings = read_model(work.stage_folder("embed"))
+    if embeddings["model"] != loaded.model:
+        raise ValueError(
+            f"{work.stage_folder('embed')} holds embeddings of {embeddings['model']}, but this NSFW detector reads "
+            f"those of {loaded.model}: give the detector that fits, or run `twigma embed` with {loaded.model}"
+        )
     provenance = Provenance(
-        code_revision=REVISION, model=loaded.model, detector=file_sha256(path)
+        code_revision=REVISION,
+        model=loaded.model,
+        detector=file_sha256(path),
+        embedding=identity(embeddings),
     )
 
     def start() -> Stage:
         return lambda table: nsfw(table, loaded)
-
-    def require_same_model(part: Path) -> None:
-        model = read_provenance(part)["model"]
-        if model != loaded.model:
-            raise ValueError(
-                f"{part} holds embeddings of {model}, but this NSFW detector reads those of {loaded.model}: "
-                f"give the detector that fits, or run `twigma embed` with {loaded.model}"
-            )
 
     return map_parts(
         work.path,
@@ -206,5 +208,4 @@ def nsfw_parts(work: AnyWorkspace, detector: str | Path | None = None) -> int:
         start,
         of="embed",
         desc="nsfw",
-        check=require_same_model,
     )

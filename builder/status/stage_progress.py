@@ -15,11 +15,9 @@ import pyarrow as pa
 from twigma.builder.engine.engine import count_empty
 from twigma.builder.release.row_filter import STAGES
 from twigma.builder.status.facts import StageFacts
+from twigma.core.model_identity import differing_columns
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import FinishedShards
-
-# Parts that differ in these do not go together: `twigma release` refuses them.
-MODEL = ("model", "revision")
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,9 @@ class Part:
         """Whether the part was made from these inputs."""
         return all(self.provenance.get(name) == value for name, value in inputs.items())
 
-    @property
-    def model(self) -> tuple[Any, ...]:
-        """What of the model decides whether parts go together."""
-        return tuple(self.provenance.get(name) for name in MODEL)
+    def goes_with(self, other: "Part") -> bool:
+        """Whether both are by one model, run in the same way: every reader refuses parts that are not."""
+        return differing_columns(self.provenance, other.provenance) is None
 
 
 Parts = Mapping[str, Part | None]  # by name; None where a part is damaged
@@ -134,7 +131,7 @@ def _by_shard(
             and newest is not None
             and name in inputs
             and part.has_inputs(inputs[name])
-            and part.model == newest.model
+            and part.goes_with(newest)
         ):
             facts["done"] += count
             facts["not_decodable"] += part.empty

@@ -129,7 +129,8 @@ def test_bad_folders(tmp_path):
     cluster(tmp_path, 3)
     put(tmp_path, rows, 60, model="other")
     with pytest.raises(
-        ValueError, match=r"embeddings by tiny \(length 32\), not of other"
+        ValueError,
+        match=r"embeddings by tiny, those of today are by other: run `twigma cluster`",
     ):
         stage.assign_new_images(tmp_path)
     old = Workspace(tmp_path).map_file.read_bytes()

@@ -373,7 +373,7 @@ def test_a_stage_that_has_not_seen_every_image_is_named(work, tmp_path):
             release(work, tmp_path / "twigma")
         write_part(part, table, mark)
     write_part(part, table, {"model": "another"})
-    with pytest.raises(ValueError, match="more than one model"):
+    with pytest.raises(ValueError, match="mixes two models: another in"):
         release(work, tmp_path / "twigma")
     assert not (tmp_path / "twigma").exists()
 

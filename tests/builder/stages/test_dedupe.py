@@ -183,7 +183,8 @@ def test_mixed_models_are_refused(work):
     )
     write_part(part, table, {"model": "another"})
     with pytest.raises(
-        ValueError, match=r"several models .*another of length 32 in 00009.arrow"
+        ValueError,
+        match=r"mixes two models: tiny in 00000.arrow, another in 00009.arrow: run",
     ):
         stage.dedupe(work)
 
