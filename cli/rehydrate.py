@@ -25,6 +25,9 @@ from twigma.core.workspace import Workspace
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from twigma.rehydrate.sources.archives.import_archives import Imported
+    from twigma.rehydrate.sources.own_files.add_images import Added
+
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=FILE)
@@ -73,8 +76,7 @@ def import_(files: tuple[Path, ...], work: Path) -> None:
     """
     from twigma.rehydrate.sources.archives.import_archives import import_archives
 
-    imported, table = import_archives(work, files)
-    for file, result in imported.items():
+    def show(file: Path, result: "Imported") -> None:
         if result.before:
             click.echo(f"{file}: imported before, nothing added")
         else:
@@ -82,6 +84,8 @@ def import_(files: tuple[Path, ...], work: Path) -> None:
             click.echo(f"{file}: {result.records:,} records of posts, {new}")
         if result.quarantine:
             click.echo(f"  {result.skipped:,} lines skipped: {result.quarantine}")
+
+    _, table = import_archives(work, files, show)
     reasons = {
         f"{row['what']}: {row['reason']}": row["count"] for row in table.to_pylist()
     }
@@ -273,11 +277,13 @@ def add(paths: tuple[Path, ...], work: Path, group_key: str | None) -> None:
     from twigma.rehydrate.sources.own_files.add_images import add_tars
     from twigma.rehydrate.sources.own_files.image_paths import LINK
 
-    for row in add_tars(work, paths, group_key).to_pylist():
+    def show(row: "Added") -> None:
         if row["links"]:
             click.echo(f"  {row['links']:,} {LINK}, such as {row['path']}")
-            continue
+            return
         counts = f"{row['images']:,} images, {row['failed']:,} failed"
         click.echo(
             f"{row['path']}: {counts}, {row['skipped']:,} other members left out"
         )
+
+    add_tars(work, paths, group_key, show)

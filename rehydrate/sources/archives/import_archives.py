@@ -5,7 +5,7 @@ An archive is read record by record; what cannot be read is skipped and listed w
 and importing a file again adds nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from twigma.core import inventory
 from twigma.core.files import file_sha256
+from twigma.core.safety.failures import Failures
 from twigma.core.workspace import AnyWorkspace
 from twigma.rehydrate.ids.post_ids import (
     SkippedLines,
@@ -48,48 +49,40 @@ class Imported(NamedTuple):
 
 
 def import_archives(
-    work: AnyWorkspace, files: Iterable[Path]
+    work: AnyWorkspace,
+    files: Iterable[Path],
+    on_file: Callable[[Path, Imported], None] | None = None,
 ) -> tuple[dict[Path, Imported], pa.Table]:
     """Store the posts of archives, then write `images.parquet`.
 
     Returns the result of each file, and the table (what, reason, count) of what the images table of the folder holds
     and leaves out. Nothing is bought. Of a post the record captured last counts; one without a time of capture
-    replaces none that has one. Raises FileNotFoundError, and ValueError when nothing in a file can be read or its ids
-    were rounded on the way; the other files are imported.
+    replaces none that has one. `on_file` is called with each result as it is there. A file that is missing, in which
+    nothing can be read, or whose ids were rounded on the way does not stop the others: once they are imported and the
+    table is written, FileNotFoundError or ValueError names it.
     """
     files = list(dict.fromkeys(Path(file) for file in files))
-    for file in files:
-        if not file.is_file():
-            raise FileNotFoundError(f"no archive at {file}")
     imported: dict[Path, Imported] = {}
-    failures: list[Exception] = []
+    failures = Failures()
     with Ledger(work) as ledger:
-        for file in files:
-            try:
-                imported[file] = _import(ledger, file)
-            except ValueError as error:
-                failures.append(error)
-            except OSError as error:  # a full disk: the files after it would fail too
-                failures.append(error)
-                break
-        if failures and not imported:
-            raise _join_failures(failures)
-        skipped = write_images_table(work)
-    if failures:
-        raise _join_failures(failures)
+        try:
+            for file in files:
+                with failures.collect():
+                    imported[file] = _import(ledger, file)
+                    if on_file is not None:
+                        on_file(file, imported[file])
+        finally:
+            # What is stored has its rows, also when the disk is full or the run is stopped.
+            if imported or not failures:
+                skipped = write_images_table(work)
+    failures.raise_any()
     return imported, skipped
-
-
-def _join_failures(failures: list[Exception]) -> Exception:
-    """The failure of one file, or of several in one."""
-    if len(failures) == 1:
-        return failures[0]
-    kind = OSError if isinstance(failures[-1], OSError) else ValueError
-    return kind("; ".join(map(str, failures)))
 
 
 def _import(ledger: Ledger, file: Path) -> Imported:
     """Store one archive: page after page, then the list of skipped lines, then a page that says it was the last."""
+    if not file.is_file():
+        raise FileNotFoundError(f"no archive at {file}")
     # A file is known by its content: it may be moved, or imported under another name.
     sha256 = file_sha256(file)
     stored, complete = ledger.imported(sha256)
