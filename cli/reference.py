@@ -142,5 +142,6 @@ def add(name: str, sources: tuple[str, ...], parts: str, **options: Any) -> None
     click.echo(f"from {origin}; licence: {about['licence']}; model: {model}")
     if about.get("note"):
         click.echo(about["note"])
+    record.failures.raise_any()
     if about["kind"] != "texts":
         click.echo(f"next: twigma analyze --reference {name}")

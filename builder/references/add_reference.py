@@ -3,6 +3,7 @@
 `twigma reference add NAME` makes those of `catalogue.TABLE`; `twigma reference add NAME PATH …` any other.
 """
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from twigma.builder.references.record import Record, open_record
 from twigma.builder.references.sources import commit_of, new_files
 from twigma.builder.stages.embed import embed_shards
 from twigma.core.files import file_sha256
+from twigma.core.safety.failures import Failures
 from twigma.core.workspace import AnyWorkspace, Workspace
 
 
@@ -63,8 +65,9 @@ def add_reference(
 
     Returns
     -------
-    The set's record; its `counts` are of this run. ValueError for an unknown name, damaged files, and embeddings of
-    another model than that of `like`.
+    The set's record; its `counts` are of this run. ValueError for an unknown name, and embeddings of another model than
+    that of `like`. A file that is damaged, missing or of another kind does not stop the others: the record's `failures`
+    has it, and `Failures.raise_any` names it once the rest is embedded.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name) or name == "twigma":
         raise ValueError(
@@ -81,11 +84,15 @@ def add_reference(
     )
     _check_model(record, request, _kinds(known, sources, request.column))
     record.write()  # first of all, so that a stopped run recognises its folder
+    failures = record.failures
     if known.name == "diffusiondb" and not sources:
         _diffusiondb(record, known, parts, revision, endpoint)
-    for key, path in new_files(record, known, sources, revision, endpoint):
-        _add_file(record, request, key, path)
-    if record.about["kind"] != "embeddings":
+    for key, fetch_file in new_files(record, known, sources, revision, endpoint):
+        with failures.collect():
+            _add_file(record, request, key, fetch_file())
+    if failures and not record.files:
+        failures.raise_any()  # there is no set to speak of
+    if record.about.get("kind") in ("images", "texts"):
         _embed(record, request, device)
     record.write()
     return record
@@ -116,7 +123,11 @@ def _known(name: str, sources: Sequence[str], files: Sequence[str]) -> Known:
 def _kinds(known: Known, sources: Sequence[str], column: str | None) -> set[str]:
     """The kinds of what will be added, as far as they are known before anything is fetched."""
     local = [Path(source) for source in sources if Path(source).exists()]
-    kinds = {file_readers.kind_of(path, column) for path in local}
+    kinds = set()
+    for path in local:
+        # What cannot be read is named when it is its turn.
+        with contextlib.suppress(ValueError, OSError):
+            kinds.add(file_readers.kind_of(path, column))
     if known.kind:
         kinds.add(known.kind)
     return kinds
@@ -161,10 +172,17 @@ def _add_images(record: Record, request: _Request, path: Path) -> dict[str, Any]
         tar = Workspace(record.folder).shards.absolute() / f"from_{path.name}"
         tar.parent.mkdir(exist_ok=True)
         path = path.replace(tar)
-    added = add_images(record.folder, record.name, [path], label)
+    _count_images(record, path, label)
+    return {}
+
+
+def _count_images(record: Record, path: Path, group: str | None) -> None:
+    """Add a tar, an image or a folder to the set; its failures are raised once the rest of it is there."""
+    failures = Failures()
+    added = add_images(record.folder, record.name, [path], group, failures)
     record.count("images", added["images"])
     record.count("images that cannot be read", added["failed"])
-    return {}
+    failures.raise_any()
 
 
 def _add_vectors(record: Record, request: _Request, path: Path) -> dict[str, Any]:
@@ -220,17 +238,22 @@ def _diffusiondb(
         known.repo, diffusiondb.METADATA, commit, record.downloads, endpoint
     )
     for part in due:
-        path = hub_file(
-            known.repo, diffusiondb.part_file(part), commit, record.downloads, endpoint
-        )
-        images = diffusiondb.images(path, diffusiondb.blurred(metadata, part))
-        tar, left_out = pack(record.folder, path.stem, images)
-        added = add_images(record.folder, record.name, [tar], known.group)
-        record.count("images", added["images"])
-        record.count("images that cannot be read", added["failed"])
-        record.count("images blurred as NSFW, left out", left_out)
-        record.add_file(keys[part], {"blurred": left_out})
-        path.unlink()
+        with record.failures.collect():
+            path = hub_file(
+                known.repo,
+                diffusiondb.part_file(part),
+                commit,
+                record.downloads,
+                endpoint,
+            )
+            images = diffusiondb.images(path, diffusiondb.blurred(metadata, part))
+            tar, left_out = pack(record.folder, path.stem, images)
+            _count_images(record, tar, known.group)
+            record.count("images blurred as NSFW, left out", left_out)
+            record.add_file(keys[part], {"blurred": left_out})
+            path.unlink()
+    if not record.files:
+        return
     record.about["repeats"] = diffusiondb.mark_repeats(record.folder)
     record.count("repeated generations, marked", record.about["repeats"])
     richest = diffusiondb.prompts_by_part(metadata)

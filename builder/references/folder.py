@@ -22,8 +22,9 @@ from twigma.builder.stages.embed_texts import encode_all, token_counter
 from twigma.core import columns
 from twigma.core.files import atomic, read_parquet, write_parquet
 from twigma.core.parts import fingerprint, part_is_current, write_part
+from twigma.core.safety.failures import Failures
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.sources.own_files.add_images import add_tars
+from twigma.rehydrate.sources.own_files.add_images import Added, add_tars
 
 KINDS = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"RI": ".webp", b"GI": ".gif"}
 MOST_TEXTS = 2000  # texts that are embedded
@@ -44,7 +45,7 @@ def pack(work: AnyWorkspace, stem: str, rows: Rows) -> tuple[Path, int]:
     taken: set[str] = set()
     with (
         atomic(path) as partial,
-        tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar,
+        tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for name, data, facts in rows:
             if data is None:
@@ -67,19 +68,28 @@ def _append(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def add_images(
-    work: AnyWorkspace, name: str, paths: Sequence[Path], group: str | None
+    work: AnyWorkspace,
+    name: str,
+    paths: Sequence[Path],
+    group: str | None,
+    failures: Failures,
 ) -> dict[str, int]:
-    """Add tars and images to the set: how many `images` were added, and how many `failed` to decode."""
+    """Add tars and images to the set: how many `images` were added, and how many `failed` to decode.
+
+    What cannot be read at all goes to `failures`.
+    """
     work = Workspace(work)
-    report = add_tars(work.path, paths, group)
-    table = read_parquet(work.images_file)
-    if set(table["source"].to_pylist()) - {name}:
-        renamed = columns.add(table, source=[name] * len(table))
-        write_parquet(work.images_file, renamed, private=True)
-    counts = {}
-    for key in ("images", "failed"):
-        counts[key] = int(pc.sum(report[key]).as_py() or 0)
-    return counts
+    report: list[Added] = []
+    with failures.collect():
+        add_tars(work.path, paths, group, report.append)
+    if work.images_file.exists():
+        table = read_parquet(work.images_file)
+        if set(table["source"].to_pylist()) - {name}:
+            renamed = columns.add(table, source=[name] * len(table))
+            write_parquet(work.images_file, renamed, private=True)
+    images = sum(row["images"] for row in report)
+    failed = sum(row["failed"] for row in report)
+    return {"images": images, "failed": failed}
 
 
 # ------------------------------------------------------------------ rows without images

@@ -10,6 +10,7 @@ from typing import Any
 
 from twigma.builder.references.catalogue import Known
 from twigma.core.files import write_json
+from twigma.core.safety.failures import Failures
 from twigma.core.workspace import AnyWorkspace
 
 NAME = "reference.json"
@@ -17,12 +18,13 @@ NAME = "reference.json"
 
 @dataclass
 class Record:
-    """The record of the set in `folder`: `about` is its content, `counts` and `notes` are of the current run."""
+    """The record of the set in `folder`: `about` is its content, `counts`, `notes` and `failures` are of this run."""
 
     folder: Path
     about: dict[str, Any]
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    failures: Failures = field(default_factory=Failures)
 
     @property
     def name(self) -> str:

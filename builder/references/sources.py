@@ -4,7 +4,8 @@ What was added before is not fetched again, and a second run asks no server anyt
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from twigma.builder.references.catalogue import Known
@@ -17,6 +18,7 @@ from twigma.builder.references.hub_files import (
 from twigma.builder.references.record import Record
 
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+NewFile = tuple[str, Callable[[], Path]]
 FILES = ("*.parquet", "*.tar")  # taken of a dataset that is not in the table
 
 
@@ -26,12 +28,13 @@ def new_files(
     sources: Sequence[str],
     revision: str | None,
     endpoint: str | None,
-) -> Iterator[tuple[str, Path]]:
-    """Every file that may be new: its key in the record, and its path; a remote file is fetched when it is its turn."""
+) -> Iterator[NewFile]:
+    """Every file that may be new: its key in the record, and what gives its path: a remote file is fetched by that."""
     if known.url:
         record.add_origin(known.url)
         if known.url not in record.files:
-            yield known.url, web_file(known.url, record.downloads, known.checksum)
+            fetch = partial(web_file, known.url, record.downloads, known.checksum)
+            yield known.url, fetch
     if known.repo and known.files:
         yield from _of_hub(record, known.repo, known.files, revision, endpoint)
     for source in sources:
@@ -42,7 +45,7 @@ def new_files(
                     f"{path} is where downloads are deleted once they are added: move it elsewhere"
                 )
             record.add_origin(path.name)
-            yield str(path.absolute()), path
+            yield str(path.absolute()), partial(Path, source)
         else:
             yield from _of_hub(record, source, known.files or FILES, revision, endpoint)
 
@@ -53,7 +56,7 @@ def _of_hub(
     patterns: tuple[str, ...],
     revision: str | None,
     endpoint: str | None,
-) -> Iterator[tuple[str, Path]]:
+) -> Iterator[NewFile]:
     """The files of a dataset that match `patterns` and are not in the set yet."""
     commit = commit_of(record, repo, revision, endpoint)
     listings: dict[str, list[str]] = record.about["listed"]
@@ -63,7 +66,10 @@ def _of_hub(
     for path in listings[listing]:
         key = f"{repo}@{commit}/{path}"
         if key not in record.files:
-            yield key, hub_file(repo, path, commit, record.downloads, endpoint)
+            yield (
+                key,
+                partial(hub_file, repo, path, commit, record.downloads, endpoint),
+            )
 
 
 def commit_of(

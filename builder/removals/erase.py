@@ -203,7 +203,7 @@ def _copy_tar(source: Path, target: Path, without: set[str]) -> None:
     """The members of a tar as they are, but for those of these samples."""
     with (
         tarfile.open(source, "r:") as old,
-        tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as new,
+        tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as new,
     ):
         for member in shards.tar_members(source):
             if PurePosixPath(member.name).stem not in without:

@@ -99,7 +99,7 @@ def _initialize(address: str, cpus: int | None) -> None:
         environment = worker_environment.private_cluster()
     else:
         # The processes of a cluster that others started have an environment of their own.
-        variables.update(worker_environment.ON_NODES)
+        variables.update(worker_environment.on_nodes())
     with environment:
         ray.init(address, runtime_env={"env_vars": variables}, **options)
 

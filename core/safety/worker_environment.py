@@ -13,6 +13,8 @@ from pathlib import Path
 TOKENS = ("X_BEARER_TOKEN", "ZENODO_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 # A worker loads what the driver fetched; nor does it send the token that `hf auth login` wrote.
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
+# Limits that the user sets, and that workers have to keep.
+LIMITS = ("TWIGMA_MAX_PIXELS",)
 # On machines of a cluster, which fetch models themselves and may have a token for that.
 ON_NODES = {"X_BEARER_TOKEN": "", "ZENODO_TOKEN": ""}
 
@@ -25,6 +27,12 @@ def for_worker() -> dict[str, str]:
         | OFFLINE
         | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     )
+
+
+def on_nodes() -> dict[str, str]:
+    """What workers on machines of a cluster get, whose environment is their own: no token, and the user's limits."""
+    limits = {name: os.environ[name] for name in LIMITS if name in os.environ}
+    return ON_NODES | limits
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ from twigma.rehydrate.fetch.shard_plan import (
     plan_shards,
 )
 from twigma.rehydrate.images import shards
+from twigma.rehydrate.images.image_headers import max_pixels
 from twigma.rehydrate.images.shards import Shard
 
 Workers = AbstractContextManager[Iterator[Event]]  # at work while it is open
@@ -74,6 +75,7 @@ def fetch(
         raise ValueError(
             f"size {size!r} is not one that photos come in: choose one of {', '.join(SIZES)}"
         )
+    max_pixels()  # a value that is no number stops the run here, not in every worker
     start_on = _workers_of(engine)
     settings = {"kind": "fetch", "size": size, "image_size": image_size}
     allow = check_addresses(image_base_url, allow_hosts)

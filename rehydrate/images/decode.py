@@ -13,12 +13,13 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, ImageOps
 
-from twigma.rehydrate.images import jpeg
+from twigma.rehydrate.images import jpeg, png
 from twigma.rehydrate.images.image_headers import (
     BadImage,
     Header,
     Size,
     is_deep,
+    max_pixels,
     read_header,
     refuse_other_size,
     refuse_size,
@@ -148,6 +149,11 @@ def _is_cmyk(decoded: Decoded) -> bool:
 
 
 def _open(data: bytes, header: Header) -> Image.Image:
+    if header.format == "png":
+        data = png.without_comments(data)
+    # Pillow's own limit is for the whole process; the one of this software was checked before.
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels())
     image = Image.open(io.BytesIO(data), formats=(PILLOW_FORMATS[header.format],))
     refuse_size(header.format, *image.size)
     # The frame of a GIF may be larger than its screen.

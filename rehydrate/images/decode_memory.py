@@ -14,10 +14,15 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
-from twigma.rehydrate.images.image_headers import BadImage, read_header
+from twigma.rehydrate.images.image_headers import (
+    MAX_PIXELS,
+    BadImage,
+    max_pixels,
+    read_header,
+)
 
 LARGE_PIXELS = 4_000_000  # an image below takes less than 50 MB
-LARGE_BYTES = 700 << 20  # what the largest one takes, with its copies
+LARGE_BYTES = 700 << 20  # what one of MAX_PIXELS takes, with its copies
 MOST_PLACES = 64
 # Bytes that one worker process may ask for, its libraries included.
 LEAST_SHARE = 2 << 30
@@ -53,16 +58,24 @@ def _machine_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
 
 
+def large_bytes() -> int:
+    """Bytes that the largest image takes while it is decoded, with its copies."""
+    return LARGE_BYTES * max_pixels() // MAX_PIXELS
+
+
 def places(free: int | None = None) -> int:
     """How many large images may be decoded at once: what half of the free memory has room for, at least one."""
     half = (available() if free is None else free) // 2
-    return min(MOST_PLACES, max(1, half // LARGE_BYTES))
+    return min(MOST_PLACES, max(1, half // large_bytes()))
 
 
 def share(workers: int, free: int | None = None) -> int:
     """Bytes that each of so many worker processes may ask for: its part of half the free memory, within bounds."""
     half = (available() if free is None else free) // 2
-    return min(MOST_SHARE, max(LEAST_SHARE, half // max(1, workers)))
+    # The bounds are for images of MAX_PIXELS: a worker that may decode larger ones needs so much more.
+    larger = max(0, large_bytes() - LARGE_BYTES)
+    share = min(MOST_SHARE, max(LEAST_SHARE, half // max(1, workers)))
+    return share + larger
 
 
 def buffer(workers: int, free: int | None = None) -> int:

@@ -4,17 +4,18 @@ A decoder trusts these numbers with its memory, so files that are broken or too 
 `decode.py` and `decode_memory.py`.
 """
 
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from twigma.rehydrate.images import jpeg
+from twigma.rehydrate.images import jpeg, png
 
-MAX_PIXELS = 50_000_000
-# Bytes of the pixels as the file has them: fewer pixels with alpha or 16 bits.
-MAX_DECODED = 3 * MAX_PIXELS
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_PIXELS = 50_000_000  # unless the environment says otherwise
+MAX_PIXELS_VARIABLE = "TWIGMA_MAX_PIXELS"
+# Bytes a pixel of an image that has as many pixels as allowed: fewer pixels with alpha or 16 bits.
+BYTES_A_PIXEL = 3
 # Of a PNG, by colour type; a palette's pixels become three bytes.
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 # Of a WebP: in the flags of its canvas (VP8X), and in the fourth byte of its size (VP8L).
@@ -48,6 +49,21 @@ class Header:
     warning: str | None = None
 
 
+def max_pixels() -> int:
+    """Most pixels of an image that is decoded: $TWIGMA_MAX_PIXELS, by default 50 million.
+
+    RuntimeError for a value that is no such number: a ValueError would read as a damaged image.
+    """
+    text = os.environ.get(MAX_PIXELS_VARIABLE, "")
+    if not text:
+        return MAX_PIXELS
+    if not (text.isascii() and text.isdecimal()) or int(text) == 0:
+        raise RuntimeError(
+            f"{MAX_PIXELS_VARIABLE}: expected a number of pixels such as {MAX_PIXELS}, found {text!r}"
+        )
+    return int(text)
+
+
 def read_header(data: bytes) -> Header:
     """Format and size from the file's structure alone, before any turn; BadImage if it is none, broken or too large."""
     format = _format_of(data)
@@ -59,10 +75,12 @@ def read_header(data: bytes) -> Header:
         ) from error
     refuse_size(format, width, height)
     depth = _bytes_a_pixel(format, data)
-    if width * height * depth > MAX_DECODED:
+    most = BYTES_A_PIXEL * max_pixels()
+    if width * height * depth > most:
         raise BadImage(
             "too_large",
-            f"{width}x{height} pixels of {depth} bytes, at most {MAX_DECODED:,} bytes are decoded",
+            f"{width}x{height} pixels of {depth} bytes, at most {most:,} bytes are decoded ({MAX_PIXELS_VARIABLE} "
+            "allows larger ones)",
         )
     return Header(format, width, height)
 
@@ -71,9 +89,11 @@ def refuse_size(format: str, width: int, height: int) -> None:
     """BadImage where an image has no pixels, or too many to be decoded."""
     if width * height == 0:
         raise BadImage("decode", f"{format} of {width}x{height} pixels")
-    if width * height > MAX_PIXELS:
+    most = max_pixels()
+    if width * height > most:
         raise BadImage(
-            "too_large", f"{width}x{height} pixels, at most {MAX_PIXELS:,} are decoded"
+            "too_large",
+            f"{width}x{height} pixels, at most {most:,} are decoded ({MAX_PIXELS_VARIABLE} allows larger ones)",
         )
 
 
@@ -139,23 +159,15 @@ def _jpg_size(data: bytes) -> Size:
 
 
 def _is_png(data: bytes) -> bool:
-    return data.startswith(PNG_SIGNATURE)
+    return data.startswith(png.SIGNATURE)
 
 
 def _png_size(data: bytes) -> Size:
     """The size in the first chunk, after a walk over all chunks: a length beyond the file is an attack or a cut."""
-    at = len(PNG_SIGNATURE)
-    kinds: list[bytes] = []
-    while not kinds or kinds[-1] != b"IEND":
-        length, kind = struct.unpack_from(">I4s", data, at)
-        left = len(data) - at - 12
-        if length > left:
-            raise BadImage(
-                "decode",
-                f"png chunk {kind!r} says {length} bytes, {max(0, left)} are left",
-            )
-        kinds.append(kind)
-        at += 12 + length
+    try:
+        kinds = [chunk.kind for chunk in png.chunks(data)]
+    except ValueError as error:
+        raise BadImage("decode", str(error)) from error
     if kinds[0] != b"IHDR" or b"IDAT" not in kinds:
         raise BadImage(
             "decode",

@@ -6,6 +6,7 @@ it is parsed; a line that a crash left half-written is cut off, and one that has
 """
 
 import datetime
+import errno
 import json
 import os
 import shutil
@@ -43,9 +44,11 @@ def require_space(work: AnyWorkspace) -> None:
     """Raise OSError while there is still money to lose: when the disk could not take the next page."""
     free = shutil.disk_usage(work).free
     if free < FREE_SPACE:
-        raise OSError(
+        error = OSError(
             f"{work}: {free >> 20} MB free, expected {FREE_SPACE >> 20}: make room, then run again"
         )
+        error.errno = errno.ENOSPC  # which ends a batch of files
+        raise error
 
 
 def append_page(

@@ -55,3 +55,12 @@ def test_a_working_folder_is_not_taken_for_a_set(run, here):
     )
     assert done.exit_code == 1
     assert "did not make: use another name" in done.stderr
+
+
+def test_a_bad_file_is_named_at_the_end_with_exit_code_1(run, tmp_path):
+    np.save("v.npy", np.eye(4, dtype=np.float32))
+    (tmp_path / "bad.npy").write_bytes(b"no numbers")
+    done = run("add", "theirs", "bad.npy", "v.npy", "--model", "ViT-L-14/openai")
+    assert done.exit_code == 1
+    assert "4  embeddings" in done.stdout
+    assert "bad.npy is not a readable .npy of numbers" in done.stderr

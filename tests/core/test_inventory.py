@@ -198,6 +198,7 @@ def test_nothing_of_a_removed_post_is_left_anywhere(populated):
 
 def test_a_packed_tar_goes_when_its_shard_is_written_again(tmp_path):
     from twigma.builder.references.folder import add_images, pack
+    from twigma.core.safety.failures import Failures
 
     work = tmp_path / "refs"
     rows = [
@@ -205,7 +206,7 @@ def test_a_packed_tar_goes_when_its_shard_is_written_again(tmp_path):
         for n in range(3)
     ]
     tar, _ = pack(work, "part", rows)
-    add_images(work, "refs", [tar], "prompt")
+    add_images(work, "refs", [tar], "prompt", Failures())
     (name, *others) = pq.read_table(work / "images.parquet")["image_name"].to_pylist()
     removals(work, [name])
     assert not tar.exists() and len(others) == 2

@@ -4,7 +4,7 @@ WebDataset tars made by anyone are registered where they are, not copied; loose 
 packed into a tar of the working folder. Nothing in a tar is unpacked, unpickled or run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from twigma.core import columns
 from twigma.core.files import file_sha256, read_parquet, write_parquet
 from twigma.core.progress import progress_bar
+from twigma.core.safety.failures import Failures
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import SIDECAR, Shard, is_finished, shard_at
@@ -58,57 +59,79 @@ class Added(TypedDict):
 
 
 def add_tars(
-    work: AnyWorkspace, tars: Sequence[Path], group_key: str | None = None
+    work: AnyWorkspace,
+    tars: Sequence[Path],
+    group_key: str | None = None,
+    on_row: Callable[[Added], None] | None = None,
 ) -> pa.Table:
     """Register WebDataset tars, and pack loose images or folders of them; returns a table REPORT, a row a shard.
 
     An image is named by its key where no other image of `work` has that name, otherwise `<tar stem>.<key>`. A row of
     `images.parquet` is made for each (source `local`, `id` = `image_name`; `group` from the field `group_key` of its
-    JSON member). A tar that is already registered adds nothing. Links in a folder that lead out of it are not followed;
-    the last row counts them (`links`); one that is an argument itself is. Raises ValueError for damaged or changed tars
-    and for addresses such as `pipe:`.
+    JSON member). A tar that is already registered adds nothing, nor does one without any member. Links in a folder that
+    lead out of it are not followed; the last row counts them (`links`); one that is an argument itself is. `on_row` is
+    called with each row of the report as it is there.
+
+    A tar that is damaged, changed or no tar does not stop the others: once they are added and the table is written,
+    ValueError or OSError names it. ValueError for addresses such as `pipe:` comes first.
     """
     work = Workspace(work)
-    paths = find_images(tars)
+    failures = Failures()
+    paths = find_images(tars, failures)
     report: list[Added] = []
+
+    def note(added: Added) -> None:
+        report.append(added)
+        if on_row is not None:
+            on_row(added)
+
     with work.lock_shards():
         finished = _finished_shards(work)
         known = {shards.read_manifest(shard).sha256 for shard in finished}
         used = _used_names(work)
-        for tar in paths.tars:
-            sha256 = file_sha256(tar)
-            _refuse_changed(work, tar, sha256)
-            if sha256 in known:
-                continue
-            name = _next_name(work)
-            added = _register(
-                work, tar, name, stem=tar.stem, used=used, group_key=group_key
-            )
-            report.append(added)
-            known.add(sha256)
-        if paths.images:
-            name = _next_name(work)
-            # Absolute, as the paths in manifests are.
-            tar = shard_at(work.path.absolute(), name).tar
-            stem = paths.images[0].absolute().parent.name
-            if pack_images(tar, paths.images, known):
-                added = _register(
-                    work, tar, name, stem=stem, used=used, group_key=group_key
-                )
-                report.append(added)
-        _extend_images_table(work)
+        try:
+            for tar in paths.tars:
+                with failures.collect():
+                    sha256 = file_sha256(tar)
+                    _refuse_changed(work, tar, sha256)
+                    if sha256 in known:
+                        continue
+                    name = _next_name(work)
+                    added = _register(
+                        work, tar, name, stem=tar.stem, used=used, group_key=group_key
+                    )
+                    note(added)
+                    known.add(sha256)
+            if paths.images:
+                # Absolute, as the paths in manifests are.
+                name = _next_name(work)
+                tar = shard_at(work.path.absolute(), name).tar
+                stem = paths.images[0].absolute().parent.name
+                if pack_images(tar, paths.images, known, failures):
+                    added = _register(
+                        work, tar, name, stem=stem, used=used, group_key=group_key
+                    )
+                    note(added)
+        finally:
+            # What is finished has its rows, also when the disk is full or the run is stopped.
+            _extend_images_table(work)
     if paths.links:
-        report.append(
-            {
-                "path": str(paths.links[0]),
-                "shard": None,
-                "images": 0,
-                "failed": 0,
-                "skipped": 0,
-                "links": len(paths.links),
-            }
-        )
+        note(_row(paths.links[0], None, links=len(paths.links)))
+    failures.raise_any()
     return pa.Table.from_pylist(report, REPORT)
+
+
+def _row(path: Path, shard: str | None, **counts: int) -> Added:
+    """A row of the report; a count that is not named is 0."""
+    row: Added = {
+        "path": str(path),
+        "shard": shard,
+        "images": counts.get("images", 0),
+        "failed": counts.get("failed", 0),
+        "skipped": counts.get("skipped", 0),
+        "links": counts.get("links", 0),
+    }
+    return row
 
 
 def _finished_shards(work: Workspace) -> list[Shard]:
@@ -157,6 +180,9 @@ def _register(
     """Write sidecar and manifest of one tar as shard `name`; `stem` tells its images from others of the same key."""
     shard = shard_at(work.path, name)
     samples, skipped = scan(tar)
+    if not samples and not skipped:
+        # As img2dataset writes one when every URL of a shard failed.
+        return _row(tar, None)
     if not samples:
         raise ValueError(
             f"{tar} holds no images: expected members ending in {', '.join(sorted(IMAGES))}"
@@ -183,14 +209,9 @@ def _register(
         manifest = replace(manifest, tar=str(tar))
     shards.write_manifest(shard, manifest)
     stored = pc.sum(pc.equal(rows["status"], "success")).as_py() or 0
-    return {
-        "path": str(tar),
-        "shard": shard.name,
-        "images": stored,
-        "failed": len(rows) - stored,
-        "skipped": skipped,
-        "links": 0,
-    }
+    return _row(
+        tar, shard.name, images=stored, failed=len(rows) - stored, skipped=skipped
+    )
 
 
 def _sidecar(
@@ -226,8 +247,8 @@ def _extend_images_table(work: Workspace) -> None:
         table = read_parquet(path)
         known = table["image_name"].combine_chunks()
         new = new.filter(pc.invert(pc.is_in(new["image_name"], value_set=known)))
-        if not len(new):
-            return
+    if not len(new):
+        return
     # Images on no post are their own post, so that (id, image_name) stays a key.
     rows = pa.table(
         {
@@ -250,6 +271,8 @@ def _added_images(work: Workspace) -> pa.Table:
         if _is_added(shard):
             names = ["image_name", "group"]
             tables.append(read_parquet(shard.sidecar, columns=names))
+    if not tables:
+        return SIDECAR.empty_table().select(["image_name", "group"])
     return pa.concat_tables(tables)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from twigma.core.safety.failures import Failures
+
 IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
 LINK = "links out of the folder, not followed"
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")  # such as `https:` or `pipe:`
@@ -19,30 +21,38 @@ class ImagePaths:
     links: list[Path] = field(default_factory=list)
 
 
-def find_images(paths: Iterable[Path]) -> ImagePaths:
-    """What to add of these files and folders.
+def find_images(paths: Iterable[Path], failures: Failures) -> ImagePaths:
+    """What to add of these files and folders; one that is missing or of another kind goes to `failures`.
 
-    Raises FileNotFoundError, and ValueError for an address, a file of another kind, or when there is nothing to add.
+    Raises ValueError for an address, before anything else, and when there is nothing to add.
     """
     paths = list(paths)
-    result = ImagePaths()
     for path in paths:
         if ADDRESS.match(str(path)):
             raise ValueError(
                 f"{path} is an address or a command, not a file: only local tars and images are added"
             )
-        if not path.exists():
-            raise FileNotFoundError(f"no file or folder {path}")
-        if path.is_dir():
-            _add_folder(result, path)
-        elif not _add_file(result, path):
-            raise ValueError(
-                f"{path} is neither an uncompressed .tar nor an image ({', '.join(sorted(IMAGES))})"
-            )
+    result = ImagePaths()
+    for path in paths:
+        with failures.collect():
+            _add_path(result, path)
     if not result.tars and not result.images:
+        failures.raise_any()
         skipped = f"; {len(result.links)} {LINK}" if result.links else ""
         raise ValueError(f"no tars or images in {', '.join(map(str, paths))}{skipped}")
     return result
+
+
+def _add_path(result: ImagePaths, path: Path) -> None:
+    """Add a file or folder that was named; FileNotFoundError, or ValueError for a file of another kind."""
+    if not path.exists():
+        raise FileNotFoundError(f"no file or folder {path}")
+    if path.is_dir():
+        _add_folder(result, path)
+    elif not _add_file(result, path):
+        raise ValueError(
+            f"{path} is neither an uncompressed .tar nor an image ({', '.join(sorted(IMAGES))})"
+        )
 
 
 def _add_folder(result: ImagePaths, folder: Path) -> None:

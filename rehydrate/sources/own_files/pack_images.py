@@ -5,6 +5,7 @@ import tarfile
 from pathlib import Path
 
 from twigma.core.files import atomic, file_sha256
+from twigma.core.safety.failures import Failures
 from twigma.rehydrate.sources.own_files.image_paths import leads_out
 from twigma.rehydrate.sources.own_files.tar_samples import (
     MAX_IMAGE,
@@ -13,28 +14,35 @@ from twigma.rehydrate.sources.own_files.tar_samples import (
 )
 
 
-def pack_images(packed: Path, images: list[Path], known: set[str]) -> bool:
+def pack_images(
+    packed: Path, images: list[Path], known: set[str], failures: Failures
+) -> bool:
     """Pack loose images, each with the NAME.json beside it if there is one, into the tar `packed`.
 
-    False, and no tar, when its SHA-256 is among the `known` ones. The tar depends on names and contents only.
+    False, and no tar, when its SHA-256 is among the `known` ones, or when no file could be read. One that cannot goes
+    to `failures`. The tar depends on names and contents only.
     """
     used: set[str] = set()
+    packed_images = 0
     with (
         atomic(packed) as partial,
-        tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar,
+        tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for image in images:
             folder = image.absolute().parent.name
             name = unique_name(image.stem, folder, used).replace(".", "_")
-            with image.open("rb") as file:
-                content = file.read(
-                    MAX_IMAGE + 1
-                )  # one byte more shows it is too large
+            content = None
+            with failures.collect(), image.open("rb") as file:
+                # One byte more shows that it is too large.
+                content = file.read(MAX_IMAGE + 1)
+            if content is None:
+                continue
+            packed_images += 1
             _append(tar, f"{name}{image.suffix.lower()}", content)
             text = image.with_suffix(".json")
             if _may_pack(text):
                 _append(tar, f"{name}.json", text.read_bytes())
-    if file_sha256(packed) in known:
+    if not packed_images or file_sha256(packed) in known:
         packed.unlink()
         return False
     return True

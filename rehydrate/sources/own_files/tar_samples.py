@@ -37,6 +37,7 @@ def scan(tar: Path) -> tuple[list[Sample], int]:
     """The samples of a tar in its order, and how many members were skipped."""
     samples: list[Sample] = []
     texts: dict[str, tarfile.TarInfo] = {}
+    beside: list[str] = []
     skipped = 0
     for member in shards.tar_members(tar):
         path = PurePosixPath(member.name)
@@ -48,10 +49,14 @@ def scan(tar: Path) -> tuple[list[Sample], int]:
             skipped += 1
         elif kind in IMAGES:
             samples.append(Sample(key, member))
-        elif kind == ".json":
-            texts[key] = member
+        else:
+            beside.append(key)
+            if kind == ".json":
+                texts[key] = member
     for sample in samples:
         sample.json = texts.get(sample.key)
+    keys = {sample.key for sample in samples}
+    skipped += sum(key not in keys for key in beside)
     return sorted(samples, key=lambda sample: sample.image.offset), skipped
 
 

@@ -304,6 +304,36 @@ def test_a_dataset_of_the_hub_takes_its_licence_from_its_card(make, hub, tmp_pat
     )
 
 
+def test_one_bad_file_stops_no_other(make, tmp_path):
+    """Of tars, a folder and Parquet: the readable ones are added, named and embedded."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.png").write_bytes(picture(1))
+    (tmp_path / "bad.tar").write_bytes(b"no tar" * 200)
+    (tmp_path / "bad.parquet").write_bytes(b"no table")
+    (tmp_path / "good.parquet").write_bytes(parquet(image=stored([2, 3])))
+    sources = ("bad.tar", "photos", "bad.parquet", "none.tar", "good.parquet")
+    done = make("mine", *sources)
+    assert done.counts == {"images": 3, "images embedded": 3}
+    table = Workspace(tmp_path / "refs/mine").table()
+    assert table["source"].to_pylist() == ["mine"] * 3
+    with pytest.raises(OSError, match=r"3 failed: .*bad\.tar.*bad\.parquet.*none\.tar"):
+        done.failures.raise_any()
+    (tmp_path / "bad.parquet").write_bytes(parquet(image=stored([4])))
+    again = make("mine", "bad.parquet")
+    assert again.counts == {"images": 1, "images embedded": 1}
+
+
+def test_one_bad_part_of_diffusiondb_stops_no_other(make, hub):
+    diffusiondb(hub, (1, 2))
+    hub.spoilt.add("images/part-000001.zip")
+    done = make("diffusiondb", parts=(1, 2))
+    assert done.counts["images"] == 7
+    with pytest.raises(ValueError, match=r"part-000001\.zip is damaged"):
+        done.failures.raise_any()
+    hub.spoilt.clear()
+    assert make("diffusiondb", parts=(1, 2)).counts["images"] == 7
+
+
 def test_wrong_use_says_what_to_do(make, tmp_path):
     with pytest.raises(
         ValueError, match="name PATH or ORG/NAME too, or one of diffusiondb, artbench"
@@ -319,7 +349,7 @@ def test_wrong_use_says_what_to_do(make, tmp_path):
     with pytest.raises(
         ValueError, match=r"holds texts, but refs.mine holds embeddings"
     ):
-        make("mine", "t.txt")
+        make("mine", "t.txt").failures.raise_any()
 
 
 def test_repeats_are_left_out_of_the_analyses(make, hub, tmp_path):

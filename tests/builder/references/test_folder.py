@@ -23,6 +23,7 @@ from twigma.builder.references.model_choice import stated_model, studied_model
 from twigma.builder.references.record import open_record, read_records
 from twigma.builder.stages.clip_encoder import load_encoder
 from twigma.core.parts import read_parts
+from twigma.core.safety.failures import Failures
 from twigma.core.workspace import Workspace
 
 
@@ -45,7 +46,10 @@ def test_images_of_one_name_stay_apart_and_strange_names_are_harmless(tmp_path):
             "_b.webp",
             "_b.json",
         ]
-    assert add_images(tmp_path, "mine", [path], "artist") == {"images": 3, "failed": 0}
+    assert add_images(tmp_path, "mine", [path], "artist", Failures()) == {
+        "images": 3,
+        "failed": 0,
+    }
     table = Workspace(tmp_path).table()
     assert set(table["source"].to_pylist()) == {"mine"}
     assert sorted(map(str, table["group"].to_pylist())) == ["None", "None", "m"]
@@ -57,7 +61,10 @@ def test_a_folder_is_a_str_a_path_or_a_workspace(tmp_path, folder_type):
     open_record(work, TABLE["book"]).write()
     tar, _ = pack(work, "data", [("a", encode(pixels(1)), {"artist": "m"})])
     assert tar == tmp_path / "refs/mine/shards/from_data.tar"
-    assert add_images(work, "mine", [tar], "artist") == {"images": 1, "failed": 0}
+    assert add_images(work, "mine", [tar], "artist", Failures()) == {
+        "images": 1,
+        "failed": 0,
+    }
     provenance = {"model": "m", "file": "f"}
     rows = np.eye(2)
     assert add_vectors(work, "mine", [(["b", "c"], rows)], provenance, 0) == (2, 1)

@@ -183,3 +183,14 @@ def test_nodes_of_another_cluster_keep_their_own_hub_token_and_get_none_of_ours(
         "of-the-node",
         "of-the-node",
     ]
+
+
+def test_nodes_keep_the_limits_that_the_user_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "TWIGMA_MAX_PIXELS" not in worker_environment.on_nodes()
+    monkeypatch.setenv("TWIGMA_MAX_PIXELS", "7000")
+    monkeypatch.setenv("ZENODO_TOKEN", "secret")
+    passed = worker_environment.on_nodes()
+    assert passed["TWIGMA_MAX_PIXELS"] == "7000"
+    assert passed["ZENODO_TOKEN"] == ""

@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from twigma.rehydrate.images.decode import check, open_image
 from twigma.rehydrate.images.image_headers import BadImage
+from twigma.rehydrate.images.normalize import normalize_image
 
 
 def picture(size: tuple[int, int] = (96, 64), seed: int = 0) -> Image.Image:
@@ -233,3 +234,83 @@ def test_random_damage_gives_an_image_or_a_named_failure() -> None:
                 read(bytes(data))
             except BadImage as error:
                 assert error.status in ("not_an_image", "too_large", "decode")
+
+
+# ------------------------------------------------------------------ comments of a PNG
+
+
+WORKFLOW = b'{"nodes": "' + b"KSampler " * 300_000 + b'"}'  # 2.7 MB
+
+
+def commented(kind: bytes, body: bytes) -> bytes:
+    data = encoded(picture(), "PNG")
+    at = data.index(b"IDAT") - 4
+    return data[:at] + chunk(kind, body) + data[at:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"tEXt", b"workflow\0" + WORKFLOW * 30),
+        (b"zTXt", b"workflow\0\0" + zlib.compress(WORKFLOW)),
+        (b"zTXt", b"workflow\0\7of no known method"),
+        (b"iTXt", b"prompt\0\1\0en\0prompt\0" + zlib.compress(WORKFLOW)),
+        (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(WORKFLOW)),
+        (b"iCCP", b"large\0\0" + zlib.compress(bytes(3_000_000))),
+        (b"iCCP", b"odd\0\7of no known method"),
+    ],
+)
+def test_no_comment_of_a_png_is_a_reason_to_refuse_it(kind: bytes, body: bytes) -> None:
+    data = commented(kind, body)
+    assert check(data).format == "png"
+    assert difference(open_image(data), picture()) == 0
+    assert normalize_image(data).data == data
+
+
+def test_what_a_png_is_shown_by_survives_its_comments() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = encoded(picture(), "PNG", exif=exif, icc_profile=b"profile")
+    at = turned.index(b"IDAT") - 4
+    text = chunk(b"zTXt", b"workflow\0\0" + zlib.compress(WORKFLOW))
+    data = turned[:at] + text + turned[at:]
+    assert check(data).turned
+    upright = Image.open(io.BytesIO(normalize_image(data).data))
+    assert upright.size == (64, 96)
+    assert upright.info["icc_profile"] == b"profile"
+    assert (
+        difference(open_image(data), picture().transpose(Image.Transpose.ROTATE_270))
+        == 0
+    )
+
+
+# ------------------------------------------------------------------ the limit of size
+
+
+def test_the_limit_of_pixels_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(picture((96, 64)), "PNG")
+    monkeypatch.setenv("TWIGMA_MAX_PIXELS", str(96 * 64))
+    assert check(data).width == 96
+    monkeypatch.setenv("TWIGMA_MAX_PIXELS", str(96 * 64 - 1))
+    with pytest.raises(
+        BadImage, match=r"96x64 pixels, at most 6,143.*TWIGMA_MAX_PIXELS"
+    ):
+        check(data)
+
+
+def test_images_over_pillows_own_limit_are_decoded_where_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # Pillow refuses twice that
+    data = encoded(picture((96, 64)), "PNG")
+    assert check(data).width == 96
+
+
+@pytest.mark.parametrize("text", ["many", "-5", "0", "5e7", "\u0665"])
+def test_a_limit_that_is_no_number_stops_the_run(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWIGMA_MAX_PIXELS", text)
+    for read in (check, open_image, normalize_image):
+        with pytest.raises(RuntimeError, match="TWIGMA_MAX_PIXELS: expected a number"):
+            read(encoded(picture(), "PNG"))

@@ -138,3 +138,15 @@ def test_blocks_of_large_images_are_short(monkeypatch: pytest.MonkeyPatch) -> No
     assert list(_blocks([1] * 7, 3)) == [(0, 3), (3, 6), (6, 7)]
     assert list(_blocks([6, 6, 20, 1, 1], 3)) == [(0, 1), (1, 2), (2, 3), (3, 5)]
     assert list(_blocks([], 3)) == []
+
+
+def test_a_higher_limit_of_pixels_gets_more_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gigabyte = 1 << 30
+    before = decode_memory.places(16 * gigabyte), decode_memory.share(2, gigabyte)
+    monkeypatch.setenv("TWIGMA_MAX_PIXELS", "200000000")
+    assert decode_memory.large_bytes() == 4 * decode_memory.LARGE_BYTES
+    assert decode_memory.places(16 * gigabyte) == before[0] // 4
+    larger = 3 * decode_memory.LARGE_BYTES
+    assert decode_memory.share(2, gigabyte) == before[1] + larger

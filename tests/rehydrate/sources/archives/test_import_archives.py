@@ -311,6 +311,21 @@ def test_a_file_in_which_nothing_can_be_read_is_refused(
     assert result.failures[missing] == f"no archive at {missing}"
 
 
+def test_a_bad_archive_stops_no_other_and_is_named_at_the_end(tmp_path: Path) -> None:
+    good = write(tmp_path / "good.jsonl", archive("v1.1", POSTS))
+    (tmp_path / "folder.jsonl").mkdir()
+    (tmp_path / "bad.jsonl").write_bytes(b"no archive")
+    files = [tmp_path / "none.jsonl", tmp_path / "bad.jsonl", good]
+    words = ["import", "--work", str(tmp_path / "w"), *map(str, files)]
+    answer = CliRunner().invoke(main, words)
+    assert answer.exit_code == 1
+    assert f"{good}: {len(POSTS)} records of posts" in answer.stdout
+    assert "2 of 3 archives cannot be used" in answer.stderr
+    assert "no archive at" in answer.stderr and "not JSON" in answer.stderr
+    assert "bad.jsonl: expected an archive" in answer.stderr
+    assert len(keys(tmp_path / "w")) == 8
+
+
 def test_ids_that_went_through_a_float_are_refused(tmp_path: Path) -> None:
     lines = [
         v1(post(n)) | {"id_str": str(int(float(1561783901234567001 + 4097 * n)))}

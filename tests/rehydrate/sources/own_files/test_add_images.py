@@ -12,9 +12,12 @@ from support.worlds import photo
 
 from twigma.cli import main
 from twigma.core import columns
+from twigma.core.safety.failures import Failures
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import shards
-from twigma.rehydrate.sources.own_files.add_images import add_tars
+from twigma.rehydrate.sources.own_files.add_images import Added, add_tars
+from twigma.rehydrate.sources.own_files.image_paths import ImagePaths
+from twigma.rehydrate.sources.own_files.pack_images import pack_images
 
 from ...images.test_shards import images, tar_of
 
@@ -164,6 +167,72 @@ def test_damaged_tars_register_nothing(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"a\.tar"):
             add_tars(tmp_path / "w", [tar])
         assert not list((tmp_path / "w" / "shards").glob("*.json"))
+
+
+def test_the_others_are_added_where_some_tars_are_empty_damaged_or_missing(
+    tmp_path: Path,
+) -> None:
+    tars = [tar_of(tmp_path / "0.tar", {"a.jpg": photo(1)})]
+    # As img2dataset writes one when every URL of a shard failed.
+    tars.append(tar_of(tmp_path / "1.tar", {}))
+    tars.append(tar_of(tmp_path / "2.tar", {"b.jpg": photo(2), "c.jpg": photo(3)}))
+    tars[2].write_bytes(tars[2].read_bytes()[:1000])
+    tars.append(tmp_path / "3.tar")
+    tars.append(tar_of(tmp_path / "4.tar", {"d.jpg": photo(4)}))
+    words = ["add", "--work", str(tmp_path / "w"), *map(str, tars)]
+    answer = CliRunner().invoke(main, words[:-2] + words[-1:])
+    assert answer.exit_code == 1
+    assert f"{tars[0]}: 1 images, 0 failed, 0 other members" in answer.stdout
+    assert f"{tars[1]}: 0 images, 0 failed, 0 other members" in answer.stdout
+    assert f"{tars[4]}: 1 images" in answer.stdout
+    assert f"{tars[2]} is cut short" in answer.stderr
+    assert names(tmp_path / "w") == ["a", "d"]
+    with pytest.raises(OSError, match=r"2 failed: no file.*3\.tar; .*2\.tar is cut"):
+        add_tars(tmp_path / "v", tars)
+    assert names(tmp_path / "v") == ["a", "d"]
+    # With the bad one whole again, the same command adds the rest.
+    tar_of(tars[2], {"b.jpg": photo(2), "c.jpg": photo(3)})
+    tar_of(tars[3], {"e.jpg": photo(5)})
+    add_tars(tmp_path / "v", tars)
+    assert sorted(names(tmp_path / "v")) == ["a", "b", "c", "d", "e"]
+
+
+def test_a_stop_leaves_rows_for_what_was_added(
+    tmp_path: Path,
+) -> None:
+    tars = [tar_of(tmp_path / f"{n}.tar", {f"{n}.jpg": photo(n)}) for n in range(3)]
+
+    def stop(row: Added) -> None:
+        if row["path"] == str(tars[1]):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        add_tars(tmp_path / "w", tars, on_row=stop)
+    assert names(tmp_path / "w") == ["0", "1"]
+    add_tars(tmp_path / "w", tars)
+    assert names(tmp_path / "w") == ["0", "1", "2"]
+
+
+def test_a_file_that_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(photo(number))
+    images = [tmp_path / f"{number}.jpg" for number in range(3)]
+    paths = ImagePaths(images=[images[0], tmp_path / "gone.jpg", *images[1:]])
+    failures = Failures()
+    assert pack_images(tmp_path / "packed.tar", paths.images, set(), failures)
+    with tarfile.open(tmp_path / "packed.tar") as tar:
+        assert tar.getnames() == ["0.jpg", "1.jpg", "2.jpg"]
+    with pytest.raises(FileNotFoundError, match="gone"):
+        failures.raise_any()
+
+
+def test_names_of_any_length_are_packed(tmp_path: Path) -> None:
+    long = "a" * 240
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / f"{long}.jpg").write_bytes(photo(1))
+    add_tars(tmp_path / "w", [tmp_path / "in"])
+    shard = shards.list_shards(tmp_path / "w")[0]
+    assert images(shard) == {long: photo(1)}
 
 
 def test_a_tar_that_changed_after_it_was_added_is_refused(tmp_path: Path) -> None:
