@@ -45,15 +45,15 @@ FORMS = {
     "Windows": text(newline="\r\n").encode(),
     "BOM": text(";").encode("utf-8-sig"),
     "UTF-16": text("\t").encode("utf-16"),
-    "gzip": gzip.compress(PLAIN),
+    "gzip": gzip.compress(PLAIN, mtime=0),
     "Parquet": parquet(),
-    "Parquet in gzip": gzip.compress(parquet()),
+    "Parquet in gzip": gzip.compress(parquet(), mtime=0),
     "macOS first": packed(*MAC, ("twigma.csv", PLAIN)),
     "another table first": packed(
         ("a.csv", b"a,b\n1"), ("b/", b""), ("b/c.tsv", text("\t"))
     ),
     "a gzip in a zip": packed(
-        ("a.txt", b"hello"), ("twigma.csv.gz", gzip.compress(PLAIN))
+        ("a.txt", b"hello"), ("twigma.csv.gz", gzip.compress(PLAIN, mtime=0))
     ),
     "Parquet in a zip": packed(("a.parquet", parquet())),
 }
@@ -93,7 +93,7 @@ def _encrypted():
 
 
 @pytest.mark.parametrize("data", [
-    gzip.compress(PLAIN)[:-9], b"\x1f\x8bnothing", b"PK\x03\x04nothing", packed(("a.csv", PLAIN))[:-30],
+    gzip.compress(PLAIN, mtime=0)[:-9], b"\x1f\x8bnothing", b"PK\x03\x04nothing", packed(("a.csv", PLAIN))[:-30],
     _encrypted(), b"PAR1nothing", parquet()[:-9], PLAIN + b"2,3\n", b"id,text\n1,\xff\n",
 ])  # fmt: skip
 def test_a_damaged_file_is_named_in_our_words(tmp_path, data):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from twigma.builder.stages.caption import load_captioner
-from twigma.builder.stages.embed import load_encoder
+from twigma.builder.stages.clip_encoder import load_encoder
 from twigma.builder.stages.nsfw import load_detector
 from twigma.demo.drawing import pictures
 from twigma.demo.drawing.pictures import THEMES
