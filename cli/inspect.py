@@ -19,10 +19,11 @@ MEANINGS = {
     "waiting": "photos are still to be fetched",
     "no_photo": "looked up, but without a photo (a text, a video, a repost)",
     "unlisted": "looked up, their photos are not in images.parquet yet",
+    "photos_unknown": "there, but no answer has shown their photos",
     "not_found": "deleted, or never there",
     "unauthorized": "of a protected account",
     "suspended": "of a suspended account",
-    "absent": "X answered without them",
+    "absent": "X answered without them: the next look-up asks again",
     "not_asked": "never asked",
 }
 

@@ -141,8 +141,8 @@ def import_(files: tuple[Path, ...], work: Path) -> None:
 @click.option(
     "--retry-failed",
     is_flag=True,
-    help="Try photos again that failed for a transient reason. Posts whose photo is gone (404, 410) are looked up once "
-    "more, which costs as any look-up does: X may know another URL, or that the post is gone too.",
+    help="Try photos again that failed for a transient reason. Posts whose photo is gone (404, 410) or was never shown "
+    "are looked up once more, which costs as any look-up does: X may know another URL, or that the post is gone too.",
 )
 def rehydrate(
     work: Path,

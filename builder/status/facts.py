@@ -67,6 +67,7 @@ class Progress(TypedDict):
     photos: PhotoCounts | None
     searches: SearchFacts | None
     spent: SpentFacts | None
+    unshown: int
     skipped: int
     shards: ShardFacts
     stages: dict[str, StageFacts]

@@ -29,6 +29,7 @@ def _steps(facts: Progress) -> Iterator[tuple[str | None, str]]:
     # These are missing only when a file is damaged.
     if facts["photos"] is not None:
         yield from _open_posts(facts["ids"], facts["searches"], facts["photos"])
+        yield from _unshown_photos(facts["unshown"])
         yield from _open_photos(facts["photos"], facts["shards"])
     for name, stage in facts["stages"].items():
         due = stage["to_do"] + stage["out_of_date"]
@@ -37,15 +38,23 @@ def _steps(facts: Progress) -> Iterator[tuple[str | None, str]]:
             so_far = f"; so far with {models}" if models else ""
             yield f"twigma {name}", f"{due:,} images are to do or out of date{so_far}"
     release = facts["release"]
+    unanswered = _unanswered(facts["ids"])
     if release is None:
-        yield "twigma release", "every stage is done"
+        yield "twigma release", f"every stage is done{unanswered}"
         return
     if release["out_of_date"]:
         yield "twigma release", "the release is older than the working folder"
     yield (
         f"twigma analyze {shlex.quote(release['folder'])}",
-        "every stage is done, and so is the release",
+        f"every stage is done, and so is the release{unanswered}",
     )
+
+
+def _unanswered(ids: IdCounts | None) -> str:
+    """What is to be said of the ids of which X has said nothing."""
+    if ids is None or not ids["absent"]:
+        return ""
+    return f"; X has said nothing of {ids['absent']:,} ids, which the next look-up asks for again"
 
 
 def _open_posts(
@@ -73,6 +82,15 @@ def _open_posts(
         yield (
             "twigma collect",
             f"{searches['open']:,} searches are not at their end: repeat with the same hashtags and period",
+        )
+
+
+def _unshown_photos(posts: int) -> Iterator[tuple[str, str]]:
+    if posts:
+        dollars = plan_lookup(posts).dollars
+        yield (
+            "twigma rehydrate --retry-failed",
+            f"{posts:,} posts have photos that no answer has shown: one more look-up, at most ${dollars:,.2f}",
         )
 
 

@@ -64,6 +64,7 @@ def status(work: AnyWorkspace) -> Facts:
     `release`             folder, version, images, posts, out_of_date; null when there is none beside the folder
     `bytes`               pages, ledger, shards, columns, other; `total` of these; `free` on the disk
     `spent`               posts and users bought, dollars at most
+    `unshown`             posts with photos that no answer has shown, and that were not looked up once more for them
     `next`                `command` (null: wait or repair), `why`
     ====================  ==============================================================================================
 
@@ -95,6 +96,7 @@ def status(work: AnyWorkspace) -> Facts:
         "photos": photos,
         "searches": _searches(ledger),
         "spent": _spent(ledger),
+        "unshown": ledger.unshown if ledger else 0,
         "skipped": count_skipped_lines(work),
         "shards": {
             "finished": len(finished.manifests),

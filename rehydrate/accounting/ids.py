@@ -22,7 +22,7 @@ from twigma.rehydrate.posts.ledger_reader import LedgerView
 from twigma.rehydrate.posts.page_content import OUTCOMES
 from twigma.rehydrate.posts.page_store import utc_text
 
-# Classes of posts that were found, and of those that were not.
+# Classes of posts that were found with their photos, and the outcomes of all others.
 FOUND = ("stored", "partly_stored", "waiting", "failed", "no_photo", "unlisted")
 MISSING = tuple(outcome for outcome in OUTCOMES if outcome != "found")
 CLASSES = (*FOUND, *MISSING, NOT_ASKED)
@@ -43,6 +43,7 @@ class IdCounts(TypedDict):
     failed: dict[str, int]
     no_photo: int
     unlisted: int
+    photos_unknown: int
     not_found: int
     unauthorized: int
     suspended: int

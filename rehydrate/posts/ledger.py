@@ -5,16 +5,18 @@ the ledger reads whatever it missed. So a crash between any two steps loses noth
 `twigma rehydrate`, `collect` and `import` write it; whoever only reads goes through `ledger_reader`.
 """
 
-import hashlib
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.posts.ledger_database import open_database, translate_errors
+from twigma.rehydrate.posts.ledger_database import (
+    IS_KNOWN,
+    open_database,
+    translate_errors,
+)
 from twigma.rehydrate.posts.page_content import OUTCOMES, dicts, outcomes
 from twigma.rehydrate.posts.page_store import (
     KINDS,
@@ -24,34 +26,28 @@ from twigma.rehydrate.posts.page_store import (
     read_pages,
 )
 from twigma.rehydrate.posts.removed_ids import read_removed, strip_answer
+from twigma.rehydrate.posts.search_progress import Cursor, advance, read_cursor
 
 NOT_ASKED = "not_asked"
 _CHUNK = 500  # ids a statement; SQLite takes 999 parameters at least
 _UNREADABLE = -1  # bytes read of a file of pages with damage: all of it is read again
+# The later answer counts; one that says nothing replaces none that does, and photos that were shown stay known.
 _UPSERT = """
 INSERT INTO ids VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
     outcome = excluded.outcome, received_at = excluded.received_at, kind = excluded.kind, offset = excluded.offset,
     followers = max(followers, excluded.followers)
-WHERE excluded.received_at >= received_at
+WHERE CASE
+    WHEN excluded.outcome = 'absent' AND outcome <> 'absent' THEN 0
+    WHEN excluded.outcome <> 'absent' AND outcome = 'absent' THEN 1
+    WHEN excluded.outcome = 'photos_unknown' AND outcome = 'found' THEN 0
+    WHEN excluded.outcome = 'found' AND outcome = 'photos_unknown' THEN 1
+    ELSE excluded.received_at >= received_at END
 """
 _ADD_PAGE = """
 INSERT INTO pages VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
     seen = iif(seen < 0, seen, excluded.seen),
     posts = posts + excluded.posts, users = users + excluded.users
 """
-
-
-class Cursor(NamedTuple):
-    """Progress of a search: pages stored, token of the next one, time of its oldest post, whether it is done.
-
-    `end` is the end its token belongs to, where the search was started again below its oldest post.
-    """
-
-    pages: int = 0
-    next_token: str | None = None
-    oldest: str | None = None
-    done: bool = False
-    end: str | None = None
 
 
 class Ledger:
@@ -93,6 +89,9 @@ class Ledger:
 
         Posts and photos that were removed on request are not stored.
         """
+        users = dicts(answer.get("includes"), "users")
+        bought = [len(dicts(answer.get("data"))), len(users)]
+        request = {**request, "bought": [0, 0] if kind == "import" else bought}
         # Before it is on disk: what was removed on request is never stored again.
         answer = strip_answer(answer, self.removed)
         path = self.work.page_file(kind)
@@ -102,16 +101,27 @@ class Ledger:
             self._db.commit()
 
     def unknown(self, ids: Iterable[str], followers: bool = False) -> list[str]:
-        """The ids that need asking, in order; with `followers` also posts found without their author's followers."""
+        """The ids that need asking, in order; with `followers` also posts found without their author's followers.
+
+        X has said nothing of those that are `absent`, so they need asking too, as do posts of a search or an archive
+        that did not show their photos.
+        """
+        ids = list(ids)
         known: set[str] = set()
-        rows = self._select("SELECT id, outcome, followers FROM ids WHERE id IN", ids)
-        for post, outcome, has_followers in rows:
-            if outcome != "found" or has_followers or not followers:
+        sql = f"SELECT id, {IS_KNOWN}, outcome, followers FROM ids WHERE id IN"
+        for post, is_known, outcome, has_followers in self._select(sql, ids):
+            needs_followers = followers and outcome == "found" and not has_followers
+            if is_known and not needs_followers:
                 known.add(post)
         return [post for post in ids if post not in known]
 
+    def without_photos(self) -> list[str]:
+        """Posts that are there, but whose photos no page has shown."""
+        sql = "SELECT id FROM ids WHERE outcome = 'photos_unknown' ORDER BY id"
+        return [post for (post,) in self._db.execute(sql)]
+
     def not_renewed(self, ids: Sequence[str]) -> list[str]:
-        """The ids that were not asked once more because their photo was gone, in order."""
+        """The ids that were not asked once more for photos that were gone or not shown, in order."""
         rows = self._select("SELECT id FROM renewed WHERE id IN", ids)
         renewed = {post for (post,) in rows}
         return [post for post in ids if post not in renewed]
@@ -137,14 +147,7 @@ class Ledger:
 
     def cursor(self, key: str) -> Cursor:
         """Progress of the search of this key; Cursor() when it has not started."""
-        sql = (
-            "SELECT pages, next_token, oldest, done, until FROM searches WHERE key = ?"
-        )
-        row = self._db.execute(sql, (key,)).fetchone()
-        if row is None:
-            return Cursor()
-        pages, next_token, oldest, done, end = row
-        return Cursor(pages, next_token, oldest, bool(done), end)
+        return read_cursor(self._db, key)
 
     def imported(self, file: str) -> tuple[int, bool]:
         """(pages stored, whether that is all) of an archive, by the SHA-256 of its file."""
@@ -199,17 +202,15 @@ class Ledger:
         """Record one page; the caller commits."""
         answer = page["answer"]
         request = page["request"]
-        posts = dicts(answer.get("data"))
-        users = dicts(answer.get("includes"), "users")
-        bought = (len(posts), len(users))
+        bought = request["bought"]
         if kind == "search":
-            outcome = {str(post["id"]): "found" for post in posts if "id" in post}
-            self._advance_search(request, answer)
+            posts = [post for post in dicts(answer.get("data")) if "id" in post]
+            outcome = outcomes([str(post["id"]) for post in posts], answer)
+            advance(self._db, request, answer, bought[0])
         else:
             outcome = outcomes(request["ids"], answer)
         if kind == "import":
             self._advance_import(request)
-            bought = (0, 0)
         if request.get("renew"):
             sql = "INSERT OR IGNORE INTO renewed VALUES (?)"
             self._db.executemany(sql, [(post,) for post in outcome])
@@ -220,30 +221,6 @@ class Ledger:
         self._db.executemany(_UPSERT, rows)
         self._db.execute(_ADD_PAGE, (kind, end, *bought))
 
-    def _advance_search(
-        self, request: Mapping[str, Any], answer: Mapping[str, Any]
-    ) -> None:
-        """Move the cursor of a search past its next page; a page after a lost one does not move it."""
-        cursor = self.cursor(request["key"])
-        if cursor.done or not _is_next_page(request, cursor):
-            return
-        posts = dicts(answer.get("data"))
-        times = [str(post["created_at"]) for post in posts if "created_at" in post]
-        if cursor.oldest:
-            times.append(cursor.oldest)
-        meta = answer.get("meta")
-        token = meta.get("next_token") if isinstance(meta, dict) else None
-        row = (
-            request["key"],
-            cursor.pages + 1,
-            token,
-            min(times, default=None),
-            int(token is None),
-            request.get("end"),
-        )
-        sql = "INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?, ?)"
-        self._db.execute(sql, row)
-
     def _advance_import(self, request: Mapping[str, Any]) -> None:
         """Count the next page of an archive; a page after a lost one does not count, so that it is stored again."""
         file, page = request["file"], request["page"]
@@ -251,21 +228,6 @@ class Ledger:
         if page == stored:
             sql = "INSERT OR REPLACE INTO imports VALUES (?, ?, ?)"
             self._db.execute(sql, (file, page + 1, int(request["last"])))
-
-
-def _is_next_page(request: Mapping[str, Any], cursor: Cursor) -> bool:
-    """Whether a page of a search follows the last one that was stored."""
-    # The oldest post so far, where X no longer took the token and the search was started again below it.
-    restart = request.get("restart")
-    if restart is not None:
-        return bool(restart == cursor.oldest)
-    return bool(request["next_token"] == cursor.next_token)
-
-
-def search_key(query: str, start: str, end: str) -> str:
-    """The name of a search in the ledger: the same query over the same period resumes."""
-    name = json.dumps([query, start, end])
-    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def count_outcomes(outcomes: Mapping[str, str]) -> dict[str, int]:

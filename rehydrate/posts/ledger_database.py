@@ -8,9 +8,13 @@ from pathlib import Path
 
 from twigma.rehydrate.posts.page_content import OUTCOMES
 
+# Whether an id needs no look-up: X has answered about it, and a post that is there has shown its photos, or was looked
+# up for them already.
+IS_KNOWN = "(outcome <> 'absent' AND (outcome <> 'photos_unknown' OR kind = 'lookup'))"
+
 # ids: the last outcome of every id asked for, and the page it is on. pages: bytes read of each file of pages, and what
-# was bought with them. searches: how far each search has come. renewed: ids asked once more for another URL of a photo
-# that is gone. imports: how far each archive has come.
+# was bought with them. searches: how far each search has come, in the order in which they began. renewed: ids asked
+# once more for photos that are gone or were not shown. imports: how far each archive has come.
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS ids (
     id TEXT PRIMARY KEY, outcome TEXT NOT NULL CHECK (outcome IN {OUTCOMES}), followers INTEGER NOT NULL,

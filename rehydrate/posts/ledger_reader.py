@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.posts.ledger_database import IS_KNOWN
+from twigma.rehydrate.posts.page_content import EXISTS
 from twigma.rehydrate.posts.page_store import KINDS
 
 STEP = 50_000  # ids read at a time: some hundredths of a second
@@ -43,6 +45,7 @@ class LedgerView:
     pages : bytes that the ledger has read of the pages of each kind.
     posts, users : how many were bought.
     done, open : searches and archives that are complete, and those that are not.
+    unshown : posts with photos that no answer has shown, and that were not looked up once more for them.
     """
 
     path: Path
@@ -52,6 +55,7 @@ class LedgerView:
     users: int = 0
     done: int = 0
     open: int = 0
+    unshown: int = 0
 
     def spent(self) -> tuple[int, int]:
         """(posts, users) that were bought."""
@@ -120,7 +124,8 @@ def read_known_posts(work: AnyWorkspace, followers: bool = False) -> KnownPosts:
     path = Workspace(work).ledger_file
     if _is_empty(path):
         return KnownPosts()
-    sql = "SELECT id FROM ids WHERE followers OR outcome <> 'found' OR NOT ?"
+    complete = "(followers OR outcome <> 'found' OR NOT ?)"
+    sql = f"SELECT id FROM ids WHERE {complete} AND {IS_KNOWN}"
     with _open(path) as db:
         ids = frozenset(post for (post,) in db.execute(sql, (followers,)))
         posts, users = _spent(db)
@@ -133,7 +138,7 @@ def found_posts(work: AnyWorkspace) -> frozenset[str] | None:
     if _is_empty(path):
         return None
     with _open(path) as db:
-        rows = db.execute("SELECT id FROM ids WHERE outcome = 'found'")
+        rows = db.execute(f"SELECT id FROM ids WHERE outcome IN {EXISTS}")
         return frozenset(post for (post,) in rows)
 
 
@@ -163,19 +168,17 @@ def _spent(db: sqlite3.Connection) -> tuple[int, int]:
 def _read_view(db: sqlite3.Connection, path: Path) -> LedgerView:
     pages = dict(db.execute("SELECT kind, seen FROM pages ORDER BY kind"))
     posts, users = _spent(db)
-    names = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    tables = {name for (name,) in names}
+    sql = "SELECT count(*) FROM ids WHERE outcome = 'photos_unknown' AND id NOT IN (SELECT id FROM renewed)"
+    unshown = db.execute(sql).fetchone()[0]
     begun = done = 0
     for name in ("searches", "imports"):
-        if name not in tables:  # a ledger of an older version
-            continue
         rows, complete = db.execute(
             f"SELECT count(*), total(done) FROM {name}"
         ).fetchone()
         begun += int(rows)
         done += int(complete)
     ids = pa.Table.from_batches(_batches(db), _IDS)
-    return LedgerView(path, ids, pages, posts, users, done, begun - done)
+    return LedgerView(path, ids, pages, posts, users, done, begun - done, unshown)
 
 
 def _batches(db: sqlite3.Connection) -> Iterator[pa.RecordBatch]:

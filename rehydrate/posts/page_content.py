@@ -7,23 +7,60 @@ behind `twigma rehydrate` and `twigma collect`, share this reading. When it chan
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-OUTCOMES = ("found", "not_found", "unauthorized", "suspended", "absent")
+OUTCOMES = (
+    "found",
+    "photos_unknown",
+    "not_found",
+    "unauthorized",
+    "suspended",
+    "absent",
+)
+EXISTS = ("found", "photos_unknown")  # outcomes of posts that are there
+UNSHOWN = "not in the answer"  # why a photo is left out whose media key has no object
 ASKED_FIELDS = ("id", "text", "created_at", "public_metrics", "possibly_sensitive")
 
 
 def outcomes(asked: Sequence[str], answer: Mapping[str, Any]) -> dict[str, str]:
-    """What a look-up answered to each asked id: found, not_found, unauthorized, suspended, or absent from the answer.
+    """What a look-up answered to each asked id, one of OUTCOMES.
 
-    A post answers for every id of its edit history. Of the errors only those about `ids` count.
+    `absent` is in neither data nor errors, which says nothing of the post; `photos_unknown` is there, but names photos
+    that the answer does not show. A post answers for every id of its edit history. Only errors about posts count.
     """
     answered: dict[str, str] = {}
     for error in dicts(answer.get("errors")):
-        if error.get("parameter", "ids") == "ids":
+        if _is_about_a_post(error):
             name = str(error.get("value", error.get("resource_id")))
             answered[name] = _outcome(error)
+    media = shown_media(answer)
     for post in dicts(answer.get("data")):
-        answered.update(dict.fromkeys(versions(post), "found"))
+        is_shown = all(key in media for key in media_keys(post))
+        outcome = "found" if is_shown else "photos_unknown"
+        answered.update(dict.fromkeys(versions(post), outcome))
     return {post: answered.get(post, "absent") for post in asked}
+
+
+def says_nothing(asked: Sequence[str], answer: Mapping[str, Any]) -> bool:
+    """Whether an answer tells of none of the ids that were asked for, as `{}` does, or an error of the service."""
+    return all(outcome == "absent" for outcome in outcomes(asked, answer).values())
+
+
+def counts_posts(answer: Mapping[str, Any]) -> int | None:
+    """How many posts a page of a search says that it has; None where it does not say, as no page of X does."""
+    meta = answer.get("meta")
+    count = meta.get("result_count") if isinstance(meta, dict) else None
+    return count if isinstance(count, int) else None
+
+
+def shown_media(answer: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The media objects of an answer by key; for media that X names as gone, an object of type `unavailable`."""
+    media: dict[str, dict[str, Any]] = {}
+    for error in dicts(answer.get("errors")):
+        if error.get("resource_type") == "media":
+            key = str(error.get("resource_id", error.get("value")))
+            media[key] = {"type": "unavailable"}
+    for one in dicts(answer.get("includes"), "media"):
+        media[str(one.get("media_key"))] = one
+    return media
 
 
 def versions(post: Mapping[str, Any]) -> list[str]:
@@ -82,6 +119,16 @@ def _all_lack(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
     return bool(rows) and not any(name in row for row in rows)
 
 
+def _is_about_a_post(error: Mapping[str, Any]) -> bool:
+    """Whether a partial error is about an id that was asked for, and not about an author or a photo beside it."""
+    if error.get("section") == "includes":
+        return False
+    parameter = error.get("parameter")
+    if parameter is None:
+        return error.get("resource_type") in (None, "tweet", "post")
+    return bool(parameter == "ids")
+
+
 def _outcome(error: Mapping[str, Any]) -> str:
     """Class of an error; the last part of `type` with `title`, since a suspension bears the type of a deletion."""
     kind = str(error.get("type")).rsplit("/", 1)[-1]
@@ -90,6 +137,7 @@ def _outcome(error: Mapping[str, Any]) -> str:
         return "suspended"
     if kind == "not-authorized-for-resource" or title == "Authorization Error":
         return "unauthorized"
-    if kind == "resource-not-found" or title == "Not Found Error":
+    # An id that X refuses as impossible was never a post.
+    if kind in ("resource-not-found", "invalid-request") or title == "Not Found Error":
         return "not_found"
     return "absent"

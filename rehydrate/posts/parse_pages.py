@@ -12,7 +12,15 @@ import pyarrow as pa
 from twigma.core import columns
 from twigma.rehydrate.ids.post_ids import why_bad
 from twigma.rehydrate.posts.merge_snapshots import merge_snapshots, ordered
-from twigma.rehydrate.posts.page_content import dicts, media_keys, outcomes, versions
+from twigma.rehydrate.posts.page_content import (
+    EXISTS,
+    UNSHOWN,
+    dicts,
+    media_keys,
+    outcomes,
+    shown_media,
+    versions,
+)
 from twigma.rehydrate.posts.post_fields import (
     Row,
     clean_text,
@@ -28,7 +36,7 @@ from twigma.rehydrate.posts.post_fields import (
 
 # Raise it when this module, `post_fields` or `page_content` reads the same pages differently: parts parsed by
 # another revision are parsed again.
-REVISION = 1
+REVISION = 2
 IMAGES = (
     "id",
     "image_name",
@@ -101,9 +109,12 @@ def _page_rows(page: Mapping[str, Any]) -> Iterator[Row]:
             "begins": True,
         }
     for name, rows in _answer_rows(answer, asked):
+        # A page that does not show all photos of a post replaces none that does: it counts as the oldest.
+        is_partial = any(row.get("reason") == UNSHOWN for row in rows)
+        moment = None if is_partial else received_at
         for at, row in enumerate(rows):
             row["id"] = clean_text(name)
-            row["received_at"] = received_at
+            row["received_at"] = moment
             row["begins"] = at == 0
             yield row
 
@@ -113,10 +124,9 @@ def _answer_rows(
 ) -> Iterator[tuple[str, list[Row]]]:
     """(id, its rows) of every post in an answer."""
     for name, outcome in outcomes(asked, answer).items():
-        if outcome not in ("found", "absent"):
+        if outcome not in (*EXISTS, "absent"):
             yield name, [{"what": "post", "reason": outcome}]
-    attached = dicts(answer.get("includes"), "media")
-    media = {str(one.get("media_key")): one for one in attached}
+    media = shown_media(answer)
     wanted = set(asked)  # empty for a search, where every post has its own id
     for post in dicts(answer.get("data")):
         # An edit has a new id: keep the id that was asked for, unless the answer's own was asked too.
@@ -153,7 +163,7 @@ def _post_rows(name: str, post: Row, media: Mapping[str, Row]) -> list[Row]:
 def _photo(key: str, media: Row | None) -> tuple[str, str]:
     """(image name, "") of a photo that can be fetched, or ("", why it cannot)."""
     if media is None:
-        return "", "not in the answer"
+        return "", UNSHOWN
     if media.get("type") != "photo":
         return "", str(media.get("type"))[:20]
     image_name = media_id(key)
