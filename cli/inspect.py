@@ -18,12 +18,12 @@ MEANINGS = {
     "partly_stored": "some photos are in shards, the others failed",
     "waiting": "photos are still to be fetched",
     "no_photo": "looked up, but without a photo (a text, a video, a repost)",
-    "photos_unknown": "in archives that do not say whether they have photos",
+    "photos_unknown": "there, but no archive or answer has shown their photos",
     "unlisted": "looked up, their photos are not in images.parquet yet",
     "not_found": "deleted, or never there",
     "unauthorized": "of a protected account",
     "suspended": "of a suspended account",
-    "absent": "X answered without them",
+    "absent": "X answered without them: the next look-up asks again",
     "not_asked": "never asked",
 }
 

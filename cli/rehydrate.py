@@ -112,7 +112,7 @@ def _print_photos_unknown(work: Path, count: int) -> None:
     listed = Workspace(work).photos_unknown_file
     dollars = plan_lookup(count).dollars
     click.echo(
-        f"photos unknown: no archive says whether {count:,} posts have photos. Looking them up costs at most "
+        f"photos unknown: no archive or search shows which photos {count:,} posts have. Looking them up costs at most "
         f"${dollars:,.2f}: twigma rehydrate --work {work} --ids {listed}"
     )
 
@@ -171,8 +171,8 @@ def _print_photos_unknown(work: Path, count: int) -> None:
     default="",
     metavar="CLASS,…",
     help="Try photos again that failed, by class as `twigma status` prints them; `failed`: every class that says "
-    "nothing final of a photo. Posts whose photo is gone (404, 410) are looked up once more, which costs as any "
-    "look-up does: X may know another URL, or that the post is gone too.",
+    "nothing final of a photo. Posts whose photo is gone (404, 410) or was not shown are looked up once more, which "
+    "costs as any look-up does: X may know another URL, or that the post is gone too.",
 )
 def rehydrate(
     work: Path,
@@ -279,7 +279,10 @@ def _look_up(
 
 
 def _look_up_gone(work: Path, budget: float | None) -> bool:
-    """Look up posts again whose photo is gone; whether the budget stopped it. Without a token they are skipped."""
+    """Look up posts again whose photo is gone or was not shown; whether the budget stopped it.
+
+    Without a token they are skipped.
+    """
     from twigma.rehydrate.retry_missing import gone_posts, retry_missing
 
     posts = gone_posts(work)
@@ -289,7 +292,7 @@ def _look_up_gone(work: Path, budget: float | None) -> bool:
         client = x_client()
     except PermissionError as error:
         notice(
-            f"{len(posts):,} posts whose photo is gone are not looked up again: {error}"
+            f"{len(posts):,} posts whose photo is gone or was not shown are not looked up again: {error}"
         )
         return False
     with client:
@@ -297,7 +300,7 @@ def _look_up_gone(work: Path, budget: float | None) -> bool:
     spent = f"${result.dollars:,.2f} in this folder"
     print_counts(
         result.outcomes,
-        f"posts whose photo was gone ({result.asked:,} asked now, {spent}):",
+        f"posts whose photo was gone or not shown ({result.asked:,} asked now, {spent}):",
     )
     return bool(result.remaining)
 

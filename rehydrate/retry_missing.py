@@ -1,7 +1,9 @@
-"""One new look-up of posts whose photo is gone, before photos are tried again: `twigma rehydrate --retry`.
+"""One new look-up of posts whose photo is gone or was never shown, before photos are tried again.
+
+Run by `twigma rehydrate --retry`.
 
 A 404 is final for a URL, but not for a post: X may name another URL, which is then fetched, or say that the post is
-gone too. Either way the post is asked this once only.
+gone too. A look-up may name a photo without showing it. Either way the post is asked this once only.
 """
 
 import csv
@@ -33,26 +35,32 @@ def retry_missing(
     work = Workspace(work)
     money = Budget(budget, post_price=post_price)
     with Ledger(work) as ledger:
-        posts = ledger.not_renewed(_posts_with_gone_photos(work))
+        posts = _to_renew(work, ledger)
         asked, failure = ask_all(ledger, posts, client, money, renew=True)
         _update_outcomes(work, ledger)
         write_images_table(work)
         if failure:
             raise failure
-        outcomes = ledger.outcomes(posts[:asked])
-        # The ledger still has the first outcome of the others.
-        outcomes.update(dict.fromkeys(posts[asked:], NOT_ASKED))
-        return Lookup(count_outcomes(outcomes), asked, money.spent(ledger))
+        outcomes = ledger.outcomes(posts)
+        # The ledger still has the first outcome of those that were not asked.
+        outcomes.update(dict.fromkeys(ledger.not_renewed(posts), NOT_ASKED))
+        remaining = len(posts) - asked
+        dollars = money.spent(ledger)
+        return Lookup(count_outcomes(outcomes), asked, remaining, dollars)
 
 
 def gone_posts(work: AnyWorkspace) -> list[str]:
-    """Posts of X with a photo whose URL answered that it is gone, and which were not asked again for that."""
+    """Posts of X with a photo that is gone, by its URL, or was not shown, and which were not asked again for that."""
     work = Workspace(work)
-    posts = _posts_with_gone_photos(work)
-    if not posts:
+    if not work.ledger_file.exists() and not _posts_with_gone_photos(work):
         return []
     with Ledger(work) as ledger:
-        return ledger.not_renewed(posts)
+        return _to_renew(work, ledger)
+
+
+def _to_renew(work: Workspace, ledger: Ledger) -> list[str]:
+    posts = [*_posts_with_gone_photos(work), *ledger.without_photos()]
+    return ledger.not_renewed(list(dict.fromkeys(posts)))
 
 
 def _posts_with_gone_photos(work: Workspace) -> list[str]:

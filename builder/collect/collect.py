@@ -14,9 +14,10 @@ from typing import Any
 from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.images_table import write_images_table
-from twigma.rehydrate.posts.ledger import Cursor, Ledger, search_key
-from twigma.rehydrate.posts.page_content import dicts
+from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.posts.page_content import counts_posts, dicts
 from twigma.rehydrate.posts.page_store import require_space
+from twigma.rehydrate.posts.search_progress import Cursor, is_complete, search_key
 from twigma.rehydrate.sources.x.budget import POST_PRICE, USER_PRICE, Budget
 from twigma.rehydrate.sources.x.client import (
     FEWEST_PER_PAGE,
@@ -37,6 +38,7 @@ PAPER_HASHTAGS = (
     "stablediffusion",
 )
 PAPER_PERIOD = (datetime.date(2021, 1, 1), datetime.date(2023, 3, 31))
+MOST_INCOMPLETE = 4  # such pages in a row after which a search stops
 FILTERS = " has:images -is:retweet"
 
 Moment = datetime.date | datetime.datetime | str
@@ -77,6 +79,7 @@ def collect(
             Search(client, ledger, query, first, last) for query in queries(hashtags)
         ]
         bought, failure = _buy(searches, ledger, money)
+        ledger.list_photos_unknown()
         write_images_table(work.path)
         if failure:
             raise failure
@@ -117,6 +120,7 @@ class Search:
     start: str
     end: str
     tokens: set[str] = field(default_factory=set)
+    incomplete: int = 0  # pages in a row that lacked some of their posts
 
     @property
     def key(self) -> str:
@@ -155,8 +159,11 @@ class Search:
             restart = cursor.oldest
             self.tokens.clear()
             answer = ask(end, token)
-        if token is not None:
-            self.tokens.add(token)
+        posts = len(dicts(answer.get("data")))
+        if is_complete(answer, posts):
+            self.incomplete = 0
+            if token is not None:
+                self.tokens.add(token)
         request = {
             "key": self.key,
             "query": self.query,
@@ -168,7 +175,23 @@ class Search:
             "followers": followers,
         }
         self.ledger.append("search", request, answer)
+        if not is_complete(answer, posts):
+            self._ask_again(answer, posts)
         return answer
+
+    def _ask_again(self, answer: dict[str, Any], posts: int) -> None:
+        """Wait before a page is asked for again that lacks some of its posts; RuntimeError when that has not helped.
+
+        X bills a post once a UTC day, so those that came are not paid twice.
+        """
+        self.incomplete += 1
+        if self.incomplete < MOST_INCOMPLETE:
+            self.client.back_off(self.incomplete)
+            return
+        raise RuntimeError(
+            f"X API: {MOST_INCOMPLETE} times a page of the search {self.query!r} came with {posts} posts where "
+            f"{counts_posts(answer)} were stated; the pages received are stored, run again to resume"
+        )
 
 
 def queries(hashtags: Sequence[str]) -> list[str]:

@@ -67,6 +67,8 @@ class Progress(TypedDict):
     photos: PhotoCounts | None
     searches: SearchFacts | None
     spent: SpentFacts | None
+    not_looked_up: int
+    unshown: int
     skipped: int
     shards: ShardFacts
     stages: dict[str, StageFacts]

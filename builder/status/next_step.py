@@ -28,7 +28,8 @@ def _steps(work: Workspace, facts: Progress) -> Iterator[tuple[str | None, str]]
         yield None, "repair what is listed as damaged first"
     # These are missing only when a file is damaged.
     if facts["photos"] is not None:
-        yield from _open_posts(work, facts["ids"], facts["searches"], facts["photos"])
+        yield from _open_posts(facts["ids"], facts["searches"], facts["photos"])
+        yield from _unshown_photos(work, facts["not_looked_up"], facts["unshown"])
         yield from _open_photos(facts["photos"], facts["shards"])
     for name, stage in facts["stages"].items():
         due = stage["to_do"] + stage["out_of_date"]
@@ -37,22 +38,27 @@ def _steps(work: Workspace, facts: Progress) -> Iterator[tuple[str | None, str]]
             so_far = f"; so far with {models}" if models else ""
             yield f"twigma {name}", f"{due:,} images are to do or out of date{so_far}"
     release = facts["release"]
+    unanswered = _unanswered(facts["ids"])
     if release is None:
-        yield "twigma release", "every stage is done"
+        yield "twigma release", f"every stage is done{unanswered}"
         return
     if release["out_of_date"]:
         yield "twigma release", "the release is older than the working folder"
     yield (
         f"twigma analyze {shlex.quote(release['folder'])}",
-        "every stage is done, and so is the release",
+        f"every stage is done, and so is the release{unanswered}",
     )
 
 
+def _unanswered(ids: IdCounts | None) -> str:
+    """What is to be said of the ids of which X has said nothing."""
+    if ids is None or not ids["absent"]:
+        return ""
+    return f"; X has said nothing of {ids['absent']:,} ids, which the next look-up asks for again"
+
+
 def _open_posts(
-    work: Workspace,
-    ids: IdCounts | None,
-    searches: SearchFacts | None,
-    photos: PhotoCounts,
+    ids: IdCounts | None, searches: SearchFacts | None, photos: PhotoCounts
 ) -> Iterator[tuple[str, str]]:
     no_ids = ids is None or not ids["total"]
     if no_ids and not photos["total"]:
@@ -67,13 +73,6 @@ def _open_posts(
             LOOK_UP,
             f"{ids['not_asked']:,} ids were never asked: {price}; repeat with the same list and options",
         )
-    if ids is not None and ids["photos_unknown"]:
-        plan = plan_lookup(ids["photos_unknown"])
-        yield (
-            f"twigma rehydrate --ids {shlex.quote(str(work.photos_unknown_file))}",
-            f"archives do not say whether {ids['photos_unknown']:,} posts have photos: "
-            f"looking them up costs at most ${plan.dollars:,.2f}",
-        )
     if ids is not None and ids["unlisted"]:
         yield (
             LOOK_UP,
@@ -83,6 +82,25 @@ def _open_posts(
         yield (
             "twigma collect",
             f"{searches['open']:,} searches are not at their end: repeat with the same hashtags and period",
+        )
+
+
+def _unshown_photos(
+    work: Workspace, not_looked_up: int, unshown: int
+) -> Iterator[tuple[str, str]]:
+    """Posts whose photos no page shows: those that X was never asked for, and those that it may be asked for again."""
+    if not_looked_up:
+        dollars = plan_lookup(not_looked_up).dollars
+        yield (
+            f"twigma rehydrate --ids {shlex.quote(str(work.photos_unknown_file))}",
+            f"no archive or search shows which photos {not_looked_up:,} posts have: "
+            f"looking them up costs at most ${dollars:,.2f}",
+        )
+    if unshown:
+        dollars = plan_lookup(unshown).dollars
+        yield (
+            "twigma rehydrate --retry-failed",
+            f"{unshown:,} posts have photos that no answer has shown: one more look-up, at most ${dollars:,.2f}",
         )
 
 

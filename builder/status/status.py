@@ -51,8 +51,8 @@ def status(work: AnyWorkspace) -> Facts:
     `running`             {run: process} of the runs that hold a lock of it now; null where the system has no list
     `damaged`             a sentence for every file that cannot be used, with what to do
     `ids`                 `total` ids of `list` (the file that lists them; null: all the ledger knows), each in one of
-                          stored, partly_stored, waiting, failed (by class), no_photo, photos_unknown (in
-                          archives that do not say: still to be looked up), unlisted, not_found,
+                          stored, partly_stored, waiting, failed (by class), no_photo, photos_unknown
+                          (there, but no page shows which photos it has), unlisted, not_found,
                           unauthorized, suspended, absent, not_asked; `beyond_list`: posts of the folder that are not
                           listed
     `skipped`             lines of input lists that held no usable id
@@ -65,6 +65,8 @@ def status(work: AnyWorkspace) -> Facts:
     `release`             folder, version, images, posts, out_of_date; null when there is none beside the folder
     `bytes`               pages, ledger, shards, columns, other; `total` of these; `free` on the disk
     `spent`               posts and users bought, dollars at most
+    `not_looked_up`       posts of archives and searches that do not show which photos they have
+    `unshown`             posts with photos that no answer has shown, and that were not looked up once more for them
     `next`                `command` (null: wait or repair), `why`
     ====================  ==============================================================================================
 
@@ -96,6 +98,8 @@ def status(work: AnyWorkspace) -> Facts:
         "photos": photos,
         "searches": _searches(ledger),
         "spent": _spent(ledger),
+        "not_looked_up": ledger.not_looked_up if ledger else 0,
+        "unshown": ledger.unshown if ledger else 0,
         "skipped": count_skipped_lines(work),
         "shards": {
             "finished": len(finished.manifests),

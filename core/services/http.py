@@ -158,12 +158,18 @@ class ServiceClient:
             )
         finally:
             response.close()
-        text = body.decode("utf-8", "replace")
+        text = body.decode("utf-8-sig", "replace")  # some proxies add a mark
         # A page of results is data: a token as short as a word would blot it out.
         if response.status_code != 200 or len(self._token) >= SHORTEST_SECRET:
             text = self._scrub(text)
         url = str(response.request.url.copy_with(query=None))
-        return Answer(response.status_code, response.headers, text, url)
+        headers = httpx2.Headers(
+            [
+                (name, self._scrub(value))
+                for name, value in response.headers.multi_items()
+            ]
+        )
+        return Answer(response.status_code, headers, text, url)
 
     def _describe(self, error: Exception) -> str:
         return f"{type(error).__name__}: {self._scrub(str(error))}"

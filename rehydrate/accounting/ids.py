@@ -19,7 +19,7 @@ from twigma.rehydrate.accounting.photos import SUCCESS, WAITING, Indices, Photos
 from twigma.rehydrate.accounting.sums import check_sum, first_line
 from twigma.rehydrate.posts.ledger import NOT_ASKED
 from twigma.rehydrate.posts.ledger_reader import LedgerView
-from twigma.rehydrate.posts.page_content import OUTCOMES, PHOTOS_UNKNOWN
+from twigma.rehydrate.posts.page_content import EXISTS, OUTCOMES, PHOTOS_UNKNOWN
 from twigma.rehydrate.posts.page_store import utc_text
 
 # Classes of posts that were found, and of those that were not.
@@ -32,7 +32,7 @@ FOUND = (
     PHOTOS_UNKNOWN,
     "unlisted",
 )
-MISSING = tuple(outcome for outcome in OUTCOMES if outcome != "found")
+MISSING = tuple(outcome for outcome in OUTCOMES if outcome not in EXISTS)
 CLASSES = (*FOUND, *MISSING, NOT_ASKED)
 _FAILED = "failed: "
 
@@ -112,7 +112,7 @@ def count_ids(
 
     Photos decide first: `stored` when all of a post's photos are, `waiting` while one is still to be fetched. A post
     without a row in the images table has the outcome of its look-up; one that was found has `no_photo`, is
-    `photos_unknown` where archives do not say, or is `unlisted` as long as the table has not been brought up to its
+    `photos_unknown` where no page shows them, or is `unlisted` as long as the table has not been brought up to its
     page.
     """
     ids, source = read_listed_ids(work)

@@ -5,23 +5,26 @@ the ledger reads whatever it missed. So a crash between any two steps loses noth
 `twigma rehydrate`, `collect` and `import` write it; whoever only reads goes through `ledger_reader`.
 """
 
-import hashlib
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
+from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.ledger_database import (
     CLASS,
+    NOT_SHOWN,
+    NOT_STATED,
+    SHOWN,
+    is_known,
     open_database,
     translate_errors,
 )
 from twigma.rehydrate.posts.page_content import (
+    EXISTS,
     OUTCOMES,
-    PHOTOS_UNKNOWN,
     dicts,
     is_archived,
     outcomes,
@@ -33,39 +36,28 @@ from twigma.rehydrate.posts.page_store import (
     check,
     read_pages,
 )
-from twigma.rehydrate.posts.post_fields import unknown_photos
 from twigma.rehydrate.posts.removed_ids import read_removed, strip_answer
+from twigma.rehydrate.posts.search_progress import Cursor, advance, read_cursor
 
 NOT_ASKED = "not_asked"
 _CHUNK = 500  # ids a statement; SQLite takes 999 parameters at least
 _UNREADABLE = -1  # bytes read of a file of pages with damage: all of it is read again
-# The last page decides on the outcome; followers and photos that an older one has are known all the same.
-_UPSERT = """
+# The last page that says anything of an id decides on its outcome. Followers and photos that any page has are known
+# whatever came later.
+_IS_LATER = "(excluded.outcome <> 'absent', excluded.received_at) >= (outcome <> 'absent', received_at)"
+_UPSERT = f"""
 INSERT INTO ids VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
     followers = max(followers, excluded.followers), photos = max(photos, excluded.photos),
-    outcome = iif(excluded.received_at >= received_at, excluded.outcome, outcome),
-    kind = iif(excluded.received_at >= received_at, excluded.kind, kind),
-    offset = iif(excluded.received_at >= received_at, excluded.offset, offset),
-    received_at = max(received_at, excluded.received_at)
+    outcome = iif({_IS_LATER}, excluded.outcome, outcome),
+    received_at = iif({_IS_LATER}, excluded.received_at, received_at),
+    kind = iif({_IS_LATER}, excluded.kind, kind),
+    offset = iif({_IS_LATER}, excluded.offset, offset)
 """
 _ADD_PAGE = """
 INSERT INTO pages VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
     seen = iif(seen < 0, seen, excluded.seen),
     posts = posts + excluded.posts, users = users + excluded.users
 """
-
-
-class Cursor(NamedTuple):
-    """Progress of a search: pages stored, token of the next one, time of its oldest post, whether it is done.
-
-    `end` is the end its token belongs to, where the search was started again below its oldest post.
-    """
-
-    pages: int = 0
-    next_token: str | None = None
-    oldest: str | None = None
-    done: bool = False
-    end: str | None = None
 
 
 class Ledger:
@@ -107,6 +99,9 @@ class Ledger:
 
         Posts and photos that were removed on request are not stored.
         """
+        users = dicts(answer.get("includes"), "users")
+        bought = [len(dicts(answer.get("data"))), len(users)]
+        request = {**request, "bought": [0, 0] if kind == "import" else bought}
         # Before it is on disk: what was removed on request is never stored again.
         answer = strip_answer(answer, self.removed)
         path = self.work.page_file(kind)
@@ -116,30 +111,45 @@ class Ledger:
             self._db.commit()
 
     def unknown(self, ids: Iterable[str], followers: bool = False) -> list[str]:
-        """The ids that need asking, in order: also posts whose photos no archive states.
+        """The ids that need asking, in order; with `followers` also posts found without their author's followers.
 
-        With `followers` also posts that were found without their author's followers.
+        X has said nothing of those that are `absent`, so they need asking too, as do posts of a search or an archive
+        that did not show their photos.
         """
-        known: set[str] = set()
-        sql = f"SELECT id, {CLASS}, followers FROM ids WHERE id IN"
-        for post, name, has_followers in self._select(sql, ids):
-            lacks_followers = followers and not has_followers
-            is_open = name == PHOTOS_UNKNOWN or (name == "found" and lacks_followers)
-            if not is_open:
-                known.add(post)
+        ids = list(ids)
+        sql = f"SELECT id FROM ids WHERE {is_known(followers)} AND id IN"
+        known = {post for (post,) in self._select(sql, ids)}
         return [post for post in ids if post not in known]
 
+    def without_photos(self) -> list[str]:
+        """Posts that were looked up and are there, but whose photos no page has shown, in order of ids."""
+        return self._posts_by_photos(NOT_SHOWN)
+
+    def not_looked_up(self) -> list[str]:
+        """Posts of archives and searches that do not show which photos they have, in order of ids."""
+        return self._posts_by_photos(NOT_STATED)
+
+    def list_photos_unknown(self) -> int:
+        """Write the posts of `not_looked_up` to `WORK/photos_unknown.csv`; how many. No file when there are none."""
+        path = self.work.photos_unknown_file
+        posts = self.not_looked_up()
+        if posts:
+            rows = [[post] for post in posts]
+            spreadsheet.write_rows(path, ["id"], rows, "ascii", private=True)
+        else:
+            path.unlink(missing_ok=True)
+        return len(posts)
+
     def not_renewed(self, ids: Sequence[str]) -> list[str]:
-        """The ids that were not asked once more because their photo was gone, in order."""
+        """The ids that were not asked once more for photos that were gone or not shown, in order."""
         rows = self._select("SELECT id FROM renewed WHERE id IN", ids)
         renewed = {post for (post,) in rows}
         return [post for post in ids if post not in renewed]
 
     def outcomes(self, ids: Iterable[str]) -> dict[str, str]:
-        """The outcome of each of these ids, in order: one of OUTCOMES, photos_unknown, or not_asked."""
+        """The outcome of each of these ids, in order: one of OUTCOMES, or not_asked."""
         ids = list(ids)
-        # One string for all, not one a row.
-        names = {name: name for name in (*OUTCOMES, PHOTOS_UNKNOWN)}
+        names = {name: name for name in OUTCOMES}  # one string for all, not one a row
         rows = self._select(f"SELECT id, {CLASS} FROM ids WHERE id IN", ids)
         known = {post: names[outcome] for post, outcome in rows}
         return {post: known.get(post, NOT_ASKED) for post in ids}
@@ -151,11 +161,6 @@ class Ledger:
         )
         return dict(self._db.execute(sql))
 
-    def photos_unknown(self) -> list[str]:
-        """The posts of archives that do not say which photos they have, in order of ids."""
-        sql = "SELECT id FROM ids WHERE outcome = 'found' AND NOT photos ORDER BY id"
-        return [post for (post,) in self._db.execute(sql)]
-
     def spent(self) -> tuple[int, int]:
         """(posts, users) read in all bought pages of this folder: what X bills, before its daily deduplication."""
         sql = "SELECT total(posts), total(users) FROM pages"
@@ -164,14 +169,7 @@ class Ledger:
 
     def cursor(self, key: str) -> Cursor:
         """Progress of the search of this key; Cursor() when it has not started."""
-        sql = (
-            "SELECT pages, next_token, oldest, done, until FROM searches WHERE key = ?"
-        )
-        row = self._db.execute(sql, (key,)).fetchone()
-        if row is None:
-            return Cursor()
-        pages, next_token, oldest, done, end = row
-        return Cursor(pages, next_token, oldest, bool(done), end)
+        return read_cursor(self._db, key)
 
     def imported(self, file: str) -> tuple[int, bool]:
         """(pages stored, whether that is all) of an archive, by the SHA-256 of its file."""
@@ -181,6 +179,11 @@ class Ledger:
             return 0, False
         pages, done = row
         return pages, bool(done)
+
+    def _posts_by_photos(self, photos: int) -> list[str]:
+        """Posts that are there and of whose photos all pages say just this, in order of ids."""
+        sql = "SELECT id FROM ids WHERE outcome = 'found' AND photos = ? ORDER BY id"
+        return [post for (post,) in self._db.execute(sql, (photos,))]
 
     def _select(self, sql: str, ids: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         """The rows of these ids, for a statement that ends in `IN`."""
@@ -226,54 +229,33 @@ class Ledger:
         """Record one page; the caller commits."""
         answer = page["answer"]
         request = page["request"]
-        posts = dicts(answer.get("data"))
-        users = dicts(answer.get("includes"), "users")
-        bought = (len(posts), len(users))
+        bought = request["bought"]
         if kind == "search":
-            outcome = {str(post["id"]): "found" for post in posts if "id" in post}
-            self._advance_search(request, answer)
+            posts = [post for post in dicts(answer.get("data")) if "id" in post]
+            outcome = outcomes([str(post["id"]) for post in posts], answer)
+            advance(self._db, request, answer, bought[0])
         else:
-            outcome = outcomes(request["ids"], answer)
+            archived = is_archived(request)
+            outcome = outcomes(request["ids"], answer, archived=archived)
         if kind == "import":
             self._advance_import(request)
-            bought = (0, 0)
         if request.get("renew"):
             sql = "INSERT OR IGNORE INTO renewed VALUES (?)"
             self._db.executemany(sql, [(post,) for post in outcome])
+        origin = (page["received_at"], kind, start)
         # One page may be asked with authors, the next without: an id keeps that it was once.
         followers = int(bool(request.get("followers")))
-        unknown = unknown_photos(answer) if is_archived(request) else set()
-        origin = (page["received_at"], kind, start)
+        # X has been asked for what a look-up does not show: it is not asked for ever.
+        unshown = NOT_SHOWN if kind == "lookup" else NOT_STATED
         rows: list[tuple[Any, ...]] = []
         for post, what in outcome.items():
-            states_photos = what == "found" and post not in unknown
-            rows.append((post, what, followers, int(states_photos), *origin))
+            if what not in EXISTS:
+                rows.append((post, what, 0, NOT_STATED, *origin))
+                continue
+            photos = SHOWN if what == "found" else unshown
+            rows.append((post, "found", followers, photos, *origin))
         self._db.executemany(_UPSERT, rows)
         self._db.execute(_ADD_PAGE, (kind, end, *bought))
-
-    def _advance_search(
-        self, request: Mapping[str, Any], answer: Mapping[str, Any]
-    ) -> None:
-        """Move the cursor of a search past its next page; a page after a lost one does not move it."""
-        cursor = self.cursor(request["key"])
-        if cursor.done or not _is_next_page(request, cursor):
-            return
-        posts = dicts(answer.get("data"))
-        times = [str(post["created_at"]) for post in posts if "created_at" in post]
-        if cursor.oldest:
-            times.append(cursor.oldest)
-        meta = answer.get("meta")
-        token = meta.get("next_token") if isinstance(meta, dict) else None
-        row = (
-            request["key"],
-            cursor.pages + 1,
-            token,
-            min(times, default=None),
-            int(token is None),
-            request.get("end"),
-        )
-        sql = "INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?, ?)"
-        self._db.execute(sql, row)
 
     def _advance_import(self, request: Mapping[str, Any]) -> None:
         """Count the next page of an archive; a page after a lost one does not count, so that it is stored again."""
@@ -284,22 +266,7 @@ class Ledger:
             self._db.execute(sql, (file, page + 1, int(request["last"])))
 
 
-def _is_next_page(request: Mapping[str, Any], cursor: Cursor) -> bool:
-    """Whether a page of a search follows the last one that was stored."""
-    # The oldest post so far, where X no longer took the token and the search was started again below it.
-    restart = request.get("restart")
-    if restart is not None:
-        return bool(restart == cursor.oldest)
-    return bool(request["next_token"] == cursor.next_token)
-
-
-def search_key(query: str, start: str, end: str) -> str:
-    """The name of a search in the ledger: the same query over the same period resumes."""
-    name = json.dumps([query, start, end])
-    return hashlib.sha256(name.encode()).hexdigest()[:16]
-
-
 def count_outcomes(outcomes: Mapping[str, str]) -> dict[str, int]:
     """Ids by outcome, every class named."""
     counted = Counter(outcomes.values())
-    return {name: counted[name] for name in (*OUTCOMES, PHOTOS_UNKNOWN, NOT_ASKED)}
+    return {name: counted[name] for name in (*OUTCOMES, NOT_ASKED)}

@@ -10,11 +10,14 @@ from twigma.rehydrate.posts.page_content import OUTCOMES, PHOTOS_UNKNOWN
 
 # Raise it when another version would find other tables, or other outcomes on the same pages: a ledger of another
 # revision is re-created from them.
-REVISION = 2
-# ids: the last outcome of every id asked for, and the page it is on; whether any page has the followers of its author,
-# and says which photos it has. pages: bytes read of each file of pages, and what was bought with them. searches: how
-# far each search has come. renewed: ids asked once more for another URL of a photo that is gone. imports: how far each
-# archive has come.
+REVISION = 3
+# What all pages together say of the photos of a post that is there: no page says which it has, a look-up has not shown
+# them either, or a page shows them.
+NOT_STATED, NOT_SHOWN, SHOWN = range(3)
+# ids: the last outcome of every id asked for (`found` with or without its photos), and the page it is on; whether any
+# page has the followers of its author, and what all of them say of its photos. pages: bytes read of each file of pages,
+# and what was bought with them. searches: how far each search has come, in the order in which they began. renewed: ids
+# asked once more for photos that are gone or were not shown. imports: how far each archive has come.
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS ids (
     id TEXT PRIMARY KEY, outcome TEXT NOT NULL CHECK (outcome IN {OUTCOMES}), followers INTEGER NOT NULL,
@@ -26,7 +29,19 @@ CREATE TABLE IF NOT EXISTS renewed (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS imports (file TEXT PRIMARY KEY, pages INTEGER NOT NULL, done INTEGER NOT NULL);
 """
 # The class of an id, for a SELECT on `ids`.
-CLASS = f"iif(outcome = 'found' AND NOT photos, '{PHOTOS_UNKNOWN}', outcome)"
+CLASS = f"iif(outcome = 'found' AND photos < {SHOWN}, '{PHOTOS_UNKNOWN}', outcome)"
+
+
+def is_known(followers: bool) -> str:
+    """Whether an id needs no look-up, for a SELECT on `ids`.
+
+    X has answered about it, and a post that is there has shown its photos, or was looked up for them already. With
+    `followers` it has those of its author too.
+    """
+    known = f"outcome <> 'absent' AND (outcome <> 'found' OR photos > {NOT_STATED})"
+    if followers:
+        known += " AND (outcome <> 'found' OR followers)"
+    return known
 
 
 def open_database(path: Path) -> sqlite3.Connection:

@@ -16,7 +16,12 @@ import pyarrow as pa
 import pyarrow.csv
 
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.posts.ledger_database import CLASS
+from twigma.rehydrate.posts.ledger_database import (
+    CLASS,
+    NOT_SHOWN,
+    NOT_STATED,
+    is_known,
+)
 from twigma.rehydrate.posts.page_store import KINDS
 
 STEP = 50_000  # ids read at a time: some hundredths of a second
@@ -44,6 +49,8 @@ class LedgerView:
     pages : bytes that the ledger has read of the pages of each kind.
     posts, users : how many were bought.
     done, open : searches and archives that are complete, and those that are not.
+    not_looked_up : posts of archives and searches that do not show which photos they have.
+    unshown : posts with photos that no answer has shown, and that were not looked up once more for them.
     """
 
     path: Path
@@ -53,6 +60,8 @@ class LedgerView:
     users: int = 0
     done: int = 0
     open: int = 0
+    not_looked_up: int = 0
+    unshown: int = 0
 
     def spent(self) -> tuple[int, int]:
         """(posts, users) that were bought."""
@@ -116,15 +125,14 @@ def view_ledger(work: AnyWorkspace) -> LedgerView:
 def read_known_posts(work: AnyWorkspace, followers: bool = False) -> KnownPosts:
     """What a folder has bought, empty where nothing was ever asked; ValueError when the ledger is damaged.
 
-    Posts whose photos no archive states are not known, and with `followers` those that were found without their
-    author's followers.
+    Known are the ids of `ledger_database.is_known`.
     """
     path = Workspace(work).ledger_file
     if _is_empty(path):
         return KnownPosts()
-    sql = "SELECT id FROM ids WHERE outcome <> 'found' OR (photos AND (followers OR NOT ?))"
+    sql = f"SELECT id FROM ids WHERE {is_known(followers)}"
     with _open(path) as db:
-        ids = frozenset(post for (post,) in db.execute(sql, (followers,)))
+        ids = frozenset(post for (post,) in db.execute(sql))
         posts, users = _spent(db)
     return KnownPosts(ids, posts, users)
 
@@ -165,19 +173,21 @@ def _spent(db: sqlite3.Connection) -> tuple[int, int]:
 def _read_view(db: sqlite3.Connection, path: Path) -> LedgerView:
     pages = dict(db.execute("SELECT kind, seen FROM pages ORDER BY kind"))
     posts, users = _spent(db)
-    names = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    tables = {name for (name,) in names}
+    count = "SELECT count(*) FROM ids WHERE outcome = 'found' AND photos = ?"
+    (not_looked_up,) = db.execute(count, (NOT_STATED,)).fetchone()
+    not_renewed = f"{count} AND id NOT IN (SELECT id FROM renewed)"
+    (unshown,) = db.execute(not_renewed, (NOT_SHOWN,)).fetchone()
     begun = done = 0
     for name in ("searches", "imports"):
-        if name not in tables:  # a ledger of an older version
-            continue
         rows, complete = db.execute(
             f"SELECT count(*), total(done) FROM {name}"
         ).fetchone()
         begun += int(rows)
         done += int(complete)
     ids = pa.Table.from_batches(_batches(db), _IDS)
-    return LedgerView(path, ids, pages, posts, users, done, begun - done)
+    return LedgerView(
+        path, ids, pages, posts, users, done, begun - done, not_looked_up, unshown
+    )
 
 
 def _batches(db: sqlite3.Connection) -> Iterator[pa.RecordBatch]:

@@ -4,28 +4,91 @@ Answers come from outside: whatever has another shape than expected reads as emp
 behind `twigma rehydrate` and `twigma collect`, share this reading. When it changes, raise `parse_pages.REVISION`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-OUTCOMES = ("found", "not_found", "unauthorized", "suspended", "absent")
-# A post that was found in archives which do not say whether it has photos: a look-up would.
 PHOTOS_UNKNOWN = "photos_unknown"
+OUTCOMES = (
+    "found",
+    PHOTOS_UNKNOWN,
+    "not_found",
+    "unauthorized",
+    "suspended",
+    "absent",
+)
+EXISTS = ("found", PHOTOS_UNKNOWN)  # outcomes of posts that are there
 ASKED_FIELDS = ("id", "text", "created_at", "public_metrics", "possibly_sensitive")
 
 
-def outcomes(asked: Sequence[str], answer: Mapping[str, Any]) -> dict[str, str]:
-    """What a look-up answered to each asked id: found, not_found, unauthorized, suspended, or absent from the answer.
+def outcomes(
+    asked: Sequence[str], answer: Mapping[str, Any], *, archived: bool = False
+) -> dict[str, str]:
+    """What a page says of each asked id, one of OUTCOMES; `archived` as for `shows_photos`.
 
-    A post answers for every id of its edit history. Of the errors only those about `ids` count.
+    `absent` is in neither data nor errors, which says nothing of the post; `photos_unknown` is there, but the page does
+    not show which photos it has. A post answers for every id of its edit history. Only errors about posts count.
     """
     answered: dict[str, str] = {}
     for error in dicts(answer.get("errors")):
-        if error.get("parameter", "ids") == "ids":
+        if _is_about_a_post(error):
             name = str(error.get("value", error.get("resource_id")))
             answered[name] = _outcome(error)
+    media = shown_media(answer)
     for post in dicts(answer.get("data")):
-        answered.update(dict.fromkeys(versions(post), "found"))
+        is_shown = shows_photos(post, media, archived=archived)
+        outcome = "found" if is_shown else PHOTOS_UNKNOWN
+        answered.update(dict.fromkeys(versions(post), outcome))
     return {post: answered.get(post, "absent") for post in asked}
+
+
+def says_nothing(asked: Sequence[str], answer: Mapping[str, Any]) -> bool:
+    """Whether an answer tells of none of the ids that were asked for, as `{}` does, or an error of the service."""
+    return all(outcome == "absent" for outcome in outcomes(asked, answer).values())
+
+
+def counts_posts(answer: Mapping[str, Any]) -> int | None:
+    """How many posts a page of a search says that it has; None where it does not say, as no page of X does."""
+    meta = answer.get("meta")
+    count = meta.get("result_count") if isinstance(meta, dict) else None
+    return count if isinstance(count, int) else None
+
+
+def shown_media(answer: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The media objects of an answer by key; for media that X names as gone, an object of type `unavailable`."""
+    media: dict[str, dict[str, Any]] = {}
+    for error in dicts(answer.get("errors")):
+        if error.get("resource_type") == "media":
+            key = str(error.get("resource_id", error.get("value")))
+            media[key] = {"type": "unavailable"}
+    for one in dicts(answer.get("includes"), "media"):
+        media[str(one.get("media_key"))] = one
+    return media
+
+
+def shows_photos(
+    post: Mapping[str, Any],
+    media: Mapping[str, Mapping[str, Any]],
+    *,
+    archived: bool = False,
+) -> bool:
+    """Whether a page says of every medium of a post what it is, and of every photo where it is.
+
+    `media` is what `shown_media` returns. X leaves `attachments` out of posts that have none. An archive may lack them
+    because nobody asked for them, so in pages of archives (`archived`) a post without media has an empty list.
+    """
+    if is_retweet(post):  # it has no photos of its own
+        return True
+    if archived and "attachments" not in post:
+        return False
+    for key in media_keys(post):
+        one = media.get(key)
+        if one is None:
+            return False
+        is_photo = one.get("type") == "photo"
+        if is_photo and not isinstance(one.get("url"), str):
+            return False
+    return True
 
 
 def versions(post: Mapping[str, Any]) -> list[str]:
@@ -53,6 +116,20 @@ def media_keys(post: Mapping[str, Any]) -> list[str]:
     if not isinstance(keys, list):
         return []
     return list(dict.fromkeys(key for key in keys if isinstance(key, str)))
+
+
+def is_retweet(post: Mapping[str, Any]) -> bool:
+    """Whether a post only repeats another: by its references, or by the text that a retweet always has."""
+    references = dicts(post.get("referenced_tweets"))
+    references += dicts(post.get("referenced_posts"))
+    if any(one.get("type") in ("retweeted", "reposted") for one in references):
+        return True
+    # The current dialect has no references unless they were asked for, which is billed.
+    metrics = post.get("public_metrics")
+    is_current = isinstance(metrics, dict) and "repost_count" in metrics
+    if not is_current or "referenced_posts" in post:
+        return False
+    return re.match(r"RT @\w+: ", str(post.get("text"))) is not None
 
 
 def is_archived(request: Mapping[str, Any]) -> bool:
@@ -89,6 +166,16 @@ def _all_lack(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
     return bool(rows) and not any(name in row for row in rows)
 
 
+def _is_about_a_post(error: Mapping[str, Any]) -> bool:
+    """Whether a partial error is about an id that was asked for, and not about an author or a photo beside it."""
+    if error.get("section") == "includes":
+        return False
+    parameter = error.get("parameter")
+    if parameter is None:
+        return error.get("resource_type") in (None, "tweet", "post")
+    return bool(parameter == "ids")
+
+
 def _outcome(error: Mapping[str, Any]) -> str:
     """Class of an error; the last part of `type` with `title`, since a suspension bears the type of a deletion."""
     kind = str(error.get("type")).rsplit("/", 1)[-1]
@@ -97,6 +184,7 @@ def _outcome(error: Mapping[str, Any]) -> str:
         return "suspended"
     if kind == "not-authorized-for-resource" or title == "Authorization Error":
         return "unauthorized"
-    if kind == "resource-not-found" or title == "Not Found Error":
+    # An id that X refuses as impossible was never a post.
+    if kind in ("resource-not-found", "invalid-request") or title == "Not Found Error":
         return "not_found"
     return "absent"

@@ -1,6 +1,6 @@
 """Raw pages of the X API, in either dialect, to the images table: one row per photo on a post. Pure.
 
-Videos, retweets and posts without a photo are left out and counted; so are posts of archives that do not say which
+Videos, retweets and posts without a photo are left out and counted; so are posts on pages that do not show which
 photos they have. `twigma rehydrate`, `collect` and `import` read their pages through it.
 """
 
@@ -13,20 +13,21 @@ from twigma.core import columns
 from twigma.rehydrate.ids.post_id import why_bad
 from twigma.rehydrate.posts.merge_snapshots import merge_snapshots, ordered
 from twigma.rehydrate.posts.page_content import (
+    EXISTS,
     dicts,
     is_archived,
+    is_retweet,
     media_keys,
     outcomes,
+    shown_media,
+    shows_photos,
     versions,
 )
 from twigma.rehydrate.posts.post_fields import (
     Row,
-    attached_media,
     clean_text,
     count_of,
     hashtags_of,
-    is_retweet,
-    lists_media,
     media_id,
     microseconds,
     milliseconds,
@@ -37,7 +38,7 @@ from twigma.rehydrate.posts.row_numbers import ALL_PHOTOS, NO_PHOTOS, SOME_PHOTO
 
 # Raise it when this module, `post_fields` or `page_content` reads the same pages differently: parts parsed by
 # another revision are parsed again.
-REVISION = 2
+REVISION = 3
 IMAGES = (
     "id",
     "image_name",
@@ -127,10 +128,10 @@ def _answer_rows(
     """(id, its rows) of every post in an answer."""
     asked = request.get("ids", [])
     archived = is_archived(request)
-    for name, outcome in outcomes(asked, answer).items():
-        if outcome not in ("found", "absent"):
+    for name, outcome in outcomes(asked, answer, archived=archived).items():
+        if outcome not in (*EXISTS, "absent"):
             yield name, [{"what": "post", "reason": outcome}]
-    media = attached_media(answer)
+    media = shown_media(answer)
     wanted = set(asked)  # empty for a search, where every post has its own id
     for post in dicts(answer.get("data")):
         # An edit has a new id: keep the id that was asked for, unless the answer's own was asked too.
@@ -157,7 +158,7 @@ def _post_rows(
             rows.append({"what": "media", "reason": reason})
         else:
             photos[image_name] = media[key]["url"]
-    is_complete = lists_media(post, media, archived)
+    is_complete = shows_photos(post, media, archived=archived)
     known = SOME_PHOTOS if photos else NO_PHOTOS
     if is_complete:
         known = ALL_PHOTOS
@@ -166,7 +167,7 @@ def _post_rows(
     for image_name, url in photos.items():
         photo = {"what": "media", "reason": "photo", "image_name": image_name}
         rows.append({**shared, **photo, "url": url})
-    if not photos and archived and not is_complete:
+    if not photos and not is_complete:
         # Another page may have the photos: this one says what else it knows.
         rows.append({**shared, "what": "post", "reason": "photos unknown"})
     elif not photos:

@@ -8,10 +8,9 @@ import base64
 import binascii
 import datetime
 import re
-from collections.abc import Mapping
 from typing import Any
 
-from twigma.rehydrate.posts.page_content import dicts, media_keys, versions
+from twigma.rehydrate.posts.page_content import dicts
 
 MEDIA_KEY = re.compile(r"(?:[0-9]+_)?([0-9]{15,19})")
 PHOTO_URL = re.compile(
@@ -57,62 +56,7 @@ def url_shows(url: str, image_name: str) -> bool:
     return photo_id(url) == image_name
 
 
-# ------------------------------------------------------------------ photos
-
-
-def attached_media(answer: Mapping[str, Any]) -> dict[str, Row]:
-    """The media objects beside the posts of an answer, by media key."""
-    attached = dicts(answer.get("includes"), "media")
-    return {str(one.get("media_key")): one for one in attached}
-
-
-def lists_media(post: Row, media: Mapping[str, Row], archived: bool) -> bool:
-    """Whether an answer says of every medium of a post what it is, and of every photo where it is.
-
-    X leaves `attachments` out of posts that have none. An archive may lack them because nobody asked for them, so
-    there a post without media has an empty list.
-    """
-    if archived and "attachments" not in post:
-        return False
-    for key in media_keys(post):
-        one = media.get(key)
-        if one is None:
-            return False
-        is_photo = one.get("type") == "photo"
-        if is_photo and not isinstance(one.get("url"), str):
-            return False
-    return True
-
-
-def unknown_photos(answer: Mapping[str, Any]) -> set[str]:
-    """Ids, in every version, of the posts on a page of an archive that does not say which photos they have.
-
-    Of a look-up nothing is unknown: what X did not answer, it would not answer again.
-    """
-    media = attached_media(answer)
-    unknown: set[str] = set()
-    for post in dicts(answer.get("data")):
-        # A repost has no photos of its own.
-        if not is_retweet(post) and not lists_media(post, media, archived=True):
-            unknown.update(versions(post))
-    return unknown
-
-
 # ------------------------------------------------------------------ texts
-
-
-def is_retweet(post: Row) -> bool:
-    """Whether a post only repeats another: by its references, or by the text that a retweet always has."""
-    references = dicts(post.get("referenced_tweets"))
-    references += dicts(post.get("referenced_posts"))
-    if any(one.get("type") in ("retweeted", "reposted") for one in references):
-        return True
-    # The current dialect has no references unless they were asked for, which is billed.
-    metrics = post.get("public_metrics")
-    is_current = isinstance(metrics, dict) and "repost_count" in metrics
-    if not is_current or "referenced_posts" in post:
-        return False
-    return re.match(r"RT @\w+: ", str(post.get("text"))) is not None
 
 
 def text_of(post: Row) -> str | None:

@@ -21,7 +21,7 @@ from twigma.rehydrate.accounting.ids import CLASSES, FOUND
 from twigma.rehydrate.fetch.http.client import RETRYABLE
 from twigma.rehydrate.posts.ledger import NOT_ASKED, Ledger
 from twigma.rehydrate.posts.ledger_reader import LedgerView, view_ledger
-from twigma.rehydrate.posts.page_content import OUTCOMES, PHOTOS_UNKNOWN
+from twigma.rehydrate.posts.page_content import OUTCOMES
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
 
@@ -128,7 +128,7 @@ def test_classes_agree_with_a_count_post_by_post(seed: int, tmp_path: Path) -> N
         (f"p{draw.randrange(30)}", name, draw.random() < 0.1)
         for name in draw.choices(names, k=70)
     ]
-    known = {f"p{n}": draw.choice((*OUTCOMES, PHOTOS_UNKNOWN)) for n in range(10, 45)}
+    known = {f"p{n}": draw.choice(OUTCOMES) for n in range(10, 45)}
     listed = [f"p{n}" for n in range(5, 50)]
     pq.write_table(pa.table({"id": listed}), tmp_path / "ids.parquet")
 

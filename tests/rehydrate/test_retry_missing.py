@@ -145,8 +145,8 @@ def test_the_command_says_what_it_does_and_needs_no_token_for_the_rest(
     assert "found http_999" in str(wrong.exception)
     assert calls == 1
     assert (
-        "8 posts whose photo is gone are not looked up again: no X API token"
+        "8 posts whose photo is gone or was not shown are not looked up again: no X API token"
         in without.stderr
     )
     assert (without.exit_code, given.exit_code) == (0, 0)
-    assert "posts whose photo was gone (8 asked now" in given.stdout
+    assert "posts whose photo was gone or not shown (8 asked now" in given.stdout

@@ -274,7 +274,7 @@ def _look_up(folder: Path, count: int) -> tuple[list[str], list[str]]:
         }
         run = rehydrate(
             folder / "work",
-            write_list(folder / "ids.csv", [*gone, *ids, *ids[:50]]),
+            write_list(folder / "ids.csv", [*sorted([*gone, *ids]), *ids[:50]]),
             host.url,
         )
     with (folder / "work" / "outcomes.csv").open() as file:

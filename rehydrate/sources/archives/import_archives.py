@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from twigma.core import inventory
-from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace
 from twigma.rehydrate.ids.damage import refuse_damaged
 from twigma.rehydrate.ids.skipped_lines import SkippedLines, write_quarantine
@@ -58,7 +57,7 @@ class ImportResult:
     imported : the result of each archive, by its path; a member of a zip is below the path of the zip.
     failures : why each of the others cannot be used, by its path.
     skipped : table (what, reason, count) of what the images table of the folder holds and leaves out.
-    photos_unknown : posts of the folder of which no archive says whether they have photos.
+    photos_unknown : posts of the folder of which no archive or search shows which photos they have.
     """
 
     imported: dict[Path, Imported] = field(default_factory=dict)
@@ -82,7 +81,7 @@ def import_archives(work: AnyWorkspace, paths: Iterable[str | Path]) -> ImportRe
                 _import_path(ledger, path, result)
         finally:
             result.skipped = write_images_table(work)
-            result.photos_unknown = _list_photos_unknown(ledger)
+            result.photos_unknown = ledger.list_photos_unknown()
     return result
 
 
@@ -116,18 +115,6 @@ def _note_failure(result: ImportResult, path: Path, error: Exception) -> None:
     if isinstance(error, OSError):
         reason = f"{path}: cannot be read ({error.strerror})"
     result.failures[path] = reason
-
-
-def _list_photos_unknown(ledger: Ledger) -> int:
-    """Write the list of posts of which no archive says whether they have photos; how many."""
-    path = ledger.work.photos_unknown_file
-    posts = ledger.photos_unknown()
-    if posts:
-        rows = [[post] for post in posts]
-        spreadsheet.write_rows(path, ["id"], rows, "ascii", private=True)
-    else:
-        path.unlink(missing_ok=True)
-    return len(posts)
 
 
 def _import(ledger: Ledger, source: Source) -> Imported:

@@ -8,16 +8,18 @@ import email.utils
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from twigma.core.services.backoff import BackoffPolicy, Retries
+from twigma.core.services.backoff import LONGEST_BACKOFF, BackoffPolicy, Retries
 from twigma.core.services.deadline import ANSWER_SECONDS
 from twigma.core.services.http import ServiceClient
 from twigma.core.services.outcomes import Answer, seconds_of
+from twigma.rehydrate.posts.page_content import counts_posts, dicts, says_nothing
 from twigma.rehydrate.sources.x.bearer_token import check_token
 from twigma.rehydrate.sources.x.dialects import FIELDS, Dialect, fields_of
 from twigma.rehydrate.sources.x.refusals import (
     ApiError,
+    describe_errors,
     parse_json,
     refusal,
     stop_reason,
@@ -34,6 +36,17 @@ LONGEST_WAIT = 1000.0  # seconds; a rate limit window is 900
 LOGGED_WAIT = 5.0  # seconds; a longer wait is logged
 PLAIN_WAIT = 10.0  # seconds after a 429 without a reset time
 PLAIN_WAITS = 2  # such waits in a call
+SILENT_TRIES = 5  # tries of a call whose answers say nothing
+
+Page = dict[str, Any]
+
+
+class Received(NamedTuple):
+    """What became of one try: the page, or None with the problem; whether the service was asked and said nothing."""
+
+    page: Page | None
+    problem: str
+    is_silent: bool = False
 
 
 class XClient:
@@ -88,18 +101,28 @@ class XClient:
         """Close the connections."""
         self._http.close()
 
-    def lookup(self, ids: Sequence[str], followers: bool = False) -> dict[str, Any]:
+    def lookup(
+        self,
+        ids: Sequence[str],
+        followers: bool = False,
+        *,
+        may_say_nothing: bool = False,
+    ) -> Page:
         """The raw page of up to 100 posts. `followers` adds their authors, which are billed one by one.
 
-        Raises ApiError when there is no page, PermissionError when the token is refused.
+        An answer that says nothing of any of them is no page, unless it `may_say_nothing`. Raises ApiError when there
+        is no page, PermissionError when the token is refused.
         """
         if not 1 <= len(ids) <= IDS_PER_CALL:
             raise ValueError(
                 f"expected 1 to {IDS_PER_CALL} ids a call, found {len(ids)}"
             )
-        return self._get(
-            LOOKUP, {"ids": ",".join(ids), **fields_of(self.dialect, followers)}
-        )
+
+        def is_silent(page: Page) -> bool:
+            return not may_say_nothing and says_nothing(ids, page)
+
+        params = {"ids": ",".join(ids), **fields_of(self.dialect, followers)}
+        return self._get(LOOKUP, params, is_silent)
 
     def search_all(
         self,
@@ -128,31 +151,37 @@ class XClient:
         if next_token is not None:
             params["next_token"] = next_token
         params.update(fields_of(self.dialect, followers))
-        return self._get(SEARCH, params, self.search_pace)
+        return self._get(SEARCH, params, _is_silent_search, self.search_pace)
 
     # -------------------------------------------------------------- one call
 
     def _get(
-        self, path: str, params: dict[str, str], pace: float = 0.0
-    ) -> dict[str, Any]:
+        self,
+        path: str,
+        params: dict[str, str],
+        is_silent: Callable[[Page], bool],
+        pace: float = 0.0,
+    ) -> Page:
         """Call until there is a page, a refusal, or no try left."""
         retries = Retries(self._http.policy)
-        status, problem = 0, "no try was allowed"
+        status, problem, silent = 0, "no try was allowed", 0
         while retries.start():
             self._wait_for_turn(path, pace)
             outcome = self._http.try_once("GET", path, params=params)
             status, problem = 0, outcome.problem
             if isinstance(outcome, Answer):
-                page = self._page(outcome, path)
-                if page is not None:
-                    return page
-                status, problem = outcome.status, f"{outcome.problem} without a page"
+                received = self._receive(outcome, path, is_silent)
+                if received.page is not None:
+                    return received.page
+                status, problem = outcome.status, received.problem
+                silent += received.is_silent
                 if status == 429 and self._resets_later(path, pace):
                     continue  # the next turn comes after the reset
             wait = retries.wait_after(outcome)
-            if wait is None:
+            if wait is None or silent == SILENT_TRIES:
                 break
-            self._pause(wait)
+            asks = isinstance(outcome, Answer) and outcome.retry_after > 0
+            self._pause(wait, "as it asks" if asks else "before the next try")
         raise ApiError(
             f"X API: no page from {path} in {retries.tries} tries, last {problem}; "
             "the pages received are stored, run again to resume",
@@ -163,30 +192,35 @@ class XClient:
     def _wait_for_turn(self, path: str, pace: float) -> None:
         pause = self._not_before.get(path, 0.0) - time.monotonic()
         if pause > 0:
-            self._pause(pause)
+            self._pause(pause, "until its rate limit resets")
         self._not_before[path] = time.monotonic() + pace
 
-    def _pause(self, seconds: float) -> None:
+    def _pause(self, seconds: float, reason: str) -> None:
         if seconds >= LOGGED_WAIT:
             logging.getLogger(__name__).warning(
-                "X API: waiting %.0f s, as it asks", seconds
+                "X API: waiting %.0f s, %s", seconds, reason
             )
         self._sleep(seconds)
+
+    def back_off(self, tries: int) -> None:
+        """Wait before a page is asked for once more that came without some of its posts: longer after each try."""
+        self._pause(min(2.0**tries, LONGEST_BACKOFF), "before the next try")
 
     def _resets_later(self, path: str, pace: float) -> bool:
         """Whether the service named the time of the next call, which is more than our own pace asks for."""
         return self._not_before[path] > time.monotonic() + pace
 
-    def _page(self, answer: Answer, path: str) -> dict[str, Any] | None:
-        """The page, or None where the call may be tried again; raises where it may not."""
+    def _receive(
+        self, answer: Answer, path: str, is_silent: Callable[[Page], bool]
+    ) -> Received:
+        """The page, or what is wrong where the call may be tried again; raises where it may not."""
         self._heed_limits(answer, path)
         if answer.status == 200:
-            page = parse_json(answer.text)
-            return page if isinstance(page, dict) else None
+            return _read_page(answer, is_silent)
         retryable = answer.status == 429 or answer.status >= 500
         if retryable and stop_reason(answer.status, answer.text) is None:
-            return None
-        raise refusal(self.base_url, answer.status, answer.text)
+            return Received(None, answer.problem)
+        raise refusal(self.base_url, answer)
 
     def _heed_limits(self, answer: Answer, path: str) -> None:
         """When nothing remains, put the next turn after the reset: by the server's clock, on our monotonic one."""
@@ -198,6 +232,27 @@ class XClient:
         pause = min(max(pause, 0.0) + RESET_MARGIN, LONGEST_WAIT)
         turn = time.monotonic() + pause
         self._not_before[path] = max(self._not_before.get(path, 0.0), turn)
+
+
+def _read_page(answer: Answer, is_silent: Callable[[Page], bool]) -> Received:
+    """The page of an answer with status 200, or what it is instead."""
+    page = parse_json(answer.text)
+    if not isinstance(page, dict):
+        kind = answer.headers.get("content-type", "no type").partition(";")[0]
+        problem = f"HTTP 200 with {kind[:60]} that is no page ({answer.text[:60]!r})"
+        if "html" in kind:
+            problem += ": is a proxy or a login page in between?"
+        return Received(None, problem, is_silent=True)
+    if is_silent(page):
+        errors = describe_errors(page)
+        problem = f"HTTP 200 that says nothing of what was asked for{errors}"
+        return Received(None, problem, is_silent=True)
+    return Received(page, "")
+
+
+def _is_silent_search(page: Page) -> bool:
+    """Whether a page of a search neither has posts nor says that there are none."""
+    return counts_posts(page) != 0 and not dicts(page.get("data"))
 
 
 def _server_time(headers: Mapping[str, str]) -> float:

@@ -1,10 +1,12 @@
 """`twigma rehydrate`: look up the posts a working folder does not know yet, then write its images table.
 
-Every page is stored before it is read, every id ends in the ledger, and a second run asks nothing again.
+Every page is stored before it is read, every id ends in the ledger, and a second run asks again only for ids that X
+has said nothing of.
 """
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +14,29 @@ from twigma.core.progress import progress_bar
 from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.images_table import write_images_table
-from twigma.rehydrate.posts.ledger import NOT_ASKED, Ledger, count_outcomes
-from twigma.rehydrate.posts.page_content import (
-    PHOTOS_UNKNOWN,
-    dicts,
-    missing_fields,
-)
+from twigma.rehydrate.posts.ledger import Ledger, count_outcomes
+from twigma.rehydrate.posts.page_content import dicts, missing_fields, says_nothing
 from twigma.rehydrate.posts.page_store import require_space
 from twigma.rehydrate.sources.x.budget import POST_PRICE, USER_PRICE, Budget
 from twigma.rehydrate.sources.x.client import IDS_PER_CALL, XClient
 from twigma.rehydrate.sources.x.refusals import ApiError
 
 BAD_REQUEST = 400  # X refuses the whole call for one id that cannot exist
+IMPOSSIBLE = "https://api.twitter.com/2/problems/invalid-request"  # type of that error
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """The result of a look-up: ids by outcome (all of the list), ids asked now, dollars in this folder so far."""
+    """The result of a look-up.
+
+    `outcomes` counts all ids of the list by outcome, `asked` the ids asked now, `remaining` those still to be asked
+    because the budget stopped the run; `dollars` is what was spent in this folder so far.
+    """
 
     outcomes: dict[str, int]
     asked: int
+    remaining: int
     dollars: float
-
-    @property
-    def remaining(self) -> int:
-        """Ids of the list that are still to be asked, because the budget stopped the run."""
-        return self.outcomes[NOT_ASKED] + self.outcomes[PHOTOS_UNKNOWN]
 
 
 def lookup(
@@ -64,10 +63,13 @@ def lookup(
         asked, failure = ask_all(ledger, todo, client, money)
         outcomes = ledger.outcomes(ids)
         write_outcomes(work, outcomes)
+        ledger.list_photos_unknown()
         write_images_table(work)
         if failure:
             raise failure
-        return Lookup(count_outcomes(outcomes), asked, money.spent(ledger))
+        remaining = len(todo) - asked
+        dollars = money.spent(ledger)
+        return Lookup(count_outcomes(outcomes), asked, remaining, dollars)
 
 
 def ask_all(
@@ -80,29 +82,69 @@ def ask_all(
 ) -> tuple[int, Exception | None]:
     """Ask and store call by call until all is asked or the money spent.
 
-    Returns the number of ids asked, and what ended it early. `renew` marks the pages as those of
-    `twigma.rehydrate.retry_missing`.
+    Ids that X has passed over, in an earlier run or in this one, are asked once more at the end; that costs nothing
+    where it passes over them again. Returns the number of ids asked, and what ended it early. `renew` marks the pages
+    as those of `twigma.rehydrate.retry_missing`.
     """
-    asked = 0
-    is_checked = False
+    before = ledger.outcomes(todo)
+    new = [post for post in todo if before[post] != "absent"]
     with progress_bar(total=len(todo), desc="look up", unit="post") as bar:
+        asking = Asking(ledger, client, money, renew, bar)
         try:
-            while True:
-                affordable = money.affords(ledger, IDS_PER_CALL)
-                batch = todo[asked : asked + affordable]
-                if not batch:
-                    break
-                require_space(ledger.work)
-                for ids, answer in _ask(client, batch, money.followers):
-                    request = _request(ids, client, money.followers, renew)
-                    ledger.append("lookup", request, answer)
-                    if not is_checked:
-                        is_checked = refuse_missing(answer, client, money.followers)
-                asked += len(batch)
-                bar.update(len(batch))
+            asking.ask(new)
+            after = ledger.outcomes(todo)
+            silent = [post for post in todo if after[post] == "absent"]
+            asking.ask(silent, may_say_nothing=True)
         except (ApiError, OSError, ValueError) as failure:
-            return asked, failure
-    return asked, None
+            return len(asking.asked), failure
+    return len(asking.asked), None
+
+
+@dataclass
+class Asking:
+    """A run of look-ups into one ledger: the ids it has asked for, and whether a page with posts was checked."""
+
+    ledger: Ledger
+    client: XClient
+    money: Budget
+    renew: bool
+    bar: Any
+    asked: set[str] = field(default_factory=set)
+    is_checked: bool = False
+
+    def ask(self, ids: Sequence[str], *, may_say_nothing: bool = False) -> None:
+        """Look up these ids in calls of about the same size, as far as the money goes."""
+        if not ids:
+            return
+        calls = math.ceil(len(ids) / IDS_PER_CALL)
+        # A few ids left over for the last call would be those most likely to get no answer.
+        size = math.ceil(len(ids) / calls)
+        first = 0
+        while first < len(ids):
+            affordable = self.money.affords(self.ledger, size)
+            batch = ids[first : first + affordable]
+            if not batch:
+                return
+            require_space(self.ledger.work)
+            for part, answer in _ask(
+                self.client, batch, self.money.followers, may_say_nothing
+            ):
+                self._store(part, answer)
+            first += len(batch)
+            self.bar.update(len(set(batch) - self.asked))
+            self.asked.update(batch)
+
+    def _store(self, ids: Sequence[str], answer: dict[str, Any]) -> None:
+        """Store an answer, unless it says nothing."""
+        if says_nothing(ids, answer) and not dicts(answer.get("data")):
+            known = self.ledger.outcomes(ids)
+            if all(outcome == "absent" for outcome in known.values()):
+                return
+        followers = self.money.followers
+        request = _request(list(ids), self.client, followers, self.renew)
+        self.ledger.append("lookup", request, answer)
+        if not self.is_checked:
+            self.is_checked = refuse_missing(answer, self.client, followers)
 
 
 def _request(
@@ -138,19 +180,20 @@ def write_outcomes(work: AnyWorkspace, outcomes: dict[str, str]) -> Path:
 
 
 def _ask(
-    client: XClient, ids: list[str], followers: bool
-) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    client: XClient, ids: Sequence[str], followers: bool, may_say_nothing: bool
+) -> Iterator[tuple[Sequence[str], dict[str, Any]]]:
     """(ids, answer) of a call; X refuses a whole call for one impossible id, so a refused call is halved to find it."""
     try:
-        yield ids, client.lookup(ids, followers)
+        yield ids, client.lookup(ids, followers, may_say_nothing=may_say_nothing)
     except ApiError as error:
         if error.status != BAD_REQUEST:
             raise
         if len(ids) == 1:
             # Stored as the page of this id, so that it is not asked again.
-            refusal = {"parameter": "id", "value": ids[0], "detail": str(error)}
-            yield ids, {"errors": [refusal]}
+            refusal = {"parameter": "ids", "value": ids[0], "detail": str(error)}
+            yield ids, {"errors": [{**refusal, "type": IMPOSSIBLE}]}
             return
+        # Of the few ids of a half, X may well pass over all; they are asked again at the end.
         half = len(ids) // 2
-        yield from _ask(client, ids[:half], followers)
-        yield from _ask(client, ids[half:], followers)
+        yield from _ask(client, ids[:half], followers, True)
+        yield from _ask(client, ids[half:], followers, True)

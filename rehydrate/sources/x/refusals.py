@@ -3,6 +3,8 @@
 from typing import Any
 
 from twigma.core.safety.bounded import load_json
+from twigma.core.services.outcomes import Answer
+from twigma.rehydrate.posts.page_content import dicts
 from twigma.rehydrate.sources.x.bearer_token import TOKEN_VARIABLE
 
 # What marks an answer after which another call only costs: statuses, marks in the body, reason.
@@ -30,14 +32,24 @@ def stop_reason(status: int, text: str) -> str | None:
     return None
 
 
-def refusal(base_url: str, status: int, text: str) -> Exception:
+def refusal(base_url: str, answer: Answer) -> Exception:
     """The error of an answer that no retry would change: PermissionError for the token, ApiError for the rest."""
-    detail = _detail(text)
+    status = answer.status
+    detail = _detail(answer.text)
     if status == 401:
         return PermissionError(
-            f"X API: {base_url} refused the token (HTTP 401): check {TOKEN_VARIABLE}"
+            f"X API: {base_url} refused the token (HTTP 401): check {TOKEN_VARIABLE}. The pages received are stored; "
+            "run the same command again with a valid token to resume"
         )
-    reason = stop_reason(status, text)
+    if 300 <= status < 400:
+        target = answer.headers.get("location", "an unnamed address")
+        return ApiError(
+            f"X API: {base_url} redirects to {target[:200]} (HTTP {status}), which is not followed: "
+            "is a proxy or a login page in between?",
+            status,
+            f"HTTP {status}",
+        )
+    reason = stop_reason(status, answer.text)
     if reason is not None:
         return ApiError(
             f"X API: stopped, {reason} (HTTP {status}): {detail}. The pages received are stored; "
@@ -56,6 +68,15 @@ def _detail(text: str) -> str:
     if not isinstance(body, dict):
         return text[:300]
     return str(body.get("detail") or body.get("title") or "")[:300]
+
+
+def describe_errors(page: dict[str, Any]) -> str:
+    """What an answer names as its first error, in brackets; empty where it names none."""
+    for error in dicts(page.get("errors")):
+        text = error.get("detail") or error.get("title") or error.get("message")
+        if text:
+            return f" ({str(text)[:200]})"
+    return ""
 
 
 def parse_json(text: str) -> Any:

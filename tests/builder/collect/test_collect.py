@@ -155,7 +155,7 @@ def test_a_search_in_circles_ends(
     tmp_path: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Platform(tiny_world) as platform, client(platform) as x:
-        page = {"meta": {"next_token": "a"}}
+        page = {"meta": {"result_count": 0, "next_token": "a"}}
         monkeypatch.setattr(x, "search_all", lambda *_, **__: page)
         with pytest.raises(RuntimeError, match="repeats its pages after 2 pages"):
             collect(tmp_path, TAGS, START, END, x)

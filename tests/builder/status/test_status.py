@@ -21,7 +21,9 @@ from twigma.demo.platform.server import Platform
 from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.fetch.http.client import Limits
 from twigma.rehydrate.images import shards
+from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.retry_missing import gone_posts
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
 
@@ -122,11 +124,38 @@ def test_a_folder_from_the_budget_to_the_photos(
         "4 not_found deleted, or never there",
         "4 unauthorized of a protected account",
         "4 suspended of a suspended account",
-        "4 absent X answered without them",
+        "4 absent X answered without them: the next look-up asks again",
     ):
         assert said in words
     assert "the outcome of every id of the last look-up" in page
     assert status(tmp_path)["next"]["command"] == f"twigma rehydrate --work {tmp_path}"
+
+
+def test_photos_that_were_not_shown_are_looked_up_once_more(tmp_path: Path) -> None:
+    post = {"id": "6", "attachments": {"media_keys": ["3_60"]}}
+    with Ledger(tmp_path) as ledger:
+        request = {"ids": ["6"], "followers": False}
+        ledger.append("lookup", request, {"data": [post]})
+        ledger.append("lookup", request | {"ids": ["7"]}, {})
+        assert gone_posts(tmp_path.with_name("empty")) == []
+    write_images_table(tmp_path)
+    assert gone_posts(tmp_path) == ["6"]
+    facts = status(tmp_path)
+    assert facts["unshown"] == facts["ids"]["photos_unknown"] == 1
+    step = facts["next"]
+    assert step["command"] == f"twigma rehydrate --retry-failed --work {tmp_path}"
+    assert step["why"] == (
+        "1 posts have photos that no answer has shown: one more look-up, at most $0.01"
+    )
+    with Ledger(tmp_path) as ledger:
+        ledger.append("lookup", request | {"renew": True}, {"data": [post]})
+    write_images_table(tmp_path)
+    facts = status(tmp_path)
+    assert (facts["unshown"], facts["ids"]["photos_unknown"]) == (0, 1)
+    assert facts["next"]["why"] == (
+        "every stage is done; X has said nothing of 1 ids, which the next look-up asks for again"
+    )
+    assert gone_posts(tmp_path) == []
 
 
 def test_the_json_is_the_same_facts_as_numbers(fetched: Path) -> None:
@@ -134,8 +163,8 @@ def test_the_json_is_the_same_facts_as_numbers(fetched: Path) -> None:
     told = json.loads(result.stdout)
     assert result.exit_code == 0
     assert list(told) == [
-        "work", "running", "damaged", "ids", "photos", "searches", "spent", "skipped", "shards", "stages", "release",
-        "bytes", "next",
+        "work", "running", "damaged", "ids", "photos", "searches", "spent", "not_looked_up", "unshown",
+        "skipped", "shards", "stages", "release", "bytes", "next",
     ]  # fmt: skip
     for one in (told, facts):
         assert one["bytes"].pop("free") > 0

@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import random
 import signal
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twigma.core.workspace import Workspace
-from twigma.rehydrate.posts.ledger import Cursor, Ledger, count_outcomes, search_key
-from twigma.rehydrate.posts.page_content import (
-    OUTCOMES,
-    PHOTOS_UNKNOWN,
-    missing_fields,
-    outcomes,
-)
+from twigma.rehydrate.posts.ledger import Ledger, count_outcomes
+from twigma.rehydrate.posts.ledger_reader import read_known_posts
+from twigma.rehydrate.posts.page_content import OUTCOMES, missing_fields, outcomes
 from twigma.rehydrate.posts.page_store import (
     append_page,
     check,
     read_pages,
     require_space,
 )
+from twigma.rehydrate.posts.search_progress import Cursor, search_key
 
 PROBLEM = "https://api.twitter.com/2/problems/"
 DELETED = {
@@ -49,9 +47,37 @@ MEDIA_ERROR = {
     "parameter": "x",
     "value": "5",
 }
-ANSWER = {"data": [{"id": "1"}], "errors": [DELETED, PROTECTED, SUSPENDED, MEDIA_ERROR]}
-IDS = ["1", "2", "3", "4", "5"]
-EXPECTED = dict(zip(IDS, OUTCOMES, strict=True))
+AUTHOR_ERROR = DELETED | {"parameter": "author_id", "resource_type": "user"}
+UNNAMED_AUTHOR = {
+    "title": "Forbidden",
+    "type": PROBLEM + "resource-not-found",
+    "resource_type": "user",
+    "resource_id": "5",
+}
+INCLUDED = {"title": "Not Found Error", "section": "includes", "resource_id": "5"}
+UNSEEN = {"id": "6", "attachments": {"media_keys": ["3_60", "3_61"]}}
+ANSWER = {
+    "data": [{"id": "1"}, UNSEEN],
+    "includes": {"media": [{"media_key": "3_60", "type": "photo"}]},
+    "errors": [
+        DELETED,
+        PROTECTED,
+        SUSPENDED,
+        MEDIA_ERROR,
+        AUTHOR_ERROR | {"value": "5"},
+        UNNAMED_AUTHOR,
+        INCLUDED,
+    ],
+}
+IDS = ["1", "2", "3", "4", "5", "6"]
+EXPECTED = {
+    "1": "found",
+    "2": "not_found",
+    "3": "unauthorized",
+    "4": "suspended",
+    "5": "absent",
+    "6": "photos_unknown",
+}
 KEY = search_key("#a", "s", "e")
 
 
@@ -83,8 +109,9 @@ def test_every_asked_id_has_one_outcome() -> None:
         ["8"], json.loads(json.dumps(edited).replace("tweet", "post"))
     )
     assert outcomes(["8"], edited) == {"8": "found"}
-    counted = count_outcomes({**EXPECTED, "6": "not_asked", "7": PHOTOS_UNKNOWN})
-    assert counted == dict.fromkeys([*OUTCOMES, PHOTOS_UNKNOWN, "not_asked"], 1)
+    assert count_outcomes({**EXPECTED, "7": "not_asked"}) == dict.fromkeys(
+        [*OUTCOMES, "not_asked"], 1
+    )
 
 
 JSON = st.recursive(
@@ -120,23 +147,23 @@ def test_no_answer_of_any_shape_loses_an_id(answer: dict[str, Any]) -> None:
 
 def test_a_page_is_stored_and_its_ids_are_known_for_ever(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
-        assert ledger.unknown([*IDS, "6"]) == [*IDS, "6"]
+        assert ledger.unknown([*IDS, "7"]) == [*IDS, "7"]
         ledger.append("lookup", ask(*IDS), ANSWER)
     with Ledger(tmp_path) as ledger:
-        assert ledger.unknown([*IDS, "6"]) == ["6"]
-        assert ledger.unknown(IDS, followers=True) == [
-            "1"
-        ]  # its author's followers were not bought
-        assert ledger.outcomes([*IDS, "6"]) == {**EXPECTED, "6": "not_asked"}
+        assert ledger.unknown([*IDS, "7"]) == ["5", "7"]  # X said nothing of 5
+        # The followers of the authors of 1 and 6 were not bought.
+        assert ledger.unknown(IDS, followers=True) == ["1", "5", "6"]
+        assert ledger.outcomes([*IDS, "7"]) == {**EXPECTED, "7": "not_asked"}
         assert ledger.counts() == dict.fromkeys(sorted(OUTCOMES), 1)
-        assert ledger.spent() == (1, 0)
+        assert ledger.spent() == (2, 0)
+        assert ledger.without_photos() == ["6"]
         ledger.append(
             "lookup",
             {"ids": ["1"], "followers": True},
-            {"includes": {"users": [{"id": "9"}]}} | ANSWER,
+            ANSWER | {"includes": {"users": [{"id": "9"}]}},
         )
-        assert ledger.unknown(IDS, followers=True) == []
-        assert ledger.spent() == (2, 1)
+        assert ledger.unknown(IDS, followers=True) == ["5", "6"]
+        assert ledger.spent() == (4, 1)
 
 
 def test_the_later_page_decides(tmp_path: Path) -> None:
@@ -150,6 +177,114 @@ def test_the_later_page_decides(tmp_path: Path) -> None:
     ).unlink()  # replayed file by file, whatever the order: the same
     with Ledger(tmp_path) as ledger:
         assert ledger.outcomes(["1"]) == {"1": "not_found"}
+
+
+def test_an_answer_that_says_nothing_replaces_none_that_does(tmp_path: Path) -> None:
+    shown = {"media": [{"media_key": "3_60"}, {"media_key": "3_61"}]}
+    pages = [
+        ({"data": [UNSEEN], "includes": shown}, "2022-01-01"),
+        ({"data": [UNSEEN]}, "2022-01-02"),
+        ({}, "2022-01-03"),
+    ]
+    for order in (pages, pages[::-1], [pages[1], pages[2], pages[0]]):
+        work = tmp_path / str(len(list(tmp_path.iterdir())))
+        with Ledger(work) as ledger:
+            for answer, received in order:
+                ledger.append("lookup", ask("6"), answer, received)
+            assert ledger.outcomes(["6"]) == {"6": "found"}
+            assert ledger.unknown(["6"]) == []
+
+
+# (kind, whether authors were asked for, what the page says)
+SAYINGS = st.lists(
+    st.tuples(
+        st.sampled_from(["search", "lookup", "import"]),
+        st.booleans(),
+        st.sampled_from(["nothing", "gone", "there", "shown"]),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def say(kind: str, what: str) -> dict[str, Any]:
+    if what == "shown":
+        one = {"id": "2", "attachments": {"media_keys": ["3_60"]}}
+        media = [{"media_key": "3_60", "type": "photo", "url": "https://a"}]
+        return {"data": [one], "includes": {"media": media}}
+    if what == "there":
+        # In an archive this says nothing of photos; X would say so of a post without one.
+        keys = {} if kind == "import" else {"attachments": {"media_keys": ["3_60"]}}
+        return {"data": [{"id": "2"} | keys]}
+    return {"errors": [DELETED]} if what == "gone" else {}
+
+
+@given(SAYINGS, st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_pages_in_any_order_come_to_the_same(
+    sayings: list[tuple[str, bool, str]], draw: random.Random
+) -> None:
+    """Against a reading of the pages in the order of their times, one fact at a time."""
+    # A search names only posts that it finds.
+    told = [
+        (kind, followers, what)
+        for kind, followers, what in sayings
+        if kind != "search" or what in ("there", "shown")
+    ]
+    says = [what for _, _, what in told]
+    answers = [what for what in says if what != "nothing"]
+    is_there = bool(answers) and answers[-1] != "gone"
+    looked_up = any(k == "lookup" and what == "there" for k, _, what in told)
+    has_followers = any(f and what in ("there", "shown") for _, f, what in told)
+    expected = "absent" if told else "not_asked"
+    if answers:
+        expected = "not_found"
+    if is_there:
+        expected = "found" if "shown" in says else "photos_unknown"
+    is_open = not answers or (expected == "photos_unknown" and not looked_up)
+
+    order = list(enumerate(sayings))
+    draw.shuffle(order)
+    with tempfile.TemporaryDirectory() as folder, Ledger(folder) as ledger:
+        for n, (kind, followers, what) in order:
+            request = ask("2") | {"followers": followers}
+            if kind == "search":
+                request |= {"key": KEY, "next_token": None}
+            if kind == "import":
+                request |= {"file": f"f{n}", "page": 0, "last": True}
+            ledger.append(kind, request, say(kind, what), f"2022-01-0{n + 1}")
+        assert ledger.outcomes(["2"]) == {"2": expected}
+        assert ledger.unknown(["2"]) == (["2"] if is_open else [])
+        lacks_followers = is_open or (is_there and not has_followers)
+        asks = ["2"] if lacks_followers else []
+        assert ledger.unknown(["2"], followers=True) == asks
+        for followers in (False, True):
+            known = read_known_posts(folder, followers).ids
+            assert known == {"2"} - set(ledger.unknown(["2"], followers))
+
+
+def test_photos_that_a_search_or_an_archive_did_not_show_are_looked_up(
+    tmp_path: Path,
+) -> None:
+    with Ledger(tmp_path) as ledger:
+        request, answer = page(None, None)
+        answer |= {"data": [UNSEEN], "meta": {"result_count": 1}}
+        ledger.append("search", request, answer)
+        assert ledger.outcomes(["6"]) == {"6": "photos_unknown"}
+        assert ledger.unknown(["6"]) == ["6"]
+        assert ledger.without_photos() == []  # nothing is bought that no list names
+        assert ledger.not_looked_up() == ["6"] and ledger.list_photos_unknown() == 1
+        listed = Workspace(tmp_path).photos_unknown_file
+        assert listed.read_text().split() == ["id", "6"]
+        ledger.append("lookup", ask("6"), {"data": [UNSEEN]})
+        assert ledger.unknown(["6"]) == []  # bought once, and for --retry-failed
+        assert ledger.without_photos() == ["6"]
+        assert ledger.list_photos_unknown() == 0 and not listed.exists()
+        gone = {"resource_type": "media", "resource_id": "3_60"}
+        other = {"resource_type": "media", "resource_id": "3_61"}
+        answer = {"data": [UNSEEN], "errors": [gone, other]}
+        ledger.append("lookup", ask("6"), answer)  # X says that they are gone
+        assert ledger.outcomes(["6"]) == {"6": "found"}
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
@@ -195,9 +330,9 @@ def test_a_kill_at_any_step_loses_nothing_and_buys_nothing_twice(
     child.join(30)
     assert child.exitcode == -signal.SIGKILL
     with Ledger(tmp_path) as ledger:  # the lock went with the child
-        assert ledger.unknown(["0", *IDS]) == []
+        assert ledger.unknown(["0", *IDS]) == ["5"]
         assert ledger.outcomes(IDS) == EXPECTED
-        assert ledger.spent() == (2, 0)
+        assert ledger.spent() == (3, 0)
 
 
 def test_a_half_written_line_is_cut_at_every_byte(tmp_path: Path) -> None:
@@ -214,9 +349,9 @@ def test_a_half_written_line_is_cut_at_every_byte(tmp_path: Path) -> None:
             assert path.stat().st_size == first
             assert ledger.unknown(["0", *IDS]) == IDS
             ledger.append("lookup", ask(*IDS), ANSWER)
-            assert ledger.unknown(["0", *IDS]) == []
+            assert ledger.unknown(["0", *IDS]) == ["5"]
         with Ledger(tmp_path) as ledger:
-            assert (ledger.damaged, ledger.unknown(["0", *IDS])) == (0, [])
+            assert (ledger.damaged, ledger.unknown(["0", *IDS])) == (0, ["5"])
 
 
 def test_pages_that_vanished_are_asked_again(
@@ -259,7 +394,7 @@ def test_a_flipped_byte_anywhere_is_detected(tmp_path: Path) -> None:
         assert (
             ledger.damaged == 1
         )  # the ledger ends elsewhere than the file: read again
-        assert ledger.unknown(["0", *IDS, "9"]) == []
+        assert ledger.unknown(["0", *IDS, "9"]) == ["5"]
 
 
 def test_a_damaged_ledger_is_made_again_from_the_pages(tmp_path: Path) -> None:
@@ -322,6 +457,20 @@ def test_a_lost_search_page_is_bought_again(tmp_path: Path) -> None:
         ledger.append("search", *page("t2", None, "7@2022-07"))
     with Ledger(tmp_path) as ledger:
         assert ledger.cursor(KEY).done and ledger.unknown(["9", "8", "7"]) == []
+
+
+NO_COUNT = [{}, {"errors": [{"title": "Over capacity"}]}, {"data": None}]
+NO_COUNT += [{"meta": {}}, {"meta": {"result_count": 2}, "data": [{"id": "5"}]}]
+
+
+@pytest.mark.parametrize("answer", NO_COUNT)
+def test_a_page_that_does_not_have_what_it_counts_ends_no_search(
+    tmp_path: Path, answer: dict[str, Any]
+) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.append("search", *page(None, "t", "9@2022-03-02"))
+        ledger.append("search", {"key": KEY, "next_token": "t"}, answer)
+        assert ledger.cursor(KEY) == Cursor(1, "t", "2022-03-02", False)
 
 
 # ---------------------------------------------------------------------- pages

@@ -161,10 +161,33 @@ def test_what_is_left_out_is_counted() -> None:
         ("media", "no media id"): 1,
         ("media", "not in the answer"): 1,
         ("post", "with photos"): 1,
-        ("post", "no photo"): 2,
+        ("post", "no photo"): 1,
+        ("post", "photos unknown"): 1,
         ("post", "no media"): 1,
         ("post", "no id"): 1,
     }
+
+
+def test_a_later_page_without_photos_takes_none_and_gives_its_counts() -> None:
+    shown = answer(post("1", MEDIA, MEDIA + 1), media=[photo(MEDIA), photo(MEDIA + 1)])
+    counts = {"like_count": 50}
+    for media in ([], [photo(MEDIA)], [photo(MEDIA), photo(MEDIA + 1, url=None)]):
+        unshown = answer(
+            post("1", MEDIA, MEDIA + 1, public_metrics=counts), media=media
+        )
+        for ids in ((), ("1",)):  # of a search, or a look-up
+            pages = [
+                record(shown, "2026-01-01", ids),
+                record(unshown, "2026-01-02", ids),
+            ]
+            table, skipped = posts(pages)
+            assert table["image_name"].to_pylist() == [str(MEDIA), str(MEDIA + 1)]
+            assert table["like_count"].to_pylist() == [50, 50]
+            assert table["reply_count"].to_pylist() == [1, 1]
+            assert counted(skipped) == {
+                ("media", "photo"): 2,
+                ("post", "with photos"): 1,
+            }
 
 
 def test_the_latest_page_wins_and_the_order_of_pages_does_not_matter() -> None:

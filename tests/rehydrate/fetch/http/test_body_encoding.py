@@ -52,7 +52,12 @@ def test_what_unpacks_to_more_than_the_cap_is_too_large():
     ("data", "encoding", "status", "sentence"),
     [
         (gzip.compress(photo(1), mtime=0)[:-9], "gzip", "connection", "cut short"),
-        (gzip.compress(photo(1), mtime=0)[:10] + b"\xff" * 50, "gzip", "decode", "damaged"),
+        (
+            gzip.compress(photo(1), mtime=0)[:10] + b"\xff" * 50,
+            "gzip",
+            "decode",
+            "damaged",
+        ),
         (zlib.compress(photo(1)), "br", "decode", "found Content-Encoding 'br'"),
     ],
 )

@@ -19,7 +19,13 @@ from twigma.rehydrate.posts.ledger_reader import (
     read_known_posts,
     view_ledger,
 )
+from twigma.rehydrate.retry_missing import gone_posts, retry_missing
 from twigma.rehydrate.sources.archives.import_archives import import_archives
+from twigma.rehydrate.sources.x.client import XClient
+from twigma.rehydrate.sources.x.lookup import lookup
+
+from ....support.servers import Handler, Host
+from ....torture.x_pages import LOOKUP, asked, give
 
 CASES = Path(__file__).with_name("cases")
 FULL = CASES / "twarc_full.jsonl"
@@ -177,7 +183,7 @@ def test_their_number_and_price_are_printed_and_counted(tmp_path: Path) -> None:
     assert printed.exit_code == 0, printed.output
     listed = work / "photos_unknown.csv"
     assert (
-        "photos unknown: no archive says whether 8 posts have photos. Looking them up costs at most $0.04: "
+        "photos unknown: no archive or search shows which photos 8 posts have. Looking them up costs at most $0.04: "
         f"twigma rehydrate --work {work} --ids {listed}\n" in printed.output
     )
     assert listed.read_text().split() == ["id", *sorted(IDS)]
@@ -187,7 +193,7 @@ def test_their_number_and_price_are_printed_and_counted(tmp_path: Path) -> None:
     assert facts["next"]["command"] is not None
     assert facts["next"]["command"].startswith(f"twigma rehydrate --ids {listed}")
     assert facts["next"]["why"] == (
-        "archives do not say whether 8 posts have photos: looking them up costs at most $0.04"
+        "no archive or search shows which photos 8 posts have: looking them up costs at most $0.04"
     )
     plan = CliRunner().invoke(
         main, ["rehydrate", "--work", str(work), "--ids", str(listed), "--dry-run"]
@@ -195,7 +201,7 @@ def test_their_number_and_price_are_printed_and_counted(tmp_path: Path) -> None:
     assert "8 ids, 0 known already, 8 to ask: 1 call, at most $0.04" in plan.output
     page = CliRunner().invoke(main, ["status", "--work", str(work)])
     assert (
-        "8  photos_unknown        in archives that do not say whether they have photos"
+        "8  photos_unknown        there, but no archive or answer has shown their photos"
         in page.output
     )
 
@@ -209,13 +215,60 @@ def test_a_look_up_settles_them_for_ever(tmp_path: Path) -> None:
     answer["includes"]["media"] = answer["includes"]["media"][:5]
     with Ledger(tmp_path) as ledger:
         ledger.append("lookup", {"ids": IDS, "followers": False}, answer)
-        # X has not said more of three of them: it would not the next time either.
+        # X has not shown the photos of three of them: a list does not ask for them again.
         assert ledger.unknown(IDS) == []
-        assert ledger.counts() == {"found": 8}
+        assert ledger.counts() == {"found": 5, "photos_unknown": 3}
+        assert ledger.not_looked_up() == []
+        assert ledger.without_photos() == sorted(IDS[5:])
+    # Nor does it when another archive says as little as the first.
+    import_archives(tmp_path, [MINIMAL])
     assert read_known_posts(tmp_path).ids == set(IDS)
     (tmp_path / "ledger.sqlite").unlink()
     with Ledger(tmp_path) as ledger:
-        assert ledger.counts() == {"found": 8}
+        assert ledger.counts() == {"found": 5, "photos_unknown": 3}
+        assert ledger.unknown(IDS) == []
+
+
+def test_photos_that_a_look_up_does_not_show_are_asked_for_once_more_at_most(
+    tmp_path: Path,
+) -> None:
+    """A list asks X once for what archives do not show, then `--retry-failed` once; it asks nothing without a list."""
+    import_archives(tmp_path, [NO_OBJECTS])
+    assert gone_posts(tmp_path) == []
+    listed = Workspace(tmp_path).photos_unknown_file
+    calls: list[int] = []
+    # A page of X with a photo, though of none of these posts.
+    page = json.loads(FULL.read_bytes())
+    page["includes"]["media"] = POST["media"][:1]
+    page["data"][0]["possibly_sensitive"] = False
+
+    def answer(handler: Handler) -> None:
+        ids = asked(handler)["ids"].split(",")
+        calls.append(len(ids))
+        give(handler, 200, page)
+
+    with (
+        Host({LOOKUP: answer}) as host,
+        XClient(host.url, "AAAAcanary0123456789token", sleep=lambda _: None) as x,
+    ):
+        ids = listed.read_text().split()[1:]
+        done = lookup(tmp_path, ids, x)
+        assert (done.outcomes["photos_unknown"], done.remaining) == (8, 0)
+        assert not listed.exists()
+        facts = status(tmp_path)
+        assert (facts["not_looked_up"], facts["unshown"]) == (0, 8)
+        command = f"twigma rehydrate --retry-failed --work {tmp_path}"
+        assert facts["next"]["command"] == command
+        assert lookup(tmp_path, ids, x).asked == 0
+        done = retry_missing(tmp_path, x)
+        assert (done.outcomes["photos_unknown"], done.remaining) == (8, 0)
+        assert gone_posts(tmp_path) == []
+        assert retry_missing(tmp_path, x).asked == 0
+    assert calls == [8, 8]
+    facts = status(tmp_path)
+    assert (facts["not_looked_up"], facts["unshown"]) == (0, 0)
+    assert facts["ids"] is not None and facts["ids"]["photos_unknown"] == 8
+    assert facts["next"]["command"] == f"twigma release --work {tmp_path}"
 
 
 def test_an_older_archive_with_followers_need_not_be_bought_again(

@@ -150,7 +150,7 @@ def test_a_folder_of_academictwitter_pages(tmp_path: Path) -> None:
     assert table["follower_count"].to_pylist() == [102, 100]
     assert result.photos_unknown == 2
     with Ledger(tmp_path / "w") as ledger:
-        assert ledger.photos_unknown() == [post(4)["id"], post(5)["id"]]
+        assert ledger.not_looked_up() == [post(4)["id"], post(5)["id"]]
 
 
 def test_one_bad_file_stops_no_other_and_the_command_says_all(

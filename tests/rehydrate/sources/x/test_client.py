@@ -23,6 +23,7 @@ from twigma.rehydrate.sources.x.refusals import ApiError
 
 CANARY = "AAAAcanary0123456789token"
 Answer = tuple[int, dict[str, str], str]
+ONE = '{"data":[{"id":"1"}],"meta":{"result_count":1}}'
 SPEC = json.loads(Path(__file__).with_name("x_spec.json").read_text("utf-8"))
 
 
@@ -36,7 +37,10 @@ def scripted(*answers: Answer) -> Iterator[tuple[str, list[str]]]:
             status, headers, body = answers[min(len(asked), len(answers) - 1)]
             asked.append(self.path)
             self.send_response_only(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            for name, value in {
+                "Content-Length": str(len(body.encode())),
+                **headers,
+            }.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body.encode())
@@ -126,7 +130,7 @@ def test_a_look_up_and_a_search_ask_only_what_the_spec_accepts(
             followers=followers,
         )
     assert looked.outcomes["found"] == 44 and found.done and found.pages == 3
-    assert [path for path, _ in platform.asked] == ["/2/tweets"] * 2 + [
+    assert [path for path, _ in platform.asked] == ["/2/tweets"] * 3 + [
         "/2/tweets/search/all"
     ] * 3
     for path, params in platform.asked:
@@ -194,15 +198,15 @@ def test_a_used_up_limit_waits_for_the_reset_by_the_servers_clock(off: int) -> N
         "Date": email.utils.formatdate(now, usegmt=True),
     }
     script: list[Answer] = [
-        (200, limits, "{}"),
+        (200, limits, ONE),
         (429, limits | {"Content-Type": "text/plain"}, "Rate limit exceeded\n"),
     ]
     with (
-        scripted(*script, (200, {}, "{}")) as (url, asked),
+        scripted(*script, (200, {}, ONE)) as (url, asked),
         client(url, pauses := []) as x,
     ):
-        assert x.lookup(["1"]) == {} and pauses == []
-        assert x.lookup(["1"]) == {}
+        assert x.lookup(["1"]) == json.loads(ONE) and pauses == []
+        assert x.lookup(["1"]) == json.loads(ONE)
     assert len(asked) == 3
     assert pauses == pytest.approx([62, 62], abs=1.1)
 
@@ -215,10 +219,10 @@ def test_a_plain_429_waits_ten_seconds_and_gives_up_within_thirty(
         "x-rate-limit-reset": str(int(time.time()) + 500),
     }
     with (
-        scripted((429, left, "slow down"), (200, {}, "{}")) as (url, _),
+        scripted((429, left, "slow down"), (200, {}, ONE)) as (url, _),
         client(url, pauses := []) as x,
     ):
-        assert x.lookup(["1"]) == {} and pauses == [10]
+        assert x.lookup(["1"]) == json.loads(ONE) and pauses == [10]
     plain: Answer = (429, {}, "no headers at all")
     with (
         scripted(plain) as (url, asked),
@@ -286,13 +290,79 @@ def test_refusals_say_why_and_redirects_are_not_followed() -> None:
         scripted((302, {"Location": "/elsewhere"}, "")) as (url, asked),
         client(url) as x,
     ):
-        with pytest.raises(ApiError, match="HTTP 302"):
+        with pytest.raises(
+            ApiError,
+            match=r"redirects to /elsewhere \(HTTP 302\), which is not followed",
+        ):
             x.lookup(["1"])
         assert len(asked) == 1
 
 
+SILENT = [
+    ("{}", "says nothing of what was asked for;"),
+    ('{"data":null}', "says nothing of what was asked for;"),
+    (
+        '{"errors":[{"title":"Over capacity","detail":"Service over capacity"}]}',
+        r"says nothing of what was asked for \(Service over capacity\);",
+    ),
+    ("[]", r"no type that is no page \('\[\]'\);"),
+]
+
+
+@pytest.mark.parametrize(("body", "problem"), SILENT)
+@pytest.mark.parametrize("call", ["lookup", "search"])
+def test_a_200_that_says_nothing_is_no_page(body: str, problem: str, call: str) -> None:
+    def ask(x: XClient) -> dict[str, Any]:
+        return x.lookup(["1"]) if call == "lookup" else x.search_all("#a", "s", "e")
+
+    silent: Answer = (200, {}, body)
+    with (
+        scripted(silent, silent, (200, {}, ONE)) as (url, asked),
+        client(url, pauses := [], search_pace=0) as x,
+    ):
+        assert ask(x) == json.loads(ONE)
+        assert len(asked) == 3 and len(pauses) == 2
+    with scripted(silent) as (url, asked), client(url, search_pace=0) as x:
+        with pytest.raises(ApiError, match=f"in 5 tries, last HTTP 200 .*{problem}"):
+            ask(x)
+        assert len(asked) == 5
+
+
+def test_a_search_may_find_nothing_where_x_says_so() -> None:
+    nothing = '{"meta":{"result_count":0}}'
+    with scripted((200, {}, nothing)) as (url, asked), client(url) as x:
+        assert x.search_all("#a", "s", "e") == json.loads(nothing)
+        assert len(asked) == 1
+
+
+def test_a_byte_order_mark_is_read_and_a_login_page_named() -> None:
+    with scripted((200, {}, "\ufeff" + ONE)) as (url, _), client(url) as x:
+        assert x.lookup(["1"]) == json.loads(ONE)
+    page: Answer = (200, {"Content-Type": "text/html"}, "<html>Sign in")
+    with (
+        scripted(page) as (url, _),
+        client(url) as x,
+        pytest.raises(
+            ApiError,
+            match=r"HTTP 200 with text/html .*<html>Sign in.* is a proxy or a login page in between",
+        ),
+    ):
+        x.lookup(["1"])
+
+
+def test_waiting_says_who_asks_for_it(caplog: pytest.LogCaptureFixture) -> None:
+    asks: Answer = (503, {"Retry-After": "40"}, "")
+    with scripted(asks, (200, {}, ONE)) as (url, _), client(url) as x:
+        x.lookup(["1"])
+    assert "waiting 40 s, as it asks" in caplog.text
+    caplog.clear()
+    with scripted(*[(500, {}, "")] * 7, (200, {}, ONE)) as (url, _), client(url) as x:
+        x.lookup(["1"])
+    assert "before the next try" in caplog.text and "it asks" not in caplog.text
+
+
 def test_search_is_paced_and_lookup_is_not() -> None:
-    with scripted((200, {}, "{}")) as (url, _):
+    with scripted((200, {}, ONE)) as (url, _):
         with client(url, pauses := []) as x:
             for _ in range(3):
                 x.search_all("#a", "s", "e")
@@ -320,7 +390,7 @@ def test_what_cannot_be_asked_is_refused_before_the_call() -> None:
 def test_the_token_shows_nowhere(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    echo = json.dumps({"detail": f"bad header Bearer {CANARY}", "data": []})
+    echo = json.dumps({"detail": f"bad header Bearer {CANARY}", "data": [{"id": "1"}]})
     caplog.set_level(logging.DEBUG)
     seen = []
     for script in (

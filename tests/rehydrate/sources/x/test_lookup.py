@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,14 @@ from twigma.rehydrate.sources.x.dialects import FIELDS
 from twigma.rehydrate.sources.x.lookup import lookup
 from twigma.rehydrate.sources.x.refusals import ApiError
 
+from ....support.servers import Handler, Host
+from ....torture.x_pages import LOOKUP, asked, give, page, post_ids
+
 CANARY = "AAAAcanary0123456789token"
+
+
+def x_of(host: Host) -> XClient:
+    return XClient(host.url, CANARY, sleep=lambda _: None)
 
 
 def client(platform: Platform, **options: Any) -> XClient:
@@ -67,7 +75,7 @@ def test_a_list_becomes_the_images_table(
     with Platform(tiny_world) as platform, client(platform) as x:
         done = lookup(tmp_path, [*ids, "9" * 20], x)
     assert done.outcomes == {
-        "found": 44, "not_found": 4, "unauthorized": 4, "suspended": 4, "absent": 5, "photos_unknown": 0,
+        "found": 44, "photos_unknown": 0, "not_found": 5, "unauthorized": 4, "suspended": 4, "absent": 4,
         "not_asked": 0,
     }  # fmt: skip
     assert (done.asked, done.remaining, done.dollars) == (61, 0, 44 * 0.005)
@@ -88,13 +96,15 @@ def test_a_list_becomes_the_images_table(
     with (tmp_path / "outcomes.csv").open() as handle:
         rows = {row["id"]: row["outcome"] for row in csv.DictReader(handle)}
     assert rows == {post: names.get(state, state) for post, state in states.items()} | {
-        "9" * 20: "absent"
-    }
+        "9" * 20: "not_found"
+    }  # an id that cannot be
 
 
 def test_a_second_run_asks_nothing_and_changes_no_byte(
-    tiny_world: Path, ids: list[str], tmp_path: Path
+    tiny_world: Path, posts: list[dict[str, Any]], tmp_path: Path
 ) -> None:
+    ids = [post["id"] for post in posts if post["state"] != "absent"] * 2
+    ids = ids[:60]
     with Platform(tiny_world) as platform, client(platform) as x:
         lookup(tmp_path, ids[:30] * 2, x)
         first = (tmp_path / "images.parquet").stat().st_mtime_ns
@@ -104,14 +114,14 @@ def test_a_second_run_asks_nothing_and_changes_no_byte(
             and len(platform.asked[0][1]["ids"].split(",")) == 30
         )
         assert (tmp_path / "images.parquet").stat().st_mtime_ns == first
-        assert lookup(tmp_path, ids, x).asked == 30
+        assert lookup(tmp_path, ids, x).asked == 26
         before = (tmp_path / "images.parquet").read_bytes()
         (tmp_path / "images.parquet").unlink()
         (tmp_path / "ledger.sqlite").unlink()
         assert lookup(tmp_path, ids, x).asked == 0
         assert (tmp_path / "images.parquet").read_bytes() == before
         assert max(platform.billed.values()) == 1
-        assert lookup(tmp_path, ids, x, again=True).asked == 60
+        assert lookup(tmp_path, ids, x, again=True).asked == 56
         assert (tmp_path / "images.parquet").read_bytes() == before
 
 
@@ -120,9 +130,12 @@ def test_followers_are_bought_when_asked_and_only_for_posts_that_exist(
 ) -> None:
     with Platform(tiny_world) as platform, client(platform) as x:
         lookup(tmp_path, ids, x)
+        stopped = lookup(tmp_path, ids, x, followers=True, budget=44 * 0.005)
         done = lookup(tmp_path, ids, x, followers=True)
         again = lookup(tmp_path, ids, x, followers=True)
-    assert (done.asked, again.asked) == (44, 0)
+    assert (stopped.asked, stopped.remaining) == (0, 48)
+    assert (done.asked, again.asked) == (48, 4)  # of four X says nothing
+    assert (done.remaining, again.remaining) == (0, 0)
     assert done.dollars == 2 * 44 * 0.005 + 7 * 0.010
     table = pq.read_table(tmp_path / "images.parquet")
     authors = {post["id"]: int(post["author_id"]) - 1000 for post in posts}
@@ -156,7 +169,9 @@ def test_a_stop_by_x_keeps_what_was_bought_and_goes_on_later(
         outcomes = (tmp_path / "outcomes.csv").read_text()
         assert outcomes.count("not_asked") == 200
         done = lookup(tmp_path, many, x)
-    assert (done.asked, done.remaining, len(platform.asked)) == (200, 0, 5)
+    assert (done.asked, done.remaining) == (204, 0)
+    # a failed try, a page and a stop; two pages, and what X said nothing of
+    assert len(platform.asked) == 6
     assert max(platform.billed.values()) == 1
 
 
@@ -179,10 +194,90 @@ def test_an_impossible_id_does_not_hold_up_the_others(
         done = lookup(tmp_path, [*ids[:50], "1" * 20, *ids[50:], "2" * 20], x)
     assert (
         done.outcomes["found"] == 44
-        and done.outcomes["absent"] == 6
+        and done.outcomes["absent"] == 4
+        and done.outcomes["not_found"] == 6
         and done.remaining == 0
     )
     assert max(platform.billed.values()) == 1
+
+
+SILENT_ANSWERS = [
+    {},
+    {"data": None},
+    {"errors": [{"title": "Over capacity", "detail": "Service over capacity"}]},
+]
+
+
+@pytest.mark.parametrize("silent", SILENT_ANSWERS)
+def test_answers_that_say_nothing_stop_the_run_and_mark_nothing(
+    tmp_path: Path, silent: dict[str, Any]
+) -> None:
+    ids = post_ids(450)
+
+    def answer(handler: Handler) -> None:
+        some = asked(handler)["ids"].split(",")
+        give(handler, 200, page(some) if ids[0] in some else silent)
+
+    with Host({LOOKUP: answer}) as host, x_of(host) as x:
+        with pytest.raises(ApiError, match="says nothing of what was asked for"):
+            lookup(tmp_path, ids, x)
+        with (tmp_path / "outcomes.csv").open() as file:
+            outcomes = Counter(row["outcome"] for row in csv.DictReader(file))
+        assert outcomes == {"found": 90, "not_asked": 360}
+        calls = host.hits[LOOKUP]
+        host.answers[LOOKUP] = lambda handler: give(
+            handler, 200, page(asked(handler)["ids"].split(","))
+        )
+        done = lookup(tmp_path, ids, x)
+        assert (done.asked, done.outcomes["found"]) == (360, 450)
+        assert (calls, host.hits[LOOKUP]) == (6, 10)
+
+
+def test_ids_that_x_passes_over_are_asked_again_at_the_end_and_next_time(
+    tmp_path: Path,
+) -> None:
+    ids = post_ids(120)
+    passed_over = set(ids[::2])
+    calls: list[set[str]] = []
+
+    def answer(handler: Handler) -> None:
+        some = asked(handler)["ids"].split(",")
+        calls.append(set(some))
+        give(handler, 200, page([post for post in some if post not in passed_over]))
+
+    with Host({LOOKUP: answer}) as host, x_of(host) as x:
+        first = lookup(tmp_path, ids, x)
+        assert (first.outcomes["found"], first.outcomes["absent"]) == (60, 60)
+        assert first.asked == 120 and first.dollars == 60 * 0.005
+        assert len(calls) == 3 and calls[2] == passed_over
+        passed_over = set(ids[:10])
+        second = lookup(tmp_path, ids, x)
+        assert calls[3] == set(ids[::2]) and len(calls) == 4
+        assert (second.outcomes["found"], second.outcomes["absent"]) == (115, 5)
+    assert len(pq.read_table(tmp_path / "images.parquet")) == 115
+
+
+def test_a_page_without_photos_takes_none_from_the_table(tmp_path: Path) -> None:
+    ids = post_ids(3)
+    shown = page(ids)
+    unshown = {
+        "data": shown["data"],
+        "includes": {"media": shown["includes"]["media"][:1]},
+    }
+    answers = [shown, unshown]
+    with (
+        Host({LOOKUP: lambda handler: give(handler, 200, answers[0])}) as host,
+        x_of(host) as x,
+    ):
+        lookup(tmp_path / "later", ids, x)
+        before = pq.read_table(tmp_path / "later" / "images.parquet")
+        answers.pop(0)
+        done = lookup(tmp_path / "later", ids, x, again=True)
+        assert done.outcomes["found"] == 3
+        after = pq.read_table(tmp_path / "later" / "images.parquet")
+        assert after["image_name"].equals(before["image_name"])
+        fresh = lookup(tmp_path / "fresh", ids, x)
+        assert (fresh.outcomes["found"], fresh.outcomes["photos_unknown"]) == (1, 2)
 
 
 def test_dropped_fields_are_noticed_on_the_first_page(
