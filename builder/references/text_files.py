@@ -1,14 +1,22 @@
 """The texts of a file that a user brings: `.csv`, `.txt` or Parquet; used by `twigma reference add`."""
 
-import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.csv
 
-from twigma.builder.references.file_readers import batches, open_parquet, value_column
+from twigma.builder.references.file_readers import (
+    TEXTS,
+    batches,
+    open_parquet,
+    value_column,
+)
+from twigma.core.lists.encoding import text_lines
+from twigma.core.lists.formats import format_of
+from twigma.core.lists.packed import open_content
+from twigma.core.lists.reader import read_rows
 from twigma.core.safety import bounded
 
 LONGEST_TEXT = 1 << 20  # characters of a text
@@ -27,7 +35,7 @@ def texts(
     """
     raw: Iterable[str | None] = _column(path, column)
     if path.suffix.lower() == ".txt":
-        raw = _lines(path.read_text("utf-8-sig"))
+        raw = _lines(_read_text(path))
     clean = [" ".join(text.split()) for text in raw if text]
     result = []
     for text in dict.fromkeys(clean):
@@ -35,6 +43,21 @@ def texts(
         if text and not damaged:
             result.append(text)
     return result
+
+
+def _read_text(path: Path) -> str:
+    """The text of a file in any encoding; ValueError where it is none, or has a line of over a million characters."""
+    with open_content(path) as (content, _):
+        kind = format_of(content)
+        if kind not in ("text", "json"):
+            raise ValueError(f"{path}: expected text, found a file of {kind}")
+        lines = list(text_lines(content, LONGEST_TEXT))
+    for number, line in enumerate(lines, 1):
+        if isinstance(line, bounded.Cut):
+            raise ValueError(
+                f"{path}, line {number}: expected texts of at most {LONGEST_TEXT:,} characters"
+            )
+    return "\n".join(lines)
 
 
 def _column(path: Path, column: str | None) -> Iterator[str | None]:
@@ -46,24 +69,37 @@ def _column(path: Path, column: str | None) -> Iterator[str | None]:
         yield from dict.fromkeys(bounded.cells(batch.column(name)))
 
 
+class _TextColumn(NamedTuple):
+    """The column of a table that holds the texts."""
+
+    path: Path
+    column: str | None
+    exact: bool = True
+
+    def are_named(self, names: Sequence[str]) -> bool:
+        wanted = TEXTS if self.column is None else (self.column,)
+        return not set(names).isdisjoint(wanted)
+
+    def is_header(self, cells: Sequence[str]) -> bool:
+        return True
+
+    def is_row(self, value: str) -> bool:
+        return True
+
+    def places(self, names: Sequence[str], where: str) -> tuple[int | None, ...]:
+        schema = pa.schema([(name, pa.string()) for name in names])
+        name, _ = value_column(schema, self.path, self.column)
+        return (list(names).index(name),)
+
+
 def _csv(path: Path, column: str | None) -> Iterator[str]:
-    """The cells of one column; the others are not read."""
-    with path.open("rb") as raw:
-        first = next(bounded.text_lines(raw, LONGEST_TEXT), "")
-    if isinstance(first, bounded.Cut):
-        raise ValueError(
-            f"{path}: expected a first line that names the columns, found one of over {LONGEST_TEXT:,}"
-        )
-    head = next(csv.reader([first]), [])
-    schema = pa.schema([(each, pa.string()) for each in head])
-    name, _ = value_column(schema, path, column)
-    parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
-    convert = pyarrow.csv.ConvertOptions(
-        include_columns=[name], column_types={name: pa.string()}
-    )
-    table = pyarrow.csv.read_csv(path, parse_options=parse, convert_options=convert)
-    for chunk in table[name].chunks:
-        yield from chunk.to_pylist()
+    """The cells of one column; the others are not read. ValueError with the line where a row has other columns."""
+    for row in read_rows(path, _TextColumn(path, column)):
+        if row.reason:
+            raise ValueError(
+                f"{path}, line {row.line}: {row.reason}: {row.value[:80]!r}; correct that line"
+            )
+        yield row.value
 
 
 def _lines(text: str) -> list[str]:

@@ -121,3 +121,23 @@ def test_texts_are_lines_cells_or_sentences(tmp_path, table):
         "Alice was tired.",
         "“Oh dear!” said she.",
     ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_texts_as_spreadsheets_save_them(tmp_path, encoding, separator):
+    texts = ["un café – a", 'he said "no"\nand left', "a; b, c"]
+    frame = pd.DataFrame({"n": range(3), "prompt": texts})
+    path = tmp_path / "a.csv"
+    frame.to_csv(path, index=False, sep=separator, encoding=encoding)
+    clean = ["un café – a", 'he said "no" and left', "a; b, c"]
+    assert text_files.texts(path) == clean
+    (tmp_path / "a.txt").write_text("un café – a\nb\n", encoding)
+    assert text_files.texts(tmp_path / "a.txt") == ["un café – a", "b"]
+
+
+def test_a_row_of_too_many_cells_is_named_with_its_line(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("n,text\n1,a\n2,b,c\n")
+    with pytest.raises(ValueError, match=r"a\.csv, line 3: expected 2 cells, found 3"):
+        text_files.texts(path)
