@@ -64,6 +64,11 @@ def cluster(
     and earlier fit: same bytes.
     """
     work = Workspace(work)
+    with work.lock_stage("cluster"):
+        return _cluster(work, k, seed, drop)
+
+
+def _cluster(work: Workspace, k: int, seed: int, drop: Sequence[str]) -> Clusters:
     images = read_embedded(work, drop)
     provenance = Provenance(code_revision=REVISION, k=k, seed=seed)
     provenance.update(images.inputs)

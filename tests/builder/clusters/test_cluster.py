@@ -76,7 +76,7 @@ def test_the_fit_is_kept(work):
     folder, rows, _, sizes = work
     fit = read_fit(folder)
     centroids, on = fit.centroids, fit.image_map
-    assert fit.provenance["model"] == "tiny" and fit.provenance["k"] == 5
+    assert fit.provenance["embedding"]["model"] == "tiny" and fit.provenance["k"] == 5
     assert centroids.shape == (5, DIM) and centroids.dtype == np.float32
     table = Workspace(folder).table("cluster")
     assert (
