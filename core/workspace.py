@@ -295,6 +295,19 @@ class Workspace(os.PathLike[str]):
         )
         return locks.alone(self.path / ".publications.lock", busy)
 
+    def stage_lock_file(self, stage: str) -> Path:
+        """Locked by whoever writes the columns of a stage."""
+        return self.path / f".{stage}.lock"
+
+    def lock_stage(self, stage: str) -> AbstractContextManager[None]:
+        """Hold the columns of a stage; RuntimeError when another process writes them."""
+        self.create()
+        busy = (
+            f"another process is writing the columns of `twigma {stage}` in {self}: "
+            "wait for it, or stop it first"
+        )
+        return locks.alone(self.stage_lock_file(stage), busy)
+
     def lock_ledger(self) -> AbstractContextManager[None]:
         """Hold the pages and the ledger; RuntimeError when another run asks X for this folder."""
         busy = f"{self}: another run is asking the X API for this folder: wait for it, or stop it"

@@ -79,9 +79,15 @@ class _Part:
 def assign_new_images(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Assigned:
     """Write `columns/cluster` for all images by the saved fit: nearest centroid, place on the saved map.
 
-    Raises FileNotFoundError when there is no fit, ValueError when it is one of another model's embeddings.
+    Raises FileNotFoundError when there is no fit, ValueError when it is one of another model's embeddings, RuntimeError
+    while another process writes clusters.
     """
     work = Workspace(work)
+    with work.lock_stage("cluster"):
+        return _assign(work, drop)
+
+
+def _assign(work: Workspace, drop: Sequence[str]) -> Assigned:
     fit = read_fit(work)
     images = read_embedded(work, drop)
     theirs = fit.provenance["embedding"]

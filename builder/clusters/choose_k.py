@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from twigma.builder.clusters.distinct_images import read_embedded
-from twigma.builder.clusters.kmeans import kmeans, nearest
+from twigma.builder.clusters.kmeans import draw, kmeans, nearest
 from twigma.builder.clusters.stability import FITS, JUDGED, STABLE, judge_fits
 from twigma.builder.engine.vectors import Indices, Vectors
 from twigma.builder.stages.dedupe import REASONS
@@ -43,14 +43,14 @@ def choose_k(
 
     work = Workspace(work)
     images = read_embedded(work, drop)
-    vectors, originals = images.vectors, images.originals
+    vectors, originals = images.vectors, images.by_name(images.originals)
     upper = min(len(originals), FIT_ROWS)
     bad = [k for k in ks if not 2 <= k < upper]
     if bad:
         raise ValueError(
             f"expected numbers of clusters from 2 to below the {len(originals):,} distinct images, found {bad}"
         )
-    judged = _sample(originals, JUDGED, np.random.default_rng(seed))
+    judged = draw(np.random.default_rng(seed), originals, JUDGED)
     distances = pairwise_distances(vectors.take(judged).astype(np.float32))
     np.fill_diagonal(distances, 0)
     rows = []
@@ -86,13 +86,8 @@ def _fits(
     fits = []
     for fit_seed in range(seed, seed + FITS):
         rng = np.random.default_rng((seed, fit_seed))
-        rows = _sample(originals, FIT_ROWS, rng)
+        rows = draw(rng, originals, FIT_ROWS)
         centroids = kmeans(vectors, rows, k, seed=fit_seed)
         labels, _ = nearest(vectors, judged, centroids)
         fits.append(labels)
     return fits
-
-
-def _sample(rows: Indices, size: int, rng: np.random.Generator) -> Indices:
-    chosen = rng.choice(rows, min(size, len(rows)), replace=False)
-    return np.sort(chosen)

@@ -38,7 +38,7 @@ from twigma.core.safety import spreadsheet
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
 
-REVISION = 1  # raise it when the same images get other clusters or another map, kmeans.py and umap_map.py included
+REVISION = 2  # raise it when the same images get other clusters or another map, kmeans.py and umap_map.py included
 OF_IMAGES = ("label_10_cluster", "UMAP_dim_1", "UMAP_dim_2")
 
 
@@ -64,6 +64,11 @@ def cluster(
     and earlier fit: same bytes.
     """
     work = Workspace(work)
+    with work.lock_stage("cluster"):
+        return _cluster(work, k, seed, drop)
+
+
+def _cluster(work: Workspace, k: int, seed: int, drop: Sequence[str]) -> Clusters:
     images = read_embedded(work, drop)
     provenance = Provenance(code_revision=REVISION, k=k, seed=seed)
     provenance.update(images.inputs)
@@ -88,17 +93,29 @@ def _fit(work: Workspace, images: Embedded, provenance: Provenance) -> pa.Table:
     vectors, originals = images.vectors, images.originals
     k, seed = provenance["k"], provenance["seed"]
     before = previous_centroids(work, images.model)
-    centroids = kmeans(vectors, originals, k, seed=seed)
+    # In the order of names, so that the same images in other shards get the same labels and places.
+    ordered = images.by_name(originals)
+    centroids = kmeans(vectors, ordered, k, seed=seed)
     centroids = numbered(centroids, before)
-    on = image_map(vectors, originals, seed=seed)
+    on = image_map(vectors, ordered, seed=seed)
     places = positions(on, vectors, originals)
-    labels, distances = nearest(vectors, np.arange(len(vectors)), centroids)
+    labels, distances = _nearest_by_name(images, centroids)
     clusters = cluster_summary(labels[originals], distances[originals], k)
     save_fit(work, provenance, clusters, centroids, on)
     # Images that repeat another are at its place.
     of_originals = np.searchsorted(originals, images.representative)
     names = pa.table({"image_name": vectors.names})
     return place(names, labels + 1, places[of_originals])
+
+
+def _nearest_by_name(images: Embedded, centroids: Floats) -> tuple[Indices, Floats]:
+    """As `nearest`, of all rows; computed in the order of names, since a block's last bits depend on what is in it."""
+    order = images.by_name(np.arange(len(images.vectors)))
+    labels, distances = nearest(images.vectors, order, centroids)
+    labels_of_rows, distances_of_rows = np.empty_like(labels), np.empty_like(distances)
+    labels_of_rows[order] = labels
+    distances_of_rows[order] = distances
+    return labels_of_rows, distances_of_rows
 
 
 @stage(reads=("image_name",), adds=OF_IMAGES)

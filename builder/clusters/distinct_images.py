@@ -38,6 +38,11 @@ class Embedded:
         rows = np.arange(len(self.representative))
         return np.flatnonzero(self.representative == rows)
 
+    def by_name(self, rows: Indices) -> Indices:
+        """These rows, int64[n], in the order of the images' names: no result depends on the shards they lie in."""
+        names = self.vectors.names.take(pa.array(rows))
+        return rows[pc.sort_indices(names).to_numpy()]
+
 
 def read_embedded(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Embedded:
     """The embedded images of a working folder, after deduplication for the reasons in `drop`.

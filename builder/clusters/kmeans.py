@@ -34,7 +34,7 @@ def kmeans(
     seed: int = 0,
     restarts: int = RESTARTS,
 ) -> Floats:
-    """Centroids float32[k, dim] of these rows, int64[n], by falling cluster size.
+    """Centroids float32[k, dim] of these rows, int64[n], by falling cluster size; they depend on the rows' order.
 
     ValueError unless there are more rows than clusters.
     """
@@ -58,8 +58,8 @@ def _start(vectors: Vectors, rows: Indices, k: int, seed: int, restarts: int) ->
     from threadpoolctl import threadpool_limits
 
     rng = np.random.default_rng(seed)
-    sample = vectors.take(_draw(rng, rows, FIT_ROWS))
-    some = _draw(rng, np.arange(len(sample)), START_ROWS)
+    sample = vectors.take(draw(rng, rows, FIT_ROWS))
+    some = draw(rng, np.arange(len(sample)), START_ROWS)
     # The order of sums, and with it the result, would depend on the number of threads.
     with threadpool_limits(1):
         x = sample[some].astype(np.float32)
@@ -76,9 +76,10 @@ def _start(vectors: Vectors, rows: Indices, k: int, seed: int, restarts: int) ->
     return np.asarray(best @ directions.T + mean, np.float32)
 
 
-def _draw(rng: np.random.Generator, rows: Indices, size: int) -> Indices:
-    """At most `size` of these rows at random, ascending."""
-    return np.sort(rng.choice(rows, min(size, len(rows)), replace=False))
+def draw(rng: np.random.Generator, rows: Indices, size: int) -> Indices:
+    """At most `size` of these rows at random, in their order."""
+    places = rng.choice(len(rows), min(size, len(rows)), replace=False)
+    return rows[np.sort(places)]
 
 
 def _projected(sample: Half, mean: Floats, directions: Floats) -> Floats:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twigma.builder.clusters.kmeans import draw
 from twigma.builder.engine.vectors import Half, Indices, Vectors, as_column, as_matrix
 from twigma.core.numeric.unit_vectors import unit_rows
 from twigma.core.progress import progress_bar
@@ -66,6 +67,7 @@ class ImageMap:
 def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
     """UMAP of a sample of these rows, int64[n] (cosine, 15 neighbours, min_dist .1, seeded, so on one thread).
 
+    It depends on the order of the rows.
     Starting from principal components instead of the spectral layout takes a quarter of the time and preserves
     neighbourhoods as well. ValueError for fewer than four rows.
     """
@@ -74,8 +76,7 @@ def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
             f"expected at least 4 distinct embedded images for a map, found {len(rows)}"
         )
     rng = np.random.default_rng(seed)
-    sample = rng.choice(rows, min(MAP_ROWS, len(rows)), replace=False)
-    sample = np.sort(sample)
+    sample = draw(rng, rows, MAP_ROWS)
     half = vectors.take(sample)
     points = half.astype(np.float32)
     neighbours = min(NEIGHBOURS, len(sample) - 1)

@@ -67,7 +67,7 @@ def map_shards(
     `start` loads the model and returns the stage; it is called only if a part is missing or out of date. `settings`
     must be JSON: with the shard's sha256 they say whether a part is current. `rows` is the number of images a block
     that the stage sees at once. A damaged shard is reported and the others are finished; then RuntimeError names the
-    damaged ones. `device` may name several, as in "cuda:0,cuda:1".
+    damaged ones. `device` may name several, as in "cuda:0,cuda:1". RuntimeError when another process runs this stage.
     """
     work = Workspace(work)
     sources = []
@@ -80,7 +80,8 @@ def map_shards(
     def process(due: Sequence[Source]) -> Generator[Event, None, None]:
         return _process(due, start, engine, device, prepare)
 
-    return _make_parts(work.stage_folder(name), sources, process, desc=desc)
+    with work.lock_stage(name):
+        return _make_parts(work.stage_folder(name), sources, process, desc=desc)
 
 
 def map_parts(
@@ -109,7 +110,8 @@ def map_parts(
     def process(due: Sequence[Source]) -> Generator[Event, None, None]:
         return in_this_process(due, lambda device: start())
 
-    return _make_parts(work.stage_folder(name), sources, process, desc=desc)
+    with work.lock_stage(name):
+        return _make_parts(work.stage_folder(name), sources, process, desc=desc)
 
 
 def _process(

@@ -116,7 +116,7 @@ def add_vectors(
     work = Workspace(work)
     added: list[str] = []
     number = first
-    with work.lock_shards():
+    with work.lock_shards(), work.lock_stage("embed"):
         for number, (stated, rows) in enumerate(blocks, first):
             start = len(added)
             names = stated

@@ -5,8 +5,10 @@ tables, shards and columns are written again without them (`erase.py`), and deri
 Stopped at any moment, it resumes when run again with the same file. A receipt, written last, says what was done.
 """
 
+import contextlib
 import datetime
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from twigma.builder.release.row_filter import STAGES
 from twigma.builder.removals import erase
 from twigma.builder.removals.derived import (
     beside_sheets,
@@ -73,7 +76,9 @@ def removals(
     work = Workspace(work)
     _require_work(work.path)
     checked = check(derived, work.path)
-    with work.lock_shards(), work.lock_ledger():
+    with contextlib.ExitStack() as held:
+        for lock in _locks(work):
+            held.enter_context(lock)
         for shard in shards.manifests(work.path):
             # A damaged shard is reported before anything is erased.
             shards.read_manifest(shard)
@@ -103,6 +108,14 @@ def removals(
             f"everything else is done, but {'; '.join(receipt.failed)}: delete it, or run this again"
         )
     return receipt
+
+
+def _locks(work: Workspace) -> Iterator[AbstractContextManager[None]]:
+    """Everything that writes what is erased: a stage at work would write an image's columns after they were erased."""
+    yield work.lock_shards()
+    yield work.lock_ledger()
+    for stage in (*STAGES, "texts"):
+        yield work.lock_stage(stage)
 
 
 def _require_work(work: Path) -> None:

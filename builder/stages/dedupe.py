@@ -48,9 +48,15 @@ def dedupe(work: AnyWorkspace, near: float | None = NEAR) -> dict[str, int]:
     """Write `columns/dedupe` (id, image_name, duplicate_of, duplicate_reason); rows per reason, and `distinct` ones.
 
     `near=None` leaves near duplicates unsearched. Done again only when images, embeddings, shards, `near` or the
-    revision of the code changed. FileNotFoundError before there are images and embeddings.
+    revision of the code changed. FileNotFoundError before there are images and embeddings, RuntimeError while another
+    process does the same.
     """
     work = Workspace(work)
+    with work.lock_stage("dedupe"):
+        return _dedupe(work, near)
+
+
+def _dedupe(work: Workspace, near: float | None) -> dict[str, int]:
     images = work.table().select(list(ORDER))
     vectors, embed_marks = read_vectors(work.path)
     stored = _stored(work)

@@ -87,21 +87,32 @@ def embed_texts(
         return encoder.encode_text
 
     counts = {}
-    for kind, table in texts.items():
-        order = np.random.default_rng(seed).permutation(len(table))
-        sample = table.take(pa.array(np.sort(order[:most])))
-        provenance = chosen.provenance()
-        provenance["code_revision"] = REVISION
-        provenance["texts"] = fingerprint(sample.to_pylist())
-        path = part_of(work, kind)
-        counts[kind] = 0
-        if not len(sample) or part_is_current(path, provenance):
-            continue
-        announce_recreated(f"texts {kind}", [(path, provenance)])
-        part = _embedded(sample, load(), token_counter(chosen), kind)
-        write_part(path, part, provenance)
-        counts[kind] = len(sample)
+    with work.lock_stage("texts"):
+        for kind, table in texts.items():
+            order = np.random.default_rng(seed).permutation(len(table))
+            sample = table.take(pa.array(np.sort(order[:most])))
+            counts[kind] = _embed_kind(work, kind, sample, chosen, load)
     return counts
+
+
+def _embed_kind(
+    work: Workspace,
+    kind: str,
+    sample: pa.Table,
+    model: Model,
+    load: Callable[[], Encode],
+) -> int:
+    """Embed the texts of one kind unless that is done; how many now."""
+    provenance = model.provenance()
+    provenance["code_revision"] = REVISION
+    provenance["texts"] = fingerprint(sample.to_pylist())
+    path = part_of(work, kind)
+    if not len(sample) or part_is_current(path, provenance):
+        return 0
+    announce_recreated(f"texts {kind}", [(path, provenance)])
+    part = _embedded(sample, load(), token_counter(model), kind)
+    write_part(path, part, provenance)
+    return len(sample)
 
 
 def without_links(text: str) -> str:

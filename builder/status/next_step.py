@@ -99,7 +99,7 @@ def _unshown_photos(
     if unshown:
         dollars = plan_lookup(unshown).dollars
         yield (
-            "twigma rehydrate --retry-failed",
+            "twigma rehydrate --retry failed",
             f"{unshown:,} posts have photos that no answer has shown: one more look-up, at most ${dollars:,.2f}",
         )
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 import twigma
+from twigma.builder.release.row_filter import STAGES
 from twigma.builder.status.facts import (
     Facts,
     Progress,
@@ -227,6 +228,8 @@ def running(work: AnyWorkspace, table: Path = KERNEL_LOCKS) -> dict[str, int] | 
             held[fields[5]] = int(fields[4])
     runs: dict[str, int] = {}
     locks = {"fetch": work.shards_lock_file, "look-up": work.ledger_lock_file}
+    for stage in STAGES:
+        locks[f"twigma {stage}"] = work.stage_lock_file(stage)
     for run, path in locks.items():
         name = _lock_name(path) if path.exists() else ""
         if name in held:

@@ -21,6 +21,7 @@ from support.staging import (
 
 from twigma.builder.clusters import cluster as stage
 from twigma.builder.clusters.assign import assign_new_images
+from twigma.builder.clusters.choose_k import choose_k
 from twigma.builder.clusters.distinct_images import representatives
 from twigma.builder.clusters.fit import read_fit
 from twigma.builder.engine.vectors import Vectors
@@ -76,7 +77,7 @@ def test_the_fit_is_kept(work):
     folder, rows, _, sizes = work
     fit = read_fit(folder)
     centroids, on = fit.centroids, fit.image_map
-    assert fit.provenance["model"] == "tiny" and fit.provenance["k"] == 5
+    assert fit.provenance["embedding"]["model"] == "tiny" and fit.provenance["k"] == 5
     assert centroids.shape == (5, DIM) and centroids.dtype == np.float32
     table = Workspace(folder).table("cluster")
     assert (
@@ -276,3 +277,24 @@ def test_a_damaged_fit_says_what_to_do(grown):
         stage.cluster(folder, 4)
     path.unlink()
     assert sum(stage.cluster(folder, 4).sizes.values()) == 60
+
+
+def test_labels_and_map_do_not_depend_on_the_shards_the_images_lie_in(tmp_path):
+    """Groups that overlap, so that k-means has many optima; the images in other orders and parts."""
+    rows, _ = planted(np.random.default_rng(4), 400, spread=0.35)
+    names = [str(1000 + i) for i in range(400)]
+    tables, scores = [], []
+    for number in range(3):
+        folder = tmp_path / str(number)
+        order = np.random.default_rng(number).permutation(400)
+        shuffled = [names[i] for i in order]
+        write_embeddings(folder, rows[order], shuffled, parts=2 + number)
+        make_images(folder, [(name, name, i) for i, name in enumerate(names)])
+        make_shard(folder, "00000", {"1000": encode(pixels(0))})
+        dedupe(folder, None)
+        stage.cluster(folder, 6)
+        part = Workspace(folder).read("cluster").sort_by("image_name")
+        tables.append(part.combine_chunks())
+        scores.append(choose_k(folder, [3]))
+    assert tables[0].equals(tables[1]) and tables[0].equals(tables[2])
+    assert scores[0].equals(scores[1]) and scores[0].equals(scores[2])

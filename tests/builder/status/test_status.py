@@ -143,7 +143,7 @@ def test_photos_that_were_not_shown_are_looked_up_once_more(tmp_path: Path) -> N
     facts = status(tmp_path)
     assert facts["unshown"] == facts["ids"]["photos_unknown"] == 1
     step = facts["next"]
-    assert step["command"] == f"twigma rehydrate --retry-failed --work {tmp_path}"
+    assert step["command"] == f"twigma rehydrate --retry failed --work {tmp_path}"
     assert step["why"] == (
         "1 posts have photos that no answer has shown: one more look-up, at most $0.01"
     )

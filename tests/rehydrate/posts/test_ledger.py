@@ -277,7 +277,7 @@ def test_photos_that_a_search_or_an_archive_did_not_show_are_looked_up(
         listed = Workspace(tmp_path).photos_unknown_file
         assert listed.read_text().split() == ["id", "6"]
         ledger.append("lookup", ask("6"), {"data": [UNSEEN]})
-        assert ledger.unknown(["6"]) == []  # bought once, and for --retry-failed
+        assert ledger.unknown(["6"]) == []  # bought once, and for --retry failed
         assert ledger.without_photos() == ["6"]
         assert ledger.list_photos_unknown() == 0 and not listed.exists()
         gone = {"resource_type": "media", "resource_id": "3_60"}

@@ -232,7 +232,7 @@ def test_a_look_up_settles_them_for_ever(tmp_path: Path) -> None:
 def test_photos_that_a_look_up_does_not_show_are_asked_for_once_more_at_most(
     tmp_path: Path,
 ) -> None:
-    """A list asks X once for what archives do not show, then `--retry-failed` once; it asks nothing without a list."""
+    """A list asks X once for what archives do not show, then `--retry failed` once; it asks nothing without a list."""
     import_archives(tmp_path, [NO_OBJECTS])
     assert gone_posts(tmp_path) == []
     listed = Workspace(tmp_path).photos_unknown_file
@@ -257,7 +257,7 @@ def test_photos_that_a_look_up_does_not_show_are_asked_for_once_more_at_most(
         assert not listed.exists()
         facts = status(tmp_path)
         assert (facts["not_looked_up"], facts["unshown"]) == (0, 8)
-        command = f"twigma rehydrate --retry-failed --work {tmp_path}"
+        command = f"twigma rehydrate --retry failed --work {tmp_path}"
         assert facts["next"]["command"] == command
         assert lookup(tmp_path, ids, x).asked == 0
         done = retry_missing(tmp_path, x)
