@@ -54,7 +54,10 @@ def find_table(path: Path, wanted: Sequence[str]) -> Search:
                 if _has(names, wanted):
                     return Search(_read(content, names, wanted), seen)
                 seen.append(f"{content.where} ({', '.join(names[:20])[:200]})")
-    except (*UNREADABLE, csv.Error) as error:
+    except (*UNREADABLE, csv.Error, OSError) as error:
+        # Arrow's errors for damaged data have no number; those of the system do.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise ValueError(
             f"{path}: expected a complete table or archive, found {error}; download it again"
         ) from None

@@ -28,7 +28,7 @@ def parquet_rows(raw: Any, columns: Columns, where: str) -> Iterator[Row]:
     with bounded.open_parquet(raw, size, where, present) as file:
         _refuse_floats(file.schema_arrow, wanted[0], where)
         batches = file.iter_batches(bounded.CELLS, columns=present)
-        yield from _rows(batches, wanted)
+        yield from _rows(batches, wanted, where)
 
 
 def arrow_names(raw: Any) -> list[str]:
@@ -48,6 +48,8 @@ def arrow_rows(raw: Any, columns: Columns, where: str) -> Iterator[Row]:
         total = 0
         for number in range(file.num_record_batches):
             batch = file.get_batch(number)
+            # Its offsets are read from the file: a wrong one would end the process.
+            batch.validate(full=True)
             total += batch.nbytes
             if total > bounded.ceiling(size):
                 raise ValueError(
@@ -55,7 +57,7 @@ def arrow_rows(raw: Any, columns: Columns, where: str) -> Iterator[Row]:
                 )
             parts = range(0, len(batch), bounded.CELLS)
             slices = (batch.slice(start, bounded.CELLS) for start in parts)
-            yield from _rows(slices, wanted)
+            yield from _rows(slices, wanted, where)
 
 
 def _named(
@@ -75,17 +77,17 @@ def _refuse_floats(schema: pa.Schema, key: str | None, where: str) -> None:
 
 
 def _rows(
-    batches: Iterable[pa.RecordBatch], wanted: Sequence[str | None]
+    batches: Iterable[pa.RecordBatch], wanted: Sequence[str | None], where: str
 ) -> Iterator[Row]:
     number = 0
     for batch in batches:
-        cells = [_texts(batch, name) for name in wanted]
+        cells = [_texts(batch, name, where) for name in wanted]
         for value, *others in zip(*cells, strict=True):
             number += 1
             yield Row(number, value, "", tuple(others))
 
 
-def _texts(batch: pa.RecordBatch, name: str | None) -> list[str]:
+def _texts(batch: pa.RecordBatch, name: str | None, where: str) -> list[str]:
     """A column as text; empty where it is null or missing."""
     if name is None:
         return [""] * len(batch)
@@ -94,7 +96,7 @@ def _texts(batch: pa.RecordBatch, name: str | None) -> list[str]:
         kind = column.type
         if pa.types.is_fixed_size_binary(kind) and kind.byte_width > WIDEST:
             raise ValueError(
-                f"column {name!r}: expected text or numbers, found {column.type}"
+                f"{where}, column {name!r}: expected text or numbers, found {column.type}"
             )
         column = column.cast(pa.string())
     return [_text(cell) for cell in bounded.cells(column)]

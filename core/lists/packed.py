@@ -74,10 +74,24 @@ def open_content(path: Path) -> Iterator[tuple[Content, ExitStack]]:
             _refuse_tar(content)
             yield content, stack
     except UNREADABLE as error:
-        kind = path.suffix[1:] or "list"
-        raise ValueError(
-            f"{path}: expected a complete {kind} file, found {error}; get it again"
-        ) from None
+        raise _damaged(path, error) from None
+    except OSError as error:
+        # Arrow's for damaged data have no number; those of the system do.
+        if error.errno is not None:
+            raise
+        raise _damaged(path, error) from None
+    except ValueError as error:
+        if str(path) in str(error):
+            raise
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    kind = path.suffix[1:] or "list"
+    found = " ".join(str(error).split())[:200]
+    return ValueError(
+        f"{path}: expected a complete {kind} file, found {found}; get it again"
+    )
 
 
 def _unpack(content: Content, stack: ExitStack) -> Content:

@@ -218,6 +218,7 @@ def cells(column: pa.Array) -> list[Any]:
     """The values of an array [n], equal ones of a dictionary as one object; ValueError for a cell over a megabyte."""
     if not pa.types.is_dictionary(column.type):
         return list(column.to_pylist())
+    column.validate(full=True)  # a damaged file may name values that are not there
     longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
     if longest > LONGEST_CELL:
         raise ValueError(

@@ -1,5 +1,6 @@
 """Which columns of a list are read: the one that holds the post ids, and others that come along."""
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -81,6 +82,7 @@ class Wanted(NamedTuple):
         )
 
 
+@functools.lru_cache(4096)  # each record of JSON names its columns again
 def normalize_name(name: str) -> str:
     """The name of a column, however a tool spells it.
 

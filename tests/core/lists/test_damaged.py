@@ -3,6 +3,8 @@
 import json
 import zipfile
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +31,28 @@ def test_junk_never_ends_in_a_foreign_error(tmp_path_factory, data, start):
         collect_ids(path)
     except ValueError as error:
         assert "a.csv" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["feather", "parquet", "dta"])
+def test_a_table_with_wrong_bytes_is_refused_with_its_name(tmp_path, kind):
+    """Wrong offsets in an Arrow file would end the process; Arrow's own errors name no file."""
+    good, path = tmp_path / "good", tmp_path / f"a.{kind}"
+    frame = pd.DataFrame({"id": [str(10**18 + 7919 * n) for n in range(30)]})
+    write = {"feather": frame.to_feather, "parquet": frame.to_parquet}
+    write.get(kind, frame.to_stata)(good)
+    rng = np.random.default_rng(1)
+    refused = 0
+    for _ in range(300):
+        data = np.frombuffer(good.read_bytes(), np.uint8).copy()
+        places = rng.integers(0, len(data), rng.integers(1, 6))
+        data[places] = rng.integers(0, 256, len(places))
+        path.write_bytes(data.tobytes())
+        try:
+            collect_ids(path)
+        except ValueError as error:
+            assert f"a.{kind}" in str(error)
+            refused += 1
+    assert refused > 3
 
 
 @pytest.mark.parametrize("packing", sorted(set(PACKERS) - {""}))
