@@ -43,7 +43,7 @@ def read_rows(
     Raises ValueError when no id column is found, or the file is cut off or not what its name says.
     """
     wanted = Wanted(column, tuple(others))
-    with _open(path) as (raw, kind, where):
+    with open_list(path) as (raw, kind, where):
         if kind == ".parquet":
             yield from _parquet_rows(raw, wanted, where)
         elif kind in JSON:
@@ -54,7 +54,7 @@ def read_rows(
 
 def column_names(path: Path) -> list[str]:
     """The columns of a list: those its first line names; none where there is no header."""
-    with _open(path) as (raw, kind, _):
+    with open_list(path) as (raw, kind, _):
         if kind == ".parquet":
             with pq.ParquetFile(raw) as file:
                 return list(file.schema_arrow.names)
@@ -74,7 +74,7 @@ def column_names(path: Path) -> list[str]:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[tuple[IO[bytes], str, str]]:
+def open_list(path: Path) -> Iterator[tuple[IO[bytes], str, str]]:
     """The bytes of a list, unpacked, with the suffix that names its format and a name for messages."""
     suffix = path.suffix.lower()
     opened = {".zip": _open_zip, ".gz": _open_gzip}.get(suffix, _open_plain)
