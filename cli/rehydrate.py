@@ -7,10 +7,7 @@ import click
 
 from twigma.cli.id_lists import ZENODO, check_list, draw_list, print_plan
 from twigma.cli.options import (
-    ALLOW_HOSTS,
     FILE,
-    IMAGE_URL,
-    as_engine,
     engine_option,
     print_counts,
     purchase_options,
@@ -19,6 +16,7 @@ from twigma.cli.options import (
     work_option,
     x_client,
 )
+from twigma.cli.photos import add_url_list, check_settings, fetch_photos
 from twigma.core.progress import notice
 from twigma.core.workspace import Workspace
 
@@ -207,7 +205,7 @@ def rehydrate(
             "--dry-run and --sample are of a list: name it with --ids"
         )
     classes = split_words(retry)
-    _check_settings(classes)
+    check_settings(classes)
     # Locked before anything slow is imported, until the last photo is stored.
     if not dry_run:
         click.get_current_context().with_resource(Workspace(work).lock_run())
@@ -221,20 +219,11 @@ def rehydrate(
         budget_stopped = _look_up(work, drawn, x_client(), followers, budget)
     if classes:
         budget_stopped = _look_up_gone(work, budget) or budget_stopped
-    _fetch(work, engine, classes, photos)
+    fetch_photos(work, engine, classes, photos)
     if budget_stopped:
         raise RuntimeError(
             "the budget stopped the look-up: raise --budget and run again to resume"
         )
-
-
-def _check_settings(retry: tuple[str, ...]) -> None:
-    """ValueError for addresses and classes that are none, before anything is bought."""
-    from twigma.rehydrate.fetch.fetch import check_addresses
-    from twigma.rehydrate.fetch.shard_plan import retried_classes
-
-    check_addresses(IMAGE_URL.value or None, split_words(ALLOW_HOSTS.value))
-    retried_classes(retry)
 
 
 def _note_identity(work: Path, file: Path) -> None:
@@ -243,24 +232,6 @@ def _note_identity(work: Path, file: Path) -> None:
 
     if str(file) == ZENODO and init(work, TWIGMA):
         click.echo(f"{Workspace(work).identity_file}: TWIGMA, as its authors state it")
-
-
-def _fetch(
-    work: Path, engine: str, retry: tuple[str, ...], photos: dict[str, Any]
-) -> None:
-    """Fetch the photos of every known post, and print their counts by status."""
-    from twigma.rehydrate.fetch.fetch import fetch
-
-    counts = fetch(
-        work,
-        image_base_url=IMAGE_URL.value or None,
-        allow_hosts=split_words(ALLOW_HOSTS.value),
-        engine=as_engine(engine),
-        retry=retry,
-        **photos,
-    )
-    by_status = {row["status"]: row["images"] for row in counts.to_pylist()}
-    print_counts(by_status, f"photos in {Workspace(work).shards}:")
 
 
 def _look_up(
@@ -306,9 +277,7 @@ def _look_up_gone(work: Path, budget: float | None) -> bool:
 
 
 @click.command()
-@click.argument(
-    "paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True)
-)
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @work_option
 @click.option(
     "--group",
@@ -316,15 +285,35 @@ def _look_up_gone(work: Path, budget: float | None) -> bool:
     metavar="KEY",
     help="Field of the JSON members that becomes the column `group`: artist, prompt …",
 )
-def add(paths: tuple[Path, ...], work: Path, group_key: str | None) -> None:
-    """Add images you already have.
+@click.option(
+    "--urls",
+    type=FILE,
+    help="List of image addresses to fetch: Parquet, CSV, JSON lines or text.",
+)
+def add(
+    paths: tuple[Path, ...], work: Path, group_key: str | None, urls: Path | None
+) -> None:
+    """Add images you already have, or a list of their addresses.
 
-    WebDataset tars (not copied), image files, or folders of them.
+    WebDataset tars (not copied), image files, or folders of them. The addresses of --urls are in a column url or
+    image_url; caption, text or prompt, like_count, author, created_at, nsfw and the like fill our columns. Stopped,
+    it resumes when run again; what became of each address is in `twigma status`.
 
     \b
       twigma add --work mine photos/ shards/*.tar
       twigma add --work refs/paintings --group artist paintings.tar
+      twigma add --work laion --urls laion-aesthetic.parquet
     """
+    if not paths and urls is None:
+        raise click.UsageError("name tars, images or folders, or a list with --urls")
+    if paths:
+        _add_files(work, paths, group_key)
+    if urls is not None:
+        add_url_list(work, urls)
+
+
+def _add_files(work: Path, paths: tuple[Path, ...], group_key: str | None) -> None:
+    """Add tars and images, and print the counts of each."""
     from twigma.rehydrate.sources.own_files.add_images import add_tars
     from twigma.rehydrate.sources.own_files.image_paths import LINK
 

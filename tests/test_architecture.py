@@ -23,6 +23,7 @@ ORDER = [
     "rehydrate/sources/x",
     "rehydrate/sources/archives",
     "rehydrate/sources/own_files",
+    "rehydrate/sources/url_lists",
     "rehydrate/fetch",
     "rehydrate/accounting",
     "rehydrate/retry_missing",

@@ -27,7 +27,7 @@ def json_rows(lines: Iterator[str], columns: Columns, where: str) -> Iterator[Ro
 
     Raises ValueError where an array over many lines is damaged or cut off.
     """
-    for number, value, reason in _values(lines, where):
+    for number, value, reason in values(lines, where):
         if reason:
             yield Row(number, str(value), reason)
         else:
@@ -37,14 +37,14 @@ def json_rows(lines: Iterator[str], columns: Columns, where: str) -> Iterator[Ro
 def first_value(lines: Iterator[str], where: str) -> Any:
     """The first value of a JSON list; None where there is none."""
     try:
-        for _, value, reason in _values(lines, where):
+        for _, value, reason in values(lines, where):
             return None if reason else value
     except ValueError:
         pass
     return None
 
 
-def _values(lines: Iterator[str], where: str) -> Iterator[Value]:
+def values(lines: Iterator[str], where: str) -> Iterator[Value]:
     """The values of a JSON list."""
     first = next((line for line in lines if line.strip()), "")
     second = next(lines, "")

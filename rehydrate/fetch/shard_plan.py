@@ -109,6 +109,16 @@ def is_retry(path: Path) -> bool:
     return RETRY_MARK.items() <= metadata.items()
 
 
+def used_settings(work: AnyWorkspace) -> dict[str, Any]:
+    """The settings with which the photos of this folder were fetched, but for their kind; none before the first."""
+    for shard in shards.manifests(work):
+        if is_finished(shard):
+            made_from = shards.read_manifest(shard).made_from
+            if made_from.get("kind") == "fetch":
+                return {name: made_from.get(name) for name in ("size", "image_size")}
+    return {}
+
+
 def _finished(work: Workspace) -> list[Shard]:
     """The shards that need no fetch: finished ones, and those with a manifest that were never planned."""
     finished = []

@@ -19,9 +19,10 @@ CLIENT, FETCH = (
     to("twigma.rehydrate.sources.x.client.XClient"),
     to("twigma.rehydrate.fetch.fetch.fetch"),
 )
-IMPORT, ADD = (
+IMPORT, ADD, ADD_URLS = (
     to("twigma.rehydrate.sources.archives.import_archives.import_archives"),
     to("twigma.rehydrate.sources.own_files.add_images.add_tars"),
+    to("twigma.rehydrate.sources.url_lists.add_urls.add_urls"),
 )
 EMBED, CAPTION = (
     to("twigma.builder.stages.embed.embed_shards"),
@@ -154,6 +155,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
     "add": (
         Case("--work other", ADD("work"), OTHER, "ids.csv"),
         Case("--group artist", ADD("group_key"), "artist", "ids.csv"),
+        Case("--urls ids.csv", ADD_URLS("file"), Path("ids.csv")),
     ),
     "embed": (
         Case("--work other", EMBED("work"), OTHER),

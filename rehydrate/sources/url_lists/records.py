@@ -1,0 +1,214 @@
+"""The rows of a list of addresses as records: Parquet, CSV, TSV, JSON, JSON lines or plain text, plain or packed.
+
+A record is a dict of flat names: `meta.prompt` for the field `prompt` in the field `meta`. Names are in lower case
+without `_`, `-` and spaces, so that `like_count`, `likeCount` and `Like Count` are one.
+"""
+
+import csv
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from twigma.core.lists import json_values
+from twigma.core.lists.delimited import LONGEST_LINE, SEPARATORS
+from twigma.core.lists.encoding import text_lines
+from twigma.core.lists.formats import format_of
+from twigma.core.lists.packed import open_content
+from twigma.core.safety import bounded
+
+ROWS_A_BATCH = 1024  # of Parquet
+ADDRESS = re.compile(r"\s*https?://", re.IGNORECASE)
+LONGEST_TEXT = 1 << 16  # bytes of a text that may be on many rows of Parquet
+ROWS_SHOWN = 5  # of those left out, in a message
+
+Record = dict[str, Any]
+
+
+@dataclass
+class LeftOut:
+    """Lines of a list that hold no record: how many, and the first few with the reason."""
+
+    lines: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, line: int, reason: str, lines: int = 1) -> None:
+        """Count `lines` lines that end at line number `line`."""
+        self.lines += lines
+        if len(self.first) < ROWS_SHOWN:
+            self.first.append(f"line {line}: {reason}")
+
+
+def read_records(
+    path: Path, wanted: frozenset[str], left_out: LeftOut
+) -> Iterator[Record]:
+    """The records of a list; what is none is counted in `left_out`.
+
+    The first record has one field, `names`: the columns of the file as they are written there. Of Parquet only the
+    columns of the `wanted` names are read.
+
+    Raises ValueError for a file that is cut off or not what its name says.
+    """
+    with open_content(path) as (content, stack):
+        kind = format_of(content)
+        where = content.where
+        if kind == "parquet":
+            raw = content.seekable(stack).raw
+            yield from _parquet_records(raw, where, wanted)
+        elif kind == "json":
+            lines = text_lines(content, json_values.LONGEST)
+            yield from _json_records(lines, where, left_out)
+        elif kind == "text":
+            yield from _text_records(text_lines(content, LONGEST_LINE), left_out)
+        else:
+            raise ValueError(
+                f"{where}: expected addresses as Parquet, CSV, JSON or text, found {kind}: save it as one of these"
+            )
+
+
+def flat_name(name: str) -> str:
+    """A name as records have it.
+
+    >>> flat_name("Like_Count")
+    'likecount'
+    """
+    return re.sub(r"[\s_-]", "", name).lower()
+
+
+def _flat(item: Any) -> Record:
+    """The fields of an object, and those of the objects in it."""
+    record: Record = {}
+    for name, value in item.items():
+        key = flat_name(str(name))
+        if isinstance(value, dict):
+            for inner, one in value.items():
+                record.setdefault(f"{key}.{flat_name(str(inner))}", one)
+        elif value is not None:
+            record.setdefault(key, value)
+    return record
+
+
+# ------------------------------------------------------------------ Parquet
+
+
+def _parquet_records(
+    raw: IO[bytes], where: str, wanted: frozenset[str]
+) -> Iterator[Record]:
+    names = pq.read_schema(raw).names
+    roots = {name.partition(".")[0] for name in wanted}
+    present = [name for name in names if flat_name(name) in roots]
+    yield {"names": names}
+    if not present:
+        return
+    _refuse_long_cells(raw, where, present)
+    raw.seek(0)
+    # Without dictionaries: those of long columns of distinct texts would take more than the rows.
+    with pq.ParquetFile(raw) as file:
+        for batch in file.iter_batches(ROWS_A_BATCH, columns=present):
+            for item in batch.to_pylist():
+                yield _flat(item)
+
+
+def _refuse_long_cells(raw: IO[bytes], where: str, names: list[str]) -> None:
+    """ValueError where a batch of rows could unpack to gigabytes.
+
+    The bytes of a text that is written out count in what the file says it unpacks to. One in a dictionary may be on
+    any number of rows at no cost: the first row of a group brings the dictionaries of its columns.
+    """
+    size = raw.seek(0, 2)
+    raw.seek(0)
+    with bounded.open_parquet(raw, size, where, names) as file:
+        for group in range(file.num_row_groups):
+            batch = next(file.iter_batches(1, [group], columns=names), None)
+            for column in batch.columns if batch is not None else []:
+                _refuse_long_texts(column, where)
+
+
+def _refuse_long_texts(column: pa.Array, where: str) -> None:
+    if pa.types.is_struct(column.type):
+        for inner in column.flatten():
+            _refuse_long_texts(inner, where)
+    if not pa.types.is_dictionary(column.type):
+        return
+    longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+    if longest > LONGEST_TEXT:
+        raise ValueError(
+            f"{where}: expected texts of at most {LONGEST_TEXT:,} bytes, found one of {longest:,}: remove that column"
+        )
+
+
+# ------------------------------------------------------------------ text
+
+
+def _text_records(lines: Iterator[str], left_out: LeftOut) -> Iterator[Record]:
+    """The rows of a table with a header, or one address a line."""
+    first = next((line for line in lines if line.strip()), "")
+    if not ADDRESS.match(first) and not first.startswith("#"):
+        yield from _table_records(first, lines, left_out)
+        return
+    yield {"names": ["url"]}
+    for line in itertools.chain([first], lines):
+        if line.strip() and not line.startswith("#"):
+            yield {"url": line}
+
+
+def _table_records(
+    first: str, lines: Iterator[str], left_out: LeftOut
+) -> Iterator[Record]:
+    delimiter = max(SEPARATORS, key=first.count)
+    names = next(csv.reader([first], delimiter=delimiter), [])
+    yield {"names": [name.strip() for name in names]}
+    keys = [flat_name(name) for name in names]
+    # The module takes an end of line within quotes only where there is one.
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
+    while True:
+        before = reader.line_num
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            left_out.add(1 + reader.line_num, str(error), reader.line_num - before)
+            continue
+        if cells is None:
+            return
+        if len(cells) == len(keys):
+            yield dict(zip(keys, cells, strict=True))
+        elif cells:
+            reason = f"expected {len(keys)} cells, found {len(cells)}"
+            left_out.add(1 + reader.line_num, reason, reader.line_num - before)
+
+
+# ------------------------------------------------------------------ JSON
+
+
+def _json_records(
+    lines: Iterator[str], where: str, left_out: LeftOut
+) -> Iterator[Record]:
+    """Objects, one a line or in lists; of an answer of an API those in its list `items` or `data`."""
+    is_first = True
+    for line, value, reason in json_values.values(lines, where):
+        if reason:
+            left_out.add(line, reason)
+            continue
+        for item in _items(value):
+            if not isinstance(item, dict):
+                left_out.add(line, "not an object")
+                continue
+            if is_first:
+                yield {"names": list(item)}
+                is_first = False
+            yield _flat(item)
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        for name in ("items", "data"):
+            inner = value.get(name)
+            if isinstance(inner, list):
+                return inner
+    return value if isinstance(value, list) else [value]
