@@ -41,7 +41,8 @@ class Embedded:
     def by_name(self, rows: Indices) -> Indices:
         """These rows, int64[n], in the order of the images' names: no result depends on the shards they lie in."""
         names = self.vectors.names.take(pa.array(rows))
-        return rows[pc.sort_indices(names).to_numpy()]
+        ordered: Indices = rows[pc.sort_indices(names).to_numpy()]
+        return ordered
 
 
 def read_embedded(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Embedded:
