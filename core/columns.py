@@ -190,6 +190,12 @@ _DECLARED = [
         "class",
         "media_id, embedding, pixels, near or generation; else null.",
     ),
+    Column(
+        "duplicate_cosine",
+        pa.float32(),
+        "cosine",
+        "Of the embeddings of this image and duplicate_of, where the reason is near.",
+    ),
 ]
 COLUMNS: Mapping[str, Column] = {column.name: column for column in _DECLARED}
 PUBLISHED = tuple(column.name for column in _DECLARED[:12])

@@ -78,6 +78,14 @@ def test_help_imports_no_heavy_library():
             ["embed", "--model", "ViT-L-41/none"],
             "unknown model 'ViT-L-41'",
         ),
+        (
+            ["embed", "--model", "./models/clip"],
+            "no model folder at ./models/clip: expected one with open_clip_config.json",
+        ),
+        (
+            ["embed", "--model", "models/convnext"],
+            "unknown model 'models/convnext': no folder is there",
+        ),
         (["embed", "--model", "ViT-L-14/none"], "no finished shards in work/shards"),
         (["nsfw", "--detector", "none.zip"], "none.zip"),
         (["dedupe"], "no images table"),

@@ -41,8 +41,8 @@ class Embedded:
     def by_name(self, rows: Indices) -> Indices:
         """These rows, int64[n], in the order of the images' names: no result depends on the shards they lie in."""
         names = self.vectors.names.take(pa.array(rows))
-        order: Indices = pc.sort_indices(names).to_numpy()
-        return rows[order]
+        ordered: Indices = rows[pc.sort_indices(names).to_numpy()]
+        return ordered
 
 
 def read_embedded(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Embedded:

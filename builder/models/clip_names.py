@@ -63,7 +63,7 @@ def find_model(
     if model.startswith("hf-hub:"):
         name = repo = model.removeprefix("hf-hub:")
     elif pretrained in (None, "none"):
-        _require_known(model)
+        _require_known(model, model)
         _require_self_contained(model, "hf_tokenizer_name")
         return Model(f"{model}/none", architecture=model)
     else:
@@ -118,16 +118,19 @@ def _model_in(folder: Path) -> Model:
     )
 
 
-def _require_known(model: str) -> None:
-    """ValueError with near matches where open_clip has no such architecture."""
+def _require_known(model: str, name: str) -> None:
+    """ValueError with near matches where open_clip has no such architecture, and `name` is no folder either."""
     import open_clip
 
     names = open_clip.list_models()
-    if model not in names:
-        near = difflib.get_close_matches(model, names, cutoff=0.4) or names[:5]
-        raise ValueError(
-            f"unknown model {model!r}: open_clip has {', '.join(near)}, …; a folder or hf-hub: works too"
-        )
+    if model in names:
+        return
+    near = difflib.get_close_matches(model, names, cutoff=0.6)
+    others = f", only {', '.join(near)}, …" if near else ""
+    raise ValueError(
+        f"unknown model {name!r}: no folder is there, and open_clip has no architecture {model}{others}; name a "
+        "folder that exists, ARCHITECTURE/WEIGHTS of open_clip, or hf-hub:ORG/NAME"
+    )
 
 
 def _require_self_contained(model: str, *entries: str) -> None:
@@ -151,7 +154,7 @@ def _repository(model: str, pretrained: str) -> str:
     """The Hub repository that holds the weights of an open_clip tag."""
     import open_clip
 
-    _require_known(model)
+    _require_known(model, f"{model}/{pretrained}")
     _require_self_contained(model)
     tags = open_clip.list_pretrained_tags_by_model(model)
     if pretrained not in tags:

@@ -108,8 +108,9 @@ def _without_removed(table: pa.Table, removed: Removed) -> pa.Table:
     if "duplicate_of" not in table.column_names:
         return table
     first_is_gone = removed.mask(table["duplicate_of"])
-    nothing = pa.nulls(len(table), pa.string())
-    for name in ("duplicate_of", "duplicate_reason"):
+    marks = ("duplicate_of", "duplicate_reason", "duplicate_cosine")
+    for name in set(marks) & set(table.column_names):
+        nothing = pa.nulls(len(table), table.schema.field(name).type)
         freed = pc.if_else(first_is_gone, nothing, table[name])
         table = columns.add(table, **{name: freed})
     return table

@@ -5,10 +5,11 @@ The paper's two steps (section 2.2), then two more, each its own reason, the fir
 - `media_id`: the same media id on a later post;
 - `embedding`: another media id, byte-identical embedding;
 - `pixels`: identical decoded pixels (or, undecoded, identical stored bytes);
-- `near`: cosine of the embeddings at least `near`, through any chain of such pairs.
+- `near`: cosine of the embeddings at least `near`; it is stored as `duplicate_cosine`.
 
-Of each group the row with the smallest (created_at, id, image_name) stays. `twigma release` drops the repeats; it
-can keep those of reason `near`, and the paper's own numbers are those of the first two reasons (`PAPER`).
+Each repeat is compared with the row that stays, which is the one with the smallest (created_at, id, image_name).
+`twigma release` drops the repeats; it can keep those of reason `near`, and the paper's own numbers are those of the
+first two reasons (`PAPER`).
 """
 
 import hashlib
@@ -34,18 +35,19 @@ from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shards import read_sidecars
 
-REVISION = 1  # raise it when the same images and embeddings get other marks
+REVISION = 2  # raise it when the same images and embeddings get other marks
 PAPER = ("media_id", "embedding")  # what the paper removes
 REASONS = (*PAPER, "pixels", "near")
 # Re-encoded and resized copies have a larger cosine, other images of the same prompt mostly a smaller one.
 NEAR = 0.995
 ORDER = ("created_at", "id", "image_name")
+ADDS = ("duplicate_of", "duplicate_reason", "duplicate_cosine")
 
 Flags = npt.NDArray[np.bool_]
 
 
 def dedupe(work: AnyWorkspace, near: float | None = NEAR) -> dict[str, int]:
-    """Write `columns/dedupe` (id, image_name, duplicate_of, duplicate_reason); rows per reason, and `distinct` ones.
+    """Write `columns/dedupe` (the key and ADDS); rows per reason, and `distinct` ones.
 
     `near=None` leaves near duplicates unsearched. Done again only when images, embeddings, shards, `near` or the
     revision of the code changed. FileNotFoundError before there are images and embeddings, RuntimeError while another
@@ -74,7 +76,7 @@ def _dedupe(work: Workspace, near: float | None) -> dict[str, int]:
     if not part_is_current(path, provenance):
         announce_recreated("dedupe", [(path, provenance)])
         marked = mark(images, vectors, stored, near)
-        added = marked.select([*columns.KEY, "duplicate_of", "duplicate_reason"])
+        added = marked.select([*columns.KEY, *ADDS])
         write_part(path, added, provenance)
     return counts(read_part(path))
 
@@ -87,11 +89,11 @@ def counts(table: pa.Table) -> dict[str, int]:
     return {**by_reason, "distinct": rows.get(None, 0)}
 
 
-@stage(reads=ORDER, adds=("duplicate_of", "duplicate_reason"))
+@stage(reads=ORDER, adds=ADDS)
 def mark(
     images: pa.Table, vectors: Vectors, stored: pa.Table, near: float | None = NEAR
 ) -> pa.Table:
-    """`images` with `duplicate_of` and `duplicate_reason`, rows in order.
+    """`images` with the columns ADDS, rows in order.
 
     Parameters
     ----------
@@ -103,7 +105,8 @@ def mark(
     Returns
     -------
     `duplicate_of` names the image that stays at the step of the reason: it may itself repeat another one for a later
-    reason. Both columns are null where the row stays.
+    reason. Both columns are null where the row stays. `duplicate_cosine` is that of the two embeddings, null for
+    all reasons but `near`.
     """
     rank = _rank(images)
     codes = images["image_name"].combine_chunks().dictionary_encode()
@@ -120,10 +123,13 @@ def mark(
     target = np.where(is_repost, image_of_row, target[image_of_row])
     reason = np.where(is_repost, REASONS.index("media_id"), reason[image_of_row])
     stays = reason < 0
+    cosine = images_repeated.cosine[image_of_row]
+    is_near = reason == REASONS.index("near")
     return columns.add(
         images,
         duplicate_of=names.take(pa.array(target, mask=stays)),
         duplicate_reason=pa.array(REASONS).take(pa.array(reason, mask=stays)),
+        duplicate_cosine=pa.array(cosine, mask=~is_near),
     )
 
 
@@ -131,7 +137,7 @@ class _Images:
     """Which different images repeat another.
 
     `target` int64[n] is the image that each one repeats, `reason` int64[n] the place of its reason in REASONS; itself
-    and -1 where it stays.
+    and -1 where it stays; `cosine` float32[n] that of their embeddings where the reason is `near`.
     """
 
     def __init__(self, names: pa.Array, rank: Indices) -> None:
@@ -139,6 +145,7 @@ class _Images:
         self.rank = rank
         self.target = np.arange(len(names))
         self.reason = np.full(len(names), -1)
+        self.cosine = np.full(len(names), np.nan, np.float32)
 
     def mark(self, vectors: Vectors, stored: pa.Table, near: float | None) -> None:
         """Take the reasons one after the other: an image that has one is not compared any more."""
@@ -154,8 +161,11 @@ class _Images:
 
         rows = self._unmarked(embedded)
         if near is not None and len(rows):
-            groups = near_duplicates.near_groups(vectors, vector[rows], near)
-            self._mark_groups("near", rows, groups)
+            original, cosine = near_duplicates.near_repeats(
+                vectors, vector[rows], self.rank[rows], near
+            )
+            self.cosine[rows] = cosine
+            self._mark_repeats("near", rows, rows[original])
 
     def _unmarked(self, among: Flags) -> Indices:
         return np.flatnonzero(among & (self.reason < 0))
@@ -163,6 +173,10 @@ class _Images:
     def _mark_groups(self, reason: str, rows: Indices, groups: Indices) -> None:
         """Of each group of these rows mark all but the earliest."""
         original = rows[earliest(groups, self.rank[rows])]
+        self._mark_repeats(reason, rows, original)
+
+    def _mark_repeats(self, reason: str, rows: Indices, original: Indices) -> None:
+        """Mark those of these rows whose original is another."""
         repeats = original != rows
         self.target[rows[repeats]] = original[repeats]
         self.reason[rows[repeats]] = REASONS.index(reason)

@@ -1,4 +1,8 @@
-"""Which embeddings nearly repeat one another: groups of rows whose cosine reaches a threshold. Used by `twigma dedupe`.
+"""Which embeddings nearly repeat an earlier one that stays: their cosine reaches a threshold. Used by `twigma dedupe`.
+
+An image repeats the first of the images that stay to which it is near; one that is near none of them stays. Chains do
+not count: neighbours in a chain are near each other, its ends need not be. The chains are computed first all the same,
+since images of two chains need not be compared.
 
 Exact, without comparing every pair. Two unit rows of cosine t or more lie within r = sqrt(2 - 2 t) of each other, so
 they differ by at most r along any direction (Cauchy-Schwarz). The rows are split in two, again and again, along the
@@ -17,7 +21,7 @@ from twigma.builder.engine.vectors import Indices, Vectors
 from twigma.core.numeric.unit_vectors import unit_rows
 from twigma.core.progress import progress_bar
 
-REVISION = 1  # raise it when the same rows and threshold give other groups
+REVISION = 2  # raise it when the same rows and threshold give other repeats
 DIRECTIONS = 64  # leading coordinates of the bound
 SAMPLE = 20_000  # rows from which the directions are computed
 LEAF = 1_024  # rows on either side that are compared all with all
@@ -25,10 +29,86 @@ NARROW = 0.6  # sets that spread by less than this part of r in every direction 
 PROBE = 512  # rows from which the spread is estimated
 CHECK = 16_384  # pairs computed in full at once
 PENDING = 500_000  # candidates collected before they are computed
+FIRST = 512  # rows of a chain from which those that stay are chosen before the others are compared with them
 SLACK = 1e-5  # float32 rounding of a squared distance, some ten times over
 
 Floats = npt.NDArray[np.float32]
 Pairs = tuple[Indices, Indices]  # int64[n] each: left and right of n pairs
+
+
+def near_repeats(
+    vectors: Vectors, rows: Indices, rank: Indices, threshold: float
+) -> tuple[Indices, Floats]:
+    """Which rows nearly repeat an earlier one that stays, and how nearly.
+
+    Parameters
+    ----------
+    rows : int64[n], rows of `vectors`.
+    rank : int64[n], without ties: rows are taken by rising rank, and the first of each group stays.
+    threshold : cosine, above 0 and at most 1 (ValueError otherwise).
+
+    Returns
+    -------
+    int64[n]: for each row the place in `rows` of the row that it repeats; its own where it stays.
+    float32[n]: the cosine of the two; NaN where the row stays.
+    """
+    repeated = _Repeats(vectors, rows, threshold)
+    groups = near_groups(vectors, rows, threshold)
+    order = np.lexsort((rank, groups))
+    starts = np.flatnonzero(np.diff(groups[order])) + 1
+    for chain in np.split(order, starts):
+        if len(chain) > 1:
+            repeated.mark(chain)
+    return repeated.original, repeated.cosine
+
+
+class _Repeats:
+    """The row that each row repeats, itself where it stays, and their cosine: filled chain by chain."""
+
+    def __init__(self, vectors: Vectors, rows: Indices, threshold: float) -> None:
+        self.original = np.arange(len(rows))
+        self.cosine = np.full(len(rows), np.nan, np.float32)
+        self._vectors = vectors
+        self._rows = rows
+        self._threshold = threshold
+
+    def mark(self, chain: Indices) -> None:
+        """Mark the repeats among these places, int64[m], in the order in which they may stay."""
+        rest = chain
+        while len(rest):
+            first, rest = rest[:FIRST], rest[FIRST:]
+            unit = _unit(self._vectors, self._rows[first])
+            stays = self._choose(first, unit)
+            rest = self._compare(rest, first[stays], unit[stays])
+
+    def _choose(self, first: Indices, unit: Floats) -> list[int]:
+        """Which of these places stay, as far as they are near none before them; the others are marked."""
+        products = unit @ unit.T
+        stays: list[int] = []
+        for place in range(len(first)):
+            cosines = products[place, stays]
+            near = np.flatnonzero(cosines >= self._threshold)
+            if len(near):
+                self.original[first[place]] = first[stays[near[0]]]
+                self.cosine[first[place]] = cosines[near[0]]
+            else:
+                stays.append(place)
+        return stays
+
+    def _compare(self, rest: Indices, kept: Indices, unit: Floats) -> Indices:
+        """Mark those of `rest` that are near one of the `kept`; returns the others."""
+        others = [rest[:0]]
+        for at in range(0, len(rest), CHECK):
+            places = rest[at : at + CHECK]
+            products = _unit(self._vectors, self._rows[places]) @ unit.T
+            near = products >= self._threshold
+            is_repeat = near.any(axis=1)
+            chosen = near.argmax(axis=1)[is_repeat]
+            repeats = places[is_repeat]
+            self.original[repeats] = kept[chosen]
+            self.cosine[repeats] = products[is_repeat, chosen]
+            others.append(places[~is_repeat])
+        return np.concatenate(others)
 
 
 def near_groups(vectors: Vectors, rows: Indices, threshold: float) -> Indices:

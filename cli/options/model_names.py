@@ -30,7 +30,7 @@ def split_commit(text: str) -> tuple[str, str | None]:
 
 
 def parse_clip(text: str) -> ModelName:
-    """The model that `--model` names; ValueError when its weights are not named.
+    """The model that `--model` names; ValueError when its weights are not named, FileNotFoundError without its folder.
 
     >>> parse_clip("ViT-L-14/openai")
     ModelName(model='ViT-L-14', weights='openai', revision=None)
@@ -41,6 +41,10 @@ def parse_clip(text: str) -> ModelName:
     is_complete = Path(name).is_dir() or re.match(r"hf-hub:|local-dir:", name)
     if is_complete:
         return ModelName(name, None, commit)
+    if name.startswith((".", "~", "/")):
+        raise FileNotFoundError(
+            f"--model: no model folder at {name}: expected one with open_clip_config.json and .safetensors weights"
+        )
     architecture, _, weights = name.partition("/")
     if not re.fullmatch(r"[^/]+", weights):
         raise ValueError(

@@ -116,6 +116,22 @@ def test_pixel_hash_is_preferred(work):
     )
 
 
+def test_the_cosine_of_near_repeats_is_stored(work):
+    stage.dedupe(work)
+    table = Workspace(work).table("embed", "dedupe").to_pydict()
+    by_name = dict(zip(table["image_name"], table["embedding"], strict=True))
+    one, other = (np.array(by_name[name], np.float64) for name in ("13", "14"))
+    cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+    stored = {
+        name: value
+        for name, value in zip(
+            table["image_name"], table["duplicate_cosine"], strict=True
+        )
+        if value is not None
+    }
+    assert stored == {"14": pytest.approx(cosine, abs=1e-6)} and cosine >= stage.NEAR
+
+
 def test_near_can_be_left_out(work):
     assert stage.dedupe(work, near=None)["near"] == 0
     assert stage.dedupe(work, near=0.995)["near"] == 1
@@ -165,7 +181,7 @@ def test_the_order_of_rows_does_not_matter(order):
 
     found = answer(order)
     assert found == answer(range(12))
-    kept = {(time, i, name) for i, name, time, of, _ in found if of is None}
+    kept = {(time, i, name) for i, name, time, of, *_ in found if of is None}
     for group in ({"0", "4"}, {"1", "5"}, {"2"}, {"3"}):
         assert (
             min((time, i, name) for i, name, time, *_ in found if name in group) in kept

@@ -152,7 +152,8 @@ def test_names(tmp_path, folder):
         "seed": clip_names.SEED,
     }
     with pytest.raises(
-        ValueError, match=r"unknown model 'ViT-L14': open_clip has .*ViT-L-14"
+        ValueError,
+        match=r"unknown model 'ViT-L14/openai': no folder is there, .* no architecture ViT-L14, only .*ViT-L-14",
     ):
         clip_names.find_model("ViT-L14", "openai")
     with pytest.raises(

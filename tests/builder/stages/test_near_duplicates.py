@@ -143,3 +143,40 @@ def test_groups_joined_bit_by_bit_are_components(batches):
     )
     found = groups.of(np.arange(12))
     assert same_groups(found, parts) and (found <= np.arange(12)).all()
+
+
+def greedy(rows, rank, threshold):
+    """The definition, row by row in full precision: each repeats the first that stays to which it is near."""
+    cosine = cosines(rows)
+    original, stays = np.arange(len(rows)), []
+    for row in np.argsort(rank):
+        near = [one for one in stays if cosine[row, one] >= threshold]
+        if near:
+            original[row] = near[0]
+        else:
+            stays.append(row)
+    return original, cosine
+
+
+@pytest.mark.parametrize("first", [3, 512])
+def test_repeats_are_near_the_one_that_stays_along_a_chain_too(
+    small, monkeypatch, first
+):
+    """An arc of 300 rows, each near the next: one chain, whose ends have a cosine far below the threshold."""
+    monkeypatch.setattr(stage, "FIRST", first)
+    rng = np.random.default_rng(5)
+    angle = np.linspace(0, 1.2, 300)
+    arc = np.stack([np.cos(angle), np.sin(angle)], axis=1) @ units(rng, 2, 60)
+    rows = np.concatenate([arc, units(rng, 100, 60)]).astype(np.float16)
+    chosen, rank = rng.permutation(400), rng.permutation(400)
+    threshold = 0.995
+    vectors = vectors_of(rows)
+    assert len(np.unique(stage.near_groups(vectors, chosen, threshold))) == 101
+    original, cosine = stage.near_repeats(vectors, chosen, rank, threshold)
+    expected, all_cosines = greedy(rows[chosen], rank, threshold)
+    assert original.tolist() == expected.tolist()
+    repeats = original != np.arange(400)
+    assert 200 < repeats.sum() < 300 and np.isnan(cosine[~repeats]).all()
+    exact = all_cosines[np.arange(400), original][repeats]
+    np.testing.assert_allclose(cosine[repeats], exact, atol=1e-6)
+    assert cosine[repeats].min() >= threshold
