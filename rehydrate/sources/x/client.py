@@ -146,7 +146,7 @@ class XClient:
                 page = self._page(outcome, path)
                 if page is not None:
                     return page
-                status, problem = outcome.status, f"{outcome.problem} without a page"
+                status, problem = outcome.status, _without_page(outcome)
                 if status == 429 and self._resets_later(path, pace):
                     continue  # the next turn comes after the reset
             wait = retries.wait_after(outcome)
@@ -198,6 +198,17 @@ class XClient:
         pause = min(max(pause, 0.0) + RESET_MARGIN, LONGEST_WAIT)
         turn = time.monotonic() + pause
         self._not_before[path] = max(self._not_before.get(path, 0.0), turn)
+
+
+def _without_page(answer: Answer) -> str:
+    """What came in the place of a page of posts, for a message."""
+    if answer.status != 200:
+        return answer.problem
+    kind = answer.headers.get("content-type", "an unnamed type").partition(";")[0][:60]
+    hint = ""
+    if "html" in kind:
+        hint = ": is a proxy or a login page in between?"
+    return f"an answer of {kind} that is no page of posts{hint}"
 
 
 def _server_time(headers: Mapping[str, str]) -> float:

@@ -94,7 +94,11 @@ def test_slow_answers_count_as_waiting() -> None:
             "not asked for",
         ),
         (b" " * (17 << 20), "", "over 16,777,216 bytes"),
-        (b"[" + b"[]," * 1_200_000 + b"1]", "", "without a page"),
+        (
+            b"[" + b"[]," * 1_200_000 + b"1]",
+            "",
+            "an answer of an unnamed type that is no page of posts",
+        ),
         (b"not gzip", "Content-Encoding: gzip\r\n", "incorrect header"),
     ],
     ids=["bomb", "twice", "long", "values", "other"],
