@@ -11,6 +11,10 @@ from twigma.core.progress import Verbosity, verbosity
 # Anything else is a fault of this software, and shows its traceback.
 USER_ERRORS = (ValueError, OSError, RuntimeError, MemoryError)
 VERBOSE = "twigma.verbose"  # key of click's context
+INTERRUPTED = (
+    "interrupted. What was finished is stored: run the same command again to resume"
+)
+INTERRUPTED_CODE = 130  # 128 and the number of SIGINT, as shells have it
 
 
 class Commands(click.Group):
@@ -35,6 +39,9 @@ class Commands(click.Group):
                 return super().invoke(ctx)
         except (click.exceptions.Exit, click.exceptions.Abort):
             raise
+        except KeyboardInterrupt:
+            click.echo(f"\ntwigma: {INTERRUPTED}", err=True)
+            sys.exit(INTERRUPTED_CODE)
         except (ModuleNotFoundError, *USER_ERRORS) as error:
             if ctx.meta.get(VERBOSE):
                 traceback.print_exception(error)

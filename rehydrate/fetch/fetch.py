@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from twigma.core.files import file_sha256
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.pools.task_event import notes
-from twigma.core.progress import notice, progress_bar
+from twigma.core.progress import detail, notice, progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.fetch.http.client import LIMITS, SIZES, Limits
 from twigma.rehydrate.fetch.http.image_host import check_allowed, host_of
@@ -212,7 +212,7 @@ def _raise(number: int, error: Exception) -> None:
     if code == errno.ECONNABORTED:
         assert isinstance(error, OSError)
         raise RuntimeError(error.strerror)
-    notice(notes(error))
+    detail(notes(error))
     raise RuntimeError(f"shard {number:05} cannot be fetched: {error}")
 
 

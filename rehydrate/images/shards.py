@@ -244,11 +244,19 @@ def verify(tar: Path, sidecar: Path, made_from: Mapping[str, Any]) -> Manifest:
 def publish(attempt: Path, shard: Shard, made_from: Mapping[str, Any]) -> Manifest:
     """Verify a shard in its private folder, move it into place and write its manifest last.
 
-    `made_from` says how it was made (kind and settings). ValueError where tar and sidecar differ.
+    `made_from` says how it was made (kind and settings). ValueError where tar and sidecar differ or are damaged.
     """
     tar = attempt / shard.tar.name
     sidecar = attempt / shard.sidecar.name
-    manifest = verify(tar, sidecar, made_from)
+    try:
+        manifest = verify(tar, sidecar, made_from)
+    except ValueError as error:
+        # The private folder is gone when this is read: its files are named without it.
+        what = str(error).replace(f"{attempt}/", "")
+        raise ValueError(
+            f"shard {shard.name}: what was written cannot be read back ({what}), and was discarded: check the disk, "
+            "then run the same command again"
+        ) from error
     # Without a manifest the shard is not finished, whatever happens between the two moves.
     shard.manifest.unlink(missing_ok=True)
     for source, target in ((tar, shard.tar), (sidecar, shard.sidecar)):

@@ -43,6 +43,28 @@ def images(shard: Shard, rows: int = 4) -> dict[str, bytes]:
     }
 
 
+def test_a_shard_that_cannot_be_read_back_is_named_without_its_private_folder(
+    work: Path, tmp_path: Path
+) -> None:
+    first, _ = shards.list_shards(work)
+    shard = shards.shard_at(work, "00007")
+    attempt = tmp_path / "private"
+    attempt.mkdir()
+    whole = (tmp_path / "0.tar").read_bytes()
+    sidecar = attempt / "00007.parquet"
+    for tar, rows in (
+        (whole[: len(whole) // 2], first.sidecar.read_bytes()),
+        (whole, b"PAR1"),
+    ):
+        (attempt / "00007.tar").write_bytes(tar)
+        sidecar.write_bytes(rows)
+        with pytest.raises(ValueError, match=r"shard 00007.*check the disk") as refused:
+            shards.publish(attempt, shard, {"kind": "fetch"})
+        assert "private" not in str(refused.value)
+    assert not shard.manifest.exists()
+    assert not shard.tar.exists()
+
+
 def test_blocks_have_the_declared_columns_and_the_bytes(work: Path) -> None:
     first, second = shards.list_shards(work)
     blocks = list(shards.read_images(first, 4))

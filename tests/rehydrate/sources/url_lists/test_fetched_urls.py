@@ -106,6 +106,28 @@ def test_a_killed_run_resumes_and_has_each_image_once(host, tmp_path):
     assert len(shards.read_sidecars(work)) == count
 
 
+def test_ctrl_c_says_that_all_is_stored_and_how_to_resume(host, tmp_path):
+    for number in range(60):
+        host.answers[f"/{number}"] = slow(photo(number), 0.2)
+    listed = tmp_path / "list.txt"
+    listed.write_text("\n".join(f"{host.url}/{n}" for n in range(60)), "utf-8")
+    words = ["add", "--urls", str(listed), "--work", str(tmp_path / "w")]
+    code = "from twigma.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True
+    )
+    wait_until(lambda: len(host.log) > 5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.endswith(
+        "twigma: interrupted. What was finished is stored: run the same command again to resume\n"
+    )
+    assert "Traceback" not in errors
+    assert "Aborted" not in errors
+    assert status(tmp_path / "w")["photos"]["waiting"] == 60
+
+
 def test_the_settings_of_the_folder_are_used(host, tmp_path):
     work = tmp_path / "w"
     listed = tmp_path / "list.txt"

@@ -189,6 +189,17 @@ def test_retries_end_by_number_and_by_time(tiny_world: Path) -> None:
     assert caught.value.status == 0
 
 
+def test_a_login_page_in_the_place_of_x_is_named_as_one() -> None:
+    page = (200, {"Content-Type": "text/html; charset=utf-8"}, "<html>Wi-Fi</html>")
+    words = (
+        "an answer of text/html that is no page of posts: is a proxy or a login page"
+    )
+    with scripted(page) as (url, asked), client(url, attempts=2) as x:
+        with pytest.raises(ApiError, match=words):
+            x.lookup(["1"])
+        assert len(asked) == 2
+
+
 @pytest.mark.parametrize("off", [0, 3600, -86_400])
 def test_a_used_up_limit_waits_for_the_reset_by_the_servers_clock(off: int) -> None:
     now = time.time() + off  # the server's clock is not ours
