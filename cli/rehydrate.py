@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from twigma.rehydrate.sources.archives.import_archives import Imported
-    from twigma.rehydrate.sources.own_files.add_images import Added
+    from twigma.rehydrate.sources.own_files.report import Added
 
 
 @click.command()
@@ -268,22 +268,25 @@ def _look_up_gone(work: Path, budget: float | None) -> bool:
 def add(paths: tuple[Path, ...], work: Path, group_key: str | None) -> None:
     """Add images you already have.
 
-    WebDataset tars (not copied), image files, or folders of them.
+    WebDataset tars (not copied), image files, folders of them, zips, .tar.gz, Parquet, or folders by `save_to_disk` of
+    `datasets`. Of what stands beside an image in JSON or .txt (as img2dataset, gallery-dl, DiffusionDB and trainers
+    write it), address, text, author, likes and time go into the images table. Images that the folder has already are
+    skipped; AVIF, TIFF and BMP are converted to PNG.
 
     \b
       twigma add --work mine photos/ shards/*.tar
       twigma add --work refs/paintings --group artist paintings.tar
     """
     from twigma.rehydrate.sources.own_files.add_images import add_tars
-    from twigma.rehydrate.sources.own_files.image_paths import LINK
 
     def show(row: "Added") -> None:
-        if row["links"]:
-            click.echo(f"  {row['links']:,} {LINK}, such as {row['path']}")
-            return
         counts = f"{row['images']:,} images, {row['failed']:,} failed"
-        click.echo(
-            f"{row['path']}: {counts}, {row['skipped']:,} other members left out"
-        )
+        known = f", {row['known']:,} were here already" if row["known"] else ""
+        click.echo(f"{row['path']}: {counts}{known}")
+        for left_out in row["left_out"]:
+            such_as = f", such as {left_out['example']}" if left_out["example"] else ""
+            click.echo(
+                f"  left out: {left_out['count']:,} {left_out['reason']}{such_as}"
+            )
 
     add_tars(work, paths, group_key, show)

@@ -21,6 +21,7 @@ ORDER = [
     "rehydrate/posts",
     "rehydrate/sources/x",
     "rehydrate/sources/archives",
+    "rehydrate/sources/pictures",
     "rehydrate/sources/own_files",
     "rehydrate/fetch",
     "rehydrate/accounting",

@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
-from twigma.builder.references.file_readers import batches, open_parquet, value_column
+from twigma.builder.references.file_readers import value_column
 from twigma.core.safety import bounded
+from twigma.rehydrate.sources.pictures.tables import batches, open_parquet
 
 LONGEST_TEXT = 1 << 20  # characters of a text
 # Around a book of Project Gutenberg.
