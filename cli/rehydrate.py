@@ -23,6 +23,8 @@ from twigma.core.workspace import Workspace
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from twigma.rehydrate.sources.own_files.report import Added
+
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=FILE)
@@ -295,9 +297,14 @@ def add(
 ) -> None:
     """Add images you already have, or a list of their addresses.
 
-    WebDataset tars (not copied), image files, or folders of them. The addresses of --urls are in a column url or
-    image_url; caption, text or prompt, like_count, author, created_at, nsfw and the like fill our columns. Stopped,
-    it resumes when run again; what became of each address is in `twigma status`.
+    WebDataset tars (not copied), image files, folders of them, zips, .tar.gz, Parquet, or folders by `save_to_disk` of
+    `datasets`. Of what stands beside an image in JSON or .txt (as img2dataset, gallery-dl, DiffusionDB and trainers
+    write it), address, text, author, likes and time go into the images table. Images that the folder has already are
+    skipped; AVIF, TIFF and BMP are converted to PNG.
+
+    The addresses of --urls are in a column url or image_url; caption, text or prompt, like_count, author, created_at,
+    nsfw and the like fill our columns. Stopped, it resumes when run again; what became of each address is in
+    `twigma status`.
 
     \b
       twigma add --work mine photos/ shards/*.tar
@@ -315,13 +322,15 @@ def add(
 def _add_files(work: Path, paths: tuple[Path, ...], group_key: str | None) -> None:
     """Add tars and images, and print the counts of each."""
     from twigma.rehydrate.sources.own_files.add_images import add_tars
-    from twigma.rehydrate.sources.own_files.image_paths import LINK
 
-    for row in add_tars(work, paths, group_key).to_pylist():
-        if row["links"]:
-            click.echo(f"  {row['links']:,} {LINK}, such as {row['path']}")
-            continue
+    def show(row: "Added") -> None:
         counts = f"{row['images']:,} images, {row['failed']:,} failed"
-        click.echo(
-            f"{row['path']}: {counts}, {row['skipped']:,} other members left out"
-        )
+        known = f", {row['known']:,} were here already" if row["known"] else ""
+        click.echo(f"{row['path']}: {counts}{known}")
+        for left_out in row["left_out"]:
+            such_as = f", such as {left_out['example']}" if left_out["example"] else ""
+            click.echo(
+                f"  left out: {left_out['count']:,} {left_out['reason']}{such_as}"
+            )
+
+    add_tars(work, paths, group_key, show)

@@ -158,6 +158,12 @@ _DECLARED = [
     ),
     Column("url", pa.string(), "URL", "Where the image is fetched from."),
     Column(
+        "path",
+        pa.string(),
+        "path",
+        "Where an image that was added by hand was: below the folder or archive that was named.",
+    ),
+    Column(
         "group",
         pa.string(),
         "label",

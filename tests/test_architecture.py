@@ -22,6 +22,7 @@ ORDER = [
     "rehydrate/posts",
     "rehydrate/sources/x",
     "rehydrate/sources/archives",
+    "rehydrate/sources/pictures",
     "rehydrate/sources/own_files",
     "rehydrate/sources/url_lists",
     "rehydrate/fetch",

@@ -14,10 +14,10 @@ from twigma.builder.references import diffusiondb, file_readers, text_files
 from twigma.builder.references.catalogue import TABLE, Known
 from twigma.builder.references.folder import (
     add_images,
+    add_pictures,
     add_texts,
     add_vectors,
     embed_texts,
-    pack,
 )
 from twigma.builder.references.hub_files import hub_file
 from twigma.builder.references.model_choice import (
@@ -162,27 +162,29 @@ def _add_file(record: Record, request: _Request, key: str, path: Path) -> None:
 
 
 def _add_images(record: Record, request: _Request, path: Path) -> dict[str, Any]:
-    label = request.group or "group"
-    if path.suffix.lower() == ".parquet":
-        rows = file_readers.image_rows(path, request.column, request.group)
-        labelled = ((name, data, {label: text}) for name, data, text in rows)
-        path, without = pack(record.folder, path.stem, labelled)
-        record.count("rows without an image", without)
-    elif path.parent == record.downloads:
+    if path.parent == record.downloads and path.suffix.lower() == ".tar":
+        # It is registered where it is, and downloads are deleted.
         tar = Workspace(record.folder).shards.absolute() / f"from_{path.name}"
         tar.parent.mkdir(exist_ok=True)
         path = path.replace(tar)
-    _count_images(record, path, label)
+    failures = Failures()
+    added = add_images(
+        record.folder,
+        record.name,
+        [path],
+        request.group,
+        failures=failures,
+        column=request.column,
+    )
+    _count_images(record, added)
+    failures.raise_any()  # once the rest of a folder is there
     return {}
 
 
-def _count_images(record: Record, path: Path, group: str | None) -> None:
-    """Add a tar, an image or a folder to the set; its failures are raised once the rest of it is there."""
-    failures = Failures()
-    added = add_images(record.folder, record.name, [path], group, failures)
+def _count_images(record: Record, added: dict[str, int]) -> None:
     record.count("images", added["images"])
     record.count("images that cannot be read", added["failed"])
-    failures.raise_any()
+    record.count("rows without an image", added["without"])
 
 
 def _add_vectors(record: Record, request: _Request, path: Path) -> dict[str, Any]:
@@ -246,11 +248,13 @@ def _diffusiondb(
                 record.downloads,
                 endpoint,
             )
-            images = diffusiondb.images(path, diffusiondb.blurred(metadata, part))
-            tar, left_out = pack(record.folder, path.stem, images)
-            _count_images(record, tar, known.group)
-            record.count("images blurred as NSFW, left out", left_out)
-            record.add_file(keys[part], {"blurred": left_out})
+            left_out: list[str] = []
+            blurred = diffusiondb.blurred(metadata, part)
+            images = diffusiondb.pictures(path, blurred, left_out)
+            added = add_pictures(record.folder, record.name, path, images, known.group)
+            _count_images(record, added)
+            record.count("images blurred as NSFW, left out", len(left_out))
+            record.add_file(keys[part], {"blurred": len(left_out)})
             path.unlink()
     if not record.files:
         return

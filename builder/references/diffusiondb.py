@@ -9,7 +9,6 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,14 +16,15 @@ import pyarrow.parquet as pq
 
 from twigma.core import columns
 from twigma.core.files import read_parquet, write_parquet
-from twigma.core.safety.bounded import RATIO, ceiling, load_json, safe_member
+from twigma.core.safety.bounded import RATIO, ceiling, safe_member
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
+from twigma.rehydrate.sources.pictures.beside import Facts
+from twigma.rehydrate.sources.pictures.contents import Picture, part_settings
 
 METADATA = "metadata.parquet"
 PARTS = 2000
 BLURRED = 2.0
-SETTINGS = {"p": "prompt", "se": "seed", "c": "cfg", "st": "step", "sa": "sampler"}
 IMAGES = 10  # of a prompt that Fig 3c can use
 # Bytes, unpacked: the prompts of a thousand images are about one million.
 MAX_JSON = 8_000_000
@@ -72,9 +72,16 @@ def prompts_by_part(metadata: Path) -> dict[int, int]:
     return dict(zip(numbers, parts["count_all"].to_pylist(), strict=True))
 
 
-def images(
-    path: Path, left_out: set[str]
-) -> Iterator[tuple[str, bytes | None, dict[str, Any]]]:
+def pictures(path: Path, blurred: set[str], left_out: list[str]) -> Iterator[Picture]:
+    """The images of a zipped part with their settings; the names of those that are `blurred` go to `left_out`."""
+    for name, data, settings in images(path, blurred):
+        if data is None:
+            left_out.append(name)
+        else:
+            yield Picture(f"{path.name}/{name}", data, settings)
+
+
+def images(path: Path, left_out: set[str]) -> Iterator[tuple[str, bytes | None, Facts]]:
     """Name, bytes (None for those `left_out`) and settings of every image of a zipped part; ValueError when damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -101,7 +108,7 @@ def images(
         ) from None
 
 
-def _settings(archive: zipfile.ZipFile, path: Path) -> dict[str, dict[str, Any]]:
+def _settings(archive: zipfile.ZipFile, path: Path) -> dict[str, Facts]:
     """Prompt and settings by file name, from the part's JSON."""
     members = [info for info in archive.infolist() if info.filename.endswith(".json")]
     if len(members) != 1:
@@ -110,16 +117,8 @@ def _settings(archive: zipfile.ZipFile, path: Path) -> dict[str, dict[str, Any]]
             f"{path.name}: expected one .json with the prompts, found {names}"
         )
     member = members[0]
-    texts = load_json(_read(archive, member, MAX_JSON))
-    is_table = isinstance(texts, dict)
-    if not is_table or not all(isinstance(text, dict) for text in texts.values()):
-        raise ValueError(
-            f"{path.name}: expected the settings of each image in {member.filename}, found other JSON"
-        )
-    settings = {}
-    for name, text in texts.items():
-        settings[name] = {long: text.get(short) for short, long in SETTINGS.items()}
-    return settings
+    where = f"{path.name}: {member.filename}"
+    return part_settings(_read(archive, member, MAX_JSON), where)
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:

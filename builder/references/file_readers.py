@@ -1,12 +1,11 @@
 """Files that a user brings: which kind each is, and its images or embeddings, read block by block.
 
-Parquet (images as the Hub stores them, or vectors), `.npy` and HDF5 of vectors; texts are read by `text_files.py`. Used
-by `twigma reference add`.
+Vectors are in Parquet, `.npy` and HDF5; texts are read by `text_files.py`, and pictures as `twigma add` reads them.
+Used by `twigma reference add`.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,23 +14,26 @@ import pyarrow.parquet as pq
 
 from twigma.builder.references import hdf5
 from twigma.core.safety import bounded
-from twigma.rehydrate.sources.own_files.image_paths import IMAGES
+from twigma.rehydrate.sources.pictures.kinds import is_image_name
+from twigma.rehydrate.sources.pictures.tables import (
+    batches,
+    is_image,
+    key_column,
+    open_parquet,
+)
 
 BLOCK = 16_384  # rows of vectors or texts
-IMAGE_BLOCK = 256  # rows of images
 BLOCK_BYTES = 64 << 20  # of vectors, where they are long
-LARGEST_IMAGE = 100 << 20  # bytes, encoded; a larger one is a row without an image
-FORMATS = ".parquet, .npy, .h5, .csv, .txt"
-NAMES = ("image_name", "id", "key")  # columns that name a row, in this order
+FORMATS = ".zip, .tar.gz, .parquet, .npy, .h5, .csv, .txt"
+ARCHIVES = (".tar", ".zip", ".gz", ".tgz")
 VECTORS = ("embedding", "vector", "emb")  # columns of vectors, likewise
 TEXTS = ("text", "caption", "prompt")
-PIXELS = ("image", "jpg", "png", "bytes")
 
 
 def kind_of(path: Path, column: str | None = None) -> str:
     """What a file or folder holds: images, embeddings or texts; ValueError when that cannot be told."""
     suffix = path.suffix.lower()
-    if path.is_dir() or suffix == ".tar" or suffix in IMAGES:
+    if path.is_dir() or suffix in ARCHIVES or is_image_name(path.name):
         return "images"
     if suffix in (".npy", ".h5", ".hdf5"):
         return "embeddings"
@@ -42,16 +44,6 @@ def kind_of(path: Path, column: str | None = None) -> str:
     raise ValueError(
         f"{path} is of no known format: expected images, a folder, a .tar, {FORMATS}, or ORG/NAME"
     )
-
-
-def open_parquet(path: Path) -> pq.ParquetFile:
-    """A Parquet file; ValueError where it is damaged or another format."""
-    try:
-        return pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise ValueError(
-            f"{path} is not a readable Parquet file ({error}): download or create it again"
-        ) from None
 
 
 def value_column(schema: pa.Schema, path: Path, column: str | None) -> tuple[str, str]:
@@ -70,12 +62,6 @@ def value_column(schema: pa.Schema, path: Path, column: str | None) -> tuple[str
     )
 
 
-def _is_image(field: pa.Field, named: bool) -> bool:
-    if pa.types.is_struct(field.type):
-        return bool(field.type.get_field_index("bytes") >= 0)
-    return pa.types.is_binary(field.type) and (named or field.name in PIXELS)
-
-
 def _is_vector(field: pa.Field, named: bool) -> bool:
     kind = field.type
     is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
@@ -92,78 +78,10 @@ def _is_text(field: pa.Field, named: bool) -> bool:
 
 # In this order: a table of images has a column of captions as well.
 KINDS: dict[str, Callable[[pa.Field, bool], bool]] = {
-    "images": _is_image,
+    "images": is_image,
     "embeddings": _is_vector,
     "texts": _is_text,
 }
-
-
-def _key_column(schema: pa.Schema) -> str | None:
-    """The column that names rows, if there is one."""
-    for name in NAMES:
-        if name in schema.names:
-            return name
-    return None
-
-
-# ------------------------------------------------------------------ images
-
-
-def image_rows(
-    path: Path, column: str | None, group: str | None
-) -> Iterator[tuple[str, bytes | None, str | None]]:
-    """Name, bytes and group of every image of a Parquet file; the bytes are None where only a path is stored."""
-    schema = open_parquet(path).schema_arrow
-    name, _ = value_column(schema, path, column)
-    if group is not None and group not in schema.names:
-        raise ValueError(
-            f"{path} has no column {group!r} to group by: found {schema.names}"
-        )
-    key = _key_column(schema)
-    wanted = [each for each in (name, group, key) if each is not None]
-    number = 0
-    for batch in batches(path, IMAGE_BLOCK, wanted):
-        images = batch.column(name)
-        data = images.field("bytes") if pa.types.is_struct(images.type) else images
-        names = _cells_or_nulls(batch, key)
-        groups = _cells_or_nulls(batch, group)
-        for row in range(len(batch)):
-            image_name = f"{path.stem}_{number:06}"
-            if names[row] is not None:
-                image_name = str(names[row])
-            label = None if groups[row] is None else str(groups[row])
-            image = _image(data, row) if images[row].is_valid else None
-            yield image_name, image, label
-            number += 1
-
-
-def _cells_or_nulls(batch: pa.RecordBatch, name: str | None) -> list[Any]:
-    return [None] * len(batch) if name is None else bounded.cells(batch.column(name))
-
-
-def _image(data: pa.Array, row: int) -> bytes | None:
-    """One image of a column; equal ones are stored once, so that a block of them takes no more memory."""
-    if not data[row].is_valid:
-        return None
-    value = data[row]
-    if pa.types.is_dictionary(data.type):
-        value = data.dictionary[value.index.as_py()]
-    buffer = value.as_buffer()
-    return None if buffer.size > LARGEST_IMAGE else bytes(buffer)
-
-
-def batches(path: Path, rows: int, names: list[str]) -> Iterator[pa.RecordBatch]:
-    """The columns `names` of a Parquet file, in batches of at most `rows` rows; one row per row of the file, in order.
-
-    ValueError where the file is damaged, or would unpack to far more than its size.
-    """
-    try:
-        file = bounded.open_parquet(path, path.stat().st_size, str(path), names)
-        yield from file.iter_batches(rows, columns=names)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(
-            f"{path} is not a readable Parquet file ({error}): download or create it again"
-        ) from None
 
 
 # ------------------------------------------------------------------ vectors
@@ -219,7 +137,7 @@ def _parquet(
 ) -> Iterator[tuple[list[str] | None, np.ndarray]]:
     file = open_parquet(path)
     name, _ = value_column(file.schema_arrow, path, column)
-    key = _key_column(file.schema_arrow)
+    key = key_column(file.schema_arrow)
     wanted = [each for each in (name, key) if each is not None]
     rows = min(BLOCK, max(1, BLOCK_BYTES // (8 * _widest(file, name))))
     for batch in batches(path, rows, wanted):

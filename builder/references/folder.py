@@ -3,10 +3,6 @@
 Used by `twigma reference add`.
 """
 
-import io
-import json
-import re
-import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,51 +16,20 @@ from twigma.builder.models.clip_names import find_model
 from twigma.builder.stages.clip_encoder import load_encoder
 from twigma.builder.stages.embed_texts import encode_all, token_counter
 from twigma.core import columns
-from twigma.core.files import atomic, read_parquet, write_parquet
+from twigma.core.files import read_parquet, write_parquet
 from twigma.core.parts import fingerprint, part_is_current, write_part
 from twigma.core.safety.failures import Failures
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.sources.own_files.add_images import Added, add_tars
+from twigma.rehydrate.sources.own_files.add_images import add_stream, add_tars
+from twigma.rehydrate.sources.own_files.report import Added
+from twigma.rehydrate.sources.pictures.contents import Picture
+from twigma.rehydrate.sources.pictures.tables import WITHOUT_IMAGE
 
-KINDS = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"RI": ".webp", b"GI": ".gif"}
 MOST_TEXTS = 2000  # texts that are embedded
 PASSAGE = 10  # texts in a row that are drawn together
-Rows = Iterable[tuple[str, bytes | None, dict[str, Any]]]
 
 
 # ------------------------------------------------------------------ images
-
-
-def pack(work: AnyWorkspace, stem: str, rows: Rows) -> tuple[Path, int]:
-    """A tar of images in the set's shards, each with its facts as JSON beside it; and how many rows had no bytes.
-
-    `rows` has (name, encoded image or None, facts), one row per image.
-    """
-    path = Workspace(work).shards.absolute() / f"from_{stem}.tar"
-    without = 0
-    taken: set[str] = set()
-    with (
-        atomic(path) as partial,
-        tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        for name, data, facts in rows:
-            if data is None:
-                without += 1
-                continue
-            key = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:80]
-            if key in taken:
-                key = f"{key}_{len(taken)}"
-            taken.add(key)
-            _append(tar, f"{key}{KINDS.get(data[:2], '.jpg')}", data)
-            _append(tar, f"{key}.json", json.dumps(facts).encode())
-    return path, without
-
-
-def _append(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    member.mode = 0o444
-    tar.addfile(member, io.BytesIO(data))
 
 
 def add_images(
@@ -72,16 +37,35 @@ def add_images(
     name: str,
     paths: Sequence[Path],
     group: str | None,
+    *,
     failures: Failures,
+    column: str | None = None,
 ) -> dict[str, int]:
-    """Add tars and images to the set: how many `images` were added, and how many `failed` to decode.
+    """Add tars, tables and images to the set: how many `images` were added, and how many `failed` to decode.
 
-    What cannot be read at all goes to `failures`.
+    What cannot be read at all goes to `failures`. `column` names the images of a table.
     """
-    work = Workspace(work)
     report: list[Added] = []
     with failures.collect():
-        add_tars(work.path, paths, group, report.append)
+        add_tars(work, paths, group, report.append, column)
+    return _counted(Workspace(work), name, report)
+
+
+def add_pictures(
+    work: AnyWorkspace,
+    name: str,
+    where: Path,
+    pictures: Iterable[Picture],
+    group: str | None,
+) -> dict[str, int]:
+    """Add pictures one after the other, which come from the file `where`; as `add_images`."""
+    report: list[Added] = []
+    add_stream(work, where, pictures, group, report.append)
+    return _counted(Workspace(work), name, report)
+
+
+def _counted(work: Workspace, name: str, report: list[Added]) -> dict[str, int]:
+    """Name the set as the source of its rows; the counts of a report."""
     if work.images_file.exists():
         table = read_parquet(work.images_file)
         if set(table["source"].to_pylist()) - {name}:
@@ -89,7 +73,12 @@ def add_images(
             write_parquet(work.images_file, renamed, private=True)
     images = sum(row["images"] for row in report)
     failed = sum(row["failed"] for row in report)
-    return {"images": images, "failed": failed}
+    without = 0
+    for row in report:
+        for left_out in row["left_out"]:
+            if left_out["reason"] == WITHOUT_IMAGE:
+                without += left_out["count"]
+    return {"images": images, "failed": failed, "without": without}
 
 
 # ------------------------------------------------------------------ rows without images

@@ -7,17 +7,13 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from twigma.builder.references.file_readers import (
-    TEXTS,
-    batches,
-    open_parquet,
-    value_column,
-)
+from twigma.builder.references.file_readers import TEXTS, value_column
 from twigma.core.lists.encoding import text_lines
 from twigma.core.lists.formats import format_of
 from twigma.core.lists.packed import open_content
 from twigma.core.lists.reader import read_rows
 from twigma.core.safety import bounded
+from twigma.rehydrate.sources.pictures.tables import batches, open_parquet
 
 LONGEST_TEXT = 1 << 20  # characters of a text
 # Around a book of Project Gutenberg.

@@ -30,10 +30,14 @@ __all__ = [
     "BadImage",
     "Header",
     "check",
+    "eight_bits",
     "open_image",
+    "open_lazily",
     "open_upright",
+    "orientation",
     "read_header",
     "read_pixels",
+    "upright",
 ]
 
 PILLOW_FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF"}
@@ -102,7 +106,7 @@ def _decode(
             header = _described(header, image, data)
             if decoded is not None and not by_pillow and not header.turned:
                 return header, decoded.pixels
-            return header, _to_rgb(_upright(image))
+            return header, _to_rgb(upright(image))
 
 
 def open_upright(data: bytes) -> Image.Image:
@@ -113,7 +117,7 @@ def open_upright(data: bytes) -> Image.Image:
         if is_deep(header.format, data):
             # The transparent colour is stated in 16 bits, and these pixels will have 8.
             image.info.pop("transparency", None)
-        return _eight_bits(_upright(image))
+        return eight_bits(upright(image))
 
 
 # ------------------------------------------------------------------ JPEG
@@ -151,34 +155,41 @@ def _is_cmyk(decoded: Decoded) -> bool:
 def _open(data: bytes, header: Header) -> Image.Image:
     if header.format == "png":
         data = png.without_comments(data)
-    # Pillow's own limit is for the whole process; the one of this software was checked before.
-    if Image.MAX_IMAGE_PIXELS is not None:
-        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels())
-    image = Image.open(io.BytesIO(data), formats=(PILLOW_FORMATS[header.format],))
-    refuse_size(header.format, *image.size)
+    image = open_lazily(data, header.format, PILLOW_FORMATS[header.format])
     # The frame of a GIF may be larger than its screen.
     if header.format != "gif":
         refuse_other_size(header.format, (header.width, header.height), image.size)
     return image
 
 
+def open_lazily(data: bytes, name: str, pillow_format: str) -> Image.Image:
+    """An image of which Pillow has read the header only; BadImage where its size is refused."""
+    # Pillow's own limit is for the whole process; the one of this software is checked instead.
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels())
+    image = Image.open(io.BytesIO(data), formats=(pillow_format,))
+    refuse_size(name, *image.size)
+    return image
+
+
 def _described(header: Header, image: Image.Image, data: bytes) -> Header:
     """The header with what only the decoder knows: orientation and frames; the size is that of the upright image."""
-    orientation = _orientation(image)
+    turn = orientation(image)
     width, height = image.size
-    if orientation >= SIDEWAYS:
+    if turn >= SIDEWAYS:
         width, height = height, width
     return replace(
         header,
         width=width,
         height=height,
-        turned=orientation != UPRIGHT,
+        turned=turn != UPRIGHT,
         deep=is_deep(header.format, data),
         animated=_is_animated(image),
     )
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation of an opened image, 1 to 8; 1 is upright."""
     try:
         value = image.getexif().get(EXIF_ORIENTATION, UPRIGHT)
     except Exception:
@@ -197,8 +208,9 @@ def _is_animated(image: Image.Image) -> bool:
         return True
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    if _orientation(image) == UPRIGHT:
+def upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF says."""
+    if orientation(image) == UPRIGHT:
         return image
     return ImageOps.exif_transpose(image)
 
@@ -207,10 +219,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("P", "PA", "LA", "RGBA"):
         image = image.convert("RGBA")
     image.load()
-    return _eight_bits(image).convert("RGB")
+    return eight_bits(image).convert("RGB")
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def eight_bits(image: Image.Image) -> Image.Image:
+    """The image with 8 bits a channel, scaled down from 16; any other as it is."""
     if not image.mode.startswith("I"):
         return image
     # Pillow's own conversion to 8 bits clips at 255 instead of scaling down.

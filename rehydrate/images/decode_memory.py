@@ -97,7 +97,13 @@ class Places:
     @contextmanager
     def room(self, data: bytes) -> Iterator[None]:
         """Wait until an encoded image may be decoded."""
-        if not _is_large(data):
+        with self.room_of(_pixels(data)):
+            yield
+
+    @contextmanager
+    def room_of(self, pixels: int) -> Iterator[None]:
+        """Wait until an image of so many pixels may be decoded."""
+        if pixels <= LARGE_PIXELS:
             yield
             return
         with self._threads:
@@ -120,12 +126,13 @@ class Places:
             time.sleep(RETRY_SECONDS)
 
 
-def _is_large(data: bytes) -> bool:
+def _pixels(data: bytes) -> int:
+    """How many pixels an encoded image says it has; 0 where it is refused anyway."""
     try:
         header = read_header(data)
     except BadImage:
-        return False
-    return header.width * header.height > LARGE_PIXELS
+        return 0
+    return header.width * header.height
 
 
 _shared: list[Places] = []  # by the threads of this process
@@ -134,8 +141,17 @@ _creation = threading.Lock()
 
 def room(data: bytes) -> AbstractContextManager[None]:
     """Wait until an encoded image may be decoded in this process, beside its other threads."""
+    return _shared_places().room(data)
+
+
+def room_of(pixels: int) -> AbstractContextManager[None]:
+    """Wait until an image of so many pixels may be decoded in this process, beside its other threads."""
+    return _shared_places().room_of(pixels)
+
+
+def _shared_places() -> Places:
     with _creation:
         # The free memory is measured when the first image comes, not at import.
         if not _shared:
             _shared.append(Places(places()))
-    return _shared[0].room(data)
+    return _shared[0]

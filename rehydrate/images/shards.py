@@ -52,12 +52,17 @@ __all__ = [
 ]
 
 _FIELDS = ("image_name", "url", "status", "error", "width", "height", "sha256", "group")
+# What stood beside images that are on no post, and where these were.
+_OF_OWN_FILES = ("path", "text", "author_id", "like_count", "created_at")
 SIDECAR = pa.schema(
     [
         ("key", pa.string()),
         *columns.schema(_FIELDS).remove_metadata(),
+        *columns.schema(_OF_OWN_FILES).remove_metadata(),
         ("member", pa.string()),  # the name of the image in the tar
         ("note", pa.string()),  # where the bytes are not simply the host's
+        # Of the owner's bytes, where these were converted or could not be decoded.
+        ("source_sha256", pa.string()),
     ]
 )
 BLOCK_BYTES = 256 << 20  # of encoded images held at once

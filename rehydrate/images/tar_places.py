@@ -15,6 +15,7 @@ Span = tuple[int, int]  # first byte and size
 _OCTAL = re.compile(rb"[0-7]+")
 _BLOCK = tarfile.BLOCKSIZE
 _EMPTY = bytes(_BLOCK)
+_NOT_ZERO = re.compile(rb"[^\0]")
 _END_OF_ARCHIVE = 2 * _EMPTY
 # Fields of a header of POSIX 1003.1 (ustar).
 _NAME = slice(0, 100)
@@ -24,8 +25,13 @@ _TYPE = slice(156, 157)
 _PREFIX = 345  # the first byte of what comes before a long name
 
 
-def tar_members(path: Path) -> Iterator[tarfile.TarInfo]:
-    """The regular files of an uncompressed tar; ValueError where damage would make tarfile stop in silence."""
+def tar_members(
+    path: Path, others: list[tarfile.TarInfo] | None = None
+) -> Iterator[tarfile.TarInfo]:
+    """The regular files of an uncompressed tar; ValueError where damage would make tarfile stop in silence.
+
+    Links, devices and sparse files are appended to `others`; folders are not.
+    """
     try:
         with tarfile.open(path, "r:") as tar:
             size = path.stat().st_size
@@ -34,6 +40,8 @@ def tar_members(path: Path) -> Iterator[tarfile.TarInfo]:
                     raise ValueError(f"{path} is cut short inside {member.name!r}")
                 if member.isreg() and not member.issparse():
                     yield member
+                elif others is not None and not member.isdir():
+                    others.append(member)
             end = tar.offset
     except (tarfile.TarError, EOFError) as error:
         raise ValueError(f"{path} is not a readable tar: {error}") from error
@@ -43,6 +51,25 @@ def tar_members(path: Path) -> Iterator[tarfile.TarInfo]:
             raise ValueError(
                 f"{path} is damaged or cut short: no end-of-archive mark at byte {end:,}"
             )
+
+
+def names_after_end(path: Path, members: list[tarfile.TarInfo]) -> list[str]:
+    """Names of members behind the end mark of a sound tar, which has these `members` before it: nobody reads them.
+
+    As `cat a.tar b.tar` leaves them. Bytes that are no member have one name that says how many they are.
+    """
+    end = 0
+    for member in members:
+        size = member.size if member.isreg() else 0
+        end = max(end, member.offset_data + size)
+    with mapped(path) as data:
+        rest = _NOT_ZERO.search(data, end + -end % _BLOCK)
+        if rest is None:
+            return []
+        start = rest.start() // _BLOCK * _BLOCK
+        with tarfile.open(path, "r:", ignore_zeros=True) as tar:
+            names = [member.name for member in tar if member.offset >= start]
+        return names or [f"{len(data) - start:,} bytes"]
 
 
 def tar_places(path: Path) -> dict[str, Span]:

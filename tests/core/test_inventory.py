@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import io
 import json
 import re
 import tarfile
@@ -197,16 +198,19 @@ def test_nothing_of_a_removed_post_is_left_anywhere(populated):
 
 
 def test_a_packed_tar_goes_when_its_shard_is_written_again(tmp_path):
-    from twigma.builder.references.folder import add_images, pack
+    from twigma.builder.references.folder import add_images
     from twigma.core.safety.failures import Failures
 
     work = tmp_path / "refs"
-    rows = [
-        (f"picture{n}", staging.encode(staging.pixels(n)), {"prompt": f"p{n}"})
-        for n in range(3)
-    ]
-    tar, _ = pack(work, "part", rows)
-    add_images(work, "refs", [tar], "prompt", Failures())
+    tar = work / "shards" / "from_part.tar"  # as downloads are registered
+    tar.parent.mkdir(parents=True)
+    with tarfile.open(tar, "w") as packed:
+        for n in range(3):
+            data = staging.encode(staging.pixels(n))
+            member = tarfile.TarInfo(f"picture{n}.jpg")
+            member.size = len(data)
+            packed.addfile(member, io.BytesIO(data))
+    add_images(work, "refs", [tar], "prompt", failures=Failures())
     (name, *others) = pq.read_table(work / "images.parquet")["image_name"].to_pylist()
     removals(work, [name])
     assert not tar.exists() and len(others) == 2

@@ -161,5 +161,8 @@ def leading_links(count: int, folder: Path) -> Measured:
         for shard in shards.list_shards(work)
         for name in shards.tar_places(shard.tar)
     ]
-    figures = f"{count} links, {len(names) - 1} of them in the shards, {report[-1]['links']} counted"
-    return Measured(names == ["own.jpg"] and report[-1]["links"] == count, figures)
+    counted = sum(each["count"] for each in report[-1]["left_out"])
+    figures = (
+        f"{count} links, {len(names) - 1} of them in the shards, {counted} counted"
+    )
+    return Measured(names == ["own.jpg"] and counted == count, figures)

@@ -1,281 +1,273 @@
 """Take images that are already here into a working folder: `twigma add PATH …`.
 
-WebDataset tars made by anyone are registered where they are, not copied; loose images and folders of images are
-packed into a tar of the working folder. Nothing in a tar is unpacked, unpickled or run.
+WebDataset tars made by anyone are registered where they are, not copied. Pictures in folders, zips, `.tar.gz`, Parquet
+and datasets on disk are packed into tars of the working folder. Nothing in a tar is unpacked, unpickled or run.
 """
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from twigma.core import columns
-from twigma.core.files import file_sha256, read_parquet, write_parquet
+from twigma.core.files import file_sha256, write_parquet
 from twigma.core.progress import progress_bar
 from twigma.core.safety.failures import Failures
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
-from twigma.rehydrate.images.shards import SIDECAR, Shard, is_finished, shard_at
-from twigma.rehydrate.posts.removed_ids import read_removed
-from twigma.rehydrate.sources.own_files.image_paths import (
-    IMAGES,
-    find_images,
-)
-from twigma.rehydrate.sources.own_files.pack_images import pack_images
-from twigma.rehydrate.sources.own_files.tar_samples import (
-    Sample,
-    scan,
-    sidecar_row,
+from twigma.rehydrate.images.image_headers import max_pixels
+from twigma.rehydrate.images.shards import SIDECAR, Shard, shard_at
+from twigma.rehydrate.posts.removed_ids import Removed, read_removed
+from twigma.rehydrate.sources.own_files.images_rows import extend_images_table
+from twigma.rehydrate.sources.own_files.known import (
+    Known,
+    finished_shards,
+    hashes_of,
+    read_known,
     unique_name,
 )
-
-REPORT = pa.schema(
-    [
-        ("path", pa.string()),
-        ("shard", pa.string()),
-        ("images", pa.int64()),
-        ("failed", pa.int64()),
-        ("skipped", pa.int64()),
-        ("links", pa.int64()),
-    ]
+from twigma.rehydrate.sources.own_files.pack_images import REMOVED, pack_images
+from twigma.rehydrate.sources.own_files.report import (
+    REPORT,
+    Added,
+    counted,
+    described,
 )
-ORDER = ("created_at", "id", "image_name")  # of the images table
-NEW_TABLE = ("id", "image_name", "created_at", "source", "url", "group")
-
-
-class Added(TypedDict):
-    """What was added of one tar (a row of REPORT), or how many links were not followed (`shard` is None)."""
-
-    path: str
-    shard: str | None
-    images: int
-    failed: int
-    skipped: int
-    links: int
+from twigma.rehydrate.sources.own_files.tar_samples import (
+    Scan,
+    scan,
+    sidecar_row,
+)
+from twigma.rehydrate.sources.pictures.contents import Picture
+from twigma.rehydrate.sources.pictures.inputs import (
+    Input,
+    find_inputs,
+    members_of,
+    pictures_of,
+)
+from twigma.rehydrate.sources.pictures.trees import LeftOut
 
 
 def add_tars(
     work: AnyWorkspace,
-    tars: Sequence[Path],
+    paths: Sequence[Path],
+    group_key: str | None = None,
+    on_row: Callable[[Added], None] | None = None,
+    column: str | None = None,
+) -> pa.Table:
+    """Register WebDataset tars, and pack the pictures of anything else; returns a table REPORT.
+
+    A picture is named by its key where no other image of `work` has that name, otherwise `<folder or tar>.<key>`. A row
+    of `images.parquet` is made for each (source `local`, `id` = `image_name`): where it was (`path`), and what stands
+    beside it in JSON, text or the columns of a table (url, text, author_id, like_count, created_at; `group` from the
+    field `group_key`). Bytes that the folder had before are skipped, and counted as `known`. `column` names the images
+    of a table with several such columns. `on_row` is called with each row of the report as it is there.
+
+    Every file is an image, a failure, known, beside an image, or left out for a reason. One that is damaged, changed or
+    of no known kind does not stop the others: once they are added and the table is written, ValueError or OSError names
+    it. ValueError for addresses such as `pipe:` comes first.
+    """
+    work = Workspace(work)
+    max_pixels()  # a value that is no number stops the run here
+    failures = Failures()
+    inputs = find_inputs(paths, failures)
+    with _batch(work, group_key, on_row, failures) as batch:
+        for input in inputs:
+            with failures.collect():
+                batch.add(input, column)
+    failures.raise_any()
+    return pa.Table.from_pylist(batch.report, REPORT)
+
+
+def add_stream(
+    work: AnyWorkspace,
+    where: Path,
+    pictures: Iterable[Picture],
     group_key: str | None = None,
     on_row: Callable[[Added], None] | None = None,
 ) -> pa.Table:
-    """Register WebDataset tars, and pack loose images or folders of them; returns a table REPORT, a row a shard.
-
-    An image is named by its key where no other image of `work` has that name, otherwise `<tar stem>.<key>`. A row of
-    `images.parquet` is made for each (source `local`, `id` = `image_name`; `group` from the field `group_key` of its
-    JSON member). A tar that is already registered adds nothing, nor does one without any member. Links in a folder that
-    lead out of it are not followed; the last row counts them (`links`); one that is an argument itself is. `on_row` is
-    called with each row of the report as it is there.
-
-    A tar that is damaged, changed or no tar does not stop the others: once they are added and the table is written,
-    ValueError or OSError names it. ValueError for addresses such as `pipe:` comes first.
-    """
-    work = Workspace(work)
-    failures = Failures()
-    paths = find_images(tars, failures)
-    report: list[Added] = []
-
-    def note(added: Added) -> None:
-        report.append(added)
-        if on_row is not None:
-            on_row(added)
-
-    with work.lock_shards():
-        finished = _finished_shards(work)
-        known = {shards.read_manifest(shard).sha256 for shard in finished}
-        used = _used_names(work)
-        try:
-            for tar in paths.tars:
-                with failures.collect():
-                    sha256 = file_sha256(tar)
-                    _refuse_changed(work, tar, sha256)
-                    if sha256 in known:
-                        continue
-                    name = _next_name(work)
-                    added = _register(
-                        work, tar, name, stem=tar.stem, used=used, group_key=group_key
-                    )
-                    note(added)
-                    known.add(sha256)
-            if paths.images:
-                # Absolute, as the paths in manifests are.
-                name = _next_name(work)
-                tar = shard_at(work.path.absolute(), name).tar
-                stem = paths.images[0].absolute().parent.name
-                if pack_images(tar, paths.images, known, failures):
-                    added = _register(
-                        work, tar, name, stem=stem, used=used, group_key=group_key
-                    )
-                    note(added)
-        finally:
-            # What is finished has its rows, also when the disk is full or the run is stopped.
-            _extend_images_table(work)
-    if paths.links:
-        note(_row(paths.links[0], None, links=len(paths.links)))
-    failures.raise_any()
-    return pa.Table.from_pylist(report, REPORT)
+    """Pack pictures that come one after the other from the file `where`; otherwise as `add_tars`."""
+    with _batch(Workspace(work), group_key, on_row, Failures()) as batch:
+        batch.pack(where, pictures, None, {})
+    return pa.Table.from_pylist(batch.report, REPORT)
 
 
-def _row(path: Path, shard: str | None, **counts: int) -> Added:
-    """A row of the report; a count that is not named is 0."""
-    row: Added = {
-        "path": str(path),
-        "shard": shard,
-        "images": counts.get("images", 0),
-        "failed": counts.get("failed", 0),
-        "skipped": counts.get("skipped", 0),
-        "links": counts.get("links", 0),
-    }
-    return row
-
-
-def _finished_shards(work: Workspace) -> list[Shard]:
-    return [shard for shard in shards.manifests(work.path) if is_finished(shard)]
-
-
-def _used_names(work: Workspace) -> set[str]:
-    """Every image name in the images table and in the shards."""
-    files = [shard.sidecar for shard in _finished_shards(work)]
-    if work.images_file.exists():
-        files.append(work.images_file)
-    names: set[str] = set()
-    for file in files:
-        names.update(
-            read_parquet(file, columns=["image_name"])["image_name"].to_pylist()
-        )
-    return names
-
-
-def _refuse_changed(work: Workspace, tar: Path, sha256: str) -> None:
-    """ValueError for a tar that is registered at this place with other bytes."""
-    for shard in shards.manifests(work.path):
-        manifest = shards.read_manifest(shard)
-        if manifest.tar == str(tar) and manifest.sha256 != sha256:
-            raise ValueError(
-                f"{tar} was changed since it was added as shard {shard.name}: give the new tar another name"
-            )
-
-
-def _next_name(work: Workspace) -> str:
-    return f"{shards.next_number(work.path):05}"
-
-
-# ------------------------------------------------------------------ one tar
-
-
-def _register(
+@contextmanager
+def _batch(
     work: Workspace,
-    tar: Path,
-    name: str,
-    *,
-    stem: str,
-    used: set[str],
     group_key: str | None,
-) -> Added:
-    """Write sidecar and manifest of one tar as shard `name`; `stem` tells its images from others of the same key."""
-    shard = shard_at(work.path, name)
-    samples, skipped = scan(tar)
-    if not samples and not skipped:
-        # As img2dataset writes one when every URL of a shard failed.
-        return _row(tar, None)
-    if not samples:
-        raise ValueError(
-            f"{tar} holds no images: expected members ending in {', '.join(sorted(IMAGES))}"
+    on_row: Callable[[Added], None] | None,
+    failures: Failures,
+) -> Iterator["_Batch"]:
+    """One run, which has the folder for itself; what is finished has its rows in the table at the end."""
+    with work.lock_shards():
+        # Those of a run that was killed: we hold the lock, so no other is at work.
+        shutil.rmtree(work.shard_attempts, ignore_errors=True)
+        try:
+            yield _Batch(work, group_key, failures, on_row)
+        finally:
+            # Also when the disk is full or the run is stopped.
+            extend_images_table(work)
+            shutil.rmtree(work.shard_attempts, ignore_errors=True)
+
+
+class _Batch:
+    """One run: what the folder had before it, and the report so far."""
+
+    def __init__(
+        self,
+        work: Workspace,
+        group_key: str | None,
+        failures: Failures,
+        on_row: Callable[[Added], None] | None,
+    ) -> None:
+        self.work = work
+        self.group_key = group_key
+        self.report: list[Added] = []
+        self._failures = failures
+        self._on_row = on_row
+        self._removed: Removed = read_removed(work)
+        self._known: Known = read_known(work)
+        self._registered: dict[str, Shard] = {}
+        for shard in finished_shards(work):
+            self._registered[shards.read_manifest(shard).sha256] = shard
+
+    def add(self, input: Input, column: str | None) -> None:
+        """Add one input; ValueError or OSError where it cannot be read."""
+        if input.kind == "tar":
+            self._add_tar(input.path)
+            return
+        pictures = pictures_of(
+            input,
+            self._failures,
+            self.work.shard_attempts,
+            column,
+            self.group_key,
         )
-    # An image that was removed on request does not come back with the tar it was in.
-    removed = read_removed(work)
-    names: list[str] = []
-    wanted: list[Sample] = []
-    for sample in samples:
-        image_name = unique_name(sample.key, stem, used)
-        if removed.holds(image_name):
-            skipped += 1
-        else:
-            names.append(image_name)
-            wanted.append(sample)
-    rows = _sidecar(tar, wanted, names, group_key)
-    write_parquet(shard.sidecar, rows, private=True)
+        total = len(input.contents.pictures) or None
+        self.pack(input.path, pictures, total, input.left_out)
 
-    # A tar of the user's is named by its full path, one in the folder by its name: the folder may be moved.
-    is_inside = tar.parent == shard.manifest.parent.absolute()
-    made_from = {"kind": "add", "group_key": group_key}
-    manifest = shards.verify(tar, shard.sidecar, made_from)
-    if not is_inside:
-        manifest = replace(manifest, tar=str(tar))
-    shards.write_manifest(shard, manifest)
-    stored = pc.sum(pc.equal(rows["status"], "success")).as_py() or 0
-    return _row(
-        tar, shard.name, images=stored, failed=len(rows) - stored, skipped=skipped
-    )
-
-
-def _sidecar(
-    tar: Path, samples: list[Sample], names: list[str], group_key: str | None
-) -> pa.Table:
-    """The sidecar of a tar; images are decoded in threads."""
-    with shards.mapped(tar) as data, ThreadPoolExecutor() as threads:
-
-        def row(sample: Sample, name: str) -> dict[str, object]:
-            return sidecar_row(data, sample, name, group_key)
-
-        bar = progress_bar(
-            threads.map(row, samples, names),
-            desc=f"add {tar.name}",
-            total=len(samples),
-            unit="image",
-        )
-        rows = list(bar)
-    for at, one in enumerate(rows):
-        one["key"] = f"{at:09}"
-    return pa.Table.from_pylist(rows, SIDECAR)
-
-
-# ------------------------------------------------------------------ the images table
-
-
-def _extend_images_table(work: Workspace) -> None:
-    """Give every image of the added shards its row in `images.parquet`, in the table's order."""
-    path = work.images_file
-    new = _added_images(work)
-    table = columns.schema(NEW_TABLE).empty_table()
-    if path.exists():
-        table = read_parquet(path)
-        known = table["image_name"].combine_chunks()
-        new = new.filter(pc.invert(pc.is_in(new["image_name"], value_set=known)))
-    if not len(new):
-        return
-    # Images on no post are their own post, so that (id, image_name) stays a key.
-    rows = pa.table(
-        {
-            "id": new["image_name"],
-            "image_name": new["image_name"],
-            "group": new["group"],
+    def _note(self, path: Path, shard: str | None, left_out: LeftOut, **n: int) -> None:
+        row: Added = {
+            "path": str(path),
+            "shard": shard,
+            "images": n.get("images", 0),
+            "failed": n.get("failed", 0),
+            "known": n.get("known", 0),
+            "left_out": counted(left_out),
         }
-    )
-    rows = columns.add(rows, source=["local"] * len(rows)).replace_schema_metadata()
-    merged = pa.concat_tables([table, rows], promote_options="default")
-    order = [name for name in ORDER if name in merged.column_names]
-    merged = merged.sort_by([(name, "ascending") for name in order])
-    write_parquet(path, merged, private=True)
+        self.report.append(row)
+        if self._on_row is not None:
+            self._on_row(row)
 
+    # -------------------------------------------------------------- pictures
 
-def _added_images(work: Workspace) -> pa.Table:
-    """(image_name, group) of every image of the shards that were added."""
-    tables: list[pa.Table] = []
-    for shard in _finished_shards(work):
-        if _is_added(shard):
-            names = ["image_name", "group"]
-            tables.append(read_parquet(shard.sidecar, columns=names))
-    if not tables:
-        return SIDECAR.empty_table().select(["image_name", "group"])
-    return pa.concat_tables(tables)
+    def pack(
+        self,
+        path: Path,
+        pictures: Iterable[Picture],
+        total: int | None,
+        left_out: LeftOut,
+    ) -> None:
+        """Pack pictures; a row for each shard, the last of which has what was left out."""
+        bar = progress_bar(pictures, desc=f"add {path.name}", total=total, unit="image")
+        packed = pack_images(self.work, bar, self._known, self._removed, self.group_key)
+        last = None
+        for shard in packed:
+            if last is not None:
+                self._note(path, last.shard, last.left_out, **last.counts())
+            last = shard
+        if last is None:
+            return
+        # Filled by now, as all pictures were read.
+        reasons = {**left_out, **last.left_out}
+        if last.shard or reasons or any(last.counts().values()):
+            self._note(path, last.shard, reasons, **last.counts())
 
+    # -------------------------------------------------------------- tars
 
-def _is_added(shard: Shard) -> bool:
-    made_from = shards.read_manifest(shard).made_from
-    return bool(made_from.get("kind") == "add")
+    def _add_tar(self, tar: Path) -> None:
+        sha256 = file_sha256(tar)
+        self._refuse_changed(tar, sha256)
+        with shards.mapped(tar) as data:
+            found = scan(tar, data)
+            if found.is_foreign():
+                raise ValueError(
+                    f"{tar} holds no images: expected members that are pictures, found {described(found.left_out)}"
+                )
+            if sha256 in self._registered:
+                hashes = list(hashes_of(self._registered[sha256]))
+                for each in hashes:
+                    self._known.take(each)
+                self._note(tar, None, found.left_out, known=len(hashes))
+            else:
+                self._register(tar, sha256, data, found)
+        # A run that was stopped may have registered the tar and not have come to these.
+        if found.converted:
+            pictures = members_of(tar, found.converted, self._failures)
+            self.pack(tar, pictures, len(found.converted), {})
+
+    def _register(self, tar: Path, sha256: str, data: Any, found: Scan) -> None:
+        """Write sidecar and manifest of a tar whose samples are stored where it is."""
+        rows, known = self._rows(tar, data, found)
+        if not rows:
+            self._note(tar, None, found.left_out, known=known)
+            return
+        name = f"{shards.next_number(self.work.path):05}"
+        shard = shard_at(self.work.path, name)
+        table = pa.Table.from_pylist(rows, SIDECAR)
+        write_parquet(shard.sidecar, table, private=True)
+        # A tar of the user's is named by its full path, one in the folder by its name: the folder may be moved.
+        is_inside = tar.parent == shard.manifest.parent.absolute()
+        made_from = {"kind": "add", "group_key": self.group_key}
+        manifest = shards.verify(tar, shard.sidecar, made_from)
+        if not is_inside:
+            manifest = replace(manifest, tar=str(tar))
+        shards.write_manifest(shard, manifest)
+        self._registered[sha256] = shard
+        counts = {"images": manifest.samples, "failed": len(rows) - manifest.samples}
+        self._note(tar, name, found.left_out, known=known, **counts)
+
+    def _rows(
+        self, tar: Path, data: Any, found: Scan
+    ) -> tuple[list[dict[str, Any]], int]:
+        """The sidecar rows of a tar, and how many of its images are known; images are decoded in threads."""
+
+        def row(sample: Any) -> dict[str, Any]:
+            return sidecar_row(data, sample, tar.name, self.group_key)
+
+        rows: list[dict[str, Any]] = []
+        known = 0
+        with ThreadPoolExecutor() as threads:
+            bar = progress_bar(
+                threads.map(row, found.samples),
+                desc=f"add {tar.name}",
+                total=len(found.samples),
+                unit="image",
+            )
+            for sample, one in zip(found.samples, bar, strict=True):
+                if one["status"] == "success" and self._known.take(one["sha256"]):
+                    known += 1
+                    continue
+                name = unique_name(sample.key, tar.stem, self._known.names)
+                # An image that was removed on request does not come back with the tar it was in.
+                if self._removed.holds(name):
+                    found.leave_out(REMOVED, "")
+                    continue
+                one["image_name"] = name
+                one["key"] = f"{len(rows):09}"
+                rows.append(one)
+        return rows, known
+
+    def _refuse_changed(self, tar: Path, sha256: str) -> None:
+        """ValueError for a tar that is registered at this place with other bytes."""
+        for shard in shards.manifests(self.work.path):
+            manifest = shards.read_manifest(shard)
+            if manifest.tar == str(tar) and manifest.sha256 != sha256:
+                raise ValueError(
+                    f"{tar} was changed since it was added as shard {shard.name}: give the new tar another name"
+                )

@@ -1,62 +1,230 @@
-"""Loose images packed into one tar of the working folder, so that they go the way of all other images."""
+"""Pictures packed into tars of the working folder, a thousand each, so that they go the way of all other images.
 
+What is stored before is skipped; a picture that cannot be decoded is a row with the reason. A tar is written in a
+private folder, verified, and its manifest written last: a stopped run resumes with the pictures of the next one.
+"""
+
+import datetime
+import hashlib
 import io
+import json
+import shutil
 import tarfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from twigma.core.files import atomic, file_sha256
-from twigma.core.safety.failures import Failures
-from twigma.rehydrate.sources.own_files.image_paths import leads_out
-from twigma.rehydrate.sources.own_files.tar_samples import (
-    MAX_IMAGE,
-    MAX_JSON,
-    unique_name,
-)
+import pyarrow as pa
+
+from twigma.core.files import write_parquet
+from twigma.core.workspace import Workspace
+from twigma.rehydrate.images import shards
+from twigma.rehydrate.images.image_headers import BadImage
+from twigma.rehydrate.images.shards import SIDECAR
+from twigma.rehydrate.posts.removed_ids import Removed
+from twigma.rehydrate.sources.own_files.known import Known, unique_name
+from twigma.rehydrate.sources.pictures.beside import group_of, our_columns
+from twigma.rehydrate.sources.pictures.contents import MAX_IMAGE, Picture
+from twigma.rehydrate.sources.pictures.convert import stored_form
+from twigma.rehydrate.sources.pictures.trees import LeftOut
+
+PER_SHARD = 1000  # images, as of a fetched shard
+BLOCK_BYTES = 64 << 20  # of pictures that are decoded at once
+BLOCK = 64  # pictures
+REMOVED = "removed on request"
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Packed:
+    """One shard that was packed, or the rest of a run without one: how many images, failures, and pictures known."""
+
+    shard: str | None = None
+    images: int = 0
+    failed: int = 0
+    known: int = 0
+    left_out: LeftOut = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        """The counts by name."""
+        return {"images": self.images, "failed": self.failed, "known": self.known}
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A picture as it will be stored: bytes, or none where it failed; its row; the hash of its owner's bytes."""
+
+    picture: Picture
+    data: bytes | None
+    row: Row
+    sha256: str
 
 
 def pack_images(
-    packed: Path, images: list[Path], known: set[str], failures: Failures
-) -> bool:
-    """Pack loose images, each with the NAME.json beside it if there is one, into the tar `packed`.
+    work: Workspace,
+    pictures: Iterable[Picture],
+    known: Known,
+    removed: Removed,
+    group_key: str | None,
+) -> Iterator[Packed]:
+    """Pack pictures into shards of `work`; one result per shard that was published.
 
-    False, and no tar, when its SHA-256 is among the `known` ones, or when no file could be read. One that cannot goes
-    to `failures`. The tar depends on names and contents only.
+    `known` has the names in use and what was stored before; it learns the new names.
     """
-    used: set[str] = set()
-    packed_images = 0
-    with (
-        atomic(packed) as partial,
-        tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        for image in images:
-            folder = image.absolute().parent.name
-            name = unique_name(image.stem, folder, used).replace(".", "_")
-            content = None
-            with failures.collect(), image.open("rb") as file:
-                # One byte more shows that it is too large.
-                content = file.read(MAX_IMAGE + 1)
-            if content is None:
-                continue
-            packed_images += 1
-            _append(tar, f"{name}{image.suffix.lower()}", content)
-            text = image.with_suffix(".json")
-            if _may_pack(text):
-                _append(tar, f"{name}.json", text.read_bytes())
-    if not packed_images or file_sha256(packed) in known:
-        packed.unlink()
-        return False
-    return True
+    shard = _OpenShard(work)
+    with ThreadPoolExecutor() as threads:
+        for block in _blocks(pictures):
+            for prepared in threads.map(_prepare, block):
+                _add(shard, prepared, known, removed, group_key)
+                if len(shard.rows) == PER_SHARD:
+                    yield shard.publish()
+                    shard = _OpenShard(work)
+    yield shard.publish()
 
 
-def _may_pack(text: Path) -> bool:
-    """Whether the JSON beside an image is a file of its folder, and small enough."""
-    if not text.is_file() or leads_out(text, text.parent):
-        return False
-    return text.stat().st_size <= MAX_JSON
+def _blocks(pictures: Iterable[Picture]) -> Iterator[list[Picture]]:
+    """Pictures that are held and decoded at once."""
+    block: list[Picture] = []
+    held = 0
+    for picture in pictures:
+        block.append(picture)
+        held += len(picture.data)
+        if len(block) == BLOCK or held >= BLOCK_BYTES:
+            yield block
+            block = []
+            held = 0
+    if block:
+        yield block
 
 
-def _append(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    member.mode = 0o444  # no time, no owner: equal images make equal tars
-    tar.addfile(member, io.BytesIO(data))
+def _prepare(picture: Picture) -> _Prepared:
+    """Hash and decode a picture; whatever it is, there is a row."""
+    sha256 = hashlib.sha256(picture.data).hexdigest()
+    try:
+        data, row = stored_row(picture.data)
+    except BadImage as error:
+        row = {"status": error.status, "error": str(error), "source_sha256": sha256}
+        return _Prepared(picture, None, row, sha256)
+    if row["sha256"] != sha256:
+        row["source_sha256"] = sha256
+    return _Prepared(picture, data, row, sha256)
+
+
+def stored_row(image: bytes) -> tuple[bytes, Row]:
+    """The bytes to store of an encoded image, and what a sidecar says of them; BadImage where it is refused."""
+    if len(image) > MAX_IMAGE:
+        raise BadImage("too_large", f"over {MAX_IMAGE:,} bytes, which are not read")
+    data, header, note = stored_form(image)
+    row: Row = {
+        "status": "success",
+        "width": header.width,
+        "height": header.height,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "note": note,
+        "format": header.format,
+    }
+    return data, row
+
+
+def _add(
+    shard: "_OpenShard",
+    prepared: _Prepared,
+    known: Known,
+    removed: Removed,
+    group_key: str | None,
+) -> None:
+    picture = prepared.picture
+    if known.take(prepared.sha256):
+        shard.result.known += 1
+        return
+    earlier = known.failed.get(prepared.sha256)
+    if earlier is not None and prepared.data is None:
+        shard.result.known += 1  # it fails as it did before
+        return
+    # One that failed before and can be read now, as after an upgrade, is the same image.
+    name = earlier or unique_name(picture.key, picture.stem, known.names)
+    if removed.holds(name):
+        # Without its name, which was to be forgotten.
+        shard.result.left_out.setdefault(REMOVED, []).append("")
+        return
+    shard.add(name, prepared, group_key)
+
+
+class _OpenShard:
+    """A shard while it is packed, in a private folder. It has its number when it is published."""
+
+    def __init__(self, work: Workspace) -> None:
+        self._work = work
+        self._tar: tarfile.TarFile | None = None
+        self._attempt = Path()
+        self.rows: list[Row] = []
+        self.result = Packed()
+
+    def add(self, name: str, prepared: _Prepared, group_key: str | None) -> None:
+        """Write one image and what stands beside it; of one that failed, the row only."""
+        picture = prepared.picture
+        values, notes = our_columns(picture.facts)
+        row = {**values, **prepared.row}
+        row["key"] = f"{len(self.rows):09}"
+        row["image_name"] = name
+        row["path"] = picture.path
+        row["group"] = group_of(picture.facts, group_key)
+        notes = [text for text in (row.get("note"), *picture.notes, *notes) if text]
+        row["note"] = "; ".join(notes) or None
+        ending = row.pop("format", None)
+        if prepared.data is not None:
+            # WebDataset takes a name up to its first dot as the key of a sample.
+            key = name.replace(".", "~")
+            row["member"] = f"{key}.{ending}"
+            self._append(row["member"], prepared.data)
+            if picture.facts:
+                facts = json.dumps(picture.facts, default=_json_value)
+                self._append(f"{key}.json", facts.encode())
+            self.result.images += 1
+        else:
+            self.result.failed += 1
+        self.rows.append(row)
+
+    def _append(self, name: str, data: bytes) -> None:
+        if self._tar is None:
+            self._tar = self._open()
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        member.mode = 0o444  # no time, no owner: equal images make equal tars
+        self._tar.addfile(member, io.BytesIO(data))
+
+    def _open(self) -> tarfile.TarFile:
+        self._attempt = self._work.shard_attempts / "add"
+        shutil.rmtree(self._attempt, ignore_errors=True)
+        self._attempt.mkdir(parents=True)
+        # PAX: the names of some image sets are longer than the 100 bytes of USTAR.
+        return tarfile.open(
+            self._attempt / "images.tar", "w", format=tarfile.PAX_FORMAT
+        )
+
+    def publish(self) -> Packed:
+        """Give the shard its number and move it into place; one without rows is none."""
+        if not self.rows:
+            return self.result
+        if self._tar is None:
+            self._tar = self._open()  # every picture failed
+        self._tar.close()
+        name = f"{shards.next_number(self._work.path):05}"
+        shard = shards.shard_at(self._work.path, name)
+        (self._attempt / "images.tar").rename(self._attempt / shard.tar.name)
+        table = pa.Table.from_pylist(self.rows, SIDECAR)
+        write_parquet(self._attempt / shard.sidecar.name, table, private=True)
+        shards.publish(self._attempt, shard, {"kind": "add"})
+        shutil.rmtree(self._attempt)
+        self.result.shard = name
+        return self.result
+
+
+def _json_value(value: Any) -> str:
+    """Of a table: times as ISO text, anything else as Python writes it."""
+    if isinstance(value, datetime.date | datetime.datetime):
+        return value.isoformat()
+    return str(value)

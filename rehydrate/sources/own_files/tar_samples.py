@@ -1,123 +1,181 @@
-"""The samples of a WebDataset tar that anyone may have made: image members, and the JSON beside each.
+"""The samples of a WebDataset tar that anyone may have made: image members, and the JSON and text beside each.
 
 Nothing in a tar is unpacked, unpickled or run; an image is decoded once, to know that it can be.
 """
 
 import hashlib
-import json
 import mmap
-import re
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from twigma.rehydrate.images import decode_memory, shards
+from twigma.rehydrate.images import decode_memory
 from twigma.rehydrate.images.decode import BadImage, check
-from twigma.rehydrate.sources.own_files.image_paths import IMAGES
+from twigma.rehydrate.images.tar_places import names_after_end, tar_members
+from twigma.rehydrate.posts.post_fields import clean_text
+from twigma.rehydrate.sources.pictures.beside import (
+    CAPTION,
+    MAX_TEXT,
+    Facts,
+    group_of,
+    our_columns,
+    read_json,
+    read_text,
+)
+from twigma.rehydrate.sources.pictures.contents import LONE, MAX_IMAGE, OTHER
+from twigma.rehydrate.sources.pictures.kinds import (
+    CONVERTED,
+    HEAD,
+    STORED,
+    is_hidden,
+    is_image_name,
+    kind_of,
+    missing_package,
+)
+from twigma.rehydrate.sources.pictures.trees import HIDDEN, NO_FILE, LeftOut
 
-# Members that belong to an image; any other is skipped and counted.
-BESIDE = {".json", ".txt", ".cls"}
-MAX_JSON = 1_000_000  # bytes of a JSON member that is read
-MAX_IMAGE = 200_000_000  # bytes of an image, encoded
+UNSAFE = "with a path that leads out"
+AFTER_END = "behind the end mark of the tar"
+_TEXTS = (".json", ".txt", ".cls")
 
 Data = mmap.mmap | bytes  # the bytes of a whole tar
 
 
 @dataclass
 class Sample:
-    """An image member of a tar and the JSON member beside it."""
+    """An image member of a tar, and the JSON and text members beside it."""
 
     key: str
     image: tarfile.TarInfo
     json: tarfile.TarInfo | None = None
+    text: tarfile.TarInfo | None = None
 
 
-def scan(tar: Path) -> tuple[list[Sample], int]:
-    """The samples of a tar in its order, and how many members were skipped."""
-    samples: list[Sample] = []
-    texts: dict[str, tarfile.TarInfo] = {}
-    beside: list[str] = []
-    skipped = 0
-    for member in shards.tar_members(tar):
+@dataclass
+class Scan:
+    """The members of a tar by class: samples in its order, names of pictures to convert, counts of those left out."""
+
+    samples: list[Sample] = field(default_factory=list)
+    converted: list[str] = field(default_factory=list)
+    left_out: LeftOut = field(default_factory=dict)
+
+    def leave_out(self, reason: str, *names: str) -> None:
+        """Leave members out for a reason."""
+        if names:
+            self.left_out.setdefault(reason, []).extend(names)
+
+    def is_foreign(self) -> bool:
+        """Whether there are members, and none is a picture; a tar without any member is an empty one."""
+        return not self.samples and not self.converted and bool(self.left_out)
+
+
+def scan(tar: Path, data: Data) -> Scan:
+    """The members of a tar, mapped as `data`; ValueError where it is damaged."""
+    result = Scan()
+    texts: dict[tuple[str, str], tarfile.TarInfo] = {}
+    others: list[tarfile.TarInfo] = []
+    members = list(tar_members(tar, others))
+    for member in members:
         path = PurePosixPath(member.name)
         kind = path.suffix.lower()
         # A key is the path up to the first dot, as WebDataset has it.
-        is_safe = not path.is_absolute() and ".." not in path.parts
         key = str(path.parent / path.name.partition(".")[0])
-        if not is_safe or kind not in IMAGES | BESIDE:
-            skipped += 1
-        elif kind in IMAGES:
-            samples.append(Sample(key, member))
+        if path.is_absolute() or ".." in path.parts:
+            result.leave_out(UNSAFE, member.name)
+        elif is_hidden(member.name):
+            result.leave_out(HIDDEN, member.name)
+        elif kind in _TEXTS:
+            texts[key, kind] = member
         else:
-            beside.append(key)
-            if kind == ".json":
-                texts[key] = member
-    for sample in samples:
-        sample.json = texts.get(sample.key)
-    keys = {sample.key for sample in samples}
-    skipped += sum(key not in keys for key in beside)
-    return sorted(samples, key=lambda sample: sample.image.offset), skipped
+            _classify(result, key, member, data)
+    for sample in result.samples:
+        sample.json = texts.get((sample.key, ".json"))
+        sample.text = texts.get((sample.key, ".txt"))
+    keys = {sample.key for sample in result.samples}
+    for name in result.converted:
+        path = PurePosixPath(name)
+        keys.add(str(path.parent / path.name.partition(".")[0]))
+    lone = [text.name for (key, _), text in texts.items() if key not in keys]
+    result.leave_out(LONE, *lone)
+    result.leave_out(NO_FILE, *[member.name for member in others])
+    result.leave_out(AFTER_END, *names_after_end(tar, [*members, *others]))
+    return result
 
 
-def unique_name(key: str, stem: str, used: set[str]) -> str:
-    """A name for an image that no other has; it is added to `used`.
-
-    Its key, else its key after the stem of its tar, else that with a number.
-    """
-    key = re.sub(r"[^A-Za-z0-9_-]+", "_", key).strip("_") or "image"
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", stem)
-    name = key
-    if name in used:
-        name = f"{stem}.{key}"
-    number = 2
-    while name in used:
-        name = f"{stem}.{number}.{key}"
-        number += 1
-    used.add(name)
-    return name
+def _classify(result: Scan, key: str, member: tarfile.TarInfo, data: Data) -> None:
+    kind = kind_of(_content(data, member, HEAD))
+    missing = missing_package(kind) if kind is not None else None
+    if missing is not None:
+        result.leave_out(missing, member.name)
+    elif kind in CONVERTED:
+        result.converted.append(member.name)
+    elif kind in STORED or is_image_name(member.name):
+        result.samples.append(Sample(key, member))
+    else:
+        result.leave_out(OTHER, member.name)
 
 
 def sidecar_row(
-    data: Data, sample: Sample, name: str, group_key: str | None
+    data: Data, sample: Sample, tar: str, group_key: str | None
 ) -> dict[str, Any]:
-    """The sidecar row of one image, which is decoded to its last byte; `group` is the field `group_key` of its JSON."""
+    """The sidecar row of one image but for its name; the image is decoded to its last byte.
+
+    `tar` is the name of the tar. What stands beside the image fills our columns; `group` is the field `group_key`.
+    """
+    facts, notes = _facts(data, sample)
+    values, more = our_columns(facts)
+    notes += more
     row: dict[str, Any] = {
-        "image_name": name,
+        **values,
         "member": sample.image.name,
-        "group": _group(data, sample, group_key),
+        "path": clean_text(f"{tar}/{sample.image.name}"),
+        "group": group_of(facts, group_key),
     }
-    if sample.image.size > MAX_IMAGE:
-        row["status"] = "too_large"
-        row["error"] = f"{sample.image.size:,} bytes, at most {MAX_IMAGE:,} are read"
-        return row
-    image = _content(data, sample.image)
     try:
-        with decode_memory.room(image):
-            header = check(image)
+        header = _check(data, sample.image)
     except BadImage as error:
         row["status"] = error.status
         row["error"] = str(error)
+        row["note"] = "; ".join(notes) or None
         return row
     row["width"] = header.width
     row["height"] = header.height
     row["status"] = "success"
-    row["sha256"] = hashlib.sha256(image).hexdigest()
-    row["note"] = header.warning
+    row["sha256"] = hashlib.sha256(_content(data, sample.image)).hexdigest()
+    if header.warning is not None:
+        notes.insert(0, header.warning)
+    row["note"] = "; ".join(notes) or None
     return row
 
 
-def _group(data: Data, sample: Sample, group_key: str | None) -> str | None:
-    if group_key is None or sample.json is None or sample.json.size > MAX_JSON:
-        return None
-    try:
-        value = json.loads(_content(data, sample.json)).get(group_key)
-        str(value).encode()  # half an emoji cannot be stored
-    except (ValueError, AttributeError, RecursionError):
-        return None
-    return None if value is None else str(value)
+def _check(data: Data, member: tarfile.TarInfo) -> Any:
+    if member.size > MAX_IMAGE:
+        raise BadImage(
+            "too_large", f"{member.size:,} bytes, at most {MAX_IMAGE:,} are read"
+        )
+    image = _content(data, member)
+    with decode_memory.room(image):
+        return check(image)
 
 
-def _content(data: Data, member: tarfile.TarInfo) -> bytes:
+def _facts(data: Data, sample: Sample) -> tuple[Facts, list[str]]:
+    """What stands beside an image, and notes on what of it cannot be read."""
+    facts: dict[str, Any] = {}
+    notes: list[str] = []
+    if sample.json is not None:
+        read, note = read_json(_content(data, sample.json, MAX_TEXT + 1))
+        facts.update(read)
+        if note is not None:
+            notes.append(note)
+    if sample.text is not None:
+        caption = read_text(_content(data, sample.text, MAX_TEXT))
+        if caption is not None:
+            facts.setdefault(CAPTION, caption)
+    return facts, notes
+
+
+def _content(data: Data, member: tarfile.TarInfo, most: int | None = None) -> bytes:
     start = member.offset_data
-    return data[start : start + member.size]
+    size = member.size if most is None else min(member.size, most)
+    return data[start : start + size]

@@ -32,6 +32,10 @@ def test_kinds_are_told_by_content(table, tmp_path):
     for name, kind in {
         "a.tar": "images",
         "a.JPG": "images",
+        "a.jpg_large": "images",
+        "a.tiff": "images",
+        "a.zip": "images",
+        "a.tar.gz": "images",
         "a.npy": "embeddings",
         "a.txt": "texts",
     }.items():
@@ -44,20 +48,6 @@ def test_kinds_are_told_by_content(table, tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(ValueError, match="not a readable Parquet"):
         file_readers.kind_of(tmp_path / "t.parquet")
-
-
-def test_images_come_with_name_and_group(table):
-    path = table(
-        image=pa.array([{"bytes": b"x"}, {"bytes": None}]),
-        artist=["a", None],
-        id=[7, None],
-    )
-    assert list(file_readers.image_rows(path, None, "artist")) == [
-        ("7", b"x", "a"),
-        ("t_000001", None, None),
-    ]
-    with pytest.raises(ValueError, match="no column 'prompt' to group by"):
-        list(file_readers.image_rows(path, None, "prompt"))
 
 
 def test_vectors_are_read_alike_from_every_format(table, tmp_path, monkeypatch):

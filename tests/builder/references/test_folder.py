@@ -13,45 +13,38 @@ from twigma.builder.references.diffusiondb import mark_repeats
 from twigma.builder.references.folder import (
     MOST_TEXTS,
     PASSAGE,
-    add_images,
+    add_pictures,
     add_texts,
     add_vectors,
     embed_texts,
-    pack,
 )
 from twigma.builder.references.model_choice import stated_model, studied_model
 from twigma.builder.references.record import open_record, read_records
 from twigma.builder.stages.clip_encoder import load_encoder
 from twigma.core.parts import read_parts
-from twigma.core.safety.failures import Failures
 from twigma.core.workspace import Workspace
+from twigma.rehydrate.sources.pictures.contents import Picture
 
 
 def test_images_of_one_name_stay_apart_and_strange_names_are_harmless(tmp_path):
     data = {kind: encode(pixels(1), kind) for kind in ("PNG", "JPEG", "WEBP")}
-    rows = [
-        ("a", data["PNG"], {"artist": "m"}),
-        ("a", data["JPEG"], {}),
-        ("../../é b", data["WEBP"], {}),
-        ("n", None, {}),
+    pictures = [
+        Picture("data/a", data["PNG"], {"artist": "m"}),
+        Picture("data/a", data["JPEG"]),
+        Picture("data/../../é b", data["WEBP"]),
     ]
-    path, without = pack(tmp_path, "data_0", rows)
-    assert without == 1
-    with tarfile.open(path) as tar:
+    added = add_pictures(tmp_path, "mine", tmp_path / "data", pictures, "artist")
+    assert added == {"images": 3, "failed": 0, "without": 0}
+    with tarfile.open(tmp_path / "shards/00000.tar") as tar:
         assert tar.getnames() == [
             "a.png",
             "a.json",
-            "a_1.jpg",
-            "a_1.json",
-            "_b.webp",
-            "_b.json",
+            "data~a.jpg",
+            "b.webp",
         ]
-    assert add_images(tmp_path, "mine", [path], "artist", Failures()) == {
-        "images": 3,
-        "failed": 0,
-    }
     table = Workspace(tmp_path).table()
     assert set(table["source"].to_pylist()) == {"mine"}
+    assert table["image_name"].to_pylist() == ["a", "b", "data.a"]
     assert sorted(map(str, table["group"].to_pylist())) == ["None", "None", "m"]
 
 
@@ -59,12 +52,9 @@ def test_images_of_one_name_stay_apart_and_strange_names_are_harmless(tmp_path):
 def test_a_folder_is_a_str_a_path_or_a_workspace(tmp_path, folder_type):
     work = folder_type(tmp_path / "refs/mine")
     open_record(work, TABLE["book"]).write()
-    tar, _ = pack(work, "data", [("a", encode(pixels(1)), {"artist": "m"})])
-    assert tar == tmp_path / "refs/mine/shards/from_data.tar"
-    assert add_images(work, "mine", [tar], "artist", Failures()) == {
-        "images": 1,
-        "failed": 0,
-    }
+    pictures = [Picture("data/a", encode(pixels(1)), {"artist": "m"})]
+    added = add_pictures(work, "mine", tmp_path / "data", pictures, "artist")
+    assert added == {"images": 1, "failed": 0, "without": 0}
     provenance = {"model": "m", "file": "f"}
     rows = np.eye(2)
     assert add_vectors(work, "mine", [(["b", "c"], rows)], provenance, 0) == (2, 1)

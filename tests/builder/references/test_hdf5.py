@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from twigma.builder.references import file_readers, hdf5, text_files
+from twigma.rehydrate.sources.pictures.tables import parquet_pictures
 
 MB = 1 << 20
 
@@ -148,12 +149,11 @@ def test_one_image_on_many_rows_is_in_memory_once(tmp_path):
     pq.write_table(pa.table({"image": struct}), path)
     before = pa.total_allocated_bytes()
     most, count = 0, 0
-    for _, data, _ in file_readers.image_rows(path, None, None):
-        most, count = (
-            max(most, pa.total_allocated_bytes() - before),
-            count + (data is not None),
-        )
-    assert count == 599
+    without: list[str] = []
+    for _ in parquet_pictures(path, None, None, without.append):
+        most = max(most, pa.total_allocated_bytes() - before)
+        count += 1
+    assert count == 599 and without == ["i_000599"]
     assert most < 100 * MB
 
 

@@ -3,6 +3,7 @@ import os
 import pickle
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,9 +16,12 @@ from twigma.core import columns
 from twigma.core.safety.failures import Failures
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import shards
-from twigma.rehydrate.sources.own_files.add_images import Added, add_tars
-from twigma.rehydrate.sources.own_files.image_paths import ImagePaths
-from twigma.rehydrate.sources.own_files.pack_images import pack_images
+from twigma.rehydrate.sources.own_files.add_images import add_tars
+from twigma.rehydrate.sources.own_files.report import Added
+from twigma.rehydrate.sources.own_files.tar_samples import UNSAFE
+from twigma.rehydrate.sources.pictures.contents import OTHER
+from twigma.rehydrate.sources.pictures.inputs import find_inputs, pictures_of
+from twigma.rehydrate.sources.pictures.trees import LINK, NO_FILE
 
 from ...images.test_shards import images, tar_of
 
@@ -29,6 +33,11 @@ def names(work: Path) -> list[str]:
     assert table["id"].equals(table["image_name"])
     assert set(table["source"].to_pylist()) == {"local"}
     return list(table["image_name"].to_pylist())
+
+
+def reasons(row: dict[str, Any]) -> dict[str, int]:
+    """How many files were left out, by reason."""
+    return {each["reason"]: each["count"] for each in row["left_out"]}
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared real tars are not here")
@@ -45,11 +54,15 @@ def test_real_foreign_tars_and_photographs(tmp_path: Path) -> None:
             assert list(images(shard).values()) == [
                 members.extractfile(m).read() for m in members
             ]  # type: ignore[union-attr]
-    assert len(add_tars(tmp_path, tars)) == 0
+    again = add_tars(tmp_path, tars)
+    assert again["images"].to_pylist() == [0, 0, 0]
+    assert again["known"].to_pylist() == [4, 3, 2]
     assert len(names(tmp_path)) == 9
     packed = add_tars(tmp_path, [SHARED])
-    assert packed["images"].to_pylist() == [7]
-    assert len(add_tars(tmp_path, [SHARED])) == 0
+    assert sum(packed["images"].to_pylist()) == 7
+    again = add_tars(tmp_path, [SHARED])
+    assert sum(again["images"].to_pylist()) == 0
+    assert sum(again["known"].to_pylist()) == 16
     assert len(names(tmp_path)) == 16
     assert len(shards.read_sidecars(tmp_path)) == 16
 
@@ -132,7 +145,12 @@ def test_hostile_members_are_passed_over(tmp_path: Path) -> None:
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
     report = add_tars(tmp_path / "w", [tar]).to_pylist()[0]
-    assert (report["images"], report["failed"], report["skipped"]) == (2, 1, 8)
+    assert (report["images"], report["failed"]) == (2, 1)
+    assert reasons(report) == {
+        OTHER: 6,
+        UNSAFE: 2,
+        NO_FILE: 1,
+    }
     rows = {
         row["image_name"]: row["status"]
         for row in shards.read_sidecars(tmp_path / "w").to_pylist()
@@ -182,9 +200,8 @@ def test_the_others_are_added_where_some_tars_are_empty_damaged_or_missing(
     words = ["add", "--work", str(tmp_path / "w"), *map(str, tars)]
     answer = CliRunner().invoke(main, words[:-2] + words[-1:])
     assert answer.exit_code == 1
-    assert f"{tars[0]}: 1 images, 0 failed, 0 other members" in answer.stdout
-    assert f"{tars[1]}: 0 images, 0 failed, 0 other members" in answer.stdout
-    assert f"{tars[4]}: 1 images" in answer.stdout
+    for number, count in ((0, 1), (1, 0), (4, 1)):
+        assert f"{tars[number]}: {count} images, 0 failed\n" in answer.stdout
     assert f"{tars[2]} is cut short" in answer.stderr
     assert names(tmp_path / "w") == ["a", "d"]
     with pytest.raises(OSError, match=r"2 failed: no file.*3\.tar; .*2\.tar is cut"):
@@ -213,26 +230,38 @@ def test_a_stop_leaves_rows_for_what_was_added(
     assert names(tmp_path / "w") == ["0", "1", "2"]
 
 
-def test_a_file_that_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
     for number in range(3):
-        (tmp_path / f"{number}.jpg").write_bytes(photo(number))
-    images = [tmp_path / f"{number}.jpg" for number in range(3)]
-    paths = ImagePaths(images=[images[0], tmp_path / "gone.jpg", *images[1:]])
+        (tmp_path / "in" / f"{number}.jpg").write_bytes(photo(number))
+    # Gone between the look at the folder and its turn.
+    gone = tmp_path / "in" / "1.jpg"
+    inputs = find_inputs([tmp_path / "in"], Failures())
+    gone.unlink()
     failures = Failures()
-    assert pack_images(tmp_path / "packed.tar", paths.images, set(), failures)
-    with tarfile.open(tmp_path / "packed.tar") as tar:
-        assert tar.getnames() == ["0.jpg", "1.jpg", "2.jpg"]
-    with pytest.raises(FileNotFoundError, match="gone"):
+    pictures = pictures_of(inputs[0], failures, tmp_path, None, None)
+    assert [picture.path for picture in pictures] == ["in/0.jpg", "in/2.jpg"]
+    with pytest.raises(FileNotFoundError, match=r"1\.jpg"):
         failures.raise_any()
 
 
 def test_names_of_any_length_are_packed(tmp_path: Path) -> None:
-    long = "a" * 240
+    long = "a" * 130
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / f"{long}.jpg").write_bytes(photo(1))
     add_tars(tmp_path / "w", [tmp_path / "in"])
-    shard = shards.list_shards(tmp_path / "w")[0]
-    assert images(shard) == {long: photo(1)}
+    longest = "b" * 240
+    (tmp_path / "in" / f"{longest}.jpg").write_bytes(photo(2))
+    add_tars(tmp_path / "w", [tmp_path / "in"])
+    stored: dict[str, bytes] = {}
+    for shard in shards.list_shards(tmp_path / "w"):
+        stored |= images(shard)
+    # A release takes no longer names; the path has all of it.
+    assert stored == {long: photo(1), "b" * 140: photo(2)}
+    table = Workspace(tmp_path / "w").table()
+    assert table["path"].to_pylist() == [f"in/{long}.jpg", f"in/{longest}.jpg"]
 
 
 def test_a_tar_that_changed_after_it_was_added_is_refused(tmp_path: Path) -> None:
@@ -253,7 +282,7 @@ def test_nothing_to_add_is_said(tmp_path: Path) -> None:
         add_tars(tmp_path / "w", [tar_of(tmp_path / "a.tar", {"a.txt": b"x"})])
     text = tmp_path / "a.txt"
     text.write_text("x")
-    with pytest.raises(ValueError, match="neither"):
+    with pytest.raises(ValueError, match="of no kind that can be added"):
         add_tars(tmp_path / "w", [text])
 
 
@@ -302,13 +331,14 @@ def test_links_out_of_a_folder_are_not_followed(tmp_path: Path) -> None:
     (folder / "nothing.jpg").symlink_to(tmp_path / "nothing.jpg")
     (folder / "pipe.tar").mkdir()
     report = add_tars(tmp_path / "w", [folder]).to_pylist()
-    assert [(row["images"], row["links"]) for row in report] == [(3, 0), (0, 4)]
+    assert [row["images"] for row in report] == [3]
+    assert reasons(report[0]) == {LINK: 5}
     assert sorted(names(tmp_path / "w")) == ["a", "again", "b"]
     with tarfile.open(shards.list_shards(tmp_path / "w")[0].tar) as tar:
         assert sorted(tar.getnames()) == ["a.jpg", "again.jpg", "b.jpg"]
     said = CliRunner().invoke(main, ["add", "--work", str(tmp_path / "v"), str(folder)])
     assert (
-        f"4 links out of the folder, not followed, such as {folder / 'album'}"
+        f"left out: 5 links out of the folder, not followed, such as {folder / 'album'}"
         in said.output
     )
 

@@ -1,0 +1,213 @@
+"""Pictures one after the other, of whatever holds them, each with what stands beside it. Every file is in one class.
+
+A folder, a zip, a tar or single files are looked through once: what is a picture, an archive, or beside a picture, and
+what is left out, with the reason.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from twigma.core.safety.bounded import load_json
+from twigma.core.safety.failures import Failures
+from twigma.rehydrate.posts.post_fields import clean_text
+from twigma.rehydrate.sources.pictures.beside import (
+    CAPTION,
+    DIFFUSIONDB,
+    Facts,
+    read_json,
+    read_text,
+)
+from twigma.rehydrate.sources.pictures.kinds import (
+    ARCHIVES,
+    HEAD,
+    is_image_name,
+    kind_of,
+    missing_package,
+    stem_of,
+)
+from twigma.rehydrate.sources.pictures.trees import LeftOut, Tree
+
+MAX_IMAGE = 200_000_000  # bytes of an image, encoded
+OTHER = "of another kind"
+EMPTY = "empty"
+LONE = "text or JSON beside no picture"
+_PART = re.compile(r"part-\d+\.json")  # of DiffusionDB: the prompts of a thousand files
+_MAX_PART = 8_000_000  # bytes
+_TEXTS = (".json", ".txt", ".cls")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as its owner has it: where it was, its bytes, what stands beside it, and notes on that."""
+
+    path: str
+    data: bytes
+    facts: Facts = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What the image is named after."""
+        return stem_of(PurePosixPath(self.path).name)
+
+    @property
+    def stem(self) -> str:
+        """What tells it from others of the same key: the name of its folder."""
+        return PurePosixPath(self.path).parent.name
+
+
+@dataclass
+class Contents:
+    """The files of a tree by class; `archives` maps the name of one to its kind."""
+
+    pictures: list[str] = field(default_factory=list)
+    archives: dict[str, str] = field(default_factory=dict)
+    texts: set[str] = field(default_factory=set)
+    left_out: LeftOut = field(default_factory=dict)
+
+    def leave_out(self, reason: str, name: str) -> None:
+        """Leave a file out for a reason."""
+        self.left_out.setdefault(reason, []).append(name)
+
+
+def look_through(tree: Tree, failures: Failures) -> Contents:
+    """Which files of a tree are pictures, which archives, what is left out; one that cannot be read is a failure."""
+    contents = Contents()
+    for reason, names in tree.left_out.items():
+        contents.left_out[reason] = list(names)
+    for name in tree.names:
+        if PurePosixPath(name).suffix.lower() in _TEXTS:
+            contents.texts.add(name)
+            continue
+        with failures.collect():
+            _classify(contents, name, tree.read(name, HEAD))
+    beside = _beside_any(contents)
+    for name in sorted(contents.texts - beside):
+        contents.leave_out(LONE, name)
+    return contents
+
+
+def _classify(contents: Contents, name: str, head: bytes) -> None:
+    kind = kind_of(head)
+    # An empty tar is zeros only.
+    if kind is None and name.lower().endswith(".tar"):
+        kind = "tar"
+    missing = missing_package(kind) if kind is not None else None
+    if missing is not None:
+        contents.leave_out(missing, name)
+    elif kind in ARCHIVES and _is_archive_name(name):
+        contents.archives[name] = str(kind)
+    elif (kind is not None and kind not in ARCHIVES) or is_image_name(name):
+        # With the name of a picture and other bytes it becomes a row that failed.
+        contents.pictures.append(name)
+    else:
+        contents.leave_out(OTHER if head else EMPTY, name)
+
+
+def _is_archive_name(name: str) -> bool:
+    """Documents of many programs are zips inside, and so are not looked into."""
+    endings = (".zip", ".tar", ".tar.gz", ".tgz", ".parquet")
+    return name.lower().endswith(endings)
+
+
+def _beside_any(contents: Contents) -> set[str]:
+    """The texts that stand beside a picture, or hold the prompts of its folder."""
+    beside: set[str] = set()
+    folders = set()
+    for name in contents.pictures:
+        beside.update(_names_beside(name, ".json"))
+        beside.update(_names_beside(name, ".txt"))
+        beside.update(_names_beside(name, ".cls"))
+        folders.add(PurePosixPath(name).parent)
+    for name in contents.texts:
+        path = PurePosixPath(name)
+        if _PART.fullmatch(path.name) and path.parent in folders:
+            beside.add(name)
+    return beside
+
+
+def _names_beside(name: str, ending: str) -> tuple[str, str]:
+    """The two names that a text beside a picture may have."""
+    path = PurePosixPath(name)
+    return f"{name}{ending}", str(path.with_name(f"{stem_of(path.name)}{ending}"))
+
+
+# ------------------------------------------------------------------ reading
+
+
+def read_pictures(
+    tree: Tree, contents: Contents, failures: Failures
+) -> Iterator[Picture]:
+    """The pictures of a tree in its order; one whose file cannot be read is a failure."""
+    parts = _prompts_by_part(tree, contents, failures)
+    for name in contents.pictures:
+        picture = None
+        with failures.collect():
+            picture = _read(tree, name, contents.texts, parts)
+        if picture is not None:
+            yield picture
+
+
+def _read(
+    tree: Tree, name: str, texts: set[str], parts: Mapping[str, Facts]
+) -> Picture:
+    # One byte more shows that it is too large.
+    data = tree.read(name, MAX_IMAGE + 1)
+    facts: dict[str, object] = dict(parts.get(name, {}))
+    notes: list[str] = []
+    for text in _names_beside(name, ".json"):
+        if text in texts:
+            read, note = read_json(tree.read(text, 2 * _MAX_PART))
+            facts.update(read)
+            if note is not None:
+                notes.append(note)
+            break
+    for text in _names_beside(name, ".txt"):
+        if text in texts:
+            caption = read_text(tree.read(text, _MAX_PART))
+            if caption is not None:
+                facts.setdefault(CAPTION, caption)
+            break
+    path = PurePosixPath(name).name
+    if tree.label:
+        path = f"{tree.label}/{name}"
+    return Picture(clean_text(path), data, facts, tuple(notes))
+
+
+def _prompts_by_part(
+    tree: Tree, contents: Contents, failures: Failures
+) -> dict[str, Facts]:
+    """Prompt and settings of the files of DiffusionDB, by name, from the JSON of each part."""
+    prompts: dict[str, Facts] = {}
+    for text in contents.texts:
+        path = PurePosixPath(text)
+        if not _PART.fullmatch(path.name):
+            continue
+        with failures.collect():
+            settings = part_settings(tree.read(text, _MAX_PART + 1), text)
+            for name, facts in settings.items():
+                prompts[str(path.with_name(name))] = facts
+    return prompts
+
+
+def part_settings(data: bytes, where: str) -> dict[str, Facts]:
+    """Prompt and settings by file name, in the JSON of a part of DiffusionDB; ValueError where it is something else."""
+    if len(data) > _MAX_PART:
+        raise ValueError(
+            f"{where} has over {_MAX_PART:,} bytes: no part of DiffusionDB"
+        )
+    try:
+        texts = load_json(data)
+    except RecursionError as error:
+        raise ValueError(f"{where}: JSON that is nested too deeply") from error
+    is_table = isinstance(texts, dict)
+    if not is_table or not all(isinstance(text, dict) for text in texts.values()):
+        raise ValueError(
+            f"{where}: expected the settings of each image, found other JSON"
+        )
+    settings: dict[str, Facts] = {}
+    for name, text in texts.items():
+        settings[name] = {long: text.get(short) for short, long in DIFFUSIONDB.items()}
+    return settings
