@@ -81,6 +81,7 @@ def collect(
     """
     from twigma.builder.collect.collect import PAPER_HASHTAGS
     from twigma.builder.collect.collect import collect as run
+    from twigma.rehydrate.sources.x.budget import dollar_text
 
     with x_client() as client:
         result = run(
@@ -92,7 +93,7 @@ def collect(
             followers=followers,
             budget=budget,
         )
-    spent = f"${result.dollars:,.2f} in this folder"
+    spent = f"at most {dollar_text(result.dollars)} in this folder"
     click.echo(f"collect: {result.pages:,} pages bought now, {spent}; table in {work}")
     if not result.done:
         raise RuntimeError(

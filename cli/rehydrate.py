@@ -216,12 +216,13 @@ def _look_up(
 ) -> bool:
     """Record the list of ids, look them up and print the outcomes; whether the budget stopped it."""
     from twigma.rehydrate.ids.sampling import record
+    from twigma.rehydrate.sources.x.budget import dollar_text
     from twigma.rehydrate.sources.x.lookup import lookup
 
     with client:
         record(work, drawn)
         result = lookup(work, drawn["id"].to_pylist(), client, followers, budget)
-    spent = f"${result.dollars:,.2f} in this folder"
+    spent = f"at most {dollar_text(result.dollars)} in this folder"
     print_counts(result.outcomes, f"posts ({result.asked:,} asked now, {spent}):")
     return bool(result.remaining)
 
@@ -229,6 +230,7 @@ def _look_up(
 def _look_up_gone(work: Path, budget: float | None) -> bool:
     """Look up posts again whose photo is gone; whether the budget stopped it. Without a token they are skipped."""
     from twigma.rehydrate.retry_missing import gone_posts, retry_missing
+    from twigma.rehydrate.sources.x.budget import dollar_text
 
     posts = gone_posts(work)
     if not posts:
@@ -242,7 +244,7 @@ def _look_up_gone(work: Path, budget: float | None) -> bool:
         return False
     with client:
         result = retry_missing(work, client, budget)
-    spent = f"${result.dollars:,.2f} in this folder"
+    spent = f"at most {dollar_text(result.dollars)} in this folder"
     print_counts(
         result.outcomes,
         f"posts whose photo was gone ({result.asked:,} asked now, {spent}):",

@@ -25,7 +25,7 @@ from twigma.rehydrate.sources.x.client import (
     QUERY_LENGTH,
     XClient,
 )
-from twigma.rehydrate.sources.x.lookup import refuse_missing
+from twigma.rehydrate.sources.x.lookup import add_followers, refuse_missing
 from twigma.rehydrate.sources.x.refusals import ApiError
 
 # The six the text of the paper names (section 2.1); the full list of 19 is only in a figure.
@@ -83,6 +83,8 @@ def collect(
         if failure:
             raise failure
         done = all(search.cursor.done for search in searches)
+        if followers:
+            done = add_followers(ledger, None, client, money) == 0 and done
         return Collected(bought, money.spent(ledger), done)
 
 

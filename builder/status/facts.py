@@ -13,10 +13,11 @@ class SearchFacts(TypedDict):
 
 
 class SpentFacts(TypedDict):
-    """Posts and users that were bought, and their price at most."""
+    """Posts and users that were bought, requests that counted posts, and their price at most."""
 
     posts: int
     users: int
+    counts: int
     dollars: float
 
 

@@ -63,7 +63,7 @@ def status(work: AnyWorkspace) -> Facts:
                           and nsfw how many of `done` are `not_decodable`, and so have no value}
     `release`             folder, version, images, posts, out_of_date; null when there is none beside the folder
     `bytes`               pages, ledger, shards, columns, other; `total` of these; `free` on the disk
-    `spent`               posts and users bought, dollars at most
+    `spent`               posts and users bought, requests that counted posts, dollars at most
     `unshown`             posts with photos that no answer has shown, and that were not looked up once more for them
     `next`                `command` (null: wait or repair), `why`
     ====================  ==============================================================================================
@@ -145,10 +145,10 @@ def _searches(ledger: LedgerView | None) -> SearchFacts | None:
 def _spent(ledger: LedgerView | None) -> SpentFacts | None:
     if ledger is None:
         return None
-    posts, users = ledger.spent()
     # At today's prices for pay per use; the account may have others.
     dollars = Budget().spent(ledger)
-    return {"posts": posts, "users": users, "dollars": dollars}
+    posts, users, counts = ledger.spent()
+    return {"posts": posts, "users": users, "counts": counts, "dollars": dollars}
 
 
 def count_skipped_lines(work: AnyWorkspace) -> int:

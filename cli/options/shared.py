@@ -1,5 +1,6 @@
 """Options that several commands share, and counts as they are printed."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +16,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 DAY = click.DateTime(["%Y-%m-%d"])
+
+
+class Dollars(click.ParamType[float]):
+    """A sum of money, 0 or more; `inf` and `nan` are none."""
+
+    name = "dollars"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The sum as a number."""
+        try:
+            dollars = float(str(value).removeprefix("$"))
+        except ValueError:
+            dollars = math.nan
+        if math.isfinite(dollars) and dollars >= 0:
+            return dollars
+        self.fail(f"expected dollars, 0 or more, found {value!r}", param, ctx)
 
 
 def work_option(command: F) -> F:
@@ -44,7 +63,7 @@ def purchase_options(command: F) -> F:
     """`--budget` and `--followers`: what may be bought from X."""
     budget = click.option(
         "--budget",
-        type=float,
+        type=Dollars(),
         metavar="DOLLARS",
         help="Spend at most this on the folder, over all runs.",
     )

@@ -15,14 +15,17 @@ from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.ledger_database import (
     IS_KNOWN,
     open_database,
+    read_payments,
     translate_errors,
 )
-from twigma.rehydrate.posts.page_content import OUTCOMES, dicts, outcomes
+from twigma.rehydrate.posts.page_content import OUTCOMES, dicts, outcomes, user_ids
 from twigma.rehydrate.posts.page_store import (
     KINDS,
     Page,
+    Purchases,
     append_page,
     check,
+    purchases,
     read_pages,
 )
 from twigma.rehydrate.posts.removed_ids import read_removed, strip_answer
@@ -44,9 +47,15 @@ WHERE CASE
     ELSE excluded.received_at >= received_at END
 """
 _ADD_PAGE = """
-INSERT INTO pages VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
-    seen = iif(seen < 0, seen, excluded.seen),
-    posts = posts + excluded.posts, users = users + excluded.users
+INSERT INTO pages VALUES (?, ?) ON CONFLICT (kind) DO UPDATE SET seen = iif(seen < 0, seen, excluded.seen)
+"""
+_ADD_PAYMENT = """
+INSERT INTO payments VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
+    posts = posts + excluded.posts, users = users + excluded.users, counts = counts + excluded.counts
+"""
+_NEVER_LOWER = """
+INSERT INTO payments VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
+    posts = max(posts, excluded.posts), users = max(users, excluded.users), counts = max(counts, excluded.counts)
 """
 
 
@@ -89,9 +98,8 @@ class Ledger:
 
         Posts and photos that were removed on request are not stored.
         """
-        users = dicts(answer.get("includes"), "users")
-        bought = [len(dicts(answer.get("data"))), len(users)]
-        request = {**request, "bought": [0, 0] if kind == "import" else bought}
+        # Counted before anything is taken out: what is not stored was paid all the same.
+        request = {**request, "bought": purchases(kind, answer)}
         # Before it is on disk: what was removed on request is never stored again.
         answer = strip_answer(answer, self.removed)
         path = self.work.page_file(kind)
@@ -139,11 +147,15 @@ class Ledger:
         sql = "SELECT outcome, count(*) FROM ids GROUP BY outcome ORDER BY outcome"
         return dict(self._db.execute(sql))
 
-    def spent(self) -> tuple[int, int]:
-        """(posts, users) read in all bought pages of this folder: what X bills, before its daily deduplication."""
-        sql = "SELECT total(posts), total(users) FROM pages"
-        posts, users = self._db.execute(sql).fetchone()
-        return int(posts), int(users)
+    def unknown_users(self, ids: Sequence[str]) -> list[str]:
+        """The users that X was not asked for yet by their id, or has said nothing of, in order."""
+        rows = self._select("SELECT id FROM users WHERE id IN", ids)
+        known = {user for (user,) in rows}
+        return [user for user in ids if user not in known]
+
+    def spent(self) -> Purchases:
+        """All that was ever bought for this folder: what X bills, before its daily deduplication."""
+        return read_payments(self._db)
 
     def cursor(self, key: str) -> Cursor:
         """Progress of the search of this key; Cursor() when it has not started."""
@@ -173,6 +185,7 @@ class Ledger:
         path = self.work.page_file(kind)
         sql = "SELECT seen FROM pages WHERE kind = ?"
         row = self._db.execute(sql, (kind,)).fetchone()
+        paid = read_payments(self._db, kind)
         seen = 0 if row is None else row[0]
         _, damaged = check(path, seen)
         if damaged:
@@ -185,6 +198,8 @@ class Ledger:
             if page is not None:
                 self._add_page(kind, start, end, page)
         if damaged:
+            # What the lost pages held was paid.
+            self._db.execute(_NEVER_LOWER, (kind, *paid))
             # Somebody may restore the file: the next run reads it all again.
             sql = "UPDATE pages SET seen = ? WHERE kind = ?"
             self._db.execute(sql, (_UNREADABLE, kind))
@@ -195,19 +210,31 @@ class Ledger:
         """Delete everything that was read from the pages of a kind."""
         self._db.execute("DELETE FROM ids WHERE kind = ?", (kind,))
         self._db.execute("DELETE FROM pages WHERE kind = ?", (kind,))
-        tables = {"lookup": "renewed", "search": "searches", "import": "imports"}
-        self._db.execute(f"DELETE FROM {tables[kind]}")
+        self._db.execute("DELETE FROM payments WHERE kind = ?", (kind,))
+        tables = {
+            "lookup": "renewed",
+            "search": "searches",
+            "import": "imports",
+            "users": "users",
+        }
+        if kind in tables:
+            self._db.execute(f"DELETE FROM {tables[kind]}")
 
     def _add_page(self, kind: str, start: int, end: int, page: Page) -> None:
         """Record one page; the caller commits."""
         answer = page["answer"]
         request = page["request"]
-        bought = request["bought"]
-        if kind == "search":
+        self._db.execute(_ADD_PAGE, (kind, end))
+        bought = Purchases(*request["bought"])
+        self._db.execute(_ADD_PAYMENT, (kind, *bought))
+        outcome: dict[str, str] = {}
+        if kind == "users":
+            self._add_users(request, answer)
+        elif kind == "search":
             posts = [post for post in dicts(answer.get("data")) if "id" in post]
             outcome = outcomes([str(post["id"]) for post in posts], answer)
-            advance(self._db, request, answer, bought[0])
-        else:
+            advance(self._db, request, answer, bought.posts)
+        elif kind != "counts":
             outcome = outcomes(request["ids"], answer)
         if kind == "import":
             self._advance_import(request)
@@ -219,7 +246,12 @@ class Ledger:
         origin = (followers, page["received_at"], kind, start)
         rows = [(post, what, *origin) for post, what in outcome.items()]
         self._db.executemany(_UPSERT, rows)
-        self._db.execute(_ADD_PAGE, (kind, end, *bought))
+
+    def _add_users(self, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """Record the users of a page that X has answered about, with their numbers or with why there are none."""
+        answered = user_ids(answer)
+        rows = [(user,) for user in request["users"] if user in answered]
+        self._db.executemany("INSERT OR IGNORE INTO users VALUES (?)", rows)
 
     def _advance_import(self, request: Mapping[str, Any]) -> None:
         """Count the next page of an archive; a page after a lost one does not count, so that it is stored again."""

@@ -7,19 +7,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from twigma.rehydrate.posts.page_content import OUTCOMES
+from twigma.rehydrate.posts.page_store import Purchases
 
 # Whether an id needs no look-up: X has answered about it, and a post that is there has shown its photos, or was looked
 # up for them already.
 IS_KNOWN = "(outcome <> 'absent' AND (outcome <> 'photos_unknown' OR kind = 'lookup'))"
 
-# ids: the last outcome of every id asked for, and the page it is on. pages: bytes read of each file of pages, and what
-# was bought with them. searches: how far each search has come, in the order in which they began. renewed: ids asked
-# once more for photos that are gone or were not shown. imports: how far each archive has come.
+# ids: the last outcome of every id asked for, and the page it is on. pages: bytes read of each file of pages. payments:
+# what was ever bought with them, which no loss of pages lowers. users: authors that X has answered about. searches: how
+# far each search has come, in the order in which they began. renewed: ids asked once more for photos that are gone or
+# were not shown. imports: how far each archive has come.
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS ids (
     id TEXT PRIMARY KEY, outcome TEXT NOT NULL CHECK (outcome IN {OUTCOMES}), followers INTEGER NOT NULL,
     received_at TEXT NOT NULL, kind TEXT NOT NULL, offset INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pages (kind TEXT PRIMARY KEY, seen INTEGER NOT NULL, posts INTEGER, users INTEGER);
+CREATE TABLE IF NOT EXISTS pages (kind TEXT PRIMARY KEY, seen INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS payments (kind TEXT PRIMARY KEY, posts INTEGER, users INTEGER, counts INTEGER);
+CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS searches (
     key TEXT PRIMARY KEY, pages INTEGER NOT NULL, next_token TEXT, oldest TEXT, done INTEGER NOT NULL, until TEXT);
 CREATE TABLE IF NOT EXISTS renewed (id TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -49,6 +53,13 @@ def open_database(path: Path) -> sqlite3.Connection:
     for ending in ("", "-journal", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
     return open_database(path)
+
+
+def read_payments(db: sqlite3.Connection, kind: str = "%") -> Purchases:
+    """All that was ever bought, or only with the pages of one kind."""
+    sql = "SELECT total(posts), total(users), total(counts) FROM payments WHERE kind LIKE ?"
+    row = db.execute(sql, (kind,)).fetchone()
+    return Purchases(*map(int, row))
 
 
 @contextmanager

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.csv
 
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.posts.ledger_database import IS_KNOWN
+from twigma.rehydrate.posts.ledger_database import IS_KNOWN, read_payments
 from twigma.rehydrate.posts.page_content import EXISTS
-from twigma.rehydrate.posts.page_store import KINDS
+from twigma.rehydrate.posts.page_store import KINDS, Purchases
 
 STEP = 50_000  # ids read at a time: some hundredths of a second
 BUSY_SECONDS = 30  # how long SQLite waits for a writer; one holds its lock for moments
@@ -34,6 +34,9 @@ _IDS = pa.schema(
 )
 
 
+NOTHING = Purchases()
+
+
 @dataclass(frozen=True)
 class LedgerView:
     """A snapshot of a ledger.
@@ -43,7 +46,7 @@ class LedgerView:
     path : the database.
     ids : table (id: string, outcome: string), in the order of ids.
     pages : bytes that the ledger has read of the pages of each kind.
-    posts, users : how many were bought.
+    bought : all that was ever bought.
     done, open : searches and archives that are complete, and those that are not.
     unshown : posts with photos that no answer has shown, and that were not looked up once more for them.
     """
@@ -51,15 +54,14 @@ class LedgerView:
     path: Path
     ids: pa.Table
     pages: Mapping[str, int] = field(default_factory=dict)
-    posts: int = 0
-    users: int = 0
+    bought: Purchases = NOTHING
     done: int = 0
     open: int = 0
     unshown: int = 0
 
-    def spent(self) -> tuple[int, int]:
-        """(posts, users) that were bought."""
-        return self.posts, self.users
+    def spent(self) -> Purchases:
+        """All that was ever bought."""
+        return self.bought
 
     def found_since(self, time: str, kinds: Iterable[str]) -> list[str]:
         """The posts found on pages of these kinds received after a time; of archives, on any page of them."""
@@ -93,15 +95,15 @@ class LedgerView:
 
 @dataclass(frozen=True)
 class KnownPosts:
-    """What a folder has bought: the ids that a look-up would skip, and how many posts and users its pages hold."""
+    """What a folder has bought: the ids and the users that a look-up would skip, and how much was bought in all."""
 
     ids: frozenset[str] = frozenset()
-    posts: int = 0
-    users: int = 0
+    users: frozenset[str] = frozenset()
+    bought: Purchases = NOTHING
 
-    def spent(self) -> tuple[int, int]:
-        """(posts, users) that were bought."""
-        return self.posts, self.users
+    def spent(self) -> Purchases:
+        """All that was ever bought."""
+        return self.bought
 
 
 def view_ledger(work: AnyWorkspace) -> LedgerView:
@@ -128,8 +130,9 @@ def read_known_posts(work: AnyWorkspace, followers: bool = False) -> KnownPosts:
     sql = f"SELECT id FROM ids WHERE {complete} AND {IS_KNOWN}"
     with _open(path) as db:
         ids = frozenset(post for (post,) in db.execute(sql, (followers,)))
-        posts, users = _spent(db)
-    return KnownPosts(ids, posts, users)
+        rows = db.execute("SELECT id FROM users")
+        users = frozenset(user for (user,) in rows)
+        return KnownPosts(ids, users, read_payments(db))
 
 
 def found_posts(work: AnyWorkspace) -> frozenset[str] | None:
@@ -160,14 +163,8 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
         raise ValueError(f"{path} is damaged ({error}): {_REMEDY}") from None
 
 
-def _spent(db: sqlite3.Connection) -> tuple[int, int]:
-    row = db.execute("SELECT total(posts), total(users) FROM pages").fetchone()
-    return int(row[0]), int(row[1])
-
-
 def _read_view(db: sqlite3.Connection, path: Path) -> LedgerView:
     pages = dict(db.execute("SELECT kind, seen FROM pages ORDER BY kind"))
-    posts, users = _spent(db)
     sql = "SELECT count(*) FROM ids WHERE outcome = 'photos_unknown' AND id NOT IN (SELECT id FROM renewed)"
     unshown = db.execute(sql).fetchone()[0]
     begun = done = 0
@@ -178,7 +175,7 @@ def _read_view(db: sqlite3.Connection, path: Path) -> LedgerView:
         begun += int(rows)
         done += int(complete)
     ids = pa.Table.from_batches(_batches(db), _IDS)
-    return LedgerView(path, ids, pages, posts, users, done, begun - done, unshown)
+    return LedgerView(path, ids, pages, read_payments(db), done, begun - done, unshown)
 
 
 def _batches(db: sqlite3.Connection) -> Iterator[pa.RecordBatch]:

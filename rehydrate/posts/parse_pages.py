@@ -97,7 +97,11 @@ def _page_rows(page: Mapping[str, Any]) -> Iterator[Row]:
     answer = page.get("answer", page)
     received_at = microseconds(page.get("received_at"))
     asked = page.get("request", {}).get("ids", []) if "answer" in page else []
-    for user in dicts(answer.get("includes"), "users"):
+    users = dicts(answer.get("includes"), "users")
+    about_users = "users" in page.get("request", {})
+    if about_users:
+        users = dicts(answer.get("data"))
+    for user in users:
         followers = count_of(user.get("public_metrics"), "followers_count")
         if followers is None:
             continue
@@ -108,6 +112,8 @@ def _page_rows(page: Mapping[str, Any]) -> Iterator[Row]:
             "received_at": received_at,
             "begins": True,
         }
+    if about_users:
+        return
     for name, rows in _answer_rows(answer, asked):
         # A page that does not show all photos of a post replaces none that does: it counts as the oldest.
         is_partial = any(row.get("reason") == UNSHOWN for row in rows)

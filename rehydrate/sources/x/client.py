@@ -14,7 +14,12 @@ from twigma.core.services.backoff import LONGEST_BACKOFF, BackoffPolicy, Retries
 from twigma.core.services.deadline import ANSWER_SECONDS
 from twigma.core.services.http import ServiceClient
 from twigma.core.services.outcomes import Answer, seconds_of
-from twigma.rehydrate.posts.page_content import counts_posts, dicts, says_nothing
+from twigma.rehydrate.posts.page_content import (
+    counts_posts,
+    dicts,
+    says_nothing,
+    user_ids,
+)
 from twigma.rehydrate.sources.x.bearer_token import check_token
 from twigma.rehydrate.sources.x.dialects import FIELDS, Dialect, fields_of
 from twigma.rehydrate.sources.x.refusals import (
@@ -27,6 +32,7 @@ from twigma.rehydrate.sources.x.refusals import (
 
 API_URL = "https://api.x.com"
 LOOKUP, SEARCH = "/2/tweets", "/2/tweets/search/all"
+USERS, COUNTS = "/2/users", "/2/tweets/counts/all"
 IDS_PER_CALL = 100
 POSTS_PER_PAGE = 500
 FEWEST_PER_PAGE = 10
@@ -123,6 +129,32 @@ class XClient:
 
         params = {"ids": ",".join(ids), **fields_of(self.dialect, followers)}
         return self._get(LOOKUP, params, is_silent)
+
+    def users(self, ids: Sequence[str]) -> Page:
+        """The raw page of up to 100 users with their follower counts, billed one by one; raises as `lookup`."""
+        if not 1 <= len(ids) <= IDS_PER_CALL:
+            raise ValueError(
+                f"expected 1 to {IDS_PER_CALL} users a call, found {len(ids)}"
+            )
+        params = {"ids": ",".join(ids), "user.fields": "id,public_metrics"}
+        return self._get(USERS, params, lambda page: not user_ids(page) & set(ids))
+
+    def counts(
+        self, query: str, start: str, end: str, next_token: str | None = None
+    ) -> Page:
+        """A raw page of how many posts of the full archive match a query, by day; a request has a price, posts none.
+
+        Raises as `lookup` does.
+        """
+        params = {
+            "query": query,
+            "start_time": start,
+            "end_time": end,
+            "granularity": "day",
+        }
+        if next_token is not None:
+            params["next_token"] = next_token
+        return self._get(COUNTS, params, _is_silent_count, self.search_pace)
 
     def search_all(
         self,
@@ -253,6 +285,11 @@ def _read_page(answer: Answer, is_silent: Callable[[Page], bool]) -> Received:
 def _is_silent_search(page: Page) -> bool:
     """Whether a page of a search neither has posts nor says that there are none."""
     return counts_posts(page) != 0 and not dicts(page.get("data"))
+
+
+def _is_silent_count(page: Page) -> bool:
+    """Whether a page of counts has no list of days."""
+    return not isinstance(page.get("data"), list)
 
 
 def _server_time(headers: Mapping[str, str]) -> float:
