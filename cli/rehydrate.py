@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twigma.cli.id_lists import check_list, draw_list, print_plan
+from twigma.cli.id_lists import check_list, draw_list, plan_drawn, print_plan
 from twigma.cli.options import (
     ALLOW_HOSTS,
     FILE,
     IMAGE_URL,
+    approve,
     as_engine,
     engine_option,
     print_counts,
@@ -185,7 +186,9 @@ def rehydrate(
         if dry_run:
             print_plan(work, drawn, followers, budget)
             return
-        budget_stopped = _look_up(work, drawn, x_client(), followers, budget)
+        client = x_client()
+        approve(plan_drawn(work, drawn, followers)[0].dollars, budget)
+        budget_stopped = _look_up(work, drawn, client, followers, budget)
     if retry_failed:
         budget_stopped = _look_up_gone(work, budget) or budget_stopped
     _fetch(work, engine, retry_failed, photos)
@@ -230,7 +233,7 @@ def _look_up(
 def _look_up_gone(work: Path, budget: float | None) -> bool:
     """Look up posts again whose photo is gone; whether the budget stopped it. Without a token they are skipped."""
     from twigma.rehydrate.retry_missing import gone_posts, retry_missing
-    from twigma.rehydrate.sources.x.budget import dollar_text
+    from twigma.rehydrate.sources.x.budget import dollar_text, plan_lookup
 
     posts = gone_posts(work)
     if not posts:
@@ -242,6 +245,7 @@ def _look_up_gone(work: Path, budget: float | None) -> bool:
             f"{len(posts):,} posts whose photo is gone are not looked up again: {error}"
         )
         return False
+    approve(plan_lookup(len(posts)).dollars, budget)
     with client:
         result = retry_missing(work, client, budget)
     spent = f"at most {dollar_text(result.dollars)} in this folder"

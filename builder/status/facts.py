@@ -6,10 +6,15 @@ from twigma.rehydrate.accounting import IdCounts, PhotoCounts
 
 
 class SearchFacts(TypedDict):
-    """Searches and archives that are complete, and those that are not."""
+    """Searches and archives that are complete, and those that are not, and the `archives` among these.
+
+    `resume` is the command that goes on with the last collection that is not complete; None where all are.
+    """
 
     done: int
     open: int
+    archives: int
+    resume: str | None
 
 
 class SpentFacts(TypedDict):

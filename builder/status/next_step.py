@@ -8,6 +8,7 @@ from twigma.core.workspace import Workspace
 from twigma.rehydrate.accounting import IdCounts, PhotoCounts
 from twigma.rehydrate.sources.x.budget import plan_lookup
 
+# FILE and DOLLARS are for the user to fill in.
 LOOK_UP = "twigma rehydrate --ids FILE"
 DEFAULT_FOLDER = Workspace("work")  # of every command, so that it need not be named
 
@@ -78,10 +79,17 @@ def _open_posts(
             LOOK_UP,
             f"{ids['unlisted']:,} posts were found by a run that ended early: repeat it to list their photos",
         )
-    if searches is not None and searches["open"]:
+    if searches is None:
+        return
+    if searches["resume"]:
+        why = "this collection is not at its end; what it has is not searched again"
+        if searches["resume"].endswith("DOLLARS"):
+            why += ". Its budget is spent: name a larger one, or ask for the price with --dry-run"
+        yield searches["resume"], why
+    if searches["archives"]:
         yield (
-            "twigma collect",
-            f"{searches['open']:,} searches are not at their end: repeat with the same hashtags and period",
+            "twigma import FILE",
+            f"{searches['archives']:,} archives were not read to their end: import the same files again",
         )
 
 

@@ -23,6 +23,7 @@ from twigma.builder.status.facts import (
     SpentFacts,
 )
 from twigma.builder.status.next_step import next_step
+from twigma.builder.status.open_searches import resume_command
 from twigma.builder.status.stage_progress import stage_progress
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import (
@@ -58,7 +59,8 @@ def status(work: AnyWorkspace) -> Facts:
     `photos`              `rows` of the images table; its `total` photos: stored, failed (by class) or waiting;
                           `tried_once`: failed once for a passing reason; `without_row`: in shards, not in the table
     `shards`              finished, unfinished (planned, or damaged)
-    `searches`            searches and archives that are done, and open
+    `searches`            searches and archives that are done, and open (of these `archives`); `resume`: the command
+                          that goes on with the last collection that is not complete; null where all are
     `stages`              {stage: images `done`, `out_of_date`, `to_do`; the `models` that made them; of embed, caption
                           and nsfw how many of `done` are `not_decodable`, and so have no value}
     `release`             folder, version, images, posts, out_of_date; null when there is none beside the folder
@@ -139,7 +141,12 @@ def _count(
 def _searches(ledger: LedgerView | None) -> SearchFacts | None:
     if ledger is None:
         return None
-    return {"done": ledger.done, "open": ledger.open}
+    return {
+        "done": ledger.done,
+        "open": ledger.open,
+        "archives": ledger.open_archives,
+        "resume": resume_command(ledger),
+    }
 
 
 def _spent(ledger: LedgerView | None) -> SpentFacts | None:

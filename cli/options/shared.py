@@ -1,6 +1,5 @@
 """Options that several commands share, and counts as they are printed."""
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,24 +15,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 DAY = click.DateTime(["%Y-%m-%d"])
-
-
-class Dollars(click.ParamType[float]):
-    """A sum of money, 0 or more; `inf` and `nan` are none."""
-
-    name = "dollars"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The sum as a number."""
-        try:
-            dollars = float(str(value).removeprefix("$"))
-        except ValueError:
-            dollars = math.nan
-        if math.isfinite(dollars) and dollars >= 0:
-            return dollars
-        self.fail(f"expected dollars, 0 or more, found {value!r}", param, ctx)
 
 
 def work_option(command: F) -> F:
@@ -57,22 +38,6 @@ def out_option(default: str, meaning: str) -> Callable[[F], F]:
 def seed_option(meaning: str) -> Callable[[F], F]:
     """`--seed`, of whatever a command draws at random."""
     return click.option("--seed", default=0, show_default=True, help=meaning)
-
-
-def purchase_options(command: F) -> F:
-    """`--budget` and `--followers`: what may be bought from X."""
-    budget = click.option(
-        "--budget",
-        type=Dollars(),
-        metavar="DOLLARS",
-        help="Spend at most this on the folder, over all runs.",
-    )
-    followers = click.option(
-        "--followers",
-        is_flag=True,
-        help="Also buy the authors' follower counts, which Eq (1) needs.",
-    )
-    return budget(followers(command))
 
 
 def device_option(command: F) -> F:

@@ -83,7 +83,7 @@ def search(world: World, params: Params) -> Row:
 
 def users(world: World, params: Params) -> Row:
     """The answer to GET /2/users."""
-    ids = list_param(params, "ids")
+    ids = [user for user in list_param(params, "ids") if user]
     if not 1 <= len(ids) <= 100:
         raise ValueError(
             f"The number of values in the `ids` query parameter list [{len(ids)}] is not between 1 and 100"
@@ -163,7 +163,8 @@ def _matches(world: World, params: Params) -> list[Row]:
 
 def _answers(world: World, post: Row, query: str) -> bool:
     """Whether a post has one of the query's hashtags, and is not left out by its operators."""
-    if not hashtags(query) & post["tags"]:
+    left_out = {tag.lower() for tag in re.findall(r"-#(\w+)", query)}
+    if left_out & post["tags"] or not hashtags(query) & post["tags"]:
         return False
     if "-is:retweet" in query and post["text"].startswith("RT @"):
         return False

@@ -29,7 +29,13 @@ from twigma.rehydrate.posts.page_store import (
     read_pages,
 )
 from twigma.rehydrate.posts.removed_ids import read_removed, strip_answer
-from twigma.rehydrate.posts.search_progress import Cursor, advance, read_cursor
+from twigma.rehydrate.posts.search_progress import (
+    Cursor,
+    SearchRow,
+    advance,
+    read_cursor,
+    read_searches,
+)
 
 NOT_ASKED = "not_asked"
 _CHUNK = 500  # ids a statement; SQLite takes 999 parameters at least
@@ -161,6 +167,10 @@ class Ledger:
         """Progress of the search of this key; Cursor() when it has not started."""
         return read_cursor(self._db, key)
 
+    def searches(self) -> list[SearchRow]:
+        """Every search that has begun, in the order in which they did."""
+        return read_searches(self._db)
+
     def imported(self, file: str) -> tuple[int, bool]:
         """(pages stored, whether that is all) of an archive, by the SHA-256 of its file."""
         sql = "SELECT pages, done FROM imports WHERE file = ?"
@@ -219,6 +229,8 @@ class Ledger:
         }
         if kind in tables:
             self._db.execute(f"DELETE FROM {tables[kind]}")
+        if kind == "search":
+            self._db.execute("DELETE FROM collections")
 
     def _add_page(self, kind: str, start: int, end: int, page: Page) -> None:
         """Record one page; the caller commits."""

@@ -15,8 +15,8 @@ IS_KNOWN = "(outcome <> 'absent' AND (outcome <> 'photos_unknown' OR kind = 'loo
 
 # ids: the last outcome of every id asked for, and the page it is on. pages: bytes read of each file of pages. payments:
 # what was ever bought with them, which no loss of pages lowers. users: authors that X has answered about. searches: how
-# far each search has come, in the order in which they began. renewed: ids asked once more for photos that are gone or
-# were not shown. imports: how far each archive has come.
+# far each search has come, in the order in which they began. collections: what they were run for. renewed: ids asked
+# once more for photos that are gone or were not shown. imports: how far each archive has come.
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS ids (
     id TEXT PRIMARY KEY, outcome TEXT NOT NULL CHECK (outcome IN {OUTCOMES}), followers INTEGER NOT NULL,
@@ -25,7 +25,10 @@ CREATE TABLE IF NOT EXISTS pages (kind TEXT PRIMARY KEY, seen INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS payments (kind TEXT PRIMARY KEY, posts INTEGER, users INTEGER, counts INTEGER);
 CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS searches (
-    key TEXT PRIMARY KEY, pages INTEGER NOT NULL, next_token TEXT, oldest TEXT, done INTEGER NOT NULL, until TEXT);
+    key TEXT PRIMARY KEY, query TEXT NOT NULL, tags TEXT NOT NULL, "excluded" TEXT NOT NULL, start TEXT NOT NULL,
+    finish TEXT NOT NULL, pages INTEGER NOT NULL, next_token TEXT, oldest TEXT, done INTEGER NOT NULL, until TEXT);
+CREATE TABLE IF NOT EXISTS collections (
+    hashtags TEXT, start TEXT, finish TEXT, followers INTEGER, budget REAL, PRIMARY KEY (hashtags, start, finish));
 CREATE TABLE IF NOT EXISTS renewed (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS imports (file TEXT PRIMARY KEY, pages INTEGER NOT NULL, done INTEGER NOT NULL);
 """

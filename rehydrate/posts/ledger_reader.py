@@ -7,7 +7,7 @@ short steps, so that not even SQLite's own locks are held for long.
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,12 @@ from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.ledger_database import IS_KNOWN, read_payments
 from twigma.rehydrate.posts.page_content import EXISTS
 from twigma.rehydrate.posts.page_store import KINDS, Purchases
+from twigma.rehydrate.posts.search_progress import (
+    Collection,
+    SearchRow,
+    read_collections,
+    read_searches,
+)
 
 STEP = 50_000  # ids read at a time: some hundredths of a second
 BUSY_SECONDS = 30  # how long SQLite waits for a writer; one holds its lock for moments
@@ -48,6 +54,9 @@ class LedgerView:
     pages : bytes that the ledger has read of the pages of each kind.
     bought : all that was ever bought.
     done, open : searches and archives that are complete, and those that are not.
+    open_archives : those of the archives.
+    searches : every search that has begun, in order.
+    collections : what they were run for, the last first.
     unshown : posts with photos that no answer has shown, and that were not looked up once more for them.
     """
 
@@ -57,6 +66,9 @@ class LedgerView:
     bought: Purchases = NOTHING
     done: int = 0
     open: int = 0
+    open_archives: int = 0
+    searches: Sequence[SearchRow] = ()
+    collections: Sequence[Collection] = ()
     unshown: int = 0
 
     def spent(self) -> Purchases:
@@ -167,15 +179,21 @@ def _read_view(db: sqlite3.Connection, path: Path) -> LedgerView:
     pages = dict(db.execute("SELECT kind, seen FROM pages ORDER BY kind"))
     sql = "SELECT count(*) FROM ids WHERE outcome = 'photos_unknown' AND id NOT IN (SELECT id FROM renewed)"
     unshown = db.execute(sql).fetchone()[0]
-    begun = done = 0
-    for name in ("searches", "imports"):
-        rows, complete = db.execute(
-            f"SELECT count(*), total(done) FROM {name}"
-        ).fetchone()
-        begun += int(rows)
-        done += int(complete)
-    ids = pa.Table.from_batches(_batches(db), _IDS)
-    return LedgerView(path, ids, pages, read_payments(db), done, begun - done, unshown)
+    sql = "SELECT count(*), total(done) FROM"
+    searches, searched = db.execute(f"{sql} searches").fetchone()
+    archives, imported = db.execute(f"{sql} imports").fetchone()
+    return LedgerView(
+        path,
+        pa.Table.from_batches(_batches(db), _IDS),
+        pages,
+        read_payments(db),
+        done=int(searched + imported),
+        open=int(searches - searched + archives - imported),
+        open_archives=int(archives - imported),
+        searches=read_searches(db),
+        collections=read_collections(db),
+        unshown=unshown,
+    )
 
 
 def _batches(db: sqlite3.Connection) -> Iterator[pa.RecordBatch]:
