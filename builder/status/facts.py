@@ -34,7 +34,7 @@ class ShardFacts(TypedDict):
 
 
 class StageFacts(TypedDict):
-    """Images of one stage, and the models they were processed with.
+    """Images of one stage, the models they were processed with, and the command that goes on with the last of these.
 
     `not_decodable` counts images that are done but have no value; for stages with one part a shard.
     """
@@ -44,6 +44,7 @@ class StageFacts(TypedDict):
     to_do: int
     not_decodable: NotRequired[int]
     models: list[str]
+    command: str
 
 
 class ReleaseFacts(TypedDict):

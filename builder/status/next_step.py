@@ -32,12 +32,12 @@ def _steps(facts: Progress) -> Iterator[tuple[str | None, str]]:
         yield from _open_posts(facts["ids"], facts["searches"], facts["photos"])
         yield from _unshown_photos(facts["unshown"])
         yield from _open_photos(facts["photos"], facts["shards"])
-    for name, stage in facts["stages"].items():
+    for stage in facts["stages"].values():
         due = stage["to_do"] + stage["out_of_date"]
         if due:
             models = ", ".join(stage["models"])
             so_far = f"; so far with {models}" if models else ""
-            yield f"twigma {name}", f"{due:,} images are to do or out of date{so_far}"
+            yield stage["command"], f"{due:,} images are to do or out of date{so_far}"
     release = facts["release"]
     unanswered = _unanswered(facts["ids"])
     if release is None:

@@ -61,8 +61,9 @@ def status(work: AnyWorkspace) -> Facts:
     `shards`              finished, unfinished (planned, or damaged)
     `searches`            searches and archives that are done, and open (of these `archives`); `resume`: the command
                           that goes on with the last collection that is not complete; null where all are
-    `stages`              {stage: images `done`, `out_of_date`, `to_do`; the `models` that made them; of embed, caption
-                          and nsfw how many of `done` are `not_decodable`, and so have no value}
+    `stages`              {stage: images `done`, `out_of_date`, `to_do`; the `models` that made them, the `command` that
+                          goes on with the last of these; of embed, caption and nsfw how many of `done` are
+                          `not_decodable`, and so have no value}
     `release`             folder, version, images, posts, out_of_date; null when there is none beside the folder
     `bytes`               pages, ledger, shards, columns, other; `total` of these; `free` on the disk
     `spent`               posts and users bought, requests that counted posts, dollars at most
