@@ -11,6 +11,11 @@ from twigma.core.progress import Verbosity, verbosity
 # Anything else is a fault of this software, and shows its traceback.
 USER_ERRORS = (ValueError, OSError, RuntimeError, MemoryError)
 VERBOSE = "twigma.verbose"  # key of click's context
+STOPPED = (
+    "stopped by Ctrl-C: everything that was received or finished is stored; "
+    "run the same command again to resume"
+)
+INTERRUPTED = 130  # exit code of a command that Ctrl-C stopped, as shells have it
 
 
 class Commands(click.Group):
@@ -35,6 +40,9 @@ class Commands(click.Group):
                 return super().invoke(ctx)
         except (click.exceptions.Exit, click.exceptions.Abort):
             raise
+        except KeyboardInterrupt:
+            click.echo(f"twigma: {STOPPED}", err=True)
+            sys.exit(INTERRUPTED)
         except (ModuleNotFoundError, *USER_ERRORS) as error:
             if ctx.meta.get(VERBOSE):
                 traceback.print_exception(error)
