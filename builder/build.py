@@ -8,14 +8,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from twigma.builder.clusters.cluster import cluster
 from twigma.builder.models import clip_names
 from twigma.builder.stages import caption, nsfw
 from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
-from twigma.core.parts import read_provenance
+from twigma.core.parts import last_settings
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.progress import notice
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -99,14 +98,5 @@ def _stages_of_embeddings(work: Workspace, detector: Path | None, built: Built) 
         )
         built.left_out.append(reason)
         notice(reason)
-    dedupe(work, **_last_settings(work, "dedupe", "near"))
-    cluster(work, **_last_settings(work, "cluster", "k", "seed", "drop"))
-
-
-def _last_settings(work: Workspace, stage: str, *names: str) -> dict[str, Any]:
-    """These settings as in the last run of a stage; empty before the first, or where its part is damaged."""
-    try:
-        provenance = read_provenance(work.part(stage))
-    except (ValueError, OSError):
-        return {}
-    return {name: provenance[name] for name in names if name in provenance}
+    dedupe(work, **last_settings(work.part("dedupe"), "near"))
+    cluster(work, **last_settings(work.part("cluster"), "k", "seed", "drop"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twigma.cli.options import print_counts, seed_option, work_option
+from twigma.cli.options import print_counts, work_option
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     "--clusters",
     "k",
     type=int,
-    default=10,
-    show_default=True,
-    help="Number of k-means clusters.",
+    help="Number of k-means clusters.  [default: as in the last run, else 10]",
 )
-@seed_option("Seed of k-means and of the map.")
-def cluster(work: Path, k: int, seed: int) -> None:
+@click.option(
+    "--seed",
+    type=int,
+    help="Seed of k-means and of the map.  [default: as in the last run, else 0]",
+)
+def cluster(work: Path, k: int | None, seed: int | None) -> None:
     """Group the images and place them on a map.
 
     k-means over the embeddings, and UMAP in two dimensions; the fit is stored in WORK/models/cluster. Fitted again, a
@@ -36,8 +38,14 @@ def cluster(work: Path, k: int, seed: int) -> None:
       twigma cluster --clusters 20 --seed 1
     """
     from twigma.builder.clusters.cluster import cluster as run
+    from twigma.core.parts import last_settings
 
-    result = run(work, k, seed=seed)
+    settings = last_settings(Workspace(work).part("cluster"), "k", "seed", "drop")
+    if k is not None:
+        settings["k"] = k
+    if seed is not None:
+        settings["seed"] = seed
+    result = run(work, **settings)
     sizes = {f"cluster {label}": count for label, count in result.sizes.items()}
     print_counts(sizes, f"images of {work}:")
     if result.crosswalk is not None:

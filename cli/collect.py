@@ -5,7 +5,14 @@ from pathlib import Path
 
 import click
 
-from twigma.cli.options import DAY, out_option, purchase_options, work_option, x_client
+from twigma.cli.options import (
+    DAY,
+    approve,
+    out_option,
+    purchase_options,
+    work_option,
+    x_client,
+)
 
 
 @click.command()
@@ -49,8 +56,9 @@ def hashtags(work: Path, out: Path, seeds: tuple[str, ...]) -> None:
     "--hashtag",
     "hashtags",
     multiple=True,
+    required=True,
     metavar="NAME",
-    help="Repeat for each.  [default: the six of the paper's text]",
+    help="Hashtag to search for; repeat for each.",
 )
 @click.option(
     "--start", type=DAY, default="2021-01-01", show_default=True, help="First day, UTC."
@@ -62,37 +70,51 @@ def hashtags(work: Path, out: Path, seeds: tuple[str, ...]) -> None:
     show_default=True,
     help="Last day, UTC, included.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Count the posts and print what they cost; buys none of them, but each request that counts a month costs "
+    "$0.01.",
+)
 @purchase_options
 def collect(
     work: Path,
     hashtags: tuple[str, ...],
     start: datetime,
     end: datetime,
+    dry_run: bool,
     followers: bool,
     budget: float | None,
 ) -> None:
     """Search the full archive of X by hashtag.
 
-    Raw pages are stored before they are read; an interrupted search resumes from its last page. The token is
-    $X_BEARER_TOKEN, or in ~/.config/twigma/x_token. `twigma rehydrate` then fetches the photos.
+    Raw pages are stored before they are read; an interrupted search resumes from its last page, and days of a hashtag
+    that were searched before are not searched again. Without --budget the posts are counted first, as by --dry-run.
+    The token is $X_BEARER_TOKEN, or in ~/.config/twigma/x_token. `twigma rehydrate` then fetches the photos.
 
     \b
+      twigma collect --hashtag aiart --start 2022-06-01 --end 2022-06-30 --dry-run
       twigma collect --hashtag aiart --hashtag midjourney --start 2022-06-01 --end 2022-06-30 --budget 20
     """
-    from twigma.builder.collect.collect import PAPER_HASHTAGS
     from twigma.builder.collect.collect import collect as run
+    from twigma.builder.collect.estimate import estimate
+    from twigma.rehydrate.sources.x.budget import dollar_text
 
+    days = start.date(), end.date()
     with x_client() as client:
-        result = run(
-            work,
-            hashtags or PAPER_HASHTAGS,
-            start.date(),
-            end.date(),
-            client,
-            followers=followers,
-            budget=budget,
-        )
-    spent = f"${result.dollars:,.2f} in this folder"
+        if dry_run or budget is None:
+            estimated = estimate(work, hashtags, *days, client, followers=followers)
+            price = dollar_text(estimated.dollars)
+            posts = f"{estimated.posts:,} posts to buy in {estimated.calls:,} calls"
+            counting = (
+                f"{estimated.requests:,} requests for {dollar_text(estimated.price)}"
+            )
+            click.echo(f"{posts}, at most {price}; counted by {counting}")
+            if dry_run:
+                return
+            approve(estimated.dollars, budget)
+        result = run(work, hashtags, *days, client, followers=followers, budget=budget)
+    spent = f"at most {dollar_text(result.dollars)} in this folder"
     click.echo(f"collect: {result.pages:,} pages bought now, {spent}; table in {work}")
     if not result.done:
         raise RuntimeError(

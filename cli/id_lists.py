@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from twigma.rehydrate.ids.post_ids import IdList
+    from twigma.rehydrate.sources.x.budget import LookupPlan
 
 ZENODO = "zenodo"  # in place of a file: the list that the authors of TWIGMA published
 SHOWN = 5  # skipped lines that are printed
@@ -126,6 +127,25 @@ def _report_bad_lines(folder: Path | None, path: Path, listed: "IdList") -> None
         click.echo(f"  line {line}: {reason}: {value[:60]!r}")
 
 
+def plan_drawn(
+    work: Path, drawn: "pa.Table", followers: bool
+) -> tuple["LookupPlan", int, int]:
+    """(what a look-up takes at most, posts to ask, authors to ask by themselves) for the ids of `drawn`."""
+    from twigma.rehydrate.posts.ledger_reader import read_known_posts
+    from twigma.rehydrate.sources.x.budget import plan_lookup
+    from twigma.rehydrate.sources.x.followers import without_followers
+
+    ids = drawn["id"].to_pylist()
+    known = read_known_posts(work)
+    todo = sum(post not in known.ids for post in ids)
+    authors = 0
+    if followers:
+        lacking = without_followers(work, ids)
+        authors = len(set(lacking.authors) - known.users)
+        todo += len(known.ids.intersection(lacking.posts))
+    return plan_lookup(todo, followers, n_users=authors), todo, authors
+
+
 def print_plan(
     work: Path, drawn: "pa.Table", followers: bool, budget: float | None
 ) -> None:
@@ -134,22 +154,22 @@ def print_plan(
     `drawn` has one row per id.
     """
     from twigma.rehydrate.posts.ledger_reader import read_known_posts
-    from twigma.rehydrate.sources.x.budget import Budget, plan_lookup
+    from twigma.rehydrate.sources.x.budget import Budget, dollar_text
 
-    known = read_known_posts(work, followers)
-    todo = sum(post not in known.ids for post in drawn["id"].to_pylist())
-    needed = plan_lookup(todo, followers)
+    known = read_known_posts(work)
+    needed, todo, authors = plan_drawn(work, drawn, followers)
     time = "about a minute"
     if needed.minutes > 1.5:
         time = f"about {needed.minutes:,.0f} minutes"
+    also = f" and {authors:,} authors" if authors else ""
     calls = "1 call" if needed.calls == 1 else f"{needed.calls:,} calls"
     click.echo(
-        f"{len(drawn):,} ids, {len(drawn) - todo:,} known already, {todo:,} to ask: "
-        f"{calls}, at most ${needed.dollars:,.2f}, {time}"
+        f"{len(drawn):,} ids, {len(drawn) - todo:,} known already, {todo:,} to ask{also}: "
+        f"{calls}, at most {dollar_text(needed.dollars)}, {time}"
     )
     if budget is not None:
         money = Budget(budget, followers)
         affordable = money.affords(known, todo)
         reach = "all" if affordable == todo else f"{affordable:,}"
-        spent = f"${money.spent(known):,.2f} of it spent in {work}"
+        spent = f"{dollar_text(money.spent(known))} of it spent in {work}"
         click.echo(f"a budget of ${budget:,.2f}, {spent}, reaches {reach} of them")

@@ -162,6 +162,8 @@ def _release(facts: Facts) -> Iterator[str]:
 
 
 def _money_and_disk(facts: Facts) -> Iterator[str]:
+    from twigma.rehydrate.sources.x.budget import dollar_text
+
     searches = facts["searches"] or {"done": 0, "open": 0}
     if any(searches.values()):
         counts = f"{searches['done']:,} done, {searches['open']:,} open"
@@ -169,7 +171,9 @@ def _money_and_disk(facts: Facts) -> Iterator[str]:
     spent = facts["spent"]
     if spent:
         bought = f"{spent['posts']:,} posts, {spent['users']:,} authors"
-        yield f"spent: at most ${spent['dollars']:,.2f} ({bought})"
+        if spent["counts"]:
+            bought += f", {spent['counts']:,} requests that counted posts"
+        yield f"spent: at most {dollar_text(spent['dollars'])} ({bought})"
     sizes = dict(facts["bytes"])
     total, free = _size(sizes.pop("total")), _size(sizes.pop("free"))
     parts = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())

@@ -111,8 +111,8 @@ def add(name: str, sources: tuple[str, ...], parts: str, **options: Any) -> None
     """Make a reference set, or add to it.
 
     One of `twigma reference list` by its NAME alone. Or any other, of images (whatever `twigma add` takes), embeddings
-    (.npy, .h5, Parquet; --model names their model), texts (.txt, .csv, Parquet), or a dataset of the Hub. Images and texts are embedded by the model of --like. An interrupted run resumes; a finished one does
-    nothing.
+    (.npy, .h5, Parquet; --model names their model), texts (.txt, .csv, Parquet), or a dataset of the Hub. Images and
+    texts are embedded by the model of --like. An interrupted run resumes; a finished one does nothing.
 
     \b
       twigma reference add artbench

@@ -5,9 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twigma.cli.id_lists import ZENODO, check_list, draw_list, print_plan
+from twigma.cli.id_lists import (
+    ZENODO,
+    check_list,
+    draw_list,
+    plan_drawn,
+    print_plan,
+)
 from twigma.cli.options import (
     FILE,
+    approve,
     engine_option,
     print_counts,
     purchase_options,
@@ -217,8 +224,10 @@ def rehydrate(
         if dry_run:
             print_plan(work, drawn, followers, budget)
             return
+        client = x_client()
+        approve(plan_drawn(work, drawn, followers)[0].dollars, budget)
         _note_identity(work, file)
-        budget_stopped = _look_up(work, drawn, x_client(), followers, budget)
+        budget_stopped = _look_up(work, drawn, client, followers, budget)
     if classes:
         budget_stopped = _look_up_gone(work, budget) or budget_stopped
     fetch_photos(work, engine, classes, photos)
@@ -241,12 +250,13 @@ def _look_up(
 ) -> bool:
     """Record the list of ids, look them up and print the outcomes; whether the budget stopped it."""
     from twigma.rehydrate.ids.sampling import record
+    from twigma.rehydrate.sources.x.budget import dollar_text
     from twigma.rehydrate.sources.x.lookup import lookup
 
     with client:
         record(work, drawn)
         result = lookup(work, drawn["id"].to_pylist(), client, followers, budget)
-    spent = f"${result.dollars:,.2f} in this folder"
+    spent = f"at most {dollar_text(result.dollars)} in this folder"
     print_counts(result.outcomes, f"posts ({result.asked:,} asked now, {spent}):")
     return bool(result.remaining)
 
@@ -257,6 +267,7 @@ def _look_up_gone(work: Path, budget: float | None) -> bool:
     Without a token they are skipped.
     """
     from twigma.rehydrate.retry_missing import gone_posts, retry_missing
+    from twigma.rehydrate.sources.x.budget import dollar_text, plan_lookup
 
     posts = gone_posts(work)
     if not posts:
@@ -268,9 +279,10 @@ def _look_up_gone(work: Path, budget: float | None) -> bool:
             f"{len(posts):,} posts whose photo is gone or was not shown are not looked up again: {error}"
         )
         return False
+    approve(plan_lookup(len(posts)).dollars, budget)
     with client:
         result = retry_missing(work, client, budget)
-    spent = f"${result.dollars:,.2f} in this folder"
+    spent = f"at most {dollar_text(result.dollars)} in this folder"
     print_counts(
         result.outcomes,
         f"posts whose photo was gone or not shown ({result.asked:,} asked now, {spent}):",

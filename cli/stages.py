@@ -148,7 +148,7 @@ def nsfw(work: Path, detector: Path | None) -> None:
 @click.option(
     "--near",
     type=float,
-    help="Cosine above which two images are near duplicates.  [default: .995]",
+    help="Cosine above which two images are near duplicates.  [default: as in the last run, else .995]",
 )
 def dedupe(work: Path, near: float | None) -> None:
     """Mark duplicate images; drop nothing.
@@ -158,10 +158,13 @@ def dedupe(work: Path, near: float | None) -> None:
     \b
       twigma dedupe --near 0.98
     """
-    from twigma.builder.stages.dedupe import NEAR
     from twigma.builder.stages.dedupe import dedupe as run
+    from twigma.core.parts import last_settings
 
-    counts = run(work, NEAR if near is None else near)
+    settings = last_settings(Workspace(work).part("dedupe"), "near")
+    if near is not None:
+        settings["near"] = near
+    counts = run(work, **settings)
     print_counts(counts, f"rows of {work} by reason:")
 
 

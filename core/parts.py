@@ -112,6 +112,15 @@ def read_provenance(path: Path) -> dict[str, Any]:
     return provenance
 
 
+def last_settings(path: Path, *names: str) -> dict[str, Any]:
+    """These settings as in the run that wrote a part; empty before the first, or where the part is damaged."""
+    try:
+        provenance = read_provenance(path)
+    except (ValueError, OSError):
+        return {}
+    return {name: provenance[name] for name in names if name in provenance}
+
+
 def read_fingerprint(path: Path) -> str:
     """The fingerprint of a part's provenance, by which later stages name it; ValueError when it is damaged."""
     return _metadata(path)[b"fingerprint"].decode()

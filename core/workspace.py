@@ -76,7 +76,7 @@ class Workspace(os.PathLike[str]):
         return self.pages / "parsed"
 
     def page_file(self, kind: str) -> Path:
-        """The pages of one kind: lookup, search or import."""
+        """The pages of one kind, as `page_store.KINDS` lists them."""
         return self.pages / f"{kind}.jsonl"
 
     @property

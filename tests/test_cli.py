@@ -72,7 +72,8 @@ def test_help_imports_no_heavy_library():
         (["rehydrate", "--ids", "none.csv"], "no file of post ids at none.csv"),
         (["import", "none.jsonl"], "no archive at none.jsonl"),
         (["rehydrate"], "no images table"),
-        (["collect"], "no X API token"),
+        (["collect"], "Missing option '--hashtag'"),
+        (["collect", "--hashtag", "art"], "no X API token"),
         (["add", "missing.tar"], "missing.tar"),
         (
             ["embed", "--model", "ViT-L-41/none"],

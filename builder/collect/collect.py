@@ -1,31 +1,42 @@
 """`twigma collect`: find posts by hashtag in the full archive of X, then write the images table of the folder.
 
-The search is split into queries X accepts; every page is stored before it is read, and a search that was stopped
-resumes at its last stored page.
+Only what no earlier search has covered is searched (`search_plan.py`); every page is stored before it is read, and a
+search that was stopped resumes at its last stored page.
 """
 
 import datetime
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from twigma.builder.collect.search_plan import (
+    Moment,
+    PlannedSearch,
+    normalized,
+    period,
+    plan_searches,
+    second_after,
+)
 from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.ledger import Ledger
 from twigma.rehydrate.posts.page_content import counts_posts, dicts
 from twigma.rehydrate.posts.page_store import require_space
-from twigma.rehydrate.posts.search_progress import Cursor, is_complete, search_key
+from twigma.rehydrate.posts.search_progress import (
+    Collection,
+    Cursor,
+    is_complete,
+    search_key,
+)
 from twigma.rehydrate.sources.x.budget import POST_PRICE, USER_PRICE, Budget
 from twigma.rehydrate.sources.x.client import (
     FEWEST_PER_PAGE,
     POSTS_PER_PAGE,
-    QUERY_LENGTH,
     XClient,
 )
-from twigma.rehydrate.sources.x.lookup import refuse_missing
+from twigma.rehydrate.sources.x.lookup import add_followers, refuse_missing
 from twigma.rehydrate.sources.x.refusals import ApiError
 
 # The six the text of the paper names (section 2.1); the full list of 19 is only in a figure.
@@ -38,10 +49,9 @@ PAPER_HASHTAGS = (
     "stablediffusion",
 )
 PAPER_PERIOD = (datetime.date(2021, 1, 1), datetime.date(2023, 3, 31))
-MOST_INCOMPLETE = 4  # such pages in a row after which a search stops
-FILTERS = " has:images -is:retweet"
-
-Moment = datetime.date | datetime.datetime | str
+MOST_INCOMPLETE = (
+    4  # pages without some of their posts in a row, after which a search stops
+)
 
 
 @dataclass(frozen=True)
@@ -75,15 +85,17 @@ def collect(
     first, last = period(start, end)
     money = Budget(budget, followers, post_price, user_price)
     with Ledger(work.path) as ledger:
-        searches = [
-            Search(client, ledger, query, first, last) for query in queries(hashtags)
-        ]
+        planned = plan_searches(hashtags, first, last, ledger.searches())
+        asked = Collection(normalized(hashtags), first, last, followers, budget)
+        searches = [Search(client, ledger, plan, asked) for plan in planned]
         bought, failure = _buy(searches, ledger, money)
         ledger.list_photos_unknown()
         write_images_table(work.path)
         if failure:
             raise failure
         done = all(search.cursor.done for search in searches)
+        if followers:
+            done = add_followers(ledger, None, client, money) == 0 and done
         return Collected(bought, money.spent(ledger), done)
 
 
@@ -116,16 +128,15 @@ class Search:
 
     client: XClient
     ledger: Ledger
-    query: str
-    start: str
-    end: str
+    plan: PlannedSearch
+    collection: Collection
     tokens: set[str] = field(default_factory=set)
     incomplete: int = 0  # pages in a row that lacked some of their posts
 
     @property
     def key(self) -> str:
         """The name of the search in the ledger."""
-        return search_key(self.query, self.start, self.end)
+        return search_key(self.plan.query, self.plan.start, self.plan.end)
 
     @property
     def cursor(self) -> Cursor:
@@ -137,17 +148,17 @@ class Search:
         cursor = self.cursor
         if cursor.next_token in self.tokens:
             raise RuntimeError(
-                f"X API: the search {self.query!r} repeats its pages after {cursor.pages} pages"
+                f"X API: the search {self.plan.query!r} repeats its pages after {cursor.pages} pages"
             )
         ask = partial(
             self.client.search_all,
-            self.query,
-            self.start,
+            self.plan.query,
+            self.plan.start,
             followers=followers,
             max_results=size,
         )
         token = cursor.next_token
-        end = cursor.end or self.end
+        end = cursor.end or self.plan.end
         restart = None
         try:
             answer = ask(end, token)
@@ -155,7 +166,7 @@ class Search:
             if error.status != 400 or token is None or cursor.oldest is None:
                 raise
             token = None
-            end = _second_after(cursor.oldest)
+            end = second_after(cursor.oldest)
             restart = cursor.oldest
             self.tokens.clear()
             answer = ask(end, token)
@@ -166,9 +177,9 @@ class Search:
                 self.tokens.add(token)
         request = {
             "key": self.key,
-            "query": self.query,
-            "start": self.start,
-            "end": end,
+            **self.plan._asdict(),
+            "collection": self.collection._asdict(),
+            "until": end,
             "next_token": token,
             "restart": restart,
             "dialect": self.client.dialect,
@@ -189,69 +200,6 @@ class Search:
             self.client.back_off(self.incomplete)
             return
         raise RuntimeError(
-            f"X API: {MOST_INCOMPLETE} times a page of the search {self.query!r} came with {posts} posts where "
+            f"X API: {MOST_INCOMPLETE} times a page of the search {self.plan.query!r} came with {posts} posts where "
             f"{counts_posts(answer)} were stated; the pages received are stored, run again to resume"
         )
-
-
-def queries(hashtags: Sequence[str]) -> list[str]:
-    """The fewest queries, in order, of at most 1,024 characters that name every hashtag once.
-
-    >>> queries(["#AIart", "dalle"])
-    ['(#aiart OR #dalle) has:images -is:retweet']
-    """
-    tags = list(dict.fromkeys(_tag(tag) for tag in hashtags))
-    if not tags:
-        raise ValueError("expected at least one hashtag to search for")
-    groups = _groups(tags, QUERY_LENGTH - len(FILTERS) - len("()"))
-    return [f"({' OR '.join(group)}){FILTERS}" for group in groups]
-
-
-def period(start: Moment, end: Moment) -> tuple[str, str]:
-    """The period as X wants it: [start, end) in UTC seconds. A last date counts to its end."""
-    first, last = _moment(start, 0), _moment(end, 1)
-    now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=30)
-    if not first < last:
-        raise ValueError(f"expected a start before the end, found {start} and {end}")
-    if last > now:
-        raise ValueError(
-            f"expected a period that has passed, found one that ends {last:%Y-%m-%d %H:%M} UTC"
-        )
-    return f"{first:%Y-%m-%dT%H:%M:%SZ}", f"{last:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _moment(value: Moment, days: int) -> datetime.datetime:
-    """A moment in UTC; a date is its midnight, `days` later."""
-    if isinstance(value, str):
-        is_date = len(value) <= len("2021-01-01")
-        moment = datetime.datetime.fromisoformat(value)
-        value = moment.date() if is_date else moment
-    if not isinstance(value, datetime.datetime):
-        midnight = datetime.datetime.combine(value, datetime.time(), datetime.UTC)
-        return midnight + datetime.timedelta(days=days)
-    if value.tzinfo is None:
-        return value.replace(tzinfo=datetime.UTC)
-    return value.astimezone(datetime.UTC)
-
-
-def _tag(text: str) -> str:
-    tag = text.strip().removeprefix("#").lower()
-    if not re.fullmatch(r"\w{1,100}", tag) or tag.isdigit():
-        raise ValueError(f"expected a hashtag of letters, digits and _, found {text!r}")
-    return "#" + tag
-
-
-def _groups(tags: list[str], length: int) -> Iterator[list[str]]:
-    group: list[str] = []
-    for tag in tags:
-        if group and len(" OR ".join([*group, tag])) > length:
-            yield group
-            group = []
-        group.append(tag)
-    yield group
-
-
-def _second_after(time: str) -> str:
-    """A post's time, up to the next second: the end that still includes it."""
-    moment = datetime.datetime.fromisoformat(time) + datetime.timedelta(seconds=1)
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -24,6 +24,7 @@ from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import Manifest, Shard
 from twigma.rehydrate.posts import page_store as raw
 from twigma.rehydrate.posts.images_table import write_images_table
+from twigma.rehydrate.posts.page_content import dicts
 from twigma.rehydrate.posts.removed_ids import Removed, strip_answer
 
 ERASING = ".erasing"  # folder in which shards are written before they replace others
@@ -44,9 +45,37 @@ def pages(work: Workspace, removed: Removed) -> int:
 
     files = [work.page_file(kind) for kind in raw.KINDS]
     changed = sum(raw.rewrite_pages(file, strip) for file in files)
+    changed += _forget_authors(work)
     for path in inventory.files(work.path, "deleted"):
         path.unlink()
     return changed
+
+
+def _forget_authors(work: Workspace) -> int:
+    """Take authors out of the pages of users who have no post on any other page; the number of pages changed."""
+    file = work.page_file("users")
+    if not file.exists():
+        return 0
+    authors: set[str] = set()
+    for kind in raw.OF_POSTS:
+        for _, _, page in raw.read_pages(work.page_file(kind)):
+            posts = dicts(page["answer"].get("data")) if page else []
+            authors.update(str(post.get("author_id")) for post in posts)
+
+    def strip(page: raw.Page) -> raw.Page:
+        answer = dict(page["answer"])
+        users = [user for user in page["request"]["users"] if user in authors]
+        data = dicts(answer.get("data"))
+        answer["data"] = [user for user in data if user.get("id") in authors]
+        errors = dicts(answer.get("errors"))
+        answer["errors"] = [one for one in errors if one.get("value") in authors]
+        return {
+            **page,
+            "request": {**page["request"], "users": users},
+            "answer": answer,
+        }
+
+    return raw.rewrite_pages(file, strip)
 
 
 def unfinished(work: Workspace) -> int:

@@ -6,17 +6,23 @@ from twigma.rehydrate.accounting import IdCounts, PhotoCounts
 
 
 class SearchFacts(TypedDict):
-    """Searches and archives that are complete, and those that are not."""
+    """Searches and archives that are complete, and those that are not, and the `archives` among these.
+
+    `resume` is the command that goes on with the last collection that is not complete; None where all are.
+    """
 
     done: int
     open: int
+    archives: int
+    resume: str | None
 
 
 class SpentFacts(TypedDict):
-    """Posts and users that were bought, and their price at most."""
+    """Posts and users that were bought, requests that counted posts, and their price at most."""
 
     posts: int
     users: int
+    counts: int
     dollars: float
 
 
@@ -28,7 +34,7 @@ class ShardFacts(TypedDict):
 
 
 class StageFacts(TypedDict):
-    """Images of one stage, and the models they were processed with.
+    """Images of one stage, the models they were processed with, and the command that goes on with the last of these.
 
     `not_decodable` counts images that are done but have no value; for stages with one part a shard.
     """
@@ -38,6 +44,7 @@ class StageFacts(TypedDict):
     to_do: int
     not_decodable: NotRequired[int]
     models: list[str]
+    command: str
 
 
 class ReleaseFacts(TypedDict):

@@ -8,6 +8,7 @@ from twigma.core.workspace import Workspace
 from twigma.rehydrate.accounting import IdCounts, PhotoCounts
 from twigma.rehydrate.sources.x.budget import plan_lookup
 
+# FILE and DOLLARS are for the user to fill in.
 LOOK_UP = "twigma rehydrate --ids FILE"
 DEFAULT_FOLDER = Workspace("work")  # of every command, so that it need not be named
 
@@ -31,12 +32,12 @@ def _steps(work: Workspace, facts: Progress) -> Iterator[tuple[str | None, str]]
         yield from _open_posts(facts["ids"], facts["searches"], facts["photos"])
         yield from _unshown_photos(work, facts["not_looked_up"], facts["unshown"])
         yield from _open_photos(facts["photos"], facts["shards"])
-    for name, stage in facts["stages"].items():
+    for stage in facts["stages"].values():
         due = stage["to_do"] + stage["out_of_date"]
         if due:
             models = ", ".join(stage["models"])
             so_far = f"; so far with {models}" if models else ""
-            yield f"twigma {name}", f"{due:,} images are to do or out of date{so_far}"
+            yield stage["command"], f"{due:,} images are to do or out of date{so_far}"
     release = facts["release"]
     unanswered = _unanswered(facts["ids"])
     if release is None:
@@ -78,10 +79,17 @@ def _open_posts(
             LOOK_UP,
             f"{ids['unlisted']:,} posts were found by a run that ended early: repeat it to list their photos",
         )
-    if searches is not None and searches["open"]:
+    if searches is None:
+        return
+    if searches["resume"]:
+        why = "this collection is not at its end; what it has is not searched again"
+        if searches["resume"].endswith("DOLLARS"):
+            why += ". Its budget is spent: name a larger one, or ask for the price with --dry-run"
+        yield searches["resume"], why
+    if searches["archives"]:
         yield (
-            "twigma collect",
-            f"{searches['open']:,} searches are not at their end: repeat with the same hashtags and period",
+            "twigma import FILE",
+            f"{searches['archives']:,} archives were not read to their end: import the same files again",
         )
 
 

@@ -5,6 +5,7 @@ That does not see everything the stage itself looks at, so a stage may find more
 """
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,19 @@ from typing import Any
 import pyarrow as pa
 
 from twigma.builder.engine.engine import count_empty
+from twigma.builder.models import clip_names
 from twigma.builder.release.row_filter import STAGES
+from twigma.builder.stages import caption
 from twigma.builder.status.facts import StageFacts
 from twigma.core.model_identity import differing_columns
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import FinishedShards
+
+# What the stages that take --model use without it.
+DEFAULT_MODEL = {
+    "embed": f"{clip_names.MODEL}/{clip_names.PRETRAINED}",
+    "caption": caption.MODEL,
+}
 
 
 @dataclass(frozen=True)
@@ -66,15 +75,39 @@ def stage_progress(
     dedupe = _newest(parts["dedupe"])
     of_dedupe = {"embed": embeddings}
     of_cluster = {"embed": embeddings, "dedupe": dedupe.fingerprint if dedupe else None}
-    total = sum(images.values())
+    # What could not be decoded has no embedding, and so no cluster.
+    embedded = sum(images.values()) - _count_empty(parts["embed"])
     progress = {
         "embed": _by_shard(parts["embed"], images, of_shard),
         "caption": _by_shard(parts["caption"], images, of_shard),
         "nsfw": _by_shard(parts["nsfw"], images, of_embedding),
         "dedupe": _as_whole(parts["dedupe"], rows, of_dedupe, rows),
-        "cluster": _as_whole(parts["cluster"], total, of_cluster),
+        "cluster": _as_whole(parts["cluster"], embedded, of_cluster),
     }
+    for stage, facts in progress.items():
+        facts["command"] = _command(stage, _newest(parts[stage]))
     return {stage: progress[stage] for stage in STAGES}
+
+
+def _command(stage: str, newest: Part | None) -> str:
+    """The command that goes on with a stage as its newest part was made; the other settings it remembers itself."""
+    command = f"twigma {stage}"
+    if newest is None or stage not in DEFAULT_MODEL:
+        return command
+    made = newest.provenance
+    name = str(made.get("model"))
+    is_local = "sha256" in made and "revision" not in made
+    if is_local:
+        name = "FOLDER"  # of which only the name and the hash are known
+    elif stage == "embed" and made.get("repo") == made.get("model"):
+        name = f"hf-hub:{name}"
+    if name == DEFAULT_MODEL[stage]:
+        return command
+    return f"{command} --model {shlex.quote(name)}"
+
+
+def _count_empty(parts: Parts) -> int:
+    return sum(part.empty for part in parts.values() if part)
 
 
 def _read_parts(work: Workspace, stage: str, damaged: list[str]) -> Parts:
@@ -118,6 +151,7 @@ def _by_shard(
         "to_do": 0,
         "not_decodable": 0,
         "models": _models(parts),
+        "command": "",
     }
     # After a change of model the newest part shows which one is wanted.
     newest = _newest(parts)
@@ -152,12 +186,13 @@ def _as_whole(
         "out_of_date": 0,
         "to_do": 0,
         "models": _models(parts),
+        "command": "",
     }
     part = _newest(parts)
     if not parts:
         facts["to_do"] = images
     elif part and part.has_inputs(inputs) and expected in (None, part.rows):
-        facts["done"] = images
+        facts["done"] = part.rows
     else:
         facts["out_of_date"] = images
     return facts

@@ -24,6 +24,7 @@ from twigma.builder.status.facts import (
     SpentFacts,
 )
 from twigma.builder.status.next_step import next_step
+from twigma.builder.status.open_searches import resume_command
 from twigma.builder.status.stage_progress import stage_progress
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import (
@@ -60,12 +61,14 @@ def status(work: AnyWorkspace) -> Facts:
     `photos`              `rows` of the images table; its `total` photos: stored, failed (by class) or waiting;
                           `tried_once`: failed once for a passing reason; `without_row`: in shards, not in the table
     `shards`              finished, unfinished (planned, or damaged)
-    `searches`            searches and archives that are done, and open
-    `stages`              {stage: images `done`, `out_of_date`, `to_do`; the `models` that made them; of embed, caption
-                          and nsfw how many of `done` are `not_decodable`, and so have no value}
+    `searches`            searches and archives that are done, and open (of these `archives`); `resume`: the command
+                          that goes on with the last collection that is not complete; null where all are
+    `stages`              {stage: images `done`, `out_of_date`, `to_do`; the `models` that made them, the `command` that
+                          goes on with the last of these; of embed, caption and nsfw how many of `done` are
+                          `not_decodable`, and so have no value}
     `release`             folder, version, images, posts, out_of_date; null when there is none beside the folder
     `bytes`               pages, ledger, shards, columns, other; `total` of these; `free` on the disk
-    `spent`               posts and users bought, dollars at most
+    `spent`               posts and users bought, requests that counted posts, dollars at most
     `not_looked_up`       posts of archives and searches that do not show which photos they have
     `unshown`             posts with photos that no answer has shown, and that were not looked up once more for them
     `next`                `command` (null: wait or repair), `why`
@@ -143,16 +146,21 @@ def _count(
 def _searches(ledger: LedgerView | None) -> SearchFacts | None:
     if ledger is None:
         return None
-    return {"done": ledger.done, "open": ledger.open}
+    return {
+        "done": ledger.done,
+        "open": ledger.open,
+        "archives": ledger.open_archives,
+        "resume": resume_command(ledger),
+    }
 
 
 def _spent(ledger: LedgerView | None) -> SpentFacts | None:
     if ledger is None:
         return None
-    posts, users = ledger.spent()
     # At today's prices for pay per use; the account may have others.
     dollars = Budget().spent(ledger)
-    return {"posts": posts, "users": users, "dollars": dollars}
+    posts, users, counts = ledger.spent()
+    return {"posts": posts, "users": users, "counts": counts, "dollars": dollars}
 
 
 def count_skipped_lines(work: AnyWorkspace) -> int:

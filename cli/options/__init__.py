@@ -8,6 +8,7 @@ from twigma.cli.options.model_names import (
     parse_clip,
     split_commit,
 )
+from twigma.cli.options.money import approve, purchase_options
 from twigma.cli.options.settings import (
     ALLOW_HOSTS,
     HUB_URL,
@@ -31,7 +32,6 @@ from twigma.cli.options.shared import (
     engine_option,
     out_option,
     print_counts,
-    purchase_options,
     seed_option,
     work_option,
 )
@@ -54,6 +54,7 @@ __all__ = [
     "Commands",
     "ModelName",
     "Setting",
+    "approve",
     "as_engine",
     "clip_option",
     "device_option",

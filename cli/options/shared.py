@@ -40,22 +40,6 @@ def seed_option(meaning: str) -> Callable[[F], F]:
     return click.option("--seed", default=0, show_default=True, help=meaning)
 
 
-def purchase_options(command: F) -> F:
-    """`--budget` and `--followers`: what may be bought from X."""
-    budget = click.option(
-        "--budget",
-        type=float,
-        metavar="DOLLARS",
-        help="Spend at most this on the folder, over all runs.",
-    )
-    followers = click.option(
-        "--followers",
-        is_flag=True,
-        help="Also buy the authors' follower counts, which Eq (1) needs.",
-    )
-    return budget(followers(command))
-
-
 def device_option(command: F) -> F:
     """`--device`, for the stages that run a model."""
     return click.option(

@@ -30,8 +30,8 @@ SHORTEST_SECRET = 16  # characters; a shorter token is a test's, and may be a pl
 class ServiceClient:
     """Calls to one service, one at a time. Use as a context manager, or close it.
 
-    `service` is its name in messages. `timeout` is for one read, `deadline` for a whole answer, in seconds. Proxies of
-    the environment are used for calls without a token only.
+    `service` is its name in messages. `timeout` is for one read, `deadline` for a whole answer, in seconds. The proxy
+    that the environment names (HTTPS_PROXY) is used, except for this machine.
     """
 
     def __init__(
@@ -88,7 +88,8 @@ class ServiceClient:
             base_url=self.base_url,
             headers=headers,
             timeout=self._timeout,
-            trust_env=not self._token,
+            # A proxy sees no token: only https goes through one, as a tunnel, and nothing that is on this machine.
+            trust_env=httpx2.URL(self.base_url).host not in LOOPBACK,
         )
 
     def get_json(self, path: str, params: Mapping[str, str] | None = None) -> Any:

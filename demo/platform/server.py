@@ -80,6 +80,11 @@ class Platform:
         return self._api.billed
 
     @property
+    def billed_users(self) -> Counter[str]:
+        """Users given out, by id."""
+        return self._api.billed_users
+
+    @property
     def asked(self) -> list[tuple[str, dict[str, str]]]:
         """Path and parameters of every API call."""
         return self._api.asked

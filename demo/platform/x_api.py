@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from twigma.demo.platform.x_responses import PROBLEMS, lookup, search
+from twigma.demo.platform.x_responses import PROBLEMS, count, lookup, search, users
 from twigma.demo.platform.x_world import World
 
 LOOKUP, SEARCH = "/2/tweets", "/2/tweets/search/all"
-LIMITS = {LOOKUP: 3500, SEARCH: 300}  # calls a window
+USERS, COUNTS = "/2/users", "/2/tweets/counts/all"
+LIMITS = {LOOKUP: 3500, SEARCH: 300, USERS: 300, COUNTS: 300}  # calls a window
+RESPONSES = {LOOKUP: lookup, SEARCH: search, USERS: users, COUNTS: count}
 WINDOW = 900  # seconds
 # Faults after which X gives nothing more: status, title, last part of type.
 STOPS = {
@@ -24,7 +26,7 @@ FAULTS = (*STOPS, "503", "429", "cut", "drop", "dead-token")
 class XApi:
     """The API over a world; the parameters are those of `Platform`.
 
-    `billed` counts posts given out by id, and `asked` lists the calls.
+    `billed` counts posts given out by id, `billed_users` users, and `asked` lists the calls.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class XApi:
         self.window = window
         self.token = token
         self.billed: Counter[str] = Counter()
+        self.billed_users: Counter[str] = Counter()
         self.asked: list[tuple[str, dict[str, str]]] = []
         self._windows: dict[str, tuple[int, int]] = {}  # path -> (its end, calls made)
 
@@ -64,12 +67,16 @@ class XApi:
         return response
 
     def _respond(self, path: str, params: dict[str, str]) -> web.Response:
-        respond = lookup if path == LOOKUP else search
         try:
-            answer = respond(self.world, params)
+            answer = RESPONSES[path](self.world, params)
         except ValueError as refusal:
             return _invalid(str(refusal))
-        self.billed.update(post["id"] for post in answer.get("data", []))
+        if path in (LOOKUP, SEARCH):
+            self.billed.update(post["id"] for post in answer.get("data", []))
+        users = answer.get("includes", {}).get("users", [])
+        if path == USERS:
+            users = answer.get("data", [])
+        self.billed_users.update(user["id"] for user in users)
         return web.json_response(answer)
 
     def _count(self, path: str) -> dict[str, str]:

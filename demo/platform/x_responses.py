@@ -8,6 +8,7 @@ import base64
 import datetime
 import re
 import zlib
+from collections import Counter
 
 from twigma.demo.platform.x_objects import (
     Params,
@@ -32,6 +33,7 @@ GONE = {  # state of a post: (title, last part of type, detail)
     ),
     "suspended": ("Forbidden", "resource-not-found", "User has been suspended: [{}]."),
 }
+DAYS_PER_PAGE = 31  # of counts
 UNKNOWN: Row = {"state": "deleted"}  # an id that never was answers as a deleted post
 
 
@@ -79,6 +81,59 @@ def search(world: World, params: Params) -> Row:
     return _page(world, some, params) | {"meta": meta}
 
 
+def users(world: World, params: Params) -> Row:
+    """The answer to GET /2/users."""
+    ids = [user for user in list_param(params, "ids") if user]
+    if not 1 <= len(ids) <= 100:
+        raise ValueError(
+            f"The number of values in the `ids` query parameter list [{len(ids)}] is not between 1 and 100"
+        )
+    known = [world.users[user] for user in ids if user in world.users]
+    gone = [user for user in ids if user not in world.users]
+    answer: Row = {}
+    if known:
+        answer["data"] = [user_object(user, params) for user in known]
+    if gone:
+        answer["errors"] = [_user_error(user) for user in gone]
+    return answer
+
+
+def count(world: World, params: Params) -> Row:
+    """The answer to GET /2/tweets/counts/all by day, the last days first: 31 a page, as the real one gives."""
+    if params.get("granularity", "hour") != "day":
+        raise ValueError("The `granularity` query parameter value is not [day]")
+    first = _time(params.get("start_time"), datetime.datetime.max)
+    end = _time(params.get("end_time"), datetime.datetime.max)
+    skipped = _offset(params) if "next_token" in params else 0
+    last = end - datetime.timedelta(days=skipped)
+    since = max(first, last - datetime.timedelta(days=DAYS_PER_PAGE))
+    days: Counter[datetime.date] = Counter()
+    for post in _matches(world, params):
+        if since <= post["created_at"] < last:
+            days[post["created_at"].date()] += 1
+    data = [
+        {"start": f"{day}T00:00:00.000Z", "tweet_count": days[day]}
+        for day in sorted(days)
+    ]
+    meta: Row = {"total_tweet_count": days.total()}
+    if since > first:
+        meta["next_token"] = _token(params, skipped + DAYS_PER_PAGE)
+    return {"data": data, "meta": meta}
+
+
+def _user_error(user: str) -> Row:
+    """The partial error of a user that is gone."""
+    return {
+        "title": "Not Found Error",
+        "type": PROBLEMS + "resource-not-found",
+        "detail": f"Could not find user with ids: [{user}].",
+        "resource_type": "user",
+        "parameter": "ids",
+        "resource_id": user,
+        "value": user,
+    }
+
+
 def _error(post: str, state: str) -> Row:
     """The partial error of a post that is gone."""
     title, kind, detail = GONE[state]
@@ -108,7 +163,8 @@ def _matches(world: World, params: Params) -> list[Row]:
 
 def _answers(world: World, post: Row, query: str) -> bool:
     """Whether a post has one of the query's hashtags, and is not left out by its operators."""
-    if not hashtags(query) & post["tags"]:
+    left_out = {tag.lower() for tag in re.findall(r"-#(\w+)", query)}
+    if left_out & post["tags"] or not hashtags(query) & post["tags"]:
         return False
     if "-is:retweet" in query and post["text"].startswith("RT @"):
         return False

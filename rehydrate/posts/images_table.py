@@ -30,7 +30,7 @@ from twigma.rehydrate.posts.merge_snapshots import (
     merge_snapshots,
     ordered,
 )
-from twigma.rehydrate.posts.page_store import KINDS, Page, read_pages
+from twigma.rehydrate.posts.page_store import OF_POSTS, Page, read_pages
 from twigma.rehydrate.posts.row_numbers import Part
 
 PART_BYTES = 32 << 20  # of pages; the last part, which grows, is parsed again each time
@@ -193,7 +193,7 @@ def _add_weights(table: pa.Table, weights: pa.Table | None) -> pa.Table:
 def _parse(work: Workspace) -> dict[str, Path]:
     """The parts of all pages by name, in order: missing and stale ones are parsed, and unused ones deleted."""
     ranges: dict[Path, PageRange] = {}
-    for kind in KINDS:
+    for kind in OF_POSTS:
         file = work.page_file(kind)
         for pages in _ranges(file):
             part = work.parsed_pages / f"{file.stem}-{pages.first:015}.arrow"

@@ -18,8 +18,10 @@ from twigma.rehydrate.posts.ledger_database import (
     NOT_SHOWN,
     NOT_STATED,
     SHOWN,
+    TABLES,
     is_known,
     open_database,
+    read_payments,
     translate_errors,
 )
 from twigma.rehydrate.posts.page_content import (
@@ -28,16 +30,25 @@ from twigma.rehydrate.posts.page_content import (
     dicts,
     is_archived,
     outcomes,
+    user_ids,
 )
 from twigma.rehydrate.posts.page_store import (
     KINDS,
     Page,
+    Purchases,
     append_page,
     check,
+    purchases,
     read_pages,
 )
 from twigma.rehydrate.posts.removed_ids import read_removed, strip_answer
-from twigma.rehydrate.posts.search_progress import Cursor, advance, read_cursor
+from twigma.rehydrate.posts.search_progress import (
+    Cursor,
+    SearchRow,
+    advance,
+    read_cursor,
+    read_searches,
+)
 
 NOT_ASKED = "not_asked"
 _CHUNK = 500  # ids a statement; SQLite takes 999 parameters at least
@@ -54,9 +65,15 @@ INSERT INTO ids VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
     offset = iif({_IS_LATER}, excluded.offset, offset)
 """
 _ADD_PAGE = """
-INSERT INTO pages VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
-    seen = iif(seen < 0, seen, excluded.seen),
-    posts = posts + excluded.posts, users = users + excluded.users
+INSERT INTO pages VALUES (?, ?) ON CONFLICT (kind) DO UPDATE SET seen = iif(seen < 0, seen, excluded.seen)
+"""
+_ADD_PAYMENT = """
+INSERT INTO payments VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
+    posts = posts + excluded.posts, users = users + excluded.users, counts = counts + excluded.counts
+"""
+_NEVER_LOWER = """
+INSERT INTO payments VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
+    posts = max(posts, excluded.posts), users = max(users, excluded.users), counts = max(counts, excluded.counts)
 """
 
 
@@ -99,9 +116,8 @@ class Ledger:
 
         Posts and photos that were removed on request are not stored.
         """
-        users = dicts(answer.get("includes"), "users")
-        bought = [len(dicts(answer.get("data"))), len(users)]
-        request = {**request, "bought": [0, 0] if kind == "import" else bought}
+        # Counted before anything is taken out: what is not stored was paid all the same.
+        request = {**request, "bought": purchases(kind, answer)}
         # Before it is on disk: what was removed on request is never stored again.
         answer = strip_answer(answer, self.removed)
         path = self.work.page_file(kind)
@@ -161,15 +177,23 @@ class Ledger:
         )
         return dict(self._db.execute(sql))
 
-    def spent(self) -> tuple[int, int]:
-        """(posts, users) read in all bought pages of this folder: what X bills, before its daily deduplication."""
-        sql = "SELECT total(posts), total(users) FROM pages"
-        posts, users = self._db.execute(sql).fetchone()
-        return int(posts), int(users)
+    def unknown_users(self, ids: Sequence[str]) -> list[str]:
+        """The users that X was not asked for yet by their id, or has said nothing of, in order."""
+        rows = self._select("SELECT id FROM users WHERE id IN", ids)
+        known = {user for (user,) in rows}
+        return [user for user in ids if user not in known]
+
+    def spent(self) -> Purchases:
+        """All that was ever bought for this folder: what X bills, before its daily deduplication."""
+        return read_payments(self._db)
 
     def cursor(self, key: str) -> Cursor:
         """Progress of the search of this key; Cursor() when it has not started."""
         return read_cursor(self._db, key)
+
+    def searches(self) -> list[SearchRow]:
+        """Every search that has begun, in the order in which they did."""
+        return read_searches(self._db)
 
     def imported(self, file: str) -> tuple[int, bool]:
         """(pages stored, whether that is all) of an archive, by the SHA-256 of its file."""
@@ -209,10 +233,12 @@ class Ledger:
                     path,
                     damaged[kind],
                 )
+        paid: dict[str, Purchases] = {}
         if any(damaged.values()):
             # What is known of an id is from pages of every kind.
+            paid = {kind: read_payments(self._db, kind) for kind in KINDS}
             seen = dict.fromkeys(KINDS, 0)
-            for table in ("ids", "pages", "renewed", "searches", "imports"):
+            for table in TABLES:
                 self._db.execute(f"DELETE FROM {table}")
         for kind in KINDS:
             for start, end, page in read_pages(self.work.page_file(kind), seen[kind]):
@@ -222,6 +248,9 @@ class Ledger:
                 # Somebody may restore the file: the next run reads it all again.
                 sql = "UPDATE pages SET seen = ? WHERE kind = ?"
                 self._db.execute(sql, (_UNREADABLE, kind))
+        for kind, bought in paid.items():
+            # What the lost pages held was paid.
+            self._db.execute(_NEVER_LOWER, (kind, *bought))
         self._db.commit()
         return sum(damaged.values())
 
@@ -229,12 +258,17 @@ class Ledger:
         """Record one page; the caller commits."""
         answer = page["answer"]
         request = page["request"]
-        bought = request["bought"]
-        if kind == "search":
+        self._db.execute(_ADD_PAGE, (kind, end))
+        bought = Purchases(*request["bought"])
+        self._db.execute(_ADD_PAYMENT, (kind, *bought))
+        outcome: dict[str, str] = {}
+        if kind == "users":
+            self._add_users(request, answer)
+        elif kind == "search":
             posts = [post for post in dicts(answer.get("data")) if "id" in post]
             outcome = outcomes([str(post["id"]) for post in posts], answer)
-            advance(self._db, request, answer, bought[0])
-        else:
+            advance(self._db, request, answer, bought.posts)
+        elif kind != "counts":
             archived = is_archived(request)
             outcome = outcomes(request["ids"], answer, archived=archived)
         if kind == "import":
@@ -255,7 +289,12 @@ class Ledger:
             photos = SHOWN if what == "found" else unshown
             rows.append((post, "found", followers, photos, *origin))
         self._db.executemany(_UPSERT, rows)
-        self._db.execute(_ADD_PAGE, (kind, end, *bought))
+
+    def _add_users(self, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """Record the users of a page that X has answered about, with their numbers or with why there are none."""
+        answered = user_ids(answer)
+        rows = [(user,) for user in request["users"] if user in answered]
+        self._db.executemany("INSERT OR IGNORE INTO users VALUES (?)", rows)
 
     def _advance_import(self, request: Mapping[str, Any]) -> None:
         """Count the next page of an archive; a page after a lost one does not count, so that it is stored again."""

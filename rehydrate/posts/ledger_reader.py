@@ -7,7 +7,7 @@ short steps, so that not even SQLite's own locks are held for long.
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +21,15 @@ from twigma.rehydrate.posts.ledger_database import (
     NOT_SHOWN,
     NOT_STATED,
     is_known,
+    read_payments,
 )
-from twigma.rehydrate.posts.page_store import KINDS
+from twigma.rehydrate.posts.page_store import KINDS, Purchases
+from twigma.rehydrate.posts.search_progress import (
+    Collection,
+    SearchRow,
+    read_collections,
+    read_searches,
+)
 
 STEP = 50_000  # ids read at a time: some hundredths of a second
 BUSY_SECONDS = 30  # how long SQLite waits for a writer; one holds its lock for moments
@@ -38,6 +45,9 @@ _IDS = pa.schema(
 )
 
 
+NOTHING = Purchases()
+
+
 @dataclass(frozen=True)
 class LedgerView:
     """A snapshot of a ledger.
@@ -47,8 +57,11 @@ class LedgerView:
     path : the database.
     ids : table (id: string, outcome: string), in the order of ids.
     pages : bytes that the ledger has read of the pages of each kind.
-    posts, users : how many were bought.
+    bought : all that was ever bought.
     done, open : searches and archives that are complete, and those that are not.
+    open_archives : those of the archives.
+    searches : every search that has begun, in order.
+    collections : what they were run for, the last first.
     not_looked_up : posts of archives and searches that do not show which photos they have.
     unshown : posts with photos that no answer has shown, and that were not looked up once more for them.
     """
@@ -56,16 +69,18 @@ class LedgerView:
     path: Path
     ids: pa.Table
     pages: Mapping[str, int] = field(default_factory=dict)
-    posts: int = 0
-    users: int = 0
+    bought: Purchases = NOTHING
     done: int = 0
     open: int = 0
+    open_archives: int = 0
+    searches: Sequence[SearchRow] = ()
+    collections: Sequence[Collection] = ()
     not_looked_up: int = 0
     unshown: int = 0
 
-    def spent(self) -> tuple[int, int]:
-        """(posts, users) that were bought."""
-        return self.posts, self.users
+    def spent(self) -> Purchases:
+        """All that was ever bought."""
+        return self.bought
 
     def found_since(self, time: str, kinds: Iterable[str]) -> list[str]:
         """The posts found on pages of these kinds received after a time; of archives, on any page of them."""
@@ -99,15 +114,15 @@ class LedgerView:
 
 @dataclass(frozen=True)
 class KnownPosts:
-    """What a folder has bought: the ids that a look-up would skip, and how many posts and users its pages hold."""
+    """What a folder has bought: the ids and the users that a look-up would skip, and how much was bought in all."""
 
     ids: frozenset[str] = frozenset()
-    posts: int = 0
-    users: int = 0
+    users: frozenset[str] = frozenset()
+    bought: Purchases = NOTHING
 
-    def spent(self) -> tuple[int, int]:
-        """(posts, users) that were bought."""
-        return self.posts, self.users
+    def spent(self) -> Purchases:
+        """All that was ever bought."""
+        return self.bought
 
 
 def view_ledger(work: AnyWorkspace) -> LedgerView:
@@ -133,8 +148,9 @@ def read_known_posts(work: AnyWorkspace, followers: bool = False) -> KnownPosts:
     sql = f"SELECT id FROM ids WHERE {is_known(followers)}"
     with _open(path) as db:
         ids = frozenset(post for (post,) in db.execute(sql))
-        posts, users = _spent(db)
-    return KnownPosts(ids, posts, users)
+        rows = db.execute("SELECT id FROM users")
+        users = frozenset(user for (user,) in rows)
+        return KnownPosts(ids, users, read_payments(db))
 
 
 def found_posts(work: AnyWorkspace) -> frozenset[str] | None:
@@ -165,28 +181,27 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
         raise ValueError(f"{path} is damaged ({error}): {_REMEDY}") from None
 
 
-def _spent(db: sqlite3.Connection) -> tuple[int, int]:
-    row = db.execute("SELECT total(posts), total(users) FROM pages").fetchone()
-    return int(row[0]), int(row[1])
-
-
 def _read_view(db: sqlite3.Connection, path: Path) -> LedgerView:
     pages = dict(db.execute("SELECT kind, seen FROM pages ORDER BY kind"))
-    posts, users = _spent(db)
     count = "SELECT count(*) FROM ids WHERE outcome = 'found' AND photos = ?"
     (not_looked_up,) = db.execute(count, (NOT_STATED,)).fetchone()
     not_renewed = f"{count} AND id NOT IN (SELECT id FROM renewed)"
     (unshown,) = db.execute(not_renewed, (NOT_SHOWN,)).fetchone()
-    begun = done = 0
-    for name in ("searches", "imports"):
-        rows, complete = db.execute(
-            f"SELECT count(*), total(done) FROM {name}"
-        ).fetchone()
-        begun += int(rows)
-        done += int(complete)
-    ids = pa.Table.from_batches(_batches(db), _IDS)
+    sql = "SELECT count(*), total(done) FROM"
+    searches, searched = db.execute(f"{sql} searches").fetchone()
+    archives, imported = db.execute(f"{sql} imports").fetchone()
     return LedgerView(
-        path, ids, pages, posts, users, done, begun - done, not_looked_up, unshown
+        path,
+        pa.Table.from_batches(_batches(db), _IDS),
+        pages,
+        read_payments(db),
+        done=int(searched + imported),
+        open=int(searches - searched + archives - imported),
+        open_archives=int(archives - imported),
+        searches=read_searches(db),
+        collections=read_collections(db),
+        not_looked_up=not_looked_up,
+        unshown=unshown,
     )
 
 

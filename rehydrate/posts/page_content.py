@@ -100,6 +100,15 @@ def versions(post: Mapping[str, Any]) -> list[str]:
     return [str(post.get("id")), *map(str, history)]
 
 
+def user_ids(answer: Mapping[str, Any]) -> set[str]:
+    """The users that an answer about users tells of, in its data or its errors."""
+    names = {str(user.get("id")) for user in dicts(answer.get("data"))}
+    for error in dicts(answer.get("errors")):
+        if error.get("parameter", "ids") == "ids":
+            names.add(str(error.get("value", error.get("resource_id"))))
+    return names
+
+
 def dicts(value: Any, key: str | None = None) -> list[dict[str, Any]]:
     """The objects in a list of an answer, or in `value[key]`; an empty list where the answer has something else."""
     if key is not None:

@@ -2,7 +2,8 @@
 
 A line is `{"crc32":"…","request":…,"received_at":…,"answer":…}`. A page costs money, so it is synced to disk before
 it is parsed; a line that a crash left half-written is cut off, and one that has changed since is not used.
-`twigma rehydrate`, `collect` and `import` write them; they are never released.
+`twigma rehydrate`, `collect` and `import` write them; they are never released. Each request also says what its page was
+billed, so that posts which are removed later stay paid for.
 """
 
 import datetime
@@ -17,8 +18,10 @@ from typing import Any, NamedTuple, TypedDict
 
 from twigma.core.files import atomic, fsync
 from twigma.core.workspace import AnyWorkspace
+from twigma.rehydrate.posts.page_content import dicts
 
-KINDS = ("lookup", "search", "import")
+KINDS = ("lookup", "search", "import", "users", "counts")
+OF_POSTS = KINDS[:-1]  # those that the images table is made of
 FREE_SPACE = 64 << 20  # bytes that must be free before a page is bought
 _HEAD = '{"crc32":"%08x",'
 _HEAD_LENGTH = len(_HEAD % 0)
@@ -30,6 +33,26 @@ class Page(TypedDict):
     request: Mapping[str, Any]
     received_at: str
     answer: Mapping[str, Any]
+
+
+class Purchases(NamedTuple):
+    """What X bills: posts and users that an answer held, and requests that counted posts."""
+
+    posts: int = 0
+    users: int = 0
+    counts: int = 0
+
+
+def purchases(kind: str, answer: Mapping[str, Any]) -> Purchases:
+    """What a page of `kind` was billed at most: X bills a post or a user once a UTC day."""
+    data = len(dicts(answer.get("data")))
+    if kind == "import":
+        return Purchases()
+    if kind == "counts":
+        return Purchases(counts=1)
+    if kind == "users":
+        return Purchases(users=data)
+    return Purchases(data, len(dicts(answer.get("includes"), "users")))
 
 
 class StoredPage(NamedTuple):

@@ -103,7 +103,11 @@ def _page_rows(page: Mapping[str, Any]) -> Iterator[Row]:
     answer = page.get("answer", page)
     received_at = microseconds(page.get("received_at"))
     request = page.get("request", {}) if "answer" in page else {}
-    for user in dicts(answer.get("includes"), "users"):
+    users = dicts(answer.get("includes"), "users")
+    about_users = "users" in request
+    if about_users:
+        users = dicts(answer.get("data"))
+    for user in users:
         followers = count_of(user.get("public_metrics"), "followers_count")
         if followers is None:
             continue
@@ -114,6 +118,8 @@ def _page_rows(page: Mapping[str, Any]) -> Iterator[Row]:
             "received_at": received_at,
             "begins": True,
         }
+    if about_users:
+        return
     for name, rows in _answer_rows(answer, request):
         for at, row in enumerate(rows):
             row["id"] = clean_text(name)

@@ -1,4 +1,4 @@
-"""How far each search has come, in the ledger: after which page it resumes, and whether it is done.
+"""How far each search has come, in the ledger: what it is for, after which page it resumes, whether it is done.
 
 Only a page that says how many posts it has, and has them, moves a search: anything else is asked for again.
 """
@@ -10,6 +10,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from twigma.rehydrate.posts.page_content import counts_posts, dicts
+
+# One row a search, which stays where it began.
+_ADVANCE = """
+INSERT INTO searches VALUES (
+    :key, :query, :tags, :excluded, :start, :finish, :pages, :next_token, :oldest, :done, :until)
+ON CONFLICT (key) DO UPDATE SET
+    pages = excluded.pages, next_token = excluded.next_token, oldest = excluded.oldest, done = excluded.done,
+    until = excluded.until
+"""
 
 
 class Cursor(NamedTuple):
@@ -23,6 +32,32 @@ class Cursor(NamedTuple):
     oldest: str | None = None
     done: bool = False
     end: str | None = None
+
+
+class SearchRow(NamedTuple):
+    """A search that has begun: what it is for, and how far it has come; the hashtags as `#aiart`.
+
+    It is for posts with one of `tags` and none of `excluded`, from `start` to before `end`; `oldest` is the time of the
+    oldest post so far.
+    """
+
+    query: str
+    tags: tuple[str, ...]
+    excluded: tuple[str, ...]
+    start: str
+    end: str
+    oldest: str | None
+    done: bool
+
+
+class Collection(NamedTuple):
+    """What a run of `twigma collect` was asked for: hashtags as `#aiart`, period, followers or not, and budget."""
+
+    hashtags: tuple[str, ...]
+    start: str
+    end: str
+    followers: bool = False
+    budget: float | None = None
 
 
 def search_key(query: str, start: str, end: str) -> str:
@@ -63,16 +98,46 @@ def advance(
     if cursor.oldest:
         times.append(cursor.oldest)
     token = answer["meta"].get("next_token")
-    row = (
-        request["key"],
-        cursor.pages + 1,
-        token,
-        min(times, default=None),
-        int(token is None),
-        request.get("end"),
-    )
-    sql = "INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?, ?)"
-    db.execute(sql, row)
+    tags, excluded = request.get("tags", []), request.get("excluded", [])
+    row = {
+        "key": request["key"],
+        "query": request.get("query", ""),
+        "tags": json.dumps(tags),
+        "excluded": json.dumps(excluded),
+        "start": request.get("start", ""),
+        "finish": request.get("end", ""),
+        "pages": cursor.pages + 1,
+        "next_token": token,
+        "oldest": min(times, default=None),
+        "done": int(token is None),
+        "until": request.get("until"),
+    }
+    db.execute(_ADVANCE, row)
+    collection = request.get("collection")
+    if collection:
+        asked = Collection(**collection)
+        sql = "INSERT OR REPLACE INTO collections VALUES (?, ?, ?, ?, ?)"
+        db.execute(sql, (json.dumps(asked.hashtags), *asked[1:]))
+
+
+def read_searches(db: sqlite3.Connection) -> list[SearchRow]:
+    """Every search that has begun, in the order in which they did."""
+    sql = "SELECT query, tags, excluded, start, finish, oldest, done FROM searches ORDER BY rowid"
+    rows: list[SearchRow] = []
+    for query, tags, excluded, start, end, oldest, done in db.execute(sql):
+        names = tuple(json.loads(tags)), tuple(json.loads(excluded))
+        rows.append(SearchRow(query, *names, start, end, oldest, bool(done)))
+    return rows
+
+
+def read_collections(db: sqlite3.Connection) -> list[Collection]:
+    """What the runs of `twigma collect` were asked for, each once, the last first."""
+    sql = "SELECT hashtags, start, finish, followers, budget FROM collections ORDER BY rowid DESC"
+    collections: list[Collection] = []
+    for hashtags, start, end, followers, budget in db.execute(sql):
+        names = tuple(json.loads(hashtags))
+        collections.append(Collection(names, start, end, bool(followers), budget))
+    return collections
 
 
 def is_complete(answer: Mapping[str, Any], posts: int) -> bool:

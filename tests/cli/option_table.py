@@ -11,6 +11,7 @@ from support import releasing
 from .looks import DIFFERENT, Case, Look, Variable, leaves, prints, to
 
 HASHTAGS = to("twigma.builder.collect.hashtag_curation.hashtags")
+ESTIMATE = to("twigma.builder.collect.estimate.estimate")
 COLLECT, LOOKUP = (
     to("twigma.builder.collect.collect.collect"),
     to("twigma.rehydrate.sources.x.lookup.lookup"),
@@ -114,6 +115,7 @@ def sheet_rows() -> tuple[int, int]:
 
 LISTED = "--ids ids.csv"
 SAMPLED = f"{LISTED} --sample 3 --dry-run"
+BUYING = "--hashtag dalle --budget 1"
 TABLE: dict[str, tuple[Case, ...]] = {
     "": (Case("--version", prints("twigma, version"), True),),
     "hashtags": (
@@ -122,11 +124,12 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--hashtag art", HASHTAGS("seeds"), ("art",)),
     ),
     "collect": (
-        Case("--work other", COLLECT("work"), OTHER),
-        Case("--hashtag art", COLLECT("hashtags"), ("art",)),
-        Case("--start 2022-06-01", COLLECT("start"), date(2022, 6, 1)),
-        Case("--end 2022-06-30", COLLECT("end"), date(2022, 6, 30)),
-        *_api(COLLECT),
+        Case("--work other", COLLECT("work"), OTHER, BUYING),
+        Case("--hashtag art", COLLECT("hashtags"), ("art",), "--budget 1"),
+        Case("--start 2022-06-01", COLLECT("start"), date(2022, 6, 1), BUYING),
+        Case("--end 2022-06-30", COLLECT("end"), date(2022, 6, 30), BUYING),
+        Case("--dry-run", ESTIMATE("hashtags"), ("dalle",), BUYING),
+        *_api(COLLECT, BUYING),
     ),
     "ids": (
         Case("--column other", prints("ids.csv: 2 distinct ids"), True, "ids.csv"),
@@ -305,9 +308,19 @@ TABLE: dict[str, tuple[Case, ...]] = {
 }
 # What few need is set by the environment: the variable, a value, and what it reaches.
 ENVIRONMENT = (
-    Variable("TWIGMA_X_URL", "http://h", "collect", CLIENT("base_url"), "http://h"),
-    Variable("TWIGMA_X_TOKEN_FILE", "token", "collect", CLIENT("token"), "of-a-file"),
-    Variable("TWIGMA_X_DIALECT", "current", "collect", CLIENT("dialect"), "current"),
+    Variable(
+        "TWIGMA_X_URL", "http://h", f"collect {BUYING}", CLIENT("base_url"), "http://h"
+    ),
+    Variable(
+        "TWIGMA_X_TOKEN_FILE",
+        "token",
+        f"collect {BUYING}",
+        CLIENT("token"),
+        "of-a-file",
+    ),
+    Variable(
+        "TWIGMA_X_DIALECT", "current", f"collect {BUYING}", CLIENT("dialect"), "current"
+    ),
     Variable(
         "TWIGMA_IMAGE_URL", "http://h", "rehydrate", FETCH("image_base_url"), "http://h"
     ),

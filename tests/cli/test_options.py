@@ -99,6 +99,7 @@ NEEDED = {
     "import": "ids.csv",
     "add": "ids.csv",
     "choose-k": "5",
+    "collect": "--hashtag art",
     "publish hub": "a/b",
     "reference add": "mine",
     "removals": "requests.txt",

@@ -18,6 +18,7 @@ MODULES = (
     "hostile_hosts",
     "hostile_images",
     "limits",
+    "hostile_x",
     "cut_images",
     "evil_models",
     "api",

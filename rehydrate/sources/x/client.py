@@ -8,28 +8,38 @@ import email.utils
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Self
 
 from twigma.core.services.backoff import LONGEST_BACKOFF, BackoffPolicy, Retries
 from twigma.core.services.deadline import ANSWER_SECONDS
 from twigma.core.services.http import ServiceClient
 from twigma.core.services.outcomes import Answer, seconds_of
-from twigma.rehydrate.posts.page_content import counts_posts, dicts, says_nothing
+from twigma.rehydrate.sources.x.answers import (
+    IsSilent,
+    Page,
+    Received,
+    is_silent_about_users,
+    is_silent_count,
+    is_silent_lookup,
+    is_silent_search,
+    read_page,
+)
 from twigma.rehydrate.sources.x.bearer_token import check_token
 from twigma.rehydrate.sources.x.dialects import FIELDS, Dialect, fields_of
 from twigma.rehydrate.sources.x.refusals import (
     ApiError,
-    describe_errors,
-    parse_json,
     refusal,
     stop_reason,
 )
 
 API_URL = "https://api.x.com"
 LOOKUP, SEARCH = "/2/tweets", "/2/tweets/search/all"
+USERS, COUNTS = "/2/users", "/2/tweets/counts/all"
 IDS_PER_CALL = 100
 POSTS_PER_PAGE = 500
 FEWEST_PER_PAGE = 10
+SMALLER_PAGE = 100  # posts a page, after pages failed
+FAILED_TRIES = 2  # tries of a page after which a smaller one is asked for
 QUERY_LENGTH = 1024  # characters
 RESET_MARGIN = 2.0  # seconds after the stated reset of a rate limit
 LONGEST_WAIT = 1000.0  # seconds; a rate limit window is 900
@@ -37,16 +47,6 @@ LOGGED_WAIT = 5.0  # seconds; a longer wait is logged
 PLAIN_WAIT = 10.0  # seconds after a 429 without a reset time
 PLAIN_WAITS = 2  # such waits in a call
 SILENT_TRIES = 5  # tries of a call whose answers say nothing
-
-Page = dict[str, Any]
-
-
-class Received(NamedTuple):
-    """What became of one try: the page, or None with the problem; whether the service was asked and said nothing."""
-
-    page: Page | None
-    problem: str
-    is_silent: bool = False
 
 
 class XClient:
@@ -76,6 +76,7 @@ class XClient:
         self.search_pace = search_pace
         self._sleep = sleep
         self._not_before: dict[str, float] = {}  # on the monotonic clock, by path
+        self._largest_page = POSTS_PER_PAGE
         policy = BackoffPolicy(attempts, patience, PLAIN_WAIT, PLAIN_WAITS)
         self._http = ServiceClient(
             "X API",
@@ -117,12 +118,36 @@ class XClient:
             raise ValueError(
                 f"expected 1 to {IDS_PER_CALL} ids a call, found {len(ids)}"
             )
-
-        def is_silent(page: Page) -> bool:
-            return not may_say_nothing and says_nothing(ids, page)
-
         params = {"ids": ",".join(ids), **fields_of(self.dialect, followers)}
-        return self._get(LOOKUP, params, is_silent)
+        if may_say_nothing:
+            return self._get(LOOKUP, params, lambda page: False)
+        return self._get(LOOKUP, params, is_silent_lookup(ids))
+
+    def users(self, ids: Sequence[str]) -> Page:
+        """The raw page of up to 100 users with their follower counts, billed one by one; raises as `lookup`."""
+        if not 1 <= len(ids) <= IDS_PER_CALL:
+            raise ValueError(
+                f"expected 1 to {IDS_PER_CALL} users a call, found {len(ids)}"
+            )
+        params = {"ids": ",".join(ids), "user.fields": "id,public_metrics"}
+        return self._get(USERS, params, is_silent_about_users(ids))
+
+    def counts(
+        self, query: str, start: str, end: str, next_token: str | None = None
+    ) -> Page:
+        """A raw page of how many posts of the full archive match a query, by day; a request has a price, posts none.
+
+        Raises as `lookup` does.
+        """
+        params = {
+            "query": query,
+            "start_time": start,
+            "end_time": end,
+            "granularity": "day",
+        }
+        if next_token is not None:
+            params["next_token"] = next_token
+        return self._get(COUNTS, params, is_silent_count, self.search_pace)
 
     def search_all(
         self,
@@ -133,7 +158,7 @@ class XClient:
         *,
         followers: bool = False,
         max_results: int = POSTS_PER_PAGE,
-    ) -> dict[str, Any]:
+    ) -> Page:
         """A raw page of the full-archive search, newest first; `start` and `end` as `2021-01-01T00:00:00Z`.
 
         Raises as `lookup` does, and ValueError for a query over 1,024 characters.
@@ -146,12 +171,12 @@ class XClient:
             "query": query,
             "start_time": start,
             "end_time": end,
-            "max_results": str(max_results),
+            "max_results": str(min(max_results, self._largest_page)),
         }
         if next_token is not None:
             params["next_token"] = next_token
         params.update(fields_of(self.dialect, followers))
-        return self._get(SEARCH, params, _is_silent_search, self.search_pace)
+        return self._get(SEARCH, params, is_silent_search, self.search_pace)
 
     # -------------------------------------------------------------- one call
 
@@ -159,12 +184,12 @@ class XClient:
         self,
         path: str,
         params: dict[str, str],
-        is_silent: Callable[[Page], bool],
+        is_silent: IsSilent,
         pace: float = 0.0,
     ) -> Page:
         """Call until there is a page, a refusal, or no try left."""
         retries = Retries(self._http.policy)
-        status, problem, silent = 0, "no try was allowed", 0
+        status, problem, silent, failed = 0, "no try was allowed", 0, 0
         while retries.start():
             self._wait_for_turn(path, pace)
             outcome = self._http.try_once("GET", path, params=params)
@@ -175,6 +200,9 @@ class XClient:
                     return received.page
                 status, problem = outcome.status, received.problem
                 silent += received.is_silent
+                failed += status >= 500
+                if failed >= FAILED_TRIES:
+                    self._ask_for_less(params)
                 if status == 429 and self._resets_later(path, pace):
                     continue  # the next turn comes after the reset
             wait = retries.wait_after(outcome)
@@ -188,6 +216,12 @@ class XClient:
             status,
             "RetriesExhausted",
         )
+
+    def _ask_for_less(self, params: dict[str, str]) -> None:
+        """Ask for smaller pages from now on: the search answers 503 to large ones that smaller ones pass."""
+        if int(params.get("max_results", "0")) > SMALLER_PAGE:
+            self._largest_page = SMALLER_PAGE
+            params["max_results"] = str(SMALLER_PAGE)
 
     def _wait_for_turn(self, path: str, pace: float) -> None:
         pause = self._not_before.get(path, 0.0) - time.monotonic()
@@ -210,13 +244,11 @@ class XClient:
         """Whether the service named the time of the next call, which is more than our own pace asks for."""
         return self._not_before[path] > time.monotonic() + pace
 
-    def _receive(
-        self, answer: Answer, path: str, is_silent: Callable[[Page], bool]
-    ) -> Received:
+    def _receive(self, answer: Answer, path: str, is_silent: IsSilent) -> Received:
         """The page, or what is wrong where the call may be tried again; raises where it may not."""
         self._heed_limits(answer, path)
         if answer.status == 200:
-            return _read_page(answer, is_silent)
+            return read_page(answer, is_silent)
         retryable = answer.status == 429 or answer.status >= 500
         if retryable and stop_reason(answer.status, answer.text) is None:
             return Received(None, answer.problem)
@@ -232,27 +264,6 @@ class XClient:
         pause = min(max(pause, 0.0) + RESET_MARGIN, LONGEST_WAIT)
         turn = time.monotonic() + pause
         self._not_before[path] = max(self._not_before.get(path, 0.0), turn)
-
-
-def _read_page(answer: Answer, is_silent: Callable[[Page], bool]) -> Received:
-    """The page of an answer with status 200, or what it is instead."""
-    page = parse_json(answer.text)
-    if not isinstance(page, dict):
-        kind = answer.headers.get("content-type", "no type").partition(";")[0]
-        problem = f"HTTP 200 with {kind[:60]} that is no page ({answer.text[:60]!r})"
-        if "html" in kind:
-            problem += ": is a proxy or a login page in between?"
-        return Received(None, problem, is_silent=True)
-    if is_silent(page):
-        errors = describe_errors(page)
-        problem = f"HTTP 200 that says nothing of what was asked for{errors}"
-        return Received(None, problem, is_silent=True)
-    return Received(page, "")
-
-
-def _is_silent_search(page: Page) -> bool:
-    """Whether a page of a search neither has posts nor says that there are none."""
-    return counts_posts(page) != 0 and not dicts(page.get("data"))
 
 
 def _server_time(headers: Mapping[str, str]) -> float:

@@ -19,6 +19,7 @@ from twigma.rehydrate.posts.page_content import dicts, missing_fields, says_noth
 from twigma.rehydrate.posts.page_store import require_space
 from twigma.rehydrate.sources.x.budget import POST_PRICE, USER_PRICE, Budget
 from twigma.rehydrate.sources.x.client import IDS_PER_CALL, XClient
+from twigma.rehydrate.sources.x.followers import buy_followers, without_followers
 from twigma.rehydrate.sources.x.refusals import ApiError
 
 BAD_REQUEST = 400  # X refuses the whole call for one id that cannot exist
@@ -29,8 +30,8 @@ IMPOSSIBLE = "https://api.twitter.com/2/problems/invalid-request"  # type of tha
 class Lookup:
     """The result of a look-up.
 
-    `outcomes` counts all ids of the list by outcome, `asked` the ids asked now, `remaining` those still to be asked
-    because the budget stopped the run; `dollars` is what was spent in this folder so far.
+    `outcomes` counts all ids of the list by outcome, `asked` the ids asked now, `remaining` the ids and authors still
+    to be asked because the budget stopped the run; `dollars` is what was spent in this folder so far.
     """
 
     outcomes: dict[str, int]
@@ -52,14 +53,14 @@ def lookup(
 ) -> Lookup:
     """Look up the ids the ledger of `work` does not know, then write `images.parquet` and `outcomes.csv`.
 
-    `followers` also buys the authors; posts known without them are asked again. `budget` is what may be spent on this
-    folder over all runs, in dollars. `again` asks every id, known or not. Raises ApiError when X ends the run: what
-    was bought is in the table, and the next run resumes there.
+    `followers` also buys the authors; those of posts that are known already are looked up by themselves. `budget` is
+    what may be spent on this folder over all runs, in dollars. `again` asks every id, known or not. Raises ApiError
+    when X ends the run: what was bought is in the table, and the next run resumes there.
     """
     money = Budget(budget, followers, post_price, user_price)
     with Ledger(work) as ledger:
         ids = [post for post in dict.fromkeys(ids) if not ledger.removed.holds(post)]
-        todo = ids if again else ledger.unknown(ids, followers)
+        todo = ids if again else _to_ask(ledger, ids, followers)
         asked, failure = ask_all(ledger, todo, client, money)
         outcomes = ledger.outcomes(ids)
         write_outcomes(work, outcomes)
@@ -68,8 +69,31 @@ def lookup(
         if failure:
             raise failure
         remaining = len(todo) - asked
+        if followers:
+            remaining += add_followers(ledger, ids, client, money)
         dollars = money.spent(ledger)
         return Lookup(count_outcomes(outcomes), asked, remaining, dollars)
+
+
+def _to_ask(ledger: Ledger, ids: list[str], followers: bool) -> list[str]:
+    """The ids to look up, in order: those not known, and with `followers` posts with photos but no known author."""
+    unknown = set(ledger.unknown(ids))
+    if followers:
+        write_images_table(ledger.work)
+        lacking = set(ledger.unknown(ids, followers=True))
+        unknown |= lacking.intersection(without_followers(ledger.work, ids).posts)
+    return [post for post in ids if post in unknown]
+
+
+def add_followers(
+    ledger: Ledger, ids: Sequence[str] | None, client: XClient, money: Budget
+) -> int:
+    """Look up the authors of these posts, or of all, whose followers are not known; how many the money left over."""
+    authors = without_followers(ledger.work, ids).authors
+    try:
+        return buy_followers(ledger, authors, client, money)
+    finally:
+        write_images_table(ledger.work)
 
 
 def ask_all(

@@ -1,5 +1,4 @@
 import datetime
-import itertools
 import multiprocessing
 import os
 import signal
@@ -8,21 +7,20 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from click.testing import CliRunner
 
-from twigma.builder.collect.collect import (
-    PAPER_HASHTAGS,
-    PAPER_PERIOD,
-    collect,
-    period,
-    queries,
-)
+from twigma.builder.collect.collect import collect
+from twigma.builder.collect.estimate import Estimate, estimate
+from twigma.builder.status.status import status
+from twigma.cli import main
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.posts.ledger import Ledger
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
 from twigma.rehydrate.sources.x.refusals import ApiError
+
+from ...support.servers import Handler, Host
+from ...torture.x_pages import SEARCH, asked, give, page, post_ids
 
 START, END = datetime.date(2022, 1, 1), datetime.date(2022, 10, 15)
 TAGS = ["#AIart", "dalle"]
@@ -161,39 +159,156 @@ def test_a_search_in_circles_ends(
             collect(tmp_path, TAGS, START, END, x)
 
 
-@given(
-    tags=st.lists(
-        st.from_regex(r"[a-z]{1,60}", fullmatch=True), min_size=1, max_size=120
-    )
-)
-def test_queries_name_every_hashtag_once_within_the_limit(tags: list[str]) -> None:
-    made = queries(tags)
-    named = [tag for query in made for tag in query[1 : query.index(")")].split(" OR ")]
-    assert named == [f"#{tag}" for tag in dict.fromkeys(tags)]
-    assert all(
-        len(query) <= 1024 and query.endswith(") has:images -is:retweet")
-        for query in made
-    )
-    assert all(
-        len(a) + len(b.split()[0]) > 1024 - 4 - 30 for a, b in itertools.pairwise(made)
-    )
+@pytest.mark.usefixtures("small_pages")
+def test_other_orders_more_hashtags_and_later_ends_buy_only_what_is_new(
+    tiny_world: Path, wanted: set[str], tmp_path: Path
+) -> None:
+    middle = datetime.date(2022, 6, 1)
+    with Platform(tiny_world) as platform, client(platform) as x:
+        first = collect(tmp_path, TAGS[:1], START, middle, x)
+        assert first.done and 0 < len(platform.billed) < len(wanted)
+        assert collect(tmp_path, TAGS, START, middle, x).done
+        assert collect(tmp_path, TAGS[::-1], START, END, x).done
+        assert found_in(tmp_path) == set(platform.billed) == wanted
+        assert collect(tmp_path, TAGS, START, END, x).pages == 0
+        assert collect(tmp_path, TAGS[1:], middle, END, x).pages == 0
+        asked = [params["query"] for _, params in platform.asked]
+        assert "(#dalle) -#aiart has:images -is:retweet" in asked
+        assert max(platform.billed.values()) == 1
+        (tmp_path / "ledger.sqlite").unlink()  # the pages say what was covered
+        assert collect(tmp_path, TAGS, START, END, x).pages == 0
 
 
-@pytest.mark.parametrize("tags", [[], ["a OR b"], ["#"], ["a)"], ["2022"], ["a-b"]])
-def test_what_is_no_hashtag(tags: list[str]) -> None:
-    with pytest.raises(ValueError, match="hashtag"):
-        queries(tags)
+def test_an_estimate_counts_what_collect_would_buy(
+    tiny_world: Path, wanted: set[str], tmp_path: Path
+) -> None:
+    with Platform(tiny_world) as platform, client(platform) as x:
+        counted = estimate(tmp_path, TAGS, START, END, x)
+        assert counted == Estimate(26, 1, 0.13, 10)  # 288 days, 31 a request
+        assert counted.price == 0.1 and not platform.billed
+        assert estimate(tmp_path, TAGS, START, END, x, followers=True).dollars == 0.39
+        done = collect(tmp_path, TAGS, START, END, x)
+        assert done.dollars == 0.33  # with both counts
+        assert estimate(tmp_path, TAGS, START, END, x) == Estimate(0, 0, 0.0, 0)
+    assert set(platform.billed) == wanted
 
 
-def test_periods() -> None:
-    assert period(*PAPER_PERIOD) == ("2021-01-01T00:00:00Z", "2023-04-01T00:00:00Z")
-    assert period("2021-01-01", "2023-03-31") == period(*PAPER_PERIOD)
-    assert period("2021-01-01T02:00:00+02:00", "2021-01-02T00:00:00") == (
-        "2021-01-01T00:00:00Z",
-        "2021-01-02T00:00:00Z",
-    )
-    with pytest.raises(ValueError, match="a start before the end"):
-        period("2022-01-02", "2022-01-01")
-    with pytest.raises(ValueError, match="a period that has passed"):
-        period("2022-01-02", datetime.date.today() + datetime.timedelta(days=2))
-    assert queries(PAPER_HASHTAGS)[0].count("#") == 6
+def test_followers_of_a_collection_are_added_by_their_authors(
+    tiny_world: Path, tmp_path: Path
+) -> None:
+    with Platform(tiny_world) as platform, client(platform) as x:
+        collect(tmp_path, TAGS, START, END, x)
+        done = collect(tmp_path, TAGS, START, END, x, followers=True)
+    users = len(platform.billed_users)
+    assert done.dollars == pytest.approx(26 * 0.005 + users * 0.010)
+    assert max(platform.billed.values()) == 1
+    table = pq.read_table(tmp_path / "images.parquet")
+    assert table["follower_count"].null_count == 0
+
+
+SILENT: list[Any] = [{}, {"errors": [{"title": "Over capacity"}]}, {"data": None}]
+
+
+@pytest.mark.parametrize("silent", [*SILENT, "partial"])
+def test_a_search_is_not_done_where_x_says_nothing(tmp_path: Path, silent: Any) -> None:
+    ids = post_ids(49)[::-1]
+    trouble = [True]
+
+    def answer(handler: Handler) -> None:
+        params = asked(handler)
+        first = int(params.get("next_token", "0"))
+        some = ids[first : first + 10]
+        more = {"next_token": str(first + 10)} if first + 10 < len(ids) else {}
+        whole = page(some, result_count=len(some), **more)
+        if trouble and first >= 20:
+            whole["data"] = whole["data"][:5]
+            give(handler, 200, whole if silent == "partial" else silent)
+            return
+        give(handler, 200, whole)
+
+    with (
+        Host({SEARCH: answer}) as host,
+        XClient(host.url, "token", sleep=lambda _: None, search_pace=0) as x,
+    ):
+        with pytest.raises(
+            RuntimeError, match=r"says nothing|came with 5 posts where 10"
+        ):
+            collect(tmp_path, ["aiart"], "2022-06-01", "2022-06-30", x)
+        assert len(found_in(tmp_path)) == (25 if silent == "partial" else 20)
+        facts = status(tmp_path)
+        assert facts["next"]["command"] == (
+            f"twigma collect --hashtag aiart --start 2022-06-01 --end 2022-06-30 --work {tmp_path}"
+        )
+        trouble.clear()
+        assert collect(tmp_path, ["aiart"], "2022-06-01", "2022-06-30", x).done
+    assert found_in(tmp_path) == set(ids)
+
+
+def test_the_next_command_is_whole_and_has_its_budget(
+    tiny_world: Path, tmp_path: Path
+) -> None:
+    whole = "twigma collect --hashtag aiart --hashtag dalle --start 2022-01-01 --end 2022-10-15"
+    with Platform(tiny_world) as platform, client(platform) as x:
+        collect(tmp_path, TAGS, START, END, x, budget=0.06)
+        step = status(tmp_path)["next"]
+        assert step["command"] == f"{whole} --budget DOLLARS --work {tmp_path}"
+        assert "Its budget is spent: name a larger one" in step["why"]
+        x.search_all = stopping(x.search_all)  # type: ignore[method-assign]
+        with pytest.raises(ApiError):
+            collect(tmp_path, TAGS, START, END, x, budget=7.5, followers=True)
+    step = status(tmp_path)["next"]
+    assert step["command"] == f"{whole} --budget DOLLARS --work {tmp_path}"
+    again = step["command"].replace("DOLLARS", "7.5").split()[1:]
+    with Platform(tiny_world) as platform, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TWIGMA_X_URL", platform.api_url)
+        patch.setenv("X_BEARER_TOKEN", "token")
+        result = CliRunner().invoke(main, again)
+        assert result.exit_code == 0, result.output
+        assert len(platform.billed) == 26 - 12
+    assert status(tmp_path)["searches"]["resume"] is None
+
+
+def stopping(ask: Any) -> Any:
+    """A search that X ends."""
+
+    def stopped(*_: Any, **__: Any) -> None:
+        raise ApiError("X API: stopped", 402, "CreditsDepleted")
+
+    return stopped
+
+
+def test_a_large_sum_is_asked_about(
+    tiny_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [
+        "collect",
+        "--work",
+        str(tmp_path),
+        "--hashtag",
+        "aiart",
+        "--hashtag",
+        "dalle",
+    ]
+    with Platform(tiny_world) as platform:
+        monkeypatch.setenv("TWIGMA_X_URL", platform.api_url)
+        monkeypatch.setenv("X_BEARER_TOKEN", "token")
+        monkeypatch.setattr("twigma.cli.options.money.ASK_ABOVE", 0.10)
+        dry = CliRunner().invoke(main, [*words, "--dry-run"])
+        assert dry.exit_code == 0
+        assert (
+            "26 posts to buy in 1 calls, at most $0.13; counted by 27 requests for $0.27"
+            in dry.stdout
+        )
+        refused = CliRunner().invoke(main, words)
+        assert refused.exit_code == 1
+        assert (
+            "this costs up to $0.13: name the most that may be spent with --budget DOLLARS"
+            in refused.stderr
+        )
+        assert not platform.billed
+        bare = CliRunner().invoke(main, ["collect"])
+        assert bare.exit_code == 2 and "Missing option '--hashtag'" in bare.stderr
+        bought = CliRunner().invoke(main, [*words, "--budget", "1"])
+        assert bought.exit_code == 0 and len(platform.billed) == 26
+        # Two counts of $0.27 each, and the posts.
+        assert "at most $0.67 in this folder" in bought.stdout

@@ -5,15 +5,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 from support.staging import DIM, encode, make_images, make_shard, pixels
 
 from twigma.builder.clusters.cluster import cluster
+from twigma.builder.clusters.distinct_images import read_embedded
 from twigma.builder.engine.engine import map_parts, map_shards
 from twigma.builder.engine.vectors import as_column
+from twigma.builder.models.clip_names import Model
+from twigma.builder.models.pinned_weights import Pin
 from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.status.stage_progress import stage_progress
+from twigma.builder.status.status import status
+from twigma.cli import main
 from twigma.core import columns
+from twigma.core.parts import Provenance, last_settings, write_part
+from twigma.core.workspace import Workspace
 from twigma.rehydrate.accounting import read_finished_shards
+
+from ...cli.looks import arrives
 
 MODEL = {"model": "one", "revision": "a"}
 
@@ -119,6 +129,81 @@ def test_parts_of_another_model_are_out_of_date(work: Path) -> None:
     (folder / "00000.arrow").write_bytes(kept)
     os.utime(folder / "00000.arrow", (1, 1))
     assert states(work)["embed"] == (2, 3, 0)
+
+
+PIN = Pin("timm/vit", "0" * 40, {"model.safetensors": "2" * 64})
+MODELS = [
+    (Model("ViT-L-14/openai", pin=PIN), "twigma embed"),
+    (Model("ViT-B-32/laion2b", pin=PIN), "twigma embed --model ViT-B-32/laion2b"),
+    (Model("timm/vit", pin=PIN), "twigma embed --model hf-hub:timm/vit"),
+    (Model("ViT-B-32/none", "ViT-B-32"), "twigma embed --model ViT-B-32/none"),
+    (
+        Model("mine", folder=Path("mine"), sha256="1" * 64),
+        "twigma embed --model FOLDER",
+    ),
+]
+
+
+@pytest.mark.parametrize(("model", "command"), MODELS)
+def test_the_next_command_names_the_model_that_the_folder_has(
+    work: Path, model: Model, command: str
+) -> None:
+    assert status(work)["next"]["command"] == f"twigma embed --work {work}"
+    run_embed(work, dict(model.provenance()))
+    make_shard(work, "00002", {"6": encode(pixels(6))})
+    facts = status(work)
+    assert facts["stages"]["embed"]["command"] == command
+    assert facts["next"]["command"] == f"{command} --work {work}"
+
+
+def test_images_without_an_embedding_have_no_cluster(work: Path) -> None:
+    """The part that `twigma cluster` writes has the images that have an embedding."""
+
+    def embed_but_one(table: pa.Table) -> pa.Table:
+        empty = np.array(
+            [name == "2" for name in table["image_name"].to_pylist()], bool
+        )
+        rows = np.full((len(table), DIM), 0.1, np.float16)
+        return columns.add(embed(table), embedding=as_column(rows, empty))
+
+    map_shards(work, "embed", MODEL, lambda device: embed_but_one, desc="embed")
+    assert states(work)["cluster"] == (0, 0, 4)
+    dedupe(work)
+    images = read_embedded(work)
+    names = pa.table({"image_name": images.vectors.names})
+    write_part(Workspace(work).part("cluster"), names, Provenance(k=2, **images.inputs))
+    assert states(work)["cluster"] == (4, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("command", "first", "name"),
+    [
+        ("cluster", "--clusters 2 --seed 5", "cluster"),
+        ("dedupe", "--near 0.5", "dedupe"),
+    ],
+)
+def test_a_command_remembers_the_settings_of_its_last_run(
+    work: Path, monkeypatch: pytest.MonkeyPatch, command: str, first: str, name: str
+) -> None:
+    settings = {"cluster": {"k": 2, "seed": 5}, "dedupe": {"near": 0.5}}[name]
+    part = Workspace(work).part(name)
+    run_embed(work)
+    if name == "dedupe":
+        CliRunner().invoke(main, [command, "--work", str(work), *first.split()])
+    else:
+        table = pa.table({"image_name": ["1"]})
+        write_part(part, table, Provenance(**settings))
+    assert last_settings(part, *settings) == settings
+    arrived = arrives(
+        f"twigma.builder.{ROOMS[name]}.{name}.{name}", next(iter(settings))
+    )
+    again = arrived(
+        lambda *words: CliRunner().invoke(main, words), [command, "--work", str(work)]
+    )
+    assert again == next(iter(settings.values()))
+
+
+ROOMS = {"cluster": "clusters", "dedupe": "stages"}
 
 
 def test_images_without_a_value_are_counted_among_those_done(work: Path) -> None:

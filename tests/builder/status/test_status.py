@@ -98,6 +98,7 @@ def test_a_folder_from_the_budget_to_the_photos(
         assert facts["spent"] == {
             "posts": sum(platform.billed.values()),
             "users": 0,
+            "counts": 0,
             "dollars": 0.1,
         }
         assert (

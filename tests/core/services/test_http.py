@@ -29,7 +29,7 @@ def replying(*replies: Reply) -> Iterator[tuple[str, list[Any]]]:
             status, headers, body = replies[min(len(calls), len(replies) - 1)]
             calls.append((self.command, self.path, dict(self.headers)))
             self.send_response_only(status)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body.encode())))
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
@@ -261,3 +261,55 @@ def test_a_token_is_not_sent_in_the_clear() -> None:
     assert require_safe_url("http://acme.org/", "Acme", secret=False) == (
         "http://acme.org"
     )
+
+
+@contextmanager
+def proxy() -> Iterator[tuple[str, list[Any]]]:
+    """A proxy that refuses every tunnel; with (method, target, headers) of each call."""
+    calls: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def refuse(self) -> None:
+            calls.append((self.command, self.path, str(self.headers)))
+            self.send_error(407)
+
+        do_CONNECT = do_GET = refuse
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with loopback.Server(Handler) as server:
+        yield server.url, calls
+
+
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_https_goes_through_the_proxy_of_the_environment_without_the_token(
+    monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    with proxy() as (url, calls), replying(OK) as (direct, asked):
+        for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        policy = BackoffPolicy(attempts=1)
+        with (
+            ServiceClient("Acme", "https://acme.test", token, policy=policy) as acme,
+            pytest.raises(OSError, match="ProxyError: 407"),
+        ):
+            acme.get_json("/things")
+        ((method, target, headers),) = calls
+        assert (method, target) == ("CONNECT", "acme.test:443")
+        assert TOKEN not in headers
+        with ServiceClient("Acme", direct, token) as acme:
+            assert acme.get_json("/things") == {"a": 1}
+        assert len(calls) == len(asked) == 1
+
+
+def test_a_mark_before_the_json_is_read_and_headers_hold_no_token() -> None:
+    echo: Reply = (302, {"Location": f"/login?token={TOKEN}"}, "")
+    with replying((200, JSON, "\ufeff{}  ")) as (url, _), client(url) as acme:
+        assert acme.get_json("/things") == {}
+    with replying(echo) as (url, _):
+        acme = client(url, follow_redirects=False)
+        with pytest.raises(OSError, match=r"redirects to /login\?token=\*\*\*"):
+            acme.get_json("/things")

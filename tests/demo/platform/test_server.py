@@ -153,7 +153,9 @@ def test_search_pages_through_what_matches_newest_first(
             400,
             "time",
         ),
-        ("/2/users", {}, 404, "nothing at"),
+        ("/2/users", {}, 400, "[0]"),
+        ("/2/tweets/counts/all", {"query": "#a"}, 400, "granularity"),
+        ("/2/lists", {}, 404, "nothing at"),
     ],
 )
 def test_bad_calls_are_refused(

@@ -155,7 +155,7 @@ def test_a_page_is_stored_and_its_ids_are_known_for_ever(tmp_path: Path) -> None
         assert ledger.unknown(IDS, followers=True) == ["1", "5", "6"]
         assert ledger.outcomes([*IDS, "7"]) == {**EXPECTED, "7": "not_asked"}
         assert ledger.counts() == dict.fromkeys(sorted(OUTCOMES), 1)
-        assert ledger.spent() == (2, 0)
+        assert ledger.spent() == (2, 0, 0)
         assert ledger.without_photos() == ["6"]
         ledger.append(
             "lookup",
@@ -163,7 +163,7 @@ def test_a_page_is_stored_and_its_ids_are_known_for_ever(tmp_path: Path) -> None
             ANSWER | {"includes": {"users": [{"id": "9"}]}},
         )
         assert ledger.unknown(IDS, followers=True) == ["5", "6"]
-        assert ledger.spent() == (4, 1)
+        assert ledger.spent() == (4, 1, 0)
 
 
 def test_the_later_page_decides(tmp_path: Path) -> None:
@@ -287,6 +287,36 @@ def test_photos_that_a_search_or_an_archive_did_not_show_are_looked_up(
         assert ledger.outcomes(["6"]) == {"6": "found"}
 
 
+def test_users_are_known_when_x_has_answered_about_them(tmp_path: Path) -> None:
+    answer = {
+        "data": [{"id": "1", "public_metrics": {"followers_count": 7}}],
+        "errors": [DELETED | {"value": "2", "resource_type": "user"}],
+    }
+    for _ in range(2):
+        with Ledger(tmp_path) as ledger:
+            if not ledger.spent().users:
+                ledger.append("users", {"users": ["1", "2", "3"]}, answer)
+                ledger.append("counts", {"query": "q"}, {"data": [{"tweet_count": 5}]})
+            assert ledger.unknown_users(["1", "2", "3"]) == ["3"]
+            assert ledger.spent() == (0, 1, 1)
+            assert ledger.counts() == {}  # a user that is gone is no lost post
+        (tmp_path / "ledger.sqlite").unlink()
+
+
+def test_damage_in_one_kind_lowers_no_payment_of_any(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.append("lookup", ask(*IDS), ANSWER)
+        ledger.append("users", {"users": ["1"]}, {"data": [{"id": "1"}]})
+        ledger.append("counts", {"query": "q"}, {"data": [{"tweet_count": 5}]})
+        assert ledger.spent() == (2, 1, 1)
+    os.truncate(tmp_path / "pages" / "users.jsonl", 0)
+    for _ in range(2):
+        with Ledger(tmp_path) as ledger:
+            assert ledger.spent() == (2, 1, 1)
+            assert ledger.unknown_users(["1"]) == ["1"]
+            assert ledger.outcomes(IDS) == EXPECTED
+
+
 def test_one_run_at_a_time(tmp_path: Path) -> None:
     with (
         Ledger(tmp_path),
@@ -332,7 +362,7 @@ def test_a_kill_at_any_step_loses_nothing_and_buys_nothing_twice(
     with Ledger(tmp_path) as ledger:  # the lock went with the child
         assert ledger.unknown(["0", *IDS]) == ["5"]
         assert ledger.outcomes(IDS) == EXPECTED
-        assert ledger.spent() == (3, 0)
+        assert ledger.spent() == (3, 0, 0)
 
 
 def test_a_half_written_line_is_cut_at_every_byte(tmp_path: Path) -> None:
@@ -365,6 +395,11 @@ def test_pages_that_vanished_are_asked_again(
     os.truncate(path, size)
     with Ledger(tmp_path) as ledger:
         assert ledger.unknown(["0", *IDS]) == IDS
+        assert ledger.spent().posts == 3  # what is lost was paid
+        ledger.append("lookup", ask(*IDS), ANSWER)
+        assert ledger.spent().posts == 5
+    with Ledger(tmp_path) as ledger:
+        assert ledger.spent().posts == 5
     assert "will be asked again" in caplog.text
 
 

@@ -72,7 +72,7 @@ def test_nothing_there_is_an_empty_view_and_damage_is_told(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
     path = tmp_path / "ledger.sqlite"
     path.touch()  # as it is between a run's first step and its second
-    assert view_ledger(tmp_path).spent() == (0, 0)
+    assert view_ledger(tmp_path).spent() == (0, 0, 0)
     path.write_bytes(b"something else" * 99)
     with pytest.raises(
         ValueError, match=r"ledger\.sqlite is damaged .* from the pages"
@@ -107,7 +107,7 @@ def test_known_and_found_posts_are_those_of_the_ledger(tmp_path: Path) -> None:
         # 6 is absent from the answer, 9 is found with its author's followers
         assert read_known_posts(tmp_path).ids == {"7", "8", "9"}
         assert read_known_posts(tmp_path, followers=True).ids == {"9"}
-        assert read_known_posts(tmp_path).spent() == ledger.spent() == (3, 1)
+        assert read_known_posts(tmp_path).spent() == ledger.spent() == (3, 1, 0)
         assert found_posts(tmp_path) == {"7", "8", "9"}
     (tmp_path / "ledger.sqlite").write_bytes(b"something else" * 99)
     for read in (read_known_posts, found_posts):

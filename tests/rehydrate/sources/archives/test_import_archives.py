@@ -104,7 +104,7 @@ def test_a_second_import_adds_nothing_and_nothing_was_bought(tmp_path: Path) -> 
     assert import_archives(work, [other]).imported[other].new == 0
     assert keys(work) == before[1]
     with Ledger(work) as ledger:
-        assert ledger.spent() == (0, 0)
+        assert ledger.spent() == (0, 0, 0)
         assert ledger.unknown([one["id"] for one in POSTS] + ["1"], followers=True) == [
             "1"
         ]

@@ -372,6 +372,35 @@ def test_waiting_says_who_asks_for_it(caplog: pytest.LogCaptureFixture) -> None:
     assert "before the next try" in caplog.text and "it asks" not in caplog.text
 
 
+def test_users_and_counts_ask_only_what_the_spec_accepts(tiny_world: Path) -> None:
+    with Platform(tiny_world) as platform, client(platform.api_url, search_pace=0) as x:
+        page = x.users(["1000", "7"])
+        assert page["data"][0]["public_metrics"]["followers_count"] == 0
+        assert page["errors"][0]["value"] == "7"
+        days = ("2022-01-01T00:00:00Z", "2022-03-01T00:00:00Z")
+        counted = x.counts("#aiart", *days)
+        x.counts("#aiart", *days, counted["meta"]["next_token"])
+    for path, params in platform.asked:
+        assert faults_by_the_spec(path, params, "legacy") == []
+    with (
+        client("http://127.0.0.1:9") as x,
+        pytest.raises(ValueError, match="found 101"),
+    ):
+        x.users(["1"] * 101)
+
+
+def test_after_two_failures_a_smaller_page_is_asked_for() -> None:
+    large: Answer = (503, {}, "")
+    with (
+        scripted(large, large, (200, {}, ONE)) as (url, asked),
+        client(url, search_pace=0) as x,
+    ):
+        x.search_all("#a", "s", "e")
+        x.search_all("#a", "s", "e")
+    sizes = [re.findall("max_results=([0-9]+)", path)[0] for path in asked]
+    assert sizes == ["500", "500", "100", "100"]
+
+
 def test_search_is_paced_and_lookup_is_not() -> None:
     with scripted((200, {}, ONE)) as (url, _):
         with client(url, pauses := []) as x:

@@ -1,6 +1,10 @@
 import csv
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,7 @@ from twigma.rehydrate.sources.x.lookup import lookup
 from twigma.rehydrate.sources.x.refusals import ApiError
 
 from ....support.servers import Handler, Host
+from ....support.worlds import wait_until
 from ....torture.x_pages import LOOKUP, asked, give, page, post_ids
 
 CANARY = "AAAAcanary0123456789token"
@@ -133,10 +138,11 @@ def test_followers_are_bought_when_asked_and_only_for_posts_that_exist(
         stopped = lookup(tmp_path, ids, x, followers=True, budget=44 * 0.005)
         done = lookup(tmp_path, ids, x, followers=True)
         again = lookup(tmp_path, ids, x, followers=True)
-    assert (stopped.asked, stopped.remaining) == (0, 48)
-    assert (done.asked, again.asked) == (48, 4)  # of four X says nothing
+    # Of four posts X says nothing, so they are asked each time; and there are 7 authors.
+    assert (stopped.asked, stopped.remaining) == (0, 4 + 7)
+    assert (done.asked, again.asked) == (4, 4)
     assert (done.remaining, again.remaining) == (0, 0)
-    assert done.dollars == 2 * 44 * 0.005 + 7 * 0.010
+    assert done.dollars == 0.29  # 44 posts, 7 users
     table = pq.read_table(tmp_path / "images.parquet")
     authors = {post["id"]: int(post["author_id"]) - 1000 for post in posts}
     assert table["follower_count"].to_pylist() == [
@@ -278,6 +284,53 @@ def test_a_page_without_photos_takes_none_from_the_table(tmp_path: Path) -> None
         assert after["image_name"].equals(before["image_name"])
         fresh = lookup(tmp_path / "fresh", ids, x)
         assert (fresh.outcomes["found"], fresh.outcomes["photos_unknown"]) == (1, 2)
+
+
+def test_a_token_that_dies_on_the_way_says_that_the_rest_is_stored(
+    tmp_path: Path,
+) -> None:
+    ids = post_ids(150)
+
+    def answer(handler: Handler) -> None:
+        if handler.server.hits[LOOKUP] == 2:
+            give(handler, 401, '{"title": "Unauthorized"}')
+            return
+        give(handler, 200, page(asked(handler)["ids"].split(",")))
+
+    with Host({LOOKUP: answer}) as host, x_of(host) as x:
+        with pytest.raises(
+            PermissionError,
+            match=r"refused the token \(HTTP 401\).*The pages received are stored; run the same command again",
+        ):
+            lookup(tmp_path, ids, x)
+        assert lookup(tmp_path, ids, x).asked == 75
+
+
+def test_ctrl_c_says_that_all_is_stored_and_how_to_resume(tmp_path: Path) -> None:
+    ids = post_ids(250)
+    (tmp_path / "ids.csv").write_text("id\n" + "\n".join(ids))
+
+    def answer(handler: Handler) -> None:
+        if handler.server.hits[LOOKUP] == 2:
+            time.sleep(30)
+        give(handler, 200, page(asked(handler)["ids"].split(",")))
+
+    with Host({LOOKUP: answer}) as host:
+        command = [sys.executable, "-c", "from twigma.cli import main; main()"]
+        options = ["rehydrate", "--ids", "ids.csv"]
+        env = os.environ | {"TWIGMA_X_URL": host.url, "X_BEARER_TOKEN": CANARY}
+        process = subprocess.Popen(
+            [*command, *options], cwd=tmp_path, env=env, stderr=subprocess.PIPE
+        )
+        wait_until(lambda: host.hits[LOOKUP] == 2, 60)
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=20)
+        assert process.returncode == 130
+        assert text.decode().splitlines()[-1] == (
+            "twigma: interrupted. What was finished is stored: run the same command again to resume"
+        )
+        with x_of(host) as x:
+            assert lookup(tmp_path / "work", ids, x).asked == 250 - 84
 
 
 def test_dropped_fields_are_noticed_on_the_first_page(
