@@ -57,6 +57,7 @@ HOLDINGS = (
     Holding("shards/[0-9]*.json", "hashes of the two", "shards"),
     Holding("shards/index.arrow", "ids", "deleted"),
     Holding("columns/*/*.arrow", "ids and what models say of the images", "parts"),
+    Holding("columns/*/*/*.arrow", "columns of a part that is not finished", "deleted"),
     Holding("models/*/*.arrow", "embeddings by id", "parts"),
     Holding("models/*/*.csv", "counts", "nothing"),
     Holding("models/pins.json", "commits of models", "nothing"),

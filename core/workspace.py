@@ -175,6 +175,10 @@ class Workspace(os.PathLike[str]):
         """One part of a stage: of a shard, or the only one."""
         return self.stage_folder(stage) / f"{name}.arrow"
 
+    def checkpoint_folder(self, stage: str, name: str) -> Path:
+        """Folder of what is finished of a part that is being made."""
+        return self.stage_folder(stage) / f".{name}.checkpoint"
+
     def part_files(self, stage: str) -> list[Path]:
         """The finished parts of a stage, in name order."""
         return sorted(self.stage_folder(stage).glob("*.arrow"))

@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from twigma.builder.engine.checkpoints import Checkpoints
 from twigma.builder.engine.in_process import in_this_process
 from twigma.builder.engine.source import Event, Settings, Source, Stage, Start
 from twigma.core import columns
@@ -81,7 +82,7 @@ def map_shards(
         return _process(due, start, engine, device, prepare)
 
     with work.lock_stage(name):
-        return _make_parts(work.stage_folder(name), sources, process, desc=desc)
+        return _make_parts(work, name, sources, process, desc=desc)
 
 
 def map_parts(
@@ -111,7 +112,7 @@ def map_parts(
         return in_this_process(due, lambda device: start())
 
     with work.lock_stage(name):
-        return _make_parts(work.stage_folder(name), sources, process, desc=desc)
+        return _make_parts(work, name, sources, process, desc=desc)
 
 
 def _process(
@@ -160,28 +161,38 @@ def devices(device: str | None) -> list[str | None]:
 
 
 def _make_parts(
-    folder: Path,
+    work: Workspace,
+    name: str,
     sources: Sequence[Source],
     process: Callable[[Sequence[Source]], Generator[Event, None, None]],
     *,
     desc: str,
 ) -> int:
-    """Make every part in `folder` that is missing or out of date; the number of rows processed now."""
+    """Make every part of a stage that is missing or out of date; the number of rows processed now."""
+    folder = work.stage_folder(name)
     due = []
     for source in sources:
         if not part_is_current(_part_file(folder, source), source.provenance):
             due.append(source)
     if not due:
         return 0  # without loading a model
-    total = sum(source.rows for source in due)
+    checkpoints: dict[str, Checkpoints] = {}
+    for source in due:
+        place = work.checkpoint_folder(name, source.name)
+        checkpoints[source.name] = Checkpoints(place, source)
+    remaining = [checkpoints[source.name].remaining for source in due]
+    resumed = sum(one.resumed_rows for one in checkpoints.values())
+    if resumed:
+        notice(f"{desc}: resuming after {resumed:,} images of unfinished shards")
+    total = sum(source.rows for source in due) - resumed
     announce_recreated(
         desc, [(_part_file(folder, source), source.provenance) for source in due]
     )
     with (
-        contextlib.closing(process(due)) as events,
+        contextlib.closing(process(remaining)) as events,
         progress_bar(total=total, desc=desc, unit="image") as bar,
     ):
-        run = _Run(folder, desc, bar)
+        run = _Run(folder, desc, bar, checkpoints)
         for event in events:
             run.handle(event)
     rows = sum(run.rows.values())
@@ -210,6 +221,7 @@ class _Run:
     folder: Path
     desc: str
     bar: Any
+    checkpoints: dict[str, Checkpoints]
     rows: dict[str, int] = field(default_factory=dict)
     empty: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
@@ -221,17 +233,27 @@ class _Run:
             self.progress[source.name] += event.value
             self.bar.update(event.value)
         elif event.kind == "part":
-            write_part(_part_file(self.folder, source), event.value, source.provenance)
-            # By name, not added up: a worker that is lost right after this makes the same part again.
-            self.rows[source.name] = len(event.value)
-            self.empty[source.name] = count_empty(event.value)
+            self.checkpoints[source.name].add(event.value)
+        elif event.kind == "done":
+            self._write(source)
         elif event.kind == "lost":
             # The source begins again, and its rows will be counted once more.
+            self.checkpoints[source.name].restart()
             self.bar.update(-self.progress.pop(source.name, 0))
             self._say(source, f"is retried: its worker was lost ({event.value})")
         elif event.kind == "failed":
+            self.checkpoints[source.name].delete()
             self.failures.append(f"{source.name}: {event.value}")
             self._say(source, f"is skipped: {event.value}")
+
+    def _write(self, source: Source) -> None:
+        """Write the part of a source that is finished; its checkpoints are in vain then."""
+        blocks = self.checkpoints.pop(source.name)
+        part = blocks.table()
+        write_part(_part_file(self.folder, source), part, source.provenance)
+        blocks.delete()
+        self.rows[source.name] = len(part) - blocks.resumed_rows
+        self.empty[source.name] = count_empty(part)
 
     def _say(self, source: Source, sentence: str) -> None:
         notice(f"{self.desc}: {source.name} {sentence}")

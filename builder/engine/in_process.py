@@ -60,24 +60,22 @@ def _read_ahead(steps: Iterator[T], ahead: int) -> Iterator[T]:
 
 def _collect(steps: Iterator[Step]) -> Iterator[Event]:
     """The events of each source, once its blocks have gone through the stage."""
-    blocks: list[pa.Table] = []
     error: ValueError | None = None
     for source, step in steps:
         if isinstance(step, Future):
             try:
-                blocks.append(step.result())
-                yield TaskEvent("progress", source, len(blocks[-1]))
+                block = step.result()
+                if error is None:
+                    yield TaskEvent("part", source, block)
+                yield TaskEvent("progress", source, len(block))
             except ValueError as raised:
                 error = error or raised  # the first says most
             continue
         error = error or step
         if error is None:
-            # One chunk: parts are memory-mapped, and read without copying.
-            yield TaskEvent("part", source, pa.concat_tables(blocks).combine_chunks())
             yield TaskEvent("done", source)
         else:
             yield TaskEvent("failed", source, error)
-        blocks = []
         error = None
 
 

@@ -27,6 +27,7 @@ class Source:
     provenance: Settings
     data: Shard | Path
     block_rows: int
+    first_row: int = 0  # the images before it were processed by a run that was stopped
 
     def blocks(self) -> Iterator[pa.Table]:
         """Blocks of at most `block_rows` rows, one row per image; of a shard (image_name: string, image: binary).
@@ -36,7 +37,11 @@ class Source:
         if isinstance(self.data, Shard):
             # A shard without images still has a part, with the columns that the stage adds.
             yield columns.schema(["image_name", "image"]).empty_table()
-            yield from read_images(self.data, self.block_rows)
+            end = 0
+            for block in read_images(self.data, self.block_rows):
+                start, end = end, end + len(block)
+                if end > self.first_row:
+                    yield block.slice(max(0, self.first_row - start))
             return
         table = read_part(self.data).replace_schema_metadata()
         for start in range(0, max(1, len(table)), self.block_rows):
@@ -44,4 +49,4 @@ class Source:
 
 
 Event = TaskEvent[Source]
-"""Of a source: "progress" (rows processed), one "part" (the table to write), "done"; or "failed", or "lost"."""
+"""Of a source: a "part" (the table of a block) and "progress" (its rows) a block, "done"; or "failed", or "lost"."""
