@@ -131,7 +131,7 @@ def plan_drawn(
     work: Path, drawn: "pa.Table", followers: bool
 ) -> tuple["LookupPlan", int, int]:
     """(what a look-up takes at most, posts to ask, authors to ask by themselves) for the ids of `drawn`."""
-    from twigma.rehydrate.posts.ledger_reader import read_known_posts
+    from twigma.rehydrate.ledger.reader import read_known_posts
     from twigma.rehydrate.sources.x.budget import plan_lookup
     from twigma.rehydrate.sources.x.followers import without_followers
 
@@ -153,7 +153,7 @@ def print_plan(
 
     `drawn` has one row per id.
     """
-    from twigma.rehydrate.posts.ledger_reader import read_known_posts
+    from twigma.rehydrate.ledger.reader import read_known_posts
     from twigma.rehydrate.sources.x.budget import Budget, dollar_text
 
     known = read_known_posts(work)

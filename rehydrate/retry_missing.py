@@ -14,8 +14,8 @@ from twigma.core.files import read_parquet
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.fetch.shard_plan import GONE
 from twigma.rehydrate.images import shards
+from twigma.rehydrate.ledger.ledger import NOT_ASKED, Ledger, count_outcomes
 from twigma.rehydrate.posts.images_table import write_images_table
-from twigma.rehydrate.posts.ledger import NOT_ASKED, Ledger, count_outcomes
 from twigma.rehydrate.sources.x.budget import POST_PRICE, Budget
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import Lookup, ask_all, write_outcomes

@@ -20,6 +20,7 @@ ORDER = [
     "rehydrate/ids",
     "rehydrate/images",
     "rehydrate/posts",
+    "rehydrate/ledger",
     "rehydrate/sources/x",
     "rehydrate/sources/archives",
     "rehydrate/sources/pictures",

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from twigma.analysis.inference.proportions import wilson
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.posts.ledger_reader import found_posts
+from twigma.rehydrate.ledger.reader import found_posts
 
 COLUMN = "survival_weight"
 FEWEST = 5  # posts left in a stratum; with fewer, the weight of its month is taken

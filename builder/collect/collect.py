@@ -20,16 +20,16 @@ from twigma.builder.collect.search_plan import (
 )
 from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.posts.images_table import write_images_table
-from twigma.rehydrate.posts.ledger import Ledger
-from twigma.rehydrate.posts.page_content import counts_posts, dicts
-from twigma.rehydrate.posts.page_store import require_space
-from twigma.rehydrate.posts.search_progress import (
+from twigma.rehydrate.ledger.ledger import Ledger
+from twigma.rehydrate.ledger.search_progress import (
     Collection,
     Cursor,
     is_complete,
     search_key,
 )
+from twigma.rehydrate.posts.images_table import write_images_table
+from twigma.rehydrate.posts.page_content import counts_posts, dicts
+from twigma.rehydrate.posts.page_store import require_space
 from twigma.rehydrate.sources.x.budget import POST_PRICE, USER_PRICE, Budget
 from twigma.rehydrate.sources.x.client import (
     FEWEST_PER_PAGE,

@@ -16,9 +16,9 @@ from twigma.builder.collect.search_plan import (
     second_after,
 )
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.ledger.ledger import Ledger
+from twigma.rehydrate.ledger.search_progress import search_key
 from twigma.rehydrate.posts.page_content import dicts
-from twigma.rehydrate.posts.search_progress import search_key
 from twigma.rehydrate.sources.x.budget import (
     COUNT_PRICE,
     POST_PRICE,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from twigma.rehydrate.posts.search_progress import SearchRow
+from twigma.rehydrate.ledger.search_progress import SearchRow
 from twigma.rehydrate.sources.x.client import QUERY_LENGTH
 
 FILTERS = " has:images -is:retweet"

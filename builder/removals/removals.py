@@ -30,7 +30,7 @@ from twigma.core import columns, inventory
 from twigma.core.files import write_json
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
-from twigma.rehydrate.posts import ledger
+from twigma.rehydrate.ledger import ledger
 from twigma.rehydrate.posts.removed_ids import add_removed, hash_of
 
 PUBLISHED = (

@@ -17,7 +17,7 @@ from twigma.rehydrate.ids.damage import LOWEST, float_step, refuse_damaged
 from twigma.rehydrate.ids.list_columns import NAMES, normalize_name
 from twigma.rehydrate.ids.post_id import parse_id, why_bad
 from twigma.rehydrate.ids.sampling import read_list
-from twigma.rehydrate.posts.ledger_reader import read_known_posts
+from twigma.rehydrate.ledger.reader import read_known_posts
 from twigma.rehydrate.posts.post_fields import photo_id
 from twigma.rehydrate.posts.removed_ids import read_removed
 

@@ -4,8 +4,8 @@ import datetime
 import shlex
 
 from twigma.builder.collect.search_plan import plan_searches
-from twigma.rehydrate.posts.ledger_reader import LedgerView
-from twigma.rehydrate.posts.search_progress import Collection
+from twigma.rehydrate.ledger.reader import LedgerView
+from twigma.rehydrate.ledger.search_progress import Collection
 from twigma.rehydrate.sources.x.budget import Budget
 from twigma.rehydrate.sources.x.client import FEWEST_PER_PAGE
 

@@ -37,7 +37,7 @@ from twigma.rehydrate.accounting import (
     read_finished_shards,
     read_image_rows,
 )
-from twigma.rehydrate.posts.ledger_reader import LedgerView, view_ledger
+from twigma.rehydrate.ledger.reader import LedgerView, view_ledger
 from twigma.rehydrate.sources.x.budget import Budget
 
 KERNEL_LOCKS = Path("/proc/locks")

@@ -23,7 +23,10 @@ AS_TEXT = {
 
 
 def statistics_frame(content: Content, kind: str, stack: ExitStack) -> "pd.DataFrame":
-    """The table of a file by Stata, SPSS or R; ValueError where it is damaged, or its reader is not installed."""
+    """The table of a file by Stata, SPSS or R, one row per record, columns as they are named there.
+
+    ValueError where it is damaged, ModuleNotFoundError where its reader is not installed.
+    """
     # These readers want a file with a name.
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     path = folder / f"list.{kind}"

@@ -74,7 +74,7 @@ def read_truths(
     import pyarrow.parquet as pq
 
     from twigma.rehydrate.images.shards import read_sidecars
-    from twigma.rehydrate.posts.ledger import Ledger
+    from twigma.rehydrate.ledger.ledger import Ledger
 
     truth = json.loads((world / "truth.json").read_text("utf-8"))
     photos = pq.read_table(world / "truth_images.parquet").to_pandas()

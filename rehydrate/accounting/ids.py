@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting.photos import SUCCESS, WAITING, Indices, Photos
 from twigma.rehydrate.accounting.sums import check_sum, first_line
-from twigma.rehydrate.posts.ledger import NOT_ASKED
-from twigma.rehydrate.posts.ledger_reader import LedgerView
+from twigma.rehydrate.ledger.ledger import NOT_ASKED
+from twigma.rehydrate.ledger.reader import LedgerView
 from twigma.rehydrate.posts.page_content import EXISTS, OUTCOMES, PHOTOS_UNKNOWN
 from twigma.rehydrate.posts.page_store import utc_text
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from twigma.cli import main
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.ids.sampling import draw, read_strata, record
-from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.ledger.ledger import Ledger
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
 

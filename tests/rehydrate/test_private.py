@@ -16,7 +16,7 @@ from twigma.builder.stages.embed import embed_shards
 from twigma.core.files import write_json
 from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.ids.sampling import record
-from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.ledger.ledger import Ledger
 from twigma.rehydrate.posts.removed_ids import add_removed
 from twigma.rehydrate.sources.archives.import_archives import import_archives
 from twigma.rehydrate.sources.own_files.add_images import add_tars

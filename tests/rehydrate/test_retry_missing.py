@@ -12,7 +12,7 @@ from twigma.cli.rehydrate import rehydrate
 from twigma.demo.platform.server import Platform
 from twigma.demo.platform.x_world import World
 from twigma.rehydrate.fetch.fetch import fetch
-from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.ledger.ledger import Ledger
 from twigma.rehydrate.retry_missing import gone_posts, retry_missing
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup

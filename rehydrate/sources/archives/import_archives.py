@@ -17,8 +17,8 @@ from twigma.core import inventory
 from twigma.core.workspace import AnyWorkspace
 from twigma.rehydrate.ids.damage import refuse_damaged
 from twigma.rehydrate.ids.skipped_lines import SkippedLines, write_quarantine
+from twigma.rehydrate.ledger.ledger import NOT_ASKED, Ledger
 from twigma.rehydrate.posts.images_table import write_images_table
-from twigma.rehydrate.posts.ledger import NOT_ASKED, Ledger
 from twigma.rehydrate.posts.merge_snapshots import SKIPPED
 from twigma.rehydrate.posts.page_store import require_space
 from twigma.rehydrate.sources.archives.record import Record

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from twigma.core.files import read_parquet
 from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.ledger.ledger import Ledger
 from twigma.rehydrate.posts.page_content import dicts
 from twigma.rehydrate.posts.page_store import require_space
 from twigma.rehydrate.sources.x.budget import Budget

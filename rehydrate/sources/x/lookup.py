@@ -13,8 +13,8 @@ from typing import Any
 from twigma.core.progress import progress_bar
 from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.ledger.ledger import Ledger, count_outcomes
 from twigma.rehydrate.posts.images_table import write_images_table
-from twigma.rehydrate.posts.ledger import Ledger, count_outcomes
 from twigma.rehydrate.posts.page_content import dicts, missing_fields, says_nothing
 from twigma.rehydrate.posts.page_store import require_space
 from twigma.rehydrate.sources.x.budget import POST_PRICE, USER_PRICE, Budget

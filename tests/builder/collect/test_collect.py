@@ -14,7 +14,7 @@ from twigma.builder.collect.estimate import Estimate, estimate
 from twigma.builder.status.status import status
 from twigma.cli import main
 from twigma.demo.platform.server import Platform
-from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.ledger.ledger import Ledger
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
 from twigma.rehydrate.sources.x.refusals import ApiError

@@ -16,7 +16,7 @@ from twigma.builder.collect.search_plan import (
     queries,
     subtract,
 )
-from twigma.rehydrate.posts.search_progress import SearchRow
+from twigma.rehydrate.ledger.search_progress import SearchRow
 
 
 @given(

@@ -21,8 +21,8 @@ from twigma.demo.platform.server import Platform
 from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.fetch.http.client import Limits
 from twigma.rehydrate.images import shards
+from twigma.rehydrate.ledger.ledger import Ledger
 from twigma.rehydrate.posts.images_table import write_images_table
-from twigma.rehydrate.posts.ledger import Ledger
 from twigma.rehydrate.retry_missing import gone_posts
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup

@@ -28,7 +28,7 @@ from support.worlds import photo
 from twigma.cli import main
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.fetch.fetch import fetch
-from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.ledger.ledger import Ledger
 from twigma.rehydrate.posts.page_store import read_pages
 from twigma.rehydrate.sources.archives import import_archives as archives
 from twigma.rehydrate.sources.archives import records

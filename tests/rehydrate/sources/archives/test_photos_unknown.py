@@ -13,8 +13,8 @@ from support.archived import Row, flattened, image, post, twarc_page, url, v1, w
 from twigma.builder.status.status import status
 from twigma.cli import main
 from twigma.core.workspace import Workspace
-from twigma.rehydrate.posts.ledger import Ledger
-from twigma.rehydrate.posts.ledger_reader import (
+from twigma.rehydrate.ledger.ledger import Ledger
+from twigma.rehydrate.ledger.reader import (
     found_posts,
     read_known_posts,
     view_ledger,

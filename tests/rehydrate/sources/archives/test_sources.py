@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from support.archived import Row, archive, image, post, v1, write
 
 from twigma.cli import main
-from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.ledger.ledger import Ledger
 from twigma.rehydrate.sources.archives import import_archives as module
 from twigma.rehydrate.sources.archives.import_archives import import_archives
 from twigma.rehydrate.sources.archives.sources import is_archive_name

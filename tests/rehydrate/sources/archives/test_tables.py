@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.archived import CAPTURED, Row, image, post, url
 
-from twigma.rehydrate.posts.ledger import Ledger
+from twigma.rehydrate.ledger.ledger import Ledger
 from twigma.rehydrate.sources.archives.import_archives import import_archives
 
 POSTS = [post(0), post(1, photos=3), post(2, photos=0)]

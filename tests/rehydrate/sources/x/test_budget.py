@@ -13,9 +13,9 @@ from twigma.cli import main
 from twigma.cli.id_lists import plan_drawn
 from twigma.core.workspace import Workspace
 from twigma.demo.platform.server import Platform
+from twigma.rehydrate.ledger.ledger import Ledger
+from twigma.rehydrate.ledger.reader import KnownPosts, read_known_posts
 from twigma.rehydrate.posts.images_table import write_images_table
-from twigma.rehydrate.posts.ledger import Ledger
-from twigma.rehydrate.posts.ledger_reader import KnownPosts, read_known_posts
 from twigma.rehydrate.posts.page_store import Purchases, read_pages
 from twigma.rehydrate.sources.x.budget import (
     POST_PRICE,

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.posts.ledger_database import (
+from twigma.rehydrate.ledger.database import (
     CLASS,
     NOT_SHOWN,
     NOT_STATED,
@@ -23,6 +23,13 @@ from twigma.rehydrate.posts.ledger_database import (
     open_database,
     read_payments,
     translate_errors,
+)
+from twigma.rehydrate.ledger.search_progress import (
+    Cursor,
+    SearchRow,
+    advance,
+    read_cursor,
+    read_searches,
 )
 from twigma.rehydrate.posts.page_content import (
     EXISTS,
@@ -42,13 +49,6 @@ from twigma.rehydrate.posts.page_store import (
     read_pages,
 )
 from twigma.rehydrate.posts.removed_ids import read_removed, strip_answer
-from twigma.rehydrate.posts.search_progress import (
-    Cursor,
-    SearchRow,
-    advance,
-    read_cursor,
-    read_searches,
-)
 
 NOT_ASKED = "not_asked"
 _CHUNK = 500  # ids a statement; SQLite takes 999 parameters at least

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from twigma.rehydrate.posts import ledger_reader
-from twigma.rehydrate.posts.ledger import Ledger
-from twigma.rehydrate.posts.ledger_reader import (
+from twigma.rehydrate.ledger import reader as ledger_reader
+from twigma.rehydrate.ledger.ledger import Ledger
+from twigma.rehydrate.ledger.reader import (
     KnownPosts,
     found_posts,
     read_known_posts,
     view_ledger,
 )
-from twigma.rehydrate.posts.search_progress import search_key
+from twigma.rehydrate.ledger.search_progress import search_key
 
 FOUND = {"data": [{"id": "7"}, {"id": "8"}], "includes": {"users": [{"id": "1"}]}}
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twigma.core.workspace import Workspace
-from twigma.rehydrate.posts.ledger import Ledger, count_outcomes
-from twigma.rehydrate.posts.ledger_reader import read_known_posts
+from twigma.rehydrate.ledger.ledger import Ledger, count_outcomes
+from twigma.rehydrate.ledger.reader import read_known_posts
+from twigma.rehydrate.ledger.search_progress import Cursor, search_key
 from twigma.rehydrate.posts.page_content import OUTCOMES, missing_fields, outcomes
 from twigma.rehydrate.posts.page_store import (
     append_page,
@@ -21,7 +22,6 @@ from twigma.rehydrate.posts.page_store import (
     read_pages,
     require_space,
 )
-from twigma.rehydrate.posts.search_progress import Cursor, search_key
 
 PROBLEM = "https://api.twitter.com/2/problems/"
 DELETED = {

@@ -16,20 +16,20 @@ import pyarrow as pa
 import pyarrow.csv
 
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.posts.ledger_database import (
+from twigma.rehydrate.ledger.database import (
     CLASS,
     NOT_SHOWN,
     NOT_STATED,
     is_known,
     read_payments,
 )
-from twigma.rehydrate.posts.page_store import KINDS, Purchases
-from twigma.rehydrate.posts.search_progress import (
+from twigma.rehydrate.ledger.search_progress import (
     Collection,
     SearchRow,
     read_collections,
     read_searches,
 )
+from twigma.rehydrate.posts.page_store import KINDS, Purchases
 
 STEP = 50_000  # ids read at a time: some hundredths of a second
 BUSY_SECONDS = 30  # how long SQLite waits for a writer; one holds its lock for moments
