@@ -195,7 +195,7 @@ def _stop(
     kept = pq.read_metadata(folder / "work" / "images.parquet").num_rows
     return (
         name,
-        reason if kept == 100 else f"100 posts kept, not {kept}",
+        reason if kept == 75 else f"75 posts kept, not {kept}",
         run,
         seconds,
         len(host.log),
@@ -245,7 +245,7 @@ def _search(
     archive = Archive(post_ids(count), circle=circle)
     with Host({SEARCH: archive.answer}) as host:
         period = ("--start", "2022-06-01", "--end", "2022-12-31")
-        more = ("--work", work)
+        more = ("--work", work, "--budget", 100_000)
         run = twigma(
             "collect",
             "--hashtag",
@@ -357,7 +357,7 @@ def _echoes(host: Host, work: Path, seen: list[tuple[str, bytes]]) -> list[Run]:
             with contextlib.suppress(OSError):
                 arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
                 seen.append(("/proc/PID/cmdline", arguments))
-                if b"rehydrate.pool" in arguments:
+                if b"fetch.worker_pool" in arguments:
                     seen.append(
                         ("/proc/PID/environ", Path(f"/proc/{pid}/environ").read_bytes())
                     )

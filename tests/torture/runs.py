@@ -106,7 +106,7 @@ def write_ids(path: Path, ids: list[str]) -> None:
 def start(work: Path, platform: Platform, ids: Path, **environment: str) -> Process:
     """`twigma rehydrate` in a process of its own; what it says goes to `WORK.log`."""
     command = [sys.executable, "-c", "from twigma.cli import main; main()", "rehydrate"]
-    command += ["--work", str(work), "--ids", str(ids)]
+    command += ["--work", str(work), "--ids", str(ids), "--budget", "100000"]
     with log_of(work).open("ab") as log:
         hosts = {
             "TWIGMA_X_URL": platform.api_url,

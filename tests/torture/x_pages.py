@@ -27,7 +27,7 @@ def rehydrate(
     **env: str,
 ) -> Run:
     """`twigma rehydrate` of a list, all of it from one host."""
-    options = ("--work", work, "--ids", ids)
+    options = ("--work", work, "--ids", ids, "--budget", 100_000)
     hosts = {"TWIGMA_X_URL": url, "TWIGMA_IMAGE_URL": url}
     return twigma(
         "rehydrate",
