@@ -110,9 +110,9 @@ def _print_known(known: "Known") -> None:
 def add(name: str, sources: tuple[str, ...], parts: str, **options: Any) -> None:
     """Make a reference set, or add to it.
 
-    One of `twigma reference list` by its NAME alone. Or any other, of images (whatever `twigma add` takes), embeddings (.npy, .h5, Parquet; --model names their model), texts (.txt, .csv, Parquet), or a dataset of
-    the Hub. Images and texts are embedded by the model of --like. An interrupted run resumes; a finished one does
-    nothing.
+    One of `twigma reference list` by its NAME alone. Or any other, of images (whatever `twigma add` takes), embeddings
+    (.npy, .h5, Parquet; --model names their model), texts (.txt, .csv, Parquet), or a dataset of the Hub. Images and
+    texts are embedded by the model of --like. An interrupted run resumes; a finished one does nothing.
 
     \b
       twigma reference add artbench
