@@ -1,0 +1,64 @@
+"""Own images with likes, from what a download tool wrote beside them, become a fine-tuning set."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from support.worlds import photo
+
+from twigma.builder.finetuning.liked import liked
+from twigma.core.parts import write_part
+from twigma.core.workspace import Workspace
+from twigma.rehydrate.sources.own_files.add_images import add_tars
+
+COUNT = 40
+DIM = 8
+
+
+def add_downloads(work: Path, folder: Path) -> list[str]:
+    """Pictures as gallery-dl stores them, each liked as often as its number; the names of the images."""
+    folder.mkdir()
+    for number in range(COUNT):
+        name = f"{number:03}.jpg"
+        (folder / name).write_bytes(photo(number))
+        post = {
+            "date": f"2022-08-{1 + number % 28:02} 12:00:00",
+            "author": {"id": number, "name": f"painter{number}"},
+            "content": f"picture {number}",
+            "favorite_count": number,
+        }
+        (folder / f"{name}.json").write_text(json.dumps(post))
+    add_tars(work, [folder])
+    return list(Workspace(work).table()["image_name"].to_pylist())
+
+
+def write_stages(work: Workspace, names: list[str]) -> None:
+    """The parts of the stages that `liked` reads."""
+    rng = np.random.default_rng(0)
+    vectors = list(rng.normal(size=(len(names), DIM)).astype(np.float16))
+    parts = {
+        "embed": {"embedding": pa.array(vectors, pa.list_(pa.float16(), DIM))},
+        "nsfw": {"nsfw_score": pa.array([0.0] * len(names), pa.float32())},
+        "dedupe": {
+            "id": names,
+            "duplicate_of": pa.nulls(len(names), pa.string()),
+            "duplicate_reason": pa.nulls(len(names), pa.string()),
+        },
+    }
+    for stage, values in parts.items():
+        table = pa.table({"image_name": names, **values})
+        write_part(work.part(stage, "00000"), table, {"model": "tiny"})
+
+
+def test_own_images_can_be_liked(tmp_path: Path) -> None:
+    work = Workspace(tmp_path / "work")
+    names = add_downloads(work.path, tmp_path / "downloads")
+    write_stages(work, names)
+    made = liked(work, tmp_path / "liked", quantile=0.8, captions="text")
+    chosen = [path.stem for path in (tmp_path / "liked").rglob("*.jpg")]
+    assert len(chosen) == sum(made.splits.values()) == COUNT // 5
+    # From a month of posts by authors with as many followers: those with most likes.
+    assert sorted(chosen) == [f"{number:03}" for number in range(32, 40)]
+    text = next((tmp_path / "liked").rglob("039.txt")).read_text()
+    assert text.strip() == "picture 39"
