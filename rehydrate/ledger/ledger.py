@@ -2,7 +2,7 @@
 
 `WORK/ledger.sqlite` holds nothing that the pages do not: a page is on disk before the ledger hears of it, and opening
 the ledger reads whatever it missed. So a crash between any two steps loses nothing and buys nothing twice.
-`twigma rehydrate`, `collect` and `import` write it; whoever only reads goes through `ledger_reader`.
+`twigma rehydrate`, `collect` and `import` write it; whoever only reads goes through `reader.py`.
 """
 
 import logging

@@ -140,7 +140,7 @@ def view_ledger(work: AnyWorkspace) -> LedgerView:
 def read_known_posts(work: AnyWorkspace, followers: bool = False) -> KnownPosts:
     """What a folder has bought, empty where nothing was ever asked; ValueError when the ledger is damaged.
 
-    Known are the ids of `ledger_database.is_known`.
+    Known are the ids of `database.is_known`.
     """
     path = Workspace(work).ledger_file
     if _is_empty(path):

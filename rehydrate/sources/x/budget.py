@@ -66,7 +66,7 @@ def dollar_text(dollars: float) -> str:
 
 
 class Spending(Protocol):
-    """What knows how much was bought for a folder: a `Ledger`, or what `ledger_reader` reads."""
+    """What knows how much was bought for a folder: a `Ledger`, or what `rehydrate.ledger.reader` reads."""
 
     def spent(self) -> Purchases:
         """Everything bought so far."""
