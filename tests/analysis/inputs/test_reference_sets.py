@@ -17,7 +17,7 @@ from twigma.analysis.inputs.reference_sets import (
 )
 from twigma.analysis.report import report
 from twigma.cli import main
-from twigma.core.files import write_json, write_parquet
+from twigma.core.files import file_sha256, write_json, write_parquet
 from twigma.core.parts import read_part, write_part
 
 from ..conftest import write_reference
@@ -64,21 +64,27 @@ def test_roles_go_to_the_set_of_that_name_or_the_one_made_for_it(laion, planted)
     }
 
 
+def facts_of(path):
+    """What a manifest states of a file."""
+    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+
+
 def test_another_model_is_refused_before_anything_is_computed(laion, planted, tmp_path):
     release = tmp_path / "release"
     shutil.copytree(planted.release, release)
-    write_json(
-        release / "MANIFEST.json", {"models": {"embed": {"model": "ViT-L-14/openai"}}}
-    )
+    manifest = {
+        "dataset": "twigma",
+        "files": {path.name: facts_of(path) for path in release.glob("*.parquet")},
+    }
+    models = {"embed": {"model": "ViT-L-14/openai"}}
+    write_json(release / "MANIFEST.json", {**manifest, "models": models})
     with pytest.raises(
         ValueError,
         match=r"reference set laion was embedded by another .* planted and ViT-L-14/openai",
     ):
         analyze(release, tmp_path / "out", references={"laion": laion})
-    write_json(
-        release / "MANIFEST.json",
-        {"models": {"embed": {"model": "planted", "revision": "a" * 40}}},
-    )
+    models = {"embed": {"model": "planted", "revision": "a" * 40}}
+    write_json(release / "MANIFEST.json", {**manifest, "models": models})
     refuse_other_models(release, {"laion": laion})  # which says no revision
     one, two = ({"model": "m", "sha256": letter * 64} for letter in "ab")
     for name, made_from in (("one", one), ("two", two)):
