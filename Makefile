@@ -19,8 +19,9 @@ help:  ## show this list
 demo: .venv/installed  ## the whole product on a small world with known truths, into demo-out/
 	$(BIN)/twigma demo --out $(OUT)
 
+# Four processes also on two cores: many tests wait for servers of their own.
 test: .venv/installed  ## the test suite, with coverage
-	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder \
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder \
 		--cov --cov-report=term:skip-covered --cov-fail-under=90
 
 torture: .venv/installed  ## hazards on purpose, about 20 minutes; LONG=1 for hours of them, ROWS='2 9' for some
