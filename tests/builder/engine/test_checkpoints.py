@@ -1,8 +1,10 @@
 """A run that is killed inside a large shard resumes at its last checkpoint, with the bytes of one that is not."""
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support.staging import encode, make_shard, measure, pixels, start_measuring
@@ -11,6 +13,7 @@ from twigma.builder.engine import checkpoints, engine
 from twigma.core.inventory import files, unlisted
 from twigma.core.workspace import Workspace
 
+TESTS = Path(__file__).parents[2]
 IMAGES, BLOCK = 30, 4
 KILLED = """
 import os, signal, sys
@@ -34,7 +37,8 @@ def work(tmp_path):
     images["05"] = b"no image"
     make_shard(tmp_path / "work", "00000", images)
     command = [sys.executable, "-c", KILLED, str(tmp_path / "work")]
-    run = subprocess.run(command, capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(TESTS)}
+    run = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert run.returncode == -signal.SIGKILL, run.stderr
     return tmp_path / "work"
 

@@ -124,10 +124,12 @@ def test_a_sandbox_leaves_no_trace_in_release_or_cards(
     before = expected(twigma)
     trial = publish(sandbox=True)
     assert trial.published and expected(twigma) == before
-    assert known_doi(tmp_path / "publishing", "1.0.0") == ""
+    assert known_doi(tmp_path / "publishing", releasing.IDENTITY.name, "1.0.0") == ""
     real = publish()
     assert real.record != trial.record
-    assert known_doi(tmp_path / "publishing", "1.0.0") == real.doi
+    assert (
+        known_doi(tmp_path / "publishing", releasing.IDENTITY.name, "1.0.0") == real.doi
+    )
 
 
 def test_publishing_again_sends_nothing_and_makes_no_second_record(zenodo, publish):
