@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_every_figure_is_printed(monkeypatch, capsys):
     monkeypatch.syspath_prepend(ROOT)

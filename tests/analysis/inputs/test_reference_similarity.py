@@ -63,6 +63,7 @@ def test_a_role_of_few_images_has_a_nearest_one_and_no_quintiles(data, rng):
         likes_against("paintings")(few, Settings())
 
 
+@pytest.mark.slow
 def test_a_cluster_finds_the_same(rng, monkeypatch):
     query, reference = rng.normal(size=(700, 24)), rng.normal(size=(120, 24))
     monkeypatch.setattr(blocks, "QUERIES", 256)

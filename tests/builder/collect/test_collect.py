@@ -293,6 +293,8 @@ def test_a_large_sum_is_asked_about(
         monkeypatch.setenv("TWIGMA_X_URL", platform.api_url)
         monkeypatch.setenv("X_BEARER_TOKEN", "token")
         monkeypatch.setattr("twigma.cli.options.money.ASK_ABOVE", 0.10)
+        # A second between two searches is kept by a test of its own.
+        monkeypatch.setattr(XClient, "_pause", lambda *_: None)
         dry = CliRunner().invoke(main, [*words, "--dry-run"])
         assert dry.exit_code == 0
         assert (
