@@ -214,19 +214,19 @@ def rehydrate(
             "--dry-run and --sample are of a list: name it with --ids"
         )
     classes = split_words(retry)
-    check_settings(classes)
     # Locked before anything slow is imported, until the last photo is stored.
     if not dry_run:
         click.get_current_context().with_resource(Workspace(work).lock_run())
+    check_settings(classes)
     budget_stopped = False
     if file is not None:
         drawn = draw_list(work, file, column, sample, stratify, seed, write=not dry_run)
         if dry_run:
             print_plan(work, drawn, followers, budget)
             return
+        _note_identity(work, file)
         client = x_client()
         approve(plan_drawn(work, drawn, followers)[0].dollars, budget)
-        _note_identity(work, file)
         budget_stopped = _look_up(work, drawn, client, followers, budget)
     if classes:
         budget_stopped = _look_up_gone(work, budget) or budget_stopped

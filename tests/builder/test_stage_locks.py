@@ -1,8 +1,10 @@
 """Two runs of one stage on one folder: the second is refused in a sentence, and nothing is done twice."""
 
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,7 +46,10 @@ def work(tmp_path):
 
 def test_the_second_of_two_runs_is_refused_and_the_first_finishes(work):
     command = [sys.executable, "-c", SLOW, str(work)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment
+    ) as first:
         deadline = time.monotonic() + 60
         while not (running(work) or {}) and time.monotonic() < deadline:
             time.sleep(0.05)

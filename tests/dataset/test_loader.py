@@ -131,7 +131,7 @@ def test_images_without_a_release_are_those_of_the_folder(here, monkeypatch, tab
     rows = twigma.load_dataset("images", shards="mine", split="train")
     assert sorted(rows["image_name"]) == sorted(images) and len(images) == 29
     assert rows[0]["image"].size == (24, 16)
-    assert ("like_count" in rows.column_names) is (table == "images.parquet")
+    assert ("retweet_count" in rows.column_names) is (table == "images.parquet")
     stream = load(shards="mine", streaming=True, columns=["width"])
     assert sorted(names(stream)) == sorted(images)
 

@@ -268,5 +268,5 @@ def test_a_shard_names_a_tar_beside_it_or_one_that_was_added(
     make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
     path = tmp_path / "shards" / "00000.json"
     write_json(path, json.loads(path.read_text()) | {"tar": tar})
-    with pytest.raises(ValueError, match="names the"):
+    with pytest.raises(ValueError, match=r"names the|is damaged"):
         list_shards(tmp_path)
