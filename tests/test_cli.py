@@ -70,7 +70,7 @@ def test_help_imports_no_heavy_library():
     ("words", "said"),
     [
         (["rehydrate", "--ids", "none.csv"], "no file of post ids at none.csv"),
-        (["import", "none.jsonl"], "no archive at none.jsonl"),
+        (["import", "none.jsonl"], "1 of 1 archives cannot be used"),
         (["rehydrate"], "no images table"),
         (["collect"], "Missing option '--hashtag'"),
         (["collect", "--hashtag", "art"], "no X API token"),
@@ -91,7 +91,7 @@ def test_help_imports_no_heavy_library():
         (["nsfw", "--detector", "none.zip"], "none.zip"),
         (["dedupe"], "no images table"),
         (["cluster"], "no columns in work/columns/embed"),
-        (["release"], "no images table"),
+        (["release"], "no columns in work/columns/embed"),
         (["analyze"], "no metadata"),
         (
             ["analyze", "--reference", "paintings"],
