@@ -188,7 +188,7 @@ def _what_we_write(folder: Path, ids: list[str]) -> Iterator[Check]:
 BROKEN = (
     b"1.62E+18,5", b"123.0,5", b",5", b"abc,5", "١٢٣٤٥٦,5".encode(), b"111111111111111111111,5", b"-5,1", b"12,3,4",
     b"12", b'"12,5', b'1"2"3,x"', b"\xff\xfe1,5", b"12\x003,5", b"0x12,5", b"1 2,3", b"=1+1,2", b"null,3", b"nan,3",
-    b"1e5,4", b"12\xc2\xa0,4", b"\xef\xbb\xbf12,4", b"+12,4", b"1_000,5", "１２,3".encode(), b"12;13,4", b"'12,3",
+    b"1e5,4", b"\xef\xbb\xbf12,4", b"+12,4", b"1_000,5", "１２,3".encode(), b"12;13,4",
 )  # fmt: skip
 
 
