@@ -1,4 +1,4 @@
-"""Fetching for `twigma rehydrate` and `twigma add --urls`: check the settings, fetch, print the counts."""
+"""`twigma add`: images you have, or a list of addresses; and the fetch of photos, which `twigma rehydrate` runs too."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,15 +7,108 @@ import click
 
 from twigma.cli.options import (
     ALLOW_HOSTS,
+    FILE,
     IMAGE_URL,
     as_engine,
     print_counts,
     split_words,
+    work_option,
 )
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
+    from twigma.rehydrate.sources.own_files.report import Added
     from twigma.rehydrate.sources.url_lists.add_urls import AddedUrls
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@work_option
+@click.option(
+    "--group",
+    "group_key",
+    metavar="KEY",
+    help="Field of the JSON members that becomes the column `group`: artist, prompt …",
+)
+@click.option(
+    "--urls",
+    type=FILE,
+    help="List of image addresses to fetch: Parquet, CSV, JSON lines or text.",
+)
+def add(
+    paths: tuple[Path, ...], work: Path, group_key: str | None, urls: Path | None
+) -> None:
+    """Add images you already have, or a list of their addresses.
+
+    WebDataset tars (not copied), image files, folders of them, zips, .tar.gz, Parquet, or folders by `save_to_disk` of
+    `datasets`. Of what stands beside an image in JSON or .txt (as img2dataset, gallery-dl, DiffusionDB and trainers
+    write it), address, text, author, likes and time go into the images table. Images that the folder has already are
+    skipped; AVIF, TIFF and BMP are converted to PNG.
+
+    The addresses of --urls are in a column url or image_url; caption, text or prompt, like_count, author, created_at,
+    nsfw and the like fill our columns. Stopped, it resumes when run again; what became of each address is in
+    `twigma status`.
+
+    \b
+      twigma add --work mine photos/ shards/*.tar
+      twigma add --work refs/paintings --group artist paintings.tar
+      twigma add --work laion --urls laion-aesthetic.parquet
+    """
+    if not paths and urls is None:
+        raise click.UsageError("name tars, images or folders, or a list with --urls")
+    if paths:
+        _add_files(work, paths, group_key)
+    if urls is not None:
+        _add_urls(work, urls)
+
+
+def _add_files(work: Path, paths: tuple[Path, ...], group_key: str | None) -> None:
+    """Add tars and images, and print the counts of each."""
+    from twigma.rehydrate.sources.own_files.add_images import add_tars
+
+    def show(row: "Added") -> None:
+        counts = f"{row['images']:,} images, {row['failed']:,} failed"
+        known = f", {row['known']:,} were here already" if row["known"] else ""
+        click.echo(f"{row['path']}: {counts}{known}")
+        for left_out in row["left_out"]:
+            such_as = f", such as {left_out['example']}" if left_out["example"] else ""
+            click.echo(
+                f"  left out: {left_out['count']:,} {left_out['reason']}{such_as}"
+            )
+
+    add_tars(work, paths, group_key, show)
+
+
+def _add_urls(work: Path, file: Path) -> None:
+    """Add the addresses of a list and fetch their images, with the settings of the photos fetched before."""
+    from twigma.rehydrate.fetch.shard_plan import used_settings
+    from twigma.rehydrate.sources.url_lists.add_urls import add_urls
+
+    check_settings()
+    with Workspace(work).lock_run():
+        _print_added(file, add_urls(work, file))
+        fetch_photos(work, "local", (), used_settings(work))
+
+
+def _print_added(file: Path, added: "AddedUrls") -> None:
+    counts = {
+        "new": added.new,
+        "known": added.known,
+        "repeated in the list": added.repeated,
+        "removed on request": added.removed,
+        "rows without an address": added.without_url,
+        "lines that are no row": added.left_out.lines,
+    }
+    print_counts({name: n for name, n in counts.items() if n}, f"addresses in {file}:")
+    pairs = [f"{ours} from {theirs}" for ours, theirs in added.columns.items()]
+    click.echo(f"  columns: {', '.join(pairs)}")
+    for line in added.left_out.first:
+        click.echo(f"  left out, {line}")
+    for column, count in sorted(added.unread.items()):
+        click.echo(f"  {column}: {count:,} values could not be read and are empty")
+
+
+# ------------------------------------------------------------------ fetching
 
 
 def check_settings(retry: tuple[str, ...] = ()) -> None:
@@ -43,32 +136,3 @@ def fetch_photos(
     )
     by_status = {row["status"]: row["images"] for row in counts.to_pylist()}
     print_counts(by_status, f"photos in {Workspace(work).shards}:")
-
-
-def add_url_list(work: Path, file: Path) -> None:
-    """Add the addresses of a list and fetch their images, with the settings of the photos fetched before."""
-    from twigma.rehydrate.fetch.shard_plan import used_settings
-    from twigma.rehydrate.sources.url_lists.add_urls import add_urls
-
-    check_settings()
-    with Workspace(work).lock_run():
-        _print_added(file, add_urls(work, file))
-        fetch_photos(work, "local", (), used_settings(work))
-
-
-def _print_added(file: Path, added: "AddedUrls") -> None:
-    counts = {
-        "new": added.new,
-        "known": added.known,
-        "repeated in the list": added.repeated,
-        "removed on request": added.removed,
-        "rows without an address": added.without_url,
-        "lines that are no row": added.left_out.lines,
-    }
-    print_counts({name: n for name, n in counts.items() if n}, f"addresses in {file}:")
-    pairs = [f"{ours} from {theirs}" for ours, theirs in added.columns.items()]
-    click.echo(f"  columns: {', '.join(pairs)}")
-    for line in added.left_out.first:
-        click.echo(f"  left out, {line}")
-    for column, count in sorted(added.unread.items()):
-        click.echo(f"  {column}: {count:,} values could not be read and are empty")

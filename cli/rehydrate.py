@@ -1,4 +1,4 @@
-"""`twigma ids`, `import`, `rehydrate`, `add`: post ids, archives or files become images in a working folder."""
+"""`twigma ids`, `import` and `rehydrate`: post ids and archives become images in a working folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,14 +23,12 @@ from twigma.cli.options import (
     work_option,
     x_client,
 )
-from twigma.cli.photos import add_url_list, check_settings, fetch_photos
+from twigma.cli.photos import check_settings, fetch_photos
 from twigma.core.progress import notice
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from twigma.rehydrate.sources.own_files.report import Added
 
 
 @click.command()
@@ -288,61 +286,3 @@ def _look_up_gone(work: Path, budget: float | None) -> bool:
         f"posts whose photo was gone or not shown ({result.asked:,} asked now, {spent}):",
     )
     return bool(result.remaining)
-
-
-@click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True))
-@work_option
-@click.option(
-    "--group",
-    "group_key",
-    metavar="KEY",
-    help="Field of the JSON members that becomes the column `group`: artist, prompt …",
-)
-@click.option(
-    "--urls",
-    type=FILE,
-    help="List of image addresses to fetch: Parquet, CSV, JSON lines or text.",
-)
-def add(
-    paths: tuple[Path, ...], work: Path, group_key: str | None, urls: Path | None
-) -> None:
-    """Add images you already have, or a list of their addresses.
-
-    WebDataset tars (not copied), image files, folders of them, zips, .tar.gz, Parquet, or folders by `save_to_disk` of
-    `datasets`. Of what stands beside an image in JSON or .txt (as img2dataset, gallery-dl, DiffusionDB and trainers
-    write it), address, text, author, likes and time go into the images table. Images that the folder has already are
-    skipped; AVIF, TIFF and BMP are converted to PNG.
-
-    The addresses of --urls are in a column url or image_url; caption, text or prompt, like_count, author, created_at,
-    nsfw and the like fill our columns. Stopped, it resumes when run again; what became of each address is in
-    `twigma status`.
-
-    \b
-      twigma add --work mine photos/ shards/*.tar
-      twigma add --work refs/paintings --group artist paintings.tar
-      twigma add --work laion --urls laion-aesthetic.parquet
-    """
-    if not paths and urls is None:
-        raise click.UsageError("name tars, images or folders, or a list with --urls")
-    if paths:
-        _add_files(work, paths, group_key)
-    if urls is not None:
-        add_url_list(work, urls)
-
-
-def _add_files(work: Path, paths: tuple[Path, ...], group_key: str | None) -> None:
-    """Add tars and images, and print the counts of each."""
-    from twigma.rehydrate.sources.own_files.add_images import add_tars
-
-    def show(row: "Added") -> None:
-        counts = f"{row['images']:,} images, {row['failed']:,} failed"
-        known = f", {row['known']:,} were here already" if row["known"] else ""
-        click.echo(f"{row['path']}: {counts}{known}")
-        for left_out in row["left_out"]:
-            such_as = f", such as {left_out['example']}" if left_out["example"] else ""
-            click.echo(
-                f"  left out: {left_out['count']:,} {left_out['reason']}{such_as}"
-            )
-
-    add_tars(work, paths, group_key, show)

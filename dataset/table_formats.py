@@ -1,10 +1,9 @@
-"""A table in whatever file its authors chose: CSV by comma, semicolon or tab, Parquet; in a gzip, a zip, or neither.
+"""A table in whatever file its authors chose: CSV by comma, semicolon or tab, Parquet; plain or packed.
 
 The content decides, not the suffix. Nothing is converted here: every cell of a CSV is text.
 """
 
 import csv
-import gzip
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -14,10 +13,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from twigma.core.lists.packed import UNREADABLE
+from twigma.core.lists.packed import UNREADABLE, ZIP, own_members, unpacker_of
 from twigma.core.safety import bounded
 
-GZIP, PARQUET, ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
+PARQUET = b"PAR1"
 SEPARATORS = (",", "\t", ";", "|")
 NULLS = ["", "NaN", "nan", "NaT", "None", "null", "<NA>"]
 BUFFER = 1 << 16  # bytes, in which a header ends
@@ -76,21 +75,22 @@ def _unpack(content: _Content) -> Iterator[_Content]:
     beginning = content.raw.peek(4)[:4]
     if beginning == ZIP:
         with zipfile.ZipFile(content.raw) as archive:
-            for name in _members(archive):
+            for name in own_members(archive):
                 where = f"{content.where}/{name}"
                 info = bounded.safe_member(archive, name, where)
                 with archive.open(info) as member:
                     raw = bounded.unpacked(member, content.packed, where)
-                    yield from _unpack_gzip(_Content(raw, where, content.packed))
+                    yield from _unpack_one(_Content(raw, where, content.packed))
         return
-    yield from _unpack_gzip(content)
+    yield from _unpack_one(content)
 
 
-def _unpack_gzip(content: _Content) -> Iterator[_Content]:
-    if content.raw.peek(2)[:2] != GZIP:
+def _unpack_one(content: _Content) -> Iterator[_Content]:
+    unpacker = unpacker_of(content.raw)
+    if unpacker is None:
         yield from _spool_parquet(content)
         return
-    with gzip.open(content.raw) as inner:
+    with unpacker as inner:
         raw = bounded.unpacked(inner, content.packed, content.where)
         yield from _spool_parquet(content._replace(raw=raw))
 
@@ -102,16 +102,6 @@ def _spool_parquet(content: _Content) -> Iterator[_Content]:
         return
     with bounded.spooled(content.raw) as file:
         yield content._replace(raw=file)
-
-
-def _members(archive: zipfile.ZipFile) -> list[str]:
-    """The files in a zip, but for those that macOS adds."""
-    names = []
-    for name in archive.namelist():
-        base = name.rpartition("/")[2]
-        if base and not base.startswith("._") and not name.startswith("__MACOSX/"):
-            names.append(name)
-    return names
 
 
 # ------------------------------------------------------------------ tables

@@ -8,12 +8,11 @@ import hashlib
 from pathlib import Path
 
 import twigma
-from twigma.builder.publish.publications import with_doi
+from twigma.builder.publish.publications import LOADING, with_doi
 from twigma.core.files import json_text
 
 CARD, MANIFEST = "README.md", "MANIFEST.json"
 EDITED = (CARD, MANIFEST)  # what may be corrected in a version that is published
-LOADING = "## Load it\n"
 FROM_THE_HUB = """\
 **From the Hub.** {repo} publishes this dataset; version {version} is the revision `v{version}`.
 

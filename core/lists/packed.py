@@ -96,18 +96,26 @@ def _damaged(path: Path, error: Exception) -> ValueError:
 
 def _unpack(content: Content, stack: ExitStack) -> Content:
     """The content without its outer packing; the same where there is none."""
-    head = content.head
-    if head.startswith(ZIP):
+    if content.head.startswith(ZIP):
         return _unpack_zip(content.seekable(stack), stack)
+    unpacker = unpacker_of(content.raw)
+    if unpacker is None:
+        return content
+    source = stack.enter_context(unpacker)
+    raw = bounded.unpacked(_Unpacker(source), content.size, content.where)
+    name = content.name
+    if name.suffix.lower() in PACKED_SUFFIXES:
+        name = Path(name.stem)
+    return content._replace(raw=raw, name=name)
+
+
+def unpacker_of(raw: io.BufferedReader) -> Any | None:
+    """What reads the content of a gzip, bzip2, xz or zstd file, by its first bytes; None where it is none of them."""
+    head = raw.peek(HEAD)
     for beginning, opened in UNPACKERS.items():
         if head.startswith(beginning):
-            source = stack.enter_context(opened(content.raw))
-            raw = bounded.unpacked(_Unpacker(source), content.size, content.where)
-            name = content.name
-            if name.suffix.lower() in PACKED_SUFFIXES:
-                name = Path(name.stem)
-            return content._replace(raw=raw, name=name)
-    return content
+            return opened(raw)
+    return None
 
 
 class _Unpacker:
@@ -159,12 +167,8 @@ def workbook_kind(content: Content) -> str:
 
 
 def _only_member(where: str, archive: zipfile.ZipFile) -> str:
-    """The name of the list in a zip; macOS adds files of its own."""
-    names: list[str] = []
-    for name in archive.namelist():
-        base = name.rpartition("/")[2]
-        if base and not base.startswith("._") and not name.startswith("__MACOSX/"):
-            names.append(name)
+    """The name of the list in a zip."""
+    names = own_members(archive)
     lists = names
     if len(names) > 1:
         lists = [name for name in names if _is_list(name)] or names
@@ -173,6 +177,16 @@ def _only_member(where: str, archive: zipfile.ZipFile) -> str:
             f"{where}: expected a zip of one list, found {len(lists)}: {lists[:5]}; unpack it first"
         )
     return lists[0]
+
+
+def own_members(archive: zipfile.ZipFile) -> list[str]:
+    """The files in a zip, but for those that macOS adds."""
+    names: list[str] = []
+    for name in archive.namelist():
+        base = name.rpartition("/")[2]
+        if base and not base.startswith("._") and not name.startswith("__MACOSX/"):
+            names.append(name)
+    return names
 
 
 def _is_list(name: str) -> bool:

@@ -19,7 +19,6 @@ from twigma.core.lists.statistics_files import statistics_frame, statistics_rows
 from twigma.core.lists.workbooks import workbook_rows
 
 STATISTICS = ("dta", "sav", "rds")
-WORKBOOKS = ("xlsx", "ods")
 
 
 def read_rows(path: Path, columns: Columns) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from twigma.core.lists.packed import Content
 from twigma.core.safety import bounded
 
-MOST_ROWS, MOST_COLUMNS = 1 << 20, 1 << 14  # of a sheet, as spreadsheets have them
+MOST_COLUMNS = 1 << 14  # of a sheet, as spreadsheets have them
 MOST_REPEATS = 1_000_000  # cells that an .ods may fill by repeating a few
 EXACT = 10**15  # from here on a spreadsheet rounds numbers
 OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"

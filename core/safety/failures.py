@@ -11,7 +11,7 @@ import errno
 from types import TracebackType
 
 # With these every item after would fail too.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Failures:
@@ -53,7 +53,7 @@ class _Item:
     ) -> bool:
         if not isinstance(error, ValueError | OSError):
             return False
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
             return False
         self._errors.append(error)
         return True

@@ -1,7 +1,5 @@
 """A stage whose code gives another answer re-creates its parts, and says in one line which and why."""
 
-import re
-
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -68,21 +66,28 @@ def assert_made_again_on_purpose(run, work, stage, raise_revision, capsys):
     run()
     assert before and stamps(work, stage) == before
     capsys.readouterr()
-    raise_revision()
+    revision = raise_revision()
     run()
     again = stamps(work, stage)
     assert all(new > old for new, old in zip(again, before, strict=True))
     notices = [
         line for line in capsys.readouterr().err.splitlines() if "re-creating" in line
     ]
-    assert len(notices) == 1 and re.search(r"revision \d → \d", notices[0])
+    assert len(notices) == 1
+    assert notices[0].endswith(f"revision {revision - 1} → {revision}")
     run()
     assert stamps(work, stage) == again
     assert "re-creating" not in capsys.readouterr().err
 
 
 def raising(monkeypatch, module):
-    return lambda: monkeypatch.setattr(module, "REVISION", module.REVISION + 1)
+    """Raises the revision of a module; the new one."""
+
+    def raise_revision():
+        monkeypatch.setattr(module, "REVISION", module.REVISION + 1)
+        return module.REVISION
+
+    return raise_revision
 
 
 def test_embed(work, models, monkeypatch, capsys):

@@ -5,7 +5,6 @@ An archive is read record by record; what cannot be read is skipped and listed w
 and importing a file again adds nothing.
 """
 
-import errno
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from twigma.core import inventory
+from twigma.core.safety.failures import FULL_DISK
 from twigma.core.workspace import AnyWorkspace
 from twigma.rehydrate.ids.damage import refuse_damaged
 from twigma.rehydrate.ids.skipped_lines import SkippedLines, write_quarantine
@@ -27,7 +27,7 @@ from twigma.rehydrate.sources.archives.sources import Source, find_files, find_s
 
 HOPELESS = 10_000  # unreadable lines at the head of a file, after which it is given up
 # What is wrong with the disk of the working folder; None where one of ours says so in a sentence.
-STOPPING = (None, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+STOPPING = (None, *FULL_DISK)
 
 
 class ArchivePage(NamedTuple):

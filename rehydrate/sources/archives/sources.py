@@ -3,8 +3,6 @@
 `import_archives` reads each of them alone, so that one that is damaged does not stop the others.
 """
 
-import bz2
-import gzip
 import hashlib
 import io
 import lzma
@@ -20,6 +18,7 @@ from typing import IO, Any, NamedTuple
 import pyarrow as pa
 
 from twigma.core.files import file_sha256
+from twigma.core.lists.packed import ZIP, own_members, unpacker_of
 from twigma.core.safety import bounded
 
 # Names of archives in a folder or a zip; a file that is named itself is read whatever its name.
@@ -32,7 +31,6 @@ PAGE = re.compile(
 )  # of academictwitteR, with users_ID.json beside it
 COMPANION = re.compile(r"users_([0-9]+)\.json")
 ENDINGS = ".jsonl, .ndjson, .json, .csv or .tsv, each also packed"
-ZIP = b"PK\x03\x04"
 UNREADABLE = (
     EOFError,
     OSError,
@@ -125,7 +123,7 @@ def _zip_sources(path: Path) -> Iterator[Source]:
             f"{path}: expected a complete zip, found one that is cut off or damaged; get it again"
         ) from None
     with archive:
-        names = [name for name in archive.namelist() if _is_member(name)]
+        names = [name for name in own_members(archive) if _is_member(name)]
         if not names:
             raise ValueError(
                 f"{path}: expected a zip of archives ({ENDINGS}), "
@@ -144,11 +142,10 @@ def _zip_sources(path: Path) -> Iterator[Source]:
 
 
 def _is_member(name: str) -> bool:
-    """Whether a member of a zip is an archive; macOS adds files of its own."""
+    """Whether a member of a zip is an archive, and no zip in a zip."""
     member = PurePosixPath(name)
     is_nested = member.suffix.lower() == ".zip"
-    by_macos = member.parts[:1] == ("__MACOSX",)
-    return is_archive_name(member.name) and not by_macos and not is_nested
+    return is_archive_name(member.name) and not is_nested
 
 
 @contextmanager
@@ -181,7 +178,7 @@ def unpacked(raw: IO[bytes], size: int, where: str) -> Iterator[IO[bytes]]:
     buffered: Any = raw
     if not isinstance(raw, io.BufferedReader):
         buffered = io.BufferedReader(buffered)
-    unpacker = _unpacker(buffered)
+    unpacker = unpacker_of(buffered)
     handle = buffered
     if unpacker is not None:
         handle = bounded.unpacked(_Checked(unpacker), size, where)
@@ -194,20 +191,6 @@ def unpacked(raw: IO[bytes], size: int, where: str) -> Iterator[IO[bytes]]:
             f"{where}: expected an archive of posts, found a tar: unpack it, and pass the folder"
         )
     yield handle
-
-
-def _unpacker(raw: io.BufferedReader) -> Any:
-    """What unpacks a file, by its first bytes; None where it is not packed."""
-    head = raw.peek(6)
-    if head.startswith(b"\x1f\x8b"):
-        return gzip.GzipFile(fileobj=raw)
-    if head.startswith(b"BZh"):
-        return bz2.BZ2File(raw)
-    if head.startswith(b"\xfd7zXZ\x00"):
-        return lzma.LZMAFile(raw)
-    if head.startswith(b"\x28\xb5\x2f\xfd"):
-        return pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")
-    return None
 
 
 class _Checked:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from twigma.rehydrate.posts.post_fields import LARGEST_COUNT
 from twigma.rehydrate.sources.url_lists.records import Record
 
 # The names, as `flat_name` writes them, that fill a column of ours: the first that has a value counts.
@@ -24,7 +25,6 @@ WANTED = frozenset(name for names in NAMES.values() for name in names)
 _YES = frozenset({"true", "1", "yes", "soft", "mature", "x", "nsfw"})
 _NO = frozenset({"false", "0", "no", "none", "unlikely"})
 _MILLISECONDS = 100_000_000_000  # a time above this is in milliseconds: in seconds it would be the year 5138
-_LARGEST_COUNT = 2**63 - 1
 
 
 def read_fields(record: Record, unread: Callable[[str], None]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _count(value: Any) -> int | None:
     if not re.fullmatch(r"[0-9]{1,19}", digits, re.ASCII):
         return None
     count = int(digits)
-    return count if count <= _LARGEST_COUNT else None
+    return count if count <= LARGEST_COUNT else None
 
 
 def _flag(value: Any) -> bool | None:

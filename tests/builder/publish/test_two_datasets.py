@@ -1,38 +1,19 @@
 """Two datasets of one owner on the Hub and on Zenodo, published from the same place: nothing of one is in the other."""
 
-import dataclasses
-
 import pytest
 from support import releasing
 from support.invenio import Invenio
+from support.two_datasets import PHOTOS, POSTS
 
 from twigma.builder.publish.hub import publish_hub
 from twigma.builder.publish.publications import known_doi
 from twigma.builder.publish.zenodo import publish_zenodo
-from twigma.builder.release.identity import Creator, init
+from twigma.builder.release.identity import init
 from twigma.builder.release.release import release
 
-BRIDGES = dataclasses.replace(
-    releasing.IDENTITY,
-    title="Posts on bridges",
-    name="bridge-posts",
-    description="Photographs of bridges that people posted.",
-    creators=(Creator("The Bridge Society", is_organization=True),),
-    contact="bridges@example.org",
-    source="Posts under #bridge.",
-)
-MURALS = dataclasses.replace(
-    releasing.IDENTITY,
-    title="Our own murals",
-    name="own-murals",
-    description="Photographs of murals, taken by the makers.",
-    creators=(Creator("The Mural Club", is_organization=True),),
-    contact="murals@example.org",
-    source="Photographs by the makers.",
-)
 WORDS = {
-    BRIDGES.name: ("bridge", "Bridge"),
-    MURALS.name: ("mural", "Mural"),
+    POSTS.name: ("bridge", "Bridge"),
+    PHOTOS.name: ("mural", "Mural"),
 }
 
 
@@ -40,9 +21,9 @@ WORDS = {
 def releases(tmp_path):
     """A release of posts and one of own photographs."""
     folders = {}
-    for identity in (BRIDGES, MURALS):
+    for identity in (POSTS, PHOTOS):
         work = tmp_path / f"work-of-{identity.name}"
-        releasing.make_work(work, local=identity is MURALS)
+        releasing.make_work(work, local=identity is PHOTOS)
         (work / "dataset.toml").unlink()
         init(work, identity)
         folders[identity.name] = tmp_path / identity.name
@@ -66,10 +47,10 @@ def test_on_zenodo_each_has_a_record_of_its_own(releases, tmp_path):
         deposits = {}
         for name, folder in releases.items():
             deposits[name] = publish_zenodo(folder, work, **to)
-        again = publish_zenodo(releases[BRIDGES.name], work, **to)
-        assert again.record == deposits[BRIDGES.name].record and not again.changes
+        again = publish_zenodo(releases[POSTS.name], work, **to)
+        assert again.record == deposits[POSTS.name].record and not again.changes
         assert len(zenodo.records) == 2
-        for identity in (BRIDGES, MURALS):
+        for identity in (POSTS, PHOTOS):
             record = zenodo.records[deposits[identity.name].record]
             assert record["metadata"]["title"] == identity.title
             require_apart(identity.name, published_texts(record))
@@ -80,7 +61,7 @@ def test_on_the_hub_a_card_names_the_doi_of_its_own_dataset(releases, hub, tmp_p
     to = {"endpoint": hub.url, "token": hub.token, "go": True}
     with Invenio() as zenodo:
         doi = publish_zenodo(
-            releases[MURALS.name], work, url=zenodo.url, token=zenodo.token, go=True
+            releases[PHOTOS.name], work, url=zenodo.url, token=zenodo.token, go=True
         ).doi
     for name, folder in releases.items():
         publish_hub(folder, f"acme/{name}", work=work, **to)
@@ -90,9 +71,9 @@ def test_on_the_hub_a_card_names_the_doi_of_its_own_dataset(releases, hub, tmp_p
             files[path].decode() for path in files if not path.endswith(".parquet")
         ]
         require_apart(name, "\n".join(texts))
-        assert (doi in files["README.md"].decode()) is (name == MURALS.name)
-    assert known_doi(work, MURALS.name, "1.0.0") == doi
-    assert known_doi(work, BRIDGES.name, "1.0.0") == ""
+        assert (doi in files["README.md"].decode()) is (name == PHOTOS.name)
+    assert known_doi(work, PHOTOS.name, "1.0.0") == doi
+    assert known_doi(work, POSTS.name, "1.0.0") == ""
 
 
 def require_apart(name, text):

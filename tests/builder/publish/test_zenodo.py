@@ -45,13 +45,6 @@ def pauses(monkeypatch):
 
 
 @pytest.fixture
-def twigma(made, tmp_path):
-    """A release that may be changed."""
-    shutil.copytree(made / "twigma", tmp_path / "twigma")
-    return tmp_path / "twigma"
-
-
-@pytest.fixture
 def publish(zenodo, twigma, tmp_path):
     options = {"url": zenodo.url, "token": zenodo.token}
     work = tmp_path / "publishing"

@@ -1,42 +1,18 @@
 """Two datasets of one owner side by side, one of posts on X and one of their own photographs: nothing is shared."""
 
-import datetime
 import json
 import re
 
 import pytest
 from support import releasing
+from support.two_datasets import PHOTOS, POSTS
 
 from twigma.analysis.analyze import analyze
 from twigma.analysis.report import report
-from twigma.builder.release.identity import TWIGMA, Creator, Identity, init
+from twigma.builder.release.identity import TWIGMA, init
 from twigma.builder.release.release import release
 
 TEXTS = ("README.md", "DATASHEET.md", "croissant.json", "MANIFEST.json")
-DAY = datetime.date(2026, 11, 28)
-POSTS = Identity(
-    title="Posts on bridges",
-    name="bridge-posts",
-    description="Photographs of bridges that people posted.",
-    creators=(Creator("The Bridge Society", is_organization=True),),
-    contact="bridges@example.org",
-    license="CC-BY-NC-4.0",
-    source="Posts under #bridge.",
-    date=DAY,
-    keywords=("bridges",),
-)
-PHOTOS = Identity(
-    title="Our own murals",
-    name="own-murals",
-    description="Photographs of murals, taken by the makers.",
-    creators=(Creator("The Mural Club", is_organization=True),),
-    contact="https://example.org/murals",
-    license="CC0-1.0",
-    source="Photographs by the makers.",
-    date=DAY,
-    keywords=("murals",),
-    ai_generated=False,
-)
 # What only posts of a platform have.
 OF_POSTS = re.compile(
     r"twitter|\btweet|hashtag|on X\b|platform|possibly sensitive|images on",

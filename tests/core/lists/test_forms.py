@@ -20,6 +20,7 @@ LINE_FORMS = {
     "quoted": '"{}"',
     "formula": '="{}"',
     "text mark": "'{}",
+    "no-break space": "{}\xa0",
     "rtweet": "x{}",
     "x.com": "https://x.com/i/web/status/{}",
     "photo": "https://twitter.com/someone/status/{}/photo/1",

@@ -260,13 +260,20 @@ def test_images_of_a_working_folder_have_names_of_images(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "tar", ["../evil.tar", "/etc/passwd", "sub/evil.tar", "a\\b.tar", 7]
+    ("tar", "sentence"),
+    [
+        ("../evil.tar", "names the"),
+        ("/etc/passwd", "names the"),
+        ("sub/evil.tar", "names the"),
+        ("a\\b.tar", "names the"),
+        (7, "is damaged"),
+    ],
 )
 def test_a_shard_names_a_tar_beside_it_or_one_that_was_added(
-    tmp_path: Path, tar: Any
+    tmp_path: Path, tar: Any, sentence: str
 ) -> None:
     make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
     path = tmp_path / "shards" / "00000.json"
     write_json(path, json.loads(path.read_text()) | {"tar": tar})
-    with pytest.raises(ValueError, match=r"names the|is damaged"):
+    with pytest.raises(ValueError, match=sentence):
         list_shards(tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.staging import encode, make_shard, measure, pixels
+from support.worlds import wait_until
 
 from twigma.builder.engine.engine import Stage, map_shards
 from twigma.builder.publish import zenodo_calls
@@ -58,7 +59,9 @@ def test_every_token_that_is_read_is_kept_from_workers() -> None:
 @pytest.mark.usefixtures("tokens")
 def test_the_pool_knows_no_token() -> None:
     pool = PoolProcess({}, 1)
-    found = Path(f"/proc/{pool.pid}/environ").read_text()
+    environment = Path(f"/proc/{pool.pid}/environ")
+    wait_until(environment.read_bytes)  # empty until the new program has begun
+    found = environment.read_text()
     pool.close()
     assert "KEPT=a\0" in found and CANARY not in found
 

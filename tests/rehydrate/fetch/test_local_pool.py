@@ -1,7 +1,6 @@
 from dataclasses import asdict
 from pathlib import Path
 
-import pytest
 from support.servers import Host
 from support.worlds import ROWS, alive, descendants, populate
 
@@ -10,7 +9,6 @@ from twigma.rehydrate.fetch import shard_plan
 from twigma.rehydrate.fetch.http.client import LIMITS
 from twigma.rehydrate.fetch.local_pool import PoolProcess
 from twigma.rehydrate.images import shards
-from twigma.rehydrate.sources.x.bearer_token import TOKEN_VARIABLE
 
 
 def test_one_pool_does_one_list_after_the_other_and_ends(tmp_path: Path) -> None:
@@ -46,13 +44,3 @@ def test_one_pool_does_one_list_after_the_other_and_ends(tmp_path: Path) -> None
         assert list(pool.events) == []
         pool.close()
     assert len(set(workers)) == 1 and not alive(workers[0])
-
-
-def test_the_processes_do_not_know_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They read images posted by strangers; whoever takes one of them over finds nothing worth having."""
-    monkeypatch.setenv(TOKEN_VARIABLE, "AAAAcanary0123456789token")
-    monkeypatch.setenv("KEPT", "a")
-    pool = PoolProcess({}, 1)
-    environment = Path(f"/proc/{pool.pid}/environ").read_bytes()
-    pool.close()
-    assert b"KEPT=a\0" in environment and b"canary" not in environment
