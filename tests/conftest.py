@@ -97,6 +97,14 @@ def _sigterm_as_before() -> Iterator[None]:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.fixture(autouse=True)
+def _nothing_left_here() -> Iterator[None]:
+    """A test that forgets to say where makes the default working folder in the source tree."""
+    here = Path.cwd() / "work"
+    yield
+    assert not here.exists()
+
+
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of that world, as `demo/platform/server.py` serves it."""

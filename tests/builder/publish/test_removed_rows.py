@@ -50,7 +50,7 @@ def test_a_removal_after_a_record_on_zenodo_says_whom_to_write_to(
     with Invenio() as server:
         monkeypatch.setenv("ZENODO_TOKEN", server.token)
         monkeypatch.setenv("TWIGMA_ZENODO_URL", server.url)
-        words = ["publish", "zenodo", str(twigma)]
+        words = ["publish", "zenodo", str(twigma), "--work", str(work)]
         first = [*words, "--go"]
         done = CliRunner().invoke(main, first)
         assert done.exit_code == 0, done.output
