@@ -7,7 +7,6 @@ import click
 
 import twigma
 from twigma.cli import (
-    analyze,
     clusters,
     collect,
     inspect,
@@ -18,6 +17,7 @@ from twigma.cli import (
     release,
     stages,
 )
+from twigma.cli.analysis import analyze, explore
 from twigma.cli.options import Commands
 
 
@@ -68,6 +68,8 @@ for command in (
     reference.reference,
     analyze.analyze,
     analyze.report,
+    explore.explore,
+    explore.search,
     release.removals,
     inspect.status,
     inspect.columns,

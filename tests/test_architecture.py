@@ -60,6 +60,7 @@ ORDER = [
     "analysis/analyze",
     "analysis/report",
     "analysis/api",
+    "analysis/explorer",
     "cli",
 ]
 MOST_FILES = 12

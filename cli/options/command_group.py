@@ -70,6 +70,8 @@ EXTRAS = {
     "reference": "models",
     "analyze": "analysis",
     "report": "analysis",
+    "explore": "analysis",
+    "search": "models",
     "removals": "rehydrate",
     "status": "rehydrate",
     "demo": "all",

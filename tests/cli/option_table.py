@@ -55,6 +55,10 @@ ANALYZE, REPORT = (
     to("twigma.analysis.analyze.analyze"),
     to("twigma.analysis.report.report"),
 )
+EXPLORE, SEARCH = (
+    to("twigma.analysis.explorer.page.explore"),
+    to("twigma.analysis.explorer.search.search"),
+)
 REMOVALS, STATUS = (
     to("twigma.builder.removals.removals.removals"),
     to("twigma.builder.status.status.status"),
@@ -295,6 +299,19 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--work work", REPORT("pictures"), DIFFERENT),
         Case("--reference mine=work", REPORT("pictures"), DIFFERENT),
     ),
+    "explore": (
+        Case("--out page.html", EXPLORE("out"), Path("page.html")),
+        Case("--ids", EXPLORE("ids"), True),
+        Case("--no-ids", EXPLORE("ids"), False),
+    ),
+    "search": (
+        Case("--image token", SEARCH("image"), Path("token")),
+        Case("--release other", SEARCH("release"), OTHER, "castle"),
+        Case("--most 5", SEARCH("most"), 5, "castle"),
+        Case("--model ViT-B-32/openai", SEARCH("model"), "ViT-B-32", "castle"),
+        Case("--out found.csv", SEARCH("out"), Path("found.csv"), "castle"),
+        Case("--device cpu", SEARCH("device"), "cpu", "castle"),
+    ),
     "removals": (
         Case("--work other", REMOVALS("work"), OTHER, "requests.txt"),
         Case("--derived other", REMOVALS("derived"), (OTHER,), "requests.txt"),
@@ -352,6 +369,8 @@ ARGUMENTS = (
     ("analyze other", ANALYZE("release"), OTHER),
     ("sheets other", SHEETS("release"), OTHER),
     ("report other", REPORT("out"), OTHER),
+    ("explore other", EXPLORE("release"), OTHER),
+    ("search castle", SEARCH("text"), "castle"),
     ("choose-k 5 8", CHOOSE_K("ks"), (5, 8)),
 )
 ALL = [(command, case) for command, cases in TABLE.items() for case in cases]

@@ -1,0 +1,167 @@
+"""The explorer as one HTML file that asks for nothing: `twigma explore RELEASE --out explore.html`.
+
+Program, style and data are inside it. The data are arrays one after the other, compressed, in base64; a browser draws
+them on a plain canvas, which needs no graphics processor. The content security policy allows this script, this style
+and no request.
+"""
+
+import base64
+import gzip
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twigma.analysis.explorer.points import Channel, Points, read_points
+from twigma.analysis.explorer.selections import FORMAT, release_hash
+from twigma.builder.release.identity import identity_of_release
+from twigma.core.files import atomic
+from twigma.dataset.opened_release import Release, open_release
+from twigma.dataset.release_folder import AnyPath
+
+HERE = Path(__file__).parent
+IDS_UP_TO = 200_000  # images whose ids the page holds without being asked: 8 bytes each
+COMPRESSION = 6
+
+
+@dataclass(frozen=True)
+class Explored:
+    """What was written."""
+
+    path: Path
+    images: int
+    unplaced: int  # images without a place on the map
+    bytes: int
+    with_ids: bool
+
+
+def explore(
+    release: AnyPath | None = None,
+    out: AnyPath = "explore.html",
+    *,
+    ids: bool | None = None,
+) -> Explored:
+    """Write the explorer of a release as one HTML file.
+
+    Parameters
+    ----------
+    release : release folder, as for `open_release`.
+    out : the file; one of an earlier run is replaced.
+    ids : whether the page holds the ids of the images, which a selection then names. None: up to `IDS_UP_TO` images.
+
+    Raises
+    ------
+    ValueError when the release has no map, or `out` is a file that is not an explorer.
+    """
+    opened, path = open_release(release), Path(out)
+    _refuse_other_files(path)
+    points = read_points(opened)
+    with_ids = len(points) <= IDS_UP_TO if ids is None else ids
+    html = render(opened, points, with_ids=with_ids)
+    with atomic(path) as beside:
+        beside.write_text(html, "utf-8")
+    return Explored(path, len(points), points.unplaced, len(html.encode()), with_ids)
+
+
+def render(release: Release, points: Points, *, with_ids: bool) -> str:
+    """The page: equal releases give equal bytes."""
+    import jinja2
+
+    arrays: dict[str, NDArray[Any]] = {"x": points.x, "y": points.y}
+    for channel in points.channels:
+        arrays[channel.name] = channel.values
+    if points.unplaced:
+        arrays["placed"] = points.placed.astype(np.uint32)
+    header: dict[str, Any] = {
+        "format": FORMAT,
+        "release": release_hash(release),
+        "n": len(points),
+        "step": points.step,
+        "channels": [_described(channel) for channel in points.channels],
+    }
+    if with_ids:
+        names = release.metadata["image_name"].to_numpy(zero_copy_only=False)
+        header["image_name"] = names[points.placed].tolist()
+    header["arrays"], packed = _packed(arrays)
+    script = (HERE / "explorer.js").read_text("utf-8")
+    style = (HERE / "explorer.css").read_text("utf-8")
+    environment = jinja2.Environment(
+        autoescape=True,
+        loader=jinja2.FileSystemLoader(HERE),
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    page = environment.get_template("explorer.html.j2")
+    return page.render(
+        title=_title(release),
+        count=f"{len(points):,}",
+        unplaced=points.unplaced,
+        version=release.manifest.get("version", ""),
+        script=script,
+        style=style,
+        script_hash=_csp_hash(script),
+        style_hash=_csp_hash(style),
+        header=_compressed(json.dumps(header, ensure_ascii=False).encode()),
+        data=_compressed(packed),
+    )
+
+
+def _title(release: Release) -> str:
+    try:
+        return identity_of_release(release.folder).title
+    except ValueError:
+        # Not every release says so: the table of TWIGMA's authors does not.
+        return release.folder.name
+
+
+def _described(channel: Channel) -> dict[str, Any]:
+    return {
+        "name": channel.name,
+        "title": channel.title,
+        "kind": channel.kind,
+        "names": channel.names,
+        "steps": channel.steps,
+        "missing": channel.missing,
+    }
+
+
+def _packed(arrays: dict[str, NDArray[Any]]) -> tuple[list[dict[str, Any]], bytes]:
+    """The arrays one after the other, little-endian, the widest numbers first; and where each one is."""
+    described, packed, at = [], [], 0
+    # A typed array of JavaScript begins at a multiple of its width.
+    for name, values in sorted(arrays.items(), key=lambda item: -item[1].itemsize):
+        little = values.astype(values.dtype.newbyteorder("<"))
+        described.append({"name": name, "bits": 8 * values.itemsize, "at": at})
+        packed.append(little.tobytes())
+        at += little.nbytes
+    return described, b"".join(packed)
+
+
+def _compressed(content: bytes) -> str:
+    """Gzip in base64, without a time."""
+    squeezed = gzip.compress(content, COMPRESSION, mtime=0)
+    return base64.b64encode(squeezed).decode("ascii")
+
+
+def _csp_hash(text: str) -> str:
+    """The source expression of the content security policy that allows exactly this inline text."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+
+
+def _refuse_other_files(path: Path) -> None:
+    """ValueError where `path` is something that is not a page of ours."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name a file, such as explore.html")
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        begin = file.read(4096)
+    if b'name="generator" content="twigma explore"' not in begin:
+        raise ValueError(
+            f"{path} exists and is not an explorer of ours: nothing is written there; name another file"
+        )

@@ -1,0 +1,1 @@
+"""Commands that read a release: the paper's figures, the report, the explorer, search."""

@@ -1,0 +1,109 @@
+"""`twigma explore` and `search`: a release as one page to look around in, and images by words or by a picture."""
+
+from pathlib import Path
+
+import click
+
+from twigma.cli.options import FILE, FOLDER, device_option, parse_clip
+
+
+@click.command()
+@click.argument("release", type=FOLDER, default="twigma")
+@click.option(
+    "--out",
+    type=FILE,
+    default="explore.html",
+    show_default=True,
+    help="File to write; an earlier explorer is replaced.",
+)
+@click.option(
+    "--ids/--no-ids",
+    default=None,
+    help="Hold the ids of the images in the page, 8 bytes each.  [default: up to 200,000 images]",
+)
+def explore(release: Path, out: Path, ids: bool | None) -> None:
+    """Write all images of a release as a map in one HTML file.
+
+    It opens in any browser, offline, without a graphics processor, and asks nobody for anything. Colour and filter by
+    cluster, month, likes and NSFW score; draw around images and save them as a selection. It holds no pictures.
+
+    \b
+      twigma explore twigma --out explore.html
+      twigma analyze twigma --select selection.json
+    """
+    from twigma.analysis.explorer.page import explore as run
+
+    written = run(release, out, ids=ids)
+    click.echo(
+        f"explore: {written.images:,} images in {written.path} ({written.bytes / 1e6:.1f} MB)"
+    )
+    if written.unplaced:
+        click.echo(
+            f"  {written.unplaced:,} images have no place on the map: they are not on the page"
+        )
+    if not written.with_ids:
+        click.echo(
+            "  it names rows of the release, not ids: --ids puts the ids into the page"
+        )
+
+
+@click.command()
+@click.argument("text", required=False)
+@click.option("--image", type=FILE, help="Look for images like this picture instead.")
+@click.option(
+    "--release",
+    type=FOLDER,
+    default="twigma",
+    show_default=True,
+    help="Release with embeddings.",
+)
+@click.option(
+    "--most",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Images to print.",
+)
+@click.option(
+    "--model",
+    metavar="MODEL[@COMMIT]",
+    help="CLIP that made the embeddings, where the release cannot say: a folder of your own.",
+)
+@click.option("--out", type=FILE, help="Also write the table, as CSV.")
+@device_option
+def search(
+    text: str | None,
+    image: Path | None,
+    release: Path,
+    most: int,
+    model: str | None,
+    out: Path | None,
+    device: str | None,
+) -> None:
+    """Find images by words, or by a picture.
+
+    Every image is compared, with the CLIP that made the embeddings. The table can be taken as a selection.
+
+    \b
+      twigma search "a castle at night"
+      twigma search --image castle.jpg --out castles.csv
+    """
+    from twigma.analysis.explorer.search import search as run
+
+    named = None if model is None else parse_clip(model)
+    found = run(
+        release,
+        text,
+        image=image,
+        most=most,
+        model=None if named is None else named.model,
+        pretrained=None if named is None else named.weights,
+        revision=None if named is None else named.revision,
+        device=device,
+        out=out,
+    )
+    for row in found.to_pylist():
+        words = " ".join(str(row.get("all_captions") or "").split())
+        click.echo(f"  {row['similarity']:.3f}  {row['image_name']}  {words}".rstrip())
+    if out is not None:
+        click.echo(f"search: {len(found)} images in {out}")
