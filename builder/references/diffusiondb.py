@@ -19,7 +19,7 @@ from twigma.core.files import read_parquet, write_parquet
 from twigma.core.safety.bounded import RATIO, ceiling, safe_member
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
-from twigma.rehydrate.sources.pictures.beside import Facts
+from twigma.rehydrate.sources.facts.columns import Facts
 from twigma.rehydrate.sources.pictures.contents import Picture, part_settings
 
 METADATA = "metadata.parquet"

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from twigma.core.values import clean_text
 from twigma.rehydrate.images import decode_memory
 from twigma.rehydrate.images.decode import BadImage, check
 from twigma.rehydrate.images.tar_places import names_after_end, tar_members
-from twigma.rehydrate.posts.post_fields import clean_text
 from twigma.rehydrate.sources.pictures.beside import (
     CAPTION,
     MAX_TEXT,
     Facts,
+    columns_beside,
     group_of,
-    our_columns,
     read_json,
     read_text,
 )
@@ -124,7 +124,7 @@ def sidecar_row(
     `tar` is the name of the tar. What stands beside the image fills our columns; `group` is the field `group_key`.
     """
     facts, notes = _facts(data, sample)
-    values, more = our_columns(facts)
+    values, more = columns_beside(facts)
     notes += more
     row: dict[str, Any] = {
         **values,

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from twigma.core.safety.bounded import load_json
 from twigma.core.safety.failures import Failures
-from twigma.rehydrate.posts.post_fields import clean_text
+from twigma.core.values import clean_text
 from twigma.rehydrate.sources.pictures.beside import (
     CAPTION,
     DIFFUSIONDB,

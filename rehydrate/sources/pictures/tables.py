@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from twigma.core.safety import bounded
-from twigma.rehydrate.sources.pictures.beside import NAMES as NAMES_BESIDE
+from twigma.rehydrate.sources.facts.columns import ROOTS, flat_name
 from twigma.rehydrate.sources.pictures.contents import Picture
 
 IMAGE_BLOCK = 256  # rows of images
@@ -117,7 +117,7 @@ def _wanted(
         raise ValueError(
             f"{where}: expected a column of images, encoded as bytes; found {schema.names}"
         )
-    facts = [name for names in NAMES_BESIDE.values() for name in names]
+    facts = [name for name in schema.names if flat_name(name) in ROOTS]
     wanted = [images[0]]
     for name in [key_column(schema), group, *facts]:
         if name in schema.names and name not in wanted:
