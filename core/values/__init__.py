@@ -1,4 +1,4 @@
-"""Single values as people and tools write them: times, whole numbers, flags and texts. One reading, for every source."""
+"""Single values as people and tools write them: times, whole numbers, flags and texts; one reading for all sources."""
 
 from twigma.core.values.flags import FALSE, TRUE, read_flag
 from twigma.core.values.numbers import LARGEST, read_count, read_whole, whole_numbers

@@ -238,7 +238,8 @@ class _Batch:
         """The sidecar rows of a tar, and how many of its images are known; images are decoded in threads."""
 
         def row(sample: Any) -> dict[str, Any]:
-            return sidecar_row(data, sample, tar.name, self.group_key)
+            known = found.facts.get(sample.image.name, {})
+            return sidecar_row(data, sample, known, tar.name, self.group_key)
 
         rows: list[dict[str, Any]] = []
         known = 0

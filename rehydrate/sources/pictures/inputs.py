@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twigma.core.safety.failures import Failures
 from twigma.rehydrate.sources.pictures.contents import (
+    TEXTS,
     Contents,
     Picture,
     look_through,
@@ -18,6 +19,7 @@ from twigma.rehydrate.sources.pictures.kinds import (
     is_image_name,
     kind_of,
 )
+from twigma.rehydrate.sources.pictures.metadata import is_table_name
 from twigma.rehydrate.sources.pictures.tables import (
     WITHOUT_IMAGE,
     dataset_pictures,
@@ -70,14 +72,15 @@ def find_inputs(paths: Iterable[Path], failures: Failures) -> list[Input]:
         with failures.collect():
             if path.is_dir():
                 inputs += _in_folder(path, failures)
-            elif _is_picture(path):
+            elif _is_picture(path) or _is_beside(path):
                 files.append(path)
             else:
                 inputs.append(_archive(path))
     if files:
         tree = FilesTree(files)
         contents = look_through(tree, failures)
-        inputs.append(Input("pictures", files[0], tree, contents))
+        left_out = contents.left_out
+        inputs.append(Input("pictures", files[0], tree, contents, left_out))
     if not any(_holds_anything(each) for each in inputs):
         failures.raise_any()
         names = ", ".join(map(str, paths))
@@ -92,6 +95,13 @@ def _is_picture(path: Path) -> bool:
     with path.open("rb") as file:
         kind = kind_of(file.read(HEAD))
     return (kind is not None and kind not in ARCHIVES) or is_image_name(path.name)
+
+
+def _is_beside(path: Path) -> bool:
+    """Whether a file is what stands beside pictures: `photos/*` names it together with them."""
+    if is_table_name(path.name):
+        return not (path.suffix.lower() == ".parquet" and holds_images(path))
+    return path.suffix.lower() in TEXTS
 
 
 def _archive(path: Path) -> Input:
