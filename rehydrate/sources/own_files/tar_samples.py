@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from twigma.core.safety.failures import Failures
 from twigma.core.values import clean_text
 from twigma.rehydrate.images import decode_memory
 from twigma.rehydrate.images.decode import BadImage, check
@@ -86,8 +87,8 @@ class Scan:
         return not self.samples and not self.converted and has_others
 
 
-def scan(tar: Path, data: Data) -> Scan:
-    """The members of a tar, mapped as `data`; ValueError where it is damaged."""
+def scan(tar: Path, data: Data, failures: Failures) -> Scan:
+    """The members of a tar, mapped as `data`; ValueError where it is damaged. A damaged table in it is a failure."""
     result = Scan()
     texts: dict[tuple[str, str], tarfile.TarInfo] = {}
     others: list[tarfile.TarInfo] = []
@@ -107,7 +108,7 @@ def scan(tar: Path, data: Data) -> Scan:
             result.tables[member.name] = _content(data, member, MOST_TABLE + 1)
         else:
             _classify(result, key, member, data)
-    _read_tables(result)
+    _read_tables(result, tar.name, failures)
     for sample in result.samples:
         sample.json = texts.get((sample.key, ".json"))
         sample.text = texts.get((sample.key, ".txt"))
@@ -122,14 +123,15 @@ def scan(tar: Path, data: Data) -> Scan:
     return result
 
 
-def _read_tables(result: Scan) -> None:
-    """Note what the tables of an ImageFolder say of the images; ValueError for one that is damaged."""
+def _read_tables(result: Scan, tar: str, failures: Failures) -> None:
+    """Note what the tables of an ImageFolder say of the images."""
     pictures = [sample.image.name for sample in result.samples]
     pictures += result.converted
     for table in by_distance(result.tables):
-        content = result.tables[table]
-        known = table_facts(content, table, pictures, result.leave_out)
-        result.facts.update(known)
+        with failures.collect():
+            content = result.tables[table]
+            facts = table_facts(content, table, tar, pictures, result.leave_out)
+            result.facts.update(facts)
 
 
 def _classify(result: Scan, key: str, member: tarfile.TarInfo, data: Data) -> None:

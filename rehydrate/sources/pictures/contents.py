@@ -128,7 +128,8 @@ def _read_facts(tree: Tree, contents: Contents, failures: Failures) -> None:
     for table in by_distance(contents.tables):
         with failures.collect():
             data = tree.read(table, MOST_TABLE + 1)
-            facts = table_facts(data, table, contents.pictures, leave_out)
+            pictures = contents.pictures
+            facts = table_facts(data, table, tree.label, pictures, leave_out)
             contents.facts.update(facts)
 
 

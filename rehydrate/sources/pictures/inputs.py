@@ -16,6 +16,7 @@ from twigma.rehydrate.sources.pictures.contents import (
 from twigma.rehydrate.sources.pictures.kinds import (
     ARCHIVES,
     HEAD,
+    is_hidden,
     is_image_name,
     kind_of,
 )
@@ -68,7 +69,7 @@ def find_inputs(paths: Iterable[Path], failures: Failures) -> list[Input]:
             )
     inputs: list[Input] = []
     files: list[Path] = []
-    for path in paths:
+    for path in _each_once(paths):
         with failures.collect():
             if path.is_dir():
                 inputs += _in_folder(path, failures)
@@ -86,6 +87,24 @@ def find_inputs(paths: Iterable[Path], failures: Failures) -> list[Input]:
         names = ", ".join(map(str, paths))
         raise ValueError(f"no tars or images in {names}{_reasons(inputs)}")
     return inputs
+
+
+def _each_once(paths: list[Path]) -> list[Path]:
+    """The paths without those that come with a folder that is named too, or were named before."""
+    places = {path: path.resolve() for path in paths}
+    folders = {place for place in places.values() if place.is_dir()}
+    chosen: dict[Path, Path] = {}
+    for path, place in places.items():
+        holders = folders.intersection(place.parents)
+        # Of a folder, hidden files are left out.
+        visible = [
+            folder
+            for folder in holders
+            if not is_hidden(str(place.relative_to(folder)))
+        ]
+        if not visible:
+            chosen.setdefault(place, path)
+    return list(chosen.values())
 
 
 def _is_picture(path: Path) -> bool:
@@ -188,7 +207,8 @@ def pictures_of(
 def members_of(tar: Path, names: list[str], failures: Failures) -> Iterator[Picture]:
     """The pictures of a tar that have to be converted, by the names of their members."""
     with TarTree(tar, tar.name) as tree:
-        contents = look_through(tree, failures)
+        # What is damaged beside them was named when the tar was looked through.
+        contents = look_through(tree, Failures())
         contents.pictures = [name for name in contents.pictures if name in set(names)]
         yield from read_pictures(tree, contents, failures)
 

@@ -59,18 +59,24 @@ def by_distance(tables: Collection[str]) -> list[str]:
 
 
 def table_facts(
-    data: bytes, table: str, pictures: Collection[str], leave_out: LeaveOut
+    data: bytes,
+    table: str,
+    holder: str,
+    pictures: Collection[str],
+    leave_out: LeaveOut,
 ) -> dict[str, Facts]:
     """What a table says of each of these pictures, by the picture's name.
 
-    Lines that cannot be read and names of no picture go to `leave_out`. ValueError where the table is damaged.
+    Lines that cannot be read and names of no picture go to `leave_out`. ValueError where the table is damaged, with the
+    name of its `holder`: the folder or archive that it is in.
     """
+    where = f"{holder}/{table}" if holder else table
     if len(data) > MOST_TABLE:
         raise ValueError(
-            f"{table}: expected a table of at most {MOST_TABLE:,} bytes: split it by folders"
+            f"{where}: expected a table of at most {MOST_TABLE:,} bytes: split it by folders"
         )
     left_out = LeftOut()
-    rows = _rows(data, table, left_out, leave_out)
+    rows = _rows(data, table, where, left_out, leave_out)
     facts = match_facts(rows, table, pictures, leave_out)
     for line in left_out.first:
         leave_out(UNREADABLE, f"{table}, {line}")
@@ -107,13 +113,13 @@ def _normal(path: PurePosixPath) -> str:
 
 
 def _rows(
-    data: bytes, table: str, left_out: LeftOut, leave_out: LeaveOut
+    data: bytes, table: str, where: str, left_out: LeftOut, leave_out: LeaveOut
 ) -> Iterator[tuple[str, Facts]]:
     """The name on each row, and what else is on it."""
     raw = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]
     name = PurePosixPath(table).name
     with ExitStack() as stack:
-        content, inner = stack.enter_context(open_stream(raw, name, table, len(data)))
+        content, inner = stack.enter_context(open_stream(raw, name, where, len(data)))
         records = content_records(content, inner, None, left_out)
         column = _name_column(next(records, {}).get("names", []))
         if column is None:

@@ -144,6 +144,7 @@ class ZipTree:
         with _damage(path):
             self._zip = zipfile.ZipFile(path)
         total = 0
+        seen: set[str] = set()
         for info in self._zip.infolist():
             total += info.file_size
             if info.is_dir():
@@ -152,7 +153,10 @@ class ZipTree:
                 self.left_out.setdefault(NO_FILE, []).append(info.filename)
             elif is_hidden(info.filename):
                 self.left_out.setdefault(HIDDEN, []).append(info.filename)
+            elif info.filename in seen:
+                self.left_out.setdefault(REPEATED, []).append(info.filename)
             else:
+                seen.add(info.filename)
                 self.names.append(info.filename)
         most = ceiling(path.stat().st_size)
         if total > most:

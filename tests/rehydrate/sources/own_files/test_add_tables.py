@@ -175,9 +175,12 @@ def test_a_table_that_is_cut_off_is_named_and_the_pictures_are_added(
     folder = image_folder(tmp_path / "photos", "parquet")
     table = folder / "metadata.parquet"
     table.write_bytes(table.read_bytes()[:-20])
-    with pytest.raises(ValueError, match=r"^metadata\.parquet: expected a complete"):
-        add_tars(tmp_path / "w", [folder])
-    assert Workspace(tmp_path / "w").table().num_rows == 3
+    tar = packed(folder, tmp_path / "photos.tar")
+    for at, (path, name) in enumerate(((folder, "photos"), (tar, "photos.tar/."))):
+        words = rf"^{name}/metadata\.parquet: expected a complete parquet file"
+        with pytest.raises(ValueError, match=words):
+            add_tars(tmp_path / f"w{at}", [path])
+        assert Workspace(tmp_path / f"w{at}").table().num_rows == 3
 
 
 def test_a_parquet_of_that_name_with_the_pictures_in_it_is_read_as_before(
