@@ -32,7 +32,7 @@ from twigma.analysis.paper import comparison
 from twigma.core.files import write_json, write_parquet
 from twigma.core.parts import fingerprint
 from twigma.core.pools.ray_pool import LOCAL, Engine
-from twigma.core.safety import owned_folders, spreadsheet
+from twigma.core.safety import folder_replacement, owned_folders, spreadsheet
 from twigma.core.workspace import AnyWorkspace
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ def _document(
 
 def _write(out: Path, results: Mapping[str, Result], document: Analysis) -> None:
     """Put the tables and results.json into `out` together, in place of those of an earlier run."""
-    with owned_folders.replacing(out.resolve()) as new:
+    with folder_replacement.replacing(out.resolve()) as new:
         for result in results.values():
             for name, table in result.tables.items():
                 write_table(new / "results" / name, table)

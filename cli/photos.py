@@ -42,8 +42,9 @@ def add(
 
     WebDataset tars (not copied), image files, folders of them, zips, .tar.gz, Parquet, or folders by `save_to_disk` of
     `datasets`. Of what stands beside an image in JSON or .txt (as img2dataset, gallery-dl, DiffusionDB and trainers
-    write it), address, text, author, likes and time go into the images table. Images that the folder has already are
-    skipped; AVIF, TIFF and BMP are converted to PNG.
+    write it), or on its row of the metadata.jsonl, .csv or .parquet of an ImageFolder, address, text, author, likes and
+    time go into the images table. Images that the folder has already are skipped; AVIF, TIFF and BMP are converted to
+    PNG. Rows and lines that are of no image are counted and named.
 
     The addresses of --urls are in a column url or image_url; caption, text or prompt, like_count, author, created_at,
     nsfw and the like fill our columns. Stopped, it resumes when run again; what became of each address is in

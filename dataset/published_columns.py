@@ -3,20 +3,23 @@
 Each value is converted exactly, or the table is refused with the first that cannot be, its row, and what was expected.
 """
 
-import re
 from collections.abc import Callable
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.core import columns
+from twigma.core.values import (
+    FALSE,
+    TRUE,
+    form_of,
+    have_form,
+    read_times,
+    whole_numbers,
+)
 from twigma.dataset.table_formats import NULLS
 from twigma.rehydrate.ids.damage import refuse_damaged
 
-TRUE = ("true", "t", "yes", "1", "1.0")
-FALSE = ("false", "f", "no", "0", "0.0")
-WHOLE = r"^[-+]?[0-9]+(\.0*)?$"
 DECIMAL = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
 DATES = (
     "dates such as 2021-01-05T10:11:12Z, 'Tue, 05 Jan 2021 10:11:12 +0000' or seconds since 1970, "
@@ -96,8 +99,14 @@ def _numbers(values: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
 def _whole_numbers(values: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     """Whole numbers; beside nulls, pandas writes them as 3.0."""
     text = _trimmed(values, where)
-    _require(text, pc.match_substring_regex(text, WHOLE), "whole numbers", where)
-    return text.cast(pa.float64())
+    numbers = whole_numbers(text)
+    _require(text, _read(numbers, text), "whole numbers", where)
+    return numbers
+
+
+def _read(converted: pa.ChunkedArray, text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which values were read, or had nothing to read."""
+    return pc.or_(converted.is_valid(), text.is_null())
 
 
 def _truths(values: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
@@ -118,49 +127,16 @@ def _dates(values: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     if pa.types.is_temporal(values.type):
         return values.cast(pa.timestamp("ms"), safe=False)
     text = _trimmed(values, where)
+    times = read_times(text)
     known = text.drop_null()
-    if not len(known):
-        return text.cast(pa.timestamp("ms"))
-    first = known[0].as_py()
-    forms = [form for form in FORMS if re.match(form[0], first)]
-    # Where none fits, the last refuses the first date.
-    pattern, parse = [*forms, FORMS[-1]][0]
-    _require(text, pc.match_substring_regex(text, pattern), DATES, where)
-    dates = parse(text)
-    _require(text, pc.or_(dates.is_valid(), text.is_null()), DATES, where)
-    return dates
+    # A column of several forms was joined from tables that may mean different things.
+    first = form_of(known[0].as_py()) if len(known) else None
+    good = pc.and_(times.is_valid(), have_form(text, first))
+    _require(text, good, DATES, where)
+    return times
 
 
-def _since_1970(step: float) -> Callable[[pa.ChunkedArray], pa.ChunkedArray]:
-    """A parser of numbers that count `step` milliseconds."""
-
-    def parse(text: pa.ChunkedArray) -> pa.ChunkedArray:
-        milliseconds = pc.round(pc.multiply(text.cast(pa.float64()), step))
-        return milliseconds.cast(pa.int64()).cast(pa.timestamp("ms"))
-
-    return parse
-
-
-def _formatted(form: str) -> Callable[[pa.ChunkedArray], pa.ChunkedArray]:
-    """A parser by a format of `pandas.to_datetime`; null where there is no such date."""
-
-    def parse(text: pa.ChunkedArray) -> pa.ChunkedArray:
-        strings = text.to_pandas().str.replace(" (GMT|UTC)$", " +0000", regex=True)
-        times = pd.to_datetime(strings, utc=True, format=form, errors="coerce")
-        naive = times.dt.tz_localize(None).dt.floor("ms")
-        return pa.chunked_array([pa.Array.from_pandas(naive, type=pa.timestamp("ms"))])
-
-    return parse
-
-
-# A pattern, and how what matches it is parsed.
-FORMS = (
-    (r"^[0-9]{9,10}(\.[0-9]*)?$", _since_1970(1000.0)),
-    (r"^[0-9]{12,13}(\.0*)?$", _since_1970(1.0)),
-    (r"^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ]|$)", _formatted("ISO8601")),
-    (r"^[A-Z][a-z]{2}, [0-9]", _formatted("%a, %d %b %Y %H:%M:%S %z")),
-    (r"^[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9]", _formatted("%a %b %d %H:%M:%S %z %Y")),
-)
+# How values become each type that the published columns have.
 CONVERTERS: tuple[
     tuple[
         Callable[[pa.DataType], bool],

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = [
     "core",
     "core/numeric",
+    "core/values",
     "core/safety",
     "core/lists",
     "core/services",
@@ -23,6 +24,7 @@ ORDER = [
     "rehydrate/ledger",
     "rehydrate/sources/x",
     "rehydrate/sources/archives",
+    "rehydrate/sources/facts",
     "rehydrate/sources/pictures",
     "rehydrate/sources/own_files",
     "rehydrate/sources/url_lists",

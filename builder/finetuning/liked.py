@@ -51,7 +51,7 @@ from twigma.builder.release.row_filter import (
 )
 from twigma.core.files import file_sha256, write_json
 from twigma.core.parts import fingerprint
-from twigma.core.safety import owned_folders
+from twigma.core.safety import folder_replacement, owned_folders
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.removed_ids import read_removed
 
@@ -230,7 +230,7 @@ def _write(work: Workspace, out: Path, selection: Selection, settings: Settings)
         uneven=selection.uneven,
         split_warning=selection.split_warning,
     )
-    with owned_folders.replacing(out) as folder:
+    with folder_replacement.replacing(out) as folder:
         images = write_images(work, folder, rows)
         write_lists(folder, images)
         write_recipes(folder, images, settings, facts)

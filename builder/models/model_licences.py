@@ -1,8 +1,12 @@
 """The licence of the models that made a column, as far as it is known here; the release and its card state it.
 
 It is read from the model's own README, which lies beside its weights: in a local folder when `twigma embed` or
-`caption` uses it (noted in `WORK/models/licences.json`), in the Hub's cache otherwise. A small table knows the default
-models; of any other the release says that it does not know. Nothing is asked of the network.
+`caption` uses it, in the Hub's cache otherwise. A small table knows the default models. Of a model of your own, state
+it by its name in `WORK/models/licences.json`, which counts before all of these:
+
+    {"my-clip": "cc-by-4.0"}
+
+Of any other the release says that it does not know. Nothing is asked of the network.
 """
 
 import json
@@ -25,37 +29,54 @@ KNOWN = {
     "Salesforce/blip-image-captioning-large": "bsd-3-clause",
     "Salesforce/blip-image-captioning-base": "bsd-3-clause",
 }
+# Keys of an entry that was read, and not stated by a user.
+STATED, READ_FROM = "licence", "read_from"
+EXPECTED = 'expected licences by model, such as {"my-clip": "cc-by-4.0"}'
 LAION_DETECTOR = "mit"  # `stages/nsfw_detector.LICENSE.txt`
 
 
 def note_license(work: AnyWorkspace, model: str, folder: Path | None) -> None:
-    """Write down what a local model's folder states, as the columns name the model but not its place."""
+    """Write down what a local model's folder states, as the columns name the model but not its place.
+
+    What a user has stated of the model stays.
+    """
     work = Workspace(work)
     stated = None if folder is None else read_license(folder)
-    noted = _noted(work)
-    if noted.get(model) == stated:
+    entries = _entries(work)
+    before = entries.get(model)
+    if isinstance(before, str):
         return
-    noted.pop(model, None)
-    if stated is not None:
-        noted[model] = stated
-    write_json(work.model_licenses, noted)
+    noted = None if stated is None else {STATED: stated, READ_FROM: README}
+    if noted == before:
+        return
+    entries.pop(model, None)
+    if noted is not None:
+        entries[model] = noted
+    write_json(work.model_licenses, entries)
 
 
 def license_of(work: AnyWorkspace, provenance: Mapping[str, Any]) -> str:
-    """The licence of the model in a part's provenance, as its makers spell it; `unknown: see MODEL` where not known."""
+    """The licence of the model in a part's provenance, as its makers spell it, or a sentence where it is not known.
+
+    ValueError where `WORK/models/licences.json` is no table of licences.
+    """
     model = str(provenance["model"])
-    stated = _noted(Workspace(work)).get(model) or _cached(provenance)
+    entry = _entries(Workspace(work)).get(model)
+    stated = entry[STATED] if isinstance(entry, dict) else entry
+    stated = stated or _cached(provenance)
     is_local = "sha256" in provenance and "revision" not in provenance
     if stated is None and not is_local:  # a folder may bear any name
         stated = KNOWN.get(model)
-    return stated or f"unknown: see {model}"
+    if stated is None:
+        return f"unknown: {model} comes without a licence; models/licences.json of the working folder can state one"
+    return stated
 
 
 def detector_license(sha256: str) -> str:
     """The licence of an NSFW detector by the hash of its file."""
     if sha256 == file_sha256(DETECTOR):
         return LAION_DETECTOR
-    return f"unknown: see the detector of SHA-256 {sha256[:12]}"
+    return f"unknown: the detector of SHA-256 {sha256[:12]} comes without a licence"
 
 
 def read_license(folder: Path) -> str | None:
@@ -87,9 +108,26 @@ def _cached(provenance: Mapping[str, Any]) -> str | None:
     return read_license(Path(path).parent) if isinstance(path, str) else None
 
 
-def _noted(work: Workspace) -> dict[str, str]:
+def _entries(work: Workspace) -> dict[str, Any]:
+    """The table of a working folder: by model what a user states, as text, or what was read from a folder."""
     path = work.model_licenses
-    return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        entries = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {EXPECTED}, found {error}: correct it") from None
+    if not isinstance(entries, dict):
+        raise ValueError(
+            f"{path}: {EXPECTED}, found a {type(entries).__name__}: correct it"
+        )
+    for model, entry in entries.items():
+        stated = entry.get(STATED) if isinstance(entry, dict) else entry
+        if not isinstance(stated, str) or not stated.strip():
+            raise ValueError(
+                f"{path}: {EXPECTED}, found {stated!r} of {model!r}: correct it"
+            )
+    return entries
 
 
 def _header(path: Path) -> dict[str, Any]:

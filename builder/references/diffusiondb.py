@@ -6,7 +6,6 @@ cfg, step and sampler as one before it is marked (paper, Fig 3c). Used by `twigm
 
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -16,19 +15,20 @@ import pyarrow.parquet as pq
 
 from twigma.core import columns
 from twigma.core.files import read_parquet, write_parquet
-from twigma.core.safety.bounded import RATIO, ceiling, safe_member
+from twigma.core.safety.failures import Failures
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
-from twigma.rehydrate.sources.pictures.beside import Facts
-from twigma.rehydrate.sources.pictures.contents import Picture, part_settings
+from twigma.rehydrate.sources.pictures.contents import (
+    Picture,
+    look_through,
+    read_pictures,
+)
+from twigma.rehydrate.sources.pictures.trees import ZipTree
 
 METADATA = "metadata.parquet"
 PARTS = 2000
 BLURRED = 2.0
 IMAGES = 10  # of a prompt that Fig 3c can use
-# Bytes, unpacked: the prompts of a thousand images are about one million.
-MAX_JSON = 8_000_000
-MAX_IMAGE = 100_000_000
 
 
 def parts_of(text: str) -> list[int]:
@@ -73,60 +73,31 @@ def prompts_by_part(metadata: Path) -> dict[int, int]:
 
 
 def pictures(path: Path, blurred: set[str], left_out: list[str]) -> Iterator[Picture]:
-    """The images of a zipped part with their settings; the names of those that are `blurred` go to `left_out`."""
-    for name, data, settings in images(path, blurred):
-        if data is None:
-            left_out.append(name)
-        else:
-            yield Picture(f"{path.name}/{name}", data, settings)
+    """The images of a zipped part with their settings; the names of those that are `blurred` go to `left_out`.
 
-
-def images(path: Path, left_out: set[str]) -> Iterator[tuple[str, bytes | None, Facts]]:
-    """Name, bytes (None for those `left_out`) and settings of every image of a zipped part; ValueError when damaged."""
+    Where the zip is damaged or no part, it is deleted, so that the next run downloads it again, and ValueError says so.
+    """
+    failures = Failures()
     try:
-        with zipfile.ZipFile(path) as archive:
-            settings = _settings(archive, path)
-            total = 0
-            most = ceiling(path.stat().st_size)
-            for info in archive.infolist():
-                name = PurePosixPath(info.filename).name
-                total += info.file_size
-                if total > most:
-                    raise ValueError(
-                        f"{path.name} would unpack to over {most:,} bytes, {RATIO} times its size"
-                    )
-                if name not in settings:
-                    continue
-                data = None
-                if name not in left_out:
-                    data = _read(archive, info, MAX_IMAGE)
-                yield Path(name).stem, data, settings[name]
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        path.unlink()
-        raise ValueError(
-            f"{path.name} is damaged ({error}): it was deleted: run again to download it"
-        ) from None
-
-
-def _settings(archive: zipfile.ZipFile, path: Path) -> dict[str, Facts]:
-    """Prompt and settings by file name, from the part's JSON."""
-    members = [info for info in archive.infolist() if info.filename.endswith(".json")]
-    if len(members) != 1:
-        names = [info.filename for info in members]
-        raise ValueError(
-            f"{path.name}: expected one .json with the prompts, found {names}"
-        )
-    member = members[0]
-    where = f"{path.name}: {member.filename}"
-    return part_settings(_read(archive, member, MAX_JSON), where)
-
-
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
-    if info.file_size > limit:
-        raise ValueError(
-            f"{info.filename} would unpack to {info.file_size:,} bytes: more than {limit:,}"
-        )
-    return archive.read(safe_member(archive, info.filename, info.filename))
+        with ZipTree(path) as tree:
+            contents = look_through(tree, failures)
+            failures.raise_any()
+            if not contents.facts:
+                raise ValueError(
+                    f"{path.name}: expected one .json with the prompts of its images, found none"
+                )
+            chosen = []
+            for name in contents.pictures:
+                if PurePosixPath(name).name in blurred:
+                    left_out.append(name)
+                elif name in contents.facts:
+                    chosen.append(name)
+            contents.pictures = chosen
+            yield from read_pictures(tree, contents, failures)
+        failures.raise_any()
+    except ValueError as error:
+        path.unlink(missing_ok=True)
+        raise ValueError(f"{error}: it was deleted: run again to download it") from None
 
 
 # ------------------------------------------------------------------ repeats

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from twigma.builder.references import hdf5
 from twigma.core.safety import bounded
+from twigma.rehydrate.sources.pictures.image_columns import is_image
 from twigma.rehydrate.sources.pictures.kinds import is_image_name
 from twigma.rehydrate.sources.pictures.tables import (
     batches,
-    is_image,
     key_column,
     open_parquet,
 )

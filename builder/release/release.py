@@ -43,7 +43,7 @@ from twigma.builder.release.version_history import earlier_versions, history
 from twigma.core.files import atomic, file_sha256, write_json
 from twigma.core.parts import fingerprint
 from twigma.core.progress import notice
-from twigma.core.safety import owned_folders
+from twigma.core.safety import folder_replacement, owned_folders
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.removed_ids import Removed, public_list, read_removed
 
@@ -111,7 +111,7 @@ def release(
     rows, dropped = select_rows(work, stages, removed, near_duplicates, nsfw_threshold)
     if not len(rows):
         raise ValueError(f"no row of {work} is left to release: {dropped}")
-    with owned_folders.replacing(out) as folder:
+    with folder_replacement.replacing(out) as folder:
         write_metadata(folder, rows)
         dimension = 0
         if "embed" in stages:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from twigma.builder.release.version_history import remember
 from twigma.builder.removals import erase, erase_lists
 from twigma.core import inventory
-from twigma.core.safety import owned_folders
+from twigma.core.safety import folder_replacement, owned_folders
 from twigma.core.workspace import AnyWorkspace
 from twigma.rehydrate.posts.removed_ids import Removed
 
@@ -99,13 +99,13 @@ def delete_made(
     result = Deleted([], [], [])
     for made in derived.made:
         # A run that was killed may have left tables beside the folder.
-        owned_folders.sweep(made.folder)
+        folder_replacement.sweep(made.folder)
         if not any(mentions(path, names) for path in made.folder.rglob("*")):
             continue
         if made.kind == owned_folders.KINDS["twigma"]:
             remember(made.folder, work)
         try:
-            others = owned_folders.delete(made)
+            others = folder_replacement.delete(made)
         except OSError as error:
             result.failed.append(f"{made.folder} cannot be deleted ({error.strerror})")
             continue

@@ -62,10 +62,20 @@ def open_content(path: Path) -> Iterator[tuple[Content, ExitStack]]:
 
     Raises ValueError where the file is cut off or damaged, unpacks to far more than its size, or holds several lists.
     """
+    with path.open("rb") as raw:
+        size = path.stat().st_size
+        with open_stream(raw, path.name, str(path), size) as opened:
+            yield opened
+
+
+@contextmanager
+def open_stream(
+    raw: io.BufferedReader, name: str, where: str, size: int
+) -> Iterator[tuple[Content, ExitStack]]:
+    """As `open_content`, of a file of `size` bytes that is open or in memory; messages call it `where`."""
     try:
         with ExitStack() as stack:
-            raw = stack.enter_context(path.open("rb"))
-            content = Content(raw, Path(path.name), str(path), path.stat().st_size)
+            content = Content(raw, Path(name), where, size)
             for _ in range(MOST_LAYERS):
                 inner = _unpack(content, stack)
                 if inner is content:
@@ -74,23 +84,23 @@ def open_content(path: Path) -> Iterator[tuple[Content, ExitStack]]:
             _refuse_tar(content)
             yield content, stack
     except UNREADABLE as error:
-        raise _damaged(path, error) from None
+        raise _damaged(where, error) from None
     except OSError as error:
         # Arrow's for damaged data have no number; those of the system do.
         if error.errno is not None:
             raise
-        raise _damaged(path, error) from None
+        raise _damaged(where, error) from None
     except ValueError as error:
-        if str(path) in str(error):
+        if where in str(error):
             raise
-        raise _damaged(path, error) from None
+        raise _damaged(where, error) from None
 
 
-def _damaged(path: Path, error: Exception) -> ValueError:
-    kind = path.suffix[1:] or "list"
+def _damaged(where: str, error: Exception) -> ValueError:
+    kind = Path(where).suffix[1:] or "list"
     found = " ".join(str(error).split())[:200]
     return ValueError(
-        f"{path}: expected a complete {kind} file, found {found}; get it again"
+        f"{where}: expected a complete {kind} file, found {found}; get it again"
     )
 
 

@@ -1,17 +1,12 @@
 """Folders that commands write and may replace or delete: releases, sets of liked images, reports.
 
-Each is recognised by a mark at its top, which lists its files (`recognize`). It is replaced (`replacing`) and deleted
-(`delete`) file by file: what the mark does not list is somebody else's, stays, and is named.
+Each is recognised by a mark at its top, which lists its files (`recognize`). `folder_replacement` replaces and deletes
+it file by file: what the mark does not list is somebody else's, stays, and is named.
 """
 
-import contextlib
-import glob
 import json
-import logging
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -75,7 +70,7 @@ def foreign(made: Made) -> list[str]:
 
     What `hf download` adds to a release is not.
     """
-    others = [name for name in _entries(made.folder) if not _is_listed(made, name)]
+    others = [name for name in entries(made.folder) if not is_listed(made, name)]
     return [name for name in others if not is_of_download(made.folder, name)]
 
 
@@ -119,137 +114,6 @@ def name_files(names: Iterable[str]) -> str:
     return join_names(quoted, most=3)
 
 
-# ------------------------------------------------------------------ replacing, deleting
-
-
-@contextlib.contextmanager
-def replacing(out: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `out` to write to; when the block ends well, it is put in the place of `out`.
-
-    Of the folder of ours that it replaces, the listed files are deleted. Whatever else is in it then, such as a
-    file saved while the new one was made, moves into the new folder, and a warning names it.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    sweep(out)
-    private = Path(
-        tempfile.mkdtemp(prefix=f".{out.name}.{os.getpid()}.", dir=out.parent)
-    )
-    new, old = private / "new", private / "old"
-    try:
-        new.mkdir()
-        yield new
-        _swap(new, out, old)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)  # nobody but this run writes there
-        with contextlib.suppress(OSError):
-            private.rmdir()  # unless something of the old folder could not be moved
-
-
-def sweep(out: Path) -> None:
-    """Clear up what runs that were killed left beside `out`: half a new folder goes, the old one is put back.
-
-    Where both are there, the run was killed after the swap: what is not ours of the old one moves to `out`.
-    """
-    for private in out.parent.glob(f".{glob.escape(out.name)}.*.*"):
-        process = private.name.rpartition(".")[0].rpartition(".")[2]
-        if (
-            not process.isdecimal()
-            or Path("/proc", process).exists()
-            or private.is_symlink()
-        ):
-            continue
-        shutil.rmtree(private / "new", ignore_errors=True)
-        old = private / "old"
-        if old.is_dir() and not os.path.lexists(out):
-            old.rename(out)
-        elif old.is_dir() and out.is_dir():
-            _retire(old, recognize(old), out)
-        with contextlib.suppress(OSError):
-            private.rmdir()
-
-
-def delete(made: Made) -> list[str]:
-    """Delete the listed files of a folder of ours and the folders they leave empty; what is left in it.
-
-    The mark goes last, so that a stopped deletion is recognized and finished by the next.
-    """
-    _delete_listed(made)
-    return list(_entries(made.folder)) if made.folder.exists() else []
-
-
-def _swap(new: Path, out: Path, old: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(
-            f"{out} has become a file meanwhile: it is left as it is; name another folder"
-        )
-    if not out.exists():
-        new.rename(out)
-        return
-    # Only now: a listed file may have come or gone since the run began.
-    made = recognize(out)
-    out.rename(old)
-    try:
-        new.rename(out)
-    except OSError as error:
-        raise FileExistsError(
-            f"{out} was written by another program ({error}): its earlier content is in {old}"
-        ) from None
-    _retire(old, made, out)
-
-
-def _retire(old: Path, made: Made | None, out: Path) -> None:
-    """Delete the listed files of a folder that was replaced, and move the rest to its successor, with a warning."""
-    if made is not None:
-        _delete_listed(Made(old, made.kind, made.mark, made.files))
-    moved = [name for name in _move_rest(old, out) if not is_of_download(out, name)]
-    if moved:
-        logging.getLogger(__name__).warning(
-            "%s: kept what is not ours: %s", out, name_files(moved)
-        )
-
-
-def _delete_listed(made: Made) -> None:
-    """Delete the files listed, the mark last, and then the folders that held them, where these are empty now."""
-    names = [name for name in _entries(made.folder) if _is_listed(made, name)]
-    for name in names:
-        if name != made.mark:
-            (made.folder / name).unlink(missing_ok=True)
-    (made.folder / made.mark).unlink(missing_ok=True)
-    parents: set[PurePosixPath] = set()
-    for name in made.files:
-        parents.update(PurePosixPath(name).parents)
-    for parent in sorted(parents, key=_depth, reverse=True):
-        with contextlib.suppress(OSError):  # not empty, or gone
-            (made.folder / parent).rmdir()
-
-
-def _depth(path: PurePosixPath) -> int:
-    return len(path.parts)
-
-
-def _move_rest(old: Path, out: Path) -> list[str]:
-    """Move everything in `old` to the same place in `out`; a name that is taken there gets `.kept` appended."""
-    if not old.exists():
-        return []
-    moved = list(_entries(old))
-    empty = []
-    for place, folders, files in os.walk(old):
-        if not folders and not files:
-            empty.append(Path(place))
-    for name in moved:
-        target = out / name
-        while os.path.lexists(target):
-            target = target.with_name(f"{target.name}.kept")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (old / name).rename(target)
-    for folder in empty:
-        (out / folder.relative_to(old)).mkdir(parents=True, exist_ok=True)
-    for place, _, _ in os.walk(old, topdown=False):
-        with contextlib.suppress(OSError):
-            Path(place).rmdir()
-    return moved
-
-
 # ------------------------------------------------------------------ marks
 
 
@@ -282,7 +146,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _is_listed(made: Made, name: str) -> bool:
+def is_listed(made: Made, name: str) -> bool:
     """Whether a file is listed, or is what a killed process left of one that is."""
     path = PurePosixPath(name)
     if (made.folder / name).is_symlink():
@@ -292,7 +156,7 @@ def _is_listed(made: Made, name: str) -> bool:
     return name in made.files or finished in made.files
 
 
-def _entries(folder: Path) -> Iterator[str]:
+def entries(folder: Path) -> Iterator[str]:
     """Every file and link below a folder, in order; links are not followed."""
     entries = []
     for place, folders, files in os.walk(folder):

@@ -12,17 +12,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from twigma.rehydrate.ids.post_id import FIRST_SNOWFLAKE, SNOWFLAKE_EPOCH
 from twigma.rehydrate.ids.skipped_lines import BadLine
 
 UNLIKELY = math.log(1e-5)  # probability by chance below which a list is refused
 FEWEST = 3  # rounded ids below which nothing is concluded
 LOWEST = 1 << 58  # ids from 2013 on, which a float rounds to multiples of 64 and more
+HIGHEST = (1 << 63) - 1  # ids have 63 bits
 COUNTER = 1 << 12  # multiples of it: the first post of a machine in its millisecond
 # At most these shares of real ids: of exact floats, and of those that are no multiple of COUNTER.
 MOST_FLOATS, MOST_ODD_FLOATS = 0.7, 1 / 64
 DECIMALS = range(3, 8)  # powers of ten that a spreadsheet rounds to
 LOST = 0.1  # share of lines written as floats above which a list is refused
+
+Numbers = npt.NDArray[np.int64]
 
 
 class Mark(NamedTuple):
@@ -49,7 +55,7 @@ def refuse_damaged(
 
     A mark is tested by a bound on its binomial probability (`log_tail_bound`); `bad` are lines without a usable id.
     """
-    numbers = [number for number in map(int, ids) if number >= LOWEST]
+    numbers = _numbers(ids)
     total = len(numbers)
     marks = [*_decimal_marks(numbers), _float_mark(numbers)]
     mark = min(marks, key=lambda mark: mark.log_probability(total))
@@ -68,25 +74,35 @@ def refuse_damaged(
         )
 
 
-def _decimal_marks(numbers: Sequence[int]) -> Iterator[Mark]:
+def _numbers(ids: Collection[str]) -> Numbers:
+    """The ids from LOWEST on that 63 bits hold, as those of posts do: int64[n]."""
+    numbers = [number for number in map(int, ids) if LOWEST <= number <= HIGHEST]
+    return np.array(numbers, np.int64)
+
+
+def _decimal_marks(numbers: Numbers) -> Iterator[Mark]:
     """The marks of a spreadsheet."""
     for power in DECIMALS:
         step = 10**power
-        rounded = sum(number % step == 0 for number in numbers)
+        rounded = int(np.count_nonzero(numbers % step == 0))
         # Multiples of COUNTER are multiples of 2^power already: then 5^power decides.
         yield Mark(rounded, 5.0**-power, f"{step:,}", "a spreadsheet")
 
 
-def _float_mark(numbers: Sequence[int]) -> Mark:
+def _float_mark(numbers: Numbers) -> Mark:
     """The mark of a float; where real ids may carry it as often, that of the multiples that are no first posts."""
     culprit = "a float64 column"
-    floats = [number for number in numbers if number % float_step(number) == 0]
-    steps = sorted({float_step(number) for number in floats})
+    # One that is no float may be taken for a bit longer: it is no multiple of the larger step either.
+    bits = np.frexp(numbers.astype(np.float64))[1]
+    steps_of_all = np.int64(1) << np.maximum(bits - 53, 0).astype(np.int64)
+    is_float = numbers % steps_of_all == 0
+    floats = numbers[is_float]
+    steps = np.unique(steps_of_all[is_float]).tolist()
     multiple = " or ".join(map(str, steps))
     mark = Mark(len(floats), MOST_FLOATS, multiple, culprit)
     if mark.is_unlikely(len(numbers)):
         return mark
-    odd = sum(number % COUNTER != 0 for number in floats)
+    odd = int(np.count_nonzero(floats % COUNTER))
     return Mark(odd, MOST_ODD_FLOATS, f"{multiple} but not of {COUNTER:,}", culprit)
 
 

@@ -11,6 +11,7 @@ SNOWFLAKE_EPOCH = 1288834974657
 FIRST_SNOWFLAKE = (
     1 << 45
 )  # ids below were counted up, or are of the scheme's first days
+MOST_DIGITS = 20
 ID = re.compile(r"[0-9]{1,20}")
 POST_ADDRESS = re.compile(
     r"(?:https?://)?(?:www\.|mobile\.|m\.)?(?:x|twitter)\.com/\S+/status(?:es)?/([0-9]{1,20})(?:[/?#]\S*)?",
@@ -30,6 +31,9 @@ def parse_id(text: str) -> str:
     >>> [parse_id(text) for text in ("17", "x17", '="17"', "https://x.com/i/web/status/17/photo/1", "1.7e1")]
     ['17', '17', '17', '17', '']
     """
+    # Most cells are digits only.
+    if text.isdecimal() and text.isascii() and len(text) <= MOST_DIGITS:
+        return text
     text = text.strip(" \t\r\n\0")
     if ID.fullmatch(text):
         return text

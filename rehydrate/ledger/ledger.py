@@ -17,31 +17,28 @@ from twigma.rehydrate.ledger.database import (
     CLASS,
     NOT_SHOWN,
     NOT_STATED,
-    SHOWN,
     TABLES,
     is_known,
     open_database,
     read_payments,
     translate_errors,
 )
+from twigma.rehydrate.ledger.recorded_pages import (
+    add_page,
+    imported,
+    raise_payments,
+)
 from twigma.rehydrate.ledger.search_progress import (
     Cursor,
     SearchRow,
-    advance,
     read_cursor,
     read_searches,
 )
 from twigma.rehydrate.posts.page_content import (
-    EXISTS,
     OUTCOMES,
-    dicts,
-    is_archived,
-    outcomes,
-    user_ids,
 )
 from twigma.rehydrate.posts.page_store import (
     KINDS,
-    Page,
     Purchases,
     append_page,
     check,
@@ -53,28 +50,6 @@ from twigma.rehydrate.posts.removed_ids import read_removed, strip_answer
 NOT_ASKED = "not_asked"
 _CHUNK = 500  # ids a statement; SQLite takes 999 parameters at least
 _UNREADABLE = -1  # bytes read of a file of pages with damage: all of it is read again
-# The last page that says anything of an id decides on its outcome. Followers and photos that any page has are known
-# whatever came later.
-_IS_LATER = "(excluded.outcome <> 'absent', excluded.received_at) >= (outcome <> 'absent', received_at)"
-_UPSERT = f"""
-INSERT INTO ids VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-    followers = max(followers, excluded.followers), photos = max(photos, excluded.photos),
-    outcome = iif({_IS_LATER}, excluded.outcome, outcome),
-    received_at = iif({_IS_LATER}, excluded.received_at, received_at),
-    kind = iif({_IS_LATER}, excluded.kind, kind),
-    offset = iif({_IS_LATER}, excluded.offset, offset)
-"""
-_ADD_PAGE = """
-INSERT INTO pages VALUES (?, ?) ON CONFLICT (kind) DO UPDATE SET seen = iif(seen < 0, seen, excluded.seen)
-"""
-_ADD_PAYMENT = """
-INSERT INTO payments VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
-    posts = posts + excluded.posts, users = users + excluded.users, counts = counts + excluded.counts
-"""
-_NEVER_LOWER = """
-INSERT INTO payments VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
-    posts = max(posts, excluded.posts), users = max(users, excluded.users), counts = max(counts, excluded.counts)
-"""
 
 
 class Ledger:
@@ -123,7 +98,7 @@ class Ledger:
         path = self.work.page_file(kind)
         start, end, page = append_page(path, request, answer, received_at)
         with translate_errors(self._path):
-            self._add_page(kind, start, end, page)
+            add_page(self._db, kind, start, end, page)
             self._db.commit()
 
     def unknown(self, ids: Iterable[str], followers: bool = False) -> list[str]:
@@ -197,12 +172,7 @@ class Ledger:
 
     def imported(self, file: str) -> tuple[int, bool]:
         """(pages stored, whether that is all) of an archive, by the SHA-256 of its file."""
-        sql = "SELECT pages, done FROM imports WHERE file = ?"
-        row = self._db.execute(sql, (file,)).fetchone()
-        if row is None:
-            return 0, False
-        pages, done = row
-        return pages, bool(done)
+        return imported(self._db, file)
 
     def _posts_by_photos(self, photos: int) -> list[str]:
         """Posts that are there and of whose photos all pages say just this, in order of ids."""
@@ -243,66 +213,16 @@ class Ledger:
         for kind in KINDS:
             for start, end, page in read_pages(self.work.page_file(kind), seen[kind]):
                 if page is not None:
-                    self._add_page(kind, start, end, page)
+                    add_page(self._db, kind, start, end, page)
             if damaged[kind]:
                 # Somebody may restore the file: the next run reads it all again.
                 sql = "UPDATE pages SET seen = ? WHERE kind = ?"
                 self._db.execute(sql, (_UNREADABLE, kind))
         for kind, bought in paid.items():
             # What the lost pages held was paid.
-            self._db.execute(_NEVER_LOWER, (kind, *bought))
+            raise_payments(self._db, kind, bought)
         self._db.commit()
         return sum(damaged.values())
-
-    def _add_page(self, kind: str, start: int, end: int, page: Page) -> None:
-        """Record one page; the caller commits."""
-        answer = page["answer"]
-        request = page["request"]
-        self._db.execute(_ADD_PAGE, (kind, end))
-        bought = Purchases(*request["bought"])
-        self._db.execute(_ADD_PAYMENT, (kind, *bought))
-        outcome: dict[str, str] = {}
-        if kind == "users":
-            self._add_users(request, answer)
-        elif kind == "search":
-            posts = [post for post in dicts(answer.get("data")) if "id" in post]
-            outcome = outcomes([str(post["id"]) for post in posts], answer)
-            advance(self._db, request, answer, bought.posts)
-        elif kind != "counts":
-            archived = is_archived(request)
-            outcome = outcomes(request["ids"], answer, archived=archived)
-        if kind == "import":
-            self._advance_import(request)
-        if request.get("renew"):
-            sql = "INSERT OR IGNORE INTO renewed VALUES (?)"
-            self._db.executemany(sql, [(post,) for post in outcome])
-        origin = (page["received_at"], kind, start)
-        # One page may be asked with authors, the next without: an id keeps that it was once.
-        followers = int(bool(request.get("followers")))
-        # X has been asked for what a look-up does not show: it is not asked for ever.
-        unshown = NOT_SHOWN if kind == "lookup" else NOT_STATED
-        rows: list[tuple[Any, ...]] = []
-        for post, what in outcome.items():
-            if what not in EXISTS:
-                rows.append((post, what, 0, NOT_STATED, *origin))
-                continue
-            photos = SHOWN if what == "found" else unshown
-            rows.append((post, "found", followers, photos, *origin))
-        self._db.executemany(_UPSERT, rows)
-
-    def _add_users(self, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        """Record the users of a page that X has answered about, with their numbers or with why there are none."""
-        answered = user_ids(answer)
-        rows = [(user,) for user in request["users"] if user in answered]
-        self._db.executemany("INSERT OR IGNORE INTO users VALUES (?)", rows)
-
-    def _advance_import(self, request: Mapping[str, Any]) -> None:
-        """Count the next page of an archive; a page after a lost one does not count, so that it is stored again."""
-        file, page = request["file"], request["page"]
-        stored, _ = self.imported(file)
-        if page == stored:
-            sql = "INSERT OR REPLACE INTO imports VALUES (?, ?, ?)"
-            self._db.execute(sql, (file, page + 1, int(request["last"])))
 
 
 def count_outcomes(outcomes: Mapping[str, str]) -> dict[str, int]:

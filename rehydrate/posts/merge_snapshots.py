@@ -2,9 +2,9 @@
 
 A post is seen several times, with other counts and other fields, and may be gone at last. A *statement* is what one
 page says of one post or author. The last statement counts, field by field: it replaces only what it has. So the photos
-are those of the last statement that lists them all. Parts are read one by one, a few numbers a row stay in memory, and
-ids are compared a tenth at a time: memory hardly grows with the table. Pure; `images_table` writes
-`WORK/images.parquet` with it.
+are those of the last statement that lists them all, and a text that is cut replaces no whole one. Parts are read one by
+one, a few numbers a row stay in memory, and ids are compared a tenth at a time: memory hardly grows with the table.
+Pure; `images_table` writes `WORK/images.parquet` with it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twigma.rehydrate.posts.cut_texts import have_several, whole_texts
 from twigma.rehydrate.posts.row_numbers import (
     FIELDS,
     GONE,
@@ -30,7 +31,7 @@ from twigma.rehydrate.posts.row_numbers import (
 )
 
 # Raise it when this module returns another answer for the same parts: the images table is then re-created.
-REVISION = 2
+REVISION = 3
 ORDER = ("created_at", "id", "image_name")
 SKIPPED = pa.schema(
     [
@@ -40,6 +41,7 @@ SKIPPED = pa.schema(
     ]
 )
 SLICE = 1 << 14  # rows of the images table made at a time
+OF_TEXT = ("text", "hashtags")  # hashtags are those in the text
 UNDATED = 1 << 62  # rows without a time come last
 
 
@@ -144,7 +146,8 @@ def _current_rows(
                 current[rows] = _is_highest(codes, some.moment)
             else:
                 current[rows] = _is_current(codes, some)
-                latest = _latest_fields(codes, rows, current[rows], some)
+                texts = _whole_texts(parts, codes, rows, some)
+                latest = _latest_fields(codes, rows, current[rows], some, texts)
                 for field, update in latest.items():
                     updates[field].append(update)
             pa.default_memory_pool().release_unused()  # or the peak grows with the table
@@ -164,10 +167,26 @@ def _is_current(codes: Rows, numbers: RowNumbers) -> Rows:
     return np.where(gone[codes], is_last, says_most)
 
 
+def _whole_texts(
+    parts: Sequence[Part], codes: Rows, rows: Rows, numbers: RowNumbers
+) -> dict[int, int]:
+    """Where the last text on a post is cut, the moment of the whole one, by the code of the post."""
+    has_text = (numbers.fields >> FIELDS.index("text")) & 1 == 1
+    several = have_several(codes, numbers.moment, has_text)
+    if not several.any():
+        return {}
+    texts = _take(parts, rows[several], ["text"])["text"]
+    return whole_texts(codes[several], numbers.moment[several], texts)
+
+
 def _latest_fields(
-    codes: Rows, rows: Rows, is_current: Rows, numbers: RowNumbers
+    codes: Rows,
+    rows: Rows,
+    is_current: Rows,
+    numbers: RowNumbers,
+    moments: dict[int, int],
 ) -> dict[str, Update]:
-    """For each of FIELDS the current photos that have it from another statement on their post."""
+    """For each of FIELDS the current photos that have it from another statement; `moments` are of texts that count."""
     updates: dict[str, Update] = {}
     is_photo = is_current & (numbers.kind == PHOTO)
     first = np.full(codes.max() + 1, np.iinfo(np.int64).max)
@@ -180,6 +199,8 @@ def _latest_fields(
         has_field = (numbers.fields >> bit) & 1 == 1
         latest = np.zeros(len(first), np.int64)
         np.maximum.at(latest, codes[has_field], numbers.moment[has_field])
+        if name in OF_TEXT and moments:
+            latest[list(moments)] = list(moments.values())
         source = np.zeros(len(first), np.int64)
         is_source = has_field & (numbers.moment == latest[codes])
         source[codes[is_source]] = rows[is_source]

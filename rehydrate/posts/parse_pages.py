@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from twigma.core import columns
+from twigma.core.values import clean_text
 from twigma.rehydrate.ids.post_id import why_bad
 from twigma.rehydrate.posts.merge_snapshots import merge_snapshots, ordered
 from twigma.rehydrate.posts.page_content import (
@@ -25,7 +26,6 @@ from twigma.rehydrate.posts.page_content import (
 )
 from twigma.rehydrate.posts.post_fields import (
     Row,
-    clean_text,
     count_of,
     hashtags_of,
     media_id,

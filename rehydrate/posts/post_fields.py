@@ -10,6 +10,7 @@ import datetime
 import re
 from typing import Any
 
+from twigma.core.values import LARGEST, clean_text
 from twigma.rehydrate.posts.page_content import dicts
 
 MEDIA_KEY = re.compile(r"(?:[0-9]+_)?([0-9]{15,19})")
@@ -19,7 +20,6 @@ PHOTO_URL = re.compile(
 HASHTAG = re.compile(r"(?<![\w&])[#＃](\w*[^\W\d]\w*)")
 LINK = re.compile(r"https?://\S+")  # what follows a # in it is no hashtag
 UNKNOWN_TIME = -(1 << 62)  # microseconds; before every other time
-LARGEST_COUNT = (1 << 63) - 1  # of int64
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 Row = dict[str, Any]
@@ -80,15 +80,6 @@ def hashtags_of(post: Row, text: str | None) -> list[str] | None:
     return list(dict.fromkeys(names))
 
 
-def clean_text(text: str) -> str:
-    """Text that Arrow can hold: half an emoji becomes the replacement character."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 def _note(post: Row) -> Row:
     """The full text of a long post, with its entities; empty for others."""
     note = post.get("note_tweet") or post.get("note_post")
@@ -103,7 +94,7 @@ def count_of(metrics: Any, name: str) -> int | None:
     value = metrics.get(name) if isinstance(metrics, dict) else None
     if not isinstance(value, int) or isinstance(value, bool):
         return None
-    return value if 0 <= value <= LARGEST_COUNT else None
+    return value if 0 <= value <= LARGEST else None
 
 
 def milliseconds(text: Any) -> int | None:

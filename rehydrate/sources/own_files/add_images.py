@@ -185,7 +185,9 @@ class _Batch:
             return
         # Filled by now, as all pictures were read.
         reasons = {**left_out, **last.left_out}
-        if last.shard or reasons or any(last.counts().values()):
+        has_any = last.shard or reasons or any(last.counts().values())
+        # A folder may hold archives only, which have rows of their own.
+        if has_any or path.is_file():
             self._note(path, last.shard, reasons, **last.counts())
 
     # -------------------------------------------------------------- tars
@@ -194,7 +196,7 @@ class _Batch:
         sha256 = file_sha256(tar)
         self._refuse_changed(tar, sha256)
         with shards.mapped(tar) as data:
-            found = scan(tar, data)
+            found = scan(tar, data, self._failures)
             if found.is_foreign():
                 raise ValueError(
                     f"{tar} holds no images: expected members that are pictures, found {described(found.left_out)}"
@@ -238,7 +240,8 @@ class _Batch:
         """The sidecar rows of a tar, and how many of its images are known; images are decoded in threads."""
 
         def row(sample: Any) -> dict[str, Any]:
-            return sidecar_row(data, sample, tar.name, self.group_key)
+            known = found.facts.get(sample.image.name, {})
+            return sidecar_row(data, sample, known, tar.name, self.group_key)
 
         rows: list[dict[str, Any]] = []
         known = 0

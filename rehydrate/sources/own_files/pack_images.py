@@ -25,7 +25,7 @@ from twigma.rehydrate.images.image_headers import BadImage
 from twigma.rehydrate.images.shards import SIDECAR
 from twigma.rehydrate.posts.removed_ids import Removed
 from twigma.rehydrate.sources.own_files.known import Known, unique_name
-from twigma.rehydrate.sources.pictures.beside import group_of, our_columns
+from twigma.rehydrate.sources.pictures.beside import columns_beside, group_of
 from twigma.rehydrate.sources.pictures.contents import MAX_IMAGE, Picture
 from twigma.rehydrate.sources.pictures.convert import stored_form
 from twigma.rehydrate.sources.pictures.trees import LeftOut
@@ -166,7 +166,7 @@ class _OpenShard:
     def add(self, name: str, prepared: _Prepared, group_key: str | None) -> None:
         """Write one image and what stands beside it; of one that failed, the row only."""
         picture = prepared.picture
-        values, notes = our_columns(picture.facts)
+        values, notes = columns_beside(picture.facts)
         row = {**values, **prepared.row}
         row["key"] = f"{len(self.rows):09}"
         row["image_name"] = name

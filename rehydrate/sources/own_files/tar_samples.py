@@ -10,20 +10,26 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from twigma.core.safety.failures import Failures
+from twigma.core.values import clean_text
 from twigma.rehydrate.images import decode_memory
 from twigma.rehydrate.images.decode import BadImage, check
 from twigma.rehydrate.images.tar_places import names_after_end, tar_members
-from twigma.rehydrate.posts.post_fields import clean_text
+from twigma.rehydrate.sources.facts.columns import Facts
 from twigma.rehydrate.sources.pictures.beside import (
     CAPTION,
     MAX_TEXT,
-    Facts,
+    columns_beside,
     group_of,
-    our_columns,
     read_json,
     read_text,
 )
-from twigma.rehydrate.sources.pictures.contents import LONE, MAX_IMAGE, OTHER
+from twigma.rehydrate.sources.pictures.contents import (
+    LONE,
+    MAX_IMAGE,
+    OTHER,
+    TEXTS,
+)
 from twigma.rehydrate.sources.pictures.kinds import (
     CONVERTED,
     HEAD,
@@ -33,11 +39,16 @@ from twigma.rehydrate.sources.pictures.kinds import (
     kind_of,
     missing_package,
 )
+from twigma.rehydrate.sources.pictures.metadata import (
+    MOST_TABLE,
+    by_distance,
+    is_table_name,
+    table_facts,
+)
 from twigma.rehydrate.sources.pictures.trees import HIDDEN, NO_FILE, LeftOut
 
 UNSAFE = "with a path that leads out"
 AFTER_END = "behind the end mark of the tar"
-_TEXTS = (".json", ".txt", ".cls")
 
 Data = mmap.mmap | bytes  # the bytes of a whole tar
 
@@ -54,10 +65,15 @@ class Sample:
 
 @dataclass
 class Scan:
-    """The members of a tar by class: samples in its order, names of pictures to convert, counts of those left out."""
+    """The members of a tar by class: samples in its order, names of pictures to convert, counts of those left out.
+
+    `facts` has what the `tables` of an ImageFolder say of each sample, by the name of its image.
+    """
 
     samples: list[Sample] = field(default_factory=list)
     converted: list[str] = field(default_factory=list)
+    tables: dict[str, bytes] = field(default_factory=dict)
+    facts: dict[str, Facts] = field(default_factory=dict)
     left_out: LeftOut = field(default_factory=dict)
 
     def leave_out(self, reason: str, *names: str) -> None:
@@ -67,11 +83,12 @@ class Scan:
 
     def is_foreign(self) -> bool:
         """Whether there are members, and none is a picture; a tar without any member is an empty one."""
-        return not self.samples and not self.converted and bool(self.left_out)
+        has_others = bool(self.left_out or self.tables)
+        return not self.samples and not self.converted and has_others
 
 
-def scan(tar: Path, data: Data) -> Scan:
-    """The members of a tar, mapped as `data`; ValueError where it is damaged."""
+def scan(tar: Path, data: Data, failures: Failures) -> Scan:
+    """The members of a tar, mapped as `data`; ValueError where it is damaged. A damaged table in it is a failure."""
     result = Scan()
     texts: dict[tuple[str, str], tarfile.TarInfo] = {}
     others: list[tarfile.TarInfo] = []
@@ -85,10 +102,13 @@ def scan(tar: Path, data: Data) -> Scan:
             result.leave_out(UNSAFE, member.name)
         elif is_hidden(member.name):
             result.leave_out(HIDDEN, member.name)
-        elif kind in _TEXTS:
+        elif kind in TEXTS:
             texts[key, kind] = member
+        elif is_table_name(member.name):
+            result.tables[member.name] = _content(data, member, MOST_TABLE + 1)
         else:
             _classify(result, key, member, data)
+    _read_tables(result, tar.name, failures)
     for sample in result.samples:
         sample.json = texts.get((sample.key, ".json"))
         sample.text = texts.get((sample.key, ".txt"))
@@ -101,6 +121,17 @@ def scan(tar: Path, data: Data) -> Scan:
     result.leave_out(NO_FILE, *[member.name for member in others])
     result.leave_out(AFTER_END, *names_after_end(tar, [*members, *others]))
     return result
+
+
+def _read_tables(result: Scan, tar: str, failures: Failures) -> None:
+    """Note what the tables of an ImageFolder say of the images."""
+    pictures = [sample.image.name for sample in result.samples]
+    pictures += result.converted
+    for table in by_distance(result.tables):
+        with failures.collect():
+            content = result.tables[table]
+            facts = table_facts(content, table, tar, pictures, result.leave_out)
+            result.facts.update(facts)
 
 
 def _classify(result: Scan, key: str, member: tarfile.TarInfo, data: Data) -> None:
@@ -117,14 +148,15 @@ def _classify(result: Scan, key: str, member: tarfile.TarInfo, data: Data) -> No
 
 
 def sidecar_row(
-    data: Data, sample: Sample, tar: str, group_key: str | None
+    data: Data, sample: Sample, known: Facts, tar: str, group_key: str | None
 ) -> dict[str, Any]:
     """The sidecar row of one image but for its name; the image is decoded to its last byte.
 
-    `tar` is the name of the tar. What stands beside the image fills our columns; `group` is the field `group_key`.
+    `tar` is the name of the tar. What stands beside the image, or is `known` from a table, fills our columns; `group`
+    is the field `group_key`.
     """
-    facts, notes = _facts(data, sample)
-    values, more = our_columns(facts)
+    facts, notes = _facts(data, sample, known)
+    values, more = columns_beside(facts)
     notes += more
     row: dict[str, Any] = {
         **values,
@@ -159,9 +191,9 @@ def _check(data: Data, member: tarfile.TarInfo) -> Any:
         return check(image)
 
 
-def _facts(data: Data, sample: Sample) -> tuple[Facts, list[str]]:
+def _facts(data: Data, sample: Sample, known: Facts) -> tuple[Facts, list[str]]:
     """What stands beside an image, and notes on what of it cannot be read."""
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = dict(known)
     notes: list[str] = []
     if sample.json is not None:
         read, note = read_json(_content(data, sample.json, MAX_TEXT + 1))

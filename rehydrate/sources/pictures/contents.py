@@ -5,17 +5,17 @@ what is left out, with the reason.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from twigma.core.safety.bounded import load_json
 from twigma.core.safety.failures import Failures
-from twigma.rehydrate.posts.post_fields import clean_text
+from twigma.core.values import clean_text
+from twigma.rehydrate.sources.facts.columns import Facts
 from twigma.rehydrate.sources.pictures.beside import (
     CAPTION,
     DIFFUSIONDB,
-    Facts,
     read_json,
     read_text,
 )
@@ -27,6 +27,15 @@ from twigma.rehydrate.sources.pictures.kinds import (
     missing_package,
     stem_of,
 )
+from twigma.rehydrate.sources.pictures.metadata import (
+    MOST_TABLE,
+    UNMATCHED,
+    by_distance,
+    holds_pictures,
+    is_table_name,
+    match_facts,
+    table_facts,
+)
 from twigma.rehydrate.sources.pictures.trees import LeftOut, Tree
 
 MAX_IMAGE = 200_000_000  # bytes of an image, encoded
@@ -35,7 +44,7 @@ EMPTY = "empty"
 LONE = "text or JSON beside no picture"
 _PART = re.compile(r"part-\d+\.json")  # of DiffusionDB: the prompts of a thousand files
 _MAX_PART = 8_000_000  # bytes
-_TEXTS = (".json", ".txt", ".cls")
+TEXTS = (".json", ".txt", ".cls")
 
 
 @dataclass(frozen=True)
@@ -60,11 +69,16 @@ class Picture:
 
 @dataclass
 class Contents:
-    """The files of a tree by class; `archives` maps the name of one to its kind."""
+    """The files of a tree by class; `archives` maps the name of one to its kind.
+
+    `facts` has what is said of each picture by the `tables` of an ImageFolder, or the JSON of a part of DiffusionDB.
+    """
 
     pictures: list[str] = field(default_factory=list)
     archives: dict[str, str] = field(default_factory=dict)
     texts: set[str] = field(default_factory=set)
+    tables: list[str] = field(default_factory=list)
+    facts: dict[str, Facts] = field(default_factory=dict)
     left_out: LeftOut = field(default_factory=dict)
 
     def leave_out(self, reason: str, name: str) -> None:
@@ -78,15 +92,49 @@ def look_through(tree: Tree, failures: Failures) -> Contents:
     for reason, names in tree.left_out.items():
         contents.left_out[reason] = list(names)
     for name in tree.names:
-        if PurePosixPath(name).suffix.lower() in _TEXTS:
+        if PurePosixPath(name).suffix.lower() in TEXTS:
             contents.texts.add(name)
             continue
         with failures.collect():
-            _classify(contents, name, tree.read(name, HEAD))
+            if is_table_name(name) and _is_table(tree, name):
+                contents.tables.append(name)
+            else:
+                _classify(contents, name, tree.read(name, HEAD))
+    _read_facts(tree, contents, failures)
     beside = _beside_any(contents)
     for name in sorted(contents.texts - beside):
         contents.leave_out(LONE, name)
     return contents
+
+
+def _is_table(tree: Tree, name: str) -> bool:
+    return not holds_pictures(tree.read(name, MOST_TABLE + 1))
+
+
+def _read_facts(tree: Tree, contents: Contents, failures: Failures) -> None:
+    """Note what tables say of the pictures; one that is damaged is a failure."""
+
+    def leave_out(reason: str, name: str) -> None:
+        # Of single files, the table may be of the whole folder.
+        if tree.is_whole or reason != UNMATCHED:
+            contents.leave_out(reason, name)
+
+    parts = [name for name in contents.texts if _is_part(name)]
+    for name in sorted(parts):
+        with failures.collect():
+            settings = part_settings(tree.read(name, _MAX_PART + 1), name)
+            facts = match_facts(settings.items(), name, contents.pictures, leave_out)
+            contents.facts.update(facts)
+    for table in by_distance(contents.tables):
+        with failures.collect():
+            data = tree.read(table, MOST_TABLE + 1)
+            pictures = contents.pictures
+            facts = table_facts(data, table, tree.label, pictures, leave_out)
+            contents.facts.update(facts)
+
+
+def _is_part(name: str) -> bool:
+    return _PART.fullmatch(PurePosixPath(name).name) is not None
 
 
 def _classify(contents: Contents, name: str, head: bytes) -> None:
@@ -122,8 +170,7 @@ def _beside_any(contents: Contents) -> set[str]:
         beside.update(_names_beside(name, ".cls"))
         folders.add(PurePosixPath(name).parent)
     for name in contents.texts:
-        path = PurePosixPath(name)
-        if _PART.fullmatch(path.name) and path.parent in folders:
+        if _is_part(name) and PurePosixPath(name).parent in folders:
             beside.add(name)
     return beside
 
@@ -141,21 +188,20 @@ def read_pictures(
     tree: Tree, contents: Contents, failures: Failures
 ) -> Iterator[Picture]:
     """The pictures of a tree in its order; one whose file cannot be read is a failure."""
-    parts = _prompts_by_part(tree, contents, failures)
     for name in contents.pictures:
         picture = None
         with failures.collect():
-            picture = _read(tree, name, contents.texts, parts)
+            known = contents.facts.get(name, {})
+            picture = _read(tree, name, contents.texts, known)
         if picture is not None:
             yield picture
 
 
-def _read(
-    tree: Tree, name: str, texts: set[str], parts: Mapping[str, Facts]
-) -> Picture:
+def _read(tree: Tree, name: str, texts: set[str], known: Facts) -> Picture:
+    """A picture; what is in files of its own counts before what is `known` from a table."""
     # One byte more shows that it is too large.
     data = tree.read(name, MAX_IMAGE + 1)
-    facts: dict[str, object] = dict(parts.get(name, {}))
+    facts = dict(known)
     notes: list[str] = []
     for text in _names_beside(name, ".json"):
         if text in texts:
@@ -174,22 +220,6 @@ def _read(
     if tree.label:
         path = f"{tree.label}/{name}"
     return Picture(clean_text(path), data, facts, tuple(notes))
-
-
-def _prompts_by_part(
-    tree: Tree, contents: Contents, failures: Failures
-) -> dict[str, Facts]:
-    """Prompt and settings of the files of DiffusionDB, by name, from the JSON of each part."""
-    prompts: dict[str, Facts] = {}
-    for text in contents.texts:
-        path = PurePosixPath(text)
-        if not _PART.fullmatch(path.name):
-            continue
-        with failures.collect():
-            settings = part_settings(tree.read(text, _MAX_PART + 1), text)
-            for name, facts in settings.items():
-                prompts[str(path.with_name(name))] = facts
-    return prompts
 
 
 def part_settings(data: bytes, where: str) -> dict[str, Facts]:

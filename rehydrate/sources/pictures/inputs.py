@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twigma.core.safety.failures import Failures
 from twigma.rehydrate.sources.pictures.contents import (
+    TEXTS,
     Contents,
     Picture,
     look_through,
@@ -15,9 +16,11 @@ from twigma.rehydrate.sources.pictures.contents import (
 from twigma.rehydrate.sources.pictures.kinds import (
     ARCHIVES,
     HEAD,
+    is_hidden,
     is_image_name,
     kind_of,
 )
+from twigma.rehydrate.sources.pictures.metadata import is_table_name
 from twigma.rehydrate.sources.pictures.tables import (
     WITHOUT_IMAGE,
     dataset_pictures,
@@ -66,23 +69,42 @@ def find_inputs(paths: Iterable[Path], failures: Failures) -> list[Input]:
             )
     inputs: list[Input] = []
     files: list[Path] = []
-    for path in paths:
+    for path in _each_once(paths):
         with failures.collect():
             if path.is_dir():
                 inputs += _in_folder(path, failures)
-            elif _is_picture(path):
+            elif _is_picture(path) or _is_beside(path):
                 files.append(path)
             else:
                 inputs.append(_archive(path))
     if files:
         tree = FilesTree(files)
         contents = look_through(tree, failures)
-        inputs.append(Input("pictures", files[0], tree, contents))
+        left_out = contents.left_out
+        inputs.append(Input("pictures", files[0], tree, contents, left_out))
     if not any(_holds_anything(each) for each in inputs):
         failures.raise_any()
         names = ", ".join(map(str, paths))
         raise ValueError(f"no tars or images in {names}{_reasons(inputs)}")
     return inputs
+
+
+def _each_once(paths: list[Path]) -> list[Path]:
+    """The paths without those that come with a folder that is named too, or were named before."""
+    places = {path: path.resolve() for path in paths}
+    folders = {place for place in places.values() if place.is_dir()}
+    chosen: dict[Path, Path] = {}
+    for path, place in places.items():
+        holders = folders.intersection(place.parents)
+        # Of a folder, hidden files are left out.
+        visible = [
+            folder
+            for folder in holders
+            if not is_hidden(str(place.relative_to(folder)))
+        ]
+        if not visible:
+            chosen.setdefault(place, path)
+    return list(chosen.values())
 
 
 def _is_picture(path: Path) -> bool:
@@ -92,6 +114,13 @@ def _is_picture(path: Path) -> bool:
     with path.open("rb") as file:
         kind = kind_of(file.read(HEAD))
     return (kind is not None and kind not in ARCHIVES) or is_image_name(path.name)
+
+
+def _is_beside(path: Path) -> bool:
+    """Whether a file is what stands beside pictures: `photos/*` names it together with them."""
+    if is_table_name(path.name):
+        return not (path.suffix.lower() == ".parquet" and holds_images(path))
+    return path.suffix.lower() in TEXTS
 
 
 def _archive(path: Path) -> Input:
@@ -178,7 +207,8 @@ def pictures_of(
 def members_of(tar: Path, names: list[str], failures: Failures) -> Iterator[Picture]:
     """The pictures of a tar that have to be converted, by the names of their members."""
     with TarTree(tar, tar.name) as tree:
-        contents = look_through(tree, failures)
+        # What is damaged beside them was named when the tar was looked through.
+        contents = look_through(tree, Failures())
         contents.pictures = [name for name in contents.pictures if name in set(names)]
         yield from read_pictures(tree, contents, failures)
 

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from twigma.core.safety import bounded
-from twigma.rehydrate.sources.pictures.beside import NAMES as NAMES_BESIDE
+from twigma.rehydrate.sources.facts.columns import ROOTS, flat_name
 from twigma.rehydrate.sources.pictures.contents import Picture
+from twigma.rehydrate.sources.pictures.image_columns import is_image
 
 IMAGE_BLOCK = 256  # rows of images
 LARGEST_IMAGE = 100 << 20  # bytes, encoded; a larger one is a row without an image
 KEYS = ("image_name", "id", "key")  # columns that name a row, in this order
-PIXELS = ("image", "jpg", "png", "bytes")
 WITHOUT_IMAGE = "rows without an image"
 
 
@@ -40,13 +40,6 @@ def batches(path: Path, rows: int, names: list[str]) -> Iterator[pa.RecordBatch]
         raise ValueError(
             f"{path} is not a readable Parquet file ({error}): download or create it again"
         ) from None
-
-
-def is_image(field: pa.Field, named: bool) -> bool:
-    """Whether a column holds encoded images; `named` by the user it may have any name."""
-    if pa.types.is_struct(field.type):
-        return bool(field.type.get_field_index("bytes") >= 0)
-    return pa.types.is_binary(field.type) and (named or field.name in PIXELS)
 
 
 def holds_images(path: Path) -> bool:
@@ -117,7 +110,7 @@ def _wanted(
         raise ValueError(
             f"{where}: expected a column of images, encoded as bytes; found {schema.names}"
         )
-    facts = [name for names in NAMES_BESIDE.values() for name in names]
+    facts = [name for name in schema.names if flat_name(name) in ROOTS]
     wanted = [images[0]]
     for name in [key_column(schema), group, *facts]:
         if name in schema.names and name not in wanted:

@@ -17,6 +17,7 @@ from typing import Protocol
 from twigma.core.safety.bounded import RATIO, ceiling, safe_member, unpacked
 from twigma.rehydrate.images.shards import mapped, tar_members
 from twigma.rehydrate.sources.pictures.kinds import is_hidden
+from twigma.rehydrate.sources.pictures.metadata import TABLES
 
 LINK = "links out of the folder, not followed"
 INNER_LINK = "links to a folder inside"
@@ -27,11 +28,15 @@ LeftOut = dict[str, list[str]]  # names by reason
 
 
 class Tree(Protocol):
-    """Files by name, with / between folders. `left_out` has those that are not read, by reason."""
+    """Files by name, with / between folders. `left_out` has those that are not read, by reason.
+
+    `is_whole` says whether all that belongs together is in it.
+    """
 
     label: str
     names: list[str]
     left_out: LeftOut
+    is_whole: bool
 
     def read(self, name: str, most: int) -> bytes:
         """The first `most` bytes of a file; ValueError or OSError where it cannot be read."""
@@ -40,6 +45,8 @@ class Tree(Protocol):
 
 class FolderTree:
     """A folder on disk. Links that lead out of it are not followed; folders of datasets are not entered."""
+
+    is_whole = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -89,11 +96,13 @@ class FolderTree:
 class FilesTree:
     """Single files that were named one by one, wherever they are."""
 
+    is_whole = False
+
     def __init__(self, files: list[Path]) -> None:
         self.label = ""
         self._files: dict[str, Path] = {}
         for file in files:
-            beside = [file, *_beside(file)]
+            beside = [file, *_beside(file), *_tables_of(file.parent)]
             self._files.update({str(each): each for each in beside})
         self.names = list(self._files)
         self.left_out: LeftOut = {}
@@ -114,8 +123,18 @@ def _beside(image: Path) -> list[Path]:
     return files
 
 
+def _tables_of(folder: Path) -> list[Path]:
+    """The tables of an ImageFolder beside a file; no links out of the folder."""
+    tables = [folder / name for name in TABLES]
+    return [
+        table for table in tables if table.is_file() and not leads_out(table, folder)
+    ]
+
+
 class ZipTree:
     """A zip. ValueError where it is damaged, or would unpack to far more than its size. A context manager."""
+
+    is_whole = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -125,6 +144,7 @@ class ZipTree:
         with _damage(path):
             self._zip = zipfile.ZipFile(path)
         total = 0
+        seen: set[str] = set()
         for info in self._zip.infolist():
             total += info.file_size
             if info.is_dir():
@@ -133,7 +153,10 @@ class ZipTree:
                 self.left_out.setdefault(NO_FILE, []).append(info.filename)
             elif is_hidden(info.filename):
                 self.left_out.setdefault(HIDDEN, []).append(info.filename)
+            elif info.filename in seen:
+                self.left_out.setdefault(REPEATED, []).append(info.filename)
             else:
+                seen.add(info.filename)
                 self.names.append(info.filename)
         most = ceiling(path.stat().st_size)
         if total > most:
@@ -160,6 +183,8 @@ class TarTree:
 
     `only` names the members that are wanted; of the others nothing is said.
     """
+
+    is_whole = True
 
     def __init__(
         self, path: Path, label: str, only: frozenset[str] | None = None

@@ -20,13 +20,13 @@ from twigma.core.files import atomic, read_parquet
 from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.removed_ids import read_removed
-from twigma.rehydrate.sources.url_lists.fields import NAMES, WANTED, read_fields
-from twigma.rehydrate.sources.url_lists.records import (
-    LeftOut,
-    Record,
-    flat_name,
-    read_records,
+from twigma.rehydrate.sources.facts.columns import (
+    NAMES,
+    ROOTS,
+    matched_columns,
+    our_columns,
 )
+from twigma.rehydrate.sources.facts.records import LeftOut, Record, read_records
 
 SCHEMA = columns.schema(
     (
@@ -110,14 +110,12 @@ def _blocks(work: Workspace, file: Path, added: AddedUrls) -> Iterator[pa.Record
 def _rows(work: Workspace, file: Path, added: AddedUrls) -> Iterator[dict[str, Any]]:
     removed = read_removed(work)
     seen: set[str] = set()
-    records = read_records(file, WANTED, added.left_out)
+    records = read_records(file, ROOTS, added.left_out)
     _match_columns(added, next(records, {}), file)
 
-    def count_unread(column: str) -> None:
-        added.unread[column] += 1
-
     for record in progress_bar(records, desc=f"add {file.name}", unit="row"):
-        row = read_fields(record, count_unread)
+        row, unread = our_columns(record)
+        added.unread.update({one.column for one in unread})
         url = row.get("url")
         if url is None:
             added.without_url += 1
@@ -138,12 +136,7 @@ def _rows(work: Workspace, file: Path, added: AddedUrls) -> Iterator[dict[str, A
 def _match_columns(added: AddedUrls, first: Record, file: Path) -> None:
     """Note which columns of the list fill which of ours; ValueError where none holds addresses."""
     found: list[str] = first.get("names", [])
-    written = {flat_name(name): name for name in reversed(found)}
-    for column, names in NAMES.items():
-        matching = [name for name in names if name.partition(".")[0] in written]
-        if matching:
-            root, _, inner = matching[0].partition(".")
-            added.columns[column] = ".".join(filter(None, [written[root], inner]))
+    added.columns = matched_columns(found)
     if "url" not in added.columns:
         shown = ", ".join(found[:NAMES_SHOWN]) or "none"
         raise ValueError(

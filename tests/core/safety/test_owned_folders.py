@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support import releasing
 
-from twigma.core.safety import owned_folders
+from twigma.core.safety import folder_replacement, owned_folders
 
 RESULTS = {
     "data": {},
@@ -114,7 +114,7 @@ def test_deleting_leaves_what_is_not_listed_and_what_links_lead_to(tmp_path):
     (out / "linked").symlink_to(theirs)
     fill(out, {"thesis.txt": "mine"})
     (out / "empty").mkdir()
-    assert owned_folders.delete(owned_folders.recognize(out)) == [
+    assert folder_replacement.delete(owned_folders.recognize(out)) == [
         "linked",
         "thesis.txt",
     ]
@@ -125,7 +125,7 @@ def test_deleting_leaves_what_is_not_listed_and_what_links_lead_to(tmp_path):
     ]
     assert (theirs / "b").read_text() == "mine"
     assert (
-        owned_folders.delete(
+        folder_replacement.delete(
             owned_folders.recognize(release(tmp_path / "whole", "a", "b/c/d"))
         )
         == []
@@ -144,10 +144,10 @@ def test_a_stopped_deletion_is_finished_by_the_next(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "unlink", stop)
     with pytest.raises(OSError, match="stopped"):
-        owned_folders.delete(owned_folders.recognize(out))
+        folder_replacement.delete(owned_folders.recognize(out))
     monkeypatch.undo()
     assert owned_folders.recognize(out) is not None
-    owned_folders.delete(owned_folders.recognize(out))
+    folder_replacement.delete(owned_folders.recognize(out))
     assert not out.exists()
 
 
@@ -155,7 +155,7 @@ def test_what_is_saved_into_a_folder_while_its_successor_is_made_survives(
     tmp_path, caplog
 ):
     out = release(tmp_path / "out", "a", "metadata/old")
-    with owned_folders.replacing(out) as new:
+    with folder_replacement.replacing(out) as new:
         release(new, "a", "metadata/new")
         (new / "a").write_text("new")
         fill(
@@ -182,7 +182,7 @@ def test_what_is_saved_into_a_folder_while_its_successor_is_made_survives(
 
 def test_a_folder_that_somebody_else_makes_meanwhile_is_kept_whole(tmp_path):
     out = tmp_path / "out"
-    with owned_folders.replacing(out) as new:
+    with folder_replacement.replacing(out) as new:
         release(new, "a")
         fill(out, {"a": "mine", "MANIFEST.json": '{"dataset": "holiday"}'})
     assert (out / "a").read_text() == "ours" and (out / "a.kept").read_text() == "mine"
@@ -192,7 +192,7 @@ def test_a_folder_that_somebody_else_makes_meanwhile_is_kept_whole(tmp_path):
 def test_a_failed_run_leaves_everything_as_it_was(tmp_path):
     out = release(tmp_path / "out", "a")
     before = releasing.contents(tmp_path)
-    with pytest.raises(OSError, match="full"), owned_folders.replacing(out) as new:
+    with pytest.raises(OSError, match="full"), folder_replacement.replacing(out) as new:
         fill(new, {"b": "half"})
         raise OSError("full")
     assert releasing.contents(tmp_path) == before
@@ -212,7 +212,7 @@ def test_a_run_that_was_killed_leaves_nothing_and_loses_nothing(tmp_path, swappe
         fill(private / "new", {"a": "half"})
     running = tmp_path / f".out.{os.getpid()}.abcdefgh"
     fill(running, {"new/a": "of a run that goes on"})
-    owned_folders.sweep(tmp_path / "out")
+    folder_replacement.sweep(tmp_path / "out")
     assert (tmp_path / "out/thesis.txt").read_text() == "mine"
     assert (tmp_path / "out/a").read_text() == ("new" if swapped else "ours")
     assert (tmp_path / "out/b").exists() is not swapped

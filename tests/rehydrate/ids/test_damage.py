@@ -8,6 +8,9 @@ import pytest
 from scipy.stats import binom
 
 from twigma.rehydrate.ids.damage import (
+    LOWEST,
+    _decimal_marks,
+    _float_mark,
     doubts,
     float_step,
     log_tail_bound,
@@ -80,6 +83,24 @@ def test_the_bound_is_above_the_exact_probability_and_near_it():
             far = np.isfinite(exact)
             assert np.all((bound - exact)[far] <= np.log(8 * np.sqrt(total)))
     assert log_tail_bound(0, 0, 0.5) == log_tail_bound(3, 10, 0.3) == 0
+
+
+def test_the_marks_are_counted_as_python_counts_them():
+    rng = np.random.default_rng(3)
+    near = [
+        2**bits + more for bits in (58, 59, 60, 61, 62) for more in range(-600, 600)
+    ]
+    ids = [*near, *(int(float(number)) for number in real_ids(500)), *real_ids(500)]
+    ids += [int(number) * 1000 for number in rng.integers(2**49, 2**52, 300)]
+    ids = [number for number in ids if number >= LOWEST]
+    floats = [number for number in ids if int(float(number)) == number]
+    odd = sum(number % 4096 != 0 for number in floats)
+    numbers = np.array(ids, np.int64)
+    assert 0 < odd < len(floats) < 0.7 * len(ids)  # too few to be taken for rounded
+    assert _float_mark(numbers).rounded == odd
+    decimals = [mark.rounded for mark in _decimal_marks(numbers)]
+    expected = [sum(number % 10**power == 0 for number in ids) for power in range(3, 8)]
+    assert decimals == expected
 
 
 def test_float_steps():

@@ -30,7 +30,12 @@ from twigma.rehydrate.sources.pictures import kinds
 from twigma.rehydrate.sources.pictures.contents import EMPTY, LONE, OTHER
 from twigma.rehydrate.sources.pictures.inputs import NESTED, OTHER_TABLE
 from twigma.rehydrate.sources.pictures.tables import WITHOUT_IMAGE
-from twigma.rehydrate.sources.pictures.trees import HIDDEN, INNER_LINK, LINK
+from twigma.rehydrate.sources.pictures.trees import (
+    HIDDEN,
+    INNER_LINK,
+    LINK,
+    REPEATED,
+)
 
 from ...images.test_decode import encoded, picture
 from ...images.test_shards import tar_of
@@ -198,6 +203,39 @@ def test_the_names_and_the_empty_tar_of_the_wild(tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------ nothing twice
+
+
+def test_what_comes_with_a_folder_is_not_added_once_more(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "photos", 3)
+    deep = folder_of(folder / "deep", 1)
+    (folder / ".hidden.jpg").write_bytes(photo(50))
+    named = [folder / "001.jpg", deep, folder, folder / ".." / "photos", folder]
+    assert totals(add_tars(tmp_path / "w", named)) == (4, 0, 0)
+    assert totals(add_tars(tmp_path / "v", [deep, deep / "000.jpg"])) == (1, 0, 0)
+    # A hidden file is taken where it is named itself.
+    named = [folder, folder / ".hidden.jpg"]
+    assert totals(add_tars(tmp_path / "u", named)) == (5, 0, 0)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_of_members_of_a_zip_with_one_name_the_last_counts(tmp_path: Path) -> None:
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.jpg", photo(1))
+        archive.writestr("a.jpg", photo(2))
+    report = add_tars(tmp_path / "w", [path])
+    assert totals(report) == (1, 0, 0)
+    assert left_out(report) == {REPEATED: 1}
+    assert Images(tmp_path / "w").read("a") == photo(2)
+
+
+def test_an_archive_without_anything_in_it_has_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "empty.zip"
+    with zipfile.ZipFile(path, "w"):
+        pass
+    words = ["add", "--work", str(tmp_path / "w"), str(path)]
+    answer = CliRunner().invoke(main, words)
+    assert (answer.exit_code, answer.output) == (0, f"{path}: 0 images, 0 failed\n")
 
 
 def test_a_folder_with_one_more_picture_adds_one(tmp_path: Path) -> None:

@@ -282,6 +282,10 @@ def test_nothing_to_add_is_said(tmp_path: Path) -> None:
         add_tars(tmp_path / "w", [tar_of(tmp_path / "a.tar", {"a.txt": b"x"})])
     text = tmp_path / "a.txt"
     text.write_text("x")
+    with pytest.raises(ValueError, match="1 text or JSON beside no picture"):
+        add_tars(tmp_path / "w", [text])
+    text = tmp_path / "a.pdf"
+    text.write_text("%PDF")
     with pytest.raises(ValueError, match="of no kind that can be added"):
         add_tars(tmp_path / "w", [text])
 

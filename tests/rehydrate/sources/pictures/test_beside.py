@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from twigma.rehydrate.sources.pictures.beside import (
+    columns_beside,
     group_of,
-    our_columns,
     read_json,
     read_text,
 )
@@ -64,7 +64,7 @@ GALLERY_DL = {
 def test_the_facts_of_common_tools(
     facts: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    assert our_columns(facts) == (expected, [])
+    assert columns_beside(facts) == (expected, [])
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_facts_of_common_tools(
     ],
 )
 def test_values_of_other_types_are_notes(facts: dict[str, Any]) -> None:
-    values, notes = our_columns(facts)
+    values, notes = columns_beside(facts)
     assert values == {}
     (name,) = facts
     assert notes[0].startswith(f"{name} beside it cannot be read: ")

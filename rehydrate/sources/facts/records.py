@@ -1,13 +1,13 @@
-"""The rows of a list of addresses as records: Parquet, CSV, TSV, JSON, JSON lines or plain text, plain or packed.
+"""The rows of a table as records: Parquet, CSV, TSV, JSON, JSON lines or plain text, plain or packed.
 
-A record is a dict of flat names: `meta.prompt` for the field `prompt` in the field `meta`. Names are in lower case
-without `_`, `-` and spaces, so that `like_count`, `likeCount` and `Like Count` are one.
+A record is a dict with the names that the table has. Used for lists of addresses, and for what is known of pictures.
 """
 
 import csv
 import itertools
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -20,8 +20,9 @@ from twigma.core.lists import json_values
 from twigma.core.lists.delimited import LONGEST_LINE, SEPARATORS
 from twigma.core.lists.encoding import text_lines
 from twigma.core.lists.formats import format_of
-from twigma.core.lists.packed import open_content
+from twigma.core.lists.packed import Content, open_content
 from twigma.core.safety import bounded
+from twigma.rehydrate.sources.facts.columns import flat_name
 
 ROWS_A_BATCH = 1024  # of Parquet
 ADDRESS = re.compile(r"\s*https?://", re.IGNORECASE)
@@ -46,63 +47,49 @@ class LeftOut:
 
 
 def read_records(
-    path: Path, wanted: frozenset[str], left_out: LeftOut
+    path: Path, roots: frozenset[str], left_out: LeftOut
 ) -> Iterator[Record]:
     """The records of a list; what is none is counted in `left_out`.
 
-    The first record has one field, `names`: the columns of the file as they are written there. Of Parquet only the
-    columns of the `wanted` names are read.
+    The first record has one field, `names`: the columns of the file. Of Parquet only the columns are read whose name,
+    as `flat_name` writes it, is one of `roots`.
 
     Raises ValueError for a file that is cut off or not what its name says.
     """
     with open_content(path) as (content, stack):
-        kind = format_of(content)
-        where = content.where
-        if kind == "parquet":
-            raw = content.seekable(stack).raw
-            yield from _parquet_records(raw, where, wanted)
-        elif kind == "json":
-            lines = text_lines(content, json_values.LONGEST)
-            yield from _json_records(lines, where, left_out)
-        elif kind == "text":
-            yield from _text_records(text_lines(content, LONGEST_LINE), left_out)
-        else:
-            raise ValueError(
-                f"{where}: expected addresses as Parquet, CSV, JSON or text, found {kind}: save it as one of these"
-            )
+        yield from content_records(content, stack, roots, left_out)
 
 
-def flat_name(name: str) -> str:
-    """A name as records have it.
-
-    >>> flat_name("Like_Count")
-    'likecount'
-    """
-    return re.sub(r"[\s_-]", "", name).lower()
-
-
-def _flat(item: Any) -> Record:
-    """The fields of an object, and those of the objects in it."""
-    record: Record = {}
-    for name, value in item.items():
-        key = flat_name(str(name))
-        if isinstance(value, dict):
-            for inner, one in value.items():
-                record.setdefault(f"{key}.{flat_name(str(inner))}", one)
-        elif value is not None:
-            record.setdefault(key, value)
-    return record
+def content_records(
+    content: Content, stack: ExitStack, roots: frozenset[str] | None, left_out: LeftOut
+) -> Iterator[Record]:
+    """As `read_records`, of an open content; with `roots` of None every column is read."""
+    kind = format_of(content)
+    where = content.where
+    if kind == "parquet":
+        raw = content.seekable(stack).raw
+        yield from _parquet_records(raw, where, roots)
+    elif kind == "json":
+        lines = text_lines(content, json_values.LONGEST)
+        yield from _json_records(lines, where, left_out)
+    elif kind == "text":
+        yield from _text_records(text_lines(content, LONGEST_LINE), left_out)
+    else:
+        raise ValueError(
+            f"{where}: expected a table as Parquet, CSV, JSON or text, found {kind}: save it as one of these"
+        )
 
 
 # ------------------------------------------------------------------ Parquet
 
 
 def _parquet_records(
-    raw: IO[bytes], where: str, wanted: frozenset[str]
+    raw: IO[bytes], where: str, roots: frozenset[str] | None
 ) -> Iterator[Record]:
     names = pq.read_schema(raw).names
-    roots = {name.partition(".")[0] for name in wanted}
-    present = [name for name in names if flat_name(name) in roots]
+    present = names
+    if roots is not None:
+        present = [name for name in names if flat_name(name) in roots]
     yield {"names": names}
     if not present:
         return
@@ -111,8 +98,7 @@ def _parquet_records(
     # Without dictionaries: those of long columns of distinct texts would take more than the rows.
     with pq.ParquetFile(raw) as file:
         for batch in file.iter_batches(ROWS_A_BATCH, columns=present):
-            for item in batch.to_pylist():
-                yield _flat(item)
+            yield from batch.to_pylist()
 
 
 def _refuse_long_cells(raw: IO[bytes], where: str, names: list[str]) -> None:
@@ -162,9 +148,9 @@ def _table_records(
     first: str, lines: Iterator[str], left_out: LeftOut
 ) -> Iterator[Record]:
     delimiter = max(SEPARATORS, key=first.count)
-    names = next(csv.reader([first], delimiter=delimiter), [])
-    yield {"names": [name.strip() for name in names]}
-    keys = [flat_name(name) for name in names]
+    header = next(csv.reader([first], delimiter=delimiter), [])
+    keys = [name.strip() for name in header]
+    yield {"names": keys}
     # The module takes an end of line within quotes only where there is one.
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
     while True:
@@ -202,7 +188,7 @@ def _json_records(
             if is_first:
                 yield {"names": list(item)}
                 is_first = False
-            yield _flat(item)
+            yield item
 
 
 def _items(value: Any) -> list[Any]:

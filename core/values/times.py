@@ -1,0 +1,129 @@
+"""Times in UTC, without a zone and in milliseconds: of ISO 8601, of mail and X's older API, or numbers since 1970.
+
+A text that names no zone is in UTC. What could be several times, such as 05/01/2021, is none.
+"""
+
+import datetime
+import math
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+NOTHING = "^$x"  # matches no text
+EPOCH = datetime.datetime(1970, 1, 1)
+_MAIL = "%a, %d %b %Y %H:%M:%S %z"
+_LEGACY = "%a %b %d %H:%M:%S %z %Y"
+_UTC_BY_NAME = re.compile(r"\s*\b(?:UTC|GMT)$")
+_SPACED_OFFSET = re.compile(r"\s+(?=[+-][0-9]{2}:?[0-9]{2}$)")
+
+Time = datetime.datetime
+
+
+class Form(NamedTuple):
+    """A form of times: its name, how texts of it look, and how they are read (ValueError where they cannot be)."""
+
+    name: str
+    pattern: str  # of Arrow's expressions, too
+    read: Callable[[str], Time]
+
+
+def read_time(value: Any) -> Time | None:
+    """A time in UTC without a zone, cut to milliseconds; None where the value is no time.
+
+    >>> read_time("2021-01-05T12:11:12+02:00"), read_time(1609841472.5), read_time("05/01/2021")
+    (datetime.datetime(2021, 1, 5, 10, 11, 12), datetime.datetime(2021, 1, 5, 10, 11, 12, 500000), None)
+    """
+    try:
+        time = _parsed(value)
+        if time is not None and time.tzinfo is not None:
+            time = time.astimezone(datetime.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None
+    if time is None:
+        return None
+    # A plain datetime: pandas' own may have nanoseconds, which a column of milliseconds cannot hold.
+    whole = Time(*time.timetuple()[:6])
+    return whole + datetime.timedelta(milliseconds=time.microsecond // 1000)
+
+
+def _parsed(value: Any) -> Time | None:
+    if isinstance(value, Time):
+        return value
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and math.isfinite(value):
+        value = f"{value:.6f}"
+    if isinstance(value, int):
+        value = str(value)
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    form = _form(text)
+    return form.read(text) if form is not None else None
+
+
+def read_times(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Trimmed texts, string[n], as timestamp[ms][n]; null where `read_time` finds no time."""
+    for kind in (pa.timestamp("ms", "UTC"), pa.timestamp("ms")):
+        try:
+            return text.cast(kind).cast(pa.timestamp("ms"))
+        except pa.ArrowInvalid:
+            continue  # some are not of the form that Arrow reads
+    encoded = text.combine_chunks().dictionary_encode()
+    known = [read_time(each) for each in encoded.dictionary.to_pylist()]
+    times = pa.array(known, pa.timestamp("ms"))
+    return pa.chunked_array([pc.take(times, encoded.indices)])
+
+
+def form_of(text: str) -> str | None:
+    """The name of the form that a text has: `seconds`, `milliseconds`, `ISO 8601`, `mail` or `legacy`; None of none."""
+    form = _form(text.strip())
+    return form.name if form is not None else None
+
+
+def have_form(text: pa.ChunkedArray, name: str | None) -> pa.ChunkedArray:
+    """Which texts, string[n], look like a form of this name, bool[n]; null where they are null, false for None."""
+    patterns = [form.pattern for form in FORMS if form.name == name]
+    pattern = patterns[0] if patterns else NOTHING
+    return pc.match_substring_regex(text, pattern)
+
+
+def _form(text: str) -> Form | None:
+    for form in FORMS:
+        if re.match(form.pattern, text):
+            return form
+    return None
+
+
+def _seconds(text: str) -> Time:
+    return EPOCH + datetime.timedelta(seconds=float(text))
+
+
+def _milliseconds(text: str) -> Time:
+    return EPOCH + datetime.timedelta(milliseconds=float(text))
+
+
+def _iso(text: str) -> Time:
+    text = _UTC_BY_NAME.sub("+00:00", text)
+    return Time.fromisoformat(_SPACED_OFFSET.sub("", text))
+
+
+def _mail(text: str) -> Time:
+    return Time.strptime(_UTC_BY_NAME.sub(" +0000", text), _MAIL)
+
+
+def _legacy(text: str) -> Time:
+    return Time.strptime(text, _LEGACY)
+
+
+# Numbers of other lengths are no times: the years that they would mean are before 1973, or after 2286.
+FORMS = (
+    Form("seconds", r"^[0-9]{9,10}(\.[0-9]*)?$", _seconds),
+    Form("milliseconds", r"^[0-9]{12,13}(\.[0-9]*)?$", _milliseconds),
+    Form("ISO 8601", r"^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ]|$)", _iso),
+    Form("mail", r"^[A-Z][a-z]{2}, [0-9]", _mail),
+    Form("legacy", r"^[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9]", _legacy),
+)
