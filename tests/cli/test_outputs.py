@@ -161,7 +161,7 @@ def test_what_is_ours_goes_and_a_link_to_it_is_followed_first(place):
 def test_a_folder_that_cannot_be_deleted_ends_with_a_receipt_and_code_1(
     place, monkeypatch
 ):
-    from twigma.core.safety import owned_folders
+    from twigma.core.safety import folder_replacement
 
     def refuse(made):
         raise PermissionError(13, "Permission denied", str(made.folder))
