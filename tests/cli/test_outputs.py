@@ -167,7 +167,7 @@ def test_a_folder_that_cannot_be_deleted_ends_with_a_receipt_and_code_1(
         raise PermissionError(13, "Permission denied", str(made.folder))
 
     monkeypatch.setattr(
-        owned_folders, "delete", refuse
+        folder_replacement, "delete", refuse
     )  # root may delete anything: the refusal is the system's
     done = run(place, "removals", "twigma")
     assert done.exit_code == 1
