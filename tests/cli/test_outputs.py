@@ -161,13 +161,13 @@ def test_what_is_ours_goes_and_a_link_to_it_is_followed_first(place):
 def test_a_folder_that_cannot_be_deleted_ends_with_a_receipt_and_code_1(
     place, monkeypatch
 ):
-    from twigma.core.safety import owned_folders
+    from twigma.core.safety import folder_replacement
 
     def refuse(made):
         raise PermissionError(13, "Permission denied", str(made.folder))
 
     monkeypatch.setattr(
-        owned_folders, "delete", refuse
+        folder_replacement, "delete", refuse
     )  # root may delete anything: the refusal is the system's
     done = run(place, "removals", "twigma")
     assert done.exit_code == 1

@@ -116,7 +116,7 @@ def _rows(
     data: bytes, table: str, where: str, left_out: LeftOut, leave_out: LeaveOut
 ) -> Iterator[tuple[str, Facts]]:
     """The name on each row, and what else is on it."""
-    raw = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]
+    raw: Any = io.BufferedReader(io.BytesIO(data))
     name = PurePosixPath(table).name
     with ExitStack() as stack:
         content, inner = stack.enter_context(open_stream(raw, name, where, len(data)))

@@ -26,6 +26,7 @@ def page(day: int, **fields: Any) -> dict[str, Any]:
 
 def row(*pages: dict[str, Any]) -> dict[str, Any]:
     table, _ = posts(pages)
+    found: dict[str, Any]
     (found,) = table.to_pylist()
     return found
 

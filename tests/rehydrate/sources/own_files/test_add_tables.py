@@ -30,7 +30,7 @@ from twigma.rehydrate.sources.pictures.metadata import (
 
 from .test_add_folders import left_out, totals
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"file_name": "deep/0.png", "text": "zero", "likes": 3, "artist": "ada"},
     {"file_name": "deep/1.png", "text": "one, two", "likes": 5, "artist": "bo"},
     {"file_name": "2.png", "text": "é", "likes": None, "artist": "ada"},
