@@ -53,6 +53,7 @@ ORDER = [
     "analysis/comparison",
     "analysis/likes",
     "analysis/themes",
+    "analysis/measurement",
     "analysis/inputs",
     "analysis/page",
     "analysis/paper",
