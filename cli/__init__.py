@@ -8,6 +8,7 @@ import click
 import twigma
 from twigma.cli import (
     analyze,
+    annotate,
     clusters,
     collect,
     inspect,
@@ -64,7 +65,8 @@ for command in (
     release.release,
     publish.publish,
     release.liked,
-    analyze.sheets,
+    annotate.sheets,
+    annotate.label,
     reference.reference,
     analyze.analyze,
     analyze.report,

@@ -1,4 +1,4 @@
-"""`twigma sheets`, `analyze` and `report`: the paper's figures from a release, and the page that shows them."""
+"""`twigma analyze` and `report`: the paper's figures from a release, and the page that shows them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,41 +14,6 @@ from twigma.cli.options import (
     out_option,
     seed_option,
 )
-
-
-@click.command()
-@click.argument("release", type=FOLDER, default="twigma")
-@out_option("sheets", "Folder for the sheets and their key.")
-@click.option(
-    "--annotators",
-    type=click.IntRange(1),
-    default=4,
-    show_default=True,
-    help="Sheets to write.",
-)
-@click.option(
-    "--images",
-    type=click.IntRange(1),
-    default=10,
-    show_default=True,
-    help="Random images of each cluster.",
-)
-def sheets(release: Path, out: Path, annotators: int, images: int) -> None:
-    """Write blank sheets for people to annotate.
-
-    A row an image, in random order, without its cluster. Each annotator writes up to three keywords, and a group: any
-    name, the same for images that belong together. Do not show key.csv to them.
-
-    \b
-      twigma sheets twigma --out sheets
-      twigma analyze twigma --sheets sheets
-    """
-    from twigma.analysis.inputs.annotation_sheets import sheets as run
-
-    count = run(release, out, annotators=annotators, images=images)
-    click.echo(
-        f"sheets: {count} images on each of {annotators} sheets in {out}; {out / 'key.csv'} is the key"
-    )
 
 
 @click.command()

@@ -56,6 +56,7 @@ ORDER = [
     "analysis/measurement",
     "analysis/inputs",
     "analysis/page",
+    "analysis/annotation",
     "analysis/paper",
     "analysis/figures",
     "analysis/analyze",

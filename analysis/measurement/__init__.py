@@ -18,8 +18,8 @@ from twigma.analysis.measurement.estimates import (
 from twigma.analysis.measurement.planning import (
     expected_width,
     labels_needed,
-    labels_needed_after,
     residual_variance,
+    variance_of,
 )
 from twigma.analysis.measurement.pseudo_outcomes import PseudoOutcomes, pseudo_outcomes
 from twigma.analysis.measurement.regression import Fit, regress
@@ -34,7 +34,6 @@ __all__ = [
     "expected_width",
     "krippendorff_alpha",
     "labels_needed",
-    "labels_needed_after",
     "monthly_trend",
     "mutual_information",
     "pseudo_outcomes",
@@ -44,4 +43,5 @@ __all__ = [
     "share",
     "shares_by",
     "split_and_merged",
+    "variance_of",
 ]

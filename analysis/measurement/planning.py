@@ -48,20 +48,18 @@ def labels_needed(width: float, variance: float) -> int:
     """
     if width <= 0:
         raise ValueError(f"labels_needed: expected a width above 0, found {width}")
-    return math.ceil(variance * (2 * Z / width) ** 2)
+    # Rounding would make 900.0000000001 one more.
+    return math.ceil(round(variance * (2 * Z / width) ** 2, 6))
 
 
-def labels_needed_after(width: float, pilot_labels: int, pilot_width: float) -> int:
-    """The same from a pilot: its labels and the width of its interval; the width falls with the root of the labels.
+def variance_of(labels: int, width: float) -> float:
+    """The variance for `labels_needed`, from a pilot: its labels, and the width of the 95% interval they gave.
 
-    >>> labels_needed_after(0.02, 100, 0.06)
+    >>> labels_needed(0.02, variance_of(100, 0.06))
     900
     """
-    if width <= 0 or pilot_width <= 0 or pilot_labels < 1:
+    if labels < 1 or width <= 0:
         raise ValueError(
-            "labels_needed_after: expected widths above 0 and at least one label, "
-            f"found {width}, {pilot_width}, {pilot_labels}"
+            f"variance_of: expected labels and a width above 0, found {labels}, {width}"
         )
-    # Rounding to 9 digits: (0.06/0.02)² is not exactly 9.
-    ratio = round((pilot_width / width) ** 2, 9)
-    return math.ceil(pilot_labels * ratio)
+    return labels * (width / (2 * Z)) ** 2

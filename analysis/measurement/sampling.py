@@ -1,7 +1,7 @@
 """Which images people label: a sample with known probabilities, stratified by the model's score, authors spread.
 
-`twigma sheets --for COLUMN` draws it. Where a model says much, labels differ most: half of them go to strata in
-proportion to their size, half evenly, so that rare high scores are labelled more often than their share. Within a
+`twigma sheets --for COLUMN` draws it. Where a model says much, labels differ most: two thirds of them go to strata in
+proportion to their size, one third evenly, so that rare high scores are labelled more often than their share. Within a
 stratum images are taken at equal steps along the authors, from a random start (systematic sampling), so each has the
 same known chance and no author is drawn much more than their share.
 """
@@ -15,7 +15,7 @@ from twigma.analysis.convert import Floats, as_column
 from twigma.analysis.inference.intervals import block_codes
 
 QUANTILES = (0.5, 0.75, 0.9, 0.97)  # between the strata
-EVEN = 0.5  # of the labels, spread evenly over the strata
+EVEN = 1 / 3  # of the labels, spread evenly over the strata
 FEWEST = 2  # labels of a stratum, or its spread is not known
 Codes = npt.NDArray[np.int64]
 
