@@ -3,22 +3,19 @@
 `twigma sheets --for COLUMN` draws, `twigma label` shows the pictures, `twigma analyze --sheets` reads the labels.
 """
 
-from twigma.analysis.annotation.draw_sheets import Drawn, draw_sheets
-from twigma.analysis.annotation.label_server import LabelServer, serve
-from twigma.analysis.annotation.label_store import LabelStore
-from twigma.analysis.annotation.read_labels import (
-    Answers,
-    labelled_images,
-    read_answers,
-)
+from twigma.analysis.exports import lazy_names
 
-__all__ = [
-    "Answers",
-    "Drawn",
-    "LabelServer",
-    "LabelStore",
-    "draw_sheets",
-    "labelled_images",
-    "read_answers",
-    "serve",
-]
+__all__, __getattr__ = lazy_names(
+    __name__,
+    {
+        "draw_sheets": ("Drawn",),
+        "label_server": ("LabelServer", "serve"),
+        "label_store": ("LabelStore",),
+        "read_labels": (
+            "Answers",
+            "distinct_images",
+            "labelled_images",
+            "read_answers",
+        ),
+    },
+)

@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 from random import Random
 
-from twigma.analysis.annotation.read_labels import read_labels
 from twigma.analysis.annotation.sheet_files import (
     LABELS,
     NONE,
@@ -16,6 +15,7 @@ from twigma.analysis.annotation.sheet_files import (
     About,
     Item,
     read_key,
+    read_labels,
     sheet_path,
 )
 from twigma.core.lists.sheets import read_sheet

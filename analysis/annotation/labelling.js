@@ -2,7 +2,7 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
-const NAMES = { 1: "yes", 2: "no", 0: "cannot tell" };
+const NAMES = [["1", "yes"], ["2", "no"], ["0", "cannot tell"]];
 let name = "";
 let items = [];
 let labels = {};
@@ -89,7 +89,7 @@ function count() {
 function finish() {
   $("work").hidden = true;
   $("done").hidden = false;
-  const parts = Object.entries(NAMES).map(([label, word]) => {
+  const parts = NAMES.map(([label, word]) => {
     const many = Object.values(labels).filter((each) => each === label).length;
     return many + " " + word;
   });

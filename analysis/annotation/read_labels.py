@@ -14,17 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.analysis.annotation.sheet_files import (
-    KEY,
-    LABELS,
     NO,
     UNSURE,
     YES,
     About,
     read_key,
+    read_labels,
 )
 from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.measurement.estimates import Labelled
-from twigma.core.lists.sheets import SAVED, read_sheet
+from twigma.core.lists.sheets import SAVED
 
 USED = ("all_captions", "author_id", "created_at", "label_10_cluster")
 SENSITIVITY = ("nsfw_score", "possibly_sensitive")
@@ -96,30 +95,6 @@ def _answers(folder: Path, name: str, items: set[str]) -> dict[str, str]:
             f"{one} and {other.name} are both filled in: delete the one that does not count"
         )
     return next(iter(filled.values()), {})
-
-
-def read_labels(path: Path, items: set[str]) -> dict[str, str]:
-    """The labels of one sheet by item; blank ones are left out.
-
-    ValueError naming file and line for an item that was not drawn or is there twice, and for another label.
-    """
-    sheet = read_sheet(path, ("item", "label"))
-    seen: set[str] = set()
-    labels = {}
-    for line, cells in sheet.rows:
-        item = cells["item"].strip()
-        if item not in items or item in seen:
-            raise sheet.error(line, "item", f"each item of {KEY} at most once", item)
-        seen.add(item)
-        # A spreadsheet may write 1 as 1.0.
-        label = cells["label"].strip().removesuffix(".0")
-        if label in LABELS:
-            labels[item] = label
-        elif label:
-            raise sheet.error(
-                line, "label", "1 (yes), 2 (no), 0 (cannot tell) or nothing", label
-            )
-    return labels
 
 
 def distinct_images(table: pa.Table, column: str) -> pd.DataFrame:

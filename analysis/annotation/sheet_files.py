@@ -97,6 +97,30 @@ def read_key(folder: Path) -> dict[str, Item]:
     return items
 
 
+def read_labels(path: Path, items: set[str]) -> dict[str, str]:
+    """The labels of one sheet by item; blank ones are left out.
+
+    ValueError naming file and line for an item that was not drawn or is there twice, and for another label.
+    """
+    sheet = read_sheet(path, ("item", "label"))
+    seen: set[str] = set()
+    labels = {}
+    for line, cells in sheet.rows:
+        item = cells["item"].strip()
+        if item not in items or item in seen:
+            raise sheet.error(line, "item", f"each item of {KEY} at most once", item)
+        seen.add(item)
+        # A spreadsheet may write 1 as 1.0.
+        label = cells["label"].strip().removesuffix(".0")
+        if label in LABELS:
+            labels[item] = label
+        elif label:
+            raise sheet.error(
+                line, "label", "1 (yes), 2 (no), 0 (cannot tell) or nothing", label
+            )
+    return labels
+
+
 def sheet_path(folder: Path, annotator: str) -> Path:
     """The sheet of an annotator; ValueError for a name that is none of a file.
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from support import staging
 
-from twigma.analysis.annotation import draw_sheets
+from twigma.analysis.annotation.draw_sheets import draw_sheets
 from twigma.core import columns
 from twigma.core.files import write_parquet
 

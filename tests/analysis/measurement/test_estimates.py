@@ -7,11 +7,11 @@ import pytest
 from twigma.analysis.measurement import (
     Labelled,
     monthly_trend,
-    pseudo_outcomes,
     share,
     shares_by,
 )
 from twigma.analysis.measurement.estimates import ALONE, CORRECTED, NAIVE
+from twigma.analysis.measurement.pseudo_outcomes import pseudo_outcomes
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from twigma.analysis.measurement import pseudo_outcomes
+from twigma.analysis.measurement.pseudo_outcomes import pseudo_outcomes
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from twigma.analysis.measurement import pseudo_outcomes, regress
+from twigma.analysis.measurement import regress
+from twigma.analysis.measurement.pseudo_outcomes import pseudo_outcomes
 
 sm = pytest.importorskip("statsmodels.api")
 N = 600

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from twigma.analysis.annotation import draw_sheets, labelled_images, read_answers
+from twigma.analysis.annotation import labelled_images, read_answers
+from twigma.analysis.annotation.draw_sheets import draw_sheets
 from twigma.analysis.annotation.read_labels import distinct_images
 from twigma.analysis.figures.beyond_paper import corrected_measurement as chapter
 from twigma.analysis.inputs import load
