@@ -8,7 +8,6 @@ import click
 import twigma
 from twigma.cli import (
     analyze,
-    annotate,
     clusters,
     collect,
     inspect,
@@ -65,8 +64,8 @@ for command in (
     release.release,
     publish.publish,
     release.liked,
-    annotate.sheets,
-    annotate.label,
+    analyze.sheets,
+    analyze.label,
     reference.reference,
     analyze.analyze,
     analyze.report,

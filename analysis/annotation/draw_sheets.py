@@ -157,14 +157,14 @@ def _by_pilot(pilot: Path, rows: pd.DataFrame, column: str) -> _Plan:
         raise ValueError(
             f"sheets: expected a pilot for {column}, found {pilot} for {answers.about.column}"
         )
-    table = share(labelled_images(answers, rows)).set_index("estimator")
-    if CORRECTED not in table.index or table.loc[CORRECTED].isna().any():
+    table = share(labelled_images(answers, rows))
+    found = table[table["estimator"] == CORRECTED]
+    width = float((found["high"] - found["low"]).sum(skipna=False))
+    if not width > 0:
         raise ValueError(
             f"sheets: {pilot} has too few labels of either kind to plan by: label more, or leave --pilot out"
         )
-    found = table.loc[CORRECTED]
-    labels = int(found["labels"])
-    width = float(found["high"] - found["low"])
+    labels = int(found["labels"].sum())
     return _Plan(
         variance_of(labels, width), f"as the {labels:,} labels of {pilot} have it"
     )

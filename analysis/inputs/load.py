@@ -98,7 +98,7 @@ def load(
 
 
 def read_rows(release: Path, work: AnyWorkspace | None) -> pa.Table:
-    """The rows of a release, one an image and post, with the private columns of `work`; nothing of embeddings is read.
+    """The table of a release, one row an image and post, with the private columns of `work`; no embeddings are read.
 
     FileNotFoundError where the folder is no release; ValueError where it has no rows.
     """

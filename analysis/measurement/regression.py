@@ -195,4 +195,6 @@ def _effective(influence: Floats) -> Floats:
     squares = influence**2
     fourth = (squares**2).sum(axis=0)
     total = squares.sum(axis=0) ** 2
-    return np.divide(total, fourth, out=np.zeros(len(fourth)), where=fourth > 0)
+    known = np.zeros(len(fourth))
+    np.divide(total, fourth, out=known, where=fourth > 0)
+    return known

@@ -276,7 +276,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--seed 5", SHEETS("seed"), 5),
     ),
     "label": (
-        Case("--work other", LABEL("images"), DIFFERENT, "work"),
+        Case("--work other", to("twigma.open_images")("work"), OTHER, "work"),
         Case("--port 8001", LABEL("port"), 8001, "work"),
     ),
     "reference list": (Case("--refs other", RECORDS("refs"), OTHER),),

@@ -215,13 +215,14 @@ def describe_corrected(results: Results) -> Section:
 
 def _sentence(column: str, found: pd.DataFrame) -> str:
     """What one column's labels say of it."""
-    overall = found[found["what"] == SHARE].set_index("estimator")
-    naive = overall.loc[NAIVE]
-    says = percents(naive["value"], naive["low"], naive["high"])
-    if CORRECTED not in overall.index:
+    overall = found[found["what"] == SHARE]
+    by_name = {row.estimator: row for row in records(overall)}
+    naive = by_name[NAIVE]
+    says = percents(naive.value, naive.low, naive.high)
+    if CORRECTED not in by_name:
         return f"{clean(column)} is above one half in {says}; there are too few labels to correct it."
-    right = overall.loc[CORRECTED]
-    corrected = percents(right["value"], right["low"], right["high"])
+    right = by_name[CORRECTED]
+    corrected = percents(right.value, right.low, right.high)
     sentence = f"{clean(column)} is above one half in {says} of the images; corrected by labels it is {corrected}"
     sentence += _difference(naive, right)
     trends = found[(found["what"] == TREND) & (found["estimator"] == CORRECTED)]
@@ -230,13 +231,13 @@ def _sentence(column: str, found: pd.DataFrame) -> str:
     return sentence
 
 
-def _difference(naive: "pd.Series[Any]", right: "pd.Series[Any]") -> str:
+def _difference(naive: Any, right: Any) -> str:
     """Whether the labels contradict the model, as far as the interval tells."""
-    if not np.isfinite(right["high"] - right["low"]):
+    if not np.isfinite(right.high - right.low):
         return ", from too few labels of either kind for an interval."
-    if right["low"] <= naive["value"] <= right["high"]:
+    if right.low <= naive.value <= right.high:
         return ", which the model's share is consistent with."
-    word = "more" if naive["value"] > right["value"] else "less"
+    word = "more" if naive.value > right.value else "less"
     return f": the model says {word} than there is."
 
 
