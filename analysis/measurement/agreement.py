@@ -9,6 +9,7 @@ import pandas as pd
 
 from twigma.analysis.convert import Floats
 from twigma.analysis.inference.intervals import Estimate, Z
+from twigma.analysis.inference.proportions import wilson
 
 REPETITIONS = 1000
 Codes = npt.NDArray[np.int64]
@@ -113,7 +114,8 @@ def split_and_merged(filled: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame (cluster, other, value, low, high, n), a row per cluster with `other` the same cluster: the share of its
     pairs of images that annotators put in different groups; and a row per two clusters: the share of their pairs that
-    they put in one. Shares are over annotators and pairs; intervals by the jackknife over images.
+    they put in one. Shares are over annotators and pairs; intervals by the jackknife over images, and Wilson's for
+    as many images where all pairs are alike, which does not say that all images are.
     """
     together = _together(filled)
     clusters = filled.drop_duplicates("item").set_index("item")["cluster"]
@@ -123,11 +125,11 @@ def split_and_merged(filled: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name in names:
         members = np.flatnonzero(cluster == name)
-        found = _jackknife(_apart(same[np.ix_(members, members)]), len(members))
+        found = _share(_apart(same[np.ix_(members, members)]), len(members))
         rows.append({"cluster": name, "other": name, **dict(found)})
     for a, b in combinations(names, 2):
         one, two = np.flatnonzero(cluster == a), np.flatnonzero(cluster == b)
-        found = _jackknife(_merged(same[np.ix_(one, two)]), len(one) + len(two))
+        found = _share(_merged(same[np.ix_(one, two)]), len(one) + len(two))
         rows.append({"cluster": a, "other": b, **dict(found)})
     return pd.DataFrame(rows, columns=["cluster", "other", "value", "low", "high", "n"])
 
@@ -164,6 +166,17 @@ def _merged(same: Floats) -> Callable[[Codes], float]:
         return _mean(same[np.ix_(one, two)])
 
     return share
+
+
+def _share(score: Callable[[Codes], float], n: int) -> Estimate:
+    """A share of pairs; where the jackknife has no width, all pairs of few images are alike."""
+    found = _jackknife(score, n)
+    if not np.isfinite(found.low):
+        return found
+    if found.low < found.high:
+        return Estimate(found.value, max(0.0, found.low), found.high, n)
+    low, high = wilson(found.value * n, n)
+    return Estimate(found.value, float(low), float(high), n)
 
 
 def _mean(values: Floats) -> float:
