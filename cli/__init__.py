@@ -65,6 +65,7 @@ for command in (
     publish.publish,
     release.liked,
     analyze.sheets,
+    analyze.label,
     reference.reference,
     analyze.analyze,
     analyze.report,

@@ -15,6 +15,7 @@ from twigma.analysis.figures import (
 from twigma.analysis.figures.beyond_paper import (
     annotators,
     cluster_counts,
+    corrected_measurement,
     entropy_bins,
     near_duplicates,
     prompt_vendi,
@@ -48,6 +49,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     fig4_images.IMAGES_OF_CLUSTERS,
     annotators.ANNOTATORS,
     fig4_nsfw.NSFW,
+    corrected_measurement.CORRECTED_MEASUREMENT,
     fig4_images.PAIRS,
 )
 

@@ -70,6 +70,21 @@ def _require_free(out: Path, annotators: int) -> None:
             )
 
 
+def label_folders(folder: Path) -> list[Path]:
+    """The folders of label sheets (`twigma sheets --for`) among a folder and those right below it, in order."""
+    about = inventory.LABELS_ABOUT
+    paths = (*folder.glob(about), *folder.glob(f"*/{about}"))
+    return sorted(path.parent for path in paths)
+
+
+def has_theme_sheets(folder: Path) -> bool:
+    """Whether a folder may hold sheets of clusters, and not label sheets alone."""
+    labelled = label_folders(folder)
+    if folder in labelled:
+        return False
+    return not labelled or (folder / KEY).exists()
+
+
 def read_sheets(folder: Path) -> pd.DataFrame:
     """Filled sheets of a folder and their key, as one table.
 

@@ -24,6 +24,7 @@ from twigma.builder.release.card.facts import count_posts
 from twigma.builder.release.identity import Identity, identity_of_release
 from twigma.core import columns
 from twigma.core.files import file_sha256
+from twigma.core.lists.sheets import SAVED
 from twigma.core.parts import fingerprint
 from twigma.core.safety import untrusted_names
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -81,19 +82,9 @@ def load(
         raise ValueError(
             f"a reference set may not be called {name!r}, the name of the studied images: rename it"
         )
-    table = _read(release, "metadata")
-    if table is None:
-        raise FileNotFoundError(
-            f"no metadata-*.parquet in {release}: `twigma release` writes a release folder"
-        )
-    if not len(table):
-        raise ValueError(
-            f"{release} has no rows, so nothing can be analysed; `twigma release` says why rows were left out"
-        )
-    table = table.combine_chunks()
+    table = read_rows(release, work)
     strata = None
     if work is not None:
-        table = _with_private(table, Workspace(work).table())
         left = survival(work)
         if left is not None:
             strata, posts = left
@@ -104,6 +95,26 @@ def load(
     sets = {name: _reference(name, path) for name, path in references.items()}
     _refuse_other_lengths([ours, *sets.values()])
     return Inputs(ours, sets, sheets=sheets, lost=strata, identity=identity)
+
+
+def read_rows(release: Path, work: AnyWorkspace | None) -> pa.Table:
+    """The table of a release, one row an image and post, with the private columns of `work`; no embeddings are read.
+
+    FileNotFoundError where the folder is no release; ValueError where it has no rows.
+    """
+    table = _read(release, "metadata")
+    if table is None:
+        raise FileNotFoundError(
+            f"no metadata-*.parquet in {release}: `twigma release` writes a release folder"
+        )
+    if not len(table):
+        raise ValueError(
+            f"{release} has no rows, so nothing can be analysed; `twigma release` says why rows were left out"
+        )
+    table = table.combine_chunks()
+    if work is None:
+        return table
+    return _with_private(table, Workspace(work).table())
 
 
 def stated_identity(release: Path) -> Identity | None:
@@ -196,8 +207,9 @@ def file_hashes(
         for path in _reference_files(Workspace(folder)):
             files[f"references/{name}/{path.relative_to(folder)}"] = path
     if sheets is not None:
-        for path in sheets.glob("*.csv"):
-            files[f"sheets/{path.name}"] = path
+        for path in (*sheets.glob("*"), *sheets.glob("*/*")):
+            if path.suffix in (*SAVED, ".json"):
+                files[f"sheets/{path.relative_to(sheets)}"] = path
     present = [(name, path) for name, path in sorted(files.items()) if path.exists()]
     hashes = {name: file_sha256(path) for name, path in present}
     identity = stated_identity(release)

@@ -1,14 +1,16 @@
 """What a figure needs before it can be computed, and what it results in.
 
 A need is a column of the studied images ("like_count"), a reference set by role ("@paintings"), a column of one
-("@paintings.group"), any reference set at all ("@"), slow estimators ("thorough"), annotation sheets ("sheets"), or
-embedded texts ("texts"). `twigma analyze` skips a figure whose needs are not met, and reports how to meet them.
+("@paintings.group"), any reference set at all ("@"), slow estimators ("thorough"), annotation sheets ("sheets"),
+labels of a model's column ("labels"), or embedded texts ("texts"). `twigma analyze` skips a figure whose needs are not
+met, and reports how to meet them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from twigma.analysis.inputs.annotation_sheets import has_theme_sheets, label_folders
 from twigma.analysis.inputs.load import Inputs
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ HOW: Mapping[str, str] = {
 }
 MAKE_REFERENCE = "`twigma reference add NAME` makes one (`twigma reference list`); pass it with --reference NAME"
 MAKE_SHEETS = "`twigma sheets` writes blank ones; pass the folder with --sheets once people have filled them in"
+MAKE_LABELS = "`twigma sheets --for nsfw_score` draws images, `twigma label` shows them; pass the folder with --sheets"
 MAKE_PROMPTS = (
     "`twigma texts --work FOLDER` embeds the prompts of the reference set by prompt"
 )
@@ -83,8 +86,8 @@ def _missing(data: Inputs, settings: Settings, need: str) -> Missing | None:
     """One need that is not met; None when it is."""
     if need == "thorough":
         return None if settings.thorough else ("not asked for", RUN_THOROUGHLY)
-    if need == "sheets":
-        return None if data.sheets else ("annotation sheets", MAKE_SHEETS)
+    if need in ("sheets", "labels"):
+        return _missing_sheets(data, need)
     if need == "texts":
         return _missing_texts(data, settings)
     if need == "@":
@@ -94,6 +97,17 @@ def _missing(data: Inputs, settings: Settings, need: str) -> Missing | None:
         name = getattr(settings, role)
         return _missing_set(data, name, column or "embedding")
     return None if data.images.has(need) else (f"column {need}", HOW[need])
+
+
+def _missing_sheets(data: Inputs, need: str) -> Missing | None:
+    """Sheets of clusters, or labels of a model's column, in the folder of sheets."""
+    if need == "labels":
+        missing = ("labels of a model's column", MAKE_LABELS)
+        is_there = data.sheets is not None and bool(label_folders(data.sheets))
+    else:
+        missing = ("annotation sheets", MAKE_SHEETS)
+        is_there = data.sheets is not None and has_theme_sheets(data.sheets)
+    return None if is_there else missing
 
 
 def _missing_any_set(data: Inputs) -> Missing | None:

@@ -67,6 +67,7 @@ EXTRAS = {
     "build": "models",
     "liked": "rehydrate",
     "sheets": "analysis",
+    "label": "analysis",
     "reference": "models",
     "analyze": "analysis",
     "report": "analysis",

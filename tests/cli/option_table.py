@@ -66,6 +66,8 @@ REMOVALS, STATUS = (
 DEMO = to("twigma.demo.demo.demo")
 INIT = to("twigma.builder.release.identity.init")
 SHEETS = to("twigma.analysis.inputs.annotation_sheets.sheets")
+DRAW = to("twigma.analysis.annotation.draw_sheets.draw_sheets")
+LABEL = to("twigma.analysis.annotation.label_server.serve")
 OTHER = Path("other")
 
 
@@ -269,6 +271,17 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--out elsewhere", leaves(Path("elsewhere/key.csv").exists), True),
         Case("--annotators 2", leaves(lambda: sheet_rows()[0]), 2),
         Case("--images 3", leaves(lambda: sheet_rows()[1]), 9),
+        Case("--for nsfw_score", DRAW("column"), "nsfw_score"),
+        Case("--n 7", DRAW("n"), 7, "--for nsfw_score"),
+        Case("--width 0.1", DRAW("width"), 0.1, "--for nsfw_score"),
+        Case("--pilot other", DRAW("pilot"), OTHER, "--for nsfw_score"),
+        Case("--question Why?", DRAW("question"), "Why?", "--for nsfw_score"),
+        Case("--work other", DRAW("work"), OTHER, "--for nsfw_score"),
+        Case("--seed 5", SHEETS("seed"), 5),
+    ),
+    "label": (
+        Case("--work other", to("twigma.open_images")("work"), OTHER, "work"),
+        Case("--port 8001", LABEL("port"), 8001, "work"),
     ),
     "reference list": (Case("--refs other", RECORDS("refs"), OTHER),),
     "reference add": (
@@ -368,6 +381,7 @@ ARGUMENTS = (
     ("publish zenodo other", ZENODO("release"), OTHER),
     ("analyze other", ANALYZE("release"), OTHER),
     ("sheets other", SHEETS("release"), OTHER),
+    ("label other", LABEL("folder"), OTHER),
     ("report other", REPORT("out"), OTHER),
     ("explore other", EXPLORE("release"), OTHER),
     ("search castle", SEARCH("text"), "castle"),

@@ -134,6 +134,7 @@ def test_the_report_is_one_file_with_every_figure(whole):
     assert [entry["figure"] for entry in results["skipped"]] == [
         "fig2c_sensitivity",
         "concordance",
+        "corrected",
     ]
 
 

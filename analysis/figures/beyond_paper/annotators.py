@@ -11,6 +11,7 @@ from twigma.analysis.page.formatting import (
     listed,
     number,
     p_value,
+    percents,
     table,
 )
 from twigma.analysis.page.section import Results, Section, records
@@ -21,15 +22,21 @@ MEASURES = {
     "completeness": "completeness",
     "keywords": "keywords (Jaccard, same less other cluster)",
 }
+HALF = 0.5  # of the pairs of images
 
 
 def compute_concordance(data: Inputs, settings: Settings) -> Result:
     """Whether people's groups and keywords follow the clusters, and one another's groups.
 
-    Tables: `concordance`, a row per annotator and measure; `concordance_annotators`, a row per two annotators.
-    Values: `concordance/ANNOTATOR/MEASURE`, `annotators/ANNOTATOR_A/ANNOTATOR_B`.
+    Tables: `concordance`, a row per annotator and measure; `concordance_annotators`, a row per two annotators;
+    `concordance_ami`, adjusted mutual information; `clusters_seen`, which clusters people split and which two they
+    merge. Values: `concordance/ANNOTATOR/MEASURE`, `annotators/ANNOTATOR_A/ANNOTATOR_B`, `ami/A/B`, `seen/A/B`.
     """
     from twigma.analysis.inputs.annotation_sheets import read_sheets
+    from twigma.analysis.measurement.agreement import (
+        mutual_information,
+        split_and_merged,
+    )
     from twigma.analysis.themes.concordance import between_annotators, concordance
 
     assert data.sheets is not None  # "sheets" is needed
@@ -38,9 +45,18 @@ def compute_concordance(data: Inputs, settings: Settings) -> Result:
     between = between_annotators(filled)
     values = entries(scores, "concordance", ["annotator", "measure"], "value")
     values |= entries(between, "annotators", ["annotator_a", "annotator_b"], "value")
+    information = mutual_information(filled)
+    values |= entries(information, "ami", ["a", "b"], "value")
+    seen = split_and_merged(filled)
+    values |= entries(seen, "seen", ["cluster", "other"], "value")
     return Result(
         n=filled["item"].nunique(),
-        tables={"concordance": scores, "concordance_annotators": between},
+        tables={
+            "concordance": scores,
+            "concordance_annotators": between,
+            "concordance_ami": information,
+            "clusters_seen": seen,
+        },
         values=values,
     )
 
@@ -57,15 +73,26 @@ def describe_concordance(results: Results) -> Section:
         figure="Fig 4c",
         title="People and the clusters",
         claim="Agreement of people's groups with the clusters, by the adjusted Rand index (0 chance, 1 the same): "
-        f"{listed(agreement)}.",
+        f"{listed(agreement)}. {_split_and_merged(results.tables['clusters_seen'])}",
         basis=f"{number(n)} images; 95% intervals by the jackknife over images, p by permutation of the clusters.",
         paper="Four annotators, ten images of each of ten clusters; agreement is told in words.",
         differs="The measures are ours. Keywords are compared in the singular, by their ending alone.",
         tables=(
             _scores_table(scores),
             _between_table(results.tables["concordance_annotators"]),
+            _information_table(results.tables["concordance_ami"]),
+            _seen_table(results.tables["clusters_seen"]),
         ),
     )
+
+
+def _split_and_merged(seen: pd.DataFrame) -> str:
+    """The clusters that people split, and merge, in most pairs of images: where the interval is above one half."""
+    sure = seen[seen["low"] > HALF]
+    is_split = sure["cluster"] == sure["other"]
+    split = [str(name) for name in sure.loc[is_split, "cluster"]]
+    merged = [f"{row.cluster} with {row.other}" for row in records(sure[~is_split])]
+    return f"People split the clusters: {listed(split)}; they merge: {listed(merged)}."
 
 
 def _scores_table(scores: pd.DataFrame) -> Table:
@@ -84,6 +111,27 @@ def _between_table(between: pd.DataFrame) -> Table:
     header = ("Annotator", "Other annotator", "Value", "n")
     caption = "Annotators against one another (ARI)"
     return table(caption, header, rows, folded=True)
+
+
+def _information_table(information: pd.DataFrame) -> Table:
+    rows = []
+    for row in records(information):
+        rows.append((row.a, row.b, interval(row.value, row.low, row.high), row.n))
+    header = ("Annotator", "Against", "Value [95%]", "n")
+    caption = "Adjusted mutual information of the groups (0 chance, 1 the same)"
+    return table(caption, header, rows, folded=True)
+
+
+def _seen_table(seen: pd.DataFrame) -> Table:
+    rows = []
+    for row in records(seen):
+        value = percents(row.value, row.low, row.high)
+        pair = f"{row.cluster} and {row.other}, merged"
+        if row.cluster == row.other:
+            pair = f"{row.cluster}, split"
+        rows.append((pair, value, row.n))
+    header = ("Cluster", "Pairs of images [95%]", "n")
+    return table("Clusters that people split or merge", header, rows, folded=True)
 
 
 CONCORDANCE = Figure("concordance", compute_concordance, needs=("sheets",))

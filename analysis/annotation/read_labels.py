@@ -1,0 +1,150 @@
+"""What annotators answered, with the probability that each image was labelled, and the images of a release with it.
+
+Images are shown in random order, so that those labelled when somebody stops are a sample of those drawn: within each
+stratum the probability is that of being drawn times the share of the drawn that was labelled. An image that nobody
+could tell counts as not labelled. Where annotators differ, an image's label is their mean.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twigma.analysis.annotation.sheet_files import (
+    NO,
+    UNSURE,
+    YES,
+    About,
+    read_key,
+    read_labels,
+)
+from twigma.analysis.inference.sample_weights import sample_weights
+from twigma.analysis.measurement.estimates import Labelled
+from twigma.core.lists.sheets import SAVED
+
+USED = ("all_captions", "author_id", "created_at", "label_10_cluster")
+SENSITIVITY = ("nsfw_score", "possibly_sensitive")
+VALUES = {YES: 1.0, NO: 0.0}
+
+
+class Answers(NamedTuple):
+    """Answers of a folder: `images` (image_name, stratum, label, probability), a row an image that has a label; and
+
+    `labels`, a row an image that was drawn and a column an annotator: 1, 0, or NaN where there is no answer.
+    """
+
+    about: About
+    images: pd.DataFrame
+    labels: pd.DataFrame
+    unsure: int  # answers "cannot tell"
+    drawn: int
+
+
+def read_answers(folder: Path) -> Answers:
+    """The labels of a folder of label sheets.
+
+    Returns
+    -------
+    Answers, a row per image. ValueError naming file and line where a sheet was changed beyond its labels, where
+    nothing is labelled, and where a stratum has no label: its images could have been anything.
+    """
+    about = About.read(folder)
+    items = read_key(folder)
+    names = {path.stem for path in folder.glob("annotator-*") if path.suffix in SAVED}
+    labels = pd.DataFrame(index=pd.Index(list(items), name="item"))
+    unsure = 0
+    for name in sorted(names):
+        answers = _answers(folder, name, set(items))
+        if answers:
+            column = pd.Series(answers).map(VALUES).astype(float)
+            labels[name.removeprefix("annotator-")] = column.reindex(labels.index)
+            unsure += sum(answer == UNSURE for answer in answers.values())
+    if labels.empty or labels.isna().all(axis=None):
+        raise ValueError(
+            f"no image in {folder} is labelled: `twigma label {folder} --work WORK` shows them"
+        )
+    key = pd.DataFrame(items.values()).set_index("item")
+    key["label"] = labels.mean(axis=1)
+    labelled = key["label"].notna()
+    rate = labelled.groupby(key["stratum"]).mean()
+    missing = rate.index[rate == 0].tolist()
+    if missing:
+        raise ValueError(
+            f"{folder}: expected labels of every stratum, found none of {', '.join(missing)}: label more images"
+        )
+    key["probability"] *= key["stratum"].map(rate)
+    kept = key.loc[labelled, ["image_name", "stratum", "label", "probability"]]
+    return Answers(about, kept.reset_index(drop=True), labels, unsure, len(items))
+
+
+def _answers(folder: Path, name: str, items: set[str]) -> dict[str, str]:
+    """The answers of one annotator by item, from the one file of theirs that has any."""
+    filled: dict[Path, dict[str, str]] = {}
+    for suffix in SAVED:
+        path = folder / f"{name}{suffix}"
+        if path.is_file():
+            answers = read_labels(path, items)
+            if answers:
+                filled[path] = answers
+    if len(filled) > 1:
+        one, other = list(filled)[:2]
+        raise ValueError(
+            f"{one} and {other.name} are both filled in: delete the one that does not count"
+        )
+    return next(iter(filled.values()), {})
+
+
+def distinct_images(table: pa.Table, column: str) -> pd.DataFrame:
+    """The images that have a value of this column, each once, with what is needed to label and to estimate.
+
+    `table` has a row an image and post. ValueError where it lacks the column or no image has a value.
+    """
+    if column not in table.column_names or not pc.any(table[column].is_valid()).as_py():
+        raise ValueError(
+            f"sheets: expected the column {column}, found none with values in {table.column_names}"
+        )
+    if not _is_number(table[column].type):
+        raise ValueError(
+            f"sheets: expected a score from 0 to 1 or a flag, found {column}, a {table[column].type}"
+        )
+    wanted = dict.fromkeys(("image_name", "id", column, *USED, *SENSITIVITY))
+    present = [name for name in wanted if name in table.column_names]
+    weights = sample_weights(table)
+    rows: pd.DataFrame = table.select(present).to_pandas()
+    rows["weight"] = 1.0 if weights is None else weights
+    rows = rows.dropna(subset=[column, "image_name"]).drop_duplicates("image_name")
+    return rows.reset_index(drop=True).astype({column: float})
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    numeric = pa.types.is_floating(kind) or pa.types.is_integer(kind)
+    return bool(numeric or pa.types.is_boolean(kind))
+
+
+def labelled_images(answers: Answers, rows: pd.DataFrame) -> Labelled:
+    """The images of `distinct_images` (a row an image) with their labels, ready to be estimated from.
+
+    The correction uses the model's verdict and its score. ValueError where none of the labelled images is there.
+    """
+    score = rows[answers.about.column].to_numpy(float)
+    flag = (score > answers.about.threshold).astype(float)
+    known = answers.images.set_index("image_name")
+    label = known["label"].reindex(rows["image_name"]).to_numpy(float)
+    if np.isnan(label).all():
+        raise ValueError(
+            f"none of the {len(known):,} labelled images is in this release: were the sheets drawn from another?"
+        )
+    probability = known["probability"].reindex(rows["image_name"]).to_numpy(float)
+    authors = rows["author_id"] if "author_id" in rows else rows["id"]
+    weight = rows["weight"].to_numpy(float)
+    return Labelled(
+        flag=flag,
+        label=label,
+        probability=probability,
+        authors=pd.factorize(authors)[0],
+        weights=weight if np.ptp(weight) else None,
+        model=np.column_stack([flag, score]),
+    )

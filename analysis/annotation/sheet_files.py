@@ -1,0 +1,136 @@
+"""The files of a folder of label sheets: what was asked, the key with the probabilities, a sheet an annotator.
+
+`measurement.json` says what is measured. `key.csv` has a row an image that was drawn: its number on the sheets, its
+stratum and the probability with which it was drawn. `annotator-NAME.csv` has the labels of one annotator.
+"""
+
+import json
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from twigma.core import inventory
+from twigma.core.lists.sheets import read_sheet
+
+KEY = inventory.SHEETS_KEY
+ABOUT = inventory.LABELS_ABOUT
+KEY_COLUMNS = (
+    "item",
+    "image_name",
+    "stratum",
+    "probability",
+    "sensitive",
+    "caption",
+)
+SHEET_COLUMNS = ("item", "image_name", "id", "label")
+YES, NO, UNSURE, NONE = "1", "2", "0", ""
+LABELS = (YES, NO, UNSURE)
+NAME = re.compile(r"[^\W_][\w .-]{0,39}")  # also of a file
+
+
+class About(NamedTuple):
+    """What is measured: a column, above which value it says yes, the question, and of how many images."""
+
+    column: str
+    threshold: float
+    question: str
+    images: int
+    blur: bool  # every picture, or blurring would tell annotators what the model says
+
+    @classmethod
+    def read(cls, folder: Path) -> "About":
+        """What a folder is for; FileNotFoundError or ValueError where it is none of label sheets."""
+        path = folder / ABOUT
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"no {ABOUT} in {folder}: `twigma sheets --for COLUMN --out {folder}` draws images to label"
+            )
+        try:
+            values: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path} is damaged ({error}): draw the images again into another folder"
+            ) from error
+
+
+class Item(NamedTuple):
+    """An image that was drawn, as the key has it."""
+
+    item: str
+    image_name: str
+    stratum: str
+    probability: float
+    sensitive: bool
+    caption: str
+
+
+def read_key(folder: Path) -> dict[str, Item]:
+    """The images that were drawn, by item; ValueError naming the line where the key was changed."""
+    path = folder / KEY
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no {KEY} in {folder}: `twigma sheets --for COLUMN` writes it"
+        )
+    sheet = read_sheet(path, KEY_COLUMNS)
+    items: dict[str, Item] = {}
+    for line, cells in sheet.rows:
+        try:
+            probability = float(cells["probability"])
+        except ValueError:
+            probability = 0.0
+        if not 0 < probability <= 1:
+            found = cells["probability"]
+            raise sheet.error(line, "probability", "a number from 0 to 1", found)
+        item = cells["item"].strip()
+        if item in items:
+            raise sheet.error(line, "item", "each item once", item)
+        items[item] = Item(
+            item=item,
+            image_name=cells["image_name"],
+            stratum=cells["stratum"].strip(),
+            probability=probability,
+            sensitive=cells["sensitive"].strip() != "no",
+            caption=cells["caption"],
+        )
+    return items
+
+
+def read_labels(path: Path, items: set[str]) -> dict[str, str]:
+    """The labels of one sheet by item; blank ones are left out.
+
+    ValueError naming file and line for an item that was not drawn or is there twice, and for another label.
+    """
+    sheet = read_sheet(path, ("item", "label"))
+    seen: set[str] = set()
+    labels = {}
+    for line, cells in sheet.rows:
+        item = cells["item"].strip()
+        if item not in items or item in seen:
+            raise sheet.error(line, "item", f"each item of {KEY} at most once", item)
+        seen.add(item)
+        # A spreadsheet may write 1 as 1.0.
+        label = cells["label"].strip().removesuffix(".0")
+        if label in LABELS:
+            labels[item] = label
+        elif label:
+            raise sheet.error(
+                line, "label", "1 (yes), 2 (no), 0 (cannot tell) or nothing", label
+            )
+    return labels
+
+
+def sheet_path(folder: Path, annotator: str) -> Path:
+    """The sheet of an annotator; ValueError for a name that is none of a file.
+
+    >>> sheet_path(Path("sheets"), " Ada  Lovelace ").name
+    'annotator-Ada Lovelace.csv'
+    """
+    name = unicodedata.normalize("NFC", " ".join(annotator.split()))
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            f"a name has up to 40 letters, digits, spaces, dots and hyphens, and begins with a letter or digit; "
+            f"found {name[:60]!r}"
+        )
+    return folder / f"annotator-{name}.csv"

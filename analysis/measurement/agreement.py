@@ -1,0 +1,197 @@
+"""How far annotators agree: Krippendorff's alpha of labels, mutual information of groups, themes split and merged."""
+
+from collections.abc import Callable
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from twigma.analysis.convert import Floats
+from twigma.analysis.inference.intervals import Estimate, Z
+from twigma.analysis.inference.proportions import wilson
+
+REPETITIONS = 1000
+Codes = npt.NDArray[np.int64]
+
+
+def krippendorff_alpha(labels: pd.DataFrame, *, seed: int = 0) -> Estimate:
+    """Krippendorff's alpha for names: 1 − observed/expected disagreement; 1 is perfect, 0 is chance.
+
+    Parameters
+    ----------
+    labels : a row per image and a column per annotator, NaN or None where there is no label. Images with one label
+        tell nothing of agreement.
+    seed : of the 1,000 bootstrap samples of the images that give the 95% interval.
+
+    Returns
+    -------
+    Estimate of n images with two labels or more; NaN where all labels are the same. ValueError without such an image.
+
+    >>> sheet = pd.DataFrame({"a": ["x", "x", "y", "y"], "b": ["x", "x", "y", "x"]})
+    >>> round(krippendorff_alpha(sheet).value, 3)
+    0.533
+    """
+    codes, names = pd.factorize(labels.to_numpy(object).ravel())
+    codes = codes.reshape(labels.shape)
+    counts = (codes[:, :, None] == np.arange(len(names))).sum(axis=1).astype(float)
+    pairable = counts.sum(axis=1) >= 2
+    counts = counts[pairable]
+    n = len(counts)
+    if not n:
+        raise ValueError(
+            "krippendorff_alpha: expected images with labels by two annotators, found none"
+        )
+    value = float(_alphas(counts, np.ones((1, n)))[0])
+    rng = np.random.default_rng(seed)
+    times = rng.multinomial(n, np.full(n, 1 / n), REPETITIONS)
+    drawn = _alphas(counts, times)
+    drawn = drawn[np.isfinite(drawn)]  # samples of one label have none
+    if not len(drawn) or not np.isfinite(value):
+        return Estimate(value, np.nan, np.nan, n)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(value, float(low), float(high), n)
+
+
+def _alphas(counts: Floats, times: Floats | Codes) -> Floats:
+    """Alpha of each sample of images, from labels by image and name; `times` [samples, n] each image is in it."""
+    of_image = counts.sum(axis=1)
+    unlike = (counts * (of_image[:, None] - counts)).sum(axis=1) / (of_image - 1)
+    by_name = times @ counts
+    total = by_name.sum(axis=1)
+    observed = times @ unlike / total
+    pairs = total**2 - (by_name**2).sum(axis=1)
+    expected = pairs / (total * (total - 1))
+    ratio = np.full(len(total), np.nan)
+    np.divide(observed, expected, out=ratio, where=expected > 0)
+    return 1 - ratio
+
+
+def mutual_information(filled: pd.DataFrame) -> pd.DataFrame:
+    """Adjusted mutual information of each annotator's groups with the clusters, and of every two annotators' groups.
+
+    Parameters
+    ----------
+    filled : annotator, item, cluster, group, a row per image that an annotator put in a group.
+
+    Returns
+    -------
+    DataFrame (a, b, value, low, high, n), `b` being "clusters" or another annotator: 0 chance, 1 the same (Vinh, Epps
+    & Bailey 2010). Intervals by the jackknife over images; NaN for fewer than 3 images.
+    """
+    wide = filled.pivot(index="item", columns="annotator", values="group")
+    clusters = filled.drop_duplicates("item").set_index("item")["cluster"]
+    groupings = {str(name): wide[name] for name in wide.columns}
+    pairs = [(name, "clusters") for name in groupings]
+    pairs += list(combinations(groupings, 2))
+    groupings["clusters"] = clusters
+    rows = []
+    for a, b in pairs:
+        both = pd.concat([groupings[a], groupings[b]], axis=1).dropna()
+        first = pd.factorize(both.iloc[:, 0])[0]
+        other = pd.factorize(both.iloc[:, 1])[0]
+        rows.append({"a": a, "b": b, **dict(_adjusted(first, other))})
+    return pd.DataFrame(rows, columns=["a", "b", "value", "low", "high", "n"])
+
+
+def _adjusted(first: Codes, other: Codes) -> Estimate:
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    def score(rows: Codes) -> float:
+        return float(adjusted_mutual_info_score(first[rows], other[rows]))
+
+    return _jackknife(score, len(first))
+
+
+def split_and_merged(filled: pd.DataFrame) -> pd.DataFrame:
+    """Which clusters people split, and which two they merge.
+
+    Parameters
+    ----------
+    filled : annotator, item, cluster, group, a row per image that an annotator put in a group.
+
+    Returns
+    -------
+    DataFrame (cluster, other, value, low, high, n), a row per cluster with `other` the same cluster: the share of its
+    pairs of images that annotators put in different groups; and a row per two clusters: the share of their pairs that
+    they put in one. Shares are over annotators and pairs; intervals by the jackknife over images, and Wilson's for
+    as many images where all pairs are alike, which does not say that all images are.
+    """
+    together = _together(filled)
+    clusters = filled.drop_duplicates("item").set_index("item")["cluster"]
+    cluster = clusters.loc[together.index].to_numpy(int)
+    same = together.to_numpy(float)
+    names = np.unique(cluster)
+    rows = []
+    for name in names:
+        members = np.flatnonzero(cluster == name)
+        found = _share(_apart(same[np.ix_(members, members)]), len(members))
+        rows.append({"cluster": name, "other": name, **dict(found)})
+    for a, b in combinations(names, 2):
+        one, two = np.flatnonzero(cluster == a), np.flatnonzero(cluster == b)
+        found = _share(_merged(same[np.ix_(one, two)]), len(one) + len(two))
+        rows.append({"cluster": a, "other": b, **dict(found)})
+    return pd.DataFrame(rows, columns=["cluster", "other", "value", "low", "high", "n"])
+
+
+def _together(filled: pd.DataFrame) -> pd.DataFrame:
+    """For every two images the share of annotators of both who put them in one group; NaN where nobody had both."""
+    wide = filled.pivot(index="item", columns="annotator", values="group")
+    both = np.zeros((len(wide), len(wide)))
+    same = np.zeros_like(both)
+    for name in wide.columns:
+        codes = pd.factorize(wide[name])[0]
+        known = codes >= 0
+        both += known[:, None] & known
+        same += (codes[:, None] == codes) & known[:, None]
+    np.fill_diagonal(both, 0)
+    shares = np.full_like(both, np.nan)
+    np.divide(same, both, out=shares, where=both > 0)
+    return pd.DataFrame(shares, index=wide.index)
+
+
+def _apart(same: Floats) -> Callable[[Codes], float]:
+    def share(rows: Codes) -> float:
+        return 1 - _mean(same[np.ix_(rows, rows)])
+
+    return share
+
+
+def _merged(same: Floats) -> Callable[[Codes], float]:
+    """Of two clusters, whose images are numbered one after the other."""
+    first = len(same)
+
+    def share(rows: Codes) -> float:
+        one, two = rows[rows < first], rows[rows >= first] - first
+        return _mean(same[np.ix_(one, two)])
+
+    return share
+
+
+def _share(score: Callable[[Codes], float], n: int) -> Estimate:
+    """A share of pairs; where the jackknife has no width, all pairs of few images are alike."""
+    found = _jackknife(score, n)
+    if not np.isfinite(found.low):
+        return found
+    if found.low < found.high:
+        return Estimate(found.value, max(0.0, found.low), found.high, n)
+    low, high = wilson(found.value * n, n)
+    return Estimate(found.value, float(low), float(high), n)
+
+
+def _mean(values: Floats) -> float:
+    """The mean of what is known; NaN where nothing is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
+
+
+def _jackknife(score: Callable[[Codes], float], n: int) -> Estimate:
+    """A score of rows, with value ± 1.96 se by leaving out each row; limits stay within −1 to 1."""
+    rows = np.arange(n)
+    value = score(rows)
+    if n < 3:
+        return Estimate(value, np.nan, np.nan, n)
+    without = np.array([score(np.delete(rows, i)) for i in rows])
+    squares = np.sum((without - without.mean()) ** 2)
+    half = Z * float(np.sqrt((n - 1) / n * squares))
+    return Estimate(value, max(-1.0, value - half), min(1.0, value + half), n)
