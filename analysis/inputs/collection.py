@@ -1,35 +1,51 @@
-"""What a search found: hashtags, posts, posts with photos, from the working folder of `twigma collect`.
+"""What a search found: hashtags, posts, and those whose photos could be fetched, from the folder of `twigma collect`.
 
 `twigma analyze --work` holds them against the paper's, whose own collection is only told in its text.
 """
 
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.accounting import read_image_rows
+from twigma.rehydrate.accounting import (
+    IdCounts,
+    classify_photos,
+    count_ids,
+    read_finished_shards,
+    read_image_rows,
+)
 from twigma.rehydrate.ledger.reader import view_ledger
-from twigma.rehydrate.posts.page_content import EXISTS
+
+# Classes of posts that a search found, beside those that failed.
+FOUND = (
+    "stored",
+    "partly_stored",
+    "waiting",
+    "no_photo",
+    "photos_unknown",
+    "unlisted",
+)
 
 
 @dataclass(frozen=True)
 class Collected:
-    """Hashtags that were searched, posts that were found, and those of them that show photos."""
+    """Hashtags that were searched, posts that were found, and those with a photo that was fetched.
+
+    The last is None while photos are still to be fetched.
+    """
 
     hashtags: int
     posts: int
-    posts_with_photos: int
+    posts_with_photos: int | None
 
 
 def collected(work: AnyWorkspace) -> Collected | None:
     """What the searches of a folder found; None where none was run, one is not complete, or a list was looked up.
 
-    A list of ids in the folder brings posts that no search found, so its posts count nothing.
+    A list of ids in the folder brings posts that no search found.
     """
     work = Workspace(work)
-    if work.ids_file.exists() or not work.ledger_file.exists():
+    lists = (work.ids_file, work.outcomes_file)
+    if any(path.exists() for path in lists) or not work.ledger_file.exists():
         return None
     ledger = view_ledger(work)
     if not ledger.collections or ledger.open:
@@ -37,12 +53,19 @@ def collected(work: AnyWorkspace) -> Collected | None:
     hashtags: set[str] = set()
     for search in ledger.searches:
         hashtags.update(search.tags)
-    found = pc.is_in(ledger.ids["outcome"], value_set=pa.array(EXISTS))
     rows = read_image_rows(work)
-    # What was added by hand stands on no post.
-    of_posts = rows.filter(pc.invert(rows["local"]))
-    return Collected(
-        hashtags=len(hashtags),
-        posts=pc.sum(found).as_py() or 0,
-        posts_with_photos=len(pc.unique(of_posts["id"])),
-    )
+    photos = classify_photos(rows, read_finished_shards(work).tries)
+    counts = count_ids(work, rows, photos, ledger)
+    return Collected(len(hashtags), _found(counts), _fetched(counts))
+
+
+def _found(counts: IdCounts) -> int:
+    failed = sum(counts["failed"].values())
+    return failed + sum(int(counts[name]) for name in FOUND)
+
+
+def _fetched(counts: IdCounts) -> int | None:
+    """Posts with a photo that was fetched; None while some wait."""
+    if counts["waiting"]:
+        return None
+    return counts["stored"] + counts["partly_stored"]

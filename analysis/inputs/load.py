@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,6 +221,13 @@ def file_hashes(
     identity = stated_identity(release)
     if identity is not None:
         hashes["release/identity"] = fingerprint(identity.to_json())
+    manifest = _manifest(release)
+    if manifest is not None:
+        stated = [manifest.get("source"), manifest.get("counts")]
+        hashes["release/source"] = fingerprint(stated)
+    found = None if work is None else collected(work)
+    if found is not None:
+        hashes["work/collection"] = fingerprint(asdict(found))
     return hashes
 
 

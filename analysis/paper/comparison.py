@@ -6,6 +6,7 @@ compared at the end where it is another dataset.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from twigma.analysis.inputs import load
@@ -72,15 +73,14 @@ def paper_box(
 def _own_numbers(
     data: load.Inputs, results: Mapping[str, Result]
 ) -> dict[str, Entry]:
-    """What no figure gives: counts, losses, the collection, sensitive clusters, and people's groups."""
+    """What no figure gives so: counts, losses, the collection, sensitive clusters, people's groups."""
     ours = own_numbers.counts(data, results)
+    ours |= own_numbers.overlaps(results)
     ours |= own_numbers.losses(data.manifest)
     ours |= own_numbers.sensitive_clusters(data.images)
     if data.collection is not None:
-        ours["collected/hashtags"] = {"value": data.collection.hashtags}
-        ours["collected/posts"] = {"value": data.collection.posts}
-        with_photos = data.collection.posts_with_photos
-        ours["collected/posts_with_photos"] = {"value": with_photos}
+        for name, count in asdict(data.collection).items():
+            ours[f"collected/{name}"] = {"value": count}
     # Without results of its figure the sheets are missing, or are no such sheets.
     if data.sheets is not None and "concordance" in results:
         ours |= own_numbers.people(read_sheets(data.sheets))

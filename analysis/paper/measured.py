@@ -85,7 +85,7 @@ def _shown(claim: Claim, ours: Sequence[Measured]) -> Measured:
 
 def measured(claim: Claim, values: Mapping[str, Entry]) -> tuple[Measured, ...]:
     """Our numbers for a claim, as `verdicts.judge` takes them; none where the results lack one of its keys."""
-    found = [_entry(key, values) for key in claim.keys]
+    found = [values.get(key, {}) for key in claim.keys]
     entries = [entry for entry in found if entry.get(claim.part or "value") is not None]
     if not entries or len(entries) < len(claim.keys):
         return ()
@@ -102,14 +102,6 @@ def measured(claim: Claim, values: Mapping[str, Entry]) -> tuple[Measured, ...]:
         artefact = _artefact(entries[i], entries[j])
         differences.append(_difference(numbers[i], numbers[j], artefact))
     return tuple(differences)
-
-
-def _entry(key: str, values: Mapping[str, Entry]) -> Entry:
-    """The number of a key; of an overlap, whichever of the two sets comes first."""
-    if key not in values and key.startswith("overlap/"):
-        prefix, one, other = key.split("/")
-        key = f"{prefix}/{other}/{one}"
-    return values.get(key, {})
 
 
 def _difference(first: Measured, second: Measured, artefact: str) -> Measured:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from twigma.analysis.inference.intervals import Estimate, Z, interval
 from twigma.analysis.inputs import load
-from twigma.analysis.inputs.requirements import Entry, Result
+from twigma.analysis.inputs.requirements import Entry, Result, entries
 from twigma.analysis.page.gallery import THRESHOLD
 from twigma.analysis.paper import stated
 
@@ -55,6 +55,14 @@ def losses(manifest: Mapping[str, Any] | None) -> dict[str, Entry]:
         if reason.startswith(NOT_FETCHED):
             lost += count
     return {"data/unavailable": {"value": lost / tried, "n": tried}}
+
+
+def overlaps(results: Mapping[str, Result]) -> dict[str, Entry]:
+    """The overlap of every two sets with the second first; the results hold each once, in the order of the sets."""
+    if "fig2a" not in results:
+        return {}
+    turned = results["fig2a"].tables["fig2a_overlap"]
+    return entries(turned, "overlap", ["set_b", "set_a"], "overlap")
 
 
 # ------------------------------------------------------------------ clusters

@@ -224,6 +224,8 @@ def _by_likeness(claim: Claim, ours: Sequence[Measured]) -> Verdict:
     """Whether all differences are within a tenth."""
     if any(math.isnan(one.low) or math.isnan(one.high) for one in ours):
         return UNKNOWN, NO_INTERVAL
+    if any(math.isnan(one.size) for one in ours):
+        return UNKNOWN, "what the difference is a part of is not known"
     for one in ours:
         wide = _widened(one, len(ours))
         margin = _margin(one)
