@@ -138,10 +138,10 @@ def _sections(results: Results, is_twigma: bool) -> list[Noted]:
             sections.append((section, _clean_notes(chapter.notes(results))))
     if comparison.NAME in results.figures:
         notes = results.figures[comparison.NAME]["notes"]
-        describe = comparison.describe_comparison
-        if not is_twigma:
-            describe = comparison.describe_other_dataset
-        section = describe(results)
+        if is_twigma:
+            section = comparison.describe_comparison(results)
+        else:
+            section = comparison.describe_other_dataset(results)
         if section is not None:
             sections.append((section, _clean_notes(notes)))
     return sections

@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import (
@@ -60,8 +61,9 @@ def collected(work: AnyWorkspace) -> Collected | None:
 
 
 def _found(counts: IdCounts) -> int:
+    classes: dict[str, Any] = dict(counts)
     failed = sum(counts["failed"].values())
-    return failed + sum(int(counts[name]) for name in FOUND)
+    return failed + sum(int(classes[name]) for name in FOUND)
 
 
 def _fetched(counts: IdCounts) -> int | None:

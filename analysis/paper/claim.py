@@ -27,8 +27,9 @@ class Claim:
 
     `figure` is where the paper states it: a figure, its abstract, its Table 1, or its text. `sentence` is the paper's
     statement in our words. `keys` are of our numbers in the results: one; two, of which the second is taken from the
-    first; or, for "highest", "lowest" and "majority", the first and those that it is compared with; for "alike", all. `part` names the part of our number
-    that is meant, where that is not its value. `null` is what "no effect" means, which a direction excludes.
+    first; for "highest", "lowest" and "majority" the first and those that it is compared with; for "alike" all. `part`
+    names the part of our number that is meant, where that is not its value. `null` is what "no effect" means, which a
+    direction excludes.
     """
 
     figure: str

@@ -45,7 +45,9 @@ def set_claims(names: Mapping[str, str]) -> Iterator[Claim]:
         sentence="Of four clusters of all images, the first is mostly LAION.",
         stated="above 0",
         kind="majority",
-        keys=tuple(f"share/{name}/1" for name in (photographs, paintings, prompts, ours)),
+        keys=tuple(
+            f"share/{name}/1" for name in (photographs, paintings, prompts, ours)
+        ),
         result="fig2b",
     )
     yield from _divergence(names)

@@ -12,7 +12,7 @@ from typing import Any
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.annotation_sheets import read_sheets
 from twigma.analysis.inputs.requirements import Entry, Result, Settings, Skipped
-from twigma.analysis.page.formatting import Cell, Table, interval, number, table
+from twigma.analysis.page.formatting import GAP, Cell, Table, interval, number, table
 from twigma.analysis.page.section import Results, Section, records
 from twigma.analysis.paper import own_numbers
 from twigma.analysis.paper.claims import claims
@@ -35,8 +35,8 @@ WORDS = {
 RULE = (
     "“Agrees”: all of our 95% interval lies within a tenth of the paper's number (0.05 for correlations), or excludes "
     "the opposite of the stated direction, so that it could have contradicted the paper and does not. “Differs”: apart "
-    "by more than both intervals allow, even with the standard error that the paper's own figures imply. Else it is not "
-    "identifiable from this data: something is missing, an interval is too wide, or a number is made by the method."
+    "by more than both intervals allow, even with the standard error that the paper's own figures imply. Else it is "
+    "not identifiable from this data: something is missing, an interval is too wide, or a number is made by the method."
 )
 
 # ------------------------------------------------------------------ computed
@@ -70,9 +70,7 @@ def paper_box(
     return Result(len(judged), {"paper": judged}, values)
 
 
-def _own_numbers(
-    data: load.Inputs, results: Mapping[str, Result]
-) -> dict[str, Entry]:
+def _own_numbers(data: load.Inputs, results: Mapping[str, Result]) -> dict[str, Entry]:
     """What no figure gives so: counts, losses, the collection, sensitive clusters, people's groups."""
     ours = own_numbers.counts(data, results)
     ours |= own_numbers.overlaps(results)
@@ -170,7 +168,7 @@ def describe_other_dataset(results: Results) -> Section | None:
 
 def _is_general(row: Any) -> bool:
     """Whether a statement is about images in general, and not about how many there are."""
-    return row.kind != "count"
+    return bool(row.kind != "count")
 
 
 def _summary(rows: Sequence[Any]) -> str:
@@ -181,9 +179,7 @@ def _summary(rows: Sequence[Any]) -> str:
         total[row.verdict] += 1
         if row.verdict == DIFFERS:
             apart.append(f"“{row.sentence.rstrip('.')}”")
-    claim = (
-        f"Of {len(rows)} statements of the paper, {total[AGREES]} agree with ours and {total[DIFFERS]} differ"
-    )
+    claim = f"Of {len(rows)} statements of the paper, {total[AGREES]} agree with ours and {total[DIFFERS]} differ"
     if total[UNKNOWN]:
         claim += f"; {total[UNKNOWN]} are not identifiable from this data"
     claim += "."
@@ -203,4 +199,5 @@ def _cells(row: Any) -> list[object]:
     ours = interval(row.ours, row.low, row.high)
     short = row.verdict.removesuffix(" from this data")
     verdict = Cell(short, mark=MARKS[row.verdict])
-    return [row.figure, row.sentence, row.stated, ours, n, verdict, row.reason]
+    stated = row.stated.replace(" [", f"{GAP}[").replace(", ", f",{GAP}")
+    return [row.figure, row.sentence, stated, ours, n, verdict, row.reason]

@@ -69,9 +69,10 @@ def overlaps(results: Mapping[str, Result]) -> dict[str, Entry]:
 
 
 def sensitive_clusters(images: load.Images) -> dict[str, Entry]:
-    """The share of images scored above one half in a cluster less that in all others, by author where authors are known.
+    """The share of images scored above one half in a cluster less that in all others.
 
-    Of the clusters that the paper calls NSFW. Nothing without scores and clusters.
+    Of the clusters that the paper calls NSFW, with intervals by author where authors are known. Nothing without scores
+    and clusters.
     """
     needed = ("nsfw_score", "label_10_cluster")
     if not all(images.has(name) for name in needed):
@@ -164,7 +165,6 @@ def _together(filled: pd.DataFrame, one: int, other: int) -> Estimate | None:
     codes = np.stack([pd.factorize(wide[name])[0] for name in wide], axis=1)
     known = (codes[:, None] >= 0) & (codes[None] >= 0)
     same = (codes[:, None] == codes[None]) & known
-    np.fill_diagonal(known.any(axis=2), False)
     items = np.union1d(rows, columns)
     value = _pair_share(same, known, rows, columns)
     without = []

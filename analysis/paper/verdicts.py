@@ -11,6 +11,7 @@ from dataclasses import replace
 from scipy.stats import norm
 
 from twigma.analysis.inference.intervals import Z
+from twigma.analysis.page.formatting import number
 from twigma.analysis.paper.claim import Claim, Measured
 
 AGREES, DIFFERS, UNKNOWN = "agrees", "differs", "not identifiable from this data"
@@ -22,9 +23,10 @@ TOO_NARROW = (
     "our authors imply is {wider:.0f} times as wide"
 )
 NOT_STATED = "the paper gives no interval; with the standard error that its own figures imply, the two can be equal"
-TOO_WIDE = "our interval reaches beyond {low:.3g} to {high:.3g}: too wide to confirm the paper's number or contradict it"
+TOO_WIDE = "our interval reaches beyond {low} to {high}: too wide to confirm the paper's number or contradict it"
+LARGER_P = "a p-value falls with the number of images, so a larger one says nothing against the paper's"
 NO_INTERVAL = "ours has no interval"
-WITHIN = "our interval lies within {low:.3g} to {high:.3g}"
+WITHIN = "our interval lies within {low} to {high}"
 APART = "by more than both intervals allow"
 
 Scale = Callable[[float], float]  # on which numbers are compared
@@ -97,8 +99,9 @@ def _by_interval(claim: Claim, ours: Sequence[Measured]) -> Verdict:
     if math.isnan(one.low) and math.isnan(one.high):
         return UNKNOWN, NO_INTERVAL
     low, high = _bounds(claim)
+    bounds = {"low": number(low), "high": number(high)}
     if low <= one.low and one.high <= high:
-        return AGREES, WITHIN.format(low=low, high=high)
+        return AGREES, WITHIN.format(**bounds)
     scale = _log if claim.kind == "ratio" else float
     gap = _gap(claim, one, scale)
     half = _our_half(claim, one, scale)
@@ -111,7 +114,7 @@ def _by_interval(claim: Claim, ours: Sequence[Measured]) -> Verdict:
         if width:
             return UNKNOWN, TOO_NARROW.format(wider=implied / width)
         return UNKNOWN, NOT_STATED
-    return UNKNOWN, TOO_WIDE.format(low=low, high=high)
+    return UNKNOWN, TOO_WIDE.format(**bounds)
 
 
 def _bounds(claim: Claim) -> Bounds:
@@ -194,15 +197,16 @@ def _by_p(claim: Claim, ours: Sequence[Measured]) -> Verdict:
     if one.p is None or math.isnan(one.p):
         return UNKNOWN, "ours has no p-value"
     if one.p_floor is not None and one.p <= one.p_floor and one.p >= claim.value:
-        return UNKNOWN, f"{one.p_floor:.2g} is the smallest p that our draws can give"
+        return (
+            UNKNOWN,
+            f"{number(one.p_floor, 1)} is the smallest p that our draws can give",
+        )
     if one.value < claim.null:
         if one.p < LEVEL:
-            return DIFFERS, f"the other direction, p = {one.p:.2g}"
+            return DIFFERS, f"the other direction, p = {number(one.p, 2)}"
     elif one.p < claim.value:
-        return AGREES, f"p = {one.p:.1e}".replace("e-0", "e-")
-    return UNKNOWN, (
-        f"p = {one.p:.2g}: a p-value falls with the number of images, so a larger one says nothing against the paper's"
-    )
+        return AGREES, f"p = {number(one.p, 2)}"
+    return UNKNOWN, f"p = {number(one.p, 2)}: {LARGER_P}"
 
 
 # ------------------------------------------------------------------ several numbers

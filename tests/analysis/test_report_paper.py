@@ -135,6 +135,7 @@ def opened(browser, ours, width, scheme="light"):
 # Cells with an interval, and how many lines of text each takes; folded tables are opened first.
 LINES = """() => {
   document.querySelectorAll('details').forEach(one => { one.open = true });
+  // Of a table, and of a statement of the paper.
   const cells = [...document.querySelectorAll('td')].filter(one => /^[−\\d.,%]+\\u00a0\\[/.test(one.textContent));
   return cells.map(one => {
     const range = document.createRange();
@@ -191,8 +192,16 @@ def test_text_can_be_read_in_light_and_in_the_dark(browser, ours, scheme):
     tab = opened(browser, ours, 1440, scheme)
     ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
-    selectors = ["body", ".lead", "main a, nav a", "dt", *(f"td.{mark}" for mark in MARKS)]
+    selectors = [
+        "body",
+        ".lead",
+        "main a, nav a",
+        "dt",
+        *(f"td.{mark}" for mark in MARKS),
+    ]
     assert min(tab.evaluate(CONTRAST, selectors)) >= 4.5
     # Charts are drawn on white.
-    chart = tab.evaluate("getComputedStyle(document.querySelector('figure img')).backgroundColor")
+    chart = tab.evaluate(
+        "getComputedStyle(document.querySelector('figure img')).backgroundColor"
+    )
     assert chart == "rgb(255, 255, 255)"

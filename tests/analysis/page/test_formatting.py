@@ -66,17 +66,23 @@ def test_an_interval_has_the_same_decimals_throughout(numbers, text):
     assert formatting.interval(*numbers).replace("\u00a0", " ") == text
 
 
-def test_numbers_round_to_what_is_printed(rng=np.random.default_rng(7)):
+PLAIN = str.maketrans({"−": "-", ",": "", "[": "", "]": ""})
+
+
+def test_numbers_round_to_what_is_printed():
     """Each of the three is the given number within half a unit of the last decimal, at all sizes."""
+    rng = np.random.default_rng(7)
     for size in 10.0 ** rng.uniform(-3, 3, 300):
         value, half = size * rng.normal(), size * 10 ** rng.uniform(-3, 0)
         limits = (value, value - half, value + half)
-        printed = formatting.interval(*limits).translate({ord("−"): "-", ord(","): "", ord("["): "", ord("]"): ""})  # fmt: skip
+        printed = formatting.interval(*limits).translate(PLAIN)
         texts = printed.split()
         decimals = {len(text.partition(".")[2]) for text in texts}
         assert len(decimals) == 1
         for text, number in zip(texts, limits, strict=True):
-            assert abs(float(text) - number) <= 0.5000001 * 10.0 ** -decimals.copy().pop()
+            assert (
+                abs(float(text) - number) <= 0.5000001 * 10.0 ** -decimals.copy().pop()
+            )
 
 
 def test_spaces_that_hold_a_number_together_stay_and_others_go():

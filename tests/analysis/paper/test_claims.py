@@ -1,4 +1,4 @@
-"""Every number and direction of `stated` is a claim, once, with a sentence; three worlds give each its three verdicts."""
+"""Every number and direction of the paper is a claim, once, with a sentence; three worlds give each three verdicts."""
 
 import math
 import re
@@ -91,7 +91,12 @@ def test_each_says_where_and_in_a_sentence_what_the_paper_states():
 
 def test_the_papers_sets_are_looked_up_by_the_names_of_ours():
     keys = {key for each in claims(NAMES) for key in each.keys}
-    assert {"kl_paper/photographs/art", "kl/twigma/db", "kl/db/art", "entropy/db"} <= keys
+    assert {
+        "kl_paper/photographs/art",
+        "kl/twigma/db",
+        "kl/db/art",
+        "entropy/db",
+    } <= keys
     assert {"distance/same artist", "overlap/twigma/db", "share/photographs/1"} <= keys
 
 
@@ -112,7 +117,7 @@ def entry(value, half, **rest):
     return {"value": value, "low": value - half, "high": value + half, "n": 500, **rest}
 
 
-def numbers(claim, world):
+def numbers(claim, world):  # noqa: PLR0911 - a kind of claim each
     """Values for the keys of a claim in a world that agrees, contradicts, or has hardly any data."""
     wide = world == "uninformative"
     sign = {"agreeing": 1, "contradicting": -1, "uninformative": 1}[world]
@@ -144,7 +149,9 @@ def numbers(claim, world):
     if not others:
         return {first: entry(claim.null + 0.2 * up, half)}
     base = 5.0 if claim.kind != "majority" else 5.0 / len(others)
-    return {first: entry(5.0 + 2 * up, half)} | {key: entry(base, half) for key in others}
+    return {first: entry(5.0 + 2 * up, half)} | {
+        key: entry(base, half) for key in others
+    }
 
 
 WORLDS = {"agreeing": AGREES, "contradicting": DIFFERS, "uninformative": UNKNOWN}

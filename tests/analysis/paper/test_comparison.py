@@ -12,6 +12,7 @@ from twigma.analysis.analyze import analyze
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.collection import Collected
 from twigma.analysis.inputs.requirements import Result, Settings
+from twigma.analysis.page.section import Results
 from twigma.analysis.paper import stated
 from twigma.analysis.paper.comparison import (
     describe_comparison,
@@ -19,7 +20,6 @@ from twigma.analysis.paper.comparison import (
     overview,
     paper_box,
 )
-from twigma.analysis.page.section import Results
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
 from twigma.builder.release.identity import TWIGMA
 from twigma.core.files import write_json
