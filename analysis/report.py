@@ -138,10 +138,9 @@ def _sections(results: Results, is_twigma: bool) -> list[Noted]:
             sections.append((section, _clean_notes(chapter.notes(results))))
     if comparison.NAME in results.figures:
         notes = results.figures[comparison.NAME]["notes"]
+        section = comparison.describe_other_dataset(results)
         if is_twigma:
             section = comparison.describe_comparison(results)
-        else:
-            section = comparison.describe_other_dataset(results)
         if section is not None:
             sections.append((section, _clean_notes(notes)))
     return sections

@@ -9,7 +9,7 @@ import statsmodels.api as sm
 
 from twigma.analysis.paper import stated as paper
 from twigma.analysis.paper.claims import claims
-from twigma.analysis.paper.claims_likes import implied_se
+from twigma.analysis.paper.claims.likes import implied_se
 from twigma.analysis.paper.measured import verdicts
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
 

@@ -7,10 +7,10 @@ claim names where it is stated (a figure, Table 1, the abstract, or the text) an
 from collections.abc import Mapping
 
 from twigma.analysis.paper.claim import Claim
-from twigma.analysis.paper.claims_dataset import dataset_claims
-from twigma.analysis.paper.claims_likes import likes_claims
-from twigma.analysis.paper.claims_sets import set_claims, variation_claims
-from twigma.analysis.paper.claims_themes import people_claims, theme_claims
+from twigma.analysis.paper.claims.dataset import dataset_claims
+from twigma.analysis.paper.claims.likes import likes_claims
+from twigma.analysis.paper.claims.sets import set_claims, variation_claims
+from twigma.analysis.paper.claims.themes import people_claims, theme_claims
 
 # The paper's set in each role.
 NAMES = {

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from twigma.analysis.paper import stated
 from twigma.analysis.paper.claim import Claim
 
-COLLECT = "a release holds what was kept: pass the folder of `twigma collect` with --work, once all is searched and fetched"
+COLLECT = "a release holds what was kept: pass the folder of `twigma collect` with --work, once all of it is fetched"
 LOSSES = "no MANIFEST.json of `twigma release` beside the data, which counts what could not be fetched"
 CONTRADICTION = (
     "the paper contradicts itself: {text} in its text, {table} in its Table 1"
