@@ -7,8 +7,7 @@ independent. Ours come with intervals that may be wide. So there are three verdi
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-
-from scipy.stats import norm
+from statistics import NormalDist
 
 from twigma.analysis.inference.intervals import Z
 from twigma.analysis.page.formatting import number
@@ -248,7 +247,7 @@ def _margin(ours: Measured) -> float:
 
 def _widened(ours: Measured, times: int) -> Measured:
     """The interval of one of several comparisons at a level divided by their number (Bonferroni)."""
-    factor = float(norm.isf(LEVEL / 2 / times)) / Z
+    factor = NormalDist().inv_cdf(1 - LEVEL / 2 / times) / Z
     return replace(
         ours,
         low=ours.value - factor * (ours.value - ours.low),
