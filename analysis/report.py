@@ -1,11 +1,12 @@
 """The report: one HTML file with every figure and table that `analyze` computed; `twigma report OUT` writes it.
 
 The page asks nobody for anything: charts are pictures inside it, it has no script, and its content security policy
-forbids both. Equal results give equal bytes.
+forbids both. Equal results give equal bytes. Our own results come first; the paper's statements are summed up on top
+where the data is TWIGMA, and listed at the end.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from twigma.analysis.inputs.reference_sets import ROLES
 from twigma.analysis.page.formatting import clean, listed, number
 from twigma.analysis.page.section import Pictures, Results, Section, Tables
 from twigma.analysis.paper import comparison, stated
+from twigma.analysis.paper.provenance import is_twigma
 from twigma.builder.release.identity import Identity
 from twigma.core.files import atomic
 from twigma.core.safety import owned_folders
@@ -76,10 +78,16 @@ def render(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(TEMPLATE.read_text("utf-8"))
+    identity = content["data"].get("identity")
+    ours = is_twigma(identity)
+    sections = _sections(results, ours)
     return template.render(
-        **_heading(content["data"].get("identity")),
+        **_heading(identity),
+        is_twigma=ours,
         summary=_summary(content["data"]),
-        sections=_sections(results),
+        overview=comparison.overview(results) if ours else None,
+        other_dataset=_other_dataset(identity, sections),
+        sections=sections,
         skipped=[_clean_entry(entry) for entry in content["skipped"]],
         sources=[
             *_dataset(content["data"].get("identity")),
@@ -118,16 +126,23 @@ def _by_role(
 # ------------------------------------------------------------------ sections
 
 
-def _sections(results: Results) -> list[Noted]:
-    """The sections that have results, in the order of the page, each with its notes."""
+def _sections(results: Results, is_twigma: bool) -> list[Noted]:
+    """The sections that have results, in the order of the page, each with its notes.
+
+    What the paper states comes after our own results; of a dataset that is not TWIGMA only what can be compared.
+    """
     sections: list[Noted] = []
-    if comparison.NAME in results.figures:
-        notes = results.figures[comparison.NAME]["notes"]
-        sections.append((comparison.describe_comparison(results), _clean_notes(notes)))
     for chapter in CHAPTERS:
         section = chapter.section(results)
         if section is not None:
             sections.append((section, _clean_notes(chapter.notes(results))))
+    if comparison.NAME in results.figures:
+        notes = results.figures[comparison.NAME]["notes"]
+        section = comparison.describe_other_dataset(results)
+        if is_twigma:
+            section = comparison.describe_comparison(results)
+        if section is not None:
+            sections.append((section, _clean_notes(notes)))
     return sections
 
 
@@ -156,6 +171,18 @@ def _heading(identity: Mapping[str, Any] | None) -> dict[str, str]:
         "title": clean(identity["title"], LONGEST_NOTE),
         "description": clean(identity["description"], LONGEST_SOURCE),
     }
+
+
+def _other_dataset(
+    identity: Mapping[str, Any] | None, sections: Sequence[Noted]
+) -> str:
+    """What of the paper is on the page, where the data is not TWIGMA."""
+    about = "The paper is about another dataset, TWIGMA"
+    if identity is None:
+        about = "Nothing says that this data is TWIGMA, which the paper is about"
+    if any(section.figure == comparison.FIGURE for section, _ in sections):
+        return f"{about}: of its statements, those that this data can be held against are at the end."
+    return f"{about}: none of its statements can be held against this data."
 
 
 def _dataset(identity: Mapping[str, Any] | None) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from twigma.analysis.inference.survival import survival, with_survival
+from twigma.analysis.inputs.collection import Collected, collected
 from twigma.analysis.inputs.images import Images, images_of
 from twigma.analysis.inputs.reference_sets import ABOUT, about, refuse_other_models
 from twigma.analysis.neighbours.blocks import Search
@@ -59,6 +60,8 @@ class Inputs:
     texts: Mapping[str, Texts] = field(default_factory=dict)  # embedded texts by kind
     lost: pd.DataFrame | None = None  # strata of the id list, where posts were lost
     identity: Identity | None = None  # what the dataset is, where it says so
+    manifest: Mapping[str, Any] | None = None  # of the release, where it has one
+    collection: Collected | None = None  # what `twigma collect` found
 
     def sets(self) -> "dict[str, NDArray[np.float32]]":
         """The embeddings of every set, the studied one first, each [n, d]; of a sample, thinned by its weights."""
@@ -94,7 +97,22 @@ def load(
     ours = images_of(name, table, vectors)
     sets = {name: _reference(name, path) for name, path in references.items()}
     _refuse_other_lengths([ours, *sets.values()])
-    return Inputs(ours, sets, sheets=sheets, lost=strata, identity=identity)
+    return Inputs(
+        ours,
+        sets,
+        sheets=sheets,
+        lost=strata,
+        identity=identity,
+        manifest=_manifest(release),
+        collection=None if work is None else collected(work),
+    )
+
+
+def _manifest(release: Path) -> dict[str, Any] | None:
+    """The MANIFEST.json of a release; None where it has none."""
+    if not (release / MANIFEST).exists():
+        return None
+    return read_manifest(release)
 
 
 def read_rows(release: Path, work: AnyWorkspace | None) -> pa.Table:
@@ -215,6 +233,13 @@ def file_hashes(
     identity = stated_identity(release)
     if identity is not None:
         hashes["release/identity"] = fingerprint(identity.to_json())
+    manifest = _manifest(release)
+    if manifest is not None:
+        stated = [manifest.get("source"), manifest.get("counts")]
+        hashes["release/source"] = fingerprint(stated)
+    found = None if work is None else collected(work)
+    if found is not None:
+        hashes["work/collection"] = fingerprint(asdict(found))
     return hashes
 
 

@@ -5,6 +5,7 @@ disk keep it raw. Escaping for HTML is the template's.
 """
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,14 +16,20 @@ import numpy as np
 from twigma.core.names import join_names
 
 NONE = "–"
+LONGEST_CELL = 320  # characters
 GAP = "\u00a0"  # a space where no line breaks
+# One that no number needs, to either side of it, is a stranger's, and becomes a plain space.
+SPACES = re.compile(rf"(?<![\d%,]){GAP}+|{GAP}+(?![\d\[−∞])|[^\S{GAP}]+")
 # Unicode categories: control, format (bidi, zero width), surrogate, private, unassigned.
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table: its text, whether it is a number, and how it stands out ("max", "min" or "")."""
+    """One cell of a table: its text, whether it is a number, and how it stands out.
+
+    `mark` is "max", "min", a verdict ("agrees", "differs", "unknown"), or "".
+    """
 
     text: str
     number: bool = False
@@ -31,12 +38,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report; `folded` ones open on a click."""
+    """A table of the report; `folded` ones open on a click.
+
+    Of the kind "verdicts" the rows can be filtered by the mark of one of their cells.
+    """
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     folded: bool = False
+    kind: str = ""
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The mark of each row: that of its first cell that has one."""
+        return tuple(_mark(row) for row in self.rows)
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -45,6 +61,11 @@ class Table:
             return (False,) * len(self.header)
         columns = zip(*self.rows, strict=True)
         return tuple(_is_numeric(column) for column in columns)
+
+
+def _mark(row: Sequence[Cell]) -> str:
+    marks = [cell.mark for cell in row if cell.mark]
+    return marks[0] if marks else ""
 
 
 def _is_numeric(column: Sequence[Cell]) -> bool:
@@ -57,10 +78,14 @@ def _is_numeric(column: Sequence[Cell]) -> bool:
 def clean(text: object, most: int = 200) -> str:
     """Text as it is displayed: white space single, nothing invisible, at most `most` characters.
 
+    A space inside a number and its interval stays one at which no line breaks.
+
     >>> clean("a\\u202eb\\x07\\n c")
     'ab c'
+    >>> clean("1.19\\u00a0[1.18,\\u00a01.20]  by\\u00a0author")
+    '1.19\\xa0[1.18,\\xa01.20] by author'
     """
-    spaced = " ".join(str(text).split())
+    spaced = SPACES.sub(" ", str(text)).strip()
     visible = [c for c in spaced if unicodedata.category(c) not in INVISIBLE]
     if len(visible) > most:
         visible[most - 1 :] = "…"
@@ -98,11 +123,34 @@ def interval(
     high: float | None = None,
     digits: int = 3,
 ) -> str:
-    """A value and its interval on one line: "1.19 [1.18, 1.20]"; without limits the value alone."""
-    if low is None or high is None or math.isnan(low) or math.isnan(high):
+    """A value and its interval on one line, without limits the value alone; all three with the same decimals.
+
+    >>> interval(1.19, 1.18, 1.2).split(), interval(-0.0152, -0.0252, -0.00521).split()
+    (['1.19', '[1.18,', '1.20]'], ['−0.0152', '[−0.0252,', '−0.0052]'])
+    """
+    if value is None or low is None or high is None:
         return number(value, digits)
-    limits = f"[{number(low, digits)},{GAP}{number(high, digits)}]"
-    return f"{number(value, digits)}{GAP}{limits}"
+    if math.isnan(low) or math.isnan(high):
+        return number(value, digits)
+    texts = _even(value, low, high, digits)
+    return f"{texts[0]}{GAP}[{texts[1]},{GAP}{texts[2]}]"
+
+
+def _even(value: float, low: float, high: float, digits: int) -> list[str]:
+    """The three numbers with as many decimals as the largest of them has, and enough to see the interval's width."""
+    numbers = [float(value), float(low), float(high)]
+    size = max(abs(one) for one in numbers)
+    whole = all(one.is_integer() for one in numbers)
+    if not math.isfinite(size) or whole or size < 1e-4:
+        return [number(one, digits) for one in numbers]
+    decimals = digits - 1 - math.floor(math.log10(size))
+    half = (high - low) / 2
+    if half > 0:
+        decimals = max(decimals, -math.floor(math.log10(half)))
+    decimals = max(0, decimals)
+    # Adding 0 takes the sign off a zero.
+    texts = [f"{round(one, decimals) + 0:,.{decimals}f}" for one in numbers]
+    return [text.replace("-", "−") for text in texts]
 
 
 def percent(value: float | None, digits: int = 3) -> str:
@@ -115,11 +163,13 @@ def percent(value: float | None, digits: int = 3) -> str:
 def percents(
     value: float | None, low: float | None, high: float | None, digits: int = 3
 ) -> str:
-    """A share and its interval as percentages: "12% [11, 13]"."""
+    """A share and its interval as percentages with the same decimals: "12.0% [11.2, 13.1]"."""
     if value is None or low is None or high is None:
         return percent(value, digits)
-    limits = f"[{number(100 * low, digits)},{GAP}{number(100 * high, digits)}]"
-    return f"{percent(value, digits)}{GAP}{limits}"
+    if math.isnan(value) or math.isnan(low) or math.isnan(high):
+        return percent(value, digits)
+    texts = _even(100 * value, 100 * low, 100 * high, digits)
+    return f"{texts[0]}%{GAP}[{texts[1]},{GAP}{texts[2]}]"
 
 
 def p_value(p: float | None) -> str:
@@ -147,7 +197,7 @@ def cell(value: Any, digits: int = 3) -> Cell:
         return Cell(NONE)
     if hasattr(value, "__float__"):
         return Cell(number(float(value), digits), number=True)
-    return Cell(clean(value))
+    return Cell(clean(value, LONGEST_CELL))
 
 
 def table(
@@ -155,7 +205,8 @@ def table(
     header: Sequence[str],
     rows: Sequence[Sequence[Any]],
     folded: bool = False,
+    kind: str = "",
 ) -> Table:
     """A table from plain values."""
     cells = tuple(tuple(cell(value) for value in row) for row in rows)
-    return Table(caption, tuple(header), cells, folded)
+    return Table(caption, tuple(header), cells, folded, kind)

@@ -1,7 +1,7 @@
 """What the paper states, and verdicts on its claims.
 
-The numbers that the paper states are in the module `stated`; `claims` and `verdicts` are imported from the modules
-of their names.
+The numbers that the paper states are in the module `stated`; `claims`, and the table of `measured.verdicts`, are
+imported from the modules of their names.
 """
 
 from twigma.analysis.exports import lazy_names
@@ -10,10 +10,10 @@ __all__, __getattr__ = lazy_names(
     __name__,
     {
         "comparison": ("paper_box",),
-        "verdicts": (
+        "claim": (
             "Claim",
             "Measured",
-            "judge",
         ),
+        "verdicts": ("judge",),
     },
 )

@@ -1,21 +1,43 @@
-"""Paper-in-a-box: every number the paper states beside ours, from the results of all other figures.
+"""Paper-in-a-box: every number and direction the paper states beside ours, from the results of all other figures.
 
-`twigma analyze` computes it last, and `twigma report` prints it first.
+`twigma analyze` computes it last. `twigma report` prints its summary first where the data is TWIGMA, and what can be
+compared at the end where it is another dataset.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from twigma.analysis.inputs import load
+from twigma.analysis.inputs.annotation_sheets import read_sheets
 from twigma.analysis.inputs.requirements import Entry, Result, Settings, Skipped
-from twigma.analysis.page.formatting import interval, listed, number, table
+from twigma.analysis.page.formatting import GAP, Cell, Table, interval, number, table
 from twigma.analysis.page.section import Results, Section, records
-from twigma.analysis.paper import stated
+from twigma.analysis.paper import own_numbers
 from twigma.analysis.paper.claims import claims
-from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN, verdicts
+from twigma.analysis.paper.measured import verdicts
+from twigma.analysis.paper.provenance import why_other_labels
+from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
+from twigma.core.names import join_names
 
 NAME = "paper"  # of these results, as of a figure
-HEADER = ("Figure", "Quantity", "Paper", "Ours [95%]", "n", "Verdict", "Why")
+FIGURE = "The paper"  # of the section, as of a figure
+HEADER = ("Where", "The paper says", "Paper", "Ours [95%]", "n", "Verdict", "Why")
+SHOWN = 4  # statements that differ, in a sentence
+# How a verdict stands out; the page draws an icon for each.
+MARKS = {AGREES: "agrees", DIFFERS: "differs", UNKNOWN: "unknown"}
+WORDS = {
+    "agrees": "agree with ours",
+    "differs": "differ",
+    "unknown": "are not identifiable from this data",
+}
+RULE = (
+    "“Agrees”: all of our 95% interval lies within a tenth of the paper's number (0.05 for correlations), or excludes "
+    "the opposite of the stated direction, so that it could have contradicted the paper and does not. “Differs”: apart "
+    "by more than both intervals allow, even with the standard error that the paper's own figures imply. Else it is "
+    "not identifiable from this data: something is missing, an interval is too wide, or a number is made by the method."
+)
 
 # ------------------------------------------------------------------ computed
 
@@ -28,7 +50,8 @@ def paper_box(
 ) -> Result:
     """Our numbers beside the paper's.
 
-    Table: `paper`, a row per number the paper states (`verdicts.verdicts`). Values: `paper/FIGURE/QUANTITY`, its rows.
+    Table: `paper`, a row per number or direction the paper states (`measured.verdicts`). Values:
+    `paper/FIGURE/QUANTITY`, its rows.
     """
     names = {
         "photographs": settings.photographs,
@@ -36,32 +59,30 @@ def paper_box(
         "prompts": settings.prompts,
         "twigma": data.images.name,
     }
-    ours = _counts(data, results)
-    published = ours["data/images"]["value"] == stated.IMAGES
+    ours = _own_numbers(data, results)
     for result in results.values():
         ours |= result.values
-    judged = verdicts(claims(names, published), ours, _reasons(skipped))
+    listed_claims = claims(names, why_other_labels(data.manifest))
+    judged = verdicts(listed_claims, ours, _reasons(skipped))
     values = {}
     for row in judged.to_dict("records"):
         values[f"paper/{row['figure']}/{row['quantity']}"] = _entry(row)
     return Result(len(judged), {"paper": judged}, values)
 
 
-def _counts(data: load.Inputs, results: Mapping[str, Result]) -> dict[str, Entry]:
-    """How many images, posts and months there are; of a sample, in the list it was drawn from."""
-    about = load.describe(data)
-    rows = about["rows"]
-    counts: dict[str, Entry] = {
-        "data/images": {"value": about["images"], "n": rows},
-        "data/posts": {"value": about["posts"], "n": rows},
-    }
-    if "fig1b" in results:
-        months = results["fig1b"].tables["fig1b"]
-        counts["data/months"] = {"value": len(months), "n": rows}
-        if "sampled" in months:
-            counts["data/images"] = {"value": round(months["images"].sum())}
-            counts["data/posts"] = {"value": round(months["posts"].sum())}
-    return counts
+def _own_numbers(data: load.Inputs, results: Mapping[str, Result]) -> dict[str, Entry]:
+    """What no figure gives so: counts, losses, the collection, sensitive clusters, people's groups."""
+    ours = own_numbers.counts(data, results)
+    ours |= own_numbers.overlaps(results)
+    ours |= own_numbers.losses(data.manifest)
+    ours |= own_numbers.sensitive_clusters(data.images)
+    if data.collection is not None:
+        for name, count in asdict(data.collection).items():
+            ours[f"collected/{name}"] = {"value": count}
+    # Without results of its figure the sheets are missing, or are no such sheets.
+    if data.sheets is not None and "concordance" in results:
+        ours |= own_numbers.people(read_sheets(data.sheets))
+    return ours
 
 
 def _reasons(skipped: Sequence[Skipped]) -> dict[str, str]:
@@ -91,38 +112,92 @@ def _entry(row: Mapping[Any, Any]) -> Entry:
 # ------------------------------------------------------------------ described
 
 
+def overview(results: Results) -> list[tuple[str, int, str]] | None:
+    """Mark, number of statements and verdict, for the top of the page; None without a comparison."""
+    if NAME not in results.figures:
+        return None
+    rows = _statements(results)
+    counts = Counter(row.verdict for row in rows)
+    return [(mark, counts[verdict], WORDS[mark]) for verdict, mark in MARKS.items()]
+
+
+def _statements(results: Results) -> list[Any]:
+    """The rows of the table; ValueError when another version wrote it."""
+    judged = results.tables[NAME]
+    if "sentence" not in judged:
+        raise ValueError(
+            "these results are of an earlier version of twigma: `twigma analyze` computes them again"
+        )
+    return records(judged)
+
+
 def describe_comparison(results: Results) -> Section:
-    """How many of the paper's numbers agree with ours, and which differ."""
-    rows = records(results.tables["paper"])
+    """How many of the paper's statements agree with ours, and which differ."""
+    rows = _statements(results)
+    return Section(
+        figure=FIGURE,
+        title="Its statements beside ours",
+        claim=_summary(rows),
+        basis="the 95% intervals of the other figures, by author where authors are known.",
+        paper="Numbers and directions of its text, tables and figures; what it only draws is not listed. Its "
+        "references are LAION, ArtBench and DiffusionDB; here the sets that were given play their roles.",
+        differs=RULE,
+        tables=(_table("Every statement of the paper", rows),),
+    )
+
+
+def describe_other_dataset(results: Results) -> Section | None:
+    """What can be held against the paper in a dataset that is not TWIGMA; None where nothing can.
+
+    Whether its counts and its clusters are those of the paper is no question.
+    """
+    rows = [row for row in _statements(results) if _is_general(row)]
+    said = [row for row in rows if row.verdict != UNKNOWN]
+    if not said:
+        return None
+    return Section(
+        figure=FIGURE,
+        title="Where the TWIGMA paper can be compared",
+        claim=_summary(said),
+        basis="the 95% intervals of the other figures, by author where authors are known.",
+        paper="Only what this data can be held against: the paper's counts and its numbers of clusters are of TWIGMA.",
+        differs=RULE,
+        tables=(_table("Statements of the paper that this data can tell", said, True),),
+    )
+
+
+def _is_general(row: Any) -> bool:
+    """Whether a statement is about images in general, and not about how many there are."""
+    return bool(row.kind != "count")
+
+
+def _summary(rows: Sequence[Any]) -> str:
+    """How many statements have each verdict, and those that differ."""
     total = {AGREES: 0, DIFFERS: 0, UNKNOWN: 0}
     apart = []
     for row in rows:
         total[row.verdict] += 1
         if row.verdict == DIFFERS:
-            apart.append(f"{row.figure} {row.quantity}")
-    claim = (
-        f"Of {len(rows)} numbers the paper states, {total[AGREES]} agree with ours, {total[DIFFERS]} differ, and "
-        f"{total[UNKNOWN]} cannot be told from this data."
-    )
+            apart.append(f"“{row.sentence.rstrip('.')}”")
+    claim = f"Of {len(rows)} statements of the paper, {total[AGREES]} agree with ours and {total[DIFFERS]} differ"
+    if total[UNKNOWN]:
+        claim += f"; {total[UNKNOWN]} are not identifiable from this data"
+    claim += "."
     if apart:
-        claim += f" Apart: {listed(apart)}."
+        claim += f" Different: {join_names(apart, SHOWN)}."
+    return claim
+
+
+def _table(caption: str, rows: Sequence[Any], folded: bool = False) -> Table:
     cells = [_cells(row) for row in rows]
-    return Section(
-        figure="The paper",
-        title="Its numbers beside ours",
-        claim=claim,
-        basis="the 95% intervals of the figures below, by author where authors are known.",
-        paper="Numbers of the text and of Fig 2d; what it only draws is not listed. Its references are LAION, ArtBench "
-        "and DiffusionDB; here the sets that were given play their roles.",
-        differs="“Agrees”: apart by no more than rounding and both 95% intervals allow, or of the stated sign beyond "
-        "chance. “Differs”: by more, even with the standard error that the paper's own figures imply. Else this data "
-        "cannot say: something is missing, or the paper's interval, which takes images as independent, is too narrow.",
-        tables=(table("Every number the paper states", HEADER, cells),),
-    )
+    return table(caption, HEADER, cells, folded=folded, kind="verdicts")
 
 
 def _cells(row: Any) -> list[object]:
     unknown = row.n is None or row.n != row.n  # None or NaN, as pandas reads it
     n = None if unknown else number(int(row.n))
     ours = interval(row.ours, row.low, row.high)
-    return [row.figure, row.quantity, row.stated, ours, n, row.verdict, row.reason]
+    short = row.verdict.removesuffix(" from this data")
+    verdict = Cell(short, mark=MARKS[row.verdict])
+    stated = row.stated.replace(" [", f"{GAP}[").replace(", ", f",{GAP}")
+    return [row.figure, row.sentence, stated, ours, n, verdict, row.reason]

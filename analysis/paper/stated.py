@@ -2,21 +2,32 @@
 
 Chen & Zou, "TWIGMA: A dataset of AI-Generated Images with Metadata From Twitter", NeurIPS 2023 Datasets and
 Benchmarks. A number the paper shows only as a picture, or not at all, is None. `twigma report` prints them.
+
+Where the paper contradicts itself both statements are here: its Table 1 and its text name different first months, and
+different sizes of DiffusionDB. The order of ArtBench, DiffusionDB and TWIGMA by mean distance is none of its claims:
+it calls their variation similar.
 """
 
 Interval = tuple[float, float | None, float | None]  # value, low, high
 
-# Section 2.1 and Fig 1b. Table 1 of the paper says January 2020; its text and figure say January 2021.
+# The text and Fig 1.
 HASHTAGS = 19  # their list is only in an image
 # "About", before and after the photos were fetched.
 POSTS_FOUND = 2_200_000
 POSTS_WITH_PHOTOS = 1_300_000
+UNAVAILABLE = 0.1  # "about", of the photos when they were fetched
 POSTS = 623_707
 IMAGES = 805_650
+IMAGES_ROUNDED = 800_000  # "over", in the abstract
 FIRST_MONTH = "2021-01"
+FIRST_MONTH_IN_TABLE = "2020-01"  # Table 1
 LAST_MONTH = "2023-03"
 MONTHS = 27
 GROWTH: Interval | None = None  # Fig 1b: "steady growth", no rate
+
+# Images of DiffusionDB, in the text and in Table 1.
+DIFFUSIONDB = 14_000_000
+DIFFUSIONDB_IN_TABLE = 18_000_000
 
 # Fig 1c: near the top, in no stated order.
 WORDS = ("new", "ai", "art", "prompt", "prompts")
@@ -46,20 +57,36 @@ EQ1: dict[str, dict[int, Interval | None]] = {
     },
 }
 
-# Fig 3a: mean pairwise distance, most varied first; only the ratio below is a stated number.
-DISTANCE_ORDER = ("photographs", "paintings", "prompts", "twigma")
+EQ1_P = 0.0001  # each of the four ratios with an interval is below it
+
+# Fig 3a: mean pairwise distance. Photographs vary most, the three others alike; only the ratio below is a number.
+MOST_VARIED = "photographs"
+VARIED_ALIKE = ("paintings", "prompts", "twigma")
 SAME_PROMPT_RATIO = 0.5  # same prompt / any prompt
 # Fig 3b: IEV, PMV and entropy are only in an image.
 VARIATION: dict[str, float] | None = None
+LOWEST_ENTROPY = "twigma"
 
 # Fig 3c: Kendall's tau between words of a prompt and the distance between its images.
 PROMPT_TAU = -0.1
 PROMPT_TAU_P = 0.01
 PROMPT_TAU_Z = 2.5758293035489004  # the normal quantile of that p: the standard error of τ is its τ over this
 
-# Fig 4b-d, on the released labels.
+# Fig 3d, by the name of the texts in ours: those as varied as prompts, and those less varied.
+TEXTS_ALIKE = ("captions of our images", "posts")
+TEXTS_LESS_VARIED = ("haiku", "book")
+
+# Fig 4b-d, on the labels of the published table.
 FALLING_CLUSTERS = (1, 3, 4)
 RISING_CLUSTERS = (8, 9)
 THEME_WORDS = ("painting", "woman", "man")  # Fig 4c
-NSFW_CLUSTERS = (5, 8)  # Fig 4c
+NSFW_CLUSTERS = (5, 8)  # Fig 4c; both grow
 NSFW_SHARE: float | None = None  # Fig 4d shows densities only
+
+# People: annotators, who looked at so many images of each of so many clusters and named so many keywords for each.
+ANNOTATORS = 4
+ANNOTATED_CLUSTERS = 10
+ANNOTATED_IMAGES = 10
+KEYWORDS = 3
+SPLIT_BY_PEOPLE = (1, 2, 7)
+MERGED_BY_PEOPLE = (5, 8)

@@ -31,7 +31,7 @@ def test_intervals_percentages_and_p_values():
         == formatting.interval(1.19, math.nan, 1.2)
         == "1.19"
     )
-    assert formatting.percents(0.123, 0.1, 0.15) == "12.3%\u00a0[10,\u00a015]"
+    assert formatting.percents(0.123, 0.1, 0.15) == "12.3%\u00a0[10.0,\u00a015.0]"
     assert formatting.percents(0.5, None, None) == "50%"
     assert (formatting.percent(None), formatting.percent(math.nan)) == ("–", "–")
     assert (formatting.p_value(0.0001), formatting.p_value(0.032), formatting.p_value(None)) == (
@@ -42,6 +42,65 @@ def test_intervals_percentages_and_p_values():
         formatting.listed(["a"]),
         formatting.listed("abc"),
     ) == ("none", "a", "a, b and c")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((-0.0152, -0.0252, -0.00521), "−0.0152 [−0.0252, −0.0052]"),
+        ((1.02, 0.979, 1.06), "1.02 [0.98, 1.06]"),
+        ((0.5, 0.2, 1.2), "0.50 [0.20, 1.20]"),
+        ((30.2, 27.9, 32.54), "30.2 [27.9, 32.5]"),
+        ((1234.5, 999.4, 1500.1), "1,234 [999, 1,500]"),
+        # Narrow: as many decimals as show that the limits differ.
+        ((1.10004, 1.09996, 1.10012), "1.10004 [1.09996, 1.10012]"),
+        ((7.0, 5.0, 9.0), "7 [5, 9]"),
+        ((0.0, -0.001, 0.4), "0.000 [−0.001, 0.400]"),
+        ((-0.0004, -0.4, 0.3), "0.000 [−0.400, 0.300]"),
+        ((1.0, 1.0, math.inf), "1 [1, ∞]"),
+        ((2e-5, 1e-5, 3e-5), "2.00e−05 [1.00e−05, 3.00e−05]"),
+        ((0.25, 0.25, 0.25), "0.250 [0.250, 0.250]"),
+    ],
+)  # fmt: skip
+def test_an_interval_has_the_same_decimals_throughout(numbers, text):
+    assert formatting.interval(*numbers).replace("\u00a0", " ") == text
+
+
+PLAIN = str.maketrans({"−": "-", ",": "", "[": "", "]": ""})
+
+
+def test_numbers_round_to_what_is_printed():
+    """Each of the three is the given number within half a unit of the last decimal, at all sizes."""
+    rng = np.random.default_rng(7)
+    for size in 10.0 ** rng.uniform(-3, 3, 300):
+        value, half = size * rng.normal(), size * 10 ** rng.uniform(-3, 0)
+        limits = (value, value - half, value + half)
+        printed = formatting.interval(*limits).translate(PLAIN)
+        texts = printed.split()
+        decimals = {len(text.partition(".")[2]) for text in texts}
+        assert len(decimals) == 1
+        for text, number in zip(texts, limits, strict=True):
+            assert (
+                abs(float(text) - number) <= 0.5000001 * 10.0 ** -decimals.copy().pop()
+            )
+
+
+def test_spaces_that_hold_a_number_together_stay_and_others_go():
+    gap = "\u00a0"
+    interval = formatting.interval(1.19, 1.18, 1.2)
+    assert formatting.clean(f"KL  {interval}\n nats") == f"KL {interval} nats"
+    assert formatting.clean(f"−1{gap}[−2,{gap}−1]") == f"−1{gap}[−2,{gap}−1]"
+    # A stranger's words without one place to break a line.
+    assert formatting.clean(gap.join(["aa"] * 4) + gap * 9) == "aa aa aa aa"
+    assert formatting.clean("a\u202f\u2003\u3000b") == "a b"
+    (row,) = formatting.table("t", ["x"], [[interval]]).rows
+    assert row[0].text == interval
+
+
+def test_rows_have_the_mark_of_their_cell():
+    verdict = formatting.Cell("agrees", mark="agrees")
+    made = formatting.table("t", ["a", "b"], [["x", verdict], ["y", "z"]], kind="verdicts")  # fmt: skip
+    assert (made.marks, made.kind) == (("agrees", ""), "verdicts")
 
 
 def test_invisible_characters_go_and_scripts_of_the_world_stay():

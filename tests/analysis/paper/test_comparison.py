@@ -1,18 +1,29 @@
-"""Paper-in-a-box of the planted world: in results.json, as a table, and on the page, where each verdict is right."""
+"""Paper-in-a-box of planted worlds: in results.json, as a table, and on the page, where each verdict is right."""
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from twigma.analysis.analyze import analyze
 from twigma.analysis.inputs import load
+from twigma.analysis.inputs.collection import Collected
 from twigma.analysis.inputs.requirements import Result, Settings
+from twigma.analysis.page.section import Results
 from twigma.analysis.paper import stated
-from twigma.analysis.paper.comparison import paper_box
+from twigma.analysis.paper.comparison import (
+    describe_comparison,
+    describe_other_dataset,
+    overview,
+    paper_box,
+)
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
-from twigma.analysis.report import report
+from twigma.builder.release.identity import TWIGMA
+from twigma.core.files import write_json
+from twigma.dataset import published_table
 
 
 @pytest.fixture(scope="module")
@@ -22,46 +33,42 @@ def box(analysed):
     )
 
 
-def test_the_planted_world_is_not_the_papers_and_grows_as_it_does(box, analysed):
-    assert box["verdict"][("Fig 1b", "growth of posts a month")] == AGREES
-    assert (
-        box["verdict"][("2.1", "images")] == DIFFERS
-        and box["ours"][("2.1", "images")] == 971
-    )
-    assert (
-        box["verdict"][("Fig 1b", "months")] == DIFFERS
-        and box["ours"][("Fig 1b", "months")] == 14
-    )
+def test_the_planted_world_gives_all_three_verdicts(box, analysed):
+    """Fifty percent more likes in quintile 1 of ArtBench, none by LAION; growth; prompts that vary less within."""
+    expected = {
+        ("Fig 1b", "growth of posts a month"): AGREES,
+        ("Fig 1b", "months"): DIFFERS,
+        ("Text", "images"): DIFFERS,
+        ("Fig 2c", "KL(LAION‖ArtBench), the paper's recipe"): UNKNOWN,
+        ("Fig 2d", "mean likes, ArtBench, quintile 1 less quintile 5"): AGREES,
+        ("Fig 2d", "mean likes, LAION, quintile 1 less quintile 5"): UNKNOWN,
+        # 1.5 is planted, and its interval is narrow.
+        ("Eq (1)", "rate ratio, ArtBench, quintile 1"): DIFFERS,
+        ("Eq (1)", "rate ratio, ArtBench, quintile 3"): AGREES,
+        ("Eq (1)", "p of the rate ratio, ArtBench, quintile 1"): AGREES,
+        ("Eq (1)", "p of the rate ratio, LAION, quintile 1"): UNKNOWN,
+        ("Fig 3a", "mean distance, same artist less all of ArtBench"): AGREES,
+        ("Text", "posts found"): UNKNOWN,
+    }
+    assert {key: box["verdict"][key] for key in expected} == expected
+    assert box["ours"][("Text", "images")] == 971
     ratio = box.loc[("Eq (1)", "rate ratio, ArtBench, quintile 1")]
-    assert (
-        ratio["ours"]
-        == analysed.results["values"]["eq1/paintings/robust/quintile 1"]["value"]
-    )
-    assert ratio["verdict"] == DIFFERS  # 1.5 is planted, and its interval is narrow
-    assert (
-        box["verdict"][("2.1", "posts found")] == UNKNOWN
-        and "twigma status" in box["reason"][("2.1", "posts found")]
-    )
-    fig4b = box.loc["Fig 4b"]
-    assert (
-        set(fig4b["verdict"]) == {UNKNOWN}
-        and fig4b["reason"].str.contains("published table").all()
-    )
+    values = analysed.results["values"]
+    assert ratio["ours"] == values["eq1/paintings/robust/quintile 1"]["value"]
+    assert "twigma collect" in box["reason"][("Text", "posts found")]
+    themes = box.loc[["Fig 4b", "Fig 4c"]]
+    assert set(themes["verdict"]) == {UNKNOWN}
+    assert themes["reason"].str.contains("no MANIFEST.json").all()
 
 
-def test_results_json_and_the_page_hold_the_same(box, analysed):
-    found = json.loads((analysed.out / "results.json").read_text("utf-8"))
-    entry = found["values"]["paper/Fig 2c/KL(LAION‖ArtBench), the paper's recipe"]
+def test_results_json_holds_the_table(box, analysed):
+    values = json.loads((analysed.out / "results.json").read_text("utf-8"))["values"]
+    entry = values["paper/Fig 2c/KL(LAION‖ArtBench), the paper's recipe"]
     row = box.loc[("Fig 2c", "KL(LAION‖ArtBench), the paper's recipe")]
-    assert (entry["paper"], entry["value"], entry["verdict"]) == (
-        5.42,
-        row["ours"],
-        row["verdict"],
-    )
-    page = report(analysed.out).read_text("utf-8")
-    counts = box["verdict"].value_counts()
-    assert f"Of {len(box)} numbers the paper states, {counts[AGREES]} agree" in page
-    assert page.count(f"<td>{UNKNOWN}</td>") == counts[UNKNOWN]
+    names = ("paper", "value", "verdict", "sentence")
+    found = tuple(row["ours" if name == "value" else name] for name in names)
+    assert tuple(entry[name] for name in names) == found
+    assert sum(key.startswith("paper/") for key in values) == len(box)
 
 
 def test_a_release_alone_says_what_each_number_needs(planted):
@@ -75,53 +82,149 @@ def test_a_release_alone_says_what_each_number_needs(planted):
         },
         {"figure": "fig1b", "missing": [], "how": ["growth needs at least 3 months"]},
     ]
-    table = (
-        paper_box(data, Settings(), {}, skipped).tables["paper"].set_index("quantity")
-    )
-    assert (
-        table["reason"]["KL(LAION‖ArtBench), the paper's recipe"]
-        == "no a reference set: make one"
-    )
-    assert (
-        table["reason"]["mean distance, same prompt / different prompt"]
-        == "no reference set prompts: make it"
-    )
-    assert (
-        table["reason"]["growth of posts a month"] == "growth needs at least 3 months"
-    )
+    reasons = table_of(data, {}, skipped)["reason"]
+    order = "KL(TWIGMA‖DiffusionDB) less KL of AI images and human ones"
+    assert reasons[order] == "no a reference set: make one"
+    same_prompt = "mean distance, same prompt / different prompt"
+    assert reasons[same_prompt] == "no reference set prompts: make it"
+    assert reasons["growth of posts a month"] == "growth needs at least 3 months"
 
 
-def test_the_published_table_is_compared_by_cluster_and_a_sample_by_its_list(planted):
+def table_of(data, results, skipped=(), **settings):
+    chosen = dataclasses.replace(Settings(), **settings)
+    table = paper_box(data, chosen, results, skipped).tables["paper"]
+    return table.set_index("quantity")
+
+
+# ------------------------------------------------------------------ whose labels
+
+
+TRENDS = {
+    f"trend/{cluster}": {"value": -0.4, "p_adjusted": 0.001, "n": 27}
+    for cluster in (1, 3, 4, 5, 8, 9)
+}
+
+
+def as_published(planted, folder, rows):
+    """A folder as `published_table.fetch` writes it, with some of the planted rows."""
+    source = {"url": f"http://127.0.0.1/api/records/{published_table.RECORD}"}
+    published_table._write(folder, planted.rows.slice(0, rows), source)
+    return load.load(folder, None, {})
+
+
+@pytest.mark.parametrize("rows", [900, 970, 971])
+def test_the_authors_table_is_compared_by_cluster_however_many_rows_it_has(
+    planted, tmp_path, rows
+):
+    (tmp_path / "published").mkdir()
+    data = as_published(planted, tmp_path / "published", rows)
+    table = table_of(data, {"fig4b": Result(1, {}, TRENDS)})
+    assert table["verdict"]["share of cluster 3 over the months"] == AGREES
+    assert table["verdict"]["share of cluster 8 over the months"] == DIFFERS
+
+
+def test_as_many_rows_as_the_paper_are_not_its_labels(planted):
+    """Not even exactly 805,650 images make clusters of ours those of the paper."""
     data = load.load(planted.release, None, {})
     months = pd.DataFrame(
-        {
-            "month": ["a"] * 27,
-            "posts": 623_707 / 27,
-            "images": 805_650 / 27,
-            "sampled": 1,
-        }
-    )
-    trends = {
-        f"trend/{c}": {"value": -0.4, "p_adjusted": 0.001, "n": 27}
-        for c in (1, 3, 4, 8, 9)
-    }
-    results = {"fig1b": Result(27, {"fig1b": months}), "fig4b": Result(1, {}, trends)}
-    table = (
-        paper_box(data, Settings(), results, []).tables["paper"].set_index("quantity")
-    )
-    for quantity in ("posts", "images", "months", "share of cluster 3 over the months"):
+        {"month": ["a"] * 27, "posts": 623_707 / 27, "images": 805_650 / 27, "sampled": 1}
+    )  # fmt: skip
+    figures = {"fig1b": Result(27, {"fig1b": months}), "fig4b": Result(1, {}, TRENDS)}
+    table = table_of(data, figures)
+    for quantity in ("posts", "images", "months", "images, rounded"):
         assert table["verdict"][quantity] == AGREES, quantity
-    assert table["verdict"]["share of cluster 8 over the months"] == DIFFERS
     assert table["ours"]["images"] == stated.IMAGES and np.isnan(table["low"]["images"])
+    assert table["verdict"]["share of cluster 3 over the months"] == UNKNOWN
+    named = dataclasses.replace(data, manifest={"identity": TWIGMA.to_json()})
+    reason = table_of(named, figures)["reason"]["share of cluster 3 over the months"]
+    assert "does not name as its source" in reason
+
+
+def test_a_collection_and_losses_fill_what_the_paper_states_of_its_own(planted):
+    data = load.load(planted.release, None, {})
+    found = Collected(19, 2_210_000, 1_100_000)
+    counts = {"rows": 1000, "dropped": {"not fetched: not found": 95}}
+    data = dataclasses.replace(data, collection=found, manifest={"counts": counts})
+    table = table_of(data, {})
+    verdicts = table["verdict"][
+        ["hashtags searched", "posts found", "posts with photos", "share of photos unavailable"]
+    ]  # fmt: skip
+    assert verdicts.tolist() == [AGREES, AGREES, DIFFERS, AGREES]
+    assert table["ours"]["share of photos unavailable"] == 0.095
 
 
 def test_roles_may_have_other_names(planted):
     data = load.load(planted.release, None, {})
     values = {"kl_paper/mine/theirs": {"value": 5.4, "low": 5.3, "high": 5.5, "n": 10}}
-    settings = dataclasses.replace(Settings(), photographs="mine", paintings="theirs")
-    table = (
-        paper_box(data, settings, {"fig2c": Result(1, {}, values)}, [])
-        .tables["paper"]
-        .set_index("figure")
-    )
-    assert table["verdict"]["Fig 2c"] == AGREES and table["ours"]["Fig 2c"] == 5.4
+    results = {"fig2c": Result(1, {}, values)}
+    table = table_of(data, results, photographs="mine", paintings="theirs")
+    assert table["ours"]["KL(LAION‖ArtBench), the paper's recipe"] == 5.4
+
+
+# ------------------------------------------------------------------ in words
+
+
+def results_of(table):
+    facts = {"n": len(table), "tables": ["paper"], "values": [], "notes": []}
+    return Results({"paper": table}, {}, {"paper": facts})
+
+
+def test_the_summary_counts_each_verdict_and_names_what_differs(box):
+    table = box.reset_index()
+    counts = table["verdict"].value_counts()
+    section = describe_comparison(results_of(table))
+    words = f"Of {len(table)} statements of the paper, {counts[AGREES]} agree with ours and {counts[DIFFERS]} differ"
+    assert section.claim.startswith(f"{words}; {counts[UNKNOWN]} are not identifiable")
+    first = table.loc[table["verdict"] == DIFFERS, "sentence"].iloc[0]
+    assert f"“{first.removesuffix('.')}”" in section.claim
+    assert section.claim.endswith(f"and {counts[DIFFERS] - 4} more.")
+    assert [count for _, count, _ in overview(results_of(table))] == [
+        counts[AGREES], counts[DIFFERS], counts[UNKNOWN],
+    ]  # fmt: skip
+    (shown,) = section.tables
+    assert len(shown.rows) == len(table)
+    assert shown.marks.count("agrees") == counts[AGREES]
+    assert shown.marks.count("unknown") == counts[UNKNOWN]
+
+
+def test_another_dataset_is_compared_only_where_it_says_something(box):
+    table = box.reset_index()
+    told = table[(table["kind"] != "count") & (table["verdict"] != UNKNOWN)]
+    section = describe_other_dataset(results_of(table))
+    (shown,) = section.tables
+    assert shown.folded
+    assert [row[1].text for row in shown.rows] == told["sentence"].tolist()
+    assert "not identifiable" not in section.claim
+    assert f"Of {len(told)} statements" in section.claim
+    nothing = table.assign(verdict=UNKNOWN)
+    assert describe_other_dataset(results_of(nothing)) is None
+
+
+def test_results_of_an_earlier_version_say_what_to_do(box):
+    table = box.reset_index().drop(columns="sentence")
+    with pytest.raises(ValueError, match=r"earlier version .*`twigma analyze`"):
+        describe_comparison(results_of(table))
+
+
+# ------------------------------------------------------------------ a release, end to end
+
+
+def test_published_labels_through_the_pipeline(planted, tmp_path):
+    """The planted clusters 1 falls and 4 rises, and is the sensitive one: one claim agrees, one differs."""
+    release = tmp_path / "release"
+    release.mkdir()
+    files = {}
+    # As the authors' table, without embeddings.
+    for path in planted.release.glob("metadata-*.parquet"):
+        shutil.copy(path, release)
+        files[path.name] = {"bytes": path.stat().st_size}
+    record = published_table.RECORD
+    source = {"url": f"https://zenodo.org/api/records/{record}"}
+    manifest = {"dataset": "twigma", "source": source, "files": files}
+    write_json(release / "MANIFEST.json", manifest)
+    analyze(release, tmp_path / "out")
+    found = pd.read_parquet(tmp_path / "out" / "results" / "paper.parquet")
+    verdicts = found.set_index("quantity")["verdict"]
+    assert verdicts["share of cluster 1 over the months"] == AGREES
+    assert verdicts["share of cluster 4 over the months"] == DIFFERS
+    assert verdicts["share of cluster 8 over the months"] == UNKNOWN  # there is none

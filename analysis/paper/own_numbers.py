@@ -1,0 +1,186 @@
+"""Numbers of ours that only the comparison with the paper needs: counts, losses, sensitive clusters, people's groups.
+
+`comparison` adds them to the results of the figures.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from twigma.analysis.inference.intervals import Estimate, Z, interval
+from twigma.analysis.inputs import load
+from twigma.analysis.inputs.requirements import Entry, Result, entries
+from twigma.analysis.page.gallery import THRESHOLD
+from twigma.analysis.paper import stated
+
+# Reasons of `twigma release` to leave a photo out.
+NOT_FETCHED = "not fetched"
+NEVER_TRIED = "not fetched: never tried"
+FEWEST = 3  # images of a cluster, of which the jackknife leaves one out
+
+Rows = npt.NDArray[np.int64]
+
+
+def counts(data: load.Inputs, results: Mapping[str, Result]) -> dict[str, Entry]:
+    """How many images, posts and months there are; of a sample, in the list it was drawn from."""
+    about = load.describe(data)
+    rows = about["rows"]
+    found: dict[str, Entry] = {
+        "data/images": {"value": about["images"], "n": rows},
+        "data/posts": {"value": about["posts"], "n": rows},
+    }
+    if "fig1b" in results:
+        months = results["fig1b"].tables["fig1b"]
+        found["data/months"] = {"value": len(months), "n": rows}
+        if "sampled" in months:
+            found["data/images"] = {"value": round(months["images"].sum())}
+            found["data/posts"] = {"value": round(months["posts"].sum())}
+    return found
+
+
+def losses(manifest: Mapping[str, Any] | None) -> dict[str, Entry]:
+    """The share of photos that could not be fetched, as a release counts them; nothing without such a release."""
+    if manifest is None or "counts" not in manifest:
+        return {}
+    dropped = dict(manifest["counts"]["dropped"])
+    # Nobody knows yet whether these are there.
+    tried = manifest["counts"]["rows"] - dropped.pop(NEVER_TRIED, 0)
+    if not tried:
+        return {}
+    lost = 0
+    for reason, count in dropped.items():
+        if reason.startswith(NOT_FETCHED):
+            lost += count
+    return {"data/unavailable": {"value": lost / tried, "n": tried}}
+
+
+def overlaps(results: Mapping[str, Result]) -> dict[str, Entry]:
+    """The overlap of every two sets with the second first; the results hold each once, in the order of the sets."""
+    if "fig2a" not in results:
+        return {}
+    turned = results["fig2a"].tables["fig2a_overlap"]
+    return entries(turned, "overlap", ["set_b", "set_a"], "overlap")
+
+
+# ------------------------------------------------------------------ clusters
+
+
+def sensitive_clusters(images: load.Images) -> dict[str, Entry]:
+    """The share of images scored above one half in a cluster less that in all others.
+
+    Of the clusters that the paper calls NSFW, with intervals by author where authors are known. Nothing without scores
+    and clusters.
+    """
+    needed = ("nsfw_score", "label_10_cluster")
+    if not all(images.has(name) for name in needed):
+        return {}
+    has_authors = images.has("author_id")
+    wanted = [*needed, "author_id"] if has_authors else list(needed)
+    frame = images.table.select(wanted).to_pandas().dropna(subset=list(needed))
+    flagged = (frame["nsfw_score"] > THRESHOLD).to_numpy(float)
+    authors = None
+    if has_authors and frame["author_id"].nunique() > 1:
+        authors = frame["author_id"].to_numpy(object)
+    found: dict[str, Entry] = {}
+    for cluster in stated.NSFW_CLUSTERS:
+        member = (frame["label_10_cluster"] == cluster).to_numpy()
+        if member.any() and not member.all():
+            difference = share_difference(flagged, member, authors)
+            found[f"nsfw_cluster/{cluster}"] = dict(difference)
+    return found
+
+
+def share_difference(
+    flagged: npt.NDArray[np.float64],
+    member: npt.NDArray[np.bool_],
+    blocks: npt.NDArray[np.object_] | None,
+) -> Estimate:
+    """The mean of `flagged` among members less that among all others, with the interval of their influence.
+
+    Parameters
+    ----------
+    flagged : 0 or 1, float64[n]. member : bool[n], some but not all. blocks : label per row, [n], or None.
+    """
+    inside, outside = flagged[member].mean(), flagged[~member].mean()
+    weight = np.where(member, 1 / member.mean(), -1 / (~member).mean())
+    influence = weight * (flagged - np.where(member, inside, outside))
+    return interval(float(inside - outside), influence, blocks)
+
+
+# ------------------------------------------------------------------ people
+
+
+def people(filled: pd.DataFrame) -> dict[str, Entry]:
+    """What people saw, and how often two images of one cluster are in different groups, or of two clusters in one.
+
+    `people/split/CLUSTER` and `people/merged/CLUSTER/CLUSTER` are means over annotators and pairs of images, with 95%
+    intervals by the jackknife over images.
+
+    Parameters
+    ----------
+    filled : one row per annotator and image: annotator, item, cluster, group, keywords, as
+        `annotation_sheets.read_sheets` returns it.
+    """
+    shown = filled.drop_duplicates("item")
+    n = len(shown)
+    found: dict[str, Entry] = {
+        "people/annotators": {"value": filled["annotator"].nunique(), "n": n},
+        "people/clusters": {"value": shown["cluster"].nunique(), "n": n},
+        "people/images of each cluster": {
+            "value": float(shown["cluster"].value_counts().median()),
+            "n": n,
+        },
+        "people/keywords of each image": {
+            "value": float(filled["keywords"].map(len).median()),
+            "n": n,
+        },
+    }
+    for cluster in stated.SPLIT_BY_PEOPLE:
+        together = _together(filled, cluster, cluster)
+        if together is not None:
+            found[f"people/split/{cluster}"] = {
+                "value": 1 - together.value,
+                "low": 1 - together.high,
+                "high": 1 - together.low,
+                "n": together.n,
+            }
+    one, other = stated.MERGED_BY_PEOPLE
+    together = _together(filled, one, other)
+    if together is not None:
+        found[f"people/merged/{one}/{other}"] = dict(together)
+    return found
+
+
+def _together(filled: pd.DataFrame, one: int, other: int) -> Estimate | None:
+    """How often an image of one cluster and one of another are in one group; None for fewer than three images each."""
+    wide = filled.pivot(index="item", columns="annotator", values="group")
+    cluster = filled.drop_duplicates("item").set_index("item")["cluster"]
+    rows = np.flatnonzero(cluster.loc[wide.index] == one)
+    columns = np.flatnonzero(cluster.loc[wide.index] == other)
+    if len(rows) < FEWEST or len(columns) < FEWEST:
+        return None
+    codes = np.stack([pd.factorize(wide[name])[0] for name in wide], axis=1)
+    known = (codes[:, None] >= 0) & (codes[None] >= 0)
+    same = (codes[:, None] == codes[None]) & known
+    items = np.union1d(rows, columns)
+    value = _pair_share(same, known, rows, columns)
+    without = []
+    for item in items:
+        left, right = rows[rows != item], columns[columns != item]
+        without.append(_pair_share(same, known, left, right))
+    spread = np.asarray(without) - np.mean(without)
+    n = len(items)
+    half = Z * float(np.sqrt((n - 1) / n * (spread @ spread)))
+    return Estimate(value, value - half, value + half, n)
+
+
+def _pair_share(
+    same: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], rows: Rows, columns: Rows
+) -> float:
+    """The share of pairs of different images that are in one group."""
+    apart = (rows[:, None] != columns[None])[..., None]
+    pairs = known[np.ix_(rows, columns)] & apart
+    return float((same[np.ix_(rows, columns)] & pairs).sum() / pairs.sum())
