@@ -149,7 +149,7 @@ def test_columns_order_and_seed(clouds):
             "noise_95",
             "p_permutation",
         ),
-        *("n", "m", "k", "mode", "codebook", "seed"),
+        *("blocks", "owners_unknown", "n", "m", "k", "mode", "codebook", "seed"),
     ]
     assert list(zip(table["row"], table["column"], strict=True)) == [
         *(("c", "a"), ("c", "b"), ("a", "c"), ("a", "b"), ("b", "c"), ("b", "a")),
@@ -327,7 +327,7 @@ def test_authors_are_divided_together(rng):
     """One distribution, ten images an author: image by image nearly every test rejects, author by author few."""
     centres, weights = np.eye(4, 8), np.full(4, 0.25)
     by_image, by_author = [], []
-    for _ in range(40):
+    for _ in range(20):
         drawn = [by_authors(rng, [10] * 40, weights, centres, 0.9) for _ in "ab"]
         for owned, found in ((False, by_image), (True, by_author)):
             one, other = (
