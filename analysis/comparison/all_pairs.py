@@ -17,7 +17,9 @@ from twigma.analysis.inference.permutation import random_divisions, tail_p
 
 PERMUTATIONS = 499
 SLICE = 1024  # rows of the kernel's matrix at a time
-LEAST_OWNERS = 3  # of a set, for an interval: without one of them there have to be pairs
+LEAST_OWNERS = (
+    3  # of a set, for an interval: without one of them there have to be pairs
+)
 
 Kernel = Callable[[Array, Array], Array]
 Codes = npt.NDArray[np.int64]
@@ -43,7 +45,13 @@ class _Sums(NamedTuple):
 
 
 def all_pairs(
-    x: Array, y: Array, kernel: Kernel, owners_x: Codes, owners_y: Codes, seed: int
+    x: Array,
+    y: Array,
+    kernel: Kernel,
+    *,
+    owners_x: Codes,
+    owners_y: Codes,
+    seed: int,
 ) -> Pairs:
     """Compare two sets by a kernel.
 
@@ -80,18 +88,24 @@ def _summed(
     """Sums of the kernel over pairs of different owners; `first` [divisions, g] are the owners of the first part."""
     rows = rows.astype(np.float32)
     inside = np.zeros(len(first))
-    to_first, to_all = np.empty(len(rows)), np.empty(len(rows))
+    to_first, to_all = np.zeros(len(rows)), np.zeros(len(rows))
     chosen = first[:, owners].T.astype(np.float32)
     # A constant changes no MMD²; without it single precision is enough.
     middle = kernel(rows[:SLICE], rows).mean()
     for start in range(0, len(rows), SLICE):
         part = slice(start, start + SLICE)
-        values = kernel(rows[part], rows) - middle
-        values[owners[part, None] == owners] = 0
-        products = values @ chosen
-        inside += np.einsum("ij,ij->j", chosen[part], products, dtype=np.float64)
-        to_first[part] = products[:, 0]
-        to_all[part] = values.sum(axis=1, dtype=np.float64)
+        onward = slice(start, None)
+        values = kernel(rows[part], rows[onward]) - middle
+        values[owners[part, None] == owners[onward]] = 0
+        # The kernel is symmetric: pairs with later rows are made once and counted both ways.
+        size = len(values)
+        values[:, :size] /= 2
+        products = values @ chosen[onward]
+        inside += 2 * np.einsum("ij,ij->j", chosen[part], products, dtype=np.float64)
+        to_first[part] += products[:, 0]
+        to_first[onward] += chosen[part, 0] @ values
+        to_all[part] += values.sum(axis=1, dtype=np.float64)
+        to_all[onward] += values.sum(axis=0, dtype=np.float64)
     towards = to_all @ chosen
     return _Sums(inside, np.asarray(towards, np.float64), to_first, to_all)
 

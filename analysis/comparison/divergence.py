@@ -49,7 +49,6 @@ def kl_matrix(
     mode : "paper", MAUVE's clustering (`seed` is FAISS's seed); "robust", `codebook.codebook`'s.
     codebook : clusters of each pair of sets (one codebook serves both directions, the later set stacked first), or
         of all sets "pooled".
-
     blocks : set → label per row [n_i] (author, artist, prompt) of images that may depend on each other. They are left
         out, and divided between the sets, together; images of other sets are taken as independent.
 
@@ -57,11 +56,11 @@ def kl_matrix(
     -------
     DataFrame, a row per ordered pair: row, column; kl, of counts smoothed by 1/2 (Krichevsky-Trofimov), low, high;
     kl_raw, unsmoothed, infinite where a bucket of the row is empty in the column, and empty_column, how many are (then
-    kl is about ln n plus a constant, and measures n); empty_bins, buckets that one of the two leaves empty;
-    noise_floor and noise_95, mean and 95% quantile between two samples of one distribution; p_permutation, how often a
-    random division of the two samples is at least as divergent, without a floor (`tail_p`); blocks, the effective
-    number in the set that has fewer, and owners_unknown, the sets whose images were taken as independent; n, m, k, mode,
-    codebook, seed.
+    kl is about ln n plus a constant, which measures n, and high is infinite); empty_bins, buckets that one of the two
+    leaves empty; noise_floor and noise_95, mean and 95% quantile between two samples of one distribution;
+    p_permutation, how often a random division of the two samples is at least as divergent, without a floor (`tail_p`);
+    blocks, the effective number in the set that has fewer, and owners_unknown, the sets whose images were taken as
+    independent; n, m, k, mode, codebook, seed.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -81,7 +80,9 @@ def kl_matrix(
     rows = []
     for buckets in _quantised(drawn, k, RECIPES[mode], codebook, seed):
         for one, other in combinations(buckets, 2):
-            pair = [Buckets(name, buckets[name], owners[name], k) for name in (one, other)]
+            pair = [
+                Buckets(name, buckets[name], owners[name], k) for name in (one, other)
+            ]
             rows.extend(compared(*pair, seed))
     table = pd.DataFrame(rows).assign(mode=mode, codebook=codebook, seed=seed)
     rank = {name: place for place, name in enumerate(sets)}

@@ -81,6 +81,10 @@ def _entry(
     if p_null > 0.05:
         # What two samples of one distribution give holds zero.
         low = 0.0
+    infinite = ((p > 0) & (q == 0)).any()
+    if infinite and np.isfinite(high):
+        # Buckets that the column leaves empty in the sample may be empty in truth.
+        high = float("inf")
     unknown = [each.name for each in (row, column) if not each.known]
     fewest = min(effective_blocks(each.sizes) for each in (row, column))
     return {

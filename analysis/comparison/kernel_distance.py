@@ -122,8 +122,8 @@ def kernel_distances(
 
     Returns
     -------
-    DataFrame, a row per pair and metric ("kid", "cmmd"): set_a, set_b, metric, value, all_pairs, low, high, p, noise_95,
-    n, parts, blocks (`Discrepancy`), owners_unknown (sets whose images were taken as independent), seed. `all_pairs`
+    DataFrame, a row per pair and metric ("kid", "cmmd"): set_a, set_b, metric, value, all_pairs, low, high, p,
+    noise_95, n, parts, blocks (`Discrepancy`), owners_unknown (sets whose images were taken as independent), seed. `all_pairs`
     below `noise_95` is what two samples of one set may give.
     """
     drawn = size_matched(sets, n, seed)
@@ -164,7 +164,7 @@ def _discrepancy(
         pooled = np.vstack([x[parts_x[i]], y[parts_y[i]]])
         values[i] = _of_halves(kernel(pooled, pooled))
     codes_x, codes_y = (dense_blocks(labels, len(x)) for labels in blocks)
-    pairs = all_pairs(x, y, kernel, codes_x, codes_y, seed)
+    pairs = all_pairs(x, y, kernel, owners_x=codes_x, owners_y=codes_y, seed=seed)
     effective = [effective_blocks(np.bincount(codes)) for codes in (codes_x, codes_y)]
     return Discrepancy(
         value=float(values.mean()),

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from twigma.analysis.convert import Array, Floats
-from twigma.analysis.inference.intervals import Estimate, interval
 from twigma.analysis.inference.blocks import (
     dense_blocks,
     effective_blocks_of,
     known_blocks,
 )
+from twigma.analysis.inference.intervals import Estimate, interval
 from twigma.analysis.inference.proportions import block_share
 from twigma.analysis.vectors.samples import (
     finite_matrix,

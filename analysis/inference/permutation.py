@@ -105,10 +105,15 @@ def _fits(null: Floats, size: int) -> bool:
 
 
 def _pareto(excess: Floats) -> tuple[float, float]:
-    """Shape ≥ 0 and scale of the generalised Pareto distribution of [t] excesses, by maximum likelihood."""
-    from scipy import stats
+    """Shape ≥ 0 and scale of the generalised Pareto distribution of [t] rising excesses, not all 0.
 
-    shape, _, scale = stats.genpareto.fit(excess, floc=0)
+    By probability-weighted moments (Hosking & Wallis 1987), a thousandth of the time of the likelihood's maximum.
+    """
+    mean = float(excess.mean())
+    rank = np.arange(len(excess))
+    above = 1 - rank / (len(excess) - 1)
+    moment = float(np.mean(above * excess))
+    shape = 2 - mean / (mean - 2 * moment)
     if shape <= 0:
-        return 0.0, float(excess.mean())
-    return float(shape), float(scale)
+        return 0.0, mean
+    return float(shape), 2 * mean * moment / (mean - 2 * moment)

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from twigma.analysis.inference.permutation import ENOUGH, SMALLEST, random_divisions, tail_p
+from twigma.analysis.inference.permutation import (
+    ENOUGH,
+    SMALLEST,
+    random_divisions,
+    tail_p,
+)
 
 
 def test_blocks_of_one_size_are_divided_into_every_half_alike(rng):
