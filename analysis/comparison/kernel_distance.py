@@ -123,8 +123,8 @@ def kernel_distances(
     Returns
     -------
     DataFrame, a row per pair and metric ("kid", "cmmd"): set_a, set_b, metric, value, all_pairs, low, high, p,
-    noise_95, n, parts, blocks (`Discrepancy`), owners_unknown (sets whose images were taken as independent), seed. `all_pairs`
-    below `noise_95` is what two samples of one set may give.
+    noise_95, n, parts, blocks (`Discrepancy`), owners_unknown (sets whose images were taken as independent), seed.
+    `all_pairs` below `noise_95` is what two samples of one set may give.
     """
     drawn = size_matched(sets, n, seed)
     owners = {}

@@ -150,8 +150,8 @@ def describe_clusters(results: Results) -> Section:
         title="Four clusters of all images",
         claim=f"Cluster {first} holds {listed(parts)}.",
         basis=f"k-means with 4 clusters on {number(results.figures['fig2b']['n'])} images of each set; "
-        "Wilson 95% intervals of as many images as the authors, artists and prompts are worth, where these are known; the clusters "
-        "held fixed.",
+        "Wilson 95% intervals of as many images as the authors, artists and prompts are worth, where these are known; "
+        "the clusters held fixed.",
         paper="Cluster 1 is mostly LAION; AI images are in clusters 2 to 4; no number stated.",
         differs="Equal samples of every set; k-means++ starts, ten runs and all points, where FAISS's defaults train "
         "on a sample and from one random start.",

@@ -127,8 +127,8 @@ def describe_divergence(results: Results) -> Section:
         paper=f"KL(LAION‖ArtBench) = {stated_kl}; other entries are only in an image.",
         differs="The MAUVE recipe with Krichevsky–Trofimov smoothing and better k-means starts; the unsmoothed value "
         "and the paper's own starts stand beside it. Where the unsmoothed value is infinite, the smoothed one grows "
-        "with the logarithm of the number of images: it says that the sets are apart, not how far. A value below the noise "
-        "is what two samples of one set may give.",
+        "with the logarithm of the number of images: it says that the sets are apart, not how far. A value "
+        "below the noise is what two samples of one set may give.",
         alt="Heat map of the divergence of every ordered pair of sets; the table below gives the numbers.",
         tables=(
             table(caption, HEADER, _rows(results, pairs)),

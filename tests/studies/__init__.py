@@ -1,1 +1,1 @@
-"""Studies of intervals and tests in planted worlds: how often they hold the truth where images by one author are alike."""
+"""How often intervals and tests hold a planted truth where images by one author are alike."""

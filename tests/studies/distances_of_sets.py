@@ -17,7 +17,9 @@ LOYAL = 0.85  # share of an owner's images that are of their own theme
 THEMES = np.array([0.4, 0.3, 0.2, 0.1])
 OTHER_THEMES = np.array([0.25, 0.25, 0.25, 0.25])
 CENTRES = np.eye(4, 8)
-WITHIN = 0.5  # spread of an owner's images about their centre, that of the centres being 1
+WITHIN = (
+    0.5  # spread of an owner's images about their centre, that of the centres being 1
+)
 SHIFT = np.array([0.8, 0, 0, 0, 0, 0])
 MANY = 1000  # images that a truth is measured on
 
