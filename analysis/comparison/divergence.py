@@ -77,13 +77,13 @@ def kl_matrix(
     owners = {}
     for name, x in drawn.items():
         owners[name] = sampled_labels(blocks, name, len(sets[name]), len(x), seed)
-    rows = []
-    for buckets in _quantised(drawn, k, RECIPES[mode], codebook, seed):
-        for one, other in combinations(buckets, 2):
-            pair = [
-                Buckets(name, buckets[name], owners[name], k) for name in (one, other)
-            ]
-            rows.extend(compared(*pair, seed))
+    rows: list[dict[str, Any]] = []
+    for labels in _quantised(drawn, k, RECIPES[mode], codebook, seed):
+        buckets = {}
+        for name, of_rows in labels.items():
+            buckets[name] = Buckets(name, of_rows, owners[name], k)
+        for one, other in combinations(buckets.values(), 2):
+            rows.extend(compared(one, other, seed))
     table = pd.DataFrame(rows).assign(mode=mode, codebook=codebook, seed=seed)
     rank = {name: place for place, name in enumerate(sets)}
     order = np.lexsort((table["column"].map(rank), table["row"].map(rank)))

@@ -109,8 +109,8 @@ def _entry(
 def _limits(row: Buckets, column: Buckets, value: float) -> tuple[float, float]:
     """Of the 95% interval: by the delta method of independent rows, else by leaving out each owner of either set.
 
-    The jackknife also estimates how far the divergence is above its truth because owners are few; the interval is
-    about the value without that, and holds the value.
+    The jackknife also estimates how far the divergence is above its truth because owners are few, and the interval
+    reaches as much further down.
     """
     p, q = row.counts, column.counts
     if not (row.known or column.known):
@@ -123,10 +123,10 @@ def _limits(row: Buckets, column: Buckets, value: float) -> tuple[float, float]:
         jackknife(without_column, value, column.sizes),
     )
     bias = _bias(without_row, value) + _bias(without_column, value)
-    low = min(value, value - bias - half)
-    high = max(value, value - bias + half)
     if np.isnan(half):
         return np.nan, np.nan
+    low = value - half - max(bias, 0.0)
+    high = value + half + max(-bias, 0.0)
     return max(0.0, low), high
 
 
@@ -155,5 +155,5 @@ def _divided(one: Buckets, other: Buckets, seed: int) -> tuple[Array, Array]:
         return first, total - first
     by_block = np.vstack([one.by_block, other.by_block])
     inside = random_divisions(by_block.sum(axis=1), rows, PERMUTATIONS, rng)
-    first = inside.astype(np.float32) @ by_block.astype(np.float32)
-    return first, total - first
+    counted = inside.astype(np.float64) @ by_block
+    return counted, total - counted
