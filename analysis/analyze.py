@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from twigma.analysis.figures import FIGURES, Figure
 from twigma.analysis.inputs import load, text_embeddings
+from twigma.analysis.inputs.owners import few_owner_notes
 from twigma.analysis.inputs.requirements import (
     Entry,
     Result,
@@ -206,10 +207,12 @@ def compute(
         if missing:
             skipped.append(_skipped(f"{figure.name}: {part}", missing))
     try:
-        return _with_warnings(figure.run, data, settings), skipped
+        result = _with_warnings(figure.run, data, settings)
     except ValueError as error:
         # There are too few rows for this one; the others still run.
         return None, [{"figure": figure.name, "missing": [], "how": [str(error)]}]
+    notes = (*result.notes, *few_owner_notes(data, result))
+    return replace(result, notes=notes), skipped
 
 
 def _with_warnings(

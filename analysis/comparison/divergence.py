@@ -1,8 +1,8 @@
 """How distinct the sets are: quantised KL divergences between every two of them (Fig 2c).
 
 `mode="paper"` is the recipe of MAUVE (Pillutla et al. 2021) that the paper cites: unit rows of both sets, principal
-components up to 90% of the variance, k-means, histograms. `mode="robust"` changes the clustering alone. Run by
-`twigma analyze`.
+components up to 90% of the variance, k-means, histograms. `mode="robust"` changes the clustering alone. Intervals and
+tests of both are in `divergence_inference`. Run by `twigma analyze`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,23 +12,23 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
-from twigma.analysis.convert import Array, Floats
-from twigma.analysis.inference.intervals import Z
+from twigma.analysis.comparison.divergence_inference import Buckets, compared
+from twigma.analysis.comparison.histograms import KT, kl, kl_sd, shares
+from twigma.analysis.convert import Array
 from twigma.analysis.vectors.codebook import Recipe, codebook, training_rows
-from twigma.analysis.vectors.samples import SAMPLE, unit_samples
+from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, unit_samples
 from twigma.analysis.vectors.spectra import Components, Moments, components, moments
+
+__all__ = ["KT", "kl", "kl_matrix", "kl_sd", "pooled_counts", "shares"]
 
 Mode = Literal["paper", "robust"]
 Scope = Literal["pairwise", "pooled"]
-Counts = Mapping[str, Array]
+Labels = npt.NDArray[np.int64]
 
 RECIPES: Mapping[Mode, Recipe] = {"paper": "mauve", "robust": "robust"}
 BUCKETS = 10  # section 3.1
 VARIANCE = 0.9  # share that the principal components together have
-KT = 0.5  # Krichevsky-Trofimov: added to every count
-PERMUTATIONS = 999
 
 
 def kl_matrix(
@@ -39,6 +39,7 @@ def kl_matrix(
     codebook: Scope = "pairwise",
     n: int = SAMPLE,
     seed: int = 0,
+    blocks: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """KL(row‖column) = Σ p ln(p/q) in nats of every ordered pair of sets, quantised in k clusters (Fig 2c).
 
@@ -48,14 +49,18 @@ def kl_matrix(
     mode : "paper", MAUVE's clustering (`seed` is FAISS's seed); "robust", `codebook.codebook`'s.
     codebook : clusters of each pair of sets (one codebook serves both directions, the later set stacked first), or
         of all sets "pooled".
+    blocks : set → label per row [n_i] (author, artist, prompt) of images that may depend on each other. They are left
+        out, and divided between the sets, together; images of other sets are taken as independent.
 
     Returns
     -------
-    DataFrame, a row per ordered pair: row, column; kl, of counts smoothed by 1/2 (Krichevsky-Trofimov), low, high
-    by the delta method, sd² = [Σ p ln²(p/q) − KL²]/n + [Σ p²/q − 1]/m; kl_raw, unsmoothed, infinite where a bucket
-    of the column is empty; empty_bins, buckets that one of the two leaves empty; noise_floor, the mean
-    (k−1)(1/n + 1/m)/2 between two samples of one distribution, and noise_95, its 95% quantile by χ²; p_permutation,
-    how often a random division of the two samples is at least as divergent; n, m, k, mode, codebook, seed.
+    DataFrame, a row per ordered pair: row, column; kl, of counts smoothed by 1/2 (Krichevsky-Trofimov), low, high;
+    kl_raw, unsmoothed, infinite where a bucket of the row is empty in the column, and empty_column, how many are (then
+    kl is about ln n plus a constant, which measures n, and high is infinite); empty_bins, buckets that one of the two
+    leaves empty; noise_floor and noise_95, mean and 95% quantile between two samples of one distribution;
+    p_permutation, how often a random division of the two samples is at least as divergent, without a floor (`tail_p`);
+    blocks, the effective number in the set that has fewer, and owners_unknown, the sets whose images were taken as
+    independent; n, m, k, mode, codebook, seed.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -69,45 +74,20 @@ def kl_matrix(
             f"kl_matrix: expected at least 2 sets to compare, found {list(sets)}"
         )
     drawn = unit_samples(sets, n, seed)
-    rows = []
-    for counts in _histograms(drawn, k, RECIPES[mode], codebook, seed):
-        for one, other in combinations(counts, 2):
-            p, q = counts[one], counts[other]
-            rows.append(_entry(one, other, p, q, seed))
-            rows.append(_entry(other, one, q, p, seed))
+    owners = {}
+    for name, x in drawn.items():
+        owners[name] = sampled_labels(blocks, name, len(sets[name]), len(x), seed)
+    rows: list[dict[str, Any]] = []
+    for labels in _quantised(drawn, k, RECIPES[mode], codebook, seed):
+        buckets = {}
+        for name, of_rows in labels.items():
+            buckets[name] = Buckets(name, of_rows, owners[name], k)
+        for one, other in combinations(buckets.values(), 2):
+            rows.extend(compared(one, other, seed))
     table = pd.DataFrame(rows).assign(mode=mode, codebook=codebook, seed=seed)
     rank = {name: place for place, name in enumerate(sets)}
     order = np.lexsort((table["column"].map(rank), table["row"].map(rank)))
     return table.iloc[order].reset_index(drop=True)
-
-
-def kl(p_counts: Array, q_counts: Array, smoothing: float = KT) -> float:
-    """Σ p ln(p/q) in nats of two histograms [k], with `smoothing` added to every count; inf where p > 0 = q."""
-    p = shares(p_counts, smoothing)
-    q = shares(q_counts, smoothing)
-    some = p > 0
-    if (q[some] == 0).any():
-        return float("inf")
-    return float(np.sum(p[some] * np.log(p[some] / q[some])))
-
-
-def kl_sd(p_counts: Array, q_counts: Array, smoothing: float = KT) -> float:
-    """Delta-method standard deviation of `kl` of two histograms [k], from the sampling of both."""
-    p = shares(p_counts, smoothing)
-    q = shares(q_counts, smoothing)
-    ratio = np.log(p / q)
-    first = np.sum(p * ratio**2) - np.sum(p * ratio) ** 2
-    second = np.sum(p**2 / q) - 1
-    # Equal histograms have no variance, which rounding can make negative.
-    variance = max(0.0, first) / np.sum(p_counts) + max(0.0, second) / np.sum(q_counts)
-    return float(np.sqrt(variance))
-
-
-def shares(counts: Array, smoothing: float) -> Floats:
-    """Counts [..., k], each plus `smoothing`, over their sum."""
-    counts = np.asarray(counts, dtype=np.float64) + smoothing
-    result: Floats = counts / counts.sum(axis=-1, keepdims=True)
-    return result
 
 
 # ------------------------------------------------------------------ quantisation
@@ -133,10 +113,10 @@ def _all_equal(x: Array, row: Array) -> bool:
     return bool((x[:9] == row).all() and (x == row).all())
 
 
-def _histograms(
+def _quantised(
     drawn: Mapping[str, Array], k: int, recipe: Recipe, scope: Scope, seed: int
-) -> Iterator[Counts]:
-    """Counts [k] of the sets of each codebook: of every pair, or of all."""
+) -> Iterator[Mapping[str, Labels]]:
+    """The bucket of each row of the sets of each codebook: of every pair, or of all."""
     if scope not in ("pairwise", "pooled"):
         raise ValueError(
             f"kl_matrix: expected codebook 'pairwise' or 'pooled', found {scope!r}"
@@ -147,17 +127,25 @@ def _histograms(
         groups = list(combinations(drawn, 2))
     for names in groups:
         units = {name: drawn[name] for name in names}
-        yield pooled_counts(units, k, recipe, seed, sums)
+        yield pooled_buckets(units, k, recipe, seed, sums)
 
 
 def pooled_counts(
+    units: Mapping[str, Array], k: int, recipe: Recipe, seed: int
+) -> dict[str, Array]:
+    """Rows of each set in the buckets of all of them together, int64[k] by name, from unit rows [n_i, d]."""
+    buckets = pooled_buckets(units, k, recipe, seed)
+    return {name: np.bincount(rows, minlength=k) for name, rows in buckets.items()}
+
+
+def pooled_buckets(
     units: Mapping[str, Array],
     k: int,
     recipe: Recipe,
     seed: int,
     sums: Mapping[str, Moments] | None = None,
-) -> dict[str, Array]:
-    """Rows of each set in the buckets of all of them together, int64[k] by name, from unit rows [n_i, d].
+) -> dict[str, Labels]:
+    """The bucket, 0 … k−1, of each row of each set, int64[n_i] by name, from unit rows [n_i, d].
 
     The later set is stacked first. Only the rows that k-means trains on are projected on the components. `sums` are
     the sets' `moments`, if known.
@@ -173,10 +161,7 @@ def pooled_counts(
         mine = (start <= rows) & (rows < end)
         features[mine] = within.project(units[name][rows[mine] - start])
     centroids = codebook(features, k, recipe, seed)
-    counts = {}
-    for name, x in units.items():
-        counts[name] = np.bincount(_nearest(x, centroids, within), minlength=k)
-    return counts
+    return {name: _nearest(x, centroids, within) for name, x in units.items()}
 
 
 def _nearest(
@@ -191,37 +176,3 @@ def _nearest(
     offset = within.mean @ wide + lengths / 2
     score = x @ wide.astype(x.dtype) - offset.astype(x.dtype)
     return np.asarray(np.argmax(score, axis=1))
-
-
-def _entry(row: str, column: str, p: Array, q: Array, seed: int) -> dict[str, Any]:
-    """The row of one ordered pair, from both histograms."""
-    value = kl(p, q)
-    half = Z * kl_sd(p, q)
-    k, n, m = len(p), int(p.sum()), int(q.sum())
-    floor = (1 / n + 1 / m) / 2
-    return {
-        "row": row,
-        "column": column,
-        "kl": value,
-        "low": max(0.0, value - half),
-        "high": value + half,
-        "kl_raw": kl(p, q, 0),
-        "empty_bins": int(((p == 0) | (q == 0)).sum()),
-        "noise_floor": (k - 1) * floor,
-        "noise_95": float(stats.chi2.ppf(0.95, k - 1)) * floor,
-        "p_permutation": _permutation_p(p, q, value, seed),
-        "n": n,
-        "m": m,
-        "k": k,
-    }
-
-
-def _permutation_p(p: Array, q: Array, value: float, seed: int) -> float:
-    """How often a division of the pooled rows at random is at least as divergent, the buckets fixed."""
-    rng = np.random.default_rng(seed)
-    drawn = rng.multivariate_hypergeometric(p + q, int(p.sum()), size=PERMUTATIONS)
-    one = shares(drawn, KT)
-    other = shares(p + q - drawn, KT)
-    null = np.sum(one * np.log(one / other), axis=1)
-    # A tie that rounding broke counts as a tie.
-    return float((1 + (null >= value - 1e-12).sum()) / (1 + PERMUTATIONS))

@@ -13,7 +13,14 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from twigma.analysis.convert import as_matrix
+from twigma.analysis.convert import Floats, as_column, as_matrix
+from twigma.analysis.inference.blocks import (
+    dense_blocks,
+    effective_blocks,
+    half_width,
+    jackknife,
+    known_blocks,
+)
 from twigma.analysis.inference.intervals import Estimate
 from twigma.analysis.neighbours.blocks import Search
 from twigma.analysis.neighbours.search import nearest
@@ -21,7 +28,6 @@ from twigma.analysis.vectors.samples import sampled_rows
 
 NEIGHBOURS = 10
 QUERIES = 50_000  # that are looked up at most
-DRAWS = 200  # bootstrap draws of queries
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,11 +39,13 @@ class Hubness(Estimate):
     k: int
     m: int  # reference rows
     seed: int
+    blocks: float  # effective number of owners of the queries
+    owners_known: bool
 
     def keys(self) -> Iterator[str]:
         """In the order of the columns of the table."""
-        names = ("value", "low", "high", "largest", "never", "k", "n", "m", "seed")
-        return iter(names)
+        names = ("value", "low", "high", "largest", "never", "k", "n", "m", "blocks")
+        return iter((*names, "owners_known", "seed"))
 
 
 def hubness(
@@ -48,17 +56,19 @@ def hubness(
     n: int = QUERIES,
     seed: int = 0,
     search: Search = nearest,
+    blocks: Any = None,
 ) -> Hubness:
     """Skewness of the k-occurrence N_k of the reference rows (Radovanović et al. 2010).
 
     N_k(r) is the number of queries with r among their `k` nearest; skewness E(N_k − μ)³/σ³ is near 0 to 1 without
-    hubs. The interval is the percentile bootstrap over queries.
+    hubs. The interval is from the skewness without each query, or without all queries of each owner.
 
     Parameters
     ----------
     query, reference : matrices [N, d] and [m, d], m ≥ 3. k : neighbours, at most m − 1.
     n : queries; of more, so many are drawn at random.
     search : of the nearest neighbours: here, or on a cluster.
+    blocks : label per query (author), [N], of images that may depend on each other; None where they are not known.
     """
     query, reference = as_matrix(query), as_matrix(reference)
     m = len(reference)
@@ -70,22 +80,23 @@ def hubness(
     rows = sampled_rows(len(query), min(n, len(query)), seed)
     index = search(query[rows], reference, k)[1]
     count = np.bincount(index.ravel(), minlength=m)
-    rng = np.random.default_rng(seed)
-    draws = []
-    for _ in range(DRAWS):
-        drawn = index[rng.integers(len(index), size=len(index))]
-        draws.append(_skewness(drawn, m))
-    low, high = np.quantile(draws, [0.025, 0.975])
+    owners = None if blocks is None else np.asarray(as_column(blocks))[rows]
+    codes = dense_blocks(owners, len(rows))
+    sizes = np.bincount(codes)
+    value = _skewness(count.astype(np.float64))
+    half = half_width(jackknife(_without_each(index, count, codes), value, sizes))
     return Hubness(
-        value=_skewness(index, m),
-        low=float(low),
-        high=float(high),
+        value=value,
+        low=value - half,
+        high=value + half,
         n=len(index),
         largest=int(count.max()),
         never=float((count == 0).mean()),
         k=k,
         m=m,
         seed=seed,
+        blocks=effective_blocks(sizes),
+        owners_known=known_blocks(owners),
     )
 
 
@@ -123,9 +134,36 @@ def csls(query: Any, reference: Any, rows: Any, k: int = NEIGHBOURS) -> pd.DataF
     return table.assign(row=rows)
 
 
-def _skewness(index: npt.NDArray[np.int64], m: int) -> float:
-    """Of how often each of `m` rows is among the neighbours [n, k]; 0 where all are as often."""
-    count = np.bincount(index.ravel(), minlength=m)
+def _skewness(count: Floats) -> float:
+    """Of how often each row is among the neighbours [m]; 0 where all are as often."""
     if not np.ptp(count):
         return 0.0
     return float(stats.skew(count))
+
+
+def _without_each(
+    index: npt.NDArray[np.int64],
+    count: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int64],
+) -> Floats:
+    """The skewness of the counts [m] without the neighbours [n, k] of each owner, float64[g], from owners int64[n].
+
+    By the sums of powers of the counts, of which an owner changes only those of its own neighbours.
+    """
+    m, owners = len(count), int(codes.max()) + 1
+    cells, times = np.unique(codes[:, None] * m + index, return_counts=True)
+    owner = cells // m
+    before = count[cells % m].astype(np.float64)
+    sums = []
+    for power in (1, 2, 3):
+        change = before**power - (before - times) ** power
+        total = np.sum(count.astype(np.float64) ** power)
+        sums.append(total - np.bincount(owner, weights=change, minlength=owners))
+    mean, square, cube = (each / m for each in sums)
+    variance = square - mean**2
+    third = cube - 3 * mean * square + 2 * mean**3
+    result: Floats = np.zeros(owners)
+    # Counts that are all the same leave rounding only.
+    varied = variance > 1e-9 * np.maximum(1, square)
+    result[varied] = third[varied] / variance[varied] ** 1.5
+    return result

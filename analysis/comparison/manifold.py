@@ -12,11 +12,21 @@ import numpy as np
 import pandas as pd
 
 from twigma.analysis.convert import Array, Floats
+from twigma.analysis.inference.blocks import (
+    dense_blocks,
+    effective_blocks_of,
+    known_blocks,
+)
 from twigma.analysis.inference.intervals import Estimate, interval
-from twigma.analysis.inference.proportions import wilson
-from twigma.analysis.vectors.samples import finite_matrix, unit_samples
+from twigma.analysis.inference.proportions import block_share
+from twigma.analysis.vectors.samples import (
+    finite_matrix,
+    sampled_labels,
+    unit_samples,
+)
 
 METRICS = ("precision", "recall", "density", "coverage")
+OF_REFERENCE = ("recall", "coverage")  # that count rows of the reference
 NEIGHBOURS = 5
 SAMPLE = 5000  # rows of a set: the cost is their square, for every ordered pair
 
@@ -31,19 +41,28 @@ class Manifold(NamedTuple):
     coverage_same: float
 
 
-def manifold(reference: Any, x: Any, k: int = NEIGHBOURS) -> Manifold:
+def manifold(
+    reference: Any,
+    x: Any,
+    k: int = NEIGHBOURS,
+    *,
+    blocks_reference: Any = None,
+    blocks_x: Any = None,
+) -> Manifold:
     """Precision, recall, density and coverage of the rows of `x` against `reference`.
 
     Parameters
     ----------
     reference, x : matrices [n, d] and [m, d], n, m > k. k : the neighbour that gives a ball its radius.
+    blocks_reference, blocks_x : label per row (author, artist, prompt), [n] and [m], of images that may depend on each
+        other in the interval; None where they are not known, and rows are independent.
 
     Returns
     -------
     Manifold. With B(r_i) the balls of the reference: precision, share of x inside any of them; density,
     Σ_j #{i: x_j ∈ B(r_i)}/(k m), 1 for one distribution and unbounded; coverage, share of the balls that hold a row
-    of x; recall, share of the reference inside the balls of x. Each with a 95% interval from the rows counted
-    (Wilson's, for the shares), the balls held fixed. `coverage_same` = 1 − Π_{j=1..k} (n − j)/(n + m − j).
+    of x; recall, share of the reference inside the balls of x. Each with a 95% interval from the rows counted or their
+    owners (Wilson's, for the shares), the balls held fixed. `coverage_same` = 1 − Π_{j=1..k} (n − j)/(n + m − j).
     """
     reference = finite_matrix(reference, "manifold: reference", k + 1)
     x = finite_matrix(x, "manifold: x", k + 1)
@@ -53,36 +72,58 @@ def manifold(reference: Any, x: Any, k: int = NEIGHBOURS) -> Manifold:
     n, m = len(reference), len(x)
     j = np.arange(1, k + 1)
     return Manifold(
-        precision=_share(balls > 0),
-        recall=_share(recalled),
-        density=interval(float(balls.mean()) / k, balls / k),
-        coverage=_share(covered),
+        precision=_share(balls > 0, blocks_x),
+        recall=_share(recalled > 0, blocks_reference),
+        density=_density(balls / k, blocks_x),
+        coverage=_share(covered > 0, blocks_reference),
         coverage_same=1 - float(np.prod((n - j) / (n + m - j))),
     )
 
 
 def manifolds(
-    sets: Mapping[str, Any], *, k: int = NEIGHBOURS, n: int = SAMPLE, seed: int = 0
+    sets: Mapping[str, Any],
+    *,
+    k: int = NEIGHBOURS,
+    n: int = SAMPLE,
+    seed: int = 0,
+    blocks: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """`manifold` of every ordered pair of sets [n_i, d] by name, in equal samples of unit rows.
 
+    Parameters
+    ----------
+    blocks : set → label per row [n_i] (author, artist, prompt) of images that may depend on each other.
+
     Returns
     -------
-    DataFrame, a row per pair and metric: reference, set, metric, value, low, high, coverage_same, k, n, seed.
+    DataFrame, a row per pair and metric: reference, set, metric, value, low, high, blocks (the effective number behind
+    the interval), owners_known, coverage_same, k, n, seed.
     """
     drawn = unit_samples(sets, n, seed)
+    owners = {}
+    for name, x in drawn.items():
+        owners[name] = sampled_labels(blocks, name, len(sets[name]), len(x), seed)
     rows = []
     for reference, name in permutations(drawn, 2):
-        measures = manifold(drawn[reference], drawn[name], k)
+        measures = manifold(
+            drawn[reference],
+            drawn[name],
+            k,
+            blocks_reference=owners[reference],
+            blocks_x=owners[name],
+        )
         for metric in METRICS:
             estimate: Estimate = getattr(measures, metric)
+            counted = reference if metric in OF_REFERENCE else name
             row: dict[str, Any] = {
                 "reference": reference,
                 "set": name,
                 "metric": metric,
             }
-            row |= {**dict(estimate), "coverage_same": measures.coverage_same}
-            rows.append(row)
+            row |= dict(estimate)
+            row["blocks"] = effective_blocks_of(owners[counted], estimate.n)
+            row["owners_known"] = known_blocks(owners[counted])
+            rows.append({**row, "coverage_same": measures.coverage_same})
     return pd.DataFrame(rows).assign(k=k, seed=seed)
 
 
@@ -126,7 +167,17 @@ def _radii(x: Array, k: int) -> Floats:
     return np.concatenate(list(parts)).astype(np.float64)
 
 
-def _share(values: Array) -> Estimate:
-    """Share of true rows [n] with Wilson's interval."""
-    low, high = wilson(values.sum(), len(values))
-    return Estimate(float(values.mean()), float(low), float(high), len(values))
+def _share(values: Array, owners: Any) -> Estimate:
+    """Share of true rows [n], with Wilson's interval."""
+    found = block_share(values, owners)
+    return Estimate(found.share, found.low, found.high, len(values))
+
+
+def _density(balls: Floats, owners: Any) -> Estimate:
+    """Mean over rows [m]; of rows of one owner without an interval."""
+    value = float(balls.mean())
+    if not known_blocks(owners):
+        return interval(value, balls)
+    if dense_blocks(owners, len(balls)).max() < 1:
+        return Estimate(value, np.nan, np.nan, len(balls))
+    return interval(value, balls, owners)

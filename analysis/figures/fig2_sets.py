@@ -11,9 +11,10 @@ import numpy as np
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
 from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.owners import owner_notes, owners
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import RULE, axes, colour_by_name
-from twigma.analysis.page.formatting import listed, number, percent, table
+from twigma.analysis.page.formatting import listed, number, percents, table
 from twigma.analysis.page.section import Results, Section, Tables, records
 
 if TYPE_CHECKING:
@@ -94,19 +95,19 @@ def describe_map(results: Results) -> Section:
 def compute_clusters(data: Inputs, settings: Settings) -> Result:
     """The share of each set in each of four clusters of the pooled sets.
 
-    Table: `fig2b` (set, cluster, share, n). Values: `share/SET/CLUSTER`.
+    Table: `fig2b` (set, cluster, share, low, high, blocks, n, …). Values: `share/SET/CLUSTER`.
     """
     from twigma.analysis.comparison.cluster_shares import cluster_shares
 
     sets = data.sets()
     # The paper numbers its clusters by their share of photographs (LAION).
     by = settings.photographs if settings.photographs in sets else None
-    shares = cluster_shares(sets, k=4, seed=settings.seed, by=by)
+    shares = cluster_shares(sets, k=4, seed=settings.seed, by=by, blocks=owners(data))
     return Result(
         n=int(shares["n"].max()),
         tables={"fig2b": shares},
         values=entries(shares, "share", ["set", "cluster"], "share"),
-        notes=thinning_notes(data.images),
+        notes=(*thinning_notes(data.images), *owner_notes(data, sets)),
     )
 
 
@@ -133,21 +134,24 @@ def draw_clusters(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
 def describe_clusters(results: Results) -> Section:
     """The share of each set in the first cluster."""
     shares = results.tables["fig2b"]
-    wide = shares.pivot(index="set", columns="cluster", values="share")
+    texts = [percents(row.share, row.low, row.high) for row in records(shares)]
+    shares = shares.assign(text=texts)
+    clusters = list(shares["cluster"].unique())
+    first = clusters[0]
+    in_first = shares[shares["cluster"] == first]
+    in_first = in_first.sort_values("share", ascending=False)
+    parts = [f"{row.text} of {row.set}" for row in records(in_first)]
+    wide = shares.pivot(index="set", columns="cluster", values="text")
     wide = wide.loc[shares["set"].unique()]
-    first = wide.columns[0]
-    in_first = wide[first].sort_values(ascending=False)
-    parts = [f"{percent(share)} of {name}" for name, share in in_first.items()]
-    rows = []
-    for name, values in wide.iterrows():
-        percentages = [percent(float(share)) for share in values]
-        rows.append((name, *percentages))
-    header = ["Set", *(f"Cluster {cluster}" for cluster in wide.columns)]
+    rows = [(name, *cells) for name, cells in wide.iterrows()]
+    header = ["Set", *(f"Cluster {cluster}" for cluster in clusters)]
     return Section(
         figure="Fig 2b",
         title="Four clusters of all images",
         claim=f"Cluster {first} holds {listed(parts)}.",
-        basis=f"k-means with 4 clusters on {number(results.figures['fig2b']['n'])} images of each set; no interval.",
+        basis=f"k-means with 4 clusters on {number(results.figures['fig2b']['n'])} images of each set; "
+        "Wilson 95% intervals of as many images as the authors, artists and prompts are worth, where these are known; "
+        "the clusters held fixed.",
         paper="Cluster 1 is mostly LAION; AI images are in clusters 2 to 4; no number stated.",
         differs="Equal samples of every set; k-means++ starts, ten runs and all points, where FAISS's defaults train "
         "on a sample and from one random start.",

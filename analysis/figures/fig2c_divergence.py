@@ -1,15 +1,25 @@
 """Fig 2c: the Kullback–Leibler divergence of every ordered pair of sets."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
 from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.owners import owner_notes, owners
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import INK, axes
-from twigma.analysis.page.formatting import NONE, Table, interval, number, table
+from twigma.analysis.page.formatting import (
+    NONE,
+    Table,
+    counted,
+    interval,
+    listed,
+    number,
+    p_value,
+    table,
+)
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 
@@ -24,7 +34,9 @@ HEADER = (
     "KL(P‖Q) [95%]",
     "Unsmoothed",
     "Empty bins",
-    "Noise floor",
+    "Noise (95%)",
+    "p",
+    "Owners",
     "Paper's recipe",
     "Paper",
 )
@@ -41,15 +53,16 @@ def compute_divergence(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.comparison.divergence import kl_matrix
 
     sets = data.sets()
-    robust = kl_matrix(sets, mode="robust", seed=settings.seed)
-    paper = kl_matrix(sets, mode="paper", seed=settings.seed)
+    options: dict[str, Any] = {"seed": settings.seed, "blocks": owners(data)}
+    robust = kl_matrix(sets, mode="robust", **options)
+    paper = kl_matrix(sets, mode="paper", **options)
     values = entries(robust, "kl", ["row", "column"], "kl")
     values |= entries(paper, "kl_paper", ["row", "column"], "kl")
     return Result(
         n=int(robust["n"].max()),
         tables={"fig2c": pd.concat([robust, paper], ignore_index=True)},
         values=values,
-        notes=thinning_notes(data.images),
+        notes=(*thinning_notes(data.images), *owner_notes(data, sets)),
     )
 
 
@@ -100,29 +113,56 @@ def _robust(tables: Tables) -> pd.DataFrame:
 
 
 def describe_divergence(results: Results) -> Section:
-    """Which set is nearest to ours."""
+    """Which set is nearest to ours, as far as intervals tell, and where the divergence is infinite."""
     pairs = _robust(results.tables)
-    from_ours = pairs[pairs["row"] == pairs["row"].iloc[0]]
-    nearest = from_ours.sort_values("kl").iloc[0]
-    nats = interval(nearest["kl"], nearest["low"], nearest["high"])
     stated_kl = number(stated.KL["photographs", "paintings"])
     caption = "KL of every ordered pair, in nats"
     return Section(
         figure="Fig 2c",
         title="Divergence of the sets",
-        claim=f"Of the reference sets, {nearest['column']} is nearest to {nearest['row']}: KL {nats} nats.",
+        claim=_nearest(pairs[pairs["row"] == pairs["row"].iloc[0]]),
         basis=f"{number(int(pairs['n'].max()))} images of each set, {number(int(pairs['k'].max()))} clusters; "
-        "95% intervals by the delta method.",
+        "95% intervals and p from authors, artists and prompts where these are known, else by the delta method and "
+        "from images.",
         paper=f"KL(LAION‖ArtBench) = {stated_kl}; other entries are only in an image.",
         differs="The MAUVE recipe with Krichevsky–Trofimov smoothing and better k-means starts; the unsmoothed value "
-        "and the paper's own starts stand beside it. A value at the noise floor is what two samples of one set would "
-        "give.",
+        "and the paper's own starts stand beside it. Where the unsmoothed value is infinite, the smoothed one grows "
+        "with the logarithm of the number of images: it says that the sets are apart, not how far. A value "
+        "below the noise is what two samples of one set may give.",
         alt="Heat map of the divergence of every ordered pair of sets; the table below gives the numbers.",
         tables=(
             table(caption, HEADER, _rows(results, pairs)),
             *_other_estimators(results),
         ),
     )
+
+
+def _nearest(from_ours: pd.DataFrame) -> str:
+    """The claim, from the pairs of our set with every other one."""
+    ordered = from_ours.sort_values("kl")
+    nearest = ordered.iloc[0]
+    nats = interval(nearest["kl"], nearest["low"], nearest["high"])
+    ours = nearest["row"]
+    claim = f"Of the reference sets, {nearest['column']} is nearest to {ours}: KL {nats} nats"
+    others = ordered.iloc[1:]
+    alike = others[others["low"] <= nearest["high"]]["column"]
+    if len(alike):
+        claim += f"; its interval overlaps that of {listed(alike)}"
+    infinite = ordered[np.isinf(ordered["kl_raw"])]
+    if len(infinite):
+        parts = [f"{row.column} ({row.empty_column})" for row in records(infinite)]
+        claim += (
+            f". Unsmoothed it is infinite to {listed(parts)}, where clusters of {ours} are empty (how many), and the "
+            "number depends on n"
+        )
+    return f"{claim}."
+
+
+def _unsmoothed(pair: Any) -> str:
+    """The unsmoothed divergence of a pair, and why it is infinite where it is."""
+    if np.isfinite(pair.kl_raw):
+        return number(pair.kl_raw)
+    return f"infinite: {pair.empty_column} empty in {pair.column}"
 
 
 def _rows(results: Results, pairs: pd.DataFrame) -> list[list[object]]:
@@ -134,9 +174,11 @@ def _rows(results: Results, pairs: pd.DataFrame) -> list[list[object]]:
                 pair.row,
                 pair.column,
                 interval(pair.kl, pair.low, pair.high),
-                pair.kl_raw,
+                _unsmoothed(pair),
                 pair.empty_bins,
-                pair.noise_floor,
+                pair.noise_95,
+                p_value(pair.p_permutation),
+                counted(pair.blocks, not pair.owners_unknown),
                 results.interval(f"kl_paper/{pair.row}/{pair.column}"),
                 stated.KL.get((pair.row, pair.column)),
             ]

@@ -7,9 +7,10 @@ import numpy as np
 from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
 from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.owners import owner_notes, owners_of_rows
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import QUIET, axes, colour_by_name
-from twigma.analysis.page.formatting import listed, number, percents, table
+from twigma.analysis.page.formatting import counted, listed, number, percents, table
 from twigma.analysis.page.section import Results, Section, Tables, records
 
 if TYPE_CHECKING:
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 def compute_nsfw(data: Inputs, settings: Settings) -> Result:
     """NSFW scores of every set that has them.
 
-    Tables: `fig4d` (set, low, high, density), a histogram; `fig4d_share` (set, share, low, high, n), above one half.
+    Tables: `fig4d` (set, low, high, density), a histogram; `fig4d_share` (set, share, low, high, blocks,
+    owners_known, n), above one half.
     Values: `nsfw_share/SET`.
     """
     from twigma.analysis.themes.captions_and_nsfw import nsfw_density, nsfw_share
 
-    scores, weights = {}, {}
+    scores, weights, blocks = {}, {}, {}
     for images in (data.images, *data.references.values()):
         if images.has("nsfw_score"):
             column = images.table["nsfw_score"]
@@ -34,14 +36,17 @@ def compute_nsfw(data: Inputs, settings: Settings) -> Result:
             own_weights = sample_weights(images.table)
             if own_weights is not None:
                 weights[images.name] = own_weights
-    share = nsfw_share(scores, weights=weights)
+            owners = owners_of_rows(images)
+            if owners is not None:
+                blocks[images.name] = owners
+    share = nsfw_share(scores, weights=weights, blocks=blocks)
     density = nsfw_density(scores, weights=weights)
     notes = weighting_notes(data.images) if data.images.name in weights else ()
     return Result(
         n=int(share["n"].sum()),
         tables={"fig4d": density, "fig4d_share": share},
         values=entries(share, "nsfw_share", ["set"], "share"),
-        notes=notes,
+        notes=(*notes, *owner_notes(data, scores)),
     )
 
 
@@ -82,13 +87,14 @@ def describe_nsfw(results: Results) -> Section:
     for row in records(results.tables["fig4d_share"]):
         share = percents(row.share, row.low, row.high)
         parts.append(f"{share} of {row.set}")
-        rows.append((row.set, share, row.n))
-    header = ("Set", "Share [95%]", "n")
+        rows.append((row.set, share, row.n, counted(row.blocks, row.owners_known)))
+    header = ("Set", "Share [95%]", "n", "Owners")
     return Section(
         figure="Fig 4d",
         title="Sensitive content",
         claim=f"The detector scores above one half {listed(parts)}.",
-        basis=f"{number(results.figures['fig4d']['n'])} scores; Wilson 95% intervals.",
+        basis=f"{number(results.figures['fig4d']['n'])} scores; Wilson 95% intervals of as many "
+        "scores as the authors, artists and prompts are worth, where these are known.",
         paper="Shown as densities only; no share stated.",
         differs="The detector errs, so this is the share it flags, not the share that is sensitive.",
         alt="Densities of the NSFW score of each set on a logarithmic axis, with a line at one half.",

@@ -17,6 +17,11 @@ __all__, __getattr__ = lazy_names(
             "images_of",
         ),
         "load": ("Inputs",),
+        "owners": (
+            "few_owner_notes",
+            "owner_notes",
+            "owners_of_rows",
+        ),
         "reference_sets": (
             "find_reference",
             "roles",

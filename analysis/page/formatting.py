@@ -172,6 +172,11 @@ def percents(
     return f"{texts[0]}%{GAP}[{texts[1]},{GAP}{texts[2]}]"
 
 
+def counted(blocks: float, known: bool) -> str:
+    """How many authors, artists or prompts an interval rests on, as of one size: "57.3", or "unknown"."""
+    return number(blocks) if known else "unknown"
+
+
 def p_value(p: float | None) -> str:
     """A p-value after a relation sign: "p = 0.03", "p < 0.001"."""
     if p is None or math.isnan(p):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from twigma.analysis.convert import Floats, as_column
-from twigma.analysis.inference.proportions import weighted_share
+from twigma.analysis.inference.proportions import block_share
 from twigma.analysis.themes import words
 
 BINS = np.linspace(0.0, 1.0, 51)  # of the NSFW score
@@ -105,24 +105,31 @@ def nsfw_share(
     scores: Mapping[str, Any],
     threshold: float = 0.5,
     weights: Mapping[str, Any] = {},
+    blocks: Mapping[str, Any] = {},
 ) -> pd.DataFrame:
     """Share of each set whose score exceeds `threshold`, with Wilson's 95% interval (Fig 4d).
 
-    Of sets with `weights` the share is Σ w [above] / Σ w, and the interval that of the effective number of rows.
+    Of sets with `weights` the share is Σ w [above] / Σ w, and the interval that of the effective number of rows; of
+    sets with `blocks` that of as many rows as their owners are worth (`block_share`).
 
     Parameters
     ----------
     scores, weights : as in `nsfw_density`.
+    blocks : set → label per row [n] (author, artist, prompt) of images that may depend on each other.
 
     Returns
     -------
-    DataFrame (set, share, low, high, n)
+    DataFrame (set, share, low, high, blocks, owners_known, n), `blocks` being their effective number.
     """
     rows = []
     for name, (known, weight) in _known(scores, weights).items():
-        share, low, high = weighted_share(known > threshold, weight)
-        rows.append((name, share, low, high, len(known)))
-    return pd.DataFrame(rows, columns=["set", "share", "low", "high", "n"])
+        owners = None
+        if name in blocks:
+            scored = ~np.isnan(np.asarray(as_column(scores[name]), dtype=np.float64))
+            owners = np.asarray(as_column(blocks[name]))[scored]
+        share = block_share(known > threshold, owners, weight)
+        rows.append({"set": name, **share.cells(), "n": len(known)})
+    return pd.DataFrame(rows)
 
 
 def _known(

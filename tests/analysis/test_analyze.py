@@ -22,7 +22,7 @@ from twigma.core.files import write_parquet
 from twigma.core.parts import fingerprint, read_parts, write_part
 
 DRAWN = ("fig2a", "fig2b", "fig2c", "fig3a", "fig3b", "entropy_k", "near_duplicates", "prompt_vendi", "set_distance",
-         "set_manifold", "set_hubness", "clusters_k", "cluster_images")  # fmt: skip
+         "set_manifold", "clusters_k", "cluster_images")  # fmt: skip
 EQ1_VARIANTS = [
     "eq1",
     "winsorised",

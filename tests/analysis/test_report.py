@@ -7,11 +7,13 @@ import shutil
 from html.parser import HTMLParser
 
 import markupsafe
+import numpy as np
 import pandas as pd
 import pytest
 
 from twigma.analysis.analyze import analyze
 from twigma.analysis.figures import CHAPTERS, fig2c_divergence
+from twigma.analysis.page.formatting import number
 from twigma.analysis.page.section import Results
 from twigma.analysis.paper import stated
 from twigma.analysis.report import report
@@ -74,8 +76,11 @@ def test_numbers_on_the_page_are_those_of_the_results(page, analysed):
     assert (
         f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]" in page.text
     )
-    kl = values["kl/photographs/paintings"]
-    assert f"{kl['value']:.2f} [{kl['low']:.2f}, {kl['high']:.2f}]" in page.text
+    kl = _table(analysed, "fig2c").set_index(["mode", "row", "column"])
+    kl = kl.loc[("robust", "photographs", "paintings")]
+    assert np.isinf(kl["kl_raw"]) and np.isinf(kl["high"])
+    assert f"{kl['kl']:.2f} [{number(kl['low'])}, ∞]" in page.text
+    assert f"infinite: {kl['empty_column']} empty in paintings" in page.text
 
 
 def test_the_map_says_what_overlaps_most_and_least(again, analysed):
@@ -113,11 +118,13 @@ def test_sets_are_called_nearest_and_farthest_by_their_distance(again, analysed)
     kernel = _table(analysed, "set_distance")
     ours = kernel[
         (kernel["metric"] == "cmmd") & (kernel["set_a"] == "twigma")
-    ].set_index("set_b")["value"]
+    ].set_index("set_b")["all_pairs"]
     near, far = ours.idxmin(), ours.idxmax()
     said = r"By CMMD, (\w+) is nearest to twigma \([^)]+\), (\w+) farthest \("
     assert re.search(said, again("set_metrics")).groups() == (near, far)
-    turned = again("set_metrics", set_distance=kernel.assign(value=-kernel["value"]))
+    turned = again(
+        "set_metrics", set_distance=kernel.assign(all_pairs=-kernel["all_pairs"])
+    )
     assert re.search(said, turned).groups() == (far, near)
 
 

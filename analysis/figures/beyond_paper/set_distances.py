@@ -4,10 +4,13 @@ import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
 from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.owners import owner_notes, owners
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.formatting import (
     Table,
+    counted,
     interval,
+    listed,
     number,
     p_value,
     percent,
@@ -39,13 +42,20 @@ def compute_set_metrics(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.comparison.kernel_distance import kernel_distances
     from twigma.analysis.comparison.manifold import manifolds
 
-    sets = data.sets()
-    distances = kernel_distances(sets, seed=settings.seed)
-    manifold = manifolds(sets, seed=settings.seed)
+    sets, blocks = data.sets(), owners(data)
+    distances = kernel_distances(sets, seed=settings.seed, blocks=blocks)
+    manifold = manifolds(sets, seed=settings.seed, blocks=blocks)
+    notes = (*thinning_notes(data.images), *owner_notes(data, sets))
     ours = sets.pop(data.images.name)
     hubs = []
     for name, x in sets.items():
-        skewness = hubness(ours, x, seed=settings.seed, search=data.search)
+        skewness = hubness(
+            ours,
+            x,
+            seed=settings.seed,
+            search=data.search,
+            blocks=blocks.get(data.images.name),
+        )
         hubs.append({"reference": name, **skewness})
     tables = {
         "set_distance": distances,
@@ -56,7 +66,7 @@ def compute_set_metrics(data: Inputs, settings: Settings) -> Result:
     values |= entries(manifold, "", ["metric", "reference", "set"], "value")
     values |= entries(tables["set_hubness"], "hubness", ["reference"], "value")
     n = int(distances["n"].max())
-    return Result(n, tables, values, thinning_notes(data.images))
+    return Result(n, tables, values, notes)
 
 
 # ------------------------------------------------------------------ described
@@ -68,23 +78,29 @@ def describe_set_metrics(results: Results) -> Section:
     manifold = results.tables["set_manifold"]
     ours = distances["set_a"].iloc[0]  # the studied set comes first
     cmmd = distances[(distances["metric"] == "cmmd") & (distances["set_a"] == ours)]
-    cmmd = cmmd.sort_values("value")
+    cmmd = cmmd.sort_values("all_pairs")
     near, far = cmmd.iloc[0], cmmd.iloc[-1]
-    near_text = interval(near["value"], near["low"], near["high"])
+    near_text = interval(near["all_pairs"], near["low"], near["high"])
     claim = f"By CMMD, {near['set_b']} is nearest to {near['set_a']} ({near_text})"
     if len(cmmd) > 1:
-        far_text = interval(far["value"], far["low"], far["high"])
+        far_text = interval(far["all_pairs"], far["low"], far["high"])
         claim += f", {far['set_b']} farthest ({far_text})"
+    others = cmmd.iloc[1:]
+    alike = others[others["low"] <= near["high"]]["set_b"]
+    if len(alike):
+        claim += f", and the interval of the nearest overlaps that of {listed(alike)}"
     noise = number(near["noise_95"])
     return Section(
         figure="Sets",
         title="Distances between the sets, beyond the paper",
         claim=f"{claim}; two samples of one set give up to {noise}.",
-        basis=f"{number(int(distances['n'].max()))} images of each set; 95% intervals from blocks of them; "
-        f"p by random division. Balls reach to the {number(int(manifold['k'].max()))}th neighbour, among "
-        f"{number(int(manifold['n'].max()))} images of each set.",
+        basis=f"{number(int(distances['n'].max()))} images of each set; 95% intervals, noise and p from authors, "
+        "artists and prompts where these are known, else from images. Balls reach to the "
+        f"{number(int(manifold['k'].max()))}th neighbour, among {number(int(manifold['n'].max()))} images of each set.",
         paper="Not in the paper.",
-        differs="KID and CMMD (in thousandths) are unbiased and may be below zero. Density is 1, and coverage as in "
+        differs="KID and CMMD (in thousandths) are unbiased and may be below zero. The published "
+        "estimators average over parts of the images; intervals are of all pairs of different owners, since images of "
+        "one author would make any two sets look apart. Density is 1, and coverage as in "
         "the last column, for two samples of one set. Skewness above 1 says that a few reference images are near to "
         "very many.",
         tables=(
@@ -98,18 +114,28 @@ def describe_set_metrics(results: Results) -> Section:
 def _distances(distances: pd.DataFrame) -> Table:
     rows = []
     for row in records(distances):
-        value = interval(row.value, row.low, row.high)
         rows.append(
             (
                 row.set_a,
                 row.set_b,
                 row.metric.upper(),
-                value,
+                row.value,
+                interval(row.all_pairs, row.low, row.high),
                 row.noise_95,
                 p_value(row.p),
+                counted(row.blocks, not row.owners_unknown),
             )
         )
-    header = ("Set", "Other set", "Metric", "Value [95%]", "Noise (95%)", "p")
+    header = (
+        "Set",
+        "Other set",
+        "Metric",
+        "Value",
+        "Of all pairs [95%]",
+        "Noise (95%)",
+        "p",
+        "Owners",
+    )
     return table("Kernel distances", header, rows)
 
 
@@ -139,13 +165,15 @@ def _hubs(hubs: pd.DataFrame) -> Table:
     for row in records(hubs):
         skewness = interval(row.value, row.low, row.high)
         never = percent(row.never)
-        rows.append((row.reference, skewness, row.largest, never, row.k))
+        queries = counted(row.blocks, row.owners_known)
+        rows.append((row.reference, skewness, row.largest, never, row.k, queries))
     header = (
         "Reference",
         "Skewness [95%]",
         "Largest hub",
         "Never near",
         "Neighbours",
+        "Owners",
     )
     return table("Hubs among the reference images", header, rows, folded=True)
 

@@ -12,6 +12,7 @@ from twigma.analysis.comparison.divergence import (
     kl_sd,
     pooled_counts,
 )
+from twigma.analysis.comparison.divergence_inference import Buckets, compared
 from twigma.analysis.comparison.divergence_sensitivity import kl_sensitivity, mauve
 from twigma.analysis.vectors.codebook import assign, codebook
 
@@ -126,7 +127,7 @@ def test_planted_clusters(scope, mode):
         else:  # a random start may merge clusters, which can only lower the divergence
             assert row["kl"] <= value + 4 * sd
         assert (
-            row["p_permutation"] == 0.001
+            row["p_permutation"] < 1e-6
             and row["kl"] > row["noise_95"] > row["noise_floor"]
         )
 
@@ -142,12 +143,13 @@ def test_columns_order_and_seed(clouds):
             "low",
             "high",
             "kl_raw",
+            "empty_column",
             "empty_bins",
             "noise_floor",
             "noise_95",
             "p_permutation",
         ),
-        *("n", "m", "k", "mode", "codebook", "seed"),
+        *("blocks", "owners_unknown", "n", "m", "k", "mode", "codebook", "seed"),
     ]
     assert list(zip(table["row"], table["column"], strict=True)) == [
         *(("c", "a"), ("c", "b"), ("a", "c"), ("a", "b"), ("b", "c"), ("b", "a")),
@@ -263,3 +265,84 @@ def test_degenerate_inputs(clouds):
         kl_matrix({"a": clouds["a"], "b": clouds["b"] * np.nan})
     with pytest.raises(ValueError, match="by to be one of"):
         cluster_shares(clouds, by="d")
+
+
+# ------------------------------------------------------------------ owners
+
+
+def by_authors(rng, sizes, weights, centres, loyalty):
+    """Images of authors, each of a theme of their own but for some of their images; and the author of each image."""
+    author = np.repeat(np.arange(len(sizes)), sizes)
+    own = rng.choice(len(weights), len(sizes), p=weights)[author]
+    other = rng.choice(len(weights), len(author), p=weights)
+    theme = np.where(rng.random(len(author)) < loyalty, own, other)
+    x = centres[theme] + 0.02 * rng.normal(size=(len(author), centres.shape[1]))
+    return x, author, theme
+
+
+def test_with_owners_the_interval_is_of_divergences_without_each(rng):
+    """Left out one by one, by the scalar formula; the point estimate is that of independent images."""
+    centres, weights = np.eye(3, 8), np.array([0.5, 0.3, 0.2])
+    x, author, theme = by_authors(rng, [9] * 14, weights, centres, 0.8)
+    y, _, other = by_authors(rng, [1] * 126, weights[::-1], centres, 0)
+    sets, k = {"x": x, "y": y}, 3
+    table = kl_matrix(sets, k, blocks={"x": author}).set_index(["row", "column"])
+    plain = kl_matrix(sets, k).set_index(["row", "column"])
+    same = ["kl", "kl_raw", "empty_bins", "n", "m"]
+    pd.testing.assert_frame_equal(table[same], plain[same])
+    p, q = np.bincount(theme, minlength=k), np.bincount(other, minlength=k)
+    value = kl(p, q)
+    assert table.kl["x", "y"] == pytest.approx(value)
+    without = []
+    for one in range(14):
+        without.append(kl(p - np.bincount(theme[author == one], minlength=k), q))
+    single = []
+    for one in range(126):
+        single.append(kl(p, q - np.bincount(other[[one]], minlength=k)))
+    variances, bias, freedom = [], 0.0, np.array([13.0, 125.0])
+    for replicates in (np.array(without), np.array(single)):
+        count = len(replicates)
+        away = replicates - value
+        variances.append((count - 1) / count * np.sum(away**2))
+        bias += (count - 1) * away.mean()
+    total = np.sum(variances)
+    degrees = total**2 / np.sum(np.square(variances) / freedom)
+    half = stats.t.ppf(0.975, degrees) * np.sqrt(total)
+    row = table.loc[("x", "y")]
+    assert row["high"] == pytest.approx(value + half + max(0, -bias))
+    low = max(0, value - half - max(0, bias))
+    assert row["low"] == (pytest.approx(low) if row["p_permutation"] <= 0.05 else 0)
+    assert row["blocks"] == pytest.approx(14) and row["owners_unknown"] == "y"
+    assert set(plain["owners_unknown"]) == {"x, y", "y, x"}
+    assert row["noise_floor"] > 2 * plain.noise_floor["x", "y"]
+
+
+def test_one_owner_has_no_interval(rng):
+    x, y = rng.normal(size=(2, 60, 4))
+    table = kl_matrix({"a": x, "b": y}, 3, blocks={"a": np.zeros(60)})
+    assert table["high"].isna().all() and np.isfinite(table["kl"]).all()
+
+
+def test_authors_are_divided_together(rng):
+    """One distribution, ten images an author: image by image nearly every test rejects, author by author few."""
+    centres, weights = np.eye(4, 8), np.full(4, 0.25)
+    by_image, by_author = [], []
+    for _ in range(20):
+        drawn = [by_authors(rng, [10] * 40, weights, centres, 0.9) for _ in "ab"]
+        for owned, found in ((False, by_image), (True, by_author)):
+            one, other = (
+                Buckets("a", theme, author if owned else None, 4)
+                for _, author, theme in drawn
+            )
+            found.append(next(compared(one, other, 0))["p_permutation"])
+    assert np.mean(np.array(by_image) < 0.05) > 0.6
+    assert np.mean(np.array(by_author) < 0.05) <= 0.2
+
+
+def test_empty_buckets_of_the_column_are_counted(rng):
+    centres = np.eye(4, 8)
+    a = planted(rng, 300, [0.5, 0.5, 0, 0], centres)
+    b = planted(rng, 300, [0, 0.4, 0.3, 0.3], centres)
+    table = kl_matrix({"a": a, "b": b}, 4).set_index(["row", "column"])
+    assert np.isinf(table["kl_raw"]).all()
+    assert table.empty_column.to_dict() == {("a", "b"): 1, ("b", "a"): 2}

@@ -59,3 +59,21 @@ def test_of_many_queries_some_are_drawn(rng):
     assert (some["n"], all_["n"]) == (100, 400) and abs(
         some["value"] - all_["value"]
     ) < 1
+
+
+@pytest.mark.parametrize("owned", [False, True])
+def test_the_interval_is_of_the_skewness_without_each_owner(rng, owned):
+    query, reference = rng.normal(size=(60, 6)), rng.normal(size=(20, 6))
+    owner = np.repeat(np.arange(12), 5) if owned else None
+    found = hubness(query, reference, 3, blocks=owner)
+    index = nearest(query, reference, 3)[1]
+    without = []
+    for one in range(12 if owned else 60):
+        kept = (owner if owned else np.arange(60)) != one
+        without.append(stats.skew(np.bincount(index[kept].ravel(), minlength=20)))
+    count = len(without)
+    away = np.array(without) - found.value
+    se = np.sqrt((count - 1) / count * (away**2).sum())
+    limits = stats.t.interval(0.95, count - 1, found.value, se)
+    assert [found.low, found.high] == pytest.approx(limits)
+    assert found.blocks == pytest.approx(count) and found.owners_known == owned

@@ -78,3 +78,36 @@ def test_the_table_has_every_ordered_pair(rng):
 def test_too_few_rows_are_refused(rng):
     with pytest.raises(ValueError, match="at least 6 rows"):
         manifold(rng.normal(size=(5, 3)), rng.normal(size=(9, 3)))
+
+
+def test_rows_of_one_owner_are_counted_together(rng):
+    """Every row five times, by one owner: as wide as the rows once, where rows alone are √5 narrower."""
+    real, x = rng.normal(size=(80, 3)), rng.normal(0.7, 1, size=(60, 3))
+    owner = np.repeat(np.arange(60), 5)
+    once = manifold(real, x)
+    alone = manifold(real, np.repeat(x, 5, axis=0), 5)
+    found = manifold(real, np.repeat(x, 5, axis=0), 5, blocks_x=owner)
+    for metric in ("precision", "density"):
+        estimate, narrow, wide = (
+            getattr(each, metric) for each in (found, alone, once)
+        )
+        assert estimate.value == narrow.value == pytest.approx(wide.value)
+        width = wide.high - wide.low
+        assert estimate.high - estimate.low == pytest.approx(width, rel=0.05)
+        assert (narrow.high - narrow.low) * 1.8 < width
+    back = manifold(np.repeat(x, 5, axis=0), real, 5, blocks_reference=owner)
+    for metric in ("recall", "coverage"):
+        estimate = getattr(back, metric)
+        plain = getattr(manifold(np.repeat(x, 5, axis=0), real, 5), metric)
+        assert estimate.high - estimate.low > 1.5 * (plain.high - plain.low)
+
+
+def test_one_owner_has_no_interval_and_the_table_says_what_is_known(rng):
+    sets = {"a": rng.normal(size=(30, 4)), "b": rng.normal(size=(30, 4))}
+    table = manifolds(sets, blocks={"a": np.zeros(30)})
+    table = table.set_index(["reference", "set", "metric"])
+    for key in (("b", "a", "density"), ("b", "a", "precision"), ("a", "b", "recall")):
+        row = table.loc[key]
+        assert np.isnan(row["low"]) and row["owners_known"] and row["blocks"] == 1
+    row = table.loc[("a", "b", "precision")]
+    assert not row["owners_known"] and row["blocks"] == pytest.approx(30)

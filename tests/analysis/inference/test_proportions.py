@@ -2,9 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from twigma.analysis.inference.proportions import effective_size, weighted_share, wilson
+from twigma.analysis.inference.proportions import (
+    block_share,
+    effective_size,
+    weighted_share,
+    wilson,
+)
 
 
 def test_wilson_is_statsmodels(rng):
@@ -51,3 +57,35 @@ def test_a_sample_with_unequal_chances_covers_the_share_of_the_population(rng):
         covered.append(low <= inside.mean() <= high)
         plain.append(abs(inside[rows].mean() - inside.mean()) < (high - low) / 2)
     assert np.mean(covered) >= 0.93 and np.mean(plain) < 0.05
+
+
+def test_a_share_by_owner_is_wilsons_of_as_many_rows_as_they_are_worth():
+    """Owners whose images are all alike are worth one image each."""
+    hits = np.repeat([True] * 15 + [False] * 45, 10)
+    owner = np.repeat(np.arange(60), 10)
+    found = block_share(hits, owner)
+    assert (found.share, found.blocks, found.known) == (0.25, pytest.approx(60), True)
+    se = stats.sem(hits[::10])
+    worth = 0.25 * 0.75 / se**2
+    low, high = wilson(0.25 * worth, worth, stats.t.ppf(0.975, 59))
+    assert [found.low, found.high] == pytest.approx([float(low), float(high)])
+    alone = block_share(hits, None)
+    assert alone[:3] == weighted_share(hits) and not alone.known
+    assert found.high - found.low > 3 * (alone.high - alone.low)
+
+
+def test_a_share_of_none_or_all_is_worth_its_owners():
+    owner = np.repeat(np.arange(20), 5)
+    found = block_share(np.zeros(100, bool), owner)
+    low, high = wilson(0, 20, stats.t.ppf(0.975, 19))
+    assert [found.low, found.high] == pytest.approx([float(low), float(high)])
+    single = block_share([True, False], ["a", "a"])
+    assert single.share == 0.5 and np.isnan(single.low) and np.isnan(single.high)
+    assert block_share([], ["a"][:0])[1:3] == (0, 1)
+
+
+def test_unlike_owners_of_independent_images_cost_nothing(rng):
+    hits = rng.random(3000) < 0.3
+    owner = rng.integers(600, size=3000)
+    found, alone = block_share(hits, owner), block_share(hits, None)
+    assert found.high - found.low == pytest.approx(alone.high - alone.low, rel=0.15)

@@ -1,0 +1,112 @@
+"""Whose images are whose: the author of ours, the artist or prompt of a reference set; and what a figure says of it.
+
+Images of one owner are not independent, so intervals and tests take owners as blocks (`inference.blocks`).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from twigma.analysis.inference.blocks import (
+    effective_blocks_of,
+    few_note,
+    unknown_note,
+)
+from twigma.analysis.inputs.images import Images
+
+if TYPE_CHECKING:
+    from twigma.analysis.inputs.load import Inputs
+    from twigma.analysis.inputs.requirements import Entry, Result
+
+COLUMNS = ("author_id", "group")  # of ours; of a reference set
+# Columns of results that name a set.
+OF_SETS = ("set", "set_a", "set_b", "row", "column", "reference")
+
+
+def owner_column(images: Images) -> str | None:
+    """The column that says whose an image is; None where no image has a value in one."""
+    for column in COLUMNS:
+        if images.has(column):
+            return column
+    return None
+
+
+def owners_of_rows(images: Images) -> NDArray[Any] | None:
+    """The owner of every row of the table, [rows], None where a row has none; None where owners are not known."""
+    column = owner_column(images)
+    if column is None:
+        return None
+    return np.asarray(images.table[column].to_pandas(), dtype=object)
+
+
+def owners(data: "Inputs") -> dict[str, NDArray[Any]]:
+    """By set, the owner [n] of each image of `Inputs.sets`; sets whose owners are not known are left out."""
+    by_set = {}
+    for images in _all_sets(data):
+        column = owner_column(images)
+        if column is not None and len(images.rows):
+            labels = images.thinned(images.values(column))
+            by_set[images.name] = np.asarray(labels, dtype=object)
+    return by_set
+
+
+def owner_notes(data: "Inputs", names: Iterable[str] | None = None) -> tuple[str, ...]:
+    """That the owners of some of the sets are not known, for a figure that takes owners as blocks; empty otherwise.
+
+    `names` are the sets it is of; all by default.
+    """
+    unknown = []
+    for images in _all_sets(data):
+        if names is not None and images.name not in names:
+            continue
+        if owner_column(images) is None:
+            unknown.append(images.name)
+    note = unknown_note(unknown)
+    return (note,) if note else ()
+
+
+def few_owner_notes(data: "Inputs", result: "Result") -> tuple[str, ...]:
+    """A warning for any figure that has an interval of sets with few owners, fewer than 30 effective ones.
+
+    `twigma analyze` passes the result of every figure through it. The sets are those that a column of a table names, or
+    else the studied images.
+    """
+    if not _has_interval(result):
+        return ()
+    named = _names_in(result.tables)
+    sets = [images for images in _all_sets(data) if images.name in named]
+    blocks = {}
+    for images in sets or [data.images]:
+        labels = owners_of_rows(images)
+        if labels is not None:
+            blocks[images.name] = effective_blocks_of(labels, len(labels))
+    note = few_note(blocks)
+    return (note,) if note else ()
+
+
+def _all_sets(data: "Inputs") -> tuple[Images, ...]:
+    return (data.images, *data.references.values())
+
+
+def _has_interval(result: "Result") -> bool:
+    """Whether any number or any table has the limits of an interval."""
+    if any(_is_interval(entry) for entry in result.values.values()):
+        return True
+    columns = [str(name) for table in result.tables.values() for name in table.columns]
+    return any(name == "high" or name.endswith("_high") for name in columns)
+
+
+def _is_interval(entry: "Entry") -> bool:
+    return entry.get("high") is not None
+
+
+def _names_in(tables: Mapping[str, pd.DataFrame]) -> set[str]:
+    """The sets that the tables name, and perhaps other labels."""
+    names: set[str] = set()
+    for table in tables.values():
+        for column in table.columns.intersection(list(OF_SETS)):
+            names.update(str(name) for name in table[column].unique())
+    return names
