@@ -23,10 +23,12 @@ from twigma.analysis.likes.count_regression import (
     poisson,
 )
 from twigma.analysis.likes.design import FOLLOWERS, QUINTILES, Columns, prepare
+from twigma.analysis.likes.within_author import BY_AUTHOR, within_author
 
 __all__ = ["FOLLOWERS", "QUINTILES", "eq1", "eq1_sensitivity"]
 
 WINSOR = 0.99
+FIXED = "author fixed effects"
 
 
 def eq1(
@@ -105,20 +107,24 @@ def eq1_sensitivity(
     months: Any = None,
     similarity: Any = None,
     covariates: Mapping[str, Any] | None = None,
+    age: Any = None,
 ) -> pd.DataFrame:
     """Eq (1) refitted under other assumptions, each with cluster-robust intervals; columns of `eq1` and `variant`.
 
     Variants: "eq1"; "winsorised" (likes cut at their 99% quantile); "nb2" (negative binomial, variance μ + αμ²,
     `dispersion` is α); "post" (the first image of each post, where `posts` is given); "months" (a dummy per month:
     one snapshot means older posts had longer to be liked); "similarity" (the standardised mean similarity in place
-    of the quintiles); "covariates" (a dummy per level of each covariate, such as NSFW or cluster). A variant that
-    the data cannot tell apart (all images of one month, say) is left out, with a warning.
+    of the quintiles); "covariates" (a dummy per level of each covariate, such as NSFW or cluster); "post age" (the
+    logarithm of the days from the post to its look-up as a term); "author fixed effects" (`within_author`), and the
+    same with months or, where it is known, with post age. A variant that the data cannot tell apart (all images of one
+    month, say) is left out, with a warning.
 
     Parameters
     ----------
     data, likes, followers, quintile, cluster, posts, weights : as in `eq1`.
     months, similarity : label and float [n], as values or the name of a column.
     covariates : labels [n] by name of the covariate, each as values or the name of a column.
+    age : days [n] from the post to its look-up, by when its likes had been given.
     """
     covariates = covariates or {}
     values = columns_of(
@@ -132,9 +138,11 @@ def eq1_sensitivity(
         weights=weights,
         months=months,
         similarity=similarity,
+        age=age,
         **{f"covariate {name}": labels for name, labels in covariates.items()},
     )
     months, similarity = values.pop("months"), values.pop("similarity")
+    age = values.pop("age")
     labels = {name: values.pop(f"covariate {name}") for name in covariates}
     columns = Columns(**values)
     rows = prepare(columns)
@@ -151,11 +159,22 @@ def eq1_sensitivity(
         variants["covariates"] = lambda: prepare(columns, covariates=labels)
     if similarity is not None:
         variants["similarity"] = lambda: prepare(columns, similarity=similarity)
+    if age is not None:
+        variants["post age"] = lambda: prepare(columns, age=age)
+    if rows.se_kind == BY_AUTHOR:
+        variants[FIXED] = lambda: rows
+        if age is not None:
+            variants[f"{FIXED}, post age"] = variants["post age"]
+        elif months is not None:
+            variants[f"{FIXED}, months"] = variants["months"]
     return pd.concat(_estimable(variants), ignore_index=True)
 
 
-def _robust(rows: Data) -> pd.DataFrame:
-    return poisson(rows, "robust")
+def _fit(variant: str) -> Callable[[Data], pd.DataFrame]:
+    """What fits a variant."""
+    if variant == "nb2":
+        return negative_binomial
+    return within_author if variant.startswith(FIXED) else poisson
 
 
 def _winsorised(rows: Data) -> Data:
@@ -171,9 +190,8 @@ def _estimable(variants: Mapping[str, Callable[[], Data]]) -> list[pd.DataFrame]
     """The tables of those variants that can be estimated; Eq (1) itself has to be."""
     tables = []
     for name, rows in variants.items():
-        fit = negative_binomial if name == "nb2" else _robust
         try:
-            table = fit(rows())
+            table = _fit(name)(rows())
         except ValueError as error:
             if name == "eq1":
                 raise

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from twigma.analysis.convert import Floats
 
@@ -24,6 +25,8 @@ UNBOUNDED = 10.0  # a change of e^10 is a coefficient on its way to infinity
 SINGULAR = 1e-9  # eigenvalue of the scaled information below which a term is not determined
 RIDGE = 1e-12  # of the information, so that a term that is not determined stays where it is
 NUMBERS = 2**21  # in one array: 16 megabytes
+
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,12 @@ class Jackknife:
     """
 
     change: Floats
-    lost: np.ndarray[Any, np.dtype[np.bool_]]
+    lost: Bools
+
+    @classmethod
+    def of(cls, change: Floats, lost: Bools) -> "Jackknife":
+        """Changes [clusters, terms] and terms that are not determined, [terms], to which unbounded ones are added."""
+        return cls(change, lost | (np.abs(change) > UNBOUNDED).any(axis=0))
 
     def covariance(self, clusters: int) -> Floats:
         """(G − 1)/G Σ_g δ_g δ_gᵀ, float64 [terms, terms]; NaN for the terms that are lost."""
@@ -94,14 +102,13 @@ def leave_one_out(sums: Sums, beta: Floats, alpha: float = 0.0) -> Jackknife:
         score = (total - rows.multiply(mu)).multiply(weight) @ sums.design
         own = _matrices(rows.multiply(mu * weight) @ sums.products, terms)
         # All scores together are 0, so that those of the rest are those of the cluster with a minus.
-        changes[block] = _solve(full - own, -score, full)
-        lost |= _undetermined(full, own)
+        changes[block] = newton_step(full - own, -score, full)
+        lost |= undetermined(full, own)
     large = np.flatnonzero(np.abs(changes).max(axis=1) > SMALL_STEP)
     for block in _blocks(len(large), len(sums.design)):
         clusters = large[block]
         changes[clusters] = _refit(sums, clusters, beta, changes[clusters], alpha)
-    lost |= (np.abs(changes) > UNBOUNDED).any(axis=0)
-    return Jackknife(changes, lost)
+    return Jackknife.of(changes, lost)
 
 
 def _refit(
@@ -116,7 +123,7 @@ def _refit(
         weight = 1 / (1 + alpha * mu)
         score = (weight * (total - rows * mu)) @ sums.design
         information = _matrices((rows * mu * weight) @ sums.products, terms)
-        step = _solve(information, score, information)
+        step = newton_step(information, score, information)
         # A step of more than 2 would overshoot: the mean changes by its exponential.
         size = np.abs(step).max(axis=1, keepdims=True)
         change = change + step / np.maximum(1.0, size / 2)
@@ -125,8 +132,13 @@ def _refit(
     return change
 
 
-def _undetermined(full: Floats, own: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which terms, bool [terms], the information less that of some cluster does not determine."""
+def undetermined(full: Floats, own: Floats) -> Bools:
+    """Which terms, bool [terms], the information less that of some cluster does not determine.
+
+    Parameters
+    ----------
+    full : float64 [terms, terms], of all. own : float64 [clusters, terms, terms].
+    """
     terms = len(full)
     lost = np.zeros(terms, bool)
     # The largest share of a cluster in any direction is below this trace: few come near 1.
@@ -139,8 +151,13 @@ def _undetermined(full: Floats, own: Floats) -> np.ndarray[Any, np.dtype[np.bool
     return lost
 
 
-def _solve(information: Floats, score: Floats, scale: Floats) -> Floats:
-    """information⁻¹ score of every cluster, [m, terms]; 0 in a direction without information."""
+def newton_step(information: Floats, score: Floats, scale: Floats) -> Floats:
+    """information⁻¹ score of every cluster, [m, terms]; 0 in a direction without information.
+
+    Parameters
+    ----------
+    information : float64 [m, terms, terms]. score : float64 [m, terms]. scale : information of the usual size.
+    """
     terms = score.shape[1]
     diagonal = np.diagonal(scale, axis1=-2, axis2=-1)
     ridge = RIDGE * (diagonal[..., None] * np.eye(terms) + np.eye(terms))
