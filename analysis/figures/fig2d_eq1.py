@@ -9,6 +9,7 @@ import pandas as pd
 from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
 from twigma.analysis.figures.fig2d_likes import mean_similarity
 from twigma.analysis.inputs.load import Images, Inputs
+from twigma.analysis.inputs.post_age import ages
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import COLOURS, QUIET, axes, interval_bars
 from twigma.analysis.page.formatting import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 QUINTILE = "quintile "  # terms of the regression: "quintile 1" to "quintile 4"
 BESIDE = 0.16  # how far right of ours other estimates are drawn, in quintiles
+SHOWN = r"followers|quintile|similarity|log\("  # terms of variants
 FLAGGED = 0.5  # NSFW score above which an image counts as sensitive
 
 # ------------------------------------------------------------------ computed
@@ -61,7 +63,7 @@ def other_assumptions_on(role: str) -> Callable[[Inputs, Settings], Result]:
     """The function that computes Eq (1) under other assumptions for one role of reference."""
 
     def compute(data: Inputs, settings: Settings) -> Result:
-        """Eq (1) winsorised, by post, with months, with covariates, and so on.
+        """Eq (1) winsorised, by post, with months, within authors, and so on.
 
         Table: `eq1_ROLE_sensitivity` (variant, term, irr, low, high, n, …), without the dummies of months and
         covariates. Values: `eq1_sensitivity/ROLE/VARIANT/TERM`.
@@ -73,8 +75,9 @@ def other_assumptions_on(role: str) -> Callable[[Inputs, Settings], Result]:
             months=_months(data.images),
             similarity=mean_similarity(data, settings, role),
             covariates=_covariates(data.images),
+            age=_ages(data),
         )
-        shown = rates["term"].str.match("followers|quintile|similarity")
+        shown = rates["term"].str.match(SHOWN)
         rates = rates[shown].reset_index(drop=True)
         prefix = f"eq1_sensitivity/{role}"
         return Result(
@@ -110,6 +113,14 @@ def _months(images: Images) -> "pd.Series[str] | None":
     if not images.has("created_at"):
         return None
     return pd.Series(images.values("created_at")).dt.strftime("%Y-%m")
+
+
+def _ages(data: Inputs) -> Any:
+    """Days from each post to the count of its likes, [n]; None where that is not known."""
+    images = data.images
+    if data.seen is None or not images.has("created_at"):
+        return None
+    return ages(images.values("id"), images.values("created_at"), data.seen)
 
 
 def _covariates(images: Images) -> dict[str, Any] | None:

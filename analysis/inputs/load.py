@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from twigma.analysis.inference.survival import survival, with_survival
 from twigma.analysis.inputs.images import Images, images_of
+from twigma.analysis.inputs.post_age import like_counts_seen
 from twigma.analysis.inputs.reference_sets import ABOUT, about, refuse_other_models
 from twigma.analysis.neighbours.blocks import Search
 from twigma.analysis.neighbours.search import nearest
@@ -58,6 +59,7 @@ class Inputs:
     texts: Mapping[str, Texts] = field(default_factory=dict)  # embedded texts by kind
     lost: pd.DataFrame | None = None  # strata of the id list, where posts were lost
     identity: Identity | None = None  # what the dataset is, where it says so
+    seen: pa.Table | None = None  # when the likes of each post were counted
 
     def sets(self) -> "dict[str, NDArray[np.float32]]":
         """The embeddings of every set, the studied one first, each [n, d]; of a sample, thinned by its weights."""
@@ -91,9 +93,10 @@ def load(
             f"{release} has no rows, so nothing can be analysed; `twigma release` says why rows were left out"
         )
     table = table.combine_chunks()
-    strata = None
+    strata = seen = None
     if work is not None:
         table = _with_private(table, Workspace(work).table())
+        seen = like_counts_seen(Workspace(work))
         left = survival(work)
         if left is not None:
             strata, posts = left
@@ -103,7 +106,9 @@ def load(
     ours = images_of(name, table, vectors)
     sets = {name: _reference(name, path) for name, path in references.items()}
     _refuse_other_lengths([ours, *sets.values()])
-    return Inputs(ours, sets, sheets=sheets, lost=strata, identity=identity)
+    return Inputs(
+        ours, sets, sheets=sheets, lost=strata, identity=identity, seen=seen
+    )
 
 
 def stated_identity(release: Path) -> Identity | None:
@@ -190,7 +195,9 @@ def file_hashes(
             files[f"release/{path.name}"] = path
     if work is not None:
         work = Workspace(work)
-        for path in (work.images_file, work.ids_file, work.ledger_file):
+        # The record stands for the parsed pages, which say when likes were counted.
+        private = (work.images_file, work.images_record, work.ids_file)
+        for path in (*private, work.ledger_file):
             files[f"work/{path.name}"] = path
     for name, folder in references.items():
         for path in _reference_files(Workspace(folder)):

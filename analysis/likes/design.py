@@ -91,7 +91,7 @@ def prepare(
         weight = weight / weight.mean()
     cluster, count, se_kind = np.zeros(0, np.int32), 0, "naive"
     if mode == "robust":
-        cluster, count, se_kind = _clusters(columns, complete)
+        cluster, count, se_kind = cluster_codes(columns, complete)
     cell, cells = _cells(f, q, further)
     terms = _terms(cells)
     return Data(
@@ -188,10 +188,15 @@ def _terms(cells: pd.DataFrame) -> dict[str, Floats]:
     return {name: values.to_numpy(float) for name, values in columns.items()}
 
 
-def _clusters(
+def cluster_codes(
     columns: Columns, complete: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int32], int, str]:
-    """Cluster codes of the complete rows, how many clusters, and the name of the standard error they give."""
+    """Cluster codes [m] of the complete rows, how many clusters, and the name of the standard error they give.
+
+    Parameters
+    ----------
+    complete : bool [n], m of them true.
+    """
     labels, kind = np.arange(len(complete)), "heteroskedastic"
     if columns.cluster is not None and not _all_null(columns.cluster):
         labels, kind = columns.cluster, "author-clustered"
