@@ -16,7 +16,10 @@ from twigma.analysis.figures.beyond_paper import (
     annotators,
     cluster_counts,
     entropy_bins,
+    like_variants,
+    model_releases,
     near_duplicates,
+    per_image,
     prompt_vendi,
     set_distances,
 )
@@ -33,6 +36,8 @@ CHAPTERS: tuple[Chapter, ...] = (
     fig2c_divergence.DIVERGENCE,
     fig2d_likes.LIKES,
     fig2d_eq1.REGRESSION,
+    like_variants.VARIANTS,
+    like_variants.NSFW,
     fig3_variation.DISTANCES,
     fig3_variation.OTHER_MEASURES,
     entropy_bins.ENTROPIES,
@@ -49,6 +54,8 @@ CHAPTERS: tuple[Chapter, ...] = (
     annotators.ANNOTATORS,
     fig4_nsfw.NSFW,
     fig4_images.PAIRS,
+    model_releases.MODEL_RELEASES,
+    per_image.PER_IMAGE,
 )
 
 

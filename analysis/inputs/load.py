@@ -106,9 +106,7 @@ def load(
     ours = images_of(name, table, vectors)
     sets = {name: _reference(name, path) for name, path in references.items()}
     _refuse_other_lengths([ours, *sets.values()])
-    return Inputs(
-        ours, sets, sheets=sheets, lost=strata, identity=identity, seen=seen
-    )
+    return Inputs(ours, sets, sheets=sheets, lost=strata, identity=identity, seen=seen)
 
 
 def stated_identity(release: Path) -> Identity | None:

@@ -62,7 +62,7 @@ def ages(
 
 
 def _part(path: Path) -> pa.Table | None:
-    """The rows with likes of a parsed part (id, received_at); None of a damaged one, which the next run parses again."""
+    """The rows with likes of a parsed part (id, received_at); None of a damaged one, which is parsed again."""
     try:
         part = read_part(path)
     except ValueError:

@@ -2,8 +2,8 @@
 
 The likelihood of a Poisson regression on groups depends on the data through the sums of each group's cell, so the
 805,650 rows are fitted as 15 cells. What the cells cannot give is the spread: likes vary far more than a Poisson,
-and together within an author. The paper's intervals (`mode="paper"`) ignore both; `mode="robust"` leaves each author out
-in turn (the cluster jackknife) and reports the dispersion.
+and together within an author. The paper's intervals (`mode="paper"`) ignore both; `mode="robust"` leaves each author
+out in turn (the cluster jackknife) and reports the dispersion.
 """
 
 import warnings

@@ -240,7 +240,9 @@ def _reason(series: _Series, day: int) -> str:
     need = MONTHS * MONTH
     before, after = day, series.last + 1 - day
     if min(before, after) < need:
-        return f"{max(before, 0)} days before and {max(after, 0)} after it, of {need} each"
+        return (
+            f"{max(before, 0)} days before and {max(after, 0)} after it, of {need} each"
+        )
     month = _months(series, day)
     inside = month >= 0
     pairs = np.unique(series.author[inside] * 2 * MONTHS + month[inside])
@@ -274,7 +276,7 @@ def _event(
         "se": jump.se,
         "widened": widened,
         "placebos": len(z),
-        "n": int(round(jump.n)),
+        "n": round(jump.n),
     }
 
 

@@ -22,8 +22,12 @@ SMALL_STEP = 1e-3
 CONVERGED = 1e-10
 ITERATIONS = 30
 UNBOUNDED = 10.0  # a change of e^10 is a coefficient on its way to infinity
-SINGULAR = 1e-9  # eigenvalue of the scaled information below which a term is not determined
-RIDGE = 1e-12  # of the information, so that a term that is not determined stays where it is
+SINGULAR = (
+    1e-9  # eigenvalue of the scaled information below which a term is not determined
+)
+RIDGE = (
+    1e-12  # of the information, so that a term that is not determined stays where it is
+)
 NUMBERS = 2**21  # in one array: 16 megabytes
 
 Bools = npt.NDArray[np.bool_]

@@ -7,7 +7,7 @@ images share a cell of the design, or have no like, say nothing and are left out
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -107,7 +107,9 @@ def _fit(sums: Sums) -> Floats:
         information = parts.information.sum(axis=0)
         scale = 1 / np.sqrt(np.diag(information))
         scaled = information * np.outer(scale, scale)
-        if np.linalg.matrix_rank(scaled, tol=NO_INFORMATION, hermitian=True) < len(beta):
+        if np.linalg.matrix_rank(scaled, tol=NO_INFORMATION, hermitian=True) < len(
+            beta
+        ):
             raise ValueError("the terms cannot be told apart within authors")
         step = np.linalg.solve(information, parts.score.sum(axis=0))
         size = np.abs(step).max()

@@ -31,6 +31,8 @@ EQ1_VARIANTS = [
     "months",
     "covariates",
     "similarity",
+    "author fixed effects",
+    "author fixed effects, months",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Posts of 27 months with growth, authors of unlike fame, weeks that go up and down, and a jump where one is planted."""
+"""Posts of 27 months with growth, authors of unlike fame, weeks that go up and down, and perhaps a planted jump."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,9 @@ DAYS = 820
 FIRST = np.datetime64("2021-01-01")
 
 
-def released(rng, day=None, jump=1.0, posts=6000, authors=600, wobble=0.15, memory=0.6):
+def released(
+    rng, day=None, jump=1.0, *, posts=6000, authors=600, wobble=0.15, memory=0.6
+):
     """DataFrame (created_at, author, likes, share), a row a post; from `day` on all three are `jump` times as high.
 
     Weeks share factors exp(u) of posts, likes and share, u an AR(1) of standard deviation `wobble`.
@@ -42,7 +44,7 @@ def _weeks(rng, sd, memory):
 
 
 def rejections(day_jump, worlds, seed=0, **world):
-    """How often p < .05 (calibrated, by rank) at an event in the middle third, by measure; and the interval's coverage."""
+    """How often p and p_placebo are below .05 at a date in the middle, by measure; and how often the interval holds."""
     from twigma.analysis.likes.event_study import event_study
 
     rng = np.random.default_rng(seed)
@@ -54,11 +56,21 @@ def rejections(day_jump, worlds, seed=0, **world):
         for measure, values in (("count", None), ("ratio", "likes"), ("mean", "share")):
             given = None if values is None else frame[values].astype(float)
             found = event_study(
-                frame["created_at"], given, events=date, measure=measure, blocks=frame["author"]
+                frame["created_at"],
+                given,
+                events=date,
+                measure=measure,
+                blocks=frame["author"],
             ).events.iloc[0]
             truth = 0.2 * (day_jump - 1) if measure == "mean" else day_jump
             rows.append(
-                (measure, found.p < 0.05, found.p_placebo <= 0.05, found.low <= truth <= found.high, found.widened)
+                (
+                    measure,
+                    found.p < 0.05,
+                    found.p_placebo <= 0.05,
+                    found.low <= truth <= found.high,
+                    found.widened,
+                )
             )
     frame = pd.DataFrame(rows, columns=["measure", "p", "rank", "covers", "widened"])
     return frame.groupby("measure").mean()
