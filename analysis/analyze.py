@@ -2,8 +2,8 @@
 
 Writes `out/results/<table>.parquet` and, of at most 100,000 rows, `.csv`; and `out/results.json`, which names them.
 They are written beside `out` and moved into it when they are complete. Files of an earlier run go, as their rows may
-have been taken down since; others stay. The table `paper` holds every number the paper states beside ours, with a verdict. An analysis whose
-columns or reference sets are missing is skipped, and reported with the way to get them.
+have been taken down since; others stay. The table `paper` holds every number the paper states beside ours, with a
+verdict. An analysis whose columns or reference sets are missing is skipped, and reported with the way to get them.
 """
 
 import importlib.metadata

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
-from twigma.analysis.figures.fig2d_likes import mean_similarity
+from twigma.analysis.figures.fig2d_likes import doubt, mean_similarity
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import COLOURS, QUIET, axes, interval_bars
@@ -145,7 +145,8 @@ def describe_regression(results: Results) -> Section:
     for role in roles:
         least = results.values[f"eq1/{role}/robust/quintile 1"]
         ratio = interval(least["value"], least["low"], least["high"])
-        claims.append(f"images least similar to {role} got {ratio} times the likes")
+        text = f"images least similar to {role} got {ratio} times the likes"
+        claims.append(text + doubt(least["low"], least["high"]))
         dispersions.append(f"{number(least['dispersion'])} ({role})")
         tables.append(_rates(results.tables[f"eq1_{role}"], role))
     first = results.values[f"eq1/{roles[0]}/robust/quintile 1"]
@@ -154,11 +155,12 @@ def describe_regression(results: Results) -> Section:
         title="Likes, given followers",
         claim=f"Compared with the most similar fifth, {listed(claims)}.",
         basis=f"{number(first['n'])} images; Pearson dispersion {listed(dispersions)}, 1 for Poisson counts; "
-        f"intervals {first['se_kind']} over {number(first['clusters'])} clusters.",
+        f"intervals {first['se_kind']}, by the jackknife over {number(first['clusters'])} clusters, which count for "
+        f"quintile 1 as {number(first['effective_clusters'])} of equal weight.",
         paper="Printed beside ours in the table; its intervals are naive Poisson ones.",
         differs="The rate ratios are the paper's Poisson regression. Likes vary far more than Poisson counts and "
-        "together within an author, so the naive interval is too narrow; the robust one sums the scores of each "
-        "author.",
+        "together within an author, so the naive interval is too narrow; the robust one leaves each author out in turn "
+        "(CV3), with the t quantile of authors less one.",
         alt="Rate ratios of likes for quintiles 1 to 4 with naive and robust intervals, and the paper's values.",
         tables=tuple(tables),
     )

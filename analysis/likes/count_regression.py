@@ -245,9 +245,9 @@ def jackknife_spread(jackknife: Jackknife, influence: Floats, data: Data) -> Spr
     influence : float64 [clusters, terms], of each cluster on each coefficient.
     """
     if jackknife.lost.any():
-        lost = np.array(data.terms)[jackknife.lost].tolist()
+        lost = ", ".join(np.array(data.terms)[jackknife.lost])
         warnings.warn(
-            f"eq1: {lost} cannot be estimated without one of the {data.clusters} clusters: no interval",
+            f"no interval for {lost}: it rests on one of the {data.clusters} authors (or posts) alone",
             stacklevel=4,
         )
     covariance = jackknife.covariance(data.clusters)

@@ -6,6 +6,7 @@ is multinomial (Hausman, Hall & Griliches 1984), which is equal to a dummy for e
 images share a cell of the design, or have no like, say nothing and are left out.
 """
 
+import warnings
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from twigma.analysis.likes.count_regression import (
     jackknife_spread,
     regression_table,
 )
+from twigma.analysis.likes.design import FEW_CLUSTERS
 from twigma.analysis.likes.jackknife import Jackknife, Sums, newton_step, undetermined
 
 BY_AUTHOR = "author-clustered"
@@ -50,6 +52,12 @@ def within_author(data: Data) -> pd.DataFrame:
     if data.se_kind != BY_AUTHOR:
         raise ValueError("author fixed effects need the author of each image")
     data = _informative(data)
+    if data.clusters < FEW_CLUSTERS:
+        warnings.warn(
+            f"author fixed effects: only {data.clusters} authors have images of several groups, so intervals may be "
+            "too narrow",
+            stacklevel=3,
+        )
     sums = data.sums_by_cluster
     beta = _fit(sums)
     parts = _parts(sums, beta)

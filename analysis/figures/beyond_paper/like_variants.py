@@ -7,7 +7,7 @@ import pandas as pd
 
 from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
 from twigma.analysis.figures.fig2d_eq1 import BY_AUTHOR, NEEDS, QUINTILE, variables_of
-from twigma.analysis.figures.fig2d_likes import mean_similarity
+from twigma.analysis.figures.fig2d_likes import doubt, mean_similarity
 from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.inputs.load import Images, Inputs
 from twigma.analysis.inputs.post_age import ages
@@ -121,11 +121,13 @@ def _spread(results: Results, role: str) -> str:
     rates = results.tables[f"eq1_{role}_sensitivity"]
     least = rates[rates["term"] == f"{QUINTILE}1"]
     differ = least[(least["low"] > 1) | (least["high"] < 1)]
-    text = f"the least similar fifth to {role} differs from the most similar one in {len(differ)} of {len(least)} models"
+    text = f"the likes of the fifth least similar to {role} differ from the most similar one's in {len(differ)} of "
+    text += f"{len(least)} models"
     within = least[least["variant"] == WITHIN]
     if len(within):
         row = within.iloc[0]
-        text += f", and got {interval(row['irr'], row['low'], row['high'])} times the likes among images of one author"
+        text += f"; it got {interval(row['irr'], row['low'], row['high'])} times the likes among images of one author"
+        text += doubt(row["low"], row["high"])
     return text
 
 
@@ -190,8 +192,7 @@ def describe_nsfw_likes(results: Results) -> Section:
     claim = (
         f"NSFW images got {ratio} times the likes of others, {_held(last['adjusted'])}"
     )
-    if not (last["low"] > 1 or last["high"] < 1):
-        claim += ": no difference is shown"
+    claim += doubt(last["low"], last["high"])
     rows = []
     for row in records(ratios):
         value = interval(row.irr, row.low, row.high)

@@ -182,14 +182,15 @@ def describe_releases(results: Results) -> Section:
     """Which outcomes jumped beyond what other dates show."""
     jumps = results.tables["model_releases"]
     studied = jumps[jumps["jump"].notna()]
-    placebos = jumps["placebos"]
+    placebos = _span(jumps["placebos"])
     outcomes = jumps["outcome"].nunique()
     return Section(
         figure="Events",
         title="Around the releases of image models",
         claim=_claim(studied, outcomes),
-        basis=f"Up to {number(int(studied['n'].max()))} posts or images within 16 weeks of a date; "
-        f"{int(placebos.min())} to {int(placebos.max())} other dates, a week apart and at least four weeks from every release.",
+        basis=f"at most {number(int(studied['n'].max()))} posts or images within 16 weeks of a date; "
+        f"{placebos} other dates, a week apart and at least four weeks from every "
+        "release.",
         paper="Not in the paper. The dates are those of the public announcements by OpenAI, Stability AI and "
         "Midjourney.",
         differs="An interrupted time series: a line over four months of four weeks before the date, another after it, "
@@ -199,6 +200,12 @@ def describe_releases(results: Results) -> Section:
         alt="Jumps of posts, likes and similarity at each release with intervals, beside grey dots for other dates.",
         tables=(_table(jumps),),
     )
+
+
+def _span(counts: "pd.Series[int]") -> str:
+    """The smallest and the largest count, once where they are one."""
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _claim(studied: pd.DataFrame, outcomes: int) -> str:
@@ -213,7 +220,10 @@ def _claim(studied: pd.DataFrame, outcomes: int) -> str:
     for row in records(studied[studied["p_adjusted"] < LEVEL]):
         found.append(f"{row.outcome} at {row.event} ({_jump(row)})")
     if not found:
-        return f"None of {outcomes} outcomes jumped at a release beyond what other dates show ({tests} tests, adjusted)."
+        return (
+            f"None of {outcomes} outcomes is shown to jump at a release, beyond what other dates show ({tests} tests, "
+            "adjusted)."
+        )
     return f"Beyond what other dates show, these jumped ({tests} tests, adjusted): {'; '.join(found)}."
 
 
