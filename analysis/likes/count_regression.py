@@ -276,7 +276,12 @@ def effective_number(influence: Floats) -> Floats:
 def regression_table(
     data: Data, beta: Floats, spread: Spread, dispersion: float
 ) -> pd.DataFrame:
-    """The columns of `eq1.eq1`, a row a term."""
+    """The columns of `eq1.eq1`, a row a term.
+
+    Parameters
+    ----------
+    beta : float64 [terms], the coefficients.
+    """
     se = spread.se
     naive = spread.method == "naive"
     quantile = Z

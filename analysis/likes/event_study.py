@@ -217,7 +217,7 @@ def _jump(series: _Series, day: int) -> _Jump | None:
 
 
 def line_weights() -> Floats:
-    """Weights of the months, float64 [8], that give the line after less the line before at the date.
+    """Weights of the months, float64 [months], that give the line after less the line before at the date.
 
     >>> line_weights().round(2).tolist()
     [0.35, -0.05, -0.45, -0.85, 0.85, 0.45, 0.05, -0.35]

@@ -129,7 +129,7 @@ def test_a_date_without_four_months_on_either_side_says_so(world):
 
 def test_a_short_time_and_wrong_measures_are_named(world):
     short = world[world["created_at"] < "2021-06-01"]
-    with pytest.raises(ValueError, match="at least 224 days, .* found 151"):
+    with pytest.raises(ValueError, match=r"at least 224 days, .* found 151"):
         event_study(short["created_at"], measure="count")
     with pytest.raises(ValueError, match="'count', 'mean' or 'ratio', found 'sum'"):
         event_study(world["created_at"], world["likes"], measure="sum")

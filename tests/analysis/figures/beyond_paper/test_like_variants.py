@@ -1,4 +1,4 @@
-"""What the report says of Eq (1) under other assumptions and of NSFW images: differences only where intervals show them."""
+"""The words on Eq (1) under other assumptions and on NSFW images: differences only where intervals show them."""
 
 import pandas as pd
 import pytest
