@@ -104,7 +104,8 @@ def event_study(
     ValueError where no date has 16 weeks on either side.
     """
     series = _series(created_at, values, measure, blocks, weights)
-    first = np.datetime64(pd.Series(as_column(created_at)).min(), "D")
+    earliest = pd.to_datetime(pd.Series(as_column(created_at))).min()
+    first = earliest.to_datetime64().astype("datetime64[D]")
     dates = {name: _day(date, first) for name, date in events.items()}
     placebos = _placebos(series, dates.values())
     z = np.array([jump.size / jump.se for jump in placebos.values()])
