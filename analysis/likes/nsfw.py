@@ -106,7 +106,7 @@ def _labels(given: Mapping[str, Any]) -> pd.DataFrame:
 
 def _adjustments(labels: pd.DataFrame) -> dict[str, list[str]]:
     """What is held the same in each regression beside the author, by its name."""
-    names = [name for name in labels if name != TERM]
+    names = [str(name) for name in labels if name != TERM]
     content = [name for name in names if name != "followers"]
     adjustments: dict[str, list[str]] = {NOTHING: []}
     if "followers" in names:

@@ -123,7 +123,7 @@ def _fit(sums: Sums) -> Floats:
         size = np.abs(step).max()
         beta = beta + step / max(1.0, size / 2)
         if size < CONVERGED:
-            return beta
+            return np.asarray(beta)
     raise ValueError(
         "the fit within authors did not converge; some group has no like beside those of other groups"
     )
