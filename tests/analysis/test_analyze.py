@@ -320,7 +320,7 @@ def test_a_release_alone_names_what_the_rest_needs(planted, tmp_path):
     found = analyze(planted.release, tmp_path)
     skipped = {entry["figure"]: entry for entry in found["skipped"]}
     checks = {"entropy_k", "near_duplicates", "clusters_k", "cluster_images"}
-    checks |= {"model_releases"}
+    checks |= {"model_releases", "nsfw_likes"}
     assert {
         "fig1b",
         "fig3ab",
