@@ -32,6 +32,7 @@ STEP = 7  # days from one placebo date to the next
 # Jumps at dates this many days apart hardly share anything: the months beside a date weigh most.
 INDEPENDENT = 2 * MONTH
 FEWEST_PLACEBOS = 10
+NO_SPREAD = 1e-12  # of the levels: rounding, where all rows are alike
 FEWEST_AUTHORS = 2  # in every month
 
 Measure = Literal["count", "mean", "ratio"]
@@ -118,7 +119,9 @@ def event_study(
         row = {"event": name, "date": str(first + day)}
         jump = _jump(series, day)
         row |= _event(jump, series, widened, freedom, z)
-        row["reason"] = "" if jump is not None else _reason(series, day)
+        row["reason"] = ""
+        if jump is None:
+            row["reason"] = _reason(series, day) or "the same in all rows around it"
         rows.append(row)
     table = pd.DataFrame(
         {
@@ -190,7 +193,7 @@ def _placebos(series: _Series, events: Any) -> dict[int, _Jump]:
         if (np.abs(taken - day) < MONTH).any():
             continue
         jump = _jump(series, day)
-        if jump is not None and jump.se > 0:
+        if jump is not None:
             jumps[day] = jump
     return jumps
 
@@ -214,7 +217,10 @@ def _jump(series: _Series, day: int) -> _Jump | None:
     by_author = np.bincount(series.author[inside], weights=weight[month] * influence)
     authors = np.count_nonzero(np.bincount(series.author[inside]))
     variance = (by_author @ by_author) * authors / (authors - 1)
-    return _Jump(float(weight @ level), float(np.sqrt(variance)), float(n.sum()))
+    se = float(np.sqrt(variance))
+    if se <= NO_SPREAD * np.abs(level).max():
+        return None
+    return _Jump(float(weight @ level), se, float(n.sum()))
 
 
 def line_weights() -> Floats:

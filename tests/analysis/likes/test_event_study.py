@@ -144,6 +144,13 @@ def test_a_month_without_likes_has_no_ratio(world):
     assert found.events["reason"].item() == "nothing but zeros in a month around it"
 
 
+def test_equal_values_have_no_jump_and_say_so(world):
+    same = np.full(len(world), 0.1)
+    found = event_study(world["created_at"], same, events=DATE, measure="mean")
+    assert found.events["reason"].item() == "the same in all rows around it"
+    assert not len(found.placebos)
+
+
 def test_a_large_planted_jump_is_found():
     frame = released(np.random.default_rng(3), DAY, 3.0)
     for measure, values in (("count", None), ("ratio", "likes")):
