@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from twigma.analysis.inference.proportions import weighted_share, wilson
     from twigma.analysis.inference.sample_weights import weighted_mean
     from twigma.analysis.likes.eq1 import eq1, eq1_sensitivity
+    from twigma.analysis.likes.event_study import event_study
+    from twigma.analysis.likes.nsfw import nsfw_likes
     from twigma.analysis.likes.quintiles import likes_by_quintile, quintiles
     from twigma.analysis.neighbours.search import mean_top_k, nearest
     from twigma.analysis.themes.captions_and_nsfw import (
@@ -75,6 +77,8 @@ _HOMES = {
     "inference.proportions": ("weighted_share", "wilson"),
     "inference.sample_weights": ("weighted_mean",),
     "likes.eq1": ("eq1", "eq1_sensitivity"),
+    "likes.event_study": ("event_study",),
+    "likes.nsfw": ("nsfw_likes",),
     "likes.quintiles": ("likes_by_quintile", "quintiles"),
     "neighbours.search": ("mean_top_k", "nearest"),
     "themes.captions_and_nsfw": ("nsfw_density", "nsfw_share", "top_words"),
@@ -113,6 +117,7 @@ __all__ = [
     "entropy",
     "eq1",
     "eq1_sensitivity",
+    "event_study",
     "figure",
     "frequent_words",
     "grouped_distance",
@@ -135,6 +140,7 @@ __all__ = [
     "nearest",
     "neighbour_pairs",
     "nsfw_density",
+    "nsfw_likes",
     "nsfw_share",
     "overlaps",
     "pmv",

@@ -1,9 +1,9 @@
 """Every figure and table of the paper from a release: `twigma analyze RELEASE --out report`.
 
-Writes `out/results/<table>.parquet` and `.csv`, and `out/results.json`, which names them. They are written beside `out`
-and moved into it when they are complete. Files of an earlier run go, as their rows may have been taken down since;
-others stay. The table `paper` holds every number the paper states beside ours, with a verdict. An analysis whose
-columns or reference sets are missing is skipped, and reported with the way to get them.
+Writes `out/results/<table>.parquet` and, of at most 100,000 rows, `.csv`; and `out/results.json`, which names them.
+They are written beside `out` and moved into it when they are complete. Files of an earlier run go, as their rows may
+have been taken down since; others stay. The table `paper` holds every number the paper states beside ours, with a
+verdict. An analysis whose columns or reference sets are missing is skipped, and reported with the way to get them.
 """
 
 import importlib.metadata
@@ -50,6 +50,7 @@ LIBRARIES = (
     "scipy",
     "torch",
 )
+MOST_CSV_ROWS = 100_000  # a spreadsheet opens hardly more; there is Parquet
 SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
 
 
@@ -291,7 +292,7 @@ def plain_json(value: Any) -> Any:
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
-    """Write a tidy table, one row an estimate, as `path`.parquet and `path`.csv.
+    """Write a tidy table, one row an estimate, as `path`.parquet and, of at most 100,000 rows, as `path`.csv.
 
     Cells of the CSV are safe to open in a spreadsheet. The index is not written.
     """
@@ -299,4 +300,5 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
 
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     write_parquet(path.with_suffix(".parquet"), arrow)
-    spreadsheet.write_frame(path.with_suffix(".csv"), table)
+    if len(table) <= MOST_CSV_ROWS:
+        spreadsheet.write_frame(path.with_suffix(".csv"), table)

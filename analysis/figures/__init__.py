@@ -17,7 +17,10 @@ from twigma.analysis.figures.beyond_paper import (
     cluster_counts,
     corrected_measurement,
     entropy_bins,
+    like_variants,
+    model_releases,
     near_duplicates,
+    per_image,
     prompt_vendi,
     set_distances,
 )
@@ -34,6 +37,8 @@ CHAPTERS: tuple[Chapter, ...] = (
     fig2c_divergence.DIVERGENCE,
     fig2d_likes.LIKES,
     fig2d_eq1.REGRESSION,
+    like_variants.VARIANTS,
+    like_variants.NSFW,
     fig3_variation.DISTANCES,
     fig3_variation.OTHER_MEASURES,
     entropy_bins.ENTROPIES,
@@ -51,6 +56,8 @@ CHAPTERS: tuple[Chapter, ...] = (
     fig4_nsfw.NSFW,
     corrected_measurement.CORRECTED_MEASUREMENT,
     fig4_images.PAIRS,
+    model_releases.MODEL_RELEASES,
+    per_image.PER_IMAGE,
 )
 
 

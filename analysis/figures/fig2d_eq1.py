@@ -1,4 +1,4 @@
-"""Eq (1), beside Fig 2d: likes regressed on similarity and followers, and under other assumptions."""
+"""Eq (1), beside Fig 2d: likes regressed on similarity and followers."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
-from twigma.analysis.figures.fig2d_likes import mean_similarity
-from twigma.analysis.inputs.load import Images, Inputs
+from twigma.analysis.figures.fig2d_likes import doubt, mean_similarity
+from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import COLOURS, QUIET, axes, interval_bars
 from twigma.analysis.page.formatting import (
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 QUINTILE = "quintile "  # terms of the regression: "quintile 1" to "quintile 4"
 BESIDE = 0.16  # how far right of ours other estimates are drawn, in quintiles
-FLAGGED = 0.5  # NSFW score above which an image counts as sensitive
 
 # ------------------------------------------------------------------ computed
 
@@ -43,7 +42,7 @@ def regression_on(role: str) -> Callable[[Inputs, Settings], Result]:
         """
         from twigma.analysis.likes.eq1 import eq1
 
-        variables = _variables(data, settings, role)
+        variables = variables_of(data, settings, role)
         paper = eq1(**variables, mode="paper")
         robust = eq1(**variables, mode="robust")
         rates = pd.concat([paper, robust], ignore_index=True)
@@ -57,37 +56,7 @@ def regression_on(role: str) -> Callable[[Inputs, Settings], Result]:
     return compute
 
 
-def other_assumptions_on(role: str) -> Callable[[Inputs, Settings], Result]:
-    """The function that computes Eq (1) under other assumptions for one role of reference."""
-
-    def compute(data: Inputs, settings: Settings) -> Result:
-        """Eq (1) winsorised, by post, with months, with covariates, and so on.
-
-        Table: `eq1_ROLE_sensitivity` (variant, term, irr, low, high, n, …), without the dummies of months and
-        covariates. Values: `eq1_sensitivity/ROLE/VARIANT/TERM`.
-        """
-        from twigma.analysis.likes.eq1 import eq1_sensitivity
-
-        rates = eq1_sensitivity(
-            **_variables(data, settings, role),
-            months=_months(data.images),
-            similarity=mean_similarity(data, settings, role),
-            covariates=_covariates(data.images),
-        )
-        shown = rates["term"].str.match("followers|quintile|similarity")
-        rates = rates[shown].reset_index(drop=True)
-        prefix = f"eq1_sensitivity/{role}"
-        return Result(
-            n=int(rates["n"].max()),
-            tables={f"eq1_{role}_sensitivity": rates},
-            values=entries(rates, prefix, ["variant", "term"], "irr"),
-            notes=weighting_notes(data.images),
-        )
-
-    return compute
-
-
-def _variables(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
+def variables_of(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
     """The variables of Eq (1) by the name of `eq1`'s parameter, each [n], one value per image with an embedding."""
     from twigma.analysis.likes.quintiles import quintiles
 
@@ -103,28 +72,6 @@ def _variables(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
         "posts": images.values("id"),
         "weights": weights,
     }
-
-
-def _months(images: Images) -> "pd.Series[str] | None":
-    """The month of each image as "2022-06", [n]; None without dates."""
-    if not images.has("created_at"):
-        return None
-    return pd.Series(images.values("created_at")).dt.strftime("%Y-%m")
-
-
-def _covariates(images: Images) -> dict[str, Any] | None:
-    """What else may move likes: theme, and sensitive or not; one label of both, so that they cannot be collinear."""
-    frame = pd.DataFrame()
-    if images.has("label_10_cluster"):
-        frame["cluster"] = images.values("label_10_cluster")
-    if images.has("nsfw_score"):
-        score = pd.Series(images.values("nsfw_score"))
-        frame["sensitive"] = (score > FLAGGED).where(score.notna())
-    if frame.empty:
-        return None
-    label = frame.astype(str).agg("/".join, axis=1)
-    complete = frame.notna().all(axis=1)
-    return {"content": label.where(complete)}
 
 
 # ------------------------------------------------------------------ drawn
@@ -198,7 +145,8 @@ def describe_regression(results: Results) -> Section:
     for role in roles:
         least = results.values[f"eq1/{role}/robust/quintile 1"]
         ratio = interval(least["value"], least["low"], least["high"])
-        claims.append(f"images least similar to {role} got {ratio} times the likes")
+        text = f"images least similar to {role} got {ratio} times the likes"
+        claims.append(text + doubt(least["low"], least["high"]))
         dispersions.append(f"{number(least['dispersion'])} ({role})")
         tables.append(_rates(results.tables[f"eq1_{role}"], role))
     first = results.values[f"eq1/{roles[0]}/robust/quintile 1"]
@@ -207,13 +155,14 @@ def describe_regression(results: Results) -> Section:
         title="Likes, given followers",
         claim=f"Compared with the most similar fifth, {listed(claims)}.",
         basis=f"{number(first['n'])} images; Pearson dispersion {listed(dispersions)}, 1 for Poisson counts; "
-        f"intervals {first['se_kind']} over {number(first['clusters'])} clusters.",
+        f"intervals {first['se_kind']}, by the jackknife over {number(first['clusters'])} clusters, which count for "
+        f"quintile 1 as {number(first['effective_clusters'])} of equal weight.",
         paper="Printed beside ours in the table; its intervals are naive Poisson ones.",
         differs="The rate ratios are the paper's Poisson regression. Likes vary far more than Poisson counts and "
-        "together within an author, so the naive interval is too narrow; the robust one sums the scores of each "
-        "author.",
+        "together within an author, so the naive interval is too narrow; the robust one leaves each author out in turn "
+        "(CV3), with the t quantile of authors less one.",
         alt="Rate ratios of likes for quintiles 1 to 4 with naive and robust intervals, and the paper's values.",
-        tables=(*tables, *_other_assumptions(results)),
+        tables=tuple(tables),
     )
 
 
@@ -245,29 +194,6 @@ def _stated_ratio(role: str, term: str) -> str | None:
     return None if known is None else interval(*known)
 
 
-def _other_assumptions(results: Results) -> list[Table]:
-    """Eq (1) under other assumptions, one folded table for each reference."""
-    tables = []
-    for role in ROLES:
-        name = f"eq1_{role}_sensitivity"
-        if name in results.tables:
-            tables.append(_variants(results.tables[name], role))
-    return tables
-
-
-def _variants(rates: pd.DataFrame, role: str) -> Table:
-    """A row for each variant, a column for each term."""
-    texts = [interval(row.irr, row.low, row.high) for row in records(rates)]
-    wide = rates.assign(text=texts).pivot(
-        index="variant", columns="term", values="text"
-    )
-    wide = wide.loc[rates["variant"].unique()].astype(object)
-    wide = wide.where(wide.notna(), None)  # a variant may lack a term
-    rows = wide.reset_index().to_numpy(object).tolist()
-    caption = f"Eq (1) under other assumptions, similarity to {role}"
-    return table(caption, ("Variant", *map(str, wide.columns)), rows, folded=True)
-
-
 # ------------------------------------------------------------------ what they need
 
 BY_AUTHOR = {"intervals by author": ("author_id",)}
@@ -276,17 +202,8 @@ EQ1 = tuple(
     Figure(f"eq1_{role}", regression_on(role), (*NEEDS, f"@{role}"), BY_AUTHOR)
     for role in ROLES
 )
-EQ1_SENSITIVITY = tuple(
-    Figure(
-        f"eq1_{role}_sensitivity",
-        other_assumptions_on(role),
-        (*NEEDS, f"@{role}"),
-    )
-    for role in ROLES
-)
 REGRESSION = Chapter(
     describe_regression,
     EQ1,
-    details=EQ1_SENSITIVITY,
     draw=draw_regression,
 )

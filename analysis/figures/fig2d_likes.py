@@ -39,17 +39,25 @@ def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
         """Mean likes of each quintile of similarity.
 
         Table: `fig2d_ROLE` (quintile, n, mean, low, high, robust_low, robust_high).
-        Values: `likes/ROLE/QUINTILE`; `similarity/ROLE`, the mean similarity of all images.
+        Values: `likes/ROLE/QUINTILE`; `likes_ratio/ROLE`, the mean of quintile 1 over that of quintile 5;
+        `similarity/ROLE`, the mean similarity of all images.
         """
-        from twigma.analysis.likes.quintiles import likes_by_quintile, quintiles
+        from twigma.analysis.likes.quintiles import (
+            least_to_most,
+            likes_by_quintile,
+            quintiles,
+        )
 
         images = data.images
         weights = images.weights()
         similarity = mean_similarity(data, settings, role)
         quintile = quintiles(similarity, weights)
         likes = images.values("like_count")
-        means = likes_by_quintile(quintile, likes, weights, _blocks(images))
+        blocks = _blocks(images)
+        means = likes_by_quintile(quintile, likes, weights, blocks)
         values = entries(means, f"likes/{role}", ["quintile"], "mean")
+        ratio = least_to_most(quintile, likes, weights, blocks)
+        values[f"likes_ratio/{role}"] = dict(ratio)
         level = float(similarity.mean())
         values[f"similarity/{role}"] = {"value": level, "n": len(similarity)}
         return Result(
@@ -118,11 +126,7 @@ def describe_likes(results: Results) -> Section:
     levels = []
     rows: list[tuple[object, ...]] = []
     for role in roles:
-        least = results.interval(f"likes/{role}/1")
-        most = results.interval(f"likes/{role}/5")
-        claims.append(
-            f"images least similar to {role} got {least} likes on average, the most similar {most}"
-        )
+        claims.append(_least_and_most(results, role))
         levels.append(f"{role} {results.interval(f'similarity/{role}')}")
         rows.extend(_rows(results, role))
     claim = "; ".join(claims) + "."
@@ -131,15 +135,35 @@ def describe_likes(results: Results) -> Section:
         figure="Fig 2d",
         title="Likes and similarity to human images",
         claim=claim[0].upper() + claim[1:],
-        basis=f"{number(n)} images with a like count; mean ± 1.96 sd/√n. "
-        f"Mean similarity to {listed(levels)}.",
+        basis=f"{number(n)} images with a like count; intervals in the sentence by author "
+        f"(post where authors are not known). Mean similarity to {listed(levels)}.",
         paper="The least similar fifth got more likes: 30.1 against 23.8 (LAION), 31.9 against 24.1 (ArtBench).",
         differs="Similarity is the mean of the five largest cosines, by exact search in references of equal size. "
         "The drawn intervals take images as independent, as the paper does; those by author (by post where authors "
-        "are not known) and Eq (1) below do not.",
+        "are not known) and Eq (1) below do not; that of the ratio is by the jackknife.",
         alt="Mean likes with intervals for the five quintiles of similarity, one panel for each reference set.",
         tables=(table("Mean likes by quintile", HEADER, rows, folded=True),),
     )
+
+
+def _least_and_most(results: Results, role: str) -> str:
+    """The mean likes of both with their intervals by author, and whether their ratio tells them apart."""
+    means = results.tables[f"fig2d_{role}"].set_index("quintile")
+    texts = []
+    for quintile in (1, 5):
+        row = means.loc[quintile]
+        texts.append(interval(row["mean"], row["robust_low"], row["robust_high"]))
+    text = f"images least similar to {role} got {texts[0]} likes on average, the most similar {texts[1]}"
+    ratio = results.values[f"likes_ratio/{role}"]
+    low, high = ratio["low"], ratio["high"]
+    return f"{text}: a ratio of {interval(ratio['value'], low, high)}{doubt(low, high)}"
+
+
+def doubt(low: float | None, high: float | None) -> str:
+    """What a ratio's interval leaves open, after its sentence; nothing where it excludes 1."""
+    if low is None or high is None or np.isnan(high - low):
+        return ", without an interval"
+    return "" if low > 1 or high < 1 else " (no difference is shown)"
 
 
 def _rows(results: Results, role: str) -> list[tuple[object, ...]]:

@@ -109,7 +109,7 @@ def describe_lengths(results: Results) -> Section:
         figure="Fig 3c",
         title="Length of the prompt",
         claim=f"Images of longer prompts are {direction} alike{chance}: Kendall's τ {value} ({p_value(tau['p'])}).",
-        basis=f"{number(tau['n'])} prompts with 10 images each; Fieller's 95% interval.",
+        basis=f"{number(tau['n'])} prompts with 10 images each; 95% interval by the jackknife over prompts.",
         paper=f"τ = {number(stated.PROMPT_TAU, 1)}, {p_value(stated.PROMPT_TAU_P)}.",
         differs="Ten images of every prompt: with fewer, noise in the distance hides part of the correlation.",
         alt="Scatter plot of the mean distance between the images of a prompt against its number of words.",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from twigma.analysis.inference.survival import survival, with_survival
 from twigma.analysis.inputs.collection import Collected, collected
 from twigma.analysis.inputs.images import Images, images_of
+from twigma.analysis.inputs.post_age import like_counts_seen
 from twigma.analysis.inputs.reference_sets import ABOUT, about, refuse_other_models
 from twigma.analysis.neighbours.blocks import Search
 from twigma.analysis.neighbours.search import nearest
@@ -62,6 +63,7 @@ class Inputs:
     identity: Identity | None = None  # what the dataset is, where it says so
     manifest: Mapping[str, Any] | None = None  # of the release, where it has one
     collection: Collected | None = None  # what `twigma collect` found
+    seen: pa.Table | None = None  # when the likes of each post were counted
 
     def sets(self) -> "dict[str, NDArray[np.float32]]":
         """The embeddings of every set, the studied one first, each [n, d]; of a sample, thinned by its weights."""
@@ -86,8 +88,9 @@ def load(
             f"a reference set may not be called {name!r}, the name of the studied images: rename it"
         )
     table = read_rows(release, work)
-    strata = None
+    strata = seen = None
     if work is not None:
+        seen = like_counts_seen(Workspace(work))
         left = survival(work)
         if left is not None:
             strata, posts = left
@@ -105,6 +108,7 @@ def load(
         identity=identity,
         manifest=_manifest(release),
         collection=None if work is None else collected(work),
+        seen=seen,
     )
 
 
@@ -219,7 +223,9 @@ def file_hashes(
             files[f"release/{path.name}"] = path
     if work is not None:
         work = Workspace(work)
-        for path in (work.images_file, work.ids_file, work.ledger_file):
+        # The record stands for the parsed pages, which say when likes were counted.
+        private = (work.images_file, work.images_record, work.ids_file)
+        for path in (*private, work.ledger_file):
             files[f"work/{path.name}"] = path
     for name, folder in references.items():
         for path in _reference_files(Workspace(folder)):

@@ -1,9 +1,11 @@
-"""Poisson and negative binomial regressions on cells of rows, with sandwich standard errors.
+"""Poisson and negative binomial regressions on cells of rows, with standard errors that know about clusters.
 
-Rows of one cell share every term, so a fit needs only each cell's sums; the spread within clusters needs the rows.
+Rows of one cell share every term, so a fit needs only each cell's sums; the spread within clusters needs the sums of
+each cluster in each cell.
 `twigma analyze` runs it for Eq (1) and for the growth of Fig 1b.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +18,11 @@ from scipy import optimize, sparse, special, stats
 
 from twigma.analysis.convert import Array, Floats
 from twigma.analysis.inference.intervals import Z
+from twigma.analysis.likes.jackknife import Jackknife, Sums, leave_one_out
 
 Mode = Literal["paper", "robust"]
+# Of mode "robust": clusters left out one by one, with t quantiles; or their scores, with normal ones.
+Errors = Literal["jackknife", "sandwich"]
 
 ITERATIONS = 100
 BLOCK = 2**16  # rows: half a megabyte of float64
@@ -63,12 +68,16 @@ class Data:
         """Σ w y of each cell, float64 [cells]."""
         return self.sums(1)
 
-    def residual(self, mu: Floats) -> Floats:
-        """Each row's y less the mean of its cell, [n]."""
-        result = np.empty(len(self.y))
-        for rows in blocks(len(self.y)):
-            np.subtract(self.y[rows], mu[self.cell[rows]], out=result[rows])
-        return result
+    @cached_property
+    def sums_by_cluster(self) -> Sums:
+        """Rows and likes of each cell, in all and by cluster."""
+        place = self.cluster, self.cell.astype(np.int32)
+        shape = int(self.cluster.max()) + 1, len(self.design)
+        weight = np.ones(len(self.y)) if self.weight is None else self.weight
+        # Added up in one pass: no array of rows times terms.
+        rows = sparse.coo_array((weight, place), shape=shape).tocsr()
+        total = sparse.coo_array((weight * self.y, place), shape=shape).tocsr()
+        return Sums(self.design, self.rows, self.total, rows, total)
 
 
 class Fit(NamedTuple):
@@ -85,10 +94,29 @@ def blocks(n: int) -> Iterator[slice]:
         yield slice(start, start + BLOCK)
 
 
-def poisson(data: Data, mode: Mode) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Spread:
+    """The uncertainty of the coefficients.
+
+    Attributes
+    ----------
+    se : float64 [terms], NaN where a coefficient rests on one cluster. method : "naive", "sandwich" or "jackknife".
+    freedom : degrees of freedom of the t distribution; infinite for the normal one.
+    effective : float64 [terms], as how many clusters of equal weight the clusters count; 0 where there are none.
+    """
+
+    se: Floats
+    method: str
+    freedom: float
+    effective: Floats
+
+
+def poisson(
+    data: Data, mode: Mode = "robust", errors: Errors = "jackknife"
+) -> pd.DataFrame:
     """Poisson regression of Eq (1); the score of row i is (y_i − μ_i) x_i.
 
-    Standard errors assume the variance μ in mode "paper", and are a sandwich over the clusters in mode "robust".
+    Standard errors assume the variance μ in mode "paper", and take the clusters together in mode "robust".
 
     Returns
     -------
@@ -101,16 +129,17 @@ def poisson(data: Data, mode: Mode) -> pd.DataFrame:
     squares = data.sums(2) - 2 * mu * data.total + mu**2 * data.rows
     freedom = max(1, len(data.y) - len(fit.beta))
     dispersion = float(np.sum(squares / mu)) / freedom
-    covariance = fit.bread
-    if mode == "robust":
-        covariance = _sandwich(data, data.residual(mu), fit.bread)
-    return _table(data, fit.beta, covariance, dispersion, mode)
+    if mode == "paper":
+        none = np.zeros(len(fit.beta))
+        naive = Spread(np.sqrt(np.diag(fit.bread)), "naive", np.inf, none)
+        return regression_table(data, fit.beta, naive, dispersion)
+    return regression_table(data, fit.beta, _spread(data, fit, errors), dispersion)
 
 
-def negative_binomial(data: Data) -> pd.DataFrame:
+def negative_binomial(data: Data, errors: Errors = "jackknife") -> pd.DataFrame:
     """NB2 with α by maximum (profile) likelihood; the score of row i is (y_i − μ_i) x_i / (1 + α μ_i).
 
-    Its variance is μ + α μ²; standard errors are a sandwich over the clusters.
+    Its variance is μ + α μ²; standard errors take the clusters together, α as it is.
 
     Returns
     -------
@@ -138,9 +167,7 @@ def negative_binomial(data: Data) -> pd.DataFrame:
     best = optimize.minimize_scalar(loss, bounds=(-12, 6), method="bounded")
     alpha = float(np.exp(best.x))
     fit = fit_cells(data.design, data.rows, data.total, alpha)
-    residual = data.residual(fit.mu) / (1 + alpha * fit.mu)[data.cell]
-    covariance = _sandwich(data, residual, fit.bread)
-    return _table(data, fit.beta, covariance, alpha, "robust")
+    return regression_table(data, fit.beta, _spread(data, fit, errors, alpha), alpha)
 
 
 def fit_cells(x: Floats, n: Floats, total: Floats, alpha: float = 0.0) -> Fit:
@@ -197,37 +224,85 @@ def _check_estimable(data: Data) -> None:
                 )
 
 
-def _sandwich(data: Data, residual: Floats, bread: Floats) -> Floats:
-    """Cluster-robust covariance bread · Σ_g s_g s_gᵀ · bread, without a small-sample factor."""
-    if data.weight is not None:
-        residual = data.weight * residual
-    place = data.cluster, data.cell.astype(np.int32)
-    shape = int(data.cluster.max()) + 1, len(data.design)
-    # Residuals by cluster and cell, added up in one pass: no array of rows times terms.
-    by_cluster = sparse.coo_array((residual, place), shape=shape)
-    scores = by_cluster @ data.design
-    return np.asarray(bread @ (scores.T @ scores) @ bread)
+def _spread(data: Data, fit: Fit, errors: Errors, alpha: float = 0.0) -> Spread:
+    """Cluster-robust standard errors: jackknife, or bread · Σ_g s_g s_gᵀ · bread without a small-sample factor."""
+    sums = data.sums_by_cluster
+    weight = 1 / (1 + alpha * fit.mu)
+    residual = sums.total_by - sums.rows_by.multiply(fit.mu)
+    influence = (residual.multiply(weight) @ data.design) @ fit.bread
+    if errors == "sandwich":
+        se = np.sqrt((influence**2).sum(axis=0))
+        return Spread(se, errors, np.inf, effective_number(influence))
+    jackknife = leave_one_out(sums, fit.beta, alpha)
+    return jackknife_spread(jackknife, influence, data)
 
 
-def _table(
-    data: Data, beta: Floats, covariance: Floats, dispersion: float, mode: Mode
+def jackknife_spread(jackknife: Jackknife, influence: Floats, data: Data) -> Spread:
+    """The standard errors of a jackknife, with a warning of terms that rest on one cluster.
+
+    Parameters
+    ----------
+    influence : float64 [clusters, terms], of each cluster on each coefficient.
+    """
+    if jackknife.lost.any():
+        lost = ", ".join(np.array(data.terms)[jackknife.lost])
+        warnings.warn(
+            f"no interval for {lost}: it rests on one of the {data.clusters} authors (or posts) alone",
+            stacklevel=4,
+        )
+    covariance = jackknife.covariance(data.clusters)
+    return Spread(
+        se=np.sqrt(np.diag(covariance)),
+        method="jackknife",
+        freedom=data.clusters - 1,
+        effective=effective_number(influence),
+    )
+
+
+def effective_number(influence: Floats) -> Floats:
+    """(Σ s_g²)² / Σ s_g⁴: as how many clusters of equal weight these count; float64 [terms].
+
+    Parameters
+    ----------
+    influence : float64 [clusters, terms], the score of each cluster for each coefficient.
+
+    >>> effective_number(np.array([[1.0, 3.0], [1.0, 0.0], [-1.0, 0.0]])).tolist()
+    [3.0, 1.0]
+    """
+    squares = influence**2
+    return np.asarray(squares.sum(axis=0) ** 2 / (squares**2).sum(axis=0))
+
+
+def regression_table(
+    data: Data, beta: Floats, spread: Spread, dispersion: float
 ) -> pd.DataFrame:
-    """The columns of `eq1.eq1`, a row a term."""
-    se = np.sqrt(np.diag(covariance))
+    """The columns of `eq1.eq1`, a row a term.
+
+    Parameters
+    ----------
+    beta : float64 [terms], the coefficients.
+    """
+    se = spread.se
+    naive = spread.method == "naive"
+    quantile = Z
+    if np.isfinite(spread.freedom):
+        quantile = float(stats.t.ppf(0.975, spread.freedom))
     weighted = data.weight is not None and bool(np.ptp(data.weight) > 0)
     return pd.DataFrame(
         {
             "term": data.terms,
             "irr": np.exp(beta),
-            "low": np.exp(beta - Z * se),
-            "high": np.exp(beta + Z * se),
-            "p": 2 * stats.norm.sf(np.abs(beta) / se),
+            "low": np.exp(beta - quantile * se),
+            "high": np.exp(beta + quantile * se),
+            "p": 2 * stats.t.sf(np.abs(beta) / se, spread.freedom),
             "se": se,
             "n": len(data.y),
             "dispersion": dispersion,
-            "mode": mode,
-            "se_kind": "naive" if mode == "paper" else data.se_kind,
-            "clusters": 0 if mode == "paper" else data.clusters,
+            "mode": "paper" if naive else "robust",
+            "se_kind": "naive" if naive else data.se_kind,
+            "se_method": spread.method,
+            "clusters": 0 if naive else data.clusters,
+            "effective_clusters": spread.effective,
             "dropped": data.dropped,
             "weighted": weighted,
         }

@@ -22,6 +22,7 @@ FOLLOWERS = ("followers 500-5000", "followers > 5000")
 # Reference 5, the most similar.
 QUINTILES = ("quintile 1", "quintile 2", "quintile 3", "quintile 4")
 SIMILARITY = "similarity (per sd)"
+AGE = "log(1 + days since posting)"
 EXTRA = "extra "  # begins the name of a covariate's column among the cells
 FEW_CLUSTERS = 30
 
@@ -53,12 +54,14 @@ def prepare(
     mode: str = "robust",
     covariates: Mapping[str, Any] | None = None,
     similarity: Any = None,
+    age: Any = None,
 ) -> Data:
     """Drop incomplete rows, code the design's cells and the clusters.
 
     Parameters
     ----------
     covariates : labels [n] by name, a dummy per level. similarity : float [n], in place of the quintiles.
+    age : days [n] from the post to its look-up, of which the logarithm is a term.
 
     Returns
     -------
@@ -73,6 +76,9 @@ def prepare(
     if similarity is not None:
         s = _numbers(similarity)
         further["s"] = pd.Series((s - np.nanmean(s)) / np.nanstd(s))
+    if age is not None:
+        # By whole days, so that images share cells.
+        further["age"] = pd.Series(np.floor(_numbers(age)))
     complete = _complete(y, f, q, further)
     if not complete.all():
         y, f, q = y[complete], f[complete], q[complete]
@@ -85,7 +91,7 @@ def prepare(
         weight = weight / weight.mean()
     cluster, count, se_kind = np.zeros(0, np.int32), 0, "naive"
     if mode == "robust":
-        cluster, count, se_kind = _clusters(columns, complete)
+        cluster, count, se_kind = cluster_codes(columns, complete)
     cell, cells = _cells(f, q, further)
     terms = _terms(cells)
     return Data(
@@ -173,6 +179,8 @@ def _terms(cells: pd.DataFrame) -> dict[str, Floats]:
     else:
         for number, name in enumerate(QUINTILES, 1):
             columns[name] = cells["q"] == number
+    if "age" in cells:
+        columns[AGE] = np.log1p(cells["age"].clip(lower=0))
     for name in cells.columns[cells.columns.str.startswith(EXTRA)]:
         levels = sorted(cells[name].unique())
         for level in levels[1:]:  # the first is the reference
@@ -180,10 +188,15 @@ def _terms(cells: pd.DataFrame) -> dict[str, Floats]:
     return {name: values.to_numpy(float) for name, values in columns.items()}
 
 
-def _clusters(
+def cluster_codes(
     columns: Columns, complete: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int32], int, str]:
-    """Cluster codes of the complete rows, how many clusters, and the name of the standard error they give."""
+    """Cluster codes [m] of the complete rows, how many clusters, and the name of the standard error they give.
+
+    Parameters
+    ----------
+    complete : bool [n], m of them true.
+    """
     labels, kind = np.arange(len(complete)), "heteroskedastic"
     if columns.cluster is not None and not _all_null(columns.cluster):
         labels, kind = columns.cluster, "author-clustered"

@@ -2,8 +2,8 @@
 
 The likelihood of a Poisson regression on groups depends on the data through the sums of each group's cell, so the
 805,650 rows are fitted as 15 cells. What the cells cannot give is the spread: likes vary far more than a Poisson,
-and together within an author. The paper's intervals (`mode="paper"`) ignore both; `mode="robust"` sums the scores
-of each author (the sandwich estimator) and reports the dispersion.
+and together within an author. The paper's intervals (`mode="paper"`) ignore both; `mode="robust"` leaves each author
+out in turn (the cluster jackknife) and reports the dispersion.
 """
 
 import warnings
@@ -17,15 +17,18 @@ import pandas as pd
 from twigma.analysis.convert import columns_of
 from twigma.analysis.likes.count_regression import (
     Data,
+    Errors,
     Mode,
     negative_binomial,
     poisson,
 )
 from twigma.analysis.likes.design import FOLLOWERS, QUINTILES, Columns, prepare
+from twigma.analysis.likes.within_author import BY_AUTHOR, within_author
 
 __all__ = ["FOLLOWERS", "QUINTILES", "eq1", "eq1_sensitivity"]
 
 WINSOR = 0.99
+FIXED = "author fixed effects"
 
 
 def eq1(
@@ -38,6 +41,7 @@ def eq1(
     posts: Any = None,
     weights: Any = None,
     mode: Mode = "robust",
+    errors: Errors = "jackknife",
 ) -> pd.DataFrame:
     """Incidence rate ratios of Eq (1), section 3.2: log E[likes] = b0 + followers + similarity quintile.
 
@@ -53,12 +57,16 @@ def eq1(
     weights : of each image in a sample (`sample_weights`): the scores are weighted, and the clustered interval is then
         that of the design with clusters drawn with replacement, wider than one that knows the strata.
     mode : "paper", naive Poisson intervals; "robust", the same ratios with cluster-robust intervals.
+    errors : of mode "robust": "jackknife", each of G clusters left out in turn (CV3), with t quantiles of G − 1 degrees
+        of freedom; "sandwich", the summed scores of the clusters with normal quantiles, too narrow for few clusters.
 
     Returns
     -------
-    DataFrame with columns term, irr, low, high, p, se, n, dispersion, mode, se_kind, clusters, dropped,
-    weighted: a row per term. `se` is that of log irr, `low` and `high` are exp(log irr ± 1.96 se), `p` is two-sided
-    against irr = 1, `dispersion` is Pearson's χ²/(n − terms), 1 for Poisson counts.
+    DataFrame with columns term, irr, low, high, p, se, n, dispersion, mode, se_kind, se_method, clusters,
+    effective_clusters, dropped, weighted: a row per term. `se` is that of log irr, `low` and `high` are
+    exp(log irr ± t se), `p` is two-sided against irr = 1, `dispersion` is Pearson's χ²/(n − terms), 1 for Poisson
+    counts. `effective_clusters` is (Σ s²)² / Σ s⁴ of the influences s of the clusters on the coefficient: as how many
+    clusters of equal weight they count. A term that rests on one cluster has no interval, with a warning.
 
     >>> rng = np.random.default_rng(0)
     >>> df = pd.DataFrame({"author_id": rng.integers(0, 300, 5000), "quintile": rng.integers(1, 6, 5000)})
@@ -70,6 +78,10 @@ def eq1(
     """
     if mode not in ("paper", "robust"):
         raise ValueError(f"eq1: expected mode 'paper' or 'robust', found {mode!r}")
+    if errors not in ("jackknife", "sandwich"):
+        raise ValueError(
+            f"eq1: expected errors 'jackknife' or 'sandwich', found {errors!r}"
+        )
     values = columns_of(
         data,
         "eq1",
@@ -80,7 +92,7 @@ def eq1(
         posts=posts,
         weights=weights,
     )
-    return poisson(prepare(Columns(**values), mode=mode), mode)
+    return poisson(prepare(Columns(**values), mode=mode), mode, errors)
 
 
 def eq1_sensitivity(
@@ -95,20 +107,24 @@ def eq1_sensitivity(
     months: Any = None,
     similarity: Any = None,
     covariates: Mapping[str, Any] | None = None,
+    age: Any = None,
 ) -> pd.DataFrame:
     """Eq (1) refitted under other assumptions, each with cluster-robust intervals; columns of `eq1` and `variant`.
 
     Variants: "eq1"; "winsorised" (likes cut at their 99% quantile); "nb2" (negative binomial, variance μ + αμ²,
     `dispersion` is α); "post" (the first image of each post, where `posts` is given); "months" (a dummy per month:
     one snapshot means older posts had longer to be liked); "similarity" (the standardised mean similarity in place
-    of the quintiles); "covariates" (a dummy per level of each covariate, such as NSFW or cluster). A variant that
-    the data cannot tell apart (all images of one month, say) is left out, with a warning.
+    of the quintiles); "covariates" (a dummy per level of each covariate, such as NSFW or cluster); "post age" (the
+    logarithm of the days from the post to its look-up as a term); "author fixed effects" (`within_author`), and the
+    same with months or, where it is known, with post age. A variant that the data cannot tell apart (all images of one
+    month, say) is left out, with a warning.
 
     Parameters
     ----------
     data, likes, followers, quintile, cluster, posts, weights : as in `eq1`.
     months, similarity : label and float [n], as values or the name of a column.
     covariates : labels [n] by name of the covariate, each as values or the name of a column.
+    age : days [n] from the post to its look-up, by when its likes had been given.
     """
     covariates = covariates or {}
     values = columns_of(
@@ -122,9 +138,11 @@ def eq1_sensitivity(
         weights=weights,
         months=months,
         similarity=similarity,
+        age=age,
         **{f"covariate {name}": labels for name, labels in covariates.items()},
     )
     months, similarity = values.pop("months"), values.pop("similarity")
+    age = values.pop("age")
     labels = {name: values.pop(f"covariate {name}") for name in covariates}
     columns = Columns(**values)
     rows = prepare(columns)
@@ -141,11 +159,22 @@ def eq1_sensitivity(
         variants["covariates"] = lambda: prepare(columns, covariates=labels)
     if similarity is not None:
         variants["similarity"] = lambda: prepare(columns, similarity=similarity)
+    if age is not None:
+        variants["post age"] = lambda: prepare(columns, age=age)
+    if rows.se_kind == BY_AUTHOR:
+        variants[FIXED] = lambda: rows
+        if age is not None:
+            variants[f"{FIXED}, post age"] = variants["post age"]
+        elif months is not None:
+            variants[f"{FIXED}, months"] = variants["months"]
     return pd.concat(_estimable(variants), ignore_index=True)
 
 
-def _robust(rows: Data) -> pd.DataFrame:
-    return poisson(rows, "robust")
+def _fit(variant: str) -> Callable[[Data], pd.DataFrame]:
+    """What fits a variant."""
+    if variant == "nb2":
+        return negative_binomial
+    return within_author if variant.startswith(FIXED) else poisson
 
 
 def _winsorised(rows: Data) -> Data:
@@ -161,9 +190,8 @@ def _estimable(variants: Mapping[str, Callable[[], Data]]) -> list[pd.DataFrame]
     """The tables of those variants that can be estimated; Eq (1) itself has to be."""
     tables = []
     for name, rows in variants.items():
-        fit = negative_binomial if name == "nb2" else _robust
         try:
-            table = fit(rows())
+            table = _fit(name)(rows())
         except ValueError as error:
             if name == "eq1":
                 raise

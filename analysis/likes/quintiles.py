@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import aligned, as_column
-from twigma.analysis.inference.intervals import block_codes
+from twigma.analysis.inference.intervals import Estimate, block_codes
 from twigma.analysis.inference.sample_weights import weighted_mean
+from twigma.analysis.likes.count_regression import Data, poisson
 
 EDGES = (0.2, 0.4, 0.6, 0.8)
 
@@ -117,3 +118,49 @@ def _mean_likes(quintile: Any, rows: pd.DataFrame, weighted: bool) -> dict[str, 
         wide = weighted_mean(rows["likes"], rows["weight"], rows["block"])
         row["robust_low"], row["robust_high"] = wide.low, wide.high
     return row
+
+
+def least_to_most(
+    quintile: Any, likes: Any, weights: Any = None, blocks: Any = None
+) -> Estimate:
+    """Mean likes of quintile 1 over those of quintile 5, with a 95% interval by the jackknife over blocks.
+
+    Parameters
+    ----------
+    quintile, likes, weights, blocks : as in `likes_by_quintile`, [n].
+
+    Returns
+    -------
+    Estimate of n rows: the rate ratio of a Poisson regression on the quintiles; without an interval where there are
+    fewer than two blocks, and NaN where one of the two quintiles has no like.
+    """
+    given = aligned(
+        "least_to_most", quintile=quintile, likes=likes, weights=weights, blocks=blocks
+    )
+    frame = pd.DataFrame({"cell": as_column(given["quintile"]) == 1})
+    frame["likes"] = pd.to_numeric(pd.Series(given["likes"])).to_numpy(float)
+    frame["weight"] = 1.0 if weights is None else as_column(given["weights"])
+    frame["block"] = np.arange(len(frame)) if blocks is None else given["blocks"]
+    compared = np.isin(as_column(given["quintile"]), (1, 5))
+    frame = frame[compared & frame["likes"].notna()]
+    block = pd.factorize(block_codes(frame["block"]))[0]
+    cell = frame["cell"].to_numpy(np.int64)
+    liked = frame.groupby(cell)["likes"].sum()
+    if len(liked) < 2 or not liked.min() > 0:
+        return Estimate(np.nan, np.nan, np.nan, len(frame))
+    data = Data(
+        y=frame["likes"].to_numpy(),
+        weight=frame["weight"].to_numpy() / frame["weight"].mean(),
+        cell=cell,
+        design=np.array([[1.0, 0.0], [1.0, 1.0]]),
+        terms=("intercept", "quintile 1"),
+        cluster=block.astype(np.int32),
+        clusters=int(block.max()) + 1,
+        se_kind="by block",
+        dropped=0,
+    )
+    if data.clusters < 2:
+        alone = poisson(data, "paper").iloc[1]
+        return Estimate(alone["irr"], np.nan, np.nan, len(frame))
+    row = poisson(data).iloc[1]
+    return Estimate(row["irr"], row["low"], row["high"], len(frame))

@@ -1,4 +1,4 @@
-"""Draws `eq1_coverage.png` and writes the table of `eq1_coverage.md`, both beside this file; about three minutes.
+"""Draws `eq1_coverage.png` and writes the table of `eq1_coverage.md`, both beside this file; about five minutes.
 
 Run it with `python docs/studies/eq1_coverage.py`.
 """
@@ -37,13 +37,13 @@ def draw(
     found: pd.DataFrame, kinds: tuple[str, ...], intervals: tuple[str, ...]
 ) -> Figure:
     """A panel a kind of likes; a point a rate ratio, and the nominal 95%."""
-    figure = Figure(figsize=(9, 2.9), layout="constrained")
+    figure = Figure(figsize=(13, 2.9), layout="constrained")
     axes = figure.subplots(1, len(kinds), sharey=True)
     for ax, kind in zip(axes, kinds, strict=True):
         rows = found[found["kind"] == kind]
         for place, name in enumerate(intervals):
             points = rows.loc[rows["interval"] == name, "coverage"]
-            colour = "#0072B2" if name == "by author" else "#E69F00"
+            colour = "#0072B2" if name == "jackknife" else "#E69F00"
             ax.plot(
                 points,
                 [place] * len(points),
@@ -54,7 +54,11 @@ def draw(
                 zorder=3,
             )
         ax.axvline(0.95, color="#6b7785", lw=1)
-        ax.set(title=kind, xlim=(0, 1), xlabel="coverage of the 95% interval")
+        ax.set(
+            title=kind.replace(", ", ",\n"),
+            xlim=(0, 1),
+            xlabel="coverage of the 95% interval",
+        )
         ax.set_yticks(range(len(intervals)), intervals)
         ax.grid(color="#dde2e8")
         ax.spines[["top", "right"]].set_visible(False)

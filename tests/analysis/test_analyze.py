@@ -31,6 +31,8 @@ EQ1_VARIANTS = [
     "months",
     "covariates",
     "similarity",
+    "author fixed effects",
+    "author fixed effects, months",
 ]
 
 
@@ -319,6 +321,7 @@ def test_a_release_alone_names_what_the_rest_needs(planted, tmp_path):
     found = analyze(planted.release, tmp_path)
     skipped = {entry["figure"]: entry for entry in found["skipped"]}
     checks = {"entropy_k", "near_duplicates", "clusters_k", "cluster_images"}
+    checks |= {"model_releases", "nsfw_likes"}
     assert {
         "fig1b",
         "fig3ab",
@@ -345,14 +348,15 @@ def test_changed_settings_or_data_are_computed_again(planted, tmp_path):
     rows = planted.rows.select(["id", "image_name", "created_at"])
     write_parquet(release / "metadata-00000.parquet", rows)
     first = analyze(release, out)
-    assert list(first["figures"]) == ["fig1b", "paper"]
+    assert list(first["figures"]) == ["fig1b", "model_releases", "paper"]
     assert analyze(release, out) == first
     assert analyze(release, out, seed=1)["made_from"]["settings"]["seed"] == 1
     (out / "results" / "fig1b.parquet").unlink()
     analyze(release, out, seed=1)
-    assert sorted(path.name for path in (out / "results").iterdir()) == [
-        *("fig1b.csv", "fig1b.parquet", "paper.csv", "paper.parquet"),
-    ]
+    tables = ("fig1b", "model_releases", "model_releases_placebo", "paper")
+    assert {path.name for path in (out / "results").iterdir()} == {
+        f"{name}.{ending}" for name in tables for ending in ("csv", "parquet")
+    }
     write_parquet(release / "metadata-00000.parquet", rows.slice(0, 300))
     again = analyze(release, out, seed=1)
     assert again["data"]["images"] == 300

@@ -245,7 +245,11 @@ def test_what_has_one_answer_gives_it():
 def test_a_variant_that_cannot_be_estimated_is_left_out_and_said():
     months = ["2022-01"] * N
     followers = np.repeat([1, 600, 6000, 1], 10)
-    with pytest.warns(UserWarning, match="'covariates'"):
+    with (
+        pytest.warns(UserWarning, match="'author fixed effects' of Eq"),
+        pytest.warns(UserWarning, match="'author fixed effects, months'"),
+        pytest.warns(UserWarning, match="'covariates'"),
+    ):
         found = eq1.eq1_sensitivity(
             likes=range(N),
             followers=followers,

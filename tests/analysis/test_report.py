@@ -55,7 +55,7 @@ def test_every_section_has_a_claim_and_every_chart_a_text(page, analysed):
     # the paper's numbers and what was not run, but no annotators and no texts
     assert sum(tag == "section" for tag, _ in page.tags) == len(CHAPTERS) + 2 - 2
     images = [attrs for tag, attrs in page.tags if tag == "img"]
-    assert len(images) == 12
+    assert len(images) == 13
     assert all(len(attrs["alt"]) > 30 for attrs in images)
     assert not re.search(r"\b(nan|None|inf)\b", page.text)
     titles = (

@@ -17,8 +17,15 @@ PLANTED = {
     "quintile 4": 1.02,
 }
 RATES = np.log([*PLANTED.values(), 1.0])
-KINDS = ("Poisson", "negative binomial", "author and post frailty")
-INTERVALS = ("naive", "quasi", "HC0", "by post", "by author")
+KINDS = (
+    "Poisson",
+    "negative binomial",
+    "author and post frailty",
+    "80 authors",
+    "300 authors, heavy tails",
+)
+INTERVALS = ("naive", "quasi", "HC0", "by post", "by author", "jackknife")
+FEW = {"80 authors": 80, "300 authors, heavy tails": 300}
 
 
 def world(rng, n=21_000, authors=2000, frailty=0.0, base=2.5):
@@ -44,10 +51,16 @@ def posted(rng, kind, posts=7700, authors=2000):
     """(likes, followers, quintile, author, post) of about 10,000 images: 1.3 a post, 26 likes on average, as the paper.
 
     "Poisson"; "negative binomial", each image on its own with θ = 0.3; "author and post frailty", gamma factors of
-    variance 1.5 each, shared by the images of an author and of a post.
+    variance 1.5 each, shared by the images of an author and of a post. The same with "80 authors" of 3,000 images; and
+    with "300 authors, heavy tails", whose posts follow a Pareto law of exponent 1.5.
     """
+    if kind in FEW:
+        posts, authors = 2300, FEW[kind]
     post = np.repeat(np.arange(posts), 1 + rng.poisson(0.3, posts))
     n, of_post = len(post), rng.integers(authors, size=posts)
+    if kind == "300 authors, heavy tails":
+        size = 1 + rng.pareto(1.5, authors)
+        of_post = rng.choice(authors, posts, p=size / size.sum())
     author = of_post[post]
     followers = np.exp(rng.normal(6.5, 2, size=authors)).astype(int)[author]
     lean = rng.integers(1, 6, size=authors)
@@ -57,7 +70,7 @@ def posted(rng, kind, posts=7700, authors=2000):
     )
     if kind == "negative binomial":
         mean = mean * rng.gamma(0.3, 1 / 0.3, n)
-    elif kind == "author and post frailty":
+    elif kind != "Poisson":
         mean = (
             mean
             * rng.gamma(1 / 1.5, 1.5, authors)[author]
@@ -75,16 +88,19 @@ def coverage(kind, repetitions=200, seed=9):
         given = {"likes": likes, "followers": followers, "quintile": quintile}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that there are no authors
+            scores = {**given, "errors": "sandwich"}
             fits = {
-                "naive": eq1(**given, mode="paper"), "HC0": eq1(**given), "by post": eq1(**given, posts=post),
-                "by author": eq1(**given, cluster=author),
+                "naive": eq1(**given, mode="paper"), "HC0": eq1(**scores), "by post": eq1(**scores, posts=post),
+                "by author": eq1(**scores, cluster=author), "jackknife": eq1(**given, cluster=author),
             }  # fmt: skip
+        half = 1.96 * fits["naive"]["se"] * np.sqrt(fits["naive"]["dispersion"])
+        centre = np.log(fits["naive"]["irr"])
         fits["quasi"] = fits["naive"].assign(
-            se=lambda table: table["se"] * np.sqrt(table["dispersion"])
+            low=np.exp(centre - half), high=np.exp(centre + half)
         )
         for name in INTERVALS:
             table = fits[name].set_index("term").loc[list(PLANTED)]
-            held = np.abs(np.log(table["irr"]) - truth) <= 1.96 * table["se"]
+            held = (np.log(table["low"]) <= truth) & (truth <= np.log(table["high"]))
             rows += [
                 (kind, name, term, hit, table["dispersion"].iloc[0], len(likes))
                 for term, hit in held.items()

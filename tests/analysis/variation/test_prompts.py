@@ -33,6 +33,33 @@ def test_tau_is_scipy_and_its_interval_covers(rng):
     assert 0.9 <= hits / 200 <= 0.99
 
 
+def test_tau_without_each_prompt_is_scipys(rng):
+    x, y = rng.integers(3, 9, 60), rng.integers(0, 30, 60)
+    expected = [
+        stats.kendalltau(np.delete(x, i), np.delete(y, i)).statistic for i in range(60)
+    ]
+    np.testing.assert_allclose(prompts.tau_without_each(x, y), expected, rtol=1e-12)
+
+
+def test_the_interval_covers_with_many_ties():
+    """Words of one to three: Fieller's formula would hold the truth in under 90%."""
+    rng = np.random.default_rng(1)
+
+    def draw(n):
+        x, y = rng.multivariate_normal([0, 0], [[1, -0.6], [-0.6, 1]], n).T
+        return np.digitize(x, [-0.8, 0.3]), np.round(y, 1)
+
+    truth = np.mean([stats.kendalltau(*draw(4000)).statistic for _ in range(10)])
+    held, fieller = 0, 0
+    for _ in range(400):
+        x, y = draw(80)
+        found = prompts.kendall(pd.DataFrame({"words": x, "distance": y}))
+        held += found["low"] < truth < found["high"]
+        half = 1.96 * np.sqrt(0.437 / 76)
+        fieller += abs(np.arctanh(found["value"]) - np.arctanh(truth)) < half
+    assert 0.92 <= held / 400 <= 0.98 and fieller < held
+
+
 def test_planted_tau_is_recovered():
     """Three hundred prompts of ten images: their true spread falls with the words, tau -.3 in all."""
     rng = np.random.default_rng(7)

@@ -1,0 +1,269 @@
+"""Posts, likes, themes and similarity around the releases of image models: jumps beside those at placebo dates."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
+from twigma.analysis.figures.fig2d_likes import mean_similarity
+from twigma.analysis.inference.multiple_testing import benjamini_hochberg
+from twigma.analysis.inference.sample_weights import sample_weights
+from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.requirements import (
+    Result,
+    Settings,
+    entries,
+    missing_requirements,
+)
+from twigma.analysis.page.drawing import COLOURS, QUIET, axes, interval_bars
+from twigma.analysis.page.formatting import Table, interval, number, p_value, table
+from twigma.analysis.page.section import Results, Section, Tables, records
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+    from twigma.analysis.likes.event_study import Measure
+
+LEVEL = 0.05
+POSTS, LIKES, CLUSTER = "posts", "likes per image", "share of cluster "
+HEADER = (
+    "Outcome",
+    "Release",
+    "Date",
+    "Jump [95%]",
+    "p",
+    "p, adjusted",
+    "Dates with as large a jump",
+    "Why none",
+)
+
+# ------------------------------------------------------------------ computed
+
+
+class Outcome(NamedTuple):
+    """What may jump: its measure, and values, dates, blocks and weights by row, [n] each; values None for a count."""
+
+    name: str
+    measure: "Measure"
+    values: Any
+    created_at: Any
+    blocks: Any
+    weights: Any
+
+
+def compute_releases(data: Inputs, settings: Settings) -> Result:
+    """The jump of every outcome at every release, and at placebo dates.
+
+    Tables: `model_releases`, a row per outcome and release; `model_releases_placebo` (outcome, date, jump, z).
+    Values: `release/OUTCOME/EVENT`, the jump.
+    """
+    from twigma.analysis.likes.event_study import event_study
+
+    jumps, placebos = [], []
+    for outcome in _outcomes(data, settings):
+        study = event_study(
+            outcome.created_at,
+            outcome.values,
+            measure=outcome.measure,
+            blocks=outcome.blocks,
+            weights=outcome.weights,
+        )
+        named = {"outcome": outcome.name, "measure": outcome.measure}
+        jumps.append(study.events.assign(**named))
+        placebos.append(study.placebos.assign(**named))
+    rows = pd.concat(jumps, ignore_index=True)
+    if rows["jump"].isna().all():
+        reasons = rows.drop_duplicates("event")
+        listed = [f"{row.event}: {row.reason}" for row in records(reasons)]
+        raise ValueError(f"no release can be studied; {'; '.join(listed)}")
+    # All outcomes and releases are one family of tests.
+    rows["p_adjusted"] = benjamini_hochberg(rows["p"])
+    notes = list(weighting_notes(data.images))
+    if not data.images.has("author_id"):
+        notes.append("Authors are not known: posts are taken as independent.")
+    return Result(
+        n=int(rows["n"].max()),
+        tables={
+            "model_releases": rows,
+            "model_releases_placebo": pd.concat(placebos, ignore_index=True),
+        },
+        values=entries(rows, "release", ["outcome", "event"], "jump"),
+        notes=tuple(notes),
+    )
+
+
+def _outcomes(data: Inputs, settings: Settings) -> Iterator[Outcome]:
+    """Posts, likes, the share of each cluster, and the similarity to each reference, as far as they are there."""
+    images = data.images
+    author = "author_id" if images.has("author_id") else "id"
+    names = ["id", "created_at", author]
+    for name in ("like_count", "label_10_cluster"):
+        if images.has(name):
+            names.append(name)
+    rows = images.table.select(list(dict.fromkeys(names))).to_pandas()
+    weights = sample_weights(images.table)
+    rows["weight"] = 1.0 if weights is None else weights
+    posts = rows.drop_duplicates("id")
+    yield Outcome(
+        POSTS, "count", None, posts["created_at"], posts[author], posts["weight"]
+    )
+    common = rows["created_at"], rows[author], rows["weight"]
+    if "like_count" in rows and rows["like_count"].sum() > 0:
+        yield Outcome(LIKES, "ratio", rows["like_count"], *common)
+    for role in ROLES:
+        if images.has("embedding") and not missing_requirements(
+            data, settings, [f"@{role}"]
+        ):
+            yield Outcome(
+                f"similarity to {role}",
+                "mean",
+                mean_similarity(data, settings, role),
+                images.values("created_at"),
+                images.values(author),
+                images.weights(),
+            )
+    if "label_10_cluster" in rows:
+        labels = rows["label_10_cluster"]
+        for label in sorted(labels.dropna().unique()):
+            share = (labels == label).astype(float).where(labels.notna())
+            yield Outcome(f"{CLUSTER}{int(label)}", "mean", share, *common)
+
+
+# ------------------------------------------------------------------ drawn
+
+
+def draw_releases(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
+    """A panel for each outcome but the clusters: the jump at every release, and at the placebo dates."""
+    jumps, placebos = tables["model_releases"], tables["model_releases_placebo"]
+    names = [n for n in jumps["outcome"].unique() if not n.startswith(CLUSTER)]
+    figure, panels = axes(
+        1, len(names), width=9.6, height=3.6, squeeze=False, into=into
+    )
+    for ax, name in zip(panels[0], names, strict=True):
+        others = placebos.loc[placebos["outcome"] == name, "jump"]
+        _draw_jumps(ax, jumps[jumps["outcome"] == name], others)
+        ax.set_title(name[0].upper() + name[1:])
+    panels[0][0].set_ylabel("Jump at the date")
+    return figure
+
+
+def _draw_jumps(ax: "Axes", jumps: pd.DataFrame, others: "pd.Series[float]") -> None:
+    ax.plot(np.zeros(len(others)), others, "o", color=QUIET, alpha=0.4, mew=0)
+    place = np.arange(1, len(jumps) + 1)
+    ax.errorbar(
+        place,
+        jumps["jump"],
+        yerr=interval_bars(jumps, "jump"),
+        fmt="o",
+        color=COLOURS[0],
+        capsize=3,
+    )
+    ratio = jumps["measure"].iloc[0] != "mean"
+    ax.axhline(1 if ratio else 0, color=QUIET, lw=1)
+    if ratio:
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(_plain)
+        ax.yaxis.set_minor_formatter(_plain)
+    labels = ["other dates", *jumps["event"]]
+    ax.set_xticks([0, *place], labels, rotation=60, ha="right", fontsize=8)
+
+
+def _plain(value: float, position: float) -> str:
+    return f"{value:.3g}"
+
+
+# ------------------------------------------------------------------ described
+
+
+def describe_releases(results: Results) -> Section:
+    """Which outcomes jumped beyond what other dates show."""
+    jumps = results.tables["model_releases"]
+    studied = jumps[jumps["jump"].notna()]
+    placebos = _span(jumps["placebos"])
+    outcomes = jumps["outcome"].nunique()
+    return Section(
+        figure="Events",
+        title="Around the releases of image models",
+        claim=_claim(studied, outcomes),
+        basis=f"at most {number(int(studied['n'].max()))} posts or images within 16 weeks of a date; "
+        f"{placebos} other dates, a week apart and at least four weeks from every "
+        "release.",
+        paper="Not in the paper. The dates are those of the public announcements by OpenAI, Stability AI and "
+        "Midjourney.",
+        differs="An interrupted time series: a line over four months of four weeks before the date, another after it, "
+        "and the distance of the two at the date, as a ratio for posts and likes. Standard errors take the images of "
+        "an author together, and are widened to what other dates show. Releases less than 16 weeks apart are in one "
+        "another's lines; a jump at a date need not come from the release.",
+        alt="Jumps of posts, likes and similarity at each release with intervals, beside grey dots for other dates.",
+        tables=(_table(jumps),),
+    )
+
+
+def _span(counts: "pd.Series[int]") -> str:
+    """The smallest and the largest count, once where they are one."""
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _claim(studied: pd.DataFrame, outcomes: int) -> str:
+    """The jumps that hold after adjustment, each with its interval; or that there are none."""
+    if studied["p"].isna().all():
+        return (
+            "Too few other dates are there to say how large a jump comes by chance: the jumps at the releases have no "
+            "interval."
+        )
+    tests = int(studied["p"].notna().sum())
+    found = []
+    for row in records(studied[studied["p_adjusted"] < LEVEL]):
+        found.append(f"{row.outcome} at {row.event} ({_jump(row)})")
+    if not found:
+        return (
+            f"None of {outcomes} outcomes is shown to jump at a release, beyond what other dates show ({tests} tests, "
+            "adjusted)."
+        )
+    return f"Beyond what other dates show, these jumped ({tests} tests, adjusted): {'; '.join(found)}."
+
+
+def _jump(row: Any) -> str:
+    text = interval(row.jump, row.low, row.high)
+    return text if row.measure == "mean" else f"× {text}"
+
+
+def _table(jumps: pd.DataFrame) -> Table:
+    rows: list[tuple[object, ...]] = []
+    for row in records(jumps):
+        if row.reason:
+            rows.append(
+                (row.outcome, row.event, row.date, None, None, None, None, row.reason)
+            )
+            continue
+        as_large = round(row.p_placebo * (1 + row.placebos)) - 1
+        rows.append(
+            (
+                row.outcome,
+                row.event,
+                row.date,
+                _jump(row),
+                p_value(row.p),
+                p_value(row.p_adjusted),
+                f"{as_large} of {row.placebos}",
+                None,
+            )
+        )
+    return table("Jumps at the releases", HEADER, rows, folded=True)
+
+
+FIGURE = Figure(
+    "model_releases",
+    compute_releases,
+    needs=("created_at",),
+    parts={
+        "likes": ("like_count",),
+        "themes": ("label_10_cluster",),
+        "intervals by author": ("author_id",),
+    },
+)
+MODEL_RELEASES = Chapter(describe_releases, (FIGURE,), draw=draw_releases)

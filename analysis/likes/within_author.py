@@ -1,0 +1,174 @@
+"""Eq (1) within authors: a Poisson regression with a fixed effect for each author, for `twigma analyze`.
+
+What differs between authors, and not between images of one author, cannot bias it: fame, taste, a following that
+likes everything. The effects are profiled out: given an author's sum of likes, how these fall on the author's images
+is multinomial (Hausman, Hall & Griliches 1984), which is equal to a dummy for each author. Authors all of whose
+images share a cell of the design, or have no like, say nothing and are left out.
+"""
+
+import warnings
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from twigma.analysis.convert import Array, Floats
+from twigma.analysis.likes.count_regression import (
+    ITERATIONS,
+    Data,
+    jackknife_spread,
+    regression_table,
+)
+from twigma.analysis.likes.design import FEW_CLUSTERS
+from twigma.analysis.likes.jackknife import Jackknife, Sums, newton_step, undetermined
+
+BY_AUTHOR = "author-clustered"
+# As `jackknife.SMALL_STEP`; each fit without an author takes a pass over all of them, so fewer are made.
+SMALL_STEP = 1e-2
+CONVERGED = 1e-10
+NO_INFORMATION = 1e-10  # share of a term's spread that lies within authors
+
+
+class Parts(NamedTuple):
+    """What each author adds: score float64 [authors, terms], and information float64 [authors, terms, terms]."""
+
+    score: Floats
+    information: Floats
+
+
+def within_author(data: Data) -> pd.DataFrame:
+    """Poisson regression of likes with a fixed effect for each author, by conditional likelihood.
+
+    Intervals are of the cluster jackknife over authors. Terms that do not vary within any author, as followers mostly
+    do not, are left out with the intercept.
+
+    Returns
+    -------
+    DataFrame, a row a term, with the columns of `eq1.eq1`; `clusters` are the authors that inform, `n` their images,
+    and the others are `dropped`. ValueError without author ids, or where nothing varies within authors.
+    """
+    if data.se_kind != BY_AUTHOR:
+        raise ValueError("author fixed effects need the author of each image")
+    data = _informative(data)
+    if data.clusters < FEW_CLUSTERS:
+        warnings.warn(
+            f"author fixed effects: only {data.clusters} authors have images of several groups, so intervals may be "
+            "too narrow",
+            stacklevel=3,
+        )
+    sums = data.sums_by_cluster
+    beta = _fit(sums)
+    parts = _parts(sums, beta)
+    full = parts.information.sum(axis=0)
+    jackknife = _leave_one_out(sums, beta, parts, full)
+    influence = parts.score @ np.linalg.inv(full)
+    spread = jackknife_spread(jackknife, influence, data)
+    return regression_table(data, beta, spread, _dispersion(data, beta))
+
+
+def _informative(data: Data) -> Data:
+    """The images of authors whose likes can differ by their terms, and the terms that vary within authors."""
+    sums = data.sums_by_cluster
+    cells = np.diff(sums.rows_by.indptr)
+    likes = np.asarray(sums.total_by.sum(axis=1)).ravel()
+    informs = (cells > 1) & (likes > 0)
+    rows = informs[data.cluster]
+    if informs.sum() < 2:
+        raise ValueError(
+            "author fixed effects need at least 2 authors with images of several groups, and with likes; found "
+            f"{int(informs.sum())}"
+        )
+    number = np.cumsum(informs) - 1
+    weight = None if data.weight is None else data.weight[rows]
+    kept = replace(
+        data,
+        y=data.y[rows],
+        weight=weight,
+        cell=data.cell[rows],
+        cluster=number[data.cluster[rows]].astype(np.int32),
+        clusters=int(informs.sum()),
+        dropped=data.dropped + int((~rows).sum()),
+    )
+    varies = _varies(kept.sums_by_cluster)
+    terms = np.array(data.terms)[varies].tolist()
+    if not terms:
+        raise ValueError("author fixed effects: no term varies within any author")
+    return replace(kept, design=data.design[:, varies], terms=tuple(terms))
+
+
+def _varies(sums: Sums) -> Array:
+    """Which terms vary within some author with likes, bool [terms]."""
+    parts = _parts(sums, np.zeros(sums.design.shape[1]))
+    within = np.diagonal(parts.information, axis1=1, axis2=2).sum(axis=0)
+    likes = sums.total.sum()
+    largest = np.abs(sums.design).max(axis=0)
+    return np.asarray(within > NO_INFORMATION * likes * largest**2)
+
+
+def _fit(sums: Sums) -> Floats:
+    """The coefficients [terms] by Newton's method; ValueError where they are not estimable."""
+    beta = np.zeros(sums.design.shape[1])
+    for _ in range(ITERATIONS):
+        parts = _parts(sums, beta)
+        information = parts.information.sum(axis=0)
+        scale = 1 / np.sqrt(np.diag(information))
+        scaled = information * np.outer(scale, scale)
+        if np.linalg.matrix_rank(scaled, tol=NO_INFORMATION, hermitian=True) < len(
+            beta
+        ):
+            raise ValueError("the terms cannot be told apart within authors")
+        step = np.linalg.solve(information, parts.score.sum(axis=0))
+        size = np.abs(step).max()
+        beta = beta + step / max(1.0, size / 2)
+        if size < CONVERGED:
+            return np.asarray(beta)
+    raise ValueError(
+        "the fit within authors did not converge; some group has no like beside those of other groups"
+    )
+
+
+def _parts(sums: Sums, beta: Floats) -> Parts:
+    """Score and information of each author, at these coefficients."""
+    terms = len(beta)
+    # Of largest size 1, since only the shares of an author's cells count.
+    expected = sums.rows_by.multiply(np.exp(sums.design @ beta)).tocsr()
+    totals = np.asarray(expected.sum(axis=1)).ravel()
+    share = sparse.diags_array(1 / totals) @ expected
+    mean = share @ sums.design
+    second = (share @ sums.products).reshape(-1, terms, terms)
+    likes = np.asarray(sums.total_by.sum(axis=1)).ravel()
+    score = sums.total_by @ sums.design - likes[:, None] * mean
+    spread = second - mean[:, :, None] * mean[:, None, :]
+    return Parts(score, likes[:, None, None] * spread)
+
+
+def _leave_one_out(sums: Sums, beta: Floats, parts: Parts, full: Floats) -> Jackknife:
+    """The change of the coefficients without each author: one Newton step, and more where that is large."""
+    change = newton_step(full - parts.information, -parts.score, full)
+    lost = undetermined(full, parts.information)
+    large = np.flatnonzero(np.abs(change).max(axis=1) > SMALL_STEP)
+    for author in large:
+        for _ in range(ITERATIONS):
+            at = _parts(sums, beta + change[author])
+            score = at.score.sum(axis=0) - at.score[author]
+            information = at.information.sum(axis=0) - at.information[author]
+            step = newton_step(information[None], score[None], information[None])[0]
+            size = np.abs(step).max()
+            change[author] += step / max(1.0, size / 2)
+            # The next error is of the square of this step.
+            if size < SMALL_STEP / 100:
+                break
+    return Jackknife.of(change, lost)
+
+
+def _dispersion(data: Data, beta: Floats) -> float:
+    """Pearson's χ² of the rows over their number less authors and terms."""
+    mu = np.exp(data.design @ beta)[data.cell]
+    weight = np.ones(len(mu)) if data.weight is None else data.weight
+    likes = np.bincount(data.cluster, weights=weight * data.y)
+    expected = np.bincount(data.cluster, weights=weight * mu)
+    mu *= (likes / expected)[data.cluster]
+    freedom = max(1, len(mu) - data.clusters - len(beta))
+    return float(np.sum(weight * (data.y - mu) ** 2 / mu)) / freedom
