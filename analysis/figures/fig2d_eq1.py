@@ -21,6 +21,7 @@ from twigma.analysis.page.formatting import (
 )
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
+from twigma.core import columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,8 +116,8 @@ def _months(images: Images) -> "pd.Series[str] | None":
 def _covariates(images: Images) -> dict[str, Any] | None:
     """What else may move likes: theme, and sensitive or not; one label of both, so that they cannot be collinear."""
     frame = pd.DataFrame()
-    if images.has("label_10_cluster"):
-        frame["cluster"] = images.values("label_10_cluster")
+    if images.has(columns.LABELS):
+        frame["cluster"] = images.values(columns.LABELS)
     if images.has("nsfw_score"):
         score = pd.Series(images.values("nsfw_score"))
         frame["sensitive"] = (score > FLAGGED).where(score.notna())

@@ -129,7 +129,8 @@ def _write(work: Workspace, images: Embedded, fit: Fit, labels: Indices) -> int:
     of_originals = np.searchsorted(originals, images.representative)
     places = _places(images, placed, fit)[of_originals]
     names = images.vectors.names
-    table = place(pa.table({"image_name": names}), labels + 1, places)
+    images_of_part = pa.table({"image_name": names})
+    table = place(images_of_part, labels + 1, places, fit.provenance["k"])
     write_part(path, table, provenance)
     is_known = pc.is_in(names, value_set=known["image_name"].combine_chunks())
     return int(np.sum(~np.asarray(is_known)))

@@ -7,7 +7,8 @@ import twigma
 from twigma.builder.models.model_licences import detector_license, license_of
 from twigma.builder.release.identity.checks import spdx
 from twigma.builder.release.provenance import base_name
-from twigma.core.parts import read_provenance
+from twigma.core import columns
+from twigma.core.parts import read_part, read_provenance
 from twigma.core.workspace import Workspace
 
 SPDX_PAGE = "https://spdx.org/licenses/"
@@ -16,7 +17,7 @@ COLUMNS = {
     "embed": ("embedding",),
     "caption": ("all_captions",),
     "nsfw": ("nsfw_score",),
-    "cluster": ("label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"),
+    "cluster": (columns.LABELS, "UMAP_dim_1", "UMAP_dim_2"),
 }
 
 
@@ -40,10 +41,11 @@ def column_origins(work: Workspace, stages: Collection[str]) -> list[Origin]:
     """The origin of the columns of each stage that is released, in the order of COLUMNS."""
     embedded = ""
     origins = []
-    for stage, columns in COLUMNS.items():
+    for stage, names in COLUMNS.items():
         if stage not in stages:
             continue
-        provenance = read_provenance(work.part_files(stage)[0])
+        part = work.part_files(stage)[0]
+        provenance = read_provenance(part)
         licenses: list[str] = []
         if stage in ("embed", "caption"):
             licenses.append(license_name(license_of(work, provenance)))
@@ -56,7 +58,7 @@ def column_origins(work: Workspace, stages: Collection[str]) -> list[Origin]:
             licenses.append(embedded)
         origin = Origin(
             stage=stage,
-            columns=columns,
+            columns=tuple(columns.present(names, read_part(part).column_names)),
             model=str(base_name(provenance.get("model", ""))),
             version=_version(provenance),
             licenses=tuple(dict.fromkeys(licenses)),

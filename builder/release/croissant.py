@@ -69,7 +69,7 @@ def croissant(facts: Facts) -> dict[str, Any]:
 
     One record set for each configuration that has Parquet files, named like it.
     """
-    configs = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
+    configs = {"metadata": facts.columns, "embeddings": ("image_name", "embedding")}
     files = facts.files
     present = {
         name: fields for name, fields in configs.items() if select_tables(name, files)
@@ -174,8 +174,8 @@ def _record_set(
     }
     listed = []
     for name in fields:
-        field = _field(config, columns.COLUMNS[name])
-        if pa.types.is_fixed_size_list(columns.COLUMNS[name].type):
+        field = _field(config, columns.declared(name))
+        if pa.types.is_fixed_size_list(columns.declared(name).type):
             # `repeated` is what readers of 1.0 know, and the reference reader of 1.1 still goes by.
             field["repeated"] = True
             field["isArray"] = True

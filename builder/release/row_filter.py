@@ -30,7 +30,7 @@ def select_rows(
     near_duplicates: str,
     nsfw_threshold: float | None,
 ) -> tuple[pa.Table, dict[str, int]]:
-    """The rows to release in their order, with every column of METADATA and `text`; and the rows left out per reason.
+    """The rows to release in their order, with every public column and `text`; and the rows left out per reason.
 
     Raises FileNotFoundError when a stage has not run, ValueError when it has not seen every image.
     """
@@ -41,7 +41,8 @@ def select_rows(
     for stage in stages:
         _require_seen(released["image_name"], work, stage)
     refuse_repeated(released)
-    return released.select([*columns.METADATA, "text"]), _count_reasons(reasons)
+    names = [*columns.metadata(released.column_names), "text"]
+    return released.select(names), _count_reasons(reasons)
 
 
 def _count_reasons(reasons: pa.ChunkedArray) -> dict[str, int]:
@@ -76,7 +77,8 @@ def join_stages(work: AnyWorkspace, stages: Collection[str]) -> pa.Table:
     for stage in stages:
         if stage != "embed":
             table = columns.join(table, work.read(stage))
-    for name in (*columns.METADATA, "text", "duplicate_reason"):
+    metadata = columns.metadata(table.column_names)
+    for name in (*metadata, "text", "duplicate_reason"):
         if name not in table.column_names:
             nothing = pa.nulls(len(table), columns.COLUMNS[name].type)
             table = columns.add(table, **{name: nothing})

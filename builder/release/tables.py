@@ -30,7 +30,8 @@ Slice = Callable[[int, int], pa.Table]  # (first row, number of rows) -> these r
 
 def write_metadata(folder: Path, rows: pa.Table) -> None:
     """Write the public columns of the released rows to `folder/metadata-*.parquet`."""
-    public = rows.select(columns.METADATA).cast(columns.schema(columns.METADATA))
+    names = columns.metadata(rows.column_names)
+    public = rows.select(names).cast(columns.schema(names))
     _write_files(
         folder, "metadata", len(rows), METADATA_ROWS, public.slice, dictionary=True
     )

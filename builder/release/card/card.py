@@ -74,7 +74,7 @@ def card(facts: Facts) -> str:
         liked=LIKED if facts.has("like_count") else "",
         duckdb=BY_MONTH if facts.months else BY_SIZE,
         rows=f"{facts.rows:,}",
-        fields=columns.field_table(columns.METADATA),
+        fields=columns.field_table(facts.columns),
         empty=_empty(facts),
         embedding_recipe=_embedding_recipe(facts) if with_embeddings else "",
         embedding_fields=_embedding_fields(facts) if with_embeddings else "",

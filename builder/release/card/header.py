@@ -40,7 +40,7 @@ def header(facts: Facts) -> str:
     `datasets` names the cache of a local folder after this header alone, so each configuration is described by its
     content: otherwise a second release would be answered from the cache of the first.
     """
-    fields = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
+    fields = {"metadata": facts.columns, "embeddings": ("image_name", "embedding")}
     if not facts.embeddings:
         del fields["embeddings"]
     configs: list[dict[str, Any]] = []
