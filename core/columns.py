@@ -5,7 +5,7 @@ Parquet schema, ``datasets.Features`` and the card's field table derive from ``C
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ EMBEDDING_DIM = 768  # CLIP ViT-L/14, the paper's embedding (section 2.2)
 PAPER_K = 10  # clusters of the paper and of the published table
 # Stands for the label column where one is declared or required, whatever its number of clusters.
 LABELS = "label_K_cluster"
+# What models make: each may be there several times, under names.
+OF_MODELS = ("all_captions", "embedding", "pixel_hash")
 _LABEL_COLUMN = re.compile(r"label_[1-9][0-9]*_cluster")
 
 
@@ -250,17 +252,56 @@ def present(names: Iterable[str], of: Iterable[str]) -> list[str]:
     return [label if name == LABELS else name for name in names]
 
 
-def metadata(of: Iterable[str]) -> list[str]:
-    """The columns of METADATA, in their order, with the label column by its name among the columns `of` a table."""
-    label = find_label_column(of)
-    published = label_column(PAPER_K)
-    return [label if label and name == published else name for name in METADATA]
+def metadata(of: Collection[str]) -> list[str]:
+    """The public columns in their order, for a table with the columns `of`: its labels and captions by their names."""
+    label = find_label_column(of) or label_column(PAPER_K)
+    listed = []
+    for name in METADATA:
+        if name == label_column(PAPER_K):
+            listed.append(label)
+        else:
+            listed.append(name)
+        if name == "all_captions":
+            listed += captions_of_names(of)
+    return listed
+
+
+def captions_of_names(of: Iterable[str]) -> list[str]:
+    """The columns of captions under another name than the default, in order.
+
+    >>> captions_of_names(["all_captions", "all_captions_git", "id"])
+    ['all_captions_git']
+    """
+    return sorted(name for name in of if name.startswith("all_captions_"))
+
+
+def named(part: pa.Table, name: str) -> pa.Table:
+    """A part, one row per image, with the columns of models called by a name; as it is by the default one, ""."""
+    if not name:
+        return part
+    return part.rename_columns([named_column(c, name) for c in part.column_names])
+
+
+def named_column(column: str, name: str) -> str:
+    """What a column is called where it is of a name: those of models bear it, others are the same in all.
+
+    >>> named_column("embedding", "siglip2"), named_column("image_name", "siglip2")
+    ('embedding_siglip2', 'image_name')
+    """
+    return f"{column}_{name}" if name and column in OF_MODELS else column
 
 
 def declared(name: str) -> Column:
-    """The declaration of a column; KeyError where there is none. Labels of any number of clusters have one."""
+    """The declaration of a column; KeyError where there is none.
+
+    Labels of any number of clusters have one, and so has what several models make, whatever it is called.
+    """
     if name == LABELS or _LABEL_COLUMN.fullmatch(name):
         return replace(COLUMNS[label_column(PAPER_K)], name=name)
+    for base in OF_MODELS:
+        if name.startswith(f"{base}_"):
+            doc = f"{COLUMNS[base].doc} By the model of that name."
+            return replace(COLUMNS[base], name=name, doc=doc)
     return COLUMNS[name]
 
 

@@ -1,6 +1,50 @@
-"""Several names in one sentence, as messages and the report write them."""
+"""Names of columns that several models made side by side, and several names in one sentence.
 
+What a model makes of all images is kept under a name: `twigma embed --name siglip2` writes `columns/embed-siglip2`,
+which is released as `embeddings-siglip2`. Without a name it is the default one: `columns/embed`, `embeddings`.
+"""
+
+import re
 from collections.abc import Iterable
+
+# A letter first, so that no name is taken for the number of a part; `train` is the split in names of released files.
+NAME = re.compile(r"(?!train(-|$))[A-Za-z][A-Za-z0-9_-]{0,31}")
+DEFAULT = ""
+
+
+def with_name(base: str, name: str = DEFAULT) -> str:
+    """What a stage, a configuration or a file is called under a name; ValueError for one that is not safe in a file's.
+
+    >>> with_name("embed"), with_name("embed", "siglip2")
+    ('embed', 'embed-siglip2')
+    """
+    if name == DEFAULT:
+        return base
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            f"name: expected up to 32 letters, digits, - and _, a letter first, and not train; found {name!r}"
+        )
+    return f"{base}-{name}"
+
+
+def split_name(called: str) -> tuple[str, str]:
+    """The base and the name of what `with_name` returns.
+
+    >>> split_name("embed-siglip2"), split_name("embed")
+    (('embed', 'siglip2'), ('embed', ''))
+    """
+    base, _, name = called.partition("-")
+    return base, name
+
+
+def command_of(stage: str) -> str:
+    """The command that writes the columns of a stage.
+
+    >>> command_of("embed-siglip2"), command_of("dedupe")
+    ('twigma embed --name siglip2', 'twigma dedupe')
+    """
+    base, name = split_name(stage)
+    return f"twigma {base} --name {name}" if name else f"twigma {base}"
 
 
 def join_names(names: Iterable[object], most: int | None = None) -> str:

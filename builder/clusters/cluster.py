@@ -26,6 +26,7 @@ from twigma.builder.clusters.umap_map import image_map, positions
 from twigma.builder.engine.vectors import Indices
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core import columns
+from twigma.core.names import DEFAULT
 from twigma.core.parts import (
     Provenance,
     announce_recreated,
@@ -55,21 +56,25 @@ class Clusters:
 
 
 def cluster(
-    work: AnyWorkspace, k: int = K, *, seed: int = 0, drop: Sequence[str] = REASONS
+    work: AnyWorkspace,
+    k: int = K,
+    *,
+    seed: int = 0,
+    drop: Sequence[str] = REASONS,
+    embedding: str = DEFAULT,
 ) -> Clusters:
     """Write `columns/cluster` (label_K_cluster with 1..k, UMAP_dim_1, UMAP_dim_2), the fit and the crosswalk.
 
-    `drop` are the reasons for which `twigma dedupe` marks an image as repeated; the others count as distinct. Labels go
-    by falling size at the first fit. ValueError when fewer than k + 1 distinct images are embedded. Same input, seed
-    and earlier fit: same bytes.
+    `drop` are the reasons for which `twigma dedupe` marks an image as repeated; the others count as distinct.
+    `embedding` is the name of the embeddings. Labels go by falling size at the first fit. ValueError when fewer than k
+    + 1 distinct images are embedded. Same input, seed and earlier fit: same bytes.
     """
     work = Workspace(work)
     with work.lock_stage("cluster"):
-        return _cluster(work, k, seed, drop)
+        return _cluster(work, k, seed, read_embedded(work, drop, embedding))
 
 
-def _cluster(work: Workspace, k: int, seed: int, drop: Sequence[str]) -> Clusters:
-    images = read_embedded(work, drop)
+def _cluster(work: Workspace, k: int, seed: int, images: Embedded) -> Clusters:
     provenance = Provenance(code_revision=REVISION, k=k, seed=seed)
     provenance.update(images.inputs)
     path = work.part("cluster")
@@ -79,6 +84,8 @@ def _cluster(work: Workspace, k: int, seed: int, drop: Sequence[str]) -> Cluster
     announce_recreated("cluster", [(path, provenance)])
     before = _previous_part(path)
     saved_as = Provenance(fit=fit, embedding=images.model, k=k, seed=seed)
+    if "embedding_name" in images.inputs:
+        saved_as["embedding_name"] = images.inputs["embedding_name"]
     table = _fit(work, images, saved_as)
     crosswalk = None
     if before is not None:

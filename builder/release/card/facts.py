@@ -33,7 +33,7 @@ class Facts:
     date: datetime.date
     metadata: pa.Table
     embeddings: int
-    dimension: int
+    dimensions: Mapping[str, int]  # length of an embedding, by configuration
     embedding_type: str  # float16 or float32
     dropped: Mapping[str, int]
     models: Mapping[str, Mapping[str, Any]]
@@ -60,6 +60,12 @@ class Facts:
     def columns(self) -> list[str]:
         """The public columns in their order."""
         return columns.metadata(self.metadata.column_names)
+
+    @cached_property
+    def configs(self) -> dict[str, list[str]]:
+        """The columns of each configuration that has Parquet files."""
+        embedded = {name: ["image_name", "embedding"] for name in self.dimensions}
+        return {"metadata": self.columns, **embedded}
 
     @cached_property
     def images_by_source(self) -> dict[str, int]:
