@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twigma.core.names import OF_MODELS, captions_of_names, named_column
+
 if TYPE_CHECKING:
     import datasets
 
@@ -19,8 +21,6 @@ EMBEDDING_DIM = 768  # CLIP ViT-L/14, the paper's embedding (section 2.2)
 PAPER_K = 10  # clusters of the paper and of the published table
 # Stands for the label column where one is declared or required, whatever its number of clusters.
 LABELS = "label_K_cluster"
-# What models make: each may be there several times, under names.
-OF_MODELS = ("all_captions", "embedding", "pixel_hash")
 _LABEL_COLUMN = re.compile(r"label_[1-9][0-9]*_cluster")
 
 
@@ -266,29 +266,11 @@ def metadata(of: Collection[str]) -> list[str]:
     return listed
 
 
-def captions_of_names(of: Iterable[str]) -> list[str]:
-    """The columns of captions under another name than the default, in order.
-
-    >>> captions_of_names(["all_captions", "all_captions_git", "id"])
-    ['all_captions_git']
-    """
-    return sorted(name for name in of if name.startswith("all_captions_"))
-
-
 def named(part: pa.Table, name: str) -> pa.Table:
     """A part, one row per image, with the columns of models called by a name; as it is by the default one, ""."""
     if not name:
         return part
     return part.rename_columns([named_column(c, name) for c in part.column_names])
-
-
-def named_column(column: str, name: str) -> str:
-    """What a column is called where it is of a name: those of models bear it, others are the same in all.
-
-    >>> named_column("embedding", "siglip2"), named_column("image_name", "siglip2")
-    ('embedding_siglip2', 'image_name')
-    """
-    return f"{column}_{name}" if name and column in OF_MODELS else column
 
 
 def declared(name: str) -> Column:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 # A letter first, so that no name is taken for the number of a part; `train` is the split in names of released files.
 NAME = re.compile(r"(?!train(-|$))[A-Za-z][A-Za-z0-9_-]{0,31}")
 DEFAULT = ""
+# Columns that models make: each may be there several times, under names.
+OF_MODELS = ("all_captions", "embedding", "pixel_hash")
 
 
 def with_name(base: str, name: str = DEFAULT) -> str:
@@ -45,6 +47,24 @@ def command_of(stage: str) -> str:
     """
     base, name = split_name(stage)
     return f"twigma {base} --name {name}" if name else f"twigma {base}"
+
+
+def named_column(column: str, name: str) -> str:
+    """What a column is called where it is of a name: those of models bear it, others are the same in all.
+
+    >>> named_column("embedding", "siglip2"), named_column("image_name", "siglip2")
+    ('embedding_siglip2', 'image_name')
+    """
+    return f"{column}_{name}" if name and column in OF_MODELS else column
+
+
+def captions_of_names(of: Iterable[str]) -> list[str]:
+    """The columns of captions under another name than the default, in order.
+
+    >>> captions_of_names(["all_captions", "all_captions_git", "id"])
+    ['all_captions_git']
+    """
+    return sorted(name for name in of if name.startswith("all_captions_"))
 
 
 def join_names(names: Iterable[object], most: int | None = None) -> str:

@@ -24,7 +24,7 @@ from twigma.builder.release.card.facts import count_posts
 from twigma.builder.release.identity import Identity, identity_of_release
 from twigma.core import columns
 from twigma.core.files import file_sha256
-from twigma.core.names import DEFAULT, with_name
+from twigma.core.names import DEFAULT, named_column, with_name
 from twigma.core.parts import fingerprint
 from twigma.core.safety import untrusted_names
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -205,7 +205,7 @@ def _reference(name: str, folder: AnyWorkspace, embedding: str = DEFAULT) -> Ima
         # Repeats that `twigma reference add` marked.
         table = table.filter(pc.is_null(table["duplicate_of"]))
     vectors = None
-    called = columns.named_column("embedding", embedding)
+    called = named_column("embedding", embedding)
     if called in table.column_names:
         vectors = table.select(["image_name", called])
         vectors = vectors.rename_columns(["image_name", "embedding"])

@@ -10,7 +10,7 @@ from twigma.builder.models.model_licences import detector_license, license_of
 from twigma.builder.release.identity.checks import spdx
 from twigma.builder.release.provenance import base_name
 from twigma.core import columns
-from twigma.core.names import command_of, split_name, with_name
+from twigma.core.names import captions_of_names, command_of, split_name, with_name
 from twigma.core.parts import embedding_stage, read_part, read_provenance
 from twigma.core.workspace import Workspace
 
@@ -88,7 +88,7 @@ def _columns(base: str, part: pa.Table, name: str) -> tuple[str, ...]:
     if base != "embed":
         part = columns.named(part, name)
     called = part.column_names
-    captions = columns.captions_of_names(called)
+    captions = captions_of_names(called)
     if captions:
         return tuple(captions)
     return tuple(columns.present(COLUMNS[base], called))

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core import columns
-from twigma.core.names import NAME, split_name
+from twigma.core.names import NAME, captions_of_names, split_name
 from twigma.core.safety import owned_folders
 from twigma.core.safety.untrusted_names import IDS, NAMES
 from twigma.dataset.table_files import table_pattern
@@ -123,4 +123,4 @@ def _check_captions(folder: Path, texts: pa.ChunkedArray) -> None:
 def _captions(names: list[str]) -> list[str]:
     """The columns of captions among these."""
     default = [name for name in names if name == "all_captions"]
-    return default + columns.captions_of_names(names)
+    return default + captions_of_names(names)

@@ -33,7 +33,12 @@ from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
 from twigma.builder.status.status import status
 from twigma.core.names import with_name
-from twigma.core.parts import read_provenance
+from twigma.core.parts import (
+    read_fingerprint,
+    read_part,
+    read_provenance,
+    write_part,
+)
 from twigma.core.workspace import Workspace
 
 SHARDS, IMAGES = 2, 12
@@ -220,13 +225,22 @@ def test_status_lists_each_with_the_command_that_goes_on_with_it(mine):
 
 def test_a_removal_takes_the_rows_out_of_all(mine):
     work = Workspace(mine / "work")
+    for path in work.part_files("embed-other"):  # scores that were made from these
+        part = read_part(path)
+        scores = [0.5] * len(part)
+        table = pa.table({"image_name": part["image_name"], "nsfw_score": scores})
+        made = {"part": read_fingerprint(path), "embedding_name": "other"}
+        write_part(work.part("nsfw", path.stem), table, made)
+    assert status(work)["stages"]["nsfw"]["done"] == SHARDS * IMAGES
     removals(work, ["1003"])
     stages = work.with_named(["embed", "caption", "dedupe", "cluster"])
     assert "embed-other" in stages and "caption-second" in stages
     for stage in stages:
         assert "1003" not in work.read(stage)["image_name"].to_pylist()
         assert len(work.read(stage)) == SHARDS * IMAGES - 1
-    assert status(work)["stages"]["embed-other"]["done"] == SHARDS * IMAGES - 1
+    stages = status(work)["stages"]
+    for stage in ("embed", "embed-other", "caption-second", "nsfw"):
+        assert stages[stage]["done"] == SHARDS * IMAGES - 1
 
 
 def test_no_reader_mixes_a_change_of_model_that_was_killed(mine, models):
