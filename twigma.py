@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 def load_dataset(name: str = "metadata", **kwargs: Any) -> Any:
     """Load a configuration (metadata, embeddings, images, liked); arguments are those of `datasets.load_dataset`.
 
+    Embeddings that `twigma embed --name NAME` made are `embeddings-NAME`.
+
     Where the data comes from: `data_dir=`, else `$TWIGMA_DATA_DIR`, else the release in `./twigma`, else the
     authors' Zenodo record, which a line of the log then says. `images` also takes `shards=`, the working folder that
     holds the images; without a release their rows are those of that folder. `liked` takes `liked=`, the folder that

@@ -31,6 +31,7 @@ from twigma.analysis.neighbours.ray_search import search_on
 from twigma.analysis.page.section import FigureFacts
 from twigma.analysis.paper import comparison
 from twigma.core.files import write_json, write_parquet
+from twigma.core.names import DEFAULT
 from twigma.core.parts import fingerprint
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.safety import folder_replacement, owned_folders, spreadsheet
@@ -88,6 +89,7 @@ def analyze(
     sheets: str | os.PathLike[str] | None = None,
     seed: int = 0,
     engine: Engine = LOCAL,
+    embedding: str = DEFAULT,
 ) -> Analysis:
     """Run every analysis whose data is there, and write its tables and numbers to `out`.
 
@@ -101,6 +103,7 @@ def analyze(
     thorough : also compare other divergences and estimators in Fig 2c, which takes minutes.
     sheets : folder of annotation sheets that were filled in (`twigma sheets` writes blank ones).
     engine : where nearest neighbours are searched, which at the paper's size is most of the work (Fig 2d, 4e).
+    embedding : name of the embeddings, of the release and of all references; "" for the default ones.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def analyze(
     if work is not None:
         owned_folders.require_apart(out, work)
     settings = Settings(photographs, paintings, prompts, projection, thorough, seed)
-    files = load.file_hashes(release, work, folders, sheets)
+    files = load.file_hashes(release, work, folders, sheets, embedding)
     files |= text_embeddings.file_hashes(work, folders)
     made_from = _made_from(files, settings)
     # Reading the hashes takes seconds, the analyses hours at the paper's size.
@@ -126,7 +129,8 @@ def analyze(
     if current is not None:
         return current
     texts = text_embeddings.read_texts(work, folders)
-    data = replace(load.load(release, work, folders, sheets), texts=texts)
+    data = load.load(release, work, folders, sheets, embedding)
+    data = replace(data, texts=texts)
     with search_on(engine) as search:
         results, skipped = _run(replace(data, search=search), settings)
     box = comparison.paper_box(data, settings, results, skipped)

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from twigma.builder.clusters.cluster import cluster
 from twigma.builder.models import clip_names
 from twigma.builder.stages import caption, nsfw
 from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
+from twigma.core.names import DEFAULT
 from twigma.core.parts import last_settings
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.progress import notice
@@ -98,5 +100,12 @@ def _stages_of_embeddings(work: Workspace, detector: Path | None, built: Built) 
         )
         built.left_out.append(reason)
         notice(reason)
-    dedupe(work, **last_settings(work.part("dedupe"), "near"))
-    cluster(work, **last_settings(work.part("cluster"), "k", "seed", "drop"))
+    dedupe(work, **_last_settings(work, "dedupe", "near"))
+    cluster(work, **_last_settings(work, "cluster", "k", "seed", "drop"))
+
+
+def _last_settings(work: Workspace, stage: str, *names: str) -> dict[str, Any]:
+    """The settings of the last run of a stage, and the name of the embeddings that it read."""
+    settings = last_settings(work.part(stage), *names, "embedding_name")
+    settings["embedding"] = settings.pop("embedding_name", DEFAULT)
+    return settings

@@ -50,11 +50,11 @@ class Workspace(workspace.Workspace):
 
         return caption_shards(self, *args, **kwargs)
 
-    def nsfw(self, detector: str | Path | None = None) -> int:
-        """Add NSFW scores; the number of images scored now."""
+    def nsfw(self, detector: str | Path | None = None, **kwargs: Any) -> int:
+        """Add NSFW scores; the number of images scored now. Arguments as of `nsfw_parts`."""
         from twigma.builder.stages.nsfw import nsfw_parts
 
-        return nsfw_parts(self, detector)
+        return nsfw_parts(self, detector, **kwargs)
 
     def dedupe(self, **kwargs: Any) -> dict[str, int]:
         """Mark repeated images; their number by reason. Arguments as of `dedupe`."""

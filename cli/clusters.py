@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twigma.cli.options import print_counts, work_option
+from twigma.cli.options import embedding_option, print_counts, work_option
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     type=int,
     help="Seed of k-means and of the map.  [default: as in the last run, else 0]",
 )
-def cluster(work: Path, k: int | None, seed: int | None) -> None:
+@embedding_option
+def cluster(work: Path, k: int | None, seed: int | None, embedding: str) -> None:
     """Group the images and place them on a map.
 
     k-means over the embeddings, and UMAP in two dimensions; the fit is stored in WORK/models/cluster. Fitted again, a
@@ -45,7 +46,7 @@ def cluster(work: Path, k: int | None, seed: int | None) -> None:
         settings["k"] = k
     if seed is not None:
         settings["seed"] = seed
-    result = run(work, **settings)
+    result = run(work, **settings, embedding=embedding)
     sizes = {f"cluster {label}": count for label, count in result.sizes.items()}
     print_counts(sizes, f"images of {work}:")
     if result.crosswalk is not None:
@@ -85,7 +86,8 @@ def assign(work: Path) -> None:
 @click.command("choose-k")
 @click.argument("ks", nargs=-1, required=True, type=int, metavar="K...")
 @work_option
-def choose_k(ks: tuple[int, ...], work: Path) -> None:
+@embedding_option
+def choose_k(ks: tuple[int, ...], work: Path, embedding: str) -> None:
     """Compare numbers of clusters.
 
     Ten fits for each: how well the clusters are separated (silhouette), and how far fits from other seeds agree
@@ -96,7 +98,7 @@ def choose_k(ks: tuple[int, ...], work: Path) -> None:
     """
     from twigma.builder.clusters import choose_k as numbers
 
-    table = numbers.choose_k(work, ks)
+    table = numbers.choose_k(work, ks, embedding=embedding)
     path = Workspace(work).models / "cluster" / "choose_k.csv"
     click.echo(f"{numbers.FITS} fits for each number of clusters (also in {path}):")
     click.echo("  clusters  silhouette  stability  of the worst pair")

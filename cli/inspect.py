@@ -139,11 +139,12 @@ def _photos(facts: Facts) -> Iterator[str]:
 
 
 def _stages(facts: Facts) -> Iterator[str]:
-    yield f"{'stage':<9}{'done':>12}{'out of date':>14}{'to do':>12}  images"
+    width = max(8, *map(len, facts["stages"])) + 1
+    yield f"{'stage':<{width}}{'done':>12}{'out of date':>14}{'to do':>12}  images"
     for name, stage in facts["stages"].items():
         done, stale = f"{stage['done']:>12,}", f"{stage['out_of_date']:>14,}"
         models = ", ".join(stage["models"])
-        yield f"{name:<9}{done}{stale}{stage['to_do']:>12,}  {models}".rstrip()
+        yield f"{name:<{width}}{done}{stale}{stage['to_do']:>12,}  {models}".rstrip()
         undecodable = stage.get("not_decodable")
         if undecodable:
             yield _line(undecodable, "not decodable", "done, but without a value")

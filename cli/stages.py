@@ -10,12 +10,15 @@ from twigma.cli.options import (
     as_engine,
     clip_option,
     device_option,
+    embedding_option,
     engine_option,
+    name_options,
     parse_clip,
     print_counts,
     split_commit,
     work_option,
 )
+from twigma.core.names import with_name
 from twigma.core.workspace import Workspace
 
 precision_option = click.option(
@@ -34,6 +37,7 @@ detector_option = click.option(
 @click.argument("tars", nargs=-1, type=FILE)
 @work_option
 @clip_option
+@name_options
 @precision_option
 @device_option
 @engine_option
@@ -41,6 +45,8 @@ def embed(
     tars: tuple[Path, ...],
     work: Path,
     model: str,
+    name: str,
+    replace: bool,
     precision: str | None,
     device: str | None,
     engine: str,
@@ -48,11 +54,13 @@ def embed(
     """Embed every image with CLIP.
 
     Unit vectors in float16. TARS are WebDataset tars to add to the working folder first (as `twigma add` does). Each
-    GPU gets a process, and each shard goes to one of them; with --engine ray, to the GPUs or CPUs of a cluster.
+    GPU gets a process, and each shard goes to one of them; with --engine ray, to the GPUs or CPUs of a cluster. What
+    one model has made is not overwritten by another: --name keeps both, and --embedding of later commands chooses.
 
     \b
       twigma embed
       RAY_ADDRESS=10.0.0.5:6379 twigma embed --engine ray
+      twigma embed --name siglip2 --model hf-hub:timm/ViT-B-16-SigLIP2
       twigma embed --work mine --model ViT-B-32/laion2b_s34b_b79k shards/*.tar
     """
     from twigma.builder.stages.embed import embed_shards
@@ -70,8 +78,10 @@ def embed(
         precision,
         revision=clip.revision,
         engine=as_engine(engine),
+        name=name,
+        replace=replace,
     )
-    _print_processed(processed, work, "embed")
+    _print_processed(processed, work, with_name("embed", name))
 
 
 @click.command()
@@ -83,31 +93,46 @@ def embed(
     metavar="MODEL[@COMMIT]",
     help="transformers name or folder.",
 )
+@name_options
 @device_option
 @engine_option
-def caption(work: Path, model: str, device: str | None, engine: str) -> None:
+def caption(
+    work: Path,
+    model: str,
+    name: str,
+    replace: bool,
+    device: str | None,
+    engine: str,
+) -> None:
     """Write a caption for every image with BLIP.
 
     Or with another image-to-text model of transformers: BLIP-2, GIT, or one for chat, such as SmolVLM. Without a
-    commit, the newest is pinned at first use.
+    commit, the newest is pinned at first use. Captions of a --name are a column of their own: all_captions_NAME.
 
     \b
-      twigma caption --model Salesforce/blip2-opt-2.7b --device cuda:0,cuda:1
+      twigma caption --name blip2 --model Salesforce/blip2-opt-2.7b --device cuda:0,cuda:1
     """
     from twigma.builder.stages.caption import caption_shards
 
-    name, revision = split_commit(model)
+    captioner, revision = split_commit(model)
     processed = caption_shards(
-        work, name, device, revision=revision, engine=as_engine(engine)
+        work,
+        captioner,
+        device,
+        revision=revision,
+        engine=as_engine(engine),
+        name=name,
+        replace=replace,
     )
-    _print_processed(processed, work, "caption")
+    _print_processed(processed, work, with_name("caption", name))
 
 
 @click.command()
 @work_option
 @clip_option
+@embedding_option
 @device_option
-def texts(work: Path, model: str, device: str | None) -> None:
+def texts(work: Path, model: str, embedding: str, device: str | None) -> None:
     """Embed posts, captions and prompts with CLIP.
 
     For Fig 3d, by the model that embedded the images of the folder: 2,000 random texts of each kind. Links and
@@ -121,7 +146,14 @@ def texts(work: Path, model: str, device: str | None) -> None:
     from twigma.builder.stages.embed_texts import embed_texts
 
     clip = parse_clip(model)
-    counts = embed_texts(work, clip.model, clip.weights, device, revision=clip.revision)
+    counts = embed_texts(
+        work,
+        clip.model,
+        clip.weights,
+        device,
+        revision=clip.revision,
+        embedding=embedding,
+    )
     names = {"text": "posts", "all_captions": "captions", "group": "prompts"}
     by_kind = {names[kind]: count for kind, count in counts.items()}
     print_counts(by_kind, f"texts of {work} embedded now:")
@@ -130,7 +162,8 @@ def texts(work: Path, model: str, device: str | None) -> None:
 @click.command()
 @work_option
 @detector_option
-def nsfw(work: Path, detector: Path | None) -> None:
+@embedding_option
+def nsfw(work: Path, detector: Path | None, embedding: str) -> None:
     """Score every embedding for NSFW content.
 
     LAION's detector, which reads ViT-L-14/openai embeddings.
@@ -140,7 +173,8 @@ def nsfw(work: Path, detector: Path | None) -> None:
     """
     from twigma.builder.stages.nsfw import nsfw_parts
 
-    _print_processed(nsfw_parts(work, detector), work, "nsfw")
+    processed = nsfw_parts(work, detector, embedding=embedding)
+    _print_processed(processed, work, "nsfw")
 
 
 @click.command()
@@ -150,7 +184,8 @@ def nsfw(work: Path, detector: Path | None) -> None:
     type=float,
     help="Cosine above which two images are near duplicates.  [default: as in the last run, else .995]",
 )
-def dedupe(work: Path, near: float | None) -> None:
+@embedding_option
+def dedupe(work: Path, near: float | None, embedding: str) -> None:
     """Mark duplicate images; drop nothing.
 
     Same media id, same embedding, same pixels, or nearly the same; of each group the earliest is no duplicate.
@@ -164,7 +199,7 @@ def dedupe(work: Path, near: float | None) -> None:
     settings = last_settings(Workspace(work).part("dedupe"), "near")
     if near is not None:
         settings["near"] = near
-    counts = run(work, **settings)
+    counts = run(work, **settings, embedding=embedding)
     print_counts(counts, f"rows of {work} by reason:")
 
 

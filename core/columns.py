@@ -4,17 +4,33 @@ The images table has one row per photo on a post, keyed by ``image_name`` (and `
 Parquet schema, ``datasets.Features`` and the card's field table derive from ``COLUMNS``. `twigma columns` prints it.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twigma.core.names import OF_MODELS, captions_of_names, named_column
+
 if TYPE_CHECKING:
     import datasets
 
 EMBEDDING_DIM = 768  # CLIP ViT-L/14, the paper's embedding (section 2.2)
+PAPER_K = 10  # clusters of the paper and of the published table
+# Stands for the label column where one is declared or required, whatever its number of clusters.
+LABELS = "label_K_cluster"
+_LABEL_COLUMN = re.compile(r"label_[1-9][0-9]*_cluster")
+
+
+def label_column(k: int) -> str:
+    """The name of the column that holds the labels 1 to k.
+
+    >>> label_column(8)
+    'label_8_cluster'
+    """
+    return f"label_{k}_cluster"
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,7 @@ _DECLARED = [
         True,
     ),
     Column(
-        "label_10_cluster",
+        label_column(PAPER_K),
         pa.int32(),
         "1 to k",
         "k-means cluster of the CLIP embedding, at first by size.",
@@ -209,9 +225,74 @@ METADATA = tuple(c.name for c in _DECLARED if c.public and c.name != "embedding"
 KEY = ("id", "image_name")
 
 
+# ------------------------------------------------------------------ names
+
+
+def find_label_column(names: Iterable[str]) -> str | None:
+    """The label column among these names, None where there is none; ValueError where labels of two clusterings are.
+
+    >>> find_label_column(["image_name", "label_8_cluster"])
+    'label_8_cluster'
+    """
+    found = [name for name in names if _LABEL_COLUMN.fullmatch(name)]
+    if len(found) > 1:
+        raise ValueError(
+            f"expected the labels of one clustering, found {' and '.join(found)}: drop all but one of these columns"
+        )
+    return found[0] if found else None
+
+
+def present(names: Iterable[str], of: Iterable[str]) -> list[str]:
+    """`names` as a table with the columns `of` has them: LABELS is the label column that is there, if any is.
+
+    >>> present(["image_name", LABELS], ["image_name", "label_8_cluster"])
+    ['image_name', 'label_8_cluster']
+    """
+    label = find_label_column(of) or LABELS
+    return [label if name == LABELS else name for name in names]
+
+
+def metadata(of: Collection[str]) -> list[str]:
+    """The public columns in their order, for a table with the columns `of`: its labels and captions by their names."""
+    label = find_label_column(of) or label_column(PAPER_K)
+    listed = []
+    for name in METADATA:
+        if name == label_column(PAPER_K):
+            listed.append(label)
+        else:
+            listed.append(name)
+        if name == "all_captions":
+            listed += captions_of_names(of)
+    return listed
+
+
+def named(part: pa.Table, name: str) -> pa.Table:
+    """A part, one row per image, with the columns of models called by a name; as it is by the default one, ""."""
+    if not name:
+        return part
+    return part.rename_columns([named_column(c, name) for c in part.column_names])
+
+
+def declared(name: str) -> Column:
+    """The declaration of a column; KeyError where there is none.
+
+    Labels of any number of clusters have one, and so has what several models make, whatever it is called.
+    """
+    if name == LABELS or _LABEL_COLUMN.fullmatch(name):
+        return replace(COLUMNS[label_column(PAPER_K)], name=name)
+    for base in OF_MODELS:
+        if name.startswith(f"{base}_"):
+            doc = f"{COLUMNS[base].doc} By the model of that name."
+            return replace(COLUMNS[base], name=name, doc=doc)
+    return COLUMNS[name]
+
+
+# ------------------------------------------------------------------ schemas and tables
+
+
 def schema(names: Iterable[str]) -> pa.Schema:
     """The Parquet schema of these columns, with each column's unit and sentence as field metadata."""
-    return pa.schema([_field(COLUMNS[name]) for name in names])
+    return pa.schema([_field(declared(name)) for name in names])
 
 
 def _field(column: Column) -> pa.Field:
@@ -230,32 +311,35 @@ def field_table(names: Iterable[str]) -> str:
     """The columns as a Markdown table, for the dataset card."""
     lines = ["| column | type | unit | meaning |", "|---|---|---|---|"]
     for name in names:
-        column = COLUMNS[name]
+        column = declared(name)
         lines.append(f"| `{name}` | {column.type} | {column.unit} | {column.doc} |")
     return "\n".join(lines)
 
 
 def require(table: pa.Table, names: Iterable[str], where: str) -> None:
-    """Raise ValueError unless `table`, one row per image, has these columns with their declared types."""
-    names = list(names)
+    """Raise ValueError unless `table`, one row per image, has these columns with their declared types.
+
+    LABELS among the names is any label column.
+    """
+    names = present(names, table.column_names)
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise ValueError(
             f"{where}: expected columns {missing}, found {table.column_names}"
         )
     for name in names:
-        actual, declared = table.schema.field(name).type, COLUMNS[name].type
-        if not _same_type(actual, declared):
+        actual, expected = table.schema.field(name).type, declared(name).type
+        if not _same_type(actual, expected):
             raise ValueError(
-                f"{where}: column {name!r} is declared {declared}, found {actual}"
+                f"{where}: column {name!r} is declared {expected}, found {actual}"
             )
 
 
-def _same_type(actual: pa.DataType, declared: pa.DataType) -> bool:
+def _same_type(actual: pa.DataType, expected: pa.DataType) -> bool:
     """Equal, or both fixed-size lists of one value type: an embedding may be of another model's length."""
-    if pa.types.is_fixed_size_list(actual) and pa.types.is_fixed_size_list(declared):
-        return bool(actual.value_type == declared.value_type)
-    return bool(actual == declared)
+    if pa.types.is_fixed_size_list(actual) and pa.types.is_fixed_size_list(expected):
+        return bool(actual.value_type == expected.value_type)
+    return bool(actual == expected)
 
 
 def add(table: pa.Table, **values: Any) -> pa.Table:
@@ -265,13 +349,13 @@ def add(table: pa.Table, **values: Any) -> pa.Table:
     cannot be.
     """
     for name, value in values.items():
-        declared = COLUMNS[name].type
+        column = declared(name)
         array = value
         if not isinstance(array, pa.Array | pa.ChunkedArray):
-            array = pa.array(array, declared)
-        if not _same_type(array.type, declared):
-            array = array.cast(declared)
-        field = _field(COLUMNS[name]).with_type(array.type)
+            array = pa.array(array, column.type)
+        if not _same_type(array.type, column.type):
+            array = array.cast(column.type)
+        field = _field(column).with_type(array.type)
         if name in table.column_names:
             index = table.schema.get_field_index(name)
             table = table.set_column(index, field, array)

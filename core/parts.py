@@ -19,7 +19,14 @@ import pyarrow as pa
 
 from twigma.core import checksum
 from twigma.core.files import atomic
-from twigma.core.model_identity import describe, differing_columns, refuse_mixture
+from twigma.core.model_identity import (
+    IDENTITY,
+    describe,
+    differing,
+    differing_columns,
+    refuse_mixture,
+)
+from twigma.core.names import command_of, split_name, with_name
 from twigma.core.progress import notice
 
 SHORT = 40  # characters of a setting that a notice shows; longer ones are hashes
@@ -60,6 +67,7 @@ class Provenance(TypedDict, total=False):
     embedding: dict[
         str, Any
     ]  # the model that made these, as `model_identity.identity` has it
+    embedding_name: str  # under which they are kept; only where it is not the default
     dedupe: str
     images: str
     stored: str
@@ -99,7 +107,7 @@ def read_part(path: Path) -> pa.Table:
     """A part, one row per image, memory-mapped; ValueError when it has changed since it was written."""
     if not checksum.is_sound(path):
         raise ValueError(
-            f"{path} is damaged: delete it and run `twigma {path.parent.name}` again, "
+            f"{path} is damaged: delete it and run `{command_of(path.parent.name)}` again, "
             "which re-creates it"
         )
     with pa.memory_map(str(path)) as source:
@@ -135,7 +143,7 @@ def read_parts(folder: Path) -> pa.Table:
     for path, table in zip(paths, tables, strict=True):
         if table.schema.types != tables[0].schema.types:
             raise ValueError(
-                f"{path} has other columns than {paths[0].name}: run `twigma {folder.name}` again"
+                f"{path} has other columns than {paths[0].name}: run `{command_of(folder.name)}` again"
             )
     return pa.concat_tables(tables)
 
@@ -149,33 +157,69 @@ def read_model(folder: Path) -> dict[str, Any]:
     paths = sorted(folder.glob("*.arrow"))
     if not paths:
         raise FileNotFoundError(
-            f"no columns in {folder}: run `twigma {folder.name}` on this working folder first"
+            f"no columns in {folder}: run `{command_of(folder.name)}` on this working folder first{_others(folder)}"
         )
     provenances = {path.name: read_provenance(path) for path in paths}
-    remedy = (
-        f"run `twigma {folder.name}` again with the one you want, which finishes it"
-    )
+    remedy = f"run `{command_of(folder.name)}` again with the one you want, which finishes it"
     refuse_mixture(str(folder), provenances, remedy)
     return provenances[paths[0].name]
 
 
 def refuse_other_embeddings(folder: Path, stages: Iterable[str]) -> None:
     """ValueError when stages in `WORK/columns` were computed from embeddings of two models, as far as that is known."""
-    first: tuple[str, Mapping[str, Any]] | None = None
+    first: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for stage in stages:
         provenance = read_model(folder / stage)
         is_computed = not stage.startswith("embed")
         model = provenance.get("embedding") if is_computed else provenance
         if not model:
             continue
-        if first is None:
-            first = stage, model
-        key = differing_columns(model, first[1])
+        # Embeddings of several names lie side by side: those of one name are compared.
+        source = embedding_stage(provenance) if is_computed else stage
+        other, theirs = first.setdefault(source, (stage, model))
+        key = differing_columns(model, theirs)
         if key is not None:
             raise ValueError(
-                f"{folder / stage} was computed from embeddings by {describe(model, key)}, {folder / first[0]} from "
-                f"those by {describe(first[1], key)}: run `twigma {stage}` again, or leave it out"
+                f"{folder / stage} was computed from embeddings by {describe(model, key)}, {folder / other} from "
+                f"those by {describe(theirs, key)}: run `{_computed_again(stage, provenance)}` again, or leave it out"
             )
+
+
+def embedding_stage(provenance: Mapping[str, Any]) -> str:
+    """The stage whose embeddings columns were computed from, by their provenance."""
+    return with_name("embed", provenance.get("embedding_name", ""))
+
+
+def refuse_other_model(folder: Path, model: Mapping[str, Any]) -> None:
+    """ValueError when a stage of this name has columns, and none of them by this model: they are not overwritten.
+
+    Of a change of model that was stopped some are, so that it can be finished.
+    """
+    parts = [last_settings(path, *IDENTITY) for path in sorted(folder.glob("*.arrow"))]
+    readable = [part for part in parts if part]  # damaged ones are made again anyway
+    keys = [differing(theirs, model) for theirs in readable]
+    if not keys or None in keys:
+        return
+    stage, _ = split_name(folder.name)
+    key = str(keys[0])
+    raise ValueError(
+        f"{folder} is by {describe(readable[0], key)}, and not by {describe(model, key)}: keep both with "
+        f"`twigma {stage} --name NAME`, or put this one in its place with `{command_of(folder.name)} --replace`"
+    )
+
+
+def _computed_again(stage: str, provenance: Mapping[str, Any]) -> str:
+    name = provenance.get("embedding_name")
+    return f"twigma {stage} --embedding {name}" if name else command_of(stage)
+
+
+def _others(folder: Path) -> str:
+    """Which columns of other names there are, as the end of a sentence."""
+    base, _ = split_name(folder.name)
+    found = [path.parent.name for path in folder.parent.glob(f"{base}*/*.arrow")]
+    names = [split_name(stage)[1] for stage in found if split_name(stage)[0] == base]
+    listed = ", ".join(name or "the default" for name in sorted(set(names)))
+    return f"; there are those of another name: {listed}" if listed else ""
 
 
 def _metadata(path: Path) -> dict[bytes, bytes]:

@@ -6,7 +6,7 @@ from typing import Concatenate, ParamSpec
 
 import pyarrow as pa
 
-from twigma.core.columns import require
+from twigma.core.columns import present, require
 
 P = ParamSpec("P")
 
@@ -18,6 +18,8 @@ def stage(
     *, reads: tuple[str, ...], adds: tuple[str, ...]
 ) -> Callable[[StageFunction[P]], StageFunction[P]]:
     """Declare a stage `Table -> Table` that reads the columns `reads` and adds exactly `adds`.
+
+    `columns.LABELS` among them is a label column of any number of clusters.
 
     The function is checked at every call: ValueError where a column is missing or has another type than its
     declaration, and where the result has other columns or rows, or rows in another order. It takes options beside the
@@ -42,7 +44,7 @@ def stage(
             result = function(table, *args, **kwargs)
             require(result, adds, f"{name}, on exit")
             before, after = set(table.column_names), set(result.column_names)
-            extra = after - before - set(adds)
+            extra = after - before - set(present(adds, after))
             lost = before - after
             if extra or lost:
                 raise ValueError(

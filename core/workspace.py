@@ -5,7 +5,7 @@
          ledger.sqlite           every id asked for, and its outcome
          images.parquet          one row per photo on a post
          shards/00000.tar        images; with 00000.parquet (sidecar) and 00000.json (manifest)
-         columns/NAME/00000.arrow  what stage NAME adds
+         columns/STAGE/00000.arrow  what a stage adds; of another model, columns/STAGE-NAME
          models/                 pinned commits, the map of `twigma cluster`
          publications.json       records and DOIs of published versions
 
@@ -14,11 +14,13 @@ takes no time: a command can hold the lock of a folder before it imports what re
 """
 
 import os
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twigma.core import inventory, locks
+from twigma.core.names import command_of, split_name, with_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -183,6 +185,15 @@ class Workspace(os.PathLike[str]):
         """The finished parts of a stage, in name order."""
         return sorted(self.stage_folder(stage).glob("*.arrow"))
 
+    def with_named(self, stages: Iterable[str]) -> list[str]:
+        """These stages, each followed by its columns of other names that there are: embed, embed-siglip2, caption."""
+        there = [folder.name for folder in sorted(self.columns.glob("*-*"))]
+        listed = []
+        for stage in stages:
+            named = [name for name in there if split_name(name)[0] == stage]
+            listed += [stage, *filter(self.has, named)]
+        return listed
+
     def has(self, stage: str) -> bool:
         """Whether a stage has written any part."""
         return any(self.stage_folder(stage).glob("*.arrow"))
@@ -227,19 +238,23 @@ class Workspace(os.PathLike[str]):
         """Scores of several numbers of clusters."""
         return self.cluster_fit / "choose_k.csv"
 
-    def embedding_model(self) -> dict[str, Any]:
-        """The provenance of the embeddings: model, commit or hash, precision; empty before `twigma embed`.
+    def embedding_model(self, name: str = "") -> dict[str, Any]:
+        """The provenance of the embeddings of a name: model, commit or hash, precision; empty where there are none.
 
         ValueError when they are of two models.
         """
         from twigma.core.parts import read_model
 
-        return read_model(self.stage_folder("embed")) if self.has("embed") else {}
+        stage = with_name("embed", name)
+        return read_model(self.stage_folder(stage)) if self.has(stage) else {}
 
     # ------------------------------------------------------------------ reading
 
     def read(self, stage: str) -> "pa.Table":
-        """All parts of a stage, one row per image, in name order; FileNotFoundError when it has not run."""
+        """All parts of a stage, one row per image, in name order; FileNotFoundError when it has not run.
+
+        What several models make has one name whoever made it: `embedding` in `embed-siglip2` as in `embed`.
+        """
         from twigma.core.parts import read_parts
 
         return read_parts(self.stage_folder(stage))
@@ -247,11 +262,12 @@ class Workspace(os.PathLike[str]):
     def table(self, *stages: str) -> "pa.Table":
         """The images table with the columns of these stages joined to it by their key.
 
+        Columns of another name than the default bear it: `embedding_siglip2` of `embed-siglip2`.
         Rows keep the order of `images.parquet`; a row that a stage could not process has nulls. Raises
         FileNotFoundError when there is no images table, or a stage has not run, ValueError when stages are of different
         models.
         """
-        from twigma.core.columns import join
+        from twigma.core.columns import join, named
         from twigma.core.files import read_parquet
         from twigma.core.parts import refuse_other_embeddings
 
@@ -263,7 +279,7 @@ class Workspace(os.PathLike[str]):
         table = read_parquet(self.images_file)
         refuse_other_embeddings(self.columns, stages)
         for stage in stages:
-            table = join(table, self.read(stage))
+            table = join(table, named(self.read(stage), split_name(stage)[1]))
         return table
 
     # ------------------------------------------------------------------ locks
@@ -307,7 +323,7 @@ class Workspace(os.PathLike[str]):
         """Hold the columns of a stage; RuntimeError when another process writes them."""
         self.create()
         busy = (
-            f"another process is writing the columns of `twigma {stage}` in {self}: "
+            f"another process is writing the columns of `{command_of(stage)}` in {self}: "
             "wait for it, or stop it first"
         )
         return locks.alone(self.stage_lock_file(stage), busy)

@@ -23,6 +23,7 @@ from datasets.exceptions import DatasetGenerationError
 from datasets.packaged_modules.parquet.parquet import Parquet, ParquetConfig
 from pyarrow.parquet import filters_to_expression
 
+from twigma.core.names import split_name
 from twigma.core.safety import untrusted_names
 from twigma.dataset.release_folder import (
     check_files,
@@ -69,7 +70,12 @@ class Twigma(Parquet):  # type: ignore[misc]
         name = kwargs.get("config_name") or self.DEFAULT_CONFIG_NAME
         kwargs["config_name"] = name
         self.release: Any = None
-        if not data_files and name not in self.builder_configs:
+        base, of_model = split_name(name)
+        is_named = base == "embeddings" and of_model != ""
+        if is_named:
+            # Only the release knows which names there are: `datasets` then makes the configuration as it is asked for.
+            self.BUILDER_CONFIGS = []
+        if not data_files and not is_named and name not in self.builder_configs:
             raise ValueError(
                 f"twigma has no configuration {name!r}: expected one of {', '.join(self.builder_configs)}"
             )

@@ -7,13 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twigma.core.names import DEFAULT, with_name
 from twigma.dataset.release_folder import (
     AnyPath,
     check_files,
     find_published,
+    list_tables,
     read_manifest,
 )
-from twigma.dataset.table_files import select_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,11 @@ class Release:
 
         Raises FileNotFoundError when the release has none, as the authors' table.
         """
-        return self._read("embeddings")
+        return self.embeddings_of()
+
+    def embeddings_of(self, name: str = DEFAULT) -> "pa.Table":
+        """The embeddings of a name, as `embeddings`: `embeddings_of("siglip2")` are those of `twigma embed --name`."""
+        return self._read(with_name("embeddings", name))
 
     def to_pandas(self) -> "pd.DataFrame":
         """The metadata as a DataFrame; ids are strings, `created_at` is UTC without a time zone."""
@@ -56,12 +61,7 @@ class Release:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        names = select_tables(config, self.manifest["files"])
-        if not names:
-            raise FileNotFoundError(
-                f"{self.folder} has no {config}: "
-                "`twigma embed`, then `twigma release` makes them"
-            )
+        names = list_tables(self.folder, config)
         check_files(self.folder, names)
         files = [pq.read_table(self.folder / name, memory_map=True) for name in names]
         return pa.concat_tables(files).replace_schema_metadata()

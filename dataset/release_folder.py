@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twigma.core.names import split_name, with_name
 from twigma.core.safety import untrusted_names
-from twigma.dataset.table_files import select_tables
+from twigma.dataset.table_files import select_tables, table_configs
 
 if TYPE_CHECKING:
     from twigma.rehydrate.images.shards import Shard
@@ -64,31 +65,44 @@ def find_published(data_dir: AnyPath | None = None) -> Path:
 def find_tables(name: str, data_dir: AnyPath | None = None) -> tuple[Path, list[str]]:
     """The release to load (the authors' table when there is none), and the Parquet files of `metadata` or `embeddings`.
 
-    Raises FileNotFoundError when the release has no such files, as the authors' table has no embeddings; ValueError
-    when one of them is missing or has another size than MANIFEST.json says.
+    Embeddings of another name than the default are `embeddings-NAME`. Raises FileNotFoundError when the release has no
+    such files, as the authors' table has no embeddings; ValueError when one of them is missing or has another size than
+    MANIFEST.json says.
     """
     folder = find_published(data_dir)
-    names = select_tables(name, read_manifest(folder)["files"])
-    if not names:
-        raise FileNotFoundError(
-            f"{folder} has no {name}: `twigma embed`, then `twigma release` makes them"
-        )
+    names = list_tables(folder, name)
     check_files(folder, names, contents=False)
     return folder, [str(folder / path) for path in names]
 
 
-def embedded_by(folder: Path) -> dict[str, Any]:
-    """Which model made the embeddings of a release or a working folder; empty where that is not known.
+def list_tables(folder: Path, config: str) -> list[str]:
+    """The names of the files of a configuration of a release; FileNotFoundError where it has none."""
+    files = read_manifest(folder)["files"]
+    names = select_tables(config, files)
+    if not names:
+        _, name = split_name(config)
+        command = "twigma embed"
+        if name:
+            command += f" --name {name}"
+        raise FileNotFoundError(
+            f"{folder} has no {config}, but {', '.join(table_configs(files))}: "
+            f"`{command}`, then `twigma release` makes them"
+        )
+    return names
+
+
+def embedded_by(folder: Path, name: str = "") -> dict[str, Any]:
+    """Which model made the embeddings of a name in a release or a working folder; empty where that is not known.
 
     ValueError where those of a working folder are of two models.
     """
     manifest = folder / MANIFEST
     if manifest.exists():
         models = json.loads(manifest.read_text("utf-8")).get("models", {})
-        return dict(models.get("embed", {}))
+        return dict(models.get(with_name("embed", name), {}))
     from twigma.core.workspace import Workspace
 
-    return Workspace(folder).embedding_model()
+    return Workspace(folder).embedding_model(name)
 
 
 def find_rows_of_images(
@@ -147,7 +161,9 @@ def read_manifest(folder: AnyPath) -> dict[str, Any]:
 def _parts(folder: Path) -> list[str]:
     """Files in a folder that only a release has."""
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    tables = [*select_tables("metadata", names), *select_tables("embeddings", names)]
+    tables = [
+        name for config in table_configs(names) for name in select_tables(config, names)
+    ]
     return [*tables, *(name for name in ONLY_OF_A_RELEASE if name in names)]
 
 

@@ -23,9 +23,10 @@ from twigma.analysis.annotation.sheet_files import (
 )
 from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.measurement.estimates import Labelled
+from twigma.core import columns
 from twigma.core.lists.sheets import SAVED
 
-USED = ("all_captions", "author_id", "created_at", "label_10_cluster")
+USED = ("all_captions", "author_id", "created_at", columns.LABELS)
 SENSITIVITY = ("nsfw_score", "possibly_sensitive")
 VALUES = {YES: 1.0, NO: 0.0}
 
@@ -111,7 +112,8 @@ def distinct_images(table: pa.Table, column: str) -> pd.DataFrame:
             f"sheets: expected a score from 0 to 1 or a flag, found {column}, a {table[column].type}"
         )
     wanted = dict.fromkeys(("image_name", "id", column, *USED, *SENSITIVITY))
-    present = [name for name in wanted if name in table.column_names]
+    called = columns.present(wanted, table.column_names)
+    present = [name for name in called if name in table.column_names]
     weights = sample_weights(table)
     rows: pd.DataFrame = table.select(present).to_pandas()
     rows["weight"] = 1.0 if weights is None else weights

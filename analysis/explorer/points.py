@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from twigma.core import columns
 from twigma.dataset.opened_release import Release
 
 SIDE = 65_535  # the longer side of the map, in its own units
@@ -130,10 +131,10 @@ def fitted(
 
 
 def _clusters(frame: pd.DataFrame) -> Channel | None:
-    names = [name for name in map(str, frame) if name.startswith("label_")]
-    if not names:
+    name = columns.find_label_column(frame.columns)
+    if name is None:
         return None
-    labels = frame[names[0]]
+    labels = frame[name]
     known = sorted(labels.dropna().unique())
     named = labels.map({label: f"cluster {label:.0f}" for label in known})
     order = [f"cluster {label:.0f}" for label in known]

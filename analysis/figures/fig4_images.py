@@ -15,6 +15,7 @@ from twigma.analysis.inputs.requirements import Result, Settings
 from twigma.analysis.page.formatting import Table, clean, listed, number, p_value, table
 from twigma.analysis.page.gallery import Gallery, Row, drawn_images, sensitive, tile
 from twigma.analysis.page.section import Pictures, Results, Section, records
+from twigma.core import columns
 
 MOST_PAIRS = 10  # shown as pictures, of each reference
 LEVEL = 0.05  # the false discovery rate
@@ -208,7 +209,7 @@ def _pair(ours: Pictures, theirs: Pictures, pair: Any) -> Row:
 # ------------------------------------------------------------------ what they need
 
 CLUSTER_IMAGES = Figure(
-    "cluster_images", compute_cluster_images, needs=("label_10_cluster",)
+    "cluster_images", compute_cluster_images, needs=(columns.LABELS,)
 )
 FIG4E = tuple(
     Figure(f"fig4e_{role}", similar_to(role), needs=("embedding", f"@{role}"))

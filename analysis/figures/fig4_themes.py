@@ -12,6 +12,7 @@ from twigma.analysis.page.drawing import COLOURS, axes
 from twigma.analysis.page.formatting import listed, number, p_value, table
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
+from twigma.core import columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,10 +159,12 @@ def compute_themes(data: Inputs, settings: Settings) -> Result:
     """Words of each cluster's captions. Tables: `fig4c_count`, the most frequent; `fig4c_score`, the most telling."""
     from twigma.analysis.themes.captions_and_nsfw import top_words
 
-    frame = data.images.table.select(["all_captions", "label_10_cluster"]).to_pandas()
-    frame = frame.dropna(subset=["label_10_cluster"])
+    table = data.images.table
+    names = columns.present(["all_captions", columns.LABELS], table.column_names)
+    frame = table.select(names).rename_columns(["all_captions", "label"]).to_pandas()
+    frame = frame.dropna(subset=["label"])
     captions = frame["all_captions"].tolist()
-    labels = frame["label_10_cluster"].to_numpy(int)
+    labels = frame["label"].to_numpy(int)
     tables = {
         "fig4c_count": top_words(captions, labels, by="count"),
         "fig4c_score": top_words(captions, labels, by="score"),
@@ -211,8 +214,8 @@ def _arrows(results: Results) -> dict[int, str]:
 # ------------------------------------------------------------------ what they need
 
 FIG4A = Figure("fig4a", compute_drift, needs=(*MAP, "created_at"))
-FIG4B = Figure("fig4b", compute_trends, needs=("label_10_cluster", "created_at"))
-FIG4C = Figure("fig4c", compute_themes, needs=("all_captions", "label_10_cluster"))
+FIG4B = Figure("fig4b", compute_trends, needs=(columns.LABELS, "created_at"))
+FIG4C = Figure("fig4c", compute_themes, needs=("all_captions", columns.LABELS))
 DRIFT = Chapter(describe_drift, (FIG4A,), draw=draw_drift)
 TRENDS = Chapter(describe_trends, (FIG4B,), draw=draw_trends)
 THEMES = Chapter(describe_themes, (FIG4C,))

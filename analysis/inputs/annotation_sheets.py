@@ -19,7 +19,7 @@ from twigma.core.safety import spreadsheet
 KEYWORDS = ("keyword_1", "keyword_2", "keyword_3")
 BLANK = (*KEYWORDS, "group")
 KEY = inventory.SHEETS_KEY
-NAMES = ["image_name", "id", "label_10_cluster"]
+NAMES = ["image_name", "id", columns.LABELS]
 
 
 def sheets(
@@ -37,23 +37,25 @@ def sheets(
     _require_free(out, annotators)
     rows = load.load(release, None, {}).images.table
     columns.require(rows, NAMES, "sheets")
-    frame = rows.select(NAMES).to_pandas().dropna().drop_duplicates("image_name")
-    if frame["label_10_cluster"].nunique() < 2:
+    names = columns.present(NAMES, rows.column_names)
+    label = names[-1]
+    frame = rows.select(names).to_pandas().dropna().drop_duplicates("image_name")
+    if frame[label].nunique() < 2:
         raise ValueError(
             f"sheets: expected images of at least 2 clusters in {release}, found fewer; `twigma cluster`"
         )
     rng = np.random.default_rng(seed)
     shuffled = frame.iloc[rng.permutation(len(frame))]
-    drawn = shuffled.groupby("label_10_cluster").head(images)
+    drawn = shuffled.groupby(label).head(images)
     # Once more, or the items would come in the order of their clusters' first images.
     key = drawn.iloc[rng.permutation(len(drawn))].reset_index(drop=True)
     key.insert(0, "item", np.arange(1, len(key) + 1))
     for number in range(1, annotators + 1):
-        blank = key.drop(columns="label_10_cluster").assign(**dict.fromkeys(BLANK, ""))
+        blank = key.drop(columns=label).assign(**dict.fromkeys(BLANK, ""))
         blank = blank.iloc[rng.permutation(len(blank))]
         spreadsheet.write_frame(out / f"annotator-{number}.csv", blank)
-    key_columns = key[list(inventory.SHEETS_KEY_COLUMNS)]
-    spreadsheet.write_frame(out / KEY, key_columns.astype({"label_10_cluster": int}))
+    key_columns = key[[*inventory.SHEETS_KEY_COLUMNS, label]]
+    spreadsheet.write_frame(out / KEY, key_columns.astype({label: int}))
     return len(key)
 
 
@@ -111,12 +113,14 @@ def _read_key(folder: Path) -> "pd.Series[int]":
         raise FileNotFoundError(
             f"no {KEY} in {folder}: `twigma sheets` writes blank sheets"
         )
-    key = read_sheet(path, ("item", "label_10_cluster"))
+    key = read_sheet(path, ("item", columns.LABELS))
+    name = columns.find_label_column(key.names)
+    assert name is not None  # `read_sheet` has required it
     clusters: dict[str, int] = {}
     for line, cells in key.rows:
-        label = cells["label_10_cluster"].strip()
+        label = cells[name].strip()
         if not label.isdecimal():
-            raise key.error(line, "label_10_cluster", "the number of a cluster", label)
+            raise key.error(line, name, "the number of a cluster", label)
         clusters[cells["item"].strip()] = int(label)
     return pd.Series(clusters).astype(int)
 

@@ -32,12 +32,17 @@ class Images:
     about: Mapping[str, Any] = field(default_factory=dict)  # of a reference set
 
     def has(self, column: str) -> bool:
-        """Whether any row has a value in this column."""
+        """Whether any row has a value in this column; `columns.LABELS` is the label column, whatever its k."""
         if column == "embedding":
             return len(self.rows) > 0
-        if column not in self.table.column_names:
+        name = self._name(column)
+        if name not in self.table.column_names:
             return False
-        return bool(self.table[column].null_count < len(self.table))
+        return bool(self.table[name].null_count < len(self.table))
+
+    def _name(self, column: str) -> str:
+        """The column under the name that it has here."""
+        return columns.present([column], self.table.column_names)[0]
 
     def weights(self) -> NDArray[np.float64] | None:
         """Weights in a sample of the rows that have an embedding, [n]; None where there are none to use."""
@@ -54,7 +59,7 @@ class Images:
 
     def values(self, column: str) -> NDArray[Any]:
         """A column of the rows that have an embedding, [n]; numbers with nan where unknown, text with None."""
-        picked = self.table[column].take(pa.array(self.rows))
+        picked = self.table[self._name(column)].take(pa.array(self.rows))
         if pa.types.is_integer(picked.type) or pa.types.is_floating(picked.type):
             picked = picked.cast(pa.float64())
         return np.asarray(picked.to_pandas())

@@ -27,11 +27,12 @@ from twigma.builder.release.identity import Identity, identity_of_release
 from twigma.core import columns
 from twigma.core.files import file_sha256
 from twigma.core.lists.sheets import SAVED
+from twigma.core.names import DEFAULT, named_column, with_name
 from twigma.core.parts import fingerprint
 from twigma.core.safety import untrusted_names
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.release_folder import MANIFEST, check_files, read_manifest
-from twigma.dataset.table_files import select_tables, table_pattern
+from twigma.dataset.table_files import select_tables, table_configs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,6 @@ __all__ = ["OURS", "Images", "Inputs", "describe", "file_hashes", "load"]
 # Never in a release; taken from the working folder.
 PRIVATE = ("author_id", "follower_count", "text")
 OURS = "twigma"  # the role of the studied set; its name in every table where it does not say what it is
-STAGES = ("embed", "nsfw")  # of a reference set
 # Of a reference set's record, in the results.
 RECORDED = ("origin", "licence", "model", "note", "repeats", "revisions")
 
@@ -64,6 +64,7 @@ class Inputs:
     manifest: Mapping[str, Any] | None = None  # of the release, where it has one
     collection: Collected | None = None  # what `twigma collect` found
     seen: pa.Table | None = None  # when the likes of each post were counted
+    embedding: str = DEFAULT  # the name of the embeddings
 
     def sets(self) -> "dict[str, NDArray[np.float32]]":
         """The embeddings of every set, the studied one first, each [n, d]; of a sample, thinned by its weights."""
@@ -79,8 +80,12 @@ def load(
     work: AnyWorkspace | None,
     references: Mapping[str, Path],
     sheets: Path | None = None,
+    embedding: str = DEFAULT,
 ) -> Inputs:
-    """Read a release folder, the private columns of `work`, and the reference sets (working folders) by name."""
+    """Read a release folder, the private columns of `work`, and the reference sets (working folders) by name.
+
+    `embedding` is the name of the embeddings, of the release and of every reference set.
+    """
     identity = stated_identity(release)
     name = OURS if identity is None else identity.name.lower()
     if name in references:
@@ -95,10 +100,12 @@ def load(
         if left is not None:
             strata, posts = left
             table = with_survival(table, posts)
-    vectors = _read(release, "embeddings")
-    refuse_other_models(release, references)
+    vectors = _read(release, with_name("embeddings", embedding))
+    if embedding:
+        _require_named(release, vectors, references, embedding)
+    refuse_other_models(release, references, embedding)
     ours = images_of(name, table, vectors)
-    sets = {name: _reference(name, path) for name, path in references.items()}
+    sets = {name: _reference(name, references[name], embedding) for name in references}
     _refuse_other_lengths([ours, *sets.values()])
     return Inputs(
         ours,
@@ -109,6 +116,7 @@ def load(
         manifest=_manifest(release),
         collection=None if work is None else collected(work),
         seen=seen,
+        embedding=embedding,
     )
 
 
@@ -137,6 +145,30 @@ def read_rows(release: Path, work: AnyWorkspace | None) -> pa.Table:
     if work is None:
         return table
     return _with_private(table, Workspace(work).table())
+
+
+def _require_named(
+    release: Path,
+    vectors: pa.Table | None,
+    references: Mapping[str, Path],
+    embedding: str,
+) -> None:
+    """FileNotFoundError where the release, or a reference set with embeddings, has none of this name."""
+    make = f"`twigma embed --name {embedding} --model …`"
+    if vectors is None:
+        there = table_configs(path.name for path in release.glob("*.parquet"))
+        raise FileNotFoundError(
+            f"{release} has no embeddings of the name {embedding!r}, but {', '.join(there)}: "
+            f"{make} and `twigma release` make them"
+        )
+    for name, folder in references.items():
+        work = Workspace(folder)
+        there = list(filter(work.has, work.with_named(["embed"])))
+        if there and with_name("embed", embedding) not in there:
+            raise FileNotFoundError(
+                f"the reference set {name} ({folder}) has no embeddings of the name {embedding!r}, but "
+                f"{', '.join(there)}: {make} makes them, with --work {folder}"
+            )
 
 
 def stated_identity(release: Path) -> Identity | None:
@@ -175,7 +207,8 @@ def _read(release: Path, config: str) -> pa.Table | None:
 def _files(release: Path, config: str) -> list[Path]:
     """The files of a configuration: what the manifest lists, complete, or all there are where there is no manifest."""
     if not (release / MANIFEST).exists():
-        return sorted(release.glob(table_pattern(config)))
+        names = [path.name for path in release.glob("*.parquet")]
+        return [release / name for name in select_tables(config, names)]
     listed = select_tables(config, read_manifest(release)["files"])
     # Half of a download would give figures of half of the images.
     check_files(release, listed, contents=False)
@@ -191,17 +224,19 @@ def _with_private(table: pa.Table, hydrated: pa.Table) -> pa.Table:
     return columns.join(table, hydrated.select([*columns.KEY, *names]))
 
 
-def _reference(name: str, folder: AnyWorkspace) -> Images:
+def _reference(name: str, folder: AnyWorkspace, embedding: str = DEFAULT) -> Images:
     """A working folder as a set of images, with those stages that were run on it."""
     work = Workspace(folder)
-    table = work.table(*(stage for stage in STAGES if work.has(stage)))
+    table = work.table(*filter(work.has, _stages(embedding)))
     if "duplicate_of" in table.column_names:
         # Repeats that `twigma reference add` marked.
         table = table.filter(pc.is_null(table["duplicate_of"]))
     vectors = None
-    if "embedding" in table.column_names:
-        vectors = table.select(["image_name", "embedding"])
-        table = table.drop_columns(["embedding"])
+    called = named_column("embedding", embedding)
+    if called in table.column_names:
+        vectors = table.select(["image_name", called])
+        vectors = vectors.rename_columns(["image_name", "embedding"])
+        table = table.drop_columns([called])
     record = about(work.path)
     recorded = {key: value for key, value in record.items() if key in RECORDED}
     return replace(images_of(name, table, vectors), about=recorded)
@@ -212,13 +247,14 @@ def file_hashes(
     work: AnyWorkspace | None,
     references: Mapping[str, Path],
     sheets: Path | None = None,
+    embedding: str = DEFAULT,
 ) -> dict[str, str]:
     """SHA-256 of every file the analyses read and of the dataset's identity.
 
     By names that do not depend on where the folders lie.
     """
     files: dict[str, Path] = {}
-    for config in ("metadata", "embeddings"):
+    for config in ("metadata", with_name("embeddings", embedding)):
         for path in _files(release, config):
             files[f"release/{path.name}"] = path
     if work is not None:
@@ -228,7 +264,7 @@ def file_hashes(
         for path in (*private, work.ledger_file):
             files[f"work/{path.name}"] = path
     for name, folder in references.items():
-        for path in _reference_files(Workspace(folder)):
+        for path in _reference_files(Workspace(folder), embedding):
             files[f"references/{name}/{path.relative_to(folder)}"] = path
     if sheets is not None:
         for path in (*sheets.glob("*"), *sheets.glob("*/*")):
@@ -249,11 +285,16 @@ def file_hashes(
     return hashes
 
 
-def _reference_files(work: Workspace) -> list[Path]:
+def _reference_files(work: Workspace, embedding: str) -> list[Path]:
     files = [work.images_file, work.path / ABOUT]
-    for stage in STAGES:
+    for stage in _stages(embedding):
         files += work.part_files(stage)
     return files
+
+
+def _stages(embedding: str) -> list[str]:
+    """The stages of a reference set that are read."""
+    return [with_name("embed", embedding), "nsfw"]
 
 
 def describe(data: Inputs) -> dict[str, Any]:

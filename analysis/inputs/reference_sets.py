@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from twigma.core.model_identity import describe, differing
+from twigma.core.names import DEFAULT
 from twigma.dataset.release_folder import embedded_by
 
 REFERENCES = Path("refs")
@@ -64,12 +65,14 @@ def roles(references: Mapping[str, Path]) -> dict[str, str]:
     return sets
 
 
-def refuse_other_models(release: Path, references: Mapping[str, Path]) -> None:
-    """ValueError when two sets to be compared were embedded by different models, as far as that is known."""
+def refuse_other_models(
+    release: Path, references: Mapping[str, Path], embedding: str = DEFAULT
+) -> None:
+    """ValueError when the embeddings of that name of two sets are by different models, as far as that is known."""
     folders = {"the studied images": release}
     for name, folder in references.items():
         folders[f"the reference set {name}"] = folder
-    models = {name: embedded_by(folder) for name, folder in folders.items()}
+    models = {name: embedded_by(folder, embedding) for name, folder in folders.items()}
     known = [(name, model) for name, model in models.items() if model]
     if not known:
         return

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from twigma.analysis.inputs.annotation_sheets import has_theme_sheets, label_folders
 from twigma.analysis.inputs.load import Inputs
+from twigma.core import columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ HOW: Mapping[str, str] = {
     "follower_count": "look the posts up with `twigma rehydrate` and pass that working folder (--work)",
     "text": "look the posts up with `twigma rehydrate` and pass that working folder (--work)",
     "all_captions": "`twigma caption` writes captions",
-    "label_10_cluster": "`twigma cluster` finds the clusters",
+    columns.LABELS: "`twigma cluster` finds the clusters",
     "UMAP_dim_1": "`twigma cluster` draws the map",
     "UMAP_dim_2": "`twigma cluster` draws the map",
     "nsfw_score": "`twigma nsfw` scores the images",

@@ -57,16 +57,16 @@ def drawn_images(table: pa.Table, n: int = PER_CLUSTER, seed: int = 0) -> pd.Dat
 
     Parameters
     ----------
-    table : image_name and label_10_cluster; nsfw_score and possibly_sensitive where they are known.
+    table : image_name and the labels (label_K_cluster); nsfw_score and possibly_sensitive where they are known.
 
     Returns
     -------
     DataFrame (cluster, image_name, sensitive), clusters ascending. ValueError when no image is in a cluster.
     """
-    columns.require(table, ["image_name", "label_10_cluster"], "gallery")
-    images = table.select(["image_name", "label_10_cluster"]).to_pandas()
+    columns.require(table, ["image_name", columns.LABELS], "gallery")
+    names = columns.present(["image_name", columns.LABELS], table.column_names)
+    images = table.select(names).rename_columns(["image_name", "cluster"]).to_pandas()
     images = images.assign(sensitive=sensitive(table))
-    images = images.rename(columns={"label_10_cluster": "cluster"})
     # An image on several posts has no better chance than another.
     images = images.dropna(subset=["cluster"]).drop_duplicates("image_name")
     if images.empty:

@@ -15,6 +15,7 @@ from twigma.analysis.inputs import load
 from twigma.analysis.inputs.requirements import Entry, Result, entries
 from twigma.analysis.page.gallery import THRESHOLD
 from twigma.analysis.paper import stated
+from twigma.core import columns
 
 # Reasons of `twigma release` to leave a photo out.
 NOT_FETCHED = "not fetched"
@@ -74,9 +75,10 @@ def sensitive_clusters(images: load.Images) -> dict[str, Entry]:
     Of the clusters that the paper calls NSFW, with intervals by author where authors are known. Nothing without scores
     and clusters.
     """
-    needed = ("nsfw_score", "label_10_cluster")
-    if not all(images.has(name) for name in needed):
+    if not images.has("nsfw_score") or not images.has(columns.LABELS):
         return {}
+    label = columns.present([columns.LABELS], images.table.column_names)[0]
+    needed = ("nsfw_score", label)
     has_authors = images.has("author_id")
     wanted = [*needed, "author_id"] if has_authors else list(needed)
     frame = images.table.select(wanted).to_pandas().dropna(subset=list(needed))
@@ -86,7 +88,7 @@ def sensitive_clusters(images: load.Images) -> dict[str, Entry]:
         authors = frame["author_id"].to_numpy(object)
     found: dict[str, Entry] = {}
     for cluster in stated.NSFW_CLUSTERS:
-        member = (frame["label_10_cluster"] == cluster).to_numpy()
+        member = (frame[label] == cluster).to_numpy()
         if member.any() and not member.all():
             difference = share_difference(flagged, member, authors)
             found[f"nsfw_cluster/{cluster}"] = dict(difference)

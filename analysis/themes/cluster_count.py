@@ -49,7 +49,7 @@ def granularity(
 
     Parameters
     ----------
-    embedding : matrix [n, d]. table : n rows with created_at and, where there are any, label_10_cluster and
+    embedding : matrix [n, d]. table : n rows with created_at and, where there are any, label_K_cluster and
         sample_weight.
     ks : numbers of clusters; those above a tenth of the images are left out.
     authors : label per row of what is resampled together in the interval of the agreement.
@@ -166,16 +166,21 @@ def _sample(total: int, size: int, rng: np.random.Generator) -> Labels:
 
 def _released(rows: pa.Table) -> Floats | None:
     """The released labels, NaN where an image has none; None where no image has one."""
-    if "label_10_cluster" not in rows.column_names:
+    name = columns.find_label_column(rows.column_names)
+    if name is None:
         return None
-    labels = rows["label_10_cluster"]
+    labels = rows[name]
     if labels.null_count == len(rows):
         return None
     return np.asarray(labels.cast(pa.float64()).to_numpy())
 
 
 def _trends(rows: pa.Table, labels: Labels) -> pd.DataFrame:
-    shares = cluster_share(columns.add(rows, label_10_cluster=labels))
+    released = columns.find_label_column(rows.column_names)
+    if released is not None:
+        rows = rows.drop_columns([released])
+    name = columns.label_column(int(labels.max()))
+    shares = cluster_share(columns.add(rows, **{name: labels}))
     shares = shares.rename(columns={"cluster": "group"})
     return trend_table(shares[["month", "group", "share"]])
 

@@ -126,7 +126,7 @@ def cluster_share(table: pa.Table) -> pd.DataFrame:
 
     Parameters
     ----------
-    table : created_at, label_10_cluster; rows without either are left out. Of a sample (`sample_weight`), shares are
+    table : created_at, label_K_cluster; rows without either are left out. Of a sample (`sample_weight`), shares are
         weighted.
 
     Returns
@@ -134,8 +134,9 @@ def cluster_share(table: pa.Table) -> pd.DataFrame:
     DataFrame (month, cluster, n, share): every cluster in every month that has images, `n` of them; shares of a
     month sum to 1.
     """
-    frame = _dated(table, "label_10_cluster").dropna(subset=["label_10_cluster"])
-    cluster = frame["label_10_cluster"].astype(int)
+    name = columns.find_label_column(table.column_names) or columns.LABELS
+    frame = _dated(table, name).dropna(subset=[name])
+    cluster = frame[name].astype(int).rename("cluster")
     counts = pd.crosstab(frame["month"], cluster).reset_index()
     long = counts.melt(id_vars="month", var_name="cluster", value_name="n")
     long = long.sort_values(["month", "cluster"], ignore_index=True)

@@ -94,7 +94,7 @@ def write_work(work: Path, rows: int, *, embeddings: bool) -> None:
             "cluster",
             "part",
             stored.select(
-                ["image_name", "label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"]
+                ["image_name", columns.label_column(10), "UMAP_dim_1", "UMAP_dim_2"]
             ),
         )
     _write_part(work, "dedupe", "part", _duplicates(table, rng))

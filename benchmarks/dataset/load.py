@@ -61,7 +61,7 @@ def synthetic(rows: int) -> pa.Table:
         "image_name": (ids - rng.integers(1, 2**30, rows)).astype(str),
         "created_at": (ids >> 22) + 1_288_834_974_657,
         "all_captions": captions,
-        "label_10_cluster": rng.integers(1, 11, rows),
+        columns.label_column(10): rng.integers(1, 11, rows),
         "possibly_sensitive": rng.random(rows) < 0.1,
         "source": np.full(rows, "x"),
     }

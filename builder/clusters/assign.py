@@ -21,6 +21,7 @@ from twigma.builder.engine.vectors import Indices
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core import columns
 from twigma.core.model_identity import describe, differing_columns
+from twigma.core.names import DEFAULT
 from twigma.core.parts import (
     Provenance,
     announce_recreated,
@@ -89,7 +90,8 @@ def assign_new_images(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Assi
 
 def _assign(work: Workspace, drop: Sequence[str]) -> Assigned:
     fit = read_fit(work)
-    images = read_embedded(work, drop)
+    # New images are placed by the embeddings that the clusters were fitted on.
+    images = read_embedded(work, drop, fit.provenance.get("embedding_name", DEFAULT))
     theirs = fit.provenance["embedding"]
     key = differing_columns(theirs, images.model)
     if key is not None:
@@ -129,7 +131,8 @@ def _write(work: Workspace, images: Embedded, fit: Fit, labels: Indices) -> int:
     of_originals = np.searchsorted(originals, images.representative)
     places = _places(images, placed, fit)[of_originals]
     names = images.vectors.names
-    table = place(pa.table({"image_name": names}), labels + 1, places)
+    images_of_part = pa.table({"image_name": names})
+    table = place(images_of_part, labels + 1, places, fit.provenance["k"])
     write_part(path, table, provenance)
     is_known = pc.is_in(names, value_set=known["image_name"].combine_chunks())
     return int(np.sum(~np.asarray(is_known)))

@@ -15,6 +15,7 @@ from twigma.builder.clusters.kmeans import draw, kmeans, nearest
 from twigma.builder.clusters.stability import FITS, JUDGED, STABLE, judge_fits
 from twigma.builder.engine.vectors import Indices, Vectors
 from twigma.builder.stages.dedupe import REASONS
+from twigma.core.names import DEFAULT
 from twigma.core.progress import progress_bar
 from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -30,8 +31,9 @@ def choose_k(
     *,
     seed: int = 0,
     drop: Sequence[str] = REASONS,
+    embedding: str = DEFAULT,
 ) -> pa.Table:
-    """Judge these numbers of clusters; the clusters of the folder stay as they are.
+    """Judge these numbers of clusters of the embeddings of a name; the clusters of the folder stay as they are.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def choose_k(
     from sklearn.metrics import pairwise_distances
 
     work = Workspace(work)
-    images = read_embedded(work, drop)
+    images = read_embedded(work, drop, embedding)
     vectors, originals = images.vectors, images.by_name(images.originals)
     upper = min(len(originals), FIT_ROWS)
     bad = [k for k in ks if not 2 <= k < upper]

@@ -26,6 +26,7 @@ from twigma.builder.clusters.umap_map import image_map, positions
 from twigma.builder.engine.vectors import Indices
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core import columns
+from twigma.core.names import DEFAULT
 from twigma.core.parts import (
     Provenance,
     announce_recreated,
@@ -38,8 +39,8 @@ from twigma.core.safety import spreadsheet
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
 
-REVISION = 2  # raise it when the same images get other clusters or another map, kmeans.py and umap_map.py included
-OF_IMAGES = ("label_10_cluster", "UMAP_dim_1", "UMAP_dim_2")
+REVISION = 3  # raise it when the same images get other clusters or another map, kmeans.py and umap_map.py included
+OF_IMAGES = (columns.LABELS, "UMAP_dim_1", "UMAP_dim_2")
 
 
 @dataclass(frozen=True)
@@ -55,21 +56,25 @@ class Clusters:
 
 
 def cluster(
-    work: AnyWorkspace, k: int = K, *, seed: int = 0, drop: Sequence[str] = REASONS
+    work: AnyWorkspace,
+    k: int = K,
+    *,
+    seed: int = 0,
+    drop: Sequence[str] = REASONS,
+    embedding: str = DEFAULT,
 ) -> Clusters:
-    """Write `columns/cluster` (label_10_cluster 1..k, UMAP_dim_1, UMAP_dim_2), the fit and the crosswalk.
+    """Write `columns/cluster` (label_K_cluster with 1..k, UMAP_dim_1, UMAP_dim_2), the fit and the crosswalk.
 
-    `drop` are the reasons for which `twigma dedupe` marks an image as repeated; the others count as distinct. Labels go
-    by falling size at the first fit. ValueError when fewer than k + 1 distinct images are embedded. Same input, seed
-    and earlier fit: same bytes.
+    `drop` are the reasons for which `twigma dedupe` marks an image as repeated; the others count as distinct.
+    `embedding` is the name of the embeddings. Labels go by falling size at the first fit. ValueError when fewer than k
+    + 1 distinct images are embedded. Same input, seed and earlier fit: same bytes.
     """
     work = Workspace(work)
     with work.lock_stage("cluster"):
-        return _cluster(work, k, seed, drop)
+        return _cluster(work, k, seed, read_embedded(work, drop, embedding))
 
 
-def _cluster(work: Workspace, k: int, seed: int, drop: Sequence[str]) -> Clusters:
-    images = read_embedded(work, drop)
+def _cluster(work: Workspace, k: int, seed: int, images: Embedded) -> Clusters:
     provenance = Provenance(code_revision=REVISION, k=k, seed=seed)
     provenance.update(images.inputs)
     path = work.part("cluster")
@@ -79,6 +84,8 @@ def _cluster(work: Workspace, k: int, seed: int, drop: Sequence[str]) -> Cluster
     announce_recreated("cluster", [(path, provenance)])
     before = _previous_part(path)
     saved_as = Provenance(fit=fit, embedding=images.model, k=k, seed=seed)
+    if "embedding_name" in images.inputs:
+        saved_as["embedding_name"] = images.inputs["embedding_name"]
     table = _fit(work, images, saved_as)
     crosswalk = None
     if before is not None:
@@ -105,7 +112,7 @@ def _fit(work: Workspace, images: Embedded, provenance: Provenance) -> pa.Table:
     # Images that repeat another are at its place.
     of_originals = np.searchsorted(originals, images.representative)
     names = pa.table({"image_name": vectors.names})
-    return place(names, labels + 1, places[of_originals])
+    return place(names, labels + 1, places[of_originals], k)
 
 
 def _nearest_by_name(images: Embedded, centroids: Floats) -> tuple[Indices, Floats]:
@@ -119,20 +126,26 @@ def _nearest_by_name(images: Embedded, centroids: Floats) -> tuple[Indices, Floa
 
 
 @stage(reads=("image_name",), adds=OF_IMAGES)
-def place(images: pa.Table, labels: Indices, places: Floats) -> pa.Table:
+def place(images: pa.Table, labels: Indices, places: Floats, k: int) -> pa.Table:
     """Add to each image its label, int64[n] (1 to k), and its position on the map, float32[n, 2]."""
     one, two = np.ascontiguousarray(places.T)
-    return columns.add(
-        images,
-        label_10_cluster=pa.array(labels, pa.int32()),
-        UMAP_dim_1=one,
-        UMAP_dim_2=two,
-    )
+    values = {
+        columns.label_column(k): pa.array(labels, pa.int32()),
+        "UMAP_dim_1": one,
+        "UMAP_dim_2": two,
+    }
+    return columns.add(images, **values)
+
+
+def labels_of(part: pa.Table) -> pa.ChunkedArray:
+    """The labels in a part of one row per image, whatever their number; ValueError where it has none."""
+    columns.require(part, [columns.LABELS], "columns/cluster")
+    return part[columns.find_label_column(part.column_names)]
 
 
 def sizes(work: AnyWorkspace) -> dict[int, int]:
     """Images per label, by label."""
-    labels = read_part(Workspace(work).part("cluster"))["label_10_cluster"]
+    labels = labels_of(read_part(Workspace(work).part("cluster")))
     counted = pc.value_counts(labels).to_pylist()
     return dict(sorted((pair["values"], pair["counts"]) for pair in counted))
 
@@ -178,8 +191,8 @@ def count_moves(before: pa.Table, after: pa.Table) -> pa.Table:
         after["image_name"].combine_chunks(),
         value_set=before["image_name"].combine_chunks(),
     )
-    old = before["label_10_cluster"].combine_chunks().take(place_before)
-    pairs = pa.table({"old_label": old, "new_label": after["label_10_cluster"]})
+    old = labels_of(before).combine_chunks().take(place_before)
+    pairs = pa.table({"old_label": old, "new_label": labels_of(after)})
     pairs = pairs.filter(place_before.is_valid())
     counted = pairs.group_by(["old_label", "new_label"]).aggregate([([], "count_all")])
     order = [("old_label", "ascending"), ("new_label", "ascending")]

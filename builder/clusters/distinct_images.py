@@ -11,7 +11,14 @@ import pyarrow.compute as pc
 from twigma.builder.engine.vectors import Indices, Vectors, read_vectors
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core.model_identity import identity
-from twigma.core.parts import Provenance, read_fingerprint, refuse_other_embeddings
+from twigma.core.names import DEFAULT, with_name
+from twigma.core.parts import (
+    Provenance,
+    embedding_stage,
+    read_fingerprint,
+    read_model,
+    refuse_other_embeddings,
+)
 from twigma.core.workspace import AnyWorkspace, Workspace
 
 
@@ -45,16 +52,23 @@ class Embedded:
         return ordered
 
 
-def read_embedded(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Embedded:
+def read_embedded(
+    work: AnyWorkspace, drop: Sequence[str] = REASONS, embedding: str = DEFAULT
+) -> Embedded:
     """The embedded images of a working folder, after deduplication for the reasons in `drop`.
 
+    `embedding` is the name of the embeddings; those that `twigma dedupe` compared may bear another.
     FileNotFoundError before `twigma embed` and `twigma dedupe`, ValueError when these are of two models.
     """
     work = Workspace(work)
-    vectors, embed_marks = read_vectors(work.path)
-    refuse_other_embeddings(work.columns, ["embed", "dedupe"])
-    model = identity(work.embedding_model())
+    embed = with_name("embed", embedding)
+    vectors, embed_marks = read_vectors(work, embed)
+    compared = embedding_stage(read_model(work.stage_folder("dedupe")))
+    refuse_other_embeddings(work.columns, dict.fromkeys([embed, compared, "dedupe"]))
+    model = identity(work.embedding_model(embedding))
     inputs = Provenance(drop=list(drop), embed=embed_marks, embedding=model)
+    if embedding:
+        inputs["embedding_name"] = embedding
     representative = representatives(vectors, work.read("dedupe"), drop)
     inputs["dedupe"] = read_fingerprint(work.part("dedupe"))
     return Embedded(vectors, representative, model, inputs)

@@ -85,17 +85,19 @@ class Vectors:
         return result
 
 
-def read_vectors(work: AnyWorkspace) -> tuple[Vectors, dict[str, str]]:
-    """Embeddings of `columns/embed` that are not null, float16[n, dim], and {part: fingerprint} of what was read.
+def read_vectors(
+    work: AnyWorkspace, stage: str = "embed"
+) -> tuple[Vectors, dict[str, str]]:
+    """Embeddings of `columns/STAGE` that are not null, float16[n, dim], and {part: fingerprint} of what was read.
 
     FileNotFoundError when there is none, ValueError when parts were made by different models or lengths.
     """
     work = Workspace(work)
-    work.read("embed")  # refuses parts that do not belong together
+    work.read(stage)  # refuses parts that do not belong together
     chunks: list[pa.Array] = []
     names: list[pa.Array] = []
     fingerprints = {}
-    for path in work.part_files("embed"):
+    for path in work.part_files(stage):
         table = read_part(path)
         fingerprints[path.stem] = table.schema.metadata[b"fingerprint"].decode()
         table = table.select(["image_name", "embedding"])

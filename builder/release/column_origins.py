@@ -3,11 +3,15 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 import twigma
 from twigma.builder.models.model_licences import detector_license, license_of
 from twigma.builder.release.identity.checks import spdx
 from twigma.builder.release.provenance import base_name
-from twigma.core.parts import read_provenance
+from twigma.core import columns
+from twigma.core.names import captions_of_names, command_of, split_name, with_name
+from twigma.core.parts import embedding_stage, read_part, read_provenance
 from twigma.core.workspace import Workspace
 
 SPDX_PAGE = "https://spdx.org/licenses/"
@@ -16,7 +20,7 @@ COLUMNS = {
     "embed": ("embedding",),
     "caption": ("all_captions",),
     "nsfw": ("nsfw_score",),
-    "cluster": ("label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"),
+    "cluster": (columns.LABELS, "UMAP_dim_1", "UMAP_dim_2"),
 }
 
 
@@ -30,6 +34,7 @@ class Origin:
 
     stage: str
     columns: tuple[str, ...]
+    config: str  # of the release, in which they are
     model: str
     version: str
     licenses: tuple[str, ...]
@@ -38,29 +43,33 @@ class Origin:
 
 def column_origins(work: Workspace, stages: Collection[str]) -> list[Origin]:
     """The origin of the columns of each stage that is released, in the order of COLUMNS."""
-    embedded = ""
+    embedded: dict[str, str] = {}  # licences by stage
     origins = []
-    for stage, columns in COLUMNS.items():
+    for stage in work.with_named(COLUMNS):
         if stage not in stages:
             continue
-        provenance = read_provenance(work.part_files(stage)[0])
+        base, name = split_name(stage)
+        part = work.part_files(stage)[0]
+        provenance = read_provenance(part)
         licenses: list[str] = []
-        if stage in ("embed", "caption"):
+        if base in ("embed", "caption"):
             licenses.append(license_name(license_of(work, provenance)))
-        if stage == "embed":
-            embedded = licenses[0]
+        if base == "embed":
+            embedded[stage] = licenses[0]
         elif stage == "nsfw" and "detector" in provenance:
             licenses.append(license_name(detector_license(provenance["detector"])))
         # Scores, clusters and the map are computed from the embedding.
-        if stage in ("nsfw", "cluster") and embedded:
-            licenses.append(embedded)
+        source = embedding_stage(provenance)
+        if stage in ("nsfw", "cluster") and source in embedded:
+            licenses.append(embedded[source])
         origin = Origin(
             stage=stage,
-            columns=columns,
+            columns=_columns(base, read_part(part), name),
+            config=with_name("embeddings", name) if base == "embed" else "metadata",
             model=str(base_name(provenance.get("model", ""))),
             version=_version(provenance),
             licenses=tuple(dict.fromkeys(licenses)),
-            code=_code(stage, provenance.get("code_revision")),
+            code=_code(command_of(stage), provenance.get("code_revision")),
         )
         origins.append(origin)
     return origins
@@ -74,8 +83,19 @@ def _version(provenance: dict[str, object]) -> str:
     return ""
 
 
-def _code(stage: str, revision: object) -> str:
-    text = f"twigma {twigma.__version__}, `twigma {stage}`"
+def _columns(base: str, part: pa.Table, name: str) -> tuple[str, ...]:
+    """The columns of a part as a release calls them; embeddings are in a configuration of their own."""
+    if base != "embed":
+        part = columns.named(part, name)
+    called = part.column_names
+    captions = captions_of_names(called)
+    if captions:
+        return tuple(captions)
+    return tuple(columns.present(COLUMNS[base], called))
+
+
+def _code(command: str, revision: object) -> str:
+    text = f"twigma {twigma.__version__}, `{command}`"
     return text if revision is None else f"{text} revision {revision}"
 
 

@@ -69,21 +69,18 @@ def croissant(facts: Facts) -> dict[str, Any]:
 
     One record set for each configuration that has Parquet files, named like it.
     """
-    configs = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
     files = facts.files
-    present = {
-        name: fields for name, fields in configs.items() if select_tables(name, files)
-    }
     distribution = []
-    for name in present:
+    for name in facts.configs:
         names = select_tables(name, files)
         distribution += [_file(path, files[path]) for path in names]
-    distribution += [_file_set(name) for name in present]
-    origins: dict[str, Origin] = {}
-    for origin in facts.origins:
-        origins.update(dict.fromkeys(origin.columns, origin))
+    distribution += [_file_set(name) for name in facts.configs]
     record_sets = []
-    for name, fields in present.items():
+    for name, fields in facts.configs.items():
+        origins: dict[str, Origin] = {}
+        for origin in facts.origins:
+            if origin.config == name:
+                origins.update(dict.fromkeys(origin.columns, origin))
         record_sets.append(_record_set(name, fields, facts, origins))
     return {
         "@context": CONTEXT,
@@ -174,12 +171,12 @@ def _record_set(
     }
     listed = []
     for name in fields:
-        field = _field(config, columns.COLUMNS[name])
-        if pa.types.is_fixed_size_list(columns.COLUMNS[name].type):
+        field = _field(config, columns.declared(name))
+        if pa.types.is_fixed_size_list(columns.declared(name).type):
             # `repeated` is what readers of 1.0 know, and the reference reader of 1.1 still goes by.
             field["repeated"] = True
             field["isArray"] = True
-            field["arrayShape"] = str(facts.dimension)
+            field["arrayShape"] = str(facts.dimensions[config])
         if name in origins:
             field.update(field_provenance(origins[name]))
         listed.append(field)

@@ -12,15 +12,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core import columns
+from twigma.core.names import NAME, captions_of_names, split_name
 from twigma.core.safety import owned_folders
 from twigma.core.safety.untrusted_names import IDS, NAMES
 from twigma.dataset.table_files import table_pattern
 
 FILES = re.compile(
     r"README\.md|DATASHEET\.md|croissant\.json|MANIFEST\.json|removals\.txt"
-    r"|(metadata|embeddings)-train-\d{5}-of-\d{5}\.parquet"
+    rf"|(metadata|embeddings(-{NAME.pattern})?)-train-\d{{5}}-of-\d{{5}}\.parquet"
 )
-ALLOWED = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
 LINK = r"https?://|\bt\.co/|data:image/"
 # A caption may be the words of its post by chance, but not one in a hundred.
 MAX_EQUAL_CAPTIONS = 0.01
@@ -40,7 +40,7 @@ def check_privacy(folder: Path, texts: pa.ChunkedArray | None = None) -> None:
         if path.is_symlink() or not FILES.fullmatch(name):
             raise ValueError(f"{path} has no place in a release: take it away")
         if path.suffix == ".parquet":
-            _check_columns(path, name.partition("-")[0])
+            _check_columns(path, split_name(name)[0])
         else:
             _check_text(path)
     if texts is not None:
@@ -49,11 +49,14 @@ def check_privacy(folder: Path, texts: pa.ChunkedArray | None = None) -> None:
 
 def _check_columns(path: Path, config: str) -> None:
     schema = pq.read_schema(path)
-    if list(schema.names) != list(ALLOWED[config]):
+    allowed = ["image_name", "embedding"]
+    if config == "metadata":
+        allowed = columns.metadata(schema.names)
+    if schema.names != allowed:
         raise ValueError(
-            f"{path}: only the columns {list(ALLOWED[config])} are public, found {schema.names}"
+            f"{path}: only the columns {allowed} are public, found {schema.names}"
         )
-    columns.require(_as_declared(schema).empty_table(), ALLOWED[config], str(path))
+    columns.require(_as_declared(schema).empty_table(), allowed, str(path))
     texts = [
         name for name in schema.names if pa.types.is_string(schema.field(name).type)
     ]
@@ -65,8 +68,8 @@ def _check_columns(path: Path, config: str) -> None:
         own_name = pc.and_(own, _matches(table[name], NAMES))
         valid = pc.or_(_matches(table[name], IDS), own_name)
         _refuse(table[name], pc.invert(valid), f"{path}: {name} is not an id")
-    if "all_captions" in table.column_names:
-        captions = table["all_captions"]
+    for name in _captions(table.column_names):
+        captions = table[name]
         _refuse(captions, _matches(captions, LINK), f"{path}: a caption holds a link")
 
 
@@ -107,10 +110,17 @@ def _check_text(path: Path) -> None:
 
 def _check_captions(folder: Path, texts: pa.ChunkedArray) -> None:
     files = sorted(folder.glob(table_pattern("metadata")))
-    tables = [pq.read_table(path, columns=["all_captions"]) for path in files]
-    captions = pa.concat_tables(tables)["all_captions"]
-    equal = pc.sum(pc.equal(captions, texts)).as_py() or 0
-    if equal > MAX_EQUAL_CAPTIONS * len(captions):
-        raise ValueError(
-            f"{equal:,} of {len(captions):,} captions are the text of their post: nothing was released"
-        )
+    names = _captions(pq.read_schema(files[0]).names)
+    tables = [pq.read_table(path, columns=names) for path in files]
+    for captions in pa.concat_tables(tables).columns:
+        equal = pc.sum(pc.equal(captions, texts)).as_py() or 0
+        if equal > MAX_EQUAL_CAPTIONS * len(captions):
+            raise ValueError(
+                f"{equal:,} of {len(captions):,} captions are the text of their post: nothing was released"
+            )
+
+
+def _captions(names: list[str]) -> list[str]:
+    """The columns of captions among these."""
+    default = [name for name in names if name == "all_captions"]
+    return default + captions_of_names(names)

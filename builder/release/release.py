@@ -2,7 +2,7 @@
 
     twigma/README.md  DATASHEET.md  croissant.json  MANIFEST.json  removals.txt
            metadata-train-00000-of-00002.parquet
-           embeddings-train-00000-of-00009.parquet
+           embeddings-train-00000-of-00009.parquet, of another name embeddings-NAME-train-…
 
 No folder is in it, as in a record of Zenodo: it loads from disk, the Hub and Zenodo alike. It is the only stage that
 drops rows (`row_filter.py`). The same input gives the same bytes. The folder is made beside the old one, checked
@@ -41,6 +41,7 @@ from twigma.builder.release.tables import (
 )
 from twigma.builder.release.version_history import earlier_versions, history
 from twigma.core.files import atomic, file_sha256, write_json
+from twigma.core.names import split_name, with_name
 from twigma.core.parts import fingerprint
 from twigma.core.progress import notice
 from twigma.core.safety import folder_replacement, owned_folders
@@ -86,13 +87,14 @@ def release(
     What `twigma removals` took out stays out. Raises FileNotFoundError when a stage has not run, ValueError when it is
     out of date, dataset.toml is wrong, `out` holds anything but a release, or something private would be released.
     """
-    _check_options(near_duplicates, nsfw_threshold, without, embeddings)
     work = Workspace(work)
+    released = work.with_named(STAGES)
+    _check_options(released, near_duplicates, nsfw_threshold, without, embeddings)
     out = Path(out).resolve()
     owned_folders.require_apart(out, work.path)
     _refuse_foreign(out)
     identity = load_identity(work)
-    stages = [name for name in STAGES if name not in without]
+    stages = [name for name in released if name not in without]
     settings = {
         "version": version,
         "near_duplicates": near_duplicates,
@@ -113,10 +115,14 @@ def release(
         raise ValueError(f"no row of {work} is left to release: {dropped}")
     with folder_replacement.replacing(out) as folder:
         write_metadata(folder, rows)
-        dimension = 0
-        if "embed" in stages:
-            dimension = write_embeddings(folder, rows["image_name"], work, embeddings)
-        counts = _count(rows, dropped, dimension)
+        dimensions = {}
+        for base, name in map(split_name, stages):
+            if base == "embed":
+                config = with_name("embeddings", name)
+                dimensions[config] = write_embeddings(
+                    folder, rows["image_name"], work, embeddings, name
+                )
+        counts = _count(rows, dropped, bool(dimensions))
         files = _files(folder)
         versions = history(out, rows, version, identity.date, work)
         facts = Facts(
@@ -125,7 +131,7 @@ def release(
             date=datetime.date.fromisoformat(versions[0]["date"]),
             metadata=rows,
             embeddings=counts.embeddings,
-            dimension=dimension,
+            dimensions=dimensions,
             embedding_type=embeddings,
             dropped=dropped,
             models={name: stage_settings(work, name) for name in stages},
@@ -158,12 +164,13 @@ def _notice_missing(work: Workspace, identity: Identity) -> None:
 
 
 def _check_options(
+    stages: Collection[str],
     near_duplicates: str,
     nsfw_threshold: float | None,
     without: Collection[str],
     embeddings: str,
 ) -> None:
-    optional = [name for name in STAGES if name != "dedupe"]
+    optional = [name for name in stages if name != "dedupe"]
     if near_duplicates not in NEAR:
         raise ValueError(
             f"near_duplicates: expected one of {NEAR}, found {near_duplicates!r}"
@@ -285,11 +292,11 @@ def _file(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _count(rows: pa.Table, dropped: Mapping[str, int], dimension: int) -> Counts:
+def _count(rows: pa.Table, dropped: Mapping[str, int], embedded: bool) -> Counts:
     return Counts(
         rows=len(rows) + sum(dropped.values()),
         dropped=dropped,
         released=len(rows),
         posts=count_posts(rows),
-        embeddings=len(rows) if dimension else 0,
+        embeddings=len(rows) if embedded else 0,
     )

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.core import columns
+from twigma.core.names import command_of, split_name
 from twigma.core.parts import refuse_other_embeddings
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shards import read_sidecars
@@ -30,7 +31,7 @@ def select_rows(
     near_duplicates: str,
     nsfw_threshold: float | None,
 ) -> tuple[pa.Table, dict[str, int]]:
-    """The rows to release in their order, with every column of METADATA and `text`; and the rows left out per reason.
+    """The rows to release in their order, with every public column and `text`; and the rows left out per reason.
 
     Raises FileNotFoundError when a stage has not run, ValueError when it has not seen every image.
     """
@@ -41,7 +42,8 @@ def select_rows(
     for stage in stages:
         _require_seen(released["image_name"], work, stage)
     refuse_repeated(released)
-    return released.select([*columns.METADATA, "text"]), _count_reasons(reasons)
+    names = [*columns.metadata(released.column_names), "text"]
+    return released.select(names), _count_reasons(reasons)
 
 
 def _count_reasons(reasons: pa.ChunkedArray) -> dict[str, int]:
@@ -63,29 +65,33 @@ def reason_order(reason: str) -> tuple[int, str]:
 def join_stages(work: AnyWorkspace, stages: Collection[str]) -> pa.Table:
     """The images table with what the fetch and the stages add; columns of stages that are left out are null.
 
-    `decoded` (bool) says whether the image has an embedding; null without `embed`.
+    `decoded` (bool) says whether the image has an embedding of every name; null without `embed`.
     """
     work = Workspace(work)
     refuse_other_embeddings(work.columns, stages)
     table = columns.join(work.table(), _outcomes(work))
     success = pc.fill_null(pc.equal(table["status"], "success"), False)
+    fetched = table["image_name"].filter(success)
     decoded = pa.nulls(len(table), pa.bool_())
-    if "embed" in stages:
-        _require_seen(table["image_name"].filter(success), work, "embed")
-        decoded = pc.is_in(table["image_name"], value_set=_embedded(work))
     for stage in stages:
-        if stage != "embed":
-            table = columns.join(table, work.read(stage))
-    for name in (*columns.METADATA, "text", "duplicate_reason"):
+        base, name = split_name(stage)
+        if base == "embed":
+            _require_seen(fetched, work, stage)
+            embedded = pc.is_in(table["image_name"], value_set=_embedded(work, stage))
+            decoded = pc.and_(pc.fill_null(decoded, True), embedded)
+        else:
+            table = columns.join(table, columns.named(work.read(stage), name))
+    metadata = columns.metadata(table.column_names)
+    for name in (*metadata, "text", "duplicate_reason"):
         if name not in table.column_names:
             nothing = pa.nulls(len(table), columns.COLUMNS[name].type)
             table = columns.add(table, **{name: nothing})
     return table.append_column("decoded", decoded)
 
 
-def _embedded(work: Workspace) -> pa.Array:
+def _embedded(work: Workspace, stage: str) -> pa.Array:
     """Names of the images that have an embedding: the others could not be decoded."""
-    part = work.read("embed")
+    part = work.read(stage)
     return _image_names(part.filter(part["embedding"].is_valid()))
 
 
@@ -146,7 +152,7 @@ def _require_seen(images: pa.ChunkedArray, work: Workspace, stage: str) -> None:
     if len(missing):
         raise ValueError(
             f"columns/{stage} is incomplete: {len(missing):,} of {len(images):,} images are missing, "
-            f"{missing[0].as_py()} among them: run `twigma {stage}` again"
+            f"{missing[0].as_py()} among them: run `{command_of(stage)}` again"
         )
 
 

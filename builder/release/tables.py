@@ -1,4 +1,4 @@
-"""The Parquet files of a release: `metadata-*` and `embeddings-*`, rows in the same order.
+"""The Parquet files of a release: `metadata-*`, `embeddings-*`, `embeddings-NAME-*`, rows in the same order.
 
 They are written so that the Hub stores little of a new version: chunks are cut by content, so they stay the same when a
 few rows are taken out. Several files are written at once, since cutting takes time.
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from twigma.core import columns
 from twigma.core.files import atomic
+from twigma.core.names import DEFAULT, with_name
 from twigma.core.progress import progress_bar
 from twigma.core.workspace import Workspace
 from twigma.dataset.table_files import table_name
@@ -30,7 +31,8 @@ Slice = Callable[[int, int], pa.Table]  # (first row, number of rows) -> these r
 
 def write_metadata(folder: Path, rows: pa.Table) -> None:
     """Write the public columns of the released rows to `folder/metadata-*.parquet`."""
-    public = rows.select(columns.METADATA).cast(columns.schema(columns.METADATA))
+    names = columns.metadata(rows.column_names)
+    public = rows.select(names).cast(columns.schema(names))
     _write_files(
         folder, "metadata", len(rows), METADATA_ROWS, public.slice, dictionary=True
     )
@@ -41,13 +43,15 @@ def write_embeddings(
     image_names: pa.ChunkedArray,
     work: Workspace,
     type_name: str = "float16",
+    name: str = DEFAULT,
 ) -> int:
-    """Write the embeddings of these images (string[n]) to `folder/embeddings-*.parquet`, in order.
+    """Write the embeddings of a name of these images (string[n]) to `folder/embeddings-*.parquet`, in order.
 
+    Those of another name than the default are `embeddings-NAME-*.parquet`.
     `type_name` is float16, as embeddings are stored, or float32 with the same values. Returns the length of an
-    embedding. Every image must have one in the column `embed` of `work`.
+    embedding. Every image must have one in `columns/embed` of `work`.
     """
-    part = work.read("embed")
+    part = work.read(with_name("embed", name))
     vectors = part["embedding"].combine_chunks()
     known_names = part["image_name"].combine_chunks()
     rows = pc.index_in(image_names.combine_chunks(), value_set=known_names)
@@ -65,7 +69,7 @@ def write_embeddings(
 
     _write_files(
         folder,
-        "embeddings",
+        with_name("embeddings", name),
         len(image_names),
         EMBEDDING_ROWS,
         rows_from,

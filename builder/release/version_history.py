@@ -105,11 +105,8 @@ def earlier_versions(before: Path, version: str) -> list[str]:
 
 def compare(old: pa.Table, new: pa.Table) -> dict[str, int]:
     """Images added, removed, and changed in any column that both tables have, matched by `image_name`."""
-    names = [
-        name
-        for name in columns.METADATA
-        if name in old.column_names and name in new.column_names
-    ]
+    metadata = columns.metadata(new.column_names)
+    names = [name for name in metadata if name in old.column_names]
     old_names = old["image_name"].combine_chunks()
     old_rows = pc.index_in(new["image_name"].combine_chunks(), value_set=old_names)
     before = old.select(names).take(old_rows.drop_null())

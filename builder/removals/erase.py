@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from twigma.builder.removals import erase_lists
 from twigma.core import columns, inventory
 from twigma.core.files import file_sha256, write_parquet
+from twigma.core.names import split_name
 from twigma.core.parts import fingerprint, read_part, read_provenance, write_part
 from twigma.core.progress import progress_bar
 from twigma.core.workspace import Workspace
@@ -253,9 +254,13 @@ def _erase_columns(work: Workspace, removed: Removed, hashes: dict[str, str]) ->
     renamed = {old: new for old, new in hashes.items() if old != new}
     parts = inventory.files(work.path, "parts")
     # Other parts name those of `embed` in their provenance, so these come first.
-    for path in sorted(parts, key=lambda path: (path.parent.name != "embed", path)):
+    for path in sorted(parts, key=_is_computed_and_path):
         rows += _erase_part(path, removed, renamed)
     return rows
+
+
+def _is_computed_and_path(path: Path) -> tuple[bool, Path]:
+    return split_name(path.parent.name)[0] != "embed", path
 
 
 def _erase_part(path: Path, removed: Removed, renamed: dict[str, str]) -> int:

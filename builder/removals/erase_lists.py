@@ -62,7 +62,7 @@ def _names(cell: str, removed: Removed) -> bool:
 
 def is_sheets(folder: Path) -> bool:
     """Whether a folder holds the annotation sheets of `twigma sheets`; ValueError when one of them lost its items."""
-    if not has_columns(folder / inventory.SHEETS_KEY, inventory.KEY_OF_ITEMS):
+    if not has_columns(folder / inventory.SHEETS_KEY, inventory.SHEETS_KEY_COLUMNS):
         return False
     for path in _annotated(folder):
         _read_items(path)

@@ -114,7 +114,7 @@ def _locks(work: Workspace) -> Iterator[AbstractContextManager[None]]:
     """Everything that writes what is erased: a stage at work would write an image's columns after they were erased."""
     yield work.lock_shards()
     yield work.lock_ledger()
-    for stage in (*STAGES, "texts"):
+    for stage in work.with_named([*STAGES, "texts"]):
         yield work.lock_stage(stage)
 
 

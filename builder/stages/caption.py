@@ -24,7 +24,8 @@ from twigma.builder.engine.pixels import decode
 from twigma.builder.models import pinned_weights
 from twigma.builder.models.model_licences import note_license
 from twigma.core import columns
-from twigma.core.parts import Provenance
+from twigma.core.names import DEFAULT, with_name
+from twigma.core.parts import Provenance, refuse_other_model
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -229,24 +230,33 @@ def caption_shards(
     *,
     revision: str | None = None,
     engine: Engine = LOCAL,
+    name: str = DEFAULT,
+    replace: bool = False,
 ) -> int:
-    """Caption every shard that has no current part in `columns/caption`; the number of images captioned now."""
+    """Caption every shard that has no current part in `columns/caption`; the number of images captioned now.
+
+    With a `name` it is `columns/caption-NAME`: captions of several models lie side by side. ValueError when the name
+    holds captions by another model, unless it is to `replace` them.
+    """
     work = Workspace(work)
-    name, source = _resolve(model, revision, work)
+    stage_called = with_name("caption", name)
+    called, source = _resolve(model, revision, work)
     if isinstance(source, pinned_weights.Pin):
-        provenance = source.provenance(name)
+        provenance = source.provenance(called)
     else:
-        note_license(work, name, source)
-        provenance = _provenance_of_folder(name, source)
+        note_license(work, called, source)
+        provenance = _provenance_of_folder(called, source)
+    if not replace:
+        refuse_other_model(work.stage_folder(stage_called), provenance)
     provenance["code_revision"] = REVISION
     provenance["num_beams"] = NUM_BEAMS
     provenance["max_new_tokens"] = MAX_NEW_TOKENS
     return map_shards(
         work.path,
-        "caption",
+        stage_called,
         dict(provenance),
-        partial(_start, name, source),
-        desc="caption",
+        partial(_start, called, source),
+        desc=stage_called,
         engine=engine,
         device=device,
         prepare=Prepare(partial(_fetch, source), lambda: None),

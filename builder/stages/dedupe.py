@@ -24,6 +24,7 @@ from twigma.builder.stages import near_duplicates
 from twigma.builder.stages.identical_rows import earliest, identical
 from twigma.core import columns
 from twigma.core.model_identity import identity
+from twigma.core.names import DEFAULT, with_name
 from twigma.core.parts import (
     Provenance,
     announce_recreated,
@@ -46,30 +47,35 @@ ADDS = ("duplicate_of", "duplicate_reason", "duplicate_cosine")
 Flags = npt.NDArray[np.bool_]
 
 
-def dedupe(work: AnyWorkspace, near: float | None = NEAR) -> dict[str, int]:
+def dedupe(
+    work: AnyWorkspace, near: float | None = NEAR, *, embedding: str = DEFAULT
+) -> dict[str, int]:
     """Write `columns/dedupe` (the key and ADDS); rows per reason, and `distinct` ones.
 
-    `near=None` leaves near duplicates unsearched. Done again only when images, embeddings, shards, `near` or the
-    revision of the code changed. FileNotFoundError before there are images and embeddings, RuntimeError while another
-    process does the same.
+    `near=None` leaves near duplicates unsearched. `embedding` is the name of the embeddings that are compared. Done
+    again only when images, embeddings, shards, `near` or the revision of the code changed. FileNotFoundError before
+    there are images and embeddings, RuntimeError while another process does the same.
     """
     work = Workspace(work)
     with work.lock_stage("dedupe"):
-        return _dedupe(work, near)
+        return _dedupe(work, near, embedding)
 
 
-def _dedupe(work: Workspace, near: float | None) -> dict[str, int]:
+def _dedupe(work: Workspace, near: float | None, embedding: str) -> dict[str, int]:
+    embed = with_name("embed", embedding)
     images = work.table().select(list(ORDER))
-    vectors, embed_marks = read_vectors(work.path)
-    stored = _stored(work)
+    vectors, embed_marks = read_vectors(work, embed)
+    stored = _stored(work, embed)
     provenance = Provenance(
         code_revision=REVISION,
         near=near,
         embed=embed_marks,
-        embedding=identity(work.embedding_model()),
+        embedding=identity(work.embedding_model(embedding)),
         images=_digest(images),
         stored=_digest(stored),
     )
+    if embedding:
+        provenance["embedding_name"] = embedding
     if near is not None:
         provenance["near_revision"] = near_duplicates.REVISION
     path = work.part("dedupe")
@@ -201,12 +207,12 @@ def _rank(images: pa.Table) -> Indices:
 # ------------------------------------------------------------------ inputs
 
 
-def _stored(work: Workspace) -> pa.Table:
+def _stored(work: Workspace, embed: str) -> pa.Table:
     """image_name and `digest`: the pixel hash where an image was decoded, else the hash of its stored bytes."""
     table = read_sidecars(work.path).select(["image_name", "sha256"])
     table = table.filter(table["sha256"].is_valid())
     digests = table["sha256"]
-    pixels = work.read("embed")
+    pixels = work.read(embed)
     if "pixel_hash" in pixels.column_names:
         table = columns.join(table, pixels.select(["image_name", "pixel_hash"]))
         digests = pc.coalesce(table["pixel_hash"], digests)

@@ -1,6 +1,8 @@
 """Add the CLIP embedding of every image (paper, section 2.2). Run by `twigma embed`."""
 
+from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +28,8 @@ from twigma.builder.stages.clip_encoder import (
     load_on,
 )
 from twigma.core import columns
-from twigma.core.parts import read_provenance
+from twigma.core.names import DEFAULT, with_name
+from twigma.core.parts import read_provenance, refuse_other_model
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -64,15 +67,22 @@ def embed_shards(
     resize: str | None = None,
     revision: str | None = None,
     engine: Engine = LOCAL,
+    name: str = DEFAULT,
+    replace: bool = False,
 ) -> int:
     """Embed every shard that has no current part in `columns/embed`; the number of images embedded now.
 
-    The parts carry the model's name, its weights' commit or hash, the precision and the way of resizing; changing any
-    of them embeds again. Where they are not named, a folder keeps the precision and resizing of its first part.
+    With a `name` it is `columns/embed-NAME`: embeddings of several models lie side by side. The parts carry the model's
+    name, its weights' commit or hash, the precision and the way of resizing; changing how it is run embeds again. Where
+    they are not named, a folder keeps the precision and resizing of its first part. ValueError when the name holds
+    embeddings by another model, unless it is to `replace` them.
     """
     work = Workspace(work)
+    stage_called = with_name("embed", name)
     chosen = find_model(model, pretrained, revision, work)
-    before = _first_provenance(work, chosen)
+    if not replace:
+        refuse_other_model(work.stage_folder(stage_called), chosen.provenance())
+    before = _first_provenance(work.part_files(stage_called), chosen)
     if precision is None:
         precision = (
             before.get("precision") or choose_placement(devices(device)[0], None)[1]
@@ -86,10 +96,10 @@ def embed_shards(
     provenance["resize"] = resize
     return map_shards(
         work.path,
-        "embed",
+        stage_called,
         dict(provenance),
         partial(_start, chosen, precision, resize),
-        desc="embed",
+        desc=stage_called,
         engine=engine,
         device=device,
         prepare=Prepare(partial(fetch_model, chosen), partial(check_model, chosen)),
@@ -101,9 +111,9 @@ def _start(model: Model, precision: str, resize: str, device: str | None) -> Sta
     return partial(embed, encoder=load_on(model, device, precision, resize))
 
 
-def _first_provenance(work: Workspace, model: Model) -> dict[str, Any]:
-    """The provenance of the first part that this model made in the folder; empty if there is none."""
-    for path in work.part_files("embed"):
+def _first_provenance(parts: Iterable[Path], model: Model) -> dict[str, Any]:
+    """The provenance of the first of these parts that this model made; empty if there is none."""
+    for path in parts:
         provenance = read_provenance(path)
         if provenance["model"] == model.name:
             return provenance

@@ -25,6 +25,7 @@ from twigma.builder.models.clip_names import (
 from twigma.builder.stages.clip_encoder import load_encoder
 from twigma.core import columns
 from twigma.core.model_identity import differing
+from twigma.core.names import DEFAULT
 from twigma.core.parts import (
     Provenance,
     announce_recreated,
@@ -59,6 +60,7 @@ def embed_texts(
     revision: str | None = None,
     most: int = MOST,
     seed: int = 0,
+    embedding: str = DEFAULT,
 ) -> dict[str, int]:
     """Embed up to `most` random different texts of each kind that the folder has, unless that is done.
 
@@ -69,11 +71,11 @@ def embed_texts(
     Returns
     -------
     Texts embedded now, by kind; 0 where there was nothing to do. FileNotFoundError when the folder has no texts,
-    ValueError when its images were embedded by another model.
+    ValueError when its images were embedded by another model, under the name `embedding`.
     """
     work = Workspace(work)
     chosen = find_model(model, pretrained, revision, work)
-    _require_same_model(work, chosen.provenance())
+    _require_same_model(work, chosen.provenance(), embedding)
     texts = {kind: _distinct(table, kind) for kind, table in _tables(work).items()}
     if not any(map(len, texts.values())):
         raise FileNotFoundError(
@@ -148,14 +150,15 @@ def encode_all(texts: Sequence[str], encode: Encode, name: str) -> Half:
 # ------------------------------------------------------------------ parts
 
 
-def _require_same_model(work: Workspace, ours: Provenance) -> None:
-    """ValueError when the images of the folder were embedded by another model, as far as both state it."""
-    images = work.embedding_model()
+def _require_same_model(work: Workspace, ours: Provenance, embedding: str) -> None:
+    """ValueError when the embeddings of that name are by another model, as far as both state it."""
+    images = work.embedding_model(embedding)
     key = differing(images, ours) if images else None
     if key is not None:
         raise ValueError(
             f"the images of {work} were embedded by {images['model']} ({key} {images[key]}), the texts would be by "
-            f"{ours['model']} ({key} {dict(ours)[key]}): name the images' model with --model"
+            f"{ours['model']} ({key} {dict(ours)[key]}): name the images' model with --model, "
+            "or other embeddings with --embedding"
         )
 
 

@@ -18,6 +18,7 @@ from twigma.builder.engine.vectors import as_matrix
 from twigma.core import columns
 from twigma.core.files import file_sha256
 from twigma.core.model_identity import identity
+from twigma.core.names import DEFAULT, with_name
 from twigma.core.parts import Provenance, read_model
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -176,8 +177,13 @@ def nsfw(
     return columns.add(table, nsfw_score=pa.array(scores, mask=~embedded))
 
 
-def nsfw_parts(work: AnyWorkspace, detector: str | Path | None = None) -> int:
-    """Score every part of the embeddings that has no current score; the number of images scored now.
+def nsfw_parts(
+    work: AnyWorkspace,
+    detector: str | Path | None = None,
+    *,
+    embedding: str = DEFAULT,
+) -> int:
+    """Score every part of the embeddings of a name that has no current score; the number of images scored now.
 
     `detector` is a .safetensors file (see `load_detector`); LAION's without. FileNotFoundError before `twigma embed`,
     ValueError when the embeddings were made by another CLIP model than the one the detector reads.
@@ -185,11 +191,13 @@ def nsfw_parts(work: AnyWorkspace, detector: str | Path | None = None) -> int:
     work = Workspace(work)
     path = DETECTOR if detector is None else Path(detector)
     loaded = load_detector(path)
-    embeddings = read_model(work.stage_folder("embed"))
+    embed = with_name("embed", embedding)
+    embeddings = read_model(work.stage_folder(embed))
     if embeddings["model"] != loaded.model:
         raise ValueError(
-            f"{work.stage_folder('embed')} holds embeddings of {embeddings['model']}, but this NSFW detector reads "
-            f"those of {loaded.model}: give the detector that fits, or run `twigma embed` with {loaded.model}"
+            f"{work.stage_folder(embed)} holds embeddings of {embeddings['model']}, but this NSFW detector reads "
+            f"those of {loaded.model}: give the detector that fits, name embeddings by {loaded.model} with "
+            "--embedding, or make them with `twigma embed`"
         )
     provenance = Provenance(
         code_revision=REVISION,
@@ -197,6 +205,8 @@ def nsfw_parts(work: AnyWorkspace, detector: str | Path | None = None) -> int:
         detector=file_sha256(path),
         embedding=identity(embeddings),
     )
+    if embedding:
+        provenance["embedding_name"] = embedding
 
     def start() -> Stage:
         return lambda table: nsfw(table, loaded)
@@ -206,6 +216,6 @@ def nsfw_parts(work: AnyWorkspace, detector: str | Path | None = None) -> int:
         "nsfw",
         dict(provenance),
         start,
-        of="embed",
+        of=embed,
         desc="nsfw",
     )

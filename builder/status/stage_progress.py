@@ -19,6 +19,8 @@ from twigma.builder.release.row_filter import STAGES
 from twigma.builder.stages import caption
 from twigma.builder.status.facts import StageFacts
 from twigma.core.model_identity import differing_columns
+from twigma.core.names import command_of, split_name
+from twigma.core.parts import embedding_stage
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import FinishedShards
 
@@ -59,42 +61,63 @@ def stage_progress(
     A sentence for every damaged part is added to `damaged`.
     """
     work = Workspace(work)
-    parts = {stage: _read_parts(work, stage, damaged) for stage in STAGES}
+    stages = work.with_named(STAGES)
+    parts = {stage: _read_parts(work, stage, damaged) for stage in stages}
     images: dict[str, int] = {}
     of_shard: dict[str, dict[str, str]] = {}
     for name, manifest in finished.manifests.items():
         images[name] = manifest.samples
         of_shard[name] = {"shard": manifest.sha256}
-    embeddings: dict[str, str] = {}
-    for name, part in parts["embed"].items():
-        if part:
-            embeddings[name] = part.fingerprint
+    progress: dict[str, StageFacts] = {}
+    for stage in stages:
+        if split_name(stage)[0] in DEFAULT_MODEL:
+            progress[stage] = _by_shard(parts[stage], images, of_shard)
     # NSFW scores are made from embeddings: a part is current while they are.
-    of_embedding = {name: {"part": mark} for name, mark in embeddings.items()}
+    of_nsfw = _marks(parts, _source(parts["nsfw"]))
+    of_embedding = {name: {"part": mark} for name, mark in of_nsfw.items()}
+    progress["nsfw"] = _by_shard(parts["nsfw"], images, of_embedding)
     # One part for all images: it names the embeddings of every shard.
     dedupe = _newest(parts["dedupe"])
-    of_dedupe = {"embed": embeddings}
-    of_cluster = {"embed": embeddings, "dedupe": dedupe.fingerprint if dedupe else None}
-    # What could not be decoded has no embedding, and so no cluster.
-    embedded = sum(images.values()) - _count_empty(parts["embed"])
-    progress = {
-        "embed": _by_shard(parts["embed"], images, of_shard),
-        "caption": _by_shard(parts["caption"], images, of_shard),
-        "nsfw": _by_shard(parts["nsfw"], images, of_embedding),
-        "dedupe": _as_whole(parts["dedupe"], rows, of_dedupe, rows),
-        "cluster": _as_whole(parts["cluster"], embedded, of_cluster),
+    of_dedupe = {"embed": _marks(parts, _source(parts["dedupe"]))}
+    progress["dedupe"] = _as_whole(parts["dedupe"], rows, of_dedupe, rows)
+    clustered = _source(parts["cluster"])
+    of_cluster = {
+        "embed": _marks(parts, clustered),
+        "dedupe": dedupe.fingerprint if dedupe else None,
     }
+    # What could not be decoded has no embedding, and so no cluster.
+    embedded = sum(images.values()) - _count_empty(parts.get(clustered, {}))
+    progress["cluster"] = _as_whole(parts["cluster"], embedded, of_cluster)
     for stage, facts in progress.items():
         facts["command"] = _command(stage, _newest(parts[stage]))
-    return {stage: progress[stage] for stage in STAGES}
+    return {stage: progress[stage] for stage in stages}
+
+
+def _source(parts: Parts) -> str:
+    """The stage whose embeddings the newest of these parts was computed from."""
+    newest = _newest(parts)
+    return embedding_stage(newest.provenance if newest else {})
+
+
+def _marks(parts: Mapping[str, Parts], stage: str) -> dict[str, str]:
+    """The fingerprints of the parts of a stage."""
+    marks: dict[str, str] = {}
+    for name, part in parts.get(stage, {}).items():
+        if part:
+            marks[name] = part.fingerprint
+    return marks
 
 
 def _command(stage: str, newest: Part | None) -> str:
     """The command that goes on with a stage as its newest part was made; the other settings it remembers itself."""
-    command = f"twigma {stage}"
-    if newest is None or stage not in DEFAULT_MODEL:
+    command = command_of(stage)
+    if newest is None:
         return command
     made = newest.provenance
+    stage, _ = split_name(stage)
+    if stage not in DEFAULT_MODEL:
+        name = made.get("embedding_name")
+        return f"{command} --embedding {name}" if name else command
     name = str(made.get("model"))
     is_local = "sha256" in made and "revision" not in made
     if is_local:
@@ -121,7 +144,7 @@ def _read_parts(work: Workspace, stage: str, damaged: list[str]) -> Parts:
         except (ValueError, KeyError, OSError) as error:
             reason = str(error)[:60]
             damaged.append(
-                f"{path} is damaged ({reason}): delete it and run `twigma {stage}` again"
+                f"{path} is damaged ({reason}): delete it and run `{command_of(stage)}` again"
             )
             parts[path.stem] = None
     return parts

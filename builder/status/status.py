@@ -26,6 +26,7 @@ from twigma.builder.status.facts import (
 from twigma.builder.status.next_step import next_step
 from twigma.builder.status.open_searches import resume_command
 from twigma.builder.status.stage_progress import stage_progress
+from twigma.core.names import command_of
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import (
     FinishedShards,
@@ -65,7 +66,7 @@ def status(work: AnyWorkspace) -> Facts:
                           that goes on with the last collection that is not complete; null where all are
     `stages`              {stage: images `done`, `out_of_date`, `to_do`; the `models` that made them, the `command` that
                           goes on with the last of these; of embed, caption and nsfw how many of `done` are
-                          `not_decodable`, and so have no value}
+                          `not_decodable`, and so have no value}; embed-NAME and caption-NAME where there are any
     `release`             folder, version, images, posts, out_of_date; null when there is none beside the folder
     `bytes`               pages, ledger, shards, columns, other; `total` of these; `free` on the disk
     `spent`               posts and users bought, requests that counted posts, dollars at most
@@ -236,8 +237,8 @@ def running(work: AnyWorkspace, table: Path = KERNEL_LOCKS) -> dict[str, int] | 
             held[fields[5]] = int(fields[4])
     runs: dict[str, int] = {}
     locks = {"fetch": work.shards_lock_file, "look-up": work.ledger_lock_file}
-    for stage in STAGES:
-        locks[f"twigma {stage}"] = work.stage_lock_file(stage)
+    for stage in work.with_named(STAGES):
+        locks[command_of(stage)] = work.stage_lock_file(stage)
     for run, path in locks.items():
         name = _lock_name(path) if path.exists() else ""
         if name in held:

@@ -10,6 +10,7 @@ import click
 from twigma.cli.options import (
     FOLDER,
     as_engine,
+    embedding_option,
     engine_option,
     out_option,
     seed_option,
@@ -180,6 +181,7 @@ def label(folder: Path, work: Path, port: int) -> None:
     type=FOLDER,
     help="Folder of sheets by `twigma sheets`, filled in by people.",
 )
+@embedding_option
 @seed_option("Seed of every draw.")
 @engine_option
 def analyze(

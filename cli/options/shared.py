@@ -60,6 +60,31 @@ def clip_option(command: F) -> F:
     )(command)
 
 
+def name_options(command: F) -> F:
+    """`--name` and `--replace`, of the stages by whose models columns lie side by side."""
+    named = click.option(
+        "--name",
+        default="",
+        help="Keep these columns beside those of other models, under this name.  [default: the unnamed ones]",
+    )
+    replaced = click.option(
+        "--replace",
+        is_flag=True,
+        help="Put them in the place of those that another model made.",
+    )
+    return named(replaced(command))
+
+
+def embedding_option(command: F) -> F:
+    """`--embedding`, of whatever reads embeddings."""
+    return click.option(
+        "--embedding",
+        default="",
+        metavar="NAME",
+        help="Embeddings that `twigma embed --name NAME` made.  [default: the unnamed ones]",
+    )(command)
+
+
 def engine_option(command: F) -> F:
     """`--engine`, for what is worth a cluster."""
     return click.option(

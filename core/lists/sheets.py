@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from twigma.core.columns import present
 from twigma.core.lists.columns import SHOWN, find_places
 from twigma.core.lists.reader import column_names, read_rows
 from twigma.core.safety import spreadsheet
@@ -36,14 +37,17 @@ class Sheet(NamedTuple):
 
 
 class _Whole(NamedTuple):
-    """All columns of a sheet, which must have the `required` ones."""
+    """All columns of a sheet, which must have the `required` ones; `columns.LABELS` is a label column of any name."""
 
     required: tuple[str, ...]
     names: tuple[str, ...] = ()
     exact: bool = False
 
     def are_named(self, names: Sequence[str]) -> bool:
-        return bool(self.required) and set(names) >= set(self.required)
+        return bool(self.required) and not self.missing(names)
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        return [name for name in present(self.required, names) if name not in names]
 
     def is_header(self, cells: Sequence[str]) -> bool:
         return True
@@ -52,7 +56,7 @@ class _Whole(NamedTuple):
         return True
 
     def places(self, names: Sequence[str], where: str) -> tuple[int | None, ...]:
-        missing = [name for name in self.required if name not in names]
+        missing = self.missing(names)
         if missing:
             raise ValueError(
                 f"{where}, line 1: expected the columns {', '.join(self.required)}; missing {', '.join(missing)}, "

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from twigma.core import columns
 from twigma.core.workspace import AnyWorkspace, Workspace
 
 Values = Mapping[str, Mapping[str, Any]]
@@ -48,14 +49,14 @@ def truths(
     truth : content of `truth.json`.
     photos : `truth_images.parquet`: image_name, theme, caption, nsfw, duplicate_of, duplicate_kind, answer.
     images : the images table with the columns of all stages: id, image_name, created_at, all_captions, nsfw_score,
-        duplicate_of, duplicate_reason, label_10_cluster.
+        duplicate_of, duplicate_reason, cluster (the label, whatever the name of its column).
     fetched : photos by status of the fetch.
     outcomes : ids asked for by outcome of the look-up.
     values : numbers of the analyses by key, as in `results.json`: {value, low, high, se, arrow, ...}; the keys used
         are growth, trend/CLUSTER, eq1/paintings/robust/TERM, kl/twigma/prompts, distance/SET and ratio/same prompt.
     """
     known = images.merge(photos, on="image_name", how="left", suffixes=("", "_planted"))
-    kept = known[known["duplicate_of"].isna() & known["label_10_cluster"].notna()]
+    kept = known[known["duplicate_of"].isna() & known["cluster"].notna()]
     return [
         *_gathered(truth, images, fetched, outcomes),
         *_duplicates(truth, known),
@@ -78,7 +79,9 @@ def read_truths(
 
     truth = json.loads((world / "truth.json").read_text("utf-8"))
     photos = pq.read_table(world / "truth_images.parquet").to_pandas()
-    images = Workspace(work).table("caption", "nsfw", "dedupe", "cluster").to_pandas()
+    table = Workspace(work).table("caption", "nsfw", "dedupe", "cluster")
+    label = columns.find_label_column(table.column_names)
+    images = table.to_pandas().rename(columns={label: "cluster"})
     # A photo on several posts counts once, as among the planted ones.
     fetched = read_sidecars(work).select(["image_name", "status"]).to_pandas()
     status = fetched.drop_duplicates("image_name")["status"]
@@ -184,7 +187,7 @@ def _described(truth: Mapping[str, Any], kept: pd.DataFrame) -> Iterator[Row]:
     """Clusters, captions and NSFW scores of the kept images against what they show."""
     from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
-    ari = adjusted_rand_score(kept["theme"], kept["label_10_cluster"])
+    ari = adjusted_rand_score(kept["theme"], kept["cluster"])
     yield _least("clusters are themes (ARI)", ari, 0.9)
     words = kept["all_captions"].fillna("").str.split()
     pairs = zip(kept["theme"], words, strict=True)
@@ -201,7 +204,7 @@ def _drift(
     truth: Mapping[str, Any], kept: pd.DataFrame, values: Values
 ) -> Iterator[Row]:
     """Which themes rise and fall, by the arrow of the cluster that most of a theme's images are in."""
-    cluster = kept.groupby("theme")["label_10_cluster"].agg(
+    cluster = kept.groupby("theme")["cluster"].agg(
         lambda labels: int(labels.mode().iloc[0])
     )
     for direction, arrow in (("rising", "↑"), ("falling", "↓")):

@@ -40,6 +40,32 @@ def test_the_published_columns_are_the_first_twelve():
     assert not private & set(columns.METADATA)
 
 
+def test_labels_are_named_by_their_number_of_clusters():
+    assert columns.label_column(10) in columns.PUBLISHED
+    assert columns.label_column(8) == "label_8_cluster"
+    assert columns.declared("label_8_cluster").type == pa.int32()
+    for other in ("label_08_cluster", "label_8_clusters", "label_cluster", "label_K"):
+        assert columns.find_label_column([other]) is None
+    names = ["id", "label_8_cluster", "width"]
+    assert columns.find_label_column(names) == "label_8_cluster"
+    with pytest.raises(ValueError, match="found label_8_cluster and label_10_cluster"):
+        columns.find_label_column([*names, "label_10_cluster"])
+    renamed = dict(zip(columns.metadata(names), columns.METADATA, strict=True))
+    moved = {new: old for new, old in renamed.items() if new != old}
+    assert moved == {"label_8_cluster": "label_10_cluster"}
+    assert columns.metadata(["id"]) == list(columns.METADATA)
+
+
+def test_a_stage_that_adds_labels_may_name_them_by_any_k():
+    @stage(reads=("image_name",), adds=(columns.LABELS,))
+    def label(table, name):
+        return columns.add(table, **{name: [1] * len(table)})
+
+    assert label(images("1"), "label_3_cluster")["label_3_cluster"].to_pylist() == [1]
+    with pytest.raises(ValueError, match=r"expected columns .*label_K_cluster"):
+        label(images("1"), "width")
+
+
 def test_features_schema_and_table_agree():
     features = columns.features(columns.METADATA)
     assert features.arrow_schema.types == columns.schema(columns.METADATA).types

@@ -55,5 +55,7 @@ def test_a_release_without_embeddings_says_so(here):
         if not name.startswith("embeddings-")
     }
     path.write_text(json.dumps(manifest))
-    with pytest.raises(FileNotFoundError, match="has no embeddings: `twigma embed`"):
+    with pytest.raises(
+        FileNotFoundError, match="has no embeddings, but metadata: `twigma embed`"
+    ):
         _ = twigma.open_release(here / "twigma").embeddings

@@ -17,6 +17,7 @@ from twigma.analysis.page.formatting import (
     table,
 )
 from twigma.analysis.page.section import Results, Section, records
+from twigma.core import columns
 
 PAPER_K = 10
 SCORES_HEADER = (
@@ -145,6 +146,6 @@ CLUSTERS_K = Figure(
     "clusters_k",
     compute_cluster_counts,
     needs=("embedding", "created_at"),
-    parts={"agreement with the released labels": ("label_10_cluster",)},
+    parts={"agreement with the released labels": (columns.LABELS,)},
 )
 CLUSTER_COUNTS = Chapter(describe_cluster_counts, (CLUSTERS_K,))

@@ -32,6 +32,7 @@ from twigma.analysis.page.formatting import (
     table,
 )
 from twigma.analysis.page.section import Results, Section, Tables, records
+from twigma.core import columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,8 +95,9 @@ def _estimates(data: Labelled, rows: pd.DataFrame) -> pd.DataFrame:
         if numbers.nunique() > 1:
             trend = monthly_trend(data, numbers)
             tables.append(trend.assign(what=TREND, group=""))
-    if "label_10_cluster" in rows and rows["label_10_cluster"].notna().any():
-        clusters = shares_by(data, rows["label_10_cluster"])
+    label = columns.find_label_column(rows.columns)
+    if label is not None and rows[label].notna().any():
+        clusters = shares_by(data, rows[label])
         names = clusters["group"].astype(int).astype(str)
         tables.append(clusters.assign(what=CLUSTER, group=names))
     return pd.concat(tables, ignore_index=True)

@@ -21,6 +21,7 @@ from twigma.analysis.page.formatting import (
     table,
 )
 from twigma.analysis.page.section import Results, Section, records
+from twigma.core import columns
 
 SHOWN = r"followers|quintile|similarity|log\("  # terms of variants
 FLAGGED = 0.5  # NSFW score above which an image counts as sensitive
@@ -78,8 +79,8 @@ def _ages(data: Inputs) -> Any:
 def _covariates(images: Images) -> dict[str, Any] | None:
     """What else may move likes: theme, and sensitive or not; one label of both, so that they cannot be collinear."""
     frame = pd.DataFrame()
-    if images.has("label_10_cluster"):
-        frame["cluster"] = images.values("label_10_cluster")
+    if images.has(columns.LABELS):
+        frame["cluster"] = images.values(columns.LABELS)
     if images.has("nsfw_score"):
         score = pd.Series(images.values("nsfw_score"))
         frame["sensitive"] = (score > FLAGGED).where(score.notna())
@@ -159,8 +160,9 @@ def compute_nsfw_likes(data: Inputs, settings: Settings) -> Result:
     months = topics = None
     if data.images.has("created_at"):
         months = rows["created_at"].to_pandas().dt.strftime("%Y-%m")
-    if data.images.has("label_10_cluster"):
-        topics = rows["label_10_cluster"].to_pandas()
+    label = columns.find_label_column(rows.column_names)
+    if label is not None:
+        topics = rows[label].to_pandas()
     ratios = nsfw_likes(
         rows["like_count"].to_pandas(),
         (score > FLAGGED).where(score.notna()),

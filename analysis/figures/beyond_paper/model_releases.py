@@ -20,6 +20,7 @@ from twigma.analysis.inputs.requirements import (
 from twigma.analysis.page.drawing import COLOURS, QUIET, axes, interval_bars
 from twigma.analysis.page.formatting import Table, interval, number, p_value, table
 from twigma.analysis.page.section import Results, Section, Tables, records
+from twigma.core import columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,7 +101,8 @@ def _outcomes(data: Inputs, settings: Settings) -> Iterator[Outcome]:
     images = data.images
     author = "author_id" if images.has("author_id") else "id"
     names = ["id", "created_at", author]
-    for name in ("like_count", "label_10_cluster"):
+    label = columns.present([columns.LABELS], images.table.column_names)[0]
+    for name in ("like_count", label):
         if images.has(name):
             names.append(name)
     rows = images.table.select(list(dict.fromkeys(names))).to_pandas()
@@ -125,8 +127,8 @@ def _outcomes(data: Inputs, settings: Settings) -> Iterator[Outcome]:
                 images.values(author),
                 images.weights(),
             )
-    if "label_10_cluster" in rows:
-        labels = rows["label_10_cluster"]
+    if label in rows:
+        labels = rows[label]
         for label in sorted(labels.dropna().unique()):
             share = (labels == label).astype(float).where(labels.notna())
             yield Outcome(f"{CLUSTER}{int(label)}", "mean", share, *common)
@@ -262,7 +264,7 @@ FIGURE = Figure(
     needs=("created_at",),
     parts={
         "likes": ("like_count",),
-        "themes": ("label_10_cluster",),
+        "themes": (columns.LABELS,),
         "intervals by author": ("author_id",),
     },
 )

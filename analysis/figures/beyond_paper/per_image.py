@@ -10,12 +10,13 @@ from twigma.analysis.inputs.reference_similarity import reference_similarity
 from twigma.analysis.inputs.requirements import Result, Settings, missing_requirements
 from twigma.analysis.page.formatting import number, table
 from twigma.analysis.page.section import Results, Section
+from twigma.core import columns
 
 COLUMNS = {
     "image_name": "id of the image; with id, the key",
     "id": "id of the post",
     "month": "month of the post, in UTC",
-    "cluster": "label_10_cluster",
+    "cluster": "label of the cluster, as released",
     "similarity": "mean of the five largest cosines to the reference, as in Fig 2d",
     "quintile": "of that mean: 1 the least similar, 5 the most",
     "nearest": "image_name of the most similar image of the reference",
@@ -36,8 +37,8 @@ def compute_per_image(data: Inputs, settings: Settings) -> Result:
     if images.has("created_at"):
         dates = pd.Series(images.values("created_at"))
         rows["month"] = dates.dt.strftime("%Y-%m")
-    if images.has("label_10_cluster"):
-        cluster = pd.Series(images.values("label_10_cluster"))
+    if images.has(columns.LABELS):
+        cluster = pd.Series(images.values(columns.LABELS))
         rows["cluster"] = cluster.astype("Int32")
     reasons = []
     for role in ROLES:

@@ -10,6 +10,7 @@ from twigma.builder.release.card.facts import Facts
 from twigma.builder.release.card.header import header
 from twigma.builder.release.card.months import sparkline
 from twigma.core import columns
+from twigma.core.names import split_name, with_name
 
 EMBEDDING_RECIPE = """
 ```python
@@ -18,7 +19,7 @@ import glob
 
 import pyarrow.dataset
 
-files = sorted(glob.glob("twigma/embeddings-*.parquet"))
+files = sorted(glob.glob("twigma/$config-train-*.parquet"))
 embeddings = pyarrow.dataset.dataset(files).to_table()
 vectors = embeddings["embedding"].combine_chunks().flatten().to_numpy().reshape(len(embeddings), -1)
 ```
@@ -74,7 +75,7 @@ def card(facts: Facts) -> str:
         liked=LIKED if facts.has("like_count") else "",
         duckdb=BY_MONTH if facts.months else BY_SIZE,
         rows=f"{facts.rows:,}",
-        fields=columns.field_table(columns.METADATA),
+        fields=columns.field_table(facts.columns),
         empty=_empty(facts),
         embedding_recipe=_embedding_recipe(facts) if with_embeddings else "",
         embedding_fields=_embedding_fields(facts) if with_embeddings else "",
@@ -121,15 +122,24 @@ def _empty(facts: Facts) -> str:
 
 def _embedding_recipe(facts: Facts) -> str:
     recipe = EMBEDDING_RECIPE.replace("$type", facts.embedding_type)
+    recipe = recipe.replace("$config", next(iter(facts.dimensions)))
     return recipe + (FLOAT16 if facts.embedding_type == "float16" else "")
 
 
 def _embedding_fields(facts: Facts) -> str:
-    table = columns.field_table(("image_name", "embedding"))
-    table = table.replace(f"[{columns.EMBEDDING_DIM}]", f"[{facts.dimension}]")
-    if facts.embedding_type == "float32":
-        table = table.replace("halffloat", "float")
-    return f"`embeddings`: {facts.embeddings:,} rows, in the same order, joined by `image_name`.\n\n{table}\n"
+    """The table of each configuration of embeddings."""
+    sections = []
+    for config, length in facts.dimensions.items():
+        table = columns.field_table(("image_name", "embedding"))
+        table = table.replace(f"[{columns.EMBEDDING_DIM}]", f"[{length}]")
+        if facts.embedding_type == "float32":
+            table = table.replace("halffloat", "float")
+        head = f"`{config}`: {facts.embeddings:,} rows, in the same order, joined by `image_name`."
+        _, name = split_name(config)
+        if name:
+            head += f" By {facts.models[with_name('embed', name)]['model']}."
+        sections.append(f"{head}\n\n{table}\n")
+    return "\n".join(sections)
 
 
 def _duplicates(near: str) -> str:

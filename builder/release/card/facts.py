@@ -33,7 +33,7 @@ class Facts:
     date: datetime.date
     metadata: pa.Table
     embeddings: int
-    dimension: int
+    dimensions: Mapping[str, int]  # length of an embedding, by configuration
     embedding_type: str  # float16 or float32
     dropped: Mapping[str, int]
     models: Mapping[str, Mapping[str, Any]]
@@ -55,6 +55,17 @@ class Facts:
     def found(self) -> int:
         """Rows before any was left out."""
         return self.rows + sum(self.dropped.values())
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """The public columns in their order."""
+        return columns.metadata(self.metadata.column_names)
+
+    @cached_property
+    def configs(self) -> dict[str, list[str]]:
+        """The columns of each configuration that has Parquet files."""
+        embedded = {name: ["image_name", "embedding"] for name in self.dimensions}
+        return {"metadata": self.columns, **embedded}
 
     @cached_property
     def images_by_source(self) -> dict[str, int]:
@@ -100,7 +111,7 @@ class Facts:
     def missing(self) -> dict[str, int]:
         """Rows without a value, by column, of those columns that have any value at all and lack some."""
         counts = {}
-        for name in columns.METADATA:
+        for name in self.columns:
             nulls = self.metadata[name].null_count
             if 0 < nulls < self.rows:
                 counts[name] = nulls
@@ -109,7 +120,7 @@ class Facts:
     @cached_property
     def empty(self) -> list[str]:
         """Columns in which no row has a value."""
-        return [n for n in columns.METADATA if self.metadata[n].null_count == self.rows]
+        return [n for n in self.columns if self.metadata[n].null_count == self.rows]
 
     def has(self, name: str) -> bool:
         """Whether any row has a value in this column."""
@@ -137,11 +148,11 @@ class Facts:
         score = pc.fill_null(self.metadata["nsfw_score"], 0.0)
         marked = pc.fill_null(self.metadata["possibly_sensitive"], False)
         harmless = pc.and_(pc.less_equal(score, SENSITIVE), pc.invert(marked))
-        rows = self.metadata.select(columns.METADATA).filter(harmless)
+        rows = self.metadata.select(self.columns).filter(harmless)
         if not len(rows):
             return {}
         empty = pa.repeat(pa.scalar(0), len(rows))
-        for name in columns.METADATA:
+        for name in self.columns:
             empty = pc.add(empty, rows[name].is_null().cast(pa.int64()))
         fewest = pc.index(empty, pc.min(empty)).as_py()
         row: dict[str, Any] = rows.slice(fewest, 1).to_pylist()[0]

@@ -40,12 +40,9 @@ def header(facts: Facts) -> str:
     `datasets` names the cache of a local folder after this header alone, so each configuration is described by its
     content: otherwise a second release would be answered from the cache of the first.
     """
-    fields = {"metadata": columns.METADATA, "embeddings": ("image_name", "embedding")}
-    if not facts.embeddings:
-        del fields["embeddings"]
     configs: list[dict[str, Any]] = []
     infos: list[dict[str, Any]] = []
-    for name, names in fields.items():
+    for name, names in facts.configs.items():
         configs.append(
             {
                 "config_name": name,
@@ -53,7 +50,7 @@ def header(facts: Facts) -> str:
                 "data_files": [{"split": "train", "path": table_pattern(name)}],
             }
         )
-        features = [_feature(column, facts) for column in names]
+        features = [_feature(column, name, facts) for column in names]
         infos.append({"config_name": name, "features": features})
     configs[0]["default"] = True
     values: dict[str, Any] = {"pretty_name": facts.identity.title, **_license(facts)}
@@ -99,9 +96,10 @@ def _license(facts: Facts) -> dict[str, str]:
     return values
 
 
-def _feature(name: str, facts: Facts) -> dict[str, Any]:
+def _feature(name: str, config: str, facts: Facts) -> dict[str, Any]:
     if name == "embedding":
-        return {"name": name, "list": facts.embedding_type, "length": facts.dimension}
+        length = facts.dimensions[config]
+        return {"name": name, "list": facts.embedding_type, "length": length}
     return {"name": name, "dtype": columns.features([name])[name].dtype}
 
 

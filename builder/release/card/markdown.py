@@ -54,6 +54,8 @@ def origins(facts: Facts) -> str:
     rows = []
     for origin in facts.origins:
         names = ", ".join(f"`{name}`" for name in origin.columns)
+        if origin.config not in ("metadata", "embeddings"):
+            names += f" of `{origin.config}`"
         model = f"{origin.model} ({origin.version})" if origin.version else origin.model
         licenses = "; ".join(origin.licenses) or "none: no model"
         rows.append((names, model or "–", licenses, origin.code))
@@ -63,7 +65,7 @@ def origins(facts: Facts) -> str:
 def sizes(facts: Facts) -> str:
     """Rows, files and bytes of each configuration."""
     rows = []
-    for config in ("metadata", "embeddings"):
+    for config in facts.configs:
         names = select_tables(config, facts.files)
         files = [facts.files[name] for name in names]
         if files:

@@ -75,7 +75,7 @@ def test_labels_stay_and_new_images_get_the_nearest_centroid(fitted):
     away = np.square(
         rows[:ALL, None].astype(np.float16).astype(float) - centroids[None]
     ).sum(axis=2)
-    assert after["label_10_cluster"] == (away.argmin(axis=1) + 1).tolist()
+    assert after["label_4_cluster"] == (away.argmin(axis=1) + 1).tolist()
     assert {
         path.name: path.read_bytes() for path in Workspace(folder).cluster_fit.glob("*")
     } == saved
@@ -92,7 +92,7 @@ def test_new_images_lie_beside_their_group(fitted):
 
 def test_drift_is_that_of_the_shares(fitted):
     folder, *_, found, _, _ = fitted
-    labels = Workspace(folder).read("cluster")["label_10_cluster"].to_numpy()
+    labels = Workspace(folder).read("cluster")["label_4_cluster"].to_numpy()
     distinct = np.arange(ALL) != 200
     now = np.bincount(labels[distinct], minlength=5)[1:] / distinct.sum()
     then = np.bincount(labels[:OLD], minlength=5)[1:] / OLD

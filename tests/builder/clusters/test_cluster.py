@@ -28,7 +28,7 @@ from twigma.builder.engine.vectors import Vectors
 from twigma.builder.removals.removals import removals
 from twigma.builder.stages.dedupe import PAPER, dedupe
 from twigma.cli import main
-from twigma.core.parts import read_part
+from twigma.core.parts import read_part, read_provenance, write_part
 from twigma.core.workspace import Workspace
 
 
@@ -53,8 +53,8 @@ def work(tmp_path_factory):
 def test_planted_groups_are_found_by_falling_size(work):
     folder, _, group, counts = work
     table = Workspace(folder).table("cluster")
-    kept = table["label_10_cluster"].is_valid().to_numpy()
-    labels = table["label_10_cluster"].fill_null(0).to_numpy()
+    kept = table["label_5_cluster"].is_valid().to_numpy()
+    labels = table["label_5_cluster"].fill_null(0).to_numpy()
     assert kept.tolist() == [i != 2 for i in range(300)]
     assert adjusted_rand_score(group[kept], labels[kept]) == 1
     assert list(counts) == [1, 2, 3, 4, 5] and sum(counts.values()) == 299
@@ -66,7 +66,7 @@ def test_repeats_share_label_and_position(work):
     rows = (
         Workspace(folder)
         .table("cluster")
-        .select(["label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"])
+        .select(["label_5_cluster", "UMAP_dim_1", "UMAP_dim_2"])
         .to_pylist()
     )
     assert rows[0] == rows[1] == rows[3] != rows[4]
@@ -81,7 +81,7 @@ def test_the_fit_is_kept(work):
     assert centroids.shape == (5, DIM) and centroids.dtype == np.float32
     table = Workspace(folder).table("cluster")
     assert (
-        table["label_10_cluster"][7].as_py()
+        table["label_5_cluster"][7].as_py()
         == np.square(rows[7] - centroids).sum(axis=1).argmin() + 1
     )
     repeats = 2  # images 1 and 3 are counted with their group, but were not fitted
@@ -223,7 +223,7 @@ def test_a_refit_keeps_the_labels_and_counts_what_moved(grown):
     counted = np.zeros((4, 4), int)
     for row in second.crosswalk.to_pylist():
         counted[row["old_label"] - 1, row["new_label"] - 1] = row["images"]
-    labels = [table["label_10_cluster"].to_numpy() for table in (before, after)]
+    labels = [table["label_4_cluster"].to_numpy() for table in (before, after)]
     expected = np.zeros((4, 4), int)
     np.add.at(expected, (labels[0] - 1, labels[1][:few] - 1), 1)
     np.testing.assert_array_equal(counted, expected)
@@ -235,6 +235,9 @@ def test_a_refit_keeps_the_labels_and_counts_what_moved(grown):
         printed.exit_code == 0 and "of 200 images have the same label" in printed.output
     )
     assert "  from 4 to " in printed.output
+    # The labels of the old clustering are gone with it.
+    names = Workspace(folder).table("cluster").column_names
+    assert [name for name in names if "cluster" in name] == ["label_3_cluster"]
     lines = (Workspace(folder).crosswalk_file).read_text().splitlines()
     assert lines[0].replace('"', "") == "old_label,new_label,images"
     moves = [[int(cell) for cell in line.split(",")] for line in lines[1:]]
@@ -298,3 +301,23 @@ def test_labels_and_map_do_not_depend_on_the_shards_the_images_lie_in(tmp_path):
         scores.append(choose_k(folder, [3]))
     assert tables[0].equals(tables[1]) and tables[0].equals(tables[2])
     assert scores[0].equals(scores[1]) and scores[0].equals(scores[2])
+
+
+def test_a_part_of_an_earlier_revision_is_read_and_then_named_by_its_k(
+    grown, monkeypatch
+):
+    """Labels were called label_10_cluster, whatever their number."""
+    put, _ = grown
+    folder = put(60)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(stage, "REVISION", 2)
+        stage.cluster(folder, 4)
+    path = Workspace(folder).part("cluster")
+    part, provenance = read_part(path), read_provenance(path)
+    names = ["image_name", "label_10_cluster", "UMAP_dim_1", "UMAP_dim_2"]
+    write_part(path, part.rename_columns(names), provenance)
+    assert assign_new_images(folder).added == 0
+    assert sum(stage.sizes(folder).values()) == 60
+    crosswalk = stage.cluster(folder, 4).crosswalk
+    assert crosswalk["old_label"].equals(crosswalk["new_label"])
+    assert read_part(path).column_names[1] == "label_4_cluster"

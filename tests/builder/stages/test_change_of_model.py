@@ -42,7 +42,7 @@ def write_then_die(*args):
     if len(written) == 1:
         os.kill(os.getpid(), signal.SIGKILL)
 engine.write_part = write_then_die
-embed_shards(sys.argv[1], sys.argv[2], device="cpu", precision="fp32")
+embed_shards(sys.argv[1], sys.argv[2], device="cpu", precision="fp32", replace=True)
 """
 
 

@@ -112,7 +112,15 @@ def test_a_changed_model_or_precision_embeds_again(tmp_path, folder):
     assert read_provenance(path)["model"] == "tiny-clip"
     assert read_provenance(path)["precision"] == best_precision("cpu")
     other = tiny_clip(tmp_path / "other", seed=1)
-    assert stage.embed_shards(tmp_path / "w", str(other), device="cpu") == 1
+    before = path.read_bytes()
+    with pytest.raises(
+        ValueError,
+        match=r"keep both with `twigma embed --name NAME`, or put this one in its place with `twigma embed --replace`",
+    ):
+        stage.embed_shards(tmp_path / "w", str(other), device="cpu")
+    assert path.read_bytes() == before
+    made = stage.embed_shards(tmp_path / "w", str(other), device="cpu", replace=True)
+    assert made == 1
     assert stage.embed_shards(tmp_path / "w", str(other), device="cpu") == 0
     assert (
         stage.embed_shards(

@@ -50,7 +50,7 @@ def recovered() -> dict[str, Any]:
     images = pd.DataFrame({"id": [*names, "40"], "image_name": [*names, "0"]})
     images["all_captions"] = [f"a {one}" for one in [*theme, "cat"]]
     images["nsfw_score"] = [0.9 if number % 4 == 0 else 0.1 for number in range(41)]
-    images["label_10_cluster"] = [1 + number % 2 for number in range(41)]
+    images["cluster"] = [1 + number % 2 for number in range(41)]
     images["duplicate_of"], images["duplicate_reason"] = None, None
     for row, of, reason in (
         (38, "2", "embedding"),
