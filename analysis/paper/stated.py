@@ -57,7 +57,7 @@ PROMPT_TAU = -0.1
 PROMPT_TAU_P = 0.01
 PROMPT_TAU_Z = 2.5758293035489004  # the normal quantile of that p: the standard error of τ is its τ over this
 
-# Fig 4b-d, on the released labels.
+# Fig 4b-d, on the authors' published labels.
 FALLING_CLUSTERS = (1, 3, 4)
 RISING_CLUSTERS = (8, 9)
 THEME_WORDS = ("painting", "woman", "man")  # Fig 4c
