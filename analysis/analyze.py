@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Raised by hand when any figure's answer changes: results of another revision are computed again.
-REVISION = 7
+REVISION = 8
 LIBRARIES = (
     "faiss-cpu",
     "numpy",

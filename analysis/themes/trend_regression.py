@@ -5,6 +5,7 @@ an arrow. With 27 months the autocorrelation cannot be estimated well enough to 
 integrated out. `docs/studies/trends.md` has the rates of false arrows. `twigma analyze` runs it for Fig 4b.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -72,7 +73,6 @@ def family_slopes(
     A Slope for each series, per month. A constant one has the slope 0, p = 1 and no interval; one with fewer than 4
     months is NaN.
     """
-    models: dict[bytes, _Models] = {}
     fits: list[_Fits | None] = []
     for row in series:
         known = np.isfinite(row)
@@ -80,11 +80,10 @@ def family_slopes(
         if len(y) < 4 or not np.ptp(y):
             fits.append(None)
             continue
-        key = known.tobytes()
-        if key not in models:
-            counts = None if images is None else images[known]
-            models[key] = _models(months[known], counts)
-        fits.append(_fit(y, models[key]))
+        counts = None
+        if images is not None:
+            counts = tuple(images[known].tolist())
+        fits.append(_fit(y, _models(tuple(months[known].tolist()), counts)))
     likelihoods = [fit.log_likelihood for fit in fits if fit is not None]
     total = np.sum(likelihoods, axis=0)
     slopes = []
@@ -105,14 +104,16 @@ def _without_fit(row: Floats) -> Slope:
     return Slope(0.0, np.nan, np.nan, 1.0, 0.0)
 
 
-def _models(months: npt.NDArray[np.int64], images: Floats | None) -> _Models:
-    n = len(months)
-    noise = np.ones(n)
+# Families of the same months, such as those of several numbers of clusters, share their models.
+@functools.lru_cache(maxsize=8)
+def _models(months: tuple[int, ...], images: tuple[float, ...] | None) -> _Models:
+    at = np.array(months)
+    noise = np.ones(len(at))
     if images is not None:
         noise = 1 / np.maximum(images, 1)
         noise = noise / noise.mean()
-    design = np.column_stack([np.ones(n), months - months.mean()])
-    apart = np.abs(months[:, None] - months[None, :])
+    design = np.column_stack([np.ones(len(at)), at - at.mean()])
+    apart = np.abs(at[:, None] - at[None, :])
     rows = []
     for correlation in CORRELATIONS:
         lasting = correlation**apart

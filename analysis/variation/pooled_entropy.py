@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from twigma.analysis.convert import Array, Floats
-from twigma.analysis.inference.intervals import Estimate, Z, interval
+from twigma.analysis.inference.intervals import Estimate, interval
 from twigma.analysis.variation.measures import Entropy, entropy, entropy_influence
 from twigma.analysis.vectors.codebook import (
     Recipe,
@@ -19,8 +20,10 @@ from twigma.analysis.vectors.codebook import (
     principal,
     quick_codebook,
 )
+from twigma.analysis.vectors.samples import sampled_rows
 
 BOOKS = 5  # codebooks that an entropy is averaged over
+FITTED = 20_000  # rows that each of them is fitted on, drawn by its seed
 
 Codebooks = Sequence[npt.NDArray[np.float32]]  # float32[k, d] each
 
@@ -41,8 +44,11 @@ def codebooks(
     if mode != "robust":
         return [codebook(pooled, k, mode, seed)]
     directions = principal(pooled, seed)
-    seeds = range(seed * BOOKS, (seed + 1) * BOOKS)
-    return [quick_codebook(pooled, k, directions, each) for each in seeds]
+    books = []
+    for each in range(seed * BOOKS, (seed + 1) * BOOKS):
+        rows = sampled_rows(len(pooled), min(FITTED, len(pooled)), each)
+        books.append(quick_codebook(pooled[rows], k, directions, each))
+    return books
 
 
 def entropy_with_interval(
@@ -50,8 +56,8 @@ def entropy_with_interval(
 ) -> tuple[Estimate, Entropy, float]:
     """The plug-in entropy of rows [n, d], averaged over codebooks, with its 95% interval.
 
-    The variance is that of the mean influence of the rows, or of their owners (labels [n]), plus s²/B for the B
-    codebooks, whose entropies have the standard deviation s.
+    The half width is that of the mean influence of the rows, or of their owners (labels [n]), and t s/√B for the B
+    codebooks, whose entropies have the standard deviation s, both squared and added.
 
     Returns
     -------
@@ -78,10 +84,11 @@ def mean_entropy(
     influences : float64[B, n], of each row (or group) on it. owner : label per row, [n], or None.
     """
     sampled = interval(float(values.mean()), influences.mean(axis=0), owner)
-    spread = 0.0
+    spread = between = 0.0
     if len(values) > 1:
         spread = float(values.std(ddof=1))
-    between = Z * spread / np.sqrt(len(values))
+        # Few codebooks: their standard deviation is uncertain too.
+        between = stats.t.ppf(0.975, len(values) - 1) * spread / np.sqrt(len(values))
     half = float(np.hypot(sampled.high - sampled.value, between))
     value = sampled.value
     return Estimate(value, value - half, value + half, sampled.n), spread

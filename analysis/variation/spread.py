@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Array, Floats
@@ -36,22 +35,11 @@ from twigma.analysis.variation.pooled_entropy import (
     entropy_with_interval,
     mean_entropy,
 )
-from twigma.analysis.vectors.codebook import Recipe, assign, codebook
+from twigma.analysis.vectors.codebook import Recipe, assign
 from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, size_matched
 
 CODES = 100  # clusters of the codebook of the entropy
 METRICS = ("distance", "iev", "pmv", "entropy", "vendi")
-
-
-def pooled_labels(
-    sets: Mapping[str, Array], k: int = CODES, *, mode: Recipe = "robust", seed: int = 0
-) -> dict[str, npt.NDArray[np.int64]]:
-    """Labels 0 … k−1, int64[n_i], of the rows of each set [n_i, d] in one codebook of all of them, for `entropy`.
-
-    Match sizes first: a larger set would have more of the clusters to itself.
-    """
-    centroids = codebook(np.vstack(list(sets.values())), k, mode, seed)
-    return {name: assign(x, centroids) for name, x in sets.items()}
 
 
 def variation_table(
