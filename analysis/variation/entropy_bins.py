@@ -42,7 +42,7 @@ def entropies(
     -------
     DataFrame, a row per k and set: k, set, entropy (plug-in, nats, biased by about −(K − 1)/2N), low, high,
     miller_madow and chao_shen (which correct the bias), normalised (plug-in/ln k), codebook_sd (between codebooks,
-    which the interval holds too), rank (1: most varied, by Miller-Madow), n, seed. ValueError when no k is small
+    which the interval holds too), codebooks, rank (1: most varied, by Miller-Madow), n, seed. ValueError when no k is small
     enough.
     """
     drawn = size_matched(sets, n, seed)
@@ -74,5 +74,6 @@ def _row(x: Array, books: Codebooks, owner: Array | None) -> dict[str, float | i
         "chao_shen": averaged.chao_shen,
         "normalised": averaged.normalised,
         "codebook_sd": spread,
+        "codebooks": len(books),
         "n": len(x),
     }

@@ -8,7 +8,6 @@ from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.formatting import interval, listed, number, table
 from twigma.analysis.page.section import Results, Section, records
-from twigma.analysis.variation.pooled_entropy import BOOKS
 
 HEADER = (
     "Bins",
@@ -24,8 +23,8 @@ HEADER = (
 def compute_entropies(data: Inputs, settings: Settings) -> Result:
     """Entropy of the sets with codebooks of several sizes.
 
-    Table: `entropy_k` (k, set, entropy, low, high, miller_madow, chao_shen, normalised, codebook_sd, rank, n),
-    entropies in nats.
+    Table: `entropy_k` (k, set, entropy, low, high, miller_madow, chao_shen, normalised, codebook_sd, codebooks,
+    rank, n), entropies in nats.
     Values: `entropy_k/K/SET`.
     """
     from twigma.analysis.variation.entropy_bins import entropies
@@ -60,7 +59,8 @@ def describe_entropies(results: Results) -> Section:
         figure="Fig 3b",
         title="Entropy with fewer or more bins",
         claim=_claim(by_bins),
-        basis=f"{number(int(by_bins['n'].max()))} images of each set; mean over {BOOKS} codebooks for each "
+        basis=f"{number(int(by_bins['n'].max()))} images of each set; mean over "
+        f"{number(int(by_bins['codebooks'].max()))} codebooks for each "
         "number of bins; 95% intervals from authors, artists and prompts where these are known, else from images, and "
         "from the codebooks.",
         paper="The number of bins is not stated.",
