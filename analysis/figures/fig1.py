@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 
 MOST_TICKS = 9  # months named below the bars
 MOST_BARS = 15  # words drawn as bars
-MONTH_COLUMNS = ("month", "posts", "images", "days", "cut", "sampled")
+MONTH_COLUMNS = {
+    "month": "Month",
+    "posts": "Posts",
+    "images": "Images",
+    "days": "Days covered",
+    "cut": "Cut off",
+    "sampled": "Posts of the sample",
+}
 PALE = 0.5  # opacity of a bar that is a part of its month
 
 # ------------------------------------------------------------------ Fig 1b: posts per month
@@ -81,10 +88,8 @@ def describe_posts(results: Results) -> Section:
         months["month"].iloc[0],
         months["month"].iloc[-1],
     )
-    header = ("Month", "Posts", "Images", "Days covered", "Cut off")
-    if "sampled" in months:
-        header = (*header, "Posts of the sample")
     columns = [name for name in MONTH_COLUMNS if name in months]
+    header = [MONTH_COLUMNS[name] for name in columns]
     rows = months[columns].to_numpy(object).tolist()
     counts = table("Posts and images of each month", header, rows, folded=True)
     return Section(

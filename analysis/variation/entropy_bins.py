@@ -42,8 +42,8 @@ def entropies(
     -------
     DataFrame, a row per k and set: k, set, entropy (plug-in, nats, biased by about −(K − 1)/2N), low, high,
     miller_madow and chao_shen (which correct the bias), normalised (plug-in/ln k), codebook_sd (between codebooks,
-    which the interval holds too), codebooks, rank (1: most varied, by Miller-Madow), n, seed. ValueError when no k is small
-    enough.
+    which the interval holds too), codebooks, rank (1: most varied, by Miller-Madow), n, seed. ValueError when no k is
+    small enough.
     """
     drawn = size_matched(sets, n, seed)
     pooled = np.vstack(list(drawn.values()))
