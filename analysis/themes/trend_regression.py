@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from twigma.analysis.convert import Floats
 
@@ -164,29 +164,27 @@ def _weights(log_likelihood: Floats) -> Floats:
 
 def _averaged(fit: _Fits, weight: Floats) -> Slope:
     """The mixture of the models' t distributions: its mean, 2.5% and 97.5% quantiles, and p."""
-    slopes = stats.t(fit.freedom, fit.slope, fit.error)
-    above = float(weight @ slopes.sf(0))
-    below = float(weight @ slopes.cdf(0))
-    limits = []
-    for chance in LIMITS:
-        # The quantile of a mixture lies between those of its parts.
-        ends = slopes.ppf(chance)
-        limits.append(_quantile(slopes, weight, chance, ends.min(), ends.max()))
+    t = fit.slope / fit.error
+    above = float(weight @ special.stdtr(fit.freedom, t))
+    below = float(weight @ special.stdtr(fit.freedom, -t))
     return Slope(
         value=float(weight @ fit.slope),
-        low=limits[0],
-        high=limits[1],
+        low=_quantile(fit, weight, LIMITS[0]),
+        high=_quantile(fit, weight, LIMITS[1]),
         p=min(1.0, 2 * min(above, below)),
         correlation=float(weight @ np.repeat(CORRELATIONS, len(NOISE))),
     )
 
 
-def _quantile(
-    slopes: "stats.rv_frozen", weight: Floats, chance: float, low: float, high: float
-) -> float:
-    def excess(value: float) -> float:
-        return float(weight @ slopes.cdf(value)) - chance
+def _quantile(fit: _Fits, weight: Floats, chance: float) -> float:
+    """The quantile of the mixture, which lies between those of its parts."""
 
+    def excess(value: float) -> float:
+        t = (value - fit.slope) / fit.error
+        return float(weight @ special.stdtr(fit.freedom, t)) - chance
+
+    parts = fit.slope + fit.error * special.stdtrit(fit.freedom, chance)
+    low, high = float(parts.min()), float(parts.max())
     # Rounding can leave both ends on one side of a quantile that they meet.
     if excess(low) >= 0 or excess(high) <= 0:
         return (low + high) / 2

@@ -1,4 +1,4 @@
-"""Writes the tables of `trends.md`, beside this file, from simulations; about twenty minutes on one core.
+"""Writes the tables of `trends.md`, beside this file, from simulations; about five minutes on one core.
 
 Run it with `python docs/studies/trends.py`; a number after it sets how many families are drawn.
 """
@@ -12,7 +12,7 @@ import pandas as pd
 HERE = Path(__file__).resolve().parent
 # The simulation is the one that the tests use.
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
-FAMILIES = 400
+FAMILIES = 300
 TRENDS = ((0, 2), (0, 3), (0.6, 4), (0.8, 6))  # autocorrelation, rise over the period
 
 
