@@ -72,7 +72,8 @@ def weighting_notes(images: Images) -> tuple[str, ...]:
 
 def thinning_notes(images: Images) -> tuple[str, ...]:
     """Likewise for measures without a weighted form: how many images were drawn by their weights instead."""
-    if images.weights() is None:
+    weights = images.weights()
+    if weights is None:
         return ()
     total = len(images.rows)
     drawn = len(images.thinned(images.rows))
@@ -81,6 +82,9 @@ def thinning_notes(images: Images) -> tuple[str, ...]:
         # "Weighted by sample_weight: each post …" gives "Each post …".
         _, _, reason = note.partition(":")
         reasons.append(reason.strip().capitalize())
+    trimming = sample_weights.trimming_note(weights)
+    if trimming:
+        reasons.append(trimming)
     return (
         f"Of {total:,} images {drawn:,} were drawn by their weights, so that all of the list count the same. "
         + " ".join(reasons),

@@ -1,6 +1,10 @@
 """Fig 1b and 1c: posts per month, and the words of the posts."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
 from twigma.analysis.inputs.load import Inputs
@@ -23,6 +27,15 @@ if TYPE_CHECKING:
 
 MOST_TICKS = 9  # months named below the bars
 MOST_BARS = 15  # words drawn as bars
+MONTH_COLUMNS = {
+    "month": "Month",
+    "posts": "Posts",
+    "images": "Images",
+    "days": "Days covered",
+    "cut": "Cut off",
+    "sampled": "Posts of the sample",
+}
+PALE = 0.5  # opacity of a bar that is a part of its month
 
 # ------------------------------------------------------------------ Fig 1b: posts per month
 
@@ -30,8 +43,8 @@ MOST_BARS = 15  # words drawn as bars
 def compute_posts(data: Inputs, settings: Settings) -> Result:
     """Posts per month and their growth.
 
-    Tables: `fig1b` (month, posts, images), and `sampled` where the posts are a sample; `survival`, a row per stratum
-    of the id list, where posts of it were lost.
+    Tables: `fig1b` (month, posts, images, days, cut), and `sampled` where the posts are a sample; `survival`, a row
+    per stratum of the id list, where posts of it were lost.
     Values: `growth` per month; `survival/STRATUM`, the share that is left.
     """
     from twigma.analysis.themes import timeline
@@ -49,10 +62,16 @@ def compute_posts(data: Inputs, settings: Settings) -> Result:
 
 
 def draw_posts(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
-    """A bar for each month."""
+    """A bar for each month, pale where the collection covers a part of it."""
     months = tables["fig1b"]
     figure, ax = axes(into=into)
-    ax.bar(range(len(months)), months["posts"], color=COLOURS[0], width=0.8)
+    bars = ax.bar(range(len(months)), months["posts"], color=COLOURS[0], width=0.8)
+    cut = np.flatnonzero(months["cut"])
+    for place in cut:
+        bars[place].set(alpha=PALE, hatch="//")
+    if len(cut):
+        bars[cut[0]].set_label("part of the month")
+        ax.legend(handles=[bars[cut[0]]], fontsize=9)
     step = max(1, -(-len(months) // MOST_TICKS))
     ax.set_xticks(range(0, len(months), step), months["month"][::step])
     ax.grid(axis="x", visible=False)
@@ -64,30 +83,21 @@ def describe_posts(results: Results) -> Section:
     """How fast the number of posts grew."""
     months = results.tables["fig1b"]
     growth = results.values["growth"]
-    verb = "grew" if growth["value"] > 0 else "changed"
-    rate = percents(growth["value"], growth["low"], growth["high"])
-    claim = f"Posts {verb} by {rate} a month"
-    if growth["doubling"]:
-        claim += f", doubling every {number(growth['doubling'])} months"
     posts, first, last = (
         months["posts"],
         months["month"].iloc[0],
         months["month"].iloc[-1],
     )
-    header = ("Month", "Posts", "Images", "Posts of the sample")
-    rows = months.to_numpy(object).tolist()
-    counts = table(
-        "Posts and images of each month",
-        header[: len(months.columns)],
-        rows,
-        folded=True,
-    )
+    columns = [name for name in MONTH_COLUMNS if name in months]
+    header = [MONTH_COLUMNS[name] for name in columns]
+    rows = months[columns].to_numpy(object).tolist()
+    counts = table("Posts and images of each month", header, rows, folded=True)
     return Section(
         figure="Fig 1b",
         title="Posts per month",
-        claim=f"{claim}.",
+        claim=f"{_growth(growth)}.",
         basis=f"{number(int(posts.sum()))} posts in {len(months)} months; "
-        "log-linear (quasi-Poisson) fit, 95% interval.",
+        f"log-linear (quasi-Poisson) fit, 95% interval.{_cut_off(months)}",
         paper=f"“Steady growth”, no rate stated; {number(stated.POSTS)} posts with {number(stated.IMAGES)} images, "
         f"{stated.FIRST_MONTH} to {stated.LAST_MONTH}.",
         differs="The paper shows the counts; the growth rate is ours. Its interval takes months as independent.",
@@ -95,6 +105,28 @@ def describe_posts(results: Results) -> Section:
         f"between {number(int(posts.min()))} and {number(int(posts.max()))} posts.",
         tables=(counts, *_survival(results)),
     )
+
+
+def _growth(growth: Mapping[str, Any]) -> str:
+    """What the interval of the growth allows to say."""
+    rate = percents(growth["value"], growth["low"], growth["high"])
+    if growth["low"] > 0:
+        months = number(growth["doubling"])
+        return f"Posts grew by {rate} a month, doubling every {months} months"
+    if growth["high"] < 0:
+        return f"Posts fell by {rate} a month"
+    return f"No clear growth: {rate} a month"
+
+
+def _cut_off(months: pd.DataFrame) -> str:
+    """A sentence on the months that the collection covers in part."""
+    parts = []
+    for row in records(months[months["cut"]]):
+        parts.append(f"{row.month} ({number(int(row.days))} days)")
+    if not parts:
+        return ""
+    verb = "counts" if len(parts) == 1 else "count"
+    return f" The collection begins or ends inside {listed(parts)}, which {verb} by these days."
 
 
 def _survival(results: Results) -> list[Table]:
@@ -118,7 +150,8 @@ def compute_words(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.themes import timeline
 
     words = timeline.frequent_words(data.images.table)
-    return Result(int(words["count"].sum()), {"fig1c": words})
+    n = int(words["count"].sum())
+    return Result(n, {"fig1c": words}, notes=weighting_notes(data.images))
 
 
 def draw_words(tables: Tables, into: "Axes | None" = None) -> "FigureBase":

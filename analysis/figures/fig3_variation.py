@@ -1,5 +1,6 @@
 """Fig 3a and 3b: how varied the images of each set are."""
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 Grouped = tuple[NDArray[np.float32], NDArray[Any]]  # embedding [n, d] and group [n]
 GROUPS = {"same artist": "paintings", "same prompt": "prompts"}  # by role
+BLOCKS = {"author_id": "author", "group": "artist or prompt"}  # by column
+FEW_BLOCKS = 30  # below it an interval from blocks is warned of
 MEASURES = {
     "iev": "IEV",
     "pmv": "PMV",
@@ -38,7 +41,7 @@ MEASURES = {
 def compute_variation(data: Inputs, settings: Settings) -> Result:
     """Mean pairwise distance, IEV, PMV, entropy and Vendi score of the sets, and within artists and prompts.
 
-    Tables: `fig3a` (set, value, low, high, groups, n), the distances; `fig3b`, a row per set and a column per
+    Tables: `fig3a` (set, value, low, high, groups, blocks, n), the distances; `fig3b`, a row per set and a column per
     measure; `fig3a_ratio` (set, ratio, low, high), distance within a group over that between groups.
     Values: `MEASURE/SET`, `ratio/same artist`, `ratio/same prompt`.
     """
@@ -65,9 +68,9 @@ def compute_variation(data: Inputs, settings: Settings) -> Result:
 
 
 def _one_measure(measures: pd.DataFrame, name: str) -> pd.DataFrame:
-    """One measure of `variation_table` in long form: set, value, low, high, groups, n, metric."""
+    """One measure of `variation_table` in long form: set, value, low, high, groups, blocks, n, metric."""
     names = {name: "value", f"{name}_low": "low", f"{name}_high": "high"}
-    columns = ["set", *names.values(), "groups", "n"]
+    columns = ["set", *names.values(), "groups", "blocks", "n"]
     return measures.rename(columns=names)[columns].assign(metric=name)
 
 
@@ -85,17 +88,33 @@ def grouped_sets(data: Inputs, settings: Settings) -> dict[str, Grouped]:
 def dependent_blocks(data: Inputs) -> dict[str, NDArray[np.object_]]:
     """By set, the label [n] of the images that may depend on one another: their author, artist or prompt.
 
-    An image whose author is unknown is a block of its own. Sets of a single block are left out: they have no interval
-    over blocks.
+    An image whose author is unknown is a block of its own. Sets of a single block are left out, with a warning: they
+    have no interval over blocks. Few blocks are warned of, too.
     """
     blocks = {}
     for images in (data.images, *data.references.values()):
         column = "author_id" if images is data.images else "group"
         if images.has(column) and len(images.rows):
             labels = _block_labels(images, column)
-            if len(set(labels)) > 1:
+            count = len(set(labels))
+            if count > 1:
                 blocks[images.name] = labels
+            if count < FEW_BLOCKS:
+                warnings.warn(_few_blocks(images.name, column, count), stacklevel=2)
     return blocks
+
+
+def _few_blocks(name: str, column: str, count: int) -> str:
+    """What few independent units do to the intervals of a set, for the reader."""
+    if count == 1:
+        return (
+            f"All images of {name} have one {BLOCKS[column]}: their intervals take images as independent, and are "
+            "too narrow if they are not."
+        )
+    return (
+        f"The intervals of {name} come from {count} different values of {BLOCKS[column]} only; below {FEW_BLOCKS} "
+        "they may be too narrow."
+    )
 
 
 def _block_labels(images: Images, column: str) -> NDArray[np.object_]:
@@ -133,8 +152,10 @@ def describe_distances(results: Results) -> Section:
     for row in means:
         distance = interval(row.value, row.low, row.high)
         groups = row.groups or None  # 0 for all images of a set
-        rows.append((row.set, distance, groups, row.n))
-    header = ("Set", "Distance [95%]", "Groups", "n")
+        # Where images are taken as independent, there are no others.
+        blocks = row.blocks if row.blocks < row.n else None
+        rows.append((row.set, distance, groups, blocks, row.n))
+    header = ("Set", "Distance [95%]", "Groups", "Authors, artists or prompts", "n")
     ratio = stated.SAME_PROMPT_RATIO
     return Section(
         figure="Fig 3a",
@@ -176,9 +197,10 @@ def describe_measures(results: Results) -> Section:
         figure="Fig 3b",
         title="Other measures of variation",
         claim=f"Most varied by {listed(most)}.",
-        basis=f"{number(int(measures['n'].max()))} images of each set; entropy over "
-        f"{number(int(measures['k'].max()))} common clusters; 95% intervals. Bold is the largest of the whole sets, "
-        "italic the smallest.",
+        basis=f"{number(int(measures['n'].max()))} images of each set; entropy is the mean over "
+        f"{number(int(measures['codebooks'].max()))} common codebooks of {number(int(measures['k'].max()))} clusters; "
+        "95% intervals from authors, artists and prompts where these are known, else from images; that of the entropy "
+        "holds the chance of the codebooks too. Bold is the largest of the whole sets, italic the smallest.",
         paper="Given only in an image.",
         differs="PMV is the geometric mean of the standard deviations, as a plain product of 768 of them is zero to a "
         "computer. The Vendi score, the effective number of different images, is ours. Values within groups are of "

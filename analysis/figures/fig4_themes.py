@@ -1,15 +1,22 @@
 """Fig 4a to 4c: the map of the images over time, the share of each theme, and the words of each theme."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
+from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import COLOURS, axes
-from twigma.analysis.page.formatting import listed, number, p_value, table
+from twigma.analysis.page.formatting import (
+    interval,
+    listed,
+    number,
+    p_value,
+    table,
+)
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 from twigma.core import columns
@@ -24,6 +31,14 @@ DAY = 86_400_000  # milliseconds
 PANELS = 5  # beside one another
 LEVEL = 0.05  # below it, a correlation is beyond chance
 SHOWN_WORDS = 8  # of each cluster
+TRENDS_HEADER = (
+    "Cluster",
+    "Trend",
+    "Points a month [95%]",
+    "p, adjusted",
+    "Kendall's τ",
+    "Autocorrelation",
+)
 
 # ------------------------------------------------------------------ Fig 4a: the map over time
 
@@ -34,15 +49,31 @@ def compute_drift(data: Inputs, settings: Settings) -> Result:
     Table: `fig4a` (UMAP_dim_1, UMAP_dim_2, created_at), at most 20,000 images drawn at random.
     Value: `drift`, the distance correlation of place and date over all of them.
     """
-    from twigma.analysis.themes import timeline
+    from twigma.analysis.themes.place_and_date import drift
 
-    images = data.images.table.select([*MAP, "created_at"]).to_pandas().dropna()
-    place = images[MAP].to_numpy(float)
-    drift = timeline.drift(place, images["created_at"].to_numpy(), seed=settings.seed)
+    table = data.images.table
+    images = table.select([*MAP, "created_at"]).to_pandas().dropna()
+    placed = images.index.to_numpy()
+    weights = sample_weights(table)
+    authors = None
+    if data.images.has("author_id"):
+        authors = table["author_id"].to_pandas().to_numpy()[placed]
+    dependence = drift(
+        images[MAP].to_numpy(float),
+        images["created_at"].to_numpy(),
+        seed=settings.seed,
+        weights=None if weights is None else weights[placed],
+        blocks=authors,
+    )
     order = np.random.default_rng(settings.seed).permutation(len(images))
     drawn = np.sort(order[:MOST_POINTS])
     points = images.iloc[drawn].reset_index(drop=True)
-    return Result(len(images), {"fig4a": points}, {"drift": dict(drift)})
+    return Result(
+        n=len(images),
+        tables={"fig4a": points},
+        values={"drift": dict(dependence)},
+        notes=weighting_notes(data.images),
+    )
 
 
 def draw_drift(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
@@ -64,14 +95,19 @@ def draw_drift(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
 def describe_drift(results: Results) -> Section:
     """Whether place on the map and date of the post are related."""
     drift = results.values["drift"]
-    related = "related" if drift["p"] < LEVEL else "not visibly related"
+    related = "not visibly related"
+    if drift["p"] is not None and drift["p"] < LEVEL:
+        related = "related"
+    sample = "which its p-value takes as independent, as authors are not known"
+    if drift["blocks"]:
+        sample = f"and its p-value from their {number(drift['blocks'])} authors"
     return Section(
         figure="Fig 4a",
         title="Where images lie, and when they were posted",
         claim=f"Place on the map and date of the post are {related}: distance correlation "
         f"{number(drift['value'], 2)} ({p_value(drift['p'])}); 0 is independent, 1 determined.",
         basis=f"{number(results.figures['fig4a']['n'])} images; the correlation on a sample of {number(drift['n'])}, "
-        "which its p-value takes as independent.",
+        f"{sample}.",
         paper="Shown as a map only; no number stated.",
         differs="The paper shows the drift; the bias-corrected distance correlation is ours.",
         alt="Scatter plot of the UMAP of the images, coloured by the date of the post.",
@@ -84,7 +120,7 @@ def describe_drift(results: Results) -> Section:
 def compute_trends(data: Inputs, settings: Settings) -> Result:
     """Share of each cluster per month, and which rise or fall.
 
-    Tables: `fig4b` (month, cluster, share, n); `fig4b_trends`, a row per cluster.
+    Tables: `fig4b` (month, cluster, n, share), NaN in months without images; `fig4b_trends`, a row per cluster.
     Values: `trend/CLUSTER`, Kendall's τ of its share over the months.
     """
     from twigma.analysis.themes.timeline import cluster_share
@@ -92,7 +128,7 @@ def compute_trends(data: Inputs, settings: Settings) -> Result:
 
     shares = cluster_share(data.images.table)
     grouped = shares.rename(columns={"cluster": "group"})
-    trends = trend_table(grouped[["month", "group", "share"]])
+    trends = trend_table(grouped)
     return Result(
         n=int(shares["n"].sum()),
         tables={"fig4b": shares, "fig4b_trends": trends},
@@ -133,23 +169,53 @@ def describe_trends(results: Results) -> Section:
     falling = trends.loc[trends["arrow"] == "↓", "group"]
     rows = []
     for row in records(trends):
-        points_a_month = number(100 * row.slope, 2)
+        points_a_month = interval(
+            100 * row.slope, 100 * row.slope_low, 100 * row.slope_high
+        )
         p = p_value(row.p_adjusted)
-        rows.append((row.group, row.arrow, row.tau, p, points_a_month))
-    header = ("Cluster", "Trend", "Kendall's τ", "p, adjusted", "Points a month")
+        autocorrelation = number(row.autocorrelation, 2)
+        rows.append(
+            (row.group, arrow(row), points_a_month, p, row.tau, autocorrelation)
+        )
     n, months = results.figures["fig4b"]["n"], int(trends["n"].max())
     return Section(
         figure="Fig 4b",
         title="Themes over time",
-        claim=f"Rising clusters: {listed(rising)}; falling: {listed(falling)}.",
-        basis=f"{number(n)} images in {number(months)} months; Mann–Kendall tests, p-values adjusted by Benjamini and "
-        "Hochberg.",
-        paper=f"On the released labels clusters {listed(stated.FALLING_CLUSTERS)} fall and "
+        claim=f"Rising clusters: {listed(rising)}; falling: {listed(falling)}.{_dependence(trends)}",
+        basis=f"{number(n)} images in {number(months)} months{_gaps(results.tables['fig4b'])}; a straight line for "
+        "each cluster, averaged over what the autocorrelation of its months may be; p-values adjusted by Benjamini and "
+        "Hochberg over the clusters.",
+        paper=f"On the authors' published labels clusters {listed(stated.FALLING_CLUSTERS)} fall and "
         f"{listed(stated.RISING_CLUSTERS)} rise; cluster numbers mean the same only on those labels.",
-        differs="The paper reads trends off the figure; the tests are ours.",
-        alt="Line charts of each cluster's share of the month's images.",
-        tables=(table("Trend of each cluster's share", header, rows),),
+        differs="The paper reads trends off the figure; the tests are ours. No arrow means no evidence, not a share "
+        "that stays.",
+        alt="Line charts of each cluster's share of the month's images, broken where a month has none.",
+        tables=(table("Trend of each cluster's share", TRENDS_HEADER, rows),),
     )
+
+
+def arrow(trend: Any) -> str:
+    """The arrow of a row of the trends, where there is evidence of one."""
+    return "" if trend.arrow == "→" else str(trend.arrow)
+
+
+def _dependence(trends: pd.DataFrame) -> str:
+    """A sentence on the clusters in which a month resembles the one before."""
+    dependent = trends.loc[trends["autocorrelated"], "group"]
+    if dependent.empty:
+        return ""
+    noun = "cluster" if len(dependent) == 1 else "clusters"
+    return (
+        f" Beside a line, a month resembles the one before in {noun} {listed(dependent)}; "
+        "the tests allow for it."
+    )
+
+
+def _gaps(shares: pd.DataFrame) -> str:
+    """How many months of the period have no images."""
+    images = shares.groupby("month")["n"].sum()
+    empty = int((images == 0).sum())
+    return f", {number(empty)} of the period without images" if empty else ""
 
 
 # ------------------------------------------------------------------ Fig 4c: words of the clusters
@@ -162,14 +228,17 @@ def compute_themes(data: Inputs, settings: Settings) -> Result:
     table = data.images.table
     names = columns.present(["all_captions", columns.LABELS], table.column_names)
     frame = table.select(names).rename_columns(["all_captions", "label"]).to_pandas()
+    weights = sample_weights(table)
+    frame["weight"] = 1 if weights is None else weights
     frame = frame.dropna(subset=["label"])
     captions = frame["all_captions"].tolist()
     labels = frame["label"].to_numpy(int)
-    tables = {
-        "fig4c_count": top_words(captions, labels, by="count"),
-        "fig4c_score": top_words(captions, labels, by="score"),
-    }
-    return Result(int(frame["all_captions"].notna().sum()), tables)
+    weight = frame["weight"].to_numpy()
+    tables = {}
+    for by in ("count", "score"):
+        tables[f"fig4c_{by}"] = top_words(captions, labels, by=by, weights=weight)
+    n = int(frame["all_captions"].notna().sum())
+    return Result(n, tables, notes=weighting_notes(data.images))
 
 
 def describe_themes(results: Results) -> Section:
@@ -179,10 +248,8 @@ def describe_themes(results: Results) -> Section:
     arrows = _arrows(results)
     rows = []
     for cluster in sorted(set(frequent["cluster"])):
-        arrow = arrows.get(cluster, "")
-        rows.append(
-            (cluster, arrow, _words(frequent, cluster), _words(telling, cluster))
-        )
+        first, telling_ones = _words(frequent, cluster), _words(telling, cluster)
+        rows.append((cluster, arrows.get(cluster, ""), first, telling_ones))
     counts = frequent.groupby("word")["count"].sum()
     top = counts.sort_values(ascending=False, kind="stable").index[:4].tolist()
     header = ("Cluster", "Trend", "Most frequent", "Most telling")
@@ -192,7 +259,8 @@ def describe_themes(results: Results) -> Section:
         claim=f"The captions speak most of {listed(top)}.",
         basis=f"{number(results.figures['fig4c']['n'])} captions; stopwords and caption boilerplate left out.",
         paper=f"Prominent: {listed(stated.THEME_WORDS)}; clusters {listed(stated.NSFW_CLUSTERS)} are NSFW.",
-        differs="Beside the most frequent words stand the most telling ones (c-TF-IDF). Arrows are Fig 4b's tests.",
+        differs="Beside the most frequent words are the most telling ones (c-TF-IDF). Arrows are those of Fig 4b's "
+        "tests, adjusted over the clusters; without evidence of a trend there is none.",
         tables=(table("Words of each cluster", header, rows),),
     )
 
@@ -204,11 +272,11 @@ def _words(words: pd.DataFrame, cluster: int) -> str:
 
 
 def _arrows(results: Results) -> dict[int, str]:
-    """The trend of each cluster; empty where Fig 4b has no results."""
+    """The arrow of each cluster; empty where Fig 4b has no results."""
     if "fig4b_trends" not in results.tables:
         return {}
-    trends = results.tables["fig4b_trends"]
-    return dict(zip(trends["group"], trends["arrow"], strict=True))
+    trends = records(results.tables["fig4b_trends"])
+    return {row.group: arrow(row) for row in trends}
 
 
 # ------------------------------------------------------------------ what they need

@@ -15,9 +15,11 @@ import pyarrow as pa
 
 from twigma.analysis.convert import Floats
 from twigma.analysis.inference.intervals import Estimate, interval
+from twigma.analysis.inference.proportions import effective_size
 from twigma.analysis.inference.survival import COLUMN as SURVIVAL
 
 COLUMN = "sample_weight"
+TRIM = 10  # of the mean square of the weights, above which the square of a weight is trimmed
 NOTE = "Weighted by sample_weight: each post counts as the posts of the id list it was drawn for."
 LOST = "Weighted by survival: each post also counts for those of its stratum of the id list that were lost."
 
@@ -68,11 +70,12 @@ def _column(table: pa.Table, name: str, quiet: bool = False) -> Floats | None:
 
 
 def thinned(weights: Floats, seed: int = 0) -> npt.NDArray[np.int64]:
-    """Rows, rising, drawn with chances in proportion to their weights, so that they need no weights any more.
+    """Rows, rising, drawn with chances in proportion to their trimmed weights, so that they need no weights any more.
 
     Measures of pairs, neighbours and clusters have no simple weighted form. Here ⌊Σw / max w⌋ rows are drawn, none
     twice, by systematic sampling in random order (Madow 1949), each with the chance nw/Σw: together with the chance
-    1/w it was in the sample with, every post of the list has the same.
+    1/w it was in the sample with, every post of the list has the same. The largest weight decides how many rows
+    that are, so that the few largest are trimmed first (`trimmed`).
 
     Parameters
     ----------
@@ -80,12 +83,13 @@ def thinned(weights: Floats, seed: int = 0) -> npt.NDArray[np.int64]:
 
     Returns
     -------
-    int64 [m], m = ⌊Σw / max w⌋; all rows where the weights are equal.
+    int64 [m], m = ⌊Σw / max w⌋ of the trimmed weights; all rows where the weights are equal.
 
     >>> thinned(np.array([1.0, 1.0, 1.0])).tolist()
     [0, 1, 2]
     """
     rng = np.random.default_rng(seed)
+    weights = trimmed(weights)
     # Equal weights have to give every row, whatever their sum was rounded to.
     size = int(weights.sum() / weights.max() * (1 + 1e-12))
     order = rng.permutation(len(weights))
@@ -94,6 +98,50 @@ def thinned(weights: Floats, seed: int = 0) -> npt.NDArray[np.int64]:
     points = np.arange(size) + rng.random() * (1 - 1e-9)
     hits = np.searchsorted(ends, points, side="right")
     return np.sort(order[np.minimum(hits, len(order) - 1)])
+
+
+def trimmed(weights: Floats) -> Floats:
+    """Weights of which none is above √(10 Σw²/n), again and again until none is (Potter 1990, as in NAEP).
+
+    A row of weight 1,000 among a thousand of weight 1 would leave two of them. After trimming at least
+    √(n · n_eff / 10) rows are drawn, n_eff the effective size (Σw)²/Σw², for a bias in what the few rows represent.
+
+    Parameters
+    ----------
+    weights : float64 [n], finite and above 0.
+
+    Returns
+    -------
+    float64 [n]; the weights themselves where none is that large.
+
+    >>> trimmed(np.array([1.0, 2.0, 5.0])).tolist()
+    [1.0, 2.0, 5.0]
+    """
+    w = np.asarray(weights, dtype=np.float64)
+    while True:
+        most = np.sqrt(TRIM * (w @ w) / len(w))
+        # Rounding must not go on for ever.
+        if w.max() <= most * (1 + 1e-9):
+            return w
+        w = np.minimum(w, most)
+
+
+def trimming_note(weights: Floats) -> str:
+    """What trimming did to weights [n], for the reader; empty where it did nothing."""
+    w = np.asarray(weights, dtype=np.float64)
+    left = trimmed(w)
+    above = int((left < w).sum())
+    if not above:
+        return ""
+    before, after = effective_size(w), effective_size(left)
+    share = 1 - left.sum() / w.sum()
+    which = "The largest weight was"
+    if above > 1:
+        which = f"The {above:,} largest weights were"
+    return (
+        f"{which} trimmed to {left.max():.3g}, as few images would be left otherwise: the weights lose {share:.1%} of "
+        f"their sum. The effective size is {after:,.0f}, and was {before:,.0f} before."
+    )
 
 
 def weighted_mean(values: Any, weights: Any, clusters: Any = None) -> Estimate:

@@ -76,7 +76,7 @@ PROMPT_TAU_Z = 2.5758293035489004  # the normal quantile of that p: the standard
 TEXTS_ALIKE = ("captions of our images", "posts")
 TEXTS_LESS_VARIED = ("haiku", "book")
 
-# Fig 4b-d, on the labels of the published table.
+# Fig 4b-d, on the authors' published labels.
 FALLING_CLUSTERS = (1, 3, 4)
 RISING_CLUSTERS = (8, 9)
 THEME_WORDS = ("painting", "woman", "man")  # Fig 4c

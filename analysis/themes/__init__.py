@@ -15,10 +15,10 @@ __all__, __getattr__ = lazy_names(
         ),
         "cluster_count": ("granularity",),
         "concordance": ("between_annotators",),
+        "place_and_date": ("drift",),
         "similar_pairs": ("neighbour_pairs",),
         "timeline": (
             "cluster_share",
-            "drift",
             "frequent_words",
             "growth",
             "posts_per_month",

@@ -1,13 +1,12 @@
 """Themes of the images: words per cluster (Fig 4c), and sensitive content (Fig 4d); `twigma analyze` runs them."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from twigma.analysis.convert import Floats, as_column
+from twigma.analysis.convert import Array, Floats, as_column
 from twigma.analysis.inference.proportions import block_share
 from twigma.analysis.themes import words
 
@@ -16,7 +15,11 @@ LEAST = 1e-300  # in place of a sum of weights of 0
 
 
 def top_words(
-    captions: Sequence[str | None] | Any, labels: Any, n: int = 10, by: str = "count"
+    captions: Sequence[str | None] | Any,
+    labels: Any,
+    n: int = 10,
+    by: str = "count",
+    weights: Any = None,
 ) -> pd.DataFrame:
     """The `n` first words of each cluster's captions, after stopwords and caption boilerplate (Fig 4c).
 
@@ -28,6 +31,7 @@ def top_words(
     captions : text or None, one per image; a missing caption has no words.
     labels : int, the cluster of each image.
     by : "count" (the paper's unigrams) or "score".
+    weights : float [n] of a sample, one per caption, by which words are counted; None: all captions count the same.
 
     Returns
     -------
@@ -40,7 +44,10 @@ def top_words(
         raise ValueError(
             f"top_words: {len(captions)} captions but {len(labels)} labels; give one label per caption"
         )
-    frame = _scored(_counts(captions, labels))
+    weight = np.ones(len(captions), int)
+    if weights is not None:
+        weight = np.asarray(as_column(weights))
+    frame = _scored(_counts(captions, labels, weight))
     if frame.empty:
         raise ValueError(
             f"fig4c: {len(captions)} captions have no word but stopwords and boilerplate; caption again"
@@ -51,24 +58,33 @@ def top_words(
     return chosen[["cluster", "rank", "word", "count", "score"]]
 
 
-def _counts(captions: Any, labels: Any) -> dict[int, Counter[str]]:
+def _counts(captions: Any, labels: Any, weights: Array) -> dict[int, dict[str, float]]:
     """How often each word is in the captions of each cluster."""
-    frame = pd.DataFrame({"caption": captions, "label": labels.astype(int)})
+    # Arrays, not Series: these would be paired by their index.
+    frame = pd.DataFrame(
+        {
+            "caption": np.asarray(captions, dtype=object),
+            "label": np.asarray(labels).astype(int),
+            "weight": weights,
+        }
+    )
     counts = {}
-    for label, texts in frame.groupby("label")["caption"]:
-        counts[int(str(label))] = words.count(texts.dropna(), words.BOILERPLATE)
+    for label, rows in frame.dropna(subset=["caption"]).groupby("label"):
+        counted = words.count(rows["caption"], words.BOILERPLATE, rows["weight"])
+        counts[int(str(label))] = counted
     return counts
 
 
-def _scored(counts: Mapping[int, Counter[str]]) -> pd.DataFrame:
+def _scored(counts: Mapping[int, Mapping[str, float]]) -> pd.DataFrame:
     """A row per cluster and word, with its c-TF-IDF."""
-    overall: Counter[str] = Counter()
+    overall: dict[str, float] = {}
     for counter in counts.values():
-        overall.update(counter)
-    average = overall.total() / max(len(counts), 1)
+        for word, count in counter.items():
+            overall[word] = overall.get(word, 0) + count
+    average = sum(overall.values()) / max(len(counts), 1)
     rows = []
     for cluster, counter in counts.items():
-        total = counter.total()
+        total = words.total(counter)
         for word, count in counter.items():
             score = count / total * float(np.log1p(average / overall[word]))
             rows.append((cluster, word, count, score))

@@ -45,7 +45,7 @@ def granularity(
     authors: Any = None,
     seed: int = 0,
 ) -> Granularity:
-    """Trends, silhouette, stability and agreement with the released labels at several numbers of clusters (Fig 4b).
+    """Trends, silhouette, stability and agreement with the release's labels at several numbers of clusters (Fig 4b).
 
     Parameters
     ----------
@@ -57,11 +57,13 @@ def granularity(
     Returns
     -------
     scores : k, silhouette (mean of the ten fits), stability (mean adjusted Rand index of their 45 pairs),
-        least_stability, stable (stability ≥ .95), ari with ari_low and ari_high (against the released labels), rising,
-        falling (clusters, by tests adjusted within each k), same_trend (share of the images whose cluster moves as
-        their released cluster does), months, n, seed. Without released labels ari and same_trend are NaN.
-    trends : k and the columns of `trends.trend_table`, group from 1 by falling size, with `released`, the released
-        cluster it is matched with (Hungarian; null where there is none), and `of_it`, the share of its images there.
+        least_stability, stable (stability ≥ .95), ari with ari_low and ari_high (against the release's own labels),
+        rising, falling (clusters, by tests adjusted within each k), same_trend (share of the images whose cluster moves
+        as their cluster in the release does), months, n, seed. Without labels of the release ari and same_trend are
+        NaN.
+    trends : k and the columns of `trends.trend_table`, group from 1 by falling size, with `released`, the cluster
+        of the release it is matched with (Hungarian; null where there is none), and `of_it`, the share of its images
+        there.
     """
     columns.require(table, ["created_at"], "fig4b_k")
     images = _dated(as_matrix(embedding), table, authors)
@@ -165,7 +167,7 @@ def _sample(total: int, size: int, rng: np.random.Generator) -> Labels:
 
 
 def _released(rows: pa.Table) -> Floats | None:
-    """The released labels, NaN where an image has none; None where no image has one."""
+    """The labels of the release that is analysed, NaN where an image has none; None where no image has one."""
     name = columns.find_label_column(rows.column_names)
     if name is None:
         return None
@@ -182,7 +184,7 @@ def _trends(rows: pa.Table, labels: Labels) -> pd.DataFrame:
     name = columns.label_column(int(labels.max()))
     shares = cluster_share(columns.add(rows, **{name: labels}))
     shares = shares.rename(columns={"cluster": "group"})
-    return trend_table(shares[["month", "group", "share"]])
+    return trend_table(shares)
 
 
 def _stability(fits: list[Labels], apart: Floats) -> dict[str, Any]:
@@ -192,7 +194,7 @@ def _stability(fits: list[Labels], apart: Floats) -> dict[str, Any]:
 
 
 def _agreement(labels: Labels, images: _Images) -> dict[str, float]:
-    """Adjusted Rand index of the labels and the released ones."""
+    """Adjusted Rand index of the labels and the release's own."""
     if images.released is None:
         return dict.fromkeys(("ari", "ari_low", "ari_high"), np.nan)
     known = ~np.isnan(images.released)
@@ -213,7 +215,7 @@ def _directions(trend: pd.DataFrame) -> dict[str, int]:
 
 
 def _same_trend(trend: pd.DataFrame, labels: Labels, images: _Images) -> float:
-    """Share of the images whose cluster rises, falls or does neither just as their released cluster does."""
+    """Share of the images whose cluster rises, falls or does neither just as their cluster in the release does."""
     if images.released is None:
         return float("nan")
     known = np.flatnonzero(~np.isnan(images.released))
@@ -227,7 +229,7 @@ def _same_trend(trend: pd.DataFrame, labels: Labels, images: _Images) -> float:
 def _matched(
     trend: pd.DataFrame, labels: Labels, released: Array | None
 ) -> pd.DataFrame:
-    """The trends, each with the released cluster it shares most images with, every one used once at most."""
+    """The trends, each with the cluster of the release it shares most images with, every one used once at most."""
     from scipy.optimize import linear_sum_assignment
 
     none = pd.array([None] * len(trend), dtype="Int64")

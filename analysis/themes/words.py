@@ -5,8 +5,8 @@
 
 import functools
 import re
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import repeat
 
 TOKEN = re.compile(r"[^\W\d_]{2,}")
 # What a post carries beside its words: links, mentions, hashtags, the mark of a retweet, escaped characters.
@@ -51,15 +51,32 @@ def tokens(text: str, drop: frozenset[str] = frozenset()) -> list[str]:
 
 
 def count(
-    texts: Iterable[str | None], drop: frozenset[str] = frozenset()
-) -> Counter[str]:
-    """How often each word occurs over all texts; a missing text has no words."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(tokens(text or "", drop))
+    texts: Iterable[str | None],
+    drop: frozenset[str] = frozenset(),
+    weights: Iterable[float] | None = None,
+) -> dict[str, float]:
+    """How often each word occurs over all texts; a missing text has no words.
+
+    `weights`, one a text, are how many texts each represents; counts are then sums of them.
+
+    >>> count(["new art", "old art"], weights=[2, 5])
+    {'new': 2, 'art': 7, 'old': 5}
+    """
+    if weights is None:
+        weights = repeat(1)
+    counts: dict[str, float] = {}
+    # Not strict: `repeat` has no end.
+    for text, weight in zip(texts, weights, strict=False):
+        for word in tokens(text or "", drop):
+            counts[word] = counts.get(word, 0) + weight
     return counts
 
 
-def ranked(counts: Counter[str], n: int) -> list[tuple[str, int]]:
+def total(counts: Mapping[str, float]) -> float:
+    """Occurrences of all words together, at least 1."""
+    return max(sum(counts.values()), 1)
+
+
+def ranked(counts: Mapping[str, float], n: int) -> list[tuple[str, float]]:
     """The `n` most frequent words, ties in alphabetical order, so that equal data gives equal tables."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:n]

@@ -13,8 +13,8 @@ import pandas as pd
 
 from twigma.analysis.convert import Array
 from twigma.analysis.variation.groups import complete_groups, grouped_distance
+from twigma.analysis.variation.pooled_entropy import Codebooks, codebooks
 from twigma.analysis.variation.spread import CODES, METRICS, variation_table
-from twigma.analysis.vectors.codebook import principal, quick_codebook
 from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, size_matched
 
 NEAR = 0.995  # cosine above which `twigma dedupe` calls two images near duplicates
@@ -22,7 +22,6 @@ BLOCK = 2048
 CELLS = ("value", "low", "high", "without", "without_low", "without_high")
 
 Rows = npt.NDArray[np.int64]
-Centroids = npt.NDArray[np.float32]
 
 
 def distinct_rows(x: Array, near: float = NEAR) -> Rows:
@@ -82,7 +81,7 @@ def near_duplicates(
     """
     drawn = size_matched(sets, n, seed)
     left = {name: distinct_rows(x, near) for name, x in drawn.items()}
-    centroids: Centroids | None = None
+    books: Codebooks | None = None
     table: list[dict[str, Any]] = []
     for name, x in drawn.items():
         rows = left[name]
@@ -96,20 +95,14 @@ def near_duplicates(
                 nothing = dict.fromkeys(CELLS, np.nan)
                 table.append({"set": name, "metric": metric, **nothing, **counts})
             continue
-        if centroids is None:  # one codebook for all, or the entropy would change by it
-            centroids = _codebook(list(drawn.values()), k, seed)
+        if books is None:  # the same for all, or the entropy would change by them
+            books = codebooks(np.vstack(list(drawn.values())), k, seed=seed)
         owner = sampled_labels(blocks, name, len(sets[name]), len(x), seed)
-        for metric, cells in _compared(name, x, rows, owner, centroids, seed):
+        for metric, cells in _compared(name, x, rows, owner, books, seed):
             table.append({"set": name, "metric": metric, **cells, **counts})
     for name, (x, labels) in (groups or {}).items():
         table.append(_within(name, x, labels, near, n, seed))
     return pd.DataFrame(table).assign(near=near, seed=seed)
-
-
-def _codebook(drawn: list[Array], k: int, seed: int) -> Centroids:
-    pooled = np.vstack(drawn)
-    k = max(2, min(k, len(pooled) // 10))
-    return quick_codebook(pooled, k, principal(pooled, seed), seed)
 
 
 def _compared(  # noqa: PLR0917
@@ -117,7 +110,7 @@ def _compared(  # noqa: PLR0917
     x: Array,
     rows: Rows,
     owner: Array | None,
-    centroids: Centroids,
+    books: Codebooks,
     seed: int,
 ) -> Iterator[tuple[str, dict[str, float]]]:
     """Every metric of a set as it is, and of these rows of it, in samples of one size."""
@@ -131,7 +124,7 @@ def _compared(  # noqa: PLR0917
             n=len(rows),
             seed=seed,
             blocks=blocks,
-            centroids=centroids,
+            books=books,
         )
         tables.append(table.to_dict("records")[0])
     before, after = tables

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Array
-from twigma.analysis.inference.intervals import interval
-from twigma.analysis.variation.measures import entropy, entropy_influence
-from twigma.analysis.vectors.codebook import assign, principal, quick_codebook
+from twigma.analysis.variation.pooled_entropy import (
+    Codebooks,
+    codebooks,
+    entropy_with_interval,
+)
 from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, size_matched
 
 KS = (10, 50, 100, 500)
@@ -27,7 +28,9 @@ def entropies(
     seed: int = 0,
     blocks: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """Shannon entropy of equal samples of each set in one pooled codebook of k clusters, for several k (section 3.3).
+    """Shannon entropy of equal samples of each set, averaged over pooled codebooks of k clusters (section 3.3).
+
+    For each of several k; at 100 the codebooks, and so the numbers, are those of `spread.variation_table`.
 
     Parameters
     ----------
@@ -38,8 +41,9 @@ def entropies(
     Returns
     -------
     DataFrame, a row per k and set: k, set, entropy (plug-in, nats, biased by about −(K − 1)/2N), low, high,
-    miller_madow and chao_shen (which correct the bias), normalised (plug-in/ln k), rank (1: most varied, by
-    Miller-Madow), n, seed. ValueError when no k is small enough.
+    miller_madow and chao_shen (which correct the bias), normalised (plug-in/ln k), codebook_sd (between codebooks,
+    which the interval holds too), codebooks, rank (1: most varied, by Miller-Madow), n, seed. ValueError when no k is
+    small enough.
     """
     drawn = size_matched(sets, n, seed)
     pooled = np.vstack(list(drawn.values()))
@@ -48,30 +52,28 @@ def entropies(
         raise ValueError(
             f"entropies: expected ten rows a cluster for one of {list(ks)}, found {len(pooled)} rows"
         )
-    directions = principal(pooled, seed)
     rows = []
     for k in possible:
-        centroids = quick_codebook(pooled, k, directions, seed)
+        books = codebooks(pooled, k, seed=seed)
         for name, x in drawn.items():
             owner = sampled_labels(blocks, name, len(sets[name]), len(x), seed)
-            rows.append({"k": k, "set": name, **_row(assign(x, centroids), k, owner)})
+            rows.append({"k": k, "set": name, **_row(x, books, owner)})
     table = pd.DataFrame(rows)
     by_k = table.groupby("k")["miller_madow"]
     rank = by_k.rank(ascending=False, method="min").astype(int)
     return table.assign(rank=rank, seed=seed)
 
 
-def _row(
-    labels: npt.NDArray[np.int64], k: int, owner: Array | None
-) -> dict[str, float | int]:
-    estimates = entropy(labels, k)
-    limits = interval(estimates.plug_in, entropy_influence(labels), owner)
+def _row(x: Array, books: Codebooks, owner: Array | None) -> dict[str, float | int]:
+    estimate, averaged, spread = entropy_with_interval(x, books, owner)
     return {
-        "entropy": estimates.plug_in,
-        "low": limits.low,
-        "high": limits.high,
-        "miller_madow": estimates.miller_madow,
-        "chao_shen": estimates.chao_shen,
-        "normalised": estimates.normalised,
-        "n": len(labels),
+        "entropy": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "miller_madow": averaged.miller_madow,
+        "chao_shen": averaged.chao_shen,
+        "normalised": averaged.normalised,
+        "codebook_sd": spread,
+        "codebooks": len(books),
+        "n": len(x),
     }

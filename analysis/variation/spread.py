@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Array, Floats
@@ -23,7 +22,6 @@ from twigma.analysis.variation.groups import (
 from twigma.analysis.variation.measures import (
     Entropy,
     entropy,
-    entropy_influence,
     iev,
     iev_influence,
     pmv,
@@ -31,22 +29,17 @@ from twigma.analysis.variation.measures import (
     vendi,
     vendi_influence,
 )
-from twigma.analysis.vectors.codebook import Recipe, assign, codebook
+from twigma.analysis.variation.pooled_entropy import (
+    Codebooks,
+    codebooks,
+    entropy_with_interval,
+    mean_entropy,
+)
+from twigma.analysis.vectors.codebook import Recipe, assign
 from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, size_matched
 
 CODES = 100  # clusters of the codebook of the entropy
 METRICS = ("distance", "iev", "pmv", "entropy", "vendi")
-
-
-def pooled_labels(
-    sets: Mapping[str, Array], k: int = CODES, *, mode: Recipe = "robust", seed: int = 0
-) -> dict[str, npt.NDArray[np.int64]]:
-    """Labels 0 … k−1, int64[n_i], of the rows of each set [n_i, d] in one codebook of all of them, for `entropy`.
-
-    Match sizes first: a larger set would have more of the clusters to itself.
-    """
-    centroids = codebook(np.vstack(list(sets.values())), k, mode, seed)
-    return {name: assign(x, centroids) for name, x in sets.items()}
 
 
 def variation_table(
@@ -58,7 +51,7 @@ def variation_table(
     seed: int = 0,
     mode: Recipe = "robust",
     blocks: Mapping[str, Any] | None = None,
-    centroids: npt.NDArray[np.float32] | None = None,
+    books: Codebooks | None = None,
 ) -> pd.DataFrame:
     """All metrics of all sets in equal samples, and within the groups of some (Fig 3a, 3b).
 
@@ -68,51 +61,52 @@ def variation_table(
     groups : label → (embeddings, group of each row), such as "same artist". The metrics are those within a group,
         averaged over groups, of as many complete groups as fit in `n` rows. Groups are small, so but for the distance
         their metrics are not comparable with those of all of a set.
-    k : clusters of the pooled codebook of the entropy, at most a tenth of the pooled rows.
+    k : clusters of the pooled codebooks of the entropy, at most a tenth of the pooled rows.
+    mode : "robust" averages the entropy over five codebooks (`pooled_entropy.codebooks`); "paper" has one.
     blocks : set → label per row of what may depend on each other (artist, prompt, author) in the intervals.
-    centroids : a codebook float32[k, d] to take instead, of which k is the number.
+    books : codebooks to take instead.
 
     Returns
     -------
     DataFrame, a row per set or label: set; distance, iev, pmv, entropy (plug-in, as in the paper), vendi, each with
     _low and _high; distance_pairs (groups: every pair counts the same), entropy_miller_madow, entropy_chao_shen,
-    entropy_normalised; groups (0 for all of a set), n, k, mode, seed.
+    entropy_normalised, entropy_codebook_sd (between codebooks, which the interval holds too); groups (0 for all of a
+    set), blocks (independent units of the intervals; n where images are taken as independent), n, k, codebooks, mode,
+    seed.
     """
     drawn = size_matched(sets, n, seed)
-    if centroids is None:
-        pooled = np.vstack(list(drawn.values()))
-        centroids = codebook(pooled, max(2, min(k, len(pooled) // 10)), mode, seed)
-    k = len(centroids)
+    if books is None:
+        books = codebooks(np.vstack(list(drawn.values())), k, mode=mode, seed=seed)
     rows = []
     for name, x in drawn.items():
         owner = sampled_labels(blocks, name, len(sets[name]), len(x), seed)
-        rows.append({"set": name, **_whole_set(x, assign(x, centroids), k, owner)})
+        rows.append({"set": name, **_whole_set(x, books, owner)})
     for name, (x, labels) in (groups or {}).items():
-        rows.append({"set": name, **_within_groups(x, labels, centroids, n, seed)})
-    return pd.DataFrame(rows).assign(k=k, mode=mode, seed=seed)
+        rows.append({"set": name, **_within_groups(x, labels, books, n, seed)})
+    table = pd.DataFrame(rows)
+    return table.assign(k=len(books[0]), codebooks=len(books), mode=mode, seed=seed)
 
 
-def _whole_set(
-    x: Array, labels: npt.NDArray[np.int64], k: int, owner: Array | None
-) -> dict[str, Any]:
+def _whole_set(x: Array, books: Codebooks, owner: Array | None) -> dict[str, Any]:
     """Every metric of one set, with intervals from the rows or their owners."""
-    entropies = entropy(labels, k)
+    of_entropy, entropies, spread = entropy_with_interval(x, books, owner)
     row = _cells(
         {
             "distance": mean_pairwise_distance(x, exact=True, groups=owner),
             "iev": interval(iev(x), iev_influence(x), owner),
             "pmv": interval(pmv(x), pmv_influence(x), owner),
-            "entropy": interval(entropies.plug_in, entropy_influence(labels), owner),
+            "entropy": of_entropy,
             "vendi": interval(vendi(x), vendi_influence(x), owner),
         }
     )
     row["distance_pairs"] = np.nan
-    row |= _other_entropies(entropies)
-    return {**row, "groups": 0, "n": len(x)}
+    row |= _other_entropies(entropies, spread)
+    blocks = len(x) if owner is None else len(set(owner))
+    return {**row, "groups": 0, "blocks": blocks, "n": len(x)}
 
 
 def _within_groups(
-    x: Any, labels: Any, centroids: npt.NDArray[np.float32], n: int, seed: int
+    x: Any, labels: Any, books: Codebooks, n: int, seed: int
 ) -> dict[str, Any]:
     """Every metric within groups, averaged over them, with intervals from the groups."""
     x, codes = complete_groups(x, labels, n, seed)
@@ -125,15 +119,20 @@ def _within_groups(
         warnings.filterwarnings("ignore", "pmv: ")
         for name, statistic in (("iev", iev), ("pmv", pmv), ("vendi", vendi)):
             estimates[name] = _mean(each_group(x, codes, statistic))
-    clusters = assign(x, centroids)
-    entropies = [
-        entropy(clusters[rows], len(centroids)) for rows in group_rows(codes, count)
-    ]
-    estimates["entropy"] = _mean(np.array([each.plug_in for each in entropies]))
+    by_book = []  # for each codebook the entropies of the groups
+    for centroids in books:
+        clusters = assign(x, centroids)
+        of_groups = [
+            entropy(clusters[rows], len(centroids)) for rows in group_rows(codes, count)
+        ]
+        by_book.append(np.array(of_groups))
+    values = np.array([of_groups[:, 0] for of_groups in by_book])
+    estimates["entropy"], spread = mean_entropy(values.mean(axis=1), values)
     row = _cells(estimates)
     row["distance_pairs"] = distance["value"].iloc[1]
-    row |= _other_entropies(Entropy(*np.mean(entropies, axis=0)))
-    return {**row, "groups": count, "n": len(x)}
+    means = np.mean(by_book, axis=(0, 1))
+    row |= _other_entropies(Entropy(*means), spread)
+    return {**row, "groups": count, "blocks": count, "n": len(x)}
 
 
 def _mean(values: Floats) -> Estimate:
@@ -151,8 +150,9 @@ def _cells(estimates: Mapping[str, Estimate]) -> dict[str, float]:
     return cells
 
 
-def _other_entropies(entropies: Entropy) -> dict[str, float]:
+def _other_entropies(entropies: Entropy, spread: float) -> dict[str, float]:
     return {
+        "entropy_codebook_sd": spread,
         "entropy_miller_madow": entropies.miller_madow,
         "entropy_chao_shen": entropies.chao_shen,
         "entropy_normalised": entropies.normalised,

@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow as pa
 
 from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
+from twigma.analysis.figures.fig4_themes import arrow
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.formatting import (
@@ -25,7 +26,7 @@ SCORES_HEADER = (
     "Silhouette",
     "Stability",
     "Worst pair",
-    "ARI with the released labels [95%]",
+    "ARI with this release's labels [95%]",
     "Rising",
     "Falling",
     "Same trend",
@@ -36,7 +37,7 @@ TRENDS_HEADER = (
     "Trend",
     "Kendall's τ",
     "p, adjusted",
-    "Released cluster",
+    "Cluster of the release",
     "Of it",
 )
 
@@ -44,7 +45,7 @@ TRENDS_HEADER = (
 
 
 def compute_cluster_counts(data: Inputs, settings: Settings) -> Result:
-    """Trends, stability and agreement with the released labels at several numbers of clusters.
+    """Trends, stability and agreement with this release's labels at several numbers of clusters.
 
     Tables: `clusters_k`, a row per number of clusters; `clusters_k_trends`, a row per cluster of each.
     Values: `clusters/K`, stability; `clusters/K/CLUSTER`, Kendall's τ.
@@ -80,12 +81,12 @@ def describe_cluster_counts(results: Results) -> Section:
         figure="Fig 4b",
         title="Fewer or more clusters",
         claim=f"{_stable(scores)} Clusters that move: {', '.join(moving)}.",
-        basis=f"{number(n)} images in {number(months)} months; ten fits for each number of clusters; Mann–Kendall "
-        "tests, p-values adjusted by Benjamini and Hochberg within each number.",
+        basis=f"{number(n)} images in {number(months)} months; ten fits for each number of clusters; trends tested "
+        "as in Fig 4b, p-values adjusted by Benjamini and Hochberg within each number.",
         paper=f"{PAPER_K} clusters; no number for any other.",
         differs="Stability is the mean adjusted Rand index of every two of ten fits, each from another seed and "
-        "sample. The same trend is told of an image when its cluster rises, falls or does neither as its released "
-        "cluster does.",
+        "sample. An image has the same trend when its cluster rises, falls or does neither as its "
+        "cluster in this release does.",
         tables=(
             _scores_table(scores),
             _trends_table(results.tables["clusters_k_trends"]),
@@ -137,7 +138,7 @@ def _trends_table(trends: pd.DataFrame) -> Table:
 def _trend(row: Any) -> list[object]:
     released = None if pd.isna(row.released) else int(row.released)
     share = percent(row.of_it)
-    return [row.k, row.group, row.arrow, row.tau, row.p_adjusted, released, share]
+    return [row.k, row.group, arrow(row), row.tau, row.p_adjusted, released, share]
 
 
 # ------------------------------------------------------------------ what they need
@@ -146,6 +147,6 @@ CLUSTERS_K = Figure(
     "clusters_k",
     compute_cluster_counts,
     needs=("embedding", "created_at"),
-    parts={"agreement with the released labels": (columns.LABELS,)},
+    parts={"agreement with this release's labels": (columns.LABELS,)},
 )
 CLUSTER_COUNTS = Chapter(describe_cluster_counts, (CLUSTERS_K,))

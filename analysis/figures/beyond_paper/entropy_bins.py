@@ -23,7 +23,8 @@ HEADER = (
 def compute_entropies(data: Inputs, settings: Settings) -> Result:
     """Entropy of the sets with codebooks of several sizes.
 
-    Table: `entropy_k` (k, set, entropy, low, high, miller_madow, chao_shen, normalised, rank, n), entropies in nats.
+    Table: `entropy_k` (k, set, entropy, low, high, miller_madow, chao_shen, normalised, codebook_sd, codebooks,
+    rank, n), entropies in nats.
     Values: `entropy_k/K/SET`.
     """
     from twigma.analysis.variation.entropy_bins import entropies
@@ -58,8 +59,10 @@ def describe_entropies(results: Results) -> Section:
         figure="Fig 3b",
         title="Entropy with fewer or more bins",
         claim=_claim(by_bins),
-        basis=f"{number(int(by_bins['n'].max()))} images of each set in one codebook for each number of bins; 95% "
-        "intervals from authors, artists and prompts where these are known, else from images.",
+        basis=f"{number(int(by_bins['n'].max()))} images of each set; mean over "
+        f"{number(int(by_bins['codebooks'].max()))} codebooks for each "
+        "number of bins; 95% intervals from authors, artists and prompts where these are known, else from images, and "
+        "from the codebooks.",
         paper="The number of bins is not stated.",
         differs="Entropies of different numbers of bins are not comparable; the order of the sets is. The plug-in "
         "value is low by about half the bins over the images, which the other two correct; ranks are by Miller–Madow.",

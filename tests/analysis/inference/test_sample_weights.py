@@ -11,6 +11,8 @@ from twigma.analysis.inference.sample_weights import (
     NOTE,
     sample_weights,
     thinned,
+    trimmed,
+    trimming_note,
     weighted_mean,
 )
 from twigma.analysis.inputs import load
@@ -221,6 +223,35 @@ def test_rows_drawn_by_their_weights_need_no_weights(rng):
         weights / 5 * len(rows) * 5 / weights.sum(), abs=0.03
     )
     assert thinned(np.full(7, 3.3)).tolist() == list(range(7))
+
+
+def test_one_large_weight_does_not_throw_the_data_away(rng):
+    """Johnson and Potter's bound, by its definition, and at least as many rows as the docstring promises."""
+    weights = np.r_[np.ones(999), 1000.0]
+    left = trimmed(weights)
+    assert left[:999].tolist() == [1] * 999
+    assert left.max() == pytest.approx(np.sqrt(10 * np.mean(left**2)), rel=1e-6)
+    # Of untrimmed weights one row would be left.
+    assert int(weights.sum() / weights.max()) == 1
+    assert len(thinned(weights)) == int(left.sum() / left.max()) > 300
+    for _ in range(50):
+        w = rng.pareto(1.1, 400) + 1
+        left = trimmed(w)
+        effective = left.sum() ** 2 / (left @ left)
+        assert len(thinned(w)) >= np.floor(np.sqrt(400 * effective / 10) * (1 - 1e-6))
+        assert (left <= w).all() and (np.argsort(left, kind="stable").size == 400)
+
+
+def test_trimming_is_stated_with_the_effective_size():
+    weights = np.r_[np.ones(999), 1000.0]
+    note = trimming_note(weights)
+    left = np.r_[np.ones(999), np.sqrt(10 * 999 / 990)]
+    lost = 1 - left.sum() / weights.sum()
+    assert note.startswith(f"The largest weight was trimmed to {left[-1]:.3g},")
+    assert f"lose {lost:.1%} of their sum" in note
+    assert "The effective size is 995, and was 4 before." in note
+    assert "The 2 largest weights were" in trimming_note(np.r_[weights, 900.0])
+    assert trimming_note(np.array([1.0, 3.0])) == ""
 
 
 def test_sets_of_a_sample_have_the_pairs_of_the_population(rng):

@@ -1,4 +1,4 @@
-"""Months, growth, words, shares and drift against pandas, statsmodels and plain counting."""
+"""Months, growth, words and shares against pandas, statsmodels and plain counting."""
 
 import doctest
 from collections import Counter
@@ -23,7 +23,7 @@ def test_posts_are_counted_once_and_empty_months_are_zero(planted):
     assert list(found.index) == [
         str(m) for m in pd.period_range("2022-01", "2023-02", freq="M")
     ]
-    assert found.loc["2022-05"].tolist() == [0, 0]
+    assert found.loc["2022-05", ["posts", "images"]].tolist() == [0, 0]
     month = frame["created_at"].dt.strftime("%Y-%m")
     for name, rows in frame.groupby(month):
         assert found.loc[name, "posts"] == len(set(rows["id"]))
@@ -119,43 +119,120 @@ def test_no_words_are_refused():
         timeline.frequent_words(pa.table({"id": ["1"], "text": ["the 1 2 3"]}))
 
 
-def dcor_by_sums(x, y):
-    """Bias-corrected distance correlation from its definition, element by element."""
-
-    def centred(x):
-        d = np.sqrt(((x[:, None] - x[None]) ** 2).sum(-1))
-        n, out = len(d), np.zeros_like(d)
-        for i in range(n):
-            for j in range(n):
-                if i != j:
-                    out[i, j] = (
-                        d[i, j]
-                        - d[i].sum() / (n - 2)
-                        - d[:, j].sum() / (n - 2)
-                        + d.sum() / ((n - 1) * (n - 2))
-                    )
-        return out
-
-    a, b = centred(x), centred(y)
-    n = len(a)
-    inner = lambda u, v: (u * v).sum() / (n * (n - 3))  # noqa: E731
-    return inner(a, b) / np.sqrt(inner(a, a) * inner(b, b))
+def daily(first, last, per_day, seed=0):
+    """Posts from one day to another, Poisson a day, [n] ids and dates."""
+    rng = np.random.default_rng(seed)
+    days = pd.date_range(first, last, freq="D")
+    rate = np.broadcast_to(per_day, len(days))
+    dates = np.repeat(days.to_numpy(), rng.poisson(rate))
+    dates = dates + rng.integers(0, 86_400, len(dates)).astype("m8[s]")
+    return as_posts(dates)
 
 
-def test_drift_is_distance_correlation(rng):
-    days = rng.integers(0, 400, 40)
-    points = np.c_[days / 100 + rng.normal(size=40), rng.normal(size=40)]
-    dates = (np.datetime64("2022-01-01") + days.astype("m8[D]")).astype("M8[ns]")
-    found = timeline.drift(points, dates)
-    assert found["value"] == pytest.approx(
-        dcor_by_sums(points, days[:, None].astype(float)), abs=1e-10
+def as_posts(dates, **extra):
+    ids = [str(i) for i in range(len(dates))]
+    dates = pa.array(np.asarray(dates, "M8[ms]"))
+    return pa.table({"id": ids, "image_name": ids, "created_at": dates, **extra})
+
+
+def test_a_month_that_is_cut_off_counts_by_its_days():
+    """Steady posts, collected from 20 January to 4 June: no growth, and no fall at the end."""
+    months = timeline.posts_per_month(daily("2022-01-20", "2022-06-04", 30))
+    assert months["days"].tolist() == [12, 28, 31, 30, 31, 4]
+    assert months["cut"].tolist() == [True, False, False, False, False, True]
+    growth = timeline.growth(months)
+    assert growth.low < 0 < growth.high and abs(growth.value) < 0.03
+    whole = timeline.growth(months.drop(columns="days"))
+    assert whole.value < growth.value and whole.dispersion > 20 * growth.dispersion
+
+
+def test_planted_growth_is_recovered_with_cut_months():
+    days = pd.date_range("2021-01-15", "2023-03-09", freq="D")
+    month = np.asarray(days.year * 12 + days.month) - 2021 * 12 - 1
+    inside, without_days = [], []
+    for seed in range(30):
+        table = timeline.posts_per_month(
+            daily(days[0], days[-1], 4 * 1.05**month, seed)
+        )
+        assert table["cut"].to_numpy().nonzero()[0].tolist() == [0, 26]
+        growth = timeline.growth(table)
+        inside.append(growth.low <= 0.05 <= growth.high)
+        without_days.append(timeline.growth(table.drop(columns="days")).value)
+    assert np.mean(inside) >= 0.85
+    assert np.mean(without_days) < 0.045
+
+
+@pytest.mark.parametrize("posts", [1, 2, 5])
+def test_few_posts_do_not_cut_a_month(posts):
+    """With a post a week nothing says that a collection began with the first one."""
+    days = pd.date_range("2022-01-09", periods=posts, freq="7D")
+    later = pd.date_range("2022-02-03", "2022-04-20", freq="7D")
+    months = timeline.posts_per_month(as_posts([*days, *later]))
+    assert not months["cut"].any() and months["days"].tolist()[:2] == [31, 28]
+
+
+def test_a_burst_of_one_day_does_not_cut_a_month():
+    burst = [pd.Timestamp("2022-01-25")] * 50
+    later = pd.date_range("2022-02-01", "2022-03-31", freq="D")
+    assert not timeline.posts_per_month(as_posts([*burst, *later]))["cut"].any()
+
+
+def test_months_without_images_are_rows_without_a_share():
+    dates = ["2022-01-05", "2022-01-06", "2022-04-05", "2022-05-05"]
+    table = as_posts(dates, label_10_cluster=pa.array([1, 2, 2, 2], pa.int32()))
+    found = timeline.cluster_share(table)
+    wide = found.pivot(index="month", columns="cluster", values="share")
+    assert wide.index.tolist() == [f"2022-0{month}" for month in range(1, 6)]
+    assert wide.loc["2022-01"].tolist() == [0.5, 0.5]
+    assert wide.loc[["2022-02", "2022-03"]].isna().all(axis=None)
+    assert found.loc[found["month"] == "2022-02", "n"].tolist() == [0, 0]
+
+
+def test_weights_belong_to_their_rows():
+    """Rows without a date or a cluster are left out with their weights, in whichever chunk they are."""
+    rng = np.random.default_rng(4)
+    n = 300
+    dates = [pd.Timestamp("2022-01-10") + pd.Timedelta(days=int(d)) for d in range(n)]
+    created = [None if i % 7 == 0 else dates[i] for i in rng.permutation(n)]
+    clusters = [None if i % 5 == 0 else int(i % 3) for i in rng.permutation(n)]
+    weights = rng.uniform(1, 50, n)
+    table = pa.table(
+        {
+            "id": [str(i) for i in range(n)],
+            "image_name": [str(i) for i in range(n)],
+            "created_at": pa.array(created, pa.timestamp("ms")),
+            "label_10_cluster": pa.array(clusters, pa.int32()),
+            "sample_weight": weights,
+        }
     )
-    assert found["p"] < 0.01
+    table = pa.concat_tables([table.slice(0, 37), table.slice(37)])
+    posts, inside, total = Counter(), Counter(), Counter()
+    for date, cluster, weight in zip(created, clusters, weights, strict=True):
+        if date is None:
+            continue
+        month = f"{date:%Y-%m}"
+        posts[month] += weight
+        if cluster is not None:
+            inside[month, cluster] += weight
+            total[month] += weight
+    months = timeline.posts_per_month(table).set_index("month")
+    assert months["posts"].to_dict() == pytest.approx(dict(posts))
+    for row in timeline.cluster_share(table).itertuples():
+        share = inside[row.month, row.cluster] / total[row.month]
+        assert row.share == pytest.approx(share)
 
 
-def test_no_drift_has_uniform_enough_p_values(rng):
-    dates = np.datetime64("2022-01-01", "ms") + np.arange(60).astype("m8[D]")
-    p = [timeline.drift(rng.normal(size=(60, 2)), dates)["p"] for _ in range(200)]
-    assert np.mean(np.array(p) < 0.05) < 0.11
-    with pytest.raises(ValueError, match="at least 4 images"):
-        timeline.drift(np.zeros((3, 2)), dates[:3])
+def test_words_of_a_sample_are_those_of_its_posts_repeated():
+    texts = ["new art", "old robot robot", "new castle", None]
+    weights = [1, 5, 2, 4]
+    table = pa.table({"id": list("abcd"), "text": texts, "sample_weight": weights})
+    found = timeline.frequent_words(pa.concat_tables([table, table]))
+    repeated = pa.table(
+        {
+            "id": [str(i) for i in range(sum(weights))],
+            "text": np.repeat(np.array(texts, object), weights),
+        }
+    )
+    expected = timeline.frequent_words(repeated)
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+    assert found["word"].tolist()[0] == "robot"

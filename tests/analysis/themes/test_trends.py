@@ -1,4 +1,4 @@
-"""Mann-Kendall against scipy's Kendall and brute force, Benjamini-Hochberg against scipy, planted trends."""
+"""Mann-Kendall against scipy's Kendall and brute force, planted trends with gaps, and false arrows of null worlds."""
 
 import itertools
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from support.simulated_trends import WORLDS, false_arrows, power
 
 from twigma.analysis.themes.trends import mann_kendall, trend_table
 
@@ -77,6 +78,80 @@ def test_autocorrelation_is_flagged():
         x[i] = 0.9 * x[i - 1] + rng.normal()
     table = trend_table(long(np.column_stack([x, rng.normal(size=60)])))
     assert table["autocorrelated"].tolist() == [True, False]
+
+
+def test_slopes_are_of_real_months():
+    """A share that rises by 1.67 points a month, with two gaps: as rows without a share, and as no rows."""
+    at = np.arange(27)
+    rng = np.random.default_rng(6)
+    share = 0.2 + 0.0167 * at + 0.005 * rng.normal(size=27)
+    frame = long(np.column_stack([share, 1 - share]))
+    month = frame["month"].map(lambda each: each.ordinal)
+    lost = (month - month.min()).isin([3, 4, 5, 6, 7, 8, 9, 10, 15, 16, 17, 18])
+    with_gaps = frame.assign(share=frame["share"].where(~lost))
+    for gapped in (with_gaps, frame[~lost]):
+        found = trend_table(gapped).set_index("group")
+        assert found["n"].tolist() == [15, 15]
+        assert found["slope"][1] == pytest.approx(0.0167, abs=0.0005)
+        assert found["slope_low"][1] < 0.0167 < found["slope_high"][1]
+        assert found["slope"][2] == pytest.approx(-found["slope"][1])
+        assert found["arrow"].tolist() == ["↑", "↓"]
+    seen = share[~lost.to_numpy()[::2]]
+    assert mann_kendall(seen).slope > 0.025  # as if the months were adjacent
+    months = at[~lost.to_numpy()[::2]]
+    sen = stats.theilslopes(seen, months).slope
+    assert mann_kendall(seen, months).slope == pytest.approx(sen)
+    with pytest.raises(ValueError, match="month numbers that rise"):
+        mann_kendall(seen, months[::-1])
+
+
+def test_autocorrelation_is_of_adjacent_months():
+    """Pairs across a gap do not count; without a gap it is that of statsmodels."""
+    acf = pytest.importorskip("statsmodels.tsa.stattools").acf
+    x = np.random.default_rng(7).normal(size=20).cumsum()
+    found = mann_kendall(x)
+    residual = x - found.slope * np.arange(20)
+    assert found.autocorrelation == pytest.approx(acf(residual, nlags=1)[1])
+    halves = np.r_[np.arange(10), np.arange(50, 60)]
+    apart = mann_kendall(np.r_[x[:10], x[:10] + 40 * found.slope], halves)
+    assert np.isfinite(apart.autocorrelation)
+    alternate = np.arange(20) * 2
+    assert mann_kendall(x, alternate).autocorrelation == 0
+
+
+def test_a_month_of_few_images_counts_little():
+    """The first month has one image, of theme 1."""
+    share = np.full(12, 0.3) + 0.002 * np.random.default_rng(8).normal(size=12)
+    share[0] = 1.0
+    frame = long(np.column_stack([share, 1 - share]))
+    images = np.r_[1, np.full(11, 2000)]
+    weighted = frame.assign(n=np.repeat(images // 2, 2))
+    assert abs(trend_table(weighted)["slope"][0]) < 0.002
+    assert trend_table(frame)["slope"][0] < -0.01
+
+
+def test_ten_flat_clusters_rarely_draw_an_arrow():
+    """A small version of the slow test below."""
+    found = false_arrows("AR .8", 20, ("Mann–Kendall", "ours")).set_index("test")
+    assert found["family"]["Mann–Kendall"] > 0.8
+    assert found["family"]["ours"] <= 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("world", [w for w in WORLDS if w != "AR .9"])
+def test_false_arrows_per_family(world):
+    """At most .05 of the families, within two standard errors; `docs/studies/trends.md` has the table."""
+    families = 400
+    found = false_arrows(world, families, ("ours",)).iloc[0]
+    assert found["family"] <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / families)
+    assert found["single"] <= 0.07
+
+
+@pytest.mark.slow
+def test_power_is_near_the_rank_tests_where_that_holds():
+    found = power(0, 3, 200, ("Mann–Kendall", "ours")).set_index("test")["power"]
+    assert found["ours"] > 0.6 and found["ours"] > 0.7 * found["Mann–Kendall"]
 
 
 def test_degenerate_inputs():

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from twigma.analysis.variation.entropy_bins import entropies
+from twigma.analysis.variation.spread import variation_table
 
 CENTRES, DIM, N = 50, 40, 4000
 
@@ -49,12 +50,12 @@ def test_planted_entropy_is_recovered_at_the_true_k(sets):
 
 
 def test_the_order_of_the_sets_is_told_at_every_k(sets):
-    found = entropies(sets[0], (10, 50, 500), n=3000)
+    found = entropies(sets[0], (10, 50, 200), n=3000)
     assert found.groupby("set")["rank"].unique().map(list).to_dict() == {
         "even": [1],
         "uneven": [2],
     }
-    assert found["k"].unique().tolist() == [10, 50, 500]
+    assert found["k"].unique().tolist() == [10, 50, 200]
     higher = found.pivot(index="k", columns="set", values="entropy")
     assert (higher.diff().dropna() > 0).all(
         axis=None
@@ -68,9 +69,19 @@ def test_blocks_widen_the_interval(sets):
     together = entropies(
         copied, (10,), blocks={"a": np.repeat(np.arange(400), 5)}
     ).iloc[0]
-    assert together["high"] - together["low"] == pytest.approx(
-        5**0.5 * (alone["high"] - alone["low"]), rel=0.005
-    )
+    # Of the squared half widths, the part of the images is five times as large; that of the codebooks is the same.
+    halves = [(row["high"] - row["low"]) / 2 for row in (alone, together)]
+    of_books = stats.t.ppf(0.975, 4) * alone["codebook_sd"] / 5**0.5
+    images = [half**2 - of_books**2 for half in halves]
+    assert images[1] == pytest.approx(5 * images[0], rel=1e-6)
+
+
+def test_both_figures_show_the_same_entropy(sets):
+    """Fig 3b and the entropies by number of bins have the same codebooks."""
+    by_bins = entropies(sets[0], (100,), n=2000, seed=1).set_index("set")
+    table = variation_table(sets[0], n=2000, seed=1).set_index("set")
+    assert table["entropy"].tolist() == by_bins["entropy"].tolist()
+    assert table["entropy_high"].tolist() == by_bins["high"].tolist()
 
 
 def test_a_codebook_larger_than_the_data_is_left_out(sets):

@@ -7,22 +7,9 @@ from twigma.analysis.variation import spread
 from twigma.analysis.variation.distance import mean_pairwise_distance
 from twigma.analysis.variation.groups import grouped_distance
 from twigma.analysis.variation.measures import entropy, iev, pmv, vendi
-from twigma.analysis.variation.spread import pooled_labels, variation_table
-
-
-def test_pooled_labels():
-    rng = np.random.default_rng(7)
-    centres = np.eye(5, 12)
-    sets = {
-        name: centres[rng.integers(5, size=400)] + 0.02 * rng.normal(size=(400, 12))
-        for name in "ab"
-    }
-    labels = pooled_labels(sets, 5)
-    both = {
-        name: {tuple(np.round(x[labels[name] == c].mean(0))) for c in range(5)}
-        for name, x in sets.items()
-    }
-    assert both["a"] == both["b"] and len(both["a"]) == 5
+from twigma.analysis.variation.pooled_entropy import codebooks
+from twigma.analysis.variation.spread import variation_table
+from twigma.analysis.vectors.codebook import assign, codebook
 
 
 @pytest.fixture
@@ -88,8 +75,11 @@ def test_variation_table_equals_its_parts(world):
         and row["iev"] == iev(x)
         and row["pmv"] == pmv(x)
     )
-    labels = pooled_labels({"x": x}, 10)["x"]
-    assert row["entropy"] == entropy(labels, 10).plug_in and row["vendi"] == vendi(x)
+    labels = [assign(x, centroids) for centroids in codebooks(x, 10)]
+    assert row["vendi"] == vendi(x) and row["codebooks"] == len(labels) == 5
+    of_books = [entropy(each, 10).plug_in for each in labels]
+    assert row["entropy"] == pytest.approx(np.mean(of_books), rel=1e-12)
+    assert row["entropy_codebook_sd"] == pytest.approx(np.std(of_books, ddof=1))
     assert same["distance"] == pytest.approx(
         grouped_distance(x, artist)["value"][0], rel=1e-12
     )
@@ -98,9 +88,19 @@ def test_variation_table_equals_its_parts(world):
     assert same["vendi"] == pytest.approx(
         np.mean([vendi(g) for g in groups]), rel=1e-12
     )
-    assert same["entropy"] == pytest.approx(
-        np.mean([entropy(labels[artist == a], 10).plug_in for a in range(60)])
-    )
+    of_groups = [
+        entropy(each[artist == a], 10).plug_in for each in labels for a in range(60)
+    ]
+    assert same["entropy"] == pytest.approx(np.mean(of_groups))
+    assert (row["blocks"], same["blocks"]) == (600, 60)
+
+
+def test_the_papers_mode_has_one_codebook(world):
+    x = world[0]["paintings"]
+    row = variation_table({"x": x}, k=10, mode="paper", seed=3).iloc[0]
+    labels = assign(x, codebook(x, 10, "paper", 3))
+    assert row["entropy"] == entropy(labels, 10).plug_in
+    assert (row["codebooks"], row["entropy_codebook_sd"]) == (1, 0)
 
 
 def test_degenerate_inputs():
