@@ -1,27 +1,22 @@
-"""The dataset over time: posts per month (Fig 1b), frequent words (Fig 1c), themes per month (Fig 4a, 4b).
+"""The dataset over time: posts per month (Fig 1b), frequent words (Fig 1c), themes per month (Fig 4b).
 
 `twigma analyze` runs them. Months are calendar months in UTC, written "2021-01".
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from scipy import stats
-from scipy.spatial.distance import pdist, squareform
 
-from twigma.analysis.convert import Floats, as_column, as_matrix
+from twigma.analysis.convert import Floats
 from twigma.analysis.inference.intervals import Estimate
 from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.likes.count_regression import fit_cells
 from twigma.analysis.themes import words
 from twigma.core import columns
 from twigma.core.numeric.months import distinct_per_month
-
-MILLISECONDS = 86_400_000  # of a day
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,17 +26,6 @@ class Growth(Estimate):
     doubling: float  # months; NaN when not growing
     dispersion: float  # Pearson's, 1 for Poisson counts
     p: float  # two-sided, of no growth
-
-
-@dataclass(frozen=True, repr=False)
-class Dependence(Estimate):
-    """A distance correlation of `n` images, without an interval, and the p value of independence."""
-
-    p: float
-
-    def keys(self) -> Iterator[str]:
-        """Without the limits, which it does not have."""
-        return iter(("value", "p", "n"))
 
 
 def posts_per_month(table: pa.Table) -> pd.DataFrame:
@@ -170,60 +154,6 @@ def frequent_words(table: pa.Table, n: int = 50) -> pd.DataFrame:
     frame = frame.astype({"word": object, "count": int})
     frame["share"] = frame["count"] / max(counts.total(), 1)
     return frame
-
-
-def drift(points: Any, created_at: Any, n: int = 2000, seed: int = 0) -> Dependence:
-    """How far the images' place depends on when they were posted: bias-corrected distance correlation (Fig 4a).
-
-    0 where place and time are independent, 1 where one fixes the other (Szekely & Rizzo 2013, squared form).
-    The p-value is the chi-square bound of Shen, Panda & Vogelstein (2022), which takes images as independent.
-
-    Parameters
-    ----------
-    points : matrix [N, d], places of the images (map coordinates or embeddings).
-    created_at : datetime64 [N].
-    n : images drawn when there are more, as the cost is n^2.
-
-    Returns
-    -------
-    Dependence of n images. ValueError when all places, or all dates, are the same: nothing can depend on them.
-    """
-    points, created_at = as_matrix(points), as_column(created_at)
-    rng = np.random.default_rng(seed)
-    rows = np.sort(rng.choice(len(points), min(n, len(points)), replace=False))
-    if len(rows) < 4:
-        raise ValueError(
-            f"drift needs at least 4 images with a place and a date, found {len(rows)}"
-        )
-    places = points[rows]
-    if not np.isfinite(places).all() or not np.ptp(places, axis=0).any():
-        raise ValueError(
-            "drift: expected places that are finite and differ, found one place for all images, or NaN"
-        )
-    milliseconds = created_at[rows].astype("datetime64[ms]").astype(np.int64)
-    days = milliseconds[:, None] / MILLISECONDS
-    if not np.ptp(days):
-        raise ValueError(
-            "drift: all images have the same date, so place cannot depend on it; collect a longer period"
-        )
-    a = _centred(squareform(pdist(places.astype(np.float64))))
-    b = _centred(squareform(pdist(days)))
-    norm = np.sqrt((a * a).sum() * (b * b).sum())
-    value = float((a * b).sum() / norm) if norm > 0 else 0.0
-    # n·dCor + 1 is bounded by a chi-square of one degree of freedom: no permutations are needed.
-    p = float(stats.chi2.sf(len(rows) * value + 1, 1))
-    return Dependence(value, np.nan, np.nan, len(rows), p)
-
-
-def _centred(distance: Floats) -> Floats:
-    """U-centred distance matrix [n, n]: row and column means removed so that the product has no bias."""
-    n = len(distance)
-    # n − 2 and (n − 1)(n − 2), not n and n²: with these the product of two independent samples has mean 0.
-    means = distance.sum(axis=1) / (n - 2)
-    mean = distance.sum() / ((n - 1) * (n - 2))
-    centred = distance - means[:, None] - means[None, :] + mean
-    np.fill_diagonal(centred, 0)
-    return np.asarray(centred)
 
 
 def _dated(table: pa.Table, *names: str) -> pd.DataFrame:

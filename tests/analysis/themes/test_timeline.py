@@ -1,4 +1,4 @@
-"""Months, growth, words, shares and drift against pandas, statsmodels and plain counting."""
+"""Months, growth, words and shares against pandas, statsmodels and plain counting."""
 
 import doctest
 from collections import Counter
@@ -117,45 +117,3 @@ def test_words_of_any_script_and_doctests():
 def test_no_words_are_refused():
     with pytest.raises(ValueError, match="1 posts"):
         timeline.frequent_words(pa.table({"id": ["1"], "text": ["the 1 2 3"]}))
-
-
-def dcor_by_sums(x, y):
-    """Bias-corrected distance correlation from its definition, element by element."""
-
-    def centred(x):
-        d = np.sqrt(((x[:, None] - x[None]) ** 2).sum(-1))
-        n, out = len(d), np.zeros_like(d)
-        for i in range(n):
-            for j in range(n):
-                if i != j:
-                    out[i, j] = (
-                        d[i, j]
-                        - d[i].sum() / (n - 2)
-                        - d[:, j].sum() / (n - 2)
-                        + d.sum() / ((n - 1) * (n - 2))
-                    )
-        return out
-
-    a, b = centred(x), centred(y)
-    n = len(a)
-    inner = lambda u, v: (u * v).sum() / (n * (n - 3))  # noqa: E731
-    return inner(a, b) / np.sqrt(inner(a, a) * inner(b, b))
-
-
-def test_drift_is_distance_correlation(rng):
-    days = rng.integers(0, 400, 40)
-    points = np.c_[days / 100 + rng.normal(size=40), rng.normal(size=40)]
-    dates = (np.datetime64("2022-01-01") + days.astype("m8[D]")).astype("M8[ns]")
-    found = timeline.drift(points, dates)
-    assert found["value"] == pytest.approx(
-        dcor_by_sums(points, days[:, None].astype(float)), abs=1e-10
-    )
-    assert found["p"] < 0.01
-
-
-def test_no_drift_has_uniform_enough_p_values(rng):
-    dates = np.datetime64("2022-01-01", "ms") + np.arange(60).astype("m8[D]")
-    p = [timeline.drift(rng.normal(size=(60, 2)), dates)["p"] for _ in range(200)]
-    assert np.mean(np.array(p) < 0.05) < 0.11
-    with pytest.raises(ValueError, match="at least 4 images"):
-        timeline.drift(np.zeros((3, 2)), dates[:3])
