@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # How to get each column that an analysis may lack.
 HOW: Mapping[str, str] = {
     "embedding": "`twigma embed` makes embeddings and `twigma release` puts them in the release",
+    "id": "the posts that the images are on: `twigma rehydrate` looks them up",
     "created_at": "`twigma rehydrate` looks the posts up",
     "like_count": "`twigma rehydrate` looks the posts up",
     "author_id": "look the posts up with `twigma rehydrate` and pass that working folder (--work)",
