@@ -57,6 +57,8 @@ ORDER = [
     "analysis/page",
     "analysis/paper",
     "analysis/figures",
+    "analysis/checkpoints",
+    "analysis/run_figures",
     "analysis/analyze",
     "analysis/report",
     "analysis/api",

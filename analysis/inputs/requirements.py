@@ -7,7 +7,7 @@ embedded texts ("texts"). `twigma analyze` skips a figure whose needs are not me
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from twigma.analysis.inputs.load import Inputs
 
@@ -48,6 +48,7 @@ class Skipped(TypedDict):
     figure: str  # "NAME" or "NAME: PART"
     missing: list[str]  # empty where the data is there but too little
     how: list[str]  # for each that is missing, or the message of the error
+    error: NotRequired[str]  # the class of an error that is a fault
 
 
 @dataclass(frozen=True)
