@@ -85,10 +85,13 @@ class Checkpoints:
         for path in self.folder.glob(f"{SEARCH}*.parquet"):
             with contextlib.suppress(ValueError):  # a damaged one is searched again
                 table = read_parquet(path)
-                arrays = [column.to_numpy() for column in table.columns]
-                size = int(table.schema.metadata[SIZE])
                 role = path.stem.removeprefix(SEARCH)
-                searches[role] = ReferenceSimilarity(*arrays, size)
+                searches[role] = ReferenceSimilarity(
+                    mean=table["mean"].to_numpy(),
+                    similarity=table["similarity"].to_numpy(),
+                    row=table["row"].to_numpy(),
+                    size=int(table.schema.metadata[SIZE]),
+                )
         return searches
 
     def save_searches(self, searches: Mapping[str, ReferenceSimilarity]) -> None:

@@ -123,7 +123,7 @@ def _exponential(threshold: float, similarity: Floats) -> NearestTail | None:
         return None
 
     def surplus(rate: float) -> float:
-        return 1 / rate - end / np.expm1(rate * end) - mean
+        return float(1 / rate - end / np.expm1(rate * end) - mean)
 
     # A mean of nearly half the range is a rate of nearly 0; 1 / mean is that without truncation.
     rate = optimize.brentq(surplus, 1e-3 / end, 1.001 / mean)

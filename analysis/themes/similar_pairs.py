@@ -49,7 +49,11 @@ class SimilarPairs(NamedTuple):
         }
         is_closer = self.listed["p_adjusted"] < LEVEL
         rows = self.listed.loc[is_closer, "row"].to_numpy()
-        closer = {"value": len(rows), "n": self.n, "tested": self.tested}
+        closer: dict[str, Any] = {
+            "value": len(rows),
+            "n": self.n,
+            "tested": self.tested,
+        }
         if authors is not None:
             closer["authors"] = pd.Series(authors[rows], dtype=object).nunique()
         null: dict[str, Any] = {"n": self.null.m, "near": self.null.near}
@@ -149,9 +153,8 @@ def similar_pairs(
     back = search(reference[chosen], query, 1)[1][:, 0]
     occurrences = np.bincount(index, minlength=len(reference))
     top.insert(0, "rank", np.arange(1, len(top) + 1))
-    place = top.columns.get_loc("p")
-    top.insert(place, "mutual", back == order[:n])
-    top.insert(place + 1, "hub", occurrences[chosen])
+    top.insert(6, "mutual", back == order[:n])
+    top.insert(7, "hub", occurrences[chosen])
     tested = int(np.isfinite(p).sum())
     listed = pairs(order[stands_out[order]])
     return SimilarPairs(top, listed, len(query), tested, null)

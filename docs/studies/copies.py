@@ -1,6 +1,6 @@
 """Planted copies of reference images: how many Fig 4e finds, and how many others it takes for copies.
 
-Writes the table of `copies.md`. Run: `python docs/studies/copies.py [REPETITIONS]`; ten take about half an hour on one
+Writes the table of `copies.md`. Run: `python docs/studies/copies.py [REPETITIONS]`; six take about half an hour on one
 core.
 """
 
@@ -20,7 +20,7 @@ sys.path.insert(0, str(HERE.parents[1] / "tests"))
 
 IMAGES, REFERENCE = 100_000, 20_000
 SHARES, COSINES = (0.001, 0.01, 0.1), (1.0, 0.97)
-REPETITIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+REPETITIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 6
 FEW = 5000  # reference images of the permutation null that is compared
 WORLDS = {"topics": False, "16 dimensions, no topics": True}
 MEASURES = ("power", "false discoveries", "power by permutation")
