@@ -56,6 +56,10 @@ def every_text_as(kind):
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 ISO = [str(date) for date in DATES]
 PLATFORM = [pd.Timestamp(d).strftime("%a %b %d %H:%M:%S +0000 %Y") for d in DATES]
+TWO_ZONES = [
+    str(pd.Timestamp(date, tz="UTC").tz_convert(zone))
+    for date, zone in zip(DATES, ["Asia/Tokyo", "UTC"] * (N // 2), strict=True)
+]
 TOKYO = pa.array(DATES).cast(pa.timestamp("ms", "UTC")).cast(pa.timestamp("us", "Asia/Tokyo"))  # fmt: skip
 # The same data in other types.
 SAME = {
@@ -70,6 +74,7 @@ SAME = {
     "time zone": replaced("created_at", TOKYO),
     "text dates": replaced("created_at", ISO),
     "text dates with a zone": replaced("created_at", [f"{d}Z" for d in ISO]),
+    "text dates in two zones": replaced("created_at", TWO_ZONES),
     "dates of API v1.1": replaced("created_at", PLATFORM),
     "int64 labels": cast(label_10_cluster=pa.int64()),
     "int8 labels": cast(label_10_cluster=pa.int8()),
