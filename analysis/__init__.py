@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         nsfw_share,
         top_words,
     )
-    from twigma.analysis.themes.place_and_date import drift
+    from twigma.analysis.themes.drift import drift
     from twigma.analysis.themes.similar_pairs import neighbour_pairs
     from twigma.analysis.themes.timeline import (
         cluster_share,
@@ -82,7 +82,7 @@ _HOMES = {
     "likes.quintiles": ("likes_by_quintile", "quintiles"),
     "neighbours.search": ("mean_top_k", "nearest"),
     "themes.captions_and_nsfw": ("nsfw_density", "nsfw_share", "top_words"),
-    "themes.place_and_date": ("drift",),
+    "themes.drift": ("drift",),
     "themes.similar_pairs": ("neighbour_pairs",),
     "themes.timeline": (
         "cluster_share",

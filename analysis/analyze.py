@@ -3,7 +3,9 @@
 Writes `out/results/<table>.parquet` and, of at most 100,000 rows, `.csv`; and `out/results.json`, which names them.
 They are written beside `out` and moved into it when they are complete. Files of an earlier run go, as their rows may
 have been taken down since; others stay. The table `paper` holds every number the paper states beside ours, with a
-verdict. An analysis whose columns or reference sets are missing is skipped, and reported with the way to get them.
+verdict. An analysis whose columns or reference sets are missing is skipped, and reported with the way to get them; so
+is one that fails. A run that is stopped resumes: the figures it finished lie beside `out` until the report is complete
+(`checkpoints`).
 """
 
 import importlib.metadata
@@ -11,25 +13,23 @@ import json
 import math
 import os
 import platform
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from twigma.analysis.figures import FIGURES, Figure
+from twigma.analysis.checkpoints import Checkpoints
 from twigma.analysis.inputs import load, text_embeddings
-from twigma.analysis.inputs.owners import few_owner_notes
 from twigma.analysis.inputs.requirements import (
     Entry,
     Result,
     Settings,
     Skipped,
-    missing_requirements,
 )
 from twigma.analysis.neighbours.ray_search import search_on
 from twigma.analysis.page.section import FigureFacts
 from twigma.analysis.paper import comparison
+from twigma.analysis.run_figures import attempt, run_figures
 from twigma.core.files import write_json, write_parquet
 from twigma.core.names import DEFAULT
 from twigma.core.parts import fingerprint
@@ -52,7 +52,6 @@ LIBRARIES = (
     "torch",
 )
 MOST_CSV_ROWS = 100_000  # a spreadsheet opens hardly more; there is Parquet
-SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
 
 
 class MadeFrom(TypedDict):
@@ -126,18 +125,34 @@ def analyze(
     made_from = _made_from(files, settings)
     # Reading the hashes takes seconds, the analyses hours at the paper's size.
     current = _current(out / "results.json", made_from)
+    checkpoints = Checkpoints(out, made_from)
     if current is not None:
+        checkpoints.delete()
         return current
     texts = text_embeddings.read_texts(work, folders)
     data = load.load(release, work, folders, sheets, embedding)
     data = replace(data, texts=texts)
     with search_on(engine) as search:
-        results, skipped = _run(replace(data, search=search), settings)
-    box = comparison.paper_box(data, settings, results, skipped)
-    results[comparison.NAME] = box
+        data = replace(data, search=search)
+        results, skipped = run_figures(data, settings, checkpoints)
+    box, failures = attempt(
+        comparison.NAME,
+        lambda: comparison.paper_box(data, settings, results, skipped),
+    )
+    skipped.extend(failures)
+    if box is not None:
+        results[comparison.NAME] = box
     document = _document(data, made_from, results, skipped)
     _write(out, results, document)
+    # What failed is tried again by the next run, which takes the rest from there.
+    if not failed(document):
+        checkpoints.delete()
     return document
+
+
+def failed(results: Analysis) -> list[str]:
+    """The figures that failed, rather than lacking data."""
+    return [entry["figure"] for entry in results["skipped"] if "error" in entry]
 
 
 # ------------------------------------------------------------------ provenance
@@ -163,85 +178,13 @@ def _current(path: Path, made_from: MadeFrom) -> Analysis | None:
         results: Analysis = json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    if results.get("made_from") != made_from:
+    if results.get("made_from") != made_from or failed(results):
         return None
     for figure in results["figures"].values():
         for name in figure["tables"]:
             if not (path.parent / "results" / f"{name}.parquet").exists():
                 return None
     return results
-
-
-# ------------------------------------------------------------------ computed
-
-
-def _run(
-    data: load.Inputs, settings: Settings
-) -> tuple[dict[str, Result], list[Skipped]]:
-    """The result of every figure that can be computed, by name, and what was skipped."""
-    import faiss  # noqa: F401 - a limit holds for the libraries that are loaded
-    import scipy.linalg  # noqa: F401
-    from threadpoolctl import threadpool_limits
-
-    from twigma.core.progress import progress_bar
-
-    results: dict[str, Result] = {}
-    skipped: list[Skipped] = []
-    threads = 1 if len(data.images.rows) <= SMALL else None
-    bar = progress_bar(FIGURES, desc="analyze", unit="figure")
-    with threadpool_limits(threads, user_api="blas"):
-        for figure in bar:
-            bar.set_postfix_str(figure.name)
-            result, reasons = compute(figure, data, settings)
-            skipped.extend(reasons)
-            if result is not None:
-                results[figure.name] = result
-    return results, skipped
-
-
-def compute(
-    figure: Figure, data: load.Inputs, settings: Settings
-) -> tuple[Result | None, list[Skipped]]:
-    """One figure's result, None where it cannot be computed; and what was skipped of it, with the reason."""
-    missing = missing_requirements(data, settings, figure.needs)
-    if missing:
-        return None, [_skipped(figure.name, missing)]
-    skipped = []
-    for part, needs in figure.parts.items():
-        missing = missing_requirements(data, settings, needs)
-        if missing:
-            skipped.append(_skipped(f"{figure.name}: {part}", missing))
-    try:
-        result = _with_warnings(figure.run, data, settings)
-    except ValueError as error:
-        # There are too few rows for this one; the others still run.
-        return None, [{"figure": figure.name, "missing": [], "how": [str(error)]}]
-    notes = (*result.notes, *few_owner_notes(data, result))
-    return replace(result, notes=notes), skipped
-
-
-def _with_warnings(
-    run: Callable[[load.Inputs, Settings], Result],
-    data: load.Inputs,
-    settings: Settings,
-) -> Result:
-    """The result, with what the estimators warned of as notes; warnings of other kinds are passed on."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        result = run(data, settings)
-    notes = list(result.notes)
-    for warning in caught:
-        if warning.category is UserWarning:
-            notes.append(str(warning.message))
-        else:
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-    return replace(result, notes=tuple(dict.fromkeys(notes)))
-
-
-def _skipped(name: str, missing: Mapping[str, str]) -> Skipped:
-    return {"figure": name, "missing": list(missing), "how": list(missing.values())}
 
 
 # ------------------------------------------------------------------ written

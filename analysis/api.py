@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from twigma.analysis.analyze import compute, plain_json
+from twigma.analysis.analyze import plain_json
 from twigma.analysis.figures import CHAPTERS, FIGURES, Chapter, Figure
 from twigma.analysis.inputs import load, text_embeddings
 from twigma.analysis.inputs.reference_sets import roles
 from twigma.analysis.inputs.requirements import Result, Settings
 from twigma.analysis.page.section import FigureFacts, Results
+from twigma.analysis.run_figures import compute
 from twigma.core.workspace import AnyWorkspace
 
 if TYPE_CHECKING:

@@ -61,6 +61,8 @@ ORDER = [
     "analysis/annotation",
     "analysis/paper",
     "analysis/figures",
+    "analysis/checkpoints",
+    "analysis/run_figures",
     "analysis/analyze",
     "analysis/report",
     "analysis/api",

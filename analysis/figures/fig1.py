@@ -211,7 +211,7 @@ def describe_words(results: Results) -> Section:
 
 # ------------------------------------------------------------------ what they need
 
-FIG1B = Figure("fig1b", compute_posts, needs=("created_at",))
+FIG1B = Figure("fig1b", compute_posts, needs=("id", "created_at"))
 FIG1C = Figure("fig1c", compute_words, needs=("text",))
 POSTS = Chapter(describe_posts, (FIG1B,), draw=draw_posts)
 WORDS = Chapter(describe_words, (FIG1C,), draw=draw_words)

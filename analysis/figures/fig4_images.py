@@ -3,6 +3,7 @@
 The report shows pictures when it is given them (`twigma report --work FOLDER`), else names only.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +16,11 @@ from twigma.analysis.inputs.requirements import Result, Settings
 from twigma.analysis.page.formatting import Table, clean, listed, number, p_value, table
 from twigma.analysis.page.gallery import Gallery, Row, drawn_images, sensitive, tile
 from twigma.analysis.page.section import Pictures, Results, Section, records
+from twigma.analysis.themes.nearest_null import NEAR
 from twigma.core import columns
 
 MOST_PAIRS = 10  # shown as pictures, of each reference
-LEVEL = 0.05  # the false discovery rate
+MOST_LISTED = 50  # rows of the table of all that stand out
 SHOW = "`twigma report --work FOLDER` shows them from a working folder that holds them."
 RIGHTS = "The pictures are other people's: this page is for your own eyes."
 PAIRS_HEADER = (
@@ -30,6 +32,7 @@ PAIRS_HEADER = (
     "By CSLS",
     "p, adjusted",
 )
+LISTED_HEADER = ("Image", "Reference image", "Similarity", "p, adjusted")
 
 # ------------------------------------------------------------------ Fig 4c: images of the clusters
 
@@ -86,24 +89,27 @@ def similar_to(role: str) -> Callable[[Inputs, Settings], Result]:
     def compute(data: Inputs, settings: Settings) -> Result:
         """The most similar pairs, whether hubs make them so, and which may be sensitive.
 
-        Table: `fig4e_ROLE`, a row per pair, most similar first.
+        Tables: `fig4e_ROLE`, a row for each of the 20 most similar pairs; `fig4e_ROLE_listed`, for every pair that is
+        near-identical or closer than reference images are to one another.
+        Values: `similar/ROLE/near` and `similar/ROLE/closer`, how many images these are; `similar/ROLE/null`.
         """
         from twigma.analysis.comparison.hubness import csls
-        from twigma.analysis.themes.similar_pairs import neighbour_pairs
+        from twigma.analysis.themes.similar_pairs import similar_pairs
 
         images, reference = data.images, data.references[getattr(settings, role)]
         names = list(images.values("image_name"))
         reference_names = list(reference.values("image_name"))
         nearest = reference_similarity(data, settings, role)
-        pairs = neighbour_pairs(
+        found = similar_pairs(
             images.embedding,
             reference.embedding,
             names,
             reference_names,
-            seed=settings.seed,
             weights=images.weights(),
             neighbours=(nearest.similarity, nearest.row),
+            search=data.search,
         )
+        pairs = found.top
         # Each image's nearest again, with hubs held back.
         again = csls(images.embedding, reference.embedding, pairs.pop("row"))
         pairs["sensitive"] = pairs["image_name"].map(_sensitive(images))
@@ -114,8 +120,15 @@ def similar_to(role: str) -> Callable[[Inputs, Settings], Result]:
         if reference.has("group"):
             groups = zip(reference_names, reference.values("group"), strict=True)
             pairs["group"] = pairs["reference_name"].map(dict(groups))
-        tables = {f"fig4e_{role}": pairs}
-        return Result(len(images.rows), tables, notes=weighting_notes(images))
+        listed_pairs = found.listed.drop(columns="row")
+        authors = images.values("author_id") if images.has("author_id") else None
+        counts = found.counts(authors)
+        return Result(
+            n=len(images.rows),
+            tables={f"fig4e_{role}": pairs, f"fig4e_{role}_listed": listed_pairs},
+            values={f"similar/{role}/{key}": entry for key, entry in counts.items()},
+            notes=weighting_notes(images),
+        )
 
     return compute
 
@@ -127,33 +140,65 @@ def _sensitive(images: Images) -> dict[str, bool]:
 
 
 def describe_pairs(results: Results) -> Section:
-    """How similar the most similar images are, and how many pairs are closer than references to one another."""
+    """How similar the most similar images are, and how many are closer than references are to one another."""
     roles = [role for role in ROLES if f"fig4e_{role}" in results.figures]
     claims: list[str] = []
+    shortlists: list[str] = []
     tables: list[Table] = []
     galleries: list[Gallery] = []
     for role in roles:
-        pairs = results.tables[f"fig4e_{role}"]
-        largest = number(float(pairs["similarity"].iloc[0]))
-        closer = int((pairs["p_adjusted"] < LEVEL).sum())
-        claims.append(
-            f"to {role} is {largest}, and {closer} of the {len(pairs)} closest pairs are closer than {role} are to "
-            "one another"
-        )
-        tables.append(_pairs_table(pairs, role))
+        claims.append(_claim(results, role))
+        shortlists.append(_shortlist(results, role))
+        tables.append(_pairs_table(results.tables[f"fig4e_{role}"], role))
+        tables.extend(_listed_table(results, role))
         galleries.extend(_pairs_gallery(results, role))
     n = results.figures[f"fig4e_{roles[0]}"]["n"]
     return Section(
         figure="Fig 4e",
         title="Most similar images",
-        claim=f"The largest similarity {'; '.join(claims)}.",
-        basis=f"{number(n)} images; false discovery rate 5% over all of them.",
+        claim=" ".join(claims),
+        basis=f"{number(n)} images, each with its most similar reference image by exact search. "
+        + " ".join(shortlists),
         paper="Shown as pairs of pictures, as potential inspiration.",
-        differs="Similar does not mean copied: the null is how close reference images are to one another. “Mutual” "
+        differs="Similar does not mean copied: the null is how close reference images are to one another, without "
+        f"those at {NEAR} or more, which are taken as repeats; its tail is fitted, so that p has no floor. “Mutual” "
         "pairs are each other's nearest; a hub is nearest to many images and says little. CSLS ranks each image's ten "
         "nearest again with hubs held back; where it names another image, the pair is less sure.",
         tables=tuple(tables),
         galleries=tuple(galleries),
+    )
+
+
+def _claim(results: Results, role: str) -> str:
+    """What stands out among the pairs with one role of reference."""
+    largest = number(float(results.tables[f"fig4e_{role}"]["similarity"].iloc[0]))
+    near = results.values[f"similar/{role}/near"]
+    claim = (
+        f"The largest similarity to {role} is {largest}: {number(near['value'])} of {number(near['n'])} images have "
+        f"one of the {role} at {NEAR} or more"
+    )
+    closer = results.values[f"similar/{role}/closer"]
+    if closer["value"] is None:
+        why = results.values[f"similar/{role}/null"]["why"]
+        return f"{claim}. How many are closer than {role} are to one another cannot be tested: {why}."
+    if near["value"] and not closer["value"]:
+        return f"{claim}, which {role} also are to one another too often for a test to tell them apart."
+    by = ""
+    if closer["value"] and closer.get("authors"):
+        by = f", by {number(closer['authors'])} authors"
+    return f"{claim}, and {number(closer['value'])} are closer than {role} are to one another{by}."
+
+
+def _shortlist(results: Results, role: str) -> str:
+    """Which images were tested, against how many pairs of the reference."""
+    null = results.values[f"similar/{role}/null"]
+    repeats = f"{number(null['near'])} of {number(null['n'])} {role} have another one at {NEAR} or more."
+    if null["value"] is None:
+        return repeats
+    tested = results.values[f"similar/{role}/closer"]["tested"]
+    return (
+        f"Tested are {number(tested)} images above {number(null['value'])}, where the tail of {role} begins "
+        f"({number(null['pairs'])} pairs), at a false discovery rate of 5% among them; {repeats}"
     )
 
 
@@ -169,7 +214,7 @@ def _pairs_table(pairs: pd.DataFrame, role: str) -> Table:
                 row.mutual,
                 row.hub,
                 row.csls_name,
-                p_value(row.p_adjusted),
+                _adjusted(row),
             ]
         )
     if "group" in pairs:
@@ -177,6 +222,28 @@ def _pairs_table(pairs: pd.DataFrame, role: str) -> Table:
         for row, group in zip(rows, pairs["group"], strict=True):
             row.append(group)
     return table(f"Images most similar to {role}", header, rows, folded=True)
+
+
+def _adjusted(pair: Any) -> str:
+    """The adjusted p value of a pair; those outside the shortlist have none."""
+    return "not tested" if math.isnan(pair.p_adjusted) else p_value(pair.p_adjusted)
+
+
+def _listed_table(results: Results, role: str) -> list[Table]:
+    """The first pairs that are near-identical or closer than chance; nothing where there are none."""
+    name = f"fig4e_{role}_listed"
+    pairs = results.tables[name]
+    if pairs.empty:
+        return []
+    rows = []
+    for row in records(pairs.head(MOST_LISTED)):
+        rows.append(
+            [row.image_name, row.reference_name, row.similarity, _adjusted(row)]
+        )
+    caption = f"All images at {NEAR} or more to {role}, or closer than {role} are to one another"
+    if len(pairs) > MOST_LISTED:
+        caption += f": the first {MOST_LISTED} of {number(len(pairs))}, which results/{name}.csv has"
+    return [table(caption, LISTED_HEADER, rows, folded=True)]
 
 
 def _pairs_gallery(results: Results, role: str) -> list[Gallery]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from twigma.analysis.inference.survival import survival, with_survival
 from twigma.analysis.inputs.collection import Collected, collected
+from twigma.analysis.inputs.column_types import declared_types, with_posts
 from twigma.analysis.inputs.images import Images, images_of
 from twigma.analysis.inputs.post_age import like_counts_seen
 from twigma.analysis.inputs.reference_sets import ABOUT, about, refuse_other_models
@@ -141,7 +142,7 @@ def read_rows(release: Path, work: AnyWorkspace | None) -> pa.Table:
         raise ValueError(
             f"{release} has no rows, so nothing can be analysed; `twigma release` says why rows were left out"
         )
-    table = table.combine_chunks()
+    table = with_posts(table).combine_chunks()
     if work is None:
         return table
     return _with_private(table, Workspace(work).table())
@@ -198,10 +199,18 @@ def _read(release: Path, config: str) -> pa.Table | None:
     """All files of a configuration of a release as one table; None where it has none."""
     files = _files(release, config)
     untrusted_names.refuse_links(release, [file.name for file in files])
-    tables = [pq.read_table(file) for file in files]
-    for file, table in zip(files, tables, strict=True):
+    tables = []
+    for file in files:
+        table = declared_types(pq.read_table(file), str(file))
         untrusted_names.refuse_names(table, str(file))
-    return pa.concat_tables(tables) if tables else None
+        if config == "embeddings" and "embedding" not in table.column_names:
+            listed = ", ".join(table.column_names)
+            raise ValueError(
+                f"{file}: expected columns image_name and embedding, found {listed}: rename them"
+            )
+        tables.append(table)
+    # A column that only some files have is null in the others.
+    return pa.concat_tables(tables, promote_options="default") if tables else None
 
 
 def _files(release: Path, config: str) -> list[Path]:

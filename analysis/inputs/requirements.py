@@ -8,7 +8,7 @@ met, and reports how to meet them.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from twigma.analysis.inputs.annotation_sheets import has_theme_sheets, label_folders
 from twigma.analysis.inputs.load import Inputs
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # How to get each column that an analysis may lack.
 HOW: Mapping[str, str] = {
     "embedding": "`twigma embed` makes embeddings and `twigma release` puts them in the release",
+    "id": "the posts that the images are on: `twigma rehydrate` looks them up",
     "created_at": "`twigma rehydrate` looks the posts up",
     "like_count": "`twigma rehydrate` looks the posts up",
     "author_id": "look the posts up with `twigma rehydrate` and pass that working folder (--work)",
@@ -51,6 +52,7 @@ class Skipped(TypedDict):
     figure: str  # "NAME" or "NAME: PART"
     missing: list[str]  # empty where the data is there but too little
     how: list[str]  # for each that is missing, or the message of the error
+    error: NotRequired[str]  # the class of an error that is a fault
 
 
 @dataclass(frozen=True)

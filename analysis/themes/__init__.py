@@ -1,6 +1,6 @@
 """What the images show: clusters over time, captions, words, NSFW scores, similar pairs.
 
-`concordance` is imported from the module of its name.
+`concordance` and `drift` are imported from the modules of their names.
 """
 
 from twigma.analysis.exports import lazy_names
@@ -15,7 +15,6 @@ __all__, __getattr__ = lazy_names(
         ),
         "cluster_count": ("granularity",),
         "concordance": ("between_annotators",),
-        "place_and_date": ("drift",),
         "similar_pairs": ("neighbour_pairs",),
         "timeline": (
             "cluster_share",

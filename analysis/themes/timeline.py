@@ -1,4 +1,4 @@
-"""The dataset over time: posts per month (Fig 1b), frequent words (Fig 1c), themes per month (Fig 4a, 4b).
+"""The dataset over time: posts per month (Fig 1b), frequent words (Fig 1c), themes per month (Fig 4b).
 
 `twigma analyze` runs them. Months are calendar months in UTC, written "2021-01".
 """

@@ -20,10 +20,10 @@ from release import write_shard, write_work
 
 from benchmarks.harness.embeddings import mixture
 from benchmarks.harness.interleaved import memory
-from twigma.analysis.analyze import compute
 from twigma.analysis.figures import FIGURES
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.requirements import Settings
+from twigma.analysis.run_figures import compute
 from twigma.builder.engine.vectors import as_column
 from twigma.builder.release.release import release
 from twigma.core import columns

@@ -1,5 +1,6 @@
 """`twigma sheets`, `label`, `analyze` and `report`: labels by people, the paper's figures, the page that shows them."""
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -195,11 +196,13 @@ def analyze(
 
     With intervals; each figure whose columns are there. At the paper's size most of the time goes into the exact search
     for nearest neighbours (Fig 2d, 4e), which uses a GPU where there is one; --engine ray spreads it over a cluster.
+    A figure that fails costs no other: it is named, and the exit code is 1. A stopped run resumes when run again.
 
     \b
       twigma analyze twigma --work work --reference laion --reference artbench --reference mine=elsewhere/mine
     """
     from twigma.analysis.analyze import analyze as run
+    from twigma.analysis.analyze import failed
     from twigma.analysis.inputs.reference_sets import find_reference, roles
 
     folders = dict(find_reference(text) for text in references)
@@ -207,15 +210,18 @@ def analyze(
     results = run(release, out, references=folders, engine=as_engine(engine), **options)
     computed, skipped = len(results["figures"]), len(results["skipped"])
     click.echo(f"analyze: {computed} figures in {out / 'results'}, {skipped} skipped")
-    verdicts = ", ".join(_verdicts(results["values"]))
-    table = out / "results" / "paper.csv"
-    click.echo(f"  the paper's numbers beside ours: {verdicts} ({table})")
+    if "paper" in results["figures"]:
+        verdicts = ", ".join(_verdicts(results["values"]))
+        table = out / "results" / "paper.csv"
+        click.echo(f"  the paper's numbers beside ours: {verdicts} ({table})")
     for reason, figures in _skipped_by_reason(results["skipped"]).items():
         click.echo(f"  {reason}: {', '.join(figures)}")
     for name, about in results["data"]["references"].items():
         if "licence" in about:
             origin = ", ".join(about["origin"])
             click.echo(f"  {name}: from {origin}; licence: {about['licence']}")
+    if failed(results):
+        sys.exit(1)
 
 
 def _verdicts(values: Mapping[str, Mapping[str, Any]]) -> list[str]:

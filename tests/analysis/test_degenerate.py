@@ -21,13 +21,8 @@ from twigma.analysis.inputs import load
 from twigma.analysis.likes import eq1, quintiles
 from twigma.analysis.neighbours import search
 from twigma.analysis.report import report
-from twigma.analysis.themes import (
-    captions_and_nsfw,
-    place_and_date,
-    similar_pairs,
-    timeline,
-    trends,
-)
+from twigma.analysis.themes import captions_and_nsfw, similar_pairs, timeline, trends
+from twigma.analysis.themes.drift import drift
 from twigma.analysis.variation import (
     conditional_vendi,
     distance,
@@ -178,10 +173,10 @@ REFUSED = {
     "clusters without a date": lambda: timeline.cluster_share(
         NO_DATE.append_column("label_10_cluster", [[1]])
     ),
-    "drift of one place": lambda: place_and_date.drift(np.ones((N, 2)), DAYS),
-    "drift on one day": lambda: place_and_date.drift(X[:, :2], DAYS[[0] * N]),
-    "drift of nan": lambda: place_and_date.drift(_with(np.nan)[:, :2], DAYS),
-    "drift of one image": lambda: place_and_date.drift(X[:1, :2], DAYS[:1]),
+    "drift of one place": lambda: drift(np.ones((N, 2)), DAYS),
+    "drift on one day": lambda: drift(X[:, :2], DAYS[[0] * N]),
+    "drift of nan": lambda: drift(_with(np.nan)[:, :2], DAYS),
+    "drift of one image": lambda: drift(X[:1, :2], DAYS[:1]),
     "trend of one month": lambda: trends.mann_kendall([0.5]),
     "trend of nan": lambda: trends.mann_kendall([1, 2, np.nan, 4]),
     "trends of nothing": lambda: trends.trend_table(

@@ -1,0 +1,133 @@
+"""Finished figures of `twigma analyze`, kept until the report is complete, so that a stopped run resumes.
+
+They lie beside the report in `.REPORT.unfinished/`: `FIGURE.json`, written last, and `FIGURE.TABLE.parquet` for each of
+its tables. Whatever was made from other data, settings or versions is deleted.
+"""
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from twigma.analysis.inputs.reference_similarity import ReferenceSimilarity
+from twigma.analysis.inputs.requirements import Result, Skipped
+from twigma.core.files import atomic, read_parquet, write_json, write_parquet
+
+MARK = "made_from.json"
+SEARCH = "search."  # begins the names of files of nearest neighbours, by role
+SIZE = b"size"  # of a search, in the metadata of its file
+
+
+class Outcome(NamedTuple):
+    """A figure that was computed or skipped: its result, and what was skipped with the reason."""
+
+    result: Result | None
+    skipped: list[Skipped]
+
+
+class Checkpoints:
+    """The finished figures of one report."""
+
+    def __init__(self, out: Path, made_from: Mapping[str, Any]) -> None:
+        """For the report at `out`, made from `made_from`; nothing is written or deleted yet."""
+        out = out.resolve()
+        self.folder = out.with_name(f".{out.name}.unfinished")
+        self._made_from = json.loads(json.dumps(made_from))
+
+    def open(self) -> list[str]:
+        """Keep what an earlier run finished of the same; the names of these figures."""
+        if self.folder.is_symlink():
+            raise ValueError(
+                f"{self.folder} is a link: expected a folder of ours, or none; delete the link"
+            )
+        if _read_json(self.folder / MARK) != self._made_from:
+            self.delete()
+            write_json(self.folder / MARK, self._made_from)
+        files = self.folder.glob("*.json")
+        return sorted(path.stem for path in files if path.name != MARK)
+
+    def load(self, figure: str) -> Outcome | None:
+        """A figure that is finished; None where it is not, or damaged."""
+        stored = _read_json(self.folder / f"{figure}.json")
+        if stored is None:
+            return None
+        tables = {}
+        try:
+            for name in stored["tables"]:
+                path = self.folder / f"{figure}.{name}.parquet"
+                tables[name] = read_parquet(path).to_pandas()
+        except (FileNotFoundError, ValueError):
+            return None
+        if stored["n"] is None:
+            return Outcome(None, stored["skipped"])
+        result = Result(stored["n"], tables, stored["values"], tuple(stored["notes"]))
+        return Outcome(result, stored["skipped"])
+
+    def save(self, figure: str, outcome: Outcome) -> None:
+        """Store a finished figure. TypeError or pa.ArrowException where a report could not hold it either."""
+        stored: dict[str, Any] = {"n": None, "tables": [], "skipped": outcome.skipped}
+        if outcome.result is not None:
+            stored |= asdict(outcome.result) | {"tables": list(outcome.result.tables)}
+            for name, table in outcome.result.tables.items():
+                arrow = pa.Table.from_pandas(table, preserve_index=False)
+                write_parquet(self.folder / f"{figure}.{name}.parquet", arrow)
+        text = json.dumps(stored, default=_plain)
+        with atomic(self.folder / f"{figure}.json") as partial:
+            partial.write_text(text, "utf-8")
+
+    def load_searches(self) -> dict[str, ReferenceSimilarity]:
+        """The nearest neighbours that were searched for, by role: most of the work at the paper's size."""
+        searches = {}
+        for path in self.folder.glob(f"{SEARCH}*.parquet"):
+            with contextlib.suppress(ValueError):  # a damaged one is searched again
+                table = read_parquet(path)
+                role = path.stem.removeprefix(SEARCH)
+                searches[role] = ReferenceSimilarity(
+                    mean=table["mean"].to_numpy(),
+                    similarity=table["similarity"].to_numpy(),
+                    row=table["row"].to_numpy(),
+                    size=int(table.schema.metadata[SIZE]),
+                )
+        return searches
+
+    def save_searches(self, searches: Mapping[str, ReferenceSimilarity]) -> None:
+        """Store those that are not stored yet."""
+        for role, found in searches.items():
+            path = self.folder / f"{SEARCH}{role}.parquet"
+            if path.exists():
+                continue
+            columns = {
+                "mean": found.mean,
+                "similarity": found.similarity,
+                "row": found.row,
+            }
+            metadata = {SIZE: str(found.size).encode()}
+            write_parquet(path, pa.table(columns).replace_schema_metadata(metadata))
+
+    def delete(self) -> None:
+        """Delete what is stored, and nothing else that may lie there."""
+        if self.folder.is_symlink() or _read_json(self.folder / MARK) is None:
+            return
+        for path in self.folder.iterdir():
+            if path.suffix in (".json", ".parquet", ".partial") and path.name != MARK:
+                path.unlink()
+        (self.folder / MARK).unlink()
+        with contextlib.suppress(OSError):  # somebody else's file is in it
+            self.folder.rmdir()
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy number as Python's."""
+    return value.item()
+
+
+def _read_json(path: Path) -> Any:
+    """The content of a JSON file; None where there is none, or a damaged one."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,151 @@
+"""The figures of a report, one after the other: those that can be computed, and the reasons of the others.
+
+A figure that fails, in whatever way, costs none of the others: it is reported like one whose data is missing.
+"""
+
+import logging
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from twigma.analysis.checkpoints import Checkpoints, Outcome
+from twigma.analysis.figures import FIGURES, Figure
+from twigma.analysis.inputs import load
+from twigma.analysis.inputs.owners import few_owner_notes
+from twigma.analysis.inputs.requirements import (
+    Result,
+    Settings,
+    Skipped,
+    missing_requirements,
+)
+from twigma.core.progress import notice, progress_bar
+
+SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
+OURS = "twigma."  # begins the names of our modules
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def run_figures(
+    data: load.Inputs, settings: Settings, checkpoints: Checkpoints
+) -> tuple[dict[str, Result], list[Skipped]]:
+    """The result of every figure that can be computed, by name, and what was skipped.
+
+    Figures that `checkpoints` has are not computed again.
+    """
+    import faiss  # noqa: F401 - a limit holds for the libraries that are loaded
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import threadpool_limits
+
+    finished = checkpoints.open()
+    if finished:
+        notice(f"analyze: {len(finished)} figures are there of a run that was stopped")
+    data.closest.update(checkpoints.load_searches())
+    results: dict[str, Result] = {}
+    skipped: list[Skipped] = []
+    threads = 1 if len(data.images.rows) <= SMALL else None
+    bar = progress_bar(FIGURES, desc="analyze", unit="figure")
+    with threadpool_limits(threads, user_api="blas"):
+        for figure in bar:
+            bar.set_postfix_str(figure.name)
+            outcome = checkpoints.load(figure.name)
+            if outcome is None:
+                outcome = _checkpointed(figure, data, settings, checkpoints)
+            skipped.extend(outcome.skipped)
+            if outcome.result is not None:
+                results[figure.name] = outcome.result
+    return results, skipped
+
+
+def _checkpointed(
+    figure: Figure, data: load.Inputs, settings: Settings, checkpoints: Checkpoints
+) -> Outcome:
+    """A figure that is computed and stored, as it is read back: a resumed run has the same one."""
+    outcome = compute(figure, data, settings)
+    checkpoints.save_searches(data.closest)
+    if any("error" in entry for entry in outcome.skipped):
+        return outcome  # the next run tries it again
+
+    def stored() -> Outcome | None:
+        checkpoints.save(figure.name, outcome)
+        return checkpoints.load(figure.name)
+
+    again, failures = attempt(figure.name, stored)
+    return Outcome(None, failures) if again is None else again
+
+
+def compute(figure: Figure, data: load.Inputs, settings: Settings) -> Outcome:
+    """One figure's result, None where it cannot be computed; and what was skipped of it, with the reason."""
+    missing = missing_requirements(data, settings, figure.needs)
+    if missing:
+        return Outcome(None, [_skipped(figure.name, missing)])
+    skipped = []
+    for part, needs in figure.parts.items():
+        missing = missing_requirements(data, settings, needs)
+        if missing:
+            skipped.append(_skipped(f"{figure.name}: {part}", missing))
+    result, failures = attempt(
+        figure.name, lambda: _with_warnings(figure.run, data, settings)
+    )
+    if result is None:
+        return Outcome(None, failures)
+    notes = (*result.notes, *few_owner_notes(data, result))
+    return Outcome(replace(result, notes=notes), skipped)
+
+
+def attempt(name: str, run: Callable[[], T]) -> tuple[T | None, list[Skipped]]:
+    """What `run` returns, or None and the reason it failed for, as an entry of `skipped`.
+
+    A ValueError that an estimator of ours raises says that there is too little data. Any other error is a fault: its
+    entry names it as `error`, and its traceback goes to standard error.
+    """
+    try:
+        return run(), []
+    except Exception as error:
+        how = str(error)
+        if isinstance(error, ValueError) and _is_ours(error):
+            return None, [{"figure": name, "missing": [], "how": [how]}]
+        kind = type(error).__name__
+        log.exception("twigma analyze: %s failed", name)
+        reason = f"failed with {kind} ({how}), a fault that is not of your data: the other figures are complete"
+        advice = "run the same command again for this one, and report the traceback above if it fails again"
+        entry: Skipped = {
+            "figure": name,
+            "missing": [],
+            "how": [f"{reason}; {advice}"],
+            "error": kind,
+        }
+        return None, [entry]
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether a module of ours raised an error, rather than a library that it called."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    module: str = frames[-1][0].f_globals.get("__name__", "")
+    return module.startswith(OURS)
+
+
+def _with_warnings(
+    run: Callable[[load.Inputs, Settings], Result],
+    data: load.Inputs,
+    settings: Settings,
+) -> Result:
+    """The result, with what the estimators warned of as notes; warnings of other kinds are passed on."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        result = run(data, settings)
+    notes = list(result.notes)
+    for warning in caught:
+        if warning.category is UserWarning:
+            notes.append(str(warning.message))
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    return replace(result, notes=tuple(dict.fromkeys(notes)))
+
+
+def _skipped(name: str, missing: Mapping[str, str]) -> Skipped:
+    return {"figure": name, "missing": list(missing), "how": list(missing.values())}
