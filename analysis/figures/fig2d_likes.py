@@ -148,11 +148,11 @@ def describe_likes(results: Results) -> Section:
 
 def _least_and_most(results: Results, role: str) -> str:
     """The mean likes of both with their intervals by author, and whether their ratio tells them apart."""
-    means = results.tables[f"fig2d_{role}"].set_index("quintile")
+    means = {row.quintile: row for row in records(results.tables[f"fig2d_{role}"])}
     texts = []
     for quintile in (1, 5):
-        row = means.loc[quintile]
-        texts.append(interval(row["mean"], row["robust_low"], row["robust_high"]))
+        row = means[quintile]
+        texts.append(interval(row.mean, row.robust_low, row.robust_high))
     text = f"images least similar to {role} got {texts[0]} likes on average, the most similar {texts[1]}"
     ratio = results.values[f"likes_ratio/{role}"]
     low, high = ratio["low"], ratio["high"]

@@ -18,7 +18,12 @@ from scipy import optimize, sparse, special, stats
 
 from twigma.analysis.convert import Array, Floats
 from twigma.analysis.inference.intervals import Z
-from twigma.analysis.likes.jackknife import Jackknife, Sums, leave_one_out
+from twigma.analysis.likes.jackknife import (
+    Jackknife,
+    Sums,
+    effective_number,
+    leave_one_out,
+)
 
 Mode = Literal["paper", "robust"]
 # Of mode "robust": clusters left out one by one, with t quantiles; or their scores, with normal ones.
@@ -257,20 +262,6 @@ def jackknife_spread(jackknife: Jackknife, influence: Floats, data: Data) -> Spr
         freedom=data.clusters - 1,
         effective=effective_number(influence),
     )
-
-
-def effective_number(influence: Floats) -> Floats:
-    """(Σ s_g²)² / Σ s_g⁴: as how many clusters of equal weight these count; float64 [terms].
-
-    Parameters
-    ----------
-    influence : float64 [clusters, terms], the score of each cluster for each coefficient.
-
-    >>> effective_number(np.array([[1.0, 3.0], [1.0, 0.0], [-1.0, 0.0]])).tolist()
-    [3.0, 1.0]
-    """
-    squares = influence**2
-    return np.asarray(squares.sum(axis=0) ** 2 / (squares**2).sum(axis=0))
 
 
 def regression_table(

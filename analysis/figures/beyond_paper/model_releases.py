@@ -223,7 +223,7 @@ def _claim(studied: pd.DataFrame, outcomes: int) -> str:
         found.append(f"{row.outcome} at {row.event} ({_jump(row)})")
     if not found:
         return (
-            f"None of {outcomes} outcomes is shown to jump at a release, beyond what other dates show ({tests} tests, "
+            f"Of {outcomes} outcomes none is shown to jump at a release, beyond what other dates show ({tests} tests, "
             "adjusted)."
         )
     return f"Beyond what other dates show, these jumped ({tests} tests, adjusted): {'; '.join(found)}."

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from twigma.analysis.figures import CHAPTERS, FIGURES, fig2_sets, fig2d_eq1
+from twigma.analysis.figures import CHAPTERS, FIGURES, fig2_sets
+from twigma.analysis.figures.beyond_paper import like_variants
 from twigma.analysis.figures.contract import Chapter, Figure
 from twigma.analysis.inputs.requirements import Result
 from twigma.analysis.page.drawing import axes
@@ -52,7 +53,7 @@ def test_figures_are_computed_once_and_in_the_order_of_their_chapters():
     assert len(names) == len(set(names))
     assert names.index("fig3ab") < names.index("entropy_k") < names.index("fig3c")
     assert fig2_sets.MAP in CHAPTERS
-    sensitivity = [figure.name for figure in fig2d_eq1.REGRESSION.details]
+    sensitivity = [figure.name for figure in like_variants.VARIANTS.figures]
     assert sensitivity == ["eq1_photographs_sensitivity", "eq1_paintings_sensitivity"]
     assert set(sensitivity) <= set(names)
 

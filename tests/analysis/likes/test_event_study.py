@@ -171,9 +171,9 @@ def test_a_large_planted_jump_is_found():
     ids=str,
 )
 def test_nulls_keep_their_size(shocks):
-    found = rejections(1.0, 200, **shocks)
+    found = rejections(1.0, 120, **shocks)
     assert (found[["p"]] <= 0.07).all(axis=None)
-    assert (found["rank"] <= 0.09).all()  # 0.05 and two standard errors of 200 worlds
+    assert (found["rank"] <= 0.09).all()  # 0.05 and two standard errors of 120 worlds
     assert (found["covers"] >= 0.93).all()
 
 

@@ -53,7 +53,7 @@ def test_a_planted_jump_of_likes_and_posts_is_named_with_its_interval():
 def test_without_a_jump_none_is_named():
     _, section = described(released(np.random.default_rng(2)))
     assert section.claim == (
-        "None of 4 outcomes is shown to jump at a release, beyond what other dates show (12 tests, adjusted)."
+        "Of 4 outcomes none is shown to jump at a release, beyond what other dates show (12 tests, adjusted)."
     )
 
 
