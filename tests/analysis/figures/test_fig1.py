@@ -25,10 +25,10 @@ def section(value, low, high, months=MONTHS):
 @pytest.mark.parametrize(
     ("limits", "claim"),
     [
-        ((-0.07, 0.13), "No clear growth: 2.52% [−7.00, 13] a month."),
+        ((-0.07, 0.13), "No clear growth: 2.5% [−7.0, 13.0] a month."),
         (
             (0.01, 0.04),
-            "Posts grew by 2.52% [1, 4] a month, doubling every 27.9 months.",
+            "Posts grew by 2.52% [1.00, 4.00] a month, doubling every 27.9 months.",
         ),
     ],
 )

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from twigma.analysis.figures.fig4_themes import (
-    describe_drift,
     describe_themes,
     describe_trends,
     draw_trends,
@@ -55,8 +54,8 @@ def test_autocorrelation_is_shown_and_no_arrow_without_evidence():
         [cell.text.replace("\u00a0", " ") for cell in row]
         for row in found.tables[0].rows
     ]
-    assert rows[0] == ["1", "↑", "1 [0.500, 1.50]", "p = 0.002", "0.500", "0.10"]
-    assert rows[1] == ["2", "", "0.200 [−1, 1.40]", "p = 0.7", "0.200", "0.62"]
+    assert rows[0] == ["1", "↑", "1.00 [0.50, 1.50]", "p = 0.002", "0.500", "0.10"]
+    assert rows[1] == ["2", "", "0.20 [−1.00, 1.40]", "p = 0.7", "0.200", "0.62"]
     assert "4 months, 1 of the period without images;" in found.basis
     assert "On the authors' published labels clusters" in found.paper
     alone = section(trends(dependent=(False, False)))
@@ -78,17 +77,3 @@ def test_words_have_arrows_with_evidence_only():
         ["1", "↑"],
         ["2", ""],
     ]
-
-
-@pytest.mark.parametrize(
-    ("blocks", "p", "claim", "basis"),
-    [
-        (12, 0.2, "not visibly related", "and its p-value from their 12 authors."),
-        (0, 0.01, "are related", "as independent, as authors are not known."),
-        (2, None, "not visibly related", "p-value from their 2 authors."),
-    ],
-)
-def test_drift_says_what_its_p_value_is_from(blocks, p, claim, basis):
-    drift = {"value": 0.3, "p": p, "n": 40, "blocks": blocks}
-    found = describe_drift(Results({}, {"drift": drift}, FACTS))
-    assert claim in found.claim and found.basis.endswith(basis)

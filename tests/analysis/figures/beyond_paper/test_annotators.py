@@ -41,4 +41,4 @@ def test_split_and_merged_clusters_are_named(result):
     captions = [table.caption for table in section.tables]
     assert captions[-1] == "Clusters that people split or merge"
     cells = [[cell.text for cell in row] for row in section.tables[-1].rows]
-    assert cells[0] == ["1, split", "100% [67.6, 100]", "8"]
+    assert cells[0] == ["1, split", "100%\u00a0[68,\u00a0100]", "8"]

@@ -39,8 +39,8 @@ def test_the_models_in_which_the_least_similar_differ_are_counted():
     claim = like_variants.describe_variants(found).claim
     assert claim == (
         "The likes of the fifth least similar to paintings differ from the most similar one's in 1 of 3 models; it got "
-        "1.00 [0.800,\u00a01.20] times the likes among images of one author (no difference is shown)."
-    ).replace("1.00 [", "1\u00a0[")
+        "1.00 [0.80,\u00a01.20] times the likes among images of one author (no difference is shown)."
+    ).replace("1.00 [", "1.00\u00a0[")
     found = variants(eq1=(1.1, 1.3), author_fixed_effects=(1.1, 1.2))
     claim = like_variants.describe_variants(found).claim
     assert "in 2 of 2 models" in claim and claim.endswith("images of one author.")
@@ -53,7 +53,7 @@ def test_the_claim_of_nsfw_images_is_the_most_adjusted_ratio():
     tables = {"nsfw_likes": pd.DataFrame([row | {"adjusted": "nothing"}, last])}
     section = like_variants.describe_nsfw_likes(Results(tables, {}, {}))
     assert section.claim == (
-        "NSFW images got 1.10\u00a0[0.900,\u00a02.50] times the likes of others, author, topic and month held the same "
+        "NSFW images got 1.10\u00a0[0.90,\u00a02.50] times the likes of others, author, topic and month held the same "
         "(no difference is shown)."
     )
     assert [cells[0].text for cells in section.tables[0].rows] == [
