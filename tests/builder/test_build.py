@@ -85,7 +85,9 @@ def test_detector_and_precision_reach_their_stages(tmp_path, models):
     scores = read_parts(work / "columns" / "nsfw")["nsfw_score"]
     assert scores.null_count == 0
     with pytest.raises(ValueError, match="fp16"):  # which no CPU has
-        build(work, **models, precision="fp16")
+        build(work, **models | {"model": str(CLIP)}, precision="fp16")
+    with pytest.raises(ValueError, match="`twigma embed --name NAME`"):
+        build(work, **models)
 
 
 def test_a_damaged_shard_is_left_out_and_the_rest_gets_its_columns(tmp_path, models):

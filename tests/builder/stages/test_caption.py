@@ -119,7 +119,10 @@ def test_a_model_in_several_files(tmp_path):
     save_file(
         {name: value + 1 for name, value in tensors.items()}, last, {"format": "pt"}
     )
-    assert stage.caption_shards(tmp_path / "work", str(folder), "cpu") == 1
+    with pytest.raises(ValueError, match="`twigma caption --replace`"):
+        stage.caption_shards(tmp_path / "work", str(folder), "cpu")
+    made = stage.caption_shards(tmp_path / "work", str(folder), "cpu", replace=True)
+    assert made == 1
     assert (
         read_provenance(tmp_path / "work" / "columns" / "caption" / "00000.arrow")
         != first
