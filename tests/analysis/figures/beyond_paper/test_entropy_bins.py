@@ -40,6 +40,7 @@ def test_words_for_one_order_and_for_two():
         "miller_madow": 1.0,
         "chao_shen": 1.0,
         "normalised": 0.5,
+        "codebooks": 5,
         "n": 9,
     }
     table = pd.DataFrame(rows).assign(**rest)
