@@ -17,7 +17,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special, stats
 
 from twigma.analysis.convert import Floats, as_column
 from twigma.analysis.inference.intervals import Estimate, block_codes
@@ -34,9 +33,16 @@ class _Link(NamedTuple):
     slope: Callable[[Floats], Floats]  # of the mean, in terms of the mean
 
 
+def _expit(eta: Floats) -> Floats:
+    from scipy import special  # not at the top: analyze returns at once where nothing has changed
+
+    mean: Floats = special.expit(eta)
+    return mean
+
+
 _LINKS = {
     "linear": _Link(lambda eta: eta, np.ones_like),
-    "logistic": _Link(special.expit, lambda mean: mean * (1 - mean)),
+    "logistic": _Link(_expit, lambda mean: mean * (1 - mean)),
     "poisson": _Link(np.exp, lambda mean: mean),
 }
 
@@ -62,12 +68,16 @@ class Fit:
 
     def estimate(self, term: int = 0) -> Estimate:
         """One coefficient with its 95% interval."""
+        from scipy import stats
+
         value = float(self.coefficients[term])
         half = float(stats.t.ppf(0.975, self.degrees) * self.se[term])
         return Estimate(value, value - half, value + half, self.n)
 
     def table(self, terms: list[str]) -> pd.DataFrame:
         """A row per term: term, value, low, high, se, p, effective, authors, n."""
+        from scipy import stats
+
         rows = [dict(self.estimate(place)) for place in range(len(terms))]
         table = pd.DataFrame(rows).drop(columns="n")
         table.insert(0, "term", terms)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from twigma.core import inventory
+from twigma.core import columns, inventory
 from twigma.core.files import atomic
 from twigma.core.lists.reader import format_of_file
 from twigma.core.lists.sheets import SAVED, Sheet, has_columns, read_sheet, saved_sheets
@@ -62,7 +62,10 @@ def _names(cell: str, removed: Removed) -> bool:
 
 def is_sheets(folder: Path) -> bool:
     """Whether a folder holds the annotation sheets of `twigma sheets`; ValueError when one of them lost its items."""
-    if not has_columns(folder / inventory.SHEETS_KEY, inventory.SHEETS_KEY_COLUMNS):
+    names: tuple[str, ...] = inventory.SHEETS_KEY_COLUMNS
+    if not (folder / inventory.LABELS_ABOUT).exists():
+        names = (*names, columns.LABELS)
+    if not has_columns(folder / inventory.SHEETS_KEY, names):
         return False
     for path in _annotated(folder):
         _read_items(path)

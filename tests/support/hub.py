@@ -304,11 +304,14 @@ class Handler(Changes, loopback.Handler):
                 self.send_header(name.replace("_", "-"), text)
             self.end_headers()
             data = data[: len(data) // 2]
+            self.server.sent.append((path, len(data)))
             self.wfile.write(data)
             self.close_connection = True
         else:
+            # Before it goes out: who has received it may look at once.
+            self.server.sent.append((path, len(data)))
             self.say(code, data, **headers)
-        return self.server.sent.append((path, len(data)))
+        return None
 
 
 ROUTES: list[tuple[str, str, Any]] = [

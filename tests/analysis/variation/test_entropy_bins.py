@@ -69,11 +69,13 @@ def test_blocks_widen_the_interval(sets):
     together = entropies(
         copied, (10,), blocks={"a": np.repeat(np.arange(400), 5)}
     ).iloc[0]
-    # Of the squared half widths, the part of the images is five times as large; that of the codebooks is the same.
+    # Of the squared half widths, the part of the images is five times as large, but for the factors of 400 blocks; that
+    # of the codebooks is the same.
+    factor = 400 / 399 * (stats.t.ppf(0.975, 399) / stats.norm.ppf(0.975)) ** 2
     halves = [(row["high"] - row["low"]) / 2 for row in (alone, together)]
     of_books = stats.t.ppf(0.975, 4) * alone["codebook_sd"] / 5**0.5
     images = [half**2 - of_books**2 for half in halves]
-    assert images[1] == pytest.approx(5 * images[0], rel=1e-6)
+    assert images[1] == pytest.approx(5 * factor * images[0], rel=1e-6)
 
 
 def test_both_figures_show_the_same_entropy(sets):

@@ -14,7 +14,7 @@ from twigma.builder.collect.estimate import Estimate, estimate
 from twigma.builder.status.status import status
 from twigma.cli import main
 from twigma.demo.platform.server import Platform
-from twigma.rehydrate.ledger.ledger import Ledger
+from twigma.rehydrate.ledger import ledger
 from twigma.rehydrate.sources.x.client import XClient
 from twigma.rehydrate.sources.x.lookup import lookup
 from twigma.rehydrate.sources.x.refusals import ApiError
@@ -110,15 +110,15 @@ def test_a_dead_cursor_costs_no_post(
 def _collect_and_die(work: Path, url: str, pages: int) -> None:
     """In a child process: be killed between the page of that number and the ledger."""
     left = [pages]
-    take = Ledger._add_page
+    take = ledger.add_page
 
-    def dying(self: Ledger, *args: Any) -> None:
+    def dying(*args: Any) -> None:
         left[0] -= 1
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        take(self, *args)
+        take(*args)
 
-    Ledger._add_page = dying  # type: ignore[method-assign]
+    ledger.add_page = dying
     with XClient(url, "token", search_pace=0) as x:
         collect(work, TAGS, START, END, x)
 
