@@ -70,7 +70,7 @@ def test_neither_is_called_the_dataset_of_the_paper(texts, identity):
     head = texts[identity.name]["report"].partition("<main>")[0]
     assert "The analyses of the TWIGMA paper (Chen &amp; Zou, 2023)" in head
     # The paper is named, where it can be compared; the data is not called so.
-    head = head.replace("the TWIGMA paper", "").replace("identified as TWIGMA", "")
+    head = head.replace("the TWIGMA paper", "").replace("another dataset, TWIGMA", "")
     assert OF_THE_PAPER.findall(head) == []
 
 
