@@ -78,7 +78,8 @@ def release(
     """Write the dataset with its card.
 
     Ids and derived columns, never pixels, text or user ids. What the dataset is, dataset.toml of the working folder
-    says: see `twigma init`. This is the only stage that leaves rows out; it counts them by reason.
+    says: see `twigma init`. The licence of a model of your own, models/licences.json there can state: {"my-clip":
+    "cc-by-4.0"}. This is the only stage that leaves rows out; it counts them by reason.
 
     \b
       twigma release --out twigma --version 1.1.0

@@ -34,7 +34,8 @@ class _Link(NamedTuple):
 
 
 def _expit(eta: Floats) -> Floats:
-    from scipy import special  # not at the top: analyze returns at once where nothing has changed
+    # Not at the top: analyze returns at once where nothing has changed.
+    from scipy import special
 
     mean: Floats = special.expit(eta)
     return mean

@@ -68,7 +68,7 @@ def license_of(work: AnyWorkspace, provenance: Mapping[str, Any]) -> str:
     if stated is None and not is_local:  # a folder may bear any name
         stated = KNOWN.get(model)
     if stated is None:
-        return f"unknown: {model} comes without a licence; models/licences.json of the working folder can state one"
+        return f"unknown: {model} comes without a licence"
     return stated
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from twigma.core import columns
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting.sums import check_sum, first_line
-from twigma.rehydrate.fetch.http.client import RETRYABLE
+from twigma.rehydrate.fetch.http.failure_classes import RETRYABLE
 
 # The first two of `Photos.classes`; those of failures follow.
 SUCCESS, WAITING = range(2)

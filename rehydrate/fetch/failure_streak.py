@@ -9,7 +9,7 @@ import re
 import time
 from urllib.parse import urlsplit
 
-from twigma.rehydrate.fetch.http.response import DEPENDENT, RETRYABLE
+from twigma.rehydrate.fetch.http.failure_classes import DEPENDENT, RETRYABLE
 from twigma.rehydrate.fetch.ordered_writer import Row
 
 LENGTH = 50  # photos

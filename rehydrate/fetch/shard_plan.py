@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from twigma.core import columns
 from twigma.core.files import file_sha256, read_parquet, write_parquet
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.fetch.http.response import DEPENDENT, FINAL, RETRYABLE
+from twigma.rehydrate.fetch.http.failure_classes import DEPENDENT, FINAL, RETRYABLE
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import Shard, is_finished, shard_at
 

@@ -45,7 +45,8 @@ PARTS = (
     "4d",
     "4e",
 )
-FIGURES = sorted(["Eq (1)", "Sets", "The paper", *(f"Fig {part}" for part in PARTS)])
+OTHERS = ("Data", "Eq (1)", "Events", "Likes", "Sets", "The paper")
+FIGURES = sorted([*OTHERS, *(f"Fig {part}" for part in PARTS)])
 SMALL = """
 import sys
 from pathlib import Path

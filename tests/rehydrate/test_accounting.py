@@ -18,7 +18,7 @@ from twigma.rehydrate.accounting import (
 )
 from twigma.rehydrate.accounting.finished_shards import TRIES
 from twigma.rehydrate.accounting.ids import CLASSES, FOUND
-from twigma.rehydrate.fetch.http.client import RETRYABLE
+from twigma.rehydrate.fetch.http.failure_classes import RETRYABLE
 from twigma.rehydrate.ledger.ledger import NOT_ASKED, Ledger
 from twigma.rehydrate.ledger.reader import LedgerView, view_ledger
 from twigma.rehydrate.posts.page_content import OUTCOMES

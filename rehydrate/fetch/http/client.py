@@ -20,11 +20,11 @@ import aiohttp
 from yarl import URL
 
 from twigma.rehydrate.fetch.http.body_encoding import decoded
+from twigma.rehydrate.fetch.http.failure_classes import RETRYABLE
 from twigma.rehydrate.fetch.http.host_guard import Gate, host_key, public_socket
 from twigma.rehydrate.fetch.http.proxies import Proxies
 from twigma.rehydrate.fetch.http.response import (
     OPT_OUT,
-    RETRYABLE,
     ROBOT,
     Outcome,
     opted_out,
@@ -35,7 +35,6 @@ from twigma.rehydrate.images.decode_memory import MOST_BUFFER
 __all__ = [
     "LIMITS",
     "OPT_OUT",
-    "RETRYABLE",
     "ROBOT",
     "SIZES",
     "Client",

@@ -1,4 +1,4 @@
-"""What an answer over HTTP means: the class of every failure, opt-outs, and the pauses that hosts ask for."""
+"""What an answer over HTTP means: its class (`failure_classes.py`), opt-outs, and the pauses that hosts ask for."""
 
 import email.utils
 import re
@@ -8,16 +8,6 @@ from dataclasses import dataclass
 import aiohttp
 from yarl import URL
 
-# Failures that pass: another try, in this run or a later one, may succeed.
-RETRYABLE = frozenset(
-    {"http_5xx", "http_429", "http_408", "http_425", "timeout", "connection", "dns"}
-)
-# Failures that depend on who asks, from where and when: a login, a block, a captive portal, the settings here.
-DEPENDENT = frozenset(
-    {"http_401", "http_403", "http_451", "http_4xx", "refused", "not_an_image"}
-)
-# Failures of the image itself, which the same request meets again.
-FINAL = frozenset({"http_404", "http_410", "noai", "too_large", "decode"})
 ROBOT = "twigma"
 # The rules of X-Robots-Tag that keep an image out: img2dataset's default list.
 OPT_OUT = frozenset({"noai", "noimageai", "noindex", "noimageindex"})

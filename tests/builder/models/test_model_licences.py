@@ -17,7 +17,7 @@ from twigma.builder.stages.embed import embed_shards
 from twigma.core.files import file_sha256
 from twigma.core.workspace import Workspace
 
-UNKNOWN = "unknown: {} comes without a licence; models/licences.json of the working folder can state one"
+UNKNOWN = "unknown: {} comes without a licence"
 
 
 def readme(folder: Path, header: str) -> Path:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twigma.core.workspace import Workspace
+from twigma.rehydrate.ledger import ledger as ledger_module
 from twigma.rehydrate.ledger.ledger import Ledger, count_outcomes
 from twigma.rehydrate.ledger.reader import read_known_posts
 from twigma.rehydrate.ledger.search_progress import Cursor, search_key
@@ -332,16 +333,17 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
 def _die_between_page_and_ledger(work: Path, step: str) -> None:
     """In a child process: append a page, and be killed at the named step."""
 
-    class Dying(Ledger):
-        def _add_page(self, *args: Any) -> None:
-            if step == "before the ledger":
-                os.kill(os.getpid(), signal.SIGKILL)
-            super()._add_page(*args)
-            if step == "before the commit":
-                os.kill(os.getpid(), signal.SIGKILL)
+    add_page = ledger_module.add_page
 
-    ledger = Dying(work)
-    ledger.append("lookup", ask(*IDS), ANSWER)
+    def dying(*args: Any) -> None:
+        if step == "before the ledger":
+            os.kill(os.getpid(), signal.SIGKILL)
+        add_page(*args)
+        if step == "before the commit":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    ledger_module.add_page = dying
+    Ledger(work).append("lookup", ask(*IDS), ANSWER)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -9,13 +9,13 @@ from support.odd_answers import HostV6
 from support.servers import Handler, Host
 
 from twigma.rehydrate.fetch.http.client import (
-    RETRYABLE,
     Client,
     Limits,
     Outcome,
     opted_out,
     request_urls,
 )
+from twigma.rehydrate.fetch.http.failure_classes import RETRYABLE
 
 FAST = Limits(max_bytes=200_000, deadline=1.5, retries=2, patience=10)
 
