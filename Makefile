@@ -19,8 +19,9 @@ help:  ## show this list
 demo: .venv/installed  ## the whole product on a small world with known truths, into demo-out/
 	$(BIN)/twigma demo --out $(OUT)
 
-# Four processes also on two cores: many tests wait for servers of their own.
-PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+# Four processes also on two cores: many tests wait for servers of their own. One thread each: threads that wait for one
+# another on a busy core take many times as long.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 test: .venv/installed  ## the test suite
 	$(PYTEST)

@@ -130,8 +130,8 @@ def test_the_report_is_one_file_with_every_figure(whole):
     assert "http-equiv" in page
     sections = re.findall(r'<section id="s\d+">\n<h2><span>(.*?)</span>', page)
     assert sorted(set(sections)) == FIGURES
-    assert page.count('<img src="data:image/svg+xml') == 13
-    assert len(results["figures"]) == 27
+    assert page.count('<img src="data:image/svg+xml') == 14
+    assert len(results["figures"]) == 30
     assert [entry["figure"] for entry in results["skipped"]] == [
         "fig2c_sensitivity",
         "concordance",

@@ -71,6 +71,7 @@ def _masked(text: str, versions: dict[str, str]) -> str:
         text = text.replace(f"{name} {version}", f"{name} (version)")
     text = DRIFT.sub(r"\1…", text)
     text = re.sub(r"\b[0-9a-f]{64}\b", "(sha256)", text)
+    text = re.sub(r"\bSHA-256 [0-9a-f]{12}\b", "SHA-256 (hash)", text)
     return re.sub(r"\bcontent [0-9a-f]{16}\b", "content (hash)", text)
 
 

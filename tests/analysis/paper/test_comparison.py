@@ -47,7 +47,8 @@ def test_the_planted_world_gives_all_three_verdicts(box, analysed):
         ("Eq (1)", "rate ratio, ArtBench, quintile 3"): AGREES,
         ("Eq (1)", "p of the rate ratio, ArtBench, quintile 1"): AGREES,
         ("Eq (1)", "p of the rate ratio, LAION, quintile 1"): UNKNOWN,
-        ("Fig 3a", "mean distance, same artist less all of ArtBench"): AGREES,
+        # Ten artists are too few to tell.
+        ("Fig 3a", "mean distance, same artist less all of ArtBench"): UNKNOWN,
         ("Text", "posts found"): UNKNOWN,
     }
     assert {key: box["verdict"][key] for key in expected} == expected
