@@ -67,7 +67,7 @@ class ImageMap:
 def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
     """UMAP of a sample of these rows, int64[n] (cosine, 15 neighbours, min_dist .1, seeded, so on one thread).
 
-    It depends on the order of the rows.
+    It depends on the order of the rows, and not on how many threads there are.
     Starting from principal components instead of the spectral layout takes a quarter of the time and preserves
     neighbourhoods as well. ValueError for fewer than four rows.
     """
@@ -75,15 +75,18 @@ def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
         raise ValueError(
             f"expected at least 4 distinct embedded images for a map, found {len(rows)}"
         )
+    from threadpoolctl import threadpool_limits
+
     rng = np.random.default_rng(seed)
     sample = draw(rng, rows, MAP_ROWS)
     half = vectors.take(sample)
     points = half.astype(np.float32)
     neighbours = min(NEIGHBOURS, len(sample) - 1)
     precomputed: object = (None, None, None)  # UMAP searches itself
-    if len(points) <= EXACT_ROWS:
-        precomputed = exact_neighbours(points, neighbours)
-    with warnings.catch_warnings():
+    # Products of several threads are rounded otherwise, and the layout makes another map of the last digit.
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
+        if len(points) <= EXACT_ROWS:
+            precomputed = exact_neighbours(points, neighbours)
         # It warns that it has no index to place new points by; we place them ourselves.
         warnings.filterwarnings("ignore", "precomputed_knn", UserWarning)
         model = _umap().UMAP(
