@@ -30,7 +30,7 @@ from twigma.analysis.neighbours.ray_search import search_on
 from twigma.analysis.page.section import FigureFacts
 from twigma.analysis.paper import comparison
 from twigma.analysis.run_figures import attempt, run_figures
-from twigma.core.files import write_json, write_parquet
+from twigma.core.files import file_sha256, write_json, write_parquet
 from twigma.core.names import DEFAULT
 from twigma.core.parts import fingerprint
 from twigma.core.pools.ray_pool import LOCAL, Engine
@@ -86,6 +86,7 @@ def analyze(
     projection: str = "pca",
     thorough: bool = False,
     sheets: str | os.PathLike[str] | None = None,
+    select: str | os.PathLike[str] | None = None,
     seed: int = 0,
     engine: Engine = LOCAL,
     embedding: str = DEFAULT,
@@ -101,6 +102,8 @@ def analyze(
     projection : "pca" or "umap" for the map of Fig 2a (UMAP is the paper's, and takes minutes).
     thorough : also compare other divergences and estimators in Fig 2c, which takes minutes.
     sheets : folder of annotation sheets that were filled in (`twigma sheets` writes blank ones).
+    select : file of images of the release, to which the analysis is restricted: what `twigma explore` saves, or a sheet
+        with a column image_name.
     engine : where nearest neighbours are searched, which at the paper's size is most of the work (Fig 2d, 4e).
     embedding : name of the embeddings, of the release and of all references; "" for the default ones.
 
@@ -114,6 +117,7 @@ def analyze(
     """
     release, out = Path(release), Path(out)
     sheets = None if sheets is None else Path(sheets)
+    select = None if select is None else Path(select)
     work = None if work is None else Path(work)
     folders = {name: Path(folder) for name, folder in references.items()}
     owned_folders.require_free(out, "report")
@@ -121,6 +125,8 @@ def analyze(
         owned_folders.require_apart(out, work)
     settings = Settings(photographs, paintings, prompts, projection, thorough, seed)
     files = load.file_hashes(release, work, folders, sheets, embedding)
+    if select is not None:
+        files["selection"] = file_sha256(select)
     files |= text_embeddings.file_hashes(work, folders)
     made_from = _made_from(files, settings)
     # Reading the hashes takes seconds, the analyses hours at the paper's size.
@@ -130,7 +136,7 @@ def analyze(
         checkpoints.delete()
         return current
     texts = text_embeddings.read_texts(work, folders)
-    data = load.load(release, work, folders, sheets, embedding)
+    data = load.load(release, work, folders, sheets, embedding, select=select)
     data = replace(data, texts=texts)
     with search_on(engine) as search:
         data = replace(data, search=search)

@@ -212,8 +212,11 @@ def _summary(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     sets = []
     for name, about in data["references"].items():
         sets.append(f"{clean(name)} ({number(about['n'])})")
+    images = number(data["images"])
+    if "chosen_of" in data:
+        images += f", chosen of {number(data['chosen_of'])}"
     return [
-        ("Images", number(data["images"]), number(stated.IMAGES)),
+        ("Images", images, number(stated.IMAGES)),
         ("Posts", posts, number(stated.POSTS)),
         ("Period", period, f"{stated.FIRST_MONTH} to {stated.LAST_MONTH}"),
         ("With embedding", _embedded(data["embeddings"]), number(stated.IMAGES)),

@@ -1,7 +1,7 @@
 """The explorer: all images of a release as one map to look around in, and selections that other commands take.
 
 `points.py` turns a release into small arrays, `page.py` writes them with their program into one HTML file that asks
-for nothing, `selections.py` reads what a reader saved there.
+for nothing; `dataset/selections.py` reads what a reader saved there. `search.py` finds images by words or a picture.
 """
 
 from twigma.analysis.exports import lazy_names
@@ -11,6 +11,6 @@ __all__, __getattr__ = lazy_names(
     {
         "page": ("explore",),
         "points": ("Points", "read_points"),
-        "selections": ("read_selection",),
+        "search": ("closest",),
     },
 )

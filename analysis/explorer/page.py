@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twigma.analysis.explorer.points import Channel, Points, read_points
-from twigma.analysis.explorer.selections import FORMAT, release_hash
 from twigma.builder.release.identity import identity_of_release
 from twigma.core.files import atomic
 from twigma.dataset.opened_release import Release, open_release
 from twigma.dataset.release_folder import AnyPath
+from twigma.dataset.selections import FORMAT, release_hash
 
 HERE = Path(__file__).parent
 IDS_UP_TO = 200_000  # images whose ids the page holds without being asked: 8 bytes each

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from twigma.builder.engine.vectors import as_matrix
 from twigma.core.model_identity import describe, differing
+from twigma.core.names import DEFAULT, named_column
 from twigma.core.safety import spreadsheet
 from twigma.dataset.opened_release import open_release
 from twigma.dataset.release_folder import AnyPath, embedded_by
@@ -38,6 +39,7 @@ def search(
     pretrained: str | None = None,
     revision: str | None = None,
     device: str | None = None,
+    embedding: str = DEFAULT,
     out: AnyPath | None = None,
 ) -> pa.Table:
     """The images of a release that are most similar to words or to a picture.
@@ -48,6 +50,7 @@ def search(
     text, image : what is looked for, one of the two.
     most : images to return.
     model, pretrained, revision : the CLIP that made the embeddings. None: the one that the release names.
+    embedding : name of the embeddings that are compared.
     out : also write the table there, as CSV, which other commands take as a selection.
 
     Returns
@@ -63,10 +66,12 @@ def search(
     if (text is None) == (image is None):
         raise ValueError("search: expected words or --image FILE, one of the two")
     opened = open_release(release)
-    embeddings = opened.embeddings
-    chosen = _model(opened.folder, model, pretrained, revision)
+    embeddings = opened.embeddings_of(embedding)
+    theirs = embedded_by(opened.folder, embedding)
+    chosen = _model(opened.folder, theirs, model, pretrained, revision)
     query = _query(chosen, text, image, device)
-    similarity, rows = closest(embeddings["embedding"], query, most)
+    column = embeddings[named_column("embedding", embedding)]
+    similarity, rows = closest(column, query, most)
     found = opened.metadata.take(pa.array(rows))
     shown = [name for name in SHOWN if name in found.column_names]
     table = found.select(shown).add_column(0, "similarity", pa.array(similarity))
@@ -113,12 +118,15 @@ def _blocks(embeddings: pa.ChunkedArray) -> Iterator[pa.Array]:
 
 
 def _model(
-    folder: Path, model: str | None, pretrained: str | None, revision: str | None
+    folder: Path,
+    theirs: dict[str, Any],
+    model: str | None,
+    pretrained: str | None,
+    revision: str | None,
 ) -> "Model":
-    """The model that embeds what is looked for; ValueError where it is not the one of the images."""
+    """The model that embeds what is looked for; ValueError where it is not `theirs`, the one of the images."""
     from twigma.builder.models.clip_names import find_model
 
-    theirs = embedded_by(folder)
     if model is None:
         if "model" not in theirs:
             raise ValueError(

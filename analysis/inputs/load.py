@@ -32,7 +32,9 @@ from twigma.core.names import DEFAULT, named_column, with_name
 from twigma.core.parts import fingerprint
 from twigma.core.safety import untrusted_names
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.dataset.opened_release import open_release
 from twigma.dataset.release_folder import MANIFEST, check_files, read_manifest
+from twigma.dataset.selections import read_selection
 from twigma.dataset.table_files import select_tables, table_configs
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Inputs:
     collection: Collected | None = None  # what `twigma collect` found
     seen: pa.Table | None = None  # when the likes of each post were counted
     embedding: str = DEFAULT  # the name of the embeddings
+    chosen_of: int | None = None  # images of the release, where only some were chosen
 
     def sets(self) -> "dict[str, NDArray[np.float32]]":
         """The embeddings of every set, the studied one first, each [n, d]; of a sample, thinned by its weights."""
@@ -82,10 +85,13 @@ def load(
     references: Mapping[str, Path],
     sheets: Path | None = None,
     embedding: str = DEFAULT,
+    *,
+    select: Path | None = None,
 ) -> Inputs:
     """Read a release folder, the private columns of `work`, and the reference sets (working folders) by name.
 
-    `embedding` is the name of the embeddings, of the release and of every reference set.
+    `embedding` is the name of the embeddings, of the release and of every reference set; `select` a file of images of
+    the release to which it is restricted (`dataset/selections.py`).
     """
     identity = stated_identity(release)
     name = OURS if identity is None else identity.name.lower()
@@ -94,6 +100,12 @@ def load(
             f"a reference set may not be called {name!r}, the name of the studied images: rename it"
         )
     table = read_rows(release, work)
+    chosen_of = None
+    if select is not None:
+        chosen_of = len(pc.unique(table["image_name"]))
+        chosen = read_selection(select, open_release(release))
+        is_chosen = pc.is_in(table["image_name"], pa.array(sorted(chosen)))
+        table = table.filter(is_chosen).combine_chunks()
     strata = seen = None
     if work is not None:
         seen = like_counts_seen(Workspace(work))
@@ -118,6 +130,7 @@ def load(
         collection=None if work is None else collected(work),
         seen=seen,
         embedding=embedding,
+        chosen_of=chosen_of,
     )
 
 
@@ -313,7 +326,7 @@ def describe(data: Inputs) -> dict[str, Any]:
     references = {}
     for name, images in data.references.items():
         references[name] = {**_precision(images), **images.about}
-    return {
+    described = {
         "identity": None if data.identity is None else data.identity.to_json(),
         "images": len(pc.unique(table["image_name"])),
         "posts": count_posts(table),
@@ -323,6 +336,9 @@ def describe(data: Inputs) -> dict[str, Any]:
         "embeddings": _precision(data.images),
         "references": references,
     }
+    if data.chosen_of is not None:
+        described["chosen_of"] = data.chosen_of
+    return described
 
 
 def _period(images: Images) -> tuple[str | None, str | None]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from twigma.cli.options import (
+    FILE,
     FOLDER,
     as_engine,
     embedding_option,
@@ -181,6 +182,11 @@ def label(folder: Path, work: Path, port: int) -> None:
     "--sheets",
     type=FOLDER,
     help="Folder of sheets by `twigma sheets`, filled in by people.",
+)
+@click.option(
+    "--select",
+    type=FILE,
+    help="Only these images: what `twigma explore` or `search` saved, or a sheet with a column image_name.",
 )
 @embedding_option
 @seed_option("Seed of every draw.")

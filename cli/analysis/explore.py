@@ -1,10 +1,11 @@
 """`twigma explore` and `search`: a release as one page to look around in, and images by words or by a picture."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from twigma.cli.options import FILE, FOLDER, device_option, parse_clip
+from twigma.cli.options import FILE, FOLDER, device_option, embedding_option, parse_clip
 
 
 @click.command()
@@ -70,6 +71,7 @@ def explore(release: Path, out: Path, ids: bool | None) -> None:
     help="CLIP that made the embeddings, where the release cannot say: a folder of your own.",
 )
 @click.option("--out", type=FILE, help="Also write the table, as CSV.")
+@embedding_option
 @device_option
 def search(
     text: str | None,
@@ -78,7 +80,7 @@ def search(
     most: int,
     model: str | None,
     out: Path | None,
-    device: str | None,
+    **options: Any,
 ) -> None:
     """Find images by words, or by a picture.
 
@@ -99,8 +101,8 @@ def search(
         model=None if named is None else named.model,
         pretrained=None if named is None else named.weights,
         revision=None if named is None else named.revision,
-        device=device,
         out=out,
+        **options,
     )
     for row in found.to_pylist():
         words = " ".join(str(row.get("all_captions") or "").split())

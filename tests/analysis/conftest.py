@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from support.mapped import planted_table, write_release
 
 from twigma.core import columns
 from twigma.core.files import write_parquet
@@ -170,3 +171,10 @@ def analysed(planted, tmp_path_factory):
         planted.release, out, work=planted.work, references=planted.references
     )
     return SimpleNamespace(out=out, results=results)
+
+
+@pytest.fixture(scope="session")
+def mapped(tmp_path_factory):
+    """A release with a map and odd names, without a working folder."""
+    folder = tmp_path_factory.mktemp("mapped") / "twigma"
+    return write_release(folder, planted_table())

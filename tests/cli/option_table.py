@@ -316,6 +316,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--projection umap", ANALYZE("projection"), "umap"),
         Case("--thorough", ANALYZE("thorough"), True),
         Case("--sheets other", ANALYZE("sheets"), OTHER),
+        Case("--select token", ANALYZE("select"), Path("token")),
         Case("--embedding siglip2", ANALYZE("embedding"), "siglip2"),
         Case("--seed 5", ANALYZE("seed"), 5),
         *_engine(ANALYZE),
@@ -335,6 +336,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--most 5", SEARCH("most"), 5, "castle"),
         Case("--model ViT-B-32/openai", SEARCH("model"), "ViT-B-32", "castle"),
         Case("--out found.csv", SEARCH("out"), Path("found.csv"), "castle"),
+        Case("--embedding siglip2", SEARCH("embedding"), "siglip2", "castle"),
         Case("--device cpu", SEARCH("device"), "cpu", "castle"),
     ),
     "removals": (

@@ -6,12 +6,11 @@ import duckdb
 import numpy as np
 import pytest
 from support.browser import opened, started, violations, wait_for
+from support.mapped import planted_table, write_release
 
 from twigma.analysis.explorer.page import explore
-from twigma.analysis.explorer.selections import read_selection
 from twigma.dataset.opened_release import open_release
-
-from .conftest import planted_table, write_release
+from twigma.dataset.selections import read_selection
 
 READY = "document.title.endsWith('(ready)')"
 # Set all filters as a reader does, one after the other, and return how many images the page counts.

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
+from support.mapped import N, planted_table, write_release
 
 from twigma.analysis.explorer.points import (
     MOST_LIKES,
@@ -15,8 +16,6 @@ from twigma.analysis.explorer.points import (
     read_points,
 )
 from twigma.dataset.opened_release import open_release
-
-from .conftest import N, planted_table, write_release
 
 
 def channel(points, name):

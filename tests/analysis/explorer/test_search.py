@@ -6,16 +6,15 @@ import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
+from support.mapped import write_release
 from support.staging import pixels, tiny_clip, units
 
 from twigma.analysis.explorer.search import closest, search
-from twigma.analysis.explorer.selections import read_selection
 from twigma.builder.engine.vectors import as_column
 from twigma.builder.models.clip_names import find_model
 from twigma.builder.stages.clip_encoder import load_on
 from twigma.dataset.opened_release import open_release
-
-from .conftest import write_release
+from twigma.dataset.selections import read_selection
 
 NAMES = [f"{1480000000000000000 + i}" for i in range(12)]
 
@@ -101,3 +100,25 @@ def test_what_cannot_be_searched_is_said(searched, model, mapped, tmp_path):
         search(searched, image=note, model=str(model))
     with pytest.raises(FileNotFoundError, match="no embeddings"):
         search(mapped, "castle", model=str(model))
+
+
+def test_named_embeddings_are_searched_by_their_own_model(model, tmp_path):
+    other = tiny_clip(tmp_path / "other", seed=1)
+    pictures = [Image.fromarray(pixels(i)) for i in range(len(NAMES))]
+    tables, models = {}, {}
+    for name, folder in (("", model), ("-small", other)):
+        found = find_model(str(folder), None)
+        column = as_column(load_on(found, "cpu", "fp32").encode(pictures))
+        called = "embedding" + name.replace("-", "_")
+        tables[f"embeddings{name}"] = pa.table({"image_name": NAMES, called: column})
+        models[f"embed{name}"] = dict(found.provenance())
+    table = pa.table({"id": NAMES, "image_name": NAMES})
+    folder = write_release(tmp_path / "twigma", table, models=models, **tables)
+    path = tmp_path / "mine.png"
+    pictures[3].save(path)
+    for name, own, wrong in (("", model, other), ("small", other, model)):
+        found = search(folder, image=path, model=str(own), embedding=name)
+        assert found["image_name"][0].as_py() == NAMES[3]
+        assert found["similarity"][0].as_py() > 0.99
+        with pytest.raises(ValueError, match="embedded by"):
+            search(folder, image=path, model=str(wrong), embedding=name)

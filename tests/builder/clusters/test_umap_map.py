@@ -8,6 +8,7 @@ import pytest
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 from support.staging import planted, units, vectors_of
+from threadpoolctl import threadpool_limits
 
 from twigma.builder.clusters import umap_map as stage
 
@@ -117,3 +118,12 @@ def test_too_few_images_for_a_map():
     )
     with pytest.raises(ValueError, match="no image of the map is left"):
         stage.positions(nothing, vectors, np.arange(3))
+
+
+def test_the_map_does_not_depend_on_how_many_threads_there_are():
+    """Products by two threads are rounded otherwise, which would be another map."""
+    rows, _ = planted(np.random.default_rng(7), 1500, dim=256)
+    with threadpool_limits(2, user_api="blas"):
+        by_two = on_map(rows)
+    with threadpool_limits(1, user_api="blas"):
+        assert on_map(rows).tobytes() == by_two.tobytes()
