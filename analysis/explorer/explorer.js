@@ -370,23 +370,24 @@ function drawLine() {
 // Chooses the images inside a closed line that pass all filters. The line is filled in a grid of its own extent, and
 // an image is inside where its cell is.
 function choose(outline) {
-  const begun = performance.now(), grid = 1024;
+  const begun = performance.now(), grid = 512;
   const xs = outline.map(point => point[0]), ys = outline.map(point => point[1]);
   const x0 = Math.min(...xs), y0 = Math.min(...ys);
-  const across = (Math.max(...xs) - x0) || 1, down = (Math.max(...ys) - y0) || 1;
+  const x1 = Math.max(...xs, x0 + 1), y1 = Math.max(...ys, y0 + 1);
+  const perX = grid / (x1 - x0), perY = grid / (y1 - y0);
   const canvas = new OffscreenCanvas(grid, grid);
   const context = canvas.getContext("2d", {willReadFrequently: true});
   context.beginPath();
-  for (const [x, y] of outline) context.lineTo((x - x0) / across * grid, (y - y0) / down * grid);
+  for (const [x, y] of outline) context.lineTo((x - x0) * perX, (y - y0) * perY);
   context.fill("evenodd");
   const inside = new Uint32Array(context.getImageData(0, 0, grid, grid).data.buffer);
   const {x, y} = arrays, result = new Uint8Array(n);
   let total = 0;
   for (let i = 0; i < n; i++) {
-    if (failed[i]) continue;
-    const gx = ((x[i] - x0) / across * grid) | 0, gy = ((y[i] - y0) / down * grid) | 0;
-    if (x[i] < x0 || y[i] < y0 || gx >= grid || gy >= grid) continue;
-    if (inside[gy * grid + gx] >>> 24 < 128) continue;
+    const px = x[i], py = y[i];
+    if (failed[i] || px < x0 || px >= x1 || py < y0 || py >= y1) continue;
+    const cell = ((py - y0) * perY | 0) * grid + ((px - x0) * perX | 0);
+    if (inside[cell] >>> 24 < 128) continue;
     result[i] = 1;
     total++;
   }

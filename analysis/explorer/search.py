@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from twigma.builder.models.clip_names import Model
 
-BLOCK = 16_384  # rows that are multiplied at once
+BLOCK = 4_096  # rows that are multiplied at once
 SHOWN = ("id", "image_name", "created_at", "like_count", "nsfw_score", "all_captions")
 
 
@@ -94,17 +94,23 @@ def closest(
     (similarity, row) : float32 and int64, falling; equal similarities in the order of rows. ValueError when the
     vectors have another length than the query.
     """
+    import torch
+
+    width = embeddings.type.list_size
+    if width != len(query):
+        raise ValueError(
+            f"search: expected embeddings of {len(query)} numbers, as the model gives, found {width}"
+        )
     similarities = np.full(len(embeddings), -np.inf, np.float32)
+    # float32 of one block, used again for each: new memory for all of them would take most of the time.
+    widened = torch.empty(BLOCK, width)
+    wanted = torch.tensor(query)
     at = 0
     for block in _blocks(embeddings):
-        width = block.type.list_size
-        if width != len(query):
-            raise ValueError(
-                f"search: expected embeddings of {len(query)} numbers, as the model gives, found {width}"
-            )
         known = block.is_valid().to_numpy(zero_copy_only=False)
-        rows = as_matrix(block.drop_null()).astype(np.float32)
-        similarities[at : at + len(block)][known] = rows @ query
+        rows = torch.tensor(as_matrix(block.drop_null()))
+        block_rows = widened[: len(rows)].copy_(rows)
+        similarities[at : at + len(block)][known] = (block_rows @ wanted).numpy()
         at += len(block)
     known_rows = int(np.isfinite(similarities).sum())
     order = np.argsort(-similarities, kind="stable")[: min(most, known_rows)]
