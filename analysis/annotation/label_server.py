@@ -136,7 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _path(self) -> str | None:
         """The path after the token; None, and a refusal, for another host, origin or token."""
         host = f"127.0.0.1:{self.server.server_port}"
-        _, token, path = (*self.path.split("?")[0].split("/", 2), "", "")[:3]
+        address = self.path.partition("?")[0].removeprefix("/")
+        token, _, path = address.partition("/")
         own = self.headers.get("Origin", f"http://{host}") == f"http://{host}"
         right = hmac.compare_digest(token.encode(), self.server.token.encode())
         # Another host is a name that somebody pointed at this machine.

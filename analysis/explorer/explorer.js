@@ -460,9 +460,9 @@ function saveSelection() {
   save("selection.json", "application/json", JSON.stringify(found));
 }
 
-// A cell that a spreadsheet would run as a formula begins with an apostrophe; ids are text.
+// A cell that a spreadsheet would run as a formula begins with an apostrophe, as `core/safety/spreadsheet.py` has it.
 function csvCell(text) {
-  const safe = /^[=+\-@\t\r]/.test(text) ? "'" + text : text;
+  const safe = /^[\s']*[=+\-@＝＋－＠\t\r\n\0]/.test(text) ? "'" + text : text;
   return `"${safe.replaceAll('"', '""')}"`;
 }
 

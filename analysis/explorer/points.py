@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from twigma.core import columns
+from twigma.core.numeric.months import months_between
 from twigma.dataset.opened_release import Release
 
 SIDE = 65_535  # the longer side of the map, in its own units
@@ -145,13 +146,13 @@ def _months(frame: pd.DataFrame) -> Channel | None:
     """Calendar months, those without an image between the first and the last included."""
     if "created_at" not in frame or frame["created_at"].notna().sum() == 0:
         return None
-    months = frame["created_at"].dt.to_period("M")
-    every = pd.period_range(months.min(), months.max(), freq="M").astype(str)
+    months = frame["created_at"].dt.strftime("%Y-%m")
+    known = months.dropna()
+    every = months_between(known.min(), known.max())
     if len(every) > MOST_CATEGORIES:
         years = frame["created_at"].dt.year
         return _category("month", "Year", years.dropna().astype(int).astype(str), [])
-    named = months.astype(str).where(months.notna())
-    return _category("month", "Month", named, list(every))
+    return _category("month", "Month", months, every)
 
 
 def _likes(frame: pd.DataFrame) -> Channel | None:

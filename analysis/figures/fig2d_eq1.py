@@ -63,7 +63,7 @@ def variables_of(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
     images = data.images
     weights = images.weights()
     similarity = mean_similarity(data, settings, role)
-    authors = images.values("author_id") if images.has("author_id") else None
+    authors = images.known("author_id")
     return {
         "likes": images.values("like_count"),
         "followers": images.values("follower_count"),

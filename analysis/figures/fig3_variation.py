@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
+from twigma.analysis.inference.blocks import FEW
 from twigma.analysis.inputs.load import Images, Inputs
 from twigma.analysis.inputs.requirements import (
     Result,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 Grouped = tuple[NDArray[np.float32], NDArray[Any]]  # embedding [n, d] and group [n]
 GROUPS = {"same artist": "paintings", "same prompt": "prompts"}  # by role
 BLOCKS = {"author_id": "author", "group": "artist or prompt"}  # by column
-FEW_BLOCKS = 30  # below it an interval from blocks is warned of
 MEASURES = {
     "iev": "IEV",
     "pmv": "PMV",
@@ -99,7 +99,7 @@ def dependent_blocks(data: Inputs) -> dict[str, NDArray[np.object_]]:
             count = len(set(labels))
             if count > 1:
                 blocks[images.name] = labels
-            if count < FEW_BLOCKS:
+            if count < FEW:
                 warnings.warn(_few_blocks(images.name, column, count), stacklevel=2)
     return blocks
 
@@ -112,7 +112,7 @@ def _few_blocks(name: str, column: str, count: int) -> str:
             "too narrow if they are not."
         )
     return (
-        f"The intervals of {name} come from {count} different values of {BLOCKS[column]} only; below {FEW_BLOCKS} "
+        f"The intervals of {name} come from {count} different values of {BLOCKS[column]} only; below {FEW} "
         "they may be too narrow."
     )
 

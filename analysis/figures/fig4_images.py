@@ -121,7 +121,7 @@ def similar_to(role: str) -> Callable[[Inputs, Settings], Result]:
             groups = zip(reference_names, reference.values("group"), strict=True)
             pairs["group"] = pairs["reference_name"].map(dict(groups))
         listed_pairs = found.listed.drop(columns="row")
-        authors = images.values("author_id") if images.has("author_id") else None
+        authors = images.known("author_id")
         counts = found.counts(authors)
         return Result(
             n=len(images.rows),

@@ -52,6 +52,24 @@ def known_blocks(labels: Any) -> bool:
     return labels is not None and bool(pd.Series(as_column(labels)).notna().any())
 
 
+def effective_number(influence: Floats) -> Floats:
+    """(Σ s_g²)² / Σ s_g⁴ of each column: as how many blocks of equal weight these count, float64 [k]; 0 for no weight.
+
+    Parameters
+    ----------
+    influence : float64 [blocks, k], how far each block moves each of k numbers.
+
+    >>> effective_number(np.array([[1.0, 3.0], [1.0, 0.0], [-1.0, 0.0]])).tolist()
+    [3.0, 1.0]
+    """
+    squares = influence**2
+    fourth = (squares**2).sum(axis=0)
+    total = squares.sum(axis=0) ** 2
+    number = np.zeros(len(fourth))
+    np.divide(total, fourth, out=number, where=fourth > 0)
+    return number
+
+
 def effective_blocks(sizes: Any) -> float:
     """(Σ s²)² / Σ s⁴ of the sizes of blocks [g]: so many blocks of one size vary as much; 0 where there are none.
 
@@ -63,10 +81,8 @@ def effective_blocks(sizes: Any) -> float:
     >>> round(effective_blocks([100, 1, 1, 1]), 3)
     1.001
     """
-    squares = np.asarray(sizes, dtype=np.float64) ** 2
-    if not squares.any():
-        return 0.0
-    return float(squares.sum() ** 2 / (squares @ squares))
+    column = np.asarray(sizes, dtype=np.float64).reshape(-1, 1)
+    return float(effective_number(column)[0])
 
 
 def effective_blocks_of(labels: Any, n: int) -> float:

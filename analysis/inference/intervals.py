@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from twigma.analysis.convert import Floats
 from twigma.analysis.inference.blocks import dense_blocks, half_width, mean_jackknife
@@ -112,7 +111,4 @@ def block_codes(labels: Any) -> npt.NDArray[np.int64]:
         low, high = int(labels.min()), int(labels.max())
         if high - low < 2 * len(labels):
             return np.subtract(labels, low, dtype=np.int64, casting="unsafe")
-    codes = pd.factorize(pd.Series(labels).reset_index(drop=True))[0].astype(np.int64)
-    alone = codes < 0
-    codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
-    return codes
+    return dense_blocks(labels, len(labels))

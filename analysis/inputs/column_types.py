@@ -126,7 +126,8 @@ def _as_flag(values: pa.ChunkedArray) -> pa.ChunkedArray:
     strange = texts.filter(pc.and_(pc.is_valid(texts), unknown))
     if len(strange):
         raise ValueError(f"values such as {_example(strange)}")
-    is_true = pc.is_in(texts, value_set=pa.array([t for t, on in FLAGS.items() if on]))
+    true = [text for text, is_on in FLAGS.items() if is_on]
+    is_true = pc.is_in(texts, value_set=pa.array(true))
     return pc.if_else(pc.is_valid(texts), is_true, None)
 
 

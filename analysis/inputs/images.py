@@ -57,6 +57,10 @@ class Images:
         weights = self.weights()
         return values if weights is None else values[thinned(weights)]
 
+    def known(self, column: str) -> NDArray[Any] | None:
+        """`values` of a column, [n]; None where no row has one."""
+        return self.values(column) if self.has(column) else None
+
     def values(self, column: str) -> NDArray[Any]:
         """A column of the rows that have an embedding, [n]; numbers with nan where unknown, text with None."""
         picked = self.table[self._name(column)].take(pa.array(self.rows))

@@ -17,11 +17,11 @@ import pandas as pd
 from scipy import optimize, sparse, special, stats
 
 from twigma.analysis.convert import Array, Floats
+from twigma.analysis.inference.blocks import effective_number
 from twigma.analysis.inference.intervals import Z
 from twigma.analysis.likes.jackknife import (
     Jackknife,
     Sums,
-    effective_number,
     leave_one_out,
 )
 

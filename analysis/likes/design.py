@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Array, Floats, as_column
+from twigma.analysis.inference.blocks import FEW
 from twigma.analysis.inference.intervals import block_codes
 from twigma.analysis.likes.count_regression import Data
 
@@ -24,7 +25,6 @@ QUINTILES = ("quintile 1", "quintile 2", "quintile 3", "quintile 4")
 SIMILARITY = "similarity (per sd)"
 AGE = "log(1 + days since posting)"
 EXTRA = "extra "  # begins the name of a covariate's column among the cells
-FEW_CLUSTERS = 30
 
 Series = Mapping[str, "pd.Series[Any]"]
 
@@ -215,7 +215,7 @@ def cluster_codes(
         raise ValueError(
             f"eq1: a clustered standard error needs at least 2 clusters, found {count}; use mode='paper'"
         )
-    if count < FEW_CLUSTERS:
+    if count < FEW:
         warnings.warn(
             f"eq1: only {count} clusters, so intervals may be too narrow", stacklevel=4
         )

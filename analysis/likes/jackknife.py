@@ -115,20 +115,6 @@ def leave_one_out(sums: Sums, beta: Floats, alpha: float = 0.0) -> Jackknife:
     return Jackknife.of(changes, lost)
 
 
-def effective_number(influence: Floats) -> Floats:
-    """(Σ s_g²)² / Σ s_g⁴: as how many clusters of equal weight these count; float64 [terms].
-
-    Parameters
-    ----------
-    influence : float64 [clusters, terms], the score of each cluster for each coefficient.
-
-    >>> effective_number(np.array([[1.0, 3.0], [1.0, 0.0], [-1.0, 0.0]])).tolist()
-    [3.0, 1.0]
-    """
-    squares = influence**2
-    return np.asarray(squares.sum(axis=0) ** 2 / (squares**2).sum(axis=0))
-
-
 def _refit(
     sums: Sums, clusters: Any, beta: Floats, change: Floats, alpha: float
 ) -> Floats:

@@ -15,13 +15,13 @@ import pandas as pd
 from scipy import sparse
 
 from twigma.analysis.convert import Array, Floats
+from twigma.analysis.inference.blocks import FEW
 from twigma.analysis.likes.count_regression import (
     ITERATIONS,
     Data,
     jackknife_spread,
     regression_table,
 )
-from twigma.analysis.likes.design import FEW_CLUSTERS
 from twigma.analysis.likes.jackknife import Jackknife, Sums, newton_step, undetermined
 
 BY_AUTHOR = "author-clustered"
@@ -52,7 +52,7 @@ def within_author(data: Data) -> pd.DataFrame:
     if data.se_kind != BY_AUTHOR:
         raise ValueError("author fixed effects need the author of each image")
     data = _informative(data)
-    if data.clusters < FEW_CLUSTERS:
+    if data.clusters < FEW:
         warnings.warn(
             f"author fixed effects: only {data.clusters} authors have images of several groups, so intervals may be "
             "too narrow",

@@ -19,7 +19,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Floats, as_column
-from twigma.analysis.inference.intervals import Estimate, block_codes
+from twigma.analysis.inference.blocks import dense_blocks, effective_number
+from twigma.analysis.inference.intervals import Estimate
 
 Family = Literal["linear", "logistic", "poisson"]
 Codes = npt.NDArray[np.int64]
@@ -120,9 +121,7 @@ def regress(
     y = np.asarray(as_column(outcome), dtype=np.float64)
     x = np.asarray(design, dtype=np.float64).reshape(len(y), -1)
     w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
-    codes = np.arange(len(y)) if authors is None else block_codes(authors)
-    # Numbers without a gap, or unused ones would count as authors.
-    codes = np.unique(codes, return_inverse=True)[1]
+    codes = dense_blocks(authors, len(y))
     count = int(codes.max(initial=-1)) + 1
     if count < 2:
         raise ValueError(
@@ -143,7 +142,7 @@ def regress(
     return Fit(
         coefficients=beta,
         covariance=covariance,
-        effective=_effective(influence),
+        effective=effective_number(influence),
         authors=count,
         degrees=count - 1 if degrees is None else max(1, degrees),
         n=len(y),
@@ -199,13 +198,3 @@ def _without_each(
                 "regress: a term is of one author alone, so it has no interval: leave it out"
             ) from error
     return influence
-
-
-def _effective(influence: Floats) -> Floats:
-    """(Σ δ²)²/Σ δ⁴ of each term, [k]; 0 where nobody has any influence."""
-    squares = influence**2
-    fourth = (squares**2).sum(axis=0)
-    total = squares.sum(axis=0) ** 2
-    known = np.zeros(len(fourth))
-    np.divide(total, fourth, out=known, where=fourth > 0)
-    return known

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from twigma.analysis.convert import Array, Floats, aligned, as_column, as_matrix
+from twigma.analysis.inference.blocks import FEW
 from twigma.analysis.inference.intervals import Estimate, block_codes
 from twigma.analysis.inference.sample_weights import thinned
 
 MILLISECONDS = 86_400_000  # of a day
 DRAWS = 999  # of signs
 FEWEST = 4  # authors of which a correlation can be told
-FEW = 30  # authors below which a p value is rough
 
 
 @dataclass(frozen=True, repr=False)

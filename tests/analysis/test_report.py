@@ -10,6 +10,7 @@ import markupsafe
 import numpy as np
 import pandas as pd
 import pytest
+from support.browser import opened, started
 
 from twigma.analysis.analyze import analyze
 from twigma.analysis.figures import CHAPTERS, fig2c_divergence
@@ -18,16 +19,6 @@ from twigma.analysis.page.section import Results
 from twigma.analysis.paper import stated
 from twigma.analysis.report import report
 from twigma.core.files import write_parquet
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 class Page(HTMLParser):
@@ -261,36 +252,15 @@ def test_no_results_says_what_to_run(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_browser_shows_it_without_an_error_or_a_request(page, analysed, planted):
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed"
-    )
-    browser_path = (
-        shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
-    if browser_path is None:
-        pytest.skip(
-            "no Chromium on this machine: install one to see the report in a browser"
-        )
     address = (analysed.out / "index.html").as_uri()
-    messages, requests = [], []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
-        tab = browser.new_page(viewport={"width": 1100, "height": 900})
-        tab.on("console", lambda message: messages.append(message.text))
-        tab.on("pageerror", lambda error: messages.append(str(error)))
-        tab.on("dialog", lambda dialog: messages.append(dialog.message))
-        tab.on("request", lambda request: requests.append(request.url))
-        tab.goto(address)
-        drawn = tab.evaluate(
+    with started() as browser, opened(browser, address, width=1100) as tab:
+        drawn = tab.page.evaluate(
             "[...document.images].every(i => i.complete && i.naturalWidth > 100)"
         )
-        wide = tab.evaluate("document.documentElement.scrollWidth")
-        tab.set_viewport_size({"width": 380, "height": 800})
-        narrow = tab.evaluate("document.documentElement.scrollWidth")
-        browser.close()
-    assert messages == []
-    assert [url for url in requests if not url.startswith("data:")] == [address]
+        wide = tab.page.evaluate("document.documentElement.scrollWidth")
+        tab.page.set_viewport_size({"width": 380, "height": 800})
+        narrow = tab.page.evaluate("document.documentElement.scrollWidth")
+    assert tab.messages == []
+    assert [url for url in tab.requests if not url.startswith("data:")] == [address]
     assert drawn
     assert (wide, narrow) == (1100, 380)

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from support.browser import started
 
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
 from twigma.analysis.report import report
 from twigma.builder.release.identity import TWIGMA
 
-from .test_report import FLAGS, Page
+from .test_report import Page
 
 MARKS = {"agrees": AGREES, "differs": DIFFERS, "unknown": UNKNOWN}
 
@@ -111,16 +112,8 @@ def test_every_verdict_has_a_word_and_a_mark(ours, verdicts):
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed"
-    )
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine: install one to see the report")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield opened
-        opened.close()
+    with started() as browser:
+        yield browser
 
 
 def opened(browser, ours, width, scheme="light"):

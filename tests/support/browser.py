@@ -35,7 +35,8 @@ class Tab:
 def started() -> Iterator[Any]:
     """A browser; skips the test where there is no Chromium. One at a time in a process."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("google-chrome")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
         pytest.skip("no Chromium on this machine: install one to run this test")
     with sync_api.sync_playwright() as playwright:

@@ -116,7 +116,8 @@ def _between_table(between: pd.DataFrame) -> Table:
 def _information_table(information: pd.DataFrame) -> Table:
     rows = []
     for row in records(information):
-        rows.append((row.a, row.b, interval(row.value, row.low, row.high), row.n))
+        value = interval(row.value, row.low, row.high)
+        rows.append((row.a, row.b, value, row.n))
     header = ("Annotator", "Against", "Value [95%]", "n")
     caption = "Adjusted mutual information of the groups (0 chance, 1 the same)"
     return table(caption, header, rows, folded=True)

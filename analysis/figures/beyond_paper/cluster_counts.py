@@ -53,7 +53,7 @@ def compute_cluster_counts(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.themes.cluster_count import granularity
 
     images = data.images
-    authors = images.values("author_id") if images.has("author_id") else None
+    authors = images.known("author_id")
     rows = images.table.take(pa.array(images.rows))
     by_count = granularity(images.embedding, rows, authors=authors, seed=settings.seed)
     scores, trends = by_count.scores, by_count.trends

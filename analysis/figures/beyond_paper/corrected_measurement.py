@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure
+from twigma.analysis.inference.blocks import FEW
 from twigma.analysis.inference.sample_weights import notes as weight_notes
 from twigma.analysis.inputs.annotation_sheets import label_folders
 from twigma.analysis.inputs.load import Inputs
@@ -38,10 +39,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-FEW_AUTHORS = 30
 SHARE, MONTH, TREND, CLUSTER = "share", "month", "trend", "cluster"
 KEYS = ["column", "what", "group", "estimator"]
-MARKS = {NAIVE: ("o", QUIET), ALONE: ("s", COLOURS[1]), CORRECTED: ("D", COLOURS[0])}
+MARKS = {
+    NAIVE: ("o", QUIET),
+    ALONE: ("s", COLOURS[1]),
+    CORRECTED: ("D", COLOURS[0]),
+}
 SHIFT = 0.22  # between the marks of one month
 MOST_TICKS = 9
 
@@ -124,7 +128,7 @@ def _remarks(answers: Any, rows: pd.DataFrame, data: Labelled) -> list[str]:
             "narrow (--work)"
         )
     labelled_authors = len(np.unique(data.author_codes[data.is_labelled]))
-    if labelled_authors < FEW_AUTHORS:
+    if labelled_authors < FEW:
         remarks.append(
             f"{column}: labels of {labelled_authors} authors only, so intervals are rough"
         )

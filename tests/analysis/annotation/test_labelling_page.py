@@ -5,7 +5,7 @@ import signal
 
 import pandas as pd
 import pytest
-from corpus.images import browser_path
+from support import browser
 
 from twigma.analysis.annotation import read_answers
 from twigma.analysis.api import figure
@@ -13,25 +13,16 @@ from twigma.analysis.api import figure
 from .conftest import EVIL
 from .test_label_server import labels_of, served, started
 
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
-
 
 @pytest.fixture
 def tab():
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed"
-    )
-    if browser_path() is None:
-        pytest.skip("no Chromium on this machine: install one to label in a browser")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
-        page = browser.new_page()
+    with browser.started() as chromium:
+        page = chromium.new_page()
         page.alarms, page.addresses = [], []
         page.on("dialog", lambda dialog: page.alarms.append(dialog.message))
         page.on("pageerror", lambda error: page.alarms.append(str(error)))
         page.on("request", lambda request: page.addresses.append(request.url))
         yield page
-        browser.close()
 
 
 def begin(tab, url, name):

@@ -9,6 +9,7 @@ from support.browser import opened, started, violations, wait_for
 from support.mapped import planted_table, write_release
 
 from twigma.analysis.explorer.page import explore
+from twigma.core.safety import spreadsheet
 from twigma.dataset.opened_release import open_release
 from twigma.dataset.selections import read_selection
 
@@ -138,6 +139,24 @@ def test_what_is_chosen_is_what_lies_inside_the_line(tab, mapped, tmp_path):
     assert read_selection(table, release) == expected
     tab.page.click("#forget")
     assert tab.page.evaluate("document.body.dataset.chosen") == "0"
+
+
+def test_cells_of_its_table_are_as_inert_as_ours(tab):
+    cells = [
+        "=1+1",
+        "+1",
+        "-1",
+        "@x",
+        "＝1",
+        "'=1",
+        " =1",
+        "\t1",
+        "plain",
+        "'tis",
+        "1-2",
+    ]
+    written = tab.page.evaluate("cells => cells.map(csvCell)", cells)
+    assert written == [f'"{spreadsheet.inert(cell)}"' for cell in cells]
 
 
 def test_it_is_moved_and_zoomed_by_keys(tab):

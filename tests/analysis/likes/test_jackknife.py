@@ -6,7 +6,7 @@ import statsmodels.api as sm
 from scipy import stats
 from support.simulated_likes import posted, world
 
-from twigma.analysis.likes import count_regression
+from twigma.analysis.inference.blocks import effective_number
 from twigma.analysis.likes.eq1 import eq1
 
 from .test_eq1 import brute_force, design
@@ -46,7 +46,7 @@ def test_effective_clusters_are_of_the_influences():
 
 def test_equal_authors_count_in_full_and_one_loud_author_as_one():
     influence = np.column_stack([np.tile([1.0, -1.0], 20), np.eye(40)[0]])
-    assert count_regression.effective_number(influence).tolist() == [40, 1]
+    assert effective_number(influence).tolist() == [40, 1]
 
 
 def test_small_steps_are_accurate_enough(monkeypatch):
