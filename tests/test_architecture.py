@@ -1,6 +1,7 @@
 """Rooms import only rooms before them, no import runs in a circle, no folder holds over a dozen files."""
 
 import ast
+import importlib.util
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -158,3 +159,26 @@ def test_no_folder_holds_over_a_dozen_files():
 )
 def test_every_room_says_what_it_owns(folder):
     assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8")))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "benchmarks").rglob("*.py")), ids=lambda path: path.stem
+)
+def test_benchmarks_import_modules_that_exist(path):
+    """Run with `python -m`, a benchmark finds no module that merely lies beside it."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            modules.add(node.module)
+    missing = [name for name in sorted(modules) if not exists(name)]
+    assert missing == []
+
+
+def exists(module: str) -> bool:
+    """Whether a module can be found from the project's folder."""
+    if module.startswith("benchmarks."):
+        path = ROOT / module.replace(".", "/")
+        return path.is_dir() or path.with_suffix(".py").is_file()
+    return importlib.util.find_spec(module.partition(".")[0]) is not None

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from release import write_shard, write_work
 
+from benchmarks.builder.release import write_shard, write_work
 from benchmarks.harness.embeddings import mixture
 from benchmarks.harness.interleaved import memory
 from twigma.analysis.figures import FIGURES

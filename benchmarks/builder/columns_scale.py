@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from release import write_shard
 
+from benchmarks.builder.release import write_shard
 from benchmarks.harness.embeddings import mixture
 from twigma.builder.clusters.cluster import cluster
 from twigma.builder.engine.vectors import as_column

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from load import ROWS, synthetic
 
 import twigma
+from benchmarks.dataset.load import ROWS, synthetic
 from twigma.builder.release.release import release
 from twigma.core import columns
 from twigma.core.files import file_sha256, write_parquet
