@@ -59,7 +59,7 @@ def check(data: bytes) -> Header:
         if decoded is not None:
             header = replace(header, warning=_warning(decoded))
             data = decoded.data
-            if not jpeg.has_metadata(data):
+            if not decoded.has_metadata:
                 return header
         with _open(data, header) as image:
             if decoded is None or _is_cmyk(decoded):
@@ -98,7 +98,7 @@ def _decode(
         if decoded is not None:
             header = replace(header, warning=_warning(decoded))
             data = decoded.data
-            if not by_pillow and not jpeg.has_metadata(data):
+            if not by_pillow and not decoded.has_metadata:
                 return header, decoded.pixels
         with _open(data, header) as image:
             if by_pillow:

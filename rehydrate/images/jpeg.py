@@ -49,10 +49,14 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels uint8[height, width, channels], the file they are of, and the warning for which it had to be repaired."""
+    """Pixels uint8[height, width, channels], the file they are of, and the warning for which it had to be repaired.
+
+    `has_metadata`: the file may say how its image is turned, in EXIF or XMP.
+    """
 
     pixels: Pixels
     data: bytes
+    has_metadata: bool
     warning: str | None = None
 
 
@@ -100,11 +104,6 @@ def read_sizes(data: bytes) -> list[tuple[int, int]]:
     return sizes
 
 
-def has_metadata(data: bytes) -> bool:
-    """Whether the file may say how its image is turned, in EXIF or XMP."""
-    return any(segment.marker == _APP1 for segment in _head(data))
-
-
 def read_header(data: bytes) -> tuple[int, int, str]:
     """Width, height and colours (Gray, YCbCr, RGB, CMYK, YCCK) as libjpeg reads them; ValueError where it cannot."""
     try:
@@ -126,15 +125,15 @@ def has_too_many_scans(data: bytes) -> bool:
     return scans > MAX_SCANS
 
 
-def is_complete(data: bytes) -> bool:
-    """Whether the scans together hold every coefficient in full precision.
+def _is_complete(data: bytes, structure: list[Segment]) -> bool:
+    """Whether the scans among its segments together hold every coefficient in full precision.
 
     A file that lost its last scans and got an end marker has no other sign of it: libjpeg does not warn.
     """
     # The coefficients of each component (by its number) of which bits are still to come.
     missing: dict[int, set[int]] = {}
     progressive = False
-    for segment in segments(data):
+    for segment in structure:
         body = data[segment.start + 4 : segment.end]
         if segment.marker in _FRAMES:
             progressive = segment.marker in _PROGRESSIVE
@@ -178,9 +177,11 @@ def decode(data: bytes, colour: str, least: tuple[int, int] = (0, 0)) -> Decoded
                 repaired = _normalized(data)
             else:
                 repaired = _without_stray(repaired, reason)
-    if not is_complete(repaired):
+    structure = list(segments(repaired))
+    if not _is_complete(repaired, structure):
         raise ValueError("its last scans are missing")
-    return Decoded(pixels, repaired, warning)
+    has_metadata = any(segment.marker == _APP1 for segment in structure)
+    return Decoded(pixels, repaired, has_metadata, warning)
 
 
 def _decode_strictly(data: bytes, colour: str, least: tuple[int, int]) -> Pixels:

@@ -47,6 +47,14 @@ def test_every_image_by_its_name(work):
     )
 
 
+def test_pixels_are_those_of_the_picture(work):
+    images = twigma.open_images(work)
+    for name in images:
+        pixels = images.pixels(name)
+        assert pixels.dtype == np.uint8
+        assert np.array_equal(pixels, np.asarray(images[name]))
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
