@@ -6,6 +6,7 @@
     twigma.open_release("twigma")        # its tables in memory: .metadata, .embeddings, .to_pandas()
     twigma.Workspace("work")             # a working folder: .status(), .images(), .table("embed"), .embed()
     twigma.open_images("work")           # its images, by name
+    twigma.stream_images("work")         # its images with their metadata, for training
     twigma.analysis.figure("fig2c", …)   # and every estimator, on arrays and tables of your own
 
 This module is the face: what people call, re-exported from the rooms that own it. It imports the standard library only,
@@ -31,6 +32,7 @@ __all__ = [
     "read_liked",
     "read_manifest",
     "register",
+    "stream_images",
 ]
 
 if "__path__" not in globals():
@@ -54,6 +56,7 @@ from twigma.dataset.release_folder import (
 )
 
 if TYPE_CHECKING:
+    from twigma.dataset.image_stream import ImageStream
     from twigma.rehydrate.images.image_index import Images
 
 
@@ -68,8 +71,7 @@ def load_dataset(name: str = "metadata", **kwargs: Any) -> Any:
     `twigma liked` wrote, and reads nothing else.
 
     A stream that is shuffled and then resumed by its `state_dict()` skips images: `datasets` fills its shuffle buffer
-    again and does not return what was in it. For an order at random that resumes exactly, shuffle the rows and open
-    the pictures by name, as in the README.
+    again and does not return what was in it. `stream_images` resumes exactly.
     """
     return registration.load_dataset(name, **kwargs)
 
@@ -84,6 +86,21 @@ def open_images(work: str | os.PathLike[str] = "work") -> "Images":
     from twigma.rehydrate.images.image_index import Images
 
     return Images(work)
+
+
+def stream_images(
+    work: str | os.PathLike[str] = "work", **options: Any
+) -> "ImageStream":
+    """The stored images of a working folder with their metadata, for training: shuffled, split, resumed exactly.
+
+    The options are those of `ImageStream`: `columns`, `filters`, `shuffle`, `transform` and others.
+
+    >>> stream = twigma.stream_images("work", columns=["like_count"], shuffle=True)    # doctest: +SKIP
+    >>> loader = torch.utils.data.DataLoader(stream, batch_size=None, num_workers=4)   # doctest: +SKIP
+    """
+    from twigma.dataset.image_stream import ImageStream
+
+    return ImageStream(work, **options)
 
 
 def __getattr__(name: str) -> Any:

@@ -21,10 +21,10 @@ from datasets.builder import Key
 from datasets.data_files import DataFilesDict, DataFilesList
 from datasets.exceptions import DatasetGenerationError
 from datasets.packaged_modules.parquet.parquet import Parquet, ParquetConfig
-from pyarrow.parquet import filters_to_expression
 
 from twigma.core.names import split_name
 from twigma.core.safety import untrusted_names
+from twigma.dataset.image_rows import read_rows, rows_of_shard, rows_schema
 from twigma.dataset.release_folder import (
     check_files,
     find_rows_of_images,
@@ -145,30 +145,22 @@ class Twigma(Parquet):  # type: ignore[misc]
         metadata = self._metadata()
         for number, file in enumerate(files):
             shard = self.shards[file]
-            rows = _rows_of(shard.sidecar, metadata)
+            rows = rows_of_shard(shard.sidecar, metadata)
             for block_number, block in enumerate(read_images(shard)):
                 yield Key(number, block_number), self._cast_table(_join(block, rows))
 
     def _metadata(self) -> pa.Table:
         """The rows and columns of the metadata that are asked for, read once in a process."""
         if self._rows is None:
-            expression = self.config.filters
-            if isinstance(expression, list):
-                expression = filters_to_expression(expression)
-            files = pyarrow.dataset.dataset(self.tables)
-            self._rows = files.to_table(columns=self._schema().names, filter=expression)
-            if self.release is None:  # a working folder, in which names may be long
-                where = pathlib.Path(self.tables[0]).parent
-                _refuse_names(self._rows, where, untrusted_names.LONG_NAMES)
-            else:
-                _refuse_names(self._rows, self.release)
+            with _one_sentence():
+                self._rows = read_rows(
+                    self.tables, self.release, self._schema(), self.config.filters
+                )
         return self._rows
 
     def _schema(self) -> pa.Schema:
         """The columns that are asked for, and `image_name` in any case."""
-        schema = pyarrow.dataset.dataset(self.tables).schema
-        wanted = {"image_name", *(self.config.columns or schema.names)}
-        return pa.schema([field for field in schema if field.name in wanted])
+        return rows_schema(self.tables, self.config.columns)
 
 
 @contextlib.contextmanager
@@ -180,11 +172,9 @@ def _one_sentence() -> Iterator[None]:
         raise DatasetGenerationError(str(error)) from None
 
 
-def _refuse_names(
-    table: pa.Table, where: Any, names: str = untrusted_names.NAMES
-) -> None:
+def _refuse_names(table: pa.Table, where: Any) -> None:
     with _one_sentence():
-        untrusted_names.refuse_names(table, str(where), names)
+        untrusted_names.refuse_names(table, str(where), untrusted_names.NAMES)
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:
@@ -195,14 +185,6 @@ def _ahead(items: Iterator[T]) -> Iterator[T]:
             coming = thread.submit(next, items, None)
             yield item
             item = coming.result()
-
-
-def _rows_of(sidecar: Any, metadata: pa.Table) -> pa.Table:
-    """The metadata of the images of one shard: few rows, so that joining its blocks to them takes no time."""
-    table = pyarrow.dataset.dataset(str(sidecar)).to_table(columns=["image_name"])
-    names = table["image_name"].combine_chunks()
-    in_shard = pc.is_in(metadata["image_name"], value_set=names)
-    return metadata.filter(in_shard).combine_chunks()
 
 
 def _join(block: pa.Table, metadata: pa.Table) -> pa.Table:

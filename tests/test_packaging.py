@@ -30,6 +30,7 @@ ROOM_EXTRAS = {
     "rehydrate": ["rehydrate"],
     "rehydrate/fetch": ["rehydrate", "ray"],
     "dataset": [NO_EXTRA],
+    "dataset/image_stream.py": ["models"],  # torch, where it is installed
     "builder": ["models"],
     "builder/engine": ["models", "ray"],
     "builder/collect": ["rehydrate"],
@@ -84,7 +85,7 @@ def _brought_by() -> dict[str, list[str]]:
 def extras_of(path: Path) -> list[str]:
     """The extras of a file's room."""
     place = path.relative_to(ROOT).as_posix()
-    rooms = [room for room in ROOM_EXTRAS if place.startswith(f"{room}/")]
+    rooms = [room for room in ROOM_EXTRAS if f"{place}/".startswith(f"{room}/")]
     return ROOM_EXTRAS[max(rooms, key=len)]
 
 

@@ -30,6 +30,7 @@ from twigma.rehydrate.images.image_index import Images
 
 ROWS, FILE_ROWS, ROW_GROUP = 805_650, 500_000, 50_000
 METADATA_ROWS, IMAGES, BY_NAME = 50_000, 5_000, 2_000
+SIDE = 512  # pixels, what most generators drew; about 60 KB each
 FIRST_ID = 1_350_000_000_000_000_000
 WORDS = (
     "a",
@@ -101,7 +102,7 @@ def write_release(folder: Path, table: pa.Table) -> list[str]:
 
 
 def write_shards(work: Path, names: list[str]) -> list[str]:
-    """Five shards of JPEGs of about 21 KB, all different, as `twigma rehydrate` leaves them; their tars."""
+    """Five shards of JPEGs of 512 pixels, all different, as `twigma rehydrate` leaves them; their tars."""
     picture, tars = _picture(), []
     for number in range(5):
         shard, attempt = shards.shard_at(work, f"{number:05d}"), work / "attempt"
@@ -139,7 +140,7 @@ def _picture() -> bytes:
         np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8),
         io.BytesIO(),
     )
-    Image.fromarray(coarse).resize((256, 256), Image.Resampling.BICUBIC).save(
+    Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(
         buffer, "JPEG", quality=80
     )
     return buffer.getvalue()
@@ -201,7 +202,40 @@ def compare_images(folder: Path) -> None:
         ),
         quality=quality,
     )
+    compare_streams(folder, names, tars)
     compare_by_name(folder, names, tars)
+
+
+def compare_streams(folder: Path, names: list[str], tars: list[str]) -> None:
+    """Pixels in order and shuffled, hashes checked, against webdataset, which checks none; one process each."""
+    import webdataset
+
+    work, release = folder / "work", str(folder / "twigma")
+
+    def ours(**options: Any) -> int:
+        stream = twigma.stream_images(work, data_dir=release, **options)
+        return sum(row["image"].nbytes for row in stream)
+
+    def theirs(shuffle: int) -> int:
+        stream = webdataset.WebDataset(tars, shardshuffle=len(tars) if shuffle else 0)
+        pixels = stream.shuffle(shuffle).decode("rgb8").to_tuple("jpg", "__key__")
+        return sum(image.nbytes for image, _ in pixels)
+
+    def quality(mine: int, other: int) -> str:
+        return f"{mine:,} and {other:,} bytes of {len(names):,} pictures"
+
+    versus(
+        f"{len(names):,} pictures in order | webdataset",
+        ours,
+        lambda: theirs(0),
+        quality=quality,
+    )
+    versus(
+        f"{len(names):,} pictures shuffled | webdataset",
+        lambda: ours(shuffle=True),
+        lambda: theirs(1000),
+        quality=quality,
+    )
 
 
 def compare_by_name(folder: Path, names: list[str], tars: list[str]) -> None:

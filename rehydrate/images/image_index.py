@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,6 +48,15 @@ ORDER = [
 ]
 
 
+class Place(NamedTuple):
+    """Where a stored image is: its shard, first byte and size there, and the hash of these bytes."""
+
+    shard: str
+    at: int
+    size: int
+    sha256: str
+
+
 def read_index(work: AnyWorkspace) -> pa.Table:
     """Where every photo that was asked for is (PLACES): the stored ones by name, then those that failed by name.
 
@@ -68,6 +77,18 @@ def read_index(work: AnyWorkspace) -> pa.Table:
         if _manifest_hashes(list_shards(work)) != hashes:
             path.unlink()
     return table
+
+
+def read_stored(tar: Path, name: str, place: Place) -> bytes:
+    """The bytes at a place of a tar, compared with their SHA-256; ValueError where others are there."""
+    with tar.open("rb", buffering=0) as file:
+        data = os.pread(file.fileno(), place.size, place.at)
+    if hashlib.sha256(data).hexdigest() != place.sha256:
+        raise ValueError(
+            f"shard {place.shard}: {tar} does not hold {name} where it did: if the shard was written again "
+            "since, open the images again; if not, the tar is damaged: restore it"
+        )
+    return data
 
 
 def _manifest_hashes(shards: list[Shard]) -> dict[str, str]:
@@ -193,18 +214,8 @@ class Images(Mapping[str, "Image"]):
         row = self._row(name, 0, self._stored)
         if row is None:
             raise KeyError(self._why_missing(name))
-        shard = self._value("shard", row)
-        tar = self._tars[shard]
-        with tar.open("rb", buffering=0) as file:
-            data = os.pread(
-                file.fileno(), self._value("size", row), self._value("at", row)
-            )
-        if hashlib.sha256(data).hexdigest() != self._value("sha256", row):
-            raise ValueError(
-                f"shard {shard}: {tar} does not hold {name} where it did: if the shard was written again "
-                "since, open the images again; if not, the tar is damaged: restore it"
-            )
-        return data
+        place = Place(*(self._value(column, row) for column in Place._fields))
+        return read_stored(self._tars[place.shard], name, place)
 
     def _value(self, column: str, row: int) -> Any:
         return self._columns[column][row].as_py()

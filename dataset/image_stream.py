@@ -1,0 +1,228 @@
+"""Stored images with their metadata as a stream for training: in order or shuffled, split evenly, resumed exactly.
+
+`twigma.stream_images(WORK)` returns one. The order of an epoch is a list of numbers made from the seed, and the index
+of the tars says where each image is: so a stream that stopped goes on with the next image, with nothing read again.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.dataset.image_rows import KEY, read_rows, rows_schema
+from twigma.dataset.release_folder import find_rows_of_images
+from twigma.rehydrate.images.decode import read_pixels
+from twigma.rehydrate.images.image_index import Place, read_index, read_stored
+from twigma.rehydrate.images.shards import list_shards
+
+try:
+    from torch.utils.data import IterableDataset
+except ImportError:  # enough for a loop without a DataLoader
+    IterableDataset = object  # type: ignore[assignment, misc]
+
+Row = dict[str, Any]
+Transform = Callable[[Row], Any]
+WINDOW = 8  # shards whose images are mixed: a disk then reads a few files, not all
+BATCH = 256  # rows whose metadata become Python values together
+
+
+class ImageStream(IterableDataset[Any]):
+    """Rows of `image` (uint8[height, width, 3], or bytes), `image_name`, and the columns that were asked for.
+
+    It is an `IterableDataset` of torch: processes and the workers of a DataLoader each get a share, all processes the
+    same number of images (up to one fewer than there are processes are left out). Each image is compared with its
+    SHA-256 as it is read. Call `set_epoch` before each epoch for another order.
+
+    Parameters
+    ----------
+    work : the working folder that holds the images.
+    data_dir : the release whose rows are joined; by default as `load_dataset` finds one, else the folder's own tables.
+    columns : of the metadata, beside `image_name`.
+    filters : rows to keep, as `[("like_count", ">", 10)]` or an expression of pyarrow.
+    shuffle : mix the images of `window` shards at a time, the shards in an order at random; None mixes all.
+    decode : False gives the stored bytes.
+    transform : called with each row; what it returns is what the stream gives.
+    rank, world_size : this process and their number; by default those of `torch.distributed`.
+    """
+
+    def __init__(
+        self,
+        work: AnyWorkspace = "work",
+        *,
+        data_dir: str | None = None,
+        columns: Sequence[str] = (),
+        filters: Any = None,
+        shuffle: bool = False,
+        window: int | None = WINDOW,
+        seed: int = 0,
+        decode: bool = True,
+        transform: Transform | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
+        self.work = Workspace(Path(work).expanduser().absolute())
+        self.shuffle = shuffle
+        self.window = window
+        self.seed = seed
+        self.decode = decode
+        self.transform = transform
+        self.rank, self.world_size = _process(rank, world_size)
+        self.epoch = 0
+        self._position = 0  # images that were given
+        self._resumes = False
+        self._tars = {shard.name: shard.tar for shard in list_shards(self.work)}
+        self._table = _stored_rows(self.work, data_dir, columns, filters)
+        self._shards = _rows_by_shard(self._table)
+
+    def __len__(self) -> int:
+        """Images of an epoch in this process."""
+        return len(self._table) // self.world_size
+
+    def __repr__(self) -> str:
+        return f"<a stream of {len(self._table):,} images of {self.work}>"
+
+    def set_epoch(self, epoch: int) -> None:
+        """From its beginning, in the order of this epoch."""
+        self.epoch = epoch
+        self._resumes = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the stream is, for `load_state_dict`; torchdata's StatefulDataLoader asks every worker for it."""
+        return {
+            "epoch": self.epoch,
+            "position": self._position,
+            "images": len(self._table),
+            "seed": self.seed,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where another stream of the same images was; ValueError where these are not the same."""
+        for name, here in (("images", len(self._table)), ("seed", self.seed)):
+            if state[name] != here:
+                raise ValueError(
+                    f"this state is of a stream with {name} = {state[name]}, not {here}: the order "
+                    "differs, so it cannot be resumed; start the epoch again with `set_epoch`"
+                )
+        self.epoch = state["epoch"]
+        self._position = state["position"]
+        self._resumes = True
+
+    def __iter__(self) -> Iterator[Any]:
+        mine = self._order()[self._share()]
+        if not self._resumes:
+            self._position = 0
+        self._resumes = False
+        while self._position < len(mine):
+            rows = mine[self._position : self._position + BATCH]
+            for row in self._read(rows):
+                # Before it is given: whoever asks for the state has had this image.
+                self._position += 1
+                yield row
+
+    def _order(self) -> npt.NDArray[np.int64]:
+        """The rows of this epoch, those of all processes."""
+        rng = np.random.default_rng([self.seed, self.epoch])
+        shards = np.arange(len(self._shards))
+        if self.shuffle:
+            rng.shuffle(shards)
+        step = self.window or len(shards)
+        windows = []
+        for first in range(0, len(shards), step):
+            rows = np.concatenate(
+                [self._shards[i] for i in shards[first : first + step]]
+            )
+            if self.shuffle:
+                rng.shuffle(rows)
+            windows.append(rows)
+        return np.concatenate(windows)
+
+    def _share(self) -> slice:
+        """Every n-th row from the first of this process and worker."""
+        worker, workers = _worker()
+        first = self.rank + self.world_size * worker
+        return slice(first, len(self) * self.world_size, self.world_size * workers)
+
+    def _read(self, numbers: npt.NDArray[np.int64]) -> Iterator[Any]:
+        for columns in self._table.take(pa.array(numbers)).to_pylist():
+            place = Place(*(columns.pop(name) for name in Place._fields))
+            data = read_stored(self._tars[place.shard], columns[KEY], place)
+            image = read_pixels(data)[1] if self.decode else data
+            row = {"image": image, **columns}
+            yield row if self.transform is None else self.transform(row)
+
+
+def _process(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    """This process and how many there are: as given, else of torch.distributed, else the only one."""
+    if (rank is None) != (world_size is None):
+        raise ValueError(
+            f"stream_images: expected rank and world_size together, found {rank} and {world_size}"
+        )
+    if rank is None or world_size is None:
+        return _of_torch()
+    if not 0 <= rank < world_size:
+        raise ValueError(
+            f"stream_images: expected a rank from 0 to {world_size - 1}, found {rank}"
+        )
+    return rank, world_size
+
+
+def _of_torch() -> tuple[int, int]:
+    try:
+        from torch import distributed
+    except ImportError:
+        return 0, 1
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()
+
+
+def _worker() -> tuple[int, int]:
+    """The worker of a DataLoader that this is, and how many there are."""
+    try:
+        from torch.utils.data import get_worker_info
+    except ImportError:
+        return 0, 1
+    info = get_worker_info()
+    return (0, 1) if info is None else (info.id, info.num_workers)
+
+
+def _stored_rows(
+    work: Workspace, data_dir: str | None, wanted: Sequence[str], filters: Any
+) -> pa.Table:
+    """Metadata and place of every stored image that the tables list, by shard and place in it."""
+    release, tables = find_rows_of_images(work.path, data_dir)
+    schema = rows_schema(tables, [KEY, *wanted])
+    missing = [name for name in wanted if name not in schema.names]
+    if missing:
+        known = rows_schema(tables, None).names
+        raise ValueError(
+            f"stream_images: {release or work} has no column {', '.join(missing)}; it has {', '.join(known)}"
+        )
+    metadata = read_rows(tables, release, schema, filters)
+    index = read_index(work)
+    stored = index.filter(pc.invert(index["failed"])).select([KEY, *Place._fields])
+    rows = pc.index_in(stored[KEY], value_set=metadata[KEY].combine_chunks())
+    listed = rows.is_valid()
+    stored = stored.filter(listed)
+    if not len(stored):
+        raise ValueError(
+            f"stream_images: none of the {len(index):,} images of {work} is among the {len(metadata):,} rows of "
+            f"{release or tables[0]} that pass the filters"
+        )
+    table = metadata.take(rows.filter(listed))
+    for name in Place._fields:
+        table = table.append_column(name, stored[name])
+    table = table.sort_by([("shard", "ascending"), ("at", "ascending")])
+    return table.combine_chunks()
+
+
+def _rows_by_shard(table: pa.Table) -> list[npt.NDArray[np.int64]]:
+    """The rows of each shard of a table that is sorted by shard."""
+    codes = table["shard"].combine_chunks().dictionary_encode().indices.to_numpy()
+    starts = np.flatnonzero(np.diff(codes)) + 1
+    return np.split(np.arange(len(table)), starts)

@@ -1,0 +1,176 @@
+"""`twigma.stream_images`: what it gives, its order, shares of processes and workers, and that it resumes exactly."""
+
+import copy
+import itertools
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from support import releasing
+from torch.utils.data import DataLoader
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+import twigma
+from twigma.builder.release.release import release
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A working folder of two shards with 29 images, and its release."""
+    folder = tmp_path_factory.mktemp("streamed")
+    releasing.make_work(folder / "work")
+    release(folder / "work", folder / "twigma")
+    return folder
+
+
+@pytest.fixture
+def stream(folder):
+    def open_stream(**options):
+        return twigma.stream_images(
+            folder / "work", data_dir=str(folder / "twigma"), **options
+        )
+
+    return open_stream
+
+
+def names(rows):
+    return [row["image_name"] for row in rows]
+
+
+def test_every_released_image_with_its_row(folder, stream):
+    rows = list(stream(columns=["like_count", "created_at"]))
+    released = twigma.open_release(folder / "twigma").metadata.to_pylist()
+    expected = {row["image_name"]: row for row in released}
+    images = twigma.open_images(folder / "work")
+    assert sorted(names(rows)) == sorted(expected) and len(rows) == len(stream())
+    for row in rows:
+        name = row["image_name"]
+        assert row["like_count"] == expected[name]["like_count"]
+        assert row["created_at"] == expected[name]["created_at"]
+        assert np.array_equal(row["image"], images.pixels(name))
+        assert set(row) == {"image", "image_name", "like_count", "created_at"}
+
+
+def test_stored_bytes_where_nothing_is_to_be_decoded(folder, stream):
+    images = twigma.open_images(folder / "work")
+    for row in stream(decode=False):
+        assert row["image"] == images.read(row["image_name"])
+
+
+def test_without_a_release_the_rows_are_those_of_the_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder / "work")
+    monkeypatch.delenv("TWIGMA_DATA_DIR", raising=False)
+    rows = list(twigma.stream_images(folder / "work", columns=["text"]))
+    assert sorted(names(rows)) == sorted(twigma.open_images(folder / "work"))
+    assert all(row["text"] for row in rows)
+
+
+def test_rows_are_filtered_and_transformed(stream):
+    liked = stream(
+        columns=["like_count"],
+        filters=[("like_count", ">=", 200)],
+        transform=lambda row: row["like_count"],
+    )
+    likes = list(liked)
+    assert likes and min(likes) >= 200 and len(likes) == len(liked)
+
+
+def test_the_order_is_that_of_the_seed_and_the_epoch(stream):
+    in_order = names(stream())
+    shuffled = stream(shuffle=True, seed=1)
+    first = names(shuffled)
+    assert sorted(first) == sorted(in_order) and first != in_order
+    assert names(shuffled) == first == names(stream(shuffle=True, seed=1))
+    shuffled.set_epoch(1)
+    second = names(shuffled)
+    assert second != first and names(stream(shuffle=True, seed=2)) != first
+    shuffled.set_epoch(0)
+    assert names(shuffled) == first
+
+
+@pytest.mark.parametrize("window", [1, None])
+def test_a_window_mixes_so_many_shards(folder, stream, window):
+    index = pq.read_table(next((folder / "work" / "shards").glob("*.parquet")))
+    one_shard = set(index["image_name"].to_pylist())
+    order = names(stream(shuffle=True, window=window))
+    belongs = [name in one_shard for name in order]
+    changes = sum(a != b for a, b in itertools.pairwise(belongs))
+    assert (changes == 1) == (window == 1)
+
+
+@pytest.mark.parametrize("stopped_after", [0, 1, 7, 20])
+def test_a_shuffled_stream_resumes_with_the_next_image(stream, stopped_after):
+    whole = stream(shuffle=True, seed=3)
+    whole.set_epoch(2)
+    expected = names(whole)
+    stopped = stream(shuffle=True, seed=3)
+    stopped.set_epoch(2)
+    rows = iter(stopped)
+    seen = [next(rows)["image_name"] for _ in range(stopped_after)]
+    resumed = stream(shuffle=True, seed=3)
+    resumed.load_state_dict(copy.deepcopy(stopped.state_dict()))
+    assert seen + names(resumed) == expected
+    assert names(resumed) == expected  # the next time from the beginning
+
+
+@pytest.mark.filterwarnings("ignore:.*fork", "ignore:'set_vital'")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stateful_data_loader_resumes_it(stream, workers):
+    def loader():
+        images = stream(shuffle=True, seed=3)
+        return StatefulDataLoader(images, batch_size=None, num_workers=workers)
+
+    expected = names(loader())
+    stopped = loader()
+    rows = iter(stopped)
+    seen = [next(rows)["image_name"] for _ in range(9)]
+    resumed = loader()
+    resumed.load_state_dict(stopped.state_dict())
+    assert seen + names(resumed) == expected
+
+
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_workers_and_processes_share_the_images(stream):
+    everything = sorted(names(stream()))
+    shares = []
+    for rank in range(3):
+        share = stream(shuffle=True, rank=rank, world_size=3)
+        loader = DataLoader(share, batch_size=None, num_workers=2)
+        shares.append(names(loader))
+        assert len(shares[-1]) == len(share) == len(everything) // 3
+    together = [name for share in shares for name in share]
+    assert len(set(together)) == len(together) == len(everything) // 3 * 3
+    assert set(together) <= set(everything)
+
+
+def test_a_state_of_other_images_is_refused(stream):
+    state = stream(filters=[("like_count", ">", 100)]).state_dict()
+    with pytest.raises(ValueError, match=r"a stream with images = .*set_epoch"):
+        stream().load_state_dict(state)
+    with pytest.raises(ValueError, match="a stream with seed = 1, not 0"):
+        stream().load_state_dict(stream(seed=1).state_dict())
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"columns": ["likes"]}, "no column likes; it has id, image_name"),
+        ({"filters": [("like_count", ">", 10**6)]}, "none of the .* pass the filters"),
+        ({"rank": 1}, "rank and world_size together"),
+        ({"rank": 2, "world_size": 2}, "a rank from 0 to 1, found 2"),
+    ],
+)
+def test_what_cannot_be_streamed_is_said(stream, options, reason):
+    with pytest.raises(ValueError, match=reason):
+        stream(**options)
+
+
+def test_a_flipped_bit_is_refused_by_the_name_of_its_shard(tmp_path):
+    work = releasing.make_work(tmp_path / "work")
+    stream = twigma.stream_images(work)
+    tar = sorted((work / "shards").glob("*.tar"))[0]
+    data = bytearray(tar.read_bytes())
+    data[600] ^= 1
+    tar.write_bytes(data)
+    with pytest.raises(ValueError, match=rf"shard {tar.stem}: .* does not hold"):
+        list(stream)
