@@ -6,6 +6,7 @@ tests of both are in `divergence_inference`. Run by `twigma analyze`.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import combinations, pairwise
 from typing import Any, Literal
 
@@ -16,7 +17,12 @@ import pandas as pd
 from twigma.analysis.comparison.divergence_inference import Buckets, compared
 from twigma.analysis.comparison.histograms import KT, kl, kl_sd, shares
 from twigma.analysis.convert import Array
-from twigma.analysis.vectors.codebook import Recipe, codebook, training_rows
+from twigma.analysis.vectors.codebook import (
+    Recipe,
+    codebook,
+    refined_codebook,
+    training_rows,
+)
 from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, unit_samples
 from twigma.analysis.vectors.spectra import Components, Moments, components, moments
 
@@ -160,7 +166,8 @@ def pooled_buckets(
     for name, (start, end) in zip(stacked, pairwise(starts), strict=True):
         mine = (start <= rows) & (rows < end)
         features[mine] = within.project(units[name][rows[mine] - start])
-    centroids = codebook(features, k, recipe, seed)
+    fit = refined_codebook if recipe == "robust" else partial(codebook, recipe=recipe)
+    centroids = fit(features, k, seed=seed)
     return {name: _nearest(x, centroids, within) for name, x in units.items()}
 
 

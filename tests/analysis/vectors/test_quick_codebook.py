@@ -10,7 +10,9 @@ from twigma.analysis.vectors.codebook import (
     codebook,
     principal,
     quick_codebook,
+    refined_codebook,
 )
+from twigma.analysis.vectors.spectra import components, moments
 
 
 def inertia(x, centroids):
@@ -38,6 +40,22 @@ def test_the_inertia_is_as_low_as_that_of_full_runs(world):
     assert adjusted_rand_score(assign(x, found), group) > 0.95
     many = quick_codebook(x, 100, principal(x))
     assert inertia(x, many) <= 1.02 * inertia(x, codebook(x, 100))
+
+
+def test_refined_among_principal_coordinates_it_is_as_low_too(world):
+    x, group = world
+    every = components(moments(x.astype(np.float64)))
+    coordinates = every.project(x)
+    found = refined_codebook(coordinates, 12)
+    reference = KMeans(12, n_init=10, random_state=0).fit(coordinates)
+    assert inertia(coordinates, found) <= 1.002 * reference.inertia_
+    assert adjusted_rand_score(assign(coordinates, found), group) > 0.95
+    np.testing.assert_array_equal(found, refined_codebook(coordinates, 12))
+    many = refined_codebook(coordinates, 100)
+    slow = codebook(coordinates, 100)
+    assert inertia(coordinates, many) <= 1.02 * inertia(coordinates, slow)
+    with pytest.raises(ValueError, match="codebook: expected 1 <= k"):
+        refined_codebook(coordinates[:5], 12)
 
 
 def test_directions_are_those_of_the_svd(world):
