@@ -6,7 +6,6 @@ tests of both are in `divergence_inference`. Run by `twigma analyze`.
 """
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from itertools import combinations, pairwise
 from typing import Any, Literal
 
@@ -20,7 +19,6 @@ from twigma.analysis.convert import Array
 from twigma.analysis.vectors.codebook import (
     Recipe,
     codebook,
-    refined_codebook,
     training_rows,
 )
 from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, unit_samples
@@ -166,8 +164,7 @@ def pooled_buckets(
     for name, (start, end) in zip(stacked, pairwise(starts), strict=True):
         mine = (start <= rows) & (rows < end)
         features[mine] = within.project(units[name][rows[mine] - start])
-    fit = refined_codebook if recipe == "robust" else partial(codebook, recipe=recipe)
-    centroids = fit(features, k, seed=seed)
+    centroids = codebook(features, k, recipe, seed)
     return {name: _nearest(x, centroids, within) for name, x in units.items()}
 
 

@@ -18,7 +18,7 @@ from twigma.analysis.inference.intervals import Estimate, interval
 from twigma.analysis.themes.timeline import cluster_share
 from twigma.analysis.themes.trends import trend_table
 from twigma.analysis.variation.distance import all_distances
-from twigma.analysis.vectors.codebook import assign, principal, quick_codebook
+from twigma.analysis.vectors.codebook import assign, codebook, principal
 from twigma.analysis.vectors.spectra import Components
 from twigma.builder.clusters.stability import FITS, JUDGED, judge_fits
 from twigma.core import columns
@@ -151,7 +151,7 @@ def _fit(
 ) -> npt.NDArray[np.float32]:
     """Centroids from a random sample of `size` images."""
     rows = _sample(len(x), size, np.random.default_rng((seed, k)))
-    return quick_codebook(x[rows], k, directions, seed)
+    return codebook(x[rows], k, "robust", seed, directions)
 
 
 def by_size(labels: Labels) -> Labels:

@@ -18,7 +18,6 @@ from twigma.analysis.vectors.codebook import (
     assign,
     codebook,
     principal,
-    quick_codebook,
 )
 from twigma.analysis.vectors.samples import sampled_rows
 
@@ -47,7 +46,7 @@ def codebooks(
     books = []
     for each in range(seed * BOOKS, (seed + 1) * BOOKS):
         rows = sampled_rows(len(pooled), min(FITTED, len(pooled)), each)
-        books.append(quick_codebook(pooled[rows], k, directions, each))
+        books.append(codebook(pooled[rows], k, "robust", each, directions))
     return books
 
 

@@ -11,7 +11,6 @@ __all__, __getattr__ = lazy_names(
         "codebook": (
             "assign",
             "principal",
-            "quick_codebook",
         ),
         "samples": (
             "finite_matrix",

@@ -11,7 +11,7 @@ from twigma.analysis.variation.pooled_entropy import (
     entropy_with_interval,
     mean_entropy,
 )
-from twigma.analysis.vectors.codebook import assign, principal, quick_codebook
+from twigma.analysis.vectors.codebook import assign, codebook, principal
 
 
 def cloud(rng, n, d=8):
@@ -62,7 +62,7 @@ def test_the_interval_holds_the_mean_over_codebooks():
     directions = principal(population)
     k, n = 20, 8000
     every = [
-        assign(population, quick_codebook(population[:1000], k, directions, seed))
+        assign(population, codebook(population[:1000], k, "robust", seed, directions))
         for seed in range(100, 130)
     ]
     # The plug-in entropy is low by (k - 1)/2n; the interval is about its own mean.

@@ -8,6 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 from twigma.analysis.vectors.codebook import (
     assign,
     codebook,
+    principal,
     training_rows,
 )
 from twigma.analysis.vectors.samples import size_matched
@@ -29,6 +30,46 @@ def test_robust_recipe_is_as_good_as_sklearn_and_stable():
     assert all(inertia(x, c) <= peer * 1.002 for c in found)
     assert adjusted_rand_score(assign(x, found[0]), assign(x, found[1])) >= 0.95
     assert np.array_equal(found[0], codebook(x, 10, "robust", 0))
+
+
+@pytest.fixture
+def world(rng):
+    """Twelve overlapping groups in a decaying spectrum, wider than the directions that are looked at."""
+    scale = 1 / np.arange(1, 201) ** 0.5
+    centres = rng.normal(size=(12, 200)) * scale
+    group = rng.integers(0, 12, 4000)
+    noise = 0.35 * rng.normal(size=(4000, 200)) * scale
+    return (centres[group] + noise).astype(np.float32), group
+
+
+def test_starts_among_few_directions_are_as_good_as_full_runs(world):
+    x, group = world
+    found = codebook(x, 12, directions=principal(x))
+    reference = KMeans(12, n_init=10, random_state=0).fit(x)
+    assert inertia(x, found) <= 1.002 * reference.inertia_
+    assert adjusted_rand_score(assign(x, found), group) > 0.95
+    many = codebook(x, 100, directions=principal(x))
+    reference = KMeans(100, n_init=3, random_state=0).fit(x)
+    assert inertia(x, many) <= 1.02 * reference.inertia_
+    np.testing.assert_array_equal(found, codebook(x, 12))
+
+
+def test_a_flat_spectrum_too():
+    """Fifty groups of unequal size, each in a direction of its own: ten directions hold few of them."""
+    rng = np.random.default_rng(0)
+    centres = np.linalg.qr(rng.normal(size=(128, 128)))[0]
+    group = rng.choice(50, 8000, p=rng.dirichlet(np.ones(50)))
+    x = (centres[group] + 0.02 * rng.normal(size=(8000, 128))).astype(np.float32)
+    reference = KMeans(10, n_init=10, random_state=0).fit(x)
+    assert inertia(x, codebook(x, 10)) <= 1.01 * reference.inertia_
+
+
+def test_directions_are_those_of_the_svd(world):
+    x, _ = world
+    found = principal(x)
+    expected = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[2][:64]
+    np.testing.assert_allclose(np.abs(expected @ found.axes).diagonal(), 1, atol=1e-3)
+    assert principal(x[:, :5]).axes.shape == (5, 5)
 
 
 @pytest.mark.parametrize("recipe", ["paper", "mauve", "robust"])
