@@ -93,7 +93,8 @@ def read_sheets(folder: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame (annotator, item, image_name, cluster, group, keywords), a row per image that an annotator put in a group;
-    `keywords` is a frozenset of lemmas, and `image_name` that of the key. ValueError naming file and line where a sheet is not one of ours.
+    `keywords` is a frozenset of lemmas, and `image_name` that of the key. ValueError naming file and line where a sheet
+    is not one of ours.
     """
     key = _read_key(folder)
     names = {path.stem for path in folder.glob("annotator-*") if path.suffix in SAVED}

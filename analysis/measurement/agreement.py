@@ -87,7 +87,8 @@ def mutual_information(filled: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame (a, b, value, low, high, n), `b` being "clusters" or another annotator: 0 chance, 1 the same (Vinh, Epps
-    & Bailey 2010). Intervals by the jackknife over owners, or over images where they are not known; NaN for fewer than 3.
+    & Bailey 2010). Intervals by the jackknife over owners, or over images where they are not known; NaN for fewer than
+    three.
     """
     wide = filled.pivot(index="item", columns="annotator", values="group")
     clusters = filled.drop_duplicates("item").set_index("item")["cluster"]
@@ -133,8 +134,8 @@ def split_and_merged(filled: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame (cluster, other, value, low, high, n), a row per cluster with `other` the same cluster: the share of its
     pairs of images that annotators put in different groups; and a row per two clusters: the share of their pairs that
-    they put in one. Shares are over annotators and pairs; intervals by the jackknife over owners (over images where they
-    are not known), and Wilson's for as many of them where all pairs are alike, which does not say that all images are.
+    they put in one. Shares are over annotators and pairs; intervals by the jackknife over owners (images where they are
+    not known), and Wilson's for as many of them where all pairs are alike, which does not say that all images are.
     """
     together = _together(filled)
     clusters = filled.drop_duplicates("item").set_index("item")["cluster"]

@@ -192,8 +192,8 @@ def rates(
     Returns
     -------
     DataFrame, a row per interval or test: what ("interval", "test"), name, design, known and unknown (the rate with
-    owners known, and not), blocks (median of the effective number), warned (how often the result warns of few), none (how often there is no
-    interval, which no rate counts), worlds.
+    owners known, and not), blocks (median of the effective number), warned (how often the result warns
+    of few), none (how often there is no interval, which no rate counts), worlds.
     """
     count = count or one.worlds
     measured = {True: [], False: []}

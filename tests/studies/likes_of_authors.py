@@ -107,7 +107,7 @@ def likes_by_similarity(world: World) -> Measured:
 
 @study(intervals=list(ADJUSTED.values()), blind=True)
 def likes_of_sensitive_images(world: World) -> Measured:
-    """Authors differ in how many of their images are NSFW; within authors there is no ratio where each has one image."""
+    """Authors differ in how many of their images are NSFW; there is no ratio within authors of one image each."""
     author = world.owner
     rate = world.rng.beta(0.5, 1.5, len(world.sizes))[author]
     nsfw = world.rng.random(len(author)) < rate

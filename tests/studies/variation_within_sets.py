@@ -1,4 +1,4 @@
-"""Intervals of the variation within sets (Fig 3), for `studies.coverage`: distances, spectra, entropies, prompts, texts."""
+"""Intervals of the variation within sets (Fig 3), for `studies.coverage`: distances, spectra, prompts, texts."""
 
 from functools import cache
 
