@@ -108,7 +108,7 @@ def mutual_information(filled: pd.DataFrame) -> pd.DataFrame:
 
 
 def item_owners(filled: pd.DataFrame) -> "pd.Series[str] | None":
-    """The owner of each image by item, None for an image without one; None where no owner is known."""
+    """The owner of each image by item, [images], None for one without; None where no owner is known."""
     if "owner" not in filled or filled["owner"].isna().all():
         return None
     return filled.drop_duplicates("item").set_index("item")["owner"]

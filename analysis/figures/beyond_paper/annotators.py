@@ -3,7 +3,9 @@
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure
+from twigma.analysis.inference.blocks import unknown_note
 from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.owners import owners_of_images
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.formatting import (
     Table,
@@ -41,6 +43,9 @@ def compute_concordance(data: Inputs, settings: Settings) -> Result:
 
     assert data.sheets is not None  # "sheets" is needed
     filled = read_sheets(data.sheets)
+    authors = owners_of_images(data.images, filled["image_name"])
+    if authors is not None:
+        filled["owner"] = authors
     scores = concordance(filled, seed=settings.seed)
     between = between_annotators(filled)
     values = entries(scores, "concordance", ["annotator", "measure"], "value")
@@ -58,6 +63,7 @@ def compute_concordance(data: Inputs, settings: Settings) -> Result:
             "clusters_seen": seen,
         },
         values=values,
+        notes=() if authors is not None else (unknown_note([data.images.name]),),
     )
 
 
@@ -74,7 +80,8 @@ def describe_concordance(results: Results) -> Section:
         title="People and the clusters",
         claim="Agreement of people's groups with the clusters, by the adjusted Rand index (0 chance, 1 the same): "
         f"{listed(agreement)}. {_split_and_merged(results.tables['clusters_seen'])}",
-        basis=f"{number(n)} images; 95% intervals by the jackknife over images, p by permutation of the clusters.",
+        basis=f"{number(n)} images; 95% intervals by the jackknife over authors where these are known, else over "
+        "images; p by permutation of the clusters, those of an author together.",
         paper="Four annotators, ten images of each of ten clusters; agreement is told in words.",
         differs="The measures are ours. Keywords are compared in the singular, by their ending alone.",
         tables=(
