@@ -3,12 +3,15 @@
 from functools import cache
 
 import numpy as np
+import pandas as pd
 from scipy.spatial.distance import cdist
+from scipy.stats import norm
 
 from studies.coverage import Interval, Measured, World, study
 from twigma.analysis.comparison.cluster_shares import cluster_shares
 from twigma.analysis.comparison.divergence import kl_matrix
 from twigma.analysis.comparison.hubness import hubness
+from twigma.analysis.comparison.joint_map import overlaps
 from twigma.analysis.comparison.kernel_distance import cmmd, kid
 from twigma.analysis.comparison.manifold import NEIGHBOURS, manifold
 from twigma.analysis.inference.blocks import effective_blocks
@@ -71,6 +74,26 @@ def share_of_a_cluster(world: World) -> Measured:
     row = table.loc[(1, "ours")]
     found = Interval(row["share"], row["low"], row["high"], 0.6, row["blocks"])
     return {"share of a cluster (Fig 2b)": found}
+
+
+@study(intervals=["overlap on the map (Fig 2a)"], worlds=100)
+def overlap_on_the_map(world: World) -> Measured:
+    """Two normal clouds on a plane, whose smoothed densities overlap as two normal ones do."""
+    rng = world.rng
+    apart, frames = 1.5, []
+    for name, owner, shift in (("a", world.owner, 0), ("b", world.other_owner, apart)):
+        xy = rng.normal(size=(owner.max() + 1, 2))[owner] + [shift, 0]
+        xy = xy + WITHIN * rng.normal(size=xy.shape)
+        frames.append(pd.DataFrame(xy, columns=["x", "y"]).assign(set=name))
+    blocks = blocks_of(world, a=world.owner, b=world.other_owner)
+    row = overlaps(pd.concat(frames), blocks).iloc[0]
+    # Scott's factor, squared: what smoothing adds to the variance.
+    added = len(world.owner) ** (-1 / 3)
+    spread = np.sqrt((1 + WITHIN**2) * (1 + added))
+    truth = 2 * norm.cdf(-apart / 2 / spread)
+    limits = (row["overlap"], row["low"], row["high"])
+    found = Interval(*limits, float(truth), row["blocks"])
+    return {"overlap on the map (Fig 2a)": found}
 
 
 # ------------------------------------------------------------------ KL
