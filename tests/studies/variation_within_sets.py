@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 from studies.coverage import GROUPED, Interval, Measured, World, study
-from studies.distances_of_sets import cloud
+from studies.distances_of_sets import cloud, unit
 from twigma.analysis.inference.blocks import effective_blocks_of
 from twigma.analysis.variation.conditional_vendi import conditional_vendi
 from twigma.analysis.variation.groups import same_different_ratio
@@ -24,11 +24,6 @@ MANY = 20_000  # images that a truth is measured on
 RATIO = "distance within over between (Fig 3a)"
 WITHIN = "mean distance within a group (Fig 3a)"
 CONDITIONAL = ("conditional", "information")
-
-
-def unit(x):
-    """Rows of norm 1."""
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
 def offset_cloud(rng, owner):
