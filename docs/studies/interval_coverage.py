@@ -40,11 +40,7 @@ def main() -> None:
         if unknown:
             options.error(f"no interval or test of this name: {sorted(unknown)}")
         measure(registry.cells(), set(given.names), given.worlds)
-    known = pd.read_csv(RATES)
-    text = PAGE.read_text("utf-8")
-    for what, mark in (("interval", "coverage"), ("test", "size")):
-        rows = known[known["what"] == what]
-        text = replaced(text, mark, markdown(rows, registry.caveats(), what))
+    text = filled(PAGE.read_text("utf-8"), pd.read_csv(RATES))
     PAGE.write_text(text, "utf-8")
 
 
@@ -89,6 +85,23 @@ def store(known: pd.DataFrame) -> None:
 # ------------------------------------------------------------------ the tables
 
 
+def filled(text: str, known: pd.DataFrame) -> str:
+    """The page with the tables of these rates; a cell of the registry that has none is not measured."""
+    from studies import registry
+
+    wanted = []
+    for one, design in registry.cells():
+        for name in one.names:
+            what = "test" if name in one.tests else "interval"
+            wanted.append((what, name, design))
+    order = pd.DataFrame(wanted, columns=["what", "name", "design"])
+    rows = order.merge(known, how="left", on=list(order.columns))
+    for what, mark in (("interval", "coverage"), ("test", "size")):
+        table = markdown(rows[rows["what"] == what], registry.caveats(), what)
+        text = replaced(text, mark, table)
+    return text
+
+
 def replaced(text: str, name: str, table: str) -> str:
     """The page with another table between the marks of this name."""
     marks = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
@@ -110,13 +123,15 @@ def markdown(rows: pd.DataFrame, caveats: dict[str, str], what: str) -> str:
                 cell = _cell(by_design.loc[design])
             cells.append(cell)
         label = f"{name}{caveats.get(str(name), '')}"
-        worlds = sorted(set(of_name["worlds"].astype(int)))
+        worlds = sorted(set(of_name["worlds"].dropna().astype(int)))
         lines.append(_row(label, *cells, " or ".join(map(str, worlds))))
     return "\n".join(lines) + "\n"
 
 
 def _cell(row: "pd.Series[Any]") -> str:
     """Rates with owners known and unknown; a star where the result warns of few owners."""
+    if pd.isna(row["worlds"]):
+        return "not measured"
     if pd.isna(row["known"]):
         return "none"
     star = "\\*" if row["warned"] > 0.5 else ""
