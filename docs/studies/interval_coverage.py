@@ -48,7 +48,7 @@ def measure(cells: list[Any], again: set[str], most: int | None) -> None:
     """Every study in every design that is not measured, or is to be again; the table is stored after each."""
     from studies.coverage import rates
 
-    known = pd.DataFrame(columns=KEYS)
+    known = pd.DataFrame(columns=["what", *KEYS])
     if RATES.exists():
         known = pd.read_csv(RATES)
     known = known[~known["name"].isin(again)]

@@ -98,9 +98,7 @@ def likes_by_similarity(world: World) -> Measured:
             effective,
         ),
         LEAST: Interval(ratio.value, ratio.low, ratio.high, truth, effective),
-        EQ1: Interval(
-            term["irr"], term["low"], term["high"], truth, term["effective_clusters"]
-        ),
+        EQ1: Interval(term["irr"], term["low"], term["high"], truth, effective),
         EQ1_NULL: float(flat["p"]),
     }
 
@@ -113,12 +111,12 @@ def likes_of_sensitive_images(world: World) -> Measured:
     nsfw = world.rng.random(len(author)) < rate
     likes = likes_of(world.rng, author, np.log(RATIO) * nsfw)[0]
     table = nsfw_likes(likes, nsfw, cluster=author).set_index("adjusted")
+    effective = effective_blocks_of(author, len(author))
     found = {}
     for adjusted, name in ADJUSTED.items():
-        none = (np.nan, np.nan, np.nan, RATIO, 0.0)
-        found[name] = Interval(*none)
+        found[name] = Interval(np.nan, np.nan, np.nan, RATIO, effective)
         if adjusted in table.index:
             row = table.loc[adjusted]
             limits = (row["irr"], row["low"], row["high"])
-            found[name] = Interval(*limits, RATIO, row["effective_clusters"])
+            found[name] = Interval(*limits, RATIO, effective)
     return found

@@ -3,7 +3,11 @@
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure
-from twigma.analysis.inference.blocks import unknown_note
+from twigma.analysis.inference.blocks import (
+    effective_blocks_of,
+    few_note,
+    unknown_note,
+)
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import owners_of_images
 from twigma.analysis.inputs.requirements import Result, Settings, entries
@@ -63,8 +67,17 @@ def compute_concordance(data: Inputs, settings: Settings) -> Result:
             "clusters_seen": seen,
         },
         values=values,
-        notes=() if authors is not None else (unknown_note([data.images.name]),),
+        notes=_owner_notes(filled, data.images.name),
     )
+
+
+def _owner_notes(filled: pd.DataFrame, name: str) -> tuple[str, ...]:
+    """That the authors of the images on the sheets are not known, or few; empty otherwise."""
+    if "owner" not in filled:
+        return (unknown_note([name]),)
+    owner = filled.drop_duplicates("item")["owner"]
+    note = few_note({"the sheets": effective_blocks_of(owner, len(owner))})
+    return (note,) if note else ()
 
 
 def describe_concordance(results: Results) -> Section:

@@ -26,12 +26,12 @@ def failures(found):
     for row in found.to_dict("records"):
         cell = f"{row['name']}, {row['design']}: {row['known']:.3f}"
         if row["what"] == "test":
-            if row["known"] > LEVEL + slack(0.05, row["worlds"]):
+            if row["known"] > LEVEL + slack(LEVEL, row["worlds"]):
                 lines.append(cell)
             continue
         says_so = row["warned"] > 0.5 or named(row["name"]).caveat
         # Where there is no interval in any world there is nothing to hold.
-        if row["known"] < HOLDS - slack(0.95, row["worlds"]) and not says_so:
+        if row["known"] < HOLDS - slack(HOLDS, row["worlds"]) and not says_so:
             lines.append(cell)
     return lines
 
