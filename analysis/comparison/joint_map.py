@@ -6,16 +6,26 @@ thousandth of the time and is what `method="pca"` gives.
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Array, Floats, as_matrices
-from twigma.analysis.vectors.samples import finite_matrix, sample_size
+from twigma.analysis.inference.blocks import (
+    Spread,
+    dense_blocks,
+    effective_blocks,
+    half_width,
+    jackknife,
+    known_blocks,
+)
+from twigma.analysis.vectors.samples import finite_matrix
 
 MAP_N = 2500  # images of each set on the map
 GRID = 80  # cells per side for the density
+PIECES = 20  # of a set that are left out one by one: each costs a sum over the grid
 
 
 def joint_map(
@@ -40,13 +50,22 @@ def joint_map(
     sets = as_matrices(sets)
     for name, x in sets.items():
         finite_matrix(x, f"fig2a: set {name!r}")
-    size = sample_size(sets, n)
-    rng = np.random.default_rng(seed)
-    drawn = [x[rng.choice(len(x), size, replace=False)] for x in sets.values()]
-    pooled = np.concatenate(drawn)
+    rows = mapped_rows({name: len(x) for name, x in sets.items()}, n, seed)
+    pooled = np.concatenate([x[rows[name]] for name, x in sets.items()])
     points = _umap(pooled, seed) if method == "umap" else _pca(pooled)
-    labels = np.repeat(list(sets), size)
+    labels = np.repeat(list(sets), len(pooled) // len(sets))
     return pd.DataFrame({"set": labels, "x": points[:, 0], "y": points[:, 1]})
+
+
+def mapped_rows(
+    totals: Mapping[str, int], n: int = MAP_N, seed: int = 0
+) -> dict[str, npt.NDArray[np.int64]]:
+    """The rows that `joint_map` draws of sets with these numbers of images, in its order, int64 [size] by name."""
+    size = min([n, *totals.values()])
+    rng = np.random.default_rng(seed)
+    return {
+        name: rng.choice(total, size, replace=False) for name, total in totals.items()
+    }
 
 
 def _pca(pooled: Array) -> Array:
@@ -72,28 +91,85 @@ def _umap(pooled: Array, seed: int) -> Array:
     return np.asarray(mapper.fit_transform(pooled))
 
 
-def overlaps(points: pd.DataFrame) -> pd.DataFrame:
+# ------------------------------------------------------------------ overlap
+
+
+def overlaps(
+    points: pd.DataFrame, blocks: Mapping[str, Any] | None = None
+) -> pd.DataFrame:
     """Overlap of the densities of every two sets on the map: the integral of min(f, g), 0 apart to 1 the same.
 
-    Each density is a Gaussian kernel estimate (Scott's bandwidth), normalised on a grid over all points.
+    Each density is a Gaussian kernel estimate (Scott's bandwidth), normalised on a grid over all points. The interval
+    is of the overlap of densities that are smoothed as much, on this map: it leaves out each of at most 20 groups of
+    complete owners, map and kernels fixed. Noise makes densities differ, so that the overlap is low where owners are
+    few; the jackknife estimates by how much, and the interval reaches as much further up.
 
     Parameters
     ----------
     points : `joint_map`'s (set, x, y). ValueError when the points of a set lie on one line, which has no density.
+    blocks : set → label of each of its points (author, artist, prompt), [n], whose images may depend on each other.
 
     Returns
     -------
-    DataFrame (set_a, set_b, overlap, n), `n` images of each set.
+    DataFrame (set_a, set_b, overlap, low, high, blocks, owners_unknown, n), `n` images of each set; blocks, the
+    effective number in the set that has fewer; owners_unknown, the sets whose images were taken as independent.
     """
     grid = _grid(points)
     groups = points.groupby("set", sort=False)
-    density = {str(name): _density(group, grid) for name, group in groups}
+    density = {}
+    for name, group in groups:
+        owners = (blocks or {}).get(str(name))
+        density[str(name)] = _density(group, grid, owners)
     n = len(points) // len(density)
     rows = []
     for a, b in combinations(density, 2):
-        shared = np.minimum(density[a], density[b]).sum()
-        rows.append((a, b, float(shared), n))
-    return pd.DataFrame(rows, columns=["set_a", "set_b", "overlap", "n"])
+        unknown = [name for name in (a, b) if not density[name].known]
+        row = {"set_a": a, "set_b": b, **_overlap(density[a], density[b])}
+        rows.append({**row, "owners_unknown": ", ".join(unknown), "n": n})
+    return pd.DataFrame(rows)
+
+
+class _Density(NamedTuple):
+    """A density on the grid as sums over pieces of complete owners, float64 [pieces, GRID²]; rows of each piece."""
+
+    pieces: Floats
+    sizes: npt.NDArray[np.int64]
+    blocks: float  # effective number of owners
+    known: bool
+
+    @property
+    def whole(self) -> Floats:
+        """Of all pieces, with the sum 1."""
+        return _normalised(self.pieces.sum(axis=0))
+
+    @property
+    def without_each(self) -> Floats:
+        """Without each piece, [pieces, GRID²]."""
+        return _normalised(self.pieces.sum(axis=0) - self.pieces)
+
+
+def _normalised(sums: Floats) -> Floats:
+    result: Floats = sums / sums.sum(axis=-1, keepdims=True)
+    return result
+
+
+def _overlap(one: _Density, other: _Density) -> dict[str, float]:
+    """The overlap of two densities with its interval; without one for a set of a single owner."""
+    value = float(np.minimum(one.whole, other.whole).sum())
+    row = {"overlap": value, "low": np.nan, "high": np.nan}
+    row["blocks"] = min(one.blocks, other.blocks)
+    if min(len(one.sizes), len(other.sizes)) < 2:
+        return row
+    spreads, bias = [], 0.0
+    for left, fixed in ((one, other), (other, one)):
+        without = np.minimum(left.without_each, fixed.whole).sum(axis=-1)
+        spread = jackknife(without, value, left.sizes)
+        spreads.append(Spread(spread.variance, min(spread.blocks, left.blocks)))
+        bias += (len(without) - 1) * float(np.mean(without - value))
+    half = half_width(*spreads)
+    low = value - half - max(bias, 0.0)
+    high = value + half + max(-bias, 0.0)
+    return row | {"low": max(0.0, low), "high": min(1.0, high)}
 
 
 def _grid(points: pd.DataFrame) -> Floats:
@@ -106,7 +182,8 @@ def _grid(points: pd.DataFrame) -> Floats:
     return np.stack([axis.ravel() for axis in np.meshgrid(*axes)])
 
 
-def _density(group: pd.DataFrame, grid: Floats) -> Floats:
+def _density(group: pd.DataFrame, grid: Floats, owners: Any) -> _Density:
+    from scipy.spatial.distance import cdist
     from scipy.stats import gaussian_kde
 
     place = group[["x", "y"]].to_numpy(float)
@@ -115,5 +192,30 @@ def _density(group: pd.DataFrame, grid: Floats) -> Floats:
             f"fig2a: the {len(place)} points of set {group['set'].iloc[0]!r} lie on one line of the map and have no "
             "density; add images to the set"
         )
-    density = gaussian_kde(place.T)(grid)
-    return np.asarray(density / density.sum())
+    # Where the kernel's covariance is 1, a kernel is a function of the distance alone.
+    unit = np.linalg.inv(np.linalg.cholesky(gaussian_kde(place.T).covariance))
+    cells, points = (unit @ grid).T, place @ unit.T
+    codes = dense_blocks(owners, len(place))
+    piece = _pieces(np.bincount(codes))[codes]
+    sums = []
+    for number in range(int(piece.max()) + 1):
+        squares = cdist(cells, points[piece == number], "sqeuclidean")
+        sums.append(np.exp(squares / -2).sum(axis=1))
+    return _Density(
+        np.array(sums),
+        np.bincount(piece),
+        effective_blocks(np.bincount(codes)),
+        known_blocks(owners),
+    )
+
+
+def _pieces(sizes: Array) -> npt.NDArray[np.int64]:
+    """The piece of each block of these sizes [g], at most 20 of about equal rows: the largest first, to the least."""
+    count = min(PIECES, len(sizes))
+    rows = np.zeros(count)
+    piece = np.empty(len(sizes), np.int64)
+    for block in np.argsort(-sizes, kind="stable"):
+        least = int(rows.argmin())
+        piece[block] = least
+        rows[least] += sizes[block]
+    return piece

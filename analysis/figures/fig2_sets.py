@@ -14,7 +14,13 @@ from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import owner_notes, owners
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import RULE, axes, colour_by_name
-from twigma.analysis.page.formatting import listed, number, percents, table
+from twigma.analysis.page.formatting import (
+    interval,
+    listed,
+    number,
+    percents,
+    table,
+)
 from twigma.analysis.page.section import Results, Section, Tables, records
 
 if TYPE_CHECKING:
@@ -29,18 +35,23 @@ BLUES = ("#08519c", "#4292c6", "#9ecae1", "#deebf7")  # clusters 1 to 4
 def compute_map(data: Inputs, settings: Settings) -> Result:
     """All sets on one map, and how much every two of them overlap on it.
 
-    Tables: `fig2a` (set, x, y), a row per image; `fig2a_overlap` (set_a, set_b, overlap, n).
+    Tables: `fig2a` (set, x, y), a row per image; `fig2a_overlap` (set_a, set_b, overlap, low, high, …).
     Values: `overlap/SET_A/SET_B`, 0 for sets that are apart and 1 for equal densities.
     """
     from twigma.analysis.comparison import joint_map
 
-    points = joint_map.joint_map(data.sets(), settings.projection, seed=settings.seed)
-    overlaps = joint_map.overlaps(points)
+    sets = data.sets()
+    points = joint_map.joint_map(sets, settings.projection, seed=settings.seed)
+    totals = {name: len(x) for name, x in sets.items()}
+    rows = joint_map.mapped_rows(totals, seed=settings.seed)
+    # Beside the points, not among them: the table is published.
+    blocks = {name: labels[rows[name]] for name, labels in owners(data).items()}
+    overlaps = joint_map.overlaps(points, blocks)
     return Result(
         n=len(points),
         tables={"fig2a": points, "fig2a_overlap": overlaps},
         values=entries(overlaps, "overlap", ["set_a", "set_b"], "overlap"),
-        notes=thinning_notes(data.images),
+        notes=(*thinning_notes(data.images), *owner_notes(data, sets)),
     )
 
 
@@ -74,13 +85,17 @@ def describe_map(results: Results) -> Section:
     claim = f"On the map, {ours} overlaps most with {most['set_b']} ({number(most['overlap'], 2)})"
     if len(others) > 1:
         claim += f", least with {least['set_b']} ({number(least['overlap'], 2)})"
-    rows = [(row.set_a, row.set_b, row.overlap) for row in records(overlaps)]
-    header = ("Set", "Other set", "Overlap")
+    rows = []
+    for row in records(overlaps):
+        overlap = interval(row.overlap, row.low, row.high)
+        rows.append((row.set_a, row.set_b, overlap))
+    header = ("Set", "Other set", "Overlap [95%]")
     return Section(
         figure="Fig 2a",
         title="All sets on one map",
         claim=f"{claim}; 0 is apart, 1 the same.",
-        basis=f"{number(int(overlaps['n'].iloc[0]))} images of each set; no interval.",
+        basis=f"{number(int(overlaps['n'].iloc[0]))} images of each set; 95% intervals from authors, "
+        "artists and prompts where these are known, else from images, map and smoothing held fixed.",
         paper="TWIGMA and DiffusionDB overlap much, LAION, TWIGMA and ArtBench hardly; no number stated.",
         differs="Overlap is the integral of the smaller of two kernel densities. The map is linear (two principal "
         "components) unless UMAP was asked for.",

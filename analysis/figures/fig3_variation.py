@@ -1,6 +1,5 @@
 """Fig 3a and 3b: how varied the images of each set are."""
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
-from twigma.analysis.inference.blocks import FEW
-from twigma.analysis.inputs.load import Images, Inputs
+from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.owners import interval_notes, owners_for_intervals
 from twigma.analysis.inputs.requirements import (
     Result,
     Settings,
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 Grouped = tuple[NDArray[np.float32], NDArray[Any]]  # embedding [n, d] and group [n]
 GROUPS = {"same artist": "paintings", "same prompt": "prompts"}  # by role
-BLOCKS = {"author_id": "author", "group": "artist or prompt"}  # by column
 MEASURES = {
     "iev": "IEV",
     "pmv": "PMV",
@@ -49,8 +47,9 @@ def compute_variation(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.variation.spread import METRICS, variation_table
 
     groups = grouped_sets(data, settings)
+    sets = data.sets()
     measures = variation_table(
-        data.sets(), groups, seed=settings.seed, blocks=dependent_blocks(data)
+        sets, groups, seed=settings.seed, blocks=owners_for_intervals(data)
     )
     long = [_one_measure(measures, name) for name in METRICS]
     values = entries(pd.concat(long), "", ["metric", "set"], "value")
@@ -64,7 +63,8 @@ def compute_variation(data: Inputs, settings: Settings) -> Result:
         tables["fig3a_ratio"] = pd.concat(ratios, ignore_index=True)
         values |= entries(tables["fig3a_ratio"], "ratio", ["set"], "ratio")
     n = int(measures["n"].max())
-    return Result(n, tables, values, thinning_notes(data.images))
+    notes = (*thinning_notes(data.images), *interval_notes(data, sets))
+    return Result(n, tables, values, notes)
 
 
 def _one_measure(measures: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -83,44 +83,6 @@ def grouped_sets(data: Inputs, settings: Settings) -> dict[str, Grouped]:
             images = data.references[getattr(settings, role)]
             groups[label] = (images.embedding, images.values("group"))
     return groups
-
-
-def dependent_blocks(data: Inputs) -> dict[str, NDArray[np.object_]]:
-    """By set, the label [n] of the images that may depend on one another: their author, artist or prompt.
-
-    An image whose author is unknown is a block of its own. Sets of a single block are left out, with a warning: they
-    have no interval over blocks. Few blocks are warned of, too.
-    """
-    blocks = {}
-    for images in (data.images, *data.references.values()):
-        column = "author_id" if images is data.images else "group"
-        if images.has(column) and len(images.rows):
-            labels = _block_labels(images, column)
-            count = len(set(labels))
-            if count > 1:
-                blocks[images.name] = labels
-            if count < FEW:
-                warnings.warn(_few_blocks(images.name, column, count), stacklevel=2)
-    return blocks
-
-
-def _few_blocks(name: str, column: str, count: int) -> str:
-    """What few independent units do to the intervals of a set, for the reader."""
-    if count == 1:
-        return (
-            f"All images of {name} have one {BLOCKS[column]}: their intervals take images as independent, and are "
-            "too narrow if they are not."
-        )
-    return (
-        f"The intervals of {name} come from {count} different values of {BLOCKS[column]} only; below {FEW} "
-        "they may be too narrow."
-    )
-
-
-def _block_labels(images: Images, column: str) -> NDArray[np.object_]:
-    names = pd.Series(images.thinned(images.values(column)), dtype=object)
-    alone = names.index.astype(str) + " alone"
-    return np.asarray(names.where(names.notna(), alone))
 
 
 # ------------------------------------------------------------------ drawn

@@ -92,22 +92,26 @@ def read_sheets(folder: Path) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame (annotator, item, cluster, group, keywords), a row per image that an annotator put in a group;
-    `keywords` is a frozenset of lemmas. ValueError naming file and line where a sheet is not one of ours.
+    DataFrame (annotator, item, image_name, cluster, group, keywords), a row per image that an annotator put in a group;
+    `keywords` is a frozenset of lemmas, and `image_name` that of the key. ValueError naming file and line where a sheet
+    is not one of ours.
     """
-    clusters = _read_key(folder)
+    key = _read_key(folder)
     names = {path.stem for path in folder.glob("annotator-*") if path.suffix in SAVED}
-    frames = [_annotator(folder / f"{name}.csv", clusters) for name in sorted(names)]
+    frames = [_annotator(folder / f"{name}.csv", key) for name in sorted(names)]
     filled = [frame for frame in frames if len(frame)]
     if not filled:
         raise ValueError(
             f"no sheet in {folder} is filled in: give each image a group in the column of that name"
         )
-    return pd.concat(filled, ignore_index=True)
+    table = pd.concat(filled, ignore_index=True)
+    names_of_items = key["image_name"].reindex(table["item"])
+    table.insert(2, "image_name", names_of_items.to_numpy())
+    return table
 
 
-def _read_key(folder: Path) -> "pd.Series[int]":
-    """The cluster of each item; FileNotFoundError without a key."""
+def _read_key(folder: Path) -> pd.DataFrame:
+    """(cluster, image_name) of each item; FileNotFoundError without a key."""
     path = folder / KEY
     if not path.is_file():
         raise FileNotFoundError(
@@ -116,16 +120,16 @@ def _read_key(folder: Path) -> "pd.Series[int]":
     key = read_sheet(path, ("item", columns.LABELS))
     name = columns.find_label_column(key.names)
     assert name is not None  # `read_sheet` has required it
-    clusters: dict[str, int] = {}
+    items: dict[str, tuple[int, str | None]] = {}
     for line, cells in key.rows:
         label = cells[name].strip()
         if not label.isdecimal():
             raise key.error(line, name, "the number of a cluster", label)
-        clusters[cells["item"].strip()] = int(label)
-    return pd.Series(clusters).astype(int)
+        items[cells["item"].strip()] = int(label), cells.get("image_name")
+    return pd.DataFrame.from_dict(items, "index", columns=["cluster", "image_name"])
 
 
-def _annotator(path: Path, key: "pd.Series[int]") -> pd.DataFrame:
+def _annotator(path: Path, key: pd.DataFrame) -> pd.DataFrame:
     """The filled rows of an annotator, whose sheet may be saved as another file beside the blank one."""
     frames = {file: _sheet(file, key) for file in saved_sheets(path)}
     filled = [file for file, frame in frames.items() if len(frame)]
@@ -151,7 +155,7 @@ def lemma(word: str) -> str:
     return word
 
 
-def _sheet(path: Path, key: "pd.Series[int]") -> pd.DataFrame:
+def _sheet(path: Path, key: pd.DataFrame) -> pd.DataFrame:
     """The rows of one sheet that have a group; a sheet with none was not filled in."""
     read = read_sheet(path, ("item", *BLANK))
     seen: set[str] = set()
@@ -170,7 +174,7 @@ def _sheet(path: Path, key: "pd.Series[int]") -> pd.DataFrame:
             stacklevel=2,
         )
     sheet = pd.DataFrame({"item": frame["item"], "group": group})
-    sheet["cluster"] = key.loc[frame["item"]].to_numpy()
+    sheet["cluster"] = key["cluster"].loc[frame["item"]].to_numpy()
     texts = [" ".join(row) for row in frame[list(KEYWORDS)].to_numpy()]
     sheet["keywords"] = pd.Series([_lemmas(text) for text in texts], sheet.index)
     sheet["annotator"] = path.stem

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from twigma.analysis.inference.blocks import (
+    dense_blocks,
     effective_blocks_of,
     few_note,
     unknown_note,
@@ -53,6 +54,37 @@ def owners(data: "Inputs") -> dict[str, NDArray[Any]]:
     return by_set
 
 
+def owners_for_intervals(data: "Inputs") -> dict[str, NDArray[Any]]:
+    """`owners` [n] by set, without the sets whose images are all by one owner: these have no interval over owners.
+
+    Their intervals take images as independent; `interval_notes` says so.
+    """
+    by_set = {}
+    for name, labels in owners(data).items():
+        if not is_of_one_owner(labels):
+            by_set[name] = labels
+    return by_set
+
+
+def is_of_one_owner(labels: NDArray[Any]) -> bool:
+    """Whether all images, of these owners [n], are by one; an image without an owner is on its own."""
+    return int(dense_blocks(labels, len(labels)).max(initial=-1)) == 0
+
+
+def owners_of_images(images: Images, names: Any) -> NDArray[Any] | None:
+    """The owner of the images of these names [m], None where one is not known; None where all are not."""
+    column = owner_column(images)
+    if column is None:
+        return None
+    known = images.table.select(["image_name", column]).to_pandas()
+    by_name = known.drop_duplicates("image_name").set_index("image_name")[column]
+    found = by_name.reindex(pd.Index(names))
+    if found.isna().all():
+        return None
+    labels = found.astype(object)
+    return labels.where(found.notna(), None).to_numpy()
+
+
 def owner_notes(data: "Inputs", names: Iterable[str] | None = None) -> tuple[str, ...]:
     """That the owners of some of the sets are not known, for a figure that takes owners as blocks; empty otherwise.
 
@@ -66,6 +98,21 @@ def owner_notes(data: "Inputs", names: Iterable[str] | None = None) -> tuple[str
             unknown.append(images.name)
     note = unknown_note(unknown)
     return (note,) if note else ()
+
+
+def interval_notes(data: "Inputs", names: Iterable[str]) -> tuple[str, ...]:
+    """For a figure of these sets with `owners_for_intervals`: whose owners are not known, and which have one alone."""
+    notes = list(owner_notes(data, names))
+    single = []
+    for name, labels in owners(data).items():
+        if name in names and is_of_one_owner(labels):
+            single.append(name)
+    if single:
+        notes.append(
+            f"All images are by one author, artist or prompt in {', '.join(single)}: intervals take images as "
+            "independent, and are too narrow if they are not."
+        )
+    return tuple(notes)
 
 
 def few_owner_notes(data: "Inputs", result: "Result") -> tuple[str, ...]:

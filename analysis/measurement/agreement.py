@@ -2,27 +2,33 @@
 
 from collections.abc import Callable
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Floats
-from twigma.analysis.inference.intervals import Estimate, Z
+from twigma.analysis.inference.blocks import dense_blocks, half_width, jackknife
+from twigma.analysis.inference.intervals import Estimate
 from twigma.analysis.inference.proportions import wilson
 
 REPETITIONS = 1000
+FEWEST = 3  # images, or owners of images, of which the jackknife leaves one out
 Codes = npt.NDArray[np.int64]
 
 
-def krippendorff_alpha(labels: pd.DataFrame, *, seed: int = 0) -> Estimate:
+def krippendorff_alpha(
+    labels: pd.DataFrame, *, owners: Any = None, seed: int = 0
+) -> Estimate:
     """Krippendorff's alpha for names: 1 − observed/expected disagreement; 1 is perfect, 0 is chance.
 
     Parameters
     ----------
     labels : a row per image and a column per annotator, NaN or None where there is no label. Images with one label
         tell nothing of agreement.
-    seed : of the 1,000 bootstrap samples of the images that give the 95% interval.
+    owners : the author of each image, [rows], whose images are drawn together; None where they are not known.
+    seed : of the 1,000 bootstrap samples of owners, or of images, that give the 95% interval.
 
     Returns
     -------
@@ -44,7 +50,10 @@ def krippendorff_alpha(labels: pd.DataFrame, *, seed: int = 0) -> Estimate:
         )
     value = float(_alphas(counts, np.ones((1, n)))[0])
     rng = np.random.default_rng(seed)
-    times = rng.multinomial(n, np.full(n, 1 / n), REPETITIONS)
+    owner = dense_blocks(owners, len(pairable))[pairable]
+    block = np.unique(owner, return_inverse=True)[1]
+    total = int(block.max()) + 1
+    times = rng.multinomial(total, np.full(total, 1 / total), REPETITIONS)[:, block]
     drawn = _alphas(counts, times)
     drawn = drawn[np.isfinite(drawn)]  # samples of one label have none
     if not len(drawn) or not np.isfinite(value):
@@ -72,12 +81,14 @@ def mutual_information(filled: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    filled : annotator, item, cluster, group, a row per image that an annotator put in a group.
+    filled : annotator, item, cluster, group, a row per image that an annotator put in a group; `owner` (author) where
+        it is known, None for an image without one.
 
     Returns
     -------
     DataFrame (a, b, value, low, high, n), `b` being "clusters" or another annotator: 0 chance, 1 the same (Vinh, Epps
-    & Bailey 2010). Intervals by the jackknife over images; NaN for fewer than 3 images.
+    & Bailey 2010). Intervals by the jackknife over owners, or over images where they are not known; NaN for fewer than
+    three.
     """
     wide = filled.pivot(index="item", columns="annotator", values="group")
     clusters = filled.drop_duplicates("item").set_index("item")["cluster"]
@@ -85,22 +96,31 @@ def mutual_information(filled: pd.DataFrame) -> pd.DataFrame:
     pairs = [(name, "clusters") for name in groupings]
     pairs += list(combinations(groupings, 2))
     groupings["clusters"] = clusters
+    owners = item_owners(filled)
     rows = []
     for a, b in pairs:
         both = pd.concat([groupings[a], groupings[b]], axis=1).dropna()
         first = pd.factorize(both.iloc[:, 0])[0]
         other = pd.factorize(both.iloc[:, 1])[0]
-        rows.append({"a": a, "b": b, **dict(_adjusted(first, other))})
+        of_both = None if owners is None else owners.loc[both.index]
+        rows.append({"a": a, "b": b, **dict(_adjusted(first, other, of_both))})
     return pd.DataFrame(rows, columns=["a", "b", "value", "low", "high", "n"])
 
 
-def _adjusted(first: Codes, other: Codes) -> Estimate:
+def item_owners(filled: pd.DataFrame) -> "pd.Series[str] | None":
+    """The owner of each image by item, [images], None for one without; None where no owner is known."""
+    if "owner" not in filled or filled["owner"].isna().all():
+        return None
+    return filled.drop_duplicates("item").set_index("item")["owner"]
+
+
+def _adjusted(first: Codes, other: Codes, owners: Any) -> Estimate:
     from sklearn.metrics import adjusted_mutual_info_score
 
     def score(rows: Codes) -> float:
         return float(adjusted_mutual_info_score(first[rows], other[rows]))
 
-    return _jackknife(score, len(first))
+    return _jackknife(score, len(first), owners)
 
 
 def split_and_merged(filled: pd.DataFrame) -> pd.DataFrame:
@@ -108,28 +128,32 @@ def split_and_merged(filled: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    filled : annotator, item, cluster, group, a row per image that an annotator put in a group.
+    filled : as in `mutual_information`.
 
     Returns
     -------
     DataFrame (cluster, other, value, low, high, n), a row per cluster with `other` the same cluster: the share of its
     pairs of images that annotators put in different groups; and a row per two clusters: the share of their pairs that
-    they put in one. Shares are over annotators and pairs; intervals by the jackknife over images, and Wilson's for
-    as many images where all pairs are alike, which does not say that all images are.
+    they put in one. Shares are over annotators and pairs; intervals by the jackknife over owners (images where they are
+    not known), and Wilson's for as many of them where all pairs are alike, which does not say that all images are.
     """
     together = _together(filled)
     clusters = filled.drop_duplicates("item").set_index("item")["cluster"]
     cluster = clusters.loc[together.index].to_numpy(int)
     same = together.to_numpy(float)
+    owners = item_owners(filled)
+    owner = np.arange(len(same))
+    if owners is not None:
+        owner = dense_blocks(owners.loc[together.index], len(same))
     names = np.unique(cluster)
     rows = []
     for name in names:
         members = np.flatnonzero(cluster == name)
-        found = _share(_apart(same[np.ix_(members, members)]), len(members))
+        found = _share(_apart(same[np.ix_(members, members)]), owner[members])
         rows.append({"cluster": name, "other": name, **dict(found)})
     for a, b in combinations(names, 2):
         one, two = np.flatnonzero(cluster == a), np.flatnonzero(cluster == b)
-        found = _share(_merged(same[np.ix_(one, two)]), len(one) + len(two))
+        found = _share(_merged(same[np.ix_(one, two)]), owner[np.r_[one, two]])
         rows.append({"cluster": a, "other": b, **dict(found)})
     return pd.DataFrame(rows, columns=["cluster", "other", "value", "low", "high", "n"])
 
@@ -168,15 +192,16 @@ def _merged(same: Floats) -> Callable[[Codes], float]:
     return share
 
 
-def _share(score: Callable[[Codes], float], n: int) -> Estimate:
-    """A share of pairs; where the jackknife has no width, all pairs of few images are alike."""
-    found = _jackknife(score, n)
+def _share(score: Callable[[Codes], float], owners: Codes) -> Estimate:
+    """A share of pairs of images by these owners, [n]; where the jackknife has no width, all pairs are alike."""
+    found = _jackknife(score, len(owners), owners)
     if not np.isfinite(found.low):
         return found
     if found.low < found.high:
-        return Estimate(found.value, max(0.0, found.low), found.high, n)
-    low, high = wilson(found.value * n, n)
-    return Estimate(found.value, float(low), float(high), n)
+        return Estimate(found.value, max(0.0, found.low), found.high, found.n)
+    count = len(np.unique(owners))
+    low, high = wilson(found.value * count, count)
+    return Estimate(found.value, float(low), float(high), found.n)
 
 
 def _mean(values: Floats) -> float:
@@ -185,13 +210,17 @@ def _mean(values: Floats) -> float:
     return float(known.mean()) if len(known) else np.nan
 
 
-def _jackknife(score: Callable[[Codes], float], n: int) -> Estimate:
-    """A score of rows, with value ± 1.96 se by leaving out each row; limits stay within −1 to 1."""
+def _jackknife(score: Callable[[Codes], float], n: int, owners: Any = None) -> Estimate:
+    """A score of rows, with its interval by leaving out each owner [n], or each row; limits stay within −1 to 1."""
     rows = np.arange(n)
     value = score(rows)
-    if n < 3:
+    codes = dense_blocks(owners, n)
+    sizes = np.bincount(codes)
+    if len(sizes) < FEWEST:
         return Estimate(value, np.nan, np.nan, n)
-    without = np.array([score(np.delete(rows, i)) for i in rows])
-    squares = np.sum((without - without.mean()) ** 2)
-    half = Z * float(np.sqrt((n - 1) / n * squares))
+    without = np.array([score(rows[codes != block]) for block in range(len(sizes))])
+    if not np.isfinite(without).all():
+        # Some owner has all images that the score is of.
+        return Estimate(value, np.nan, np.nan, n)
+    half = half_width(jackknife(without, value, sizes))
     return Estimate(value, max(-1.0, value - half), min(1.0, value + half), n)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Floats
-from twigma.analysis.inference.intervals import Z
+from twigma.analysis.inference.blocks import dense_blocks, half_width, jackknife
 
 PERMUTATIONS = 999
 FEWEST = 4  # images of an annotator
@@ -22,8 +22,9 @@ def concordance(filled: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
 
     Parameters
     ----------
-    filled : annotator, item, cluster, group, keywords (a set of words), from `annotation_sheets.read_sheets`.
-    seed : of the 999 permutations of the clusters over the images.
+    filled : annotator, item, cluster, group, keywords (a set of words), from `annotation_sheets.read_sheets`; `owner`
+        (author) where it is known, None for an image without one.
+    seed : of the 999 permutations of the clusters over the images, those of an owner together.
 
     Returns
     -------
@@ -31,7 +32,8 @@ def concordance(filled: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     the permutations), n, seed. Measures: "ari", the adjusted Rand index (Hubert & Arabie 1985); "homogeneity", 1 when
     every group is of one cluster, and "completeness", 1 when every cluster is in one group (Rosenberg & Hirschberg
     2007); "keywords", the mean Jaccard index of the keywords of two images of one cluster less that of two images of
-    different clusters, of images with keywords. Intervals are value ± 1.96 se by the jackknife over images.
+    different clusters, of images with keywords. Intervals are by the jackknife over owners, or over images where they
+    are not known.
     """
     rng = np.random.default_rng(seed)
     tables = []
@@ -41,14 +43,14 @@ def concordance(filled: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
                 f"{annotator}: expected at least {FEWEST} images of 2 clusters in groups, found {len(sheet)}"
             )
         groups = _groups(pd.factorize(sheet["group"])[0])
-        tested = _tested(groups, sheet["cluster"].to_numpy(int), rng)
+        tested = _tested(groups, sheet, rng)
         tested["measure"] = ["ari", "homogeneity", "completeness"]
         tables.append(tested.assign(annotator=annotator))
         described = sheet[sheet["keywords"].map(len) > 0]
         sizes = described["cluster"].value_counts()
         if len(sizes) > 1 and sizes.max() > 2:  # the jackknife leaves one out
             keywords = _keywords(described["keywords"].tolist())
-            tested = _tested(keywords, described["cluster"].to_numpy(int), rng)
+            tested = _tested(keywords, described, rng)
             tables.append(tested.assign(annotator=annotator, measure="keywords"))
     names = ["annotator", "measure", "value", "low", "high", "p", "noise_975", "n"]
     return pd.concat(tables, ignore_index=True)[names].assign(seed=seed)
@@ -84,20 +86,25 @@ Statistic = Callable[[Codes, Codes], Floats]
 
 
 def _tested(
-    statistic: Statistic, cluster: Codes, rng: np.random.Generator
+    statistic: Statistic, sheet: pd.DataFrame, rng: np.random.Generator
 ) -> pd.DataFrame:
     """Statistics of the clusters, their jackknife intervals, and their quantiles when clusters are dealt at random."""
+    cluster = sheet["cluster"].to_numpy(int)
     n = len(cluster)
     rows = np.arange(n)
     value = statistic(cluster, rows)
-    without = np.array(
-        [statistic(np.delete(cluster, i), np.delete(rows, i)) for i in rows]
-    )
-    squares = np.sum((without - without.mean(axis=0)) ** 2, axis=0)
-    half = Z * np.sqrt((n - 1) / n * squares)
-    null = np.array(
-        [statistic(rng.permutation(cluster), rows) for _ in range(PERMUTATIONS)]
-    )
+    code = dense_blocks(sheet.get("owner"), n)
+    owners = [np.flatnonzero(code == owner) for owner in range(int(code.max()) + 1)]
+    half = np.full(len(value), np.nan)
+    if len(owners) >= FEWEST:
+        half = _half_widths(statistic, cluster, owners, value)
+    # Images of an owner stay side by side on both sides, so that what they share is no agreement.
+    together = np.concatenate(owners)
+    null = []
+    for _ in range(PERMUTATIONS):
+        dealt = [owners[owner] for owner in rng.permutation(len(owners))]
+        null.append(statistic(cluster[np.concatenate(dealt)], together))
+    null = np.array(null)
     # A tie that rounding broke counts as a tie.
     p = (1 + (null >= value - 1e-12).sum(axis=0)) / (1 + PERMUTATIONS)
     return pd.DataFrame(
@@ -110,6 +117,21 @@ def _tested(
             "n": n,
         }
     )
+
+
+def _half_widths(
+    statistic: Statistic, cluster: Codes, owners: list[Codes], value: Floats
+) -> Floats:
+    """Of the 95% intervals of the statistics, by leaving out each owner's images."""
+    without = []
+    for images in owners:
+        left = np.delete(np.arange(len(cluster)), images)
+        without.append(statistic(cluster[left], left))
+    sizes = [len(images) for images in owners]
+    halves = []
+    for replicates, one in zip(np.array(without).T, value, strict=True):
+        halves.append(half_width(jackknife(replicates, float(one), sizes)))
+    return np.array(halves)
 
 
 def _groups(group: Codes) -> Statistic:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Array
+from twigma.analysis.inference.blocks import dense_blocks
 from twigma.analysis.variation.groups import complete_groups, grouped_distance
 from twigma.analysis.variation.pooled_entropy import Codebooks, codebooks
 from twigma.analysis.variation.spread import CODES, METRICS, variation_table
@@ -117,7 +118,7 @@ def _compared(  # noqa: PLR0917
     tables = []
     for chosen in (np.arange(len(x)), rows):
         blocks = None
-        if owner is not None and len(set(owner[chosen])) > 1:
+        if owner is not None and dense_blocks(owner[chosen], len(chosen)).any():
             blocks = {name: owner[chosen]}
         table = variation_table(
             {name: x[chosen]},

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from twigma.analysis.convert import Array, Floats
+from twigma.analysis.inference.blocks import dense_blocks
 from twigma.analysis.inference.intervals import Estimate, interval
 from twigma.analysis.variation.distance import mean_pairwise_distance
 from twigma.analysis.variation.groups import (
@@ -101,7 +102,7 @@ def _whole_set(x: Array, books: Codebooks, owner: Array | None) -> dict[str, Any
     )
     row["distance_pairs"] = np.nan
     row |= _other_entropies(entropies, spread)
-    blocks = len(x) if owner is None else len(set(owner))
+    blocks = int(dense_blocks(owner, len(x)).max()) + 1
     return {**row, "groups": 0, "blocks": blocks, "n": len(x)}
 
 

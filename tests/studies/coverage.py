@@ -2,13 +2,15 @@
 
 To add one, write a function of a world and register it; `docs/studies/interval_coverage.py` and the slow test run all:
 
-    @interval("Share of images, Fig 0")
-    def share(world: World) -> Interval: ...
+    @study(intervals=["Share of images, Fig 0"])
+    def shares(world: World) -> dict[str, Interval | float]: ...
 
-A world says how many images each owner has, and whether the estimator is told whose they are.
+A world says how many images each owner has, and whether the estimator is told whose they are. A function gives all
+that one world can tell: an `Interval` for each name of `intervals`, and for each of `tests` the p of a world without a
+difference.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +18,7 @@ import pandas as pd
 
 from twigma.analysis.inference.blocks import FEW
 
-WORLDS = 100  # of each interval and design: a coverage of .95 is known to ±.04
+WORLDS = 400  # of each cell: a coverage of .95 is known to ±.02
 LEVEL = 0.05
 
 
@@ -55,6 +57,40 @@ class Interval:
     blocks: float  # effective number of owners: below 30 the result warns
 
 
+Measured = Mapping[str, Interval | float]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A function of worlds, and what it measures.
+
+    Attributes
+    ----------
+    blind : the estimator takes no owners, so that it is tried once. caveat : what the result itself says it cannot do.
+    worlds : of each cell, fewer where one is slow. designs : the worlds it is tried in.
+    page : the study of its own that it has beside this page, and whose worlds it takes. pairs : it is of two sets, and
+    tried with owners that are unlike, too.
+    """
+
+    function: Callable[[World], Measured]
+    intervals: tuple[str, ...]
+    tests: tuple[str, ...]
+    blind: bool
+    caveat: str
+    worlds: int
+    designs: tuple[str, ...]
+    page: str
+    pairs: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that it measures."""
+        return self.intervals + self.tests
+
+
+# ------------------------------------------------------------------ worlds
+
+
 def one_each(rng: np.random.Generator) -> np.ndarray:
     """600 images of 600 owners."""
     return np.ones(600, dtype=int)
@@ -83,35 +119,10 @@ DESIGNS = {
 }
 # Sets whose owners are unlike, where a permutation may fail.
 UNLIKE = {"10 an author against independent": (ten_each, one_each)}
-
-INTERVALS: dict[str, Callable[[World], Interval]] = {}
-TESTS: dict[str, Callable[[World], float]] = {}
+GROUPED = ("10 an author", "heavy-tailed", "12 authors")
 
 
-def interval(name):
-    """Register an interval."""
-
-    def register(function):
-        INTERVALS[name] = function
-        return function
-
-    return register
-
-
-def test_of_null(name):
-    """Register a test by its p in a world without a difference."""
-
-    def register(function):
-        TESTS[name] = function
-        return function
-
-    return register
-
-
-test_of_null.__test__ = False  # for pytest, which collects what is called test
-
-
-def worlds(design: str, count: int = WORLDS, seed: int = 0):
+def worlds(design: str, count: int, seed: int = 0) -> Iterator[World]:
     """Worlds of a design, each of its own random numbers, so that they do not depend on what ran before."""
     first, second = (DESIGNS | UNLIKE)[design]
     for number in range(count):
@@ -119,45 +130,114 @@ def worlds(design: str, count: int = WORLDS, seed: int = 0):
         yield World(rng, first(rng), second(rng))
 
 
-def coverage(name: str, design: str, count: int = WORLDS, seed: int = 0) -> dict:
-    """How often the interval holds the truth, with owners known and without, and how often the result warns."""
-    row = {"interval": name, "design": design}
-    for label, known in (("known", True), ("unknown", False)):
-        found = []
-        for world in worlds(design, count, seed):
-            found.append(INTERVALS[name](replace(world, known=known)))
-        mean = float(np.mean([each.value for each in found]))
-        hits, blocks = [], []
-        for each in found:
-            truth = mean if each.truth is None else each.truth
+# ------------------------------------------------------------------ the registry
+
+STUDIES: list[Study] = []
+
+
+def study(
+    *,
+    intervals: Sequence[str] = (),
+    tests: Sequence[str] = (),
+    blind: bool = False,
+    caveat: str = "",
+    worlds: int = WORLDS,
+    designs: Sequence[str] = tuple(DESIGNS),
+    page: str = "",
+    pairs: bool = False,
+) -> Callable[[Callable[[World], Measured]], Callable[[World], Measured]]:
+    """Register a function of a world; the parameters are those of `Study`."""
+
+    def register(function: Callable[[World], Measured]) -> Callable[[World], Measured]:
+        one = Study(
+            function=function,
+            intervals=tuple(intervals),
+            tests=tuple(tests),
+            blind=blind,
+            caveat=caveat,
+            worlds=worlds,
+            designs=tuple(designs),
+            page=page,
+            pairs=pairs,
+        )
+        STUDIES.append(one)
+        return function
+
+    return register
+
+
+def cells() -> list[tuple[Study, str]]:
+    """Every study in each of its designs; two sets of unlike owners are one where there is a test."""
+    found = []
+    for one in STUDIES:
+        unlike = tuple(UNLIKE) if one.pairs else ()
+        for design in (*one.designs, *unlike):
+            found.append((one, design))
+    return found
+
+
+def named(name: str) -> Study:
+    """The study that measures this interval or test."""
+    return next(one for one in STUDIES if name in one.names)
+
+
+# ------------------------------------------------------------------ rates
+
+
+def rates(
+    one: Study, design: str, count: int | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """How often the intervals of a study hold the truth, and how often its tests reject it.
+
+    Returns
+    -------
+    DataFrame, a row per interval or test: what ("interval", "test"), name, design, known and unknown (the rate with
+    owners known, and not), blocks (median of the effective number), warned (how often the result warns
+    of few), none (how often there is no interval, which no rate counts), worlds.
+    """
+    count = count or one.worlds
+    measured = {True: [], False: []}
+    for world in worlds(design, count, seed):
+        state = world.rng.bit_generator.state
+        for known in (True, False):
+            if known or not one.blind:
+                # The same images, with their owners told and not.
+                world.rng.bit_generator.state = state
+                measured[known].append(one.function(replace(world, known=known)))
+    rows = []
+    for name in one.names:
+        row = {"name": name, "design": design, "worlds": count}
+        for label, known in (("known", True), ("unknown", False)):
+            found = [each[name] for each in measured[known]]
+            # The truth belongs to the world, and is measured where owners are known alone.
+            truths = [each[name] for each in measured[True]]
+            if name in one.tests:
+                row |= {"what": "test", label: _rejected(found)}
+                continue
+            row |= {"what": "interval", label: _held(found, truths)}
+            if known:
+                blocks = np.array([each.blocks for each in found])
+                row["blocks"] = float(np.median(blocks))
+                row["warned"] = float(np.mean(blocks < FEW))
+                row["none"] = float(np.mean([np.isnan(each.high) for each in found]))
+        rows.append(row)
+    columns = ["what", "name", "design", "known", "unknown", "blocks", "warned"]
+    return pd.DataFrame(rows).reindex(columns=[*columns, "none", "worlds"])
+
+
+def _held(found: list[Interval], worlds: list[Interval]) -> float:
+    """The share of the intervals that hold the truth of their world; NaN for none."""
+    if not found:
+        return float("nan")
+    mean = float(np.mean([each.value for each in found]))
+    hits = []
+    for each, world in zip(found, worlds, strict=bool(found)):
+        truth = mean if world.truth is None else world.truth
+        if not np.isnan(each.high):
             hits.append(each.low <= truth <= each.high)
-            blocks.append(each.blocks)
-        row[label] = float(np.mean(hits))
-        if known:
-            row["blocks"] = float(np.median(blocks))
-            row["warned"] = float(np.mean(np.array(blocks) < FEW))
-    return row
+    return float(np.mean(hits)) if hits else float("nan")
 
 
-def size(name: str, design: str, count: int = WORLDS, seed: int = 0) -> dict:
-    """How often the test rejects at 5% where there is no difference, with owners known and without."""
-    row = {"test": name, "design": design}
-    for label, known in (("known", True), ("unknown", False)):
-        rejected = []
-        for world in worlds(design, count, seed):
-            p = TESTS[name](replace(world, known=known))
-            rejected.append(p <= LEVEL)
-        row[label] = float(np.mean(rejected))
-    return row
-
-
-def coverages(count: int = WORLDS) -> pd.DataFrame:
-    """Every interval in every design, a row each: interval, design, known, unknown, blocks, warned."""
-    rows = [coverage(name, design, count) for name in INTERVALS for design in DESIGNS]
-    return pd.DataFrame(rows)
-
-
-def sizes(count: int = WORLDS) -> pd.DataFrame:
-    """Every test in every design, a row each: test, design, known, unknown."""
-    rows = [size(name, design, count) for name in TESTS for design in DESIGNS | UNLIKE]
-    return pd.DataFrame(rows)
+def _rejected(p: list[float]) -> float:
+    """The share of the tests that reject at 5%; NaN for none."""
+    return float(np.mean(np.array(p) <= LEVEL)) if p else float("nan")

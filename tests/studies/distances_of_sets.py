@@ -3,12 +3,15 @@
 from functools import cache
 
 import numpy as np
+import pandas as pd
 from scipy.spatial.distance import cdist
+from scipy.stats import norm
 
-from studies.coverage import Interval, World, interval, test_of_null
+from studies.coverage import Interval, Measured, World, study
 from twigma.analysis.comparison.cluster_shares import cluster_shares
 from twigma.analysis.comparison.divergence import kl_matrix
 from twigma.analysis.comparison.hubness import hubness
+from twigma.analysis.comparison.joint_map import overlaps
 from twigma.analysis.comparison.kernel_distance import cmmd, kid
 from twigma.analysis.comparison.manifold import NEIGHBOURS, manifold
 from twigma.analysis.inference.blocks import effective_blocks
@@ -22,8 +25,8 @@ WITHIN = (
     0.5  # spread of an owner's images about their centre, that of the centres being 1
 )
 SHIFT = np.array([0.8, 0, 0, 0, 0, 0])
-MANY = 1000  # images of a draw that a truth is measured on
-OTHERS = 8000  # images that balls are tried on: an error a quarter of the intervals'
+MANY = 2000  # images of a draw that a truth is measured on
+OTHERS = 4000  # images that balls are tried on: an error a third of the intervals'
 
 
 def themed(rng, owner, weights):
@@ -48,17 +51,18 @@ def blocks_of(world: World, **owners) -> dict:
 # ------------------------------------------------------------------ shares
 
 
-@interval("NSFW share (Fig 4d)")
-def share_of_images(world: World) -> Interval:
+@study(intervals=["NSFW share (Fig 4d)"])
+def share_of_images(world: World) -> Measured:
     """Each owner has a rate of their own, mostly near 0 or 1."""
     rate = world.rng.beta(0.2, 0.8, len(world.sizes))
     score = (world.rng.random(world.sizes.sum()) < rate[world.owner]).astype(float)
     row = nsfw_share({"a": score}, blocks=blocks_of(world, a=world.owner)).iloc[0]
-    return Interval(row["share"], row["low"], row["high"], 0.2, row["blocks"])
+    found = Interval(row["share"], row["low"], row["high"], 0.2, row["blocks"])
+    return {"NSFW share (Fig 4d)": found}
 
 
-@interval("share of a cluster (Fig 2b)")
-def share_of_a_cluster(world: World) -> Interval:
+@study(intervals=["share of a cluster (Fig 2b)"])
+def share_of_a_cluster(world: World) -> Measured:
     """Two clusters, numbered by a reference whose images are independent."""
     rng = world.rng
     sets = {
@@ -68,7 +72,28 @@ def share_of_a_cluster(world: World) -> Interval:
     blocks = blocks_of(world, ours=world.owner)
     table = cluster_shares(sets, 2, blocks=blocks).set_index(["cluster", "set"])
     row = table.loc[(1, "ours")]
-    return Interval(row["share"], row["low"], row["high"], 0.6, row["blocks"])
+    found = Interval(row["share"], row["low"], row["high"], 0.6, row["blocks"])
+    return {"share of a cluster (Fig 2b)": found}
+
+
+@study(intervals=["overlap on the map (Fig 2a)"], worlds=100)
+def overlap_on_the_map(world: World) -> Measured:
+    """Two normal clouds on a plane, whose smoothed densities overlap as two normal ones do."""
+    rng = world.rng
+    apart, frames = 1.5, []
+    for name, owner, shift in (("a", world.owner, 0), ("b", world.other_owner, apart)):
+        xy = rng.normal(size=(owner.max() + 1, 2))[owner] + [shift, 0]
+        xy = xy + WITHIN * rng.normal(size=xy.shape)
+        frames.append(pd.DataFrame(xy, columns=["x", "y"]).assign(set=name))
+    blocks = blocks_of(world, a=world.owner, b=world.other_owner)
+    row = overlaps(pd.concat(frames), blocks).iloc[0]
+    # Scott's factor, squared: what smoothing adds to the variance.
+    added = len(world.owner) ** (-1 / 3)
+    spread = np.sqrt((1 + WITHIN**2) * (1 + added))
+    truth = 2 * norm.cdf(-apart / 2 / spread)
+    limits = (row["overlap"], row["low"], row["high"])
+    found = Interval(*limits, float(truth), row["blocks"])
+    return {"overlap on the map (Fig 2a)": found}
 
 
 # ------------------------------------------------------------------ KL
@@ -82,25 +107,26 @@ def divergence(world: World, other_weights):
     return kl_matrix({"a": a, "b": b}, len(THEMES), blocks=blocks).iloc[0]
 
 
-@interval("KL (Fig 2c)")
-def kl_of_two_sets(world: World) -> Interval:
+@study(intervals=["KL (Fig 2c)"])
+def kl_of_two_sets(world: World) -> Measured:
     """Themes of unlike weights, in separate clusters."""
     row = divergence(world, OTHER_THEMES)
     truth = float(np.sum(THEMES * np.log(THEMES / OTHER_THEMES)))
-    return Interval(row["kl"], row["low"], row["high"], truth, row["blocks"])
+    found = Interval(row["kl"], row["low"], row["high"], truth, row["blocks"])
+    return {"KL (Fig 2c)": found}
 
 
-@interval("KL of one distribution (Fig 2c)")
-def kl_without_a_difference(world: World) -> Interval:
+@study(
+    intervals=["KL of one distribution (Fig 2c)"],
+    tests=["KL: p (Fig 2c)"],
+    pairs=True,
+)
+def kl_without_a_difference(world: World) -> Measured:
     """Two samples of one distribution, whose divergence is 0."""
     row = divergence(world, THEMES)
-    return Interval(row["kl"], row["low"], row["high"], 0.0, row["blocks"])
-
-
-@test_of_null("KL (Fig 2c)")
-def p_of_kl(world: World) -> float:
-    """Of two samples of one distribution."""
-    return float(divergence(world, THEMES)["p_permutation"])
+    found = Interval(row["kl"], row["low"], row["high"], 0.0, row["blocks"])
+    p = float(row["p_permutation"])
+    return {"KL of one distribution (Fig 2c)": found, "KL: p (Fig 2c)": p}
 
 
 # ------------------------------------------------------------------ kernels
@@ -118,39 +144,63 @@ def kernel_distance(world: World, measure, shift=0.0):
 
 
 @cache
-def true_distance(measure) -> float:
-    """Of many images of as many owners: the mean of several draws."""
+def true_distances() -> dict[str, float]:
+    """CMMD and KID of many images of as many owners, each of the formula of its paper: the mean of several draws."""
     rng = np.random.default_rng(1)
-    found = []
-    for _ in range(40):
+    found = {"CMMD": [], "KID": []}
+    for _ in range(10):
         a, b = cloud(rng, np.arange(MANY)), cloud(rng, np.arange(MANY), SHIFT)
-        found.append(measure(a, b).value)
-    return float(np.mean(found))
+        found["KID"].append(squared_discrepancy(a, b, kid_kernel))
+        of_unit = squared_discrepancy(unit(a), unit(b), cmmd_kernel)
+        found["CMMD"].append(1000 * of_unit)
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def kernel_interval(world: World, measure) -> Interval:
-    """The interval of a measure of two clouds apart."""
-    found = kernel_distance(world, measure, SHIFT)
-    truth = true_distance(measure)
-    return Interval(found.all_pairs, found.low, found.high, truth, found.blocks)
+def squared_discrepancy(a, b, kernel):
+    """MMD² of rows of which no two are of one owner, without bias."""
+    within = 0.0
+    for x in (a, b):
+        k = kernel(x, x)
+        within += (k.sum() - np.trace(k)) / (len(x) * (len(x) - 1))
+    return within - 2 * kernel(a, b).mean()
 
 
-@interval("CMMD")
-def cmmd_of_two_sets(world: World) -> Interval:
+def kid_kernel(a, b):
+    """(a·b/d + 1)³."""
+    return (a @ b.T / a.shape[1] + 1) ** 3
+
+
+def cmmd_kernel(a, b):
+    """exp(−|a − b|²/2σ²) with σ = 10."""
+    return np.exp(cdist(a, b, "sqeuclidean") / -200)
+
+
+def unit(x):
+    """Rows of norm 1."""
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+@study(intervals=["CMMD", "KID"], worlds=200)
+def kernels_of_two_sets(world: World) -> Measured:
     """Two clouds apart."""
-    return kernel_interval(world, cmmd)
+    found = {}
+    state = world.rng.bit_generator.state
+    for name, measure in (("CMMD", cmmd), ("KID", kid)):
+        world.rng.bit_generator.state = state
+        distance = kernel_distance(world, measure, SHIFT)
+        limits = (distance.all_pairs, distance.low, distance.high)
+        found[name] = Interval(*limits, true_distances()[name], distance.blocks)
+    return found
 
 
-@test_of_null("CMMD")
-def p_of_cmmd(world: World) -> float:
-    """Of two clouds of one distribution."""
-    return kernel_distance(world, cmmd).p
-
-
-@test_of_null("KID")
-def p_of_kid(world: World) -> float:
-    """Of two clouds of one distribution."""
-    return kernel_distance(world, kid).p
+@study(tests=["CMMD: p", "KID: p"], worlds=200, pairs=True)
+def kernels_without_a_difference(world: World) -> Measured:
+    """Two clouds of one distribution."""
+    state = world.rng.bit_generator.state
+    found = {"CMMD: p": kernel_distance(world, cmmd).p}
+    world.rng.bit_generator.state = state
+    found["KID: p"] = kernel_distance(world, kid).p
+    return found
 
 
 # ------------------------------------------------------------------ manifolds and hubs
@@ -177,46 +227,46 @@ def of_manifold(estimate, truth, sizes) -> Interval:
 
 def balls_around(rows, centres, k=NEIGHBOURS):
     """How many balls of the centres, each to its k-th other centre, every one of the rows is in."""
-    radius = np.sort(cdist(centres, centres), axis=1)[:, k]
+    radius = np.partition(cdist(centres, centres), k, axis=1)[:, k]
     return (cdist(rows, centres) <= radius).sum(axis=1)
 
 
-@interval("precision, balls fixed")
-def precision(world: World) -> Interval:
-    """The share of many other images that the same balls hold."""
-    reference, _, found = shared_manifold(world)
-    many = cloud(world.rng, np.arange(OTHERS), SHIFT)
-    truth = float((balls_around(many, reference) > 0).mean())
-    return of_manifold(found.precision, truth, world.sizes)
+MANIFOLD = (
+    "precision, balls fixed",
+    "density, balls fixed",
+    "recall, balls fixed",
+    "coverage, other set fixed",
+)
 
 
-@interval("density, balls fixed")
-def density(world: World) -> Interval:
-    """The mean over many other images of the balls they are in."""
-    reference, _, found = shared_manifold(world)
-    many = cloud(world.rng, np.arange(OTHERS), SHIFT)
-    truth = float(balls_around(many, reference).mean()) / NEIGHBOURS
-    return of_manifold(found.density, truth, world.sizes)
+@study(intervals=MANIFOLD, worlds=200)
+def manifolds(world: World) -> Measured:
+    """Against many other images: the same balls, or for coverage other references of owners of the same sizes."""
+    reference, x, found = shared_manifold(world)
+    truths = (None,) * 4
+    if world.known:
+        truths = true_manifold(world, reference, x)
+    sizes = (world.sizes, world.sizes, world.other_sizes, world.other_sizes)
+    estimates = (found.precision, found.density, found.recall, found.coverage)
+    measured = {}
+    for name, estimate, truth, of_owners in zip(
+        MANIFOLD, estimates, truths, sizes, strict=True
+    ):
+        measured[name] = of_manifold(estimate, truth, of_owners)
+    return measured
 
 
-@interval("recall, balls fixed")
-def recall(world: World) -> Interval:
-    """The share of many other images of the reference that the same balls hold."""
-    _, x, found = shared_manifold(world)
-    many = cloud(world.rng, np.arange(OTHERS))
-    truth = float((balls_around(many, x) > 0).mean())
-    return of_manifold(found.recall, truth, world.other_sizes)
-
-
-@interval("coverage, other set fixed")
-def covered(world: World) -> Interval:
-    """The mean over other references of the same owners' sizes."""
-    _, x, found = shared_manifold(world)
+def true_manifold(world, reference, x):
+    """Precision, density, recall and coverage of many other images, floats."""
+    rng = world.rng
+    theirs = balls_around(cloud(rng, np.arange(OTHERS), SHIFT), reference)
+    own = balls_around(cloud(rng, np.arange(OTHERS)), x)
     again = []
     for _ in range(6):
-        reference = cloud(world.rng, world.other_owner)
-        again.append(manifold(reference, x).coverage.value)
-    return of_manifold(found.coverage, float(np.mean(again)), world.other_sizes)
+        other = cloud(rng, world.other_owner)
+        again.append(manifold(other, x).coverage.value)
+    truths = ((theirs > 0).mean(), theirs.mean() / NEIGHBOURS, (own > 0).mean())
+    return (*truths, np.mean(again))
 
 
 @cache
@@ -225,9 +275,10 @@ def hub_reference():
     return np.random.default_rng(2).normal(size=(150, len(SHIFT)))
 
 
-@interval("hubness")
-def hubs(world: World) -> Interval:
+@study(intervals=["hubness"])
+def hubs(world: World) -> Measured:
     """The skewness that so many queries of so many owners have on average."""
     query = cloud(world.rng, world.owner)
     found = hubness(query, hub_reference(), blocks=world.told(world.owner))
-    return Interval(found.value, found.low, found.high, None, found.blocks)
+    limits = (found.value, found.low, found.high)
+    return {"hubness": Interval(*limits, None, found.blocks)}

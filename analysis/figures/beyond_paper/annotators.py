@@ -3,7 +3,13 @@
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure
+from twigma.analysis.inference.blocks import (
+    effective_blocks_of,
+    few_note,
+    unknown_note,
+)
 from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.owners import owners_of_images
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.formatting import (
     Table,
@@ -41,6 +47,9 @@ def compute_concordance(data: Inputs, settings: Settings) -> Result:
 
     assert data.sheets is not None  # "sheets" is needed
     filled = read_sheets(data.sheets)
+    authors = owners_of_images(data.images, filled["image_name"])
+    if authors is not None:
+        filled["owner"] = authors
     scores = concordance(filled, seed=settings.seed)
     between = between_annotators(filled)
     values = entries(scores, "concordance", ["annotator", "measure"], "value")
@@ -58,7 +67,17 @@ def compute_concordance(data: Inputs, settings: Settings) -> Result:
             "clusters_seen": seen,
         },
         values=values,
+        notes=_owner_notes(filled, data.images.name),
     )
+
+
+def _owner_notes(filled: pd.DataFrame, name: str) -> tuple[str, ...]:
+    """That the authors of the images on the sheets are not known, or few; empty otherwise."""
+    if "owner" not in filled:
+        return (unknown_note([name]),)
+    owner = filled.drop_duplicates("item")["owner"]
+    note = few_note({"the sheets": effective_blocks_of(owner, len(owner))})
+    return (note,) if note else ()
 
 
 def describe_concordance(results: Results) -> Section:
@@ -74,7 +93,8 @@ def describe_concordance(results: Results) -> Section:
         title="People and the clusters",
         claim="Agreement of people's groups with the clusters, by the adjusted Rand index (0 chance, 1 the same): "
         f"{listed(agreement)}. {_split_and_merged(results.tables['clusters_seen'])}",
-        basis=f"{number(n)} images; 95% intervals by the jackknife over images, p by permutation of the clusters.",
+        basis=f"{number(n)} images; 95% intervals by the jackknife over authors where these are known, else over "
+        "images; p by permutation of the clusters, those of an author together.",
         paper="Four annotators, ten images of each of ten clusters; agreement is told in words.",
         differs="The measures are ours. Keywords are compared in the singular, by their ending alone.",
         tables=(

@@ -13,6 +13,7 @@ from twigma.analysis.inference.blocks import FEW
 from twigma.analysis.inference.sample_weights import notes as weight_notes
 from twigma.analysis.inputs.annotation_sheets import label_folders
 from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.owners import owners_of_images
 from twigma.analysis.inputs.requirements import Entry, Result, Settings
 from twigma.analysis.measurement.estimates import (
     ALONE,
@@ -74,7 +75,8 @@ def compute_corrected(data: Inputs, settings: Settings) -> Result:
         rows = distinct_images(data.images.table, column)
         labelled = labelled_images(answers, rows)
         tables.append(_estimates(labelled, rows).assign(column=column))
-        agreements.append(_agreement(answers.labels, column, settings.seed))
+        authors = owners_of_images(data.images, answers.images["image_name"])
+        agreements.append(_agreement(answers, authors, settings.seed))
         remarks += _remarks(answers, rows, labelled)
         n += int(labelled.is_labelled.sum())
     estimates = pd.concat(tables, ignore_index=True)
@@ -107,15 +109,17 @@ def _estimates(data: Labelled, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _agreement(labels: pd.DataFrame, column: str, seed: int) -> dict[str, Any]:
+def _agreement(answers: Any, authors: Any, seed: int) -> dict[str, Any]:
     """Krippendorff's alpha of a folder's annotators; NaN where no image was labelled twice."""
     from twigma.analysis.measurement.agreement import krippendorff_alpha
 
+    # Those that have a label, in the order of `answers.images`.
+    labels = answers.labels.dropna(how="all")
     names = ", ".join(map(str, labels.columns))
-    found: dict[str, Any] = {"column": column, "annotators": names}
+    found: dict[str, Any] = {"column": answers.about.column, "annotators": names}
     if (labels.notna().sum(axis=1) < 2).all():
         return found | {"value": np.nan, "low": np.nan, "high": np.nan, "n": 0}
-    return found | dict(krippendorff_alpha(labels, seed=seed))
+    return found | dict(krippendorff_alpha(labels, owners=authors, seed=seed))
 
 
 def _remarks(answers: Any, rows: pd.DataFrame, data: Labelled) -> list[str]:

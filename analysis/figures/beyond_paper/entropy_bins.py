@@ -3,8 +3,8 @@
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
-from twigma.analysis.figures.fig3_variation import dependent_blocks
 from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.owners import interval_notes, owners_for_intervals
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.formatting import interval, listed, number, table
 from twigma.analysis.page.section import Results, Section, records
@@ -29,12 +29,14 @@ def compute_entropies(data: Inputs, settings: Settings) -> Result:
     """
     from twigma.analysis.variation.entropy_bins import entropies
 
-    by_bins = entropies(data.sets(), seed=settings.seed, blocks=dependent_blocks(data))
+    by_bins = entropies(
+        data.sets(), seed=settings.seed, blocks=owners_for_intervals(data)
+    )
     return Result(
         n=int(by_bins["n"].max()),
         tables={"entropy_k": by_bins},
         values=entries(by_bins, "entropy_k", ["k", "set"], "entropy"),
-        notes=thinning_notes(data.images),
+        notes=(*thinning_notes(data.images), *interval_notes(data, data.sets())),
     )
 
 

@@ -3,8 +3,9 @@
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
-from twigma.analysis.figures.fig3_variation import dependent_blocks, grouped_sets
+from twigma.analysis.figures.fig3_variation import grouped_sets
 from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.owners import interval_notes, owners_for_intervals
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.formatting import (
     Table,
@@ -39,13 +40,13 @@ def compute_near_duplicates(data: Inputs, settings: Settings) -> Result:
         data.sets(),
         grouped_sets(data, settings),
         seed=settings.seed,
-        blocks=dependent_blocks(data),
+        blocks=owners_for_intervals(data),
     )
     return Result(
         n=int(compared["drawn"].max()),
         tables={"near_duplicates": compared},
         values=entries(compared, "near_duplicates", ["metric", "set"], "without"),
-        notes=thinning_notes(data.images),
+        notes=(*thinning_notes(data.images), *interval_notes(data, data.sets())),
     )
 
 

@@ -4,6 +4,7 @@ import math
 
 from twigma.analysis.figures.contract import Chapter, Figure
 from twigma.analysis.figures.fig3_prompts import BY_PROMPT, images_by_prompt
+from twigma.analysis.inference.blocks import few_note
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.formatting import interval, number, table
@@ -27,7 +28,14 @@ def compute_prompt_vendi(data: Inputs, settings: Settings) -> Result:
     scores = conditional_vendi(images.embedding, images.prompt, seed=settings.seed)
     values = entries(scores, "prompt_vendi", ["measure"], "value")
     n = int(scores["n"].max())
-    return Result(n, {"prompt_vendi": scores}, values, images.notes)
+    notes = (*images.notes, *few_prompts(int(scores["prompts"].max())))
+    return Result(n, {"prompt_vendi": scores}, values, notes)
+
+
+def few_prompts(count: int) -> tuple[str, ...]:
+    """A warning of fewer than 30 prompts, of equally many images each; empty otherwise."""
+    note = few_note({"the images by prompt": float(count)})
+    return (note,) if note else ()
 
 
 def describe_prompt_vendi(results: Results) -> Section:

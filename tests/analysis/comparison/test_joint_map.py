@@ -42,3 +42,62 @@ def test_overlap_of_two_normals_is_the_closed_form(rng):
         2 * stats.norm.cdf(-shift / 2), abs=0.04
     )
     assert found["n"][0] == n
+
+
+def planted_points(rng, owners, each, shift=1.5):
+    """Points of two sets about a centre of each owner, and the owners of both."""
+    owner = np.repeat(np.arange(owners), each)
+    frames = []
+    for name, away in (("a", 0.0), ("b", shift)):
+        xy = rng.normal(size=(owners, 2))[owner]
+        xy = xy + 0.3 * rng.normal(size=xy.shape)
+        xy[:, 0] += away
+        frames.append(pd.DataFrame(xy, columns=["x", "y"]).assign(set=name))
+    return pd.concat(frames, ignore_index=True), {"a": owner, "b": owner}
+
+
+def test_the_density_is_that_of_scipy(rng):
+    points, _ = planted_points(rng, 40, 3)
+    grid = joint_map._grid(points)
+    expected = []
+    for name in ("a", "b"):
+        place = points.loc[points["set"] == name, ["x", "y"]].to_numpy().T
+        density = stats.gaussian_kde(place)(grid)
+        expected.append(density / density.sum())
+    found = joint_map.overlaps(points)["overlap"][0]
+    assert found == pytest.approx(np.minimum(*expected).sum(), abs=1e-12)
+
+
+def test_owners_widen_the_interval_of_an_overlap_and_one_owner_has_none(rng):
+    points, blocks = planted_points(rng, 30, 20)
+    by_image = joint_map.overlaps(points).iloc[0]
+    by_owner = joint_map.overlaps(points, blocks).iloc[0]
+    assert by_owner["overlap"] == by_image["overlap"]
+    assert 0 <= by_owner["low"] < by_image["low"] < by_image["high"]
+    wide, narrow = (row["high"] - row["low"] for row in (by_owner, by_image))
+    assert wide > 2 * narrow > 0
+    assert by_owner["blocks"] == pytest.approx(30)
+    assert (by_owner["owners_unknown"], by_image["owners_unknown"]) == ("", "a, b")
+    alone = joint_map.overlaps(points, blocks | {"b": np.zeros(600)}).iloc[0]
+    assert np.isnan(alone["low"]) and np.isnan(alone["high"])
+
+
+def test_owners_stay_with_their_points(rng):
+    sets = {"a": rng.normal(size=(50, 4)), "b": rng.normal(size=(20, 4))}
+    points = joint_map.joint_map(sets, seed=3)
+    rows = joint_map.mapped_rows({"a": 50, "b": 20}, seed=3)
+    alone = joint_map.joint_map({name: sets[name][rows[name]] for name in sets}, seed=3)
+    assert {name: len(of_set) for name, of_set in rows.items()} == {"a": 20, "b": 20}
+    again = joint_map.mapped_rows({"a": 20, "b": 20}, seed=3)
+    for name in sets:
+        one = points.loc[points["set"] == name, ["x", "y"]].to_numpy()
+        other = alone.loc[alone["set"] == name, ["x", "y"]].to_numpy()
+        assert np.abs(other) == pytest.approx(np.abs(one[again[name]]), abs=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [[1] * 7, [1] * 100, [50, 9, 9, 1, 1]])
+def test_pieces_hold_whole_blocks_of_about_equal_rows(sizes):
+    piece = joint_map._pieces(np.array(sizes))
+    rows = np.bincount(piece, weights=sizes)
+    assert len(rows) == min(len(sizes), joint_map.PIECES)
+    assert rows.max() <= max(*sizes, 2 * sum(sizes) / len(rows))

@@ -9,9 +9,12 @@ from twigma.analysis.inputs.images import Images
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import (
     few_owner_notes,
+    interval_notes,
     owner_column,
     owner_notes,
     owners,
+    owners_for_intervals,
+    owners_of_images,
     owners_of_rows,
 )
 from twigma.analysis.inputs.requirements import Result
@@ -50,6 +53,23 @@ def test_unknown_owners_are_named_among_the_sets_of_a_figure(data):
     (note,) = owner_notes(data)
     assert note.startswith("Owners unknown in photographs: images are taken as indep")
     assert owner_notes(data, ["ours", "paintings"]) == ()
+
+
+def test_a_set_of_one_author_has_no_blocks_and_says_that_images_count_as_independent():
+    alone = images("ours", 6, author_id=["ada"] * 6)
+    some = images("paintings", 6, group=["a", "a", "a", "a", "a", None])
+    data = Inputs(alone, {"paintings": some})
+    assert set(owners_for_intervals(data)) == {"paintings"}
+    (note,) = interval_notes(data, ["ours", "paintings"])
+    assert note.startswith("All images are by one author, artist or prompt in ours: ")
+    assert interval_notes(data, ["paintings"]) == ()
+
+
+def test_owners_are_looked_up_by_the_names_of_images(data):
+    found = owners_of_images(data.images, ["ours39", "rounded", "ours0", "ours39"])
+    assert found.tolist() == ["9", None, "0", "9"]
+    assert owners_of_images(data.images, ["rounded"]) is None
+    assert owners_of_images(data.references["photographs"], ["photographs1"]) is None
 
 
 @pytest.mark.parametrize(

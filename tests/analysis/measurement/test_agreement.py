@@ -137,3 +137,57 @@ def test_an_image_that_nobody_else_had_is_no_pair():
     )
     found = split_and_merged(filled).iloc[0]
     assert found["value"] == 0.5 and found["n"] == 4
+
+
+# ------------------------------------------------------------------ images of one author
+
+
+def by_few_authors(rng, authors=12, each=5):
+    """Sheets whose images by one author are all in one cluster, and in one group, mostly."""
+    rows = []
+    for author in range(authors):
+        cluster = author % 4 + 1
+        group = cluster if rng.random() < 0.7 else int(rng.integers(1, 5))
+        for image in range(each):
+            item = str(author * each + image)
+            rows.append(("ada", item, cluster, str(group), f"author {author}"))
+    names = ["annotator", "item", "cluster", "group", "owner"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def widths(table):
+    return (table["high"] - table["low"]).to_numpy()
+
+
+@pytest.mark.parametrize("measure", [mutual_information, split_and_merged])
+def test_images_of_one_author_are_left_out_together(rng, measure):
+    filled = by_few_authors(rng)
+    with_owners = measure(filled)
+    by_image = measure(filled.drop(columns="owner"))
+    assert np.allclose(with_owners["value"], by_image["value"])
+    # Elsewhere all pairs are alike, and the interval is Wilson's.
+    varied = with_owners["value"].between(0.01, 0.99).to_numpy()
+    wide, narrow = widths(with_owners)[varied], widths(by_image)[varied]
+    assert np.nanmean(wide) > 1.5 * np.nanmean(narrow) > 0
+    alone = measure(filled.assign(owner=filled["item"]))
+    pd.testing.assert_frame_equal(alone, by_image)
+    pd.testing.assert_frame_equal(measure(filled.assign(owner=None)), by_image)
+
+
+def test_two_authors_are_too_few_for_an_interval(rng):
+    found = mutual_information(by_few_authors(rng, authors=2, each=20))
+    assert found["low"].isna().all() and found["n"].tolist() == [40]
+
+
+def test_labels_of_one_authors_images_are_drawn_together(rng):
+    labels = pd.DataFrame({"a": np.repeat(rng.random(12) < 0.5, 10)})
+    labels["b"] = np.where(
+        np.repeat(rng.random(12) < 0.3, 10), ~labels["a"], labels["a"]
+    )
+    owners = np.repeat(np.arange(12), 10)
+    by_image = krippendorff_alpha(labels)
+    by_owner = krippendorff_alpha(labels, owners=owners)
+    assert by_owner.value == by_image.value
+    assert by_owner.high - by_owner.low > 2 * (by_image.high - by_image.low)
+    alone = krippendorff_alpha(labels, owners=np.arange(120))
+    assert (alone.low, alone.high) == (by_image.low, by_image.high)

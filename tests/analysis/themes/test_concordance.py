@@ -96,3 +96,27 @@ def test_annotators_are_compared_on_the_images_both_grouped():
 def test_too_few_images_are_refused():
     with pytest.raises(ValueError, match="annotator-1: expected at least 4 images"):
         concordance(filled([1, 1, 2], cluster=np.array([1, 1, 2])))
+
+
+def test_what_images_of_one_author_share_is_no_agreement(rng):
+    """Clusters and groups follow the author and not each other: images on their own would make p small."""
+    small = {True: 0, False: 0}
+    for seed in range(6):
+        owner = np.repeat(np.arange(12), 8)
+        cluster = rng.integers(1, 5, 12)[owner]
+        sheet = filled(rng.integers(0, 4, 12)[owner], cluster=cluster)
+        for known in small:
+            told = sheet.assign(owner=owner) if known else sheet
+            found = concordance(told, seed=seed).set_index("measure")
+            small[known] += found.loc["ari", "p"] <= 0.05
+    assert small[True] <= 1 and small[False] >= 4
+
+
+def test_owners_of_one_image_each_are_images(rng):
+    sheet = filled(rng.integers(0, 4, 100))
+    alone = concordance(sheet.assign(owner=sheet["item"]))
+    pd.testing.assert_frame_equal(alone, concordance(sheet))
+    whole = concordance(sheet.assign(owner=np.repeat(np.arange(10), 10)))
+    assert (whole["high"] - whole["low"] != alone["high"] - alone["low"]).all()
+    two = concordance(sheet.assign(owner=np.repeat([0, 1], 50)))
+    assert two["low"].isna().all() and two["p"].notna().all()

@@ -42,3 +42,18 @@ def test_split_and_merged_clusters_are_named(result):
     assert captions[-1] == "Clusters that people split or merge"
     cells = [[cell.text for cell in row] for row in section.tables[-1].rows]
     assert cells[0] == ["1, split", "100%\u00a0[68,\u00a0100]", "8"]
+
+
+def sheet_by(authors):
+    """Items by these authors, each on two sheets."""
+    items = [str(number) for number in range(len(authors))]
+    return pd.DataFrame({"item": items * 2, "owner": [*authors, *authors]})
+
+
+def test_few_or_unknown_authors_of_the_sheets_are_said():
+    few = annotators._owner_notes(sheet_by(["ada", "ada", "bo", "bo"]), "ours")
+    assert len(few) == 1 and "the sheets counts as 2.0 of one size" in few[0]
+    many = sheet_by([str(number) for number in range(30)])
+    assert annotators._owner_notes(many, "ours") == ()
+    (unknown,) = annotators._owner_notes(many.drop(columns="owner"), "ours")
+    assert unknown.startswith("Owners unknown in ours: ")

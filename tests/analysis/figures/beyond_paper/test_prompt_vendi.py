@@ -2,7 +2,10 @@
 
 import pandas as pd
 
-from twigma.analysis.figures.beyond_paper.prompt_vendi import describe_prompt_vendi
+from twigma.analysis.figures.beyond_paper.prompt_vendi import (
+    describe_prompt_vendi,
+    few_prompts,
+)
 from twigma.analysis.page.section import Results
 
 
@@ -20,3 +23,9 @@ def test_the_share_of_the_model():
         "Of 8 effectively different images, a prompt by itself gives 2 and the prompts multiply them"
     )
     assert "33.3% of the entropy is the model's own" in claim
+
+
+def test_few_prompts_are_warned_of():
+    (note,) = few_prompts(12)
+    assert "the images by prompt counts as 12.0 of one size, below 30" in note
+    assert few_prompts(30) == ()
