@@ -97,10 +97,11 @@ def describe_posts(results: Results) -> Section:
         title="Posts per month",
         claim=f"{_growth(growth)}.",
         basis=f"{number(int(posts.sum()))} posts in {len(months)} months; "
-        f"log-linear (quasi-Poisson) fit, 95% interval.{_cut_off(months)}",
+        f"log-linear (Poisson) fit, 95% interval.{_cut_off(months)}",
         paper=f"“Steady growth”, no rate stated; {number(stated.POSTS)} posts with {number(stated.IMAGES)} images, "
         f"{stated.FIRST_MONTH} to {stated.LAST_MONTH}.",
-        differs="The paper shows the counts; the growth rate is ours. Its interval takes months as independent.",
+        differs="The paper shows the counts; the growth rate is ours. Its interval allows for "
+        "months that are like the one before.",
         alt=f"Bar chart of posts per month from {first} to {last}, "
         f"between {number(int(posts.min()))} and {number(int(posts.max()))} posts.",
         tables=(counts, *_survival(results)),

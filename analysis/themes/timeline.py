@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy import stats
 
 from twigma.analysis.convert import Floats
 from twigma.analysis.inference.intervals import Estimate
@@ -16,6 +15,7 @@ from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.likes.count_regression import fit_cells
 from twigma.analysis.themes import words
 from twigma.analysis.themes.exposure import calendar_days, covered_days
+from twigma.analysis.themes.trend_regression import family_slopes
 from twigma.core import columns
 from twigma.core.numeric.months import distinct_per_month, months_between
 
@@ -69,9 +69,9 @@ def _weight(frame: pd.DataFrame, key: str) -> "pd.Series[float]":
 def growth(months: pd.DataFrame) -> Growth:
     """Monthly growth of the posts: rate = e^b - 1 in log E[posts] = a + b month + log days, from `posts_per_month`.
 
-    A Poisson regression, so months without posts count, and a month that is cut off counts by the days it has; its
-    standard error is widened by the Pearson dispersion phi = sum (y - mu)^2 / mu / (n - 2), and the 95% interval takes
-    the t quantile with n - 2 degrees of freedom.
+    A Poisson regression, so months without posts count, and a month that is cut off counts by the days it has. Authors
+    post for months, so that a month's residual is like the next one's: interval and p are those of
+    `trend_regression.family_slopes` for the residuals (y - mu)/mu, whose sampling noise is that of mu posts.
 
     Parameters
     ----------
@@ -79,41 +79,39 @@ def growth(months: pd.DataFrame) -> Growth:
 
     Returns
     -------
-    Growth of n months. ValueError for fewer than 3 months with posts.
+    Growth of n months. ValueError for fewer than 4 months with posts.
     """
     posts = months["posts"].to_numpy(float)
-    if np.count_nonzero(posts) < 3:
+    if np.count_nonzero(posts) < 4:
         raise ValueError(
-            f"growth needs at least 3 months with posts, found {np.count_nonzero(posts)}: collect more"
+            f"growth needs at least 4 months with posts, found {np.count_nonzero(posts)}: collect more"
         )
     days = np.ones(len(posts))
     if "days" in months:
         days = months["days"].to_numpy(float)
-    slope, se, dispersion = _log_linear(posts, days)
-    df = len(posts) - 2
-    half = stats.t.ppf(0.975, df) * se
+    slope, expected = _log_linear(posts, days)
+    months_on = np.arange(len(posts))
+    residual = (posts - expected) / expected
+    around = slope * months_on + residual
+    (interval,) = family_slopes(around[None, :], months_on, expected)
     return Growth(
         value=float(np.expm1(slope)),
-        low=float(np.expm1(slope - half)),
-        high=float(np.expm1(slope + half)),
+        low=float(np.expm1(interval.low)),
+        high=float(np.expm1(interval.high)),
         n=len(posts),
         doubling=float(np.log(2) / slope) if slope > 0 else np.nan,
-        dispersion=dispersion,
-        p=float(2 * stats.t.sf(abs(slope) / se, df)) if se > 0 else 0.0,
+        dispersion=float((expected * residual**2).sum() / (len(posts) - 2)),
+        p=interval.p,
     )
 
 
-def _log_linear(counts: Floats, days: Floats) -> tuple[float, float, float]:
-    """Slope of log E[counts/days] per step, its quasi-Poisson standard error, and the dispersion."""
+def _log_linear(counts: Floats, days: Floats) -> tuple[float, Floats]:
+    """Slope of log E[counts/days] per step, and the expected counts [n]."""
     n = len(counts)
     # Steps from -1 to 1, so that the two terms are of one size.
     x = np.column_stack([np.ones(n), np.linspace(-1, 1, n)])
     fit = fit_cells(x, days, counts)
-    expected = fit.mu * days
-    dispersion = float(((counts - expected) ** 2 / expected).sum() / (n - 2))
-    step = 2 / (n - 1)
-    variance = fit.bread[1, 1] * dispersion
-    return float(fit.beta[1] * step), float(np.sqrt(variance) * step), dispersion
+    return float(fit.beta[1] * 2 / (n - 1)), np.asarray(fit.mu * days)
 
 
 def cluster_share(table: pa.Table) -> pd.DataFrame:

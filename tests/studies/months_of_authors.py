@@ -40,11 +40,7 @@ def months_of(rng, author, growing=0.0):
     return month.astype(int)
 
 
-@study(
-    intervals=[GROWTH],
-    blind=True,
-    caveat="takes months as independent",
-)
+@study(intervals=[GROWTH], blind=True)
 def growth_of_posts(world: World) -> Measured:
     """Posts of authors who begin more and more often."""
     author = np.repeat(world.owner, TIMES)
