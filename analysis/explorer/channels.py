@@ -42,7 +42,6 @@ class Channel:
         return int(np.iinfo(self.values.dtype).max)
 
 
-
 def channels_of(frame: pd.DataFrame) -> list[Channel]:
     """The channels of images, a row each, as far as the release has the columns."""
     made = [make(frame) for make in (_clusters, _months, _likes, _scores, _sources)]
@@ -105,7 +104,10 @@ def _sources(frame: pd.DataFrame) -> Channel | None:
 
 
 def category(name: str, title: str, values: pd.Series, order: list[str]) -> Channel:
-    """A channel of names, one an image, in `order`, or by how often they occur; beyond `MOST_CATEGORIES` the last are "other"."""
+    """A channel of names, one an image, in `order` or by how often they occur.
+
+    Beyond `MOST_CATEGORIES` the last ones are "other".
+    """
     order = order or list(values.value_counts().index)
     if len(order) > MOST_CATEGORIES:
         order = [*order[: MOST_CATEGORIES - 1], OTHER]

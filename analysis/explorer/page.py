@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from twigma.analysis.explorer.channels import Channel
@@ -130,8 +129,6 @@ def render(explorer: Explorer, *, with_ids: bool, served: bool = False) -> str:
     if with_ids:
         header["image_name"] = points.image_names
     header["arrays"], packed = _packed(points.arrays)
-    script = _script(served)
-    style = (HERE / "explorer.css").read_text("utf-8")
     environment = jinja2.Environment(
         autoescape=True,
         loader=jinja2.FileSystemLoader(HERE),
@@ -147,9 +144,9 @@ def render(explorer: Explorer, *, with_ids: bool, served: bool = False) -> str:
         comparison=explorer.comparison,
         moves_shown=MOVES_SHOWN,
         served=served,
-        script=script,
-        style=style,
-        policy=_policy(script, style, served),
+        script=_script(served),
+        style=_style(),
+        policy=f"default-src 'none'; {policy(served=served)}",
         header=_compressed(json.dumps(header, ensure_ascii=False).encode()),
         data=_compressed(packed),
     )
@@ -162,12 +159,15 @@ def _script(served: bool) -> str:
     return "\n".join(file.read_text("utf-8") for file in files)
 
 
-def _policy(script: str, style: str, served: bool) -> str:
-    """What the page may do: its own program and style, and ask its own server if it has one."""
+def _style() -> str:
+    return (HERE / "explorer.css").read_text("utf-8")
+
+
+def policy(*, served: bool) -> str:
+    """What the page may do beyond nothing: its own program and style, and ask its own server if it has one."""
     allowed = [
-        "default-src 'none'",
-        f"script-src '{_csp_hash(script)}'",
-        f"style-src '{_csp_hash(style)}'",
+        f"script-src '{_csp_hash(_script(served))}'",
+        f"style-src '{_csp_hash(_style())}'",
     ]
     if served:
         allowed += ["img-src 'self'", "connect-src 'self'"]

@@ -21,7 +21,9 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 # Of every page: what else it may do is its own policy.
-STRICT = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+STRICT = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 JSON = "application/json"
 
 

@@ -70,6 +70,9 @@ function frameOf(i, {alt, hidden, why}) {
   if (why) return element("p", {className: "missing", textContent: `No picture: ${why}`});
   const picture = element("img", {alt, src: hidden ? `thumbnail/${i}` : `picture/${i}`});
   const frame = element("figure", {}, picture);
+  picture.addEventListener("error", () => frame.replaceWith(element("p", {
+    className: "missing", textContent: "No picture: it is damaged, or was removed since this page was opened.",
+  })));
   if (!hidden) return frame;
   const button = element("button", {type: "button", className: "reveal", textContent: "May be sensitive: show it"});
   picture.className = "blurred";
@@ -86,8 +89,6 @@ function frameOf(i, {alt, hidden, why}) {
 
 async function showDetails(i) {
   $("picture").replaceChildren();
-  $("similar").replaceChildren();
-  tell("similar-status", "");
   try {
     const found = await ask(`details/${i}`);
     if (picked !== i) return;  // the reader went on to another image

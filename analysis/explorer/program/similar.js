@@ -25,23 +25,11 @@ function centre(i) {
   redraw();
 }
 
-async function showSimilar() {
-  const i = picked;
-  tell("similar-status", "Comparing with every image …");
-  try {
-    const {found} = await ask(`similar/${i}`);
-    if (picked !== i) return;
-    $("similar").replaceChildren(...strip(found));
-    tell("similar-status", `${counted(found.length)}, the most similar first.`);
-  } catch (error) {
-    if (picked === i) tell("similar-status", error.message);
-  }
-}
-
 let lastFound = [];
 
-async function search(path, options) {
-  tell("search-status", "Searching …");
+// Asks for images and lists them; `what` says which they are.
+async function list(what, path, options) {
+  tell("search-status", "Comparing with every image …");
   $("found").replaceChildren();
   $("choose-found").hidden = true;
   try {
@@ -49,23 +37,29 @@ async function search(path, options) {
     lastFound = found.map(each => each.point);
     $("found").replaceChildren(...strip(found));
     $("choose-found").hidden = !found.length;
-    tell("search-status", `${counted(found.length)}, the most similar first.`);
+    tell("search-status", `${counted(found.length)} ${what}, the most similar first.`);
   } catch (error) {
     tell("search-status", error.message);
   }
+  $("search-status").scrollIntoView({block: "nearest"});
+}
+
+function listSimilar() {
+  const title = $("details-title").textContent;
+  list(`similar to ${title[0].toLowerCase()}${title.slice(1)}`, `similar/${picked}`);
 }
 
 function searchWords() {
   const text = $("words").value.trim();
   if (!text) { tell("search-status", "Write what to look for, such as: a castle at night"); return; }
   const headers = {"Content-Type": "application/json"};
-  search("search", {method: "POST", headers, body: JSON.stringify({text})});
+  list("found by words", "search", {method: "POST", headers, body: JSON.stringify({text})});
 }
 
 function searchPicture() {
   const [file] = $("example").files;
   const headers = {"Content-Type": "application/octet-stream"};
-  if (file) search("search-picture", {method: "POST", headers, body: file});
+  if (file) list("found by a picture", "search-picture", {method: "POST", headers, body: file});
 }
 
 function chooseFound() {
@@ -76,7 +70,7 @@ function chooseFound() {
 }
 
 onStart.push(() => {
-  $("find-similar").addEventListener("click", showSimilar);
+  $("find-similar").addEventListener("click", listSimilar);
   $("search").addEventListener("submit", event => { event.preventDefault(); searchWords(); });
   $("example").addEventListener("change", searchPicture);
   $("choose-found").addEventListener("click", chooseFound);

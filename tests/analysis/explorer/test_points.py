@@ -9,7 +9,6 @@ from support.mapped import N, planted_table, write_release
 
 from twigma.analysis.explorer.channels import MOST_LIKES
 from twigma.analysis.explorer.points import (
-
     SIDE,
     drawing_order,
     drawing_step,
