@@ -22,7 +22,7 @@ PLAIN = 514  # an image about which nothing is special
 def write_pictured(root: Path, model: Path | None = None) -> SimpleNamespace:
     """The folders `twigma` and `work` in `root`.
 
-    The embeddings are those of `model` for the pictures, or random.
+    Images that have a picture are embedded by `model`; without one, and else, embeddings are random.
     """
     table = planted_table(N, odd=ODD)
     score = np.full(N, 0.01, np.float32)
@@ -33,10 +33,9 @@ def write_pictured(root: Path, model: Path | None = None) -> SimpleNamespace:
     ).append_column("all_captions", pa.array(captions))
     names = table["image_name"].to_pylist()
     rows = staging.units(np.random.default_rng(0), N)
-    rows[5] = 0.8 * rows[PLAIN] + 0.6 * rows[5]
     models = {}
     if model is not None:
-        models, rows = _embedded(model)
+        models, rows[ODD:] = _embedded(model)
     vectors = pa.table({"image_name": names, "embedding": as_column(rows)})
     release = write_release(
         root / "twigma", table, embeddings=vectors, models={"embed": models}
@@ -67,5 +66,5 @@ def _embedded(model: Path) -> tuple[dict[str, object], np.ndarray]:
     from twigma.builder.stages.clip_encoder import load_on
 
     found = find_model(str(model), None)
-    pictures = [Image.fromarray(staging.pixels(i)) for i in range(N)]
+    pictures = [Image.fromarray(staging.pixels(i)) for i in range(ODD, N)]
     return dict(found.provenance()), load_on(found, "cpu", "fp32").encode(pictures)

@@ -91,14 +91,18 @@ async function showDetails(i) {
   $("picture").replaceChildren();
   try {
     const found = await ask(`details/${i}`);
-    if (picked !== i) return;  // the reader went on to another image
-    const alt = found.caption || found.title;
-    $("picture").replaceChildren(frameOf(i, {alt, hidden: found.sensitive, why: found.why}));
-    $("details-title").textContent = found.title;
-    showFacts(found.facts.map(([name, text, link]) => [name, link ? postLink(text, link) : text]));
+    // The reader may have gone on to another image.
+    if (picked === i) fillDetails(i, found);
   } catch (error) {
     if (picked === i) $("picture").replaceChildren(element("p", {className: "missing", textContent: error.message}));
   }
+}
+
+function fillDetails(i, found) {
+  const alt = found.caption || found.title;
+  $("picture").replaceChildren(frameOf(i, {alt, hidden: found.sensitive, why: found.why}));
+  $("details-title").textContent = found.title;
+  showFacts(found.facts.map(([name, text, link]) => [name, link ? postLink(text, link) : text]));
 }
 
 // The server writes the address, from an id that is a number.
