@@ -14,7 +14,6 @@ __all__, __getattr__ = lazy_names(
         "page": ("explore", "read_explorer"),
         "comparison": ("Comparison", "read_comparison"),
         "points": ("Points", "read_points"),
-        "representatives": ("representatives",),
         "server": ("ExplorerServer", "serve"),
         "search": ("closest",),
     },

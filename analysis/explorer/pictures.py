@@ -59,11 +59,10 @@ class Pictures:
         self.small = functools.lru_cache(REMEMBERED)(self._small)
 
     def stored(self, names: pa.ChunkedArray) -> NDArray[np.bool_]:
-        """Whether the picture of each of these images is stored, bool[n]."""
+        """Whether the picture of each of these images, string[n], is stored, bool[n]."""
         if self.images is None:
             return np.zeros(len(names), bool)
-        known = pa.array(list(self.images), pa.string())
-        return np.asarray(pc.is_in(names, value_set=known))
+        return np.asarray(pc.is_in(names, value_set=self.images.names()))
 
     def why_missing(self, name: str) -> str:
         """Why an image has no picture here; empty where it has one."""

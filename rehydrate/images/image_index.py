@@ -168,7 +168,7 @@ class Images(Mapping[str, "Image"]):
         return int(self._stored)
 
     def __iter__(self) -> Iterator[str]:
-        for name in self._columns["image_name"].slice(0, self._stored):
+        for name in self.names():
             yield name.as_py()
 
     def __contains__(self, name: object) -> bool:
@@ -197,6 +197,10 @@ class Images(Mapping[str, "Image"]):
                 "since, open the images again; if not, the tar is damaged: restore it"
             )
         return data
+
+    def names(self) -> pa.Array:
+        """The names of the stored images, string[n], sorted."""
+        return self._columns["image_name"].slice(0, self._stored)
 
     def failure(self, name: str) -> str | None:
         """The status of the last attempt at an image that is not stored; None where it was never asked for."""
