@@ -58,7 +58,7 @@ def _clusters(frame: pd.DataFrame) -> Channel | None:
 def clusters(
     labels: pd.Series, known: list[float], name: str = "cluster", title: str = "Cluster"
 ) -> Channel:
-    """Cluster labels, one an image, as a channel; `known` are all there are, in order."""
+    """Cluster labels [n], one an image, as a channel; `known` are all there are, in order."""
     named = labels.map({label: cluster_name(label) for label in known})
     return category(name, title, named, [cluster_name(label) for label in known])
 
@@ -104,7 +104,7 @@ def _sources(frame: pd.DataFrame) -> Channel | None:
 
 
 def category(name: str, title: str, values: pd.Series, order: list[str]) -> Channel:
-    """A channel of names, one an image, in `order` or by how often they occur.
+    """A channel of names [n], one an image, in `order` or by how often they occur.
 
     Beyond `MOST_CATEGORIES` the last ones are "other".
     """

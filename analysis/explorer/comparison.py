@@ -177,7 +177,8 @@ def _channels(
     frame: pd.DataFrame, labels: Floats, old_labels: Floats, change: NDArray[np.object_]
 ) -> list[Channel]:
     """The channels of one release, and of both: clusters share their names, so that they share their colours."""
-    known = sorted({*labels[~np.isnan(labels)], *old_labels[~np.isnan(old_labels)]})
+    every = np.unique(np.append(labels, old_labels))
+    known = every[~np.isnan(every)].tolist()
     both = [category("change", "Change", pd.Series(change), list(CHANGES))]
     if known:
         both.append(clusters(pd.Series(labels), known))

@@ -146,7 +146,7 @@ def render(explorer: Explorer, *, with_ids: bool, served: bool = False) -> str:
         served=served,
         script=_script(served),
         style=_style(),
-        policy=f"default-src 'none'; {policy(served=served)}",
+        policy=f"default-src 'none'; {content_policy(served=served)}",
         header=_compressed(json.dumps(header, ensure_ascii=False).encode()),
         data=_compressed(packed),
     )
@@ -163,7 +163,7 @@ def _style() -> str:
     return (HERE / "explorer.css").read_text("utf-8")
 
 
-def policy(*, served: bool) -> str:
+def content_policy(*, served: bool) -> str:
     """What the page may do beyond nothing: its own program and style, and ask its own server if it has one."""
     allowed = [
         f"script-src '{_csp_hash(_script(served))}'",

@@ -16,7 +16,7 @@ from twigma.analysis.explorer.details import Details
 from twigma.analysis.explorer.page import (
     IDS_UP_TO,
     Explorer,
-    policy,
+    content_policy,
     read_explorer,
     render,
 )
@@ -45,7 +45,7 @@ class ExplorerServer(LocalPage):
     """The page of one release and its working folder; `url` is its address."""
 
     command = "twigma explore"
-    policy = policy(served=True)
+    policy = content_policy(served=True)
     most_bytes = 30 << 20  # of a picture to search by
 
     def __init__(

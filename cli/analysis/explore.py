@@ -92,7 +92,7 @@ def _serve(release: Path, work: Path, model: str | None, **options: Any) -> None
     from twigma.analysis.explorer.server import ExplorerServer, serve
 
     named = None if model is None else parse_clip(model)
-    wanted = (None, None, None)
+    wanted: tuple[str | None, str | None, str | None] = (None, None, None)
     if named is not None:
         wanted = named.model, named.weights, named.revision
 

@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path is None:
             return
         request = self._request()
-        answer = None
+        answer: Answer | None = None
         if request is not None:
             try:
                 answer = self.server.post(path, request)
