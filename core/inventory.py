@@ -57,6 +57,7 @@ HOLDINGS = (
     Holding("shards/[0-9]*.parquet", "ids, addresses of photos", "shards"),
     Holding("shards/[0-9]*.json", "hashes of the two", "shards"),
     Holding("shards/index.arrow", "ids", "deleted"),
+    Holding("shards/sprites.arrow", "ids and pictures of the explorer", "deleted"),
     Holding("columns/*/*.arrow", "ids and what models say of the images", "parts"),
     Holding("columns/*/*/*.arrow", "columns of a part that is not finished", "deleted"),
     Holding("models/*/*.arrow", "embeddings by id", "parts"),

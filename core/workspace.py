@@ -162,6 +162,11 @@ class Workspace(os.PathLike[str]):
         """Where every image stands in the tars; it can be deleted at any time."""
         return self.shards / "index.arrow"
 
+    @property
+    def sprite_sheet(self) -> Path:
+        """The pictures that the explorer draws on its map; it can be deleted at any time."""
+        return self.shards / "sprites.arrow"
+
     # ------------------------------------------------------------------ columns and models
 
     @property

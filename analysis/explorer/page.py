@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from twigma.analysis.explorer.points import Channel, Points, read_points
+from twigma.analysis.explorer.channels import Channel
+from twigma.analysis.explorer.comparison import Comparison, read_comparison
+from twigma.analysis.explorer.points import Points, read_points
 from twigma.builder.release.identity import identity_of_release
 from twigma.core.files import atomic
 from twigma.dataset.opened_release import Release, open_release
@@ -26,6 +27,22 @@ from twigma.dataset.selections import FORMAT, release_hash
 HERE = Path(__file__).parent
 IDS_UP_TO = 200_000  # images whose ids the page holds without being asked: 8 bytes each
 COMPRESSION = 6
+# The program, one file a noun, in the order in which it is put together.
+PROGRAM = (
+    "state",
+    "data",
+    "colours",
+    "map",
+    "filters",
+    "selection",
+    "saving",
+    "details",
+    "comparison",
+    "moving",
+)
+SERVED = ("service", "pictures", "similar")  # of the page that a server stands behind
+START = "start"
+MOVES_SHOWN = 50  # rows of the table of moves between clusters
 
 
 @dataclass(frozen=True)
@@ -37,6 +54,16 @@ class Explored:
     unplaced: int  # images without a place on the map
     bytes: int
     with_ids: bool
+    comparison: Comparison | None = None
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """What a page shows: a release, its points, and what changed since an earlier release."""
+
+    release: Release
+    points: Points
+    comparison: Comparison | None = None
 
 
 def explore(
@@ -44,6 +71,7 @@ def explore(
     out: AnyPath = "explore.html",
     *,
     ids: bool | None = None,
+    before: AnyPath | None = None,
 ) -> Explored:
     """Write the explorer of a release as one HTML file.
 
@@ -52,43 +80,55 @@ def explore(
     release : release folder, as for `open_release`.
     out : the file; one of an earlier run is replaced.
     ids : whether the page holds the ids of the images, which a selection then names. None: up to `IDS_UP_TO` images.
+    before : an earlier release, whose map is shown in turn with this one.
 
     Raises
     ------
-    ValueError when the release has no map, or `out` is a file that is not an explorer.
+    ValueError when a release has no map, or `out` is a file that is not an explorer.
     """
-    opened, path = open_release(release), Path(out)
+    path = Path(out)
     _refuse_other_files(path)
-    points = read_points(opened)
+    explorer = read_explorer(release, before)
+    points = explorer.points
     with_ids = len(points) <= IDS_UP_TO if ids is None else ids
-    html = render(opened, points, with_ids=with_ids)
+    html = render(explorer, with_ids=with_ids)
     with atomic(path) as beside:
         beside.write_text(html, "utf-8")
-    return Explored(path, len(points), points.unplaced, len(html.encode()), with_ids)
+    return Explored(
+        path=path,
+        images=len(points),
+        unplaced=points.unplaced,
+        bytes=len(html.encode()),
+        with_ids=with_ids,
+        comparison=explorer.comparison,
+    )
 
 
-def render(release: Release, points: Points, *, with_ids: bool) -> str:
-    """The page: equal releases give equal bytes."""
+def read_explorer(release: AnyPath | None, before: AnyPath | None = None) -> Explorer:
+    """What the page of a release shows; ValueError where it, or the earlier one, has no map."""
+    opened = open_release(release)
+    if before is None:
+        return Explorer(opened, read_points(opened))
+    points, comparison = read_comparison(opened, open_release(before))
+    return Explorer(opened, points, comparison)
+
+
+def render(explorer: Explorer, *, with_ids: bool, served: bool = False) -> str:
+    """The page: equal releases give equal bytes. A `served` one also asks its server for pictures and neighbours."""
     import jinja2
 
-    arrays: dict[str, NDArray[Any]] = {"x": points.x, "y": points.y}
-    for channel in points.channels:
-        arrays[channel.name] = channel.values
-    if points.unplaced:
-        arrays["placed"] = points.placed.astype(np.uint32)
+    release, points = explorer.release, explorer.points
     header: dict[str, Any] = {
         "format": FORMAT,
         "release": release_hash(release),
         "n": len(points),
+        "kept": len(points) - points.gone,
         "step": points.step,
         "channels": [_described(channel) for channel in points.channels],
     }
     if with_ids:
-        names = release.metadata["image_name"].to_numpy(zero_copy_only=False)
-        header["image_name"] = names[points.placed].tolist()
-    header["arrays"], packed = _packed(arrays)
-    script = (HERE / "explorer.js").read_text("utf-8")
-    style = (HERE / "explorer.css").read_text("utf-8")
+        header["image_name"] = points.image_names
+    header["arrays"], packed = _packed(points.arrays)
     environment = jinja2.Environment(
         autoescape=True,
         loader=jinja2.FileSystemLoader(HERE),
@@ -101,13 +141,37 @@ def render(release: Release, points: Points, *, with_ids: bool) -> str:
         count=f"{len(points):,}",
         unplaced=points.unplaced,
         version=release.manifest.get("version", ""),
-        script=script,
-        style=style,
-        script_hash=_csp_hash(script),
-        style_hash=_csp_hash(style),
+        comparison=explorer.comparison,
+        moves_shown=MOVES_SHOWN,
+        served=served,
+        script=_script(served),
+        style=_style(),
+        policy=f"default-src 'none'; {content_policy(served=served)}",
         header=_compressed(json.dumps(header, ensure_ascii=False).encode()),
         data=_compressed(packed),
     )
+
+
+def _script(served: bool) -> str:
+    """The program in one piece."""
+    names = [*PROGRAM, *(SERVED if served else ()), START]
+    files = [HERE / "program" / f"{name}.js" for name in names]
+    return "\n".join(file.read_text("utf-8") for file in files)
+
+
+def _style() -> str:
+    return (HERE / "explorer.css").read_text("utf-8")
+
+
+def content_policy(*, served: bool) -> str:
+    """What the page may do beyond nothing: its own program and style, and ask its own server if it has one."""
+    allowed = [
+        f"script-src '{_csp_hash(_script(served))}'",
+        f"style-src '{_csp_hash(_style())}'",
+    ]
+    if served:
+        allowed += ["img-src 'self'", "connect-src 'self'"]
+    return "; ".join(allowed)
 
 
 def _title(release: Release) -> str:

@@ -68,7 +68,7 @@ def search(
     opened = open_release(release)
     embeddings = opened.embeddings_of(embedding)
     theirs = embedded_by(opened.folder, embedding)
-    chosen = _model(opened.folder, theirs, model, pretrained, revision)
+    chosen = model_of(opened.folder, theirs, model, pretrained, revision)
     query = _query(chosen, text, image, device)
     column = embeddings[named_column("embedding", embedding)]
     similarity, rows = closest(column, query, most)
@@ -123,7 +123,7 @@ def _blocks(embeddings: pa.ChunkedArray) -> Iterator[pa.Array]:
             yield chunk.slice(start, BLOCK)
 
 
-def _model(
+def model_of(
     folder: Path,
     theirs: dict[str, Any],
     model: str | None,

@@ -172,6 +172,7 @@ def shards_and_columns(
         after = shards.read_manifest(shard)
         new_hashes[before.sha256] = after.sha256
     work.image_index.unlink(missing_ok=True)
+    work.sprite_sheet.unlink(missing_ok=True)
     for path in inventory.files(work.path, "plan"):
         _filter_parquet(path, removed)
     _drop_packed(work)

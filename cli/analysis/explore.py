@@ -22,22 +22,62 @@ from twigma.cli.options import FILE, FOLDER, device_option, embedding_option, pa
     default=None,
     help="Hold the ids of the images in the page, 8 bytes each.  [default: up to 200,000 images]",
 )
-def explore(release: Path, out: Path, ids: bool | None) -> None:
-    """Write all images of a release as a map in one HTML file.
+@click.option(
+    "--before",
+    type=FOLDER,
+    help="An earlier release: both maps in turn, and which images are new, gone, or in another cluster.",
+)
+@click.option(
+    "--work",
+    type=FOLDER,
+    help="Working folder with the images: serve the page on this machine, with pictures, in place of --out.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="With --work: port of the page; 0 is any free one.",
+)
+@click.option(
+    "--model",
+    metavar="MODEL[@COMMIT]",
+    help="With --work: CLIP that made the embeddings, where the release cannot say: a folder of your own.",
+)
+@embedding_option
+def explore(release: Path, out: Path, ids: bool | None, **options: Any) -> None:
+    """Write all images of a release as a map in one HTML file, or show them with their pictures.
 
-    It opens in any browser, offline, without a graphics processor, and asks nobody for anything. Colour and filter by
-    cluster, month, likes and NSFW score; draw around images and save them as a selection. It holds no pictures.
+    The file opens in any browser, offline, without a graphics processor, and asks nobody for anything. Colour and
+    filter by cluster, month, likes and NSFW score; draw around images and save them as a selection. It holds no
+    pictures, which not everybody may pass on.
+
+    With --work it is a page on this machine that no other machine can reach, until Ctrl-C: pictures on the map and of
+    the image that is clicked, its post and caption, similar images, and a search by words or by a picture. What may
+    be sensitive is blurred until it is asked for.
 
     \b
       twigma explore twigma --out explore.html
+      twigma explore twigma --work work
+      twigma explore twigma --before twigma-1.0 --out update.html
       twigma analyze twigma --select selection.json
     """
+    if options["work"] is None:
+        _write(release, out, ids, options["before"])
+    else:
+        _serve(release, **options)
+
+
+def _write(release: Path, out: Path, ids: bool | None, before: Path | None) -> None:
     from twigma.analysis.explorer.page import explore as run
 
-    written = run(release, out, ids=ids)
+    written = run(release, out, ids=ids, before=before)
     click.echo(
         f"explore: {written.images:,} images in {written.path} ({written.bytes / 1e6:.1f} MB)"
     )
+    if written.comparison is not None:
+        for what, images in written.comparison.counts.items():
+            click.echo(f"  {images:>9,}  {what}")
     if written.unplaced:
         click.echo(
             f"  {written.unplaced:,} images have no place on the map: they are not on the page"
@@ -46,6 +86,23 @@ def explore(release: Path, out: Path, ids: bool | None) -> None:
         click.echo(
             "  it names rows of the release, not ids: --ids puts the ids into the page"
         )
+
+
+def _serve(release: Path, work: Path, model: str | None, **options: Any) -> None:
+    from twigma.analysis.explorer.server import ExplorerServer, serve
+
+    named = None if model is None else parse_clip(model)
+    wanted: tuple[str | None, str | None, str | None] = (None, None, None)
+    if named is not None:
+        wanted = named.model, named.weights, named.revision
+
+    def announce(server: ExplorerServer) -> None:
+        if server.pictures.absent:
+            click.echo(f"explore: no pictures. {server.pictures.absent}")
+        click.echo(f"explore: open {server.url} (Ctrl-C stops)")
+
+    serve(release, work, model=wanted, announce=announce, **options)
+    click.echo("explore: stopped")
 
 
 @click.command()

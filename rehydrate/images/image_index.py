@@ -191,7 +191,7 @@ class Images(Mapping[str, "Image"]):
         return int(self._stored)
 
     def __iter__(self) -> Iterator[str]:
-        for name in self._columns["image_name"].slice(0, self._stored):
+        for name in self.names():
             yield name.as_py()
 
     def __contains__(self, name: object) -> bool:
@@ -217,6 +217,15 @@ class Images(Mapping[str, "Image"]):
         place = Place(*(self._value(column, row) for column in Place._fields))
         return read_stored(self._tars[place.shard], name, place)
 
+    def names(self) -> pa.Array:
+        """The names of the stored images, string[n], sorted."""
+        return self._columns["image_name"].slice(0, self._stored)
+
+    def failure(self, name: str) -> str | None:
+        """The status of the last attempt at an image that is not stored; None where it was never asked for."""
+        row = self._row(name, self._stored, len(self._columns["image_name"]))
+        return None if row is None else str(self._value("status", row))
+
     def _value(self, column: str, row: int) -> Any:
         return self._columns[column][row].as_py()
 
@@ -233,9 +242,7 @@ class Images(Mapping[str, "Image"]):
     def _why_missing(self, name: object) -> str:
         if not isinstance(name, str):
             return f"image names are text, as in '1495…': found the {type(name).__name__} {name!r}"
-        row = self._row(name, self._stored, len(self._columns["image_name"]))
-        if row is None:
+        status = self.failure(name)
+        if status is None:
             return f"no image {name!r} in the shards of {self.work}"
-        return (
-            f"image {name!r} was asked for and not stored: {self._value('status', row)}"
-        )
+        return f"image {name!r} was asked for and not stored: {status}"

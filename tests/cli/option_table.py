@@ -55,8 +55,9 @@ ANALYZE, REPORT = (
     to("twigma.analysis.analyze.analyze"),
     to("twigma.analysis.report.report"),
 )
-EXPLORE, SEARCH = (
+EXPLORE, SERVE, SEARCH = (
     to("twigma.analysis.explorer.page.explore"),
+    to("twigma.analysis.explorer.server.serve"),
     to("twigma.analysis.explorer.search.search"),
 )
 REMOVALS, STATUS = (
@@ -329,6 +330,11 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--out page.html", EXPLORE("out"), Path("page.html")),
         Case("--ids", EXPLORE("ids"), True),
         Case("--no-ids", EXPLORE("ids"), False),
+        Case("--before other", EXPLORE("before"), OTHER),
+        Case("--work other", SERVE("work"), OTHER),
+        Case("--port 8001", SERVE("port"), 8001, "--work work"),
+        Case("--embedding siglip2", SERVE("embedding"), "siglip2", "--work work"),
+        Case("--model a/b", SERVE("model"), ("a", "b", None), "--work work"),
     ),
     "search": (
         Case("--image token", SEARCH("image"), Path("token")),

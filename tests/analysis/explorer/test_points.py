@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from support.mapped import N, planted_table, write_release
 
+from twigma.analysis.explorer.channels import MOST_LIKES
 from twigma.analysis.explorer.points import (
-    MOST_LIKES,
     SIDE,
     drawing_order,
     drawing_step,
