@@ -68,10 +68,9 @@ class Details:
             "",
         )
         for column, title in COUNTS.items():
-            count = row.get(column)
-            yield title, "" if _is_missing(count) else f"{int(count):,}", ""
+            yield title, _whole(row.get(column)), ""
         label = row.get(self.labels) if self.labels else None
-        yield "Cluster", "" if _is_missing(label) else f"{int(label)}", ""
+        yield "Cluster", _whole(label), ""
         score = row.get("nsfw_score")
         yield "NSFW score", "" if _is_missing(score) else f"{score:.3f}", ""
         if row.get("possibly_sensitive") is not None:
@@ -111,6 +110,11 @@ def _in(table: pa.Table, name: str) -> list[str]:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)[:TEXT_UP_TO]
+
+
+def _whole(value: Any) -> str:
+    """A whole number, with its thousands apart; empty where there is none."""
+    return "" if _is_missing(value) else f"{int(value):,}"
 
 
 def _is_missing(value: Any) -> bool:

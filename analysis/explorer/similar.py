@@ -110,7 +110,7 @@ class Embedded:
         return found[:most]
 
     def _name(self, point: int) -> str:
-        return self.names[self.rows[point]]
+        return str(self.names[self.rows[point]])
 
 
 def model_name(folder: Any, name: str) -> dict[str, Any]:

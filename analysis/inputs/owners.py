@@ -82,7 +82,8 @@ def owners_of_images(images: Images, names: Any) -> NDArray[Any] | None:
     if found.isna().all():
         return None
     labels = found.astype(object)
-    return labels.where(found.notna(), None).to_numpy()
+    result: NDArray[Any] = labels.where(found.notna(), None).to_numpy()
+    return result
 
 
 def owner_notes(data: "Inputs", names: Iterable[str] | None = None) -> tuple[str, ...]:

@@ -100,11 +100,11 @@ def _tested(
         half = _half_widths(statistic, cluster, owners, value)
     # Images of an owner stay side by side on both sides, so that what they share is no agreement.
     together = np.concatenate(owners)
-    null = []
+    dealt_values = []
     for _ in range(PERMUTATIONS):
         dealt = [owners[owner] for owner in rng.permutation(len(owners))]
-        null.append(statistic(cluster[np.concatenate(dealt)], together))
-    null = np.array(null)
+        dealt_values.append(statistic(cluster[np.concatenate(dealt)], together))
+    null = np.array(dealt_values)
     # A tie that rounding broke counts as a tie.
     p = (1 + (null >= value - 1e-12).sum(axis=0)) / (1 + PERMUTATIONS)
     return pd.DataFrame(
