@@ -58,6 +58,7 @@ ORDER = [
     "analysis/measurement",
     "analysis/inputs",
     "analysis/page",
+    "analysis/publication",
     "analysis/annotation",
     "analysis/paper",
     "analysis/figures",
