@@ -189,8 +189,8 @@ def percents(
         return percent(value, digits)
     if math.isnan(value) or math.isnan(low) or math.isnan(high):
         return percent(value, digits)
-    numbers = [100 * value, 100 * low, 100 * high]
-    return Share(_in_percent(_even(*numbers, digits)), numbers)
+    texts = _even(100 * value, 100 * low, 100 * high, digits)
+    return Share(_in_percent(texts), [100 * value, 100 * low, 100 * high])
 
 
 def _in_percent(texts: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ __all__, __getattr__ = lazy_names(
     {
         "captions": ("Published", "publish"),
         "charts": ("Chart", "draw_chart"),
-        "citation": ("Citation", "citations"),
+        "citation": ("Citation", "citations", "published_doi"),
         "folder": ("write_figures",),
         "methods": ("methods_text",),
     },

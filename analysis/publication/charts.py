@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from twigma.analysis.page.drawing import NO_METADATA, READERS_FONT, STYLE
@@ -27,6 +28,7 @@ MOST_SHAPES = 5_000  # points of a chart
 DPI = 300  # of what becomes pixels
 FONT = "DejaVu Sans"  # as `STYLE` names it
 TEXT = re.compile(r"<text[^>]*>([^<]*)")
+BOLD = re.compile(r"font-weight: (?:700|bold)")
 NO_PDF_METADATA = dict.fromkeys(("Creator", "Producer", "CreationDate"))
 
 
@@ -50,7 +52,7 @@ class Chart:
         """The SVG with the characters that it needs of its fonts inside."""
         characters = "".join(TEXT.findall(self.svg))
         faces = [_font_face(_subset("normal", characters), "400")]
-        if re.search(r"font: [^'\";]*\b(700|bold)\b", self.svg):
+        if BOLD.search(self.svg):
             faces.append(_font_face(_subset("bold", characters), "700"))
         style = f'<style type="text/css">{"".join(faces)}</style>'
         head, defs, rest = self.svg.partition("<defs>")
@@ -113,7 +115,7 @@ def rasterize_many(figure: "Figure") -> None:
         for points in panel.collections:
             if isinstance(points, PathCollection):
                 scattered.append(points)
-    total = sum(len(points.get_offsets()) for points in scattered)
+    total = sum(len(np.asarray(points.get_offsets())) for points in scattered)
     for points in scattered:
         points.set_rasterized(total > MOST_SHAPES)
 

@@ -8,7 +8,9 @@ from datetime import date
 from typing import Any
 
 from twigma.analysis.page.formatting import clean
+from twigma.builder.publish.publications import read_publications
 from twigma.builder.release.identity import TWIGMA, Identity
+from twigma.core.workspace import AnyWorkspace
 
 SOFTWARE = "twigma"  # the name of the installed package
 # As in CITATION.cff, which an installed package does not carry.
@@ -41,6 +43,15 @@ def citations(data: Mapping[str, Any], doi: str = "") -> list[Citation]:
         found += _of_dataset(data, doi)
     found.append(Citation("This software", _of_software()))
     return found
+
+
+def published_doi(work: AnyWorkspace) -> str:
+    """The DOI of the newest version that was published from a working folder; empty where none was."""
+    dois = []
+    for publication in read_publications(work):
+        if publication.published and not publication.place.sandbox:
+            dois.append(publication.doi)
+    return dois[-1] if dois else ""
 
 
 def dataset_doi(data: Mapping[str, Any]) -> str:
@@ -87,8 +98,8 @@ def _of_software() -> str:
     version = importlib.metadata.version(SOFTWARE)
     lines = [
         "@software{twigma,",
-        f"  title   = {{{SOFTWARE_TITLE}}},",
-        f"  author  = {{{{{SOFTWARE_AUTHOR}}}}},",
+        f"  title = {{{SOFTWARE_TITLE}}},",
+        f"  author = {{{{{SOFTWARE_AUTHOR}}}}},",
         f"  version = {{{version}}}",
         "}",
     ]
