@@ -5,6 +5,7 @@ opens nowhere. Equal tables give equal bytes.
 """
 
 import base64
+import html
 import io
 import re
 import warnings
@@ -50,7 +51,7 @@ class Chart:
     @property
     def file(self) -> str:
         """The SVG with the characters that it needs of its fonts inside."""
-        characters = "".join(TEXT.findall(self.svg))
+        characters = html.unescape("".join(TEXT.findall(self.svg)))
         faces = [_font_face(_subset("normal", characters), "400")]
         if BOLD.search(self.svg):
             faces.append(_font_face(_subset("bold", characters), "700"))

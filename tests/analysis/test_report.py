@@ -248,7 +248,7 @@ def test_long_tables_and_notes_are_folded_and_short_ones_are_not(page, analysed)
     assert rows[1] > 200
     for words in ("Rate ratio of likes, NSFW against others", "Based on", "The paper"):
         assert words in shown.text
-    for words in ("Most distinctive words", "KL(P‖Q) [95%]", "k-means++ starts"):
+    for words in ("Noise (95%) × 10³", "KL(P‖Q) [95%]", "k-means++ starts"):
         assert words not in shown.text
         assert words in folded.text
 
