@@ -1,6 +1,6 @@
 """`report/figures/`: every chart as SVG, PDF and CSV, the captions and the methods; `twigma report` writes it.
 
-`written.json` lists them, so that the next report replaces these files and no other (`core/safety/owned_folders`). It
+`written.json` lists them, so that the next report replaces these files and no other (`owned_folders`). It
 is written before the first of them: a run that is stopped leaves nothing that nobody owns.
 """
 
