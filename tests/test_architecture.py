@@ -59,6 +59,7 @@ ORDER = [
     "analysis/measurement",
     "analysis/inputs",
     "analysis/page",
+    "analysis/publication",
     "analysis/annotation",
     "analysis/paper",
     "analysis/figures",

@@ -226,7 +226,7 @@ def _gaps(shares: pd.DataFrame) -> str:
 
 
 def compute_themes(data: Inputs, settings: Settings) -> Result:
-    """Words of each cluster's captions. Tables: `fig4c_count`, the most frequent; `fig4c_score`, the most telling."""
+    """Words of captions by cluster. Tables: `fig4c_count`, the most frequent; `fig4c_score`, the most distinctive."""
     from twigma.analysis.themes.captions_and_nsfw import top_words
 
     table = data.images.table
@@ -248,22 +248,22 @@ def compute_themes(data: Inputs, settings: Settings) -> Result:
 def describe_themes(results: Results) -> Section:
     """The words that captions hold most often."""
     frequent = results.tables["fig4c_count"]
-    telling = results.tables["fig4c_score"]
+    distinctive = results.tables["fig4c_score"]
     arrows = _arrows(results)
     rows = []
     for cluster in sorted(set(frequent["cluster"])):
-        first, telling_ones = _words(frequent, cluster), _words(telling, cluster)
-        rows.append((cluster, arrows.get(cluster, ""), first, telling_ones))
+        first, others = _words(frequent, cluster), _words(distinctive, cluster)
+        rows.append((cluster, arrows.get(cluster, ""), first, others))
     counts = frequent.groupby("word")["count"].sum()
     top = counts.sort_values(ascending=False, kind="stable").index[:4].tolist()
-    header = ("Cluster", "Trend", "Most frequent", "Most telling")
+    header = ("Cluster", "Trend", "Most frequent words", "Most distinctive words")
     return Section(
         figure="Fig 4c",
         title="What the clusters show",
         claim=f"The captions speak most of {listed(top)}.",
         basis=f"{number(results.figures['fig4c']['n'])} captions; stopwords and caption boilerplate left out.",
         paper=f"Prominent: {listed(stated.THEME_WORDS)}; clusters {listed(stated.NSFW_CLUSTERS)} are NSFW.",
-        differs="Beside the most frequent words are the most telling ones (c-TF-IDF). Arrows are those of Fig 4b's "
+        differs="Beside the most frequent words are the most distinctive ones (c-TF-IDF). Arrows are those of Fig 4b's "
         "tests, adjusted over the clusters; without evidence of a trend there is none.",
         tables=(table("Words of each cluster", header, rows),),
     )

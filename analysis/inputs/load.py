@@ -330,15 +330,37 @@ def describe(data: Inputs) -> dict[str, Any]:
         "identity": None if data.identity is None else data.identity.to_json(),
         "images": len(pc.unique(table["image_name"])),
         "posts": count_posts(table),
+        "authors": _count_authors(table),
         "rows": len(table),
         "first": first,
         "last": last,
         "embeddings": _precision(data.images),
         "references": references,
+        "release": _stated_of_release(data.manifest),
     }
     if data.chosen_of is not None:
         described["chosen_of"] = data.chosen_of
     return described
+
+
+def _count_authors(table: pa.Table) -> int | None:
+    """How many authors the images have; None where they are not known."""
+    if "author_id" not in table.column_names:
+        return None
+    return len(pc.unique(table["author_id"].drop_null())) or None
+
+
+def _stated_of_release(manifest: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a MANIFEST.json states of the release: its version, fingerprint, source, and models by stage."""
+    if manifest is None:
+        return {}
+    source = manifest.get("source") or {}
+    return {
+        "version": manifest.get("version", ""),
+        "inputs": manifest.get("inputs", ""),
+        "source": source.get("url", ""),
+        "models": manifest.get("models", {}),
+    }
 
 
 def _period(images: Images) -> tuple[str | None, str | None]:

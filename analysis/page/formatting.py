@@ -63,6 +63,18 @@ class Table:
         return tuple(_is_numeric(column) for column in columns)
 
 
+class Share(str):
+    """A share as text in percent, with its numbers: the shares of a column are written again with equal decimals."""
+
+    numbers: tuple[float, ...]  # percent: the share, and the limits where there are any
+
+    def __new__(cls, text: str, numbers: Iterable[float]) -> "Share":
+        """A text, and the numbers that it states."""
+        share = super().__new__(cls, text)
+        share.numbers = tuple(numbers)
+        return share
+
+
 def _mark(row: Sequence[Cell]) -> str:
     marks = [cell.mark for cell in row if cell.mark]
     return marks[0] if marks else ""
@@ -143,21 +155,30 @@ def _even(value: float, low: float, high: float, digits: int) -> list[str]:
     whole = all(one.is_integer() for one in numbers)
     if not math.isfinite(size) or whole or size < 1e-4:
         return [number(one, digits) for one in numbers]
+    decimals = _decimals(size, [(high - low) / 2], digits)
+    return [_fixed(one, decimals) for one in numbers]
+
+
+def _decimals(size: float, halves: Iterable[float], digits: int) -> int:
+    """Decimals that show `digits` digits of the largest number, and the width of every interval that has one."""
     decimals = digits - 1 - math.floor(math.log10(size))
-    half = (high - low) / 2
-    if half > 0:
-        decimals = max(decimals, -math.floor(math.log10(half)))
-    decimals = max(0, decimals)
+    for half in halves:
+        if half > 0:
+            decimals = max(decimals, -math.floor(math.log10(half)))
+    return max(0, decimals)
+
+
+def _fixed(value: float, decimals: int) -> str:
+    """A number with so many decimals, thousands grouped, a true minus."""
     # Adding 0 takes the sign off a zero.
-    texts = [f"{round(one, decimals) + 0:,.{decimals}f}" for one in numbers]
-    return [text.replace("-", "−") for text in texts]
+    return f"{round(value, decimals) + 0:,.{decimals}f}".replace("-", "−")
 
 
 def percent(value: float | None, digits: int = 3) -> str:
     """A share as a percentage."""
     if value is None or math.isnan(value):
         return NONE
-    return f"{number(100 * value, digits)}%"
+    return Share(f"{number(100 * value, digits)}%", [100 * value])
 
 
 def percents(
@@ -169,7 +190,36 @@ def percents(
     if math.isnan(value) or math.isnan(low) or math.isnan(high):
         return percent(value, digits)
     texts = _even(100 * value, 100 * low, 100 * high, digits)
+    return Share(_in_percent(texts), [100 * value, 100 * low, 100 * high])
+
+
+def _in_percent(texts: Sequence[str]) -> str:
+    """The text of a share and of its limits, where it has any."""
+    if len(texts) == 1:
+        return f"{texts[0]}%"
     return f"{texts[0]}%{GAP}[{texts[1]},{GAP}{texts[2]}]"
+
+
+def _aligned(column: Sequence[Any], digits: int = 3) -> list[Any]:
+    """The shares of a column with equal decimals, as many as the largest needs; other cells as they are."""
+    shares = [value for value in column if isinstance(value, Share)]
+    numbers = [abs(one) for share in shares for one in share.numbers]
+    size = max(numbers, default=0.0)
+    if not size:
+        return list(column)
+    halves = []
+    for share in shares:
+        if len(share.numbers) > 1:
+            halves.append((share.numbers[2] - share.numbers[1]) / 2)
+    decimals = _decimals(size, halves, digits)
+    aligned: list[Any] = []
+    for value in column:
+        if isinstance(value, Share):
+            texts = [_fixed(one, decimals) for one in value.numbers]
+            aligned.append(_in_percent(texts))
+        else:
+            aligned.append(value)
+    return aligned
 
 
 def counted(blocks: float, known: bool) -> str:
@@ -212,6 +262,7 @@ def table(
     folded: bool = False,
     kind: str = "",
 ) -> Table:
-    """A table from plain values."""
-    cells = tuple(tuple(cell(value) for value in row) for row in rows)
-    return Table(caption, tuple(header), cells, folded, kind)
+    """A table from plain values; the shares of a column have equal decimals."""
+    columns = [_aligned(column) for column in zip(*rows, strict=True)]
+    cells = [tuple(map(cell, row)) for row in zip(*columns, strict=True)]
+    return Table(caption, tuple(header), tuple(cells), folded, kind)

@@ -265,20 +265,27 @@ def _skipped_by_reason(
     help="Likewise, of a reference set.",
 )
 def report(out: Path, work: Path | None, references: tuple[str, ...]) -> None:
-    """Draw the results of analyze as one HTML page.
+    """Draw the results of analyze as one HTML page, and as files for a paper.
 
-    With the images, it shows ten of each cluster and the most similar pairs, small and inside the page; those that may
-    be sensitive are a few coarse squares. Do not publish such a page: the pictures are other people's.
+    OUT/figures holds every chart as SVG, PDF and CSV, with captions and methods as text. With the images, the page
+    shows ten of each cluster and the most similar pairs, small and inside it; those that may be sensitive are a few
+    coarse squares. Do not publish such a page: the pictures are other people's. A working folder that was published
+    also gives the DOI to cite.
 
     \b
       twigma report report --work work --reference paintings=refs/paintings
     """
     from twigma import open_images
     from twigma.analysis.inputs.reference_sets import find_reference
+    from twigma.analysis.publication import published_doi
     from twigma.analysis.report import report as run
 
     folders = dict(find_reference(text) for text in references)
+    doi = ""
     if work is not None:
         folders["twigma"] = work
+        doi = published_doi(work)
     images = {name: open_images(folder) for name, folder in folders.items()}
-    click.echo(f"report: {run(out, images)}")
+    page = run(out, images, doi=doi)
+    click.echo(f"report: {page}")
+    click.echo(f"  charts, captions and methods for a paper: {out / 'figures'}")

@@ -20,6 +20,8 @@ KINDS = {"twigma": "release", "twigma-liked": "set of liked images"}
 RESULTS = {"data", "figures", "values", "skipped", "made_from"}
 PROVENANCE = {"analysis", "sha256", "settings", "versions"}
 TABLE = re.compile(r"[\w-][\w.-]*")
+FIGURES = "figures"  # of a report: the folder of charts as files,
+FIGURES_LIST = "written.json"  # and the list of them; sorted last, so that a stopped deletion leaves it
 # Of a process that was killed; `core/files.py` writes them.
 PARTIAL = re.compile(r"\.(.+)\.[0-9]+\.partial")
 HUB_CACHE, HUB_ATTRIBUTES = ".cache/huggingface/", ".gitattributes"
@@ -47,10 +49,19 @@ def recognize(folder: Path) -> Made | None:
         return _made(folder, kind, "MANIFEST.json", set(manifest["files"]))
     results = _read_json(folder / "results.json")
     if is_report(results):
-        return _made(
-            folder, "report", "results.json", {*_tables(results), "index.html"}
-        )
+        figures = {f"{FIGURES}/{name}" for name in listed_figures(folder)}
+        figures.add(f"{FIGURES}/{FIGURES_LIST}")
+        files = {*_tables(results), *figures, "index.html"}
+        return _made(folder, "report", "results.json", files)
     return None
+
+
+def listed_figures(report: Path) -> list[str]:
+    """The names of the charts and texts that a report lists in its folder of figures; none where it has no list."""
+    names = _read_json(report / FIGURES / FIGURES_LIST).get("files")
+    if not isinstance(names, list):
+        return []
+    return [name for name in names if isinstance(name, str) and TABLE.fullmatch(name)]
 
 
 def is_report(results: Any) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from support.browser import opened, started
+from support.pdf import Pdf
 
 from twigma.analysis.analyze import analyze
 from twigma.analysis.figures import CHAPTERS, fig2c_divergence
@@ -44,7 +45,8 @@ def page(analysed):
 
 def test_every_section_has_a_claim_and_every_chart_a_text(page, analysed):
     # the paper's numbers and what was not run, but no annotators, no labels of a model's column and no texts
-    assert sum(tag == "section" for tag, _ in page.tags) == len(CHAPTERS) + 2 - 3
+    # and at the end the methods, and whom to cite
+    assert sum(tag == "section" for tag, _ in page.tags) == len(CHAPTERS) + 2 - 3 + 2
     images = [attrs for tag, attrs in page.tags if tag == "img"]
     assert len(images) == 13
     assert all(len(attrs["alt"]) > 30 for attrs in images)
@@ -174,7 +176,91 @@ def test_nothing_can_run_and_nothing_is_fetched(page):
     for _, attrs in page.tags:
         assert not any(name.startswith("on") for name in attrs)
         for name in ("src", "href"):
-            assert attrs.get(name, "#").startswith(("#", "data:"))
+            # Its own files are fetched on a click alone.
+            assert attrs.get(name, "#").startswith(("#", "data:", "figures/"))
+
+
+def test_every_link_to_a_file_is_one_and_every_file_has_a_link(page, analysed):
+    linked = {attrs["href"] for tag, attrs in page.tags if tag == "a"}
+    files = {name for name in linked if name.startswith("figures/")}
+    there = {f"figures/{path.name}" for path in (analysed.out / "figures").iterdir()}
+    assert files == there - {"figures/written.json"}
+    assert (
+        "figures/figure-2d-paintings.csv" in files and "figures/figure-s2.pdf" in files
+    )
+    # Each chart in its three formats, under its number.
+    charts = sum(tag == "figure" for tag, _ in page.tags)
+    for ending in (".svg", ".pdf"):
+        assert sum(name.endswith(ending) for name in files) == charts == 13
+    for label in ("Figure 1b. Posts per month. SVG PDF CSV", "Figure S1. Likes, given"):
+        assert label in page.text
+
+
+def test_the_files_hold_the_numbers_of_the_tables(page, analysed):
+    folder = analysed.out / "figures"
+    for file, name in (
+        ("figure-1b.csv", "fig1b"),
+        ("figure-2b.csv", "fig2b"),
+        ("figure-2d-photographs.csv", "fig2d_photographs"),
+        ("figure-4d.csv", "fig4d"),
+    ):
+        written, table = pd.read_csv(folder / file), _table(analysed, name)
+        assert list(written) == list(table)
+        for column in table.select_dtypes("number"):
+            np.testing.assert_allclose(written[column], table[column], rtol=1e-12)
+    captions = (folder / "captions.md").read_text("utf-8")
+    labels = re.findall(r"\*\*Figure (\w+)\.\*\*", captions)
+    numbers = ["1b", "1c", "2a", "2b", "2c", "2d", "S1", "3a", "3c", "4a", "4b", "4d", "S2"]  # fmt: skip
+    assert labels == numbers
+    assert "not described" not in captions
+
+
+def test_charts_are_files_with_their_words_as_text(page, analysed):
+    folder = analysed.out / "figures"
+    for stem, words in (("1b", "Month (UTC)"), ("2b", "cluster 1"), ("s1", "Q1")):
+        pdf = Pdf((folder / f"figure-{stem}.pdf").read_bytes())
+        assert pdf.fonts == pdf.embedded_fonts > 0
+        assert words in "".join(pdf.pages())
+        svg = (folder / f"figure-{stem}.svg").read_text("utf-8")
+        assert f">{words}</text>" in svg and "@font-face" in svg
+
+
+def test_the_methods_are_on_the_page_and_in_a_file(page, analysed):
+    made_from = analysed.results["made_from"]
+    text = (analysed.out / "figures" / "methods.md").read_text("utf-8")
+    assert "Every draw has the seed 0" in text and made_from["sha256"] in text
+    for name, version in made_from["versions"].items():
+        assert f"{name} {version}" in text
+    for name, digest in made_from["files"].items():
+        assert f"`{name}` {digest}" in text
+    assert "971 images on 874 posts by 120 authors" in text
+    assert " ".join(text.split()) in page.text
+    assert "@inproceedings{chen2023twigma," in page.text
+    assert "@software{twigma," in page.text
+
+
+def test_long_tables_and_notes_are_folded_and_short_ones_are_not(page, analysed):
+    text = (analysed.out / "index.html").read_text("utf-8")
+    assert "<details open" not in text
+    shown, folded = Page(re.sub(r"<details>.*?</details>", "", text, flags=re.S)), page
+    rows = [sum(tag == "tr" for tag, _ in one.tags) for one in (shown, folded)]
+    assert rows[0] < 60
+    assert rows[1] > 200
+    for words in ("Rate ratio of likes, NSFW against others", "Based on", "The paper"):
+        assert words in shown.text
+    for words in ("Noise (95%) × 10³", "KL(P‖Q) [95%]", "k-means++ starts"):
+        assert words not in shown.text
+        assert words in folded.text
+
+
+def test_kernel_distances_are_in_thousandths(page, analysed):
+    distances = _table(analysed, "set_distance")
+    kid = distances[distances["metric"] == "kid"].iloc[0]
+    cmmd = distances[distances["metric"] == "cmmd"].iloc[0]
+    assert "Value × 10³ All pairs × 10³ [95%] Noise (95%) × 10³" in page.text
+    begin = f"{kid['set_a']} {kid['set_b']}"
+    assert f"{begin} KID {number(1000 * kid['value'])} " in page.text
+    assert f"{begin} CMMD {number(cmmd['value'])} " in page.text
 
 
 def test_strangers_text_is_escaped_and_stripped(page, analysed, planted):

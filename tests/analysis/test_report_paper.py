@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import unicodedata
 from collections import Counter
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from support.browser import started
+from support.browser import started, violations
+from support.pdf import Pdf
 
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
 from twigma.analysis.report import report
@@ -63,10 +65,10 @@ def test_of_twigma_the_summary_is_on_top_and_the_table_at_the_end(ours, verdicts
         assert f'<li class="{mark}"><b>{verdicts[verdict]}</b>' in head
     assert '<th scope="col">Paper</th>' in head
     sections = main.split("<section")
-    figures = [part.split("<h2><span>")[1].split("<")[0] for part in sections[1:-1]]
+    figures = [part.split("<h2><span>")[1].split("<")[0] for part in sections[1:-3]]
     assert (figures[0], figures[-1]) == ("Fig 1b", "The paper")
     assert f'href="#s{len(figures)}">each of them' in head
-    assert sections[-2].count('class="is-') == sum(verdicts.values())
+    assert sections[-4].count('class="is-') == sum(verdicts.values())
 
 
 def test_another_dataset_has_its_own_results_and_no_list_of_what_is_unknown(
@@ -76,9 +78,9 @@ def test_another_dataset_has_its_own_results_and_no_list_of_what_is_unknown(
     head, main = found.html.split("<main>")
     assert '<th scope="col">Paper</th>' not in head and 'class="overview"' not in head
     assert "The paper is about another dataset, TWIGMA" in found.page.text
-    last = main.split("<section")[-2]
+    last = main.split("<section")[-4]
     assert "Where the TWIGMA paper can be compared" in last
-    assert "<details><summary>Statements of the paper that this data can tell" in last
+    assert "<summary>Statements of the paper that this data can tell" in last
     assert 'class="is-unknown"' not in main and "not identifiable<" not in main
     rows = last.count('class="is-')
     assert 0 < rows <= verdicts[AGREES] + verdicts[DIFFERS]
@@ -125,6 +127,10 @@ def opened(browser, ours, width, scheme="light"):
     return tab
 
 
+OPEN = "document.querySelectorAll('details').forEach(one => { one.open = true })"
+# The text of the cells of each row.
+ROWS = """() => [...document.querySelectorAll('tbody tr')]
+  .map(row => [...row.cells].map(one => one.textContent))"""
 # Cells with an interval, and how many lines of text each takes; folded tables are opened first.
 LINES = """() => {
   document.querySelectorAll('details').forEach(one => { one.open = true });
@@ -169,6 +175,7 @@ def test_no_interval_wraps_and_nothing_is_cut_off(browser, ours, width):
 
 def test_a_verdict_can_be_chosen_without_a_script(browser, ours, verdicts):
     tab = opened(browser, ours, 1440)
+    tab.get_by_text("Every statement of the paper").click()
     assert tab.evaluate("document.scripts.length") == 0
     shown = """[...document.querySelectorAll('.verdicts tbody tr')]
       .filter(row => getComputedStyle(row).display !== 'none').map(row => row.className)"""
@@ -198,3 +205,60 @@ def test_text_can_be_read_in_light_and_in_the_dark(browser, ours, scheme):
         "getComputedStyle(document.querySelector('figure img')).backgroundColor"
     )
     assert chart == "rgb(255, 255, 255)"
+
+
+@pytest.mark.parametrize("width", [1440, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_it_folded_and_open(browser, ours, width, scheme):
+    tab = opened(browser, ours, width, scheme)
+    assert violations(tab) == []
+    tab.evaluate(OPEN)
+    assert violations(tab) == []
+
+
+def test_contents_stay_in_view_and_the_page_is_short_until_it_is_opened(browser, ours):
+    for width, place in ((1440, "left"), (360, "top")):
+        tab = opened(browser, ours, width)
+        folded = tab.evaluate("document.documentElement.scrollHeight")
+        tab.evaluate("scrollTo({top: 1500, behavior: 'instant'})")
+        box = tab.locator("nav").bounding_box()
+        assert abs(box["y"]) < 1 and box["height"] <= 900
+        main = tab.locator("main").bounding_box()
+        assert (box["x"] + box["width"] <= main["x"]) == (place == "left")
+        tab.evaluate(OPEN)
+        assert tab.evaluate("document.documentElement.scrollHeight") > 2 * folded
+
+
+def test_a_link_to_the_statements_and_a_click_select_what_they_say(browser, ours):
+    tab = opened(browser, ours, 1440)
+    tab.get_by_text("each of them with its reason").click()
+    assert (
+        tab.evaluate("location.hash") == f"#s{tab.locator('main section').count() - 3}"
+    )
+    tab.locator("#cite pre").first.click()
+    chosen = tab.evaluate("getSelection().toString()").strip()
+    assert chosen == tab.locator("#cite pre").first.text_content().strip()
+    assert chosen.startswith("@inproceedings{chen2023twigma,")
+
+
+def plain(text):
+    return "".join(unicodedata.normalize("NFKC", text).split())
+
+
+def test_print_opens_everything_and_cuts_no_row(browser, ours):
+    """Every cell of a row is on one page, and no table is wider than the paper."""
+    tab = opened(browser, ours, 718)
+    rows = tab.evaluate(ROWS)
+    pages = [plain(text) for text in Pdf(tab.pdf(format="A4")).pages()]
+    assert len(pages) > 5 and len(rows) > 100
+    cut = []
+    for row in rows:
+        if not any(all(plain(cell) in page for cell in row) for page in pages):
+            cut.append(row)
+    assert cut == []
+    assert "betterk-meansstarts" in plain("".join(pages))
+    tab.emulate_media(media="print")
+    edges = tab.evaluate(
+        "[...document.querySelectorAll('table')].map(one => one.getBoundingClientRect().right)"
+    )
+    assert max(edges) <= 718

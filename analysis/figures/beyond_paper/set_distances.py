@@ -28,6 +28,8 @@ MANIFOLD_HEADER = (
     "Coverage if the same",
 )
 
+SCALES = {"kid": 1000.0, "cmmd": 1.0}  # to thousandths, in which CMMD is stated
+
 # ------------------------------------------------------------------ computed
 
 
@@ -98,7 +100,7 @@ def describe_set_metrics(results: Results) -> Section:
         "artists and prompts where these are known, else from images. Balls reach to the "
         f"{number(int(manifold['k'].max()))}th neighbour, among {number(int(manifold['n'].max()))} images of each set.",
         paper="Not in the paper.",
-        differs="KID and CMMD (in thousandths) are unbiased and may be below zero. The published "
+        differs="KID and CMMD are unbiased and may be below zero. The published "
         "estimators average over parts of the images; intervals are of all pairs of different owners, since images of "
         "one author would make any two sets look apart. Density is 1, and coverage as in "
         "the last column, for two samples of one set. Skewness above 1 says that a few reference images are near to "
@@ -114,14 +116,15 @@ def describe_set_metrics(results: Results) -> Section:
 def _distances(distances: pd.DataFrame) -> Table:
     rows = []
     for row in records(distances):
+        scale = SCALES[row.metric]
         rows.append(
             (
                 row.set_a,
                 row.set_b,
                 row.metric.upper(),
-                row.value,
-                interval(row.all_pairs, row.low, row.high),
-                row.noise_95,
+                scale * row.value,
+                interval(scale * row.all_pairs, scale * row.low, scale * row.high),
+                scale * row.noise_95,
                 p_value(row.p),
                 counted(row.blocks, not row.owners_unknown),
             )
@@ -130,9 +133,9 @@ def _distances(distances: pd.DataFrame) -> Table:
         "Set",
         "Other set",
         "Metric",
-        "Value",
-        "Of all pairs [95%]",
-        "Noise (95%)",
+        "Value × 10³",
+        "All pairs × 10³ [95%]",
+        "Noise (95%) × 10³",
         "p",
         "Owners",
     )

@@ -116,7 +116,7 @@ class Identity:
         expected = ("description", "creators", "contact", "license", "source")
         return [name for name in expected if not getattr(self, name)]
 
-    def cite(self, version: str, date: datetime.date) -> str:
+    def cite(self, version: str, date: datetime.date, doi: str = "") -> str:
         """The citation: as stated, else BibTeX from what is known."""
         if self.citation:
             return self.citation
@@ -130,6 +130,7 @@ class Identity:
             "author": " and ".join(authors),
             "year": str(date.year),
             "version": version,
+            "doi": doi,
             "url": self.url,
         }
         lines = [f"  {key:<7} = {{{value}}}" for key, value in fields.items() if value]

@@ -103,6 +103,27 @@ def test_rows_have_the_mark_of_their_cell():
     assert (made.marks, made.kind) == (("agrees", ""), "verdicts")
 
 
+def test_shares_of_a_column_have_equal_decimals():
+    """As many as three digits of the largest need, and every interval to be seen."""
+    percents, percent = formatting.percents, formatting.percent
+    rows = [
+        [percents(0.995, 0.985, 0.998), percent(0.0634)],
+        [percents(0.00167, 0.00029, 0.00938), percent(0.00924)],
+        [percents(0.0, 0.0, 0.00636), "–"],
+        ["text", percent(0.05)],
+    ]
+    made = formatting.table("t", ["a", "b"], rows)
+    texts = [[cell.text.replace("\u00a0", " ") for cell in row] for row in made.rows]
+    assert texts == [
+        ["99.5% [98.5, 99.8]", "6.34%"],
+        ["0.2% [0.0, 0.9]", "0.92%"],
+        ["0.0% [0.0, 0.6]", "–"],
+        ["text", "5.00%"],
+    ]
+    # In a sentence each has the digits that it needs.
+    assert percents(0.00167, 0.00029, 0.00938).startswith("0.167%")
+
+
 def test_invisible_characters_go_and_scripts_of_the_world_stay():
     hidden = "".join(
         map(

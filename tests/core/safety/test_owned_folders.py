@@ -50,7 +50,7 @@ def test_a_folder_is_told_by_the_mark_at_its_top(tmp_path):
     report = fill(tmp_path / "c", {"results.json": json.dumps(RESULTS)})
     assert owned_folders.recognize(report).files == {
         "results.json", "index.html", "results/posts.parquet", "results/posts.csv", "results/paper.parquet",
-        "results/paper.csv",
+        "results/paper.csv", "figures/written.json",
     }  # fmt: skip
     assert owned_folders.recognize(tmp_path) is None  # marks further down say nothing
     assert owned_folders.recognize(tmp_path / "nowhere") is None
