@@ -101,8 +101,8 @@ def _commit(function: Callable[..., Look]) -> Case:
     return Case("--model a/b@0123abc", function("revision"), "0123abc")
 
 
-def metadata() -> Any:
-    return releasing.read(Path("twigma")).to_pandas()
+def metadata(folder: str = "twigma") -> Any:
+    return releasing.read(Path(folder)).to_pandas()
 
 
 def embedding_type() -> str:
@@ -145,6 +145,12 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--work other", FETCH("work"), OTHER),
         Case("--ids ids.csv", LOOKUP("ids"), [str(10**18 + 7 * n) for n in range(9)]),
         Case("--column other", LOOKUP("ids"), [str(10**17), str(10**17 + 7)], LISTED),
+        Case(
+            "--select chosen.txt",
+            LOOKUP("ids"),
+            [str(10**18 + 7 * n) for n in (2, 5)],
+            LISTED,
+        ),
         Case("--sample 3", prints("sample: 3 of 9 ids"), True, f"{LISTED} --dry-run"),
         Case("--stratify kind", prints("3 strata of kind"), True, SAMPLED),
         Case("--seed 5", LOOKUP("ids"), DIFFERENT, f"{LISTED} --sample 3"),
@@ -247,6 +253,12 @@ TABLE: dict[str, tuple[Case, ...]] = {
             leaves(lambda: bool(metadata()["label_10_cluster"].isna().all())),
             True,
         ),
+        Case(
+            "--select images.txt",
+            leaves(lambda: len(metadata("part"))),
+            2,
+            "--out part",
+        ),
     ),
     "publish hub": (
         Case("--go", HUB("go"), True, "acme/twigma"),
@@ -277,6 +289,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--repeats 4", LIKED("repeats"), 4),
         Case("--acknowledge-x-terms", LIKED("acknowledge_x_terms"), True),
         Case("--webdataset", LIKED("webdataset"), True),
+        Case("--select token", LIKED("select"), Path("token")),
     ),
     "sheets": (
         Case("--out elsewhere", leaves(Path("elsewhere/key.csv").exists), True),
