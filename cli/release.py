@@ -276,3 +276,5 @@ def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
         click.echo(f"  {command}")
     if receipt.next:
         click.echo(PUBLISHED)
+    for text in receipt.published:
+        click.echo(text)

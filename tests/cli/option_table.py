@@ -6,7 +6,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
+from click.testing import Result
 from support import releasing
+from support.hub import Hub
 
 from .looks import DIFFERENT, Case, Look, Variable, leaves, prints, to
 
@@ -119,7 +122,36 @@ def sheet_rows() -> tuple[int, int]:
     return len(sheets), len(sheets[0].read_text("utf-8-sig").splitlines()) - 1
 
 
+def on_hub(observe: Callable[[Hub], Any]) -> Look:
+    """What is on a loopback Hub after a command that has to succeed."""
+
+    def look(run: Callable[..., Result], words: list[str]) -> Any:
+        with Hub() as hub, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HF_TOKEN", hub.token)
+            patch.setenv("TWIGMA_HUB_URL", hub.url)
+            result = run(*words)
+            assert result.exit_code == 0, result.output
+            return observe(hub)
+
+    return look
+
+
+def shown_spaces(hub: Hub) -> list[str]:
+    """The names of the Spaces there."""
+    names = [name for name in hub.repos if name.startswith("spaces/")]
+    return [name.removeprefix("spaces/") for name in names]
+
+
+def names_images(hub: Hub) -> bool:
+    """Whether the page of the Space holds ids."""
+    (space,) = shown_spaces(hub)
+    card = hub.repos[f"spaces/{space}"].commits[-1][1]["README.md"].decode()
+    return "of every image, with its id" in " ".join(card.split())
+
+
 LISTED = "--ids ids.csv"
+SENT = "acme/twigma --go"
+SENT_WITH_PAGE = f"{SENT} --space"
 SAMPLED = f"{LISTED} --sample 3 --dry-run"
 BUYING = "--hashtag dalle --budget 1"
 TABLE: dict[str, tuple[Case, ...]] = {
@@ -266,6 +298,11 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--private", HUB("private"), True, "acme/twigma"),
         Case("--public", HUB("private"), False, "acme/twigma"),
         Case("--erase-history", HUB("erase_history"), True, "acme/twigma"),
+        Case("--space", on_hub(shown_spaces), ["acme/twigma-explorer"], SENT),
+        Case(
+            "--space-name acme/map", on_hub(shown_spaces), ["acme/map"], SENT_WITH_PAGE
+        ),
+        Case("--ids", on_hub(names_images), True, SENT_WITH_PAGE),
         Case("--work other", HUB("work"), OTHER, "acme/twigma"),
     ),
     "publish zenodo": (
@@ -349,6 +386,8 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--most 5", SEARCH("most"), 5, "castle"),
         Case("--model ViT-B-32/openai", SEARCH("model"), "ViT-B-32", "castle"),
         Case("--out found.csv", SEARCH("out"), Path("found.csv"), "castle"),
+        Case("--html found.html", SEARCH("html"), Path("found.html"), "castle"),
+        Case("--work other", SEARCH("work"), OTHER, "castle"),
         Case("--embedding siglip2", SEARCH("embedding"), "siglip2", "castle"),
         Case("--device cpu", SEARCH("device"), "cpu", "castle"),
     ),
