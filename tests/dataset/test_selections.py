@@ -219,8 +219,8 @@ def huge(folder):
 @pytest.mark.parametrize("kind", ["json", "csv"])
 def test_800000_ids_take_seconds(tmp_path, kind):
     table = huge(tmp_path)
-    begin = time.monotonic()
+    begin = time.process_time()
     selection = load_selection(tmp_path / f"huge.{kind}")
     assert sum(selection.mask(table, "it").to_pylist()) == 800_000
     assert isinstance(selection, Selection)
-    assert time.monotonic() - begin < 60
+    assert time.process_time() - begin < 20

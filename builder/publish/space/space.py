@@ -4,14 +4,14 @@ Dry by default. A Space holds one page and one commit: earlier pages would show 
 history is replaced each time, and stored files that no commit needs are deleted. An interrupted run resumes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import twigma
 from twigma.builder.publish.hub_client import MAIN, HubRepository
-from twigma.builder.publish.hub_plan import OF_THE_HUB, Files, Setting, file_states
+from twigma.builder.publish.hub_plan import OF_THE_HUB, Setting, file_states
 from twigma.builder.publish.publications import (
     SPACE,
     Place,
@@ -30,6 +30,9 @@ MARK = b'name="generator" content="twigma explore"'
 HEAD = 4096  # bytes of a page within which the mark is
 # What the Hub itself puts into a new static Space.
 OF_TEMPLATE = {CARD, PAGE, "style.css"}
+
+
+Pages = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def publish_space(
     if space.count("/") != 1:
         raise ValueError(f"expected a Space as NAMESPACE/NAME, found {space!r}")
     card = space_card(release, dataset, with_ids=with_ids)
-    files: Files = {CARD: card.encode(), PAGE: page}
+    files = {CARD: card.encode(), PAGE: page}
     version = str(twigma.read_manifest(release)["version"])
     hub = HubRepository(space, endpoint, token, kind=SPACE)
     if private is None:
@@ -111,7 +114,7 @@ def _is_private(dataset: HubRepository, space: HubRepository) -> bool | None:
 
 
 def _compare(
-    hub: HubRepository, files: Files, dataset: str, version: str, private: bool | None
+    hub: HubRepository, files: Pages, dataset: str, version: str, private: bool | None
 ) -> SpacePublication:
     head = hub.info()
     names = {None: "as its namespace has it", True: "private", False: "public"}
@@ -121,7 +124,7 @@ def _compare(
         version=version,
         exists=head is not None,
         files=dict.fromkeys(files, "new"),
-        sending=sum(len(content) for content in files.values()),  # type: ignore[arg-type]
+        sending=sum(len(content) for content in files.values()),
         visibility=Setting("", names[private]),
     )
     if head is None:
@@ -135,7 +138,7 @@ def _compare(
     return replace(
         plan,
         files=states,
-        sending=sum(len(files[path]) for path in sent),  # type: ignore[arg-type]
+        sending=sum(len(files[path]) for path in sent),
         visibility=Setting(names[now], names[then]),
         earlier=len(commits) - 1,
         others=_others(hub),
@@ -168,7 +171,7 @@ def _others(hub: HubRepository) -> tuple[str, ...]:
 
 
 def _send(
-    hub: HubRepository, files: Files, plan: SpacePublication, private: bool | None
+    hub: HubRepository, files: Pages, plan: SpacePublication, private: bool | None
 ) -> None:
     """Create, close off, send, forget the past and open, as far as each is needed."""
     if not plan.exists:
@@ -192,7 +195,7 @@ def _send(
         hub.set_private(False)
 
 
-def _require_sent(hub: HubRepository, files: Files) -> None:
+def _require_sent(hub: HubRepository, files: Pages) -> None:
     """RuntimeError where the Space does not hold exactly these files."""
     for path, state in file_states(files, hub.info()).items():
         if state != "unchanged":
