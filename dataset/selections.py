@@ -122,9 +122,9 @@ class Selection:
     ) -> str:
         text = f"{self.path}: {count} of {where} chosen"
         if removed:
-            text += f"; {len(removed):,} were removed on request and are left out"
+            text += f"; {len(removed):,} removed on request, left out"
         if missing:
-            text += f"; {len(missing):,} are not there, {self._first(missing)}"
+            text += f"; {len(missing):,} not there, {self._first(missing)}"
         return text
 
     def _nothing(

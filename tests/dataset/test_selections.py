@@ -174,7 +174,7 @@ def test_what_is_missing_is_counted(tmp_path, release, names, capsys):
     assert chosen(tmp_path / "mine.csv", text, release) == set(names[:4])
     said = capsys.readouterr().err
     assert "mine.csv: 4 images of" in said
-    assert "2 are not there, such as 'elsewhere' on line 6" in said
+    assert "2 not there, such as 'elsewhere' on line 6" in said
 
 
 def test_what_was_removed_is_dropped_and_counted(tmp_path, release, names, capsys):
@@ -187,7 +187,7 @@ def test_what_was_removed_is_dropped_and_counted(tmp_path, release, names, capsy
     assert read_selection(path, release, work) == {names[0]}
     said = capsys.readouterr().err
     assert "1 image of" in said
-    assert "1 were removed on request and are left out; 1 are not there" in said
+    assert "1 removed on request, left out; 1 not there" in said
     path.write_text(f"{gone}\n")
     with pytest.raises(ValueError, match="all 1 that it names were removed on request"):
         read_selection(path, release, work)
@@ -203,7 +203,7 @@ def test_a_release_knows_itself_what_was_removed(made, tmp_path, capsys):
     path = tmp_path / "mine.txt"
     path.write_text(f"{releasing.media_id(5)}\n{releasing.media_id(6)}\n")
     assert read_selection(path, opened) == {releasing.media_id(6)}
-    assert "1 were removed on request" in capsys.readouterr().err
+    assert "1 removed on request" in capsys.readouterr().err
 
 
 def huge(folder):
