@@ -197,7 +197,7 @@ class Changes:
             for one in json.loads(body)["objects"]:
                 answer = dict(one)
                 if one["oid"] not in found[0].stored:
-                    href = f"{self.server.url}/store/{_address(repo)}/{one['oid']}"
+                    href = f"{self.server.url}/store/{repo}/{one['oid']}"
                     answer["actions"] = {"upload": {"href": href, "header": {}}}
                 objects.append(answer)
             self.say(200, {"transfer": "basic", "objects": objects})
@@ -266,7 +266,7 @@ CHANGES: list[tuple[str, str, Any]] = [
     ),
     (
         "PUT",
-        r"/store/(?:datasets|spaces)/(?P<repo>[^/]+/[^/]+)/(?P<oid>[0-9a-f]{64})",
+        r"/store/(?:spaces/)?(?P<repo>[^/]+/[^/]+)/(?P<oid>[0-9a-f]{64})",
         Changes.store,
     ),
 ]
