@@ -3,6 +3,7 @@
 Lines without a usable id are counted, the first of them shown, and all of them written to `quarantine.csv`.
 """
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,33 +52,54 @@ def check_list(file: Path, column: str | None) -> None:
 
 def draw_list(
     work: Path,
-    file: Path,
+    paths: Sequence[Path],
     column: str | None,
     sample: int | None,
     stratify: str,
     seed: int,
     *,
     write: bool,
+    only: Collection[str] | None = None,
 ) -> "pa.Table":
-    """The ids to look up, one row per id (id, stratum, weight); `write` the skipped lines to the working folder."""
-    from twigma.rehydrate.ids.damage import doubts
-    from twigma.rehydrate.ids.sampling import draw, read_strata, unite
+    """The ids to look up, one row per id (id, stratum, weight); `write` the skipped lines to the working folder.
 
-    path = find_list(file)
+    `paths` are the files of one list; `only` the ids among which is drawn, None for all.
+    """
+    from twigma.rehydrate.ids.sampling import draw, unite
+
     columns = [name.strip() for name in stratify.split(",")]
+    stratum_of: dict[str, str] = {}
+    for path in paths:
+        ids = _read_list(work, path, column, columns, write)
+        for post, stratum in ids.items():
+            stratum_of.setdefault(post, stratum)
+    if only is not None:
+        stratum_of = {post: stratum_of[post] for post in stratum_of if post in only}
+        click.echo(f"{len(stratum_of):,} of these ids are of chosen images")
+    total, strata = len(stratum_of), list(stratum_of.values())
+    drawn = draw(list(stratum_of), strata, sample, seed)
+    if len(drawn) < total:
+        _print_sample(drawn, total, len(set(strata)), stratify, seed)
+    drawn = _without_removed(work, drawn)
+    # Refuses a list that this folder cannot take, before anything else happens.
+    unite(work, drawn)
+    return drawn
+
+
+def _read_list(
+    work: Path, path: Path, column: str | None, columns: Sequence[str], write: bool
+) -> dict[str, str]:
+    """The ids of a file with the stratum of each; prints how many, and what is wrong with the others."""
+    from twigma.rehydrate.ids.damage import doubts
+    from twigma.rehydrate.ids.sampling import read_strata
+
     listed, strata = read_strata(path, column, columns)
     _require_ids(path, listed)
     click.echo(f"{path}: {len(listed.ids):,} ids")
     for doubt in doubts(listed.ids):
         click.echo(f"  {doubt}")
     _report_bad_lines(work if write else None, path, listed)
-    drawn = draw(list(listed.ids), strata, sample, seed)
-    if len(drawn) < len(listed.ids):
-        _print_sample(drawn, len(listed.ids), len(set(strata)), stratify, seed)
-    drawn = _without_removed(work, drawn)
-    # Refuses a list that this folder cannot take, before anything else happens.
-    unite(work, drawn)
-    return drawn
+    return dict(zip(listed.ids, strata, strict=True))
 
 
 def _without_removed(work: Path, drawn: "pa.Table") -> "pa.Table":

@@ -9,11 +9,14 @@ from twigma.cli.options import (
     ALLOW_HOSTS,
     FILE,
     IMAGE_URL,
+    approve,
     as_engine,
     print_counts,
     split_words,
     work_option,
+    x_client,
 )
+from twigma.core.progress import notice
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -137,3 +140,32 @@ def fetch_photos(
     )
     by_status = {row["status"]: row["images"] for row in counts.to_pylist()}
     print_counts(by_status, f"photos in {Workspace(work).shards}:")
+
+
+def look_up_gone(work: Path, budget: float | None) -> bool:
+    """Look up posts again whose photo is gone or was not shown; whether the budget stopped it.
+
+    Without a token they are skipped.
+    """
+    from twigma.rehydrate.retry_missing import gone_posts, retry_missing
+    from twigma.rehydrate.sources.x.budget import dollar_text, plan_lookup
+
+    posts = gone_posts(work)
+    if not posts:
+        return False
+    try:
+        client = x_client()
+    except PermissionError as error:
+        notice(
+            f"{len(posts):,} posts whose photo is gone or was not shown are not looked up again: {error}"
+        )
+        return False
+    approve(plan_lookup(len(posts)).dollars, budget)
+    with client:
+        result = retry_missing(work, client, budget)
+    spent = f"at most {dollar_text(result.dollars)} in this folder"
+    print_counts(
+        result.outcomes,
+        f"posts whose photo was gone or not shown ({result.asked:,} asked now, {spent}):",
+    )
+    return bool(result.remaining)

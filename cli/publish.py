@@ -11,6 +11,7 @@ from twigma.cli.options import FOLDER, HUB_URL, ZENODO_URL, work_option
 
 if TYPE_CHECKING:
     from twigma.builder.publish.hub_plan import Publication
+    from twigma.builder.publish.space.space import SpacePublication
 
 
 @click.group()
@@ -47,6 +48,21 @@ go_option = click.option(
     is_flag=True,
     help="Delete tags, commits and stored files that hold rows removed on request. They cannot be restored.",
 )
+@click.option(
+    "--space",
+    is_flag=True,
+    help="Also the explorer of the release, as a static Space; it replaces the page there, and its history.",
+)
+@click.option(
+    "--space-name",
+    metavar="NAMESPACE/NAME",
+    help="With --space: its name.  [default: the one published before, or NAMESPACE/NAME-explorer]",
+)
+@click.option(
+    "--ids",
+    is_flag=True,
+    help="With --space: the page holds the ids of the images, too.",
+)
 @work_option
 def hub(
     repo: str,
@@ -55,6 +71,9 @@ def hub(
     gated: str | None,
     private: bool | None,
     erase_history: bool,
+    space: bool,
+    space_name: str | None,
+    ids: bool,
     work: Path,
 ) -> None:
     """Publish on the Hugging Face Hub.
@@ -64,11 +83,20 @@ def hub(
     hold rows removed on request are listed; at a terminal you are asked whether to erase them. The token is that of
     `hf auth login`, or $HF_TOKEN.
 
+    With --space, whoever sees the Space sees place, cluster, month, likes and score of every image, also where the
+    dataset is gated; --private hides both. After `twigma removals`, the next version replaces its page.
+
     \b
       twigma publish hub acme/twigma
       twigma publish hub acme/twigma --go
+      twigma publish hub acme/twigma --space --go
     """
     from twigma.builder.publish.hub import publish_hub
+
+    if not space and (space_name or ids):
+        raise click.UsageError("--space-name and --ids are of a Space: add --space")
+    # Before anything is sent: a release may have no map.
+    page = _render_page(release, ids) if space else b""
 
     def confirm(plan: "Publication") -> bool:
         _print_plan(plan, go)
@@ -89,11 +117,28 @@ def hub(
         work=work,
         endpoint=HUB_URL.value or None,
     )
-    if not go:
+    if go:
+        _print_result(result)
+    else:
         _print_plan(result, go)
         _print_remedy(result)
+    if not space:
+        _print_outdated(work, repo, result.tag)
         return
-    _print_result(result)
+    from twigma.builder.publish.space.space import publish_space
+
+    shown = publish_space(
+        release,
+        repo,
+        page,
+        space=space_name,
+        with_ids=ids,
+        go=go,
+        private=private,
+        work=work,
+        endpoint=HUB_URL.value or None,
+    )
+    _print_space(shown, ids)
 
 
 def is_terminal() -> bool:
@@ -146,6 +191,49 @@ def _print_remedy(publication: "Publication") -> None:
         click.echo(
             "--erase-history deletes these tags and commits, and the files that no other commit needs"
         )
+
+
+def _render_page(release: Path, ids: bool) -> bytes:
+    """The explorer of a release."""
+    from tempfile import TemporaryDirectory
+
+    from twigma.analysis.explorer.page import explore
+
+    with TemporaryDirectory(prefix="twigma-") as folder:
+        return explore(release, Path(folder, "index.html"), ids=ids).path.read_bytes()
+
+
+def _print_space(shown: "SpacePublication", ids: bool) -> None:
+    """What is, or would be, in the Space."""
+    _print_files(shown.files)
+    click.echo(f"visibility of the Space: {shown.visibility}")
+    named = "with the ids of the images" if ids else "without ids; --ids adds them"
+    size = f"{shown.sending / 1e6:,.1f} MB"
+    if shown.is_current:
+        text = f"up to date, it shows version {shown.version}"
+    elif shown.done:
+        text = f"{size} sent, it shows version {shown.version} ({named})"
+    else:
+        text = f"{size} would be sent ({named}); --go does it"
+    click.echo(f"Space {shown.space}: {text}")
+    if shown.earlier:
+        click.echo(f"  {shown.earlier:,} earlier commits there are forgotten")
+    if shown.others:
+        listed = ", ".join(shown.others)
+        click.echo(
+            f"  somebody made {listed} there, which may hold earlier pages: delete them on the Hub"
+        )
+
+
+def _print_outdated(work: Path, repo: str, tag: str) -> None:
+    """Which Spaces of this dataset show another version."""
+    from twigma.builder.publish.publications import spaces, update_command
+
+    for entry in spaces(work):
+        if entry.repository == repo and f"v{entry.version}" != tag:
+            click.echo(
+                f"Space {entry.record} shows version {entry.version}: `{update_command(entry)}` brings it to {tag}"
+            )
 
 
 @publish.command()

@@ -19,12 +19,13 @@ from twigma.cli.options import (
     print_counts,
     purchase_options,
     seed_option,
+    select_option,
     split_words,
     work_option,
     x_client,
 )
-from twigma.cli.photos import check_settings, fetch_photos
-from twigma.core.progress import notice
+from twigma.cli.photos import check_settings, fetch_photos, look_up_gone
+from twigma.cli.selected_posts import find_lists, selected_posts
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def _print_photos_unknown(work: Path, count: int) -> None:
     help="List of post ids, as for `twigma ids`; `zenodo`: that of the TWIGMA authors.",
 )
 @click.option("--column", help="Column of the list that holds the ids.")
+@select_option
 @click.option(
     "--sample",
     type=click.IntRange(1),
@@ -183,6 +185,7 @@ def rehydrate(
     work: Path,
     file: Path | None,
     column: str | None,
+    select: Path | None,
     sample: int | None,
     stratify: str,
     seed: int,
@@ -203,13 +206,22 @@ def rehydrate(
     created_at or the id itself. A post on several rows is in the stratum of the first. ids.parquet in the working
     folder has the sample weight of each id. A larger sample with the same seed adds to a smaller one.
 
+    With --select, only posts of the chosen images are looked up, each with all its photos: those among --ids, or else
+    in the release here (./twigma, or $TWIGMA_DATA_DIR). A sample is then one of these.
+
     \b
       twigma rehydrate --ids zenodo --dry-run --budget 50
       twigma rehydrate --ids twigma.csv --sample 10000 --stratify month,label_10_cluster --budget 60
+      twigma rehydrate --ids zenodo --select castles.json --budget 20
     """
-    if file is None and (dry_run or sample):
+    is_list = file is not None or select is not None
+    if not is_list and (dry_run or sample):
         raise click.UsageError(
             "--dry-run and --sample are of a list: name it with --ids"
+        )
+    if select is not None and retry:
+        raise click.UsageError(
+            "--retry is of all photos of the folder, and --select of some posts: leave one of them out"
         )
     classes = split_words(retry)
     # Locked before anything slow is imported, until the last photo is stored.
@@ -217,8 +229,19 @@ def rehydrate(
         click.get_current_context().with_resource(Workspace(work).lock_run())
     check_settings(classes)
     budget_stopped = False
-    if file is not None:
-        drawn = draw_list(work, file, column, sample, stratify, seed, write=not dry_run)
+    if is_list:
+        lists = find_lists(file)
+        only = selected_posts(select, lists, column, work)
+        drawn = draw_list(
+            work,
+            lists.paths,
+            column,
+            sample,
+            stratify,
+            seed,
+            write=not dry_run,
+            only=only,
+        )
         if dry_run:
             print_plan(work, drawn, followers, budget)
             return
@@ -227,7 +250,7 @@ def rehydrate(
         approve(plan_drawn(work, drawn, followers)[0].dollars, budget)
         budget_stopped = _look_up(work, drawn, client, followers, budget)
     if classes:
-        budget_stopped = _look_up_gone(work, budget) or budget_stopped
+        budget_stopped = look_up_gone(work, budget) or budget_stopped
     fetch_photos(work, engine, classes, photos)
     if budget_stopped:
         raise RuntimeError(
@@ -235,7 +258,7 @@ def rehydrate(
         )
 
 
-def _note_identity(work: Path, file: Path) -> None:
+def _note_identity(work: Path, file: Path | None) -> None:
     """The posts of the authors' list are TWIGMA's: a folder that says nothing of itself yet says so."""
     from twigma.builder.release.identity import TWIGMA, init
 
@@ -256,33 +279,4 @@ def _look_up(
         result = lookup(work, drawn["id"].to_pylist(), client, followers, budget)
     spent = f"at most {dollar_text(result.dollars)} in this folder"
     print_counts(result.outcomes, f"posts ({result.asked:,} asked now, {spent}):")
-    return bool(result.remaining)
-
-
-def _look_up_gone(work: Path, budget: float | None) -> bool:
-    """Look up posts again whose photo is gone or was not shown; whether the budget stopped it.
-
-    Without a token they are skipped.
-    """
-    from twigma.rehydrate.retry_missing import gone_posts, retry_missing
-    from twigma.rehydrate.sources.x.budget import dollar_text, plan_lookup
-
-    posts = gone_posts(work)
-    if not posts:
-        return False
-    try:
-        client = x_client()
-    except PermissionError as error:
-        notice(
-            f"{len(posts):,} posts whose photo is gone or was not shown are not looked up again: {error}"
-        )
-        return False
-    approve(plan_lookup(len(posts)).dollars, budget)
-    with client:
-        result = retry_missing(work, client, budget)
-    spent = f"at most {dollar_text(result.dollars)} in this folder"
-    print_counts(
-        result.outcomes,
-        f"posts whose photo was gone or not shown ({result.asked:,} asked now, {spent}):",
-    )
     return bool(result.remaining)

@@ -6,7 +6,14 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from twigma.cli.options import FILE, FOLDER, out_option, print_counts, work_option
+from twigma.cli.options import (
+    FILE,
+    FOLDER,
+    out_option,
+    print_counts,
+    select_option,
+    work_option,
+)
 
 SHOWN = 10  # ids that match nothing
 
@@ -66,6 +73,7 @@ def init(work: Path) -> None:
     metavar="STAGE",
     help="Release without the columns of a stage that has not run.",
 )
+@select_option
 def release(
     work: Path,
     out: Path,
@@ -74,15 +82,18 @@ def release(
     nsfw_threshold: float | None,
     embeddings: str,
     without: tuple[str, ...],
+    select: Path | None,
 ) -> None:
     """Write the dataset with its card.
 
     Ids and derived columns, never pixels, text or user ids. What the dataset is, dataset.toml of the working folder
     says: see `twigma init`. The licence of a model of your own, models/licences.json there can state: {"my-clip":
-    "cc-by-4.0"}. This is the only stage that leaves rows out; it counts them by reason.
+    "cc-by-4.0"}. This is the only stage that leaves rows out; it counts them by reason. With --select the release holds
+    only these images, and its card says of what they are a selection; it needs a folder of its own (--out).
 
     \b
       twigma release --out twigma --version 1.1.0
+      twigma release --select castles.json --out castles
     """
     from twigma.builder.release.release import release as run
 
@@ -94,6 +105,7 @@ def release(
         nsfw_threshold=nsfw_threshold,
         embeddings=embeddings,
         without=without,
+        select=select,
     )
     heading = f"{out} is up to date:"
     if counts.written:
@@ -165,17 +177,20 @@ def release(
     help="Your use of content from X is allowed by its terms.",
 )
 @click.option("--webdataset", is_flag=True, help="Also write WebDataset tars.")
+@select_option
 @click.pass_context
 def liked(context: click.Context, /, work: Path, out: Path, **options: Any) -> None:
     """Write a fine-tuning set of liked images.
 
     Likes are compared among posts with as many followers at about the same time; the share that was chosen of each
     such group is printed and listed in the set. Duplicates, sensitive images and images without a caption are left
-    out; splits follow each other in time and share no author. diffusers, sd-scripts, OneTrainer, ai-toolkit and
-    load_dataset("twigma", "liked") read the folder as it is; its README.md has a recipe for each.
+    out, and with --select all that were not selected, before likes are compared; splits follow each other in time and
+    share no author. diffusers, sd-scripts, OneTrainer, ai-toolkit and load_dataset("twigma", "liked") read the folder
+    as it is; its README.md has a recipe for each.
 
     \b
       twigma liked --acknowledge-x-terms
+      twigma liked --select castles.json --all --acknowledge-x-terms
       accelerate launch train_text_to_image_lora.py --train_data_dir liked/train …
       twigma liked --all --captions text --trigger mystyle      # your own images, liked or not
     """
@@ -261,3 +276,5 @@ def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
         click.echo(f"  {command}")
     if receipt.next:
         click.echo(PUBLISHED)
+    for text in receipt.published:
+        click.echo(text)

@@ -13,11 +13,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from twigma import open_images
+from twigma.analysis.explorer.results_page import (
+    Searched,
+    refuse_other_pages,
+    write_results,
+)
 from twigma.builder.engine.vectors import as_matrix
+from twigma.builder.release.identity import identity_of_release
+from twigma.core import columns
 from twigma.core.model_identity import describe, differing
 from twigma.core.names import DEFAULT, named_column
 from twigma.core.safety import spreadsheet
-from twigma.dataset.opened_release import open_release
+from twigma.dataset.opened_release import Release, open_release
 from twigma.dataset.release_folder import AnyPath, embedded_by
 
 if TYPE_CHECKING:
@@ -26,7 +34,16 @@ if TYPE_CHECKING:
     from twigma.builder.models.clip_names import Model
 
 BLOCK = 4_096  # rows that are multiplied at once
-SHOWN = ("id", "image_name", "created_at", "like_count", "nsfw_score", "all_captions")
+SHOWN = (
+    "id",
+    "image_name",
+    "created_at",
+    "like_count",
+    "nsfw_score",
+    "possibly_sensitive",
+    columns.LABELS,
+    "all_captions",
+)
 
 
 def search(
@@ -41,6 +58,8 @@ def search(
     device: str | None = None,
     embedding: str = DEFAULT,
     out: AnyPath | None = None,
+    html: AnyPath | None = None,
+    work: AnyPath | None = None,
 ) -> pa.Table:
     """The images of a release that are most similar to words or to a picture.
 
@@ -52,19 +71,24 @@ def search(
     model, pretrained, revision : the CLIP that made the embeddings. None: the one that the release names.
     embedding : name of the embeddings that are compared.
     out : also write the table there, as CSV, which other commands take as a selection.
+    html : also write a page of the results there; `work` is a working folder with the pictures for it.
 
     Returns
     -------
     Table of `most` rows: similarity (float32, cosine, falling), then what the release has of id, image_name,
-    created_at, like_count, nsfw_score and all_captions.
+    created_at, like_count, nsfw_score, possibly_sensitive, its clusters and all_captions.
 
     Raises
     ------
-    ValueError unless exactly one of text and image is given, when the image cannot be read, or when the model is not
-    the one that made the embeddings; FileNotFoundError when the release has none.
+    ValueError unless exactly one of text and image is given, when the image cannot be read, when the model is not the
+    one that made the embeddings, or has no text half; FileNotFoundError when the release has none.
     """
     if (text is None) == (image is None):
         raise ValueError("search: expected words or --image FILE, one of the two")
+    if work is not None and html is None:
+        raise ValueError("search: --work has the pictures of a page: add --html FILE")
+    if html is not None:
+        refuse_other_pages(Path(html))
     opened = open_release(release)
     embeddings = opened.embeddings_of(embedding)
     theirs = embedded_by(opened.folder, embedding)
@@ -73,11 +97,33 @@ def search(
     column = embeddings[named_column("embedding", embedding)]
     similarity, rows = closest(column, query, most)
     found = opened.metadata.take(pa.array(rows))
-    shown = [name for name in SHOWN if name in found.column_names]
+    shown = columns.present(SHOWN, found.column_names)
+    shown = [name for name in shown if name in found.column_names]
     table = found.select(shown).add_column(0, "similarity", pa.array(similarity))
     if out is not None:
         spreadsheet.write_frame(Path(out), table.to_pandas())
+    if html is not None:
+        missing = column.null_count
+        about = Searched(
+            text=text or "",
+            image="" if image is None else Path(image).name,
+            title=title_of(opened),
+            version=str(opened.manifest.get("version", "")),
+            model=chosen.name,
+            compared=len(column) - missing,
+            left_out=missing,
+        )
+        images = None if work is None else open_images(work)
+        write_results(Path(html), table, about, images)
     return table
+
+
+def title_of(release: Release) -> str:
+    """What a release is called; not every one says so."""
+    try:
+        return identity_of_release(release.folder).title
+    except ValueError:
+        return release.folder.name
 
 
 def closest(
@@ -139,7 +185,13 @@ def model_of(
                 f"{folder} does not say which model made its embeddings: name it with --model"
             )
         model, pretrained, revision = _recorded(theirs)
-    chosen = find_model(model, pretrained, revision)
+    try:
+        chosen = find_model(model, pretrained, revision)
+    except ValueError as error:
+        raise ValueError(
+            f"{model} cannot be searched with: expected a CLIP, which has one half for images and one for texts, found "
+            f"another model, or one without a text half ({error}); name the one that made the embeddings with --model"
+        ) from None
     key = differing(theirs, chosen.provenance())
     if key is not None:
         raise ValueError(

@@ -103,7 +103,7 @@ def load(
     chosen_of = None
     if select is not None:
         chosen_of = len(pc.unique(table["image_name"]))
-        chosen = read_selection(select, open_release(release))
+        chosen = read_selection(select, open_release(release), work)
         is_chosen = pc.is_in(table["image_name"], pa.array(sorted(chosen)))
         table = table.filter(is_chosen).combine_chunks()
     strata = seen = None

@@ -43,6 +43,11 @@ from twigma.builder.finetuning.trainer_files import (
     write_lists,
     write_tars,
 )
+from twigma.builder.release.chosen import (
+    find_selection,
+    names_hash,
+    with_selection,
+)
 from twigma.builder.release.row_filter import (
     ORDER,
     exclusion_reasons,
@@ -53,6 +58,7 @@ from twigma.core.files import file_sha256, write_json
 from twigma.core.parts import fingerprint
 from twigma.core.safety import folder_replacement, owned_folders
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.dataset.selections import Selection as SelectedImages
 from twigma.rehydrate.posts.removed_ids import read_removed
 
 # Of the code that makes the set: raise it whenever the same working folder gives another set.
@@ -94,6 +100,7 @@ def liked(
     acknowledge_x_terms: bool = False,
     webdataset: bool = False,
     seed: int = 0,
+    select: Path | str | None = None,
 ) -> Liked:
     """Write the liked images of a working folder to `out`; nothing is written when the set there is up to date.
 
@@ -101,7 +108,8 @@ def liked(
     most `per_author` of an author; or `everything`, whatever its likes. All have a text (`captions`: BLIP's "caption",
     "prompt" or "text"; `trigger` goes before it), are not marked sensitive, are scored `nsfw_threshold` at most, have
     sides of `min_side` pixels at least and of `max_aspect` to 1 at most, and are no duplicates. Rows from X are left
-    out unless `acknowledge_x_terms`. `resolution` (pixels) and `repeats` are for the recipes; `webdataset` writes tars.
+    out unless `acknowledge_x_terms`. With `select`, a file that names images, only these are compared and chosen from.
+    `resolution` (pixels) and `repeats` are for the recipes; `webdataset` writes tars.
     Raises FileNotFoundError when a stage has not run, ValueError when nothing is left, or `out` holds something else.
     """
     settings = Settings(
@@ -121,7 +129,8 @@ def liked(
     work = Workspace(work)
     out = Path(out).resolve()
     _refuse_foreign(out, work)
-    selection = _select(work, settings, acknowledge_x_terms)
+    selected = find_selection(select, work)
+    selection = _select(work, settings, acknowledge_x_terms, selected)
     sha256 = _write(work, out, selection, settings)
     return Liked(
         splits=selection.splits,
@@ -145,6 +154,7 @@ class Selection:
     strata: Sequence[Stratum]
     uneven: str
     split_warning: str
+    names: str  # a hash of the names that a file selects, "" without one
 
     def warnings(self) -> list[str]:
         """What is not as asked for."""
@@ -152,7 +162,10 @@ class Selection:
 
 
 def _select(
-    work: Workspace, settings: Settings, acknowledge_x_terms: bool
+    work: Workspace,
+    settings: Settings,
+    acknowledge_x_terms: bool,
+    selected: SelectedImages | None,
 ) -> Selection:
     stages = ["embed", "nsfw", "dedupe"]
     if settings.captions == "caption":
@@ -161,6 +174,8 @@ def _select(
     table = table.append_column("training_text", training_text(table, settings))
     removed = read_removed(work.path)
     reasons = exclusion_reasons(table, removed, "drop", settings.nsfw_threshold)
+    if selected is not None:
+        reasons = with_selection(reasons, table, selected, work)
     reasons = training_reasons(table, reasons, settings, acknowledge_x_terms)
     compared = included_rows(reasons)
     if not settings.everything:
@@ -186,7 +201,15 @@ def _select(
     table = table.append_column("split", pa.array(splits.of_row, pa.string()))
     rows = table.filter(splits.reasons.is_null()).sort_by(ORDER)
     refuse_repeated(rows)
-    return Selection(rows, splits.counts(), dropped, strata, uneven, splits.warning)
+    return Selection(
+        rows=rows,
+        splits=splits.counts(),
+        dropped=dropped,
+        strata=strata,
+        uneven=uneven,
+        split_warning=splits.warning,
+        names="" if selected is None else names_hash(selected),
+    )
 
 
 def _count_reasons(reasons: pa.ChunkedArray) -> dict[str, int]:
@@ -211,13 +234,15 @@ def _write(work: Workspace, out: Path, selection: Selection, settings: Settings)
     """Write beside `out`, then swap; the SHA-256 of MANIFEST.json."""
     rows = selection.rows
     written = rows.select(["image_name", "split", "training_text", "like_count"])
-    about = {
+    about: dict[str, Any] = {
         "settings": asdict(settings),
         "splits": selection.splits,
         "dropped": selection.dropped,
         "shares": [_share_record(stratum) for stratum in selection.strata],
         "warnings": selection.warnings(),
     }
+    if selection.names:
+        about["selection"] = selection.names
     versions = [REVISION, twigma.__version__]
     inputs = fingerprint([written.to_pylist(), about, versions])
     manifest_file = out / "MANIFEST.json"
@@ -229,6 +254,7 @@ def _write(work: Workspace, out: Path, selection: Selection, settings: Settings)
         strata=selection.strata,
         uneven=selection.uneven,
         split_warning=selection.split_warning,
+        selected=bool(selection.names),
     )
     with folder_replacement.replacing(out) as folder:
         images = write_images(work, folder, rows)

@@ -80,6 +80,9 @@ RIGHTS = "The images belong to the people who made them: this folder is for your
 WIDTH = 100  # characters of a line of README.md
 TIMES = {1: "once", 2: "twice"}
 EVERYTHING = "Images for fine-tuning"
+BY_HAND = (
+    "Only images that somebody selected by hand (`--select`) were compared and taken."
+)
 CAPTIONS = {
     "caption": "Captions are BLIP's.",
     "prompt": "Captions are the prompts that the images were made with.",
@@ -96,6 +99,7 @@ class Facts:
     strata: Sequence[Stratum]
     uneven: str  # "" where the share is level
     split_warning: str
+    selected: bool = False  # only images that a file selects
 
 
 def write_recipes(
@@ -139,7 +143,7 @@ def _readme(settings: Settings, counts: Mapping[str, int], facts: Facts) -> str:
     text = README.format(
         title=_title(settings),
         counts=f"{sum(counts.values()):,} images: {', '.join(listed)}.",
-        about=_about(settings),
+        about=_about(settings, facts.selected),
         name=facts.name,
         resolution=settings.resolution,
         repeats=settings.repeats,
@@ -157,9 +161,11 @@ def _title(settings: Settings) -> str:
     return EVERYTHING if settings.everything else LIKED
 
 
-def _about(settings: Settings) -> str:
+def _about(settings: Settings, selected: bool) -> str:
     """The paragraph on selection, captions and rights."""
     sentences = [_selection(settings), CAPTIONS[settings.captions]]
+    if selected:
+        sentences.insert(1, BY_HAND)
     if settings.trigger:
         sentences.append(f'Each begins with "{settings.trigger}".')
     sentences.append(RIGHTS)

@@ -1,4 +1,4 @@
-"""One dataset repository of the Hugging Face Hub: what is read there, and what can be changed.
+"""One repository of the Hugging Face Hub, a dataset or a Space: what is read there, and what can be changed.
 
 The Hub's own client (`huggingface_hub`) makes the calls, `core/services/hub_calls.py` tries them again. Every change is
 one that can be looked up afterwards, and is.
@@ -25,28 +25,37 @@ MAIN = "main"
 
 
 class HubRepository:
-    """The dataset repository `name` (NAMESPACE/NAME); it need not exist yet.
+    """The repository `name` (NAMESPACE/NAME), a dataset or a Space; it need not exist yet.
 
     `endpoint` is another Hub than huggingface.co, `token` another one than that of `hf auth login` or $HF_TOKEN.
     Methods raise what `hub_calls.py` says.
     """
 
     def __init__(
-        self, name: str, endpoint: str | None = None, token: str | None = None
+        self,
+        name: str,
+        endpoint: str | None = None,
+        token: str | None = None,
+        *,
+        kind: str = KIND,
     ) -> None:
         self.name = name
+        self._kind = kind
         self._calls = Calls(name)
         self._api = hub_api(endpoint, token)
 
     # ------------------------------------------------------------------ reading
 
     def info(self, revision: str | None = None) -> Any:
-        """Commit, settings and files at a revision, as `DatasetInfo`; None where there is no such repository."""
+        """Commit, settings and files at a revision, as `huggingface_hub` has them; None without such a repository."""
 
         def look() -> Any:
             try:
-                return self._api.dataset_info(
-                    self.name, revision=revision, files_metadata=True
+                return self._api.repo_info(
+                    self.name,
+                    repo_type=self._kind,
+                    revision=revision,
+                    files_metadata=True,
                 )
             except RepositoryNotFoundError:
                 return None
@@ -57,7 +66,7 @@ class HubRepository:
         """Tags, branches, the Hub's own conversions and pull requests, as `GitRefs`."""
         return self._calls.read(
             lambda: self._api.list_repo_refs(
-                self.name, repo_type=KIND, include_pull_requests=True
+                self.name, repo_type=self._kind, include_pull_requests=True
             )
         )
 
@@ -73,7 +82,7 @@ class HubRepository:
         """The commits that lead to a revision, newest first."""
         listed = self._calls.read(
             lambda: self._api.list_repo_commits(
-                self.name, repo_type=KIND, revision=revision
+                self.name, repo_type=self._kind, revision=revision
             )
         )
         return [commit.commit_id for commit in listed]
@@ -93,11 +102,23 @@ class HubRepository:
             wanted = [name for name in names if name in present]
             return pq.read_table(file, columns=wanted)
 
+    def read_bytes(self, path: str, revision: str) -> bytes:
+        """The content of a file; empty where it was deleted from the Hub."""
+        with TemporaryDirectory(prefix="twigma-") as folder:
+            file = self._calls.read(
+                lambda: self._download(path, revision, folder), seconds=None
+            )
+            return b"" if file is None else Path(file).read_bytes()
+
     def _download(self, path: str, revision: str, folder: str) -> str | None:
         """The path of a file after its download; None where the Hub no longer stores it."""
         try:
             return self._api.hf_hub_download(
-                self.name, path, repo_type=KIND, revision=revision, local_dir=folder
+                self.name,
+                path,
+                repo_type=self._kind,
+                revision=revision,
+                local_dir=folder,
             )
         except RemoteEntryNotFoundError:
             return None
@@ -108,16 +129,19 @@ class HubRepository:
     def stored_files(self) -> list[Any]:
         """Every large file that the Hub stores for it, as `LFSFileInfo`, whether a commit needs it or not."""
         return self._calls.read(
-            lambda: list(self._api.list_lfs_files(self.name, repo_type=KIND))
+            lambda: list(self._api.list_lfs_files(self.name, repo_type=self._kind))
         )
 
     # ------------------------------------------------------------------ changing
 
     def create(self, private: bool | None) -> None:
-        """Make the repository; without `private`, as visible as its namespace has it by default."""
+        """Make the repository; without `private`, as visible as its namespace has it by default. A Space is static."""
+        sdk = "static" if self._kind == "space" else None
         self._calls.write(
             "create the repository",
-            lambda: self._api.create_repo(self.name, repo_type=KIND, private=private),
+            lambda: self._api.create_repo(
+                self.name, repo_type=self._kind, private=private, space_sdk=sdk
+            ),
             lambda: self.info() is not None,
         )
 
@@ -127,7 +151,7 @@ class HubRepository:
         self._calls.write(
             f"set access to {gate}",
             lambda: self._api.update_repo_settings(
-                self.name, repo_type=KIND, gated=value
+                self.name, repo_type=self._kind, gated=value
             ),
             lambda: self.info().gated == value,
         )
@@ -138,7 +162,7 @@ class HubRepository:
         self._calls.write(
             f"make it {visibility}",
             lambda: self._api.update_repo_settings(
-                self.name, repo_type=KIND, private=private
+                self.name, repo_type=self._kind, private=private
             ),
             lambda: bool(self.info().private) is private,
         )
@@ -160,7 +184,7 @@ class HubRepository:
                 self._api.create_commit(
                     self.name,
                     changes,
-                    repo_type=KIND,
+                    repo_type=self._kind,
                     commit_message=message,
                     parent_commit=parent,
                 )
@@ -182,7 +206,7 @@ class HubRepository:
             f"tag {name}",
             lambda: self._api.create_tag(
                 self.name,
-                repo_type=KIND,
+                repo_type=self._kind,
                 tag=name,
                 revision=revision,
                 tag_message=f"Release {name}",
@@ -194,7 +218,7 @@ class HubRepository:
         """Delete a tag."""
         self._calls.write(
             f"delete the tag {name}",
-            lambda: self._api.delete_tag(self.name, repo_type=KIND, tag=name),
+            lambda: self._api.delete_tag(self.name, repo_type=self._kind, tag=name),
             lambda: name not in self.tags(),
         )
 
@@ -203,7 +227,7 @@ class HubRepository:
         self._calls.write(
             f"make the branch {name}",
             lambda: self._api.create_branch(
-                self.name, repo_type=KIND, branch=name, revision=revision
+                self.name, repo_type=self._kind, branch=name, revision=revision
             ),
             lambda: name in self.branches(),
         )
@@ -212,7 +236,9 @@ class HubRepository:
         """Delete a branch."""
         self._calls.write(
             f"delete the branch {name}",
-            lambda: self._api.delete_branch(self.name, repo_type=KIND, branch=name),
+            lambda: self._api.delete_branch(
+                self.name, repo_type=self._kind, branch=name
+            ),
             lambda: name not in self.branches(),
         )
 
@@ -221,7 +247,7 @@ class HubRepository:
         self._calls.write(
             f"squash the history of {branch}",
             lambda: self._api.super_squash_history(
-                self.name, repo_type=KIND, branch=branch, commit_message=message
+                self.name, repo_type=self._kind, branch=branch, commit_message=message
             ),
             lambda: len(self.commits(branch)) == 1,
         )
@@ -236,7 +262,7 @@ class HubRepository:
         self._calls.write(
             "delete stored files",
             lambda: self._api.permanently_delete_lfs_files(
-                self.name, files, rewrite_history=False, repo_type=KIND
+                self.name, files, rewrite_history=False, repo_type=self._kind
             ),
             lambda: not remaining(),
         )

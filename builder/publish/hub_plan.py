@@ -1,5 +1,6 @@
 """What `twigma publish hub` would change: a release beside what a repository of the Hub holds. Only reads."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,12 +169,18 @@ def _state(local: Path | bytes, remote: Any) -> str:
     """Compare by what the Hub knows of a file: the SHA-256 of a large one, git's hash of a small one."""
     if remote is None:
         return "new"
-    if remote.lfs is not None and isinstance(local, Path):
-        same = remote.lfs.sha256 == file_sha256(local)
+    if remote.lfs is not None:
+        same = remote.lfs.sha256 == _sha256(local)
     else:
         content = local if isinstance(local, bytes) else local.read_bytes()
         same = remote.blob_id == git_hash(content)
     return "unchanged" if same else "changed"
+
+
+def _sha256(content: Path | bytes) -> str:
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    return file_sha256(content)
 
 
 def _size(content: Path | bytes) -> int:

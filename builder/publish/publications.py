@@ -13,6 +13,7 @@ from typing import Any
 from twigma.core.files import write_json
 from twigma.core.workspace import AnyWorkspace, Workspace
 
+SPACE = "space"  # the kind of place that shows the explorer, on the Hub
 LOADING = "## Load it\n"  # the section of a card before which the line stands
 DOI_LINE = re.compile(r"^DOI(:| of ).*$", re.MULTILINE)  # of a card
 
@@ -31,7 +32,8 @@ class Place:
 class Publication:
     """One version at one place: its record and DOI, and the DOI that stands for all versions.
 
-    `published` is False while the record is a draft that an interrupted run left.
+    `published` is False while the record is a draft that an interrupted run left. Of a Space, the record is its name,
+    and `repository` that of the dataset on the Hub.
     """
 
     place: Place
@@ -40,6 +42,7 @@ class Publication:
     doi: str = ""
     all_versions_doi: str = ""
     published: bool = True
+    repository: str = ""
 
 
 def read_publications(work: AnyWorkspace) -> list[Publication]:
@@ -98,6 +101,34 @@ def known_doi(work: AnyWorkspace, dataset: str, version: str) -> str:
     """The DOI of a version of a dataset that was published from a working folder; "" when it has none."""
     published = published_versions(work, dataset, [version])
     return published[-1].doi if published else ""
+
+
+# ------------------------------------------------------------------ Spaces
+
+
+def spaces(work: AnyWorkspace) -> list[Publication]:
+    """The Spaces published from a working folder, each with the version it shows last."""
+    newest: dict[str, Publication] = {}
+    for entry in read_publications(work):
+        if entry.place.target == SPACE:
+            newest[entry.record] = entry
+    return list(newest.values())
+
+
+def space_of(work: AnyWorkspace, name: str, dataset: str) -> str:
+    """The Space of a dataset: the one that a working folder remembers, or else the default."""
+    for entry in spaces(work):
+        if entry.repository == dataset and entry.place.dataset == name:
+            return entry.record
+    return f"{dataset}-explorer"
+
+
+def update_command(entry: Publication) -> str:
+    """What brings a Space to the newest version."""
+    command = f"twigma publish hub {entry.repository} --space --go"
+    if entry.record == f"{entry.repository}-explorer":
+        return command
+    return f"{command} --space-name {entry.record}"
 
 
 # ------------------------------------------------------------------ in cards

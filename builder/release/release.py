@@ -23,6 +23,15 @@ import twigma
 from twigma.builder.publish.publications import earlier_doi_line, published_versions
 from twigma.builder.release.card import Facts, card, datasheet
 from twigma.builder.release.card.facts import count_posts
+from twigma.builder.release.chosen import (
+    KEY,
+    NOT_SELECTED,
+    find_selection,
+    named_as_part,
+    names_hash,
+    part_of,
+    refuse_replacing,
+)
 from twigma.builder.release.column_origins import column_origins
 from twigma.builder.release.croissant import croissant
 from twigma.builder.release.identity import Identity, load_identity
@@ -78,12 +87,14 @@ def release(
     nsfw_threshold: float | None = None,
     without: Collection[str] = (),
     embeddings: str = "float16",
+    select: Path | str | None = None,
 ) -> Counts:
     """Write the release of a working folder to `out`; nothing is written when the one there is up to date.
 
     `near_duplicates="keep"` keeps images that are nearly, but not exactly, equal to another. `nsfw_threshold` leaves
     out images that score higher (0 to 1). `without` names stages that have not run, whose columns are then null.
-    `embeddings="float32"` is for tools that cannot read half floats. What the dataset is, WORK/dataset.toml says.
+    `embeddings="float32"` is for tools that cannot read half floats. `select` is a file that names images: only these
+    are released, as a part that says what it is part of (`chosen.py`). What the dataset is, WORK/dataset.toml says.
     What `twigma removals` took out stays out. Raises FileNotFoundError when a stage has not run, ValueError when it is
     out of date, dataset.toml is wrong, `out` holds anything but a release, or something private would be released.
     """
@@ -93,14 +104,19 @@ def release(
     out = Path(out).resolve()
     owned_folders.require_apart(out, work.path)
     _refuse_foreign(out)
-    identity = load_identity(work)
+    refuse_replacing(out, select is not None)
+    selection = find_selection(select, work)
+    whole = identity = load_identity(work)
     stages = [name for name in released if name not in without]
-    settings = {
+    settings: dict[str, Any] = {
         "version": version,
         "near_duplicates": near_duplicates,
         "nsfw_threshold": nsfw_threshold,
         "embeddings": embeddings,
     }
+    if selection is not None:
+        identity = named_as_part(whole)
+        settings["selection"] = names_hash(selection)
     earlier = published_versions(work, identity.name, earlier_versions(out, version))
     doi = earlier_doi_line(earlier)
     described = {**settings, "identity": identity.to_json(), "doi": doi}
@@ -110,7 +126,9 @@ def release(
         return current
     _notice_missing(work, identity)
     removed = read_removed(work.path)
-    rows, dropped = select_rows(work, stages, removed, near_duplicates, nsfw_threshold)
+    rows, dropped = select_rows(
+        work, stages, removed, near_duplicates, nsfw_threshold, selection=selection
+    )
     if not len(rows):
         raise ValueError(f"no row of {work} is left to release: {dropped}")
     with folder_replacement.replacing(out) as folder:
@@ -124,6 +142,10 @@ def release(
                 )
         counts = _count(rows, dropped, bool(dimensions))
         files = _files(folder)
+        part = None
+        if selection is not None:
+            left_out = dropped.get(NOT_SELECTED, 0)
+            part = part_of(selection, whole, len(rows), left_out)
         versions = history(out, rows, version, identity.date, work)
         facts = Facts(
             identity=identity,
@@ -143,6 +165,7 @@ def release(
             files=files,
             content=fingerprint(files),
             history=versions,
+            part=part,
         )
         _write_texts(folder, facts, removed)
         _write_manifest(folder, facts, inputs, settings, counts)
@@ -271,6 +294,8 @@ def _write_manifest(
         "history": list(facts.history),
         "files": _files(folder),
     }
+    if facts.part is not None:
+        manifest[KEY] = facts.part.to_json()
     write_json(folder / "MANIFEST.json", manifest)
 
 

@@ -1,7 +1,7 @@
 """Which rows of a working folder are released, and the one reason why each of the others is not.
 
 Every row has at most one reason: the first that applies of `removed on request`, `not fetched: CLASS`,
-`not decodable`, `duplicate: REASON`, `nsfw_score above X`. `twigma release` prints the counts.
+`not decodable`, `duplicate: REASON`, `nsfw_score above X`, `not selected`. `twigma release` prints the counts.
 """
 
 import re
@@ -10,15 +10,24 @@ from collections.abc import Collection
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twigma.builder.release.chosen import with_selection
 from twigma.core import columns
 from twigma.core.names import command_of, split_name
 from twigma.core.parts import refuse_other_embeddings
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.dataset.selections import Selection
 from twigma.rehydrate.images.shards import read_sidecars
 from twigma.rehydrate.posts.removed_ids import Removed
 
 # How reasons begin, in the order in which they are tried.
-REASONS = ("removed", "not fetched", "not decodable", "duplicate", "nsfw")
+REASONS = (
+    "removed",
+    "not fetched",
+    "not decodable",
+    "duplicate",
+    "nsfw",
+    "not selected",
+)
 STAGES = ("embed", "caption", "nsfw", "dedupe", "cluster")
 ID = re.compile(r"[0-9]{1,20}(_[0-9]+)?")
 ORDER = [(name, "ascending") for name in ("created_at", *columns.KEY)]
@@ -30,14 +39,19 @@ def select_rows(
     removed: Removed,
     near_duplicates: str,
     nsfw_threshold: float | None,
+    *,
+    selection: Selection | None = None,
 ) -> tuple[pa.Table, dict[str, int]]:
     """The rows to release in their order, with every public column and `text`; and the rows left out per reason.
 
-    Raises FileNotFoundError when a stage has not run, ValueError when it has not seen every image.
+    With a selection only its images are released. Raises FileNotFoundError when a stage has not run, ValueError when it
+    has not seen every image, or no image is selected.
     """
     work = Workspace(work)
     table = join_stages(work, stages)
     reasons = exclusion_reasons(table, removed, near_duplicates, nsfw_threshold)
+    if selection is not None:
+        reasons = with_selection(reasons, table, selection, work)
     released = table.filter(reasons.is_null()).sort_by(ORDER)
     for stage in stages:
         _require_seen(released["image_name"], work, stage)

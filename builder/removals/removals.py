@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from twigma.builder.publish.publications import spaces, update_command
 from twigma.builder.release.row_filter import STAGES
 from twigma.builder.removals import erase
 from twigma.builder.removals.derived import (
@@ -45,8 +46,9 @@ PUBLISHED = (
 class Receipt:
     """What a removal did: when, how many ids were listed and known, what changed where, and what to run next.
 
-    `left` names what is not ours to change, `failed` what could not be deleted. `hashes` are those of the ids with the
-    salt of `WORK/removed.json`: whoever has an id can check that it is among them. They are fast ones: keep it private.
+    `left` names what is not ours to change, `failed` what could not be deleted, `published` the pages on the
+    Hub that show an earlier version, and what replaces each. `hashes` are those of the ids with the salt of
+    `WORK/removed.json`: whoever has an id can check that it is among them. They are fast ones: keep it private.
     """
 
     when: str
@@ -58,6 +60,7 @@ class Receipt:
     left: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     next: list[str] = field(default_factory=list)
+    published: list[str] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
 
 
@@ -99,6 +102,7 @@ def removals(
         others = [*inventory.unlisted(work.path), *beside_sheets(checked)]
         receipt.left += still_named(others, ids)
         receipt.next = _next(work)
+        receipt.published = _published_pages(work)
     with ledger.Ledger(work.path):
         pass  # rebuilt from the pages that are left
     name = f"removal-{receipt.when.replace(':', '')}.json"
@@ -139,6 +143,17 @@ def _count(work: Workspace, names: Collection[str]) -> tuple[Receipt, set[str]]:
     stored = pc.unique(table["image_name"])
     images = pc.sum(pc.is_in(stored, value_set=pa.array(sorted(ids)))).as_py() or 0
     return Receipt(now, len(names), len(pc.unique(of_posts["id"])), images), ids
+
+
+def _published_pages(work: Workspace) -> list[str]:
+    """The Spaces that show a version of the dataset, and what brings each to the next one."""
+    listed = []
+    for entry in spaces(work):
+        listed.append(
+            f"the Space {entry.record} shows version {entry.version}: once the next version is released, "
+            f"`{update_command(entry)}` replaces its page and its history"
+        )
+    return listed
 
 
 def _next(work: Workspace) -> list[str]:

@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from twigma.cli.options import (
-    FILE,
     FOLDER,
     as_engine,
     embedding_option,
     engine_option,
     out_option,
     seed_option,
+    select_option,
 )
 
 
@@ -183,11 +183,7 @@ def label(folder: Path, work: Path, port: int) -> None:
     type=FOLDER,
     help="Folder of sheets by `twigma sheets`, filled in by people.",
 )
-@click.option(
-    "--select",
-    type=FILE,
-    help="Only these images: what `twigma explore` or `search` saved, or a sheet with a column image_name.",
-)
+@select_option
 @embedding_option
 @seed_option("Seed of every draw.")
 @engine_option

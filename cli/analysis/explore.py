@@ -128,6 +128,14 @@ def _serve(release: Path, work: Path, model: str | None, **options: Any) -> None
     help="CLIP that made the embeddings, where the release cannot say: a folder of your own.",
 )
 @click.option("--out", type=FILE, help="Also write the table, as CSV.")
+@click.option(
+    "--html",
+    type=FILE,
+    help="Also write the table as a page; an earlier one is replaced.",
+)
+@click.option(
+    "--work", type=FOLDER, help="With --html: working folder with the pictures to show."
+)
 @embedding_option
 @device_option
 def search(
@@ -141,11 +149,14 @@ def search(
 ) -> None:
     """Find images by words, or by a picture.
 
-    Every image is compared, with the CLIP that made the embeddings. The table can be taken as a selection.
+    Every image is compared, with the CLIP that made the embeddings. The table of --out can be taken as a selection. The
+    page asks for nothing and has no script; what may be sensitive is blurred until its box is ticked. With pictures it
+    is not to be published: they are other people's.
 
     \b
       twigma search "a castle at night"
       twigma search --image castle.jpg --out castles.csv
+      twigma search "a castle at night" --html castles.html --work work
     """
     from twigma.analysis.explorer.search import search as run
 
@@ -166,3 +177,5 @@ def search(
         click.echo(f"  {row['similarity']:.3f}  {row['image_name']}  {words}".rstrip())
     if out is not None:
         click.echo(f"search: {len(found)} images in {out}")
+    if options["html"] is not None:
+        click.echo(f"search: {len(found)} images on the page {options['html']}")

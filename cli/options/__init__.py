@@ -35,6 +35,7 @@ from twigma.cli.options.shared import (
     out_option,
     print_counts,
     seed_option,
+    select_option,
     work_option,
 )
 
@@ -69,6 +70,7 @@ __all__ = [
     "print_counts",
     "purchase_options",
     "seed_option",
+    "select_option",
     "split_commit",
     "split_words",
     "work_option",

@@ -40,6 +40,16 @@ def seed_option(meaning: str) -> Callable[[F], F]:
     return click.option("--seed", default=0, show_default=True, help=meaning)
 
 
+def select_option(command: F) -> F:
+    """`--select`, of whatever can be restricted to chosen images."""
+    return click.option(
+        "--select",
+        type=FILE,
+        help="Only these images: what `twigma explore` saved, a table of `twigma search --out`, or a list with one "
+        "image name or post id a line.",
+    )(command)
+
+
 def device_option(command: F) -> F:
     """`--device`, for the stages that run a model."""
     return click.option(

@@ -6,7 +6,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
+from click.testing import Result
 from support import releasing
+from support.hub import Hub
 
 from .looks import DIFFERENT, Case, Look, Variable, leaves, prints, to
 
@@ -102,8 +105,8 @@ def _commit(function: Callable[..., Look]) -> Case:
     return Case("--model a/b@0123abc", function("revision"), "0123abc")
 
 
-def metadata() -> Any:
-    return releasing.read(Path("twigma")).to_pandas()
+def metadata(folder: str = "twigma") -> Any:
+    return releasing.read(Path(folder)).to_pandas()
 
 
 def embedding_type() -> str:
@@ -120,7 +123,36 @@ def sheet_rows() -> tuple[int, int]:
     return len(sheets), len(sheets[0].read_text("utf-8-sig").splitlines()) - 1
 
 
+def on_hub(observe: Callable[[Hub], Any]) -> Look:
+    """What is on a loopback Hub after a command that has to succeed."""
+
+    def look(run: Callable[..., Result], words: list[str]) -> Any:
+        with Hub() as hub, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HF_TOKEN", hub.token)
+            patch.setenv("TWIGMA_HUB_URL", hub.url)
+            result = run(*words)
+            assert result.exit_code == 0, result.output
+            return observe(hub)
+
+    return look
+
+
+def shown_spaces(hub: Hub) -> list[str]:
+    """The names of the Spaces there."""
+    names = [name for name in hub.repos if name.startswith("spaces/")]
+    return [name.removeprefix("spaces/") for name in names]
+
+
+def names_images(hub: Hub) -> bool:
+    """Whether the page of the Space holds ids."""
+    (space,) = shown_spaces(hub)
+    card = hub.repos[f"spaces/{space}"].commits[-1][1]["README.md"].decode()
+    return "of every image, with its id" in " ".join(card.split())
+
+
 LISTED = "--ids ids.csv"
+SENT = "acme/twigma --go"
+SENT_WITH_PAGE = f"{SENT} --space"
 SAMPLED = f"{LISTED} --sample 3 --dry-run"
 BUYING = "--hashtag dalle --budget 1"
 TABLE: dict[str, tuple[Case, ...]] = {
@@ -146,6 +178,12 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--work other", FETCH("work"), OTHER),
         Case("--ids ids.csv", LOOKUP("ids"), [str(10**18 + 7 * n) for n in range(9)]),
         Case("--column other", LOOKUP("ids"), [str(10**17), str(10**17 + 7)], LISTED),
+        Case(
+            "--select chosen.txt",
+            LOOKUP("ids"),
+            [str(10**18 + 7 * n) for n in (2, 5)],
+            LISTED,
+        ),
         Case("--sample 3", prints("sample: 3 of 9 ids"), True, f"{LISTED} --dry-run"),
         Case("--stratify kind", prints("3 strata of kind"), True, SAMPLED),
         Case("--seed 5", LOOKUP("ids"), DIFFERENT, f"{LISTED} --sample 3"),
@@ -248,6 +286,12 @@ TABLE: dict[str, tuple[Case, ...]] = {
             leaves(lambda: bool(metadata()["label_10_cluster"].isna().all())),
             True,
         ),
+        Case(
+            "--select images.txt",
+            leaves(lambda: len(metadata("part"))),
+            2,
+            "--out part",
+        ),
     ),
     "publish hub": (
         Case("--go", HUB("go"), True, "acme/twigma"),
@@ -255,6 +299,11 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--private", HUB("private"), True, "acme/twigma"),
         Case("--public", HUB("private"), False, "acme/twigma"),
         Case("--erase-history", HUB("erase_history"), True, "acme/twigma"),
+        Case("--space", on_hub(shown_spaces), ["acme/twigma-explorer"], SENT),
+        Case(
+            "--space-name acme/map", on_hub(shown_spaces), ["acme/map"], SENT_WITH_PAGE
+        ),
+        Case("--ids", on_hub(names_images), True, SENT_WITH_PAGE),
         Case("--work other", HUB("work"), OTHER, "acme/twigma"),
     ),
     "publish zenodo": (
@@ -278,6 +327,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--repeats 4", LIKED("repeats"), 4),
         Case("--acknowledge-x-terms", LIKED("acknowledge_x_terms"), True),
         Case("--webdataset", LIKED("webdataset"), True),
+        Case("--select token", LIKED("select"), Path("token")),
     ),
     "sheets": (
         Case("--out elsewhere", leaves(Path("elsewhere/key.csv").exists), True),
@@ -342,6 +392,8 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--most 5", SEARCH("most"), 5, "castle"),
         Case("--model ViT-B-32/openai", SEARCH("model"), "ViT-B-32", "castle"),
         Case("--out found.csv", SEARCH("out"), Path("found.csv"), "castle"),
+        Case("--html found.html", SEARCH("html"), Path("found.html"), "castle"),
+        Case("--work other", SEARCH("work"), OTHER, "castle"),
         Case("--embedding siglip2", SEARCH("embedding"), "siglip2", "castle"),
         Case("--device cpu", SEARCH("device"), "cpu", "castle"),
     ),

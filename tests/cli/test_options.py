@@ -41,6 +41,9 @@ def run(here, monkeypatch):
     """Runs a command in a folder with a working folder, its release, a list of ids and a token."""
     rows = [f"{10**18 + 7 * n},{10**17 + 7 * (n % 2)},{'abc'[n % 3]}" for n in range(9)]
     Path("ids.csv").write_text("\n".join(["id,other,kind", *rows]), "utf-8")
+    Path("chosen.txt").write_text(f"{10**18 + 14}\n{10**18 + 35}\n", "utf-8")
+    images = [releasing.media_id(i) for i in (2, 4)]
+    Path("images.txt").write_text("\n".join(images), "utf-8")
     Path("token").write_text("of-a-file", "utf-8")
     Path("token").chmod(0o600)
     Path("requests.txt").write_text("1\n", "utf-8")

@@ -1,4 +1,4 @@
-"""A loopback Hugging Face Hub for the tests: dataset repositories in memory, spoken to by the real huggingface_hub.
+"""A loopback Hugging Face Hub for the tests: datasets and Spaces in memory, spoken to by the real huggingface_hub.
 
 The calls, their bodies and the fields of the answers are those that huggingface_hub 2.4 sends and reads (`hf_api.py`,
 `_commit_api.py`, `lfs.py`); which header makes which error is in its `utils/_http.py`, `hf_raise_for_status`. Files are
@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from huggingface_hub.utils.sha import git_hash
 
 from . import loopback
-from .hub_changes import CHANGES, REPO, Changes
+from .hub_changes import CHANGES, REPO, Changes, key_of
 from .hub_repo import Commit, Repo, entry, sibling
 
 PAGE = 2  # commits; 50 on the Hub
@@ -78,7 +78,10 @@ class Handler(Changes, loopback.Handler):
                 if token == self.server.reader:
                     text = "You don't have the required permissions"
                     return self.say(403, {"error": text})
-            return action(self, query, body, **match.groupdict())
+            groups = match.groupdict()
+            if "repo" in groups:
+                groups["repo"] = key_of(path, groups["repo"])
+            return action(self, query, body, **groups)
         return self.say(404, {"error": f"no {method} {path} here"})
 
     def fail(self, fault: "Fault") -> None:
@@ -152,7 +155,7 @@ class Handler(Changes, loopback.Handler):
         if found := self.find(repo, revision):
             store, commit = found
             about = {
-                "id": repo,
+                "id": repo.removeprefix("spaces/"),
                 "sha": commit.sha,
                 "private": store.private,
                 "gated": store.gated,
@@ -325,12 +328,12 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("GET", REPO, Handler.info),
     (
         "GET",
-        r"/datasets/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)",
+        r"/(?:datasets|spaces)/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)",
         Handler.resolve,
     ),
     (
         "GET",
-        r"/api/resolve-cache/datasets/(?P<repo>[^/]+/[^/]+)/(?P<revision>[^/]+)/(?P<path>.+)",
+        r"/api/resolve-cache/(?:datasets|spaces)/(?P<repo>[^/]+/[^/]+)/(?P<revision>[^/]+)/(?P<path>.+)",
         Handler.resolve,
     ),
 ]
@@ -366,6 +369,7 @@ class Hub(loopback.Server):
         self.faults: list[Fault] = []
         self.cuts = self.drops = 0
         self.large = False
+        self.large_files: tuple[str, ...] = (".parquet",)
         self.spoilt: set[str] = set()
         self.sent: list[tuple[str, int]] = []
         self.before_commit: Callable[[], object] = lambda: None

@@ -3,11 +3,26 @@
 import base64
 import hashlib
 import json
+import re
 from typing import Any
+
+import yaml
 
 from .hub_repo import ATTRIBUTES, Pointer, Repo
 
-REPO = r"/api/datasets/(?P<repo>[^/]+/[^/]+)"
+REPO = r"/api/(?:datasets|spaces)/(?P<repo>[^/]+/[^/]+)"
+# What the Hub puts into a new static Space, beside the attributes.
+TEMPLATE = {
+    "README.md": b"---\ntitle: Explorer\nsdk: static\n---\n",
+    "index.html": b"<!doctype html><h1>Welcome to your static Space!</h1>",
+    "style.css": b"body { padding: 2rem; }",
+}
+COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
+
+
+def key_of(path: str, repo: str) -> str:
+    """The name under which a repository is held: datasets and Spaces have names of their own."""
+    return f"spaces/{repo}" if re.match("/(api/|store/)?spaces/", path) else repo
 
 
 class Changes:
@@ -22,14 +37,20 @@ class Changes:
     def create(self, query: dict[str, Any], body: bytes) -> None:
         asked = json.loads(body)
         name = f"{asked.get('organization') or 'me'}/{asked['name']}"
-        if name in self.server.repos:
-            return self.say(409, {"error": "You already created this dataset repo"})
+        kind = asked["type"]
+        if kind == "space" and asked.get("sdk") not in ("static", "gradio", "docker"):
+            return self.say(400, {"error": "Missing or unknown sdk"})
+        key = f"spaces/{name}" if kind == "space" else name
+        if key in self.server.repos:
+            return self.say(409, {"error": f"You already created this {kind} repo"})
         store = Repo(private=asked.get("visibility") == "private")
         store.commit({".gitattributes": ATTRIBUTES}, title="initial commit")
-        self.server.repos[name] = store
-        return self.say(
-            200, {"url": f"{self.server.url}/datasets/{name}", "name": name}
-        )
+        if kind == "space":
+            files = {".gitattributes": ATTRIBUTES, **TEMPLATE}
+            store.branches["main"] = store.add(files, None, "initial commit").sha
+        self.server.repos[key] = store
+        url = f"{self.server.url}/{kind}s/{name}"
+        return self.say(200, {"url": url, "name": name})
 
     def settings(self, query: dict[str, Any], body: bytes, repo: str) -> None:
         if found := self.find(repo):
@@ -41,8 +62,23 @@ class Changes:
             self.say(200, {})
 
     def validate(self, query: dict[str, Any], body: bytes) -> None:
-        assert json.loads(body)["repoType"] == "dataset"
-        self.say(200, {"errors": [], "warnings": []})
+        asked = json.loads(body)
+        if asked["repoType"] == "dataset":
+            return self.say(200, {"errors": [], "warnings": []})
+        assert asked["repoType"] == "space"
+        head = yaml.safe_load(asked["content"].split("---\n")[1])
+        errors = []
+        for name in ("colorFrom", "colorTo"):
+            if head.get(name) not in COLOURS:
+                errors.append({"message": f'"{name}" must be one of {COLOURS}'})
+        if head.get("sdk") not in ("static", "gradio", "docker"):
+            errors.append({"message": '"sdk" must be one of static, gradio, docker'})
+        if len(head.get("short_description", "")) > 60:
+            errors.append({"message": '"short_description" is too long'})
+        if errors:
+            text = "Invalid metadata in README.md"
+            return self.say(400, {"error": text, "errors": errors, "warnings": []})
+        return self.say(200, {"errors": [], "warnings": []})
 
     def preupload(
         self, query: dict[str, Any], body: bytes, repo: str, revision: str
@@ -52,7 +88,7 @@ class Changes:
             files = []
             for one in json.loads(body)["files"]:
                 path = one["path"]
-                is_large = self.server.large and path.endswith(".parquet")
+                is_large = self.server.large and path.endswith(self.server.large_files)
                 data = present.get(path)
                 oid = None if data is None else _oid(data)
                 mode = "lfs" if is_large else "regular"
@@ -97,7 +133,7 @@ class Changes:
             {
                 "success": True,
                 "commitOid": sha,
-                "commitUrl": f"{self.server.url}/datasets/{repo}/commit/{sha}",
+                "commitUrl": f"{self.server.url}/{_address(repo)}/commit/{sha}",
             },
         )
 
@@ -197,6 +233,11 @@ class Changes:
             self.say(200, {})
 
 
+def _address(repo: str) -> str:
+    """Where a repository is on the website."""
+    return repo if repo.startswith("spaces/") else f"datasets/{repo}"
+
+
 def _oid(data: bytes) -> str:
     """What `preupload` says of a file that is there: SHA-256 of a large one, git's hash of another."""
     from huggingface_hub.utils.sha import git_hash
@@ -220,8 +261,12 @@ CHANGES: list[tuple[str, str, Any]] = [
     ("POST", REPO + "/lfs-files/batch", Changes.delete_stored),
     (
         "POST",
-        r"/datasets/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch",
+        r"/(?:datasets|spaces)/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch",
         Changes.batch,
     ),
-    ("PUT", r"/store/(?P<repo>[^/]+/[^/]+)/(?P<oid>[0-9a-f]{64})", Changes.store),
+    (
+        "PUT",
+        r"/store/(?:spaces/)?(?P<repo>[^/]+/[^/]+)/(?P<oid>[0-9a-f]{64})",
+        Changes.store,
+    ),
 ]

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twigma.builder.release.chosen import Part
 from twigma.builder.release.column_origins import Origin
 from twigma.builder.release.identity import Identity
 from twigma.core import columns
@@ -45,6 +46,7 @@ class Facts:
     content: str
     doi: str = ""  # the line on DOIs of earlier versions
     history: Sequence[Mapping[str, Any]] = ()  # newest first, of `version_history.py`
+    part: Part | None = None  # what it is part of, where its images were selected
 
     @property
     def rows(self) -> int:

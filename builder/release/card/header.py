@@ -7,6 +7,7 @@ import yaml
 from twigma.builder.release.card import wording
 from twigma.builder.release.card.facts import Facts
 from twigma.builder.release.column_origins import license_url
+from twigma.builder.release.identity import Identity
 from twigma.core import columns
 from twigma.dataset.table_files import table_pattern
 
@@ -53,7 +54,10 @@ def header(facts: Facts) -> str:
         features = [_feature(column, name, facts) for column in names]
         infos.append({"config_name": name, "features": features})
     configs[0]["default"] = True
-    values: dict[str, Any] = {"pretty_name": facts.identity.title, **_license(facts)}
+    values: dict[str, Any] = {
+        "pretty_name": facts.identity.title,
+        **license_values(facts.identity),
+    }
     if facts.has("all_captions"):
         values["language"] = ["en"]
     if facts.origins:
@@ -82,8 +86,9 @@ def tags(facts: Facts) -> list[str]:
     return list(dict.fromkeys(listed))
 
 
-def _license(facts: Facts) -> dict[str, str]:
-    name = facts.identity.license
+def license_values(identity: Identity) -> dict[str, str]:
+    """The licence of a dataset as the Hub's headers state it."""
+    name = identity.license
     if not name:
         return {"license": "unknown"}
     short = HUB_NAMES.get(name.lower(), name.lower())

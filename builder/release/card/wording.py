@@ -44,15 +44,26 @@ def summary(facts: Facts) -> str:
     """One sentence: how many images there are, on how many posts or from files, and from when to when."""
     months = list(facts.months)
     span = f", {months[0]} to {months[-1]}" if months else ""
+    part = f" {selected(facts)}" if facts.part else ""
     if not facts.on_posts:
-        return f"{facts.rows:,} images, added from files{span}."
+        return f"{facts.rows:,} images, added from files{span}.{part}"
     text = f"{facts.rows:,} images on {facts.posts:,} posts{span}."
     if facts.own:
         text = (
             f"{facts.rows:,} images: {facts.on_posts:,} on {facts.posts:,} posts{span}, and {facts.own:,} added from "
             "files."
         )
-    return text
+    return text + part
+
+
+def selected(facts: Facts) -> str:
+    """What the images were selected of; empty for a whole release."""
+    if facts.part is None:
+        return ""
+    return (
+        f"They are a selection, made by hand, of the {facts.part.of:,} images of {facts.part.dataset} that could be "
+        "released."
+    )
 
 
 def platforms(facts: Facts) -> str:
@@ -150,6 +161,14 @@ def limits(facts: Facts) -> list[str]:
 def biases(facts: Facts) -> list[tuple[str, str]]:
     """Who and what is in it more than elsewhere, by heading."""
     listed = []
+    if facts.part is not None:
+        listed.append(
+            (
+                "A selection",
+                f"{selected(facts)} Shares, trends and comparisons hold of the selection alone, and not of that "
+                "dataset.",
+            )
+        )
     if "search" in facts.collected:
         listed.append(
             (

@@ -1,0 +1,1 @@
+"""The explorer of a release as a static Space of the Hugging Face Hub."""
