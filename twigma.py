@@ -56,7 +56,7 @@ from twigma.dataset.release_folder import (
 )
 
 if TYPE_CHECKING:
-    from twigma.dataset.image_stream import ImageStream
+    from twigma.dataset.streams.image_stream import ImageStream
     from twigma.rehydrate.images.image_index import Images
 
 
@@ -98,7 +98,7 @@ def stream_images(
     >>> stream = twigma.stream_images("work", columns=["like_count"], shuffle=True)    # doctest: +SKIP
     >>> loader = torch.utils.data.DataLoader(stream, batch_size=None, num_workers=4)   # doctest: +SKIP
     """
-    from twigma.dataset.image_stream import ImageStream
+    from twigma.dataset.streams.image_stream import ImageStream
 
     return ImageStream(work, **options)
 

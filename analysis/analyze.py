@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Raised by hand when any figure's answer changes: results of another revision are computed again.
-REVISION = 8
+REVISION = 9
 LIBRARIES = (
     "faiss-cpu",
     "numpy",
@@ -83,7 +83,7 @@ def analyze(
     photographs: str = "photographs",
     paintings: str = "paintings",
     prompts: str = "prompts",
-    projection: str = "pca",
+    projection: str = "auto",
     thorough: bool = False,
     sheets: str | os.PathLike[str] | None = None,
     select: str | os.PathLike[str] | None = None,
@@ -99,7 +99,7 @@ def analyze(
     work : working folder with the private columns (author_id, follower_count, text), and embedded texts.
     references : working folders of reference sets by name, with embeddings.
     photographs, paintings, prompts : which reference plays the role of LAION, ArtBench and DiffusionDB.
-    projection : "pca" or "umap" for the map of Fig 2a (UMAP is the paper's, and takes minutes).
+    projection : "pca" or "umap" for the map of Fig 2a; "auto" is UMAP, the paper's, up to 10,000 images on the map.
     thorough : also compare other divergences and estimators in Fig 2c, which takes minutes.
     sheets : folder of annotation sheets that were filled in (`twigma sheets` writes blank ones).
     select : file of images of the release, to which the analysis is restricted: what `twigma explore` saves, or a sheet

@@ -1,6 +1,6 @@
 """The metadata of stored images, for those who read pictures with them: of a release, or else of a working folder.
 
-Used by the `datasets` builder (`loader.py`) and by `image_stream.py`.
+Used by the `datasets` builder (`loader.py`) and by `streams/image_stream.py`.
 """
 
 from collections.abc import Sequence

@@ -33,6 +33,7 @@ ORDER = [
     "rehydrate/accounting",
     "rehydrate/retry_missing",
     "dataset",
+    "dataset/streams",
     "builder/models",
     "builder/engine",
     "builder/stages",

@@ -30,7 +30,7 @@ ROOM_EXTRAS = {
     "rehydrate": ["rehydrate"],
     "rehydrate/fetch": ["rehydrate", "ray"],
     "dataset": [NO_EXTRA],
-    "dataset/image_stream.py": ["models"],  # torch, where it is installed
+    "dataset/streams/image_stream.py": ["models"],  # torch, where it is installed
     "builder": ["models"],
     "builder/engine": ["models", "ray"],
     "builder/collect": ["rehydrate"],

@@ -1,7 +1,7 @@
 """All sets of images on one plane, and how much they overlap there (Fig 2a).
 
-`twigma analyze` draws it. The paper's map is a UMAP; a linear map (the first two principal components) costs a
-thousandth of the time and is what `method="pca"` gives.
+`twigma analyze` draws it. The paper's map is a UMAP, which takes about a minute for MOST_UMAP images; a linear map (the
+first two principal components) costs a thousandth of the time and is what `method="pca"` gives.
 """
 
 from collections.abc import Mapping
@@ -21,10 +21,13 @@ from twigma.analysis.inference.blocks import (
     jackknife,
     known_blocks,
 )
-from twigma.analysis.vectors.samples import finite_matrix
+from twigma.analysis.vectors.samples import finite_matrix, sample_size
 
 MAP_N = 2500  # images of each set on the map
-GRID = 80  # cells per side for the density
+LEAST_UMAP = 100
+MOST_UMAP = 10_000  # images on the map up to which "auto" is a UMAP
+GRID = 80  # cells per side where overlaps are measured
+CELLS = 48  # where densities are drawn
 PIECES = 20  # of a set that are left out one by one: each costs a sum over the grid
 
 
@@ -68,6 +71,20 @@ def mapped_rows(
     }
 
 
+def projection_of(sets: Mapping[str, Any], method: str = "auto", n: int = MAP_N) -> str:
+    """Which map "auto" is: the paper's "umap" where it takes about a minute at most, else "pca"; others as they are.
+
+    Parameters
+    ----------
+    sets : embeddings [n_i, d] by name. n : images of each set at most, as in `joint_map`.
+    """
+    if method != "auto":
+        return method
+    images = sample_size(as_matrices(sets), n) * len(sets)
+    # Of a few images each is a neighbour of every other.
+    return "umap" if LEAST_UMAP <= images <= MOST_UMAP else "pca"
+
+
 def _pca(pooled: Array) -> Array:
     """First two principal components, each turned so that its largest loading is positive."""
     centred = pooled - pooled.mean(axis=0)
@@ -91,7 +108,30 @@ def _umap(pooled: Array, seed: int) -> Array:
     return np.asarray(mapper.fit_transform(pooled))
 
 
-# ------------------------------------------------------------------ overlap
+# ------------------------------------------------------------------ densities
+
+
+def densities(points: pd.DataFrame, cells: int = CELLS) -> pd.DataFrame:
+    """The density of each set over the map, on one grid of so many cells a side; the cells of a set add up to 1.
+
+    A Gaussian kernel estimate (Scott's bandwidth), with a margin around all points.
+
+    Parameters
+    ----------
+    points : `joint_map`'s (set, x, y). ValueError when the points of a set lie on one line, which has no density.
+
+    Returns
+    -------
+    DataFrame (set, x, y, density), a row per set and cell.
+    """
+    grid = _grid(points, cells)
+    tables = []
+    for name, group in points.groupby("set", sort=False):
+        places = {"set": name, "x": grid[0], "y": grid[1]}
+        tables.append(
+            pd.DataFrame(places).assign(density=_density(group, grid, None).whole)
+        )
+    return pd.concat(tables, ignore_index=True)
 
 
 def overlaps(
@@ -114,7 +154,7 @@ def overlaps(
     DataFrame (set_a, set_b, overlap, low, high, blocks, owners_unknown, n), `n` images of each set; blocks, the
     effective number in the set that has fewer; owners_unknown, the sets whose images were taken as independent.
     """
-    grid = _grid(points)
+    grid = _grid(points, GRID)
     groups = points.groupby("set", sort=False)
     density = {}
     for name, group in groups:
@@ -172,13 +212,13 @@ def _overlap(one: _Density, other: _Density) -> dict[str, float]:
     return row | {"low": max(0.0, low), "high": min(1.0, high)}
 
 
-def _grid(points: pd.DataFrame) -> Floats:
-    """Cells of the plane, [2, GRID²], with a margin for the tails of the densities."""
+def _grid(points: pd.DataFrame, cells: int) -> Floats:
+    """Cells of the plane, [2, cells²], with a margin for the tails of the densities."""
     axes = []
     for name in ("x", "y"):
         low, high = points[name].min(), points[name].max()
         margin = 0.15 * (high - low)
-        axes.append(np.linspace(low - margin, high + margin, GRID))
+        axes.append(np.linspace(low - margin, high + margin, cells))
     return np.stack([axis.ravel() for axis in np.meshgrid(*axes)])
 
 

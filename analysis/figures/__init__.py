@@ -25,11 +25,13 @@ from twigma.analysis.figures.beyond_paper import (
     set_distances,
 )
 from twigma.analysis.figures.contract import Chapter, Figure
+from twigma.analysis.figures.overview import fig1a_process
 
 __all__ = ["CHAPTERS", "FIGURES", "Chapter", "Figure"]
 
 # A section of the report each; its figures are computed in this order too.
 CHAPTERS: tuple[Chapter, ...] = (
+    fig1a_process.PROCESS,
     fig1.POSTS,
     fig1.WORDS,
     fig2_sets.MAP,

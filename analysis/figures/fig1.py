@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
-from twigma.analysis.page.drawing import COLOURS, INK, axes
+from twigma.analysis.page.drawing import COLOURS, INK, INVERTED, axes
 from twigma.analysis.page.formatting import (
     Table,
     listed,
@@ -18,6 +19,7 @@ from twigma.analysis.page.formatting import (
     percents,
     table,
 )
+from twigma.analysis.page.marks import legend_above, months_on_x, names_on_y
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-MOST_TICKS = 9  # months named below the bars
 MOST_BARS = 15  # words drawn as bars
 MONTH_COLUMNS = {
     "month": "Month",
@@ -35,6 +36,8 @@ MONTH_COLUMNS = {
     "cut": "Cut off",
     "sampled": "Posts of the sample",
 }
+LONGEST_WORD = 16  # columns
+CLOUD = (900, 620)  # pixels
 PALE = 0.5  # opacity of a bar that is a part of its month
 
 # ------------------------------------------------------------------ Fig 1b: posts per month
@@ -71,9 +74,8 @@ def draw_posts(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
         bars[place].set(alpha=PALE, hatch="//")
     if len(cut):
         bars[cut[0]].set_label("part of the month")
-        ax.legend(handles=[bars[cut[0]]], fontsize=9)
-    step = max(1, -(-len(months) // MOST_TICKS))
-    ax.set_xticks(range(0, len(months), step), months["month"][::step])
+        legend_above(ax, [bars[cut[0]]])
+    months_on_x(ax, months["month"].tolist())
     ax.grid(axis="x", visible=False)
     ax.set(xlabel="Month (UTC)", ylabel="Posts")
     return figure
@@ -161,31 +163,46 @@ def draw_words(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     top = words.head(MOST_BARS)
     figure, (bars, cloud) = axes(1, 2, height=4.2, width_ratios=[1, 1.4], into=into)
     bars.barh(range(len(top)), top["count"], color=COLOURS[0])
-    bars.set_yticks(range(len(top)), top["word"])
-    bars.invert_yaxis()
+    names_on_y(bars, top["word"].tolist(), LONGEST_WORD)
     bars.grid(axis="y", visible=False)
+    bars.locator_params(axis="x", nbins=4, integer=True)
     bars.set(xlabel="Times written")
     counts = dict(zip(words["word"], words["count"], strict=True))
-    cloud.imshow(_word_cloud(counts))
+    picture, missing = _word_cloud(counts)
+    cloud.imshow(picture, gid=INVERTED)
     cloud.axis("off")
+    if missing:
+        note = f"{missing} words in other scripts:\nsee the table"
+        cloud.set_title(note, fontsize=10)
     return figure
 
 
-def _word_cloud(counts: dict[str, int]) -> object:
-    """The picture of a word cloud, uint8 [height, width, 3]; equal counts give an equal picture."""
+def _word_cloud(counts: dict[str, int]) -> tuple[NDArray[np.uint8], int]:
+    """A word cloud, uint8 [height, width, 3], and how many words its font cannot write."""
+    from matplotlib.ft2font import FT2Font
     from wordcloud import WordCloud
+    from wordcloud.wordcloud import FONT_PATH
 
     def ink(*_: object, **__: object) -> str:
         return INK
 
+    known = {chr(code) for code in FT2Font(FONT_PATH).get_charmap()}
+    written = {}
+    for word, count in counts.items():
+        if known.issuperset(word):
+            written[word] = count
+    missing = len(counts) - len(written)
+    if not written:
+        return np.full((CLOUD[1], CLOUD[0], 3), 255, np.uint8), missing
     cloud = WordCloud(
-        width=900,
-        height=620,
+        width=CLOUD[0],
+        height=CLOUD[1],
         background_color="white",
         random_state=0,
         color_func=ink,
     )
-    return cloud.generate_from_frequencies(counts).to_array()
+    picture = cloud.generate_from_frequencies(written).to_array()
+    return np.asarray(picture, np.uint8), missing
 
 
 def describe_words(results: Results) -> Section:

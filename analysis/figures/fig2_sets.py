@@ -5,15 +5,17 @@ by key); `draw_…` makes a chart from those tables; `describe_…` writes the s
 `Figure` says what data is needed and a `Chapter` ties the four together.
 """
 
-from typing import TYPE_CHECKING
+from itertools import cycle, pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import owner_notes, owners
 from twigma.analysis.inputs.requirements import Result, Settings, entries
-from twigma.analysis.page.drawing import RULE, axes, colour_by_name
+from twigma.analysis.page.drawing import GROUND, QUIET, axes
 from twigma.analysis.page.formatting import (
     interval,
     listed,
@@ -21,13 +23,24 @@ from twigma.analysis.page.formatting import (
     percents,
     table,
 )
+from twigma.analysis.page.marks import (
+    BESIDE_NAMES,
+    label_lowest,
+    legend_above,
+    look_by_name,
+    names_on_y,
+    panel_grid,
+    short_names,
+)
 from twigma.analysis.page.section import Results, Section, Tables, records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-BLUES = ("#08519c", "#4292c6", "#9ecae1", "#deebf7")  # clusters 1 to 4
+BLUES = ("#08306b", "#2171b5", "#6baed6", "#bdd7e7")  # clusters 1 to 4
+MASSES = (0.25, 0.5, 0.75, 0.95)  # of a set's images within a contour
+MAPS_BESIDE = 4
 
 # ------------------------------------------------------------------ Fig 2a: one map
 
@@ -35,44 +48,82 @@ BLUES = ("#08519c", "#4292c6", "#9ecae1", "#deebf7")  # clusters 1 to 4
 def compute_map(data: Inputs, settings: Settings) -> Result:
     """All sets on one map, and how much every two of them overlap on it.
 
-    Tables: `fig2a` (set, x, y), a row per image; `fig2a_overlap` (set_a, set_b, overlap, low, high, …).
+    Tables: `fig2a` (set, x, y), a row per image; `fig2a_overlap` (set_a, set_b, overlap, low, high, …, projection);
+    `fig2a_density` (set, x, y, density), a row per cell of a grid.
     Values: `overlap/SET_A/SET_B`, 0 for sets that are apart and 1 for equal densities.
     """
     from twigma.analysis.comparison import joint_map
 
     sets = data.sets()
-    points = joint_map.joint_map(sets, settings.projection, seed=settings.seed)
+    method = joint_map.projection_of(sets, settings.projection)
+    points = joint_map.joint_map(sets, method, seed=settings.seed)
     totals = {name: len(x) for name, x in sets.items()}
     rows = joint_map.mapped_rows(totals, seed=settings.seed)
     # Beside the points, not among them: the table is published.
     blocks = {name: labels[rows[name]] for name, labels in owners(data).items()}
-    overlaps = joint_map.overlaps(points, blocks)
+    overlaps = joint_map.overlaps(points, blocks).assign(projection=method)
     return Result(
         n=len(points),
-        tables={"fig2a": points, "fig2a_overlap": overlaps},
+        tables={
+            "fig2a": points,
+            "fig2a_overlap": overlaps,
+            "fig2a_density": joint_map.densities(points),
+        },
         values=entries(overlaps, "overlap", ["set_a", "set_b"], "overlap"),
         notes=(*thinning_notes(data.images), *owner_notes(data, sets)),
     )
 
 
 def draw_map(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
-    """One panel for each set, with all other sets in grey behind it."""
-    points = tables["fig2a"]
-    colours = colour_by_name(points["set"].unique())
-    figure, panels = axes(
-        1, len(colours), height=2.6, squeeze=False, sharex=True, sharey=True, into=into
-    )
-    # Points as pixels: as shapes, tens of thousands of them would make the page heavy.
-    dots = {"linewidths": 0, "rasterized": True}
-    for panel, (name, colour) in zip(panels[0], colours.items(), strict=True):
+    """The density of each set in a panel of its own, with the outlines of all other sets behind it."""
+    points, densities = tables["fig2a"], tables["fig2a_density"]
+    names = list(points["set"].unique())
+    rows, columns = panel_grid(len(names), MAPS_BESIDE)
+    options: Any = {"squeeze": False, "sharex": True, "sharey": True}
+    figure, panels = axes(rows, columns, height=2.5 * rows, into=into, **options)
+    fields = {name: _field(densities[densities["set"] == name]) for name in names}
+    titles = short_names(names, 64 // columns)
+    for ax, name, title in zip(panels.flat, names, titles, strict=False):
+        for other, field in fields.items():
+            if other != name:
+                outline: Any = {"colors": QUIET, "linewidths": 0.7, "alpha": 0.7}
+                ax.contour(*field.grid, field.density, field.levels[:1], **outline)
+        _fill(ax, fields[name], look_by_name(names)[name].colour)
         own = points[points["set"] == name]
-        others = points[points["set"] != name]
-        panel.scatter(others["x"], others["y"], s=2, c=RULE, **dots)
-        panel.scatter(own["x"], own["y"], s=3, c=colour, **dots)
-        panel.set(title=name, xticks=[], yticks=[])
-    figure.supxlabel("first map coordinate", fontsize=9)
-    figure.supylabel("second", fontsize=9)
+        # Points as pixels: as shapes, thousands of them would make the page heavy.
+        ax.scatter(own["x"], own["y"], s=1.5, c=QUIET, lw=0, rasterized=True)
+        ax.set(title=title, xticks=[], yticks=[])
+    label_lowest(panels, len(names))
     return figure
+
+
+class _Field(NamedTuple):
+    """The density of a set on a grid, and the levels within which MASSES of it lie."""
+
+    grid: tuple[Any, Any]  # x [columns], y [rows]
+    density: Any  # [rows, columns]
+    levels: list[float]  # rising
+
+
+def _field(cells: pd.DataFrame) -> _Field:
+    """The density of one set, from its cells (x, y, density)."""
+    square = cells.pivot(index="y", columns="x", values="density")
+    density = square.to_numpy(float)
+    falling = np.sort(density, axis=None)[::-1]
+    mass = np.cumsum(falling) / falling.sum()
+    places = np.searchsorted(mass, MASSES).clip(max=len(mass) - 1)
+    # Levels of a density in a few cells may coincide, and contours have to rise.
+    levels = np.unique(falling[places]).tolist()
+    return _Field((square.columns.to_numpy(), square.index.to_numpy()), density, levels)
+
+
+def _fill(ax: "Axes", field: _Field, colour: str) -> None:
+    """Each level in the colour of the set, the denser the darker."""
+    levels = [*field.levels, float(field.density.max()) * 1.001]
+    for place, (low, high) in enumerate(pairwise(levels)):
+        shade: Any = {"colors": [colour], "alpha": 0.25 + 0.2 * place}
+        ax.contourf(*field.grid, field.density, [low, high], **shade)
+    ax.contour(*field.grid, field.density, levels[:1], colors=[colour], linewidths=1.2)
 
 
 def describe_map(results: Results) -> Section:
@@ -97,10 +148,22 @@ def describe_map(results: Results) -> Section:
         basis=f"{number(int(overlaps['n'].iloc[0]))} images of each set; 95% intervals from authors, "
         "artists and prompts where these are known, else from images, map and smoothing held fixed.",
         paper="TWIGMA and DiffusionDB overlap much, LAION, TWIGMA and ArtBench hardly; no number stated.",
-        differs="Overlap is the integral of the smaller of two kernel densities. The map is linear (two principal "
-        "components) unless UMAP was asked for.",
-        alt="Scatter plots of the shared map, one panel for each set with the other sets in grey.",
+        differs=f"Overlap is the integral of the smaller of two kernel densities. {_projection(overlaps)}",
+        alt="Densities on the shared map, one panel for each set with outlines of the other sets; a set's darker "
+        "fields hold a quarter, half, three quarters and 95% of its images.",
         tables=(table("Overlap of every two sets", header, rows, folded=True),),
+    )
+
+
+def _projection(overlaps: pd.DataFrame) -> str:
+    """Which map it is, where the results say so."""
+    if "projection" not in overlaps:
+        return ""
+    if overlaps["projection"].iloc[0] == "umap":
+        return "The map is a UMAP of all sets, as the paper's."
+    return (
+        "The map is linear (two principal components); --projection umap draws the paper's, which takes minutes for "
+        "so many images."
     )
 
 
@@ -131,18 +194,21 @@ def draw_clusters(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     shares = tables["fig2b"].pivot(index="set", columns="cluster", values="share")
     shares = shares.loc[tables["fig2b"]["set"].unique()]
     place = range(len(shares))
-    figure, ax = axes(into=into, height=0.5 * len(shares) + 1.4)
+    from matplotlib.ticker import PercentFormatter
+
+    figure, ax = axes(into=into, height=0.42 * len(shares) + 1.4)
     left = np.zeros(len(shares))
-    for cluster, colour in zip(shares, BLUES, strict=False):
+    for cluster, colour in zip(shares, cycle(BLUES)):
         width = shares[cluster].to_numpy()
         label = f"cluster {cluster}"
-        ax.barh(place, width, left=left, color=colour, edgecolor="white", label=label)
+        bar: Any = {"color": colour, "edgecolor": GROUND, "height": 0.75}
+        ax.barh(place, width, left=left, label=label, **bar)
         left = left + width
-    ax.set_yticks(place, shares.index)
-    ax.invert_yaxis()
+    names_on_y(ax, shares.index.tolist())
     ax.grid(axis="y", visible=False)
     ax.set(xlabel="Share of the set's images", xlim=(0, 1))
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize=9)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    legend_above(ax, room=BESIDE_NAMES)
     return figure
 
 

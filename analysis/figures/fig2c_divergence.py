@@ -1,5 +1,6 @@
 """Fig 2c: the Kullback–Leibler divergence of every ordered pair of sets."""
 
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import owner_notes, owners
 from twigma.analysis.inputs.requirements import Result, Settings, entries
-from twigma.analysis.page.drawing import INK, axes
+from twigma.analysis.page.drawing import ON_DARK, ON_PALE, axes
 from twigma.analysis.page.formatting import (
     NONE,
     Table,
@@ -20,6 +21,7 @@ from twigma.analysis.page.formatting import (
     p_value,
     table,
 )
+from twigma.analysis.page.marks import LONGEST_NAME, short_names, width_of
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
+FEW_SETS = 6  # up to which fields have room for two decimals
 DARK = 0.55  # of the largest value: from here on numbers are white
 HEADER = (
     "P (row)",
@@ -87,20 +90,40 @@ def draw_divergence(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     names = list(dict.fromkeys([*pairs["row"], *pairs["column"]]))
     square = pairs.pivot(index="row", columns="column", values="kl")
     kl = square.reindex(index=names, columns=names).to_numpy(float)
-    largest = np.nanmax(kl)
-    figure, ax = axes(into=into, width=5.6, height=3.8)
-    ax.imshow(np.ma.masked_invalid(kl), cmap="Blues", vmin=0, aspect="auto")
+    known = np.isfinite(kl)
+    largest = max(kl[known].max(initial=0), np.finfo(float).tiny)
+    figure, ax = axes(into=into, height=0.42 * len(names) + 1.7)
+    cells = np.ma.masked_invalid(kl)
+    ax.imshow(cells, cmap="Blues", vmin=0, vmax=largest, aspect="auto")
+    decimals, size = (2, 10) if len(names) <= FEW_SETS else (1, 9)
     for (i, j), value in np.ndenumerate(kl):
-        shade = "white" if value > DARK * largest else INK
-        text = f"{value:.2f}"
         if i == j or np.isnan(value):
-            text = NONE
-        ax.text(j, i, text, ha="center", va="center", color=shade)
-    ax.set_xticks(range(len(names)), names)
-    ax.set_yticks(range(len(names)), names)
+            ax.text(j, i, NONE, ha="center", va="center")
+            continue
+        shade = ON_DARK if value > DARK * largest else ON_PALE
+        text = f"{value:.{decimals}f}" if known[i, j] else "∞"
+        ax.text(j, i, text, ha="center", va="center", color=shade, fontsize=size)
+    _name_sets(ax, names)
     ax.grid(visible=False)
     ax.set(xlabel="Q, the column", ylabel="P, the row")
     return figure
+
+
+def _name_sets(ax: "Axes", names: list[str]) -> None:
+    """The sets beside the rows and below the columns; by letters below, where names have no room."""
+    below = short_names(names)
+    beside = below
+    # Columns of text below each field.
+    room = 50 // len(names)
+    if max(map(width_of, below)) > room:
+        letters = ascii_uppercase[: len(names)]
+        shortened = short_names(names, LONGEST_NAME - 3)
+        beside = []
+        for letter, name in zip(letters, shortened, strict=True):
+            beside.append(f"{letter}  {name}")
+        below = list(letters)
+    ax.set_xticks(range(len(names)), below)
+    ax.set_yticks(range(len(names)), beside)
 
 
 def _robust(tables: Tables) -> pd.DataFrame:

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
 from twigma.analysis.figures.fig2d_likes import doubt, mean_similarity
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
-from twigma.analysis.page.drawing import COLOURS, QUIET, axes, interval_bars
+from twigma.analysis.page.drawing import COLOURS, GROUND, QUIET, axes
 from twigma.analysis.page.formatting import (
     Table,
     interval,
@@ -18,6 +17,12 @@ from twigma.analysis.page.formatting import (
     number,
     p_value,
     table,
+)
+from twigma.analysis.page.marks import (
+    Look,
+    draw_intervals,
+    legend_of_panels,
+    ratio_ticks,
 )
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
@@ -86,28 +91,22 @@ def draw_regression(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     for ax, role in zip(panels[0], roles, strict=True):
         _draw_rates(ax, tables[f"eq1_{role}"], role)
     panels[0][0].set(ylabel="Rate ratio of likes (log scale)")
-    panels[0][-1].legend(fontsize=9, loc="best")
+    ratio_ticks(panels[0][0].yaxis)
+    legend_of_panels(figure, panels[0][0])
     return figure
 
 
 def _draw_rates(ax: "Axes", rates: pd.DataFrame, role: str) -> None:
     """The quintiles' rate ratios of one reference."""
     rates = rates[rates["term"].str.startswith(QUINTILE)]
-    place = np.arange(4)  # quintile 1 to 4
-    for mode, label, colour, shift in (
-        ("robust", "ours, robust", COLOURS[0], 0),
-        ("paper", "ours, naive", COLOURS[4], BESIDE),
+    for mode, label, look, shift in (
+        ("robust", "ours, robust", Look(COLOURS[0], "-", "o"), 0),
+        ("paper", "ours, naive", Look(COLOURS[4], "-", "s"), BESIDE),
     ):
         rows = rates[rates["mode"] == mode]
-        bars = interval_bars(rows, "irr")
-        ax.errorbar(
-            place + shift,
-            rows["irr"],
-            yerr=bars,
-            fmt="o",
-            color=colour,
-            capsize=3,
-            label=label,
+        place = rows["term"].str.removeprefix(QUINTILE).astype(int)
+        draw_intervals(
+            ax, place - 1 + shift, rows, "irr", look=look, along="y", label=label
         )
     papers = {}
     for quintile, known in stated.EQ1[role].items():
@@ -117,20 +116,15 @@ def _draw_rates(ax: "Axes", rates: pd.DataFrame, role: str) -> None:
         list(papers),
         list(papers.values()),
         "D",
-        mfc="white",
+        mfc=GROUND,
         color=QUIET,
         label="paper",
     )
     ax.axhline(1, color=QUIET, lw=1)
     ax.set_yscale("log")
-    ax.yaxis.set_major_formatter(_two_decimals)
-    ax.yaxis.set_minor_formatter(_two_decimals)
-    ax.set_xticks(place, ["Q1", "Q2", "Q3", "Q4"])
-    ax.set(title=f"Similarity to {role}", xlabel="Quintile, against Q5 (most similar)")
-
-
-def _two_decimals(value: float, position: float) -> str:
-    return f"{value:.2f}"
+    ax.set_xticks(range(4), ["Q1", "Q2", "Q3", "Q4"])
+    ax.set(xlim=(-0.5, 3.5), xlabel="Quintile, against Q5 (most similar)")
+    ax.set_title(f"Similarity to {role}")
 
 
 # ------------------------------------------------------------------ described

@@ -1,9 +1,10 @@
 """Fig 2d: likes by similarity to human images, in quintiles."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
@@ -11,8 +12,9 @@ from twigma.analysis.inputs.load import Images, Inputs
 from twigma.analysis.inputs.reference_similarity import reference_similarity
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.neighbours.search import TOP_K
-from twigma.analysis.page.drawing import COLOURS, axes, interval_bars
+from twigma.analysis.page.drawing import COLOURS, axes
 from twigma.analysis.page.formatting import interval, listed, number, table
+from twigma.analysis.page.marks import draw_intervals, legend_of_panels
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 
@@ -38,7 +40,8 @@ def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
     def compute(data: Inputs, settings: Settings) -> Result:
         """Mean likes of each quintile of similarity.
 
-        Table: `fig2d_ROLE` (quintile, n, mean, low, high, robust_low, robust_high).
+        Tables: `fig2d_ROLE` (quintile, n, mean, low, high, robust_low, robust_high); `fig2d_ROLE_similarity` (low,
+        high, density), the distribution of the similarity.
         Values: `likes/ROLE/QUINTILE`; `likes_ratio/ROLE`, the mean of quintile 1 over that of quintile 5;
         `similarity/ROLE`, the mean similarity of all images.
         """
@@ -47,6 +50,7 @@ def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
             likes_by_quintile,
             quintiles,
         )
+        from twigma.analysis.vectors.density import density_table
 
         images = data.images
         weights = images.weights()
@@ -62,7 +66,10 @@ def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
         values[f"similarity/{role}"] = {"value": level, "n": len(similarity)}
         return Result(
             n=int(means["n"].sum()),
-            tables={f"fig2d_{role}": means},
+            tables={
+                f"fig2d_{role}": means,
+                f"fig2d_{role}_similarity": density_table(similarity, weights),
+            },
             values=values,
             notes=weighting_notes(images),
         )
@@ -91,29 +98,42 @@ def _blocks(images: Images) -> NDArray[np.object_]:
 
 
 def draw_likes(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
-    """Mean likes of each quintile, one panel for each reference."""
+    """For each reference the distribution of the similarity, and beside it the mean likes of each quintile."""
     roles = [role for role in ROLES if f"fig2d_{role}" in tables]
-    figure, panels = axes(
-        1, len(roles), height=3.2, squeeze=False, sharey=True, into=into
-    )
-    for ax, role in zip(panels[0], roles, strict=True):
-        means = tables[f"fig2d_{role}"]
-        ax.errorbar(
-            means["quintile"],
-            means["mean"],
-            yerr=interval_bars(means, "mean"),
-            fmt="o-",
-            color=COLOURS[0],
-            capsize=3,
-            lw=1.2,
-        )
-        ax.set(
-            title=f"Similarity to {role}",
-            xlabel="Quintile (1 least, 5 most similar)",
-            xticks=range(1, 6),
-        )
-    panels[0][0].set(ylabel="Mean likes per image")
+    options: Any = {"squeeze": False, "sharex": "col", "sharey": "col"}
+    figure, panels = axes(len(roles), 2, height=2.7 * len(roles), into=into, **options)
+    for (left, right), role in zip(panels, roles, strict=True):
+        _draw_similarity(left, tables[f"fig2d_{role}_similarity"])
+        left.set_title(f"Similarity to {role}")
+        _draw_quintiles(right, tables[f"fig2d_{role}"])
+        right.set_title("Mean likes per image")
+    legend_of_panels(figure, panels[0][1])
+    panels[-1][0].set_xlabel("Mean of the five largest cosines")
+    panels[-1][1].set_xlabel("Quintile (1 least, 5 most similar)")
     return figure
+
+
+def _draw_similarity(ax: "Axes", bins: pd.DataFrame) -> None:
+    edges = [*bins["low"], bins["high"].iloc[-1]]
+    ax.stairs(bins["density"], edges, color=COLOURS[0], fill=True, alpha=0.6)
+    ax.set_ylabel("Density of images")
+
+
+def _draw_quintiles(ax: "Axes", means: pd.DataFrame) -> None:
+    """The honest interval as a line, the naive one as a pale band behind it."""
+    naive = means[["low", "high"]].to_numpy(float)
+    known = np.isfinite(naive).all(axis=1)
+    band: Any = {"color": COLOURS[1], "lw": 7, "alpha": 0.55}
+    place = means["quintile"].to_numpy(float)
+    if known.any():
+        limits = naive[known].T
+        label = "as if independent (paper)"
+        ax.vlines(place[known], *limits, label=label, **band)
+    honest = ("robust_low", "robust_high")
+    draw_intervals(
+        ax, place, means, "mean", limits=honest, along="y", label="by author or post"
+    )
+    ax.set(xticks=range(1, 6), xlim=(0.5, 5.5))
 
 
 # ------------------------------------------------------------------ described
@@ -139,9 +159,10 @@ def describe_likes(results: Results) -> Section:
         f"(post where authors are not known). Mean similarity to {listed(levels)}.",
         paper="The least similar fifth got more likes: 30.1 against 23.8 (LAION), 31.9 against 24.1 (ArtBench).",
         differs="Similarity is the mean of the five largest cosines, by exact search in references of equal size. "
-        "The drawn intervals take images as independent, as the paper does; those by author (by post where authors "
-        "are not known) and Eq (1) below do not; that of the ratio is by the jackknife.",
-        alt="Mean likes with intervals for the five quintiles of similarity, one panel for each reference set.",
+        "The intervals drawn as lines are by author (by post where authors are not known); the pale ones take images "
+        "as independent, as the paper does; that of the ratio is by the jackknife.",
+        alt="For each reference set the distribution of the similarity, and the mean likes of its quintiles with "
+        "intervals by author and as if images were independent.",
         tables=(table("Mean likes by quintile", HEADER, rows, folded=True),),
     )
 

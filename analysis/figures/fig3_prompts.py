@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from twigma.analysis.figures.contract import Chapter, Figure
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
-from twigma.analysis.page.drawing import COLOURS, QUIET, axes, interval_bars
+from twigma.analysis.page.drawing import COLOURS, GROUND, QUIET, axes
 from twigma.analysis.page.formatting import (
     interval,
     listed,
@@ -17,6 +17,12 @@ from twigma.analysis.page.formatting import (
     p_value,
     percent,
     table,
+)
+from twigma.analysis.page.marks import (
+    BESIDE_NAMES,
+    draw_intervals,
+    legend_above,
+    names_on_y,
 )
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
@@ -90,10 +96,10 @@ def images_by_prompt(data: Inputs, settings: Settings) -> PromptImages:
 def draw_lengths(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """A dot for each prompt."""
     prompts = tables["fig3c"]
-    figure, ax = axes(into=into, width=6.4)
-    ax.plot(
-        prompts["words"], prompts["distance"], "o", color=COLOURS[0], alpha=0.5, mew=0
-    )
+    figure, ax = axes(into=into)
+    dots: Any = {"color": COLOURS[0], "alpha": 0.7, "mew": 0, "ms": 5}
+    ax.plot(prompts["words"], prompts["distance"], "o", **dots)
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel="Words of the prompt", ylabel="Mean pairwise distance of its images")
     return figure
 
@@ -135,28 +141,13 @@ def draw_texts(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """The mean distance of each kind of text, and that of prompts of the same lengths."""
     kinds = tables["fig3d"].dropna(subset=["distance"])
     place = np.arange(len(kinds))
-    figure, ax = axes(into=into, height=0.4 * len(kinds) + 1.2)
-    ax.errorbar(
-        kinds["distance"],
-        place,
-        xerr=interval_bars(kinds, "distance"),
-        fmt="o",
-        color=COLOURS[0],
-        capsize=3,
-        label="these texts",
-    )
-    ax.plot(
-        kinds["base_distance"],
-        place,
-        "D",
-        mfc="white",
-        color=QUIET,
-        label="prompts of the same lengths",
-    )
-    ax.set_yticks(place, kinds["set"])
-    ax.invert_yaxis()
-    ax.set(xlabel="Mean distance between two texts (0 same, 2 opposite)")
-    ax.legend(fontsize=9, loc="best")
+    figure, ax = axes(into=into, height=0.42 * len(kinds) + 1.4)
+    draw_intervals(ax, place, kinds, "distance", label="these texts")
+    marks: Any = {"mfc": GROUND, "color": QUIET, "label": "prompts of the same lengths"}
+    ax.plot(kinds["base_distance"], place + 0.18, "D", **marks)
+    names_on_y(ax, kinds["set"].tolist())
+    ax.set(xlabel="Mean distance of texts (0 same, 2 opposite)")
+    legend_above(ax, room=BESIDE_NAMES)
     return figure
 
 

@@ -15,8 +15,14 @@ from twigma.analysis.inputs.requirements import (
     entries,
     missing_requirements,
 )
-from twigma.analysis.page.drawing import COLOURS, axes, interval_bars
+from twigma.analysis.page.drawing import COLOURS, axes
 from twigma.analysis.page.formatting import Cell, interval, listed, number, table
+from twigma.analysis.page.marks import (
+    BESIDE_NAMES,
+    draw_intervals,
+    legend_above,
+    names_on_y,
+)
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 
 Grouped = tuple[NDArray[np.float32], NDArray[Any]]  # embedding [n, d] and group [n]
 GROUPS = {"same artist": "paintings", "same prompt": "prompts"}  # by role
+BASELINE, RIDGE = 0.25, 0.8  # of a density: how far below its name, and how high
 MEASURES = {
     "iev": "IEV",
     "pmv": "PMV",
@@ -39,11 +46,13 @@ MEASURES = {
 def compute_variation(data: Inputs, settings: Settings) -> Result:
     """Mean pairwise distance, IEV, PMV, entropy and Vendi score of the sets, and within artists and prompts.
 
-    Tables: `fig3a` (set, value, low, high, groups, blocks, n), the distances; `fig3b`, a row per set and a column per
+    Tables: `fig3a` (set, value, low, high, groups, blocks, n), the distances; `fig3a_density` (set, low, high,
+    density), how they are spread; `fig3b`, a row per set and a column per
     measure; `fig3a_ratio` (set, ratio, low, high), distance within a group over that between groups.
     Values: `MEASURE/SET`, `ratio/same artist`, `ratio/same prompt`.
     """
     from twigma.analysis.variation.groups import same_different_ratio
+    from twigma.analysis.variation.pair_density import pair_density
     from twigma.analysis.variation.spread import METRICS, variation_table
 
     groups = grouped_sets(data, settings)
@@ -54,7 +63,8 @@ def compute_variation(data: Inputs, settings: Settings) -> Result:
     long = [_one_measure(measures, name) for name in METRICS]
     values = entries(pd.concat(long), "", ["metric", "set"], "value")
     distances = _one_measure(measures, "distance").drop(columns="metric")
-    tables = {"fig3a": distances, "fig3b": measures}
+    density = pair_density(data.sets(), groups, seed=settings.seed)
+    tables = {"fig3a": distances, "fig3b": measures, "fig3a_density": density}
     if groups:
         ratios = []
         for label, (embedding, group) in groups.items():
@@ -89,18 +99,27 @@ def grouped_sets(data: Inputs, settings: Settings) -> dict[str, Grouped]:
 
 
 def draw_distances(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
-    """The mean distance of each set with its interval."""
+    """How the distances of two images of each set are spread, and below that their mean with its interval."""
     distances = tables["fig3a"]
-    place = range(len(distances))
-    figure, ax = axes(into=into, height=0.4 * len(distances) + 1.0)
-    bars = interval_bars(distances, "value")
-    ax.errorbar(
-        distances["value"], place, xerr=bars, fmt="o", color=COLOURS[0], capsize=3
-    )
-    ax.set_yticks(place, distances["set"])
-    ax.invert_yaxis()
-    ax.set(xlabel="Mean distance between two images (0 same, 2 opposite)")
+    figure, ax = axes(into=into, height=0.62 * len(distances) + 0.9)
+    density = tables["fig3a_density"]
+    for place, name in enumerate(distances["set"]):
+        _draw_spread(ax, density[density["set"] == name], place + BASELINE)
+    below = np.arange(len(distances)) + BASELINE + 0.14
+    draw_intervals(ax, below, distances, "value", label="mean, 95% interval", ms=5)
+    names_on_y(ax, distances["set"].tolist())
+    ax.set(xlabel="Distance between two images (0 same, 2 opposite)")
+    legend_above(ax, room=BESIDE_NAMES)
     return figure
+
+
+def _draw_spread(ax: "Axes", bins: pd.DataFrame, baseline: float) -> None:
+    """The density of one set over its baseline, as high as its row."""
+    density = bins["density"].to_numpy(float)
+    heights = RIDGE * density / max(density.max(initial=0), np.finfo(float).tiny)
+    edges = [*bins["low"], *bins["high"].tail(1)]
+    shape: Any = {"baseline": baseline, "fill": True, "color": COLOURS[5], "alpha": 0.7}
+    ax.stairs(baseline - heights, edges, **shape)
 
 
 # ------------------------------------------------------------------ described
@@ -128,7 +147,7 @@ def describe_distances(results: Results) -> Section:
         paper=f"LAION most, then ArtBench, DiffusionDB, TWIGMA; same prompt to different prompt ≈ {ratio}.",
         differs="Equal samples of every set; groups count the same whatever their size. Pairs that share an image are "
         "not independent, and the intervals allow for it.",
-        alt="Mean distance between two images of each set, with intervals.",
+        alt="Densities of the distance between two images of each set, with the mean and its interval below each.",
         tables=(table("Mean pairwise distance", header, rows, folded=True),),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
+from twigma.analysis.figures.overview.cluster_cards import cluster_cards
 from twigma.analysis.inputs.load import OURS, Images, Inputs
 from twigma.analysis.inputs.reference_similarity import reference_similarity
 from twigma.analysis.inputs.requirements import Result, Settings
@@ -47,12 +48,9 @@ def describe_cluster_images(results: Results) -> Section:
     """The images that were drawn, as pictures where there are any."""
     drawn = results.tables["cluster_images"]
     pictures = results.pictures.get(OURS)
+    claim = f"Random images of each cluster. {RIGHTS}"
     if pictures is None:
         claim = f"Random images of each cluster: {SHOW}"
-        galleries: tuple[Gallery, ...] = ()
-    else:
-        claim = f"Random images of each cluster. {RIGHTS}"
-        galleries = (_cluster_gallery(pictures, drawn),)
     rows = drawn[["cluster", "image_name", "sensitive"]].to_numpy(object).tolist()
     header = ("Cluster", "Image", "May be sensitive")
     return Section(
@@ -64,20 +62,8 @@ def describe_cluster_images(results: Results) -> Section:
         differs="Images that the detector or the platform flags, or that neither has seen, are shown as coarse "
         "squares.",
         tables=(table("Which images were drawn", header, rows, folded=True),),
-        galleries=galleries,
+        galleries=(cluster_cards(results),),
     )
-
-
-def _cluster_gallery(pictures: Pictures, drawn: pd.DataFrame) -> Gallery:
-    """A row of pictures for each cluster."""
-    rows = []
-    for cluster, members in drawn.groupby("cluster"):
-        tiles = []
-        for row in records(members):
-            alt = f"Image {row.image_name}"
-            tiles.append(tile(pictures, row.image_name, alt, coarse=row.sensitive))
-        rows.append(Row(f"Cluster {cluster}", tuple(tiles)))
-    return Gallery("Ten random images of each cluster", tuple(rows))
 
 
 # ------------------------------------------------------------------ Fig 4e: most similar images

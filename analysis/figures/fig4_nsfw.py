@@ -1,16 +1,18 @@
 """Fig 4d: the NSFW scores of every set that has them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
 from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import owner_notes, owners_of_rows
 from twigma.analysis.inputs.requirements import Result, Settings, entries
-from twigma.analysis.page.drawing import QUIET, axes, colour_by_name
+from twigma.analysis.page.drawing import QUIET, axes
 from twigma.analysis.page.formatting import counted, listed, number, percents, table
+from twigma.analysis.page.marks import legend_above, look_by_name, short_names
 from twigma.analysis.page.section import Results, Section, Tables, records
 
 if TYPE_CHECKING:
@@ -54,22 +56,32 @@ def draw_nsfw(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """The density of each set, on a logarithmic axis."""
     histogram = tables["fig4d"]
     figure, ax = axes(into=into)
-    for name, colour in colour_by_name(histogram["set"].unique()).items():
+    lowest, highest = _powers_around(histogram["density"])
+    names = list(histogram["set"].unique())
+    looks = look_by_name(names)
+    for name, label in zip(names, short_names(names), strict=True):
         bins = histogram[histogram["set"] == name]
         edges = [*bins["low"], bins["high"].iloc[-1]]
-        density = bins["density"].replace(0, np.nan)  # which has no logarithm
-        ax.stairs(density, edges, color=colour, label=name, lw=1.6)
+        density = bins["density"].replace(0, np.nan)
+        style: Any = {"color": looks[name].colour, "ls": looks[name].line, "lw": 1.6}
+        ax.stairs(density, edges, baseline=lowest, label=label, **style)
     ax.axvline(0.5, color=QUIET, lw=1, ls=(0, (3, 3)))
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter(_plain)
     ax.yaxis.set_minor_formatter(_empty)
-    exponents = np.log10(histogram["density"][histogram["density"] > 0])
-    lowest = 10.0 ** np.floor(exponents.min())
-    highest = 10.0 ** np.ceil(exponents.max() + 0.01)
     ax.set(xlim=(0, 1), ylim=(lowest, highest))
     ax.set(xlabel="NSFW score", ylabel="Density (log scale)")
-    ax.legend(fontsize=9)
+    legend_above(ax)
     return figure
+
+
+def _powers_around(density: "pd.Series[float]") -> tuple[float, float]:
+    """The powers of ten around all densities but zero, which has no logarithm; 1 and 10 where all are zero."""
+    exponents = np.log10(density[density > 0].to_numpy(float))
+    if not len(exponents):
+        return 1.0, 10.0
+    lowest = 10.0 ** np.floor(exponents.min())
+    return float(lowest), float(10.0 ** np.ceil(exponents.max() + 0.01))
 
 
 def _plain(value: float, position: float) -> str:

@@ -9,7 +9,7 @@ from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
 from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
-from twigma.analysis.page.drawing import COLOURS, axes
+from twigma.analysis.page.drawing import COLOURS, axes, date_colours
 from twigma.analysis.page.formatting import (
     interval,
     listed,
@@ -17,6 +17,7 @@ from twigma.analysis.page.formatting import (
     p_value,
     table,
 )
+from twigma.analysis.page.marks import ends_on_x, label_lowest, month_ticks, panel_grid
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 from twigma.core import columns
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 MAP = ["UMAP_dim_1", "UMAP_dim_2"]
 MOST_POINTS = 20_000  # of the map that the report draws
 DAY = 86_400_000  # milliseconds
-PANELS = 5  # beside one another
+PANELS = 4  # beside one another, one less with scales of their own
+DWARFING = 5  # times the highest share of another cluster
+OWN_SCALES = "Share (%), each on a scale of its own"
+PALE_GROUND = "#fefefe"  # at night too, for dark points
 LEVEL = 0.05  # below it, a correlation is beyond chance
 # An author's images lie and are posted close together, which alone makes p small.
 UNTESTED = "cannot be told without authors, as images by one author are alike"
@@ -69,29 +73,28 @@ def compute_drift(data: Inputs, settings: Settings) -> Result:
         seed=settings.seed,
     )
     order = np.random.default_rng(settings.seed).permutation(len(images))
-    drawn = np.sort(order[:MOST_POINTS])
-    points = images[[*MAP, "created_at"]].iloc[drawn].reset_index(drop=True)
+    places = images[[*MAP, "created_at"]].iloc[np.sort(order[:MOST_POINTS])]
     return Result(
         n=len(images),
-        tables={"fig4a": points},
+        tables={"fig4a": places.reset_index(drop=True)},
         values={"drift": dict(dependence)},
         notes=weighting_notes(data.images),
     )
 
 
 def draw_drift(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
-    """A point for each image, coloured by date."""
-    points = tables["fig4a"]
+    """A point for each image, coloured by date; in random order, so that no date covers another."""
+    points = tables["fig4a"].sample(frac=1, random_state=0)
     milliseconds = points["created_at"].astype("datetime64[ms]").astype("int64")
     days = milliseconds.to_numpy() / DAY
-    figure, ax = axes(into=into, width=6.4, height=4.4)
+    figure, ax = axes(into=into, height=4.6)
     x, y = (points[name] for name in MAP)
-    drawn = ax.scatter(x, y, c=days, s=4, cmap="cividis", lw=0, rasterized=True)
+    drawn = ax.scatter(x, y, c=days, s=4, cmap=date_colours(), lw=0, rasterized=True)
     bar = figure.colorbar(drawn, ax=ax, label="Date of the post (UTC)")
-    ticks = np.linspace(days.min(), days.max(), 5)
-    months = [str(np.datetime64(int(tick), "D"))[:7] for tick in ticks]
-    bar.set_ticks(list(ticks), labels=months)
+    ticks = month_ticks(days.min(), days.max())
+    bar.set_ticks(list(ticks), labels=list(ticks.values()))
     ax.set(xlabel="UMAP dimension 1", ylabel="UMAP dimension 2", xticks=[], yticks=[])
+    ax.set_facecolor(PALE_GROUND)
     return figure
 
 
@@ -142,27 +145,26 @@ def compute_trends(data: Inputs, settings: Settings) -> Result:
 
 
 def draw_trends(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
-    """The share of each cluster per month, one panel for each."""
+    """The share of each cluster per month, one panel for each; on scales of their own where one dwarfs the others."""
     shares = tables["fig4b"].pivot(index="month", columns="cluster", values="share")
-    months, clusters = shares.shape
-    columns = min(PANELS, clusters)
-    rows = -(-clusters // columns)
+    clusters = shares.shape[1]
+    highest = shares.max().dropna()
+    dwarfed = bool(highest.max() > DWARFING * highest.min())
+    rows, columns = panel_grid(clusters, PANELS - dwarfed)
+    options: Any = {"squeeze": False, "sharex": True, "sharey": not dwarfed}
     height = 1.7 * rows + 0.5
-    figure, panels = axes(
-        rows, columns, height=height, squeeze=False, sharex=True, sharey=True, into=into
-    )
-    ends = sorted({0, months - 1})
+    figure, panels = axes(rows, columns, height=height, into=into, **options)
     for ax, cluster in zip(panels.flat, shares, strict=False):
-        percentages = 100 * shares[cluster]
-        ax.plot(range(months), percentages, color=COLOURS[0], lw=1.6, marker=".", ms=4)
-        ax.set(title=f"cluster {cluster}", ylim=(0, None))
-        ax.set_xticks(ends, shares.index[ends])
-        # Labels stay within their panel, or neighbours' labels would touch.
-        for label, side in zip(ax.get_xticklabels(), ("left", "right"), strict=False):
-            label.set_horizontalalignment(side)
-    for ax in panels.flat[clusters:]:
-        ax.axis("off")
-    figure.supylabel("Share (%)", fontsize=10)
+        percentages = 100 * shares[cluster].to_numpy(float)
+        ax.plot(percentages, color=COLOURS[0], lw=1.6, marker=".", ms=4)
+        ax.set_title(f"cluster {cluster}")
+        ax.locator_params(axis="y", nbins=3)
+    label_lowest(panels, clusters)
+    for ax in panels.flat[:clusters]:
+        # Only now: a limit set before a panel is drawn would hold for the panels after it.
+        ax.set_ylim(0, max(ax.get_ylim()[1], 1e-9))
+        ends_on_x(ax, list(shares.index))
+    figure.supylabel(OWN_SCALES if dwarfed else "Share (%)", fontsize=11)
     return figure
 
 

@@ -6,6 +6,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import (
     IdCounts,
@@ -14,7 +17,9 @@ from twigma.rehydrate.accounting import (
     read_finished_shards,
     read_image_rows,
 )
+from twigma.rehydrate.accounting.ids import read_listed_ids
 from twigma.rehydrate.ledger.reader import view_ledger
+from twigma.rehydrate.posts.page_content import EXISTS
 
 # Classes of posts that a search found, beside those that failed.
 FOUND = (
@@ -37,6 +42,42 @@ class Collected:
     hashtags: int
     posts: int
     posts_with_photos: int | None
+
+
+@dataclass(frozen=True)
+class PostCounts:
+    """All posts of a working folder: those that were asked for, those that were found, and those with photos."""
+
+    asked: int
+    found: int
+    with_photos: int
+
+
+def post_counts(work: AnyWorkspace) -> PostCounts | None:
+    """What became of every post that a folder knows, by list or by search; None where it asked for none."""
+    work = Workspace(work)
+    if not work.ledger_file.exists():
+        return None
+    ledger = view_ledger(work).ids
+    rows = read_image_rows(work)
+    # Images added by hand are on no post.
+    with_photos = pc.unique(rows["id"].filter(pc.invert(rows["local"])))
+    is_found = pc.is_in(ledger["outcome"], value_set=pa.array(EXISTS, pa.string()))
+    found = _distinct(ledger["id"].filter(is_found), with_photos)
+    listed, _ = read_listed_ids(work)
+    asked = _distinct(ledger["id"], listed, found)
+    if not len(asked):
+        return None
+    return PostCounts(len(asked), len(found), len(with_photos))
+
+
+def _distinct(*ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The different ones of several columns of ids."""
+    chunks: list[pa.Array] = []
+    for column in ids:
+        text = column.cast(pa.string())
+        chunks += text.chunks if isinstance(text, pa.ChunkedArray) else [text]
+    return pc.unique(pa.chunked_array(chunks, pa.string()))
 
 
 def collected(work: AnyWorkspace) -> Collected | None:

@@ -15,7 +15,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from twigma.analysis.inference.survival import survival, with_survival
-from twigma.analysis.inputs.collection import Collected, collected
+from twigma.analysis.inputs.collection import (
+    Collected,
+    PostCounts,
+    collected,
+    post_counts,
+)
 from twigma.analysis.inputs.column_types import declared_types, with_posts
 from twigma.analysis.inputs.images import Images, images_of
 from twigma.analysis.inputs.post_age import like_counts_seen
@@ -66,6 +71,7 @@ class Inputs:
     identity: Identity | None = None  # what the dataset is, where it says so
     manifest: Mapping[str, Any] | None = None  # of the release, where it has one
     collection: Collected | None = None  # what `twigma collect` found
+    posts: PostCounts | None = None  # of the working folder
     seen: pa.Table | None = None  # when the likes of each post were counted
     embedding: str = DEFAULT  # the name of the embeddings
     chosen_of: int | None = None  # images of the release, where only some were chosen
@@ -128,6 +134,7 @@ def load(
         identity=identity,
         manifest=_manifest(release),
         collection=None if work is None else collected(work),
+        posts=None if work is None else post_counts(work),
         seen=seen,
         embedding=embedding,
         chosen_of=chosen_of,

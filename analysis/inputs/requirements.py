@@ -2,8 +2,8 @@
 
 A need is a column of the studied images ("like_count"), a reference set by role ("@paintings"), a column of one
 ("@paintings.group"), any reference set at all ("@"), slow estimators ("thorough"), annotation sheets ("sheets"),
-labels of a model's column ("labels"), or embedded texts ("texts"). `twigma analyze` skips a figure whose needs are not
-met, and reports how to meet them.
+labels of a model's column ("labels"), embedded texts ("texts"), or counts of how the dataset was made ("counts").
+`twigma analyze` skips a figure whose needs are not met, and reports how to meet them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,11 +36,17 @@ HOW: Mapping[str, str] = {
 MAKE_REFERENCE = "`twigma reference add NAME` makes one (`twigma reference list`); pass it with --reference NAME"
 MAKE_SHEETS = "`twigma sheets` writes blank ones; pass the folder with --sheets once people have filled them in"
 MAKE_LABELS = "`twigma sheets --for nsfw_score` draws images, `twigma label` shows them; pass the folder with --sheets"
+MAKE_COUNTS = "`twigma release` writes them into MANIFEST.json; a working folder has those of its posts (--work)"
 MAKE_PROMPTS = (
     "`twigma texts --work FOLDER` embeds the prompts of the reference set by prompt"
 )
 MAKE_TEXTS = "`twigma texts` embeds posts and captions of --work; `twigma reference add` makes haiku, news and book"
 RUN_THOROUGHLY = "run the analysis thoroughly (--thorough): minutes"
+
+WITHOUT = {
+    "thorough": ("not asked for", RUN_THOROUGHLY),
+    "counts": ("counts of its steps", MAKE_COUNTS),
+}
 
 Entry = dict[str, Any]  # value, low, high, n and whatever else belongs to one number
 Missing = tuple[str, str]  # what is missing, and how to get it
@@ -62,7 +68,7 @@ class Settings:
     photographs: str = "photographs"
     paintings: str = "paintings"
     prompts: str = "prompts"
-    projection: str = "pca"
+    projection: str = "auto"
     thorough: bool = False
     seed: int = 0
 
@@ -87,8 +93,9 @@ def missing_requirements(
 
 def _missing(data: Inputs, settings: Settings, need: str) -> Missing | None:
     """One need that is not met; None when it is."""
-    if need == "thorough":
-        return None if settings.thorough else ("not asked for", RUN_THOROUGHLY)
+    if need in ("thorough", "counts"):
+        is_there = {"thorough": settings.thorough, "counts": has_counts(data)}
+        return None if is_there[need] else WITHOUT[need]
     if need in ("sheets", "labels"):
         return _missing_sheets(data, need)
     if need == "texts":
@@ -100,6 +107,12 @@ def _missing(data: Inputs, settings: Settings, need: str) -> Missing | None:
         name = getattr(settings, role)
         return _missing_set(data, name, column or "embedding")
     return None if data.images.has(need) else (f"column {need}", HOW[need])
+
+
+def has_counts(data: Inputs) -> bool:
+    """Whether anything says of how many posts or images the dataset was made."""
+    manifest = data.manifest or {}
+    return data.posts is not None or "counts" in manifest
 
 
 def _missing_sheets(data: Inputs, need: str) -> Missing | None:

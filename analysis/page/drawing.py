@@ -1,25 +1,24 @@
 """How charts look: style, colours, empty axes, and a chart as a picture for the page.
 
-The charts themselves are with their figures (`analysis/figures`). Pictures are drawn without global state and
-without a date, so equal tables give equal bytes. Text stays text, in the reader's own sans-serif. Colours are Okabe &
-Ito's, which colour-blind readers can tell apart. Matplotlib is imported when a chart is drawn, not before: `twigma
-analyze` never draws.
+The charts themselves are with their figures (`analysis/figures`); names, ticks and intervals on them are in `marks.py`.
+Pictures are drawn without global state and without a date, so equal tables give equal bytes. Text stays text, in the
+reader's own sans-serif, of 8 pixels at least where a phone shows the picture 480 pixels wide. Colours are Okabe and
+Ito's, which colour-blind readers can tell apart. Where the reader prefers a dark page, the picture is dark too.
+Matplotlib is imported when a chart is drawn, not before: `twigma analyze` never draws.
 """
 
 import base64
 import io
 import warnings
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from twigma.analysis.page.section import Tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import FigureBase
 
     class Draw(Protocol):
@@ -30,12 +29,21 @@ if TYPE_CHECKING:
 
 
 INK, QUIET, RULE = "#1f2933", "#6b7785", "#dde2e8"  # text, axes, grid
+GROUND = "#ffffff"
+# Of text on a coloured field, which stays as it is on a dark page.
+ON_DARK, ON_PALE = "#fdfdfd", "#101820"
+# What an ink becomes on a dark page.
+AT_NIGHT = {INK: "#e4e8ed", QUIET: "#a5b0bc", RULE: "#37414c", GROUND: "#14191e"}
+INVERTED = "inverted-at-night"  # the id of a picture of ink on white
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 STYLE: Any = {
     "svg.fonttype": "none",  # text as text
     "svg.hashsalt": "twigma",  # equal ids in equal charts
     "text.parse_math": False,  # a "$" of a stranger is a dollar sign
-    "font.size": 10,
+    "font.size": 11,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 10,
     "font.family": "DejaVu Sans",
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -50,12 +58,13 @@ STYLE: Any = {
     "grid.color": RULE,
     "grid.linewidth": 0.8,
     "axes.axisbelow": True,
-    "axes.titlesize": 10,
+    "axes.titlesize": 11,
     "axes.titlelocation": "left",
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
     "savefig.dpi": 150,
 }
+WIDTH = 7.0  # of a chart, inches: 672 pixels on the page
 READERS_FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial"
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
@@ -70,15 +79,40 @@ def svg(draw: "Draw", tables: Tables) -> str:
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         chart = draw(tables).get_figure(root=True)
         chart.savefig(buffer, format="svg", metadata=NO_METADATA)
-    text = buffer.getvalue().decode().replace("'DejaVu Sans'", READERS_FONT)
+    return as_address(buffer.getvalue().decode())
+
+
+def as_address(picture: str) -> str:
+    """The `data:` address of an SVG for the page: text in the reader's font, dark where the reader's page is."""
+    text = picture.replace("'DejaVu Sans'", READERS_FONT)
+    text = text.replace("<defs>", f"<style>{_night_rules()}</style><defs>", 1)
     encoded = base64.b64encode(text.encode()).decode()
     return f"data:image/svg+xml;base64,{encoded}"
+
+
+def _night_rules() -> str:
+    """The style sheet that turns a picture dark where the reader's page is; elsewhere it does nothing."""
+    rules = [f"#{INVERTED} {{ filter: invert(0.9) }}"]
+    for ink, light in AT_NIGHT.items():
+        for paint in ("fill", "stroke"):
+            # Matplotlib writes every colour in a style attribute, which only `!important` outweighs.
+            rules.append(f'[style*="{paint}: {ink}"] {{ {paint}: {light} !important }}')
+    return f"@media (prefers-color-scheme: dark) {{ {' '.join(rules)} }}"
+
+
+def date_colours() -> "Colormap":
+    """Colours of dates from early to late, without the pale end that would be lost on a white ground."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    part = colormaps["cividis"](np.linspace(0, 0.88, 256))
+    return ListedColormap(part, "dates")
 
 
 def axes(
     rows: int = 1,
     columns: int = 1,
-    width: float = 8.0,
+    width: float = WIDTH,
     height: float = 3.4,
     into: "Axes | None" = None,
     **kwargs: Any,
@@ -113,15 +147,3 @@ def axes(
     panels = into.figure.add_subfigure(place)
     into.remove()
     return panels, panels.subplots(rows, columns, **kwargs)
-
-
-def colour_by_name(names: Iterable[str]) -> dict[str, str]:
-    """A colour for each set, always the same for the same place in the list."""
-    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
-
-
-def interval_bars(table: pd.DataFrame, value: str) -> NDArray[np.float64]:
-    """Lengths of the error bars below and above a column, from the columns low and high; float [2, n]."""
-    below = table[value] - table["low"]
-    above = table["high"] - table[value]
-    return np.array([below, above])

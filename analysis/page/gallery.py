@@ -38,10 +38,12 @@ class Tile:
 
 @dataclass(frozen=True)
 class Row:
-    """Pictures that belong together, and what they are called."""
+    """Pictures that belong together, what they are called, and what is told of them."""
 
     label: str
     tiles: tuple[Tile, ...]
+    lines: tuple[str, ...] = ()  # of text above the pictures
+    chart: str = ""  # a small picture of a trend, as its `data:` address
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from twigma.analysis.page.drawing import NO_METADATA, READERS_FONT, STYLE
+from twigma.analysis.page.drawing import NO_METADATA, STYLE, as_address
 from twigma.analysis.page.section import Tables
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ class Chart:
     @property
     def address(self) -> str:
         """The `data:` address for the `src` of an image, where no script could ever run; text in the reader's font."""
-        text = self.svg.replace(f"'{FONT}'", READERS_FONT)
-        encoded = base64.b64encode(text.encode()).decode()
-        return f"data:image/svg+xml;base64,{encoded}"
+        return as_address(self.svg)
 
     @property
     def file(self) -> str:

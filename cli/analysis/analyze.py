@@ -170,10 +170,10 @@ def label(folder: Path, work: Path, port: int) -> None:
 )
 @click.option(
     "--projection",
-    type=click.Choice(["pca", "umap"]),
-    default="pca",
+    type=click.Choice(["auto", "pca", "umap"]),
+    default="auto",
     show_default=True,
-    help="Map of Fig 2a.",
+    help="Map of Fig 2a; auto: UMAP where it takes about a minute, else PCA.",
 )
 @click.option(
     "--thorough", is_flag=True, help="Also the sensitivity checks that take minutes."

@@ -167,8 +167,13 @@ def analysed(planted, tmp_path_factory):
     from twigma.analysis.analyze import analyze
 
     out = tmp_path_factory.mktemp("report")
+    # The linear map: a UMAP takes seconds, and has tests of its own.
     results = analyze(
-        planted.release, out, work=planted.work, references=planted.references
+        planted.release,
+        out,
+        work=planted.work,
+        references=planted.references,
+        projection="pca",
     )
     return SimpleNamespace(out=out, results=results)
 

@@ -38,12 +38,13 @@ EQ1_VARIANTS = [
 
 def test_every_figure_is_there_and_nothing_is_skipped(analysed):
     found = analysed.results
-    left_out = {"fig2c_sensitivity", "fig3d", "concordance", "corrected"}
+    left_out = {"fig1a", "fig2c_sensitivity", "fig3d", "concordance", "corrected"}
     assert set(found["figures"]) == {figure.name for figure in FIGURES} - left_out | {
         "paper"
     }
     skipped = [(e["figure"], e["missing"]) for e in found["skipped"]]
     assert skipped == [
+        ("fig1a", ["counts of its steps"]),
         ("fig2c_sensitivity", ["not asked for"]),
         ("fig3d", ["embedded prompts"]),
         ("concordance", ["annotation sheets"]),

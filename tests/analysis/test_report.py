@@ -44,11 +44,12 @@ def page(analysed):
 
 
 def test_every_section_has_a_claim_and_every_chart_a_text(page, analysed):
-    # the paper's numbers and what was not run, but no annotators, no labels of a model's column and no texts
-    # and at the end the methods, and whom to cite
-    assert sum(tag == "section" for tag, _ in page.tags) == len(CHAPTERS) + 2 - 3 + 2
+    # The paper's numbers and what was not run, but no process, annotators, labels of a model's column or texts; at
+    # the end the methods, and whom to cite.
+    assert sum(tag == "section" for tag, _ in page.tags) == len(CHAPTERS) + 2 - 4 + 2
     images = [attrs for tag, attrs in page.tags if tag == "img"]
-    assert len(images) == 13
+    clusters = _table(analysed, "cluster_images")["cluster"].nunique()
+    assert len(images) == 13 + clusters  # each with the line of its trend
     assert all(len(attrs["alt"]) > 30 for attrs in images)
     assert not re.search(r"\b(nan|None|inf)\b", page.text)
     titles = (

@@ -36,7 +36,8 @@ def compute_concordance(data: Inputs, settings: Settings) -> Result:
 
     Tables: `concordance`, a row per annotator and measure; `concordance_annotators`, a row per two annotators;
     `concordance_ami`, adjusted mutual information; `clusters_seen`, which clusters people split and which two they
-    merge. Values: `concordance/ANNOTATOR/MEASURE`, `annotators/ANNOTATOR_A/ANNOTATOR_B`, `ami/A/B`, `seen/A/B`.
+    merge; `cluster_keywords`, people's words for each cluster.
+    Values: `concordance/ANNOTATOR/MEASURE`, `annotators/ANNOTATOR_A/ANNOTATOR_B`, `ami/A/B`, `seen/A/B`.
     """
     from twigma.analysis.inputs.annotation_sheets import read_sheets
     from twigma.analysis.measurement.agreement import (
@@ -65,6 +66,7 @@ def compute_concordance(data: Inputs, settings: Settings) -> Result:
             "concordance_annotators": between,
             "concordance_ami": information,
             "clusters_seen": seen,
+            "cluster_keywords": keywords_of_clusters(filled),
         },
         values=values,
         notes=_owner_notes(filled, data.images.name),
@@ -78,6 +80,28 @@ def _owner_notes(filled: pd.DataFrame, name: str) -> tuple[str, ...]:
     owner = filled.drop_duplicates("item")["owner"]
     note = few_note({"the sheets": effective_blocks_of(owner, len(owner))})
     return (note,) if note else ()
+
+
+def keywords_of_clusters(filled: pd.DataFrame) -> pd.DataFrame:
+    """People's words for each cluster, those first that most of them gave, and of most images.
+
+    Parameters
+    ----------
+    filled : (annotator, item, cluster, group, keywords), a row per image and annotator.
+
+    Returns
+    -------
+    DataFrame (cluster, word, annotators, images).
+    """
+    words = filled.explode("keywords").dropna(subset=["keywords"])
+    by_word = words.groupby(["cluster", "keywords"])
+    counts = by_word.agg(
+        annotators=("annotator", "nunique"), images=("item", "nunique")
+    )
+    counts = counts.rename_axis(["cluster", "word"]).reset_index()
+    order = ["cluster", "annotators", "images", "word"]
+    ascending = [True, False, False, True]
+    return counts.sort_values(order, ascending=ascending, ignore_index=True)
 
 
 def describe_concordance(results: Results) -> Section:

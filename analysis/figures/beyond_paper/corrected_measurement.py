@@ -33,6 +33,13 @@ from twigma.analysis.page.formatting import (
     percents,
     table,
 )
+from twigma.analysis.page.marks import (
+    Look,
+    draw_intervals,
+    legend_above,
+    months_on_x,
+    short_names,
+)
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.core import columns
 
@@ -48,7 +55,6 @@ MARKS = {
     CORRECTED: ("D", COLOURS[0]),
 }
 SHIFT = 0.22  # between the marks of one month
-MOST_TICKS = 9
 
 
 def compute_corrected(data: Inputs, settings: Settings) -> Result:
@@ -179,20 +185,19 @@ def draw_corrected(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
         marker, colour = MARKS[estimator]
         rows = months[months["estimator"] == estimator]
         x = rows["group"].map(places).to_numpy(float) + SHIFT * (number_ - 0.5)
-        value = 100 * rows["value"].to_numpy(float)
         # Months with few labels have a value without limits.
-        low = 100 * rows["low"].to_numpy(float)
-        high = 100 * rows["high"].to_numpy(float)
-        lengths = np.nan_to_num(np.array([value - low, high - value]))
-        style = {"fmt": marker, "ms": 4, "lw": 1.2, "color": colour}
-        ax.errorbar(x, value, lengths, label=estimator, **style)
+        percentages = 100 * rows[["value", "low", "high"]].astype(float)
+        look = Look(colour, "-", marker)
+        draw_intervals(
+            ax, x, percentages, "value", look=look, along="y", label=estimator, ms=4
+        )
         overall = first[(first["what"] == SHARE) & (first["estimator"] == estimator)]
         for height in overall["value"]:
             ax.axhline(100 * height, color=colour, lw=1, ls=(0, (3, 3)))
-    step = max(1, -(-len(names) // MOST_TICKS))
-    ax.set_xticks(range(0, len(names), step), names[::step])
-    ax.set(ylabel=f"{clean(first['column'].iloc[0])} above one half (%)")
-    ax.legend(fontsize=9)
+    months_on_x(ax, names)
+    column = short_names([first["column"].iloc[0]])[0]
+    ax.set(ylabel=f"{column} > ½ (%)")
+    legend_above(ax)
     return figure
 
 

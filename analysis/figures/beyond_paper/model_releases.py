@@ -17,8 +17,16 @@ from twigma.analysis.inputs.requirements import (
     entries,
     missing_requirements,
 )
-from twigma.analysis.page.drawing import COLOURS, QUIET, axes, interval_bars
+from twigma.analysis.page.drawing import QUIET, axes
 from twigma.analysis.page.formatting import Table, interval, number, p_value, table
+from twigma.analysis.page.marks import (
+    draw_intervals,
+    label_lowest,
+    names_on_y,
+    panel_grid,
+    ratio_ticks,
+    short_names,
+)
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.core import columns
 
@@ -29,6 +37,8 @@ if TYPE_CHECKING:
     from twigma.analysis.likes.event_study import Measure
 
 LEVEL = 0.05
+BESIDE = 2  # panels
+OTHERS = "other dates"
 POSTS, LIKES, CLUSTER = "posts", "likes per image", "share of cluster "
 HEADER = (
     "Outcome",
@@ -141,40 +151,39 @@ def draw_releases(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     """A panel for each outcome but the clusters: the jump at every release, and at the placebo dates."""
     jumps, placebos = tables["model_releases"], tables["model_releases_placebo"]
     names = [n for n in jumps["outcome"].unique() if not n.startswith(CLUSTER)]
+    events = list(jumps["event"].unique())
+    rows, columns = panel_grid(len(names), BESIDE)
+    height = rows * (0.27 * len(events) + 1.3)
     figure, panels = axes(
-        1, len(names), width=9.6, height=3.6, squeeze=False, into=into
+        rows, columns, height=height, squeeze=False, sharey=True, into=into
     )
-    for ax, name in zip(panels[0], names, strict=True):
+    for ax, name in zip(panels.flat, names, strict=False):
         others = placebos.loc[placebos["outcome"] == name, "jump"]
-        _draw_jumps(ax, jumps[jumps["outcome"] == name], others)
-        ax.set_title(name[0].upper() + name[1:])
-    panels[0][0].set_ylabel("Jump at the date")
+        _draw_jumps(ax, jumps[jumps["outcome"] == name], others, events)
+    label_lowest(panels, len(names))
+    names_on_y(panels[0][0], [OTHERS, *events])
     return figure
 
 
-def _draw_jumps(ax: "Axes", jumps: pd.DataFrame, others: "pd.Series[float]") -> None:
-    ax.plot(np.zeros(len(others)), others, "o", color=QUIET, alpha=0.4, mew=0)
-    place = np.arange(1, len(jumps) + 1)
-    ax.errorbar(
-        place,
-        jumps["jump"],
-        yerr=interval_bars(jumps, "jump"),
-        fmt="o",
-        color=COLOURS[0],
-        capsize=3,
-    )
+def _draw_jumps(
+    ax: "Axes", jumps: pd.DataFrame, others: "pd.Series[float]", events: list[str]
+) -> None:
+    """One outcome: a row for the placebo dates, and one for each release."""
+    ax.plot(others, np.zeros(len(others)), "o", color=QUIET, alpha=0.4, mew=0)
+    place = [1 + events.index(event) for event in jumps["event"]]
+    draw_intervals(ax, place, jumps, "jump")
+    outcome = short_names(jumps["outcome"].head(1), 30)[0]
     ratio = jumps["measure"].iloc[0] != "mean"
-    ax.axhline(1 if ratio else 0, color=QUIET, lw=1)
     if ratio:
-        ax.set_yscale("log")
-        ax.yaxis.set_major_formatter(_plain)
-        ax.yaxis.set_minor_formatter(_plain)
-    labels = ["other dates", *jumps["event"]]
-    ax.set_xticks([0, *place], labels, rotation=60, ha="right", fontsize=8)
-
-
-def _plain(value: float, position: float) -> str:
-    return f"{value:.3g}"
+        ax.set_xscale("log")
+    # The line of no jump is part of what is seen.
+    ax.plot([1 if ratio else 0] * 2, [-0.6, len(events) + 0.6], color=QUIET, lw=1)
+    if ratio:
+        ratio_ticks(ax.xaxis)
+    else:
+        ax.locator_params(axis="x", nbins=5)
+    ax.set_title(outcome[0].upper() + outcome[1:])
+    ax.set_xlabel("Jump, as a ratio" if ratio else "Jump")
 
 
 # ------------------------------------------------------------------ described

@@ -101,3 +101,28 @@ def test_pieces_hold_whole_blocks_of_about_equal_rows(sizes):
     rows = np.bincount(piece, weights=sizes)
     assert len(rows) == min(len(sizes), joint_map.PIECES)
     assert rows.max() <= max(*sizes, 2 * sum(sizes) / len(rows))
+
+
+def test_auto_is_a_umap_of_what_takes_a_minute():
+    def sets(n):
+        return {"a": np.ones((n, 4)), "b": np.ones((n, 4))}
+
+    assert joint_map.projection_of(sets(joint_map.MOST_UMAP), n=10**6) == "pca"
+    assert joint_map.projection_of(sets(joint_map.MOST_UMAP // 2), n=10**6) == "umap"
+    # A sample of a large set is no larger than the map.
+    assert joint_map.projection_of(sets(9000), n=joint_map.MAP_N) == "umap"
+    assert joint_map.projection_of(sets(20)) == "pca"
+    assert joint_map.projection_of(sets(9000), "pca") == "pca"
+
+
+def test_densities_are_kernel_estimates_on_one_grid(rng):
+    a, b = rng.normal(size=(50, 2)), rng.normal(loc=(3, 0), size=(50, 2))
+    points = pd.DataFrame(np.r_[a, b], columns=["x", "y"])
+    points = points.assign(set=np.repeat(["a", "b"], 50))
+    cells = joint_map.densities(points, 20)
+    assert cells["set"].value_counts().to_dict() == {"a": 400, "b": 400}
+    assert cells.groupby("set")["density"].sum().to_numpy() == pytest.approx([1, 1])
+    own = cells[cells["set"] == "b"]
+    expected = stats.gaussian_kde(b.T)(own[["x", "y"]].to_numpy().T)
+    assert own["density"].to_numpy() == pytest.approx(expected / expected.sum())
+    assert points["x"].between(cells["x"].min(), cells["x"].max()).all()

@@ -3,10 +3,18 @@
 import datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from twigma.analysis.inputs.collection import Collected, collected
+from twigma.analysis.inputs.collection import (
+    Collected,
+    PostCounts,
+    collected,
+    post_counts,
+)
 from twigma.builder.collect.collect import collect
+from twigma.core.files import write_parquet
+from twigma.core.workspace import Workspace
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.ledger.ledger import Ledger
@@ -23,6 +31,7 @@ def client(platform: Platform) -> XClient:
 
 def test_all_that_a_search_found_is_counted(tiny_world: Path, tmp_path: Path) -> None:
     assert collected(tmp_path) is None
+    assert post_counts(tmp_path) is None
     with Platform(tiny_world) as platform, client(platform) as x:
         collect(tmp_path, TAGS, START, END, x)
         assert collected(tmp_path) == Collected(2, FOUND, None)
@@ -30,6 +39,11 @@ def test_all_that_a_search_found_is_counted(tiny_world: Path, tmp_path: Path) ->
     found = collected(tmp_path)
     assert found is not None and found.posts_with_photos is not None
     assert (found.hashtags, found.posts) == (2, FOUND)
+    # A search asks for posts with images, and none was listed.
+    assert post_counts(tmp_path) == PostCounts(FOUND, FOUND, FOUND)
+    # Those of a list come on top, whether they were found or not.
+    write_parquet(Workspace(tmp_path).ids_file, pa.table({"id": ["1", "2"]}))
+    assert post_counts(tmp_path) == PostCounts(FOUND + 2, FOUND, FOUND)
     assert 0 < found.posts_with_photos <= FOUND
 
 

@@ -1,0 +1,1 @@
+"""Stored images with their metadata as a stream for training."""
