@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
+from twigma.analysis.inference.ranking import NO_INTERVALS
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import owner_notes, owners
 from twigma.analysis.inputs.requirements import Result, Settings, entries
@@ -65,21 +66,21 @@ def draw_map(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
 
 
 def describe_map(results: Results) -> Section:
-    """Which set overlaps most with ours, and which least."""
+    """How much every other set overlaps with ours; without an interval, no order of them."""
     overlaps = results.tables["fig2a_overlap"]
     ours = overlaps["set_a"].iloc[0]  # the studied set comes first
-    others = overlaps[overlaps["set_a"] == ours]
-    others = others.sort_values("overlap", ascending=False)
-    most, least = others.iloc[0], others.iloc[-1]
-    claim = f"On the map, {ours} overlaps most with {most['set_b']} ({number(most['overlap'], 2)})"
-    if len(others) > 1:
-        claim += f", least with {least['set_b']} ({number(least['overlap'], 2)})"
+    parts = []
+    for row in records(overlaps[overlaps["set_a"] == ours]):
+        parts.append(f"{row.set_b} {number(row.overlap, 2)}")
+    claim = f"On the map, {ours} overlaps with {listed(parts)}"
+    if len(parts) > 1:
+        claim += f"; {NO_INTERVALS}"
     rows = [(row.set_a, row.set_b, row.overlap) for row in records(overlaps)]
     header = ("Set", "Other set", "Overlap")
     return Section(
         figure="Fig 2a",
         title="All sets on one map",
-        claim=f"{claim}; 0 is apart, 1 the same.",
+        claim=f"{claim} (0 is apart, 1 the same).",
         basis=f"{number(int(overlaps['n'].iloc[0]))} images of each set; no interval.",
         paper="TWIGMA and DiffusionDB overlap much, LAION, TWIGMA and ArtBench hardly; no number stated.",
         differs="Overlap is the integral of the smaller of two kernel densities. The map is linear (two principal "
@@ -138,8 +139,8 @@ def describe_clusters(results: Results) -> Section:
     shares = shares.assign(text=texts)
     clusters = list(shares["cluster"].unique())
     first = clusters[0]
+    # In the order of the sets: by share it would be a ranking.
     in_first = shares[shares["cluster"] == first]
-    in_first = in_first.sort_values("share", ascending=False)
     parts = [f"{row.text} of {row.set}" for row in records(in_first)]
     wide = shares.pivot(index="set", columns="cluster", values="text")
     wide = wide.loc[shares["set"].unique()]
