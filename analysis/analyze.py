@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Raised by hand when any figure's answer changes: results of another revision are computed again.
-REVISION = 8
+REVISION = 9
 LIBRARIES = (
     "faiss-cpu",
     "numpy",

@@ -1,7 +1,12 @@
-"""How far annotators agree: Krippendorff's alpha of labels, mutual information of groups, themes split and merged."""
+"""How far annotators agree: Krippendorff's alpha of labels, mutual information of groups, themes split and merged.
+
+All intervals take the images as the sample and the annotators as they are: they say what these people would do with
+other images, not what other people would. A handful of annotators is too few to take as a sample.
+"""
 
 from collections.abc import Callable
 from itertools import combinations
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +17,10 @@ from twigma.analysis.inference.intervals import Estimate, Z
 from twigma.analysis.inference.proportions import wilson
 
 REPETITIONS = 1000
+ALPHA = ["alpha", "alpha_low", "alpha_high"]
+SEEN = ["cluster", "other", "value", "low", "high", "n", "least", "most", *ALPHA]
+FEWEST = 4  # images, so that pairs are left when one is left out
+Bools = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int64]
 
 
@@ -26,7 +35,8 @@ def krippendorff_alpha(labels: pd.DataFrame, *, seed: int = 0) -> Estimate:
 
     Returns
     -------
-    Estimate of n images with two labels or more; NaN where all labels are the same. ValueError without such an image.
+    Estimate of n images with two labels or more, images being what is resampled; NaN where all labels are the same.
+    ValueError without such an image.
 
     >>> sheet = pd.DataFrame({"a": ["x", "x", "y", "y"], "b": ["x", "x", "y", "x"]})
     >>> round(krippendorff_alpha(sheet).value, 3)
@@ -112,60 +122,116 @@ def split_and_merged(filled: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame (cluster, other, value, low, high, n), a row per cluster with `other` the same cluster: the share of its
-    pairs of images that annotators put in different groups; and a row per two clusters: the share of their pairs that
-    they put in one. Shares are over annotators and pairs; intervals by the jackknife over images, and Wilson's for
-    as many images where all pairs are alike, which does not say that all images are.
+    DataFrame (cluster, other, value, low, high, n, least, most, alpha, alpha_low, alpha_high), a row per cluster with
+    `other` the same cluster: the share of its pairs of images that annotators put in different groups; and a row per
+    two clusters: the share of their pairs that they put in one. Shares are over annotators and pairs. Intervals are by
+    the jackknife over images, and Wilson's for as many images where all pairs are alike, which does not say that all
+    images are: so they are of these annotators and other images. `least` and `most` are the shares of single
+    annotators. `alpha` is Krippendorff's of whether two images are together: whether annotators agree on which they
+    split or merge; NaN where all say the same of all pairs.
     """
-    together = _together(filled)
+    pairs = _Pairs.of(filled)
     clusters = filled.drop_duplicates("item").set_index("item")["cluster"]
-    cluster = clusters.loc[together.index].to_numpy(int)
-    same = together.to_numpy(float)
+    cluster = clusters.loc[pairs.items].to_numpy(int)
     names = np.unique(cluster)
     rows = []
     for name in names:
         members = np.flatnonzero(cluster == name)
-        found = _share(_apart(same[np.ix_(members, members)]), len(members))
-        rows.append({"cluster": name, "other": name, **dict(found)})
+        rows.append({"cluster": name, "other": name, **_split(pairs, members)})
     for a, b in combinations(names, 2):
         one, two = np.flatnonzero(cluster == a), np.flatnonzero(cluster == b)
-        found = _share(_merged(same[np.ix_(one, two)]), len(one) + len(two))
-        rows.append({"cluster": a, "other": b, **dict(found)})
-    return pd.DataFrame(rows, columns=["cluster", "other", "value", "low", "high", "n"])
+        rows.append({"cluster": a, "other": b, **_merged(pairs, one, two)})
+    return pd.DataFrame(rows, columns=SEEN)
 
 
-def _together(filled: pd.DataFrame) -> pd.DataFrame:
-    """For every two images the share of annotators of both who put them in one group; NaN where nobody had both."""
-    wide = filled.pivot(index="item", columns="annotator", values="group")
-    both = np.zeros((len(wide), len(wide)))
-    same = np.zeros_like(both)
-    for name in wide.columns:
-        codes = pd.factorize(wide[name])[0]
+class _Pairs(NamedTuple):
+    """Every two images, by annotator: whether they are in one group, and whether the annotator had both.
+
+    bool [annotators, items, items]; `items` are their names. An image is no pair with itself.
+    """
+
+    same: Bools
+    both: Bools
+    items: Any
+
+    @classmethod
+    def of(cls, filled: pd.DataFrame) -> "_Pairs":
+        wide = filled.pivot(index="item", columns="annotator", values="group")
+        codes = np.stack([pd.factorize(wide[name])[0] for name in wide])
         known = codes >= 0
-        both += known[:, None] & known
-        same += (codes[:, None] == codes) & known[:, None]
-    np.fill_diagonal(both, 0)
-    shares = np.full_like(both, np.nan)
-    np.divide(same, both, out=shares, where=both > 0)
-    return pd.DataFrame(shares, index=wide.index)
+        both = known[:, :, None] & known[:, None, :]
+        both &= ~np.eye(len(wide), dtype=bool)
+        same = (codes[:, :, None] == codes[:, None, :]) & both
+        return cls(same, both, wide.index)
+
+    def share(self, one: Codes, two: Codes) -> float:
+        """The share of pairs of these images that are in one group; NaN without pairs."""
+        return float(_ratio(*self._counts(one, two).sum(axis=1)))
+
+    def by_annotator(self, one: Codes, two: Codes) -> Floats:
+        """The same of each annotator who had such pairs."""
+        same, both = self._counts(one, two)
+        return same[both > 0] / both[both > 0]
+
+    def _counts(self, one: Codes, two: Codes) -> Codes:
+        """Pairs in one group, and all, of each annotator, [2, annotators]."""
+        place = np.ix_(range(len(self.same)), one, two)
+        counts = [self.same[place].sum(axis=(1, 2)), self.both[place].sum(axis=(1, 2))]
+        return np.array(counts)
 
 
-def _apart(same: Floats) -> Callable[[Codes], float]:
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else np.nan
+
+
+def _split(pairs: _Pairs, members: Codes) -> dict[str, Any]:
+    """How often two images of a cluster are apart."""
+
     def share(rows: Codes) -> float:
-        return 1 - _mean(same[np.ix_(rows, rows)])
+        return 1 - pairs.share(members[rows], members[rows])
 
-    return share
+    single = 1 - pairs.by_annotator(members, members)
+    found = dict(_share(share, len(members)))
+    return {**found, **_range(single), **_pair_alpha(pairs, members, members)}
 
 
-def _merged(same: Floats) -> Callable[[Codes], float]:
-    """Of two clusters, whose images are numbered one after the other."""
-    first = len(same)
+def _merged(pairs: _Pairs, one: Codes, two: Codes) -> dict[str, Any]:
+    """How often an image of one cluster and one of another are together; they are numbered one after the other."""
+    first = len(one)
 
     def share(rows: Codes) -> float:
-        one, two = rows[rows < first], rows[rows >= first] - first
-        return _mean(same[np.ix_(one, two)])
+        return pairs.share(one[rows[rows < first]], two[rows[rows >= first] - first])
 
-    return share
+    single = pairs.by_annotator(one, two)
+    found = dict(_share(share, first + len(two)))
+    return {**found, **_range(single), **_pair_alpha(pairs, one, two)}
+
+
+def _pair_alpha(pairs: _Pairs, one: Codes, two: Codes) -> dict[str, float]:
+    """Krippendorff's alpha of whether two images are together, with the jackknife over images."""
+    place = np.ix_(range(len(pairs.same)), one, two)
+    together = pairs.same[place].sum(axis=0)
+    labels = pairs.both[place].sum(axis=0)
+    # Within a cluster each pair is there twice; a pair that one annotator had tells nothing of agreement.
+    is_pair = (one[:, None] < two) | ~np.isin(one[:, None], two)
+    left, right = np.nonzero(is_pair & (labels >= 2))
+    items = np.union1d(one, two)
+    if not len(left) or len(items) < FEWEST:
+        return dict.fromkeys(ALPHA, np.nan)
+    counts = np.stack([together, labels - together], axis=-1)[left, right].astype(float)
+    value = float(_alphas(counts, np.ones((1, len(counts))))[0])
+    stay = (one[left] != items[:, None]) & (two[right] != items[:, None])
+    without = _alphas(counts, stay.astype(float))
+    n = len(items)
+    half = Z * float(np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2)))
+    return dict(zip(ALPHA, (value, value - half, min(1.0, value + half)), strict=True))
+
+
+def _range(single: Floats) -> dict[str, float]:
+    """The smallest and largest share of single annotators; NaN without any."""
+    if not len(single):
+        return {"least": np.nan, "most": np.nan}
+    return {"least": float(single.min()), "most": float(single.max())}
 
 
 def _share(score: Callable[[Codes], float], n: int) -> Estimate:
@@ -177,12 +243,6 @@ def _share(score: Callable[[Codes], float], n: int) -> Estimate:
         return Estimate(found.value, max(0.0, found.low), found.high, n)
     low, high = wilson(found.value * n, n)
     return Estimate(found.value, float(low), float(high), n)
-
-
-def _mean(values: Floats) -> float:
-    """The mean of what is known; NaN where nothing is."""
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else np.nan
 
 
 def _jackknife(score: Callable[[Codes], float], n: int) -> Estimate:
