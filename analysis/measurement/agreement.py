@@ -171,11 +171,11 @@ class _Pairs(NamedTuple):
     def by_annotator(self, one: Codes, two: Codes) -> Floats:
         """The same of each annotator who had such pairs."""
         same, both = self._counts(one, two)
-        return same[both > 0] / both[both > 0]
+        return np.asarray(same[both > 0] / both[both > 0], np.float64)
 
     def _counts(self, one: Codes, two: Codes) -> Codes:
         """Pairs in one group, and all, of each annotator, [2, annotators]."""
-        place = np.ix_(range(len(self.same)), one, two)
+        place = np.ix_(np.arange(len(self.same)), one, two)
         counts = [self.same[place].sum(axis=(1, 2)), self.both[place].sum(axis=(1, 2))]
         return np.array(counts)
 
@@ -209,7 +209,7 @@ def _merged(pairs: _Pairs, one: Codes, two: Codes) -> dict[str, Any]:
 
 def _pair_alpha(pairs: _Pairs, one: Codes, two: Codes) -> dict[str, float]:
     """Krippendorff's alpha of whether two images are together, with the jackknife over images."""
-    place = np.ix_(range(len(pairs.same)), one, two)
+    place = np.ix_(np.arange(len(pairs.same)), one, two)
     together = pairs.same[place].sum(axis=0)
     labels = pairs.both[place].sum(axis=0)
     # Within a cluster each pair is there twice; a pair that one annotator had tells nothing of agreement.

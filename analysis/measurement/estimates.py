@@ -174,7 +174,16 @@ def monthly_trend(data: Labelled, months: Any) -> pd.DataFrame:
 def coefficient_rows(
     data: Labelled, fits: dict[str, Fit], rows: Any, term: int
 ) -> pd.DataFrame:
-    """One coefficient of each estimator: estimator, value, low, high, n, labels, authors, effective."""
+    """One coefficient of each estimator.
+
+    Parameters
+    ----------
+    fits : by estimator. rows : bool [n] or slice, the images they are of. term : the number of the coefficient.
+
+    Returns
+    -------
+    DataFrame (estimator, value, low, high, n, labels, authors, effective), a row per estimator.
+    """
     labels = int(data.is_labelled[rows].sum())
     records = []
     for name, fit in fits.items():
@@ -187,7 +196,16 @@ def coefficient_rows(
 
 
 def without_limits(table: pd.DataFrame, data: Labelled, rows: Any) -> pd.DataFrame:
-    """The table, without intervals from labels that are nearly all the same."""
+    """The table, without intervals from labels that are nearly all the same.
+
+    Parameters
+    ----------
+    table : of `coefficient_rows`, a row per estimator. rows : bool [n] or slice, the images whose labels count.
+
+    Returns
+    -------
+    DataFrame with the columns of `table`; low and high are NaN where fewer than 5 labels are of either kind.
+    """
     chosen = data.label[rows]
     known = chosen[~np.isnan(chosen)]
     above = int((known > 0.5).sum())

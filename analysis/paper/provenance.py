@@ -56,9 +56,9 @@ def why_other_labels(
     Parameters
     ----------
     manifest : the MANIFEST.json of the data; None where it has none.
-    table : the data, with image_name and its labels.
-    published : the authors' table, image_name and label_10_cluster; None where it is neither in the cache nor beside
-        the data.
+    table : the data, a row an image and post, with the columns image_name and that of its labels.
+    published : the authors' table, a row an image with the columns image_name and label_10_cluster; None where it is
+        neither in the cache nor beside the data.
     """
     from twigma.dataset.published_table import RECORD
 
@@ -80,7 +80,10 @@ def why_other_labels(
 def shared_labels(table: pa.Table, published: pa.Table) -> float:
     """The share of the labelled images of a table that have this name and this label in another; 0 without labels.
 
-    An image on several posts counts once.
+    Parameters
+    ----------
+    table, published : a row an image and post, with the columns image_name and label_10_cluster; an image on several
+        posts counts once.
 
     >>> published = pa.table({"image_name": ["1", "2", "3"], "label_10_cluster": [4, 5, 6]})
     >>> shared_labels(pa.table({"image_name": ["3", "1"], "label_10_cluster": [6.0, 5.0]}), published)
@@ -96,7 +99,7 @@ def shared_labels(table: pa.Table, published: pa.Table) -> float:
 
 def _pairs(table: pa.Table) -> pd.DataFrame:
     """Every image_name and label once, as text and number; without images that have no label."""
-    frame = table.select(list(PAIR)).to_pandas().dropna()
+    frame: pd.DataFrame = table.select(list(PAIR)).to_pandas().dropna()
     name, label = PAIR
     frame[label] = pd.to_numeric(frame[label]).astype(float)
     frame[name] = frame[name].astype(str)
