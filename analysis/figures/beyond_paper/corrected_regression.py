@@ -183,10 +183,10 @@ def _content(found: pd.DataFrame, name: str) -> str:
         return ""
     shown = [str(row.term) for row in records(share) if _excludes(row, 0.0)]
     claimed = [str(row.term) for row in records(naive) if _excludes(row, 0.0)]
-    sentence = f"{name} differs, corrected, by {listed(shown)}"
+    sentence = f"Corrected by labels, the share by {name} differs by {listed(shown)}"
     only = [term for term in claimed if term not in shown]
     if only:
-        sentence += f"; the model alone also says so of {listed(only)}"
+        sentence += f"; only the model alone says so of {listed(only)}"
     return f"{sentence}."
 
 
@@ -203,9 +203,9 @@ def _likes(found: pd.DataFrame, name: str) -> str:
         return f"Too few labels to correct the likes of {name}."
     doubt = "" if _excludes(corrected, 1.0) else " (no difference is shown)"
     return (
-        f"Images of {name} got {interval(naive.value, naive.low, naive.high)} times the likes by the model alone, "
-        f"{interval(corrected.value, corrected.low, corrected.high)} corrected, with {naive.adjusted} held the "
-        f"same{doubt}."
+        f"Images that {name} flags got {interval(naive.value, naive.low, naive.high)} times the likes of others, with "
+        f"{naive.adjusted} held the same; corrected by labels it is "
+        f"{interval(corrected.value, corrected.low, corrected.high)}{doubt}."
     )
 
 

@@ -76,7 +76,9 @@ def test_a_cluster_that_people_call_sensitive_stands_out_once_corrected(result):
     entry = result.values[key]
     assert entry["low"] > 0.5
     section = chapter.describe_regressions(results_of(result))
-    differs = section.claim.split("differs, corrected, by ")[1].split(";")[0]
+    differs = section.claim.split("the share by nsfw_score differs by ")[1].split(";")[
+        0
+    ]
     assert "cluster 4" in differs.split(".")[0]
     first, second = section.tables
     assert first.rows[0][1].text == "month"
@@ -94,12 +96,14 @@ def changed(result, estimator, outcome, low, high):
 
 def test_words_follow_the_intervals(result):
     """Of the share against 0, of the ratio against 1."""
-    assert "differs, corrected, by none" in changed(
+    assert "nsfw_score differs by none" in changed(
         result, "corrected", "share", -0.1, 0.1
     )
-    assert "also says so of" not in changed(result, "model alone", "share", -0.1, 0.1)
+    assert "only the model alone says so of" not in changed(
+        result, "model alone", "share", -0.1, 0.1
+    )
     every = changed(result, "corrected", "share", 0.1, 0.2)
-    assert "by month, cluster 2, cluster 3 and cluster 4" in every
+    assert "differs by month, cluster 2, cluster 3 and cluster 4" in every
     assert "(no difference is shown)" in changed(result, "corrected", "likes", 0.9, 1.2)
     for low, high in ((1.1, 1.3), (0.5, 0.8)):
         told = changed(result, "corrected", "likes", low, high)
