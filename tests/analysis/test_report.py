@@ -43,8 +43,8 @@ def page(analysed):
 
 
 def test_every_section_has_a_claim_and_every_chart_a_text(page, analysed):
-    # the paper's numbers and what was not run, but no annotators, no labels of a model's column and no texts
-    assert sum(tag == "section" for tag, _ in page.tags) == len(CHAPTERS) + 2 - 3
+    # the paper's numbers and what was not run, but no annotators, no texts, and neither of the two on labels
+    assert sum(tag == "section" for tag, _ in page.tags) == len(CHAPTERS) + 2 - 4
     images = [attrs for tag, attrs in page.tags if tag == "img"]
     assert len(images) == 13
     assert all(len(attrs["alt"]) > 30 for attrs in images)

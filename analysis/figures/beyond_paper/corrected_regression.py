@@ -15,7 +15,6 @@ from twigma.analysis.inference.sample_weights import notes as weight_notes
 from twigma.analysis.inputs.annotation_sheets import label_folders
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
-from twigma.analysis.likes.design import FOLLOWERS, HIGH, LOW
 from twigma.analysis.measurement.covariates import outcome_regression, rate_ratio
 from twigma.analysis.measurement.estimates import ALONE, CORRECTED, NAIVE, Labelled
 from twigma.analysis.page.formatting import (
@@ -139,6 +138,9 @@ def _clusters(rows: pd.DataFrame) -> dict[str, Floats]:
 
 def _followers(rows: pd.DataFrame) -> dict[str, Floats]:
     """The two upper groups by followers of Eq (1), [n]; empty without followers, or where all are of one group."""
+    # Not at the top: analyze returns at once where nothing has changed.
+    from twigma.analysis.likes.design import FOLLOWERS, HIGH, LOW
+
     if "follower_count" not in rows:
         return {}
     count = rows["follower_count"].to_numpy(float)
