@@ -16,8 +16,9 @@ import pyarrow as pa
 from twigma.analysis.inputs.reference_similarity import ReferenceSimilarity
 from twigma.analysis.inputs.requirements import Result, Skipped
 from twigma.core.files import atomic, read_parquet, write_json, write_parquet
+from twigma.core.safety import unfinished_reports
+from twigma.core.safety.unfinished_reports import MARK
 
-MARK = "made_from.json"
 SEARCH = "search."  # begins the names of files of nearest neighbours, by role
 SIZE = b"size"  # of a search, in the metadata of its file
 
@@ -34,8 +35,7 @@ class Checkpoints:
 
     def __init__(self, out: Path, made_from: Mapping[str, Any]) -> None:
         """For the report at `out`, made from `made_from`; nothing is written or deleted yet."""
-        out = out.resolve()
-        self.folder = out.with_name(f".{out.name}.unfinished")
+        self.folder = unfinished_reports.folder_of(out)
         self._made_from = json.loads(json.dumps(made_from))
 
     def open(self) -> list[str]:
@@ -112,12 +112,7 @@ class Checkpoints:
         """Delete what is stored, and nothing else that may lie there."""
         if self.folder.is_symlink() or _read_json(self.folder / MARK) is None:
             return
-        for path in self.folder.iterdir():
-            if path.suffix in (".json", ".parquet", ".partial") and path.name != MARK:
-                path.unlink()
-        (self.folder / MARK).unlink()
-        with contextlib.suppress(OSError):  # somebody else's file is in it
-            self.folder.rmdir()
+        unfinished_reports.delete(self.folder)
 
 
 def _plain(value: Any) -> Any:

@@ -159,6 +159,9 @@ def _release(facts: Facts) -> Iterator[str]:
         counts = f"{release['images']:,} images of {release['posts']:,} posts"
         where = f"{release['version']} in {release['folder']}"
         yield f"release  {where}: {counts}, {state}"
+    for folder in facts["unfinished_reports"]:
+        how = "the same `twigma analyze` resumes it; else delete the folder, which holds ids"
+        yield f"stopped analysis  {folder}: {how}"
     yield ""
 
 

@@ -236,7 +236,8 @@ def _refuse_given(context: click.Context, *names: str) -> None:
     multiple=True,
     type=FOLDER,
     help="Release, report or set of liked images made from it: deleted if it names one of them, file by file as it "
-    "lists them. Sheets of `sheets` and `hashtags` lose rows. Repeat for each.",
+    "lists them; of a report also what a stopped `analyze` left. Sheets of `sheets` and `hashtags` lose rows. Repeat "
+    "for each.",
 )
 def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
     """Take posts and images out, for good.

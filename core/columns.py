@@ -17,7 +17,7 @@ from twigma.core.names import OF_MODELS, captions_of_names, named_column
 if TYPE_CHECKING:
     import datasets
 
-EMBEDDING_DIM = 768  # CLIP ViT-L/14, the paper's embedding (section 2.2)
+EMBEDDING_DIM = 768  # CLIP ViT-L/14, the paper's embedding
 PAPER_K = 10  # clusters of the paper and of the published table
 # Stands for the label column where one is declared or required, whatever its number of clusters.
 LABELS = "label_K_cluster"

@@ -5,6 +5,7 @@ zenodo` read its ids. `$TWIGMA_ZENODO_URL` names another server. What was downlo
 `datasets`, and needs no network again; an interrupted download resumes.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -26,6 +27,7 @@ from twigma.dataset.table_formats import find_table
 ZENODO = "https://zenodo.org"
 URL_VARIABLE = "TWIGMA_ZENODO_URL"
 RECORD = "8031785"
+FOLDER = f"twigma-zenodo-{RECORD}"
 # Of the conversion: raised when the same file gives another table, which is then made again from the download.
 REVISION = 1
 SUFFIXES = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".zip")
@@ -62,11 +64,23 @@ def fetch_list(cache: Path | None = None) -> Path:
     return fetch(cache) / TABLE
 
 
+def stored(beside: Path, cache: Path | None = None) -> Path | None:
+    """The published table where `fetch` has left it, beside this folder or in the cache; None where it is in neither.
+
+    Nothing is downloaded. A table of an earlier revision, or one whose MANIFEST.json is damaged, is not there.
+    """
+    for folder in (beside.absolute().parent / FOLDER, _folder(cache)):
+        with contextlib.suppress(json.JSONDecodeError):
+            if _is_current(folder):
+                return folder / TABLE
+    return None
+
+
 def _folder(cache: Path | None) -> Path:
     import datasets
 
     parent = cache or Path(datasets.config.HF_DATASETS_CACHE)
-    return parent / f"twigma-zenodo-{RECORD}"
+    return parent / FOLDER
 
 
 def _is_current(folder: Path) -> bool:

@@ -72,7 +72,8 @@ def draw_sheets(
 
     Parameters
     ----------
-    column : a score from 0 to 1, or a flag; above one half it says yes.
+    column : a score from 0 to 1, or a flag; above one half it says yes. COLUMN=VALUE is whether an image is in a theme
+        (`label_10_cluster=4`), COLUMN>VALUE whether a score of another scale is above a value.
     n : images to draw, unless `width` says how many.
     width : wanted width of the 95% interval of the share (high less low).
     pilot : an earlier folder of labels for this column; without it `width` goes by an assumed accuracy.
@@ -122,7 +123,8 @@ def _question(column: str, question: str | None) -> str:
 def _check_range(column: str, score: Any) -> None:
     if score.min() < 0 or score.max() > 1:
         raise ValueError(
-            f"sheets: expected a score from 0 to 1 or a flag, found {column} from {score.min():g} to {score.max():g}"
+            f"sheets: expected a score from 0 to 1 or a flag, found {column} from {score.min():g} to {score.max():g}; "
+            f"'{column}=4' measures whether it is 4, '{column}>4' whether it is above"
         )
 
 

@@ -5,6 +5,7 @@ stratum the probability is that of being drawn times the share of the drawn that
 could tell counts as not labelled. Where annotators differ, an image's label is their mean.
 """
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,16 @@ from twigma.analysis.measurement.estimates import Labelled
 from twigma.core import columns
 from twigma.core.lists.sheets import SAVED
 
-USED = ("all_captions", "author_id", "created_at", columns.LABELS)
+USED = (
+    "all_captions",
+    "author_id",
+    "created_at",
+    "like_count",
+    "follower_count",
+    columns.LABELS,
+)
+# What is measured of a column that is no score from 0 to 1: whether it is a value (a theme), or is above one.
+EXPRESSION = re.compile(r"(?P<name>[^=<>]+)(?P<sign>[=>])(?P<value>[^=<>]+)")
 SENSITIVITY = ("nsfw_score", "possibly_sensitive")
 VALUES = {YES: 1.0, NO: 0.0}
 
@@ -101,16 +111,18 @@ def _answers(folder: Path, name: str, items: set[str]) -> dict[str, str]:
 def distinct_images(table: pa.Table, column: str) -> pd.DataFrame:
     """The images that have a value of this column, each once, with what is needed to label and to estimate.
 
-    `table` has a row an image and post. ValueError where it lacks the column or no image has a value.
+    Parameters
+    ----------
+    table : a row an image and post.
+    column : a score from 0 to 1 or a flag; or COLUMN=VALUE and COLUMN>VALUE, which are 1 or 0: in a theme or not
+        (`label_10_cluster=4`), above a value or not.
+
+    Returns
+    -------
+    DataFrame, with what is measured under the name of `column`. ValueError where the table lacks the column, no image
+    has a value, or it holds no numbers.
     """
-    if column not in table.column_names or not pc.any(table[column].is_valid()).as_py():
-        raise ValueError(
-            f"sheets: expected the column {column}, found none with values in {table.column_names}"
-        )
-    if not _is_number(table[column].type):
-        raise ValueError(
-            f"sheets: expected a score from 0 to 1 or a flag, found {column}, a {table[column].type}"
-        )
+    table = _with_measured(table, column)
     wanted = dict.fromkeys(("image_name", "id", column, *USED, *SENSITIVITY))
     called = columns.present(wanted, table.column_names)
     present = [name for name in called if name in table.column_names]
@@ -119,6 +131,36 @@ def distinct_images(table: pa.Table, column: str) -> pd.DataFrame:
     rows["weight"] = 1.0 if weights is None else weights
     rows = rows.dropna(subset=[column, "image_name"]).drop_duplicates("image_name")
     return rows.reset_index(drop=True).astype({column: float})
+
+
+def _with_measured(table: pa.Table, column: str) -> pa.Table:
+    """The table with what is measured as a column of its own, null where it is not known."""
+    measured = EXPRESSION.fullmatch(column)
+    name = measured["name"].strip() if measured else column
+    if name not in table.column_names or not pc.any(table[name].is_valid()).as_py():
+        raise ValueError(
+            f"sheets: expected the column {name}, found none with values in {table.column_names}"
+        )
+    if not _is_number(table[name].type):
+        raise ValueError(
+            f"sheets: expected a score from 0 to 1 or a flag, found {name}, a {table[name].type}"
+        )
+    if measured is None:
+        return table
+    try:
+        value = float(measured["value"])
+    except ValueError:
+        raise ValueError(
+            f"sheets: expected a number after {measured['sign']!r}, found {column!r}"
+        ) from None
+    compare = pc.equal if measured["sign"] == "=" else pc.greater
+    is_it = compare(table[name].cast(pa.float64()), value)
+    if not pc.any(is_it).as_py() or pc.all(is_it).as_py():
+        raise ValueError(
+            f"sheets: expected some images with {column} and some without, found all alike: "
+            f"{name} goes from {pc.min(table[name])} to {pc.max(table[name])}"
+        )
+    return table.append_column(column, is_it.cast(pa.float64()))
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -31,7 +31,7 @@ Scope = Literal["pairwise", "pooled"]
 Labels = npt.NDArray[np.int64]
 
 RECIPES: Mapping[Mode, Recipe] = {"paper": "mauve", "robust": "robust"}
-BUCKETS = 10  # section 3.1
+BUCKETS = 10  # the clusters of the paper, Fig 2c
 VARIANCE = 0.9  # share that the principal components together have
 
 

@@ -1,4 +1,4 @@
-"""Fig 2c by other divergences and estimators ("robust to divergences and estimators", section 3.1).
+"""Fig 2c by other divergences and estimators ("robust to divergences and estimators" in its words).
 
 `twigma analyze --thorough` runs it: minutes.
 """

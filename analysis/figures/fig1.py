@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
 MOST_BARS = 15  # words drawn as bars
+SHOWN_WORDS = 5  # in the sentence
 MONTH_COLUMNS = {
     "month": "Month",
     "posts": "Posts",
@@ -206,7 +207,7 @@ def _word_cloud(counts: dict[str, int]) -> tuple[NDArray[np.uint8], int]:
 
 
 def describe_words(results: Results) -> Section:
-    """The words written most often."""
+    """Frequent words; their counts have no interval, so that none is called the first."""
     words = results.tables["fig1c"]
     rows = []
     for word, count, share in zip(
@@ -217,9 +218,10 @@ def describe_words(results: Results) -> Section:
     return Section(
         figure="Fig 1c",
         title="Words of the posts",
-        claim=f"The words written most often are {listed(words['word'].head(5))}.",
+        claim=f"Frequent words are {listed(sorted(words['word'].head(SHOWN_WORDS)))}.",
         basis=f"{number(results.figures['fig1c']['n'])} occurrences of the {len(words)} most frequent words; "
-        "links, mentions, hashtags and stopwords left out; each post counted once.",
+        "links, mentions, hashtags and stopwords left out; each post counted once; no interval, so in the order of the "
+        "alphabet.",
         paper=f"Near the top: {listed(stated.WORDS)}.",
         alt="Bar chart and word cloud of the most frequent words: "
         f"{listed(words['word'].head(MOST_BARS))}.",

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
+from twigma.analysis.inference.ranking import RULE, Ranked, superlatives
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import owner_notes, owners
 from twigma.analysis.inputs.requirements import Result, Settings, entries
@@ -127,26 +128,25 @@ def _fill(ax: "Axes", field: _Field, colour: str) -> None:
 
 
 def describe_map(results: Results) -> Section:
-    """Which set overlaps most with ours, and which least."""
+    """How much every other set overlaps with ours; without an interval, no order of them."""
     overlaps = results.tables["fig2a_overlap"]
     ours = overlaps["set_a"].iloc[0]  # the studied set comes first
-    others = overlaps[overlaps["set_a"] == ours]
-    others = others.sort_values("overlap", ascending=False)
-    most, least = others.iloc[0], others.iloc[-1]
-    claim = f"On the map, {ours} overlaps most with {most['set_b']} ({number(most['overlap'], 2)})"
-    if len(others) > 1:
-        claim += f", least with {least['set_b']} ({number(least['overlap'], 2)})"
-    rows = []
+    rows, estimates = [], []
     for row in records(overlaps):
         overlap = interval(row.overlap, row.low, row.high)
         rows.append((row.set_a, row.set_b, overlap))
+        if row.set_a == ours:
+            estimates.append(Ranked(row.set_b, row.overlap, row.low, row.high))
+    parts = [f"{one.name} {interval(*one[1:])}" for one in estimates]
+    claim = f"On the map, {ours} overlaps with {listed(parts)}"
+    ranked = superlatives(estimates, "least", "most", falling=True)
     header = ("Set", "Other set", "Overlap [95%]")
     return Section(
         figure="Fig 2a",
         title="All sets on one map",
-        claim=f"{claim}; 0 is apart, 1 the same.",
+        claim=f"{claim}{'; ' if ranked else ''}{ranked} (0 is apart, 1 the same).",
         basis=f"{number(int(overlaps['n'].iloc[0]))} images of each set; 95% intervals from authors, "
-        "artists and prompts where these are known, else from images, map and smoothing held fixed.",
+        f"artists and prompts where these are known, else from images, map and smoothing held fixed; {RULE}.",
         paper="TWIGMA and DiffusionDB overlap much, LAION, TWIGMA and ArtBench hardly; no number stated.",
         differs=f"Overlap is the integral of the smaller of two kernel densities. {_projection(overlaps)}",
         alt="Densities on the shared map, one panel for each set with outlines of the other sets; a set's darker "
@@ -219,8 +219,8 @@ def describe_clusters(results: Results) -> Section:
     shares = shares.assign(text=texts)
     clusters = list(shares["cluster"].unique())
     first = clusters[0]
+    # In the order of the sets: by share it would be a ranking.
     in_first = shares[shares["cluster"] == first]
-    in_first = in_first.sort_values("share", ascending=False)
     parts = [f"{row.text} of {row.set}" for row in records(in_first)]
     wide = shares.pivot(index="set", columns="cluster", values="text")
     wide = wide.loc[shares["set"].unique()]

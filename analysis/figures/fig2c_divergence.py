@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
+from twigma.analysis.inference.ranking import RULE, Ranked, superlatives
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import owner_notes, owners
 from twigma.analysis.inputs.requirements import Result, Settings, entries
@@ -136,17 +137,17 @@ def _robust(tables: Tables) -> pd.DataFrame:
 
 
 def describe_divergence(results: Results) -> Section:
-    """Which set is nearest to ours, as far as intervals tell, and where the divergence is infinite."""
+    """How far every other set is from ours, the nearest as far as intervals tell, and which are infinitely far."""
     pairs = _robust(results.tables)
     stated_kl = number(stated.KL["photographs", "paintings"])
     caption = "KL of every ordered pair, in nats"
     return Section(
         figure="Fig 2c",
         title="Divergence of the sets",
-        claim=_nearest(pairs[pairs["row"] == pairs["row"].iloc[0]]),
+        claim=_from_ours(pairs[pairs["row"] == pairs["row"].iloc[0]]),
         basis=f"{number(int(pairs['n'].max()))} images of each set, {number(int(pairs['k'].max()))} clusters; "
         "95% intervals and p from authors, artists and prompts where these are known, else by the delta method and "
-        "from images.",
+        f"from images; {RULE}.",
         paper=f"KL(LAION‖ArtBench) = {stated_kl}; other entries are only in an image.",
         differs="The MAUVE recipe with Krichevsky–Trofimov smoothing and better k-means starts; the unsmoothed value "
         "and the paper's own starts stand beside it. Where the unsmoothed value is infinite, the smoothed one grows "
@@ -160,18 +161,18 @@ def describe_divergence(results: Results) -> Section:
     )
 
 
-def _nearest(from_ours: pd.DataFrame) -> str:
+def _from_ours(from_ours: pd.DataFrame) -> str:
     """The claim, from the pairs of our set with every other one."""
-    ordered = from_ours.sort_values("kl")
-    nearest = ordered.iloc[0]
-    nats = interval(nearest["kl"], nearest["low"], nearest["high"])
-    ours = nearest["row"]
-    claim = f"Of the reference sets, {nearest['column']} is nearest to {ours}: KL {nats} nats"
-    others = ordered.iloc[1:]
-    alike = others[others["low"] <= nearest["high"]]["column"]
-    if len(alike):
-        claim += f"; its interval overlaps that of {listed(alike)}"
-    infinite = ordered[np.isinf(ordered["kl_raw"])]
+    ours = from_ours["row"].iloc[0]
+    parts, ranked = [], []
+    for pair in records(from_ours):
+        parts.append(f"{pair.column} {interval(pair.kl, pair.low, pair.high)}")
+        ranked.append(Ranked(pair.column, pair.kl, pair.low, pair.high))
+    claim = f"KL in nats from {ours} to {listed(parts)}"
+    order = superlatives(ranked, "nearest", "farthest")
+    if order:
+        claim += f": {order}"
+    infinite = from_ours[np.isinf(from_ours["kl_raw"])]
     if len(infinite):
         parts = [f"{row.column} ({row.empty_column})" for row in records(infinite)]
         claim += (

@@ -78,7 +78,7 @@ def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
 
 
 def mean_similarity(data: Inputs, settings: Settings, role: str) -> NDArray[np.float32]:
-    """Mean of the five largest similarities of each image to a role's images, [n] (section 3.2)."""
+    """Mean of the five largest similarities of each image to a role's images, [n] (paper, Fig 2d)."""
     similarity = reference_similarity(data, settings, role)
     if similarity.size < TOP_K:
         name = getattr(settings, role)

@@ -1,5 +1,6 @@
 """Fig 3c and 3d: the length of a prompt and its images, and how varied prompts are as texts."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -107,19 +108,27 @@ def draw_lengths(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
 def describe_lengths(results: Results) -> Section:
     """Whether images of longer prompts are more alike."""
     tau = results.values["prompt_tau"]
-    # Negative τ: the longer the prompt, the smaller the distance.
-    direction = "more" if tau["value"] < 0 else "less"
-    chance = "" if tau["p"] < LEVEL else ", but not beyond chance"
     value = interval(tau["value"], tau["low"], tau["high"])
     return Section(
         figure="Fig 3c",
         title="Length of the prompt",
-        claim=f"Images of longer prompts are {direction} alike{chance}: Kendall's τ {value} ({p_value(tau['p'])}).",
+        claim=f"{_by_length(tau)}: Kendall's τ {value} ({p_value(tau['p'])}).",
         basis=f"{number(tau['n'])} prompts with 10 images each; 95% interval by the jackknife over prompts.",
         paper=f"τ = {number(stated.PROMPT_TAU, 1)}, {p_value(stated.PROMPT_TAU_P)}.",
         differs="Ten images of every prompt: with fewer, noise in the distance hides part of the correlation.",
         alt="Scatter plot of the mean distance between the images of a prompt against its number of words.",
     )
+
+
+def _by_length(tau: Mapping[str, Any]) -> str:
+    """What the test and the interval of τ both allow to say; negative τ: the longer the prompt, the more alike."""
+    low, high = tau["low"], tau["high"]
+    has_limits = low is not None and high is not None
+    holds_zero = has_limits and low <= 0 <= high
+    if tau["p"] >= LEVEL or holds_zero:
+        return "Whether images of longer prompts are more or less alike is not shown"
+    direction = "more" if tau["value"] < 0 else "less"
+    return f"Images of longer prompts are {direction} alike"
 
 
 # ------------------------------------------------------------------ Fig 3d: prompts as texts

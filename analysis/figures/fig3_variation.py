@@ -1,5 +1,6 @@
 """Fig 3a and 3b: how varied the images of each set are."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,6 +8,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
+from twigma.analysis.inference.ranking import (
+    RULE,
+    Extremes,
+    Ranked,
+    extremes,
+    superlatives,
+)
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import interval_notes, owners_for_intervals
 from twigma.analysis.inputs.requirements import (
@@ -126,12 +134,15 @@ def _draw_spread(ax: "Axes", bins: pd.DataFrame, baseline: float) -> None:
 
 
 def describe_distances(results: Results) -> Section:
-    """The sets from most to least varied."""
-    means = records(results.tables["fig3a"].sort_values("value", ascending=False))
-    order = listed([f"{row.set} ({number(row.value)})" for row in means])
+    """The distance within each set, and the most and least varied of the whole sets as far as intervals tell."""
+    means = records(results.tables["fig3a"])
+    parts, ranked = [], []
     rows = []
     for row in means:
         distance = interval(row.value, row.low, row.high)
+        parts.append(f"{row.set} {distance}")
+        if not row.groups:
+            ranked.append(Ranked(row.set, row.value, row.low, row.high))
         groups = row.groups or None  # 0 for all images of a set
         # Where images are taken as independent, there are no others.
         blocks = row.blocks if row.blocks < row.n else None
@@ -141,15 +152,21 @@ def describe_distances(results: Results) -> Section:
     return Section(
         figure="Fig 3a",
         title="Variation within each set",
-        claim=f"From most to least varied, by the mean distance of two images: {order}.{_ratios(results)}",
+        claim=f"Mean distance of two images: {listed(parts)}{_order(ranked)}.{_ratios(results)}",
         basis=f"{number(max(row.n for row in means))} images of each set; 95% intervals from authors, artists and "
-        "prompts where these are known, else from images.",
+        f"prompts where these are known, else from images; {RULE}.",
         paper=f"LAION most, then ArtBench, DiffusionDB, TWIGMA; same prompt to different prompt ≈ {ratio}.",
         differs="Equal samples of every set; groups count the same whatever their size. Pairs that share an image are "
         "not independent, and the intervals allow for it.",
         alt="Densities of the distance between two images of each set, with the mean and its interval below each.",
         tables=(table("Mean pairwise distance", header, rows, folded=True),),
     )
+
+
+def _order(whole_sets: list[Ranked]) -> str:
+    """Which whole set is most and which least varied, after the distances; empty for a single one."""
+    order = superlatives(whole_sets, "least varied", "most varied", falling=True)
+    return f". Of the whole sets, {order}" if order else ""
 
 
 def _ratios(results: Results) -> str:
@@ -163,25 +180,23 @@ def _ratios(results: Results) -> str:
 
 
 def describe_measures(results: Results) -> Section:
-    """The most varied set by each other measure."""
+    """The most varied set by each other measure, where its interval overlaps no other's."""
     measures = results.tables["fig3b"]
-    all_images = measures[measures["groups"] == 0]
-    most = []
-    for name, label in MEASURES.items():
-        most.append(f"{label}: {all_images.sort_values(name)['set'].iloc[-1]}")
+    found = {name: _extremes(measures, name) for name in MEASURES}
     rows = []
     for row in records(measures):
-        cells = [_marked(row, name, all_images[name]) for name in MEASURES]
+        cells = [_marked(row, name, found[name]) for name in MEASURES]
         rows.append([row.set, *cells])
     header = ("Set", *MEASURES.values())
     return Section(
         figure="Fig 3b",
         title="Other measures of variation",
-        claim=f"Most varied by {listed(most)}.",
+        claim=_most_varied(found),
         basis=f"{number(int(measures['n'].max()))} images of each set; entropy is the mean over "
         f"{number(int(measures['codebooks'].max()))} common codebooks of {number(int(measures['k'].max()))} clusters; "
         "95% intervals from authors, artists and prompts where these are known, else from images; that of the entropy "
-        "holds the chance of the codebooks too. Bold is the largest of the whole sets, italic the smallest.",
+        "holds the chance of the codebooks too. Bold is the largest of the whole sets, italic the smallest, where its "
+        "interval overlaps no other's.",
         paper="Given only in an image.",
         differs="PMV is the geometric mean of the standard deviations, as a plain product of 768 of them is zero to a "
         "computer. The Vendi score, the effective number of different images, is ours. Values within groups are of "
@@ -190,15 +205,42 @@ def describe_measures(results: Results) -> Section:
     )
 
 
-def _marked(row: Any, name: str, all_images: "pd.Series[float]") -> Cell:
-    """A measure with its interval, bold or italic when it is the extreme of all images of the sets."""
-    value = getattr(row, name)
-    text = interval(value, getattr(row, f"{name}_low"), getattr(row, f"{name}_high"))
-    if row.groups or len(all_images) == 1:
-        return Cell(text)
-    if value == all_images.min():
+def _extremes(measures: pd.DataFrame, name: str) -> Extremes:
+    """The least and the most varied whole set by one measure, as far as intervals tell."""
+    ranked = []
+    for row in records(measures[measures["groups"] == 0]):
+        ranked.append(Ranked(row.set, *_limits(row, name)))
+    return extremes(ranked)
+
+
+def _limits(row: Any, name: str) -> tuple[float, float, float]:
+    """A measure and the limits of its interval."""
+    return tuple(getattr(row, f"{name}{end}") for end in ("", "_low", "_high"))
+
+
+def _most_varied(found: Mapping[str, Extremes]) -> str:
+    """The claim: what is most varied by which measure, and by which measures that cannot be told."""
+    most, untold = [], []
+    for name, label in MEASURES.items():
+        largest = found[name].largest
+        if largest is None:
+            untold.append(label)
+        else:
+            most.append(f"{label}: {largest}")
+    sentences = []
+    if most:
+        sentences.append(f"Most varied by {listed(most)}.")
+    if untold:
+        sentences.append(f"No set is apart from all others by {listed(untold)}.")
+    return " ".join(sentences)
+
+
+def _marked(row: Any, name: str, found: Extremes) -> Cell:
+    """A measure with its interval, bold or italic where the whole set is the most or the least varied."""
+    text = interval(*_limits(row, name))
+    if not row.groups and row.set == found.smallest:
         return Cell(text, mark="min")
-    if value == all_images.max():
+    if not row.groups and row.set == found.largest:
         return Cell(text, mark="max")
     return Cell(text)
 

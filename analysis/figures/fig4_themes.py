@@ -37,6 +37,7 @@ LEVEL = 0.05  # below it, a correlation is beyond chance
 # An author's images lie and are posted close together, which alone makes p small.
 UNTESTED = "cannot be told without authors, as images by one author are alike"
 SHOWN_WORDS = 8  # of each cluster
+TOP_WORDS = 4  # of all captions, in the sentence
 TRENDS_HEADER = (
     "Cluster",
     "Trend",
@@ -248,7 +249,7 @@ def compute_themes(data: Inputs, settings: Settings) -> Result:
 
 
 def describe_themes(results: Results) -> Section:
-    """The words that captions hold most often."""
+    """Frequent words of the captions; their counts have no interval, so that none is called the first."""
     frequent = results.tables["fig4c_count"]
     distinctive = results.tables["fig4c_score"]
     arrows = _arrows(results)
@@ -257,13 +258,14 @@ def describe_themes(results: Results) -> Section:
         first, others = _words(frequent, cluster), _words(distinctive, cluster)
         rows.append((cluster, arrows.get(cluster, ""), first, others))
     counts = frequent.groupby("word")["count"].sum()
-    top = counts.sort_values(ascending=False, kind="stable").index[:4].tolist()
+    top = counts.sort_values(ascending=False, kind="stable").index[:TOP_WORDS].tolist()
     header = ("Cluster", "Trend", "Most frequent words", "Most distinctive words")
     return Section(
         figure="Fig 4c",
         title="What the clusters show",
-        claim=f"The captions speak most of {listed(top)}.",
-        basis=f"{number(results.figures['fig4c']['n'])} captions; stopwords and caption boilerplate left out.",
+        claim=f"Frequent words of the captions are {listed(sorted(top))}.",
+        basis=f"{number(results.figures['fig4c']['n'])} captions; stopwords and caption boilerplate left out; no "
+        "interval, so in the order of the alphabet.",
         paper=f"Prominent: {listed(stated.THEME_WORDS)}; clusters {listed(stated.NSFW_CLUSTERS)} are NSFW.",
         differs="Beside the most frequent words are the most distinctive ones (c-TF-IDF). Arrows are those of Fig 4b's "
         "tests, adjusted over the clusters; without evidence of a trend there is none.",

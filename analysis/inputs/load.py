@@ -37,6 +37,7 @@ from twigma.core.names import DEFAULT, named_column, with_name
 from twigma.core.parts import fingerprint
 from twigma.core.safety import untrusted_names
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.dataset import published_table
 from twigma.dataset.opened_release import open_release
 from twigma.dataset.release_folder import MANIFEST, check_files, read_manifest
 from twigma.dataset.selections import read_selection
@@ -75,6 +76,7 @@ class Inputs:
     seen: pa.Table | None = None  # when the likes of each post were counted
     embedding: str = DEFAULT  # the name of the embeddings
     chosen_of: int | None = None  # images of the release, where only some were chosen
+    published: Path | None = None  # the authors' table, to compare labels with
 
     def sets(self) -> "dict[str, NDArray[np.float32]]":
         """The embeddings of every set, the studied one first, each [n, d]; of a sample, thinned by its weights."""
@@ -138,7 +140,19 @@ def load(
         seen=seen,
         embedding=embedding,
         chosen_of=chosen_of,
+        published=_published_table(release),
     )
+
+
+def _published_table(release: Path) -> Path | None:
+    """The authors' table, where it lies in the cache or beside the data and may tell whose labels these are.
+
+    A release of `twigma release` has labels of its own, which its MANIFEST.json says.
+    """
+    manifest = _manifest(release)
+    if manifest is not None and "counts" in manifest:
+        return None
+    return published_table.stored(release)
 
 
 def _manifest(release: Path) -> dict[str, Any] | None:
@@ -301,16 +315,26 @@ def file_hashes(
                 files[f"sheets/{path.relative_to(sheets)}"] = path
     present = [(name, path) for name, path in sorted(files.items()) if path.exists()]
     hashes = {name: file_sha256(path) for name, path in present}
+    hashes |= _origin_hashes(release)
+    found = None if work is None else collected(work)
+    if found is not None:
+        hashes["work/collection"] = fingerprint(asdict(found))
+    return hashes
+
+
+def _origin_hashes(release: Path) -> dict[str, str]:
+    """What says where the data is from: its identity and its source, and the authors' table where it is compared."""
+    hashes = {}
     identity = stated_identity(release)
     if identity is not None:
         hashes["release/identity"] = fingerprint(identity.to_json())
+    published = _published_table(release)
+    if published is not None:
+        hashes["published table"] = file_sha256(published)
     manifest = _manifest(release)
     if manifest is not None:
         stated = [manifest.get("source"), manifest.get("counts")]
         hashes["release/source"] = fingerprint(stated)
-    found = None if work is None else collected(work)
-    if found is not None:
-        hashes["work/collection"] = fingerprint(asdict(found))
     return hashes
 
 

@@ -16,7 +16,7 @@ from twigma.analysis.neighbours.search import TOP_K, row_means
 class ReferenceSimilarity(NamedTuple):
     """Each studied image against a reference set, [n].
 
-    `mean` is of its five largest similarities to `size` rows of the reference (section 3.2); where these are fewer
+    `mean` is of its five largest similarities to `size` rows of the reference (Fig 2d); where these are fewer
     than five, of so many.
     """
 

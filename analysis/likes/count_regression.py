@@ -18,12 +18,12 @@ from scipy import optimize, sparse, special, stats
 
 from twigma.analysis.convert import Array, Floats
 from twigma.analysis.inference.blocks import effective_number
-from twigma.analysis.inference.intervals import Z
-from twigma.analysis.likes.jackknife import (
+from twigma.analysis.inference.cluster_jackknife import (
     Jackknife,
     Sums,
     leave_one_out,
 )
+from twigma.analysis.inference.intervals import Z
 
 Mode = Literal["paper", "robust"]
 # Of mode "robust": clusters left out one by one, with t quantiles; or their scores, with normal ones.

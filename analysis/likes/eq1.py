@@ -43,7 +43,7 @@ def eq1(
     mode: Mode = "robust",
     errors: Errors = "jackknife",
 ) -> pd.DataFrame:
-    """Incidence rate ratios of Eq (1), section 3.2: log E[likes] = b0 + followers + similarity quintile.
+    """Incidence rate ratios of Eq (1): log E[likes] = b0 + followers + similarity quintile.
 
     Parameters
     ----------

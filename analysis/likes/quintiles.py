@@ -15,7 +15,7 @@ EDGES = (0.2, 0.4, 0.6, 0.8)
 
 
 def quintiles(values: Any, weights: Any = None) -> npt.NDArray[np.int8]:
-    """Quintile of each value: 1 the least similar, 5 the most (section 3.2).
+    """Quintile of each value: 1 the least similar, 5 the most (paper, Fig 2d).
 
     Intervals are closed on the right at the 20, 40, 60 and 80% quantiles, as in `pandas.qcut`; equal values share
     a quintile.

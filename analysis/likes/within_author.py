@@ -16,13 +16,18 @@ from scipy import sparse
 
 from twigma.analysis.convert import Array, Floats
 from twigma.analysis.inference.blocks import FEW
+from twigma.analysis.inference.cluster_jackknife import (
+    Jackknife,
+    Sums,
+    newton_step,
+    undetermined,
+)
 from twigma.analysis.likes.count_regression import (
     ITERATIONS,
     Data,
     jackknife_spread,
     regression_table,
 )
-from twigma.analysis.likes.jackknife import Jackknife, Sums, newton_step, undetermined
 
 BY_AUTHOR = "author-clustered"
 # As `jackknife.SMALL_STEP`; each fit without an author takes a pass over all of them, so fewer are made.

@@ -14,6 +14,7 @@ __all__, __getattr__ = lazy_names(
             "mutual_information",
             "split_and_merged",
         ),
+        "covariates": ("outcome_regression", "rate_ratio"),
         "estimates": ("Labelled", "monthly_trend", "share", "shares_by"),
         "planning": (
             "expected_width",

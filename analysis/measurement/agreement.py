@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,10 @@ from twigma.analysis.inference.proportions import wilson
 
 REPETITIONS = 1000
 FEWEST = 3  # images, or owners of images, of which the jackknife leaves one out
+ALPHA = ["alpha", "alpha_low", "alpha_high"]
+SEEN = ["cluster", "other", "value", "low", "high", "n", "least", "most", *ALPHA]
 Codes = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 def krippendorff_alpha(
@@ -132,64 +135,127 @@ def split_and_merged(filled: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame (cluster, other, value, low, high, n), a row per cluster with `other` the same cluster: the share of its
-    pairs of images that annotators put in different groups; and a row per two clusters: the share of their pairs that
-    they put in one. Shares are over annotators and pairs; intervals by the jackknife over owners (images where they are
-    not known), and Wilson's for as many of them where all pairs are alike, which does not say that all images are.
+    DataFrame (cluster, other, value, low, high, n, least, most, alpha, alpha_low, alpha_high), a row per cluster with
+    `other` the same cluster: the share of its pairs of images that annotators put in different groups; and a row per
+    two clusters: the share of their pairs that they put in one. Shares are over annotators and pairs. Intervals are by
+    the jackknife over owners (images where they are not known), and Wilson's for as many of them where all pairs are
+    alike, which does not say that all images are: so they are of these annotators and other images. `least` and `most`
+    are the shares of single annotators. `alpha` is Krippendorff's of whether two images are together: whether
+    annotators agree on which they split or merge; NaN where all say the same of all pairs.
     """
-    together = _together(filled)
+    pairs = _Pairs.of(filled)
     clusters = filled.drop_duplicates("item").set_index("item")["cluster"]
-    cluster = clusters.loc[together.index].to_numpy(int)
-    same = together.to_numpy(float)
+    cluster = clusters.loc[pairs.items].to_numpy(int)
     owners = item_owners(filled)
-    owner = np.arange(len(same))
+    owner = np.arange(len(cluster))
     if owners is not None:
-        owner = dense_blocks(owners.loc[together.index], len(same))
+        owner = dense_blocks(owners.loc[pairs.items], len(cluster))
     names = np.unique(cluster)
     rows = []
     for name in names:
         members = np.flatnonzero(cluster == name)
-        found = _share(_apart(same[np.ix_(members, members)]), owner[members])
-        rows.append({"cluster": name, "other": name, **dict(found)})
+        found = _split(pairs, members, owner)
+        rows.append({"cluster": name, "other": name, **found})
     for a, b in combinations(names, 2):
         one, two = np.flatnonzero(cluster == a), np.flatnonzero(cluster == b)
-        found = _share(_merged(same[np.ix_(one, two)]), owner[np.r_[one, two]])
-        rows.append({"cluster": a, "other": b, **dict(found)})
-    return pd.DataFrame(rows, columns=["cluster", "other", "value", "low", "high", "n"])
+        found = _merged(pairs, one, two, owner)
+        rows.append({"cluster": a, "other": b, **found})
+    return pd.DataFrame(rows, columns=SEEN)
 
 
-def _together(filled: pd.DataFrame) -> pd.DataFrame:
-    """For every two images the share of annotators of both who put them in one group; NaN where nobody had both."""
-    wide = filled.pivot(index="item", columns="annotator", values="group")
-    both = np.zeros((len(wide), len(wide)))
-    same = np.zeros_like(both)
-    for name in wide.columns:
-        codes = pd.factorize(wide[name])[0]
+class _Pairs(NamedTuple):
+    """Every two images, by annotator: whether they are in one group, and whether the annotator had both.
+
+    bool [annotators, items, items]; `items` are their names. An image is no pair with itself.
+    """
+
+    same: Bools
+    both: Bools
+    items: Any
+
+    @classmethod
+    def of(cls, filled: pd.DataFrame) -> "_Pairs":
+        wide = filled.pivot(index="item", columns="annotator", values="group")
+        codes = np.stack([pd.factorize(wide[name])[0] for name in wide])
         known = codes >= 0
-        both += known[:, None] & known
-        same += (codes[:, None] == codes) & known[:, None]
-    np.fill_diagonal(both, 0)
-    shares = np.full_like(both, np.nan)
-    np.divide(same, both, out=shares, where=both > 0)
-    return pd.DataFrame(shares, index=wide.index)
+        both = known[:, :, None] & known[:, None, :]
+        both &= ~np.eye(len(wide), dtype=bool)
+        same = (codes[:, :, None] == codes[:, None, :]) & both
+        return cls(same, both, wide.index)
+
+    def share(self, one: Codes, two: Codes) -> float:
+        """The share of pairs of these images that are in one group; NaN without pairs."""
+        return float(_ratio(*self._counts(one, two).sum(axis=1)))
+
+    def by_annotator(self, one: Codes, two: Codes) -> Floats:
+        """The same of each annotator who had such pairs."""
+        same, both = self._counts(one, two)
+        return np.asarray(same[both > 0] / both[both > 0], np.float64)
+
+    def _counts(self, one: Codes, two: Codes) -> Codes:
+        """Pairs in one group, and all, of each annotator, [2, annotators]."""
+        place = np.ix_(np.arange(len(self.same)), one, two)
+        counts = [self.same[place].sum(axis=(1, 2)), self.both[place].sum(axis=(1, 2))]
+        return np.array(counts)
 
 
-def _apart(same: Floats) -> Callable[[Codes], float]:
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else np.nan
+
+
+def _split(pairs: _Pairs, members: Codes, owner: Codes) -> dict[str, Any]:
+    """How often two images of a cluster are apart."""
+
     def share(rows: Codes) -> float:
-        return 1 - _mean(same[np.ix_(rows, rows)])
+        return 1 - pairs.share(members[rows], members[rows])
 
-    return share
+    single = 1 - pairs.by_annotator(members, members)
+    alpha = _pair_alpha(pairs, members, members, owner)
+    return {**dict(_share(share, owner[members])), **_range(single), **alpha}
 
 
-def _merged(same: Floats) -> Callable[[Codes], float]:
-    """Of two clusters, whose images are numbered one after the other."""
-    first = len(same)
+def _merged(pairs: _Pairs, one: Codes, two: Codes, owner: Codes) -> dict[str, Any]:
+    """How often an image of one cluster and one of another are together; they are numbered one after the other."""
+    first = len(one)
 
     def share(rows: Codes) -> float:
-        one, two = rows[rows < first], rows[rows >= first] - first
-        return _mean(same[np.ix_(one, two)])
+        return pairs.share(one[rows[rows < first]], two[rows[rows >= first] - first])
 
-    return share
+    single = pairs.by_annotator(one, two)
+    alpha = _pair_alpha(pairs, one, two, owner)
+    return {**dict(_share(share, owner[np.r_[one, two]])), **_range(single), **alpha}
+
+
+def _pair_alpha(
+    pairs: _Pairs, one: Codes, two: Codes, owner: Codes
+) -> dict[str, float]:
+    """Krippendorff's alpha of whether two images are together, with the jackknife over owners."""
+    place = np.ix_(np.arange(len(pairs.same)), one, two)
+    together = pairs.same[place].sum(axis=0)
+    labels = pairs.both[place].sum(axis=0)
+    # Within a cluster each pair is there twice; a pair that one annotator had tells nothing of agreement.
+    is_pair = (one[:, None] < two) | ~np.isin(one[:, None], two)
+    left, right = np.nonzero(is_pair & (labels >= 2))
+    if not len(left):
+        return dict.fromkeys(ALPHA, np.nan)
+    counts = np.stack([together, labels - together], axis=-1)[left, right].astype(float)
+    value = float(_alphas(counts, np.ones((1, len(counts))))[0])
+    blocks, sizes = np.unique(owner[np.union1d(one, two)], return_counts=True)
+    without_left = owner[one[left]] != blocks[:, None]
+    without_right = owner[two[right]] != blocks[:, None]
+    stay = without_left & without_right
+    if len(blocks) < FEWEST or not stay.any(axis=1).all():
+        return dict(zip(ALPHA, (value, np.nan, np.nan), strict=True))
+    without = _alphas(counts, stay.astype(float))
+    half = half_width(jackknife(without, value, sizes))
+    return dict(zip(ALPHA, (value, value - half, min(1.0, value + half)), strict=True))
+
+
+def _range(single: Floats) -> dict[str, float]:
+    """The smallest and largest share of single annotators; NaN without any."""
+    if not len(single):
+        return {"least": np.nan, "most": np.nan}
+    return {"least": float(single.min()), "most": float(single.max())}
 
 
 def _share(score: Callable[[Codes], float], owners: Codes) -> Estimate:
@@ -202,12 +268,6 @@ def _share(score: Callable[[Codes], float], owners: Codes) -> Estimate:
     count = len(np.unique(owners))
     low, high = wilson(found.value * count, count)
     return Estimate(found.value, float(low), float(high), found.n)
-
-
-def _mean(values: Floats) -> float:
-    """The mean of what is known; NaN where nothing is."""
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else np.nan
 
 
 def _jackknife(score: Callable[[Codes], float], n: int, owners: Any = None) -> Estimate:

@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,18 @@ NAIVE, ALONE, CORRECTED = "model alone", "labels alone", "corrected"
 FEWEST = 5  # labels of either kind that an interval needs
 COLUMNS = ["estimator", "value", "low", "high", "n", "labels", "authors", "effective"]
 Codes = npt.NDArray[np.int64]
+
+
+class Measure(NamedTuple):
+    """What an estimator takes as the truth: values [m] of the images `rows` with their weights, and degrees of freedom.
+
+    `degrees` is None where authors less one are meant.
+    """
+
+    values: Floats
+    rows: Any
+    weights: Floats
+    degrees: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,34 +82,36 @@ class Labelled:
         design : float [n, k], of all images.
         rows : bool [n] or slice, the images it is of.
         """
+        found = {}
+        for name, measure in self.measures(rows).items():
+            try:
+                found[name] = regress(
+                    measure.values,
+                    design[measure.rows],
+                    self.author_codes[measure.rows],
+                    family=family,
+                    weights=measure.weights,
+                    degrees=measure.degrees,
+                )
+            except ValueError:
+                # There are too few labels for one estimator; the others stand.
+                continue
+        return found
+
+    def measures(self, rows: Any = slice(None)) -> dict[str, "Measure"]:
+        """What each estimator takes as the truth of the images of `rows`, bool [n] or slice; by its name."""
         has_label = np.zeros(len(self.flag), bool)
         has_label[rows] = True
         has_label &= self.is_labelled
         weights = np.ones(len(self.flag)) if self.weights is None else self.weights
         # Only authors with a label tell how far the labels vary.
         degrees = len(np.unique(self.author_codes[has_label])) - 1
-        inverse = np.ones(len(weights))
-        inverse[has_label] = weights[has_label] / self.probability[has_label]
-        wanted = {
-            NAIVE: (self.flag, rows, weights, None),
-            ALONE: (self.label, has_label, inverse, None),
-            CORRECTED: (self.corrected, rows, weights, degrees),
+        inverse = weights[has_label] / self.probability[has_label]
+        return {
+            NAIVE: Measure(self.flag[rows], rows, weights[rows]),
+            ALONE: Measure(self.label[has_label], has_label, inverse),
+            CORRECTED: Measure(self.corrected[rows], rows, weights[rows], degrees),
         }
-        found = {}
-        for name, (outcome, chosen, weight, freedom) in wanted.items():
-            try:
-                found[name] = regress(
-                    outcome[chosen],
-                    design[chosen],
-                    self.author_codes[chosen],
-                    family=family,
-                    weights=weight[chosen],
-                    degrees=freedom,
-                )
-            except ValueError:
-                # There are too few labels for one estimator; the others stand.
-                continue
-        return found
 
 
 def share(data: Labelled, rows: Any = slice(None)) -> pd.DataFrame:
@@ -109,8 +123,8 @@ def share(data: Labelled, rows: Any = slice(None)) -> pd.DataFrame:
     fewer than 5 labels are above one half, or fewer than 5 below: then the labels do not tell how far they vary.
     """
     constant = np.ones((len(data.flag), 1))
-    table = _rows(data, data.fits(constant, rows), rows, term=0)
-    return _without_limits(table, data, rows)
+    table = coefficient_rows(data, data.fits(constant, rows), rows, term=0)
+    return without_limits(table, data, rows)
 
 
 def shares_by(data: Labelled, groups: Any) -> pd.DataFrame:
@@ -153,12 +167,23 @@ def monthly_trend(data: Labelled, months: Any) -> pd.DataFrame:
     # From the middle, so that the two terms are of one size.
     centred = np.where(rows, month - np.nanmean(month), 0)
     design = np.column_stack([np.ones(len(month)), centred])
-    table = _rows(data, data.fits(design, rows), rows, term=1)
-    return _without_limits(table, data, rows)
+    table = coefficient_rows(data, data.fits(design, rows), rows, term=1)
+    return without_limits(table, data, rows)
 
 
-def _rows(data: Labelled, fits: dict[str, Fit], rows: Any, term: int) -> pd.DataFrame:
-    """One coefficient of each estimator."""
+def coefficient_rows(
+    data: Labelled, fits: dict[str, Fit], rows: Any, term: int
+) -> pd.DataFrame:
+    """One coefficient of each estimator.
+
+    Parameters
+    ----------
+    fits : by estimator. rows : bool [n] or slice, the images they are of. term : the number of the coefficient.
+
+    Returns
+    -------
+    DataFrame (estimator, value, low, high, n, labels, authors, effective), a row per estimator.
+    """
     labels = int(data.is_labelled[rows].sum())
     records = []
     for name, fit in fits.items():
@@ -170,8 +195,17 @@ def _rows(data: Labelled, fits: dict[str, Fit], rows: Any, term: int) -> pd.Data
     return pd.DataFrame(records, columns=COLUMNS)
 
 
-def _without_limits(table: pd.DataFrame, data: Labelled, rows: Any) -> pd.DataFrame:
-    """The table, without intervals from labels that are nearly all the same."""
+def without_limits(table: pd.DataFrame, data: Labelled, rows: Any) -> pd.DataFrame:
+    """The table, without intervals from labels that are nearly all the same.
+
+    Parameters
+    ----------
+    table : of `coefficient_rows`, a row per estimator. rows : bool [n] or slice, the images whose labels count.
+
+    Returns
+    -------
+    DataFrame with the columns of `table`; low and high are NaN where fewer than 5 labels are of either kind.
+    """
     chosen = data.label[rows]
     known = chosen[~np.isnan(chosen)]
     above = int((known > 0.5).sum())

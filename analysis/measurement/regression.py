@@ -3,7 +3,7 @@
 The score of an image is w (y − h(xβ)) x, with h the identity, the logistic function or the exponential. It is linear
 in y, so a pseudo-outcome, which may lie outside 0 to 1, gives the coefficients of the label. The covariance is the
 jackknife over authors (CV3; its linear form of MacKinnon, Nielsen & Webb 2023, exact for the linear model): with the
-author's score s_g and information H_g,
+author's score s_g and information H_g (`inference.cluster_jackknife`, as for the likes of Eq (1)),
 
     δ_g = (H − H_g)⁻¹ s_g,    V = (G − 1)/G · Σ_g (δ_g − δ̄)(δ_g − δ̄)ᵀ,
 
@@ -20,6 +20,7 @@ import pandas as pd
 
 from twigma.analysis.convert import Floats, as_column
 from twigma.analysis.inference.blocks import dense_blocks, effective_number
+from twigma.analysis.inference.cluster_jackknife import one_step
 from twigma.analysis.inference.intervals import Estimate
 
 Family = Literal["linear", "logistic", "poisson"]
@@ -176,7 +177,7 @@ def _solve(y: Floats, x: Floats, w: Floats, link: _Link) -> Floats:
 def _without_each(
     x: Floats, residual: Floats, curvature: Floats, codes: Codes, count: int
 ) -> Floats:
-    """δ_g of every author, float64 [count, k]: how far the coefficients move without the author, sign aside."""
+    """−δ_g of every author, float64 [count, k]: how far the coefficients move without the author."""
     k = x.shape[1]
     scores = np.empty((count, k))
     information = np.empty((count, k, k))
@@ -190,11 +191,9 @@ def _without_each(
     influence = np.empty((count, k))
     for start in range(0, count, CHUNK):
         some = slice(start, start + CHUNK)
-        rest = total - information[some]
-        try:
-            influence[some] = np.linalg.solve(rest, scores[some, :, None])[:, :, 0]
-        except np.linalg.LinAlgError as error:
+        influence[some], lost = one_step(total, information[some], scores[some])
+        if lost.any():
             raise ValueError(
                 "regress: a term is of one author alone, so it has no interval: leave it out"
-            ) from error
+            )
     return influence

@@ -21,7 +21,7 @@ from twigma.analysis.neighbours.blocks import (
 )
 from twigma.core.numeric.unit_vectors import require_unit_rows
 
-TOP_K = 5  # section 3.2: the mean of the five largest similarities
+TOP_K = 5  # paper, Fig 2d: the mean of the five largest similarities
 MOST_SCREENED = 100  # neighbours up to which a bound can spare work
 WORTH_A_GPU = 10**8  # products from which a GPU is worth its start
 WORTH_A_TRIAL = (
@@ -125,7 +125,7 @@ def _on_gpu(rows: Array, k: int, device: str) -> UnitSearch:
 
 
 def mean_top_k(query: Any, reference: Any, k: int = TOP_K) -> npt.NDArray[np.float32]:
-    """Mean cosine similarity of each query row to its `k` nearest reference rows, float32[n] (section 3.2, Fig 2d).
+    """Mean cosine similarity of each query row to its `k` nearest reference rows, float32[n] (paper, Fig 2d).
 
     `query` [n, d] and `reference` [m, d] as for `nearest`. A larger reference raises the mean: compare levels only
     between references of one size.

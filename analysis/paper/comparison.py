@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import pyarrow as pa
+
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.annotation_sheets import read_sheets
 from twigma.analysis.inputs.requirements import Entry, Result, Settings, Skipped
@@ -17,8 +19,9 @@ from twigma.analysis.page.section import Results, Section, records
 from twigma.analysis.paper import own_numbers
 from twigma.analysis.paper.claims import claims
 from twigma.analysis.paper.measured import verdicts
-from twigma.analysis.paper.provenance import why_other_labels
+from twigma.analysis.paper.provenance import PAIR, why_other_labels
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
+from twigma.core.files import read_parquet
 from twigma.core.names import join_names
 
 NAME = "paper"  # of these results, as of a figure
@@ -62,12 +65,22 @@ def paper_box(
     ours = _own_numbers(data, results)
     for result in results.values():
         ours |= result.values
-    listed_claims = claims(names, why_other_labels(data.manifest))
+    other_labels = why_other_labels(
+        data.manifest, data.images.table, _published_labels(data)
+    )
+    listed_claims = claims(names, other_labels)
     judged = verdicts(listed_claims, ours, _reasons(skipped))
     values = {}
     for row in judged.to_dict("records"):
         values[f"paper/{row['figure']}/{row['quantity']}"] = _entry(row)
     return Result(len(judged), {"paper": judged}, values)
+
+
+def _published_labels(data: load.Inputs) -> pa.Table | None:
+    """The names and labels of the authors' table, where it is in the cache or beside the data."""
+    if data.published is None:
+        return None
+    return read_parquet(data.published, columns=list(PAIR))
 
 
 def _own_numbers(data: load.Inputs, results: Mapping[str, Result]) -> dict[str, Entry]:

@@ -3,6 +3,7 @@
 `comparison` adds them to the results of the figures.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,19 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twigma.analysis.inference.intervals import Estimate, Z, interval
+from twigma.analysis.inference.intervals import Estimate, interval
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.requirements import Entry, Result, entries
+from twigma.analysis.measurement.agreement import split_and_merged
 from twigma.analysis.page.gallery import THRESHOLD
+from twigma.analysis.page.section import records
 from twigma.analysis.paper import stated
 from twigma.core import columns
 
 # Reasons of `twigma release` to leave a photo out.
 NOT_FETCHED = "not fetched"
 NEVER_TRIED = "not fetched: never tried"
-FEWEST = 3  # images of a cluster, of which the jackknife leaves one out
-
-Rows = npt.NDArray[np.int64]
 
 
 def counts(data: load.Inputs, results: Mapping[str, Result]) -> dict[str, Entry]:
@@ -118,8 +118,8 @@ def share_difference(
 def people(filled: pd.DataFrame) -> dict[str, Entry]:
     """What people saw, and how often two images of one cluster are in different groups, or of two clusters in one.
 
-    `people/split/CLUSTER` and `people/merged/CLUSTER/CLUSTER` are means over annotators and pairs of images, with 95%
-    intervals by the jackknife over images.
+    `people/split/CLUSTER` and `people/merged/CLUSTER/CLUSTER` are shares over annotators and pairs of images, with 95%
+    intervals by the jackknife over images: of these annotators (`measurement.agreement.split_and_merged`).
 
     Parameters
     ----------
@@ -140,49 +140,16 @@ def people(filled: pd.DataFrame) -> dict[str, Entry]:
             "n": n,
         },
     }
+    seen = {(row.cluster, row.other): row for row in records(split_and_merged(filled))}
     for cluster in stated.SPLIT_BY_PEOPLE:
-        together = _together(filled, cluster, cluster)
-        if together is not None:
-            found[f"people/split/{cluster}"] = {
-                "value": 1 - together.value,
-                "low": 1 - together.high,
-                "high": 1 - together.low,
-                "n": together.n,
-            }
+        found |= _seen(f"people/split/{cluster}", seen.get((cluster, cluster)))
     one, other = stated.MERGED_BY_PEOPLE
-    together = _together(filled, one, other)
-    if together is not None:
-        found[f"people/merged/{one}/{other}"] = dict(together)
+    found |= _seen(f"people/merged/{one}/{other}", seen.get((one, other)))
     return found
 
 
-def _together(filled: pd.DataFrame, one: int, other: int) -> Estimate | None:
-    """How often an image of one cluster and one of another are in one group; None for fewer than three images each."""
-    wide = filled.pivot(index="item", columns="annotator", values="group")
-    cluster = filled.drop_duplicates("item").set_index("item")["cluster"]
-    rows = np.flatnonzero(cluster.loc[wide.index] == one)
-    columns = np.flatnonzero(cluster.loc[wide.index] == other)
-    if len(rows) < FEWEST or len(columns) < FEWEST:
-        return None
-    codes = np.stack([pd.factorize(wide[name])[0] for name in wide], axis=1)
-    known = (codes[:, None] >= 0) & (codes[None] >= 0)
-    same = (codes[:, None] == codes[None]) & known
-    items = np.union1d(rows, columns)
-    value = _pair_share(same, known, rows, columns)
-    without = []
-    for item in items:
-        left, right = rows[rows != item], columns[columns != item]
-        without.append(_pair_share(same, known, left, right))
-    spread = np.asarray(without) - np.mean(without)
-    n = len(items)
-    half = Z * float(np.sqrt((n - 1) / n * (spread @ spread)))
-    return Estimate(value, value - half, value + half, n)
-
-
-def _pair_share(
-    same: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], rows: Rows, columns: Rows
-) -> float:
-    """The share of pairs of different images that are in one group."""
-    apart = (rows[:, None] != columns[None])[..., None]
-    pairs = known[np.ix_(rows, columns)] & apart
-    return float((same[np.ix_(rows, columns)] & pairs).sum() / pairs.sum())
+def _seen(key: str, row: Any) -> dict[str, Entry]:
+    """A share with its interval; nothing of a cluster that nobody saw, or saw too little of for an interval."""
+    if row is None or not math.isfinite(row.high - row.low):
+        return {}
+    return {key: {"value": row.value, "low": row.low, "high": row.high, "n": row.n}}

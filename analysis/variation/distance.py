@@ -20,7 +20,7 @@ BLOCK = 2048  # rows a block: 2048 x 2048 float64 = 32 MiB
 def mean_pairwise_distance(
     x: Any, *, exact: bool | None = None, seed: int = 0, groups: Any = None
 ) -> Estimate:
-    """Mean Euclidean distance Σ_{i≠j} ‖x_i − x_j‖ / N(N−1) of different rows (section 3.3, Fig 3a).
+    """Mean Euclidean distance Σ_{i≠j} ‖x_i − x_j‖ / N(N−1) of different rows (paper, Fig 3a).
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ def entropies(
     seed: int = 0,
     blocks: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """Shannon entropy of equal samples of each set, averaged over pooled codebooks of k clusters (section 3.3).
+    """Shannon entropy of equal samples of each set, averaged over pooled codebooks of k clusters (paper, Fig 3b).
 
     For each of several k; at 100 the codebooks, and so the numbers, are those of `spread.variation_table`.
 

@@ -64,7 +64,7 @@ def grouped_distance(x: Any, groups: Any, *, seed: int = 0) -> pd.DataFrame:
 def same_different_ratio(
     x: Any, groups: Any, *, n: int = EXACT, seed: int = 0
 ) -> pd.DataFrame:
-    """Mean distance within a group over that between groups, about 0.5 for prompts (section 3.3).
+    """Mean distance within a group over that between groups, about 0.5 for prompts (paper, Fig 3a).
 
     Groups count the same, whatever their size. The interval takes the groups as the sample (delta method).
 

@@ -35,7 +35,7 @@ class Entropy(NamedTuple):
 
 
 def iev(x: Any, *, center: bool = False, power: int = 1) -> float:
-    """Inverse explained variance Σ_i σ_i^power / σ_1^power over the singular values of `x` (section 3.3, Fig 3b).
+    """Inverse explained variance Σ_i σ_i^power / σ_1^power over the singular values of `x` (paper, Fig 3b).
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def iev_influence(x: Array) -> Floats:
 
 
 def pmv(x: Any) -> float:
-    """Geometric mean of the standard deviations of the columns, exp(mean_j ln s_j), ddof=1 (section 3.3, Fig 3b).
+    """Geometric mean of the standard deviations of the columns, exp(mean_j ln s_j), ddof=1 (paper, Fig 3b).
 
     The paper says "product of marginal variances" and defines it with standard deviations; a product of 768 of
     them underflows to zero. `x` [n, d]; a column without variance makes it 0, with a warning.

@@ -65,7 +65,7 @@ def prompt_variation(
 
 
 def left_out(table: pa.Table) -> pd.DataFrame:
-    """Which images are no evidence of a prompt's variation: blurred ones, and repeats of one generation (section 3.3).
+    """Which images are no evidence of a prompt's variation: blurred ones, and repeats of one generation (for Fig 3c).
 
     Parameters
     ----------

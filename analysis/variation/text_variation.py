@@ -40,7 +40,7 @@ class Texts:
 def text_variation(
     texts: Mapping[str, Texts], base: str = "prompts", *, seed: int = 0
 ) -> pd.DataFrame:
-    """Mean distance of two texts of each kind, at the lengths of the prompts (section 3.3, Fig 3d).
+    """Mean distance of two texts of each kind, at the lengths of the prompts (paper, Fig 3d).
 
     With D the Euclidean distances and v the weights, Σ_{i≠j} v_i v_j D_ij / Σ_{i≠j} v_i v_j. The weights make the
     histogram of words that of the prompts, over the bins of five words that both have; `base_distance` is that of the

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from twigma.builder.engine.vectors import Half, Indices, Vectors
 
-K = 10  # section 4
+K = 10  # the themes of the paper, Fig 4b
 RESTARTS = 30  # the more, the more often seeds agree; ten find as low an inertia as five full runs of faiss
 BEST = 5  # restarts that continue
 FIT_ROWS = 100_000  # with a sample of this size

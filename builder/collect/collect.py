@@ -39,7 +39,7 @@ from twigma.rehydrate.sources.x.client import (
 from twigma.rehydrate.sources.x.lookup import add_followers, refuse_missing
 from twigma.rehydrate.sources.x.refusals import ApiError
 
-# The six the text of the paper names (section 2.1); the full list of 19 is only in a figure.
+# The six the text of the paper names; the full list of 19 is only in a figure.
 PAPER_HASHTAGS = (
     "aiart",
     "generativeart",

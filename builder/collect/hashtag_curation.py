@@ -1,4 +1,4 @@
-"""Which hashtags to search by: candidates beside the seeds, posts to judge them on, and their precision (section 2.1).
+"""Which hashtags to search by: candidates beside the seeds, posts to judge them on, and their precision.
 
 `twigma hashtags` writes `candidates.csv` and `hashtags.csv`, a sheet of each candidate's first 20 posts. People write
 yes or no in it; run again, what passes joins the seeds and brings its own candidates, until none is left to judge.
@@ -15,7 +15,7 @@ from twigma.core.lists import Sheet, saved_sheets
 from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace, Workspace
 
-SEEDS = ("aiart", "dalle", "stablediffusion")  # section 2.1
+SEEDS = ("aiart", "dalle", "stablediffusion")  # those of the paper
 FIRST = 20  # posts a candidate is judged on
 LEAST = 5  # posts together with a seed below which a hashtag is no candidate
 MOST = 40  # candidates a round

@@ -1,7 +1,8 @@
 """What is made from a working folder and named to `twigma removals --derived`: checked first, erased afterwards.
 
 Releases, reports and sets of liked images are deleted when they name what was removed: they can be re-created. Sheets
-that people filled in lose rows. The cache of `load_dataset("twigma")` is deleted too.
+that people filled in lose rows. The cache of `load_dataset("twigma")` is deleted too, and so is what a stopped `twigma
+analyze` left of a report that is named, or beside the working folder where it names what was removed.
 """
 
 import json
@@ -12,12 +13,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.builder.release.version_history import remember
-from twigma.builder.removals import erase, erase_lists
+from twigma.builder.removals import erase_lists
 from twigma.core import inventory
-from twigma.core.safety import folder_replacement, owned_folders
+from twigma.core.safety import (
+    folder_replacement,
+    owned_folders,
+    unfinished_reports,
+)
 from twigma.core.workspace import AnyWorkspace
 from twigma.rehydrate.posts.removed_ids import Removed
 
@@ -33,6 +39,7 @@ class Derived:
     made: tuple[owned_folders.Made, ...]
     sheets: tuple[Path, ...]
     hashtags: tuple[Path, ...]
+    unfinished: tuple[Path, ...] = ()  # of a report that is named
 
 
 class Deleted(NamedTuple):
@@ -54,9 +61,15 @@ def check(derived: Sequence[Path], work: Path) -> Derived:
     made: list[owned_folders.Made] = []
     sheets: list[Path] = []
     hashtags: list[Path] = []
+    unfinished: list[Path] = []
     for named in dict.fromkeys(derived):
         owned_folders.require_apart(named, work)
         folder = named.resolve()
+        stopped = _stopped_analysis(folder)
+        if stopped is not None:
+            unfinished.append(stopped)
+            if not folder.exists() or folder == stopped:
+                continue
         ours = owned_folders.recognize(folder)
         if ours is not None:
             _refuse_foreign(named, ours)
@@ -69,7 +82,17 @@ def check(derived: Sequence[Path], work: Path) -> Derived:
             raise ValueError(
                 f"{named} is no {EXPECTED}: nothing was erased; leave it out, or name the right folder"
             )
-    return Derived(tuple(dict.fromkeys(made)), tuple(sheets), tuple(hashtags))
+    return Derived(
+        tuple(dict.fromkeys(made)), tuple(sheets), tuple(hashtags), tuple(unfinished)
+    )
+
+
+def _stopped_analysis(folder: Path) -> Path | None:
+    """What a stopped analysis left: this folder, or the one of the report that this folder is or was to be."""
+    for place in (folder, unfinished_reports.folder_of(folder)):
+        if unfinished_reports.is_unfinished(place):
+            return place
+    return None
 
 
 def _refuse_foreign(named: Path, made: owned_folders.Made) -> None:
@@ -115,6 +138,30 @@ def delete_made(
     return result
 
 
+def delete_unfinished(
+    derived: Derived, names: Collection[str], work: AnyWorkspace
+) -> Deleted:
+    """Delete what stopped analyses left: of the reports that are named, and beside `work` where it names an id.
+
+    It is computed again from what remains.
+    """
+    result = Deleted([], [], [])
+    folders = list(derived.unfinished)
+    for folder in unfinished_reports.inside(Path(work).resolve().parent):
+        if any(mentions(path, names) for path in folder.iterdir()):
+            folders.append(folder)
+    for folder in dict.fromkeys(folders):
+        try:
+            others = unfinished_reports.delete(folder)
+        except OSError as error:
+            result.failed.append(f"{folder} cannot be deleted ({error.strerror})")
+            continue
+        result.deleted.append(str(folder))
+        for name in others:
+            result.left.append(f"{folder / name}: not part of the analysis")
+    return result
+
+
 def beside_sheets(derived: Derived) -> Iterator[Path]:
     """Every file of the folders of sheets, to be searched: people keep other files beside them."""
     for folder in (*derived.sheets, *derived.hashtags):
@@ -146,10 +193,18 @@ def mentions(path: Path, names: Collection[str]) -> bool:
 
 
 def _parquet_holds(path: Path, names: Collection[str]) -> bool:
+    """Whether a text of a table is one of these ids, whatever its column: a nearest image is named as well."""
+    wanted = pa.array(sorted(names), pa.string())
     try:
-        return erase.holds(pq.read_table(path), names)
+        kinds = pq.read_schema(path)
+        texts = [one.name for one in kinds if pa.types.is_string(one.type)]
+        for text in texts:
+            column = pq.read_table(path, columns=[text])[text]
+            if pc.any(pc.is_in(column, value_set=wanted)).as_py():
+                return True
     except (pa.ArrowException, OSError):
         return True  # damaged: it may hold them
+    return False
 
 
 # ------------------------------------------------------------------ the cache of `datasets`

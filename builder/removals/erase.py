@@ -29,7 +29,6 @@ from twigma.rehydrate.posts.page_content import dicts
 from twigma.rehydrate.posts.removed_ids import Removed, strip_answer
 
 ERASING = ".erasing"  # folder in which shards are written before they replace others
-NAMING = (*columns.KEY, "duplicate_of")  # columns that hold ids
 OWN_TARS = (
     "from_"  # how names of tars begin that `twigma reference add` packed or fetched
 )
@@ -115,17 +114,6 @@ def tables(work: Workspace, removed: Removed, names: Collection[str]) -> int:
     if any(work.page_file(kind).exists() for kind in raw.KINDS):
         write_images_table(work.path)
     return changed
-
-
-def holds(table: pa.Table, names: Collection[str]) -> bool:
-    """Whether a column of ids of this table holds one of these."""
-    wanted = pa.array(sorted(names), pa.string())
-    for name in NAMING:
-        if name in table.column_names:
-            named = pc.is_in(table[name], value_set=wanted)
-            if pc.any(named).as_py():
-                return True
-    return False
 
 
 def _without_removed(table: pa.Table, removed: Removed) -> pa.Table:

@@ -23,6 +23,7 @@ from twigma.builder.removals.derived import (
     beside_sheets,
     check,
     delete_made,
+    delete_unfinished,
     drop_caches,
     erase_sheets,
     still_named,
@@ -95,10 +96,14 @@ def removals(
             **erase.shards_and_columns(work, removed, receipt.left),
             "sheets": erase_sheets(checked, removed, ids),
         }
-        deletion = delete_made(checked, ids, work)
-        receipt.deleted = [*deletion.deleted, *drop_caches()]
-        receipt.failed = deletion.failed
-        receipt.left += deletion.left
+        for deletion in (
+            delete_unfinished(checked, ids, work.path),
+            delete_made(checked, ids, work),
+        ):
+            receipt.deleted += deletion.deleted
+            receipt.failed += deletion.failed
+            receipt.left += deletion.left
+        receipt.deleted += drop_caches()
         others = [*inventory.unlisted(work.path), *beside_sheets(checked)]
         receipt.left += still_named(others, ids)
         receipt.next = _next(work)

@@ -1,4 +1,4 @@
-"""Add a caption written from the pixels (paper, section 2.2: BLIP). Run by `twigma caption`.
+"""Add a caption written from the pixels (by BLIP, as in the paper). Run by `twigma caption`.
 
 Any image-to-text model of transformers works by its Hub name or as a local folder, safetensors only: BLIP, BLIP-2, GIT
 without a prompt, and models for chat (LLaVA, SmolVLM and newer ones), which are asked `QUESTION`.

@@ -1,6 +1,6 @@
 """Mark rows that repeat an earlier one, with the reason; nothing is dropped here. Run by `twigma dedupe`.
 
-The paper's two steps (section 2.2), then two more, each its own reason, the first that applies:
+The paper's two steps, then two more, each its own reason, the first that applies:
 
 - `media_id`: the same media id on a later post;
 - `embedding`: another media id, byte-identical embedding;

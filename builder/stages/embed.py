@@ -1,4 +1,4 @@
-"""Add the CLIP embedding of every image (paper, section 2.2). Run by `twigma embed`."""
+"""Add the CLIP embedding of every image (ViT-L/14, as in the paper). Run by `twigma embed`."""
 
 from collections.abc import Iterable
 from functools import partial

@@ -80,6 +80,7 @@ class Progress(TypedDict):
     shards: ShardFacts
     stages: dict[str, StageFacts]
     release: ReleaseFacts | None
+    unfinished_reports: list[str]
     bytes: dict[str, int]
 
 

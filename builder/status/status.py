@@ -27,6 +27,7 @@ from twigma.builder.status.next_step import next_step
 from twigma.builder.status.open_searches import resume_command
 from twigma.builder.status.stage_progress import stage_progress
 from twigma.core.names import command_of
+from twigma.core.safety import unfinished_reports
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import (
     FinishedShards,
@@ -68,6 +69,7 @@ def status(work: AnyWorkspace) -> Facts:
                           goes on with the last of these; of embed, caption and nsfw how many of `done` are
                           `not_decodable`, and so have no value}; embed-NAME and caption-NAME where there are any
     `release`             folder, version, images, posts, out_of_date; null when there is none beside the folder
+    `unfinished_reports`  what stopped runs of `twigma analyze` left beside the folder: figures so far, with ids in them
     `bytes`               pages, ledger, shards, columns, other; `total` of these; `free` on the disk
     `spent`               posts and users bought, requests that counted posts, dollars at most
     `not_looked_up`       posts of archives and searches that do not show which photos they have
@@ -112,6 +114,7 @@ def status(work: AnyWorkspace) -> Facts:
         },
         "stages": stage_progress(work, finished, n_rows, damaged),
         "release": _or_report(damaged, lambda: _release(work, n_rows)),
+        "unfinished_reports": _unfinished_reports(work),
         "bytes": _bytes(work),
     }
     return {**facts, "next": next_step(work, facts)}
@@ -197,6 +200,12 @@ def _release(work: Workspace, rows: int) -> ReleaseFacts | None:
         "posts": counts["posts"],
         "out_of_date": is_older or counts["rows"] != rows,
     }
+
+
+def _unfinished_reports(work: Workspace) -> list[str]:
+    """What stopped analyses left beside the working folder, where reports usually are."""
+    found = unfinished_reports.inside(work.path.resolve().parent)
+    return [str(path) for path in found]
 
 
 def _bytes(work: Workspace) -> dict[str, int]:

@@ -40,7 +40,8 @@ from twigma.cli.options import (
     "--for",
     "column",
     metavar="COLUMN",
-    help="Draw images to label for a model's column instead (nsfw_score), with known probabilities.",
+    help="Draw images to label for a model's column instead, with known probabilities: nsfw_score, a theme as "
+    "label_10_cluster=4, or a score of another scale as 'NAME>5'.",
 )
 @click.option(
     "--n",
@@ -89,6 +90,7 @@ def sheets(
     \b
       twigma sheets twigma --out sheets
       twigma sheets twigma --for nsfw_score --work work --out labels
+      twigma sheets twigma --for label_10_cluster=4 --question "Does it show a person?" --out people
       twigma analyze twigma --sheets sheets
     """
     if column is None:

@@ -38,7 +38,8 @@ EQ1_VARIANTS = [
 
 def test_every_figure_is_there_and_nothing_is_skipped(analysed):
     found = analysed.results
-    left_out = {"fig1a", "fig2c_sensitivity", "fig3d", "concordance", "corrected"}
+    labelled = {"corrected", "corrected_regression"}
+    left_out = {"fig1a", "fig2c_sensitivity", "fig3d", "concordance", *labelled}
     assert set(found["figures"]) == {figure.name for figure in FIGURES} - left_out | {
         "paper"
     }
@@ -49,6 +50,7 @@ def test_every_figure_is_there_and_nothing_is_skipped(analysed):
         ("fig3d", ["embedded prompts"]),
         ("concordance", ["annotation sheets"]),
         ("corrected", ["labels of a model's column"]),
+        ("corrected_regression", ["labels of a model's column"]),
     ]
     assert json.loads((analysed.out / "results.json").read_text("utf-8")) == found
     for figure in found["figures"].values():

@@ -44,9 +44,9 @@ def page(analysed):
 
 
 def test_every_section_has_a_claim_and_every_chart_a_text(page, analysed):
-    # The paper's numbers and what was not run, but no process, annotators, labels of a model's column or texts; at
+    # The paper's numbers and what was not run, but no process, annotators, texts, and neither of the two on labels; at
     # the end the methods, and whom to cite.
-    assert sum(tag == "section" for tag, _ in page.tags) == len(CHAPTERS) + 2 - 4 + 2
+    assert sum(tag == "section" for tag, _ in page.tags) == len(CHAPTERS) + 2 - 5 + 2
     images = [attrs for tag, attrs in page.tags if tag == "img"]
     clusters = _table(analysed, "cluster_images")["cluster"].nunique()
     assert len(images) == 13 + clusters  # each with the line of its trend
@@ -77,49 +77,85 @@ def test_numbers_on_the_page_are_those_of_the_results(page, analysed):
     assert f"infinite: {kl['empty_column']} empty in paintings" in page.text
 
 
-def test_the_map_says_what_overlaps_most_and_least(again, analysed):
+def test_the_map_says_how_much_sets_overlap_and_ranks_none(again, analysed):
     overlaps = _table(analysed, "fig2a_overlap")
-    ours = overlaps[overlaps["set_a"] == "twigma"].set_index("set_b")["overlap"]
-    most, least = ours.idxmax(), ours.idxmin()
-    said = r"On the map, twigma overlaps most with (\w+) \([^)]+\), least with (\w+) \("
-    assert re.search(said, again("fig2a")).groups() == (most, least)
-    turned = again(
-        "fig2a", fig2a_overlap=overlaps.assign(overlap=1 - overlaps["overlap"])
-    )
-    assert re.search(said, turned).groups() == (least, most)
+    ours = overlaps[overlaps["set_a"] == "twigma"]
+    text = again("fig2a")
+    parts = [f"{row.set_b} {number(row.overlap, 2)}" for row in ours.itertuples()]
+    said = f"On the map, twigma overlaps with {parts[0]}, {parts[1]} and {parts[2]}; "
+    assert said + "without intervals, no order is given" in text
+    assert "overlaps most" not in text and "least with" not in text
 
 
 def test_longer_prompts_give_images_more_or_less_alike(again, analysed):
     """Negative τ: the longer the prompt, the smaller the distance."""
     tau = dict(analysed.results["values"]["prompt_tau"], p=0.001)
     for value, p, words in (
-        (-0.3, 0.001, "more alike: "),
-        (0.3, 0.2, "less alike, but not beyond chance: "),
+        (-0.3, 0.001, "Images of longer prompts are more alike: "),
+        (0.3, 0.001, "Images of longer prompts are less alike: "),
+        (0.3, 0.2, "or less alike is not shown: "),
+        (0.05, 0.001, "or less alike is not shown: "),
     ):
-        given = {"prompt_tau": tau | {"value": value, "p": p}}
-        assert f"Images of longer prompts are {words}" in again("fig3c", given)
+        limits = {"low": value - 0.1, "high": value + 0.1}
+        given = {"prompt_tau": tau | limits | {"value": value, "p": p}}
+        assert words in again("fig3c", given)
 
 
-def test_sets_are_called_nearest_and_farthest_by_their_distance(again, analysed):
-    kl = (
-        _table(analysed, "fig2c")
-        .query("mode == 'robust' and row == 'twigma'")
-        .set_index("column")["kl"]
+SUPERLATIVES = {
+    "fig2c": ("fig2c", "kl", "{0} is nearest and {1} farthest"),
+    "set_metrics": ("set_distance", "all_pairs", "{0} is nearest and {1} farthest"),
+    "fig3ab": ("fig3a", "value", "{1} is most varied and {0} least varied"),
+}
+
+
+@pytest.mark.parametrize("figure", SUPERLATIVES)
+def test_sets_are_ranked_where_their_intervals_are_apart(figure, again, analysed):
+    """Narrow intervals tell first and last; wide ones none of it, whatever the estimates."""
+    name, column, words = SUPERLATIVES[figure]
+    table = _table(analysed, name)
+    value = table[column]
+    narrow = table.assign(low=value - 1e-9, high=value + 1e-9)
+    wide = table.assign(low=value - 9, high=value + 9)
+    own = narrow
+    if figure == "fig2c":
+        own = narrow.query("mode == 'robust' and row == 'twigma'").set_index("column")
+    elif figure == "set_metrics":
+        own = narrow.query("metric == 'cmmd' and set_a == 'twigma'").set_index("set_b")
+    else:
+        own = narrow[narrow["groups"] == 0].set_index("set")
+    said = words.format(own[column].idxmin(), own[column].idxmax())
+    assert said in again(figure, **{name: narrow})
+    text = again(figure, **{name: wide})
+    assert said not in text
+    ends = words.replace("{0} is", "").replace("{1} is", "")
+    first, last = re.findall(r"nearest|farthest|most varied|least varied", ends)
+    assert f"none is called {first} or {last}, as intervals overlap" in text
+
+
+def test_extremes_are_bold_where_their_intervals_are_apart(again, analysed):
+    """Of every measure in Fig 3b, by name and by the mark of its cell."""
+    measures = _table(analysed, "fig3b")
+    names = ("iev", "pmv", "entropy", "vendi")
+    narrow, wide = {}, {}
+    for name in names:
+        narrow |= {f"{name}_low": measures[name], f"{name}_high": measures[name]}
+        wide |= {
+            f"{name}_low": measures[name] - 99,
+            f"{name}_high": measures[name] + 99,
+        }
+    whole = measures[measures["groups"] == 0].set_index("set")
+    text = again("fig3ab", fig3b=measures.assign(**narrow))
+    assert (
+        f"Most varied by IEV: {whole['iev'].idxmax()}, PMV: {whole['pmv'].idxmax()}"
+        in text
     )
-    assert f"Of the reference sets, {kl.idxmin()} is nearest to twigma: KL" in again(
-        "fig2c"
+    assert "No set is apart" not in text
+    text = again("fig3ab", fig3b=measures.assign(**wide))
+    assert (
+        "No set is apart from all others by IEV, PMV, Entropy (nats) and Vendi score."
+        in text
     )
-    kernel = _table(analysed, "set_distance")
-    ours = kernel[
-        (kernel["metric"] == "cmmd") & (kernel["set_a"] == "twigma")
-    ].set_index("set_b")["all_pairs"]
-    near, far = ours.idxmin(), ours.idxmax()
-    said = r"By CMMD, (\w+) is nearest to twigma \([^)]+\), (\w+) farthest \("
-    assert re.search(said, again("set_metrics")).groups() == (near, far)
-    turned = again(
-        "set_metrics", set_distance=kernel.assign(all_pairs=-kernel["all_pairs"])
-    )
-    assert re.search(said, turned).groups() == (far, near)
+    assert "Most varied by" not in text
 
 
 def test_what_an_estimator_warned_of_is_a_note(again, monkeypatch, analysed):

@@ -370,6 +370,23 @@ def test_a_server_that_only_sends_the_whole_is_asked_again(here, server, monkeyp
     assert (len(ids), bad) == (80, [])
 
 
+def test_a_stored_table_is_looked_for_without_network(here, server):
+    """Beside a folder first, then in the cache; not an earlier revision, and not one whose manifest is damaged."""
+    assert published_table.stored(here / "mine") is None and not server.log
+    offer(server, "twigma.csv", published())
+    cached = published_table.fetch()
+    asked = len(server.log)
+    assert published_table.stored(here / "mine") == cached / published_table.TABLE
+    shutil.copytree(cached, here / published_table.FOLDER)
+    beside = here / published_table.FOLDER / published_table.TABLE
+    assert published_table.stored(here / "mine") == beside
+    (beside.parent / "MANIFEST.json").write_text("{", "utf-8")
+    assert published_table.stored(here / "mine") == cached / published_table.TABLE
+    (cached / "MANIFEST.json").write_text('{"revision": 0}', "utf-8")
+    assert published_table.stored(here / "mine") is None
+    assert len(server.log) == asked
+
+
 def test_the_list_of_the_authors_is_a_list_of_ids(here, server):
     """By name in the commands; a published file with rounded ids is passed over for the latest version."""
     offer(

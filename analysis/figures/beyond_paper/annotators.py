@@ -17,6 +17,7 @@ from twigma.analysis.page.formatting import (
     listed,
     number,
     p_value,
+    percent,
     percents,
     table,
 )
@@ -118,7 +119,8 @@ def describe_concordance(results: Results) -> Section:
         claim="Agreement of people's groups with the clusters, by the adjusted Rand index (0 chance, 1 the same): "
         f"{listed(agreement)}. {_split_and_merged(results.tables['clusters_seen'])}",
         basis=f"{number(n)} images; 95% intervals by the jackknife over authors where these are known, else over "
-        "images; p by permutation of the clusters, those of an author together.",
+        "images, so of these annotators and not of people in general; p by permutation of the clusters, those of an "
+        "author together.",
         paper="Four annotators, ten images of each of ten clusters; agreement is told in words.",
         differs="The measures are ours. Keywords are compared in the singular, by their ending alone.",
         tables=(
@@ -136,7 +138,7 @@ def _split_and_merged(seen: pd.DataFrame) -> str:
     is_split = sure["cluster"] == sure["other"]
     split = [str(name) for name in sure.loc[is_split, "cluster"]]
     merged = [f"{row.cluster} with {row.other}" for row in records(sure[~is_split])]
-    return f"People split the clusters: {listed(split)}; they merge: {listed(merged)}."
+    return f"These annotators split the clusters: {listed(split)}; they merge: {listed(merged)}."
 
 
 def _scores_table(scores: pd.DataFrame) -> Table:
@@ -174,8 +176,16 @@ def _seen_table(seen: pd.DataFrame) -> Table:
         pair = f"{row.cluster} and {row.other}, merged"
         if row.cluster == row.other:
             pair = f"{row.cluster}, split"
-        rows.append((pair, value, row.n))
-    header = ("Cluster", "Pairs of images [95%]", "n")
+        single = f"{percent(row.least)} to {percent(row.most)}"
+        alpha = interval(row.alpha, row.alpha_low, row.alpha_high)
+        rows.append((pair, value, single, alpha, row.n))
+    header = (
+        "Cluster",
+        "Pairs of images [95%]",
+        "Single annotators",
+        "Alpha of the pairs [95%]",
+        "n",
+    )
     return table("Clusters that people split or merge", header, rows, folded=True)
 
 

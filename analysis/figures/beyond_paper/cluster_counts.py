@@ -103,10 +103,10 @@ def _stable(scores: pd.DataFrame) -> str:
             f"No number of clusters is stable among {counts}: another seed gives other clusters, so read "
             "little into any single one."
         )
-    best = stable.sort_values("silhouette", ascending=False, kind="stable")["k"].iloc[0]
+    # Their silhouettes have no interval, so none of them is called the best.
     return (
         f"Of {counts} clusters, {listed(sorted(stable['k']))} are stable (another seed gives the same "
-        f"clusters), {best} with the best silhouette."
+        "clusters)."
     )
 
 

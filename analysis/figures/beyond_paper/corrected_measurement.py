@@ -195,8 +195,8 @@ def draw_corrected(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
         for height in overall["value"]:
             ax.axhline(100 * height, color=colour, lw=1, ls=(0, (3, 3)))
     months_on_x(ax, names)
-    column = short_names([first["column"].iloc[0]])[0]
-    ax.set(ylabel=f"{column} > ½ (%)")
+    (column,) = short_names([_named(first["column"].iloc[0])])
+    ax.set(ylabel=f"{column} (%)")
     legend_above(ax)
     return figure
 
@@ -228,6 +228,12 @@ def describe_corrected(results: Results) -> Section:
     )
 
 
+def _named(column: str) -> str:
+    """What is measured: a column as it is named where a value follows it, else that it is above one half."""
+    name = clean(column)
+    return name if "=" in name or ">" in name else f"{name} above one half"
+
+
 def _sentence(column: str, found: pd.DataFrame) -> str:
     """What one column's labels say of it."""
     overall = found[found["what"] == SHARE]
@@ -235,10 +241,10 @@ def _sentence(column: str, found: pd.DataFrame) -> str:
     naive = by_name[NAIVE]
     says = percents(naive.value, naive.low, naive.high)
     if CORRECTED not in by_name:
-        return f"{clean(column)} is above one half in {says}; there are too few labels to correct it."
+        return f"{_named(column)} in {says}; there are too few labels to correct it."
     right = by_name[CORRECTED]
     corrected = percents(right.value, right.low, right.high)
-    sentence = f"{clean(column)} is above one half in {says} of the images; corrected by labels it is {corrected}"
+    sentence = f"{_named(column)} in {says} of the images; corrected by labels it is {corrected}"
     sentence += _difference(naive, right)
     trends = found[(found["what"] == TREND) & (found["estimator"] == CORRECTED)]
     for row in records(trends):
@@ -303,7 +309,10 @@ def _agreement_table(agreement: pd.DataFrame) -> Table:
         alpha = interval(row.value, row.low, row.high)
         rows.append((row.column, row.annotators, alpha, row.n))
     header = ("Column", "Annotators", "Alpha [95%]", "Images labelled twice")
-    caption = "Agreement of the annotators (Krippendorff's alpha: 1 perfect, 0 chance)"
+    caption = (
+        "Agreement of these annotators (Krippendorff's alpha: 1 perfect, 0 chance; interval by the bootstrap over "
+        "images)"
+    )
     return table(caption, header, rows)
 
 

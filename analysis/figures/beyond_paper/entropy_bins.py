@@ -1,8 +1,9 @@
-"""Fig 3b with other codebooks: whether the order of the sets by entropy depends on the number of bins."""
+"""Fig 3b with other codebooks: whether the most and least varied set by entropy depend on the number of bins."""
 
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
+from twigma.analysis.inference.ranking import RULE, Ranked, superlatives
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import interval_notes, owners_for_intervals
 from twigma.analysis.inputs.requirements import Result, Settings, entries
@@ -16,7 +17,6 @@ HEADER = (
     "Miller–Madow",
     "Chao–Shen",
     "Of the largest",
-    "Rank",
 )
 
 
@@ -41,7 +41,7 @@ def compute_entropies(data: Inputs, settings: Settings) -> Result:
 
 
 def describe_entropies(results: Results) -> Section:
-    """The order of the sets, if it is the same for every number of bins."""
+    """The most and the least varied set with every number of bins, as far as intervals tell."""
     by_bins = results.tables["entropy_k"]
     rows = []
     for row in records(by_bins):
@@ -54,7 +54,6 @@ def describe_entropies(results: Results) -> Section:
                 row.miller_madow,
                 row.chao_shen,
                 row.normalised,
-                row.rank,
             )
         )
     return Section(
@@ -64,23 +63,28 @@ def describe_entropies(results: Results) -> Section:
         basis=f"{number(int(by_bins['n'].max()))} images of each set; mean over "
         f"{number(int(by_bins['codebooks'].max()))} codebooks for each "
         "number of bins; 95% intervals from authors, artists and prompts where these are known, else from images, and "
-        "from the codebooks.",
+        f"from the codebooks; {RULE}.",
         paper="The number of bins is not stated.",
-        differs="Entropies of different numbers of bins are not comparable; the order of the sets is. The plug-in "
-        "value is low by about half the bins over the images, which the other two correct; ranks are by Miller–Madow.",
+        differs="Entropies of different numbers of bins are not comparable; what is most varied is. The plug-in "
+        "value is low by about half the bins over the images, which the other two correct.",
         tables=(table("Entropy in nats", HEADER, rows, folded=True),),
     )
 
 
 def _claim(by_bins: pd.DataFrame) -> str:
-    orders = {}
+    """Which set is most and which least varied, once where that is the same for every number of bins."""
+    orders: dict[str, list[object]] = {}
     for k, rows in by_bins.groupby("k"):
-        orders[k] = rows.sort_values("rank", kind="stable")["set"].tolist()
-    first, *others = orders.values()
-    if all(order == first for order in others):
-        return f"From most to least varied by entropy, whatever the number of bins: {listed(first)}."
-    parts = [f"{listed(order)} with {k}" for k, order in orders.items()]
-    return f"The order of the sets by entropy depends on the number of bins: {'; '.join(parts)}."
+        ranked = [Ranked(r.set, r.entropy, r.low, r.high) for r in records(rows)]
+        order = superlatives(ranked, "least varied", "most varied", falling=True)
+        orders.setdefault(order, []).append(k)
+    if "" in orders:
+        return f"There is one set alone; its entropy with {listed(by_bins['k'])} bins is in the table."
+    if len(orders) == 1:
+        (order,) = orders
+        return f"By entropy, whatever the number of bins: {order}."
+    parts = [f"With {listed(bins)} bins {order}." for order, bins in orders.items()]
+    return f"By entropy the number of bins matters. {' '.join(parts)}"
 
 
 ENTROPY_K = Figure("entropy_k", compute_entropies, needs=("embedding",))

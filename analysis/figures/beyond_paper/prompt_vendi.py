@@ -41,18 +41,20 @@ def few_prompts(count: int) -> tuple[str, ...]:
 def describe_prompt_vendi(results: Results) -> Section:
     """The share of the entropy that is the model's own."""
     scores = {row.measure: row for row in records(results.tables["prompt_vendi"])}
-    total, own, prompts = (scores[name] for name in MEASURES)
+    total, own = scores["vendi"], scores["conditional"]
     share = 100 * _share_of_entropy(own.value, total.value)
+    texts = {}
     rows = []
     for measure, row in scores.items():
-        rows.append((MEASURES[measure], interval(row.value, row.low, row.high)))
+        texts[measure] = interval(row.value, row.low, row.high)
+        rows.append((MEASURES[measure], texts[measure]))
     header = ("Measure", "Value [95%]")
     return Section(
         figure="Fig 3c",
         title="What prompts bring, and what the model adds",
-        claim=f"Of {number(total.value)} effectively different images, a prompt by itself gives {number(own.value)} "
-        f"and the prompts multiply them by {number(prompts.value)}: {number(share)}% of the entropy is the model's "
-        "own.",
+        claim=f"Of {texts['vendi']} effectively different images, a prompt by itself gives {texts['conditional']} "
+        f"and the prompts multiply them by {texts['information']}: {number(share)}% of the entropy is the model's "
+        "own (this share has no interval).",
         basis=f"{number(int(total.n))} images of {number(int(total.prompts))} prompts, {int(total.m)} each; 95% "
         "intervals take the prompts as the sample.",
         paper="Not in the paper.",

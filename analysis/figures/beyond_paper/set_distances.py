@@ -3,6 +3,7 @@
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure, thinning_notes
+from twigma.analysis.inference.ranking import RULE, Ranked, superlatives
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import owner_notes, owners
 from twigma.analysis.inputs.requirements import Result, Settings, entries
@@ -75,29 +76,26 @@ def compute_set_metrics(data: Inputs, settings: Settings) -> Result:
 
 
 def describe_set_metrics(results: Results) -> Section:
-    """The nearest and the farthest set by CMMD."""
+    """How far every other set is from ours by CMMD, the nearest and the farthest as far as intervals tell."""
     distances = results.tables["set_distance"]
     manifold = results.tables["set_manifold"]
     ours = distances["set_a"].iloc[0]  # the studied set comes first
     cmmd = distances[(distances["metric"] == "cmmd") & (distances["set_a"] == ours)]
-    cmmd = cmmd.sort_values("all_pairs")
-    near, far = cmmd.iloc[0], cmmd.iloc[-1]
-    near_text = interval(near["all_pairs"], near["low"], near["high"])
-    claim = f"By CMMD, {near['set_b']} is nearest to {near['set_a']} ({near_text})"
-    if len(cmmd) > 1:
-        far_text = interval(far["all_pairs"], far["low"], far["high"])
-        claim += f", {far['set_b']} farthest ({far_text})"
-    others = cmmd.iloc[1:]
-    alike = others[others["low"] <= near["high"]]["set_b"]
-    if len(alike):
-        claim += f", and the interval of the nearest overlaps that of {listed(alike)}"
-    noise = number(near["noise_95"])
+    parts, ranked = [], []
+    for row in records(cmmd):
+        parts.append(f"{row.set_b} {interval(row.all_pairs, row.low, row.high)}")
+        ranked.append(Ranked(row.set_b, row.all_pairs, row.low, row.high))
+    claim = f"CMMD from {ours} to {listed(parts)}"
+    order = superlatives(ranked, "nearest", "farthest")
+    if order:
+        claim += f": {order}"
+    noise = number(cmmd["noise_95"].max())
     return Section(
         figure="Sets",
         title="Distances between the sets, beyond the paper",
-        claim=f"{claim}; two samples of one set give up to {noise}.",
+        claim=f"{claim}. Two samples of one set give up to {noise}.",
         basis=f"{number(int(distances['n'].max()))} images of each set; 95% intervals, noise and p from authors, "
-        "artists and prompts where these are known, else from images. Balls reach to the "
+        f"artists and prompts where these are known, else from images; {RULE}. Balls reach to the "
         f"{number(int(manifold['k'].max()))}th neighbour, among {number(int(manifold['n'].max()))} images of each set.",
         paper="Not in the paper.",
         differs="KID and CMMD are unbiased and may be below zero. The published "

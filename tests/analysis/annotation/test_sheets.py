@@ -182,6 +182,47 @@ def test_columns_that_cannot_be_measured_are_refused(
         )
 
 
+def test_a_theme_is_measured_by_whether_an_image_is_in_it(planted, tmp_path):
+    """Labels say which of cluster 2 show it, and what of the others: the corrected share is that of the truth."""
+    folder = tmp_path / "theme"
+    column = "label_10_cluster=2"
+    draw_sheets(
+        planted.release, folder, column=column, n=300, annotators=1, question="Is it?"
+    )
+    fill(folder, 1, yes_or_no, planted.truth)
+    answers = read_answers(folder)
+    rows = distinct_images(planted.rows, column)
+    assert answers.about.column == column
+    in_it = np.array(planted.rows["label_10_cluster"].to_pylist()) == 2
+    assert rows[column].tolist() == in_it.astype(float).tolist()
+    found = share(labelled_images(answers, rows)).set_index("estimator")
+    assert found.loc["model alone", "value"] == in_it.mean()
+    right = found.loc["corrected"]
+    assert right["low"] < planted.share < right["high"] < in_it.mean() + 0.2
+    assert abs(right["value"] - planted.share) < 0.06
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("label_10_cluster=9", "some images with label_10_cluster=9 and some without"),
+        ("nsfw_score>7", "some images with nsfw_score>7 and some without"),
+        ("label_10_cluster=two", "expected a number after '='"),
+        ("nowhere>1", "the column nowhere"),
+        ("all_captions=1", "found all_captions, a string"),
+    ],
+)
+def test_a_theme_that_is_none_is_refused(planted, tmp_path, column, message):
+    with pytest.raises(ValueError, match=message):
+        draw_sheets(planted.release, tmp_path / "x", column=column, question="Is it?")
+
+
+def test_a_score_of_another_scale_is_measured_above_a_value(planted):
+    rows = distinct_images(planted.rows, "nsfw_score > 0.25")
+    score = planted.rows["nsfw_score"].to_numpy()
+    assert rows["nsfw_score > 0.25"].tolist() == (score > 0.25).astype(float).tolist()
+
+
 def test_nothing_filled_in_is_drawn_over(planted, sheets):
     with pytest.raises(FileExistsError, match="another folder with --out"):
         draw_sheets(planted.release, sheets, column="nsfw_score")

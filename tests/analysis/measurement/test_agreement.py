@@ -126,6 +126,47 @@ def test_splits_and_merges_are_counted_over_pairs(rng):
     assert found.loc[(2, 2), "high"] < 0.3
 
 
+def test_single_annotators_are_beside_the_share_of_all(rng):
+    """Bo puts all of cluster 1 into one group, ada none: half of the pairs in all."""
+    filled = sheets(rng)
+    of_ada = (filled["annotator"] == "ada") & (filled["cluster"] == 1)
+    of_bo = (filled["annotator"] == "bo") & (filled["cluster"] == 1)
+    filled.loc[of_ada, "group"] = [f"g{i}" for i in range(10)]
+    filled.loc[of_bo, "group"] = "one"
+    row = split_and_merged(filled).set_index(["cluster", "other"]).loc[(1, 1)]
+    assert (row["least"], row["value"], row["most"]) == (0, 0.5, 1)
+
+
+def test_alpha_of_pairs_is_that_of_labels_of_pairs(rng):
+    """Against alpha of a sheet with a row a pair, and its jackknife against leaving out each image in turn."""
+    filled = sheets(rng)
+    swapped = (filled["annotator"] == "bo") & filled["item"].isin(["3", "12", "25"])
+    filled.loc[swapped, "group"] = "one 0"
+    group = filled.set_index(["annotator", "item"])["group"]
+
+    def pairs_alpha(one, two):
+        rows = []
+        for a in one:
+            for b in two:
+                if a != b and not (b in one and int(b) < int(a)):
+                    rows.append([group[n, a] == group[n, b] for n in ("ada", "bo")])
+        return krippendorff_alpha(pd.DataFrame(rows, columns=["ada", "bo"])).value
+
+    found = split_and_merged(filled).set_index(["cluster", "other"])
+    for cluster, other in ((1, 1), (1, 2), (3, 4)):
+        one = [str(i) for i in range(10 * cluster - 10, 10 * cluster)]
+        two = [str(i) for i in range(10 * other - 10, 10 * other)]
+        row = found.loc[(cluster, other)]
+        assert np.isclose(row["alpha"], pairs_alpha(one, two))
+        without = []
+        for item in dict.fromkeys([*one, *two]):
+            rest = [i for i in one if i != item], [i for i in two if i != item]
+            without.append(pairs_alpha(*rest))
+        n = len(without)
+        se = np.sqrt((n - 1) / n * np.sum((without - np.mean(without)) ** 2))
+        assert np.isclose(row["alpha"] - row["alpha_low"], 1.959964 * se)
+
+
 def test_an_image_that_nobody_else_had_is_no_pair():
     filled = pd.DataFrame(
         {

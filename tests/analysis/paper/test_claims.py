@@ -2,6 +2,7 @@
 
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,6 +165,40 @@ def test_three_worlds_give_each_claim_its_three_verdicts(quantity, world):
     (claim,) = [each for each in COMPARED if each.quantity == quantity]
     row = verdicts([claim], numbers(claim, world), {}).iloc[0]
     assert row["verdict"] == WORLDS[world], row["reason"]
+
+
+def never_compared(values):
+    """The sentences of claims that have one verdict alone: of no kind, or whose number the figures give no interval."""
+    sentences = {each.sentence for each in claims(NAMES) if each.kind == "none"}
+    for claim in COMPARED:
+        entries = [values[key] for key in claim.keys if key in values]
+        if claim.kind in ("count", "p_value") or len(entries) < len(claim.keys):
+            continue
+        limits = [
+            entry.get(f"{claim.part}_low" if claim.part else "low") for entry in entries
+        ]
+        tests = [entry.get("p_adjusted") for entry in entries]
+        if all(one is None for one in (*limits, *tests)):
+            sentences.add(claim.sentence)
+    return sentences
+
+
+def test_the_documents_list_what_can_have_no_other_verdict(analysed):
+    """By what the figures really give of a world in which all of them are computed."""
+    values = dict(analysed.results["values"])
+    for name in ("db", "art"):
+        role = {"db": "prompts", "art": "paintings"}[name]
+        for key in list(values):
+            values.setdefault(key.replace(f"/{role}", f"/{name}"), values[key])
+    for one, other in (("twigma", "art"), ("twigma", "db"), ("photographs", "art")):
+        key = f"overlap/{one}/{other}"
+        values.setdefault(key, values.get(f"overlap/{other}/{one}", {}))
+    doc = (Path(__file__).parents[3] / "docs/verdicts.md").read_text("utf-8")
+    listed = re.findall(
+        r"^\| (?:Table|Fig|Text).*? \| (.+?) \| .+ \|$", doc, re.MULTILINE
+    )
+    assert set(listed) == never_compared(values)
+    assert f"holds {len(claims(NAMES))} statements" in doc
 
 
 @pytest.mark.parametrize("value", [5.42, 3.56, 0.3, math.inf])

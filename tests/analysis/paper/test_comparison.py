@@ -6,6 +6,8 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from twigma.analysis.analyze import analyze
@@ -109,6 +111,7 @@ TRENDS = {
 def as_published(planted, folder, rows):
     """A folder as `published_table.fetch` writes it, with some of the planted rows."""
     source = {"url": f"http://127.0.0.1/api/records/{published_table.RECORD}"}
+    folder.mkdir(exist_ok=True)
     published_table._write(folder, planted.rows.slice(0, rows), source)
     return load.load(folder, None, {})
 
@@ -117,11 +120,54 @@ def as_published(planted, folder, rows):
 def test_the_authors_table_is_compared_by_cluster_however_many_rows_it_has(
     planted, tmp_path, rows
 ):
-    (tmp_path / "published").mkdir()
     data = as_published(planted, tmp_path / "published", rows)
     table = table_of(data, {"fig4b": Result(1, {}, TRENDS)})
     assert table["verdict"]["share of cluster 3 over the months"] == AGREES
     assert table["verdict"]["share of cluster 8 over the months"] == DIFFERS
+
+
+def again(planted, folder, rows, change=None):
+    """A folder with some of the planted rows as somebody stored them again, without MANIFEST.json; loaded."""
+    folder.mkdir()
+    table = planted.rows.slice(100, rows)
+    if change is not None:
+        table = change(table)
+    pq.write_table(table, folder / "metadata-00000-of-00001.parquet")
+    return load.load(folder, None, {})
+
+
+def relabelled(table):
+    """A tenth of the images in the next cluster."""
+    labels = table["label_10_cluster"].to_numpy().copy()
+    labels[::10] = labels[::10] % 10 + 1
+    place = table.column_names.index("label_10_cluster")
+    field = table.schema.field(place)
+    return table.set_column(place, field, pa.array(labels, field.type))
+
+
+def test_a_filtered_copy_of_the_authors_table_has_their_labels(planted, tmp_path):
+    """By its ids and labels, where their table lies beside it; a tenth of other labels makes it another clustering."""
+    figures = {"fig4b": Result(1, {}, TRENDS)}
+    quantity = "share of cluster 3 over the months"
+    alone = table_of(again(planted, tmp_path / "alone", 300), figures)
+    assert alone["verdict"][quantity] == UNKNOWN
+    assert "neither in the cache nor beside the data" in alone["reason"][quantity]
+    as_published(planted, tmp_path / published_table.FOLDER, 971)
+    same = table_of(again(planted, tmp_path / "filtered", 300), figures)
+    assert same["verdict"][quantity] == AGREES
+    other = table_of(again(planted, tmp_path / "other", 300, relabelled), figures)
+    assert other["verdict"][quantity] == UNKNOWN
+    assert (
+        "and 90% of the labelled images are in that table" in other["reason"][quantity]
+    )
+
+
+def test_results_are_out_of_date_when_the_authors_table_comes(planted, tmp_path):
+    again(planted, tmp_path / "filtered", 300)
+    before = load.file_hashes(tmp_path / "filtered", None, {})
+    as_published(planted, tmp_path / published_table.FOLDER, 971)
+    after = load.file_hashes(tmp_path / "filtered", None, {})
+    assert set(after) - set(before) == {"published table"}
 
 
 def test_as_many_rows_as_the_paper_are_not_its_labels(planted):

@@ -165,7 +165,7 @@ def test_the_json_is_the_same_facts_as_numbers(fetched: Path) -> None:
     assert result.exit_code == 0
     assert list(told) == [
         "work", "running", "damaged", "ids", "photos", "searches", "spent", "not_looked_up", "unshown",
-        "skipped", "shards", "stages", "release", "bytes", "next",
+        "skipped", "shards", "stages", "release", "unfinished_reports", "bytes", "next",
     ]  # fmt: skip
     for one in (told, facts):
         assert one["bytes"].pop("free") > 0

@@ -37,11 +37,15 @@ def test_split_and_merged_clusters_are_named(result):
     facts = {"n": result.n, "tables": list(result.tables), "values": [], "notes": []}
     results = Results(result.tables, result.values, {"concordance": facts})
     section = annotators.describe_concordance(results)
-    assert section.claim.endswith("People split the clusters: 1; they merge: 3 with 4.")
+    assert section.claim.endswith(
+        "These annotators split the clusters: 1; they merge: 3 with 4."
+    )
     captions = [table.caption for table in section.tables]
     assert captions[-1] == "Clusters that people split or merge"
     cells = [[cell.text for cell in row] for row in section.tables[-1].rows]
-    assert cells[0] == ["1, split", "100%\u00a0[68,\u00a0100]", "8"]
+    first = ["1, split", "100%\u00a0[68,\u00a0100]", "100% to 100%", "–", "8"]
+    assert cells[0] == first
+    assert "of these annotators and not of people in general" in section.basis
 
 
 def sheet_by(authors):

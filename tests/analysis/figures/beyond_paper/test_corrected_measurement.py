@@ -73,6 +73,7 @@ def test_numbers_are_those_of_the_estimator(planted, sheets, data, result):
 def test_the_section_says_what_the_labels_changed(result):
     section = chapter.describe_corrected(results_of(result))
     value = result.values["corrected/nsfw_score/share/corrected"]["value"]
+    assert section.claim.startswith("nsfw_score above one half in ")
     assert f"corrected by labels it is {100 * value:.1f}" in section.claim
     assert "the model says less than there is" in section.claim
     captions = [each.caption for each in section.tables]

@@ -15,40 +15,37 @@ def test_entropy_with_many_bins_is_that_of_fig_3b(analysed):
     assert fewer < values["entropy/twigma"]["value"] + 0.3
 
 
-def test_the_page_says_that_the_order_depends_on_the_bins(analysed):
-    table = pd.read_parquet(analysed.out / "results" / "entropy_k.parquet")
-    order = table.set_index(["k", "rank"])["set"]
-    orders = [
-        "{}, {}, {} and {} with {}".format(*order[k].sort_index(), k) for k in (10, 50)
-    ]
-    claim = describe_entropies(Results({"entropy_k": table}, {}, {})).claim
-    assert claim == (
-        "The order of the sets by entropy depends on the number of bins: "
-        f"{'; '.join(orders)}."
-    )
-
-
-def test_words_for_one_order_and_for_two():
-    rows = []
-    for k, sets in ((10, "ab"), (50, "ba")):
-        for rank, name in enumerate(sets, 1):
-            rows.append({"k": k, "set": name, "rank": rank})
+def claim_of(*rows, half=0.1):
+    """The claim on entropies (bins, set, entropy), with intervals of this half width."""
+    table = pd.DataFrame(rows, columns=["k", "set", "entropy"])
     rest = {
-        "entropy": 1.0,
-        "low": 0.9,
-        "high": 1.1,
         "miller_madow": 1.0,
         "chao_shen": 1.0,
         "normalised": 0.5,
-        "codebook_sd": 0.01,
         "codebooks": 5,
         "n": 9,
     }
-    table = pd.DataFrame(rows).assign(**rest)
-    claim = describe_entropies(Results({"entropy_k": table}, {}, {})).claim
-    assert claim.endswith(
-        "depends on the number of bins: a and b with 10; b and a with 50."
+    limits = {"low": table["entropy"] - half, "high": table["entropy"] + half}
+    table = table.assign(**rest, **limits)
+    return describe_entropies(Results({"entropy_k": table}, {}, {})).claim
+
+
+def test_the_order_of_the_sets_is_told_where_intervals_are_apart():
+    same = ((10, "a", 2), (10, "b", 1), (50, "a", 3), (50, "b", 2))
+    assert claim_of(*same) == (
+        "By entropy, whatever the number of bins: a is most varied and b least varied."
     )
-    one = table[table["k"] == 10]
-    claim = describe_entropies(Results({"entropy_k": one}, {}, {})).claim
-    assert claim.endswith("by entropy, whatever the number of bins: a and b.")
+    turned = ((10, "a", 2), (10, "b", 1), (50, "a", 2), (50, "b", 3))
+    assert claim_of(*turned) == (
+        "By entropy the number of bins matters. With 10 bins a is most varied and b least varied. "
+        "With 50 bins b is most varied and a least varied."
+    )
+
+
+def test_overlapping_entropies_have_no_order():
+    """However they are ordered, and whatever their number of bins."""
+    rows = ((10, "a", 2), (10, "b", 1.9), (50, "a", 2.9), (50, "b", 3))
+    assert claim_of(*rows) == (
+        "By entropy, whatever the number of bins: none is called most varied or least varied, as intervals overlap."
+    )
+    assert "one set alone" in claim_of((10, "a", 2), (50, "a", 3))

@@ -19,9 +19,9 @@ def test_the_share_of_the_model():
         }
     ).assign(n=80, prompts=8, m=10)
     claim = describe_prompt_vendi(Results({"prompt_vendi": scores}, {}, {})).claim
-    assert claim.startswith(
-        "Of 8 effectively different images, a prompt by itself gives 2 and the prompts multiply them"
-    )
+    text = claim.replace("\u00a0", " ")
+    assert text.startswith("Of 8.00 [7.90, 8.10] effectively different images, a")
+    assert "by itself gives 2.00 [1.90, 2.10] and the prompts multiply them" in text
     assert "33.3% of the entropy is the model's own" in claim
 
 

@@ -6,10 +6,9 @@ import statsmodels.api as sm
 from scipy import stats
 from support.simulated_likes import posted, world
 
+from tests.analysis.likes.test_eq1 import brute_force, design
 from twigma.analysis.inference.blocks import effective_number
 from twigma.analysis.likes.eq1 import eq1
-
-from .test_eq1 import brute_force, design
 
 
 def test_intervals_are_refits_without_each_author_and_t():
@@ -56,7 +55,7 @@ def test_small_steps_are_accurate_enough(monkeypatch):
     )
     given = {"likes": likes, "followers": followers, "quintile": quintile}
     quick = eq1(**given, cluster=author)["se"]
-    monkeypatch.setattr("twigma.analysis.likes.jackknife.SMALL_STEP", 0.0)
+    monkeypatch.setattr("twigma.analysis.inference.cluster_jackknife.SMALL_STEP", 0.0)
     exact = eq1(**given, cluster=author)["se"]
     np.testing.assert_allclose(quick, exact, rtol=5e-4)
     assert not np.array_equal(quick, exact)
