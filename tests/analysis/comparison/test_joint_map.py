@@ -58,7 +58,7 @@ def planted_points(rng, owners, each, shift=1.5):
 
 def test_the_density_is_that_of_scipy(rng):
     points, _ = planted_points(rng, 40, 3)
-    grid = joint_map._grid(points)
+    grid = joint_map._grid(points, joint_map.GRID)
     expected = []
     for name in ("a", "b"):
         place = points.loc[points["set"] == name, ["x", "y"]].to_numpy().T

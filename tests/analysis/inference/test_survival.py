@@ -15,6 +15,7 @@ from twigma.analysis.inputs import load
 from twigma.analysis.report import report
 from twigma.core import columns
 from twigma.core.files import write_parquet
+from twigma.rehydrate.ledger import database
 
 
 def listing(rng, n=8000):
@@ -33,10 +34,11 @@ def write_work(work, rows):
     write_parquet(work / "ids.parquet", pa.table(
         {"id": rows["id"], "stratum": rows["stratum"], "weight": np.ones(len(rows))}))  # fmt: skip
     with sqlite3.connect(work / "ledger.sqlite") as db:
-        db.execute("CREATE TABLE ids (id TEXT PRIMARY KEY, outcome TEXT)")
+        db.executescript(database._SCHEMA)
         outcome = np.where(rows["found"], "found", "not_found")
         db.executemany(
-            "INSERT INTO ids VALUES (?, ?)", zip(rows["id"], outcome, strict=True)
+            "INSERT INTO ids VALUES (?, ?, 0, 1, '2023-04-01', 'lookup', 0)",
+            zip(rows["id"], outcome, strict=True),
         )
     db.close()
     return work

@@ -5,6 +5,7 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from twigma.analysis.measurement import (
     krippendorff_alpha,
@@ -164,7 +165,8 @@ def test_alpha_of_pairs_is_that_of_labels_of_pairs(rng):
             without.append(pairs_alpha(*rest))
         n = len(without)
         se = np.sqrt((n - 1) / n * np.sum((without - np.mean(without)) ** 2))
-        assert np.isclose(row["alpha"] - row["alpha_low"], 1.959964 * se)
+        half = stats.t.ppf(0.975, n - 1) * se
+        assert np.isclose(row["alpha"] - row["alpha_low"], half, rtol=1e-3)
 
 
 def test_an_image_that_nobody_else_had_is_no_pair():

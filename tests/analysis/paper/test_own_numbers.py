@@ -140,7 +140,9 @@ def test_the_interval_is_the_jackknife_over_images(filled):
         without.append(1 - share_of_pairs(left, 1, 1))
     n = len(items)
     se = np.sqrt((n - 1) / n * np.sum((without - np.mean(without)) ** 2))
-    assert (entry["high"] - entry["low"]) / 2 == pytest.approx(1.959964 * se)
+    assert (entry["high"] - entry["low"]) / 2 == pytest.approx(
+        stats.t.ppf(0.975, n - 1) * se
+    )
 
 
 def test_an_image_that_one_person_left_out_counts_for_the_others(filled):

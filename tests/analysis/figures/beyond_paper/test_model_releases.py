@@ -86,9 +86,9 @@ def test_the_chart_has_every_jump_and_the_other_dates():
         (dots,) = (line for line in ax.lines if line.get_alpha() == 0.4)
         expected = placebos.loc[placebos["outcome"] == name, "jump"]
         pd.testing.assert_series_equal(
-            pd.Series(dots.get_ydata()),
+            pd.Series(dots.get_xdata()),
             expected.reset_index(drop=True),
             check_names=False,
         )
-        labels = [label.get_text() for label in ax.get_xticklabels()]
-        assert labels[0] == "other dates" and labels[2] == "Stable Diffusion 1.4"
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[0] == "other dates" and labels[2] == "Stable Diffusion 1.4"
