@@ -69,7 +69,7 @@ def load_dataset(name: str = "metadata", **kwargs: Any) -> Any:
 
     A stream that is shuffled and then resumed by its `state_dict()` skips images: `datasets` fills its shuffle buffer
     again and does not return what was in it. For an order at random that resumes exactly, shuffle the rows and open
-    the pictures by name, as in the README.
+    the pictures by name, as in `docs/howto/load.md`.
     """
     return registration.load_dataset(name, **kwargs)
 
