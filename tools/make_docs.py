@@ -45,7 +45,9 @@ def main() -> int:
         if site.exists():
             shutil.rmtree(site)
         shutil.move(folder / "site", site)
-    print(f"{site / 'index.html'}; with search: python -m http.server --directory {site}")
+    print(
+        f"{site / 'index.html'}; with search: python -m http.server --directory {site}"
+    )
     return 0
 
 
