@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= demo-out
 
-.PHONY: help demo test coverage torture lint bench clean
+.PHONY: help demo test coverage torture lint docs bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,8 +37,11 @@ lint: .venv/installed  ## ruff and mypy --strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: .venv/installed  ## the documentation site, into site/; needs no network
+	$(BIN)/python tools/make_docs.py
+
 bench: .venv/installed  ## ours against the peers, one table per comparison
 	for file in benchmarks/[!h]*/*.py; do $(BIN)/python -m $$(echo $${file%.py} | tr / .) || exit 1; done
 
 clean:  ## remove what demo and test made
-	rm -rf $(OUT) .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(OUT) site .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache

@@ -65,8 +65,7 @@ def likes_by_quintile(
     likes : counts [n]; rows where they are null are left out.
     weights : float [n] of a sample; mean and intervals are then those of `weighted_mean`.
     blocks : author or post of each row, [n], whose rows may depend on each other; a row without one is its own block.
-
-    Series are matched by their index, arrays and lists by position.
+        Series are matched by their index, arrays and lists by position.
 
     Returns
     -------

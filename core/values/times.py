@@ -66,7 +66,7 @@ def _parsed(value: Any) -> Time | None:
 
 
 def read_times(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Trimmed texts, string[n], as timestamp[ms][n]; null where `read_time` finds no time."""
+    """Trimmed texts, `string[n]`, as `timestamp[ms][n]`; null where `read_time` finds no time."""
     for kind in (pa.timestamp("ms", "UTC"), pa.timestamp("ms")):
         try:
             return text.cast(kind).cast(pa.timestamp("ms"))

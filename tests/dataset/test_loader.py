@@ -227,9 +227,9 @@ done = log.read_text().split() if log.exists() else []
 
 
 def test_a_killed_run_goes_on_with_the_images_it_has_not_seen(five, tmp_path):
-    """By the recipe of the README, in an order at random: each image exactly once."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    """By the recipe of docs/howto/load.md, in an order at random: each image exactly once."""
+    page = (Path(__file__).parents[2] / "docs/howto/load.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     recipe = next(block for block in blocks if "used = 0" in block)
     code = RUN.format(recipe=recipe.replace("used = 0", "used = len(done)").rstrip())
     for name in ("work", "twigma"):
@@ -280,7 +280,7 @@ def test_a_process_is_not_sent_the_metadata(there):
 
 @IN_FORKS
 def test_metadata_rows_take_their_images_from_the_tars_and_nothing_is_copied(there):
-    """The recipe of the README, in a map-style dataset with workers."""
+    """The recipe of docs/howto/load.md, in a map-style dataset with workers."""
     images = twigma.open_images("work")
 
     def with_image(batch):
