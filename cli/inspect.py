@@ -1,14 +1,17 @@
 """`twigma status`, `columns` and `demo`: the state of a working folder, what columns mean, and the whole flow."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from twigma.cli.facts import json_option, show
 from twigma.cli.options import out_option, work_option
 from twigma.core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from twigma.cli.facts.analysing import ColumnFacts
 
 Facts = dict[str, Any]  # as `builder/status/status.py` describes them
 MOST_NAMED = 10  # damaged files on the page
@@ -30,18 +33,12 @@ MEANINGS = {
 
 @click.command()
 @work_option
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="The same facts as one JSON object, numbers as numbers.",
-)
-def status(work: Path, as_json: bool) -> None:
+@json_option("status")
+def status(work: Path) -> None:
     """Show the state of every id and photo, and what to run next.
 
     Reads only, and may be asked during a run. Every id of the list is in exactly one class, and the classes add up.
-    Exit code 1 when a file is damaged: it is named, with what to do, and the rest is shown. The object of --json is
-    described in twigma.builder.status.status.
+    Exit code 1 when a file is damaged: it is named, with what to do, and the rest is shown.
 
     \b
       twigma status
@@ -50,10 +47,7 @@ def status(work: Path, as_json: bool) -> None:
     from twigma.builder.status.status import status as read
 
     facts = dict(read(work))
-    if as_json:
-        click.echo(json.dumps(facts, indent=1))
-    else:
-        click.echo("\n".join(_page(facts)))
+    show(facts, _page(facts))
     if facts["damaged"]:
         raise RuntimeError(
             f"{work} is damaged: the lines that begin with `damaged` say where, and what to do"
@@ -199,18 +193,31 @@ def _size(count: int) -> str:
 
 @click.command()
 @click.option("--released", is_flag=True, help="Only the columns a release may carry.")
+@json_option("columns")
 def columns(released: bool) -> None:
     """Print every column: name, type, unit and meaning.
 
     \b
       twigma columns --released
     """
-    from twigma.core.columns import COLUMNS, field_table
+    from twigma.core.columns import COLUMNS, declared, field_table
 
     names = list(COLUMNS)
     if released:
         names = [name for name in names if COLUMNS[name].public]
-    click.echo(field_table(names))
+    rows: list[ColumnFacts] = []
+    for name in names:
+        column = declared(name)
+        rows.append(
+            {
+                "name": name,
+                "type": str(column.type),
+                "unit": column.unit,
+                "meaning": column.doc,
+                "public": column.public,
+            }
+        )
+    show({"columns": rows}, [field_table(names)])
 
 
 @click.command()

@@ -1,16 +1,19 @@
 """`twigma publish hub` and `twigma publish zenodo`: a release to where others find it; a dry run without --go."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from twigma.cli.facts import json_option, show
 from twigma.cli.options import FOLDER, HUB_URL, ZENODO_URL, work_option
 
 if TYPE_CHECKING:
     from twigma.builder.publish.hub_plan import Publication
+    from twigma.builder.publish.zenodo import Deposit
+    from twigma.cli.facts.releasing import HubFacts, ZenodoFacts
 
 
 @click.group()
@@ -48,6 +51,7 @@ go_option = click.option(
     help="Delete tags, commits and stored files that hold rows removed on request. They cannot be restored.",
 )
 @work_option
+@json_option("publish-hub")
 def hub(
     repo: str,
     release: Path,
@@ -71,12 +75,11 @@ def hub(
     from twigma.builder.publish.hub import publish_hub
 
     def confirm(plan: "Publication") -> bool:
-        _print_plan(plan, go)
+        show({}, _plan_lines(plan, go))
         if not plan.places or erase_history or not is_terminal():
             return erase_history
-        return click.confirm(
-            "Erase them there, for good? The new version is sent in any case."
-        )
+        question = "Erase them there, for good? The new version is sent in any case."
+        return click.confirm(question, err=True)
 
     result = publish_hub(
         release,
@@ -89,11 +92,30 @@ def hub(
         work=work,
         endpoint=HUB_URL.value or None,
     )
+    lines = _result_lines(result)
     if not go:
-        _print_plan(result, go)
-        _print_remedy(result)
-        return
-    _print_result(result)
+        lines = [*_plan_lines(result, go), *_remedy_lines(result)]
+    show(_hub_facts(result, go), lines)
+
+
+def _hub_facts(result: "Publication", go: bool) -> "HubFacts":
+    return {
+        "repo": result.repo,
+        "sent": go and not result.is_current,
+        "current": go or result.is_current,
+        "exists": result.exists,
+        "tag": result.tag,
+        "tags": list(result.tags),
+        "files": result.files,
+        "bytes": result.sending,
+        "access": {"now": result.access.now, "then": result.access.then},
+        "visibility": {"now": result.visibility.now, "then": result.visibility.then},
+        "removed_rows": [
+            {"name": place.name, "rows": place.rows, "remedy": place.remedy}
+            for place in result.places
+        ],
+        "erased": result.erased,
+    }
 
 
 def is_terminal() -> bool:
@@ -101,51 +123,49 @@ def is_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _print_plan(plan: "Publication", go: bool) -> None:
+def _plan_lines(plan: "Publication", go: bool) -> Iterator[str]:
     """What is on the Hub and what is to be there."""
-    _print_files(plan.files)
+    yield from _file_lines(plan.files)
     if not plan.exists:
-        click.echo(f"{plan.repo}: {'is' if go else 'would be'} created")
-    click.echo(f"access: {plan.access}")
-    click.echo(f"visibility: {plan.visibility}")
+        yield f"{plan.repo}: {'is' if go else 'would be'} created"
+    yield f"access: {plan.access}"
+    yield f"visibility: {plan.visibility}"
     new = [] if plan.tagged else [f"{plan.tag} (new)"]
-    click.echo(f"tags: {', '.join([*plan.tags, *new])}")
-    _print_places(plan)
+    yield f"tags: {', '.join([*plan.tags, *new])}"
+    yield from _place_lines(plan)
     if go:
         return
     if plan.is_current:
-        click.echo(f"{plan.repo}: up to date, {plan.tag} is published")
+        yield f"{plan.repo}: up to date, {plan.tag} is published"
         return
     size = f"{plan.sending / 1e6:,.1f} MB would be sent"
     tagged = "" if plan.tagged else f", tagged {plan.tag}"
-    click.echo(f"{plan.repo}: {size}{tagged}; --go does it")
+    yield f"{plan.repo}: {size}{tagged}; --go does it"
 
 
-def _print_result(result: "Publication") -> None:
+def _result_lines(result: "Publication") -> Iterator[str]:
     """What was done, and what still holds removed rows."""
     if result.erased:
-        click.echo(f"{result.erased:,} stored files deleted")
+        yield f"{result.erased:,} stored files deleted"
     if result.is_current:
-        click.echo(f"{result.repo}: up to date, {result.tag} is published")
+        yield f"{result.repo}: up to date, {result.tag} is published"
     else:
         size = f"{result.sending / 1e6:,.1f} MB sent"
-        click.echo(f"{result.repo}: {size}, published as {result.tag}")
-    _print_places(result)
-    _print_remedy(result)
+        yield f"{result.repo}: {size}, published as {result.tag}"
+    yield from _place_lines(result)
+    yield from _remedy_lines(result)
 
 
-def _print_places(publication: "Publication") -> None:
+def _place_lines(publication: "Publication") -> Iterator[str]:
     if publication.places:
-        click.echo("rows removed on request can still be downloaded from:")
+        yield "rows removed on request can still be downloaded from:"
     for place in publication.places:
-        click.echo(f"  {place}")
+        yield f"  {place}"
 
 
-def _print_remedy(publication: "Publication") -> None:
+def _remedy_lines(publication: "Publication") -> Iterator[str]:
     if any(not place.remedy for place in publication.places):
-        click.echo(
-            "--erase-history deletes these tags and commits, and the files that no other commit needs"
-        )
+        yield "--erase-history deletes these tags and commits, and the files that no other commit needs"
 
 
 @publish.command()
@@ -162,6 +182,7 @@ def _print_remedy(publication: "Publication") -> None:
     help="Try it on sandbox.zenodo.org, which has tokens of its own.",
 )
 @work_option
+@json_option("publish-zenodo")
 def zenodo(
     release: Path,
     go: bool,
@@ -191,21 +212,36 @@ def zenodo(
         sandbox=sandbox,
         url=ZENODO_URL.value or None,
     )
-    _print_files(result.files)
+    facts: ZenodoFacts = {
+        "server": result.server,
+        "record": result.record or None,
+        "version": result.version,
+        "doi": result.doi or None,
+        "published": result.published,
+        "files": result.files,
+        "bytes": result.sending,
+        "removed_rows": bool(result.record) and has_removals(release),
+    }
+    lines = list(_deposit_lines(result, go))
+    if facts["removed_rows"]:
+        lines.append(ON_ZENODO)
+    show(facts, lines)
+
+
+def _deposit_lines(result: "Deposit", go: bool) -> Iterator[str]:
+    yield from _file_lines(result.files)
     where = f"record {result.record}" if result.record else "a new record"
     where = f"{where} on {result.server}"
     version = f"version {result.version}"
     size = f"{result.sending / 1e6:,.1f} MB"
     if not result.changes:
-        click.echo(f"{where}: nothing to send, {version} is published as {result.doi}")
+        yield f"{where}: nothing to send, {version} is published as {result.doi}"
     elif go:
-        click.echo(f"{where}: {size} sent, {version} published as {result.doi}")
+        yield f"{where}: {size} sent, {version} published as {result.doi}"
     else:
-        click.echo(f"{where}: {size} would be sent as {version}; --go does it")
-    if result.record and has_removals(release):
-        click.echo(ON_ZENODO)
+        yield f"{where}: {size} would be sent as {version}; --go does it"
 
 
-def _print_files(states: Mapping[str, str]) -> None:
+def _file_lines(states: Mapping[str, str]) -> Iterator[str]:
     for path, state in states.items():
-        click.echo(f"  {state:<9}  {path}")
+        yield f"  {state:<9}  {path}"

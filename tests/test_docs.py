@@ -74,6 +74,12 @@ def test_the_api_page_is_current():
     assert done.returncode == 0, done.stdout
 
 
+def test_the_page_on_json_is_current():
+    tool = [sys.executable, ROOT / "tools" / "make_json.py", "--check"]
+    done = subprocess.run(tool, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
 def test_every_environment_variable_is_documented():
     from twigma.cli.options import SETTINGS
     from twigma.core.safety.worker_environment import TOKENS

@@ -1,6 +1,6 @@
 """Options that several commands share, and counts as they are printed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -103,8 +103,8 @@ def as_engine(name: str) -> "Engine":
     return Engine(name)
 
 
-def print_counts(counts: Mapping[str, int], heading: str) -> None:
-    """Print counts as an aligned list under a heading."""
-    click.echo(heading)
+def count_lines(counts: Mapping[str, int], heading: str) -> Iterator[str]:
+    """Counts as an aligned list under a heading."""
+    yield heading
     for name, count in counts.items():
-        click.echo(f"  {count:>9,}  {name}")
+        yield f"  {count:>9,}  {name}"

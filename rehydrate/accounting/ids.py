@@ -6,7 +6,7 @@ Reads only, takes no lock and waits for none, so that it can be asked while a ru
 import datetime
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict, cast
+from typing import Annotated, Any, NamedTuple, TypedDict, cast
 
 import numpy as np
 import pyarrow as pa
@@ -38,26 +38,25 @@ _FAILED = "failed: "
 
 
 class IdCounts(TypedDict):
-    """The ids of a list by class; `failed` by class of failure.
+    """The ids of a list, each in one class."""
 
-    `list` is the name of the file that lists them; None: all the ledger knows. `beyond_list`: posts outside the list.
-    """
-
-    list: str | None
+    list: Annotated[
+        str | None, "name of the file that lists them; null: all the ledger knows"
+    ]
     total: int
-    stored: int
-    partly_stored: int
-    waiting: int
-    failed: dict[str, int]
-    no_photo: int
-    photos_unknown: int
-    unlisted: int
-    not_found: int
-    unauthorized: int
-    suspended: int
-    absent: int
+    stored: Annotated[int, "all of their photos are in shards"]
+    partly_stored: Annotated[int, "some photos are in shards, the others failed"]
+    waiting: Annotated[int, "photos are still to be fetched"]
+    failed: Annotated[dict[str, int], "by class of failure"]
+    no_photo: Annotated[int, "looked up, but without a photo"]
+    photos_unknown: Annotated[int, "there, but nothing has shown their photos"]
+    unlisted: Annotated[int, "looked up, their photos are not in the table yet"]
+    not_found: Annotated[int, "deleted, or never there"]
+    unauthorized: Annotated[int, "of a protected account"]
+    suspended: Annotated[int, "of a suspended account"]
+    absent: Annotated[int, "X answered without them"]
     not_asked: int
-    beyond_list: int
+    beyond_list: Annotated[int, "posts of the folder outside the list"]
 
 
 class PostClasses(NamedTuple):

@@ -1,7 +1,7 @@
 """What became of every photo of the images table: stored, waiting, or failed by class."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -45,15 +45,15 @@ class Photos:
 
 
 class PhotoCounts(TypedDict):
-    """Rows of the images table and its photos by class; `failed` by class of failure."""
+    """Rows of the images table, and its photos, each in one class."""
 
-    rows: int
-    total: int
-    stored: int
-    failed: dict[str, int]
-    waiting: int
-    tried_once: int
-    without_row: int
+    rows: Annotated[int, "of the images table"]
+    total: Annotated[int, "distinct photos on them"]
+    stored: Annotated[int, "in shards"]
+    failed: Annotated[dict[str, int], "by class of failure"]
+    waiting: Annotated[int, "still to be fetched"]
+    tried_once: Annotated[int, "of the failed ones: once, for a passing reason"]
+    without_row: Annotated[int, "photos in shards that are not in the table"]
 
 
 def read_image_rows(work: AnyWorkspace) -> pa.Table:

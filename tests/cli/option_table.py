@@ -343,10 +343,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--work other", REMOVALS("work"), OTHER, "requests.txt"),
         Case("--derived other", REMOVALS("derived"), (OTHER,), "requests.txt"),
     ),
-    "status": (
-        Case("--work other", STATUS("work"), OTHER),
-        Case("--json", prints('\n "ids": {'), True),
-    ),
+    "status": (Case("--work other", STATUS("work"), OTHER),),
     "columns": (Case("--released", prints("author_id"), False),),
     "demo": (Case("--out other", DEMO("out"), OTHER),),
 }

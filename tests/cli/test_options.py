@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from support import releasing
 
 from twigma.cli import main
+from twigma.cli.facts import JsonOption
 from twigma.cli.options import CAPTIONER, CLIP, SETTINGS
 from twigma.core import progress
 from twigma.core.progress import Verbosity
@@ -71,7 +72,8 @@ def test_every_option_has_a_case():
         (command, name)
         for command, option in _options(main)
         for name in (*option.opts, *option.secondary_opts)
-        if option.name not in VERBOSITY
+        # Of these every command is tested: here, and in `test_json.py`.
+        if option.name not in VERBOSITY and not isinstance(option, JsonOption)
     }
     assert covered == options
 
