@@ -73,6 +73,7 @@ for command in (
     explore.search,
     release.removals,
     inspect.status,
+    inspect.free,
     inspect.columns,
     inspect.demo,
 ):

@@ -86,7 +86,7 @@ def draw_list(
     drawn = draw(list(listed.ids), strata, sample, seed)
     if len(drawn) < len(listed.ids):
         weights = drawn["weight"].to_pylist()
-        sample: SampleFacts = {
+        sampled: SampleFacts = {
             "drawn": len(drawn),
             "of": len(listed.ids),
             "seed": seed,
@@ -95,7 +95,7 @@ def draw_list(
             "smallest_weight": min(weights),
             "largest_weight": max(weights),
         }
-        show({"sample": sample}, [_sample_line(sample, stratify)])
+        show({"sample": sampled}, [_sample_line(sampled, stratify)])
     drawn = _without_removed(work, drawn)
     # Refuses a list that this folder cannot take, before anything else happens.
     unite(work, drawn)

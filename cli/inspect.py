@@ -1,4 +1,4 @@
-"""`twigma status`, `columns` and `demo`: the state of a working folder, what columns mean, and the whole flow."""
+"""`twigma status`, `free`, `columns` and `demo`: the state of a working folder, its pictures, columns, the flow."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +12,7 @@ from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
     from twigma.cli.facts.analysing import ColumnFacts
+    from twigma.cli.facts.building import FreeFacts
 
 Facts = dict[str, Any]  # as `builder/status/status.py` describes them
 MOST_NAMED = 10  # damaged files on the page
@@ -126,6 +127,8 @@ def _photos(facts: Facts) -> Iterator[str]:
     if shards["unfinished"]:
         begun = f"; {shards['unfinished']:,} are begun"
     yield f"in {shards['finished']:,} finished shards{begun}"
+    if shards["freed"]:
+        yield f"of these the pictures of {shards['freed']:,} shards were freed"
     if photos["without_row"]:
         count = f"{photos['without_row']:,} photos in shards"
         yield f"beside them {count} whose post is not in the images table"
@@ -189,6 +192,56 @@ def _size(count: int) -> str:
         if count >= size:
             return f"{count / size:,.1f} {unit}"
     return f"{count:,} B"
+
+
+@click.command()
+@work_option
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="STAGE",
+    help="A stage that is not wanted: embed, caption, or one of a --name. Repeat for each.",
+)
+@click.option(
+    "--go", is_flag=True, help="Delete them. Without, only count what would go."
+)
+@json_option("free")
+def free(work: Path, without: tuple[str, ...], go: bool) -> None:
+    """Delete pictures that no stage needs any more.
+
+    The tars of shards of which every column is made; they are most of a working folder. Tables, columns and counts
+    stay, and so do tars of your own that `twigma add` registered. release, cluster, dedupe and analyze work as before;
+    what shows pictures (liked, label, report --work), and embed or caption by another model, needs them fetched again:
+    it says how.
+
+    \b
+      twigma free
+      twigma free --go
+    """
+    from twigma.builder.status.free_pictures import free_pictures
+
+    freed = free_pictures(work, without=without, go=go)
+    facts: FreeFacts = {
+        "work": str(work),
+        "deleted": go,
+        "shards": freed.shards,
+        "bytes": freed.bytes,
+        "before": freed.before,
+        "stay": freed.stay,
+    }
+    show(facts, _free_lines(facts))
+
+
+def _free_lines(facts: "FreeFacts") -> Iterator[str]:
+    size = f"{_size(facts['bytes'])} in {facts['shards']:,} shards"
+    if facts["deleted"]:
+        yield f"free: {size} deleted in {facts['work']}"
+    else:
+        yield f"free: {size} of {facts['work']} would be deleted; --go does it"
+    if facts["before"]:
+        yield f"  {facts['before']:,} shards were freed before"
+    for reason, count in facts["stay"].items():
+        yield f"  {count:,} shards stay: {reason}"
 
 
 @click.command()

@@ -9,10 +9,12 @@ import click
 from twigma.cli.facts import json_option, show
 from twigma.cli.options import (
     ALLOW_HOSTS,
+    EXISTING,
     FILE,
     IMAGE_URL,
     as_engine,
     count_lines,
+    shard_size_option,
     split_words,
     work_option,
 )
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.argument("paths", nargs=-1, type=EXISTING)
 @work_option
 @click.option(
     "--group",
@@ -38,9 +40,14 @@ if TYPE_CHECKING:
     type=FILE,
     help="List of image addresses to fetch: Parquet, CSV, JSON lines or text.",
 )
+@shard_size_option
 @json_option("add")
 def add(
-    paths: tuple[Path, ...], work: Path, group_key: str | None, urls: Path | None
+    paths: tuple[Path, ...],
+    work: Path,
+    group_key: str | None,
+    urls: Path | None,
+    shard_size: int,
 ) -> None:
     """Add images you already have, or a list of their addresses.
 
@@ -62,12 +69,14 @@ def add(
     if not paths and urls is None:
         raise click.UsageError("name tars, images or folders, or a list with --urls")
     if paths:
-        _add_files(work, paths, group_key)
+        _add_files(work, paths, group_key, shard_size)
     if urls is not None:
-        _add_urls(work, urls)
+        _add_urls(work, urls, shard_size)
 
 
-def _add_files(work: Path, paths: tuple[Path, ...], group_key: str | None) -> None:
+def _add_files(
+    work: Path, paths: tuple[Path, ...], group_key: str | None, shard_size: int
+) -> None:
     """Add tars and images, and print the counts of each."""
     from twigma.rehydrate.sources.own_files.add_images import add_tars
 
@@ -77,7 +86,7 @@ def _add_files(work: Path, paths: tuple[Path, ...], group_key: str | None) -> No
         rows.append(row)
         show({"files": rows}, _added_lines(row))
 
-    add_tars(work, paths, group_key, show_row)
+    add_tars(work, paths, group_key, show_row, per_shard=shard_size)
 
 
 def _added_lines(row: "Added") -> Iterator[str]:
@@ -89,7 +98,7 @@ def _added_lines(row: "Added") -> Iterator[str]:
         yield f"  left out: {left_out['count']:,} {left_out['reason']}{such_as}"
 
 
-def _add_urls(work: Path, file: Path) -> None:
+def _add_urls(work: Path, file: Path, shard_size: int) -> None:
     """Add the addresses of a list and fetch their images, with the settings of the photos fetched before."""
     from twigma.rehydrate.fetch.shard_plan import used_settings
     from twigma.rehydrate.sources.url_lists.add_urls import add_urls
@@ -97,7 +106,8 @@ def _add_urls(work: Path, file: Path) -> None:
     check_settings()
     with Workspace(work).lock_run():
         _show_list(file, add_urls(work, file))
-        fetch_photos(work, "local", (), used_settings(work))
+        settings = used_settings(work) | {"rows_per_shard": shard_size}
+        fetch_photos(work, "local", (), settings)
 
 
 def _show_list(file: Path, added: "AddedUrls") -> None:

@@ -92,7 +92,7 @@ def hub(
         work=work,
         endpoint=HUB_URL.value or None,
     )
-    lines = _result_lines(result)
+    lines = list(_result_lines(result))
     if not go:
         lines = [*_plan_lines(result, go), *_remedy_lines(result)]
     show(_hub_facts(result, go), lines)

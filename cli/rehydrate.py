@@ -17,11 +17,13 @@ from twigma.cli.id_lists import (
 )
 from twigma.cli.options import (
     FILE,
+    PATH,
     approve,
     count_lines,
     engine_option,
     purchase_options,
     seed_option,
+    shard_size_option,
     split_words,
     work_option,
     x_client,
@@ -83,7 +85,7 @@ def ids(files: tuple[Path, ...], column: str | None) -> None:
 
 
 @click.command("import")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=PATH)
 @work_option
 @json_option("import")
 def import_(files: tuple[Path, ...], work: Path) -> None:
@@ -214,6 +216,7 @@ def _import_lines(work: Path, facts: "ImportFacts") -> Iterator[str]:
     show_default=True,
     help="Most connections to one image host, over all machines.",
 )
+@shard_size_option
 @engine_option
 @click.option(
     "--retry",
@@ -236,6 +239,7 @@ def rehydrate(
     budget: float | None,
     engine: str,
     retry: str,
+    shard_size: int,
     **photos: Any,
 ) -> None:
     """Look posts up and fetch their photos.
@@ -273,6 +277,7 @@ def rehydrate(
         budget_stopped = _look_up(work, drawn, client, followers, budget)
     if classes:
         budget_stopped = _look_up_gone(work, budget) or budget_stopped
+    photos["rows_per_shard"] = shard_size
     fetch_photos(work, engine, classes, photos)
     if budget_stopped:
         raise RuntimeError(

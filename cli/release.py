@@ -212,11 +212,12 @@ def liked(context: click.Context, /, work: Path, out: Path, **options: Any) -> N
     if options["everything"]:
         _refuse_given(context, "quantile", "per_author")
     result = run(work, out, **options)
+    shares: list[Any] = [asdict(stratum) for stratum in result.shares]
     facts: LikedFacts = {
         "folder": str(out),
         "splits": dict(result.splits),
         "left_out": dict(result.dropped),
-        "shares": [asdict(stratum) for stratum in result.shares],
+        "shares": shares,
         "warnings": list(result.warnings),
         "sha256": result.sha256,
     }

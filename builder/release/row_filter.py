@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from twigma.core import columns
 from twigma.core.names import command_of, split_name
 from twigma.core.parts import refuse_other_embeddings
+from twigma.core.tables import sort_table
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shards import read_sidecars
 from twigma.rehydrate.posts.removed_ids import Removed
@@ -38,7 +39,7 @@ def select_rows(
     work = Workspace(work)
     table = join_stages(work, stages)
     reasons = exclusion_reasons(table, removed, near_duplicates, nsfw_threshold)
-    released = table.filter(reasons.is_null()).sort_by(ORDER)
+    released = sort_table(table.filter(reasons.is_null()), ORDER)
     for stage in stages:
         _require_seen(released["image_name"], work, stage)
     refuse_repeated(released)

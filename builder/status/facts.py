@@ -31,6 +31,7 @@ class ShardFacts(TypedDict):
 
     finished: int
     unfinished: Annotated[int, "planned, or damaged"]
+    freed: Annotated[int, "finished ones whose pictures `twigma free` deleted"]
 
 
 class StageFacts(TypedDict):

@@ -85,6 +85,7 @@ def status(work: AnyWorkspace) -> Facts:
         "shards": {
             "finished": len(finished.manifests),
             "unfinished": finished.unfinished,
+            "freed": sum(bool(one.freed) for one in finished.manifests.values()),
         },
         "stages": stage_progress(work, finished, n_rows, damaged),
         "release": _or_report(damaged, lambda: _release(work, n_rows)),

@@ -89,6 +89,17 @@ class ChooseKFacts(TypedDict):
     best: Annotated[int | None, "best silhouette of the stable ones; null: none is"]
 
 
+class FreeFacts(TypedDict):
+    """`twigma free`."""
+
+    work: str
+    deleted: Annotated[bool, "false without --go: nothing was changed"]
+    shards: Annotated[int, "whose pictures were deleted, or would be"]
+    bytes: Annotated[int, "of these pictures"]
+    before: Annotated[int, "shards that were freed before"]
+    stay: Annotated[dict[str, int], "shards whose pictures stay, by the reason"]
+
+
 class BuildFacts(TypedDict):
     """`twigma build`."""
 

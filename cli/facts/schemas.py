@@ -18,6 +18,7 @@ SCHEMAS: dict[str, type] = {
     "cluster": building.ClusterFacts,
     "assign": building.AssignFacts,
     "build": building.BuildFacts,
+    "free": building.FreeFacts,
     "release": releasing.ReleaseFacts,
     "publish-hub": releasing.HubFacts,
     "publish-zenodo": releasing.ZenodoFacts,

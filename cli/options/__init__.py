@@ -24,8 +24,10 @@ from twigma.cli.options.settings import (
 )
 from twigma.cli.options.shared import (
     DAY,
+    EXISTING,
     FILE,
     FOLDER,
+    PATH,
     as_engine,
     clip_option,
     count_lines,
@@ -35,6 +37,7 @@ from twigma.cli.options.shared import (
     name_options,
     out_option,
     seed_option,
+    shard_size_option,
     work_option,
 )
 
@@ -43,11 +46,13 @@ __all__ = [
     "CAPTIONER",
     "CLIP",
     "DAY",
+    "EXISTING",
     "EXTRAS",
     "FILE",
     "FOLDER",
     "HUB_URL",
     "IMAGE_URL",
+    "PATH",
     "SETTINGS",
     "X_DIALECT",
     "X_TOKEN_FILE",
@@ -69,6 +74,7 @@ __all__ = [
     "parse_clip",
     "purchase_options",
     "seed_option",
+    "shard_size_option",
     "split_commit",
     "split_words",
     "work_option",

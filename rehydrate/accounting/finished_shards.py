@@ -71,7 +71,8 @@ def _read_shard(work: Workspace, shard: Shard) -> tuple[Manifest, pa.Table]:
     # Cheap checks first: no byte of a tar is read here.
     manifest = shards.read_manifest(shard)
     remedy = _remedy(work, shard)
-    _check_size(shard, manifest, remedy)
+    if not manifest.freed:
+        _check_size(shard, manifest, remedy)
     try:
         table = pq.ParquetFile(shard.sidecar).read(TRIES.names, use_threads=False)
         columns.require(table, TRIES.names, str(shard.sidecar))

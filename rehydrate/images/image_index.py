@@ -21,7 +21,13 @@ from twigma.core.files import file_sha256
 from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
 from twigma.core.safety import untrusted_names
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.images.shards import SIDECAR, Shard, list_shards
+from twigma.rehydrate.images.shards import (
+    SIDECAR,
+    Shard,
+    list_shards,
+    read_manifest,
+    require_tar,
+)
 from twigma.rehydrate.images.tar_places import Span, tar_places
 
 if TYPE_CHECKING:
@@ -107,6 +113,7 @@ def _places_in(shard: Shard) -> pa.Table:
         table.select(["image_name"]), str(shard.sidecar), untrusted_names.LONG_NAMES
     )
     failed = pc.fill_null(pc.not_equal(table["status"], "success"), True)
+    require_tar(shard, read_manifest(shard))
     places = tar_places(shard.tar)
     spans: list[Span | tuple[None, None]] = []
     members = table["member"].to_pylist()
@@ -151,7 +158,7 @@ class Images(Mapping[str, "Image"]):
 
     def __init__(self, work: AnyWorkspace) -> None:
         self.work = Workspace(Path(work).expanduser().absolute())
-        self._tars = {shard.name: shard.tar for shard in list_shards(self.work)}
+        self._shards = {shard.name: shard for shard in list_shards(self.work)}
         table = read_index(self.work)
         self._columns = {
             name: table[name].combine_chunks() for name in table.column_names
@@ -186,7 +193,9 @@ class Images(Mapping[str, "Image"]):
         if row is None:
             raise KeyError(self._why_missing(name))
         shard = self._value("shard", row)
-        tar = self._tars[shard]
+        tar = self._shards[shard].tar
+        if not tar.exists():
+            require_tar(self._shards[shard], read_manifest(self._shards[shard]))
         with tar.open("rb", buffering=0) as file:
             data = os.pread(
                 file.fileno(), self._value("size", row), self._value("at", row)
