@@ -48,7 +48,7 @@ def take_rows(column: pa.ChunkedArray, rows: pa.Array) -> pa.ChunkedArray:
 def _is_long(column: pa.ChunkedArray, rows: int) -> bool:
     """Whether the column, or this many rows of its mean length, may hold too much for one array."""
     mean = column.nbytes / max(1, len(column))
-    return max(column.nbytes, 2 * mean * rows) > MOST_BYTES
+    return bool(max(column.nbytes, 2 * mean * rows) > MOST_BYTES)
 
 
 def whole_table(table: pa.Table) -> pa.Table:

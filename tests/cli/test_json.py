@@ -48,7 +48,7 @@ STORY = {
     "publish zenodo": "publish zenodo",
     "liked": "liked --acknowledge-x-terms --quantile 0.1",
     "sheets": "sheets --images 2 --annotators 2",
-    "reference add": f"reference add mine v.npy --model {CLIP} --like refs",
+    "reference add": f"reference add mine pictures --model {CLIP}",
     "reference list": "reference list",
     "analyze": "analyze",
     "report": "report",
@@ -72,7 +72,6 @@ def prepare(folder: Path, world: Path) -> None:
     (folder / "pictures").mkdir()
     for n in range(12):
         (folder / "pictures" / f"{n}.jpg").write_bytes(encode(pixels(n)))
-    np.save(folder / "v.npy", np.eye(4, dtype=np.float32))
     first = listed.split()[1]
     (folder / "requests.txt").write_text(f"{first}\n1580661436132757506\n", "utf-8")
 

@@ -18,9 +18,20 @@ from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.status.free_pictures import free_pictures
 from twigma.builder.status.status import status
 from twigma.cli import main
+from twigma.core.parts import read_part, read_provenance, write_part
 from twigma.rehydrate.images import shards
 
 TODAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+@pytest.fixture
+def work(work):
+    """The working folder of the other tests, its embeddings and captions made from the shards that are there."""
+    for path in (work / "columns").glob("[ec]*/0*.arrow"):
+        shard = shards.read_manifest(shards.shard_at(work, path.stem))
+        table, made_from = read_part(path), read_provenance(path)
+        write_part(path, table, made_from | {"shard": shard.sha256})
+    return work
 
 
 def free(work, *options):
