@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twigma.core.tables import compact, find, united
@@ -25,6 +25,7 @@ def test_plain_numbers_are_eight_bytes_and_give_their_text_back():
     assert compact(pa.chunked_array([], pa.string())).type == pa.int64()
 
 
+@settings(deadline=None)
 @given(IDS, IDS)
 def test_the_same_is_found_as_among_texts(values, among):
     values = pa.chunked_array([values], pa.string())

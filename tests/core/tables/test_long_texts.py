@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twigma.core import columns
@@ -37,6 +37,7 @@ def test_long_columns_give_the_rows_that_arrow_takes(short_arrays, kind):
     assert whole(column).cast(kind).equals(column.combine_chunks())
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=9), st.integers(1, 4))
 def test_tables_are_taken_and_sorted_as_arrow_does(rows, chunk):
     table = pa.table({"n": np.arange(6), "text": pa.array(TEXTS)})

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twigma.core.tables import Places, places
@@ -11,6 +11,7 @@ from twigma.core.tables import Places, places
 TEXTS = st.lists(st.none() | st.text("aé0", max_size=3), max_size=12)
 
 
+@settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_the_same_places_as_arrow_finds(known, wanted):
     column = pa.chunked_array([known[:5], known[5:]], pa.string())
