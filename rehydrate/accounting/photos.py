@@ -71,22 +71,24 @@ def read_image_rows(work: AnyWorkspace) -> pa.Table:
             present = file.schema_arrow.names
             wanted = (*columns.KEY, "source")
             names = [name for name in wanted if name in present]
-            columns.require(file.schema_arrow.empty_table(), columns.KEY, str(path))
-            groups = [_read_group(file, at, names) for at in range(file.num_row_groups)]
+            empty = file.schema_arrow.empty_table()
+            columns.require(empty, columns.KEY, str(path))
+            # A table without rows has no row group, and still its columns.
+            groups = [_compact_rows(empty.select(names))]
+            for number in range(file.num_row_groups):
+                # The texts of one group are held at a time.
+                groups.append(_compact_rows(file.read_row_group(number, names)))
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{path} is damaged ({first_line(error)}): {_REMEDY}"
         ) from None
-    united_columns = {}
+    rows = {}
     for name in (*columns.KEY, "local"):
-        pieces = [group[name] for group in groups]
-        united_columns[name] = united(pieces) if pieces else pa.chunked_array([[]])
-    return pa.table(united_columns)
+        rows[name] = united([group[name] for group in groups])
+    return pa.table(rows)
 
 
-def _read_group(file: pq.ParquetFile, number: int, names: list[str]) -> pa.Table:
-    """The rows of one row group: the texts of one group are held at a time."""
-    table = file.read_row_group(number, names)
+def _compact_rows(table: pa.Table) -> pa.Table:
     rows = {name: compact(table[name]) for name in columns.KEY}
     # A table without `source` holds images from X only.
     rows["local"] = pa.chunked_array([pa.repeat(pa.scalar(False), len(table))])
