@@ -69,9 +69,9 @@ class PostClasses(NamedTuple):
 
 
 def read_listed_ids(work: AnyWorkspace) -> tuple[pa.Array, str | None]:
-    """The distinct ids to account for, [n], and the name of the file that lists them; None without a list.
+    """The distinct ids to account for, string[n], and the name of the file that lists them; None without a list.
 
-    They are text, or numbers (`compact`). ValueError when that file is damaged.
+    ValueError when that file is damaged.
     """
     work = Workspace(work)
     # The record of the lists comes first; `outcomes.csv` is of the last look-up only.
@@ -89,7 +89,7 @@ def read_listed_ids(work: AnyWorkspace) -> tuple[pa.Array, str | None]:
             raise ValueError(
                 f"{path} is damaged ({first_line(error)}): {remedy}"
             ) from None
-        return pc.unique(compact(ids)), path.name
+        return pc.unique(ids), path.name
     return pa.array([], pa.string()), None
 
 
@@ -117,6 +117,7 @@ def count_ids(
     """
     ids, source = read_listed_ids(work)
     asked = compact(ledger.ids["id"]).combine_chunks()
+    ids = compact(pa.chunked_array([ids])).combine_chunks()
     if source is None:
         ids = asked
     posts = _post_classes(rows, photos)
