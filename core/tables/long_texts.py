@@ -52,9 +52,9 @@ def _is_long(column: pa.ChunkedArray, rows: int) -> bool:
 
 
 def whole_table(table: pa.Table) -> pa.Table:
-    """A table with each column in one chunk, of `whole`, from which slices of rows are taken without another copy.
+    """A table [n] with each column in one chunk, of `whole`, from which slices of rows are taken without a copy.
 
-    It has as many rows; `cast` gives the slices the schema of the table.
+    It has the same rows; `cast` gives the slices the schema of the table.
     """
     return pa.table([whole(column) for column in table.columns], table.column_names)
 

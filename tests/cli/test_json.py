@@ -193,7 +193,7 @@ def test_ids_are_strings_and_times_are_in_utc(story: dict[str, Result]) -> None:
         assert image["created_at"] is None or image["created_at"].endswith("Z")
     removed = document(story["removals"])
     assert removed["unmatched"] == ["1580661436132757506"] and removed["posts"] == 1
-    assert removed["deleted"][0] == "twigma"
+    assert removed["deleted"][0].endswith("/twigma")
 
 
 def test_the_text_says_the_same_facts(here: Path) -> None:
