@@ -179,7 +179,7 @@ def test_when_all_is_fetched_a_passing_failure_is_worth_one_more_try(
     fetched: Path,
 ) -> None:
     facts = status(fetched)
-    assert facts["shards"] == {"finished": 3, "unfinished": 0}
+    assert facts["shards"] == {"finished": 3, "unfinished": 0, "freed": 0}
     assert (
         facts["photos"]["stored"] == COUNT - len(PLANTED) - 1
         and facts["photos"]["waiting"] == 0
@@ -227,7 +227,7 @@ def test_damage_is_told_and_the_rest_is_shown(
     facts = json.loads(ask(work, "--json").stdout)
     assert len(facts["damaged"]) == 1
     if name.startswith("shards"):
-        assert facts["shards"] == {"finished": 2, "unfinished": 1}
+        assert facts["shards"] == {"finished": 2, "unfinished": 1, "freed": 0}
         assert total(facts["photos"], ("stored", "failed", "waiting")) == COUNT
 
 
