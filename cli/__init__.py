@@ -39,8 +39,8 @@ def main() -> None:
                               └────────────── build ─────────────┘
 
     Begin with `twigma demo`: the whole flow on a small world with known truths, offline, in two to four minutes.
-    Answers go to standard output, progress to standard error. What few need (tokens, other servers, Ray) is set by
-    environment variables: docs/environment.md.
+    Answers go to standard output, with --json as one JSON document (docs/json.md), progress to standard error. What
+    few need (tokens, other servers, Ray) is set by environment variables: docs/environment.md.
     """
 
 
@@ -73,6 +73,7 @@ for command in (
     explore.search,
     release.removals,
     inspect.status,
+    inspect.free,
     inspect.columns,
     inspect.demo,
 ):

@@ -1,16 +1,25 @@
 """`twigma cluster`, `assign` and `choose-k`: clusters and map, new images in them, and how many clusters to fit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from twigma.cli.options import embedding_option, print_counts, work_option
+from twigma.cli.facts import json_option, show
+from twigma.cli.options import count_lines, embedding_option, work_option
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from twigma.builder.clusters.assign import Assigned
+    from twigma.cli.facts.building import (
+        AssignFacts,
+        ChooseKFacts,
+        ClusterFacts,
+        CrosswalkFacts,
+    )
 
 
 @click.command()
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
     help="Seed of k-means and of the map.  [default: as in the last run, else 0]",
 )
 @embedding_option
+@json_option("cluster")
 def cluster(work: Path, k: int | None, seed: int | None, embedding: str) -> None:
     """Group the images and place them on a map.
 
@@ -47,14 +57,19 @@ def cluster(work: Path, k: int | None, seed: int | None, embedding: str) -> None
     if seed is not None:
         settings["seed"] = seed
     result = run(work, **settings, embedding=embedding)
-    sizes = {f"cluster {label}": count for label, count in result.sizes.items()}
-    print_counts(sizes, f"images of {work}:")
+    facts: ClusterFacts = {
+        "work": str(work),
+        "images": {str(label): count for label, count in result.sizes.items()},
+        "crosswalk": None,
+    }
     if result.crosswalk is not None:
-        _print_crosswalk(result.crosswalk, work)
+        facts["crosswalk"] = _crosswalk(result.crosswalk, work)
+    show(facts, _cluster_lines(facts))
 
 
 @click.command()
 @work_option
+@json_option("assign")
 def assign(work: Path) -> None:
     """Assign new images to the clusters of an earlier fit.
 
@@ -67,16 +82,26 @@ def assign(work: Path) -> None:
     from twigma.builder.clusters.assign import assign_new_images
 
     result = assign_new_images(work)
-    click.echo(
-        f"{result.added:,} images added to {work}; share of images and mean distance to the centroid:"
-    )
-    click.echo("  cluster   share: fit      now   distance: fit      now")
+    facts: AssignFacts = {
+        "work": str(work),
+        "added": result.added,
+        "clusters": result.drift.to_pylist(),
+        "moved": result.moved,
+        "farther": result.farther,
+        "is_large": result.is_large,
+    }
+    show(facts, _drift_lines(work, result))
+
+
+def _drift_lines(work: Path, result: "Assigned") -> Iterator[str]:
+    yield f"{result.added:,} images added to {work}; share of images and mean distance to the centroid:"
+    yield "  cluster   share: fit      now   distance: fit      now"
     for row in result.drift.to_pylist():
         shares = f"{row['share_at_fit']:11.1%}  {row['share_now']:7.1%}"
         distances = f"{row['distance_at_fit']:14.3f}  {row['distance_now']:7.3f}"
-        click.echo(f"  {row['label']:>7}  {shares}  {distances}")
+        yield f"  {row['label']:>7}  {shares}  {distances}"
     if result.is_large:
-        click.echo(
+        yield (
             "the images have drifted from those that the clusters were fitted on: "
             f"shares differ by {result.moved:.0%}, the mean distance is {result.farther:.2f} times that of the fit; "
             "`twigma cluster` fits again, and labels of clusters that match stay the same"
@@ -87,6 +112,7 @@ def assign(work: Path) -> None:
 @click.argument("ks", nargs=-1, required=True, type=int, metavar="K...")
 @work_option
 @embedding_option
+@json_option("choose-k")
 def choose_k(ks: tuple[int, ...], work: Path, embedding: str) -> None:
     """Compare numbers of clusters.
 
@@ -100,36 +126,50 @@ def choose_k(ks: tuple[int, ...], work: Path, embedding: str) -> None:
 
     table = numbers.choose_k(work, ks, embedding=embedding)
     path = Workspace(work).models / "cluster" / "choose_k.csv"
-    click.echo(f"{numbers.FITS} fits for each number of clusters (also in {path}):")
-    click.echo("  clusters  silhouette  stability  of the worst pair")
-    for row in table.to_pylist():
+    facts: ChooseKFacts = {
+        "fits": numbers.FITS,
+        "table": str(path),
+        "numbers": table.to_pylist(),
+        "best": numbers.best_k(table),
+    }
+    show(facts, _choice_lines(facts))
+
+
+def _choice_lines(facts: "ChooseKFacts") -> Iterator[str]:
+    yield f"{facts['fits']} fits for each number of clusters (also in {facts['table']}):"
+    yield "  clusters  silhouette  stability  of the worst pair"
+    for row in facts["numbers"]:
         scores = f"{row['silhouette']:10.3f}  {row['stability']:9.3f}"
-        click.echo(f"  {row['k']:>8}  {scores}  {row['least_stability']:17.3f}")
-    best = numbers.best_k(table)
+        yield f"  {row['k']:>8}  {scores}  {row['least_stability']:17.3f}"
+    best = facts["best"]
     if best is None:
-        click.echo(
-            "none is stable: another seed would give other clusters, so read little into them"
-        )
+        yield "none is stable: another seed would give other clusters, so read little into them"
     else:
-        click.echo(
-            f"of the stable ones {best} has the best silhouette: twigma cluster --clusters {best}"
-        )
+        yield f"of the stable ones {best} has the best silhouette: twigma cluster --clusters {best}"
 
 
-def _print_crosswalk(crosswalk: "pa.Table", work: Path) -> None:
+def _crosswalk(crosswalk: "pa.Table", work: Path) -> "CrosswalkFacts":
     """How many images changed their label between two fits, and from which to which."""
     rows = crosswalk.to_pylist()
     moved = [row for row in rows if row["old_label"] != row["new_label"]]
-    total = _count_images(rows)
-    same = total - _count_images(moved)
-    folder = Workspace(work).models / "cluster"
-    click.echo(
-        f"{same:,} of {total:,} images have the same label as before (crosswalk.csv in {folder})"
-    )
-    for row in moved:
+    total = sum(row["images"] for row in rows)
+    return {
+        "file": str(Workspace(work).models / "cluster" / "crosswalk.csv"),
+        "images": total,
+        "same": total - sum(row["images"] for row in moved),
+        "moved": moved,
+    }
+
+
+def _cluster_lines(facts: "ClusterFacts") -> Iterator[str]:
+    sizes = {f"cluster {label}": count for label, count in facts["images"].items()}
+    yield from count_lines(sizes, f"images of {facts['work']}:")
+    crosswalk = facts["crosswalk"]
+    if crosswalk is None:
+        return
+    same = f"{crosswalk['same']:,} of {crosswalk['images']:,} images"
+    file = Path(crosswalk["file"])
+    yield f"{same} have the same label as before ({file.name} in {file.parent})"
+    for row in crosswalk["moved"]:
         labels = f"from {row['old_label']} to {row['new_label']}"
-        click.echo(f"  {row['images']:>9,}  {labels}")
-
-
-def _count_images(rows: Sequence[dict[str, int]]) -> int:
-    return sum(row["images"] for row in rows)
+        yield f"  {row['images']:>9,}  {labels}"

@@ -2,9 +2,11 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from twigma.cli.facts import json_option, show
 from twigma.cli.options import (
     DAY,
     approve,
@@ -13,6 +15,13 @@ from twigma.cli.options import (
     work_option,
     x_client,
 )
+
+if TYPE_CHECKING:
+    from twigma.cli.facts.sourcing import (
+        CollectedFacts,
+        EstimateFacts,
+        HashtagsFacts,
+    )
 
 
 @click.command()
@@ -25,6 +34,7 @@ from twigma.cli.options import (
     metavar="NAME",
     help="Hashtag to start from; repeat for each.  [default: the paper's three]",
 )
+@json_option("hashtags")
 def hashtags(work: Path, out: Path, seeds: tuple[str, ...]) -> None:
     """Suggest hashtags to search by, and judge them.
 
@@ -38,16 +48,21 @@ def hashtags(work: Path, out: Path, seeds: tuple[str, ...]) -> None:
     from twigma.builder.collect.hashtag_curation import hashtags as run
 
     table = run(work, out, seeds=seeds or SEEDS)
-    passed = table.loc[table["passed"], "hashtag"].tolist()
-    names = ", ".join(passed) or "none"
-    click.echo(
-        f"hashtags: {len(table)} candidates in {out / 'candidates.csv'}; passed: {names}"
-    )
-    unjudged = int((table["judged"] == 0).sum())
-    if unjudged:
-        click.echo(
-            f"  {unjudged} wait for answers in {out / SHEET}; then run this again"
-        )
+    facts: HashtagsFacts = {
+        "candidates": len(table),
+        "table": str(out / "candidates.csv"),
+        "sheet": str(out / SHEET),
+        "passed": table.loc[table["passed"], "hashtag"].tolist(),
+        "to_judge": int((table["judged"] == 0).sum()),
+    }
+    names = ", ".join(facts["passed"]) or "none"
+    lines = [
+        f"hashtags: {facts['candidates']} candidates in {facts['table']}; passed: {names}"
+    ]
+    if facts["to_judge"]:
+        waiting = f"{facts['to_judge']} wait for answers in {facts['sheet']}"
+        lines.append(f"  {waiting}; then run this again")
+    show(facts, lines)
 
 
 @click.command()
@@ -77,6 +92,7 @@ def hashtags(work: Path, out: Path, seeds: tuple[str, ...]) -> None:
     "$0.01.",
 )
 @purchase_options
+@json_option("collect")
 def collect(
     work: Path,
     hashtags: tuple[str, ...],
@@ -104,18 +120,32 @@ def collect(
     with x_client() as client:
         if dry_run or budget is None:
             estimated = estimate(work, hashtags, *days, client, followers=followers)
+            counted: EstimateFacts = {
+                "posts": estimated.posts,
+                "calls": estimated.calls,
+                "dollars": estimated.dollars,
+                "requests": estimated.requests,
+                "request_dollars": estimated.price,
+            }
             price = dollar_text(estimated.dollars)
             posts = f"{estimated.posts:,} posts to buy in {estimated.calls:,} calls"
             counting = (
                 f"{estimated.requests:,} requests for {dollar_text(estimated.price)}"
             )
-            click.echo(f"{posts}, at most {price}; counted by {counting}")
+            line = f"{posts}, at most {price}; counted by {counting}"
+            show({"estimate": counted}, [line])
             if dry_run:
                 return
             approve(estimated.dollars, budget)
         result = run(work, hashtags, *days, client, followers=followers, budget=budget)
+    searched: CollectedFacts = {
+        "pages": result.pages,
+        "dollars": result.dollars,
+        "done": result.done,
+    }
     spent = f"at most {dollar_text(result.dollars)} in this folder"
-    click.echo(f"collect: {result.pages:,} pages bought now, {spent}; table in {work}")
+    line = f"collect: {result.pages:,} pages bought now, {spent}; table in {work}"
+    show({"search": searched}, [line])
     if not result.done:
         raise RuntimeError(
             "the budget stopped the search: raise --budget and run again to resume"

@@ -3,20 +3,27 @@
 Lines without a usable id are counted, the first of them shown, and all of them written to `quarantine.csv`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
+from twigma.cli.facts import show
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from twigma.cli.facts.sourcing import (
+        CheckedList,
+        ListFacts,
+        PlanFacts,
+        SampleFacts,
+    )
     from twigma.rehydrate.ids.post_ids import IdList
     from twigma.rehydrate.sources.x.budget import LookupPlan
 
 ZENODO = "zenodo"  # in place of a file: the list that the authors of TWIGMA published
 SHOWN = 5  # skipped lines that are printed
+MOST_SHOWN = 60  # characters of each
 
 
 def find_list(file: Path) -> Path:
@@ -28,26 +35,32 @@ def find_list(file: Path) -> Path:
     return fetch_list()
 
 
-def check_list(file: Path, column: str | None) -> None:
-    """Print what a list holds; ValueError when it cannot be used."""
-    from twigma.rehydrate.ids.damage import doubts
+def check_list(file: Path, column: str | None) -> "CheckedList":
+    """What a list holds; ValueError when it cannot be used."""
     from twigma.rehydrate.ids.sampling import UNKNOWN, read_strata
 
     path = find_list(file)
     listed, months = read_strata(path, column)
     _require_ids(path, listed)
     known = sorted(set(months) - {UNKNOWN})
+    return {
+        **_list_facts(path.parent, path, listed),
+        "first_month": known[0] if known else None,
+        "last_month": known[-1] if known else None,
+        "months": len(known),
+    }
+
+
+def checked_lines(facts: "CheckedList") -> Iterator[str]:
+    """What `twigma ids` says of a list."""
     period = ""
-    if known:
-        period = f", posts of {known[0]}"
-    if len(known) > 1:
-        period += f" to {known[-1]} ({len(known)} months)"
-    click.echo(
-        f"{path}: {len(listed.ids):,} distinct ids on {listed.rows:,} rows{period}"
-    )
-    for doubt in doubts(listed.ids):
-        click.echo(f"  {doubt}")
-    _report_bad_lines(path.parent, path, listed)
+    if facts["months"]:
+        period = f", posts of {facts['first_month']}"
+    if facts["months"] > 1:
+        period += f" to {facts['last_month']} ({facts['months']} months)"
+    counts = f"{facts['ids']:,} distinct ids on {facts['rows']:,} rows"
+    yield f"{facts['file']}: {counts}{period}"
+    yield from _doubtful_lines(facts)
 
 
 def draw_list(
@@ -69,17 +82,29 @@ def draw_list(
 
     columns = [name.strip() for name in stratify.split(",")]
     stratum_of: dict[str, str] = {}
+    lists: list[ListFacts] = []
     for path in paths:
-        ids = _read_list(work, path, column, columns, write)
+        ids = _read_list(work if write else None, path, column, columns, lists)
         for post, stratum in ids.items():
             stratum_of.setdefault(post, stratum)
     if only is not None:
         stratum_of = {post: stratum_of[post] for post in stratum_of if post in only}
-        click.echo(f"{len(stratum_of):,} of these ids are of chosen images")
+        chosen = f"{len(stratum_of):,} of these ids are of chosen images"
+        show({"chosen": len(stratum_of)}, [chosen])
     total, strata = len(stratum_of), list(stratum_of.values())
     drawn = draw(list(stratum_of), strata, sample, seed)
     if len(drawn) < total:
-        _print_sample(drawn, total, len(set(strata)), stratify, seed)
+        weights = drawn["weight"].to_pylist()
+        sampled: SampleFacts = {
+            "drawn": len(drawn),
+            "of": total,
+            "seed": seed,
+            "strata": len(set(strata)),
+            "columns": columns,
+            "smallest_weight": min(weights),
+            "largest_weight": max(weights),
+        }
+        show({"sample": sampled}, [_sample_line(sampled, stratify)])
     drawn = _without_removed(work, drawn)
     # Refuses a list that this folder cannot take, before anything else happens.
     unite(work, drawn)
@@ -87,18 +112,21 @@ def draw_list(
 
 
 def _read_list(
-    work: Path, path: Path, column: str | None, columns: Sequence[str], write: bool
+    work: Path | None,
+    path: Path,
+    column: str | None,
+    columns: Sequence[str],
+    lists: "list[ListFacts]",
 ) -> dict[str, str]:
-    """The ids of a file with the stratum of each; prints how many, and what is wrong with the others."""
-    from twigma.rehydrate.ids.damage import doubts
+    """The ids of a file with the stratum of each; its facts go to `lists`, skipped lines to the folder, if any."""
     from twigma.rehydrate.ids.sampling import read_strata
 
     listed, strata = read_strata(path, column, columns)
     _require_ids(path, listed)
-    click.echo(f"{path}: {len(listed.ids):,} ids")
-    for doubt in doubts(listed.ids):
-        click.echo(f"  {doubt}")
-    _report_bad_lines(work if write else None, path, listed)
+    facts = _list_facts(work, path, listed)
+    lists.append(facts)
+    heading = f"{path}: {len(listed.ids):,} ids"
+    show({"lists": lists}, [heading, *_doubtful_lines(facts)])
     return dict(zip(listed.ids, strata, strict=True))
 
 
@@ -111,23 +139,21 @@ def _without_removed(work: Path, drawn: "pa.Table") -> "pa.Table":
     remaining = drawn.filter(pc.invert(read_removed(work).mask(drawn["id"])))
     removed = len(drawn) - len(remaining)
     if removed:
-        click.echo(f"  {removed:,} of them were removed on request and are left out")
+        line = f"  {removed:,} of them were removed on request and are left out"
+        show({"removed": removed}, [line])
     return remaining
 
 
-def _print_sample(
-    drawn: "pa.Table", total: int, strata: int, stratify: str, seed: int
-) -> None:
-    weights = drawn["weight"].to_pylist()
+def _sample_line(sample: "SampleFacts", stratify: str) -> str:
+    drawn, strata = sample["drawn"], sample["strata"]
     used = f"{strata:,} strata of {stratify}, at least one of each"
-    if len(drawn) < strata:
+    if drawn < strata:
         used = (
             f"not stratified: {strata:,} strata of {stratify} need at least {strata:,}"
         )
-    click.echo(
-        f"sample: {len(drawn):,} of {total:,} ids (seed {seed}; {used}); "
-        f"weights {min(weights):,.2f} to {max(weights):,.2f}"
-    )
+    ids = f"{drawn:,} of {sample['of']:,} ids (seed {sample['seed']}; {used})"
+    weights = f"{sample['smallest_weight']:,.2f} to {sample['largest_weight']:,.2f}"
+    return f"sample: {ids}; weights {weights}"
 
 
 def _require_ids(path: Path, listed: "IdList") -> None:
@@ -137,16 +163,36 @@ def _require_ids(path: Path, listed: "IdList") -> None:
     raise ValueError(f"{path}: expected post ids, found none: it is empty")
 
 
-def _report_bad_lines(folder: Path | None, path: Path, listed: "IdList") -> None:
-    """Print the first lines without a usable id, and write all of them to the quarantine of the folder."""
+def _list_facts(folder: Path | None, path: Path, listed: "IdList") -> "ListFacts":
+    """What a list holds; lines without a usable id are written to the quarantine of the folder."""
+    from twigma.rehydrate.ids.damage import doubts
     from twigma.rehydrate.ids.skipped_lines import write_quarantine
 
     target = write_quarantine(folder, listed.bad.rows(), path) if folder else None
-    if listed.bad:
-        where = f", all in {target}" if target else ""
-        click.echo(f"  {listed.bad.total:,} lines skipped{where}")
+    facts: ListFacts = {
+        "file": str(path),
+        "ids": len(listed.ids),
+        "rows": listed.rows,
+        "doubts": list(doubts(listed.ids)),
+        "skipped": listed.bad.total,
+        "skipped_first": [],
+        "quarantine": str(target) if target else None,
+    }
     for line, value, reason in listed.bad[:SHOWN]:
-        click.echo(f"  line {line}: {reason}: {value[:60]!r}")
+        shown = value[:MOST_SHOWN]
+        facts["skipped_first"].append({"line": line, "value": shown, "reason": reason})
+    return facts
+
+
+def _doubtful_lines(facts: "ListFacts") -> Iterator[str]:
+    """Doubts about the ids, and the first lines without a usable one."""
+    for doubt in facts["doubts"]:
+        yield f"  {doubt}"
+    if facts["skipped"]:
+        where = f", all in {facts['quarantine']}" if facts["quarantine"] else ""
+        yield f"  {facts['skipped']:,} lines skipped{where}"
+    for skipped in facts["skipped_first"]:
+        yield f"  line {skipped['line']}: {skipped['reason']}: {skipped['value']!r}"
 
 
 def plan_drawn(
@@ -168,30 +214,51 @@ def plan_drawn(
     return plan_lookup(todo, followers, n_users=authors), todo, authors
 
 
-def print_plan(
+def show_plan(
     work: Path, drawn: "pa.Table", followers: bool, budget: float | None
 ) -> None:
-    """Print calls, dollars and minutes for the ids that the folder does not know, and how far a budget reaches.
+    """Show calls, dollars and minutes for the ids that the folder does not know, and how far a budget reaches.
 
     `drawn` has one row per id.
     """
     from twigma.rehydrate.ledger.reader import read_known_posts
-    from twigma.rehydrate.sources.x.budget import Budget, dollar_text
+    from twigma.rehydrate.sources.x.budget import Budget
 
-    known = read_known_posts(work)
     needed, todo, authors = plan_drawn(work, drawn, followers)
-    time = "about a minute"
-    if needed.minutes > 1.5:
-        time = f"about {needed.minutes:,.0f} minutes"
-    also = f" and {authors:,} authors" if authors else ""
-    calls = "1 call" if needed.calls == 1 else f"{needed.calls:,} calls"
-    click.echo(
-        f"{len(drawn):,} ids, {len(drawn) - todo:,} known already, {todo:,} to ask{also}: "
-        f"{calls}, at most {dollar_text(needed.dollars)}, {time}"
-    )
+    facts: PlanFacts = {
+        "ids": len(drawn),
+        "known": len(drawn) - todo,
+        "to_ask": todo,
+        "authors": authors,
+        "calls": needed.calls,
+        "dollars": needed.dollars,
+        "minutes": needed.minutes,
+        "budget": None,
+    }
     if budget is not None:
+        known = read_known_posts(work)
         money = Budget(budget, followers)
-        affordable = money.affords(known, todo)
-        reach = "all" if affordable == todo else f"{affordable:,}"
-        spent = f"{dollar_text(money.spent(known))} of it spent in {work}"
-        click.echo(f"a budget of ${budget:,.2f}, {spent}, reaches {reach} of them")
+        facts["budget"] = {
+            "budget": budget,
+            "spent": money.spent(known),
+            "affordable": money.affords(known, todo),
+        }
+    show({"plan": facts}, _plan_lines(work, facts))
+
+
+def _plan_lines(work: Path, plan: "PlanFacts") -> Iterator[str]:
+    from twigma.rehydrate.sources.x.budget import dollar_text
+
+    time = "about a minute"
+    if plan["minutes"] > 1.5:
+        time = f"about {plan['minutes']:,.0f} minutes"
+    todo, authors = plan["to_ask"], plan["authors"]
+    also = f" and {authors:,} authors" if authors else ""
+    calls = "1 call" if plan["calls"] == 1 else f"{plan['calls']:,} calls"
+    ids = f"{plan['ids']:,} ids, {plan['known']:,} known already, {todo:,} to ask{also}"
+    yield f"{ids}: {calls}, at most {dollar_text(plan['dollars'])}, {time}"
+    budget = plan["budget"]
+    if budget is not None:
+        reach = "all" if budget["affordable"] == todo else f"{budget['affordable']:,}"
+        spent = f"{dollar_text(budget['spent'])} of it spent in {work}"
+        yield f"a budget of ${budget['budget']:,.2f}, {spent}, reaches {reach} of them"

@@ -1,14 +1,18 @@
-"""`twigma status`, `columns` and `demo`: the state of a working folder, what columns mean, and the whole flow."""
+"""`twigma status`, `free`, `columns` and `demo`: the state of a working folder, its pictures, columns, the flow."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from twigma.cli.facts import json_option, show
 from twigma.cli.options import out_option, work_option
 from twigma.core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from twigma.cli.facts.analysing import ColumnFacts
+    from twigma.cli.facts.building import FreeFacts
 
 Facts = dict[str, Any]  # as `builder/status/status.py` describes them
 MOST_NAMED = 10  # damaged files on the page
@@ -30,18 +34,12 @@ MEANINGS = {
 
 @click.command()
 @work_option
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="The same facts as one JSON object, numbers as numbers.",
-)
-def status(work: Path, as_json: bool) -> None:
+@json_option("status")
+def status(work: Path) -> None:
     """Show the state of every id and photo, and what to run next.
 
     Reads only, and may be asked during a run. Every id of the list is in exactly one class, and the classes add up.
-    Exit code 1 when a file is damaged: it is named, with what to do, and the rest is shown. The object of --json is
-    described in twigma.builder.status.status.
+    Exit code 1 when a file is damaged: it is named, with what to do, and the rest is shown.
 
     \b
       twigma status
@@ -50,10 +48,7 @@ def status(work: Path, as_json: bool) -> None:
     from twigma.builder.status.status import status as read
 
     facts = dict(read(work))
-    if as_json:
-        click.echo(json.dumps(facts, indent=1))
-    else:
-        click.echo("\n".join(_page(facts)))
+    show(facts, _page(facts))
     if facts["damaged"]:
         raise RuntimeError(
             f"{work} is damaged: the lines that begin with `damaged` say where, and what to do"
@@ -132,6 +127,8 @@ def _photos(facts: Facts) -> Iterator[str]:
     if shards["unfinished"]:
         begun = f"; {shards['unfinished']:,} are begun"
     yield f"in {shards['finished']:,} finished shards{begun}"
+    if shards["freed"]:
+        yield f"of these the pictures of {shards['freed']:,} shards were freed"
     if photos["without_row"]:
         count = f"{photos['without_row']:,} photos in shards"
         yield f"beside them {count} whose post is not in the images table"
@@ -201,19 +198,82 @@ def _size(count: int) -> str:
 
 
 @click.command()
+@work_option
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="STAGE",
+    help="A stage that is not wanted: embed, caption, or one of a --name. Repeat for each.",
+)
+@click.option(
+    "--go", is_flag=True, help="Delete them. Without, only count what would go."
+)
+@json_option("free")
+def free(work: Path, without: tuple[str, ...], go: bool) -> None:
+    """Delete pictures that no stage needs any more.
+
+    The tars of shards of which every column is made; they are most of a working folder. Tables, columns and counts
+    stay, and so do tars of your own that `twigma add` registered. release, cluster, dedupe and analyze work as before;
+    what shows pictures (liked, label, report --work), and embed or caption by another model, needs them fetched again:
+    it says how.
+
+    \b
+      twigma free
+      twigma free --go
+    """
+    from twigma.builder.status.free_pictures import free_pictures
+
+    freed = free_pictures(work, without=without, go=go)
+    facts: FreeFacts = {
+        "work": str(work),
+        "deleted": go,
+        "shards": freed.shards,
+        "bytes": freed.bytes,
+        "before": freed.before,
+        "stay": freed.stay,
+    }
+    show(facts, _free_lines(facts))
+
+
+def _free_lines(facts: "FreeFacts") -> Iterator[str]:
+    size = f"{_size(facts['bytes'])} in {facts['shards']:,} shards"
+    if facts["deleted"]:
+        yield f"free: {size} deleted in {facts['work']}"
+    else:
+        yield f"free: {size} of {facts['work']} would be deleted; --go does it"
+    if facts["before"]:
+        yield f"  {facts['before']:,} shards were freed before"
+    for reason, count in facts["stay"].items():
+        yield f"  {count:,} shards stay: {reason}"
+
+
+@click.command()
 @click.option("--released", is_flag=True, help="Only the columns a release may carry.")
+@json_option("columns")
 def columns(released: bool) -> None:
     """Print every column: name, type, unit and meaning.
 
     \b
       twigma columns --released
     """
-    from twigma.core.columns import COLUMNS, field_table
+    from twigma.core.columns import COLUMNS, declared, field_table
 
     names = list(COLUMNS)
     if released:
         names = [name for name in names if COLUMNS[name].public]
-    click.echo(field_table(names))
+    rows: list[ColumnFacts] = []
+    for name in names:
+        column = declared(name)
+        rows.append(
+            {
+                "name": name,
+                "type": str(column.type),
+                "unit": column.unit,
+                "meaning": column.doc,
+                "public": column.public,
+            }
+        )
+    show({"columns": rows}, [field_table(names)])
 
 
 @click.command()

@@ -1,17 +1,21 @@
 """`twigma add`: images you have, or a list of addresses; and the fetch of photos, which `twigma rehydrate` runs too."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from twigma.cli.facts import json_option, show
 from twigma.cli.options import (
     ALLOW_HOSTS,
+    EXISTING,
     FILE,
     IMAGE_URL,
     approve,
     as_engine,
-    print_counts,
+    count_lines,
+    shard_size_option,
     split_words,
     work_option,
     x_client,
@@ -20,12 +24,14 @@ from twigma.core.progress import notice
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
+    from twigma.cli.facts.sourcing import AddedList, LookupFacts, PhotosFacts
     from twigma.rehydrate.sources.own_files.report import Added
     from twigma.rehydrate.sources.url_lists.add_urls import AddedUrls
+    from twigma.rehydrate.sources.x.lookup import Lookup
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.argument("paths", nargs=-1, type=EXISTING)
 @work_option
 @click.option(
     "--group",
@@ -38,8 +44,14 @@ if TYPE_CHECKING:
     type=FILE,
     help="List of image addresses to fetch: Parquet, CSV, JSON lines or text.",
 )
+@shard_size_option
+@json_option("add")
 def add(
-    paths: tuple[Path, ...], work: Path, group_key: str | None, urls: Path | None
+    paths: tuple[Path, ...],
+    work: Path,
+    group_key: str | None,
+    urls: Path | None,
+    shard_size: int,
 ) -> None:
     """Add images you already have, or a list of their addresses.
 
@@ -61,55 +73,80 @@ def add(
     if not paths and urls is None:
         raise click.UsageError("name tars, images or folders, or a list with --urls")
     if paths:
-        _add_files(work, paths, group_key)
+        _add_files(work, paths, group_key, shard_size)
     if urls is not None:
-        _add_urls(work, urls)
+        _add_urls(work, urls, shard_size)
 
 
-def _add_files(work: Path, paths: tuple[Path, ...], group_key: str | None) -> None:
+def _add_files(
+    work: Path, paths: tuple[Path, ...], group_key: str | None, shard_size: int
+) -> None:
     """Add tars and images, and print the counts of each."""
     from twigma.rehydrate.sources.own_files.add_images import add_tars
 
-    def show(row: "Added") -> None:
-        counts = f"{row['images']:,} images, {row['failed']:,} failed"
-        known = f", {row['known']:,} were here already" if row["known"] else ""
-        click.echo(f"{row['path']}: {counts}{known}")
-        for left_out in row["left_out"]:
-            such_as = f", such as {left_out['example']}" if left_out["example"] else ""
-            click.echo(
-                f"  left out: {left_out['count']:,} {left_out['reason']}{such_as}"
-            )
+    rows: list[Added] = []
 
-    add_tars(work, paths, group_key, show)
+    def show_row(row: "Added") -> None:
+        rows.append(row)
+        show({"files": rows}, _added_lines(row))
+
+    add_tars(work, paths, group_key, show_row, per_shard=shard_size)
 
 
-def _add_urls(work: Path, file: Path) -> None:
+def _added_lines(row: "Added") -> Iterator[str]:
+    counts = f"{row['images']:,} images, {row['failed']:,} failed"
+    known = f", {row['known']:,} were here already" if row["known"] else ""
+    yield f"{row['path']}: {counts}{known}"
+    for left_out in row["left_out"]:
+        such_as = f", such as {left_out['example']}" if left_out["example"] else ""
+        yield f"  left out: {left_out['count']:,} {left_out['reason']}{such_as}"
+
+
+def _add_urls(work: Path, file: Path, shard_size: int) -> None:
     """Add the addresses of a list and fetch their images, with the settings of the photos fetched before."""
     from twigma.rehydrate.fetch.shard_plan import used_settings
     from twigma.rehydrate.sources.url_lists.add_urls import add_urls
 
     check_settings()
     with Workspace(work).lock_run():
-        _print_added(file, add_urls(work, file))
-        fetch_photos(work, "local", (), used_settings(work))
+        _show_list(file, add_urls(work, file))
+        settings = used_settings(work) | {"rows_per_shard": shard_size}
+        fetch_photos(work, "local", (), settings)
 
 
-def _print_added(file: Path, added: "AddedUrls") -> None:
-    counts = {
+def _show_list(file: Path, added: "AddedUrls") -> None:
+    facts: AddedList = {
+        "file": str(file),
         "new": added.new,
         "known": added.known,
-        "repeated in the list": added.repeated,
-        "removed on request": added.removed,
-        "rows without an address": added.without_url,
-        "lines that are no row": added.left_out.lines,
+        "repeated": added.repeated,
+        "removed": added.removed,
+        "without_url": added.without_url,
+        "no_rows": added.left_out.lines,
+        "no_rows_first": added.left_out.first,
+        "columns": added.columns,
+        "unread": dict(added.unread),
     }
-    print_counts({name: n for name, n in counts.items() if n}, f"addresses in {file}:")
-    pairs = [f"{ours} from {theirs}" for ours, theirs in added.columns.items()]
-    click.echo(f"  columns: {', '.join(pairs)}")
-    for line in added.left_out.first:
-        click.echo(f"  left out, {line}")
-    for column, count in sorted(added.unread.items()):
-        click.echo(f"  {column}: {count:,} values could not be read and are empty")
+    show({"list": facts}, _list_lines(facts))
+
+
+def _list_lines(facts: "AddedList") -> Iterator[str]:
+    counts = {
+        "new": facts["new"],
+        "known": facts["known"],
+        "repeated in the list": facts["repeated"],
+        "removed on request": facts["removed"],
+        "rows without an address": facts["without_url"],
+        "lines that are no row": facts["no_rows"],
+    }
+    some = {name: count for name, count in counts.items() if count}
+    yield from count_lines(some, f"addresses in {facts['file']}:")
+    pairs = [f"{ours} from {theirs}" for ours, theirs in facts["columns"].items()]
+    yield f"  columns: {', '.join(pairs)}"
+    for line in facts["no_rows_first"]:
+        yield f"  left out, {line}"
+    for column, count in sorted(facts["unread"].items()):
+        yield f"  {column}: {count:,} values could not be read and are empty"
 
 
 # ------------------------------------------------------------------ fetching
@@ -138,8 +175,20 @@ def fetch_photos(
         retry=retry,
         **photos,
     )
+    folder = Workspace(work).shards
     by_status = {row["status"]: row["images"] for row in counts.to_pylist()}
-    print_counts(by_status, f"photos in {Workspace(work).shards}:")
+    facts: PhotosFacts = {"folder": str(folder), "by_status": by_status}
+    show({"photos": facts}, count_lines(by_status, f"photos in {folder}:"))
+
+
+def lookup_facts(result: "Lookup") -> "LookupFacts":
+    """What a look-up has done."""
+    return {
+        "asked": result.asked,
+        "dollars": result.dollars,
+        "outcomes": result.outcomes,
+        "remaining": result.remaining,
+    }
 
 
 def look_up_gone(work: Path, budget: float | None) -> bool:
@@ -164,8 +213,8 @@ def look_up_gone(work: Path, budget: float | None) -> bool:
     with client:
         result = retry_missing(work, client, budget)
     spent = f"at most {dollar_text(result.dollars)} in this folder"
-    print_counts(
-        result.outcomes,
-        f"posts whose photo was gone or not shown ({result.asked:,} asked now, {spent}):",
-    )
+    asked = f"{result.asked:,} asked now, {spent}"
+    heading = f"posts whose photo was gone or not shown ({asked}):"
+    facts = lookup_facts(result)
+    show({"posts_again": facts}, count_lines(result.outcomes, heading))
     return bool(result.remaining)

@@ -1,17 +1,20 @@
 """`twigma publish hub` and `twigma publish zenodo`: a release to where others find it; a dry run without --go."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from twigma.cli.facts import json_option, show
 from twigma.cli.options import FOLDER, HUB_URL, ZENODO_URL, work_option
 
 if TYPE_CHECKING:
     from twigma.builder.publish.hub_plan import Publication
     from twigma.builder.publish.space.space import SpacePublication
+    from twigma.builder.publish.zenodo import Deposit
+    from twigma.cli.facts.releasing import HubFacts, SpaceFacts, ZenodoFacts
 
 
 @click.group()
@@ -64,6 +67,7 @@ go_option = click.option(
     help="With --space: the page holds the ids of the images, too.",
 )
 @work_option
+@json_option("publish-hub")
 def hub(
     repo: str,
     release: Path,
@@ -99,12 +103,11 @@ def hub(
     page = _render_page(release, ids) if space else b""
 
     def confirm(plan: "Publication") -> bool:
-        _print_plan(plan, go)
+        show({}, _plan_lines(plan, go))
         if not plan.places or erase_history or not is_terminal():
             return erase_history
-        return click.confirm(
-            "Erase them there, for good? The new version is sent in any case."
-        )
+        question = "Erase them there, for good? The new version is sent in any case."
+        return click.confirm(question, err=True)
 
     result = publish_hub(
         release,
@@ -117,13 +120,12 @@ def hub(
         work=work,
         endpoint=HUB_URL.value or None,
     )
-    if go:
-        _print_result(result)
-    else:
-        _print_plan(result, go)
-        _print_remedy(result)
+    lines = list(_result_lines(result))
+    if not go:
+        lines = [*_plan_lines(result, go), *_remedy_lines(result)]
+    show(_hub_facts(result, go), lines)
     if not space:
-        _print_outdated(work, repo, result.tag)
+        show({}, _outdated_lines(work, repo, result.tag))
         return
     from twigma.builder.publish.space.space import publish_space
 
@@ -138,7 +140,27 @@ def hub(
         work=work,
         endpoint=HUB_URL.value or None,
     )
-    _print_space(shown, ids)
+    show({"space": _space_facts(shown)}, _space_lines(shown, ids))
+
+
+def _hub_facts(result: "Publication", go: bool) -> "HubFacts":
+    return {
+        "repo": result.repo,
+        "sent": go and not result.is_current,
+        "current": go or result.is_current,
+        "exists": result.exists,
+        "tag": result.tag,
+        "tags": list(result.tags),
+        "files": result.files,
+        "bytes": result.sending,
+        "access": {"now": result.access.now, "then": result.access.then},
+        "visibility": {"now": result.visibility.now, "then": result.visibility.then},
+        "removed_rows": [
+            {"name": place.name, "rows": place.rows, "remedy": place.remedy}
+            for place in result.places
+        ],
+        "erased": result.erased,
+    }
 
 
 def is_terminal() -> bool:
@@ -146,51 +168,49 @@ def is_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _print_plan(plan: "Publication", go: bool) -> None:
+def _plan_lines(plan: "Publication", go: bool) -> Iterator[str]:
     """What is on the Hub and what is to be there."""
-    _print_files(plan.files)
+    yield from _file_lines(plan.files)
     if not plan.exists:
-        click.echo(f"{plan.repo}: {'is' if go else 'would be'} created")
-    click.echo(f"access: {plan.access}")
-    click.echo(f"visibility: {plan.visibility}")
+        yield f"{plan.repo}: {'is' if go else 'would be'} created"
+    yield f"access: {plan.access}"
+    yield f"visibility: {plan.visibility}"
     new = [] if plan.tagged else [f"{plan.tag} (new)"]
-    click.echo(f"tags: {', '.join([*plan.tags, *new])}")
-    _print_places(plan)
+    yield f"tags: {', '.join([*plan.tags, *new])}"
+    yield from _place_lines(plan)
     if go:
         return
     if plan.is_current:
-        click.echo(f"{plan.repo}: up to date, {plan.tag} is published")
+        yield f"{plan.repo}: up to date, {plan.tag} is published"
         return
     size = f"{plan.sending / 1e6:,.1f} MB would be sent"
     tagged = "" if plan.tagged else f", tagged {plan.tag}"
-    click.echo(f"{plan.repo}: {size}{tagged}; --go does it")
+    yield f"{plan.repo}: {size}{tagged}; --go does it"
 
 
-def _print_result(result: "Publication") -> None:
+def _result_lines(result: "Publication") -> Iterator[str]:
     """What was done, and what still holds removed rows."""
     if result.erased:
-        click.echo(f"{result.erased:,} stored files deleted")
+        yield f"{result.erased:,} stored files deleted"
     if result.is_current:
-        click.echo(f"{result.repo}: up to date, {result.tag} is published")
+        yield f"{result.repo}: up to date, {result.tag} is published"
     else:
         size = f"{result.sending / 1e6:,.1f} MB sent"
-        click.echo(f"{result.repo}: {size}, published as {result.tag}")
-    _print_places(result)
-    _print_remedy(result)
+        yield f"{result.repo}: {size}, published as {result.tag}"
+    yield from _place_lines(result)
+    yield from _remedy_lines(result)
 
 
-def _print_places(publication: "Publication") -> None:
+def _place_lines(publication: "Publication") -> Iterator[str]:
     if publication.places:
-        click.echo("rows removed on request can still be downloaded from:")
+        yield "rows removed on request can still be downloaded from:"
     for place in publication.places:
-        click.echo(f"  {place}")
+        yield f"  {place}"
 
 
-def _print_remedy(publication: "Publication") -> None:
+def _remedy_lines(publication: "Publication") -> Iterator[str]:
     if any(not place.remedy for place in publication.places):
-        click.echo(
-            "--erase-history deletes these tags and commits, and the files that no other commit needs"
-        )
+        yield "--erase-history deletes these tags and commits, and the files that no other commit needs"
 
 
 def _render_page(release: Path, ids: bool) -> bytes:
@@ -203,10 +223,24 @@ def _render_page(release: Path, ids: bool) -> bytes:
         return explore(release, Path(folder, "index.html"), ids=ids).path.read_bytes()
 
 
-def _print_space(shown: "SpacePublication", ids: bool) -> None:
+def _space_facts(shown: "SpacePublication") -> "SpaceFacts":
+    return {
+        "space": shown.space,
+        "version": shown.version,
+        "sent": shown.done and not shown.is_current,
+        "current": shown.done or shown.is_current,
+        "files": shown.files,
+        "bytes": shown.sending,
+        "visibility": {"now": shown.visibility.now, "then": shown.visibility.then},
+        "forgotten": shown.earlier,
+        "others": list(shown.others),
+    }
+
+
+def _space_lines(shown: "SpacePublication", ids: bool) -> Iterator[str]:
     """What is, or would be, in the Space."""
-    _print_files(shown.files)
-    click.echo(f"visibility of the Space: {shown.visibility}")
+    yield from _file_lines(shown.files)
+    yield f"visibility of the Space: {shown.visibility}"
     named = "with the ids of the images" if ids else "without ids; --ids adds them"
     size = f"{shown.sending / 1e6:,.1f} MB"
     if shown.is_current:
@@ -215,25 +249,22 @@ def _print_space(shown: "SpacePublication", ids: bool) -> None:
         text = f"{size} sent, it shows version {shown.version} ({named})"
     else:
         text = f"{size} would be sent ({named}); --go does it"
-    click.echo(f"Space {shown.space}: {text}")
+    yield f"Space {shown.space}: {text}"
     if shown.earlier:
-        click.echo(f"  {shown.earlier:,} earlier commits there are forgotten")
+        yield f"  {shown.earlier:,} earlier commits there are forgotten"
     if shown.others:
         listed = ", ".join(shown.others)
-        click.echo(
-            f"  somebody made {listed} there, which may hold earlier pages: delete them on the Hub"
-        )
+        yield f"  somebody made {listed} there, which may hold earlier pages: delete them on the Hub"
 
 
-def _print_outdated(work: Path, repo: str, tag: str) -> None:
+def _outdated_lines(work: Path, repo: str, tag: str) -> Iterator[str]:
     """Which Spaces of this dataset show another version."""
     from twigma.builder.publish.publications import spaces, update_command
 
     for entry in spaces(work):
         if entry.repository == repo and f"v{entry.version}" != tag:
-            click.echo(
-                f"Space {entry.record} shows version {entry.version}: `{update_command(entry)}` brings it to {tag}"
-            )
+            shows = f"Space {entry.record} shows version {entry.version}"
+            yield f"{shows}: `{update_command(entry)}` brings it to {tag}"
 
 
 @publish.command()
@@ -250,6 +281,7 @@ def _print_outdated(work: Path, repo: str, tag: str) -> None:
     help="Try it on sandbox.zenodo.org, which has tokens of its own.",
 )
 @work_option
+@json_option("publish-zenodo")
 def zenodo(
     release: Path,
     go: bool,
@@ -279,21 +311,36 @@ def zenodo(
         sandbox=sandbox,
         url=ZENODO_URL.value or None,
     )
-    _print_files(result.files)
+    facts: ZenodoFacts = {
+        "server": result.server,
+        "record": result.record or None,
+        "version": result.version,
+        "doi": result.doi or None,
+        "published": result.published,
+        "files": result.files,
+        "bytes": result.sending,
+        "removed_rows": bool(result.record) and has_removals(release),
+    }
+    lines = list(_deposit_lines(result, go))
+    if facts["removed_rows"]:
+        lines.append(ON_ZENODO)
+    show(facts, lines)
+
+
+def _deposit_lines(result: "Deposit", go: bool) -> Iterator[str]:
+    yield from _file_lines(result.files)
     where = f"record {result.record}" if result.record else "a new record"
     where = f"{where} on {result.server}"
     version = f"version {result.version}"
     size = f"{result.sending / 1e6:,.1f} MB"
     if not result.changes:
-        click.echo(f"{where}: nothing to send, {version} is published as {result.doi}")
+        yield f"{where}: nothing to send, {version} is published as {result.doi}"
     elif go:
-        click.echo(f"{where}: {size} sent, {version} published as {result.doi}")
+        yield f"{where}: {size} sent, {version} published as {result.doi}"
     else:
-        click.echo(f"{where}: {size} would be sent as {version}; --go does it")
-    if result.record and has_removals(release):
-        click.echo(ON_ZENODO)
+        yield f"{where}: {size} would be sent as {version}; --go does it"
 
 
-def _print_files(states: Mapping[str, str]) -> None:
+def _file_lines(states: Mapping[str, str]) -> Iterator[str]:
     for path, state in states.items():
-        click.echo(f"  {state:<9}  {path}")
+        yield f"  {state:<9}  {path}"

@@ -1,14 +1,21 @@
 """`twigma reference list` and `twigma reference add`: what the studied images are compared with."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from twigma.cli.options import FOLDER, HUB_URL, print_counts
+from twigma.cli.facts import json_option, show
+from twigma.cli.options import FOLDER, HUB_URL, count_lines
 
 if TYPE_CHECKING:
-    from twigma.builder.references.catalogue import Known
+    from twigma.cli.facts.releasing import (
+        KnownSet,
+        ReferenceAddFacts,
+        ReferenceListFacts,
+        ReferenceSet,
+    )
 
 refs_option = click.option(
     "--refs", type=FOLDER, default="refs", show_default=True, help="Folder of the sets."
@@ -26,6 +33,7 @@ def reference() -> None:
 
 @reference.command("list")
 @refs_option
+@json_option("reference-list")
 def list_(refs: Path) -> None:
     """Print the sets that are known by name, and those that are here.
 
@@ -35,28 +43,62 @@ def list_(refs: Path) -> None:
     from twigma.builder.references.catalogue import TABLE
     from twigma.builder.references.record import read_records
 
-    for known in TABLE.values():
-        _print_known(known)
-    for about in read_records(refs):
-        model = about.get("model", {}).get("model", "not embedded")
-        origin = ", ".join(about["origin"]) or "unknown"
-        facts = f"{about.get('kind')} from {origin}; {about['licence']}; {model}"
-        click.echo(f"{refs / about['name']}: {facts}")
+    known: list[KnownSet] = []
+    for each in TABLE.values():
+        known.append(
+            {
+                "name": each.name,
+                "kind": each.kind,
+                "use": each.use,
+                "origin": each.origin,
+                "licence": each.licence,
+                "download": each.download,
+                "role": each.role,
+                "note": each.note,
+            }
+        )
+    here = [_reference_set(refs / about["name"], about) for about in read_records(refs)]
+    facts: ReferenceListFacts = {"known": known, "here": here}
+    show(facts, _list_lines(facts))
 
 
-def _print_known(known: "Known") -> None:
-    """One set of the catalogue: what it is for, and its facts."""
-    click.echo(f"{known.name}: {known.use}")
-    facts = {
-        "from": known.origin,
-        "licence": known.licence,
-        "download": known.download,
-        "plays": f"the {known.role} of `twigma analyze`" if known.role else "",
-        "note": known.note,
+def _reference_set(folder: Path, about: Mapping[str, Any]) -> "ReferenceSet":
+    """The facts of a set that is here, from its record."""
+    return {
+        "folder": str(folder),
+        "kind": about["kind"],
+        "origin": about["origin"],
+        "licence": about["licence"],
+        "model": about.get("model", {}).get("model"),
+        "note": about.get("note", ""),
     }
-    for name, text in facts.items():
+
+
+def _list_lines(facts: "ReferenceListFacts") -> Iterator[str]:
+    for known in facts["known"]:
+        yield from _known_lines(known)
+    for one in facts["here"]:
+        origin = ", ".join(one["origin"]) or "unknown"
+        model = one["model"] or "not embedded"
+        yield f"{one['folder']}: {one['kind']} from {origin}; {one['licence']}; {model}"
+
+
+def _known_lines(known: "KnownSet") -> Iterator[str]:
+    """One set of the catalogue: what it is for, and its facts."""
+    yield f"{known['name']}: {known['use']}"
+    plays = ""
+    if known["role"]:
+        plays = f"the {known['role']} of `twigma analyze`"
+    texts = {
+        "from": known["origin"],
+        "licence": known["licence"],
+        "download": known["download"],
+        "plays": plays,
+        "note": known["note"],
+    }
+    for name, text in texts.items():
         if text:
-            click.echo(f"  {name:<9} {text}")
+            yield f"  {name:<9} {text}"
 
 
 @reference.command()
@@ -107,6 +149,7 @@ def _print_known(known: "Known") -> None:
     "--revision",
     help="Commit, branch or tag of the dataset.  [default: the newest, then pinned]",
 )
+@json_option("reference-add")
 def add(name: str, sources: tuple[str, ...], parts: str, **options: Any) -> None:
     """Make a reference set, or add to it.
 
@@ -130,17 +173,24 @@ def add(name: str, sources: tuple[str, ...], parts: str, **options: Any) -> None
         endpoint=HUB_URL.value or None,
         **options,
     )
-    if record.counts:
-        print_counts(record.counts, f"{record.folder}:")
-    else:
-        click.echo(f"{record.folder}: nothing to do")
-    for note in record.notes:
-        click.echo(note)
-    about = record.about
-    origin, model = ", ".join(about["origin"]), about["model"]["model"]
-    click.echo(f"from {origin}; licence: {about['licence']}; model: {model}")
-    if about.get("note"):
-        click.echo(about["note"])
+    facts: ReferenceAddFacts = {
+        **_reference_set(record.folder, record.about),
+        "counts": record.counts,
+        "notes": record.notes,
+    }
+    show(facts, _set_lines(facts))
     record.failures.raise_any()
-    if about["kind"] != "texts":
-        click.echo(f"next: twigma analyze --reference {name}")
+    if facts["kind"] != "texts":
+        show({}, [f"next: twigma analyze --reference {name}"])
+
+
+def _set_lines(facts: "ReferenceAddFacts") -> Iterator[str]:
+    if facts["counts"]:
+        yield from count_lines(facts["counts"], f"{facts['folder']}:")
+    else:
+        yield f"{facts['folder']}: nothing to do"
+    yield from facts["notes"]
+    origin = ", ".join(facts["origin"])
+    yield f"from {origin}; licence: {facts['licence']}; model: {facts['model']}"
+    if facts["note"]:
+        yield facts["note"]

@@ -1,35 +1,52 @@
 """`twigma ids`, `import` and `rehydrate`: post ids and archives become images in a working folder."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from twigma.cli.facts import json_option, show
 from twigma.cli.id_lists import (
     ZENODO,
     check_list,
+    checked_lines,
     draw_list,
     plan_drawn,
-    print_plan,
+    show_plan,
 )
 from twigma.cli.options import (
     FILE,
+    PATH,
     approve,
+    count_lines,
     engine_option,
-    print_counts,
     purchase_options,
     seed_option,
     select_option,
+    shard_size_option,
     split_words,
     work_option,
     x_client,
 )
-from twigma.cli.photos import check_settings, fetch_photos, look_up_gone
+from twigma.cli.photos import (
+    check_settings,
+    fetch_photos,
+    look_up_gone,
+    lookup_facts,
+)
 from twigma.cli.selected_posts import find_lists, selected_posts
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from twigma.cli.facts.sourcing import (
+        CheckedList,
+        ImportFacts,
+        UnusableFile,
+    )
+    from twigma.rehydrate.sources.archives.import_archives import ImportResult
 
 
 @click.command()
@@ -38,6 +55,7 @@ if TYPE_CHECKING:
     "--column",
     help="Column that holds the ids.  [default: id_str, tweet_id, status_id, post_id, id, or the only one]",
 )
+@json_option("ids")
 def ids(files: tuple[Path, ...], column: str | None) -> None:
     """Check lists of post ids, before they cost anything.
 
@@ -53,20 +71,27 @@ def ids(files: tuple[Path, ...], column: str | None) -> None:
       twigma ids zenodo
       twigma ids ids.csv more.jsonl --column tweet_id
     """
-    refused = 0
+    lists: list[CheckedList] = []
+    refused: list[UnusableFile] = []
     for file in files:
+        lines: list[str] = []
         try:
-            check_list(file, column)
+            checked = check_list(file, column)
         except (ValueError, OSError) as error:
             click.echo(f"twigma: {error}", err=True)
-            refused += 1
+            refused.append({"file": str(file), "reason": str(error)})
+        else:
+            lists.append(checked)
+            lines += checked_lines(checked)
+        show({"lists": lists, "refused": refused}, lines)
     if refused:
-        raise RuntimeError(f"{refused} of {len(files)} lists cannot be used")
+        raise RuntimeError(f"{len(refused)} of {len(files)} lists cannot be used")
 
 
 @click.command("import")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=PATH)
 @work_option
+@json_option("import")
 def import_(files: tuple[Path, ...], work: Path) -> None:
     """Take posts from archives you have.
 
@@ -86,24 +111,10 @@ def import_(files: tuple[Path, ...], work: Path) -> None:
     from twigma.rehydrate.sources.archives.import_archives import import_archives
 
     result = import_archives(work, files)
-    for file, one in result.imported.items():
-        if one.before:
-            click.echo(f"{file}: imported before, nothing added")
-        else:
-            new = f"{one.new:,} ids new to {work}"
-            click.echo(f"{file}: {one.records:,} records of posts, {new}")
-        if one.quarantine:
-            click.echo(f"  {one.skipped:,} lines skipped: {one.quarantine}")
     for reason in result.failures.values():
         click.echo(f"twigma: {reason}", err=True)
-    reasons = {
-        f"{row['what']}: {row['reason']}": row["count"]
-        for row in result.skipped.to_pylist()
-    }
-    print_counts(reasons, f"{Workspace(work).images_file}:")
-    if result.photos_unknown:
-        _print_photos_unknown(work, result.photos_unknown)
-    click.echo(f"next: twigma rehydrate --work {work}")
+    facts = _import_facts(work, result)
+    show(facts, _import_lines(work, facts))
     if result.failures:
         total = len(result.failures) + len(result.imported)
         raise RuntimeError(
@@ -111,16 +122,54 @@ def import_(files: tuple[Path, ...], work: Path) -> None:
         )
 
 
-def _print_photos_unknown(work: Path, count: int) -> None:
-    """How many posts are still to be looked up for their photos, and what it costs."""
+def _import_facts(work: Path, result: "ImportResult") -> "ImportFacts":
     from twigma.rehydrate.sources.x.budget import plan_lookup
 
-    listed = Workspace(work).photos_unknown_file
-    dollars = plan_lookup(count).dollars
-    click.echo(
-        f"photos unknown: no archive or search shows which photos {count:,} posts have. Looking them up costs at most "
-        f"${dollars:,.2f}: twigma rehydrate --work {work} --ids {listed}"
-    )
+    facts: ImportFacts = {
+        "archives": [],
+        "failures": [],
+        "images_table": str(Workspace(work).images_file),
+        "left_out": result.skipped.to_pylist(),
+        "photos_unknown": result.photos_unknown,
+        "look_up_dollars": plan_lookup(result.photos_unknown).dollars,
+    }
+    for file, one in result.imported.items():
+        facts["archives"].append(
+            {
+                "file": str(file),
+                "imported_before": one.before,
+                "records": one.records,
+                "new": one.new,
+                "skipped": one.skipped,
+                "quarantine": str(one.quarantine) if one.quarantine else None,
+            }
+        )
+    for file, reason in result.failures.items():
+        facts["failures"].append({"file": str(file), "reason": reason})
+    return facts
+
+
+def _import_lines(work: Path, facts: "ImportFacts") -> Iterator[str]:
+    for one in facts["archives"]:
+        if one["imported_before"]:
+            yield f"{one['file']}: imported before, nothing added"
+        else:
+            new = f"{one['new']:,} ids new to {work}"
+            yield f"{one['file']}: {one['records']:,} records of posts, {new}"
+        if one["quarantine"]:
+            yield f"  {one['skipped']:,} lines skipped: {one['quarantine']}"
+    reasons = {}
+    for row in facts["left_out"]:
+        reasons[f"{row['what']}: {row['reason']}"] = row["count"]
+    yield from count_lines(reasons, f"{facts['images_table']}:")
+    if facts["photos_unknown"]:
+        count, dollars = facts["photos_unknown"], facts["look_up_dollars"]
+        listed = Workspace(work).photos_unknown_file
+        yield (
+            f"photos unknown: no archive or search shows which photos {count:,} posts have. Looking them up costs at "
+            f"most ${dollars:,.2f}: twigma rehydrate --work {work} --ids {listed}"
+        )
+    yield f"next: twigma rehydrate --work {work}"
 
 
 @click.command()
@@ -172,6 +221,7 @@ def _print_photos_unknown(work: Path, count: int) -> None:
     show_default=True,
     help="Most connections to one image host, over all machines.",
 )
+@shard_size_option
 @engine_option
 @click.option(
     "--retry",
@@ -181,6 +231,7 @@ def _print_photos_unknown(work: Path, count: int) -> None:
     "nothing final of a photo. Posts whose photo is gone (404, 410) or was not shown are looked up once more, which "
     "costs as any look-up does: X may know another URL, or that the post is gone too.",
 )
+@json_option("rehydrate")
 def rehydrate(
     work: Path,
     file: Path | None,
@@ -194,6 +245,7 @@ def rehydrate(
     budget: float | None,
     engine: str,
     retry: str,
+    shard_size: int,
     **photos: Any,
 ) -> None:
     """Look posts up and fetch their photos.
@@ -243,7 +295,7 @@ def rehydrate(
             only=only,
         )
         if dry_run:
-            print_plan(work, drawn, followers, budget)
+            show_plan(work, drawn, followers, budget)
             return
         _note_identity(work, file)
         client = x_client()
@@ -251,6 +303,7 @@ def rehydrate(
         budget_stopped = _look_up(work, drawn, client, followers, budget)
     if classes:
         budget_stopped = look_up_gone(work, budget) or budget_stopped
+    photos["rows_per_shard"] = shard_size
     fetch_photos(work, engine, classes, photos)
     if budget_stopped:
         raise RuntimeError(
@@ -263,7 +316,8 @@ def _note_identity(work: Path, file: Path | None) -> None:
     from twigma.builder.release.identity import TWIGMA, init
 
     if str(file) == ZENODO and init(work, TWIGMA):
-        click.echo(f"{Workspace(work).identity_file}: TWIGMA, as its authors state it")
+        path = Workspace(work).identity_file
+        show({"identity": path}, [f"{path}: TWIGMA, as its authors state it"])
 
 
 def _look_up(
@@ -278,5 +332,7 @@ def _look_up(
         record(work, drawn)
         result = lookup(work, drawn["id"].to_pylist(), client, followers, budget)
     spent = f"at most {dollar_text(result.dollars)} in this folder"
-    print_counts(result.outcomes, f"posts ({result.asked:,} asked now, {spent}):")
+    heading = f"posts ({result.asked:,} asked now, {spent}):"
+    facts = lookup_facts(result)
+    show({"posts": facts}, count_lines(result.outcomes, heading))
     return bool(result.remaining)

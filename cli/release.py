@@ -1,25 +1,36 @@
 """`twigma init`, `release`, `liked`, `removals`: what leaves a working folder, and what is taken out of everything."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
+from twigma.cli.facts import json_option, show
 from twigma.cli.options import (
     FILE,
     FOLDER,
+    count_lines,
     out_option,
-    print_counts,
     select_option,
     work_option,
 )
+
+if TYPE_CHECKING:
+    from twigma.cli.facts.releasing import (
+        InitFacts,
+        LikedFacts,
+        ReleaseFacts,
+        RemovalsFacts,
+    )
 
 SHOWN = 10  # ids that match nothing
 
 
 @click.command()
 @work_option
+@json_option("init")
 def init(work: Path) -> None:
     """Say what the dataset is.
 
@@ -35,7 +46,8 @@ def init(work: Path) -> None:
     path = Workspace(work).identity_file
     if not run(work):
         raise ValueError(f"{path} is there already: it is left as it is; edit it")
-    click.echo(f"{path}: fill it in, then run `twigma release`")
+    facts: InitFacts = {"file": str(path)}
+    show(facts, [f"{path}: fill it in, then run `twigma release`"])
 
 
 @click.command()
@@ -74,6 +86,7 @@ def init(work: Path) -> None:
     help="Release without the columns of a stage that has not run.",
 )
 @select_option
+@json_option("release")
 def release(
     work: Path,
     out: Path,
@@ -110,7 +123,16 @@ def release(
     heading = f"{out} is up to date:"
     if counts.written:
         heading = f"rows of {work} in {out}:"
-    print_counts(counts.funnel(), heading)
+    facts: ReleaseFacts = {
+        "folder": str(out),
+        "written": counts.written,
+        "rows": counts.rows,
+        "left_out": dict(counts.dropped),
+        "released": counts.released,
+        "posts": counts.posts,
+        "embeddings": counts.embeddings,
+    }
+    show(facts, count_lines(counts.funnel(), heading))
 
 
 @click.command()
@@ -178,6 +200,7 @@ def release(
 )
 @click.option("--webdataset", is_flag=True, help="Also write WebDataset tars.")
 @select_option
+@json_option("liked")
 @click.pass_context
 def liked(context: click.Context, /, work: Path, out: Path, **options: Any) -> None:
     """Write a fine-tuning set of liked images.
@@ -194,6 +217,8 @@ def liked(context: click.Context, /, work: Path, out: Path, **options: Any) -> N
       accelerate launch train_text_to_image_lora.py --train_data_dir liked/train …
       twigma liked --all --captions text --trigger mystyle      # your own images, liked or not
     """
+    from dataclasses import asdict
+
     from twigma.builder.finetuning.liked import X_TERMS
     from twigma.builder.finetuning.liked import liked as run
     from twigma.builder.finetuning.row_gates import FROM_X
@@ -202,20 +227,28 @@ def liked(context: click.Context, /, work: Path, out: Path, **options: Any) -> N
     if options["everything"]:
         _refuse_given(context, "quantile", "per_author")
     result = run(work, out, **options)
+    shares: list[Any] = [asdict(stratum) for stratum in result.shares]
+    facts: LikedFacts = {
+        "folder": str(out),
+        "splits": dict(result.splits),
+        "left_out": dict(result.dropped),
+        "shares": shares,
+        "warnings": list(result.warnings),
+        "sha256": result.sha256,
+    }
     counts = {}
     for reason, count in sorted(result.dropped.items()):
         counts[f"left out: {reason}"] = count
     counts.update(result.splits)
-    print_counts(counts, f"{out}:")
+    lines = list(count_lines(counts, f"{out}:"))
     if result.shares:
-        click.echo(f"share chosen: {margin_range(result.shares)}")
-    for warning in result.warnings:
-        click.echo(f"warning: {warning}")
+        lines.append(f"share chosen: {margin_range(result.shares)}")
+    lines += [f"warning: {warning}" for warning in result.warnings]
     if FROM_X in result.dropped:
-        click.echo(
-            f"{X_TERMS}: where your use is allowed all the same, pass --acknowledge-x-terms"
-        )
-    click.echo(f"the set is named by the SHA-256 of its MANIFEST.json: {result.sha256}")
+        allowed = "where your use is allowed all the same, pass --acknowledge-x-terms"
+        lines.append(f"{X_TERMS}: {allowed}")
+    named = f"the set is named by the SHA-256 of its MANIFEST.json: {result.sha256}"
+    show(facts, [*lines, named])
 
 
 def _refuse_given(context: click.Context, *names: str) -> None:
@@ -239,6 +272,7 @@ def _refuse_given(context: click.Context, *names: str) -> None:
     "lists them; of a report also what a stopped `analyze` left. Sheets of `sheets` and `hashtags` lose rows. Repeat "
     "for each.",
 )
+@json_option("removals")
 def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
     """Take posts and images out, for good.
 
@@ -258,24 +292,40 @@ def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
     requests = read_requests(file)
     missing = unmatched(work, requests.names)
     receipt = run(work, requests.names, derived)
-    removed = f"{receipt.posts:,} posts and {receipt.images:,} images of {work}"
-    click.echo(f"{file}: {receipt.listed:,} ids, {removed}")
-    for action, count in requests.other_actions.items():
-        click.echo(f"  {count:,} lines ask for {action!r}: only 'delete' takes out")
+    facts: RemovalsFacts = {
+        "file": str(file),
+        "when": receipt.when,
+        "listed": receipt.listed,
+        "posts": receipt.posts,
+        "images": receipt.images,
+        "other_actions": dict(requests.other_actions),
+        "unmatched": list(missing),
+        "changed": receipt.changed,
+        "deleted": receipt.deleted,
+        "left": receipt.left,
+        "next": receipt.next,
+        "published": receipt.published,
+    }
+    hint = [PUBLISHED] if receipt.next else []
+    show(facts, [*_removal_lines(work, facts), *hint, *receipt.published])
+
+
+def _removal_lines(work: Path, facts: "RemovalsFacts") -> Iterator[str]:
+    removed = f"{facts['posts']:,} posts and {facts['images']:,} images of {work}"
+    yield f"{facts['file']}: {facts['listed']:,} ids, {removed}"
+    for action, count in facts["other_actions"].items():
+        yield f"  {count:,} lines ask for {action!r}: only 'delete' takes out"
+    missing = facts["unmatched"]
     if missing:
         shown = ", ".join(missing[:SHOWN])
         etc = ", …" if len(missing) > SHOWN else ""
-        click.echo(f"  {len(missing):,} ids match nothing in {work}: {shown}{etc}")
-    print_counts(receipt.changed, "taken out of:")
-    for name in receipt.deleted:
-        click.echo(f"deleted: {name}")
-    for name in receipt.left:
-        click.echo(f"left as it is: {name}")
-    if receipt.next:
-        click.echo("run next:")
-    for command in receipt.next:
-        click.echo(f"  {command}")
-    if receipt.next:
-        click.echo(PUBLISHED)
-    for text in receipt.published:
-        click.echo(text)
+        yield f"  {len(missing):,} ids match nothing in {work}: {shown}{etc}"
+    yield from count_lines(facts["changed"], "taken out of:")
+    for name in facts["deleted"]:
+        yield f"deleted: {name}"
+    for name in facts["left"]:
+        yield f"left as it is: {name}"
+    if facts["next"]:
+        yield "run next:"
+    for command in facts["next"]:
+        yield f"  {command}"

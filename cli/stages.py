@@ -1,25 +1,35 @@
 """`twigma embed`, `caption`, `texts`, `nsfw`, `dedupe` and `build`: columns for the images of a working folder."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from twigma.cli.facts import json_option, show
 from twigma.cli.options import (
     CAPTIONER,
     FILE,
     as_engine,
     clip_option,
+    count_lines,
     device_option,
     embedding_option,
     engine_option,
     name_options,
     parse_clip,
-    print_counts,
     split_commit,
     work_option,
 )
 from twigma.core.names import with_name
 from twigma.core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from twigma.cli.facts.building import (
+        BuildFacts,
+        DedupeFacts,
+        StageFacts,
+        TextsFacts,
+    )
 
 precision_option = click.option(
     "--precision",
@@ -41,6 +51,7 @@ detector_option = click.option(
 @precision_option
 @device_option
 @engine_option
+@json_option("stage")
 def embed(
     tars: tuple[Path, ...],
     work: Path,
@@ -81,7 +92,7 @@ def embed(
         name=name,
         replace=replace,
     )
-    _print_processed(processed, work, with_name("embed", name))
+    _show_processed(processed, work, with_name("embed", name))
 
 
 @click.command()
@@ -96,6 +107,7 @@ def embed(
 @name_options
 @device_option
 @engine_option
+@json_option("stage")
 def caption(
     work: Path,
     model: str,
@@ -124,7 +136,7 @@ def caption(
         name=name,
         replace=replace,
     )
-    _print_processed(processed, work, with_name("caption", name))
+    _show_processed(processed, work, with_name("caption", name))
 
 
 @click.command()
@@ -132,6 +144,7 @@ def caption(
 @clip_option
 @embedding_option
 @device_option
+@json_option("texts")
 def texts(work: Path, model: str, embedding: str, device: str | None) -> None:
     """Embed posts, captions and prompts with CLIP.
 
@@ -156,13 +169,15 @@ def texts(work: Path, model: str, embedding: str, device: str | None) -> None:
     )
     names = {"text": "posts", "all_captions": "captions", "group": "prompts"}
     by_kind = {names[kind]: count for kind, count in counts.items()}
-    print_counts(by_kind, f"texts of {work} embedded now:")
+    facts: TextsFacts = {"work": str(work), "texts": by_kind}
+    show(facts, count_lines(by_kind, f"texts of {work} embedded now:"))
 
 
 @click.command()
 @work_option
 @detector_option
 @embedding_option
+@json_option("stage")
 def nsfw(work: Path, detector: Path | None, embedding: str) -> None:
     """Score every embedding for NSFW content.
 
@@ -174,7 +189,7 @@ def nsfw(work: Path, detector: Path | None, embedding: str) -> None:
     from twigma.builder.stages.nsfw import nsfw_parts
 
     processed = nsfw_parts(work, detector, embedding=embedding)
-    _print_processed(processed, work, "nsfw")
+    _show_processed(processed, work, "nsfw")
 
 
 @click.command()
@@ -185,6 +200,7 @@ def nsfw(work: Path, detector: Path | None, embedding: str) -> None:
     help="Cosine above which two images are near duplicates.  [default: as in the last run, else .995]",
 )
 @embedding_option
+@json_option("dedupe")
 def dedupe(work: Path, near: float | None, embedding: str) -> None:
     """Mark duplicate images; drop nothing.
 
@@ -200,7 +216,8 @@ def dedupe(work: Path, near: float | None, embedding: str) -> None:
     if near is not None:
         settings["near"] = near
     counts = run(work, **settings, embedding=embedding)
-    print_counts(counts, f"rows of {work} by reason:")
+    facts: DedupeFacts = {"work": str(work), "rows": counts}
+    show(facts, count_lines(counts, f"rows of {work} by reason:"))
 
 
 @click.command()
@@ -217,6 +234,7 @@ def dedupe(work: Path, near: float | None, embedding: str) -> None:
 @precision_option
 @device_option
 @engine_option
+@json_option("build")
 def build(
     work: Path,
     model: str,
@@ -252,13 +270,16 @@ def build(
         precision=precision,
         engine=as_engine(engine),
     )
-    print_counts(result.treated, f"images of {work} processed now, by stage:")
-    click.echo("duplicates are marked, images clustered; next: twigma release")
+    facts: BuildFacts = {"work": str(work), "images": result.treated}
+    lines = count_lines(result.treated, f"images of {work} processed now, by stage:")
+    ready = "duplicates are marked, images clustered; next: twigma release"
+    show(facts, [*lines, ready])
 
 
-def _print_processed(processed: int, work: Path, stage: str) -> None:
-    if not processed:
-        click.echo(f"{stage}: nothing to do")
-        return
+def _show_processed(processed: int, work: Path, stage: str) -> None:
     folder = Workspace(work).stage_folder(stage)
-    click.echo(f"{stage}: {processed:,} images processed now; columns in {folder}")
+    facts: StageFacts = {"stage": stage, "images": processed, "folder": str(folder)}
+    line = f"{stage}: {processed:,} images processed now; columns in {folder}"
+    if not processed:
+        line = f"{stage}: nothing to do"
+    show(facts, [line])

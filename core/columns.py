@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.core.names import OF_MODELS, captions_of_names, named_column
+from twigma.core.tables import take_rows
 
 if TYPE_CHECKING:
     import datasets
@@ -373,8 +374,7 @@ def join(table: pa.Table, part: pa.Table) -> pa.Table:
     row = pc.index_in(_key(table, keys), value_set=_key(part, keys))
     for name in part.column_names:
         if name not in keys:
-            values = part[name].combine_chunks().take(row)
-            table = add(table, **{name: values})
+            table = add(table, **{name: take_rows(part[name], row)})
     return table
 
 

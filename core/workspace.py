@@ -35,9 +35,14 @@ PRIVATE = (
 
 
 class Workspace(os.PathLike[str]):
-    """A working folder; it need not exist yet."""
+    """A working folder; it need not exist yet. ValueError for an address such as s3://bucket/work."""
 
     def __init__(self, path: AnyWorkspace = "work") -> None:
+        # `Path` would make a local folder `s3:` of it.
+        if "://" in os.fspath(path):
+            raise ValueError(
+                f"expected a folder of this machine, found the address {os.fspath(path)}: mount the storage here"
+            )
         self.path = Path(path)
 
     def __fspath__(self) -> str:

@@ -5,6 +5,8 @@ The code in them is run by `tests/docs/`.
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,12 @@ def test_the_tree_of_the_architecture_names_every_room_in_order():
 
 def test_the_readme_is_short():
     assert len(README.splitlines()) <= 150
+
+
+def test_the_page_on_json_is_current():
+    tool = [sys.executable, ROOT / "tools" / "make_json.py", "--check"]
+    done = subprocess.run(tool, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_every_environment_variable_is_documented():

@@ -13,8 +13,9 @@ import twigma
 from twigma.core.files import file_sha256
 from twigma.core.parts import fingerprint, read_model, read_provenance
 from twigma.core.workspace import Workspace
-from twigma.rehydrate.posts.page_store import KINDS
 
+# Kinds of pages that bring posts; the others are of authors, and of counts before a search.
+WITH_POSTS = ("lookup", "search", "import")
 # Of the code that makes releases: raise it whenever the same working folder gives other rows, columns, files or texts,
 # or when a check refuses what it let pass. Releases of an earlier revision are then written again.
 REVISION = 4
@@ -56,8 +57,8 @@ def inputs_fingerprint(
 
 
 def kinds_of_pages(work: Workspace) -> list[str]:
-    """How posts were collected: the kinds of pages there are, of KINDS."""
-    return [kind for kind in KINDS if work.page_file(kind).exists()]
+    """How posts were collected: the kinds of pages there are, of WITH_POSTS."""
+    return [kind for kind in WITH_POSTS if work.page_file(kind).exists()]
 
 
 def stage_settings(work: Workspace, stage: str) -> dict[str, Any]:

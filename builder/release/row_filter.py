@@ -14,6 +14,7 @@ from twigma.builder.release.chosen import with_selection
 from twigma.core import columns
 from twigma.core.names import command_of, split_name
 from twigma.core.parts import refuse_other_embeddings
+from twigma.core.tables import sort_table
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.selections import Selection
 from twigma.rehydrate.images.shards import read_sidecars
@@ -52,7 +53,7 @@ def select_rows(
     reasons = exclusion_reasons(table, removed, near_duplicates, nsfw_threshold)
     if selection is not None:
         reasons = with_selection(reasons, table, selection, work)
-    released = table.filter(reasons.is_null()).sort_by(ORDER)
+    released = sort_table(table.filter(reasons.is_null()), ORDER)
     for stage in stages:
         _require_seen(released["image_name"], work, stage)
     refuse_repeated(released)

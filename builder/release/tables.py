@@ -9,10 +9,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from twigma.builder.engine.vectors import as_column, read_vectors
 from twigma.core import columns
 from twigma.core.files import atomic
 from twigma.core.names import DEFAULT, with_name
@@ -51,20 +53,20 @@ def write_embeddings(
     `type_name` is float16, as embeddings are stored, or float32 with the same values. Returns the length of an
     embedding. Every image must have one in `columns/embed` of `work`.
     """
-    part = work.read(with_name("embed", name))
-    vectors = part["embedding"].combine_chunks()
-    known_names = part["image_name"].combine_chunks()
-    rows = pc.index_in(image_names.combine_chunks(), value_set=known_names)
+    # Parts stay mapped, and a file's rows are copied when it is written: all of them would be 1.5 KB an image.
+    vectors, _ = read_vectors(work, with_name("embed", name))
+    found = pc.index_in(image_names.combine_chunks(), value_set=vectors.names)
+    rows = found.to_numpy().astype(np.int64)
     name_field = columns.schema(["image_name"]).field(0)
     # Of the length this model has; the declared column is the paper's.
-    length = int(vectors.type.list_size)
+    length = vectors.dim
     vector_type = pa.list_(EMBEDDING_TYPES[type_name], length)
     vector_field = columns.schema(["embedding"]).field(0).with_type(vector_type)
     schema = pa.schema([name_field, vector_field])
 
     def rows_from(first: int, count: int) -> pa.Table:
         names = image_names.slice(first, count).combine_chunks()
-        taken = vectors.take(rows.slice(first, count)).cast(vector_type)
+        taken = as_column(vectors.take(rows[first : first + count])).cast(vector_type)
         return pa.table([names, taken], schema=schema)
 
     _write_files(

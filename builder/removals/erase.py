@@ -180,7 +180,9 @@ def _erase_shard(
     attempt = shard.manifest.parent / ERASING / shard.name
     attempt.mkdir(parents=True)
     write_parquet(attempt / shard.sidecar.name, sidecar.filter(pc.invert(gone)))
-    if _is_own_tar(shard, tar):
+    if manifest.freed:
+        _write_sidecar(shard, attempt, manifest)
+    elif _is_own_tar(shard, tar):
         members = sidecar.filter(gone)["member"].to_pylist()
         samples = {PurePosixPath(name).stem for name in members if name}
         _copy_tar(tar, attempt / shard.tar.name, samples)
@@ -217,6 +219,19 @@ def _leave_tar(shard: Shard, attempt: Path, tar: Path, manifest: Manifest) -> No
     verified = shards.verify(tar, sidecar, manifest.made_from)
     sidecar.replace(shard.sidecar)
     shards.write_manifest(shard, replace(verified, tar=manifest.tar))
+
+
+def _write_sidecar(shard: Shard, attempt: Path, manifest: Manifest) -> None:
+    """Take rows out of the sidecar of a shard whose tar `twigma free` deleted."""
+    sidecar = attempt / shard.sidecar.name
+    status = pq.read_table(sidecar, columns=["status"])["status"]
+    samples = pc.sum(pc.equal(status, "success")).as_py() or 0
+    sha256 = file_sha256(sidecar)
+    sidecar.replace(shard.sidecar)
+    remaining = replace(
+        manifest, sidecar=sha256, rows=len(status), samples=int(samples)
+    )
+    shards.write_manifest(shard, remaining)
 
 
 def _copy_tar(source: Path, target: Path, without: set[str]) -> None:

@@ -33,6 +33,7 @@ from twigma.core.parts import (
     write_part,
 )
 from twigma.core.stage import stage
+from twigma.core.tables import whole
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shards import read_sidecars
 
@@ -161,7 +162,7 @@ class _Images:
 
         decoded, place = _places(self.names, stored["image_name"].combine_chunks())
         rows = self._unmarked(decoded)
-        digests = stored["digest"].combine_chunks().dictionary_encode()
+        digests = whole(stored["digest"]).dictionary_encode()
         groups = digests.indices.to_numpy()[place[rows]].astype(np.int64)
         self._mark_groups("pixels", rows, groups)
 

@@ -33,6 +33,7 @@ from twigma.core.parts import (
     part_is_current,
     write_part,
 )
+from twigma.core.tables import take_table
 from twigma.core.workspace import AnyWorkspace, Workspace
 
 REVISION = (
@@ -92,7 +93,7 @@ def embed_texts(
     with work.lock_stage("texts"):
         for kind, table in texts.items():
             order = np.random.default_rng(seed).permutation(len(table))
-            sample = table.take(pa.array(np.sort(order[:most])))
+            sample = take_table(table, pa.array(np.sort(order[:most])))
             counts[kind] = _embed_kind(work, kind, sample, chosen, load)
     return counts
 

@@ -55,10 +55,12 @@ def near_repeats(
     repeated = _Repeats(vectors, rows, threshold)
     groups = near_groups(vectors, rows, threshold)
     order = np.lexsort((rank, groups))
-    starts = np.flatnonzero(np.diff(groups[order])) + 1
-    for chain in np.split(order, starts):
-        if len(chain) > 1:
-            repeated.mark(chain)
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    sizes = np.diff(starts, append=len(order))
+    # Most rows are near no other: they need no array of their own.
+    for chain in np.flatnonzero(sizes > 1):
+        start = starts[chain]
+        repeated.mark(order[start : start + sizes[chain]])
     return repeated.original, repeated.cosine
 
 

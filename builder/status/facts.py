@@ -1,50 +1,50 @@
-"""The records that `twigma status --json` prints; `status.status` says what each field means."""
+"""Every fact about a working folder, with its meaning: what `status.status` returns and `twigma status` prints."""
 
-from typing import NotRequired, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
 from twigma.rehydrate.accounting import IdCounts, PhotoCounts
 
 
 class SearchFacts(TypedDict):
-    """Searches and archives that are complete, and those that are not, and the `archives` among these.
-
-    `resume` is the command that goes on with the last collection that is not complete; None where all are.
-    """
+    """Searches and archives."""
 
     done: int
-    open: int
-    archives: int
-    resume: str | None
+    open: Annotated[int, "not at their end"]
+    archives: Annotated[int, "of the open ones, archives"]
+    resume: Annotated[
+        str | None,
+        "command that goes on with the last open collection; null: none is open",
+    ]
 
 
 class SpentFacts(TypedDict):
-    """Posts and users that were bought, requests that counted posts, and their price at most."""
+    """What was bought from X."""
 
     posts: int
     users: int
-    counts: int
-    dollars: float
+    counts: Annotated[int, "requests that counted posts"]
+    dollars: Annotated[float, "at most, at prices per use"]
 
 
 class ShardFacts(TypedDict):
-    """Shards that are finished, and planned or damaged ones."""
+    """Shards of images."""
 
     finished: int
-    unfinished: int
+    unfinished: Annotated[int, "planned, or damaged"]
+    freed: Annotated[int, "finished ones whose pictures `twigma free` deleted"]
 
 
 class StageFacts(TypedDict):
-    """Images of one stage, the models they were processed with, and the command that goes on with the last of these.
-
-    `not_decodable` counts images that are done but have no value; for stages with one part a shard.
-    """
+    """Images of one stage."""
 
     done: int
     out_of_date: int
     to_do: int
-    not_decodable: NotRequired[int]
-    models: list[str]
-    command: str
+    not_decodable: NotRequired[
+        Annotated[int, "of those done, without a value; of embed, caption and nsfw"]
+    ]
+    models: Annotated[list[str], "that made the columns"]
+    command: Annotated[str, "that goes on with the last of these models"]
 
 
 class ReleaseFacts(TypedDict):
@@ -54,13 +54,25 @@ class ReleaseFacts(TypedDict):
     version: str
     images: int
     posts: int
-    out_of_date: bool
+    out_of_date: Annotated[bool, "whether it is older than the working folder"]
+
+
+class SizeFacts(TypedDict):
+    """Sizes in bytes."""
+
+    pages: int
+    ledger: int
+    shards: int
+    columns: int
+    other: int
+    total: int
+    free: Annotated[int, "on the disk"]
 
 
 class NextStep(TypedDict):
-    """The command to run now, None while there is something to wait for or to repair, and why."""
+    """The command to run now."""
 
-    command: str | None
+    command: Annotated[str | None, "null: wait, or repair first"]
     why: str
 
 
@@ -68,20 +80,30 @@ class Progress(TypedDict):
     """Every fact but the next step."""
 
     work: str
-    running: dict[str, int] | None
-    damaged: list[str]
-    ids: IdCounts | None
-    photos: PhotoCounts | None
-    searches: SearchFacts | None
-    spent: SpentFacts | None
-    not_looked_up: int
-    unshown: int
-    skipped: int
+    running: Annotated[
+        dict[str, int] | None,
+        "process of each run that holds a lock now; null where the system cannot tell",
+    ]
+    damaged: Annotated[list[str], "every file that cannot be used, with what to do"]
+    ids: Annotated[IdCounts | None, "null where a damaged file counts them"]
+    photos: Annotated[PhotoCounts | None, "likewise"]
+    searches: Annotated[SearchFacts | None, "likewise"]
+    spent: Annotated[SpentFacts | None, "likewise"]
+    not_looked_up: Annotated[
+        int, "posts of archives and searches that do not show which photos they have"
+    ]
+    unshown: Annotated[
+        int, "posts with photos that no answer has shown; one more look-up may"
+    ]
+    skipped: Annotated[int, "lines of input lists without a usable id"]
     shards: ShardFacts
-    stages: dict[str, StageFacts]
-    release: ReleaseFacts | None
-    unfinished_reports: list[str]
-    bytes: dict[str, int]
+    stages: Annotated[dict[str, StageFacts], "also embed-NAME and caption-NAME"]
+    release: Annotated[ReleaseFacts | None, "null: none is beside the folder"]
+    unfinished_reports: Annotated[
+        list[str],
+        "what stopped runs of `twigma analyze` left beside the folder: figures so far, with ids in them",
+    ]
+    bytes: SizeFacts
 
 
 class Facts(Progress):

@@ -6,7 +6,7 @@ That does not see everything the stage itself looks at, so a stage may find more
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from twigma.core.names import command_of, split_name
 from twigma.core.parts import embedding_stage
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import FinishedShards
+from twigma.rehydrate.images.shards import Manifest
 
 # What the stages that take --model use without it.
 DEFAULT_MODEL = {
@@ -176,25 +177,40 @@ def _by_shard(
         "models": _models(parts),
         "command": "",
     }
-    # After a change of model the newest part shows which one is wanted.
-    newest = _newest(parts)
+    current = _current(parts, inputs)
     for name, count in images.items():
-        if name not in parts:
-            facts["to_do"] += count
-            continue
-        part = parts[name]
-        if (
-            part is not None
-            and newest is not None
-            and name in inputs
-            and part.has_inputs(inputs[name])
-            and part.goes_with(newest)
-        ):
+        if name in current:
             facts["done"] += count
-            facts["not_decodable"] += part.empty
-        else:
+            facts["not_decodable"] += current[name].empty
+        elif name in parts:
             facts["out_of_date"] += count
+        else:
+            facts["to_do"] += count
     return facts
+
+
+def _current(parts: Parts, inputs: Mapping[str, Mapping[str, str]]) -> dict[str, Part]:
+    """The parts made from the `inputs` of their shard, by the model of the newest part: after a change it is wanted."""
+    newest = _newest(parts)
+    current: dict[str, Part] = {}
+    for name, part in parts.items():
+        if part is None or newest is None or name not in inputs:
+            continue
+        if part.has_inputs(inputs[name]) and part.goes_with(newest):
+            current[name] = part
+    return current
+
+
+def shards_without(
+    work: Workspace, manifests: Mapping[str, Manifest], stages: Iterable[str]
+) -> dict[str, list[str]]:
+    """The shards of which each of these stages has no current part, and still needs the pictures."""
+    of_shard = {name: {"shard": one.sha256} for name, one in manifests.items()}
+    missing: dict[str, list[str]] = {}
+    for stage in stages:
+        current = _current(_read_parts(work, stage, []), of_shard)
+        missing[stage] = sorted(set(manifests) - set(current))
+    return missing
 
 
 def _as_whole(

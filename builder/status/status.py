@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pyarrow as pa
 
@@ -21,6 +21,7 @@ from twigma.builder.status.facts import (
     Progress,
     ReleaseFacts,
     SearchFacts,
+    SizeFacts,
     SpentFacts,
 )
 from twigma.builder.status.next_step import next_step
@@ -50,34 +51,8 @@ T = TypeVar("T")
 def status(work: AnyWorkspace) -> Facts:
     """Every fact about a working folder as one object of numbers, strings and lists, ready for JSON.
 
-    ====================  ==============================================================================================
-    `work`                the folder
-    `running`             {run: process} of the runs that hold a lock of it now; null where the system has no list
-    `damaged`             a sentence for every file that cannot be used, with what to do
-    `ids`                 `total` ids of `list` (the file that lists them; null: all the ledger knows), each in one of
-                          stored, partly_stored, waiting, failed (by class), no_photo, photos_unknown
-                          (there, but no page shows which photos it has), unlisted, not_found,
-                          unauthorized, suspended, absent, not_asked; `beyond_list`: posts of the folder that are not
-                          listed
-    `skipped`             lines of input lists that held no usable id
-    `photos`              `rows` of the images table; its `total` photos: stored, failed (by class) or waiting;
-                          `tried_once`: failed once for a passing reason; `without_row`: in shards, not in the table
-    `shards`              finished, unfinished (planned, or damaged)
-    `searches`            searches and archives that are done, and open (of these `archives`); `resume`: the command
-                          that goes on with the last collection that is not complete; null where all are
-    `stages`              {stage: images `done`, `out_of_date`, `to_do`; the `models` that made them, the `command` that
-                          goes on with the last of these; of embed, caption and nsfw how many of `done` are
-                          `not_decodable`, and so have no value}; embed-NAME and caption-NAME where there are any
-    `release`             folder, version, images, posts, out_of_date; null when there is none beside the folder
-    `unfinished_reports`  what stopped runs of `twigma analyze` left beside the folder: figures so far, with ids in them
-    `bytes`               pages, ledger, shards, columns, other; `total` of these; `free` on the disk
-    `spent`               posts and users bought, requests that counted posts, dollars at most
-    `not_looked_up`       posts of archives and searches that do not show which photos they have
-    `unshown`             posts with photos that no answer has shown, and that were not looked up once more for them
-    `next`                `command` (null: wait or repair), `why`
-    ====================  ==============================================================================================
-
-    Facts that only a damaged file has are null. Raises FileNotFoundError where there is no such folder.
+    `facts.py` says what each field means; what only a damaged file can tell is null. Raises FileNotFoundError where
+    there is no such folder.
     """
     work = Workspace(work)
     if not work.path.is_dir():
@@ -111,6 +86,7 @@ def status(work: AnyWorkspace) -> Facts:
         "shards": {
             "finished": len(finished.manifests),
             "unfinished": finished.unfinished,
+            "freed": sum(bool(one.freed) for one in finished.manifests.values()),
         },
         "stages": stage_progress(work, finished, n_rows, damaged),
         "release": _or_report(damaged, lambda: _release(work, n_rows)),
@@ -208,7 +184,7 @@ def _unfinished_reports(work: Workspace) -> list[str]:
     return [str(path) for path in found]
 
 
-def _bytes(work: Workspace) -> dict[str, int]:
+def _bytes(work: Workspace) -> SizeFacts:
     """Sizes in bytes of the parts of a folder, their `total`, and what is `free` on the disk."""
     places = {
         work.pages.name: "pages",
@@ -227,7 +203,8 @@ def _bytes(work: Workspace) -> dict[str, int]:
             top = above[0] if above else name
             sizes[places.get(top, "other")] += size
     free = shutil.disk_usage(work).free
-    return {**sizes, "total": sum(sizes.values()), "free": free}
+    total = sum(sizes.values())
+    return cast(SizeFacts, {**sizes, "total": total, "free": free})
 
 
 def running(work: AnyWorkspace, table: Path = KERNEL_LOCKS) -> dict[str, int] | None:

@@ -2,12 +2,13 @@
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from twigma.cli.facts import json_option, show
 from twigma.cli.options import (
     FOLDER,
     as_engine,
@@ -17,6 +18,16 @@ from twigma.cli.options import (
     seed_option,
     select_option,
 )
+
+if TYPE_CHECKING:
+    from twigma.analysis.analyze import Analysis
+    from twigma.cli.facts.analysing import (
+        AnalyzeFacts,
+        ReportFacts,
+        SheetsFacts,
+        SkippedFigure,
+        UsedReference,
+    )
 
 
 @click.command()
@@ -70,6 +81,7 @@ from twigma.cli.options import (
     help="With --for: working folder with the authors, along which images are spread.",
 )
 @seed_option("Seed of the draw.")
+@json_option("sheets")
 def sheets(
     release: Path,
     out: Path,
@@ -97,26 +109,39 @@ def sheets(
         from twigma.analysis.inputs.annotation_sheets import sheets as run
 
         count = run(release, out, annotators=annotators, images=images, seed=seed)
-        key = out / "key.csv"
-        click.echo(
-            f"sheets: {count} images on each of {annotators} sheets in {out}; {key} is the key"
-        )
+        facts: SheetsFacts = {
+            "folder": str(out),
+            "images": count,
+            "annotators": annotators,
+        }
+        sizes = f"{count} images on each of {annotators} sheets"
+        show(facts, [f"sheets: {sizes} in {out}; {out / 'key.csv'} is the key"])
         return
     from twigma.analysis.annotation.draw_sheets import draw_sheets
 
     drawn = draw_sheets(
         release, out, column=column, annotators=annotators, seed=seed, **drawing
     )
+    facts = {
+        "folder": str(out),
+        "images": drawn.drawn,
+        "annotators": annotators,
+        "of": drawn.images,
+        "blocks": drawn.authors,
+        "width": drawn.width,
+        "basis": drawn.basis,
+    }
     authors = "authors"
     if drawn.authors == "id":
         authors = "posts; --work spreads them over authors"
-    click.echo(
-        f"sheets: {drawn.drawn:,} of {drawn.images:,} images in {out}, spread over {authors}"
-    )
-    click.echo(
-        f"  expected of all labels: a 95% interval of the share of ±{50 * drawn.width:.1f} points, {drawn.basis}"
-    )
-    click.echo(f"  next: twigma label {out} --work WORK")
+    sizes = f"{drawn.drawn:,} of {drawn.images:,} images in {out}"
+    interval = f"a 95% interval of the share of ±{50 * drawn.width:.1f} points"
+    lines = [
+        f"sheets: {sizes}, spread over {authors}",
+        f"  expected of all labels: {interval}, {drawn.basis}",
+        f"  next: twigma label {out} --work WORK",
+    ]
+    show(facts, lines)
 
 
 @click.command()
@@ -189,6 +214,7 @@ def label(folder: Path, work: Path, port: int) -> None:
 @embedding_option
 @seed_option("Seed of every draw.")
 @engine_option
+@json_option("analyze")
 def analyze(
     release: Path,
     out: Path,
@@ -212,34 +238,63 @@ def analyze(
     folders = dict(find_reference(text) for text in references)
     options.update(roles(folders))
     results = run(release, out, references=folders, engine=as_engine(engine), **options)
-    computed, skipped = len(results["figures"]), len(results["skipped"])
-    click.echo(f"analyze: {computed} figures in {out / 'results'}, {skipped} skipped")
-    if "paper" in results["figures"]:
-        verdicts = ", ".join(_verdicts(results["values"]))
-        table = out / "results" / "paper.csv"
-        click.echo(f"  the paper's numbers beside ours: {verdicts} ({table})")
-    for reason, figures in _skipped_by_reason(results["skipped"]).items():
-        click.echo(f"  {reason}: {', '.join(figures)}")
-    for name, about in results["data"]["references"].items():
-        if "licence" in about:
-            origin = ", ".join(about["origin"])
-            click.echo(f"  {name}: from {origin}; licence: {about['licence']}")
+    facts = _analysis_facts(results, out)
+    show(facts, _analysis_lines(facts))
     if failed(results):
         sys.exit(1)
 
 
-def _verdicts(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """How many of the paper's numbers agree, differ, … : `12 agrees`."""
+def _analysis_facts(results: "Analysis", out: Path) -> "AnalyzeFacts":
+    skipped: list[SkippedFigure] = []
+    for entry in results["skipped"]:
+        skipped.append(
+            {
+                "figure": entry["figure"],
+                "missing": list(entry["missing"]),
+                "how": list(entry["how"]),
+                "error": entry.get("error"),
+            }
+        )
+    references: list[UsedReference] = []
+    for name, about in results["data"]["references"].items():
+        if "licence" in about:
+            origin, licence = about["origin"], about["licence"]
+            references.append({"name": name, "origin": origin, "licence": licence})
+    return {
+        "results": str(out / "results"),
+        "figures": list(results["figures"]),
+        "skipped": skipped,
+        "verdicts": _verdicts(results["values"]),
+        "references": references,
+    }
+
+
+def _analysis_lines(facts: "AnalyzeFacts") -> Iterator[str]:
+    folder = Path(facts["results"])
+    computed, skipped = len(facts["figures"]), len(facts["skipped"])
+    yield f"analyze: {computed} figures in {folder}, {skipped} skipped"
+    if "paper" in facts["figures"]:
+        pairs = facts["verdicts"].items()
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in pairs)
+        table = folder / "paper.csv"
+        yield f"  the paper's numbers beside ours: {verdicts} ({table})"
+    for reason, figures in _skipped_by_reason(facts["skipped"]).items():
+        yield f"  {reason}: {', '.join(figures)}"
+    for used in facts["references"]:
+        origin = ", ".join(used["origin"])
+        yield f"  {used['name']}: from {origin}; licence: {used['licence']}"
+
+
+def _verdicts(values: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """How many of the paper's numbers agree, differ, … ."""
     counts: Counter[str] = Counter()
     for key, entry in values.items():
         if key.startswith("paper/"):
             counts[entry["verdict"]] += 1
-    return [f"{count} {verdict}" for verdict, count in sorted(counts.items())]
+    return dict(sorted(counts.items()))
 
 
-def _skipped_by_reason(
-    skipped: Sequence[Mapping[str, Any]],
-) -> dict[str, list[str]]:
+def _skipped_by_reason(skipped: Sequence["SkippedFigure"]) -> dict[str, list[str]]:
     """The figures that each missing input prevents, by what is missing and how to get it."""
     figures: dict[str, list[str]] = {}
     for entry in skipped:
@@ -262,6 +317,7 @@ def _skipped_by_reason(
     metavar="NAME[=FOLDER]",
     help="Likewise, of a reference set.",
 )
+@json_option("report")
 def report(out: Path, work: Path | None, references: tuple[str, ...]) -> None:
     """Draw the results of analyze as one HTML page, and as files for a paper.
 
@@ -285,5 +341,7 @@ def report(out: Path, work: Path | None, references: tuple[str, ...]) -> None:
         doi = published_doi(work)
     images = {name: open_images(folder) for name, folder in folders.items()}
     page = run(out, images, doi=doi)
-    click.echo(f"report: {page}")
-    click.echo(f"  charts, captions and methods for a paper: {out / 'figures'}")
+    figures = out / "figures"
+    facts: ReportFacts = {"page": str(page), "figures": str(figures)}
+    files = f"  charts, captions and methods for a paper: {figures}"
+    show(facts, [f"report: {page}", files])

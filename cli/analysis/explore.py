@@ -1,11 +1,15 @@
 """`twigma explore` and `search`: a release as one page to look around in, and images by words or by a picture."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from twigma.cli.facts import json_option, show
 from twigma.cli.options import FILE, FOLDER, device_option, embedding_option, parse_clip
+
+if TYPE_CHECKING:
+    from twigma.cli.facts.analysing import ExploreFacts, SearchFacts
 
 
 @click.command()
@@ -45,6 +49,7 @@ from twigma.cli.options import FILE, FOLDER, device_option, embedding_option, pa
     help="With --work: CLIP that made the embeddings, where the release cannot say: a folder of your own.",
 )
 @embedding_option
+@json_option("explore")
 def explore(release: Path, out: Path, ids: bool | None, **options: Any) -> None:
     """Write all images of a release as a map in one HTML file, or show them with their pictures.
 
@@ -72,20 +77,27 @@ def _write(release: Path, out: Path, ids: bool | None, before: Path | None) -> N
     from twigma.analysis.explorer.page import explore as run
 
     written = run(release, out, ids=ids, before=before)
-    click.echo(
-        f"explore: {written.images:,} images in {written.path} ({written.bytes / 1e6:.1f} MB)"
-    )
+    facts: ExploreFacts = {
+        "page": str(written.path),
+        "images": written.images,
+        "bytes": written.bytes,
+        "unplaced": written.unplaced,
+        "with_ids": written.with_ids,
+    }
+    size = f"{written.bytes / 1e6:.1f} MB"
+    lines = [f"explore: {written.images:,} images in {written.path} ({size})"]
     if written.comparison is not None:
+        facts["compared"] = dict(written.comparison.counts)
         for what, images in written.comparison.counts.items():
-            click.echo(f"  {images:>9,}  {what}")
+            lines.append(f"  {images:>9,}  {what}")
     if written.unplaced:
-        click.echo(
-            f"  {written.unplaced:,} images have no place on the map: they are not on the page"
-        )
+        absent = f"{written.unplaced:,} images have no place on the map"
+        lines.append(f"  {absent}: they are not on the page")
     if not written.with_ids:
-        click.echo(
+        lines.append(
             "  it names rows of the release, not ids: --ids puts the ids into the page"
         )
+    show(facts, lines)
 
 
 def _serve(release: Path, work: Path, model: str | None, **options: Any) -> None:
@@ -138,6 +150,7 @@ def _serve(release: Path, work: Path, model: str | None, **options: Any) -> None
 )
 @embedding_option
 @device_option
+@json_option("search")
 def search(
     text: str | None,
     image: Path | None,
@@ -172,10 +185,19 @@ def search(
         out=out,
         **options,
     )
-    for row in found.to_pylist():
+    rows: list[Any] = found.to_pylist()
+    facts: SearchFacts = {
+        "images": rows,
+        "file": None if out is None else str(out),
+        "page": None if options["html"] is None else str(options["html"]),
+    }
+    lines = []
+    for row in rows:
         words = " ".join(str(row.get("all_captions") or "").split())
-        click.echo(f"  {row['similarity']:.3f}  {row['image_name']}  {words}".rstrip())
+        line = f"  {row['similarity']:.3f}  {row['image_name']}  {words}"
+        lines.append(line.rstrip())
     if out is not None:
-        click.echo(f"search: {len(found)} images in {out}")
-    if options["html"] is not None:
-        click.echo(f"search: {len(found)} images on the page {options['html']}")
+        lines.append(f"search: {len(found)} images in {out}")
+    if facts["page"] is not None:
+        lines.append(f"search: {len(found)} images on the page {facts['page']}")
+    show(facts, lines)

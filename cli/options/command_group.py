@@ -75,6 +75,7 @@ EXTRAS = {
     "search": "models",
     "removals": "rehydrate",
     "status": "rehydrate",
+    "free": "rehydrate",
     "demo": "all",
 }
 

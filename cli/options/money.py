@@ -52,7 +52,8 @@ def approve(dollars: float, budget: float | None) -> None:
     if budget is not None or dollars <= ASK_ABOVE:
         return
     if sys.stdin.isatty():
-        click.confirm(f"Buy this for at most {dollar_text(dollars)}?", abort=True)
+        question = f"Buy this for at most {dollar_text(dollars)}?"
+        click.confirm(question, abort=True, err=True)
         return
     raise ValueError(
         f"this costs up to {dollar_text(dollars)}: name the most that may be spent with --budget DOLLARS"

@@ -1,6 +1,7 @@
 """Options that several commands share, and counts as they are printed."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,8 +13,29 @@ if TYPE_CHECKING:
     from twigma.core.pools.ray_pool import Engine
 
 F = TypeVar("F", bound=Callable[..., Any])
-FOLDER = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class LocalPath(click.Path):
+    """A path on this machine; an address such as s3://bucket/work would become a local folder `s3:`."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """The path; a usage error for an address."""
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", str(value)):
+            self.fail(
+                f"expected a file or folder of this machine, found the address {value}: mount the storage here, or "
+                "work on a local disk and copy the results",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
+FOLDER = LocalPath(path_type=Path, file_okay=False)
+FILE = LocalPath(path_type=Path, dir_okay=False)
+PATH = LocalPath(path_type=Path)
+EXISTING = LocalPath(path_type=Path, exists=True)
 DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -33,6 +55,18 @@ def out_option(default: str, meaning: str) -> Callable[[F], F]:
     return click.option(
         "--out", type=FOLDER, default=default, show_default=True, help=meaning
     )
+
+
+def shard_size_option(command: F) -> F:
+    """`--shard-size`: how many images one tar holds."""
+    return click.option(
+        "--shard-size",
+        type=click.IntRange(1),
+        default=1000,
+        show_default=True,
+        metavar="N",
+        help="Images in a new shard. Each is a handful of files: for ten million images 10,000 makes fewer.",
+    )(command)
 
 
 def seed_option(meaning: str) -> Callable[[F], F]:
@@ -113,8 +147,8 @@ def as_engine(name: str) -> "Engine":
     return Engine(name)
 
 
-def print_counts(counts: Mapping[str, int], heading: str) -> None:
-    """Print counts as an aligned list under a heading."""
-    click.echo(heading)
+def count_lines(counts: Mapping[str, int], heading: str) -> Iterator[str]:
+    """Counts as an aligned list under a heading."""
+    yield heading
     for name, count in counts.items():
-        click.echo(f"  {count:>9,}  {name}")
+        yield f"  {count:>9,}  {name}"

@@ -75,7 +75,7 @@ class ImageStream(IterableDataset[Any]):
         self.epoch = 0
         self._position = 0  # images that were given
         self._resumes = False
-        self._tars = {shard.name: shard.tar for shard in list_shards(self.work)}
+        self._of_name = {shard.name: shard for shard in list_shards(self.work)}
         self._table = _stored_rows(self.work, data_dir, columns, filters)
         self._shards = _rows_by_shard(self._table)
 
@@ -150,7 +150,7 @@ class ImageStream(IterableDataset[Any]):
     def _read(self, numbers: npt.NDArray[np.int64]) -> Iterator[Any]:
         for columns in self._table.take(pa.array(numbers)).to_pylist():
             place = Place(*(columns.pop(name) for name in Place._fields))
-            data = read_stored(self._tars[place.shard], columns[KEY], place)
+            data = read_stored(self._of_name[place.shard], columns[KEY], place)
             image = read_pixels(data)[1] if self.decode else data
             row = {"image": image, **columns}
             yield row if self.transform is None else self.transform(row)

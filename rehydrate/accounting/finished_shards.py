@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from twigma.core import columns
 from twigma.core.progress import progress_bar
+from twigma.core.tables import compact, united
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting.sums import first_line
 from twigma.rehydrate.images import shards
@@ -32,7 +33,7 @@ class FinishedShards:
     Attributes
     ----------
     manifests : manifest by name of the shard.
-    tries : table TRIES, a row per photo and try, in order.
+    tries : table TRIES, a row per photo and try, in order; names are numbers where all of them are (`compact`).
     unfinished : planned shards that are not finished.
     damaged : a sentence for every damaged shard, with what to do.
     """
@@ -47,7 +48,9 @@ def read_finished_shards(work: AnyWorkspace) -> FinishedShards:
     """The finished shards, each compared with its manifest in size and counts; hashes are left to `twigma embed`."""
     work = Workspace(work)
     manifests: dict[str, Manifest] = {}
-    tables = [TRIES.empty_table()]
+    empty = TRIES.empty_table()
+    names = [compact(empty["image_name"])]
+    status = empty["status"].chunks or [pa.array([], pa.string())]
     damaged: list[str] = []
     listed = shards.manifests(work.path)
     bar = progress_bar(listed, desc="read shards", unit="shard", leave=False)
@@ -60,10 +63,12 @@ def read_finished_shards(work: AnyWorkspace) -> FinishedShards:
             damaged.append(str(error))
             continue
         manifests[shard.name] = manifest
-        tables.append(table)
+        names.append(compact(table["image_name"]))
+        status += table["status"].chunks
     planned = {path.stem for path in work.shard_lists.glob("*.parquet")}
     unfinished = len(planned - set(manifests))
-    return FinishedShards(manifests, pa.concat_tables(tables), unfinished, damaged)
+    tries = pa.table({"image_name": united(names), "status": pa.chunked_array(status)})
+    return FinishedShards(manifests, tries, unfinished, damaged)
 
 
 def _read_shard(work: Workspace, shard: Shard) -> tuple[Manifest, pa.Table]:
@@ -71,7 +76,8 @@ def _read_shard(work: Workspace, shard: Shard) -> tuple[Manifest, pa.Table]:
     # Cheap checks first: no byte of a tar is read here.
     manifest = shards.read_manifest(shard)
     remedy = _remedy(work, shard)
-    _check_size(shard, manifest, remedy)
+    if not manifest.freed:
+        _check_size(shard, manifest, remedy)
     try:
         table = pq.ParquetFile(shard.sidecar).read(TRIES.names, use_threads=False)
         columns.require(table, TRIES.names, str(shard.sidecar))

@@ -6,7 +6,7 @@ Reads only, takes no lock and waits for none, so that it can be asked while a ru
 import datetime
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict, cast
+from typing import Annotated, Any, NamedTuple, TypedDict, cast
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from twigma.core.tables import compact, find
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting.photos import SUCCESS, WAITING, Indices, Photos
 from twigma.rehydrate.accounting.sums import check_sum, first_line
@@ -38,30 +39,29 @@ _FAILED = "failed: "
 
 
 class IdCounts(TypedDict):
-    """The ids of a list by class; `failed` by class of failure.
+    """The ids of a list, each in one class."""
 
-    `list` is the name of the file that lists them; None: all the ledger knows. `beyond_list`: posts outside the list.
-    """
-
-    list: str | None
+    list: Annotated[
+        str | None, "name of the file that lists them; null: all the ledger knows"
+    ]
     total: int
-    stored: int
-    partly_stored: int
-    waiting: int
-    failed: dict[str, int]
-    no_photo: int
-    photos_unknown: int
-    unlisted: int
-    not_found: int
-    unauthorized: int
-    suspended: int
-    absent: int
+    stored: Annotated[int, "all of their photos are in shards"]
+    partly_stored: Annotated[int, "some photos are in shards, the others failed"]
+    waiting: Annotated[int, "photos are still to be fetched"]
+    failed: Annotated[dict[str, int], "by class of failure"]
+    no_photo: Annotated[int, "looked up, but without a photo"]
+    photos_unknown: Annotated[int, "there, but nothing has shown their photos"]
+    unlisted: Annotated[int, "looked up, their photos are not in the table yet"]
+    not_found: Annotated[int, "deleted, or never there"]
+    unauthorized: Annotated[int, "of a protected account"]
+    suspended: Annotated[int, "of a suspended account"]
+    absent: Annotated[int, "X answered without them"]
     not_asked: int
-    beyond_list: int
+    beyond_list: Annotated[int, "posts of the folder outside the list"]
 
 
 class PostClasses(NamedTuple):
-    """Posts with photos: their ids (string[n]), the names of classes, and the place of each post's class (int64[n])."""
+    """Posts with photos: their ids ([n]), the names of classes, and the place of each post's class (int64[n])."""
 
     ids: pa.Array
     names: list[str]
@@ -116,17 +116,18 @@ def count_ids(
     page.
     """
     ids, source = read_listed_ids(work)
-    asked = ledger.ids["id"].combine_chunks()
+    asked = compact(ledger.ids["id"]).combine_chunks()
+    ids = compact(pa.chunked_array([ids])).combine_chunks()
     if source is None:
         ids = asked
     posts = _post_classes(rows, photos)
-    in_posts = pc.index_in(ids, value_set=posts.ids)
-    in_ledger = pc.index_in(ids, value_set=asked)
+    in_posts = find(ids, posts.ids)
+    in_ledger = find(ids, asked)
 
     # Posts of the list with photos are counted by their photos, all others by their look-up.
     counted = _count_posts(posts, in_posts.drop_null().to_numpy())
     outcome = ledger.ids["outcome"].combine_chunks().take(in_ledger)
-    is_unlisted = pc.is_in(ids, value_set=_unlisted_posts(work, ledger))
+    is_unlisted = find(ids, _unlisted_posts(work, ledger)).is_valid()
     found_class = pc.if_else(is_unlisted, "unlisted", "no_photo")
     without_photo = pc.if_else(pc.equal(outcome, "found"), found_class, outcome)
     without_photo = pc.fill_null(without_photo, NOT_ASKED)
@@ -139,7 +140,7 @@ def count_ids(
     # Everything the folder knows, in photos or in the ledger, less what of it is on the list.
     is_known = pc.or_(in_posts.is_valid(), in_ledger.is_valid())
     known_of_list = pc.sum(is_known).as_py() or 0
-    never_asked = pc.index_in(posts.ids, value_set=asked).null_count
+    never_asked = find(posts.ids, asked).null_count
     counts: dict[str, Any] = {"list": source, "total": len(ids)}
     for name in CLASSES:
         counts[name] = failed if name == "failed" else counted[name]

@@ -1,7 +1,7 @@
 """What became of every photo of the images table: stored, waiting, or failed by class."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core import columns
+from twigma.core.tables import compact, find, united
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting.sums import check_sum, first_line
 from twigma.rehydrate.fetch.http.failure_classes import RETRYABLE
@@ -45,19 +46,22 @@ class Photos:
 
 
 class PhotoCounts(TypedDict):
-    """Rows of the images table and its photos by class; `failed` by class of failure."""
+    """Rows of the images table, and its photos, each in one class."""
 
-    rows: int
-    total: int
-    stored: int
-    failed: dict[str, int]
-    waiting: int
-    tried_once: int
-    without_row: int
+    rows: Annotated[int, "of the images table"]
+    total: Annotated[int, "distinct photos on them"]
+    stored: Annotated[int, "in shards"]
+    failed: Annotated[dict[str, int], "by class of failure"]
+    waiting: Annotated[int, "still to be fetched"]
+    tried_once: Annotated[int, "of the failed ones: once, for a passing reason"]
+    without_row: Annotated[int, "photos in shards that are not in the table"]
 
 
 def read_image_rows(work: AnyWorkspace) -> pa.Table:
-    """(id, image_name, local) of every row of the images table; no row where there is none. ValueError if damaged."""
+    """(id, image_name, local) of every row of the images table; no row where there is none. ValueError if damaged.
+
+    The ids are numbers where all of them are (`compact`).
+    """
     path = Workspace(work).images_file
     if not path.exists():
         schema = columns.schema(columns.KEY)
@@ -66,28 +70,43 @@ def read_image_rows(work: AnyWorkspace) -> pa.Table:
         with pq.ParquetFile(path) as file:
             present = file.schema_arrow.names
             wanted = (*columns.KEY, "source")
-            table = file.read([name for name in wanted if name in present])
-        columns.require(table, columns.KEY, str(path))
+            names = [name for name in wanted if name in present]
+            empty = file.schema_arrow.empty_table()
+            columns.require(empty, columns.KEY, str(path))
+            # A table without rows has no row group, and still its columns.
+            groups = [_compact_rows(empty.select(names))]
+            for number in range(file.num_row_groups):
+                # The texts of one group are held at a time.
+                groups.append(_compact_rows(file.read_row_group(number, names)))
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{path} is damaged ({first_line(error)}): {_REMEDY}"
         ) from None
+    rows = {}
+    for name in (*columns.KEY, "local"):
+        rows[name] = united([group[name] for group in groups])
+    return pa.table(rows)
+
+
+def _compact_rows(table: pa.Table) -> pa.Table:
+    rows = {name: compact(table[name]) for name in columns.KEY}
     # A table without `source` holds images from X only.
-    local = pa.repeat(pa.scalar(False), len(table))
+    rows["local"] = pa.chunked_array([pa.repeat(pa.scalar(False), len(table))])
     if "source" in table.column_names:
-        local = pc.fill_null(pc.equal(table["source"], "local"), False)
-    return table.select(list(columns.KEY)).append_column("local", local)
+        rows["local"] = pc.fill_null(pc.equal(table["source"], "local"), False)
+    return pa.table(rows)
 
 
 def classify_photos(rows: pa.Table, tries: pa.Table) -> Photos:
     """The class of each photo of the images table: stored if any try was a success, else as its last try failed.
 
-    `rows` has `image_name`; `tries` is a table (image_name, status) in order, such as `FinishedShards.tries`.
+    `rows` has `image_name`; `tries` is a table (image_name, status) in order, such as `FinishedShards.tries`. Names are
+    text, or numbers (`compact`).
     """
     # A photo is an image name; it may be on several rows, one a post.
     names = rows["image_name"].combine_chunks().dictionary_encode()
     tried = tries["image_name"].combine_chunks()
-    photo_of_try = pc.index_in(tried, value_set=names.dictionary)
+    photo_of_try = find(tried, names.dictionary)
     has_row = np.asarray(photo_of_try.is_valid())
     photo = photo_of_try.drop_null().to_numpy()
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from twigma.core import columns
 from twigma.core.files import file_sha256, read_parquet, write_parquet
+from twigma.core.tables import take_rows, take_table
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.fetch.http.failure_classes import DEPENDENT, FINAL, RETRYABLE
 from twigma.rehydrate.images import shards
@@ -157,7 +158,7 @@ def photos_to_fetch(work: AnyWorkspace) -> pa.Table:
     columns.require(table, ("image_name", "url"), str(path))
     numbered = table.append_column("at", pa.array(range(len(table)), pa.int64()))
     first = numbered.group_by("image_name").aggregate([("at", "min")])
-    return table.take(first["at_min"].combine_chunks().sort())
+    return take_table(table, first["at_min"].combine_chunks().sort())
 
 
 def _failed(work: Workspace, photos: pa.Table, classes: Collection[str]) -> pa.Table:
@@ -166,7 +167,7 @@ def _failed(work: Workspace, photos: pa.Table, classes: Collection[str]) -> pa.T
     names = sidecars["image_name"].combine_chunks()
     at = pc.index_in(photos["image_name"], value_set=names)
     status = sidecars["status"].take(at)
-    has_moved = pc.not_equal(sidecars["url"].take(at), photos["url"])
+    has_moved = pc.not_equal(take_rows(sidecars["url"], at), photos["url"])
     is_gone = pc.is_in(status, value_set=GONE)
     is_retried = pc.is_in(status, value_set=pa.array(sorted(classes), pa.string()))
     chosen = pc.or_(is_retried, pc.and_(is_gone, has_moved))

@@ -21,7 +21,13 @@ from twigma.core.files import file_sha256
 from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
 from twigma.core.safety import untrusted_names
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.images.shards import SIDECAR, Shard, list_shards
+from twigma.rehydrate.images.shards import (
+    SIDECAR,
+    Shard,
+    list_shards,
+    read_manifest,
+    require_tar,
+)
 from twigma.rehydrate.images.tar_places import Span, tar_places
 
 if TYPE_CHECKING:
@@ -79,13 +85,15 @@ def read_index(work: AnyWorkspace) -> pa.Table:
     return table
 
 
-def read_stored(tar: Path, name: str, place: Place) -> bytes:
+def read_stored(shard: Shard, name: str, place: Place) -> bytes:
     """The bytes at a place of a tar, compared with their SHA-256; ValueError where others are there."""
-    with tar.open("rb", buffering=0) as file:
+    if not shard.tar.exists():
+        require_tar(shard, read_manifest(shard))
+    with shard.tar.open("rb", buffering=0) as file:
         data = os.pread(file.fileno(), place.size, place.at)
     if hashlib.sha256(data).hexdigest() != place.sha256:
         raise ValueError(
-            f"shard {place.shard}: {tar} does not hold {name} where it did: if the shard was written again "
+            f"shard {place.shard}: {shard.tar} does not hold {name} where it did: if the shard was written again "
             "since, open the images again; if not, the tar is damaged: restore it"
         )
     return data
@@ -130,6 +138,7 @@ def _places_in(shard: Shard) -> pa.Table:
         table.select(["image_name"]), str(shard.sidecar), untrusted_names.LONG_NAMES
     )
     failed = pc.fill_null(pc.not_equal(table["status"], "success"), True)
+    require_tar(shard, read_manifest(shard))
     places = tar_places(shard.tar)
     spans: list[Span | tuple[None, None]] = []
     members = table["member"].to_pylist()
@@ -174,7 +183,7 @@ class Images(Mapping[str, "Image"]):
 
     def __init__(self, work: AnyWorkspace) -> None:
         self.work = Workspace(Path(work).expanduser().absolute())
-        self._tars = {shard.name: shard.tar for shard in list_shards(self.work)}
+        self._shards = {shard.name: shard for shard in list_shards(self.work)}
         table = read_index(self.work)
         self._columns = {
             name: table[name].combine_chunks() for name in table.column_names
@@ -215,7 +224,7 @@ class Images(Mapping[str, "Image"]):
         if row is None:
             raise KeyError(self._why_missing(name))
         place = Place(*(self._value(column, row) for column in Place._fields))
-        return read_stored(self._tars[place.shard], name, place)
+        return read_stored(self._shards[place.shard], name, place)
 
     def names(self) -> pa.Array:
         """The names of the stored images, string[n], sorted."""

@@ -35,6 +35,7 @@ class Manifest:
     rows : photos asked for, one row each in the sidecar.
     samples : images stored in the tar, at most `rows`.
     made_from : `kind` ("fetch" or "add") and the settings of the command that wrote the shard.
+    freed : the day (UTC) on which `twigma free` deleted the tar; empty while it is there.
     """
 
     tar: str
@@ -44,6 +45,7 @@ class Manifest:
     rows: int
     samples: int
     made_from: Mapping[str, Any] = field(default_factory=dict)
+    freed: str = ""
 
     def tar_path(self, folder: Path) -> Path:
         """Where the tar is, for a manifest in `folder`; the path of a tar of the user's own is absolute, and wins."""
@@ -66,12 +68,30 @@ def read_manifest(shard: Shard) -> Manifest:
 
 def write_manifest(shard: Shard, manifest: Manifest) -> None:
     """Write the manifest of a shard whose tar and sidecar are in place: from now on the shard is finished."""
-    write_json(shard.manifest, asdict(manifest))
+    values = asdict(manifest)
+    if not manifest.freed:
+        del values["freed"]
+    write_json(shard.manifest, values)
+
+
+def require_tar(shard: Shard, manifest: Manifest) -> None:
+    """FileNotFoundError with what to do when the tar of a shard is missing, deleted by `twigma free` or otherwise."""
+    if shard.tar.exists():
+        return
+    reason, remedy = f"its tar {shard.tar} is missing", "put it back, or delete"
+    if manifest.freed:
+        reason, remedy = f"its pictures were freed on {manifest.freed}", "delete"
+    again = "the command that wrote the shard"
+    if manifest.made_from.get("kind") == "fetch":
+        again = "`twigma rehydrate`, which fetches them,"
+    raise FileNotFoundError(
+        f"shard {shard.name}: {reason}: {remedy} {shard.manifest} and run again {again}"
+    )
 
 
 def _has_types(manifest: Manifest) -> bool:
     """Whether every value is of the type that the class declares; JSON may hold anything."""
-    texts = (manifest.tar, manifest.sha256, manifest.sidecar)
+    texts = (manifest.tar, manifest.sha256, manifest.sidecar, manifest.freed)
     numbers = (manifest.bytes, manifest.rows, manifest.samples)
     are_texts = all(isinstance(text, str) for text in texts)
     # Compared exactly: a bool is an int to Python, and no number of bytes.

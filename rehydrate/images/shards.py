@@ -21,6 +21,7 @@ from twigma.rehydrate.images.shard_manifest import (
     Manifest,
     Shard,
     read_manifest,
+    require_tar,
     write_manifest,
 )
 from twigma.rehydrate.images.tar_places import (
@@ -44,6 +45,7 @@ __all__ = [
     "read_images",
     "read_manifest",
     "read_sidecars",
+    "require_tar",
     "shard_at",
     "tar_members",
     "tar_places",
@@ -118,6 +120,8 @@ def is_finished(shard: Shard) -> bool:
         manifest = read_manifest(shard)
         if file_sha256(shard.sidecar) != manifest.sidecar:
             return False
+        if manifest.freed:
+            return True
         tar = manifest.tar_path(shard.manifest.parent)
         size: int = tar.stat().st_size
         return size == manifest.bytes
@@ -152,11 +156,7 @@ def read_images(shard: Shard, rows: int = 256) -> Iterator[pa.Table]:
     flipped byte or a cut anywhere raises ValueError naming the shard; FileNotFoundError when the tar is missing.
     """
     manifest = read_manifest(shard)
-    if not shard.tar.exists():
-        raise FileNotFoundError(
-            f"shard {shard.name}: its tar {shard.tar} is missing: put it back, or delete {shard.manifest} and run "
-            "again the command that wrote the shard"
-        )
+    require_tar(shard, manifest)
     with mapped(shard.tar) as data, memoryview(data) as view:
         sha256 = hashlib.sha256(data).hexdigest()
         if sha256 != manifest.sha256:

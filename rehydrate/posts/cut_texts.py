@@ -12,6 +12,7 @@ from operator import itemgetter
 import numpy as np
 import pyarrow as pa
 
+from twigma.core.tables import whole
 from twigma.rehydrate.posts.row_numbers import Rows
 
 _LINKS = re.compile(r"(?:\s*https?://\S+)+\s*$")
@@ -56,7 +57,7 @@ def whole_texts(codes: Rows, moments: Rows, texts: pa.ChunkedArray) -> dict[int,
     texts : string[n], none of them null.
     """
     order = np.lexsort((moments, codes))
-    encoded = texts.combine_chunks().dictionary_encode()
+    encoded = whole(texts).dictionary_encode()
     kinds = np.asarray(encoded.indices)[order]
     rows = zip(
         codes[order].tolist(), moments[order].tolist(), kinds.tolist(), strict=True

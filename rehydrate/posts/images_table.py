@@ -8,7 +8,7 @@ nothing.
 import filecmp
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
@@ -21,6 +21,7 @@ from twigma.core import columns
 from twigma.core.files import atomic, file_sha256, fsync, read_parquet, write_json
 from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
 from twigma.core.progress import progress_bar
+from twigma.core.tables import Places
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.ids.sampling import read_list
 from twigma.rehydrate.posts import merge_snapshots as merge
@@ -95,8 +96,9 @@ def write_images_table(work: AnyWorkspace) -> pa.Table:
         opened.append(lambda: local_part)
     merged = merge_snapshots(opened)
     weights = _read_weights(work)
-    tables = (_add_weights(table, weights) for table in ordered(opened, merged, schema))
-    _write(work, tables, _add_weights(schema.empty_table(), weights).schema)
+    weighted = _weighted(weights)
+    tables = map(weighted, ordered(opened, merged, schema))
+    _write(work, tables, weighted(schema.empty_table()).schema)
     new_record: TableRecord = {
         "provenance": provenance,
         "images": file_sha256(path),
@@ -179,12 +181,17 @@ def _read_weights(work: Workspace) -> pa.Table | None:
     return listed.select(["id", "weight"])
 
 
-def _add_weights(table: pa.Table, weights: pa.Table | None) -> pa.Table:
-    """The table with `sample_weight`, null for posts outside the list; unchanged where there are no weights."""
+def _weighted(weights: pa.Table | None) -> Callable[[pa.Table], pa.Table]:
+    """Adds `sample_weight` to slices of the table, null for posts outside the list; nothing without weights."""
     if weights is None:
-        return table
-    at = pc.index_in(table["id"], value_set=weights["id"].combine_chunks())
-    return columns.add(table, sample_weight=weights["weight"].take(at))
+        return lambda table: table
+    places = Places(weights["id"])  # hashed once, not for every slice
+    values = weights["weight"].combine_chunks()
+
+    def add(table: pa.Table) -> pa.Table:
+        return columns.add(table, sample_weight=values.take(places.of(table["id"])))
+
+    return add
 
 
 # ------------------------------------------------------------------ parts

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twigma.core.tables import Places
 from twigma.rehydrate.posts.cut_texts import have_several, whole_texts
 from twigma.rehydrate.posts.row_numbers import (
     FIELDS,
@@ -108,6 +109,9 @@ def ordered(
     """
     first = 0
     count = len(merged.rows)
+    # Sorted once: hashed for every slice they would take most of the time.
+    authors = Places(merged.followers["author_id"])
+    follower_count = merged.followers["follower_count"].combine_chunks()
     while first < count:
         last = min(first + SLICE, count) - 1
         # Equal times stay in one slice, so that sorting each slice sorts the whole table.
@@ -115,7 +119,8 @@ def ordered(
         rows = np.sort(merged.rows[first:end])
         table = _updated(parts, _take(parts, rows), rows, merged.updates)
         table = table.sort_by([(name, "ascending") for name in ORDER])
-        yield _with_followers(table, merged.followers, schema)
+        known = follower_count.take(authors.of(table["author_id"]))
+        yield _with_followers(table, known, schema)
         pa.default_memory_pool().release_unused()
         first = end
 
@@ -262,18 +267,16 @@ def _take(
 
 
 def _with_followers(
-    table: pa.Table, followers: pa.Table, schema: pa.Schema
+    table: pa.Table, followers: pa.Array, schema: pa.Schema
 ) -> pa.Table:
-    """The columns of `schema`; every row has the last known followers of its author, as far as there are any."""
-    authors = followers["author_id"].combine_chunks()
-    at = pc.index_in(table["author_id"], value_set=authors)
+    """The columns of `schema`; `followers` are the last known of each row's author, null where there are none."""
     values: list[pa.ChunkedArray] = []
     for field in schema:
         value = pa.nulls(len(table))
         if field.name in table.column_names:
             value = table[field.name]
         if field.name == "follower_count":
-            value = pc.coalesce(followers["follower_count"].take(at), value)
+            value = pc.coalesce(followers, value)
         values.append(value.cast(field.type))
     return pa.table(values, schema=schema).combine_chunks()
 

@@ -67,6 +67,7 @@ REMOVALS, STATUS = (
     to("twigma.builder.removals.removals.removals"),
     to("twigma.builder.status.status.status"),
 )
+FREE = to("twigma.builder.status.free_pictures.free_pictures")
 DEMO = to("twigma.demo.demo.demo")
 INIT = to("twigma.builder.release.identity.init")
 SHEETS = to("twigma.analysis.inputs.annotation_sheets.sheets")
@@ -198,12 +199,14 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--image-size 256", FETCH("image_size"), 256),
         Case("--connections 5", FETCH("connections"), 5),
         *_engine(FETCH),
+        Case("--shard-size 50", FETCH("rows_per_shard"), 50),
         Case("--retry failed,noai", FETCH("retry"), ("failed", "noai")),
     ),
     "add": (
         Case("--work other", ADD("work"), OTHER, "ids.csv"),
         Case("--group artist", ADD("group_key"), "artist", "ids.csv"),
         Case("--urls ids.csv", ADD_URLS("file"), Path("ids.csv")),
+        Case("--shard-size 50", ADD("per_shard"), 50, "ids.csv"),
     ),
     "embed": (
         Case("--work other", EMBED("work"), OTHER),
@@ -401,9 +404,11 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--work other", REMOVALS("work"), OTHER, "requests.txt"),
         Case("--derived other", REMOVALS("derived"), (OTHER,), "requests.txt"),
     ),
-    "status": (
-        Case("--work other", STATUS("work"), OTHER),
-        Case("--json", prints('\n "ids": {'), True),
+    "status": (Case("--work other", STATUS("work"), OTHER),),
+    "free": (
+        Case("--work other", FREE("work"), OTHER),
+        Case("--without caption", FREE("without"), ("caption",)),
+        Case("--go", FREE("go"), True),
     ),
     "columns": (Case("--released", prints("author_id"), False),),
     "demo": (Case("--out other", DEMO("out"), OTHER),),

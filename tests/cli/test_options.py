@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from support import releasing
 
 from twigma.cli import main
+from twigma.cli.facts import JsonOption
 from twigma.cli.options import CAPTIONER, CLIP, SETTINGS
 from twigma.core import progress
 from twigma.core.progress import Verbosity
@@ -74,7 +75,8 @@ def test_every_option_has_a_case():
         (command, name)
         for command, option in _options(main)
         for name in (*option.opts, *option.secondary_opts)
-        if option.name not in VERBOSITY
+        # Of these every command is tested: here, and in `test_json.py`.
+        if option.name not in VERBOSITY and not isinstance(option, JsonOption)
     }
     assert covered == options
 
@@ -174,3 +176,25 @@ def test_pictures_are_of_the_folders_that_were_named(run):
     assert (
         found["twigma"].read(name) == found["mine"].read(name) == releasing.jpeg(name)
     )
+
+
+ADDRESSES = (
+    "rehydrate --work s3://bucket/work",
+    "rehydrate --ids https://example.org/ids.csv",
+    "add gs://bucket/photos",
+    "import s3://bucket/pages.jsonl",
+    "release --out s3://bucket/twigma",
+    "analyze hf://datasets/acme/twigma",
+    "explore --out s3://bucket/explore.html",
+    "reference list --refs s3://bucket/refs",
+)
+
+
+@pytest.mark.parametrize("words", ADDRESSES)
+def test_an_address_is_no_local_folder(run, here, words):
+    before = sorted(here.rglob("*"))
+    result = run(*words.split())
+    address = words.split()[-1]
+    assert result.exit_code == 2
+    assert f"of this machine, found the address {address}" in result.stderr
+    assert sorted(here.rglob("*")) == before

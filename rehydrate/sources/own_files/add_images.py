@@ -58,6 +58,8 @@ def add_tars(
     group_key: str | None = None,
     on_row: Callable[[Added], None] | None = None,
     column: str | None = None,
+    *,
+    per_shard: int | None = None,
 ) -> pa.Table:
     """Register WebDataset tars, and pack the pictures of anything else; returns a table REPORT.
 
@@ -65,7 +67,8 @@ def add_tars(
     of `images.parquet` is made for each (source `local`, `id` = `image_name`): where it was (`path`), and what stands
     beside it in JSON, text or the columns of a table (url, text, author_id, like_count, created_at; `group` from the
     field `group_key`). Bytes that the folder had before are skipped, and counted as `known`. `column` names the images
-    of a table with several such columns. `on_row` is called with each row of the report as it is there.
+    of a table with several such columns; `per_shard` is how many a packed shard has (1,000). `on_row` is called
+    with each row of the report as it is there.
 
     Every file is an image, a failure, known, beside an image, or left out for a reason. One that is damaged, changed or
     of no known kind does not stop the others: once they are added and the table is written, ValueError or OSError names
@@ -76,6 +79,7 @@ def add_tars(
     failures = Failures()
     inputs = find_inputs(paths, failures)
     with _batch(work, group_key, on_row, failures) as batch:
+        batch.per_shard = per_shard
         for input in inputs:
             with failures.collect():
                 batch.add(input, column)
@@ -127,6 +131,7 @@ class _Batch:
     ) -> None:
         self.work = work
         self.group_key = group_key
+        self.per_shard: int | None = None
         self.report: list[Added] = []
         self._failures = failures
         self._on_row = on_row
@@ -175,7 +180,14 @@ class _Batch:
     ) -> None:
         """Pack pictures; a row for each shard, the last of which has what was left out."""
         bar = progress_bar(pictures, desc=f"add {path.name}", total=total, unit="image")
-        packed = pack_images(self.work, bar, self._known, self._removed, self.group_key)
+        packed = pack_images(
+            self.work,
+            bar,
+            self._known,
+            self._removed,
+            self.group_key,
+            per_shard=self.per_shard,
+        )
         last = None
         for shard in packed:
             if last is not None:

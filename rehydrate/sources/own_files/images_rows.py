@@ -5,6 +5,7 @@ import pyarrow.compute as pc
 
 from twigma.core import columns
 from twigma.core.files import read_parquet, write_parquet
+from twigma.core.tables import sort_table, take_table
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import SIDECAR, Shard
@@ -29,7 +30,7 @@ def extend_images_table(work: Workspace) -> None:
         return
     merged = pa.concat_tables([table, _rows(new)], promote_options="default")
     order = [name for name in ORDER if name in merged.column_names]
-    merged = merged.sort_by([(name, "ascending") for name in order])
+    merged = sort_table(merged, [(name, "ascending") for name in order])
     write_parquet(path, merged, private=True)
 
 
@@ -61,7 +62,7 @@ def _added_images(work: Workspace) -> pa.Table:
     order = pa.array(range(len(table)), pa.int64())
     numbered = table.select(["image_name"]).append_column("at", order)
     last = numbered.group_by("image_name").aggregate([("at", "max")])
-    return table.take(last["at_max"].combine_chunks().sort())
+    return take_table(table, last["at_max"].combine_chunks().sort())
 
 
 def _is_added(shard: Shard) -> bool:

@@ -69,17 +69,21 @@ def pack_images(
     known: Known,
     removed: Removed,
     group_key: str | None,
+    *,
+    per_shard: int | None = None,
 ) -> Iterator[Packed]:
-    """Pack pictures into shards of `work`; one result per shard that was published.
+    """Pack pictures into shards of `work`, `per_shard` (PER_SHARD) in each but the last.
 
+    Returns one result per shard that was published.
     `known` has the names in use and what was stored before; it learns the new names.
     """
+    per_shard = per_shard or PER_SHARD
     shard = _OpenShard(work)
     with ThreadPoolExecutor() as threads:
         for block in _blocks(pictures):
             for prepared in threads.map(_prepare, block):
                 _add(shard, prepared, known, removed, group_key)
-                if len(shard.rows) == PER_SHARD:
+                if len(shard.rows) == per_shard:
                     yield shard.publish()
                     shard = _OpenShard(work)
     yield shard.publish()

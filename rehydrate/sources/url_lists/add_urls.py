@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from twigma.core import columns
 from twigma.core.files import atomic, read_parquet
 from twigma.core.progress import progress_bar
+from twigma.core.tables import whole_table
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.removed_ids import read_removed
 from twigma.rehydrate.sources.facts.columns import (
@@ -154,10 +155,12 @@ def _extend(work: Workspace, new: pa.Table) -> None:
     merged = pa.concat_tables(tables, promote_options="default")
     order = [name for name in ORDER if name in merged.column_names]
     rows = pc.sort_indices(merged, [(name, "ascending") for name in order])
+    wide = whole_table(merged)
     # Slice by slice: a sorted copy of the whole table would double the memory.
     with (
         atomic(path, private=True) as partial,
         pq.ParquetWriter(partial, merged.schema, **PARQUET) as writer,
     ):
         for start in range(0, len(rows), ROWS_A_SLICE):
-            writer.write_table(merged.take(rows.slice(start, ROWS_A_SLICE)))
+            taken = wide.take(rows.slice(start, ROWS_A_SLICE))
+            writer.write_table(taken.cast(merged.schema))

@@ -46,6 +46,17 @@ def test_every_row_is_released_or_has_one_reason(made):
     assert set(metadata(made / "twigma")["image_name"]) == expected
 
 
+def test_pages_that_brought_no_posts_are_not_among_the_sources(work, tmp_path):
+    """Counts before a search, and authors bought by themselves."""
+    for kind in ("counts", "users", "search"):
+        page = Workspace(work).page_file(kind)
+        page.parent.mkdir(exist_ok=True)
+        page.write_text("")
+    release(work, tmp_path / "twigma")
+    card = (tmp_path / "twigma/README.md").read_text("utf-8")
+    assert "were found by a search for hashtags" in card
+
+
 def test_rows_are_as_they_were_and_in_order(made):
     source = (
         pq.read_table(made / "work/images.parquet").to_pandas().set_index("image_name")

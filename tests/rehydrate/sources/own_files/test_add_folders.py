@@ -511,3 +511,15 @@ def test_a_table_without_images_or_with_other_columns_says_so(tmp_path: Path) ->
     pq.write_table(pa.table({"image": [{"bytes": photo(1)}]}), tmp_path / "i.parquet")
     with pytest.raises(ValueError, match="no column 'artist' to group by"):
         add_tars(tmp_path / "w", [tmp_path / "i.parquet"], group_key="artist")
+
+
+def test_a_shard_holds_as_many_pictures_as_asked_for(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for n in range(5):
+        (tmp_path / "photos" / f"{n}.jpg").write_bytes(photo(n))
+    words = ["add", str(tmp_path / "photos"), "--work", str(tmp_path / "work")]
+    done = CliRunner().invoke(main, [*words, "--shard-size", "2"])
+    assert done.exit_code == 0, done.output
+    work = tmp_path / "work"
+    rows = [shards.read_manifest(each).rows for each in shards.manifests(work)]
+    assert rows == [2, 2, 1]

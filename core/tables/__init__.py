@@ -1,0 +1,23 @@
+"""Rows of Arrow tables, also where a column holds more text than one array can."""
+
+from twigma.core.tables.compact_keys import compact, find, united
+from twigma.core.tables.long_texts import (
+    sort_table,
+    take_rows,
+    take_table,
+    whole,
+    whole_table,
+)
+from twigma.core.tables.places import Places
+
+__all__ = [
+    "Places",
+    "compact",
+    "find",
+    "sort_table",
+    "take_rows",
+    "take_table",
+    "united",
+    "whole",
+    "whole_table",
+]
