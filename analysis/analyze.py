@@ -29,6 +29,8 @@ from twigma.analysis.inputs.requirements import (
 from twigma.analysis.neighbours.ray_search import search_on
 from twigma.analysis.page.section import FigureFacts
 from twigma.analysis.paper import comparison
+from twigma.analysis.provenance.description import describe
+from twigma.analysis.provenance.file_hashes import file_hashes
 from twigma.analysis.run_figures import attempt, run_figures
 from twigma.core.files import file_sha256, write_json, write_parquet
 from twigma.core.names import DEFAULT
@@ -67,7 +69,7 @@ class MadeFrom(TypedDict):
 class Analysis(TypedDict):
     """What results.json holds."""
 
-    data: dict[str, Any]  # `inputs.load.describe`
+    data: dict[str, Any]  # `provenance.description.describe`
     figures: dict[str, FigureFacts]  # by name, in the order of the paper
     values: dict[str, Entry]  # numbers by key
     skipped: list[Skipped]
@@ -124,7 +126,7 @@ def analyze(
     if work is not None:
         owned_folders.require_apart(out, work)
     settings = Settings(photographs, paintings, prompts, projection, thorough, seed)
-    files = load.file_hashes(release, work, folders, sheets, embedding)
+    files = file_hashes(release, work, folders, sheets, embedding)
     if select is not None:
         files["selection"] = file_sha256(select)
     files |= text_embeddings.file_hashes(work, folders)
@@ -214,7 +216,7 @@ def _document(
         }
         values |= result.values
     document: Analysis = {
-        "data": plain_json(load.describe(data)),
+        "data": plain_json(describe(data)),
         "figures": plain_json(figures),
         "values": plain_json(values),
         "skipped": skipped,

@@ -60,6 +60,7 @@ ORDER = [
     "analysis/themes",
     "analysis/measurement",
     "analysis/inputs",
+    "analysis/provenance",
     "analysis/page",
     "analysis/publication",
     "analysis/annotation",

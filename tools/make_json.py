@@ -30,8 +30,8 @@ exist (not a number, infinite) is null. Money is in dollars. Paths are as the co
 left out where it does not apply. `label` and `demo` have no `--json`: they show something, and end in no facts.
 
 ```sh
-twigma status --json | jq .ids.not_asked
-twigma rehydrate --ids ids.csv --dry-run --json | jq .plan.dollars
+twigma status --json
+twigma rehydrate --ids ids.csv --dry-run --json
 ```
 """
 

@@ -1,10 +1,10 @@
-"""What the analyses read: a release, private columns from its working folder, and reference sets; and their hash.
+"""What the analyses read: a release, private columns from its working folder, and reference sets.
 
 `twigma analyze RELEASE` loads them. A column counts as present when at least one row has a value.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,17 +24,13 @@ from twigma.analysis.inputs.collection import (
 from twigma.analysis.inputs.column_types import declared_types, with_posts
 from twigma.analysis.inputs.images import Images, images_of
 from twigma.analysis.inputs.post_age import like_counts_seen
-from twigma.analysis.inputs.reference_sets import ABOUT, about, refuse_other_models
+from twigma.analysis.inputs.reference_sets import about, refuse_other_models
 from twigma.analysis.neighbours.blocks import Search
 from twigma.analysis.neighbours.search import nearest
 from twigma.analysis.variation.text_variation import Texts
-from twigma.builder.release.card.facts import count_posts
 from twigma.builder.release.identity import Identity, identity_of_release
 from twigma.core import columns
-from twigma.core.files import file_sha256
-from twigma.core.lists.sheets import SAVED
 from twigma.core.names import DEFAULT, named_column, with_name
-from twigma.core.parts import fingerprint
 from twigma.core.safety import untrusted_names
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset import published_table
@@ -48,7 +44,7 @@ if TYPE_CHECKING:
 
     from twigma.analysis.inputs.reference_similarity import ReferenceSimilarity
 
-__all__ = ["OURS", "Images", "Inputs", "describe", "file_hashes", "load"]
+__all__ = ["OURS", "Images", "Inputs", "load"]
 
 # Never in a release; taken from the working folder.
 PRIVATE = ("author_id", "follower_count", "text")
@@ -134,28 +130,28 @@ def load(
         sheets=sheets,
         lost=strata,
         identity=identity,
-        manifest=_manifest(release),
+        manifest=manifest_of(release),
         collection=None if work is None else collected(work),
         posts=None if work is None else post_counts(work),
         seen=seen,
         embedding=embedding,
         chosen_of=chosen_of,
-        published=_published_table(release),
+        published=stored_published_table(release),
     )
 
 
-def _published_table(release: Path) -> Path | None:
+def stored_published_table(release: Path) -> Path | None:
     """The authors' table, where it lies in the cache or beside the data and may tell whose labels these are.
 
     A release of `twigma release` has labels of its own, which its MANIFEST.json says.
     """
-    manifest = _manifest(release)
+    manifest = manifest_of(release)
     if manifest is not None and "counts" in manifest:
         return None
     return published_table.stored(release)
 
 
-def _manifest(release: Path) -> dict[str, Any] | None:
+def manifest_of(release: Path) -> dict[str, Any] | None:
     """The MANIFEST.json of a release; None where it has none."""
     if not (release / MANIFEST).exists():
         return None
@@ -231,7 +227,7 @@ def _refuse_other_lengths(sets: Iterable[Images]) -> None:
 
 def _read(release: Path, config: str) -> pa.Table | None:
     """All files of a configuration of a release as one table; None where it has none."""
-    files = _files(release, config)
+    files = table_files(release, config)
     untrusted_names.refuse_links(release, [file.name for file in files])
     tables = []
     for file in files:
@@ -247,7 +243,7 @@ def _read(release: Path, config: str) -> pa.Table | None:
     return pa.concat_tables(tables, promote_options="default") if tables else None
 
 
-def _files(release: Path, config: str) -> list[Path]:
+def table_files(release: Path, config: str) -> list[Path]:
     """The files of a configuration: what the manifest lists, complete, or all there are where there is no manifest."""
     if not (release / MANIFEST).exists():
         names = [path.name for path in release.glob("*.parquet")]
@@ -270,7 +266,7 @@ def _with_private(table: pa.Table, hydrated: pa.Table) -> pa.Table:
 def _reference(name: str, folder: AnyWorkspace, embedding: str = DEFAULT) -> Images:
     """A working folder as a set of images, with those stages that were run on it."""
     work = Workspace(folder)
-    table = work.table(*filter(work.has, _stages(embedding)))
+    table = work.table(*filter(work.has, reference_stages(embedding)))
     if "duplicate_of" in table.column_names:
         # Repeats that `twigma reference add` marked.
         table = table.filter(pc.is_null(table["duplicate_of"]))
@@ -285,128 +281,6 @@ def _reference(name: str, folder: AnyWorkspace, embedding: str = DEFAULT) -> Ima
     return replace(images_of(name, table, vectors), about=recorded)
 
 
-def file_hashes(
-    release: Path,
-    work: AnyWorkspace | None,
-    references: Mapping[str, Path],
-    sheets: Path | None = None,
-    embedding: str = DEFAULT,
-) -> dict[str, str]:
-    """SHA-256 of every file the analyses read and of the dataset's identity.
-
-    By names that do not depend on where the folders lie.
-    """
-    files: dict[str, Path] = {}
-    for config in ("metadata", with_name("embeddings", embedding)):
-        for path in _files(release, config):
-            files[f"release/{path.name}"] = path
-    if work is not None:
-        work = Workspace(work)
-        # The record stands for the parsed pages, which say when likes were counted.
-        private = (work.images_file, work.images_record, work.ids_file)
-        for path in (*private, work.ledger_file):
-            files[f"work/{path.name}"] = path
-    for name, folder in references.items():
-        for path in _reference_files(Workspace(folder), embedding):
-            files[f"references/{name}/{path.relative_to(folder)}"] = path
-    if sheets is not None:
-        for path in (*sheets.glob("*"), *sheets.glob("*/*")):
-            if path.suffix in (*SAVED, ".json"):
-                files[f"sheets/{path.relative_to(sheets)}"] = path
-    present = [(name, path) for name, path in sorted(files.items()) if path.exists()]
-    hashes = {name: file_sha256(path) for name, path in present}
-    hashes |= _origin_hashes(release)
-    found = None if work is None else collected(work)
-    if found is not None:
-        hashes["work/collection"] = fingerprint(asdict(found))
-    return hashes
-
-
-def _origin_hashes(release: Path) -> dict[str, str]:
-    """What says where the data is from: its identity and its source, and the authors' table where it is compared."""
-    hashes = {}
-    identity = stated_identity(release)
-    if identity is not None:
-        hashes["release/identity"] = fingerprint(identity.to_json())
-    published = _published_table(release)
-    if published is not None:
-        hashes["published table"] = file_sha256(published)
-    manifest = _manifest(release)
-    if manifest is not None:
-        stated = [manifest.get("source"), manifest.get("counts")]
-        hashes["release/source"] = fingerprint(stated)
-    return hashes
-
-
-def _reference_files(work: Workspace, embedding: str) -> list[Path]:
-    files = [work.images_file, work.path / ABOUT]
-    for stage in _stages(embedding):
-        files += work.part_files(stage)
-    return files
-
-
-def _stages(embedding: str) -> list[str]:
+def reference_stages(embedding: str) -> list[str]:
     """The stages of a reference set that are read."""
     return [with_name("embed", embedding), "nsfw"]
-
-
-def describe(data: Inputs) -> dict[str, Any]:
-    """What the data is, in numbers: rows, posts, period and precision; sizes of the reference sets."""
-    table = data.images.table
-    first, last = _period(data.images)
-    references = {}
-    for name, images in data.references.items():
-        references[name] = {**_precision(images), **images.about}
-    described = {
-        "identity": None if data.identity is None else data.identity.to_json(),
-        "images": len(pc.unique(table["image_name"])),
-        "posts": count_posts(table),
-        "authors": _count_authors(table),
-        "rows": len(table),
-        "first": first,
-        "last": last,
-        "embeddings": _precision(data.images),
-        "references": references,
-        "release": _stated_of_release(data.manifest),
-    }
-    if data.chosen_of is not None:
-        described["chosen_of"] = data.chosen_of
-    return described
-
-
-def _count_authors(table: pa.Table) -> int | None:
-    """How many authors the images have; None where they are not known."""
-    if "author_id" not in table.column_names:
-        return None
-    return len(pc.unique(table["author_id"].drop_null())) or None
-
-
-def _stated_of_release(manifest: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a MANIFEST.json states of the release: its version, fingerprint, source, and models by stage."""
-    if manifest is None:
-        return {}
-    source = manifest.get("source") or {}
-    return {
-        "version": manifest.get("version", ""),
-        "inputs": manifest.get("inputs", ""),
-        "source": source.get("url", ""),
-        "models": manifest.get("models", {}),
-    }
-
-
-def _period(images: Images) -> tuple[str | None, str | None]:
-    """The first and the last date, in UTC; None where no row has one."""
-    if not images.has("created_at"):
-        return None, None
-    dates = pc.min_max(images.table["created_at"]).as_py()
-    first, last = dates["min"], dates["max"]
-    return first.isoformat(timespec="seconds"), last.isoformat(timespec="seconds")
-
-
-def _precision(images: Images) -> dict[str, Any]:
-    return {
-        "n": len(images.rows),
-        "dim": images.embedding.shape[1],
-        "dtype": images.dtype,
-        "unusable": images.unusable,
-    }

@@ -18,6 +18,7 @@ from twigma.analysis.measurement.agreement import split_and_merged
 from twigma.analysis.page.gallery import THRESHOLD
 from twigma.analysis.page.section import records
 from twigma.analysis.paper import stated
+from twigma.analysis.provenance.description import describe
 from twigma.core import columns
 
 # Reasons of `twigma release` to leave a photo out.
@@ -27,7 +28,7 @@ NEVER_TRIED = "not fetched: never tried"
 
 def counts(data: load.Inputs, results: Mapping[str, Result]) -> dict[str, Entry]:
     """How many images, posts and months there are; of a sample, in the list it was drawn from."""
-    about = load.describe(data)
+    about = describe(data)
     rows = about["rows"]
     found: dict[str, Entry] = {
         "data/images": {"value": about["images"], "n": rows},

@@ -172,6 +172,7 @@ def search(
       twigma search "a castle at night" --html castles.html --work work
     """
     from twigma.analysis.explorer.search import search as run
+    from twigma.core import columns
 
     named = None if model is None else parse_clip(model)
     found = run(
@@ -185,7 +186,9 @@ def search(
         out=out,
         **options,
     )
-    rows: list[Any] = found.to_pylist()
+    label = columns.find_label_column(found.column_names)
+    shorter = {label: "cluster"} if label else {}
+    rows: list[Any] = found.rename_columns(shorter).to_pylist()
     facts: SearchFacts = {
         "images": rows,
         "file": None if out is None else str(out),

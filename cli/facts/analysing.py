@@ -79,6 +79,8 @@ class FoundImage(TypedDict):
     created_at: NotRequired[Annotated[str | None, "UTC"]]
     like_count: NotRequired[int | None]
     nsfw_score: NotRequired[float | None]
+    possibly_sensitive: NotRequired[bool | None]
+    cluster: NotRequired[int | None]
     all_captions: NotRequired[str | None]
 
 

@@ -20,6 +20,7 @@ from twigma.analysis.comparison import (
 from twigma.analysis.inputs import load
 from twigma.analysis.likes import eq1, quintiles
 from twigma.analysis.neighbours import search
+from twigma.analysis.provenance.description import describe
 from twigma.analysis.report import report
 from twigma.analysis.themes import captions_and_nsfw, similar_pairs, timeline, trends
 from twigma.analysis.themes.drift import drift
@@ -364,7 +365,7 @@ def test_a_release_without_rows_and_useless_embeddings_are_said(tmp_path):
     with pytest.raises(ValueError, match="no rows"):
         load.load(_write(tmp_path / "a", {}, X[:0]), None, {})
     data = load.load(_write(tmp_path / "b", *RELEASES["nan and zeros"]), None, {})
-    assert load.describe(data)["embeddings"] == {
+    assert describe(data)["embeddings"] == {
         "n": 19,
         "dim": 6,
         "dtype": "float16",

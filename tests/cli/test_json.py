@@ -221,7 +221,7 @@ def test_a_run_that_failed_midway_says_what_it_did(here: Path, monkeypatch) -> N
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 1 and "no X API token" in result.stderr
     found = document(result)
-    assert list(found) == ["schema", "list"] and found["list"]["ids"] == 1
+    assert list(found) == ["schema", "lists"] and found["lists"][0]["ids"] == 1
     jsonschema.validate(found, document_schema("rehydrate"))
 
 

@@ -1,14 +1,8 @@
 """Images and liked images as rows: joined to metadata, streamed, split over workers, resumed, refused if damaged."""
 
-import os
 import pickle
-import re
 import shutil
-import signal
-import subprocess
-import sys
 import tarfile
-from pathlib import Path
 
 import datasets
 import pyarrow.parquet as pq
@@ -211,40 +205,6 @@ def test_a_stream_of_tables_goes_on_where_it_was(there):
         for name in table["image_name"].to_pylist()
     ]
     assert found == names(load())
-
-
-RUN = """
-import os, pathlib, signal, sys
-log, stop = pathlib.Path("log"), int(sys.argv[1])
-done = log.read_text().split() if log.exists() else []
-{recipe}
-    assert picture.size == (24, 16)
-    done.append(row["image_name"])
-    log.write_text("\\n".join(done))
-    if len(done) == stop:
-        os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_a_killed_run_goes_on_with_the_images_it_has_not_seen(five, tmp_path):
-    """By the recipe of docs/howto/load.md, in an order at random: each image exactly once."""
-    page = (Path(__file__).parents[2] / "docs/howto/load.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    recipe = next(block for block in blocks if "used = 0" in block)
-    code = RUN.format(recipe=recipe.replace("used = 0", "used = len(done)").rstrip())
-    for name in ("work", "twigma"):
-        (tmp_path / name).symlink_to(five / name)
-    (tmp_path / "run.py").write_text(code)
-    env = os.environ | {"HF_HOME": str(tmp_path / "hf")}
-    codes = []
-    for stop in ("13", "30", "0"):
-        command = [sys.executable, "run.py", stop]
-        codes.append(subprocess.run(command, cwd=tmp_path, env=env).returncode)
-    assert codes == [-signal.SIGKILL, -signal.SIGKILL, 0]
-    seen = (tmp_path / "log").read_text().split()
-    released = releasing.read(five / "twigma")["image_name"].to_pylist()
-    assert len(seen) == 56 and set(seen) == set(released)
-    assert seen != released  # at random
 
 
 @IN_FORKS

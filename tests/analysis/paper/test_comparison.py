@@ -23,6 +23,7 @@ from twigma.analysis.paper.comparison import (
     paper_box,
 )
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
+from twigma.analysis.provenance.file_hashes import file_hashes
 from twigma.builder.release.identity import TWIGMA
 from twigma.core.files import write_json
 from twigma.dataset import published_table
@@ -164,9 +165,9 @@ def test_a_filtered_copy_of_the_authors_table_has_their_labels(planted, tmp_path
 
 def test_results_are_out_of_date_when_the_authors_table_comes(planted, tmp_path):
     again(planted, tmp_path / "filtered", 300)
-    before = load.file_hashes(tmp_path / "filtered", None, {})
+    before = file_hashes(tmp_path / "filtered", None, {})
     as_published(planted, tmp_path / published_table.FOLDER, 971)
-    after = load.file_hashes(tmp_path / "filtered", None, {})
+    after = file_hashes(tmp_path / "filtered", None, {})
     assert set(after) - set(before) == {"published table"}
 
 

@@ -2,6 +2,10 @@
 
 import copy
 import itertools
+import json
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -127,6 +131,37 @@ def test_a_stateful_data_loader_resumes_it(stream, workers):
     resumed = loader()
     resumed.load_state_dict(stopped.state_dict())
     assert seen + names(resumed) == expected
+
+
+RUN = """
+import json, os, pathlib, signal, sys
+import twigma
+
+saved, stop = pathlib.Path("state.json"), int(sys.argv[1])
+stream = twigma.stream_images("work", data_dir="twigma", shuffle=True, seed=5)
+done = []
+if saved.exists():
+    done, state = json.loads(saved.read_text())
+    stream.load_state_dict(state)
+for row in stream:
+    done.append(row["image_name"])
+    saved.write_text(json.dumps([done, stream.state_dict()]))
+    if len(done) == stop:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_run_goes_on_with_the_images_it_has_not_seen(folder, stream, tmp_path):
+    for name in ("work", "twigma"):
+        (tmp_path / name).symlink_to(folder / name)
+    (tmp_path / "run.py").write_text(RUN)
+    codes = []
+    for stop in ("7", "19", "0"):
+        command = [sys.executable, "run.py", stop]
+        codes.append(subprocess.run(command, cwd=tmp_path).returncode)
+    assert codes == [-signal.SIGKILL, -signal.SIGKILL, 0]
+    done, _ = json.loads((tmp_path / "state.json").read_text())
+    assert done == names(stream(shuffle=True, seed=5))
 
 
 @pytest.mark.filterwarnings("ignore:.*fork")
