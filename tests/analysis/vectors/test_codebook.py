@@ -64,6 +64,17 @@ def test_a_flat_spectrum_too():
     assert inertia(x, codebook(x, 10)) <= 1.01 * reference.inertia_
 
 
+def test_groups_are_found_beside_what_varies_more(rng):
+    """Ten groups in directions of their own, and twelve others along which all images vary more."""
+    group = rng.integers(0, 10, 4000)
+    apart = np.eye(10)[group] + 0.05 * rng.normal(size=(4000, 10))
+    others = 0.45 * rng.normal(size=(4000, 12)) / np.sqrt(1.5)
+    x = np.hstack([apart, others, 0.02 * rng.normal(size=(4000, 80))])
+    for seed in range(5):
+        found = assign(x, codebook(x, 10, "robust", seed))
+        assert adjusted_rand_score(found, group) > 0.9
+
+
 def test_directions_are_those_of_the_svd(world):
     x, _ = world
     found = principal(x)
