@@ -9,6 +9,7 @@ from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Array, Floats
@@ -62,20 +63,22 @@ def manifold(
     Manifold. With B(r_i) the balls of the reference: precision, share of x inside any of them; density,
     Σ_j #{i: x_j ∈ B(r_i)}/(k m), 1 for one distribution and unbounded; coverage, share of the balls that hold a row
     of x; recall, share of the reference inside the balls of x. Each with a 95% interval from the rows counted or their
-    owners (Wilson's, for the shares), the balls held fixed. `coverage_same` = 1 − Π_{j=1..k} (n − j)/(n + m − j).
+    owners (Wilson's, for the shares), the balls held fixed; that of coverage, which counts balls, allows for those that
+    each row bounds. `coverage_same` = 1 − Π_{j=1..k} (n − j)/(n + m − j).
     """
     reference = finite_matrix(reference, "manifold: reference", k + 1)
     x = finite_matrix(x, "manifold: x", k + 1)
-    radius = _radii(reference, k)
+    near = _neighbours(reference, k)
+    radius = near.radius
     balls = _balls_around(x, reference, radius)
-    recalled, covered = _coverage(reference, x, radius, _radii(x, k))
+    recalled, closest = _coverage(reference, x, _neighbours(x, k).radius)
     n, m = len(reference), len(x)
     j = np.arange(1, k + 1)
     return Manifold(
         precision=_share(balls > 0, blocks_x),
         recall=_share(recalled > 0, blocks_reference),
         density=_density(balls / k, blocks_x),
-        coverage=_share(covered > 0, blocks_reference),
+        coverage=_covered(closest, near, blocks_reference),
         coverage_same=1 - float(np.prod((n - j) / (n + m - j))),
     )
 
@@ -138,39 +141,74 @@ def _balls_around(x: Array, reference: Array, radius: Floats) -> Floats:
     return np.concatenate(list(parts)).astype(np.float64)
 
 
-def _coverage(
-    reference: Array, x: Array, radius: Floats, radius_x: Floats
-) -> tuple[Floats, Floats]:
-    """Of each reference row, [n]: whether it is in a ball of `x`, and whether its own ball holds a row of `x`."""
+def _coverage(reference: Array, x: Array, radius_x: Floats) -> tuple[Floats, Floats]:
+    """Of each reference row, [n]: whether it is in a ball of `x`, and the distance of the closest row of `x`."""
     from sklearn.metrics import pairwise_distances_chunked
 
     def both(distance: Floats, start: int) -> tuple[Array, Array]:
-        own = radius[start : start + len(distance)]
         inside = np.asarray((distance <= radius_x).any(axis=1))
-        return inside, np.asarray(distance.min(axis=1) <= own)
+        return inside, np.asarray(distance.min(axis=1))
 
     parts = list(pairwise_distances_chunked(reference, x, reduce_func=both))
     recalled = np.concatenate([part[0] for part in parts])
-    covered = np.concatenate([part[1] for part in parts])
-    return recalled.astype(np.float64), covered.astype(np.float64)
+    closest = np.concatenate([part[1] for part in parts])
+    return recalled.astype(np.float64), closest.astype(np.float64)
 
 
-def _radii(x: Array, k: int) -> Floats:
-    """Distance of each row to its k-th nearest other row, [n]."""
+class _Near(NamedTuple):
+    """Of each row: its k nearest other rows [n, k], the distance of the last of them, and of the one after it, [n]."""
+
+    rows: npt.NDArray[np.int64]
+    radius: Floats
+    beyond: Floats
+
+
+def _neighbours(x: Array, k: int) -> _Near:
+    """The nearest other rows of each row of `x` [n, d]; `beyond` is infinite where there is no other."""
     from sklearn.metrics import pairwise_distances_chunked
 
-    def kth(distance: Floats, start: int) -> Floats:
-        # The nearest of all is the row itself, at distance 0.
-        return np.partition(distance, k, axis=1)[:, k]
+    last = min(k + 1, len(x) - 1)
 
-    parts = pairwise_distances_chunked(x, x, reduce_func=kth)
-    return np.concatenate(list(parts)).astype(np.float64)
+    def nearest(distance: Floats, start: int) -> tuple[Array, Array]:
+        # A row is at distance 0 from itself, and so may others be.
+        own = np.arange(len(distance))
+        distance[own, start + own] = np.inf
+        rows = np.argpartition(distance, last - 1, axis=1)[:, :last]
+        away = np.take_along_axis(distance, rows, axis=1)
+        order = np.argsort(away, axis=1)
+        rows = np.take_along_axis(rows, order, axis=1)
+        return rows, np.take_along_axis(away, order, axis=1)
+
+    parts = list(pairwise_distances_chunked(x, x, reduce_func=nearest))
+    rows = np.concatenate([part[0] for part in parts])
+    away = np.concatenate([part[1] for part in parts]).astype(np.float64)
+    beyond = away[:, k] if last > k else np.full(len(x), np.inf)
+    return _Near(rows[:, :k], away[:, k - 1], beyond)
 
 
 def _share(values: Array, owners: Any) -> Estimate:
     """Share of true rows [n], with Wilson's interval."""
     found = block_share(values, owners)
     return Estimate(found.share, found.low, found.high, len(values))
+
+
+def _covered(closest: Floats, near: _Near, owners: Any) -> Estimate:
+    """Share of the balls that hold a row of the other set, whose closest one is at these distances [n].
+
+    Without one of its neighbours a ball would reach to the next: a row that is there may uncover those it bounds.
+    """
+    covered = (closest <= near.radius).astype(np.float64)
+    share = _share(covered > 0, owners)
+    one_owner = known_blocks(owners) and dense_blocks(owners, len(covered)).max() < 1
+    uncovers = (closest <= near.beyond) - covered
+    influence = covered.copy()
+    np.subtract.at(influence, near.rows, uncovers[:, None])
+    if one_owner or not np.ptp(influence):
+        return share
+    labels = owners if known_blocks(owners) else None
+    found = interval(share.value, influence, labels)
+    low, high = max(0.0, found.low), min(1.0, found.high)
+    return Estimate(share.value, low, high, share.n)
 
 
 def _density(balls: Floats, owners: Any) -> Estimate:

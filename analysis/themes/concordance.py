@@ -98,12 +98,13 @@ def _tested(
     half = np.full(len(value), np.nan)
     if len(owners) >= FEWEST:
         half = _half_widths(statistic, cluster, owners, value)
-    # Images of an owner stay side by side on both sides, so that what they share is no agreement.
-    together = np.concatenate(owners)
+    # Images of an owner keep the clusters of one owner, so that what they share is no agreement.
     dealt_values = []
     for _ in range(PERMUTATIONS):
-        dealt = [owners[owner] for owner in rng.permutation(len(owners))]
-        dealt_values.append(statistic(cluster[np.concatenate(dealt)], together))
+        dealt = np.empty_like(cluster)
+        for images, other in zip(owners, rng.permutation(len(owners)), strict=True):
+            dealt[images] = np.resize(cluster[owners[other]], len(images))
+        dealt_values.append(statistic(dealt, rows))
     null = np.array(dealt_values)
     # A tie that rounding broke counts as a tie.
     p = (1 + (null >= value - 1e-12).sum(axis=0)) / (1 + PERMUTATIONS)
