@@ -4,6 +4,7 @@
 first two principal components) costs a thousandth of the time and is what `method="pca"` gives.
 """
 
+import warnings
 from collections.abc import Mapping
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from twigma.analysis.inference.blocks import (
 from twigma.analysis.vectors.samples import finite_matrix, sample_size
 
 MAP_N = 2500  # images of each set on the map
-LEAST_UMAP = 100
+LEAST_UMAP = 1000  # of fewer images neighbours say little
 MOST_UMAP = 10_000  # images on the map up to which "auto" is a UMAP
 GRID = 80  # cells per side where overlaps are measured
 CELLS = 48  # where densities are drawn
@@ -96,7 +97,10 @@ def _pca(pooled: Array) -> Array:
 
 
 def _umap(pooled: Array, seed: int) -> Array:
-    from umap import UMAP
+    with warnings.catch_warnings():
+        # It says that TensorFlow is not installed, which nothing here needs.
+        warnings.simplefilter("ignore", ImportWarning)
+        from umap import UMAP
 
     mapper = UMAP(
         n_neighbors=min(15, len(pooled) - 1),

@@ -173,7 +173,6 @@ def analysed(planted, tmp_path_factory):
         out,
         work=planted.work,
         references=planted.references,
-        projection="pca",
     )
     return SimpleNamespace(out=out, results=results)
 

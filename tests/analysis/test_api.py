@@ -85,7 +85,7 @@ def test_a_figure_is_that_of_the_report(planted, analysed):
 
 
 def test_figures_that_cannot_be_computed_say_why(planted):
-    with pytest.raises(ValueError, match="no figure 'fig9'; there are fig1b, fig1c"):
+    with pytest.raises(ValueError, match="no figure 'fig9'; there are fig1a, fig1b"):
         analysis.figure("fig9", planted.release)
     with pytest.raises(
         ValueError, match=r"needs a reference set.*twigma reference add"

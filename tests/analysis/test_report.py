@@ -77,14 +77,16 @@ def test_numbers_on_the_page_are_those_of_the_results(page, analysed):
     assert f"infinite: {kl['empty_column']} empty in paintings" in page.text
 
 
-def test_the_map_says_how_much_sets_overlap_and_ranks_none(again, analysed):
+def test_the_map_says_how_much_sets_overlap_and_ranks_what_is_apart(again, analysed):
     overlaps = _table(analysed, "fig2a_overlap")
     ours = overlaps[overlaps["set_a"] == "twigma"]
-    text = again("fig2a")
-    parts = [f"{row.set_b} {number(row.overlap, 2)}" for row in ours.itertuples()]
-    said = f"On the map, twigma overlaps with {parts[0]}, {parts[1]} and {parts[2]}; "
-    assert said + "without intervals, no order is given" in text
-    assert "overlaps most" not in text and "least with" not in text
+    apart = overlaps.assign(low=overlaps["overlap"], high=overlaps["overlap"])
+    order = ours.sort_values("overlap")["set_b"].tolist()
+    text = again("fig2a", fig2a_overlap=apart)
+    assert f"{order[-1]} is most and {order[0]} least (0 is apart, 1 the same)" in text
+    unsure = overlaps.assign(low=0.0, high=1.0)
+    text = again("fig2a", fig2a_overlap=unsure)
+    assert "none is called most or least, as intervals overlap" in text
 
 
 def test_longer_prompts_give_images_more_or_less_alike(again, analysed):

@@ -86,7 +86,7 @@ def test_too_little_data_is_no_fault(small, tmp_path):
         main, ["analyze", str(small), "--out", str(tmp_path / "out")]
     )
     assert done.exit_code == 0
-    assert "at least 3 months" in done.output and "failed" not in done.output
+    assert "at least 4 months" in done.output and "failed" not in done.output
 
 
 def _few(release):
