@@ -86,7 +86,7 @@ READERS = {
     "release": lambda work: release(
         work, work.parent / "release", without=["caption", "nsfw"]
     ),
-    "liked": lambda work: liked._select(Workspace(work), Settings(), False),
+    "liked": lambda work: liked._select(Workspace(work), Settings(), False, None),
     "texts": lambda work: embed_texts(work, "ViT-S-32-alt", None),
     "reference set": lambda work: load._reference("set", work),
     "reference add": studied_model,
