@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from support.browser import started, violations
+from support.browser import LOOKS, started, violations
 from support.pdf import Pdf
 
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
@@ -207,8 +207,7 @@ def test_text_can_be_read_in_light_and_in_the_dark(browser, ours, scheme):
     assert chart == "rgb(255, 255, 255)"
 
 
-@pytest.mark.parametrize("width", [1440, 360])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_everybody_can_use_it_folded_and_open(browser, ours, width, scheme):
     tab = opened(browser, ours, width, scheme)
     assert violations(tab) == []

@@ -28,6 +28,7 @@ GOLDEN = (
     "printed.txt",
 )
 PARTS = (
+    "1a",
     "1b",
     "1c",
     "2a",
@@ -130,12 +131,13 @@ def test_the_report_is_one_file_with_every_figure(whole):
     assert "http-equiv" in page
     sections = re.findall(r'<section id="s\d+">\n<h2><span>(.*?)</span>', page)
     assert sorted(set(sections)) == FIGURES
-    assert page.count('<img src="data:image/svg+xml') == 14
-    assert len(results["figures"]) == 30
+    assert page.count('<img src="data:image/svg+xml') == 15
+    assert len(results["figures"]) == 31
     assert [entry["figure"] for entry in results["skipped"]] == [
         "fig2c_sensitivity",
         "concordance",
         "corrected",
+        "corrected_regression",
     ]
 
 

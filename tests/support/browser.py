@@ -21,6 +21,14 @@ FLAGS = [
     "--disable-sync",
 ]
 
+# Width in pixels and colour scheme: each of both is there; `-m slow` has the other two.
+LOOKS = [
+    (1440, "light"),
+    (360, "dark"),
+    pytest.param(360, "light", marks=pytest.mark.slow),
+    pytest.param(1440, "dark", marks=pytest.mark.slow),
+]
+
 
 @dataclass
 class Tab:

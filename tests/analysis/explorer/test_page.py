@@ -5,7 +5,7 @@ import json
 import duckdb
 import numpy as np
 import pytest
-from support.browser import opened, started, violations, wait_for
+from support.browser import LOOKS, opened, started, violations, wait_for
 from support.mapped import planted_table, write_release
 
 from twigma.analysis.explorer.page import explore
@@ -194,8 +194,7 @@ def test_a_colour_is_seen_where_its_cluster_lies(tab):
     assert found > 0.8  # the others lie under images of another cluster
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_it_is_accessible_and_fits(browser, page, width, scheme):
     with opened(browser, page.as_uri(), width=width, scheme=scheme) as tab:
         wait_for(tab.page, READY)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 from support import releasing
-from support.browser import opened, started, violations
+from support.browser import LOOKS, opened, started, violations
 from support.mapped import EVIL, write_release
 from support.staging import tiny_clip
 
@@ -79,8 +79,7 @@ def page(found, images, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_it_is_accessible_and_fits(browser, page, width, scheme):
     with opened(browser, page.as_uri(), width=width, scheme=scheme) as tab:
         assert violations(tab.page) == []

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import staging
-from support.browser import opened, started, violations, wait_for
+from support.browser import LOOKS, opened, started, violations, wait_for
 from support.pictured import (
     FAILED,
     NOT_ASKED,
@@ -333,8 +333,7 @@ def test_texts_of_strangers_run_nothing(tab, server):
     page.click("#close")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_it_is_accessible_and_fits(browser, server, width, scheme):
     with opened(browser, server.url, width=width, scheme=scheme) as tab:
         wait_for(tab.page, READY)
