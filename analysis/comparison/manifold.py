@@ -207,7 +207,9 @@ def _covered(closest: Floats, near: _Near, owners: Any) -> Estimate:
         return share
     labels = owners if known_blocks(owners) else None
     found = interval(share.value, influence, labels)
-    low, high = max(0.0, found.low), min(1.0, found.high)
+    # Near 0 and 1 Wilson's interval is the wider one.
+    low = max(0.0, min(share.low, found.low))
+    high = min(1.0, max(share.high, found.high))
     return Estimate(share.value, low, high, share.n)
 
 
