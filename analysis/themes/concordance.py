@@ -99,12 +99,15 @@ def _tested(
     if len(owners) >= FEWEST:
         half = _half_widths(statistic, cluster, owners, value)
     # Images of an owner keep the clusters of one owner, so that what they share is no agreement.
+    longest = max(map(len, owners))
+    cycles = np.stack([np.resize(cluster[images], longest) for images in owners])
+    place = np.empty(n, np.int64)  # of an image among its owner's
+    for images in owners:
+        place[images] = np.arange(len(images))
     dealt_values = []
     for _ in range(PERMUTATIONS):
-        dealt = np.empty_like(cluster)
-        for images, other in zip(owners, rng.permutation(len(owners)), strict=True):
-            dealt[images] = np.resize(cluster[owners[other]], len(images))
-        dealt_values.append(statistic(dealt, rows))
+        other = rng.permutation(len(owners))
+        dealt_values.append(statistic(cycles[other[code], place], rows))
     null = np.array(dealt_values)
     # A tie that rounding broke counts as a tie.
     p = (1 + (null >= value - 1e-12).sum(axis=0)) / (1 + PERMUTATIONS)
