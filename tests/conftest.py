@@ -12,7 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings
 from PIL import Image
+
+# How long an example takes is the machine's, not the code's.
+settings.register_profile("without-deadline", deadline=None)
+settings.load_profile("without-deadline")
 
 STATES = ["live"] * 10 + ["deleted", "protected", "suspended", "absent", "live"]
 ANSWERS = ["ok"] * 6 + ["404", "410", "html", "truncated", "cut", "slow", "flaky503"]
