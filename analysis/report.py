@@ -174,7 +174,7 @@ def _parts(results: Results, is_twigma: bool) -> list[Part]:
     drawn: list[tuple[Section, Chart | None]] = []
     notes = []
     for chapter in CHAPTERS:
-        section = replace(chapter, draw=None).section(results)
+        section = chapter.section(results)
         if section is not None:
             drawn.append((section, _chart(chapter, results.tables)))
             notes.append(_clean_notes(chapter.notes(results)))

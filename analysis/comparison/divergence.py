@@ -16,11 +16,7 @@ import pandas as pd
 from twigma.analysis.comparison.divergence_inference import Buckets, compared
 from twigma.analysis.comparison.histograms import KT, kl, kl_sd, shares
 from twigma.analysis.convert import Array
-from twigma.analysis.vectors.codebook import (
-    Recipe,
-    codebook,
-    training_rows,
-)
+from twigma.analysis.vectors.codebook import Recipe, codebook, training_rows
 from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, unit_samples
 from twigma.analysis.vectors.spectra import Components, Moments, components, moments
 

@@ -4,7 +4,6 @@
 first two principal components) costs a thousandth of the time and is what `method="pca"` gives.
 """
 
-import warnings
 from collections.abc import Mapping
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -97,12 +96,9 @@ def _pca(pooled: Array) -> Array:
 
 
 def _umap(pooled: Array, seed: int) -> Array:
-    with warnings.catch_warnings():
-        # It says that TensorFlow is not installed, which nothing here needs.
-        warnings.simplefilter("ignore", ImportWarning)
-        from umap import UMAP
+    from twigma.builder.clusters.umap_map import import_umap
 
-    mapper = UMAP(
+    mapper = import_umap().UMAP(
         n_neighbors=min(15, len(pooled) - 1),
         min_dist=0.1,
         metric="cosine",

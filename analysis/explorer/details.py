@@ -39,7 +39,8 @@ class Details:
 
     def row(self, point: int) -> dict[str, Any]:
         """All that is known of the image of a point."""
-        row: dict[str, Any] = self.table.slice(int(self.rows[point]), 1).to_pylist()[0]
+        place = int(self.rows[point])
+        row: dict[str, Any] = self.table.slice(place, 1).to_pylist()[0]
         return row
 
     def name(self, point: int) -> str:

@@ -7,7 +7,6 @@ and no request.
 
 import base64
 import gzip
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from twigma.analysis.explorer.channels import Channel
 from twigma.analysis.explorer.comparison import Comparison, read_comparison
 from twigma.analysis.explorer.points import Points, read_points
+from twigma.analysis.page.own_pages import csp_hash, refuse_other_pages, templates
 from twigma.builder.release.identity import identity_of_release
 from twigma.core.files import atomic
 from twigma.dataset.opened_release import Release, open_release
@@ -87,7 +87,9 @@ def explore(
     ValueError when a release has no map, or `out` is a file that is not an explorer.
     """
     path = Path(out)
-    _refuse_other_files(path)
+    refuse_other_pages(
+        path, "twigma explore", "not an explorer of ours", "explore.html"
+    )
     explorer = read_explorer(release, before)
     points = explorer.points
     with_ids = len(points) <= IDS_UP_TO if ids is None else ids
@@ -115,8 +117,6 @@ def read_explorer(release: AnyPath | None, before: AnyPath | None = None) -> Exp
 
 def render(explorer: Explorer, *, with_ids: bool, served: bool = False) -> str:
     """The page: equal releases give equal bytes. A `served` one also asks its server for pictures and neighbours."""
-    import jinja2
-
     release, points = explorer.release, explorer.points
     header: dict[str, Any] = {
         "format": FORMAT,
@@ -129,13 +129,7 @@ def render(explorer: Explorer, *, with_ids: bool, served: bool = False) -> str:
     if with_ids:
         header["image_name"] = points.image_names
     header["arrays"], packed = _packed(points.arrays)
-    environment = jinja2.Environment(
-        autoescape=True,
-        loader=jinja2.FileSystemLoader(HERE),
-        trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    page = environment.get_template("explorer.html.j2")
+    page = templates(HERE).get_template("explorer.html.j2")
     return page.render(
         title=_title(release),
         count=f"{len(points):,}",
@@ -166,8 +160,8 @@ def _style() -> str:
 def content_policy(*, served: bool) -> str:
     """What the page may do beyond nothing: its own program and style, and ask its own server if it has one."""
     allowed = [
-        f"script-src '{_csp_hash(_script(served))}'",
-        f"style-src '{_csp_hash(_style())}'",
+        f"script-src '{csp_hash(_script(served))}'",
+        f"style-src '{csp_hash(_style())}'",
     ]
     if served:
         allowed += ["img-src 'self'", "connect-src 'self'"]
@@ -209,23 +203,3 @@ def _compressed(content: bytes) -> str:
     """Gzip in base64, without a time."""
     squeezed = gzip.compress(content, COMPRESSION, mtime=0)
     return base64.b64encode(squeezed).decode("ascii")
-
-
-def _csp_hash(text: str) -> str:
-    """The source expression of the content security policy that allows exactly this inline text."""
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
-
-
-def _refuse_other_files(path: Path) -> None:
-    """ValueError where `path` is something that is not a page of ours."""
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: name a file, such as explore.html")
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        begin = file.read(4096)
-    if b'name="generator" content="twigma explore"' not in begin:
-        raise ValueError(
-            f"{path} exists and is not an explorer of ours: nothing is written there; name another file"
-        )

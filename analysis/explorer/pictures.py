@@ -103,7 +103,10 @@ class Pictures:
             jpeg = b"".join(part["jpeg"].drop_null().to_pylist())
             return Sheet(part["image_name"].to_pylist(), jpeg)
         sheet = self._draw(names, coarse)
-        jpegs = [sheet.jpeg, *[None] * (len(sheet.names) - 1)][: len(sheet.names)]
+        # The one JPEG is in the row of the first name.
+        jpegs: list[bytes | None] = [None] * len(sheet.names)
+        if sheet.names:
+            jpegs[0] = sheet.jpeg
         table = pa.table(
             {
                 "image_name": pa.array(sheet.names, pa.string()),

@@ -5,7 +5,6 @@ blurred by its style until a box is ticked. All texts are strangers' and are esc
 """
 
 import base64
-import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from twigma.analysis.page.gallery import sensitive, tile
+from twigma.analysis.page.own_pages import csp_hash, refuse_other_pages, templates
 from twigma.core import columns
 from twigma.core.files import atomic
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 HERE = Path(__file__).parent
-MARK = b'name="generator" content="twigma search"'
-HEAD = 4096  # bytes of a page within which the mark is
 LONGEST_HEADING = 200  # characters of what was looked for
 
 
@@ -43,18 +41,9 @@ class Searched:
     left_out: int
 
 
-def refuse_other_pages(path: Path) -> None:
+def refuse_other_results(path: Path) -> None:
     """ValueError where `path` is something that is not a page of results."""
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: name a file, such as found.html")
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        begin = file.read(HEAD)
-    if MARK not in begin:
-        raise ValueError(
-            f"{path} exists and is no page of results: nothing is written there; name another file"
-        )
+    refuse_other_pages(path, "twigma search", "no page of results", "found.html")
 
 
 def write_results(
@@ -72,7 +61,7 @@ def write_results(
     about : what was looked for, and where.
     images : the pictures by image_name; None for a page without pictures.
     """
-    refuse_other_pages(path)
+    refuse_other_results(path)
     html = render_results(found, about, images)
     with atomic(path) as beside:
         beside.write_text(html, "utf-8")
@@ -82,16 +71,8 @@ def render_results(
     found: pa.Table, about: Searched, images: "Mapping[str, Image] | None" = None
 ) -> str:
     """The page as text, of a row an image; equal results give equal bytes."""
-    import jinja2
-
     style = (HERE / "results.css").read_text("utf-8")
-    environment = jinja2.Environment(
-        autoescape=True,
-        loader=jinja2.FileSystemLoader(HERE),
-        trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    page = environment.get_template("results.html.j2")
+    page = templates(HERE).get_template("results.html.j2")
     return page.render(
         heading=_heading(about),
         what="words" if about.text else "picture",
@@ -106,7 +87,7 @@ def render_results(
         columns=_columns(found),
         rows=_rows(found, images),
         style=style,
-        style_hash=_style_hash(style),
+        style_hash=csp_hash(style),
     )
 
 
@@ -188,9 +169,3 @@ def _picture(images: "Mapping[str, Image]", name: str, alt: str) -> dict[str, An
     with Image.open(io.BytesIO(content)) as picture:
         width, height = picture.size
     return {"src": src, "width": width, "height": height}
-
-
-def _style_hash(style: str) -> str:
-    """The source expression of the content security policy that allows exactly this style."""
-    digest = hashlib.sha256(style.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode('ascii')}"

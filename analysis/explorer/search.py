@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from twigma import open_images
 from twigma.analysis.explorer.results_page import (
     Searched,
-    refuse_other_pages,
+    refuse_other_results,
     write_results,
 )
 from twigma.builder.engine.vectors import as_matrix
@@ -88,7 +88,7 @@ def search(
     if work is not None and html is None:
         raise ValueError("search: --work has the pictures of a page: add --html FILE")
     if html is not None:
-        refuse_other_pages(Path(html))
+        refuse_other_results(Path(html))
     opened = open_release(release)
     embeddings = opened.embeddings_of(embedding)
     theirs = embedded_by(opened.folder, embedding)

@@ -5,13 +5,12 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from twigma.analysis.inference import sample_weights
 from twigma.analysis.inputs.load import Images, Inputs
 from twigma.analysis.inputs.requirements import Result, Settings
-from twigma.analysis.page.drawing import svg
 from twigma.analysis.page.section import Results, Section
 
 if TYPE_CHECKING:
@@ -48,13 +47,10 @@ class Chapter:
     draw: "Draw | None" = None
 
     def section(self, results: Results) -> Section | None:
-        """The section with its chart as a picture; None without results."""
+        """The section without its chart, which `report.py` draws; None without results."""
         if not any(figure.name in results.figures for figure in self.figures):
             return None
-        section = self.describe(results)
-        if self.draw is None:
-            return section
-        return replace(section, chart=svg(self.draw, results.tables))
+        return self.describe(results)
 
     def notes(self, results: Results) -> list[str]:
         """What the estimators behind this section warned of."""

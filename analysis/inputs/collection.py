@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twigma.core.tables import united
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import (
     IdCounts,
@@ -73,11 +74,11 @@ def post_counts(work: AnyWorkspace) -> PostCounts | None:
 
 def _distinct(*ids: pa.Array | pa.ChunkedArray) -> pa.Array:
     """The different ones of several columns of ids."""
-    chunks: list[pa.Array] = []
+    pieces = []
     for column in ids:
-        text = column.cast(pa.string())
-        chunks += text.chunks if isinstance(text, pa.ChunkedArray) else [text]
-    return pc.unique(pa.chunked_array(chunks, pa.string()))
+        is_array = isinstance(column, pa.Array)
+        pieces.append(pa.chunked_array([column]) if is_array else column)
+    return pc.unique(united(pieces))
 
 
 def collected(work: AnyWorkspace) -> Collected | None:

@@ -10,6 +10,8 @@ Matplotlib is imported when a chart is drawn, not before: `twigma analyze` never
 import base64
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -19,7 +21,7 @@ from twigma.analysis.page.section import Tables
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
-    from matplotlib.figure import FigureBase
+    from matplotlib.figure import Figure, FigureBase
 
     class Draw(Protocol):
         """What draws the chart of a chapter."""
@@ -39,6 +41,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 STYLE: Any = {
     "svg.fonttype": "none",  # text as text
     "svg.hashsalt": "twigma",  # equal ids in equal charts
+    "pdf.fonttype": 42,  # TrueType: type 3, the default, is refused by some publishers
     "text.parse_math": False,  # a "$" of a stranger is a dollar sign
     "font.size": 11,
     "xtick.labelsize": 10,
@@ -69,15 +72,21 @@ READERS_FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial"
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
-def svg(draw: "Draw", tables: Tables) -> str:
-    """A chart as the `data:` address of its SVG, for the `src` of an image, where no script could ever run."""
+@contextmanager
+def drawn(draw: "Draw", tables: Tables) -> "Iterator[Figure]":
+    """A chart in our style, to be saved within this context."""
     import matplotlib as mpl
 
-    buffer = io.BytesIO()
     with mpl.rc_context(STYLE), warnings.catch_warnings():
-        # The reader's font draws the text, so what ours lacks is no loss.
+        # On the page the reader's font draws the text, so what ours lacks is no loss.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        chart = draw(tables).get_figure(root=True)
+        yield draw(tables).get_figure(root=True)
+
+
+def svg(draw: "Draw", tables: Tables) -> str:
+    """A chart as the `data:` address of its SVG, for the `src` of an image, where no script could ever run."""
+    buffer = io.BytesIO()
+    with drawn(draw, tables) as chart:
         chart.savefig(buffer, format="svg", metadata=NO_METADATA)
     return as_address(buffer.getvalue().decode())
 

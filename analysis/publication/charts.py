@@ -8,7 +8,6 @@ import base64
 import html
 import io
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from twigma.analysis.page.drawing import NO_METADATA, STYLE, as_address
+from twigma.analysis.page.drawing import NO_METADATA, as_address, drawn
 from twigma.analysis.page.section import Tables
 
 if TYPE_CHECKING:
@@ -89,16 +88,9 @@ def draw_chart(draw: "Draw", tables: Tables) -> Chart:
     draw : of a `Chapter`.
     tables : by name, a row an estimate.
     """
-    import matplotlib as mpl
-
     watched = Watched(tables)
     svg, pdf = io.BytesIO(), io.BytesIO()
-    # TrueType in the PDF: type 3 fonts, the default, are refused by some publishers.
-    style = {**STYLE, "pdf.fonttype": 42}
-    with mpl.rc_context(style), warnings.catch_warnings():
-        # Of the page the reader's font draws the text.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        chart = draw(watched).get_figure(root=True)
+    with drawn(draw, watched) as chart:
         rasterize_many(chart)
         chart.savefig(svg, format="svg", dpi=DPI / 2, metadata=NO_METADATA)
         chart.savefig(pdf, format="pdf", dpi=DPI, metadata=NO_PDF_METADATA)

@@ -86,8 +86,12 @@ def variances(x: Array) -> Floats:
         block -= mean
         return len(block), mean, np.einsum("ij,ij->j", block, block)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        blocks = list(pool.map(of_block, range(0, len(x), CACHED)))
+    starts = range(0, len(x), CACHED)
+    if len(starts) == 1:  # as of the many small groups: a thread would cost more
+        blocks = [of_block(0)]
+    else:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            blocks = list(pool.map(of_block, starts))
     counts = np.array([[count] for count, _, _ in blocks])
     means = np.array([mean for _, mean, _ in blocks])
     within = np.sum([squares for _, _, squares in blocks], axis=0)

@@ -89,7 +89,7 @@ def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
             precomputed = exact_neighbours(points, neighbours)
         # It warns that it has no index to place new points by; we place them ourselves.
         warnings.filterwarnings("ignore", "precomputed_knn", UserWarning)
-        model = _umap().UMAP(
+        model = import_umap().UMAP(
             n_neighbors=neighbours,
             min_dist=MIN_DIST,
             metric="cosine",
@@ -103,7 +103,8 @@ def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
     return ImageMap(names, half, fitted.astype(np.float32))
 
 
-def _umap() -> ModuleType:
+def import_umap() -> ModuleType:
+    """The library, without its warning that TensorFlow is not there."""
     with warnings.catch_warnings():
         # It looks for TensorFlow, which only a variant needs.
         warnings.simplefilter("ignore", ImportWarning)
@@ -176,7 +177,7 @@ def _settled(positions: Floats, near: Indices, distances: Floats) -> Floats:
 
     Their weighted mean, improved by gradient descent; an image at no distance from its nearest takes its position.
     """
-    umap_ = _umap().umap_
+    umap_ = import_umap().umap_
     weights = strengths(distances)
     shares = weights / weights.sum(axis=1, keepdims=True)
     result: Floats = np.einsum("ij,ijk->ik", shares, positions[near]).astype(np.float32)

@@ -75,9 +75,9 @@ class ImageStream(IterableDataset[Any]):
         self.epoch = 0
         self._position = 0  # images that were given
         self._resumes = False
-        self._of_name = {shard.name: shard for shard in list_shards(self.work)}
+        self._shards = {shard.name: shard for shard in list_shards(self.work)}
         self._table = _stored_rows(self.work, data_dir, columns, filters)
-        self._shards = _rows_by_shard(self._table)
+        self._rows_of_shards = _rows_by_shard(self._table)
 
     def __len__(self) -> int:
         """Images of an epoch in this process."""
@@ -127,14 +127,14 @@ class ImageStream(IterableDataset[Any]):
     def _order(self) -> npt.NDArray[np.int64]:
         """The rows of this epoch, those of all processes."""
         rng = np.random.default_rng([self.seed, self.epoch])
-        shards = np.arange(len(self._shards))
+        shards = np.arange(len(self._rows_of_shards))
         if self.shuffle:
             rng.shuffle(shards)
         step = self.window or len(shards)
         windows = []
         for first in range(0, len(shards), step):
             rows = np.concatenate(
-                [self._shards[i] for i in shards[first : first + step]]
+                [self._rows_of_shards[i] for i in shards[first : first + step]]
             )
             if self.shuffle:
                 rng.shuffle(rows)
@@ -150,7 +150,7 @@ class ImageStream(IterableDataset[Any]):
     def _read(self, numbers: npt.NDArray[np.int64]) -> Iterator[Any]:
         for columns in self._table.take(pa.array(numbers)).to_pylist():
             place = Place(*(columns.pop(name) for name in Place._fields))
-            data = read_stored(self._of_name[place.shard], columns[KEY], place)
+            data = read_stored(self._shards[place.shard], columns[KEY], place)
             image = read_pixels(data)[1] if self.decode else data
             row = {"image": image, **columns}
             yield row if self.transform is None else self.transform(row)

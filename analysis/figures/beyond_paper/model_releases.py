@@ -177,7 +177,9 @@ def _draw_jumps(
     if ratio:
         ax.set_xscale("log")
     # The line of no jump is part of what is seen.
-    ax.plot([1 if ratio else 0] * 2, [-0.6, len(events) + 0.6], color=QUIET, lw=1)
+    no_jump = 1 if ratio else 0
+    ends = (-0.6, len(events) + 0.6)
+    ax.plot((no_jump, no_jump), ends, color=QUIET, lw=1)
     if ratio:
         ratio_ticks(ax.xaxis)
     else:

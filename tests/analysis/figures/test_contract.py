@@ -9,6 +9,7 @@ from twigma.analysis.figures.contract import Chapter, Figure
 from twigma.analysis.inputs.requirements import Result
 from twigma.analysis.page.drawing import axes
 from twigma.analysis.page.section import Results, Section
+from twigma.analysis.publication.charts import draw_chart
 
 
 def compute(data, settings):
@@ -39,7 +40,8 @@ def test_a_chapter_appears_with_its_main_figures_only():
     assert CHAPTER.section(Results(TABLES, {}, {"detail": facts()})) is None
     section = CHAPTER.section(Results(TABLES, {}, {"main": facts()}))
     assert section.claim == "Claim."
-    assert section.chart.startswith("data:image/svg+xml;base64,")
+    address = draw_chart(CHAPTER.draw, TABLES).address
+    assert address.startswith("data:image/svg+xml;base64,")
 
 
 def test_notes_are_those_of_its_figures_and_of_no_other():
