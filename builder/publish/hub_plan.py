@@ -151,7 +151,7 @@ def _refuse_other_tables(hub: HubRepository, files: Files, tag: str) -> None:
         if state != "unchanged" and path not in EDITED:
             raise ValueError(
                 f"{hub.name} has {tag} already, with another {path}: make the release again under a new "
-                "--release-version"
+                "--version"
             )
 
 

@@ -78,7 +78,7 @@ class RemovedRows:
         if held:
             raise ValueError(
                 f"{release} still holds {held:,} ids that {work.removed_file} lists as removed on request: make it "
-                "again with `twigma release` under a new --release-version"
+                "again with `twigma release` under a new --version"
             )
 
 

@@ -225,7 +225,7 @@ def _compare(
     if deposit.published and deposit.changes:
         raise ValueError(
             f"record {deposit.record} is version {version} already, with another {deposit.changes[0]}: re-create "
-            "the release under a new --release-version"
+            "the release under a new --version"
         )
     return deposit
 

@@ -169,4 +169,4 @@ def _next(work: Workspace) -> list[str]:
     if not stages:
         return []
     commands = [f"twigma {name} --work {work}" for name in stages]
-    return [*commands, f"twigma release --work {work} --release-version NEXT"]
+    return [*commands, f"twigma release --work {work} --version NEXT"]

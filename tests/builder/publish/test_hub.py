@@ -93,7 +93,7 @@ def test_one_version_has_one_content(publish, twigma, tmp_path):
     releasing.remove(work, releasing.media_id(5))
     release(work, twigma)
     with pytest.raises(
-        ValueError, match=r"acme/twigma has v1\.0\.0 already.*new --release-version"
+        ValueError, match=r"acme/twigma has v1\.0\.0 already.*new --version"
     ):
         publish()
 

@@ -271,6 +271,10 @@ def test_the_command_says_what_it_did_and_what_to_run_next(made, chosen):
         "--erase-history" in done.output and "https://zenodo.org/support" in done.output
     )
     assert "match nothing" not in done.output
+    assert f"  twigma release --work {made / 'work'} --version NEXT" in done.output
+    assert "--version" in {
+        each for one in main.commands["release"].params for each in one.opts
+    }
     file.write_text(f"{chosen[0][0]}\n1547770898463771828\nnobody\n")
     again = CliRunner().invoke(main, words)
     assert (
