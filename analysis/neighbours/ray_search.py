@@ -18,6 +18,8 @@ from twigma.analysis.neighbours.blocks import (
 )
 from twigma.core.numeric.unit_vectors import require_unit_rows
 from twigma.core.pools import ray_cluster, ray_pool
+from twigma.core.pools.ray_actor import Actor
+from twigma.core.pools.ray_slots import ModelSlots
 
 
 @contextlib.contextmanager
@@ -37,13 +39,12 @@ def _nearest(query: Array, reference: Array, k: int = search.TOP_K) -> Neighbour
     search.check(query, reference, k)
     stored = ray.put(require_unit_rows(reference, "reference"))
     blocks = dict(query_blocks(query))
-    slots, needs = ray_cluster.actor_resources(None)
-    actor = ray.remote(SearchActor).options(**needs)
     events = ray_pool.run_tasks(
-        lambda: actor.remote(stored, k, len(query)),
+        SearchActor,
+        (stored, k, len(query)),
         list(blocks),
         lambda first: (first, blocks[first]),
-        slots,
+        ModelSlots(),
     )
     results: dict[int, Neighbours] = {}
     with progress(query) as bar, contextlib.closing(events):
@@ -57,10 +58,11 @@ def _nearest(query: Array, reference: Array, k: int = search.TOP_K) -> Neighbour
     return joined(results[first] for first in blocks)
 
 
-class SearchActor(ray_pool.Actor):
+class SearchActor(Actor):
     """Holds a reference, and searches it for one block of queries after the other."""
 
     def __init__(self, reference: Array, k: int, queries: int) -> None:
+        super().__init__()
         self._arguments = reference, k, queries
 
     def ready(self) -> str:
@@ -68,7 +70,7 @@ class SearchActor(ray_pool.Actor):
         self._search = search.searcher(*self._arguments)
         return super().ready()
 
-    def parts(self, task: tuple[int, Array]) -> Iterator[Neighbours]:
+    def parts(self, payload: tuple[int, Array]) -> Iterator[Neighbours]:
         """The neighbours of one block of queries [n, d]: similarity float32 [n, k] and row int64 [n, k]."""
-        first, query = task
+        first, query = payload
         yield self._search(query, first)

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Resize = Callable[[Pixels], "torch.Tensor"]
 
+_decoders = max(2, os.cpu_count() or 1)  # threads of this process
 MAX_RATIO = 50  # of the long to the short side; models look at the central square
+
+
+def share_cpus(count: int) -> None:
+    """Have this process decode in so many threads: others of ours use the rest of the machine."""
+    global _decoders  # noqa: PLW0603
+    _decoders = max(2, count)
 
 
 def decode(
@@ -42,7 +49,7 @@ def decode(
         Gets uint8[height, width, 3], upright RGB. It should return something small: pixels are dropped at once, so
         only a few pictures are ever held, and of large ones as many as the memory has room for.
     threads
-        By default one a CPU, at least two.
+        By default one a CPU, or of those that `share_cpus` leaves to this process; at least two.
     """
 
     def decode_one(data: pa.Scalar) -> T | None:
@@ -54,7 +61,7 @@ def decode(
                 return None
             return process(pixels)
 
-    with ThreadPoolExecutor(threads or max(2, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(threads or _decoders) as pool:
         return list(pool.map(decode_one, images))
 
 

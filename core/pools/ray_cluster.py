@@ -1,20 +1,20 @@
-"""The connection to a Ray cluster: joining one, or starting one on this machine; and what it has room for."""
+"""The connection to a Ray cluster: joining one, or starting one on this machine."""
 
 import contextlib
 import logging
 import os
+import re
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from twigma.core.pools.worker_output import WorkerOutput
 from twigma.core.safety import worker_environment
 
-CPUS_PER_ACTOR = 4  # where a node has as many: a model uses several
 CONNECT_TIMEOUT = 10.0  # seconds for a TCP connection to the address of a cluster
 
 
@@ -33,7 +33,7 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
 
     Nodes import this package from where the driver does, else from what is installed there; no token of the driver
     goes to them. A cluster started here listens on loopback only and asks for the token in ~/.ray/auth_token. While
-    connected, what is printed to standard output is dropped: Ray reports every worker that ends there. Raises
+    connected, what workers print or log comes to standard error, with their process and node before it. Raises
     RuntimeError where Ray is not installed, no cluster answers, or the cluster fails.
     """
     try:
@@ -49,11 +49,7 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
     # What later versions of Ray do by default; without it, this one warns.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
-    with (
-        Path(os.devnull).open("w") as nowhere,
-        contextlib.redirect_stdout(nowhere),
-        _restore_sigterm(),
-    ):
+    with contextlib.redirect_stdout(WorkerOutput()), _restore_sigterm():
         _join(address, cpus)
         try:
             yield int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
@@ -79,10 +75,23 @@ def _join(address: str, cpus: int | None) -> None:
         ImportError,
         ray.exceptions.RayError,
     ) as error:
-        raise RuntimeError(
-            f"no Ray cluster answers at {address!r}: {last_line(error)}; check the address, "
-            "and set RAY_AUTH_MODE=token if the cluster asks for a token"
-        ) from error
+        raise RuntimeError(_reason(address, error)) from error
+
+
+def _reason(address: str, error: Exception) -> str:
+    """Why there is no connection, and what to do."""
+    # Ray and Python of the cluster, then those of this process.
+    versions = re.findall(r"^\s*(?:Ray|Python): (\S+)$", str(error), re.MULTILINE)
+    if len(versions) == 4:
+        there, here = versions[:2], versions[2:]
+        return (
+            f"the Ray cluster at {address!r} has Ray {there[0]} under Python {there[1]}, this is Ray {here[0]} under "
+            f"Python {here[1]}: install the same versions on both (here: pip install 'ray[client]=={there[0]}')"
+        )
+    return (
+        f"no Ray cluster answers at {address!r}: {last_line(error)}; check the address, "
+        "and set RAY_AUTH_MODE=token if the cluster asks for a token"
+    )
 
 
 def _initialize(address: str, cpus: int | None) -> None:
@@ -91,7 +100,8 @@ def _initialize(address: str, cpus: int | None) -> None:
     # Where the driver imports from, before what the node itself has in its PYTHONPATH.
     folders = [entry for entry in sys.path if entry]
     variables = {"PYTHONPATH": os.pathsep.join([*folders, "${PYTHONPATH}"])}
-    options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+    variables.update(worker_environment.NO_BARS)
+    options: dict[str, Any] = {"log_to_driver": True, "configure_logging": False}
     environment: AbstractContextManager[None] = contextlib.nullcontext()
     if address == "local":
         options["include_dashboard"] = False
@@ -123,25 +133,6 @@ def _restore_sigterm() -> Iterator[None]:
         # ValueError: this is not the main thread, so Ray has set no handler.
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGTERM, before)
-
-
-def actor_resources(device: str | None) -> tuple[int, dict[str, float]]:
-    """How many actors the cluster has room for, and what each of them asks of Ray.
-
-    An actor takes a GPU where the cluster has any and `device` is not "cpu", else CPUS_PER_ACTOR CPUs, or as few as
-    the smallest node has.
-    """
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
-    if gpus and device != "cpu":
-        return gpus, {"num_gpus": 1, "num_cpus": 1}
-    cpus = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1]
-    # All actors ask for the same: what fits on the smallest node fits on each.
-    each = min([CPUS_PER_ACTOR, *cpus])
-    actors = sum(count // each for count in cpus)
-    return max(1, actors), {"num_cpus": each}
 
 
 def last_line(error: BaseException) -> str:

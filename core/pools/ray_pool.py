@@ -1,12 +1,11 @@
 """Work on a Ray cluster: actors that process one task after the other. `--engine ray`.
 
-The driver asks each actor for the parts of its task one by one, so a slow driver holds the cluster back instead of
-filling its memory, and it may be outside the cluster (`ray://`). An actor that is lost, alone or with its node, costs
-its task: another actor begins the task again. Ray's own retries are not used, as they know no limit in time and do
-not notice an actor that hangs.
+The driver delivers each actor its next task while it works on one, and asks for the parts one by one, so a slow driver
+holds the cluster back instead of filling its memory, and it may be outside the cluster (`ray://`). An actor is lost
+when its process or node is, or when it gives no sign of life; not when its work takes long. That costs its task:
+another actor begins it again. Ray's own retries are not used, as they do not notice an actor that hangs.
 """
 
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -14,14 +13,19 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from twigma import __version__
+from twigma.core.pools.ray_actor import CALLS, Actor
 from twigma.core.pools.ray_cluster import last_line
+from twigma.core.pools.ray_fleet import Fleet
+from twigma.core.pools.ray_slots import Slot, Slots
+from twigma.core.pools.ray_worker import Call, Worker
 from twigma.core.pools.retry import RetryPolicy
 from twigma.core.pools.task_event import Progress, TaskEvent
 
 RETRY = RetryPolicy(
-    attempts=6, reply_timeout=300.0, start_timeout=600.0, shutdown_timeout=5.0
+    attempts=6, reply_timeout=120.0, start_timeout=600.0, shutdown_timeout=5.0
 )
-POLL_SECONDS = 1.0  # between two looks at the timeouts
+POLL_SECONDS = 1.0  # at most, between two looks at what is due
+DELIVERIES = 4  # on their way at once: all of them leave from the driver
 K = TypeVar("K")
 
 
@@ -36,209 +40,209 @@ class Engine:
 LOCAL = Engine()
 
 
-class Actor:
-    """What an actor does; a subclass yields the results of one task from `parts`."""
-
-    _parts: Iterator[Any]
-
-    def ready(self) -> str:
-        """The version of this package on the node; a subclass may raise what is missing there."""
-        return __version__
-
-    def parts(self, task: Any) -> Iterator[Any]:
-        """The parts of one task, and `Progress` between them; no part is None.
-
-        An exception (ValueError, OSError …) fails the task on the driver; SystemExit gives the actor up.
-        """
-        raise NotImplementedError
-
-    def begin(self, task: Any) -> None:
-        """Turn to a task."""
-        self._parts = self.parts(task)
-
-    def next(self) -> Any:
-        """The next part or `Progress` of the task; None at its end."""
-        return next(self._parts, None)
-
-    def close(self) -> None:
-        """Remove what would outlive the actor."""
-
-
 def run_tasks(
-    new_actor: Callable[[], Any],
+    actor: type[Actor],
+    arguments: Sequence[Any],
     tasks: Sequence[K],
     payload: Callable[[K], Any],
-    actors: int,
+    slots: Slots,
     *,
+    offer: Callable[[K], Any] | None = None,
+    most: int | None = None,
     retry: RetryPolicy = RETRY,
 ) -> Generator[TaskEvent[K], None, None]:
-    """Process every task in at most so many `actors`; the generator is to be closed after use.
+    """Process every task in actors made of these `arguments`, one a slot and `most` in all; close it after use.
 
-    `new_actor` starts an `Actor` and gives its handle; `payload(task)` is what `Actor.parts` gets, made when the task
-    begins. Every task ends in a "done" or a "failed" event. Raises RuntimeError when no actor can work.
+    `payload(task)` is what `Actor.deliver` gets, made when the task is sent; `offer(task)` is tried first, a
+    description that is enough where a node sees the driver's files. Every task ends in a "done" or a "failed" event.
+    Raises RuntimeError when no actor can work.
     """
-    pool = ActorPool(new_actor, tasks, payload, retry)
+    import ray
+
+    decorator: Any = ray.remote(max_concurrency=CALLS)  # type: ignore[call-overload]
+    remote = decorator(actor)
+
+    def start(slot: Slot) -> Any:
+        return remote.options(**slot.options()).remote(*arguments)
+
+    fleet: Fleet[K] = Fleet(start, slots, retry, most)
     try:
-        yield from pool.run(actors)
+        yield from ActorPool(fleet, tasks, payload, offer, retry).run()
     finally:
-        pool.close()
-
-
-@dataclass(frozen=True)
-class Call(Generic[K]):
-    """What an actor was asked for and when: a part of its task, or (where `task` is None) whether it is ready."""
-
-    actor: Any
-    task: K | None
-    asked: float
+        fleet.close()
 
 
 class ActorPool(Generic[K]):
-    """The actors of one run, the calls that wait for a reply, and the tasks that wait for an actor."""
+    """The tasks of one run: those that wait, and those that its actors have."""
 
     def __init__(
         self,
-        new_actor: Callable[[], Any],
+        fleet: Fleet[K],
         tasks: Sequence[K],
         payload: Callable[[K], Any],
+        offer: Callable[[K], Any] | None,
         retry: RetryPolicy,
     ) -> None:
-        self._new_actor = new_actor
-        self._payload = payload
-        self._retry = retry
+        self._fleet = fleet
         self._waiting = list(reversed(tasks))  # the next one is at the end
-        self._idle: list[Any] = []
-        self._calls: dict[Any, Call[K]] = {}
-        self._losses: Counter[K | None] = Counter()
-        self._last_reply = time.monotonic()
+        self._payload = payload
+        self._offer = offer
+        self._retry = retry
+        self._losses: Counter[K] = Counter()
 
-    def run(self, actors: int) -> Iterator[TaskEvent[K]]:
-        """Work until no task waits and no actor works."""
-        import ray
+    def run(self) -> Iterator[TaskEvent[K]]:
+        """Work until no task waits and no actor has one."""
+        workers = self._fleet.workers
+        while self._waiting or any(worker.load for worker in workers):
+            not_begun = sum(len(worker.delivered) for worker in workers)
+            self._fleet.follow_cluster(len(self._waiting) + not_begun)
+            yield from self._send_tasks()
+            self._fleet.ask_for_beats()
+            yield from self._read_replies()
+            reason = f"no sign of life for {self._retry.reply_timeout:g} s"
+            for worker in self._fleet.silent():
+                yield from self._lose(worker, reason)
 
-        for _ in range(min(actors, len(self._waiting))):
-            self._start()
-        while self._assign():
-            calls = list(self._calls)
-            # Without fetching: a part moves to the driver only when its turn has come.
-            replies, _ = ray.wait(calls, timeout=POLL_SECONDS, fetch_local=False)
-            for reply in replies:
-                yield from self._handle_reply(reply)
-            yield from self._check_timeouts()
+    # -------------------------------------------------------------- tasks on their way
 
-    def close(self) -> None:
-        """Let the actors remove what would outlive them, and kill them."""
-        import ray
+    def _send_tasks(self) -> Iterator[TaskEvent[K]]:
+        """Begin what was delivered, and deliver what waits: first to actors without a task."""
+        for worker in self._fleet.workers:
+            self._begin(worker)
+        in_use = self._fleet.in_use()
+        self._take_back(sum(not worker.load for worker in in_use))
+        on_their_way = sum(worker.delivering is not None for worker in in_use)
+        for worker in sorted(in_use, key=lambda worker: worker.load):
+            if not self._waiting or on_their_way >= DELIVERIES:
+                return
+            if worker.can_take:
+                yield from self._deliver(worker, self._waiting.pop())
+                on_their_way += 1
 
-        starting = [call.actor for call in self._calls.values() if call.task is None]
-        working = [call.actor for call in self._calls.values() if call.task is not None]
-        started = [*self._idle, *working]
-        # RayError: the cluster is gone, and its actors with it.
-        with contextlib.suppress(ray.exceptions.RayError):
-            # An actor that is still starting would answer only when it is ready, so it is not asked.
-            if started:
-                closing = [actor.close.remote() for actor in started]
-                timeout = self._retry.shutdown_timeout
-                ray.wait(closing, num_returns=len(closing), timeout=timeout)
-            for actor in [*started, *starting]:
-                ray.kill(actor)
+    def _begin(self, worker: Worker[K]) -> None:
+        if worker.task is None and worker.delivered:
+            worker.task = worker.delivered.pop()
+            self._ask_for_part(worker, worker.actor.begin.remote(worker.task))
 
-    def _start(self) -> None:
-        actor = self._new_actor()
-        self._add_call(actor, None, actor.ready.remote())
+    def _ask_for_part(self, worker: Worker[K], reply: Any) -> None:
+        self._fleet.calls[reply] = Call(worker, "part")
 
-    def _add_call(self, actor: Any, task: K | None, reply: Any) -> None:
-        self._calls[reply] = Call(actor, task, time.monotonic())
+    def _take_back(self, idle: int) -> None:
+        """Near the end, take tasks that lie with actors at work, for those that have none."""
+        for worker in self._fleet.workers:
+            if len(self._waiting) >= idle:
+                return
+            if worker.delivered:
+                task = worker.delivered.pop()
+                worker.actor.discard.remote(task)
+                self._waiting.append(task)
 
-    def _assign(self) -> bool:
-        """Give waiting tasks to idle actors; whether there is still anything to wait for."""
-        while self._idle and self._waiting:
-            actor = self._idle.pop()
-            task = self._waiting.pop()
-            # Calls of one actor run in order, so the reply to `begin` need not be awaited.
-            actor.begin.remote(self._payload(task))
-            self._add_call(actor, task, actor.next.remote())
-        return bool(self._waiting) or self._is_working()
-
-    def _is_working(self) -> bool:
-        return any(call.task is not None for call in self._calls.values())
-
-    def _handle_reply(self, reply: Any) -> Iterator[TaskEvent[K]]:
-        import ray
-
-        call = self._calls.pop(reply)
+    def _deliver(self, worker: Worker[K], task: K) -> Iterator[TaskEvent[K]]:
+        make = self._payload
+        if self._offer is not None and worker.takes_offer:
+            make = self._offer
         try:
-            value = ray.get(reply)
-        except ray.exceptions.RayTaskError as error:
-            if call.task is None:
-                raise RuntimeError(
-                    f"a node of the Ray cluster cannot work: {last_line(error)}"
-                ) from error
-            self._idle.append(call.actor)
-            yield TaskEvent("failed", call.task, error.cause)
-        except ray.exceptions.RayError as error:
-            yield from self._replace(call, last_line(error))
+            payload = make(task)
+        except (OSError, ValueError) as error:
+            yield TaskEvent("failed", task, error)
+            return
+        worker.delivering = task
+        reply = worker.actor.deliver.remote(task, payload)
+        self._fleet.calls[reply] = Call(worker, "delivery")
+
+    # -------------------------------------------------------------- replies
+
+    def _read_replies(self) -> Iterator[TaskEvent[K]]:
+        """Wait for a reply, and handle it."""
+        import ray
+
+        calls = self._fleet.calls
+        if not calls:
+            time.sleep(POLL_SECONDS)
+            return
+        # Without fetching: a part moves to the driver only when its turn has come.
+        replies, _ = ray.wait(list(calls), timeout=POLL_SECONDS, fetch_local=False)
+        for reply in replies:
+            call = calls.pop(reply)
+            try:
+                value = ray.get(reply)
+            except ray.exceptions.RayTaskError as error:
+                yield from self._handle_error(call, error)
+            except ray.exceptions.RayError as error:
+                yield from self._lose(call.worker, last_line(error))
+            else:
+                self._fleet.heard(call)
+                yield from self._record(call, value)
+
+    def _handle_error(self, call: Call[K], error: Any) -> Iterator[TaskEvent[K]]:
+        """What an actor raised, and lived on."""
+        worker = call.worker
+        if call.kind == "part":
+            assert worker.task is not None
+            yield TaskEvent("failed", worker.task, error.cause)
+            worker.task = None
+        elif call.kind == "delivery":
+            # A node with a full disk, for example: what it works on would end there too.
+            yield from self._lose(worker, last_line(error), blame=worker.delivering)
         else:
-            self._last_reply = time.monotonic()
-            yield from self._record(call, value)
+            raise RuntimeError(
+                f"a node of the Ray cluster cannot work: {last_line(error)}"
+            ) from error
 
     def _record(self, call: Call[K], value: Any) -> Iterator[TaskEvent[K]]:
-        if call.task is None:
+        worker = call.worker
+        if call.kind == "ready":
             _require_same_version(value)
-            self._losses.pop(None, None)  # the cluster can start actors after all
-            self._idle.append(call.actor)
-        elif value is None:
-            self._idle.append(call.actor)
-            yield TaskEvent("done", call.task)
+        elif call.kind == "delivery":
+            yield from self._record_delivery(worker, value)
+        elif call.kind == "part":
+            yield from self._record_part(worker, value)
+
+    def _record_delivery(
+        self, worker: Worker[K], taken: bool
+    ) -> Iterator[TaskEvent[K]]:
+        task = worker.delivering
+        assert task is not None
+        worker.delivering = None
+        if taken:
+            worker.delivered.append(task)
+            self._begin(worker)
         else:
-            # Ask for the next part before the caller handles this one, so that the two overlap.
-            self._add_call(call.actor, call.task, call.actor.next.remote())
-            if isinstance(value, Progress):
-                yield TaskEvent("progress", call.task, value.units)
-            else:
-                yield TaskEvent("part", call.task, value)
+            worker.takes_offer = False
+            yield from self._deliver(worker, task)
 
-    def _replace(self, call: Call[K], reason: str) -> Iterator[TaskEvent[K]]:
-        """Start another actor in the place of one that is lost, and retry its task."""
-        import ray
+    def _record_part(self, worker: Worker[K], value: Any) -> Iterator[TaskEvent[K]]:
+        task = worker.task
+        assert task is not None
+        if value is None:
+            worker.task = None
+            self._begin(worker)
+            yield TaskEvent("done", task)
+            return
+        # Ask for the next part before the caller handles this one, so that the two overlap.
+        self._ask_for_part(worker, worker.actor.next.remote())
+        if isinstance(value, Progress):
+            yield TaskEvent("progress", task, value.units)
+        else:
+            yield TaskEvent("part", task, value)
 
-        # It may only be slow: without this, two actors could work on one task.
-        ray.kill(call.actor)
-        self._losses[call.task] += 1
-        losses = self._losses[call.task]
-        if call.task is None and losses >= self._retry.attempts:
-            raise RuntimeError(
-                f"no worker of the Ray cluster lives until it is ready: {reason}"
-            )
-        self._start()
-        if call.task is not None:
-            event = self._retry.after_loss(call.task, losses, reason)
+    def _lose(
+        self, worker: Worker[K], reason: str, blame: K | None = None
+    ) -> Iterator[TaskEvent[K]]:
+        """Do without an actor. What it worked on has lost a worker more, and so has the task to `blame`."""
+        self._fleet.dismiss(worker, reason)
+        lost = [worker.task, blame]
+        if worker.task is None and blame is None:
+            lost = [worker.delivering]
+        self._waiting += [task for task in worker.tasks() if task not in lost]
+        for task in lost:
+            if task is None:
+                continue
+            self._losses[task] += 1
+            event = self._retry.after_loss(task, self._losses[task], reason)
             if event.kind == "lost":
-                self._waiting.append(call.task)
+                self._waiting.append(task)
             yield event
-
-    def _check_timeouts(self) -> Iterator[TaskEvent[K]]:
-        """Replace actors that do not reply; RuntimeError where none could be started for too long."""
-        import ray
-
-        now = time.monotonic()
-        late = []
-        for reply, call in self._calls.items():
-            waited = now - call.asked
-            if call.task is not None and waited > self._retry.reply_timeout:
-                late.append(reply)
-        if late:
-            # It may be our caller who took so long: a reply that is here already is not late.
-            _, missing = ray.wait(late, num_returns=len(late), timeout=0)
-            reason = f"no reply for {self._retry.reply_timeout:g} s"
-            for reply in missing:
-                yield from self._replace(self._calls.pop(reply), reason)
-        silent = now - self._last_reply > self._retry.start_timeout
-        if silent and not self._idle and not self._is_working():
-            raise RuntimeError(
-                f"the Ray cluster had no free CPU for {self._retry.start_timeout:g} s: "
-                "run again when it has"
-            )
 
 
 def _require_same_version(version: str) -> None:

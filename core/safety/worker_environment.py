@@ -18,6 +18,13 @@ LIMITS = ("TWIGMA_MAX_PIXELS",)
 # On machines of a cluster, which fetch models themselves and may have a token for that.
 ON_NODES = {"X_BEARER_TOKEN": "", "ZENODO_TOKEN": ""}
 
+# Their output comes to the driver line by line, where only its own bars move.
+NO_BARS = {
+    "TQDM_DISABLE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
 
 def for_worker() -> dict[str, str]:
     """The environment of a worker on this machine: no token, no Hub, and this process's import path."""

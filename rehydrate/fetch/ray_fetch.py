@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from twigma.core.pools import ray_cluster, ray_pool
+from twigma.core.pools.ray_actor import Actor, on_this_node
+from twigma.core.pools.ray_slots import CpuSlots
 from twigma.core.pools.scratch import Scratch
-from twigma.core.pools.task_event import Progress, TaskEvent, notes
+from twigma.core.pools.task_event import Progress, TaskEvent
 from twigma.rehydrate.fetch.local_pool import Event, PoolProcess
 from twigma.rehydrate.fetch.shard_plan import list_file
 from twigma.rehydrate.images.shards import Shard
@@ -42,24 +44,24 @@ def ray_fetch(
 ) -> Iterator[Iterator[Event]]:
     """Yield the events of actors that fetch each shard of `todo` into `attempts/NAME/`; end them, whatever happens.
 
-    There is an actor per CPU of the cluster, and at most one per connection; `processes` limits them further.
+    There is an actor per CPU that the cluster has now, and at most one per connection; `processes` limits them further.
     """
     with ray_cluster.connect(address, processes) as cpus:
-        import ray
-
         actors = max(1, min(processes or cpus, len(todo), options["connections"]))
         of_each = dict(options)
         of_each["connections"] = max(1, options["connections"] // actors)
-        actor_class = ray.remote(FetchActor).options(num_cpus=1)
-        run = uuid.uuid4().hex
-
-        def new_actor() -> Any:
-            return actor_class.remote(run, of_each)
 
         def payload(number: int) -> tuple[int, bytes]:
             return number, list_file(todo[number]).read_bytes()
 
-        events = ray_pool.run_tasks(new_actor, list(todo), payload, actors)
+        events = ray_pool.run_tasks(
+            FetchActor,
+            (uuid.uuid4().hex, of_each),
+            list(todo),
+            payload,
+            CpuSlots(),
+            most=actors,
+        )
         with contextlib.closing(events):
             yield _store_parts(events, attempts, todo)
 
@@ -87,10 +89,11 @@ def _append(folder: Path, name: str, data: bytes) -> None:
         file.write(data)
 
 
-class FetchActor(ray_pool.Actor):
+class FetchActor(Actor):
     """Fetches shards on a node, in a pool process with one worker that stays from shard to shard."""
 
     def __init__(self, run: str, options: dict[str, Any]) -> None:
+        super().__init__()
         self._run = run
         self._options = options
 
@@ -106,9 +109,9 @@ class FetchActor(ray_pool.Actor):
         self._pool = PoolProcess(self._options | {"gate": str(gate)}, 1)
         return super().ready()
 
-    def parts(self, task: tuple[int, bytes]) -> Iterator[Progress | FilePart]:
+    def parts(self, payload: tuple[int, bytes]) -> Iterator[Progress | FilePart]:
         """Fetch one shard: its rows as `Progress`, then its tar and its sidecar in parts."""
-        number, photos = task
+        number, photos = payload
         source = self._scratch.own / "list.parquet"
         source.write_bytes(photos)
         attempt = self._scratch.own / f"{number:05}"
@@ -124,7 +127,7 @@ class FetchActor(ray_pool.Actor):
         reported = time.monotonic()
         for event in self._pool.events:
             if event.kind == "failed":
-                raise _from_this_node(event.value)
+                raise on_this_node(event.value)
             if event.kind == "progress":
                 total += event.value
                 unreported += event.value
@@ -143,14 +146,6 @@ class FetchActor(ray_pool.Actor):
         """End the pool and leave nothing on the node."""
         self._pool.close()
         self._scratch.close()
-
-
-def _from_this_node(error: Exception) -> Exception:
-    """The same error, saying on which machine it happened."""
-    place = f"on {socket.gethostname()}"
-    if isinstance(error, OSError):
-        return OSError(error.errno, f"{error.strerror}, {place}")
-    return RuntimeError(f"{error}, {place}\n{notes(error)}".strip())
 
 
 def _cut(path: Path) -> Iterator[FilePart]:

@@ -1,25 +1,31 @@
-"""Stages on real Ray clusters whose workers and nodes are killed: the same bytes as in one process."""
+"""Stages on a real Ray cluster of three nodes, which join, die and hang: the same bytes as in one process."""
 
 import os
 import signal
 import subprocess
-import threading
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 from support.staging import (
     encode,
     make_shard,
+    measure,
     pixels,
     start_measuring,
     start_nowhere,
-    start_slowly,
+    tiny_blip,
     tiny_clip,
 )
 
-from twigma.builder.engine.engine import map_shards
+from twigma.builder.engine import delivery
+from twigma.builder.engine.engine import Stage, map_shards
+from twigma.builder.stages.caption import caption_shards
 from twigma.builder.stages.embed import embed_shards
 from twigma.core.parts import read_parts
 from twigma.core.pools import ray_cluster
@@ -31,19 +37,51 @@ SHARDS, IMAGES = 6, 5
 @pytest.fixture
 def work(tmp_path):
     for shard in range(SHARDS):
-        make_shard(
-            tmp_path,
-            f"{shard:05d}",
-            {f"{shard}{i}": encode(pixels(10 * shard + i)) for i in range(IMAGES)},
-        )
+        images = {f"{shard}{i}": encode(pixels(10 * shard + i)) for i in range(IMAGES)}
+        make_shard(tmp_path, f"{shard:05d}", images)
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head without CPUs and two nodes."""
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 0, "include_dashboard": False}
+    with ray_cluster._restore_sigterm():  # a Cluster sets a handler in this process
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        for _ in range(2):
+            add_node(cluster)
+        yield cluster
+    finally:
+        cluster.shutdown()
+
+
+def add_node(cluster: Any) -> None:
+    with ray_cluster._restore_sigterm():
+        cluster.add_node(num_cpus=1)
+
+
+@pytest.fixture
+def engine(cluster):
+    return Engine("ray", cluster.address)
+
+
+@pytest.fixture
+def not_shared(monkeypatch):
+    """Has every node take the files for other ones, as without a file system in common."""
+    mark = delivery._mark
+
+    def other(path: Path) -> delivery.FileMark:
+        return delivery.FileMark(path, -1, mark(path).ends)
+
+    monkeypatch.setattr(delivery, "_mark", other)
+
+
 def parts(work: Path, name: str) -> dict[str, bytes]:
-    return {
-        path.name: path.read_bytes()
-        for path in sorted((work / "columns" / name).glob("*.arrow"))
-    }
+    folder = work / "columns" / name
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.arrow"))}
 
 
 def clear(work: Path, name: str) -> None:
@@ -51,7 +89,7 @@ def clear(work: Path, name: str) -> None:
         path.unlink()
 
 
-def slot_pids() -> list[int]:
+def actor_pids() -> list[int]:
     """The actors of this machine that run a stage."""
     found = subprocess.run(
         ["pgrep", "-f", "ray::StageActor"], capture_output=True, text=True, check=False
@@ -59,70 +97,81 @@ def slot_pids() -> list[int]:
     return [int(pid) for pid in found.stdout.split()]
 
 
-def test_embeddings_equal_those_of_one_process(work, tmp_path_factory):
-    folder = str(tiny_clip(tmp_path_factory.mktemp("models") / "clip"))
-    assert (
-        embed_shards(work, folder, device="cpu", engine=Engine("ray"))
-        == SHARDS * IMAGES
-    )
-    on_ray = parts(work, "embed")
-    clear(work, "embed")
-    assert embed_shards(work, folder, device="cpu") == SHARDS * IMAGES
-    assert parts(work, "embed") == on_ray and len(on_ray) == SHARDS
+def wait_until(is_true: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
-@pytest.mark.slow
-@ray_cluster._restore_sigterm()  # a Cluster sets a handler in this process
-def test_a_worker_and_a_node_are_lost_in_the_middle(work, capfd):
-    from ray.cluster_utils import Cluster
+@pytest.mark.parametrize(
+    ("run", "model", "name"),
+    [
+        (embed_shards, tiny_clip, "embed"),
+        (caption_shards, tiny_blip, "caption"),
+    ],
+)
+def test_columns_equal_those_of_one_process(run, model, name, work, engine):
+    folder = str(model(work / "models" / name))
+    assert run(work, folder, device="cpu", engine=engine) == SHARDS * IMAGES
+    on_ray = parts(work, name)
+    clear(work, name)
+    assert run(work, folder, device="cpu") == SHARDS * IMAGES
+    assert parts(work, name) == on_ray and len(on_ray) == SHARDS
 
+
+def test_without_a_shared_file_system_the_bytes_travel(work, engine, not_shared, capfd):
     tar = work / "shards" / "00002.tar"
-    tar.write_bytes(tar.read_bytes()[:-600])  # one shard is damaged besides
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
-    )
-    try:
-        first, _ = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
-
-        def disturb() -> None:
-            done = work / "columns" / "measure"
-            while not (done.exists() and len(list(done.iterdir())) >= 1):
-                time.sleep(0.1)
-            cluster.remove_node(first, allow_graceful=False)
-            while len(list(done.iterdir())) < 3:
-                time.sleep(0.1)
-            os.kill(slot_pids()[-1], signal.SIGKILL)
-
-        hand = threading.Thread(target=disturb)
-        hand.start()
-        run = partial(
-            map_shards,
-            work,
-            "measure",
-            {},
-            rows=1,
-            engine=Engine("ray", cluster.address),
-        )
-        with pytest.raises(
-            RuntimeError, match=r"1 of 6 shards could not be processed \(00002: "
-        ):
-            run(start_slowly, desc="measure")
-        hand.join()
-    finally:
-        cluster.shutdown()
-    assert capfd.readouterr().err.count("is retried: its worker was lost") == 2
-    found = parts(work, "measure")
+    tar.write_bytes(tar.read_bytes()[:-600])  # one shard is damaged
+    run = partial(map_shards, work, "measure", {}, rows=1)
+    with pytest.raises(RuntimeError, match=f"00002: shard 00002: {tar} is damaged"):
+        run(start_measuring, desc="measure", engine=engine)
+    on_ray = parts(work, "measure")
     clear(work, "measure")
     with pytest.raises(RuntimeError, match="00002"):
-        map_shards(work, "measure", {}, start_measuring, desc="measure", device="cpu")
-    assert (
-        parts(work, "measure") == found
-        and len(read_parts(work / "columns" / "measure")) == 25
-    )
+        run(start_measuring, desc="measure", device="cpu")
+    assert parts(work, "measure") == on_ray and len(on_ray) == SHARDS - 1
 
 
-@pytest.mark.slow
-def test_a_model_that_a_node_lacks_is_said(work):
+def start_at_gate(gate: Path, device: str | None = None) -> Stage:
+    """A stage that works on the last images of a shard only when the gate is there."""
+
+    def wait(table: pa.Table) -> pa.Table:
+        names = table["image_name"].to_pylist()
+        if any(name.endswith("4") for name in names):
+            wait_until(gate.exists)
+        return measure(table)
+
+    return wait
+
+
+def test_a_node_joins_and_another_and_a_worker_are_lost_in_the_middle(
+    work, cluster, engine, capfd
+):
+    gate = work / "gate"
+    start = partial(start_at_gate, gate)
+    run = partial(map_shards, work, "measure", {}, start, desc="measure", rows=1)
+    # Only the main thread can add a node.
+    with ThreadPoolExecutor(1) as thread:
+        result = thread.submit(run, engine=engine)
+        wait_until(lambda: len(actor_pids()) == 2)
+        add_node(cluster)
+        wait_until(lambda: len(actor_pids()) == 3)
+        time.sleep(2)  # the third turns to a shard
+        cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+        wait_until(lambda: len(actor_pids()) == 2)
+        os.kill(actor_pids()[-1], signal.SIGKILL)
+        gate.touch()
+        assert result.result(timeout=100) == SHARDS * IMAGES
+    found = parts(work, "measure")
+    assert capfd.readouterr().err.count("is retried: its worker was lost") == 2
+    clear(work, "measure")
+    map_shards(work, "measure", {}, start_measuring, desc="measure", device="cpu")
+    assert parts(work, "measure") == found
+    assert len(read_parts(work / "columns" / "measure")) == SHARDS * IMAGES
+
+
+def test_a_model_that_a_node_lacks_is_said(work, engine):
     with pytest.raises(
         RuntimeError,
         match=r"a node of the Ray cluster cannot work: .*no open_clip_config",
@@ -133,6 +182,6 @@ def test_a_model_that_a_node_lacks_is_said(work):
             {},
             start_nowhere,
             desc="embed",
-            engine=Engine("ray"),
+            engine=engine,
             device="cpu",
         )

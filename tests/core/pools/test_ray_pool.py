@@ -1,32 +1,39 @@
-"""Actors on a real Ray cluster that fail, end and hang; and addresses where there is no cluster."""
+"""Actors on a real Ray cluster that fail, end, hang, or only take long."""
 
 import os
-import subprocess
-import sys
+import signal
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from twigma.core.pools import ray_cluster, ray_pool
+from twigma.core.pools.ray_actor import Actor
+from twigma.core.pools.ray_slots import CpuSlots
 from twigma.core.pools.retry import RetryPolicy
 from twigma.core.pools.task_event import Progress
 
+TIMEOUT = 3  # seconds in which an actor has to answer a beat
 
-class Doubling(ray_pool.Actor):
+
+class Doubling(Actor):
     """Gives a number and its double, unless the number is one that goes wrong."""
 
-    def parts(self, task: int) -> Iterator[Any]:
+    def parts(self, payload: int) -> Iterator[Any]:
         yield Progress(1)
-        yield task
-        if task == 3:
+        yield payload
+        if payload == 3:
             raise ValueError("three is bad")
-        if task == 4:
+        if payload == 4:
             raise SystemExit(1)
-        if task == 5:
-            os.kill(os.getpid(), 19)  # stopped, not ended: only the timeout sees it
-        yield 2 * task
+        if payload == 5:
+            os.kill(os.getpid(), signal.SIGSTOP)  # its process is still there
+        if payload == 6:
+            time.sleep(3 * TIMEOUT)  # it is only slow
+        yield 2 * payload
 
 
 class Unborn(Doubling):
@@ -44,25 +51,83 @@ class Older(Doubling):
         return "0.0.1"
 
 
-@pytest.fixture(scope="module")
+class Looking(Actor):
+    """Gives what lies there of the task that comes next, once something does."""
+
+    def parts(self, payload: int) -> Iterator[Any]:
+        wait_until(lambda: bool(self._delivered) or payload == 2)
+        yield list(self._delivered)
+
+
+class Waiting(Actor):
+    """Writes a file for each task; the first ends when those of all others are there."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def parts(self, payload: int) -> Iterator[Any]:
+        if payload == 0:
+            wait_until(lambda: len(list(self._folder.iterdir())) == 4)
+        (self._folder / str(payload)).touch()
+        yield payload
+
+
+class Choosy(Actor):
+    """Has no use for what it is offered."""
+
+    def deliver(self, task: int, payload: str) -> bool:
+        return payload.startswith("bytes") and super().deliver(task, payload)
+
+    def parts(self, payload: str) -> Iterator[Any]:
+        yield payload
+
+
+class Full(Actor):
+    """Has no room for one of the tasks."""
+
+    def deliver(self, task: int, payload: int) -> bool:
+        if payload == 1:
+            raise OSError(28, "No space left on device, on node7")
+        return super().deliver(task, payload)
+
+    def parts(self, payload: int) -> Iterator[Any]:
+        yield payload
+
+
+def wait_until(is_true: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def parts_of(
+    actor: type, tasks: int, *arguments: Any, **options: Any
+) -> dict[int, Any]:
+    """The last part of every task; the exception of one that has failed."""
+    found: dict[int, Any] = {}
+    for event in ray_pool.run_tasks(
+        actor, arguments, range(tasks), lambda task: task, CpuSlots(), **options
+    ):
+        if event.kind in ("part", "failed"):
+            found[event.task] = event.value
+    return found
+
+
+@pytest.fixture(scope="module", autouse=True)
 def cpus() -> Iterator[int]:
     with ray_cluster.connect(cpus=2) as cpus:
         yield cpus
 
 
-@pytest.mark.slow
-def test_every_task_ends_done_or_failed_whatever_its_actor_does(
-    cpus: int,
-) -> None:
-    import ray
-
-    retry = RetryPolicy(attempts=2, reply_timeout=5, start_timeout=600)
+def test_every_task_ends_done_or_failed_whatever_its_actor_does() -> None:
+    retry = RetryPolicy(attempts=2, reply_timeout=TIMEOUT, start_timeout=600)
     parts: dict[int, list[int]] = defaultdict(list)
     ends: dict[int, Any] = {}
-    actor = ray.remote(Doubling).options(num_cpus=1)
     progress: dict[int, int] = defaultdict(int)
     for event in ray_pool.run_tasks(
-        actor.remote, range(8), lambda task: task, cpus, retry=retry
+        Doubling, (), range(8), lambda task: task, CpuSlots(), retry=retry
     ):
         if event.kind == "part":
             parts[event.task].append(event.value)
@@ -77,66 +142,81 @@ def test_every_task_ends_done_or_failed_whatever_its_actor_does(
     good = {0, 1, 2, 6, 7}
     assert {key: parts[key] for key in good} == {key: [key, 2 * key] for key in good}
     assert {key: progress[key] for key in good} == dict.fromkeys(good, 1)
-    assert {key for key, value in ends.items() if value is None} == good and set(
-        ends
-    ) == set(range(8))
+    assert {key for key, value in ends.items() if value is None} == good
+    assert set(ends) == set(range(8))
     assert isinstance(ends[3], ValueError) and "three is bad" in str(ends[3])
     assert "was lost 2 times" in str(ends[4])
-    assert "was lost 2 times: no reply for 5 s" in str(ends[5])
+    assert f"was lost 2 times: no sign of life for {TIMEOUT} s" in str(ends[5])
 
 
-@pytest.mark.slow
+def test_the_next_task_lies_there_while_an_actor_works() -> None:
+    assert parts_of(Looking, 3, most=1) == {0: [1], 1: [2], 2: []}
+
+
+def test_an_idle_actor_takes_what_lies_with_a_busy_one(tmp_path: Path) -> None:
+    assert parts_of(Waiting, 5, tmp_path) == {i: i for i in range(5)}
+
+
+def test_an_offer_is_made_once_and_then_the_bytes_are_sent() -> None:
+    offered = []
+
+    def offer(task: int) -> str:
+        offered.append(task)
+        return f"path {task}"
+
+    events = ray_pool.run_tasks(
+        Choosy, (), range(3), lambda i: f"bytes {i}", CpuSlots(), offer=offer, most=1
+    )
+    parts = [event.value for event in events if event.kind == "part"]
+    assert parts == ["bytes 0", "bytes 1", "bytes 2"]
+    assert offered == [0]
+
+
+def test_a_node_without_room_for_a_task_fails_that_task_alone() -> None:
+    found = parts_of(Full, 3, retry=RetryPolicy(attempts=2))
+    assert found[0] == 0 and found[2] == 2
+    assert (
+        "was lost 2 times: OSError: [Errno 28] No space left on device, on node7"
+        in str(found[1])
+    )
+
+
+def test_what_the_driver_cannot_read_fails_that_task_alone() -> None:
+    def payload(task: int) -> int:
+        if task == 1:
+            raise FileNotFoundError("no 00001.tar")
+        return task
+
+    events = ray_pool.run_tasks(Doubling, (), range(3), payload, CpuSlots())
+    ends = {e.task: e.value for e in events if e.kind in ("done", "failed")}
+    assert ends[0] is None and ends[2] is None
+    assert str(ends[1]) == "no 00001.tar"
+
+
 @pytest.mark.parametrize(
-    ("actor", "needs", "sentence"),
+    ("actor", "sentence"),
     [
         (
             Unborn,
-            1,
             "no worker of the Ray cluster lives until it is ready: .*No module named 'twigma'",
         ),
-        (Unfit, 1, "a node of the Ray cluster cannot work: .*no img2dataset here"),
+        (Unfit, "a node of the Ray cluster cannot work: .*no img2dataset here"),
         (
             Older,
-            1,
             "a node of the Ray cluster has twigma 0.0.1, this is .*: install the same version on both",
         ),
-        (Doubling, 99, "the Ray cluster had no free CPU for 3 s"),
     ],
 )
-def test_actors_that_cannot_work_end_the_run(
-    cpus: int, actor: type, needs: int, sentence: str
-) -> None:
+def test_actors_that_cannot_work_end_the_run(actor: type, sentence: str) -> None:
+    with pytest.raises(RuntimeError, match=sentence):
+        parts_of(actor, 1, retry=RetryPolicy(attempts=2))
+
+
+def test_a_cluster_that_is_busy_with_other_work_is_said(cpus: int) -> None:
     import ray
 
-    start_timeout = 3 if needs > cpus else 600
-    retry = RetryPolicy(attempts=2, start_timeout=start_timeout)
-    with pytest.raises(RuntimeError, match=sentence):
-        list(
-            ray_pool.run_tasks(
-                ray.remote(actor).options(num_cpus=needs).remote,
-                [1],
-                lambda task: task,
-                cpus,
-                retry=retry,
-            )
-        )
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
-def test_an_address_without_a_cluster_is_said_at_once(address: str) -> None:
-    with (
-        pytest.raises(RuntimeError, match=f"no Ray cluster answers at '{address}'"),
-        ray_cluster.connect(address),
-    ):
-        pass
-
-
-def test_without_ray_it_says_what_to_install() -> None:
-    code = "import sys; sys.modules['ray'] = None\n"
-    code += (
-        "from twigma.core.pools import ray_cluster\nwith ray_cluster.connect(): pass"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stderr.endswith(
-        "RuntimeError: Ray is not installed here: pip install 'twigma[ray]'\n"
-    )
+    other = ray.remote(Doubling).options(num_cpus=cpus).remote()
+    ray.get(other.ready.remote())
+    with pytest.raises(RuntimeError, match="had no free CPU or GPU for 3 s"):
+        parts_of(Doubling, 1, retry=RetryPolicy(start_timeout=3))
+    ray.kill(other)
