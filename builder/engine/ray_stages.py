@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from twigma.builder.engine.in_process import run_stage
 from twigma.builder.engine.source import Event, Source, Start
+from twigma.core import storage
 from twigma.core.pools import ray_cluster, ray_pool
 from twigma.core.pools.scratch import Scratch
 from twigma.core.pools.task_event import Progress, TaskEvent
@@ -63,7 +64,8 @@ def _files(source: Source) -> Files:
     """The files of a shard by name; the manifest names its tar, which may lie elsewhere."""
     shard = _shard_of(source)
     paths = (shard.tar, shard.sidecar, shard.manifest)
-    return {path.name: path.read_bytes() for path in paths}
+    with storage.reading(shard.tar):
+        return {path.name: path.read_bytes() for path in paths}
 
 
 class StageActor(ray_pool.Actor):
