@@ -12,7 +12,7 @@ from twigma.cli.options import (
     approve,
     out_option,
     purchase_options,
-    work_option,
+    work_with_pages_option,
     x_client,
 )
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@work_option
+@work_with_pages_option
 @out_option("hashtags", "Folder for the table and the sheet.")
 @click.option(
     "--hashtag",
@@ -66,7 +66,7 @@ def hashtags(work: Path, out: Path, seeds: tuple[str, ...]) -> None:
 
 
 @click.command()
-@work_option
+@work_with_pages_option
 @click.option(
     "--hashtag",
     "hashtags",

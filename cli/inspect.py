@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twigma.cli.facts import json_option, show
-from twigma.cli.options import out_option, work_option
+from twigma.cli.options import out_option, read_work_option, work_option
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ MEANINGS = {
 
 
 @click.command()
-@work_option
+@read_work_option
 @json_option("status")
 def status(work: Path) -> None:
     """Show the state of every id and photo, and what to run next.

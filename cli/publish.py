@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twigma.cli.facts import json_option, show
-from twigma.cli.options import FOLDER, HUB_URL, ZENODO_URL, work_option
+from twigma.cli.options import HUB_URL, STORE_TO_READ, ZENODO_URL, work_option
 
 if TYPE_CHECKING:
     from twigma.builder.publish.hub_plan import Publication
@@ -25,7 +25,7 @@ def publish() -> None:
     """
 
 
-release_argument = click.argument("release", type=FOLDER, default="twigma")
+release_argument = click.argument("release", type=STORE_TO_READ, default="twigma")
 go_option = click.option(
     "--go", is_flag=True, help="Send it. Without, only list what would be sent."
 )

@@ -26,7 +26,7 @@ from twigma.cli.options import (
     select_option,
     shard_size_option,
     split_words,
-    work_option,
+    work_with_pages_option,
     x_client,
 )
 from twigma.cli.photos import (
@@ -90,7 +90,7 @@ def ids(files: tuple[Path, ...], column: str | None) -> None:
 
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=PATH)
-@work_option
+@work_with_pages_option
 @json_option("import")
 def import_(files: tuple[Path, ...], work: Path) -> None:
     """Take posts from archives you have.
@@ -173,7 +173,7 @@ def _import_lines(work: Path, facts: "ImportFacts") -> Iterator[str]:
 
 
 @click.command()
-@work_option
+@work_with_pages_option
 @click.option(
     "--ids",
     "file",

@@ -10,11 +10,12 @@ from click.core import ParameterSource
 from twigma.cli.facts import json_option, show
 from twigma.cli.options import (
     FILE,
-    FOLDER,
+    STORE,
     count_lines,
     out_option,
     select_option,
     work_option,
+    work_with_pages_option,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def init(work: Path) -> None:
 
 @click.command()
 @work_option
-@out_option("twigma", "Release folder to write.")
+@out_option("twigma", "Release folder to write, also in a store.", STORE)
 @click.option(
     "--version",
     "release_version",
@@ -263,11 +264,11 @@ def _refuse_given(context: click.Context, *names: str) -> None:
 
 @click.command()
 @click.argument("file", type=FILE)
-@work_option
+@work_with_pages_option
 @click.option(
     "--derived",
     multiple=True,
-    type=FOLDER,
+    type=STORE,
     help="Release, report or set of liked images made from it: deleted if it names one of them, file by file as it "
     "lists them; of a report also what a stopped `analyze` left. Sheets of `sheets` and `hashtags` lose rows. Repeat "
     "for each.",

@@ -7,13 +7,16 @@ import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+# Called with every file that is finished: the mirror of an object store sends it there (`core/storage`).
+ON_FINISHED: list[Callable[[Path], None]] = []
 
 
 @contextmanager
@@ -35,6 +38,8 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
         fsync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+    for finished in ON_FINISHED:
+        finished(path)
 
 
 def _delete_abandoned(path: Path) -> None:

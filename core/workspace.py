@@ -41,7 +41,8 @@ class Workspace(os.PathLike[str]):
         # `Path` would make a local folder `s3:` of it.
         if "://" in os.fspath(path):
             raise ValueError(
-                f"expected a folder of this machine, found the address {os.fspath(path)}: mount the storage here"
+                f"expected a folder of this machine, found the address {os.fspath(path)}: work in its mirror, "
+                "`with twigma.core.storage.mirrored(address) as work:`"
             )
         self.path = Path(path)
 

@@ -7,6 +7,7 @@ takes no time.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 AnyPath = str | os.PathLike[str]
 
+ADDRESS = re.compile("(s3|gs)://")
 DATA_DIR_VARIABLE = "TWIGMA_DATA_DIR"
 MANIFEST = "MANIFEST.json"
 ONLY_OF_A_RELEASE = ("croissant.json", "removals.txt")
@@ -33,9 +35,14 @@ def find_release(data_dir: AnyPath | None = None) -> Path | None:
     """The release folder to load: `data_dir`, else `$TWIGMA_DATA_DIR`, else `./twigma`; None when there is none.
 
     A folder that is asked for must be a release (ValueError); `./twigma` is skipped when nothing in it is of one, and
-    refused when something is but MANIFEST.json is missing, as after a download that was cut off.
+    refused when something is but MANIFEST.json is missing, as after a download that was cut off. One in an object store
+    (s3://, gs://) is fetched into its mirror.
     """
     asked = data_dir or os.environ.get(DATA_DIR_VARIABLE)
+    if asked and ADDRESS.match(os.fspath(asked)):
+        from twigma.core.storage import fetched
+
+        asked = fetched(os.fspath(asked))
     folder = Path(asked or "twigma").expanduser().absolute()
     if not asked and not (folder / MANIFEST).exists() and not _parts(folder):
         return None

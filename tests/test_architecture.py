@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = [
     "core/tables",
     "core",
+    "core/storage",
     "core/numeric",
     "core/values",
     "core/safety",

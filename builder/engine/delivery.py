@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twigma.builder.engine.source import Source
+from twigma.core import storage
 from twigma.rehydrate.images.shards import Shard
 
 ENDS = (
@@ -47,7 +48,10 @@ def offer(source: Source) -> Delivery:
 
 def with_contents(source: Source) -> Delivery:
     """The files themselves; OSError where they are missing here."""
-    contents = {path.name: _mapped(path) for path in files_of(source)}
+    files = files_of(source)
+    with storage.reading(files[0]):
+        # A mapped file can be read after it was deleted.
+        contents = {path.name: _mapped(path) for path in files}
     return Delivery(source, contents=contents)
 
 

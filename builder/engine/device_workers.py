@@ -11,9 +11,11 @@ from multiprocessing.connection import Connection, wait
 
 from twigma.builder.engine.in_process import run_stage
 from twigma.builder.engine.source import Event, Source, Start
+from twigma.core import storage
 from twigma.core.pools.retry import RetryPolicy
 from twigma.core.pools.task_event import TaskEvent
 from twigma.core.safety import worker_environment
+from twigma.rehydrate.images.shards import Shard
 
 # No timeouts: how long a model takes for a block depends on the model and the device.
 RETRY = RetryPolicy(attempts=3)
@@ -40,9 +42,18 @@ class Worker:
         theirs.close()
 
     def assign(self, source: Source) -> None:
-        """One source more to process."""
+        """One source more to process; its tar is fetched here, as the process knows no key of a store."""
+        if isinstance(source.data, Shard):
+            storage.bring(source.data.tar)
         self.sources[source.name] = source
         self.pipe.send(source)
+
+    def finish(self, name: str) -> Source:
+        """Take a source off the process; its tar can go where it was fetched for it."""
+        source = self.sources.pop(name)
+        if isinstance(source.data, Shard):
+            storage.drop(source.data.tar)
+        return source
 
     def kill(self) -> None:
         """End the process, whatever it does."""
@@ -105,7 +116,7 @@ class _DevicePool:
             raise reply
         source = worker.sources[reply.task]
         if reply.kind in ("done", "failed"):
-            del worker.sources[reply.task]
+            worker.finish(reply.task)
         yield TaskEvent(reply.kind, source, reply.value)
         self._assign(worker)
 
@@ -116,7 +127,8 @@ class _DevicePool:
         reason = (
             f"the process on {place} ended with exit code {worker.process.exitcode}"
         )
-        for source in worker.sources.values():
+        for name in list(worker.sources):
+            source = worker.finish(name)
             self._losses[source.name] += 1
             event = RETRY.after_loss(source, self._losses[source.name], reason)
             if event.kind == "lost":

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from twigma.builder.engine.delivery import (
     Delivery,
+    files_of,
     named_as,
     offer,
     sees,
@@ -26,6 +27,7 @@ from twigma.builder.engine.delivery import (
 from twigma.builder.engine.in_process import run_stage
 from twigma.builder.engine.pixels import share_cpus
 from twigma.builder.engine.source import Event, Source, Start
+from twigma.core import storage
 from twigma.core.pools import ray_cluster, ray_pool
 from twigma.core.pools.ray_actor import Actor, on_this_node
 from twigma.core.pools.ray_slots import ModelSlots, threads_here
@@ -41,6 +43,12 @@ def on_ray(
 ) -> Generator[Event, None, None]:
     """Process the sources on the cluster at `address`, else on one started here; `device` limits it to "cpu"."""
     by_name = {source.name: source for source in sources}
+    # What is fetched from an object store lies here only while it is sent.
+    is_here = not any(storage.is_mirrored(files_of(source)[0]) for source in sources)
+
+    def offer_task(name: str) -> Delivery:
+        return offer(by_name[name])
+
     with ray_cluster.connect(address):
         events = ray_pool.run_tasks(
             StageActor,
@@ -48,7 +56,7 @@ def on_ray(
             list(by_name),
             lambda name: with_contents(by_name[name]),
             ModelSlots(device),
-            offer=lambda name: offer(by_name[name]),
+            offer=offer_task if is_here else None,
         )
         with contextlib.closing(events):
             for event in events:

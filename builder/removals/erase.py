@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.builder.removals import erase_lists
-from twigma.core import columns, inventory
+from twigma.core import columns, inventory, storage
 from twigma.core.files import file_sha256, write_parquet
 from twigma.core.names import split_name
 from twigma.core.parts import fingerprint, read_part, read_provenance, write_part
@@ -185,7 +185,8 @@ def _erase_shard(
     elif _is_own_tar(shard, tar):
         members = sidecar.filter(gone)["member"].to_pylist()
         samples = {PurePosixPath(name).stem for name in members if name}
-        _copy_tar(tar, attempt / shard.tar.name, samples)
+        with storage.reading(tar):
+            _copy_tar(tar, attempt / shard.tar.name, samples)
         made_from = dict(manifest.made_from)
         if _filter_parquet(list_file(shard), removed):
             made_from["list"] = file_sha256(list_file(shard))

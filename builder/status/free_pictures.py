@@ -95,5 +95,5 @@ def _free(
             size += manifest.bytes
             if go:
                 write_manifest(shard, replace(manifest, freed=today))
-                tar.unlink()
+                tar.unlink(missing_ok=True)  # in a store it goes with its manifest
     return Freed(shards, size, before, counts)

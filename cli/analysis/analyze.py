@@ -11,6 +11,7 @@ import click
 from twigma.cli.facts import json_option, show
 from twigma.cli.options import (
     FOLDER,
+    STORE_TO_READ,
     as_engine,
     embedding_option,
     engine_option,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("release", type=FOLDER, default="twigma")
+@click.argument("release", type=STORE_TO_READ, default="twigma")
 @out_option("sheets", "Folder for the sheets and their key.")
 @click.option(
     "--annotators",
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--work",
-    type=FOLDER,
+    type=STORE_TO_READ,
     help="With --for: working folder with the authors, along which images are spread.",
 )
 @seed_option("Seed of the draw.")
@@ -148,7 +149,7 @@ def sheets(
 @click.argument("folder", type=FOLDER, metavar="FOLDER", default="sheets")
 @click.option(
     "--work",
-    type=FOLDER,
+    type=STORE_TO_READ,
     default="work",
     show_default=True,
     help="Working folder with the images.",
@@ -181,11 +182,11 @@ def label(folder: Path, work: Path, port: int) -> None:
 
 
 @click.command()
-@click.argument("release", type=FOLDER, default="twigma")
+@click.argument("release", type=STORE_TO_READ, default="twigma")
 @out_option("report", "Report to write: a new folder, or an earlier report.")
 @click.option(
     "--work",
-    type=FOLDER,
+    type=STORE_TO_READ,
     help="Working folder with the private columns that some figures need.",
 )
 @click.option(
@@ -308,7 +309,9 @@ def _skipped_by_reason(skipped: Sequence["SkippedFigure"]) -> dict[str, list[str
 @click.command()
 @click.argument("out", type=FOLDER, default="report")
 @click.option(
-    "--work", type=FOLDER, help="Working folder with the images, to show some of them."
+    "--work",
+    type=STORE_TO_READ,
+    help="Working folder with the images, to show some of them.",
 )
 @click.option(
     "--reference",

@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twigma.cli.facts import json_option, show
-from twigma.cli.options import FILE, FOLDER, device_option, embedding_option, parse_clip
+from twigma.cli.options import (
+    FILE,
+    STORE_TO_READ,
+    device_option,
+    embedding_option,
+    parse_clip,
+)
 
 if TYPE_CHECKING:
     from twigma.cli.facts.analysing import ExploreFacts, SearchFacts
 
 
 @click.command()
-@click.argument("release", type=FOLDER, default="twigma")
+@click.argument("release", type=STORE_TO_READ, default="twigma")
 @click.option(
     "--out",
     type=FILE,
@@ -28,12 +34,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--before",
-    type=FOLDER,
+    type=STORE_TO_READ,
     help="An earlier release: both maps in turn, and which images are new, gone, or in another cluster.",
 )
 @click.option(
     "--work",
-    type=FOLDER,
+    type=STORE_TO_READ,
     help="Working folder with the images: serve the page on this machine, with pictures, in place of --out.",
 )
 @click.option(
@@ -122,7 +128,7 @@ def _serve(release: Path, work: Path, model: str | None, **options: Any) -> None
 @click.option("--image", type=FILE, help="Look for images like this picture instead.")
 @click.option(
     "--release",
-    type=FOLDER,
+    type=STORE_TO_READ,
     default="twigma",
     show_default=True,
     help="Release with embeddings.",
@@ -146,7 +152,9 @@ def _serve(release: Path, work: Path, model: str | None, **options: Any) -> None
     help="Also write the table as a page; an earlier one is replaced.",
 )
 @click.option(
-    "--work", type=FOLDER, help="With --html: working folder with the pictures to show."
+    "--work",
+    type=STORE_TO_READ,
+    help="With --html: working folder with the pictures to show.",
 )
 @embedding_option
 @device_option

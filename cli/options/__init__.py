@@ -1,6 +1,15 @@
 """What the commands share: the group and its errors, options, settings from the environment, and printed counts."""
 
 from twigma.cli.options.command_group import EXTRAS, Commands, explain
+from twigma.cli.options.folders import (
+    EXISTING,
+    FILE,
+    FOLDER,
+    PATH,
+    STORE,
+    STORE_TO_READ,
+    STORE_WITH_PAGES,
+)
 from twigma.cli.options.model_names import (
     CAPTIONER,
     CLIP,
@@ -24,10 +33,6 @@ from twigma.cli.options.settings import (
 )
 from twigma.cli.options.shared import (
     DAY,
-    EXISTING,
-    FILE,
-    FOLDER,
-    PATH,
     as_engine,
     clip_option,
     count_lines,
@@ -36,10 +41,12 @@ from twigma.cli.options.shared import (
     engine_option,
     name_options,
     out_option,
+    read_work_option,
     seed_option,
     select_option,
     shard_size_option,
     work_option,
+    work_with_pages_option,
 )
 
 __all__ = [
@@ -55,6 +62,9 @@ __all__ = [
     "IMAGE_URL",
     "PATH",
     "SETTINGS",
+    "STORE",
+    "STORE_TO_READ",
+    "STORE_WITH_PAGES",
     "X_DIALECT",
     "X_TOKEN_FILE",
     "X_URL",
@@ -74,11 +84,13 @@ __all__ = [
     "out_option",
     "parse_clip",
     "purchase_options",
+    "read_work_option",
     "seed_option",
     "select_option",
     "shard_size_option",
     "split_commit",
     "split_words",
     "work_option",
+    "work_with_pages_option",
     "x_client",
 ]

@@ -1,12 +1,17 @@
 """Options that several commands share, and counts as they are printed."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from twigma.cli.options.folders import (
+    FILE,
+    FOLDER,
+    STORE,
+    STORE_TO_READ,
+    STORE_WITH_PAGES,
+)
 from twigma.cli.options.model_names import CLIP
 
 if TYPE_CHECKING:
@@ -15,45 +20,40 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class LocalPath(click.Path):
-    """A path on this machine; an address such as s3://bucket/work would become a local folder `s3:`."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Any:
-        """The path; a usage error for an address."""
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", str(value)):
-            self.fail(
-                f"expected a file or folder of this machine, found the address {value}: mount the storage here, or "
-                "work on a local disk and copy the results",
-                param,
-                ctx,
-            )
-        return super().convert(value, param, ctx)
-
-
-FOLDER = LocalPath(path_type=Path, file_okay=False)
-FILE = LocalPath(path_type=Path, dir_okay=False)
-PATH = LocalPath(path_type=Path)
-EXISTING = LocalPath(path_type=Path, exists=True)
 DAY = click.DateTime(["%Y-%m-%d"])
 
 
 def work_option(command: F) -> F:
     """`--work`, shared by every stage."""
+    return _work(STORE)(command)
+
+
+def work_with_pages_option(command: F) -> F:
+    """`--work`, of what reads or writes raw pages and the ledger."""
+    return _work(STORE_WITH_PAGES)(command)
+
+
+def read_work_option(command: F) -> F:
+    """`--work`, of what only reads."""
+    return _work(STORE_TO_READ)(command)
+
+
+def _work(folder: click.Path) -> Callable[[F], F]:
     return click.option(
         "--work",
-        type=FOLDER,
+        type=folder,
         default="work",
         show_default=True,
-        help="Working folder: pages, ledger, tars, columns.",
-    )(command)
+        help="Working folder: pages, ledger, tars, columns; or s3://BUCKET/FOLDER, gs://BUCKET/FOLDER.",
+    )
 
 
-def out_option(default: str, meaning: str) -> Callable[[F], F]:
+def out_option(
+    default: str, meaning: str, folder: click.Path = FOLDER
+) -> Callable[[F], F]:
     """`--out`, the folder that a command writes."""
     return click.option(
-        "--out", type=FOLDER, default=default, show_default=True, help=meaning
+        "--out", type=folder, default=default, show_default=True, help=meaning
     )
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twigma.core import columns
+from twigma.core import columns, storage
 from twigma.core.progress import progress_bar
 from twigma.core.tables import compact, united
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -98,11 +98,12 @@ def _read_shard(work: Workspace, shard: Shard) -> tuple[Manifest, pa.Table]:
 def _check_size(shard: Shard, manifest: Manifest, remedy: str) -> None:
     tar = manifest.tar_path(shard.manifest.parent)
     expected = manifest.bytes
-    if not tar.exists():
+    try:
+        size = storage.size_of(tar)
+    except FileNotFoundError:
         raise ValueError(
             f"{tar} should have {expected:,} bytes, but it is missing: {remedy}"
-        )
-    size = tar.stat().st_size
+        ) from None
     if size != expected:
         raise ValueError(
             f"{tar} should have {expected:,} bytes, found {size:,}: {remedy}"

@@ -8,7 +8,6 @@ rewritten meanwhile cannot return the wrong one.
 import bisect
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from twigma.core import storage
 from twigma.core.files import file_sha256
 from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
 from twigma.core.safety import untrusted_names
@@ -87,10 +87,11 @@ def read_index(work: AnyWorkspace) -> pa.Table:
 
 def read_stored(shard: Shard, name: str, place: Place) -> bytes:
     """The bytes at a place of a tar, compared with their SHA-256; ValueError where others are there."""
-    if not shard.tar.exists():
+    try:
+        data = storage.read_at(shard.tar, place.at, place.size)
+    except FileNotFoundError:
         require_tar(shard, read_manifest(shard))
-    with shard.tar.open("rb", buffering=0) as file:
-        data = os.pread(file.fileno(), place.size, place.at)
+        raise
     if hashlib.sha256(data).hexdigest() != place.sha256:
         raise ValueError(
             f"shard {place.shard}: {shard.tar} does not hold {name} where it did: if the shard was written again "
@@ -138,8 +139,9 @@ def _places_in(shard: Shard) -> pa.Table:
         table.select(["image_name"]), str(shard.sidecar), untrusted_names.LONG_NAMES
     )
     failed = pc.fill_null(pc.not_equal(table["status"], "success"), True)
-    require_tar(shard, read_manifest(shard))
-    places = tar_places(shard.tar)
+    with storage.reading(shard.tar):
+        require_tar(shard, read_manifest(shard))
+        places = tar_places(shard.tar)
     spans: list[Span | tuple[None, None]] = []
     members = table["member"].to_pylist()
     for is_failed, member in zip(failed.to_pylist(), members, strict=True):

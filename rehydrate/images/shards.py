@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twigma.core import columns
+from twigma.core import columns, storage
 from twigma.core.files import file_sha256, fsync, read_parquet
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shard_manifest import (
@@ -123,8 +123,7 @@ def is_finished(shard: Shard) -> bool:
         if manifest.freed:
             return True
         tar = manifest.tar_path(shard.manifest.parent)
-        size: int = tar.stat().st_size
-        return size == manifest.bytes
+        return storage.size_of(tar) == manifest.bytes
     except (OSError, ValueError):
         return False
 
@@ -156,7 +155,12 @@ def read_images(shard: Shard, rows: int = 256) -> Iterator[pa.Table]:
     flipped byte or a cut anywhere raises ValueError naming the shard; FileNotFoundError when the tar is missing.
     """
     manifest = read_manifest(shard)
-    require_tar(shard, manifest)
+    with storage.reading(shard.tar):
+        require_tar(shard, manifest)
+        yield from _read_blocks(shard, manifest, rows)
+
+
+def _read_blocks(shard: Shard, manifest: Manifest, rows: int) -> Iterator[pa.Table]:
     with mapped(shard.tar) as data, memoryview(data) as view:
         sha256 = hashlib.sha256(data).hexdigest()
         if sha256 != manifest.sha256:

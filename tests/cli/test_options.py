@@ -179,11 +179,11 @@ def test_pictures_are_of_the_folders_that_were_named(run):
 
 
 ADDRESSES = (
-    "rehydrate --work s3://bucket/work",
+    "rehydrate --work https://example.org/work",
     "rehydrate --ids https://example.org/ids.csv",
     "add gs://bucket/photos",
     "import s3://bucket/pages.jsonl",
-    "release --out s3://bucket/twigma",
+    "liked --out s3://bucket/liked",
     "analyze hf://datasets/acme/twigma",
     "explore --out s3://bucket/explore.html",
     "reference list --refs s3://bucket/refs",

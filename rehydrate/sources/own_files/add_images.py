@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from twigma.core import storage
 from twigma.core.files import file_sha256, write_parquet
 from twigma.core.progress import progress_bar
 from twigma.core.safety.failures import Failures
@@ -236,6 +237,9 @@ class _Batch:
         table = pa.Table.from_pylist(rows, SIDECAR)
         write_parquet(shard.sidecar, table, private=True)
         # A tar of the user's is named by its full path, one in the folder by its name: the folder may be moved.
+        if storage.is_mirrored(self.work):
+            # Other machines cannot read a tar that stays where it is.
+            tar = Path(shutil.copyfile(tar, shard.tar))
         is_inside = tar.parent == shard.manifest.parent.absolute()
         made_from = {"kind": "add", "group_key": self.group_key}
         manifest = shards.verify(tar, shard.sidecar, made_from)

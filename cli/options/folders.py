@@ -1,0 +1,76 @@
+"""Files and folders as options name them: of this machine, or of an object store where a command can work there."""
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# As in core/storage, which is imported when an address is given.
+STORES = ("s3", "gs")
+BESIDE_A_MIRROR = ".store.sqlite"
+
+
+class LocalPath(click.Path):
+    """A path on this machine; an address such as s3://bucket/work would become a local folder `s3:`."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """The path; a usage error for an address."""
+        if ADDRESS.match(str(value)):
+            self.fail(
+                f"expected a file or folder of this machine, found the address {value}: mount the storage here, or "
+                "work on a local disk and copy the results",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
+class StoreFolder(LocalPath):
+    """A folder of this machine, or s3://BUCKET/FOLDER or gs://BUCKET/FOLDER: then its mirror, open for the command.
+
+    `use` says for what: to `read`, to `write`, or to write and read `pages` too, which are on one machine.
+    """
+
+    def __init__(self, use: Literal["read", "write", "pages"]) -> None:
+        super().__init__(path_type=Path, file_okay=False)
+        self.use = use
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """The folder, or the mirror of one; a usage error for an address of another kind."""
+        address = _address(str(value))
+        if address is None or ctx is None:
+            return super().convert(value, param, ctx)
+        from twigma.core import storage
+
+        if self.use == "read":
+            return ctx.with_resource(storage.local_copy(address))
+        pages = self.use == "pages"
+        return ctx.with_resource(storage.mirrored(address, pages=pages))
+
+
+def _address(text: str) -> str | None:
+    """The address in a store that this names, itself or by the path of its mirror; None for a local folder."""
+    found = ADDRESS.match(text)
+    if found:
+        return text if found[1] in STORES else None
+    folder = Path(text).absolute()
+    if not (folder.parent / BESIDE_A_MIRROR).exists():
+        return None
+    from twigma.core.storage.catalogue import address_of
+
+    return address_of(folder)
+
+
+FOLDER = LocalPath(path_type=Path, file_okay=False)
+FILE = LocalPath(path_type=Path, dir_okay=False)
+PATH = LocalPath(path_type=Path)
+EXISTING = LocalPath(path_type=Path, exists=True)
+STORE = StoreFolder("write")
+STORE_WITH_PAGES = StoreFolder("pages")
+STORE_TO_READ = StoreFolder("read")

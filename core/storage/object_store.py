@@ -1,0 +1,137 @@
+"""The files of one folder of an object store, through the file systems of Arrow; every error as one sentence."""
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from twigma.core.storage.address import Address
+
+CHUNK = 8 << 20  # bytes of one request
+REQUESTS = 8  # at a time for one large file
+# Where Arrow's own defaults would wait a quarter of an hour, or open every small file twice.
+DEFAULTS = {"s3": "allow_delayed_open=true", "gs": "retry_limit_seconds=30"}
+REMEDIES = {
+    "NO_SUCH_BUCKET": "there is no such bucket: create it, or check the address",
+    "ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE|UNRECOGNIZED_CLIENT|OAuth2|PERMISSION_DENIED|UNAUTHENTICATED": (
+        "access is denied: check the credentials (docs/howto/object_store.md)"
+    ),
+    "NETWORK_CONNECTION|CURL|UNAVAILABLE": (
+        "it cannot be reached: check the network and AWS_ENDPOINT_URL"
+    ),
+}
+
+
+class Mark(NamedTuple):
+    """What tells one version of an object from another: its size, and when it was written (seconds UTC)."""
+
+    size: int
+    changed: int
+
+
+class ObjectStore:
+    """A folder of an object store; names are relative to it. OSError with a sentence where it cannot be used."""
+
+    def __init__(self, address: Address) -> None:
+        from pyarrow import fs
+
+        self._address = address
+        with self._explained():
+            self._fs, self._root = fs.FileSystem.from_uri(_uri(address))
+
+    def list(self) -> dict[str, Mark]:
+        """All files below the folder."""
+        from pyarrow import fs
+
+        bucket = self._root.partition("/")[0]
+        with self._explained():
+            if self._fs.get_file_info(bucket).type == fs.FileType.NotFound:
+                raise OSError("NO_SUCH_BUCKET")
+            below = fs.FileSelector(self._root, recursive=True, allow_not_found=True)
+            found = self._fs.get_file_info(below)
+        start = len(self._root) + 1
+        return {info.path[start:]: _mark(info) for info in found if info.is_file}
+
+    def mark(self, name: str) -> Mark | None:
+        """The version of a file that is there now; None where there is none."""
+        with self._explained(name):
+            info = self._fs.get_file_info(self._path(name))
+        return _mark(info) if info.is_file else None
+
+    def read(self, name: str, target: Path) -> None:
+        """Copy a file from the store; a large one by several requests at a time."""
+        with (
+            self._explained(name),
+            self._fs.open_input_file(self._path(name)) as source,
+            target.open("wb") as file,
+            ThreadPoolExecutor(REQUESTS) as pool,
+        ):
+
+            def copy(at: int) -> None:
+                os.pwrite(file.fileno(), source.read_at(CHUNK, at), at)
+
+            for _ in pool.map(copy, range(0, source.size(), CHUNK)):
+                pass
+
+    def read_at(self, name: str, at: int, size: int) -> bytes:
+        """Some bytes of a file."""
+        path = self._path(name)
+        with self._explained(name), self._fs.open_input_file(path) as source:
+            data: bytes = source.read_at(size, at)
+            return data
+
+    def write(self, source: Path, name: str) -> Mark:
+        """Copy a file to the store, where it appears when all of it is there; the version that it is now."""
+        path = self._path(name)
+        with source.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            with self._explained(name), self._fs.open_output_stream(path) as sink:
+                shutil.copyfileobj(file, sink, CHUNK)
+        mark = self.mark(name)
+        if mark is None or mark.size != size:
+            # Closing the stream after a failed read would have finished a part of the file.
+            self.delete(name)
+            raise OSError(f"{self._address}/{name} did not arrive whole: run again")
+        return mark
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it is there."""
+        with self._explained(name), contextlib.suppress(FileNotFoundError):
+            self._fs.delete_file(self._path(name))
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    @contextlib.contextmanager
+    def _explained(self, name: str = "") -> Iterator[None]:
+        """Any error of the store as an OSError that names the address, the reason and what to do."""
+        place = f"{self._address}/{name}" if name else str(self._address)
+        try:
+            yield
+        except OSError as error:
+            raise OSError(f"{place}: {_reason(str(error))}") from None
+
+
+def _uri(address: Address) -> str:
+    """The address with our defaults for options that it does not name."""
+    default = DEFAULTS[address.text.partition("://")[0]]
+    if default.partition("=")[0] in address.options:
+        return address.uri
+    separator = "&" if address.options else "?"
+    return f"{address.uri}{separator}{default}"
+
+
+def _mark(info: Any) -> Mark:
+    # Whole seconds: some stores tell more of them in a listing than of one file.
+    return Mark(info.size, int(info.mtime.timestamp()))
+
+
+def _reason(message: str) -> str:
+    for pattern, remedy in REMEDIES.items():
+        if re.search(pattern, message, re.IGNORECASE):
+            return remedy
+    return re.sub(r" \(Request ID: .*?\)", "", message).partition("\n")[0]

@@ -1,0 +1,176 @@
+"""The mirrors that this process has open, and what readers of tars ask; for any other folder nothing changes."""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from twigma.core import files, locks
+from twigma.core.progress import notice
+from twigma.core.storage.address import Address, mirror_folder, parse
+from twigma.core.storage.mirror import Mirror, shared
+from twigma.core.storage.tars import Tars
+from twigma.core.storage.uploads import Uploads
+
+LOCK = ".store.lock"
+
+
+@dataclass(frozen=True)
+class _Opened:
+    mirror: Mirror
+    tars: Tars
+
+
+_OPENED: dict[Path, _Opened] = {}  # by the folder of the mirror
+
+
+@contextlib.contextmanager
+def mirrored(address: str, *, pages: bool = False) -> Iterator[Path]:
+    """The mirror of a folder in an object store, to work in; what is finished in it is sent there.
+
+    `pages` is of commands that read or write raw pages and the ledger, which are on one machine only. RuntimeError
+    where another process of this machine has the mirror, or the pages are on another machine; OSError where the store
+    cannot be used. Whatever could not be sent is sent when the mirror is opened the next time.
+    """
+    where = parse(address)
+    folder = mirror_folder(where)
+    lock = _lock_file(folder)
+    with locks.alone(lock, _busy(where)), _open(where) as mirror:
+        mirror.pull()
+        if pages:
+            mirror.require_pages()
+            notice(
+                f"{where}: raw pages and the ledger stay on this machine, in {folder}; keep a copy of them"
+            )
+        mirror.push()
+        uploads = Uploads(mirror.send_finished)
+
+        def finished(path: Path) -> None:
+            is_inside = path.is_relative_to(folder)
+            if is_inside and shared(mirror.name_of(path)):
+                uploads.add(path)
+
+        files.ON_FINISHED.append(finished)
+        try:
+            yield folder
+        finally:
+            files.ON_FINISHED.remove(finished)
+            uploads.close()
+            mirror.push()
+
+
+@contextlib.contextmanager
+def local_copy(address: str) -> Iterator[Path]:
+    """The mirror of a folder in an object store, to read: tables are there, tars are fetched when they are read.
+
+    While another process of this machine works in the mirror, it is read as it is.
+    """
+    where = parse(address)
+    folder = mirror_folder(where)
+    lock = _lock_file(folder)
+    with _open(where) as mirror:
+        try:
+            handle = locks.acquire(lock, wait=False)
+        except BlockingIOError:
+            notice(f"another command is at work in {where}: it is read as it is here")
+        else:
+            with os.fdopen(handle):
+                mirror.pull()
+        yield folder
+
+
+def _lock_file(folder: Path) -> Path:
+    """The lock of a mirror, beside it: a release is replaced as a whole."""
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder.parent / LOCK
+
+
+def fetched(address: str) -> Path:
+    """The mirror of a release in an object store, brought up to it."""
+    with local_copy(address) as folder:
+        return folder
+
+
+@contextlib.contextmanager
+def _open(address: Address) -> Iterator[Mirror]:
+    mirror = Mirror(address)
+    tars = Tars(mirror)
+    _OPENED[mirror.folder] = _Opened(mirror, tars)
+    try:
+        yield mirror
+    finally:
+        _OPENED.pop(mirror.folder, None)
+        tars.close()
+        mirror.catalogue.close()
+
+
+def _busy(address: Address) -> str:
+    return f"another command of this machine is at work in {address}: wait for it, or stop it first"
+
+
+# ------------------------------------------------------------------ for readers of tars
+
+
+def is_mirrored(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder is an open mirror."""
+    return _of(Path(folder)) is not None
+
+
+def size_of(tar: Path) -> int:
+    """Bytes of a tar, here or in the store; FileNotFoundError where it is in neither."""
+    opened = _of(tar)
+    if opened is not None and not tar.exists():
+        size = opened.tars.size(tar)
+        if size is not None:
+            return size
+    return tar.stat().st_size
+
+
+@contextlib.contextmanager
+def reading(tar: Path) -> Iterator[None]:
+    """Have a tar here within a block, and the next one that `will_read` named on its way."""
+    bring(tar)
+    try:
+        yield
+    finally:
+        drop(tar)
+
+
+def bring(tar: Path) -> None:
+    """Fetch a tar of a mirror; for each time, `drop` it."""
+    opened = _of(tar)
+    if opened is not None:
+        opened.tars.bring(tar)
+
+
+def drop(tar: Path) -> None:
+    """Delete a tar that was brought, and that nobody reads any more."""
+    opened = _of(tar)
+    if opened is not None:
+        opened.tars.drop(tar)
+
+
+def read_at(tar: Path, at: int, size: int) -> bytes:
+    """Some bytes of a tar, here or in the store."""
+    opened = _of(tar)
+    if opened is not None and not tar.exists() and opened.tars.size(tar) is not None:
+        return opened.tars.read_at(tar, at, size)
+    with tar.open("rb", buffering=0) as file:
+        return os.pread(file.fileno(), size, at)
+
+
+def will_read(tars: Iterable[Path]) -> None:
+    """Say in which order tars will be read."""
+    tars = list(tars)
+    opened = _of(tars[0]) if tars else None
+    if opened is not None:
+        opened.tars.will_read(tars)
+
+
+def _of(path: Path) -> _Opened | None:
+    """The open mirror that a file is in."""
+    for folder, opened in _OPENED.items():
+        if path.is_relative_to(folder):
+            return opened
+    return None

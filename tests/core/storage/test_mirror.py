@@ -1,0 +1,252 @@
+"""A mirror and its store: what comes, what goes, who wins, and what a stopped or refused run leaves."""
+
+import json
+
+import pytest
+from support.object_store import contents, serving
+from support.staging import encode, make_shard, pixels
+
+from twigma.core.files import write_json
+from twigma.core.storage import is_mirrored, local_copy, mirrored, reading, size_of
+from twigma.core.storage.address import mirror_folder, parse
+from twigma.rehydrate.images.shards import is_finished, list_shards, read_images
+
+WORK = "s3://lab/teams/ai-images"
+KEY = "teams/ai-images"
+
+
+@pytest.fixture
+def store(monkeypatch, tmp_path):
+    with serving(monkeypatch, tmp_path / "here") as server:
+        yield server
+
+
+@pytest.fixture
+def elsewhere(monkeypatch, tmp_path):
+    """Makes this process another machine until it is called again."""
+    machines = [tmp_path / "there", tmp_path / "here"]
+
+    def move():
+        monkeypatch.setenv("TWIGMA_MIRRORS", str(machines[0]))
+        machines.reverse()
+
+    return move
+
+
+def test_what_is_finished_here_is_there_and_on_another_machine(store, elsewhere):
+    with mirrored(WORK) as work:
+        assert is_mirrored(work) and work.name == "ai-images"
+        (work / "columns" / "embed").mkdir(parents=True)
+        write_json(work / "models" / "pins.json", {"a": 1})
+        (work / "columns" / "embed" / "00000.arrow").write_bytes(b"part")
+        (work / ".embed.lock").touch()
+        (work / "ledger.sqlite").write_bytes(b"ours")
+        (work / "pages").mkdir()
+        (work / "pages" / "posts.jsonl").write_bytes(b"bought")
+    assert not is_mirrored(work)
+    sent = {"models/pins.json", "columns/embed/00000.arrow", "pages.json"}
+    assert set(store.files(KEY)) == sent
+    elsewhere()
+    with mirrored(WORK) as other:
+        assert other != work and set(contents(other)) == sent
+    with (
+        pytest.raises(RuntimeError, match=f"are on .* in {work}: run this"),
+        mirrored(WORK, pages=True),
+    ):
+        pass
+
+
+def test_the_other_machine_needs_the_lock_of_nobody(store, elsewhere):
+    with mirrored(WORK):
+        elsewhere()
+        with mirrored(WORK):
+            pass
+        elsewhere()
+        with (
+            pytest.raises(RuntimeError, match="another command of this machine"),
+            mirrored(WORK),
+        ):
+            pass
+        with local_copy(WORK) as folder:
+            assert is_mirrored(folder)
+
+
+def test_changes_come_and_go(store):
+    with mirrored(WORK) as work:
+        write_json(work / "a.json", 1)
+        write_json(work / "b.json", 1)
+    store.put(f"{KEY}/a.json", b"2000")
+    store.put(f"{KEY}/new/c.csv", b"new")
+    store.delete(f"{KEY}/b.json")
+    with mirrored(WORK) as work:
+        assert contents(work) == {"a.json": b"2000", "new/c.csv": b"new"}
+        (work / "new" / "c.csv").unlink()
+    assert store.files(KEY) == {"a.json": b"2000"}
+
+
+def test_nothing_is_copied_twice(store):
+    with mirrored(WORK) as work:
+        write_json(work / "a.json", 1)
+    store.requests.clear()
+    with mirrored(WORK):
+        pass
+    assert not [key for _, key in store.requests if key.endswith("a.json")]
+
+
+def test_a_file_changed_on_both_sides_is_named_and_none_is_lost(store):
+    with mirrored(WORK) as work:
+        write_json(work / "images.json", 1)
+        (work / "columns").mkdir()
+        (work / "columns" / "part").write_bytes(b"1")
+    store.put(f"{KEY}/images.json", b"theirs")
+    store.put(f"{KEY}/columns/part", b"theirs")
+    (work / "images.json").write_bytes(b"ours, longer")
+    (work / "columns" / "part").write_bytes(b"ours")
+    with (
+        pytest.raises(RuntimeError, match=r"^images.json were changed both in s3://"),
+        mirrored(WORK),
+    ):
+        pass
+    assert (work / "images.json").read_bytes() == b"ours, longer"
+    assert store.files(KEY)["images.json"] == b"theirs"
+    # Of a part either will do: provenance says whether it is current.
+    assert (work / "columns" / "part").read_bytes() == b"theirs"
+    (work / "images.json").unlink()
+    with mirrored(WORK):
+        assert (work / "images.json").read_bytes() == b"theirs"
+
+
+def test_a_file_that_another_machine_wrote_meanwhile_is_not_overwritten(store):
+    with (
+        pytest.raises(RuntimeError, match="was changed by another machine while"),
+        mirrored(WORK) as work,
+    ):
+        store.put(f"{KEY}/images.parquet", b"theirs")
+        work.mkdir()
+        (work / "images.parquet").write_bytes(b"ours")
+    assert store.files(KEY) == {"images.parquet": b"theirs"}
+    with pytest.raises(RuntimeError, match="changed both"), mirrored(WORK):
+        pass
+
+
+def test_what_was_sent_and_not_noted_is_no_conflict(store):
+    with mirrored(WORK) as work:
+        write_json(work / "a.json", 1)
+    for file in work.parent.glob(".store.sqlite*"):  # as after a kill, or a lost disk
+        file.unlink()
+    with mirrored(WORK):
+        assert contents(work) == store.files(KEY)
+
+
+def test_an_empty_bucket_empties_no_mirror(store):
+    with mirrored(WORK) as work:
+        write_json(work / "a.json", 1)
+    store.delete(f"{KEY}/a.json")
+    with (
+        pytest.raises(RuntimeError, match=r"is empty, and had 1 files: check the"),
+        mirrored(WORK),
+    ):
+        pass
+    assert (work / "a.json").exists()
+
+
+def test_what_could_not_be_sent_is_sent_by_the_next_run(store):
+    store.refuses = "00001"
+    with (
+        pytest.raises(OSError, match=r"00001\.\w+: access is denied"),
+        mirrored(WORK) as work,
+    ):
+        make_shard(work, "00000", {"a": encode(pixels(1))})
+        make_shard(work, "00001", {"b": encode(pixels(2))})
+    there = set(store.files(KEY))
+    assert "shards/00000.json" in there and "shards/00001.json" not in there
+    store.refuses = ""
+    store.requests.clear()
+    with mirrored(WORK) as work:
+        shards = list_shards(work)
+        assert [shard.name for shard in shards] == ["00000", "00001"]
+        assert all(map(is_finished, shards))
+        assert not list(work.glob("shards/*.tar"))
+        names = [read_images(shard) for shard in shards]
+        assert [next(blocks)["image_name"].to_pylist() for blocks in names] == [
+            ["a"],
+            ["b"],
+        ]
+    assert store.reads(".tar") == {
+        f"{KEY}/shards/00000.tar": 1,
+        f"{KEY}/shards/00001.tar": 1,
+    }
+    assert not list(work.glob("shards/*.tar"))
+
+
+def test_a_manifest_is_sent_after_its_tar(store):
+    store.requests.clear()
+    with mirrored(WORK) as work:
+        make_shard(work, "00000", {"a": encode(pixels(1))})
+    order = [
+        key.rpartition("/")[2] for method, key in store.requests if method == "PUT"
+    ]
+    assert order == ["00000.tar", "00000.parquet", "00000.json"]
+
+
+def test_a_freed_tar_goes_in_the_store(store):
+    with mirrored(WORK) as work:
+        make_shard(work, "00000", {"a": encode(pixels(1))})
+        manifest = work / "shards" / "00000.json"
+        write_json(manifest, json.loads(manifest.read_text()) | {"freed": "2026-11-30"})
+        (work / "shards" / "00000.tar").unlink(missing_ok=True)
+    assert set(store.files(KEY)) == {"shards/00000.json", "shards/00000.parquet"}
+
+
+def test_a_tar_is_fetched_once_and_read_in_large_pieces(store, tmp_path):
+    data = bytes(range(256)) * 80_000  # three requests
+    with mirrored(WORK) as work:
+        tar = work / "shards" / "00000.tar"
+        tar.parent.mkdir(parents=True)
+        tar.write_bytes(data)
+    with mirrored(WORK) as work:
+        assert not tar.exists() and size_of(tar) == len(data)
+        store.requests.clear()
+        with reading(tar), reading(tar):
+            assert tar.read_bytes() == data
+        assert not tar.exists()
+    assert store.reads(".tar") == {f"{KEY}/shards/00000.tar": 3}
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("s3://nobody/work", "s3://nobody/work: there is no such bucket: create it"),
+        (
+            "s3://lab",
+            "expected s3://BUCKET/FOLDER or gs://BUCKET/FOLDER, found s3://lab",
+        ),
+        (
+            "s3://KEY:hidden@lab/work",
+            "found one with a user or a key before the bucket",
+        ),
+    ],
+)
+def test_an_address_that_cannot_be_used(store, address, sentence):
+    with (
+        pytest.raises((ValueError, OSError), match=sentence) as caught,
+        mirrored(address),
+    ):
+        pass
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_store_that_cannot_be_reached(store):
+    with (
+        pytest.raises(OSError, match="it cannot be reached: check the network"),
+        mirrored(WORK) as work,
+    ):
+        store.close()
+        write_json(work / "a.json", 1)
+    assert (work / "a.json").exists()
+
+
+def test_mirrors_of_folders_in_each_other_are_apart():
+    outer = mirror_folder(parse("s3://lab/a"))
+    inner = mirror_folder(parse("s3://lab/a/b"))
+    assert not inner.is_relative_to(outer) and outer.name == "a" and inner.name == "b"
