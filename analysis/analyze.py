@@ -32,6 +32,7 @@ from twigma.analysis.paper import comparison
 from twigma.analysis.provenance.description import describe
 from twigma.analysis.provenance.file_hashes import file_hashes
 from twigma.analysis.run_figures import attempt, run_figures
+from twigma.analysis.tables import memory
 from twigma.core.files import file_sha256, write_json, write_parquet
 from twigma.core.names import DEFAULT
 from twigma.core.parts import fingerprint
@@ -115,7 +116,8 @@ def analyze(
 
     Raises
     ------
-    ValueError, before any work, when `out` is not empty and no report of ours, or not apart from the working folder.
+    ValueError, before any work, when `out` is not empty and no report of ours, or not apart from the working folder;
+    and when there is not the memory, or the room on the disk, for so many rows.
     """
     release, out = Path(release), Path(out)
     sheets = None if sheets is None else Path(sheets)
@@ -137,8 +139,11 @@ def analyze(
     if current is not None:
         checkpoints.delete()
         return current
+    if select is None:
+        memory.require(memory.needed(release, embedding), out.absolute())
     texts = text_embeddings.read_texts(work, folders)
-    data = load.load(release, work, folders, sheets, embedding, select=select)
+    options: dict[str, Any] = {"select": select, "scratch": out.absolute()}
+    data = load.load(release, work, folders, sheets, embedding, **options)
     data = replace(data, texts=texts)
     with search_on(engine) as search:
         data = replace(data, search=search)

@@ -5,12 +5,14 @@ columns are one value an image.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+
+from twigma.core.numeric.stored_rows import StoredRows
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -29,11 +31,15 @@ def as_matrix(values: Any) -> Array:
 
     Returns
     -------
-    Array [n, d]; NumPy arrays are not copied, whatever their shape. ValueError for vectors of unequal lengths.
+    Array [n, d]; NumPy arrays are not copied, whatever their shape, and stored rows not read. ValueError for vectors of
+    unequal lengths.
 
     >>> as_matrix(pa.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [[1.0, 2.0], [3.0, 4.0]]
     """
+    if isinstance(values, StoredRows):
+        # Read like an array, by slices and row numbers, and never the whole.
+        return cast(Array, values)
     if isinstance(values, pd.DataFrame | pa.Table):
         columns = list(getattr(values, "column_names", values.columns))
         if VECTORS in columns:

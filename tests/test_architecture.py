@@ -60,6 +60,7 @@ ORDER = [
     "analysis/likes",
     "analysis/themes",
     "analysis/measurement",
+    "analysis/tables",
     "analysis/inputs",
     "analysis/provenance",
     "analysis/page",

@@ -51,10 +51,11 @@ def joint_map(
     if method not in ("umap", "pca"):
         raise ValueError(f"joint_map draws with 'umap' or 'pca', got method={method!r}")
     sets = as_matrices(sets)
-    for name, x in sets.items():
-        finite_matrix(x, f"fig2a: set {name!r}")
     rows = mapped_rows({name: len(x) for name, x in sets.items()}, n, seed)
-    pooled = np.concatenate([x[rows[name]] for name, x in sets.items()])
+    drawn = []
+    for name, x in sets.items():
+        drawn.append(finite_matrix(x[rows[name]], f"fig2a: set {name!r}"))
+    pooled = np.concatenate(drawn)
     points = _umap(pooled, seed) if method == "umap" else _pca(pooled)
     labels = np.repeat(list(sets), len(pooled) // len(sets))
     return pd.DataFrame({"set": labels, "x": points[:, 0], "y": points[:, 1]})

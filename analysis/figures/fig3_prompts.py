@@ -27,6 +27,7 @@ from twigma.analysis.page.marks import (
 )
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
+from twigma.core.numeric.stored_rows import StoredRows, rows_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ TEXTS_HEADER = (
 class PromptImages(NamedTuple):
     """The images by prompt that are studied, and notes on those that are not."""
 
-    embedding: NDArray[np.float32]  # [n, d]
+    embedding: NDArray[np.float32] | StoredRows  # [n, d]
     prompt: NDArray[np.object_]  # [n]
     notes: tuple[str, ...]
 
@@ -76,11 +77,12 @@ def compute_lengths(data: Inputs, settings: Settings) -> Result:
 
 def images_by_prompt(data: Inputs, settings: Settings) -> PromptImages:
     """The images by prompt, without those that were blurred or repeat another."""
-    from twigma.analysis.variation.prompts import left_out
+    from twigma.analysis.variation.prompts import EXCLUDING, left_out
 
     images = data.references[settings.prompts]
     # bool [n], one column for each reason
-    reasons = left_out(images.table.take(pa.array(images.rows)))
+    there = [name for name in EXCLUDING if name in images.table.column_names]
+    reasons = left_out(images.table.select(there).take(pa.array(images.rows)))
     notes = []
     for column, reason in (
         ("blurred", "blurred as NSFW"),
@@ -91,7 +93,7 @@ def images_by_prompt(data: Inputs, settings: Settings) -> PromptImages:
             notes.append(f"{count} images of {images.name} are left out: {reason}.")
     studied = ~reasons.any(axis=1).to_numpy()
     prompt = images.values("group")[studied]
-    return PromptImages(images.embedding[studied], prompt, tuple(notes))
+    return PromptImages(rows_of(images.embedding, studied), prompt, tuple(notes))
 
 
 def draw_lengths(tables: Tables, into: "Axes | None" = None) -> "FigureBase":

@@ -33,12 +33,15 @@ from twigma.analysis.page.marks import (
 )
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
+from twigma.core.numeric.stored_rows import StoredRows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-Grouped = tuple[NDArray[np.float32], NDArray[Any]]  # embedding [n, d] and group [n]
+Grouped = tuple[
+    NDArray[np.float32] | StoredRows, NDArray[Any]
+]  # embedding [n, d] and group [n]
 GROUPS = {"same artist": "paintings", "same prompt": "prompts"}  # by role
 BASELINE, RIDGE = 0.25, 0.8  # of a density: how far below its name, and how high
 MEASURES = {

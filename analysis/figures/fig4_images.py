@@ -7,7 +7,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
 from twigma.analysis.figures.overview.cluster_cards import cluster_cards
@@ -80,11 +82,11 @@ def similar_to(role: str) -> Callable[[Inputs, Settings], Result]:
         Values: `similar/ROLE/near` and `similar/ROLE/closer`, how many images these are; `similar/ROLE/null`.
         """
         from twigma.analysis.comparison.hubness import csls
-        from twigma.analysis.themes.similar_pairs import similar_pairs
+        from twigma.analysis.themes.similar_pairs import names_of, similar_pairs
 
         images, reference = data.images, data.references[getattr(settings, role)]
-        names = list(images.values("image_name"))
-        reference_names = list(reference.values("image_name"))
+        names = images.column("image_name")
+        reference_names = reference.column("image_name")
         nearest = reference_similarity(data, settings, role)
         found = similar_pairs(
             images.embedding,
@@ -97,15 +99,15 @@ def similar_to(role: str) -> Callable[[Inputs, Settings], Result]:
         )
         pairs = found.top
         # Each image's nearest again, with hubs held back.
-        again = csls(images.embedding, reference.embedding, pairs.pop("row"))
-        pairs["sensitive"] = pairs["image_name"].map(_sensitive(images))
-        flags = _sensitive(reference)
-        pairs["reference_sensitive"] = pairs["reference_name"].map(flags)
+        rows = pairs.pop("row").to_numpy()
+        again = csls(images.embedding, reference.embedding, rows)
+        closest = nearest.row[rows]
+        pairs["sensitive"] = _sensitive(images)[rows]
+        pairs["reference_sensitive"] = _sensitive(reference)[closest]
         pairs["csls"] = again["csls"]
-        pairs["csls_name"] = [reference_names[row] for row in again["reference"]]
+        pairs["csls_name"] = names_of(reference_names, again["reference"])
         if reference.has("group"):
-            groups = zip(reference_names, reference.values("group"), strict=True)
-            pairs["group"] = pairs["reference_name"].map(dict(groups))
+            pairs["group"] = names_of(reference.column("group"), closest)
         listed_pairs = found.listed.drop(columns="row")
         authors = images.known("author_id")
         counts = found.counts(authors)
@@ -119,10 +121,10 @@ def similar_to(role: str) -> Callable[[Inputs, Settings], Result]:
     return compute
 
 
-def _sensitive(images: Images) -> dict[str, bool]:
-    """By name, whether an image that has an embedding may be sensitive."""
-    flags = sensitive(images.table)[images.rows]
-    return dict(zip(images.values("image_name"), flags, strict=True))
+def _sensitive(images: Images) -> NDArray[np.bool_]:
+    """Whether each image that has an embedding may be sensitive, [n]."""
+    flags: NDArray[np.bool_] = sensitive(images.table)[images.rows]
+    return flags
 
 
 def describe_pairs(results: Results) -> Section:

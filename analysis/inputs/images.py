@@ -9,23 +9,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from twigma.analysis.convert import as_matrix
 from twigma.analysis.inference.sample_weights import sample_weights, thinned
+from twigma.analysis.tables.embeddings import Embeddings
 from twigma.core import columns
-from twigma.core.numeric.unit_vectors import usable_unit_rows
+from twigma.core.numeric.stored_rows import StoredRows, rows_of, stored_unit_rows
+from twigma.core.tables import compact, find, take_rows, whole
 
 
 @dataclass(frozen=True)
 class Images:
     """One set of images: its rows, and the embedding of those rows that have one.
 
-    `embedding` is float32 [n, d] with rows of norm 1, n = 0 when the set has no embeddings; `rows` [n] is the row of
-    `table` each belongs to. Embeddings of zero or not finite numbers have no direction: `unusable` counts them.
+    `embedding` is float32 [n, d] with rows of norm 1, n = 0 when the set has no embeddings; figures read blocks or
+    samples of it, since the rows of a large set are made when they are read. `rows` [n] is the row of `table` each
+    belongs to. Embeddings of zero or not finite numbers have no direction: `unusable` counts them.
     """
 
     name: str
     table: pa.Table
-    embedding: NDArray[np.float32]
+    embedding: NDArray[np.float32] | StoredRows
     rows: NDArray[np.int64]
     dtype: str = ""  # precision the embeddings were stored in
     unusable: int = 0
@@ -49,48 +51,42 @@ class Images:
         weights = sample_weights(self.table)
         return None if weights is None else weights[self.rows]
 
-    def thinned(self, values: NDArray[Any]) -> NDArray[Any]:
+    def thinned(self, values: Any) -> Any:
         """Of values [n] of the rows that have an embedding, those drawn by the weights (`sample_weights.thinned`).
 
         Unweighted, they represent the list. All of them where there are no weights.
         """
         weights = self.weights()
-        return values if weights is None else values[thinned(weights)]
+        return values if weights is None else rows_of(values, thinned(weights))
 
     def known(self, column: str) -> NDArray[Any] | None:
         """`values` of a column, [n]; None where no row has one."""
         return self.values(column) if self.has(column) else None
 
+    def column(self, column: str) -> pa.ChunkedArray:
+        """A column of the rows that have an embedding, [n], as it is stored."""
+        stored = self.table[self._name(column)]
+        if len(self.rows) == len(stored):
+            return stored
+        return take_rows(stored, pa.array(self.rows))
+
     def values(self, column: str) -> NDArray[Any]:
         """A column of the rows that have an embedding, [n]; numbers with nan where unknown, text with None."""
-        picked = self.table[self._name(column)].take(pa.array(self.rows))
+        picked = self.column(column)
         if pa.types.is_integer(picked.type) or pa.types.is_floating(picked.type):
             picked = picked.cast(pa.float64())
         return np.asarray(picked.to_pandas())
 
 
-def images_of(name: str, table: pa.Table, vectors: pa.Table | None) -> Images:
-    """A set of images from its rows, and a table (image_name, embedding) of any rows of it, in any order."""
-    if vectors is None:
+def images_of(name: str, table: pa.Table, embeddings: Embeddings | None) -> Images:
+    """A set of images from its rows, and the stored embeddings of any of its images, in any order."""
+    if embeddings is None:
         none = np.zeros((0, columns.EMBEDDING_DIM), np.float32)
         return Images(name, table, none, np.zeros(0, np.int64))
-    if vectors["embedding"].null_count:
-        vectors = vectors.filter(pc.is_valid(vectors["embedding"]))
-    names = vectors["image_name"].combine_chunks()
-    place = pc.fill_null(pc.index_in(table["image_name"], value_set=names), -1)
-    place = place.to_numpy()
+    places = find(whole(compact(table["image_name"])), whole(embeddings.names))
+    place = pc.fill_null(places, -1).to_numpy()
     rows = np.flatnonzero(place >= 0)
-    stored = _stored(vectors["embedding"])
-    unit, usable = usable_unit_rows(stored, place[rows])
-    unusable = len(rows) - int(usable.sum())
-    if unusable:
-        unit, rows = unit[usable], rows[usable]
-    return Images(name, table, unit, rows, str(stored.dtype), unusable)
-
-
-def _stored(column: pa.ChunkedArray) -> NDArray[np.floating]:
-    """A column of equally long vectors as a matrix [n, d], in the precision it is stored in."""
-    if len(column):
-        return as_matrix(column)
-    flat = pc.list_flatten(column).combine_chunks()
-    return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(0, 1)
+    stored = embeddings.rows
+    unit, usable = stored_unit_rows(stored, place[rows])
+    unusable = len(rows) - len(unit)
+    return Images(name, table, unit, rows[usable], str(stored.dtype), unusable)

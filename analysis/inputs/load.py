@@ -3,7 +3,7 @@
 `twigma analyze RELEASE` loads them. A column counts as present when at least one row has a value.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from twigma.analysis.inference.survival import survival, with_survival
@@ -21,23 +20,31 @@ from twigma.analysis.inputs.collection import (
     collected,
     post_counts,
 )
-from twigma.analysis.inputs.column_types import declared_types, with_posts
 from twigma.analysis.inputs.images import Images, images_of
 from twigma.analysis.inputs.post_age import like_counts_seen
 from twigma.analysis.inputs.reference_sets import about, refuse_other_models
 from twigma.analysis.neighbours.blocks import Search
 from twigma.analysis.neighbours.search import nearest
+from twigma.analysis.tables.column_types import with_posts
+from twigma.analysis.tables.embeddings import (
+    Embeddings,
+    part_embeddings,
+    release_embeddings,
+)
+from twigma.analysis.tables.rows import read_metadata, table_files, with_private
 from twigma.analysis.variation.text_variation import Texts
 from twigma.builder.release.identity import Identity, identity_of_release
-from twigma.core import columns
-from twigma.core.names import DEFAULT, named_column, with_name
+from twigma.core.names import DEFAULT, with_name
+from twigma.core.numeric.stored_rows import StoredRows
+from twigma.core.parts import refuse_other_embeddings
 from twigma.core.safety import untrusted_names
+from twigma.core.tables import Scratch
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset import published_table
 from twigma.dataset.opened_release import open_release
-from twigma.dataset.release_folder import MANIFEST, check_files, read_manifest
+from twigma.dataset.release_folder import MANIFEST, read_manifest
 from twigma.dataset.selections import read_selection
-from twigma.dataset.table_files import select_tables, table_configs
+from twigma.dataset.table_files import table_configs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,8 +53,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OURS", "Images", "Inputs", "load"]
 
-# Never in a release; taken from the working folder.
-PRIVATE = ("author_id", "follower_count", "text")
 OURS = "twigma"  # the role of the studied set; its name in every table where it does not say what it is
 # Of a reference set's record, in the results.
 RECORDED = ("origin", "licence", "model", "note", "repeats", "revisions")
@@ -74,9 +79,9 @@ class Inputs:
     chosen_of: int | None = None  # images of the release, where only some were chosen
     published: Path | None = None  # the authors' table, to compare labels with
 
-    def sets(self) -> "dict[str, NDArray[np.float32]]":
+    def sets(self) -> "dict[str, NDArray[np.float32] | StoredRows]":
         """The embeddings of every set, the studied one first, each [n, d]; of a sample, thinned by its weights."""
-        sets = {}
+        sets: dict[str, Any] = {}
         for images in (self.images, *self.references.values()):
             if len(images.rows):
                 sets[images.name] = images.thinned(images.embedding)
@@ -91,25 +96,27 @@ def load(
     embedding: str = DEFAULT,
     *,
     select: Path | None = None,
+    scratch: Path | None = None,
 ) -> Inputs:
     """Read a release folder, the private columns of `work`, and the reference sets (working folders) by name.
 
     `embedding` is the name of the embeddings, of the release and of every reference set; `select` a file of images of
-    the release to which it is restricted (`dataset/selections.py`).
+    the release to which it is restricted (`dataset/selections.py`); `scratch` a folder on a disk with room for what is
+    decoded, which leaves no file there.
     """
+    decoded = Scratch(scratch)
     identity = stated_identity(release)
     name = OURS if identity is None else identity.name.lower()
     if name in references:
         raise ValueError(
             f"a reference set may not be called {name!r}, the name of the studied images: rename it"
         )
-    table = read_rows(release, work)
+    table = read_rows(release, work, decoded)
     chosen_of = None
     if select is not None:
         chosen_of = len(pc.unique(table["image_name"]))
         chosen = read_selection(select, open_release(release), work)
-        is_chosen = pc.is_in(table["image_name"], pa.array(sorted(chosen)))
-        table = table.filter(is_chosen).combine_chunks()
+        table = decoded.table(_chosen(table, chosen), table.schema)
     strata = seen = None
     if work is not None:
         seen = like_counts_seen(Workspace(work))
@@ -117,12 +124,14 @@ def load(
         if left is not None:
             strata, posts = left
             table = with_survival(table, posts)
-    vectors = _read(release, with_name("embeddings", embedding))
+    vectors = _embeddings(release, embedding, decoded)
     if embedding:
         _require_named(release, vectors, references, embedding)
     refuse_other_models(release, references, embedding)
     ours = images_of(name, table, vectors)
-    sets = {name: _reference(name, references[name], embedding) for name in references}
+    sets = {}
+    for name, folder in references.items():
+        sets[name] = _reference(name, folder, embedding, decoded)
     _refuse_other_lengths([ours, *sets.values()])
     return Inputs(
         ours,
@@ -158,12 +167,15 @@ def manifest_of(release: Path) -> dict[str, Any] | None:
     return read_manifest(release)
 
 
-def read_rows(release: Path, work: AnyWorkspace | None) -> pa.Table:
+def read_rows(
+    release: Path, work: AnyWorkspace | None, scratch: Scratch | None = None
+) -> pa.Table:
     """The table of a release, one row an image and post, with the private columns of `work`; no embeddings are read.
 
     FileNotFoundError where the folder is no release; ValueError where it has no rows.
     """
-    table = _read(release, "metadata")
+    scratch = scratch or Scratch()
+    table = read_metadata(release, scratch)
     if table is None:
         raise FileNotFoundError(
             f"no metadata-*.parquet in {release}: `twigma release` writes a release folder"
@@ -172,15 +184,23 @@ def read_rows(release: Path, work: AnyWorkspace | None) -> pa.Table:
         raise ValueError(
             f"{release} has no rows, so nothing can be analysed; `twigma release` says why rows were left out"
         )
-    table = with_posts(table).combine_chunks()
+    table = with_posts(table)
     if work is None:
         return table
-    return _with_private(table, Workspace(work).table())
+    return with_private(table, Workspace(work), scratch)
+
+
+def _chosen(table: pa.Table, names: Iterable[str]) -> Iterator[pa.Table]:
+    """The rows of a table with these image names, some at a time."""
+    wanted = pa.array(sorted(names), pa.string())
+    for batch in table.to_batches():
+        is_chosen = pc.is_in(batch["image_name"], value_set=wanted)
+        yield pa.Table.from_batches([batch]).filter(is_chosen)
 
 
 def _require_named(
     release: Path,
-    vectors: pa.Table | None,
+    vectors: Embeddings | None,
     references: Mapping[str, Path],
     embedding: str,
 ) -> None:
@@ -225,57 +245,28 @@ def _refuse_other_lengths(sets: Iterable[Images]) -> None:
         )
 
 
-def _read(release: Path, config: str) -> pa.Table | None:
-    """All files of a configuration of a release as one table; None where it has none."""
-    files = table_files(release, config)
+def _embeddings(release: Path, name: str, scratch: Scratch) -> Embeddings | None:
+    """The embeddings of a name; None where the release has none."""
+    files = table_files(release, with_name("embeddings", name))
     untrusted_names.refuse_links(release, [file.name for file in files])
-    tables = []
-    for file in files:
-        table = declared_types(pq.read_table(file), str(file))
-        untrusted_names.refuse_names(table, str(file))
-        if config == "embeddings" and "embedding" not in table.column_names:
-            listed = ", ".join(table.column_names)
-            raise ValueError(
-                f"{file}: expected columns image_name and embedding, found {listed}: rename them"
-            )
-        tables.append(table)
-    # A column that only some files have is null in the others.
-    return pa.concat_tables(tables, promote_options="default") if tables else None
+    return release_embeddings(files, scratch) if files else None
 
 
-def table_files(release: Path, config: str) -> list[Path]:
-    """The files of a configuration: what the manifest lists, complete, or all there are where there is no manifest."""
-    if not (release / MANIFEST).exists():
-        names = [path.name for path in release.glob("*.parquet")]
-        return [release / name for name in select_tables(config, names)]
-    listed = select_tables(config, read_manifest(release)["files"])
-    # Half of a download would give figures of half of the images.
-    check_files(release, listed, contents=False)
-    return [release / name for name in listed]
-
-
-def _with_private(table: pa.Table, hydrated: pa.Table) -> pa.Table:
-    """Add the columns a release never carries, by post and image."""
-    missing = set(PRIVATE) - set(table.column_names)
-    names = [name for name in PRIVATE if name in missing & set(hydrated.column_names)]
-    if not names:
-        return table
-    return columns.join(table, hydrated.select([*columns.KEY, *names]))
-
-
-def _reference(name: str, folder: AnyWorkspace, embedding: str = DEFAULT) -> Images:
+def _reference(
+    name: str, folder: AnyWorkspace, embedding: str, scratch: Scratch
+) -> Images:
     """A working folder as a set of images, with those stages that were run on it."""
     work = Workspace(folder)
-    table = work.table(*filter(work.has, reference_stages(embedding)))
+    stages = list(filter(work.has, reference_stages(embedding)))
+    refuse_other_embeddings(work.columns, stages)
+    embedded = with_name("embed", embedding)
+    table = work.table(*(stage for stage in stages if stage != embedded))
     if "duplicate_of" in table.column_names:
         # Repeats that `twigma reference add` marked.
         table = table.filter(pc.is_null(table["duplicate_of"]))
     vectors = None
-    called = named_column("embedding", embedding)
-    if called in table.column_names:
-        vectors = table.select(["image_name", called])
-        vectors = vectors.rename_columns(["image_name", "embedding"])
-        table = table.drop_columns([called])
+    if embedded in stages:
+        vectors = part_embeddings(work.read(embedded), scratch)
     record = about(work.path)
     recorded = {key: value for key, value in record.items() if key in RECORDED}
     return replace(images_of(name, table, vectors), about=recorded)

@@ -3,7 +3,7 @@
 At the paper's size that search is most of the analysis.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,8 @@ def reference_similarity(
 
 
 def _search(data: Inputs, settings: Settings, role: str) -> ReferenceSimilarity:
-    query = data.images.embedding
-    reference = data.references[getattr(settings, role)].embedding
+    query: Any = data.images.embedding
+    reference: Any = data.references[getattr(settings, role)].embedding
     size = _smaller(data, settings)
     order = np.random.default_rng(settings.seed).permutation(len(reference))
     sample, rest = np.sort(order[:size]), np.sort(order[size:])

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from twigma.analysis.convert import Array
 
 QUERIES = 16_384  # searched for at a time: 50 MB at 768 dimensions
+REFERENCES = 1 << 19  # rows of a reference in memory at a time: 1.6 GB
 
 # Similarity float32[n, k], falling, and the rows of the reference int64[n, k] they belong to.
 Neighbours = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
@@ -17,9 +18,14 @@ UnitSearch = Callable[[Array], Neighbours]  # of unit rows, in one reference
 Search = Callable[[Array, Array, int], Neighbours]
 
 
+def query_starts(query: Array) -> Iterable[int]:
+    """The first row of each block of queries [n, d] that are searched for at a time."""
+    return range(0, max(1, len(query)), QUERIES)
+
+
 def query_blocks(query: Array) -> Iterator[tuple[int, Array]]:
     """The queries [n, d] that are searched for at a time, each block with the number of its first row."""
-    for start in range(0, max(1, len(query)), QUERIES):
+    for start in query_starts(query):
         yield start, query[start : start + QUERIES]
 
 
@@ -34,6 +40,26 @@ def progress(query: Array) -> Any:
         unit_scale=True,
         leave=False,
     )
+
+
+def by_parts(search: Search, query: Array, reference: Array, k: int) -> Neighbours:
+    """The `k` nearest rows of a reference [m, d] that is searched a part at a time; similarity and row, both [n, k]."""
+    best: Neighbours | None = None
+    for start in range(0, len(reference), REFERENCES):
+        part = reference[start : start + REFERENCES]
+        similarity, row = search(query, part, min(k, len(part)))
+        found = similarity, row + start
+        best = found if best is None else _better(best, found, k)
+    assert best is not None  # a reference has at least one row
+    return best
+
+
+def _better(one: Neighbours, other: Neighbours, k: int) -> Neighbours:
+    """The `k` most similar of both; of equal ones those of the first."""
+    similarity = np.concatenate([one[0], other[0]], axis=1)
+    row = np.concatenate([one[1], other[1]], axis=1)
+    order = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(similarity, order, 1), np.take_along_axis(row, order, 1)
 
 
 def joined(results: Iterable[Neighbours]) -> Neighbours:

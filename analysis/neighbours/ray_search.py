@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from twigma.analysis.convert import Array
 from twigma.analysis.neighbours import search
 from twigma.analysis.neighbours.blocks import (
+    QUERIES,
+    REFERENCES,
     Neighbours,
     Search,
+    by_parts,
     joined,
     progress,
-    query_blocks,
+    query_starts,
 )
 from twigma.core.numeric.unit_vectors import require_unit_rows
 from twigma.core.pools import ray_cluster, ray_pool
@@ -37,13 +40,15 @@ def _nearest(query: Array, reference: Array, k: int = search.TOP_K) -> Neighbour
     import ray
 
     search.check(query, reference, k)
+    if len(reference) > REFERENCES:
+        return by_parts(_nearest, query, reference, k)
     stored = ray.put(require_unit_rows(reference, "reference"))
-    blocks = dict(query_blocks(query))
+    blocks = list(query_starts(query))
     events = ray_pool.run_tasks(
         SearchActor,
         (stored, k, len(query)),
-        list(blocks),
-        lambda first: (first, blocks[first]),
+        blocks,
+        lambda first: (first, query[first : first + QUERIES]),
         ModelSlots(),
     )
     results: dict[int, Neighbours] = {}

@@ -6,6 +6,7 @@ all where they are not; a GPU computes every product.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ import numpy.typing as npt
 
 from twigma.analysis.convert import Array, as_matrix
 from twigma.analysis.neighbours.blocks import (
+    REFERENCES,
     Neighbours,
     UnitSearch,
+    by_parts,
     joined,
     progress,
     query_blocks,
@@ -47,6 +50,8 @@ def nearest(
     """
     query, reference = as_matrix(query), as_matrix(reference)
     check(query, reference, k)
+    if len(reference) > REFERENCES:
+        return by_parts(partial(nearest, device=device), query, reference, k)
     search = searcher(reference, k, len(query), device)
     results = []
     with progress(query) as bar:

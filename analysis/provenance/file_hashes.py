@@ -10,9 +10,9 @@ from twigma.analysis.inputs.load import (
     reference_stages,
     stated_identity,
     stored_published_table,
-    table_files,
 )
 from twigma.analysis.inputs.reference_sets import ABOUT
+from twigma.analysis.tables.rows import table_files
 from twigma.core.files import file_sha256
 from twigma.core.lists.sheets import SAVED
 from twigma.core.names import DEFAULT, with_name

@@ -22,6 +22,7 @@ from twigma.analysis.vectors.codebook import assign, codebook, principal
 from twigma.analysis.vectors.spectra import Components
 from twigma.builder.clusters.stability import FITS, JUDGED, judge_fits
 from twigma.core import columns
+from twigma.core.numeric.stored_rows import rows_of
 
 KS = (5, 8, 10, 15, 20)
 FIT_ROWS = 10_000  # images of each of these fits
@@ -109,7 +110,8 @@ def _dated(embedding: Array, table: pa.Table, authors: Any) -> _Images:
     if authors is not None:
         authors = np.asarray(as_column(authors), dtype=object)[dated]
     if len(dated) < len(table):
-        embedding, table = embedding[dated], table.take(pa.array(dated))
+        embedding = rows_of(embedding, dated)
+        table = table.take(pa.array(dated))
     return _Images(embedding, table, _released(table), authors)
 
 

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
-from twigma.analysis.convert import Array, Floats, as_matrix
+from twigma.analysis.convert import ARROW, Array, Floats, as_matrix
 from twigma.analysis.inference.multiple_testing import benjamini_hochberg
 from twigma.analysis.neighbours.blocks import Search
 from twigma.analysis.neighbours.search import nearest
@@ -113,8 +114,8 @@ def neighbour_pairs(
 def similar_pairs(
     query: Any,
     reference: Any,
-    query_names: Sequence[str],
-    reference_names: Sequence[str],
+    query_names: Any,
+    reference_names: Any,
     *,
     n: int = 20,
     weights: Any = None,
@@ -123,7 +124,7 @@ def similar_pairs(
 ) -> SimilarPairs:
     """As `neighbour_pairs`, of matrices [N, d] and [M, d], with every pair that stands out and what the null is.
 
-    `search` is that of the nearest neighbours: here, or on a cluster.
+    Names are sequences or Arrow columns; `search` is that of the nearest neighbours: here, or on a cluster.
     """
     query, reference = as_matrix(query), as_matrix(reference)
     if neighbours is None:
@@ -137,8 +138,8 @@ def similar_pairs(
         return pd.DataFrame(
             {
                 "row": rows,
-                "image_name": [query_names[row] for row in rows],
-                "reference_name": [reference_names[row] for row in index[rows]],
+                "image_name": names_of(query_names, rows),
+                "reference_name": names_of(reference_names, index[rows]),
                 "similarity": similarity[rows],
                 "near": similarity[rows] >= NEAR,
                 "p": p[rows],
@@ -158,6 +159,13 @@ def similar_pairs(
     tested = int(np.isfinite(p).sum())
     listed = pairs(order[stands_out[order]])
     return SimilarPairs(top, listed, len(query), tested, null)
+
+
+def names_of(names: Any, rows: Any) -> list[Any]:
+    """The names, a sequence or an Arrow column [n], of rows int [k]; the others do not become Python objects."""
+    if isinstance(names, ARROW):
+        return list(names.take(pa.array(np.asarray(rows))).to_pylist())
+    return [names[row] for row in rows]
 
 
 def _tested(

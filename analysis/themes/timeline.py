@@ -3,9 +3,11 @@
 `twigma analyze` runs them. Months are calendar months in UTC, written "2021-01".
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -17,7 +19,14 @@ from twigma.analysis.themes import words
 from twigma.analysis.themes.exposure import calendar_days, covered_days
 from twigma.analysis.themes.trend_regression import family_slopes
 from twigma.core import columns
-from twigma.core.numeric.months import distinct_per_month, months_between
+from twigma.core.numeric.months import (
+    distinct_per_month,
+    month_labels,
+    months_between,
+)
+from twigma.core.tables import compact, take_rows, whole
+
+TEXTS = 100_000  # texts of posts that are counted at a time
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,11 +52,13 @@ def posts_per_month(table: pa.Table) -> pd.DataFrame:
     `days` are those that the collection covers, and `cut` says that they are not all of the month's
     (`exposure.covered_days`). ValueError when no row has a date.
     """
-    frame = _dated(table, "id", "image_name")
+    columns.require(table, columns.KEY, "timeline")
+    frame = _dated(table)
     posts = distinct_per_month(table, "id")
     images = distinct_per_month(table, "image_name")
     counts = pd.DataFrame({"posts": posts, "images": images})
     if frame["weight"].nunique() > 1:
+        frame = _dated(table, *columns.KEY)
         weights = pd.DataFrame(
             {"posts": _weight(frame, "id"), "images": _weight(frame, "image_name")}
         )
@@ -160,11 +171,10 @@ def frequent_words(table: pa.Table, n: int = 50) -> pd.DataFrame:
     DataFrame (word, count, share), `share` of all words that are left after stopwords; of a sample, `count` is that
     of the list it was drawn from.
     """
-    posts = table.select(["id", "text"]).to_pandas()
     weights = sample_weights(table)
-    posts["weight"] = 1 if weights is None else weights
-    posts = posts.drop_duplicates("id")
-    counts = words.count(posts["text"], weights=posts["weight"])
+    posts = _first_of_each(table["id"])
+    of_posts = None if weights is None else weights[posts].tolist()
+    counts = words.count(_texts(table["text"], posts), weights=of_posts)
     if not counts:
         raise ValueError(
             f"fig1c: the text of {len(posts)} posts has no word but links, mentions, hashtags, stopwords"
@@ -174,6 +184,22 @@ def frequent_words(table: pa.Table, n: int = 50) -> pd.DataFrame:
     frame = frame.astype({"word": object})
     frame["share"] = frame["count"] / words.total(counts)
     return frame
+
+
+def _first_of_each(ids: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """The first row of each id, rising; rows without one are of one post."""
+    coded = whole(compact(ids)).dictionary_encode(null_encoding="encode")
+    first = np.unique(coded.indices.to_numpy(), return_index=True)[1]
+    return np.sort(first)
+
+
+def _texts(
+    column: pa.ChunkedArray, rows: npt.NDArray[np.int64]
+) -> Iterator[str | None]:
+    """The texts of these rows, of which few are Python objects at the same time."""
+    for start in range(0, len(rows), TEXTS):
+        some = pa.array(rows[start : start + TEXTS])
+        yield from take_rows(column, some).to_pylist()
 
 
 def _dated(table: pa.Table, *names: str) -> pd.DataFrame:
@@ -187,4 +213,4 @@ def _dated(table: pa.Table, *names: str) -> pd.DataFrame:
         raise ValueError(
             "timeline: no row has a created_at; `twigma rehydrate` looks the posts up"
         )
-    return frame.assign(month=frame["created_at"].dt.strftime("%Y-%m"))
+    return frame.assign(month=month_labels(frame["created_at"]))

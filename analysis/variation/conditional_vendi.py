@@ -72,8 +72,8 @@ def conditional_vendi(
     are low. ValueError for fewer than two prompts with `m` images.
     """
     rows, codes = _drawn(as_column(prompts), m, n, seed)
-    unit = require_unit_rows(as_matrix(x), "conditional_vendi")
-    x = require_unit_rows(unit[rows], "conditional_vendi", dtype=np.float64)
+    unit = require_unit_rows(as_matrix(x)[rows], "conditional_vendi")
+    x = require_unit_rows(unit, "conditional_vendi", dtype=np.float64)
     entropies = matrix_entropies(x, codes)
     conditional = entropies.both - entropies.prompts
     logs = {

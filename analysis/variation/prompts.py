@@ -22,6 +22,7 @@ NUMBERS = 2**21  # of pairs in one array
 BLURRED = 2.0  # DiffusionDB's `image_nsfw` of an image that was blurred
 # Images equal in all of these are one image.
 GENERATION = ("group", "seed", "cfg", "step", "sampler")
+EXCLUDING = (*GENERATION, "image_nsfw", "duplicate_of")  # by which images are left out
 
 
 @dataclass(frozen=True, repr=False)

@@ -25,6 +25,7 @@ TRAINED = 256  # rows a centroid that FAISS trains on by default
 TRAINING = 1_000_000  # rows times clusters the robust recipe trains on at most, but 256 rows a cluster
 CONVERGED = 1e-5  # relative gain of an iteration below which the robust recipe ends
 
+ASSIGNED = 65_536  # rows that are assigned at a time: 200 MB at 768 dimensions
 DIRECTIONS = 64  # at most, among which starts are made
 DIRECTION_ROWS = 20_000  # from which the directions are computed
 
@@ -154,10 +155,12 @@ def assign(x: Array, centroids: npt.NDArray[np.float32]) -> npt.NDArray[np.int64
     """Index of the nearest of the centroids [k, d] (L2) of each row of `x` [n, d], int64[n]."""
     import faiss
 
-    rows = np.ascontiguousarray(x, dtype=np.float32)
     index = faiss.IndexFlatL2(centroids.shape[1])
     index.add(centroids)
-    labels: npt.NDArray[np.int64] = index.search(rows, 1)[1].ravel()
+    labels = np.empty(len(x), np.int64)
+    for start in range(0, len(x), ASSIGNED):
+        rows = np.ascontiguousarray(x[start : start + ASSIGNED], dtype=np.float32)
+        labels[start : start + ASSIGNED] = index.search(rows, 1)[1].ravel()
     return labels
 
 

@@ -7,14 +7,17 @@ Every row has at most one reason: the first that applies of `removed on request`
 import re
 from collections.abc import Collection
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from twigma.builder.release.chosen import with_selection
 from twigma.core import columns
+from twigma.core.files import read_parquet
 from twigma.core.names import command_of, split_name
 from twigma.core.parts import refuse_other_embeddings
-from twigma.core.tables import sort_table
+from twigma.core.tables import take_rows, take_table
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.selections import Selection
 from twigma.rehydrate.images.shards import read_sidecars
@@ -49,16 +52,30 @@ def select_rows(
     has not seen every image, or no image is selected.
     """
     work = Workspace(work)
-    table = join_stages(work, stages)
+    table = join_stages(work, stages, _read_images(work))
     reasons = exclusion_reasons(table, removed, near_duplicates, nsfw_threshold)
     if selection is not None:
         reasons = with_selection(reasons, table, selection, work)
-    released = sort_table(table.filter(reasons.is_null()), ORDER)
+    counts = _count_reasons(reasons)
+    rows = _rows_in_order(table, reasons)
+    values = {name: table[name] for name in columns.metadata(table.column_names)}
+    values["text"] = table["text"]
+    schema = pa.schema([table.schema.field(name) for name in values])
+    # Each column goes as it is copied: all of them would be in memory twice.
+    del table, reasons
+    taken = [take_rows(values.pop(name), rows) for name in schema.names]
+    released = pa.table(taken, schema=schema)
     for stage in stages:
         _require_seen(released["image_name"], work, stage)
     refuse_repeated(released)
-    names = [*columns.metadata(released.column_names), "text"]
-    return released.select(names), _count_reasons(reasons)
+    return released, counts
+
+
+def _rows_in_order(table: pa.Table, reasons: pa.ChunkedArray) -> pa.Array:
+    """The rows that have no reason to be left out, int64, in the order of a release."""
+    kept = pa.array(np.flatnonzero(reasons.is_null().to_numpy()))
+    keys = take_table(table.select([name for name, _ in ORDER]), kept)
+    return kept.take(pc.sort_indices(keys, sort_keys=ORDER))
 
 
 def _count_reasons(reasons: pa.ChunkedArray) -> dict[str, int]:
@@ -77,14 +94,19 @@ def reason_order(reason: str) -> tuple[int, str]:
     raise ValueError(f"no reason to leave out a row begins like {reason!r}")
 
 
-def join_stages(work: AnyWorkspace, stages: Collection[str]) -> pa.Table:
+def join_stages(
+    work: AnyWorkspace, stages: Collection[str], images: pa.Table | None = None
+) -> pa.Table:
     """The images table with what the fetch and the stages add; columns of stages that are left out are null.
+
+    `images` is the images table with some of its columns; without it, it has all of them.
 
     `decoded` (bool) says whether the image has an embedding of every name; null without `embed`.
     """
     work = Workspace(work)
     refuse_other_embeddings(work.columns, stages)
-    table = columns.join(work.table(), _outcomes(work))
+    table = work.table() if images is None else images
+    table = columns.join(table, _outcomes(work))
     success = pc.fill_null(pc.equal(table["status"], "success"), False)
     fetched = table["image_name"].filter(success)
     decoded = pa.nulls(len(table), pa.bool_())
@@ -102,6 +124,16 @@ def join_stages(work: AnyWorkspace, stages: Collection[str]) -> pa.Table:
             nothing = pa.nulls(len(table), columns.COLUMNS[name].type)
             table = columns.add(table, **{name: nothing})
     return table.append_column("decoded", decoded)
+
+
+def _read_images(work: Workspace) -> pa.Table:
+    """The images table, without its columns that no release has, such as authors."""
+    if not work.images_file.exists():
+        return work.table()  # which says how to make one
+    there = pq.read_schema(work.images_file).names
+    wanted = {*columns.KEY, *columns.metadata(there), "text"}
+    names = [name for name in there if name in wanted]
+    return read_parquet(work.images_file, columns=names)
 
 
 def _embedded(work: Workspace, stage: str) -> pa.Array:

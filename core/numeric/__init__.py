@@ -1,6 +1,11 @@
-"""Small computations that several rooms share: rows scaled to norm 1, and counts by calendar month."""
+"""Small computations that several rooms share: rows scaled to norm 1, also of a file; counts by calendar month."""
 
-from twigma.core.numeric.months import distinct_per_month, months_between
+from twigma.core.numeric.months import (
+    distinct_per_month,
+    month_labels,
+    months_between,
+)
+from twigma.core.numeric.stored_rows import StoredRows, rows_of, stored_unit_rows
 from twigma.core.numeric.unit_vectors import (
     require_unit_rows,
     unit_rows,
@@ -8,9 +13,13 @@ from twigma.core.numeric.unit_vectors import (
 )
 
 __all__ = [
+    "StoredRows",
     "distinct_per_month",
+    "month_labels",
     "months_between",
     "require_unit_rows",
+    "rows_of",
+    "stored_unit_rows",
     "unit_rows",
     "usable_unit_rows",
 ]

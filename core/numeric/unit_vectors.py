@@ -72,7 +72,7 @@ def require_unit_rows(
     # In float64, or the rounding of the sum would hide that a row has norm 1 already.
     squares = np.einsum("ij,ij->i", typed, typed, dtype=np.float64)
     norms = np.sqrt(squares)[:, None]
-    usable = _has_direction(norms)
+    usable = has_direction(norms)
     if not usable.all():
         row = first + int(np.flatnonzero(~usable)[0])
         raise ValueError(
@@ -104,11 +104,12 @@ def usable_unit_rows(
     for start in range(0, len(rows), BLOCK):
         block = stored[rows[start : start + BLOCK]].astype(np.float32)
         norms = np.linalg.norm(block, axis=1, keepdims=True)
-        good = _has_direction(norms)
+        good = has_direction(norms)
         unit[start : start + BLOCK] = np.divide(block, norms, out=block, where=good)
         usable[start : start + BLOCK] = good[:, 0]
     return unit, usable
 
 
-def _has_direction(norms: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+def has_direction(norms: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+    """Whether rows of these norms have one: neither 0 nor infinite nor NaN."""
     return np.asarray(np.isfinite(norms) & (norms > 0))

@@ -1,4 +1,4 @@
-"""Rows of Arrow tables, also where a column holds more text than one array can."""
+"""Rows of Arrow tables, also where a column holds more text than one array can, or a table more than the memory."""
 
 from twigma.core.tables.compact_keys import compact, find, united
 from twigma.core.tables.long_texts import (
@@ -9,9 +9,11 @@ from twigma.core.tables.long_texts import (
     whole_table,
 )
 from twigma.core.tables.places import Places
+from twigma.core.tables.scratch import Scratch
 
 __all__ = [
     "Places",
+    "Scratch",
     "compact",
     "find",
     "sort_table",

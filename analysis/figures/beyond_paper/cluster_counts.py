@@ -7,6 +7,8 @@ import pyarrow as pa
 
 from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
 from twigma.analysis.figures.fig4_themes import arrow
+from twigma.analysis.inference.sample_weights import COLUMN as SAMPLED
+from twigma.analysis.inference.survival import COLUMN as SURVIVAL
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.formatting import (
@@ -21,6 +23,7 @@ from twigma.analysis.page.section import Results, Section, records
 from twigma.core import columns
 
 PAPER_K = 10
+USED = ("created_at", columns.LABELS, SAMPLED, SURVIVAL)  # columns of the images
 SCORES_HEADER = (
     "Clusters",
     "Silhouette",
@@ -54,7 +57,9 @@ def compute_cluster_counts(data: Inputs, settings: Settings) -> Result:
 
     images = data.images
     authors = images.known("author_id")
-    rows = images.table.take(pa.array(images.rows))
+    wanted = columns.present(USED, images.table.column_names)
+    there = [name for name in wanted if name in images.table.column_names]
+    rows = images.table.select(there).take(pa.array(images.rows))
     by_count = granularity(images.embedding, rows, authors=authors, seed=settings.seed)
     scores, trends = by_count.scores, by_count.trends
     values = entries(scores, "clusters", ["k"], "stability")

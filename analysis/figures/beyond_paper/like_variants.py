@@ -22,6 +22,7 @@ from twigma.analysis.page.formatting import (
 )
 from twigma.analysis.page.section import Results, Section, records
 from twigma.core import columns
+from twigma.core.numeric.months import month_labels
 
 SHOWN = r"followers|quintile|similarity|log\("  # terms of variants
 FLAGGED = 0.5  # NSFW score above which an image counts as sensitive
@@ -65,7 +66,7 @@ def _months(images: Images) -> "pd.Series[str] | None":
     """The month of each image as "2022-06", [n]; None without dates."""
     if not images.has("created_at"):
         return None
-    return pd.Series(images.values("created_at")).dt.strftime("%Y-%m")
+    return month_labels(pd.Series(images.values("created_at")))
 
 
 def _ages(data: Inputs) -> Any:
@@ -159,7 +160,7 @@ def compute_nsfw_likes(data: Inputs, settings: Settings) -> Result:
     score = rows["nsfw_score"].to_pandas()
     months = topics = None
     if data.images.has("created_at"):
-        months = rows["created_at"].to_pandas().dt.strftime("%Y-%m")
+        months = month_labels(rows["created_at"].to_pandas())
     label = columns.find_label_column(rows.column_names)
     if label is not None:
         topics = rows[label].to_pandas()

@@ -11,6 +11,7 @@ from twigma.analysis.inputs.requirements import Result, Settings, missing_requir
 from twigma.analysis.page.formatting import number, table
 from twigma.analysis.page.section import Results, Section
 from twigma.core import columns
+from twigma.core.numeric.months import month_labels
 
 COLUMNS = {
     "image_name": "id of the image; with id, the key",
@@ -35,8 +36,7 @@ def compute_per_image(data: Inputs, settings: Settings) -> Result:
         {"image_name": images.values("image_name"), "id": images.values("id")}
     )
     if images.has("created_at"):
-        dates = pd.Series(images.values("created_at"))
-        rows["month"] = dates.dt.strftime("%Y-%m")
+        rows["month"] = month_labels(pd.Series(images.values("created_at")))
     if images.has(columns.LABELS):
         cluster = pd.Series(images.values(columns.LABELS))
         rows["cluster"] = cluster.astype("Int32")

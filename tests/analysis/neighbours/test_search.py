@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from twigma.analysis.neighbours import blocks
 from twigma.analysis.neighbours.search import mean_top_k, nearest
+from twigma.core.numeric.stored_rows import stored_unit_rows
 
 
 def unit(rng: np.random.Generator, n: int, d: int = 64) -> np.ndarray:
@@ -54,3 +56,26 @@ def test_degenerate_inputs():
         nearest(x, np.eye(5), 1)
     with pytest.raises(ValueError, match="at least one row"):
         nearest(np.empty((0, 4)), x, 1)
+
+
+def test_a_reference_in_parts_has_the_same_neighbours(monkeypatch):
+    rng = np.random.default_rng(5)
+    q, r = unit(rng, 40), unit(rng, 1000)
+    whole = nearest(q, r, 4)
+    monkeypatch.setattr(blocks, "REFERENCES", 300)
+    similarity, index = blocks.by_parts(nearest, q, r, 4)
+    np.testing.assert_array_equal(index, whole[1])
+    np.testing.assert_allclose(similarity, whole[0], atol=1e-7)
+
+
+def test_stored_rows_are_searched_like_those_in_memory():
+    rng = np.random.default_rng(6)
+    stored = unit(rng, 20_000).astype(np.float16)
+    lazy, _ = stored_unit_rows(stored, np.arange(len(stored)))
+    reference = unit(rng, 50).astype(np.float32)
+    np.testing.assert_array_equal(
+        nearest(lazy, reference, 3), nearest(lazy[:], reference, 3)
+    )
+    np.testing.assert_array_equal(
+        nearest(reference, lazy, 3), nearest(reference, lazy[:], 3)
+    )

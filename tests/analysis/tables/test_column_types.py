@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from twigma.analysis.inputs.column_types import declared_types
+from twigma.analysis.tables.column_types import declared_types
 from twigma.cli import main
 from twigma.core import columns
 

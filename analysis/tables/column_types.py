@@ -55,6 +55,20 @@ def declared_types(table: pa.Table, where: str) -> pa.Table:
     return table
 
 
+def declared_schema(schema: pa.Schema) -> pa.Schema:
+    """The schema that `declared_types` gives a table of this schema, and without dictionaries."""
+    fields = []
+    for field in schema:
+        declared = columns.COLUMNS.get(field.name)
+        kind = field.type
+        if declared is not None and not pa.types.is_nested(declared.type):
+            kind = declared.type
+        elif pa.types.is_dictionary(kind):
+            kind = kind.value_type
+        fields.append(field.with_type(kind))
+    return pa.schema(fields)
+
+
 def with_posts(table: pa.Table) -> pa.Table:
     """The table, one row per image; without a column `id`, with one of nulls, as of images on no post."""
     if "id" in table.column_names:

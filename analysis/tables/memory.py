@@ -1,0 +1,98 @@
+"""How much memory an analysis needs, by its rows and columns, and how much there is: told before anything is decoded.
+
+Embeddings and columns are mapped and take none; what figures make of them for a while does.
+"""
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow.parquet as pq
+
+from twigma.analysis.tables.rows import table_files
+from twigma.core.names import DEFAULT, with_name
+
+GROUP = Path("/sys/fs/cgroup")  # of this process in a container; Linux
+MEMINFO = Path("/proc/meminfo")
+GB = 1e9
+
+# Measured by `benchmarks/growth.py`: what a figure holds of every row at its peak, and what no row adds to.
+BYTES_A_ROW = 700
+BYTES_AT_LEAST = 1.2e9
+# On the disk, beside embeddings: of columns that are decoded.
+DECODED_A_ROW = 450
+
+
+class Need(NamedTuple):
+    """Rows of a release, and the bytes of memory and of disk that an analysis of them takes."""
+
+    rows: int
+    memory: float
+    disk: float
+
+
+def needed(release: Path, embedding: str = DEFAULT) -> Need:
+    """What a release with the embeddings of a name needs, by the footers of its files alone."""
+    metadata = table_files(release, "metadata")
+    rows = sum(pq.read_metadata(file).num_rows for file in metadata)
+    # Embeddings hardly shrink: decoded, they are about as large as their files.
+    embeddings = table_files(release, with_name("embeddings", embedding))
+    vectors = sum(file.stat().st_size for file in embeddings)
+    return Need(
+        rows, BYTES_AT_LEAST + BYTES_A_ROW * rows, DECODED_A_ROW * rows + vectors
+    )
+
+
+def require(need: Need, folder: Path) -> None:
+    """ValueError where there is less memory, or less room on the disk of a folder, than is needed."""
+    there = available()
+    advice = (
+        "analyse a part of it with --select FILE (`twigma explore` saves one, any list of ids will do), or one figure "
+        "with `twigma.analysis.figure`"
+    )
+    if there is not None and need.memory > there:
+        raise ValueError(
+            f"{need.rows:,} rows need about {need.memory / GB:.1f} GB of memory, and {there / GB:.1f} GB are "
+            f"available: use a machine with more, or {advice}"
+        )
+    room = shutil.disk_usage(_existing(folder)).free
+    if need.disk > room:
+        raise ValueError(
+            f"{need.rows:,} rows are decoded to {need.disk / GB:.1f} GB on the disk of {folder}, which has "
+            f"{room / GB:.1f} GB: write the report to a larger disk (--out), or {advice}"
+        )
+
+
+def available() -> float | None:
+    """Bytes of memory that may be taken: what the machine has, or the container where that is less; None if unknown."""
+    try:
+        line = MEMINFO.read_text().partition("MemAvailable:")[2]
+    except OSError:
+        return None
+    there = float(line.split()[0]) * 1024
+    of_group = _of_group()
+    return there if of_group is None else min(there, of_group)
+
+
+def _of_group() -> float | None:
+    """What a container may still take, its cached files not counted; None where it has no limit."""
+    for limit, used, cached in (
+        ("memory.max", "memory.current", "file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "cache"),
+    ):
+        try:
+            most = float((GROUP / limit).read_text())
+            taken = float((GROUP / used).read_text())
+            stat = (GROUP / limit).with_name("memory.stat").read_text()
+        except (OSError, ValueError):  # "max": no limit
+            continue
+        counts = dict(line.split() for line in stat.splitlines())
+        return most - taken + float(counts.get(cached, 0))
+    return None
+
+
+def _existing(folder: Path) -> Path:
+    """A folder, or the nearest above it that exists."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder

@@ -1,0 +1,66 @@
+"""The memory an analysis needs: told by the rows, and refused before any work where it is not there."""
+
+import shutil
+
+import pytest
+from support.mapped import planted_table, write_release
+
+from twigma.analysis.analyze import analyze
+from twigma.analysis.tables import memory
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plain") / "twigma"
+    return write_release(folder, planted_table(600, odd=0))
+
+
+def test_need_grows_with_the_rows_and_the_embeddings(release):
+    need = memory.needed(release)
+    files = [path.stat().st_size for path in release.glob("embeddings-*.parquet")]
+    assert need.rows == 600
+    assert need.memory == memory.BYTES_AT_LEAST + 600 * memory.BYTES_A_ROW
+    assert need.disk == 600 * memory.DECODED_A_ROW + sum(files)
+
+
+def test_too_little_memory_is_one_sentence_before_any_work(
+    release, tmp_path, monkeypatch
+):
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   1000000 kB\n")
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    sentence = (
+        "600 rows need about 1.2 GB of memory, and 1.0 GB are available: .*--select"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        analyze(release, tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_too_small_a_disk_is_told(tmp_path):
+    room = shutil.disk_usage(tmp_path).free
+    need = memory.Need(10, 0, 2 * room)
+    with pytest.raises(
+        ValueError, match=r"10 rows are decoded to .* GB on the disk of .*--out"
+    ):
+        memory.require(need, tmp_path / "not" / "yet" / "there")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_limit_of_a_container_counts_and_its_cached_files_do_not(
+    tmp_path, monkeypatch, version
+):
+    files = {
+        1: ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "cache"),
+        2: ("memory.max", "memory.current", "file"),
+    }[version]
+    for name, value in zip(files[:2], (4_000_000_000, 3_000_000_000), strict=True):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{value}\n")
+    stat = (tmp_path / files[0]).with_name("memory.stat")
+    stat.write_text(f"anon 5\n{files[2]} 1500000000\n")
+    (tmp_path / "meminfo").write_text("MemAvailable:   20000000 kB\n")
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    assert memory.available() == 2.5e9
+    (tmp_path / files[0]).write_text("max\n")
+    assert memory.available() == 20_480_000_000
