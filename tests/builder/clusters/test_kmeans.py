@@ -11,6 +11,7 @@ from support.staging import planted, units, vectors_of
 from threadpoolctl import threadpool_limits
 
 from twigma.builder.clusters import kmeans as stage
+from twigma.builder.clusters.many_clusters import member_sums
 
 
 def inertia(rows, centroids):
@@ -67,19 +68,41 @@ def test_seeds_agree_where_single_runs_do_not():
     )
 
 
-def test_the_threads_do_not_matter():
+def test_many_clusters_are_as_good_as_full_runs_of_faiss():
+    rows, _ = planted(np.random.default_rng(5), 8000, groups=60, spread=0.15)
+    vectors, every = vectors_of(rows), np.arange(len(rows))
+    centroids = stage.kmeans(vectors, every, 150)
+    reference = faiss.Kmeans(rows.shape[1], 150, max_points_per_centroid=len(rows))
+    reference.train(rows.astype(np.float32))
+    _, distances = stage.nearest(vectors, every, centroids)
+    found = np.square(distances.astype(np.float64)).sum()
+    assert found <= 1.005 * reference.obj[-1]
+
+
+def test_sums_of_members_are_those_of_a_loop():
+    rows = units(np.random.default_rng(6), 50).astype(np.float32)
+    labels = np.random.default_rng(6).integers(0, 6, 50) * 2
+    found = member_sums(rows, labels, 13)
+    for label in range(13):
+        expected = rows[labels == label].sum(axis=0)
+        np.testing.assert_allclose(found[label], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [10, 150])
+def test_the_threads_do_not_matter(k):
     rows, _ = planted(np.random.default_rng(3), 3000, groups=12, spread=0.15)
-    found = []
-    for threads in (1, 2):
+    found = set()
+    for threads in (1, 2, 8):
         with threadpool_limits(threads):
-            found.append(stage.kmeans(vectors_of(rows), np.arange(3000), 10).tobytes())
-    assert found[0] == found[1]
+            found.add(stage.kmeans(vectors_of(rows), np.arange(3000), k).tobytes())
+    assert len(found) == 1
 
 
-def test_fewer_distinct_rows_than_clusters():
-    rows = np.repeat(units(np.random.default_rng(4), 3), 20, axis=0)
-    centroids = stage.kmeans(vectors_of(rows), np.arange(60), 5)
-    labels, distances = stage.nearest(vectors_of(rows), np.arange(60), centroids)
+@pytest.mark.parametrize("k", [5, 150])
+def test_fewer_distinct_rows_than_clusters(k):
+    rows = np.repeat(units(np.random.default_rng(4), 3), 60, axis=0)
+    centroids = stage.kmeans(vectors_of(rows), np.arange(180), k)
+    labels, distances = stage.nearest(vectors_of(rows), np.arange(180), centroids)
     assert (
         np.isfinite(centroids).all()
         and len(np.unique(labels)) == 3
