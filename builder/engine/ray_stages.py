@@ -1,18 +1,16 @@
-"""Stages on a Ray cluster: `twigma embed --engine ray`, `twigma caption --engine ray`.
+"""Stages on a Ray cluster: `--engine ray` of `twigma embed`, `caption` and `nsfw`.
 
 There is an actor for each GPU of the cluster, or for every few CPUs where it has none; it loads the model once and
-processes shard after shard. The driver sends the files of a shard and writes the part that comes back, so nodes share
-no file system. A model in a local folder must lie at the same path on every node. One of the Hub is fetched by the
-driver for a cluster that it starts on its machine, and else by each node, with the Hub token that the node was started
-with.
+processes shard after shard. The driver sends the files of a shard, or a part of embeddings, and writes the part that
+comes back, so nodes share no file system. A model in a local folder must lie at the same path on every node. One of
+the Hub is fetched by the driver for a cluster that it starts on its machine, and else by each node, with the Hub token
+that the node was started with.
 """
 
 import contextlib
 import shutil
 import uuid
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +20,6 @@ from twigma.builder.engine.source import Event, Source, Start
 from twigma.core.pools import ray_cluster, ray_pool
 from twigma.core.pools.scratch import Scratch
 from twigma.core.pools.task_event import Progress, TaskEvent
-from twigma.rehydrate.images.shards import Shard
 
 Files = dict[str, bytes]
 
@@ -54,16 +51,9 @@ def on_ray(
                 yield TaskEvent(event.kind, by_name[event.task], event.value)
 
 
-def _shard_of(source: Source) -> Shard:
-    assert isinstance(source.data, Shard)
-    return source.data
-
-
 def _files(source: Source) -> Files:
-    """The files of a shard by name; the manifest names its tar, which may lie elsewhere."""
-    shard = _shard_of(source)
-    paths = (shard.tar, shard.sidecar, shard.manifest)
-    return {path.name: path.read_bytes() for path in paths}
+    """The files of a source by name; the manifest of a shard names its tar, which may lie elsewhere."""
+    return {path.name: path.read_bytes() for path in source.files()}
 
 
 class StageActor(ray_pool.Actor):
@@ -93,7 +83,7 @@ class StageActor(ray_pool.Actor):
             for name, data in files.items():
                 (folder / name).write_bytes(data)
             # The driver makes "done" and "failed" of how this ends.
-            for event in run_stage([_moved(source, folder)], self._stage):
+            for event in run_stage([source.moved(folder)], self._stage):
                 if event.kind == "failed":
                     raise event.value
                 if event.kind == "progress":
@@ -106,15 +96,3 @@ class StageActor(ray_pool.Actor):
     def close(self) -> None:
         """Leave nothing on the node."""
         self._scratch.close()
-
-
-def _moved(source: Source, folder: Path) -> Source:
-    """The same source, with the files of its shard in another folder."""
-    shard = _shard_of(source)
-    moved = replace(
-        shard,
-        tar=folder / shard.tar.name,
-        sidecar=folder / shard.sidecar.name,
-        manifest=folder / shard.manifest.name,
-    )
-    return replace(source, data=moved)

@@ -29,6 +29,7 @@ from twigma.cli.options.shared import (
     FOLDER,
     PATH,
     as_engine,
+    as_slice,
     clip_option,
     count_lines,
     device_option,
@@ -39,6 +40,7 @@ from twigma.cli.options.shared import (
     seed_option,
     select_option,
     shard_size_option,
+    shards_option,
     work_option,
 )
 
@@ -64,6 +66,7 @@ __all__ = [
     "Setting",
     "approve",
     "as_engine",
+    "as_slice",
     "clip_option",
     "count_lines",
     "device_option",
@@ -77,6 +80,7 @@ __all__ = [
     "seed_option",
     "select_option",
     "shard_size_option",
+    "shards_option",
     "split_commit",
     "split_words",
     "work_option",
