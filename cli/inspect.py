@@ -8,6 +8,7 @@ import click
 
 from twigma.cli.facts import json_option, show
 from twigma.cli.options import out_option, read_work_option, work_option
+from twigma.core.names import join_names
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from twigma.cli.facts.building import FreeFacts
 
 Facts = dict[str, Any]  # as `builder/status/status.py` describes them
-MOST_NAMED = 10  # damaged files on the page
+MOST_NAMED = 10  # damaged files, and shards of a stage, on the page
 UNITS = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
 MEANINGS = {
     "stored": "all of their photos are in shards",
@@ -145,6 +146,9 @@ def _stages(facts: Facts) -> Iterator[str]:
         undecodable = stage.get("not_decodable")
         if undecodable:
             yield _line(undecodable, "not decodable", "done, but without a value")
+        missing = stage.get("shards")
+        if stage["done"] and missing:
+            yield _line(len(missing), "shards to do", join_names(missing, MOST_NAMED))
 
 
 def _release(facts: Facts) -> Iterator[str]:

@@ -10,6 +10,7 @@ from twigma.cli.options import (
     CAPTIONER,
     FILE,
     as_engine,
+    as_slice,
     clip_option,
     count_lines,
     device_option,
@@ -17,6 +18,7 @@ from twigma.cli.options import (
     engine_option,
     name_options,
     parse_clip,
+    shards_option,
     split_commit,
     work_option,
 )
@@ -51,6 +53,7 @@ detector_option = click.option(
 @precision_option
 @device_option
 @engine_option
+@shards_option
 @json_option("stage")
 def embed(
     tars: tuple[Path, ...],
@@ -61,6 +64,7 @@ def embed(
     precision: str | None,
     device: str | None,
     engine: str,
+    shards: str | None,
 ) -> None:
     """Embed every image with CLIP.
 
@@ -70,6 +74,7 @@ def embed(
 
     \b
       twigma embed
+      twigma embed --shards $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
       RAY_ADDRESS=10.0.0.5:6379 twigma embed --engine ray
       twigma embed --name siglip2 --model hf-hub:timm/ViT-B-16-SigLIP2
       twigma embed --work mine --model ViT-B-32/laion2b_s34b_b79k shards/*.tar
@@ -91,6 +96,7 @@ def embed(
         engine=as_engine(engine),
         name=name,
         replace=replace,
+        only=as_slice(shards),
     )
     _show_processed(processed, work, with_name("embed", name))
 
@@ -107,6 +113,7 @@ def embed(
 @name_options
 @device_option
 @engine_option
+@shards_option
 @json_option("stage")
 def caption(
     work: Path,
@@ -115,6 +122,7 @@ def caption(
     replace: bool,
     device: str | None,
     engine: str,
+    shards: str | None,
 ) -> None:
     """Write a caption for every image with BLIP.
 
@@ -135,6 +143,7 @@ def caption(
         engine=as_engine(engine),
         name=name,
         replace=replace,
+        only=as_slice(shards),
     )
     _show_processed(processed, work, with_name("caption", name))
 
@@ -177,8 +186,16 @@ def texts(work: Path, model: str, embedding: str, device: str | None) -> None:
 @work_option
 @detector_option
 @embedding_option
+@engine_option
+@shards_option
 @json_option("stage")
-def nsfw(work: Path, detector: Path | None, embedding: str) -> None:
+def nsfw(
+    work: Path,
+    detector: Path | None,
+    embedding: str,
+    engine: str,
+    shards: str | None,
+) -> None:
     """Score every embedding for NSFW content.
 
     LAION's detector, which reads ViT-L-14/openai embeddings.
@@ -188,7 +205,13 @@ def nsfw(work: Path, detector: Path | None, embedding: str) -> None:
     """
     from twigma.builder.stages.nsfw import nsfw_parts
 
-    processed = nsfw_parts(work, detector, embedding=embedding)
+    processed = nsfw_parts(
+        work,
+        detector,
+        embedding=embedding,
+        engine=as_engine(engine),
+        only=as_slice(shards),
+    )
     _show_processed(processed, work, "nsfw")
 
 

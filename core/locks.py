@@ -46,13 +46,26 @@ def in_turn(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def alone(path: Path, busy: str) -> Iterator[None]:
-    """Hold a file or folder alone; RuntimeError with the sentence `busy` at once when somebody else holds it."""
+def alone(path: Path, busy: str, *, shared: bool = False) -> Iterator[None]:
+    """Hold a file or folder alone; RuntimeError with the sentence `busy` at once when somebody else holds it.
+
+    `shared`: hold it with whoever holds it shared too.
+    """
     try:
-        handle = acquire(path, wait=False)
+        handle = acquire(path, shared=shared, wait=False)
     except BlockingIOError as error:
         raise RuntimeError(busy) from error
     try:
         yield
     finally:
         os.close(handle)
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds a file or folder alone now."""
+    try:
+        handle = acquire(path, shared=True, wait=False)
+    except BlockingIOError:
+        return True
+    os.close(handle)
+    return False

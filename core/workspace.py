@@ -330,14 +330,33 @@ class Workspace(os.PathLike[str]):
         """Locked by whoever writes the columns of a stage."""
         return self.path / f".{stage}.lock"
 
-    def lock_stage(self, stage: str) -> AbstractContextManager[None]:
-        """Hold the columns of a stage; RuntimeError when another process writes them."""
+    def slice_lock_file(self, stage: str, number: int, count: int) -> Path:
+        """Locked by whoever writes one of several slices of the columns of a stage."""
+        return self.path / f".{stage}.slices" / f"{number}-of-{count}.lock"
+
+    def slice_lock_files(self, stage: str) -> list[Path]:
+        """The lock files of all slices that have been written."""
+        return sorted(self.path.glob(f".{stage}.slices/*.lock"))
+
+    def lock_stage(
+        self, stage: str, *, shared: bool = False
+    ) -> AbstractContextManager[None]:
+        """Hold the columns of a stage; RuntimeError when another process writes them.
+
+        `shared`: with others that hold them so, each of which writes a slice of its own.
+        """
         self.create()
         busy = (
             f"another process is writing the columns of `{command_of(stage)}` in {self}: "
             "wait for it, or stop it first"
         )
-        return locks.alone(self.stage_lock_file(stage), busy)
+        return locks.alone(self.stage_lock_file(stage), busy, shared=shared)
+
+    def lock_models(self) -> AbstractContextManager[None]:
+        """Hold the notes on models, after whoever holds them now."""
+        self.create()
+        self.models.mkdir(exist_ok=True)
+        return locks.in_turn(self.models / ".lock")
 
     def lock_ledger(self) -> AbstractContextManager[None]:
         """Hold the pages and the ledger; RuntimeError when another run asks X for this folder."""

@@ -5,20 +5,16 @@ No shared file system is needed. Where a node opens the very files of the driver
 
 import hashlib
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from twigma.builder.engine.source import Source
 from twigma.core import storage
-from twigma.rehydrate.images.shards import Shard
 
-ENDS = (
-    1 << 20
-)  # bytes compared at either end of a file: those between are hashed when it is read
+X
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -43,12 +39,12 @@ class Delivery:
 
 def offer(source: Source) -> Delivery:
     """What a node compares with the files that it sees; OSError where they are missing here."""
-    return Delivery(source, marks=[_mark(path) for path in files_of(source)])
+    return Delivery(source, marks=[_mark(path) for path in source.files()])
 
 
 def with_contents(source: Source) -> Delivery:
     """The files themselves; OSError where they are missing here."""
-    files = files_of(source)
+    files = source.files()
     with storage.reading(files[0]):
         # A mapped file can be read after it was deleted.
         contents = {path.name: _mapped(path) for path in files}
@@ -67,31 +63,13 @@ def unpack(delivery: Delivery, folder: Path) -> Source:
     """Write the files into a folder: the same source there."""
     for name, data in delivery.contents.items():
         (folder / name).write_bytes(data.data)
-    return moved(delivery.source, folder)
-
-
-def files_of(source: Source) -> list[Path]:
-    """The files that a source is read from."""
-    data = source.data
-    if isinstance(data, Shard):
-        return [data.tar, data.sidecar, data.manifest]
-    return [data]
-
-
-def moved(source: Source, folder: Path) -> Source:
-    """The same source, with its files in another folder."""
-    data = source.data
-    if isinstance(data, Path):
-        return replace(source, data=folder / data.name)
-    names = {"tar": data.tar, "sidecar": data.sidecar, "manifest": data.manifest}
-    paths: dict[str, Any] = {key: folder / path.name for key, path in names.items()}
-    return replace(source, data=replace(data, **paths))
+    return delivery.source.moved(folder)
 
 
 def named_as(error: ValueError, there: Source, here: Source) -> ValueError:
     """The same error with the paths of the driver: those of a node are gone when it is read."""
     text = str(error)
-    for theirs, ours in zip(files_of(there), files_of(here), strict=True):
+    for theirs, ours in zip(there.files(), here.files(), strict=True):
         text = text.replace(str(theirs), str(ours))
     return ValueError(text)
 

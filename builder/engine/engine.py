@@ -13,12 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from twigma.builder.engine.checkpoints import Checkpoints
 from twigma.builder.engine.in_process import in_this_process
+from twigma.builder.engine.slices import Slice, lock_slice
 from twigma.builder.engine.source import Event, Settings, Source, Stage, Start
 from twigma.core import columns, storage
 from twigma.core.parts import (
@@ -38,6 +39,8 @@ __all__ = ["Prepare", "Stage", "count_empty", "devices", "map_parts", "map_shard
 
 SHARD_ROWS = 256  # encoded images held per block
 PART_ROWS = 16_384
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,9 @@ def map_shards(
     engine: Engine = LOCAL,
     device: str | None = None,
     prepare: Prepare | None = None,
+    only: Slice | None = None,
 ) -> int:
-    """Run a stage over the images of every finished shard; the number of images processed now.
+    """Run a stage over the images of every finished shard, or of one slice of them; the images processed now.
 
     `start` loads the model and returns the stage; it is called only if a part is missing or out of date. `settings`
     must be JSON: with the shard's sha256 they say whether a part is current. `rows` is the number of images a block
@@ -72,7 +76,7 @@ def map_shards(
     """
     work = Workspace(work)
     sources = []
-    for shard in list_shards(work):
+    for shard in _in_slice(list_shards(work), only):
         manifest = read_manifest(shard)
         provenance = settings | {"shard": manifest.sha256}
         source = Source(shard.name, manifest.samples, provenance, shard, rows)
@@ -81,7 +85,7 @@ def map_shards(
     def process(due: Sequence[Source]) -> Generator[Event, None, None]:
         return _process(due, start, engine, device, prepare)
 
-    with work.lock_stage(name):
+    with lock_slice(work, name, only, settings):
         return _make_parts(work, name, sources, process, desc=desc)
 
 
@@ -89,30 +93,36 @@ def map_parts(
     work: AnyWorkspace,
     name: str,
     settings: Settings,
-    start: Callable[[], Stage],
+    start: Start,
     *,
     of: str,
     desc: str,
     rows: int = PART_ROWS,
+    engine: Engine = LOCAL,
+    only: Slice | None = None,
 ) -> int:
-    """Run a stage over the parts of stage `of` instead of over images; otherwise like `map_shards`, and always here.
+    """Run a stage over the parts of stage `of` instead of over images; otherwise like `map_shards`, and on CPUs.
 
     FileNotFoundError when stage `of` has not run, ValueError when its parts are of two models.
     """
     work = Workspace(work)
     read_model(work.stage_folder(of))
     sources = []
-    for part in work.part_files(of):
+    for part in _in_slice(work.part_files(of), only):
         table = read_part(part)
         fingerprint = table.schema.metadata[b"fingerprint"].decode()
         provenance = settings | {"part": fingerprint}
         sources.append(Source(part.stem, len(table), provenance, part, rows))
 
     def process(due: Sequence[Source]) -> Generator[Event, None, None]:
-        return in_this_process(due, lambda device: start())
+        return _process(due, start, engine, "cpu", None)
 
-    with work.lock_stage(name):
+    with lock_slice(work, name, only, settings):
         return _make_parts(work, name, sources, process, desc=desc)
+
+
+def _in_slice(items: Sequence[T], only: Slice | None) -> Sequence[T]:
+    return items if only is None else only.of(items)
 
 
 def _process(

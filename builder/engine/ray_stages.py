@@ -1,4 +1,4 @@
-"""Stages on a Ray cluster: `twigma embed --engine ray`, `twigma caption --engine ray`.
+"""Stages on a Ray cluster: `--engine ray` of `twigma embed`, `caption` and `nsfw`.
 
 There is an actor for each GPU of the cluster, or for several CPUs where it has none; it loads the model once and
 processes shard after shard. Nodes need no file system in common: the driver sends the files of a shard while the actor
@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from twigma.builder.engine.delivery import (
     Delivery,
-    files_of,
     named_as,
     offer,
     sees,
@@ -44,7 +43,7 @@ def on_ray(
     """Process the sources on the cluster at `address`, else on one started here; `device` limits it to "cpu"."""
     by_name = {source.name: source for source in sources}
     # What is fetched from an object store lies here only while it is sent.
-    is_here = not any(storage.is_mirrored(files_of(source)[0]) for source in sources)
+    is_here = not any(storage.is_mirrored(source.files()[0]) for source in sources)
 
     def offer_task(name: str) -> Delivery:
         return offer(by_name[name])

@@ -1,7 +1,7 @@
 """What a stage is run over, and what is reported of it: the words that the engine and its workers share."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,24 @@ class Source:
         table = read_part(self.data).replace_schema_metadata()
         for start in range(0, max(1, len(table)), self.block_rows):
             yield table.slice(start, self.block_rows)
+
+    def files(self) -> list[Path]:
+        """What another machine needs to process it: the files of its shard, or its part."""
+        if isinstance(self.data, Shard):
+            return [self.data.tar, self.data.sidecar, self.data.manifest]
+        return [self.data]
+
+    def moved(self, folder: Path) -> "Source":
+        """The same source, with its files in another folder."""
+        if not isinstance(self.data, Shard):
+            return replace(self, data=folder / self.data.name)
+        shard = replace(
+            self.data,
+            tar=folder / self.data.tar.name,
+            sidecar=folder / self.data.sidecar.name,
+            manifest=folder / self.data.manifest.name,
+        )
+        return replace(self, data=shard)
 
 
 Event = TaskEvent[Source]

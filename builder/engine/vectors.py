@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from twigma.core.names import command_of, join_names
 from twigma.core.parts import read_part
+from twigma.core.progress import notice
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.images.shards import manifests
 
 BLOCK = 16_384  # rows: 24 MB of float16 at 768
 
@@ -90,10 +93,12 @@ def read_vectors(
 ) -> tuple[Vectors, dict[str, str]]:
     """Embeddings of `columns/STAGE` that are not null, float16[n, dim], and {part: fingerprint} of what was read.
 
-    FileNotFoundError when there is none, ValueError when parts were made by different models or lengths.
+    FileNotFoundError when there is none, ValueError when parts were made by different models or lengths. Shards without
+    a part are named in a notice: an array of tasks may not be at its end, or one of them failed.
     """
     work = Workspace(work)
     work.read(stage)  # refuses parts that do not belong together
+    _name_missing(work, stage)
     chunks: list[pa.Array] = []
     names: list[pa.Array] = []
     fingerprints = {}
@@ -110,3 +115,15 @@ def read_vectors(
     if isinstance(joined, pa.ChunkedArray):  # more text than one array's offsets reach
         joined = pa.concat_arrays(joined.chunks)
     return Vectors(chunks, joined), fingerprints
+
+
+def _name_missing(work: Workspace, stage: str) -> None:
+    """Say which finished shards have no part of a stage."""
+    shards = [shard.name for shard in manifests(work)]
+    made = {path.stem for path in work.part_files(stage)}
+    missing = [name for name in shards if name not in made]
+    if missing:
+        notice(
+            f"{len(missing):,} of {len(shards):,} shards have no part in {work.stage_folder(stage)} "
+            f"({join_names(missing, most=5)}), and their images are left out: `{command_of(stage)}` makes them"
+        )

@@ -42,12 +42,16 @@ def note_license(work: AnyWorkspace, model: str, folder: Path | None) -> None:
     """
     work = Workspace(work)
     stated = None if folder is None else read_license(folder)
+    noted = None if stated is None else {STATED: stated, READ_FROM: README}
+    if _entries(work).get(model) != noted:
+        with work.lock_models():
+            _note(work, model, noted)
+
+
+def _note(work: Workspace, model: str, noted: dict[str, str] | None) -> None:
     entries = _entries(work)
     before = entries.get(model)
-    if isinstance(before, str):
-        return
-    noted = None if stated is None else {STATED: stated, READ_FROM: README}
-    if noted == before:
+    if isinstance(before, str) or noted == before:
         return
     entries.pop(model, None)
     if noted is not None:

@@ -115,13 +115,29 @@ def pin(
         raise ValueError(
             f"expected a commit of {repo} as 40 hex digits, found {revision!r}: branches and tags move"
         )
-    known = read_pin(work, key)
-    if known is not None and known.repo == repo and revision in (None, known.revision):
+    known = _usable_pin(work, key, repo, revision)
+    if known is not None:
         return known
-    pinned = _ask_hub(repo, revision, wanted)
-    if work is not None:
-        write_pin(work, key, pinned)
+    if work is None:
+        return _ask_hub(repo, revision, wanted)
+    work = Workspace(work)
+    # Others wait, and take what this process pins: all slices of a stage use one commit.
+    with work.lock_models():
+        pinned = _usable_pin(work, key, repo, revision)
+        if pinned is None:
+            pinned = _ask_hub(repo, revision, wanted)
+            _write_pin(work, key, pinned)
     return pinned
+
+
+def _usable_pin(
+    work: AnyWorkspace | None, key: str, repo: str, revision: str | None
+) -> Pin | None:
+    """The pin of the working folder, where it is of this repository and no other commit is asked for."""
+    known = read_pin(work, key)
+    if known is None or known.repo != repo:
+        return None
+    return known if revision in (None, known.revision) else None
 
 
 def read_pin(work: AnyWorkspace | None, key: str) -> Pin | None:
@@ -137,6 +153,11 @@ def read_pin(work: AnyWorkspace | None, key: str) -> Pin | None:
 def write_pin(work: AnyWorkspace, key: str, pinned: Pin) -> None:
     """Pin this working folder to a commit for the model `key`, in `WORK/models/pins.json`."""
     work = Workspace(work)
+    with work.lock_models():
+        _write_pin(work, key, pinned)
+
+
+def _write_pin(work: Workspace, key: str, pinned: Pin) -> None:
     pins = _read_pins(work)
     pins[key] = asdict(pinned)
     write_json(work.model_pins, pins)

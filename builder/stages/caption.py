@@ -21,6 +21,7 @@ from PIL import Image
 
 from twigma.builder.engine.engine import Prepare, Stage, map_shards
 from twigma.builder.engine.pixels import decode
+from twigma.builder.engine.slices import Slice
 from twigma.builder.models import pinned_weights
 from twigma.builder.models.model_licences import note_license
 from twigma.core import columns
@@ -232,6 +233,7 @@ def caption_shards(
     engine: Engine = LOCAL,
     name: str = DEFAULT,
     replace: bool = False,
+    only: Slice | None = None,
 ) -> int:
     """Caption every shard that has no current part in `columns/caption`; the number of images captioned now.
 
@@ -260,6 +262,7 @@ def caption_shards(
         engine=engine,
         device=device,
         prepare=Prepare(partial(_fetch, source), lambda: None),
+        only=only,
     )
 
 

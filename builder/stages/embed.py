@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from twigma.builder.engine.engine import Prepare, Stage, devices, map_shards
 from twigma.builder.engine.pixels import decode, pixel_hash
+from twigma.builder.engine.slices import Slice
 from twigma.builder.engine.vectors import as_column
 from twigma.builder.models.clip_names import (
     MODEL,
@@ -69,6 +70,7 @@ def embed_shards(
     engine: Engine = LOCAL,
     name: str = DEFAULT,
     replace: bool = False,
+    only: Slice | None = None,
 ) -> int:
     """Embed every shard that has no current part in `columns/embed`; the number of images embedded now.
 
@@ -103,6 +105,7 @@ def embed_shards(
         engine=engine,
         device=device,
         prepare=Prepare(partial(fetch_model, chosen), partial(check_model, chosen)),
+        only=only,
     )
 
 

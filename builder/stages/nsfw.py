@@ -7,6 +7,7 @@ beside it, converted from LAION's archive by `tools/convert_nsfw_detector.py`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from twigma.builder.engine.engine import Stage, map_parts
+from twigma.builder.engine.slices import Slice
 from twigma.builder.engine.vectors import as_matrix
 from twigma.core import columns
 from twigma.core.files import file_sha256
 from twigma.core.model_identity import identity
 from twigma.core.names import DEFAULT, with_name
 from twigma.core.parts import Provenance, read_model
+from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
 
@@ -182,6 +185,8 @@ def nsfw_parts(
     detector: str | Path | None = None,
     *,
     embedding: str = DEFAULT,
+    engine: Engine = LOCAL,
+    only: Slice | None = None,
 ) -> int:
     """Score every part of the embeddings of a name that has no current score; the number of images scored now.
 
@@ -207,15 +212,17 @@ def nsfw_parts(
     )
     if embedding:
         provenance["embedding_name"] = embedding
-
-    def start() -> Stage:
-        return lambda table: nsfw(table, loaded)
-
     return map_parts(
         work.path,
         "nsfw",
         dict(provenance),
-        start,
+        partial(_start, loaded),
         of=embed,
         desc="nsfw",
+        engine=engine,
+        only=only,
     )
+
+
+def _start(detector: Detector, device: str | None) -> Stage:
+    return partial(nsfw, detector=detector)

@@ -43,6 +43,9 @@ class StageFacts(TypedDict):
     not_decodable: NotRequired[
         Annotated[int, "of those done, without a value; of embed, caption and nsfw"]
     ]
+    shards: NotRequired[
+        Annotated[list[str], "without a current part; of embed, caption and nsfw"]
+    ]
     models: Annotated[list[str], "that made the columns"]
     command: Annotated[str, "that goes on with the last of these models"]
 

@@ -174,6 +174,7 @@ def _by_shard(
         "out_of_date": 0,
         "to_do": 0,
         "not_decodable": 0,
+        "shards": [],
         "models": _models(parts),
         "command": "",
     }
@@ -182,7 +183,9 @@ def _by_shard(
         if name in current:
             facts["done"] += count
             facts["not_decodable"] += current[name].empty
-        elif name in parts:
+            continue
+        facts["shards"].append(name)
+        if name in parts:
             facts["out_of_date"] += count
         else:
             facts["to_do"] += count

@@ -219,12 +219,16 @@ def running(work: AnyWorkspace, table: Path = KERNEL_LOCKS) -> dict[str, int] | 
     for line in lines:
         # Waiting processes have lines too, with `->` before FLOCK.
         fields = line.split()
-        if len(fields) > 5 and fields[1] == "FLOCK":
+        # Shared locks (READ) are those of slices, which hold one of their own as well.
+        if len(fields) > 5 and fields[1] == "FLOCK" and fields[3] == "WRITE":
             held[fields[5]] = int(fields[4])
     runs: dict[str, int] = {}
     locks = {"fetch": work.shards_lock_file, "look-up": work.ledger_lock_file}
     for stage in work.with_named(STAGES):
         locks[command_of(stage)] = work.stage_lock_file(stage)
+        for path in work.slice_lock_files(stage):
+            shards = path.stem.replace("-of-", "/")
+            locks[f"{command_of(stage)} --shards {shards}"] = path
     for run, path in locks.items():
         name = _lock_name(path) if path.exists() else ""
         if name in held:

@@ -34,6 +34,7 @@ from twigma.cli.options.settings import (
 from twigma.cli.options.shared import (
     DAY,
     as_engine,
+    as_slice,
     clip_option,
     count_lines,
     device_option,
@@ -45,6 +46,7 @@ from twigma.cli.options.shared import (
     seed_option,
     select_option,
     shard_size_option,
+    shards_option,
     work_option,
     work_with_pages_option,
 )
@@ -74,6 +76,7 @@ __all__ = [
     "Setting",
     "approve",
     "as_engine",
+    "as_slice",
     "clip_option",
     "count_lines",
     "device_option",
@@ -88,6 +91,7 @@ __all__ = [
     "seed_option",
     "select_option",
     "shard_size_option",
+    "shards_option",
     "split_commit",
     "split_words",
     "work_option",

@@ -15,6 +15,7 @@ from twigma.cli.options.folders import (
 from twigma.cli.options.model_names import CLIP
 
 if TYPE_CHECKING:
+    from twigma.builder.engine.slices import Slice
     from twigma.core.pools.ray_pool import Engine
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -138,6 +139,22 @@ def engine_option(command: F) -> F:
         show_default=True,
         help="This machine, or the Ray cluster at $RAY_ADDRESS; ray starts one here if that is unset.",
     )(command)
+
+
+def shards_option(command: F) -> F:
+    """`--shards`, of the stages that work shard by shard."""
+    return click.option(
+        "--shards",
+        metavar="I/N",
+        help="Only every N-th shard, from the I-th on: for task I of N of a Slurm array or of Spark.  [default: all]",
+    )(command)
+
+
+def as_slice(shards: str | None) -> "Slice | None":
+    """The slice that `--shards` names."""
+    from twigma.builder.engine.slices import Slice
+
+    return None if shards is None else Slice.parse(shards)
 
 
 def as_engine(name: str) -> "Engine":

@@ -83,6 +83,13 @@ def _engine(function: Callable[..., Look]) -> tuple[Case, ...]:
     return (Case("--engine ray", function("engine"), Engine("ray")),)
 
 
+def _shards(function: Callable[..., Look]) -> Case:
+    """`--shards`, as the slice that it names."""
+    from twigma.builder.engine.slices import Slice
+
+    return Case("--shards 2/3", function("only"), Slice(2, 3))
+
+
 def _api(function: Callable[..., Look], base: str = "") -> tuple[Case, ...]:
     """What `collect` and `rehydrate` share."""
     return (
@@ -217,6 +224,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--replace", EMBED("replace"), True),
         Case("--device cuda:1", EMBED("device"), "cuda:1"),
         *_engine(EMBED),
+        _shards(EMBED),
     ),
     "caption": (
         Case("--work other", CAPTION("work"), OTHER),
@@ -226,6 +234,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--replace", CAPTION("replace"), True),
         Case("--device cuda:1", CAPTION("device"), "cuda:1"),
         *_engine(CAPTION),
+        _shards(CAPTION),
     ),
     "texts": (
         Case("--work other", TEXTS("work"), OTHER),
@@ -238,6 +247,8 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--work other", NSFW("work"), OTHER),
         Case("--detector head.zip", NSFW("detector"), Path("head.zip")),
         Case("--embedding siglip2", NSFW("embedding"), "siglip2"),
+        *_engine(NSFW),
+        _shards(NSFW),
     ),
     "dedupe": (
         Case("--work other", DEDUPE("work"), OTHER),

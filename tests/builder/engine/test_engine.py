@@ -148,13 +148,13 @@ def test_parts_of_another_stage(work):
         "desc": "double",
         "rows": 3,
     }
-    assert engine.map_parts(work, "double", {}, lambda: double, **run) == 21
+    assert engine.map_parts(work, "double", {}, lambda device: double, **run) == 21
     table = read_parts(work / "columns" / "double")
     assert table.column_names == ["image_name", "height"]
     assert table["height"].to_pylist() == [2 * width for width in widths(work).values()]
     assert engine.map_parts(work, "double", {}, forbidden, **run) == 0
     engine.map_shards(work, "measure", {"new": 1}, start_measuring, desc="measure")
-    assert engine.map_parts(work, "double", {}, lambda: double, **run) == 21
+    assert engine.map_parts(work, "double", {}, lambda device: double, **run) == 21
     with pytest.raises(FileNotFoundError, match="twigma embed"):
         engine.map_parts(work, "double", {}, forbidden, of="embed", desc="double")
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -198,6 +199,25 @@ def test_pins(tmp_path, hub):
         pinned_weights.pin(tmp_path, "m", "org/name", "main", pinned_weights.OPEN_CLIP)
     with pytest.raises(OSError, match="cannot ask the Hub"):
         pinned_weights.pin(tmp_path, "x", "org/other", None, pinned_weights.OPEN_CLIP)
+
+
+def test_processes_that_begin_together_pin_one_commit(tmp_path, hub):
+    with ThreadPoolExecutor(8) as pool:
+        asked = [
+            pool.submit(
+                pinned_weights.pin,
+                tmp_path,
+                f"m{number % 2}",
+                "org/name",
+                None,
+                pinned_weights.OPEN_CLIP,
+            )
+            for number in range(8)
+        ]
+        assert {one.result().revision for one in asked} == {"a" * 40}
+    assert sum("/models/org/name" in path for path in hub.asked) == 2
+    pins = json.loads((tmp_path / "models" / "pins.json").read_text())
+    assert sorted(pins) == ["m0", "m1"]
 
 
 def test_a_hub_model_is_fetched_pinned_and_checked(tmp_path, hub, folder, encoder):

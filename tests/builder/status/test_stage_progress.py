@@ -45,7 +45,7 @@ def run_embed(work: Path, settings: dict[str, str] = MODEL) -> None:
 
 
 def run_nsfw(work: Path) -> None:
-    def start() -> Any:
+    def start(device: str | None) -> Any:
         return lambda table: columns.add(table, nsfw_score=[0.5] * len(table))
 
     map_parts(work, "nsfw", {"model": "one"}, start, of="embed", desc="nsfw")
