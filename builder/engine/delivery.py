@@ -14,7 +14,8 @@ import numpy.typing as npt
 from twigma.builder.engine.source import Source
 from twigma.core import storage
 
-X
+# Bytes compared at either end of a file: those between are hashed when it is read.
+ENDS = 1 << 20
 
 Bytes = npt.NDArray[np.uint8]
 
