@@ -2,8 +2,8 @@
 
 Goal: at most 12 GB at ten million rows, and every exponent near 1. Each step runs in a process of its own, on a folder
 that `harness/large_folder.py` writes without embeddings (`analysis/analysis_scale.py` measures what reads those);
-memory is what no file stands behind. Run: `python -m benchmarks.growth FOLDER 1000000 4000000 10000000`, which takes 0.6 KB of
-disk a row of the largest.
+memory is what no file stands behind. Run: `python -m benchmarks.growth FOLDER 1000000 4000000 10000000`, which takes
+0.6 KB of disk a row of the largest.
 """
 
 import math
