@@ -1,16 +1,14 @@
 """Connections to Ray clusters: one that others started, one of another version, and addresses without any."""
 
-import os
-import socket
+import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
+from support.ray_heads import Head, free_port, started_head
 
 from twigma.core.pools import ray_cluster
 
@@ -45,80 +43,11 @@ _internal_kv_put(b"CLUSTER_METADATA", json.dumps(facts), overwrite=True, **place
 """
 
 
-@dataclass(frozen=True)
-class Head:
-    """A head that `ray start` has started, and what a driver needs of its environment."""
-
-    port: int
-    client_port: int
-    environment: dict[str, str]
-
-    def run(self, code: str, address: str) -> "subprocess.CompletedProcess[str]":
-        """A process of its own, as a connection leaves traces in one."""
-        return subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", code, address],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
-    folder = tmp_path_factory.mktemp("ray", numbered=True)
-    port, client_port = free_port(), free_port()
-    environment = dict(os.environ) | {
-        "HOME": str(folder),  # of the token
-        "RAY_AUTH_MODE": "token",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    }
-    command = [
-        str(Path(sys.executable).with_name("ray")),
-        "start",
-        "--head",
-        "--block",
-        f"--port={port}",
-        f"--ray-client-server-port={client_port}",
-        f"--temp-dir=/tmp/ray-{port}",  # a short path: there are sockets in it
-        "--num-cpus=1",
-        "--min-worker-port=0",
-        "--max-worker-port=0",
-        "--include-dashboard=false",
-    ]
-    token = [command[0], "get-auth-token", "--generate"]
-    subprocess.run(token, env=environment, check=True, capture_output=True)
-    output = folder / "output"
-    with output.open("w") as file:
-        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
-    try:
-        for place in (port, client_port):
-            wait_for_port(place, output)
-        yield Head(port, client_port, environment)
-    finally:
-        below = psutil.Process(process.pid).children(recursive=True)
-        for each in [process, *below]:
-            each.kill()
-        process.wait()
-
-
-def wait_for_port(port: int, output: Path) -> None:
-    for _ in range(600):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=0.1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(output.read_text())
+    folder = tmp_path_factory.mktemp("ray")
+    with started_head(folder, free_port(), "--num-cpus=1") as head:
+        yield head
 
 
 def test_a_driver_outside_the_cluster_works_and_shows_what_workers_say(
@@ -138,11 +67,73 @@ def test_a_cluster_of_another_version_is_said_with_both(head: Head) -> None:
     address = f"127.0.0.1:{head.port}"
     changed = head.run(OLDER, address)
     assert changed.returncode == 0, changed.stderr
-    for place in (address, f"ray://127.0.0.1:{head.client_port}"):
-        last = head.run(DRIVER, place).stderr.splitlines()[-1]
-        assert f"the Ray cluster at '{place}' has Ray 2.31.0 under Python 3.9.1" in last
-        assert f"this is Ray {ray.__version__} under Python 3." in last
-        assert "pip install 'ray[client]==2.31.0'" in last
+    last = head.run(DRIVER, address).stderr.splitlines()[-1]
+    assert f"the Ray cluster at '{address}' has Ray 2.31.0 under Python 3.9.1" in last
+    assert f"this is Ray {ray.__version__} under Python 3." in last
+    assert "pip install 'ray[client]==2.31.0'" in last
+
+
+SCALING = """
+import sys, os
+from twigma.core.pools import ray_cluster, ray_pool
+from twigma.core.pools.ray_actor import Actor
+from twigma.core.pools.ray_slots import ModelSlots
+
+class OnGpu(Actor):
+    def parts(self, payload):
+        yield os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"]
+
+with ray_cluster.connect(sys.argv[1]) as cpus:
+    events = ray_pool.run_tasks(OnGpu, (), range(2), lambda task: task, ModelSlots())
+    parts = {event.task: event.value for event in events if event.kind == "part"}
+print(cpus, parts)
+"""
+
+
+@pytest.mark.slow
+def test_an_autoscaler_adds_a_gpu_where_there_was_none(tmp_path: Path) -> None:
+    """Ray's own autoscaler, whose nodes are processes of this machine."""
+    port = free_port()
+    address = f"{ray_address()}:{port}"
+    kinds = {
+        "ray.head.default": {"resources": {}, "node_config": {}, "max_workers": 0},
+        "gpu": {"resources": {"CPU": 3, "GPU": 1}, "node_config": {}, "max_workers": 1},
+    }
+    config: dict[str, Any] = {
+        "cluster_name": "growing",
+        "max_workers": 2,
+        "upscaling_speed": 1.0,
+        "idle_timeout_minutes": 5,
+        "provider": {
+            "type": "fake_multinode",
+            "gcs_address": address,
+            "disable_node_updaters": True,
+            "disable_launch_config_check": True,
+        },
+        "available_node_types": kinds,
+        "head_node_type": "ray.head.default",
+        "auth": {"ssh_user": "nobody"},
+    }
+    for key in ("cluster_synced_files", "rsync_exclude", "rsync_filter"):
+        config[key] = []
+    for key in ("setup_commands", "start_ray_commands"):
+        config |= {f"head_{key}": [], f"worker_{key}": []}
+    config |= {"initialization_commands": [], "setup_commands": []}
+    config |= {"file_mounts": {}, "file_mounts_sync_continuously": False}
+    file = tmp_path / "autoscaler.json"
+    file.write_text(json.dumps(config))
+    options = ["--num-cpus=0", "--num-gpus=0", f"--autoscaling-config={file}"]
+    quick = {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
+    with started_head(tmp_path, port, *options, **quick) as head:
+        done = head.run(SCALING, address)
+    assert done.stdout == "0 {0: ('0', '3'), 1: ('0', '3')}\n", done.stderr
+
+
+def ray_address() -> str:
+    """The address of this machine, as Ray's nodes find it."""
+    import ray
+
+    return str(ray.util.get_node_ip_address())
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
