@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from twigma.cli.facts import json_option, show
-from twigma.cli.options import count_lines, embedding_option, work_option
+from twigma.cli.options import (
+    as_engine,
+    count_lines,
+    embedding_option,
+    engine_option,
+    work_option,
+)
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -36,8 +42,11 @@ if TYPE_CHECKING:
     help="Seed of k-means and of the map.  [default: as in the last run, else 0]",
 )
 @embedding_option
+@engine_option
 @json_option("cluster")
-def cluster(work: Path, k: int | None, seed: int | None, embedding: str) -> None:
+def cluster(
+    work: Path, k: int | None, seed: int | None, embedding: str, engine: str
+) -> None:
     """Group the images and place them on a map.
 
     k-means over the embeddings, and UMAP in two dimensions; the fit is stored in WORK/models/cluster. Fitted again, a
@@ -56,7 +65,7 @@ def cluster(work: Path, k: int | None, seed: int | None, embedding: str) -> None
         settings["k"] = k
     if seed is not None:
         settings["seed"] = seed
-    result = run(work, **settings, embedding=embedding)
+    result = run(work, **settings, embedding=embedding, engine=as_engine(engine))
     facts: ClusterFacts = {
         "work": str(work),
         "images": {str(label): count for label, count in result.sizes.items()},
@@ -69,8 +78,9 @@ def cluster(work: Path, k: int | None, seed: int | None, embedding: str) -> None
 
 @click.command()
 @work_option
+@engine_option
 @json_option("assign")
-def assign(work: Path) -> None:
+def assign(work: Path, engine: str) -> None:
     """Assign new images to the clusters of an earlier fit.
 
     Nothing is fitted: every image that has a cluster keeps its label and its place on the map. Says how far the new
@@ -81,7 +91,7 @@ def assign(work: Path) -> None:
     """
     from twigma.builder.clusters.assign import assign_new_images
 
-    result = assign_new_images(work)
+    result = assign_new_images(work, engine=as_engine(engine))
     facts: AssignFacts = {
         "work": str(work),
         "added": result.added,

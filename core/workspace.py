@@ -270,6 +270,20 @@ class Workspace(os.PathLike[str]):
 
         return read_parts(self.stage_folder(stage))
 
+    def image_rows(self, *names: str) -> "pa.Table":
+        """The images table, one row per photo on a post: these columns of it, or all.
+
+        FileNotFoundError where there is none.
+        """
+        from twigma.core.files import read_parquet
+
+        if not self.images_file.exists():
+            raise FileNotFoundError(
+                f"no images table at {self.images_file}: "
+                "`twigma rehydrate` makes one from post ids, `twigma add` from tars"
+            )
+        return read_parquet(self.images_file, columns=list(names) or None)
+
     def table(self, *stages: str) -> "pa.Table":
         """The images table with the columns of these stages joined to it by their key.
 
@@ -279,15 +293,9 @@ class Workspace(os.PathLike[str]):
         models.
         """
         from twigma.core.columns import join, named
-        from twigma.core.files import read_parquet
         from twigma.core.parts import refuse_other_embeddings
 
-        if not self.images_file.exists():
-            raise FileNotFoundError(
-                f"no images table at {self.images_file}: "
-                "`twigma rehydrate` makes one from post ids, `twigma add` from tars"
-            )
-        table = read_parquet(self.images_file)
+        table = self.image_rows()
         refuse_other_embeddings(self.columns, stages)
         for stage in stages:
             table = join(table, named(self.read(stage), split_name(stage)[1]))

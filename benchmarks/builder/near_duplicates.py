@@ -15,7 +15,8 @@ from benchmarks.harness.embeddings import mixture
 from benchmarks.harness.interleaved import versus
 from twigma.builder.engine.vectors import Vectors, as_column
 from twigma.builder.stages.dedupe import NEAR
-from twigma.builder.stages.near_duplicates import Groups, candidates, near_groups
+from twigma.builder.stages.near_candidates import candidates
+from twigma.builder.stages.near_duplicates import Groups, near_groups
 
 ROWS, GROWTH, DIM = 20_000, (50_000, 100_000, 200_000), 768
 COPIES, NOISE = 0.01, 0.002  # cosine .9985

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from twigma.builder.clusters.cluster import place
 from twigma.builder.clusters.distinct_images import Embedded, read_embedded
 from twigma.builder.clusters.fit import Fit, cluster_summary, read_fit
-from twigma.builder.clusters.kmeans import Floats, nearest
+from twigma.builder.clusters.kmeans import Floats, nearest_in
 from twigma.builder.clusters.umap_map import positions
+from twigma.builder.engine.row_blocks import RowBlocks, row_blocks
 from twigma.builder.engine.vectors import Indices
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core import columns
@@ -30,6 +31,7 @@ from twigma.core.parts import (
     read_provenance,
     write_part,
 )
+from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.workspace import AnyWorkspace, Workspace
 
 REVISION = 1  # raise it when the same images and fit give other labels or positions
@@ -77,7 +79,9 @@ class _Part:
         return same and self.is_of_this_code
 
 
-def assign_new_images(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Assigned:
+def assign_new_images(
+    work: AnyWorkspace, drop: Sequence[str] = REASONS, *, engine: Engine = LOCAL
+) -> Assigned:
     """Write `columns/cluster` for all images by the saved fit: nearest centroid, place on the saved map.
 
     Raises FileNotFoundError when there is no fit, ValueError when it is one of another model's embeddings, RuntimeError
@@ -85,10 +89,10 @@ def assign_new_images(work: AnyWorkspace, drop: Sequence[str] = REASONS) -> Assi
     """
     work = Workspace(work)
     with work.lock_stage("cluster"):
-        return _assign(work, drop)
+        return _assign(work, drop, engine)
 
 
-def _assign(work: Workspace, drop: Sequence[str]) -> Assigned:
+def _assign(work: Workspace, drop: Sequence[str], engine: Engine) -> Assigned:
     fit = read_fit(work)
     # New images are placed by the embeddings that the clusters were fitted on.
     images = read_embedded(work, drop, fit.provenance.get("embedding_name", DEFAULT))
@@ -100,14 +104,17 @@ def _assign(work: Workspace, drop: Sequence[str]) -> Assigned:
             f"{describe(images.model, key)}: run `twigma cluster`"
         )
     rows = np.arange(len(images.vectors))
-    labels, distances = nearest(images.vectors, rows, fit.centroids)
-    added = _write(work, images, fit, labels)
+    with row_blocks(images.vectors, engine) as blocks:
+        labels, distances = nearest_in(blocks, rows, fit.centroids)
+        added = _write(work, images, fit, labels, blocks)
     originals = images.originals
     now = cluster_summary(labels[originals], distances[originals], len(fit.centroids))
     return _drift(added, fit.clusters, now)
 
 
-def _write(work: Workspace, images: Embedded, fit: Fit, labels: Indices) -> int:
+def _write(
+    work: Workspace, images: Embedded, fit: Fit, labels: Indices, blocks: RowBlocks
+) -> int:
     """Write the part unless it is one of this fit, these images and this code; the images added."""
     before = _part_of(work, fit.provenance["fit"])
     if before is not None and before.is_current(images.inputs):
@@ -129,7 +136,7 @@ def _write(work: Workspace, images: Embedded, fit: Fit, labels: Indices) -> int:
         placed = empty
     originals = images.originals
     of_originals = np.searchsorted(originals, images.representative)
-    places = _places(images, placed, fit)[of_originals]
+    places = _places(images, placed, fit, blocks)[of_originals]
     names = images.vectors.names
     images_of_part = pa.table({"image_name": names})
     table = place(images_of_part, labels + 1, places, fit.provenance["k"])
@@ -149,7 +156,7 @@ def _part_of(work: Workspace, fit: str) -> _Part | None:
     return _Part(provenance, read_part(path))
 
 
-def _places(images: Embedded, known: pa.Table, fit: Fit) -> Floats:
+def _places(images: Embedded, known: pa.Table, fit: Fit, blocks: RowBlocks) -> Floats:
     """Position float32[n, 2] of each image that stays: the one it has had since the fit, or a new one."""
     originals = images.originals
     names = images.vectors.names.take(pa.array(originals))
@@ -159,7 +166,8 @@ def _places(images: Embedded, known: pa.Table, fit: Fit) -> Floats:
     result = np.empty((len(originals), 2), np.float32)
     result[is_known, 0] = known["UMAP_dim_1"].to_numpy()[rows]
     result[is_known, 1] = known["UMAP_dim_2"].to_numpy()[rows]
-    result[~is_known] = positions(fit.image_map, images.vectors, originals[~is_known])
+    others = originals[~is_known]
+    result[~is_known] = positions(fit.image_map, images.vectors, others, blocks)
     return result
 
 

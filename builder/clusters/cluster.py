@@ -21,8 +21,9 @@ from twigma.builder.clusters.fit import (
     previous_centroids,
     save_fit,
 )
-from twigma.builder.clusters.kmeans import Floats, K, kmeans, nearest
+from twigma.builder.clusters.kmeans import Floats, K, kmeans, nearest_in
 from twigma.builder.clusters.umap_map import image_map, positions
+from twigma.builder.engine.row_blocks import RowBlocks, row_blocks
 from twigma.builder.engine.vectors import Indices
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core import columns
@@ -35,11 +36,12 @@ from twigma.core.parts import (
     read_part,
     write_part,
 )
+from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.safety import spreadsheet
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
 
-REVISION = 3  # raise it when the same images get other clusters or another map, kmeans.py and umap_map.py included
+REVISION = 4  # raise it when the same images get other clusters or another map, by any module of this room
 OF_IMAGES = (columns.LABELS, "UMAP_dim_1", "UMAP_dim_2")
 
 
@@ -62,19 +64,23 @@ def cluster(
     seed: int = 0,
     drop: Sequence[str] = REASONS,
     embedding: str = DEFAULT,
+    engine: Engine = LOCAL,
 ) -> Clusters:
     """Write `columns/cluster` (label_K_cluster with 1..k, UMAP_dim_1, UMAP_dim_2), the fit and the crosswalk.
 
     `drop` are the reasons for which `twigma dedupe` marks an image as repeated; the others count as distinct.
     `embedding` is the name of the embeddings. Labels go by falling size at the first fit. ValueError when fewer than k
-    + 1 distinct images are embedded. Same input, seed and earlier fit: same bytes.
+    + 1 distinct images are embedded. Same input, seed and earlier fit: same bytes, on either engine. On Ray, k-means
+    over all images and their places on the map are computed by its nodes; starts and map are fitted here, on samples.
     """
     work = Workspace(work)
     with work.lock_stage("cluster"):
-        return _cluster(work, k, seed, read_embedded(work, drop, embedding))
+        return _cluster(work, k, seed, read_embedded(work, drop, embedding), engine)
 
 
-def _cluster(work: Workspace, k: int, seed: int, images: Embedded) -> Clusters:
+def _cluster(
+    work: Workspace, k: int, seed: int, images: Embedded, engine: Engine
+) -> Clusters:
     provenance = Provenance(code_revision=REVISION, k=k, seed=seed)
     provenance.update(images.inputs)
     path = work.part("cluster")
@@ -86,7 +92,8 @@ def _cluster(work: Workspace, k: int, seed: int, images: Embedded) -> Clusters:
     saved_as = Provenance(fit=fit, embedding=images.model, k=k, seed=seed)
     if "embedding_name" in images.inputs:
         saved_as["embedding_name"] = images.inputs["embedding_name"]
-    table = _fit(work, images, saved_as)
+    with row_blocks(images.vectors, engine) as blocks:
+        table = _fit(work, images, blocks, saved_as)
     crosswalk = None
     if before is not None:
         crosswalk = count_moves(before, table)
@@ -95,34 +102,27 @@ def _cluster(work: Workspace, k: int, seed: int, images: Embedded) -> Clusters:
     return Clusters(sizes(work), crosswalk)
 
 
-def _fit(work: Workspace, images: Embedded, provenance: Provenance) -> pa.Table:
+def _fit(
+    work: Workspace, images: Embedded, blocks: RowBlocks, provenance: Provenance
+) -> pa.Table:
     """Fit centroids and map, save them, and give the part of the columns."""
     vectors, originals = images.vectors, images.originals
     k, seed = provenance["k"], provenance["seed"]
     before = previous_centroids(work, images.model)
     # In the order of names, so that the same images in other shards get the same labels and places.
     ordered = images.by_name(originals)
-    centroids = kmeans(vectors, ordered, k, seed=seed)
+    centroids = kmeans(vectors, ordered, k, seed=seed, blocks=blocks)
     centroids = numbered(centroids, before)
     on = image_map(vectors, ordered, seed=seed)
-    places = positions(on, vectors, originals)
-    labels, distances = _nearest_by_name(images, centroids)
+    places = positions(on, vectors, originals, blocks)
+    every = np.arange(len(vectors))
+    labels, distances = nearest_in(blocks, every, centroids)
     clusters = cluster_summary(labels[originals], distances[originals], k)
     save_fit(work, provenance, clusters, centroids, on)
     # Images that repeat another are at its place.
     of_originals = np.searchsorted(originals, images.representative)
     names = pa.table({"image_name": vectors.names})
     return place(names, labels + 1, places[of_originals], k)
-
-
-def _nearest_by_name(images: Embedded, centroids: Floats) -> tuple[Indices, Floats]:
-    """As `nearest`, of all rows; computed in the order of names, since a block's last bits depend on what is in it."""
-    order = images.by_name(np.arange(len(images.vectors)))
-    labels, distances = nearest(images.vectors, order, centroids)
-    labels_of_rows, distances_of_rows = np.empty_like(labels), np.empty_like(distances)
-    labels_of_rows[order] = labels
-    distances_of_rows[order] = distances
-    return labels_of_rows, distances_of_rows
 
 
 @stage(reads=("image_name",), adds=OF_IMAGES)

@@ -6,17 +6,17 @@ those over every row and dimension. With more than a hundred clusters one start 
 """
 
 import warnings
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
+from twigma.builder.clusters.lloyd import move, nearest_of
 from twigma.builder.clusters.many_clusters import (
     MANY,
     ROWS_PER_CLUSTER,
-    member_sums,
     start_of_many,
 )
+from twigma.builder.engine.row_blocks import RowBlocks
 from twigma.builder.engine.vectors import Half, Indices, Vectors
 
 K = 10  # the themes of the paper, Fig 4b
@@ -40,10 +40,12 @@ def kmeans(
     *,
     seed: int = 0,
     restarts: int = RESTARTS,
+    blocks: RowBlocks | None = None,
 ) -> Floats:
     """Centroids float32[k, dim] of these rows, int64[n], by falling cluster size; they depend on the rows' order.
 
-    ValueError unless there are more rows than clusters.
+    `blocks` are those of `vectors`, where the iterations over all rows are to be computed on a cluster. ValueError
+    unless there are more rows than clusters.
     """
     if len(rows) <= k or k < 1:
         raise ValueError(
@@ -56,9 +58,11 @@ def kmeans(
     else:
         centroids = _start(vectors, rows, k, seed, restarts)
         tolerance = TOLERANCE
+    blocks = RowBlocks(vectors) if blocks is None else blocks
+    ascending = np.sort(rows)
     inertia = np.inf
     for _ in range(ITERATIONS):
-        moved, sizes, total = _lloyd(vectors, rows, centroids)
+        moved, sizes, total = move(blocks, ascending, centroids)
         if inertia - total <= tolerance * total:
             break
         centroids, inertia = moved, total
@@ -122,42 +126,6 @@ def _inertia(run: Run) -> float:
     return run[0]
 
 
-def _lloyd(
-    vectors: Vectors, rows: Indices, centroids: Floats
-) -> tuple[Floats, Indices, float]:
-    """One iteration: the mean of the rows nearest to each centroid (an empty one stays), their number; the inertia."""
-    k = len(centroids)
-    sums = np.zeros(centroids.shape, np.float64)
-    sizes = np.zeros(k, np.int64)
-    inertia = 0.0
-    for block, labels, square in _assigned(vectors, rows, centroids):
-        if k > MANY:
-            sums += member_sums(block, labels, k)
-        else:
-            is_member = labels == np.arange(k)[:, None]
-            sums += is_member.astype(np.float32) @ block
-        sizes += np.bincount(labels, minlength=k)
-        inertia += float(square.sum(dtype=np.float64))
-    means = sums / np.maximum(sizes, 1)[:, None]
-    moved = np.where(sizes[:, None] > 0, means, centroids)
-    return moved.astype(np.float32), sizes, inertia
-
-
-def _assigned(
-    vectors: Vectors, rows: Indices, centroids: Floats
-) -> Iterator[tuple[Floats, Indices, Floats]]:
-    """Blocks of these rows as float32, the nearest centroid of each, and the squared distance to it."""
-    half = np.square(centroids).sum(axis=1) / 2
-    for at in range(0, len(rows), BLOCK):
-        block = vectors.take(rows[at : at + BLOCK]).astype(np.float32)
-        # |x - c|² = |x|² - 2 (x·c - |c|²/2): the largest score is the nearest centroid.
-        scores = block @ centroids.T - half
-        labels = scores.argmax(axis=1)
-        best = np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
-        square = np.einsum("ij,ij->i", block, block) - 2 * best
-        yield block, labels, np.maximum(0, square)
-
-
 def nearest(
     vectors: Vectors, rows: Indices, centroids: Floats
 ) -> tuple[Indices, Floats]:
@@ -165,15 +133,21 @@ def nearest(
 
     Parameters
     ----------
-    rows : int64[n], rows of `vectors`. centroids : float32[k, dim].
+    rows : int64[n], rows of `vectors`, ascending. centroids : float32[k, dim].
 
     Returns
     -------
     int64[n], 0 to k - 1, and float32[n].
     """
-    labels = [np.empty(0, np.int64)]
-    distances = [np.empty(0, np.float32)]
-    for _, of_block, square in _assigned(vectors, rows, centroids):
+    return nearest_in(RowBlocks(vectors), rows, centroids)
+
+
+def nearest_in(
+    blocks: RowBlocks, rows: Indices, centroids: Floats
+) -> tuple[Indices, Floats]:
+    """As `nearest`, of rows in blocks that may lie on a cluster; `rows` int64[n] are ascending."""
+    labels, distances = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    for of_block, far in blocks.map(nearest_of, rows, centroids):
         labels.append(of_block)
-        distances.append(np.sqrt(square))
+        distances.append(far)
     return np.concatenate(labels), np.concatenate(distances)

@@ -8,7 +8,7 @@ placed with it.
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.builder.clusters.kmeans import draw
+from twigma.builder.engine.row_blocks import RowBlocks
 from twigma.builder.engine.vectors import Half, Indices, Vectors, as_column, as_matrix
 from twigma.core.numeric.unit_vectors import unit_rows
 from twigma.core.progress import progress_bar
@@ -135,15 +136,32 @@ def exact_neighbours(points: Floats, count: int) -> tuple[Indices, Floats, None]
 # ------------------------------------------------------------------ placing
 
 
-def positions(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
-    """Position float32[n, 2] of each of these rows, int64[n]: a training image's own, others placed among them."""
+def positions(
+    on: ImageMap, vectors: Vectors, rows: Indices, blocks: RowBlocks | None = None
+) -> Floats:
+    """Position float32[n, 2] of each of these rows, int64[n]: a training image's own, others placed among them.
+
+    With `blocks`, which are those of `vectors` and may lie on a cluster, `rows` are ascending.
+    """
     names = vectors.names.take(pa.array(rows))
     place = pc.index_in(names, value_set=on.names)
     is_training = np.asarray(place.is_valid())
     result = np.empty((len(rows), 2), np.float32)
     result[is_training] = on.positions[place.drop_null().to_numpy()]
-    result[~is_training] = placed(on, vectors, rows[~is_training])
+    others = rows[~is_training]
+    if blocks is None or not len(others):
+        result[~is_training] = placed(on, vectors, others)
+    else:
+        result[~is_training] = np.concatenate(list(blocks.map(_place, others, on)))
     return result
+
+
+def _place(rows: Half, on: ImageMap) -> Floats:
+    """As `placed`, of one block of rows, float16[n, dim]."""
+    vectors = Vectors([as_column(rows)], pa.nulls(len(rows), pa.string()))
+    # Ray shares arrays read-only, which UMAP's compiled code refuses.
+    own = replace(on, positions=on.positions.copy())
+    return placed(own, vectors, np.arange(len(rows)))
 
 
 def placed(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:

@@ -170,7 +170,7 @@ def unmatched(work: AnyWorkspace, names: Iterable[str]) -> list[str]:
     if listed is not None:
         known.update(listed["id"].to_pylist())
     if work.images_file.exists():
-        images = work.table().select(list(columns.KEY))
+        images = work.image_rows(*columns.KEY)
         for name in columns.KEY:
             known.update(images[name].to_pylist())
     removed = read_removed(work)

@@ -13,6 +13,8 @@ first two reasons (`PAPER`).
 """
 
 import hashlib
+import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +38,9 @@ from twigma.core.stage import stage
 from twigma.core.tables import whole
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shards import read_sidecars
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 REVISION = 2  # raise it when the same images and embeddings get other marks
 PAPER = ("media_id", "embedding")  # what the paper removes
@@ -64,7 +69,7 @@ def dedupe(
 
 def _dedupe(work: Workspace, near: float | None, embedding: str) -> dict[str, int]:
     embed = with_name("embed", embedding)
-    images = work.table().select(list(ORDER))
+    images = work.image_rows(*ORDER)
     vectors, embed_marks = read_vectors(work, embed)
     stored = _stored(work, embed)
     provenance = Provenance(
@@ -223,7 +228,25 @@ def _stored(work: Workspace, embed: str) -> pa.Table:
 def _digest(table: pa.Table) -> str:
     """SHA-256 of a table's values, whatever the chunks it is stored in."""
     table = table.replace_schema_metadata().combine_chunks()
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+    hashed = _Hashed()
+    with (
+        pa.PythonFile(hashed, "w") as sink,
+        pa.ipc.new_stream(sink, table.schema) as writer,
+    ):
         writer.write_table(table)
-    return hashlib.sha256(sink.getvalue()).hexdigest()
+    return hashed.digest.hexdigest()
+
+
+class _Hashed(io.RawIOBase):
+    """A file whose bytes are hashed as they are written, and not kept."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: "Buffer") -> int:
+        with memoryview(data) as view:
+            self.digest.update(view)
+            return view.nbytes

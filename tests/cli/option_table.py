@@ -260,8 +260,9 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--clusters 7", CLUSTER("k"), 7),
         Case("--seed 5", CLUSTER("seed"), 5),
         Case("--embedding siglip2", CLUSTER("embedding"), "siglip2"),
+        *_engine(CLUSTER),
     ),
-    "assign": (Case("--work other", ASSIGN("work"), OTHER),),
+    "assign": (Case("--work other", ASSIGN("work"), OTHER), *_engine(ASSIGN)),
     "choose-k": (
         Case("--work other", CHOOSE_K("work"), OTHER, "5 8"),
         Case("--embedding siglip2", CHOOSE_K("embedding"), "siglip2", "5 8"),

@@ -20,15 +20,18 @@ from support.staging import (
 )
 
 from twigma.builder.clusters import cluster as stage
+from twigma.builder.clusters import umap_map
 from twigma.builder.clusters.assign import assign_new_images
 from twigma.builder.clusters.choose_k import choose_k
 from twigma.builder.clusters.distinct_images import representatives
 from twigma.builder.clusters.fit import read_fit
+from twigma.builder.engine import row_blocks
 from twigma.builder.engine.vectors import Vectors
 from twigma.builder.removals.removals import removals
 from twigma.builder.stages.dedupe import PAPER, dedupe
 from twigma.cli import main
 from twigma.core.parts import read_part, read_provenance, write_part
+from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.workspace import Workspace
 
 
@@ -321,3 +324,29 @@ def test_a_part_of_an_earlier_revision_is_read_and_then_named_by_its_k(
     crosswalk = stage.cluster(folder, 4).crosswalk
     assert crosswalk["old_label"].equals(crosswalk["new_label"])
     assert read_part(path).column_names[1] == "label_4_cluster"
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_gives_the_same_bytes(tmp_path, monkeypatch):
+    """Clusters, map, and new images in them, computed by the tasks of a real cluster."""
+    monkeypatch.setattr(row_blocks, "ROWS", 100)
+    monkeypatch.setattr(umap_map, "MAP_ROWS", 200)
+    rows, _ = planted(np.random.default_rng(5), 400, groups=12, spread=0.15)
+    rows[7] = rows[3]
+    names = [str(1000 + i) for i in range(400)]
+    files = {}
+    for engine in (LOCAL, Engine("ray")):
+        folder = tmp_path / engine.name
+        make_shard(folder, "00000", {"1000": encode(pixels(0))})
+        make_images(folder, [(name, name, i) for i, name in enumerate(names[:300])])
+        write_embeddings(folder, rows[:300], names[:300])
+        dedupe(folder)
+        stage.cluster(folder, 6, engine=engine)
+        write_embeddings(folder, rows, names)
+        make_images(folder, [(name, name, i) for i, name in enumerate(names)])
+        dedupe(folder)
+        assert assign_new_images(folder, engine=engine).added == 100
+        work = Workspace(folder)
+        made = [work.part("cluster"), work.centroids_file, work.map_file]
+        files[engine.name] = [path.read_bytes() for path in made]
+    assert files["local"] == files["ray"]

@@ -8,6 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from support.staging import planted, units, vectors_of
 
+from twigma.builder.stages import near_candidates
 from twigma.builder.stages import near_duplicates as stage
 from twigma.builder.stages.identical_rows import identical
 
@@ -44,8 +45,10 @@ def small(monkeypatch):
         "CHECK": 50,
         "PENDING": 30,
         "DIRECTIONS": 12,
+        "BLOCK": 70,
     }.items():
-        monkeypatch.setattr(stage, name, value)
+        owner = stage if hasattr(stage, name) else near_candidates
+        monkeypatch.setattr(owner, name, value)
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.9, 0.995, 1.0])
@@ -55,7 +58,7 @@ def test_no_pair_is_missed(dim, threshold, small):
     for rows in (units(rng, 300, dim), planted(rng, 300, dim=dim, spread=0.02)[0]):
         both = with_copies(rows, 1.5 * np.sqrt(2 - 2 * threshold), rng)
         found = set()
-        for left, right in stage.candidates(
+        for left, right in near_candidates.candidates(
             vectors_of(both), np.arange(500), threshold
         ):
             assert (left < right).all()
@@ -80,17 +83,19 @@ def test_few_pairs_are_compared(monkeypatch):
     """Rows in groups: less than a tenth of all pairs are compared, and nearly none of them in full."""
     rng = np.random.default_rng(2)
     rows = with_copies(planted(rng, 5800, groups=20, dim=64, spread=0.1)[0], 0.05, rng)
-    monkeypatch.setattr(stage, "LEAF", 64)
+    monkeypatch.setattr(near_candidates, "LEAF", 64)
     compared = sum(
         len(a) * len(b)
-        for a, b in stage._small_sets(
-            stage._coordinates(vectors_of(rows), np.arange(6000)), 0.1
+        for a, b in near_candidates._small_sets(
+            near_candidates._coordinates(vectors_of(rows), np.arange(6000)), 0.1
         )
     )
     assert compared < 6000**2 / 2 / 10
     pairs = sum(
         len(left)
-        for left, _ in stage.candidates(vectors_of(rows), np.arange(6000), 0.995)
+        for left, _ in near_candidates.candidates(
+            vectors_of(rows), np.arange(6000), 0.995
+        )
     )
     assert 200 <= pairs < 400
 

@@ -9,8 +9,11 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from support.staging import units, write_embeddings
 
+from twigma.builder.engine.slices import Slice
 from twigma.builder.stages import nsfw as stage
 from twigma.core.parts import read_parts
+from twigma.core.pools.ray_pool import Engine
+from twigma.core.workspace import Workspace
 
 # `embedding` float16[128, 768] and `score` float32[128]: what the original TensorFlow model answers for them.
 REFERENCE = Path(__file__).with_name("nsfw_reference_scores.npz")
@@ -134,6 +137,21 @@ def test_parts_and_resume(tmp_path, tiny):
     expected = stage.load_detector(tiny)(np.delete(rows, 4, axis=0).astype(np.float16))
     np.testing.assert_allclose(table["nsfw_score"].drop_null(), expected, atol=1e-6)
     assert stage.nsfw_parts(tmp_path, tiny) == 0
+
+
+def test_a_ray_cluster_and_slices_give_the_same_parts(tmp_path, tiny):
+    rows = units(np.random.default_rng(2), 90, 8)
+    made = {}
+    for name in ("local", "ray", "slices"):
+        work = Workspace(tmp_path / name)
+        write_embeddings(work.path, rows, [str(i) for i in range(90)], parts=5)
+        if name == "slices":
+            counts = [stage.nsfw_parts(work, tiny, only=Slice(n, 2)) for n in (1, 2)]
+            assert counts == [54, 36]
+        else:
+            assert stage.nsfw_parts(work, tiny, engine=Engine(name)) == 90
+        made[name] = [path.read_bytes() for path in work.part_files("nsfw")]
+    assert len(made["local"]) == 5 and made["local"] == made["ray"] == made["slices"]
 
 
 def test_embeddings_of_another_model_are_refused(tmp_path, tiny):

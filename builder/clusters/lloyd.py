@@ -1,0 +1,93 @@
+"""One iteration of k-means, and the nearest centroid of each row: of any block of rows, put together afterwards.
+
+No result depends on the order of the rows, on the blocks they are in, or on which machine computes a block. Sums of
+float16 numbers up to 1 are exact in float64, up to half a billion of them; and rows are compared with the centroids in
+products of one shape, since the last bits of a product depend on its shape.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from twigma.builder.engine.row_blocks import RowBlocks
+from twigma.builder.engine.vectors import Half, Indices
+
+SHAPE = 1_024  # rows of one product: they stay in the cache of a core
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a block adds to an iteration.
+
+    `sums` float64[k, dim] of the rows nearest to each centroid, `sizes` int64[k] their number, and the `inertia`.
+    """
+
+    sums: Doubles
+    sizes: Indices
+    inertia: float
+
+
+def move(
+    blocks: RowBlocks, rows: Indices, centroids: Floats
+) -> tuple[Floats, Indices, float]:
+    """One iteration: the mean of the rows nearest to each centroid (an empty one stays), their number; the inertia."""
+    sums = np.zeros(centroids.shape, np.float64)
+    sizes = np.zeros(len(centroids), np.int64)
+    inertias = []
+    for one in blocks.map(sums_of, rows, centroids):
+        sums += one.sums
+        sizes += one.sizes
+        inertias.append(one.inertia)
+    means = sums / np.maximum(sizes, 1)[:, None]
+    moved = np.where(sizes[:, None] > 0, means, centroids)
+    return moved.astype(np.float32), sizes, math.fsum(inertias)
+
+
+def sums_of(rows: Half, centroids: Floats) -> Sums:
+    """The sums of these rows, float16[n, dim], by their nearest centroid, float32[k, dim]."""
+    from scipy.sparse import csr_array
+
+    k = len(centroids)
+    sums = np.zeros(centroids.shape, np.float64)
+    sizes = np.zeros(k, np.int64)
+    inertia = 0.0
+    for block, labels, square in _compared(rows, centroids):
+        count = len(labels)
+        member = (np.ones(count), (labels, np.arange(count)))
+        sums += csr_array(member, shape=(k, count)) @ block.astype(np.float64)
+        sizes += np.bincount(labels, minlength=k)
+        inertia += float(square.sum(dtype=np.float64))
+    return Sums(sums, sizes, inertia)
+
+
+def nearest_of(rows: Half, centroids: Floats) -> tuple[Indices, Floats]:
+    """Index of the nearest centroid of each of these rows, int64[n], and the distance to it, float32[n]."""
+    labels, distances = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    for _, of_block, square in _compared(rows, centroids):
+        labels.append(of_block)
+        distances.append(np.sqrt(square))
+    return np.concatenate(labels), np.concatenate(distances)
+
+
+def _compared(
+    rows: Half, centroids: Floats
+) -> Iterator[tuple[Floats, Indices, Floats]]:
+    """Blocks of these rows as float32, the nearest centroid of each, and the squared distance to it."""
+    half = np.square(centroids).sum(axis=1) / 2
+    padded = np.zeros((SHAPE, rows.shape[1]), np.float32)
+    for at in range(0, len(rows), SHAPE):
+        some = rows[at : at + SHAPE]
+        padded[: len(some)] = some
+        block = padded[: len(some)]
+        # |x - c|² = |x|² - 2 (x·c - |c|²/2): the largest score is the nearest centroid.
+        scores = (padded @ centroids.T)[: len(some)] - half
+        labels = scores.argmax(axis=1)
+        best = np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
+        square = np.einsum("ij,ij->i", block, block) - 2 * best
+        yield block, labels, np.maximum(0, square)

@@ -1,0 +1,57 @@
+"""Functions over blocks of rows: every row once and in order, here and on a real Ray cluster that loses a worker."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.staging import units, vectors_of
+
+from twigma.builder.engine import row_blocks as blocks_of
+from twigma.builder.engine.row_blocks import RowBlocks, row_blocks
+from twigma.core.pools.ray_pool import Engine
+
+ROWS = 1_000
+
+
+@pytest.fixture
+def rows(monkeypatch):
+    monkeypatch.setattr(blocks_of, "ROWS", 64)
+    return units(np.random.default_rng(0), ROWS)
+
+
+def doubled(rows: np.ndarray, by: float) -> np.ndarray:
+    return rows * np.float16(by)
+
+
+def doubled_by_survivors(rows: np.ndarray, by: float, mark: Path) -> np.ndarray:
+    """The same, but the first process to get here is lost."""
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        return doubled(rows, by)
+    os._exit(1)
+
+
+def impossible(rows: np.ndarray) -> np.ndarray:
+    raise ValueError("not this row")
+
+
+@pytest.mark.parametrize("step", [1, 3, 200, 999])
+def test_every_row_once_and_in_order(rows, step):
+    chosen = np.arange(0, ROWS, step)
+    found = list(RowBlocks(vectors_of(rows)).map(doubled, chosen, 2))
+    assert len(found) <= ROWS / 64 + 1 and min(map(len, found)) > 0
+    np.testing.assert_array_equal(np.concatenate(found), rows[chosen] * 2)
+
+
+def test_a_cluster_gives_the_same_and_may_lose_a_worker(rows, tmp_path):
+    chosen, vectors = np.arange(0, ROWS, 2), vectors_of(rows)
+    with row_blocks(vectors, Engine("ray")) as blocks:
+        mark = tmp_path / "lost"
+        found = list(blocks.map(doubled_by_survivors, chosen, 2, mark))
+        assert mark.exists()
+        with pytest.raises(ValueError, match="not this row"):
+            list(blocks.map(impossible, chosen))
+    expected = list(RowBlocks(vectors).map(doubled, chosen, 2))
+    assert [one.tobytes() for one in found] == [one.tobytes() for one in expected]
