@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas
 import pytest
 from click.testing import CliRunner
 from support.object_store import contents, serving
@@ -21,6 +22,8 @@ from twigma.core.storage import local_copy, mirrored
 from twigma.core.storage.address import mirror_folder, parse
 from twigma.core.workspace import Workspace
 from twigma.demo.demo import BLIP, CLIP, NSFW
+
+from ..docs.pages import ROOT, blocks_of
 
 WORK, RELEASE = "s3://lab/ai/work", "s3://lab/released/twigma"
 PICTURES = 20
@@ -99,8 +102,20 @@ def test_a_release_loads_from_the_store(store, elsewhere, monkeypatch):
     assert release.embeddings.equals(local.embeddings)
     loaded = twigma.load_dataset("metadata", data_dir=RELEASE, split="train")
     assert loaded["image_name"][:] == local.metadata["image_name"].to_pylist()
+    (name,) = [name for name in local.manifest["files"] if name.startswith("metadata")]
+    assert len(pandas.read_parquet(f"{RELEASE}/{name}")) == PICTURES
     monkeypatch.setenv("TWIGMA_DATA_DIR", RELEASE)
     assert len(twigma.open_release()) == len(local)
+
+
+def test_the_python_of_the_page_runs(store, elsewhere):
+    (block,) = blocks_of(ROOT / "docs" / "howto" / "object_store.md", "python")
+    found = {}
+    exec(block.code, found)
+    data = contents(Path("photos"))["000.png"]
+    assert found["data"] == data and len(found["release"]) == PICTURES
+    with pytest.raises(FileNotFoundError, match="is in a store: use the folder within"):
+        twigma.open_images(found["work"]).read("000")
 
 
 def test_an_image_by_name_takes_its_bytes_and_no_tar(store, elsewhere):
