@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from twigma.cli.options.folders import in_stores
 from twigma.core.progress import Verbosity, verbosity
 
 # Anything else is a fault of this software, and shows its traceback.
@@ -25,10 +26,12 @@ class Commands(click.Group):
         return list(self.commands)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """Add a command with `--quiet` and `--verbose`; a group passes them to each of its commands."""
+        """Add a command with `--quiet` and `--verbose`, which opens its stores; a group does so for each of its own."""
         leaves = cmd.commands.values() if isinstance(cmd, click.Group) else [cmd]
         for command in leaves:
             command.params += verbosity_options()
+            if command.callback is not None:
+                command.callback = in_stores(command.callback)
         super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -1,8 +1,12 @@
 """Files and folders as options name them: of this machine, or of an object store where a command can work there."""
 
+import contextlib
+import functools
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -10,6 +14,8 @@ ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 # As in core/storage, which is imported when an address is given.
 STORES = ("s3", "gs")
 BESIDE_A_MIRROR = ".store.sqlite"
+USES = ("read", "write", "pages")  # each holds those before it
+OPENED = "twigma.stores"  # key of click's context
 
 
 class LocalPath(click.Path):
@@ -35,7 +41,7 @@ class StoreFolder(LocalPath):
     `use` says for what: to `read`, to `write`, or to write and read `pages` too, which are on one machine.
     """
 
-    def __init__(self, use: Literal["read", "write", "pages"]) -> None:
+    def __init__(self, use: str) -> None:
         super().__init__(path_type=Path, file_okay=False)
         self.use = use
 
@@ -46,12 +52,33 @@ class StoreFolder(LocalPath):
         address = _address(str(value))
         if address is None or ctx is None:
             return super().convert(value, param, ctx)
-        from twigma.core import storage
+        from twigma.core.storage.address import mirror_folder, parse
 
-        if self.use == "read":
-            return ctx.with_resource(storage.local_copy(address))
-        pages = self.use == "pages"
-        return ctx.with_resource(storage.mirrored(address, pages=pages))
+        uses = ctx.meta.setdefault(OPENED, {})
+        uses[address] = max(self.use, uses.get(address, self.use), key=USES.index)
+        return mirror_folder(parse(address))
+
+
+def in_stores(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that has the mirrors of its folders open while it runs."""
+
+    @functools.wraps(callback)
+    def run(*arguments: Any, **options: Any) -> Any:
+        uses = click.get_current_context().meta.pop(OPENED, {})
+        with contextlib.ExitStack() as opened:
+            for address, use in uses.items():
+                opened.enter_context(_open(address, use))
+            return callback(*arguments, **options)
+
+    return run
+
+
+def _open(address: str, use: str) -> AbstractContextManager[Path]:
+    from twigma.core import storage
+
+    if use == "read":
+        return storage.local_copy(address)
+    return storage.mirrored(address, pages=use == "pages")
 
 
 def _address(text: str) -> str | None:

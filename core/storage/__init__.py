@@ -20,6 +20,7 @@ from twigma.core.storage.opened import (
     mirrored,
     read_at,
     reading,
+    refuse_closed,
     size_of,
     will_read,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "mirrored",
     "read_at",
     "reading",
+    "refuse_closed",
     "size_of",
     "will_read",
 ]

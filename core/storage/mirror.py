@@ -84,7 +84,7 @@ class Mirror:
         is_ours = before is not None and (entry is None or before != entry.stamp)
         partial = _partial(path)
         try:
-            self.store.read(name, partial)
+            self.store.read(name, mark.size, partial)
             # A run that was stopped after it had sent the file could not note so.
             is_same = is_ours and filecmp.cmp(partial, path, shallow=False)
             # Of a part either version will do: its provenance says whether it is current.

@@ -9,6 +9,7 @@ from pathlib import Path
 from twigma.core import files, locks
 from twigma.core.progress import notice
 from twigma.core.storage.address import Address, mirror_folder, parse
+from twigma.core.storage.catalogue import address_of
 from twigma.core.storage.mirror import Mirror, shared
 from twigma.core.storage.tars import Tars
 from twigma.core.storage.uploads import Uploads
@@ -94,6 +95,8 @@ def fetched(address: str) -> Path:
 
 @contextlib.contextmanager
 def _open(address: Address) -> Iterator[Mirror]:
+    if not mirror_folder(address).exists():
+        notice(f"{address} gets a mirror in {mirror_folder(address)}")
     mirror = Mirror(address)
     tars = Tars(mirror)
     _OPENED[mirror.folder] = _Opened(mirror, tars)
@@ -158,6 +161,15 @@ def read_at(tar: Path, at: int, size: int) -> bytes:
         return opened.tars.read_at(tar, at, size)
     with tar.open("rb", buffering=0) as file:
         return os.pread(file.fileno(), size, at)
+
+
+def refuse_closed(tar: Path) -> None:
+    """FileNotFoundError where a tar that is not here is one of a mirror that this process has not opened."""
+    address = address_of(tar.parent.parent)
+    if address is not None and _of(tar) is None:
+        raise FileNotFoundError(
+            f"{tar} is in a store: use the folder within `with twigma.core.storage.mirrored({address!r}) as work:`"
+        )
 
 
 def will_read(tars: Iterable[Path]) -> None:

@@ -83,7 +83,7 @@ class Tars:
             return  # where it is missing on both sides, the reader says what to do
         partial = tar.with_name(f".{tar.name}.fetching")
         try:
-            self._mirror.store.read(name, partial)
+            self._mirror.store.read(name, entry.mark.size, partial)
             partial.replace(tar)
         finally:
             partial.unlink(missing_ok=True)

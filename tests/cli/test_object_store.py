@@ -8,7 +8,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import pandas
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from support.object_store import contents, serving
@@ -21,6 +24,9 @@ from twigma.core.storage import local_copy, mirrored
 from twigma.core.storage.address import mirror_folder, parse
 from twigma.core.workspace import Workspace
 from twigma.demo.demo import BLIP, CLIP, NSFW
+from twigma.demo.platform.server import Platform
+
+from ..docs.pages import ROOT, blocks_of
 
 WORK, RELEASE = "s3://lab/ai/work", "s3://lab/released/twigma"
 PICTURES = 20
@@ -99,8 +105,20 @@ def test_a_release_loads_from_the_store(store, elsewhere, monkeypatch):
     assert release.embeddings.equals(local.embeddings)
     loaded = twigma.load_dataset("metadata", data_dir=RELEASE, split="train")
     assert loaded["image_name"][:] == local.metadata["image_name"].to_pylist()
+    (name,) = [name for name in local.manifest["files"] if name.startswith("metadata")]
+    assert len(pandas.read_parquet(f"{RELEASE}/{name}")) == PICTURES
     monkeypatch.setenv("TWIGMA_DATA_DIR", RELEASE)
     assert len(twigma.open_release()) == len(local)
+
+
+def test_the_python_of_the_page_runs(store, elsewhere):
+    (block,) = blocks_of(ROOT / "docs" / "howto" / "object_store.md", "python")
+    found = {}
+    exec(block.code, found)
+    data = contents(Path("photos"))["000.png"]
+    assert found["data"] == data and len(found["release"]) == PICTURES
+    with pytest.raises(FileNotFoundError, match="is in a store: use the folder within"):
+        twigma.open_images(found["work"]).read("000")
 
 
 def test_an_image_by_name_takes_its_bytes_and_no_tar(store, elsewhere):
@@ -252,6 +270,32 @@ def test_each_command_works_in_a_store_or_refuses_it():
         ("explore", "before", "read"),
         ("search", "release", "read"),
     }
+
+
+def test_photos_are_fetched_into_the_store(store, tiny_world, tmp_path, monkeypatch):
+    posts = pq.read_table(tiny_world / "posts.parquet", columns=["id"])
+    ids = tmp_path / "ids.csv"
+    ids.write_text("\n".join(["id", *posts["id"].to_pylist()[:24]]), "utf-8")
+    monkeypatch.setenv("X_BEARER_TOKEN", "token")
+    work, local = "s3://lab/fetched/work", tmp_path / "work"
+    with Platform(tiny_world) as platform:
+        monkeypatch.setenv("TWIGMA_X_URL", platform.api_url)
+        monkeypatch.setenv("TWIGMA_IMAGE_URL", platform.image_url)
+        monkeypatch.setenv("TWIGMA_ALLOW_HOSTS", urlsplit(platform.image_url).netloc)
+        words = ["rehydrate", "--ids", ids, "--budget", 5, "--shard-size", 6]
+        run(*words, "--work", local)
+        billed = sum(platform.billed.values())
+        run(*words, "--work", work)
+        run(*words, "--work", work)  # everything is there: nothing is bought or fetched
+        assert sum(platform.billed.values()) == 2 * billed
+    there = store.files("fetched/work")
+    tars = [name for name in there if name.endswith(".tar")]
+    assert len(tars) > 2
+    for name in tars:
+        assert there[name] == (local / name).read_bytes()
+    assert there["images.parquet"] == (local / "images.parquet").read_bytes()
+    assert not [name for name in there if name.startswith(("pages/", "ledger"))]
+    assert not list(mirror_folder(parse(work)).rglob("*.tar"))
 
 
 def test_pages_stay_on_the_machine_that_has_them(store, monkeypatch, tmp_path):

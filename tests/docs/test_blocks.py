@@ -15,7 +15,13 @@ from twigma.cli import main
 from .pages import PAGES, ROOT, all_blocks, blocks_of
 
 # Pages whose Python needs more than a release and a working folder: each has a test of its own.
-OWN_TEST = ("add_figure.md", "add_stage.md", "add_platform.md", "tutorial.md")
+OWN_TEST = (
+    "add_figure.md",
+    "add_stage.md",
+    "add_platform.md",
+    "object_store.md",
+    "tutorial.md",
+)
 MARKED = 2  # blocks that no test runs, on all pages; raise it only with a reason beside the block
 COMMANDS = all_blocks("sh")
 PYTHON = [

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from gcp_storage_emulator.server import create_server
 from support.object_store import contents, serving
 from support.staging import encode, make_shard, pixels
 
@@ -250,3 +251,28 @@ def test_mirrors_of_folders_in_each_other_are_apart():
     outer = mirror_folder(parse("s3://lab/a"))
     inner = mirror_folder(parse("s3://lab/a/b"))
     assert not inner.is_relative_to(outer) and outer.name == "a" and inner.name == "b"
+
+
+def test_google_cloud_storage(monkeypatch, tmp_path):
+    monkeypatch.setenv("TWIGMA_MIRRORS", str(tmp_path / "here"))
+    server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="lab")
+    server.start()
+    port = server._api._httpd.server_port
+    place = f"gs://anonymous@lab/ai/work?scheme=http&endpoint_override=127.0.0.1:{port}"
+    try:
+        with mirrored(place) as work:
+            shard = make_shard(work, "00000", {"a": encode(pixels(1))})
+            write_json(work / "a.json", 1)
+            write_json(work / "b.json", 1)
+        assert not shard.tar.exists() and is_mirrored(work) is False
+        monkeypatch.setenv("TWIGMA_MIRRORS", str(tmp_path / "there"))
+        with mirrored(place) as other:
+            assert (
+                next(read_images(*list_shards(other)))["image_name"][0].as_py() == "a"
+            )
+            (other / "a.json").unlink()
+        monkeypatch.setenv("TWIGMA_MIRRORS", str(tmp_path / "here"))
+        with mirrored(place) as work:
+            assert {path.name for path in work.glob("*.json")} == {"b.json"}
+    finally:
+        server.stop()
