@@ -1,9 +1,9 @@
 """`twigma analyze` of millions of images and three reference sets: CPU seconds and memory of each figure; no peer.
 
 Goal: at most 12 GB of memory that no file stands behind at ten million rows. Columns and embeddings are those of
-`harness/large_folder.py`. Run: `python -m benchmarks.analysis.analysis_scale 10000000 1000 FOLDER`, of so many images and
-so many in each reference set, in a folder that stays and where they are not made again: 4 KB a row on the disk. Without
-arguments a tenth of the paper's rows, in a temporary folder.
+`harness/large_folder.py`. Run: `python -m benchmarks.analysis.analysis_scale 10000000 1000 FOLDER`, of so many images
+and so many in each reference set, in a folder that stays, where they are not made again: 4 KB a row on the disk.
+Without arguments a tenth of the paper's rows, in a temporary folder.
 """
 
 import shutil
