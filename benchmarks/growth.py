@@ -1,8 +1,8 @@
 """What grows with the images, from one million to ten: CPU seconds and memory of each step, and how they grow; no peer.
 
 Goal: at most 12 GB at ten million rows, and every exponent near 1. Each step runs in a process of its own, on a folder
-that `harness/large_folder.py` writes without embeddings (`analysis/analysis_scale.py` measures what reads those);
-memory is what no file stands behind. Run: `python -m benchmarks.growth FOLDER 1000000 4000000 10000000`, which takes
+that `harness/large_folder.py` writes without embeddings (`analysis/analysis_scale.py` measures what reads those).
+Memory is what no file stands behind. Run: `python -m benchmarks.growth FOLDER 1000000 4000000 10000000`, which takes
 0.6 KB of disk a row of the largest.
 """
 
@@ -18,7 +18,7 @@ from benchmarks.harness.process_cost import Cost, cost_of, cost_of_python
 LOAD = """
 import os
 os.environ |= {{"HF_HOME": "{folder}/hf", "HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}}
-import datasets
+import datasets, twigma
 rows = datasets.load_dataset("twigma", data_dir="{folder}/twigma", split="train")
 print(len(rows), rows[len(rows) // 2])
 """

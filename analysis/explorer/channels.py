@@ -5,6 +5,7 @@ scores in steps of 1/200 rounded down. The largest number of a type means that t
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from twigma.core import columns
-from twigma.core.numeric.months import months_between
+from twigma.core.numeric.months import month_labels, months_between
 
 SCORE_STEPS = 200
 MOST_LIKES = 65_534  # what has more is counted as having this many
@@ -40,6 +41,12 @@ class Channel:
     def missing(self) -> int:
         """The number that stands for a missing value."""
         return int(np.iinfo(self.values.dtype).max)
+
+
+def shown(names: Collection[str]) -> list[str]:
+    """Which columns of a release `channels_of` reads, among these."""
+    wanted = (columns.LABELS, "created_at", "like_count", "nsfw_score", "source")
+    return [name for name in columns.present(wanted, names) if name in names]
 
 
 def channels_of(frame: pd.DataFrame) -> list[Channel]:
@@ -72,7 +79,7 @@ def _months(frame: pd.DataFrame) -> Channel | None:
     """Calendar months, those without an image between the first and the last included."""
     if "created_at" not in frame or frame["created_at"].notna().sum() == 0:
         return None
-    months = frame["created_at"].dt.strftime("%Y-%m")
+    months = month_labels(frame["created_at"])
     known = months.dropna()
     every = months_between(known.min(), known.max())
     if len(every) > MOST_CATEGORIES:

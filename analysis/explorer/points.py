@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from twigma.analysis.explorer.channels import Channel, channels_of
+from twigma.analysis.explorer.channels import Channel, channels_of, shown
 from twigma.dataset.opened_release import Release
 
 SIDE = 65_535  # the longer side of the map, in its own units
@@ -109,9 +109,12 @@ def read_points(release: Release) -> Points:
     step = drawing_step(len(placed))
     rows = placed[drawing_order(len(placed), step)]
     x, y = fitted(places.across[rows], places.up[rows])
-    channels = channels_of(release.to_pandas().iloc[rows])
+    # The texts of ten million images as Python objects would take most of the memory.
+    table = release.metadata
+    frame = table.select(shown(table.column_names)).to_pandas()
+    channels = channels_of(frame.iloc[rows])
     unplaced = len(release) - len(placed)
-    return Points(x, y, channels, release.metadata, placed, step, unplaced)
+    return Points(x, y, channels, table, placed, step, unplaced)
 
 
 def drawing_step(n: int) -> int:

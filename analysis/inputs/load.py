@@ -130,8 +130,8 @@ def load(
     refuse_other_models(release, references, embedding)
     ours = images_of(name, table, vectors)
     sets = {}
-    for name, folder in references.items():
-        sets[name] = _reference(name, folder, embedding, decoded)
+    for called, folder in references.items():
+        sets[called] = _reference(called, folder, embedding, decoded)
     _refuse_other_lengths([ours, *sets.values()])
     return Inputs(
         ours,

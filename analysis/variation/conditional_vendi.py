@@ -16,6 +16,7 @@ from twigma.analysis.variation.groups import group_rows
 from twigma.analysis.variation.prompts import IMAGES
 from twigma.analysis.vectors.samples import SAMPLE
 from twigma.analysis.vectors.spectra import eigenvalues, eigenvectors
+from twigma.core.numeric.stored_rows import StoredRows
 from twigma.core.numeric.unit_vectors import require_unit_rows
 
 Codes = npt.NDArray[np.int64]
@@ -72,8 +73,11 @@ def conditional_vendi(
     are low. ValueError for fewer than two prompts with `m` images.
     """
     rows, codes = _drawn(as_column(prompts), m, n, seed)
-    unit = require_unit_rows(as_matrix(x)[rows], "conditional_vendi")
-    x = require_unit_rows(unit, "conditional_vendi", dtype=np.float64)
+    unit = as_matrix(x)
+    # Stored rows have norm 1, all of them.
+    if not isinstance(unit, StoredRows):
+        unit = require_unit_rows(unit, "conditional_vendi")
+    x = require_unit_rows(unit[rows], "conditional_vendi", dtype=np.float64)
     entropies = matrix_entropies(x, codes)
     conditional = entropies.both - entropies.prompts
     logs = {

@@ -1,12 +1,14 @@
 """`twigma analyze` of millions of images and three reference sets: CPU seconds and memory of each figure; no peer.
 
 Goal: at most 12 GB of memory that no file stands behind at ten million rows. Columns and embeddings are those of
-`harness/large_folder.py`. Run: `python -m benchmarks.analysis.analysis_scale FOLDER 1000000`; it makes FOLDER/work,
-FOLDER/twigma and FOLDER/refs where they are missing, 4 KB a row on the disk at most.
+`harness/large_folder.py`. Run: `python -m benchmarks.analysis.analysis_scale 10000000 1000 FOLDER`, of so many images
+and so many in each reference set, in a folder that stays, where they are not made again: 4 KB a row on the disk.
+Without arguments a tenth of the paper's rows, in a temporary folder.
 """
 
 import shutil
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -20,7 +22,7 @@ from twigma.analysis.inputs.requirements import Settings
 from twigma.analysis.run_figures import compute
 from twigma.builder.release.release import release
 
-REFERENCE = 1000  # images of each reference set
+ROWS, REFERENCES = 80_565, 10_000
 
 
 class Watch:
@@ -45,7 +47,7 @@ class Watch:
             time.sleep(0.05)
 
 
-def write_world(folder: Path, rows: int) -> None:
+def write_world(folder: Path, rows: int, references: int) -> None:
     """The working folder, its release, and the reference sets, as far as they are missing."""
     if not (folder / "twigma").exists():
         write_folder(folder / "work", rows, embeddings=True)
@@ -54,14 +56,27 @@ def write_world(folder: Path, rows: int) -> None:
         shutil.rmtree(folder / "work" / "columns" / "embed")
     for name in SETS:
         if not (folder / "refs" / name).exists():
-            write_reference(folder / "refs" / name, name, REFERENCE)
+            write_reference(folder / "refs" / name, name, references)
 
 
 def main() -> None:
-    """Print a line for each figure."""
+    """Measure in the folder that is named, or in a temporary one."""
     warnings.simplefilter("ignore")
-    folder, rows = Path(sys.argv[1]), int(sys.argv[2].replace(",", ""))
-    write_world(folder, rows)
+    rows, references = ROWS, REFERENCES
+    if len(sys.argv) > 1:
+        rows = int(sys.argv[1].replace(",", ""))
+    if len(sys.argv) > 2:
+        references = int(sys.argv[2].replace(",", ""))
+    if len(sys.argv) > 3:
+        measure(Path(sys.argv[3]), rows, references)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        measure(Path(folder), rows, references)
+
+
+def measure(folder: Path, rows: int, size: int) -> None:
+    """Print a line for each figure."""
+    write_world(folder, rows, size)
     references = {name: folder / "refs" / name for name in SETS}
     watch = Watch()
     data = load.load(folder / "twigma", folder / "work", references, scratch=folder)

@@ -25,43 +25,12 @@ FAILED, REPEATED = 0.05, 0.03
 FIRST_ID = 1_350_000_000_000_000_000
 SPAN = 27 * 30 * 86_400_000 << 22  # of the ids: 27 months
 AUTHORS_A_PHOTO = 0.11
-WORDS = [
-    "a",
-    "the",
-    "of",
-    "with",
-    "in",
-    "on",
-    "and",
-    "painting",
-    "woman",
-    "man",
-    "hair",
-    "robot",
-    "castle",
-    "cat",
-    "forest",
-    "sea",
-    "dusk",
-    "portrait",
-    "city",
-    "light",
-    "dragon",
-    "oil",
-    "canvas",
-    "neon",
-    "river",
-    "garden",
-    "mask",
-    "crown",
-    "storm",
-    "detailed",
-    "digital",
-    "surreal",
-    "golden",
-    "winter",
-    "ancient",
-]
+WORDS = (
+    *("a", "the", "of", "with", "in", "on", "and", "painting", "woman", "man", "hair"),
+    *("robot", "castle", "cat", "forest", "sea", "dusk", "portrait", "city", "light"),
+    *("dragon", "oil", "canvas", "neon", "river", "garden", "mask", "crown", "storm"),
+    *("detailed", "digital", "surreal", "golden", "winter", "ancient"),
+)
 MODEL = {"model": "mixture"}
 SETS = {"photographs": 1, "paintings": 2, "prompts": 3}  # which Gaussians each is of
 
@@ -96,6 +65,7 @@ def write_folder(work: Path, rows: int, *, embeddings: bool) -> None:
             clusters.append(_clustered(stored, rng))
         assert writer is not None
         writer.close()
+    # Of all images, as these stages write theirs.
     _write_whole(work, "dedupe", duplicates)
     _write_whole(work, "cluster", clusters)
 
@@ -156,6 +126,7 @@ def _write_shard(
     work: Path, number: int, names: pa.ChunkedArray, rng: np.random.Generator
 ) -> pa.ChunkedArray:
     """Sidecar and manifest of a shard whose pictures were freed; the names of the images that it had."""
+    names = names.combine_chunks()
     failed = rng.random(len(names)) < FAILED
     shard = shards.shard_at(work, f"{number:05}")
     shard.sidecar.parent.mkdir(parents=True, exist_ok=True)
@@ -168,14 +139,10 @@ def _write_shard(
     }
     made = []
     for field in shards.SIDECAR:
-        value = values.get(field.name)
-        made.append(
-            pa.nulls(len(names), field.type)
-            if value is None
-            else pa.chunked_array(value, field.type)
-            if isinstance(value, pa.ChunkedArray)
-            else pa.array(value, field.type)
-        )
+        if field.name in values:
+            made.append(pa.array(values[field.name], field.type))
+        else:
+            made.append(pa.nulls(len(names), field.type))
     pq.write_table(pa.table(made, schema=shards.SIDECAR), shard.sidecar)
     manifest = shards.Manifest(
         tar=shard.tar.name,
@@ -187,7 +154,7 @@ def _write_shard(
         freed="2026-01-01",
     )
     shards.write_manifest(shard, manifest)
-    return names.filter(pa.array(~failed))
+    return pa.chunked_array([names.filter(pa.array(~failed))])
 
 
 def _write_embeddings(
