@@ -52,6 +52,9 @@ class Provenance(TypedDict, total=False):
 
     # Settings.
     precision: str
+    deviation: (
+        float | None
+    )  # of int8 from fp32: the largest 1 - cosine of a sample; null without an image
     resize: str
     num_beams: int
     max_new_tokens: int

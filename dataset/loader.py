@@ -94,6 +94,7 @@ class Twigma(Parquet):  # type: ignore[misc]
             data_files = DataFilesDict({"train": files})
         super().__init__(*args, data_files=data_files, **kwargs)
         self._rows: pa.Table | None = None
+        self._checked: dict[str, Any] = {}  # the state of each shard when it was hashed
         # Five seconds, for threads that only Parquet has.
         self.SLEEP_ON_THREADS_SHUTDOWNS = name not in WITH_PIXELS
 
@@ -146,7 +147,12 @@ class Twigma(Parquet):  # type: ignore[misc]
         for number, file in enumerate(files):
             shard = self.shards[file]
             rows = rows_of_shard(shard.sidecar, metadata)
-            for block_number, block in enumerate(read_images(shard)):
+            # A later epoch hashes a tar again only if it was written meanwhile.
+            state = _state(shard.tar)
+            was_checked = state is not None and self._checked.get(file) == state
+            blocks = read_images(shard, was_checked=was_checked)
+            for block_number, block in enumerate(blocks):
+                self._checked[file] = state
                 yield Key(number, block_number), self._cast_table(_join(block, rows))
 
     def _metadata(self) -> pa.Table:
@@ -175,6 +181,15 @@ def _one_sentence() -> Iterator[None]:
 def _refuse_names(table: pa.Table, where: Any) -> None:
     with _one_sentence():
         untrusted_names.refuse_names(table, str(where), untrusted_names.NAMES)
+
+
+def _state(path: Any) -> tuple[int, ...] | None:
+    """What changes when a file is written; None where there is none to ask."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:

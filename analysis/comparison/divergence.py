@@ -158,10 +158,19 @@ def pooled_buckets(
     rows = training_rows(int(starts[-1]), k, recipe, seed)
     features = np.empty((len(rows), within.axes.shape[1]), dtype=np.float32)
     for name, (start, end) in zip(stacked, pairwise(starts), strict=True):
+        if len(rows) == starts[-1]:  # all, in their order
+            features[start:end] = within.project(units[name])
+            continue
         mine = (start <= rows) & (rows < end)
         features[mine] = within.project(units[name][rows[mine] - start])
-    centroids = codebook(features, k, recipe, seed)
+    centroids = codebook(features, k, recipe, seed, _own_axes(within))
     return {name: _nearest(x, centroids, within) for name, x in units.items()}
+
+
+def _own_axes(within: Components) -> Components:
+    """The principal directions of rows that are projected on these components: one coordinate after the other."""
+    width = len(within.variances)
+    return Components(np.zeros(width), np.eye(width), within.variances)
 
 
 def _nearest(

@@ -30,6 +30,13 @@ DIRECTIONS = 64  # at most, among which starts are made
 DIRECTION_ROWS = 20_000  # from which the directions are computed
 
 
+class _Fit(NamedTuple):
+    """Centroids float32 [k, d], and the sum of squared distances from them."""
+
+    centroids: npt.NDArray[np.float32]
+    inertia: float
+
+
 def codebook(
     x: Array,
     k: int,
@@ -49,13 +56,23 @@ def codebook(
     seed : of FAISS's generator.
     directions : of `principal`, computed once where many fits are made.
     """
+    from threadpoolctl import threadpool_limits
+
     _check(x, k)
     rows = x[training_rows(len(x), k, recipe, seed)]
-    if recipe == "mauve":
-        return _trained(rows, k, seed, starts=5, iterations=500).centroids
-    if recipe == "paper":
-        return _trained(rows, k, seed).centroids
-    directions = directions or principal(rows, seed)
+    if recipe == "robust" and directions is None:
+        directions = principal(rows, seed)
+    # An iteration is so short that threads cost more than they save, threefold.
+    with threadpool_limits(1):
+        if recipe == "mauve":
+            return _trained(rows, k, seed, starts=5, iterations=500).centroids
+        if recipe == "paper" or directions is None:
+            return _trained(rows, k, seed).centroids
+        return _robust(rows, k, directions, seed).centroids
+
+
+def _robust(rows: Array, k: int, directions: Components, seed: int) -> _Fit:
+    """The better of two fits, from the best starts among few directions and among many."""
     order = np.random.default_rng(seed).permutation(len(rows))
     sample = rows[np.sort(order[: max(SAMPLED, TRAINED * k)])]
     fits = []
@@ -65,7 +82,7 @@ def codebook(
         fits.append(
             _trained(rows, k, seed, iterations=ITERATIONS, start=start, spread=True)
         )
-    return min(fits, key=lambda fit: fit.inertia).centroids
+    return min(fits, key=lambda fit: fit.inertia)
 
 
 def _start(sample: Array, k: int, among: Components, seed: int) -> Array:
@@ -75,13 +92,6 @@ def _start(sample: Array, k: int, among: Components, seed: int) -> Array:
         among.project(sample), k, seed, starts=starts, iterations=100, spread=True
     )
     return fit.centroids @ among.axes.T + among.mean
-
-
-class _Fit(NamedTuple):
-    """Centroids float32 [k, d], and the sum of squared distances from them."""
-
-    centroids: npt.NDArray[np.float32]
-    inertia: float
 
 
 def _check(x: Array, k: int) -> None:
@@ -108,7 +118,6 @@ def _trained(
 ) -> _Fit:
     """Clusters of all rows of `x`, from starts of FAISS or from a given one; `spread`: k-means++, and an early end."""
     import faiss
-    from threadpoolctl import threadpool_limits
 
     options: dict[str, Any] = {}
     if spread:
@@ -126,11 +135,8 @@ def _trained(
     )
     if start is not None:
         start = np.ascontiguousarray(start, dtype=np.float32)
-    # An iteration is so short that threads cost more than they save, threefold.
-    with threadpool_limits(1):
-        clustering.train(
-            np.ascontiguousarray(x, dtype=np.float32), init_centroids=start
-        )
+    rows = np.ascontiguousarray(x, dtype=np.float32)
+    clustering.train(rows, init_centroids=start)
     centroids = np.asarray(clustering.centroids, dtype=np.float32)
     return _Fit(centroids, float(np.asarray(clustering.obj)[-1]))
 

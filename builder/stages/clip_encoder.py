@@ -72,7 +72,8 @@ def load_encoder(
 ) -> Encoder:
     """Load a CLIP model. `device` is the GPU where there is one.
 
-    `precision` is fp32, bf16 or fp16: by default fp16 on a GPU, bf16 on a CPU with instructions for it, else fp32.
+    `precision` is fp32, bf16, fp16 or int8: by default fp16 on a GPU, bf16 on a CPU with instructions for it, else
+    fp32; int8 is for CPUs, and for the images of vision transformers alone (see `int8_layers.py`).
     `resize` is "fast", or "exact" for open_clip's own transform, from which it differs by at most one grey level.
     ValueError for an unknown model, device or precision, OSError where weights cannot be fetched.
     """
@@ -93,13 +94,25 @@ def choose_placement(device: str | None, precision: str | None) -> tuple[str, st
             f"device {device!r} is not available: expected {' or '.join(available)}"
         )
     precision = precision or best_precision(kind)
-    possible = {"fp32": True, "bf16": _has_bf16(kind), "fp16": kind == "cuda"}
+    possible = {
+        "fp32": True,
+        "bf16": _has_bf16(kind),
+        "fp16": kind == "cuda",
+        "int8": can_int8(kind),
+    }
     if not possible.get(precision, False):
         allowed = ", ".join(name for name, able in possible.items() if able)
         raise ValueError(
             f"precision {precision!r} is not possible on {device}: expected one of {allowed}"
         )
     return device, precision
+
+
+def can_int8(kind: str) -> bool:
+    """Whether this machine's "cpu" multiplies 8-bit integers; a GPU is faster in half precision."""
+    import torch
+
+    return kind == "cpu" and bool(torch.cpu._is_vnni_supported())
 
 
 def best_precision(kind: str) -> str:
@@ -129,10 +142,15 @@ def load_on(
     import torch
     from open_clip.transform import PreprocessCfg
 
+    from twigma.builder.stages.int8_layers import quantize_blocks
+
     network, transform = _network(model)
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    dtype = dtypes[precision]
+    # What is not in 8 bits is in the best precision that the CPU has.
+    dtype = dtypes[best_precision("cpu") if precision == "int8" else precision]
     network = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
+    if precision == "int8":
+        quantize_blocks(network.visual, model.name)
     config = PreprocessCfg(**open_clip.get_model_preprocess_cfg(network))
     mean = torch.tensor(config.mean, device=device).view(3, 1, 1)
     std = torch.tensor(config.std, device=device).view(3, 1, 1)

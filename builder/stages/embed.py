@@ -28,6 +28,7 @@ from twigma.builder.stages.clip_encoder import (
     choose_placement,
     load_on,
 )
+from twigma.builder.stages.deviation import measure_deviation
 from twigma.core import columns
 from twigma.core.names import DEFAULT, with_name
 from twigma.core.parts import read_provenance, refuse_other_model
@@ -76,8 +77,9 @@ def embed_shards(
 
     With a `name` it is `columns/embed-NAME`: embeddings of several models lie side by side. The parts carry the model's
     name, its weights' commit or hash, the precision and the way of resizing; changing how it is run embeds again. Where
-    they are not named, a folder keeps the precision and resizing of its first part. ValueError when the name holds
-    embeddings by another model, unless it is to `replace` them.
+    they are not named, a folder keeps the precision and resizing of its first part. With precision int8 its deviation
+    is measured first (`deviation.py`), and is in the parts too. ValueError when the name holds embeddings by another
+    model, unless it is to `replace` them.
     """
     work = Workspace(work)
     stage_called = with_name("embed", name)
@@ -96,6 +98,11 @@ def embed_shards(
     provenance["code_revision"] = REVISION
     provenance["precision"] = precision
     provenance["resize"] = resize
+    if precision == "int8":
+        deviation = before.get("deviation")
+        if deviation is None:
+            deviation = measure_deviation(work, chosen, device, precision, resize)
+        provenance["deviation"] = deviation
     return map_shards(
         work.path,
         stage_called,

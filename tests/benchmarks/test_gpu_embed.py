@@ -23,6 +23,7 @@ def test_every_figure_is_printed(monkeypatch, capsys):
         "decoding alone",
         "model alone",
         "twigma embed",
+        "decoding on the device",
         "BLIP large",
     ):
         assert f"\n{name}" in printed

@@ -1,5 +1,6 @@
 """Images and liked images as rows: joined to metadata, streamed, split over workers, resumed, refused if damaged."""
 
+import os
 import pickle
 import shutil
 import tarfile
@@ -142,6 +143,22 @@ def test_a_damaged_tar_is_refused(here):
         list(load(streaming=True))
     with pytest.raises(FileNotFoundError, match="no finished shards"):
         load(shards="nowhere")
+
+
+def test_a_later_epoch_hashes_a_tar_again_only_if_it_was_written(here):
+    path = here / "work/shards/00001.tar"
+    stream = load(streaming=True)
+    first = names(stream)
+    before = path.stat()
+    damaged = bytearray(path.read_bytes())
+    damaged[600] ^= 1
+    with path.open("r+b") as file:
+        file.write(damaged)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert names(stream) == first
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    with pytest.raises(ValueError, match="shard 00001"):
+        list(stream)
 
 
 def test_images_removed_since_are_in_no_cache(here):

@@ -81,6 +81,29 @@ def test_bf16_is_close(folder, encoder):
     assert (cosine > 0.999).all()
 
 
+@pytest.mark.skipif(not module.can_int8("cpu"), reason="no 8-bit products on this CPU")
+def test_int8_is_close_and_gives_the_same_bytes_at_every_place(folder, encoder):
+    coarse = module.load_encoder(str(folder), device="cpu", precision="int8")
+    images = pictures(11)
+    found = coarse.encode(images)
+    cosine = (found.astype(np.float64) * encoder.encode(images)).sum(axis=1)
+    assert (cosine > 0.995).all()
+    assert coarse.encode(images[::-1])[::-1].tobytes() == found.tobytes()
+    assert coarse.encode(images[4:5]).tobytes() == found[4:5].tobytes()
+    bf16 = module.load_encoder(
+        str(folder), device="cpu", precision=module.best_precision("cpu")
+    )
+    assert (found != bf16.encode(images)).any()
+    texts = ["a painting", "the sea"]
+    assert coarse.encode_text(texts).tobytes() == bf16.encode_text(texts).tobytes()
+
+
+@pytest.mark.skipif(not module.can_int8("cpu"), reason="no 8-bit products on this CPU")
+def test_int8_of_a_convolutional_model_is_refused():
+    with pytest.raises(ValueError, match=r"image tower of RN50/none is a ModifiedRes"):
+        module.load_encoder("RN50", None, device="cpu", precision="int8")
+
+
 @pytest.mark.parametrize(
     ("device", "precision"), [("cpu", "fp16"), ("cpu", "int3"), ("tpu", None)]
 )

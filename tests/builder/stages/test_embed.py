@@ -18,7 +18,11 @@ from twigma.builder.engine.pixels import pixel_hash
 from twigma.builder.engine.vectors import as_matrix
 from twigma.builder.models import clip_names, pinned_weights
 from twigma.builder.stages import embed as stage
-from twigma.builder.stages.clip_encoder import best_precision, load_encoder
+from twigma.builder.stages.clip_encoder import (
+    best_precision,
+    can_int8,
+    load_encoder,
+)
 from twigma.core.parts import read_part, read_parts, read_provenance
 
 
@@ -150,6 +154,30 @@ def test_a_folder_keeps_the_precision_it_was_begun_with_until_another_is_named(
         stage.embed_shards(tmp_path, str(folder), device="cpu", precision=second) == 1
     )
     assert read_provenance(path)["precision"] == second
+
+
+@pytest.mark.skipif(not can_int8("cpu"), reason="no 8-bit products on this CPU")
+def test_int8_shows_and_records_how_far_it_is_from_fp32(tmp_path, folder, capsys):
+    exact, coarse = tmp_path / "exact", tmp_path / "coarse"
+    rows = {}
+    for work, precision in ((exact, "fp32"), (coarse, "int8")):
+        images = {str(i): encode(pixels(i)) for i in range(5)}
+        make_shard(work, "00000", images)
+        stage.embed_shards(work, str(folder), device="cpu", precision=precision)
+        table = read_parts(work / "columns" / "embed")
+        rows[precision] = as_matrix(table["embedding"]).astype(np.float64)
+    lengths = [np.linalg.norm(one, axis=1) for one in rows.values()]
+    cosine = (rows["fp32"] * rows["int8"]).sum(axis=1) / np.prod(lengths, axis=0)
+    most = (1 - cosine).max()
+    recorded = read_provenance(coarse / "columns" / "embed" / "00000.arrow")
+    assert recorded["precision"] == "int8"
+    assert recorded["deviation"] == pytest.approx(most, rel=0.05)
+    assert f"at most {most:.1g}, of 5 images" in capsys.readouterr().err
+    # It is measured once: another shard changes neither it nor the first part.
+    make_shard(coarse, "00001", {"9": encode(pixels(9))})
+    assert stage.embed_shards(coarse, str(folder), device="cpu") == 1
+    assert "differ from" not in capsys.readouterr().err
+    assert stage.embed_shards(coarse, str(folder), device="cpu") == 0
 
 
 def test_names(tmp_path, folder):
