@@ -7,6 +7,7 @@ Reading is strict: a shard whose bytes, members or count differ from its manifes
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -160,20 +161,26 @@ def read_images(
     manifest = read_manifest(shard)
     with storage.reading(shard.tar):
         require_tar(shard, manifest)
-        yield from _read_blocks(shard, manifest, rows)
+        with mapped(shard.tar) as data:
+            if not was_checked:
+                _require_unchanged(shard, manifest, data)
+            yield from _read_blocks(shard, manifest, data, rows)
 
 
-def _read_blocks(shard: Shard, manifest: Manifest, rows: int) -> Iterator[pa.Table]:
-    with mapped(shard.tar) as data, memoryview(data) as view:
-        sha256 = manifest.sha256
-        if not was_checked:
-            sha256 = hashlib.sha256(data).hexdigest()
-        if sha256 != manifest.sha256:
-            raise ValueError(
-                f"shard {shard.name}: {shard.tar} is damaged or was changed: expected sha256 {manifest.sha256}, "
-                f"found {sha256}; restore it, or delete {shard.manifest} and run again the command that wrote the "
-                "shard"
-            )
+def _require_unchanged(shard: Shard, manifest: Manifest, data: mmap | bytes) -> None:
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != manifest.sha256:
+        raise ValueError(
+            f"shard {shard.name}: {shard.tar} is damaged or was changed: expected sha256 {manifest.sha256}, "
+            f"found {sha256}; restore it, or delete {shard.manifest} and run again the command that wrote the "
+            "shard"
+        )
+
+
+def _read_blocks(
+    shard: Shard, manifest: Manifest, data: mmap | bytes, rows: int
+) -> Iterator[pa.Table]:
+    with memoryview(data) as view:
         stored = _stored(shard, manifest)
         places = places_in(shard.tar, data, sound=True) if len(stored) else {}
         spans = [places[member] for member in stored["member"].to_pylist()]
