@@ -30,6 +30,8 @@ class UnitCost:
     seconds     of one worker for a million images
     serial      of those that a cluster cannot spread: seconds of the one driver for a million images
     fixed       seconds for any number of images
+    power       of the number of images with which seconds grow: 1 for all but the search for near duplicates
+    memory      bytes an image of the one process that sees all of them
     stored      bytes an image on disk
     price       dollars an image that a service charges
     basis       "measured" or "calculated"
@@ -41,6 +43,8 @@ class UnitCost:
     seconds: float
     serial: float
     fixed: float
+    power: float
+    memory: float
     stored: float
     price: float
     basis: str
@@ -50,13 +54,16 @@ class UnitCost:
         """Wall hours with so many workers."""
         if self.worker == "service":
             workers = 1
-        millions = images / MILLION
         spread = max(self.seconds - self.serial, 0) / workers
-        return (self.fixed + millions * (self.serial + spread)) / HOUR
+        return (self.fixed + self._growth(images) * (self.serial + spread)) / HOUR
 
     def worker_hours(self, images: float) -> float:
         """Hours of all workers together."""
-        return (self.fixed + images / MILLION * self.seconds) / HOUR
+        return (self.fixed + self._growth(images) * self.seconds) / HOUR
+
+    def _growth(self, images: float) -> float:
+        """How many times the work of a million images."""
+        return float((images / MILLION) ** self.power)
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,7 @@ def tables(costs: Sequence[UnitCost]) -> str:
     parts = [
         "### What a million images cost\n\n" + unit_table(costs),
         "### Bytes kept\n\n" + stored_table(costs),
+        "### Memory of the process that sees all images\n\n" + memory_table(costs),
         "### Hours on one machine of 16 cores and a GPU\n\n" + hours_table(costs, one),
         "### Hours on ten of them\n\n" + hours_table(costs, ten),
         f"### Dollars, {prices}\n\n" + dollars_table(costs, one),
@@ -178,6 +186,16 @@ def stored_table(costs: Sequence[UnitCost]) -> str:
     total = sum(cost.stored for cost in kept)
     rows.append(["together", *(size(total * images) for images in SIZES)])
     return markdown(["made by", *_size_heads()], rows)
+
+
+def memory_table(costs: Sequence[UnitCost]) -> str:
+    """Bytes of memory by stage and number of images, of the stages that do not work by shard."""
+    grown = [cost for cost in costs if cost.memory]
+
+    def cell(cost: UnitCost, images: float) -> str:
+        return size(cost.memory * images)
+
+    return markdown(["stage", *_size_heads()], _by_size(grown, cell))
 
 
 def hours_table(costs: Sequence[UnitCost], plan: Plan) -> str:
