@@ -22,7 +22,7 @@ from benchmarks.harness.interleaved import versus
 from benchmarks.harness.photos import write_tars
 from twigma.builder.stages.embed import embed_shards
 from twigma.core.progress import Verbosity, verbosity
-from twigma.core.storage import mirrored
+from twigma.core.storage.mirrors import mirrored
 from twigma.demo.demo import CLIP
 from twigma.rehydrate.sources.own_files.add_images import add_tars
 

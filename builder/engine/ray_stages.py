@@ -19,10 +19,10 @@ import pyarrow as pa
 
 from twigma.builder.engine.in_process import run_stage
 from twigma.builder.engine.source import Event, Source, Start
-from twigma.core import storage
 from twigma.core.pools import ray_cluster, ray_pool
 from twigma.core.pools.scratch import Scratch
 from twigma.core.pools.task_event import Progress, TaskEvent
+from twigma.core.storage import mirrors
 from twigma.rehydrate.images.shards import Shard
 
 Files = dict[str, bytes]
@@ -64,7 +64,7 @@ def _files(source: Source) -> Files:
     """The files of a shard by name; the manifest names its tar, which may lie elsewhere."""
     shard = _shard_of(source)
     paths = (shard.tar, shard.sidecar, shard.manifest)
-    with storage.reading(shard.tar):
+    with mirrors.reading(shard.tar):
         return {path.name: path.read_bytes() for path in paths}
 
 

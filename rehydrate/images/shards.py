@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twigma.core import columns, storage
+from twigma.core import columns
 from twigma.core.files import file_sha256, fsync, read_parquet
+from twigma.core.storage import mirrors
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shard_manifest import (
     Manifest,
@@ -123,7 +124,7 @@ def is_finished(shard: Shard) -> bool:
         if manifest.freed:
             return True
         tar = manifest.tar_path(shard.manifest.parent)
-        return storage.size_of(tar) == manifest.bytes
+        return mirrors.size_of(tar) == manifest.bytes
     except (OSError, ValueError):
         return False
 
@@ -155,7 +156,7 @@ def read_images(shard: Shard, rows: int = 256) -> Iterator[pa.Table]:
     flipped byte or a cut anywhere raises ValueError naming the shard; FileNotFoundError when the tar is missing.
     """
     manifest = read_manifest(shard)
-    with storage.reading(shard.tar):
+    with mirrors.reading(shard.tar):
         require_tar(shard, manifest)
         yield from _read_blocks(shard, manifest, rows)
 

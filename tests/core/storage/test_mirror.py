@@ -8,8 +8,14 @@ from support.object_store import contents, serving
 from support.staging import encode, make_shard, pixels
 
 from twigma.core.files import write_json
-from twigma.core.storage import is_mirrored, local_copy, mirrored, reading, size_of
 from twigma.core.storage.address import mirror_folder, parse
+from twigma.core.storage.mirrors import (
+    is_mirrored,
+    local_copy,
+    mirrored,
+    reading,
+    size_of,
+)
 from twigma.rehydrate.images.shards import is_finished, list_shards, read_images
 
 WORK = "s3://lab/teams/ai-images"
