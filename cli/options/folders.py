@@ -51,9 +51,11 @@ class StoreFolder(LocalPath):
         address = _address(str(value))
         if address is None or ctx is None:
             return super().convert(value, param, ctx)
+        where = parse(address)
         uses = ctx.meta.setdefault(OPENED, {})
-        uses[address] = max(self.use, uses.get(address, self.use), key=USES.index)
-        return mirror_folder(parse(address))
+        before = uses.get(where.uri, self.use)
+        uses[where.uri] = max(self.use, before, key=USES.index)
+        return mirror_folder(where)
 
 
 def in_stores(callback: Callable[..., Any]) -> Callable[..., Any]:

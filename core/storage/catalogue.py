@@ -53,9 +53,12 @@ class Catalogue:
             folder / CATALOGUE, check_same_thread=False, timeout=60
         )
         self._db.executescript(TABLES)
-        about = [("address", uri), ("mirror", uuid.uuid4().hex)]
         with self._db:
-            self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about)
+            self._db.execute(
+                "INSERT OR REPLACE INTO about VALUES ('address', ?)", [uri]
+            )
+            new = uuid.uuid4().hex
+            self._db.execute("INSERT OR IGNORE INTO about VALUES ('mirror', ?)", [new])
 
     def close(self) -> None:
         """Close the file."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from twigma.core import files, locks
 from twigma.core.progress import notice
 from twigma.core.storage.address import Address, address_of, mirror_folder, parse
-from twigma.core.storage.mirror import Mirror, shared
+from twigma.core.storage.file_kinds import shared
+from twigma.core.storage.mirror import Mirror
 from twigma.core.storage.tars import Tars
 from twigma.core.storage.uploads import Uploads
 

@@ -1,6 +1,7 @@
 """A mirror and its store: what comes, what goes, who wins, and what a stopped or refused run leaves."""
 
 import json
+import shutil
 
 import pytest
 from gcp_storage_emulator.server import create_server
@@ -103,12 +104,12 @@ def test_nothing_is_copied_twice(store):
 def test_a_file_changed_on_both_sides_is_named_and_none_is_lost(store):
     with mirrored(WORK) as work:
         write_json(work / "images.json", 1)
-        (work / "columns").mkdir()
-        (work / "columns" / "part").write_bytes(b"1")
+        (work / "columns" / "embed").mkdir(parents=True)
+        (work / "columns" / "embed" / "1.arrow").write_bytes(b"1")
     store.put(f"{KEY}/images.json", b"theirs")
-    store.put(f"{KEY}/columns/part", b"theirs")
+    store.put(f"{KEY}/columns/embed/1.arrow", b"theirs")
     (work / "images.json").write_bytes(b"ours, longer")
-    (work / "columns" / "part").write_bytes(b"ours")
+    (work / "columns" / "embed" / "1.arrow").write_bytes(b"ours")
     with (
         pytest.raises(RuntimeError, match=r"^images.json were changed both in s3://"),
         mirrored(WORK),
@@ -116,8 +117,8 @@ def test_a_file_changed_on_both_sides_is_named_and_none_is_lost(store):
         pass
     assert (work / "images.json").read_bytes() == b"ours, longer"
     assert store.files(KEY)["images.json"] == b"theirs"
-    # Of a part either will do: provenance says whether it is current.
-    assert (work / "columns" / "part").read_bytes() == b"theirs"
+    # Of a part either will do: its provenance says whether it is current.
+    assert (work / "columns" / "embed" / "1.arrow").read_bytes() == b"theirs"
     (work / "images.json").unlink()
     with mirrored(WORK):
         assert (work / "images.json").read_bytes() == b"theirs"
@@ -155,6 +156,18 @@ def test_an_empty_bucket_empties_no_mirror(store):
     ):
         pass
     assert (work / "a.json").exists()
+
+
+def test_a_mirror_that_is_deleted_meanwhile_deletes_nothing_there(store):
+    with mirrored(WORK) as work:
+        write_json(work / "a.json", 1)
+    with (
+        pytest.raises(RuntimeError, match="was deleted while this command ran"),
+        mirrored(WORK) as work,
+    ):
+        shutil.rmtree(work)
+    with mirrored(WORK) as work:
+        assert set(contents(work)) == {"a.json"} == set(store.files(KEY))
 
 
 def test_what_could_not_be_sent_is_sent_by_the_next_run(store):
