@@ -169,10 +169,11 @@ class Mirror:
         entry = self.catalogue.find(name)
         if stamp is None or (entry is not None and entry.stamp == stamp):
             return
-        if not is_derived(name) and self.store.mark(name) != (entry and entry.mark):
-            raise RuntimeError(
-                f"{self.address}/{name} was changed by another machine while this command ran: run it again"
-            )
+        if not is_derived(name):
+            there = self.store.mark(name)
+            if there is not None and there != (entry and entry.mark):
+                self._accept_equal(name, there)
+                return
         try:
             mark = self.store.write(path, name)
         except FileNotFoundError:
@@ -180,6 +181,20 @@ class Mirror:
         self.catalogue.put(name, mark, stamp)
         if is_manifest(name):
             self._delete_freed(path)
+
+    def _accept_equal(self, name: str, mark: Mark) -> None:
+        """Note a file that another machine has sent meanwhile; RuntimeError unless it is the same as here."""
+        path = self.folder / name
+        partial = partial_of(path)
+        try:
+            self.store.read(name, mark.size, partial)
+            if not filecmp.cmp(partial, path, shallow=False):
+                raise RuntimeError(
+                    f"{self.address}/{name} was changed by another machine while this command ran: run it again"
+                )
+        finally:
+            partial.unlink(missing_ok=True)
+        self.catalogue.put(name, mark, stamp_of(path))
 
     def send_finished(self, path: Path) -> None:
         """Send a file that was finished just now; a manifest after its tar and sidecar, which were moved into place."""

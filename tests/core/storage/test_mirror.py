@@ -137,6 +137,15 @@ def test_a_file_that_another_machine_wrote_meanwhile_is_not_overwritten(store):
         pass
 
 
+def test_the_same_file_from_another_machine_is_no_conflict(store):
+    with mirrored(WORK) as work:
+        work.mkdir()
+        store.put(f"{KEY}/models/pins.json", b"1\n")
+        write_json(work / "models" / "pins.json", 1)
+    with mirrored(WORK) as work:
+        assert contents(work) == {"models/pins.json": b"1\n"} == store.files(KEY)
+
+
 def test_what_was_sent_and_not_noted_is_no_conflict(store):
     with mirrored(WORK) as work:
         write_json(work / "a.json", 1)
