@@ -91,5 +91,5 @@ def address_of(folder: Path) -> str | None:
     import sqlite3
 
     with contextlib.closing(sqlite3.connect(catalogue)) as db:
-        rows = db.execute("SELECT value FROM about WHERE name = 'address'")
-        return str(rows.fetchone()[0])
+        rows = db.execute("SELECT value FROM about WHERE name = 'address'").fetchall()
+    return str(rows[0][0]) if rows else None

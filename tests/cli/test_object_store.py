@@ -233,6 +233,7 @@ def test_freed_pictures_are_freed_in_the_store(store):
         ("embed --work s3://lab", "expected s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
         ("nsfw --work s3://ME:secret@lab/work", "credentials are read from the"),
         ("dedupe --work s3://lab/nothing", "no images table at"),
+        ("report x --reference a=s3://lab/refs", "a folder of this machine, found the"),
         ("analyze s3://lab/nothing", "`twigma release` writes a release folder"),
     ],
 )
