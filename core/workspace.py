@@ -42,7 +42,7 @@ class Workspace(os.PathLike[str]):
         if "://" in os.fspath(path):
             raise ValueError(
                 f"expected a folder of this machine, found the address {os.fspath(path)}: work in its mirror, "
-                "`with twigma.core.storage.mirrored(address) as work:`"
+                "`with twigma.core.storage.mirrors.mirrored(address) as work:`"
             )
         self.path = Path(path)
 

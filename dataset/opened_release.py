@@ -71,7 +71,7 @@ def open_release(data_dir: AnyPath | None = None) -> Release:
     """Open a release: `data_dir`, else `$TWIGMA_DATA_DIR`, else `./twigma`, else the table that the authors published.
 
     Raises ValueError when the folder is not a release or a file differs from its manifest, OSError when the authors'
-    table is needed and cannot be fetched.
+    table is needed and cannot be fetched. `data_dir` may be an address, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER.
 
     >>> release = twigma.open_release("twigma")         # doctest: +SKIP
     >>> release.to_pandas()["like_count"].median()      # doctest: +SKIP

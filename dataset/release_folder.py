@@ -7,13 +7,13 @@ takes no time.
 import hashlib
 import json
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twigma.core.names import split_name, with_name
 from twigma.core.safety import untrusted_names
+from twigma.core.storage.address import in_store
 from twigma.dataset.table_files import select_tables, table_configs
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 AnyPath = str | os.PathLike[str]
 
-ADDRESS = re.compile("(s3|gs)://")
 DATA_DIR_VARIABLE = "TWIGMA_DATA_DIR"
 MANIFEST = "MANIFEST.json"
 ONLY_OF_A_RELEASE = ("croissant.json", "removals.txt")
@@ -39,8 +38,8 @@ def find_release(data_dir: AnyPath | None = None) -> Path | None:
     (s3://, gs://) is fetched into its mirror.
     """
     asked = data_dir or os.environ.get(DATA_DIR_VARIABLE)
-    if asked and ADDRESS.match(os.fspath(asked)):
-        from twigma.core.storage import fetched
+    if asked and in_store(asked):
+        from twigma.core.storage.mirrors import fetched
 
         asked = fetched(os.fspath(asked))
     folder = Path(asked or "twigma").expanduser().absolute()

@@ -26,6 +26,10 @@ def find_reference(text: str, folder: Path = REFERENCES) -> tuple[str, Path]:
         raise ValueError(
             f"--reference: expected NAME=FOLDER, or NAME for {folder}/NAME; found {text!r}"
         )
+    if "://" in place:
+        raise ValueError(
+            f"--reference: expected a folder of this machine, found the address {place}: copy the set here"
+        )
     if mark:
         return name, Path(place)
     if not (folder / name).is_dir():

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twigma.builder.engine.source import Source
-from twigma.core import storage
+from twigma.core.storage import mirrors
 
 # Bytes compared at either end of a file: those between are hashed when it is read.
 ENDS = 1 << 20
@@ -46,7 +46,7 @@ def offer(source: Source) -> Delivery:
 def with_contents(source: Source) -> Delivery:
     """The files themselves; OSError where they are missing here."""
     files = source.files()
-    with storage.reading(files[0]):
+    with mirrors.reading(files[0]):
         # A mapped file can be read after it was deleted.
         contents = {path.name: _mapped(path) for path in files}
     return Delivery(source, contents=contents)

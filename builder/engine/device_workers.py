@@ -11,10 +11,10 @@ from multiprocessing.connection import Connection, wait
 
 from twigma.builder.engine.in_process import run_stage
 from twigma.builder.engine.source import Event, Source, Start
-from twigma.core import storage
 from twigma.core.pools.retry import RetryPolicy
 from twigma.core.pools.task_event import TaskEvent
 from twigma.core.safety import worker_environment
+from twigma.core.storage import mirrors
 from twigma.rehydrate.images.shards import Shard
 
 # No timeouts: how long a model takes for a block depends on the model and the device.
@@ -44,7 +44,7 @@ class Worker:
     def assign(self, source: Source) -> None:
         """One source more to process; its tar is fetched here, as the process knows no key of a store."""
         if isinstance(source.data, Shard):
-            storage.bring(source.data.tar)
+            mirrors.bring(source.data.tar)
         self.sources[source.name] = source
         self.pipe.send(source)
 
@@ -52,7 +52,7 @@ class Worker:
         """Take a source off the process; its tar can go where it was fetched for it."""
         source = self.sources.pop(name)
         if isinstance(source.data, Shard):
-            storage.drop(source.data.tar)
+            mirrors.drop(source.data.tar)
         return source
 
     def kill(self) -> None:

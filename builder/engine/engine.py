@@ -21,7 +21,7 @@ from twigma.builder.engine.checkpoints import Checkpoints
 from twigma.builder.engine.in_process import in_this_process
 from twigma.builder.engine.slices import Slice, lock_slice
 from twigma.builder.engine.source import Event, Settings, Source, Stage, Start
-from twigma.core import columns, storage
+from twigma.core import columns
 from twigma.core.parts import (
     announce_recreated,
     part_is_current,
@@ -32,6 +32,7 @@ from twigma.core.parts import (
 from twigma.core.pools.ray_cluster import starts_here
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.progress import notice, progress_bar
+from twigma.core.storage import mirrors
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shards import Shard, list_shards, read_manifest
 
@@ -198,7 +199,7 @@ def _make_parts(
     announce_recreated(
         desc, [(_part_file(folder, source), source.provenance) for source in due]
     )
-    storage.will_read(one.data.tar for one in due if isinstance(one.data, Shard))
+    mirrors.will_read(one.data.tar for one in due if isinstance(one.data, Shard))
     with (
         contextlib.closing(process(remaining)) as events,
         progress_bar(total=total, desc=desc, unit="image") as bar,

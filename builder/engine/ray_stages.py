@@ -26,12 +26,12 @@ from twigma.builder.engine.delivery import (
 from twigma.builder.engine.in_process import run_stage
 from twigma.builder.engine.pixels import share_cpus
 from twigma.builder.engine.source import Event, Source, Start
-from twigma.core import storage
 from twigma.core.pools import ray_cluster, ray_pool
 from twigma.core.pools.ray_actor import Actor, on_this_node
 from twigma.core.pools.ray_slots import ModelSlots, threads_here
 from twigma.core.pools.scratch import Scratch
 from twigma.core.pools.task_event import Progress, TaskEvent
+from twigma.core.storage import mirrors
 
 
 def on_ray(
@@ -43,7 +43,7 @@ def on_ray(
     """Process the sources on the cluster at `address`, else on one started here; `device` limits it to "cpu"."""
     by_name = {source.name: source for source in sources}
     # What is fetched from an object store lies here only while it is sent.
-    is_here = not any(storage.is_mirrored(source.files()[0]) for source in sources)
+    is_here = not any(mirrors.is_mirrored(source.files()[0]) for source in sources)
 
     def offer_task(name: str) -> Delivery:
         return offer(by_name[name])

@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.builder.removals import erase_lists
-from twigma.core import columns, inventory, storage
+from twigma.core import columns, inventory
 from twigma.core.files import file_sha256, write_parquet
 from twigma.core.names import split_name
 from twigma.core.parts import fingerprint, read_part, read_provenance, write_part
 from twigma.core.progress import progress_bar
+from twigma.core.storage import mirrors
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.fetch.shard_plan import list_file
 from twigma.rehydrate.images import shards
@@ -185,7 +186,7 @@ def _erase_shard(
     elif _is_own_tar(shard, tar):
         members = sidecar.filter(gone)["member"].to_pylist()
         samples = {PurePosixPath(name).stem for name in members if name}
-        with storage.reading(tar):
+        with mirrors.reading(tar):
             _copy_tar(tar, attempt / shard.tar.name, samples)
         made_from = dict(manifest.made_from)
         if _filter_parquet(list_file(shard), removed):

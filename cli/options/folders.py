@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-# As in core/storage, which is imported when an address is given.
-STORES = ("s3", "gs")
-BESIDE_A_MIRROR = ".store.sqlite"
+from twigma.core.storage.address import address_of, in_store, mirror_folder, parse
+
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 USES = ("read", "write", "pages")  # each holds those before it
 OPENED = "twigma.stores"  # key of click's context
 
@@ -52,11 +51,11 @@ class StoreFolder(LocalPath):
         address = _address(str(value))
         if address is None or ctx is None:
             return super().convert(value, param, ctx)
-        from twigma.core.storage.address import mirror_folder, parse
-
+        where = parse(address)
         uses = ctx.meta.setdefault(OPENED, {})
-        uses[address] = max(self.use, uses.get(address, self.use), key=USES.index)
-        return mirror_folder(parse(address))
+        before = uses.get(where.uri, self.use)
+        uses[where.uri] = max(self.use, before, key=USES.index)
+        return mirror_folder(where)
 
 
 def in_stores(callback: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,24 +73,16 @@ def in_stores(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _open(address: str, use: str) -> AbstractContextManager[Path]:
-    from twigma.core import storage
+    from twigma.core.storage.mirrors import local_copy, mirrored
 
     if use == "read":
-        return storage.local_copy(address)
-    return storage.mirrored(address, pages=use == "pages")
+        return local_copy(address)
+    return mirrored(address, pages=use == "pages")
 
 
 def _address(text: str) -> str | None:
     """The address in a store that this names, itself or by the path of its mirror; None for a local folder."""
-    found = ADDRESS.match(text)
-    if found:
-        return text if found[1] in STORES else None
-    folder = Path(text).absolute()
-    if not (folder.parent / BESIDE_A_MIRROR).exists():
-        return None
-    from twigma.core.storage.catalogue import address_of
-
-    return address_of(folder)
+    return text if in_store(text) else address_of(Path(text))
 
 
 FOLDER = LocalPath(path_type=Path, file_okay=False)

@@ -1,14 +1,15 @@
 """Addresses of folders in an object store, and where each has its mirror on this machine. It imports nothing slow."""
 
+import contextlib
 import hashlib
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 SCHEMES = ("s3", "gs")
 FOLDER_VARIABLE = "TWIGMA_MIRRORS"  # where mirrors are, instead of the user's data
+CATALOGUE = ".store.sqlite"  # beside a mirror, see catalogue.py
 EXPECTED = "expected s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"
 ANONYMOUS = "anonymous"  # Arrow's name for a user without credentials
 
@@ -40,13 +41,13 @@ class Address:
         return f"{scheme}://{user}{place}{options}"
 
 
-def is_address(text: str | os.PathLike[str]) -> bool:
-    """Whether this is an address of anything, and no path: `Path` would make a local folder `s3:` of it.
+def in_store(text: str | os.PathLike[str]) -> bool:
+    """Whether this is an address of an object store, and no path: `Path` would make a local folder `s3:` of it.
 
-    >>> is_address("s3://lab/ai-images"), is_address("work")
+    >>> in_store("s3://lab/ai-images"), in_store("work")
     (True, False)
     """
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", os.fspath(text)) is not None
+    return os.fspath(text).startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
 
 
 def parse(text: str) -> Address:
@@ -80,3 +81,15 @@ def mirror_folder(address: Address) -> Path:
     digest = hashlib.sha256(address.text.encode()).hexdigest()[:8]
     name = folder.rpartition("/")[2]
     return Path(base).expanduser().absolute() / f"{scheme}-{bucket}-{digest}" / name
+
+
+def address_of(folder: Path) -> str | None:
+    """The address that a folder is the mirror of; None for any other folder."""
+    catalogue = folder.absolute().parent / CATALOGUE
+    if not catalogue.exists():
+        return None
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(catalogue)) as db:
+        rows = db.execute("SELECT value FROM about WHERE name = 'address'").fetchall()
+    return str(rows[0][0]) if rows else None

@@ -3,7 +3,6 @@
 It can be lost at any time: files that are on both sides are compared then.
 """
 
-import contextlib
 import sqlite3
 import threading
 import uuid
@@ -11,9 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from twigma.core.storage.address import CATALOGUE
 from twigma.core.storage.object_store import Mark
 
-FILE = ".store.sqlite"
 TABLES = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS files (
@@ -50,11 +49,16 @@ class Catalogue:
 
     def __init__(self, folder: Path, uri: str) -> None:
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(folder / FILE, check_same_thread=False, timeout=60)
+        self._db = sqlite3.connect(
+            folder / CATALOGUE, check_same_thread=False, timeout=60
+        )
         self._db.executescript(TABLES)
-        about = [("address", uri), ("mirror", uuid.uuid4().hex)]
         with self._db:
-            self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about)
+            self._db.execute(
+                "INSERT OR REPLACE INTO about VALUES ('address', ?)", [uri]
+            )
+            new = uuid.uuid4().hex
+            self._db.execute("INSERT OR IGNORE INTO about VALUES ('mirror', ?)", [new])
 
     def close(self) -> None:
         """Close the file."""
@@ -63,7 +67,8 @@ class Catalogue:
     def mirror_id(self) -> str:
         """What tells this mirror from those of other machines."""
         with self._lock:
-            return _about(self._db, "mirror")
+            rows = self._db.execute("SELECT value FROM about WHERE name = 'mirror'")
+            return str(rows.fetchone()[0])
 
     def entries(self) -> dict[str, Entry]:
         """All entries by the name of their file."""
@@ -97,20 +102,6 @@ class Catalogue:
         """Note that the store has a file no more."""
         with self._lock, self._db:
             self._db.execute("DELETE FROM files WHERE name = ?", [name])
-
-
-def address_of(folder: Path) -> str | None:
-    """The address that a folder is the mirror of; None for any other folder."""
-    path = folder.absolute().parent / FILE
-    if not path.exists():
-        return None
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        return _about(db, "address")
-
-
-def _about(db: sqlite3.Connection, name: str) -> str:
-    rows = db.execute("SELECT value FROM about WHERE name = ?", [name])
-    return str(rows.fetchone()[0])
 
 
 def _entry(row: tuple[str, int, int, int | None, int | None]) -> Entry:

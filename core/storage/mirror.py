@@ -18,13 +18,21 @@ from twigma.core.files import write_json
 from twigma.core.names import join_names
 from twigma.core.storage.address import Address, mirror_folder
 from twigma.core.storage.catalogue import Catalogue, Entry, stamp_of
+from twigma.core.storage.file_kinds import (
+    LOCAL,
+    is_derived,
+    is_manifest,
+    is_tar,
+    partial_of,
+    rank,
+    shared,
+)
 from twigma.core.storage.object_store import Mark, ObjectStore
 
 T = TypeVar("T")
 R = TypeVar("R")
 AT_ONCE = 8  # files that are copied at a time
 PAGES = "pages.json"  # says which machine has the pages and the ledger
-LOCAL = ("pages", "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm")
 
 
 class Mirror:
@@ -49,7 +57,7 @@ class Mirror:
         if known and not there:
             raise RuntimeError(
                 f"{self.address} is empty, and had {len(known):,} files: check the address and AWS_ENDPOINT_URL; if it "
-                f"was emptied on purpose, delete {self.folder}, which still has some of them"
+                f"was emptied on purpose, delete {self.folder.parent}, which still has some of them"
             )
         self._discard_partial()
         conflicts: list[str] = []
@@ -82,13 +90,12 @@ class Mirror:
         entry = self.catalogue.find(name)
         before = stamp_of(path)
         is_ours = before is not None and (entry is None or before != entry.stamp)
-        partial = _partial(path)
+        partial = partial_of(path)
         try:
             self.store.read(name, mark.size, partial)
             # A run that was stopped after it had sent the file could not note so.
             is_same = is_ours and filecmp.cmp(partial, path, shallow=False)
-            # Of a part either version will do: its provenance says whether it is current.
-            if is_ours and not is_same and not _is_part(name):
+            if is_ours and not is_same and not is_derived(name):
                 return name
             if not is_same:
                 partial.replace(path)
@@ -118,16 +125,18 @@ class Mirror:
         """Delete here what another machine deleted in the store."""
         path = self.folder / name
         stamp = stamp_of(path)
-        if stamp not in (None, entry.stamp) and not _is_part(name):
+        if stamp not in (None, entry.stamp) and not is_derived(name):
             conflicts.append(name)
             return
         path.unlink(missing_ok=True)
         self.catalogue.forget(name)
 
     def _discard_partial(self) -> None:
-        """Delete what a killed run left half fetched: we hold the lock, so nobody is at work."""
+        """Delete what processes that were killed left half fetched."""
         for partial in self.folder.rglob(".*.fetching"):
-            partial.unlink(missing_ok=True)
+            process = partial.suffixes[-2][1:]
+            if not Path("/proc", process).exists():
+                partial.unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ to the store
 
@@ -135,6 +144,10 @@ class Mirror:
         """Send every file that is not in the store like this, and delete there what was deleted here."""
         self._claim_pages()
         known = self.catalogue.entries()
+        if known and not self.folder.exists() and "MANIFEST.json" not in known:
+            raise RuntimeError(
+                f"{self.folder} was deleted while this command ran: nothing was deleted in {self.address}; run again"
+            )
         files = list(self._files())
         changed = []
         for name in files:
@@ -156,10 +169,11 @@ class Mirror:
         entry = self.catalogue.find(name)
         if stamp is None or (entry is not None and entry.stamp == stamp):
             return
-        if not _is_part(name) and self.store.mark(name) != (entry and entry.mark):
-            raise RuntimeError(
-                f"{self.address}/{name} was changed by another machine while this command ran: run it again"
-            )
+        if not is_derived(name):
+            there = self.store.mark(name)
+            if there is not None and there != (entry and entry.mark):
+                self._accept_equal(name, there)
+                return
         try:
             mark = self.store.write(path, name)
         except FileNotFoundError:
@@ -167,6 +181,20 @@ class Mirror:
         self.catalogue.put(name, mark, stamp)
         if is_manifest(name):
             self._delete_freed(path)
+
+    def _accept_equal(self, name: str, mark: Mark) -> None:
+        """Note a file that another machine has sent meanwhile; RuntimeError unless it is the same as here."""
+        path = self.folder / name
+        partial = partial_of(path)
+        try:
+            self.store.read(name, mark.size, partial)
+            if not filecmp.cmp(partial, path, shallow=False):
+                raise RuntimeError(
+                    f"{self.address}/{name} was changed by another machine while this command ran: run it again"
+                )
+        finally:
+            partial.unlink(missing_ok=True)
+        self.catalogue.put(name, mark, stamp_of(path))
 
     def send_finished(self, path: Path) -> None:
         """Send a file that was finished just now; a manifest after its tar and sidecar, which were moved into place."""
@@ -225,7 +253,7 @@ class Mirror:
 
     def _claim_pages(self) -> None:
         """Say in the store that the pages are here, once there are any."""
-        if not any((self.folder / name).exists() for name in LOCAL[:2]):
+        if not any((self.folder / name).exists() for name in LOCAL):
             return
         if not self._pages_owner():
             owner = {
@@ -236,31 +264,6 @@ class Mirror:
             write_json(self.folder / PAGES, owner)
 
 
-def shared(name: str) -> bool:
-    """Whether a file belongs into the store: no pages, no ledger; locks and what is not finished are hidden."""
-    parts = PurePosixPath(name).parts
-    return parts[0] not in LOCAL and not any(part.startswith(".") for part in parts)
-
-
-def is_tar(name: str) -> bool:
-    """Whether this is the tar of a shard."""
-    return PurePosixPath(name).match("shards/*.tar")
-
-
-def is_manifest(name: str) -> bool:
-    """Whether this is the manifest of a shard."""
-    return PurePosixPath(name).match("shards/[0-9]*.json")
-
-
-def _is_part(name: str) -> bool:
-    return name.startswith("columns/")
-
-
-def _partial(path: Path) -> Path:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.fetching")
-
-
 def _in_order(
     copy: Callable[[T], R], items: Iterable[T], name: Callable[[T], str]
 ) -> list[R]:
@@ -268,14 +271,7 @@ def _in_order(
     results: list[R] = []
     items = sorted(items, key=name)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for rank in range(3):
-            group = [item for item in items if _rank(name(item)) == rank]
+        for turn in range(3):
+            group = [item for item in items if rank(name(item)) == turn]
             results += pool.map(copy, group)
     return results
-
-
-def _rank(name: str) -> int:
-    """Manifests of shards come after tables and tars, that of a release after everything."""
-    if name == "MANIFEST.json":
-        return 2
-    return int(name.endswith(".json"))

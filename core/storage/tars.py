@@ -1,18 +1,20 @@
 """Tars of a mirror: fetched when they are read, the next one ahead, and dropped afterwards.
 
-A stage says in which order it reads them; so each is fetched once, and two or three at most lie on the disk.
+A stage says in which order it reads them; so each is fetched once, and few lie on the disk: two of a stage that runs
+in one process.
 """
 
 import contextlib
 import os
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 from twigma.core.storage.catalogue import stamp_of
+from twigma.core.storage.file_kinds import partial_of
 from twigma.core.storage.mirror import Mirror
 
 
@@ -39,15 +41,6 @@ class Tars:
         """Bytes of a tar in the store; None where it is not there."""
         entry = self._mirror.catalogue.find(self._mirror.name_of(tar))
         return None if entry is None else entry.mark.size
-
-    @contextlib.contextmanager
-    def reading(self, tar: Path) -> Iterator[None]:
-        """Have a tar here within a block."""
-        self.bring(tar)
-        try:
-            yield
-        finally:
-            self.drop(tar)
 
     def bring(self, tar: Path) -> None:
         """Fetch a tar that is not here, and begin with the next; `drop` it for each time that it was brought."""
@@ -81,7 +74,7 @@ class Tars:
         entry = catalogue.find(name)
         if tar.exists() or entry is None:
             return  # where it is missing on both sides, the reader says what to do
-        partial = tar.with_name(f".{tar.name}.fetching")
+        partial = partial_of(tar)
         try:
             self._mirror.store.read(name, entry.mark.size, partial)
             partial.replace(tar)

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twigma.core import columns, storage
+from twigma.core import columns
 from twigma.core.progress import progress_bar
+from twigma.core.storage import mirrors
 from twigma.core.tables import compact, united
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting.sums import first_line
@@ -99,7 +100,7 @@ def _check_size(shard: Shard, manifest: Manifest, remedy: str) -> None:
     tar = manifest.tar_path(shard.manifest.parent)
     expected = manifest.bytes
     try:
-        size = storage.size_of(tar)
+        size = mirrors.size_of(tar)
     except FileNotFoundError:
         raise ValueError(
             f"{tar} should have {expected:,} bytes, but it is missing: {remedy}"

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twigma.core import storage
 from twigma.core.files import file_sha256
 from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
 from twigma.core.safety import untrusted_names
+from twigma.core.storage import mirrors
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shards import (
     SIDECAR,
@@ -88,7 +88,7 @@ def read_index(work: AnyWorkspace) -> pa.Table:
 def read_stored(shard: Shard, name: str, place: Place) -> bytes:
     """The bytes at a place of a tar, compared with their SHA-256; ValueError where others are there."""
     try:
-        data = storage.read_at(shard.tar, place.at, place.size)
+        data = mirrors.read_at(shard.tar, place.at, place.size)
     except FileNotFoundError:
         require_tar(shard, read_manifest(shard))
         raise
@@ -139,7 +139,7 @@ def _places_in(shard: Shard) -> pa.Table:
         table.select(["image_name"]), str(shard.sidecar), untrusted_names.LONG_NAMES
     )
     failed = pc.fill_null(pc.not_equal(table["status"], "success"), True)
-    with storage.reading(shard.tar):
+    with mirrors.reading(shard.tar):
         require_tar(shard, read_manifest(shard))
         places = tar_places(shard.tar)
     spans: list[Span | tuple[None, None]] = []

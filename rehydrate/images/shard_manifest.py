@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from twigma.core import storage
 from twigma.core.files import write_json
 from twigma.core.safety import untrusted_names
+from twigma.core.storage import mirrors
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def require_tar(shard: Shard, manifest: Manifest) -> None:
     """FileNotFoundError with what to do when the tar of a shard is missing, deleted by `twigma free` or otherwise."""
     if shard.tar.exists():
         return
-    storage.refuse_closed(shard.tar)
+    mirrors.refuse_closed(shard.tar)
     reason, remedy = f"its tar {shard.tar} is missing", "put it back, or delete"
     if manifest.freed:
         reason, remedy = f"its pictures were freed on {manifest.freed}", "delete"

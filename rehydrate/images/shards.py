@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twigma.core import columns, storage
+from twigma.core import columns
 from twigma.core.files import file_sha256, fsync, read_parquet
+from twigma.core.storage import mirrors
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shard_manifest import (
     Manifest,
@@ -124,7 +125,7 @@ def is_finished(shard: Shard) -> bool:
         if manifest.freed:
             return True
         tar = manifest.tar_path(shard.manifest.parent)
-        return storage.size_of(tar) == manifest.bytes
+        return mirrors.size_of(tar) == manifest.bytes
     except (OSError, ValueError):
         return False
 
@@ -159,7 +160,7 @@ def read_images(
     FileNotFoundError when the tar is missing.
     """
     manifest = read_manifest(shard)
-    with storage.reading(shard.tar):
+    with mirrors.reading(shard.tar):
         require_tar(shard, manifest)
         with mapped(shard.tar) as data:
             if not was_checked:

@@ -20,8 +20,8 @@ from support.staging import encode, pixels
 import twigma
 from twigma.cli import main
 from twigma.cli.options.folders import LocalPath, StoreFolder
-from twigma.core.storage import local_copy, mirrored
 from twigma.core.storage.address import mirror_folder, parse
+from twigma.core.storage.mirrors import local_copy, mirrored
 from twigma.core.workspace import Workspace
 from twigma.demo.demo import BLIP, CLIP, NSFW
 from twigma.demo.platform.server import Platform
@@ -224,6 +224,38 @@ def test_freed_pictures_are_freed_in_the_store(store):
     assert not [name for name in store.files("freed/work") if name.endswith(".tar")]
     facts = json.loads(run("status", "--work", work, "--json").stdout)
     assert facts["damaged"] == [] and facts["shards"]["freed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("status --work s3://nobody/work", "s3://nobody/work: there is no such bucket"),
+        ("embed --work s3://lab", "expected s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
+        ("nsfw --work s3://ME:secret@lab/work", "credentials are read from the"),
+        ("dedupe --work s3://lab/nothing", "no images table at"),
+        ("report x --reference a=s3://lab/refs", "a folder of this machine, found the"),
+        ("analyze s3://lab/nothing", "`twigma release` writes a release folder"),
+    ],
+)
+def test_what_cannot_be_used_is_a_sentence(store, elsewhere, words, sentence):
+    result = run(*words.split(), code=1)
+    assert sentence in result.stderr and "Traceback" not in result.output
+    assert "secret" not in result.output
+
+
+def test_the_store_refuses_half_way_and_the_next_run_makes_up_for_it(store, elsewhere):
+    work = "s3://lab/refused/work"
+    run("add", "photos", "--work", work, "--shard-size", 8)
+    words = ["embed", "--work", work, "--model", CLIP, "--precision", "fp32"]
+    store.refuses = "columns/embed/00001"
+    result = run(*words, code=1)
+    assert "embed/00001.arrow: access is denied: check the credentials" in result.stderr
+    store.refuses = ""
+    store.requests.clear()
+    run(*words)
+    there, local = store.files("refused/work"), contents(Path("local/work"))
+    parts = [f"columns/embed/{number:05}.arrow" for number in range(3)]
+    assert [there[name] for name in parts] == [local[name] for name in parts]
 
 
 # ------------------------------------------------------------------ every command

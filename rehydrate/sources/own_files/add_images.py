@@ -14,10 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from twigma.core import storage
 from twigma.core.files import file_sha256, write_parquet
 from twigma.core.progress import progress_bar
 from twigma.core.safety.failures import Failures
+from twigma.core.storage import mirrors
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.image_headers import max_pixels
@@ -237,7 +237,7 @@ class _Batch:
         table = pa.Table.from_pylist(rows, SIDECAR)
         write_parquet(shard.sidecar, table, private=True)
         # A tar of the user's is named by its full path, one in the folder by its name: the folder may be moved.
-        if storage.is_mirrored(self.work):
+        if mirrors.is_mirrored(self.work):
             # Other machines cannot read a tar that stays where it is.
             tar = Path(shutil.copyfile(tar, shard.tar))
         is_inside = tar.parent == shard.manifest.parent.absolute()

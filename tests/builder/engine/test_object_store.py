@@ -6,7 +6,7 @@ from support.staging import encode, make_shard, pixels, start_measuring
 
 from twigma.builder.engine.engine import map_shards
 from twigma.core.pools.ray_pool import LOCAL, Engine
-from twigma.core.storage import mirrored
+from twigma.core.storage.mirrors import mirrored
 
 WORK = "s3://lab/ai/work"
 SHARDS = 5

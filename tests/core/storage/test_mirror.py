@@ -1,6 +1,7 @@
 """A mirror and its store: what comes, what goes, who wins, and what a stopped or refused run leaves."""
 
 import json
+import shutil
 
 import pytest
 from gcp_storage_emulator.server import create_server
@@ -8,8 +9,14 @@ from support.object_store import contents, serving
 from support.staging import encode, make_shard, pixels
 
 from twigma.core.files import write_json
-from twigma.core.storage import is_mirrored, local_copy, mirrored, reading, size_of
 from twigma.core.storage.address import mirror_folder, parse
+from twigma.core.storage.mirrors import (
+    is_mirrored,
+    local_copy,
+    mirrored,
+    reading,
+    size_of,
+)
 from twigma.rehydrate.images.shards import is_finished, list_shards, read_images
 
 WORK = "s3://lab/teams/ai-images"
@@ -97,12 +104,12 @@ def test_nothing_is_copied_twice(store):
 def test_a_file_changed_on_both_sides_is_named_and_none_is_lost(store):
     with mirrored(WORK) as work:
         write_json(work / "images.json", 1)
-        (work / "columns").mkdir()
-        (work / "columns" / "part").write_bytes(b"1")
+        (work / "columns" / "embed").mkdir(parents=True)
+        (work / "columns" / "embed" / "1.arrow").write_bytes(b"1")
     store.put(f"{KEY}/images.json", b"theirs")
-    store.put(f"{KEY}/columns/part", b"theirs")
+    store.put(f"{KEY}/columns/embed/1.arrow", b"theirs")
     (work / "images.json").write_bytes(b"ours, longer")
-    (work / "columns" / "part").write_bytes(b"ours")
+    (work / "columns" / "embed" / "1.arrow").write_bytes(b"ours")
     with (
         pytest.raises(RuntimeError, match=r"^images.json were changed both in s3://"),
         mirrored(WORK),
@@ -110,8 +117,8 @@ def test_a_file_changed_on_both_sides_is_named_and_none_is_lost(store):
         pass
     assert (work / "images.json").read_bytes() == b"ours, longer"
     assert store.files(KEY)["images.json"] == b"theirs"
-    # Of a part either will do: provenance says whether it is current.
-    assert (work / "columns" / "part").read_bytes() == b"theirs"
+    # Of a part either will do: its provenance says whether it is current.
+    assert (work / "columns" / "embed" / "1.arrow").read_bytes() == b"theirs"
     (work / "images.json").unlink()
     with mirrored(WORK):
         assert (work / "images.json").read_bytes() == b"theirs"
@@ -128,6 +135,15 @@ def test_a_file_that_another_machine_wrote_meanwhile_is_not_overwritten(store):
     assert store.files(KEY) == {"images.parquet": b"theirs"}
     with pytest.raises(RuntimeError, match="changed both"), mirrored(WORK):
         pass
+
+
+def test_the_same_file_from_another_machine_is_no_conflict(store):
+    with mirrored(WORK) as work:
+        work.mkdir()
+        store.put(f"{KEY}/models/pins.json", b"1\n")
+        write_json(work / "models" / "pins.json", 1)
+    with mirrored(WORK) as work:
+        assert contents(work) == {"models/pins.json": b"1\n"} == store.files(KEY)
 
 
 def test_what_was_sent_and_not_noted_is_no_conflict(store):
@@ -149,6 +165,18 @@ def test_an_empty_bucket_empties_no_mirror(store):
     ):
         pass
     assert (work / "a.json").exists()
+
+
+def test_a_mirror_that_is_deleted_meanwhile_deletes_nothing_there(store):
+    with mirrored(WORK) as work:
+        write_json(work / "a.json", 1)
+    with (
+        pytest.raises(RuntimeError, match="was deleted while this command ran"),
+        mirrored(WORK) as work,
+    ):
+        shutil.rmtree(work)
+    with mirrored(WORK) as work:
+        assert set(contents(work)) == {"a.json"} == set(store.files(KEY))
 
 
 def test_what_could_not_be_sent_is_sent_by_the_next_run(store):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from twigma.core import files, locks
 from twigma.core.progress import notice
-from twigma.core.storage.address import Address, mirror_folder, parse
-from twigma.core.storage.catalogue import address_of
-from twigma.core.storage.mirror import Mirror, shared
+from twigma.core.storage.address import Address, address_of, mirror_folder, parse
+from twigma.core.storage.file_kinds import shared
+from twigma.core.storage.mirror import Mirror
 from twigma.core.storage.tars import Tars
 from twigma.core.storage.uploads import Uploads
 
@@ -168,7 +168,8 @@ def refuse_closed(tar: Path) -> None:
     address = address_of(tar.parent.parent)
     if address is not None and _of(tar) is None:
         raise FileNotFoundError(
-            f"{tar} is in a store: use the folder within `with twigma.core.storage.mirrored({address!r}) as work:`"
+            f"{tar} is in a store: use the folder within "
+            f"`with twigma.core.storage.mirrors.mirrored({address!r}) as work:`"
         )
 
 
