@@ -4,11 +4,12 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.worlds import wait_until
 
 from twigma.core.pools import ray_cluster, ray_pool
 from twigma.core.pools.ray_actor import Actor
@@ -93,13 +94,6 @@ class Full(Actor):
 
     def parts(self, payload: int) -> Iterator[Any]:
         yield payload
-
-
-def wait_until(is_true: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def parts_of(
