@@ -1,5 +1,6 @@
 """Files on their way to a node: recognised where they are the same, and else taken along."""
 
+import pickle
 import shutil
 from dataclasses import replace
 
@@ -31,7 +32,8 @@ def test_a_node_with_the_same_files_needs_no_bytes(source):
 
 @pytest.mark.parametrize("at", [0, -1])
 @pytest.mark.parametrize("kind", ["tar", "sidecar", "manifest"])
-def test_another_file_of_that_name_is_not_taken_for_ours(source, kind, at):
+def test_another_file_of_that_name_is_not_taken_for_ours(source, kind, at, monkeypatch):
+    monkeypatch.setattr(delivery, "ENDS", 16)
     sent = delivery.offer(source)
     path = getattr(source.data, kind)
     data = bytearray(path.read_bytes())
@@ -51,6 +53,15 @@ def test_a_node_without_the_files_is_sent_the_bytes(source, tmp_path):
     there = delivery.unpack(replace(sent, contents=contents), tmp_path / "node")
     assert rows(there) == expected
     assert there.data.tar.parent == tmp_path / "node"
+
+
+def test_the_bytes_are_not_copied_when_they_are_pickled(source):
+    buffers = []
+    for data in delivery.with_contents(source).contents.values():
+        pickle.dumps(data, protocol=5, buffer_callback=buffers.append)
+    sizes = [buffer.raw().nbytes for buffer in buffers]
+    paths = delivery.files_of(source)
+    assert sizes == [path.stat().st_size for path in paths]
 
 
 def test_a_part_of_another_stage_travels_too(tmp_path):
