@@ -17,7 +17,7 @@ from twigma.core.pools.ray_slots import CpuSlots
 from twigma.core.pools.retry import RetryPolicy
 from twigma.core.pools.task_event import Progress
 
-TIMEOUT = 3  # seconds in which an actor has to answer a beat
+TIMEOUT = 5  # seconds in which an actor has to answer a beat
 
 
 class Doubling(Actor):
@@ -33,7 +33,7 @@ class Doubling(Actor):
         if payload == 5:
             os.kill(os.getpid(), signal.SIGSTOP)  # its process is still there
         if payload == 6:
-            time.sleep(3 * TIMEOUT)  # it is only slow
+            time.sleep(2.5 * TIMEOUT)  # it is only slow
         yield 2 * payload
 
 
