@@ -88,4 +88,5 @@ def _mapped(path: Path) -> Bytes:
     """The bytes of a file, which Ray copies from the page cache to where the node gets them."""
     if not path.stat().st_size:
         return np.empty(0, np.uint8)
-    return np.memmap(path, np.uint8, mode="r")
+    # As a plain array: a memmap itself would be pickled with a copy of its bytes.
+    return np.asarray(np.memmap(path, np.uint8, mode="r"))

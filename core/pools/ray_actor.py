@@ -64,6 +64,6 @@ class Actor:
 def on_this_node(error: Exception) -> Exception:
     """The same error, saying on which machine it happened."""
     place = f"on {socket.gethostname()}"
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.strerror:
         return OSError(error.errno, f"{error.strerror}, {place}")
     return RuntimeError(f"{error}, {place}\n{notes(error)}".strip())

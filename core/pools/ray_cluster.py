@@ -136,6 +136,7 @@ def _restore_sigterm() -> Iterator[None]:
 
 
 def last_line(error: BaseException) -> str:
-    """The last line of an error of Ray, where a traceback names the error."""
+    """The last line of an error of Ray, where a traceback names the error; without its advice to everybody."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    last = lines[-1] if lines else type(error).__name__
+    return last.partition(" Some common causes include")[0]

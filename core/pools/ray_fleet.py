@@ -62,8 +62,10 @@ class Fleet(Generic[K]):
             if failures >= self._retry.attempts:
                 nodes.pop(node, None)
         self._counted = self._slots.of(nodes)
-        without_task = sum(not worker.load for worker in self.workers)
-        for slot in self._free_slots()[: max(0, tasks - without_task)]:
+        without_task = [
+            worker for worker in self._on_counted_slots() if not worker.load
+        ]
+        for slot in self._free_slots()[: max(0, tasks - len(without_task))]:
             self._add(slot)
         more = min(tasks, max(1, len(self.workers)), MOST_DEMAND)
         if self._most is not None:
@@ -89,9 +91,12 @@ class Fleet(Generic[K]):
 
     def in_use(self) -> list[Worker[K]]:
         """The actors to send tasks to: those on CPUs get no more once one on a GPU is ready."""
-        ready = [worker for worker in self.workers if worker.ready]
+        preferred = [worker for worker in self._on_counted_slots() if worker.ready]
+        return preferred or [worker for worker in self.workers if worker.ready]
+
+    def _on_counted_slots(self) -> list[Worker[K]]:
         counted = set(self._counted)
-        return [worker for worker in ready if worker.slot in counted] or ready
+        return [worker for worker in self.workers if worker.slot in counted]
 
     # -------------------------------------------------------------- their life
 

@@ -134,7 +134,9 @@ class ActorPool(Generic[K]):
                 return
             if worker.delivered:
                 task = worker.delivered.pop()
-                worker.actor.discard.remote(task)
+                worker.discarding = True
+                reply = worker.actor.discard.remote(task)
+                self._fleet.calls[reply] = Call(worker, "discard")
                 self._waiting.append(task)
 
     def _deliver(self, worker: Worker[K], task: K) -> Iterator[TaskEvent[K]]:
@@ -195,6 +197,8 @@ class ActorPool(Generic[K]):
             _require_same_version(value)
         elif call.kind == "delivery":
             yield from self._record_delivery(worker, value)
+        elif call.kind == "discard":
+            worker.discarding = False
         elif call.kind == "part":
             yield from self._record_part(worker, value)
 

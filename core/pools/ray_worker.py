@@ -27,6 +27,7 @@ class Worker(Generic[K]):
     task: K | None = None  # in work
     delivering: K | None = None
     delivered: list[K] = field(default_factory=list)
+    discarding: bool = False  # methods of an actor may overtake one another
     awaits_beat: bool = False
     next_beat: float = 0.0  # when to ask for the next
 
@@ -43,7 +44,8 @@ class Worker(Generic[K]):
     @property
     def can_take(self) -> bool:
         """Whether another task may be sent to it."""
-        return self.delivering is None and self.load <= AHEAD
+        is_free = self.delivering is None and not self.discarding
+        return is_free and self.load <= AHEAD
 
 
 @dataclass(frozen=True)
@@ -51,5 +53,5 @@ class Call(Generic[K]):
     """What an actor was asked, and when."""
 
     worker: Worker[K]
-    kind: Literal["ready", "beat", "delivery", "part"]
+    kind: Literal["ready", "beat", "delivery", "discard", "part"]
     asked: float = field(default_factory=time.monotonic)

@@ -1,5 +1,6 @@
 """Resizing against open_clip's own transform, grey level by grey level, on every kind of file."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +138,16 @@ def test_hashes_and_order_are_kept_in_threads():
         *map(stage.pixel_hash, pictures),
         None,
     ]
+
+
+def test_a_process_leaves_cpus_to_others(monkeypatch):
+    monkeypatch.setattr(stage, "_decoders", stage._decoders)
+    stage.share_cpus(3)
+    blobs = pa.chunked_array([pa.array([encode(noisy(40, 30))] * 12, pa.binary())])
+    together = threading.Barrier(3)
+
+    def look(_):
+        together.wait(timeout=20)
+        return threading.get_ident()
+
+    assert len(set(stage.decode(blobs, look))) == 3

@@ -1,10 +1,10 @@
 """Stages on a real Ray cluster of three nodes, which join, die and hang: the same bytes as in one process."""
 
+import contextlib
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from support.staging import (
     tiny_blip,
     tiny_clip,
 )
+from support.worlds import descendants, wait_until
 
 from twigma.builder.engine import delivery
 from twigma.builder.engine.engine import Stage, map_shards
@@ -90,18 +91,13 @@ def clear(work: Path, name: str) -> None:
 
 
 def actor_pids() -> list[int]:
-    """The actors of this machine that run a stage."""
-    found = subprocess.run(
-        ["pgrep", "-f", "ray::StageActor"], capture_output=True, text=True, check=False
-    )
-    return [int(pid) for pid in found.stdout.split()]
-
-
-def wait_until(is_true: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    """The actors of this cluster that run a stage."""
+    found = []
+    for pid in descendants(os.getpid()):
+        with contextlib.suppress(OSError):  # it has just ended
+            if "ray::StageActor" in Path(f"/proc/{pid}/cmdline").read_text():
+                found.append(pid)
+    return found
 
 
 @pytest.mark.parametrize(

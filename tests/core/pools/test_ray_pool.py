@@ -4,11 +4,12 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.worlds import wait_until
 
 from twigma.core.pools import ray_cluster, ray_pool
 from twigma.core.pools.ray_actor import Actor
@@ -16,7 +17,7 @@ from twigma.core.pools.ray_slots import CpuSlots
 from twigma.core.pools.retry import RetryPolicy
 from twigma.core.pools.task_event import Progress
 
-TIMEOUT = 3  # seconds in which an actor has to answer a beat
+TIMEOUT = 5  # seconds in which an actor has to answer a beat
 
 
 class Doubling(Actor):
@@ -32,7 +33,7 @@ class Doubling(Actor):
         if payload == 5:
             os.kill(os.getpid(), signal.SIGSTOP)  # its process is still there
         if payload == 6:
-            time.sleep(3 * TIMEOUT)  # it is only slow
+            time.sleep(2.5 * TIMEOUT)  # it is only slow
         yield 2 * payload
 
 
@@ -93,13 +94,6 @@ class Full(Actor):
 
     def parts(self, payload: int) -> Iterator[Any]:
         yield payload
-
-
-def wait_until(is_true: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def parts_of(
