@@ -58,7 +58,7 @@ def test_a_cluster_gives_the_same_and_may_lose_a_worker(rows, tmp_path):
         mark = tmp_path / "lost"
         found = list(blocks.map(doubled_by_survivors, chosen, 2, mark))
         assert mark.exists()
-        with pytest.raises(ValueError, match="not this row"):
+        with pytest.raises(ValueError, match=r"^not this row$"):
             list(blocks.map(impossible, chosen))
     expected = list(RowBlocks(vectors).map(doubled, chosen, 2))
     assert [one.tobytes() for one in found] == [one.tobytes() for one in expected]
