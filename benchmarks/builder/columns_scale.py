@@ -132,17 +132,20 @@ def costs(rows: int) -> dict[str, Cost]:
 
 
 def print_growth(by_rows: dict[int, dict[str, Cost]]) -> None:
-    """The power of the rows with which each stage grew from the last size but one to the last, and where it leads."""
+    """The power of the rows with which each stage grew from the last size but one to the last, and where it leads.
+
+    Of CPU time the larger of a line and a power law through the two: a fit on a sample is a constant, pairs are not.
+    """
     *_, fewer, more = sorted(by_rows)
     for name, cost in by_rows[more].items():
         before = by_rows[fewer][name]
         power = math.log(cost.cpu / before.cpu) / math.log(more / fewer)
-        slope = (cost.memory - before.memory) / (more - fewer)
-        cpu = cost.cpu * (TARGET / more) ** power
-        memory = cost.memory + slope * (TARGET - more)
-        print(
-            f"{name:<18} rows^{power:.2f}; at {TARGET:,}: {cpu:,.0f} s CPU, +{memory:,.0f} MB (extrapolated)"
-        )
+        steps = (TARGET - more) / (more - fewer)
+        line = cost.cpu + steps * (cost.cpu - before.cpu)
+        cpu = max(line, cost.cpu * (TARGET / more) ** power)
+        memory = cost.memory + steps * max(0, cost.memory - before.memory)
+        expected = f"{cpu:,.0f} s CPU, +{memory:,.0f} MB (extrapolated)"
+        print(f"{name:<18} rows^{power:.2f}; at {TARGET:,}: {expected}")
 
 
 def main() -> None:
