@@ -60,7 +60,8 @@ def sums_of(rows: Half, centroids: Floats) -> Sums:
     for block, labels, square in _compared(rows, centroids):
         count = len(labels)
         member = (np.ones(count), (labels, np.arange(count)))
-        sums += csr_array(member, shape=(k, count)) @ block.astype(np.float64)
+        # In float64, as the ones are.
+        sums += csr_array(member, shape=(k, count)) @ block
         sizes += np.bincount(labels, minlength=k)
         inertia += float(square.sum(dtype=np.float64))
     return Sums(sums, sizes, inertia)

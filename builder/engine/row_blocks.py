@@ -68,7 +68,11 @@ class _RayRowBlocks(RowBlocks):
             block = self._blocks[start]
             replies.append(self._task.remote(function, block, places, everywhere))
         for reply in replies:
-            result: T = ray.get(reply)
+            try:
+                result: T = ray.get(reply)
+            except ray.exceptions.RayTaskError as error:
+                # What the function raised, as it would have been raised here.
+                raise error.cause from error
             yield result
 
 

@@ -79,7 +79,7 @@ def _in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """The function of each item, in order, computed by a thread a core."""
     from threadpoolctl import threadpool_limits
 
-    workers = len(os.sched_getaffinity(0))
+    workers = os.cpu_count() or 1
     waiting: deque[Future[R]] = deque()
     # The products are small: several at a time are faster than each by several threads.
     with ThreadPoolExecutor(workers) as pool, threadpool_limits(1, user_api="blas"):

@@ -61,6 +61,16 @@ def test_neither_order_nor_blocks_nor_threads_matter(
     np.testing.assert_array_equal(sizes, sizes_again)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 30])
+def test_what_is_compared_with_a_row_does_not_matter(rows, centroids, count):
+    """To the last bit of the distance: few rows would be multiplied by another routine than many."""
+    labels, distances = lloyd.nearest_of(rows, centroids)
+    for at in range(0, 300, count):
+        found, far = lloyd.nearest_of(rows[at : at + count], centroids)
+        np.testing.assert_array_equal(found, labels[at : at + count])
+        assert far.tobytes() == distances[at : at + count].tobytes()
+
+
 def test_a_centroid_without_rows_stays(rows, centroids):
     far = np.full((1, DIM), -2, np.float32)
     together = np.concatenate([centroids, far])

@@ -1,6 +1,7 @@
 """Functions over blocks of rows: every row once and in order, here and on a real Ray cluster that loses a worker."""
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from support.staging import units, vectors_of
 
 from twigma.builder.engine import row_blocks as blocks_of
 from twigma.builder.engine.row_blocks import RowBlocks, row_blocks
+from twigma.core.pools import ray_cluster
 from twigma.core.pools.ray_pool import Engine
 
 ROWS = 1_000
@@ -33,6 +35,11 @@ def doubled_by_survivors(rows: np.ndarray, by: float, mark: Path) -> np.ndarray:
     os._exit(1)
 
 
+def doubled_slowly(rows: np.ndarray, by: float) -> np.ndarray:
+    time.sleep(0.3)
+    return doubled(rows, by)
+
+
 def impossible(rows: np.ndarray) -> np.ndarray:
     raise ValueError("not this row")
 
@@ -51,7 +58,27 @@ def test_a_cluster_gives_the_same_and_may_lose_a_worker(rows, tmp_path):
         mark = tmp_path / "lost"
         found = list(blocks.map(doubled_by_survivors, chosen, 2, mark))
         assert mark.exists()
-        with pytest.raises(ValueError, match="not this row"):
+        with pytest.raises(ValueError, match=r"^not this row$"):
             list(blocks.map(impossible, chosen))
     expected = list(RowBlocks(vectors).map(doubled, chosen, 2))
     assert [one.tobytes() for one in found] == [one.tobytes() for one in expected]
+
+
+@pytest.mark.slow
+@ray_cluster._restore_sigterm()  # a Cluster sets a handler in this process
+def test_a_node_is_lost_in_the_middle(rows):
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 0, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    chosen, vectors = np.arange(ROWS), vectors_of(rows)
+    try:
+        lost, _ = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
+        with row_blocks(vectors, Engine("ray", cluster.address)) as blocks:
+            coming = blocks.map(doubled_slowly, chosen, 2)
+            found = [next(coming)]
+            cluster.remove_node(lost, allow_graceful=False)
+            found += coming
+    finally:
+        cluster.shutdown()
+    np.testing.assert_array_equal(np.concatenate(found), rows * 2)

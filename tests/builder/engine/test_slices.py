@@ -151,19 +151,25 @@ def test_slices_with_other_settings_do_not_run_together(tmp_path: Path) -> None:
 
 
 def test_many_slices_begin_at_once(tmp_path: Path) -> None:
-    work = Workspace(tmp_path)
-    meet, done, failed = threading.Barrier(16), threading.Barrier(16), list[str]()
+    """Looking whether another runs does not get into the way of one that begins."""
+    work, count = Workspace(tmp_path), 16
+    meet, failed = threading.Barrier(count), list[str]()
 
-    def hold(number: int) -> None:
-        meet.wait()
-        try:
-            with lock_slice(work, "embed", Slice(number, 16), {"a": 1}):
-                done.wait(60)
-        except RuntimeError as error:
-            failed.append(str(error))
-            done.abort()
+    def hold_again(number: int) -> None:
+        for _ in range(20):
+            meet.wait(60)
+            try:
+                with lock_slice(work, "embed", Slice(number, count), {"a": 1}):
+                    meet.wait(60)
+            except RuntimeError as error:
+                failed.append(str(error))
+                meet.abort()
+                return
 
-    threads = [threading.Thread(target=hold, args=(n,)) for n in range(1, 17)]
+    threads = [
+        threading.Thread(target=hold_again, args=(number,))
+        for number in range(1, count + 1)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
