@@ -102,14 +102,14 @@ def leave_one_out(sums: Sums, beta: Floats, alpha: float = 0.0) -> Jackknife:
     full = _matrices((sums.rows * mu * weight) @ sums.products, terms)[0]
     changes = np.zeros((sums.rows_by.shape[0], terms))
     lost = np.zeros(terms, bool)
-    for block in _blocks(len(changes), terms * terms):
+    for block in cluster_blocks(len(changes), terms * terms):
         rows, total = sums.rows_by[block], sums.total_by[block]
         score = (total - rows.multiply(mu)).multiply(weight) @ sums.design
         own = _matrices(rows.multiply(mu * weight) @ sums.products, terms)
         changes[block], lost_here = one_step(full, own, score)
         lost |= lost_here
     large = np.flatnonzero(np.abs(changes).max(axis=1) > SMALL_STEP)
-    for block in _blocks(len(large), len(sums.design)):
+    for block in cluster_blocks(len(large), len(sums.design)):
         clusters = large[block]
         changes[clusters] = _refit(sums, clusters, beta, changes[clusters], alpha)
     return Jackknife.of(changes, lost)
@@ -190,8 +190,8 @@ def _matrices(flat: Any, terms: int) -> Floats:
     return np.asarray(flat).reshape(-1, terms, terms)
 
 
-def _blocks(count: int, width: int) -> Iterator[slice]:
-    """Slices of clusters of which `width` numbers each fit in one array."""
+def cluster_blocks(count: int, width: int) -> Iterator[slice]:
+    """Slices of `count` clusters, of which `width` numbers each fit in one array."""
     size = max(1, NUMBERS // width)
     for start in range(0, count, size):
         yield slice(start, start + size)

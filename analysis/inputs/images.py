@@ -79,7 +79,7 @@ class Images:
 
 
 def images_of(name: str, table: pa.Table, embeddings: Embeddings | None) -> Images:
-    """A set of images from its rows, and the stored embeddings of any of its images, in any order."""
+    """A set of images from its table, a row an image and post, and the embeddings of any of them, in any order."""
     if embeddings is None:
         none = np.zeros((0, columns.EMBEDDING_DIM), np.float32)
         return Images(name, table, none, np.zeros(0, np.int64))

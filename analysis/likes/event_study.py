@@ -252,9 +252,9 @@ def _reason(series: _Series, day: int) -> str:
         )
     month = _months(series, day)
     inside = month >= 0
-    pairs = np.unique(series.author[inside] * 2 * MONTHS + month[inside])
-    authors = np.bincount(pairs % (2 * MONTHS), minlength=2 * MONTHS)
-    if authors.min() < FEWEST_AUTHORS:
+    posts = np.zeros((series.author.max() + 1, 2 * MONTHS), bool)
+    posts[series.author[inside], month[inside]] = True
+    if posts.sum(axis=0).min() < FEWEST_AUTHORS:
         return f"fewer than {FEWEST_AUTHORS} authors in a month around it"
     total = np.bincount(month[inside], series.total[inside], minlength=2 * MONTHS)
     if series.measure == "ratio" and not total.min() > 0:

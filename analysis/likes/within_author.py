@@ -8,7 +8,7 @@ images share a cell of the design, or have no like, say nothing and are left out
 
 import warnings
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from twigma.analysis.inference.blocks import FEW
 from twigma.analysis.inference.cluster_jackknife import (
     Jackknife,
     Sums,
+    cluster_blocks,
     newton_step,
     undetermined,
 )
@@ -37,7 +38,7 @@ NO_INFORMATION = 1e-10  # share of a term's spread that lies within authors
 
 
 class Parts(NamedTuple):
-    """What each author adds: score float64 [authors, terms], and information float64 [authors, terms, terms]."""
+    """What authors add: score float64 [authors, terms], information [authors, terms, terms]; or the sums of these."""
 
     score: Floats
     information: Floats
@@ -65,10 +66,9 @@ def within_author(data: Data) -> pd.DataFrame:
         )
     sums = data.sums_by_cluster
     beta = _fit(sums)
-    parts = _parts(sums, beta)
-    full = parts.information.sum(axis=0)
-    jackknife = _leave_one_out(sums, beta, parts, full)
-    influence = parts.score @ np.linalg.inv(full)
+    full = _total(sums, beta).information
+    jackknife, score = _leave_one_out(sums, beta, full)
+    influence = score @ np.linalg.inv(full)
     spread = jackknife_spread(jackknife, influence, data)
     return regression_table(data, beta, spread, _dispersion(data, beta))
 
@@ -105,8 +105,7 @@ def _informative(data: Data) -> Data:
 
 def _varies(sums: Sums) -> Array:
     """Which terms vary within some author with likes, bool [terms]."""
-    parts = _parts(sums, np.zeros(sums.design.shape[1]))
-    within = np.diagonal(parts.information, axis1=1, axis2=2).sum(axis=0)
+    within = np.diag(_total(sums, np.zeros(sums.design.shape[1])).information)
     likes = sums.total.sum()
     largest = np.abs(sums.design).max(axis=0)
     return np.asarray(within > NO_INFORMATION * likes * largest**2)
@@ -116,15 +115,14 @@ def _fit(sums: Sums) -> Floats:
     """The coefficients [terms] by Newton's method; ValueError where they are not estimable."""
     beta = np.zeros(sums.design.shape[1])
     for _ in range(ITERATIONS):
-        parts = _parts(sums, beta)
-        information = parts.information.sum(axis=0)
+        score, information = _total(sums, beta)
         scale = 1 / np.sqrt(np.diag(information))
         scaled = information * np.outer(scale, scale)
         if np.linalg.matrix_rank(scaled, tol=NO_INFORMATION, hermitian=True) < len(
             beta
         ):
             raise ValueError("the terms cannot be told apart within authors")
-        step = np.linalg.solve(information, parts.score.sum(axis=0))
+        step = np.linalg.solve(information, score)
         size = np.abs(step).max()
         beta = beta + step / max(1.0, size / 2)
         if size < CONVERGED:
@@ -134,38 +132,67 @@ def _fit(sums: Sums) -> Floats:
     )
 
 
-def _parts(sums: Sums, beta: Floats) -> Parts:
-    """Score and information of each author, at these coefficients."""
+def _total(sums: Sums, beta: Floats) -> Parts:
+    """Score [terms] and information [terms, terms] of all authors together, at these coefficients.
+
+    Without those of each author, which would be terms² numbers of a hundred thousand.
+    """
+    share, likes = _shares(sums.rows_by, sums.total_by, sums.design @ beta)
+    mean = share @ sums.design
+    second = (sums.design * (share.T @ likes)[:, None]).T @ sums.design
+    information = second - (mean * likes[:, None]).T @ mean
+    return Parts(sums.total @ sums.design - likes @ mean, information)
+
+
+def _parts(sums: Sums, beta: Floats, authors: slice) -> Parts:
+    """Score and information of each of some authors, at these coefficients."""
     terms = len(beta)
-    # Of largest size 1, since only the shares of an author's cells count.
-    expected = sums.rows_by.multiply(np.exp(sums.design @ beta)).tocsr()
-    totals = np.asarray(expected.sum(axis=1)).ravel()
-    share = sparse.diags_array(1 / totals) @ expected
+    total = sums.total_by[authors]
+    share, likes = _shares(sums.rows_by[authors], total, sums.design @ beta)
     mean = share @ sums.design
     second = (share @ sums.products).reshape(-1, terms, terms)
-    likes = np.asarray(sums.total_by.sum(axis=1)).ravel()
-    score = sums.total_by @ sums.design - likes[:, None] * mean
+    score = total @ sums.design - likes[:, None] * mean
     spread = second - mean[:, :, None] * mean[:, None, :]
     return Parts(score, likes[:, None, None] * spread)
 
 
-def _leave_one_out(sums: Sums, beta: Floats, parts: Parts, full: Floats) -> Jackknife:
-    """The change of the coefficients without each author: one Newton step, and more where that is large."""
-    change = newton_step(full - parts.information, -parts.score, full)
-    lost = undetermined(full, parts.information)
+def _shares(rows: Any, total: Any, logarithm: Floats) -> tuple[Any, Floats]:
+    """How an author's likes are expected to fall on the cells, sparse [authors, cells], and how many there are."""
+    # Of largest size 1, since only the shares of an author's cells count.
+    expected = rows.multiply(np.exp(logarithm)).tocsr()
+    totals = np.asarray(expected.sum(axis=1)).ravel()
+    likes = np.asarray(total.sum(axis=1)).ravel()
+    return sparse.diags_array(1 / totals) @ expected, likes
+
+
+def _leave_one_out(sums: Sums, beta: Floats, full: Floats) -> tuple[Jackknife, Floats]:
+    """The change of the coefficients without each author, and the score of each, [authors, terms].
+
+    The change is that of one Newton step, and of more where that is large.
+    """
+    authors, terms = sums.rows_by.shape[0], len(beta)
+    change, scores = np.empty((authors, terms)), np.empty((authors, terms))
+    lost = np.zeros(terms, bool)
+    for block in cluster_blocks(authors, terms * terms):
+        parts = _parts(sums, beta, block)
+        scores[block] = parts.score
+        change[block] = newton_step(full - parts.information, -parts.score, full)
+        lost |= undetermined(full, parts.information)
     large = np.flatnonzero(np.abs(change).max(axis=1) > SMALL_STEP)
     for author in large:
         for _ in range(ITERATIONS):
-            at = _parts(sums, beta + change[author])
-            score = at.score.sum(axis=0) - at.score[author]
-            information = at.information.sum(axis=0) - at.information[author]
+            moved = beta + change[author]
+            every = _total(sums, moved)
+            own = _parts(sums, moved, slice(author, author + 1))
+            score = every.score - own.score[0]
+            information = every.information - own.information[0]
             step = newton_step(information[None], score[None], information[None])[0]
             size = np.abs(step).max()
             change[author] += step / max(1.0, size / 2)
             # The next error is of the square of this step.
             if size < SMALL_STEP / 100:
                 break
-    return Jackknife.of(change, lost)
+    return Jackknife.of(change, lost), scores
 
 
 def _dispersion(data: Data, beta: Floats) -> float:

@@ -9,7 +9,9 @@ import numpy.typing as npt
 from twigma.analysis.convert import Array
 
 QUERIES = 16_384  # searched for at a time: 50 MB at 768 dimensions
-REFERENCES = 1 << 19  # rows of a reference in memory at a time: 1.6 GB
+REFERENCES = (
+    1 << 18
+)  # rows of a reference in memory at a time: 0.8 GB at 768 dimensions
 
 # Similarity float32[n, k], falling, and the rows of the reference int64[n, k] they belong to.
 Neighbours = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]

@@ -30,7 +30,7 @@ def release_embeddings(files: Iterable[Path], scratch: Scratch) -> Embeddings:
 
 
 def part_embeddings(part: pa.Table, scratch: Scratch) -> Embeddings:
-    """Those of a stage's parts, a mapped table with the columns `image_name` and `embedding`."""
+    """Those of a stage's parts, a mapped table (image_name, embedding), one row per image."""
     vectors = part.select(["image_name", "embedding"])
     return _stored(
         (pa.Table.from_batches([one]) for one in vectors.to_batches(ROWS)), scratch

@@ -3,7 +3,8 @@
 Parquet is decoded a row group at a time, so that the memory is that of a group, whatever the number of rows.
 """
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,14 @@ def with_private(table: pa.Table, work: Workspace, scratch: Scratch) -> pa.Table
     images = work.images_file
     if not images.exists():
         work.table()  # which says how to make one
-    there = pq.read_schema(images).names
+    with _whole(images):
+        there = pq.read_schema(images)
     missing = [name for name in PRIVATE if name not in table.column_names]
-    names = [name for name in missing if name in there]
+    names = [name for name in missing if name in there.names]
     if not names:
         return table
-    hydrated = _columns(images, [*columns.KEY, *names], scratch)
+    stored = pa.schema([there.field(name) for name in (*columns.KEY, *names)])
+    hydrated = scratch.table(_columns(images, stored.names), stored)
     places = Places(_keys(hydrated))
     schema = columns.schema(names)
     placed = _placed(table, places, hydrated.select(names), schema)
@@ -86,15 +89,19 @@ def with_private(table: pa.Table, work: Workspace, scratch: Scratch) -> pa.Table
     return table
 
 
-def _columns(file: Path, names: Sequence[str], scratch: Scratch) -> pa.Table:
-    """Some columns of a Parquet file as a mapped table; ValueError where it is damaged."""
-    schema = pa.schema([pq.read_schema(file).field(name) for name in names])
+def _columns(file: Path, names: list[str]) -> Iterator[pa.Table]:
+    """Some columns of a Parquet file, some rows at a time; ValueError where it is damaged."""
     options: dict[str, Any] = {"page_checksum_verification": True}
+    with _whole(file), pq.ParquetFile(file, **options) as parquet:
+        for batch in parquet.iter_batches(ROWS, columns=names):
+            yield pa.Table.from_batches([batch]).select(names)
+
+
+@contextlib.contextmanager
+def _whole(file: Path) -> Iterator[None]:
+    """ValueError, with what to do, where a file of a working folder is damaged."""
     try:
-        with pq.ParquetFile(file, **options) as parquet:
-            batches = parquet.iter_batches(ROWS, columns=list(names))
-            pieces = (pa.Table.from_batches([one]).select(names) for one in batches)
-            return scratch.table(pieces, schema)
+        yield
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
             f"{file} is damaged ({error}): delete it and run again the command that made it"

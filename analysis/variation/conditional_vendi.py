@@ -73,7 +73,7 @@ def conditional_vendi(
     are low. ValueError for fewer than two prompts with `m` images.
     """
     rows, codes = _drawn(as_column(prompts), m, n, seed)
-    unit = as_matrix(x)
+    unit: Any = as_matrix(x)
     # Stored rows have norm 1, all of them.
     if not isinstance(unit, StoredRows):
         unit = require_unit_rows(unit, "conditional_vendi")

@@ -3,7 +3,7 @@
 A matrix of half precision is half as large as its unit rows; those are float32, and made of a block or of a sample.
 """
 
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +74,7 @@ class StoredRows:
 
 
 def is_rising(rows: Rows) -> bool:
-    """Whether each of these numbers is larger than the one before."""
+    """Whether each of these numbers [k] is larger than the one before."""
     return bool((rows[1:] > rows[:-1]).all())
 
 
@@ -88,14 +88,6 @@ def stored_unit_rows(
         norms[start : start + BLOCK] = np.linalg.norm(block, axis=1)
     usable = has_direction(norms)[rows]
     return StoredRows(stored, rows[usable], norms), usable
-
-
-@overload
-def rows_of(matrix: StoredRows, chosen: Any) -> StoredRows: ...
-
-
-@overload
-def rows_of(matrix: npt.NDArray[Any], chosen: Any) -> npt.NDArray[Any]: ...
 
 
 def rows_of(matrix: Any, chosen: Any) -> Any:

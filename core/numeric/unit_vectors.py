@@ -111,5 +111,5 @@ def usable_unit_rows(
 
 
 def has_direction(norms: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-    """Whether rows of these norms have one: neither 0 nor infinite nor NaN."""
+    """Whether rows of these norms [n, 1] or [n] have one, bool of that shape: neither 0 nor infinite nor NaN."""
     return np.asarray(np.isfinite(norms) & (norms > 0))

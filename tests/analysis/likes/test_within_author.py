@@ -5,6 +5,7 @@ import pytest
 import statsmodels.api as sm
 from support.simulated_likes import world
 
+from twigma.analysis.inference import cluster_jackknife
 from twigma.analysis.likes.count_regression import poisson
 from twigma.analysis.likes.design import Columns, prepare
 from twigma.analysis.likes.eq1 import eq1, eq1_sensitivity
@@ -114,4 +115,17 @@ def test_post_age_equals_statsmodels():
     np.testing.assert_allclose(
         first["irr"],
         eq1(likes=likes, followers=followers, quintile=quintile, cluster=author)["irr"],
+    )
+
+
+def test_authors_are_left_out_a_block_at_a_time(monkeypatch):
+    rng = np.random.default_rng(9)
+    likes, _, quintile, author = world(rng, n=2000, authors=90, frailty=1.0)
+    columns = Columns(likes, np.full(2000, 900), quintile, author)
+    whole = within_author(prepare(columns))
+    monkeypatch.setattr(cluster_jackknife, "NUMBERS", 7 * 16)  # of seven authors
+    in_blocks = within_author(prepare(columns))
+    np.testing.assert_allclose(in_blocks["se"], whole["se"], rtol=1e-12)
+    np.testing.assert_allclose(
+        in_blocks["effective_clusters"], whole["effective_clusters"], rtol=1e-12
     )

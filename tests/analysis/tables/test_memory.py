@@ -26,10 +26,10 @@ def test_need_grows_with_the_rows_and_the_embeddings(release):
 def test_too_little_memory_is_one_sentence_before_any_work(
     release, tmp_path, monkeypatch
 ):
-    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   1000000 kB\n")
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   500000 kB\n")
     monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
     sentence = (
-        "600 rows need about 1.2 GB of memory, and 1.0 GB are available: .*--select"
+        "600 rows need about 0.6 GB of memory, and 0.5 GB are available: .*--select"
     )
     with pytest.raises(ValueError, match=sentence):
         analyze(release, tmp_path / "report")

@@ -53,9 +53,11 @@ def test_private_columns_are_joined_by_post_and_image_some_rows_at_a_time(
     assert joined.column_names == [*table.column_names, "author_id", "follower_count"]
     assert joined["author_id"].to_pylist() == ["bo", None, "ada"]
     assert joined["follower_count"].to_pylist() == [None, 7, 5]
-    work.images_file.write_bytes(work.images_file.read_bytes()[:-200] + b"x" * 200)
-    with pytest.raises((ValueError, OSError)):
-        rows.with_private(table, work, Scratch())
+    whole = work.images_file.read_bytes()
+    for damaged in (whole[:-200], whole[:4] + b"x" * 60 + whole[64:]):
+        work.images_file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"is damaged (.|\n)*delete it and run"):
+            rows.with_private(table, work, Scratch())
     work.images_file.unlink()
     with pytest.raises(FileNotFoundError, match=r"no images table at .* makes one"):
         rows.with_private(table, work, Scratch())
