@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 precision_option = click.option(
     "--precision",
     type=click.Choice(["fp32", "bf16", "fp16", "int8"]),
-    help="Of the embeddings; int8 on a CPU is fastest, and shows how far it is from fp32.  [default: fp16 on a GPU; "
-    "bf16 on a CPU that has it, else fp32]",
+    help="Of the embeddings; int8 is for CPUs without bf16, and shows how far it is from fp32.  [default: fp16 on a "
+    "GPU; bf16 on a CPU that has it, else fp32]",
 )
 detector_option = click.option(
     "--detector",

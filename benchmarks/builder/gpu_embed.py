@@ -24,6 +24,7 @@ import torch
 from PIL import Image
 
 from benchmarks.harness.photos import jpegs, write_tars
+from benchmarks.harness.random_blip import LARGE, TINY, write_blip
 from twigma.builder.engine.pixels import decode
 from twigma.builder.stages.caption import load_captioner
 from twigma.builder.stages.clip_encoder import Encoder, load_encoder
@@ -36,36 +37,6 @@ GFLOP = {"ViT-L-14": 162, "ViT-S-32-alt": 2.2}  # an image, by spec or by its si
 SIDE = 512
 BUDGET = 450  # seconds, after which no figure is begun
 LEAST = 60  # that a figure may take
-LARGE = {
-    "vision": {
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-    }
-    | {"image_size": 384, "patch_size": 16},
-    "text": {
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-    },
-}
-TINY = {
-    "vision": {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-    }
-    | {"image_size": 32, "patch_size": 8},
-    "text": {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-    },
-}
 
 
 def teraflops(device: str, dtype: torch.dtype, side: int) -> float:
@@ -85,48 +56,6 @@ def seconds(work: Callable[[], object], device: str) -> float:
     if device.startswith("cuda"):
         torch.cuda.synchronize()
     return time.perf_counter() - start
-
-
-def write_blip(folder: Path, shape: dict[str, dict[str, int]]) -> str:
-    """A BLIP of random weights, and a vocabulary that stands for any."""
-    from transformers import (
-        BertTokenizer,
-        BlipConfig,
-        BlipForConditionalGeneration,
-        BlipImageProcessor,
-        BlipProcessor,
-    )
-
-    words = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        "[DEC]",
-        "[ENC]",
-        *(f"word{n}" for n in range(1000)),
-    ]
-    special = {
-        "bos_token_id": 5,
-        "eos_token_id": 3,
-        "sep_token_id": 3,
-        "pad_token_id": 0,
-        "vocab_size": len(words),
-    }
-    vision = shape["vision"]
-    text = shape["text"] | special | {"encoder_hidden_size": vision["hidden_size"]}
-    network = BlipForConditionalGeneration(
-        BlipConfig(text_config=text, vision_config=vision)
-    )
-    network.generation_config.suppress_tokens = [3]
-    network.save_pretrained(folder)
-    side = vision["image_size"]
-    tokenizer = BertTokenizer({word: number for number, word in enumerate(words)})
-    BlipProcessor(
-        BlipImageProcessor(size={"height": side, "width": side}), tokenizer
-    ).save_pretrained(folder)
-    return str(folder)
 
 
 def deviation(model: str, device: str, images: Sequence[Image.Image]) -> None:

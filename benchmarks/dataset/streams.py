@@ -6,6 +6,7 @@ we pin: `pip install litdata` into an environment of its own, or leave its rows 
 Goal: at least 1.5 times webdataset, and at least as fast as litData. Run: `python -m benchmarks.dataset.streams`.
 """
 
+import importlib
 import importlib.util
 import tempfile
 import warnings
@@ -33,8 +34,7 @@ def by_webdataset(tars: list[str], shuffle: int) -> int:
 
 def write_chunks(work: Path, folder: Path) -> str:
     """The images of a working folder as litData keeps them."""
-    import litdata
-
+    litdata = importlib.import_module("litdata")
     inputs = [shard.name for shard in list_shards(work)]
     litdata.optimize(
         fn=_Samples(work),
@@ -62,10 +62,10 @@ class _Samples:
 
 def by_litdata(folder: str, shuffle: bool) -> int:
     """Bytes of pixels of all images; decoded by torchvision, which litData itself uses for JPEGs."""
-    import litdata
     import torch
     from torchvision.io import decode_jpeg
 
+    litdata = importlib.import_module("litdata")
     total = 0
     for row in litdata.StreamingDataset(folder, shuffle=shuffle):
         encoded = torch.from_numpy(np.frombuffer(bytearray(row["image"]), np.uint8))

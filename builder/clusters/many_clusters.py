@@ -19,6 +19,7 @@ ROWS_PER_CLUSTER = 32  # of the sample
 DIRECTIONS = 64  # principal ones, among which seeds are spread
 DIRECTION_ROWS = 20_000  # at most, from which these are computed
 GAIN = 3e-3  # of the inertia: iterations over the sample end below it
+ITERATIONS = 25  # or after so many
 BLOCK = 4096
 
 Floats = npt.NDArray[np.float32]
@@ -43,11 +44,12 @@ def start_of_many(sample: Half, k: int, seed: int) -> Floats:
     with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
         centroids = sample[_spread(sample, k, seed)].astype(np.float32)
         inertia = np.inf
-        while True:
-            moved, total = _moved(sample, centroids, pool)
+        for _ in range(ITERATIONS):
+            centroids, total = _moved(sample, centroids, pool)
             if inertia - total <= GAIN * total:
-                return moved
-            centroids, inertia = moved, total
+                break
+            inertia = total
+    return centroids
 
 
 def _spread(sample: Half, k: int, seed: int) -> Indices:

@@ -57,7 +57,7 @@ def test_identical_rows_beside_numpy(rng):
     x[10_000:10_100] = x[:100]
     vectors = Vectors([as_column(x)], pa.nulls(len(x), pa.string()))
     found = ratio(lambda: identical(vectors), lambda: np.unique(x, axis=0))
-    assert found > 10
+    assert found > 17
 
 
 def test_nearest_neighbours_beside_the_product_alone(rng):
@@ -67,7 +67,7 @@ def test_nearest_neighbours_beside_the_product_alone(rng):
         for at in range(0, len(query), 1_000):
             (query[at : at + 1_000] @ reference.T).argpartition(-5, axis=1)
 
-    assert ratio(lambda: nearest(query, reference), product) > 1
+    assert ratio(lambda: nearest(query, reference), product) > 0.85
 
 
 def test_pictures_beside_pillow(rng):
@@ -113,7 +113,7 @@ def test_eq1_beside_statsmodels(rng):
     def by_us():
         eq1(likes=likes, followers=followers, quintile=quintile, mode="paper")
 
-    assert ratio(by_us, by_statsmodels) > 4
+    assert ratio(by_us, by_statsmodels) > 8
 
 
 def test_ids_beside_the_csv_module(tmp_path):
@@ -128,14 +128,17 @@ def test_ids_beside_the_csv_module(tmp_path):
             return list(dict.fromkeys(row["id"] for row in rows if int(row["id"])))
 
     assert read_ids(path)[0] == by_csv()
-    assert ratio(lambda: read_ids(path), by_csv) > 0.2
+    assert ratio(lambda: read_ids(path), by_csv) > 0.45
 
 
 def test_kl_beside_mauve(rng):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mauve import compute_mauve
-    sets = {name: unit_rows(rng, 10_000, 384) for name in ("ours", "theirs")}
+    spectrum = np.arange(1, 513, dtype=np.float32) ** -0.3
+    sets = {}
+    for name in ("ours", "theirs"):  # without groups, so that k-means takes its time
+        sets[name] = rng.standard_normal((6_000, 512), np.float32) * spectrum
 
     def by_mauve():
         ours, theirs = sets.values()
@@ -143,7 +146,7 @@ def test_kl_beside_mauve(rng):
             warnings.simplefilter("ignore")
             compute_mauve(ours, theirs, num_buckets=10, seed=25, verbose=False)
 
-    assert ratio(lambda: kl_matrix(sets, n=10_000), by_mauve) > 0.8
+    assert ratio(lambda: kl_matrix(sets, mode="paper", n=6_000), by_mauve) > 0.65
 
 
 def test_a_stream_beside_tarfile(tmp_path, rng):
@@ -169,4 +172,4 @@ def test_a_stream_beside_tarfile(tmp_path, rng):
         for row in twigma.stream_images(tmp_path):
             assert row["image"].shape == (256, 256, 3)
 
-    assert ratio(by_us, by_tarfile) > 0.5
+    assert ratio(by_us, by_tarfile) > 0.6

@@ -120,7 +120,8 @@ def test_too_few_images_for_a_map():
         stage.positions(nothing, vectors, np.arange(3))
 
 
-@pytest.mark.parametrize("exact", [8_192, 500])
+# Beyond some rows UMAP searches itself, for which numba compiles half a minute.
+@pytest.mark.parametrize("exact", [8_192, pytest.param(500, marks=pytest.mark.slow)])
 def test_the_map_does_not_depend_on_how_many_threads_there_are(exact, monkeypatch):
     """Products by two threads are rounded otherwise, which would be another map; so would a search by two."""
     monkeypatch.setattr(stage, "EXACT_ROWS", exact)

@@ -98,12 +98,6 @@ def test_int8_is_close_and_gives_the_same_bytes_at_every_place(folder, encoder):
     assert coarse.encode_text(texts).tobytes() == bf16.encode_text(texts).tobytes()
 
 
-@pytest.mark.skipif(not module.can_int8("cpu"), reason="no 8-bit products on this CPU")
-def test_int8_of_a_convolutional_model_is_refused():
-    with pytest.raises(ValueError, match=r"image tower of RN50/none is a ModifiedRes"):
-        module.load_encoder("RN50", None, device="cpu", precision="int8")
-
-
 @pytest.mark.parametrize(
     ("device", "precision"), [("cpu", "fp16"), ("cpu", "int3"), ("tpu", None)]
 )

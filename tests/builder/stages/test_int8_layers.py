@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from twigma.builder.stages.clip_encoder import can_int8
-from twigma.builder.stages.int8_layers import Int8Attention, Int8Linear
+from twigma.builder.stages.int8_layers import (
+    Int8Attention,
+    Int8Linear,
+    quantize_blocks,
+)
 
 pytestmark = pytest.mark.skipif(
     not can_int8("cpu"), reason="no 8-bit products on this CPU"
@@ -49,3 +53,9 @@ def test_attention_is_torchs():
         expected, _ = exact(x, x, x, need_weights=False)
     away = (found - expected).norm() / expected.norm()
     assert 0 < away < 0.03
+
+
+def test_a_tower_without_such_blocks_is_refused():
+    tower = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3))
+    with pytest.raises(ValueError, match=r"image tower of RN50/openai is a Sequential"):
+        quantize_blocks(tower, "RN50/openai")
