@@ -28,7 +28,12 @@ def query_starts(query: Array) -> Iterable[int]:
 def query_blocks(query: Array) -> Iterator[tuple[int, Array]]:
     """The queries [n, d] that are searched for at a time, each block with the number of its first row."""
     for start in query_starts(query):
-        yield start, query[start : start + QUERIES]
+        yield start, query_block(query, start)
+
+
+def query_block(query: Array, start: int) -> Array:
+    """The block of queries [n, d] that begins with a row, [m, d]."""
+    return query[start : start + QUERIES]
 
 
 def progress(query: Array) -> Any:

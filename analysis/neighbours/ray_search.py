@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from twigma.analysis.convert import Array
 from twigma.analysis.neighbours import search
 from twigma.analysis.neighbours.blocks import (
-    QUERIES,
     REFERENCES,
     Neighbours,
     Search,
     by_parts,
     joined,
     progress,
+    query_block,
     query_starts,
 )
 from twigma.core.numeric.unit_vectors import require_unit_rows
@@ -48,7 +48,7 @@ def _nearest(query: Array, reference: Array, k: int = search.TOP_K) -> Neighbour
         SearchActor,
         (stored, k, len(query)),
         blocks,
-        lambda first: (first, query[first : first + QUERIES]),
+        lambda first: (first, query_block(query, first)),
         ModelSlots(),
     )
     results: dict[int, Neighbours] = {}
