@@ -60,7 +60,7 @@ def test_the_bytes_are_not_copied_when_they_are_pickled(source):
     for data in delivery.with_contents(source).contents.values():
         pickle.dumps(data, protocol=5, buffer_callback=buffers.append)
     sizes = [buffer.raw().nbytes for buffer in buffers]
-    paths = delivery.files_of(source)
+    paths = source.files()
     assert sizes == [path.stat().st_size for path in paths]
 
 
@@ -75,7 +75,7 @@ def test_a_part_of_another_stage_travels_too(tmp_path):
 
 
 def test_damage_is_named_by_the_path_that_the_driver_knows(source, tmp_path):
-    there = delivery.moved(source, tmp_path / "node")
+    there = source.moved(tmp_path / "node")
     error = ValueError(f"{there.data.tar} is damaged, delete {there.data.manifest}")
     named = delivery.named_as(error, there, source)
     expected = f"{source.data.tar} is damaged, delete {source.data.manifest}"
