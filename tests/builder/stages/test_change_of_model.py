@@ -27,6 +27,7 @@ from twigma.builder.stages.embed_texts import embed_texts
 from twigma.builder.stages.nsfw import nsfw_parts
 from twigma.builder.status.stage_progress import stage_progress
 from twigma.core.parts import read_provenance, write_part
+from twigma.core.tables.scratch import Scratch
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.accounting import read_finished_shards
 
@@ -88,7 +89,7 @@ READERS = {
     ),
     "liked": lambda work: liked._select(Workspace(work), Settings(), False, None),
     "texts": lambda work: embed_texts(work, "ViT-S-32-alt", None),
-    "reference set": lambda work: load._reference("set", work),
+    "reference set": lambda work: load._reference("set", work, "", Scratch()),
     "reference add": studied_model,
 }
 
