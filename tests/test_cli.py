@@ -92,7 +92,7 @@ def test_help_imports_no_heavy_library():
         (["nsfw", "--detector", "none.zip"], "none.zip"),
         (["dedupe"], "no images table"),
         (["cluster"], "no columns in work/columns/embed"),
-        (["release"], "no columns in work/columns/embed"),
+        (["release"], "no images table"),
         (["analyze"], "no metadata"),
         (
             ["analyze", "--reference", "paintings"],
