@@ -19,9 +19,15 @@ from .page import page_text
 
 DIGITS = 5  # significant
 P_VALUES = ("p", "p_adjusted")
-DRIFT = re.compile(
-    r"(distance correlation 0\.[01])\d+"
-)  # of a UMAP, of which every kind of CPU makes another one
+# Every kind of CPU makes another UMAP: what is computed on one has no number here.
+DRIFT = re.compile(r"(distance correlation 0\.[01])\d+")
+ON_THE_MAP = re.compile(r"overlap/|paper/Fig 2a/")  # values of the results
+MAP_SECTION = re.compile(r"^Fig 2a.*?(?=^Fig 2b)", re.MULTILINE | re.DOTALL)
+MAP_PLACES = re.compile(r"^\[places: .*(?=\n.*\nFigure 4a\.)", re.MULTILINE)
+MEASURED = re.compile(
+    r"-?\d+\.\d+|\d+(?= path\b)"
+)  # of a chart, the shapes that are areas
+MAP_OF_A_ROW = re.compile(r'"UMAP_dim_\d": -?[\d.]+')
 OF_MODELS = (
     "all_captions",
     "nsfw_score",
@@ -71,9 +77,15 @@ def _masked(text: str, versions: dict[str, str]) -> str:
     for name, version in versions.items():
         text = text.replace(f"{name} {version}", f"{name} (version)")
     text = DRIFT.sub(r"\1…", text)
+    for pattern in (MAP_SECTION, MAP_PLACES, MAP_OF_A_ROW):
+        text = pattern.sub(_without_numbers, text)
     text = re.sub(r"\b[0-9a-f]{64}\b", "(sha256)", text)
     text = re.sub(r"\bSHA-256 [0-9a-f]{12}\b", "SHA-256 (hash)", text)
     return re.sub(r"\bcontent [0-9a-f]{16}\b", "content (hash)", text)
+
+
+def _without_numbers(found: re.Match[str]) -> str:
+    return MEASURED.sub("…", found[0])
 
 
 def _results(results: dict[str, Any]) -> dict[str, Any]:
@@ -84,6 +96,9 @@ def _results(results: dict[str, Any]) -> dict[str, Any]:
     made_from["versions"] = sorted(made_from["versions"])
     drift = results["values"]["drift"]
     values = results["values"] | {"drift": drift | {"value": round(drift["value"], 1)}}
+    for name, value in values.items():
+        if ON_THE_MAP.match(name):
+            values[name] = value | dict.fromkeys(("value", "low", "high"), "…")
     return results | {"values": values, "made_from": made_from}
 
 
