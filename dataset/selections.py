@@ -154,6 +154,10 @@ def load_selection(path: Path | str, release: Release | None = None) -> Selectio
     FileNotFoundError without a file; ValueError when it is none, is empty, or holds rows of another release.
     """
     path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no selection at {path}: `twigma explore` saves one, `twigma search --out` writes one"
+        )
     found = read_file(path)
     if found.rows is None:
         return Selection(path, found.names, found.columns, found.release)

@@ -260,7 +260,7 @@ def size(count: float) -> str:
 def duration(hours: float) -> str:
     """
     >>> duration(.01), duration(5), duration(100), duration(30_000)
-    ('36 s', '5 h', '4.2 d', '3.4 a')
+    ('36 s', '5 h', '4.2 d', '3.4 y')
     """
     if hours < 1 / 30:
         return f"{two_digits(hours * 3600)} s"
@@ -270,7 +270,7 @@ def duration(hours: float) -> str:
         return f"{two_digits(hours)} h"
     if hours < 24 * 365:
         return f"{two_digits(hours / 24)} d"
-    return f"{two_digits(hours / 24 / 365)} a"
+    return f"{two_digits(hours / 24 / 365)} y"
 
 
 def money(dollars: float) -> str:

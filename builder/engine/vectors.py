@@ -47,16 +47,20 @@ class Vectors:
     Attributes
     ----------
     chunks : list of float16[m, dim]
-        Views of memory-mapped parts, one after the other.
+        Views of memory-mapped parts, one after the other; rows without an embedding are among them.
+    present : list of int64[m] or None
+        The rows of each chunk that have an embedding; None where all have one.
     starts : int64[len(chunks) + 1]
         The row at which each chunk starts, and the number of all rows.
     names : string[n]
     """
 
     def __init__(self, chunks: list[pa.Array], names: pa.Array):
-        """`chunks` are embedding arrays without nulls, `names` the image of each of their rows."""
-        self.chunks = [as_matrix(chunk) for chunk in chunks if len(chunk)]
-        lengths = [len(chunk) for chunk in self.chunks]
+        """`chunks` are embedding arrays, `names` the image of each of their rows that is not null."""
+        filled = [chunk for chunk in chunks if len(chunk) > chunk.null_count]
+        self.chunks = [_mapped_rows(chunk) for chunk in filled]
+        self.present = [_present_rows(chunk) for chunk in filled]
+        lengths = [len(chunk) - chunk.null_count for chunk in filled]
         self.starts = np.cumsum([0, *lengths], dtype=np.int64)
         self.names = names
 
@@ -72,9 +76,11 @@ class Vectors:
 
     def blocks(self, rows: int = BLOCK) -> Iterator[tuple[int, Half]]:
         """(index of the first row, float16[m, dim]) over all rows, in order; m is at most `rows`."""
-        for start, chunk in zip(self.starts, self.chunks, strict=False):
-            for at in range(0, len(chunk), rows):
-                yield int(start) + at, chunk[at : at + rows]
+        for number, start in enumerate(self.starts[:-1]):
+            length = int(self.starts[number + 1] - start)
+            for at in range(0, length, rows):
+                end = min(at + rows, length)
+                yield int(start) + at, self._rows_of(number, slice(at, end))
 
     def take(self, indices: Indices) -> Half:
         """float16[m, dim]: the rows at these `indices`, int64[m], in this order."""
@@ -84,8 +90,29 @@ class Vectors:
         for number in np.unique(chunk_of):
             here = chunk_of == number
             rows = indices[here] - self.starts[number]
-            result[here] = self.chunks[number][rows]
+            result[here] = self._rows_of(number, rows)
         return result
+
+    def _rows_of(self, number: int, which: slice | Indices) -> Half:
+        """These of the rows of a chunk that have an embedding; a view where all have one and `which` is a slice."""
+        present = self.present[number]
+        rows: Half = self.chunks[number][which if present is None else present[which]]
+        return rows
+
+
+def _mapped_rows(chunk: pa.Array) -> Half:
+    """All rows of an embedding array as a view; those of nulls hold anything."""
+    length = chunk.type.list_size
+    values = chunk.values.slice(chunk.offset * length, len(chunk) * length)
+    rows: Half = values.to_numpy(zero_copy_only=False).reshape(len(chunk), length)
+    return rows
+
+
+def _present_rows(chunk: pa.Array) -> Indices | None:
+    """The rows of an embedding array that are not null, int64[m]; None for all of them."""
+    if not chunk.null_count:
+        return None
+    return np.flatnonzero(chunk.is_valid().to_numpy(zero_copy_only=False))
 
 
 def read_vectors(
@@ -106,11 +133,9 @@ def read_vectors(
         table = read_part(path)
         fingerprints[path.stem] = table.schema.metadata[b"fingerprint"].decode()
         table = table.select(["image_name", "embedding"])
-        # Filtering copies, so a part without nulls stays mapped.
-        if table["embedding"].null_count:
-            table = table.filter(table["embedding"].is_valid())
         chunks += table["embedding"].chunks
-        names += table["image_name"].chunks
+        # Names alone are filtered: of embeddings that would make a copy in memory.
+        names += table["image_name"].filter(table["embedding"].is_valid()).chunks
     joined = pa.chunked_array(names, pa.string()).combine_chunks()
     if isinstance(joined, pa.ChunkedArray):  # more text than one array's offsets reach
         joined = pa.concat_arrays(joined.chunks)

@@ -139,7 +139,9 @@ def _read_images(work: Workspace) -> pa.Table:
 def _embedded(work: Workspace, stage: str) -> pa.Array:
     """Names of the images that have an embedding: the others could not be decoded."""
     part = work.read(stage)
-    return _image_names(part.filter(part["embedding"].is_valid()))
+    # Names alone: filtering the table would copy every embedding.
+    names = part["image_name"].filter(part["embedding"].is_valid())
+    return names.combine_chunks()
 
 
 def _outcomes(work: Workspace) -> pa.Table:

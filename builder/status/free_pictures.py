@@ -71,7 +71,7 @@ def _reasons(
             reasons[name] = "your own tar, which was added where it is"
     for stage, names in shards_without(work, finished.manifests, stages).items():
         for name in names:
-            reasons.setdefault(name, f"`{command_of(stage)}` has not processed it")
+            reasons.setdefault(name, f"not processed by `{command_of(stage)}` yet")
     return reasons
 
 

@@ -154,7 +154,12 @@ def as_slice(shards: str | None) -> "Slice | None":
     """The slice that `--shards` names."""
     from twigma.builder.engine.slices import Slice
 
-    return None if shards is None else Slice.parse(shards)
+    if shards is None:
+        return None
+    try:
+        return Slice.parse(shards)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def as_engine(name: str) -> "Engine":

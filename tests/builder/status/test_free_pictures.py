@@ -99,10 +99,10 @@ def test_pictures_that_a_stage_still_needs_stay(work):
     shutil.rmtree(work / "columns" / "caption")
     found = free_pictures(work, go=True)
     assert found.shards == 0 and len(tars(work)) == 2
-    assert found.stay == {"`twigma caption` has not processed it": 2}
+    assert found.stay == {"not processed by `twigma caption` yet": 2}
     (work / "columns/embed/00001.arrow").unlink()
     result = free(work, "--without", "caption", "--go")
-    assert "1 shards stay: `twigma embed` has not processed it" in result.stdout
+    assert "1 shards stay: not processed by `twigma embed` yet" in result.stdout
     assert tars(work) == ["00001.tar"]
     with pytest.raises(ValueError, match=r"expected stages among .*'nsfw'"):
         free_pictures(work, without=["nsfw"])
