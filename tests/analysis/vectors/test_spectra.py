@@ -53,3 +53,11 @@ def test_constant_columns_have_exactly_no_variance():
     x = np.full((1000, 3), 0.1)
     x[:, 1] = np.arange(1000)
     assert (spectra.variances(x)[[0, 2]] == 0).all()
+
+
+@pytest.mark.parametrize("shift", [0, 5, 1000])
+def test_variances_of_single_precision_are_right_to_a_ten_millionth(shift):
+    rng = np.random.default_rng(4)
+    x = (rng.normal(size=(5001, 7)) * np.logspace(-1, 2, 7) + shift).astype(np.float32)
+    expected = x.astype(np.float64).var(axis=0, ddof=1)
+    assert np.abs(spectra.variances(x) / expected - 1).max() < 1e-7
