@@ -18,6 +18,7 @@ from support.object_store import contents, serving
 from support.staging import encode, pixels
 
 import twigma
+from twigma.builder.removals.removals import removals
 from twigma.cli import main
 from twigma.cli.options.folders import LocalPath, StoreFolder
 from twigma.core.storage.address import mirror_folder, parse
@@ -210,6 +211,52 @@ def test_what_is_removed_is_removed_in_the_store(store, tmp_path):
         assert "003" not in twigma.open_images(folder)
         assert "003" not in read_names(folder)
         assert len(twigma.open_images(folder)) == PICTURES - 1
+
+
+PAUSED = KILLED.replace("import time; time.sleep(60)", "sys.stdin.readline()")
+
+
+def test_what_is_removed_while_another_machine_embeds_does_not_come_back(
+    store, tmp_path, monkeypatch
+):
+    work = "s3://lab/meanwhile/work"
+    with mirrored(work) as folder:
+        shutil.copytree("local/work", folder)
+        shutil.rmtree(folder / "columns")
+    requests = tmp_path / "requests.txt"
+    requests.write_text("010\n", "utf-8")
+    words = ["embed", "--work", work, "--model", CLIP, "--precision", "fp32"]
+    command = [sys.executable, "-c", PAUSED, *map(str, words)]
+    there = os.environ | {"TWIGMA_MIRRORS": str(tmp_path / "there")}
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, env=there, text=True, **pipes) as process:
+        assert process.stdout.readline() == "now\n"
+        run("removals", requests, "--work", work)
+        _, errors = process.communicate("go on\n")
+    assert process.returncode == 1
+    assert "images were removed from s3://lab/meanwhile/work while this" in errors
+    monkeypatch.setenv("TWIGMA_MIRRORS", str(tmp_path / "there"))
+    assert "columns/embed/00001.arrow" not in store.files("meanwhile/work")
+    run(*words)
+    with mirrored(work) as folder:
+        names = read_names(folder)
+    assert "010" not in names and len(names) == PICTURES - 1
+
+
+def test_a_removal_erases_what_was_sent_since_it_began(store, monkeypatch, tmp_path):
+    work = "s3://lab/since/work"
+    with mirrored(work) as folder:
+        shutil.copytree("local/work", folder)
+        shutil.rmtree(folder / "columns")
+    with mirrored(work) as here:
+        with monkeypatch.context() as other:
+            other.setenv("TWIGMA_MIRRORS", str(tmp_path / "there"))
+            run("embed", "--work", work, "--model", CLIP)
+        removals(here, ["003"])
+    monkeypatch.setenv("TWIGMA_MIRRORS", str(tmp_path / "third"))
+    with mirrored(work) as folder:
+        names = read_names(folder)
+    assert "003" not in names and len(names) == PICTURES - 1
 
 
 def read_names(folder):
