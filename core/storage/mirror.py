@@ -29,7 +29,7 @@ from twigma.core.storage.file_kinds import (
     rank,
     shared,
 )
-from twigma.core.storage.object_store import Mark, ObjectStore
+from twigma.core.storage.object_store import ObjectStore
 from twigma.core.storage.removed import Removals
 
 T = TypeVar("T")
@@ -118,6 +118,8 @@ class Mirror:
             )
         files = list(self.files())
         changed = list(filter(self.is_unsent, files))
+        # Of the files of one run none is sent where another machine has sent one.
+        in_order(self._is_lost, filter(self.group_of, changed), str)
         self._refuse_lost(filter(None, in_order(self.send, changed, str)))
         for name in known.keys() - set(files):
             # Tars come and go, and are deleted with a word of their manifest only.
@@ -142,9 +144,10 @@ class Mirror:
         if group in self._lost:
             return name
         if group or not is_derived(name):
-            there = self.store.mark(name)
-            if there is not None and there != (entry and entry.mark):
-                return self._compare(name, there)
+            if self._is_lost(name):
+                return name
+            if not self.is_unsent(name):
+                return None  # another machine has sent the same
         if self.is_made(name):
             self._require_known()
         try:
@@ -167,22 +170,26 @@ class Mirror:
             self.catalogue.forget(name)
             raise
 
-    def _compare(self, name: str, mark: Mark) -> str | None:
-        """Note a file that another machine has sent meanwhile; its name unless it is the same as here."""
+    def _is_lost(self, name: str) -> bool:
+        """Whether another machine has sent a file that is not the same as here; the same is noted."""
+        there = self.store.mark(name)
+        entry = self.catalogue.find(name)
+        if there is None or there == (entry and entry.mark):
+            return False
         path = self.folder / name
         partial = partial_of(path)
         try:
-            self.store.read(name, mark.size, partial)
+            self.store.read(name, there.size, partial)
             is_same = filecmp.cmp(partial, path, shallow=False)
         finally:
             partial.unlink(missing_ok=True)
         if is_same:
-            self.catalogue.put(name, mark, stamp_of(path))
-            return None
+            self.catalogue.put(name, there, stamp_of(path))
+            return False
         group = self.group_of(name)
         if group is not None:
             self._lost.add(group)
-        return name
+        return True
 
     def _refuse_lost(self, lost: Iterable[str]) -> None:
         names = sorted(lost)

@@ -54,7 +54,7 @@ class Pull:
 
     def _take_removed(self, mark: Mark | None, entry: Entry | None) -> list[str]:
         """Take what was removed first, and discard what was made here before; its name where both changed it."""
-        conflicts = []
+        conflicts: list[str] = []
         if mark is not None and self._is_due(REMOVED, mark, entry):
             conflicts += filter(None, [self._fetch((REMOVED, mark))])
         learnt = [removals.learnt() for removals in self._mirror.opened()]
