@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,13 @@ from pathlib import Path
 from twigma.core import files, locks
 from twigma.core.progress import notice
 from twigma.core.storage import page_owner
-from twigma.core.storage.address import Address, address_of, mirror_folder, parse
+from twigma.core.storage.address import (
+    FOLDER_VARIABLE,
+    Address,
+    address_of,
+    mirror_folder,
+    parse,
+)
 from twigma.core.storage.file_kinds import shared
 from twigma.core.storage.mirror import Mirror
 from twigma.core.storage.pull import Pull
@@ -41,6 +48,8 @@ def mirrored(address: str, *, pages: bool = False) -> Iterator[Path]:
     where = parse(address)
     folder = mirror_folder(where)
     lock = _lock_file(folder)
+    if not folder.exists():
+        notice(f"{where} gets a mirror in {folder}")
     with locks.alone(lock, _busy(where)), _open(where) as mirror:
         Pull(mirror).run(to_read=False)
         if pages:
@@ -75,20 +84,41 @@ def local_copy(address: str) -> Iterator[Path]:
     where = parse(address)
     folder = mirror_folder(where)
     lock = _lock_file(folder)
-    with _open(where) as mirror:
+    with contextlib.ExitStack() as stack:
         try:
             handle = locks.acquire(lock, wait=False)
         except BlockingIOError:
             notice(f"another command is at work in {where}: it is read as it is here")
+            stack.enter_context(_open(where))
         else:
-            with os.fdopen(handle):
+            with os.fdopen(handle), _forgotten_if_empty(folder):
+                mirror = stack.enter_context(_open(where))
                 Pull(mirror).run(to_read=True)
         yield folder
 
 
+@contextlib.contextmanager
+def _forgotten_if_empty(folder: Path) -> Iterator[None]:
+    """Leave no mirror of an address at which nothing is: it was mistyped."""
+    is_new = not folder.exists()
+    try:
+        yield
+    finally:
+        if is_new and folder.exists():
+            notice(f"its mirror on this machine is {folder}")
+        elif is_new:
+            shutil.rmtree(folder.parent)
+
+
 def _lock_file(folder: Path) -> Path:
     """The lock of a mirror, beside it: a release is replaced as a whole."""
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"{folder.parent}, where the mirror belongs, cannot be made ({error.strerror}): let {FOLDER_VARIABLE} name "
+            "a folder that you can write to"
+        ) from None
     return folder.parent / LOCK
 
 
@@ -100,8 +130,6 @@ def fetched(address: str) -> Path:
 
 @contextlib.contextmanager
 def _open(address: Address) -> Iterator[Mirror]:
-    if not mirror_folder(address).exists():
-        notice(f"{address} gets a mirror in {mirror_folder(address)}")
     mirror = Mirror(address, _removals)
     tars = Tars(mirror)
     _OPENED[mirror.folder] = _Opened(mirror, tars)

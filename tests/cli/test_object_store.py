@@ -99,6 +99,23 @@ def test_status_sees_tars_that_are_not_here(store, elsewhere):
     assert again["damaged"] == []
 
 
+def test_messages_and_facts_name_the_address(store, elsewhere):
+    place = str(mirror_folder(parse(WORK)).parent)
+    asked = run("status", "--work", WORK)
+    facts = run("status", "--work", WORK, "--json")
+    assert json.loads(facts.stdout)["work"] == WORK
+    assert place not in asked.stdout + facts.stdout and WORK in asked.stdout
+    made = run("release", "--work", WORK, "--out", "s3://lab/released/again")
+    assert "in s3://lab/released/again" in made.stdout and place not in made.stdout
+
+
+def test_a_mistyped_address_leaves_no_mirror(store, elsewhere):
+    result = run("status", "--work", "s3://lab/mistyped", code=1)
+    assert "no working folder at s3://lab/mistyped" in result.stderr
+    run("status", "--work", "s3://nobody/work", code=1)
+    assert not list(mirror_folder(parse(WORK)).parent.parent.glob("*"))
+
+
 def test_a_release_loads_from_the_store(store, elsewhere, monkeypatch):
     local = twigma.open_release("twigma")
     release = twigma.open_release(RELEASE)
@@ -278,6 +295,11 @@ def test_freed_pictures_are_freed_in_the_store(store):
     [
         ("status --work s3://nobody/work", "s3://nobody/work: there is no such bucket"),
         ("embed --work s3://lab", "expected s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
+        ("embed --work s3://lab", "name a folder in the bucket, s3://lab/FOLDER"),
+        (
+            "nsfw --work s3://lab/a?secret_key=secret",
+            "s3://lab/a has the option secret",
+        ),
         ("nsfw --work s3://ME:secret@lab/work", "credentials are read from the"),
         ("dedupe --work s3://lab/nothing", "no images table at"),
         ("report x --reference a=s3://lab/refs", "a folder of this machine, found the"),
@@ -288,6 +310,20 @@ def test_what_cannot_be_used_is_a_sentence(store, elsewhere, words, sentence):
     result = run(*words.split(), code=1)
     assert sentence in result.stderr and "Traceback" not in result.output
     assert "secret" not in result.output
+
+
+@pytest.mark.parametrize("words", ["status --work s3:/lab/x", "analyze gs:lab/x"])
+def test_an_address_without_two_slashes_is_refused(words):
+    result = run(*words.split(), code=2)
+    assert "://BUCKET/FOLDER or a folder of this machine, found" in result.stderr
+
+
+def test_a_place_for_mirrors_that_cannot_be_is_named_with_its_variable(
+    store, monkeypatch
+):
+    monkeypatch.setenv("TWIGMA_MIRRORS", "/proc/nope")
+    result = run("status", "--work", WORK, code=1)
+    assert "let TWIGMA_MIRRORS name a folder that you" in result.stderr
 
 
 def test_the_store_refuses_half_way_and_the_next_run_makes_up_for_it(store, elsewhere):

@@ -10,7 +10,7 @@ from support.object_store import contents, serving
 from support.staging import encode, make_shard, pixels
 
 from twigma.core.files import write_json
-from twigma.core.storage import mirrors
+from twigma.core.storage import mirrors, object_store
 from twigma.core.storage.address import mirror_folder, parse
 from twigma.core.storage.mirrors import (
     is_mirrored,
@@ -399,6 +399,23 @@ def test_a_store_that_cannot_be_reached(store):
         store.close()
         write_json(work / "a.json", 1)
     assert (work / "a.json").exists()
+
+
+def test_a_store_whose_scheme_is_missing(store, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", store.url.removeprefix("http://"))
+    with (
+        pytest.raises(ValueError, match="expected AWS_ENDPOINT_URL to begin with http"),
+        mirrored(WORK),
+    ):
+        pass
+
+
+def test_a_store_that_is_slow_to_answer_is_named(store, monkeypatch, capsys):
+    monkeypatch.setattr(object_store, "PATIENCE", 0)
+    store.slow = 0.3
+    with local_copy(WORK):
+        pass
+    assert f"waiting for {WORK} to answer" in capsys.readouterr().err
 
 
 def test_mirrors_of_folders_in_each_other_are_apart():
