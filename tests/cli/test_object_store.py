@@ -18,6 +18,8 @@ from support.object_store import contents, serving
 from support.staging import encode, pixels
 
 import twigma
+from twigma.builder.clusters.cluster import cluster
+from twigma.builder.clusters.fit import read_fit
 from twigma.builder.removals.removals import removals
 from twigma.cli import main
 from twigma.cli.options.folders import LocalPath, StoreFolder
@@ -280,6 +282,31 @@ def read_names(folder):
     return Workspace(folder).table("embed")["image_name"].to_pylist()
 
 
+def test_of_two_clusterings_at_once_the_second_runs_again(store, tmp_path, monkeypatch):
+    work = "s3://lab/race/work"
+    with mirrored(work) as folder:
+        shutil.copytree("local/work", folder)
+        shutil.rmtree(folder / "columns/cluster")
+        shutil.rmtree(folder / "models/cluster")
+    with (
+        pytest.raises(RuntimeError, match="changed by another machine"),
+        mirrored(work) as here,
+    ):
+        with monkeypatch.context() as other:
+            other.setenv("TWIGMA_MIRRORS", str(tmp_path / "there"))
+            run("cluster", "--work", work, "--clusters", 3)
+        cluster(here, k=2)
+    assert run("status", "--work", work).exit_code == 0
+    run("cluster", "--work", work, "--clusters", 2)
+    there = store.files("race/work")
+    assert (
+        there["columns/cluster/all.arrow"]
+        == contents(folder)["columns/cluster/all.arrow"]
+    )
+    with mirrored(work) as here:
+        assert len(read_fit(here).centroids) == 2
+
+
 def test_freed_pictures_are_freed_in_the_store(store):
     work = "s3://lab/freed/work"
     with mirrored(work) as folder:
@@ -296,10 +323,7 @@ def test_freed_pictures_are_freed_in_the_store(store):
         ("status --work s3://nobody/work", "s3://nobody/work: there is no such bucket"),
         ("embed --work s3://lab", "expected s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
         ("embed --work s3://lab", "name a folder in the bucket, s3://lab/FOLDER"),
-        (
-            "nsfw --work s3://lab/a?secret_key=secret",
-            "s3://lab/a has the option secret",
-        ),
+        ("nsfw --work s3://lab/a?token=secret", "s3://lab/a has the option token"),
         ("nsfw --work s3://ME:secret@lab/work", "credentials are read from the"),
         ("dedupe --work s3://lab/nothing", "no images table at"),
         ("report x --reference a=s3://lab/refs", "a folder of this machine, found the"),
