@@ -30,6 +30,7 @@ from twigma.builder.removals.derived import (
 )
 from twigma.core import columns, inventory
 from twigma.core.files import write_json
+from twigma.core.storage import mirrors
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.ledger import ledger
@@ -88,6 +89,8 @@ def removals(
             shards.read_manifest(shard)
         receipt, ids = _count(work, names)
         removed = add_removed(work.path, ids)
+        # From here on, other machines send nothing that may hold them; what they had sent is erased with the rest.
+        mirrors.catch_up()
         receipt.hashes = sorted(hash_of(removed.salt, name) for name in ids)
         erase.unfinished(work)
         receipt.changed = {

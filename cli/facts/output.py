@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
+from twigma.cli.options.folders import with_addresses
+
 F = TypeVar("F", bound=Callable[..., Any])
 DOCUMENT = "twigma.json"  # key of click's context
 VERSION = 1  # of every document; raised when a field changes its meaning or goes
@@ -32,7 +34,7 @@ def json_option(name: str) -> Callable[[F], F]:
         document: dict[str, object] = {"schema": f"twigma.{name}/{VERSION}"}
         ctx.meta[DOCUMENT] = document
         # Also when the command fails: what it had done until then are facts.
-        ctx.call_on_close(lambda: _write(document))
+        ctx.call_on_close(lambda: _write(document, ctx))
 
     def decorate(command: F) -> F:
         decorated = click.option(
@@ -51,19 +53,21 @@ def json_option(name: str) -> Callable[[F], F]:
 
 def show(facts: Mapping[str, object], lines: Iterable[str]) -> None:
     """Print the lines; with --json put the facts into the document instead, in place of earlier ones of a name."""
-    document = click.get_current_context().meta.get(DOCUMENT)
+    ctx = click.get_current_context()
+    document = ctx.meta.get(DOCUMENT)
     if document is not None:
         document.update(facts)
         return
     for line in lines:
-        click.echo(line)
+        click.echo(with_addresses(line, ctx))
 
 
-def _write(document: Mapping[str, object]) -> None:
+def _write(document: Mapping[str, object], ctx: click.Context) -> None:
     """Print the document; nothing when the command ended before it knew any fact."""
     if len(document) == 1:
         return
     text = json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False)
+    text = with_addresses(text, ctx)
     # What the terminal cannot encode must not end the run.
     click.echo(text.encode("utf-8", "backslashreplace"))
 

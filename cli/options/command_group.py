@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from twigma.cli.options.folders import in_stores
+from twigma.cli.options.folders import in_stores, with_addresses
 from twigma.core.progress import Verbosity, verbosity
 
 # Anything else is a fault of this software, and shows its traceback.
@@ -49,7 +49,7 @@ class Commands(click.Group):
             if ctx.meta.get(VERBOSE):
                 traceback.print_exception(error)
             sentence = explain(error, ctx.invoked_subcommand)
-        click.echo(f"twigma: {sentence}", err=True)
+        click.echo(f"twigma: {with_addresses(sentence, ctx)}", err=True)
         sys.exit(1)
 
 

@@ -10,11 +10,18 @@ from typing import Any
 
 import click
 
-from twigma.core.storage.address import address_of, in_store, mirror_folder, parse
+from twigma.core.storage.address import (
+    ONE_SLASH,
+    address_of,
+    in_store,
+    mirror_folder,
+    parse,
+)
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 USES = ("read", "write", "pages")  # each holds those before it
-OPENED = "twigma.stores"  # key of click's context
+OPENED = "twigma.stores"  # key of click's context: what each address is used for
+SHOWN = "twigma.addresses"  # and the address of each mirror
 
 
 class LocalPath(click.Path):
@@ -24,6 +31,14 @@ class LocalPath(click.Path):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
         """The path; a usage error for an address."""
+        if ONE_SLASH.match(str(value)):
+            scheme = str(value).partition(":")[0].lower()
+            self.fail(
+                f"expected {scheme}://BUCKET/FOLDER or a folder of this machine, found {value}; a folder of that name "
+                f"is ./{value}",
+                param,
+                ctx,
+            )
         if ADDRESS.match(str(value)):
             self.fail(
                 f"expected a file or folder of this machine, found the address {value}: mount the storage here, or "
@@ -52,10 +67,22 @@ class StoreFolder(LocalPath):
         if address is None or ctx is None:
             return super().convert(value, param, ctx)
         where = parse(address)
+        folder = mirror_folder(where)
+        ctx.meta.setdefault(SHOWN, {})[str(folder)] = str(where)
         uses = ctx.meta.setdefault(OPENED, {})
         before = uses.get(where.uri, self.use)
         uses[where.uri] = max(self.use, before, key=USES.index)
-        return mirror_folder(where)
+        if param is not None and param.name == "work":
+            # Opened first and closed last: a release is made of what it holds.
+            ctx.meta[OPENED] = {where.uri: uses.pop(where.uri), **uses}
+        return folder
+
+
+def with_addresses(text: str, ctx: click.Context) -> str:
+    """A text with the address of each mirror that the command was given in place of its path."""
+    for folder, address in ctx.meta.get(SHOWN, {}).items():
+        text = text.replace(folder, address)
+    return text
 
 
 def in_stores(callback: Callable[..., Any]) -> Callable[..., Any]:

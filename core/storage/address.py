@@ -3,14 +3,32 @@
 import contextlib
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 SCHEMES = ("s3", "gs")
+STORE = re.compile(r"(s3|gs)://", re.IGNORECASE)
+ONE_SLASH = re.compile(r"(s3|gs):(?!//)", re.IGNORECASE)  # mistyped
+# What may follow a question mark: Arrow's options but for keys.
+OPTIONS = {
+    "s3": (
+        "region",
+        "scheme",
+        "endpoint_override",
+        "allow_delayed_open",
+        "tls_ca_file_path",
+    ),
+    "gs": ("scheme", "endpoint_override", "retry_limit_seconds"),
+}
 FOLDER_VARIABLE = "TWIGMA_MIRRORS"  # where mirrors are, instead of the user's data
 CATALOGUE = ".store.sqlite"  # beside a mirror, see catalogue.py
 EXPECTED = "expected s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"
+CREDENTIALS = (
+    "credentials are read from the environment or the profile of the store's own tools "
+    "(docs/howto/object_store.md)"
+)
 ANONYMOUS = "anonymous"  # Arrow's name for a user without credentials
 
 
@@ -47,13 +65,13 @@ def in_store(text: str | os.PathLike[str]) -> bool:
     >>> in_store("s3://lab/ai-images"), in_store("work")
     (True, False)
     """
-    return os.fspath(text).startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
+    return STORE.match(os.fspath(text)) is not None
 
 
 def parse(text: str) -> Address:
     """The address of a folder; ValueError for one of another kind, and for one that holds a key.
 
-    >>> parse("s3://lab/ai-images/")
+    >>> parse("S3://lab/ai-images/")
     Address(text='s3://lab/ai-images', options='', user='')
     """
     parts = urlsplit(text)
@@ -61,14 +79,27 @@ def parse(text: str) -> Address:
     if at and user != ANONYMOUS:
         # The text is not repeated: what stands before @ may be a secret.
         raise ValueError(
-            f"{EXPECTED}, found one with a user or a key before the bucket {bucket}: credentials are read from the "
-            "environment or the profile of the store's own tools (docs/howto/object_store.md)"
+            f"{EXPECTED}, found one with a user or a key before the bucket {bucket}: {CREDENTIALS}"
         )
     names = [name for name in parts.path.split("/") if name]
-    if parts.scheme not in SCHEMES or not bucket or not names or ".." in names:
-        raise ValueError(f"{EXPECTED}, found {text}: mount other storage here")
-    place = "/".join([bucket, *names])
-    return Address(f"{parts.scheme}://{place}", parts.query, user)
+    shown = f"{parts.scheme}://{'/'.join([bucket, *names])}"
+    if parts.scheme not in SCHEMES or not bucket or ".." in names:
+        raise ValueError(f"{EXPECTED}, found {shown}: mount other storage here")
+    if not names:
+        raise ValueError(
+            f"{EXPECTED}, found {shown}: name a folder in the bucket, {shown}/FOLDER"
+        )
+    _require_options(shown, parts.scheme, parts.query)
+    return Address(shown, parts.query, user)
+
+
+def _require_options(shown: str, scheme: str, query: str) -> None:
+    """ValueError for an option that there is not; its value is not repeated, as it may be a secret."""
+    for name, _ in parse_qsl(query, keep_blank_values=True):
+        if name not in OPTIONS[scheme]:
+            raise ValueError(
+                f"{shown} has the option {name}, expected {', '.join(OPTIONS[scheme])}: leave it out; {CREDENTIALS}"
+            )
 
 
 def mirror_folder(address: Address) -> Path:

@@ -6,6 +6,9 @@ from pathlib import Path, PurePosixPath
 LOCAL = ("pages", "ledger.sqlite")
 # What is made again where it is lost or out of date: of two versions either will do.
 DERIVED = ("columns/*/*.arrow", "shards/index.arrow", "shards/sprites.arrow")
+REMOVED = "removed.json"  # what was removed on request
+RELEASE = "MANIFEST.json"  # the last file of a release
+RANKS = 4  # see `rank`
 
 
 def shared(name: str) -> bool:
@@ -30,6 +33,22 @@ def is_derived(name: str) -> bool:
     return any(PurePosixPath(name).match(pattern) for pattern in DERIVED)
 
 
+def group_of(name: str, *, is_release: bool) -> str | None:
+    """Files that are of one run or useless: the fit of a stage with its labels, a release; None for any other file.
+
+    >>> group_of("models/cluster/map.arrow", is_release=False)
+    'cluster'
+    >>> group_of("columns/cluster/all.arrow", is_release=False)
+    'cluster'
+    >>> group_of("columns/embed/00000.arrow", is_release=False)
+    """
+    if is_release:
+        return "release"
+    path = PurePosixPath(name)
+    is_fit = path.match("models/*/*") or path.match("columns/*/all.arrow")
+    return path.parent.name if is_fit else None
+
+
 def partial_of(path: Path) -> Path:
     """The name under which this process fetches a file."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -37,7 +56,9 @@ def partial_of(path: Path) -> Path:
 
 
 def rank(name: str) -> int:
-    """Manifests of shards come after tables and tars, that of a release after everything."""
-    if name == "MANIFEST.json":
-        return 2
-    return int(name.endswith(".json"))
+    """What was removed comes first, manifests of shards after tables and tars, that of a release after everything."""
+    if name == REMOVED:
+        return 0
+    if name == RELEASE:
+        return RANKS - 1
+    return 2 if name.endswith(".json") else 1

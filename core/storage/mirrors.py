@@ -2,25 +2,36 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from twigma.core import files, locks
 from twigma.core.progress import notice
-from twigma.core.storage.address import Address, address_of, mirror_folder, parse
+from twigma.core.storage import page_owner
+from twigma.core.storage.address import (
+    FOLDER_VARIABLE,
+    Address,
+    address_of,
+    mirror_folder,
+    parse,
+)
 from twigma.core.storage.file_kinds import shared
 from twigma.core.storage.mirror import Mirror
+from twigma.core.storage.pull import Pull
+from twigma.core.storage.removed import Removals
 from twigma.core.storage.tars import Tars
 from twigma.core.storage.uploads import Uploads
 
 LOCK = ".store.lock"
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Opened:
     mirror: Mirror
     tars: Tars
+    uploads: Uploads | None = None  # None of one that is read only
 
 
 _OPENED: dict[Path, _Opened] = {}  # by the folder of the mirror
@@ -37,15 +48,18 @@ def mirrored(address: str, *, pages: bool = False) -> Iterator[Path]:
     where = parse(address)
     folder = mirror_folder(where)
     lock = _lock_file(folder)
+    if not folder.exists():
+        notice(f"{where} gets a mirror in {folder}")
     with locks.alone(lock, _busy(where)), _open(where) as mirror:
-        mirror.pull()
+        Pull(mirror).run(to_read=False)
         if pages:
-            mirror.require_pages()
+            page_owner.require(where, folder, mirror.catalogue.mirror_id())
             notice(
                 f"{where}: raw pages and the ledger stay on this machine, in {folder}; keep a copy of them"
             )
         mirror.push()
         uploads = Uploads(mirror.send_finished)
+        _OPENED[folder].uploads = uploads
 
         def finished(path: Path) -> None:
             is_inside = path.is_relative_to(folder)
@@ -70,20 +84,41 @@ def local_copy(address: str) -> Iterator[Path]:
     where = parse(address)
     folder = mirror_folder(where)
     lock = _lock_file(folder)
-    with _open(where) as mirror:
+    with contextlib.ExitStack() as stack:
         try:
             handle = locks.acquire(lock, wait=False)
         except BlockingIOError:
             notice(f"another command is at work in {where}: it is read as it is here")
+            stack.enter_context(_open(where))
         else:
-            with os.fdopen(handle):
-                mirror.pull()
+            with os.fdopen(handle), _forgotten_if_empty(folder):
+                mirror = stack.enter_context(_open(where))
+                Pull(mirror).run(to_read=True)
         yield folder
+
+
+@contextlib.contextmanager
+def _forgotten_if_empty(folder: Path) -> Iterator[None]:
+    """Leave no mirror of an address at which nothing is: it was mistyped."""
+    is_new = not folder.exists()
+    try:
+        yield
+    finally:
+        if is_new and folder.exists():
+            notice(f"its mirror on this machine is {folder}")
+        elif is_new:
+            shutil.rmtree(folder.parent)
 
 
 def _lock_file(folder: Path) -> Path:
     """The lock of a mirror, beside it: a release is replaced as a whole."""
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"{folder.parent}, where the mirror belongs, cannot be made ({error.strerror}): let {FOLDER_VARIABLE} name "
+            "a folder that you can write to"
+        ) from None
     return folder.parent / LOCK
 
 
@@ -95,9 +130,7 @@ def fetched(address: str) -> Path:
 
 @contextlib.contextmanager
 def _open(address: Address) -> Iterator[Mirror]:
-    if not mirror_folder(address).exists():
-        notice(f"{address} gets a mirror in {mirror_folder(address)}")
-    mirror = Mirror(address)
+    mirror = Mirror(address, _removals)
     tars = Tars(mirror)
     _OPENED[mirror.folder] = _Opened(mirror, tars)
     try:
@@ -106,6 +139,18 @@ def _open(address: Address) -> Iterator[Mirror]:
         _OPENED.pop(mirror.folder, None)
         tars.close()
         mirror.catalogue.close()
+
+
+def _removals() -> list[Removals]:
+    return [opened.mirror.removals for opened in [*_OPENED.values()]]
+
+
+def catch_up() -> None:
+    """Send what is finished in the open mirrors, and take what other machines have sent since they were opened."""
+    for opened in [*_OPENED.values()]:
+        if opened.uploads is not None:
+            opened.uploads.wait()
+            Pull(opened.mirror).run(to_read=False)
 
 
 def _busy(address: Address) -> str:

@@ -4,15 +4,19 @@ import contextlib
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from twigma.core.progress import notice
 from twigma.core.storage.address import Address
 
 CHUNK = 8 << 20  # bytes of one request
 REQUESTS = 8  # at a time for one large file
+PATIENCE = 5  # seconds without an answer before a notice
+ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 # Where Arrow's own defaults would wait a quarter of an hour, or open every small file twice.
 DEFAULTS = {"s3": "allow_delayed_open=true", "gs": "retry_limit_seconds=30"}
 REMEDIES = {
@@ -40,6 +44,8 @@ class ObjectStore:
         from pyarrow import fs
 
         self._address = address
+        if address.text.startswith("s3:"):
+            _require_scheme()
         with self._explained():
             self._fs, self._root = fs.FileSystem.from_uri(_uri(address))
 
@@ -48,7 +54,7 @@ class ObjectStore:
         from pyarrow import fs
 
         bucket = self._root.partition("/")[0]
-        with self._explained():
+        with self._explained(), _waiting(self._address):
             if self._fs.get_file_info(bucket).type == fs.FileType.NotFound:
                 raise OSError("NO_SUCH_BUCKET")
             below = fs.FileSelector(self._root, recursive=True, allow_not_found=True)
@@ -119,6 +125,28 @@ class ObjectStore:
             yield
         except OSError as error:
             raise OSError(f"{place}: {_reason(str(error))}") from None
+
+
+def _require_scheme() -> None:
+    """ValueError where the variable that names another store names it without its scheme."""
+    for variable in ENDPOINTS:
+        endpoint = os.environ.get(variable)
+        if endpoint and not re.match(r"https?://", endpoint):
+            raise ValueError(
+                f"expected {variable} to begin with http:// or https://, found {endpoint}"
+            )
+
+
+@contextlib.contextmanager
+def _waiting(address: Address) -> Iterator[None]:
+    """Say that a store has not answered yet: Arrow asks three times and waits half a minute for each answer."""
+    timer = threading.Timer(PATIENCE, notice, [f"waiting for {address} to answer"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _uri(address: Address) -> str:

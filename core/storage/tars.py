@@ -74,6 +74,7 @@ class Tars:
         entry = catalogue.find(name)
         if tar.exists() or entry is None:
             return  # where it is missing on both sides, the reader says what to do
+        self._mirror.removals.require_known()  # or it is another tar than its entry says
         partial = partial_of(tar)
         try:
             self._mirror.store.read(name, entry.mark.size, partial)

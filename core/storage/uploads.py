@@ -28,6 +28,12 @@ class Uploads:
                 self._waiting.popleft().result()
             self._waiting.append(self._pool.submit(self._send, path))
 
+    def wait(self) -> None:
+        """Wait until all are there."""
+        with self._lock:
+            while self._waiting:
+                self._waiting.popleft().result()
+
     def close(self) -> None:
         """Wait for those that are being sent; what failed stays here, and is found by comparing both sides."""
         self._pool.shutdown()

@@ -18,6 +18,9 @@ from support.object_store import contents, serving
 from support.staging import encode, pixels
 
 import twigma
+from twigma.builder.clusters.cluster import cluster
+from twigma.builder.clusters.fit import read_fit
+from twigma.builder.removals.removals import removals
 from twigma.cli import main
 from twigma.cli.options.folders import LocalPath, StoreFolder
 from twigma.core.storage.address import mirror_folder, parse
@@ -96,6 +99,23 @@ def test_status_sees_tars_that_are_not_here(store, elsewhere):
     folder = mirror_folder(parse(WORK))
     again = json.loads(run("status", "--work", folder, "--json").stdout)
     assert again["damaged"] == []
+
+
+def test_messages_and_facts_name_the_address(store, elsewhere):
+    place = str(mirror_folder(parse(WORK)).parent)
+    asked = run("status", "--work", WORK)
+    facts = run("status", "--work", WORK, "--json")
+    assert json.loads(facts.stdout)["work"] == WORK
+    assert place not in asked.stdout + facts.stdout and WORK in asked.stdout
+    made = run("release", "--work", WORK, "--out", "s3://lab/released/again")
+    assert "in s3://lab/released/again" in made.stdout and place not in made.stdout
+
+
+def test_a_mistyped_address_leaves_no_mirror(store, elsewhere):
+    result = run("status", "--work", "s3://lab/mistyped", code=1)
+    assert "no working folder at s3://lab/mistyped" in result.stderr
+    run("status", "--work", "s3://nobody/work", code=1)
+    assert not list(mirror_folder(parse(WORK)).parent.parent.glob("*"))
 
 
 def test_a_release_loads_from_the_store(store, elsewhere, monkeypatch):
@@ -212,8 +232,79 @@ def test_what_is_removed_is_removed_in_the_store(store, tmp_path):
         assert len(twigma.open_images(folder)) == PICTURES - 1
 
 
+PAUSED = KILLED.replace("import time; time.sleep(60)", "sys.stdin.readline()")
+
+
+def test_what_is_removed_while_another_machine_embeds_does_not_come_back(
+    store, tmp_path, monkeypatch
+):
+    work = "s3://lab/meanwhile/work"
+    with mirrored(work) as folder:
+        shutil.copytree("local/work", folder)
+        shutil.rmtree(folder / "columns")
+    requests = tmp_path / "requests.txt"
+    requests.write_text("010\n", "utf-8")
+    words = ["embed", "--work", work, "--model", CLIP, "--precision", "fp32"]
+    command = [sys.executable, "-c", PAUSED, *map(str, words)]
+    there = os.environ | {"TWIGMA_MIRRORS": str(tmp_path / "there")}
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, env=there, text=True, **pipes) as process:
+        assert process.stdout.readline() == "now\n"
+        run("removals", requests, "--work", work)
+        _, errors = process.communicate("go on\n")
+    assert process.returncode == 1
+    assert "images were removed from s3://lab/meanwhile/work while this" in errors
+    monkeypatch.setenv("TWIGMA_MIRRORS", str(tmp_path / "there"))
+    assert "columns/embed/00001.arrow" not in store.files("meanwhile/work")
+    run(*words)
+    with mirrored(work) as folder:
+        names = read_names(folder)
+    assert "010" not in names and len(names) == PICTURES - 1
+
+
+def test_a_removal_erases_what_was_sent_since_it_began(store, monkeypatch, tmp_path):
+    work = "s3://lab/since/work"
+    with mirrored(work) as folder:
+        shutil.copytree("local/work", folder)
+        shutil.rmtree(folder / "columns")
+    with mirrored(work) as here:
+        with monkeypatch.context() as other:
+            other.setenv("TWIGMA_MIRRORS", str(tmp_path / "there"))
+            run("embed", "--work", work, "--model", CLIP)
+        removals(here, ["003"])
+    monkeypatch.setenv("TWIGMA_MIRRORS", str(tmp_path / "third"))
+    with mirrored(work) as folder:
+        names = read_names(folder)
+    assert "003" not in names and len(names) == PICTURES - 1
+
+
 def read_names(folder):
     return Workspace(folder).table("embed")["image_name"].to_pylist()
+
+
+def test_of_two_clusterings_at_once_the_second_runs_again(store, tmp_path, monkeypatch):
+    work = "s3://lab/race/work"
+    with mirrored(work) as folder:
+        shutil.copytree("local/work", folder)
+        shutil.rmtree(folder / "columns/cluster")
+        shutil.rmtree(folder / "models/cluster")
+    with (
+        pytest.raises(RuntimeError, match="changed by another machine"),
+        mirrored(work) as here,
+    ):
+        with monkeypatch.context() as other:
+            other.setenv("TWIGMA_MIRRORS", str(tmp_path / "there"))
+            run("cluster", "--work", work, "--clusters", 3)
+        cluster(here, k=2)
+    assert run("status", "--work", work).exit_code == 0
+    run("cluster", "--work", work, "--clusters", 2)
+    there = store.files("race/work")
+    assert (
+        there["columns/cluster/all.arrow"]
+        == contents(folder)["columns/cluster/all.arrow"]
+    )
+    with mirrored(work) as here:
+        assert len(read_fit(here).centroids) == 2
 
 
 def test_freed_pictures_are_freed_in_the_store(store):
@@ -231,6 +322,8 @@ def test_freed_pictures_are_freed_in_the_store(store):
     [
         ("status --work s3://nobody/work", "s3://nobody/work: there is no such bucket"),
         ("embed --work s3://lab", "expected s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
+        ("embed --work s3://lab", "name a folder in the bucket, s3://lab/FOLDER"),
+        ("nsfw --work s3://lab/a?token=secret", "s3://lab/a has the option token"),
         ("nsfw --work s3://ME:secret@lab/work", "credentials are read from the"),
         ("dedupe --work s3://lab/nothing", "no images table at"),
         ("report x --reference a=s3://lab/refs", "a folder of this machine, found the"),
@@ -241,6 +334,20 @@ def test_what_cannot_be_used_is_a_sentence(store, elsewhere, words, sentence):
     result = run(*words.split(), code=1)
     assert sentence in result.stderr and "Traceback" not in result.output
     assert "secret" not in result.output
+
+
+@pytest.mark.parametrize("words", ["status --work s3:/lab/x", "analyze gs:lab/x"])
+def test_an_address_without_two_slashes_is_refused(words):
+    result = run(*words.split(), code=2)
+    assert "://BUCKET/FOLDER or a folder of this machine, found" in result.stderr
+
+
+def test_a_place_for_mirrors_that_cannot_be_is_named_with_its_variable(
+    store, monkeypatch
+):
+    monkeypatch.setenv("TWIGMA_MIRRORS", "/proc/nope")
+    result = run("status", "--work", WORK, code=1)
+    assert "let TWIGMA_MIRRORS name a folder that you" in result.stderr
 
 
 def test_the_store_refuses_half_way_and_the_next_run_makes_up_for_it(store, elsewhere):

@@ -1,6 +1,7 @@
 """Moto's S3 on loopback, with one bucket `lab`; what it was asked is recorded, and it can refuse for a while."""
 
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ class Store:
         self.requests: list[tuple[str, str]] = []
         self.fetched: dict[str, int] = {}
         self.refuses = ""
+        self.slow = 0.0  # seconds before an answer
         self.server = make_server(
             "127.0.0.1", 0, self._answer, threaded=True, request_handler=Quiet
         )
@@ -51,6 +53,7 @@ class Store:
         self.client.create_bucket(Bucket=BUCKET)
 
     def _answer(self, environ: dict[str, Any], start: Any) -> Any:
+        time.sleep(self.slow)
         key = environ["PATH_INFO"].removeprefix(f"/{BUCKET}").lstrip("/")
         self.requests.append((environ["REQUEST_METHOD"], key))
         is_write = environ["REQUEST_METHOD"] in ("PUT", "POST")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from gcp_storage_emulator.server import create_server
@@ -9,6 +10,7 @@ from support.object_store import contents, serving
 from support.staging import encode, make_shard, pixels
 
 from twigma.core.files import write_json
+from twigma.core.storage import mirrors, object_store
 from twigma.core.storage.address import mirror_folder, parse
 from twigma.core.storage.mirrors import (
     is_mirrored,
@@ -17,6 +19,7 @@ from twigma.core.storage.mirrors import (
     reading,
     size_of,
 )
+from twigma.core.storage.pull import Pull
 from twigma.rehydrate.images.shards import is_finished, list_shards, read_images
 
 WORK = "s3://lab/teams/ai-images"
@@ -58,7 +61,7 @@ def test_what_is_finished_here_is_there_and_on_another_machine(store, elsewhere)
     with mirrored(WORK) as other:
         assert other != work and set(contents(other)) == sent
     with (
-        pytest.raises(RuntimeError, match=f"are on .* in {work}: run this"),
+        pytest.raises(RuntimeError, match=f"are on .* below {work.parent}: run this"),
         mirrored(WORK, pages=True),
     ):
         pass
@@ -111,7 +114,7 @@ def test_a_file_changed_on_both_sides_is_named_and_none_is_lost(store):
     (work / "images.json").write_bytes(b"ours, longer")
     (work / "columns" / "embed" / "1.arrow").write_bytes(b"ours")
     with (
-        pytest.raises(RuntimeError, match=r"^images.json were changed both in s3://"),
+        pytest.raises(RuntimeError, match=r"^images.json was changed both in s3://"),
         mirrored(WORK),
     ):
         pass
@@ -124,7 +127,7 @@ def test_a_file_changed_on_both_sides_is_named_and_none_is_lost(store):
         assert (work / "images.json").read_bytes() == b"theirs"
 
 
-def test_a_file_that_another_machine_wrote_meanwhile_is_not_overwritten(store):
+def test_a_file_that_another_machine_wrote_meanwhile_is_not_overwritten(store, capsys):
     with (
         pytest.raises(RuntimeError, match="was changed by another machine while"),
         mirrored(WORK) as work,
@@ -135,6 +138,129 @@ def test_a_file_that_another_machine_wrote_meanwhile_is_not_overwritten(store):
     assert store.files(KEY) == {"images.parquet": b"theirs"}
     with pytest.raises(RuntimeError, match="changed both"), mirrored(WORK):
         pass
+    with local_copy(WORK):  # read as it is
+        assert "images.parquet was changed both in s3://" in capsys.readouterr().err
+
+
+def test_of_a_race_the_files_that_came_first_are_taken_together(
+    store, elsewhere, capsys
+):
+    fit = {"columns/cluster/all.arrow", "models/cluster/centroids.arrow"}
+    ours = {"models/cluster/crosswalk.csv"}
+    sentence = "columns/cluster/all.arrow, .* were changed by another machine while"
+    with pytest.raises(RuntimeError, match=sentence), mirrored(WORK) as work:
+        elsewhere()
+        with mirrored(WORK) as other:
+            for name in fit:
+                write(other / name, b"first")
+        for name in fit | ours:
+            write(work / name, b"second")
+        write(work / "columns/embed/00000.arrow", b"part")
+    capsys.readouterr()
+    elsewhere()
+    with mirrored(WORK):
+        pass
+    assert "another machine made columns/cluster/all" in capsys.readouterr().err
+    assert contents(work) == store.files(KEY)
+    assert contents(work) == dict.fromkeys(fit, b"first") | {
+        "columns/embed/00000.arrow": b"part"
+    }
+
+
+def test_of_two_releases_the_one_that_came_first_is_taken(store, elsewhere):
+    out = "s3://lab/released/twigma"
+    names = ("MANIFEST.json", "metadata-1.parquet")
+    with (
+        pytest.raises(RuntimeError, match="changed by another machine while"),
+        mirrored(out) as release,
+    ):
+        elsewhere()
+        with mirrored(out) as other:
+            for name in names:
+                write(other / name, b"first")
+        write(release / "MANIFEST.json", b"second")
+        write(release / "metadata-2.parquet", b"second")
+    elsewhere()
+    with mirrored(out):
+        assert (release / "MANIFEST.json").read_bytes() == b"first"
+    files = store.files("released/twigma")
+    assert files == dict.fromkeys(names, b"first")
+
+
+def test_what_was_made_of_removed_images_is_not_sent(store, elsewhere):
+    part, fit = Path("columns/embed/00000.arrow"), Path("models/cluster/map.arrow")
+    with (
+        pytest.raises(RuntimeError, match="images were removed from s3://lab/teams"),
+        mirrored(WORK) as work,
+    ):
+        elsewhere()
+        with mirrored(WORK) as other:
+            write_json(other / "removed.json", 1)
+        for name in (part, fit):
+            write(work / name, b"made of them")
+    assert set(store.files(KEY)) == {"removed.json"}
+    assert not (work / part).exists() and not (work / fit).exists()
+
+
+def test_what_was_sent_while_images_were_removed_is_taken_back(
+    store, elsewhere, monkeypatch
+):
+    with mirrored(WORK) as work:
+        write(work / "columns/embed/00000.arrow", b"part")
+        mirror = mirrors._OPENED[work].mirror
+        send = mirror.store.write
+
+        def send_late(source, name):
+            mark = send(source, name)
+            store.put(f"{KEY}/removed.json", b"now")
+            return mark
+
+        monkeypatch.setattr(mirror.store, "write", send_late)
+        with pytest.raises(RuntimeError, match="images were removed"):
+            mirror.send("columns/embed/00000.arrow")
+        assert set(store.files(KEY)) == {"removed.json"}
+        Pull(mirror).run(to_read=False)
+
+
+def test_what_a_killed_run_left_before_a_removal_is_discarded(store, elsewhere):
+    with mirrored(WORK) as work:
+        write(work / "columns/embed/00000.arrow", b"sent")
+    write(work / "columns/embed/00000.arrow", b"made again, not sent")
+    write(work / "columns/embed/00001.arrow", b"not sent")
+    write(work / "columns/embed/.00002.checkpoint/0.arrow", b"begun")
+    (work / "notes.txt").write_bytes(b"ours")
+    elsewhere()
+    with mirrored(WORK) as other:
+        write_json(other / "removed.json", 1)
+    elsewhere()
+    with mirrored(WORK):
+        write(work / "columns/embed/00003.arrow", b"new")
+    names = {"columns/embed/00000.arrow", "columns/embed/00003.arrow"}
+    assert set(store.files(KEY)) == {*names, "removed.json", "notes.txt"}
+    assert store.files(KEY)["columns/embed/00000.arrow"] == b"sent"
+    assert not (work / "columns/embed/.00002.checkpoint").exists()
+
+
+def test_a_release_of_removed_images_is_not_sent(store, elsewhere):
+    out = "s3://lab/released/twigma"
+    with (
+        pytest.raises(RuntimeError, match="images were removed from s3://lab/teams"),
+        mirrored(WORK),
+        mirrored(out) as release,
+    ):
+        elsewhere()
+        with mirrored(WORK) as other:
+            write_json(other / "removed.json", 1)
+        write(release / "metadata.parquet", b"of them")
+        write(release / "MANIFEST.json", b"{}")
+    assert store.files("released/twigma") == {}
+    with mirrored(out) as folder:
+        assert contents(folder) == {}
+
+
+def write(path, data):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
 
 
 def test_the_same_file_from_another_machine_is_no_conflict(store):
@@ -273,6 +399,23 @@ def test_a_store_that_cannot_be_reached(store):
         store.close()
         write_json(work / "a.json", 1)
     assert (work / "a.json").exists()
+
+
+def test_a_store_whose_scheme_is_missing(store, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", store.url.removeprefix("http://"))
+    with (
+        pytest.raises(ValueError, match="expected AWS_ENDPOINT_URL to begin with http"),
+        mirrored(WORK),
+    ):
+        pass
+
+
+def test_a_store_that_is_slow_to_answer_is_named(store, monkeypatch, capsys):
+    monkeypatch.setattr(object_store, "PATIENCE", 0)
+    store.slow = 0.3
+    with local_copy(WORK):
+        pass
+    assert f"waiting for {WORK} to answer" in capsys.readouterr().err
 
 
 def test_mirrors_of_folders_in_each_other_are_apart():
