@@ -279,7 +279,7 @@ def test_a_removal_erases_what_was_sent_since_it_began(store, monkeypatch, tmp_p
 
 
 def read_names(folder):
-    return Workspace(folder).table("embed")["image_name"].to_pylist()
+    return Workspace(folder).read("embed")["image_name"].to_pylist()
 
 
 def test_of_two_clusterings_at_once_the_second_runs_again(store, tmp_path, monkeypatch):
