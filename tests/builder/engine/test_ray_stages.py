@@ -3,8 +3,7 @@
 import contextlib
 import os
 import signal
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -92,8 +91,13 @@ def clear(work: Path, name: str) -> None:
 
 def actor_pids() -> list[int]:
     """The actors of this cluster that run a stage."""
+    return living(descendants(os.getpid()))
+
+
+def living(pids: Iterable[int]) -> list[int]:
+    """Those of these processes that are actors which run a stage: one outlives its node for a moment."""
     found = []
-    for pid in descendants(os.getpid()):
+    for pid in pids:
         with contextlib.suppress(OSError):  # it has just ended
             if "ray::StageActor" in Path(f"/proc/{pid}/cmdline").read_text():
                 found.append(pid)
@@ -130,15 +134,21 @@ def test_without_a_shared_file_system_the_bytes_travel(work, engine, not_shared,
 
 
 def start_at_gate(gate: Path, device: str | None = None) -> Stage:
-    """A stage that works on the last images of a shard only when the gate is there."""
+    """A stage that works on the last images of a shard only when the gate is there, and says that it waits."""
 
     def wait(table: pa.Table) -> pa.Table:
         names = table["image_name"].to_pylist()
         if any(name.endswith("4") for name in names):
+            waits_at(gate, os.getpid()).touch()
             wait_until(gate.exists)
         return measure(table)
 
     return wait
+
+
+def waits_at(gate: Path, pid: int) -> Path:
+    """What says that an actor waits."""
+    return gate.with_name(f"{pid} waits")
 
 
 def test_a_node_joins_and_another_and_a_worker_are_lost_in_the_middle(
@@ -153,10 +163,12 @@ def test_a_node_joins_and_another_and_a_worker_are_lost_in_the_middle(
         wait_until(lambda: len(actor_pids()) == 2)
         add_node(cluster)
         wait_until(lambda: len(actor_pids()) == 3)
-        time.sleep(2)  # the third turns to a shard
+        # Each has a shard to lose.
+        wait_until(lambda: all(waits_at(gate, pid).exists() for pid in actor_pids()))
+        actors = actor_pids()
         cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
-        wait_until(lambda: len(actor_pids()) == 2)
-        os.kill(actor_pids()[-1], signal.SIGKILL)
+        wait_until(lambda: len(living(actors)) == 2)
+        os.kill(living(actors)[-1], signal.SIGKILL)
         gate.touch()
         assert result.result(timeout=100) == SHARDS * IMAGES
     found = parts(work, "measure")
