@@ -165,3 +165,10 @@ def test_every_pinned_version_has_the_hashes_of_its_files():
         assert re.fullmatch(
             r"[a-z0-9][a-z0-9.-]*==\S+( +--hash=sha256:[0-9a-f]{64})+", line
         ), line[:80]
+
+
+def test_no_page_has_a_place_that_was_to_be_filled():
+    for path in PAGES:
+        lines = path.read_text("utf-8").splitlines()
+        left = [line for line in lines if re.fullmatch(r"[A-Z][A-Z0-9_]{3,}", line)]
+        assert not left, f"{path}: {left}"
