@@ -253,6 +253,15 @@ def present(names: Iterable[str], of: Iterable[str]) -> list[str]:
     return [label if name == LABELS else name for name in names]
 
 
+def those_of(names: Iterable[str], of: Collection[str]) -> list[str]:
+    """`present`, without what is not among the columns `of`.
+
+    >>> those_of(["image_name", "source", LABELS], ["image_name", "label_8_cluster"])
+    ['image_name', 'label_8_cluster']
+    """
+    return [name for name in present(names, of) if name in of]
+
+
 def metadata(of: Collection[str]) -> list[str]:
     """The public columns in their order, for a table with the columns `of`: its labels and captions by their names."""
     label = find_label_column(of) or label_column(PAPER_K)
@@ -381,8 +390,11 @@ def join(table: pa.Table, part: pa.Table) -> pa.Table:
 def _key(table: pa.Table, keys: list[str]) -> pa.Array:
     """One value per row by which tables are joined."""
     parts = [table[key].combine_chunks() for key in keys]
-    if len(parts) == 1:
-        return parts[0]
+    return parts[0] if len(parts) == 1 else joined_key(*parts)
+
+
+def joined_key(*parts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Post and image of each row, or other texts [n] of one length, as one text."""
     # Images added by hand are on no post: their id is null, and still they have a key.
     return pc.binary_join_element_wise(
         *parts, "/", null_handling="replace", null_replacement=""

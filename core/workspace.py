@@ -277,12 +277,22 @@ class Workspace(os.PathLike[str]):
         """
         from twigma.core.files import read_parquet
 
+        self._require_images()
+        return read_parquet(self.images_file, columns=list(names) or None)
+
+    def image_schema(self) -> "pa.Schema":
+        """The schema of the images table; FileNotFoundError where there is none."""
+        import pyarrow.parquet as pq
+
+        self._require_images()
+        return pq.read_schema(self.images_file)
+
+    def _require_images(self) -> None:
         if not self.images_file.exists():
             raise FileNotFoundError(
                 f"no images table at {self.images_file}: "
                 "`twigma rehydrate` makes one from post ids, `twigma add` from tars"
             )
-        return read_parquet(self.images_file, columns=list(names) or None)
 
     def table(self, *stages: str) -> "pa.Table":
         """The images table with the columns of these stages joined to it by their key.

@@ -46,7 +46,7 @@ class Channel:
 def shown(names: Collection[str]) -> list[str]:
     """Which columns of a release `channels_of` reads, among these."""
     wanted = (columns.LABELS, "created_at", "like_count", "nsfw_score", "source")
-    return [name for name in columns.present(wanted, names) if name in names]
+    return columns.those_of(wanted, names)
 
 
 def channels_of(frame: pd.DataFrame) -> list[Channel]:

@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from twigma.analysis.convert import Array, as_matrix
 from twigma.analysis.variation.text_variation import Texts
 from twigma.core import columns
-from twigma.core.files import file_sha256, read_parquet
+from twigma.core.files import file_sha256
 from twigma.core.model_identity import differing
 from twigma.core.numeric.unit_vectors import usable_unit_rows
 from twigma.core.parts import read_part, read_provenance
@@ -113,7 +112,7 @@ def _read(name: str, path: Path) -> Texts:
 
 def _with_words(table: pa.Table, work: Workspace) -> pa.Table:
     """A set of texts has its texts in the images table: with the number of their words."""
-    texts = read_parquet(work.images_file, columns=["image_name", "text"])
+    texts = work.image_rows("image_name", "text")
     table = columns.join(table, texts)
     words = pc.list_value_length(pc.utf8_split_whitespace(table["text"]))
     return table.append_column("words", words.cast(pa.int32()))
@@ -122,10 +121,10 @@ def _with_words(table: pa.Table, work: Workspace) -> pa.Table:
 def _authors(table: pa.Table, work: Workspace) -> Array:
     """The author of each post, [n], where authors are known; a text without one is a block of its own."""
     alone = pd.Series([f"alone {row}" for row in range(len(table))], dtype=object)
-    there = pq.read_schema(work.images_file).names
+    there = work.image_schema().names
     if "author_id" not in there or "id" not in table.column_names:
         return alone.to_numpy()
-    keyed = read_parquet(work.images_file, columns=[*columns.KEY, "author_id"])
+    keyed = work.image_rows(*columns.KEY, "author_id")
     joined = columns.join(table.select(list(columns.KEY)), keyed)
     authors = pd.Series(joined["author_id"].to_pylist(), dtype=object)
     return authors.where(authors.notna(), alone).to_numpy()

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from twigma.analysis.tables.rows import table_files
 from twigma.core.names import DEFAULT, with_name
+from twigma.core.tables import nearest_folder
 
 GROUP = Path("/sys/fs/cgroup")  # of this process in a container; Linux
 MEMINFO = Path("/proc/meminfo")
@@ -55,7 +56,7 @@ def require(need: Need, folder: Path) -> None:
             f"{need.rows:,} rows need about {need.memory / GB:.1f} GB of memory, and {there / GB:.1f} GB are "
             f"available: use a machine with more, or {advice}"
         )
-    room = shutil.disk_usage(_existing(folder)).free
+    room = shutil.disk_usage(nearest_folder(folder)).free
     if need.disk > room:
         raise ValueError(
             f"{need.rows:,} rows are decoded to {need.disk / GB:.1f} GB on the disk of {folder}, which has "
@@ -89,10 +90,3 @@ def _of_group() -> float | None:
         counts = dict(line.split() for line in stat.splitlines())
         return most - taken + float(counts.get(cached, 0))
     return None
-
-
-def _existing(folder: Path) -> Path:
-    """A folder, or the nearest above it that exists."""
-    while not folder.exists():
-        folder = folder.parent
-    return folder

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.analysis.tables.column_types import declared_schema, declared_types
@@ -70,10 +69,8 @@ def _pieces(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
 def with_private(table: pa.Table, work: Workspace, scratch: Scratch) -> pa.Table:
     """The table, one row an image and post, with the columns of a working folder that a release never carries."""
     images = work.images_file
-    if not images.exists():
-        work.table()  # which says how to make one
     with _whole(images):
-        there = pq.read_schema(images)
+        there = work.image_schema()
     missing = [name for name in PRIVATE if name not in table.column_names]
     names = [name for name in missing if name in there.names]
     if not names:
@@ -102,6 +99,8 @@ def _whole(file: Path) -> Iterator[None]:
     """ValueError, with what to do, where a file of a working folder is damaged."""
     try:
         yield
+    except FileNotFoundError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
             f"{file} is damaged ({error}): delete it and run again the command that made it"
@@ -119,8 +118,4 @@ def _placed(
 
 def _keys(table: pa.Table) -> pa.ChunkedArray:
     """Post and image of each row as one text."""
-    parts = [table[key].cast(pa.string()) for key in columns.KEY]
-    # Images added by hand are on no post: their id is null, and still they have a key.
-    return pc.binary_join_element_wise(
-        *parts, "/", null_handling="replace", null_replacement=""
-    )
+    return columns.joined_key(*(table[key].cast(pa.string()) for key in columns.KEY))

@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 
-from twigma.builder.clusters.lloyd import move, nearest_of
+from twigma.builder.clusters.lloyd import joined, move, nearest_of
 from twigma.builder.clusters.many_clusters import (
     MANY,
     ROWS_PER_CLUSTER,
@@ -146,8 +146,4 @@ def nearest_in(
     blocks: RowBlocks, rows: Indices, centroids: Floats
 ) -> tuple[Indices, Floats]:
     """As `nearest`, of rows in blocks that may lie on a cluster; `rows` int64[n] are ascending."""
-    labels, distances = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
-    for of_block, far in blocks.map(nearest_of, rows, centroids):
-        labels.append(of_block)
-        distances.append(far)
-    return np.concatenate(labels), np.concatenate(distances)
+    return joined(blocks.map(nearest_of, rows, centroids))

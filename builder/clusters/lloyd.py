@@ -6,7 +6,7 @@ products of one shape, since the last bits of a product depend on its shape.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ SHAPE = 1_024  # rows of one product: they stay in the cache of a core
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Nearest = tuple[Indices, Floats]  # centroid int64[n] and distance float32[n]
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,21 @@ def move(
     blocks: RowBlocks, rows: Indices, centroids: Floats
 ) -> tuple[Floats, Indices, float]:
     """One iteration: the mean of the rows nearest to each centroid (an empty one stays), their number; the inertia."""
+    return moved(blocks.map(sums_of, rows, centroids), centroids)
+
+
+def moved(parts: Iterable[Sums], centroids: Floats) -> tuple[Floats, Indices, float]:
+    """As `move`, from what all blocks of the rows add."""
     sums = np.zeros(centroids.shape, np.float64)
     sizes = np.zeros(len(centroids), np.int64)
     inertias = []
-    for one in blocks.map(sums_of, rows, centroids):
+    for one in parts:
         sums += one.sums
         sizes += one.sizes
         inertias.append(one.inertia)
     means = sums / np.maximum(sizes, 1)[:, None]
-    moved = np.where(sizes[:, None] > 0, means, centroids)
-    return moved.astype(np.float32), sizes, math.fsum(inertias)
+    result = np.where(sizes[:, None] > 0, means, centroids)
+    return result.astype(np.float32), sizes, math.fsum(inertias)
 
 
 def sums_of(rows: Half, centroids: Floats) -> Sums:
@@ -67,12 +73,19 @@ def sums_of(rows: Half, centroids: Floats) -> Sums:
     return Sums(sums, sizes, inertia)
 
 
-def nearest_of(rows: Half, centroids: Floats) -> tuple[Indices, Floats]:
+def nearest_of(rows: Half, centroids: Floats) -> Nearest:
     """Index of the nearest centroid of each of these rows, int64[n], and the distance to it, float32[n]."""
-    labels, distances = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
-    for _, of_block, square in _compared(rows, centroids):
+    compared = _compared(rows, centroids)
+    return joined((labels, np.sqrt(square)) for _, labels, square in compared)
+
+
+def joined(blocks: Iterable[Nearest]) -> Nearest:
+    """The labels and distances of block after block as those of all rows; there may be none."""
+    labels = [np.empty(0, np.int64)]
+    distances = [np.empty(0, np.float32)]
+    for of_block, far in blocks:
         labels.append(of_block)
-        distances.append(np.sqrt(square))
+        distances.append(far)
     return np.concatenate(labels), np.concatenate(distances)
 
 

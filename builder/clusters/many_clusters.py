@@ -7,11 +7,12 @@ are over few rows. Used by `kmeans.py`.
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
 
+from twigma.builder.clusters.lloyd import moved, sums_of
 from twigma.builder.engine.vectors import Half, Indices
 
 MANY = 100  # clusters above which a fit begins here
@@ -23,15 +24,6 @@ ITERATIONS = 25  # or after so many
 BLOCK = 4096
 
 Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-
-
-class _Part(NamedTuple):
-    """Of a block of rows: sums and numbers of the members of each cluster, and the inertia."""
-
-    sums: Floats
-    sizes: Indices
-    inertia: float
 
 
 def start_of_many(sample: Half, k: int, seed: int) -> Floats:
@@ -41,11 +33,14 @@ def start_of_many(sample: Half, k: int, seed: int) -> Floats:
     """
     from threadpoolctl import threadpool_limits
 
+    starts = range(0, len(sample), BLOCK)
+    blocks = [sample[at : at + BLOCK] for at in starts]
     with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
         centroids = sample[_spread(sample, k, seed)].astype(np.float32)
         inertia = np.inf
         for _ in range(ITERATIONS):
-            centroids, total = _moved(sample, centroids, pool)
+            parts = pool.map(sums_of, blocks, repeat(centroids))
+            centroids, _, total = moved(parts, centroids)
             if inertia - total <= GAIN * total:
                 break
             inertia = total
@@ -66,46 +61,3 @@ def _spread(sample: Half, k: int, seed: int) -> Indices:
     low = np.concatenate([principal.transform(block) for block in blocks])
     _, numbers = kmeans_plusplus(low, k, random_state=seed)
     return np.asarray(numbers, np.int64)
-
-
-def _moved(
-    sample: Half, centroids: Floats, pool: ThreadPoolExecutor
-) -> tuple[Floats, float]:
-    """The mean of the rows nearest to each centroid (an empty one stays), and the inertia before."""
-    k = len(centroids)
-    half = np.square(centroids).sum(axis=1) / 2
-
-    def of_block(at: int) -> _Part:
-        block = sample[at : at + BLOCK].astype(np.float32)
-        scores = block @ centroids.T
-        scores -= half
-        labels = scores.argmax(axis=1)
-        best = np.take_along_axis(scores, labels[:, None], axis=1)
-        square = np.square(block).sum(dtype=np.float64)
-        inertia = float(square - 2 * best.sum(dtype=np.float64))
-        sizes = np.bincount(labels, minlength=k)
-        return _Part(member_sums(block, labels, k), sizes, inertia)
-
-    sums: Doubles = np.zeros(centroids.shape)
-    sizes = np.zeros(k, np.int64)
-    inertia = 0.0
-    for part in pool.map(of_block, range(0, len(sample), BLOCK)):
-        sums += part.sums
-        sizes += part.sizes
-        inertia += part.inertia
-    means = sums / np.maximum(sizes, 1)[:, None]
-    moved = np.where(sizes[:, None] > 0, means, centroids)
-    return moved.astype(np.float32), inertia
-
-
-def member_sums(block: Floats, labels: Indices, k: int) -> Floats:
-    """Sum of the rows float32[n, dim] of each of k clusters, float32[k, dim], by their labels int64[n].
-
-    A product with a dense matrix of members costs as much as the search for the nearest; this one sees each row once.
-    """
-    from scipy.sparse import csr_array
-
-    ones = np.ones(len(labels), np.float32)
-    ends = np.arange(len(labels) + 1)
-    members = csr_array((ones, labels, ends), (len(labels), k))
-    return np.asarray(members.T @ block, np.float32)

@@ -10,11 +10,9 @@ from collections.abc import Collection
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from twigma.builder.release.chosen import with_selection
 from twigma.core import columns
-from twigma.core.files import read_parquet
 from twigma.core.names import command_of, split_name
 from twigma.core.parts import refuse_other_embeddings
 from twigma.core.tables import take_rows, take_table
@@ -128,12 +126,10 @@ def join_stages(
 
 def _read_images(work: Workspace) -> pa.Table:
     """The images table, without its columns that no release has, such as authors."""
-    if not work.images_file.exists():
-        return work.table()  # which says how to make one
-    there = pq.read_schema(work.images_file).names
+    there = work.image_schema().names
     wanted = {*columns.KEY, *columns.metadata(there), "text"}
     names = [name for name in there if name in wanted]
-    return read_parquet(work.images_file, columns=names)
+    return work.image_rows(*names)
 
 
 def _embedded(work: Workspace, stage: str) -> pa.Array:

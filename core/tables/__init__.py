@@ -9,13 +9,14 @@ from twigma.core.tables.long_texts import (
     whole_table,
 )
 from twigma.core.tables.places import Places
-from twigma.core.tables.scratch import Scratch
+from twigma.core.tables.scratch import Scratch, nearest_folder
 
 __all__ = [
     "Places",
     "Scratch",
     "compact",
     "find",
+    "nearest_folder",
     "sort_table",
     "take_rows",
     "take_table",

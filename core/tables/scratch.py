@@ -21,9 +21,7 @@ class Scratch:
 
     def __init__(self, folder: Path | None = None) -> None:
         """A folder that does not exist yet stands for the nearest above it that does."""
-        while folder is not None and not folder.exists():
-            folder = folder.parent
-        self._folder = folder
+        self._folder = None if folder is None else nearest_folder(folder)
 
     def table(self, pieces: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
         """The rows of all pieces, tables of one schema, one after the other, as one mapped table.
@@ -64,6 +62,13 @@ class Scratch:
 
     def _file(self) -> IO[bytes]:
         return tempfile.TemporaryFile(dir=self._folder)
+
+
+def nearest_folder(folder: Path) -> Path:
+    """A folder, or the nearest above it that exists: the disk that it will be on."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
 
 
 def _mapped(file: IO[bytes]) -> mmap.mmap:

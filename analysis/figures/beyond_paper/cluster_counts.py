@@ -57,8 +57,7 @@ def compute_cluster_counts(data: Inputs, settings: Settings) -> Result:
 
     images = data.images
     authors = images.known("author_id")
-    wanted = columns.present(USED, images.table.column_names)
-    there = [name for name in wanted if name in images.table.column_names]
+    there = columns.those_of(USED, images.table.column_names)
     rows = images.table.select(there).take(pa.array(images.rows))
     by_count = granularity(images.embedding, rows, authors=authors, seed=settings.seed)
     scores, trends = by_count.scores, by_count.trends

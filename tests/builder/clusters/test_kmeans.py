@@ -11,7 +11,7 @@ from support.staging import planted, units, vectors_of
 from threadpoolctl import threadpool_limits
 
 from twigma.builder.clusters import kmeans as stage
-from twigma.builder.clusters.many_clusters import member_sums
+from twigma.builder.clusters.lloyd import sums_of
 
 
 def inertia(rows, centroids):
@@ -80,9 +80,12 @@ def test_many_clusters_are_as_good_as_full_runs_of_faiss():
 
 
 def test_sums_of_members_are_those_of_a_loop():
-    rows = units(np.random.default_rng(6), 50).astype(np.float32)
-    labels = np.random.default_rng(6).integers(0, 6, 50) * 2
-    found = member_sums(rows, labels, 13)
+    rows = units(np.random.default_rng(6), 50).astype(np.float16).astype(np.float32)
+    centroids = np.concatenate([rows[:6], rows[:7] + 9])
+    away = np.square(rows[:, None] - centroids).sum(axis=2)
+    labels = away.argmin(axis=1)
+    assert set(labels) <= set(range(6))  # the others have no members
+    found = sums_of(rows, centroids).sums
     for label in range(13):
         expected = rows[labels == label].sum(axis=0)
         np.testing.assert_allclose(found[label], expected, atol=1e-5)
