@@ -114,6 +114,7 @@ def _address(text: str) -> str | None:
 
 FOLDER = LocalPath(path_type=Path, file_okay=False)
 FILE = LocalPath(path_type=Path, dir_okay=False)
+EXISTING_FILE = LocalPath(path_type=Path, dir_okay=False, exists=True)
 PATH = LocalPath(path_type=Path)
 EXISTING = LocalPath(path_type=Path, exists=True)
 STORE = StoreFolder("write")

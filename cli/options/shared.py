@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from twigma.cli.options.folders import (
-    FILE,
+    EXISTING_FILE,
     FOLDER,
     STORE,
     STORE_TO_READ,
@@ -79,7 +79,7 @@ def select_option(command: F) -> F:
     """`--select`, of whatever can be restricted to chosen images."""
     return click.option(
         "--select",
-        type=FILE,
+        type=EXISTING_FILE,
         help="Only these images: what `twigma explore` saved, a table of `twigma search --out`, or a list with one "
         "image name or post id a line.",
     )(command)
