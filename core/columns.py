@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.core.names import OF_MODELS, captions_of_names, named_column
-from twigma.core.tables import take_rows
+from twigma.core.tables import joined_key, take_rows
 
 if TYPE_CHECKING:
     import datasets
@@ -391,11 +391,3 @@ def _key(table: pa.Table, keys: list[str]) -> pa.Array:
     """One value per row by which tables are joined."""
     parts = [table[key].combine_chunks() for key in keys]
     return parts[0] if len(parts) == 1 else joined_key(*parts)
-
-
-def joined_key(*parts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Post and image of each row, or other texts [n] of one length, as one text."""
-    # Images added by hand are on no post: their id is null, and still they have a key.
-    return pc.binary_join_element_wise(
-        *parts, "/", null_handling="replace", null_replacement=""
-    )

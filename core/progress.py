@@ -84,6 +84,8 @@ def progress_bar(
 ) -> Any:
     """A bar with rate and time left, in a terminal or a notebook; nothing is shown for work of under a second.
 
+    In a log file, where every state stays, work of under ten seconds shows nothing either.
+
     Parameters
     ----------
     iterable : what to count; without it, the caller updates the bar and closes it (`with`).

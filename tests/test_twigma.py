@@ -54,7 +54,7 @@ def test_a_folder_with_a_release_needs_nothing_of_ours(made, tmp_path):
 import sys
 from datasets import load_dataset
 print(len(load_dataset("twigma", split="train")), len(load_dataset("twigma", "embeddings", split="train")))
-print(next(iter(load_dataset("twigma", split="train", streaming=True)))["id"])
+print(list(load_dataset("twigma", split="train", streaming=True))[0]["id"])
 print("twigma" in sys.modules)
 """
     assert releasing.run(tmp_path, code).split() == [
@@ -188,7 +188,7 @@ import twigma
 from twigma.dataset import published_table
 rows = twigma.load_dataset(split="train")
 stream = twigma.load_dataset("images", shards="work", split="train", streaming=True)
-first = next(iter(stream.cast_column("image", __import__("datasets").Image(decode=False))))
+first = list(stream.cast_column("image", __import__("datasets").Image(decode=False)))[0]
 print(len(rows), len(twigma.open_release().embeddings), len(first["image"]["bytes"]) > 100)
 print(len(published_table.columns.PUBLISHED))
 """

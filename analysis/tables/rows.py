@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from twigma.analysis.tables.column_types import declared_schema, declared_types
 from twigma.core import columns
 from twigma.core.safety import untrusted_names
-from twigma.core.tables import Places, Scratch, take_table
+from twigma.core.tables import Places, Scratch, joined_key, take_table
 from twigma.core.workspace import Workspace
 from twigma.dataset.release_folder import MANIFEST, check_files, read_manifest
 from twigma.dataset.table_files import select_tables
@@ -118,4 +118,4 @@ def _placed(
 
 def _keys(table: pa.Table) -> pa.ChunkedArray:
     """Post and image of each row as one text."""
-    return columns.joined_key(*(table[key].cast(pa.string()) for key in columns.KEY))
+    return joined_key(*(table[key].cast(pa.string()) for key in columns.KEY))

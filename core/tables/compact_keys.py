@@ -40,3 +40,11 @@ def find(values: pa.Array, among: pa.Array) -> pa.Array:
         values = values.cast(pa.string())
         among = among.cast(pa.string())
     return pc.index_in(values, value_set=among)
+
+
+def joined_key(*parts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Post and image of each row, or other texts [n] of one length, as one text."""
+    # Images added by hand are on no post: their id is null, and still they have a key.
+    return pc.binary_join_element_wise(
+        *parts, "/", null_handling="replace", null_replacement=""
+    )

@@ -11,7 +11,7 @@ with warnings.catch_warnings(record=True) as caught:
     import twigma
     rows = twigma.load_dataset(split="train")
     stream = twigma.load_dataset("embeddings", split="train", streaming=True)
-print(len(rows), len(next(iter(stream))["embedding"]), rows.column_names[0])
+print(len(rows), len(list(stream)[0]["embedding"]), rows.column_names[0])
 print(len(twigma.load_dataset(split="train", filters=[("like_count", ">=", 200)])))
 print(caught[0].message)
 """

@@ -273,7 +273,11 @@ def restate(release: Path, identity: Identity) -> None:
 
 
 def run(folder: Path, code: str, *options: str, **environment: str) -> str:
-    """Run Python in a folder, offline and with a cache of its own, on the code under test; what it printed."""
+    """Run Python in a folder, offline and with a cache of its own, on the code under test; what it printed.
+
+    Let the code read streams of `datasets` to their end: a scan of pyarrow that is left in the middle can abort Python
+    while it exits (apache/arrow#45214).
+    """
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -174,7 +174,7 @@ print(json.dumps({
     "rows": datasets.load_dataset("acme/twigma", split="train").num_rows,
     "old": datasets.load_dataset("acme/twigma", split="train", revision="v1.0.0").num_rows,
     "embeddings": datasets.load_dataset("acme/twigma", "embeddings", split="train").num_rows,
-    "stream": [row["id"] for row in datasets.load_dataset("acme/twigma", split="train", streaming=True).take(3)],
+    "stream": [row["id"] for row in datasets.load_dataset("acme/twigma", split="train", streaming=True)][:3],
     "map": datasets.load_dataset("acme/twigma", split=first)["id"][:],
     "duckdb": [row[0] for row in duckdb.sql(f"SELECT id FROM '{folder}/metadata-*.parquet' LIMIT 3").fetchall()],
     "polars": polars.read_parquet(folder + "/metadata-*.parquet")["id"].head(3).to_list(),

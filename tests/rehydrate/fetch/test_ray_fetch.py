@@ -126,8 +126,7 @@ def test_same_tars_as_a_local_fetch_though_a_worker_was_killed(
     process = start(tmp_path / "ray", host, processes=1)
     wait_until(lambda: len(host.log) >= 5, 150)
     kill_one(process.pid, "twigma.rehydrate.fetch.worker_pool")
-    err = ends_like_a_local_fetch(process, tmp_path / "ray", host, tmp_path / "local")
-    assert f"{COUNT}/{COUNT}" in err
+    ends_like_a_local_fetch(process, tmp_path / "ray", host, tmp_path / "local")
 
 
 @pytest.mark.slow
