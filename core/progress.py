@@ -7,6 +7,7 @@ who looks for a fault needs is a `detail`. `-q` and `-v` of every command set th
         embed_shards("work")
 """
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ class Verbosity(IntEnum):
 
 
 _current = Verbosity.NORMAL
+_names: dict[str, str] = {}  # what the user calls a folder, by its path
 
 
 @contextmanager
@@ -44,6 +46,17 @@ def verbosity(level: Verbosity) -> Iterator[None]:
         yield
     finally:
         _current = before
+
+
+@contextmanager
+def naming(folder: str | os.PathLike[str], name: str) -> Iterator[None]:
+    """Call a folder by this name in what is told within a block, such as the mirror of a bucket by its address."""
+    path = os.fspath(folder)
+    _names[path] = name
+    try:
+        yield
+    finally:
+        _names.pop(path, None)
 
 
 @overload
@@ -127,4 +140,6 @@ def detail(text: str) -> None:
 def _write(text: str) -> None:
     from tqdm.auto import tqdm
 
+    for folder, name in _names.items():
+        text = text.replace(folder, name)
     tqdm.write(text, file=sys.stderr)

@@ -361,9 +361,13 @@ class Workspace(os.PathLike[str]):
     ) -> AbstractContextManager[None]:
         """Hold the columns of a stage; RuntimeError when another process writes them.
 
-        `shared`: with others that hold them so, each of which writes a slice of its own.
+        `shared`: with others that hold them so, each of which writes a slice of its own. FileNotFoundError where there
+        is no such folder: a stage adds to one, and a name spelt wrong makes none.
         """
-        self.create()
+        if not self.path.exists():
+            raise FileNotFoundError(
+                f"no working folder {self}: `twigma rehydrate` makes one from post ids, `twigma add` from tars"
+            )
         busy = (
             f"another process is writing the columns of `{command_of(stage)}` in {self}: "
             "wait for it, or stop it first"

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from twigma.cli import main
 
@@ -76,22 +77,13 @@ def test_help_imports_no_heavy_library():
         (["collect"], "Missing option '--hashtag'"),
         (["collect", "--hashtag", "art"], "no X API token"),
         (["add", "missing.tar"], "missing.tar"),
-        (
-            ["embed", "--model", "ViT-L-41/none"],
-            "unknown model 'ViT-L-41'",
-        ),
-        (
-            ["embed", "--model", "./models/clip"],
-            "no model folder at ./models/clip: expected one with open_clip_config.json",
-        ),
-        (
-            ["embed", "--model", "models/convnext"],
-            "unknown model 'models/convnext': no folder is there",
-        ),
-        (["embed", "--model", "ViT-L-14/none"], "no finished shards in work/shards"),
+        (["embed"], "no finished shards in work/shards"),
+        (["caption"], "no finished shards in work/shards"),
+        (["build"], "no finished shards in work/shards"),
         (["nsfw", "--detector", "none.zip"], "none.zip"),
-        (["dedupe"], "no images table"),
-        (["cluster"], "no columns in work/columns/embed"),
+        (["dedupe"], "no working folder work"),
+        (["cluster"], "no working folder work"),
+        (["assign"], "no working folder work"),
         (["release"], "no images table"),
         (["analyze"], "no metadata"),
         (
@@ -114,6 +106,36 @@ def test_wrong_use_ends_with_one_sentence(run, words, said):
     lines = result.stderr.strip().splitlines()
     assert said in lines[-1], result.stderr
     assert "Traceback" not in result.output + result.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["embed", "caption", "nsfw", "texts", "dedupe", "cluster", "assign"]
+)
+def test_a_folder_whose_name_is_spelt_wrong_is_not_made(run, name):
+    assert run(name, "--work", "wrok").exit_code == 1
+    assert not Path("wrok").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("ViT-L-41/none", "unknown model 'ViT-L-41'"),
+        (
+            "./models/clip",
+            "no model folder at ./models/clip: expected one with open_clip_config.json",
+        ),
+        (
+            "models/convnext",
+            "unknown model 'models/convnext': no folder is there",
+        ),
+    ],
+)
+def test_a_model_that_is_not_there_is_named(run, model, said):
+    Image.new("RGB", (8, 8)).save("red.png")
+    assert run("add", "red.png").exit_code == 0
+    result = run("embed", "--model", model)
+    assert result.exit_code == 1
+    assert said in result.stderr.splitlines()[-1]
 
 
 def test_a_list_without_a_token_is_refused_before_anything_is_sent(run, tmp_path):

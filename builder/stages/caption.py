@@ -30,6 +30,7 @@ from twigma.core.parts import Provenance, refuse_other_model
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.images.shards import require_shards
 
 if TYPE_CHECKING:
     import torch
@@ -241,6 +242,7 @@ def caption_shards(
     holds captions by another model, unless it is to `replace` them.
     """
     work = Workspace(work)
+    require_shards(work)  # before the Hub is asked for a model
     stage_called = with_name("caption", name)
     called, source = _resolve(model, revision, work)
     if isinstance(source, pinned_weights.Pin):

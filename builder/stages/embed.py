@@ -35,6 +35,7 @@ from twigma.core.parts import read_provenance, refuse_other_model
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.images.shards import require_shards
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +83,7 @@ def embed_shards(
     model, unless it is to `replace` them.
     """
     work = Workspace(work)
+    require_shards(work)  # before the Hub is asked for a model
     stage_called = with_name("embed", name)
     chosen = find_model(model, pretrained, revision, work)
     if not replace:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twigma.core import files, locks
-from twigma.core.progress import notice
+from twigma.core.progress import naming, notice
 from twigma.core.storage import page_owner
 from twigma.core.storage.address import (
     FOLDER_VARIABLE,
@@ -68,7 +68,8 @@ def mirrored(address: str, *, pages: bool = False) -> Iterator[Path]:
 
         files.ON_FINISHED.append(finished)
         try:
-            yield folder
+            with naming(folder, str(where)):
+                yield folder
         finally:
             files.ON_FINISHED.remove(finished)
             uploads.close()
@@ -94,6 +95,7 @@ def local_copy(address: str) -> Iterator[Path]:
             with os.fdopen(handle), _forgotten_if_empty(folder):
                 mirror = stack.enter_context(_open(where))
                 Pull(mirror).run(to_read=True)
+        stack.enter_context(naming(folder, str(where)))
         yield folder
 
 

@@ -86,15 +86,20 @@ def shard_at(work: AnyWorkspace, name: str) -> Shard:
 
 def list_shards(work: AnyWorkspace) -> list[Shard]:
     """The finished shards by name; FileNotFoundError when there is none."""
+    require_shards(work)
     shards = []
     for shard in manifests(work):
         tar = read_manifest(shard).tar_path(shard.manifest.parent)
         shards.append(Shard(shard.name, tar, shard.sidecar, shard.manifest))
-    if not shards:
+    return shards
+
+
+def require_shards(work: AnyWorkspace) -> None:
+    """FileNotFoundError when there is no finished shard."""
+    if not manifests(work):
         raise FileNotFoundError(
             f"no finished shards in {Workspace(work).shards}: run `twigma rehydrate` or `twigma add`"
         )
-    return shards
 
 
 def manifests(work: AnyWorkspace) -> list[Shard]:

@@ -109,6 +109,7 @@ def test_messages_and_facts_name_the_address(store, elsewhere):
     assert place not in asked.stdout + facts.stdout and WORK in asked.stdout
     made = run("release", "--work", WORK, "--out", "s3://lab/released/again")
     assert "in s3://lab/released/again" in made.stdout and place not in made.stdout
+    assert f"no {WORK}/dataset.toml" in made.stderr
 
 
 def test_a_mistyped_address_leaves_no_mirror(store, elsewhere):
@@ -325,7 +326,7 @@ def test_freed_pictures_are_freed_in_the_store(store):
         ("embed --work s3://lab", "name a folder in the bucket, s3://lab/FOLDER"),
         ("nsfw --work s3://lab/a?token=secret", "s3://lab/a has the option token"),
         ("nsfw --work s3://ME:secret@lab/work", "credentials are read from the"),
-        ("dedupe --work s3://lab/nothing", "no images table at"),
+        ("dedupe --work s3://lab/nothing", "no working folder s3://lab/nothing"),
         ("report x --reference a=s3://lab/refs", "a folder of this machine, found the"),
         ("analyze s3://lab/nothing", "`twigma release` writes a release folder"),
     ],
