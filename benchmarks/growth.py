@@ -1,9 +1,9 @@
 """What grows with the images, from one million to ten: CPU seconds and memory of each step, and how they grow; no peer.
 
 Goal: at most 12 GB at ten million rows, and every exponent near 1. Each step runs in a process of its own, on a folder
-that `harness/large_folder.py` writes without embeddings (`benchmarks/analysis/analysis_scale.py` measures what reads
+that `harness/large_folder.py` writes without embeddings (`benchmarks/analysis/analysis_scale.py` measures the analysis of
 those). Memory is what no file stands behind. Run: `python -m benchmarks.growth FOLDER 1000000 4000000 10000000`, which
-takes 0.6 KB of disk a row of the largest.
+takes 0.6 KB of disk a row of the largest; with `--embeddings` it is `release` with embeddings alone, and 4 KB a row.
 """
 
 import math
@@ -35,16 +35,18 @@ STEPS = (
     "analyze, metadata alone",
     "explore",
 )
+WITH_EMBEDDINGS = ("release",)
 
 
-def measure(folder: Path, rows: int) -> dict[str, Cost]:
+def measure(folder: Path, rows: int, embeddings: bool) -> dict[str, Cost]:
     """The cost of every step on so many rows, in a new folder that is deleted again."""
     shutil.rmtree(folder, ignore_errors=True)
-    write_folder(folder / "work", rows, embeddings=False)
+    write_folder(folder / "work", rows, embeddings=embeddings)
     work, release = str(folder / "work"), str(folder / "twigma")
+    without = [] if embeddings else ["--without", "embed"]
     commands: dict[str, list[str]] = {
         "status": ["status", "--work", work],
-        "release": ["release", "--work", work, "--out", release, "--without", "embed"],
+        "release": ["release", "--work", work, "--out", release, *without],
         "analyze, metadata alone": [
             *("analyze", release, "--work", work),
             *("--out", str(folder / "report")),
@@ -53,7 +55,7 @@ def measure(folder: Path, rows: int) -> dict[str, Cost]:
     }
     scripts = {"load_dataset": LOAD, "open_release": OPEN}
     costs = {}
-    for step in STEPS:
+    for step in WITH_EMBEDDINGS if embeddings else STEPS:
         log = folder / "log.txt"
         if step in commands:
             cost = cost_of(commands[step], log)
@@ -79,12 +81,14 @@ def exponent(sizes: Sequence[int], values: Sequence[float]) -> float:
 
 def main() -> None:
     """Print a line for each step and size, then how each step grows."""
-    folder = Path(sys.argv[1])
-    sizes = [int(text.replace(",", "")) for text in sys.argv[2:]]
-    costs = [measure(folder / f"rows{rows}", rows) for rows in sizes]
+    arguments = [text for text in sys.argv[1:] if text != "--embeddings"]
+    embeddings = len(arguments) < len(sys.argv) - 1
+    folder = Path(arguments[0])
+    sizes = [int(text.replace(",", "")) for text in arguments[1:]]
+    costs = [measure(folder / f"rows{rows}", rows, embeddings) for rows in sizes]
     if len(sizes) < 2:
         return
-    for step in STEPS:
+    for step in costs[0]:
         cpu = exponent(sizes, [each[step].cpu for each in costs])
         memory = exponent(sizes, [each[step].memory for each in costs])
         print(f"{step:<26} CPU ~ rows^{cpu:.2f}, memory ~ rows^{memory:.2f}")

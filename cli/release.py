@@ -11,7 +11,9 @@ from twigma.cli.facts import json_option, show
 from twigma.cli.options import (
     FILE,
     STORE,
+    as_engine,
     count_lines,
+    engine_option,
     out_option,
     select_option,
     work_option,
@@ -87,6 +89,7 @@ def init(work: Path) -> None:
     help="Release without the columns of a stage that has not run.",
 )
 @select_option
+@engine_option
 @json_option("release")
 def release(
     work: Path,
@@ -97,6 +100,7 @@ def release(
     embeddings: str,
     without: tuple[str, ...],
     select: Path | None,
+    engine: str,
 ) -> None:
     """Write the dataset with its card.
 
@@ -120,6 +124,7 @@ def release(
         embeddings=embeddings,
         without=without,
         select=select,
+        engine=as_engine(engine),
     )
     heading = f"{out} is up to date:"
     if counts.written:

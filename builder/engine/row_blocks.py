@@ -1,16 +1,19 @@
 """Rows of embeddings in blocks, and a function over all of them: here, or by tasks of a Ray cluster.
 
 Used by `twigma cluster` and `assign`. A stage writes a part for every part it reads (`engine.py`); here a function
-gives something smaller for each block, such as sums, and the caller puts it together. On Ray the driver puts every
-block into the object store once, which moves it to the nodes that need it and spills to disk what memory does not hold.
+gives something smaller for each block, such as sums, and the caller puts it together. On Ray a node reads a block from
+its parts where it sees those of the driver. Else the driver puts the block into the object store once, which moves it
+to the nodes that need it and spills to disk what memory does not hold.
 """
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
+from twigma.builder.engine.delivery import RowOffer, offer_rows, take_offered
 from twigma.builder.engine.vectors import Half, Indices, Vectors
 from twigma.core.pools import ray_cluster
 from twigma.core.pools.ray_pool import LOCAL, Engine
@@ -43,6 +46,15 @@ class RowBlocks:
                 yield int(start), rows[begin:end] - start
 
 
+@dataclass
+class _Call:
+    """A function over some rows of a block: whether the node saw the block, and the result, both on their way."""
+
+    places: Indices
+    seen: Any
+    result: Any
+
+
 class _RayRowBlocks(RowBlocks):
     """The same on a Ray cluster; results come in the same order."""
 
@@ -50,11 +62,9 @@ class _RayRowBlocks(RowBlocks):
         import ray
 
         super().__init__(vectors)
-        self._task: Any = ray.remote(num_cpus=1)(_call)
-        self._blocks: dict[int, Any] = {}
-        for start in range(0, len(vectors), ROWS):
-            rows = np.arange(start, min(start + ROWS, len(vectors)))
-            self._blocks[start] = ray.put(vectors.take(rows))
+        self._task: Any = ray.remote(num_cpus=1, num_returns=2)(_call)
+        # The blocks that travel, by their first row.
+        self._stored: dict[int, Any] = {}
 
     def map(
         self, function: Callable[..., T], rows: Indices, *shared: Any
@@ -63,23 +73,77 @@ class _RayRowBlocks(RowBlocks):
 
         # Once for all tasks, and not with each of them.
         everywhere = ray.put(shared)
-        replies = []
+
+        def send(start: int, places: Indices, offer: RowOffer | None) -> _Call:
+            block = self._block(start) if offer is None else offer
+            answers = self._task.remote(function, block, places, everywhere)
+            return _Call(places, *answers)
+
+        calls, offered = {}, {}
         for start, places in self._places(rows):
-            block = self._blocks[start]
-            replies.append(self._task.remote(function, block, places, everywhere))
-        for reply in replies:
+            offer = None
+            if start not in self._stored:
+                offer = offer_rows(self.vectors, start + places)
+            calls[start] = send(start, places, offer)
+            if offer is not None:
+                offered[calls[start].seen] = start
+        for start in list(calls):
+            for refused in _refused(offered, calls[start].seen):
+                calls[refused] = send(refused, calls[refused].places, None)
             try:
-                result: T = ray.get(reply)
+                result: T = ray.get(calls.pop(start).result)
             except ray.exceptions.RayTaskError as error:
                 # What the function raised, as it would have been raised here.
                 raise error.cause from error
             yield result
 
+    def _block(self, start: int) -> Any:
+        """A block in the object store, into which the driver puts it once."""
+        import ray
+
+        if start not in self._stored:
+            end = min(start + ROWS, len(self.vectors))
+            block = self.vectors.take(np.arange(start, end))
+            self._stored[start] = ray.put(block)
+        return self._stored[start]
+
+
+def _refused(offered: dict[Any, int], awaited: Any) -> list[int]:
+    """The blocks that nodes have not seen, among those of `offered` with an answer; it is waited for that of `awaited`.
+
+    Those that are answered are taken out of `offered`.
+    """
+    import ray
+
+    answered: list[Any] = []
+    if offered:
+        answered, _ = ray.wait(list(offered), num_returns=len(offered), timeout=0)
+    if awaited in offered and awaited not in answered:
+        ray.wait([awaited])
+        answered.append(awaited)
+    refused = []
+    for answer in answered:
+        start = offered.pop(answer)
+        # What the function raised comes with the result.
+        with contextlib.suppress(ray.exceptions.RayTaskError):
+            if not ray.get(answer):
+                refused.append(start)
+    return refused
+
 
 def _call(
-    function: Callable[..., T], block: Half, places: Indices, shared: tuple[Any, ...]
-) -> T:
-    return function(block[places], *shared)
+    function: Callable[..., T],
+    block: Half | RowOffer,
+    places: Indices,
+    shared: tuple[Any, ...],
+) -> tuple[bool, T | None]:
+    """Whether the block is seen here, and the result of the function."""
+    if not isinstance(block, RowOffer):
+        return True, function(block[places], *shared)
+    rows = take_offered(block)
+    if rows is None:
+        return False, None
+    return True, function(rows, *shared)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,9 @@
 Used by the stages that read embeddings (`twigma nsfw`, `twigma dedupe`, `twigma cluster`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +43,18 @@ def as_column(rows: Half, mask: npt.NDArray[np.bool_] | None = None) -> pa.Array
     return pa.FixedSizeListArray.from_arrays(values, rows.shape[1], mask=nulls)
 
 
+@dataclass(frozen=True)
+class VectorPart:
+    """A part that embeddings are read from: its path, what it holds, and how many of its rows are embeddings.
+
+    `content` is the fingerprint of its provenance and the checksum of all its bytes, as the part itself states them.
+    """
+
+    path: Path
+    content: tuple[bytes, bytes]
+    rows: int
+
+
 class Vectors:
     """The embedded images of a working folder: `names[i]` is the image of row i; rows are read in blocks.
 
@@ -53,9 +67,13 @@ class Vectors:
     starts : int64[len(chunks) + 1]
         The row at which each chunk starts, and the number of all rows.
     names : string[n]
+    parts : list of VectorPart
+        Where the rows lie, one part after the other; empty where they are of no working folder.
     """
 
-    def __init__(self, chunks: list[pa.Array], names: pa.Array):
+    def __init__(
+        self, chunks: list[pa.Array], names: pa.Array, parts: Sequence[VectorPart] = ()
+    ):
         """`chunks` are embedding arrays, `names` the image of each of their rows that is not null."""
         filled = [chunk for chunk in chunks if len(chunk) > chunk.null_count]
         self.chunks = [_mapped_rows(chunk) for chunk in filled]
@@ -63,6 +81,7 @@ class Vectors:
         lengths = [len(chunk) - chunk.null_count for chunk in filled]
         self.starts = np.cumsum([0, *lengths], dtype=np.int64)
         self.names = names
+        self.parts = list(parts)
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -128,9 +147,11 @@ def read_vectors(
     _name_missing(work, stage)
     chunks: list[pa.Array] = []
     names: list[pa.Array] = []
+    parts: list[VectorPart] = []
     fingerprints = {}
     for path in work.part_files(stage):
         table = read_part(path)
+        parts.append(vector_part(path, table))
         fingerprints[path.stem] = table.schema.metadata[b"fingerprint"].decode()
         table = table.select(["image_name", "embedding"])
         chunks += table["embedding"].chunks
@@ -139,7 +160,15 @@ def read_vectors(
     joined = pa.chunked_array(names, pa.string()).combine_chunks()
     if isinstance(joined, pa.ChunkedArray):  # more text than one array's offsets reach
         joined = pa.concat_arrays(joined.chunks)
-    return Vectors(chunks, joined), fingerprints
+    return Vectors(chunks, joined, parts), fingerprints
+
+
+def vector_part(path: Path, table: pa.Table) -> VectorPart:
+    """What names a part of embeddings that was read as this table."""
+    metadata = table.schema.metadata
+    content = metadata[b"fingerprint"], metadata[b"crc32"]
+    column = table["embedding"]
+    return VectorPart(path, content, len(column) - column.null_count)
 
 
 def _name_missing(work: Workspace, stage: str) -> None:

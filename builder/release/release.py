@@ -34,6 +34,7 @@ from twigma.builder.release.chosen import (
 )
 from twigma.builder.release.column_origins import column_origins
 from twigma.builder.release.croissant import croissant
+from twigma.builder.release.embedding_files import EMBEDDING_TYPES, write_embeddings
 from twigma.builder.release.identity import Identity, load_identity
 from twigma.builder.release.privacy_check import check_privacy
 from twigma.builder.release.provenance import (
@@ -43,15 +44,11 @@ from twigma.builder.release.provenance import (
     stage_settings,
 )
 from twigma.builder.release.row_filter import STAGES, reason_order, select_rows
-from twigma.builder.release.tables import (
-    EMBEDDING_TYPES,
-    write_embeddings,
-    write_metadata,
-)
+from twigma.builder.release.tables import write_metadata
 from twigma.builder.release.version_history import earlier_versions, history
 from twigma.core.files import atomic, file_sha256, write_json
-from twigma.core.names import split_name, with_name
 from twigma.core.parts import fingerprint
+from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.progress import notice
 from twigma.core.safety import folder_replacement, owned_folders
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -88,6 +85,7 @@ def release(
     without: Collection[str] = (),
     embeddings: str = "float16",
     select: Path | str | None = None,
+    engine: Engine = LOCAL,
 ) -> Counts:
     """Write the release of a working folder to `out`; nothing is written when the one there is up to date.
 
@@ -95,8 +93,9 @@ def release(
     out images that score higher (0 to 1). `without` names stages that have not run, whose columns are then null.
     `embeddings="float32"` is for tools that cannot read half floats. `select` is a file that names images: only these
     are released, as a part that says what it is part of (`chosen.py`). What the dataset is, WORK/dataset.toml says.
-    What `twigma removals` took out stays out. Raises FileNotFoundError when a stage has not run, ValueError when it is
-    out of date, dataset.toml is wrong, `out` holds anything but a release, or something private would be released.
+    What `twigma removals` took out stays out. On Ray its nodes make the files of embeddings, the same bytes. Raises
+    FileNotFoundError when a stage has not run, ValueError when it is out of date, dataset.toml is wrong, `out` holds
+    anything but a release, or something private would be released; RuntimeError where the cluster fails.
     """
     work = Workspace(work)
     released = work.with_named(STAGES)
@@ -133,13 +132,14 @@ def release(
         raise ValueError(f"no row of {work} is left to release: {dropped}")
     with folder_replacement.replacing(out) as folder:
         write_metadata(folder, rows)
-        dimensions = {}
-        for base, name in map(split_name, stages):
-            if base == "embed":
-                config = with_name("embeddings", name)
-                dimensions[config] = write_embeddings(
-                    folder, rows["image_name"], work, embeddings, name
-                )
+        dimensions = write_embeddings(
+            folder,
+            rows["image_name"],
+            work,
+            stages,
+            type_name=embeddings,
+            engine=engine,
+        )
         counts = _count(rows, dropped, bool(dimensions))
         files = _files(folder)
         part = None

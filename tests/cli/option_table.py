@@ -278,6 +278,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
     ),
     "init": (Case("--work other", INIT("work"), OTHER),),
     "release": (
+        *_engine(to("twigma.builder.release.release.release")),
         Case("--embeddings float32", leaves(embedding_type), "float"),
         Case("--work other", leaves(lambda: len(metadata())), 25),
         Case("--out elsewhere", leaves(Path("elsewhere/MANIFEST.json").exists), True),

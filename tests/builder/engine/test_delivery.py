@@ -4,12 +4,14 @@ import pickle
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
-from support.staging import encode, make_shard, pixels
+from support.staging import encode, make_shard, pixels, units, vectors_of
 
 from twigma.builder.engine import delivery
 from twigma.builder.engine.source import Source
+from twigma.builder.engine.vectors import as_column, read_vectors
 from twigma.core.parts import write_part
 
 
@@ -80,3 +82,54 @@ def test_damage_is_named_by_the_path_that_the_driver_knows(source, tmp_path):
     named = delivery.named_as(error, there, source)
     expected = f"{source.data.tar} is damaged, delete {source.data.manifest}"
     assert str(named) == expected
+
+
+@pytest.fixture
+def vectors(tmp_path):
+    """Embeddings in four parts, of which one has nulls and one has nothing else."""
+    rng = np.random.default_rng(0)
+    for number, missing in enumerate([[], [0, 2], list(range(5)), [4]]):
+        names = pa.array([f"{number}{row}" for row in range(5)])
+        mask = np.isin(np.arange(5), missing)
+        table = pa.table(
+            {"image_name": names, "embedding": as_column(units(rng, 5), mask)}
+        )
+        write_part(
+            tmp_path / "columns" / "embed" / f"{number}.arrow", table, {"model": "m"}
+        )
+    return read_vectors(tmp_path)[0]
+
+
+@pytest.mark.parametrize("rows", [[11, 0, 4, 4, 8], [6], [5, 6, 7, 8], range(12), []])
+def test_a_node_that_sees_the_parts_reads_the_rows_there(vectors, rows):
+    rows = np.array(rows, np.int64)
+    offer = pickle.loads(pickle.dumps(delivery.offer_rows(vectors, rows)))
+    assert len(vectors) == 12
+    delivery._embeddings.cache_clear()
+    if len(rows):
+        np.testing.assert_array_equal(delivery.take_offered(offer), vectors.take(rows))
+    assert len(offer.parts) == len(set(np.searchsorted([5, 8], rows, "right")))
+
+
+@pytest.mark.parametrize("change", ["missing", "damaged", "other rows", "other model"])
+def test_other_parts_at_the_paths_are_not_taken_for_ours(vectors, change):
+    offer = delivery.offer_rows(vectors, np.arange(3))
+    path = offer.parts[0].path
+    table = delivery.read_part(path).replace_schema_metadata()
+    data = path.read_bytes()
+    path.unlink()
+    if change == "damaged":
+        path.write_bytes(data[:-100] + bytes(100))
+    elif change == "other rows":
+        write_part(path, table.take([1, 0, 2, 3, 4]), {"model": "m"})
+    elif change == "other model":
+        write_part(path, table, {"model": "n"})
+    delivery._embeddings.cache_clear()
+    assert delivery.take_offered(offer) is None
+    # Here they are mapped.
+    assert vectors.take(np.arange(3)).shape[0] == 3
+
+
+def test_rows_of_no_file_cannot_be_offered():
+    rows = vectors_of(units(np.random.default_rng(0), 5))
+    assert delivery.offer_rows(rows, np.arange(3)) is None

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from support.ray_nodes import add_node, three_nodes
 from support.staging import (
     encode,
     make_shard,
@@ -28,7 +29,6 @@ from twigma.builder.engine.engine import Stage, map_shards
 from twigma.builder.stages.caption import caption_shards
 from twigma.builder.stages.embed import embed_shards
 from twigma.core.parts import read_parts
-from twigma.core.pools import ray_cluster
 from twigma.core.pools.ray_pool import Engine
 
 SHARDS, IMAGES = 6, 5
@@ -44,23 +44,8 @@ def work(tmp_path):
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head without CPUs and two nodes."""
-    from ray.cluster_utils import Cluster
-
-    head = {"num_cpus": 0, "include_dashboard": False}
-    with ray_cluster._restore_sigterm():  # a Cluster sets a handler in this process
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        for _ in range(2):
-            add_node(cluster)
+    with three_nodes() as cluster:
         yield cluster
-    finally:
-        cluster.shutdown()
-
-
-def add_node(cluster: Any) -> None:
-    with ray_cluster._restore_sigterm():
-        cluster.add_node(num_cpus=1)
 
 
 @pytest.fixture

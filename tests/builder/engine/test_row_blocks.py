@@ -2,14 +2,19 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from support.staging import units, vectors_of
 
+from twigma.builder.engine import delivery
 from twigma.builder.engine import row_blocks as blocks_of
 from twigma.builder.engine.row_blocks import RowBlocks, row_blocks
+from twigma.builder.engine.vectors import as_column, read_vectors
+from twigma.core.parts import write_part
 from twigma.core.pools import ray_cluster
 from twigma.core.pools.ray_pool import Engine
 
@@ -33,6 +38,11 @@ def doubled_by_survivors(rows: np.ndarray, by: float, mark: Path) -> np.ndarray:
     except FileExistsError:
         return doubled(rows, by)
     os._exit(1)
+
+
+def doubled_from_parts(rows: np.ndarray, by: float) -> tuple[np.ndarray, bool]:
+    """The same, and whether the rows were read from the parts."""
+    return doubled(rows, by), delivery._embeddings.cache_info().currsize > 0
 
 
 def doubled_slowly(rows: np.ndarray, by: float) -> np.ndarray:
@@ -62,6 +72,36 @@ def test_a_cluster_gives_the_same_and_may_lose_a_worker(rows, tmp_path):
             list(blocks.map(impossible, chosen))
     expected = list(RowBlocks(vectors).map(doubled, chosen, 2))
     assert [one.tobytes() for one in found] == [one.tobytes() for one in expected]
+
+
+def parts_of(rows: np.ndarray, work: Path) -> None:
+    """These rows as a working folder's embeddings, in parts that end in the middle of a block."""
+    for number, some in enumerate(np.array_split(rows, 7)):
+        names = pa.array([f"{number}-{row}" for row in range(len(some))])
+        table = pa.table({"image_name": names, "embedding": as_column(some)})
+        write_part(work / f"columns/embed/{number:05}.arrow", table, {"model": "m"})
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_node_that_sees_the_parts_reads_them(rows, shared, tmp_path, monkeypatch):
+    parts_of(rows, tmp_path)
+    vectors, _ = read_vectors(tmp_path)
+    if not shared:
+        # As if the node saw other files at these paths.
+        monkeypatch.setattr(
+            vectors,
+            "parts",
+            [replace(part, content=(b"other", b"")) for part in vectors.parts],
+        )
+    with row_blocks(vectors, Engine("ray")) as blocks:
+        for step in (1, 3):
+            chosen = np.arange(0, ROWS, step)
+            found = list(blocks.map(doubled_from_parts, chosen, 2))
+            made = np.concatenate([one for one, _ in found])
+            np.testing.assert_array_equal(made, rows[chosen] * 2)
+            assert all(seen for _, seen in found) or not shared
+        put = list(blocks._stored)
+    assert put == ([] if shared else list(range(0, ROWS, 64)))
 
 
 @pytest.mark.slow
