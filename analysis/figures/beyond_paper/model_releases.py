@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-    from twigma.analysis.likes.event_study import Measure
+    from twigma.analysis.likes.event_jumps import Measure
 
 LEVEL = 0.05
 BESIDE = 2  # panels
