@@ -68,13 +68,12 @@ def variables_of(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
     images = data.images
     weights = images.weights()
     similarity = mean_similarity(data, settings, role)
-    authors = images.known("author_id")
     return {
         "likes": images.values("like_count"),
         "followers": images.values("follower_count"),
         "quintile": quintiles(similarity, weights),
-        "cluster": authors,
-        "posts": images.values("id"),
+        "cluster": images.known_numbered("author_id"),
+        "posts": images.numbered("id")[images.rows],
         "weights": weights,
     }
 

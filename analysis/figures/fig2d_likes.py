@@ -88,10 +88,10 @@ def mean_similarity(data: Inputs, settings: Settings, role: str) -> NDArray[np.f
     return similarity.mean
 
 
-def _blocks(images: Images) -> NDArray[np.object_]:
-    """The author of each image where authors are known, else its post: likes depend on one another within both."""
+def _blocks(images: Images) -> NDArray[np.float64]:
+    """The author of each image as a number, its post where authors are not known: likes depend on each other within."""
     column = "author_id" if images.has("author_id") else "id"
-    return images.values(column)
+    return images.numbered(column)[images.rows]
 
 
 # ------------------------------------------------------------------ drawn

@@ -109,7 +109,7 @@ def similar_to(role: str) -> Callable[[Inputs, Settings], Result]:
         if reference.has("group"):
             pairs["group"] = names_of(reference.column("group"), closest)
         listed_pairs = found.listed.drop(columns="row")
-        authors = images.known("author_id")
+        authors = images.known_numbered("author_id")
         counts = found.counts(authors)
         return Result(
             n=len(images.rows),

@@ -59,18 +59,18 @@ def compute_drift(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.themes.drift import drift
 
     table = data.images.table
-    names = [*MAP, "created_at"]
-    has_authors = data.images.has("author_id")
-    if has_authors:
-        names.append("author_id")
-    images = table.select(names).to_pandas()
+    images = table.select([*MAP, "created_at"]).to_pandas()
     images = images.dropna(subset=[*MAP, "created_at"])
+    rows = images.index.to_numpy()
+    authors = None
+    if data.images.has("author_id"):
+        authors = data.images.numbered("author_id")[rows]
     weights = sample_weights(table)
     dependence = drift(
         images[MAP].to_numpy(float),
         images["created_at"].to_numpy(),
-        images["author_id"].to_numpy() if has_authors else None,
-        weights=None if weights is None else weights[images.index.to_numpy()],
+        authors,
+        weights=None if weights is None else weights[rows],
         seed=settings.seed,
     )
     order = np.random.default_rng(settings.seed).permutation(len(images))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from twigma.analysis.inference.sample_weights import sample_weights, thinned
 from twigma.analysis.tables.embeddings import Embeddings
+from twigma.analysis.tables.value_numbers import NONE, value_numbers
 from twigma.core import columns
 from twigma.core.numeric.stored_rows import StoredRows, rows_of, stored_unit_rows
 from twigma.core.tables import compact, find, take_rows, whole
@@ -32,6 +33,10 @@ class Images:
     dtype: str = ""  # precision the embeddings were stored in
     unusable: int = 0
     about: Mapping[str, Any] = field(default_factory=dict)  # of a reference set
+    # By column, made once for all figures.
+    _numbers: dict[str, NDArray[np.int32]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def has(self, column: str) -> bool:
         """Whether any row has a value in this column; `columns.LABELS` is the label column, whatever its k."""
@@ -62,6 +67,21 @@ class Images:
     def known(self, column: str) -> NDArray[Any] | None:
         """`values` of a column, [n]; None where no row has one."""
         return self.values(column) if self.has(column) else None
+
+    def numbered(self, column: str) -> NDArray[np.float64]:
+        """The values of a column as numbers, of every row of the table, float64 [rows]; nan where a row has none.
+
+        Equal values have equal numbers, in their order. Authors and posts are only compared: so they need no text.
+        """
+        if column not in self._numbers:
+            self._numbers[column] = value_numbers(self.table[self._name(column)])
+        numbers = self._numbers[column].astype(np.float64)
+        numbers[numbers == NONE] = np.nan
+        return numbers
+
+    def known_numbered(self, column: str) -> NDArray[np.float64] | None:
+        """`numbered` of the rows that have an embedding, [n]; None where no row has a value."""
+        return self.numbered(column)[self.rows] if self.has(column) else None
 
     def column(self, column: str) -> pa.ChunkedArray:
         """A column of the rows that have an embedding, [n], as it is stored."""

@@ -6,7 +6,6 @@ Images of one owner are not independent, so intervals and tests take owners as b
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -36,21 +35,24 @@ def owner_column(images: Images) -> str | None:
 
 
 def owners_of_rows(images: Images) -> NDArray[Any] | None:
-    """The owner of every row of the table, [rows], None where a row has none; None where owners are not known."""
+    """The owner of every row of the table as a number, float64 [rows], nan where a row has none (`Images.numbered`).
+
+    None where owners are not known.
+    """
     column = owner_column(images)
-    if column is None:
-        return None
-    return np.asarray(images.table[column].to_pandas(), dtype=object)
+    return None if column is None else images.numbered(column)
 
 
 def owners(data: "Inputs") -> dict[str, NDArray[Any]]:
-    """By set, the owner [n] of each image of `Inputs.sets`; sets whose owners are not known are left out."""
+    """By set, the owner of each image of `Inputs.sets` as a number, float64 [n], nan where an image has none.
+
+    Sets whose owners are not known are left out.
+    """
     by_set = {}
     for images in _all_sets(data):
-        column = owner_column(images)
-        if column is not None and len(images.rows):
-            labels = images.thinned(images.values(column))
-            by_set[images.name] = np.asarray(labels, dtype=object)
+        labels = owners_of_rows(images)
+        if labels is not None and len(images.rows):
+            by_set[images.name] = images.thinned(labels[images.rows])
     return by_set
 
 

@@ -80,13 +80,12 @@ def sensitive_clusters(images: load.Images) -> dict[str, Entry]:
         return {}
     label = columns.present([columns.LABELS], images.table.column_names)[0]
     needed = ("nsfw_score", label)
-    has_authors = images.has("author_id")
-    wanted = [*needed, "author_id"] if has_authors else list(needed)
-    frame = images.table.select(wanted).to_pandas().dropna(subset=list(needed))
+    frame = images.table.select(list(needed)).to_pandas().dropna()
     flagged = (frame["nsfw_score"] > THRESHOLD).to_numpy(float)
     authors = None
-    if has_authors and frame["author_id"].nunique() > 1:
-        authors = frame["author_id"].to_numpy(object)
+    if images.has("author_id"):
+        known = images.numbered("author_id")[frame.index.to_numpy()]
+        authors = known if len(np.unique(known[~np.isnan(known)])) > 1 else None
     found: dict[str, Entry] = {}
     for cluster in stated.NSFW_CLUSTERS:
         member = (frame[label] == cluster).to_numpy()
@@ -99,7 +98,7 @@ def sensitive_clusters(images: load.Images) -> dict[str, Entry]:
 def share_difference(
     flagged: npt.NDArray[np.float64],
     member: npt.NDArray[np.bool_],
-    blocks: npt.NDArray[np.object_] | None,
+    blocks: npt.NDArray[np.float64] | None,
 ) -> Estimate:
     """The mean of `flagged` among members less that among all others, with the interval of their influence.
 

@@ -56,7 +56,7 @@ class SimilarPairs(NamedTuple):
             "tested": self.tested,
         }
         if authors is not None:
-            closer["authors"] = pd.Series(authors[rows], dtype=object).nunique()
+            closer["authors"] = pd.Series(authors[rows]).nunique()
         null: dict[str, Any] = {"n": self.null.m, "near": self.null.near}
         tail = self.null.tail
         if tail is None:

@@ -56,7 +56,7 @@ def compute_cluster_counts(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.themes.cluster_count import granularity
 
     images = data.images
-    authors = images.known("author_id")
+    authors = images.known_numbered("author_id")
     there = columns.those_of(USED, images.table.column_names)
     rows = images.table.select(there).take(pa.array(images.rows))
     by_count = granularity(images.embedding, rows, authors=authors, seed=settings.seed)

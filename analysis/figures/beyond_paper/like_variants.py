@@ -158,7 +158,9 @@ def compute_nsfw_likes(data: Inputs, settings: Settings) -> Result:
 
     rows = data.images.table
     score = rows["nsfw_score"].to_pandas()
-    months = topics = None
+    months = topics = authors = None
+    if data.images.has("author_id"):
+        authors = data.images.numbered("author_id")
     if data.images.has("created_at"):
         months = month_labels(rows["created_at"].to_pandas())
     label = columns.find_label_column(rows.column_names)
@@ -170,8 +172,8 @@ def compute_nsfw_likes(data: Inputs, settings: Settings) -> Result:
         followers=_column(data.images, "follower_count"),
         topics=topics,
         months=months,
-        cluster=_column(data.images, "author_id"),
-        posts=rows["id"].to_pandas(),
+        cluster=authors,
+        posts=data.images.numbered("id"),
         weights=sample_weights(rows),
     )
     return Result(

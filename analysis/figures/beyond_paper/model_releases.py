@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-    from twigma.analysis.likes.event_study import Measure
+    from twigma.analysis.likes.event_jumps import Measure
 
 LEVEL = 0.05
 BESIDE = 2  # panels
@@ -110,19 +110,20 @@ def _outcomes(data: Inputs, settings: Settings) -> Iterator[Outcome]:
     """Posts, likes, the share of each cluster, and the similarity to each reference, as far as they are there."""
     images = data.images
     author = "author_id" if images.has("author_id") else "id"
-    names = ["id", "created_at", author]
+    names = ["created_at"]
     label = columns.present([columns.LABELS], images.table.column_names)[0]
     for name in ("like_count", label):
         if images.has(name):
             names.append(name)
-    rows = images.table.select(list(dict.fromkeys(names))).to_pandas()
+    rows = images.table.select(names).to_pandas()
+    rows["id"], rows["author"] = images.numbered("id"), images.numbered(author)
     weights = sample_weights(images.table)
     rows["weight"] = 1.0 if weights is None else weights
     posts = rows.drop_duplicates("id")
     yield Outcome(
-        POSTS, "count", None, posts["created_at"], posts[author], posts["weight"]
+        POSTS, "count", None, posts["created_at"], posts["author"], posts["weight"]
     )
-    common = rows["created_at"], rows[author], rows["weight"]
+    common = rows["created_at"], rows["author"], rows["weight"]
     if "like_count" in rows and rows["like_count"].sum() > 0:
         yield Outcome(LIKES, "ratio", rows["like_count"], *common)
     for role in ROLES:
@@ -134,7 +135,7 @@ def _outcomes(data: Inputs, settings: Settings) -> Iterator[Outcome]:
                 "mean",
                 mean_similarity(data, settings, role),
                 images.values("created_at"),
-                images.values(author),
+                images.numbered(author)[images.rows],
                 images.weights(),
             )
     if label in rows:

@@ -6,7 +6,8 @@ import pytest
 import statsmodels.api as sm
 from support.release_worlds import FIRST, rejections, released
 
-from twigma.analysis.likes.event_study import event_study, line_weights
+from twigma.analysis.likes.event_jumps import line_weights
+from twigma.analysis.likes.event_study import event_study
 
 DATE = {"it": "2022-03-01"}
 DAY = int((np.datetime64("2022-03-01") - FIRST).astype(int))
