@@ -292,18 +292,24 @@ def _write_manifest(
         "settings": settings,
         "counts": asdict(counts),
         "history": list(facts.history),
-        "files": _files(folder),
+        "files": _files(folder, facts.files),
     }
     if facts.part is not None:
         manifest[KEY] = facts.part.to_json()
     write_json(folder / "MANIFEST.json", manifest)
 
 
-def _files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Every file of a new release by its name, with bytes, SHA-256, and rows where it is a table."""
-    files = {}
+def _files(
+    folder: Path, tables: Mapping[str, dict[str, Any]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Every file of a new release by its name, with bytes, SHA-256, and rows where it is a table.
+
+    What was found of its `tables` before is taken over: to read all embeddings again would take a second a gigabyte.
+    """
+    files = dict(tables or {})
     for path in folder.iterdir():
-        files[path.name] = _file(path)
+        if path.name not in files:
+            files[path.name] = _file(path)
     return files
 
 
