@@ -33,6 +33,7 @@ from twigma.analysis.provenance.description import describe
 from twigma.analysis.provenance.file_hashes import file_hashes
 from twigma.analysis.run_figures import attempt, run_figures
 from twigma.analysis.tables import memory
+from twigma.analysis.tables.long_table import LongTable
 from twigma.core.files import file_sha256, write_json, write_parquet
 from twigma.core.names import DEFAULT
 from twigma.core.parts import fingerprint
@@ -215,7 +216,7 @@ def _document(
     for name, result in results.items():
         figures[name] = {
             "n": result.n,
-            "tables": list(result.tables),
+            "tables": result.table_names(),
             "values": list(result.values),
             "notes": list(result.notes),
         }
@@ -236,6 +237,8 @@ def _write(out: Path, results: Mapping[str, Result], document: Analysis) -> None
         for result in results.values():
             for name, table in result.tables.items():
                 write_table(new / "results" / name, table)
+            for name, rows in result.long.items():
+                write_long_table(new / "results" / name, rows)
         write_json(new / "results.json", document)
 
 
@@ -262,3 +265,10 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
     write_parquet(path.with_suffix(".parquet"), arrow)
     if len(table) <= MOST_CSV_ROWS:
         spreadsheet.write_frame(path.with_suffix(".csv"), table)
+
+
+def write_long_table(path: Path, table: LongTable) -> None:
+    """Write a table with a row an image as `write_table` does, and without having it in memory."""
+    table.write(path.with_suffix(".parquet"))
+    if len(table) <= MOST_CSV_ROWS:
+        spreadsheet.write_frame(path.with_suffix(".csv"), table.to_pandas())

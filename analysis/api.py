@@ -115,9 +115,10 @@ def figure(
         )
         raise ValueError(f"{name} cannot be computed. It needs {needs}")
     chapters = tuple(chapter for chapter in CHAPTERS if chosen in chapter.figures)
+    long = {key: rows.to_pandas() for key, rows in result.long.items()}
     return FigureResult(
         name=name,
-        tables=result.tables,
+        tables={**result.tables, **long},
         values=result.values,
         text=_text(name, result, chapters),
         notes=result.notes,
@@ -137,9 +138,10 @@ def _text(name: str, result: Result, chapters: tuple[Chapter, ...]) -> str:
     """What the report claims from this figure."""
     facts: FigureFacts = {
         "n": result.n,
-        "tables": list(result.tables),
+        "tables": result.table_names(),
         "values": list(result.values),
         "notes": list(result.notes),
     }
-    results = Results(result.tables, plain_json(result.values), {name: facts})
+    values = plain_json(result.values)
+    results = Results(result.tables, values, {name: facts}, long=result.long)
     return " ".join(chapter.describe(results).claim for chapter in chapters)

@@ -7,7 +7,6 @@ its tables. Whatever was made from other data, settings or versions is deleted.
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 
 from twigma.analysis.inputs.reference_similarity import ReferenceSimilarity
 from twigma.analysis.inputs.requirements import Result, Skipped
+from twigma.analysis.tables.long_table import stored_long_table
 from twigma.core.files import atomic, read_parquet, write_json, write_parquet
 from twigma.core.safety import unfinished_reports
 from twigma.core.safety.unfinished_reports import MARK
@@ -55,26 +55,35 @@ class Checkpoints:
         stored = _read_json(self.folder / f"{figure}.json")
         if stored is None:
             return None
-        tables = {}
+        tables, long = {}, {}
         try:
             for name in stored["tables"]:
                 path = self.folder / f"{figure}.{name}.parquet"
-                tables[name] = read_parquet(path).to_pandas()
+                table = stored_long_table(path)
+                if table is None:
+                    tables[name] = read_parquet(path).to_pandas()
+                else:
+                    long[name] = table
         except (FileNotFoundError, ValueError):
             return None
         if stored["n"] is None:
             return Outcome(None, stored["skipped"])
-        result = Result(stored["n"], tables, stored["values"], tuple(stored["notes"]))
+        notes = tuple(stored["notes"])
+        result = Result(stored["n"], tables, stored["values"], notes, long)
         return Outcome(result, stored["skipped"])
 
     def save(self, figure: str, outcome: Outcome) -> None:
         """Store a finished figure. TypeError or pa.ArrowException where a report could not hold it either."""
         stored: dict[str, Any] = {"n": None, "tables": [], "skipped": outcome.skipped}
-        if outcome.result is not None:
-            stored |= asdict(outcome.result) | {"tables": list(outcome.result.tables)}
-            for name, table in outcome.result.tables.items():
+        result = outcome.result
+        if result is not None:
+            stored |= {"n": result.n, "tables": result.table_names()}
+            stored |= {"values": result.values, "notes": result.notes}
+            for name, table in result.tables.items():
                 arrow = pa.Table.from_pandas(table, preserve_index=False)
                 write_parquet(self.folder / f"{figure}.{name}.parquet", arrow)
+            for name, rows in result.long.items():
+                rows.write(self.folder / f"{figure}.{name}.parquet")
         text = json.dumps(stored, default=_plain)
         with atomic(self.folder / f"{figure}.json") as partial:
             partial.write_text(text, "utf-8")

@@ -27,6 +27,7 @@ from twigma.analysis.publication.charts import Chart, draw_chart
 from twigma.analysis.publication.citation import citations, dataset_doi
 from twigma.analysis.publication.folder import FOLDER, write_figures
 from twigma.analysis.publication.methods import methods_text
+from twigma.analysis.tables.long_table import LongTable, stored_long_table
 from twigma.core.files import atomic
 from twigma.core.safety import owned_folders
 
@@ -78,11 +79,11 @@ def report(out: Path, pictures: Mapping[str, Pictures] = {}, *, doi: str = "") -
         raise ValueError(
             f"{path} is not of `twigma analyze`: nothing is written there; name a report"
         )
-    tables = _tables(out, content)
+    tables, long = _tables(out, content)
     doi = doi or dataset_doi(content["data"])
     settings = content["made_from"]["settings"]
     shown = _by_role(settings, pictures)
-    results = Results(tables, content["values"], content["figures"], shown)
+    results = Results(tables, content["values"], content["figures"], shown, long)
     parts = _parts(results, is_twigma(content["data"].get("identity")))
     sections = [(part.section, part.published) for part in parts]
     methods = methods_text(content, sections, doi)
@@ -140,13 +141,20 @@ def render(
 # ------------------------------------------------------------------ read
 
 
-def _tables(out: Path, content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
-    """Every table of the results, by file name."""
-    tables = {}
+def _tables(
+    out: Path, content: Mapping[str, Any]
+) -> tuple[dict[str, pd.DataFrame], dict[str, LongTable]]:
+    """Every table of the results, by file name; those with a row an image are not in memory."""
+    tables, long = {}, {}
     for figure in content["figures"].values():
         for name in figure["tables"]:
-            tables[name] = pd.read_parquet(out / "results" / f"{name}.parquet")
-    return tables
+            path = out / "results" / f"{name}.parquet"
+            rows = stored_long_table(path)
+            if rows is None:
+                tables[name] = pd.read_parquet(path)
+            else:
+                long[name] = rows
+    return tables, long
 
 
 def _by_role(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from twigma.analysis.figures.contract import Chapter, Figure, weighting_notes
 from twigma.analysis.inference.sample_weights import sample_weights
@@ -230,21 +231,20 @@ def _gaps(shares: pd.DataFrame) -> str:
 
 def compute_themes(data: Inputs, settings: Settings) -> Result:
     """Words of captions by cluster. Tables: `fig4c_count`, the most frequent; `fig4c_score`, the most distinctive."""
-    from twigma.analysis.themes.captions_and_nsfw import top_words
+    from twigma.analysis.themes.captions_and_nsfw import cluster_words, first_words
 
     table = data.images.table
-    names = columns.present(["all_captions", columns.LABELS], table.column_names)
-    frame = table.select(names).rename_columns(["all_captions", "label"]).to_pandas()
+    label = columns.present([columns.LABELS], table.column_names)[0]
+    captions, labels = table["all_captions"], table[label]
     weights = sample_weights(table)
-    frame["weight"] = 1 if weights is None else weights
-    frame = frame.dropna(subset=["label"])
-    captions = frame["all_captions"].tolist()
-    labels = frame["label"].to_numpy(int)
-    weight = frame["weight"].to_numpy()
-    tables = {}
-    for by in ("count", "score"):
-        tables[f"fig4c_{by}"] = top_words(captions, labels, by=by, weights=weight)
-    n = int(frame["all_captions"].notna().sum())
+    if labels.null_count:
+        known = pc.is_valid(labels)
+        captions, labels = captions.filter(known), labels.filter(known)
+        if weights is not None:
+            weights = weights[known.to_numpy()]
+    counted = cluster_words(captions, labels, weights)
+    tables = {f"fig4c_{by}": first_words(counted, by=by) for by in ("count", "score")}
+    n = len(captions) - captions.null_count
     return Result(n, tables, notes=weighting_notes(data.images))
 
 

@@ -17,6 +17,8 @@ from twigma.core import columns
 if TYPE_CHECKING:
     import pandas as pd
 
+    from twigma.analysis.tables.long_table import LongTable
+
 # How to get each column that an analysis may lack.
 HOW: Mapping[str, str] = {
     "embedding": "`twigma embed` makes embeddings and `twigma release` puts them in the release",
@@ -75,12 +77,20 @@ class Settings:
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one figure: how many rows it is of, tidy tables by file name, and numbers by stable key."""
+    """The result of one figure: how many rows it is of, tidy tables by file name, and numbers by stable key.
+
+    A table with a row an image is among `long`, and not in memory.
+    """
 
     n: int
     tables: dict[str, "pd.DataFrame"]
     values: dict[str, Entry] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what the estimators warned of
+    long: "dict[str, LongTable]" = field(default_factory=dict)  # a row an image
+
+    def table_names(self) -> list[str]:
+        """The names of the files of all tables."""
+        return [*self.tables, *self.long]
 
 
 def missing_requirements(

@@ -12,6 +12,8 @@ from twigma.analysis.page.gallery import Gallery
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from twigma.analysis.tables.long_table import LongTable
+
 Tables = Mapping[str, pd.DataFrame]  # by file name
 Pictures = Mapping[str, "Image"]  # by image_name, such as `twigma.open_images`
 
@@ -36,6 +38,7 @@ class Results:
     values: Mapping[str, Mapping[str, Any]]
     figures: Mapping[str, FigureFacts]
     pictures: Mapping[str, Pictures] = field(default_factory=dict)
+    long: "Mapping[str, LongTable]" = field(default_factory=dict)  # a row an image
 
     def interval(self, key: str, digits: int = 3) -> str:
         """The number of this key with its interval; a dash when it could not be computed."""

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from twigma.analysis.convert import Array, Floats, as_column
+from twigma.analysis.convert import ARROW, Floats, as_column
 from twigma.analysis.inference.proportions import block_share
 from twigma.analysis.themes import words
 
@@ -37,42 +38,44 @@ def top_words(
     -------
     DataFrame (cluster, rank, word, count, score)
     """
-    if by not in ("count", "score"):
-        raise ValueError(f"top_words ranks by 'count' or 'score', got by={by!r}")
-    captions, labels = as_column(captions), as_column(labels)
+    return first_words(cluster_words(captions, labels, weights), n, by)
+
+
+def cluster_words(captions: Any, labels: Any, weights: Any = None) -> pd.DataFrame:
+    """Every word of each cluster's captions; parameters as in `top_words`. Some captions are read at a time.
+
+    Returns
+    -------
+    DataFrame (cluster, word, count, score). ValueError where no caption has a word.
+    """
+    if not isinstance(captions, ARROW):
+        captions = pa.array(as_column(captions), pa.string(), from_pandas=True)
+    labels = np.asarray(as_column(labels)).astype(np.int64)
     if len(captions) != len(labels):
         raise ValueError(
             f"top_words: {len(captions)} captions but {len(labels)} labels; give one label per caption"
         )
-    weight = np.ones(len(captions), int)
+    weight = np.ones(len(captions), np.int64)
     if weights is not None:
         weight = np.asarray(as_column(weights))
-    frame = _scored(_counts(captions, labels, weight))
+    counts = words.WordCounts(words.BOILERPLATE)
+    counts.add(captions, labels, weight)
+    frame = _scored(dict(sorted(counts.by_group.items())))
     if frame.empty:
         raise ValueError(
             f"fig4c: {len(captions)} captions have no word but stopwords and boilerplate; caption again"
         )
-    frame = frame.sort_values(["cluster", by, "word"], ascending=[True, False, True])
+    return frame
+
+
+def first_words(counted: pd.DataFrame, n: int = 10, by: str = "count") -> pd.DataFrame:
+    """The `n` first of the words of each cluster (`cluster_words`), by "count" or "score", as `top_words` has them."""
+    if by not in ("count", "score"):
+        raise ValueError(f"top_words ranks by 'count' or 'score', got by={by!r}")
+    frame = counted.sort_values(["cluster", by, "word"], ascending=[True, False, True])
     frame["rank"] = frame.groupby("cluster").cumcount() + 1
     chosen = frame[frame["rank"] <= n].reset_index(drop=True)
     return chosen[["cluster", "rank", "word", "count", "score"]]
-
-
-def _counts(captions: Any, labels: Any, weights: Array) -> dict[int, dict[str, float]]:
-    """How often each word is in the captions of each cluster."""
-    # Arrays, not Series: these would be paired by their index.
-    frame = pd.DataFrame(
-        {
-            "caption": np.asarray(captions, dtype=object),
-            "label": np.asarray(labels).astype(int),
-            "weight": weights,
-        }
-    )
-    counts = {}
-    for label, rows in frame.dropna(subset=["caption"]).groupby("label"):
-        counted = words.count(rows["caption"], words.BOILERPLATE, rows["weight"])
-        counts[int(str(label))] = counted
-    return counts
 
 
 def _scored(counts: Mapping[int, Mapping[str, float]]) -> pd.DataFrame:

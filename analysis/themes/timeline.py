@@ -3,7 +3,6 @@
 `twigma analyze` runs them. Months are calendar months in UTC, written "2021-01".
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from twigma.analysis.convert import Floats
+from twigma.analysis.convert import Array, Floats
 from twigma.analysis.inference.intervals import Estimate
 from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.likes.count_regression import fit_cells
@@ -25,8 +24,6 @@ from twigma.core.numeric.months import (
     months_between,
 )
 from twigma.core.tables import compact, take_rows, whole
-
-TEXTS = 100_000  # texts of posts that are counted at a time
 
 
 @dataclass(frozen=True, repr=False)
@@ -173,8 +170,8 @@ def frequent_words(table: pa.Table, n: int = 50) -> pd.DataFrame:
     """
     weights = sample_weights(table)
     posts = _first_of_each(table["id"])
-    of_posts = None if weights is None else weights[posts].tolist()
-    counts = words.count(_texts(table["text"], posts), weights=of_posts)
+    of_posts = np.ones(len(posts), np.int64) if weights is None else weights[posts]
+    counts = _word_counts(table["text"], posts, of_posts)
     if not counts:
         raise ValueError(
             f"fig1c: the text of {len(posts)} posts has no word but links, mentions, hashtags, stopwords"
@@ -193,13 +190,17 @@ def _first_of_each(ids: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     return np.sort(first)
 
 
-def _texts(
-    column: pa.ChunkedArray, rows: npt.NDArray[np.int64]
-) -> Iterator[str | None]:
-    """The texts of these rows, of which few are Python objects at the same time."""
-    for start in range(0, len(rows), TEXTS):
-        some = pa.array(rows[start : start + TEXTS])
-        yield from take_rows(column, some).to_pylist()
+def _word_counts(
+    column: pa.ChunkedArray, rows: npt.NDArray[np.int64], weights: Array
+) -> dict[str, float]:
+    """How often each word is in the texts of these rows, by their weights, [m] each; few are copied at a time."""
+    counts = words.WordCounts()
+    one = np.zeros(words.TEXTS, np.int64)
+    for start in range(0, len(rows), words.TEXTS):
+        some = slice(start, start + words.TEXTS)
+        texts = take_rows(column, pa.array(rows[some]))
+        counts.add(texts, one[: len(texts)], weights[some])
+    return counts.by_group.get(0, {})
 
 
 def _dated(table: pa.Table, *names: str) -> pd.DataFrame:

@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from twigma.analysis.analyze import MOST_CSV_ROWS, write_table
+from twigma.analysis.analyze import MOST_CSV_ROWS, write_long_table, write_table
+from twigma.analysis.figures.beyond_paper import per_image
+from twigma.analysis.inputs.load import load
+from twigma.analysis.inputs.requirements import Settings
 from twigma.analysis.likes.eq1 import eq1
 
 
@@ -58,3 +61,17 @@ def test_very_many_rows_have_no_csv(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {
         "few.csv", "few.parquet", "many.parquet"
     }  # fmt: skip
+
+
+def test_blocks_of_any_size_are_one_table(analysed, planted, monkeypatch, tmp_path):
+    """What the report has of one block, again in blocks of 100 rows."""
+    data = load(planted.release, planted.work, planted.references)
+    monkeypatch.setattr(per_image, "BLOCK", 100)
+    result = per_image.compute_per_image(data, Settings())
+    write_long_table(tmp_path / "per_image", result.long["per_image"])
+    path = tmp_path / "per_image.parquet"
+    assert pq.read_metadata(path).num_row_groups == -(-result.n // 100)
+    written = pd.read_parquet(analysed.out / "results" / "per_image.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(path), written)
+    as_text = pd.read_csv(tmp_path / "per_image.csv")
+    assert list(as_text) == list(written) and len(as_text) == result.n
