@@ -1,12 +1,18 @@
 """Rows of embeddings in blocks, and a function over all of them: here, or by tasks of a Ray cluster.
 
-Used by `twigma cluster` and `assign`. A stage writes a part for every part it reads (`engine.py`); here a function
-gives something smaller for each block, such as sums, and the caller puts it together. On Ray the driver puts every
-block into the object store once, which moves it to the nodes that need it and spills to disk what memory does not hold.
+Used by `twigma dedupe`, `cluster` and `assign`. A stage writes a part for every part it reads (`engine.py`); here a
+function gives something smaller for each block, such as sums, and the caller puts it together.
+
+Of `map`, which goes over the same rows many times, the driver of Ray puts every block into the object store once, which
+moves it to the nodes that need it and spills to disk what memory does not hold. Of `each`, what a task needs is sent
+with it, a few tasks ahead of those that run, and not kept.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,6 +23,9 @@ from twigma.core.pools.ray_pool import LOCAL, Engine
 
 ROWS = 16_384  # of a block: 24 MB of float16 at 768
 
+AHEAD = 2  # items a core that are begun before the results of earlier ones are taken
+
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -32,6 +41,33 @@ class RowBlocks:
         """`function(float16[m, dim], *shared)` of these `rows`, int64[n] ascending, block by block and in order."""
         for start, places in self._places(rows):
             yield function(self.vectors.take(start + places), *shared)
+
+    def each(
+        self,
+        function: Callable[..., T],
+        items: Iterable[K],
+        load: Callable[[K], tuple[Any, ...]],
+    ) -> Iterator[tuple[K, T]]:
+        """Each item and `function(*load(item))`, in order, by a thread a core."""
+        from threadpoolctl import threadpool_limits
+
+        def run(item: K) -> T:
+            return function(*load(item))
+
+        workers = os.cpu_count() or 1
+        waiting: deque[tuple[K, Future[T]]] = deque()
+        # Products are small: several at a time are faster than each by several threads.
+        with (
+            ThreadPoolExecutor(workers) as pool,
+            threadpool_limits(1, user_api="blas"),
+        ):
+            for item in items:
+                waiting.append((item, pool.submit(run, item)))
+                if len(waiting) > AHEAD * workers:
+                    earliest, future = waiting.popleft()
+                    yield earliest, future.result()
+            for item, future in waiting:
+                yield item, future.result()
 
     def _places(self, rows: Indices) -> Iterator[tuple[int, Indices]]:
         """The first row of every block that has any of these rows, and where in the block they are."""
@@ -51,10 +87,8 @@ class _RayRowBlocks(RowBlocks):
 
         super().__init__(vectors)
         self._task: Any = ray.remote(num_cpus=1)(_call)
+        self._call_each: Any = ray.remote(num_cpus=1)(_call_each)
         self._blocks: dict[int, Any] = {}
-        for start in range(0, len(vectors), ROWS):
-            rows = np.arange(start, min(start + ROWS, len(vectors)))
-            self._blocks[start] = ray.put(vectors.take(rows))
 
     def map(
         self, function: Callable[..., T], rows: Indices, *shared: Any
@@ -65,21 +99,63 @@ class _RayRowBlocks(RowBlocks):
         everywhere = ray.put(shared)
         replies = []
         for start, places in self._places(rows):
-            block = self._blocks[start]
+            block = self._block(start)
             replies.append(self._task.remote(function, block, places, everywhere))
         for reply in replies:
-            try:
-                result: T = ray.get(reply)
-            except ray.exceptions.RayTaskError as error:
-                # What the function raised, as it would have been raised here.
-                raise error.cause from error
+            result: T = _result(reply)
             yield result
+
+    def each(
+        self,
+        function: Callable[..., T],
+        items: Iterable[K],
+        load: Callable[[K], tuple[Any, ...]],
+    ) -> Iterator[tuple[K, T]]:
+        waiting: deque[tuple[K, Any]] = deque()
+        for item in items:
+            waiting.append((item, self._call_each.remote(function, *load(item))))
+            if len(waiting) > AHEAD * _cores():
+                earliest, reply = waiting.popleft()
+                yield earliest, _result(reply)
+        while waiting:
+            earliest, reply = waiting.popleft()
+            yield earliest, _result(reply)
+
+    def _block(self, start: int) -> Any:
+        """The block in the object store."""
+        import ray
+
+        if start not in self._blocks:
+            rows = np.arange(start, min(start + ROWS, len(self.vectors)))
+            self._blocks[start] = ray.put(self.vectors.take(rows))
+        return self._blocks[start]
 
 
 def _call(
     function: Callable[..., T], block: Half, places: Indices, shared: tuple[Any, ...]
 ) -> T:
     return function(block[places], *shared)
+
+
+def _call_each(function: Callable[..., T], *arguments: Any) -> T:
+    return function(*arguments)
+
+
+def _result(reply: Any) -> Any:
+    """What a task gave, or raises what it raised, as it would have been raised here."""
+    import ray
+
+    try:
+        return ray.get(reply)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error
+
+
+def _cores() -> int:
+    """Of the cluster as it is now: nodes join and leave."""
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 0)))  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager
