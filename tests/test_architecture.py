@@ -38,6 +38,7 @@ ORDER = [
     "dataset/streams",
     "builder/models",
     "builder/engine",
+    "builder/duplicates",
     "builder/stages",
     "builder/clusters",
     "builder/build",

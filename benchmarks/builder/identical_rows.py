@@ -12,8 +12,8 @@ import xxhash
 
 from benchmarks.harness.embeddings import mixture
 from benchmarks.harness.interleaved import versus
+from twigma.builder.duplicates.identical_rows import identical
 from twigma.builder.engine.vectors import Vectors, as_column
-from twigma.builder.stages.identical_rows import identical
 
 ROWS, DIM = 200_000, 768
 COPIES = 0.01

@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from benchmarks.harness.embeddings import mixture
 from benchmarks.harness.interleaved import versus
+from twigma.builder.duplicates.near_candidates import candidates
+from twigma.builder.duplicates.near_duplicates import Groups, near_groups
+from twigma.builder.engine.row_blocks import RowBlocks
 from twigma.builder.engine.vectors import Vectors, as_column
 from twigma.builder.stages.dedupe import NEAR
-from twigma.builder.stages.near_candidates import candidates
-from twigma.builder.stages.near_duplicates import Groups, near_groups
 
 ROWS, GROWTH, DIM = 20_000, (50_000, 100_000, 200_000), 768
 COPIES, NOISE = 0.01, 0.002  # cosine .9985
@@ -73,7 +74,8 @@ def grow(name: str, rows: int, diffuse: bool) -> None:
     every, start = np.arange(rows), time.process_time()
     groups = near_groups(vectors, every, NEAR)
     spent = time.process_time() - start
-    pairs = sum(len(left) for left, _ in candidates(vectors, every, NEAR))
+    found = candidates(RowBlocks(vectors), every, NEAR)
+    pairs = sum(len(left) for left, _ in found)
     print(
         f"  {rows:,} {name} rows: {spent:.1f} s of CPU, {spent / rows * 100_000:.1f} per 100,000; {pairs:,} pairs "
         f"computed in full, {int((groups[copies] == groups[sources]).sum()):,} of {len(copies):,} copies",

@@ -1,13 +1,19 @@
 """Rows of embeddings in blocks, and a function over all of them: here, or by tasks of a Ray cluster.
 
-Used by `twigma cluster` and `assign`. A stage writes a part for every part it reads (`engine.py`); here a function
-gives something smaller for each block, such as sums, and the caller puts it together. On Ray a node reads a block from
-its parts where it sees those of the driver. Else the driver puts the block into the object store once, which moves it
-to the nodes that need it and spills to disk what memory does not hold.
+Used by `twigma dedupe`, `cluster` and `assign`. A stage writes a part for every part it reads (`engine.py`); here a
+function gives something smaller for each block, such as sums, and the caller puts it together.
+
+Of `map`, which goes over the same rows many times, a node of Ray reads a block from its parts where it sees those of
+the driver. Else the driver puts the block into the object store once, which moves it to the nodes that need it and
+spills to disk what memory does not hold. Of `each`, what a task needs is sent with it, a few tasks ahead of those that
+run, and not kept.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,6 +26,9 @@ from twigma.core.pools.ray_pool import LOCAL, Engine
 
 ROWS = 16_384  # of a block: 24 MB of float16 at 768
 
+AHEAD = 2  # items a core that are begun before the results of earlier ones are taken
+
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -35,6 +44,33 @@ class RowBlocks:
         """`function(float16[m, dim], *shared)` of these `rows`, int64[n] ascending, block by block and in order."""
         for start, places in self._places(rows):
             yield function(self.vectors.take(start + places), *shared)
+
+    def each(
+        self,
+        function: Callable[..., T],
+        items: Iterable[K],
+        load: Callable[[K], tuple[Any, ...]],
+    ) -> Iterator[tuple[K, T]]:
+        """Each item and `function(*load(item))`, in order, by a thread a core."""
+        from threadpoolctl import threadpool_limits
+
+        def run(item: K) -> T:
+            return function(*load(item))
+
+        workers = os.cpu_count() or 1
+        waiting: deque[tuple[K, Future[T]]] = deque()
+        # Products are small: several at a time are faster than each by several threads.
+        with (
+            ThreadPoolExecutor(workers) as pool,
+            threadpool_limits(1, user_api="blas"),
+        ):
+            for item in items:
+                waiting.append((item, pool.submit(run, item)))
+                if len(waiting) > AHEAD * workers:
+                    earliest, future = waiting.popleft()
+                    yield earliest, future.result()
+            for item, future in waiting:
+                yield item, future.result()
 
     def _places(self, rows: Indices) -> Iterator[tuple[int, Indices]]:
         """The first row of every block that has any of these rows, and where in the block they are."""
@@ -63,6 +99,7 @@ class _RayRowBlocks(RowBlocks):
 
         super().__init__(vectors)
         self._task: Any = ray.remote(num_cpus=1, num_returns=2)(_call)
+        self._call_each: Any = ray.remote(num_cpus=1)(_call_each)
         # The blocks that travel, by their first row.
         self._stored: dict[int, Any] = {}
 
@@ -90,12 +127,24 @@ class _RayRowBlocks(RowBlocks):
         for start in list(calls):
             for refused in _refused(offered, calls[start].seen):
                 calls[refused] = send(refused, calls[refused].places, None)
-            try:
-                result: T = ray.get(calls.pop(start).result)
-            except ray.exceptions.RayTaskError as error:
-                # What the function raised, as it would have been raised here.
-                raise error.cause from error
+            result: T = _result(calls.pop(start).result)
             yield result
+
+    def each(
+        self,
+        function: Callable[..., T],
+        items: Iterable[K],
+        load: Callable[[K], tuple[Any, ...]],
+    ) -> Iterator[tuple[K, T]]:
+        waiting: deque[tuple[K, Any]] = deque()
+        for item in items:
+            waiting.append((item, self._call_each.remote(function, *load(item))))
+            if len(waiting) > AHEAD * _cores():
+                earliest, reply = waiting.popleft()
+                yield earliest, _result(reply)
+        while waiting:
+            earliest, reply = waiting.popleft()
+            yield earliest, _result(reply)
 
     def _block(self, start: int) -> Any:
         """A block in the object store, into which the driver puts it once."""
@@ -144,6 +193,27 @@ def _call(
     if rows is None:
         return False, None
     return True, function(rows, *shared)
+
+
+def _call_each(function: Callable[..., T], *arguments: Any) -> T:
+    return function(*arguments)
+
+
+def _result(reply: Any) -> Any:
+    """What a task gave, or raises what it raised, as it would have been raised here."""
+    import ray
+
+    try:
+        return ray.get(reply)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error
+
+
+def _cores() -> int:
+    """Of the cluster as it is now: nodes join and leave."""
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 0)))  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager

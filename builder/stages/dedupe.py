@@ -21,9 +21,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twigma.builder.duplicates import near_duplicates
+from twigma.builder.duplicates.identical_rows import earliest, identical
+from twigma.builder.engine.row_blocks import RowBlocks, row_blocks
 from twigma.builder.engine.vectors import Indices, Vectors, read_vectors
-from twigma.builder.stages import near_duplicates
-from twigma.builder.stages.identical_rows import earliest, identical
 from twigma.core import columns
 from twigma.core.model_identity import identity
 from twigma.core.names import DEFAULT, with_name
@@ -34,6 +35,7 @@ from twigma.core.parts import (
     read_part,
     write_part,
 )
+from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.stage import stage
 from twigma.core.tables import whole
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -54,20 +56,28 @@ Flags = npt.NDArray[np.bool_]
 
 
 def dedupe(
-    work: AnyWorkspace, near: float | None = NEAR, *, embedding: str = DEFAULT
+    work: AnyWorkspace,
+    near: float | None = NEAR,
+    *,
+    embedding: str = DEFAULT,
+    engine: Engine = LOCAL,
 ) -> dict[str, int]:
-    """Write `columns/dedupe` (the key and ADDS); rows per reason, and `distinct` ones.
+    """Write `columns/dedupe` (the key and ADDS); rows per reason, and those without one (see `counts`).
 
     `near=None` leaves near duplicates unsearched. `embedding` is the name of the embeddings that are compared. Done
-    again only when images, embeddings, shards, `near` or the revision of the code changed. FileNotFoundError before
-    there are images and embeddings, RuntimeError while another process does the same.
+    again only when images, embeddings, shards, `near` or the revision of the code changed. On Ray, its nodes search for
+    the pairs that can be near, and this process does the rest; same input, same bytes, on either engine.
+    FileNotFoundError before there are images and embeddings, RuntimeError while another process does the same or where
+    the cluster fails.
     """
     work = Workspace(work)
     with work.lock_stage("dedupe"):
-        return _dedupe(work, near, embedding)
+        return _dedupe(work, near, embedding, engine)
 
 
-def _dedupe(work: Workspace, near: float | None, embedding: str) -> dict[str, int]:
+def _dedupe(
+    work: Workspace, near: float | None, embedding: str, engine: Engine
+) -> dict[str, int]:
     embed = with_name("embed", embedding)
     images = work.image_rows(*ORDER)
     vectors, embed_marks = read_vectors(work, embed)
@@ -87,23 +97,41 @@ def _dedupe(work: Workspace, near: float | None, embedding: str) -> dict[str, in
     path = work.part("dedupe")
     if not part_is_current(path, provenance):
         announce_recreated("dedupe", [(path, provenance)])
-        marked = mark(images, vectors, stored, near)
+        if near is None:
+            engine = LOCAL  # nothing for a cluster to do
+        with row_blocks(vectors, engine) as blocks:
+            marked = mark(images, vectors, stored, near, blocks=blocks)
         added = marked.select([*columns.KEY, *ADDS])
         write_part(path, added, provenance)
-    return counts(read_part(path))
+    return counts(read_part(path), vectors.names)
 
 
-def counts(table: pa.Table) -> dict[str, int]:
-    """Rows per reason of a part with one row per image, in order, then those without a reason: `distinct`."""
+def counts(table: pa.Table, embedded: pa.Array) -> dict[str, int]:
+    """Rows of a part by reason, in order, then those without a reason.
+
+    Of these, rows of the images in `embedded`, string[n], are `distinct`, and the others `not_compared`: without an
+    embedding, nothing of them but media id and stored pixels was.
+    """
     counted = pc.value_counts(table["duplicate_reason"]).to_pylist()
     rows = {pair["values"]: pair["counts"] for pair in counted}
     by_reason = {reason: rows.get(reason, 0) for reason in REASONS}
-    return {**by_reason, "distinct": rows.get(None, 0)}
+    stays = table["image_name"].filter(table["duplicate_reason"].is_null())
+    distinct = pc.sum(pc.is_in(stays, value_set=embedded)).as_py() or 0
+    return {
+        **by_reason,
+        "distinct": distinct,
+        "not_compared": len(stays) - distinct,
+    }
 
 
 @stage(reads=ORDER, adds=ADDS)
 def mark(
-    images: pa.Table, vectors: Vectors, stored: pa.Table, near: float | None = NEAR
+    images: pa.Table,
+    vectors: Vectors,
+    stored: pa.Table,
+    near: float | None = NEAR,
+    *,
+    blocks: RowBlocks | None = None,
 ) -> pa.Table:
     """`images` with the columns ADDS, rows in order.
 
@@ -113,6 +141,7 @@ def mark(
     vectors : the embedded images.
     stored : image_name and a `digest` that images of equal pixels share.
     near : cosine from which two images are near duplicates; None leaves them unsearched.
+    blocks : of `vectors`, where near duplicates are searched for: in this process by default.
 
     Returns
     -------
@@ -129,7 +158,7 @@ def mark(
     image_rank = np.empty(len(names), np.int64)
     image_rank[image_of_row] = rank[first]
     images_repeated = _Images(names, image_rank)
-    images_repeated.mark(vectors, stored, near)
+    images_repeated.mark(blocks or RowBlocks(vectors), stored, near)
     target, reason = images_repeated.target, images_repeated.reason
     # A later post of the same image repeats the image itself, whatever that one repeats.
     target = np.where(is_repost, image_of_row, target[image_of_row])
@@ -159,8 +188,9 @@ class _Images:
         self.reason = np.full(len(names), -1)
         self.cosine = np.full(len(names), np.nan, np.float32)
 
-    def mark(self, vectors: Vectors, stored: pa.Table, near: float | None) -> None:
+    def mark(self, blocks: RowBlocks, stored: pa.Table, near: float | None) -> None:
         """Take the reasons one after the other: an image that has one is not compared any more."""
+        vectors = blocks.vectors
         embedded, vector = _places(self.names, vectors.names)
         rows = self._unmarked(embedded)
         self._mark_groups("embedding", rows, identical(vectors)[vector[rows]])
@@ -174,7 +204,7 @@ class _Images:
         rows = self._unmarked(embedded)
         if near is not None and len(rows):
             original, cosine = near_duplicates.near_repeats(
-                vectors, vector[rows], self.rank[rows], near
+                vectors, vector[rows], self.rank[rows], near, blocks=blocks
             )
             self.cosine[rows] = cosine
             self._mark_repeats("near", rows, rows[original])

@@ -21,8 +21,8 @@ from support.staging import encode, make_shard
 from twigma.analysis.comparison.divergence import kl_matrix
 from twigma.analysis.likes.eq1 import eq1
 from twigma.analysis.neighbours.search import nearest
+from twigma.builder.duplicates.identical_rows import identical
 from twigma.builder.engine.vectors import Vectors, as_column
-from twigma.builder.stages.identical_rows import identical
 from twigma.rehydrate.ids.post_ids import read_ids
 
 ROUNDS = 4

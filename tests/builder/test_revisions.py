@@ -16,7 +16,8 @@ from support.staging import (
 
 from twigma.builder.clusters import assign
 from twigma.builder.clusters.cluster import cluster
-from twigma.builder.stages import caption, dedupe, embed, embed_texts, near_duplicates
+from twigma.builder.duplicates import near_duplicates
+from twigma.builder.stages import caption, dedupe, embed, embed_texts
 from twigma.builder.stages.nsfw import nsfw_parts
 from twigma.cli import main
 from twigma.core import columns

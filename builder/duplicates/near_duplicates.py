@@ -10,8 +10,10 @@ full here.
 
 import numpy as np
 
+from twigma.builder.duplicates.near_candidates import candidates, unit_of
+from twigma.builder.duplicates.near_sets import Floats, Pairs
+from twigma.builder.engine.row_blocks import RowBlocks
 from twigma.builder.engine.vectors import Indices, Vectors
-from twigma.builder.stages.near_candidates import Floats, Pairs, candidates, unit_of
 
 REVISION = 2  # raise it when the same rows and threshold give other repeats
 CHECK = 16_384  # pairs computed in full at once
@@ -20,7 +22,12 @@ FIRST = 512  # rows of a chain from which those that stay are chosen before the 
 
 
 def near_repeats(
-    vectors: Vectors, rows: Indices, rank: Indices, threshold: float
+    vectors: Vectors,
+    rows: Indices,
+    rank: Indices,
+    threshold: float,
+    *,
+    blocks: RowBlocks | None = None,
 ) -> tuple[Indices, Floats]:
     """Which rows nearly repeat an earlier one that stays, and how nearly.
 
@@ -29,6 +36,7 @@ def near_repeats(
     rows : int64[n], rows of `vectors`.
     rank : int64[n], without ties: rows are taken by rising rank, and the first of each group stays.
     threshold : cosine, above 0 and at most 1 (ValueError otherwise).
+    blocks : of `vectors`, where candidates are searched for: in this process by default.
 
     Returns
     -------
@@ -36,7 +44,7 @@ def near_repeats(
     float32[n]: the cosine of the two; NaN where the row stays.
     """
     repeated = _Repeats(vectors, rows, threshold)
-    groups = near_groups(vectors, rows, threshold)
+    groups = near_groups(vectors, rows, threshold, blocks=blocks)
     order = np.lexsort((rank, groups))
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
     sizes = np.diff(starts, append=len(order))
@@ -96,13 +104,20 @@ class _Repeats:
         return np.concatenate(others)
 
 
-def near_groups(vectors: Vectors, rows: Indices, threshold: float) -> Indices:
+def near_groups(
+    vectors: Vectors,
+    rows: Indices,
+    threshold: float,
+    *,
+    blocks: RowBlocks | None = None,
+) -> Indices:
     """Connected components of the pairs of rows with cosine >= `threshold`.
 
     Parameters
     ----------
     rows : int64[n], rows of `vectors`.
     threshold : cosine, above 0 and at most 1 (ValueError otherwise).
+    blocks : of `vectors`, where candidates are searched for: in this process by default.
 
     Returns
     -------
@@ -112,10 +127,12 @@ def near_groups(vectors: Vectors, rows: Indices, threshold: float) -> Indices:
         raise ValueError(
             f"expected a cosine above 0 and at most 1 as the near-duplicate threshold, found {threshold}"
         )
+    if blocks is None:
+        blocks = RowBlocks(vectors)
     groups = Groups(len(rows))
     pending = list[Pairs]()
     pairs = 0
-    for left, right in candidates(vectors, rows, threshold):
+    for left, right in candidates(blocks, rows, threshold):
         pending.append((left, right))
         pairs += len(left)
         if pairs > PENDING:

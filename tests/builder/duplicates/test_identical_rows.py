@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.staging import units, vectors_of
 
-from twigma.builder.stages import identical_rows
+from twigma.builder.duplicates import identical_rows
 
 
 @pytest.mark.parametrize("dim", [1, 3, 32, 50, 768])

@@ -8,9 +8,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from support.staging import planted, units, vectors_of
 
-from twigma.builder.stages import near_candidates
-from twigma.builder.stages import near_duplicates as stage
-from twigma.builder.stages.identical_rows import identical
+from twigma.builder.duplicates import near_candidates, near_pairs, near_sets
+from twigma.builder.duplicates import near_duplicates as stage
+from twigma.builder.duplicates.identical_rows import identical
+from twigma.builder.engine.row_blocks import RowBlocks
 
 
 def same_groups(one, two):
@@ -39,16 +40,22 @@ def with_copies(rows, spread, rng):
 
 @pytest.fixture
 def small(monkeypatch):
-    for name, value in {
-        "LEAF": 6,
-        "PROBE": 32,
-        "CHECK": 50,
-        "PENDING": 30,
-        "DIRECTIONS": 12,
-        "BLOCK": 70,
-    }.items():
-        owner = stage if hasattr(stage, name) else near_candidates
-        monkeypatch.setattr(owner, name, value)
+    """Sets, blocks and first coordinates so few that hundreds of rows take every branch."""
+    sizes = {
+        near_candidates: {"BUCKET": 40, "DIRECTIONS": 12, "BLOCK": 70},
+        near_pairs: {"LEAF": 6, "FIRST": 4, "MOST": 50, "CHECK": 7},
+        near_sets: {"PROBE": 32},
+        stage: {"CHECK": 50, "PENDING": 30},
+    }
+    for module, values in sizes.items():
+        for name, value in values.items():
+            monkeypatch.setattr(module, name, value)
+
+
+def candidates(rows, threshold):
+    """Pairs of all of these rows that can be near."""
+    every = np.arange(len(rows))
+    yield from near_candidates.candidates(RowBlocks(vectors_of(rows)), every, threshold)
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.9, 0.995, 1.0])
@@ -58,9 +65,7 @@ def test_no_pair_is_missed(dim, threshold, small):
     for rows in (units(rng, 300, dim), planted(rng, 300, dim=dim, spread=0.02)[0]):
         both = with_copies(rows, 1.5 * np.sqrt(2 - 2 * threshold), rng)
         found = set()
-        for left, right in near_candidates.candidates(
-            vectors_of(both), np.arange(500), threshold
-        ):
+        for left, right in candidates(both, threshold):
             assert (left < right).all()
             found |= set(zip(left.tolist(), right.tolist(), strict=True))
         pairs = np.argwhere(np.triu(cosines(both) >= threshold + 1e-6, 1))
@@ -79,25 +84,58 @@ def test_groups_are_components(threshold, small):
     assert 300 < len(np.unique(found)) < 500 and same_groups(found, expected)
 
 
-def test_few_pairs_are_compared(monkeypatch):
+def test_few_pairs_are_compared():
     """Rows in groups: less than a tenth of all pairs are compared, and nearly none of them in full."""
     rng = np.random.default_rng(2)
     rows = with_copies(planted(rng, 5800, groups=20, dim=64, spread=0.1)[0], 0.05, rng)
-    monkeypatch.setattr(near_candidates, "LEAF", 64)
-    compared = sum(
-        len(a) * len(b)
-        for a, b in near_candidates._small_sets(
-            near_candidates._coordinates(vectors_of(rows), np.arange(6000)), 0.1
-        )
-    )
-    assert compared < 6000**2 / 2 / 10
-    pairs = sum(
-        len(left)
-        for left, _ in near_candidates.candidates(
-            vectors_of(rows), np.arange(6000), 0.995
-        )
-    )
+    blocks = RowBlocks(vectors_of(rows))
+    x = near_candidates._coordinates(blocks, np.arange(6000))
+    sets = near_sets.small_sets(x, x, 64, 0.1)
+    assert sum(len(a) * len(b) for a, b in sets) < 6000**2 / 2 / 10
+    pairs = sum(len(left) for left, _ in candidates(rows, 0.995))
     assert 200 <= pairs < 400
+
+
+@pytest.mark.parametrize("crowded", [False, True])
+def test_every_pair_within_reach_is_in_a_small_set(crowded):
+    rng = np.random.default_rng(4)
+    x = rng.normal(0, 0.02 if crowded else 1, (300, 3)).astype(np.float32)
+    y = rng.normal(0, 0.02 if crowded else 1, (200, 3)).astype(np.float32)
+    for one, other in ((x, x), (x, y), (y, x)):
+        together = np.zeros((len(one), len(other)), bool)
+        for a, b in near_sets.small_sets(one, other, 16, 0.1):
+            assert 0 < len(a) * len(b) <= 16**2
+            together[np.ix_(a, b)] = True
+        apart = np.linalg.norm(one[:, None] - other, axis=2)
+        if one is other:
+            together |= together.T
+        assert together[apart <= 0.1].all()
+        assert crowded or together.mean() < 0.5
+
+
+def test_buckets_that_crowd_are_handed_back_in_parts(monkeypatch):
+    """Two hundred rows all within reach of each other: each pair is found once, over several rounds."""
+    monkeypatch.setattr(near_pairs, "LEAF", 20)
+    monkeypatch.setattr(near_pairs, "MOST", 500)
+    rng = np.random.default_rng(6)
+    rows = units(rng, 1, 64) + rng.normal(0, 0.001, (200, 64)).astype(np.float16)
+    first = near_pairs.pairs_within(rows.astype(np.float32), None, 0.1)
+    assert 500 < len(first.left) < 1000 and len(first.undone) > 10
+    pairs = [np.stack(found, axis=1) for found in candidates(rows, 0.995)]
+    found = np.concatenate(pairs)
+    assert len(found) == len(np.unique(found, axis=0)) == 200 * 199 / 2
+
+
+def test_rows_without_a_direction_are_near_none(small):
+    rng = np.random.default_rng(7)
+    rows = units(rng, 300, 32)
+    rows[5] = np.nan
+    rows[8] = 0
+    rows[200] = rows[100]
+    found = stage.near_groups(vectors_of(rows), np.arange(300), 0.9)
+    expected = np.arange(300)
+    expected[200] = 100
+    assert found.tolist() == expected.tolist()
 
 
 def test_thousands_of_one_image():
