@@ -1,9 +1,10 @@
 """What grows with the images, from one million to ten: CPU seconds and memory of each step, and how they grow; no peer.
 
 Goal: at most 12 GB at ten million rows, and every exponent near 1. Each step runs in a process of its own, on a folder
-that `harness/large_folder.py` writes without embeddings (`benchmarks/analysis/analysis_scale.py` measures the analysis of
-those). Memory is what no file stands behind. Run: `python -m benchmarks.growth FOLDER 1000000 4000000 10000000`, which
-takes 0.6 KB of disk a row of the largest; with `--embeddings` it is `release` with embeddings alone, and 4 KB a row.
+that `harness/large_folder.py` writes without embeddings (`benchmarks/analysis/analysis_scale.py` measures the analysis
+of those). Memory is what no file stands behind. Run: `python -m benchmarks.growth FOLDER 1000000 4000000 10000000`,
+which takes 0.6 KB of disk a row of the largest; with `--embeddings` it is `release` with embeddings alone, and 4 KB a
+row.
 """
 
 import math

@@ -130,9 +130,8 @@ class _Files:
         return self._rows[number * ROWS : (number + 1) * ROWS]
 
     def _names_of(self, number: int) -> pa.Array:
-        names = self._names.slice(number * ROWS, ROWS).combine_chunks()
-        # A copy, since a slice is pickled with the text of all rows.
-        return names.take(pa.array(np.arange(len(names))))
+        # A copy: a slice of an array is pickled with the text of all rows.
+        return self._names.slice(number * ROWS, ROWS).combine_chunks()
 
 
 # ------------------------------------------------------------------ on a cluster

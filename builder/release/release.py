@@ -300,8 +300,8 @@ def _write_manifest(
 
 
 def _files(
-    folder: Path, tables: Mapping[str, dict[str, Any]] | None = None
-) -> dict[str, dict[str, Any]]:
+    folder: Path, tables: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Mapping[str, Any]]:
     """Every file of a new release by its name, with bytes, SHA-256, and rows where it is a table.
 
     What was found of its `tables` before is taken over: to read all embeddings again would take a second a gigabyte.
