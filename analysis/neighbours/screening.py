@@ -21,7 +21,7 @@ BLOCK = (
     2048  # queries a block: 16 MiB of float32 with REFERENCES, which stay in the cache
 )
 REFERENCES = 2048  # reference rows a block
-IN_FULL = 8192  # queries and reference rows a block on a GPU, for which those are few
+IN_FULL = 8192  # queries and reference rows a block, of which all products are made
 WIDTHS = (128, 192, 256)  # numbers of a shorter row that are tried
 SAMPLE = 8 * REFERENCES  # reference rows they are tried on
 TRIED = 256  # queries they are tried with

@@ -26,6 +26,10 @@ from twigma.core.numeric.unit_vectors import require_unit_rows
 
 TOP_K = 5  # paper, Fig 2d: the mean of the five largest similarities
 MOST_SCREENED = 100  # neighbours up to which a bound can spare work
+FEW_QUERIES = (
+    512  # up to which one matrix product a block is several times as fast as faiss
+)
+WORTH_A_PRODUCT = 10**7  # products from which that matters
 WORTH_A_GPU = 10**8  # products from which a GPU is worth its start
 WORTH_A_TRIAL = (
     10**9
@@ -86,6 +90,8 @@ def searcher(
         device = "cuda" if products > WORTH_A_GPU and _has_gpu() else "cpu"
     if device != "cpu":
         search = _on_gpu(rows, k, device)
+    elif queries <= FEW_QUERIES and products > WORTH_A_PRODUCT:
+        search = _of_few(rows, k)
     elif products > WORTH_A_TRIAL and k <= MOST_SCREENED:
         search = _screened(rows, k)
     else:
@@ -98,6 +104,26 @@ def _by_faiss(rows: Array, k: int) -> UnitSearch:
     import faiss
 
     return lambda q: faiss.knn(q, rows, k, faiss.METRIC_INNER_PRODUCT)
+
+
+def _of_few(rows: Array, k: int) -> UnitSearch:
+    """Every product of few queries, on a processor."""
+    import torch
+
+    from twigma.analysis.neighbours.screening import (
+        IN_FULL,
+        by_blocks,
+        in_float64,
+        in_full,
+    )
+
+    reference = torch.from_numpy(rows)
+
+    def search(q: Array) -> Neighbours:
+        found = by_blocks(lambda block: in_full(block, reference, k), q, "cpu", IN_FULL)
+        return in_float64(q, rows, found[1])
+
+    return search
 
 
 def _screened(rows: Array, k: int) -> UnitSearch:
