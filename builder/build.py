@@ -1,7 +1,8 @@
 """Every column of a working folder, in one go: embed, caption, nsfw, dedupe, cluster. Run by `twigma build`.
 
-Captions need only the images. Where a GPU or a Ray cluster writes them, the stages that need only the embeddings run
-beside them on this machine's CPUs; on CPUs alone one stage after the other is as fast.
+Captions need only the images. Where a GPU of this machine writes them, the stages that need only the embeddings run
+beside them on its CPUs; on CPUs alone, or on a Ray cluster whose CPUs all stages share, one stage after the other is as
+fast.
 """
 
 from collections.abc import Callable
@@ -64,35 +65,37 @@ def build(
         return caption.caption_shards(work, captioner, device, engine=engine)
 
     attempt("embed", embed)
-    if _is_elsewhere(device, engine):
+    if _leaves_cpus(device, engine):
         with ThreadPoolExecutor(1) as pool:
-            others = pool.submit(_stages_of_embeddings, work, detector, built)
+            others = pool.submit(_stages_of_embeddings, work, detector, built, engine)
             attempt("caption", write_captions)
             others.result()
     else:
         attempt("caption", write_captions)
-        _stages_of_embeddings(work, detector, built)
+        _stages_of_embeddings(work, detector, built, engine)
     if failed:
         # Both stages may name the same shard.
         raise RuntimeError("; ".join(dict.fromkeys(failed)))
     return built
 
 
-def _is_elsewhere(device: str | None, engine: Engine) -> bool:
-    """Whether captions leave the CPUs of this machine idle."""
+def _leaves_cpus(device: str | None, engine: Engine) -> bool:
+    """Whether captions leave the CPUs idle that the other stages would use."""
     if engine.name != "local":
-        return True
+        return False
     import torch
 
     return torch.cuda.is_available() if device is None else device.startswith("cuda")
 
 
-def _stages_of_embeddings(work: Workspace, detector: Path | None, built: Built) -> None:
+def _stages_of_embeddings(
+    work: Workspace, detector: Path | None, built: Built, engine: Engine
+) -> None:
     """The stages that read no images: nsfw, where the detector fits the embeddings, then dedupe and cluster."""
     embedded_by = str(work.embedding_model()["model"])
     detector_reads = nsfw.model_of(detector)
     if embedded_by == detector_reads:
-        built.treated["nsfw"] = nsfw.nsfw_parts(work, detector)
+        built.treated["nsfw"] = nsfw.nsfw_parts(work, detector, engine=engine)
     else:
         reason = (
             f"nsfw: the detector reads embeddings of {detector_reads}, "
@@ -100,8 +103,9 @@ def _stages_of_embeddings(work: Workspace, detector: Path | None, built: Built) 
         )
         built.left_out.append(reason)
         notice(reason)
-    dedupe(work, **_last_settings(work, "dedupe", "near"))
-    cluster(work, **_last_settings(work, "cluster", "k", "seed", "drop"))
+    dedupe(work, **_last_settings(work, "dedupe", "near"), engine=engine)
+    settings = _last_settings(work, "cluster", "k", "seed", "drop")
+    cluster(work, **settings, engine=engine)
 
 
 def _last_settings(work: Workspace, stage: str, *names: str) -> dict[str, Any]:

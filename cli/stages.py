@@ -224,14 +224,18 @@ def nsfw(
     help="Cosine above which two images are near duplicates.  [default: as in the last run, else .995]",
 )
 @embedding_option
+@engine_option
 @json_option("dedupe")
-def dedupe(work: Path, near: float | None, embedding: str) -> None:
+def dedupe(work: Path, near: float | None, embedding: str, engine: str) -> None:
     """Mark duplicate images; drop nothing.
 
-    Same media id, same embedding, same pixels, or nearly the same; of each group the earliest is no duplicate.
+    Same media id, same embedding, same pixels, or nearly the same; of each group the earliest is no duplicate. The
+    last needs most of the time, and with --engine ray the nodes of a cluster share it. Images without an embedding
+    are counted as not compared.
 
     \b
       twigma dedupe --near 0.98
+      RAY_ADDRESS=10.0.0.5:6379 twigma dedupe --engine ray
     """
     from twigma.builder.stages.dedupe import dedupe as run
     from twigma.core.parts import last_settings
@@ -239,9 +243,10 @@ def dedupe(work: Path, near: float | None, embedding: str) -> None:
     settings = last_settings(Workspace(work).part("dedupe"), "near")
     if near is not None:
         settings["near"] = near
-    counts = run(work, **settings, embedding=embedding)
+    counts = run(work, **settings, embedding=embedding, engine=as_engine(engine))
     facts: DedupeFacts = {"work": str(work), "rows": counts}
-    show(facts, count_lines(counts, f"rows of {work} by reason:"))
+    shown = {name.replace("not_", "not "): count for name, count in counts.items()}
+    show(facts, count_lines(shown, f"rows of {work} by reason:"))
 
 
 @click.command()
@@ -270,9 +275,9 @@ def build(
 ) -> None:
     """Add every column: embed, caption, nsfw, dedupe, cluster.
 
-    Only what is missing or out of date is processed; an interrupted run resumes. While a GPU or a cluster writes the
-    captions, the stages that need only embeddings run beside it. Name the same models each time; dedupe and cluster
-    use the settings of their last run.
+    Only what is missing or out of date is processed; an interrupted run resumes. While a GPU writes the captions, the
+    stages that need only embeddings run beside it; with --engine ray, a cluster does one stage after the other. Name
+    the same models each time; dedupe and cluster use the settings of their last run.
 
     \b
       twigma build && twigma release

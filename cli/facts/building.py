@@ -22,7 +22,10 @@ class DedupeFacts(TypedDict):
     """`twigma dedupe`."""
 
     work: str
-    rows: Annotated[dict[str, int], "of the images table, by reason"]
+    rows: Annotated[
+        dict[str, int],
+        "of the images table, by reason; without one: `distinct`, or `not_compared` where there is no embedding",
+    ]
 
 
 class MovedImages(TypedDict):

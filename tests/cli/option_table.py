@@ -254,6 +254,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--work other", DEDUPE("work"), OTHER),
         Case("--near 0.9", DEDUPE("near"), 0.9),
         Case("--embedding siglip2", DEDUPE("embedding"), "siglip2"),
+        *_engine(DEDUPE),
     ),
     "cluster": (
         Case("--work other", CLUSTER("work"), OTHER),

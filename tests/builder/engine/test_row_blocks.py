@@ -50,6 +50,10 @@ def doubled_slowly(rows: np.ndarray, by: float) -> np.ndarray:
     return doubled(rows, by)
 
 
+def sum_of(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return one + other
+
+
 def impossible(rows: np.ndarray) -> np.ndarray:
     raise ValueError("not this row")
 
@@ -62,6 +66,25 @@ def test_every_row_once_and_in_order(rows, step):
     np.testing.assert_array_equal(np.concatenate(found), rows[chosen] * 2)
 
 
+def test_each_item_in_order_and_few_ahead(rows):
+    """By threads; items are asked for as results are taken, so that not all of them are in memory at once."""
+    blocks, taken = RowBlocks(vectors_of(rows)), []
+
+    def items():
+        for item in range(300):
+            taken.append(item)
+            yield item
+
+    found = blocks.each(sum_of, items(), lambda item: (rows[item], rows[item + 1]))
+    first, result = next(found)
+    assert first == 0 and len(taken) <= blocks_of.AHEAD * os.cpu_count() + 1
+    results = [result, *(result for _, result in found)]
+    np.testing.assert_array_equal(results, rows[:300] + rows[1:301])
+    assert list(blocks.each(sum_of, [], lambda item: item)) == []
+    with pytest.raises(ValueError, match=r"^not this row$"):
+        list(blocks.each(impossible, [1], lambda item: (rows,)))
+
+
 def test_a_cluster_gives_the_same_and_may_lose_a_worker(rows, tmp_path):
     chosen, vectors = np.arange(0, ROWS, 2), vectors_of(rows)
     with row_blocks(vectors, Engine("ray")) as blocks:
@@ -70,6 +93,18 @@ def test_a_cluster_gives_the_same_and_may_lose_a_worker(rows, tmp_path):
         assert mark.exists()
         with pytest.raises(ValueError, match=r"^not this row$"):
             list(blocks.map(impossible, chosen))
+        mark.unlink()
+        starts = range(0, ROWS, 64)
+        each = blocks.each(
+            doubled_by_survivors,
+            starts,
+            lambda start: (rows[start : start + 64], 2, mark),
+        )
+        places, doubles = zip(*each, strict=True)
+        assert mark.exists() and places == tuple(starts)
+        np.testing.assert_array_equal(np.concatenate(doubles), rows * 2)
+        with pytest.raises(ValueError, match=r"^not this row$"):
+            list(blocks.each(impossible, [1], lambda item: (rows,)))
     expected = list(RowBlocks(vectors).map(doubled, chosen, 2))
     assert [one.tobytes() for one in found] == [one.tobytes() for one in expected]
 

@@ -78,7 +78,8 @@ def test_reasons_and_who_stays(work):
         "embedding": 1,
         "pixels": 0,
         "near": 1,
-        "distinct": 7,
+        "distinct": 5,
+        "not_compared": 2,
     }
 
 
@@ -91,6 +92,7 @@ def test_pixels_have_their_own_reason(work):
         "pixels": 1,
         "near": 0,
         "distinct": 1,
+        "not_compared": 0,
     }
     assert marks(work)["2", "12"] == ("10", "pixels")
 
