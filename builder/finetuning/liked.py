@@ -130,7 +130,7 @@ def liked(
     out = Path(out).resolve()
     _refuse_foreign(out, work)
     selected = find_selection(select, work)
-    selection = _select(work, settings, acknowledge_x_terms, selected)
+    selection = choose_images(work, settings, acknowledge_x_terms, selected)
     sha256 = _write(work, out, selection, settings)
     return Liked(
         splits=selection.splits,
@@ -161,12 +161,13 @@ class Selection:
         return [text for text in (self.uneven, self.split_warning) if text]
 
 
-def _select(
+def choose_images(
     work: Workspace,
     settings: Settings,
     acknowledge_x_terms: bool,
-    selected: SelectedImages | None,
+    selected: SelectedImages | None = None,
 ) -> Selection:
+    """The images of the set that `liked` writes; raises as it does."""
     stages = ["embed", "nsfw", "dedupe"]
     if settings.captions == "caption":
         stages.append("caption")
