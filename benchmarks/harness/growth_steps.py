@@ -68,6 +68,7 @@ EMBEDDINGS = {
     "choose liked images": LIKED,
     "cluster": "twigma cluster --work {work}",
     "assign": ASSIGN,
+    "release of embeddings": "twigma release --work {work} --out {release}",
     "removals": REMOVALS,
 }
 # Of an archive of posts, and of a list of their ids.

@@ -23,7 +23,7 @@ from twigma.builder.finetuning.row_gates import (
     training_reasons,
     training_text,
 )
-from twigma.builder.finetuning.row_keys import included_rows
+from twigma.builder.finetuning.row_keys import images_at, included_rows
 from twigma.builder.finetuning.selection import TOO_MANY, select_liked
 from twigma.builder.finetuning.settings import (
     NSFW,
@@ -193,7 +193,7 @@ def choose_images(
     if not settings.everything:
         over_author = reasons.take(pa.array(compared)).to_numpy() == TOO_MANY
         strata = share_table(
-            table.take(pa.array(compared)),
+            images_at(table, compared),
             np.isin(compared, chosen),
             over_author,
             np.isin(compared, included_rows(splits.reasons)),
