@@ -49,14 +49,16 @@ def measure(folder: Path, steps: dict[str, str]) -> Iterator[tuple[str, Cost]]:
     }
     log = folder / "log.txt"
     for name, text in steps.items():
-        code = text.format(**paths)
-        if code.startswith("twigma "):
-            cost = cost_of(shlex.split(code)[1:], log)
-        else:
-            cost = cost_of_python(code, log)
+        cost = _cost(text.format(**paths), log)
         if cost.code:
             print(log.read_text("utf-8", "replace")[-2000:], file=sys.stderr)
         yield name, cost
+
+
+def _cost(step: str, log: Path) -> Cost:
+    if step.startswith("twigma "):
+        return cost_of(shlex.split(step)[1:], log)
+    return cost_of_python(step, log)
 
 
 def _line(size: int, name: str, cost: Cost) -> str:

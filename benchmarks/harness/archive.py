@@ -1,6 +1,6 @@
-"""An archive of many posts as `twarc2` writes it, and a list of their ids: for `benchmarks/growth.py`. Alone it does nothing.
+"""An archive of many posts as `twarc2` writes it, and a list of their ids: for `benchmarks/growth.py`.
 
-The posts are those of `large_folder.py` in their order, so that the archive too begins with the earliest.
+The posts are those of `invented_posts.py`, the earliest first. Alone it does nothing.
 """
 
 import json

@@ -239,7 +239,9 @@ def _write(work: Workspace, out: Path, selection: Selection, settings: Settings)
         "settings": asdict(settings),
         "splits": selection.splits,
         "dropped": selection.dropped,
-        "shares": [_share_record(stratum) for stratum in selection.strata],
+        "shares": [
+            {**asdict(each), "share": round(each.share, 4)} for each in selection.strata
+        ],
         "warnings": selection.warnings(),
     }
     if selection.names:
@@ -271,10 +273,6 @@ def _write(work: Workspace, out: Path, selection: Selection, settings: Settings)
         }
         write_json(folder / "MANIFEST.json", manifest)
     return file_sha256(manifest_file)
-
-
-def _share_record(stratum: Stratum) -> dict[str, Any]:
-    return {**asdict(stratum), "share": round(stratum.share, 4)}
 
 
 def _files(folder: Path) -> dict[str, dict[str, Any]]:

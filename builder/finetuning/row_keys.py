@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from twigma.core.tables import take_table, whole
 
-
 # What `select_liked` and `split` read of an image, where a folder has it.
 READ = (
     *("id", "image_name", "created_at"),

@@ -134,9 +134,7 @@ def is_finished(shard: Shard) -> bool:
 # ------------------------------------------------------------------ reading
 
 
-def read_sidecars(
-    work: AnyWorkspace, names: Sequence[str] = SIDECAR.names
-) -> pa.Table:
+def read_sidecars(work: AnyWorkspace, names: Sequence[str] = SIDECAR.names) -> pa.Table:
     """One row per requested photo over all finished shards; a failure that a later shard retried is left out.
 
     `names` are those of SIDECAR that are wanted: the others are not read. FileNotFoundError when there is no finished
