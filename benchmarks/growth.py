@@ -1,78 +1,70 @@
 """What grows with the images, from one million to ten: CPU seconds and memory of each step, and how they grow; no peer.
 
-Goal: at most 12 GB at ten million rows, and every exponent near 1. Each step runs in a process of its own, on a folder
-that `harness/large_folder.py` writes without embeddings (`benchmarks/analysis/analysis_scale.py` measures the analysis
-of those). Memory is what no file stands behind. Run: `python -m benchmarks.growth FOLDER 1000000 4000000 10000000`,
-which takes 0.6 KB of disk a row of the largest; with `--embeddings` it is `release` with embeddings alone, and 4 KB a
-row.
+Goal: at most 12 GB at ten million rows, and every exponent near 1. Each step runs in a process of its own; memory is
+what no file stands behind. `harness/growth_steps.py` lists the steps. Run one of:
+
+    python -m benchmarks.growth rows FOLDER 1000000 4000000 10000000        # 0.6 KB of disk a row of the largest
+    python -m benchmarks.growth embeddings FOLDER 1000000 4000000           # 2.3 KB
+    python -m benchmarks.growth posts FOLDER 250000 500000 1000000 2000000  # 2 KB a post
+
+With --steps only these are run, as "status,release"; with --keep what was made stays, and is not made again.
+`benchmarks/analysis/analysis_scale.py` measures what reads the embeddings of a release.
 """
 
+import argparse
 import math
+import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.harness.archive import write_archive, write_ids
+from benchmarks.harness.growth_steps import EMBEDDINGS, POSTS, ROWS
 from benchmarks.harness.large_folder import write_folder
 from benchmarks.harness.process_cost import Cost, cost_of, cost_of_python
 
-LOAD = """
-import os
-os.environ |= {{"HF_HOME": "{folder}/hf", "HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}}
-import datasets, twigma
-rows = datasets.load_dataset("twigma", data_dir="{folder}/twigma", split="train")
-print(len(rows), rows[len(rows) // 2])
-"""
-OPEN = """
-import twigma
-release = twigma.open_release("{folder}/twigma")
-print(len(release), sum(release.metadata["like_count"].to_numpy()))
-"""
-STEPS = (
-    "status",
-    "release",
-    "load_dataset",
-    "open_release",
-    "analyze, metadata alone",
-    "explore",
-)
-WITH_EMBEDDINGS = ("release",)
+KINDS = {"rows": ROWS, "embeddings": EMBEDDINGS, "posts": POSTS}
 
 
-def measure(folder: Path, rows: int, embeddings: bool) -> dict[str, Cost]:
-    """The cost of every step on so many rows, in a new folder that is deleted again."""
-    shutil.rmtree(folder, ignore_errors=True)
-    write_folder(folder / "work", rows, embeddings=embeddings)
-    work, release = str(folder / "work"), str(folder / "twigma")
-    without = [] if embeddings else ["--without", "embed"]
-    commands: dict[str, list[str]] = {
-        "status": ["status", "--work", work],
-        "release": ["release", "--work", work, "--out", release, *without],
-        "analyze, metadata alone": [
-            *("analyze", release, "--work", work),
-            *("--out", str(folder / "report")),
-        ],
-        "explore": ["explore", release, "--out", str(folder / "explorer.html")],
+def write_inputs(folder: Path, kind: str, size: int) -> None:
+    """What the steps of a kind read, unless it is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if kind != "posts":
+        if not (folder / "work").exists():
+            write_folder(folder / "work", size, embeddings=kind == "embeddings")
+    elif not (folder / "ids.csv").exists():
+        write_archive(folder / "archive.jsonl", size)
+        write_ids(folder / "ids.csv", size)
+
+
+def measure(folder: Path, steps: dict[str, str]) -> Iterator[tuple[str, Cost]]:
+    """The cost of each step."""
+    paths = {
+        "folder": folder,
+        "work": folder / "work",
+        "release": folder / "twigma",
+        "archive": folder / "archive.jsonl",
+        "ids": folder / "ids.csv",
     }
-    scripts = {"load_dataset": LOAD, "open_release": OPEN}
-    costs = {}
-    for step in WITH_EMBEDDINGS if embeddings else STEPS:
-        log = folder / "log.txt"
-        if step in commands:
-            cost = cost_of(commands[step], log)
-        else:
-            cost = cost_of_python(scripts[step].format(folder=folder), log)
+    log = folder / "log.txt"
+    for name, text in steps.items():
+        cost = _cost(text.format(**paths), log)
         if cost.code:
             print(log.read_text("utf-8", "replace")[-2000:], file=sys.stderr)
-        costs[step] = cost
-        print(f"{rows:>12,} {step:<26} {_cells(cost)}", flush=True)
-    shutil.rmtree(folder)
-    return costs
+        yield name, cost
 
 
-def _cells(cost: Cost) -> str:
+def _cost(step: str, log: Path) -> Cost:
+    if step.startswith("twigma "):
+        return cost_of(shlex.split(step)[1:], log)
+    return cost_of_python(step, log)
+
+
+def _line(size: int, name: str, cost: Cost) -> str:
     text = f"{cost.cpu:8.1f} s CPU {cost.wall:8.1f} s {cost.memory:6.2f} GB"
-    return f"{text} FAILED" if cost.code else text
+    failed = " FAILED" if cost.code else ""
+    return f"{size:>12,} {name:<28} {text}{failed}"
 
 
 def exponent(sizes: Sequence[int], values: Sequence[float]) -> float:
@@ -82,17 +74,35 @@ def exponent(sizes: Sequence[int], values: Sequence[float]) -> float:
 
 def main() -> None:
     """Print a line for each step and size, then how each step grows."""
-    arguments = [text for text in sys.argv[1:] if text != "--embeddings"]
-    embeddings = len(arguments) < len(sys.argv) - 1
-    folder = Path(arguments[0])
-    sizes = [int(text.replace(",", "")) for text in arguments[1:]]
-    costs = [measure(folder / f"rows{rows}", rows, embeddings) for rows in sizes]
-    if len(sizes) < 2:
+    options = _options()
+    steps = KINDS[options.kind]
+    if options.steps:
+        steps = {name: steps[name] for name in options.steps.split(",")}
+    costs: dict[str, list[Cost]] = {name: [] for name in steps}
+    for size in options.sizes:
+        folder = options.folder / f"{options.kind}{size}"
+        write_inputs(folder, options.kind, size)
+        for name, cost in measure(folder, steps):
+            print(_line(size, name, cost), flush=True)
+            costs[name].append(cost)
+        if not options.keep:
+            shutil.rmtree(folder)
+    if len(options.sizes) < 2:
         return
-    for step in costs[0]:
-        cpu = exponent(sizes, [each[step].cpu for each in costs])
-        memory = exponent(sizes, [each[step].memory for each in costs])
-        print(f"{step:<26} CPU ~ rows^{cpu:.2f}, memory ~ rows^{memory:.2f}")
+    for name, of_sizes in costs.items():
+        cpu = exponent(options.sizes, [cost.cpu for cost in of_sizes])
+        memory = exponent(options.sizes, [cost.memory for cost in of_sizes])
+        print(f"{name:<28} CPU ~ rows^{cpu:.2f}, memory ~ rows^{memory:.2f}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth")
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("sizes", type=int, nargs="+")
+    parser.add_argument("--steps", help="names with commas between them")
+    parser.add_argument("--keep", action="store_true", help="what was made")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

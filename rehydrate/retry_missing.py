@@ -70,7 +70,7 @@ def _posts_with_gone_photos(work: Workspace) -> list[str]:
         return []
     from_x = pc.field("source") == "x"
     table = read_parquet(path, columns=["id", "image_name", "url"], filters=from_x)
-    tried = shards.read_sidecars(work.path)
+    tried = shards.read_sidecars(work.path, ["image_name", "status", "url"])
     gone = tried.filter(pc.is_in(tried["status"], value_set=GONE))
     names = gone["image_name"].combine_chunks()
     at = pc.index_in(table["image_name"], value_set=names)

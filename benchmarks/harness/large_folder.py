@@ -22,6 +22,7 @@ from twigma.rehydrate.images import shards
 
 SHARD = 10_000  # photos, of which some were not fetched
 FAILED, REPEATED = 0.05, 0.03
+COPIED = 0.02  # embeddings that are those of the image before them
 FIRST_ID = 1_350_000_000_000_000_000
 SPAN = 27 * 30 * 86_400_000 << 22  # of the ids: 27 months
 AUTHORS_A_PHOTO = 0.11
@@ -134,6 +135,7 @@ def _write_shard(
         "key": names,
         "image_name": names,
         "status": np.where(failed, "not_found", "success"),
+        "sha256": pc.if_else(pa.array(failed), None, _hashes(len(names), rng)),
         "width": np.full(len(names), 512),
         "height": np.full(len(names), 512),
     }
@@ -161,7 +163,18 @@ def _write_embeddings(
     work: Path, number: int, names: pa.ChunkedArray, home: int = 0
 ) -> None:
     rows = mixture(len(names), seed=number, home=home).astype(np.float16)
-    _write_part(work, "embed", number, names, embedding=as_column(rows))
+    rng = np.random.default_rng((number, home))
+    copied = np.flatnonzero(rng.random(len(rows)) < COPIED)
+    rows[copied] = rows[copied - 1]
+    values = {"embedding": as_column(rows), "pixel_hash": _hashes(len(rows), rng)}
+    _write_part(work, "embed", number, names, **values)
+
+
+def _hashes(rows: int, rng: np.random.Generator) -> pa.Array:
+    """Texts like SHA-256 in hexadecimal, all different."""
+    digits = pa.py_buffer(rng.bytes(32 * rows).hex().encode())
+    offsets = pa.py_buffer(np.arange(rows + 1, dtype=np.int32) * 64)
+    return pa.StringArray.from_buffers(rows, offsets, digits)
 
 
 def _write_part(

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from twigma.builder.finetuning.row_keys import follower_counts, post_keys
+from twigma.builder.finetuning.row_keys import first_of_posts, follower_counts
 
 KNOTS = np.arange(1, 10) / 10  # deciles of the followers, where the slope may change
 
@@ -22,7 +22,7 @@ def residual_likes(table: pa.Table) -> NDArray[np.float64]:
     """
     likes = np.log1p(table["like_count"].to_numpy().astype(float))
     design = np.column_stack([_follower_terms(table), _month_terms(table)])
-    _, first = np.unique(post_keys(table), return_index=True)
+    first = first_of_posts(table)
     coefficients, *_ = np.linalg.lstsq(design[first], likes[first], rcond=None)
     return np.asarray(likes - design @ coefficients)
 

@@ -23,7 +23,7 @@ from twigma.builder.finetuning.row_gates import (
     training_reasons,
     training_text,
 )
-from twigma.builder.finetuning.row_keys import included_rows
+from twigma.builder.finetuning.row_keys import images_at, included_rows
 from twigma.builder.finetuning.selection import TOO_MANY, select_liked
 from twigma.builder.finetuning.settings import (
     NSFW,
@@ -130,7 +130,7 @@ def liked(
     out = Path(out).resolve()
     _refuse_foreign(out, work)
     selected = find_selection(select, work)
-    selection = _select(work, settings, acknowledge_x_terms, selected)
+    selection = choose_images(work, settings, acknowledge_x_terms, selected)
     sha256 = _write(work, out, selection, settings)
     return Liked(
         splits=selection.splits,
@@ -161,12 +161,13 @@ class Selection:
         return [text for text in (self.uneven, self.split_warning) if text]
 
 
-def _select(
+def choose_images(
     work: Workspace,
     settings: Settings,
     acknowledge_x_terms: bool,
-    selected: SelectedImages | None,
+    selected: SelectedImages | None = None,
 ) -> Selection:
+    """The images of the set that `liked` writes; raises as it does."""
     stages = ["embed", "nsfw", "dedupe"]
     if settings.captions == "caption":
         stages.append("caption")
@@ -192,7 +193,7 @@ def _select(
     if not settings.everything:
         over_author = reasons.take(pa.array(compared)).to_numpy() == TOO_MANY
         strata = share_table(
-            table.take(pa.array(compared)),
+            images_at(table, compared),
             np.isin(compared, chosen),
             over_author,
             np.isin(compared, included_rows(splits.reasons)),
@@ -238,7 +239,9 @@ def _write(work: Workspace, out: Path, selection: Selection, settings: Settings)
         "settings": asdict(settings),
         "splits": selection.splits,
         "dropped": selection.dropped,
-        "shares": [_share_record(stratum) for stratum in selection.strata],
+        "shares": [
+            {**asdict(each), "share": round(each.share, 4)} for each in selection.strata
+        ],
         "warnings": selection.warnings(),
     }
     if selection.names:
@@ -270,10 +273,6 @@ def _write(work: Workspace, out: Path, selection: Selection, settings: Settings)
         }
         write_json(folder / "MANIFEST.json", manifest)
     return file_sha256(manifest_file)
-
-
-def _share_record(stratum: Stratum) -> dict[str, Any]:
-    return {**asdict(stratum), "share": round(stratum.share, 4)}
 
 
 def _files(folder: Path) -> dict[str, dict[str, Any]]:

@@ -7,20 +7,36 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from twigma.core.tables import take_table, whole
 
-def author_keys(table: pa.Table) -> NDArray[np.str_]:
-    """The author of every image; where it is unknown, a name that no other image has."""
+# What `select_liked` and `split` read of an image, where a folder has it.
+READ = (
+    *("id", "image_name", "created_at"),
+    *("author_id", "like_count", "follower_count"),
+)
+
+
+def images_at(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
+    """The READ columns of these rows: texts of millions of images would not fit into one array."""
+    names = [name for name in READ if name in table.column_names]
+    return take_table(table.select(names), pa.array(rows))
+
+
+def author_numbers(table: pa.Table) -> NDArray[np.int64]:
+    """The author of every image as a number from 0, int64[n]; where it is unknown, one that no other image has."""
     own_name = pc.binary_join_element_wise(
         "post ", table["id"].fill_null(""), table["image_name"], ""
     )
     if "author_id" not in table.column_names:
-        return _strings(own_name)
-    return _strings(pc.coalesce(table["author_id"], own_name))
+        return _places(own_name)
+    return _places(pc.coalesce(table["author_id"], own_name))
 
 
-def post_keys(table: pa.Table) -> NDArray[np.str_]:
-    """The post of every image; an image on no post is one of its own."""
-    return _strings(pc.coalesce(table["id"], table["image_name"]))
+def first_of_posts(table: pa.Table) -> NDArray[np.int64]:
+    """The first row of every post, int64[posts]; an image on no post is one of its own."""
+    posts = _places(pc.coalesce(table["id"], table["image_name"]))
+    _, first = np.unique(posts, return_index=True)
+    return first
 
 
 def follower_counts(table: pa.Table) -> NDArray[np.float64]:
@@ -54,9 +70,10 @@ def exclude(
     reasons: pa.ChunkedArray, rows: NDArray[np.int64], reason: str
 ) -> pa.ChunkedArray:
     """The reasons with this one for these rows."""
-    result = np.array(reasons.to_pylist(), object)
-    result[rows] = reason
-    return pa.chunked_array([pa.array(result, pa.string())])
+    excluded = np.zeros(len(reasons), bool)
+    excluded[rows] = True
+    result = pc.if_else(pa.array(excluded), reason, reasons)
+    return pa.chunked_array(result.chunks, pa.string())
 
 
 def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
@@ -64,5 +81,10 @@ def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return values
 
 
-def _strings(values: pa.ChunkedArray) -> NDArray[np.str_]:
-    return np.asarray(values.to_numpy(zero_copy_only=False), str)
+def _places(values: pa.ChunkedArray) -> NDArray[np.int64]:
+    """The place of each text among the distinct ones in order, int64[n]; there are no nulls."""
+    encoded = whole(values).dictionary_encode()
+    order = pc.sort_indices(encoded.dictionary).to_numpy()
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return place[encoded.indices.to_numpy()]

@@ -16,9 +16,10 @@ from twigma.builder.finetuning.like_residuals import (
     residual_likes,
 )
 from twigma.builder.finetuning.row_keys import (
-    author_keys,
+    author_numbers,
     exclude,
     follower_counts,
+    images_at,
     included_rows,
     post_times,
     tie_breakers,
@@ -57,8 +58,8 @@ def select_liked(
     if not len(rows):
         return reasons
     # In an order of the images themselves: which of equals is chosen does not depend on the table.
-    rows = rows[np.argsort(tie_breakers(table.take(pa.array(rows)), seed))]
-    candidates = table.take(pa.array(rows))
+    rows = rows[np.argsort(tie_breakers(images_at(table, rows), seed))]
+    candidates = images_at(table, rows)
     share = 1 - quantile
     followers = follower_counts(candidates)
     enough = math.ceil(CHOSEN_PER_CELL / share)
@@ -68,8 +69,7 @@ def select_liked(
     best_first = np.argsort(-percentiles, kind="stable")
     has_likes = candidates["like_count"].to_numpy() > 0
     eligible = has_likes & (percentiles >= quantile * LOWEST)
-    _, authors = np.unique(author_keys(candidates), return_inverse=True)
-    ranking = Ranking(cells, best_first, eligible, authors)
+    ranking = Ranking(cells, best_first, eligible, author_numbers(candidates))
     chosen, over = choose(ranking, share, per_author)
     rest = ~chosen & ~over
     reasons = exclude(reasons, rows[rest & has_likes], UNPOPULAR)

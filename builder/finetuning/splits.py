@@ -14,8 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from twigma.builder.finetuning.row_keys import (
-    author_keys,
+    author_numbers,
     exclude,
+    images_at,
     included_rows,
     post_times,
 )
@@ -72,8 +73,8 @@ def split(table: pa.Table, reasons: pa.ChunkedArray, seed: int) -> Splits:
             of_row[row] = "train"
         warning = f"{len(rows):,} images are too few to split: all are in train"
         return Splits(of_row, reasons, warning)
-    selected = table.take(pa.array(rows))
-    _, author = np.unique(author_keys(selected), return_inverse=True)
+    selected = images_at(table, rows)
+    author = author_numbers(selected)
     plan = best_plan(author, post_times(selected), np.random.default_rng(seed))
     assigned = plan.of_author[author]
     fits = (plan.window == assigned) | (plan.window < 0)
@@ -146,8 +147,7 @@ def _assign(
     for step in range(STEPS):
         of_author = np.argmax(counts * noise * np.exp(weights), axis=1)
         images = counts[everyone, of_author]
-        sizes = np.zeros(len(SPLITS))
-        np.add.at(sizes, of_author, images)
+        sizes = np.bincount(of_author, images, minlength=len(SPLITS))
         plan = Plan(window, of_author, sizes)
         if best is None or plan.deviation < best.deviation:
             best = plan

@@ -142,8 +142,7 @@ def _embedded(work: Workspace, stage: str) -> pa.Array:
 
 def _outcomes(work: Workspace) -> pa.Table:
     """Size and outcome of every photo asked for; one that failed and then succeeded has succeeded."""
-    table = read_sidecars(work.path)
-    table = table.select(["image_name", "width", "height", "status"])
+    table = read_sidecars(work.path, ["image_name", "width", "height", "status"])
     success = pc.fill_null(pc.equal(table["status"], "success"), False)
     # The first row of an image is the one that is joined.
     return pa.concat_tables([table.filter(success), table.filter(pc.invert(success))])

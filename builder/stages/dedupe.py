@@ -245,7 +245,7 @@ def _rank(images: pa.Table) -> Indices:
 
 def _stored(work: Workspace, embed: str) -> pa.Table:
     """image_name and `digest`: the pixel hash where an image was decoded, else the hash of its stored bytes."""
-    table = read_sidecars(work.path).select(["image_name", "sha256"])
+    table = read_sidecars(work.path, ["image_name", "sha256"])
     table = table.filter(table["sha256"].is_valid())
     digests = table["sha256"]
     pixels = work.read(embed)

@@ -1,6 +1,6 @@
 """Rows of Arrow tables, also where a column holds more text than one array can, or a table more than the memory."""
 
-from twigma.core.tables.compact_keys import compact, find, joined_key, united
+from twigma.core.tables.compact_keys import compact, find, joined_key, number, united
 from twigma.core.tables.long_texts import (
     sort_table,
     take_rows,
@@ -18,6 +18,7 @@ __all__ = [
     "find",
     "joined_key",
     "nearest_folder",
+    "number",
     "sort_table",
     "take_rows",
     "take_table",

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from twigma.core.tables import compact, find
+from twigma.core.tables import compact, find, number
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting.photos import SUCCESS, WAITING, Indices, Photos
 from twigma.rehydrate.accounting.sums import check_sum, first_line
@@ -155,10 +155,10 @@ def _post_classes(rows: pa.Table, photos: Photos) -> PostClasses:
     Images added by hand are on no post.
     """
     on_post = pc.invert(rows["local"])
-    ids = rows["id"].filter(on_post).combine_chunks().dictionary_encode()
-    post = ids.indices.to_numpy()
+    ids = number(rows["id"].filter(on_post).combine_chunks())
+    post = ids.codes
     status = photos.status[photos.of_row[on_post.to_numpy()]]
-    count = len(ids.dictionary)
+    count = len(ids.distinct)
     n_photos = np.bincount(post, minlength=count)
     n_stored = np.bincount(post[status == SUCCESS], minlength=count)
     n_waiting = np.bincount(post[status == WAITING], minlength=count)
@@ -173,7 +173,7 @@ def _post_classes(rows: pa.Table, photos: Photos) -> PostClasses:
     # The first condition that holds counts; else the post is as its first failure.
     conditions = [n_stored == n_photos, n_waiting > 0, n_stored > 0]
     places = np.select(conditions, [0, 1, 2], failure)
-    return PostClasses(ids.dictionary, names, places)
+    return PostClasses(ids.distinct, names, places)
 
 
 def _count_posts(posts: PostClasses, chosen: Indices) -> Counter[str]:

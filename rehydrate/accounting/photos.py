@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core import columns
-from twigma.core.tables import compact, find, united
+from twigma.core.tables import compact, find, number, united
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting.sums import check_sum, first_line
 from twigma.rehydrate.fetch.http.failure_classes import RETRYABLE
@@ -27,20 +27,20 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Photos:
-    """The photos of the images table, each once, in the order of the table.
+    """The photos of the images table, each once.
 
     Attributes
     ----------
-    of_row : int64[rows], the photo of each row of the table.
+    of_row : int32[rows], the photo of each row of the table.
     classes : names of classes: `success`, `waiting` and the classes of failure, sorted.
-    status : int64[photos], a place in `classes`.
+    status : int16[photos], a place in `classes`.
     tries : int64[photos], how often each was tried.
     without_row : photos in shards that are not in the table.
     """
 
-    of_row: Indices
+    of_row: npt.NDArray[np.int32]
     classes: list[str]
-    status: Indices
+    status: npt.NDArray[np.int16]
     tries: Indices
     without_row: int
 
@@ -104,31 +104,39 @@ def classify_photos(rows: pa.Table, tries: pa.Table) -> Photos:
     text, or numbers (`compact`).
     """
     # A photo is an image name; it may be on several rows, one a post.
-    names = rows["image_name"].combine_chunks().dictionary_encode()
+    names = number(rows["image_name"].combine_chunks())
     tried = tries["image_name"].combine_chunks()
-    photo_of_try = find(tried, names.dictionary)
+    photo_of_try = find(tried, names.distinct)
     has_row = np.asarray(photo_of_try.is_valid())
     photo = photo_of_try.drop_null().to_numpy()
 
-    # Classes in the order of `Photos.classes`, which does not depend on the order of shards.
-    outcome = pc.fill_null(tries["status"], "unknown").combine_chunks()
-    outcome = outcome.dictionary_encode()
-    outcomes = outcome.dictionary.to_pylist()
-    classes = ["success", "waiting", *sorted(set(outcomes) - {"success"})]
-    places = np.array([classes.index(name) for name in outcomes], np.int64)
-    place_of_try = places[outcome.indices.to_numpy()][has_row]
+    classes, outcome = _outcomes(tries["status"])
+    place_of_try = outcome[has_row]
 
-    status = np.full(len(names.dictionary), WAITING)
+    status = np.full(len(names.distinct), WAITING, np.int16)
     status[photo] = place_of_try  # of several tries NumPy keeps the last
     status[photo[place_of_try == SUCCESS]] = SUCCESS
     without_row = pc.unique(tried.filter(photo_of_try.is_null()))
     return Photos(
-        of_row=names.indices.to_numpy(),
+        of_row=names.codes,
         classes=classes,
         status=status,
         tries=np.bincount(photo, minlength=len(status)),
         without_row=len(without_row),
     )
+
+
+def _outcomes(status: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int16]]:
+    """The classes of `Photos`, and the place among them of each try, int16[n]; null is `unknown`."""
+    encoded = status.unify_dictionaries().combine_chunks()
+    names = [*encoded.dictionary.to_pylist(), "unknown"]
+    codes = encoded.indices.fill_null(len(names) - 1).to_numpy()
+    if not encoded.null_count:
+        names.pop()
+    # In an order which does not depend on that of the shards.
+    classes = ["success", "waiting", *sorted(set(names) - {"success"})]
+    places = np.array([classes.index(name) for name in names], np.int16)
+    return classes, places[codes]
 
 
 def count_photos(photos: Photos) -> PhotoCounts:

@@ -256,7 +256,7 @@ def _reconcile(work: Workspace) -> pa.Table:
     if not len(names):
         schema = pa.schema([("status", pa.string()), ("images", pa.int64())])
         return schema.empty_table()
-    rows = shards.read_sidecars(work)
+    rows = shards.read_sidecars(work, ["image_name", "status"])
     row_names = rows["image_name"].combine_chunks()
     extra = len(rows) - pc.count_distinct(row_names).as_py()
     missing = len(names) - pc.sum(pc.is_in(names, value_set=row_names)).as_py()

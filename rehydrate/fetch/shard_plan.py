@@ -163,7 +163,7 @@ def photos_to_fetch(work: AnyWorkspace) -> pa.Table:
 
 def _failed(work: Workspace, photos: pa.Table, classes: Collection[str]) -> pa.Table:
     """The photos that failed as one of these classes, or that were gone and have another URL now."""
-    sidecars = shards.read_sidecars(work)
+    sidecars = shards.read_sidecars(work, ["image_name", "status", "url"])
     names = sidecars["image_name"].combine_chunks()
     at = pc.index_in(photos["image_name"], value_set=names)
     status = sidecars["status"].take(at)

@@ -6,7 +6,7 @@ Reading is strict: a shard whose bytes, members or count differ from its manifes
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from mmap import mmap
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from twigma.core import columns
 from twigma.core.files import file_sha256, fsync, read_parquet
 from twigma.core.storage import mirrors
+from twigma.core.tables import compact, number
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shard_manifest import (
     Manifest,
@@ -138,16 +139,25 @@ def is_finished(shard: Shard) -> bool:
 # ------------------------------------------------------------------ reading
 
 
-def read_sidecars(work: AnyWorkspace) -> pa.Table:
-    """One row per requested photo over all finished shards (SIDECAR); a failure that a later shard retried is left out.
+def read_sidecars(work: AnyWorkspace, names: Sequence[str] = SIDECAR.names) -> pa.Table:
+    """One row per requested photo over all finished shards; a failure that a later shard retried is left out.
 
-    FileNotFoundError when there is no finished shard, ValueError when a sidecar is damaged.
+    `names` are those of SIDECAR that are wanted: the others are not read. FileNotFoundError when there is no finished
+    shard, ValueError when a sidecar is damaged.
     """
+    read = {*names, "image_name", "status"}
+    schema = pa.schema([field for field in SIDECAR if field.name in read])
     sidecars = [shard.sidecar for shard in list_shards(work)]
-    tables = [read_parquet(path, schema=SIDECAR) for path in sidecars]
+    tables = [read_parquet(path, schema=schema) for path in sidecars]
     table = pa.concat_tables(tables).combine_chunks()
-    if pc.count_distinct(table["image_name"]).as_py() == len(table):
-        return table
+    images = compact(table["image_name"]).combine_chunks()
+    if len(number(images).distinct) < len(table):
+        table = _last_tries(table)
+    return table.select(list(names))
+
+
+def _last_tries(table: pa.Table) -> pa.Table:
+    """The last try of each photo, and every one that was a success."""
     order = pa.array(range(len(table)))
     numbered = table.select(["image_name"]).append_column("at", order)
     last = numbered.group_by("image_name").aggregate([("at", "max")])

@@ -26,6 +26,7 @@ from twigma.rehydrate.posts.row_numbers import (
     PHOTO,
     USER,
     Part,
+    Parts,
     RowNumbers,
     Rows,
     row_numbers,
@@ -73,26 +74,27 @@ class Update(NamedTuple):
     source: Rows
 
 
-def merge_snapshots(parts: Sequence[Part]) -> Merged:
+def merge_snapshots(opened: Sequence[Part]) -> Merged:
     """The last statements on every post and author; images added by hand (`what` is null) all stay.
 
-    `parts` give tables of schema `parse_pages.PARSED`; there must be one at least.
+    `opened` give tables of schema `parse_pages.PARSED`; there must be one at least.
     """
-    numbers = row_numbers(parts)
+    parts = Parts(opened)
+    numbers = row_numbers(opened)
     current, updates = _current_rows(parts, numbers)
 
     photos = np.flatnonzero(current & (numbers.kind == PHOTO))
     left_out = np.flatnonzero(current & (numbers.kind == LEFT_OUT))
     posts = len(np.unique(numbers.moment[photos]))
-    reasons = _take(parts, left_out, ["what", "reason"])
+    reasons = parts.take(left_out, ["what", "reason"])
     skipped = _count_reasons(reasons, len(photos), posts)
 
     users = np.flatnonzero(current & (numbers.kind == USER))
-    followers = _take(parts, users, ["author_id", "follower_count"])
+    followers = parts.take(users, ["author_id", "follower_count"])
 
     is_image = (numbers.kind == PHOTO) | (numbers.kind == LOCAL)
     rows = np.flatnonzero(current & is_image)
-    created = _take(parts, rows, ["created_at"])
+    created = parts.take(rows, ["created_at"])
     created = _updated(parts, created, rows, updates)
     created_at = created["created_at"].cast(pa.int64())
     times = np.asarray(pc.fill_null(created_at, UNDATED))
@@ -101,12 +103,13 @@ def merge_snapshots(parts: Sequence[Part]) -> Merged:
 
 
 def ordered(
-    parts: Sequence[Part], merged: Merged, schema: pa.Schema
+    opened: Sequence[Part], merged: Merged, schema: pa.Schema
 ) -> Iterator[pa.Table]:
     """The images table, sorted by ORDER, in slices of SLICE rows or a few more.
 
     Tables have this schema; a column that a part does not have is null there.
     """
+    parts = Parts(opened)
     first = 0
     count = len(merged.rows)
     # Sorted once: hashed for every slice they would take most of the time.
@@ -117,7 +120,7 @@ def ordered(
         # Equal times stay in one slice, so that sorting each slice sorts the whole table.
         end = int(np.searchsorted(merged.times, merged.times[last], side="right"))
         rows = np.sort(merged.rows[first:end])
-        table = _updated(parts, _take(parts, rows), rows, merged.updates)
+        table = _updated(parts, parts.take(rows), rows, merged.updates)
         table = table.sort_by([(name, "ascending") for name in ORDER])
         known = follower_count.take(authors.of(table["author_id"]))
         yield _with_followers(table, known, schema)
@@ -125,9 +128,7 @@ def ordered(
         first = end
 
 
-def _current_rows(
-    parts: Sequence[Part], numbers: RowNumbers
-) -> tuple[Rows, dict[str, Update]]:
+def _current_rows(parts: Parts, numbers: RowNumbers) -> tuple[Rows, dict[str, Update]]:
     """Which rows are current, bool[n], and the fields that they have from others.
 
     Current are images added by hand, and the rows of the last statement on each author, and on each post's photos.
@@ -143,7 +144,7 @@ def _current_rows(
             rows = np.flatnonzero(about & (numbers.tenth == tenth))
             if not len(rows):
                 continue
-            names = _take(parts, rows, [name])[name]
+            names = parts.take(rows, [name])[name]
             encoded = names.combine_chunks().dictionary_encode()
             codes = np.asarray(encoded.indices)
             some = numbers.of(rows)
@@ -173,14 +174,14 @@ def _is_current(codes: Rows, numbers: RowNumbers) -> Rows:
 
 
 def _whole_texts(
-    parts: Sequence[Part], codes: Rows, rows: Rows, numbers: RowNumbers
+    parts: Parts, codes: Rows, rows: Rows, numbers: RowNumbers
 ) -> dict[int, int]:
     """Where the last text on a post is cut, the moment of the whole one, by the code of the post."""
     has_text = (numbers.fields >> FIELDS.index("text")) & 1 == 1
     several = have_several(codes, numbers.moment, has_text)
     if not several.any():
         return {}
-    texts = _take(parts, rows[several], ["text"])["text"]
+    texts = parts.take(rows[several], ["text"])["text"]
     return whole_texts(codes[several], numbers.moment[several], texts)
 
 
@@ -225,7 +226,7 @@ def _joined(updates: list[Update]) -> Update:
 
 
 def _updated(
-    parts: Sequence[Part], table: pa.Table, rows: Rows, updates: dict[str, Update]
+    parts: Parts, table: pa.Table, rows: Rows, updates: dict[str, Update]
 ) -> pa.Table:
     """A table of rows (int64[n]) with the fields that these have from other rows."""
     wanted: dict[str, tuple[Rows, Rows]] = {}
@@ -239,7 +240,7 @@ def _updated(
     if not wanted:
         return table
     sources = np.unique(np.concatenate([found for _, found in wanted.values()]))
-    others = _take(parts, sources, list(wanted))
+    others = parts.take(sources, list(wanted))
     for name, (places, found) in wanted.items():
         both = pa.chunked_array([*table[name].chunks, *others[name].chunks])
         order = np.arange(len(table))
@@ -248,22 +249,6 @@ def _updated(
             table.schema.get_field_index(name), table.field(name), both.take(order)
         )
     return table
-
-
-def _take(
-    parts: Sequence[Part], rows: Rows, names: list[str] | None = None
-) -> pa.Table:
-    """Rows of all parts (int64[n], rising), of these columns or all; one part is open at a time."""
-    pieces: list[pa.Table] = []
-    start = 0
-    for part in parts:
-        table = part()
-        first, last = np.searchsorted(rows, [start, start + len(table)])
-        if first < last or not pieces:  # one piece at least, which has the columns
-            selected = table.select(names) if names else table
-            pieces.append(selected.take(rows[first:last] - start))
-        start += len(table)
-    return pa.concat_tables(pieces, promote_options="default")
 
 
 def _with_followers(

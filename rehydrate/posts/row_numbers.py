@@ -37,6 +37,28 @@ Part = Callable[[], pa.Table]
 Rows = npt.NDArray[Any]
 
 
+class Parts:
+    """Rows of all parts, numbered one part after the other; one part is open at a time."""
+
+    def __init__(self, opened: Sequence[Part]) -> None:
+        self._opened = opened
+        lengths = [len(part()) for part in opened]
+        self._starts = np.cumsum([0, *lengths])
+
+    def take(self, rows: Rows, names: list[str] | None = None) -> pa.Table:
+        """These rows (int64[n], rising), of these columns or all; parts that have none of them are not opened."""
+        bounds = np.searchsorted(rows, self._starts)
+        numbers = np.flatnonzero(np.diff(bounds))
+        pieces: list[pa.Table] = []
+        # One piece at least, which has the columns.
+        for number in numbers if len(numbers) else [0]:
+            table = self._opened[number]()
+            selected = table.select(names) if names else table
+            here = rows[bounds[number] : bounds[number + 1]]
+            pieces.append(selected.take(here - self._starts[number]))
+        return pa.concat_tables(pieces, promote_options="default")
+
+
 @dataclass(frozen=True)
 class RowNumbers:
     """The numbers of every row of all parts, three arrays of one length.
