@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from support.ray_nodes import add_node, three_nodes
 from support.staging import units, vectors_of
 
 from twigma.builder.engine import delivery
@@ -141,19 +142,19 @@ def test_a_node_that_sees_the_parts_reads_them(rows, shared, tmp_path, monkeypat
 
 @pytest.mark.slow
 @ray_cluster._restore_sigterm()  # a Cluster sets a handler in this process
-def test_a_node_is_lost_in_the_middle(rows):
-    from ray.cluster_utils import Cluster
-
-    head = {"num_cpus": 0, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    chosen, vectors = np.arange(ROWS), vectors_of(rows)
-    try:
-        lost, _ = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
-        with row_blocks(vectors, Engine("ray", cluster.address)) as blocks:
-            coming = blocks.map(doubled_slowly, chosen, 2)
-            found = [next(coming)]
-            cluster.remove_node(lost, allow_graceful=False)
-            found += coming
-    finally:
-        cluster.shutdown()
+def test_a_node_is_lost_and_another_joins_in_the_middle(rows, tmp_path):
+    parts_of(rows, tmp_path)
+    vectors, _ = read_vectors(tmp_path)
+    chosen = np.arange(ROWS)
+    with (
+        three_nodes() as cluster,
+        row_blocks(vectors, Engine("ray", cluster.address)) as blocks,
+    ):
+        coming = blocks.map(doubled_slowly, chosen, 2)
+        found = [next(coming)]
+        lost = next(iter(cluster.worker_nodes))
+        cluster.remove_node(lost, allow_graceful=False)
+        add_node(cluster)
+        found += coming
+        assert not blocks._stored
     np.testing.assert_array_equal(np.concatenate(found), rows * 2)
