@@ -159,16 +159,21 @@ def _summed(rows: Rows, days: Sequence[int]) -> _Sums:
     if rows.value is not None:
         weighted = weight * rows.value[inside]
         total = coo_array((weighted, (author, span)), shape).tocsr()
-        total_of_span = np.bincount(span, weighted, minlength=spans)
+        total_of_span = _of_spans(span, weighted, spans)
     return _Sums(
         starts=edges[:-1],
         n=n,
         total=total,
-        n_of_span=np.bincount(span, weight, minlength=spans),
+        n_of_span=_of_spans(span, weight, spans),
         total_of_span=total_of_span,
         pairs=_pairs(n),
         measure=rows.measure,
     )
+
+
+def _of_spans(span: npt.NDArray[np.int32], weights: Floats, spans: int) -> Floats:
+    """The sum of the weights in each span, float64 [spans]."""
+    return np.asarray(np.bincount(span, weights, spans), dtype=np.float64)
 
 
 def _pairs(n: "csr_array") -> Days:
@@ -192,7 +197,7 @@ def _lines(sums: _Sums, day: int) -> _Lines | str:
     if min(authors) < FEWEST_AUTHORS:
         return f"fewer than {FEWEST_AUTHORS} authors in a month around it"
     month = month[inside]
-    count = np.bincount(month, sums.n_of_span[inside], minlength=2 * MONTHS)
+    count = np.bincount(month, weights=sums.n_of_span[inside], minlength=2 * MONTHS)
     total = np.bincount(month, sums.total_of_span[inside], minlength=2 * MONTHS)
     if sums.measure == "ratio" and not total.min() > 0:
         return "nothing but zeros in a month around it"

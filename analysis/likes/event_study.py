@@ -142,11 +142,11 @@ def _rows(
     if values is not None:
         column = pd.Series(as_column(given["values"]))
         known &= column.notna().to_numpy()
-        value = column[known].to_numpy(np.float64)
+        value = np.asarray(column[known], dtype=np.float64)
     weight = np.ones(int(known.sum()))
     if weights is not None:
         weight = np.asarray(as_column(given["weights"]), dtype=np.float64)[known]
-    day = (days[known] - first).dt.days.to_numpy(np.int64)
+    day = np.asarray((days[known] - first).dt.days, dtype=np.int64)
     return Rows(day, authors[known], weight, value, last, measure)
 
 

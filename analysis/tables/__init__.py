@@ -1,4 +1,7 @@
-"""Rows and embeddings of a release or a reference set, decoded once into mapped files; the memory an analysis needs."""
+"""Rows and embeddings of a release or a reference set, decoded once into mapped files; the memory an analysis needs.
+
+Results with a row an image are here too, written and read by blocks (`long_table`).
+"""
 
 from twigma.analysis.exports import lazy_names
 

@@ -44,7 +44,9 @@ class LongTable:
 
     def to_pandas(self) -> "pd.DataFrame":
         """All of it in memory."""
-        return pa.concat_tables([self.schema.empty_table(), *self.blocks()]).to_pandas()
+        rows = pa.concat_tables([self.schema.empty_table(), *self.blocks()])
+        frame: pd.DataFrame = rows.to_pandas()
+        return frame
 
     def write(self, path: Path) -> None:
         """Write it as a Parquet file, atomically (zstd), a row group a block."""
