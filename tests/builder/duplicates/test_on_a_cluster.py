@@ -1,6 +1,5 @@
 """Near duplicates searched for by a real Ray cluster of three nodes, which join and die: the same bytes as here."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,11 +38,13 @@ def populate(work: Path) -> Path:
     return work
 
 
-class Recorded:
-    """The comparison of two buckets, slower, and with a file for each that a node was given."""
+class Gated:
+    """The comparison of two buckets, with a file for each that a node was given; none ends before there is a gate."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder / "begun"
+        self.gate = folder / "gate"
+        self.folder.mkdir()
 
     def __call__(self, *buckets):
         import ray
@@ -51,7 +52,7 @@ class Recorded:
         context = ray.get_runtime_context()
         begun = self.folder / f"{context.get_node_id()}-{context.get_task_id()}"
         begun.touch()
-        time.sleep(0.3)
+        wait_until(self.gate.exists, seconds=300)
         return pairs_within(*buckets)
 
     def nodes(self) -> set[str]:
@@ -69,9 +70,8 @@ def test_a_node_joins_and_another_is_lost_in_the_middle(tmp_path, monkeypatch):
     expected = dedupe(here, engine=LOCAL)
     assert 100 < expected["near"] < 400 and expected["not_compared"] == 2
 
-    recorded = Recorded(tmp_path / "begun")
-    recorded.folder.mkdir()
-    monkeypatch.setattr(near_candidates, "pairs_within", recorded)
+    gated = Gated(tmp_path)
+    monkeypatch.setattr(near_candidates, "pairs_within", gated)
     head = {"num_cpus": 0, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
@@ -80,15 +80,14 @@ def test_a_node_joins_and_another_is_lost_in_the_middle(tmp_path, monkeypatch):
         with ThreadPoolExecutor(1) as thread:
             engine = Engine("ray", cluster.address)
             result = thread.submit(dedupe, there, engine=engine)
-            wait_until(lambda: len(recorded.nodes()) == 2)
-            joined = cluster.add_node(num_cpus=1)
-            wait_until(lambda: joined.node_id in recorded.nodes())
+            wait_until(lambda: len(gated.nodes()) == 2, seconds=100)
+            cluster.add_node(num_cpus=1)
+            wait_until(lambda: len(gated.nodes()) == 3, seconds=100)
             cluster.remove_node(lost, allow_graceful=False)
-            assert not result.done()
+            gated.gate.touch()
             assert result.result(timeout=200) == expected
     finally:
         cluster.shutdown()
-    assert len(recorded.nodes()) == 3
     parts = [Workspace(work).part("dedupe").read_bytes() for work in (here, there)]
     assert parts[0] == parts[1]
 
