@@ -87,4 +87,5 @@ def _places(values: pa.ChunkedArray) -> NDArray[np.int64]:
     order = pc.sort_indices(encoded.dictionary).to_numpy()
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
-    return place[encoded.indices.to_numpy()]
+    places: NDArray[np.int64] = place[encoded.indices.to_numpy()]
+    return places

@@ -147,7 +147,8 @@ def _assign(
     for step in range(STEPS):
         of_author = np.argmax(counts * noise * np.exp(weights), axis=1)
         images = counts[everyone, of_author]
-        sizes = np.bincount(of_author, images, minlength=len(SPLITS))
+        counted = np.bincount(of_author, images, minlength=len(SPLITS))
+        sizes = np.asarray(counted, np.float64)
         plan = Plan(window, of_author, sizes)
         if best is None or plan.deviation < best.deviation:
             best = plan

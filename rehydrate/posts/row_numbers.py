@@ -48,10 +48,10 @@ class Parts:
     def take(self, rows: Rows, names: list[str] | None = None) -> pa.Table:
         """These rows (int64[n], rising), of these columns or all; parts that have none of them are not opened."""
         bounds = np.searchsorted(rows, self._starts)
-        numbers = np.flatnonzero(np.diff(bounds))
+        having = np.flatnonzero(np.diff(bounds)).tolist()
         pieces: list[pa.Table] = []
         # One piece at least, which has the columns.
-        for number in numbers if len(numbers) else [0]:
+        for number in having or [0]:
             table = self._opened[number]()
             selected = table.select(names) if names else table
             here = rows[bounds[number] : bounds[number + 1]]
