@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,17 +60,20 @@ class _Samples:
                 yield {"name": key, "image": data}
 
 
-def by_litdata(folder: str, shuffle: bool) -> int:
-    """Bytes of pixels of all images; decoded by torchvision, which litData itself uses for JPEGs."""
+def rows_of_litdata(folder: str, shuffle: bool) -> Iterator[dict[str, Any]]:
+    """Name and pixels of all images; decoded by torchvision, which litData itself uses for JPEGs."""
     import torch
     from torchvision.io import decode_jpeg
 
     litdata = importlib.import_module("litdata")
-    total = 0
     for row in litdata.StreamingDataset(folder, shuffle=shuffle):
         encoded = torch.from_numpy(np.frombuffer(bytearray(row["image"]), np.uint8))
-        total += decode_jpeg(encoded).nbytes
-    return total
+        yield {"image": decode_jpeg(encoded), "image_name": row["name"]}
+
+
+def by_litdata(folder: str, shuffle: bool) -> int:
+    """Bytes of pixels of all images, each held until the next is there, as ours are."""
+    return sum(row["image"].nbytes for row in rows_of_litdata(folder, shuffle))
 
 
 def main() -> None:

@@ -206,8 +206,11 @@ def read_at(tar: Path, at: int, size: int) -> bytes:
     opened = _of(tar)
     if opened is not None and not tar.exists() and opened.tars.size(tar) is not None:
         return opened.tars.read_at(tar, at, size)
-    with tar.open("rb", buffering=0) as file:
-        return os.pread(file.fileno(), size, at)
+    file = os.open(tar, os.O_RDONLY | os.O_CLOEXEC)  # in a third of the time of `open`
+    try:
+        return os.pread(file, size, at)
+    finally:
+        os.close(file)
 
 
 def refuse_closed(tar: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image, ImageOps
 
 from twigma.rehydrate.images import jpeg, png
@@ -62,7 +63,7 @@ def check(data: bytes) -> Header:
             if not decoded.has_metadata:
                 return header
         with _open(data, header) as image:
-            if decoded is None or _is_cmyk(decoded):
+            if decoded is None or decoded.colour == "CMYK":
                 image.load()
             return _described(header, image, data)
 
@@ -70,12 +71,15 @@ def check(data: bytes) -> Header:
 def open_image(data: bytes) -> Image.Image:
     """Decode to an upright 8-bit RGB image (first frame; 16-bit scaled down; CMYK, palette and alpha converted).
 
+    It shares the decoder's memory: `readonly`, as Pillow calls it, so that whatever draws on it copies it first.
     Raises BadImage, a ValueError whose `status` names the class of failure.
     """
-    _, decoded = _decode(data)
+    _, decoded = _decode(data, colour="RGBA")
     if isinstance(decoded, Image.Image):
         return decoded
-    return Image.fromarray(decoded)
+    # Pillow's own RGB has a fourth byte as well: so nothing is copied.
+    height, width, _ = decoded.shape
+    return Image.fromarrow(pa.array(decoded.reshape(-1)), "RGB", (width, height))
 
 
 def read_pixels(data: bytes, least: Size | None = None) -> tuple[Header, Pixels]:
@@ -88,13 +92,14 @@ def read_pixels(data: bytes, least: Size | None = None) -> tuple[Header, Pixels]
 
 
 def _decode(
-    data: bytes, least: Size | None = None
+    data: bytes, least: Size | None = None, colour: str = "RGB"
 ) -> tuple[Header, Image.Image | Pixels]:
+    """The header, and an RGB image by Pillow or the pixels of a JPEG in this colour, RGB or RGBA."""
     header = read_header(data)
     with _refusals(header.format):
-        decoded = _decode_jpeg(header, data, "RGB", least or (0, 0))
+        decoded = _decode_jpeg(header, data, colour, least or (0, 0))
         # Pillow converts CMYK, and decodes what is no JPEG.
-        by_pillow = decoded is None or _is_cmyk(decoded)
+        by_pillow = decoded is None or decoded.colour == "CMYK"
         if decoded is not None:
             header = replace(header, warning=_warning(decoded))
             data = decoded.data
@@ -143,10 +148,6 @@ def _warning(decoded: Decoded) -> str | None:
     if decoded.warning is None:
         return None
     return f"every pixel is there, with a warning of the decoder: {decoded.warning}"
-
-
-def _is_cmyk(decoded: Decoded) -> bool:
-    return bool(decoded.pixels.shape[2] == 4)
 
 
 # ------------------------------------------------------------------ Pillow

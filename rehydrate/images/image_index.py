@@ -209,7 +209,10 @@ class Images(Mapping[str, "Image"]):
         return self._row(name, 0, self._stored) is not None
 
     def __getitem__(self, name: str) -> "Image":
-        """The picture, upright and 8-bit RGB, decoded as every stage does (with the packages of `[rehydrate]`)."""
+        """The picture, upright and 8-bit RGB, decoded as every stage does (with the packages of `[rehydrate]`).
+
+        Pillow copies it when it is drawn on; for writing through `load()`, take its `copy()`.
+        """
         from twigma.rehydrate.images.decode import open_image
 
         return open_image(self.read(name))

@@ -30,6 +30,7 @@ _SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
 _WITHOUT_LENGTH = frozenset([0x01, *range(0xD0, 0xDA)])
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
+_SCAN = re.compile(rb"\xff\xda")
 # Restart markers, D0 to D7, belong to the coded data.
 _AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _STRAY = re.compile(r"(\d+) extraneous bytes before marker 0x(\w\w)")
@@ -49,12 +50,13 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels uint8[height, width, channels], the file they are of, and the warning for which it had to be repaired.
+    """Pixels uint8[height, width, channels] in a colour, the file they are of, and why it had to be repaired.
 
     `has_metadata`: the file may say how its image is turned, in EXIF or XMP.
     """
 
     pixels: Pixels
+    colour: str
     data: bytes
     has_metadata: bool
     warning: str | None = None
@@ -68,6 +70,19 @@ def segments(data: bytes) -> Iterator[Segment]:
 
     Ends after the end marker, or where the file ends.
     """
+    headers = _headers(data)
+    header = next(headers, None)
+    while header is not None:
+        following = next(headers, None)
+        if header.marker == _SOS:
+            rest = len(data) if following is None else following.start
+            header = header._replace(rest=rest)
+        yield header
+        header = following
+
+
+def _headers(data: bytes) -> Iterator[Segment]:
+    """Each marker with its header; the coded data of a scan are not looked at before what follows them is asked for."""
     match = _MARKER.search(data, 2)
     while match is not None:
         start = match.start()
@@ -76,22 +91,19 @@ def segments(data: bytes) -> Iterator[Segment]:
         if marker not in _WITHOUT_LENGTH:
             # The length counts its own two bytes; a smaller one is nonsense.
             end += max(2, int.from_bytes(data[start + 2 : start + 4], "big"))
+        yield Segment(marker, start, end, end)
+        if marker == _EOI:
+            return
         pattern = _AFTER_SCAN if marker == _SOS else _MARKER
-        match = None
-        if marker != _EOI:
-            match = pattern.search(data, end)
-        rest = end
-        if marker == _SOS:
-            rest = len(data) if match is None else match.start()
-        yield Segment(marker, start, end, rest)
+        match = pattern.search(data, end)
 
 
 def _head(data: bytes) -> Iterator[Segment]:
     """The segments before the first scan."""
-    for segment in segments(data):
-        if segment.marker == _SOS:
+    for header in _headers(data):
+        if header.marker == _SOS:
             return
-        yield segment
+        yield header
 
 
 def read_sizes(data: bytes) -> list[tuple[int, int]]:
@@ -116,7 +128,7 @@ def read_header(data: bytes) -> tuple[int, int, str]:
 
 def has_too_many_scans(data: bytes) -> bool:
     """Whether decoding could take for ever, as each scan costs a pass over all pixels."""
-    if data.count(b"\xff\xda") <= MAX_SCANS:
+    if len(_SCAN.findall(data)) <= MAX_SCANS:
         return False
     if any(segment.marker in _PROGRESSIVE for segment in _head(data)):
         return True
@@ -159,8 +171,9 @@ def _is_complete(data: bytes, structure: list[Segment]) -> bool:
 def decode(data: bytes, colour: str, least: tuple[int, int] = (0, 0)) -> Decoded:
     """Decode a JPEG that is complete; ValueError where data are missing or damaged.
 
-    Its pixels are uint8[height, width, channels]: 1 channel for the colour GRAY, 3 for RGB, 4 for CMYK. They are fewer
-    than the file has, down to an eighth a side, where it is larger than `least` (width, height); (0, 0) for all.
+    Its pixels are uint8[height, width, channels]: 1 channel for the colour GRAY, 3 for RGB, 4 for RGBA and CMYK.
+    They are fewer than the file has, down to an eighth a side, where it is larger than `least` (width, height); (0, 0)
+    for all.
     """
     repaired = data
     warning = None
@@ -181,7 +194,7 @@ def decode(data: bytes, colour: str, least: tuple[int, int] = (0, 0)) -> Decoded
     if not _is_complete(repaired, structure):
         raise ValueError("its last scans are missing")
     has_metadata = any(segment.marker == _APP1 for segment in structure)
-    return Decoded(pixels, repaired, has_metadata, warning)
+    return Decoded(pixels, colour, repaired, has_metadata, warning)
 
 
 def _decode_strictly(data: bytes, colour: str, least: tuple[int, int]) -> Pixels:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from twigma.rehydrate.images.decode import check, open_image
+from twigma.rehydrate.images.decode import check, open_image, read_pixels
 from twigma.rehydrate.images.image_headers import BadImage
 from twigma.rehydrate.images.normalize import normalize_image
 
@@ -95,6 +95,18 @@ def test_png_modes_equal_pillow(mode: str) -> None:
 def test_palette_with_transparency_in_bytes_is_read_without_a_warning() -> None:
     data = encoded(picture().convert("P"), "PNG", transparency=bytes(range(256)))
     assert open_image(data).mode == "RGB"
+
+
+def test_a_jpeg_as_an_image_can_be_drawn_on_and_has_the_pixels_of_the_array() -> None:
+    data = encoded(picture(), quality=90)
+    image = open_image(data)
+    pixels = read_pixels(data)[1]
+    assert np.array_equal(np.asarray(image), pixels)
+    assert image.convert("RGBA").getchannel("A").getextrema() == (255, 255)
+    same = open_image(data)
+    same.paste((0, 0, 0), (0, 0, *same.size))
+    assert same.getextrema() == ((0, 0),) * 3
+    assert np.array_equal(np.asarray(image), pixels)
 
 
 @pytest.mark.parametrize(("colour", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
