@@ -173,3 +173,30 @@ def test_a_stream_beside_tarfile(tmp_path, rng):
             assert row["image"].shape == (256, 256, 3)
 
     assert ratio(by_us, by_tarfile) > 0.6
+
+
+def test_images_by_name_beside_files_and_pillow(tmp_path, rng):
+    """Ours are compared with their hashes; the peer's files are not."""
+    import twigma
+
+    coarse = rng.integers(0, 256, (64, 64, 3), np.uint8)
+    data = encode(np.asarray(Image.fromarray(coarse).resize((512, 512))))
+    path = tmp_path / "0.jpg"
+    path.write_bytes(data)
+    make_shard(tmp_path, "00000", {"0": data})
+    images = twigma.open_images(tmp_path)
+
+    def by_pillow():
+        for _ in range(60):
+            np.asarray(Image.open(path).convert("RGB"))
+
+    def pixels():
+        for _ in range(60):
+            images.pixels("0")
+
+    def pictures():
+        for _ in range(60):
+            np.asarray(images["0"])
+
+    assert ratio(pixels, by_pillow) > 0.75
+    assert ratio(pictures, by_pillow) > 0.5
