@@ -118,21 +118,15 @@ def tables(work: Workspace, removed: Removed, names: Collection[str]) -> int:
 
 
 def _without_removed(table: pa.Table, removed: Removed) -> pa.Table:
-    """The rows whose ids were not removed; a row that repeated a removed image repeats none.
-
-    It is the same object where that changes nothing: embeddings are not copied.
-    """
+    """The rows whose ids were not removed; a row that repeated a removed image repeats none."""
     gone = pa.repeat(pa.scalar(False), len(table))
     for name in columns.KEY:
         if name in table.column_names:
             gone = pc.or_(gone, removed.mask(table[name]))
-    if pc.any(gone).as_py():
-        table = table.filter(pc.invert(gone))
+    table = table.filter(pc.invert(gone))
     if "duplicate_of" not in table.column_names:
         return table
     first_is_gone = removed.mask(table["duplicate_of"])
-    if not pc.any(first_is_gone).as_py():
-        return table
     marks = ("duplicate_of", "duplicate_reason", "duplicate_cosine")
     for name in set(marks) & set(table.column_names):
         nothing = pa.nulls(len(table), table.schema.field(name).type)
@@ -282,7 +276,7 @@ def _erase_part(path: Path, removed: Removed, renamed: dict[str, str]) -> int:
     updated = {}
     for key, value in provenance.items():
         updated[key] = renamed.get(value, value) if isinstance(value, str) else value
-    if updated != provenance or remaining is not table:
+    if updated != provenance or not remaining.equals(table):
         plain = remaining.replace_schema_metadata().combine_chunks()
         write_part(path, plain, updated)
         renamed[fingerprint(provenance)] = fingerprint(updated)

@@ -23,7 +23,6 @@ from twigma.builder.stages.caption import caption_shards
 from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
 from twigma.cli import main
-from twigma.core.parts import read_part
 from twigma.core.workspace import Workspace
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.fetch.fetch import fetch
@@ -166,21 +165,6 @@ def test_shards_stay_whole_and_keep_their_other_images(made, chosen):
     assert stored(made / "work") == {
         name: data for name, data in before.items() if name not in chosen[1]
     }
-
-
-def test_a_part_that_names_none_of_them_is_not_written_again(made, chosen):
-    listed, names = chosen
-    parts = sorted((made / "work/columns/embed").glob("*.arrow"))
-    others = [
-        part
-        for part in parts
-        if names.isdisjoint(read_part(part)["image_name"].to_pylist())
-    ]
-    before = {part: part.stat().st_ino for part in parts}
-    removals(made / "work", listed)
-    after = [part for part in parts if part.stat().st_ino == before[part]]
-    assert after == others
-    assert 0 < len(others) < len(parts)
 
 
 def test_twice_is_as_once_and_a_stopped_run_is_finished(made, chosen, monkeypatch):
