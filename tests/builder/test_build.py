@@ -1,5 +1,7 @@
 """All columns in one go: what the stages would give one by one, again nothing, damage left out and named."""
 
+import shutil
+
 import pytest
 from click.testing import CliRunner
 from support.staging import (
@@ -18,6 +20,7 @@ from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
 from twigma.cli import main
 from twigma.core.parts import read_parts, read_provenance
+from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.demo.demo import CLIP, NSFW
 
 
@@ -88,6 +91,23 @@ def test_detector_and_precision_reach_their_stages(tmp_path, models):
         build(work, **models | {"model": str(CLIP)}, precision="fp16")
     with pytest.raises(ValueError, match="`twigma embed --name NAME`"):
         build(work, **models)
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_makes_every_column_with_the_same_bytes(tmp_path, models):
+    models |= {"model": str(CLIP)}
+    for engine in (LOCAL, Engine("ray")):
+        work = populate(tmp_path / engine.name)
+        done = build(work, **models, detector=NSFW, engine=engine)
+        assert done.treated == {"embed": 40, "caption": 40, "nsfw": 40}
+    assert contents(tmp_path / "ray") == contents(tmp_path / "local")
+    nowhere = Engine("ray", "127.0.0.1:1")
+    for stage in ("nsfw", "dedupe", "cluster"):
+        work = tmp_path / "ray"
+        shutil.rmtree(work / "columns" / stage)
+        with pytest.raises(RuntimeError, match="no Ray cluster answers"):
+            build(work, **models, detector=NSFW, engine=nowhere)
+        build(work, **models, detector=NSFW)
 
 
 def test_a_damaged_shard_is_left_out_and_the_rest_gets_its_columns(tmp_path, models):
