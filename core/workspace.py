@@ -66,6 +66,13 @@ class Workspace(os.PathLike[str]):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.mkdir(mode=PRIVATE, exist_ok=True)
 
+    def require(self) -> None:
+        """FileNotFoundError where there is no such folder."""
+        if not self.path.exists():
+            raise FileNotFoundError(
+                f"no working folder {self}: `twigma rehydrate` makes one from post ids, `twigma add` from tars"
+            )
+
     @property
     def identity_file(self) -> Path:
         """What the dataset is, as its makers say; `twigma init` writes one to fill in."""
@@ -364,10 +371,7 @@ class Workspace(os.PathLike[str]):
         `shared`: with others that hold them so, each of which writes a slice of its own. FileNotFoundError where there
         is no such folder: a stage adds to one, and a name spelt wrong makes none.
         """
-        if not self.path.exists():
-            raise FileNotFoundError(
-                f"no working folder {self}: `twigma rehydrate` makes one from post ids, `twigma add` from tars"
-            )
+        self.require()
         busy = (
             f"another process is writing the columns of `{command_of(stage)}` in {self}: "
             "wait for it, or stop it first"

@@ -43,7 +43,7 @@ class LongTable:
         return list(self.schema.names)
 
     def to_pandas(self) -> "pd.DataFrame":
-        """All of it in memory."""
+        """All rows and columns in memory, DataFrame [rows]."""
         rows = pa.concat_tables([self.schema.empty_table(), *self.blocks()])
         frame: pd.DataFrame = rows.to_pandas()
         return frame

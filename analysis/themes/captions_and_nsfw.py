@@ -69,7 +69,12 @@ def cluster_words(captions: Any, labels: Any, weights: Any = None) -> pd.DataFra
 
 
 def first_words(counted: pd.DataFrame, n: int = 10, by: str = "count") -> pd.DataFrame:
-    """The `n` first of the words of each cluster (`cluster_words`), by "count" or "score", as `top_words` has them."""
+    """The `n` first words of each cluster by "count" or "score", from what `cluster_words` gives.
+
+    Returns
+    -------
+    DataFrame (cluster, rank, word, count, score)
+    """
     if by not in ("count", "score"):
         raise ValueError(f"top_words ranks by 'count' or 'score', got by={by!r}")
     frame = counted.sort_values(["cluster", by, "word"], ascending=[True, False, True])

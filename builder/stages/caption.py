@@ -242,8 +242,8 @@ def caption_shards(
     holds captions by another model, unless it is to `replace` them.
     """
     work = Workspace(work)
-    require_shards(work)  # before the Hub is asked for a model
     stage_called = with_name("caption", name)
+    require_shards(work)  # before the Hub is asked for a model
     called, source = _resolve(model, revision, work)
     if isinstance(source, pinned_weights.Pin):
         provenance = source.provenance(called)

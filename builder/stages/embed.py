@@ -83,8 +83,8 @@ def embed_shards(
     model, unless it is to `replace` them.
     """
     work = Workspace(work)
-    require_shards(work)  # before the Hub is asked for a model
     stage_called = with_name("embed", name)
+    require_shards(work)  # before the Hub is asked for a model
     chosen = find_model(model, pretrained, revision, work)
     if not replace:
         refuse_other_model(work.stage_folder(stage_called), chosen.provenance())

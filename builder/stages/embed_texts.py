@@ -75,14 +75,15 @@ def embed_texts(
     ValueError when its images were embedded by another model, under the name `embedding`.
     """
     work = Workspace(work)
+    work.require()  # before the Hub is asked for a model
+    chosen = find_model(model, pretrained, revision, work)
+    _require_same_model(work, chosen.provenance(), embedding)
     texts = {kind: _distinct(table, kind) for kind, table in _tables(work).items()}
     if not any(map(len, texts.values())):
         raise FileNotFoundError(
             f"no texts in {work}: posts come with `twigma rehydrate`, captions with `twigma caption`, prompts with "
             "`twigma add --group KEY`"
         )
-    chosen = find_model(model, pretrained, revision, work)
-    _require_same_model(work, chosen.provenance(), embedding)
 
     @cache
     def load() -> Encode:  # only where a part is missing

@@ -158,6 +158,7 @@ def test_what_is_refused(tmp_path, folder):
         stage.load_captioner(str(tmp_path / "missing"))
     with pytest.raises(ValueError, match="safetensors"):
         stage.load_captioner(str(tmp_path))
+    make_shard(tmp_path, "00000", {"1": encode(pixels(1))})
     with pytest.raises(ValueError, match="40 hex digits"):
         stage.caption_shards(tmp_path, "org/name", revision="main")
     assert torch.is_grad_enabled()

@@ -87,7 +87,7 @@ READERS = {
     "release": lambda work: release(
         work, work.parent / "release", without=["caption", "nsfw"]
     ),
-    "liked": lambda work: liked._select(Workspace(work), Settings(), False, None),
+    "liked": lambda work: liked.choose_images(Workspace(work), Settings(), False),
     "texts": lambda work: embed_texts(work, "ViT-S-32-alt", None),
     "reference set": lambda work: load._reference("set", work, "", Scratch()),
     "reference add": studied_model,
