@@ -86,6 +86,7 @@ def run_gated(gate, monkeypatch):
     monkeypatch.setattr(ray_pool, "run_tasks", run)
 
 
+@pytest.mark.slow
 def test_a_node_joins_and_another_and_a_worker_are_lost_in_the_middle(
     made, tmp_path, cluster, monkeypatch
 ):
