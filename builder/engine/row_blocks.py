@@ -13,7 +13,7 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -58,18 +58,15 @@ class RowBlocks:
             return function(*load(item))
 
         workers = os.cpu_count() or 1
-        waiting: deque[tuple[K, Future[T]]] = deque()
         # Products are small: several at a time are faster than each by several threads.
         with (
             ThreadPoolExecutor(workers) as pool,
             threadpool_limits(1, user_api="blas"),
         ):
-            for item in items:
-                waiting.append((item, pool.submit(run, item)))
-                if len(waiting) > AHEAD * workers:
-                    earliest, future = waiting.popleft()
-                    yield earliest, future.result()
-            for item, future in waiting:
+            begun = _few_ahead(
+                items, lambda item: pool.submit(run, item), lambda: workers
+            )
+            for item, future in begun:
                 yield item, future.result()
 
     def _places(self, rows: Indices) -> Iterator[tuple[int, Indices]]:
@@ -80,6 +77,19 @@ class RowBlocks:
         for start, begin, end in zip(starts, begins, ends, strict=True):
             if end > begin:
                 yield int(start), rows[begin:end] - start
+
+
+def _few_ahead(
+    items: Iterable[K], begin: Callable[[K], T], cores: Callable[[], int]
+) -> Iterator[tuple[K, T]]:
+    """Each item and what `begin` gives of it, in order; AHEAD a core are begun before the first of them is given."""
+    waiting: deque[tuple[K, T]] = deque()
+    for item in items:
+        waiting.append((item, begin(item)))
+        if len(waiting) > AHEAD * cores():
+            yield waiting.popleft()
+    while waiting:
+        yield waiting.popleft()
 
 
 @dataclass
@@ -136,15 +146,11 @@ class _RayRowBlocks(RowBlocks):
         items: Iterable[K],
         load: Callable[[K], tuple[Any, ...]],
     ) -> Iterator[tuple[K, T]]:
-        waiting: deque[tuple[K, Any]] = deque()
-        for item in items:
-            waiting.append((item, self._call_each.remote(function, *load(item))))
-            if len(waiting) > AHEAD * _cores():
-                earliest, reply = waiting.popleft()
-                yield earliest, _result(reply)
-        while waiting:
-            earliest, reply = waiting.popleft()
-            yield earliest, _result(reply)
+        def send(item: K) -> Any:
+            return self._call_each.remote(function, *load(item))
+
+        for item, reply in _few_ahead(items, send, _cores):
+            yield item, _result(reply)
 
     def _block(self, start: int) -> Any:
         """A block in the object store, into which the driver puts it once."""
