@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from twigma.analysis.inference.sample_weights import sample_weights, thinned
 from twigma.analysis.tables.embeddings import Embeddings
-from twigma.analysis.tables.value_numbers import NONE, value_numbers
 from twigma.core import columns
 from twigma.core.numeric.stored_rows import StoredRows, rows_of, stored_unit_rows
 from twigma.core.tables import compact, find, take_rows, whole
+from twigma.core.tables.value_numbers import NONE, value_numbers
 
 
 @dataclass(frozen=True)

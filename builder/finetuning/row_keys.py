@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from twigma.core.tables import take_table, whole
+from twigma.core.tables import take_table
+from twigma.core.tables.value_numbers import value_numbers
 
 # What `select_liked` and `split` read of an image, where a folder has it.
 READ = (
@@ -24,17 +25,17 @@ def images_at(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
 
 def author_numbers(table: pa.Table) -> NDArray[np.int64]:
     """The author of every image as a number from 0, int64[n]; where it is unknown, one that no other image has."""
-    own_name = pc.binary_join_element_wise(
+    authors = pc.binary_join_element_wise(
         "post ", table["id"].fill_null(""), table["image_name"], ""
     )
-    if "author_id" not in table.column_names:
-        return _places(own_name)
-    return _places(pc.coalesce(table["author_id"], own_name))
+    if "author_id" in table.column_names:
+        authors = pc.coalesce(table["author_id"], authors)
+    return value_numbers(authors).astype(np.int64)
 
 
 def first_of_posts(table: pa.Table) -> NDArray[np.int64]:
     """The first row of every post, int64[posts]; an image on no post is one of its own."""
-    posts = _places(pc.coalesce(table["id"], table["image_name"]))
+    posts = value_numbers(pc.coalesce(table["id"], table["image_name"]))
     _, first = np.unique(posts, return_index=True)
     return first
 
@@ -79,13 +80,3 @@ def exclude(
 def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
     values: NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
     return values
-
-
-def _places(values: pa.ChunkedArray) -> NDArray[np.int64]:
-    """The place of each text among the distinct ones in order, int64[n]; there are no nulls."""
-    encoded = whole(values).dictionary_encode()
-    order = pc.sort_indices(encoded.dictionary).to_numpy()
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    places: NDArray[np.int64] = place[encoded.indices.to_numpy()]
-    return places

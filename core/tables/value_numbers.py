@@ -5,7 +5,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from twigma.core.tables import compact, whole
+from twigma.core.tables.compact_keys import compact
+from twigma.core.tables.long_texts import whole
 
 NONE = -1  # the number of a row without a value
 

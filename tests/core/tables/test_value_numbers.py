@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from twigma.analysis.tables.value_numbers import value_numbers
+from twigma.core.tables.value_numbers import value_numbers
 
 
 @pytest.mark.parametrize(
