@@ -276,6 +276,8 @@ def rehydrate(
             "--retry is of all photos of the folder, and --select of some posts: leave one of them out"
         )
     classes = split_words(retry)
+    if not is_list:
+        Workspace(work).require()
     # Locked before anything slow is imported, until the last photo is stored.
     if not dry_run:
         click.get_current_context().with_resource(Workspace(work).lock_run())

@@ -70,7 +70,7 @@ class Workspace(os.PathLike[str]):
         """FileNotFoundError where there is no such folder."""
         if not self.path.exists():
             raise FileNotFoundError(
-                f"no working folder {self}: `twigma rehydrate` makes one from post ids, `twigma add` from tars"
+                f"no working folder {self}: `twigma rehydrate --ids` makes one from post ids, `twigma add` from tars"
             )
 
     @property
@@ -298,7 +298,7 @@ class Workspace(os.PathLike[str]):
         if not self.images_file.exists():
             raise FileNotFoundError(
                 f"no images table at {self.images_file}: "
-                "`twigma rehydrate` makes one from post ids, `twigma add` from tars"
+                "`twigma rehydrate --ids` makes one from post ids, `twigma add` from tars"
             )
 
     def table(self, *stages: str) -> "pa.Table":

@@ -1,5 +1,6 @@
 """The command line: every command explains itself, and wrong use ends in one sentence and a non-zero exit."""
 
+import errno
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from twigma.cli import main
+from twigma.cli.options.command_group import explain
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = sorted(main.commands)
@@ -73,7 +75,7 @@ def test_help_imports_no_heavy_library():
     [
         (["rehydrate", "--ids", "none.csv"], "no file of post ids at none.csv"),
         (["import", "none.jsonl"], "1 of 1 archives cannot be used"),
-        (["rehydrate"], "no images table"),
+        (["rehydrate"], "no working folder work"),
         (["collect"], "Missing option '--hashtag'"),
         (["collect", "--hashtag", "art"], "no X API token"),
         (["add", "missing.tar"], "missing.tar"),
@@ -98,6 +100,7 @@ def test_help_imports_no_heavy_library():
             "expected numbers of parts",
         ),
         (["report"], "report"),
+        (["removals", "1234567890"], "no file of requests at 1234567890"),
     ],
 )
 def test_wrong_use_ends_with_one_sentence(run, words, said):
@@ -109,7 +112,28 @@ def test_wrong_use_ends_with_one_sentence(run, words, said):
 
 
 @pytest.mark.parametrize(
-    "name", ["embed", "caption", "nsfw", "texts", "dedupe", "cluster", "assign"]
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "ids.txt"),
+        PermissionError(errno.EACCES, os.strerror(errno.EACCES), b"ids.txt"),
+    ],
+)
+def test_an_error_of_the_system_names_its_file_first(error):
+    assert explain(error, None) == f"ids.txt: {error.strerror.lower()}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rehydrate",
+        "embed",
+        "caption",
+        "nsfw",
+        "texts",
+        "dedupe",
+        "cluster",
+        "assign",
+    ],
 )
 def test_a_folder_whose_name_is_spelt_wrong_is_not_made(run, name):
     assert run(name, "--work", "wrok").exit_code == 1

@@ -65,9 +65,14 @@ class _Requested(NamedTuple):
 def read_requests(path: Path) -> Requests:
     """The ids in a file: posts, images, media keys, or addresses of posts or photos; results of a compliance job too.
 
-    Raises ValueError naming the lines that are none of these, or when ids were rounded on the way.
+    Raises FileNotFoundError, or ValueError naming the lines that are none of these, or when ids were rounded on the
+    way.
     """
     path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no file of requests at {path}: expected one with an id or an address a line"
+        )
     lines: dict[str, int] = {}
     bad: list[tuple[int, str]] = []
     others: Counter[str] = Counter()

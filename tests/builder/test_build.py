@@ -2,7 +2,6 @@
 
 import shutil
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 from support.staging import (
@@ -104,13 +103,7 @@ def test_a_ray_cluster_makes_every_column_with_the_same_bytes(tmp_path, models):
     there, here = contents(tmp_path / "ray"), contents(tmp_path / "local")
     assert there.keys() == here.keys()
     for name, data in here.items():
-        # The last bits of a product depend on how many threads share it.
-        assert "nsfw" in name or there[name] == data
-    scores = [
-        read_parts(tmp_path / engine / "columns" / "nsfw")["nsfw_score"].to_numpy()
-        for engine in ("ray", "local")
-    ]
-    np.testing.assert_allclose(*scores, atol=1e-6)
+        assert there[name] == data, name
     nowhere = Engine("ray", "127.0.0.1:1")
     for stage in ("nsfw", "dedupe", "cluster"):
         work = tmp_path / "ray"

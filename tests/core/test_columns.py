@@ -258,7 +258,7 @@ def test_equal_parts_are_equal_bytes(tmp_path):
 def test_missing_tables_say_which_command_makes_them(tmp_path):
     with pytest.raises(
         FileNotFoundError,
-        match="`twigma rehydrate` makes one from post ids, `twigma add`",
+        match="`twigma rehydrate --ids` makes one from post ids, `twigma add`",
     ):
         Workspace(tmp_path).table()
     write_parquet(tmp_path / "images.parquet", images("1"))

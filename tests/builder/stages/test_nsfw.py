@@ -8,6 +8,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from support.staging import units, write_embeddings
+from threadpoolctl import threadpool_limits
 
 from twigma.builder.engine.slices import Slice
 from twigma.builder.stages import nsfw as stage
@@ -64,6 +65,17 @@ def test_equals_the_original_model(reference):
         (512, 256),
         (256, 1),
     ]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_a_score_is_the_same_to_the_bit_whatever_it_is_scored_with(threads):
+    detector = stage.load_detector()
+    embeddings = units(np.random.default_rng(3), 5000, 768)
+    scores = detector(embeddings)
+    with threadpool_limits(threads):
+        np.testing.assert_array_equal(scores, detector(embeddings))
+        for rows in (slice(0, 20), slice(20, 2500), slice(4999, 5000)):
+            np.testing.assert_array_equal(scores[rows], detector(embeddings[rows]))
 
 
 def test_the_reference_meets_known_and_unknown_words(reference):
