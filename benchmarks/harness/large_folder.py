@@ -32,7 +32,8 @@ WORDS = (
     *("dragon", "oil", "canvas", "neon", "river", "garden", "mask", "crown", "storm"),
     *("detailed", "digital", "surreal", "golden", "winter", "ancient"),
 )
-MODEL = {"model": "mixture"}
+# The rows are drawn; the NSFW detector reads those of this model only.
+MODEL = {"model": "ViT-L-14/openai"}
 SETS = {"photographs": 1, "paintings": 2, "prompts": 3}  # which Gaussians each is of
 
 
