@@ -16,6 +16,7 @@ ORDER = [
     "core",
     "core/storage",
     "core/numeric",
+    "core/neighbours",
     "core/values",
     "core/safety",
     "core/lists",

@@ -39,6 +39,7 @@ ROOM_EXTRAS = {
     "builder/finetuning": ["rehydrate"],
     "builder/removals": ["rehydrate"],
     "builder/status": ["rehydrate"],
+    "core/neighbours": ["analysis"],
     "analysis": ["analysis"],
     "analysis/neighbours": ["analysis", "ray"],
     "cli": [NO_EXTRA],

@@ -5,10 +5,7 @@ from twigma.analysis.exports import lazy_names
 __all__, __getattr__ = lazy_names(
     __name__,
     {
-        "blocks": (
-            "Neighbours",
-            "Search",
-        ),
+        "blocks": ("Search",),
         "ray_search": ("search_on",),
         "search": (
             "mean_top_k",

@@ -4,18 +4,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from twigma.analysis.convert import Array
+from twigma.core.neighbours.pairs import Neighbours
 
 QUERIES = 16_384  # searched for at a time: 50 MB at 768 dimensions
 REFERENCES = (
     1 << 18
 )  # rows of a reference in memory at a time: 0.8 GB at 768 dimensions
 
-# Similarity float32[n, k], falling, and the rows of the reference int64[n, k] they belong to.
-Neighbours = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
-UnitSearch = Callable[[Array], Neighbours]  # of unit rows, in one reference
 # As `search.nearest`: of queries in a reference, for so many neighbours; `ray_search.search_on` gives one on a cluster.
 Search = Callable[[Array, Array, int], Neighbours]
 

@@ -1,7 +1,7 @@
 """The exact search for nearest neighbours on a Ray cluster: `twigma analyze --engine ray`.
 
 Each slot of the cluster holds the reference, and gets one block of queries after the other; a slot that is lost costs
-its block. The neighbours are those of a local search; the last digit of a similarity can differ with the threads.
+its block. The neighbours are those of a local search.
 """
 
 import contextlib
@@ -11,7 +11,6 @@ from twigma.analysis.convert import Array
 from twigma.analysis.neighbours import search
 from twigma.analysis.neighbours.blocks import (
     REFERENCES,
-    Neighbours,
     Search,
     by_parts,
     joined,
@@ -19,6 +18,7 @@ from twigma.analysis.neighbours.blocks import (
     query_block,
     query_starts,
 )
+from twigma.core.neighbours.pairs import Neighbours
 from twigma.core.numeric.unit_vectors import require_unit_rows
 from twigma.core.pools import ray_cluster, ray_pool
 from twigma.core.pools.ray_actor import Actor
@@ -72,7 +72,7 @@ class SearchActor(Actor):
 
     def ready(self) -> str:
         """Make the reference ready to be searched."""
-        self._search = search.searcher(*self._arguments)
+        self._search = search.block_search(*self._arguments)
         return super().ready()
 
     def parts(self, payload: tuple[int, Array]) -> Iterator[Neighbours]:

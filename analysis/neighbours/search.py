@@ -1,8 +1,6 @@
 """Exact nearest neighbours by cosine (Fig 2d, 4e); for `twigma analyze`.
 
-The search is exact: an approximate index changes the quintiles of similarity (an IVF index with 8 probes agrees on
-half of them). On a processor, `screening` spares it most of the work where bounds are close enough, and faiss does it
-all where they are not; a GPU computes every product.
+Matrices of any size, in blocks; `core/neighbours` does the search of one block.
 """
 
 from collections.abc import Callable
@@ -15,25 +13,16 @@ import numpy.typing as npt
 from twigma.analysis.convert import Array, as_matrix
 from twigma.analysis.neighbours.blocks import (
     REFERENCES,
-    Neighbours,
-    UnitSearch,
     by_parts,
     joined,
     progress,
     query_blocks,
 )
+from twigma.core.neighbours.pairs import Neighbours
+from twigma.core.neighbours.searcher import searcher
 from twigma.core.numeric.unit_vectors import require_unit_rows
 
 TOP_K = 5  # paper, Fig 2d: the mean of the five largest similarities
-MOST_SCREENED = 100  # neighbours up to which a bound can spare work
-FEW_QUERIES = (
-    512  # up to which one matrix product a block is several times as fast as faiss
-)
-WORTH_A_PRODUCT = 10**7  # products from which that matters
-WORTH_A_GPU = 10**8  # products from which a GPU is worth its start
-WORTH_A_TRIAL = (
-    10**9
-)  # products from which a processor's faster way is worth a few trials
 
 
 def nearest(
@@ -56,7 +45,7 @@ def nearest(
     check(query, reference, k)
     if len(reference) > REFERENCES:
         return by_parts(partial(nearest, device=device), query, reference, k)
-    search = searcher(reference, k, len(query), device)
+    search = block_search(reference, k, len(query), device)
     results = []
     with progress(query) as bar:
         for first, block in query_blocks(query):
@@ -77,82 +66,16 @@ def check(query: Array, reference: Array, k: int) -> None:
         )
 
 
-def searcher(
+def block_search(
     reference: Array, k: int, queries: int, device: str | None = None
 ) -> Callable[[Array, int], Neighbours]:
     """The search in one reference [m, d]: a function of a block of queries [n, d] and the number of its first row.
 
-    `queries` is how many there will be in all, which decides what is worth the effort.
+    `queries` is how many there will be in all.
     """
     rows = require_unit_rows(reference, "reference")
-    products = queries * len(rows)
-    if device is None:
-        device = "cuda" if products > WORTH_A_GPU and _has_gpu() else "cpu"
-    if device != "cpu":
-        search = _on_gpu(rows, k, device)
-    elif queries <= FEW_QUERIES and products > WORTH_A_PRODUCT:
-        search = _of_few(rows, k)
-    elif products > WORTH_A_TRIAL and k <= MOST_SCREENED:
-        search = _screened(rows, k)
-    else:
-        search = _by_faiss(rows, k)
+    search = searcher(rows, k, queries, device)
     return lambda query, first: search(require_unit_rows(query, "query", first))
-
-
-def _by_faiss(rows: Array, k: int) -> UnitSearch:
-    """Every product, on a processor."""
-    import faiss
-
-    return lambda q: faiss.knn(q, rows, k, faiss.METRIC_INNER_PRODUCT)
-
-
-def _of_few(rows: Array, k: int) -> UnitSearch:
-    """Every product of few queries, on a processor."""
-    import torch
-
-    from twigma.analysis.neighbours.screening import (
-        IN_FULL,
-        by_blocks,
-        in_float64,
-        in_full,
-    )
-
-    reference = torch.from_numpy(rows)
-
-    def search(q: Array) -> Neighbours:
-        found = by_blocks(lambda block: in_full(block, reference, k), q, "cpu", IN_FULL)
-        return in_float64(q, rows, found[1])
-
-    return search
-
-
-def _screened(rows: Array, k: int) -> UnitSearch:
-    """The way that the first queries show to be the fastest; the similarities do not depend on it."""
-    from twigma.analysis.neighbours.screening import fastest, in_float64
-
-    chosen: list[UnitSearch] = []
-
-    def search(q: Array) -> Neighbours:
-        if not chosen:
-            chosen.append(fastest(rows, q, k, _by_faiss))
-        index = chosen[0](q)[1]
-        return in_float64(q, rows, index)
-
-    return search
-
-
-def _on_gpu(rows: Array, k: int, device: str) -> UnitSearch:
-    """Every product, on a GPU."""
-    import torch
-
-    from twigma.analysis.neighbours.screening import IN_FULL, by_blocks, in_full
-
-    reference = torch.tensor(rows, device=device)
-
-    def search(q: Array) -> Neighbours:
-        return by_blocks(lambda block: in_full(block, reference, k), q, device, IN_FULL)
-
-    return search
 
 
 def mean_top_k(query: Any, reference: Any, k: int = TOP_K) -> npt.NDArray[np.float32]:
@@ -168,9 +91,3 @@ def row_means(similarity: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Mean of each row of [n, k], float32[n], summed in float64."""
     means = similarity.mean(axis=1, dtype=np.float64)
     return np.asarray(means, dtype=np.float32)
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from twigma.builder.clusters.kmeans import draw
 from twigma.builder.engine.row_blocks import RowBlocks
 from twigma.builder.engine.vectors import Half, Indices, Vectors, as_column, as_matrix
+from twigma.core.neighbours.searcher import searcher
 from twigma.core.numeric.unit_vectors import unit_rows
 from twigma.core.progress import progress_bar
 
@@ -166,8 +167,6 @@ def _place(rows: Half, on: ImageMap) -> Floats:
 
 def placed(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
     """Position float32[n, 2] of each of these rows, int64[n], among the training images; ValueError without any."""
-    import faiss
-
     result = np.empty((len(rows), 2), np.float32)
     if not len(rows):
         return result
@@ -176,16 +175,12 @@ def placed(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
             "no image of the map is left: run `twigma cluster`, which fits a new one"
         )
     training = unit_rows(on.rows)
-    index = faiss.IndexFlatIP(vectors.dim)
-    index.add(training)
-    count = min(NEIGHBOURS, len(training))
+    search = searcher(training, min(NEIGHBOURS, len(training)), len(rows))
     starts = range(0, len(rows), BLOCK)
     for at in progress_bar(starts, desc="place on the map", unit="block"):
         points = unit_rows(vectors.take(rows[at : at + BLOCK]))
-        _, near = index.search(points, count)
-        # Again, column by column: the cosines of faiss depend on the size of the block.
-        columns = [np.einsum("ij,ij->i", points, training[rank]) for rank in near.T]
-        distances = np.clip(1 - np.stack(columns, axis=1), 0, None)
+        similarity, near = search(points)
+        distances = np.clip(1 - similarity, 0, None)
         result[at : at + BLOCK] = _settled(on.positions, near, distances)
     return result
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from twigma.analysis.neighbours import blocks, search
+from twigma.analysis.neighbours import blocks
 from twigma.analysis.neighbours.search import mean_top_k, nearest
 from twigma.core.numeric.stored_rows import stored_unit_rows
 
@@ -28,20 +28,6 @@ def test_equals_brute_force(dtype):
     assert np.abs(similarity - expected).max() < 3e-7
     assert np.abs(np.take_along_axis(brute, index, 1) - expected).max() < 3e-7
     assert np.abs(mean_top_k(q, r) - expected[:, :5].mean(1)).max() < 2e-7
-
-
-@pytest.mark.parametrize("k", [1, 10])
-def test_few_queries_in_many_rows_have_the_neighbours_of_every_product(k, monkeypatch):
-    """The way of few queries, beside faiss on the same rows."""
-    rng = np.random.default_rng(4)
-    q, r = unit(rng, 30).astype(np.float32), unit(rng, 20_000).astype(np.float32)
-    by_faiss = nearest(q, r, k)
-    monkeypatch.setattr(search, "WORTH_A_PRODUCT", 0)
-    monkeypatch.setattr(search, "_by_faiss", lambda *_: 1 // 0)
-    similarity, index = nearest(q, r, k)
-    np.testing.assert_array_equal(index, by_faiss[1])
-    brute = np.take_along_axis(q.astype(float) @ r.astype(float).T, index, 1)
-    np.testing.assert_allclose(similarity, brute, atol=1e-7)
 
 
 def test_planted_neighbour():

@@ -2,26 +2,25 @@
 
 Unit rows become shorter ones, their leading coordinates and the length of what is left, whose product is never less
 than theirs (Cauchy-Schwarz). Where the processor multiplies bfloat16 faster, that product is made in bfloat16, and its
-rounding is allowed for. Only pairs whose bound reaches the k-th best so far are computed in float32. Used by
-`neighbours.nearest`, which tries how short the rows had best be.
+rounding is allowed for. Only pairs whose bound reaches the k-th best so far are computed in float32. `searcher` tries
+how short the rows had best be.
 """
 
 import functools
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
-from twigma.analysis.convert import Array
-from twigma.analysis.neighbours.blocks import Neighbours, UnitSearch
+from twigma.core.neighbours.pairs import Array, Neighbours, UnitSearch
+from twigma.core.neighbours.products import Best, best_of, by_blocks, merge
 
 BLOCK = (
     2048  # queries a block: 16 MiB of float32 with REFERENCES, which stay in the cache
 )
 REFERENCES = 2048  # reference rows a block
-IN_FULL = 8192  # queries and reference rows a block, of which all products are made
 WIDTHS = (128, 192, 256)  # numbers of a shorter row that are tried
 SAMPLE = 8 * REFERENCES  # reference rows they are tried on
 TRIED = 256  # queries they are tried with
@@ -29,7 +28,6 @@ SLACK = 1e-5  # float32 rounding of a length or a product, some ten times over
 BF16_ULP = 2.0**-8  # largest relative error of rounding to bfloat16
 CROWDED = 0.05  # above this share of candidates in a block, computing all of it in float32 is cheaper
 
-Best = tuple[torch.Tensor, torch.Tensor]  # similarity, falling, and row, [queries, k]
 Method = Callable[[Array, int], UnitSearch]  # a search of unit rows for k neighbours
 
 
@@ -74,7 +72,7 @@ class Screened:
             least = kth - off - (1 + off) * self.errors[i] - rounding
             hits = np.flatnonzero((bound >= least.to(bound.dtype)).numpy())
             if len(hits) > CROWDED * bound.numel():
-                best = _merge(best, q @ block.T, i * REFERENCES, k)
+                best = merge(best, q @ block.T, i * REFERENCES, k)
                 continue
             pairs = torch.from_numpy(np.stack(np.divmod(hits, len(block))))
             values = _products(pairs, q, block)
@@ -85,14 +83,14 @@ class Screened:
         return best
 
 
-def fastest(rows: Array, query: Array, k: int, otherwise: Method) -> UnitSearch:
+def fastest(rows: Array, query: Array, k: int, others: Sequence[Method]) -> UnitSearch:
     """The search of unit `rows` [m, d] that is fastest on some of them and of the queries [n, d].
 
-    Tried are screening, at several widths, and `otherwise`.
+    Tried are screening, at several widths, and the others.
     """
     some = rows[:: -(-len(rows) // SAMPLE)]
     few = query[:TRIED]
-    methods = [otherwise, *_screenings(some)]
+    methods = [*others, *_screenings(some)]
 
     def seconds(method: Method) -> float:
         search = method(some, k)
@@ -122,43 +120,6 @@ def _screening(
         return by_blocks(lambda block: reference.search(block, k), q, "cpu", BLOCK)
 
     return search
-
-
-def in_float64(q: Array, rows: Array, index: Array) -> Neighbours:
-    """The similarities of pairs to the last digit, falling, and their rows.
-
-    They do not depend on the search that gave the pairs.
-
-    Parameters
-    ----------
-    q, rows : unit rows [n, d] and [m, d]. index : int64[n, k], rows of `rows`.
-    """
-    products = []
-    for start in range(0, len(q), BLOCK):
-        block = slice(start, start + BLOCK)
-        near = rows[index[block]]
-        products.append(np.einsum("nd,nkd->nk", q[block], near, dtype=np.float64))
-    similarity = np.concatenate(products).astype(np.float32)
-    order = np.argsort(-similarity, axis=1, kind="stable")
-    return np.take_along_axis(similarity, order, 1), np.take_along_axis(index, order, 1)
-
-
-def by_blocks(
-    search: Callable[[torch.Tensor], Best], query: Array, device: str, size: int
-) -> Neighbours:
-    """Search for the queries [n, d], `size` at a time, on a device; similarity float32 [n, k] and row int64 [n, k]."""
-    blocks = torch.split(torch.tensor(query, device=device), size)
-    similarities, rows = zip(*[search(block) for block in blocks], strict=True)
-    return torch.cat(similarities).cpu().numpy(), torch.cat(rows).cpu().numpy()
-
-
-def in_full(q: torch.Tensor, r: torch.Tensor, k: int) -> Best:
-    """As `Screened.search`, of any `k`, by every product in float32."""
-    best: Best | None = None
-    for i, block in enumerate(torch.split(r, IN_FULL)):
-        best = _merge(best, q @ block.T, i * IN_FULL, k)
-    assert best is not None
-    return best
 
 
 @functools.cache
@@ -222,12 +183,6 @@ def _products(
     return products
 
 
-def _merge(best: Best | None, similarity: torch.Tensor, start: int, k: int) -> Best:
-    """The best `k` of those so far and of a dense block of similarities whose first column is row `start`."""
-    values, index = similarity.topk(min(k, similarity.shape[1]), dim=1)
-    return _best(best, values, index + start, k)
-
-
 def _merge_pairs(
     best: Best | None, n: int, pairs: torch.Tensor, exact: torch.Tensor, k: int
 ) -> Best:
@@ -238,13 +193,4 @@ def _merge_pairs(
     index = torch.zeros_like(values, dtype=torch.int64)
     values[pairs[0], place] = exact
     index[pairs[0], place] = pairs[1]
-    return _best(best, values, index, k)
-
-
-def _best(best: Best | None, values: torch.Tensor, index: torch.Tensor, k: int) -> Best:
-    """The best `k` of those so far and of further ones, [queries, any] each."""
-    if best is not None:
-        values = torch.cat([best[0], values], 1)
-        index = torch.cat([best[1], index], 1)
-    values, order = values.topk(min(k, values.shape[1]), dim=1)
-    return values, index.gather(1, order)
+    return best_of(best, values, index, k)

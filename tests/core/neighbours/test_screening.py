@@ -7,16 +7,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from twigma.analysis.neighbours import screening  # noqa: E402
-from twigma.analysis.neighbours import search as neighbours  # noqa: E402
-from twigma.analysis.neighbours.screening import (  # noqa: E402
-    BLOCK,
-    Screened,
-    by_blocks,
-    fastest,
-    in_full,
-)
+from twigma.core.neighbours import screening, searcher  # noqa: E402
+from twigma.core.neighbours.products import by_blocks, in_full  # noqa: E402
+from twigma.core.neighbours.screening import BLOCK, Screened, fastest  # noqa: E402
 from twigma.core.numeric.unit_vectors import unit_rows  # noqa: E402
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(11)
 
 
 def unit(
@@ -90,20 +89,6 @@ def test_crowds_and_duplicates(shortened, half, rng):
     assert set(index[3]) == {3, *range(4000, 4010)} or plain[3, 0] > 1 - 1e-6
 
 
-@pytest.mark.parametrize("rest", [0.1, 3.0])
-def test_the_way_that_is_chosen_finds_the_same(rest, rng, monkeypatch):
-    """Whichever way that is, of rows that lie close and of scattered ones."""
-    q, r = unit(rng, 3000, rest=rest), unit(rng, 9000, rest=rest)
-    monkeypatch.setattr(neighbours, "WORTH_A_TRIAL", 10**6)
-    similarity, index = neighbours.nearest(q, r, 5, device="cpu")
-    expected, product = brute(q, r, 5)
-    assert (
-        np.abs(similarity - expected).max() < 7e-8 and (np.diff(similarity) <= 0).all()
-    )
-    assert np.abs(np.take_along_axis(product, index, 1) - expected).max() < ROUNDING
-    assert isinstance(screening.bfloat16_is_faster(), bool)
-
-
 def test_a_way_that_is_slow_is_not_chosen(rng):
     """Where the peer takes no time it is chosen; where it takes a second, screening is."""
     r, tried = unit(rng, 9000), []
@@ -112,13 +97,13 @@ def test_a_way_that_is_slow_is_not_chosen(rng):
         def search(q):
             tried.append(len(rows))
             time.sleep(1)
-            return neighbours._by_faiss(rows, k)(q)
+            return searcher._by_faiss(rows, k)(q)
 
         return search
 
-    found = fastest(r, r[:300], 5, slow)(r[:300])
+    found = fastest(r, r[:300], 5, [slow])(r[:300])
     assert (
         tried == [9000, 9000]
         and np.abs(found[0] - brute(r[:300], r, 5)[0]).max() < ROUNDING
     )
-    assert fastest(r, r[:300], 5, lambda rows, k: lambda q: "at once")(r) == "at once"
+    assert fastest(r, r[:300], 5, [lambda rows, k: lambda q: "at once"])(r) == "at once"

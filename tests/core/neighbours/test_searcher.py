@@ -1,0 +1,68 @@
+"""Every way of the search, beside float64 products of all pairs."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from twigma.core.neighbours import searcher as ways  # noqa: E402
+from twigma.core.neighbours.screening import bfloat16_is_faster  # noqa: E402
+from twigma.core.neighbours.searcher import searcher  # noqa: E402
+
+# The order of a sum differs by processor: a float32 product of unit rows of this length errs by a few units.
+ROUNDING = 2e-6
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(11)
+
+
+def near_directions(rng, n, rest, d=256):
+    """Unit rows float32[n, d] near twenty directions: the larger the rest, the more scattered."""
+    directions = np.random.default_rng(0).normal(size=(20, d))
+    x = rng.normal(size=(n, 20)) @ directions / np.sqrt(20)
+    x += rest * rng.normal(size=(n, d))
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+def chosen(monkeypatch, way):
+    """Makes `searcher` choose a way whatever the size."""
+    monkeypatch.setattr(ways, "WORTH_TORCH", 10**18 if way == "faiss" else 0)
+    monkeypatch.setattr(ways, "WORTH_A_TRIAL", 0 if way == "trial" else 10**18)
+    for other in {"faiss", "torch"} - {way}:
+        if way != "trial":
+            monkeypatch.setattr(ways, f"_by_{other}", lambda *_: 1 // 0)
+
+
+@pytest.mark.parametrize("rest", [0.1, 3.0])
+@pytest.mark.parametrize("k", [1, 5])
+@pytest.mark.parametrize("way", ["faiss", "torch", "trial"])
+def test_the_nearest_rows_and_their_similarity_in_float64(
+    way, k, rest, rng, monkeypatch
+):
+    chosen(monkeypatch, way)
+    q = near_directions(rng, 3000, rest)
+    r = near_directions(rng, 9000, rest)
+    similarity, index = searcher(r, k, len(q), "cpu")(q)
+    product = q.astype(float) @ r.astype(float).T
+    expected = -np.sort(-product, axis=1)[:, :k]
+    assert similarity.dtype == np.float32 and index.dtype == np.int64
+    assert np.abs(similarity - expected).max() < 7e-8
+    assert (np.diff(similarity) <= 0).all()
+    found = np.take_along_axis(product, index, 1)
+    assert np.abs(found - expected).max() < ROUNDING
+
+
+def test_a_similarity_is_the_same_to_the_bit_whatever_it_is_searched_with(rng):
+    q, r = near_directions(rng, 300, 0.1), near_directions(rng, 9000, 0.1)
+    search = searcher(r, 5, len(q), "cpu")
+    similarity, index = search(q)
+    for rows in (slice(0, 1), slice(1, 20), slice(20, 300)):
+        again = search(q[rows])
+        np.testing.assert_array_equal(again[0], similarity[rows])
+        np.testing.assert_array_equal(again[1], index[rows])
+
+
+def test_bfloat16_is_compared():
+    assert isinstance(bfloat16_is_faster(), bool)
