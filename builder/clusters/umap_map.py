@@ -150,7 +150,8 @@ def positions(
     result = np.empty((len(rows), 2), np.float32)
     result[is_training] = on.positions[place.drop_null().to_numpy()]
     others = rows[~is_training]
-    if blocks is None or not len(others):
+    # On a cluster each block makes its own search ready; here one is made for all.
+    if blocks is None or blocks.is_local or not len(others):
         result[~is_training] = placed(on, vectors, others)
     else:
         result[~is_training] = np.concatenate(list(blocks.map(_place, others, on)))

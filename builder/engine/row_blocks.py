@@ -35,6 +35,8 @@ T = TypeVar("T")
 class RowBlocks:
     """All rows of `vectors` in blocks of ROWS, one after the other."""
 
+    is_local = True
+
     def __init__(self, vectors: Vectors) -> None:
         self.vectors = vectors
 
@@ -103,6 +105,8 @@ class _Call:
 
 class _RayRowBlocks(RowBlocks):
     """The same on a Ray cluster; results come in the same order."""
+
+    is_local = False
 
     def __init__(self, vectors: Vectors) -> None:
         import ray

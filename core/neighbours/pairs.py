@@ -14,20 +14,22 @@ UnitSearch = Callable[[Array], Neighbours]  # of unit rows [n, d], in one refere
 BLOCK = 2048  # queries whose pairs are multiplied at a time
 
 
-def in_float64(q: Array, rows: Array, index: Array) -> Neighbours:
-    """The similarities of pairs to the last digit, falling, and their rows.
+def in_float64(q: Array, rows: Array, candidates: Array, k: int) -> Neighbours:
+    """The `k` best of some candidates by their similarity to the last digit; of equal ones the earlier row.
 
-    They do not depend on the search that gave the pairs.
+    Whichever search gave the candidates, these are the same if it gave a few more than `k`.
 
     Parameters
     ----------
-    q, rows : unit rows [n, d] and [m, d]. index : int64[n, k], rows of `rows`.
+    q, rows : unit rows [n, d] and [m, d]. candidates : int64[n, k or more], rows of `rows`.
     """
+    index = np.sort(candidates, axis=1)
     products = []
     for start in range(0, len(q), BLOCK):
         block = slice(start, start + BLOCK)
         near = rows[index[block]]
         products.append(np.einsum("nd,nkd->nk", q[block], near, dtype=np.float64))
-    similarity = np.concatenate(products).astype(np.float32)
-    order = np.argsort(-similarity, axis=1, kind="stable")
-    return np.take_along_axis(similarity, order, 1), np.take_along_axis(index, order, 1)
+    similarity = np.concatenate(products)
+    order = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    best = np.take_along_axis(similarity, order, 1).astype(np.float32)
+    return best, np.take_along_axis(index, order, 1)

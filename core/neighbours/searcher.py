@@ -2,8 +2,8 @@
 
 It is exact: an approximate index changes the quintiles of similarity in Fig 2d (an IVF index with 8 probes agrees on
 half of them). On a processor, `screening` spares a long search most of its products where bounds are close enough: it,
-torch and faiss are tried on the first queries. A GPU computes every product. Similarities are those of float64,
-whichever way it is.
+torch and faiss are tried on the first queries. A GPU computes every product. Neighbours and similarities are those of
+float64, whichever way it is.
 """
 
 import numpy as np
@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from twigma.core.neighbours.pairs import Array, Neighbours, UnitSearch, in_float64
 
+SPARE = (
+    4  # rows beyond k whose similarity is computed again, as each way rounds its own
+)
 MOST_SCREENED = 100  # neighbours up to which a bound can spare work
 WORTH_TORCH = 10**7  # products from which its import, and a matrix product, pay
 WORTH_A_GPU = 10**8  # products from which a GPU is worth its start
@@ -35,23 +38,18 @@ def searcher(
     search(q) -> (similarity, index): float32[n, k], falling, and int64[n, k], rows of the reference.
     """
     products = queries * len(rows)
+    more = min(k + SPARE, len(rows))
     if device is None:
         device = "cuda" if products > WORTH_A_GPU and _has_gpu() else "cpu"
     if device != "cpu":
-        search = _by_torch(rows, k, device)
+        search = _by_torch(rows, more, device)
     elif products > WORTH_A_TRIAL and k <= MOST_SCREENED:
-        search = _by_trial(rows, k)
+        search = _by_trial(rows, more)
     elif products > WORTH_TORCH:
-        search = _by_torch(rows, k)
+        search = _by_torch(rows, more)
     else:
-        search = _by_faiss(rows, k)
-    return _to_the_last_digit(search, rows)
-
-
-def _to_the_last_digit(search: UnitSearch, rows: Array) -> UnitSearch:
-    """A search whose similarities are those of float64."""
-
-    return lambda q: in_float64(q, rows, search(q)[1])
+        search = _by_faiss(rows, more)
+    return lambda q: in_float64(q, rows, search(q)[1], k)
 
 
 def _by_faiss(rows: Array, k: int) -> UnitSearch:

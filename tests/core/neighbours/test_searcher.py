@@ -54,6 +54,21 @@ def test_the_nearest_rows_and_their_similarity_in_float64(
     assert np.abs(found - expected).max() < ROUNDING
 
 
+def test_whichever_way_it_is_the_neighbours_are_the_same(rng, monkeypatch):
+    """Also of rows whose similarities differ by less than a float32 product is rounded, and of copies."""
+    r = near_directions(rng, 3000, 0.1)
+    r[1000:2000] = r[:1000] + 1e-8 * rng.normal(size=(1000, r.shape[1]))
+    r[2000:] = r[:1000]
+    found = {}
+    for way in ("faiss", "torch", "trial"):
+        with monkeypatch.context() as patch:
+            chosen(patch, way)
+            found[way] = searcher(r, 5, 500, "cpu")(r[:500])
+    for way in ("torch", "trial"):
+        np.testing.assert_array_equal(found[way][1], found["faiss"][1])
+        np.testing.assert_array_equal(found[way][0], found["faiss"][0])
+
+
 def test_a_similarity_is_the_same_to_the_bit_whatever_it_is_searched_with(rng):
     q, r = near_directions(rng, 300, 0.1), near_directions(rng, 9000, 0.1)
     search = searcher(r, 5, len(q), "cpu")
