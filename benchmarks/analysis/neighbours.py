@@ -1,8 +1,8 @@
 """The five nearest reference images of every image, exactly: `analysis/neighbours/search.py` against faiss's
 IndexFlatIP.
 
-Goal: at least 1.5 times faiss, and recall at least .9999. Run: `python -m benchmarks.analysis.neighbours [ROWS]`; of few
-rows every product is computed, since trying out other ways would take longer than it saves.
+Goal: at least 1.5 times faiss, and recall at least .9999. Run: `python -m benchmarks.analysis.neighbours [ROWS]`; of
+few rows every product is computed, since trying out other ways would take longer than it saves.
 """
 
 import sys
