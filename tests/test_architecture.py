@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # The order of the rooms, from the ground up. A module beside rooms (`builder/build.py`) is a room of its own.
 ORDER = [
     "core/tables",
+    "core/names",
+    "core/columns",
     "core",
     "core/storage",
     "core/numeric",

@@ -345,7 +345,7 @@ def test_the_wheel_holds_the_package_and_its_data_only(tmp_path):
         "twigma/__init__.py",
         "twigma/dataset/loader.py",
         "twigma/dataset_card.md",
-        "twigma/core/columns.py",
+        "twigma/core/columns/declared.py",
     } <= names
     entry = (
         zipfile.ZipFile(next(tmp_path.glob("*.whl")))
