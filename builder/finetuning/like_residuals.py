@@ -18,13 +18,19 @@ def residual_likes(table: pa.Table) -> NDArray[np.float64]:
     """Residuals of the least-squares fit of log(1 + likes) on followers and month, float64[n].
 
     The followers enter as log(1 + followers), linear between their deciles. The fit counts each post once. Unknown
-    followers and unknown months are levels of their own.
+    followers and unknown months are levels of their own. Months are taken out as means (Frisch, Waugh and Lovell): an
+    indicator a month would be most of the memory.
     """
     likes = np.log1p(table["like_count"].to_numpy().astype(float))
-    design = np.column_stack([_follower_terms(table), _month_terms(table)])
+    terms = _follower_terms(table)
+    month = _months(table)
     first = first_of_posts(table)
-    coefficients, *_ = np.linalg.lstsq(design[first], likes[first], rcond=None)
-    return np.asarray(likes - design @ coefficients)
+    mean_likes = _means(likes[:, None], month, first)
+    mean_terms = _means(terms, month, first)
+    likes -= mean_likes[month, 0]
+    terms -= mean_terms[month]
+    slopes, *_ = np.linalg.lstsq(terms[first], likes[first], rcond=None)
+    return np.asarray(likes - terms @ slopes)
 
 
 def follower_percentiles(
@@ -77,10 +83,21 @@ def _follower_terms(table: pa.Table) -> NDArray[np.float64]:
     return np.column_stack(terms)
 
 
-def _month_terms(table: pa.Table) -> NDArray[np.float64]:
-    """One indicator a month, unknown being one of them; float64[n, months]."""
-    text = pc.strftime(table["created_at"], format="%Y-%m")
-    month = np.asarray(pc.fill_null(text, "").to_pylist(), str)
-    months = np.unique(month)
-    indicators: NDArray[np.bool_] = np.equal(month[:, None], months[None, :])
-    return indicators.astype(np.float64)
+def _months(table: pa.Table) -> NDArray[np.int64]:
+    """The month of every image as a number from 0, unknown being one of them; int64[n]."""
+    written = table["created_at"]
+    months = pc.add(pc.multiply(pc.year(written), 12), pc.month(written))
+    known = pc.fill_null(months, -1).to_numpy()
+    return np.unique(known, return_inverse=True)[1].astype(np.int64)
+
+
+def _means(
+    values: NDArray[np.float64], month: NDArray[np.int64], rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The mean of each column of `values`, float64[n, d], in each month over these rows; float64[months, d]."""
+    counts = np.bincount(month[rows])
+    sums = [
+        np.bincount(month[rows], weights=column[rows], minlength=len(counts))
+        for column in values.T
+    ]
+    return np.column_stack(sums) / counts[:, None]

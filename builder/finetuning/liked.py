@@ -20,12 +20,14 @@ import twigma
 from twigma.builder.finetuning.recipes import Facts, write_recipes
 from twigma.builder.finetuning.row_gates import (
     FROM_X,
+    read_images,
     training_reasons,
     training_text,
 )
 from twigma.builder.finetuning.row_keys import images_at, included_rows
 from twigma.builder.finetuning.selection import TOO_MANY, select_liked
 from twigma.builder.finetuning.settings import (
+    CAPTION_COLUMNS,
     NSFW,
     PER_AUTHOR,
     QUANTILE,
@@ -171,8 +173,10 @@ def choose_images(
     stages = ["embed", "nsfw", "dedupe"]
     if settings.captions == "caption":
         stages.append("caption")
-    table = join_stages(work, stages)
+    table = join_stages(work, stages, read_images(work, settings))
     table = table.append_column("training_text", training_text(table, settings))
+    # Texts are most of the memory: once are enough.
+    table = table.drop_columns([CAPTION_COLUMNS[settings.captions]])
     removed = read_removed(work.path)
     reasons = exclusion_reasons(table, removed, "drop", settings.nsfw_threshold)
     if selected is not None:
