@@ -1,6 +1,7 @@
-"""What a reader of lists is asked for, and what it returns: columns by name, rows with their line."""
+"""What a reader of lists is asked for, and what it returns: columns by name, rows with their line, also in blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import NamedTuple, Protocol
 
 SHOWN = 20  # names of columns in a message
@@ -16,6 +17,23 @@ class Row(NamedTuple):
     value: str
     reason: str
     others: tuple[str, ...] = ()
+
+
+class Block(NamedTuple):
+    """Rows with which nothing is wrong, by columns, each [n]: their lines, their values, their other cells.
+
+    The lines count from `line`: that of row k is `line + places[k]`.
+    """
+
+    line: int
+    places: Sequence[int]
+    values: Sequence[str]
+    others: Sequence[tuple[str, ...]]
+
+    def rows(self) -> Iterator[Row]:
+        """The same rows, one by one."""
+        lines = map(self.line.__add__, self.places)
+        return map(Row, lines, self.values, repeat(""), self.others)
 
 
 class Columns(Protocol):

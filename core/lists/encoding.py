@@ -18,7 +18,13 @@ FALLBACK = "twigma-cp1252"  # what codecs call `_as_cp1252` by
 
 
 def text_lines(content: Content, longest: int) -> Iterator[str]:
-    """The lines of a text, as `bounded.text_lines`; bytes that are not UTF-8 are read as cp1252.
+    """The lines of `text_blocks`, one by one."""
+    for block in text_blocks(content, longest):
+        yield from block
+
+
+def text_blocks(content: Content, longest: int) -> Iterator[list[str]]:
+    """The lines of a text, as `bounded.text_blocks`; bytes that are not UTF-8 are read as cp1252.
 
     Where NUL bytes take the place of line ends, as `find -print0` writes them, they end lines.
     """
@@ -31,7 +37,7 @@ def text_lines(content: Content, longest: int) -> Iterator[str]:
         errors = FALLBACK
         if b"\0" in head and b"\n" not in head:
             raw = io.BufferedReader(_NulLines(raw))
-    return bounded.text_lines(raw, longest, encoding, errors)
+    return bounded.text_blocks(raw, longest, encoding, errors)
 
 
 def encoding_of(head: bytes) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from twigma.core.lists import columnar, json_values
-from twigma.core.lists.columns import Columns, Row, pick
+from twigma.core.lists.columns import Block, Columns, Row, pick
 from twigma.core.lists.delimited import LONGEST_LINE, read_header, text_rows
-from twigma.core.lists.encoding import text_lines
+from twigma.core.lists.encoding import text_blocks, text_lines
 from twigma.core.lists.formats import format_of
 from twigma.core.lists.packed import Content, open_content
 from twigma.core.lists.statistics_files import statistics_frame, statistics_rows
@@ -26,16 +26,27 @@ def read_rows(path: Path, columns: Columns) -> Iterator[Row]:
 
     Raises ValueError when the necessary column is missing, or the file is damaged or no list.
     """
-    path = Path(path)
-    with open_content(path) as (content, stack):
-        yield from _rows(content, columns, stack)
+    for part in read_blocks(path, columns):
+        if isinstance(part, Block):
+            yield from part.rows()
+        else:
+            yield part
 
 
-def _rows(content: Content, columns: Columns, stack: ExitStack) -> Iterator[Row]:
+def read_blocks(path: Path, columns: Columns) -> Iterator[Block | Row]:
+    """As `read_rows`, but rows of a text in blocks, where nothing is wrong with any of them."""
+    with open_content(Path(path)) as (content, stack):
+        yield from _blocks(content, columns, stack)
+
+
+def _blocks(
+    content: Content, columns: Columns, stack: ExitStack
+) -> Iterator[Block | Row]:
     kind = format_of(content)
     where = content.where
     if kind == "text":
-        yield from text_rows(text_lines(content, LONGEST_LINE), columns, where)
+        blocks = text_blocks(content, LONGEST_LINE)
+        yield from text_rows(blocks, columns, where)
         return
     if kind == "json":
         lines = text_lines(content, json_values.LONGEST)

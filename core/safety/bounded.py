@@ -21,6 +21,8 @@ RATIO = 50  # beyond that, how many times its own size: text of posts shrinks to
 MOST_VALUES = 1_000_000  # of a JSON text; each takes about a hundred bytes in memory
 LONGEST_CELL = 1 << 20  # bytes of a cell in Parquet
 CELLS = 16_384  # rows of Parquet read at once
+BLOCK = 1 << 14  # characters of a text read at once
+SHOWN = 200  # characters of a line that is too long
 # zipfile unpacks other methods without a limit.
 PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
@@ -69,25 +71,47 @@ def text_lines(
     encoding: str = "",
     errors: str = "surrogateescape",
 ) -> Iterator[str]:
-    r"""Lines ended by \n, \r\n or \r only; UTF-8 or UTF-16 by their first bytes, unless an encoding is given.
+    """The lines of `text_blocks`, one by one."""
+    for block in text_blocks(raw, longest, encoding, errors):
+        yield from block
 
-    A line of `longest` characters or more is cut to its beginning, a `Cut`; the rest is read past in pieces. What is
-    not UTF-8 becomes what `errors` says, surrogates by default: it stays visible, and fails as an id.
+
+def text_blocks(
+    raw: IO[bytes],
+    longest: int,
+    encoding: str = "",
+    errors: str = "surrogateescape",
+) -> Iterator[list[str]]:
+    r"""Lines ended by \n, \r\n or \r only, some at a time; UTF-8 or UTF-16 by their first bytes, or by `encoding`.
+
+    A block is the lines of BLOCK characters, and the rest of the last of them: at least one. A line of `longest`
+    characters or more is cut to its beginning, a `Cut`; the rest is read past in pieces. What is not UTF-8 becomes what
+    `errors` says, surrogates by default: it stays visible, and fails as an id.
     """
     buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[type-var]
     if not encoding:
         wide = buffered.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
         encoding = "utf-16" if wide else "utf-8-sig"
         errors = "replace" if wide else errors
+    size = min(BLOCK, longest)  # so that only the last line can be too long
     with io.TextIOWrapper(buffered, encoding, errors) as text:
-        while line := text.readline(longest):
-            if len(line) < longest or line.endswith("\n"):
-                yield line.removesuffix("\n")
-                continue
-            begins = Cut(line[:200])
-            while line and not line.endswith("\n"):
-                line = text.readline(1 << 20)
-            yield begins
+        while block := text.read(size):
+            lines = block.split("\n")
+            begun = lines.pop()
+            if begun:
+                lines.append(_complete_line(begun, text, longest))
+            yield lines
+
+
+def _complete_line(begun: str, text: io.TextIOWrapper, longest: int) -> str:
+    """A line whose beginning was read, with its rest; a `Cut` where it is too long."""
+    rest = text.readline(longest)
+    line = begun + rest.removesuffix("\n")
+    if len(line) < longest:
+        return line
+    while rest and not rest.endswith("\n"):
+        rest = text.readline(1 << 20)
+    return Cut(line[: min(SHOWN, longest)])
 
 
 def spooled(source: IO[bytes]) -> IO[bytes]:

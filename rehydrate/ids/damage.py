@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from twigma.rehydrate.ids.post_id import FIRST_SNOWFLAKE, SNOWFLAKE_EPOCH
 from twigma.rehydrate.ids.skipped_lines import BadLine
@@ -76,8 +77,13 @@ def refuse_damaged(
 
 def _numbers(ids: Collection[str]) -> Numbers:
     """The ids from LOWEST on that 63 bits hold, as those of posts do: int64[n]."""
-    numbers = [number for number in map(int, ids) if LOWEST <= number <= HIGHEST]
-    return np.array(numbers, np.int64)
+    try:
+        texts = pa.array(list(ids), pa.string())
+        numbers: Numbers = texts.cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:  # one of them is beyond 63 bits
+        within = [number for number in map(int, ids) if number <= HIGHEST]
+        numbers = np.array(within, np.int64)
+    return numbers[numbers >= LOWEST]
 
 
 def _decimal_marks(numbers: Numbers) -> Iterator[Mark]:

@@ -4,6 +4,7 @@ An id is text of 1 to 20 digits; it never passes through a float.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 # Ids made since November 2010 carry their time, in milliseconds since this epoch, in the bits above 22.
@@ -43,6 +44,19 @@ def parse_id(text: str) -> str:
         if match:
             return match[1]
     return ""
+
+
+def are_digits(texts: Sequence[str]) -> bool:
+    """Whether each of these texts is an id written as digits only, as most cells are: `parse_id` leaves it as it is.
+
+    >>> are_digits(["17", "18"]), are_digits(["17", "x18"]), are_digits(["17", ""])
+    (True, False, False)
+    """
+    text = "".join(texts)
+    if not text.encode("ascii", "replace").isdigit():
+        return False
+    lengths = set(map(len, texts))
+    return 0 not in lengths and max(lengths) <= MOST_DIGITS
 
 
 def why_bad(value: str) -> str:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from twigma.core.lists.columns import Row
-from twigma.core.lists.reader import read_rows
+from twigma.core.lists.columns import Block, Row
+from twigma.core.lists.reader import read_blocks
 from twigma.core.progress import progress_bar
 from twigma.rehydrate.ids.damage import refuse_damaged
 from twigma.rehydrate.ids.list_columns import Wanted
-from twigma.rehydrate.ids.post_id import parse_id, why_bad
+from twigma.rehydrate.ids.post_id import are_digits, parse_id, why_bad
 from twigma.rehydrate.ids.skipped_lines import SkippedLines
 
 # After so many skipped lines a list with a smaller share of usable ones is read no further.
@@ -58,27 +58,55 @@ def collect_ids(
     """As `read_id_list`, of a list in any state: it is not tested for damage."""
     if not path.is_file():
         raise FileNotFoundError(f"no file of post ids at {path}")
-    ids: dict[str, tuple[str, ...]] = {}
-    skipped = SkippedLines()
-    shared: dict[tuple[str, ...], tuple[str, ...]] = {}
-    rows = 0
-    bar = progress_bar(
-        read_rows(path, Wanted(column, tuple(others))),
-        desc=path.name,
-        unit="row",
-        unit_scale=True,
-        leave=False,
-    )
-    for row in bar:
+    collector = _Collector(path)
+    parts = read_blocks(path, Wanted(column, tuple(others)))
+    with progress_bar(desc=path.name, unit="row", unit_scale=True, leave=False) as bar:
+        for part in parts:
+            if isinstance(part, Block):
+                collector.add_block(part)
+                bar.update(len(part.values))
+            else:
+                collector.add_row(part)
+                bar.update()
+    return IdList(collector.ids, collector.rows, collector.skipped)
+
+
+class _Collector:
+    """What was read of a list so far: its distinct ids with the cells of their first rows, and its skipped lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ids: dict[str, tuple[str, ...]] = {}
+        self.rows = 0
+        self.skipped = SkippedLines()
+        # Few combinations of cells on many rows: equal ones are one tuple in memory.
+        self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def add_block(self, block: Block) -> None:
+        """Add rows, all at once where each has an id written as digits only."""
+        if not are_digits(block.values):
+            for row in block.rows():
+                self.add_row(row)
+            return
+        self.rows += len(block.values)
+        if any(block.others):
+            for post, cells in zip(block.values, block.others, strict=True):
+                self._add(post, cells)
+        else:  # no other columns are read: an id that is there already stays as it is
+            self.ids.update(zip(block.values, block.others, strict=True))
+
+    def add_row(self, row: Row) -> None:
+        """Add a row, or note it as skipped."""
         post = "" if row.reason else parse_id(row.value)
-        if not post:
-            _skip(path, row, len(ids), skipped)
-            continue
-        rows += 1
-        if post not in ids:
-            # Few combinations of cells on many rows: equal ones are one tuple in memory.
-            ids[post] = shared.setdefault(row.others, row.others)
-    return IdList(ids, rows, skipped)
+        if post:
+            self.rows += 1
+            self._add(post, row.others)
+        else:
+            _skip(self.path, row, len(self.ids), self.skipped)
+
+    def _add(self, post: str, cells: tuple[str, ...]) -> None:
+        if post not in self.ids:
+            self.ids[post] = self._shared.setdefault(cells, cells)
 
 
 def _skip(path: Path, row: Row, ids: int, skipped: SkippedLines) -> None:

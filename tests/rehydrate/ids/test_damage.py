@@ -11,6 +11,7 @@ from twigma.rehydrate.ids.damage import (
     LOWEST,
     _decimal_marks,
     _float_mark,
+    _numbers,
     doubts,
     float_step,
     log_tail_bound,
@@ -164,3 +165,11 @@ def test_a_list_most_of_whose_lines_hold_no_id_is_refused(tmp_path):
     path.write_text("id\n17\nx\ny\n")
     with pytest.raises(ValueError, match=r"expected post ids, found 1 on 3 lines; line 3: .* 'x'"):  # fmt: skip
         read_ids(path)
+
+
+@pytest.mark.parametrize("beyond", [[], [2**63], [10**20 - 1]])
+def test_the_numbers_are_those_of_posts_that_63_bits_hold(beyond):
+    texts = ["7", "0" * 18 + "17", str(LOWEST - 1), str(LOWEST), "0" + str(2**63 - 1)]
+    ids = dict.fromkeys([*texts, *map(str, beyond)])
+    assert _numbers(ids).tolist() == [LOWEST, 2**63 - 1]
+    assert _numbers([]).tolist() == []
