@@ -58,7 +58,7 @@ def check(data: bytes) -> Header:
     with _refusals(header.format):
         decoded = _decode_jpeg(header, data, "GRAY", (1, 1))
         if decoded is not None:
-            header = replace(header, warning=_warning(decoded))
+            header = _with_warning(header, decoded)
             data = decoded.data
             if not decoded.has_metadata:
                 return header
@@ -101,7 +101,7 @@ def _decode(
         # Pillow converts CMYK, and decodes what is no JPEG.
         by_pillow = decoded is None or decoded.colour == "CMYK"
         if decoded is not None:
-            header = replace(header, warning=_warning(decoded))
+            header = _with_warning(header, decoded)
             data = decoded.data
             if not by_pillow and not decoded.has_metadata:
                 return header, decoded.pixels
@@ -144,10 +144,12 @@ def _decode_jpeg(
         raise BadImage("decode", f"jpg is damaged or cut short: {error}") from error
 
 
-def _warning(decoded: Decoded) -> str | None:
+def _with_warning(header: Header, decoded: Decoded) -> Header:
+    """The header with a sentence about what the decoder complained of, if it did."""
     if decoded.warning is None:
-        return None
-    return f"every pixel is there, with a warning of the decoder: {decoded.warning}"
+        return header
+    sentence = f"every pixel is there, with a warning of the decoder: {decoded.warning}"
+    return replace(header, warning=sentence)
 
 
 # ------------------------------------------------------------------ Pillow

@@ -142,10 +142,10 @@ def _is_jpg(data: bytes) -> bool:
 
 def _jpg_size(data: bytes) -> Size:
     """The size that libjpeg reads, where no frame header says another one."""
-    sizes = jpeg.read_sizes(data)
-    for width, height in sizes:
+    head = jpeg.read_head(data)
+    for width, height in head.sizes:
         refuse_size("jpg", width, height)
-    if jpeg.has_too_many_scans(data):
+    if jpeg.has_too_many_scans(data, head):
         raise BadImage("too_large", f"jpg with more than {jpeg.MAX_SCANS} scans")
     try:
         width, height, _ = jpeg.read_header(data)
@@ -153,7 +153,7 @@ def _jpg_size(data: bytes) -> Size:
         raise BadImage(
             "decode", f"jpg has no header that can be read: {error}"
         ) from error
-    for size in sizes or [(0, 0)]:
+    for size in head.sizes or [(0, 0)]:
         refuse_other_size("jpg", size, (width, height))
     return width, height
 

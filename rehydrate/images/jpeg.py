@@ -48,6 +48,19 @@ class Segment(NamedTuple):
     rest: int
 
 
+class Head(NamedTuple):
+    """What a JPEG states before its coded data: (width, height) of every frame, and what kind of file it is.
+
+    `one_scan`: it is sequential, and its first scan holds every component, so that it cannot have a second one.
+    `has_metadata`: EXIF or XMP, which may say how the image is turned.
+    """
+
+    sizes: list[tuple[int, int]]
+    progressive: bool
+    has_metadata: bool
+    one_scan: bool
+
+
 @dataclass(frozen=True)
 class Decoded:
     """Pixels uint8[height, width, channels] in a colour, the file they are of, and why it had to be repaired.
@@ -98,22 +111,40 @@ def _headers(data: bytes) -> Iterator[Segment]:
         match = pattern.search(data, end)
 
 
-def _head(data: bytes) -> Iterator[Segment]:
-    """The segments before the first scan."""
-    for header in _headers(data):
-        if header.marker == _SOS:
-            return
-        yield header
-
-
-def read_sizes(data: bytes) -> list[tuple[int, int]]:
-    """(width, height) in every frame header before the first scan; struct.error where the file ends inside one."""
+def read_head(data: bytes) -> Head:
+    """What the markers up to the first scan state; struct.error where the file ends inside a frame header."""
     sizes = []
-    for segment in _head(data):
-        if segment.marker in _FRAMES:
-            height, width = struct.unpack_from(">HH", data, segment.start + 5)
+    sequential = True  # all frames are
+    progressive = False  # one is
+    has_metadata = False
+    components: list[int] = []
+    for marker, start, end, _ in _headers(data):
+        if marker in _FRAMES:
+            height, width = struct.unpack_from(">HH", data, start + 5)
             sizes.append((width, height))
-    return sizes
+            sequential &= marker in _SEQUENTIAL
+            progressive |= marker in _PROGRESSIVE
+            components = _components(data[start + 4 : end])
+        elif marker == _APP1:
+            has_metadata = True
+        elif marker == _SOS:
+            scanned = _scanned(data[start + 4 : end])
+            has_all = components != [] and scanned == components
+            one_scan = has_all and sequential and len(sizes) == 1
+            return Head(sizes, progressive, has_metadata, one_scan)
+    return Head(sizes, progressive, has_metadata, one_scan=False)
+
+
+def _components(frame: bytes) -> list[int]:
+    """The numbers of the components, rising, in the body of a frame header; none where it is too short."""
+    count = int.from_bytes(frame[5:6])
+    return sorted(frame[6 : 6 + 3 * count : 3])
+
+
+def _scanned(scan: bytes) -> list[int]:
+    """The numbers of the components, rising, in the body of a scan header; none where it is empty."""
+    count = int.from_bytes(scan[:1])
+    return sorted(scan[1 : 1 + 2 * count : 2])
 
 
 def read_header(data: bytes) -> tuple[int, int, str]:
@@ -126,11 +157,12 @@ def read_header(data: bytes) -> tuple[int, int, str]:
     return width, height, colours
 
 
-def has_too_many_scans(data: bytes) -> bool:
+def has_too_many_scans(data: bytes, head: Head) -> bool:
     """Whether decoding could take for ever, as each scan costs a pass over all pixels."""
-    if len(_SCAN.findall(data)) <= MAX_SCANS:
+    # libjpeg ends with an error where another scan follows.
+    if head.one_scan or len(_SCAN.findall(data)) <= MAX_SCANS:
         return False
-    if any(segment.marker in _PROGRESSIVE for segment in _head(data)):
+    if head.progressive:
         return True
     # The bytes counted above may be those of previews, which are inside of a segment.
     scans = sum(segment.marker == _SOS for segment in segments(data))
@@ -150,8 +182,7 @@ def _is_complete(data: bytes, structure: list[Segment]) -> bool:
         if segment.marker in _FRAMES:
             progressive = segment.marker in _PROGRESSIVE
             coefficients = range(64) if progressive else range(1)
-            components = body[6 : 6 + 3 * body[5] : 3]
-            missing = {component: set(coefficients) for component in components}
+            missing = {one: set(coefficients) for one in _components(body)}
         elif segment.marker == _SOS:
             count = body[0]
             first, last, bits = body[1 + 2 * count :][:3]
@@ -159,7 +190,7 @@ def _is_complete(data: bytes, structure: list[Segment]) -> bool:
             if progressive and bits & 15 != 0:
                 continue
             complete = range(first, last + 1) if progressive else range(1)
-            for component in body[1 : 1 + 2 * count : 2]:
+            for component in _scanned(body):
                 if component in missing:
                     missing[component].difference_update(complete)
     return not any(missing.values())
@@ -190,10 +221,14 @@ def decode(data: bytes, colour: str, least: tuple[int, int] = (0, 0)) -> Decoded
                 repaired = _normalized(data)
             else:
                 repaired = _without_stray(repaired, reason)
-    structure = list(segments(repaired))
-    if not _is_complete(repaired, structure):
-        raise ValueError("its last scans are missing")
-    has_metadata = any(segment.marker == _APP1 for segment in structure)
+    head = read_head(repaired)
+    has_metadata = head.has_metadata
+    # libjpeg has read the one scan to its end; several may be fewer than they were.
+    if not head.one_scan:
+        structure = list(segments(repaired))
+        if not _is_complete(repaired, structure):
+            raise ValueError("its last scans are missing")
+        has_metadata = any(segment.marker == _APP1 for segment in structure)
     return Decoded(pixels, colour, repaired, has_metadata, warning)
 
 

@@ -156,6 +156,32 @@ def test_a_component_without_a_scan_is_missing() -> None:
     assert refused(head + only_luma) == "decode"
 
 
+def test_after_the_scan_of_all_components_nothing_more_is_taken() -> None:
+    """The structure behind it is not looked at: the decoder refuses it, however much there is."""
+    data = written()
+    scan = data[data.index(b"\xff\xda") : -2]
+    start = data.index(b"\xff\xc0")
+    again = data[start : start + 2 + data[start + 3]]
+    assert jpeg.read_head(data).one_scan
+    for more in (scan, scan * 300, again, again + scan):
+        assert refused(data[:-2] + more + EOI) == "decode"
+
+
+def test_scans_of_single_components_are_counted_and_must_all_be_there() -> None:
+    """Of a sequential file as well, where a scan that names one component twice is no scan of both."""
+    data = written()
+    sos = data.index(b"\xff\xda")
+    only_first = segment(0xDA, b"\1\1\0\0\x3f\0")
+    repeated = segment(0xDA, b"\3\1\0\1\0\1\0\0\x3f\0")
+    for header in (only_first, repeated):
+        several = data[:sos] + header
+        assert not jpeg.read_head(several).one_scan
+        many = several + header * jpeg.MAX_SCANS + data[-2:]
+        assert refused(many) == "too_large"
+    progressive = jpeg.read_head(written(progressive=True))
+    assert progressive.progressive and not progressive.one_scan
+
+
 # ------------------------------------------------------------------ sizes
 
 
