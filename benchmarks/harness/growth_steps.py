@@ -65,6 +65,7 @@ ROWS = {
 EMBEDDINGS = {
     "nsfw": "twigma nsfw --work {work}",
     "dedupe without near": DEDUPE,
+    "dedupe": "twigma dedupe --work {work}",
     "choose liked images": LIKED,
     "cluster": "twigma cluster --work {work}",
     "assign": ASSIGN,

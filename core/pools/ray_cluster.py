@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -16,6 +17,8 @@ from twigma.core.pools.worker_output import WorkerOutput
 from twigma.core.safety import worker_environment
 
 CONNECT_TIMEOUT = 10.0  # seconds for a TCP connection to the address of a cluster
+# The server that Ray starts for a driver outside of the cluster (ray://) can end as it begins, on a busy head.
+ATTEMPTS, PAUSE = 3, 2.0  # and seconds between them
 
 
 def starts_here(address: str | None = None) -> bool:
@@ -67,7 +70,14 @@ def _join(address: str, cpus: int | None) -> None:
 
     try:
         _check_port(address)
-        _initialize(address, cpus)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                _initialize(address, cpus)
+                return
+            except ConnectionAbortedError:
+                if attempt == ATTEMPTS:
+                    raise
+                time.sleep(PAUSE)
     except (
         OSError,
         ValueError,

@@ -154,3 +154,31 @@ def test_without_ray_it_says_what_to_install() -> None:
     assert done.stderr.endswith(
         "RuntimeError: Ray is not installed here: pip install 'twigma[ray]'\n"
     )
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+def test_a_server_of_the_cluster_that_ends_as_it_begins_is_asked_again(
+    failures, monkeypatch
+):
+    import ray
+
+    start, calls = ray.init, []
+
+    def init(*arguments: Any, **options: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) <= failures:
+            raise ConnectionAbortedError("Initialization failure from server")
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray_cluster, "PAUSE", 0.0)
+    if failures < ray_cluster.ATTEMPTS:
+        with ray_cluster.connect("local", cpus=1) as cpus:
+            assert cpus == 1
+    else:
+        with (
+            pytest.raises(RuntimeError, match="Initialization failure"),
+            ray_cluster.connect("local", cpus=1),
+        ):
+            pass
+    assert len(calls) == 3
