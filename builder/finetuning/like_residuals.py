@@ -94,10 +94,15 @@ def _months(table: pa.Table) -> NDArray[np.int64]:
 def _means(
     values: NDArray[np.float64], month: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """The mean of each column of `values`, float64[n, d], in each month over these rows; float64[months, d]."""
-    counts = np.bincount(month[rows])
+    """The mean of each column of `values`, float64[n, d], in each month over these rows; float64[months, d].
+
+    0 in a month without any of these rows.
+    """
+    months = month.max(initial=-1) + 1
+    of_rows = month[rows]
+    counts = np.bincount(of_rows, minlength=months)
     sums = [
-        np.bincount(month[rows], weights=column[rows], minlength=len(counts))
+        np.bincount(of_rows, weights=column[rows], minlength=months)
         for column in values.T
     ]
-    return np.column_stack(sums) / counts[:, None]
+    return np.column_stack(sums) / np.maximum(counts, 1)[:, None]

@@ -100,3 +100,15 @@ def test_a_percentile_is_that_of_scipy_among_the_nearest_in_followers():
     few = follower_percentiles(residuals[:5], followers[:5], 21)
     expected = stats.rankdata(residuals[:5]) - 0.5
     np.testing.assert_allclose(few, expected / 5)
+
+
+def test_a_month_in_which_no_post_begins_leaves_numbers():
+    """Its only image is the second one of a post of another month, or of one unknown."""
+    for when in (datetime.datetime(2023, 5, 5), None):
+        table = make(40)
+        times = table["created_at"].to_pylist()
+        times[1] = when
+        place = table.column_names.index("created_at")
+        column = pa.array(times, columns.COLUMNS["created_at"].type)
+        residuals = residual_likes(table.set_column(place, "created_at", column))
+        assert np.isfinite(residuals).all()
