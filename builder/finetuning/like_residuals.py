@@ -86,7 +86,8 @@ def _follower_terms(table: pa.Table) -> NDArray[np.float64]:
 def _months(table: pa.Table) -> NDArray[np.int64]:
     """The month of every image as a number from 0, unknown being one of them; int64[n]."""
     written = table["created_at"]
-    months = pc.add(pc.multiply(pc.year(written), 12), pc.month(written))
+    years = pc.multiply(pc.year(written), 12)
+    months = pc.add(years, pc.month(written))
     known = pc.fill_null(months, -1).to_numpy()
     return np.unique(known, return_inverse=True)[1].astype(np.int64)
 

@@ -7,20 +7,18 @@ from numpy.typing import NDArray
 
 from twigma.builder.finetuning.row_keys import READ
 from twigma.builder.finetuning.settings import CAPTION_COLUMNS, Settings
+from twigma.core import columns
 from twigma.core.workspace import Workspace
 
 FROM_X = "from X, whose terms were not acknowledged"
-GATED = (
-    "possibly_sensitive",
-    "source",
-)  # columns of the images table that can bar a row
+# Columns of the images table that can bar a row.
+GATED = ("possibly_sensitive", "source")
 
 
 def read_images(work: Workspace, settings: Settings) -> pa.Table:
     """The images table, with what decides whether an image is chosen, and no other text than it is trained with."""
-    wanted = {*READ, *GATED, CAPTION_COLUMNS[settings.captions]}
-    names = [name for name in work.image_schema().names if name in wanted]
-    return work.image_rows(*names)
+    wanted = (*READ, *GATED, CAPTION_COLUMNS[settings.captions])
+    return work.image_rows(*columns.those_of(wanted, work.image_schema().names))
 
 
 def training_text(table: pa.Table, settings: Settings) -> pa.ChunkedArray:

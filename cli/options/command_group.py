@@ -97,8 +97,9 @@ def explain(error: Exception, command: str | None) -> str:
     if isinstance(error, OSError) and error.strerror:
         # Python's own words are "[Errno 28] No space left on device: 'work/images.parquet'".
         reason = error.strerror[0].lower() + error.strerror[1:]
-        is_named = isinstance(error.filename, str | bytes)
-        return f"{os.fsdecode(error.filename)}: {reason}" if is_named else reason
+        if isinstance(error.filename, str | bytes):
+            return f"{os.fsdecode(error.filename)}: {reason}"
+        return reason
     return str(error) or type(error).__name__
 
 

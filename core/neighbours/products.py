@@ -7,14 +7,16 @@ import torch
 from twigma.core.neighbours.pairs import Array, Neighbours
 
 Best = tuple[torch.Tensor, torch.Tensor]  # `Neighbours` as tensors
-IN_FULL = 8192  # queries and reference rows a block, of which all products are made
+# Queries and reference rows of a block, all of whose products are made: on a processor they stay in its cache.
+SIZES = {"cpu": 2048, "cuda": 8192}
 
 
 def in_full(q: torch.Tensor, r: torch.Tensor, k: int) -> Best:
     """The `k` rows of `r` [m, d] most similar to each of `q` [n, d], by every product in float32; unit rows."""
     best: Best | None = None
-    for i, block in enumerate(torch.split(r, IN_FULL)):
-        best = merge(best, q @ block.T, i * IN_FULL, k)
+    size = SIZES[r.device.type]
+    for i, block in enumerate(torch.split(r, size)):
+        best = merge(best, q @ block.T, i * size, k)
     assert best is not None  # a reference has at least one row
     return best
 
@@ -25,7 +27,9 @@ def by_blocks(
     """Search for the queries [n, d], `size` at a time, on a device; similarity float32 [n, k] and row int64 [n, k]."""
     blocks = torch.split(torch.tensor(query, device=device), size)
     similarities, rows = zip(*[search(block) for block in blocks], strict=True)
-    return torch.cat(similarities).cpu().numpy(), torch.cat(rows).cpu().numpy()
+    best = torch.cat(similarities).cpu()
+    index = torch.cat(rows).cpu()
+    return best.numpy(), index.numpy()
 
 
 def merge(best: Best | None, similarity: torch.Tensor, start: int, k: int) -> Best:

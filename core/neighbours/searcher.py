@@ -63,12 +63,13 @@ def _by_torch(rows: Array, k: int, device: str = "cpu") -> UnitSearch:
     """Every product, on a processor or a GPU."""
     import torch
 
-    from twigma.core.neighbours.products import IN_FULL, by_blocks, in_full
+    from twigma.core.neighbours.products import SIZES, by_blocks, in_full
 
     reference = torch.tensor(rows, device=device)
+    size = SIZES[reference.device.type]
 
     def search(q: Array) -> Neighbours:
-        return by_blocks(lambda block: in_full(block, reference, k), q, device, IN_FULL)
+        return by_blocks(lambda block: in_full(block, reference, k), q, device, size)
 
     return search
 

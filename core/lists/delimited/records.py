@@ -147,7 +147,9 @@ class _Reader:
 
 def _are_usual(lines: list[str], records: Records, width: int) -> bool:
     """Whether each of these lines is a record of so many cells, and none is empty."""
-    if len(records.cells) != len(lines) or set(map(len, records.cells)) != {width}:
+    if len(records.cells) != len(lines):
+        return False
+    if set(map(len, records.cells)) != {width}:
         return False
     return "" not in lines and not any(map(str.isspace, lines))
 

@@ -4,6 +4,8 @@ import time
 
 import numpy as np
 import pytest
+from support.near_rows import ROUNDING
+from support.near_rows import near_directions as unit
 
 torch = pytest.importorskip("torch")
 
@@ -11,22 +13,6 @@ from twigma.core.neighbours import screening, searcher  # noqa: E402
 from twigma.core.neighbours.products import by_blocks, in_full  # noqa: E402
 from twigma.core.neighbours.screening import BLOCK, Screened, fastest  # noqa: E402
 from twigma.core.numeric.unit_vectors import unit_rows  # noqa: E402
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(11)
-
-
-def unit(
-    rng: np.random.Generator, n: int, d: int = 256, rest: float = 0.1
-) -> np.ndarray:
-    """Rows that lie near twenty directions, so that some are close neighbours."""
-    directions = np.random.default_rng(0).normal(size=(20, d))
-    x = rng.normal(size=(n, 20)) @ directions / np.sqrt(20) + rest * rng.normal(
-        size=(n, d)
-    )
-    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
 
 def brute(q: np.ndarray, r: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -38,8 +24,6 @@ def leading(r: np.ndarray, width: int = 40) -> torch.Tensor:
     return torch.tensor(np.linalg.eigh(r.T @ r)[1][:, ::-1][:, :width].copy())
 
 
-# The order of a sum differs by processor: a float32 product of unit rows of this length errs by a few units.
-ROUNDING = 2e-6
 KINDS = [(True, False), (False, True), (True, True)]
 
 

@@ -2,28 +2,13 @@
 
 import numpy as np
 import pytest
+from support.near_rows import ROUNDING, near_directions
 
 torch = pytest.importorskip("torch")
 
 from twigma.core.neighbours import searcher as ways  # noqa: E402
 from twigma.core.neighbours.screening import bfloat16_is_faster  # noqa: E402
 from twigma.core.neighbours.searcher import searcher  # noqa: E402
-
-# The order of a sum differs by processor: a float32 product of unit rows of this length errs by a few units.
-ROUNDING = 2e-6
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(11)
-
-
-def near_directions(rng, n, rest, d=256):
-    """Unit rows float32[n, d] near twenty directions: the larger the rest, the more scattered."""
-    directions = np.random.default_rng(0).normal(size=(20, d))
-    x = rng.normal(size=(n, 20)) @ directions / np.sqrt(20)
-    x += rest * rng.normal(size=(n, d))
-    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
 
 def chosen(monkeypatch, way):
@@ -36,14 +21,14 @@ def chosen(monkeypatch, way):
 
 
 @pytest.mark.parametrize("rest", [0.1, 3.0])
-@pytest.mark.parametrize("k", [1, 5])
+@pytest.mark.parametrize("k", [1, 5, 10])
 @pytest.mark.parametrize("way", ["faiss", "torch", "trial"])
 def test_the_nearest_rows_and_their_similarity_in_float64(
     way, k, rest, rng, monkeypatch
 ):
     chosen(monkeypatch, way)
-    q = near_directions(rng, 3000, rest)
-    r = near_directions(rng, 9000, rest)
+    q = near_directions(rng, 3000, rest=rest)
+    r = near_directions(rng, 9000, rest=rest)
     similarity, index = searcher(r, k, len(q), "cpu")(q)
     product = q.astype(float) @ r.astype(float).T
     expected = -np.sort(-product, axis=1)[:, :k]
@@ -56,7 +41,7 @@ def test_the_nearest_rows_and_their_similarity_in_float64(
 
 def test_whichever_way_it_is_the_neighbours_are_the_same(rng, monkeypatch):
     """Also of rows whose similarities differ by less than a float32 product is rounded, and of copies."""
-    r = near_directions(rng, 3000, 0.1)
+    r = near_directions(rng, 3000)
     r[1000:2000] = r[:1000] + 1e-8 * rng.normal(size=(1000, r.shape[1]))
     r[2000:] = r[:1000]
     found = {}
@@ -70,7 +55,7 @@ def test_whichever_way_it_is_the_neighbours_are_the_same(rng, monkeypatch):
 
 
 def test_a_similarity_is_the_same_to_the_bit_whatever_it_is_searched_with(rng):
-    q, r = near_directions(rng, 300, 0.1), near_directions(rng, 9000, 0.1)
+    q, r = near_directions(rng, 300), near_directions(rng, 9000)
     search = searcher(r, 5, len(q), "cpu")
     similarity, index = search(q)
     for rows in (slice(0, 1), slice(1, 20), slice(20, 300)):
