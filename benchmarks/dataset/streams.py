@@ -1,6 +1,7 @@
 """A stream of images for training, `twigma.stream_images`, against webdataset and litData.
 
-All give pixels and a name, in one process. Ours compares every image with its SHA-256; the peers compare nothing.
+All give pixels and a name, in one process, in which ours decodes by threads, or by the two workers of a DataLoader.
+Ours compares every image with its SHA-256; the peers compare nothing.
 litData first writes all of it again, into chunks of its own, which is not timed. It asks for other versions of what
 we pin: `pip install litdata` into an environment of its own, or leave its rows out.
 Goal: at least 1.5 times webdataset, and at least as fast as litData. Run: `python -m benchmarks.dataset.streams`.
@@ -15,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import webdataset
+from torch.utils.data import DataLoader, IterableDataset
+from torchvision.io import decode_jpeg
 
 import twigma
 from benchmarks.dataset.load import IMAGES, synthetic, write_release, write_shards
@@ -23,13 +27,15 @@ from benchmarks.harness.interleaved import versus
 from twigma.rehydrate.images.shards import list_shards, read_images
 
 CHUNK = "64MB"  # as litData's documentation has it
+SHUFFLED = 1000  # images that webdataset mixes
+WORKERS = 2
 
 
-def by_webdataset(tars: list[str], shuffle: int) -> int:
-    """Bytes of pixels of all images."""
+def webdataset_stream(tars: list[str], shuffle: bool) -> Any:
+    """Name and pixels of all images."""
     stream = webdataset.WebDataset(tars, shardshuffle=len(tars) if shuffle else 0)
-    pixels = stream.shuffle(shuffle).decode("rgb8").to_tuple("jpg", "__key__")
-    return sum(image.nbytes for image, _ in pixels)
+    pixels = stream.shuffle(SHUFFLED if shuffle else 0).decode("rgb8")
+    return pixels.rename(image="jpg", image_name="__key__")
 
 
 def write_chunks(work: Path, folder: Path) -> str:
@@ -60,20 +66,32 @@ class _Samples:
                 yield {"name": key, "image": data}
 
 
-def rows_of_litdata(folder: str, shuffle: bool) -> Iterator[dict[str, Any]]:
+class LitDataStream(IterableDataset[Any]):
     """Name and pixels of all images; decoded by torchvision, which litData itself uses for JPEGs."""
-    import torch
-    from torchvision.io import decode_jpeg
 
-    litdata = importlib.import_module("litdata")
-    for row in litdata.StreamingDataset(folder, shuffle=shuffle):
-        encoded = torch.from_numpy(np.frombuffer(bytearray(row["image"]), np.uint8))
-        yield {"image": decode_jpeg(encoded), "image_name": row["name"]}
+    def __init__(self, folder: str, shuffle: bool) -> None:
+        litdata = importlib.import_module("litdata")
+        self.stored = litdata.StreamingDataset(folder, shuffle=shuffle)
+
+    def __iter__(self) -> Iterator[Any]:
+        for row in self.stored:
+            encoded = torch.from_numpy(np.frombuffer(bytearray(row["image"]), np.uint8))
+            yield {"image": decode_jpeg(encoded), "image_name": row["name"]}
 
 
-def by_litdata(folder: str, shuffle: bool) -> int:
-    """Bytes of pixels of all images, each held until the next is there, as ours are."""
-    return sum(row["image"].nbytes for row in rows_of_litdata(folder, shuffle))
+def bytes_of(stream: Any) -> int:
+    """Bytes of pixels of all images, each held until the next is there."""
+    return sum(row["image"].nbytes for row in stream)
+
+
+def with_workers(stream: Any) -> Any:
+    """The same by processes that send pixels through shared memory; forked, as litData has them spawned."""
+    return DataLoader(
+        stream,
+        batch_size=None,
+        num_workers=WORKERS,
+        multiprocessing_context="fork",
+    )
 
 
 def main() -> None:
@@ -86,26 +104,37 @@ def main() -> None:
         work = folder / "work"
         tars = write_shards(work, table["image_name"].to_pylist())
 
-        def ours(shuffle: bool) -> int:
+        def ours(shuffle: bool) -> Any:
             release = str(folder / "twigma")
-            stream = twigma.stream_images(work, data_dir=release, shuffle=shuffle)
-            return sum(row["image"].nbytes for row in stream)
+            return twigma.stream_images(work, data_dir=release, shuffle=shuffle)
 
-        peers: dict[str, Callable[[bool], int]] = {
-            "webdataset": lambda shuffle: by_webdataset(tars, 1000 if shuffle else 0)
+        peers: dict[str, Callable[[bool], Any]] = {
+            "webdataset": lambda shuffle: webdataset_stream(tars, shuffle)
         }
         if importlib.util.find_spec("litdata"):
             chunks = write_chunks(work, folder / "chunks")
-            peers["litData"] = lambda shuffle: by_litdata(chunks, shuffle)
-        for peer, stream in peers.items():
-            for shuffle in (False, True):
-                order = "shuffled" if shuffle else "in order"
-                versus(
-                    f"{IMAGES:,} pictures {order} | {peer}",
-                    lambda: ours(shuffle),  # noqa: B023 - called before the next round
-                    lambda: stream(shuffle),  # noqa: B023
-                    quality=lambda mine, other: f"{mine:,} and {other:,} bytes",
-                )
+            peers["litData"] = lambda shuffle: LitDataStream(chunks, shuffle)
+        for peer, theirs in peers.items():
+            compare("in order", peer, lambda: ours(False), lambda: theirs(False))  # noqa: B023
+            compare("shuffled", peer, lambda: ours(True), lambda: theirs(True))  # noqa: B023
+            compare(
+                f"shuffled, {WORKERS} workers",
+                peer,
+                lambda: with_workers(ours(True)),
+                lambda: with_workers(theirs(True)),  # noqa: B023
+            )
+
+
+def compare(
+    order: str, peer: str, ours: Callable[[], Any], theirs: Callable[[], Any]
+) -> None:
+    """Print the row of two streams, each opened anew for every round."""
+    versus(
+        f"{IMAGES:,} pictures {order} | {peer}",
+        lambda: bytes_of(ours()),
+        lambda: bytes_of(theirs()),
+        quality=lambda mine, other: f"{mine:,} and {other:,} bytes",
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ run, and not kept.
 
 import contextlib
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from twigma.builder.engine.delivery import RowOffer, offer_rows, take_offered
 from twigma.builder.engine.vectors import Half, Indices, Vectors
 from twigma.core.pools import ray_cluster
 from twigma.core.pools.ray_pool import LOCAL, Engine
+from twigma.core.read_ahead import begin_ahead
 
 ROWS = 16_384  # of a block: 24 MB of float16 at 768
 
@@ -65,8 +65,8 @@ class RowBlocks:
             ThreadPoolExecutor(workers) as pool,
             threadpool_limits(1, user_api="blas"),
         ):
-            begun = _few_ahead(
-                items, lambda item: pool.submit(run, item), lambda: workers
+            begun = begin_ahead(
+                items, lambda item: pool.submit(run, item), lambda: AHEAD * workers
             )
             for item, future in begun:
                 yield item, future.result()
@@ -79,19 +79,6 @@ class RowBlocks:
         for start, begin, end in zip(starts, begins, ends, strict=True):
             if end > begin:
                 yield int(start), rows[begin:end] - start
-
-
-def _few_ahead(
-    items: Iterable[K], begin: Callable[[K], T], cores: Callable[[], int]
-) -> Iterator[tuple[K, T]]:
-    """Each item and what `begin` gives of it, in order; AHEAD a core are begun before the first of them is given."""
-    waiting: deque[tuple[K, T]] = deque()
-    for item in items:
-        waiting.append((item, begin(item)))
-        if len(waiting) > AHEAD * cores():
-            yield waiting.popleft()
-    while waiting:
-        yield waiting.popleft()
 
 
 @dataclass
@@ -153,7 +140,7 @@ class _RayRowBlocks(RowBlocks):
         def send(item: K) -> Any:
             return self._call_each.remote(function, *load(item))
 
-        for item, reply in _few_ahead(items, send, _cores):
+        for item, reply in begin_ahead(items, send, lambda: AHEAD * _cores()):
             yield item, _result(reply)
 
     def _block(self, start: int) -> Any:

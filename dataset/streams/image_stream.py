@@ -4,19 +4,23 @@
 of the tars says where each image is: so a stream that stopped goes on with the next image, with nothing read again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twigma.core.read_ahead import begin_ahead
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.image_rows import KEY, read_rows, rows_schema
 from twigma.dataset.release_folder import find_rows_of_images
 from twigma.rehydrate.images.decode import read_pixels
+from twigma.rehydrate.images.decode_memory import room
 from twigma.rehydrate.images.image_index import Place, read_index, read_stored
 from twigma.rehydrate.images.shards import list_shards
 
@@ -29,6 +33,9 @@ Row = dict[str, Any]
 Transform = Callable[[Row], Any]
 WINDOW = 8  # shards whose images are mixed: a disk then reads a few files, not all
 BATCH = 256  # rows whose metadata become Python values together
+AHEAD = 2  # images that wait for a thread
+K = TypeVar("K")
+T = TypeVar("T")
 
 
 class ImageStream(IterableDataset[Any]):
@@ -36,7 +43,8 @@ class ImageStream(IterableDataset[Any]):
 
     It is an `IterableDataset` of torch: processes and the workers of a DataLoader each get a share, all processes the
     same number of images (up to one fewer than there are processes are left out). Each image is compared with its
-    SHA-256 as it is read. Call `set_epoch` before each epoch for another order.
+    SHA-256 as it is read. Outside workers, threads decode the next images, one a CPU. Call `set_epoch` before each
+    epoch for another order.
 
     Parameters
     ----------
@@ -66,6 +74,7 @@ class ImageStream(IterableDataset[Any]):
         world_size: int | None = None,
     ) -> None:
         self.work = Workspace(Path(work).expanduser().absolute())
+        self._source = (data_dir, columns, filters)
         self.shuffle = shuffle
         self.window = window
         self.seed = seed
@@ -75,9 +84,29 @@ class ImageStream(IterableDataset[Any]):
         self.epoch = 0
         self._position = 0  # images that were given
         self._resumes = False
+        self._open()
+
+    def _open(self) -> None:
         self._shards = {shard.name: shard for shard in list_shards(self.work)}
-        self._table = _stored_rows(self.work, data_dir, columns, filters)
+        self._table = _stored_rows(self.work, *self._source)
         self._rows_of_shards = _rows_by_shard(self._table)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A process that is spawned opens the images again: until it has read what it is sent, the next does not start.
+        state = {**self.__dict__, "images": len(self._table)}
+        for name in ("_shards", "_table", "_rows_of_shards"):
+            del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        images = state.pop("images")
+        self.__dict__.update(state)
+        self._open()
+        if len(self._table) != images:
+            raise ValueError(
+                f"stream_images: {self.work} had {images:,} images to stream, and has {len(self._table):,} now: make a "
+                "new stream"
+            )
 
     def __len__(self) -> int:
         """Images of an epoch in this process."""
@@ -113,16 +142,16 @@ class ImageStream(IterableDataset[Any]):
         self._resumes = True
 
     def __iter__(self) -> Iterator[Any]:
-        mine = self._order()[self._share()]
         if not self._resumes:
             self._position = 0
         self._resumes = False
-        while self._position < len(mine):
-            rows = mine[self._position : self._position + BATCH]
-            for row in self._read(rows):
-                # Before it is given: whoever asks for the state has had this image.
-                self._position += 1
-                yield row
+        mine = self._order()[self._share()][self._position :]
+        for columns, image in _by_threads(self._read, self._listed(mine), _threads()):
+            row = {"image": image, **columns}
+            item = row if self.transform is None else self.transform(row)
+            # Before it is given: whoever asks for the state has had this image.
+            self._position += 1
+            yield item
 
     def _order(self) -> npt.NDArray[np.int64]:
         """The rows of this epoch, those of all processes."""
@@ -147,13 +176,22 @@ class ImageStream(IterableDataset[Any]):
         first = self.rank + self.world_size * worker
         return slice(first, len(self) * self.world_size, self.world_size * workers)
 
-    def _read(self, numbers: npt.NDArray[np.int64]) -> Iterator[Any]:
-        for columns in self._table.take(pa.array(numbers)).to_pylist():
-            place = Place(*(columns.pop(name) for name in Place._fields))
-            data = read_stored(self._shards[place.shard], columns[KEY], place)
-            image = read_pixels(data)[1] if self.decode else data
-            row = {"image": image, **columns}
-            yield row if self.transform is None else self.transform(row)
+    def _listed(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[Row, Place]]:
+        """The metadata of these rows of the table, and the places of their images."""
+        for start in range(0, len(rows), BATCH):
+            batch = self._table.take(pa.array(rows[start : start + BATCH]))
+            for columns in batch.to_pylist():
+                place = Place(*(columns.pop(name) for name in Place._fields))
+                yield columns, place
+
+    def _read(self, listed: tuple[Row, Place]) -> tuple[Row, Any]:
+        """The metadata of an image, and its pixels or bytes."""
+        columns, place = listed
+        data = read_stored(self._shards[place.shard], columns[KEY], place)
+        if not self.decode:
+            return columns, data
+        with room(data):
+            return columns, read_pixels(data)[1]
 
 
 def _process(rank: int | None, world_size: int | None) -> tuple[int, int]:
@@ -179,6 +217,27 @@ def _of_torch() -> tuple[int, int]:
     if not (distributed.is_available() and distributed.is_initialized()):
         return 0, 1
     return distributed.get_rank(), distributed.get_world_size()
+
+
+def _threads() -> int:
+    """Threads that decode: one a CPU, or none in a worker of a DataLoader, as these are already many."""
+    _, workers = _worker()
+    return 0 if workers > 1 else os.cpu_count() or 1
+
+
+def _by_threads(
+    read: Callable[[K], T], items: Iterable[K], threads: int
+) -> Iterator[T]:
+    """`read(item)` of each item, in order, by threads that are AHEAD of who takes them; by none, when it is taken."""
+    if not threads:
+        yield from map(read, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        begun = begin_ahead(
+            items, lambda item: pool.submit(read, item), lambda: AHEAD + threads
+        )
+        for _, future in begun:
+            yield future.result()
 
 
 def _worker() -> tuple[int, int]:

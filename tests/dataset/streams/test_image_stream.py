@@ -3,6 +3,8 @@
 import copy
 import itertools
 import json
+import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 
 import twigma
 from twigma.builder.release.release import release
+from twigma.dataset.streams import image_stream
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +179,53 @@ def test_workers_and_processes_share_the_images(stream):
     together = [name for share in shares for name in share]
     assert len(set(together)) == len(together) == len(everything) // 3 * 3
     assert set(together) <= set(everything)
+
+
+def test_a_spawned_process_is_sent_little_and_opens_the_same_images(stream):
+    opened = stream(shuffle=True, seed=3, columns=["like_count"])
+    opened.set_epoch(2)
+    sent = pickle.dumps(opened)
+    # What fits into a pipe, so that workers start beside each other, however many images there are.
+    assert len(sent) < 2_000
+    again = pickle.loads(sent)
+    assert names(again) == names(opened)
+    loader = DataLoader(
+        opened, batch_size=None, num_workers=2, multiprocessing_context="spawn"
+    )
+    assert sorted(names(loader)) == sorted(names(opened))
+
+
+def test_a_process_that_finds_other_images_says_so(tmp_path):
+    work = releasing.make_work(tmp_path / "work")
+    sent = pickle.dumps(twigma.stream_images(work))
+    sorted((work / "shards").glob("*.json"))[0].unlink()
+    with pytest.raises(ValueError, match=r"had 29 images .*, and has \d+ now"):
+        pickle.loads(sent)
+
+
+STOPPED = """
+import twigma
+
+rows = iter(twigma.stream_images("work", data_dir="twigma"))
+print(next(rows)["image_name"])
+"""
+
+
+def test_a_program_that_ends_in_the_middle_ends_in_silence(folder):
+    command = [sys.executable, "-c", STOPPED]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr
+
+
+def test_threads_and_one_after_the_other_give_the_same(stream, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    by_threads = list(stream(shuffle=True, seed=4, columns=["like_count"]))
+    monkeypatch.setattr(image_stream, "_threads", lambda: 0)
+    one_by_one = list(stream(shuffle=True, seed=4, columns=["like_count"]))
+    assert names(by_threads) == names(one_by_one)
+    for row, other in zip(by_threads, one_by_one, strict=True):
+        assert row["like_count"] == other["like_count"]
+        assert np.array_equal(row["image"], other["image"])
 
 
 def test_a_state_of_other_images_is_refused(stream):
