@@ -34,7 +34,7 @@ from twigma.core.parts import (
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.workspace import AnyWorkspace, Workspace
 
-REVISION = 2  # raise it when the same images and fit give other labels or positions
+REVISION = 3  # raise it when the same images and fit give other labels or positions
 MOVED = 0.1  # total variation of the shares, and
 FARTHER = 1.1  # ratio of the mean distances, at which drift is called large
 

@@ -2,9 +2,9 @@
 
 The map is its training images: names, embeddings and positions, in `WORK/models/cluster/map.arrow` (`twigma removals`
 takes images out of it). Another image is placed as `UMAP.transform` does it: first at the weighted mean of its nearest
-training images, then moved by UMAP's own gradient descent, in which the training images stay. Unlike it, this module
-computes the neighbours exactly and scales no weight by those of other images: an image has one position, whatever is
-placed with it.
+training images, then moved by gradient descent, in which the training images stay (`descent.py`). Unlike it, this
+module computes the neighbours exactly and scales no weight by those of other images: an image has one position,
+whatever is placed with it.
 """
 
 import warnings
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twigma.builder.clusters.descent import settle
 from twigma.builder.clusters.kmeans import draw
 from twigma.builder.engine.row_blocks import RowBlocks
 from twigma.builder.engine.vectors import Half, Indices, Vectors, as_column, as_matrix
@@ -28,7 +29,6 @@ NEIGHBOURS = 15
 MIN_DIST = 0.1
 EXACT_ROWS = 8_192  # up to here the neighbours of the training images come from one matrix product
 MAP_ROWS = 40_000  # UMAP is fitted on a sample of this size
-EPOCHS, RATE, SEED = 100, 0.25, 42  # of UMAP.transform's gradient descent
 # Cosine distance up to which an image is a training image: float32 rounding.
 SAME = 1e-6
 BLOCK = 4_096
@@ -191,28 +191,11 @@ def _settled(positions: Floats, near: Indices, distances: Floats) -> Floats:
 
     Their weighted mean, improved by gradient descent; an image at no distance from its nearest takes its position.
     """
-    umap_ = import_umap().umap_
     weights = strengths(distances)
     shares = weights / weights.sum(axis=1, keepdims=True)
-    result: Floats = np.einsum("ij,ijk->ik", shares, positions[near]).astype(np.float32)
-    # Edges to neighbours that are drawn at least once in all epochs.
-    head, rank = np.nonzero(weights >= 1 / EPOCHS)
-    tail = near[head, rank]
-    epochs_per_sample = 1 / weights[head, rank]
-    state = np.random.default_rng(SEED).integers(-(2**31), 2**31, 3)
-    curve = umap_.find_ab_params(1.0, MIN_DIST)
-    umap_.optimize_layout_euclidean(
-        result,
-        positions,
-        head,
-        tail,
-        EPOCHS,
-        len(positions),
-        epochs_per_sample,
-        *curve,
-        state,
-        initial_alpha=RATE,
-    )
+    starts: Floats = np.einsum("ij,ijk->ik", shares, positions[near]).astype(np.float32)
+    curve = import_umap().umap_.find_ab_params(1.0, MIN_DIST)
+    result = settle(starts, positions, near, weights, curve)
     same = distances[:, 0] <= SAME
     result[same] = positions[near[same, 0]]
     return result
