@@ -2,8 +2,8 @@
 
 All give pixels and a name, in one process, in which ours decodes by threads, or by the two workers of a DataLoader.
 Ours compares every image with its SHA-256; the peers compare nothing.
-litData first writes all of it again, into chunks of its own, which is not timed. It asks for other versions of what
-we pin: `pip install litdata` into an environment of its own, or leave its rows out.
+litData first writes all of it again, into chunks of its own, which is not timed. We do not pin it:
+`pip install litdata` first, or its rows are left out.
 Goal: at least 1.5 times webdataset, and at least as fast as litData. Run: `python -m benchmarks.dataset.streams`.
 """
 
