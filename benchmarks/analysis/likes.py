@@ -13,7 +13,8 @@ import pandas as pd
 import statsmodels.api as sm
 
 from benchmarks.harness.interleaved import versus
-from twigma.analysis.likes.eq1 import Mode, eq1
+from twigma.analysis.likes.count_regression import Mode
+from twigma.analysis.likes.eq1 import eq1
 
 ROWS, AUTHORS = 805_650, 80_000
 RATES = np.log([1.19, 1.12, 0.992, 1.02, 1.0])  # of the quintiles, as in the paper

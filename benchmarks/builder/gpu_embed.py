@@ -80,9 +80,9 @@ def deviation(model: str, device: str, images: Sequence[Image.Image]) -> None:
             .encode(images[::-1])[::-1]
             .astype(np.float64)
         )
-        same = "the same" if (same == half).all() else "NOT the same"
+        bytes_are = "the same" if (same == half).all() else "NOT the same"
         print(
-            f"{precision:<28} cosine with fp32 at least {cosine.min():.6f}; {same} bytes in another order"
+            f"{precision:<28} cosine with fp32 at least {cosine.min():.6f}; {bytes_are} bytes in another order"
         )
 
 

@@ -261,8 +261,9 @@ def measure_removal(folder: Path) -> None:
     release(folder / "work", folder / "v0", without=without)
     released = twigma.open_release(folder / "v0").metadata
     kept = released["image_name"].to_pylist()
-    for number, at in enumerate((len(kept) // 3, [5, len(kept) // 2]), 1):
-        names = [kept[i] for i in np.atleast_1d(at)]
+    removed = ([len(kept) // 3], [5, len(kept) // 2])
+    for number, rows in enumerate(removed, 1):
+        names = [kept[row] for row in rows]
         add_removed(folder / "work", names)
         release(folder / "work", folder / f"v{number}", without=without)
         new, total = changed(folder / f"v{number - 1}", folder / f"v{number}")

@@ -120,8 +120,10 @@ def truth(count: int) -> tuple[Counter[str], int]:
 def serving(window: int) -> Iterator[str]:
     """The address of a platform in a process of its own, whose windows of calls last so many seconds."""
     command = [sys.executable, "-m", "benchmarks.harness.invented_posts", str(window)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         yield process.stdout.readline().strip()

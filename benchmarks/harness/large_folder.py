@@ -191,8 +191,8 @@ def _repeats(table: pa.Table, rng: np.random.Generator) -> pa.Table:
     """What `dedupe` says of a shard: some images are near duplicates of its first."""
     repeats = rng.random(len(table)) < REPEATED
     first = table["image_name"][0].as_py()
-    of = pa.array(np.where(repeats, first, None), pa.string())
-    reason = pa.array(np.where(repeats, "near", None), pa.string())
+    of = pc.if_else(pa.array(repeats), first, pa.scalar(None, pa.string()))
+    reason = pc.if_else(pa.array(repeats), "near", pa.scalar(None, pa.string()))
     return columns.add(
         table.select(["id", "image_name"]), duplicate_of=of, duplicate_reason=reason
     )

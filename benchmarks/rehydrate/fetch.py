@@ -15,6 +15,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -97,13 +98,8 @@ def main() -> None:
         hashes = write_photos(folder / "photos", IMAGES)
         with serving(folder / "photos") as url:
             for edge in (0, SMALL):
-                compare(
-                    folder,
-                    url,
-                    list(hashes),
-                    edge,
-                    lambda work, edge=edge: judge(work, hashes, edge),
-                )
+                judged = partial(judge, hashes=hashes, edge=edge)
+                compare(folder, url, list(hashes), edge, judged)
         wanted = write_tricky(folder / "tricky", TRICKY)
         with serving(folder / "tricky") as url:
             compare(

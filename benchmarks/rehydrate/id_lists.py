@@ -64,13 +64,17 @@ def main(count: int) -> None:
     """Print a row for each form."""
     with tempfile.TemporaryDirectory() as folder:
         for name, path in write_lists(Path(folder), count).items():
-            has_header = name != "plain text"
-            versus(
-                name,
-                lambda path=path: read_distinct(path),
-                lambda path=path, has=has_header: read_checked(path, has),
-                quality=lambda ours, theirs: f"equal: {ours == theirs}",
-            )
+            compare(name, path, has_header=name != "plain text")
+
+
+def compare(name: str, path: Path, *, has_header: bool) -> None:
+    """Print the row of one form."""
+    versus(
+        name,
+        lambda: read_distinct(path),
+        lambda: read_checked(path, has_header),
+        quality=lambda ours, theirs: f"equal: {ours == theirs}",
+    )
 
 
 if __name__ == "__main__":
