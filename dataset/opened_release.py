@@ -3,6 +3,8 @@
 For looking at a release and for analyses of your own; `load_dataset` streams, shuffles and feeds a `DataLoader`.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +65,13 @@ class Release:
 
         names = list_tables(self.folder, config)
         check_files(self.folder, names)
-        files = [pq.read_table(self.folder / name, memory_map=True) for name in names]
+
+        def read(name: str) -> "pa.Table":
+            return pq.read_table(self.folder / name, memory_map=True)
+
+        # Arrow reads a column by one thread, and of embeddings there is one.
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            files = list(threads.map(read, names))
         return pa.concat_tables(files).replace_schema_metadata()
 
 

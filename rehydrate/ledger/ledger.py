@@ -112,6 +112,13 @@ class Ledger:
         known = {post for (post,) in self._select(sql, ids)}
         return [post for post in ids if post not in known]
 
+    def absent(self, ids: Iterable[str]) -> list[str]:
+        """Those of these ids that X was asked for and said nothing of, in order."""
+        ids = list(ids)
+        sql = "SELECT id FROM ids WHERE outcome = 'absent' AND id IN"
+        absent = {post for (post,) in self._select(sql, ids)}
+        return [post for post in ids if post in absent]
+
     def without_photos(self) -> list[str]:
         """Posts that were looked up and are there, but whose photos no page has shown, in order of ids."""
         return self._posts_by_photos(NOT_SHOWN)

@@ -6,28 +6,44 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from twigma.builder.release.embedding_files import ROWS
+from twigma.builder.release.tables import METADATA_ROWS, file_count, write_files
 
 N = 3000
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 
 
 def write_release(folder: Path, table: pa.Table, **more: object) -> Path:
-    """A release folder with this metadata; tables of `embeddings`, and what else its manifest states."""
+    """A release folder with this metadata; tables of `embeddings`, and what else its manifest states.
+
+    Files are as `twigma release` writes them.
+    """
     folder.mkdir(parents=True)
     tables = {"metadata": table}
     for config in [name for name in more if name.startswith("embeddings")]:
         tables[config] = more.pop(config)
-    listed = {}
     for config, rows in tables.items():
-        name = f"{config}-train-00000-of-00001.parquet"
-        pq.write_table(rows, folder / name)
-        content = (folder / name).read_bytes()
+        _write_tables(folder, config, rows)
+    listed = {}
+    for path in sorted(folder.glob("*.parquet")):
+        content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        listed[name] = {"sha256": digest, "bytes": len(content)}
+        listed[path.name] = {"sha256": digest, "bytes": len(content)}
     stated = {"dataset": "twigma", "version": "1.0.0", "files": listed}
     (folder / "MANIFEST.json").write_text(json.dumps(stated | more))
     return folder
+
+
+def _write_tables(folder: Path, config: str, rows: pa.Table) -> None:
+    is_metadata = config == "metadata"
+    in_file = METADATA_ROWS if is_metadata else ROWS
+    count = max(1, file_count(len(rows), in_file))
+
+    def table_of(number: int) -> pa.Table:
+        return rows.slice(number * in_file, in_file)
+
+    write_files(folder, config, count, table_of, dictionary=is_metadata)
 
 
 def planted_table(n: int = N, seed: int = 0, odd: int = 500) -> pa.Table:

@@ -6,7 +6,7 @@ has said nothing of.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,34 +110,39 @@ def ask_all(
     where it passes over them again. Returns the number of ids asked, and what ended it early. `renew` marks the pages
     as those of `twigma.rehydrate.retry_missing`.
     """
-    before = ledger.outcomes(todo)
-    new = [post for post in todo if before[post] != "absent"]
+    passed_over = set(ledger.absent(todo))
+    new = [post for post in todo if post not in passed_over]
     with progress_bar(total=len(todo), desc="look up", unit="post") as bar:
         asking = Asking(ledger, client, money, renew, bar)
         try:
             asking.ask(new)
-            after = ledger.outcomes(todo)
-            silent = [post for post in todo if after[post] == "absent"]
-            asking.ask(silent, may_say_nothing=True)
+            silent = ledger.absent(todo)
+            asking.ask(silent, again=set(silent) - passed_over, may_say_nothing=True)
         except (ApiError, OSError, ValueError) as failure:
-            return len(asking.asked), failure
-    return len(asking.asked), None
+            return asking.asked, failure
+    return asking.asked, None
 
 
 @dataclass
 class Asking:
-    """A run of look-ups into one ledger: the ids it has asked for, and whether a page with posts was checked."""
+    """A run of look-ups into one ledger: how many ids it has asked for, and whether a page with posts was checked."""
 
     ledger: Ledger
     client: XClient
     money: Budget
     renew: bool
     bar: Any
-    asked: set[str] = field(default_factory=set)
+    asked: int = 0
     is_checked: bool = False
 
-    def ask(self, ids: Sequence[str], *, may_say_nothing: bool = False) -> None:
-        """Look up these ids in calls of about the same size, as far as the money goes."""
+    def ask(
+        self,
+        ids: Sequence[str],
+        *,
+        again: set[str] | frozenset[str] = frozenset(),
+        may_say_nothing: bool = False,
+    ) -> None:
+        """Look up these ids in calls of about the same size, as far as the money goes; some may be asked `again`."""
         if not ids:
             return
         calls = math.ceil(len(ids) / IDS_PER_CALL)
@@ -155,8 +160,9 @@ class Asking:
             ):
                 self._store(part, answer)
             first += len(batch)
-            self.bar.update(len(set(batch) - self.asked))
-            self.asked.update(batch)
+            first_asked = len(batch) - len(again.intersection(batch))
+            self.bar.update(first_asked)
+            self.asked += first_asked
 
     def _store(self, ids: Sequence[str], answer: dict[str, Any]) -> None:
         """Store an answer, unless it says nothing."""
