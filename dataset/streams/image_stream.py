@@ -34,6 +34,7 @@ Transform = Callable[[Row], Any]
 WINDOW = 8  # shards whose images are mixed: a disk then reads a few files, not all
 BATCH = 256  # rows whose metadata become Python values together
 AHEAD = 2  # images that wait for a thread
+MOST_THREADS = 8  # as many pictures are held; they decode more than one loop can use
 K = TypeVar("K")
 T = TypeVar("T")
 
@@ -43,8 +44,8 @@ class ImageStream(IterableDataset[Any]):
 
     It is an `IterableDataset` of torch: processes and the workers of a DataLoader each get a share, all processes the
     same number of images (up to one fewer than there are processes are left out). Each image is compared with its
-    SHA-256 as it is read. Outside workers, threads decode the next images, one a CPU. Call `set_epoch` before each
-    epoch for another order.
+    SHA-256 as it is read. Outside workers, threads decode the next images, one a CPU up to eight. Call `set_epoch`
+    before each epoch for another order.
 
     Parameters
     ----------
@@ -222,7 +223,7 @@ def _of_torch() -> tuple[int, int]:
 def _threads() -> int:
     """Threads that decode: one a CPU, or none in a worker of a DataLoader, as these are already many."""
     _, workers = _worker()
-    return 0 if workers > 1 else os.cpu_count() or 1
+    return 0 if workers > 1 else min(MOST_THREADS, os.cpu_count() or 1)
 
 
 def _by_threads(
