@@ -36,6 +36,8 @@ BISECTIONS = 50
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+# Nearest points int64[n, count] of each, their cosine distances float32[n, count], and no index.
+Precomputed = tuple[Indices, Floats, None]
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
     half = vectors.take(sample)
     points = half.astype(np.float32)
     neighbours = min(NEIGHBOURS, len(sample) - 1)
-    precomputed: object = (None, None, None)  # UMAP searches itself
+    # UMAP's own search is approximate, and numba compiles half a minute for it in every process.
+    if len(points) > EXACT_ROWS:
+        precomputed = searched_neighbours(points, neighbours)
     # Products of several threads are rounded otherwise, and the layout makes another map of the last digit.
     with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         if len(points) <= EXACT_ROWS:
@@ -113,7 +117,29 @@ def import_umap() -> ModuleType:
         return import_module("umap")
 
 
-def exact_neighbours(points: Floats, count: int) -> tuple[Indices, Floats, None]:
+def searched_neighbours(points: Floats, count: int) -> Precomputed:
+    """As `exact_neighbours`, of more points than one matrix product is for."""
+    unit = unit_rows(points)
+    search = searcher(unit, count, len(unit))
+    starts = range(0, len(unit), BLOCK)
+    blocks = []
+    for at in progress_bar(starts, desc="neighbours for the map", unit="block"):
+        blocks.append(search(unit[at : at + BLOCK]))
+    similarity = np.concatenate([block for block, _ in blocks])
+    indices = np.concatenate([block for _, block in blocks])
+    itself = np.arange(len(unit))[:, None]
+    # Where copies are as near and stand before it, it may be missing: it takes the place of the last.
+    is_itself = indices == itself
+    is_itself[~is_itself.any(axis=1), -1] = True
+    itself_first = np.argsort(~is_itself, axis=1, kind="stable")
+    indices = np.take_along_axis(indices, itself_first, axis=1)
+    distances = 1 - np.take_along_axis(similarity, itself_first, axis=1)
+    indices[:, :1] = itself
+    distances[:, 0] = 0
+    return indices, np.clip(distances, 0, None).astype(np.float32), None
+
+
+def exact_neighbours(points: Floats, count: int) -> Precomputed:
     """The nearest points of each, itself first: what UMAP calls precomputed.
 
     For few points UMAP itself would call a Python function per pair.
@@ -124,7 +150,7 @@ def exact_neighbours(points: Floats, count: int) -> tuple[Indices, Floats, None]
 
     Returns
     -------
-    Indices int64[n, count], cosine distances float32[n, count], and None in place of an index.
+    Precomputed, with None in place of an index.
     """
     unit = unit_rows(points)
     cosine = unit @ unit.T

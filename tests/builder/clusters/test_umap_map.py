@@ -48,6 +48,24 @@ def test_exact_neighbours_equal_scikit_learn():
     np.testing.assert_allclose(distances, np.clip(reference, 0, None), atol=1e-6)
 
 
+def test_searched_neighbours_are_the_exact_ones_and_each_row_is_its_own_first(
+    monkeypatch,
+):
+    monkeypatch.setattr(stage, "BLOCK", 64)
+    rng = np.random.default_rng(4)
+    rows = units(rng, 300).astype(np.float32)
+    # More copies of one row than neighbours: some of them do not find themselves.
+    rows[100:130] = rows[100]
+    indices, distances, _ = stage.searched_neighbours(rows, 15)
+    expected, exact, _ = stage.exact_neighbours(rows, 15)
+    assert (indices[:, 0] == np.arange(300)).all()
+    assert all(len(set(row)) == 15 for row in indices.tolist())
+    np.testing.assert_allclose(distances, exact, atol=1e-6)
+    copies = np.arange(100, 130)
+    both_copies = np.isin(indices, copies) & np.isin(expected, copies)
+    assert ((indices == expected) | both_copies).all()
+
+
 def test_weights_are_those_of_umap():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ImportWarning)
@@ -120,10 +138,9 @@ def test_too_few_images_for_a_map():
         stage.positions(nothing, vectors, np.arange(3))
 
 
-# Beyond some rows UMAP searches itself, for which numba compiles half a minute.
-@pytest.mark.parametrize("exact", [8_192, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("exact", [8_192, 500])
 def test_the_map_does_not_depend_on_how_many_threads_there_are(exact, monkeypatch):
-    """Products by two threads are rounded otherwise, which would be another map; so would a search by two."""
+    """Products by two threads are rounded otherwise, which would be another map; so could a search by two."""
     monkeypatch.setattr(stage, "EXACT_ROWS", exact)
     rows, _ = planted(np.random.default_rng(7), 1500, dim=256)
     maps = set()
