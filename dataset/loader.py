@@ -8,8 +8,9 @@ import contextlib
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import datasets
 import pyarrow as pa
@@ -22,7 +23,6 @@ from datasets.exceptions import DatasetGenerationError
 from datasets.packaged_modules.parquet.parquet import Parquet, ParquetConfig
 
 from twigma.core.names import split_name
-from twigma.core.read_ahead import make_ahead
 from twigma.core.safety import untrusted_names
 from twigma.dataset.image_rows import read_rows, rows_of_shard, rows_schema
 from twigma.dataset.release_folder import (
@@ -34,6 +34,7 @@ from twigma.dataset.release_folder import (
 )
 from twigma.rehydrate.images.shards import read_images
 
+T = TypeVar("T")
 WITH_PIXELS = ("images", "liked")
 ROWS = 64  # of a block of images, 5 MB: of larger ones, memory takes longer to come by
 LIKED = pa.schema(
@@ -132,7 +133,7 @@ class Twigma(Parquet):  # type: ignore[misc]
         self, files: list[str], row_groups_list: list[Any]
     ) -> Iterator[tuple[Key, pa.Table]]:
         if self.config.name == "images":
-            yield from make_ahead(self._generate_images(files))
+            yield from _ahead(self._generate_images(files))
         elif self.config.name == "liked":
             for number, file in enumerate(files):
                 yield Key(number, 0), self._cast_table(_liked_rows(file))
@@ -190,6 +191,16 @@ def _state(path: Any) -> tuple[int, ...] | None:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next one made in a thread while the last is used: a tar is hashed without anyone waiting."""
+    with ThreadPoolExecutor(1) as thread:
+        item = thread.submit(next, items, None).result()
+        while item is not None:
+            coming = thread.submit(next, items, None)
+            yield item
+            item = coming.result()
 
 
 def _join(block: pa.Table, metadata: pa.Table) -> pa.Table:

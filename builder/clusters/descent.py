@@ -47,7 +47,9 @@ def settle(
     if not len(places):
         return places
     # A neighbour that would not attract once in all epochs never does.
-    every = np.where(weights >= 1 / EPOCHS, 1 / np.maximum(weights, 1 / EPOCHS), np.inf)
+    attracts = weights >= 1 / EPOCHS
+    every = np.full(weights.shape, np.inf)
+    every[attracts] = 1 / weights[attracts]
     states = _states(places)
     descend = _compiled()
 
@@ -57,8 +59,8 @@ def settle(
         descend(places[rows], anchors, edges, states[rows], curve)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done in [pool.submit(run, at) for at in range(0, len(places), ROWS)]:
-            done.result()
+        for _ in pool.map(run, range(0, len(places), ROWS)):
+            pass  # an error of a thread is raised here
     return places
 
 

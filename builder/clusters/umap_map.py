@@ -86,13 +86,9 @@ def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
     half = vectors.take(sample)
     points = half.astype(np.float32)
     neighbours = min(NEIGHBOURS, len(sample) - 1)
-    # UMAP's own search is approximate, and numba compiles half a minute for it in every process.
-    if len(points) > EXACT_ROWS:
-        precomputed = searched_neighbours(points, neighbours)
+    precomputed = _neighbours_for_umap(points, neighbours)
     # Products of several threads are rounded otherwise, and the layout makes another map of the last digit.
     with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
-        if len(points) <= EXACT_ROWS:
-            precomputed = exact_neighbours(points, neighbours)
         # It warns that it has no index to place new points by; we place them ourselves.
         warnings.filterwarnings("ignore", "precomputed_knn", UserWarning)
         model = import_umap().UMAP(
@@ -115,6 +111,16 @@ def import_umap() -> ModuleType:
         # It looks for TensorFlow, which only a variant needs.
         warnings.simplefilter("ignore", ImportWarning)
         return import_module("umap")
+
+
+def _neighbours_for_umap(points: Floats, count: int) -> Precomputed:
+    """UMAP's own search is approximate, and numba compiles half a minute for it in every process."""
+    from threadpoolctl import threadpool_limits
+
+    if len(points) > EXACT_ROWS:
+        return searched_neighbours(points, count)
+    with threadpool_limits(1, user_api="blas"):
+        return exact_neighbours(points, count)
 
 
 def searched_neighbours(points: Floats, count: int) -> Precomputed:

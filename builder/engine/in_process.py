@@ -1,17 +1,15 @@
 """A stage in this process: blocks are read ahead while a few threads run the stage on those before."""
 
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
 
 import pyarrow as pa
 
 from twigma.builder.engine.source import Event, Source, Stage, Start
 from twigma.core.pools.task_event import TaskEvent
+from twigma.core.read_ahead import read_ahead
 
 AHEAD = 2  # blocks in flight: one is decoded while the model works on the other
-T = TypeVar("T")
 Step = tuple[Source, "Future[pa.Table] | ValueError | None"]
 
 
@@ -29,7 +27,7 @@ def run_stage(
     pool = ThreadPoolExecutor(ahead)
     try:
         steps = _submit(sources, stage, pool)
-        yield from _collect(_read_ahead(steps, ahead))
+        yield from _collect(read_ahead(steps, lambda: ahead - 1))
     finally:
         # The caller may stop in the middle: blocks that have not begun are not processed then.
         pool.shutdown(cancel_futures=True)
@@ -47,15 +45,6 @@ def _submit(
             yield source, error
         else:
             yield source, None
-
-
-def _read_ahead(steps: Iterator[T], ahead: int) -> Iterator[T]:
-    waiting: deque[T] = deque()
-    for step in steps:
-        waiting.append(step)
-        if len(waiting) >= ahead:
-            yield waiting.popleft()
-    yield from waiting
 
 
 def _collect(steps: Iterator[Step]) -> Iterator[Event]:

@@ -22,7 +22,7 @@ from twigma.builder.engine.delivery import RowOffer, offer_rows, take_offered
 from twigma.builder.engine.vectors import Half, Indices, Vectors
 from twigma.core.pools import ray_cluster
 from twigma.core.pools.ray_pool import LOCAL, Engine
-from twigma.core.read_ahead import begin_ahead
+from twigma.core.read_ahead import read_ahead
 
 ROWS = 16_384  # of a block: 24 MB of float16 at 768
 
@@ -65,10 +65,8 @@ class RowBlocks:
             ThreadPoolExecutor(workers) as pool,
             threadpool_limits(1, user_api="blas"),
         ):
-            begun = begin_ahead(
-                items, lambda item: pool.submit(run, item), lambda: AHEAD * workers
-            )
-            for item, future in begun:
+            begun = ((item, pool.submit(run, item)) for item in items)
+            for item, future in read_ahead(begun, lambda: AHEAD * workers):
                 yield item, future.result()
 
     def _places(self, rows: Indices) -> Iterator[tuple[int, Indices]]:
@@ -137,10 +135,8 @@ class _RayRowBlocks(RowBlocks):
         items: Iterable[K],
         load: Callable[[K], tuple[Any, ...]],
     ) -> Iterator[tuple[K, T]]:
-        def send(item: K) -> Any:
-            return self._call_each.remote(function, *load(item))
-
-        for item, reply in begin_ahead(items, send, lambda: AHEAD * _cores()):
+        sent = ((item, self._call_each.remote(function, *load(item))) for item in items)
+        for item, reply in read_ahead(sent, lambda: AHEAD * _cores()):
             yield item, _result(reply)
 
     def _block(self, start: int) -> Any:

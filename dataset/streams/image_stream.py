@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twigma.core.read_ahead import begin_ahead
+from twigma.core.read_ahead import read_ahead
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.image_rows import KEY, read_rows, rows_schema
 from twigma.dataset.release_folder import find_rows_of_images
@@ -234,10 +234,8 @@ def _by_threads(
         yield from map(read, items)
         return
     with ThreadPoolExecutor(threads) as pool:
-        begun = begin_ahead(
-            items, lambda item: pool.submit(read, item), lambda: AHEAD + threads
-        )
-        for _, future in begun:
+        begun = (pool.submit(read, item) for item in items)
+        for future in read_ahead(begun, lambda: AHEAD + threads):
             yield future.result()
 
 
