@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import twigma
-from benchmarks.dataset.load import ROWS, synthetic
+from benchmarks.dataset.load import ROWS
+from benchmarks.harness.stored_images import synthetic
 from twigma.builder.release.release import release
 from twigma.core import columns
 from twigma.core.files import file_sha256, write_parquet

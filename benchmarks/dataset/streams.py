@@ -22,8 +22,9 @@ from torch.utils.data import DataLoader, IterableDataset
 from torchvision.io import decode_jpeg
 
 import twigma
-from benchmarks.dataset.load import IMAGES, synthetic, write_release, write_shards
+from benchmarks.dataset.load import IMAGES
 from benchmarks.harness.interleaved import versus
+from benchmarks.harness.stored_images import synthetic, write_release, write_shards
 from twigma.rehydrate.images.shards import list_shards, read_images
 
 CHUNK = "64MB"  # as litData's documentation has it
@@ -115,14 +116,21 @@ def main() -> None:
             chunks = write_chunks(work, folder / "chunks")
             peers["litData"] = lambda shuffle: LitDataStream(chunks, shuffle)
         for peer, theirs in peers.items():
-            compare("in order", peer, lambda: ours(False), lambda: theirs(False))  # noqa: B023
-            compare("shuffled", peer, lambda: ours(True), lambda: theirs(True))  # noqa: B023
-            compare(
-                f"shuffled, {WORKERS} workers",
-                peer,
-                lambda: with_workers(ours(True)),
-                lambda: with_workers(theirs(True)),  # noqa: B023
-            )
+            compare_with(peer, ours, theirs)
+
+
+def compare_with(
+    peer: str, ours: Callable[[bool], Any], theirs: Callable[[bool], Any]
+) -> None:
+    """In order and shuffled in one process, then shuffled by workers; both make a stream, shuffled or not."""
+    compare("in order", peer, lambda: ours(False), lambda: theirs(False))
+    compare("shuffled", peer, lambda: ours(True), lambda: theirs(True))
+    compare(
+        f"shuffled, {WORKERS} workers",
+        peer,
+        lambda: with_workers(ours(True)),
+        lambda: with_workers(theirs(True)),
+    )
 
 
 def compare(
