@@ -21,7 +21,8 @@ demo: .venv/installed  ## the whole product on a small world with known truths, 
 
 # Four processes also on two cores: many tests wait for servers of their own. One thread each: threads that wait for one
 # another on a busy core take many times as long.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder \
+  --max-worker-restart=0
 
 test: .venv/installed  ## the test suite
 	$(PYTEST)

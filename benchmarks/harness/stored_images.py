@@ -1,6 +1,7 @@
 """Invented metadata as a release has them, and pictures as `twigma rehydrate` leaves them, for who loads both.
 
-Used by `dataset/load.py` and `dataset/streams.py`, and its metadata by `builder/release.py`; alone it does nothing.
+Used by `benchmarks/dataset/load.py` and `benchmarks/dataset/streams.py`, and its metadata by
+`benchmarks/builder/release.py`; alone it does nothing.
 """
 
 import hashlib
