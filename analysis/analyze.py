@@ -103,7 +103,7 @@ def analyze(
     work : working folder with the private columns (author_id, follower_count, text), and embedded texts.
     references : working folders of reference sets by name, with embeddings.
     photographs, paintings, prompts : which reference plays the role of LAION, ArtBench and DiffusionDB.
-    projection : "pca" or "umap" for the map of Fig 2a; "auto" is UMAP, the paper's, up to 10,000 images on the map.
+    projection : "pca" or "umap" for the map of Fig 2a; "auto" is UMAP, the paper's, up to 40,000 images on the map.
     thorough : also compare other divergences and estimators in Fig 2c, which takes minutes.
     sheets : folder of annotation sheets that were filled in (`twigma sheets` writes blank ones).
     select : file of images of the release, to which the analysis is restricted: what `twigma explore` saves, or a sheet

@@ -43,6 +43,7 @@ ORDER = [
     "builder/engine",
     "builder/duplicates",
     "builder/stages",
+    "builder/maps",
     "builder/clusters",
     "builder/build",
     "builder/collect",

@@ -46,7 +46,7 @@ ROOM_EXTRAS = {
     "demo": ["all"],
 }
 # Imported by name only when it is needed, which no parser sees.
-HIDDEN = {"umap": "builder/clusters/umap_map.py", "img2dataset": "rehydrate/fetch"}
+HIDDEN = {"img2dataset": "rehydrate/fetch"}
 # Needed by a library, whose own requirements do not name it.
 NEEDED_BY_OTHERS = {"torchvision"}
 

@@ -1,9 +1,9 @@
-"""The map of embeddings: `builder/clusters/umap_map.py` against umap-learn as it comes, both seeded.
+"""The map of embeddings: `builder/maps/layout.py` against umap-learn as it comes, both seeded.
 
 Goal: at least 3 times umap-learn at 40,000 rows, and neighbours as well preserved: of 2,000 rows, how many of the 15
 nearest are among the 15 nearest on the map, and scikit-learn's trustworthiness. Each runs in a process of its own, as
 `twigma cluster` does, so that what numba compiles counts: most of the peer's time is that, its approximate search and
-its spectral start; ours searches exactly and starts from principal components.
+its spectral start; ours searches exactly, starts from principal components, and moves images by a thread a core.
 Run: `python -m benchmarks.builder.umap_map [ROWS]`.
 """
 
@@ -21,13 +21,10 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.harness.embeddings import mixture
 from benchmarks.harness.interleaved import versus
-from twigma.builder.clusters.umap_map import (
-    MIN_DIST,
-    NEIGHBOURS,
-    image_map,
-    import_umap,
-)
 from twigma.builder.engine.vectors import Vectors, as_column
+from twigma.builder.maps.descent import MIN_DIST
+from twigma.builder.maps.image_map import image_map
+from twigma.builder.maps.layout import NEIGHBOURS
 
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 40_000
 JUDGED = 2_000  # rows, among all of which their neighbours are looked for
@@ -38,7 +35,8 @@ Floats = npt.NDArray[np.float32]
 
 def by_umap(x: Floats) -> Floats:
     """umap-learn with the same neighbours and distance; the rest as it comes."""
-    umap = import_umap()
+    import umap
+
     model = umap.UMAP(
         n_neighbors=NEIGHBOURS,
         min_dist=MIN_DIST,
@@ -78,10 +76,8 @@ def trusted(x: Floats, positions: Floats) -> float:
     return float(trustworthiness(x[:TRUSTED], positions[:TRUSTED], n_neighbors=15))
 
 
-def main() -> None:
-    """Print the row."""
-    warnings.simplefilter("ignore")
-    x = mixture(ROWS)
+def compare(kind: str, x: Floats) -> None:
+    """Print the row of one kind."""
 
     def quality(mine: Floats, theirs: Floats) -> str:
         kept = [preserved(x, one) for one in (mine, theirs)]
@@ -92,12 +88,19 @@ def main() -> None:
         )
 
     versus(
-        f"map of {ROWS:,} rows | umap-learn",
+        f"map of {ROWS:,} {kind} rows | umap-learn",
         lambda: in_a_process(by_us, x),
         lambda: in_a_process(by_umap, x),
         rounds=1,
         quality=quality,
     )
+
+
+def main() -> None:
+    """Print a row for each kind of embeddings."""
+    warnings.simplefilter("ignore")
+    compare("grouped", mixture(ROWS))
+    compare("diffuse", mixture(ROWS, diffuse=True))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from twigma.builder.clusters.cluster import place
 from twigma.builder.clusters.distinct_images import Embedded, read_embedded
 from twigma.builder.clusters.fit import Fit, cluster_summary, read_fit
 from twigma.builder.clusters.kmeans import Floats, nearest_in
-from twigma.builder.clusters.umap_map import positions
 from twigma.builder.engine.row_blocks import RowBlocks, row_blocks
 from twigma.builder.engine.vectors import Indices
+from twigma.builder.maps.image_map import positions
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core import columns
 from twigma.core.model_identity import describe, differing_columns
@@ -34,7 +34,7 @@ from twigma.core.parts import (
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.workspace import AnyWorkspace, Workspace
 
-REVISION = 3  # raise it when the same images and fit give other labels or positions
+REVISION = 4  # raise it when the same images and fit give other labels or positions
 MOVED = 0.1  # total variation of the shares, and
 FARTHER = 1.1  # ratio of the mean distances, at which drift is called large
 

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from twigma.builder.clusters.distinct_images import read_embedded
-from twigma.builder.clusters.kmeans import draw, kmeans, nearest
+from twigma.builder.clusters.kmeans import kmeans, nearest
 from twigma.builder.clusters.stability import FITS, JUDGED, STABLE, judge_fits
-from twigma.builder.engine.vectors import Indices, Vectors
+from twigma.builder.engine.vectors import Indices, Vectors, draw
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core.names import DEFAULT
 from twigma.core.progress import progress_bar

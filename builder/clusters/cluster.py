@@ -22,9 +22,9 @@ from twigma.builder.clusters.fit import (
     save_fit,
 )
 from twigma.builder.clusters.kmeans import Floats, K, kmeans, nearest_in
-from twigma.builder.clusters.umap_map import image_map, positions
 from twigma.builder.engine.row_blocks import RowBlocks, row_blocks
 from twigma.builder.engine.vectors import Indices
+from twigma.builder.maps.image_map import image_map, positions
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core import columns
 from twigma.core.names import DEFAULT
@@ -41,7 +41,7 @@ from twigma.core.safety import spreadsheet
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
 
-REVISION = 6  # raise it when the same images get other clusters or another map, by any module of this room
+REVISION = 7  # raise it when the same images get other clusters or another map, by any module of this room
 OF_IMAGES = (columns.LABELS, "UMAP_dim_1", "UMAP_dim_2")
 
 

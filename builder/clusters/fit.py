@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from twigma.builder.clusters.umap_map import ImageMap
 from twigma.builder.engine.vectors import Indices, as_matrix
+from twigma.builder.maps.image_map import ImageMap
 from twigma.core.model_identity import differing_columns
 from twigma.core.parts import Provenance, read_part, read_provenance, write_part
 from twigma.core.workspace import AnyWorkspace, Workspace

@@ -17,7 +17,7 @@ from twigma.builder.clusters.many_clusters import (
     start_of_many,
 )
 from twigma.builder.engine.row_blocks import RowBlocks
-from twigma.builder.engine.vectors import Half, Indices, Vectors
+from twigma.builder.engine.vectors import Half, Indices, Vectors, draw
 
 K = 10  # the themes of the paper, Fig 4b
 RESTARTS = 30  # the more, the more often seeds agree; ten find as low an inertia as five full runs of faiss
@@ -91,12 +91,6 @@ def _start(vectors: Vectors, rows: Indices, k: int, seed: int, restarts: int) ->
         finals = [_run(low, k, start) for _, start in starts[:BEST]]
     _, best = min(finals, key=_inertia)
     return np.asarray(best @ directions.T + mean, np.float32)
-
-
-def draw(rng: np.random.Generator, rows: Indices, size: int) -> Indices:
-    """At most `size` of these rows at random, in their order."""
-    places = rng.choice(len(rows), min(size, len(rows)), replace=False)
-    return rows[np.sort(places)]
 
 
 def _projected(sample: Half, mean: Floats, directions: Floats) -> Floats:

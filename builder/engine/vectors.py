@@ -134,6 +134,12 @@ def _present_rows(chunk: pa.Array) -> Indices | None:
     return np.flatnonzero(chunk.is_valid().to_numpy(zero_copy_only=False))
 
 
+def draw(rng: np.random.Generator, rows: Indices, size: int) -> Indices:
+    """At most `size` of these rows at random, in their order."""
+    places = rng.choice(len(rows), min(size, len(rows)), replace=False)
+    return rows[np.sort(places)]
+
+
 def read_vectors(
     work: AnyWorkspace, stage: str = "embed"
 ) -> tuple[Vectors, dict[str, str]]:

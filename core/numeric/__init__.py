@@ -1,5 +1,9 @@
-"""Small computations that several rooms share: rows scaled to norm 1, also of a file; counts by calendar month."""
+"""Small computations that several rooms share.
 
+Rows scaled to norm 1, also of a file; principal components; counts by calendar month.
+"""
+
+from twigma.core.numeric.components import first_components
 from twigma.core.numeric.months import (
     distinct_per_month,
     month_labels,
@@ -15,6 +19,7 @@ from twigma.core.numeric.unit_vectors import (
 __all__ = [
     "StoredRows",
     "distinct_per_month",
+    "first_components",
     "month_labels",
     "months_between",
     "require_unit_rows",

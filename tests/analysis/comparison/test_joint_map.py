@@ -103,7 +103,7 @@ def test_pieces_hold_whole_blocks_of_about_equal_rows(sizes):
     assert rows.max() <= max(*sizes, 2 * sum(sizes) / len(rows))
 
 
-def test_auto_is_a_umap_of_what_takes_a_minute():
+def test_auto_is_a_umap_of_what_takes_seconds():
     def sets(n):
         return {"a": np.ones((n, 4)), "b": np.ones((n, 4))}
 

@@ -20,13 +20,13 @@ from support.staging import (
 )
 
 from twigma.builder.clusters import cluster as stage
-from twigma.builder.clusters import umap_map
 from twigma.builder.clusters.assign import assign_new_images
 from twigma.builder.clusters.choose_k import choose_k
 from twigma.builder.clusters.distinct_images import representatives
 from twigma.builder.clusters.fit import read_fit
 from twigma.builder.engine import row_blocks
 from twigma.builder.engine.vectors import Vectors
+from twigma.builder.maps import image_map
 from twigma.builder.removals.removals import removals
 from twigma.builder.stages.dedupe import PAPER, dedupe
 from twigma.cli import main
@@ -330,7 +330,7 @@ def test_a_part_of_an_earlier_revision_is_read_and_then_named_by_its_k(
 def test_a_ray_cluster_gives_the_same_bytes(tmp_path, monkeypatch):
     """Clusters, map, and new images in them, computed by the tasks of a real cluster."""
     monkeypatch.setattr(row_blocks, "ROWS", 100)
-    monkeypatch.setattr(umap_map, "MAP_ROWS", 200)
+    monkeypatch.setattr(image_map, "MAP_ROWS", 200)
     rows, _ = planted(np.random.default_rng(5), 400, groups=12, spread=0.15)
     rows[7] = rows[3]
     names = [str(1000 + i) for i in range(400)]
