@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import faulthandler
 import io
 import shutil
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 from PIL import Image
 
@@ -92,6 +94,14 @@ def tiny_posts() -> tuple[
             }
         )
     return posts, media, users
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Have a test process that crashes say where: Ray takes back its handlers of crashes, and pytest's with them."""
+    screen = item.config.stash.get(fault_handler_stderr_fd_key, None)
+    if screen is not None:
+        faulthandler.disable()
+        faulthandler.enable(screen)
 
 
 @pytest.fixture(autouse=True)

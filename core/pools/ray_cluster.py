@@ -17,7 +17,8 @@ from twigma.core.pools.worker_output import WorkerOutput
 from twigma.core.safety import worker_environment
 
 CONNECT_TIMEOUT = 10.0  # seconds for a TCP connection to the address of a cluster
-# The server that Ray starts for a driver outside of the cluster (ray://) can end as it begins, on a busy head.
+# The server that Ray starts for a driver outside of the cluster (ray://) can end as it begins, on a busy head, or think
+# that the driver has gone.
 ATTEMPTS, PAUSE = 3, 2.0  # and seconds between them
 
 
@@ -74,7 +75,7 @@ def _join(address: str, cpus: int | None) -> None:
             try:
                 _initialize(address, cpus)
                 return
-            except ConnectionAbortedError:
+            except ConnectionError:
                 if attempt == ATTEMPTS:
                     raise
                 time.sleep(PAUSE)
@@ -146,7 +147,14 @@ def _restore_sigterm() -> Iterator[None]:
 
 
 def last_line(error: BaseException) -> str:
-    """The last line of an error of Ray, where a traceback names the error; without its advice to everybody."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """The last line of an error of Ray, where a traceback names the error; without its advice to everybody.
+
+    Of one that has another of gRPC in it, what that one says.
+    """
+    text = str(error)
+    of_grpc = re.search(r'^\s*details = "(.+)"$', text, re.MULTILINE)
+    if of_grpc:
+        return of_grpc[1]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     last = lines[-1] if lines else type(error).__name__
     return last.partition(" Some common causes include")[0]

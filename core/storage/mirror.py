@@ -29,7 +29,7 @@ from twigma.core.storage.file_kinds import (
     rank,
     shared,
 )
-from twigma.core.storage.object_store import ObjectStore
+from twigma.core.storage.object_store import GoneError, ObjectStore
 from twigma.core.storage.removed import Removals
 
 T = TypeVar("T")
@@ -181,6 +181,8 @@ class Mirror:
         try:
             self.store.read(name, there.size, partial)
             is_same = filecmp.cmp(partial, path, shallow=False)
+        except GoneError:
+            return False
         finally:
             partial.unlink(missing_ok=True)
         if is_same:

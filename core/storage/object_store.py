@@ -37,6 +37,10 @@ class Mark(NamedTuple):
     changed: int
 
 
+class GoneError(OSError):
+    """A file is not in the store any more: another machine deleted it since it was listed."""
+
+
 class ObjectStore:
     """A folder of an object store; names are relative to it. OSError with a sentence where it cannot be used."""
 
@@ -69,7 +73,7 @@ class ObjectStore:
         return _mark(info) if info.is_file else None
 
     def read(self, name: str, size: int, target: Path) -> None:
-        """Copy a file of this size from the store; a large one by several requests at a time."""
+        """Copy a file of this size from the store, a large one by several requests at a time; GoneError without it."""
         path = self._path(name)
         if size <= CHUNK:
             with self._explained(name), self._fs.open_input_stream(path) as source:
@@ -124,7 +128,9 @@ class ObjectStore:
         try:
             yield
         except OSError as error:
-            raise OSError(f"{place}: {_reason(str(error))}") from None
+            is_gone = name and isinstance(error, FileNotFoundError)
+            kind = GoneError if is_gone else OSError
+            raise kind(f"{place}: {_reason(str(error))}") from None
 
 
 def _require_scheme() -> None:

@@ -14,7 +14,7 @@ from twigma.core.storage.file_kinds import (
     shared,
 )
 from twigma.core.storage.mirror import NAMED, Mirror, in_order
-from twigma.core.storage.object_store import Mark
+from twigma.core.storage.object_store import GoneError, Mark
 
 
 class Pull:
@@ -83,6 +83,11 @@ class Pull:
                 return name
             if not is_same:
                 partial.replace(path)
+        except GoneError:
+            if entry is not None and not is_ours:
+                path.unlink(missing_ok=True)
+                self._mirror.catalogue.forget(name)
+            return None
         finally:
             partial.unlink(missing_ok=True)
         self._mirror.catalogue.put(name, mark, stamp_of(path))

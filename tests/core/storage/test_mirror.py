@@ -142,6 +142,40 @@ def test_a_file_that_another_machine_wrote_meanwhile_is_not_overwritten(store, c
         assert "images.parquet was changed both in s3://" in capsys.readouterr().err
 
 
+def deleted_before_it_is_read(store, monkeypatch):
+    """Have another machine delete each file between its listing and its being read."""
+    read = object_store.ObjectStore.read
+
+    def gone(self, name, size, target):
+        store.delete(f"{KEY}/{name}")
+        read(self, name, size, target)
+
+    monkeypatch.setattr(object_store.ObjectStore, "read", gone)
+
+
+def test_a_file_that_is_deleted_since_it_was_listed_is_gone_here_too(
+    store, monkeypatch
+):
+    with mirrored(WORK) as work:
+        write_json(work / "a.json", 1)
+    (work / "mine.json").write_bytes(b"ours")
+    for name in ("a.json", "b.json", "mine.json"):
+        store.put(f"{KEY}/{name}", b"theirs")
+    deleted_before_it_is_read(store, monkeypatch)
+    with mirrored(WORK) as work:
+        assert contents(work) == {"mine.json": b"ours"}
+    assert store.files(KEY) == {"mine.json": b"ours"}
+
+
+def test_a_file_that_is_deleted_while_both_are_compared_is_sent(store, monkeypatch):
+    deleted_before_it_is_read(store, monkeypatch)
+    with mirrored(WORK) as work:
+        store.put(f"{KEY}/images.parquet", b"theirs")
+        work.mkdir()
+        (work / "images.parquet").write_bytes(b"ours")
+    assert store.files(KEY) == {"images.parquet": b"ours"}
+
+
 def test_of_a_race_the_files_that_came_first_are_taken_together(
     store, elsewhere, capsys
 ):
