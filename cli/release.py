@@ -19,6 +19,7 @@ from twigma.cli.options import (
     work_option,
     work_with_pages_option,
 )
+from twigma.core.progress import notice
 
 if TYPE_CHECKING:
     from twigma.cli.facts.releasing import (
@@ -126,6 +127,7 @@ def release(
         select=select,
         engine=as_engine(engine),
     )
+    _name_out_of_date(work, without)
     heading = f"{out} is up to date:"
     if counts.written:
         heading = f"rows of {work} in {out}:"
@@ -139,6 +141,22 @@ def release(
         "embeddings": counts.embeddings,
     }
     show(facts, count_lines(counts.funnel(), heading))
+
+
+def _name_out_of_date(work: Path, without: tuple[str, ...]) -> None:
+    """A notice for each released stage whose columns were made before what they are made from."""
+    import pyarrow.parquet as pq
+
+    from twigma.builder.status.stage_progress import out_of_date
+    from twigma.core.workspace import Workspace
+
+    rows = pq.read_metadata(Workspace(work).images_file).num_rows
+    for stage in out_of_date(work, rows):
+        if stage not in without:
+            notice(
+                f"{stage} is out of date, and released as it is: images, embeddings or duplicates have changed since; "
+                f"`twigma {stage}` brings it up to date"
+            )
 
 
 @click.command()

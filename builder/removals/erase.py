@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -29,6 +30,7 @@ from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.page_content import dicts
 from twigma.rehydrate.posts.removed_ids import Removed, strip_answer
 
+EQUAL = ("embedding", "pixels")  # reasons by which all images that repeat one are equal
 ERASING = ".erasing"  # folder in which shards are written before they replace others
 OWN_TARS = (
     "from_"  # how names of tars begin that `twigma reference add` packed or fetched
@@ -118,7 +120,7 @@ def tables(work: Workspace, removed: Removed, names: Collection[str]) -> int:
 
 
 def _without_removed(table: pa.Table, removed: Removed) -> pa.Table:
-    """The rows whose ids were not removed; a row that repeated a removed image repeats none.
+    """The rows whose ids were not removed; those that repeated a removed image repeat the first of them, or none.
 
     It is the same object where that changes nothing: embeddings are not copied.
     """
@@ -133,12 +135,34 @@ def _without_removed(table: pa.Table, removed: Removed) -> pa.Table:
     first_is_gone = removed.mask(table["duplicate_of"])
     if not pc.any(first_is_gone).as_py():
         return table
-    marks = ("duplicate_of", "duplicate_reason", "duplicate_cosine")
-    for name in set(marks) & set(table.column_names):
+    original = _originals(table, first_is_gone)
+    changed = {"duplicate_of": original}
+    repeats_none = pc.and_(first_is_gone, pc.is_null(original))
+    for name in {"duplicate_reason", "duplicate_cosine"} & set(table.column_names):
         nothing = pa.nulls(len(table), table.schema.field(name).type)
-        freed = pc.if_else(first_is_gone, nothing, table[name])
-        table = columns.add(table, **{name: freed})
-    return table
+        changed[name] = pc.if_else(repeats_none, nothing, table[name])
+    return columns.add(table, **changed)
+
+
+def _originals(table: pa.Table, first_is_gone: pa.ChunkedArray) -> pa.Array:
+    """What each row repeats, without what was removed.
+
+    Of images that were equal to one that was removed the first stays, and the others repeat it. Those that were only
+    near it may not be near each other: they repeat none until `twigma dedupe` has searched again.
+    """
+    original = table["duplicate_of"].to_numpy(zero_copy_only=False)
+    freed = np.flatnonzero(first_is_gone.fill_null(False))
+    names = table["image_name"].to_numpy(zero_copy_only=False)[freed]
+    reasons = np.full(len(freed), "near", object)
+    if "duplicate_reason" in table.column_names:
+        reasons = table["duplicate_reason"].to_numpy(zero_copy_only=False)[freed]
+    successors: dict[tuple[str, str], str] = {}
+    for row, name, reason in zip(freed, names, reasons, strict=True):
+        successor = None
+        if reason in EQUAL:
+            successor = successors.setdefault((reason, original[row]), name)
+        original[row] = None if successor == name else successor
+    return pa.array(original, table.schema.field("duplicate_of").type)
 
 
 def _filter_parquet(path: Path, removed: Removed) -> int:

@@ -77,21 +77,37 @@ def stage_progress(
     of_nsfw = _marks(parts, _source(parts["nsfw"]))
     of_embedding = {name: {"part": mark} for name, mark in of_nsfw.items()}
     progress["nsfw"] = _by_shard(parts["nsfw"], images, of_embedding)
-    # One part for all images: it names the embeddings of every shard.
-    dedupe = _newest(parts["dedupe"])
-    of_dedupe = {"embed": _marks(parts, _source(parts["dedupe"]))}
-    progress["dedupe"] = _as_whole(parts["dedupe"], rows, of_dedupe, rows)
-    clustered = _source(parts["cluster"])
-    of_cluster = {
-        "embed": _marks(parts, clustered),
-        "dedupe": dedupe.fingerprint if dedupe else None,
-    }
     # What could not be decoded has no embedding, and so no cluster.
-    embedded = sum(images.values()) - _count_empty(parts.get(clustered, {}))
-    progress["cluster"] = _as_whole(parts["cluster"], embedded, of_cluster)
+    empty = _count_empty(parts.get(_source(parts["cluster"]), {}))
+    progress.update(_of_all_images(parts, rows, sum(images.values()) - empty))
     for stage, facts in progress.items():
         facts["command"] = _command(stage, _newest(parts[stage]))
     return {stage: progress[stage] for stage in stages}
+
+
+def out_of_date(work: AnyWorkspace, rows: int) -> list[str]:
+    """Which of `dedupe` and `cluster` were made before what they are made from; `rows` as in `stage_progress`."""
+    work = Workspace(work)
+    stages = work.with_named(STAGES)
+    parts = {stage: _read_parts(work, stage, []) for stage in stages}
+    progress = _of_all_images(parts, rows, rows)
+    return [stage for stage, facts in progress.items() if facts["out_of_date"]]
+
+
+def _of_all_images(
+    parts: Mapping[str, Parts], rows: int, embedded: int
+) -> dict[str, StageFacts]:
+    """The progress of the stages with one part for all images: it names the embeddings of every shard."""
+    dedupe = _newest(parts["dedupe"])
+    of_dedupe = {"embed": _marks(parts, _source(parts["dedupe"]))}
+    of_cluster = {
+        "embed": _marks(parts, _source(parts["cluster"])),
+        "dedupe": dedupe.fingerprint if dedupe else None,
+    }
+    return {
+        "dedupe": _as_whole(parts["dedupe"], rows, of_dedupe, rows),
+        "cluster": _as_whole(parts["cluster"], embedded, of_cluster),
+    }
 
 
 def _source(parts: Parts) -> str:

@@ -88,7 +88,8 @@ def read_pixels(data: bytes, least: Size | None = None) -> tuple[Header, Pixels]
     A JPEG comes out smaller than it is where that is quicker, but not below `least` (width, height). Raises BadImage.
     """
     header, decoded = _decode(data, least)
-    return header, np.asarray(decoded)
+    # A copy of Pillow's own, which cannot be written to.
+    return header, np.array(decoded) if isinstance(decoded, Image.Image) else decoded
 
 
 def _decode(

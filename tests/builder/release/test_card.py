@@ -5,18 +5,25 @@ import re
 import shutil
 
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from click.testing import CliRunner
+from PIL import Image
 from support import releasing
+from support.staging import units, write_embeddings
 
 from twigma.builder.release.card.header import size_category
 from twigma.builder.release.card.months import sparkline
 from twigma.builder.release.release import release
 from twigma.builder.release.version_history import remember
+from twigma.builder.stages.dedupe import dedupe
+from twigma.cli import main
 from twigma.core import columns
 from twigma.core.files import write_parquet
+from twigma.core.workspace import Workspace
 
 
 def test_the_header_is_the_schema(made):
@@ -169,6 +176,25 @@ def test_the_recipes_of_the_card_run(made, tmp_path):
     checks += ["assert row.id.startswith('149') and sample['__key__'] in rows.index"]
     assert len(with_ours) == 3
     releasing.run(here, "\n".join([*with_ours, *checks]))
+
+
+def test_the_recipe_for_tars_finds_names_with_dots(tmp_path):
+    for shade, name in enumerate(("a.b.png", "one/c.png", "two/c.png")):
+        path = tmp_path / "own" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (24, 16), (shade, 0, 0)).save(path)
+    work, out = tmp_path / "work", tmp_path / "twigma"
+    words = ["add", str(tmp_path / "own"), "--work", str(work)]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    names = Workspace(work).image_rows("image_name")["image_name"].to_pylist()
+    write_embeddings(work, units(np.random.default_rng(0), 3), names)
+    dedupe(work)
+    release(work, out, without=("caption", "nsfw", "cluster"))
+    card = (out / "README.md").read_text("utf-8")
+    recipes = re.findall(r"```python\n(# WebDataset.*?)```", card, re.DOTALL)
+    assert len(recipes) == 1
+    counted = recipes[0].replace("row = ", "row = found[sample['__key__']] = ")
+    releasing.run(tmp_path, f"found = {{}}\n{counted}\nassert len(found) == 3, found")
 
 
 def test_size_and_sparkline():

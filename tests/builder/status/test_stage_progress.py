@@ -15,7 +15,7 @@ from twigma.builder.engine.vectors import as_column
 from twigma.builder.models.clip_names import Model
 from twigma.builder.models.pinned_weights import Pin
 from twigma.builder.stages.dedupe import dedupe
-from twigma.builder.status.stage_progress import stage_progress
+from twigma.builder.status.stage_progress import out_of_date, stage_progress
 from twigma.builder.status.status import status
 from twigma.cli import main
 from twigma.core import columns
@@ -103,14 +103,41 @@ def test_a_stage_is_to_do_then_done_then_out_of_date_as_its_inputs_change(
     )
 
 
-@pytest.mark.slow  # UMAP is compiled
 def test_clusters_are_out_of_date_after_the_next_dedupe(work: Path) -> None:
     run_embed(work)
     dedupe(work)
     cluster(work, 2)
-    assert states(work)["cluster"] == (5, 0, 0)
+    assert states(work)["cluster"] == (5, 0, 0) and not out_of_date(work, 5)
     dedupe(work, 0.5)
-    assert states(work)["cluster"] == (0, 5, 0)
+    assert states(work)["cluster"] == (0, 5, 0) and out_of_date(work, 5) == ["cluster"]
+    assert out_of_date(work, 6) == ["dedupe", "cluster"]
+
+
+def test_a_release_names_what_is_out_of_date(
+    work: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    out = tmp_path_factory.mktemp("releases")
+    run_embed(work)
+    dedupe(work)
+    cluster(work, 2)
+    words = [
+        "release",
+        "--work",
+        str(work),
+        "--without",
+        "caption",
+        "--without",
+        "nsfw",
+    ]
+    current = CliRunner().invoke(main, [*words, "--out", str(out / "current")])
+    assert current.exit_code == 0, current.output
+    assert "out of date" not in current.stderr
+    dedupe(work, 0.5)
+    older = CliRunner().invoke(main, [*words, "--out", str(out / "older")])
+    assert "cluster is out of date, and released as it is" in older.stderr
+    assert "dedupe is out" not in older.stderr
+    words += ["--without", "cluster", "--out", str(out / "without")]
+    assert "out of date" not in CliRunner().invoke(main, words).stderr
 
 
 def test_new_shards_and_new_rows_are_to_do(work: Path) -> None:

@@ -109,6 +109,16 @@ def test_a_jpeg_as_an_image_can_be_drawn_on_and_has_the_pixels_of_the_array() ->
     assert np.array_equal(np.asarray(image), pixels)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_pixels_can_be_written_to(format: str, mode: str) -> None:
+    if format in ("PNG", "WEBP", "GIF") and mode == "CMYK":
+        mode = "RGB"
+    _, pixels = read_pixels(encoded(picture().convert(mode), format))
+    pixels[...] = 0
+    assert pixels.flags.writeable and pixels.flags.c_contiguous
+
+
 @pytest.mark.parametrize(("colour", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
 def test_sixteen_bits_are_scaled_not_clipped(colour: int, channels: int) -> None:
     width, height = 64, 8
