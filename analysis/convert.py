@@ -68,8 +68,18 @@ def _arrow_matrix(values: Any) -> Array:
 
 
 def as_matrices(sets: Mapping[str, Any]) -> dict[str, Array]:
-    """Every set as an array [n, d], by name; see `as_matrix`."""
+    """Every set as an array [n, d], by name; see `as_matrix`. ValueError where sets have no names."""
+    require_names(sets)
     return {name: as_matrix(values) for name, values in sets.items()}
+
+
+def require_names(sets: Any) -> None:
+    """Raise ValueError unless these are sets by name."""
+    # A DataFrame or a table of Arrow is one set.
+    if not isinstance(sets, Mapping):
+        raise ValueError(
+            f'expected sets by their names, such as {{"twigma": …}}, found one {type(sets).__name__}'
+        )
 
 
 def as_column(values: Any) -> Array:

@@ -14,6 +14,7 @@ from twigma.cli.options import (
     engine_option,
     work_option,
 )
+from twigma.core.progress import notice
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -101,6 +102,19 @@ def assign(work: Path, engine: str) -> None:
         "is_large": result.is_large,
     }
     show(facts, _drift_lines(work, result))
+    _name_not_embedded(work)
+
+
+def _name_not_embedded(work: Path) -> None:
+    """A notice where stored images have no embedding yet, and so no cluster."""
+    from twigma.builder.status.stage_progress import not_embedded
+
+    images, command = not_embedded(work)
+    if images:
+        notice(
+            f"{images:,} images of {work} have no embedding yet, and so no cluster: run `{command}`, then "
+            "`twigma assign` again"
+        )
 
 
 def _drift_lines(work: Path, result: "Assigned") -> Iterator[str]:

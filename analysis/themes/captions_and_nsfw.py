@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from twigma.analysis.convert import ARROW, Floats, as_column
+from twigma.analysis.convert import ARROW, Floats, as_column, require_names
 from twigma.analysis.inference.proportions import block_share
 from twigma.analysis.themes import words
 
@@ -160,6 +160,7 @@ def _known(
     scores: Mapping[str, Any], weights: Mapping[str, Any]
 ) -> dict[str, tuple[Floats, Floats | None]]:
     """The scores of each set that are known, and their weights if it has any; ValueError where no set has a score."""
+    require_names(scores)
     known = {}
     for name, values in scores.items():
         numbers = np.asarray(as_column(values), dtype=np.float64)

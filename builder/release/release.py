@@ -45,7 +45,12 @@ from twigma.builder.release.provenance import (
 )
 from twigma.builder.release.row_filter import STAGES, reason_order, select_rows
 from twigma.builder.release.tables import write_metadata
-from twigma.builder.release.version_history import earlier_versions, history
+from twigma.builder.release.version_history import (
+    earlier_versions,
+    history,
+    notice_step_back,
+    require_version,
+)
 from twigma.core.files import atomic, file_sha256, write_json
 from twigma.core.parts import fingerprint
 from twigma.core.pools.ray_pool import LOCAL, Engine
@@ -100,6 +105,7 @@ def release(
     work = Workspace(work)
     released = work.with_named(STAGES)
     _check_options(released, near_duplicates, nsfw_threshold, without, embeddings)
+    require_version(version)
     out = Path(out).resolve()
     owned_folders.require_apart(out, work.path)
     _refuse_foreign(out)
@@ -116,7 +122,8 @@ def release(
     if selection is not None:
         identity = named_as_part(whole)
         settings["selection"] = names_hash(selection)
-    earlier = published_versions(work, identity.name, earlier_versions(out, version))
+    before = earlier_versions(out, version)
+    earlier = published_versions(work, identity.name, before)
     doi = earlier_doi_line(earlier)
     described = {**settings, "identity": identity.to_json(), "doi": doi}
     inputs = inputs_fingerprint(work, stages, described)
@@ -124,6 +131,7 @@ def release(
     if current is not None:
         return current
     _notice_missing(work, identity)
+    notice_step_back(version, before, out)
     removed = read_removed(work.path)
     rows, dropped = select_rows(
         work, stages, removed, near_duplicates, nsfw_threshold, selection=selection

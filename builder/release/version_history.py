@@ -7,6 +7,7 @@ The release before is the one at the path of the new one. Its history is continu
 import datetime
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ import pyarrow.dataset
 import twigma
 from twigma.core import columns
 from twigma.core.files import write_json
+from twigma.core.progress import notice
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.table_files import select_tables
+
+# As 1.1.0, 2026.11, 1.0.0rc1, 2.0.0-beta.1.
+VERSION = re.compile(r"[0-9][0-9A-Za-z]*([-+._][0-9A-Za-z]+)*")
 
 Entry = dict[str, Any]
 
@@ -92,6 +97,26 @@ def today() -> datetime.date:
     if seconds:
         return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).date()
     return datetime.datetime.now(datetime.UTC).date()
+
+
+def require_version(version: str) -> None:
+    """Raise ValueError unless this is a version: numbers with dots between, and whatever marks a test version."""
+    if not VERSION.fullmatch(version):
+        raise ValueError(
+            f"version: expected numbers with dots between them, as 1.1.0, found {version!r}"
+        )
+
+
+def notice_step_back(version: str, earlier: list[str], out: Path) -> None:
+    """Tell the user where a version is lower than the last one, as it is where --version was left out."""
+    if earlier and _numbers(earlier[0]) > _numbers(version):
+        notice(
+            f"{out} was version {earlier[0]}, and becomes version {version}: --version names another"
+        )
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"[0-9]+", version)]
 
 
 def earlier_versions(before: Path, version: str) -> list[str]:

@@ -22,7 +22,7 @@ from twigma.core.model_identity import differing_columns
 from twigma.core.names import command_of, split_name
 from twigma.core.parts import embedding_stage
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.accounting import FinishedShards
+from twigma.rehydrate.accounting import FinishedShards, read_finished_shards
 from twigma.rehydrate.images.shards import Manifest
 
 # What the stages that take --model use without it.
@@ -230,6 +230,16 @@ def shards_without(
         current = _current(_read_parts(work, stage, []), of_shard)
         missing[stage] = sorted(set(manifests) - set(current))
     return missing
+
+
+def not_embedded(work: AnyWorkspace) -> tuple[int, str]:
+    """How many stored images have no embedding of those that the clusters are made of, and the command for them."""
+    work = Workspace(work)
+    stage = _source(_read_parts(work, "cluster", []))
+    manifests = read_finished_shards(work).manifests
+    waiting = shards_without(work, manifests, [stage])[stage]
+    command = _command(stage, _newest(_read_parts(work, stage, [])))
+    return sum(manifests[name].samples for name in waiting), command
 
 
 def _as_whole(

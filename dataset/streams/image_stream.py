@@ -51,7 +51,7 @@ class ImageStream(IterableDataset[Any]):
     ----------
     work : the working folder that holds the images.
     data_dir : the release whose rows are joined; by default as `load_dataset` finds one, else the folder's own tables.
-    columns : of the metadata, beside `image_name`.
+    columns : of the metadata, beside `image_name`; the name of one, or several.
     filters : rows to keep, as `[("like_count", ">", 10)]` or an expression of pyarrow.
     shuffle : mix the images of `window` shards at a time, the shards in an order at random; None mixes all.
     decode : False gives the stored bytes.
@@ -64,7 +64,7 @@ class ImageStream(IterableDataset[Any]):
         work: AnyWorkspace = "work",
         *,
         data_dir: str | None = None,
-        columns: Sequence[str] = (),
+        columns: Sequence[str] | str = (),
         filters: Any = None,
         shuffle: bool = False,
         window: int | None = WINDOW,
@@ -75,6 +75,8 @@ class ImageStream(IterableDataset[Any]):
         world_size: int | None = None,
     ) -> None:
         self.work = Workspace(Path(work).expanduser().absolute())
+        if isinstance(columns, str):
+            columns = [columns]
         self._source = (data_dir, columns, filters)
         self.shuffle = shuffle
         self.window = window
@@ -132,6 +134,11 @@ class ImageStream(IterableDataset[Any]):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where another stream of the same images was; ValueError where these are not the same."""
+        missing = self.state_dict().keys() - state.keys()
+        if missing:
+            raise ValueError(
+                f"expected what `state_dict` of a stream returned, found no {', '.join(sorted(missing))} in it"
+            )
         for name, here in (("images", len(self._table)), ("seed", self.seed)):
             if state[name] != here:
                 raise ValueError(

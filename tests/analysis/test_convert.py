@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+import twigma.analysis
 from twigma.analysis.convert import aligned, as_column, as_matrix, columns_of
 
 X = np.arange(6.0).reshape(3, 2)
@@ -57,3 +58,17 @@ def test_repeated_labels_match_only_where_all_indexes_are_equal():
     assert aligned("f", a=twice, b=twice * 2)["b"].tolist() == [2, 4, 6]
     with pytest.raises(ValueError, match="f: b: expected the labels"):
         aligned("f", a=twice, b=pd.Series([1, 2, 3]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["cluster_shares", "entropies", "joint_map", "kernel_distances", "kl_matrix"],
+        *["manifolds", "near_duplicates", "nsfw_density", "nsfw_share"],
+        "variation_table",
+    ],
+)
+def test_sets_without_names_are_said(name):
+    estimator = getattr(twigma.analysis, name)
+    with pytest.raises(ValueError, match="their names, .* found one ndarray"):
+        estimator(X)

@@ -340,6 +340,17 @@ def test_removals_are_left_out_and_listed(work, tmp_path):
         release(work, tmp_path / "twigma")
 
 
+def test_a_version_below_the_last_one_is_named(work, tmp_path, capsys):
+    out = tmp_path / "twigma"
+    release(work, out, version="1.9.0")
+    release(work, out, version="1.10.0")
+    assert "was version" not in capsys.readouterr().err
+    release(work, out)
+    assert "twigma was version 1.10.0, and becomes version 1.0.0" in (
+        capsys.readouterr().err
+    )
+
+
 def test_stages_may_be_left_out_but_not_forgotten(work, tmp_path):
     shutil.rmtree(work / "columns/cluster")
     with pytest.raises(FileNotFoundError, match="run `twigma cluster`"):
@@ -362,6 +373,9 @@ def test_stages_may_be_left_out_but_not_forgotten(work, tmp_path):
     ("options", "message"),
     [
         ({"without": ["dedupe"]}, "found .'dedupe'."),
+        ({"version": ""}, "as 1.1.0, found ''"),
+        ({"version": "banana"}, "found 'banana'"),
+        ({"version": "1.0.0\n"}, "found '1.0.0"),
         ({"near_duplicates": "maybe"}, "'maybe'"),
         ({"nsfw_threshold": 7}, "from 0 to 1, found 7"),
         ({"nsfw_threshold": 0.5, "without": ["nsfw"]}, "needs the scores"),

@@ -15,7 +15,11 @@ from twigma.builder.engine.vectors import as_column
 from twigma.builder.models.clip_names import Model
 from twigma.builder.models.pinned_weights import Pin
 from twigma.builder.stages.dedupe import dedupe
-from twigma.builder.status.stage_progress import out_of_date, stage_progress
+from twigma.builder.status.stage_progress import (
+    not_embedded,
+    out_of_date,
+    stage_progress,
+)
 from twigma.builder.status.status import status
 from twigma.cli import main
 from twigma.core import columns
@@ -111,6 +115,19 @@ def test_clusters_are_out_of_date_after_the_next_dedupe(work: Path) -> None:
     dedupe(work, 0.5)
     assert states(work)["cluster"] == (0, 5, 0) and out_of_date(work, 5) == ["cluster"]
     assert out_of_date(work, 6) == ["dedupe", "cluster"]
+
+
+def test_assign_names_images_that_are_not_embedded(work: Path) -> None:
+    run_embed(work)
+    dedupe(work)
+    cluster(work, 2)
+    assert not_embedded(work)[0] == 0
+    make_shard(work, "00002", {"6": encode(pixels(6)), "7": encode(pixels(7))})
+    answer = CliRunner().invoke(main, ["assign", "--work", str(work)])
+    assert answer.exit_code == 0, answer.output
+    assert "2 images of" in answer.stderr and "have no embedding yet" in answer.stderr
+    run_embed(work)
+    assert not_embedded(work)[0] == 0
 
 
 def test_a_release_names_what_is_out_of_date(

@@ -58,6 +58,11 @@ def test_every_released_image_with_its_row(folder, stream):
         assert set(row) == {"image", "image_name", "like_count", "created_at"}
 
 
+def test_one_column_may_be_named_by_itself(stream):
+    one, same = list(stream(columns="like_count")), list(stream(columns=["like_count"]))
+    assert [row["like_count"] for row in one] == [row["like_count"] for row in same]
+
+
 def test_stored_bytes_where_nothing_is_to_be_decoded(folder, stream):
     images = twigma.open_images(folder / "work")
     for row in stream(decode=False):
@@ -234,6 +239,8 @@ def test_a_state_of_other_images_is_refused(stream):
         stream().load_state_dict(state)
     with pytest.raises(ValueError, match="a stream with seed = 1, not 0"):
         stream().load_state_dict(stream(seed=1).state_dict())
+    with pytest.raises(ValueError, match="found no epoch, images, position, seed in"):
+        stream().load_state_dict({})
 
 
 @pytest.mark.parametrize(
