@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twigma.cli.facts import json_option, show
+from twigma.cli.facts.sizes import size_text
 from twigma.cli.options import out_option, read_work_option, work_option
 from twigma.core.names import join_names
 from twigma.core.workspace import Workspace
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 Facts = dict[str, Any]  # as `builder/status/status.py` describes them
 MOST_NAMED = 10  # damaged files, and shards of a stage, on the page
-UNITS = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
 MEANINGS = {
     "stored": "all of their photos are in shards",
     "partly_stored": "some photos are in shards, the others failed",
@@ -180,8 +180,8 @@ def _money_and_disk(facts: Facts) -> Iterator[str]:
             bought += f", {spent['counts']:,} requests that counted posts"
         yield f"spent: at most {dollar_text(spent['dollars'])} ({bought})"
     sizes = dict(facts["bytes"])
-    total, free = _size(sizes.pop("total")), _size(sizes.pop("free"))
-    parts = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())
+    total, free = size_text(sizes.pop("total")), size_text(sizes.pop("free"))
+    parts = ", ".join(f"{name} {size_text(size)}" for name, size in sizes.items())
     yield f"disk:  {total} ({parts}); {free} free"
 
 
@@ -191,14 +191,6 @@ def _damaged(facts: Facts) -> Iterator[str]:
         yield f"damaged: {sentence}"
     if len(damaged) > MOST_NAMED:
         yield f"damaged: {len(damaged) - MOST_NAMED:,} more, which --json lists"
-
-
-def _size(count: int) -> str:
-    """A number of bytes in the largest unit that it reaches."""
-    for unit, size in UNITS.items():
-        if count >= size:
-            return f"{count / size:,.1f} {unit}"
-    return f"{count:,} B"
 
 
 @click.command()
@@ -240,7 +232,7 @@ def free(work: Path, without: tuple[str, ...], go: bool) -> None:
 
 
 def _free_lines(facts: "FreeFacts") -> Iterator[str]:
-    size = f"{_size(facts['bytes'])} in {facts['shards']:,} shards"
+    size = f"{size_text(facts['bytes'])} in {facts['shards']:,} shards"
     if facts["deleted"]:
         yield f"free: {size} deleted in {facts['work']}"
     else:

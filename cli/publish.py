@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twigma.cli.facts import json_option, show
+from twigma.cli.facts.sizes import size_text
 from twigma.cli.options import HUB_URL, STORE_TO_READ, ZENODO_URL, work_option
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def _plan_lines(plan: "Publication", go: bool) -> Iterator[str]:
     if plan.is_current:
         yield f"{plan.repo}: up to date, {plan.tag} is published"
         return
-    size = f"{plan.sending / 1e6:,.1f} MB would be sent"
+    size = f"{size_text(plan.sending)} would be sent"
     tagged = "" if plan.tagged else f", tagged {plan.tag}"
     yield f"{plan.repo}: {size}{tagged}; --go does it"
 
@@ -195,7 +196,7 @@ def _result_lines(result: "Publication") -> Iterator[str]:
     if result.is_current:
         yield f"{result.repo}: up to date, {result.tag} is published"
     else:
-        size = f"{result.sending / 1e6:,.1f} MB sent"
+        size = f"{size_text(result.sending)} sent"
         yield f"{result.repo}: {size}, published as {result.tag}"
     yield from _place_lines(result)
     yield from _remedy_lines(result)
@@ -242,7 +243,7 @@ def _space_lines(shown: "SpacePublication", ids: bool) -> Iterator[str]:
     yield from _file_lines(shown.files)
     yield f"visibility of the Space: {shown.visibility}"
     named = "with the ids of the images" if ids else "without ids; --ids adds them"
-    size = f"{shown.sending / 1e6:,.1f} MB"
+    size = size_text(shown.sending)
     if shown.is_current:
         text = f"up to date, it shows version {shown.version}"
     elif shown.done:
@@ -332,7 +333,7 @@ def _deposit_lines(result: "Deposit", go: bool) -> Iterator[str]:
     where = f"record {result.record}" if result.record else "a new record"
     where = f"{where} on {result.server}"
     version = f"version {result.version}"
-    size = f"{result.sending / 1e6:,.1f} MB"
+    size = size_text(result.sending)
     if not result.changes:
         yield f"{where}: nothing to send, {version} is published as {result.doi}"
     elif go:

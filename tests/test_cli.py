@@ -197,3 +197,20 @@ def test_the_console_script_is_installed():
         env=dict(os.environ),
     )
     assert re.fullmatch(r"twigma, version \d+\.\d+\.\d+\n", found.stdout)
+
+
+@pytest.mark.parametrize("json", [[], ["--json"]])
+def test_where_nobody_reads_any_more_it_ends_in_silence(tmp_path, json):
+    ids = tmp_path / "ids.csv"
+    ids.write_text("id\n1546321989075326282\n")
+    command = [sys.executable, "-c", "from twigma.cli import main; main()"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*command, "ids", str(ids), *json],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")

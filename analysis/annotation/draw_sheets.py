@@ -35,6 +35,7 @@ from twigma.analysis.measurement.planning import (
 from twigma.analysis.measurement.sampling import draw_sample, score_strata
 from twigma.analysis.page.gallery import sensitive
 from twigma.core.files import write_json
+from twigma.core.progress import notice
 from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace
 
@@ -101,6 +102,11 @@ def draw_sheets(
                 f"sheets: a width of {width:g} needs about {n:,} labels, {plan.basis}, and there are {len(rows):,} "
                 "images: name a larger --width"
             )
+    if n > len(rows):
+        notice(
+            f"sheets: {out} has all {len(rows):,} images, fewer than the {n:,} labels that were asked for"
+        )
+        n = len(rows)
     strata = score_strata(score, THRESHOLD)
     draw = draw_sample(strata, n, rows[authors], seed=seed)
     drawn = rows.iloc[draw.rows].assign(

@@ -85,6 +85,8 @@ def search(
     """
     if (text is None) == (image is None):
         raise ValueError("search: expected words or --image FILE, one of the two")
+    if text is not None and not text.strip():
+        raise ValueError("search: expected words, found none")
     if work is not None and html is None:
         raise ValueError("search: --work has the pictures of a page: add --html FILE")
     if html is not None:

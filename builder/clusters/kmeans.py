@@ -49,7 +49,8 @@ def kmeans(
     """
     if len(rows) <= k or k < 1:
         raise ValueError(
-            f"expected more distinct embedded images than clusters, found {len(rows)} images for k={k}"
+            f"expected more distinct embedded images than clusters, found {len(rows)} images for {k} clusters: "
+            "name fewer (`twigma cluster --clusters`)"
         )
     if k > MANY:
         sample = draw(np.random.default_rng(seed), rows, ROWS_PER_CLUSTER * k)

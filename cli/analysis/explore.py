@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twigma.cli.facts import json_option, show
+from twigma.cli.facts.sizes import size_text
 from twigma.cli.options import (
     FILE,
     STORE_TO_READ,
@@ -90,7 +91,7 @@ def _write(release: Path, out: Path, ids: bool | None, before: Path | None) -> N
         "unplaced": written.unplaced,
         "with_ids": written.with_ids,
     }
-    size = f"{written.bytes / 1e6:.1f} MB"
+    size = size_text(written.bytes)
     lines = [f"explore: {written.images:,} images in {written.path} ({size})"]
     if written.comparison is not None:
         facts["compared"] = dict(written.comparison.counts)

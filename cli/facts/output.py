@@ -6,6 +6,8 @@ A command computes its facts once and passes them to `show` with the lines that 
 import datetime
 import json
 import math
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
 from typing import Any, TypeVar
@@ -16,6 +18,7 @@ from twigma.cli.options.folders import with_addresses
 
 F = TypeVar("F", bound=Callable[..., Any])
 DOCUMENT = "twigma.json"  # key of click's context
+PIPE_CLOSED_CODE = 141  # 128 and the number of SIGPIPE, as shells have it
 VERSION = 1  # of every document; raised when a field changes its meaning or goes
 
 
@@ -59,7 +62,7 @@ def show(facts: Mapping[str, object], lines: Iterable[str]) -> None:
         document.update(facts)
         return
     for line in lines:
-        click.echo(with_addresses(line, ctx))
+        _echo(with_addresses(line, ctx))
 
 
 def _write(document: Mapping[str, object], ctx: click.Context) -> None:
@@ -69,7 +72,17 @@ def _write(document: Mapping[str, object], ctx: click.Context) -> None:
     text = json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False)
     text = with_addresses(text, ctx)
     # What the terminal cannot encode must not end the run.
-    click.echo(text.encode("utf-8", "backslashreplace"))
+    _echo(text.encode("utf-8", "backslashreplace"))
+
+
+def _echo(text: str | bytes) -> None:
+    """Print; where nobody reads any more, as after `head`, end without a word, as other programs do."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        # What is still in the buffer would be written at the end, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(PIPE_CLOSED_CODE)
 
 
 def plain(value: object) -> Any:

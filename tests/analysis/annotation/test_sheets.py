@@ -138,6 +138,12 @@ def test_the_plan_says_the_width_or_the_number(planted, tmp_path):
     assert not (tmp_path / "b").exists()
 
 
+def test_of_fewer_images_than_labels_all_are_drawn(planted, tmp_path, capsys):
+    drawn = draw_sheets(planted.release, tmp_path / "a", column="nsfw_score", n=9_999)
+    assert drawn.drawn == 600
+    assert "has all 600 images, fewer than the 9,999 labels" in capsys.readouterr().err
+
+
 def test_a_pilot_tells_how_many_labels_are_needed(planted, sheets, tmp_path):
     fill(sheets, 1, yes_or_no, planted.truth)
     rows = distinct_images(planted.rows, "nsfw_score")

@@ -89,6 +89,8 @@ def test_what_cannot_be_searched_is_said(searched, model, mapped, tmp_path):
         search(searched)
     with pytest.raises(ValueError, match="one of the two"):
         search(searched, "castle", image="castle.png")
+    with pytest.raises(ValueError, match="expected words, found none"):
+        search(searched, "  ")
     with pytest.raises(ValueError, match=r"only the hash is known.*--model"):
         search(searched, "castle")
     other = tiny_clip(tmp_path / "other", seed=1)

@@ -415,7 +415,7 @@ def test_two_versions_are_published_and_read_back(
         return result.output
 
     zenodo.busy = 1
-    assert "MB would be sent as version 1.0.0; --go does it" in run()
+    assert " kB would be sent as version 1.0.0; --go does it" in run()
     assert not zenodo.records
     first = only_line(run("--go"))
     assert f"on {zenodo.url}: " in first and "version 1.0.0 published as 10." in first
