@@ -15,6 +15,9 @@ from twigma.analysis.convert import Floats
 from twigma.analysis.inference.blocks import dense_blocks, half_width, mean_jackknife
 
 Z = 1.959963984540054  # the 97.5% quantile of the normal distribution
+# Of the size of the numbers: a half width below it is what the rounding of sums leaves, and no width.
+ROUNDING = 1e-9
+SMALL = 1e-4  # below it numbers are written with an exponent
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,19 +40,20 @@ class Estimate:
     def __str__(self) -> str:
         if not np.isfinite(self.high - self.low):
             return f"{self.value:.4g} (no interval), n = {self.n:,}"
-        digits = self._digits()
-        limits = f"[{self.low:,.{digits}f}, {self.high:,.{digits}f}]"
-        return f"{self.value:,.{digits}f} {limits}, n = {self.n:,}"
+        form = self._format()
+        low, high = format(self.low, form), format(self.high, form)
+        return f"{self.value:{form}} [{low}, {high}], n = {self.n:,}"
 
     def __repr__(self) -> str:
         return str(self)
 
-    def _digits(self) -> int:
-        """Decimals that show the first digit of the interval's half width, three where it has no width."""
-        half = (self.high - self.low) / 2
-        if half <= 0:
-            return 3
-        return max(0, -int(np.floor(np.log10(half))))
+    def _format(self) -> str:
+        """How its numbers are written: with the first digit of the half width, three decimals where it has no width."""
+        size = max(abs(self.value), abs(self.low), abs(self.high))
+        if 0 < size < SMALL:
+            return ".4g"
+        decimals = decimals_of_width((self.high - self.low) / 2, size)
+        return f",.{3 if decimals is None else decimals}f"
 
     def keys(self) -> Iterator[str]:
         """The names of the fields, so that `dict(estimate)` works."""
@@ -59,6 +63,22 @@ class Estimate:
         if name not in asdict(self):
             raise KeyError(name)
         return getattr(self, name)
+
+
+def decimals_of_width(half: float, size: float) -> int | None:
+    """Decimals that show the first digit of the half width of an interval; None where it has no width.
+
+    Parameters
+    ----------
+    half : half width. size : the largest of the numbers beside it, without its sign. A half width below a billionth
+        of it is what rounding leaves, and no width.
+
+    >>> decimals_of_width(0.025, 1.0), decimals_of_width(120.0, 5000.0), decimals_of_width(2e-15, 1.0)
+    (2, 0, None)
+    """
+    if half <= ROUNDING * size:
+        return None
+    return max(0, -int(np.floor(np.log10(half))))
 
 
 def interval(value: float, influence: Floats, blocks: Any = None) -> Estimate:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from twigma.analysis.inference.intervals import SMALL, decimals_of_width
 from twigma.core.names import join_names
 
 NONE = "–"
@@ -121,7 +122,7 @@ def number(value: float | None, digits: int = 3) -> str:
         text = f"{value:,.0f}"
     elif size >= 10 ** (digits - 1):
         text = f"{value:,.1f}"
-    elif size < 1e-4:
+    elif size < SMALL:
         text = f"{value:.{digits - 1}e}"
     else:
         places = digits - 1 - math.floor(math.log10(size))
@@ -153,7 +154,7 @@ def _even(value: float, low: float, high: float, digits: int) -> list[str]:
     numbers = [float(value), float(low), float(high)]
     size = max(abs(one) for one in numbers)
     whole = all(one.is_integer() for one in numbers)
-    if not math.isfinite(size) or whole or size < 1e-4:
+    if not math.isfinite(size) or whole or size < SMALL:
         return [number(one, digits) for one in numbers]
     decimals = _decimals(size, [(high - low) / 2], digits)
     return [_fixed(one, decimals) for one in numbers]
@@ -163,8 +164,7 @@ def _decimals(size: float, halves: Iterable[float], digits: int) -> int:
     """Decimals that show `digits` digits of the largest number, and the width of every interval that has one."""
     decimals = digits - 1 - math.floor(math.log10(size))
     for half in halves:
-        if half > 0:
-            decimals = max(decimals, -math.floor(math.log10(half)))
+        decimals = max(decimals, decimals_of_width(half, size) or 0)
     return max(0, decimals)
 
 

@@ -13,6 +13,9 @@ from twigma.analysis.inference.intervals import Estimate, block_codes, interval
         (Estimate(12345.6, 12000.0, 12700.0, 9), "12,346 [12,000, 12,700], n = 9"),
         (Estimate(0.5, 0.5, 0.5, 10), "0.500 [0.500, 0.500], n = 10"),
         (Estimate(0.123456, np.nan, np.nan, 2), "0.1235 (no interval), n = 2"),
+        # Rounding of sums is no width.
+        (Estimate(1.0, 1 - 2e-15, 1 + 2e-15, n=9), "1.000 [1.000, 1.000], n = 9"),
+        (Estimate(1e-17, 0.0, 2e-17, n=9), "1e-17 [0, 2e-17], n = 9"),
     ],
 )
 def test_an_estimate_prints_its_interval(estimate, text):
