@@ -12,6 +12,7 @@ from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import COLOURS, axes, date_colours
 from twigma.analysis.page.formatting import (
+    counts,
     interval,
     listed,
     number,
@@ -127,17 +128,20 @@ def describe_drift(results: Results) -> Section:
 
 
 def compute_trends(data: Inputs, settings: Settings) -> Result:
-    """Share of each cluster per month, and which rise or fall.
+    """Share of each cluster per month, and which rise or fall; ValueError for fewer than 4 months with images.
 
     Tables: `fig4b` (month, cluster, n, share), NaN in months without images; `fig4b_trends`, a row per cluster.
     Values: `trend/CLUSTER`, Kendall's τ of its share over the months.
     """
     from twigma.analysis.themes.timeline import cluster_share
-    from twigma.analysis.themes.trends import trend_table
+    from twigma.analysis.themes.trends import has_trends, too_short, trend_table
 
     shares = cluster_share(data.images.table)
     grouped = shares.rename(columns={"cluster": "group"})
     trends = trend_table(grouped)
+    if not has_trends(trends):
+        months = int(trends["n"].max())
+        raise ValueError(f"{too_short(months)}: add images of other months")
     return Result(
         n=int(shares["n"].sum()),
         tables={"fig4b": shares, "fig4b_trends": trends},
@@ -190,7 +194,7 @@ def describe_trends(results: Results) -> Section:
         figure="Fig 4b",
         title="Themes over time",
         claim=f"Rising clusters: {listed(rising)}; falling: {listed(falling)}.{_dependence(trends)}",
-        basis=f"{number(n)} images in {number(months)} months{_gaps(results.tables['fig4b'])}; a straight line for "
+        basis=f"{counts(n, 'image')} in {counts(months, 'month')}{_gaps(results.tables['fig4b'])}; a straight line for "
         "each cluster, averaged over what the autocorrelation of its months may be; p-values adjusted by Benjamini and "
         "Hochberg over the clusters.",
         paper=f"On the authors' published labels clusters {listed(stated.FALLING_CLUSTERS)} fall and "
@@ -257,8 +261,8 @@ def describe_themes(results: Results) -> Section:
     for cluster in sorted(set(frequent["cluster"])):
         first, others = _words(frequent, cluster), _words(distinctive, cluster)
         rows.append((cluster, arrows.get(cluster, ""), first, others))
-    counts = frequent.groupby("word")["count"].sum()
-    top = counts.sort_values(ascending=False, kind="stable").index[:TOP_WORDS].tolist()
+    by_word = frequent.groupby("word")["count"].sum()
+    top = by_word.sort_values(ascending=False, kind="stable").index[:TOP_WORDS].tolist()
     header = ("Cluster", "Trend", "Most frequent words", "Most distinctive words")
     return Section(
         figure="Fig 4c",

@@ -236,6 +236,16 @@ def p_value(p: float | None) -> str:
     return f"p = {p:.2g}"
 
 
+def counts(n: float, one: str, many: str = "") -> str:
+    """A number and its noun, in the plural (`many`, or with an s) but for 1.
+
+    >>> counts(1, "image"), counts(1200, "image"), counts(0, "category", "categories")
+    ('1 image', '1,200 images', '0 categories')
+    """
+    noun = one if n == 1 else many or f"{one}s"
+    return f"{number(n)} {noun}"
+
+
 def listed(names: Iterable[object]) -> str:
     """Names in a sentence: "a, b and c"; "none" for none."""
     words = [clean(name) for name in names]
