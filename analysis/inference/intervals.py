@@ -12,7 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from twigma.analysis.convert import Floats
-from twigma.analysis.inference.blocks import dense_blocks, half_width, mean_jackknife
+from twigma.analysis.inference.blocks import (
+    FEWEST,
+    dense_blocks,
+    half_width,
+    mean_jackknife,
+)
 
 Z = 1.959963984540054  # the 97.5% quantile of the normal distribution
 # Of the size of the numbers: a half width below it is what the rounding of sums leaves, and no width.
@@ -81,7 +86,29 @@ def decimals_of_width(half: float, size: float) -> int | None:
     return max(0, -int(np.floor(np.log10(half))))
 
 
-def interval(value: float, influence: Floats, blocks: Any = None) -> Estimate:
+def limits(
+    value: float, half: float, least: float = -np.inf, most: float = np.inf
+) -> tuple[float, float]:
+    """The limits of value ± half that the quantity can have: cut at its least and its most; NaN for a half of NaN.
+
+    A value that is itself outside, by rounding or as an unbiased estimate may be, is its own limit.
+
+    >>> limits(0.66, 2.4, 0.0, 0.69), limits(0.4, 0.1, 0.0, 1.0), limits(-0.1, 0.2, 0.0, 1.0)
+    ((0.0, 0.69), (0.30000000000000004, 0.5), (-0.1, 0.1))
+    """
+    low = np.maximum(value - half, min(least, value))
+    high = np.minimum(value + half, max(most, value))
+    return float(low), float(high)
+
+
+def interval(
+    value: float,
+    influence: Floats,
+    blocks: Any = None,
+    *,
+    least: float = -np.inf,
+    most: float = np.inf,
+) -> Estimate:
     """Value ± 1.96 se, where the value is to first order the mean of its rows' influence: se = ‖ψ − ψ̄‖/n.
 
     With blocks the standard error is the jackknife's, which leaves out each block, and Student's quantile that of as
@@ -93,23 +120,27 @@ def interval(value: float, influence: Floats, blocks: Any = None) -> Estimate:
     influence : float64[n], ψ_i of each row.
     blocks : label per row (artist, prompt, author), [n], or None. The rows of a block may depend on each other; a row
         without a label is a block of its own.
+    least, most : of what the quantity can be; limits beyond them are cut there (`limits`).
 
     Returns
     -------
-    Estimate of n rows. ValueError when all rows are of one block.
+    Estimate of n rows, without an interval for fewer than three rows or blocks. ValueError when all rows are of one
+    block.
     """
     n = len(influence)
     if blocks is None:
-        centred = influence - influence.mean()
-        half = Z * float(np.sqrt(centred @ centred)) / n
-        return Estimate(value, value - half, value + half, n)
+        half = float("nan")
+        if n >= FEWEST:
+            centred = influence - influence.mean()
+            half = Z * float(np.sqrt(centred @ centred)) / n
+        return Estimate(value, *limits(value, half, least, most), n)
     codes = dense_blocks(blocks, n)
     if codes.max() < 1:
         raise ValueError(
             "interval: all rows are of one block, so there is no interval; leave the blocks out"
         )
     half = half_width(mean_jackknife(influence, codes))
-    return Estimate(value, value - half, value + half, n)
+    return Estimate(value, *limits(value, half, least, most), n)
 
 
 def block_codes(labels: Any) -> npt.NDArray[np.int64]:

@@ -26,6 +26,7 @@ from twigma.core.numeric.stored_rows import rows_of
 
 KS = (5, 8, 10, 15, 20)
 FIT_ROWS = 10_000  # images of each of these fits
+LEAST_RAND = -0.5  # an adjusted Rand index is never below (Chacón & Rastrojo 2023)
 ROWS = 50_000  # images of the fit whose labels give the trends
 
 Labels = npt.NDArray[np.int64]
@@ -118,8 +119,9 @@ def _dated(embedding: Array, table: pa.Table, authors: Any) -> _Images:
 def adjusted_rand(one: Labels, other: Labels, owners: Array | None = None) -> Estimate:
     """Adjusted Rand index (Hubert & Arabie 1985) and its 95% interval from images, or from their owners.
 
-    With p the shares of the crossed table and p_i, q_j its margins, the index tends to (Σp² − bc)/((b + c)/2 − bc),
-    b = Σp_i², c = Σq_j²; the influence of an image is the derivative of that by its cell, less its mean.
+    With p the shares of the crossed table and p_i, q_j its margins, the index tends to (Σp² − bc)/((b + c)/2 − bc), b =
+    Σp_i², c = Σq_j²; the influence of an image is the derivative of that by its cell, less its mean. The interval is
+    within −½ to 1, and that of fewer than three images or owners is NaN.
     `one`, `other` : int labels [n]; `owners` : label per image, or None.
     """
     from sklearn.metrics import adjusted_rand_score
@@ -138,7 +140,7 @@ def adjusted_rand(one: Labels, other: Labels, owners: Array | None = None) -> Es
         return Estimate(value, np.nan, np.nan, len(a))
     chance = 2 * (p * qq + q * pp)
     slope = ((2 * crossed - chance) * below - above * (p + q - chance)) / below**2
-    return interval(value, slope[a, b], owners)
+    return interval(value, slope[a, b], owners, least=LEAST_RAND, most=1.0)
 
 
 def _squares(shares: Floats) -> float:

@@ -53,3 +53,23 @@ def test_blocks_of_equal_rows_widen_the_interval_by_their_root(rng):
     one = interval(0.0, influence)
     four = interval(0.0, np.repeat(influence, 4), np.repeat(np.arange(500), 4))
     assert four.high == pytest.approx(one.high, rel=0.005)
+
+
+@pytest.mark.parametrize("blocks", [None, [0, 0, 0, 1, 1, 1], ["a", "a", "b", "b"]])
+def test_two_rows_or_blocks_have_no_interval(blocks, rng):
+    influence = rng.normal(size=2 if blocks is None else len(blocks))
+    found = interval(0.5, influence, blocks)
+    assert found.value == 0.5 and np.isnan([found.low, found.high]).all()
+
+
+def test_limits_are_cut_at_what_a_quantity_can_be_and_else_left(rng):
+    influence = rng.normal(size=9)
+    free = interval(0.5, influence)
+    assert free.low < 0.5 < free.high
+    wide = interval(0.5, influence, least=free.low - 1, most=free.high + 1)
+    assert dict(wide) == dict(free)
+    cut = interval(0.5, influence, least=0.45, most=0.55)
+    assert (cut.low, cut.high) == (0.45, 0.55)
+    # A value beyond its range by rounding stays in its interval.
+    beyond = interval(1.0 + 1e-12, influence, most=1.0)
+    assert beyond.high == beyond.value
