@@ -12,11 +12,12 @@ from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import COLOURS, axes, date_colours
 from twigma.analysis.page.formatting import (
-    counts,
+    frequent_words,
     interval,
     listed,
     number,
     p_value,
+    plural,
     table,
 )
 from twigma.analysis.page.marks import ends_on_x, label_lowest, month_ticks, panel_grid
@@ -111,12 +112,12 @@ def describe_drift(results: Results) -> Section:
     else:
         related = "related" if drift["p"] < LEVEL else "not visibly related"
         claim = f"Place on the map and date of the post are {related}: {correlation} ({p_value(drift['p'])})"
-        basis = f"by {number(drift['authors'])} authors, of which only those by different ones are compared"
+        basis = f"by {plural(drift['authors'], 'author')}, of which only those by different ones are compared"
     return Section(
         figure="Fig 4a",
         title="Where images lie, and when they were posted",
         claim=f"{claim}; 0 is independent, 1 determined.",
-        basis=f"{number(results.figures['fig4a']['n'])} images; the correlation on a sample of {number(drift['n'])}, "
+        basis=f"{plural(results.figures['fig4a']['n'], 'image')}; the correlation on a sample of {number(drift['n'])}, "
         f"{basis}.",
         paper="Shown as a map only; no number stated.",
         differs="The paper shows the drift; the bias-corrected distance correlation is ours.",
@@ -194,7 +195,7 @@ def describe_trends(results: Results) -> Section:
         figure="Fig 4b",
         title="Themes over time",
         claim=f"Rising clusters: {listed(rising)}; falling: {listed(falling)}.{_dependence(trends)}",
-        basis=f"{counts(n, 'image')} in {counts(months, 'month')}{_gaps(results.tables['fig4b'])}; a straight line for "
+        basis=f"{plural(n, 'image')} in {plural(months, 'month')}{_gaps(results.tables['fig4b'])}; a straight line for "
         "each cluster, averaged over what the autocorrelation of its months may be; p-values adjusted by Benjamini and "
         "Hochberg over the clusters.",
         paper=f"On the authors' published labels clusters {listed(stated.FALLING_CLUSTERS)} fall and "
@@ -267,8 +268,8 @@ def describe_themes(results: Results) -> Section:
     return Section(
         figure="Fig 4c",
         title="What the clusters show",
-        claim=f"Frequent words of the captions are {listed(sorted(top))}.",
-        basis=f"{number(results.figures['fig4c']['n'])} captions; stopwords and caption boilerplate left out; no "
+        claim=frequent_words(top, " of the captions"),
+        basis=f"{plural(results.figures['fig4c']['n'], 'caption')}; stopwords and caption boilerplate left out; no "
         "interval, so in the order of the alphabet.",
         paper=f"Prominent: {listed(stated.THEME_WORDS)}; clusters {listed(stated.NSFW_CLUSTERS)} are NSFW.",
         differs="Beside the most frequent words are the most distinctive ones (c-TF-IDF). Arrows are those of Fig 4b's "

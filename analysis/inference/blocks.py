@@ -171,7 +171,10 @@ def few_note(blocks: Mapping[str, float]) -> str:
     few = [f"{name} counts as {n:.1f}" for name, n in blocks.items() if n < FEW]
     if not few:
         return ""
-    return (
+    note = (
         f"Few authors, artists or prompts: {', '.join(few)} of one size, below {FEW}, so intervals over them may hold "
         "the truth less often than 95%, and tests may be wrong more often than stated."
     )
+    if min(blocks.values()) < FEWEST:
+        note += f" Fewer than {FEWEST} have no interval."
+    return note

@@ -236,14 +236,26 @@ def p_value(p: float | None) -> str:
     return f"p = {p:.2g}"
 
 
-def counts(n: float, one: str, many: str = "") -> str:
+def plural(n: float, one: str, many: str = "") -> str:
     """A number and its noun, in the plural (`many`, or with an s) but for 1.
 
-    >>> counts(1, "image"), counts(1200, "image"), counts(0, "category", "categories")
+    >>> plural(1, "image"), plural(1200, "image"), plural(0, "category", "categories")
     ('1 image', '1,200 images', '0 categories')
     """
     noun = one if n == 1 else many or f"{one}s"
     return f"{number(n)} {noun}"
+
+
+def frequent_words(words: Iterable[str], of: str = "") -> str:
+    """A sentence with the most frequent words, in the order of the alphabet; `of` says of what they are.
+
+    >>> frequent_words(["b", "a"]), frequent_words(["hi"], " of the captions")
+    ('Frequent words are a and b.', 'The only frequent word of the captions is hi.')
+    """
+    alphabetical = sorted(words)
+    if len(alphabetical) == 1:
+        return f"The only frequent word{of} is {listed(alphabetical)}."
+    return f"Frequent words{of} are {listed(alphabetical)}."
 
 
 def listed(names: Iterable[object]) -> str:

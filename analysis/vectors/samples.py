@@ -55,8 +55,10 @@ def size_matched(
     shapes = {name: x.shape for name, x in sets.items()}
     matrices = all(len(shape) == 2 and shape[0] >= 2 for shape in shapes.values())
     if not matrices or len({shape[1] for shape in shapes.values()}) > 1:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(
-            f"size_matched: expected matrices of one width with at least 2 rows, found {shapes}"
+            "expected at least 2 images with an embedding in every set, and embeddings of one length, found (images, "
+            f"length) {listed}: add images to the set that has fewer"
         )
     size = sample_size(sets, n)
     drawn = {}

@@ -343,7 +343,7 @@ def report(out: Path, work: Path | None, references: tuple[str, ...]) -> None:
 
     OUT/figures holds every chart as SVG, PDF and CSV, with captions and methods as text. With the images, the page
     shows ten of each cluster and the most similar pairs, small and inside it; those that may be sensitive are a few
-    coarse squares. Do not publish such a page: the pictures are other people's. A working folder that was published
+    coarse squares. Do not publish such a page unless the pictures are yours. A working folder that was published
     also gives the DOI to cite.
 
     \b

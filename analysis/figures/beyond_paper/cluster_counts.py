@@ -13,10 +13,10 @@ from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.formatting import (
     Table,
-    counts,
     interval,
     listed,
     percent,
+    plural,
     table,
 )
 from twigma.analysis.page.section import Results, Section, records
@@ -82,7 +82,7 @@ def describe_cluster_counts(results: Results) -> Section:
         figure="Fig 4b",
         title="Fewer or more clusters",
         claim=f"{_stable(scores)} {_moving(scores)}",
-        basis=f"{counts(n, 'image')} in {counts(months, 'month')}; ten fits for each number of clusters; trends tested "
+        basis=f"{plural(n, 'image')} in {plural(months, 'month')}; ten fits for each number of clusters; trends tested "
         "as in Fig 4b, p-values adjusted by Benjamini and Hochberg within each number.",
         paper=f"{PAPER_K} clusters; no number for any other.",
         differs="Stability is the mean adjusted Rand index of every two of ten fits, each from another seed and "

@@ -131,7 +131,7 @@ def test_degenerate_inputs():
     with pytest.raises(ValueError, match="found none"):
         size_matched({})
     for bad in ({"a": x[:1]}, {"a": x, "b": x[:, :3]}, {"a": x[0]}):
-        with pytest.raises(ValueError, match="matrices of one width"):
+        with pytest.raises(ValueError, match="embeddings of one length"):
             size_matched(bad)
     for value in (0.0, np.nan, np.inf):
         with pytest.raises(
