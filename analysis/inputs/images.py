@@ -53,7 +53,8 @@ class Images:
         """Whether all images were added by hand, so that no post of theirs can be looked up."""
         if not self.has("source"):
             return False
-        return pc.unique(self.table["source"]).to_pylist() == ["local"]
+        sources: list[str | None] = pc.unique(self.table["source"]).to_pylist()
+        return sources == ["local"]
 
     def _name(self, column: str) -> str:
         """The column under the name that it has here."""

@@ -37,7 +37,7 @@ def quintiles(values: Any, weights: Any = None) -> npt.NDArray[np.int8]:
     values = np.asarray(as_column(columns["values"]), dtype=np.float64)
     if values.ndim != 1 or len(values) < 5 or not np.isfinite(values).all():
         raise ValueError(
-            f"quintiles: expected at least 5 finite values, found {values.size}; drop NaN first"
+            f"quintiles: expected at least 5 finite values, found {values.size}: add images"
         )
     weights = columns["weights"]
     if weights is None:

@@ -129,7 +129,8 @@ def _sampled(x: Array, seed: int) -> Estimate:
     n = len(x)
     if n < 3:
         raise ValueError(
-            f"mean_pairwise_distance: sampling pairs needs at least 3 rows, found {n}; use exact=True"
+            f"mean_pairwise_distance: sampling pairs needs at least 3 rows, found {n}: of so few "
+            "all pairs are taken"
         )
     rng = np.random.default_rng(seed)
     anchors = PAIRS // 2

@@ -20,7 +20,7 @@ def finite_matrix(x: Any, name: str, rows: int = 2) -> Array:
     matrix = as_matrix(x)
     if matrix.ndim != 2 or len(matrix) < rows or matrix.shape[1] == 0:
         raise ValueError(
-            f"{name}: expected a matrix of at least {rows} rows, found shape {matrix.shape}"
+            f"{name}: expected at least {rows} rows (images with an embedding), found shape {matrix.shape}"
         )
     for start in range(0, len(matrix), BLOCK):
         if not np.isfinite(matrix[start : start + BLOCK]).all():

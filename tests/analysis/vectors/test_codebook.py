@@ -138,5 +138,5 @@ def test_degenerate_inputs():
             ValueError, match="1 of 4 sampled rows are zero or not finite"
         ):
             size_matched({"a": np.vstack([x[:3], np.full(4, value)])})
-    with pytest.raises(ValueError, match="found k=5"):
+    with pytest.raises(ValueError, match="for 5 clusters"):
         codebook(x, 5)
