@@ -21,7 +21,7 @@ from twigma.analysis.inference.blocks import (
     jackknife,
     known_blocks,
 )
-from twigma.analysis.inference.intervals import Estimate
+from twigma.analysis.inference.intervals import Estimate, limits
 from twigma.analysis.neighbours.blocks import Search
 from twigma.analysis.neighbours.search import nearest
 from twigma.analysis.vectors.samples import sampled_rows
@@ -61,7 +61,8 @@ def hubness(
     """Skewness of the k-occurrence N_k of the reference rows (Radovanović et al. 2010).
 
     N_k(r) is the number of queries with r among their `k` nearest; skewness E(N_k − μ)³/σ³ is near 0 to 1 without
-    hubs. The interval is from the skewness without each query, or without all queries of each owner.
+    hubs. The interval is from the skewness without each query, or without all queries of each owner; it
+    is within ±(m − 2)/√(m − 1), and there is none for fewer than three.
 
     Parameters
     ----------
@@ -85,10 +86,13 @@ def hubness(
     sizes = np.bincount(codes)
     value = _skewness(count.astype(np.float64))
     half = half_width(jackknife(_without_each(index, count, codes), value, sizes))
+    # Of m numbers, of which one is different from all others.
+    most = (m - 2) / np.sqrt(m - 1)
+    low, high = limits(value, half, -most, most)
     return Hubness(
         value=value,
-        low=value - half,
-        high=value + half,
+        low=low,
+        high=high,
         n=len(index),
         largest=int(count.max()),
         never=float((count == 0).mean()),

@@ -14,6 +14,7 @@ import pandas as pd
 
 from twigma.analysis.convert import Array, Floats, as_matrices
 from twigma.analysis.inference.blocks import (
+    FEWEST,
     Spread,
     dense_blocks,
     effective_blocks,
@@ -178,11 +179,11 @@ def _normalised(sums: Floats) -> Floats:
 
 
 def _overlap(one: _Density, other: _Density) -> dict[str, float]:
-    """The overlap of two densities with its interval; without one for a set of a single owner."""
+    """The overlap of two densities with its interval; without one for a set of fewer than three owners."""
     value = float(np.minimum(one.whole, other.whole).sum())
     row = {"overlap": value, "low": np.nan, "high": np.nan}
     row["blocks"] = min(one.blocks, other.blocks)
-    if min(len(one.sizes), len(other.sizes)) < 2:
+    if min(len(one.sizes), len(other.sizes)) < FEWEST:
         return row
     spreads, bias = [], 0.0
     for left, fixed in ((one, other), (other, one)):

@@ -151,8 +151,8 @@ def _discrepancy(
     finite = np.isfinite(x).all() and np.isfinite(y).all()
     if x.ndim != 2 or x.shape != y.shape or len(x) < SMALLEST or not finite:
         raise ValueError(
-            f"kernel distance: expected two finite matrices of one shape with at least {SMALLEST} rows, "
-            f"found {x.shape} and {y.shape}; draw equal samples of rows that have an embedding"
+            f"kernel distance: expected two sets of equally many images, {SMALLEST} at least, with finite embeddings "
+            f"of one length, found (images, length) {x.shape} and {y.shape}: add images to the smaller set"
         )
     rng = np.random.default_rng(seed)
     size = min(PART, len(x) // PARTS)

@@ -208,8 +208,8 @@ def _covered(closest: Floats, near: _Near, owners: Any) -> Estimate:
     labels = owners if known_blocks(owners) else None
     found = interval(share.value, influence, labels)
     # Near 0 and 1 Wilson's interval is the wider one.
-    low = max(0.0, min(share.low, found.low))
-    high = min(1.0, max(share.high, found.high))
+    low = float(np.maximum(0.0, np.minimum(share.low, found.low)))
+    high = float(np.minimum(1.0, np.maximum(share.high, found.high)))
     return Estimate(share.value, low, high, share.n)
 
 
@@ -217,7 +217,7 @@ def _density(balls: Floats, owners: Any) -> Estimate:
     """Mean over rows [m]; of rows of one owner without an interval."""
     value = float(balls.mean())
     if not known_blocks(owners):
-        return interval(value, balls)
+        return interval(value, balls, least=0.0)
     if dense_blocks(owners, len(balls)).max() < 1:
         return Estimate(value, np.nan, np.nan, len(balls))
-    return interval(value, balls, owners)
+    return interval(value, balls, owners, least=0.0)

@@ -13,10 +13,12 @@ from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import COLOURS, INK, INVERTED, axes
 from twigma.analysis.page.formatting import (
     Table,
+    frequent_words,
     listed,
     number,
     percent,
     percents,
+    plural,
     table,
 )
 from twigma.analysis.page.marks import legend_above, months_on_x, names_on_y
@@ -99,14 +101,14 @@ def describe_posts(results: Results) -> Section:
         figure="Fig 1b",
         title="Posts per month",
         claim=f"{_growth(growth)}.",
-        basis=f"{number(int(posts.sum()))} posts in {len(months)} months; "
+        basis=f"{plural(int(posts.sum()), 'post')} in {len(months)} months; "
         f"log-linear (Poisson) fit, 95% interval.{_cut_off(months)}",
         paper=f"“Steady growth”, no rate stated; {number(stated.POSTS)} posts with {number(stated.IMAGES)} images, "
         f"{stated.FIRST_MONTH} to {stated.LAST_MONTH}.",
         differs="The paper shows the counts; the growth rate is ours. Its interval allows for "
         "months that are like the one before.",
         alt=f"Bar chart of posts per month from {first} to {last}, "
-        f"between {number(int(posts.min()))} and {number(int(posts.max()))} posts.",
+        f"between {number(int(posts.min()))} and {plural(int(posts.max()), 'post')}.",
         tables=(counts, *_survival(results)),
     )
 
@@ -126,7 +128,7 @@ def _cut_off(months: pd.DataFrame) -> str:
     """A sentence on the months that the collection covers in part."""
     parts = []
     for row in records(months[months["cut"]]):
-        parts.append(f"{row.month} ({number(int(row.days))} days)")
+        parts.append(f"{row.month} ({plural(int(row.days), 'day')})")
     if not parts:
         return ""
     verb = "counts" if len(parts) == 1 else "count"
@@ -218,14 +220,21 @@ def describe_words(results: Results) -> Section:
     return Section(
         figure="Fig 1c",
         title="Words of the posts",
-        claim=f"Frequent words are {listed(sorted(words['word'].head(SHOWN_WORDS)))}.",
-        basis=f"{number(results.figures['fig1c']['n'])} occurrences of the {len(words)} most frequent words; "
+        claim=frequent_words(words["word"].head(SHOWN_WORDS)),
+        basis=f"{number(results.figures['fig1c']['n'])} occurrences of {_most_frequent(len(words))}; "
         "links, mentions, hashtags and stopwords left out; each post counted once; no interval, so in the order of the "
         "alphabet.",
         paper=f"Near the top: {listed(stated.WORDS)}.",
         alt="Bar chart and word cloud of the most frequent words: "
         f"{listed(words['word'].head(MOST_BARS))}.",
         tables=(table("Most frequent words", header, rows, folded=True),),
+    )
+
+
+def _most_frequent(words: int) -> str:
+    """How many words were counted."""
+    return (
+        "the only frequent word" if words == 1 else f"the {words} most frequent words"
     )
 
 

@@ -20,8 +20,8 @@ from twigma.analysis.page.drawing import GROUND, QUIET, axes
 from twigma.analysis.page.formatting import (
     interval,
     listed,
-    number,
     percents,
+    plural,
     table,
 )
 from twigma.analysis.page.marks import (
@@ -145,7 +145,7 @@ def describe_map(results: Results) -> Section:
         figure="Fig 2a",
         title="All sets on one map",
         claim=f"{claim}{'; ' if ranked else ''}{ranked} (0 is apart, 1 the same).",
-        basis=f"{number(int(overlaps['n'].iloc[0]))} images of each set; 95% intervals from authors, "
+        basis=f"{plural(int(overlaps['n'].iloc[0]), 'image')} of each set; 95% intervals from authors, "
         f"artists and prompts where these are known, else from images, map and smoothing held fixed; {RULE}.",
         paper="TWIGMA and DiffusionDB overlap much, LAION, TWIGMA and ArtBench hardly; no number stated.",
         differs=f"Overlap is the integral of the smaller of two kernel densities. {_projection(overlaps)}",
@@ -230,7 +230,7 @@ def describe_clusters(results: Results) -> Section:
         figure="Fig 2b",
         title="Four clusters of all images",
         claim=f"Cluster {first} holds {listed(parts)}.",
-        basis=f"k-means with 4 clusters on {number(results.figures['fig2b']['n'])} images of each set; "
+        basis=f"k-means with 4 clusters on {plural(results.figures['fig2b']['n'], 'image')} of each set; "
         "Wilson 95% intervals of as many images as the authors, artists and prompts are worth, where these are known; "
         "the clusters held fixed.",
         paper="Cluster 1 is mostly LAION; AI images are in clusters 2 to 4; no number stated.",

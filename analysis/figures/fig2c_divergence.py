@@ -20,6 +20,7 @@ from twigma.analysis.page.formatting import (
     listed,
     number,
     p_value,
+    plural,
     table,
 )
 from twigma.analysis.page.marks import LONGEST_NAME, short_names, width_of
@@ -145,7 +146,7 @@ def describe_divergence(results: Results) -> Section:
         figure="Fig 2c",
         title="Divergence of the sets",
         claim=_from_ours(pairs[pairs["row"] == pairs["row"].iloc[0]]),
-        basis=f"{number(int(pairs['n'].max()))} images of each set, {number(int(pairs['k'].max()))} clusters; "
+        basis=f"{plural(int(pairs['n'].max()), 'image')} of each set, {plural(int(pairs['k'].max()), 'cluster')}; "
         "95% intervals and p from authors, artists and prompts where these are known, else by the delta method and "
         f"from images; {RULE}.",
         paper=f"KL(LAION‖ArtBench) = {stated_kl}; other entries are only in an image.",

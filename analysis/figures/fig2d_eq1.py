@@ -16,6 +16,7 @@ from twigma.analysis.page.formatting import (
     listed,
     number,
     p_value,
+    plural,
     table,
 )
 from twigma.analysis.page.marks import (
@@ -147,8 +148,8 @@ def describe_regression(results: Results) -> Section:
         figure="Eq (1)",
         title="Likes, given followers",
         claim=f"Compared with the most similar fifth, {listed(claims)}.",
-        basis=f"{number(first['n'])} images; Pearson dispersion {listed(dispersions)}, 1 for Poisson counts; "
-        f"intervals {first['se_kind']}, by the jackknife over {number(first['clusters'])} clusters, which count for "
+        basis=f"{plural(first['n'], 'image')}; Pearson dispersion {listed(dispersions)}, 1 for Poisson counts; "
+        f"intervals {first['se_kind']}, by the jackknife over {plural(first['clusters'], 'cluster')}, which count for "
         f"quintile 1 as {number(first['effective_clusters'])} of equal weight.",
         paper="Printed beside ours in the table; its intervals are naive Poisson ones.",
         differs="The rate ratios are the paper's Poisson regression. Likes vary far more than Poisson counts and "

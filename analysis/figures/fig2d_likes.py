@@ -13,7 +13,12 @@ from twigma.analysis.inputs.reference_similarity import reference_similarity
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.neighbours.search import TOP_K
 from twigma.analysis.page.drawing import COLOURS, axes
-from twigma.analysis.page.formatting import interval, listed, number, table
+from twigma.analysis.page.formatting import (
+    interval,
+    listed,
+    plural,
+    table,
+)
 from twigma.analysis.page.marks import draw_intervals, legend_of_panels
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
@@ -155,7 +160,7 @@ def describe_likes(results: Results) -> Section:
         figure="Fig 2d",
         title="Likes and similarity to human images",
         claim=claim[0].upper() + claim[1:],
-        basis=f"{number(n)} images with a like count; intervals in the sentence by author "
+        basis=f"{plural(n, 'image')} with a like count; intervals in the sentence by author "
         f"(post where authors are not known). Mean similarity to {listed(levels)}.",
         paper="The least similar fifth got more likes: 30.1 against 23.8 (LAION), 31.9 against 24.1 (ArtBench).",
         differs="Similarity is the mean of the five largest cosines, by exact search in references of equal size. "

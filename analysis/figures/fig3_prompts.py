@@ -17,6 +17,7 @@ from twigma.analysis.page.formatting import (
     number,
     p_value,
     percent,
+    plural,
     table,
 )
 from twigma.analysis.page.marks import (
@@ -115,7 +116,7 @@ def describe_lengths(results: Results) -> Section:
         figure="Fig 3c",
         title="Length of the prompt",
         claim=f"{_by_length(tau)}: Kendall's τ {value} ({p_value(tau['p'])}).",
-        basis=f"{number(tau['n'])} prompts with 10 images each; 95% interval by the jackknife over prompts.",
+        basis=f"{plural(tau['n'], 'prompt')} with 10 images each; 95% interval by the jackknife over prompts.",
         paper=f"τ = {number(stated.PROMPT_TAU, 1)}, {p_value(stated.PROMPT_TAU_P)}.",
         differs="Ten images of every prompt: with fewer, noise in the distance hides part of the correlation.",
         alt="Scatter plot of the mean distance between the images of a prompt against its number of words.",
@@ -176,7 +177,7 @@ def describe_texts(results: Results) -> Section:
         figure="Fig 3d",
         title="How varied the prompts are as texts",
         claim=f"By the mean distance of two texts, {'; '.join(_comparisons(others))}.",
-        basis=f"{number(results.figures['fig3d']['n'])} texts in {len(kinds)} kinds; 95% intervals from 500 draws of "
+        basis=f"{plural(results.figures['fig3d']['n'], 'text')} in {len(kinds)} kinds; 95% intervals from 500 draws of "
         "whole authors or passages, where these are known.",
         paper="Captions, prompts and tweets alike; haiku and a book chapter less varied. No numbers stated.",
         differs="Each kind is weighted to the prompts' numbers of words, in bins of five, and compared with prompts of "

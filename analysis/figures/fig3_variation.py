@@ -24,7 +24,14 @@ from twigma.analysis.inputs.requirements import (
     missing_requirements,
 )
 from twigma.analysis.page.drawing import COLOURS, axes
-from twigma.analysis.page.formatting import Cell, interval, listed, number, table
+from twigma.analysis.page.formatting import (
+    Cell,
+    interval,
+    listed,
+    number,
+    plural,
+    table,
+)
 from twigma.analysis.page.marks import (
     BESIDE_NAMES,
     draw_intervals,
@@ -156,7 +163,7 @@ def describe_distances(results: Results) -> Section:
         figure="Fig 3a",
         title="Variation within each set",
         claim=f"Mean distance of two images: {listed(parts)}{_order(ranked)}.{_ratios(results)}",
-        basis=f"{number(max(row.n for row in means))} images of each set; 95% intervals from authors, artists and "
+        basis=f"{plural(max(row.n for row in means), 'image')} of each set; 95% intervals from authors, artists and "
         f"prompts where these are known, else from images; {RULE}.",
         paper=f"LAION most, then ArtBench, DiffusionDB, TWIGMA; same prompt to different prompt ≈ {ratio}.",
         differs="Equal samples of every set; groups count the same whatever their size. Pairs that share an image are "
@@ -194,9 +201,10 @@ def describe_measures(results: Results) -> Section:
     return Section(
         figure="Fig 3b",
         title="Other measures of variation",
-        claim=_most_varied(found),
-        basis=f"{number(int(measures['n'].max()))} images of each set; entropy is the mean over "
-        f"{number(int(measures['codebooks'].max()))} common codebooks of {number(int(measures['k'].max()))} clusters; "
+        claim=_most_varied(found, several=(measures["groups"] == 0).sum() > 1),
+        basis=f"{plural(int(measures['n'].max()), 'image')} of each set; entropy is the mean over "
+        f"{number(int(measures['codebooks'].max()))} common codebooks of "
+        f"{plural(int(measures['k'].max()), 'cluster')}; "
         "95% intervals from authors, artists and prompts where these are known, else from images; that of the entropy "
         "holds the chance of the codebooks too. Bold is the largest of the whole sets, italic the smallest, where its "
         "interval overlaps no other's.",
@@ -221,8 +229,10 @@ def _limits(row: Any, name: str) -> tuple[float, float, float]:
     return tuple(getattr(row, f"{name}{end}") for end in ("", "_low", "_high"))
 
 
-def _most_varied(found: Mapping[str, Extremes]) -> str:
-    """The claim: what is most varied by which measure, and by which measures that cannot be told."""
+def _most_varied(found: Mapping[str, Extremes], several: bool) -> str:
+    """The claim: of several sets, what is most varied by which measure, and by which measures that cannot be told."""
+    if not several:
+        return "A single set: there is none to compare it with."
     most, untold = [], []
     for name, label in MEASURES.items():
         largest = found[name].largest

@@ -15,16 +15,26 @@ from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_n
 from twigma.analysis.figures.overview.cluster_cards import cluster_cards
 from twigma.analysis.inputs.load import OURS, Images, Inputs
 from twigma.analysis.inputs.reference_similarity import reference_similarity
-from twigma.analysis.inputs.requirements import Result, Settings
-from twigma.analysis.page.formatting import Table, clean, listed, number, p_value, table
+from twigma.analysis.inputs.requirements import Entry, Result, Settings
+from twigma.analysis.page.formatting import (
+    Table,
+    clean,
+    listed,
+    number,
+    p_value,
+    plural,
+    table,
+)
 from twigma.analysis.page.gallery import Gallery, Row, drawn_images, sensitive, tile
 from twigma.analysis.page.section import Pictures, Results, Section, records
 from twigma.analysis.themes.nearest_null import NEAR
 from twigma.core import columns
 
+LOCAL = "cluster_images/local"  # a value
 MOST_PAIRS = 10  # shown as pictures, of each reference
 MOST_LISTED = 50  # rows of the table of all that stand out
 SHOW = "`twigma report --work FOLDER` shows them from a working folder that holds them."
+OWN_RIGHTS = "This page is for your own eyes, unless you may publish the pictures."
 RIGHTS = "The pictures are other people's: this page is for your own eyes."
 PAIRS_HEADER = (
     "Image",
@@ -41,16 +51,23 @@ LISTED_HEADER = ("Image", "Reference image", "Similarity", "p, adjusted")
 
 
 def compute_cluster_images(data: Inputs, settings: Settings) -> Result:
-    """Ten random images of each cluster. Table: `cluster_images` (cluster, image_name, sensitive)."""
+    """Ten random images of each cluster. Table: `cluster_images` (cluster, image_name, sensitive).
+
+    Value: `cluster_images/local`, where all images were added by hand.
+    """
     drawn = drawn_images(data.images.table, seed=settings.seed)
-    return Result(len(drawn), {"cluster_images": drawn})
+    values: dict[str, Entry] = {}
+    if data.images.is_local:
+        values[LOCAL] = {"value": True}
+    return Result(len(drawn), {"cluster_images": drawn}, values)
 
 
 def describe_cluster_images(results: Results) -> Section:
     """The images that were drawn, as pictures where there are any."""
     drawn = results.tables["cluster_images"]
     pictures = results.pictures.get(OURS)
-    claim = f"Random images of each cluster. {RIGHTS}"
+    rights = OWN_RIGHTS if LOCAL in results.values else RIGHTS
+    claim = f"Random images of each cluster. {rights}"
     if pictures is None:
         claim = f"Random images of each cluster: {SHOW}"
     rows = drawn[["cluster", "image_name", "sensitive"]].to_numpy(object).tolist()
@@ -59,7 +76,7 @@ def describe_cluster_images(results: Results) -> Section:
         figure="Fig 4c",
         title="Images of the clusters",
         claim=claim,
-        basis=f"{number(len(drawn))} images of {number(drawn['cluster'].nunique())} clusters, drawn at random.",
+        basis=f"{plural(len(drawn), 'image')} of {plural(drawn['cluster'].nunique(), 'cluster')}, drawn at random.",
         paper="Ten random images of each cluster.",
         differs="Images that the detector or the platform flags, or that neither has seen, are shown as coarse "
         "squares.",
@@ -145,7 +162,7 @@ def describe_pairs(results: Results) -> Section:
         figure="Fig 4e",
         title="Most similar images",
         claim=" ".join(claims),
-        basis=f"{number(n)} images, each with its most similar reference image by exact search. "
+        basis=f"{plural(n, 'image')}, each with its most similar reference image by exact search. "
         + " ".join(shortlists),
         paper="Shown as pairs of pictures, as potential inspiration.",
         differs="Similar does not mean copied: the null is how close reference images are to one another, without "
@@ -161,9 +178,10 @@ def _claim(results: Results, role: str) -> str:
     """What stands out among the pairs with one role of reference."""
     largest = number(float(results.tables[f"fig4e_{role}"]["similarity"].iloc[0]))
     near = results.values[f"similar/{role}/near"]
+    have = "has" if near["n"] == 1 else "have"
     claim = (
-        f"The largest similarity to {role} is {largest}: {number(near['value'])} of {number(near['n'])} images have "
-        f"one of the {role} at {NEAR} or more"
+        f"The largest similarity to {role} is {largest}: {number(near['value'])} of {plural(near['n'], 'image')} "
+        f"{have} one of the {role} at {NEAR} or more"
     )
     closer = results.values[f"similar/{role}/closer"]
     if closer["value"] is None:
@@ -173,7 +191,7 @@ def _claim(results: Results, role: str) -> str:
         return f"{claim}, which {role} also are to one another too often for a test to tell them apart."
     by = ""
     if closer["value"] and closer.get("authors"):
-        by = f", by {number(closer['authors'])} authors"
+        by = f", by {plural(closer['authors'], 'author')}"
     return f"{claim}, and {number(closer['value'])} are closer than {role} are to one another{by}."
 
 
@@ -184,9 +202,10 @@ def _shortlist(results: Results, role: str) -> str:
     if null["value"] is None:
         return repeats
     tested = results.values[f"similar/{role}/closer"]["tested"]
+    are = "is" if tested == 1 else "are"
     return (
-        f"Tested are {number(tested)} images above {number(null['value'])}, where the tail of {role} begins "
-        f"({number(null['pairs'])} pairs), at a false discovery rate of 5% among them; {repeats}"
+        f"Tested {are} {plural(tested, 'image')} above {number(null['value'])}, where the tail of {role} begins "
+        f"({plural(null['pairs'], 'pair')}), at a false discovery rate of 5% among them; {repeats}"
     )
 
 

@@ -11,7 +11,13 @@ from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import owner_notes, owners_of_rows
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import QUIET, axes
-from twigma.analysis.page.formatting import counted, listed, number, percents, table
+from twigma.analysis.page.formatting import (
+    counted,
+    listed,
+    percents,
+    plural,
+    table,
+)
 from twigma.analysis.page.marks import legend_above, look_by_name, short_names
 from twigma.analysis.page.section import Results, Section, Tables, records
 
@@ -105,7 +111,7 @@ def describe_nsfw(results: Results) -> Section:
         figure="Fig 4d",
         title="Sensitive content",
         claim=f"The detector scores above one half {listed(parts)}.",
-        basis=f"{number(results.figures['fig4d']['n'])} scores; Wilson 95% intervals of as many "
+        basis=f"{plural(results.figures['fig4d']['n'], 'score')}; Wilson 95% intervals of as many "
         "scores as the authors, artists and prompts are worth, where these are known.",
         paper="Shown as densities only; no share stated.",
         differs="The detector errs, so this is the share it flags, not the share that is sensitive.",

@@ -12,10 +12,12 @@ from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import COLOURS, axes, date_colours
 from twigma.analysis.page.formatting import (
+    frequent_words,
     interval,
     listed,
     number,
     p_value,
+    plural,
     table,
 )
 from twigma.analysis.page.marks import ends_on_x, label_lowest, month_ticks, panel_grid
@@ -110,12 +112,12 @@ def describe_drift(results: Results) -> Section:
     else:
         related = "related" if drift["p"] < LEVEL else "not visibly related"
         claim = f"Place on the map and date of the post are {related}: {correlation} ({p_value(drift['p'])})"
-        basis = f"by {number(drift['authors'])} authors, of which only those by different ones are compared"
+        basis = f"by {plural(drift['authors'], 'author')}, of which only those by different ones are compared"
     return Section(
         figure="Fig 4a",
         title="Where images lie, and when they were posted",
         claim=f"{claim}; 0 is independent, 1 determined.",
-        basis=f"{number(results.figures['fig4a']['n'])} images; the correlation on a sample of {number(drift['n'])}, "
+        basis=f"{plural(results.figures['fig4a']['n'], 'image')}; the correlation on a sample of {number(drift['n'])}, "
         f"{basis}.",
         paper="Shown as a map only; no number stated.",
         differs="The paper shows the drift; the bias-corrected distance correlation is ours.",
@@ -127,17 +129,20 @@ def describe_drift(results: Results) -> Section:
 
 
 def compute_trends(data: Inputs, settings: Settings) -> Result:
-    """Share of each cluster per month, and which rise or fall.
+    """Share of each cluster per month, and which rise or fall; ValueError for fewer than 4 months with images.
 
     Tables: `fig4b` (month, cluster, n, share), NaN in months without images; `fig4b_trends`, a row per cluster.
     Values: `trend/CLUSTER`, Kendall's τ of its share over the months.
     """
     from twigma.analysis.themes.timeline import cluster_share
-    from twigma.analysis.themes.trends import trend_table
+    from twigma.analysis.themes.trends import has_trends, too_short, trend_table
 
     shares = cluster_share(data.images.table)
     grouped = shares.rename(columns={"cluster": "group"})
     trends = trend_table(grouped)
+    if not has_trends(trends):
+        months = int(trends["n"].max())
+        raise ValueError(f"{too_short(months)}: add images of other months")
     return Result(
         n=int(shares["n"].sum()),
         tables={"fig4b": shares, "fig4b_trends": trends},
@@ -190,7 +195,7 @@ def describe_trends(results: Results) -> Section:
         figure="Fig 4b",
         title="Themes over time",
         claim=f"Rising clusters: {listed(rising)}; falling: {listed(falling)}.{_dependence(trends)}",
-        basis=f"{number(n)} images in {number(months)} months{_gaps(results.tables['fig4b'])}; a straight line for "
+        basis=f"{plural(n, 'image')} in {plural(months, 'month')}{_gaps(results.tables['fig4b'])}; a straight line for "
         "each cluster, averaged over what the autocorrelation of its months may be; p-values adjusted by Benjamini and "
         "Hochberg over the clusters.",
         paper=f"On the authors' published labels clusters {listed(stated.FALLING_CLUSTERS)} fall and "
@@ -257,14 +262,14 @@ def describe_themes(results: Results) -> Section:
     for cluster in sorted(set(frequent["cluster"])):
         first, others = _words(frequent, cluster), _words(distinctive, cluster)
         rows.append((cluster, arrows.get(cluster, ""), first, others))
-    counts = frequent.groupby("word")["count"].sum()
-    top = counts.sort_values(ascending=False, kind="stable").index[:TOP_WORDS].tolist()
+    by_word = frequent.groupby("word")["count"].sum()
+    top = by_word.sort_values(ascending=False, kind="stable").index[:TOP_WORDS].tolist()
     header = ("Cluster", "Trend", "Most frequent words", "Most distinctive words")
     return Section(
         figure="Fig 4c",
         title="What the clusters show",
-        claim=f"Frequent words of the captions are {listed(sorted(top))}.",
-        basis=f"{number(results.figures['fig4c']['n'])} captions; stopwords and caption boilerplate left out; no "
+        claim=frequent_words(top, " of the captions"),
+        basis=f"{plural(results.figures['fig4c']['n'], 'caption')}; stopwords and caption boilerplate left out; no "
         "interval, so in the order of the alphabet.",
         paper=f"Prominent: {listed(stated.THEME_WORDS)}; clusters {listed(stated.NSFW_CLUSTERS)} are NSFW.",
         differs="Beside the most frequent words are the most distinctive ones (c-TF-IDF). Arrows are those of Fig 4b's "

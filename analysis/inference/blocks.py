@@ -13,6 +13,9 @@ import pandas as pd
 
 from twigma.analysis.convert import Floats, as_column
 
+# Blocks of which an interval can be made. Two have a single difference, which tells nothing of its own size: where the
+# two are mirror images it has no width, and else Student's quantile is 12.7.
+FEWEST = 3
 FEW = 30  # effective blocks below which an interval is not to be trusted
 Codes = npt.NDArray[np.int64]
 
@@ -20,7 +23,7 @@ Codes = npt.NDArray[np.int64]
 class Spread(NamedTuple):
     """Variance of an estimate from the blocks of one set, and how many blocks it rests on."""
 
-    variance: float  # NaN for a single block
+    variance: float  # NaN for fewer than three blocks
     blocks: float  # effective number
 
 
@@ -93,6 +96,8 @@ def effective_blocks_of(labels: Any, n: int) -> float:
 def jackknife(replicates: Floats, value: float, sizes: Any) -> Spread:
     """(G−1)/G Σ_g (θ_(−g) − θ)²: the variance of an estimate from its values without each block (Tukey; CV3).
 
+    It is NaN for fewer than three blocks.
+
     Parameters
     ----------
     replicates : float64 [g], the estimate without each block. value : the estimate, θ.
@@ -100,7 +105,7 @@ def jackknife(replicates: Floats, value: float, sizes: Any) -> Spread:
     """
     blocks = effective_blocks(sizes)
     count = len(replicates)
-    if count < 2:
+    if count < FEWEST:
         return Spread(float("nan"), blocks)
     away = replicates - value
     return Spread(float(away @ away) * (count - 1) / count, blocks)
@@ -111,8 +116,8 @@ def mean_jackknife(values: Any, codes: Codes, weights: Any = None) -> Spread:
     y = np.asarray(values, dtype=np.float64)
     w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
     sizes = np.bincount(codes, weights=w)
-    if len(sizes) < 2:
-        return jackknife(np.zeros(1), 0.0, sizes)
+    if len(sizes) < FEWEST:
+        return jackknife(np.zeros(len(sizes)), 0.0, sizes)
     value = float(y @ w / w.sum())
     # Of deviations from the mean, as the mean of large numbers would lose digits.
     sums = np.bincount(codes, weights=w * (y - value))
@@ -120,7 +125,7 @@ def mean_jackknife(values: Any, codes: Codes, weights: Any = None) -> Spread:
 
 
 def half_width(*spreads: Spread) -> float:
-    """Half of the 95% interval of an estimate to which each of the sets adds a variance; NaN for a single block.
+    """Half of the 95% interval of an estimate to which each of the sets adds a variance; NaN where one is.
 
     Student's quantile has Satterthwaite's degrees of freedom: (Σ v)² / Σ v²/(b − 1), b effective blocks, 1 at least.
     """
@@ -166,7 +171,10 @@ def few_note(blocks: Mapping[str, float]) -> str:
     few = [f"{name} counts as {n:.1f}" for name, n in blocks.items() if n < FEW]
     if not few:
         return ""
-    return (
+    note = (
         f"Few authors, artists or prompts: {', '.join(few)} of one size, below {FEW}, so intervals over them may hold "
         "the truth less often than 95%, and tests may be wrong more often than stated."
     )
+    if min(blocks.values()) < FEWEST:
+        note += f" Fewer than {FEWEST} have no interval."
+    return note

@@ -12,9 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from twigma.analysis.convert import Floats
-from twigma.analysis.inference.blocks import dense_blocks, half_width, mean_jackknife
+from twigma.analysis.inference.blocks import (
+    FEWEST,
+    dense_blocks,
+    half_width,
+    mean_jackknife,
+)
 
 Z = 1.959963984540054  # the 97.5% quantile of the normal distribution
+# Of the size of the numbers: a half width below it is what the rounding of sums leaves, and no width.
+ROUNDING = 1e-9
+SMALL = 1e-4  # below it numbers are written with an exponent
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,19 +45,20 @@ class Estimate:
     def __str__(self) -> str:
         if not np.isfinite(self.high - self.low):
             return f"{self.value:.4g} (no interval), n = {self.n:,}"
-        digits = self._digits()
-        limits = f"[{self.low:,.{digits}f}, {self.high:,.{digits}f}]"
-        return f"{self.value:,.{digits}f} {limits}, n = {self.n:,}"
+        form = self._format()
+        low, high = format(self.low, form), format(self.high, form)
+        return f"{self.value:{form}} [{low}, {high}], n = {self.n:,}"
 
     def __repr__(self) -> str:
         return str(self)
 
-    def _digits(self) -> int:
-        """Decimals that show the first digit of the interval's half width, three where it has no width."""
-        half = (self.high - self.low) / 2
-        if half <= 0:
-            return 3
-        return max(0, -int(np.floor(np.log10(half))))
+    def _format(self) -> str:
+        """How its numbers are written: with the first digit of the half width, three decimals where it has no width."""
+        size = max(abs(self.value), abs(self.low), abs(self.high))
+        if 0 < size < SMALL:
+            return ".4g"
+        decimals = decimals_of_width((self.high - self.low) / 2, size)
+        return f",.{3 if decimals is None else decimals}f"
 
     def keys(self) -> Iterator[str]:
         """The names of the fields, so that `dict(estimate)` works."""
@@ -61,7 +70,45 @@ class Estimate:
         return getattr(self, name)
 
 
-def interval(value: float, influence: Floats, blocks: Any = None) -> Estimate:
+def decimals_of_width(half: float, size: float) -> int | None:
+    """Decimals that show the first digit of the half width of an interval; None where it has no width.
+
+    Parameters
+    ----------
+    half : half width. size : the largest of the numbers beside it, without its sign. A half width below a billionth
+        of it is what rounding leaves, and no width.
+
+    >>> decimals_of_width(0.025, 1.0), decimals_of_width(120.0, 5000.0), decimals_of_width(2e-15, 1.0)
+    (2, 0, None)
+    """
+    if half <= ROUNDING * size:
+        return None
+    return max(0, -int(np.floor(np.log10(half))))
+
+
+def limits(
+    value: float, half: float, least: float = -np.inf, most: float = np.inf
+) -> tuple[float, float]:
+    """The limits of value ± half that the quantity can have: cut at its least and its most; NaN for a half of NaN.
+
+    A value that is itself outside, by rounding or as an unbiased estimate may be, is its own limit.
+
+    >>> limits(0.66, 2.4, 0.0, 0.69), limits(0.4, 0.1, 0.0, 1.0), limits(-0.1, 0.2, 0.0, 1.0)
+    ((0.0, 0.69), (0.30000000000000004, 0.5), (-0.1, 0.1))
+    """
+    low = np.maximum(value - half, min(least, value))
+    high = np.minimum(value + half, max(most, value))
+    return float(low), float(high)
+
+
+def interval(
+    value: float,
+    influence: Floats,
+    blocks: Any = None,
+    *,
+    least: float = -np.inf,
+    most: float = np.inf,
+) -> Estimate:
     """Value ± 1.96 se, where the value is to first order the mean of its rows' influence: se = ‖ψ − ψ̄‖/n.
 
     With blocks the standard error is the jackknife's, which leaves out each block, and Student's quantile that of as
@@ -73,23 +120,27 @@ def interval(value: float, influence: Floats, blocks: Any = None) -> Estimate:
     influence : float64[n], ψ_i of each row.
     blocks : label per row (artist, prompt, author), [n], or None. The rows of a block may depend on each other; a row
         without a label is a block of its own.
+    least, most : of what the quantity can be; limits beyond them are cut there (`limits`).
 
     Returns
     -------
-    Estimate of n rows. ValueError when all rows are of one block.
+    Estimate of n rows, without an interval for fewer than three rows or blocks. ValueError when all rows are of one
+    block.
     """
     n = len(influence)
     if blocks is None:
-        centred = influence - influence.mean()
-        half = Z * float(np.sqrt(centred @ centred)) / n
-        return Estimate(value, value - half, value + half, n)
+        half = float("nan")
+        if n >= FEWEST:
+            centred = influence - influence.mean()
+            half = Z * float(np.sqrt(centred @ centred)) / n
+        return Estimate(value, *limits(value, half, least, most), n)
     codes = dense_blocks(blocks, n)
     if codes.max() < 1:
         raise ValueError(
             "interval: all rows are of one block, so there is no interval; leave the blocks out"
         )
     half = half_width(mean_jackknife(influence, codes))
-    return Estimate(value, value - half, value + half, n)
+    return Estimate(value, *limits(value, half, least, most), n)
 
 
 def block_codes(labels: Any) -> npt.NDArray[np.int64]:

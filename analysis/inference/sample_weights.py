@@ -156,7 +156,8 @@ def weighted_mean(values: Any, weights: Any, clusters: Any = None) -> Estimate:
 
     Returns
     -------
-    Estimate of n rows, without an interval for one row. ValueError for no rows, or unequal lengths.
+    Estimate of n rows, without an interval for fewer than three rows or clusters; where no value is below 0, neither
+    is the interval. ValueError for no rows, or unequal lengths.
 
     >>> weighted_mean([1.0, 1.0, 4.0], [1, 1, 2]).value
     2.5
@@ -168,7 +169,6 @@ def weighted_mean(values: Any, weights: Any, clusters: Any = None) -> Estimate:
             f"weighted_mean: expected a weight for each of at least one value, found {len(y)}, {len(w)}"
         )
     value = float(np.average(y, weights=w))
-    if len(y) == 1:
-        return Estimate(value, np.nan, np.nan, 1)
+    least = 0.0 if y.min() >= 0 else -np.inf
     influence = w * (y - value) * len(y) / w.sum()
-    return interval(value, influence, clusters)
+    return interval(value, influence, clusters, least=least)

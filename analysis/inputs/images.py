@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,14 @@ class Images:
         if name not in self.table.column_names:
             return False
         return bool(self.table[name].null_count < len(self.table))
+
+    @cached_property
+    def is_local(self) -> bool:
+        """Whether all images were added by hand, so that no post of theirs can be looked up."""
+        if not self.has("source"):
+            return False
+        sources: list[str | None] = pc.unique(self.table["source"]).to_pylist()
+        return sources == ["local"]
 
     def _name(self, column: str) -> str:
         """The column under the name that it has here."""

@@ -35,6 +35,17 @@ HOW: Mapping[str, str] = {
     "nsfw_score": "`twigma nsfw` scores the images",
     "group": "a reference set whose images name their artist or prompt: `twigma reference add --group COLUMN`",
 }
+# Likewise of images that were added by hand, whose posts cannot be looked up.
+BESIDE_FILES = (
+    "write it beside the files, where `twigma add` reads it (docs/howto/collect.md)"
+)
+HOW_LOCAL: Mapping[str, str] = {
+    "created_at": BESIDE_FILES,
+    "like_count": BESIDE_FILES,
+    "author_id": f"{BESIDE_FILES}, and pass that working folder (--work)",
+    "follower_count": "only posts that were looked up have it, not images of your own",
+    "text": f"{BESIDE_FILES}, and pass that working folder (--work)",
+}
 MAKE_REFERENCE = "`twigma reference add NAME` makes one (`twigma reference list`); pass it with --reference NAME"
 MAKE_SHEETS = "`twigma sheets` writes blank ones; pass the folder with --sheets once people have filled them in"
 MAKE_LABELS = "`twigma sheets --for nsfw_score` draws images, `twigma label` shows them; pass the folder with --sheets"
@@ -116,7 +127,21 @@ def _missing(data: Inputs, settings: Settings, need: str) -> Missing | None:
         role, _, column = need[1:].partition(".")
         name = getattr(settings, role)
         return _missing_set(data, name, column or "embedding")
-    return None if data.images.has(need) else (f"column {need}", HOW[need])
+    return _missing_column(data, need)
+
+
+def _missing_column(data: Inputs, column: str) -> Missing | None:
+    """A column of the studied images."""
+    if data.images.has(column):
+        return None
+    return f"column {column}", how_to_get(column, data.images.is_local)
+
+
+def how_to_get(column: str, is_local: bool) -> str:
+    """How to get a column of the studied images, all of which may be of one's own files."""
+    if is_local and column in HOW_LOCAL:
+        return HOW_LOCAL[column]
+    return HOW[column]
 
 
 def has_counts(data: Inputs) -> bool:

@@ -224,8 +224,9 @@ def _check_estimable(data: Data) -> None:
             continue
         for name, side in ((term, column == 1), (f"not {term}", column == 0)):
             if side.any() and not total[side].sum() > 0:
+                rows = "no image" if term == "intercept" else f"no row with {name!r}"
                 raise ValueError(
-                    f"eq1: no row with {name!r} has a like, so its rate ratio is not finite"
+                    f"eq1: {rows} has a like, so the rate ratio is not finite"
                 )
 
 

@@ -213,7 +213,8 @@ def cluster_codes(
     count = int(np.count_nonzero(_used(codes)))
     if count < 2:
         raise ValueError(
-            f"eq1: a clustered standard error needs at least 2 clusters, found {count}; use mode='paper'"
+            f"eq1: a clustered standard error needs at least 2 clusters, found {count}: add images by "
+            "other authors"
         )
     if count < FEW:
         warnings.warn(

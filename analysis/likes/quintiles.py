@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import aligned, as_column
-from twigma.analysis.inference.intervals import Estimate, block_codes
+from twigma.analysis.inference.intervals import Estimate, block_codes, limits
 from twigma.analysis.inference.sample_weights import weighted_mean
 from twigma.analysis.likes.count_regression import Data, poisson
 
@@ -37,7 +37,7 @@ def quintiles(values: Any, weights: Any = None) -> npt.NDArray[np.int8]:
     values = np.asarray(as_column(columns["values"]), dtype=np.float64)
     if values.ndim != 1 or len(values) < 5 or not np.isfinite(values).all():
         raise ValueError(
-            f"quintiles: expected at least 5 finite values, found {values.size}; drop NaN first"
+            f"quintiles: expected at least 5 finite values, found {values.size}: add images"
         )
     weights = columns["weights"]
     if weights is None:
@@ -69,8 +69,9 @@ def likes_by_quintile(
 
     Returns
     -------
-    DataFrame (quintile, n, mean, low, high); a quintile with fewer than two rows has NaN limits. This interval takes
-    rows as independent, as the paper does. With `blocks` also robust_low and robust_high, which do not.
+    DataFrame (quintile, n, mean, low, high); a quintile with fewer than two rows has NaN limits, and none is below 0.
+    This interval takes rows as independent, as the paper does. With `blocks` also robust_low and robust_high, which do
+    not.
     """
     columns = aligned(
         "likes_by_quintile",
@@ -102,7 +103,7 @@ def _mean_likes(quintile: Any, rows: pd.DataFrame, weighted: bool) -> dict[str, 
     if not weighted:
         # As the paper: 1.96, and the standard deviation with ddof = 1.
         half = 1.96 * float(rows["likes"].std()) / np.sqrt(len(rows))
-        low, high = mean.value - half, mean.value + half
+        low, high = limits(mean.value, half, 0.0)
     row = {
         "quintile": quintile,
         "n": mean.n,

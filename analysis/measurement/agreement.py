@@ -9,12 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Floats
-from twigma.analysis.inference.blocks import dense_blocks, half_width, jackknife
-from twigma.analysis.inference.intervals import Estimate
+from twigma.analysis.inference.blocks import FEWEST, dense_blocks, half_width, jackknife
+from twigma.analysis.inference.intervals import Estimate, limits
 from twigma.analysis.inference.proportions import wilson
 
 REPETITIONS = 1000
-FEWEST = 3  # images, or owners of images, of which the jackknife leaves one out
 ALPHA = ["alpha", "alpha_low", "alpha_high"]
 SEEN = ["cluster", "other", "value", "low", "high", "n", "least", "most", *ALPHA]
 Codes = npt.NDArray[np.int64]
@@ -35,7 +34,8 @@ def krippendorff_alpha(
 
     Returns
     -------
-    Estimate of n images with two labels or more; NaN where all labels are the same. ValueError without such an image.
+    Estimate of n images with two labels or more; NaN where all labels are the same, and without an interval for fewer
+    than three owners. ValueError without such an image.
 
     >>> sheet = pd.DataFrame({"a": ["x", "x", "y", "y"], "b": ["x", "x", "y", "x"]})
     >>> round(krippendorff_alpha(sheet).value, 3)
@@ -59,7 +59,7 @@ def krippendorff_alpha(
     times = rng.multinomial(total, np.full(total, 1 / total), REPETITIONS)[:, block]
     drawn = _alphas(counts, times)
     drawn = drawn[np.isfinite(drawn)]  # samples of one label have none
-    if not len(drawn) or not np.isfinite(value):
+    if total < FEWEST or not len(drawn) or not np.isfinite(value):
         return Estimate(value, np.nan, np.nan, n)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Estimate(value, float(low), float(high), n)
@@ -248,7 +248,7 @@ def _pair_alpha(
         return dict(zip(ALPHA, (value, np.nan, np.nan), strict=True))
     without = _alphas(counts, stay.astype(float))
     half = half_width(jackknife(without, value, sizes))
-    return dict(zip(ALPHA, (value, value - half, min(1.0, value + half)), strict=True))
+    return dict(zip(ALPHA, (value, *limits(value, half, -1.0, 1.0)), strict=True))
 
 
 def _range(single: Floats) -> dict[str, float]:
@@ -283,4 +283,4 @@ def _jackknife(score: Callable[[Codes], float], n: int, owners: Any = None) -> E
         # Some owner has all images that the score is of.
         return Estimate(value, np.nan, np.nan, n)
     half = half_width(jackknife(without, value, sizes))
-    return Estimate(value, max(-1.0, value - half), min(1.0, value + half), n)
+    return Estimate(value, *limits(value, half, -1.0, 1.0), n)

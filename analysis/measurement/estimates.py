@@ -68,6 +68,12 @@ class Labelled:
         return np.unique(block_codes(self.authors), return_inverse=True)[1]
 
     @cached_property
+    def is_share(self) -> bool:
+        """Whether labels and flags are yes or no, so that their mean is from 0 to 1."""
+        both = np.concatenate([self.flag, self.label[self.is_labelled]])
+        return bool(np.isin(both, (0.0, 1.0)).all())
+
+    @cached_property
     def is_labelled(self) -> npt.NDArray[np.bool_]:
         """Whether each image has a label, bool [n]."""
         return ~np.isnan(self.label)
@@ -119,11 +125,16 @@ def share(data: Labelled, rows: Any = slice(None)) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame (estimator, value, low, high, n, labels, authors, effective), a row per estimator. Limits are NaN where
-    fewer than 5 labels are above one half, or fewer than 5 below: then the labels do not tell how far they vary.
+    DataFrame (estimator, value, low, high, n, labels, authors, effective), a row per estimator. Limits of a share are
+    within 0 to 1, and NaN where fewer than 5 labels are above one half, or fewer than 5 below: then the labels do not
+    tell how far they vary.
     """
     constant = np.ones((len(data.flag), 1))
     table = coefficient_rows(data, data.fits(constant, rows), rows, term=0)
+    if data.is_share:
+        # A corrected share may itself be outside, and is then its own limit.
+        table["low"] = table["low"].clip(lower=np.minimum(table["value"], 0.0))
+        table["high"] = table["high"].clip(upper=np.maximum(table["value"], 1.0))
     return without_limits(table, data, rows)
 
 

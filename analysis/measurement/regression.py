@@ -19,7 +19,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Floats, as_column
-from twigma.analysis.inference.blocks import dense_blocks, effective_number
+from twigma.analysis.inference.blocks import (
+    FEWEST,
+    dense_blocks,
+    effective_number,
+)
 from twigma.analysis.inference.cluster_jackknife import one_step
 from twigma.analysis.inference.intervals import Estimate
 
@@ -70,11 +74,13 @@ class Fit:
         return np.sqrt(np.diag(self.covariance))
 
     def estimate(self, term: int = 0) -> Estimate:
-        """One coefficient with its 95% interval."""
+        """One coefficient with its 95% interval; without one for fewer than three authors."""
         from scipy import stats
 
         value = float(self.coefficients[term])
-        half = float(stats.t.ppf(0.975, self.degrees) * self.se[term])
+        half = float("nan")
+        if self.degrees >= FEWEST - 1:
+            half = float(stats.t.ppf(0.975, self.degrees) * self.se[term])
         return Estimate(value, value - half, value + half, self.n)
 
     def table(self, terms: list[str]) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from twigma.analysis.inference.intervals import SMALL, decimals_of_width
 from twigma.core.names import join_names
 
 NONE = "–"
@@ -121,7 +122,7 @@ def number(value: float | None, digits: int = 3) -> str:
         text = f"{value:,.0f}"
     elif size >= 10 ** (digits - 1):
         text = f"{value:,.1f}"
-    elif size < 1e-4:
+    elif size < SMALL:
         text = f"{value:.{digits - 1}e}"
     else:
         places = digits - 1 - math.floor(math.log10(size))
@@ -153,7 +154,7 @@ def _even(value: float, low: float, high: float, digits: int) -> list[str]:
     numbers = [float(value), float(low), float(high)]
     size = max(abs(one) for one in numbers)
     whole = all(one.is_integer() for one in numbers)
-    if not math.isfinite(size) or whole or size < 1e-4:
+    if not math.isfinite(size) or whole or size < SMALL:
         return [number(one, digits) for one in numbers]
     decimals = _decimals(size, [(high - low) / 2], digits)
     return [_fixed(one, decimals) for one in numbers]
@@ -163,8 +164,7 @@ def _decimals(size: float, halves: Iterable[float], digits: int) -> int:
     """Decimals that show `digits` digits of the largest number, and the width of every interval that has one."""
     decimals = digits - 1 - math.floor(math.log10(size))
     for half in halves:
-        if half > 0:
-            decimals = max(decimals, -math.floor(math.log10(half)))
+        decimals = max(decimals, decimals_of_width(half, size) or 0)
     return max(0, decimals)
 
 
@@ -234,6 +234,28 @@ def p_value(p: float | None) -> str:
     if p < 0.001:
         return "p < 0.001"
     return f"p = {p:.2g}"
+
+
+def plural(n: float, one: str, many: str = "") -> str:
+    """A number and its noun, in the plural (`many`, or with an s) but for 1.
+
+    >>> plural(1, "image"), plural(1200, "image"), plural(0, "category", "categories")
+    ('1 image', '1,200 images', '0 categories')
+    """
+    noun = one if n == 1 else many or f"{one}s"
+    return f"{number(n)} {noun}"
+
+
+def frequent_words(words: Iterable[str], of: str = "") -> str:
+    """A sentence with the most frequent words, in the order of the alphabet; `of` says of what they are.
+
+    >>> frequent_words(["b", "a"]), frequent_words(["hi"], " of the captions")
+    ('Frequent words are a and b.', 'The only frequent word of the captions is hi.')
+    """
+    alphabetical = sorted(words)
+    if len(alphabetical) == 1:
+        return f"The only frequent word{of} is {listed(alphabetical)}."
+    return f"Frequent words{of} are {listed(alphabetical)}."
 
 
 def listed(names: Iterable[object]) -> str:

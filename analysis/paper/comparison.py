@@ -6,7 +6,7 @@ compared at the end where it is another dataset.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pyarrow as pa
@@ -17,9 +17,15 @@ from twigma.analysis.inputs.requirements import Entry, Result, Settings, Skipped
 from twigma.analysis.page.formatting import GAP, Cell, Table, interval, number, table
 from twigma.analysis.page.section import Results, Section, records
 from twigma.analysis.paper import own_numbers
+from twigma.analysis.paper.claim import Claim
 from twigma.analysis.paper.claims import claims
 from twigma.analysis.paper.measured import verdicts
-from twigma.analysis.paper.provenance import PAIR, why_other_labels
+from twigma.analysis.paper.provenance import (
+    NOT_TWIGMA,
+    PAIR,
+    is_twigma,
+    why_other_labels,
+)
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
 from twigma.core.files import read_parquet
 from twigma.core.names import join_names
@@ -51,7 +57,7 @@ def paper_box(
     results: Mapping[str, Result],
     skipped: Sequence[Skipped],
 ) -> Result:
-    """Our numbers beside the paper's.
+    """Our numbers beside the paper's; its counts are judged only where the data is TWIGMA.
 
     Table: `paper`, a row per number or direction the paper states (`measured.verdicts`). Values:
     `paper/FIGURE/QUANTITY`, its rows.
@@ -69,11 +75,25 @@ def paper_box(
         data.manifest, data.images.table, _published_labels(data)
     )
     listed_claims = claims(names, other_labels)
+    if not _is_twigma(data):
+        listed_claims = [_of_twigma_alone(claim) for claim in listed_claims]
     judged = verdicts(listed_claims, ours, _reasons(skipped))
     values = {}
     for row in judged.to_dict("records"):
         values[f"paper/{row['figure']}/{row['quantity']}"] = _entry(row)
     return Result(len(judged), {"paper": judged}, values)
+
+
+def _is_twigma(data: load.Inputs) -> bool:
+    """Whether the data says that it is TWIGMA."""
+    return data.identity is not None and is_twigma(data.identity.to_json())
+
+
+def _of_twigma_alone(claim: Claim) -> Claim:
+    """A claim as it is about another dataset: none of these can be held against a count."""
+    if claim.kind != "count":
+        return claim
+    return replace(claim, kind="none", why=NOT_TWIGMA)
 
 
 def _published_labels(data: load.Inputs) -> pa.Table | None:
@@ -105,12 +125,23 @@ def _reasons(skipped: Sequence[Skipped]) -> dict[str, str]:
         parts = []
         # An analysis that failed lacks nothing and has its message as the one `how`.
         for missing, how in zip(entry["missing"] or [""], entry["how"], strict=True):
-            parts.append(f"no {missing}: {how}" if missing else how)
+            parts.append(f"{_absent(missing)}: {how}" if missing else how)
         reason = "; ".join(parts)
         reasons[entry["figure"]] = reason
         # Without the figure there is no ratio of the same prompt either.
         reasons.setdefault(f"{entry['figure']}: same prompt", reason)
     return reasons
+
+
+def _absent(missing: str) -> str:
+    """That an input is not there.
+
+    >>> _absent("a reference set"), _absent("not asked for")
+    ('no reference set', 'not asked for')
+    """
+    if missing.startswith("not "):
+        return missing
+    return f"no {missing.removeprefix('a ')}"
 
 
 def _entry(row: Mapping[Any, Any]) -> Entry:

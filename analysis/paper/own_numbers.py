@@ -109,7 +109,7 @@ def share_difference(
     inside, outside = flagged[member].mean(), flagged[~member].mean()
     weight = np.where(member, 1 / member.mean(), -1 / (~member).mean())
     influence = weight * (flagged - np.where(member, inside, outside))
-    return interval(float(inside - outside), influence, blocks)
+    return interval(float(inside - outside), influence, blocks, least=-1.0, most=1.0)
 
 
 # ------------------------------------------------------------------ people

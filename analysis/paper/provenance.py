@@ -27,6 +27,7 @@ NOT_COMPARED = (
     "nor were the labels compared with that table, which is neither in the cache nor beside the data (`twigma ids "
     "zenodo` stores it in the cache)"
 )
+NOT_TWIGMA = "the paper counts posts, images and clusters of TWIGMA, and nothing says that this data is TWIGMA"
 DIFFERENT = (
     "and {percent:.0f}% of the labelled images are in that table with the same label"
 )

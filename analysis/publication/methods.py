@@ -6,7 +6,12 @@ Nothing in it is written by hand: what is not recorded is said to be not recorde
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from twigma.analysis.page.formatting import clean, listed, number
+from twigma.analysis.page.formatting import (
+    clean,
+    listed,
+    number,
+    plural,
+)
 from twigma.analysis.page.section import Section
 from twigma.analysis.publication.captions import Published, sentence
 
@@ -77,14 +82,14 @@ def _data(data: Mapping[str, Any], doi: str) -> str:
 
 
 def _counts(data: Mapping[str, Any]) -> str:
-    counted = f"{number(data['images'])} images"
+    counted = f"{plural(data['images'], 'image')}"
     if "chosen_of" in data:
         counted += f", chosen of {number(data['chosen_of'])},"
     if data["posts"]:
-        counted += f" on {number(data['posts'])} posts"
+        counted += f" on {plural(data['posts'], 'post')}"
     authors = data.get("authors")
     if authors:
-        counted += f" by {number(authors)} authors"
+        counted += f" by {plural(authors, 'author')}"
     else:
         counted += " (number of authors not known)"
     if data["first"]:
@@ -97,7 +102,8 @@ def _embeddings(data: Mapping[str, Any]) -> str:
     if not about["n"]:
         return "No image has an embedding."
     numbers = f"{about['dim']} numbers ({about['dtype']})"
-    return f"{number(about['n'])} images have an embedding of {numbers}."
+    have = "has" if about["n"] == 1 else "have"
+    return f"{plural(about['n'], 'image')} {have} an embedding of {numbers}."
 
 
 def _references(sets: Mapping[str, Mapping[str, Any]]) -> str:
@@ -106,7 +112,7 @@ def _references(sets: Mapping[str, Mapping[str, Any]]) -> str:
         return "None."
     described = []
     for name, about in sets.items():
-        text = f"{clean(name)}: {number(about['n'])} images"
+        text = f"{clean(name)}: {plural(about['n'], 'image')}"
         if about.get("origin"):
             text += f" from {listed(about['origin'])}"
         if about.get("licence"):

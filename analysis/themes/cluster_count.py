@@ -16,7 +16,7 @@ import pyarrow as pa
 from twigma.analysis.convert import Array, Floats, as_column, as_matrix
 from twigma.analysis.inference.intervals import Estimate, interval
 from twigma.analysis.themes.timeline import cluster_share
-from twigma.analysis.themes.trends import trend_table
+from twigma.analysis.themes.trends import has_trends, trend_table
 from twigma.analysis.variation.distance import all_distances
 from twigma.analysis.vectors.codebook import assign, codebook, principal
 from twigma.analysis.vectors.spectra import Components
@@ -26,6 +26,7 @@ from twigma.core.numeric.stored_rows import rows_of
 
 KS = (5, 8, 10, 15, 20)
 FIT_ROWS = 10_000  # images of each of these fits
+LEAST_RAND = -0.5  # an adjusted Rand index is never below (Chacón & Rastrojo 2023)
 ROWS = 50_000  # images of the fit whose labels give the trends
 
 Labels = npt.NDArray[np.int64]
@@ -61,7 +62,7 @@ def granularity(
         least_stability, stable (stability ≥ .95), ari with ari_low and ari_high (against the release's own labels),
         rising, falling (clusters, by tests adjusted within each k), same_trend (share of the images whose cluster moves
         as their cluster in the release does), months, n, seed. Without labels of the release ari and same_trend are
-        NaN.
+        NaN; with fewer than 4 months rising, falling and same_trend.
     trends : k and the columns of `trends.trend_table`, group from 1 by falling size, with `released`, the cluster
         of the release it is matched with (Hungarian; null where there is none), and `of_it`, the share of its images
         there.
@@ -118,8 +119,9 @@ def _dated(embedding: Array, table: pa.Table, authors: Any) -> _Images:
 def adjusted_rand(one: Labels, other: Labels, owners: Array | None = None) -> Estimate:
     """Adjusted Rand index (Hubert & Arabie 1985) and its 95% interval from images, or from their owners.
 
-    With p the shares of the crossed table and p_i, q_j its margins, the index tends to (Σp² − bc)/((b + c)/2 − bc),
-    b = Σp_i², c = Σq_j²; the influence of an image is the derivative of that by its cell, less its mean.
+    With p the shares of the crossed table and p_i, q_j its margins, the index tends to (Σp² − bc)/((b + c)/2 − bc), b =
+    Σp_i², c = Σq_j²; the influence of an image is the derivative of that by its cell, less its mean. The interval is
+    within −½ to 1, and that of fewer than three images or owners is NaN.
     `one`, `other` : int labels [n]; `owners` : label per image, or None.
     """
     from sklearn.metrics import adjusted_rand_score
@@ -138,7 +140,7 @@ def adjusted_rand(one: Labels, other: Labels, owners: Array | None = None) -> Es
         return Estimate(value, np.nan, np.nan, len(a))
     chance = 2 * (p * qq + q * pp)
     slope = ((2 * crossed - chance) * below - above * (p + q - chance)) / below**2
-    return interval(value, slope[a, b], owners)
+    return interval(value, slope[a, b], owners, least=LEAST_RAND, most=1.0)
 
 
 def _squares(shares: Floats) -> float:
@@ -208,8 +210,10 @@ def _agreement(labels: Labels, images: _Images) -> dict[str, float]:
     return {"ari": ari.value, "ari_low": ari.low, "ari_high": ari.high}
 
 
-def _directions(trend: pd.DataFrame) -> dict[str, int]:
-    """How many clusters rise and fall."""
+def _directions(trend: pd.DataFrame) -> dict[str, float]:
+    """How many clusters rise and fall; NaN where there are too few months for a test."""
+    if not has_trends(trend):
+        return dict.fromkeys(("rising", "falling"), np.nan)
     return {
         "rising": int((trend["arrow"] == "↑").sum()),
         "falling": int((trend["arrow"] == "↓").sum()),
@@ -223,6 +227,8 @@ def _same_trend(trend: pd.DataFrame, labels: Labels, images: _Images) -> float:
     known = np.flatnonzero(~np.isnan(images.released))
     released = images.released[known].astype(np.int64)
     before = _trends(images.table.take(pa.array(known)), released)
+    if not (has_trends(trend) and has_trends(before)):
+        return float("nan")
     now = trend.set_index("group")["arrow"].reindex(labels[known])
     then = before.set_index("group")["arrow"].reindex(released)
     return float(np.mean(now.to_numpy() == then.to_numpy()))

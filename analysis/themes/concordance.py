@@ -3,7 +3,7 @@
 The paper had four annotators group 100 images freely and name three keywords each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -15,6 +15,11 @@ from twigma.analysis.inference.blocks import dense_blocks, half_width, jackknife
 
 PERMUTATIONS = 999
 FEWEST = 4  # images of an annotator
+LEAST = (
+    -0.5,
+    0.0,
+    0.0,
+)  # that the adjusted Rand index, homogeneity and completeness can be
 
 
 def concordance(filled: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
@@ -33,7 +38,7 @@ def concordance(filled: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     every group is of one cluster, and "completeness", 1 when every cluster is in one group (Rosenberg & Hirschberg
     2007); "keywords", the mean Jaccard index of the keywords of two images of one cluster less that of two images of
     different clusters, of images with keywords. Intervals are by the jackknife over owners, or over images where they
-    are not known.
+    are not known; they are within what a measure can be.
     """
     rng = np.random.default_rng(seed)
     tables = []
@@ -43,14 +48,14 @@ def concordance(filled: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
                 f"{annotator}: expected at least {FEWEST} images of 2 clusters in groups, found {len(sheet)}"
             )
         groups = _groups(pd.factorize(sheet["group"])[0])
-        tested = _tested(groups, sheet, rng)
+        tested = _tested(groups, sheet, rng, LEAST)
         tested["measure"] = ["ari", "homogeneity", "completeness"]
         tables.append(tested.assign(annotator=annotator))
         described = sheet[sheet["keywords"].map(len) > 0]
         sizes = described["cluster"].value_counts()
         if len(sizes) > 1 and sizes.max() > 2:  # the jackknife leaves one out
             keywords = _keywords(described["keywords"].tolist())
-            tested = _tested(keywords, described, rng)
+            tested = _tested(keywords, described, rng, [-1.0])
             tables.append(tested.assign(annotator=annotator, measure="keywords"))
     names = ["annotator", "measure", "value", "low", "high", "p", "noise_975", "n"]
     return pd.concat(tables, ignore_index=True)[names].assign(seed=seed)
@@ -86,9 +91,15 @@ Statistic = Callable[[Codes, Codes], Floats]
 
 
 def _tested(
-    statistic: Statistic, sheet: pd.DataFrame, rng: np.random.Generator
+    statistic: Statistic,
+    sheet: pd.DataFrame,
+    rng: np.random.Generator,
+    least: Sequence[float],
 ) -> pd.DataFrame:
-    """Statistics of the clusters, their jackknife intervals, and their quantiles when clusters are dealt at random."""
+    """Statistics of the clusters, their jackknife intervals, and their quantiles when clusters are dealt at random.
+
+    `least` is the smallest that each statistic can be; 1 is the largest of all.
+    """
     cluster = sheet["cluster"].to_numpy(int)
     n = len(cluster)
     rows = np.arange(n)
@@ -114,8 +125,8 @@ def _tested(
     return pd.DataFrame(
         {
             "value": value,
-            "low": value - half,
-            "high": value + half,
+            "low": np.maximum(value - half, np.minimum(least, value)),
+            "high": np.minimum(value + half, np.maximum(1.0, value)),
             "p": p,
             "noise_975": np.quantile(null, 0.975, axis=0),
             "n": n,

@@ -147,6 +147,20 @@ def trend_table(shares: pd.DataFrame) -> pd.DataFrame:
     return table[list(COLUMNS)]
 
 
+def has_trends(trends: pd.DataFrame) -> bool:
+    """Whether a table of `trend_table` has enough months for a test: with fewer nothing rises, falls or stays."""
+    return bool(trends["n"].max() >= SHORTEST)
+
+
+def too_short(months: int) -> str:
+    """Why so many months show no trend.
+
+    >>> too_short(1)
+    'a trend needs at least 4 months with images, found 1'
+    """
+    return f"a trend needs at least {SHORTEST} months with images, found {months}"
+
+
 def _month_numbers(months: Any) -> npt.NDArray[np.int64]:
     """Months since 1970 of an index of months, [n], so that a gap counts."""
     return np.asarray(pd.PeriodIndex(months, freq="M").asi8)

@@ -69,8 +69,8 @@ def conditional_vendi(
     Returns
     -------
     DataFrame (measure, value, low, high, prompts, n, m, seed); measure is vendi, conditional or information, and the
-    95% intervals take the prompts as the sample. All three are plug-in values: with few prompts vendi and information
-    are low. ValueError for fewer than two prompts with `m` images.
+    95% intervals take the prompts as the sample, and end at the most that a measure can be. All three are plug-in
+    values: with few prompts vendi and information are low. ValueError for fewer than two prompts with `m` images.
     """
     rows, codes = _drawn(as_column(prompts), m, n, seed)
     unit: Any = as_matrix(x)
@@ -92,16 +92,18 @@ def conditional_vendi(
         "conditional": of_prompts,
         "information": of_images - of_prompts,
     }
+    prompt_count = len(entropies.within)
+    most = {"vendi": len(rows), "conditional": m, "information": prompt_count}
     table = []
     for measure, log in logs.items():
         score = float(np.exp(log))
-        limits = interval(score, score * influence[measure], codes)
+        limits = interval(
+            score, score * influence[measure], codes, least=1.0, most=most[measure]
+        )
         table.append(
             {"measure": measure, "value": score, "low": limits.low, "high": limits.high}
         )
-    return pd.DataFrame(table).assign(
-        prompts=len(entropies.within), n=len(rows), m=m, seed=seed
-    )
+    return pd.DataFrame(table).assign(prompts=prompt_count, n=len(rows), m=m, seed=seed)
 
 
 def _drawn(prompts: Array, m: int, n: int, seed: int) -> tuple[Codes, Codes]:

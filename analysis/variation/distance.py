@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from twigma.analysis.convert import Array, Floats, as_column
-from twigma.analysis.inference.intervals import Estimate, Z, interval
+from twigma.analysis.inference.intervals import Estimate, Z, interval, limits
 from twigma.analysis.vectors.samples import finite_matrix
 
 EXACT = 20_000  # rows up to which all pairs are computed
 PAIRS = 1_000_000  # sampled above
+UNIT = 1e-2  # from 1, of the squared norm of rows that float16 has rounded
 BLOCK = 2048  # rows a block: 2048 x 2048 float64 = 32 MiB
 
 
@@ -32,7 +33,8 @@ def mean_pairwise_distance(
     Returns
     -------
     Estimate with value ± 1.96 · 2 sd(h)/√N, h_i the mean distance of row i to the others. Sampled, each of T rows
-    i is paired with two others, and se² = Var(their mean)/T + 4 Cov(d_ij, d_ik)/N. Two rows have no interval.
+    i is paired with two others, and se² = Var(their mean)/T + 4 Cov(d_ij, d_ik)/N. Two rows, or
+    groups, have no interval; none reaches below 0 or, for rows of norm 1, above √(2N/(N−1)).
 
     >>> import numpy as np
     >>> x = np.random.default_rng(0).normal(size=(2633, 8))
@@ -59,7 +61,15 @@ def mean_pairwise_distance(
             raise ValueError(
                 f"mean_pairwise_distance: expected a group for each of {len(x)} rows, found {len(groups)}"
             )
-    return interval(value, 2 * (others - value), groups)
+    return interval(value, 2 * (others - value), groups, least=0.0, most=_most(x))
+
+
+def _most(x: Array) -> float:
+    """The largest that the mean distance of so many rows [n, d] can be: √(2n/(n−1)) for rows of norm 1, else ∞."""
+    squares = np.einsum("ij,ij->i", x, x, dtype=np.float64)
+    if np.abs(squares - 1).max() > UNIT:
+        return np.inf
+    return float(np.sqrt(2 * len(x) / (len(x) - 1)))
 
 
 def mean_squared_distance(x: Any) -> float:
@@ -119,7 +129,8 @@ def _sampled(x: Array, seed: int) -> Estimate:
     n = len(x)
     if n < 3:
         raise ValueError(
-            f"mean_pairwise_distance: sampling pairs needs at least 3 rows, found {n}; use exact=True"
+            f"mean_pairwise_distance: sampling pairs needs at least 3 rows, found {n}: of so few "
+            "all pairs are taken"
         )
     rng = np.random.default_rng(seed)
     anchors = PAIRS // 2
@@ -132,7 +143,7 @@ def _sampled(x: Array, seed: int) -> Estimate:
     shared = max(0.0, float(np.cov(one, other)[0, 1]))
     half = Z * float(np.sqrt(means.var(ddof=1) / anchors + 4 * shared / n))
     value = float(means.mean())
-    return Estimate(value, value - half, value + half, n)
+    return Estimate(value, *limits(value, half, 0.0, _most(x)), n)
 
 
 def _pair_distances(x: Array, i: Array, j: Array) -> Floats:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Array, Floats, as_column, as_matrix
+from twigma.analysis.inference.blocks import FEWEST
 from twigma.analysis.inference.intervals import interval
 from twigma.analysis.variation.distance import (
     EXACT,
@@ -36,7 +37,8 @@ def grouped_distance(x: Any, groups: Any, *, seed: int = 0) -> pd.DataFrame:
     Returns
     -------
     DataFrame of two rows, weighting "group" (every group counts the same) and "pair" (every pair does), with
-    columns weighting, value, low, high, groups, pairs, n, seed. ValueError with fewer than two groups.
+    columns weighting, value, low, high, groups, pairs, n, seed; two groups have no limits. ValueError with
+    fewer than two.
     """
     x = as_matrix(x)
     x, codes = complete_groups(x, groups, len(x), seed)
@@ -50,6 +52,8 @@ def grouped_distance(x: Any, groups: Any, *, seed: int = 0) -> pd.DataFrame:
         by_pair = np.average(within[rows], weights=pairs[rows])
         draws[draw] = within[rows].mean(), by_pair
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    if len(sizes) < FEWEST:
+        low, high = np.full((2, 2), np.nan)
     table = pd.DataFrame(
         {
             "weighting": ["group", "pair"],
@@ -96,7 +100,7 @@ def same_different_ratio(
     # A pair of groups is in the mean of both, hence the 2.
     influence = (within - same) / different
     influence = influence - ratio * 2 * (between - different) / different
-    limits = interval(ratio, influence)
+    limits = interval(ratio, influence, least=0.0)
     row = {
         "ratio": ratio,
         "low": limits.low,

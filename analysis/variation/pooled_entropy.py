@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from twigma.analysis.convert import Array, Floats
-from twigma.analysis.inference.intervals import Estimate, interval
+from twigma.analysis.inference.intervals import Estimate, interval, limits
 from twigma.analysis.variation.measures import Entropy, entropy, entropy_influence
 from twigma.analysis.vectors.codebook import (
     Recipe,
@@ -53,7 +53,7 @@ def codebooks(
 def entropy_with_interval(
     x: Array, books: Codebooks, owner: Array | None = None
 ) -> tuple[Estimate, Entropy, float]:
-    """The plug-in entropy of rows [n, d], averaged over codebooks, with its 95% interval.
+    """The plug-in entropy of rows [n, d], averaged over codebooks, with its 95% interval within 0 to ln k.
 
     The half width is that of the mean influence of the rows, or of their owners (labels [n]), and t s/√B for the B
     codebooks, whose entropies have the standard deviation s, both squared and added.
@@ -68,19 +68,21 @@ def entropy_with_interval(
         entropies.append(entropy(labels, len(centroids)))
         influences.append(entropy_influence(labels))
     plug_in = np.array([each.plug_in for each in entropies])
-    estimate, spread = mean_entropy(plug_in, np.array(influences), owner)
+    bins = max(len(centroids) for centroids in books)
+    estimate, spread = mean_entropy(plug_in, np.array(influences), owner, k=bins)
     return estimate, Entropy(*np.mean(entropies, axis=0).tolist()), spread
 
 
 def mean_entropy(
-    values: Floats, influences: Floats, owner: Array | None = None
+    values: Floats, influences: Floats, owner: Array | None = None, *, k: float = np.inf
 ) -> tuple[Estimate, float]:
-    """The mean over codebooks with its 95% interval, and the standard deviation between them.
+    """The mean over codebooks with its 95% interval, within 0 to ln k, and the standard deviation between them.
 
     Parameters
     ----------
     values : float64[B], the entropy by each codebook.
-    influences : float64[B, n], of each row (or group) on it. owner : label per row, [n], or None.
+    influences : float64[B, n], of each row (or group) on it. owner : label per row, [n], or None. k : clusters
+        of a codebook, without a bound where they are not known.
     """
     sampled = interval(float(values.mean()), influences.mean(axis=0), owner)
     spread = between = 0.0
@@ -90,4 +92,5 @@ def mean_entropy(
         between = stats.t.ppf(0.975, len(values) - 1) * spread / np.sqrt(len(values))
     half = float(np.hypot(sampled.high - sampled.value, between))
     value = sampled.value
-    return Estimate(value, value - half, value + half, sampled.n), spread
+    estimate = Estimate(value, *limits(value, half, 0.0, np.log(k)), sampled.n)
+    return estimate, spread

@@ -70,10 +70,11 @@ def variation_table(
     Returns
     -------
     DataFrame, a row per set or label: set; distance, iev, pmv, entropy (plug-in, as in the paper), vendi, each with
-    _low and _high; distance_pairs (groups: every pair counts the same), entropy_miller_madow, entropy_chao_shen,
-    entropy_normalised, entropy_codebook_sd (between codebooks, which the interval holds too); groups (0 for all of a
-    set), blocks (independent units of the intervals; n where images are taken as independent), n, k, codebooks, mode,
-    seed.
+    _low and _high, which are NaN for fewer than three rows, blocks or groups and else within what the metric can be
+    (distance and pmv from 0, iev and vendi from 1 to n, entropy from 0 to ln k); distance_pairs (groups: every pair
+    counts the same), entropy_miller_madow, entropy_chao_shen, entropy_normalised, entropy_codebook_sd (between
+    codebooks, which the interval holds too); groups (0 for all of a set), blocks (independent units of the intervals; n
+    where images are taken as independent), n, k, codebooks, mode, seed.
     """
     drawn = size_matched(sets, n, seed)
     if books is None:
@@ -94,10 +95,14 @@ def _whole_set(x: Array, books: Codebooks, owner: Array | None) -> dict[str, Any
     row = _cells(
         {
             "distance": mean_pairwise_distance(x, exact=True, groups=owner),
-            "iev": interval(iev(x), iev_influence(x), owner),
-            "pmv": interval(pmv(x), pmv_influence(x), owner),
+            "iev": interval(
+                iev(x), iev_influence(x), owner, least=1.0, most=min(x.shape)
+            ),
+            "pmv": interval(pmv(x), pmv_influence(x), owner, least=0.0),
             "entropy": of_entropy,
-            "vendi": interval(vendi(x), vendi_influence(x), owner),
+            "vendi": interval(
+                vendi(x), vendi_influence(x), owner, least=1.0, most=len(x)
+            ),
         }
     )
     row["distance_pairs"] = np.nan
@@ -112,6 +117,7 @@ def _within_groups(
     """Every metric within groups, averaged over them, with intervals from the groups."""
     x, codes = complete_groups(x, labels, n, seed)
     count = int(codes.max()) + 1
+    largest = int(np.bincount(codes).max())
     distance = grouped_distance(x, codes, seed=seed)
     value, low, high = distance[["value", "low", "high"]].to_numpy(float)[0].tolist()
     estimates = {"distance": Estimate(value, low, high, len(x))}
@@ -119,7 +125,9 @@ def _within_groups(
         # Equal images in a small group are no surprise.
         warnings.filterwarnings("ignore", "pmv: ")
         for name, statistic in (("iev", iev), ("pmv", pmv), ("vendi", vendi)):
-            estimates[name] = _mean(each_group(x, codes, statistic))
+            least = 0.0 if name == "pmv" else 1.0
+            most = np.inf if name == "pmv" else largest
+            estimates[name] = _mean(each_group(x, codes, statistic), least, most)
     by_book = []  # for each codebook the entropies of the groups
     for centroids in books:
         clusters = assign(x, centroids)
@@ -128,7 +136,8 @@ def _within_groups(
         ]
         by_book.append(np.array(of_groups))
     values = np.array([of_groups[:, 0] for of_groups in by_book])
-    estimates["entropy"], spread = mean_entropy(values.mean(axis=1), values)
+    bins = len(books[0])
+    estimates["entropy"], spread = mean_entropy(values.mean(axis=1), values, k=bins)
     row = _cells(estimates)
     row["distance_pairs"] = distance["value"].iloc[1]
     means = np.mean(by_book, axis=(0, 1))
@@ -136,9 +145,9 @@ def _within_groups(
     return {**row, "groups": count, "blocks": count, "n": len(x)}
 
 
-def _mean(values: Floats) -> Estimate:
-    """The mean over groups; every group counts the same."""
-    return interval(float(values.mean()), values)
+def _mean(values: Floats, least: float, most: float) -> Estimate:
+    """The mean over groups, each of which has from `least` to `most`; every group counts the same."""
+    return interval(float(values.mean()), values, least=least, most=most)
 
 
 def _cells(estimates: Mapping[str, Estimate]) -> dict[str, float]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Array, Floats
+from twigma.analysis.inference.blocks import FEWEST
 from twigma.analysis.inference.proportions import effective_size
 from twigma.analysis.variation.distance import all_distances
 
@@ -76,6 +77,7 @@ class _Sample:
     """What the texts of a kind are compared by."""
 
     apart: Floats  # [n, n], distances of all texts
+    blocks: int
     bins: Array  # [n], bin of each text's words
     counts: Floats  # [1 + DRAWS, n], how often each is in the sample and in its draws
 
@@ -83,6 +85,7 @@ class _Sample:
 def _sample(texts: Texts, rng: np.random.Generator) -> _Sample:
     return _Sample(
         apart=all_distances(texts.embedding),
+        blocks=_count_blocks(texts),
         bins=(texts.words - 1) // WIDTH,
         counts=_resampled(texts.blocks, rng),
     )
@@ -95,10 +98,12 @@ def _row(name: str, base: str, samples: Mapping[str, _Sample]) -> dict[str, Any]
     share = share[share.index.isin(sample.bins)]
     value, draws = _scores(sample, share)
     base_value, base_draws = _scores(samples[base], share)
-    low, high = _limits(draws)
+    low, high = _limits(draws, sample.blocks)
     difference_low = difference_high = np.nan
     if name != base:
-        difference_low, difference_high = _limits(draws - base_draws)
+        difference_low, difference_high = _limits(
+            draws - base_draws, min(sample.blocks, samples[base].blocks)
+        )
     equal = np.ones((1, len(sample.apart)))
     return {
         "set": name,
@@ -168,8 +173,9 @@ def _weighted(apart: Floats, weights: Floats) -> Floats:
     return means
 
 
-def _limits(draws: Floats) -> tuple[float, float]:
-    if np.isnan(draws).all():
+def _limits(draws: Floats, blocks: int) -> tuple[float, float]:
+    """The 95% interval of draws of so many blocks; NaN of fewer than three."""
+    if blocks < FEWEST or np.isnan(draws).all():
         return np.nan, np.nan
     low, high = np.nanquantile(draws, [0.025, 0.975])
     return float(low), float(high)
@@ -183,6 +189,10 @@ def _facts(texts: Texts) -> dict[str, Any]:
     return {
         "median_words": float(np.median(texts.words)),
         "long": long,
-        "blocks": int(pd.Series(texts.blocks, dtype=object).nunique()),
+        "blocks": _count_blocks(texts),
         "n": len(texts.words),
     }
+
+
+def _count_blocks(texts: Texts) -> int:
+    return int(pd.Series(texts.blocks, dtype=object).nunique())

@@ -98,7 +98,8 @@ def _check(x: Array, k: int) -> None:
     """ValueError where `x` cannot be divided into k clusters."""
     if not 1 <= k <= len(x):
         raise ValueError(
-            f"codebook: expected 1 <= k <= {len(x)}, the rows to cluster, found k={k}"
+            f"codebook: expected at least as many images as clusters, found {len(x)} images for {k} clusters: add "
+            "images"
         )
     if not np.isfinite(x).all():
         raise ValueError(

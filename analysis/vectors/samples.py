@@ -20,7 +20,7 @@ def finite_matrix(x: Any, name: str, rows: int = 2) -> Array:
     matrix = as_matrix(x)
     if matrix.ndim != 2 or len(matrix) < rows or matrix.shape[1] == 0:
         raise ValueError(
-            f"{name}: expected a matrix of at least {rows} rows, found shape {matrix.shape}"
+            f"{name}: expected at least {rows} rows (images with an embedding), found shape {matrix.shape}"
         )
     for start in range(0, len(matrix), BLOCK):
         if not np.isfinite(matrix[start : start + BLOCK]).all():
@@ -55,8 +55,10 @@ def size_matched(
     shapes = {name: x.shape for name, x in sets.items()}
     matrices = all(len(shape) == 2 and shape[0] >= 2 for shape in shapes.values())
     if not matrices or len({shape[1] for shape in shapes.values()}) > 1:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(
-            f"size_matched: expected matrices of one width with at least 2 rows, found {shapes}"
+            "expected at least 2 images with an embedding in every set, and embeddings of one length, found (images, "
+            f"length) {listed}: add images to the set that has fewer"
         )
     size = sample_size(sets, n)
     drawn = {}

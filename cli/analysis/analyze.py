@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         UsedReference,
     )
 
+UNKNOWN = "not identifiable from this data"  # the verdict on what cannot be judged
+SEVERAL = {"agrees": "agree", "differs": "differ"}  # verdicts on several numbers
+
 
 @click.command()
 @click.argument("release", type=STORE_TO_READ, default="twigma")
@@ -275,10 +278,7 @@ def _analysis_lines(facts: "AnalyzeFacts") -> Iterator[str]:
     computed, skipped = len(facts["figures"]), len(facts["skipped"])
     yield f"analyze: {computed} figures in {folder}, {skipped} skipped"
     if "paper" in facts["figures"]:
-        pairs = facts["verdicts"].items()
-        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in pairs)
-        table = folder / "paper.csv"
-        yield f"  the paper's numbers beside ours: {verdicts} ({table})"
+        yield f"  {_verdicts_line(facts['verdicts'])} ({folder / 'paper.csv'})"
     for reason, figures in _skipped_by_reason(facts["skipped"]).items():
         yield f"  {reason}: {', '.join(figures)}"
     for used in facts["references"]:
@@ -293,6 +293,23 @@ def _verdicts(values: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
         if key.startswith("paper/"):
             counts[entry["verdict"]] += 1
     return dict(sorted(counts.items()))
+
+
+def _verdicts_line(verdicts: Mapping[str, int]) -> str:
+    """How many of the paper's numbers have each verdict, or that none can be judged.
+
+    >>> _verdicts_line({"agrees": 2, "differs": 1, "not identifiable from this data": 5})
+    "the paper's numbers beside ours: 2 agree, 1 differs, 5 not identifiable from this data"
+    """
+    if set(verdicts) <= {UNKNOWN}:
+        return "the paper: none of its statements can be held against this data"
+    parts = []
+    for verdict, count in verdicts.items():
+        word = verdict
+        if count != 1:
+            word = SEVERAL.get(verdict, verdict)
+        parts.append(f"{count} {word}")
+    return f"the paper's numbers beside ours: {', '.join(parts)}"
 
 
 def _skipped_by_reason(skipped: Sequence["SkippedFigure"]) -> dict[str, list[str]]:
@@ -326,7 +343,7 @@ def report(out: Path, work: Path | None, references: tuple[str, ...]) -> None:
 
     OUT/figures holds every chart as SVG, PDF and CSV, with captions and methods as text. With the images, the page
     shows ten of each cluster and the most similar pairs, small and inside it; those that may be sensitive are a few
-    coarse squares. Do not publish such a page: the pictures are other people's. A working folder that was published
+    coarse squares. Do not publish such a page unless the pictures are yours. A working folder that was published
     also gives the DOI to cite.
 
     \b

@@ -173,7 +173,7 @@ def search(
 
     Every image is compared, with the CLIP that made the embeddings. The table of --out can be taken as a selection. The
     page asks for nothing and has no script; what may be sensitive is blurred until its box is ticked. With pictures it
-    is not to be published: they are other people's.
+    is not to be published, unless they are yours.
 
     \b
       twigma search "a castle at night"

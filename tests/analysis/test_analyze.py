@@ -463,6 +463,24 @@ def test_rows_without_a_usable_embedding_are_left_out(planted, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("sources", [["local"], ["local", "x"], ["x"]])
+def test_what_images_of_ones_own_lack_no_look_up_brings(planted, tmp_path, sources):
+    """Only where no image is on a post; what helps is written beside the files."""
+    count = len(planted.rows)
+    places = planted.rows.column_names
+    rows = planted.rows.drop_columns([name for name in ("like_count", "created_at") if name in places])  # fmt: skip
+    rows = columns.add(rows, source=pa.array(np.resize(sources, count)))
+    write_parquet(tmp_path / "release" / "metadata-00000.parquet", rows)
+    data = load.load(tmp_path / "release", None, {})
+    assert data.images.is_local == (sources == ["local"])
+    private = ["author_id", "follower_count", "text", "like_count", "created_at"]
+    missing = missing_requirements(data, Settings(), private)
+    advice = " ".join(missing.values())
+    assert len(missing) == 5
+    assert ("rehydrate" in advice) == (sources != ["local"])
+    assert ("`twigma add`" in advice) == (sources == ["local"])
+
+
 def test_a_column_of_nulls_is_missing(planted, tmp_path):
     release = tmp_path / "release"
     rows = columns.add(planted.rows, like_count=pa.nulls(len(planted.rows), pa.int64()))

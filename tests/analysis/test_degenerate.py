@@ -1,5 +1,6 @@
 """Inputs that hold nothing to measure: every estimator says so or gives the one right answer, and so does the whole."""
 
+import re
 import warnings
 
 import numpy as np
@@ -354,6 +355,10 @@ def test_analyze_and_report_end_well_on_little(kind, tmp_path):
     assert all(
         entry["missing"] or len(entry["how"][0]) > 30 for entry in found["skipped"]
     )
+    reasons = " ".join(how for entry in found["skipped"] for how in entry["how"])
+    # The command has no such options, and its reader no matrices.
+    assert not re.findall(r"mode=|exact=|\bk=|matri\w+|drop \w+|hydrate the", reasons)
+    assert not re.findall(r">1 (?:images|authors|months|posts)\b", page)
     assert not set(page.replace("<", " ").replace(">", " ").split()) & {
         "nan",
         "inf",

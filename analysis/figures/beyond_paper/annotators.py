@@ -15,10 +15,10 @@ from twigma.analysis.page.formatting import (
     Table,
     interval,
     listed,
-    number,
     p_value,
     percent,
     percents,
+    plural,
     table,
 )
 from twigma.analysis.page.section import Results, Section, records
@@ -118,7 +118,7 @@ def describe_concordance(results: Results) -> Section:
         title="People and the clusters",
         claim="Agreement of people's groups with the clusters, by the adjusted Rand index (0 chance, 1 the same): "
         f"{listed(agreement)}. {_split_and_merged(results.tables['clusters_seen'])}",
-        basis=f"{number(n)} images; 95% intervals by the jackknife over authors where these are known, else over "
+        basis=f"{plural(n, 'image')}; 95% intervals by the jackknife over authors where these are known, else over "
         "images, so of these annotators and not of people in general; p by permutation of the clusters, those of an "
         "author together.",
         paper="Four annotators, ten images of each of ten clusters; agreement is told in words.",

@@ -15,8 +15,8 @@ from twigma.analysis.page.formatting import (
     Table,
     interval,
     listed,
-    number,
     percent,
+    plural,
     table,
 )
 from twigma.analysis.page.section import Results, Section, records
@@ -77,15 +77,12 @@ def compute_cluster_counts(data: Inputs, settings: Settings) -> Result:
 def describe_cluster_counts(results: Results) -> Section:
     """Which numbers of clusters are stable, and how many of their clusters move."""
     scores = results.tables["clusters_k"]
-    moving = []
-    for row in records(scores):
-        moving.append(f"{row.rising} rise and {row.falling} fall with {row.k}")
     n, months = int(scores["n"].max()), int(scores["months"].max())
     return Section(
         figure="Fig 4b",
         title="Fewer or more clusters",
-        claim=f"{_stable(scores)} Clusters that move: {', '.join(moving)}.",
-        basis=f"{number(n)} images in {number(months)} months; ten fits for each number of clusters; trends tested "
+        claim=f"{_stable(scores)} {_moving(scores)}",
+        basis=f"{plural(n, 'image')} in {plural(months, 'month')}; ten fits for each number of clusters; trends tested "
         "as in Fig 4b, p-values adjusted by Benjamini and Hochberg within each number.",
         paper=f"{PAPER_K} clusters; no number for any other.",
         differs="Stability is the mean adjusted Rand index of every two of ten fits, each from another seed and "
@@ -100,18 +97,30 @@ def describe_cluster_counts(results: Results) -> Section:
 
 def _stable(scores: pd.DataFrame) -> str:
     """A sentence on the numbers of clusters that another seed confirms."""
-    counts = listed(scores["k"])
+    tried = listed(scores["k"])
     stable = scores[scores["stable"]]
     if stable.empty:
         return (
-            f"No number of clusters is stable among {counts}: another seed gives other clusters, so read "
+            f"No number of clusters is stable among {tried}: another seed gives other clusters, so read "
             "little into any single one."
         )
     # Their silhouettes have no interval, so none of them is called the best.
     return (
-        f"Of {counts} clusters, {listed(sorted(stable['k']))} are stable (another seed gives the same "
+        f"Of {tried} clusters, {listed(sorted(stable['k']))} are stable (another seed gives the same "
         "clusters)."
     )
+
+
+def _moving(scores: pd.DataFrame) -> str:
+    """How many clusters of each number rise and fall, or why none can be told to."""
+    from twigma.analysis.themes.trends import too_short
+
+    if scores["rising"].isna().all():
+        return f"{too_short(int(scores['months'].max())).capitalize()}."
+    moving = []
+    for row in records(scores):
+        moving.append(f"{row.rising} rise and {row.falling} fall with {row.k}")
+    return f"Clusters that move: {', '.join(moving)}."
 
 
 def _scores_table(scores: pd.DataFrame) -> Table:

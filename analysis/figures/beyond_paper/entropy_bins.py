@@ -7,7 +7,13 @@ from twigma.analysis.inference.ranking import RULE, Ranked, superlatives
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.owners import interval_notes, owners_for_intervals
 from twigma.analysis.inputs.requirements import Result, Settings, entries
-from twigma.analysis.page.formatting import interval, listed, number, table
+from twigma.analysis.page.formatting import (
+    interval,
+    listed,
+    number,
+    plural,
+    table,
+)
 from twigma.analysis.page.section import Results, Section, records
 
 HEADER = (
@@ -60,7 +66,7 @@ def describe_entropies(results: Results) -> Section:
         figure="Fig 3b",
         title="Entropy with fewer or more bins",
         claim=_claim(by_bins),
-        basis=f"{number(int(by_bins['n'].max()))} images of each set; mean over "
+        basis=f"{plural(int(by_bins['n'].max()), 'image')} of each set; mean over "
         f"{number(int(by_bins['codebooks'].max()))} codebooks for each "
         "number of bins; 95% intervals from authors, artists and prompts where these are known, else from images, and "
         f"from the codebooks; {RULE}.",

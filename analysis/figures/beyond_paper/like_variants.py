@@ -16,8 +16,8 @@ from twigma.analysis.page.formatting import (
     Table,
     interval,
     listed,
-    number,
     p_value,
+    plural,
     table,
 )
 from twigma.analysis.page.section import Results, Section, records
@@ -106,7 +106,7 @@ def describe_variants(results: Results) -> Section:
         figure="Eq (1)",
         title="Likes, given more than followers",
         claim=claim[0].upper() + claim[1:],
-        basis=f"{number(n)} images; 95% intervals by the jackknife over authors (posts where authors are not known).",
+        basis=f"{plural(n, 'image')}; 95% intervals by the jackknife over authors (posts where authors are not known).",
         paper="Not in the paper.",
         differs="Author fixed effects compare images of one author, so that no difference between authors counts; "
         "authors whose images are all of one group say nothing. Post age is the time from the post to the count of its "
@@ -216,7 +216,7 @@ def describe_nsfw_likes(results: Results) -> Section:
         figure="Likes",
         title="Likes of NSFW images",
         claim=f"{claim}.",
-        basis=f"{number(int(first['n']))} images; NSFW is a score above {FLAGGED}; Poisson regression, intervals "
+        basis=f"{plural(int(first['n']), 'image')}; NSFW is a score above {FLAGGED}; Poisson regression, intervals "
         f"{first['se_kind']}, by the jackknife.",
         paper="Not in the paper.",
         differs="NSFW images are of other topics, months and authors than the rest. Within one author, topic and month "

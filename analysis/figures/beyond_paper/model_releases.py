@@ -18,7 +18,13 @@ from twigma.analysis.inputs.requirements import (
     missing_requirements,
 )
 from twigma.analysis.page.drawing import QUIET, axes
-from twigma.analysis.page.formatting import Table, interval, number, p_value, table
+from twigma.analysis.page.formatting import (
+    Table,
+    interval,
+    p_value,
+    plural,
+    table,
+)
 from twigma.analysis.page.marks import (
     draw_intervals,
     label_lowest,
@@ -202,7 +208,7 @@ def describe_releases(results: Results) -> Section:
         figure="Events",
         title="Around the releases of image models",
         claim=_claim(studied, outcomes),
-        basis=f"at most {number(int(studied['n'].max()))} posts or images within 16 weeks of a date; "
+        basis=f"at most {plural(int(studied['n'].max()), 'post')} or images within 16 weeks of a date; "
         f"{placebos} other dates, a week apart and at least four weeks from every "
         "release.",
         paper="Not in the paper. The dates are those of the public announcements by OpenAI, Stability AI and "

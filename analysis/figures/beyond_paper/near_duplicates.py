@@ -13,6 +13,7 @@ from twigma.analysis.page.formatting import (
     listed,
     number,
     percent,
+    plural,
     table,
 )
 from twigma.analysis.page.section import Results, Section, records
@@ -58,7 +59,7 @@ def describe_near_duplicates(results: Results) -> Section:
         figure="Fig 3a, b",
         title="With and without near duplicates",
         claim=_claim(compared),
-        basis=f"Cosine above {near} among {number(int(compared['drawn'].max()))} images of each set; both estimates "
+        basis=f"Cosine above {near} among {plural(int(compared['drawn'].max()), 'image')} of each set; both estimates "
         "are of equally many images. Sets without any are as in Fig 3a and 3b.",
         paper="Not in the paper; it drops images of identical embedding alone.",
         differs="A release has dropped its own near duplicates unless it was asked to keep them.",

@@ -7,7 +7,12 @@ from twigma.analysis.figures.fig3_prompts import BY_PROMPT, images_by_prompt
 from twigma.analysis.inference.blocks import few_note
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
-from twigma.analysis.page.formatting import interval, number, table
+from twigma.analysis.page.formatting import (
+    interval,
+    number,
+    plural,
+    table,
+)
 from twigma.analysis.page.section import Results, Section, records
 
 MEASURES = {
@@ -55,7 +60,7 @@ def describe_prompt_vendi(results: Results) -> Section:
         claim=f"Of {texts['vendi']} effectively different images, a prompt by itself gives {texts['conditional']} "
         f"and the prompts multiply them by {texts['information']}: {number(share)}% of the entropy is the model's "
         "own (this share has no interval).",
-        basis=f"{number(int(total.n))} images of {number(int(total.prompts))} prompts, {int(total.m)} each; 95% "
+        basis=f"{plural(int(total.n), 'image')} of {plural(int(total.prompts), 'prompt')}, {int(total.m)} each; 95% "
         "intervals take the prompts as the sample.",
         paper="Not in the paper.",
         differs="Jalali et al. (2024): the Vendi score is the product of the two. The kernel of images is their "

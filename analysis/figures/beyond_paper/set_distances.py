@@ -15,6 +15,7 @@ from twigma.analysis.page.formatting import (
     number,
     p_value,
     percent,
+    plural,
     table,
 )
 from twigma.analysis.page.section import Results, Section, records
@@ -94,9 +95,10 @@ def describe_set_metrics(results: Results) -> Section:
         figure="Sets",
         title="Distances between the sets, beyond the paper",
         claim=f"{claim}. Two samples of one set give up to {noise}.",
-        basis=f"{number(int(distances['n'].max()))} images of each set; 95% intervals, noise and p from authors, "
+        basis=f"{plural(int(distances['n'].max()), 'image')} of each set; 95% intervals, noise and p from authors, "
         f"artists and prompts where these are known, else from images; {RULE}. Balls reach to the "
-        f"{number(int(manifold['k'].max()))}th neighbour, among {number(int(manifold['n'].max()))} images of each set.",
+        f"{number(int(manifold['k'].max()))}th neighbour, among {plural(int(manifold['n'].max()), 'image')} of each "
+        "set.",
         paper="Not in the paper.",
         differs="KID and CMMD are unbiased and may be below zero. The published "
         "estimators average over parts of the images; intervals are of all pairs of different owners, since images of "

@@ -26,6 +26,7 @@ STEPS = {
     "Images without duplicates": ("duplicate",),
     "Images released": ("nsfw_score",),
 }
+LISTED = "Images listed"  # the first step, where none is of posts
 MOST_REASONS = 4  # named beside a step
 BOX, LINE, GAP = 0.62, 0.3, 0.34  # heights, inches: a box, a reason, an arrow
 WIDE = 0.54  # of a box, of the width of the chart
@@ -49,7 +50,7 @@ def compute_process(data: Inputs, settings: Settings) -> Result:
         steps.append(("Posts with photos", "posts", data.posts.with_photos))
     left_out: list[Step] = []
     if counts is not None:
-        images, left_out = _images(counts)
+        images, left_out = _images(counts, "Images on them" if steps else LISTED)
         steps += images
     return Result(
         n=steps[-1][2],
@@ -63,10 +64,10 @@ def compute_process(data: Inputs, settings: Settings) -> Result:
     )
 
 
-def _images(counts: Mapping[str, Any]) -> tuple[list[Step], list[Step]]:
-    """The steps of the images, and what each left out, from the counts of a release."""
+def _images(counts: Mapping[str, Any], first: str) -> tuple[list[Step], list[Step]]:
+    """The steps of the images, and what each left out, from the counts of a release; `first` names the first step."""
     left = int(counts["rows"])
-    steps = [("Images on them", "images", left)]
+    steps = [(first, "images", left)]
     left_out = []
     for step, heads in STEPS.items():
         for reason, count in counts["dropped"].items():
@@ -74,7 +75,9 @@ def _images(counts: Mapping[str, Any]) -> tuple[list[Step], list[Step]]:
                 left_out.append((step, reason, int(count)))
                 left -= int(count)
         steps.append((step, "images", left))
-    steps.append(("Posts released", "posts", int(counts["posts"])))
+    # Images that were added by hand are on no post.
+    if counts["posts"]:
+        steps.append(("Posts released", "posts", int(counts["posts"])))
     return steps, left_out
 
 

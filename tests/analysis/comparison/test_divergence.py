@@ -257,7 +257,7 @@ def test_degenerate_inputs(clouds):
         kl_matrix({"a": clouds["a"]})
     with pytest.raises(ValueError, match="all rows of the sets are equal"):
         kl_matrix({"a": np.ones((50, 4)), "b": np.ones((50, 4))})
-    with pytest.raises(ValueError, match="found k=200"):
+    with pytest.raises(ValueError, match="for 200 clusters"):
         kl_matrix({"a": clouds["a"][:50], "b": clouds["b"][:50]}, k=200)
     with pytest.raises(ValueError, match="'pairwise' or 'pooled'"):
         kl_matrix(clouds, codebook="none")

@@ -3,7 +3,11 @@
 import pandas as pd
 import pytest
 
-from twigma.analysis.figures.fig1 import describe_posts, draw_posts
+from twigma.analysis.figures.fig1 import (
+    describe_posts,
+    describe_words,
+    draw_posts,
+)
 from twigma.analysis.page.section import Results
 
 MONTHS = pd.DataFrame(
@@ -60,3 +64,10 @@ def test_bars_of_a_part_of_a_month_are_pale():
     assert ax.get_legend().get_texts()[0].get_text() == "part of the month"
     plain = draw_posts({"fig1b": MONTHS.assign(cut=False)}).axes[0]
     assert plain.get_legend() is None
+
+
+def test_a_single_word_is_not_several():
+    words = pd.DataFrame({"word": ["hi"], "count": [3], "share": [1.0]})
+    found = describe_words(Results({"fig1c": words}, {}, {"fig1c": {"n": 3}}))
+    assert found.claim == "The only frequent word is hi."
+    assert "the only frequent word;" in found.basis

@@ -15,7 +15,7 @@ def test_groups_are_those_of_the_images(planted):
     assert shapes == {"same artist": (150, 32), "same prompt": (150, 32)}
 
 
-def measures_of(half):
+def measures_of(half, sets=4):
     """Fig 3b of three whole sets and one set of groups, all measures 1, 2, 3 and 9 with this half width."""
     rows = pd.DataFrame(
         {
@@ -32,7 +32,7 @@ def measures_of(half):
             f"{name}_low": value - half,
             f"{name}_high": value + half,
         }
-    table = rows.assign(**columns)
+    table = rows.assign(**columns).head(sets)
     section = describe_measures(Results({"fig3b": table}, {}, {}))
     return section.claim, [
         [cell.mark for cell in row] for row in section.tables[0].rows
@@ -45,4 +45,10 @@ def test_extremes_of_whole_sets_stand_out_where_intervals_are_apart():
     assert [row[1] for row in marks] == ["min", "", "max", ""]
     claim, marks = measures_of(half=0.6)
     assert claim.startswith("No set is apart from all others by IEV, PMV")
+    assert {mark for row in marks for mark in row} == {""}
+
+
+def test_a_single_set_is_not_compared():
+    claim, marks = measures_of(half=0.4, sets=1)
+    assert claim == "A single set: there is none to compare it with."
     assert {mark for row in marks for mark in row} == {""}

@@ -116,3 +116,20 @@ def test_drift_is_said_with_authors_alone():
     assert "cannot be told without authors" in unknown.claim
     assert "related" not in unknown.claim and "p =" not in unknown.claim
     assert "authors are not known" in unknown.basis
+
+
+@pytest.mark.parametrize("source", ["local", "x"])
+def test_whose_pictures_they_are_and_one_is_not_several(source):
+    columns = {
+        "source": [source],
+        "label_10_cluster": pa.array([1], pa.int32()),
+        "nsfw_score": [0.1],
+        "possibly_sensitive": [False],
+    }
+    data = Inputs(images("mine", np.eye(1, 4), **columns), {})
+    result = fig4_images.CLUSTER_IMAGES.run(data, Settings())
+    results = Results(result.tables, result.values, {}, {"twigma": {}})
+    section = fig4_images.describe_cluster_images(results)
+    assert ("other people's" in section.claim) == (source == "x")
+    assert "this page is for your own eyes" in section.claim.lower()
+    assert section.basis == "1 image of 1 cluster, drawn at random."

@@ -2,14 +2,20 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from twigma.analysis.figures.fig4_themes import (
+    FIG4B,
     describe_themes,
     describe_trends,
     draw_trends,
 )
+from twigma.analysis.inputs.images import Images
+from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.requirements import Settings
 from twigma.analysis.page.section import Results
+from twigma.analysis.run_figures import compute
 
 FACTS = {"fig4a": {"n": 50}, "fig4b": {"n": 90}, "fig4c": {"n": 80}}
 
@@ -76,4 +82,20 @@ def test_words_have_arrows_with_evidence_only():
     assert [[cell.text for cell in row[:2]] for row in found.tables[0].rows] == [
         ["1", "↑"],
         ["2", ""],
+    ]
+
+
+def test_trends_over_too_few_months_are_skipped_with_the_reason():
+    at = np.datetime64("2022-01", "M") + np.arange(90) % 3
+    columns = {
+        "image_name": [str(n) for n in range(90)],
+        "created_at": pa.array(at.astype("datetime64[ms]")),
+        "label_10_cluster": pa.array(np.arange(90) // 30 + 1, pa.int32()),
+    }
+    images = Images("twigma", pa.table(columns), None, np.arange(0))
+    found = compute(FIG4B, Inputs(images, {}), Settings())
+    assert found.result is None
+    (skipped,) = found.skipped
+    assert skipped["how"] == [
+        "a trend needs at least 4 months with images, found 3: add images of other months"
     ]

@@ -13,6 +13,9 @@ from twigma.analysis.inference.intervals import Estimate, block_codes, interval
         (Estimate(12345.6, 12000.0, 12700.0, 9), "12,346 [12,000, 12,700], n = 9"),
         (Estimate(0.5, 0.5, 0.5, 10), "0.500 [0.500, 0.500], n = 10"),
         (Estimate(0.123456, np.nan, np.nan, 2), "0.1235 (no interval), n = 2"),
+        # Rounding of sums is no width.
+        (Estimate(1.0, 1 - 2e-15, 1 + 2e-15, n=9), "1.000 [1.000, 1.000], n = 9"),
+        (Estimate(1e-17, 0.0, 2e-17, n=9), "1e-17 [0, 2e-17], n = 9"),
     ],
 )
 def test_an_estimate_prints_its_interval(estimate, text):
@@ -50,3 +53,23 @@ def test_blocks_of_equal_rows_widen_the_interval_by_their_root(rng):
     one = interval(0.0, influence)
     four = interval(0.0, np.repeat(influence, 4), np.repeat(np.arange(500), 4))
     assert four.high == pytest.approx(one.high, rel=0.005)
+
+
+@pytest.mark.parametrize("blocks", [None, [0, 0, 0, 1, 1, 1], ["a", "a", "b", "b"]])
+def test_two_rows_or_blocks_have_no_interval(blocks, rng):
+    influence = rng.normal(size=2 if blocks is None else len(blocks))
+    found = interval(0.5, influence, blocks)
+    assert found.value == 0.5 and np.isnan([found.low, found.high]).all()
+
+
+def test_limits_are_cut_at_what_a_quantity_can_be_and_else_left(rng):
+    influence = rng.normal(size=9)
+    free = interval(0.5, influence)
+    assert free.low < 0.5 < free.high
+    wide = interval(0.5, influence, least=free.low - 1, most=free.high + 1)
+    assert dict(wide) == dict(free)
+    cut = interval(0.5, influence, least=0.45, most=0.55)
+    assert (cut.low, cut.high) == (0.45, 0.55)
+    # A value beyond its range by rounding stays in its interval.
+    beyond = interval(1.0 + 1e-12, influence, most=1.0)
+    assert beyond.high == beyond.value

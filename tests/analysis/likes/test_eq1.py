@@ -219,7 +219,7 @@ def test_degenerate_inputs():
             "no row with 'quintile 3' has a like",
             {"likes": np.where(quintile == 3, 0, likes)},
         ),
-        ("no row with 'intercept' has a like", {"likes": np.zeros(1000)}),
+        ("no image has a like", {"likes": np.zeros(1000)}),
         (r"expected quintiles 1 to 5, found \[6.0\]", {"quintile": quintile + 1.0}),
         ("at least 0", {"likes": likes - 1000}),
         ("at least 2 clusters, found 1", {"cluster": np.zeros(1000)}),

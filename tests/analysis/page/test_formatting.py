@@ -69,6 +69,19 @@ def test_an_interval_has_the_same_decimals_throughout(numbers, text):
 PLAIN = str.maketrans({"−": "-", ",": "", "[": "", "]": ""})
 
 
+@pytest.mark.parametrize("value", [1.844881055031740, 2.5, 1.0, 640.3])
+def test_rounding_of_sums_sets_no_decimals(value):
+    noise = value * 2e-15
+    text = formatting.interval(value, value - noise, value + noise)
+    assert len(text.split()[0]) <= 5
+    assert (
+        len(set(text.replace("[", "").replace("]", "").replace(",", "").split())) == 1
+    )
+    share = formatting.percents(value / 1000, (value - noise) / 1000, value / 1000)
+    column = formatting.table("", ("Share",), [(share,), (formatting.percent(0.5),)])
+    assert len(column.rows[0][0].text) < 24
+
+
 def test_numbers_round_to_what_is_printed():
     """Each of the three is the given number within half a unit of the last decimal, at all sizes."""
     rng = np.random.default_rng(7)

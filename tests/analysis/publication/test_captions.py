@@ -1,5 +1,8 @@
 """Numbers, files and captions of charts, and that every column which is drawn has a meaning."""
 
+import json
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -108,6 +111,43 @@ def test_every_column_that_is_drawn_has_a_meaning(analysed):
     assert drawn >= 15
     assert unknown == []
     assert meaning("fig2c", "no such column") == UNKNOWN
+
+
+def test_every_column_of_every_table_of_the_demo_has_a_meaning():
+    """`tests/golden/tables.json` has the tables that the demo makes."""
+    golden = Path(__file__).parents[2] / "golden" / "tables.json"
+    unknown = []
+    for table, about in json.loads(golden.read_text("utf-8")).items():
+        for column in about["columns"]:
+            name = column.split(":")[0]
+            if meaning(table, name) == UNKNOWN:
+                unknown.append(f"{table}.{name}")
+    assert unknown == []
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "words"),
+    [
+        ("fig3a_density", "low", "edge of the bin of distances"),
+        ("fig3a_density", "density", "density of the distances"),
+        ("fig2d_paintings_similarity", "high", "edge of the bin of similarities"),
+        ("fig2a_density", "density", "density of the set's images"),
+        ("fig1a_left_out", "reason", "why images were left out"),
+        ("fig4b_trends", "n", "months"),
+        ("fig2d_paintings", "low", "lower limit of the 95% interval"),
+        ("model_releases", "reason", "why there is no estimate"),
+    ],
+)
+def test_a_column_means_what_it_is_in_its_table(table, column, words):
+    assert words in meaning(table, column)
+
+
+@pytest.mark.parametrize("name", ["fig2d_paintings_similarity", "fig3a_density"])
+def test_edges_of_bins_are_no_limits_of_intervals(analysed, name):
+    """No table has bins, one beginning where another ends, whose columns are said to be an interval."""
+    bins = pd.read_parquet(analysed.out / "results" / f"{name}.parquet")
+    assert set(bins["high"][:-1]) & set(bins["low"][1:])
+    assert "interval" not in meaning(name, "low") + meaning(name, "high")
 
 
 def _tables(analysed, figure):

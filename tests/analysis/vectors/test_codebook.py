@@ -131,12 +131,12 @@ def test_degenerate_inputs():
     with pytest.raises(ValueError, match="found none"):
         size_matched({})
     for bad in ({"a": x[:1]}, {"a": x, "b": x[:, :3]}, {"a": x[0]}):
-        with pytest.raises(ValueError, match="matrices of one width"):
+        with pytest.raises(ValueError, match="embeddings of one length"):
             size_matched(bad)
     for value in (0.0, np.nan, np.inf):
         with pytest.raises(
             ValueError, match="1 of 4 sampled rows are zero or not finite"
         ):
             size_matched({"a": np.vstack([x[:3], np.full(4, value)])})
-    with pytest.raises(ValueError, match="found k=5"):
+    with pytest.raises(ValueError, match="for 5 clusters"):
         codebook(x, 5)

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pytest
 
 from twigma.analysis.figures.beyond_paper.cluster_counts import describe_cluster_counts
 from twigma.analysis.page.section import Results
+from twigma.analysis.themes.cluster_count import granularity
 
 
 def test_planted_trends_are_there_at_other_numbers_of_clusters(analysed):
@@ -65,3 +68,22 @@ def test_words_for_stable_and_unstable_numbers():
     tables["clusters_k"] = scores.assign(stable=False)
     claim = describe_cluster_counts(Results(tables, {}, {})).claim
     assert "No number of clusters is stable among 5 and 8:" in claim
+
+
+@pytest.mark.parametrize("months", [1, 3])
+def test_too_few_months_are_named_and_no_cluster_is_said_to_stay(months, rng):
+    at = np.arange(120) % months
+    dates = (np.datetime64("2022-01", "M") + at).astype("datetime64[ms]")
+    labels = pa.array(rng.integers(1, 4, 120), pa.int32())
+    images = pa.table({"created_at": pa.array(dates), "label_10_cluster": labels})
+    found = granularity(rng.normal(size=(120, 6)), images, (3, 5))
+    moves = found.scores[["rising", "falling", "same_trend"]]
+    assert moves.isna().all(axis=None)
+    tables = {"clusters_k": found.scores, "clusters_k_trends": found.trends}
+    section = describe_cluster_counts(Results(tables, {}, {}))
+    reason = f"A trend needs at least 4 months with images, found {months}."
+    assert section.claim.endswith(reason) and "fall" not in section.claim
+    cells = [cell.text for cell in section.tables[0].rows[0]]
+    assert cells[-3:] == ["–", "–", "–"]
+    noun = "month" if months == 1 else "months"
+    assert section.basis.startswith(f"120 images in {months} {noun};")

@@ -55,7 +55,7 @@ def test_every_step_is_counted():
 
 def test_what_is_not_known_is_left_out():
     result = computed({"counts": COUNTS}, None)
-    assert result.tables["fig1a"]["step"].iloc[0] == "Images on them"
+    assert result.tables["fig1a"]["step"].iloc[0] == "Images listed"
     result = computed(None, PostCounts(80, 80, 60))
     assert result.tables["fig1a"]["step"].tolist() == [
         "Posts found",
@@ -85,5 +85,14 @@ def test_the_rarest_reasons_are_added_up():
 def test_the_section_tells_the_counts():
     tables = computed({"counts": COUNTS}, None).tables
     section = fig1a_process.describe_process(Results(tables, {}, {}))
-    assert section.claim.startswith("100 images on them, 77 images downloaded")
+    assert section.claim.startswith("100 images listed, 77 images downloaded")
     assert section.claim.endswith("68 images released and 50 posts released.")
+
+
+def test_images_added_by_hand_are_on_no_posts():
+    tables = computed({"counts": COUNTS | {"posts": 0}}, None).tables
+    assert "posts" not in set(tables["fig1a"]["unit"])
+    section = fig1a_process.describe_process(Results(tables, {}, {}))
+    assert section.claim == (
+        "100 images listed, 77 images downloaded, 70 images without duplicates and 68 images released."
+    )
