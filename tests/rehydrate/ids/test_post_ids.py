@@ -161,6 +161,34 @@ def test_a_post_on_several_rows_is_one_id_with_the_cells_of_its_first_row(
     )
 
 
+@pytest.mark.parametrize("column", ["", "id,label\n"])
+def test_an_id_padded_with_zeros_is_the_id_without_them(
+    tmp_path: Path, column: str
+) -> None:
+    cell = ",x" if column else ""
+    forms = ["{}", "0{}", "000{}", "x0{}", "'0{}", "https://x.com/i/status/0{}"]
+    rows = [form.format(POSTS[0]) + cell for form in forms]
+    path = tmp_path / "ids.csv"
+    path.write_text(column + "\n".join([*rows, "0" + cell, "000" + cell]))
+    found = read_id_list(path)
+    assert list(found.ids) == POSTS[:1] and found.rows == len(forms)
+    assert [line.reason for line in found.bad] == ["zero is no id"] * 2
+    # As a block, where every cell is digits.
+    path.write_text("id\n" + "".join(f"{post}\n0{post}\n" for post in POSTS))
+    assert list(read_id_list(path).ids) == POSTS
+
+
+@pytest.mark.parametrize(
+    "form", ["{}.0", "+{}", "１{}", "{}e0", "1,{}", "{} 5", "-{}", "{}\u00a0x"]
+)
+def test_what_is_no_id_for_certain_is_set_aside(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "ids.tsv"
+    rows = [*POSTS, form.format("17")]
+    path.write_text("id\tlabel\n" + "".join(f"{row}\tx\n" for row in rows))
+    found = read_id_list(path)
+    assert list(found.ids) == POSTS and len(found.bad) == 1
+
+
 @given(st.datetimes(datetime(2010, 11, 5), datetime(2400, 1, 1)))
 def test_the_month_of_an_id(time: datetime) -> None:
     since = (time - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
