@@ -45,7 +45,12 @@ from twigma.rehydrate.sources.pictures.metadata import (
     is_table_name,
     table_facts,
 )
-from twigma.rehydrate.sources.pictures.trees import HIDDEN, NO_FILE, LeftOut
+from twigma.rehydrate.sources.pictures.trees import (
+    HIDDEN,
+    NO_FILE,
+    REPEATED,
+    LeftOut,
+)
 
 UNSAFE = "with a path that leads out"
 AFTER_END = "behind the end mark of the tar"
@@ -93,7 +98,7 @@ def scan(tar: Path, data: Data, failures: Failures) -> Scan:
     texts: dict[tuple[str, str], tarfile.TarInfo] = {}
     others: list[tarfile.TarInfo] = []
     members = list(tar_members(tar, others))
-    for member in members:
+    for member in _last_of_each_name(members, result):
         path = PurePosixPath(member.name)
         kind = path.suffix.lower()
         # A key is the path up to the first dot, as WebDataset has it.
@@ -121,6 +126,18 @@ def scan(tar: Path, data: Data, failures: Failures) -> Scan:
     result.leave_out(NO_FILE, *[member.name for member in others])
     result.leave_out(AFTER_END, *names_after_end(tar, [*members, *others]))
     return result
+
+
+def _last_of_each_name(
+    members: list[tarfile.TarInfo], result: Scan
+) -> list[tarfile.TarInfo]:
+    """The members that unpacking the tar would leave: a later one replaces those of its name, which are left out."""
+    last = {member.name: member for member in members}
+    replaced = [
+        member.name for member in members if last[member.name] is not member
+    ]
+    result.leave_out(REPEATED, *replaced)
+    return [member for member in members if last[member.name] is member]
 
 
 def _read_tables(result: Scan, tar: str, failures: Failures) -> None:
