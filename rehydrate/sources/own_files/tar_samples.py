@@ -133,9 +133,7 @@ def _last_of_each_name(
 ) -> list[tarfile.TarInfo]:
     """The members that unpacking the tar would leave: a later one replaces those of its name, which are left out."""
     last = {member.name: member for member in members}
-    replaced = [
-        member.name for member in members if last[member.name] is not member
-    ]
+    replaced = [member.name for member in members if last[member.name] is not member]
     result.leave_out(REPEATED, *replaced)
     return [member for member in members if last[member.name] is member]
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -194,3 +195,19 @@ def test_the_month_of_an_id(time: datetime) -> None:
     since = (time - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
     assert month(str(since - 1288834974657 << 22 | 4095)) == f"{time:%Y-%m}"
     assert month("29700859247") == ""
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "arrow"])
+def test_of_columns_with_one_name_the_first_counts(tmp_path: Path, ending: str) -> None:
+    names = ["id", "label", "id", "label"]
+    columns = [[post] for post in (POSTS[0], "x", POSTS[1], "y")]
+    table = pa.Table.from_arrays(list(map(pa.array, columns)), names)
+    path = tmp_path / f"ids.{ending}"
+    if ending == "csv":
+        pa.csv.write_csv(table, path)
+    elif ending == "parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
+    assert read_id_list(path, None, ["label"]).ids == {POSTS[0]: ("x",)}

@@ -216,3 +216,19 @@ def test_without_anything_to_add_the_command_says_what_it_takes():
     done = CliRunner().invoke(main, ["add"])
     assert done.exit_code == 2
     assert "name tars, images or folders, or a list with --urls" in done.stderr
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
+def test_of_columns_with_one_name_the_first_counts(tmp_path, ending):
+    """In a list of addresses as in one of ids."""
+    names = ["url", "likes", "url", "likes"]
+    cells = ["https://a.example/1.jpg", "3", "https://b.example/2.jpg", "4"]
+    path = tmp_path / f"list.{ending}"
+    if ending == "parquet":
+        columns = [pa.array([cell]) for cell in cells]
+        pq.write_table(pa.Table.from_arrays(columns, names), path)
+    else:
+        separator = "," if ending == "csv" else "\t"
+        path.write_text(f"{separator.join(names)}\n{separator.join(cells)}\n")
+    add_urls(tmp_path / "w", path)
+    assert rows(tmp_path / "w") == {cells[0]: {"like_count": 3}}
