@@ -2,6 +2,7 @@
 
 from typing import Annotated, NotRequired, TypedDict
 
+from twigma.rehydrate.sources.facts.unread import UnreadField
 from twigma.rehydrate.sources.own_files.report import Added
 
 
@@ -193,7 +194,7 @@ class AddedList(TypedDict):
     no_rows: Annotated[int, "lines that are no row"]
     no_rows_first: Annotated[list[str], "the first of these, with the reason"]
     columns: Annotated[dict[str, str], "our columns, and theirs that fill them"]
-    unread: Annotated[dict[str, int], "values that could not be read, by column"]
+    unread: Annotated[list[UnreadField], "values that could not be read, by field"]
 
 
 class AddFacts(TypedDict):

@@ -70,13 +70,19 @@ def why_bad(value: str) -> str:
         return "scientific notation: digits are lost"
     if re.fullmatch(r"[0-9]+\.[0-9]*", value):
         return "a decimal number: it went through a float, digits are lost"
-    if re.fullmatch("0+", value):
+    if value.isdigit():
+        return _why_bad_digits(value)
+    return "not a number of 1 to 20 digits"
+
+
+def _why_bad_digits(value: str) -> str:
+    if not value.isascii():
+        return "digits that are not ASCII"
+    if not value.strip("0"):
         return "zero is no id"
     if re.fullmatch(DIGITS, value):
         return "zeros in front of the id"
-    if value.isdigit():
-        return "more than 20 digits" if value.isascii() else "digits that are not ASCII"
-    return "not a number of 1 to 20 digits"
+    return "more than 20 digits"
 
 
 def month(post: str) -> str:

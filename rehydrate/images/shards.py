@@ -286,8 +286,8 @@ def _refuse_repeated(members: Sequence[str], sidecar: Path) -> None:
     repeated = [name for name, count in counts.items() if count > 1]
     if repeated:
         raise ValueError(
-            f"{sidecar}: expected a member of the tar for each image, found {len(repeated):,} named more than once, such "
-            f"as {repeated[0]!r}: give each image of the tar a name of its own"
+            f"{sidecar}: expected a member of the tar for each image, found {len(repeated):,} named more than once, "
+            f"such as {repeated[0]!r}: give each image of the tar a name of its own"
         )
 
 

@@ -5,7 +5,6 @@ two lists is one image.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ from twigma.rehydrate.sources.facts.columns import (
     our_columns,
 )
 from twigma.rehydrate.sources.facts.records import LeftOut, Record, read_records
+from twigma.rehydrate.sources.facts.unread import UnreadValues
 
 SCHEMA = columns.schema(
     (
@@ -49,7 +49,7 @@ NAMES_SHOWN = 20
 @dataclass
 class AddedUrls:
     """What a list held: addresses `new` to the folder, `known` before, `repeated` in the list or `removed` on request;
-    rows `without_url`; values that could not be read, by column; lines that are no rows; and `columns`: which column
+    rows `without_url`; values that could not be read, by field; lines that are no rows; and `columns`: which column
     of the list fills which of ours.
     """
 
@@ -58,7 +58,7 @@ class AddedUrls:
     repeated: int = 0
     removed: int = 0
     without_url: int = 0
-    unread: Counter[str] = field(default_factory=Counter)
+    unread: UnreadValues = field(default_factory=UnreadValues)
     left_out: LeftOut = field(default_factory=LeftOut)
     columns: dict[str, str] = field(default_factory=dict)
 
@@ -116,7 +116,7 @@ def _rows(work: Workspace, file: Path, added: AddedUrls) -> Iterator[dict[str, A
 
     for record in progress_bar(records, desc=f"add {file.name}", unit="row"):
         row, unread = our_columns(record)
-        added.unread.update({one.column for one in unread})
+        added.unread.add(unread)
         url = row.get("url")
         if url is None:
             added.without_url += 1

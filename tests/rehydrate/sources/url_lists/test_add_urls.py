@@ -56,7 +56,15 @@ def test_laion_as_parquet(tmp_path):
         "https://b.example/2.jpg": {},
     }
     assert (added.new, added.without_url) == (2, 1)
-    assert added.unread == {"possibly_sensitive": 1}
+    assert added.unread.rows() == [
+        {
+            "column": "possibly_sensitive",
+            "field": "NSFW",
+            "count": 1,
+            "example": "'UNSURE'",
+            "expected": "true or false",
+        }
+    ]
     assert added.columns == {
         "url": "URL",
         "text": "TEXT",
@@ -121,7 +129,8 @@ def test_csv_with_line_breaks_in_captions_and_with_broken_rows(tmp_path):
         "https://a.example/3": {"text": "é", "created_at": NOON},
     }
     assert added.left_out.first == ["line 4: expected 5 cells, found 2"]
-    assert added.unread == {"like_count": 2}
+    counts = {row["column"]: row["count"] for row in added.unread.rows()}
+    assert counts == {"like_count": 2}
 
 
 def test_a_text_of_addresses_and_each_address_once(tmp_path):
