@@ -140,6 +140,7 @@ def _show_list(file: Path, added: "AddedUrls") -> None:
         "file": str(file),
         "new": added.new,
         "known": added.known,
+        "updated": added.updated,
         "repeated": added.repeated,
         "removed": added.removed,
         "without_url": added.without_url,
@@ -168,6 +169,8 @@ def _list_lines(facts: "AddedList") -> Iterator[str]:
     yield f"  columns: {', '.join(pairs)}"
     for line in facts["no_rows_first"]:
         yield f"  left out, {line}"
+    if facts["updated"]:
+        yield f"  {facts['updated']:,} known addresses have new metadata"
     for field in facts["unread"]:
         yield f"  {describe_unread(field)}"
 

@@ -188,6 +188,7 @@ class AddedList(TypedDict):
     file: str
     new: int
     known: Annotated[int, "addresses that the folder had"]
+    updated: Annotated[int, "of these, with metadata that they had not"]
     repeated: Annotated[int, "in the list"]
     removed: Annotated[int, "on request, before"]
     without_url: Annotated[int, "rows without an address"]

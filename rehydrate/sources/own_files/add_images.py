@@ -6,7 +6,6 @@ and datasets on disk are packed into tars of the working folder. Nothing in a ta
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,11 +28,9 @@ from twigma.rehydrate.sources.own_files.known import (
     finished_shards,
     hashes_of,
     read_known,
-    unique_name,
 )
 from twigma.rehydrate.sources.own_files.new_metadata import Stated, fill_metadata
 from twigma.rehydrate.sources.own_files.pack_images import (
-    REMOVED,
     Packed,
     pack_images,
 )
@@ -43,13 +40,11 @@ from twigma.rehydrate.sources.own_files.report import (
     counted,
     described,
 )
+from twigma.rehydrate.sources.own_files.tar_rows import tar_rows
 from twigma.rehydrate.sources.own_files.tar_samples import (
-    SampleRow,
     Scan,
     scan,
-    sidecar_row,
 )
-from twigma.rehydrate.sources.pictures.beside import COLUMNS
 from twigma.rehydrate.sources.pictures.contents import Picture
 from twigma.rehydrate.sources.pictures.inputs import (
     Input,
@@ -252,7 +247,9 @@ class _Batch:
 
     def _register(self, tar: Path, sha256: str, data: Any, found: Scan) -> None:
         """Write sidecar and manifest of a tar whose samples are stored where it is."""
-        rows, added = self._rows(tar, data, found)
+        rows, added = tar_rows(
+            tar, data, found, self._known, self._removed, group_key=self.group_key
+        )
         if not rows:
             self._note(tar, added)
             return
@@ -276,41 +273,6 @@ class _Batch:
         added.failed = len(rows) - manifest.samples
         self._note(tar, added)
 
-    def _rows(
-        self, tar: Path, data: Any, found: Scan
-    ) -> tuple[list[dict[str, Any]], Packed]:
-        """The sidecar rows of a tar, and what to report but for them; images are decoded in threads."""
-
-        def row(sample: Any) -> SampleRow:
-            known = found.facts.get(sample.image.name, {})
-            return sidecar_row(data, sample, known, tar.name, self.group_key)
-
-        rows: list[dict[str, Any]] = []
-        added = Packed(left_out=found.left_out)
-        with ThreadPoolExecutor() as threads:
-            bar = progress_bar(
-                threads.map(row, found.samples),
-                desc=f"add {tar.name}",
-                total=len(found.samples),
-                unit="image",
-            )
-            for sample, (one, unread, damaged) in zip(found.samples, bar, strict=True):
-                added.unread.add(unread)
-                found.leave_out_damaged(damaged)
-                if one["status"] == "success" and self._known.take(one["sha256"]):
-                    added.known += 1
-                    added.stated.append(_stated(one))
-                    continue
-                name = unique_name(sample.key, tar.stem, self._known.names)
-                # An image that was removed on request does not come back with the tar it was in.
-                if self._removed.holds(name):
-                    found.leave_out(REMOVED, "")
-                    continue
-                one["image_name"] = name
-                one["key"] = f"{len(rows):09}"
-                rows.append(one)
-        return rows, added
-
     def _refuse_changed(self, tar: Path, sha256: str) -> None:
         """ValueError for a tar that is registered at this place with other bytes."""
         for shard in shards.manifests(self.work.path):
@@ -319,9 +281,3 @@ class _Batch:
                 raise ValueError(
                     f"{tar} was changed since it was added as shard {shard.name}: give the new tar another name"
                 )
-
-
-def _stated(row: dict[str, Any]) -> Stated:
-    """What stands beside an image of a tar, from its sidecar row."""
-    values = {name: row[name] for name in COLUMNS if name in row}
-    return Stated.of(row["sha256"], row["path"], values, row["group"])

@@ -241,3 +241,30 @@ def test_of_columns_with_one_name_the_first_counts(tmp_path, ending):
         path.write_text(f"{separator.join(names)}\n{separator.join(cells)}\n")
     add_urls(tmp_path / "w", path)
     assert rows(tmp_path / "w") == {cells[0]: {"like_count": 3}}
+
+
+def test_metadata_in_a_later_list_is_filled_in(tmp_path):
+    """What the table lacks of an address; what it has stays."""
+    work = tmp_path / "w"
+    urls = [f"https://a.example/{n}.jpg" for n in range(3)]
+    first = f"url,text\n{urls[0]},zero\n{urls[1]},\n{urls[2]},\n"
+    add_urls(work, written(tmp_path / "a.csv", first))
+    second = (
+        f"url,text,likes,date\n{urls[0]},other,7,2022-08-07T12:00\n"
+        f"{urls[1]},one,,\nhttps://b.example/4.jpg,four,,\n"
+    )
+    added = add_urls(work, written(tmp_path / "b.csv", second))
+    assert (added.new, added.known, added.updated) == (1, 2, 2)
+    assert rows(work) == {
+        urls[0]: {"text": "zero", "like_count": 7, "created_at": NOON},
+        urls[1]: {"text": "one"},
+        urls[2]: {},
+        "https://b.example/4.jpg": {"text": "four"},
+    }
+    # In the order of the table: those without a time come last.
+    table = pq.read_table(work / "images.parquet")
+    assert table["url"][0].as_py() == urls[0]
+    before = (work / "images.parquet").read_bytes()
+    added = add_urls(work, tmp_path / "b.csv")
+    assert (added.new, added.known, added.updated) == (0, 3, 0)
+    assert (work / "images.parquet").read_bytes() == before
