@@ -14,7 +14,7 @@ FIRST_SNOWFLAKE = (
     1 << 45
 )  # ids below were counted up, or are of the scheme's first days
 MOST_DIGITS = 20
-DIGITS = r"0*([1-9][0-9]{0,19})"  # the id without the zeros in front
+DIGITS = r"(0*[0-9]{1,20})"  # with zeros in front
 ID = re.compile(r"[1-9][0-9]{0,19}")
 POST_ADDRESS = re.compile(
     r"(?:https?://)?(?:www\.|mobile\.|m\.)?(?:x|twitter)\.com/\S+/status(?:es)?/"
@@ -29,14 +29,25 @@ FORMS = (
 )
 
 
+def parse_post_id(text: str) -> str:
+    """The id of a post that a cell of a list holds, without zeros in front; empty where it holds none.
+
+    >>> [parse_post_id(text) for text in ("17", "017", "000")]
+    ['17', '17', '']
+    """
+    return parse_id(text).lstrip("0")
+
+
 def parse_id(text: str) -> str:
     """The id that a cell holds as digits, as the address of a post, or marked as text; empty where it holds none.
 
-    >>> [parse_id(text) for text in ("17", "017", "x17", '="17"', "https://x.com/i/web/status/17/photo/1", "1.7e1")]
-    ['17', '17', '17', '17', '17', '']
+    Zeros in front stay: it may be the name of an image, and a picture called 003 is another than 3.
+
+    >>> [parse_id(text) for text in ("17", "x17", '="17"', "https://x.com/i/web/status/17/photo/1", "1.7e1", "003")]
+    ['17', '17', '17', '17', '', '003']
     """
-    # Most cells are an id as it is.
-    if ID.fullmatch(text):
+    # Most cells are digits only.
+    if text.isdecimal() and text.isascii() and len(text) <= MOST_DIGITS:
         return text
     text = text.strip(" \t\r\n\0")
     text = text.partition(" #")[0].rstrip()  # a comment
@@ -48,7 +59,7 @@ def parse_id(text: str) -> str:
 
 
 def are_digits(texts: Sequence[str]) -> bool:
-    """Whether each of these texts is an id written as digits only, as most cells are: `parse_id` leaves it as it is.
+    """Whether each of these texts is an id of digits only, as most cells are: `parse_post_id` leaves it as it is.
 
     >>> are_digits(["17", "18"]), are_digits(["17", "x18"]), are_digits(["17", ""]), are_digits(["17", "018"])
     (True, False, False, False)
@@ -80,7 +91,7 @@ def _why_bad_digits(value: str) -> str:
         return "digits that are not ASCII"
     if not value.strip("0"):
         return "zero is no id"
-    if re.fullmatch(DIGITS, value):
+    if len(value.lstrip("0")) <= MOST_DIGITS:
         return "zeros in front of the id"
     return "more than 20 digits"
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twigma.rehydrate.ids.post_id import month, parse_id
+from twigma.rehydrate.ids.post_id import month, parse_id, parse_post_id
 from twigma.rehydrate.ids.post_ids import collect_ids, read_id_list, read_ids
 from twigma.rehydrate.ids.skipped_lines import BadLine, write_quarantine
 
@@ -46,7 +46,9 @@ def test_every_line_is_an_id_or_set_aside(
     for number, line in enumerate(lines, 2):
         # An empty line and a comment are no ids, and no damage.
         passed_over = not line.strip() or line.strip(' \t\0"').startswith("#")
-        assert passed_over or number in named or parse_id(line.strip(' \t"')) in found
+        assert (
+            passed_over or number in named or parse_post_id(line.strip(' \t"')) in found
+        )
     assert set(ids[: len(rows)]) <= set(found)
 
 
@@ -211,3 +213,10 @@ def test_of_columns_with_one_name_the_first_counts(tmp_path: Path, ending: str) 
         with pa.ipc.new_file(path, table.schema) as writer:
             writer.write_table(table)
     assert read_id_list(path, None, ["label"]).ids == {POSTS[0]: ("x",)}
+
+
+@pytest.mark.parametrize("name", ["000", "0", "003"])
+def test_the_name_of_an_image_keeps_its_zeros(name: str) -> None:
+    """As of pictures that are called 000, 001, …, in removals and selections."""
+    assert parse_id(name) == name
+    assert parse_post_id(name) == name.lstrip("0")
