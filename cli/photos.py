@@ -1,5 +1,6 @@
 """`twigma add`: images you have, or a list of addresses; and the fetch of photos, which `twigma rehydrate` runs too."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,8 +59,9 @@ def add(
     WebDataset tars (not copied), image files, folders of them, zips, .tar.gz, Parquet, or folders by `save_to_disk` of
     `datasets`. Of what stands beside an image in JSON or .txt (as img2dataset, gallery-dl, DiffusionDB and trainers
     write it), or on its row of the metadata.jsonl, .csv or .parquet of an ImageFolder, address, text, author, likes and
-    time go into the images table. Images that the folder has already are skipped; AVIF, TIFF and BMP are converted to
-    PNG. Rows and lines that are of no image are counted and named.
+    time go into the images table. Images that the folder has already are skipped, and metadata that is new beside them
+    is filled in; AVIF, TIFF and BMP are converted to PNG. Rows and lines that are of no image, and values that cannot
+    be read, are counted and named.
 
     The addresses of --urls are in a column url or image_url; caption, text or prompt, like_count, author, created_at,
     nsfw and the like fill our columns. Stopped, it resumes when run again; what became of each address is in
@@ -90,16 +92,35 @@ def _add_files(
         rows.append(row)
         show({"files": rows}, _added_lines(row))
 
-    add_tars(work, paths, group_key, show_row, per_shard=shard_size)
+    try:
+        add_tars(work, paths, group_key, show_row, per_shard=shard_size)
+    finally:
+        # Filled in at the end of the run, whatever stopped it.
+        if rows:
+            show({"files": rows}, _updated_lines(rows))
 
 
 def _added_lines(row: "Added") -> Iterator[str]:
+    from twigma.rehydrate.sources.facts.unread import describe_unread
+
     counts = f"{row['images']:,} images, {row['failed']:,} failed"
     known = f", {row['known']:,} were here already" if row["known"] else ""
     yield f"{row['path']}: {counts}{known}"
     for left_out in row["left_out"]:
         such_as = f", such as {left_out['example']}" if left_out["example"] else ""
         yield f"  left out: {left_out['count']:,} {left_out['reason']}{such_as}"
+    for field in row["unread"]:
+        yield f"  {describe_unread(field)}"
+
+
+def _updated_lines(rows: "list[Added]") -> Iterator[str]:
+    """What was filled in of images that were here already."""
+    counts = Counter[str]()
+    for row in rows:
+        counts[row["path"]] += row["updated"]
+    for path, count in counts.items():
+        if count:
+            yield f"{path}: {count:,} images that were here already have new metadata"
 
 
 def _add_urls(work: Path, file: Path, shard_size: int) -> None:
@@ -119,18 +140,21 @@ def _show_list(file: Path, added: "AddedUrls") -> None:
         "file": str(file),
         "new": added.new,
         "known": added.known,
+        "updated": added.updated,
         "repeated": added.repeated,
         "removed": added.removed,
         "without_url": added.without_url,
         "no_rows": added.left_out.lines,
         "no_rows_first": added.left_out.first,
         "columns": added.columns,
-        "unread": dict(added.unread),
+        "unread": added.unread.rows(),
     }
     show({"list": facts}, _list_lines(facts))
 
 
 def _list_lines(facts: "AddedList") -> Iterator[str]:
+    from twigma.rehydrate.sources.facts.unread import describe_unread
+
     counts = {
         "new": facts["new"],
         "known": facts["known"],
@@ -145,8 +169,10 @@ def _list_lines(facts: "AddedList") -> Iterator[str]:
     yield f"  columns: {', '.join(pairs)}"
     for line in facts["no_rows_first"]:
         yield f"  left out, {line}"
-    for column, count in sorted(facts["unread"].items()):
-        yield f"  {column}: {count:,} values could not be read and are empty"
+    if facts["updated"]:
+        yield f"  {facts['updated']:,} known addresses have new metadata"
+    for field in facts["unread"]:
+        yield f"  {describe_unread(field)}"
 
 
 # ------------------------------------------------------------------ fetching

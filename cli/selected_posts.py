@@ -92,14 +92,14 @@ def _rows_of_list(paths: Iterable[Path], column: str | None) -> "pa.Table":
 
     from twigma.core.lists.reader import read_rows
     from twigma.rehydrate.ids.list_columns import Wanted
-    from twigma.rehydrate.ids.post_id import parse_id
+    from twigma.rehydrate.ids.post_id import parse_post_id
 
     posts: list[str] = []
     images: list[str] = []
     for path in paths:
         for row in read_rows(path, Wanted(column, ("image_name", "source"))):
             name, source = row.others or ("", "")
-            post = parse_id(row.value)
+            post = parse_post_id(row.value)
             if post and source != OWN:
                 posts.append(post)
                 images.append(name)

@@ -2,6 +2,7 @@
 
 from typing import Annotated, NotRequired, TypedDict
 
+from twigma.rehydrate.sources.facts.unread import UnreadField
 from twigma.rehydrate.sources.own_files.report import Added
 
 
@@ -187,13 +188,14 @@ class AddedList(TypedDict):
     file: str
     new: int
     known: Annotated[int, "addresses that the folder had"]
+    updated: Annotated[int, "of these, with metadata that they had not"]
     repeated: Annotated[int, "in the list"]
     removed: Annotated[int, "on request, before"]
     without_url: Annotated[int, "rows without an address"]
     no_rows: Annotated[int, "lines that are no row"]
     no_rows_first: Annotated[list[str], "the first of these, with the reason"]
     columns: Annotated[dict[str, str], "our columns, and theirs that fill them"]
-    unread: Annotated[dict[str, int], "values that could not be read, by column"]
+    unread: Annotated[list[UnreadField], "values that could not be read, by field"]
 
 
 class AddFacts(TypedDict):

@@ -69,7 +69,8 @@ def _named(
 def _refuse_floats(schema: pa.Schema, key: str | None, where: str) -> None:
     if key is None:
         return
-    kind = schema.field(key).type
+    # By place, so that of equal names the first counts.
+    kind = schema.field(schema.names.index(key)).type
     if pa.types.is_floating(kind) or pa.types.is_nested(kind):
         raise ValueError(
             f"{where}: expected ids as string or integer, found column {key!r} of {kind}"
@@ -91,7 +92,7 @@ def _texts(batch: pa.RecordBatch, name: str | None, where: str) -> list[str]:
     """A column as text; empty where it is null or missing."""
     if name is None:
         return [""] * len(batch)
-    column = batch.column(name)
+    column = batch.column(batch.schema.names.index(name))
     if not pa.types.is_dictionary(column.type):
         kind = column.type
         if pa.types.is_fixed_size_binary(kind) and kind.byte_width > WIDEST:

@@ -63,6 +63,30 @@ def find_places(names: Sequence[str], wanted: Sequence[str]) -> tuple[int | None
     return tuple(places.get(name) for name in wanted)
 
 
+def as_record(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    """A row by the names of its columns, of equal names the first.
+
+    >>> as_record(["url", "likes", "url"], ["a", "3", "b"])
+    {'url': 'a', 'likes': '3'}
+    """
+    record: dict[str, str] = {}
+    for name, cell in zip(names, cells, strict=True):
+        record.setdefault(name, cell)
+    return record
+
+
+def first_places(names: Sequence[str]) -> list[int]:
+    """Where each distinct name is first.
+
+    >>> first_places(["url", "likes", "url"])
+    [0, 1]
+    """
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name, place)
+    return list(places.values())
+
+
 def pick(cells: Sequence[str], places: Sequence[int | None]) -> tuple[str, ...]:
     """The cells at these places; empty where a column is missing or a row is short."""
     return tuple(

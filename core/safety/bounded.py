@@ -204,12 +204,16 @@ def open_parquet(
 def _long_leaves(schema: pa.Schema, names: Sequence[str]) -> list[str]:
     """Paths of the columns of text or bytes, also those in a struct."""
     leaves = []
-    for name in names:
-        kind = schema.field(name).type
-        if _is_long(kind):
+    wanted = set(names)
+    for column in schema:  # not by name: two may have the same
+        name = column.name
+        if name not in wanted:
+            continue
+        if _is_long(column.type):
             leaves.append(name)
-        elif pa.types.is_struct(kind):
-            leaves += [f"{name}.{field.name}" for field in kind if _is_long(field.type)]
+        elif pa.types.is_struct(column.type):
+            inner = [field.name for field in column.type if _is_long(field.type)]
+            leaves += [f"{name}.{each}" for each in inner]
     return leaves
 
 

@@ -3,7 +3,13 @@
 from twigma.core.values.flags import FALSE, TRUE, read_flag
 from twigma.core.values.numbers import LARGEST, read_count, read_whole, whole_numbers
 from twigma.core.values.texts import clean_text, read_text
-from twigma.core.values.times import form_of, have_form, read_time, read_times
+from twigma.core.values.times import (
+    form_of,
+    have_form,
+    may_be_posted,
+    read_time,
+    read_times,
+)
 
 __all__ = [
     "FALSE",
@@ -12,6 +18,7 @@ __all__ = [
     "clean_text",
     "form_of",
     "have_form",
+    "may_be_posted",
     "read_count",
     "read_flag",
     "read_text",

@@ -1,6 +1,7 @@
 """Times in UTC, without a zone and in milliseconds: of ISO 8601, of mail and X's older API, or numbers since 1970.
 
-A text that names no zone is in UTC. What could be several times, such as 05/01/2021, is none.
+A text that names no zone is in UTC. What could be several times, such as 05/01/2021, is none; 2021/01/05, 2021-1-5 and
+the 2021:01:05 of cameras are one.
 """
 
 import datetime
@@ -14,9 +15,13 @@ import pyarrow.compute as pc
 
 NOTHING = "^$x"  # matches no text
 EPOCH = datetime.datetime(1970, 1, 1)
+# Times before are those that programs write where they know none: 1900, 1970, 1980.
+EARLIEST = datetime.datetime(2000, 1, 1)
 _MAIL = "%a, %d %b %Y %H:%M:%S %z"
 _LEGACY = "%a %b %d %H:%M:%S %z %Y"
 _UTC_BY_NAME = re.compile(r"\s*\b(?:UTC|GMT)$")
+_DAY = re.compile(r"([0-9]{4})[-/.:]([0-9]{1,2})[-/.:]([0-9]{1,2})")
+_SHORT_HOUR = re.compile(r"(?<=[0-9][T ])(?=[0-9]:)")
 _SPACED_OFFSET = re.compile(r"\s+(?=[+-][0-9]{2}:?[0-9]{2}$)")
 
 Time = datetime.datetime
@@ -47,6 +52,17 @@ def read_time(value: Any) -> Time | None:
     # A plain datetime: pandas' own may have nanoseconds, which a column of milliseconds cannot hold.
     whole = Time(*time.timetuple()[:6])
     return whole + datetime.timedelta(milliseconds=time.microsecond // 1000)
+
+
+def may_be_posted(time: Time, now: Time | None = None) -> bool:
+    """Whether an image may be of this time (UTC, without a zone): from EARLIEST on, and not to come.
+
+    >>> may_be_posted(Time(2022, 8, 1)), may_be_posted(Time(1970, 1, 1)), may_be_posted(Time(3023, 5, 1))
+    (True, False, False)
+    """
+    now = now or datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    # A clock may be ahead, and a time without a zone that of a place in the east.
+    return EARLIEST <= time <= now + datetime.timedelta(days=1)
 
 
 def _parsed(value: Any) -> Time | None:
@@ -108,7 +124,14 @@ def _milliseconds(text: str) -> Time:
 
 def _iso(text: str) -> Time:
     text = _UTC_BY_NAME.sub("+00:00", text)
+    text = _SHORT_HOUR.sub("0", text)
     return Time.fromisoformat(_SPACED_OFFSET.sub("", text))
+
+
+def _year_first(text: str) -> Time:
+    year, month, day = _DAY.match(text).groups()  # type: ignore[union-attr]
+    rest = _DAY.sub("", text, count=1)
+    return _iso(f"{year}-{month:0>2}-{day:0>2}{rest}")
 
 
 def _mail(text: str) -> Time:
@@ -119,11 +142,14 @@ def _legacy(text: str) -> Time:
     return Time.strptime(text, _LEGACY)
 
 
+# One separator in a day; the expressions of Arrow cannot refer back to it.
+YEAR_FIRST = r"^[0-9]{4}(-[0-9]{1,2}-|/[0-9]{1,2}/|\.[0-9]{1,2}\.|:[0-9]{1,2}:)[0-9]{1,2}([T ]|$)"
 # Numbers of other lengths are no times: the years that they would mean are before 1973, or after 2286.
 FORMS = (
     Form("seconds", r"^[0-9]{9,10}(\.[0-9]*)?$", _seconds),
     Form("milliseconds", r"^[0-9]{12,13}(\.[0-9]*)?$", _milliseconds),
     Form("ISO 8601", r"^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ]|$)", _iso),
+    Form("year first", YEAR_FIRST, _year_first),
     Form("mail", r"^[A-Z][a-z]{2}, [0-9]", _mail),
     Form("legacy", r"^[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9]", _legacy),
 )

@@ -1,6 +1,7 @@
 """What a post id is, in the forms that tools write it, and the month it was made in.
 
-An id is text of 1 to 20 digits; it never passes through a float.
+An id is text of 1 to 20 digits, the first of them no zero; it never passes through a float. Zeros in front, as padded
+exports have them, are no part of it: one id has one spelling, and is bought once.
 """
 
 import re
@@ -13,31 +14,42 @@ FIRST_SNOWFLAKE = (
     1 << 45
 )  # ids below were counted up, or are of the scheme's first days
 MOST_DIGITS = 20
-ID = re.compile(r"[0-9]{1,20}")
+DIGITS = r"(0*[0-9]{1,20})"  # with zeros in front
+ID = re.compile(r"[1-9][0-9]{0,19}")
 POST_ADDRESS = re.compile(
-    r"(?:https?://)?(?:www\.|mobile\.|m\.)?(?:x|twitter)\.com/\S+/status(?:es)?/([0-9]{1,20})(?:[/?#]\S*)?",
+    r"(?:https?://)?(?:www\.|mobile\.|m\.)?(?:x|twitter)\.com/\S+/status(?:es)?/"
+    rf"{DIGITS}(?:[/?#]\S*)?",
     re.IGNORECASE,
 )
 FORMS = (
-    re.compile(r"['’]?[xX]?([0-9]{1,20})"),  # a spreadsheet's text mark; rtweet's x
-    re.compile(r'="([0-9]{1,20})"'),  # a formula that keeps a spreadsheet from rounding
-    re.compile(r"tag:search\.twitter\.com,[0-9]{4}:([0-9]{1,20})"),  # Gnip
+    re.compile(rf"['’]?[xX]?{DIGITS}"),  # a spreadsheet's text mark; rtweet's x
+    re.compile(rf'="{DIGITS}"'),  # a formula that keeps a spreadsheet from rounding
+    re.compile(rf"tag:search\.twitter\.com,[0-9]{{4}}:{DIGITS}"),  # Gnip
     POST_ADDRESS,
 )
+
+
+def parse_post_id(text: str) -> str:
+    """The id of a post that a cell of a list holds, without zeros in front; empty where it holds none.
+
+    >>> [parse_post_id(text) for text in ("17", "017", "000")]
+    ['17', '17', '']
+    """
+    return parse_id(text).lstrip("0")
 
 
 def parse_id(text: str) -> str:
     """The id that a cell holds as digits, as the address of a post, or marked as text; empty where it holds none.
 
-    >>> [parse_id(text) for text in ("17", "x17", '="17"', "https://x.com/i/web/status/17/photo/1", "1.7e1")]
-    ['17', '17', '17', '17', '']
+    Zeros in front stay: it may be the name of an image, and a picture called 003 is another than 3.
+
+    >>> [parse_id(text) for text in ("17", "x17", '="17"', "https://x.com/i/web/status/17/photo/1", "1.7e1", "003")]
+    ['17', '17', '17', '17', '', '003']
     """
     # Most cells are digits only.
     if text.isdecimal() and text.isascii() and len(text) <= MOST_DIGITS:
         return text
     text = text.strip(" \t\r\n\0")
-    if ID.fullmatch(text):
-        return text
     text = text.partition(" #")[0].rstrip()  # a comment
     for form in FORMS:
         match = form.fullmatch(text)
@@ -47,16 +59,16 @@ def parse_id(text: str) -> str:
 
 
 def are_digits(texts: Sequence[str]) -> bool:
-    """Whether each of these texts is an id written as digits only, as most cells are: `parse_id` leaves it as it is.
+    """Whether each of these texts is an id of digits only, as most cells are: `parse_post_id` leaves it as it is.
 
-    >>> are_digits(["17", "18"]), are_digits(["17", "x18"]), are_digits(["17", ""])
-    (True, False, False)
+    >>> are_digits(["17", "18"]), are_digits(["17", "x18"]), are_digits(["17", ""]), are_digits(["17", "018"])
+    (True, False, False, False)
     """
     text = "".join(texts)
     if not text.encode("ascii", "replace").isdigit():
         return False
-    lengths = set(map(len, texts))
-    return 0 not in lengths and max(lengths) <= MOST_DIGITS
+    # Of digits, only a text that is empty or begins with 0 sorts before "1".
+    return min(texts) >= "1" and max(map(len, texts)) <= MOST_DIGITS
 
 
 def why_bad(value: str) -> str:
@@ -70,8 +82,18 @@ def why_bad(value: str) -> str:
     if re.fullmatch(r"[0-9]+\.[0-9]*", value):
         return "a decimal number: it went through a float, digits are lost"
     if value.isdigit():
-        return "more than 20 digits" if value.isascii() else "digits that are not ASCII"
+        return _why_bad_digits(value)
     return "not a number of 1 to 20 digits"
+
+
+def _why_bad_digits(value: str) -> str:
+    if not value.isascii():
+        return "digits that are not ASCII"
+    if not value.strip("0"):
+        return "zero is no id"
+    if len(value.lstrip("0")) <= MOST_DIGITS:
+        return "zeros in front of the id"
+    return "more than 20 digits"
 
 
 def month(post: str) -> str:

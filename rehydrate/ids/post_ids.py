@@ -14,7 +14,7 @@ from twigma.core.lists.reader import read_blocks
 from twigma.core.progress import progress_bar
 from twigma.rehydrate.ids.damage import refuse_damaged
 from twigma.rehydrate.ids.list_columns import Wanted
-from twigma.rehydrate.ids.post_id import are_digits, parse_id, why_bad
+from twigma.rehydrate.ids.post_id import are_digits, parse_post_id, why_bad
 from twigma.rehydrate.ids.skipped_lines import SkippedLines
 
 # After so many skipped lines a list with a smaller share of usable ones is read no further.
@@ -97,7 +97,7 @@ class _Collector:
 
     def add_row(self, row: Row) -> None:
         """Add a row, or note it as skipped."""
-        post = "" if row.reason else parse_id(row.value)
+        post = "" if row.reason else parse_post_id(row.value)
         if post:
             self.rows += 1
             self._add(post, row.others)

@@ -6,6 +6,7 @@ Reading is strict: a shard whose bytes, members or count differ from its manifes
 
 import hashlib
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from mmap import mmap
 from pathlib import Path
@@ -254,6 +255,7 @@ def verify(tar: Path, sidecar: Path, made_from: Mapping[str, Any]) -> Manifest:
     stored = table.filter(pc.equal(table["status"], "success"))
     samples = len(stored)
     members = stored["member"].to_pylist()
+    _refuse_repeated(members, sidecar)
     expected = dict(zip(members, stored["sha256"].to_pylist(), strict=True))
     actual = {}
     with mapped(tar) as data, memoryview(data) as view:
@@ -262,7 +264,7 @@ def verify(tar: Path, sidecar: Path, made_from: Mapping[str, Any]) -> Manifest:
                 digest = hashlib.sha256(view[start : start + size])
                 actual[name] = digest.hexdigest()
         sha256 = hashlib.sha256(view).hexdigest()
-    if len(expected) != samples or actual != expected:
+    if actual != expected:
         differing = sorted(n for n in expected if actual.get(n) != expected[n])
         raise ValueError(
             f"{tar}: {samples} samples expected, {len(actual)} found, differing: {differing[:3]}"
@@ -276,6 +278,17 @@ def verify(tar: Path, sidecar: Path, made_from: Mapping[str, Any]) -> Manifest:
         samples=samples,
         made_from=made_from,
     )
+
+
+def _refuse_repeated(members: Sequence[str], sidecar: Path) -> None:
+    """ValueError where two images of a sidecar are the same member of its tar."""
+    counts = Counter(members)
+    repeated = [name for name, count in counts.items() if count > 1]
+    if repeated:
+        raise ValueError(
+            f"{sidecar}: expected a member of the tar for each image, found {len(repeated):,} named more than once, "
+            f"such as {repeated[0]!r}: give each image of the tar a name of its own"
+        )
 
 
 def publish(attempt: Path, shard: Shard, made_from: Mapping[str, Any]) -> Manifest:

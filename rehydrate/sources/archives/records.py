@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import IO, Any, NamedTuple
 
+from twigma.core.lists.columns import as_record
 from twigma.core.progress import progress_bar
 from twigma.core.safety import bounded
 from twigma.rehydrate.ids.skipped_lines import BadLine
@@ -126,7 +127,7 @@ def _table_items(
             if row.reason:
                 yield BadLine(row.number, row.shown, row.reason)
                 continue
-            value = convert(dict(zip(header, row.cells, strict=True)))
+            value = convert(as_record(header, row.cells))
             for post in archived_posts(value):
                 if isinstance(post, str):
                     yield BadLine(row.number, row.shown, post)

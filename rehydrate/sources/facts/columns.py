@@ -6,9 +6,16 @@ Used for the JSON, texts and tables that stand beside pictures, and for lists of
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from twigma.core.values import read_count, read_flag, read_text, read_time
+from twigma.core.values import (
+    may_be_posted,
+    read_count,
+    read_flag,
+    read_text,
+    read_time,
+)
 
 Facts = Mapping[str, Any]  # of one picture, with the names that its owner gave
 
@@ -53,11 +60,12 @@ _SAFE = ("none", "unlikely")
 
 
 class Unread(NamedTuple):
-    """A value that cannot be read: the column it is meant for, its name in the record, and the value."""
+    """A value that cannot be read: the column it is meant for, its name in the record, the value, what is expected."""
 
     column: str
     name: str
     value: Any
+    expected: str
 
 
 @functools.lru_cache(4096)
@@ -87,7 +95,8 @@ def our_columns(
             if value is not None:
                 values[column] = value
                 break
-            failed.append(Unread(column, written[name], stated))
+            expected = _expected(column, stated)
+            failed.append(Unread(column, written[name], stated, expected))
         else:
             unread += failed
     return values, unread
@@ -128,6 +137,18 @@ def _address(value: Any) -> str | None:
     return read_text(value) if isinstance(value, str) else None
 
 
+def _time(value: Any) -> datetime | None:
+    time = read_time(value)
+    return time if time is not None and may_be_posted(time) else None
+
+
+def _expected(column: str, value: Any) -> str:
+    """What a column takes in place of a value that cannot be read."""
+    if column == "created_at" and read_time(value) is not None:
+        return "a time from 2000 on that is not to come"
+    return _EXPECTED[column]
+
+
 def _sensitive(value: Any) -> bool | None:
     return read_flag(value, _NSFW, _SAFE)
 
@@ -135,11 +156,23 @@ def _sensitive(value: Any) -> bool | None:
 _READERS: dict[str, Callable[[Any], Any]] = {
     "url": _address,
     "text": read_text,
-    "created_at": read_time,
+    "created_at": _time,
     "like_count": read_count,
     "reply_count": read_count,
     "quote_count": read_count,
     "retweet_count": read_count,
     "possibly_sensitive": _sensitive,
     "author_id": read_text,
+}
+_COUNT = "a whole number from 0 on, such as 1234"
+_EXPECTED = {
+    "url": "an address",
+    "text": "a text",
+    "created_at": "a time such as 2023-05-01 or 2023-05-01 10:00:00 (UTC), or seconds since 1970",
+    "like_count": _COUNT,
+    "reply_count": _COUNT,
+    "quote_count": _COUNT,
+    "retweet_count": _COUNT,
+    "possibly_sensitive": "true or false",
+    "author_id": "a name or an id",
 }

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core.lists import json_values
+from twigma.core.lists.columns import as_record, first_places
 from twigma.core.lists.delimited import LONGEST_LINE, SEPARATORS
 from twigma.core.lists.encoding import text_lines
 from twigma.core.lists.formats import format_of
@@ -98,7 +99,8 @@ def _parquet_records(
     # Without dictionaries: those of long columns of distinct texts would take more than the rows.
     with pq.ParquetFile(raw) as file:
         for batch in file.iter_batches(ROWS_A_BATCH, columns=present):
-            yield from batch.to_pylist()
+            places = first_places(batch.schema.names)
+            yield from batch.select(places).to_pylist()
 
 
 def _refuse_long_cells(raw: IO[bytes], where: str, names: list[str]) -> None:
@@ -163,7 +165,7 @@ def _table_records(
         if cells is None:
             return
         if len(cells) == len(keys):
-            yield dict(zip(keys, cells, strict=True))
+            yield as_record(keys, cells)
         elif cells:
             reason = f"expected {len(keys)} cells, found {len(cells)}"
             left_out.add(1 + reader.line_num, reason, reader.line_num - before)

@@ -6,7 +6,6 @@ and datasets on disk are packed into tars of the working folder. Nothing in a ta
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,19 +28,22 @@ from twigma.rehydrate.sources.own_files.known import (
     finished_shards,
     hashes_of,
     read_known,
-    unique_name,
 )
-from twigma.rehydrate.sources.own_files.pack_images import REMOVED, pack_images
+from twigma.rehydrate.sources.own_files.new_metadata import Stated, fill_metadata
+from twigma.rehydrate.sources.own_files.pack_images import (
+    Packed,
+    pack_images,
+)
 from twigma.rehydrate.sources.own_files.report import (
     REPORT,
     Added,
     counted,
     described,
 )
+from twigma.rehydrate.sources.own_files.tar_rows import tar_rows
 from twigma.rehydrate.sources.own_files.tar_samples import (
     Scan,
     scan,
-    sidecar_row,
 )
 from twigma.rehydrate.sources.pictures.contents import Picture
 from twigma.rehydrate.sources.pictures.inputs import (
@@ -67,9 +69,9 @@ def add_tars(
     A picture is named by its key where no other image of `work` has that name, otherwise `<folder or tar>.<key>`. A row
     of `images.parquet` is made for each (source `local`, `id` = `image_name`): where it was (`path`), and what stands
     beside it in JSON, text or the columns of a table (url, text, author_id, like_count, created_at; `group` from the
-    field `group_key`). Bytes that the folder had before are skipped, and counted as `known`. `column` names the images
-    of a table with several such columns; `per_shard` is how many a packed shard has (1,000). `on_row` is called
-    with each row of the report as it is there.
+    field `group_key`). Bytes that the folder had before are skipped, and counted as `known`; what stands beside them
+    now is filled into their rows (`new_metadata`). `column` names the images of a table with several such columns;
+    `per_shard` is how many a packed shard has (1,000). `on_row` is called with each row of the report as it is there.
 
     Every file is an image, a failure, known, beside an image, or left out for a reason. One that is damaged, changed or
     of no known kind does not stop the others: once they are added and the table is written, ValueError or OSError names
@@ -112,11 +114,13 @@ def _batch(
     with work.lock_shards():
         # Those of a run that was killed: we hold the lock, so no other is at work.
         shutil.rmtree(work.shard_attempts, ignore_errors=True)
+        batch = _Batch(work, group_key, failures, on_row)
         try:
-            yield _Batch(work, group_key, failures, on_row)
+            yield batch
         finally:
             # Also when the disk is full or the run is stopped.
             extend_images_table(work)
+            batch.fill_metadata()
             shutil.rmtree(work.shard_attempts, ignore_errors=True)
 
 
@@ -138,6 +142,8 @@ class _Batch:
         self._on_row = on_row
         self._removed: Removed = read_removed(work)
         self._known: Known = read_known(work)
+        # What stands beside images that are known, by the place of the input in the report.
+        self._stated: dict[int, list[Stated]] = {}
         self._registered: dict[str, Shard] = {}
         for shard in finished_shards(work):
             self._registered[shards.read_manifest(shard).sha256] = shard
@@ -157,14 +163,24 @@ class _Batch:
         total = len(input.contents.pictures) or None
         self.pack(input.path, pictures, total, input.left_out)
 
-    def _note(self, path: Path, shard: str | None, left_out: LeftOut, **n: int) -> None:
+    def fill_metadata(self) -> None:
+        """Fill what stands beside images that were here already into their rows, and count them in the report."""
+        counts = fill_metadata(self.work, list(self._stated.values()))
+        for place, count in zip(self._stated, counts, strict=True):
+            self.report[place]["updated"] = count
+
+    def _note(self, path: Path, added: Packed) -> None:
+        if added.stated:
+            self._stated[len(self.report)] = added.stated
         row: Added = {
             "path": str(path),
-            "shard": shard,
-            "images": n.get("images", 0),
-            "failed": n.get("failed", 0),
-            "known": n.get("known", 0),
-            "left_out": counted(left_out),
+            "shard": added.shard,
+            "images": added.images,
+            "failed": added.failed,
+            "known": added.known,
+            "updated": 0,
+            "unread": added.unread.rows(),
+            "left_out": counted(added.left_out),
         }
         self.report.append(row)
         if self._on_row is not None:
@@ -179,7 +195,7 @@ class _Batch:
         total: int | None,
         left_out: LeftOut,
     ) -> None:
-        """Pack pictures; a row for each shard, the last of which has what was left out."""
+        """Pack pictures; a row for each shard, the last of which has what was left out and could not be read."""
         bar = progress_bar(pictures, desc=f"add {path.name}", total=total, unit="image")
         packed = pack_images(
             self.work,
@@ -192,16 +208,17 @@ class _Batch:
         last = None
         for shard in packed:
             if last is not None:
-                self._note(path, last.shard, last.left_out, **last.counts())
+                shard.take_unread(last)
+                self._note(path, last)
             last = shard
         if last is None:
             return
         # Filled by now, as all pictures were read.
-        reasons = {**left_out, **last.left_out}
-        has_any = last.shard or reasons or any(last.counts().values())
+        last.left_out = {**left_out, **last.left_out}
+        has_any = last.shard or last.left_out or last.known
         # A folder may hold archives only, which have rows of their own.
         if has_any or path.is_file():
-            self._note(path, last.shard, reasons, **last.counts())
+            self._note(path, last)
 
     # -------------------------------------------------------------- tars
 
@@ -218,19 +235,23 @@ class _Batch:
                 hashes = list(hashes_of(self._registered[sha256]))
                 for each in hashes:
                     self._known.take(each)
-                self._note(tar, None, found.left_out, known=len(hashes))
+                added = Packed(known=len(hashes), left_out=found.left_out)
+                self._note(tar, added)
             else:
                 self._register(tar, sha256, data, found)
         # A run that was stopped may have registered the tar and not have come to these.
         if found.converted:
-            pictures = members_of(tar, found.converted, self._failures)
-            self.pack(tar, pictures, len(found.converted), {})
+            left_out: LeftOut = {}
+            pictures = members_of(tar, found.converted, self._failures, left_out)
+            self.pack(tar, pictures, len(found.converted), left_out)
 
     def _register(self, tar: Path, sha256: str, data: Any, found: Scan) -> None:
         """Write sidecar and manifest of a tar whose samples are stored where it is."""
-        rows, known = self._rows(tar, data, found)
+        rows, added = tar_rows(
+            tar, data, found, self._known, self._removed, group_key=self.group_key
+        )
         if not rows:
-            self._note(tar, None, found.left_out, known=known)
+            self._note(tar, added)
             return
         name = f"{shards.next_number(self.work.path):05}"
         shard = shard_at(self.work.path, name)
@@ -247,40 +268,10 @@ class _Batch:
             manifest = replace(manifest, tar=str(tar))
         shards.write_manifest(shard, manifest)
         self._registered[sha256] = shard
-        counts = {"images": manifest.samples, "failed": len(rows) - manifest.samples}
-        self._note(tar, name, found.left_out, known=known, **counts)
-
-    def _rows(
-        self, tar: Path, data: Any, found: Scan
-    ) -> tuple[list[dict[str, Any]], int]:
-        """The sidecar rows of a tar, and how many of its images are known; images are decoded in threads."""
-
-        def row(sample: Any) -> dict[str, Any]:
-            known = found.facts.get(sample.image.name, {})
-            return sidecar_row(data, sample, known, tar.name, self.group_key)
-
-        rows: list[dict[str, Any]] = []
-        known = 0
-        with ThreadPoolExecutor() as threads:
-            bar = progress_bar(
-                threads.map(row, found.samples),
-                desc=f"add {tar.name}",
-                total=len(found.samples),
-                unit="image",
-            )
-            for sample, one in zip(found.samples, bar, strict=True):
-                if one["status"] == "success" and self._known.take(one["sha256"]):
-                    known += 1
-                    continue
-                name = unique_name(sample.key, tar.stem, self._known.names)
-                # An image that was removed on request does not come back with the tar it was in.
-                if self._removed.holds(name):
-                    found.leave_out(REMOVED, "")
-                    continue
-                one["image_name"] = name
-                one["key"] = f"{len(rows):09}"
-                rows.append(one)
-        return rows, known
+        added.shard = name
+        added.images = manifest.samples
+        added.failed = len(rows) - manifest.samples
+        self._note(tar, added)
 
     def _refuse_changed(self, tar: Path, sha256: str) -> None:
         """ValueError for a tar that is registered at this place with other bytes."""

@@ -29,9 +29,18 @@ def extend_images_table(work: Workspace) -> None:
     if not len(new):
         return
     merged = pa.concat_tables([table, _rows(new)], promote_options="default")
-    order = [name for name in ORDER if name in merged.column_names]
-    merged = sort_table(merged, [(name, "ascending") for name in order])
-    write_parquet(path, merged, private=True)
+    write_parquet(path, sorted_rows(merged), private=True)
+
+
+def sorted_rows(table: pa.Table) -> pa.Table:
+    """The rows of an images table in its order."""
+    order = [name for name in ORDER if name in table.column_names]
+    return sort_table(table, [(name, "ascending") for name in order])
+
+
+def added_shards(work: Workspace) -> list[Shard]:
+    """The finished shards that were added, not fetched."""
+    return [shard for shard in finished_shards(work) if _is_added(shard)]
 
 
 def _rows(new: pa.Table) -> pa.Table:
@@ -54,9 +63,8 @@ def _added_images(work: Workspace) -> pa.Table:
     """Every image of the shards that were added, once."""
     names = ["image_name", "group", "path", *_BESIDE]
     tables: list[pa.Table] = [SIDECAR.empty_table().select(names)]
-    for shard in finished_shards(work):
-        if _is_added(shard):
-            tables.append(read_parquet(shard.sidecar, columns=names))
+    for shard in added_shards(work):
+        tables.append(read_parquet(shard.sidecar, columns=names))
     table = pa.concat_tables(tables).combine_chunks()
     # One that failed, and could be read later, has two rows.
     order = pa.array(range(len(table)), pa.int64())

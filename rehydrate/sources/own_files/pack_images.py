@@ -24,8 +24,14 @@ from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.image_headers import BadImage
 from twigma.rehydrate.images.shards import SIDECAR
 from twigma.rehydrate.posts.removed_ids import Removed
+from twigma.rehydrate.sources.facts.unread import UnreadValues
 from twigma.rehydrate.sources.own_files.known import Known, unique_name
-from twigma.rehydrate.sources.pictures.beside import columns_beside, group_of
+from twigma.rehydrate.sources.own_files.new_metadata import Stated
+from twigma.rehydrate.sources.pictures.beside import (
+    columns_beside,
+    group_of,
+    notes_on,
+)
 from twigma.rehydrate.sources.pictures.contents import MAX_IMAGE, Picture
 from twigma.rehydrate.sources.pictures.convert import stored_form
 from twigma.rehydrate.sources.pictures.trees import LeftOut
@@ -40,17 +46,24 @@ Row = dict[str, Any]
 
 @dataclass
 class Packed:
-    """One shard that was packed, or the rest of a run without one: how many images, failures, and pictures known."""
+    """One shard that was added, or the rest of a run without one: how many images, failures, and pictures known.
+
+    `unread` are values beside the pictures, `stated` is what stands beside those that are known.
+    """
 
     shard: str | None = None
     images: int = 0
     failed: int = 0
     known: int = 0
     left_out: LeftOut = field(default_factory=dict)
+    unread: UnreadValues = field(default_factory=UnreadValues)
+    stated: list[Stated] = field(default_factory=list)
 
-    def counts(self) -> dict[str, int]:
-        """The counts by name."""
-        return {"images": self.images, "failed": self.failed, "known": self.known}
+    def take_unread(self, earlier: "Packed") -> None:
+        """Take over the values that could not be read of an earlier shard, so that they are told of once."""
+        earlier.unread.merge(self.unread)
+        self.unread = earlier.unread
+        earlier.unread = UnreadValues()
 
 
 @dataclass(frozen=True)
@@ -142,7 +155,7 @@ def _add(
 ) -> None:
     picture = prepared.picture
     if known.take(prepared.sha256):
-        shard.result.known += 1
+        shard.add_known(prepared, group_key)
         return
     earlier = known.failed.get(prepared.sha256)
     if earlier is not None and prepared.data is None:
@@ -170,13 +183,16 @@ class _OpenShard:
     def add(self, name: str, prepared: _Prepared, group_key: str | None) -> None:
         """Write one image and what stands beside it; of one that failed, the row only."""
         picture = prepared.picture
-        values, notes = columns_beside(picture.facts)
+        values, unread = columns_beside(picture.facts)
+        self.result.unread.add(unread)
         row = {**values, **prepared.row}
         row["key"] = f"{len(self.rows):09}"
         row["image_name"] = name
         row["path"] = picture.path
         row["group"] = group_of(picture.facts, group_key)
-        notes = [text for text in (row.get("note"), *picture.notes, *notes) if text]
+        notes = [*picture.notes, *notes_on(unread)]
+        if row.get("note"):
+            notes.insert(0, row["note"])
         row["note"] = "; ".join(notes) or None
         ending = row.pop("format", None)
         if prepared.data is not None:
@@ -191,6 +207,17 @@ class _OpenShard:
         else:
             self.result.failed += 1
         self.rows.append(row)
+
+    def add_known(self, prepared: _Prepared, group_key: str | None) -> None:
+        """Count an image that is stored already, and note what stands beside it now."""
+        picture = prepared.picture
+        values, unread = columns_beside(picture.facts)
+        self.result.known += 1
+        self.result.unread.add(unread)
+        group = group_of(picture.facts, group_key)
+        stated = Stated.of(prepared.sha256, picture.path, values, group)
+        if stated.values:
+            self.result.stated.append(stated)
 
     def _append(self, name: str, data: bytes) -> None:
         if self._tar is None:

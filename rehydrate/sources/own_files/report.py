@@ -4,6 +4,7 @@ from typing import TypedDict
 
 import pyarrow as pa
 
+from twigma.rehydrate.sources.facts.unread import UNREAD, UnreadField
 from twigma.rehydrate.sources.pictures.trees import LeftOut
 
 REPORT = pa.schema(
@@ -13,6 +14,8 @@ REPORT = pa.schema(
         ("images", pa.int64()),
         ("failed", pa.int64()),
         ("known", pa.int64()),
+        ("updated", pa.int64()),
+        ("unread", pa.list_(UNREAD)),
         (
             "left_out",
             pa.list_(
@@ -40,7 +43,8 @@ class LeftOutFiles(TypedDict):
 class Added(TypedDict):
     """A row of REPORT: what was added of one input as one shard (`shard` is None where there is no new one).
 
-    `images` are stored, `failed` have a row with the reason, `known` were in the folder before.
+    `images` are stored, `failed` have a row with the reason, `known` were in the folder before. Of these, `updated`
+    have metadata that they had not, which is counted when the run ends. `unread` are values beside images.
     """
 
     path: str
@@ -48,6 +52,8 @@ class Added(TypedDict):
     images: int
     failed: int
     known: int
+    updated: int
+    unread: list[UnreadField]
     left_out: list[LeftOutFiles]
 
 

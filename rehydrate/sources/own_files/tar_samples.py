@@ -8,19 +8,21 @@ import mmap
 import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from twigma.core.safety.failures import Failures
 from twigma.core.values import clean_text
 from twigma.rehydrate.images import decode_memory
 from twigma.rehydrate.images.decode import BadImage, check
 from twigma.rehydrate.images.tar_places import names_after_end, tar_members
-from twigma.rehydrate.sources.facts.columns import Facts
+from twigma.rehydrate.sources.facts.columns import Facts, Unread
 from twigma.rehydrate.sources.pictures.beside import (
     CAPTION,
+    DAMAGED,
     MAX_TEXT,
     columns_beside,
     group_of,
+    notes_on,
     read_json,
     read_text,
 )
@@ -45,7 +47,12 @@ from twigma.rehydrate.sources.pictures.metadata import (
     is_table_name,
     table_facts,
 )
-from twigma.rehydrate.sources.pictures.trees import HIDDEN, NO_FILE, LeftOut
+from twigma.rehydrate.sources.pictures.trees import (
+    HIDDEN,
+    NO_FILE,
+    REPEATED,
+    LeftOut,
+)
 
 UNSAFE = "with a path that leads out"
 AFTER_END = "behind the end mark of the tar"
@@ -61,6 +68,14 @@ class Sample:
     image: tarfile.TarInfo
     json: tarfile.TarInfo | None = None
     text: tarfile.TarInfo | None = None
+
+
+class SampleRow(NamedTuple):
+    """The sidecar row of a sample, the values beside it that cannot be read, and the name of its JSON if it cannot."""
+
+    row: dict[str, Any]
+    unread: list[Unread]
+    damaged: str | None
 
 
 @dataclass
@@ -81,6 +96,11 @@ class Scan:
         if names:
             self.left_out.setdefault(reason, []).extend(names)
 
+    def leave_out_damaged(self, name: str | None) -> None:
+        """Leave out the JSON of a sample, where it has one that cannot be read."""
+        if name is not None:
+            self.leave_out(DAMAGED, name)
+
     def is_foreign(self) -> bool:
         """Whether there are members, and none is a picture; a tar without any member is an empty one."""
         has_others = bool(self.left_out or self.tables)
@@ -93,7 +113,7 @@ def scan(tar: Path, data: Data, failures: Failures) -> Scan:
     texts: dict[tuple[str, str], tarfile.TarInfo] = {}
     others: list[tarfile.TarInfo] = []
     members = list(tar_members(tar, others))
-    for member in members:
+    for member in _last_of_each_name(members, result):
         path = PurePosixPath(member.name)
         kind = path.suffix.lower()
         # A key is the path up to the first dot, as WebDataset has it.
@@ -123,6 +143,16 @@ def scan(tar: Path, data: Data, failures: Failures) -> Scan:
     return result
 
 
+def _last_of_each_name(
+    members: list[tarfile.TarInfo], result: Scan
+) -> list[tarfile.TarInfo]:
+    """The members that unpacking the tar would leave: a later one replaces those of its name, which are left out."""
+    last = {member.name: member for member in members}
+    replaced = [member.name for member in members if last[member.name] is not member]
+    result.leave_out(REPEATED, *replaced)
+    return [member for member in members if last[member.name] is member]
+
+
 def _read_tables(result: Scan, tar: str, failures: Failures) -> None:
     """Note what the tables of an ImageFolder say of the images."""
     pictures = [sample.image.name for sample in result.samples]
@@ -149,15 +179,16 @@ def _classify(result: Scan, key: str, member: tarfile.TarInfo, data: Data) -> No
 
 def sidecar_row(
     data: Data, sample: Sample, known: Facts, tar: str, group_key: str | None
-) -> dict[str, Any]:
+) -> SampleRow:
     """The sidecar row of one image but for its name; the image is decoded to its last byte.
 
     `tar` is the name of the tar. What stands beside the image, or is `known` from a table, fills our columns; `group`
     is the field `group_key`.
     """
     facts, notes = _facts(data, sample, known)
-    values, more = columns_beside(facts)
-    notes += more
+    damaged = sample.json.name if sample.json is not None and notes else None
+    values, unread = columns_beside(facts)
+    notes += notes_on(unread)
     row: dict[str, Any] = {
         **values,
         "member": sample.image.name,
@@ -170,7 +201,7 @@ def sidecar_row(
         row["status"] = error.status
         row["error"] = str(error)
         row["note"] = "; ".join(notes) or None
-        return row
+        return SampleRow(row, unread, damaged)
     row["width"] = header.width
     row["height"] = header.height
     row["status"] = "success"
@@ -178,7 +209,7 @@ def sidecar_row(
     if header.warning is not None:
         notes.insert(0, header.warning)
     row["note"] = "; ".join(notes) or None
-    return row
+    return SampleRow(row, unread, damaged)
 
 
 def _check(data: Data, member: tarfile.TarInfo) -> Any:

@@ -8,12 +8,14 @@ from typing import Any
 
 from twigma.core.safety.bounded import load_json
 from twigma.core.values import clean_text
-from twigma.rehydrate.sources.facts.columns import Facts, our_columns
+from twigma.rehydrate.sources.facts.columns import Facts, Unread, our_columns
+from twigma.rehydrate.sources.facts.unread import shown
 
 MAX_TEXT = 1_000_000  # bytes of the text or JSON of one picture that are read
 CAPTION = "caption"  # the name under which the `.txt` of a picture joins its JSON
 # Names of DiffusionDB's settings (Wang et al. 2022).
 DIFFUSIONDB = {"p": "prompt", "se": "seed", "c": "cfg", "st": "step", "sa": "sampler"}
+DAMAGED = "JSON beside a picture that cannot be read"
 # What an image that is on no post may have of its own.
 COLUMNS = ("url", "text", "author_id", "like_count", "created_at")
 
@@ -40,21 +42,19 @@ def read_text(data: bytes) -> str | None:
     return text or None
 
 
-def columns_beside(facts: Facts) -> tuple[dict[str, Any], list[str]]:
-    """The values for COLUMNS in what stands beside a picture, and a note for each that cannot be read."""
-    values, unread = our_columns(facts, COLUMNS)
-    notes = [
-        f"{one.name} beside it cannot be read: {_shown(one.value)}" for one in unread
+def columns_beside(facts: Facts) -> tuple[dict[str, Any], list[Unread]]:
+    """The values for COLUMNS in what stands beside a picture, and those that cannot be read."""
+    return our_columns(facts, COLUMNS)
+
+
+def notes_on(unread: list[Unread]) -> list[str]:
+    """A note for each value that cannot be read, for the sidecar."""
+    return [
+        f"{one.name} beside it cannot be read: {shown(one.value)}" for one in unread
     ]
-    return values, notes
 
 
 def group_of(facts: Facts, key: str | None) -> str | None:
     """The field that becomes the column `group`, as text; where none is named, the one that is called so."""
     value = facts.get(key or "group")
     return None if value is None else clean_text(str(value))
-
-
-def _shown(value: Any) -> str:
-    text = repr(clean_text(value) if isinstance(value, str) else value)
-    return clean_text(text if len(text) <= 40 else f"{text[:40]}…")

@@ -15,6 +15,7 @@ from twigma.core.values import clean_text
 from twigma.rehydrate.sources.facts.columns import Facts
 from twigma.rehydrate.sources.pictures.beside import (
     CAPTION,
+    DAMAGED,
     DIFFUSIONDB,
     read_json,
     read_text,
@@ -177,8 +178,10 @@ def _beside_any(contents: Contents) -> set[str]:
 
 def _names_beside(name: str, ending: str) -> tuple[str, str]:
     """The two names that a text beside a picture may have."""
-    path = PurePosixPath(name)
-    return f"{name}{ending}", str(path.with_name(f"{stem_of(path.name)}{ending}"))
+    last = PurePosixPath(name).name
+    # As it is written: the members of a tar may begin with ./
+    folder = name.removesuffix(last)
+    return f"{name}{ending}", f"{folder}{stem_of(last)}{ending}"
 
 
 # ------------------------------------------------------------------ reading
@@ -187,21 +190,24 @@ def _names_beside(name: str, ending: str) -> tuple[str, str]:
 def read_pictures(
     tree: Tree, contents: Contents, failures: Failures
 ) -> Iterator[Picture]:
-    """The pictures of a tree in its order; one whose file cannot be read is a failure."""
+    """The pictures of a tree in its order; one whose file cannot be read is a failure.
+
+    JSON beside one that cannot be read is left out.
+    """
     for name in contents.pictures:
         picture = None
         with failures.collect():
-            known = contents.facts.get(name, {})
-            picture = _read(tree, name, contents.texts, known)
+            picture = _read(tree, name, contents)
         if picture is not None:
             yield picture
 
 
-def _read(tree: Tree, name: str, texts: set[str], known: Facts) -> Picture:
-    """A picture; what is in files of its own counts before what is `known` from a table."""
+def _read(tree: Tree, name: str, contents: Contents) -> Picture:
+    """A picture; what is in files of its own counts before what is known from a table."""
     # One byte more shows that it is too large.
     data = tree.read(name, MAX_IMAGE + 1)
-    facts = dict(known)
+    facts = dict(contents.facts.get(name, {}))
+    texts = contents.texts
     notes: list[str] = []
     for text in _names_beside(name, ".json"):
         if text in texts:
@@ -209,6 +215,7 @@ def _read(tree: Tree, name: str, texts: set[str], known: Facts) -> Picture:
             facts.update(read)
             if note is not None:
                 notes.append(note)
+                contents.leave_out(DAMAGED, text)
             break
     for text in _names_beside(name, ".txt"):
         if text in texts:

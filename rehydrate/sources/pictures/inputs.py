@@ -204,12 +204,19 @@ def pictures_of(
         yield from read_pictures(input.tree, input.contents, failures)
 
 
-def members_of(tar: Path, names: list[str], failures: Failures) -> Iterator[Picture]:
-    """The pictures of a tar that have to be converted, by the names of their members."""
+def members_of(
+    tar: Path, names: list[str], failures: Failures, left_out: LeftOut
+) -> Iterator[Picture]:
+    """The pictures of a tar that have to be converted, by the names of their members.
+
+    What stands beside them and cannot be read is added to `left_out`.
+    """
     with TarTree(tar, tar.name) as tree:
         # What is damaged beside them was named when the tar was looked through.
         contents = look_through(tree, Failures())
         contents.pictures = [name for name in contents.pictures if name in set(names)]
+        # Of the others was told then, too.
+        contents.left_out = left_out
         yield from read_pictures(tree, contents, failures)
 
 
@@ -217,5 +224,7 @@ def _of_tree(input: Input, tree: Tree, failures: Failures) -> Iterator[Picture]:
     contents = look_through(tree, failures)
     if contents.archives:
         contents.left_out[NESTED] = list(contents.archives)
+    # One dict from here on: what is beside a picture is read with it.
     input.left_out.update(contents.left_out)
+    contents.left_out = input.left_out
     yield from read_pictures(tree, contents, failures)

@@ -19,6 +19,7 @@ from twigma.core.lists.packed import open_stream
 from twigma.core.values import read_text
 from twigma.rehydrate.sources.facts.columns import Facts, flat_name
 from twigma.rehydrate.sources.facts.records import LeftOut, content_records
+from twigma.rehydrate.sources.facts.thousands import join_thousands
 from twigma.rehydrate.sources.pictures.image_columns import is_image
 
 MOST_TABLE = 256 << 20  # bytes
@@ -76,7 +77,8 @@ def table_facts(
             f"{where}: expected a table of at most {MOST_TABLE:,} bytes: split it by folders"
         )
     left_out = LeftOut()
-    rows = _rows(data, table, where, left_out, leave_out)
+    rows = list(_rows(data, table, where, left_out, leave_out))
+    join_thousands([row for _, row in rows])
     facts = match_facts(rows, table, pictures, leave_out)
     for line in left_out.first:
         leave_out(UNREADABLE, f"{table}, {line}")
@@ -114,7 +116,7 @@ def _normal(path: PurePosixPath) -> str:
 
 def _rows(
     data: bytes, table: str, where: str, left_out: LeftOut, leave_out: LeaveOut
-) -> Iterator[tuple[str, Facts]]:
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """The name on each row, and what else is on it."""
     raw: Any = io.BufferedReader(io.BytesIO(data))
     name = PurePosixPath(table).name
@@ -142,7 +144,7 @@ def _name_column(names: list[str]) -> str | None:
     return endings[0] if len(endings) == 1 else None
 
 
-def _known(record: dict[str, Any], column: str) -> Facts:
+def _known(record: dict[str, Any], column: str) -> dict[str, Any]:
     """What is on a row but for the name; missing values and bytes are nothing known."""
     known: dict[str, Any] = {}
     for name, value in record.items():

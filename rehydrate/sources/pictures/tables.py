@@ -1,5 +1,6 @@
 """Pictures in tables: Parquet as the Hub stores it, and folders written by `save_to_disk` of `datasets`."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,13 @@ def _pictures(
 
 
 def _known(facts: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if value is not None}
+    """What a row says; pandas writes NaN where it has no number."""
+    known: dict[str, Any] = {}
+    for name, value in facts.items():
+        is_nan = isinstance(value, float) and math.isnan(value)
+        if value is not None and not is_nan:
+            known[name] = value
+    return known
 
 
 def _encoded(data: pa.Array, row: int) -> bytes | None:

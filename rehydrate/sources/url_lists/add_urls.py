@@ -5,7 +5,6 @@ two lists is one image.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 from twigma.core import columns
 from twigma.core.files import atomic, read_parquet
 from twigma.core.progress import progress_bar
-from twigma.core.tables import whole_table
+from twigma.core.tables import take_rows, whole_table
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.removed_ids import read_removed
 from twigma.rehydrate.sources.facts.columns import (
@@ -28,6 +27,7 @@ from twigma.rehydrate.sources.facts.columns import (
     our_columns,
 )
 from twigma.rehydrate.sources.facts.records import LeftOut, Record, read_records
+from twigma.rehydrate.sources.facts.unread import UnreadValues
 
 SCHEMA = columns.schema(
     (
@@ -48,17 +48,19 @@ NAMES_SHOWN = 20
 
 @dataclass
 class AddedUrls:
-    """What a list held: addresses `new` to the folder, `known` before, `repeated` in the list or `removed` on request;
-    rows `without_url`; values that could not be read, by column; lines that are no rows; and `columns`: which column
+    """What a list held: addresses `new` to the folder, `known` before, of which some have metadata that they had not
+    (`updated`), `repeated` in the list or `removed` on request;
+    rows `without_url`; values that could not be read, by field; lines that are no rows; and `columns`: which column
     of the list fills which of ours.
     """
 
     new: int = 0
     known: int = 0
+    updated: int = 0
     repeated: int = 0
     removed: int = 0
     without_url: int = 0
-    unread: Counter[str] = field(default_factory=Counter)
+    unread: UnreadValues = field(default_factory=UnreadValues)
     left_out: LeftOut = field(default_factory=LeftOut)
     columns: dict[str, str] = field(default_factory=dict)
 
@@ -80,6 +82,8 @@ def add_urls(work: AnyWorkspace, file: Path) -> AddedUrls:
             names = read_parquet(work.images_file, columns=["image_name"])["image_name"]
             is_known = pc.is_in(new["image_name"], value_set=names.combine_chunks())
             added.known = pc.sum(is_known).as_py() or 0
+            if added.known:
+                added.updated = _fill(work, new.filter(is_known))
             new = new.filter(pc.invert(is_known))
         added.new = len(new)
         if len(new):
@@ -116,7 +120,7 @@ def _rows(work: Workspace, file: Path, added: AddedUrls) -> Iterator[dict[str, A
 
     for record in progress_bar(records, desc=f"add {file.name}", unit="row"):
         row, unread = our_columns(record)
-        added.unread.update({one.column for one in unread})
+        added.unread.add(unread)
         url = row.get("url")
         if url is None:
             added.without_url += 1
@@ -152,7 +156,32 @@ def _extend(work: Workspace, new: pa.Table) -> None:
     tables = [new.replace_schema_metadata()]
     if path.exists():
         tables.insert(0, read_parquet(path))
-    merged = pa.concat_tables(tables, promote_options="default")
+    _write(path, pa.concat_tables(tables, promote_options="default"))
+
+
+def _fill(work: Workspace, known: pa.Table) -> int:
+    """Fill what a list says of known addresses into their rows, where these say nothing: how many have new values."""
+    table = read_parquet(work.images_file)
+    names = known["image_name"].combine_chunks()
+    rows = pc.index_in(table["image_name"].combine_chunks(), value_set=names)
+    is_changed = pa.array([False] * len(table))
+    for name in NAMES:
+        values = take_rows(known[name], rows)
+        current = pa.chunked_array([pa.nulls(len(table), values.type)])
+        if name in table.column_names:
+            current = table[name]
+        is_new = pc.and_(pc.is_null(current), pc.is_valid(values))
+        if pc.any(is_new).as_py():
+            table = columns.add(table, **{name: pc.coalesce(current, values)})
+            is_changed = pc.or_(is_changed, is_new)
+    count = pc.sum(is_changed).as_py() or 0
+    if count:
+        _write(work.images_file, table)
+    return int(count)
+
+
+def _write(path: Path, merged: pa.Table) -> None:
+    """Write the images table, in its order."""
     order = [name for name in ORDER if name in merged.column_names]
     rows = pc.sort_indices(merged, [(name, "ascending") for name in order])
     wide = whole_table(merged)

@@ -161,7 +161,7 @@ def test_blocks_have_the_lines_of_the_text(monkeypatch, longest):
 
 def test_ids_are_digits_only_where_each_is():
     assert are_digits(["1", "9" * 20])
-    for other in ("", "9" * 21, "x1", "1 ", "١٢", "-1", "\ud800"):
+    for other in ("", "9" * 21, "x1", "1 ", "١٢", "-1", "\ud800", "017", "0"):
         assert not are_digits(["17", other]) and not are_digits([other, "17"])
 
 

@@ -6,7 +6,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from twigma.core.values import form_of, have_form, read_time, read_times
+from twigma.core.values import (
+    form_of,
+    have_form,
+    may_be_posted,
+    read_time,
+    read_times,
+)
+from twigma.core.values.times import EPOCH
 
 TIME = datetime.datetime(2021, 1, 5, 10, 11, 12)
 TEXTS = (
@@ -16,6 +23,10 @@ TEXTS = (
     "2021-01-05 11:11:12 +0100",
     "2021-01-05T12:11:12+02:00",
     "20210105T101112Z",
+    "2021/01/05 10:11:12",
+    "2021:01:05 10:11:12",
+    "2021.1.5 10:11:12 UTC",
+    "2021-1-5T12:11:12+02:00",
     " 2021-01-05 10:11:12.0009 ",
     "Tue, 05 Jan 2021 10:11:12 GMT",
     "Tue, 5 Jan 2021 11:11:12 +0100",
@@ -30,6 +41,9 @@ NO_TIMES = (
     "05/01/2021",
     "2021",
     "2021-13-45",
+    "2021/13/45",
+    "2021/01-05",
+    "1.6828992e9",
     "20210105101112",
     "12345678901",
     "0001-01-01T00:00:00+02:00",
@@ -57,6 +71,20 @@ def test_numbers_and_datetimes(value: object) -> None:
     time = read_time(value)
     assert time == TIME
     assert type(time) is datetime.datetime
+
+
+def test_hours_of_one_digit() -> None:
+    for text in ("2021-01-05 9:05", "2021/1/5 9:05", "2021-01-05T9:05Z"):
+        assert read_time(text) == datetime.datetime(2021, 1, 5, 9, 5)
+
+
+def test_when_an_image_may_have_been_posted() -> None:
+    now = datetime.datetime(2026, 6, 1)
+    day = datetime.timedelta(days=1)
+    for time in (TIME, datetime.datetime(2000, 1, 1), now + day):
+        assert may_be_posted(time, now)
+    for time in (EPOCH, datetime.datetime(1999, 12, 31), now + 2 * day):
+        assert not may_be_posted(time, now)
 
 
 def test_a_day_alone_as_text_or_number() -> None:

@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twigma.rehydrate.ids.post_id import month, parse_id
+from twigma.rehydrate.ids.post_id import month, parse_id, parse_post_id
 from twigma.rehydrate.ids.post_ids import collect_ids, read_id_list, read_ids
 from twigma.rehydrate.ids.skipped_lines import BadLine, write_quarantine
 
@@ -45,7 +46,9 @@ def test_every_line_is_an_id_or_set_aside(
     for number, line in enumerate(lines, 2):
         # An empty line and a comment are no ids, and no damage.
         passed_over = not line.strip() or line.strip(' \t\0"').startswith("#")
-        assert passed_over or number in named or parse_id(line.strip(' \t"')) in found
+        assert (
+            passed_over or number in named or parse_post_id(line.strip(' \t"')) in found
+        )
     assert set(ids[: len(rows)]) <= set(found)
 
 
@@ -161,8 +164,59 @@ def test_a_post_on_several_rows_is_one_id_with_the_cells_of_its_first_row(
     )
 
 
+@pytest.mark.parametrize("column", ["", "id,label\n"])
+def test_an_id_padded_with_zeros_is_the_id_without_them(
+    tmp_path: Path, column: str
+) -> None:
+    cell = ",x" if column else ""
+    forms = ["{}", "0{}", "000{}", "x0{}", "'0{}", "https://x.com/i/status/0{}"]
+    rows = [form.format(POSTS[0]) + cell for form in forms]
+    path = tmp_path / "ids.csv"
+    path.write_text(column + "\n".join([*rows, "0" + cell, "000" + cell]))
+    found = read_id_list(path)
+    assert list(found.ids) == POSTS[:1] and found.rows == len(forms)
+    assert [line.reason for line in found.bad] == ["zero is no id"] * 2
+    # As a block, where every cell is digits.
+    path.write_text("id\n" + "".join(f"{post}\n0{post}\n" for post in POSTS))
+    assert list(read_id_list(path).ids) == POSTS
+
+
+@pytest.mark.parametrize(
+    "form", ["{}.0", "+{}", "１{}", "{}e0", "1,{}", "{} 5", "-{}", "{}\u00a0x"]
+)
+def test_what_is_no_id_for_certain_is_set_aside(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "ids.tsv"
+    rows = [*POSTS, form.format("17")]
+    path.write_text("id\tlabel\n" + "".join(f"{row}\tx\n" for row in rows))
+    found = read_id_list(path)
+    assert list(found.ids) == POSTS and len(found.bad) == 1
+
+
 @given(st.datetimes(datetime(2010, 11, 5), datetime(2400, 1, 1)))
 def test_the_month_of_an_id(time: datetime) -> None:
     since = (time - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
     assert month(str(since - 1288834974657 << 22 | 4095)) == f"{time:%Y-%m}"
     assert month("29700859247") == ""
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "arrow"])
+def test_of_columns_with_one_name_the_first_counts(tmp_path: Path, ending: str) -> None:
+    names = ["id", "label", "id", "label"]
+    columns = [[post] for post in (POSTS[0], "x", POSTS[1], "y")]
+    table = pa.Table.from_arrays(list(map(pa.array, columns)), names)
+    path = tmp_path / f"ids.{ending}"
+    if ending == "csv":
+        pa.csv.write_csv(table, path)
+    elif ending == "parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
+    assert read_id_list(path, None, ["label"]).ids == {POSTS[0]: ("x",)}
+
+
+@pytest.mark.parametrize("name", ["000", "0", "003"])
+def test_the_name_of_an_image_keeps_its_zeros(name: str) -> None:
+    """As of pictures that are called 000, 001, …, in removals and selections."""
+    assert parse_id(name) == name
+    assert parse_post_id(name) == name.lstrip("0")

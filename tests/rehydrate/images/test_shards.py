@@ -1,5 +1,6 @@
 import hashlib
 import io
+import re
 import tarfile
 from pathlib import Path
 
@@ -195,13 +196,13 @@ def test_verify_compares_every_sample(tmp_path: Path) -> None:
     sidecar = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_pylist(rows, SIDECAR), sidecar)
     assert shards.verify(tar, sidecar, {}).samples == 2
-    for wrong in (
-        [*rows, rows[0] | {"member": "3.jpg"}],
-        [rows[0], rows[1] | {"sha256": "0" * 64}],
-        [rows[0], rows[0]],
+    for wrong, words in (
+        ([*rows, rows[0] | {"member": "3.jpg"}], "differing: ['3.jpg']"),
+        ([rows[0], rows[1] | {"sha256": "0" * 64}], "differing: ['2.jpg']"),
+        ([rows[0], rows[0]], "1 named more than once, such as '1.jpg'"),
     ):
         pq.write_table(pa.Table.from_pylist(wrong, SIDECAR), sidecar)
-        with pytest.raises(ValueError, match="samples expected"):
+        with pytest.raises(ValueError, match=re.escape(words)):
             shards.verify(tar, sidecar, {})
 
 

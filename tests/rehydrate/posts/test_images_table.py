@@ -26,7 +26,7 @@ PAGES = 12
 def store(work: Path, number: int) -> None:
     """A page of three posts, of which one is on the page before too, with fewer likes; with a follower count."""
     Workspace(work).page_file("lookup").parent.mkdir(parents=True, exist_ok=True)
-    names = [2 * number, 2 * number + 1, 2 * number + 2]
+    names = [2 * number + 1, 2 * number + 2, 2 * number + 3]
     metrics = {"public_metrics": {"like_count": number}}
     data = [
         post(str(name), MEDIA + name, author_id=str(name % 3), **metrics)
@@ -34,11 +34,11 @@ def store(work: Path, number: int) -> None:
     ]
     media = [photo(MEDIA + name) for name in names]
     users = [{"id": str(number % 3), "public_metrics": {"followers_count": number}}]
-    gone = [{"title": "Forbidden", "resource_id": str(2 * number - 1)}]
+    gone = [{"title": "Forbidden", "resource_id": str(2 * number)}]
     body = answer(*data, media=media, users=users) | {"errors": gone}
     append_page(
         Workspace(work).page_file("lookup"),
-        {"ids": [*map(str, names), str(2 * number - 1)]},
+        {"ids": [*map(str, names), str(2 * number)]},
         body,
     )
 

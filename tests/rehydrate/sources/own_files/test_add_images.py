@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import pickle
@@ -21,7 +22,7 @@ from twigma.rehydrate.sources.own_files.report import Added
 from twigma.rehydrate.sources.own_files.tar_samples import UNSAFE
 from twigma.rehydrate.sources.pictures.contents import OTHER
 from twigma.rehydrate.sources.pictures.inputs import find_inputs, pictures_of
-from twigma.rehydrate.sources.pictures.trees import LINK, NO_FILE
+from twigma.rehydrate.sources.pictures.trees import LINK, NO_FILE, REPEATED
 
 from ...images.test_shards import images, tar_of
 
@@ -169,6 +170,34 @@ def test_hostile_members_are_passed_over(tmp_path: Path) -> None:
 def test_commands_and_addresses_are_refused(path: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a file"):
         add_tars(tmp_path, [Path(path)])
+
+
+def test_of_members_of_a_tar_with_one_name_the_last_counts(tmp_path: Path) -> None:
+    """As when it is unpacked, and as in a zip; in a tar that was appended to, say."""
+    tar = tmp_path / "a.tar"
+    members = (
+        ("1.jpg", photo(1)),
+        ("1.json", b'{"caption": "old"}'),
+        ("2.jpg", photo(2)),
+        ("1.jpg", photo(3)),
+        ("1.json", b'{"caption": "new"}'),
+    )
+    with tarfile.open(tar, "w") as writer:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            writer.addfile(info, io.BytesIO(data))
+    report = add_tars(tmp_path / "w", [tar]).to_pylist()
+    assert [row["images"] for row in report] == [2]
+    assert report[0]["left_out"] == [
+        {"reason": REPEATED, "count": 2, "example": "1.jpg"}
+    ]
+    shard = shards.list_shards(tmp_path / "w")[0]
+    assert images(shard) == {"2": photo(2), "1": photo(3)}
+    rows = Workspace(tmp_path / "w").table().to_pylist()
+    assert {row["image_name"]: row.get("text") for row in rows}["1"] == "new"
+    again = add_tars(tmp_path / "w", [tar]).to_pylist()
+    assert [(row["images"], row["known"]) for row in again] == [(0, 2)]
 
 
 def test_damaged_tars_register_nothing(tmp_path: Path) -> None:

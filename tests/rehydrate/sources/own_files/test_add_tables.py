@@ -9,6 +9,7 @@ import shutil
 import tarfile
 import unicodedata
 import zipfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ from click.testing import CliRunner
 from support.worlds import photo
 
 from twigma.cli import main
+from twigma.core.columns import require
 from twigma.core.workspace import Workspace
+from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.sources.own_files.add_images import add_tars
+from twigma.rehydrate.sources.pictures.beside import DAMAGED
 from twigma.rehydrate.sources.pictures.metadata import (
     NAMELESS,
     REPEATED,
@@ -29,6 +33,7 @@ from twigma.rehydrate.sources.pictures.metadata import (
     UNREADABLE,
 )
 
+from ...images.test_decode import picture
 from .test_add_folders import left_out, totals
 
 ROWS: list[dict[str, Any]] = [
@@ -207,6 +212,154 @@ def test_names_of_windows_and_accents_of_macos(tmp_path: Path) -> None:
     report = add_tars(tmp_path / "w", [folder])
     assert left_out(report) == {}
     assert Workspace(tmp_path / "w").table()["text"].to_pylist() == ["a café"]
+
+
+# ------------------------------------------------------------------ values
+
+
+def pictures_with(folder: Path, header: str, cells: list[str]) -> Path:
+    """A folder with a picture for each row of a metadata.csv."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [f"file_name,{header}"]
+    for at, cell in enumerate(cells):
+        (folder / f"{at}.png").write_bytes(photo(at))
+        lines.append(f"{at}.png,{cell}")
+    (folder / "metadata.csv").write_text("\n".join(lines))
+    return folder
+
+
+def unread(report: Any) -> list[tuple[str, int, str]]:
+    return [
+        (field["field"], field["count"], field["example"])
+        for row in report.to_pylist()
+        for field in row["unread"]
+    ]
+
+
+def values_of(work: Path, name: str) -> list[Any]:
+    """A column of the images table, by path."""
+    rows = sorted(Workspace(work).table().to_pylist(), key=lambda row: row["path"])
+    return [row.get(name) for row in rows]
+
+
+def test_values_that_cannot_be_read_are_counted_and_named(tmp_path: Path) -> None:
+    cells = [
+        '2023/05/01,"1,234"',
+        "5/1/2023 10:00,7",
+        "1.6828992e9,many",
+        "3023-05-01,8",
+        "1970-01-01,9",
+        '05.01.2023,"12,345,678"',
+    ]
+    folder = pictures_with(tmp_path / "photos", "created_at,likes", cells)
+    (folder / "0.json").write_text("{bad")
+    (folder / "1.json").write_text("[1]")
+    arguments = ["add", "--work", str(tmp_path / "w"), str(folder)]
+    answer = CliRunner().invoke(main, arguments)
+    assert answer.output.splitlines() == [
+        f"{folder}: 6 images, 0 failed",
+        f"  left out: 2 {DAMAGED}, such as 0.json",
+        "  created_at: 2 values of created_at could not be read and are empty, such as "
+        "'3023-05-01': expected a time from 2000 on that is not to come",
+        "  created_at: 3 values of created_at could not be read and are empty, such as "
+        "'5/1/2023 10:00': expected a time such as 2023-05-01 or 2023-05-01 10:00:00 "
+        "(UTC), or seconds since 1970",
+        "  like_count: 1 values of likes could not be read and are empty, such as "
+        "'many': expected a whole number from 0 on, such as 1234",
+    ]
+    times = values_of(tmp_path / "w", "created_at")
+    assert times == [datetime(2023, 5, 1), *[None] * 5]
+    likes = values_of(tmp_path / "w", "like_count")
+    assert likes == [1234, 7, None, 8, 9, 12_345_678]
+    # The same facts as JSON, once more when nothing is new.
+    answer = CliRunner().invoke(main, [*arguments, "--json"])
+    (row,) = json.loads(answer.output)["files"]
+    assert (row["known"], row["updated"]) == (6, 0)
+    assert [field["count"] for field in row["unread"]] == [2, 3, 1]
+    assert [each["count"] for each in row["left_out"]] == [2]
+
+
+@pytest.mark.parametrize("holder", ["zip", "tar", "tar.gz"])
+def test_archives_name_what_cannot_be_read_as_folders_do(
+    tmp_path: Path, holder: str
+) -> None:
+    folder = pictures_with(tmp_path / "photos", "date,likes", ["soon,1", "now,x"])
+    (folder / "0.json").write_text("{bad")
+    picture((40, 30)).save(folder / "2.bmp")  # is converted
+    (folder / "2.json").write_text("{bad")
+    report = add_tars(tmp_path / "w", [packed(folder, tmp_path / f"photos.{holder}")])
+    assert sum(report["images"].to_pylist()) == 3
+    assert left_out(report) == {DAMAGED: 2}
+    assert unread(report) == [("date", 2, "'soon'"), ("likes", 1, "'x'")]
+
+
+def test_commas_part_thousands_only_where_all_of_a_column_do(tmp_path: Path) -> None:
+    cells = ['"1,234"', '"1,5"', "6"]
+    folder = pictures_with(tmp_path / "photos", "likes", cells)
+    report = add_tars(tmp_path / "w", [folder])
+    assert values_of(tmp_path / "w", "like_count") == [None, None, 6]
+    assert unread(report) == [("likes", 2, "'1,234'")]
+
+
+# ------------------------------------------------------------------ metadata that came later
+
+
+def test_metadata_that_is_written_later_is_filled_in(tmp_path: Path) -> None:
+    work = tmp_path / "w"
+    folder = pictures_with(tmp_path / "photos", "note", ["a", "b", "c"])
+    add_tars(work, [folder])
+    assert "text" not in Workspace(work).table().column_names
+    cells = ["zero,3,2023-05-03,ada", "one,,2023-05-02,bo", ",,,"]
+    pictures_with(folder, "text,likes,created_at,artist", cells)
+    arguments = ["add", "--work", str(work), "--group", "artist", str(folder)]
+    answer = CliRunner().invoke(main, arguments)
+    assert answer.output.splitlines() == [
+        f"{folder}: 0 images, 0 failed, 3 were here already",
+        f"{folder}: 2 images that were here already have new metadata",
+    ]
+    assert values_of(work, "text") == ["zero", "one", None]
+    assert values_of(work, "like_count") == [3, None, None]
+    assert values_of(work, "group") == ["ada", "bo", None]
+    # In the order of the table, and with the columns as declared.
+    table = Workspace(work).table()
+    assert table["image_name"].to_pylist() == ["1", "0", "2"]
+    require(table, table.column_names, "test")
+    written = Workspace(work).images_file.read_bytes()
+    assert CliRunner().invoke(main, arguments).output.splitlines() == [
+        f"{folder}: 0 images, 0 failed, 3 were here already"
+    ]
+    assert Workspace(work).images_file.read_bytes() == written
+    # A release and the images table of posts keep it.
+    write_images_table(work)
+    assert values_of(work, "text") == ["zero", "one", None]
+
+
+def test_a_correction_counts_for_the_same_path_only(tmp_path: Path) -> None:
+    """A copy of the picture elsewhere fills in what is missing, and changes nothing."""
+    work = tmp_path / "w"
+    folder = pictures_with(tmp_path / "photos", "text,likes", ["zero,", "one,1"])
+    add_tars(work, [folder])
+    copy = pictures_with(tmp_path / "copy", "text,likes", ["other,5", "other,6"])
+    report = add_tars(work, [packed(copy, tmp_path / "copy.tar")])
+    assert report["updated"].to_pylist() == [1]
+    assert values_of(work, "text") == ["zero", "one"]
+    assert values_of(work, "like_count") == [5, 1]
+    pictures_with(folder, "text,likes", ["null,", "one,2"])
+    report = add_tars(work, [folder])
+    assert report["updated"].to_pylist() == [2]
+    assert values_of(work, "text") == ["null", "one"]
+    assert values_of(work, "like_count") == [5, 2]
+
+
+def test_pictures_that_are_stored_twice_take_their_own_metadata(tmp_path: Path) -> None:
+    folder = pictures_with(tmp_path / "photos", "note", ["a", "b"])
+    shutil.copy(folder / "0.png", folder / "9.png")
+    add_tars(tmp_path / "w", [folder])
+    lines = ["file_name,text", "9.png,nine", "0.png,zero"]
+    (folder / "metadata.csv").write_text("\n".join(lines))
+    report = add_tars(tmp_path / "w", [folder])
+    assert report["updated"].to_pylist() == [2]
+    assert values_of(tmp_path / "w", "text") == ["zero", None, "nine"]
 
 
 # ------------------------------------------------------------------ DiffusionDB

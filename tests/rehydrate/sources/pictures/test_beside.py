@@ -9,6 +9,7 @@ import pytest
 from twigma.rehydrate.sources.pictures.beside import (
     columns_beside,
     group_of,
+    notes_on,
     read_json,
     read_text,
 )
@@ -86,10 +87,10 @@ def test_the_facts_of_common_tools(
     ],
 )
 def test_values_of_other_types_are_notes(facts: dict[str, Any]) -> None:
-    values, notes = columns_beside(facts)
+    values, unread = columns_beside(facts)
     assert values == {}
     (name,) = facts
-    assert notes[0].startswith(f"{name} beside it cannot be read: ")
+    assert notes_on(unread)[0].startswith(f"{name} beside it cannot be read: ")
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,15 @@ def test_laion_as_parquet(tmp_path):
         "https://b.example/2.jpg": {},
     }
     assert (added.new, added.without_url) == (2, 1)
-    assert added.unread == {"possibly_sensitive": 1}
+    assert added.unread.rows() == [
+        {
+            "column": "possibly_sensitive",
+            "field": "NSFW",
+            "count": 1,
+            "example": "'UNSURE'",
+            "expected": "true or false",
+        }
+    ]
     assert added.columns == {
         "url": "URL",
         "text": "TEXT",
@@ -121,7 +129,8 @@ def test_csv_with_line_breaks_in_captions_and_with_broken_rows(tmp_path):
         "https://a.example/3": {"text": "é", "created_at": NOON},
     }
     assert added.left_out.first == ["line 4: expected 5 cells, found 2"]
-    assert added.unread == {"like_count": 2}
+    counts = {row["column"]: row["count"] for row in added.unread.rows()}
+    assert counts == {"like_count": 2}
 
 
 def test_a_text_of_addresses_and_each_address_once(tmp_path):
@@ -216,3 +225,46 @@ def test_without_anything_to_add_the_command_says_what_it_takes():
     done = CliRunner().invoke(main, ["add"])
     assert done.exit_code == 2
     assert "name tars, images or folders, or a list with --urls" in done.stderr
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
+def test_of_columns_with_one_name_the_first_counts(tmp_path, ending):
+    """In a list of addresses as in one of ids."""
+    names = ["url", "likes", "url", "likes"]
+    cells = ["https://a.example/1.jpg", "3", "https://b.example/2.jpg", "4"]
+    path = tmp_path / f"list.{ending}"
+    if ending == "parquet":
+        columns = [pa.array([cell]) for cell in cells]
+        pq.write_table(pa.Table.from_arrays(columns, names), path)
+    else:
+        separator = "," if ending == "csv" else "\t"
+        path.write_text(f"{separator.join(names)}\n{separator.join(cells)}\n")
+    add_urls(tmp_path / "w", path)
+    assert rows(tmp_path / "w") == {cells[0]: {"like_count": 3}}
+
+
+def test_metadata_in_a_later_list_is_filled_in(tmp_path):
+    """What the table lacks of an address; what it has stays."""
+    work = tmp_path / "w"
+    urls = [f"https://a.example/{n}.jpg" for n in range(3)]
+    first = f"url,text\n{urls[0]},zero\n{urls[1]},\n{urls[2]},\n"
+    add_urls(work, written(tmp_path / "a.csv", first))
+    second = (
+        f"url,text,likes,date\n{urls[0]},other,7,2022-08-07T12:00\n"
+        f"{urls[1]},one,,\nhttps://b.example/4.jpg,four,,\n"
+    )
+    added = add_urls(work, written(tmp_path / "b.csv", second))
+    assert (added.new, added.known, added.updated) == (1, 2, 2)
+    assert rows(work) == {
+        urls[0]: {"text": "zero", "like_count": 7, "created_at": NOON},
+        urls[1]: {"text": "one"},
+        urls[2]: {},
+        "https://b.example/4.jpg": {"text": "four"},
+    }
+    # In the order of the table: those without a time come last.
+    table = pq.read_table(work / "images.parquet")
+    assert table["url"][0].as_py() == urls[0]
+    before = (work / "images.parquet").read_bytes()
+    added = add_urls(work, tmp_path / "b.csv")
+    assert (added.new, added.known, added.updated) == (0, 3, 0)
+    assert (work / "images.parquet").read_bytes() == before
