@@ -4,6 +4,7 @@ Used for the JSON, texts and tables that stand beside pictures, and for lists of
 """
 
 import functools
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -57,6 +58,8 @@ ROOTS = frozenset(name.partition(".")[0] for names in NAMES.values() for name in
 # Levels of Civitai, and the classes of LAION-400M, where UNSURE stays unknown.
 _NSFW = ("soft", "mature", "x", "nsfw")
 _SAFE = ("none", "unlikely")
+# How tools write that they know nothing, in lower case.
+NOTHING = frozenset(("", "-", "n/a", "na", "nan", "nat", "none", "null"))
 
 
 class Unread(NamedTuple):
@@ -95,6 +98,8 @@ def our_columns(
             if value is not None:
                 values[column] = value
                 break
+            if _says_nothing(stated):
+                continue
             expected = _expected(column, stated)
             failed.append(Unread(column, written[name], stated, expected))
         else:
@@ -131,6 +136,13 @@ def _flat(facts: Facts) -> tuple[dict[str, Any], dict[str, str]]:
                 flat.setdefault(inner_key, one)
                 written.setdefault(inner_key, f"{name}.{inner}")
     return flat, written
+
+
+def _says_nothing(value: Any) -> bool:
+    """Whether a value is how tools write that there is none."""
+    if isinstance(value, float):
+        return math.isnan(value)
+    return isinstance(value, str) and value.strip().lower() in NOTHING
 
 
 def _address(value: Any) -> str | None:

@@ -68,9 +68,12 @@ class UnreadValues:
 
 def describe_unread(field: UnreadField) -> str:
     """A sentence on the values of a field."""
+    many = field["count"] > 1
+    values = f"{field['count']:,} values" if many else "1 value"
+    which = "are empty, such as" if many else "is empty,"
     return (
-        f"{field['column']}: {field['count']:,} values of {field['field']} could not be read and are empty, such as "
-        f"{field['example']}: expected {field['expected']}"
+        f"{field['column']}: {values} of {field['field']} could not be read and {which} {field['example']}: "
+        f"expected {field['expected']}"
     )
 
 

@@ -264,7 +264,7 @@ def test_values_that_cannot_be_read_are_counted_and_named(tmp_path: Path) -> Non
         "  created_at: 3 values of created_at could not be read and are empty, such as "
         "'5/1/2023 10:00': expected a time such as 2023-05-01 or 2023-05-01 10:00:00 "
         "(UTC), or seconds since 1970",
-        "  like_count: 1 values of likes could not be read and are empty, such as "
+        "  like_count: 1 value of likes could not be read and is empty, "
         "'many': expected a whole number from 0 on, such as 1234",
     ]
     times = values_of(tmp_path / "w", "created_at")

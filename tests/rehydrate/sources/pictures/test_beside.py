@@ -68,6 +68,15 @@ def test_the_facts_of_common_tools(
     assert columns_beside(facts) == (expected, [])
 
 
+@pytest.mark.parametrize("value", ["", " ", "nan", "NaN", "N/A", "null", "-", None])
+@pytest.mark.parametrize("name", ["likes", "created_at", "nsfw"])
+def test_what_says_that_nothing_is_known_is_no_note(name: str, value: Any) -> None:
+    assert columns_beside({name: value}) == ({}, [])
+    assert columns_beside({name: float("nan")}) == ({}, [])
+    # It may be the text of a picture.
+    assert columns_beside({"caption": "null"}) == ({"text": "null"}, [])
+
+
 @pytest.mark.parametrize(
     "facts",
     [
@@ -77,7 +86,6 @@ def test_the_facts_of_common_tools(
         {"like_count": 1.5},
         {"like_count": 10**30},
         {"created_at": "yesterday"},
-        {"created_at": float("nan")},
         {"created_at": 1e300},
         {"created_at": [2022]},
         {"author": {"nick": "P"}},
