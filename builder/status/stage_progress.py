@@ -236,10 +236,10 @@ def not_embedded(work: AnyWorkspace) -> tuple[int, str]:
     """How many stored images have no embedding of those that the clusters are made of, and the command for them."""
     work = Workspace(work)
     stage = _source(_read_parts(work, "cluster", []))
-    manifests = read_finished_shards(work).manifests
-    waiting = shards_without(work, manifests, [stage])[stage]
-    command = _command(stage, _newest(_read_parts(work, stage, [])))
-    return sum(manifests[name].samples for name in waiting), command
+    parts = _read_parts(work, stage, [])
+    embedded = sum(part.rows for part in parts.values() if part)
+    stored = sum(one.samples for one in read_finished_shards(work).manifests.values())
+    return max(0, stored - embedded), _command(stage, _newest(parts))
 
 
 def _as_whole(
