@@ -148,7 +148,7 @@ def trend_table(shares: pd.DataFrame) -> pd.DataFrame:
 
 
 def has_trends(trends: pd.DataFrame) -> bool:
-    """Whether a table of `trend_table` has enough months for a test: with fewer nothing rises, falls or stays."""
+    """Whether a table of `trend_table` has a row with enough months for a test: with fewer nothing rises or falls."""
     return bool(trends["n"].max() >= SHORTEST)
 
 
