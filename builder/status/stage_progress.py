@@ -4,6 +4,7 @@ The provenance of a part says whether it is current: the hash of its shard, or t
 That does not see everything the stage itself looks at, so a stage may find more to do, never less.
 """
 
+import contextlib
 import json
 import shlex
 from collections.abc import Iterable, Mapping
@@ -22,8 +23,8 @@ from twigma.core.model_identity import differing_columns
 from twigma.core.names import command_of, split_name
 from twigma.core.parts import embedding_stage
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.accounting import FinishedShards, read_finished_shards
-from twigma.rehydrate.images.shards import Manifest
+from twigma.rehydrate.accounting import FinishedShards
+from twigma.rehydrate.images.shards import Manifest, manifests, read_manifest
 
 # What the stages that take --model use without it.
 DEFAULT_MODEL = {
@@ -238,7 +239,10 @@ def not_embedded(work: AnyWorkspace) -> tuple[int, str]:
     stage = _source(_read_parts(work, "cluster", []))
     parts = _read_parts(work, stage, [])
     embedded = sum(part.rows for part in parts.values() if part)
-    stored = sum(one.samples for one in read_finished_shards(work).manifests.values())
+    stored = 0
+    for shard in manifests(work):
+        with contextlib.suppress(ValueError):  # damaged: `status` says so
+            stored += read_manifest(shard).samples
     return max(0, stored - embedded), _command(stage, _newest(parts))
 
 

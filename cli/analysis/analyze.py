@@ -30,9 +30,6 @@ if TYPE_CHECKING:
         UsedReference,
     )
 
-UNKNOWN = "not identifiable from this data"  # the verdict on what cannot be judged
-SEVERAL = {"agrees": "agree", "differs": "differ"}  # verdicts on several numbers
-
 
 @click.command()
 @click.argument("release", type=STORE_TO_READ, default="twigma")
@@ -301,13 +298,16 @@ def _verdicts_line(verdicts: Mapping[str, int]) -> str:
     >>> _verdicts_line({"agrees": 2, "differs": 1, "not identifiable from this data": 5})
     "the paper's numbers beside ours: 2 agree, 1 differs, 5 not identifiable from this data"
     """
+    from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
+
     if set(verdicts) <= {UNKNOWN}:
         return "the paper: none of its statements can be held against this data"
+    of_several = {AGREES: "agree", DIFFERS: "differ"}
     parts = []
     for verdict, count in verdicts.items():
         word = verdict
         if count != 1:
-            word = SEVERAL.get(verdict, verdict)
+            word = of_several.get(verdict, verdict)
         parts.append(f"{count} {word}")
     return f"the paper's numbers beside ours: {', '.join(parts)}"
 
