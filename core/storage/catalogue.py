@@ -3,10 +3,11 @@
 It can be lost at any time: files that are on both sides are compared then.
 """
 
+import contextlib
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,11 +45,16 @@ def stamp_of(path: Path) -> Stamp | None:
     return Stamp(stat.st_size, stat.st_mtime_ns)
 
 
+class ClosedError(Exception):
+    """Another thread has closed the catalogue."""
+
+
 class Catalogue:
-    """The entries of one mirror, for all threads of a process."""
+    """The entries of one mirror, for all threads of a process; ClosedError once it is closed."""
 
     def __init__(self, folder: Path, uri: str) -> None:
         self._lock = threading.Lock()
+        self._is_closed = False
         self._db = sqlite3.connect(
             folder / CATALOGUE, check_same_thread=False, timeout=60
         )
@@ -62,24 +68,27 @@ class Catalogue:
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        # Python 3.11 crashes where one thread closes a database that another one reads.
+        with self._lock:
+            self._is_closed = True
+            self._db.close()
 
     def mirror_id(self) -> str:
         """What tells this mirror from those of other machines."""
-        with self._lock:
-            rows = self._db.execute("SELECT value FROM about WHERE name = 'mirror'")
+        with self._database() as db:
+            rows = db.execute("SELECT value FROM about WHERE name = 'mirror'")
             return str(rows.fetchone()[0])
 
     def entries(self) -> dict[str, Entry]:
         """All entries by the name of their file."""
-        with self._lock:
-            rows = self._db.execute("SELECT * FROM files").fetchall()
+        with self._database() as db:
+            rows = db.execute("SELECT * FROM files").fetchall()
         return {row[0]: _entry(row) for row in rows}
 
     def find(self, name: str) -> Entry | None:
         """The entry of a file; None where the store has not had it."""
-        with self._lock:
-            rows = self._db.execute("SELECT * FROM files WHERE name = ?", [name])
+        with self._database() as db:
+            rows = db.execute("SELECT * FROM files WHERE name = ?", [name])
             row = rows.fetchone()
         return None if row is None else _entry(row)
 
@@ -93,15 +102,22 @@ class Catalogue:
             (name, *entry.mark, *(entry.stamp or (None, None)))
             for name, entry in entries
         ]
-        with self._lock, self._db:
-            self._db.executemany(
-                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows
-            )
+        with self._database() as db:
+            db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows)
 
     def forget(self, name: str) -> None:
         """Note that the store has a file no more."""
-        with self._lock, self._db:
-            self._db.execute("DELETE FROM files WHERE name = ?", [name])
+        with self._database() as db:
+            db.execute("DELETE FROM files WHERE name = ?", [name])
+
+    @contextlib.contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
+        """The database for one thread at a time, and as one transaction."""
+        with self._lock:
+            if self._is_closed:
+                raise ClosedError
+            with self._db:
+                yield self._db
 
 
 def _entry(row: tuple[str, int, int, int | None, int | None]) -> Entry:

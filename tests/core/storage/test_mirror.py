@@ -1,7 +1,10 @@
 """A mirror and its store: what comes, what goes, who wins, and what a stopped or refused run leaves."""
 
+import contextlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -481,3 +484,44 @@ def test_google_cloud_storage(monkeypatch, tmp_path):
             assert {path.name for path in work.glob("*.json")} == {"b.json"}
     finally:
         server.stop()
+
+
+CLOSED_WHILE_READ = """
+import sys, threading
+from pathlib import Path
+from twigma.core.storage.catalogue import Catalogue, ClosedError
+
+def read(catalogue, ends):
+    try:
+        while True:
+            catalogue.find("a")
+    except ClosedError:
+        ends.append("closed")
+
+for _ in range(50):
+    catalogue, ends = Catalogue(Path(sys.argv[1]), "s3://a/b"), []
+    readers = [threading.Thread(target=read, args=(catalogue, ends)) for _ in range(8)]
+    for reader in readers:
+        reader.start()
+    catalogue.close()
+    for reader in readers:
+        reader.join()
+    assert ends == ["closed"] * 8
+"""
+
+
+def test_a_catalogue_is_closed_while_threads_read_it(tmp_path):
+    # In a process of its own, which Python 3.11 would crash.
+    subprocess.run([sys.executable, "-c", CLOSED_WHILE_READ, tmp_path], check=True)
+
+
+def test_a_file_is_sent_while_another_mirror_is_closed(store):
+    with mirrored(WORK) as work, contextlib.ExitStack() as stack:
+        stack.enter_context(mirrored("s3://lab/derived"))
+        removals = mirrors._removals()
+        stack.close()
+        assert [each.learnt() for each in removals] == [0, 0]
+        for each in removals:
+            each.require_known()
+        write_json(work / "models" / "pins.json", {"a": 1})
+    assert "models/pins.json" in store.files(KEY)
