@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LEVELS = 127  # on either side of zero
 ZERO = 128  # oneDNN takes what comes in as unsigned
+BLOCK = 256  # rows that are rounded at a time
 TINY = 1e-12  # keeps the scale of a row of zeros above zero
 
 
@@ -51,10 +52,7 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: "Tensor") -> "Tensor":
         """[..., out] of the type of `x`."""
-        rows = x.reshape(-1, x.shape[-1])
-        steps = rows.abs().amax(dim=1, keepdim=True).float().clamp(min=TINY) / LEVELS
-        shifted = torch.addcmul(torch.tensor(float(ZERO)), rows.float(), 1 / steps)
-        whole = shifted.round_().to(torch.uint8)
+        whole, steps = round_rows(x.reshape(-1, x.shape[-1]))
         product = self._product(whole, x.dtype)
         result = torch.addcmul(self.bias.to(x.dtype), product, steps.to(x.dtype))
         return result.reshape(*x.shape[:-1], -1)
@@ -79,6 +77,24 @@ class Int8Linear(nn.Module):
         return product
 
 
+def round_rows(rows: "Tensor") -> "tuple[Tensor, Tensor]":
+    """Rows [n, in] of any float type as uint8 around `ZERO`, and the step of each row, float32 [n, 1].
+
+    By blocks that stay in the cache. Through int8, as torch turns float32 to uint8 one number at a time.
+    """
+    whole = torch.empty(rows.shape, dtype=torch.int8)
+    steps = torch.empty((len(rows), 1), dtype=torch.float32)
+    scratch = torch.empty((BLOCK, rows.shape[1]), dtype=torch.float32)
+    for start in range(0, len(rows), BLOCK):
+        block = slice(start, start + BLOCK)
+        exact = scratch[: len(rows[block])].copy_(rows[block])
+        highest = exact.amax(dim=1, keepdim=True)
+        lowest = exact.amin(dim=1, keepdim=True)
+        steps[block] = torch.maximum(highest, -lowest).clamp_(min=TINY) / LEVELS
+        whole[block] = exact.mul_(1 / steps[block]).round_()
+    return whole.view(torch.uint8).bitwise_xor_(ZERO), steps
+
+
 class Int8Attention(nn.Module):
     """Self-attention of torch's `MultiheadAttention`, called as open_clip's blocks call it."""
 
@@ -97,11 +113,22 @@ class Int8Attention(nn.Module):
         attn_mask: "Tensor | None" = None,
     ) -> "tuple[Tensor, None]":
         """[batch, tokens, width], from the same three times."""
-        batch, tokens, width = x.shape
-        parts = self.inward(x).reshape(batch, tokens, 3, self.heads, -1)
-        query, key, value = parts.permute(2, 0, 3, 1, 4)
-        mixed = nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=attn_mask
-        )
-        together = mixed.transpose(1, 2).reshape(batch, tokens, width)
+        parts = self.inward(x).unflatten(-1, (3, self.heads, -1))
+        together = torch.empty_like(x)
+        for image, part in enumerate(parts):
+            mixed = _mix(*part.permute(1, 2, 0, 3).contiguous(), attn_mask)
+            together[image] = mixed.transpose(0, 1).flatten(1)
         return self.outward(together), None
+
+
+def _mix(
+    query: "Tensor", key: "Tensor", value: "Tensor", mask: "Tensor | None"
+) -> "Tensor":
+    """The attention of one image, [heads, tokens, size of a head] as each of these; `query` is overwritten.
+
+    As two products, which oneDNN does on bf16 in half the time of torch's attention on a CPU.
+    """
+    scores = query.mul_(query.shape[-1] ** -0.5) @ key.transpose(1, 2)
+    if mask is not None:
+        scores += mask
+    return scores.softmax(-1) @ value

@@ -9,6 +9,7 @@ from twigma.builder.stages.int8_layers import (
     Int8Attention,
     Int8Linear,
     quantize_blocks,
+    round_rows,
 )
 
 pytestmark = pytest.mark.skipif(
@@ -38,19 +39,30 @@ def test_a_layer_is_the_product_of_rounded_numbers(rng):
     np.testing.assert_allclose(found.reshape(9, 24), expected, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rows_of_all_blocks_are_rounded(rng, dtype):
+    rows = torch.tensor(rng.normal(size=(600, 33)), dtype=dtype)
+    whole, steps = round_rows(rows)
+    expected, scales = rounded(rows.float().numpy())
+    np.testing.assert_allclose(steps.numpy(), scales, rtol=1e-6)
+    away = whole.numpy().astype(int) - 128 - expected
+    assert np.abs(away).max() <= 1 and (away != 0).mean() < 1e-3  # halves
+
+
 def test_rows_of_zeros_give_the_bias(rng):
     bias = torch.arange(8, dtype=torch.float32)
     layer = Int8Linear(torch.tensor(rng.normal(size=(8, 16))), bias)
     assert torch.equal(layer(torch.zeros(2, 16)), bias.expand(2, 8))
 
 
-def test_attention_is_torchs():
+@pytest.mark.parametrize("mask", [None, torch.randn(10, 10)])
+def test_attention_is_torchs(mask):
     torch.manual_seed(0)
     exact = torch.nn.MultiheadAttention(64, 4, batch_first=True)
     x = torch.randn(2, 10, 64)
     with torch.inference_mode():
-        found, _ = Int8Attention(exact)(x, x, x)
-        expected, _ = exact(x, x, x, need_weights=False)
+        found, _ = Int8Attention(exact)(x, x, x, attn_mask=mask)
+        expected, _ = exact(x, x, x, need_weights=False, attn_mask=mask)
     away = (found - expected).norm() / expected.norm()
     assert 0 < away < 0.03
 
