@@ -116,7 +116,8 @@ class Int8Attention(nn.Module):
         parts = self.inward(x).unflatten(-1, (3, self.heads, -1))
         together = torch.empty_like(x)
         for image, part in enumerate(parts):
-            mixed = _mix(*part.permute(1, 2, 0, 3).contiguous(), attn_mask)
+            query, key, value = part.permute(1, 2, 0, 3).contiguous()
+            mixed = _mix(query, key, value, attn_mask)
             together[image] = mixed.transpose(0, 1).flatten(1)
         return self.outward(together), None
 
