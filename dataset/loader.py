@@ -24,6 +24,7 @@ from datasets.packaged_modules.parquet.parquet import Parquet, ParquetConfig
 
 from twigma.core.names import split_name
 from twigma.core.safety import untrusted_names
+from twigma.dataset.checked_tars import CheckedTars
 from twigma.dataset.image_rows import read_rows, rows_of_shard, rows_schema
 from twigma.dataset.release_folder import (
     check_files,
@@ -60,6 +61,8 @@ class Twigma(Parquet):  # type: ignore[misc]
         for name in ("metadata", "embeddings", "images", "liked")
     ]
     DEFAULT_CONFIG_NAME = "metadata"
+    # As many as are read at a time: each 1,000 rows would be 50 small writes.
+    DEFAULT_WRITER_BATCH_SIZE = 1 << 16
 
     def __init__(
         self,
@@ -91,11 +94,11 @@ class Twigma(Parquet):  # type: ignore[misc]
                 self.release, self.tables = find_rows_of_images(work, data_dir)
             else:
                 self.release, self.tables = find_tables(name, data_dir)
+            self._tars = CheckedTars([*self.shards.values()])
             files = _with_origins(list(self.shards) or self.tables, self.tables)
             data_files = DataFilesDict({"train": files})
         super().__init__(*args, data_files=data_files, **kwargs)
         self._rows: pa.Table | None = None
-        self._checked: dict[str, Any] = {}  # the state of each shard when it was hashed
         # Five seconds, for threads that only Parquet has.
         self.SLEEP_ON_THREADS_SHUTDOWNS = name not in WITH_PIXELS
 
@@ -148,12 +151,9 @@ class Twigma(Parquet):  # type: ignore[misc]
         for number, file in enumerate(files):
             shard = self.shards[file]
             rows = rows_of_shard(shard.sidecar, metadata)
-            # A later epoch hashes a tar again only if it was written meanwhile.
-            state = _state(shard.tar)
-            was_checked = state is not None and self._checked.get(file) == state
-            blocks = read_images(shard, ROWS, was_checked=was_checked)
+            self._tars.check(shard)
+            blocks = read_images(shard, ROWS, was_checked=True)
             for block_number, block in enumerate(blocks):
-                self._checked[file] = state
                 yield Key(number, block_number), self._cast_table(_join(block, rows))
 
     def _metadata(self) -> pa.Table:
@@ -184,17 +184,8 @@ def _refuse_names(table: pa.Table, where: Any) -> None:
         untrusted_names.refuse_names(table, str(where), untrusted_names.NAMES)
 
 
-def _state(path: Any) -> tuple[int, ...] | None:
-    """What changes when a file is written; None where there is none to ask."""
-    try:
-        stat = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-
 def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items, the next one made in a thread while the last is used: a tar is hashed without anyone waiting."""
+    """The same items, the next one made in a thread while the last is used."""
     with ThreadPoolExecutor(1) as thread:
         item = thread.submit(next, items, None).result()
         while item is not None:

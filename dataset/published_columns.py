@@ -17,7 +17,7 @@ from twigma.core.values import (
     read_times,
     whole_numbers,
 )
-from twigma.dataset.table_formats import NULLS
+from twigma.dataset.tables.table_formats import NULLS
 from twigma.rehydrate.ids.damage import refuse_damaged
 
 DECIMAL = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"

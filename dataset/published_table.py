@@ -21,8 +21,8 @@ from twigma.core.services.backoff import BackoffPolicy
 from twigma.core.services.download import download
 from twigma.core.services.http import ServiceClient
 from twigma.dataset.published_columns import conform
-from twigma.dataset.table_files import table_name
-from twigma.dataset.table_formats import find_table
+from twigma.dataset.tables.table_files import table_name
+from twigma.dataset.tables.table_formats import find_table
 
 ZENODO = "https://zenodo.org"
 URL_VARIABLE = "TWIGMA_ZENODO_URL"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from twigma.core.names import split_name, with_name
 from twigma.core.safety import untrusted_names
 from twigma.core.storage.address import in_store
-from twigma.dataset.table_files import select_tables, table_configs
+from twigma.dataset.tables.table_files import select_tables, table_configs
 
 if TYPE_CHECKING:
     from twigma.rehydrate.images.shards import Shard

@@ -17,7 +17,7 @@ from twigma.core.workspace import AnyWorkspace
 from twigma.dataset.opened_release import Release, open_release
 from twigma.dataset.release_folder import DATA_DIR_VARIABLE, find_release
 from twigma.dataset.selection_files import FORMAT, SelectionFile, read_file
-from twigma.dataset.table_files import select_tables
+from twigma.dataset.tables.table_files import select_tables
 from twigma.rehydrate.ids.damage import refuse_damaged
 from twigma.rehydrate.ids.post_id import parse_id, why_bad
 from twigma.rehydrate.posts.post_fields import photo_id

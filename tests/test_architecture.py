@@ -37,6 +37,7 @@ ORDER = [
     "rehydrate/fetch",
     "rehydrate/accounting",
     "rehydrate/retry_missing",
+    "dataset/tables",
     "dataset",
     "dataset/streams",
     "builder/models",

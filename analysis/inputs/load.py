@@ -44,7 +44,7 @@ from twigma.dataset import published_table
 from twigma.dataset.opened_release import open_release
 from twigma.dataset.release_folder import MANIFEST, read_manifest
 from twigma.dataset.selections import read_selection
-from twigma.dataset.table_files import table_configs
+from twigma.dataset.tables.table_files import table_configs
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,7 +17,7 @@ from twigma.core.safety import untrusted_names
 from twigma.core.tables import Places, Scratch, joined_key, take_table
 from twigma.core.workspace import Workspace
 from twigma.dataset.release_folder import MANIFEST, check_files, read_manifest
-from twigma.dataset.table_files import select_tables
+from twigma.dataset.tables.table_files import select_tables
 
 # Never in a release; taken from the working folder.
 PRIVATE = ("author_id", "follower_count", "text")

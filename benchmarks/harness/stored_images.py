@@ -18,7 +18,7 @@ from PIL import Image
 
 from twigma.core import columns
 from twigma.core.files import file_sha256, write_json
-from twigma.dataset.table_files import table_name
+from twigma.dataset.tables.table_files import table_name
 from twigma.rehydrate.images import shards
 
 FILE_ROWS, ROW_GROUP = 500_000, 50_000

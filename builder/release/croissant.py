@@ -16,7 +16,7 @@ from twigma.builder.release.column_origins import Origin, license_url
 from twigma.builder.release.identity import Creator
 from twigma.builder.release.responsible_ai import field_provenance, responsible_ai
 from twigma.core import columns
-from twigma.dataset.table_files import select_tables, table_pattern
+from twigma.dataset.tables.table_files import select_tables, table_pattern
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",

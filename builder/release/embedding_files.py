@@ -32,7 +32,7 @@ from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.pools.ray_slots import CpuSlots
 from twigma.core.progress import progress_bar
 from twigma.core.workspace import Workspace
-from twigma.dataset.table_files import table_name
+from twigma.dataset.tables.table_files import table_name
 
 ROWS = 100_000  # in a file
 EMBEDDING_TYPES = {"float16": pa.float16(), "float32": pa.float32()}

@@ -15,7 +15,7 @@ from twigma.core import columns
 from twigma.core.names import NAME, captions_of_names, split_name
 from twigma.core.safety import owned_folders
 from twigma.core.safety.untrusted_names import IDS, NAMES
-from twigma.dataset.table_files import table_pattern
+from twigma.dataset.tables.table_files import table_pattern
 
 FILES = re.compile(
     r"README\.md|DATASHEET\.md|croissant\.json|MANIFEST\.json|removals\.txt"

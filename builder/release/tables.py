@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from twigma.core import columns
 from twigma.core.files import atomic
 from twigma.core.progress import progress_bar
-from twigma.dataset.table_files import table_name
+from twigma.dataset.tables.table_files import table_name
 
 METADATA_ROWS = 500_000  # in a file
 ROW_GROUP = 50_000  # rows

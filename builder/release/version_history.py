@@ -20,7 +20,7 @@ from twigma.core import columns
 from twigma.core.files import write_json
 from twigma.core.progress import notice
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.dataset.table_files import select_tables
+from twigma.dataset.tables.table_files import select_tables
 
 # As 1.1.0, 2026.11, 1.0.0rc1, 2.0.0-beta.1.
 VERSION = re.compile(r"[0-9][0-9A-Za-z]*([-+._][0-9A-Za-z]+)*")

@@ -1,17 +1,24 @@
 """The manifest of a shard, `WORK/shards/NUMBER.json`: what a finished shard is, written last. Read and written here.
 
-A manifest that was edited or cut, or that names a tar which is not the shard's to read, is refused by name.
+It is written when tar and sidecar, read again from the disk, agree. A manifest that was edited or cut, or that names a
+tar which is not the shard's to read, is refused by name.
 """
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from twigma.core.files import write_json
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from twigma.core.files import file_sha256, fsync, write_json
 from twigma.core.safety import untrusted_names
 from twigma.core.storage import mirrors
+from twigma.rehydrate.images.tar_places import mapped, tar_places
 
 
 @dataclass(frozen=True)
@@ -112,3 +119,70 @@ def _refuse_place(shard: Shard, manifest: Manifest) -> None:
         raise ValueError(
             f"{shard.manifest} names the tar {tar!r}: expected one beside it, or one you added yourself"
         )
+
+
+def verify(tar: Path, sidecar: Path, made_from: Mapping[str, Any]) -> Manifest:
+    """Compare a tar with its sidecar sample by sample: the manifest of the two, or ValueError saying what differs."""
+    table = pq.read_table(sidecar, columns=["member", "sha256", "status"])
+    stored = table.filter(pc.equal(table["status"], "success"))
+    samples = len(stored)
+    members = stored["member"].to_pylist()
+    _refuse_repeated(members, sidecar)
+    expected = dict(zip(members, stored["sha256"].to_pylist(), strict=True))
+    actual = {}
+    with mapped(tar) as data, memoryview(data) as view:
+        for name, (start, size) in tar_places(tar).items():
+            if name in expected:
+                digest = hashlib.sha256(view[start : start + size])
+                actual[name] = digest.hexdigest()
+        sha256 = hashlib.sha256(view).hexdigest()
+    if actual != expected:
+        differing = sorted(n for n in expected if actual.get(n) != expected[n])
+        raise ValueError(
+            f"{tar}: {samples} samples expected, {len(actual)} found, differing: {differing[:3]}"
+        )
+    return Manifest(
+        tar=tar.name,
+        sha256=sha256,
+        bytes=tar.stat().st_size,
+        sidecar=file_sha256(sidecar),
+        rows=len(table),
+        samples=samples,
+        made_from=made_from,
+    )
+
+
+def _refuse_repeated(members: Sequence[str], sidecar: Path) -> None:
+    """ValueError where two images of a sidecar are the same member of its tar."""
+    counts = Counter(members)
+    repeated = [name for name, count in counts.items() if count > 1]
+    if repeated:
+        raise ValueError(
+            f"{sidecar}: expected a member of the tar for each image, found {len(repeated):,} named more than once, "
+            f"such as {repeated[0]!r}: give each image of the tar a name of its own"
+        )
+
+
+def publish(attempt: Path, shard: Shard, made_from: Mapping[str, Any]) -> Manifest:
+    """Verify a shard in its private folder, move it into place and write its manifest last.
+
+    `made_from` says how it was made (kind and settings). ValueError where tar and sidecar differ or are damaged.
+    """
+    tar = attempt / shard.tar.name
+    sidecar = attempt / shard.sidecar.name
+    try:
+        manifest = verify(tar, sidecar, made_from)
+    except ValueError as error:
+        # The private folder is gone when this is read: its files are named without it.
+        what = str(error).replace(f"{attempt}/", "")
+        raise ValueError(
+            f"shard {shard.name}: what was written cannot be read back ({what}), and was discarded: check the disk, "
+            "then run the same command again"
+        ) from error
+    # Without a manifest the shard is not finished, whatever happens between the two moves.
+    shard.manifest.unlink(missing_ok=True)
+    for source, target in ((tar, shard.tar), (sidecar, shard.sidecar)):
+        fsync(source)
+        source.replace(target)
+    write_manifest(shard, manifest)
+    return manifest

@@ -6,26 +6,25 @@ Reading is strict: a shard whose bytes, members or count differ from its manifes
 
 import hashlib
 import itertools
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from mmap import mmap
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core import columns
-from twigma.core.files import file_sha256, fsync, read_parquet
+from twigma.core.files import file_sha256, read_parquet
 from twigma.core.storage import mirrors
 from twigma.core.tables import compact, number
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images.shard_manifest import (
     Manifest,
     Shard,
+    publish,
     read_manifest,
     require_tar,
+    verify,
     write_manifest,
 )
 from twigma.rehydrate.images.tar_places import (
@@ -50,6 +49,7 @@ __all__ = [
     "read_manifest",
     "read_sidecars",
     "require_tar",
+    "require_unchanged",
     "shard_at",
     "tar_members",
     "tar_places",
@@ -180,11 +180,20 @@ def read_images(
         require_tar(shard, manifest)
         with mapped(shard.tar) as data:
             if not was_checked:
-                _require_unchanged(shard, manifest, data)
+                _require_hash(shard, manifest, data)
             yield from _read_blocks(shard, manifest, data, rows)
 
 
-def _require_unchanged(shard: Shard, manifest: Manifest, data: mmap | bytes) -> None:
+def require_unchanged(shard: Shard) -> None:
+    """ValueError unless the tar of a shard is as its manifest says; FileNotFoundError where it is missing."""
+    manifest = read_manifest(shard)
+    with mirrors.reading(shard.tar):
+        require_tar(shard, manifest)
+        with mapped(shard.tar) as data:
+            _require_hash(shard, manifest, data)
+
+
+def _require_hash(shard: Shard, manifest: Manifest, data: mmap | bytes) -> None:
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != manifest.sha256:
         raise ValueError(
@@ -244,73 +253,3 @@ def _images(view: memoryview, spans: list[Span]) -> pa.Array:
     return pa.Array.from_buffers(
         type_, len(spans), [None, offsets, pa.py_buffer(values)]
     )
-
-
-# ------------------------------------------------------------------ writing
-
-
-def verify(tar: Path, sidecar: Path, made_from: Mapping[str, Any]) -> Manifest:
-    """Compare a tar with its sidecar sample by sample: the manifest of the two, or ValueError saying what differs."""
-    table = pq.read_table(sidecar, columns=["member", "sha256", "status"])
-    stored = table.filter(pc.equal(table["status"], "success"))
-    samples = len(stored)
-    members = stored["member"].to_pylist()
-    _refuse_repeated(members, sidecar)
-    expected = dict(zip(members, stored["sha256"].to_pylist(), strict=True))
-    actual = {}
-    with mapped(tar) as data, memoryview(data) as view:
-        for name, (start, size) in tar_places(tar).items():
-            if name in expected:
-                digest = hashlib.sha256(view[start : start + size])
-                actual[name] = digest.hexdigest()
-        sha256 = hashlib.sha256(view).hexdigest()
-    if actual != expected:
-        differing = sorted(n for n in expected if actual.get(n) != expected[n])
-        raise ValueError(
-            f"{tar}: {samples} samples expected, {len(actual)} found, differing: {differing[:3]}"
-        )
-    return Manifest(
-        tar=tar.name,
-        sha256=sha256,
-        bytes=tar.stat().st_size,
-        sidecar=file_sha256(sidecar),
-        rows=len(table),
-        samples=samples,
-        made_from=made_from,
-    )
-
-
-def _refuse_repeated(members: Sequence[str], sidecar: Path) -> None:
-    """ValueError where two images of a sidecar are the same member of its tar."""
-    counts = Counter(members)
-    repeated = [name for name, count in counts.items() if count > 1]
-    if repeated:
-        raise ValueError(
-            f"{sidecar}: expected a member of the tar for each image, found {len(repeated):,} named more than once, "
-            f"such as {repeated[0]!r}: give each image of the tar a name of its own"
-        )
-
-
-def publish(attempt: Path, shard: Shard, made_from: Mapping[str, Any]) -> Manifest:
-    """Verify a shard in its private folder, move it into place and write its manifest last.
-
-    `made_from` says how it was made (kind and settings). ValueError where tar and sidecar differ or are damaged.
-    """
-    tar = attempt / shard.tar.name
-    sidecar = attempt / shard.sidecar.name
-    try:
-        manifest = verify(tar, sidecar, made_from)
-    except ValueError as error:
-        # The private folder is gone when this is read: its files are named without it.
-        what = str(error).replace(f"{attempt}/", "")
-        raise ValueError(
-            f"shard {shard.name}: what was written cannot be read back ({what}), and was discarded: check the disk, "
-            "then run the same command again"
-        ) from error
-    # Without a manifest the shard is not finished, whatever happens between the two moves.
-    shard.manifest.unlink(missing_ok=True)
-    for source, target in ((tar, shard.tar), (sidecar, shard.sidecar)):
-        fsync(source)
-        source.replace(target)
-    write_manifest(shard, manifest)
-    return manifest

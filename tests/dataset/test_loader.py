@@ -8,7 +8,7 @@ import tarfile
 import datasets
 import pyarrow.parquet as pq
 import pytest
-from support import releasing
+from support import mapped, releasing
 from torch.utils.data import DataLoader
 
 import twigma
@@ -129,6 +129,12 @@ def test_images_without_a_release_are_those_of_the_folder(here, monkeypatch, tab
     assert ("retweet_count" in rows.column_names) is (table == "images.parquet")
     stream = load(shards="mine", streaming=True, columns=["width"])
     assert sorted(names(stream)) == sorted(images)
+
+
+def test_a_table_is_cached_in_as_many_pieces_as_are_read(there, tmp_path):
+    mapped.write_release(tmp_path / "large", mapped.planted_table(5000, odd=0))
+    rows = load("metadata", data_dir=tmp_path / "large")
+    assert len(rows.data.table.to_batches()) == 1
 
 
 def test_a_damaged_tar_is_refused(here):

@@ -9,7 +9,7 @@ from twigma.builder.release.card.facts import Facts
 from twigma.builder.release.column_origins import license_url
 from twigma.builder.release.identity import Identity
 from twigma.core import columns
-from twigma.dataset.table_files import table_pattern
+from twigma.dataset.tables.table_files import table_pattern
 
 # Licences by the names the Hub has for them; it takes any other as `other` with name and link.
 HUB_LICENSES = {

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from twigma.builder.release.card.facts import Facts
-from twigma.dataset.table_files import select_tables
+from twigma.dataset.tables.table_files import select_tables
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

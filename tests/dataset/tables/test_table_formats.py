@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from twigma.dataset.table_formats import find_table
+from twigma.dataset.tables.table_formats import find_table
 
 WANTED = ("id", "text")
 CELLS = [["", "id", "text"], ["0", "0012", 'a "b"\nc; d\te, f'], ["1", "13", "é"]]
