@@ -7,18 +7,19 @@ import click
 
 import twigma
 from twigma.cli import (
+    build,
     clusters,
     collect,
+    import_posts,
     inspect,
     photos,
-    publish,
     reference,
     rehydrate,
-    release,
     stages,
 )
-from twigma.cli.analysis import analyze, explore
+from twigma.cli.analysis import analyze, explore, labels
 from twigma.cli.options import Commands
+from twigma.cli.releasing import liked, publish, release, removals, zenodo
 
 
 @click.group(
@@ -44,12 +45,13 @@ def main() -> None:
     """
 
 
+publish.publish.add_command(zenodo.zenodo)
 for command in (
     release.init,
     collect.hashtags,
     collect.collect,
-    rehydrate.ids,
-    rehydrate.import_,
+    import_posts.ids,
+    import_posts.import_,
     rehydrate.rehydrate,
     photos.add,
     stages.embed,
@@ -60,18 +62,18 @@ for command in (
     clusters.choose_k,
     clusters.cluster,
     clusters.assign,
-    stages.build,
+    build.build,
     release.release,
     publish.publish,
-    release.liked,
-    analyze.sheets,
-    analyze.label,
+    liked.liked,
+    labels.sheets,
+    labels.label,
     reference.reference,
     analyze.analyze,
     analyze.report,
     explore.explore,
     explore.search,
-    release.removals,
+    removals.removals,
     inspect.status,
     inspect.free,
     inspect.columns,

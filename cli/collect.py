@@ -17,11 +17,7 @@ from twigma.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from twigma.cli.facts.sourcing import (
-        CollectedFacts,
-        EstimateFacts,
-        HashtagsFacts,
-    )
+    from twigma.cli.facts.sourcing import CollectedFacts, EstimateFacts, HashtagsFacts
 
 
 @click.command()

@@ -12,12 +12,7 @@ from twigma.cli.facts import show
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from twigma.cli.facts.sourcing import (
-        CheckedList,
-        ListFacts,
-        PlanFacts,
-        SampleFacts,
-    )
+    from twigma.cli.facts.sourcing import CheckedList, ListFacts, PlanFacts, SampleFacts
     from twigma.rehydrate.ids.post_ids import IdList
     from twigma.rehydrate.sources.x.budget import LookupPlan
 

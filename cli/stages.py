@@ -1,4 +1,4 @@
-"""`twigma embed`, `caption`, `texts`, `nsfw`, `dedupe` and `build`: columns for the images of a working folder."""
+"""`twigma embed`, `caption`, `texts`, `nsfw` and `dedupe`: columns for the images of a working folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,12 +26,7 @@ from twigma.core.names import with_name
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
-    from twigma.cli.facts.building import (
-        BuildFacts,
-        DedupeFacts,
-        StageFacts,
-        TextsFacts,
-    )
+    from twigma.cli.facts.building import DedupeFacts, StageFacts, TextsFacts
 
 precision_option = click.option(
     "--precision",
@@ -247,62 +242,6 @@ def dedupe(work: Path, near: float | None, embedding: str, engine: str) -> None:
     facts: DedupeFacts = {"work": str(work), "rows": counts}
     shown = {name.replace("not_", "not "): count for name, count in counts.items()}
     show(facts, count_lines(shown, f"rows of {work} by reason:"))
-
-
-@click.command()
-@work_option
-@clip_option
-@click.option(
-    "--captioner",
-    default=CAPTIONER,
-    show_default=True,
-    metavar="MODEL",
-    help="As --model of `twigma caption`.",
-)
-@detector_option
-@precision_option
-@device_option
-@engine_option
-@json_option("build")
-def build(
-    work: Path,
-    model: str,
-    captioner: str,
-    detector: Path | None,
-    precision: str | None,
-    device: str | None,
-    engine: str,
-) -> None:
-    """Add every column: embed, caption, nsfw, dedupe, cluster.
-
-    Only what is missing or out of date is processed; an interrupted run resumes. While a GPU writes the captions, the
-    stages that need only embeddings run beside it; with --engine ray, a cluster does one stage after the other. Name
-    the same models each time; dedupe and cluster use the settings of their last run.
-
-    \b
-      twigma build && twigma release
-    """
-    from twigma.builder.build import build as run
-
-    clip = parse_clip(model)
-    if clip.revision is not None or split_commit(captioner)[1] is not None:
-        raise ValueError(
-            "build uses the pinned commits: pin another one first, with --model MODEL@COMMIT of embed or caption"
-        )
-    result = run(
-        work,
-        model=clip.model,
-        pretrained=clip.weights,
-        captioner=captioner,
-        detector=detector,
-        device=device,
-        precision=precision,
-        engine=as_engine(engine),
-    )
-    facts: BuildFacts = {"work": str(work), "images": result.treated}
-    lines = count_lines(result.treated, f"images of {work} processed now, by stage:")
-    ready = "duplicates are marked, images clustered; next: twigma release"
-    show(facts, [*lines, ready])
 
 
 def _show_processed(processed: int, work: Path, stage: str) -> None:

@@ -7,7 +7,7 @@ counted from the release.
 from typing import Any
 
 import twigma
-from twigma.builder.release.card import wording
+from twigma.builder.release.card import limits, wording
 from twigma.builder.release.card.facts import Facts
 from twigma.builder.release.column_origins import Origin, license_url
 
@@ -31,17 +31,15 @@ def responsible_ai(facts: Facts) -> dict[str, Any]:
     values: dict[str, Any] = {
         "rai:dataCollection": f"{wording.summary(facts)} {wording.collection(facts)}",
         "rai:dataCollectionMissingData": missing,
-        "rai:dataBiases": [f"{head}: {text}" for head, text in wording.biases(facts)],
-        "rai:dataLimitations": [
-            f"{head}: {text}" for head, text in wording.gaps(facts)
-        ],
+        "rai:dataBiases": [f"{head}: {text}" for head, text in limits.biases(facts)],
+        "rai:dataLimitations": [f"{head}: {text}" for head, text in limits.gaps(facts)],
         "rai:dataUseCases": [
-            *wording.uses(facts),
-            f"Not for {wording.not_for(facts)}.",
+            *limits.uses(facts),
+            f"Not for {limits.not_for(facts)}.",
         ],
         "rai:dataSocialImpact": impact,
-        "rai:personalSensitiveInformation": wording.sensitive(facts),
-        "rai:hasSyntheticData": wording.has_synthetic(facts),
+        "rai:personalSensitiveInformation": limits.sensitive(facts),
+        "rai:hasSyntheticData": limits.has_synthetic(facts),
         "rai:dataReleaseMaintenancePlan": (
             "What is taken out on request is missing from the next version. For questions and removals, "
             f"{wording.contact(facts.identity)}."

@@ -1,8 +1,9 @@
 """`twigma removals FILE`: posts and images taken out of a working folder and everything made from it, for good.
 
 Their salted hashes are stored first (`rehydrate/posts/removed_ids.py`), so that nothing brings them back; then pages,
-tables, shards and columns are written again without them (`erase.py`), and derived folders that name them are deleted.
-Stopped at any moment, it resumes when run again with the same file. A receipt, written last, says what was done.
+tables, shards and columns are written again without them (`erase.py`, `erase_shards.py`), and derived folders that name
+them are deleted. Stopped at any moment, it resumes when run again with the same file. A receipt, written last, says
+what was done.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 
 from twigma.builder.publish.publications import spaces, update_command
 from twigma.builder.release.row_filter import STAGES
-from twigma.builder.removals import erase
+from twigma.builder.removals import erase, erase_shards
 from twigma.builder.removals.derived import (
     beside_sheets,
     check,
@@ -96,7 +97,7 @@ def removals(
         receipt.changed = {
             "pages": erase.pages(work, removed),
             "tables": erase.tables(work, removed, ids),
-            **erase.shards_and_columns(work, removed, receipt.left),
+            **erase_shards.shards_and_columns(work, removed, receipt.left),
             "sheets": erase_sheets(checked, removed, ids),
         }
         for deletion in (

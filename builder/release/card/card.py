@@ -5,7 +5,7 @@ import string
 from pathlib import Path
 
 import twigma
-from twigma.builder.release.card import markdown, wording
+from twigma.builder.release.card import limits, markdown, wording
 from twigma.builder.release.card.facts import Facts
 from twigma.builder.release.card.header import header
 from twigma.builder.release.card.months import sparkline
@@ -85,10 +85,10 @@ def card(facts: Facts) -> str:
         months=_months(facts),
         models=markdown.models(facts.models),
         origins=markdown.origins(facts),
-        uses=" ".join(wording.uses(facts)),
-        limits="\n".join(f"- {text}" for text in wording.limits(facts)),
-        synthetic=wording.synthetic(facts),
-        not_for=wording.not_for(facts),
+        uses=" ".join(limits.uses(facts)),
+        limits="\n".join(f"- {text}" for text in limits.limits(facts)),
+        synthetic=limits.synthetic(facts),
+        not_for=limits.not_for(facts),
         rights=wording.rights(facts),
         which="a post or an image" if facts.on_posts else "an image",
         history=markdown.history(facts.history),

@@ -3,7 +3,7 @@
 import string
 from pathlib import Path
 
-from twigma.builder.release.card import markdown, wording
+from twigma.builder.release.card import limits, markdown, wording
 from twigma.builder.release.card.facts import Facts
 
 
@@ -30,19 +30,19 @@ def datasheet(facts: Facts) -> str:
         summary=wording.summary(facts),
         completeness=_completeness(facts),
         funnel=markdown.funnel(facts),
-        sensitive=wording.sensitive(facts),
-        errors="\n".join(f"- {text}" for text in wording.limits(facts)),
+        sensitive=limits.sensitive(facts),
+        errors="\n".join(f"- {text}" for text in limits.limits(facts)),
         outside=_outside(facts),
         upsetting=_upsetting(facts),
-        synthetic=wording.synthetic(facts),
+        synthetic=limits.synthetic(facts),
         collection=wording.collection(facts),
         months_span=span,
         consent=_consent(facts),
         near=near,
         models=markdown.models(facts.models),
         origins=markdown.origins(facts),
-        uses=" ".join(wording.uses(facts)),
-        not_for=wording.not_for(facts),
+        uses=" ".join(limits.uses(facts)),
+        not_for=limits.not_for(facts),
         rights=wording.rights(facts),
         contact=wording.contact(identity),
         history=markdown.history(facts.history),

@@ -29,7 +29,7 @@ from support.pictured import (
 
 from twigma.analysis.explorer.page import read_explorer
 from twigma.analysis.explorer.server import ExplorerServer
-from twigma.builder.removals.erase import shards_and_columns
+from twigma.builder.removals.erase_shards import shards_and_columns
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.posts.removed_ids import add_removed
 

@@ -235,7 +235,7 @@ def test_the_command_names_the_places_and_asks_at_a_terminal(
     assert sent.exit_code == 0 and "Erase them" not in sent.output
     assert sent.output.count("  tag v1.0.0: 1 removed row") == 2
     assert named(hub)
-    monkeypatch.setattr("twigma.cli.publish.is_terminal", lambda: True)
+    monkeypatch.setattr("twigma.cli.releasing.publish.is_terminal", lambda: True)
     refused = CliRunner().invoke(main, [*words, "--go"], input="n\n")
     assert "Erase them there, for good?" in refused.output and named(hub)
     done = CliRunner().invoke(main, [*words, "--go"], input="y\n")

@@ -28,7 +28,7 @@ def test_equal_images_repeat_the_first_of_them_that_is_left():
     table = pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
     cosines = table["duplicate_cosine"].cast(pa.float32())
     table = table.set_column(3, "duplicate_cosine", cosines)
-    left = erase._without_removed(table, GONE)
+    left = erase.without_removed(table, GONE)
     assert left.schema.equals(table.schema, check_metadata=False)
     assert [tuple(row.values()) for row in left.to_pylist()] == [
         ("b", None, None, None),
@@ -41,7 +41,7 @@ def test_equal_images_repeat_the_first_of_them_that_is_left():
     ]
     # Without reasons none is known to be equal to another.
     bare = table.select(["image_name", "duplicate_of"])
-    assert erase._without_removed(bare, GONE)["duplicate_of"].to_pylist() == [
+    assert erase.without_removed(bare, GONE)["duplicate_of"].to_pylist() == [
         *[None, None, None, "d", None, None, "z"]
     ]
 
@@ -68,5 +68,5 @@ def test_it_is_what_dedupe_finds_in_those_that_are_left():
         return table.select(["image_name", *MARKS])
 
     assert marked(range(6))["duplicate_of"].null_count == 2
-    after = erase._without_removed(marked(range(6)), GONE)
+    after = erase.without_removed(marked(range(6)), GONE)
     assert after.to_pylist() == marked(range(1, 6)).to_pylist()

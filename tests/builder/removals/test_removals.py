@@ -186,7 +186,7 @@ def test_a_part_that_names_none_of_them_is_not_written_again(made, chosen):
 def test_twice_is_as_once_and_a_stopped_run_is_finished(made, chosen, monkeypatch):
     work = made / "work"
     monkeypatch.setattr(
-        module.erase,
+        module.erase_shards,
         "shards_and_columns",
         lambda *_: (_ for _ in ()).throw(OSError("stopped")),
     )

@@ -1,4 +1,4 @@
-"""`twigma publish hub` and `twigma publish zenodo`: a release to where others find it; a dry run without --go."""
+"""`twigma publish hub`: a release to where others find it; a dry run without --go. `zenodo.py` has the other place."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,13 +9,12 @@ import click
 
 from twigma.cli.facts import json_option, show
 from twigma.cli.facts.sizes import size_text
-from twigma.cli.options import HUB_URL, STORE_TO_READ, ZENODO_URL, work_option
+from twigma.cli.options import HUB_URL, STORE_TO_READ, work_option
 
 if TYPE_CHECKING:
     from twigma.builder.publish.hub_plan import Publication
     from twigma.builder.publish.space.space import SpacePublication
-    from twigma.builder.publish.zenodo import Deposit
-    from twigma.cli.facts.releasing import HubFacts, SpaceFacts, ZenodoFacts
+    from twigma.cli.facts.releasing import HubFacts, SpaceFacts
 
 
 @click.group()
@@ -169,9 +168,15 @@ def is_terminal() -> bool:
     return sys.stdin.isatty()
 
 
+def file_lines(states: Mapping[str, str]) -> Iterator[str]:
+    """A line for each file: what is done with it, and its name."""
+    for path, state in states.items():
+        yield f"  {state:<9}  {path}"
+
+
 def _plan_lines(plan: "Publication", go: bool) -> Iterator[str]:
     """What is on the Hub and what is to be there."""
-    yield from _file_lines(plan.files)
+    yield from file_lines(plan.files)
     if not plan.exists:
         yield f"{plan.repo}: {'is' if go else 'would be'} created"
     yield f"access: {plan.access}"
@@ -240,7 +245,7 @@ def _space_facts(shown: "SpacePublication") -> "SpaceFacts":
 
 def _space_lines(shown: "SpacePublication", ids: bool) -> Iterator[str]:
     """What is, or would be, in the Space."""
-    yield from _file_lines(shown.files)
+    yield from file_lines(shown.files)
     yield f"visibility of the Space: {shown.visibility}"
     named = "with the ids of the images" if ids else "without ids; --ids adds them"
     size = size_text(shown.sending)
@@ -266,82 +271,3 @@ def _outdated_lines(work: Path, repo: str, tag: str) -> Iterator[str]:
         if entry.repository == repo and f"v{entry.version}" != tag:
             shows = f"Space {entry.record} shows version {entry.version}"
             yield f"{shows}: `{update_command(entry)}` brings it to {tag}"
-
-
-@publish.command()
-@release_argument
-@go_option
-@click.option(
-    "--record",
-    metavar="ID",
-    help="Publish as the next version of this record.  [default: the one published from --work, or a new one]",
-)
-@click.option(
-    "--sandbox",
-    is_flag=True,
-    help="Try it on sandbox.zenodo.org, which has tokens of its own.",
-)
-@work_option
-@json_option("publish-zenodo")
-def zenodo(
-    release: Path,
-    go: bool,
-    record: str | None,
-    sandbox: bool,
-    work: Path,
-) -> None:
-    """Publish on Zenodo, with a DOI.
-
-    Sends the files that differ and publishes the record, which cannot be undone. Interrupted before that, the next run
-    resumes in the same draft. Record and DOI are remembered in the working folder, for the next version and its card;
-    the release stays as it is. Title, authors and licence are those of dataset.toml (`twigma init`). The token is
-    $ZENODO_TOKEN.
-
-    \b
-      twigma publish zenodo --sandbox
-      twigma publish zenodo --record 8031785 --go
-    """
-    from twigma.builder.publish.removed_rows import ON_ZENODO, has_removals
-    from twigma.builder.publish.zenodo import publish_zenodo
-
-    result = publish_zenodo(
-        release,
-        work,
-        go=go,
-        record=record,
-        sandbox=sandbox,
-        url=ZENODO_URL.value or None,
-    )
-    facts: ZenodoFacts = {
-        "server": result.server,
-        "record": result.record or None,
-        "version": result.version,
-        "doi": result.doi or None,
-        "published": result.published,
-        "files": result.files,
-        "bytes": result.sending,
-        "removed_rows": bool(result.record) and has_removals(release),
-    }
-    lines = list(_deposit_lines(result, go))
-    if facts["removed_rows"]:
-        lines.append(ON_ZENODO)
-    show(facts, lines)
-
-
-def _deposit_lines(result: "Deposit", go: bool) -> Iterator[str]:
-    yield from _file_lines(result.files)
-    where = f"record {result.record}" if result.record else "a new record"
-    where = f"{where} on {result.server}"
-    version = f"version {result.version}"
-    size = size_text(result.sending)
-    if not result.changes:
-        yield f"{where}: nothing to send, {version} is published as {result.doi}"
-    elif go:
-        yield f"{where}: {size} sent, {version} published as {result.doi}"
-    else:
-        yield f"{where}: {size} would be sent as {version}; --go does it"
-
-
-def _file_lines(states: Mapping[str, str]) -> Iterator[str]:
-    for path, state in states.items():
-        yield f"  {state:<9}  {path}"

@@ -1,0 +1,1 @@
+"""Commands by which something leaves a working folder, or is taken out of everything."""
