@@ -15,7 +15,7 @@ class _Ahead(NamedTuple):
 
     shard: Shard
     process: int
-    hashed: "Future[None]"
+    hashed: "Future[bool]"
 
 
 class CheckedTars:
@@ -30,8 +30,8 @@ class CheckedTars:
     def __reduce__(self) -> tuple[type["CheckedTars"], tuple[list[Shard]]]:
         return CheckedTars, (self._shards,)
 
-    def check(self, shard: Shard) -> None:
-        """Wait until a tar is hashed; ValueError where it is damaged, FileNotFoundError where it is missing.
+    def check(self, shard: Shard) -> bool:
+        """Wait until a tar is hashed; ValueError where it is damaged, False where it is not here, as in a store.
 
         One that was not written since the last time is not hashed again.
         """
@@ -41,9 +41,10 @@ class CheckedTars:
                 ahead.hashed.result()
             else:  # shuffled, or shared by workers: which one follows is not known
                 self._in_order = False
-        self._hash(shard)
-        if self._in_order:
+        is_hashed = self._hash(shard)
+        if self._in_order and is_hashed:
             self._begin_next(shard)
+        return is_hashed
 
     def _begin_next(self, shard: Shard) -> None:
         following = self._shards[self._shards.index(shard) + 1 :][:1]
@@ -53,12 +54,14 @@ class CheckedTars:
             thread.shutdown(wait=False)
             self._ahead = _Ahead(one, os.getpid(), hashed)
 
-    def _hash(self, shard: Shard) -> None:
+    def _hash(self, shard: Shard) -> bool:
         state = _state(shard.tar)
-        if state is None or self._states.get(shard.name) != state:
+        if state is None:
+            return False
+        if self._states.get(shard.name) != state:
             require_unchanged(shard)
-        if state is not None:
             self._states[shard.name] = state
+        return True
 
 
 def _state(path: Path) -> State | None:

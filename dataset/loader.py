@@ -151,8 +151,8 @@ class Twigma(Parquet):  # type: ignore[misc]
         for number, file in enumerate(files):
             shard = self.shards[file]
             rows = rows_of_shard(shard.sidecar, metadata)
-            self._tars.check(shard)
-            blocks = read_images(shard, ROWS, was_checked=True)
+            was_checked = self._tars.check(shard)
+            blocks = read_images(shard, ROWS, was_checked=was_checked)
             for block_number, block in enumerate(blocks):
                 yield Key(number, block_number), self._cast_table(_join(block, rows))
 

@@ -151,6 +151,17 @@ def test_an_image_by_name_takes_its_bytes_and_no_tar(store, elsewhere):
         assert not list(work.rglob("*.tar"))
 
 
+def test_a_dataset_of_images_fetches_each_tar_once(store, elsewhere):
+    with local_copy(WORK) as work:
+        store.requests.clear()
+        rows = twigma.load_dataset(
+            "images", shards=work, data_dir="twigma", split="train", streaming=True
+        )
+        assert len(list(rows)) == PICTURES
+        tars = {f"ai/work/shards/{number:05}.tar" for number in range(3)}
+        assert store.reads(".tar") == dict.fromkeys(tars, 1)
+
+
 def test_figures_and_pictures_from_the_store(store, elsewhere, tmp_path):
     report = tmp_path / "report"
     run("analyze", RELEASE, "--work", WORK, "--out", report)
