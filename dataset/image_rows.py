@@ -24,6 +24,30 @@ def rows_schema(tables: Sequence[str], wanted: Sequence[str] | None) -> pa.Schem
     return pa.schema([field for field in schema if field.name in names])
 
 
+def require_columns(
+    tables: Sequence[str], columns: Sequence[str], filters: Any, where: str
+) -> None:
+    """ValueError naming columns that are asked for, or filtered by, and that the tables do not have.
+
+    Of filters lists are looked at, as `pyarrow.parquet.filters_to_expression` takes them, and no expressions.
+    """
+    known = rows_schema(tables, None).names
+    asked = [*columns, *_filtered_by(filters)]
+    missing = [name for name in dict.fromkeys(asked) if name not in known]
+    if missing:
+        raise ValueError(
+            f"{where} has no column {', '.join(missing)}; it has {', '.join(known)}"
+        )
+
+
+def _filtered_by(filters: Any) -> list[str]:
+    """The columns of conditions: a list of them, or of lists of them."""
+    if not isinstance(filters, list):
+        return []
+    groups = [part if isinstance(part, list) else [part] for part in filters]
+    return [str(condition[0]) for group in groups for condition in group]
+
+
 def read_rows(
     tables: Sequence[str], release: Path | None, schema: pa.Schema, filters: Any = None
 ) -> pa.Table:

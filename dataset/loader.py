@@ -25,7 +25,12 @@ from datasets.packaged_modules.parquet.parquet import Parquet, ParquetConfig
 from twigma.core.names import split_name
 from twigma.core.safety import untrusted_names
 from twigma.dataset.checked_tars import CheckedTars
-from twigma.dataset.image_rows import read_rows, rows_of_shard, rows_schema
+from twigma.dataset.image_rows import (
+    read_rows,
+    require_columns,
+    rows_of_shard,
+    rows_schema,
+)
 from twigma.dataset.release_folder import (
     check_files,
     find_rows_of_images,
@@ -74,6 +79,7 @@ class Twigma(Parquet):  # type: ignore[misc]
         name = kwargs.get("config_name") or self.DEFAULT_CONFIG_NAME
         kwargs["config_name"] = name
         self.release: Any = None
+        self.tables: list[str] = []
         base, of_model = split_name(name)
         is_named = base == "embeddings" and of_model != ""
         if is_named:
@@ -98,6 +104,10 @@ class Twigma(Parquet):  # type: ignore[misc]
             files = _with_origins(list(self.shards) or self.tables, self.tables)
             data_files = DataFilesDict({"train": files})
         super().__init__(*args, data_files=data_files, **kwargs)
+        if self.tables:
+            asked = [name for name in self.config.columns or [] if name != "image"]
+            where = str(self.release or pathlib.Path(self.tables[0]).parent)
+            require_columns(self.tables, asked, self.config.filters, where)
         self._rows: pa.Table | None = None
         # Five seconds, for threads that only Parquet has.
         self.SLEEP_ON_THREADS_SHUTDOWNS = name not in WITH_PIXELS

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from twigma.core.read_ahead import read_ahead
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.dataset.image_rows import KEY, read_rows, rows_schema
+from twigma.dataset.image_rows import KEY, read_rows, require_columns, rows_schema
 from twigma.dataset.release_folder import find_rows_of_images
 from twigma.rehydrate.images.decode import read_pixels
 from twigma.rehydrate.images.decode_memory import room
@@ -261,13 +261,8 @@ def _stored_rows(
 ) -> pa.Table:
     """Metadata and place of every stored image that the tables list, by shard and place in it."""
     release, tables = find_rows_of_images(work.path, data_dir)
+    require_columns(tables, wanted, filters, f"stream_images: {release or work}")
     schema = rows_schema(tables, [KEY, *wanted])
-    missing = [name for name in wanted if name not in schema.names]
-    if missing:
-        known = rows_schema(tables, None).names
-        raise ValueError(
-            f"stream_images: {release or work} has no column {', '.join(missing)}; it has {', '.join(known)}"
-        )
     metadata = read_rows(tables, release, schema, filters)
     index = read_index(work)
     stored = index.filter(pc.invert(index["failed"])).select([KEY, *Place._fields])

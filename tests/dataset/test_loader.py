@@ -6,6 +6,7 @@ import shutil
 import tarfile
 
 import datasets
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from support import mapped, releasing
@@ -127,7 +128,7 @@ def test_images_without_a_release_are_those_of_the_folder(here, monkeypatch, tab
     assert sorted(rows["image_name"]) == sorted(images) and len(images) == 29
     assert rows[0]["image"].size == (24, 16)
     assert ("retweet_count" in rows.column_names) is (table == "images.parquet")
-    stream = load(shards="mine", streaming=True, columns=["width"])
+    stream = load(shards="mine", streaming=True, columns=["url"])
     assert sorted(names(stream)) == sorted(images)
 
 
@@ -135,6 +136,26 @@ def test_a_table_is_cached_in_as_many_pieces_as_are_read(there, tmp_path):
     mapped.write_release(tmp_path / "large", mapped.planted_table(5000, odd=0))
     rows = load("metadata", data_dir=tmp_path / "large")
     assert len(rows.data.table.to_batches()) == 1
+
+
+@pytest.mark.parametrize("name", ["metadata", "images"])
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"columns": ["likes"]},
+        {"filters": [("likes", ">", 1)]},
+        {"filters": [[("like_count", ">", 1)], [("likes", "==", 1)]]},
+    ],
+)
+def test_a_column_that_there_is_not_is_named(there, name, streaming, asked):
+    with pytest.raises(ValueError, match="twigma has no column likes; it has id, im"):
+        load(name, streaming=streaming, **asked)
+
+
+def test_the_picture_may_be_named_among_the_columns(there):
+    rows = load(columns=["image", "like_count"], filters=pc.field("like_count") >= 0)
+    assert rows.column_names == ["image", "image_name", "like_count"]
 
 
 def test_a_damaged_tar_is_refused(here):
