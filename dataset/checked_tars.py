@@ -47,12 +47,14 @@ class CheckedTars:
         return is_hashed
 
     def _begin_next(self, shard: Shard) -> None:
-        following = self._shards[self._shards.index(shard) + 1 :][:1]
-        for one in following:
-            thread = ThreadPoolExecutor(1)
-            hashed = thread.submit(self._hash, one)
-            thread.shutdown(wait=False)
-            self._ahead = _Ahead(one, os.getpid(), hashed)
+        at = self._shards.index(shard) + 1
+        if at == len(self._shards):
+            return
+        following = self._shards[at]
+        thread = ThreadPoolExecutor(1)
+        hashed = thread.submit(self._hash, following)
+        thread.shutdown(wait=False)
+        self._ahead = _Ahead(following, os.getpid(), hashed)
 
     def _hash(self, shard: Shard) -> bool:
         state = _state(shard.tar)

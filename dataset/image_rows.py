@@ -31,8 +31,10 @@ def require_columns(
 
     Of filters lists are looked at, as `pyarrow.parquet.filters_to_expression` takes them, and no expressions.
     """
-    known = rows_schema(tables, None).names
     asked = [*columns, *_filtered_by(filters)]
+    if not asked:
+        return
+    known = rows_schema(tables, None).names
     missing = [name for name in dict.fromkeys(asked) if name not in known]
     if missing:
         raise ValueError(

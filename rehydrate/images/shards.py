@@ -4,6 +4,7 @@ Reading is strict: a shard whose bytes, members or count differ from its manifes
 `twigma rehydrate` and `twigma add`; read by every stage with pixels.
 """
 
+import contextlib
 import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
@@ -175,22 +176,26 @@ def read_images(
     flipped byte or a cut anywhere raises ValueError naming the shard, unless it `was_checked` before;
     FileNotFoundError when the tar is missing.
     """
-    manifest = read_manifest(shard)
-    with mirrors.reading(shard.tar):
-        require_tar(shard, manifest)
-        with mapped(shard.tar) as data:
-            if not was_checked:
-                _require_hash(shard, manifest, data)
-            yield from _read_blocks(shard, manifest, data, rows)
+    with _opened(shard) as (manifest, data):
+        if not was_checked:
+            _require_hash(shard, manifest, data)
+        yield from _read_blocks(shard, manifest, data, rows)
 
 
 def require_unchanged(shard: Shard) -> None:
     """ValueError unless the tar of a shard is as its manifest says; FileNotFoundError where it is missing."""
+    with _opened(shard) as (manifest, data):
+        _require_hash(shard, manifest, data)
+
+
+@contextlib.contextmanager
+def _opened(shard: Shard) -> Iterator[tuple[Manifest, mmap | bytes]]:
+    """The manifest of a shard, and its tar as memory; FileNotFoundError when the tar is missing."""
     manifest = read_manifest(shard)
     with mirrors.reading(shard.tar):
         require_tar(shard, manifest)
         with mapped(shard.tar) as data:
-            _require_hash(shard, manifest, data)
+            yield manifest, data
 
 
 def _require_hash(shard: Shard, manifest: Manifest, data: mmap | bytes) -> None:
