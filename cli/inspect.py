@@ -211,7 +211,7 @@ def free(work: Path, without: tuple[str, ...], go: bool) -> None:
     The tars of shards of which every column is made; they are most of a working folder. Tables, columns and counts
     stay, and so do tars of your own that `twigma add` registered. release, cluster, dedupe and analyze work as before;
     what shows pictures (liked, label, report --work), and embed or caption by another model, needs them fetched again:
-    it says how.
+    it says how. Pictures that `twigma add` packed come back when it is given the same files.
 
     \b
       twigma free
@@ -225,6 +225,7 @@ def free(work: Path, without: tuple[str, ...], go: bool) -> None:
         "deleted": go,
         "shards": freed.shards,
         "bytes": freed.bytes,
+        "added": freed.added,
         "before": freed.before,
         "stay": freed.stay,
     }
@@ -237,6 +238,11 @@ def _free_lines(facts: "FreeFacts") -> Iterator[str]:
         yield f"free: {size} deleted in {facts['work']}"
     else:
         yield f"free: {size} of {facts['work']} would be deleted; --go does it"
+    if facts["added"]:
+        yield (
+            f"  {facts['added']:,} of the shards are of files that you added: no address has their pictures, so keep "
+            "the files"
+        )
     if facts["before"]:
         yield f"  {facts['before']:,} shards were freed before"
     for reason, count in facts["stay"].items():

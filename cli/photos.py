@@ -106,6 +106,8 @@ def _added_lines(row: "Added") -> Iterator[str]:
     counts = f"{row['images']:,} images, {row['failed']:,} failed"
     known = f", {row['known']:,} were here already" if row["known"] else ""
     yield f"{row['path']}: {counts}{known}"
+    if row["restored"]:
+        yield f"  {row['restored']:,} whose pictures had gone are stored again"
     for left_out in row["left_out"]:
         such_as = f", such as {left_out['example']}" if left_out["example"] else ""
         yield f"  left out: {left_out['count']:,} {left_out['reason']}{such_as}"

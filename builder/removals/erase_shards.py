@@ -41,6 +41,7 @@ def shards_and_columns(
     work.sprite_sheet.unlink(missing_ok=True)
     for path in inventory.files(work.path, "plan"):
         filter_parquet(path, removed)
+    _erase_unfinished(work, removed)
     _drop_packed(work)
     return {"images": images, "columns": _erase_columns(work, removed, new_hashes)}
 
@@ -80,6 +81,14 @@ def _is_own_tar(shard: Shard, tar: Path) -> bool:
     """Whether a command wrote this tar: any other, wherever it lies, is the user's."""
     inside = tar.parent.absolute() == shard.manifest.parent.absolute()
     return inside and (tar.name == shard.tar.name or tar.name.startswith(OWN_TARS))
+
+
+def _erase_unfinished(work: Workspace, removed: Removed) -> None:
+    """Take rows out of sidecars without a manifest, which tell later where pictures belong, and delete their tars."""
+    for sidecar in work.shards.glob("[0-9]*.parquet"):
+        shard = shards.shard_at(work.path, sidecar.stem)
+        if not shard.manifest.exists() and filter_parquet(sidecar, removed):
+            shard.tar.unlink(missing_ok=True)
 
 
 def _drop_packed(work: Workspace) -> None:

@@ -22,11 +22,13 @@ OF_PICTURES = ("embed", "caption")  # stages that read them; the others read col
 class Freed:
     """What was freed, or would be: shards and bytes; those freed before, and why each of the others stays.
 
+    `added` are those of the shards whose pictures no address has: they came from files, and come back with them only.
     `stay` counts shards by what still needs their pictures: a command, or that the tar is the user's own.
     """
 
     shards: int = 0
     bytes: int = 0
+    added: int = 0
     before: int = 0
     stay: dict[str, int] = field(default_factory=dict)
 
@@ -79,7 +81,7 @@ def _free(
     work: Workspace, finished: FinishedShards, stay: dict[str, str], go: bool
 ) -> Freed:
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    shards = size = before = 0
+    shards = size = added = before = 0
     counts: dict[str, int] = {}
     for name, manifest in finished.manifests.items():
         shard = shard_at(work, name)
@@ -93,7 +95,8 @@ def _free(
         else:
             shards += 1
             size += manifest.bytes
+            added += manifest.made_from.get("kind") == "add"
             if go:
                 write_manifest(shard, replace(manifest, freed=today))
                 tar.unlink(missing_ok=True)  # in a store it goes with its manifest
-    return Freed(shards, size, before, counts)
+    return Freed(shards, size, added, before, counts)

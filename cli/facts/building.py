@@ -99,6 +99,9 @@ class FreeFacts(TypedDict):
     deleted: Annotated[bool, "false without --go: nothing was changed"]
     shards: Annotated[int, "whose pictures were deleted, or would be"]
     bytes: Annotated[int, "of these pictures"]
+    added: Annotated[
+        int, "of the shards, those of files that you added: no address has them"
+    ]
     before: Annotated[int, "shards that were freed before"]
     stay: Annotated[dict[str, int], "shards whose pictures stay, by the reason"]
 

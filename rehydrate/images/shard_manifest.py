@@ -87,15 +87,27 @@ def require_tar(shard: Shard, manifest: Manifest) -> None:
     if shard.tar.exists():
         return
     mirrors.refuse_closed(shard.tar)
-    reason, remedy = f"its tar {shard.tar} is missing", "put it back, or delete"
+    reason = f"its tar {shard.tar} is missing"
+    remedy = "put it back, or "
     if manifest.freed:
-        reason, remedy = f"its pictures were freed on {manifest.freed}", "delete"
-    again = "the command that wrote the shard"
-    if manifest.made_from.get("kind") == "fetch":
-        again = "`twigma rehydrate`, which fetches them,"
+        reason = f"its pictures were freed on {manifest.freed}"
+        remedy = ""
     raise FileNotFoundError(
-        f"shard {shard.name}: {reason}: {remedy} {shard.manifest} and run again {again}"
+        f"shard {shard.name}: {reason}: {remedy}{_again(shard, manifest)}"
     )
+
+
+def _again(shard: Shard, manifest: Manifest) -> str:
+    """What brings the pictures of a shard back."""
+    kind = manifest.made_from.get("kind")
+    if kind == "add" and "/" in manifest.tar:
+        return "give `twigma add` the tar where it is now"
+    if kind == "add":
+        return "give `twigma add` the files again that they came from: they keep their names"
+    again = "the command that wrote the shard"
+    if kind == "fetch":
+        again = "`twigma rehydrate`, which fetches them,"
+    return f"delete {shard.manifest} and run again {again}"
 
 
 def _has_types(manifest: Manifest) -> bool:

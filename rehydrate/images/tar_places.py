@@ -4,6 +4,7 @@ Damage that would make tarfile stop in silence raises. Used by `shards.py`, and 
 """
 
 import contextlib
+import io
 import mmap
 import re
 import tarfile
@@ -51,6 +52,14 @@ def tar_members(
             raise ValueError(
                 f"{path} is damaged or cut short: no end-of-archive mark at byte {end:,}"
             )
+
+
+def append_member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    """Write a file into an open tar, without time or owner: equal files make equal tars."""
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    member.mode = 0o444
+    tar.addfile(member, io.BytesIO(data))
 
 
 def names_after_end(path: Path, members: list[tarfile.TarInfo]) -> list[str]:

@@ -20,14 +20,12 @@ from twigma.core.storage import mirrors
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.image_headers import max_pixels
-from twigma.rehydrate.images.shards import SIDECAR, Shard, shard_at
-from twigma.rehydrate.posts.removed_ids import Removed, read_removed
+from twigma.rehydrate.images.shards import SIDECAR, Manifest, Shard, shard_at
 from twigma.rehydrate.sources.own_files.images_rows import extend_images_table
 from twigma.rehydrate.sources.own_files.known import (
-    Known,
     finished_shards,
     hashes_of,
-    read_known,
+    read_holdings,
 )
 from twigma.rehydrate.sources.own_files.new_metadata import Stated, fill_metadata
 from twigma.rehydrate.sources.own_files.pack_images import (
@@ -119,6 +117,7 @@ def _batch(
             yield batch
         finally:
             # Also when the disk is full or the run is stopped.
+            batch.finish_restoring()
             extend_images_table(work)
             batch.fill_metadata()
             shutil.rmtree(work.shard_attempts, ignore_errors=True)
@@ -140,8 +139,7 @@ class _Batch:
         self.report: list[Added] = []
         self._failures = failures
         self._on_row = on_row
-        self._removed: Removed = read_removed(work)
-        self._known: Known = read_known(work)
+        self._held = read_holdings(work)
         # What stands beside images that are known, by the place of the input in the report.
         self._stated: dict[int, list[Stated]] = {}
         self._registered: dict[str, Shard] = {}
@@ -169,6 +167,12 @@ class _Batch:
         for place, count in zip(self._stated, counts, strict=True):
             self.report[place]["updated"] = count
 
+    def finish_restoring(self) -> None:
+        """Write what was given of shards that had lost their tar, and count it in the last row of the report."""
+        restored = self._held.restore.finish()
+        if self.report:
+            self.report[-1]["restored"] += restored
+
     def _note(self, path: Path, added: Packed) -> None:
         if added.stated:
             self._stated[len(self.report)] = added.stated
@@ -178,6 +182,7 @@ class _Batch:
             "images": added.images,
             "failed": added.failed,
             "known": added.known,
+            "restored": added.restored,
             "updated": 0,
             "unread": added.unread.rows(),
             "left_out": counted(added.left_out),
@@ -200,8 +205,7 @@ class _Batch:
         packed = pack_images(
             self.work,
             bar,
-            self._known,
-            self._removed,
+            self._held,
             self.group_key,
             per_shard=self.per_shard,
         )
@@ -231,11 +235,18 @@ class _Batch:
                 raise ValueError(
                     f"{tar} holds no images: expected members that are pictures, found {described(found.left_out)}"
                 )
+            restored = 0
+            moved = self._held.restore.adopt(tar, sha256)
+            if moved is not None:
+                restored = self._write_manifest(tar, moved).samples
+                self._registered[sha256] = moved
             if sha256 in self._registered:
                 hashes = list(hashes_of(self._registered[sha256]))
                 for each in hashes:
-                    self._known.take(each)
-                added = Packed(known=len(hashes), left_out=found.left_out)
+                    self._held.known.take(each)
+                added = Packed(
+                    known=len(hashes), restored=restored, left_out=found.left_out
+                )
                 self._note(tar, added)
             else:
                 self._register(tar, sha256, data, found)
@@ -248,7 +259,11 @@ class _Batch:
     def _register(self, tar: Path, sha256: str, data: Any, found: Scan) -> None:
         """Write sidecar and manifest of a tar whose samples are stored where it is."""
         rows, added = tar_rows(
-            tar, data, found, self._known, self._removed, group_key=self.group_key
+            tar,
+            data,
+            found,
+            self._held,
+            group_key=self.group_key,
         )
         if not rows:
             self._note(tar, added)
@@ -257,21 +272,25 @@ class _Batch:
         shard = shard_at(self.work.path, name)
         table = pa.Table.from_pylist(rows, SIDECAR)
         write_parquet(shard.sidecar, table, private=True)
-        # A tar of the user's is named by its full path, one in the folder by its name: the folder may be moved.
-        if mirrors.is_mirrored(self.work):
-            # Other machines cannot read a tar that stays where it is.
-            tar = Path(shutil.copyfile(tar, shard.tar))
-        is_inside = tar.parent == shard.manifest.parent.absolute()
-        made_from = {"kind": "add", "group_key": self.group_key}
-        manifest = shards.verify(tar, shard.sidecar, made_from)
-        if not is_inside:
-            manifest = replace(manifest, tar=str(tar))
-        shards.write_manifest(shard, manifest)
+        manifest = self._write_manifest(tar, shard)
         self._registered[sha256] = shard
         added.shard = name
         added.images = manifest.samples
         added.failed = len(rows) - manifest.samples
         self._note(tar, added)
+
+    def _write_manifest(self, tar: Path, shard: Shard) -> Manifest:
+        """Write the manifest of a shard whose sidecar is there, and whose images are in a tar of the user's."""
+        if mirrors.is_mirrored(self.work):
+            # Other machines cannot read a tar that stays where it is.
+            tar = Path(shutil.copyfile(tar, shard.tar))
+        made_from = {"kind": "add", "group_key": self.group_key}
+        manifest = shards.verify(tar, shard.sidecar, made_from)
+        # A tar of the user's is named by its full path, one in the folder by its name: the folder may be moved.
+        if tar.parent != shard.manifest.parent.absolute():
+            manifest = replace(manifest, tar=str(tar))
+        shards.write_manifest(shard, manifest)
+        return manifest
 
     def _refuse_changed(self, tar: Path, sha256: str) -> None:
         """ValueError for a tar that is registered at this place with other bytes."""

@@ -6,7 +6,6 @@ private folder, verified, and its manifest written last: a stopped run resumes w
 
 import datetime
 import hashlib
-import io
 import json
 import shutil
 import tarfile
@@ -23,10 +22,11 @@ from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.image_headers import BadImage
 from twigma.rehydrate.images.shards import SIDECAR
-from twigma.rehydrate.posts.removed_ids import Removed
+from twigma.rehydrate.images.tar_places import append_member
 from twigma.rehydrate.sources.facts.unread import UnreadValues
-from twigma.rehydrate.sources.own_files.known import Known, unique_name
+from twigma.rehydrate.sources.own_files.known import Holdings
 from twigma.rehydrate.sources.own_files.new_metadata import Stated
+from twigma.rehydrate.sources.own_files.restore import Given
 from twigma.rehydrate.sources.pictures.beside import (
     columns_beside,
     group_of,
@@ -48,13 +48,15 @@ Row = dict[str, Any]
 class Packed:
     """One shard that was added, or the rest of a run without one: how many images, failures, and pictures known.
 
-    `unread` are values beside the pictures, `stated` is what stands beside those that are known.
+    `restored` are pictures of shards that had lost their tar and have one again. `unread` are values beside the
+    pictures, `stated` is what stands beside those that are known.
     """
 
     shard: str | None = None
     images: int = 0
     failed: int = 0
     known: int = 0
+    restored: int = 0
     left_out: LeftOut = field(default_factory=dict)
     unread: UnreadValues = field(default_factory=UnreadValues)
     stated: list[Stated] = field(default_factory=list)
@@ -79,8 +81,7 @@ class _Prepared:
 def pack_images(
     work: Workspace,
     pictures: Iterable[Picture],
-    known: Known,
-    removed: Removed,
+    held: Holdings,
     group_key: str | None,
     *,
     per_shard: int | None = None,
@@ -88,14 +89,14 @@ def pack_images(
     """Pack pictures into shards of `work`, `per_shard` (PER_SHARD) in each but the last.
 
     Returns one result per shard that was published.
-    `known` has the names in use and what was stored before; it learns the new names.
+    `held` learns the names of new pictures, and takes those whose shard has lost its tar.
     """
     per_shard = per_shard or PER_SHARD
     shard = _OpenShard(work)
     with ThreadPoolExecutor() as threads:
         for block in _blocks(pictures):
             for prepared in threads.map(_prepare, block):
-                _add(shard, prepared, known, removed, group_key)
+                _add(shard, prepared, held, group_key)
                 if len(shard.rows) == per_shard:
                     yield shard.publish()
                     shard = _OpenShard(work)
@@ -149,25 +150,39 @@ def stored_row(image: bytes) -> tuple[bytes, Row]:
 def _add(
     shard: "_OpenShard",
     prepared: _Prepared,
-    known: Known,
-    removed: Removed,
+    held: Holdings,
     group_key: str | None,
 ) -> None:
+    known, removed, restore = held
     picture = prepared.picture
-    if known.take(prepared.sha256):
-        shard.add_known(prepared, group_key)
-        return
-    earlier = known.failed.get(prepared.sha256)
-    if earlier is not None and prepared.data is None:
-        shard.result.known += 1  # it fails as it did before
-        return
+    sha256 = prepared.sha256
     # One that failed before and can be read now, as after an upgrade, is the same image.
-    name = earlier or unique_name(picture.key, picture.stem, known.names)
-    if removed.holds(name):
+    name = known.failed.get(sha256) or known.free_name(picture.key, picture.stem)
+    if removed.holds(name) and not known.is_at(sha256, picture.path):
         # Without its name, which was to be forgotten.
         shard.result.left_out.setdefault(REMOVED, []).append("")
-        return
-    shard.add(name, prepared, group_key)
+    elif known.take(sha256):
+        shard.add_known(prepared, group_key)
+        if prepared.data is not None and restore.waits_for(sha256):
+            shard.result.restored += restore.take(_given(prepared, prepared.data))
+    elif sha256 in known.failed and prepared.data is None:
+        shard.result.known += 1  # it fails as it did before
+    else:
+        known.names.add(name)
+        shard.add(name, prepared, group_key)
+
+
+def _given(prepared: _Prepared, data: bytes) -> Given:
+    picture = prepared.picture
+    beside = _json_beside(picture)
+    stored_sha256 = prepared.row["sha256"]
+    return Given(prepared.sha256, picture.path, data, stored_sha256, beside)
+
+
+def _json_beside(picture: Picture) -> bytes | None:
+    if not picture.facts:
+        return None
+    return json.dumps(picture.facts, default=_json_value).encode()
 
 
 class _OpenShard:
@@ -200,9 +215,9 @@ class _OpenShard:
             key = name.replace(".", "~")
             row["member"] = f"{key}.{ending}"
             self._append(row["member"], prepared.data)
-            if picture.facts:
-                facts = json.dumps(picture.facts, default=_json_value)
-                self._append(f"{key}.json", facts.encode())
+            beside = _json_beside(picture)
+            if beside is not None:
+                self._append(f"{key}.json", beside)
             self.result.images += 1
         else:
             self.result.failed += 1
@@ -222,10 +237,7 @@ class _OpenShard:
     def _append(self, name: str, data: bytes) -> None:
         if self._tar is None:
             self._tar = self._open()
-        member = tarfile.TarInfo(name)
-        member.size = len(data)
-        member.mode = 0o444  # no time, no owner: equal images make equal tars
-        self._tar.addfile(member, io.BytesIO(data))
+        append_member(self._tar, name, data)
 
     def _open(self) -> tarfile.TarFile:
         self._attempt = self._work.shard_attempts / "add"

@@ -14,6 +14,7 @@ REPORT = pa.schema(
         ("images", pa.int64()),
         ("failed", pa.int64()),
         ("known", pa.int64()),
+        ("restored", pa.int64()),
         ("updated", pa.int64()),
         ("unread", pa.list_(UNREAD)),
         (
@@ -44,7 +45,8 @@ class Added(TypedDict):
     """A row of REPORT: what was added of one input as one shard (`shard` is None where there is no new one).
 
     `images` are stored, `failed` have a row with the reason, `known` were in the folder before. Of these, `updated`
-    have metadata that they had not, which is counted when the run ends. `unread` are values beside images.
+    have metadata that they had not, which is counted when the run ends; `restored` are stored again, in shards whose
+    tar had gone. `unread` are values beside images.
     """
 
     path: str
@@ -52,6 +54,7 @@ class Added(TypedDict):
     images: int
     failed: int
     known: int
+    restored: int
     updated: int
     unread: list[UnreadField]
     left_out: list[LeftOutFiles]

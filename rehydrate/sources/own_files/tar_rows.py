@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from twigma.core.progress import progress_bar
-from twigma.rehydrate.posts.removed_ids import Removed
-from twigma.rehydrate.sources.own_files.known import Known, unique_name
+from twigma.rehydrate.sources.own_files.known import Holdings
 from twigma.rehydrate.sources.own_files.new_metadata import Stated
 from twigma.rehydrate.sources.own_files.pack_images import REMOVED, Packed
+from twigma.rehydrate.sources.own_files.restore import Given
 from twigma.rehydrate.sources.own_files.tar_samples import (
     Data,
     Sample,
     SampleRow,
     Scan,
+    content,
     sidecar_row,
 )
 from twigma.rehydrate.sources.pictures.beside import COLUMNS
@@ -25,15 +26,15 @@ def tar_rows(
     tar: Path,
     data: Data,
     found: Scan,
-    known: Known,
-    removed: Removed,
+    held: Holdings,
     *,
     group_key: str | None,
 ) -> tuple[list[Row], Packed]:
     """The sidecar rows of a tar, mapped as `data`, and what to report but for them; images are decoded in threads.
 
-    `known` has the names in use and what was stored before; it learns the new names.
+    `held` learns the names of new images, and takes those whose shard has lost its tar.
     """
+    known, removed, restore = held
 
     def row(sample: Sample) -> SampleRow:
         facts = found.facts.get(sample.image.name, {})
@@ -51,19 +52,29 @@ def tar_rows(
         for sample, (one, unread, damaged) in zip(found.samples, bar, strict=True):
             added.unread.add(unread)
             found.leave_out_damaged(damaged)
-            if one["status"] == "success" and known.take(one["sha256"]):
-                added.known += 1
-                added.stated.append(_stated(one))
-                continue
-            name = unique_name(sample.key, tar.stem, known.names)
+            name = known.free_name(sample.key, tar.stem)
+            sha256 = one.get("sha256", "")
             # An image that was removed on request does not come back with the tar it was in.
-            if removed.holds(name):
+            if removed.holds(name) and not known.is_at(sha256, one["path"]):
                 found.leave_out(REMOVED, "")
                 continue
+            if known.take(sha256):
+                added.known += 1
+                added.stated.append(_stated(one))
+                if restore.waits_for(sha256):
+                    added.restored += restore.take(_given(data, sample, one))
+                continue
+            known.names.add(name)
             one["image_name"] = name
             one["key"] = f"{len(rows):09}"
             rows.append(one)
     return rows, added
+
+
+def _given(data: Data, sample: Sample, row: Row) -> Given:
+    beside = None if sample.json is None else content(data, sample.json)
+    image = content(data, sample.image)
+    return Given(row["sha256"], row["path"], image, row["sha256"], beside)
 
 
 def _stated(row: Row) -> Stated:

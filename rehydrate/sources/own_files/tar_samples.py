@@ -125,7 +125,7 @@ def scan(tar: Path, data: Data, failures: Failures) -> Scan:
         elif kind in TEXTS:
             texts[key, kind] = member
         elif is_table_name(member.name):
-            result.tables[member.name] = _content(data, member, MOST_TABLE + 1)
+            result.tables[member.name] = content(data, member, MOST_TABLE + 1)
         else:
             _classify(result, key, member, data)
     _read_tables(result, tar.name, failures)
@@ -165,7 +165,7 @@ def _read_tables(result: Scan, tar: str, failures: Failures) -> None:
 
 
 def _classify(result: Scan, key: str, member: tarfile.TarInfo, data: Data) -> None:
-    kind = kind_of(_content(data, member, HEAD))
+    kind = kind_of(content(data, member, HEAD))
     missing = missing_package(kind) if kind is not None else None
     if missing is not None:
         result.leave_out(missing, member.name)
@@ -205,7 +205,7 @@ def sidecar_row(
     row["width"] = header.width
     row["height"] = header.height
     row["status"] = "success"
-    row["sha256"] = hashlib.sha256(_content(data, sample.image)).hexdigest()
+    row["sha256"] = hashlib.sha256(content(data, sample.image)).hexdigest()
     if header.warning is not None:
         notes.insert(0, header.warning)
     row["note"] = "; ".join(notes) or None
@@ -217,7 +217,7 @@ def _check(data: Data, member: tarfile.TarInfo) -> Any:
         raise BadImage(
             "too_large", f"{member.size:,} bytes, at most {MAX_IMAGE:,} are read"
         )
-    image = _content(data, member)
+    image = content(data, member)
     with decode_memory.room(image):
         return check(image)
 
@@ -227,18 +227,19 @@ def _facts(data: Data, sample: Sample, known: Facts) -> tuple[Facts, list[str]]:
     facts: dict[str, Any] = dict(known)
     notes: list[str] = []
     if sample.json is not None:
-        read, note = read_json(_content(data, sample.json, MAX_TEXT + 1))
+        read, note = read_json(content(data, sample.json, MAX_TEXT + 1))
         facts.update(read)
         if note is not None:
             notes.append(note)
     if sample.text is not None:
-        caption = read_text(_content(data, sample.text, MAX_TEXT))
+        caption = read_text(content(data, sample.text, MAX_TEXT))
         if caption is not None:
             facts.setdefault(CAPTION, caption)
     return facts, notes
 
 
-def _content(data: Data, member: tarfile.TarInfo, most: int | None = None) -> bytes:
+def content(data: Data, member: tarfile.TarInfo, most: int | None = None) -> bytes:
+    """The first `most` bytes of a member, or all of them."""
     start = member.offset_data
     size = member.size if most is None else min(member.size, most)
     return data[start : start + size]
