@@ -70,6 +70,7 @@ HOLDINGS = (
     Holding("removed.json", "hashes of ids", "nothing"),
     Holding("receipts/removal-*.json", "hashes of ids", "nothing"),
     Holding("publications.json", "records and DOIs of releases", "nothing"),
+    Holding(".releases.json", "folders of releases", "nothing"),
     Holding("versions.json", "versions and counts of releases", "nothing"),
     Holding("reference.json", "where a reference set comes from", "nothing"),
     Holding(".*lock", "nothing", "nothing"),

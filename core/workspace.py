@@ -8,6 +8,7 @@
          columns/STAGE/00000.arrow  what a stage adds; of another model, columns/STAGE-NAME
          models/                 pinned commits, the map of `twigma cluster`
          publications.json       records and DOIs of published versions
+         .releases.json          folders that releases were written to
 
 Functions take a `Workspace`, a `str` or a `Path`: `work = Workspace(work)` converts any of them. Importing this module
 takes no time: a command can hold the lock of a folder before it imports what reads tables.
@@ -148,6 +149,11 @@ class Workspace(os.PathLike[str]):
     def versions_file(self) -> Path:
         """Versions and counts of releases that a removal deleted, by the path of the release."""
         return self.path / "versions.json"
+
+    @property
+    def releases_file(self) -> Path:
+        """The folders that releases of this folder were written to."""
+        return self.path / ".releases.json"
 
     # ------------------------------------------------------------------ images
 

@@ -117,12 +117,19 @@ def find_rows_of_images(
     """The rows for the images of a working folder: the release and its metadata; without one, None and own tables.
 
     These are `images.parquet`, or the sidecars of the shards: nothing is fetched to show people their own pictures.
+    A release in `./twigma` that nobody asked for is not joined to pictures of another dataset: names of files repeat.
     """
-    if find_release(data_dir) is not None:
-        return find_tables("metadata", data_dir)
     from twigma.core.workspace import Workspace
+    from twigma.dataset.own_release import has_own_pictures, is_release_of
 
-    table = Workspace(Path(work).expanduser().absolute()).images_file
+    work = Workspace(Path(work).expanduser().absolute())
+    release = find_release(data_dir)
+    is_asked_for = bool(data_dir or os.environ.get(DATA_DIR_VARIABLE))
+    if release is not None and (
+        is_asked_for or not has_own_pictures(work) or is_release_of(release, work)
+    ):
+        return find_tables("metadata", release)
+    table = work.images_file
     if table.exists():
         return None, [str(table)]
     return None, [str(shard.sidecar) for shard in find_shards(work).values()]

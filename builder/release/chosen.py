@@ -15,11 +15,12 @@ import twigma
 from twigma.builder.release.identity import Identity
 from twigma.core.parts import fingerprint
 from twigma.core.workspace import Workspace
+from twigma.dataset.own_release import PART
 from twigma.dataset.selections import Selection, load_selection
 
 NOT_SELECTED = "not selected"  # the reason why another row is not released
 KEY = "selection"  # of MANIFEST.json
-TITLE, NAME = ": a selection", "-selection"
+TITLE = ": a selection"
 LONGEST_NAME = 64
 
 
@@ -83,7 +84,7 @@ def part_of(
 
 def named_as_part(identity: Identity) -> Identity:
     """The identity of the chosen images of a dataset."""
-    name = f"{identity.name[: LONGEST_NAME - len(NAME)]}{NAME}"
+    name = f"{identity.name[: LONGEST_NAME - len(PART)]}{PART}"
     return replace(identity, title=f"{identity.title}{TITLE}", name=name)
 
 

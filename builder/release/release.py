@@ -10,7 +10,6 @@ drops rows (`row_filter.py`). The same input gives the same bytes. The folder is
 """
 
 import datetime
-import logging
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -33,7 +32,12 @@ from twigma.builder.release.chosen import (
     refuse_replacing,
 )
 from twigma.builder.release.column_origins import column_origins
-from twigma.builder.release.croissant import croissant
+from twigma.builder.release.croissant_file import croissant
+from twigma.builder.release.earlier_release import (
+    current_counts,
+    refuse_another,
+    refuse_foreign,
+)
 from twigma.builder.release.embedding_files import EMBEDDING_TYPES, write_embeddings
 from twigma.builder.release.identity import Identity, load_identity
 from twigma.builder.release.privacy_check import check_privacy
@@ -57,6 +61,7 @@ from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.progress import notice
 from twigma.core.safety import folder_replacement, owned_folders
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.dataset.own_release import remember_release
 from twigma.rehydrate.posts.removed_ids import Removed, public_list, read_removed
 
 NEAR = ("drop", "keep")
@@ -100,7 +105,7 @@ def release(
     are released, as a part that says what it is part of (`chosen.py`). What the dataset is, WORK/dataset.toml says.
     What `twigma removals` took out stays out. On Ray its nodes make the files of embeddings, the same bytes. Raises
     FileNotFoundError when a stage has not run, ValueError when it is out of date, dataset.toml is wrong, `out` holds
-    anything but a release, or something private would be released; RuntimeError where the cluster fails.
+    anything but a release of this folder, or something private would be released; RuntimeError where the cluster fails.
     """
     work = Workspace(work)
     released = work.with_named(STAGES)
@@ -108,7 +113,7 @@ def release(
     require_version(version)
     out = Path(out).resolve()
     owned_folders.require_apart(out, work.path)
-    _refuse_foreign(out)
+    refuse_foreign(out)
     refuse_replacing(out, select is not None)
     selection = find_selection(select, work)
     whole = identity = load_identity(work)
@@ -127,9 +132,12 @@ def release(
     doi = earlier_doi_line(earlier)
     described = {**settings, "identity": identity.to_json(), "doi": doi}
     inputs = inputs_fingerprint(work, stages, described)
-    current = _current(out, inputs)
+    current = current_counts(out, inputs)
     if current is not None:
-        return current
+        remember_release(work, out)
+        return replace(Counts(**current), written=False)
+    refuse_another(out, work)
+    remember_release(work, out)
     _notice_missing(work, identity)
     notice_step_back(version, before, out)
     removed = read_removed(work.path)
@@ -221,49 +229,6 @@ def _check_options(
         raise ValueError(
             "nsfw_threshold needs the scores of `twigma nsfw`, but the release is to go without them"
         )
-
-
-# ------------------------------------------------------------------ an earlier release
-
-
-def _refuse_foreign(out: Path) -> None:
-    """ValueError unless `out` is missing, empty, or a release of ours with nothing beside it."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    try:
-        twigma.read_manifest(out)
-    except ValueError as error:
-        raise ValueError(
-            f"{error}; it is left as it is: release to another folder"
-        ) from None
-    made = owned_folders.recognize(out)
-    others = [] if made is None else owned_folders.foreign(made)
-    if others:
-        raise ValueError(
-            f"{out} holds {owned_folders.name_files(others)}, which is not part of the release: move it away first"
-        )
-
-
-def _current(out: Path, inputs: str) -> Counts | None:
-    """The counts of the release in `out` when it is complete and made from these inputs; else None."""
-    if not (out / "MANIFEST.json").exists():
-        return None
-    manifest = twigma.read_manifest(out)
-    try:
-        twigma.check_files(out)
-    except ValueError:
-        return None  # damaged
-    revision = manifest.get("revision", 0)
-    if revision != REVISION:
-        logging.getLogger(__name__).warning(
-            "%s was made by revision %s of the release, this is revision %s: it is re-created",
-            out,
-            revision,
-            REVISION,
-        )
-    if manifest.get("inputs") != inputs:
-        return None
-    return replace(Counts(**manifest["counts"]), written=False)
 
 
 # ------------------------------------------------------------------ texts and manifest

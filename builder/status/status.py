@@ -30,6 +30,7 @@ from twigma.builder.status.stage_progress import stage_progress
 from twigma.core.names import command_of
 from twigma.core.safety import unfinished_reports
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.dataset.own_release import find_own_release
 from twigma.rehydrate.accounting import (
     FinishedShards,
     IdCounts,
@@ -157,12 +158,11 @@ def count_skipped_lines(work: AnyWorkspace) -> int:
 
 
 def _release(work: Workspace, rows: int) -> ReleaseFacts | None:
-    """The release in `twigma/` beside the working folder; out of date when it has other rows or an older part."""
-    folder = work.path.absolute().parent / "twigma"
-    manifest_file = folder / "MANIFEST.json"
-    if not manifest_file.exists():
+    """The last release of the working folder; out of date when it has other rows or an older part."""
+    folder = find_own_release(work)
+    if folder is None:
         return None
-    released_at = manifest_file.stat().st_mtime_ns
+    released_at = (folder / "MANIFEST.json").stat().st_mtime_ns
     manifest = twigma.read_manifest(folder)
     counts = manifest["counts"]
     inputs = [work.images_file, work.removed_file, *work.columns.glob("*/*.arrow")]

@@ -1,6 +1,5 @@
 """The identity of a working folder and of a release: read, written for the user to fill in, or neutral."""
 
-import re
 from pathlib import Path
 
 import twigma
@@ -9,6 +8,7 @@ from twigma.builder.release.identity.dataset_identity import TWIGMA, Identity
 from twigma.builder.release.identity.dataset_toml import read_identity, to_toml
 from twigma.core.files import atomic
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.dataset.own_release import neutral_name
 
 
 def init(work: AnyWorkspace, identity: Identity | None = None) -> bool:
@@ -37,9 +37,8 @@ def load_identity(work: AnyWorkspace) -> Identity:
 def neutral_identity(work: AnyWorkspace) -> Identity:
     """What can be said without asking: "Images of FOLDER"."""
     folder = Workspace(work).path.absolute().name
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder).strip("-._")[:64]
     title = one_line(f"Images of {folder}")
-    return Identity(title=title, name=name or "images")
+    return Identity(title=title, name=neutral_name(work))
 
 
 def identity_of_release(release: Path) -> Identity:

@@ -13,8 +13,11 @@ from twigma.builder.release.card import wording
 from twigma.builder.release.card.facts import Facts
 from twigma.builder.release.card.header import tags
 from twigma.builder.release.column_origins import Origin, license_url
+from twigma.builder.release.croissant_file.responsible_ai import (
+    field_provenance,
+    responsible_ai,
+)
 from twigma.builder.release.identity import Creator
-from twigma.builder.release.responsible_ai import field_provenance, responsible_ai
 from twigma.core import columns
 from twigma.dataset.tables.table_files import select_tables, table_pattern
 
