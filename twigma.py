@@ -67,8 +67,15 @@ def load_dataset(name: str = "metadata", **kwargs: Any) -> Any:
 
     Where the data comes from: `data_dir=`, else `$TWIGMA_DATA_DIR`, else the release in `./twigma`, else the
     authors' Zenodo record, which a line of the log then says. `images` also takes `shards=`, the working folder that
-    holds the images; without a release their rows are those of that folder. `liked` takes `liked=`, the folder that
-    `twigma liked` wrote, and reads nothing else.
+    holds the images; without a release their rows are those of that folder. `liked` takes `liked=` (or `data_dir=`),
+    the folder that `twigma liked` wrote, and reads nothing else.
+
+    Every configuration takes `columns=`, names of columns (images and liked ones keep `image` and `image_name` beside
+    them), and `filters=`, as `[("like_count", ">", 10)]` or an expression of pyarrow. Where no row passes the filters,
+    the dataset is empty and has its features.
+
+    Raises ValueError where a folder is not what was expected, an option is not one of this configuration, or columns
+    or filters do not fit its columns; FileNotFoundError where `images` finds no shards.
 
     A stream that is shuffled and then resumed by its `state_dict()` skips images: `datasets` fills its shuffle buffer
     again and does not return what was in it. `stream_images` resumes exactly.

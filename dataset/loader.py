@@ -5,18 +5,17 @@ are complete, is decided in `release_folder.py`: `datasets` patches `open`, `Pat
 """
 
 import contextlib
+import dataclasses
+import inspect
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import datasets
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset
-import pyarrow.json
 from datasets.builder import Key
 from datasets.data_files import DataFilesDict, DataFilesList
 from datasets.exceptions import DatasetGenerationError
@@ -27,34 +26,42 @@ from twigma.core.safety import untrusted_names
 from twigma.dataset.checked_tars import CheckedTars
 from twigma.dataset.image_rows import (
     read_rows,
-    require_columns,
     rows_of_shard,
-    rows_schema,
+    tables_schema,
+    wanted_fields,
 )
+from twigma.dataset.liked_rows import LIKED, find_liked, liked_folder, liked_rows
+from twigma.dataset.options.load_options import (
+    OF_PICTURES,
+    check_columns,
+    check_options,
+)
+from twigma.dataset.options.row_filters import check_filters
 from twigma.dataset.release_folder import (
     check_files,
     find_rows_of_images,
-    find_shards,
+    find_shards_to_load,
     find_tables,
-    read_liked,
 )
 from twigma.rehydrate.images.shards import read_images
 
 T = TypeVar("T")
 WITH_PIXELS = ("images", "liked")
 ROWS = 64  # of a block of images, 5 MB: of larger ones, memory takes longer to come by
-LIKED = pa.schema(
-    [("text", pa.string()), ("image_name", pa.string()), ("like_count", pa.int64())]
-)
-LISTED = pa.schema([("file_name", pa.string()), *LIKED])  # as `twigma liked` writes it
 
 
-@dataclass
+@dataclasses.dataclass
 class TwigmaConfig(ParquetConfig):  # type: ignore[misc]
     """The options of Parquet (`columns`, `filters`, `batch_size`), and where the images and the liked ones are."""
 
     shards: str = "work"
     liked: str = "liked"
+
+
+KNOWN_OPTIONS = {
+    *inspect.signature(datasets.DatasetBuilder.__init__).parameters,
+    *(field.name for field in dataclasses.fields(TwigmaConfig)),
+}
 
 
 class Twigma(Parquet):  # type: ignore[misc]
@@ -80,6 +87,7 @@ class Twigma(Parquet):  # type: ignore[misc]
         kwargs["config_name"] = name
         self.release: Any = None
         self.tables: list[str] = []
+        self.where = "data_files"
         base, of_model = split_name(name)
         is_named = base == "embeddings" and of_model != ""
         if is_named:
@@ -89,28 +97,62 @@ class Twigma(Parquet):  # type: ignore[misc]
             raise ValueError(
                 f"twigma has no configuration {name!r}: expected one of {', '.join(self.builder_configs)}"
             )
-        if not data_files and name == "liked":
-            self.folder = os.path.abspath(kwargs.get("liked") or TwigmaConfig.liked)  # noqa: PTH100
-            data_files = _liked_files(self.folder)
-        elif not data_files:
-            self.shards = {}
-            if name == "images":
-                work = kwargs.get("shards") or TwigmaConfig.shards
-                self.shards = find_shards(work)
-                self.release, self.tables = find_rows_of_images(work, data_dir)
-            else:
-                self.release, self.tables = find_tables(name, data_dir)
-            self._tars = CheckedTars([*self.shards.values()])
-            files = _with_origins(list(self.shards) or self.tables, self.tables)
-            data_files = DataFilesDict({"train": files})
+        check_options(name, kwargs, KNOWN_OPTIONS)
+        if data_files and name in WITH_PIXELS:
+            raise ValueError(
+                f"twigma {name}: expected no data_files, found {data_files}: name the folder with "
+                f"{OF_PICTURES[name]}="
+            )
+        filters = kwargs.get("filters")
+        if not data_files:
+            data_files = self._find_files(name, data_dir, kwargs)
+            filters = self._check_rows(name, kwargs)
         super().__init__(*args, data_files=data_files, **kwargs)
-        if self.tables:
-            asked = [name for name in self.config.columns or [] if name != "image"]
-            where = str(self.release or pathlib.Path(self.tables[0]).parent)
-            require_columns(self.tables, asked, self.config.filters, where)
+        # Only now: the name of the cache is made of the filters as they were given.
+        self.config.filters = filters
         self._rows: pa.Table | None = None
         # Five seconds, for threads that only Parquet has.
         self.SLEEP_ON_THREADS_SHUTDOWNS = name not in WITH_PIXELS
+
+    def _find_files(
+        self, name: str, data_dir: Any, options: dict[str, Any]
+    ) -> DataFilesDict:
+        """The files of a configuration by split; where its rows are is noted in `release`, `tables` and `where`."""
+        if name == "liked":
+            asked = options.get("liked")
+            self.where = str(liked_folder(asked, data_dir, TwigmaConfig.liked))
+            lists = find_liked(self.where)
+            return DataFilesDict(
+                {split: _with_origins([path], []) for split, path in lists.items()}
+            )
+        self.shards = {}
+        if name == "images":
+            work = options.get("shards") or TwigmaConfig.shards
+            self.shards = find_shards_to_load(work, data_dir)
+            self.release, self.tables = find_rows_of_images(work, data_dir)
+        else:
+            self.release, self.tables = find_tables(name, data_dir)
+        self.where = str(self.release or pathlib.Path(self.tables[0]).parent)
+        self._tars = CheckedTars([*self.shards.values()])
+        files = _with_origins(list(self.shards) or self.tables, self.tables)
+        return DataFilesDict({"train": files})
+
+    def _check_rows(self, name: str, options: dict[str, Any]) -> pc.Expression | None:
+        """The filters as an expression; `columns` of the options become a list."""
+        asked, filters = options.get("columns"), options.get("filters")
+        if asked is None and filters is None:
+            return None
+        schema = self._all_columns()
+        if asked is not None:
+            also = ("image",) if name in WITH_PIXELS else ()
+            columns = check_columns(asked, schema, self.where, also=also)
+            if not columns and name not in WITH_PIXELS:
+                raise ValueError(
+                    f"{self.where}: expected columns among {', '.join(schema.names)}, found none: leave columns out "
+                    "for all"
+                )
+            options["columns"] = columns
+        return check_filters(filters, schema, self.where)
 
     def __getstate__(self) -> dict[str, Any]:
         # Each process reads the metadata once; they are not sent to it.
@@ -122,10 +164,8 @@ class Twigma(Parquet):  # type: ignore[misc]
             check_files(self.release, names, contents=not dl_manager.is_streaming)
         if self.config.name not in WITH_PIXELS:
             return super()._split_generators(dl_manager)
-        schema = self._schema() if self.config.name == "images" else LIKED
-        self.info.features = datasets.Features(
-            {"image": datasets.Image(), **datasets.Features.from_arrow_schema(schema)}
-        )
+        of_rows = datasets.Features.from_arrow_schema(self._schema())
+        self.info.features = datasets.Features({"image": datasets.Image(), **of_rows})
         splits = []
         for split, files in self.config.data_files.items():
             # The Parquet builder asks for row groups; of pictures there are none.
@@ -149,7 +189,10 @@ class Twigma(Parquet):  # type: ignore[misc]
             yield from _ahead(self._generate_images(files))
         elif self.config.name == "liked":
             for number, file in enumerate(files):
-                yield Key(number, 0), self._cast_table(_liked_rows(file))
+                with _one_sentence():
+                    rows = liked_rows(file, self.config.filters)
+                rows = rows.select(list(self.info.features))
+                yield Key(number, 0), self._cast_table(rows)
         else:
             for key, table in super()._generate_tables(files, row_groups_list):
                 _refuse_names(table, self.release)
@@ -177,7 +220,32 @@ class Twigma(Parquet):  # type: ignore[misc]
 
     def _schema(self) -> pa.Schema:
         """The columns that are asked for, and `image_name` in any case."""
-        return rows_schema(self.tables, self.config.columns)
+        return wanted_fields(self._all_columns(), self.config.columns)
+
+    def _all_columns(self) -> pa.Schema:
+        return tables_schema(self.tables) if self.tables else LIKED
+
+    def _as_dataset(self, split: Any, in_memory: bool = False) -> Any:
+        """A split as a dataset: an empty one where no row passes the filters, which `datasets` refuses."""
+        if not self._is_empty(str(split)):
+            return super()._as_dataset(split, in_memory)
+        if self.config.filters is None:
+            advice = ""
+            if self.config.name == "images":
+                advice = ", or none whose image is stored; name the working folder of its images with shards="
+            raise ValueError(
+                f"twigma {self.config.name}: expected rows in {split}, found none in {self.where}{advice}"
+            )
+        features = self.info.features
+        rows: dict[str, list[Any]] = {name: [] for name in features}
+        name = datasets.Split(str(split))
+        return datasets.Dataset.from_dict(rows, features=features, split=name)
+
+    def _is_empty(self, instruction: str) -> bool:
+        """Whether the splits that are asked for, as `train`, `train[:10]` or `train+test`, have no rows."""
+        names = [part.partition("[")[0] for part in instruction.split("+")]
+        splits = self.info.splits
+        return all(name in splits and not splits[name].num_examples for name in names)
 
 
 @contextlib.contextmanager
@@ -216,35 +284,6 @@ def _join(block: pa.Table, metadata: pa.Table) -> pa.Table:
     paths = table["image_name"].combine_chunks()
     pictures = pa.StructArray.from_arrays([images, paths], ["bytes", "path"])
     return table.add_column(0, "image", pictures)
-
-
-def _liked_files(folder: str) -> DataFilesDict:
-    """The list of every split that has images."""
-    counts = read_liked(folder)["splits"]
-    files = DataFilesDict()
-    for split in ("train", "validation", "test"):
-        if counts[split]:
-            path = f"{folder}/{split}/metadata.jsonl"
-            files[split] = _with_origins([path], [])
-    return files
-
-
-def _liked_rows(file: str) -> pa.Table:
-    """The rows of a list, each picture as its path."""
-    options = pyarrow.json.ParseOptions(explicit_schema=LISTED)
-    table = pyarrow.json.read_json(file, parse_options=options)
-    _refuse_names(table, file)
-    folder = os.path.dirname(file)  # noqa: PTH120 - `file` may be an address
-    names = table["file_name"].to_pylist()
-    with _one_sentence():
-        untrusted_names.refuse_paths(names, file)
-        untrusted_names.refuse_links(pathlib.Path(folder), names)
-    paths = pc.binary_join_element_wise(folder, table["file_name"], "/")
-    no_bytes = pa.nulls(len(table), pa.binary())
-    image = pa.StructArray.from_arrays(
-        [no_bytes, paths.combine_chunks()], ["bytes", "path"]
-    )
-    return table.drop_columns("file_name").add_column(0, "image", image)
 
 
 def _with_origins(files: Sequence[str], also: Sequence[str]) -> DataFilesList:

@@ -143,6 +143,29 @@ def find_shards(work: AnyPath) -> "dict[str, Shard]":
     return {str(shard.manifest): shard for shard in list_shards(folder)}
 
 
+def find_shards_to_load(
+    work: AnyPath, data_dir: AnyPath | None = None
+) -> "dict[str, Shard]":
+    """As `find_shards`, for `load_dataset("images")`: its FileNotFoundError says which option names which folder."""
+    from twigma.core.workspace import Workspace
+    from twigma.rehydrate.images.shards import require_shards
+
+    folder = Path(work).expanduser().absolute()
+    try:
+        require_shards(folder)
+    except FileNotFoundError:
+        of_rows = ""
+        if data_dir is not None:
+            of_rows = (
+                f" (data_dir={os.fspath(data_dir)!r} is the release of their rows)"
+            )
+        raise FileNotFoundError(
+            f"no finished shards in {Workspace(folder).shards}, where the images were expected: name the working "
+            f"folder that holds them with shards={of_rows}, or make them with `twigma rehydrate` or `twigma add`"
+        ) from None
+    return find_shards(folder)
+
+
 # ------------------------------------------------------------------ manifests
 
 

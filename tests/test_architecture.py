@@ -38,6 +38,7 @@ ORDER = [
     "rehydrate/accounting",
     "rehydrate/retry_missing",
     "dataset/tables",
+    "dataset/options",
     "dataset",
     "dataset/streams",
     "builder/models",

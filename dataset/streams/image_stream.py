@@ -13,15 +13,13 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from twigma.core.read_ahead import read_ahead
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.dataset.image_rows import KEY, read_rows, require_columns, rows_schema
-from twigma.dataset.release_folder import find_rows_of_images
+from twigma.dataset.image_rows import KEY, stored_rows
 from twigma.rehydrate.images.decode import read_pixels
 from twigma.rehydrate.images.decode_memory import room
-from twigma.rehydrate.images.image_index import Place, read_index, read_stored
+from twigma.rehydrate.images.image_index import Place, read_stored
 from twigma.rehydrate.images.shards import list_shards
 
 try:
@@ -75,8 +73,11 @@ class ImageStream(IterableDataset[Any]):
         world_size: int | None = None,
     ) -> None:
         self.work = Workspace(Path(work).expanduser().absolute())
-        if isinstance(columns, str):
-            columns = [columns]
+        if window is not None and window < 1:
+            raise ValueError(
+                "stream_images: expected window as a number of shards, at least 1, or None for all, found "
+                f"{window}"
+            )
         self._source = (data_dir, columns, filters)
         self.shuffle = shuffle
         self.window = window
@@ -91,7 +92,7 @@ class ImageStream(IterableDataset[Any]):
 
     def _open(self) -> None:
         self._shards = {shard.name: shard for shard in list_shards(self.work)}
-        self._table = _stored_rows(self.work, *self._source)
+        self._table = stored_rows(self.work, *self._source)
         self._rows_of_shards = _rows_by_shard(self._table)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -254,31 +255,6 @@ def _worker() -> tuple[int, int]:
         return 0, 1
     info = get_worker_info()
     return (0, 1) if info is None else (info.id, info.num_workers)
-
-
-def _stored_rows(
-    work: Workspace, data_dir: str | None, wanted: Sequence[str], filters: Any
-) -> pa.Table:
-    """Metadata and place of every stored image that the tables list, by shard and place in it."""
-    release, tables = find_rows_of_images(work.path, data_dir)
-    require_columns(tables, wanted, filters, f"stream_images: {release or work}")
-    schema = rows_schema(tables, [KEY, *wanted])
-    metadata = read_rows(tables, release, schema, filters)
-    index = read_index(work)
-    stored = index.filter(pc.invert(index["failed"])).select([KEY, *Place._fields])
-    rows = pc.index_in(stored[KEY], value_set=metadata[KEY].combine_chunks())
-    listed = rows.is_valid()
-    stored = stored.filter(listed)
-    if not len(stored):
-        raise ValueError(
-            f"stream_images: none of the {len(index):,} images of {work} is among the {len(metadata):,} rows of "
-            f"{release or tables[0]} that pass the filters"
-        )
-    table = metadata.take(rows.filter(listed))
-    for name in Place._fields:
-        table = table.append_column(name, stored[name])
-    table = table.sort_by([("shard", "ascending"), ("at", "ascending")])
-    return table.combine_chunks()
 
 
 def _rows_by_shard(table: pa.Table) -> list[npt.NDArray[np.int64]]:

@@ -247,7 +247,15 @@ def test_a_state_of_other_images_is_refused(stream):
     ("options", "reason"),
     [
         ({"columns": ["likes"]}, "no column likes; it has id, image_name"),
-        ({"filters": [("like_count", ">", 10**6)]}, "none of the .* pass the filters"),
+        (
+            {"filters": [("like_count", ">", 10**6)]},
+            r"none of the 29 images .* the 0 rows of .* filters \(like_count > 1000000\)",
+        ),
+        ({"filters": [("id", "=", 7)]}, r"stream_images: .*found 7 \(int\): write '7'"),
+        ({"filters": ("id", "=", "7")}, "stream_images: .* expected filters as a list"),
+        ({"columns": 5}, "stream_images: .* expected columns as a list of names"),
+        ({"window": 0}, "window as a number of shards, at least 1, .*found 0"),
+        ({"window": -1}, "window as a number of shards, at least 1, .*found -1"),
         ({"rank": 1}, "rank and world_size together"),
         ({"rank": 2, "world_size": 2}, "a rank from 0 to 1, found 2"),
     ],
@@ -255,6 +263,28 @@ def test_a_state_of_other_images_is_refused(stream):
 def test_what_cannot_be_streamed_is_said(stream, options, reason):
     with pytest.raises(ValueError, match=reason):
         stream(**options)
+
+
+def test_a_folder_that_stores_no_image_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TWIGMA_DATA_DIR", raising=False)
+    work = releasing.make_work(tmp_path / "work")
+    for path in (work / "shards").iterdir():
+        path.unlink()
+    releasing.write_shard(work, "00000", [releasing.media_id(7)])  # which failed
+    for options in ({}, {"filters": [("like_count", ">", 10)]}):
+        with pytest.raises(
+            ValueError, match=r"images in .*/work, found none: all 1 that"
+        ):
+            twigma.stream_images(work, **options)
+
+
+def test_images_of_another_release_are_said_where_nothing_is_filtered(folder, tmp_path):
+    work = releasing.make_work(tmp_path / "work", local=True)
+    with pytest.raises(
+        ValueError, match=r"none of the .* rows of .*: name the release"
+    ):
+        twigma.stream_images(work, data_dir=str(folder / "twigma"))
 
 
 def test_a_flipped_bit_is_refused_by_the_name_of_its_shard(tmp_path):
