@@ -159,10 +159,10 @@ def _write_vectors(
 def _require_usable(rows: int, unusable: int, file: str) -> None:
     """ValueError where no row of a file has a direction, or it has no rows."""
     if not rows:
-        raise ValueError(f"{file} holds no embeddings: it has 0 rows")
+        raise ValueError(f"the file {file} holds no embeddings: it has 0 rows")
     if rows == unusable:
         raise ValueError(
-            f"{file} holds no embeddings: every one of its {rows:,} rows is all zeros or not finite"
+            f"the file {file} holds no embeddings: every one of its {rows:,} rows is all zeros or not finite"
         )
 
 
