@@ -12,6 +12,7 @@ from twigma.cli.options import FOLDER, HUB_URL, count_lines
 if TYPE_CHECKING:
     from twigma.cli.facts.releasing import (
         KnownSet,
+        ListedSet,
         ReferenceAddFacts,
         ReferenceListFacts,
         ReferenceSet,
@@ -57,7 +58,10 @@ def list_(refs: Path) -> None:
                 "note": each.note,
             }
         )
-    here = [_reference_set(refs / about["name"], about) for about in read_records(refs)]
+    here: list[ListedSet] = []
+    for record in read_records(refs):
+        facts_of_set = _reference_set(record.folder, record.about)
+        here.append({**facts_of_set, "problem": record.problem or None})
     facts: ReferenceListFacts = {"known": known, "here": here}
     show(facts, _list_lines(facts))
 
@@ -66,9 +70,9 @@ def _reference_set(folder: Path, about: Mapping[str, Any]) -> "ReferenceSet":
     """The facts of a set that is here, from its record."""
     return {
         "folder": str(folder),
-        "kind": about["kind"],
-        "origin": about["origin"],
-        "licence": about["licence"],
+        "kind": about.get("kind", "unknown"),
+        "origin": about.get("origin", []),
+        "licence": about.get("licence", "not stated"),
         "model": about.get("model", {}).get("model"),
         "note": about.get("note", ""),
     }
@@ -78,6 +82,9 @@ def _list_lines(facts: "ReferenceListFacts") -> Iterator[str]:
     for known in facts["known"]:
         yield from _known_lines(known)
     for one in facts["here"]:
+        if one["problem"]:
+            yield f"{one['folder']}: cannot be used: {one['problem']}"
+            continue
         origin = ", ".join(one["origin"]) or "unknown"
         model = one["model"] or "not embedded"
         yield f"{one['folder']}: {one['kind']} from {origin}; {one['licence']}; {model}"

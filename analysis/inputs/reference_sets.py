@@ -4,17 +4,18 @@
 `twigma analyze --reference NAME` finds them here.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from twigma.builder.references.record import NAME as ABOUT
+from twigma.builder.references.record import empty_set, read_about
 from twigma.core.model_identity import describe, differing
 from twigma.core.names import DEFAULT
+from twigma.core.workspace import Workspace
 from twigma.dataset.release_folder import embedded_by
 
 REFERENCES = Path("refs")
-ABOUT = "reference.json"
 # Of LAION, ArtBench and DiffusionDB in the paper.
 ROLES = ("photographs", "paintings", "prompts")
 
@@ -31,6 +32,7 @@ def find_reference(text: str, folder: Path = REFERENCES) -> tuple[str, Path]:
             f"--reference: expected a folder of this machine, found the address {place}: copy the set here"
         )
     if mark:
+        _refuse_empty(Path(place))
         return name, Path(place)
     if not (folder / name).is_dir():
         known = sorted(path.name for path in folder.glob("*") if path.is_dir())
@@ -38,21 +40,21 @@ def find_reference(text: str, folder: Path = REFERENCES) -> tuple[str, Path]:
             f"no reference set {name!r} in {folder} (there: {', '.join(known) or 'none'}): `twigma reference add "
             f"{name}` makes it, and --reference NAME=FOLDER takes one from elsewhere"
         )
+    _refuse_empty(folder / name)
     return name, folder / name
+
+
+def _refuse_empty(folder: Path) -> None:
+    """FileNotFoundError where `twigma reference add` began a set, and nothing was added."""
+    if (folder / ABOUT).exists() and not Workspace(folder).images_file.exists():
+        raise FileNotFoundError(empty_set(folder))
 
 
 def about(folder: Path) -> dict[str, Any]:
     """What `reference.json` records of a set: origin, licence, role, …; nothing where there is none."""
-    path = folder / ABOUT
-    if not path.exists():
+    if not (folder / ABOUT).exists():
         return {}
-    try:
-        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(
-            f"{path} is damaged ({error}): delete it and run `twigma reference add`"
-        ) from None
-    return record
+    return read_about(folder)
 
 
 def roles(references: Mapping[str, Path]) -> dict[str, str]:

@@ -11,8 +11,8 @@ from twigma.analysis.inputs.load import (
     stated_identity,
     stored_published_table,
 )
-from twigma.analysis.inputs.reference_sets import ABOUT
 from twigma.analysis.tables.rows import table_files
+from twigma.builder.references.record import NAME as ABOUT
 from twigma.core.files import file_sha256
 from twigma.core.lists.sheets import SAVED
 from twigma.core.names import DEFAULT, with_name

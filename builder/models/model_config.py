@@ -8,6 +8,7 @@ anything from elsewhere is refused. Used by every loader of CLIP models.
 import json
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,26 @@ def read_config(folder: Path) -> dict[str, Any]:
     if has_tokenizer(config):
         _check_tokenizer(folder)
     return config
+
+
+def embedding_width(model: str) -> int | None:
+    """How many numbers an embedding of this model has, a folder or ARCHITECTURE/TAG of open_clip; None if not known.
+
+    ValueError as `read_config`. Nothing is imported or downloaded: open_clip has its architectures as JSON files.
+    """
+    if Path(model).is_dir():
+        return _width(read_config(Path(model))["model_cfg"])
+    architecture = model.partition("/")[0]
+    package = find_spec("open_clip")
+    if package is None or package.origin is None or not NAME.fullmatch(architecture):
+        return None
+    path = Path(package.origin).parent / "model_configs" / f"{architecture}.json"
+    return _width(_read(path)) if path.is_file() else None
+
+
+def _width(config: dict[str, Any]) -> int | None:
+    width = config.get("embed_dim")
+    return width if isinstance(width, int) else None
 
 
 def _has_towers(model: Any) -> bool:

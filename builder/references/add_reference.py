@@ -14,20 +14,20 @@ from twigma.builder.references import diffusiondb, file_readers, text_files
 from twigma.builder.references.catalogue import TABLE, Known
 from twigma.builder.references.folder import (
     add_images,
-    add_pictures,
     add_texts,
     add_vectors,
     embed_texts,
 )
-from twigma.builder.references.hub_files import hub_file
 from twigma.builder.references.model_choice import (
     choose_model,
+    known_width,
+    of_one_width,
     require_same_model,
     stated_model,
     studied_model,
 )
-from twigma.builder.references.record import Record, open_record
-from twigma.builder.references.sources import commit_of, new_files
+from twigma.builder.references.record import Record, open_record, refuse_texts
+from twigma.builder.references.sources import check_options, new_files
 from twigma.builder.stages.embed import embed_shards
 from twigma.core.files import file_sha256
 from twigma.core.safety.failures import Failures
@@ -66,14 +66,17 @@ def add_reference(
     Returns
     -------
     The set's record; its `counts` are of this run. ValueError for an unknown name, and embeddings of another model than
-    that of `like`. A file that is damaged, missing or of another kind does not stop the others: the record's `failures`
-    has it, and `Failures.raise_any` names it once the rest is embedded.
+    that of `like`, or of another width, and an option that is not of these sources. A file that is damaged, missing or
+    of another kind does not stop the others: the record's `failures` has it, and `Failures.raise_any` names it once the
+    rest is embedded. Where nothing could be added, a new folder does not stay.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name) or name == "twigma":
         raise ValueError(
             f"expected a name of letters, digits, - and _ other than twigma, found {name!r}"
         )
     known = _known(name, sources, files)
+    check_options(known, sources, files, parts, revision)
+    is_new = not (Path(refs) / name).exists()
     record = open_record(Path(refs) / name, known, role, licence)
     request = _Request(
         group or known.group,
@@ -81,17 +84,24 @@ def add_reference(
         model or known.model,
         like,
         known.whole_words,
+        role,
     )
-    _check_model(record, request, _kinds(known, sources, request.column))
-    record.write()  # first of all, so that a stopped run recognises its folder
-    failures = record.failures
-    if known.name == "diffusiondb" and not sources:
-        _diffusiondb(record, known, parts, revision, endpoint)
-    for key, fetch_file in new_files(record, known, sources, revision, endpoint):
-        with failures.collect():
-            _add_file(record, request, key, fetch_file())
-    if failures and not record.files:
-        failures.raise_any()  # there is no set to speak of
+    try:
+        kinds = _kinds(known, sources, request.column)
+        refuse_texts(record.name, kinds | {record.about.get("kind", "")}, role)
+        _check_model(record, request, kinds)
+        record.write()  # before anything is fetched, so that a stopped run recognises its folder
+        if known.name == "diffusiondb" and not sources:
+            diffusiondb.add_parts(record, known, parts, revision, endpoint)
+        for key, fetch_file in new_files(record, known, sources, revision, endpoint):
+            with record.failures.collect():
+                _add_file(record, request, key, fetch_file())
+        if record.is_empty():
+            record.failures.raise_any()
+    except (ValueError, OSError):
+        if is_new:
+            record.discard()
+        raise
     if record.about.get("kind") in ("images", "texts"):
         _embed(record, request, device)
     record.write()
@@ -107,6 +117,7 @@ class _Request:
     model: str | None
     like: AnyWorkspace | None
     whole_words: bool
+    role: str | None
 
 
 def _known(name: str, sources: Sequence[str], files: Sequence[str]) -> Known:
@@ -148,6 +159,8 @@ def _check_model(record: Record, request: _Request, kinds: set[str]) -> None:
 def _add_file(record: Record, request: _Request, key: str, path: Path) -> None:
     """Add one file or folder to the set, unless it was added before; a download is deleted afterwards."""
     kind = file_readers.kind_of(path, request.column)
+    file_readers.refuse_column(path, request.column)
+    refuse_texts(path, {kind}, request.role)
     record.require_kind(kind, path)
     facts: dict[str, Any] = {}
     if path.is_file():
@@ -176,15 +189,21 @@ def _add_images(record: Record, request: _Request, path: Path) -> dict[str, Any]
         failures=failures,
         column=request.column,
     )
-    _count_images(record, added)
+    record.count_images(added)
     failures.raise_any()  # once the rest of a folder is there
+    if record.is_empty():
+        raise ValueError(f"{path} holds no image that can be read")
+    _note_groups(record, request, path)
     return {}
 
 
-def _count_images(record: Record, added: dict[str, int]) -> None:
-    record.count("images", added["images"])
-    record.count("images that cannot be read", added["failed"])
-    record.count("rows without an image", added["without"])
+def _note_groups(record: Record, request: _Request, path: Path) -> None:
+    """Say where no image has the field that --group names: of pictures, that is not known before they are read."""
+    groups = Workspace(record.folder).image_rows("group")["group"]
+    if request.group is not None and groups.null_count == len(groups):
+        record.notes.append(
+            f"{path}: no image has a field {request.group!r} beside it: {record.folder} has no groups"
+        )
 
 
 def _add_vectors(record: Record, request: _Request, path: Path) -> dict[str, Any]:
@@ -195,21 +214,37 @@ def _add_vectors(record: Record, request: _Request, path: Path) -> dict[str, Any
     folder, studied = studied_model(request.like)
     made_by = stated_model(request.model)
     require_same_model(made_by, studied, folder)
+    if record.is_empty():
+        record.about["model"] = dict(made_by)
     model = record.about.setdefault("model", dict(made_by))
     require_same_model(made_by, model, record.folder)
+    width = known_width(record.folder, request.like, request.model)
+    groups = file_readers.groups(path, request.group)
     provenance = {
         **made_by,
         "file": path.stem,
         "sha256_of_file": file_sha256(path),
     }
     first = sum(int(facts.get("parts", 0)) for facts in record.files.values())
-    blocks = file_readers.vectors(path, request.column)
-    rows, parts = add_vectors(record.folder, record.name, blocks, provenance, first)
-    record.count("embeddings", rows)
-    return {"rows": rows, "parts": parts}
+    blocks = of_one_width(file_readers.vectors(path, request.column), width, path)
+    added = add_vectors(
+        record.folder, record.name, blocks, provenance, first=first, groups=groups
+    )
+    record.count("embeddings", added.rows - added.unusable)
+    record.count("rows of zeros, or not finite", added.unusable)
+    if added.unusable:
+        record.notes.append(
+            f"{path}: {added.unusable:,} of {added.rows:,} rows are all zeros or not finite and have no embedding; "
+            f"the first is row {added.first_unusable}, counted from 0"
+        )
+    return {"rows": added.rows, "parts": added.parts}
 
 
 def _add_texts(record: Record, request: _Request, path: Path) -> dict[str, Any]:
+    if request.group is not None:
+        raise ValueError(
+            f"--group {request.group} is of images and embeddings, and {path} holds texts: leave --group out"
+        )
     texts = text_files.texts(path, request.column, whole_words=request.whole_words)
     if not texts:
         raise ValueError(f"{path} holds no text")
@@ -218,54 +253,6 @@ def _add_texts(record: Record, request: _Request, path: Path) -> dict[str, Any]:
 
 
 ADDERS = {"images": _add_images, "embeddings": _add_vectors, "texts": _add_texts}
-
-
-def _diffusiondb(
-    record: Record,
-    known: Known,
-    parts: Sequence[int],
-    revision: str | None,
-    endpoint: str | None,
-) -> None:
-    """Add the parts that the set lacks; the metadata stays, as it names what to leave out of further ones."""
-    commit = commit_of(record, known.repo, revision, endpoint)
-    record.require_kind("images", record.folder)
-    keys = {
-        part: f"{known.repo}@{commit}/{diffusiondb.part_file(part)}" for part in parts
-    }
-    due = [part for part in parts if keys[part] not in record.files]
-    if not due:
-        return
-    metadata = hub_file(
-        known.repo, diffusiondb.METADATA, commit, record.downloads, endpoint
-    )
-    for part in due:
-        with record.failures.collect():
-            path = hub_file(
-                known.repo,
-                diffusiondb.part_file(part),
-                commit,
-                record.downloads,
-                endpoint,
-            )
-            left_out: list[str] = []
-            blurred = diffusiondb.blurred(metadata, part)
-            images = diffusiondb.pictures(path, blurred, left_out)
-            added = add_pictures(record.folder, record.name, path, images, known.group)
-            _count_images(record, added)
-            record.count("images blurred as NSFW, left out", len(left_out))
-            record.add_file(keys[part], {"blurred": len(left_out)})
-            path.unlink()
-    if not record.files:
-        return
-    record.about["repeats"] = diffusiondb.mark_repeats(record.folder)
-    record.count("repeated generations, marked", record.about["repeats"])
-    richest = diffusiondb.prompts_by_part(metadata)
-    best = [f"{part} ({count})" for part, count in list(richest.items())[:5]]
-    in_these = sum(richest.get(part, 0) for part in parts)
-    record.notes.append(
-        f"prompts with ten images, which Fig 3c needs: {in_these} in these parts; most in {', '.join(best)}"
-    )
 
 
 # ------------------------------------------------------------------ embedding

@@ -6,13 +6,18 @@ cfg, step and sampler as one before it is marked (paper, Fig 3c). Used by `twigm
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from twigma.builder.references.catalogue import Known
+from twigma.builder.references.folder import add_pictures
+from twigma.builder.references.hub_files import hub_file
+from twigma.builder.references.record import Record
+from twigma.builder.references.sources import commit_of
 from twigma.core import columns
 from twigma.core.files import read_parquet, write_parquet
 from twigma.core.safety.failures import Failures
@@ -46,6 +51,50 @@ def parts_of(text: str) -> list[int]:
             )
         numbers |= set(range(first, last + 1))
     return sorted(numbers)
+
+
+def add_parts(
+    record: Record,
+    known: Known,
+    parts: Sequence[int],
+    revision: str | None,
+    endpoint: str | None,
+) -> None:
+    """Add the parts that the set lacks; the metadata stays, as it names what to leave out of further ones."""
+    commit = commit_of(record, known.repo, revision, endpoint)
+    record.require_kind("images", record.folder)
+    keys = {part: f"{known.repo}@{commit}/{part_file(part)}" for part in parts}
+    due = [part for part in parts if keys[part] not in record.files]
+    if not due:
+        return
+    metadata = hub_file(known.repo, METADATA, commit, record.downloads, endpoint)
+    for part in due:
+        with record.failures.collect():
+            path = hub_file(
+                known.repo,
+                part_file(part),
+                commit,
+                record.downloads,
+                endpoint,
+            )
+            left_out: list[str] = []
+            hidden = blurred(metadata, part)
+            images = pictures(path, hidden, left_out)
+            added = add_pictures(record.folder, record.name, path, images, known.group)
+            record.count_images(added)
+            record.count("images blurred as NSFW, left out", len(left_out))
+            record.add_file(keys[part], {"blurred": len(left_out)})
+            path.unlink()
+    if not record.files:
+        return
+    record.about["repeats"] = mark_repeats(record.folder)
+    record.count("repeated generations, marked", record.about["repeats"])
+    richest = prompts_by_part(metadata)
+    best = [f"{part} ({count})" for part, count in list(richest.items())[:5]]
+    in_these = sum(richest.get(part, 0) for part in parts)
+    record.notes.append(
+        f"prompts with ten images, which Fig 3c needs: {in_these} in these parts; most in {', '.join(best)}"
+    )
 
 
 def part_file(part: int) -> str:

@@ -4,6 +4,7 @@ Vectors are in Parquet, `.npy` and HDF5; texts are read by `text_files.py`, and 
 Used by `twigma reference add`.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from twigma.builder.references import hdf5
 from twigma.core.safety import bounded
+from twigma.rehydrate.sources.pictures.beside import group_of
 from twigma.rehydrate.sources.pictures.image_columns import is_image
 from twigma.rehydrate.sources.pictures.kinds import is_image_name
 from twigma.rehydrate.sources.pictures.tables import (
@@ -60,6 +62,19 @@ def value_column(schema: pa.Schema, path: Path, column: str | None) -> tuple[str
         f"{path}: expected a column of images, of vectors ({', '.join(VECTORS)}) or of texts ({', '.join(TEXTS)}); "
         f"found {schema.names}; --column says which"
     )
+
+
+def refuse_column(path: Path, column: str | None) -> None:
+    """ValueError where a column is named of something that has none."""
+    if column is None or path.suffix.lower() in (".parquet", ".csv", ".h5", ".hdf5"):
+        return
+    has_tables = path.is_dir() and any(
+        file.suffix.lower() in (".parquet", ".arrow") for file in path.rglob("*")
+    )
+    if not has_tables:
+        raise ValueError(
+            f"{path} has no columns, so none {column!r}: leave --column out, or name a table"
+        )
 
 
 def _is_vector(field: pa.Field, named: bool) -> bool:
@@ -140,6 +155,7 @@ def _parquet(
     key = key_column(file.schema_arrow)
     wanted = [each for each in (name, key) if each is not None]
     rows = min(BLOCK, max(1, BLOCK_BYTES // (8 * _widest(file, name))))
+    number = 0
     for batch in batches(path, rows, wanted):
         values = batch.column(name)
         lengths = pc.unique(pc.list_value_length(values)).to_pylist()
@@ -151,8 +167,44 @@ def _parquet(
         block = values.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), -1)
         names = None
         if key is not None:
-            names = [str(value) for value in bounded.cells(batch.column(key))]
+            names = _row_names(batch.column(key), path, number)
+        number += len(batch)
         yield names, block
+
+
+def _row_names(keys: pa.Array, path: Path, first: int) -> list[str]:
+    """The names that a table has for its rows, from row `first` on; one without is named after the file."""
+    names = []
+    for row, key in enumerate(bounded.cells(keys), first):
+        names.append(f"{path.stem}_{row:07}" if key is None else str(key))
+    return names
+
+
+def groups(path: Path, name: str | None) -> list[str | None] | None:
+    """The artist or prompt of each row of a table of embeddings, [n], from its column `name`, else that called group.
+
+    None where no column is named and none is called so; ValueError where the file has no column of that name.
+    """
+    is_table = path.suffix.lower() == ".parquet"
+    if name is None:
+        if not is_table or "group" not in open_parquet(path).schema_arrow.names:
+            return None
+        name = "group"
+    if not is_table:
+        raise ValueError(
+            f"{path} has no columns, so none {name!r} to group by: write the embeddings as Parquet, with that column"
+        )
+    schema = open_parquet(path).schema_arrow
+    if name not in schema.names:
+        raise ValueError(
+            f"{path} has no column {name!r} to group by: found {schema.names}"
+        )
+    values: list[str | None] = []
+    for batch in batches(path, BLOCK, [name]):
+        for cell in bounded.cells(batch.column(name)):
+            is_nan = isinstance(cell, float) and math.isnan(cell)
+            values.append(None if is_nan else group_of({name: cell}, name))
+    return values
 
 
 def _widest(file: pq.ParquetFile, name: str) -> int:

@@ -5,7 +5,7 @@ Used by `twigma reference add`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from twigma.builder.stages.clip_encoder import load_encoder
 from twigma.builder.stages.embed_texts import encode_all, token_counter
 from twigma.core import columns
 from twigma.core.files import read_parquet, write_parquet
-from twigma.core.parts import fingerprint, part_is_current, write_part
+from twigma.core.parts import fingerprint, part_is_current, read_part, write_part
 from twigma.core.safety.failures import Failures
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.sources.own_files.add_images import add_stream, add_tars
@@ -84,42 +84,109 @@ def _counted(work: Workspace, name: str, report: list[Added]) -> dict[str, int]:
 # ------------------------------------------------------------------ rows without images
 
 
+class AddedVectors(NamedTuple):
+    """What `add_vectors` wrote: rows and parts; of the rows, those without direction, and the first such, from 0 on."""
+
+    rows: int
+    parts: int
+    unusable: int
+    first_unusable: int | None
+
+
 def add_vectors(
     work: AnyWorkspace,
     name: str,
     blocks: Iterable[tuple[list[str] | None, np.ndarray]],
     made_from: dict[str, Any],
+    *,
     first: int,
-) -> tuple[int, int]:
+    groups: Sequence[str | None] | None = None,
+) -> AddedVectors:
     """Write vectors as parts of `columns/embed` from number `first` on, at norm 1, and their rows.
+
+    What a stopped run left at these numbers is dropped first. ValueError when a block is bad, two rows have one name,
+    or no row has a direction: nothing of them stays.
 
     Parameters
     ----------
     blocks : (m names or None, vectors float[m, d]); a vector of zeros or of numbers that are not finite becomes null.
     made_from : the provenance: the model, the file and its hash.
-
-    Returns
-    -------
-    The number of vectors, and of parts.
+    groups : the artist or prompt of each row, [n]; None where rows have none.
     """
     work = Workspace(work)
-    added: list[str] = []
-    number = first
     with work.lock_shards(), work.lock_stage("embed"):
-        for number, (stated, rows) in enumerate(blocks, first):
-            start = len(added)
-            names = stated
-            if names is None:
-                places = range(start, start + len(rows))
-                names = [f"{made_from['file']}_{place:07}" for place in places]
-            unit, unusable = _unit(rows)
-            embeddings = as_column(unit, unusable)
-            part = pa.table({"image_name": names, "embedding": embeddings})
-            provenance = made_from | {"rows": [start, len(rows)]}
-            write_part(work.part("embed", f"{number:05}"), part, provenance)
-            added += names
-        _extend(work, name, pa.table({"image_name": added}))
-    return len(added), number - first + 1
+        _drop_stopped(work, first)
+        try:
+            names, bad = _write_vectors(work, blocks, made_from, first)
+            _require_usable(len(names), len(bad), made_from["file"])
+            rows = pa.table({"image_name": names})
+            if groups is not None:
+                rows = columns.add(rows, group=pa.array(groups, pa.string()))
+            _extend(work, name, rows)
+        except (ValueError, OSError):
+            for path in _parts_from(work, first):
+                path.unlink()
+            raise
+        parts = len(_parts_from(work, first))
+    return AddedVectors(len(names), parts, len(bad), bad[0] if bad else None)
+
+
+def _write_vectors(
+    work: Workspace,
+    blocks: Iterable[tuple[list[str] | None, np.ndarray]],
+    made_from: dict[str, Any],
+    first: int,
+) -> tuple[list[str], list[int]]:
+    """Write the parts; the names of all rows, and the places of those without direction."""
+    added: list[str] = []
+    bad: list[int] = []
+    for number, (stated, rows) in enumerate(blocks, first):
+        start = len(added)
+        names = stated
+        if names is None:
+            places = range(start, start + len(rows))
+            names = [f"{made_from['file']}_{place:07}" for place in places]
+        unit, unusable = _unit(rows)
+        embeddings = as_column(unit, unusable)
+        part = pa.table({"image_name": names, "embedding": embeddings})
+        provenance = made_from | {"rows": [start, len(rows)]}
+        write_part(work.part("embed", f"{number:05}"), part, provenance)
+        added += names
+        bad += (start + np.flatnonzero(unusable)).tolist()
+    return added, bad
+
+
+def _require_usable(rows: int, unusable: int, file: str) -> None:
+    """ValueError where no row of a file has a direction, or it has no rows."""
+    if not rows:
+        raise ValueError(f"the file {file} holds no embeddings: it has 0 rows")
+    if rows == unusable:
+        raise ValueError(
+            f"the file {file} holds no embeddings: every one of its {rows:,} rows is all zeros or not finite"
+        )
+
+
+def _parts_from(work: Workspace, first: int) -> list[Path]:
+    """The parts of embeddings with this number or a higher one."""
+    return [path for path in work.part_files("embed") if int(path.stem) >= first]
+
+
+def _drop_stopped(work: Workspace, first: int) -> None:
+    """Delete parts from number `first` on, which a stopped run left, and rows that are in no other part."""
+    stopped = _parts_from(work, first)
+    if not stopped:
+        return
+    if work.images_file.exists():
+        recorded: list[pa.Array] = []
+        for path in work.part_files("embed"):
+            if path not in stopped:
+                recorded += read_part(path)["image_name"].chunks
+        table = read_parquet(work.images_file)
+        names = pa.chunked_array(recorded, pa.string())
+        is_recorded = pc.is_in(table["image_name"], value_set=names)
+        write_parquet(work.images_file, table.filter(is_recorded), private=True)
+    for path in stopped:
+        path.unlink()
 
 
 def _unit(rows: np.ndarray) -> tuple[Half, np.ndarray]:

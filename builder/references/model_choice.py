@@ -3,15 +3,24 @@
 It is read from a working folder's parts or from a release's manifest. Used by `twigma reference add`.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from twigma.builder.models.clip_names import MODEL, PRETRAINED, find_model
+from twigma.builder.models.model_config import embedding_width
 from twigma.builder.models.pinned_weights import read_pin, write_pin
 from twigma.core.model_identity import Provenance, describe, differing
-from twigma.core.workspace import AnyWorkspace
-from twigma.dataset.release_folder import embedded_by
+from twigma.core.parts import read_part
+from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.dataset.release_folder import MANIFEST, embedded_by
+from twigma.dataset.tables.table_files import select_tables
 
+Block = tuple[list[str] | None, np.ndarray]  # of embeddings, and the names of its rows
 STUDIED: tuple[Path, ...] = (
     Path("work"),
     Path("twigma"),
@@ -111,3 +120,68 @@ def require_same_model(
             "embeddings of two models cannot be compared; embed both by one, or name with --like the folder this set "
             "is for"
         )
+
+
+# ------------------------------------------------------------------ width
+
+
+@dataclass(frozen=True)
+class Width:
+    """How many numbers an embedding must have, and what says so."""
+
+    numbers: int
+    source: str
+
+    def require(self, found: int, path: Path) -> None:
+        """ValueError where the embeddings of `path` have another width."""
+        if found != self.numbers:
+            raise ValueError(
+                f"{path}: expected embeddings of {self.numbers:,} numbers, as {self.source}, found {found:,}: "
+                "those are of another model, or damaged"
+            )
+
+
+def known_width(
+    work: AnyWorkspace, like: AnyWorkspace | None, model: str
+) -> Width | None:
+    """The width of the embeddings in `work`, else of the studied ones, else that of the model; None if none is known.
+
+    FileNotFoundError as `studied_model`, ValueError where the model's folder or a part is damaged.
+    """
+    studied, _ = studied_model(like)
+    for folder in (Workspace(work).path, studied):
+        if folder is None:
+            continue
+        stored = _stored_width(folder)
+        if stored is not None:
+            return Width(stored, f"in {folder}")
+    width = embedding_width(model)
+    if width is None:
+        return None
+    return Width(width, f"{model} makes them")
+
+
+def of_one_width(
+    blocks: Iterable[Block], width: Width | None, path: Path
+) -> Iterator[Block]:
+    """Blocks of (names, vectors float[m, d]); ValueError unless d is the known width, or that of the first block."""
+    for names, rows in blocks:
+        numbers = rows.shape[1]
+        width = width or Width(numbers, f"in the first rows of {path}")
+        width.require(numbers, path)
+        yield names, rows
+
+
+def _stored_width(folder: Path) -> int | None:
+    """The width of the embeddings of a release or a working folder; None where it has none, or does not state it."""
+    parts = Workspace(folder).part_files("embed")
+    kind: pa.DataType = pa.null()
+    if (folder / MANIFEST).exists():
+        files = select_tables("embeddings", (path.name for path in folder.iterdir()))
+        if files:
+            kind = pq.read_schema(folder / files[0]).field("embedding").type
+    elif parts:
+        kind = read_part(parts[0]).schema.field("embedding").type
+    if not pa.types.is_fixed_size_list(kind):
+        return None
+    return int(kind.list_size)

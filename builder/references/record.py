@@ -4,6 +4,7 @@ Used by `twigma reference add`; shown by `twigma reference list` and the report.
 """
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 from twigma.builder.references.catalogue import Known
 from twigma.core.files import write_json
 from twigma.core.safety.failures import Failures
-from twigma.core.workspace import AnyWorkspace
+from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.images import shards
 
 NAME = "reference.json"
 
@@ -42,10 +44,29 @@ class Record:
         """Folder of downloads, which are deleted once they are added."""
         return self.folder / "downloads"
 
+    def is_empty(self) -> bool:
+        """Whether nothing that can be compared was added: no text, no embedding, no image that can be read."""
+        manifests = shards.manifests(self.folder)
+        if manifests:
+            return not any(shards.read_manifest(shard).samples for shard in manifests)
+        return not Workspace(self.folder).images_file.exists()
+
+    def discard(self) -> None:
+        """Delete the folder of a set to which nothing was added; one with downloads stays, for they are resumed."""
+        has_downloads = self.downloads.is_dir() and any(self.downloads.iterdir())
+        if self.folder.is_dir() and self.is_empty() and not has_downloads:
+            shutil.rmtree(self.folder)
+
     def count(self, name: str, number: int) -> None:
         """Add to one of the counts; one of zero is not shown."""
         if number:
             self.counts[name] = self.counts.get(name, 0) + number
+
+    def count_images(self, added: dict[str, int]) -> None:
+        """Add the counts of `folder.add_images`."""
+        self.count("images", added["images"])
+        self.count("images that cannot be read", added["failed"])
+        self.count("rows without an image", added["without"])
 
     def add_origin(self, origin: str, licence: str | None = None) -> None:
         """Add an origin, and its licence where none was stated."""
@@ -56,7 +77,10 @@ class Record:
 
     def require_kind(self, kind: str, path: Path) -> None:
         """ValueError when the set holds another kind of thing than `path` does."""
-        if self.about.setdefault("kind", kind) != kind:
+        if self.is_empty():
+            # A file that was refused does not decide what the set is of.
+            self.about["kind"] = kind
+        elif self.about.setdefault("kind", kind) != kind:
             raise ValueError(
                 f"{path} holds {kind}, but {self.folder} holds {self.about['kind']}: use another name"
             )
@@ -106,10 +130,45 @@ def open_record(
     return Record(folder, about)
 
 
-def read_records(refs: AnyWorkspace) -> list[dict[str, Any]]:
-    """The content of the records of all sets in a folder, by name."""
+def refuse_texts(what: object, kinds: set[str], role: str | None) -> None:
+    """ValueError where texts are to take the place of images."""
+    if role is not None and "texts" in kinds:
+        raise ValueError(
+            f"--role {role} is a place of images or their embeddings, and {what} holds texts: leave --role out"
+        )
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """The record of a set as it is stored: its content, and why the set cannot be used, empty where it can."""
+
+    folder: Path
+    about: dict[str, Any]
+    problem: str = ""
+
+
+def read_records(refs: AnyWorkspace) -> list[StoredRecord]:
+    """The records of all sets in a folder, by name; one that is damaged, or of a set without content, says so."""
     paths = sorted(Path(refs).glob(f"*/{NAME}"))
-    return [_read(path.parent) for path in paths]
+    return [_stored(path.parent) for path in paths]
+
+
+def _stored(folder: Path) -> StoredRecord:
+    try:
+        about = _read(folder)
+    except (ValueError, OSError) as error:
+        return StoredRecord(folder, {}, str(error))
+    if not Workspace(folder).images_file.exists():
+        return StoredRecord(folder, about, empty_set(folder))
+    return StoredRecord(folder, about)
+
+
+def empty_set(folder: Path) -> str:
+    """What is wrong with a set to which nothing was added, and what to do."""
+    return (
+        f"{folder} holds a {NAME} and nothing to compare with: `twigma reference add {folder.name}` was refused or "
+        f"stopped; run it again, or delete {folder}"
+    )
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -125,9 +184,22 @@ def _read(folder: Path) -> dict[str, Any]:
                 f"{folder} holds files, and no {NAME} of `twigma reference add`: use another name"
             )
         return {}
+    return read_about(folder)
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """The content of the record of a set; ValueError where it is damaged, FileNotFoundError where there is none."""
+    path = folder / NAME
     try:
-        return dict(json.loads(path.read_text("utf-8")))
+        about: Any = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise ValueError(
-            f"{path} is damaged ({error}): delete {folder} and run again"
-        ) from None
+        raise _damaged(folder, str(error)) from None
+    if not isinstance(about, dict):
+        raise _damaged(folder, f"expected an object, found {type(about).__name__}")
+    return about
+
+
+def _damaged(folder: Path, reason: str) -> ValueError:
+    return ValueError(
+        f"{folder / NAME} is damaged ({reason}): delete {folder} and run `twigma reference add` again"
+    )

@@ -39,7 +39,7 @@ def new_files(
         yield from _of_hub(record, known.repo, known.files, revision, endpoint)
     for source in sources:
         path = Path(source)
-        if path.exists() or not REPO.fullmatch(source):
+        if not is_dataset(source):
             if path.absolute().parent == record.downloads.absolute():
                 raise ValueError(
                     f"{path} is where downloads are deleted once they are added: move it elsewhere"
@@ -48,6 +48,35 @@ def new_files(
             yield str(path.absolute()), partial(Path, source)
         else:
             yield from _of_hub(record, source, known.files or FILES, revision, endpoint)
+
+
+def is_dataset(source: str) -> bool:
+    """Whether a source is a dataset ORG/NAME of the Hub, as no path of that name exists."""
+    return not Path(source).exists() and REPO.fullmatch(source) is not None
+
+
+def check_options(
+    known: Known,
+    sources: Sequence[str],
+    files: Sequence[str],
+    parts: Sequence[int],
+    revision: str | None,
+) -> None:
+    """ValueError for an option of datasets of the Hub where there is none that it could be of."""
+    from_hub = any(map(is_dataset, sources))
+    if files and not from_hub:
+        raise ValueError(
+            "--files chooses among the files of a dataset: name it as ORG/NAME, or leave --files out"
+        )
+    if revision is not None and not from_hub and not known.repo:
+        raise ValueError(
+            f"--revision is of a dataset of the Hub, and {known.name} is made of none: leave it out"
+        )
+    is_diffusiondb = known.name == "diffusiondb" and not sources
+    if tuple(parts) != (1,) and not is_diffusiondb:
+        raise ValueError(
+            "--parts is of DiffusionDB, `twigma reference add diffusiondb`: leave it out"
+        )
 
 
 def _of_hub(

@@ -29,6 +29,7 @@ from twigma.builder.removals.derived import (
     erase_sheets,
     still_named,
 )
+from twigma.builder.removals.requests import match_requests
 from twigma.core import columns, inventory
 from twigma.core.files import write_json
 from twigma.core.storage import mirrors
@@ -49,15 +50,18 @@ PUBLISHED = (
 class Receipt:
     """What a removal did: when, how many ids were listed and known, what changed where, and what to run next.
 
-    `left` names what is not ours to change, `failed` what could not be deleted, `published` the pages on the
-    Hub that show an earlier version, and what replaces each. `hashes` are those of the ids with the salt of
-    `WORK/removed.json`: whoever has an id can check that it is among them. They are fast ones: keep it private.
+    `unmatched` are the listed ids that name nothing; the file has their number, as a receipt names nobody. `left` names
+    what is not ours to change, `failed` what could not be deleted, `published` the pages on the Hub that show an
+    earlier version, and what replaces each; these and `next` are empty where nothing was found. `hashes` are those of
+    the ids with the salt of `WORK/removed.json`: whoever has an id can check that it is among them. They are fast ones:
+    keep it private.
     """
 
     when: str
     listed: int
     posts: int
     images: int
+    unmatched: list[str] = field(default_factory=list)
     changed: dict[str, int] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
@@ -88,7 +92,10 @@ def removals(
         for shard in shards.manifests(work.path):
             # A damaged shard is reported before anything is erased.
             shards.read_manifest(shard)
-        receipt, ids = _count(work, names)
+        matched = match_requests(work, dict.fromkeys(names))
+        receipt, ids = _count(work, matched.names)
+        receipt.listed = len(set(names))
+        receipt.unmatched = matched.unmatched
         removed = add_removed(work.path, ids)
         # From here on, other machines send nothing that may hold them; what they had sent is erased with the rest.
         mirrors.catch_up()
@@ -107,20 +114,32 @@ def removals(
             receipt.deleted += deletion.deleted
             receipt.failed += deletion.failed
             receipt.left += deletion.left
+        found = _found_any(receipt)
         receipt.deleted += drop_caches()
         others = [*inventory.unlisted(work.path), *beside_sheets(checked)]
         receipt.left += still_named(others, ids)
-        receipt.next = _next(work)
-        receipt.published = _published_pages(work)
+        if found:
+            receipt.next = _next(work)
+            receipt.published = _published_pages(work)
     with ledger.Ledger(work.path):
         pass  # rebuilt from the pages that are left
     name = f"removal-{receipt.when.replace(':', '')}.json"
-    write_json(work.receipts / name, asdict(receipt))
+    stored = {**asdict(receipt), "unmatched": len(receipt.unmatched)}
+    write_json(work.receipts / name, stored)
     if receipt.failed:
         raise OSError(
             f"everything else is done, but {'; '.join(receipt.failed)}: delete it, or run this again"
         )
     return receipt
+
+
+def _found_any(receipt: Receipt) -> bool:
+    """Whether any of the ids was in the working folder, now or before, or in a folder made from it."""
+    if receipt.listed > len(receipt.unmatched):
+        return True
+    # Pages also lose authors of no post, whatever was listed.
+    changes = [n for name, n in receipt.changed.items() if name != "pages"]
+    return any([*changes, receipt.deleted, receipt.failed, receipt.left])
 
 
 def _locks(work: Workspace) -> Iterator[AbstractContextManager[None]]:
@@ -141,7 +160,7 @@ def _require_work(work: Path) -> None:
 
 
 def _count(work: Workspace, names: Collection[str]) -> tuple[Receipt, set[str]]:
-    """The receipt so far, and every id to take out: those listed, and the photos of the posts among them."""
+    """The receipt so far, and every id to take out: these, and the photos of the posts among them."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     ids = set(names)
     if not work.images_file.exists():

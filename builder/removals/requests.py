@@ -9,13 +9,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from twigma.core import columns
 from twigma.core.lists.columns import SHOWN, Row, find_places
 from twigma.core.lists.reader import read_rows
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.ids.damage import LOWEST, float_step, refuse_damaged
 from twigma.rehydrate.ids.list_columns import NAMES, normalize_name
-from twigma.rehydrate.ids.post_id import parse_id, why_bad
+from twigma.rehydrate.ids.post_id import POST_ADDRESS, parse_id, why_bad
 from twigma.rehydrate.ids.sampling import read_list
 from twigma.rehydrate.ledger.reader import read_known_posts
 from twigma.rehydrate.posts.post_fields import photo_id
@@ -113,6 +116,8 @@ def _name(text: str) -> str:
     if match:
         return match[1]
     post = parse_id(text)
+    if POST_ADDRESS.fullmatch(text):
+        return post.lstrip("0")  # of a post, never the name of a picture
     if post:
         return post
     photo = photo_id(text)
@@ -167,16 +172,59 @@ def _is_rounded(post: int) -> bool:
     return post % float_step(post) == 0 or post % 1000 == 0
 
 
-def unmatched(work: AnyWorkspace, names: Iterable[str]) -> list[str]:
-    """Those of the ids that name nothing in a working folder, and were not taken out of it before."""
+# ------------------------------------------------------------------ matched
+
+
+class Matched(NamedTuple):
+    """What to take out, and those of the listed ids that name nothing in the working folder."""
+
+    names: set[str]
+    unmatched: list[str]
+
+
+def match_requests(work: AnyWorkspace, names: Iterable[str]) -> Matched:
+    """Which posts and images of a working folder the listed ids name; what was taken out before counts as named.
+
+    An id with zeros in front is the image of that name, where there is one, otherwise the post, or the photo of a post,
+    without them: among pictures of one's own, 003 is another than 3. One that names nothing is kept from coming back,
+    with the zeros and without.
+    """
     work = Workspace(work)
-    known = set(read_known_posts(work).ids)
+    names = list(names)
+    plain = {name: name.lstrip("0") for name in names if name.isdecimal()}
+    known, own = _known_among(work, {*names, *plain.values()})
+    removed = read_removed(work)
+    matched: set[str] = set()
+    unmatched = []
+    for name in names:
+        number = plain.get(name) or name
+        if name in known | own or removed.holds(name):
+            matched.add(name)
+        elif number in known or removed.holds(number):
+            matched.add(number)
+        else:
+            unmatched.append(name)
+            matched |= {name, number} - own
+    return Matched(matched, unmatched)
+
+
+def _known_among(work: Workspace, wanted: set[str]) -> tuple[set[str], set[str]]:
+    """Those of the names that are posts or their photos in a working folder, and those of images on no post."""
+    known = wanted & read_known_posts(work).ids
     listed = read_list(work)
     if listed is not None:
-        known.update(listed["id"].to_pylist())
-    if work.images_file.exists():
-        images = work.image_rows(*columns.KEY)
-        for name in columns.KEY:
-            known.update(images[name].to_pylist())
-    removed = read_removed(work)
-    return [name for name in names if name not in known and not removed.holds(name)]
+        known |= _among(listed["id"], wanted)
+    if not work.images_file.exists():
+        return known, set()
+    images = work.image_rows(*columns.KEY)
+    is_own = pc.equal(images["id"], images["image_name"])
+    of_posts = images.filter(pc.invert(is_own))
+    for name in columns.KEY:
+        known |= _among(of_posts[name], wanted)
+    return known, _among(images.filter(is_own)["image_name"], wanted) - known
+
+
+def _among(column: pa.ChunkedArray, wanted: set[str]) -> set[str]:
+    """Those of the names that a column holds."""
+    values = pa.array(sorted(wanted), column.type)
+    return set(column.filter(pc.is_in(column, value_set=values)).to_pylist())

@@ -142,18 +142,26 @@ class ReferenceSet(TypedDict):
     """A set that is in the folder."""
 
     folder: str
-    kind: str
+    kind: Annotated[str, "images, embeddings or texts; unknown where nothing says so"]
     origin: list[str]
     licence: str
     model: Annotated[str | None, "null when it is not embedded"]
     note: str
 
 
+class ListedSet(ReferenceSet):
+    """A set of `twigma reference list`."""
+
+    problem: Annotated[
+        str | None, "why it cannot be used, and what to do; null where it can"
+    ]
+
+
 class ReferenceListFacts(TypedDict):
     """`twigma reference list`."""
 
     known: list[KnownSet]
-    here: list[ReferenceSet]
+    here: list[ListedSet]
 
 
 class ReferenceAddFacts(ReferenceSet):

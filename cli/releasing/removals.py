@@ -41,10 +41,9 @@ def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
     """
     from twigma.builder.removals.removals import PUBLISHED
     from twigma.builder.removals.removals import removals as run
-    from twigma.builder.removals.requests import read_requests, unmatched
+    from twigma.builder.removals.requests import read_requests
 
     requests = read_requests(file)
-    missing = unmatched(work, requests.names)
     receipt = run(work, requests.names, derived)
     facts: RemovalsFacts = {
         "file": str(file),
@@ -53,7 +52,7 @@ def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
         "posts": receipt.posts,
         "images": receipt.images,
         "other_actions": dict(requests.other_actions),
-        "unmatched": list(missing),
+        "unmatched": receipt.unmatched,
         "changed": receipt.changed,
         "deleted": receipt.deleted,
         "left": receipt.left,

@@ -101,7 +101,7 @@ def place(made, work, tmp_path, monkeypatch):
     (home / "link").symlink_to(home / "project" / "work")
     (tmp_path / "home-link").symlink_to(home)
     (tmp_path / "requests.txt").write_text(f"{releasing.media_id(20)}\n")
-    np.save(tmp_path / "v.npy", np.eye(4, dtype=np.float32))
+    np.save(tmp_path / "v.npy", np.eye(4, 768, dtype=np.float32))
     monkeypatch.chdir(tmp_path)
     import datasets
 

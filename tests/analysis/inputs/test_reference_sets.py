@@ -136,3 +136,16 @@ def test_origin_and_licence_stand_in_command_results_and_report(
         "from https://laion.ai; licence CC BY &lt;4.0&gt;; embedded by planted; Not made here."
         in page
     )
+
+
+def test_a_set_to_which_nothing_was_added_says_what_to_do(laion):
+    half = laion.parent / "half"
+    half.mkdir()
+    (half / "reference.json").write_text('{"name": "half"}')
+    advice = r"nothing to compare with: `twigma reference add half` was refused"
+    for text in ("half", f"mine={half}"):
+        with pytest.raises(FileNotFoundError, match=advice):
+            find_reference(text)
+    (half / "reference.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"delete .*half and run `twigma reference"):
+        about(half)

@@ -201,7 +201,7 @@ def test_paintings_by_artist_from_parquet(make, hub, tmp_path):
 
 
 def test_embeddings_of_laion_say_whose_they_are(make, hub, tmp_path, monkeypatch):
-    rows = np.random.default_rng(0).normal(size=(50, 32)).astype(np.float16)
+    rows = np.random.default_rng(0).normal(size=(50, 768)).astype(np.float16)
     rows[7] = 0
     with h5py.File(tmp_path / "laion.h5", "w") as file:
         file["emb"] = rows
@@ -210,7 +210,8 @@ def test_embeddings_of_laion_say_whose_they_are(make, hub, tmp_path, monkeypatch
     laion = replace(catalogue.TABLE["laion"], url=url, checksum=None)
     monkeypatch.setitem(catalogue.TABLE, "laion", laion)
     done = make("laion", model=None)
-    assert done.counts == {"embeddings": 50}
+    assert done.counts == {"embeddings": 49, "rows of zeros, or not finite": 1}
+    assert "the first is row 7, counted from 0" in done.notes[0]
     assert done.about["model"] == {"model": "ViT-L-14/openai"}
     assert "made by OpenAI's CLIP ViT-L/14" in done.about["note"]
     vectors, _ = read_vectors(tmp_path / "refs/laion")

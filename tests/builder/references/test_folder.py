@@ -57,7 +57,8 @@ def test_a_folder_is_a_str_a_path_or_a_workspace(tmp_path, folder_type):
     assert added == {"images": 1, "failed": 0, "without": 0}
     provenance = {"model": "m", "file": "f"}
     rows = np.eye(2)
-    assert add_vectors(work, "mine", [(["b", "c"], rows)], provenance, 0) == (2, 1)
+    added = add_vectors(work, "mine", [(["b", "c"], rows)], provenance, first=0)
+    assert added == (2, 1, 0, None)
     assert add_texts(work, "mine", ["a text"], "book") == 1
     assert mark_repeats(folder_type(tmp_path / "refs/mine")) == 0
     table = Workspace(work).table()
@@ -65,7 +66,7 @@ def test_a_folder_is_a_str_a_path_or_a_workspace(tmp_path, folder_type):
     assert set(table["source"].to_pylist()) == {"mine"}
     assert studied_model(work)[1]["model"] == "m"
     records = read_records(folder_type(tmp_path / "refs"))
-    assert [about["name"] for about in records] == ["mine"]
+    assert [each.about["name"] for each in records] == ["mine"]
 
 
 def test_vectors_become_unit_rows_and_those_without_direction_null(tmp_path):
@@ -75,9 +76,9 @@ def test_vectors_become_unit_rows_and_those_without_direction_null(tmp_path):
         "v",
         [(None, rows[:3]), (None, rows[3:])],
         {"model": "m", "file": "f"},
-        5,
+        first=5,
     )
-    assert made == (5, 2)
+    assert made == (5, 2, 2, 1)
     table = Workspace(tmp_path).table("embed")
     expected = [[0.6, 0.8], None, None, [1, 0], [0.6, 0.8]]
     for found, wanted in zip(table["embedding"].to_pylist(), expected, strict=True):
@@ -90,8 +91,13 @@ def test_vectors_become_unit_rows_and_those_without_direction_null(tmp_path):
     ]
     with pytest.raises(ValueError, match="two rows would have the name x"):
         add_vectors(
-            tmp_path, "v", [(["x", "x"], rows[:2])], {"model": "m", "file": "g"}, 7
+            tmp_path,
+            "v",
+            [(["x", "x"], rows[:2])],
+            {"model": "m", "file": "g"},
+            first=7,
         )
+    assert not (tmp_path / "columns/embed/00007.arrow").exists()
 
 
 def test_of_many_texts_whole_passages_are_embedded(tmp_path):

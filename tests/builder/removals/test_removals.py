@@ -240,6 +240,43 @@ def test_the_receipt_proves_it_without_naming_anyone(made, chosen):
     assert receipt["next"][0].startswith("twigma dedupe")
 
 
+def test_a_padded_id_is_the_post_without_its_zeros(made, chosen):
+    """As an export writes it that pads ids to one width."""
+    post, other = chosen[0]
+    listed = [f"00{post}", f"0{other}", "0017"]
+    receipt = removals(made / "work", listed)
+    assert (receipt.listed, receipt.posts, receipt.images) == (3, 1, 3)
+    assert receipt.unmatched == ["0017"]
+    table = pq.read_table(made / "work/images.parquet")
+    assert post not in table["id"].to_pylist()
+    assert other not in table["image_name"].to_pylist()
+    (path,) = (made / "work/receipts").iterdir()
+    assert json.loads(path.read_text())["unmatched"] == 1
+    again = removals(made / "work", listed)
+    assert again.unmatched == [] and again.posts == 0
+
+
+def test_an_image_whose_name_begins_with_zeros_is_itself(tmp_path):
+    with tarfile.open(tmp_path / "mine.tar", "w") as tar:
+        for name in ("3", "003", "5"):
+            staging_add(tar, name)
+    add_tars(tmp_path / "work", [tmp_path / "mine.tar"])
+    assert removals(tmp_path / "work", ["003", "005"]).unmatched == ["005"]
+    left = pq.read_table(tmp_path / "work/images.parquet")["image_name"]
+    assert left.to_pylist() == ["3", "5"]
+
+
+def test_where_nothing_matches_nothing_is_to_be_done(made):
+    file = made / "requests.txt"
+    file.write_text("1547770898463771828\nnobody\n")
+    words = ["removals", str(file), "--work", str(made / "work")]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    assert "2 ids match nothing" in done.output
+    assert "If a version was published" not in done.output
+    assert "run next" not in done.output
+
+
 def test_only_folders_of_ours_are_deleted_and_only_if_they_name_it(made, chosen):
     (made / "thesis").mkdir()
     (made / "thesis/notes.txt").write_text(chosen[0][0])

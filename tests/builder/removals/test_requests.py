@@ -95,3 +95,9 @@ def test_a_letter_among_the_digits_is_named(tmp_path):
     file.write_text("1565745318061842433\nl565745318061842434\n")
     with pytest.raises(ValueError, match=r"line 2: .* the letter l, I or O among"):
         read_requests(file)
+
+
+def test_the_address_of_a_post_has_no_zeros_in_front(tmp_path):
+    file = tmp_path / "requests.txt"
+    file.write_text("https://x.com/i/status/0017\n0018\n")
+    assert read_requests(file).names == ["17", "0018"]
