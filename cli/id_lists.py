@@ -25,7 +25,7 @@ def find_list(file: Path) -> Path:
     """The file to read: for `zenodo` the authors' table, downloaded once."""
     if str(file) != ZENODO:
         return file
-    from twigma.dataset.published_table import fetch_list
+    from twigma.dataset.published.published_table import fetch_list
 
     return fetch_list()
 

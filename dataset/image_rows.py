@@ -15,7 +15,7 @@ from twigma.core.safety import untrusted_names
 from twigma.core.workspace import Workspace
 from twigma.dataset.options.load_options import check_columns
 from twigma.dataset.options.row_filters import check_filters
-from twigma.dataset.release_folder import find_rows_of_images
+from twigma.dataset.own_release import find_rows_of_images
 from twigma.rehydrate.images.image_index import Place, read_index
 
 KEY = "image_name"

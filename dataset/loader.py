@@ -37,9 +37,9 @@ from twigma.dataset.options.load_options import (
     check_options,
 )
 from twigma.dataset.options.row_filters import check_filters
+from twigma.dataset.own_release import find_rows_of_images
 from twigma.dataset.release_folder import (
     check_files,
-    find_rows_of_images,
     find_shards_to_load,
     find_tables,
 )

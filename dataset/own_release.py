@@ -1,10 +1,11 @@
-"""Which release is of a working folder: one that was made from it, or that bears the name of its dataset.
+"""Which release is of a working folder, made from it or called as its dataset, and what says more of its images.
 
 `WORK/.releases.json` has the folders that releases were written to, the last one last.
 """
 
 import contextlib
 import json
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -14,7 +15,15 @@ import pyarrow.parquet as pq
 
 from twigma.core.files import write_json
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.dataset.release_folder import MANIFEST, read_manifest
+from twigma.dataset.release_folder import (
+    DATA_DIR_VARIABLE,
+    MANIFEST,
+    AnyPath,
+    find_release,
+    find_shards,
+    find_tables,
+    read_manifest,
+)
 
 PART = "-selection"  # behind the name of a dataset: chosen images of it
 
@@ -86,3 +95,24 @@ def has_own_pictures(work: AnyWorkspace) -> bool:
         return False
     sources = pq.read_table(path, columns=["source"])["source"]
     return bool(pc.any(pc.equal(sources, "local")).as_py())
+
+
+def find_rows_of_images(
+    work: AnyPath, data_dir: AnyPath | None = None
+) -> tuple[Path | None, list[str]]:
+    """The rows for the images of a working folder: the release and its metadata; without one, None and own tables.
+
+    These are `images.parquet`, or the sidecars of the shards: nothing is fetched to show people their own pictures.
+    A release in `./twigma` that nobody asked for is not joined to pictures of another dataset: names of files repeat.
+    """
+    work = Workspace(Path(work).expanduser().absolute())
+    release = find_release(data_dir)
+    is_asked_for = bool(data_dir or os.environ.get(DATA_DIR_VARIABLE))
+    if release is not None and (
+        is_asked_for or not has_own_pictures(work) or is_release_of(release, work)
+    ):
+        return find_tables("metadata", release)
+    table = work.images_file
+    if table.exists():
+        return None, [str(table)]
+    return None, [str(shard.sidecar) for shard in find_shards(work).values()]

@@ -57,7 +57,7 @@ def find_published(data_dir: AnyPath | None = None) -> Path:
     folder = find_release(data_dir)
     if folder is not None:
         return folder
-    from twigma.dataset import published_table
+    from twigma.dataset.published import published_table
 
     try:
         return published_table.fetch()
@@ -109,30 +109,6 @@ def embedded_by(folder: Path, name: str = "") -> dict[str, Any]:
     from twigma.core.workspace import Workspace
 
     return Workspace(folder).embedding_model(name)
-
-
-def find_rows_of_images(
-    work: AnyPath, data_dir: AnyPath | None = None
-) -> tuple[Path | None, list[str]]:
-    """The rows for the images of a working folder: the release and its metadata; without one, None and own tables.
-
-    These are `images.parquet`, or the sidecars of the shards: nothing is fetched to show people their own pictures.
-    A release in `./twigma` that nobody asked for is not joined to pictures of another dataset: names of files repeat.
-    """
-    from twigma.core.workspace import Workspace
-    from twigma.dataset.own_release import has_own_pictures, is_release_of
-
-    work = Workspace(Path(work).expanduser().absolute())
-    release = find_release(data_dir)
-    is_asked_for = bool(data_dir or os.environ.get(DATA_DIR_VARIABLE))
-    if release is not None and (
-        is_asked_for or not has_own_pictures(work) or is_release_of(release, work)
-    ):
-        return find_tables("metadata", release)
-    table = work.images_file
-    if table.exists():
-        return None, [str(table)]
-    return None, [str(shard.sidecar) for shard in find_shards(work).values()]
 
 
 def find_shards(work: AnyPath) -> "dict[str, Shard]":

@@ -39,6 +39,7 @@ ORDER = [
     "rehydrate/retry_missing",
     "dataset/tables",
     "dataset/options",
+    "dataset/published",
     "dataset",
     "dataset/streams",
     "builder/models",

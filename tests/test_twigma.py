@@ -185,7 +185,7 @@ class Installed(importlib.machinery.PathFinder):
 at = sys.meta_path.index(importlib.machinery.PathFinder)
 sys.meta_path[at] = Installed
 import twigma
-from twigma.dataset import published_table
+from twigma.dataset.published import published_table
 rows = twigma.load_dataset(split="train")
 stream = twigma.load_dataset("images", shards="work", split="train", streaming=True)
 first = list(stream.cast_column("image", __import__("datasets").Image(decode=False)))[0]

@@ -40,8 +40,8 @@ from twigma.core.parts import refuse_other_embeddings
 from twigma.core.safety import untrusted_names
 from twigma.core.tables import Scratch
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.dataset import published_table
 from twigma.dataset.opened_release import open_release
+from twigma.dataset.published import published_table
 from twigma.dataset.release_folder import MANIFEST, read_manifest
 from twigma.dataset.selections import read_selection
 from twigma.dataset.tables.table_files import table_configs

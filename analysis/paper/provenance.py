@@ -17,7 +17,7 @@ PAIR = ("image_name", columns.label_column(columns.PAPER_K))
 SAME = 0.95  # of the labelled images; of another clustering hardly more than the largest cluster agrees by chance
 NO_MANIFEST = (
     "the paper's cluster numbers are those of the table its authors published, and no MANIFEST.json says that these "
-    "labels are from there (`twigma.dataset.published_table.fetch()` gives that table with one)"
+    "labels are from there (`twigma.dataset.published.published_table.fetch()` gives that table with one)"
 )
 OTHER_SOURCE = (
     "the paper's cluster numbers are those of the table its authors published (Zenodo record {record}), which the "
@@ -61,7 +61,7 @@ def why_other_labels(
     published : the authors' table, a row an image with the columns image_name and label_10_cluster; None where it is
         neither in the cache nor beside the data.
     """
-    from twigma.dataset.published_table import RECORD
+    from twigma.dataset.published.published_table import RECORD
 
     # `published_table.fetch` writes it; a release names no source, since its clusters are its own.
     source = (manifest or {}).get("source") or {}

@@ -48,7 +48,7 @@ def identity_of_release(release: Path) -> Identity:
     """
     manifest = twigma.read_manifest(release)
     if "identity" not in manifest:
-        if "source" in manifest:  # `dataset/published_table.py` wrote it
+        if "source" in manifest:  # `dataset/published/published_table.py` wrote it
             return TWIGMA
         raise ValueError(
             f"{release}: its MANIFEST.json does not say what dataset it is: re-create it with `twigma release`"

@@ -26,7 +26,7 @@ from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
 from twigma.analysis.provenance.file_hashes import file_hashes
 from twigma.builder.release.identity import TWIGMA
 from twigma.core.files import write_json
-from twigma.dataset import published_table
+from twigma.dataset.published import published_table
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from twigma.core.files import file_sha256, write_json, write_parquet
 from twigma.core.services.backoff import BackoffPolicy
 from twigma.core.services.download import download
 from twigma.core.services.http import ServiceClient
-from twigma.dataset.published_columns import conform
+from twigma.dataset.published.published_columns import conform
 from twigma.dataset.tables.table_files import table_name
 from twigma.dataset.tables.table_formats import find_table
 

@@ -25,8 +25,8 @@ from twigma.cli import main
 from twigma.core import columns
 from twigma.core.services import download as downloads
 from twigma.core.services.backoff import BackoffPolicy
-from twigma.dataset import published_table
-from twigma.dataset.published_columns import conform
+from twigma.dataset.published import published_table
+from twigma.dataset.published.published_columns import conform
 from twigma.rehydrate.ids.post_ids import read_ids
 
 

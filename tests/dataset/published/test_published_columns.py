@@ -8,7 +8,7 @@ import pytest
 from support import releasing
 
 from twigma.core import columns
-from twigma.dataset.published_columns import conform
+from twigma.dataset.published.published_columns import conform
 
 ROWS = 3
 IDS = [str(releasing.FIRST + 3 * i) for i in range(ROWS)]
