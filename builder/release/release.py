@@ -16,14 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-import twigma
 from twigma.builder.publish.publications import earlier_doi_line, published_versions
-from twigma.builder.release.card import Facts, card, datasheet
+from twigma.builder.release.card import Facts
 from twigma.builder.release.card.facts import count_posts
 from twigma.builder.release.chosen import (
-    KEY,
     NOT_SELECTED,
     find_selection,
     named_as_part,
@@ -32,7 +29,6 @@ from twigma.builder.release.chosen import (
     refuse_replacing,
 )
 from twigma.builder.release.column_origins import column_origins
-from twigma.builder.release.croissant_file import croissant
 from twigma.builder.release.earlier_release import (
     current_counts,
     refuse_another,
@@ -40,9 +36,13 @@ from twigma.builder.release.earlier_release import (
 )
 from twigma.builder.release.embedding_files import EMBEDDING_TYPES, write_embeddings
 from twigma.builder.release.identity import Identity, load_identity
+from twigma.builder.release.manifest import (
+    describe_files,
+    write_manifest,
+    write_texts,
+)
 from twigma.builder.release.privacy_check import check_privacy
 from twigma.builder.release.provenance import (
-    REVISION,
     inputs_fingerprint,
     kinds_of_pages,
     stage_settings,
@@ -55,14 +55,13 @@ from twigma.builder.release.version_history import (
     notice_step_back,
     require_version,
 )
-from twigma.core.files import atomic, file_sha256, write_json
 from twigma.core.parts import fingerprint
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.progress import notice
 from twigma.core.safety import folder_replacement, owned_folders
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.own_release import remember_release
-from twigma.rehydrate.posts.removed_ids import Removed, public_list, read_removed
+from twigma.rehydrate.posts.removed_ids import read_removed
 
 NEAR = ("drop", "keep")
 
@@ -157,7 +156,7 @@ def release(
             engine=engine,
         )
         counts = _count(rows, dropped, bool(dimensions))
-        files = _files(folder)
+        files = describe_files(folder)
         part = None
         if selection is not None:
             left_out = dropped.get(NOT_SELECTED, 0)
@@ -183,8 +182,8 @@ def release(
             history=versions,
             part=part,
         )
-        _write_texts(folder, facts, removed)
-        _write_manifest(folder, facts, inputs, settings, counts)
+        write_texts(folder, facts, removed)
+        write_manifest(folder, facts, inputs, settings, asdict(counts))
         check_privacy(folder, rows["text"])
     return counts
 
@@ -229,71 +228,6 @@ def _check_options(
         raise ValueError(
             "nsfw_threshold needs the scores of `twigma nsfw`, but the release is to go without them"
         )
-
-
-# ------------------------------------------------------------------ texts and manifest
-
-
-def _write_texts(folder: Path, facts: Facts, removed: Removed) -> None:
-    write_json(folder / "croissant.json", croissant(facts))
-    _write_text(folder / "removals.txt", public_list(removed))
-    _write_text(folder / "DATASHEET.md", datasheet(facts))
-    _write_text(folder / "README.md", card(facts))
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic(path) as partial:
-        partial.write_text(text, "utf-8")
-
-
-def _write_manifest(
-    folder: Path,
-    facts: Facts,
-    inputs: str,
-    settings: Mapping[str, Any],
-    counts: Counts,
-) -> None:
-    """MANIFEST.json, written last; it has no time in it, so that equal input gives equal bytes."""
-    manifest = {
-        "dataset": "twigma",  # the format; what the data is, `identity` says
-        "identity": facts.identity.to_json(),
-        "version": facts.version,
-        "revision": REVISION,
-        "code": {"twigma": twigma.__version__, "pyarrow": pa.__version__},
-        "models": facts.models,
-        "inputs": inputs,
-        "settings": settings,
-        "counts": asdict(counts),
-        "history": list(facts.history),
-        "files": _files(folder, facts.files),
-    }
-    if facts.part is not None:
-        manifest[KEY] = facts.part.to_json()
-    write_json(folder / "MANIFEST.json", manifest)
-
-
-def _files(
-    folder: Path, tables: Mapping[str, Mapping[str, Any]] | None = None
-) -> dict[str, Mapping[str, Any]]:
-    """Every file of a new release by its name, with bytes, SHA-256, and rows where it is a table.
-
-    What was found of its `tables` before is taken over: to read all embeddings again would take a second a gigabyte.
-    """
-    files = dict(tables or {})
-    for path in folder.iterdir():
-        if path.name not in files:
-            files[path.name] = _file(path)
-    return files
-
-
-def _file(path: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "bytes": path.stat().st_size,
-        "sha256": file_sha256(path),
-    }
-    if path.suffix == ".parquet":
-        facts["rows"] = pq.read_metadata(path).num_rows
-    return facts
 
 
 def _count(rows: pa.Table, dropped: Mapping[str, int], embedded: bool) -> Counts:

@@ -16,7 +16,7 @@ import pytest
 from support import releasing
 
 from twigma.builder.release import earlier_release, privacy_check, provenance
-from twigma.builder.release import release as release_module
+from twigma.builder.release import manifest as manifest_module
 from twigma.builder.release.provenance import REVISION, stage_settings
 from twigma.builder.release.release import release
 from twigma.core import columns
@@ -164,14 +164,14 @@ def test_another_revision_of_the_code_writes_the_release_again(
     out = tmp_path / "twigma"
     release(work, out)
     assert json.loads((out / "MANIFEST.json").read_text())["revision"] == REVISION
-    for module in (provenance, earlier_release, release_module):
+    for module in (provenance, earlier_release, manifest_module):
         monkeypatch.setattr(module, "REVISION", REVISION + 1)
     monkeypatch.setattr(privacy_check, "LINK", "a picture of")
     with pytest.raises(ValueError, match="a caption holds a link"):
         release(work, out)
     monkeypatch.undo()
     assert not release(work, out).written
-    for module in (provenance, earlier_release, release_module):
+    for module in (provenance, earlier_release, manifest_module):
         monkeypatch.setattr(module, "REVISION", REVISION + 1)
     caplog.clear()
     assert release(work, out).written
