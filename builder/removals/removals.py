@@ -21,14 +21,14 @@ from twigma.builder.publish.publications import spaces, update_command
 from twigma.builder.release.row_filter import STAGES
 from twigma.builder.removals import erase, erase_shards
 from twigma.builder.removals.derived import (
-    beside_sheets,
     check,
     delete_made,
     delete_unfinished,
     drop_caches,
     erase_sheets,
-    still_named,
+    mentions,
 )
+from twigma.builder.removals.sheet_search import naming_sheets
 from twigma.core import columns, inventory
 from twigma.core.files import write_json
 from twigma.core.storage import mirrors
@@ -108,8 +108,10 @@ def removals(
             receipt.failed += deletion.failed
             receipt.left += deletion.left
         receipt.deleted += drop_caches()
-        others = [*inventory.unlisted(work.path), *beside_sheets(checked)]
-        receipt.left += still_named(others, ids)
+        unlisted = inventory.unlisted(work.path)
+        others = [path for path in unlisted if mentions(path, ids)]
+        for path in [*others, *naming_sheets(checked, ids)]:
+            receipt.left.append(f"{path}: not ours, names what was removed")
         receipt.next = _next(work)
         receipt.published = _published_pages(work)
     with ledger.Ledger(work.path):
