@@ -100,6 +100,8 @@ def sheets(
         show(facts, [f"sheets: {sizes} in {out}; {out / 'key.csv'} is the key"])
         return
     from twigma.analysis.annotation.draw_sheets import draw_sheets
+    from twigma.analysis.inference.blocks import FEWEST as AUTHORS
+    from twigma.analysis.measurement.estimates import FEWEST
 
     drawn = draw_sheets(
         release, out, column=column, annotators=annotators, seed=seed, **drawing
@@ -117,10 +119,14 @@ def sheets(
     if drawn.authors == "id":
         authors = "posts; --work spreads them over authors"
     sizes = f"{drawn.drawn:,} of {drawn.images:,} images in {out}"
-    interval = f"a 95% interval of the share of ±{50 * drawn.width:.1f} points"
+    least = f"{FEWEST} answers yes and {FEWEST} no"
+    expected = f"a share without an interval, which needs at least {least}, of {AUTHORS} authors or more"
+    if drawn.width is not None:
+        interval = f"a 95% interval of the share of ±{50 * drawn.width:.1f} points"
+        expected = f"{interval}, {drawn.basis}; it needs at least {least}"
     lines = [
         f"sheets: {sizes}, spread over {authors}",
-        f"  expected of all labels: {interval}, {drawn.basis}",
+        f"  expected of all labels: {expected}",
         f"  next: twigma label {out} --work WORK",
     ]
     show(facts, lines)
