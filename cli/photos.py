@@ -60,12 +60,13 @@ def add(
     `datasets`. Of what stands beside an image in JSON or .txt (as img2dataset, gallery-dl, DiffusionDB and trainers
     write it), or on its row of the metadata.jsonl, .csv or .parquet of an ImageFolder, address, text, author, likes and
     time go into the images table. Images that the folder has already are skipped, and metadata that is new beside them
-    is filled in; AVIF, TIFF and BMP are converted to PNG. Rows and lines that are of no image, and values that cannot
-    be read, are counted and named.
+    is filled in; files in AVIF, TIFF and BMP are converted to PNG. Rows and lines that are of no image, and values that
+    cannot be read, are counted and named.
 
     The addresses of --urls are in a column url or image_url; caption, text or prompt, like_count, author, created_at,
-    nsfw and the like fill our columns. Stopped, it resumes when run again; what became of each address is in
-    `twigma status`.
+    nsfw and the like fill our columns. What is fetched is JPEG, PNG, WebP or GIF: anything else, TIFF and AVIF too, is
+    not_an_image; download such files and add them. Stopped, it resumes when run again; what became of each address is
+    in `twigma status`.
 
     \b
       twigma add --work mine photos/ shards/*.tar
