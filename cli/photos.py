@@ -22,6 +22,7 @@ from twigma.cli.options import (
     x_client,
 )
 from twigma.core.progress import notice
+from twigma.core.values import plural
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -103,13 +104,17 @@ def _add_files(
 
 def _added_lines(row: "Added") -> Iterator[str]:
     from twigma.rehydrate.sources.facts.unread import describe_unread
+    from twigma.rehydrate.sources.pictures.reasons import singular
 
-    counts = f"{row['images']:,} images, {row['failed']:,} failed"
+    counts = f"{plural(row['images'], 'image')}, {row['failed']:,} failed"
     known = f", {row['known']:,} were here already" if row["known"] else ""
     yield f"{row['path']}: {counts}{known}"
     for left_out in row["left_out"]:
         such_as = f", such as {left_out['example']}" if left_out["example"] else ""
-        yield f"  left out: {left_out['count']:,} {left_out['reason']}{such_as}"
+        reason = left_out["reason"]
+        if left_out["count"] == 1:
+            reason = singular(reason)
+        yield f"  left out: {left_out['count']:,} {reason}{such_as}"
     for field in row["unread"]:
         yield f"  {describe_unread(field)}"
 
@@ -121,7 +126,10 @@ def _updated_lines(rows: "list[Added]") -> Iterator[str]:
         counts[row["path"]] += row["updated"]
     for path, count in counts.items():
         if count:
-            yield f"{path}: {count:,} images that were here already have new metadata"
+            sentence = "images that were here already have new metadata"
+            if count == 1:
+                sentence = "image that was here already has new metadata"
+            yield f"{path}: {count:,} {sentence}"
 
 
 def _add_urls(work: Path, file: Path, shard_size: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from twigma.builder.maps import FEWEST
 from twigma.builder.status.facts import NextStep, Progress, SearchFacts, ShardFacts
+from twigma.core.values import plural
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.accounting import IdCounts, PhotoCounts
 from twigma.rehydrate.sources.x.budget import plan_lookup
@@ -41,7 +42,10 @@ def _steps(work: Workspace, facts: Progress) -> Iterator[tuple[str | None, str]]
         elif due:
             models = ", ".join(stage["models"])
             so_far = f"; so far with {models}" if models else ""
-            yield stage["command"], f"{due:,} images are to do or out of date{so_far}"
+            yield (
+                stage["command"],
+                f"{plural(due, 'image')} to do or out of date{so_far}",
+            )
     release = facts["release"]
     unanswered = _unanswered(facts["ids"])
     if release is None:

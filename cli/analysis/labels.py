@@ -7,6 +7,7 @@ import click
 
 from twigma.cli.facts import json_option, show
 from twigma.cli.options import FOLDER, STORE_TO_READ, out_option, seed_option
+from twigma.core.values import plural
 
 if TYPE_CHECKING:
     from twigma.cli.facts.analysing import SheetsFacts
@@ -96,7 +97,8 @@ def sheets(
             "images": count,
             "annotators": annotators,
         }
-        sizes = f"{count} images on each of {annotators} sheets"
+        each = plural(annotators, "sheet")
+        sizes = f"{plural(count, 'image')} on each of {each}"
         show(facts, [f"sheets: {sizes} in {out}; {out / 'key.csv'} is the key"])
         return
     from twigma.analysis.annotation.draw_sheets import draw_sheets
@@ -118,7 +120,7 @@ def sheets(
     authors = "authors"
     if drawn.authors == "id":
         authors = "posts; --work spreads them over authors"
-    sizes = f"{drawn.drawn:,} of {drawn.images:,} images in {out}"
+    sizes = f"{drawn.drawn:,} of {plural(drawn.images, 'image')} in {out}"
     least = f"{FEWEST} answers yes and {FEWEST} no"
     expected = f"a share without an interval, which needs at least {least}, of {AUTHORS} authors or more"
     if drawn.width is not None:
