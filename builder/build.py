@@ -9,12 +9,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from twigma.builder.clusters.cluster import cluster
+from twigma.builder.clusters.cluster import cluster, settings_before, too_few
+from twigma.builder.clusters.distinct_images import read_embedded
+from twigma.builder.maps import FEWEST
 from twigma.builder.models import clip_names
 from twigma.builder.stages import caption, nsfw
-from twigma.builder.stages.dedupe import dedupe
+from twigma.builder.stages.dedupe import REASONS, dedupe
 from twigma.builder.stages.embed import embed_shards
 from twigma.core.names import DEFAULT
 from twigma.core.parts import last_settings
@@ -25,10 +26,10 @@ from twigma.core.workspace import AnyWorkspace, Workspace
 
 @dataclass
 class Built:
-    """What a run did: images processed now by stage with a model, and why a stage or a shard was left out."""
+    """What a run did: images processed now by stage with a model, and the stages left out, with the reason."""
 
     treated: dict[str, int] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def build(
@@ -97,19 +98,23 @@ def _stages_of_embeddings(
     if embedded_by == detector_reads:
         built.treated["nsfw"] = nsfw.nsfw_parts(work, detector, engine=engine)
     else:
-        reason = (
-            f"nsfw: the detector reads embeddings of {detector_reads}, "
-            f"these are of {embedded_by}"
-        )
-        built.left_out.append(reason)
-        notice(reason)
-    dedupe(work, **_last_settings(work, "dedupe", "near"), engine=engine)
-    settings = _last_settings(work, "cluster", "k", "seed", "drop")
-    cluster(work, **settings, engine=engine)
+        reason = f"the detector reads embeddings of {detector_reads}, these are of {embedded_by}"
+        built.left_out["nsfw"] = reason
+        notice(f"nsfw: {reason}")
+    near = last_settings(work.part("dedupe"), "near")
+    dedupe(work, **near, embedding=_last_embedding(work, "dedupe"), engine=engine)
+    embedding = _last_embedding(work, "cluster")
+    settings = settings_before(work)
+    images = read_embedded(work, settings.get("drop", REASONS), embedding)
+    distinct = len(images.originals)
+    if distinct < FEWEST:
+        built.left_out["cluster"] = too_few(distinct)
+        notice(f"cluster: {too_few(distinct)}")
+    else:
+        cluster(work, **settings, embedding=embedding, engine=engine)
 
 
-def _last_settings(work: Workspace, stage: str, *names: str) -> dict[str, Any]:
-    """The settings of the last run of a stage, and the name of the embeddings that it read."""
-    settings = last_settings(work.part(stage), *names, "embedding_name")
-    settings["embedding"] = settings.pop("embedding_name", DEFAULT)
-    return settings
+def _last_embedding(work: Workspace, stage: str) -> str:
+    """The name of the embeddings that the last run of a stage read."""
+    settings = last_settings(work.part(stage), "embedding_name")
+    return str(settings.get("embedding_name", DEFAULT))

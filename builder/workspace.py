@@ -62,7 +62,7 @@ class Workspace(workspace.Workspace):
 
         return dedupe(self, **kwargs)
 
-    def cluster(self, k: int = 10, **kwargs: Any) -> "Clusters":
+    def cluster(self, k: int | None = None, **kwargs: Any) -> "Clusters":
         """Add clusters and the map; arguments as of `cluster`."""
         from twigma.builder.clusters.cluster import cluster
 

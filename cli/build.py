@@ -73,7 +73,15 @@ def build(
         precision=precision,
         engine=as_engine(engine),
     )
-    facts: BuildFacts = {"work": str(work), "images": result.treated}
+    facts: BuildFacts = {
+        "work": str(work),
+        "images": result.treated,
+        "left_out": result.left_out,
+    }
     lines = count_lines(result.treated, f"images of {work} processed now, by stage:")
-    ready = "duplicates are marked, images clustered; next: twigma release"
+    clustered = "images are not clustered"
+    if "cluster" not in result.left_out:
+        clustered = "images clustered"
+    without = "".join(f" --without {stage}" for stage in result.left_out)
+    ready = f"duplicates are marked, {clustered}; next: twigma release{without}"
     show(facts, [*lines, ready])

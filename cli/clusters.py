@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 @click.option(
     "--clusters",
     "k",
-    type=int,
-    help="Number of k-means clusters.  [default: as in the last run, else 10]",
+    type=click.IntRange(1),
+    help="Number of k-means clusters.  [default: as in the last run, else 10, of few images fewer]",
 )
 @click.option(
     "--seed",
@@ -59,9 +59,9 @@ def cluster(
       twigma cluster --clusters 20 --seed 1
     """
     from twigma.builder.clusters.cluster import cluster as run
-    from twigma.core.parts import last_settings
+    from twigma.builder.clusters.cluster import settings_before
 
-    settings = last_settings(Workspace(work).part("cluster"), "k", "seed", "drop")
+    settings = settings_before(work)
     if k is not None:
         settings["k"] = k
     if seed is not None:

@@ -10,6 +10,7 @@ from twigma.cli.facts import json_option, show
 from twigma.cli.facts.sizes import size_text
 from twigma.cli.options import out_option, read_work_option, work_option
 from twigma.core.names import join_names
+from twigma.core.values import plural
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -103,10 +104,10 @@ def _ids(facts: Facts) -> Iterator[str]:
         elif name in MEANINGS and count:
             yield _line(count, name, MEANINGS[name])
     if facts["skipped"]:
-        lines = f"{facts['skipped']:,} lines without a usable id"
+        lines = plural(facts["skipped"], "line without a usable id")
         yield f"beside them {lines}: {work.quarantine_file}"
     if ids["beyond_list"]:
-        posts = f"{ids['beyond_list']:,} posts not in the list"
+        posts = plural(ids["beyond_list"], "post not in the list")
         yield f"beside them {posts}: collected, imported, or of another list"
     if work.outcomes_file.exists():
         yield f"the outcome of every id of the last look-up: {work.outcomes_file}"
@@ -119,7 +120,8 @@ def _photos(facts: Facts) -> Iterator[str]:
         yield "photos: not known, see what is damaged below\n"
         return
     sums_up = " =" if photos["total"] else ""
-    yield f"{photos['total']:,} photos on {photos['rows']:,} rows{sums_up}"
+    total, rows = plural(photos["total"], "photo"), plural(photos["rows"], "row")
+    yield f"{total} on {rows}{sums_up}"
     for name in ("stored", "waiting"):
         if photos[name]:
             yield _line(photos[name], name)
@@ -127,11 +129,12 @@ def _photos(facts: Facts) -> Iterator[str]:
     begun = ""
     if shards["unfinished"]:
         begun = f"; {shards['unfinished']:,} are begun"
-    yield f"in {shards['finished']:,} finished shards{begun}"
+    finished = "finished shard" if shards["finished"] == 1 else "finished shards"
+    yield f"in {shards['finished']:,} {finished}{begun}"
     if shards["freed"]:
-        yield f"of these the pictures of {shards['freed']:,} shards were freed"
+        yield f"of these the pictures of {plural(shards['freed'], 'shard')} were freed"
     if photos["without_row"]:
-        count = f"{photos['without_row']:,} photos in shards"
+        count = plural(photos["without_row"], "photo in shards")
         yield f"beside them {count} whose post is not in the images table"
     yield ""
 
@@ -157,7 +160,8 @@ def _release(facts: Facts) -> Iterator[str]:
         state = "up to date"
         if release["out_of_date"]:
             state = "older than the working folder"
-        counts = f"{release['images']:,} images of {release['posts']:,} posts"
+        images, posts = release["images"], release["posts"]
+        counts = f"{plural(images, 'image')} of {plural(posts, 'post')}"
         where = f"{release['version']} in {release['folder']}"
         yield f"release  {where}: {counts}, {state}"
     for folder in facts["unfinished_reports"]:
@@ -175,7 +179,7 @@ def _money_and_disk(facts: Facts) -> Iterator[str]:
         yield f"searches and archives: {counts}"
     spent = facts["spent"]
     if spent:
-        bought = f"{spent['posts']:,} posts, {spent['users']:,} authors"
+        bought = f"{plural(spent['posts'], 'post')}, {plural(spent['users'], 'author')}"
         if spent["counts"]:
             bought += f", {spent['counts']:,} requests that counted posts"
         yield f"spent: at most {dollar_text(spent['dollars'])} ({bought})"
@@ -233,7 +237,8 @@ def free(work: Path, without: tuple[str, ...], go: bool) -> None:
 
 
 def _free_lines(facts: "FreeFacts") -> Iterator[str]:
-    size = f"{size_text(facts['bytes'])} in {facts['shards']:,} shards"
+    shards = plural(facts["shards"], "shard")
+    size = f"{size_text(facts['bytes'])} in {shards}"
     if facts["deleted"]:
         yield f"free: {size} deleted in {facts['work']}"
     else:
@@ -244,9 +249,10 @@ def _free_lines(facts: "FreeFacts") -> Iterator[str]:
             "the files"
         )
     if facts["before"]:
-        yield f"  {facts['before']:,} shards were freed before"
+        yield f"  {plural(facts['before'], 'shard')} freed before"
     for reason, count in facts["stay"].items():
-        yield f"  {count:,} shards stay: {reason}"
+        stay = "shard stays" if count == 1 else "shards stay"
+        yield f"  {count:,} {stay}: {reason}"
 
 
 @click.command()

@@ -22,6 +22,7 @@ from twigma.cli.options import (
     x_client,
 )
 from twigma.core.progress import notice
+from twigma.core.values import plural
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -60,12 +61,13 @@ def add(
     `datasets`. Of what stands beside an image in JSON or .txt (as img2dataset, gallery-dl, DiffusionDB and trainers
     write it), or on its row of the metadata.jsonl, .csv or .parquet of an ImageFolder, address, text, author, likes and
     time go into the images table. Images that the folder has already are skipped, and metadata that is new beside them
-    is filled in; AVIF, TIFF and BMP are converted to PNG. Rows and lines that are of no image, and values that cannot
-    be read, are counted and named.
+    is filled in; files in AVIF, TIFF and BMP are converted to PNG. Rows and lines that are of no image, and values that
+    cannot be read, are counted and named.
 
     The addresses of --urls are in a column url or image_url; caption, text or prompt, like_count, author, created_at,
-    nsfw and the like fill our columns. Stopped, it resumes when run again; what became of each address is in
-    `twigma status`.
+    nsfw and the like fill our columns. What is fetched is JPEG, PNG, WebP or GIF: anything else, TIFF and AVIF too, is
+    not_an_image; download such files and add them. Stopped, it resumes when run again; what became of each address is
+    in `twigma status`.
 
     \b
       twigma add --work mine photos/ shards/*.tar
@@ -102,15 +104,19 @@ def _add_files(
 
 def _added_lines(row: "Added") -> Iterator[str]:
     from twigma.rehydrate.sources.facts.unread import describe_unread
+    from twigma.rehydrate.sources.pictures.reasons import singular
 
-    counts = f"{row['images']:,} images, {row['failed']:,} failed"
+    counts = f"{plural(row['images'], 'image')}, {row['failed']:,} failed"
     known = f", {row['known']:,} were here already" if row["known"] else ""
     yield f"{row['path']}: {counts}{known}"
     if row["restored"]:
         yield f"  {row['restored']:,} whose pictures had gone are stored again"
     for left_out in row["left_out"]:
         such_as = f", such as {left_out['example']}" if left_out["example"] else ""
-        yield f"  left out: {left_out['count']:,} {left_out['reason']}{such_as}"
+        reason = left_out["reason"]
+        if left_out["count"] == 1:
+            reason = singular(reason)
+        yield f"  left out: {left_out['count']:,} {reason}{such_as}"
     for field in row["unread"]:
         yield f"  {describe_unread(field)}"
 
@@ -122,7 +128,10 @@ def _updated_lines(rows: "list[Added]") -> Iterator[str]:
         counts[row["path"]] += row["updated"]
     for path, count in counts.items():
         if count:
-            yield f"{path}: {count:,} images that were here already have new metadata"
+            sentence = "images that were here already have new metadata"
+            if count == 1:
+                sentence = "image that was here already has new metadata"
+            yield f"{path}: {count:,} {sentence}"
 
 
 def _add_urls(work: Path, file: Path, shard_size: int) -> None:

@@ -61,6 +61,7 @@ class Provenance(TypedDict, total=False):
     detector: str  # SHA-256 of the NSFW detector
     near: float | None
     k: int
+    for_few: bool  # nobody named `k`: it was taken for the few images there were
     drop: list[str]
 
     # Inputs, each named by a hash or by the fingerprint of a part.

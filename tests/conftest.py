@@ -155,6 +155,7 @@ def made(tmp_path_factory):
         name
         for old, new in zip(before, after, strict=True)
         for name, _ in old.items() ^ new.items()
+        if not name.startswith(".")  # locks, and where releases were written to
     ]
 
 

@@ -24,15 +24,20 @@ from twigma.analysis.annotation.sheet_files import (
     About,
     sheet_path,
 )
+from twigma.analysis.inference.blocks import FEWEST as AUTHORS
 from twigma.analysis.inputs import load
-from twigma.analysis.measurement.estimates import CORRECTED, share
+from twigma.analysis.measurement.estimates import CORRECTED, FEWEST, share
 from twigma.analysis.measurement.planning import (
     expected_width,
     labels_needed,
     residual_variance,
     variance_of,
 )
-from twigma.analysis.measurement.sampling import draw_sample, score_strata
+from twigma.analysis.measurement.sampling import (
+    draw_sample,
+    fewest_labels,
+    score_strata,
+)
 from twigma.analysis.page.gallery import sensitive
 from twigma.core.files import write_json
 from twigma.core.progress import notice
@@ -42,16 +47,22 @@ from twigma.core.workspace import AnyWorkspace
 THRESHOLD = 0.5
 # What a detector is assumed to do before a label is there: it finds 80 %, and flags 5 % of the rest.
 ASSUMED_TPR, ASSUMED_FPR = 0.8, 0.05
+LEAST = (
+    2 * FEWEST
+)  # labels of which `analyze` can give an interval: FEWEST of yes, as many of no
 SENSITIVE = "Is this picture sexual, violent or otherwise not safe for work?"
 QUESTIONS = {"nsfw_score": SENSITIVE, "possibly_sensitive": SENSITIVE}
 
 
 class Drawn(NamedTuple):
-    """How many images were drawn, of how many, and the width of the 95% interval that is expected of their labels."""
+    """How many images were drawn, of how many, and the width of the 95% interval that is expected of their labels.
+
+    `width` is None where `analyze` will give no interval, whatever the labels are.
+    """
 
     drawn: int
     images: int
-    width: float
+    width: float | None
     authors: str  # the column that says whose images belong together
     basis: str  # what the width is expected from
 
@@ -91,12 +102,18 @@ def draw_sheets(
         )
     question = _question(column, question)
     rows = distinct_images(load.read_rows(release, work), column)
+    if len(rows) < 2:
+        raise ValueError(
+            f"sheets: expected at least 2 images to label, found {len(rows)}: `twigma analyze` makes nothing of fewer"
+        )
     score = rows[column].to_numpy(float)
     _check_range(column, score)
     authors = "author_id" if "author_id" in rows else "id"
+    strata = score_strata(score, THRESHOLD)
     plan = _assumed(score) if pilot is None else _by_pilot(pilot, rows, column)
     if width is not None:
-        n = plan.labels(width)
+        _require_interval(len(rows))
+        n = max(plan.labels(width), LEAST, fewest_labels(strata))
         if n > len(rows):
             raise ValueError(
                 f"sheets: a width of {width:g} needs about {n:,} labels, {plan.basis}, and there are {len(rows):,} "
@@ -107,14 +124,17 @@ def draw_sheets(
             f"sheets: {out} has all {len(rows):,} images, fewer than the {n:,} labels that were asked for"
         )
         n = len(rows)
-    strata = score_strata(score, THRESHOLD)
     draw = draw_sample(strata, n, rows[authors], seed=seed)
     drawn = rows.iloc[draw.rows].assign(
         stratum=strata[draw.rows] + 1, probability=draw.probability[draw.rows]
     )
     about = About(column, THRESHOLD, question, len(rows), column in QUESTIONS)
     _write(out, drawn, about, annotators, seed)
-    return Drawn(n, len(rows), plan.width(n), authors, plan.basis)
+    expected: float | None = plan.width(n)
+    # The labels of one author vary together.
+    if n < LEAST or drawn[authors].nunique() < AUTHORS:
+        expected = None
+    return Drawn(n, len(rows), expected, authors, plan.basis)
 
 
 def _question(column: str, question: str | None) -> str:
@@ -131,6 +151,14 @@ def _check_range(column: str, score: Any) -> None:
         raise ValueError(
             f"sheets: expected a score from 0 to 1 or a flag, found {column} from {score.min():g} to {score.max():g}; "
             f"'{column}=4' measures whether it is 4, '{column}>4' whether it is above"
+        )
+
+
+def _require_interval(images: int) -> None:
+    if images < LEAST:
+        raise ValueError(
+            f"sheets: an interval needs at least {LEAST} labels, {FEWEST} yes and {FEWEST} no, and there are {images} "
+            "images: leave --width out to label all of them"
         )
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from twigma.analysis.explorer.channels import Channel, channels_of, shown
+from twigma.builder.maps import FEWEST
 from twigma.dataset.opened_release import Release
 
 SIDE = 65_535  # the longer side of the map, in its own units
@@ -89,6 +90,7 @@ def read_places(release: Release) -> Places:
     table = release.metadata
     absent = set(AXES).difference(table.column_names)
     if absent:
+        _refuse_few(release)
         raise ValueError(
             f"{release.folder} has no map (no column {' or '.join(sorted(absent))}): `twigma cluster`, then "
             "`twigma release` make one"
@@ -96,10 +98,20 @@ def read_places(release: Release) -> Places:
     across, up = (table[axis].to_pandas().to_numpy(np.float64) for axis in AXES)
     places = Places(across, up)
     if not places.known.any():
+        _refuse_few(release)
         raise ValueError(
             f"{release.folder} has no image with a place on the map: run `twigma cluster`, then `twigma release`"
         )
     return places
+
+
+def _refuse_few(release: Release) -> None:
+    images = len(release.metadata)
+    if images < FEWEST:
+        raise ValueError(
+            f"{release.folder} has no map: one needs at least {FEWEST} distinct images, found {images}; add more, or "
+            "go on with `twigma analyze`, which needs none"
+        )
 
 
 def read_points(release: Release) -> Points:

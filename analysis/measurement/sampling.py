@@ -51,6 +51,12 @@ def score_strata(score: Any, threshold: float | None = None) -> Codes:
     return np.asarray(np.unique(stratum, return_inverse=True)[1])
 
 
+def fewest_labels(strata: Any) -> int:
+    """The fewest images that can be drawn: two of each stratum, or its one. `strata` as of `draw_sample`."""
+    sizes = np.bincount(np.asarray(strata, dtype=np.int64))
+    return int(np.minimum(FEWEST, sizes).sum())
+
+
 def draw_sample(strata: Any, n: int, authors: Any = None, *, seed: int = 0) -> Draw:
     """Draw n images with known probabilities.
 
@@ -70,7 +76,7 @@ def draw_sample(strata: Any, n: int, authors: Any = None, *, seed: int = 0) -> D
         raise ValueError(
             f"draw_sample: expected at most the {len(strata):,} images there are, found {n:,}"
         )
-    least = int(np.minimum(FEWEST, sizes).sum())
+    least = fewest_labels(strata)
     if n < least:
         raise ValueError(
             f"draw_sample: expected at least {least} labels, {FEWEST} of each of {len(sizes)} strata, found {n}"

@@ -9,6 +9,7 @@ with, and `crosswalk.csv` counts the images by old and new label.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +22,16 @@ from twigma.builder.clusters.fit import (
     previous_centroids,
     save_fit,
 )
-from twigma.builder.clusters.kmeans import Floats, K, kmeans, nearest_in
+from twigma.builder.clusters.kmeans import (
+    Floats,
+    K,
+    default_k,
+    kmeans,
+    nearest_in,
+)
 from twigma.builder.engine.row_blocks import RowBlocks, row_blocks
 from twigma.builder.engine.vectors import Indices
+from twigma.builder.maps import FEWEST
 from twigma.builder.maps.image_map import image_map, positions
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core import columns
@@ -32,11 +40,13 @@ from twigma.core.parts import (
     Provenance,
     announce_recreated,
     fingerprint,
+    last_settings,
     part_is_current,
     read_part,
     write_part,
 )
 from twigma.core.pools.ray_pool import LOCAL, Engine
+from twigma.core.progress import notice
 from twigma.core.safety import spreadsheet
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -59,7 +69,7 @@ class Clusters:
 
 def cluster(
     work: AnyWorkspace,
-    k: int = K,
+    k: int | None = None,
     *,
     seed: int = 0,
     drop: Sequence[str] = REASONS,
@@ -69,9 +79,11 @@ def cluster(
     """Write `columns/cluster` (label_K_cluster with 1..k, UMAP_dim_1, UMAP_dim_2), the fit and the crosswalk.
 
     `drop` are the reasons for which `twigma dedupe` marks an image as repeated; the others count as distinct.
-    `embedding` is the name of the embeddings. Labels go by falling size at the first fit. ValueError when fewer than k
-    + 1 distinct images are embedded. Same input, seed and earlier fit: same bytes, on either engine. On Ray, k-means
-    over all images and their places on the map are computed by its nodes; starts and map are fitted here, on samples.
+    `embedding` is the name of the embeddings. Without `k` there are 10 clusters, and of at most 10 distinct images one
+    for every two, until there are more. Labels go by falling size at the first fit. ValueError when fewer than k + 1
+    distinct images are embedded, or fewer than four, of which there is no map. Same input, seed and earlier fit: same
+    bytes, on either engine. On Ray, k-means over all images and their places on the map are computed by its nodes;
+    starts and map are fitted here, on samples.
     """
     work = Workspace(work)
     with work.lock_stage("cluster"):
@@ -79,9 +91,19 @@ def cluster(
 
 
 def _cluster(
-    work: Workspace, k: int, seed: int, images: Embedded, engine: Engine
+    work: Workspace, named: int | None, seed: int, images: Embedded, engine: Engine
 ) -> Clusters:
+    distinct = len(images.originals)
+    if distinct < FEWEST:
+        raise ValueError(too_few(distinct))
+    k = named or default_k(distinct)
     provenance = Provenance(code_revision=REVISION, k=k, seed=seed)
+    if named is None and k != K:
+        notice(
+            f"cluster: {k} clusters, as there are only {distinct} distinct images; --clusters fits another number"
+        )
+        # Once there are more images, there are more clusters.
+        provenance["for_few"] = True
     provenance.update(images.inputs)
     path = work.part("cluster")
     fit = fingerprint(provenance)
@@ -100,6 +122,23 @@ def _cluster(
         spreadsheet.write_table(work.crosswalk_file, crosswalk)
     write_part(path, table, provenance)
     return Clusters(sizes(work), crosswalk)
+
+
+def too_few(distinct: int) -> str:
+    """What to say of so few distinct images that there is no map of them."""
+    return (
+        f"clusters and a map need at least {FEWEST} distinct embedded images, found {distinct}: add more, or go on "
+        "without them, with `twigma release --without cluster`"
+    )
+
+
+def settings_before(work: AnyWorkspace) -> dict[str, Any]:
+    """The settings `k`, `seed` and `drop` of the last run, as keywords of `cluster`; a `k` for few images is none."""
+    path = Workspace(work).part("cluster")
+    settings = last_settings(path, "k", "seed", "drop", "for_few")
+    if settings.pop("for_few", False):
+        del settings["k"]
+    return settings
 
 
 def _fit(

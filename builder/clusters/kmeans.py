@@ -33,6 +33,17 @@ Floats = npt.NDArray[np.float32]
 Run = tuple[float, Floats]  # inertia, and centroids float32[k, dim]
 
 
+def default_k(images: int) -> int:
+    """The number of clusters where nobody names one: 10, and of at most 10 distinct images one for every two.
+
+    >>> default_k(11), default_k(10), default_k(5)
+    (10, 5, 2)
+    """
+    if images > K:
+        return K
+    return max(2, images // 2)
+
+
 def kmeans(
     vectors: Vectors,
     rows: Indices,
@@ -50,7 +61,7 @@ def kmeans(
     if len(rows) <= k or k < 1:
         raise ValueError(
             f"expected more distinct embedded images than clusters, found {len(rows)} images for {k} clusters: "
-            "name fewer (`twigma cluster --clusters`)"
+            f"name fewer, as with `twigma cluster --clusters {default_k(len(rows))}`"
         )
     if k > MANY:
         sample = draw(np.random.default_rng(seed), rows, ROWS_PER_CLUSTER * k)

@@ -4,3 +4,5 @@
 `image_map.py` is the map of a set of images, which is saved and added to.
 `layout` and `image_map` are the functions of modules of these names, and therefore not re-exported.
 """
+
+FEWEST = 4  # images of a map

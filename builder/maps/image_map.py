@@ -23,6 +23,7 @@ from twigma.builder.engine.vectors import (
     as_matrix,
     draw,
 )
+from twigma.builder.maps import FEWEST
 from twigma.builder.maps.descent import settle
 from twigma.builder.maps.layout import NEIGHBOURS, layout
 from twigma.builder.maps.weights import strengths
@@ -71,9 +72,9 @@ def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
 
     It depends on the order of the rows, and not on how many threads there are.
     """
-    if len(rows) < 4:
+    if len(rows) < FEWEST:
         raise ValueError(
-            f"expected at least 4 distinct embedded images for a map, found {len(rows)}"
+            f"expected at least {FEWEST} distinct embedded images for a map, found {len(rows)}"
         )
     sample = draw(np.random.default_rng(seed), rows, MAP_ROWS)
     half = vectors.take(sample)

@@ -22,6 +22,7 @@ REVISION = 4
 # Entries of a part's provenance that name its inputs rather than how it was made.
 INPUTS = (
     "code_revision",
+    "for_few",
     "near_revision",
     "shard",
     "part",

@@ -31,6 +31,7 @@ REASONS = (
     "not selected",
 )
 STAGES = ("embed", "caption", "nsfw", "dedupe", "cluster")
+OPTIONAL = ("caption", "nsfw", "cluster")  # what nothing else of a release is made from
 ID = re.compile(r"[0-9]{1,20}(_[0-9]+)?")
 ORDER = [(name, "ascending") for name in ("created_at", *columns.KEY)]
 
@@ -50,7 +51,9 @@ def select_rows(
     has not seen every image, or no image is selected.
     """
     work = Workspace(work)
-    table = join_stages(work, stages, _read_images(work))
+    images = _read_images(work)
+    _require_run(work, stages)
+    table = join_stages(work, stages, images)
     reasons = exclusion_reasons(table, removed, near_duplicates, nsfw_threshold)
     if selection is not None:
         reasons = with_selection(reasons, table, selection, work)
@@ -67,6 +70,17 @@ def select_rows(
         _require_seen(released["image_name"], work, stage)
     refuse_repeated(released)
     return released, counts
+
+
+def _require_run(work: Workspace, stages: Collection[str]) -> None:
+    """FileNotFoundError for a stage that has not run and that a release can do without, if it is the first."""
+    missing = [stage for stage in stages if not work.has(stage)]
+    if missing and missing[0] in OPTIONAL:
+        stage = missing[0]
+        raise FileNotFoundError(
+            f"no columns in {work.stage_folder(stage)}: run `{command_of(stage)}` on this working folder first, or "
+            f"release without them: --without {stage}"
+        )
 
 
 def _rows_in_order(table: pa.Table, reasons: pa.ChunkedArray) -> pa.Array:

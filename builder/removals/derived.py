@@ -7,7 +7,7 @@ analyze` left of a report that is named, or beside the working folder where it n
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -156,21 +156,6 @@ def delete_unfinished(
         for name in others:
             result.left.append(f"{folder / name}: not part of the analysis")
     return result
-
-
-def beside_sheets(derived: Derived) -> Iterator[Path]:
-    """Every file of the folders of sheets, to be searched: people keep other files beside them."""
-    for folder in (*derived.sheets, *derived.hashtags):
-        yield from folder.rglob("*")
-
-
-def still_named(paths: Iterable[Path], names: Collection[str]) -> list[str]:
-    """Which of these files name what was removed; they are not ours to change."""
-    return [
-        f"{path}: not ours, names what was removed"
-        for path in sorted(paths)
-        if mentions(path, names)
-    ]
 
 
 def mentions(path: Path, names: Collection[str]) -> bool:

@@ -21,15 +21,15 @@ from twigma.builder.publish.publications import spaces, update_command
 from twigma.builder.release.row_filter import STAGES
 from twigma.builder.removals import erase, erase_shards
 from twigma.builder.removals.derived import (
-    beside_sheets,
     check,
     delete_made,
     delete_unfinished,
     drop_caches,
     erase_sheets,
-    still_named,
+    mentions,
 )
 from twigma.builder.removals.requests import match_requests
+from twigma.builder.removals.sheet_search import naming_sheets
 from twigma.core import columns, inventory
 from twigma.core.files import write_json
 from twigma.core.storage import mirrors
@@ -116,8 +116,10 @@ def removals(
             receipt.left += deletion.left
         found = _found_any(receipt)
         receipt.deleted += drop_caches()
-        others = [*inventory.unlisted(work.path), *beside_sheets(checked)]
-        receipt.left += still_named(others, ids)
+        unlisted = inventory.unlisted(work.path)
+        others = [path for path in unlisted if mentions(path, ids)]
+        for path in [*others, *naming_sheets(checked, ids)]:
+            receipt.left.append(f"{path}: not ours, names what was removed")
         if found:
             receipt.next = _next(work)
             receipt.published = _published_pages(work)

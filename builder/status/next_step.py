@@ -3,7 +3,9 @@
 import shlex
 from collections.abc import Iterator
 
+from twigma.builder.maps import FEWEST
 from twigma.builder.status.facts import NextStep, Progress, SearchFacts, ShardFacts
+from twigma.core.values import plural
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.accounting import IdCounts, PhotoCounts
 from twigma.rehydrate.sources.x.budget import plan_lookup
@@ -32,19 +34,25 @@ def _steps(work: Workspace, facts: Progress) -> Iterator[tuple[str | None, str]]
         yield from _open_posts(facts["ids"], facts["searches"], facts["photos"])
         yield from _unshown_photos(work, facts["not_looked_up"], facts["unshown"])
         yield from _open_photos(facts["photos"], facts["shards"])
-    for stage in facts["stages"].values():
+    release_command = "twigma release"
+    for name, stage in facts["stages"].items():
         due = stage["to_do"] + stage["out_of_date"]
-        if due:
+        if name == "cluster" and 0 < due < FEWEST:
+            release_command += " --without cluster"
+        elif due:
             models = ", ".join(stage["models"])
             so_far = f"; so far with {models}" if models else ""
-            yield stage["command"], f"{due:,} images are to do or out of date{so_far}"
+            yield (
+                stage["command"],
+                f"{plural(due, 'image')} to do or out of date{so_far}",
+            )
     release = facts["release"]
     unanswered = _unanswered(facts["ids"])
     if release is None:
-        yield "twigma release", f"every stage is done{unanswered}"
+        yield release_command, f"every stage is done{unanswered}"
         return
     if release["out_of_date"]:
-        yield "twigma release", "the release is older than the working folder"
+        yield release_command, "the release is older than the working folder"
     yield (
         f"twigma analyze {shlex.quote(release['folder'])}",
         f"every stage is done, and so is the release{unanswered}",

@@ -7,6 +7,7 @@ import click
 
 from twigma.cli.facts import json_option, show
 from twigma.cli.options import FOLDER, STORE_TO_READ, out_option, seed_option
+from twigma.core.values import plural
 
 if TYPE_CHECKING:
     from twigma.cli.facts.analysing import SheetsFacts
@@ -96,10 +97,13 @@ def sheets(
             "images": count,
             "annotators": annotators,
         }
-        sizes = f"{count} images on each of {annotators} sheets"
+        each = plural(annotators, "sheet")
+        sizes = f"{plural(count, 'image')} on each of {each}"
         show(facts, [f"sheets: {sizes} in {out}; {out / 'key.csv'} is the key"])
         return
     from twigma.analysis.annotation.draw_sheets import draw_sheets
+    from twigma.analysis.inference.blocks import FEWEST as AUTHORS
+    from twigma.analysis.measurement.estimates import FEWEST
 
     drawn = draw_sheets(
         release, out, column=column, annotators=annotators, seed=seed, **drawing
@@ -116,11 +120,15 @@ def sheets(
     authors = "authors"
     if drawn.authors == "id":
         authors = "posts; --work spreads them over authors"
-    sizes = f"{drawn.drawn:,} of {drawn.images:,} images in {out}"
-    interval = f"a 95% interval of the share of ±{50 * drawn.width:.1f} points"
+    sizes = f"{drawn.drawn:,} of {plural(drawn.images, 'image')} in {out}"
+    least = f"{FEWEST} answers yes and {FEWEST} no"
+    expected = f"a share without an interval, which needs at least {least}, of {AUTHORS} authors or more"
+    if drawn.width is not None:
+        interval = f"a 95% interval of the share of ±{50 * drawn.width:.1f} points"
+        expected = f"{interval}, {drawn.basis}; it needs at least {least}"
     lines = [
         f"sheets: {sizes}, spread over {authors}",
-        f"  expected of all labels: {interval}, {drawn.basis}",
+        f"  expected of all labels: {expected}",
         f"  next: twigma label {out} --work WORK",
     ]
     show(facts, lines)

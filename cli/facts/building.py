@@ -111,3 +111,4 @@ class BuildFacts(TypedDict):
 
     work: str
     images: Annotated[dict[str, int], "processed now, by stage"]
+    left_out: Annotated[dict[str, str], "stages that were left out, with the reason"]

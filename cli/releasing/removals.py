@@ -8,6 +8,7 @@ import click
 
 from twigma.cli.facts import json_option, show
 from twigma.cli.options import FILE, STORE, count_lines, work_with_pages_option
+from twigma.core.values import plural
 
 if TYPE_CHECKING:
     from twigma.cli.facts.releasing import RemovalsFacts
@@ -64,15 +65,18 @@ def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
 
 
 def _removal_lines(work: Path, facts: "RemovalsFacts") -> Iterator[str]:
-    removed = f"{facts['posts']:,} posts and {facts['images']:,} images of {work}"
-    yield f"{facts['file']}: {facts['listed']:,} ids, {removed}"
+    posts, images = plural(facts["posts"], "post"), plural(facts["images"], "image")
+    ids = plural(facts["listed"], "id")
+    yield f"{facts['file']}: {ids}, {posts} and {images} of {work}"
     for action, count in facts["other_actions"].items():
-        yield f"  {count:,} lines ask for {action!r}: only 'delete' takes out"
+        ask = "line asks" if count == 1 else "lines ask"
+        yield f"  {count:,} {ask} for {action!r}: only 'delete' takes out"
     missing = facts["unmatched"]
     if missing:
         shown = ", ".join(missing[:SHOWN])
         etc = ", …" if len(missing) > SHOWN else ""
-        yield f"  {len(missing):,} ids match nothing in {work}: {shown}{etc}"
+        match = "id matches" if len(missing) == 1 else "ids match"
+        yield f"  {len(missing):,} {match} nothing in {work}: {shown}{etc}"
     yield from count_lines(facts["changed"], "taken out of:")
     for name in facts["deleted"]:
         yield f"deleted: {name}"

@@ -1,7 +1,13 @@
 """Single values as people and tools write them: times, whole numbers, flags and texts; one reading for all sources."""
 
 from twigma.core.values.flags import FALSE, TRUE, read_flag
-from twigma.core.values.numbers import LARGEST, read_count, read_whole, whole_numbers
+from twigma.core.values.numbers import (
+    LARGEST,
+    plural,
+    read_count,
+    read_whole,
+    whole_numbers,
+)
 from twigma.core.values.texts import clean_text, read_text
 from twigma.core.values.times import (
     form_of,
@@ -19,6 +25,7 @@ __all__ = [
     "form_of",
     "have_form",
     "may_be_posted",
+    "plural",
     "read_count",
     "read_flag",
     "read_text",

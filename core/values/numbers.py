@@ -34,6 +34,18 @@ def read_count(value: Any) -> int | None:
     return number if number is not None and number >= 0 else None
 
 
+def plural(count: int, one: str) -> str:
+    """A count and its noun, with an s but for one; `one` may be of several words, of which the first is the noun.
+
+    >>> plural(1, "image"), plural(1200, "shard to do"), plural(0, "id")
+    ('1 image', '1,200 shards to do', '0 ids')
+    """
+    noun, *others = one.split(" ")
+    if count != 1:
+        noun += "s"
+    return " ".join([f"{count:,}", noun, *others])
+
+
 def whole_numbers(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """Trimmed texts, string[n], as whole numbers, int64[n]; null where `read_whole` finds none."""
     is_whole = pc.match_substring_regex(text, f"^{WHOLE}$")

@@ -60,9 +60,9 @@ def test_the_same_as_one_stage_after_the_other(tmp_path, models):
     one = populate(tmp_path / "one")
     done = build(one, **models)
     assert done.treated == {"embed": 40, "caption": 40}
-    assert done.left_out == [
-        "nsfw: the detector reads embeddings of ViT-L-14/openai, these are of tiny-clip"
-    ]
+    assert done.left_out == {
+        "nsfw": "the detector reads embeddings of ViT-L-14/openai, these are of tiny-clip"
+    }
     work = populate(tmp_path / "two")
     embed_shards(work, models["model"], device="cpu")
     caption_shards(work, models["captioner"], "cpu")
@@ -83,7 +83,7 @@ def test_detector_and_precision_reach_their_stages(tmp_path, models):
     work = populate(tmp_path)
     done = build(work, **models | {"model": str(CLIP)}, detector=NSFW)
     assert (
-        done.treated == {"embed": 40, "caption": 40, "nsfw": 40} and done.left_out == []
+        done.treated == {"embed": 40, "caption": 40, "nsfw": 40} and done.left_out == {}
     )
     scores = read_parts(work / "columns" / "nsfw")["nsfw_score"]
     assert scores.null_count == 0

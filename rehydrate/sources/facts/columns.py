@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from twigma.core.values import (
@@ -58,6 +59,11 @@ ROOTS = frozenset(name.partition(".")[0] for names in NAMES.values() for name in
 # Levels of Civitai, and the classes of LAION-400M, where UNSURE stays unknown.
 _NSFW = ("soft", "mature", "x", "nsfw")
 _SAFE = ("none", "unlikely")
+_SCIENTIFIC = re.compile(r"[0-9]{1,19}(?:\.[0-9]*)?[eE]\+?[0-9]{1,2}", re.ASCII)
+# Thousands: what parts them may be of no decimals, or is there twice.
+_SPACED = r"[1-9][0-9]{0,2}(?:[ '’\u00a0\u202f][0-9]{3})+"
+_TWICE = r"[1-9][0-9]{0,2}(?P<mark>[,.])[0-9]{3}(?:(?P=mark)[0-9]{3})+"
+_GROUPED = re.compile(f"{_SPACED}|{_TWICE}", re.ASCII)
 # How tools write that they know nothing, in lower case.
 NOTHING = frozenset(("", "-", "n/a", "na", "nan", "nat", "none", "null"))
 
@@ -145,6 +151,24 @@ def _says_nothing(value: Any) -> bool:
     return isinstance(value, str) and value.strip().lower() in NOTHING
 
 
+def _count(value: Any) -> int | None:
+    """A count, also as spreadsheets write it; None for anything else, and where a comma or point may be of decimals.
+
+    >>> _count("1E+03"), _count("12 345"), _count("1,234,567"), _count("1,234"), _count("1.5")
+    (1000, 12345, 1234567, None, None)
+    """
+    count = read_count(value)
+    if count is not None or not isinstance(value, str):
+        return count
+    text = value.strip()
+    if _SCIENTIFIC.fullmatch(text):
+        number = Decimal(text)
+        return read_count(int(number)) if number == int(number) else None
+    if _GROUPED.fullmatch(text):
+        return read_count(re.sub(r"[^0-9]", "", text))
+    return None
+
+
 def _address(value: Any) -> str | None:
     return read_text(value) if isinstance(value, str) else None
 
@@ -169,10 +193,10 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "url": _address,
     "text": read_text,
     "created_at": _time,
-    "like_count": read_count,
-    "reply_count": read_count,
-    "quote_count": read_count,
-    "retweet_count": read_count,
+    "like_count": _count,
+    "reply_count": _count,
+    "quote_count": _count,
+    "retweet_count": _count,
     "possibly_sensitive": _sensitive,
     "author_id": read_text,
 }

@@ -26,7 +26,8 @@ from twigma.core.safety import bounded
 from twigma.rehydrate.sources.facts.columns import flat_name
 
 ROWS_A_BATCH = 1024  # of Parquet
-ADDRESS = re.compile(r"\s*https?://", re.IGNORECASE)
+ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+WRAPPED = re.compile(r""""[^"]*"|'[^']*'|<[^<>]*>""")  # as quoted or copied
 LONGEST_TEXT = 1 << 16  # bytes of a text that may be on many rows of Parquet
 ROWS_SHOWN = 5  # of those left out, in a message
 
@@ -137,13 +138,19 @@ def _refuse_long_texts(column: pa.Array, where: str) -> None:
 def _text_records(lines: Iterator[str], left_out: LeftOut) -> Iterator[Record]:
     """The rows of a table with a header, or one address a line."""
     first = next((line for line in lines if line.strip()), "")
-    if not ADDRESS.match(first) and not first.startswith("#"):
+    if not ADDRESS.match(_bare(first)) and not first.startswith("#"):
         yield from _table_records(first, lines, left_out)
         return
     yield {"names": ["url"]}
     for line in itertools.chain([first], lines):
         if line.strip() and not line.startswith("#"):
-            yield {"url": line}
+            yield {"url": _bare(line)}
+
+
+def _bare(line: str) -> str:
+    """An address without the quotes or angle brackets around it."""
+    text = line.strip()
+    return text[1:-1].strip() if WRAPPED.fullmatch(text) else text
 
 
 def _table_records(

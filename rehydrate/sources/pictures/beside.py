@@ -9,6 +9,7 @@ from typing import Any
 from twigma.core.safety.bounded import load_json
 from twigma.core.values import clean_text
 from twigma.rehydrate.sources.facts.columns import Facts, Unread, our_columns
+from twigma.rehydrate.sources.facts.thousands import join_thousands
 from twigma.rehydrate.sources.facts.unread import shown
 
 MAX_TEXT = 1_000_000  # bytes of the text or JSON of one picture that are read
@@ -33,6 +34,7 @@ def read_json(data: bytes) -> tuple[Facts, str | None]:
             {},
             f"JSON beside it: expected an object, found a {type(facts).__name__}",
         )
+    join_thousands([facts])
     return facts, None
 
 

@@ -43,7 +43,9 @@ MAX_IMAGE = 200_000_000  # bytes of an image, encoded
 OTHER = "of another kind"
 EMPTY = "empty"
 LONE = "text or JSON beside no picture"
-_PART = re.compile(r"part-\d+\.json")  # of DiffusionDB: the prompts of a thousand files
+_PART = re.compile(
+    r"part-\d+\.json", re.IGNORECASE
+)  # of DiffusionDB: the prompts of a thousand files
 _MAX_PART = 8_000_000  # bytes
 TEXTS = (".json", ".txt", ".cls")
 
@@ -72,12 +74,13 @@ class Picture:
 class Contents:
     """The files of a tree by class; `archives` maps the name of one to its kind.
 
+    `texts` maps a name to that of the file, whose ending may be in capitals: `A.txt` to `A.TXT`.
     `facts` has what is said of each picture by the `tables` of an ImageFolder, or the JSON of a part of DiffusionDB.
     """
 
     pictures: list[str] = field(default_factory=list)
     archives: dict[str, str] = field(default_factory=dict)
-    texts: set[str] = field(default_factory=set)
+    texts: dict[str, str] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
     facts: dict[str, Facts] = field(default_factory=dict)
     left_out: LeftOut = field(default_factory=dict)
@@ -85,6 +88,15 @@ class Contents:
     def leave_out(self, reason: str, name: str) -> None:
         """Leave a file out for a reason."""
         self.left_out.setdefault(reason, []).append(name)
+
+    def add_text(self, name: str) -> None:
+        """Add a text or JSON; of `A.txt` and `A.TXT` the first counts."""
+        ending = PurePosixPath(name).suffix
+        called = name.removesuffix(ending) + ending.lower()
+        if called == name:
+            self.texts[called] = name
+        else:
+            self.texts.setdefault(called, name)
 
 
 def look_through(tree: Tree, failures: Failures) -> Contents:
@@ -94,7 +106,7 @@ def look_through(tree: Tree, failures: Failures) -> Contents:
         contents.left_out[reason] = list(names)
     for name in tree.names:
         if PurePosixPath(name).suffix.lower() in TEXTS:
-            contents.texts.add(name)
+            contents.add_text(name)
             continue
         with failures.collect():
             if is_table_name(name) and _is_table(tree, name):
@@ -103,8 +115,8 @@ def look_through(tree: Tree, failures: Failures) -> Contents:
                 _classify(contents, name, tree.read(name, HEAD))
     _read_facts(tree, contents, failures)
     beside = _beside_any(contents)
-    for name in sorted(contents.texts - beside):
-        contents.leave_out(LONE, name)
+    for name in sorted(contents.texts.keys() - beside):
+        contents.leave_out(LONE, contents.texts[name])
     return contents
 
 
@@ -120,7 +132,7 @@ def _read_facts(tree: Tree, contents: Contents, failures: Failures) -> None:
         if tree.is_whole or reason != UNMATCHED:
             contents.leave_out(reason, name)
 
-    parts = [name for name in contents.texts if _is_part(name)]
+    parts = [name for name in contents.texts.values() if _is_part(name)]
     for name in sorted(parts):
         with failures.collect():
             settings = part_settings(tree.read(name, _MAX_PART + 1), name)
@@ -162,7 +174,7 @@ def _is_archive_name(name: str) -> bool:
 
 
 def _beside_any(contents: Contents) -> set[str]:
-    """The texts that stand beside a picture, or hold the prompts of its folder."""
+    """The names of the texts that stand beside a picture, or hold the prompts of its folder."""
     beside: set[str] = set()
     folders = set()
     for name in contents.pictures:
@@ -177,7 +189,7 @@ def _beside_any(contents: Contents) -> set[str]:
 
 
 def _names_beside(name: str, ending: str) -> tuple[str, str]:
-    """The two names that a text beside a picture may have."""
+    """The two names that a text beside a picture may have, but for capitals in its ending."""
     last = PurePosixPath(name).name
     # As it is written: the members of a tar may begin with ./
     folder = name.removesuffix(last)
@@ -211,15 +223,15 @@ def _read(tree: Tree, name: str, contents: Contents) -> Picture:
     notes: list[str] = []
     for text in _names_beside(name, ".json"):
         if text in texts:
-            read, note = read_json(tree.read(text, 2 * _MAX_PART))
+            read, note = read_json(tree.read(texts[text], 2 * _MAX_PART))
             facts.update(read)
             if note is not None:
                 notes.append(note)
-                contents.leave_out(DAMAGED, text)
+                contents.leave_out(DAMAGED, texts[text])
             break
     for text in _names_beside(name, ".txt"):
         if text in texts:
-            caption = read_text(tree.read(text, _MAX_PART))
+            caption = read_text(tree.read(texts[text], _MAX_PART))
             if caption is not None:
                 facts.setdefault(CAPTION, caption)
             break

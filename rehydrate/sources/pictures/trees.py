@@ -24,6 +24,7 @@ INNER_LINK = "links to a folder inside"
 HIDDEN = "hidden, or made by the system"
 NO_FILE = "links, devices and the like"
 REPEATED = "members that a later one of the same name replaces"
+ENDINGS = (".json", ".txt")  # endings of what stands beside a single file
 LeftOut = dict[str, list[str]]  # names by reason
 
 
@@ -101,8 +102,11 @@ class FilesTree:
     def __init__(self, files: list[Path]) -> None:
         self.label = ""
         self._files: dict[str, Path] = {}
+        companions: dict[Path, dict[str, list[Path]]] = {}
         for file in files:
-            beside = [file, *_beside(file), *_tables_of(file.parent)]
+            if file.parent not in companions:
+                companions[file.parent] = _companions(file.parent)
+            beside = [file, *_beside(file, companions[file.parent])]
             self._files.update({str(each): each for each in beside})
         self.names = list(self._files)
         self.left_out: LeftOut = {}
@@ -113,22 +117,34 @@ class FilesTree:
             return file.read(most)
 
 
-def _beside(image: Path) -> list[Path]:
-    """JSON and text beside a file, by its whole name or without its ending; no links out of the folder."""
-    files = []
-    for ending in (".json", ".txt"):
-        for text in (Path(f"{image}{ending}"), image.with_suffix(ending)):
-            if text.is_file() and not leads_out(text, text.parent):
-                files.append(text)
+def _companions(folder: Path) -> dict[str, list[Path]]:
+    """What may stand beside pictures in a folder, by its name with an ending in small letters."""
+    companions: dict[str, list[Path]] = {}
+    for file in sorted(folder.iterdir()):
+        ending = file.suffix.lower()
+        called = file.name.removesuffix(file.suffix) + ending
+        if file.name.lower() in TABLES:
+            called = file.name.lower()
+        elif ending not in ENDINGS:
+            continue
+        companions.setdefault(called, []).append(file)
+    return companions
+
+
+def _beside(image: Path, companions: dict[str, list[Path]]) -> list[Path]:
+    """JSON and text beside a file, by its whole name or without its ending, and the tables of an ImageFolder.
+
+    No links out of the folder.
+    """
+    names = list(TABLES)
+    for ending in ENDINGS:
+        names += [f"{image.name}{ending}", image.with_suffix(ending).name]
+    files: list[Path] = []
+    for name in names:
+        for file in companions.get(name, []):
+            if file.is_file() and not leads_out(file, file.parent):
+                files.append(file)
     return files
-
-
-def _tables_of(folder: Path) -> list[Path]:
-    """The tables of an ImageFolder beside a file; no links out of the folder."""
-    tables = [folder / name for name in TABLES]
-    return [
-        table for table in tables if table.is_file() and not leads_out(table, folder)
-    ]
 
 
 class ZipTree:

@@ -4,12 +4,17 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
 from twigma.analysis.annotation import labelled_images, read_answers
 from twigma.analysis.annotation.draw_sheets import draw_sheets
 from twigma.analysis.annotation.read_labels import distinct_images
+from twigma.analysis.inputs import load
 from twigma.analysis.measurement import labels_needed, residual_variance, share
+from twigma.cli import main
+from twigma.core.files import read_parquet, write_parquet
 
 from .conftest import EVIL, N, fill
 
@@ -124,6 +129,60 @@ def test_what_is_no_sheet_of_ours_is_named_with_its_line(planted, sheets):
     (sheets / "key.csv").write_text(key)
     with pytest.raises(ValueError, match=r"key.csv, line .*probability.*from 0 to 1"):
         read_answers(sheets)
+
+
+def first_rows(planted, folder, n):
+    """A release of so many images."""
+    rows = read_parquet(planted.release / "metadata-00000.parquet")[:n]
+    write_parquet(folder / "metadata-00000.parquet", rows)
+    return folder
+
+
+@pytest.mark.parametrize("n", [2, 5, 9, 10])
+def test_an_interval_is_promised_only_where_analyze_gives_one(planted, tmp_path, n):
+    """Labelled as well as can be: five of yes, and the rest no."""
+    release, out = first_rows(planted, tmp_path / "twigma", n), tmp_path / "labels"
+    words = ["sheets", str(release), "--for", "nsfw_score", "--out", str(out)]
+    done = CliRunner().invoke(main, [*words, "--annotators", "1"])
+    assert done.exit_code == 0, done.output
+    promised = "a 95% interval of the share of ±" in done.output
+    assert promised != ("a share without an interval" in done.output)
+    assert "needs at least 5 answers yes and 5 no" in done.output
+    fill(out, 1, lambda value, item: "1" if int(item) <= 5 else "2", planted.truth)
+    rows = distinct_images(load.read_rows(release, None), "nsfw_score")
+    table = share(labelled_images(read_answers(out), rows))
+    limits = table.set_index("estimator")["low"].reindex(["labels alone", "corrected"])
+    assert promised == bool(limits.notna().all()) == (n == 10)
+    assert promised == bool(limits.notna().any())
+
+
+def test_one_image_is_not_drawn(planted, tmp_path):
+    one = first_rows(planted, tmp_path / "twigma", 1)
+    with pytest.raises(ValueError, match="at least 2 images to label, found 1"):
+        draw_sheets(one, tmp_path / "labels", column="nsfw_score")
+
+
+def test_images_of_two_authors_are_promised_no_interval(tmp_path):
+    table = pa.table(
+        {
+            "image_name": [str(each) for each in range(20)],
+            "id": ["1", "2"] * 10,
+            "nsfw_score": [0.1, 0.9] * 10,
+        }
+    )
+    write_parquet(tmp_path / "twigma" / "metadata-00000.parquet", table)
+    drawn = draw_sheets(tmp_path / "twigma", tmp_path / "out", column="nsfw_score")
+    assert (drawn.drawn, drawn.width) == (20, None)
+
+
+def test_a_width_asks_for_as_many_labels_as_an_interval_needs(planted, tmp_path):
+    drawn = draw_sheets(planted.release, tmp_path / "a", column="nsfw_score", width=0.9)
+    assert drawn.drawn == 12  # two of each of six strata
+    few = first_rows(planted, tmp_path / "few", 7)
+    with pytest.raises(
+        ValueError, match=r"at least 10 labels, 5 yes and 5 no, and .* 7 images"
+    ):
+        draw_sheets(few, tmp_path / "b", column="nsfw_score", width=0.9)
 
 
 def test_the_plan_says_the_width_or_the_number(planted, tmp_path):

@@ -159,8 +159,11 @@ def test_too_few_images(tmp_path):
     with pytest.raises(FileNotFoundError, match="twigma dedupe"):
         stage.cluster(tmp_path)
     dedupe(tmp_path)
-    with pytest.raises(ValueError, match="found 6 images for 10 clusters: name fewer"):
-        stage.cluster(tmp_path)
+    with pytest.raises(
+        ValueError,
+        match="found 6 images for 10 clusters: name fewer, as with `twigma cluster --clusters 3`",
+    ):
+        stage.cluster(tmp_path, 10)
 
 
 # ------------------------------------------------------------------ labels that stay

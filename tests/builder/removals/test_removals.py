@@ -319,7 +319,7 @@ def test_the_command_says_what_it_did_and_what_to_run_next(made, chosen):
     ]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
-    assert "1 posts and 3 images" in done.output and "twigma dedupe" in done.output
+    assert "1 post and 3 images" in done.output and "twigma dedupe" in done.output
     assert (
         "--erase-history" in done.output and "https://zenodo.org/support" in done.output
     )

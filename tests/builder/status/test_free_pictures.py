@@ -102,7 +102,7 @@ def test_pictures_that_a_stage_still_needs_stay(work):
     assert found.stay == {"not processed by `twigma caption` yet": 2}
     (work / "columns/embed/00001.arrow").unlink()
     result = free(work, "--without", "caption", "--go")
-    assert "1 shards stay: not processed by `twigma embed` yet" in result.stdout
+    assert "1 shard stays: not processed by `twigma embed` yet" in result.stdout
     assert tars(work) == ["00001.tar"]
     with pytest.raises(ValueError, match=r"expected stages among .*'nsfw'"):
         free_pictures(work, without=["nsfw"])

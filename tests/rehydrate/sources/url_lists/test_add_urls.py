@@ -72,6 +72,27 @@ def test_laion_as_parquet(tmp_path):
     }
 
 
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+def test_addresses_in_quotes_or_brackets_are_those_within(tmp_path, first):
+    lines = [
+        "https://a.example/1.jpg",
+        '"https://a.example/2.jpg"',
+        " 'https://a.example/3.jpg' ",
+        "<https://a.example/4.jpg>",
+    ]
+    lines = lines[first:] + lines[:first] + ['https://a.example/5.jpg"']
+    file = written(tmp_path / "urls.txt", "\n".join(lines) + "\n")
+    assert add_urls(tmp_path / "w", file).new == 5
+    expected = {f"https://a.example/{number}.jpg" for number in range(1, 5)}
+    assert rows(tmp_path / "w").keys() == expected | {'https://a.example/5.jpg"'}
+
+
+def test_a_quoted_table_without_a_header_is_no_list_of_addresses(tmp_path):
+    file = written(tmp_path / "urls.csv", '"https://a.example/1.jpg","a cat"\n')
+    with pytest.raises(ValueError, match="expected a column of addresses"):
+        add_urls(tmp_path / "w", file)
+
+
 def test_an_answer_of_civitai_as_json_and_its_items_as_lines(tmp_path):
     item = {
         "id": 7,

@@ -1,5 +1,6 @@
 """`twigma add --urls` from the list to verified shards, with a real host; stopped and run again."""
 
+import io
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ from collections import Counter
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from support.odd_answers import captive_portal, gzipped
 from support.servers import Host
 from support.worlds import photo, slow, wait_until
@@ -39,6 +41,24 @@ def host(monkeypatch):
         host.answers["/6"] = gzipped(photo(6))
         monkeypatch.setenv("TWIGMA_ALLOW_HOSTS", host.url.removeprefix("http://"))
         yield host
+
+
+@pytest.mark.parametrize("format", ["TIFF", "AVIF", "BMP"])
+def test_what_is_converted_of_a_file_is_no_image_at_an_address(host, tmp_path, format):
+    """As the help says."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(buffer, format)
+    host.answers["/odd"] = buffer.getvalue()
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{host.url}/odd\n")
+    work = tmp_path / "w"
+    done = CliRunner().invoke(main, ["add", "--urls", str(listed), "--work", str(work)])
+    assert done.exit_code == 0, done.output
+    (row,) = shards.read_sidecars(work).to_pylist()
+    assert row["status"] == "not_an_image"
+    assert "JPEG, PNG, WebP" in row["error"]
+    said = " ".join(CliRunner().invoke(main, ["add", "--help"]).output.split())
+    assert "JPEG, PNG, WebP or GIF: anything else, TIFF and AVIF too, is" in said
 
 
 def test_each_address_ends_in_one_class_which_status_shows(host, tmp_path):
