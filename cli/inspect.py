@@ -244,10 +244,8 @@ def _free_lines(facts: "FreeFacts") -> Iterator[str]:
     else:
         yield f"free: {size} of {facts['work']} would be deleted; --go does it"
     if facts["added"]:
-        yield (
-            f"  {facts['added']:,} of the shards are of files that you added: no address has their pictures, so keep "
-            "the files"
-        )
+        added = plural(facts["added"], "shard")
+        yield f"  {added} of files that you added: no address has these pictures, so keep the files"
     if facts["before"]:
         yield f"  {plural(facts['before'], 'shard')} freed before"
     for reason, count in facts["stay"].items():

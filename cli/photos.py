@@ -110,7 +110,7 @@ def _added_lines(row: "Added") -> Iterator[str]:
     known = f", {row['known']:,} were here already" if row["known"] else ""
     yield f"{row['path']}: {counts}{known}"
     if row["restored"]:
-        yield f"  {row['restored']:,} whose pictures had gone are stored again"
+        yield f"  stored again, as their pictures had gone: {row['restored']:,}"
     for left_out in row["left_out"]:
         such_as = f", such as {left_out['example']}" if left_out["example"] else ""
         reason = left_out["reason"]

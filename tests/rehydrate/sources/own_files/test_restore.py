@@ -206,11 +206,11 @@ def test_removals_reach_a_shard_that_lost_its_manifest(work: Path) -> None:
 def test_free_says_that_no_address_has_them(work: Path, folder: Path) -> None:
     words = ["free", "--work", str(work), "--without", "embed", "--without", "caption"]
     result = CliRunner().invoke(main, words)
-    assert "2 of the shards are of files that you added" in result.stdout
+    assert "2 shards of files that you added" in result.stdout
     free_pictures(work, without=STAGES, go=True)
     expected = r"give `twigma add` the files again .* keep their names"
     with pytest.raises(FileNotFoundError, match=expected):
         pictures(work)
     words = ["add", "--work", str(work), str(folder)]
     result = CliRunner().invoke(main, words)
-    assert "5 whose pictures had gone are stored again" in result.stdout
+    assert "stored again, as their pictures had gone: 5" in result.stdout
