@@ -27,6 +27,17 @@ DEDUPE = """
 from twigma.builder.stages.dedupe import dedupe
 print(dedupe("{work}", near=None))
 """
+# The clusters and the map of a hundred thousand other images: what `assign` does grows with the images it places.
+FIT = """
+import shutil
+from pathlib import Path
+from benchmarks.harness.large_folder import write_folder
+from twigma.builder.clusters.cluster import cluster
+others = Path("{folder}/fitted")
+write_folder(others, 100_000, embeddings=True)
+cluster(others)
+shutil.copytree(others / "models", "{work}/models", dirs_exist_ok=True)
+"""
 # No image has a place any more: all of them are placed.
 ASSIGN = """
 from pathlib import Path
@@ -68,6 +79,7 @@ EMBEDDINGS = {
     "dedupe": "twigma dedupe --work {work}",
     "choose liked images": LIKED,
     "cluster": "twigma cluster --work {work}",
+    "fit of others": FIT,
     "assign": ASSIGN,
     "release of embeddings": "twigma release --work {work} --out {release}",
     "removals": REMOVALS,
