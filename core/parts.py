@@ -52,9 +52,7 @@ class Provenance(TypedDict, total=False):
 
     # Settings.
     precision: str
-    deviation: (
-        float | None
-    )  # of int8 from fp32: the largest 1 - cosine of a sample; null without an image
+    deviation: float | None  # of int8 from fp32, the largest; null without an image
     resize: str
     num_beams: int
     max_new_tokens: int
@@ -68,9 +66,7 @@ class Provenance(TypedDict, total=False):
     shard: str
     part: str
     embed: dict[str, str]  # by part
-    embedding: dict[
-        str, Any
-    ]  # the model that made these, as `model_identity.identity` has it
+    embedding: dict[str, Any]  # the model of these: `model_identity.identity`
     embedding_name: str  # under which they are kept; only where it is not the default
     dedupe: str
     images: str
@@ -122,6 +118,25 @@ def read_provenance(path: Path) -> dict[str, Any]:
     """The provenance that a part was written with; ValueError when the part is damaged."""
     provenance: dict[str, Any] = json.loads(_metadata(path)[b"provenance"])
     return provenance
+
+
+def follow_inputs(
+    path: Path, renamed: dict[str, str], table: pa.Table | None = None
+) -> None:
+    """Write a part again where what it was made from has another hash now, or with `table`, if that is given.
+
+    `renamed` maps hashes of inputs to those of today, and learns the fingerprint of this part.
+    """
+    provenance = read_provenance(path)
+    updated = {}
+    for name, value in provenance.items():
+        updated[name] = renamed.get(value, value) if isinstance(value, str) else value
+    if updated == provenance and table is None:
+        return
+    if table is None:
+        table = read_part(path)
+    write_part(path, table.replace_schema_metadata().combine_chunks(), updated)
+    renamed[fingerprint(provenance)] = fingerprint(updated)
 
 
 def last_settings(path: Path, *names: str) -> dict[str, Any]:

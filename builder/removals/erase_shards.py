@@ -12,7 +12,7 @@ from twigma.builder.removals.erase import ERASING, filter_parquet, without_remov
 from twigma.core import inventory
 from twigma.core.files import file_sha256, write_parquet
 from twigma.core.names import split_name
-from twigma.core.parts import fingerprint, read_part, read_provenance, write_part
+from twigma.core.parts import follow_inputs, read_part
 from twigma.core.progress import progress_bar
 from twigma.core.storage import mirrors
 from twigma.core.workspace import Workspace
@@ -154,13 +154,6 @@ def _is_computed_and_path(path: Path) -> tuple[bool, Path]:
 
 def _erase_part(path: Path, removed: Removed, renamed: dict[str, str]) -> int:
     table = read_part(path)
-    provenance = read_provenance(path)
     remaining = without_removed(table, removed)
-    updated = {}
-    for key, value in provenance.items():
-        updated[key] = renamed.get(value, value) if isinstance(value, str) else value
-    if updated != provenance or remaining is not table:
-        plain = remaining.replace_schema_metadata().combine_chunks()
-        write_part(path, plain, updated)
-        renamed[fingerprint(provenance)] = fingerprint(updated)
+    follow_inputs(path, renamed, None if remaining is table else remaining)
     return len(table) - len(remaining)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.core.files import read_parquet, write_parquet
+from twigma.core.parts import follow_inputs
 from twigma.core.progress import notice
 from twigma.core.storage import mirrors
 from twigma.core.workspace import Workspace
@@ -88,8 +89,21 @@ class _Waiting:
         sidecar = attempt / self.shard.sidecar.name
         write_parquet(sidecar, rows.take(kept), private=True)
         made_from = self.manifest.made_from if self.manifest else {"kind": "add"}
-        shards.publish(attempt, self.shard, made_from)
+        written = shards.publish(attempt, self.shard, made_from)
         self.spool.unlink()
+        is_same = hashes == self.rows["sha256"].to_pylist()
+        if self.manifest is not None and is_same:
+            self._keep_columns({self.manifest.sha256: written.sha256})
+
+    def _keep_columns(self, renamed: dict[str, str]) -> None:
+        """What models made of these pictures stays, though other texts stand beside them, and some were removed."""
+        folder = Workspace(self.shard.manifest.parent.parent).columns
+        parts = folder.glob(f"*/{self.shard.name}.arrow")
+        # Other parts name those of `embed` in their provenance, so these come first.
+        for path in sorted(
+            parts, key=lambda path: (path.parent.name[:5] != "embed", path)
+        ):
+            follow_inputs(path, renamed)
 
     def _write_tar(self, path: Path) -> None:
         members = self.rows["member"].to_pylist()

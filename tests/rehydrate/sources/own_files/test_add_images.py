@@ -229,8 +229,8 @@ def test_the_others_are_added_where_some_tars_are_empty_damaged_or_missing(
     words = ["add", "--work", str(tmp_path / "w"), *map(str, tars)]
     answer = CliRunner().invoke(main, words[:-2] + words[-1:])
     assert answer.exit_code == 1
-    for number, count in ((0, 1), (1, 0), (4, 1)):
-        assert f"{tars[number]}: {count} images, 0 failed\n" in answer.stdout
+    for number, count in ((0, "1 image"), (1, "0 images"), (4, "1 image")):
+        assert f"{tars[number]}: {count}, 0 failed\n" in answer.stdout
     assert f"{tars[2]} is cut short" in answer.stderr
     assert names(tmp_path / "w") == ["a", "d"]
     with pytest.raises(OSError, match=r"2 failed: no file.*3\.tar; .*2\.tar is cut"):

@@ -27,8 +27,6 @@ from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.sources.own_files.add_images import add_tars
 from twigma.rehydrate.sources.pictures.beside import DAMAGED
 from twigma.rehydrate.sources.pictures.metadata import (
-    NAMELESS,
-    REPEATED,
     UNMATCHED,
     UNREADABLE,
 )
@@ -170,9 +168,9 @@ def test_damaged_lines_and_names_of_no_picture_are_counted_and_named(
     assert answer.output.splitlines() == [
         f"{folder}: 3 images, 0 failed",
         f"  left out: 2 {UNMATCHED}, such as gone.png of metadata.jsonl",
-        f"  left out: 1 {REPEATED}, such as 2.png of metadata.jsonl",
+        "  left out: 1 row of metadata on a picture that an earlier row is on, such as 2.png of metadata.jsonl",
         f"  left out: 3 {UNREADABLE}, such as metadata.jsonl, line 6: not JSON",
-        f"  left out: 1 {NAMELESS}, such as deep/metadata.csv",
+        "  left out: 1 table without a column file_name, such as deep/metadata.csv",
     ]
     assert columns(tmp_path / "w", "text")["2.png"] == ("é",)
 

@@ -15,6 +15,7 @@ from twigma.builder.removals.removals import removals
 from twigma.builder.status.free_pictures import free_pictures
 from twigma.builder.status.status import status
 from twigma.cli import main
+from twigma.core.parts import fingerprint, read_provenance, write_part
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.image_index import Images
@@ -88,6 +89,22 @@ def test_in_another_order_they_make_the_same_tar(work: Path, folder: Path) -> No
     files = sorted(folder.iterdir(), reverse=True)
     assert totals(add_tars(work, files))["restored"] == 5
     assert tar_hashes(work) == before
+
+
+def test_columns_stay_where_other_texts_stand_beside_the_same_pictures(
+    work: Path, folder: Path
+) -> None:
+    table = pa.table({"image_name": ["0", "1", "2"]})
+    embed, nsfw = (Workspace(work).part(stage, "00000") for stage in ("embed", "nsfw"))
+    write_part(embed, table, {"shard": tar_hashes(work)[0], "model": "tiny"})
+    write_part(nsfw, table, {"part": fingerprint(read_provenance(embed))})
+    free_pictures(work, without=STAGES, go=True)
+    (folder / "0.json").write_text(json.dumps({"text": "another castle"}))
+    before = tar_hashes(work)[0]
+    add_tars(work, [folder])
+    assert tar_hashes(work)[0] != before
+    assert read_provenance(embed) == {"shard": tar_hashes(work)[0], "model": "tiny"}
+    assert read_provenance(nsfw) == {"part": fingerprint(read_provenance(embed))}
 
 
 def test_some_of_them_change_nothing_and_are_told_of(
