@@ -5,6 +5,7 @@ that were made of it stay.
 """
 
 import contextlib
+import functools
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -43,23 +44,33 @@ class _Place(NamedTuple):
 
     shard: "_Waiting"
     row: int
-    path: str
+
+    @property
+    def path(self) -> str:
+        """Where the picture was when it was added."""
+        path: str = self.shard.rows["path"][self.row].as_py()
+        return path
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
-    """A shard without its tar. What is given of it is kept in `spool` until all of it is there.
+    """A shard without its tar. What is given of its `images` pictures is kept in `spool` until all of them are there.
 
-    `spans` has the place of each picture in the spool and the size of the JSON behind it, `hashes` what was stored.
+    `spans` has the place of each in the spool and the size of the JSON behind it, `hashes` what was stored.
     """
 
     shard: Shard
     manifest: Manifest | None
-    rows: pa.Table
+    removed: Removed
     spool: Path
-    images: int = 0  # stored in it when it is complete
+    images: int
     spans: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     hashes: dict[int, str] = field(default_factory=dict)
+
+    @functools.cached_property
+    def rows(self) -> pa.Table:
+        """Its sidecar, read when a picture of it is given."""
+        return _rows(self.shard, self.removed)
 
     def keep(self, row: int, given: Given) -> None:
         """Put a picture into the spool."""
@@ -131,25 +142,24 @@ class Restore:
         self._waiting: list[_Waiting] = []
         self._places: dict[str, list[_Place]] = {}
         for shard, manifest in _without_tar(work):
-            rows = _rows(shard, removed)
-            if rows is None or "success" not in rows["status"].to_pylist():
-                continue
-            if not shards.is_finished(shard):
-                self.lost.append(rows)
-            spool = work.shard_attempts / f"{shard.name}.spool"
-            waiting = _Waiting(shard, manifest, rows, spool)
-            self._waiting.append(waiting)
-            self._wait_for(waiting)
+            with contextlib.suppress(OSError, ValueError):  # its sidecar is damaged too
+                self._wait_for(work, shard, manifest, removed)
 
-    def _wait_for(self, waiting: _Waiting) -> None:
-        rows = waiting.rows
+    def _wait_for(
+        self, work: Workspace, shard: Shard, manifest: Manifest | None, removed: Removed
+    ) -> None:
+        rows = _rows(shard, removed)
         source = pc.coalesce(rows["source_sha256"], rows["sha256"]).to_pylist()
-        statuses = rows["status"].to_pylist()
-        for row, path in enumerate(rows["path"].to_pylist()):
-            if statuses[row] == "success":
-                waiting.images += 1
-                place = _Place(waiting, row, path)
-                self._places.setdefault(source[row], []).append(place)
+        stored = pc.indices_nonzero(pc.equal(rows["status"], "success")).to_pylist()
+        if not stored:
+            return
+        if not shards.is_finished(shard):
+            self.lost.append(rows)
+        spool = work.shard_attempts / f"{shard.name}.spool"
+        waiting = _Waiting(shard, manifest, removed, spool, len(stored))
+        self._waiting.append(waiting)
+        for row in stored:
+            self._places.setdefault(source[row], []).append(_Place(waiting, row))
 
     def waits_for(self, sha256: str) -> bool:
         """Whether a shard waits for a picture of these bytes."""
@@ -158,8 +168,10 @@ class Restore:
     def take(self, given: Given) -> int:
         """Keep a picture that a shard waits for; with the last one the shard is written: how many are stored now."""
         places = self._places[given.sha256]
-        at_its_path = [place for place in places if place.path == given.path]
-        place = (at_its_path or places)[0]
+        place = places[0]
+        if len(places) > 1:
+            at_its_path = [one for one in places if one.path == given.path]
+            place = (at_its_path or places)[0]
         places.remove(place)
         waiting = place.shard
         waiting.keep(place.row, given)
@@ -224,12 +236,9 @@ def _has_tar(shard: Shard, manifest: Manifest) -> bool:
         return False
 
 
-def _rows(shard: Shard, removed: Removed) -> pa.Table | None:
-    """The sidecar of a shard without what was removed on request; None where it is damaged."""
-    try:
-        rows = read_parquet(shard.sidecar, schema=SIDECAR)
-    except (OSError, ValueError):
-        return None
+def _rows(shard: Shard, removed: Removed) -> pa.Table:
+    """The sidecar of a shard without what was removed on request; OSError or ValueError where it is damaged."""
+    rows = read_parquet(shard.sidecar, schema=SIDECAR)
     return rows.filter(pc.invert(removed.mask(rows["image_name"]))).combine_chunks()
 
 
