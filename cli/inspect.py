@@ -91,7 +91,10 @@ def _ids(facts: Facts) -> Iterator[str]:
     if ids is None:
         yield "ids: not known, see what is damaged below\n"
         return
+    photos = facts["photos"]
     if not ids["total"] and not ids["list"]:
+        if photos is not None and photos["total"]:
+            return  # images of one's own need no ids
         yield "no list of ids yet"
     else:
         source = f"ids known to {work.ledger_file}"
@@ -160,8 +163,9 @@ def _release(facts: Facts) -> Iterator[str]:
         state = "up to date"
         if release["out_of_date"]:
             state = "older than the working folder"
-        images, posts = release["images"], release["posts"]
-        counts = f"{plural(images, 'image')} of {plural(posts, 'post')}"
+        counts = plural(release["images"], "image")
+        if release["posts"]:
+            counts += f" of {plural(release['posts'], 'post')}"
         where = f"{release['version']} in {release['folder']}"
         yield f"release  {where}: {counts}, {state}"
     for folder in facts["unfinished_reports"]:
@@ -178,7 +182,7 @@ def _money_and_disk(facts: Facts) -> Iterator[str]:
         counts = f"{searches['done']:,} done, {searches['open']:,} open"
         yield f"searches and archives: {counts}"
     spent = facts["spent"]
-    if spent:
+    if spent and spent["dollars"]:
         bought = f"{plural(spent['posts'], 'post')}, {plural(spent['users'], 'author')}"
         if spent["counts"]:
             bought += f", {spent['counts']:,} requests that counted posts"
