@@ -228,7 +228,13 @@ def _add_vectors(record: Record, request: _Request, path: Path) -> dict[str, Any
     first = sum(int(facts.get("parts", 0)) for facts in record.files.values())
     blocks = of_one_width(file_readers.vectors(path, request.column), width, path)
     added = add_vectors(
-        record.folder, record.name, blocks, provenance, first=first, groups=groups
+        record.folder,
+        record.name,
+        blocks,
+        provenance,
+        first=first,
+        groups=groups,
+        source=path,
     )
     record.count("embeddings", added.rows - added.unusable)
     record.count("rows of zeros, or not finite", added.unusable)

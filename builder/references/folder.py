@@ -101,6 +101,7 @@ def add_vectors(
     *,
     first: int,
     groups: Sequence[str | None] | None = None,
+    source: Path | None = None,
 ) -> AddedVectors:
     """Write vectors as parts of `columns/embed` from number `first` on, at norm 1, and their rows.
 
@@ -112,13 +113,14 @@ def add_vectors(
     blocks : (m names or None, vectors float[m, d]); a vector of zeros or of numbers that are not finite becomes null.
     made_from : the provenance: the model, the file and its hash.
     groups : the artist or prompt of each row, [n]; None where rows have none.
+    source : the file of the vectors, for messages.
     """
     work = Workspace(work)
     with work.lock_shards(), work.lock_stage("embed"):
         _drop_stopped(work, first)
         try:
             names, bad = _write_vectors(work, blocks, made_from, first)
-            _require_usable(len(names), len(bad), made_from["file"])
+            _require_usable(len(names), len(bad), source or made_from["file"])
             rows = pa.table({"image_name": names})
             if groups is not None:
                 rows = columns.add(rows, group=pa.array(groups, pa.string()))
@@ -156,13 +158,13 @@ def _write_vectors(
     return added, bad
 
 
-def _require_usable(rows: int, unusable: int, file: str) -> None:
+def _require_usable(rows: int, unusable: int, source: object) -> None:
     """ValueError where no row of a file has a direction, or it has no rows."""
     if not rows:
-        raise ValueError(f"the file {file} holds no embeddings: it has 0 rows")
+        raise ValueError(f"{source} holds no embeddings: it has 0 rows")
     if rows == unusable:
         raise ValueError(
-            f"the file {file} holds no embeddings: every one of its {rows:,} rows is all zeros or not finite"
+            f"{source} holds no embeddings: every one of its {rows:,} rows is all zeros or not finite"
         )
 
 
