@@ -123,7 +123,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
 def follow_inputs(
     path: Path, renamed: dict[str, str], table: pa.Table | None = None
 ) -> None:
-    """Write a part again where what it was made from has another hash now, or with `table`, if that is given.
+    """Write a part again where what it was made from has another hash now, or with `table`, one row an image, if given.
 
     `renamed` maps hashes of inputs to those of today, and learns the fingerprint of this part.
     """
