@@ -117,6 +117,8 @@ def _import_facts(work: Path, result: "ImportResult") -> "ImportFacts":
 
 
 def _import_lines(work: Path, facts: "ImportFacts") -> Iterator[str]:
+    from twigma.rehydrate.accounting import describe_missing_photos
+
     for one in facts["archives"]:
         if one["imported_before"]:
             yield f"{one['file']}: imported before, nothing added"
@@ -136,4 +138,5 @@ def _import_lines(work: Path, facts: "ImportFacts") -> Iterator[str]:
             f"photos unknown: no archive or search shows which photos {count:,} posts have. Looking them up costs at "
             f"most ${dollars:,.2f}: twigma rehydrate --work {work} --ids {listed}"
         )
-    yield f"next: twigma rehydrate --work {work}"
+    no_photos = describe_missing_photos(work)
+    yield f"next: {no_photos or f'twigma rehydrate --work {work}'}"
