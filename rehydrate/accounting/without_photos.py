@@ -1,4 +1,4 @@
-"""Whether a working folder has posts and not a single photo: what then goes on is other posts, or images of one's own."""
+"""Whether a working folder has posts and not a single photo; then other posts help, or images of one's own."""
 
 import pyarrow.parquet as pq
 

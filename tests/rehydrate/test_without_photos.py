@@ -57,8 +57,9 @@ def test_one_post_and_posts_of_which_the_photos_are_unknown(tmp_path: Path) -> N
     silent = write(tmp_path / "b.jsonl", [{"id_str": post(2)["id"], "full_text": "t"}])
     imported = run("import", silent, "--work", unknown)
     listed = unknown / "photos_unknown.csv"
-    assert f"next: no archive or search shows a photo: `twigma rehydrate --ids {listed}`" in (
-        imported.output
+    assert (
+        f"next: no archive or search shows a photo: `twigma rehydrate --ids {listed}`"
+        in (imported.output)
     )
 
 
