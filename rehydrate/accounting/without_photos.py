@@ -8,9 +8,9 @@ from twigma.rehydrate.ledger.reader import view_ledger
 
 
 def describe_missing_photos(work: AnyWorkspace) -> str:
-    """A sentence with what to do where there are posts and no photo; "" in every other folder.
+    """A sentence with what to do where no post has a photo, or there is none; "" in every other folder.
 
-    ValueError when the ledger is damaged.
+    Nothing is said before there is an images table. ValueError when the ledger is damaged.
     """
     work = Workspace(work)
     table = work.images_file
@@ -18,8 +18,10 @@ def describe_missing_photos(work: AnyWorkspace) -> str:
         return ""
     ledger = view_ledger(work)
     posts = len(ledger.ids)
-    if not posts or len(unlisted_posts(work, ledger)):
+    if len(unlisted_posts(work, ledger)):
         return ""
+    if not posts:
+        return "there is no post and no image: import or look up posts, or add images"
     if ledger.not_looked_up:
         listed = work.photos_unknown_file
         return (
@@ -33,7 +35,7 @@ def describe_missing_photos(work: AnyWorkspace) -> str:
 
 
 def require_photos(work: AnyWorkspace) -> None:
-    """ValueError where there are posts and no photo, or where the ledger that says so is damaged."""
+    """ValueError where there is an images table without a photo, or where the ledger that says so is damaged."""
     sentence = describe_missing_photos(work)
     if sentence:
         raise ValueError(f"{work}: {sentence}")

@@ -63,10 +63,15 @@ def test_one_post_and_posts_of_which_the_photos_are_unknown(tmp_path: Path) -> N
     )
 
 
-def test_nothing_is_said_where_there_is_a_photo_or_no_post(tmp_path: Path) -> None:
+def test_nothing_is_said_where_there_is_a_photo_or_no_table(tmp_path: Path) -> None:
     assert describe_missing_photos(tmp_path / "none") == ""
     posts = [v1(post(1)), v1(post(2, photos=0))]
     import_archives(tmp_path / "one", [write(tmp_path / "a.jsonl", posts)])
     assert describe_missing_photos(tmp_path / "one") == ""
-    import_archives(tmp_path / "bad", [write(tmp_path / "b.jsonl", ["{}"])])
-    assert describe_missing_photos(tmp_path / "bad") == ""
+
+
+def test_where_no_archive_can_be_used_there_is_no_post(tmp_path: Path) -> None:
+    bad = write(tmp_path / "b.jsonl", ["{}"])
+    imported = run("import", bad, "--work", tmp_path / "work")
+    assert imported.exit_code == 1
+    assert "next: there is no post and no image: import or look up" in imported.stdout
