@@ -9,6 +9,7 @@ import click
 from twigma.cli.facts import json_option, show
 from twigma.cli.id_lists import check_list, checked_lines
 from twigma.cli.options import FILE, PATH, count_lines, work_with_pages_option
+from twigma.core.values import plural
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -123,10 +124,12 @@ def _import_lines(work: Path, facts: "ImportFacts") -> Iterator[str]:
         if one["imported_before"]:
             yield f"{one['file']}: imported before, nothing added"
         else:
-            new = f"{one['new']:,} ids new to {work}"
-            yield f"{one['file']}: {one['records']:,} records of posts, {new}"
+            records = plural(one["records"], "record of posts")
+            new = plural(one["new"], f"id new to {work}")
+            yield f"{one['file']}: {records}, {new}"
         if one["quarantine"]:
-            yield f"  {one['skipped']:,} lines skipped: {one['quarantine']}"
+            skipped = plural(one["skipped"], "line skipped")
+            yield f"  {skipped}: {one['quarantine']}"
     reasons = {}
     for row in facts["left_out"]:
         reasons[f"{row['what']}: {row['reason']}"] = row["count"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from twigma.cli.facts import json_option, show
-from twigma.cli.facts.sizes import size_text
 from twigma.cli.options import HUB_URL, STORE_TO_READ, work_option
+from twigma.core.values import size_text
 
 if TYPE_CHECKING:
     from twigma.builder.publish.hub_plan import Publication

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from twigma.cli.facts import json_option, show
-from twigma.cli.facts.sizes import size_text
 from twigma.cli.options import ZENODO_URL, work_option
 from twigma.cli.releasing.publish import file_lines, go_option, release_argument
+from twigma.core.values import size_text
 
 if TYPE_CHECKING:
     from twigma.builder.publish.zenodo import Deposit
